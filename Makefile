@@ -1,0 +1,84 @@
+# One command for each thing that a person does with Saarthi. A fresh machine needs Python 3.11,
+# make and git; what else is missing comes from the lock files, and for the tests from apt.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+PORT ?= 8080
+DATA ?=
+AUTOPLAY ?=
+JOBS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+INSTALL := $(PIP) install --no-deps --require-hashes
+PROJECT := $(PIP) install --no-deps --no-build-isolation --editable .
+
+.PHONY: demo test check bench lock clean format system-deps
+
+demo: $(VENV)/installed
+	$(BIN)/saarthi demo --port $(PORT) $(if $(DATA),--data "$(DATA)") $(if $(filter-out 0,$(AUTOPLAY)),--autoplay)
+
+test: system-deps check
+	$(BIN)/python -P -m pytest -n $(JOBS) --dist worksteal --rows $(PYTEST_ARGS)
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python -P -m tests.bench --output bench.json
+
+# Only writing the locks needs a resolver; installing from them needs pip alone.
+lock:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip --disable-pip-version-check --quiet install uv
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --override overrides.txt $(LOCK_ARGS) \
+	  requirements.in requirements-embedded.in requirements-build.in --output-file requirements.lock
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --override overrides.txt --constraint requirements.lock $(LOCK_ARGS) \
+	  requirements.in requirements-embedded.in requirements-build.in requirements-dev.in \
+	  --output-file requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) .venv-lock build dist *.egg-info bench.json .coverage .coverage.* htmlcov \
+	  .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# The browser for the browser tests and the libraries of the test-only mongod.
+system-deps:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  missing=""; \
+	  command -v chromium >/dev/null || missing="$$missing chromium"; \
+	  for library in libcurl4 libssl3; do \
+	    dpkg-query --show --showformat='$${Status}' $$library 2>/dev/null \
+	      | grep -q 'install ok installed' || missing="$$missing $$library"; \
+	  done; \
+	  if [ -n "$$missing" ]; then \
+	    apt-get update -qq; \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	  fi; \
+	elif ! command -v chromium >/dev/null; then \
+	  echo "no chromium and not root: the browser tests will be skipped"; \
+	fi
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: requirements.lock pyproject.toml requirements.in | $(BIN)/python
+	$(INSTALL) -r requirements.lock
+	$(PROJECT)
+	touch $@
+
+$(VENV)/installed-dev: requirements-dev.lock $(VENV)/installed
+	$(INSTALL) -r requirements-dev.lock
+	touch $@
