@@ -36,7 +36,7 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/installed-dev
-	$(BIN)/python -P -m tests.bench --output bench.json
+	$(BIN)/python -m tests.bench --output bench.json
 
 # Only writing the locks needs a resolver; installing from them needs pip alone.
 lock:
