@@ -1,0 +1,149 @@
+"""What a broker says is so: orders, trades, positions, holdings, funds, quotes, candles, translated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from core.domain.instrument import InstrumentId, Product
+from core.domain.order import OrderType, Side
+
+__all__ = [
+    "BrokerOrder",
+    "BrokerStatus",
+    "BrokerTrade",
+    "Candle",
+    "Funds",
+    "Holding",
+    "Position",
+    "Profile",
+    "Quote",
+]
+
+
+class BrokerStatus(StrEnum):
+    """A broker's order status, folded. An unknown word is WORKING, never final."""
+
+    WORKING = "working"
+    COMPLETE = "complete"
+    CANCELED = "canceled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerOrder:
+    """One row of the day's orders.
+
+    Attributes:
+        tag: Our ``client_order_id`` with any broker prefix stripped, or a foreign tag, or None.
+        raw_status: The broker's own word, for the person and the log.
+        placed_at: The broker's time of the order, aware, IST.
+    """
+
+    broker_order_id: str
+    instrument: InstrumentId
+    side: Side
+    product: Product
+    order_type: OrderType
+    quantity: int
+    filled_quantity: int
+    average_price: Decimal
+    status: BrokerStatus
+    raw_status: str
+    tag: str | None = None
+    exchange_order_id: str | None = None
+    limit_price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    message: str = ""
+    placed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerTrade:
+    """One execution; (exchange, trade_id, broker_order_id) is unique within a day."""
+
+    trade_id: str
+    broker_order_id: str
+    instrument: InstrumentId
+    side: Side
+    product: Product
+    quantity: int
+    price: Decimal
+    traded_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Net position of one (instrument, product).
+
+    Attributes:
+        quantity: Signed units; a negative CNC quantity is a delivery sale, not a short.
+        day_buy_quantity: Units bought today.
+        day_sell_quantity: Units sold today.
+        realised: Rupees of profit already taken today, when the broker tells.
+        unrealised: Rupees of open profit at ``last_price``.
+    """
+
+    instrument: InstrumentId
+    product: Product
+    quantity: int
+    average_price: Decimal
+    last_price: Decimal
+    day_buy_quantity: int = 0
+    day_sell_quantity: int = 0
+    realised: Decimal = Decimal(0)
+    unrealised: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Delivery shares in the demat account: ``quantity`` settled and free, ``t1_quantity`` arriving."""
+
+    instrument: InstrumentId
+    quantity: int
+    t1_quantity: int
+    average_price: Decimal
+    last_price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """Rupees: ``available`` to trade now, ``used`` as margin, ``opening`` at the start of the day."""
+
+    available: Decimal
+    used: Decimal
+    opening: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Who is logged in."""
+
+    user_id: str
+    user_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Last traded price; ``at`` is the broker's time of it (aware), None when it did not say."""
+
+    instrument: InstrumentId
+    last_price: Decimal
+    at: datetime | None = None
+    lower_circuit: Decimal | None = None
+    upper_circuit: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candle:
+    """One bar; ``start`` is its first instant, aware, IST."""
+
+    start: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: int

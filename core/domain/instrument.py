@@ -1,0 +1,82 @@
+"""Instruments. Saarthi names them the way Kite does, ``NSE:SBIN``; adapters translate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+
+from core.errors import UserError
+
+__all__ = ["Instrument", "InstrumentId", "Product", "Segment"]
+
+
+class Product(StrEnum):
+    """How a position is carried (Kite's words; Fyers: CNC, MARGIN, INTRADAY)."""
+
+    CNC = "CNC"
+    MIS = "MIS"
+    NRML = "NRML"
+
+
+class Segment(StrEnum):
+    """Exchange segment, which decides sessions and cut-offs."""
+
+    CASH = "cash"
+    DERIVATIVES = "derivatives"
+    CURRENCY = "currency"
+    COMMODITY = "commodity"
+    INDEX = "index"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class InstrumentId:
+    """``exchange`` and Kite-style ``symbol``; its text form is ``NSE:SBIN``."""
+
+    exchange: str
+    symbol: str
+
+    def __str__(self) -> str:
+        """Return ``EXCHANGE:SYMBOL``."""
+        return f"{self.exchange}:{self.symbol}"
+
+    @classmethod
+    def parse(cls, text: str) -> InstrumentId:
+        """Read ``NSE:SBIN``.
+
+        Raises:
+            UserError: Not of that form.
+        """
+        exchange, colon, symbol = text.strip().partition(":")
+        if not (exchange.isupper() and colon and symbol):
+            raise UserError(f"Found the instrument {text!r}; expected a form like NSE:SBIN.")
+        return cls(exchange, symbol)
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One row of a broker's instrument master, translated.
+
+    Attributes:
+        id: Saarthi's name.
+        broker_symbol: What this broker calls it (``NSE:SBIN-EQ`` at Fyers).
+        broker_token: The broker's numeric token, as text (Kite's historical data needs it).
+        lot_size: Orders are multiples of it, in units.
+        tick_size: Prices are multiples of it, in rupees.
+        freeze_quantity: The largest quantity of one order, when known.
+        expiry: Last trading day of a derivative.
+        has_derivatives: The exchange lists derivatives of it, so it has a closing auction since
+            2026-08-03 and trades continuously only until 15:15 (facts/kite.md 12).
+    """
+
+    id: InstrumentId
+    broker_symbol: str
+    broker_token: str
+    lot_size: int
+    tick_size: Decimal
+    segment: Segment
+    name: str = ""
+    freeze_quantity: int | None = None
+    expiry: date | None = None
+    has_derivatives: bool = False

@@ -1,0 +1,211 @@
+"""Orders: what is asked for, the row that the journal keeps, and the table of its states.
+
+The words are FIX's and NautilusTrader's, plus HELD, UNRESOLVED and NOT_PLACED (reliability.md 2.2):
+*denied* is our refusal, *rejected* the broker's, *unresolved* means that nobody knows yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from core.domain.instrument import InstrumentId, Product
+
+__all__ = [
+    "CLOSED_STATES",
+    "LIVE_STATES",
+    "OPEN_STATES",
+    "UNKNOWN_STATES",
+    "Order",
+    "OrderRequest",
+    "OrderState",
+    "OrderType",
+    "Purpose",
+    "Side",
+    "Validity",
+    "is_alarmed",
+    "may_become",
+]
+
+
+class Side(StrEnum):
+    """Buy or sell."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+    @property
+    def sign(self) -> int:
+        """1 for a buy, -1 for a sell."""
+        return 1 if self is Side.BUY else -1
+
+    @classmethod
+    def of(cls, quantity: int) -> Side:
+        """Return the side that moves a net position by the signed ``quantity``."""
+        return cls.BUY if quantity > 0 else cls.SELL
+
+
+class OrderType(StrEnum):
+    """Kite's names; Fyers numbers them 2, 1, 4 and 3."""
+
+    MARKET = "MARKET"
+    LIMIT = "LIMIT"
+    SL = "SL"
+    SL_M = "SL-M"
+
+
+class Validity(StrEnum):
+    """How long an order rests."""
+
+    DAY = "DAY"
+    IOC = "IOC"
+
+
+class Purpose(StrEnum):
+    """Why an order exists; decides what a mode lets through."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+    STOP = "stop"
+    EXTERNAL = "external"
+
+    @property
+    def is_reducing(self) -> bool:
+        """Whether it is meant to shrink a position."""
+        return self in {Purpose.EXIT, Purpose.STOP}
+
+
+class OrderState(StrEnum):
+    """States of an order; see ``may_become`` for the table."""
+
+    INITIALIZED = "INITIALIZED"
+    DENIED = "DENIED"
+    SUBMITTED = "SUBMITTED"
+    HELD = "HELD"
+    UNRESOLVED = "UNRESOLVED"
+    NOT_PLACED = "NOT_PLACED"
+    ACCEPTED = "ACCEPTED"
+    REJECTED = "REJECTED"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    PENDING_CANCEL = "PENDING_CANCEL"
+    PENDING_UPDATE = "PENDING_UPDATE"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    EXPIRED = "EXPIRED"
+
+
+_S = OrderState
+CLOSED_STATES = frozenset(
+    {_S.DENIED, _S.NOT_PLACED, _S.REJECTED, _S.FILLED, _S.CANCELED, _S.EXPIRED}
+)
+"""Final: nothing more is expected (a late fill still alarms)."""
+LIVE_STATES = frozenset({_S.ACCEPTED, _S.PARTIALLY_FILLED, _S.PENDING_CANCEL, _S.PENDING_UPDATE})
+"""Known to work at the broker."""
+UNKNOWN_STATES = frozenset({_S.SUBMITTED, _S.UNRESOLVED})
+"""May or may not exist at the broker."""
+OPEN_STATES = LIVE_STATES | UNKNOWN_STATES
+"""Could still fill: counted by every limit and by EXIT_ONLY."""
+
+_FINAL_AT_BROKER = {_S.FILLED, _S.CANCELED, _S.EXPIRED, _S.REJECTED}
+_MOVES: dict[OrderState, set[OrderState]] = {
+    _S.INITIALIZED: {_S.DENIED, _S.SUBMITTED, _S.HELD},
+    _S.HELD: {_S.SUBMITTED, _S.DENIED},
+    _S.SUBMITTED: {_S.ACCEPTED, _S.REJECTED, _S.UNRESOLVED, _S.HELD, _S.PARTIALLY_FILLED}
+    | _FINAL_AT_BROKER,
+    _S.UNRESOLVED: {_S.ACCEPTED, _S.REJECTED, _S.NOT_PLACED, _S.PARTIALLY_FILLED}
+    | _FINAL_AT_BROKER,
+    _S.ACCEPTED: {_S.PARTIALLY_FILLED, _S.PENDING_CANCEL, _S.PENDING_UPDATE} | _FINAL_AT_BROKER,
+    _S.PARTIALLY_FILLED: {_S.PARTIALLY_FILLED, _S.PENDING_CANCEL, _S.PENDING_UPDATE}
+    | _FINAL_AT_BROKER,
+    _S.PENDING_CANCEL: {_S.ACCEPTED, _S.PARTIALLY_FILLED} | _FINAL_AT_BROKER,
+    _S.PENDING_UPDATE: {_S.ACCEPTED, _S.PARTIALLY_FILLED, _S.PENDING_CANCEL} | _FINAL_AT_BROKER,
+    _S.CANCELED: {_S.FILLED, _S.PARTIALLY_FILLED},
+    _S.EXPIRED: {_S.FILLED, _S.PARTIALLY_FILLED},
+    _S.REJECTED: {_S.FILLED, _S.PARTIALLY_FILLED, _S.ACCEPTED},
+    _S.NOT_PLACED: {_S.FILLED, _S.PARTIALLY_FILLED, _S.ACCEPTED, _S.CANCELED, _S.REJECTED},
+    _S.DENIED: set(),
+    _S.FILLED: set(),
+}
+
+
+def may_become(old: OrderState, new: OrderState) -> bool:
+    """Tell whether the state table allows this step."""
+    return new in _MOVES[old]
+
+
+def is_alarmed(old: OrderState, new: OrderState) -> bool:
+    """Tell whether a legal step must raise a critical alert: an order came back from the dead."""
+    return old in CLOSED_STATES and new in _MOVES[old]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """What goes to the broker. Quantities in units, prices in rupees.
+
+    Attributes:
+        client_order_id: Ours, sent as the tag.
+        market_protection: Percent for MARKET and SL-M at Kite, -1 for the system's choice
+            (refused without since 2026-04-01, facts/kite.md 5.3).
+    """
+
+    client_order_id: str
+    instrument: InstrumentId
+    side: Side
+    quantity: int
+    order_type: OrderType
+    product: Product
+    limit_price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    validity: Validity = Validity.DAY
+    market_protection: Decimal = Decimal(-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One row of the journal.
+
+    Attributes:
+        strategy: Strategy name, ``manual`` for a person's own, ``external`` for adopted ones.
+        run_id: The run or command that caused it.
+        day: Trading day, ``YYYY-MM-DD`` IST by the market clock.
+        reason: Why it was denied, rejected, held or given up; the broker's words where there are any.
+        submitted_at: Real time of the commit that allowed the send, UTC.
+        settled_at: Real time it reached a final state, UTC.
+        version: Raised by every event.
+    """
+
+    request: OrderRequest
+    broker_id: str
+    strategy: str
+    run_id: str
+    purpose: Purpose
+    state: OrderState
+    day: str
+    created_at: datetime
+    attempt: int = 1
+    broker_order_id: str | None = None
+    filled_quantity: int = 0
+    average_price: Decimal = Decimal(0)
+    reason: str = ""
+    submitted_at: datetime | None = None
+    settled_at: datetime | None = None
+    version: int = 0
+
+    @property
+    def client_order_id(self) -> str:
+        """The order's own id."""
+        return self.request.client_order_id
+
+    @property
+    def leaves_quantity(self) -> int:
+        """Units that may still fill."""
+        if self.state in CLOSED_STATES:
+            return 0
+        return self.request.quantity - self.filled_quantity
+
+    @property
+    def signed_leaves(self) -> int:
+        """``leaves_quantity`` with the side's sign."""
+        return self.leaves_quantity * self.request.side.sign

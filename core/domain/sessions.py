@@ -1,0 +1,62 @@
+"""Exchange sessions and the slots of a schedule. Pure: dates and times in, dates and times out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+__all__ = ["IST", "Schedule", "SessionWindow", "slots_of", "trading_day"]
+
+IST = ZoneInfo("Asia/Kolkata")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionWindow:
+    """Continuous trading of one segment on one day, aware IST datetimes."""
+
+    day: date
+    open_at: datetime
+    close_at: datetime
+    note: str = ""
+
+    def contains(self, moment: datetime) -> bool:
+        """Tell whether the market trades continuously at ``moment``."""
+        return self.open_at <= moment < self.close_at
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a strategy runs: every ``every_minutes`` from ``first`` to ``last``, IST.
+
+    Attributes:
+        first: First slot of the day.
+        last: No slot after this time (the square-off slot comes besides).
+        square_off: When the strategy wants to be flat; the calendar's cut-off may be earlier.
+            None for a strategy that holds overnight.
+        entry_grace_s: Market seconds after which a late slot enters nothing any more.
+    """
+
+    first: time
+    last: time
+    every_minutes: int
+    square_off: time | None = time(15, 0)
+    entry_grace_s: int = 60
+
+
+def slots_of(schedule: Schedule, window: SessionWindow) -> tuple[datetime, ...]:
+    """Return the slots of one day inside the session, oldest first, square-off not included."""
+    slot = datetime.combine(window.day, schedule.first, IST)
+    last = datetime.combine(window.day, schedule.last, IST)
+    step = timedelta(minutes=schedule.every_minutes)
+    found = []
+    while slot <= last:
+        if window.contains(slot):
+            found.append(slot)
+        slot += step
+    return tuple(found)
+
+
+def trading_day(moment: datetime) -> str:
+    """Return the IST date of a market moment as ``YYYY-MM-DD``."""
+    return moment.astimezone(IST).date().isoformat()

@@ -1,0 +1,288 @@
+"""What the controller shows: frozen answers for the chat and the pages, with no secret in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from core.domain.account import Account
+from core.domain.broker import BrokerTrade, Funds, Holding
+from core.domain.instrument import InstrumentId, Product
+from core.domain.mode import TradingMode
+from core.domain.order import OrderState, OrderType, Purpose, Side
+from core.domain.target import Parameter, ParameterValue, Target
+
+__all__ = [
+    "AccountHealth",
+    "AssignmentView",
+    "DashboardView",
+    "DrainView",
+    "ExposureView",
+    "HealthView",
+    "LoginOffer",
+    "ModeChange",
+    "OrderView",
+    "PnlView",
+    "PositionView",
+    "Readiness",
+    "RunLine",
+    "RunView",
+    "SizeKind",
+    "StrategyView",
+    "TradeView",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PositionView:
+    """One open or closed position of an account.
+
+    Attributes:
+        key: Short handle for buttons, stable while the position exists (``NSE:SBIN|MIS``).
+        owners: Units by strategy; what is left over is ``external``.
+        stop: Trigger price of a resting stop, if any.
+    """
+
+    key: str
+    broker_id: str
+    account_label: str
+    instrument: InstrumentId
+    product: Product
+    quantity: int
+    average_price: Decimal
+    last_price: Decimal
+    realised: Decimal
+    unrealised: Decimal
+    owners: Mapping[str, int]
+    stop: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """One order of today, ours or foreign.
+
+    Attributes:
+        key: Handle for buttons: our ``client_order_id``, else the broker's order id.
+    """
+
+    key: str
+    broker_id: str
+    account_label: str
+    instrument: InstrumentId
+    side: Side
+    quantity: int
+    filled_quantity: int
+    average_price: Decimal
+    order_type: OrderType
+    product: Product
+    limit_price: Decimal | None
+    trigger_price: Decimal | None
+    state: OrderState
+    purpose: Purpose
+    strategy: str
+    reason: str
+    broker_order_id: str | None
+    at: datetime
+    is_cancellable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TradeView:
+    """One execution of today."""
+
+    account_label: str
+    trade: BrokerTrade
+    strategy: str
+
+
+@dataclass(frozen=True, slots=True)
+class PnlView:
+    """Today's profit of one account in rupees; None where the broker could not be read."""
+
+    broker_id: str
+    account_label: str
+    realised: Decimal | None
+    unrealised: Decimal | None
+
+    @property
+    def total(self) -> Decimal | None:
+        """Realised and unrealised together, or None when either is unknown."""
+        if self.realised is None or self.unrealised is None:
+            return None
+        return self.realised + self.unrealised
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardView:
+    """Everything about one account now.
+
+    Attributes:
+        as_of: Market time (IST) of the last successful read of the broker; None for never.
+        incomplete: Sentences that say what may be missing and why; empty when all is fresh.
+    """
+
+    account: Account
+    effective_mode: TradingMode
+    as_of: datetime | None
+    funds: Funds | None
+    pnl: PnlView
+    positions: tuple[PositionView, ...]
+    working: tuple[OrderView, ...]
+    trades: tuple[TradeView, ...]
+    holdings: tuple[Holding, ...]
+    incomplete: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureView:
+    """What hangs on an account: shown before disabling, disconnecting, pausing."""
+
+    account: Account
+    positions: tuple[PositionView, ...]
+    strategy_positions: tuple[PositionView, ...]
+    working: tuple[OrderView, ...]
+    is_known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ModeChange:
+    """The result of a mode change (C2): what still works at brokers, what it leaves unprotected.
+
+    Attributes:
+        broker_id: None for the global mode.
+        unprotected: Positions whose stop or square-off strategies no longer care for.
+    """
+
+    broker_id: str | None
+    old: TradingMode
+    new: TradingMode
+    effective: Mapping[str, TradingMode]
+    working: tuple[OrderView, ...]
+    unprotected: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One account's part in a run; ``note`` says why nothing (more) is done."""
+
+    broker_id: str
+    account_label: str
+    orders: tuple[OrderView, ...]
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run of a strategy: its targets, and a line an account."""
+
+    run_id: str
+    strategy: str
+    title: str
+    slot_at: datetime
+    targets: tuple[Target, ...]
+    lines: tuple[RunLine, ...]
+    note: str
+
+
+class SizeKind(StrEnum):
+    """How the size of a position is worked out (D4)."""
+
+    QUANTITY = "quantity"
+    CAPITAL_SHARE = "capital_share"
+
+
+@dataclass(frozen=True, slots=True)
+class AssignmentView:
+    """A strategy on an account.
+
+    Attributes:
+        size_value: Units for QUANTITY, percent of capital for CAPITAL_SHARE.
+        multiplier: Applied to either.
+    """
+
+    strategy: str
+    broker_id: str
+    account_label: str
+    is_on: bool
+    product: Product
+    size_kind: SizeKind
+    size_value: Decimal
+    multiplier: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyView:
+    """One strategy with its settings and its last and next doings."""
+
+    name: str
+    title: str
+    description: str
+    is_enabled: bool
+    parameters: tuple[tuple[Parameter, ParameterValue], ...]
+    next_slot: datetime | None
+    last_run: RunView | None
+    assignments: tuple[AssignmentView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoginOffer:
+    """How a person logs an account in.
+
+    Attributes:
+        page_url: Our own page (B1); None when there is no public URL.
+        direct_url: The broker's address, fresh, for the paste way (B4); None when page_url is set.
+    """
+
+    account: Account
+    page_url: str | None
+    direct_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """The line of one account at the end of the morning round (B9)."""
+
+    account: Account
+    is_ready: bool
+    funds: Decimal | None
+    has_data: bool | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrainView:
+    """What an EXIT_ONLY account still holds (C5); value in rupees at last prices."""
+
+    account: Account
+    positions: tuple[PositionView, ...]
+    holdings: tuple[Holding, ...]
+    working: tuple[OrderView, ...]
+    value: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountHealth:
+    """How one account's connection does."""
+
+    account: Account
+    last_read_at: datetime | None
+    trouble: str
+    unresolved: int
+
+
+@dataclass(frozen=True, slots=True)
+class HealthView:
+    """How the controller does."""
+
+    started_at: datetime
+    now: datetime
+    market_now: datetime
+    session_note: str
+    store_kind: str
+    data_account: str
+    outbox_waiting: int
+    accounts: tuple[AccountHealth, ...]
+    troubles: tuple[str, ...]

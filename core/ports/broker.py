@@ -1,0 +1,201 @@
+"""The broker ports: one small protocol for each thing a broker is asked for.
+
+Contract for every method: it returns or raises within its deadline, which includes every wait for a
+lock, a pool, a thread or a rate (reliability.md I13). Nothing is sent twice by the transport. Calls
+of one account never wait for another account (I7). Cancelling the caller does not un-send: a
+cancelled write counts as ambiguous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from core.domain.account import BrokerType
+from core.domain.broker import (
+    BrokerOrder,
+    BrokerTrade,
+    Candle,
+    Funds,
+    Holding,
+    Position,
+    Profile,
+    Quote,
+)
+from core.domain.instrument import Instrument, InstrumentId
+from core.domain.order import OrderRequest
+from core.domain.outcome import WriteOutcome
+
+__all__ = [
+    "AccountReader",
+    "Broker",
+    "BrokerClient",
+    "Credentials",
+    "InstrumentSource",
+    "LoginGrant",
+    "LoginPort",
+    "MarketDataSource",
+    "OrderEntry",
+]
+
+
+class OrderEntry(Protocol):
+    """Writes. No method raises for anything that happens at the broker or on the way: every end is
+    a ``WriteOutcome``, classified from the transport's raw result. No method retries."""
+
+    async def place(self, order: OrderRequest) -> WriteOutcome:
+        """Send one order, tagged with its ``client_order_id``."""
+        ...
+
+    async def modify(
+        self,
+        broker_order_id: str,
+        order: OrderRequest,
+    ) -> WriteOutcome:
+        """Change a resting order to the quantity (total, not remaining) and prices of ``order``."""
+        ...
+
+    async def cancel(self, broker_order_id: str) -> WriteOutcome:
+        """Cancel a resting order. A refusal means "ask for its state", not "it is alive"."""
+        ...
+
+
+class AccountReader(Protocol):
+    """Reads of one account. Every method raises ``BrokerReadError``; none returns a guess."""
+
+    async def orders(self) -> Sequence[BrokerOrder]:
+        """Return all of today's orders of the account, from whatever platform."""
+        ...
+
+    async def trades(self) -> Sequence[BrokerTrade]:
+        """Return all of today's executions."""
+        ...
+
+    async def positions(self) -> Sequence[Position]:
+        """Return net positions; closed rows of today included with quantity 0."""
+        ...
+
+    async def holdings(self) -> Sequence[Holding]:
+        """Return delivery holdings."""
+        ...
+
+    async def funds(self) -> Funds:
+        """Return the equity segment's funds."""
+        ...
+
+    async def profile(self) -> Profile:
+        """Return who is logged in; the cheap probe of a token."""
+        ...
+
+
+class MarketDataSource(Protocol):
+    """Prices. Unknown instruments are absent from the answer. Raises ``BrokerReadError``."""
+
+    async def quotes(self, instruments: Sequence[InstrumentId]) -> Mapping[InstrumentId, Quote]:
+        """Return last prices, in as few requests as the broker's limits allow."""
+        ...
+
+    async def candles(
+        self, instrument: InstrumentId, *, start: datetime, end: datetime, minutes: int
+    ) -> Sequence[Candle]:
+        """Return bars of ``minutes`` with start <= bar start < end, oldest first.
+
+        The bar that is still forming may be included; callers drop it by time.
+        """
+        ...
+
+
+class BrokerClient(OrderEntry, AccountReader, MarketDataSource, Protocol):
+    """A logged-in account at its broker."""
+
+    async def logout(self) -> None:
+        """End the session at the broker; raises ``BrokerReadError`` when that fails."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release threads and connections. Never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a client needs; plain secrets that live only in memory.
+
+    Attributes:
+        source_address: Local IP that orders must leave from, or None.
+    """
+
+    broker_id: str
+    api_key: str
+    api_secret: str
+    access_token: str = ""
+    source_address: str | None = None
+
+    def __repr__(self) -> str:
+        """Leave secrets out of tracebacks and logs."""
+        return f"Credentials({self.broker_id!r}, ***)"
+
+
+@dataclass(frozen=True, slots=True)
+class LoginGrant:
+    """A completed login: the token, and who logged in (read from the broker's profile)."""
+
+    access_token: str
+    user_id: str
+    user_name: str
+
+    def __repr__(self) -> str:
+        """Leave the token out of tracebacks and logs."""
+        return f"LoginGrant(***, {self.user_id!r})"
+
+
+class LoginPort(Protocol):
+    """The login dance of one broker type."""
+
+    def login_url(self, credentials: Credentials, *, nonce: str, redirect_url: str) -> str:
+        """Return the broker's login address; the callback will carry ``nonce`` back."""
+        ...
+
+    def read_callback(self, query: Mapping[str, str]) -> tuple[str, str]:
+        """Return (nonce, code) of a callback's query; either may be empty.
+
+        Raises:
+            LoginRefused: The broker says that the login failed (DENIED, NOT_ADMITTED, MALFORMED).
+        """
+        ...
+
+    async def exchange(
+        self, credentials: Credentials, code: str, *, redirect_url: str
+    ) -> LoginGrant:
+        """Spend the code, then read the profile with the new token.
+
+        Raises:
+            LoginRefused: CODE_USED, WRONG_SECRET, NOT_ADMITTED, BROKER_DOWN or MALFORMED.
+        """
+        ...
+
+
+class InstrumentSource(Protocol):
+    """The instrument master of one broker type; needs no login (product.md D10)."""
+
+    async def load(self) -> Sequence[Instrument]:
+        """Download and translate today's master; raises ``BrokerReadError``."""
+        ...
+
+
+class Broker(Protocol):
+    """Everything about one broker type. Built once a process."""
+
+    broker_type: BrokerType
+    login: LoginPort
+    instruments: InstrumentSource
+    market_protection: Decimal
+
+    def connect(
+        self, credentials: Credentials, master: Mapping[InstrumentId, Instrument]
+    ) -> BrokerClient:
+        """Return a client for one account; opens nothing until its first call."""
+        ...

@@ -1,0 +1,117 @@
+"""The store port: documents, flat filters and transactions.
+
+The journal, the accounts and the chat's state all live behind this one port, because what must
+hold together (an order row, its audit row, its notice) must be able to stand in one transaction.
+
+Contract, for every implementation:
+
+* *Durability.* A write or transaction that returned survives ``kill -9`` of the server and of the
+  controller (write concern majority, journalled).
+* *Isolation.* Transactions are snapshot isolated. A read inside one does **not** protect what was
+  read (write skew); whoever relies on a value writes it (reliability.md 2.3).
+* *Filters are flat*: ``{"field": value}``, ``{"field": {"$in": [...]}}``, ranges with ``$gt``,
+  ``$gte``, ``$lt``, ``$lte``, and ``$ne``. No ``$and``, ``$or``, ``$expr`` or ``$regex``: the embedded
+  server scans the collection for these (facts/store.md 4).
+* *Values.* ``str``, ``int``, ``bool``, ``None``, ``Decimal`` (kept exactly), aware ``datetime`` (UTC,
+  kept to the millisecond), ``bytes``, and lists and dicts of these. Floats only where no money is meant.
+* *Nothing is retried behind the caller's back*, except a transaction's body (see ``transaction``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+__all__ = ["Change", "Document", "Store", "StoreView"]
+
+Document = dict[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an update does to each matched document.
+
+    Attributes:
+        set: Fields to set (dotted names reach into sub-documents).
+        inc: Numbers to add.
+        unset: Fields to remove.
+        push: One value to append to each named list.
+        set_on_insert: Fields set only when an upsert inserts.
+    """
+
+    set: Mapping[str, Any] = field(default_factory=dict)
+    inc: Mapping[str, int] = field(default_factory=dict)
+    unset: Sequence[str] = ()
+    push: Mapping[str, Any] = field(default_factory=dict)
+    set_on_insert: Mapping[str, Any] = field(default_factory=dict)
+
+
+class StoreView(Protocol):
+    """Reads and writes, either on their own or inside one transaction.
+
+    Raises:
+        DuplicateKey: A unique index refused the write.
+        StoreUnavailable: The server cannot be reached or cannot write.
+    """
+
+    async def get(self, collection: str, key: str) -> Document | None:
+        """Return the document whose ``_id`` is ``key``, or None."""
+        ...
+
+    async def find(
+        self,
+        collection: str,
+        where: Mapping[str, Any],
+        *,
+        sort: Sequence[tuple[str, int]] = (),
+        limit: int = 0,
+    ) -> list[Document]:
+        """Return the matching documents; ``sort`` is (field, 1 or -1); ``limit`` 0 means all."""
+        ...
+
+    async def insert(self, collection: str, *documents: Document) -> None:
+        """Insert documents; each carries its own ``_id``."""
+        ...
+
+    async def update(
+        self,
+        collection: str,
+        where: Mapping[str, Any],
+        change: Change,
+        *,
+        upsert: bool = False,
+        many: bool = False,
+    ) -> int:
+        """Change one (or with ``many`` every) matching document; return how many matched.
+
+        An upsert that inserted counts as 1.
+        """
+        ...
+
+    async def delete(self, collection: str, where: Mapping[str, Any]) -> int:
+        """Delete every matching document; return how many."""
+        ...
+
+
+class Store(StoreView, Protocol):
+    """A store view that can also open transactions."""
+
+    async def transaction(self, body: Callable[[StoreView], Awaitable[T]], *, nonce: str) -> T:
+        """Run ``body`` in one transaction and commit it at most once.
+
+        ``body`` may run several times (write conflicts), so it must have no effect outside the view
+        it is given. An exception from ``body`` aborts the transaction and is raised unchanged.
+        ``nonce`` names this commit: it is inserted (unique) with it, so that after an unknown commit
+        result, or when the server forgot that it had committed, the adapter reads it back and never
+        applies the body twice. A nonce that was committed by an earlier call raises
+        :class:`core.errors.AlreadyDone` without changing anything.
+
+        Raises:
+            AlreadyDone: This nonce was committed before this call.
+            TransactionConflict: Every attempt met a write conflict.
+            StoreUnavailable: The outcome could not be learned or the server is away; after this the
+                caller must treat what it wanted to record as *unknown* and send nothing.
+        """
+        ...
