@@ -1,0 +1,93 @@
+"""The one user of a server that we start ourselves, and connections made with it.
+
+The password is made once, kept in a private file, and travels over the loopback wire only: never
+in process arguments, messages or logs.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from pymongo import AsyncMongoClient
+from pymongo.errors import PyMongoError
+
+from core.adapters.mongo._process import write_private
+from core.errors import StoreUnavailable
+
+__all__ = ["USER", "Credentials", "connected", "require_sole_user", "server_uri"]
+
+USER = "saarthi"
+_CONNECT_MS = 10_000
+
+
+class Credentials:
+    """The password of our user: drafted before the user is made, confirmed after."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._draft = path.with_name(f"{path.name}.draft")
+
+    def exist(self) -> bool:
+        """Tell whether the user was made."""
+        return self._path.exists()
+
+    def password(self) -> str:
+        """Return the confirmed password."""
+        return self._path.read_text(encoding="utf-8")
+
+    def draft(self) -> str:
+        """Make and keep a new password, not yet confirmed."""
+        password = secrets.token_urlsafe(24)
+        write_private(self._draft, password)
+        return password
+
+    def confirm(self) -> None:
+        """Remember that the user with the drafted password exists."""
+        self._draft.replace(self._path)
+
+
+def server_uri(port: int, password: str | None, options: Mapping[str, str]) -> str:
+    """Return the URI of a server on loopback, with our user unless ``password`` is None."""
+    login = "" if password is None else f"{USER}:{password}@"
+    query = dict(options) if password is None else {**options, "authSource": "admin"}
+    return f"mongodb://{login}127.0.0.1:{port}/?{urlencode(query)}"
+
+
+@asynccontextmanager
+async def connected(uri: str) -> AsyncIterator[AsyncMongoClient[dict[str, Any]]]:
+    """Connect, and translate every failure.
+
+    Raises:
+        StoreUnavailable: The server refused, failed or did not answer.
+    """
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
+        uri, serverSelectionTimeoutMS=_CONNECT_MS, connectTimeoutMS=_CONNECT_MS
+    )
+    try:
+        await client.admin.command("ping")
+        yield client
+    except PyMongoError as error:
+        message = f"the store that was started does not work: {error}"
+        raise StoreUnavailable(message) from error
+    finally:
+        await client.close()
+
+
+async def require_sole_user(client: AsyncMongoClient[dict[str, Any]]) -> None:
+    """Refuse a server that somebody else could enter.
+
+    Before our user exists a server of ours is open to every local process for a moment.
+
+    Raises:
+        StoreUnavailable: There is a user that we did not make.
+    """
+    known = await client.admin.command("usersInfo", {"forAllDBs": True})
+    strangers = [user["user"] for user in known["users"] if user["user"] != USER]
+    if strangers:
+        message = f"the store has users that Saarthi did not make: {', '.join(strangers)}"
+        raise StoreUnavailable(message)

@@ -1,0 +1,156 @@
+"""The embedded server: SecantusDB, a program of its own licence that is started, never imported.
+
+Measured facts behind the flags (facts are in ``docs/decisions/0002-store.md``): without
+``--sync-on-commit`` acknowledged transactions are lost on kill -9; without ``--config`` it reads
+a configuration from the working directory; there is no localhost exception, so the first start
+is without authentication, makes the user, and ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from core.adapters.mongo._credentials import (
+    USER,
+    Credentials,
+    connected,
+    require_sole_user,
+    server_uri,
+)
+from core.adapters.mongo._process import (
+    ChildProcess,
+    DirectoryLock,
+    private_directory,
+    write_private,
+)
+from core.errors import StoreUnavailable
+
+__all__ = ["EmbeddedServer", "require_synced_commits"]
+
+_PROGRAM = "secantusd-py"
+_SYNC_FLAG = "--sync-on-commit"
+_LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
+_OPTIONS = {"directConnection": "true", "retryWrites": "false"}
+_START_S = 20.0
+_POLL_S = 0.02
+_CONFIG = """\
+[server]
+host = "127.0.0.1"
+log_level = "INFO"
+
+[storage]
+cache_size = "128M"
+sync_on_commit = true
+"""
+
+
+class EmbeddedServer:
+    """Starts the embedded server on a directory, keeping its port over restarts."""
+
+    kind = "embedded"
+
+    def __init__(self, directory: Path, lock: DirectoryLock) -> None:
+        self._directory = private_directory(directory)
+        self._lock = lock
+        self._credentials = Credentials(self._directory / "credentials")
+        self._port = 0
+
+    async def start(self) -> tuple[ChildProcess, str]:
+        """Start the server with authentication; return it and its URI.
+
+        Raises:
+            StoreUnavailable: It did not come up; the message ends with what it said.
+        """
+        write_private(self._directory / "secantusd.toml", _CONFIG)
+        if not self._credentials.exist():
+            await self._make_user()
+        child, port = await self._listen("--auth")
+        try:
+            require_synced_commits(child.arguments())
+            uri = server_uri(port, self._credentials.password(), _OPTIONS)
+            async with connected(uri) as client:
+                await require_sole_user(client)
+        except BaseException:
+            child.kill()
+            raise
+        self._port = port
+        return child, uri
+
+    async def _make_user(self) -> None:
+        """Start without authentication, make the one user, stop."""
+        password = self._credentials.draft()
+        child, port = await self._listen()
+        try:
+            async with connected(server_uri(port, None, _OPTIONS)) as client:
+                await _put_user(client.admin, password)
+        finally:
+            await child.stop()
+        self._credentials.confirm()
+
+    async def _listen(self, *flags: str) -> tuple[ChildProcess, int]:
+        command = [
+            _program(),
+            f"--config={self._directory / 'secantusd.toml'}",
+            f"--port={self._port}",
+            f"--storage-path={private_directory(self._directory / 'data')}",
+            _SYNC_FLAG,
+            *flags,
+        ]
+        log = self._directory / "server.log"
+        child = ChildProcess.start(command, directory=self._directory, log=log, lock=self._lock)
+        try:
+            async with asyncio.timeout(_START_S):
+                return child, await _listening_port(child)
+        except BaseException as error:
+            child.kill()
+            if isinstance(error, TimeoutError):
+                message = f"the embedded store did not start in {_START_S:.0f} s"
+                raise StoreUnavailable(message) from None
+            raise
+
+
+async def _listening_port(child: ChildProcess) -> int:
+    while child.exit_code is None:
+        if found := _LISTENING.search(child.output()):
+            return int(found[1])
+        await asyncio.sleep(_POLL_S)
+    message = f"the embedded store ended at once: {child.complaint()}"
+    raise StoreUnavailable(message)
+
+
+async def _put_user(admin: Any, password: str) -> None:
+    """Create our user anew: one that a cut-short first start left has another password."""
+    known: Mapping[str, Any] = await admin.command("usersInfo", {"forAllDBs": True})
+    for user in known["users"]:
+        await admin.client[user["db"]].command("dropUser", user["user"])
+    await admin.command("createUser", USER, pwd=password, roles=["root"])
+
+
+def _program() -> str:
+    beside = Path(sys.executable).with_name(_PROGRAM)
+    if beside.is_file():
+        return str(beside)
+    if found := shutil.which(_PROGRAM):
+        return found
+    message = (
+        "no store: MONGODB_URI is not set, no mongod was found, and the embedded server is not "
+        "installed (it is the extra 'embedded')"
+    )
+    raise StoreUnavailable(message)
+
+
+def require_synced_commits(arguments: list[str]) -> None:
+    """Refuse a server that acknowledges commits before they are on disk.
+
+    Raises:
+        StoreUnavailable: The flag is missing from ``arguments``, those of the running process.
+    """
+    if _SYNC_FLAG not in arguments:
+        message = f"the embedded store runs without {_SYNC_FLAG}: a crash would lose orders"
+        raise StoreUnavailable(message)

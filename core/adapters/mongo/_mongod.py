@@ -1,0 +1,189 @@
+"""A mongod binary of the user's, run as a one-node replica set on loopback.
+
+Authentication is by key file from the first start; the localhost exception lets us initiate the
+set and make the one user. The member's address holds the port, so a port that had to change is
+written into the set's configuration by force.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import socket
+from pathlib import Path
+from typing import Any
+
+from pymongo import AsyncMongoClient
+from pymongo.errors import ConnectionFailure, OperationFailure
+
+from core.adapters.mongo._credentials import (
+    USER,
+    Credentials,
+    connected,
+    require_sole_user,
+    server_uri,
+)
+from core.adapters.mongo._process import (
+    ChildProcess,
+    DirectoryLock,
+    private_directory,
+    write_private,
+)
+from core.errors import StoreUnavailable
+
+__all__ = ["MongodServer"]
+
+_SET = "saarthi"
+_START_S = 40.0
+_POLL_S = 0.05
+_PORT_ATTEMPTS = 3
+_ADDRESS_IN_USE = 48
+_ALREADY_INITIALISED = 23
+_NOT_YET_INITIALISED = 94
+_OPTIONS = {"directConnection": "true"}
+
+
+class MongodServer:
+    """Starts a mongod on a directory, keeping its port over restarts where it can."""
+
+    kind = "mongod"
+
+    def __init__(self, binary: Path, directory: Path, lock: DirectoryLock) -> None:
+        self._binary = binary
+        self._directory = private_directory(directory)
+        self._lock = lock
+        self._credentials = Credentials(self._directory / "credentials")
+        self._port = 0
+
+    async def start(self) -> tuple[ChildProcess, str]:
+        """Start the server and make it primary; return it and its URI.
+
+        Raises:
+            StoreUnavailable: It did not come up; the message ends with what it said.
+        """
+        for _ in range(_PORT_ATTEMPTS):
+            port = self._port or _free_port()
+            child = self._spawn(port)
+            try:
+                async with asyncio.timeout(_START_S):
+                    uri = await self._prepare(child, port)
+            except BaseException as error:
+                code = child.exit_code
+                complaint = child.complaint()
+                child.kill()
+                if code == _ADDRESS_IN_USE:
+                    self._port = 0
+                    continue
+                if isinstance(error, TimeoutError | StoreUnavailable):
+                    message = f"mongod did not come up: {complaint}"
+                    raise StoreUnavailable(message) from error
+                raise
+            self._port = port
+            return child, uri
+        message = f"mongod found no free port in {_PORT_ATTEMPTS} attempts"
+        raise StoreUnavailable(message)
+
+    def _spawn(self, port: int) -> ChildProcess:
+        key = self._directory / "keyfile"
+        if not key.exists():
+            write_private(key, secrets.token_hex(48))
+        config = self._directory / "mongod.conf"
+        write_private(config, json.dumps(self._config(port, key), indent=1))  # JSON is YAML
+        return ChildProcess.start(
+            [str(self._binary), f"--config={config}"],
+            directory=self._directory,
+            log=self._directory / "server.log",
+            lock=self._lock,
+        )
+
+    def _config(self, port: int, key: Path) -> dict[str, Any]:
+        return {
+            "net": {"bindIp": "127.0.0.1", "port": port, "unixDomainSocket": {"enabled": False}},
+            "replication": {"replSetName": _SET, "oplogSizeMB": 64},
+            "security": {"keyFile": str(key)},
+            "setParameter": {"diagnosticDataCollectionEnabled": False},
+            "storage": {
+                "dbPath": str(private_directory(self._directory / "data")),
+                "wiredTiger": {"engineConfig": {"cacheSizeGB": 0.25}},
+            },
+            "systemLog": {"quiet": True},
+        }
+
+    async def _prepare(self, child: ChildProcess, port: int) -> str:
+        await _wait_for_port(child, port)
+        if not self._credentials.exist():
+            await self._initiate(port)
+        uri = server_uri(port, self._credentials.password(), _OPTIONS)
+        async with connected(uri) as client:
+            await _claim_address(client, port)
+            await _wait_until_primary(client)
+            await require_sole_user(client)
+        return uri
+
+    async def _initiate(self, port: int) -> None:
+        """Through the localhost exception: the set, then the user that ends the exception."""
+        password = self._credentials.draft()
+        async with connected(server_uri(port, None, _OPTIONS)) as client:
+            member = {"_id": 0, "host": f"127.0.0.1:{port}"}
+            try:
+                await client.admin.command("replSetInitiate", {"_id": _SET, "members": [member]})
+            except OperationFailure as error:
+                if error.code != _ALREADY_INITIALISED:  # by a first start that was cut short
+                    raise
+            await _wait_until_primary(client)
+            await client.admin.command("createUser", USER, pwd=password, roles=["root"])
+        self._credentials.confirm()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def _wait_for_port(child: ChildProcess, port: int) -> None:
+    while child.exit_code is None:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(_POLL_S)
+            continue
+        writer.close()
+        return
+    message = f"mongod ended at once with code {child.exit_code}"
+    raise StoreUnavailable(message)
+
+
+async def _claim_address(client: AsyncMongoClient[dict[str, Any]], port: int) -> None:
+    """Write the present port into the set's configuration when it is another one."""
+    config = await _set_config(client)
+    host = f"127.0.0.1:{port}"
+    if config["members"][0]["host"] == host:
+        return
+    config["members"][0]["host"] = host
+    config["version"] += 1
+    await client.admin.command("replSetReconfig", config, force=True)
+
+
+async def _set_config(client: AsyncMongoClient[dict[str, Any]]) -> dict[str, Any]:
+    while True:
+        try:
+            reply = await client.admin.command("replSetGetConfig")
+        except OperationFailure as error:
+            if error.code != _NOT_YET_INITIALISED:
+                raise
+            await asyncio.sleep(_POLL_S)
+        else:
+            return dict(reply["config"])
+
+
+async def _wait_until_primary(client: AsyncMongoClient[dict[str, Any]]) -> None:
+    while True:
+        try:
+            hello = await client.admin.command("hello")
+        except ConnectionFailure:  # an election closes connections
+            hello = {}
+        if hello.get("isWritablePrimary"):
+            return
+        await asyncio.sleep(_POLL_S)
