@@ -1,0 +1,118 @@
+"""The clocks: the machine's own, and one whose market time runs elsewhere and faster.
+
+``SIM@WALL*SPEED`` (interfaces.md, "Time") says: market time was ``SIM`` when real time was ``WALL``
+and has gone ``SPEED`` times as fast since. The mapping is a pure function of real time, so it
+survives a restart, and every process that was given the same text shows the same market time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from core.errors import ConfigurationError
+from core.ports.clock import Clock
+
+__all__ = ["MARKET_ZONE", "SimulatedClock", "SystemClock", "clock_from_setting"]
+
+MARKET_ZONE = ZoneInfo("Asia/Kolkata")
+"""The exchanges' own zone; a time in the setting without an offset is meant in it."""
+
+_MAX_SPEED = 60.0
+_EXPECTED = (
+    "expected SIM@WALL*SPEED with ISO times and a speed above 0 and up to 60, "
+    "like 2026-11-20T09:10:00+05:30@2026-11-23T10:00:00+05:30*10"
+)
+
+
+class SystemClock:
+    """Real time and market time are the same."""
+
+    def now(self) -> datetime:
+        """Return real time, aware, UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds that never step backwards."""
+        return time.monotonic()
+
+    def market_now(self) -> datetime:
+        """Return market time, aware, Asia/Kolkata."""
+        return self.now().astimezone(MARKET_ZONE)
+
+    def real_at(self, market: datetime) -> datetime:
+        """Return the real time (UTC) at which market time will be ``market``."""
+        return market.astimezone(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for real seconds."""
+        await asyncio.sleep(seconds)
+
+
+class SimulatedClock(SystemClock):
+    """Real time is the machine's; market time was ``sim`` at ``wall`` and runs ``speed`` fold."""
+
+    def __init__(self, sim: datetime, wall: datetime, speed: float) -> None:
+        if sim.tzinfo is None or wall.tzinfo is None:
+            raise ConfigurationError("A simulated clock needs aware times for SIM and WALL.")
+        if not 0 < speed <= _MAX_SPEED:
+            raise ConfigurationError(f"Clock speed: found {speed}; expected above 0 and up to 60.")
+        self._sim = sim.astimezone(UTC)
+        self._wall = wall.astimezone(UTC)
+        self._speed = speed
+
+    def market_now(self) -> datetime:
+        """Return market time, aware, Asia/Kolkata."""
+        elapsed = self.now() - self._wall
+        return (self._sim + elapsed * self._speed).astimezone(MARKET_ZONE)
+
+    def real_at(self, market: datetime) -> datetime:
+        """Return the real time (UTC) at which market time will be ``market``."""
+        return self._wall + (market.astimezone(UTC) - self._sim) / self._speed
+
+
+def clock_from_setting(text: str | None) -> Clock:
+    """Return the clock that ``SAARTHI_CLOCK`` asks for: the machine's when it is unset or empty.
+
+    Raises:
+        ConfigurationError: The text is not ``SIM@WALL*SPEED``.
+    """
+    if text is None or not text.strip():
+        return SystemClock()
+    sim, at, rest = text.strip().partition("@")
+    wall, star, speed = rest.rpartition("*")
+    if not at or not star:
+        raise ConfigurationError(f"SAARTHI_CLOCK: found {text!r}; {_EXPECTED}.")
+    return SimulatedClock(
+        _time(sim, "SIM", text), _time(wall, "WALL", text), _speed_of(speed, text)
+    )
+
+
+def _time(part: str, name: str, text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(part.strip())
+    except ValueError:
+        raise ConfigurationError(
+            f"SAARTHI_CLOCK: found {name} {part!r} in {text!r}; {_EXPECTED}."
+        ) from None
+    aware = found if found.tzinfo is not None else found.replace(tzinfo=MARKET_ZONE)
+    try:
+        # A year near the end of what a datetime holds cannot be moved to another zone.
+        return aware.astimezone(UTC) + timedelta(0)
+    except OverflowError:
+        raise ConfigurationError(
+            f"SAARTHI_CLOCK: found {name} {part!r} in {text!r}; {_EXPECTED}."
+        ) from None
+
+
+def _speed_of(part: str, text: str) -> float:
+    try:
+        speed = float(part)
+    except ValueError:
+        speed = math.nan
+    if not 0 < speed <= _MAX_SPEED:
+        raise ConfigurationError(f"SAARTHI_CLOCK: found speed {part!r} in {text!r}; {_EXPECTED}.")
+    return speed

@@ -1,0 +1,198 @@
+"""Reads and writes of the store port against one database, alone or inside a transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+
+from core.adapters.mongo._errors import is_conflict, is_transient, mapped
+from core.errors import StoreError
+from core.ports.store import Change, Document
+
+__all__ = ["DirectView", "TransactionView", "backoff_s"]
+
+T = TypeVar("T")
+
+_CONFLICT_ATTEMPTS = 12
+
+
+def backoff_s(attempt: int) -> float:
+    """Return a jittered wait before the next attempt, at most a tenth of a second."""
+    ceiling_us = min(4_000 * 2**attempt, 100_000)
+    return secrets.randbelow(ceiling_us) / 1_000_000
+
+
+@dataclass(slots=True)
+class MongoView:
+    """The operations; how each call is run is decided by ``_run`` of the two kinds below."""
+
+    _database: AsyncDatabase[Document]
+    _session: AsyncClientSession | None
+
+    async def _run(self, call: Callable[[], Awaitable[T]], *, again: bool = False) -> T:
+        raise NotImplementedError
+
+    async def get(self, collection: str, key: str) -> Document | None:
+        """Return the document whose ``_id`` is ``key``, or None."""
+        source = self._database[collection]
+        return await self._run(lambda: source.find_one({"_id": key}, session=self._session))
+
+    async def find(
+        self,
+        collection: str,
+        where: Mapping[str, Any],
+        *,
+        sort: Sequence[tuple[str, int]] = (),
+        limit: int = 0,
+    ) -> list[Document]:
+        """Return the matching documents."""
+
+        async def call() -> list[Document]:
+            cursor = self._database[collection].find(where, session=self._session, limit=limit)
+            if sort:
+                cursor = cursor.sort(list(sort))
+            return await cursor.to_list()
+
+        return await self._run(call)
+
+    async def insert(self, collection: str, *documents: Document) -> None:
+        """Insert documents; each carries its own ``_id``."""
+        for document in documents:
+            if "_id" not in document:
+                raise ValueError(f"A document for {collection} has no _id.")
+            _refuse_naive(document)
+        target = self._database[collection]
+        if len(documents) == 1:
+            # A copy, because the driver may write into what it is given.
+            await self._run(
+                lambda: target.insert_one(dict(documents[0]), session=self._session), again=True
+            )
+        elif documents:
+            await self._run(
+                lambda: target.insert_many([dict(d) for d in documents], session=self._session)
+            )
+
+    async def update(
+        self,
+        collection: str,
+        where: Mapping[str, Any],
+        change: Change,
+        *,
+        upsert: bool = False,
+        many: bool = False,
+    ) -> int:
+        """Change one (or with ``many`` every) matching document; return how many matched."""
+        target = self._database[collection]
+        write = target.update_many if many else target.update_one
+        operators = _operators(change)
+        result = await self._run(
+            lambda: write(where, operators, upsert=upsert, session=self._session), again=not many
+        )
+        return 1 if result.upserted_id is not None else result.matched_count
+
+    async def delete(self, collection: str, where: Mapping[str, Any]) -> int:
+        """Delete every matching document; return how many."""
+        target = self._database[collection]
+        result = await self._run(lambda: target.delete_many(where, session=self._session))
+        return result.deleted_count
+
+
+@dataclass(slots=True)
+class DirectView(MongoView):
+    """Each operation stands alone.
+
+    A single-document write that met another transaction's write is tried again: the server proved
+    that it changed nothing. Nothing else is.
+    """
+
+    async def _run(self, call: Callable[[], Awaitable[T]], *, again: bool = False) -> T:
+        for attempt in range(_CONFLICT_ATTEMPTS):
+            try:
+                return await call()
+            except PyMongoError as error:
+                if not (again and is_conflict(error)) or attempt == _CONFLICT_ATTEMPTS - 1:
+                    raise mapped(error) from error
+            await asyncio.sleep(backoff_s(attempt))
+        raise AssertionError("the last attempt returns or raises")
+
+
+@dataclass(slots=True)
+class TransactionView(MongoView):
+    """Each operation belongs to one transaction; the first failure breaks it.
+
+    A server ends a transaction at its first failed operation, so a body that catches an error and
+    goes on would write outside of what it thinks it writes in. Hence every later call raises the
+    first failure again.
+
+    Attributes:
+        failure: The first failure, as it was raised to the body.
+        is_worth_rerun: Whether that failure was transient.
+    """
+
+    failure: StoreError | None = None
+    is_worth_rerun: bool = False
+
+    async def _run(self, call: Callable[[], Awaitable[T]], *, again: bool = False) -> T:
+        del again  # the whole transaction runs again instead
+        if self.failure is not None:
+            raise self.failure
+        try:
+            return await call()
+        except PyMongoError as error:
+            self.failure = mapped(error)
+            self.is_worth_rerun = is_transient(error)
+            raise self.failure from error
+
+    async def claim(self, collection: str, key: str, fields: Mapping[str, Any]) -> None:
+        """Insert ``{_id: key, **fields, at: <the server's time>}``.
+
+        Raises:
+            DuplicateKey: Somebody else's ``fields`` stand under this key.
+        """
+        target = self._database[collection]
+        await self._run(
+            lambda: target.update_one(
+                {"_id": key, **fields},
+                {"$currentDate": {"at": True}},
+                upsert=True,
+                session=self._session,
+            )
+        )
+
+
+def _operators(change: Change) -> dict[str, Any]:
+    _refuse_naive(change.set)
+    _refuse_naive(change.push)
+    _refuse_naive(change.set_on_insert)
+    parts = {
+        "$set": dict(change.set),
+        "$inc": dict(change.inc),
+        "$unset": dict.fromkeys(change.unset, ""),
+        "$push": dict(change.push),
+        "$setOnInsert": dict(change.set_on_insert),
+    }
+    operators = {operator: fields for operator, fields in parts.items() if fields}
+    if not operators:
+        raise ValueError("A change that changes nothing.")
+    return operators
+
+
+def _refuse_naive(value: object) -> None:
+    """Raise for a datetime without a zone: BSON would take it for UTC, silently."""
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError(f"A datetime without a zone: {value.isoformat()}.")
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            _refuse_naive(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            _refuse_naive(part)
