@@ -1,0 +1,160 @@
+"""Brings a store to the program's schema, from any older state, and from any half-way one.
+
+Order: the data is moved first (``MIGRATIONS``, each idempotent), then collections, validators and
+indexes are made as ``schema.py`` declares them, and the version is written last. A migration that
+was killed anywhere leaves the old version standing; the next start runs it again and converges. A
+store that a newer program wrote is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from pymongo.errors import OperationFailure
+
+from core.adapters.mongo.schema import COLLECTIONS, Collection, Index
+from core.errors import ConfigurationError, DuplicateKey, StoreError
+from core.ports.store import Change, Document, StoreView
+
+__all__ = ["MIGRATIONS", "SCHEMA_VERSION", "MigratableStore", "migrate"]
+
+_NAMESPACE_EXISTS: Final = 48
+_NAMESPACE_NOT_FOUND: Final = 26
+_KEY: Final = "schema"
+
+
+class MigratableStore(StoreView, Protocol):
+    """What a migration needs: the store's operations, and database commands."""
+
+    async def command(self, command: Mapping[str, Any]) -> Document:
+        """Run one database command."""
+        ...
+
+
+Migration = Callable[[MigratableStore], Awaitable[None]]
+
+
+async def _derive_account_fields(store: MigratableStore) -> None:
+    """Fill ``live`` and ``display_key`` of accounts that hold only the fields of product.md A."""
+    for account in await store.find("broker_accounts", {"live": None}):
+        live = account.get("disconnected_at") is None
+        key = str(account.get("display_name", "")).lower()
+        await store.update(
+            "broker_accounts",
+            {"_id": account["_id"]},
+            Change(set={"live": live, "display_key": key}),
+        )
+
+
+MIGRATIONS: tuple[Migration, ...] = (_derive_account_fields,)
+"""In order; number n makes schema version n. Never change one that was released: append."""
+
+SCHEMA_VERSION: Final = len(MIGRATIONS)
+
+
+async def migrate(
+    store: MigratableStore,
+    collections: Sequence[Collection] = COLLECTIONS,
+    migrations: Sequence[Migration] = MIGRATIONS,
+) -> None:
+    """Bring ``store`` to this program's schema; does nothing when it is there already.
+
+    Run it under the lease, before anything else writes.
+
+    Raises:
+        ConfigurationError: A newer program wrote this store, or its data break a unique index.
+    """
+    stands = await store.get(_KEY, _KEY) or {"version": 0, "digest": ""}
+    version = int(stands["version"])
+    if version > len(migrations):
+        raise ConfigurationError(
+            f"The store has schema version {version}; this program knows up to "
+            f"{len(migrations)}. Start the newer program."
+        )
+    digest = _digest(collections)
+    if version == len(migrations) and stands["digest"] == digest:
+        return
+    for step in migrations[version:]:
+        await step(store)
+    for wanted in collections:
+        await _ensure(store, wanted)
+    await store.update(
+        _KEY,
+        {"_id": _KEY},
+        Change(set={"version": len(migrations), "digest": digest}),
+        upsert=True,
+    )
+
+
+async def _ensure(store: MigratableStore, wanted: Collection) -> None:
+    """Make the collection, its validator and its indexes as declared."""
+    rules = {"validator": {"$jsonSchema": wanted.rules} if wanted.rules else {}}
+    try:
+        await store.command({"create": wanted.name, **rules})
+    except StoreError as error:
+        if _code(error) != _NAMESPACE_EXISTS:
+            raise
+    # Also when it was made just now: the embedded server accepts to create what exists, as it is.
+    await store.command({"collMod": wanted.name, **rules})
+    stand = await _indexes(store, wanted.name)
+    declared = {one.name: one for one in wanted.indexes}
+    stale = [name for name, found in stand.items() if _differs(found, declared.get(name))]
+    for name in stale:
+        await store.command({"dropIndexes": wanted.name, "index": name})
+    missing = [one for one in wanted.indexes if one.name not in stand or one.name in stale]
+    if missing:
+        await _create_indexes(store, wanted.name, missing)
+
+
+async def _create_indexes(store: MigratableStore, name: str, missing: Sequence[Index]) -> None:
+    try:
+        await store.command(
+            {"createIndexes": name, "indexes": [one.specification() for one in missing]}
+        )
+    except DuplicateKey as error:
+        raise ConfigurationError(
+            f"The collection {name} holds two documents where index {error.index} allows one; "
+            "remove one of them and start again."
+        ) from error
+
+
+async def _indexes(store: MigratableStore, name: str) -> dict[str, Document]:
+    """Return the indexes that stand, by name, without the one on ``_id``."""
+    try:
+        reply = await store.command({"listIndexes": name})
+    except StoreError as error:
+        if _code(error) == _NAMESPACE_NOT_FOUND:
+            return {}
+        raise
+    found: Sequence[Document] = reply["cursor"]["firstBatch"]
+    return {one["name"]: one for one in found if one["name"] != "_id_"}
+
+
+def _differs(found: Document, wanted: Index | None) -> bool:
+    """Tell whether a standing index is not (any more) what is declared."""
+    if wanted is None:
+        return True
+    declared = wanted.specification()
+    return (
+        tuple(found["key"].items()) != wanted.keys
+        or bool(found.get("unique")) != wanted.unique
+        or found.get("partialFilterExpression") != declared.get("partialFilterExpression")
+        or found.get("expireAfterSeconds") != declared.get("expireAfterSeconds")
+    )
+
+
+def _code(error: StoreError) -> int | None:
+    cause = error.__cause__
+    return cause.code if isinstance(cause, OperationFailure) else None
+
+
+def _digest(collections: Sequence[Collection]) -> str:
+    """Return a fingerprint of the declared schema, so that a start with nothing to do is quick."""
+    declared = [
+        [one.name, one.rules, [made.specification() for made in one.indexes]] for one in collections
+    ]
+    text = json.dumps(declared, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
