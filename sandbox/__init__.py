@@ -1,4 +1,5 @@
-"""Simulators of the outside world on loopback: an exchange, two brokers and Telegram.
+"""Loopback simulators of the outside world: an exchange, two brokers and a chat service.
 
-They share no code with the controller, so that they cannot share its misreadings.
+The package imports nothing of the controller, so that the two cannot share a misreading of the
+outside systems. Start it with ``python -P -m sandbox``; any program may use it.
 """

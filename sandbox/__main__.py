@@ -1,0 +1,133 @@
+"""``python -P -m sandbox``: the simulators alone, each on its own loopback port.
+
+Prints one JSON line with the ports when everything listens, and ends on SIGINT or SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import importlib
+import importlib.util
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from sandbox import control
+from sandbox.clock import ClockError
+from sandbox.prices import ReplayError
+from sandbox.world import DEFAULT_REDIRECT_BASE, World, build_world
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+__all__ = ["main"]
+
+HOST = "127.0.0.1"
+SIMULATORS = ("kite", "fyers", "telegram")
+_BEAT_S = 0.02
+
+
+def _simulator(name: str) -> ModuleType | None:
+    """Import a simulator's package, None when it is not installed.
+
+    Such a package has ``build_app(world) -> web.Application``, called first, and may have
+    ``control_routes(world) -> list[web.RouteDef]`` for the control port.
+    """
+    if importlib.util.find_spec(f"sandbox.{name}") is None:
+        return None
+    module = importlib.import_module(f"sandbox.{name}")
+    return module if hasattr(module, "build_app") else None
+
+
+async def _listen(app: web.Application, port: int) -> tuple[web.AppRunner, int]:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    site = web.TCPSite(runner, HOST, port)
+    try:
+        await site.start()
+    except OSError:
+        await runner.cleanup()
+        raise
+    bound: int = runner.addresses[0][1]
+    return runner, bound
+
+
+async def _beat(world: World) -> None:
+    """Let the exchange advance, so that orders fill although nobody asks."""
+    while True:
+        world.exchange.advance()
+        await asyncio.sleep(_BEAT_S)
+
+
+async def _serve(world: World, ports: dict[str, int]) -> None:
+    stop = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    bound: dict[str, int] = {}
+    async with contextlib.AsyncExitStack() as stack:
+        extra: list[web.RouteDef] = []
+        for name in SIMULATORS:
+            module = _simulator(name)
+            if module is None:
+                continue
+            runner, bound[name] = await _listen(module.build_app(world), ports[name])
+            extra += module.control_routes(world) if hasattr(module, "control_routes") else []
+            stack.push_async_callback(runner.cleanup)
+            world.urls[name] = f"http://{HOST}:{bound[name]}"
+        runner, bound["control"] = await _listen(control.build_app(world, extra), ports["control"])
+        stack.push_async_callback(runner.cleanup)
+        sys.stdout.write(json.dumps(bound) + "\n")
+        sys.stdout.flush()
+        async with asyncio.TaskGroup() as tasks:
+            beat = tasks.create_task(_beat(world))
+            await stop.wait()
+            beat.cancel()
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    for name in ("control", *SIMULATORS):
+        parser.add_argument(f"--{name}", type=int, default=0, metavar="PORT", help="0: a free one")
+    parser.add_argument("--state", type=Path, help="keep everything in this directory")
+    parser.add_argument("--replay", type=Path, help="recorded one-minute bars, a csv a symbol")
+    parser.add_argument("--clock", help="SIM@WALL*SPEED, ISO times")
+    parser.add_argument(
+        "--redirect-base",
+        default=DEFAULT_REDIRECT_BASE,
+        help="where logins of apps without a redirect address lead (default %(default)s)",
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the simulators; return the exit code (1: a failure explained in one line)."""
+    options = _arguments(argv)
+    try:
+        world = build_world(
+            clock=options.clock,
+            state_dir=options.state,
+            replay=options.replay,
+            redirect_base=options.redirect_base,
+        )
+    except (ClockError, ReplayError, OSError) as error:
+        sys.stderr.write(f"sandbox: {error}\n")
+        return 1
+    ports = {name: getattr(options, name) for name in ("control", *SIMULATORS)}
+    try:
+        asyncio.run(_serve(world, ports))
+    except OSError as error:
+        sys.stderr.write(f"sandbox: {error}\n")
+        return 1
+    finally:
+        world.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

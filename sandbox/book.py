@@ -1,0 +1,286 @@
+"""The book of one client: positions, holdings and funds, all worked out from its trades.
+
+Positions are net per (symbol, product). Delivery bought on an earlier trading day is a holding: T1
+for one trading day, then settled. Intraday positions of an earlier day are gone (the broker squares
+them off), other products are carried. Margin: intraday takes a fifth of the value, everything else
+all of it; a sale of what is held takes none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from sandbox.sessions import previous_trading_day
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from sandbox.accounts import User
+    from sandbox.orders import Order, Trade
+
+__all__ = ["Book", "Funds", "Holding", "Position"]
+
+LEVERAGE = {"MIS": 5.0}
+
+
+@dataclass
+class Position:
+    """A net position: carried (``overnight_quantity``) plus today's buys and sells."""
+
+    symbol: str
+    product: str
+    overnight_quantity: int = 0
+    overnight_price: float = 0.0
+    buy_quantity: int = 0
+    buy_value: float = 0.0
+    sell_quantity: int = 0
+    sell_value: float = 0.0
+
+    @property
+    def quantity(self) -> int:
+        """Signed net quantity."""
+        return self.overnight_quantity + self.buy_quantity - self.sell_quantity
+
+    @property
+    def total_buys(self) -> tuple[int, float]:
+        """Quantity and value bought, what was carried long included."""
+        carried = max(0, self.overnight_quantity)
+        return self.buy_quantity + carried, self.buy_value + carried * self.overnight_price
+
+    @property
+    def total_sells(self) -> tuple[int, float]:
+        """Quantity and value sold, what was carried short included."""
+        carried = max(0, -self.overnight_quantity)
+        return self.sell_quantity + carried, self.sell_value + carried * self.overnight_price
+
+    @property
+    def average_price(self) -> float:
+        """Average price of the open side, 0 when flat."""
+        if self.quantity == 0:
+            return 0.0
+        quantity, value = self.total_buys if self.quantity > 0 else self.total_sells
+        return value / quantity
+
+    def pnl(self, last_price: float) -> float:
+        """Realised and unrealised profit at a price."""
+        return self.total_sells[1] - self.total_buys[1] + self.quantity * last_price
+
+    def unrealised(self, last_price: float) -> float:
+        """Profit of what is open at a price."""
+        return (last_price - self.average_price) * self.quantity if self.quantity else 0.0
+
+
+@dataclass
+class Holding:
+    """Delivery stock: settled ``quantity``, ``t1_quantity`` not yet; ``used_quantity`` sold today."""
+
+    symbol: str
+    quantity: int = 0
+    t1_quantity: int = 0
+    used_quantity: int = 0
+    cost: float = 0.0
+
+    @property
+    def average_price(self) -> float:
+        """Average cost of a share."""
+        total = self.quantity + self.t1_quantity + self.used_quantity
+        return self.cost / total if total else 0.0
+
+
+@dataclass(frozen=True)
+class Funds:
+    """Money in rupees; ``net`` is what may still be used."""
+
+    opening: float
+    net: float
+    used: float
+    realised: float
+    unrealised: float
+    delivery: float
+
+
+class Book:
+    """A client's orders and trades, and what follows from them.
+
+    Args:
+        user: Cash and holdings at the start.
+        orders: Its orders, oldest first.
+        trades: Its trades, oldest first.
+        price: Gives the last price of a symbol.
+        today: The market day.
+        conversions: Product changes: (day, symbol, signed quantity, from, to, price).
+    """
+
+    def __init__(
+        self,
+        user: User,
+        orders: Iterable[Order],
+        trades: Iterable[Trade],
+        price: Callable[[str], float],
+        today: date,
+    ) -> None:
+        self.user = user
+        self._orders = list(orders)
+        self._trades = list(trades)
+        self._price = price
+        self.today = today
+
+    def orders(self) -> list[Order]:
+        """Return today's orders, oldest first."""
+        return [order for order in self._orders if _day(order.placed_at) == self.today]
+
+    def trades(self) -> list[Trade]:
+        """Return today's trades, oldest first."""
+        return [trade for trade in self._trades if _day(trade.at) == self.today]
+
+    def working(self) -> list[Order]:
+        """Return the orders that may still fill."""
+        return [order for order in self._orders if not order.is_terminal]
+
+    def positions(self) -> list[Position]:
+        """Return the positions of today, closed ones included, in order of first trade."""
+        found: dict[tuple[str, str], Position] = {}
+        for trade in self._trades:
+            day = _day(trade.at)
+            if day != self.today and trade.product in {"CNC", "MIS"}:
+                continue
+            key = (trade.symbol, trade.product)
+            position = found.setdefault(key, Position(*key))
+            if day != self.today:
+                _carry(position, trade)
+            elif trade.side == "BUY":
+                position.buy_quantity += trade.quantity
+                position.buy_value += trade.quantity * trade.price
+            else:
+                position.sell_quantity += trade.quantity
+                position.sell_value += trade.quantity * trade.price
+        touched = {(t.symbol, t.product) for t in self.trades()}
+        return [p for key, p in found.items() if p.overnight_quantity or key in touched]
+
+    def position(self, symbol: str, product: str) -> int:
+        """Return a signed net quantity."""
+        for position in self.positions():
+            if (position.symbol, position.product) == (symbol, product):
+                return position.quantity
+        return 0
+
+    def holdings(self) -> list[Holding]:
+        """Return the delivery holdings, those sold out today included."""
+        found: dict[str, Holding] = {}
+        for row in self.user.holdings:
+            quantity, t1 = row["quantity"], row["t1_quantity"]
+            held = found.setdefault(row["symbol"], Holding(row["symbol"]))
+            held.quantity += quantity
+            held.t1_quantity += t1
+            held.cost += (quantity + t1) * row["average_price"]
+        yesterday = previous_trading_day(self.today)
+        for trade in self._trades:
+            if trade.product == "CNC" and (_day(trade.at) != self.today):
+                held = found.setdefault(trade.symbol, Holding(trade.symbol))
+                _settle(held, trade, unsettled=_day(trade.at) >= yesterday)
+        for position in self.positions():
+            if position.product == "CNC" and position.symbol in found:
+                _use(found[position.symbol], max(0, -position.quantity))
+        return [h for h in found.values() if h.quantity or h.t1_quantity or h.used_quantity]
+
+    def sellable(self, symbol: str) -> int:
+        """Return what may be sold for delivery: held, bought today, less sold and being sold."""
+        held = sum(
+            h.quantity + h.t1_quantity + h.used_quantity
+            for h in self.holdings()
+            if h.symbol == symbol
+        )
+        selling = sum(
+            order.leaves_quantity
+            for order in self.working()
+            if (order.symbol, order.product, order.side) == (symbol, "CNC", "SELL")
+        )
+        return held + self.position(symbol, "CNC") - selling
+
+    def required(self, order: Order | None = None) -> float:
+        """Return the money that working orders block, or that one more order would."""
+        wanted = [order] if order is not None else self.working()
+        return sum(self._order_margin(item) for item in wanted)
+
+    def _order_margin(self, order: Order) -> float:
+        if order.product == "CNC" and order.side == "SELL":
+            return 0.0
+        net = self.position(order.symbol, order.product) * order.sign
+        closing = max(0, -net)
+        price = order.price or order.trigger_price or self._price(order.symbol)
+        opening = max(0, order.quantity - order.filled_quantity - closing)
+        return opening * price / LEVERAGE.get(order.product, 1.0)
+
+    def funds(self) -> Funds:
+        """Return the money at the present prices."""
+        opening = self.user.cash + self._earlier_cash()
+        used = self.required()
+        realised = unrealised = delivery = 0.0
+        for position in self.positions():
+            price = self._price(position.symbol)
+            open_pnl = position.unrealised(price)
+            value = abs(position.quantity) * position.average_price
+            if position.product == "CNC":
+                used += value if position.quantity > 0 else -value
+                delivery += value if position.quantity > 0 else -value
+            else:
+                used += value / LEVERAGE.get(position.product, 1.0)
+            realised += position.pnl(price) - open_pnl
+            if position.product != "CNC":
+                unrealised += open_pnl
+        net = opening - used + realised + min(0.0, unrealised)
+        return Funds(opening, net, used, realised, unrealised, delivery)
+
+    def _earlier_cash(self) -> float:
+        """Return what earlier days' trades brought in or cost."""
+        flow = 0.0
+        kept: dict[tuple[str, str], tuple[int, float]] = {}
+        for trade in self._trades:
+            if _day(trade.at) == self.today:
+                continue
+            sign = 1 if trade.side == "BUY" else -1
+            flow -= sign * trade.quantity * trade.price
+            if trade.product != "CNC":
+                quantity, value = kept.get((trade.symbol, trade.product), (0, 0.0))
+                total = quantity + sign * trade.quantity
+                kept[trade.symbol, trade.product] = total, value + sign * trade.quantity * trade.price
+        return flow + sum(value for quantity, value in kept.values() if quantity)
+
+
+def _day(text: str) -> date:
+    return datetime.fromisoformat(text).date()
+
+
+def _carry(position: Position, trade: Trade) -> None:
+    sign = 1 if trade.side == "BUY" else -1
+    before = position.overnight_quantity
+    after = before + sign * trade.quantity
+    if before * sign >= 0:
+        value = abs(before) * position.overnight_price + trade.quantity * trade.price
+        position.overnight_price = value / abs(after)
+    elif after * before < 0:
+        position.overnight_price = trade.price
+    position.overnight_quantity = after
+
+
+def _settle(held: Holding, trade: Trade, *, unsettled: bool) -> None:
+    if trade.side == "BUY":
+        held.cost += trade.quantity * trade.price
+        if unsettled:
+            held.t1_quantity += trade.quantity
+        else:
+            held.quantity += trade.quantity
+        return
+    held.cost -= trade.quantity * held.average_price
+    settled = min(held.quantity, trade.quantity)
+    held.quantity -= settled
+    held.t1_quantity -= trade.quantity - settled
+
+
+def _use(held: Holding, sold: int) -> None:
+    settled = min(held.quantity, sold)
+    held.quantity -= settled
+    held.t1_quantity -= min(held.t1_quantity, sold - settled)
+    held.used_quantity += sold

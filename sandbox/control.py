@@ -1,0 +1,230 @@
+"""The control API: how a test or a person moves the sandbox (JSON over HTTP, loopback)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiohttp import web
+
+from sandbox.accounts import AccountError
+from sandbox.clock import ClockError
+from sandbox.faults import FaultError
+from sandbox.market import MarketError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from sandbox.book import Book
+    from sandbox.world import World
+
+__all__ = ["build_app"]
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    if not request.can_read_body:
+        return {}
+    try:
+        data = await request.json()
+    except json.JSONDecodeError as error:
+        raise web.HTTPBadRequest(text=f"not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise web.HTTPBadRequest(text="a JSON object is expected")
+    return data
+
+
+@web.middleware
+async def _errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Answer every error as JSON with one line for a person."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return web.json_response({"error": error.text or error.reason}, status=error.status)
+    except (AccountError, ClockError, FaultError, MarketError) as error:
+        return web.json_response({"error": str(error)}, status=400)
+
+
+def book_json(book: Book, price: Callable[[str], float]) -> dict[str, Any]:
+    """Return a client's truth as JSON: hidden orders too, with the tag the broker knows."""
+    positions = [
+        {
+            "symbol": position.symbol,
+            "product": position.product,
+            "quantity": position.quantity,
+            "average_price": position.average_price,
+            "pnl": position.pnl(price(position.symbol)),
+        }
+        for position in book.positions()
+    ]
+    holdings = [asdict(h) | {"average_price": h.average_price} for h in book.holdings()]
+    return {
+        "user_id": book.user.user_id,
+        "orders": [asdict(order) for order in book.orders()],
+        "trades": [asdict(trade) for trade in book.trades()],
+        "positions": positions,
+        "holdings": holdings,
+        "funds": asdict(book.funds()),
+    }
+
+
+class Control:
+    """The handlers; one method a route."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def health(self, _request: web.Request) -> web.Response:
+        """Answer 200 when every simulator answers."""
+        answers = {}
+        timeout = aiohttp.ClientTimeout(total=2)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            for name, url in self._world.urls.items():
+                try:
+                    async with session.get(f"{url}/_sandbox/health") as answer:
+                        answers[name] = answer.status < 500  # noqa: PLR2004 - any answer will do
+                except (aiohttp.ClientError, TimeoutError):
+                    answers[name] = False
+        ok = all(answers.values())
+        body = {"ok": ok, "simulators": answers, "market_now": self._world.clock.now().isoformat()}
+        return web.json_response(body, status=200 if ok else 503)
+
+    async def add_account(self, request: web.Request) -> web.Response:
+        """Register an app and its user."""
+        app = self._world.accounts.register(await _body(request))
+        return web.json_response(asdict(app))
+
+    async def list_accounts(self, _request: web.Request) -> web.Response:
+        """List the apps, each with its users."""
+        accounts = self._world.accounts
+        rows = []
+        for app in accounts.apps():
+            users = [accounts.user(app.broker, user_id) for user_id in app.users]
+            known = [asdict(user) for user in users if user is not None]
+            first = known[0] if known else {}
+            row = asdict(app) | {"redirect_url": accounts.redirect_url(app), "users": known}
+            rows.append(row | {k: first.get(k) for k in ("user_id", "user_name", "cash", "holdings")})
+        return web.json_response(rows)
+
+    async def ledger(self, request: web.Request) -> web.Response:
+        """List order writes in the order they came."""
+        wanted = {name: request.query.get(name) for name in ("broker", "api_key", "tag")}
+        return web.json_response(self._world.ledger.entries(**wanted))
+
+    async def book(self, request: web.Request) -> web.Response:
+        """Tell the truth about an account: its first user, or ``user_id``."""
+        broker, key = request.query.get("broker", ""), request.query.get("api_key", "")
+        app = self._world.accounts.app(broker, key)
+        if app is None:
+            raise web.HTTPNotFound(text=f"no app {key!r} at {broker!r}")
+        wanted = request.query.get("user_id")
+        users = [wanted] if wanted else app.users
+        exchange = self._world.exchange
+        try:
+            books = {user: book_json(exchange.book(broker, user), self._price) for user in users}
+        except KeyError as error:
+            raise web.HTTPNotFound(text=f"no user {error}") from error
+        return web.json_response(books[users[0]] | ({"users": books} if len(users) > 1 else {}))
+
+    def _price(self, symbol: str) -> float:
+        instrument = self._world.market.find(symbol)
+        return self._world.market.last_price(instrument) if instrument else 0.0
+
+    async def add_fault(self, request: web.Request) -> web.Response:
+        """Set a fault."""
+        return web.json_response({"id": self._world.faults.add(await _body(request)).id})
+
+    async def list_faults(self, _request: web.Request) -> web.Response:
+        """List the faults that still strike."""
+        return web.json_response(self._world.faults.all())
+
+    async def delete_faults(self, request: web.Request) -> web.Response:
+        """Delete one fault or all."""
+        fault_id = request.match_info.get("id")
+        gone = self._world.faults.remove(fault_id)
+        if fault_id and not gone:
+            raise web.HTTPNotFound(text=f"no fault {fault_id!r}")
+        return web.json_response({"deleted": gone})
+
+    async def expire(self, request: web.Request) -> web.Response:
+        """Do to an app's sessions what 06:00 does."""
+        data = await _body(request)
+        broker, key = str(data.get("broker")), str(data.get("api_key"))
+        if self._world.accounts.app(broker, key) is None:
+            raise web.HTTPNotFound(text=f"no app {key!r} at {broker!r}")
+        return web.json_response({"expired": self._world.accounts.expire(broker, key)})
+
+    async def move(self, request: web.Request) -> web.Response:
+        """Move a price; null lets it go on."""
+        data = await _body(request)
+        if "last_price" not in data:
+            raise web.HTTPBadRequest(text="last_price is required (a number, or null)")
+        self._world.exchange.advance()
+        price = self._world.market.move(str(data.get("symbol", "")), data["last_price"])
+        self._world.exchange.advance()
+        return web.json_response({"symbol": data.get("symbol"), "last_price": price})
+
+    async def halt(self, request: web.Request) -> web.Response:
+        """Stop a symbol or the market; with ``halted`` false lift the halt."""
+        data = await _body(request)
+        self._world.exchange.advance()
+        if data.get("halted", True):
+            self._world.market.halt(data.get("symbol"))
+        else:
+            self._world.market.resume(data.get("symbol"))
+        return web.json_response(self._world.market.settings())
+
+    async def clock(self, request: web.Request) -> web.Response:
+        """Step the market clock."""
+        data = await _body(request)
+        by = data.get("by")
+        if by is not None and not isinstance(by, int | float):
+            raise web.HTTPBadRequest(text="by must be a number of seconds")
+        self._world.step(to=data.get("to"), by=by)
+        return await self.read_clock(request)
+
+    async def read_clock(self, _request: web.Request) -> web.Response:
+        """Tell market time, and the clock as another process can follow it."""
+        clock = self._world.clock
+        body = {"now": clock.now().isoformat(), "clock": clock.anchored().format()}
+        return web.json_response(body)
+
+    async def reset(self, _request: web.Request) -> web.Response:
+        """Put everything back to the start."""
+        self._world.reset()
+        return web.json_response({"ok": True})
+
+
+def build_app(world: World, extra: list[web.RouteDef] | None = None) -> web.Application:
+    """Build the control application.
+
+    Args:
+        world: The shared world.
+        extra: Routes of other simulators (the chat's).
+    """
+    control = Control(world)
+    app = web.Application(middlewares=[_errors])
+    app.add_routes(
+        [
+            web.get("/health", control.health),
+            web.post("/accounts", control.add_account),
+            web.get("/accounts", control.list_accounts),
+            web.get("/ledger", control.ledger),
+            web.get("/book", control.book),
+            web.post("/faults", control.add_fault),
+            web.get("/faults", control.list_faults),
+            web.delete("/faults", control.delete_faults),
+            web.delete("/faults/{id}", control.delete_faults),
+            web.post("/tokens/expire", control.expire),
+            web.post("/market", control.move),
+            web.post("/market/halt", control.halt),
+            web.post("/clock", control.clock),
+            web.get("/clock", control.read_clock),
+            web.post("/reset", control.reset),
+            *(extra or []),
+        ]
+    )
+    return app

@@ -1,0 +1,544 @@
+"""The exchange and the brokers' risk desk: takes orders, lets them meet prices, keeps every book.
+
+A broker's simulator hands in ``NewOrder``, ``Change`` or an order id, gets an ``Order`` back or
+``Refused`` raised, and reads books with ``book``. Everything happens in ``advance``, which is
+called by a loop every few hundredths of a second and by every reader: it walks each working order
+through the prices between what it has seen and now, so that a step of the clock fills what it must.
+Each change is kept in the state before the call returns. ``listeners`` hear of each order that
+reached COMPLETE, CANCELLED or REJECTED, was modified or partly filled.
+
+After acceptance an order passes the interim statuses within ``SETTLE_S`` of real time. A limit price
+outside the day's circuit limits is accepted first and rejected then, as brokers do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sandbox import orders as status
+from sandbox.book import Book
+from sandbox.clock import IST, real_now
+from sandbox.faults import Effects
+from sandbox.matching import fill_price, triggers
+from sandbox.orders import Change, NewOrder, Order, Refused, Trade
+from sandbox.sessions import next_open, session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.accounts import Accounts
+    from sandbox.clock import MarketClock
+    from sandbox.instruments import Instrument
+    from sandbox.market import Market, Tick
+    from sandbox.state import State
+
+__all__ = ["MAX_MODIFICATIONS", "SETTLE_S", "Exchange"]
+
+SETTLE_S = 0.03
+MAX_MODIFICATIONS = 25
+CLOSED_MESSAGE = (
+    "Markets are closed right now. Use GTT for placing long standing orders instead."
+)
+_STAGES = ((0.3, status.VALIDATING), (0.6, status.OPENING))
+_SQUARE_OFF = "ADMINSQF"
+_PROTECTION_BANDS = ((100.0, 3.0), (500.0, 2.0))
+
+
+class Exchange:
+    """Orders, trades and books of every client.
+
+    Args:
+        clock: Market time.
+        market: Prices.
+        accounts: Clients, with cash and holdings.
+        state: Keeps orders and trades.
+    """
+
+    def __init__(
+        self, clock: MarketClock, market: Market, accounts: Accounts, state: State
+    ) -> None:
+        self.clock = clock
+        self.market = market
+        self._accounts = accounts
+        self._state = state
+        self.listeners: list[Callable[[Order], None]] = []
+        self._orders: dict[str, Order] = {}
+        self._live: dict[str, Order] = {}
+        self._trades: dict[tuple[str, str], list[Trade]] = {}
+        self._by_account: dict[tuple[str, str], list[Order]] = {}
+        self._count = 0
+        self.load()
+
+    def load(self) -> None:
+        """Read orders and trades from the state."""
+        self._orders, self._live, self._by_account, self._trades = {}, {}, {}, {}
+        for value in self._state.group("order").values():
+            self._remember(Order(**value))
+        for value in self._state.group("trade").values():
+            trade = Trade(**value)
+            self._trades.setdefault((trade.broker, trade.user_id), []).append(trade)
+        self._count = int(self._state.get("counter", "exchange") or 0)
+
+    def _remember(self, order: Order) -> None:
+        self._orders[order.order_id] = order
+        self._by_account.setdefault(order.account, []).append(order)
+        if not order.is_terminal:
+            self._live[order.order_id] = order
+
+    def _keep(self, order: Order) -> None:
+        if order.is_terminal:
+            self._live.pop(order.order_id, None)
+        self._state.put("order", order.order_id, asdict(order))
+
+    def _tell(self, order: Order) -> None:
+        for listener in self.listeners:
+            listener(order)
+
+    # Reading
+
+    def book(self, broker: str, user_id: str) -> Book:
+        """Return a client's book as of now.
+
+        Raises:
+            KeyError: The broker has no such client.
+        """
+        self.advance()
+        user = self._accounts.user(broker, user_id)
+        if user is None:
+            raise KeyError(user_id)
+        account = (broker, user_id)
+        return Book(
+            user,
+            self._by_account.get(account, []),
+            self._trades.get(account, []),
+            self._price,
+            self.clock.now().astimezone(IST).date(),
+        )
+
+    def order(self, order_id: str) -> Order | None:
+        """Return an order of any day, or None."""
+        self.advance()
+        return self._orders.get(order_id)
+
+    def visible_orders(self, broker: str, user_id: str) -> list[Order]:
+        """Return the day's orders that the broker shows by now, oldest first."""
+        real = real_now()
+        return [o for o in self.book(broker, user_id).orders() if o.visible_real <= real]
+
+    def visible_trades(self, broker: str, user_id: str) -> list[Trade]:
+        """Return the day's trades of the orders that the broker shows by now."""
+        real = real_now()
+        shown = self.book(broker, user_id).trades()
+        return [t for t in shown if self._orders[t.order_id].visible_real <= real]
+
+    def _price(self, symbol: str) -> float:
+        return self.market.last_price(self._instrument(symbol))
+
+    def _instrument(self, symbol: str) -> Instrument:
+        instrument = self.market.find(symbol)
+        if instrument is None or instrument.is_index:
+            raise Refused("input", "The instrument you are placing an order for has either expired or does not exist.")
+        return instrument
+
+    # Commands
+
+    def submit(
+        self, new: NewOrder, effects: Effects | None = None, order_id: str | None = None
+    ) -> Order:
+        """Take an order.
+
+        Args:
+            new: The order.
+            effects: Faults that travel with it.
+            order_id: The broker's number; made here when left out.
+
+        Raises:
+            Refused: The order is wrong, the market closed, money or stock missing.
+        """
+        self.advance()
+        instrument = self._instrument(new.symbol)
+        self._check(new, instrument)
+        now = self.clock.now()
+        if not (new.after_market or self.market.is_open(instrument, now)):
+            raise Refused("input", CLOSED_MESSAGE)
+        order = self._build(new, instrument, effects or Effects(), order_id, now)
+        self._check_means(order)
+        order.move(status.AMO_RECEIVED if new.after_market else status.RECEIVED, now)
+        self._remember(order)
+        self._keep(order)
+        return order
+
+    def modify(self, order_id: str, change: Change) -> Order:
+        """Alter a working order.
+
+        Raises:
+            Refused: Unknown or finished order, too many changes, or a wrong value.
+        """
+        order = self._working(order_id)
+        if order.modifications >= MAX_MODIFICATIONS:
+            raise Refused("order", "Maximum allowed order modifications exceeded.")
+        instrument = self._instrument(order.symbol)
+        quantity = change.quantity if change.quantity is not None else order.quantity
+        if quantity <= order.filled_quantity:
+            raise Refused("input", "Quantity cannot be less than or equal to what is already filled.")
+        _check_price(instrument, change.price or 0.0)
+        _check_price(instrument, change.trigger_price or 0.0)
+        now = self.clock.now()
+        before = asdict(order)
+        order.quantity = quantity
+        for name in ("price", "trigger_price", "validity", "disclosed_quantity"):
+            value = getattr(change, name)
+            if value is not None:
+                setattr(order, name, value)
+        if change.order_type is not None:
+            self._retype(order, change, instrument)
+        try:
+            self._check_means(order, is_replaced=True)
+        except Refused:
+            for name, value in before.items():
+                setattr(order, name, value)
+            raise
+        order.modifications += 1
+        order.arrived_at, order.is_fresh = now.isoformat(), True
+        order.move("MODIFIED", now)
+        order.move(before["status"] if before["status"] in status.INTERIM else _resting(order), now)
+        self._keep(order)
+        self._tell(order)
+        return order
+
+    def _retype(self, order: Order, change: Change, instrument: Instrument) -> None:
+        order.order_type = change.order_type or order.order_type
+        if order.order_type not in {"SL", "SL-M"}:
+            order.trigger_price, order.is_triggered = 0.0, False
+        if order.order_type == "MARKET":
+            order.price = 0.0
+            if change.protection:
+                self._protect(order, change.protection, instrument)
+
+    def cancel(self, order_id: str) -> Order:
+        """Cancel what has not filled of a working order.
+
+        Raises:
+            Refused: Unknown or finished order.
+        """
+        order = self._working(order_id)
+        self._finish(order, status.CANCELLED, self.clock.now())
+        return order
+
+    def _working(self, order_id: str) -> Order:
+        self.advance()
+        order = self._orders.get(order_id)
+        if order is None:
+            raise Refused("order", "Couldn't find that `order_id`.")
+        if order.is_terminal:
+            raise Refused(
+                "order", f"Order cannot be changed as it is already {order.status.lower()}."
+            )
+        return order
+
+    def convert(
+        self, account: tuple[str, str], symbol: str, quantity: int, old: str, new: str
+    ) -> None:
+        """Move a signed quantity of an open position from one product to another.
+
+        Raises:
+            Refused: There is not that much of it.
+        """
+        book = self.book(*account)
+        held = book.position(symbol, old)
+        if quantity == 0 or held * quantity <= 0 or abs(quantity) > abs(held):
+            raise Refused("input", "No open position of that quantity to convert.")
+        price = next(p.average_price for p in book.positions() if (p.symbol, p.product) == (symbol, old))
+        for product, signed in ((old, -quantity), (new, quantity)):
+            side = "BUY" if signed > 0 else "SELL"
+            self._add_trade(account, "", symbol, side, product, abs(signed), price, self.clock.now())
+
+    # Checks
+
+    def _check(self, new: NewOrder, instrument: Instrument) -> None:
+        if new.quantity <= 0:
+            raise Refused("input", "Invalid `quantity`.")
+        if new.quantity % instrument.lot_size:
+            raise Refused("input", f"Quantity should be a multiple of {instrument.lot_size}.")
+        if new.quantity > instrument.freeze_quantity:
+            raise Refused(
+                "input",
+                f"Quantity exceeds the freeze limit of {instrument.freeze_quantity} for {new.symbol}.",
+            )
+        if new.order_type in {"LIMIT", "SL"} and new.price <= 0:
+            raise Refused("input", "Price is required for this order type.")
+        if new.order_type in {"SL", "SL-M"} and new.trigger_price <= 0:
+            raise Refused("input", "Trigger price is required for this order type.")
+        _check_price(instrument, new.price)
+        _check_price(instrument, new.trigger_price)
+        self._check_stop(new)
+
+    def _check_stop(self, new: NewOrder) -> None:
+        if new.order_type not in {"SL", "SL-M"}:
+            return
+        last = self._price(new.symbol)
+        if new.side == "BUY" and new.trigger_price <= last and not new.after_market:
+            raise Refused(
+                "input",
+                f"Trigger price for stoploss buy orders should be higher than the last traded price ({last:.2f}).",
+            )
+        if new.side == "SELL" and new.trigger_price >= last and not new.after_market:
+            raise Refused(
+                "input",
+                f"Trigger price for stoploss sell orders should be lower than the last traded price ({last:.2f}).",
+            )
+
+    def _check_means(self, order: Order, *, is_replaced: bool = False) -> None:
+        book = self.book(*order.account)
+        # A replaced order stands in the book in its new shape already: give that back.
+        if order.product == "CNC" and order.side == "SELL":
+            may = book.sellable(order.symbol) + (order.leaves_quantity if is_replaced else 0)
+            if order.leaves_quantity > may:
+                raise Refused(
+                    "holding",
+                    f"Insufficient stock holding. Max. sellable quantity is {max(0, may)}.",
+                )
+            return
+        funds = book.funds()
+        required = book.required(order)
+        available = funds.net + (required if is_replaced else 0.0)
+        if required > available:
+            raise Refused(
+                "margin",
+                f"Insufficient funds. Required margin is {required:.2f} but available margin is "
+                f"{available:.2f}. Check the orderbook for open orders.",
+            )
+
+    def _build(
+        self,
+        new: NewOrder,
+        instrument: Instrument,
+        effects: Effects,
+        order_id: str | None,
+        now: datetime,
+    ) -> Order:
+        real = real_now()
+        arrived = next_open(now) if new.after_market else now
+        order = Order(
+            order_id=order_id or self._next_id(now),
+            broker=new.account[0],
+            user_id=new.account[1],
+            api_key=new.api_key,
+            symbol=instrument.symbol,
+            side=new.side,
+            quantity=new.quantity,
+            product=new.product,
+            order_type=new.order_type,
+            price=new.price,
+            trigger_price=new.trigger_price,
+            validity=new.validity,
+            tag=None if effects.lose_tag else new.tag,
+            placed_at=now.isoformat(),
+            arrived_at=arrived.isoformat(),
+            accepted_real=real,
+            disclosed_quantity=new.disclosed_quantity,
+            protection=new.protection,
+            visible_real=real + effects.hide_s if effects.hide_s else 0.0,
+            reject_message=effects.reject_message,
+            fill_cap=effects.fill_cap,
+            placed_by=new.account[1],
+            extra=dict(new.extra),
+        )
+        if effects.reject_after_s is not None:
+            order.reject_real = real + effects.reject_after_s
+        if effects.cap_s is not None:
+            order.cap_until_real = real + effects.cap_s
+        if new.protection and new.order_type == "MARKET":
+            self._protect(order, new.protection, instrument)
+        return order
+
+    def _protect(self, order: Order, protection: float, instrument: Instrument) -> None:
+        """Turn a market order into a limit order about the last price."""
+        last = self.market.last_price(instrument)
+        if protection < 0:
+            percent = next((p for below, p in _PROTECTION_BANDS if last < below), 1.0)
+            order.system_tags = ["mktp"]
+        else:
+            percent = protection
+            order.system_tags = ["mktp", f"mktp:{protection:.2f}"]
+        limit = last * (1 + order.sign * percent / 100)
+        order.order_type = "LIMIT"
+        order.price = max(instrument.tick_size, _to_tick(instrument, limit))
+
+    def _next_id(self, now: datetime) -> str:
+        """Hand out both of Kite's forms in turn: 15 digits by date, 19 digits."""
+        self._count += 1
+        self._state.put("counter", "exchange", self._count)
+        if self._count % 3:
+            return f"{now:%y%m%d}{self._count + 1_000_000:09d}"
+        return str(1_950_000_000_000_000_000 + int(now.timestamp()) * 1000 + self._count)
+
+    def _next_number(self) -> int:
+        self._count += 1
+        self._state.put("counter", "exchange", self._count)
+        return self._count
+
+    # Time
+
+    def advance(self) -> None:
+        """Let everything happen that happens up to now."""
+        if not self._live:
+            return
+        now, real = self.clock.now(), real_now()
+        for order in list(self._live.values()):
+            self._advance_order(order, now, real)
+
+    def _advance_order(self, order: Order, now: datetime, real: float) -> None:
+        if order.reject_real is not None and real >= order.reject_real:
+            reason = order.reject_message or "RMS:Rule: Check circuit limit including square off order exceeds"
+            self._reject(order, reason, now)
+            return
+        if not self._is_settled(order, now, real):
+            return
+        if self._is_out_of_band(order):
+            self._reject(order, "The order price is out of the current circuit limits.", now)
+            return
+        self._walk(order, now, real)
+        if not order.is_terminal:
+            self._expire(order, now)
+
+    def _is_settled(self, order: Order, now: datetime, real: float) -> bool:
+        if order.status not in status.INTERIM:
+            return True
+        if order.status == status.AMO_RECEIVED and now < datetime.fromisoformat(order.arrived_at):
+            return False
+        age = real - order.accepted_real
+        known = {entry["status"] for entry in order.history}
+        for share, name in _STAGES:
+            if age >= share * SETTLE_S and name not in known:
+                order.move(name, now)
+        if age < SETTLE_S:
+            return False
+        order.exchange_order_id = f"1{now:%d}{self._next_number():013d}"
+        order.move(_resting(order), now)
+        self._keep(order)
+        return True
+
+    def _is_out_of_band(self, order: Order) -> bool:
+        if order.exchange_at is None or not order.is_fresh or order.system_tags or not order.price:
+            return False
+        quote = self.market.quote(self._instrument(order.symbol))
+        return not quote.lower_circuit <= order.price <= quote.upper_circuit
+
+    def _walk(self, order: Order, now: datetime, real: float) -> None:
+        instrument = self._instrument(order.symbol)
+        arrived = datetime.fromisoformat(order.arrived_at)
+        seen = order.extra.get("_seen")
+        after = max(arrived, datetime.fromisoformat(seen)) if seen else arrived
+        if seen is None:
+            after -= timedelta(microseconds=1)
+        changed = False
+        for tick in self.market.ticks(instrument, after, now):
+            changed |= self._meet(order, tick, real)
+            if order.is_terminal:
+                break
+        if order.validity == "IOC" and not order.is_terminal and not self.market.is_replay:
+            self._finish(order, status.CANCELLED, now)
+        order.extra["_seen"] = now.isoformat()
+        if changed:
+            self._keep(order)
+
+    def _meet(self, order: Order, tick: Tick, real: float) -> bool:
+        if triggers(order, tick):
+            order.is_triggered, order.is_fresh = True, tick.is_print
+            order.move(status.OPEN, tick.at)
+            if order.order_type == "SL-M":
+                touched = order.trigger_price if not tick.is_print else tick.price
+                return self._fill(order, touched, tick, real)
+        if order.status != status.OPEN:
+            return False
+        price = fill_price(order, tick)
+        if price is None:
+            order.is_fresh = order.is_fresh and tick.at < datetime.fromisoformat(order.arrived_at)
+            return False
+        return self._fill(order, price, tick, real)
+
+    def _fill(self, order: Order, price: float, tick: Tick, real: float) -> bool:
+        quantity = order.leaves_quantity
+        if order.fill_cap is not None and not (order.cap_until_real and real >= order.cap_until_real):
+            quantity = min(quantity, order.fill_cap - order.filled_quantity)
+        if quantity <= 0:
+            return False
+        self._add_trade(
+            order.account, order.order_id, order.symbol, order.side, order.product, quantity, price, tick.at
+        )
+        total = order.average_price * order.filled_quantity + price * quantity
+        order.filled_quantity += quantity
+        order.average_price = round(total / order.filled_quantity, 4)
+        done = order.filled_quantity == order.quantity
+        order.move(status.COMPLETE if done else status.OPEN, tick.at)
+        self._keep(order)
+        self._tell(order)
+        return True
+
+    def _add_trade(
+        self,
+        account: tuple[str, str],
+        order_id: str,
+        symbol: str,
+        side: str,
+        product: str,
+        quantity: int,
+        price: float,
+        at: datetime,
+    ) -> None:
+        order = self._orders.get(order_id)
+        number = self._next_number()
+        trade = Trade(
+            trade_id=f"{10_000_000 + number}",
+            order_id=order_id,
+            exchange_order_id=(order.exchange_order_id or "") if order else "",
+            broker=account[0],
+            user_id=account[1],
+            symbol=symbol,
+            side=side,
+            product=product,
+            quantity=quantity,
+            price=price,
+            at=at.isoformat(),
+        )
+        self._trades.setdefault(account, []).append(trade)
+        self._state.put("trade", trade.trade_id, asdict(trade))
+
+    def _expire(self, order: Order, now: datetime) -> None:
+        day = datetime.fromisoformat(order.arrived_at).astimezone(IST).date()
+        closed = session(day)[1]
+        if now >= closed:
+            self._finish(order, status.CANCELLED, closed)
+
+    def _reject(self, order: Order, reason: str, now: datetime) -> None:
+        order.message_raw = reason if reason.startswith("RMS:") else f"RMS:{reason}"
+        order.move(status.REJECTED, now, reason.removeprefix("RMS:"))
+        self._keep(order)
+        self._tell(order)
+
+    def _finish(self, order: Order, final: str, at: datetime) -> None:
+        order.cancelled_quantity = order.quantity - order.filled_quantity
+        order.move(final, at)
+        self._keep(order)
+        self._tell(order)
+
+
+def _resting(order: Order) -> str:
+    waits = order.order_type in {"SL", "SL-M"} and not order.is_triggered
+    return status.TRIGGER_PENDING if waits else status.OPEN
+
+
+def _to_tick(instrument: Instrument, price: float) -> float:
+    return round(round(price / instrument.tick_size) * instrument.tick_size, 2)
+
+
+def _check_price(instrument: Instrument, price: float) -> None:
+    if price < 0 or abs(_to_tick(instrument, price) - price) > 1e-6:  # noqa: PLR2004 - rounding
+        raise Refused(
+            "input",
+            f"Tick size for this script is {instrument.tick_size}. "
+            "Kindly enter price in the multiple of tick size for this script.",
+        )

@@ -1,0 +1,375 @@
+"""Faults on demand: what a broker or a chat service does on a bad day.
+
+``POST /faults`` adds one. It strikes the next ``times`` requests that match (1 by default, 0 or
+null means until deleted). Kinds of two sorts:
+
+* Of the transport, struck by ``Faults.middleware`` on any request of the target: ``delay``,
+  ``hang``, ``reset_before``, ``reset_after``, ``http``, ``html``, ``malformed``, ``drip``.
+* Of the broker, asked for by the broker's application at the place where they matter with
+  ``Faults.take``: ``hide``, ``reject_later``, ``partial_fill``, ``no_fill``, ``lose_tag``,
+  ``code_201`` (all on order placement) and ``not_admitted``, ``other_user`` (on the login form).
+  ``take_order_effects`` collects those that travel with an order into the exchange.
+
+Fields of a fault: ``target``, ``kind``, ``match`` (``method``, ``path`` and any attribute that the
+application's ``identify`` gives, as ``api_key``, ``user_id``, ``tag`` or ``chat_id``), ``times``,
+``delay_s``, and
+
+* ``effect`` (transport kinds): does the request take effect? Default false for ``hang``,
+  ``reset_before``, ``http``, ``html``; true for ``reset_after``, ``malformed``, ``drip``. A
+  ``delay`` waits first and then acts as usual; with ``effect: true`` it acts first.
+* ``effect_delay_s``: with ``effect``, the effect comes that much later, in the background.
+* ``http``: ``status`` (500), ``headers``, ``body`` (object: JSON; text as it is), ``size`` (pads
+  a text body). ``html``: ``status`` (502).
+* ``drip``: ``delay_s`` between two bytes (0.5). ``hang``: ends after ``delay_s`` (an hour).
+* ``partial_fill``: ``quantity`` (half by default). With ``delay_s`` the rest of ``partial_fill``
+  and all of ``no_fill`` fill after that time. ``reject_later``: ``message``, ``delay_s`` (0.3).
+* ``other_user``: ``user_id`` (another user of the broker by default).
+
+A path matches when it is equal, a leading or a trailing run of whole segments (``/orders`` matches
+``/orders/regular``, ``/sendMessage`` matches ``/bot1:x/sendMessage``), or a glob with ``*``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import struct
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Mapping
+
+    from sandbox.state import State
+
+__all__ = ["BROKER_KINDS", "TARGETS", "TRANSPORT_KINDS", "Effects", "Fault", "FaultError", "Faults"]
+
+TARGETS = frozenset({"kite", "fyers", "telegram"})
+TRANSPORT_KINDS = frozenset(
+    {"delay", "hang", "reset_before", "reset_after", "http", "html", "malformed", "drip"}
+)
+ORDER_KINDS = frozenset({"hide", "reject_later", "partial_fill", "no_fill", "lose_tag"})
+BROKER_KINDS = ORDER_KINDS | {"code_201", "not_admitted", "other_user"}
+_EFFECT_BY_DEFAULT = frozenset({"reset_after", "malformed", "drip"})
+_NUMBERS = ("delay_s", "effect_delay_s")
+_HTML = "<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
+
+
+class FaultError(ValueError):
+    """A fault that cannot be set; the message says what is wrong."""
+
+
+@dataclass
+class Fault:
+    """One fault; ``left`` is how often it still strikes, None for ever."""
+
+    id: str
+    target: str
+    kind: str
+    match: dict[str, Any] = field(default_factory=dict)
+    left: int | None = 1
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def seconds(self, name: str, default: float) -> float:
+        """Return an option that is a duration in seconds."""
+        value = self.options.get(name)
+        return default if value is None else float(value)
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether the request takes effect although its answer is spoilt."""
+        return bool(self.options.get("effect", self.kind in _EFFECT_BY_DEFAULT))
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What an order carries into the exchange.
+
+    Attributes:
+        hide_s: Real seconds for which the day's orders do not show it.
+        reject_after_s: Real seconds after which it is rejected although accepted; None: not.
+        reject_message: The reason given then.
+        fill_cap: No more than this fills (0: nothing) ...
+        cap_s: ... for this many real seconds; None: for ever.
+        lose_tag: The broker forgets the tag.
+    """
+
+    hide_s: float = 0.0
+    reject_after_s: float | None = None
+    reject_message: str | None = None
+    fill_cap: int | None = None
+    cap_s: float | None = None
+    lose_tag: bool = False
+
+
+def _path_matches(pattern: str, path: str) -> bool:
+    if "*" in pattern:
+        return fnmatchcase(path, pattern)
+    trimmed = "/" + pattern.strip("/")
+    return (
+        path == pattern
+        or trimmed == "/"
+        or path.startswith(trimmed + "/")
+        or path.endswith(trimmed)
+        or path == trimmed
+    )
+
+
+def _matches(match: Mapping[str, Any], request: web.Request, known: Mapping[str, str]) -> bool:
+    for name, wanted in match.items():
+        if wanted is None:
+            continue
+        if name == "method":
+            fits = request.method == str(wanted).upper()
+        elif name == "path":
+            fits = _path_matches(str(wanted), request.path)
+        else:
+            fits = known.get(name) == str(wanted)
+        if not fits:
+            return False
+    return True
+
+
+class Faults:
+    """The faults that are set, kept in the sandbox's state."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._faults = {key: Fault(**value) for key, value in state.group("fault").items()}
+        self._count = int(state.get("counter", "fault") or 0)
+        self._background: set[asyncio.Task[Any]] = set()
+
+    def add(self, spec: Mapping[str, Any]) -> Fault:
+        """Set a fault from the JSON of ``POST /faults``.
+
+        Raises:
+            FaultError: Unknown target or kind, or a field of the wrong type.
+        """
+        rest = dict(spec)
+        target, kind = rest.pop("target", None), rest.pop("kind", None)
+        match, times = rest.pop("match", None) or {}, rest.pop("times", 1)
+        if target not in TARGETS:
+            raise FaultError(f"target must be one of {sorted(TARGETS)}")
+        if kind not in TRANSPORT_KINDS | BROKER_KINDS:
+            raise FaultError(f"kind must be one of {sorted(TRANSPORT_KINDS | BROKER_KINDS)}")
+        if not isinstance(match, dict):
+            raise FaultError("match must be an object")
+        if times is not None and (not isinstance(times, int) or times < 0):
+            raise FaultError("times must be a whole number, 0 or null for ever")
+        for name in _NUMBERS:
+            if not isinstance(rest.get(name, 0), int | float | None):
+                raise FaultError(f"{name} must be a number of seconds")
+        self._count += 1
+        fault = Fault(f"f{self._count}", target, kind, match, times or None, rest)
+        self._faults[fault.id] = fault
+        self._state.put("counter", "fault", self._count)
+        self._state.put("fault", fault.id, asdict(fault))
+        return fault
+
+    def remove(self, fault_id: str | None = None) -> int:
+        """Delete a fault, or all of them, and return how many went."""
+        gone = [key for key in self._faults if fault_id in {None, key}]
+        for key in gone:
+            del self._faults[key]
+            self._state.put("fault", key, None)
+        return len(gone)
+
+    def all(self) -> list[dict[str, Any]]:
+        """Return the faults that still strike, as JSON."""
+        return [asdict(fault) for fault in self._faults.values()]
+
+    def take(
+        self,
+        target: str,
+        kinds: Collection[str],
+        request: web.Request,
+        known: Mapping[str, str] | None = None,
+    ) -> Fault | None:
+        """Return the oldest matching fault of some kinds and count it as struck, or None."""
+        for fault in self._faults.values():
+            if fault.target != target or fault.kind not in kinds:
+                continue
+            if _matches(fault.match, request, known or {}):
+                self._strike(fault)
+                return fault
+        return None
+
+    def _strike(self, fault: Fault) -> None:
+        if fault.left is None:
+            return
+        fault.left -= 1
+        if fault.left <= 0:
+            del self._faults[fault.id]
+            self._state.put("fault", fault.id, None)
+        else:
+            self._state.put("fault", fault.id, asdict(fault))
+
+    def take_order_effects(
+        self, target: str, request: web.Request, quantity: int, known: Mapping[str, str]
+    ) -> Effects:
+        """Collect the faults that strike an order of ``quantity`` which is being placed."""
+        found = {kind: self.take(target, {kind}, request, known) for kind in sorted(ORDER_KINDS)}
+        hide, reject = found["hide"], found["reject_later"]
+        partial, none = found["partial_fill"], found["no_fill"]
+        cap: int | None = None
+        if partial:
+            cap = int(partial.options.get("quantity", quantity // 2))
+        if none:
+            cap = 0
+        capped = none or partial
+        cap_s = capped.options.get("delay_s") if capped else None
+        return Effects(
+            hide_s=hide.seconds("delay_s", 5.0) if hide else 0.0,
+            reject_after_s=reject.seconds("delay_s", 0.3) if reject else None,
+            reject_message=reject.options.get("message") if reject else None,
+            fill_cap=cap,
+            cap_s=None if cap_s is None else float(cap_s),
+            lose_tag=found["lose_tag"] is not None,
+        )
+
+    def middleware(
+        self,
+        target: str,
+        identify: Callable[[web.Request], Awaitable[Mapping[str, str]]] | None = None,
+    ) -> Any:
+        """Return an aiohttp middleware that strikes the transport kinds on an application.
+
+        Args:
+            target: ``kite``, ``fyers`` or ``telegram``.
+            identify: Gives the attributes of a request that ``match`` may name besides ``method``
+                and ``path``.
+        """
+
+        @web.middleware
+        async def strike(
+            request: web.Request,
+            handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+        ) -> web.StreamResponse:
+            if not any(fault.target == target for fault in self._faults.values()):
+                return await handler(request)
+            known = await identify(request) if identify else {}
+            fault = self.take(target, TRANSPORT_KINDS, request, known)
+            if fault is None:
+                return await handler(request)
+            await request.read()
+            return await self._apply(fault, request, handler)
+
+        return strike
+
+    async def _apply(
+        self,
+        fault: Fault,
+        request: web.Request,
+        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    ) -> web.StreamResponse:
+        if fault.kind == "delay":
+            return await _delayed(fault, request, handler)
+        answer = await self._effect(fault, request, handler) if fault.has_effect else None
+        if fault.kind == "hang":
+            await asyncio.sleep(fault.seconds("delay_s", 3600.0))
+            return _dropped(request)
+        if fault.kind in {"reset_before", "reset_after"}:
+            return _dropped(request)
+        if fault.kind == "http":
+            return _canned(fault)
+        if fault.kind == "html":
+            status = int(fault.options.get("status", 502))
+            return web.Response(status=status, text=_HTML, content_type="text/html")
+        if fault.kind == "malformed":
+            return _truncated(answer)
+        return await _dripped(fault, request, answer)
+
+    async def _effect(
+        self,
+        fault: Fault,
+        request: web.Request,
+        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    ) -> web.StreamResponse | None:
+        later = fault.seconds("effect_delay_s", 0.0)
+        if later <= 0:
+            return await _answered(request, handler)
+
+        async def act() -> None:
+            await asyncio.sleep(later)
+            await _answered(request, handler)
+
+        task = asyncio.create_task(act())  # noqa: TID251 - ends with the sandbox
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return None
+
+
+async def _answered(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as answer:
+        return answer
+
+
+async def _delayed(
+    fault: Fault,
+    request: web.Request,
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+) -> web.StreamResponse:
+    wait = fault.seconds("delay_s", 1.0)
+    if fault.has_effect:
+        answer = await _answered(request, handler)
+        await asyncio.sleep(wait)
+        return answer
+    await asyncio.sleep(wait)
+    return await handler(request)
+
+
+def _dropped(request: web.Request) -> web.Response:
+    """Cut the connection with a reset, as a crashed server or a firewall does."""
+    transport = request.transport
+    if transport is not None:
+        raw = transport.get_extra_info("socket")
+        if raw is not None:
+            with contextlib.suppress(OSError):
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    return web.Response(status=500)
+
+
+def _canned(fault: Fault) -> web.Response:
+    status = int(fault.options.get("status", 500))
+    headers = {str(key): str(value) for key, value in fault.options.get("headers", {}).items()}
+    body = fault.options.get("body", "")
+    text = body if isinstance(body, str) else json.dumps(body)
+    text = text.ljust(int(fault.options.get("size", 0)))
+    if not any(name.lower() == "content-type" for name in headers):
+        headers["Content-Type"] = "text/plain" if isinstance(body, str) else "application/json"
+    return web.Response(status=status, headers=headers, body=text.encode())
+
+
+def _body_of(answer: web.StreamResponse | None) -> bytes:
+    body = answer.body if isinstance(answer, web.Response) else None
+    return body if isinstance(body, bytes) else b'{"status":"success","data":{}}'
+
+
+def _truncated(answer: web.StreamResponse | None) -> web.Response:
+    body = _body_of(answer)
+    return web.Response(body=body[: max(1, len(body) // 2)], content_type="application/json")
+
+
+async def _dripped(
+    fault: Fault, request: web.Request, answer: web.StreamResponse | None
+) -> web.StreamResponse:
+    body = _body_of(answer)
+    stream = web.StreamResponse(status=answer.status if answer else 200)
+    stream.content_type = "application/json"
+    stream.content_length = len(body)
+    await stream.prepare(request)
+    for index in range(len(body)):
+        await asyncio.sleep(fault.seconds("delay_s", 0.5))
+        await stream.write(body[index : index + 1])
+    await stream.write_eof()
+    return stream

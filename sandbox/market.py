@@ -1,0 +1,350 @@
+"""Prices as a broker shows them: last price, ticks, candles and quotes at a market time.
+
+The synthetic market moves inside a minute: from the open to one extreme at 15 s, to the other at
+45 s (a rising bar visits its low first) and to the close. A replayed market is known only by closed
+bars: the last price is the last closed bar's close, candles end with the last closed bar, and the
+ticks of a bar are its open at its start and its range at its end, the latter only for orders that
+were there when the bar began. A gap in a recording has no ticks.
+
+``move`` pins a price from now on; with None it lets the market go on from the pinned level.
+``halt`` stops a symbol or all: prices stand still and nothing fills until ``resume``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sandbox.clock import IST
+from sandbox.instruments import INSTRUMENTS, Instrument, find
+from sandbox.prices import Bar, BarSource
+from sandbox.sessions import is_trading_day, previous_trading_day, session, within_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.clock import MarketClock
+    from sandbox.state import State
+
+__all__ = ["Market", "MarketError", "Quote", "Tick"]
+
+_SECOND = timedelta(seconds=1)
+_MINUTE = timedelta(minutes=1)
+_DAYS_BACK = 30
+_BAND = 0.10
+
+
+class MarketError(ValueError):
+    """A price command that cannot be followed."""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A price at a market time.
+
+    ``since``: only orders that arrived by then see it. ``is_print``: a price at which anything may
+    trade (an open or the live price); otherwise a mere touch, at which resting orders trade at
+    their own price.
+    """
+
+    at: datetime
+    price: float
+    since: datetime
+    is_print: bool = True
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What the market knows of an instrument at ``at``; ``close`` is the previous day's."""
+
+    instrument: Instrument
+    at: datetime
+    last_trade_at: datetime | None
+    last_price: float
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: int
+    average_price: float
+    lower_circuit: float
+    upper_circuit: float
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """From ``at`` on the price is pinned to a value, or the base price times a scale."""
+
+    at: datetime
+    pin: float | None
+    scale: float
+
+
+class Market:
+    """The prices of every instrument.
+
+    Args:
+        clock: Market time.
+        source: Synthetic or replayed bars.
+        state: Keeps moves and halts.
+    """
+
+    def __init__(self, clock: MarketClock, source: BarSource, state: State) -> None:
+        self._clock = clock
+        self._source = source
+        self._state = state
+        self._segments: dict[str, list[_Segment]] = {}
+        self._halts: dict[str, str] = {}
+        self.load()
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether prices come from recorded bars."""
+        return self._source.replayed
+
+    def load(self) -> None:
+        """Read moves and halts from the state."""
+        self._halts = self._state.group("halt")
+        self._segments = {
+            symbol: [_Segment(datetime.fromisoformat(at), pin, scale) for at, pin, scale in rows]
+            for symbol, rows in self._state.group("segments").items()
+        }
+
+    def find(self, symbol: str) -> Instrument | None:
+        """Return an instrument by symbol, with or without the ``NSE:`` prefix and ``-EQ``."""
+        return find(symbol.removeprefix("NSE:").removesuffix("-EQ").removesuffix("-INDEX"))
+
+    def is_open(self, instrument: Instrument, at: datetime | None = None) -> bool:
+        """Tell whether the instrument's continuous session runs, halts aside."""
+        return within_session(at or self._clock.now(), index=instrument.is_index)
+
+    def is_halted(self, instrument: Instrument) -> bool:
+        """Tell whether a halt stops the instrument."""
+        return instrument.symbol in self._halts or "*" in self._halts
+
+    # Commands
+
+    def move(self, symbol: str, last_price: float | None) -> float:
+        """Pin a price from now on, or with None let it go on from there; return the price.
+
+        Raises:
+            MarketError: Unknown symbol or a price that is none.
+        """
+        instrument = self._known(symbol)
+        now = self._clock.now()
+        if last_price is None:
+            base = self._base_price(instrument, now)
+            current = self.last_price(instrument, now)
+            segment = _Segment(now, None, current / base if base else 1.0)
+        elif isinstance(last_price, int | float) and 0 < last_price < math.inf:
+            segment = _Segment(now, round(float(last_price), 2), 1.0)
+        else:
+            raise MarketError("last_price must be a positive number")
+        rows = [*self._segments.get(instrument.symbol, []), segment]
+        self._segments[instrument.symbol] = rows
+        self._state.put(
+            "segments", instrument.symbol, [[r.at.isoformat(), r.pin, r.scale] for r in rows]
+        )
+        return self.last_price(instrument, now)
+
+    def halt(self, symbol: str | None = None) -> None:
+        """Stop one symbol, or the whole market."""
+        key = self._known(symbol).symbol if symbol else "*"
+        self._halts.setdefault(key, self._clock.now().isoformat())
+        self._state.put("halt", key, self._halts[key])
+
+    def resume(self, symbol: str | None = None) -> None:
+        """Lift the halt of one symbol, or every halt."""
+        for key in [self._known(symbol).symbol] if symbol else list(self._halts):
+            self._halts.pop(key, None)
+            self._state.put("halt", key, None)
+
+    def _known(self, symbol: str | None) -> Instrument:
+        instrument = self.find(symbol or "")
+        if instrument is None:
+            raise MarketError(f"no instrument {symbol!r}; there are {[i.symbol for i in INSTRUMENTS]}")
+        return instrument
+
+    # Prices
+
+    def last_price(self, instrument: Instrument, at: datetime | None = None) -> float:
+        """Return the last traded price at a market time (now by default); 0 if there is none."""
+        at = self._seen(instrument, at or self._clock.now())
+        segment = self._segment(instrument, at)
+        if segment and segment.pin is not None:
+            return segment.pin
+        return self._scaled(instrument, self._base_price(instrument, at), segment)
+
+    def _seen(self, instrument: Instrument, at: datetime) -> datetime:
+        since = [self._halts[key] for key in (instrument.symbol, "*") if key in self._halts]
+        return min([at, *(datetime.fromisoformat(text) for text in since)])
+
+    def _segment(self, instrument: Instrument, at: datetime) -> _Segment | None:
+        found = None
+        for segment in self._segments.get(instrument.symbol, []):
+            if segment.at <= at:
+                found = segment
+        return found
+
+    @staticmethod
+    def _scaled(instrument: Instrument, price: float, segment: _Segment | None) -> float:
+        if segment is None or segment.scale == 1.0:
+            return price
+        tick = instrument.tick_size
+        return round(round(price * segment.scale / tick) * tick, 2)
+
+    def _base_price(self, instrument: Instrument, at: datetime) -> float:
+        for bar in reversed(self._source.day(instrument, at.astimezone(IST).date())):
+            if bar.start + _MINUTE <= at:
+                return bar.close
+            if bar.start <= at and not self.is_replay:
+                return _inside(bar, at, instrument.tick_size)
+        before = self._last_bar_before(instrument, at.astimezone(IST).date())
+        return before.close if before else 0.0
+
+    def _last_bar_before(self, instrument: Instrument, day: date) -> Bar | None:
+        for _ in range(_DAYS_BACK):
+            day = previous_trading_day(day)
+            bars = self._source.day(instrument, day)
+            if bars:
+                return bars[-1]
+        return None
+
+    def ticks(self, instrument: Instrument, after: datetime, upto: datetime) -> Iterator[Tick]:
+        """Yield the prices in (after, upto] at which orders may trade, in order of time."""
+        if instrument.is_index or self.is_halted(instrument):
+            return
+        day = after.astimezone(IST).date()
+        while day <= upto.astimezone(IST).date():
+            if is_trading_day(day):
+                opened, closed = session(day)
+                yield from self._day_ticks(instrument, max(after, opened - _SECOND / 1000), min(upto, closed))
+            day += timedelta(days=1)
+
+    def _day_ticks(self, instrument: Instrument, after: datetime, upto: datetime) -> Iterator[Tick]:
+        if upto <= after:
+            return
+        pinned = any(segment.pin is not None for segment in self._segments.get(instrument.symbol, []))
+        if not self.is_replay:
+            yield from self._second_ticks(instrument, after, upto)
+        elif pinned:
+            yield from self._pinned_replay_ticks(instrument, after, upto)
+        else:
+            yield from self._bar_ticks(instrument, after, upto)
+
+    def _second_ticks(
+        self, instrument: Instrument, after: datetime, upto: datetime
+    ) -> Iterator[Tick]:
+        at = after.replace(microsecond=0) + _SECOND
+        while at < upto:
+            yield Tick(at, self.last_price(instrument, at), at)
+            at += _SECOND
+        closing = not self.is_open(instrument, upto)
+        at = upto - _SECOND / 1000 if closing else upto
+        if at > after:
+            yield Tick(at, self.last_price(instrument, at), at)
+
+    def _pinned_replay_ticks(
+        self, instrument: Instrument, after: datetime, upto: datetime
+    ) -> Iterator[Tick]:
+        for tick in self._second_ticks(instrument, after, upto):
+            segment = self._segment(instrument, tick.at)
+            if segment and segment.pin is not None:
+                yield tick
+
+    def _bar_ticks(self, instrument: Instrument, after: datetime, upto: datetime) -> Iterator[Tick]:
+        for bar in self._source.day(instrument, upto.astimezone(IST).date()):
+            if after < bar.start <= upto:
+                yield Tick(bar.start, bar.open, bar.start)
+            end = bar.start + _MINUTE - _SECOND / 1000
+            if after < end <= upto:
+                path = [bar.low, bar.high] if bar.close >= bar.open else [bar.high, bar.low]
+                for price in [*path, bar.close]:
+                    yield Tick(end, price, bar.start, is_print=False)
+
+    def bars(
+        self, instrument: Instrument, first: datetime, last: datetime, *, closed_only: bool = False
+    ) -> list[Bar]:
+        """Return the one-minute bars that start in [first, last] and are known by now.
+
+        The running bar is included, as far as it has come, unless ``closed_only`` or in a replay.
+        """
+        now = self._clock.now()
+        known: list[Bar] = []
+        day = first.astimezone(IST).date()
+        while day <= min(last, now).astimezone(IST).date():
+            for bar in self._source.day(instrument, day):
+                if not first <= bar.start <= last or bar.start > now:
+                    continue
+                running = bar.start + _MINUTE > now
+                if running and (closed_only or self.is_replay):
+                    continue
+                known.append(self._shown(instrument, bar, now if running else None))
+            day += timedelta(days=1)
+        return known
+
+    def _shown(self, instrument: Instrument, bar: Bar, now: datetime | None) -> Bar:
+        segments = self._segments.get(instrument.symbol, [])
+        end = min(now, bar.start + _MINUTE) if now else bar.start + _MINUTE
+        if now is None and not any(segment.at < end for segment in segments):
+            return bar
+        steps = int((end - bar.start).total_seconds())
+        points = [bar.start + n * _SECOND for n in range(steps + 1) if n < _MINUTE.seconds]
+        prices = [self.last_price(instrument, at) for at in points]
+        if self.is_replay and not any(s.pin is not None for s in segments if s.at < end):
+            return bar
+        volume = int(bar.volume * max(1, steps) / _MINUTE.seconds)
+        return Bar(bar.start, prices[0], max(prices), min(prices), prices[-1], volume)
+
+    def previous_close(self, instrument: Instrument, at: datetime) -> float:
+        """Return the close of the trading day before a market time's day; 0 if unknown."""
+        bar = self._last_bar_before(instrument, at.astimezone(IST).date())
+        return bar.close if bar else 0.0
+
+    def quote(self, instrument: Instrument) -> Quote:
+        """Return the full quote of now."""
+        now = self._clock.now()
+        day = now.astimezone(IST).date()
+        opened = datetime.combine(day, datetime.min.time(), IST)
+        bars = self.bars(instrument, opened, now)
+        last = self.last_price(instrument, now)
+        close = self.previous_close(instrument, now) or last
+        volume = sum(bar.volume for bar in bars)
+        value = sum(bar.volume * (bar.high + bar.low + bar.close) / 3 for bar in bars)
+        return Quote(
+            instrument=instrument,
+            at=now,
+            last_trade_at=min(now, bars[-1].start + _MINUTE) if bars else None,
+            last_price=last,
+            open=bars[0].open if bars else 0.0,
+            high=max([bar.high for bar in bars] + [last]) if bars else 0.0,
+            low=min([bar.low for bar in bars] + [last]) if bars else 0.0,
+            close=close,
+            volume=volume,
+            average_price=round(value / volume, 2) if volume else 0.0,
+            lower_circuit=_circuit(close, 1 - _BAND, instrument),
+            upper_circuit=_circuit(close, 1 + _BAND, instrument),
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """Return what commands have changed, as JSON."""
+        return {"halted": sorted(self._halts), "moved": sorted(self._segments)}
+
+
+def _circuit(close: float, factor: float, instrument: Instrument) -> float:
+    tick = instrument.tick_size
+    return round(round(close * factor / tick) * tick, 2)
+
+
+def _inside(bar: Bar, at: datetime, tick: float) -> float:
+    """Return the synthetic price inside a bar."""
+    first, second = (bar.low, bar.high) if bar.close >= bar.open else (bar.high, bar.low)
+    corners = [(0.0, bar.open), (15.0, first), (45.0, second), (60.0, bar.close)]
+    elapsed = (at - bar.start).total_seconds()
+    for (left, start), (right, end) in zip(corners, corners[1:], strict=False):
+        if elapsed <= right:
+            price = start + (end - start) * (elapsed - left) / (right - left)
+            return round(round(price / tick) * tick, 2)
+    return bar.close

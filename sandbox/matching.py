@@ -1,0 +1,39 @@
+"""How one order meets one price: triggers, crossings and the price of the fill."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sandbox import orders
+
+if TYPE_CHECKING:
+    from sandbox.market import Tick
+    from sandbox.orders import Order
+
+__all__ = ["fill_price", "triggers"]
+
+
+def triggers(order: Order, tick: Tick) -> bool:
+    """Tell whether a waiting stop is set off by a price."""
+    if order.status != orders.TRIGGER_PENDING:
+        return False
+    reached = (tick.price - order.trigger_price) * order.sign
+    return reached >= 0 and datetime.fromisoformat(order.arrived_at) <= tick.since
+
+
+def fill_price(order: Order, tick: Tick) -> float | None:
+    """Return the price at which an open order trades on a tick, or None.
+
+    A market order takes the price as it is, and only at a real print. A limit order that is
+    marketable when it arrives gets the better price; one that rests trades at its limit.
+    """
+    if datetime.fromisoformat(order.arrived_at) > tick.since:
+        return None
+    if order.order_type in {"MARKET", "SL-M"}:
+        return tick.price if tick.is_print or order.is_triggered else None
+    if (order.price - tick.price) * order.sign < 0:
+        return None
+    if tick.is_print and order.is_fresh:
+        return tick.price
+    return order.price

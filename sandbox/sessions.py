@@ -1,0 +1,72 @@
+"""When the simulated exchange trades: dated sessions of the cash market and its holidays.
+
+Stocks with derivatives trade continuously 09:15 to 15:30 until 2026-08-02 and 09:15 to 15:15 from
+2026-08-03; indices are computed until 15:30. Weekdays are open except the listed holidays, which
+cover 2021 and 2026; in other years only the fixed national holidays are known.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+
+from sandbox.clock import IST
+
+__all__ = ["is_trading_day", "next_open", "previous_trading_day", "session", "within_session"]
+
+OPEN = time(9, 15)
+CLOSE = time(15, 30)
+CLOSE_BEFORE_AUCTION = time(15, 15)
+AUCTION_SINCE = date(2026, 8, 3)
+_SATURDAY = 5
+
+_HOLIDAYS = frozenset(
+    {
+        date.fromisoformat(day)
+        for day in (
+            "2021-01-26 2021-03-11 2021-03-29 2021-04-02 2021-04-14 2021-04-21 2021-05-13 "
+            "2021-07-21 2021-08-19 2021-09-10 2021-10-15 2021-11-05 2021-11-19 "
+            "2026-01-26 2026-03-03 2026-03-26 2026-03-31 2026-04-03 2026-04-14 2026-05-01 "
+            "2026-05-28 2026-06-26 2026-09-14 2026-10-02 2026-10-20 2026-11-10 2026-11-24 "
+            "2026-12-25"
+        ).split()
+    }
+)
+_NATIONAL = {(1, 26), (8, 15), (10, 2)}
+
+
+def is_trading_day(day: date) -> bool:
+    """Tell whether the exchange opens on a day."""
+    if day.weekday() >= _SATURDAY or (day.month, day.day) in _NATIONAL:
+        return False
+    return day not in _HOLIDAYS
+
+
+def session(day: date, *, index: bool = False) -> tuple[datetime, datetime]:
+    """Return open and close (exclusive) of a trading day, IST aware."""
+    close = CLOSE if index or day < AUCTION_SINCE else CLOSE_BEFORE_AUCTION
+    return datetime.combine(day, OPEN, IST), datetime.combine(day, close, IST)
+
+
+def within_session(moment: datetime, *, index: bool = False) -> bool:
+    """Tell whether continuous trading runs at a moment."""
+    local = moment.astimezone(IST)
+    if not is_trading_day(local.date()):
+        return False
+    opened, closed = session(local.date(), index=index)
+    return opened <= local < closed
+
+
+def next_open(moment: datetime) -> datetime:
+    """Return the first session start at or after a moment."""
+    day = moment.astimezone(IST).date()
+    while not (is_trading_day(day) and session(day)[0] >= moment):
+        day += timedelta(days=1)
+    return session(day)[0]
+
+
+def previous_trading_day(day: date) -> date:
+    """Return the last trading day before a day."""
+    day -= timedelta(days=1)
+    while not is_trading_day(day):
+        day -= timedelta(days=1)
+    return day

@@ -1,0 +1,131 @@
+"""The world that all simulators share, and the restart and reset of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sandbox.accounts import Accounts
+from sandbox.clock import ClockSpec, MarketClock, parse_clock
+from sandbox.exchange import Exchange
+from sandbox.faults import Faults
+from sandbox.ledger import Ledger
+from sandbox.market import Market
+from sandbox.prices import BarSource, ReplayBars, SyntheticBars
+from sandbox.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["DEFAULT_REDIRECT_BASE", "World", "build_world"]
+
+DEFAULT_REDIRECT_BASE = "http://127.0.0.1:8443"
+
+
+@dataclass
+class World:
+    """What the simulators share.
+
+    Attributes:
+        state_dir: The ``--state`` directory; None keeps everything in memory. A simulator with
+            state of its own keeps it in ``state`` under kinds of its own, or in this directory.
+        urls: Address of each simulator by name, once it listens.
+        parts: What a simulator wants to keep for its control routes, by its own name.
+        reset_hooks: Called by ``POST /reset`` after the shared state was emptied.
+    """
+
+    clock: MarketClock
+    state: State
+    market: Market
+    accounts: Accounts
+    exchange: Exchange
+    ledger: Ledger
+    faults: Faults
+    state_dir: Path | None = None
+    urls: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, Any] = field(default_factory=dict)
+    reset_hooks: list[Callable[[], None]] = field(default_factory=list)
+
+    def step(self, *, to: str | None = None, by: float | None = None) -> None:
+        """Step the market clock and let happen what happens on the way."""
+        self.exchange.advance()
+        self.clock.step(to=to, by=by)
+        self.state.put("clock", "stepped", self.clock.stepped.total_seconds())
+        self.exchange.advance()
+
+    def reset(self) -> None:
+        """Put everything back to the start; the clock's steps too."""
+        self.state.clear()
+        self.ledger.clear()
+        self.faults.remove()
+        self.clock.stepped = timedelta()
+        _keep_anchor(self.state, self.clock.spec)
+        self.accounts.load()
+        self.market.load()
+        self.exchange.load()
+        for hook in self.reset_hooks:
+            hook()
+
+    def close(self) -> None:
+        """Close the files."""
+        self.state.close()
+        self.ledger.close()
+
+
+def _keep_anchor(state: State, spec: ClockSpec) -> None:
+    state.put("clock", "anchor", spec.format())
+
+
+def _clock(state: State, text: str | None) -> MarketClock:
+    """Return the clock: as asked for, with its anchor and steps from an earlier run."""
+    asked = parse_clock(text) if text else None
+    kept = state.get("clock", "anchor")
+    if asked is not None and kept and "@" not in (text or ""):
+        old = parse_clock(kept)
+        if (old.sim, old.speed) == (asked.sim, asked.speed):
+            asked = old
+    if asked is not None and kept and parse_clock(kept) != asked:
+        state.put("clock", "stepped", 0.0)
+    stepped = timedelta(seconds=float(state.get("clock", "stepped") or 0.0))
+    spec = asked or (parse_clock(kept) if kept else None)
+    clock = MarketClock(spec, stepped)
+    _keep_anchor(state, clock.spec)
+    return clock
+
+
+def build_world(
+    *,
+    clock: str | None = None,
+    state_dir: Path | None = None,
+    replay: Path | None = None,
+    redirect_base: str = DEFAULT_REDIRECT_BASE,
+) -> World:
+    """Build the shared world.
+
+    Args:
+        clock: ``SIM@WALL*SPEED``; real time when None.
+        state_dir: Where everything is kept over restarts.
+        replay: A directory of recorded bars instead of the synthetic market.
+        redirect_base: See ``sandbox.accounts``.
+
+    Raises:
+        ClockError: The clock cannot be read.
+        ReplayError: The recording cannot be used.
+    """
+    source: BarSource = ReplayBars(replay) if replay else SyntheticBars()
+    state = State(state_dir)
+    market_clock = _clock(state, clock)
+    market = Market(market_clock, source, state)
+    accounts = Accounts(market_clock, state, redirect_base)
+    return World(
+        clock=market_clock,
+        state=state,
+        market=market,
+        accounts=accounts,
+        exchange=Exchange(market_clock, market, accounts, state),
+        ledger=Ledger(market_clock, state_dir),
+        faults=Faults(state),
+        state_dir=state_dir,
+    )
