@@ -1,0 +1,55 @@
+"""Ledgers: what one strategy holds of one (instrument, product) on one account, from its own fills."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from core.domain.instrument import InstrumentId, Product
+
+__all__ = ["Ledger", "ledger_key", "with_fill"]
+
+
+def ledger_key(strategy: str, broker_id: str, instrument: InstrumentId, product: Product) -> str:
+    """Return the key shared by a ledger and its goal."""
+    return f"{strategy}|{broker_id}|{instrument}|{product.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Signed units held and their average price in rupees; realised profit of all fills so far."""
+
+    strategy: str
+    broker_id: str
+    instrument: InstrumentId
+    product: Product
+    quantity: int = 0
+    average_price: Decimal = Decimal(0)
+    realised: Decimal = Decimal(0)
+
+    @property
+    def key(self) -> str:
+        """The key shared with the goal."""
+        return ledger_key(self.strategy, self.broker_id, self.instrument, self.product)
+
+
+def with_fill(ledger: Ledger, signed: int, price: Decimal) -> Ledger:
+    """Return the ledger after a fill of ``signed`` units at ``price``.
+
+    Units that shrink the position realise profit against its average; units beyond zero open anew.
+    """
+    if signed == 0:
+        return ledger
+    held = ledger.quantity
+    if held == 0 or (held > 0) == (signed > 0):
+        total = held + signed
+        cost = ledger.average_price * abs(held) + price * abs(signed)
+        return replace(ledger, quantity=total, average_price=cost / abs(total))
+    closing = min(abs(held), abs(signed))
+    direction = 1 if held > 0 else -1
+    realised = ledger.realised + (price - ledger.average_price) * closing * direction
+    rest = held + signed
+    if rest == 0:
+        return replace(ledger, quantity=0, average_price=Decimal(0), realised=realised)
+    average = ledger.average_price if (rest > 0) == (held > 0) else price
+    return replace(ledger, quantity=rest, average_price=average, realised=realised)

@@ -1,0 +1,207 @@
+"""The outbox: notices written with the event they tell, delivered in order per chat (E5, I8).
+
+Collection ``outbox``: ``chat_id``, ``seq`` (sorts in the order of writing), ``kind``, ``data``,
+``delivery``, ``key``, ``state`` (WAITING, SENDING, SENT, DEAD), ``attempts``, ``created_at``,
+``sent_at``, ``reason``. Collection ``cards`` (``chat_id|key``): the message that a card lives in now.
+A row found SENDING at start was perhaps delivered: it goes out again, marked as a repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from core.domain.notice import Delivery, Notice, NoticeKind
+from core.errors import StoreUnavailable
+from core.ports.notifier import Blocked, Delivered, TryLater, Undeliverable
+from core.ports.store import Change, Document
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from core.ports.clock import Clock
+    from core.ports.notifier import Notifier
+    from core.ports.store import Store, StoreView
+
+__all__ = ["Outbox", "OutboxSender", "card_id"]
+
+_log = logging.getLogger(__name__)
+_POLL_S = 1.0
+_STORE_PAUSE_S = 2.0
+_BATCH = 50
+
+
+def card_id(chat_id: int, key: str) -> str:
+    """Return the ``_id`` of a card."""
+    return f"{chat_id}|{key}"
+
+
+class Outbox:
+    """Writes notices. ``post`` belongs inside the transaction of the event it tells."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last = 0
+        self.wake = asyncio.Event()
+
+    async def post(self, view: StoreView, notice: Notice) -> None:
+        """Add a notice for one chat, or for every owner who has a chat.
+
+        An edit that still waits for the same card is enough for both: cards show the present.
+        """
+        for chat_id in await self._recipients(view, notice):
+            if notice.delivery is Delivery.EDIT and await _is_pending(view, chat_id, notice.key):
+                continue
+            await view.insert("outbox", self._row(chat_id, notice))
+        self.wake.set()
+
+    async def _recipients(self, view: StoreView, notice: Notice) -> list[int]:
+        if notice.chat_id is not None:
+            return [notice.chat_id]
+        owners = await view.find("users", {"role": "owner"})
+        return sorted({row["chat_id"] for row in owners if row.get("chat_id") is not None})
+
+    def _row(self, chat_id: int, notice: Notice) -> Document:
+        now = self._clock.now()
+        # One process writes, so microseconds made strictly rising order the rows of a chat without
+        # a shared counter, on which transactions of different accounts would collide.
+        self._last = max(self._last + 1, int(now.timestamp() * 1_000_000))
+        return {
+            "_id": f"{self._last:020d}",
+            "seq": f"{self._last:020d}",
+            "chat_id": chat_id,
+            "kind": notice.kind.value,
+            "data": dict(notice.data),
+            "delivery": notice.delivery.value,
+            "key": notice.key,
+            "state": "WAITING",
+            "attempts": 0,
+            "created_at": now,
+            "sent_at": None,
+            "reason": "",
+        }
+
+
+async def _is_pending(view: StoreView, chat_id: int, key: str | None) -> bool:
+    rows = await view.find("outbox", {"chat_id": chat_id, "state": "WAITING", "key": key}, limit=1)
+    return bool(rows)
+
+
+def _notice_of(row: Document) -> Notice:
+    return Notice(
+        NoticeKind(row["kind"]), row["data"], Delivery(row["delivery"]), row["key"], row["chat_id"]
+    )
+
+
+class OutboxSender:
+    """Delivers what waits: one at a time in a chat, chats beside one another."""
+
+    def __init__(self, store: Store, clock: Clock, outbox: Outbox, notifier: Notifier) -> None:
+        self._store = store
+        self._clock = clock
+        self._outbox = outbox
+        self._notifier = notifier
+        self._not_before: dict[int, datetime] = {}
+        self.dead_letters = 0
+
+    async def run(self) -> None:
+        """Deliver for ever; a store that is away is waited for, nothing is lost meanwhile."""
+        while True:
+            try:
+                await self._recover()
+                while True:
+                    await self._deliver_waiting()
+                    await self._sleep()
+            except StoreUnavailable:
+                _log.warning("outbox: the store is away, trying again")
+                await self._clock.sleep(_STORE_PAUSE_S)
+
+    async def _recover(self) -> None:
+        await self._store.update(
+            "outbox",
+            {"state": "SENDING"},
+            Change(set={"state": "WAITING"}, inc={"attempts": 1}),
+            many=True,
+        )
+
+    async def _sleep(self) -> None:
+        self._outbox.wake.clear()
+        try:
+            async with asyncio.timeout(_POLL_S):
+                await self._outbox.wake.wait()
+        except TimeoutError:
+            return
+
+    async def _deliver_waiting(self) -> None:
+        rows = await self._store.find(
+            "outbox", {"state": "WAITING"}, sort=[("seq", 1)], limit=_BATCH
+        )
+        chats: dict[int, list[Document]] = {}
+        for row in rows:
+            chats.setdefault(row["chat_id"], []).append(row)
+        async with asyncio.TaskGroup() as group:
+            for chat_id, waiting in chats.items():
+                group.create_task(self._deliver_chat(chat_id, waiting))
+
+    async def _deliver_chat(self, chat_id: int, rows: list[Document]) -> None:
+        for row in rows:
+            if self._not_before.get(chat_id, self._clock.now()) > self._clock.now():
+                return
+            if not await self._deliver(row):
+                return
+
+    async def _deliver(self, row: Document) -> bool:
+        """Deliver one row; return False when this chat has to wait."""
+        claim = {"_id": row["_id"], "state": "WAITING"}
+        if await self._store.update("outbox", claim, Change(set={"state": "SENDING"})) != 1:
+            return True
+        chat_id, notice = row["chat_id"], _notice_of(row)
+        card = await self._card(chat_id, notice.key)
+        outcome = await self._notifier.deliver(
+            chat_id,
+            notice,
+            notice_id=row["_id"],
+            message_id=card,
+            is_repeat=row["attempts"] > 0,
+        )
+        match outcome:
+            case Delivered(message_id):
+                await self._sent(row, message_id)
+            case TryLater(retry_after_s, reason):
+                await self._later(row, retry_after_s, reason)
+                return False
+            case Blocked(reason) | Undeliverable(reason):
+                await self._bury(row, reason)
+        return True
+
+    async def _card(self, chat_id: int, key: str | None) -> int | None:
+        if key is None:
+            return None
+        card = await self._store.get("cards", card_id(chat_id, key))
+        return card["message_id"] if card else None
+
+    async def _sent(self, row: Document, message_id: int | None) -> None:
+        done = Change(set={"state": "SENT", "sent_at": self._clock.now()})
+        await self._store.update("outbox", {"_id": row["_id"]}, done)
+        if row["key"] is None:
+            return
+        key = card_id(row["chat_id"], row["key"])
+        if message_id is None:
+            await self._store.delete("cards", {"_id": key})
+        else:
+            await self._store.update(
+                "cards", {"_id": key}, Change(set={"message_id": message_id}), upsert=True
+            )
+
+    async def _later(self, row: Document, seconds: float, reason: str) -> None:
+        self._not_before[row["chat_id"]] = self._clock.now() + timedelta(seconds=seconds)
+        back = Change(set={"state": "WAITING", "reason": reason}, inc={"attempts": 1})
+        await self._store.update("outbox", {"_id": row["_id"]}, back)
+
+    async def _bury(self, row: Document, reason: str) -> None:
+        self.dead_letters += 1
+        _log.error("outbox: %s of kind %s is undeliverable: %s", row["_id"], row["kind"], reason)
+        dead = Change(set={"state": "DEAD", "reason": reason})
+        await self._store.update("outbox", {"_id": row["_id"]}, dead)

@@ -1,0 +1,113 @@
+"""Documents of ``orders`` and ``ledgers`` and their domain objects, both ways."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from core.domain.instrument import InstrumentId, Product
+from core.domain.ledger import Ledger
+from core.domain.order import (
+    Order,
+    OrderRequest,
+    OrderState,
+    OrderType,
+    Purpose,
+    Side,
+    Validity,
+)
+from core.ports.store import Document
+
+__all__ = ["ledger_of", "ledger_row", "order_of", "order_row"]
+
+
+def order_row(order: Order) -> Document:
+    """Return the document of an order."""
+    request = order.request
+    return {
+        "_id": request.client_order_id,
+        "broker_id": order.broker_id,
+        "strategy": order.strategy,
+        "run_id": order.run_id,
+        "purpose": order.purpose.value,
+        "state": order.state.value,
+        "day": order.day,
+        "instrument": str(request.instrument),
+        "product": request.product.value,
+        "side": request.side.value,
+        "quantity": request.quantity,
+        "order_type": request.order_type.value,
+        "limit_price": request.limit_price,
+        "trigger_price": request.trigger_price,
+        "validity": request.validity.value,
+        "market_protection": request.market_protection,
+        "attempt": order.attempt,
+        "broker_order_id": order.broker_order_id,
+        "filled_quantity": order.filled_quantity,
+        "average_price": order.average_price,
+        "reason": order.reason,
+        "created_at": order.created_at,
+        "submitted_at": order.submitted_at,
+        "settled_at": order.settled_at,
+        "version": order.version,
+    }
+
+
+def order_of(row: Document) -> Order:
+    """Return the order of a document."""
+    request = OrderRequest(
+        client_order_id=row["_id"],
+        instrument=InstrumentId.parse(row["instrument"]),
+        side=Side(row["side"]),
+        quantity=row["quantity"],
+        order_type=OrderType(row["order_type"]),
+        product=Product(row["product"]),
+        limit_price=row.get("limit_price"),
+        trigger_price=row.get("trigger_price"),
+        validity=Validity(row.get("validity", "DAY")),
+        market_protection=row.get("market_protection", Decimal(-1)),
+    )
+    return Order(
+        request=request,
+        broker_id=row["broker_id"],
+        strategy=row["strategy"],
+        run_id=row["run_id"],
+        purpose=Purpose(row["purpose"]),
+        state=OrderState(row["state"]),
+        day=row["day"],
+        created_at=row["created_at"],
+        attempt=row.get("attempt", 1),
+        broker_order_id=row.get("broker_order_id"),
+        filled_quantity=row["filled_quantity"],
+        average_price=row["average_price"],
+        reason=row.get("reason", ""),
+        submitted_at=row.get("submitted_at"),
+        settled_at=row.get("settled_at"),
+        version=row["version"],
+    )
+
+
+def ledger_row(ledger: Ledger) -> Document:
+    """Return the document of a ledger."""
+    return {
+        "_id": ledger.key,
+        "strategy": ledger.strategy,
+        "broker_id": ledger.broker_id,
+        "instrument": str(ledger.instrument),
+        "product": ledger.product.value,
+        "quantity": ledger.quantity,
+        "average_price": ledger.average_price,
+        "realised": ledger.realised,
+    }
+
+
+def ledger_of(row: Document) -> Ledger:
+    """Return the ledger of a document."""
+    return Ledger(
+        row["strategy"],
+        row["broker_id"],
+        InstrumentId.parse(row["instrument"]),
+        Product(row["product"]),
+        row["quantity"],
+        row["average_price"],
+        row["realised"],
+    )
