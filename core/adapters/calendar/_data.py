@@ -1,0 +1,168 @@
+"""The calendar's files, read and typed.
+
+Five CSV files lie beside this module:
+
+* ``coverage.csv``: per segment the first and last date that the data reaches, and its ``market``,
+  the name under which holidays and special sessions are filed. A segment that is not there
+  (currency: its holidays differ from equities' and are not in the data) is unknown on every date.
+* ``holidays.csv``: weekdays without a session.
+* ``special_sessions.csv``: days with hours of their own, weekends and holidays among them. Empty
+  hours mean that a session is announced or likely, but its hours are not in the data.
+* ``session_times.csv``: ordinary hours since a date, per (segment, has_derivatives).
+* ``square_off.csv``: when intraday positions must be flat, since a date, per (broker, segment,
+  has_derivatives).
+
+In the last two, ``any`` matches everything; of the rows that match, the one with the latest date
+counts, and on one date the more particular.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, time
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from core.domain.instrument import Segment
+
+__all__ = [
+    "CalendarData",
+    "Coverage",
+    "DatedCutOff",
+    "DatedHours",
+    "SpecialSession",
+    "load",
+    "read",
+]
+
+_ANY = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """From when to when a segment's days are known, both included."""
+
+    first: date
+    last: date
+    market: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialSession:
+    """One day's own hours; all three times are None when they are not known."""
+
+    open: time | None
+    close: time | None
+    square_off: time | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatedHours:
+    """Ordinary hours since ``effective``; ``has_derivatives`` None matches both."""
+
+    effective: date
+    segment: Segment
+    has_derivatives: bool | None
+    open: time
+    close: time
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatedCutOff:
+    """A square-off time since ``effective``; ``broker`` and ``has_derivatives`` None match all."""
+
+    effective: date
+    broker: str | None
+    segment: Segment
+    has_derivatives: bool | None
+    at: time
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarData:
+    """All files together; holidays and special sessions by (market, date)."""
+
+    coverage: dict[Segment, Coverage]
+    holidays: dict[tuple[str, date], str]
+    special: dict[tuple[str, date], SpecialSession]
+    hours: tuple[DatedHours, ...]
+    cut_offs: tuple[DatedCutOff, ...]
+
+
+@cache
+def load() -> CalendarData:
+    """Read the committed files, once a process."""
+    return read(files(__package__))
+
+
+def read(directory: Traversable) -> CalendarData:
+    """Read the five files of a directory.
+
+    Raises:
+        ValueError: A date, time or segment in them is malformed.
+    """
+    return CalendarData(
+        coverage={
+            Segment(row["segment"]): Coverage(
+                _date(row["first"]), _date(row["last"]), row["market"]
+            )
+            for row in _rows(directory, "coverage")
+        },
+        holidays={
+            (row["market"], _date(row["date"])): row["name"] for row in _rows(directory, "holidays")
+        },
+        special={
+            (row["market"], _date(row["date"])): SpecialSession(
+                _time_or_none(row["open"]),
+                _time_or_none(row["close"]),
+                _time_or_none(row["square_off"]),
+                row["note"],
+            )
+            for row in _rows(directory, "special_sessions")
+        },
+        hours=tuple(_hours(row) for row in _rows(directory, "session_times")),
+        cut_offs=tuple(_cut_off(row) for row in _rows(directory, "square_off")),
+    )
+
+
+def _rows(directory: Traversable, name: str) -> Iterator[dict[str, str]]:
+    text = directory.joinpath(f"{name}.csv").read_text(encoding="utf-8")
+    return csv.DictReader(text.splitlines(), strict=True)
+
+
+def _hours(row: dict[str, str]) -> DatedHours:
+    return DatedHours(
+        _date(row["effective"]),
+        Segment(row["segment"]),
+        _flag(row["has_derivatives"]),
+        time.fromisoformat(row["open"]),
+        time.fromisoformat(row["close"]),
+        row["note"],
+    )
+
+
+def _cut_off(row: dict[str, str]) -> DatedCutOff:
+    return DatedCutOff(
+        _date(row["effective"]),
+        None if row["broker"] == _ANY else row["broker"],
+        Segment(row["segment"]),
+        _flag(row["has_derivatives"]),
+        time.fromisoformat(row["time"]),
+    )
+
+
+def _date(text: str) -> date:
+    return date.fromisoformat(text)
+
+
+def _time_or_none(text: str) -> time | None:
+    return time.fromisoformat(text) if text else None
+
+
+def _flag(text: str) -> bool | None:
+    return {_ANY: None, "yes": True, "no": False}[text]
