@@ -1,0 +1,100 @@
+"""Typed access to the rows of a broker's JSON. Every defect is a MALFORMED read, never a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from core.adapters.clock import MARKET_ZONE
+from core.errors import BrokerReadError, ReadFault
+
+__all__ = ["Row", "malformed", "rows_of"]
+
+_ZERO = Decimal(0)
+
+
+def malformed(what: str) -> BrokerReadError:
+    """Return the error for an answer that does not have the documented shape."""
+    return BrokerReadError(ReadFault.MALFORMED, f"the broker's answer is malformed: {what}")
+
+
+class Row:
+    """One JSON object; its getters name the field they miss."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: object) -> None:
+        if not isinstance(data, Mapping):
+            raise malformed(f"found {type(data).__name__}, expected an object")
+        self._data: Mapping[str, Any] = data
+
+    def get(self, key: str) -> Any:
+        """Return the raw value, None when absent."""
+        return self._data.get(key)
+
+    def text(self, key: str) -> str:
+        """Return a non-empty text; numbers are taken by their digits."""
+        value = self.maybe_text(key)
+        if value is None:
+            raise malformed(f"no {key}")
+        return value
+
+    def maybe_text(self, key: str) -> str | None:
+        """Return a text, or None when it is absent, null or empty."""
+        value = self._data.get(key)
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        return value if isinstance(value, str) and value else None
+
+    def whole(self, key: str, default: int | None = None) -> int:
+        """Return an integer; ``default`` stands in for an absent or null one."""
+        number = self.number(key, None if default is None else Decimal(default))
+        if number != number.to_integral_value():
+            raise malformed(f"{key} is {number}, expected a whole number")
+        return int(number)
+
+    def number(self, key: str, default: Decimal | None = _ZERO) -> Decimal:
+        """Return a number exactly as it was written; ``default`` stands in for null."""
+        value = self._data.get(key)
+        if value is None or value == "":
+            if default is None:
+                raise malformed(f"no {key}")
+            return default
+        if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+            raise malformed(f"{key} is no number")
+        try:
+            number = Decimal(value)
+        except InvalidOperation as error:
+            raise malformed(f"{key} is no number") from error
+        if not number.is_finite():
+            raise malformed(f"{key} is no number")
+        return number
+
+    def price(self, key: str) -> Decimal | None:
+        """Return a price, or None for the 0 that brokers write where there is none."""
+        return self.number(key) or None
+
+    def row(self, key: str) -> Row:
+        """Return the object inside this one."""
+        return Row(self._data.get(key))
+
+    def rows(self, key: str) -> list[Row]:
+        """Return the list of objects inside this one."""
+        return rows_of(self._data.get(key), key)
+
+    def ist(self, key: str) -> datetime | None:
+        """Return an ISO time without zone as IST, None when absent or of another form."""
+        value = self._data.get(key)
+        try:
+            return datetime.fromisoformat(value).replace(tzinfo=MARKET_ZONE) if value else None
+        except (TypeError, ValueError):
+            return None
+
+
+def rows_of(payload: object, what: str) -> list[Row]:
+    """Return a JSON list as rows."""
+    if not isinstance(payload, list):
+        raise malformed(f"{what} is {type(payload).__name__}, expected a list")
+    return [Row(item) for item in payload]

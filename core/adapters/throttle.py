@@ -1,0 +1,145 @@
+"""Request rates of one app at one broker, kept as sliding windows (invariant I11).
+
+A leaky bucket lets almost twice its rate into one second (aiolimiter: 19 for a limit of 10), so
+every limit here is a true sliding window over the times of the requests that were let through. A
+limit names the buckets that share it; a share reserved for orders is a second, lower limit that
+covers only the reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.errors import SaarthiError
+from core.ports.clock import Clock
+
+__all__ = ["FYERS_LIMITS", "KITE_LIMITS", "READS", "Bucket", "Limit", "RateExceeded", "Throttle"]
+
+
+class Bucket(StrEnum):
+    """Kinds of request that a broker counts apart."""
+
+    ORDERS = "orders"
+    QUOTES = "quotes"
+    HISTORICAL = "historical"
+    OTHER = "other"
+
+
+READS = frozenset({Bucket.QUOTES, Bucket.HISTORICAL, Bucket.OTHER})
+"""Everything that is not an order."""
+_ORDERS = frozenset({Bucket.ORDERS})
+_ALL = READS | _ORDERS
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most ``count`` requests of ``buckets`` together within any ``seconds``."""
+
+    buckets: frozenset[Bucket]
+    count: int
+    seconds: float
+
+
+KITE_LIMITS = (
+    # Kite allows 10/s, 400/min, 5000/day and counts by calendar second on its own clock
+    # (facts/kite.md 10): the head-room absorbs the jitter of the way.
+    Limit(_ORDERS, 8, 1.0),
+    Limit(_ORDERS, 300, 60.0),
+    Limit(_ORDERS, 4_500, 86_400.0),
+    Limit(frozenset({Bucket.QUOTES}), 1, 1.05),
+    Limit(frozenset({Bucket.HISTORICAL}), 3, 1.05),
+    Limit(frozenset({Bucket.OTHER}), 8, 1.0),
+)
+FYERS_LIMITS = (
+    # Fyers counts all endpoints of an app together: 10/s, 200/min, 100,000/day, and blocks it for
+    # the day after three breaches of the minute (facts/fyers.md 10). Reads leave orders a share.
+    Limit(_ALL, 9, 1.0),
+    Limit(_ALL, 190, 60.0),
+    Limit(_ALL, 95_000, 86_400.0),
+    Limit(READS, 6, 1.0),
+    Limit(READS, 120, 60.0),
+)
+
+
+class RateExceeded(SaarthiError):
+    """The next free place lies beyond the caller's deadline; nothing was sent.
+
+    Attributes:
+        wait_s: Seconds until the next free place.
+    """
+
+    def __init__(self, bucket: Bucket, wait_s: float) -> None:
+        super().__init__(f"the rate limit for {bucket} leaves no place for {wait_s:.1f} s")
+        self.wait_s = wait_s
+
+
+class _Window:
+    """One limit and the times of what it let through."""
+
+    __slots__ = ("_times", "limit")
+
+    def __init__(self, limit: Limit) -> None:
+        self.limit = limit
+        self._times: deque[float] = deque(maxlen=limit.count)
+
+    def wait(self, now: float) -> float:
+        """Return seconds until one more fits."""
+        if len(self._times) < self.limit.count:
+            return 0.0
+        return self._times[0] + self.limit.seconds - now
+
+    def record(self, now: float) -> None:
+        """Count one more; the oldest, which no longer matters, falls out."""
+        self._times.append(now)
+
+
+class Throttle:
+    """Lets requests through at the pace that every limit allows, in order within a bucket.
+
+    One instance belongs to one app (API key) for the life of the process: a new login must not
+    forget what was sent a second ago.
+    """
+
+    def __init__(self, clock: Clock, limits: Sequence[Limit]) -> None:
+        self._clock = clock
+        windows = [_Window(limit) for limit in limits]
+        self._windows = {
+            bucket: [window for window in windows if bucket in window.limit.buckets]
+            for bucket in Bucket
+        }
+        self._paused_until = dict.fromkeys(Bucket, 0.0)
+        self._turns = {bucket: asyncio.Lock() for bucket in Bucket}
+
+    async def acquire(self, bucket: Bucket, deadline: float) -> None:
+        """Wait for a place and take it.
+
+        Args:
+            bucket: What is going to be sent.
+            deadline: The ``Clock.monotonic`` time by which it must have left.
+
+        Raises:
+            RateExceeded: No place is free before the deadline.
+        """
+        async with self._turns[bucket]:
+            while (wait := self._wait(bucket)) > 0:
+                if self._clock.monotonic() + wait > deadline:
+                    raise RateExceeded(bucket, wait)
+                await self._clock.sleep(wait)
+            now = self._clock.monotonic()
+            for window in self._windows[bucket]:
+                window.record(now)
+
+    def pause(self, buckets: Iterable[Bucket], seconds: float) -> None:
+        """Let nothing of ``buckets`` through for ``seconds``, as a 429's Retry-After asks."""
+        until = self._clock.monotonic() + seconds
+        for bucket in buckets:
+            self._paused_until[bucket] = max(self._paused_until[bucket], until)
+
+    def _wait(self, bucket: Bucket) -> float:
+        now = self._clock.monotonic()
+        waits = [window.wait(now) for window in self._windows[bucket]]
+        return max([self._paused_until[bucket] - now, *waits])
