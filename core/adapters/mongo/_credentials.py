@@ -19,9 +19,10 @@ from pymongo.errors import PyMongoError
 from core.adapters.mongo._process import write_private
 from core.errors import StoreUnavailable
 
-__all__ = ["USER", "Credentials", "connected", "require_sole_user", "server_uri"]
+__all__ = ["USER", "Credentials", "connected", "require_sole_user", "server_uri", "users"]
 
 USER = "saarthi"
+_OURS = ("admin", USER)
 _CONNECT_MS = 10_000
 
 
@@ -41,10 +42,10 @@ class Credentials:
         return self._path.read_text(encoding="utf-8")
 
     def draft(self) -> str:
-        """Make and keep a new password, not yet confirmed."""
-        password = secrets.token_urlsafe(24)
-        write_private(self._draft, password)
-        return password
+        """Return a password to make the user with: a first start that was cut short used it too."""
+        if not self._draft.exists():
+            write_private(self._draft, secrets.token_urlsafe(24))
+        return self._draft.read_text(encoding="utf-8")
 
     def confirm(self) -> None:
         """Remember that the user with the drafted password exists."""
@@ -78,6 +79,12 @@ async def connected(uri: str) -> AsyncIterator[AsyncMongoClient[dict[str, Any]]]
         await client.close()
 
 
+async def users(client: AsyncMongoClient[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return (database, name) of every user; ``usersInfo`` lists one database only."""
+    found = client.admin["system.users"].find({}, {"db": 1, "user": 1})
+    return [(user["db"], user["user"]) async for user in found]
+
+
 async def require_sole_user(client: AsyncMongoClient[dict[str, Any]]) -> None:
     """Refuse a server that somebody else could enter.
 
@@ -86,8 +93,7 @@ async def require_sole_user(client: AsyncMongoClient[dict[str, Any]]) -> None:
     Raises:
         StoreUnavailable: There is a user that we did not make.
     """
-    known = await client.admin.command("usersInfo", {"forAllDBs": True})
-    strangers = [user["user"] for user in known["users"] if user["user"] != USER]
+    strangers = [name for database, name in await users(client) if (database, name) != _OURS]
     if strangers:
         message = f"the store has users that Saarthi did not make: {', '.join(strangers)}"
         raise StoreUnavailable(message)

@@ -12,9 +12,7 @@ import asyncio
 import re
 import shutil
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from core.adapters.mongo._credentials import (
     USER,
@@ -22,10 +20,12 @@ from core.adapters.mongo._credentials import (
     connected,
     require_sole_user,
     server_uri,
+    users,
 )
 from core.adapters.mongo._process import (
     ChildProcess,
     DirectoryLock,
+    free_port,
     private_directory,
     write_private,
 )
@@ -70,6 +70,7 @@ class EmbeddedServer:
         write_private(self._directory / "secantusd.toml", _CONFIG)
         if not self._credentials.exist():
             await self._make_user()
+        self._port = free_port(self._port) if self._port else 0
         child, port = await self._listen("--auth")
         try:
             require_synced_commits(child.arguments())
@@ -88,7 +89,9 @@ class EmbeddedServer:
         child, port = await self._listen()
         try:
             async with connected(server_uri(port, None, _OPTIONS)) as client:
-                await _put_user(client.admin, password)
+                for database, name in await users(client):  # of a first start that was cut short
+                    await client[database].command("dropUser", name)
+                await client.admin.command("createUser", USER, pwd=password, roles=["root"])
         finally:
             await child.stop()
         self._credentials.confirm()
@@ -122,14 +125,6 @@ async def _listening_port(child: ChildProcess) -> int:
         await asyncio.sleep(_POLL_S)
     message = f"the embedded store ended at once: {child.complaint()}"
     raise StoreUnavailable(message)
-
-
-async def _put_user(admin: Any, password: str) -> None:
-    """Create our user anew: one that a cut-short first start left has another password."""
-    known: Mapping[str, Any] = await admin.command("usersInfo", {"forAllDBs": True})
-    for user in known["users"]:
-        await admin.client[user["db"]].command("dropUser", user["user"])
-    await admin.command("createUser", USER, pwd=password, roles=["root"])
 
 
 def _program() -> str:

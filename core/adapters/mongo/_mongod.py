@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from core.adapters.mongo._credentials import (
 from core.adapters.mongo._process import (
     ChildProcess,
     DirectoryLock,
+    free_port,
     private_directory,
     write_private,
 )
@@ -37,9 +37,6 @@ __all__ = ["MongodServer"]
 _SET = "saarthi"
 _START_S = 40.0
 _POLL_S = 0.05
-_PORT_ATTEMPTS = 3
-_ADDRESS_IN_USE = 48
-_ALREADY_INITIALISED = 23
 _NOT_YET_INITIALISED = 94
 _OPTIONS = {"directConnection": "true"}
 
@@ -62,27 +59,30 @@ class MongodServer:
         Raises:
             StoreUnavailable: It did not come up; the message ends with what it said.
         """
-        for _ in range(_PORT_ATTEMPTS):
-            port = self._port or _free_port()
-            child = self._spawn(port)
-            try:
-                async with asyncio.timeout(_START_S):
-                    uri = await self._prepare(child, port)
-            except BaseException as error:
-                code = child.exit_code
-                complaint = child.complaint()
-                child.kill()
-                if code == _ADDRESS_IN_USE:
-                    self._port = 0
-                    continue
-                if isinstance(error, TimeoutError | StoreUnavailable):
-                    message = f"mongod did not come up: {complaint}"
-                    raise StoreUnavailable(message) from error
-                raise
-            self._port = port
-            return child, uri
-        message = f"mongod found no free port in {_PORT_ATTEMPTS} attempts"
-        raise StoreUnavailable(message)
+        if not self._credentials.exist():
+            self._set_aside()
+        self._port = free_port(self._port)
+        child = self._spawn(self._port)
+        try:
+            async with asyncio.timeout(_START_S):
+                uri = await self._prepare(child, self._port)
+        except TimeoutError:
+            child.kill()
+            message = f"mongod did not come up in {_START_S:.0f} s: {child.complaint()}"
+            raise StoreUnavailable(message) from None
+        except BaseException:
+            child.kill()
+            raise
+        return child, uri
+
+    def _set_aside(self) -> None:
+        """Move away the data of a first start that was cut short: nobody was ever let in there.
+
+        Moved, not removed: should the credentials have been lost, the data is still there.
+        """
+        data = self._directory / "data"
+        if data.exists():
+            data.rename(self._directory / f"data-set-aside-{secrets.token_hex(4)}")
 
     def _spawn(self, port: int) -> ChildProcess:
         key = self._directory / "keyfile"
@@ -126,20 +126,10 @@ class MongodServer:
         password = self._credentials.draft()
         async with connected(server_uri(port, None, _OPTIONS)) as client:
             member = {"_id": 0, "host": f"127.0.0.1:{port}"}
-            try:
-                await client.admin.command("replSetInitiate", {"_id": _SET, "members": [member]})
-            except OperationFailure as error:
-                if error.code != _ALREADY_INITIALISED:  # by a first start that was cut short
-                    raise
+            await client.admin.command("replSetInitiate", {"_id": _SET, "members": [member]})
             await _wait_until_primary(client)
             await client.admin.command("createUser", USER, pwd=password, roles=["root"])
         self._credentials.confirm()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def _wait_for_port(child: ChildProcess, port: int) -> None:
@@ -151,7 +141,7 @@ async def _wait_for_port(child: ChildProcess, port: int) -> None:
             continue
         writer.close()
         return
-    message = f"mongod ended at once with code {child.exit_code}"
+    message = f"mongod ended at once with code {child.exit_code}: {child.complaint()}"
     raise StoreUnavailable(message)
 
 

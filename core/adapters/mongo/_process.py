@@ -11,6 +11,7 @@ import asyncio
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from core.errors import StoreUnavailable
 
-__all__ = ["ChildProcess", "DirectoryLock", "private_directory", "write_private"]
+__all__ = ["ChildProcess", "DirectoryLock", "free_port", "private_directory", "write_private"]
 
 _TETHER = Path(__file__).with_name("_tether.py")
 _POLL_S = 0.05
@@ -34,6 +35,17 @@ def private_directory(path: Path) -> Path:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.chmod(0o700)
     return path
+
+
+def free_port(wanted: int = 0) -> int:
+    """Return ``wanted`` when nobody listens there on loopback, else some other free port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def write_private(path: Path, text: str) -> None:

@@ -29,8 +29,6 @@ __all__ = ["Kind", "RunningStore", "StoreServer", "launch", "read_store_file"]
 
 Kind = Literal["external", "mongod", "embedded"]
 
-_LOCK_S = 8.0
-
 
 @dataclass(frozen=True)
 class StoreServer:
@@ -155,7 +153,12 @@ class _OwnStore:
 
 
 async def launch(
-    data_dir: Path, *, uri: str | None, mongod: Path | None, lookup_path: bool = True
+    data_dir: Path,
+    *,
+    uri: str | None,
+    mongod: Path | None,
+    lookup_path: bool = True,
+    wait_s: float = 8.0,
 ) -> RunningStore:
     """Bring the store up; call from the main thread, whose end ends what was started.
 
@@ -164,6 +167,8 @@ async def launch(
         uri: ``MONGODB_URI``; when set nothing is started.
         mongod: A mongod binary named in the settings.
         lookup_path: Whether a mongod on the PATH may be taken.
+        wait_s: How long to wait for another process that still uses the directory: a controller
+            that was just stopped needs up to six seconds.
 
     Raises:
         StoreUnavailable: Nothing came up, or another process uses this directory's store.
@@ -172,7 +177,7 @@ async def launch(
         return _ExternalStore(uri)
     directory = private_directory(private_directory(data_dir) / "store")
     lock = DirectoryLock(directory)
-    await lock.acquire(_LOCK_S)
+    await lock.acquire(wait_s)
     try:
         store = _OwnStore(_starter(directory, lock, mongod, lookup_path), lock, _file(data_dir))
         await store.start()

@@ -1,0 +1,1 @@
+"""The tests of Saarthi; ``make test`` runs all of them."""
