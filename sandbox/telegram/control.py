@@ -1,0 +1,148 @@
+"""The control routes: act as a person, read what a person sees, make groups, block the bot."""
+
+from typing import Any
+
+from aiohttp import web
+
+from sandbox.telegram import people
+from sandbox.telegram.errors import BotApiError
+from sandbox.telegram.model import Conversation, Json
+from sandbox.telegram.people import Refusal
+from sandbox.telegram.simulator import Simulator
+from sandbox.telegram.transcript import transcript
+
+__all__ = ["TelegramControl"]
+
+_CHAT_TYPES = frozenset({"group", "supergroup", "forum", "channel"})
+
+
+async def _body(request: web.Request) -> Json:
+    try:
+        body = await request.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise Refusal(400, "the body must be a JSON object")
+    return body
+
+
+def _integer(body: Json, name: str) -> int:
+    value = body.get(name)
+    if isinstance(value, bool) or not str(value).lstrip("-").isdigit():
+        raise Refusal(400, f"{name} must be a whole number, found {value!r}")
+    return int(str(value))
+
+
+def _optional(body: Json, name: str) -> int | None:
+    return None if body.get(name) is None else _integer(body, name)
+
+
+class TelegramControl:
+    """Handlers of `/telegram/...` on the control port."""
+
+    def __init__(self, sim: Simulator) -> None:
+        self._sim = sim
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give the routes."""
+        return [
+            web.post("/telegram/send", self._guarded(self._send)),
+            web.post("/telegram/tap", self._guarded(self._tap)),
+            web.get("/telegram/transcript", self._guarded(self._transcript)),
+            web.post("/telegram/chats", self._guarded(self._chats)),
+            web.get("/telegram/chats", self._guarded(self._list)),
+        ]
+
+    def _guarded(self, handler: Any) -> Any:
+        async def guarded(request: web.Request) -> web.Response:
+            try:
+                return web.json_response(await handler(request))
+            except Refusal as refusal:
+                return web.json_response({"error": str(refusal)}, status=refusal.status)
+            except BotApiError as error:
+                return web.json_response({"error": error.description}, status=error.status)
+
+        return guarded
+
+    async def _send(self, request: web.Request) -> Json:
+        body = await _body(request)
+        message = people.send_text(
+            self._sim,
+            chat_id=_integer(body, "chat_id"),
+            user_id=_integer(body, "user_id"),
+            text=str(body.get("text") or ""),
+            reply_to=_optional(body, "reply_to"),
+            bot_id=_optional(body, "bot_id"),
+            name=body.get("name"),
+        )
+        return {"message_id": message.id}
+
+    async def _tap(self, request: web.Request) -> Json:
+        body = await _body(request)
+        conversation = people.find_conversation(
+            self._sim, _integer(body, "chat_id"), _optional(body, "bot_id")
+        )
+        callback = people.tap(
+            self._sim,
+            conversation,
+            user_id=_integer(body, "user_id"),
+            message_id=_integer(body, "message_id"),
+            text=body.get("text"),
+            data=body.get("data"),
+            is_forged=bool(body.get("forged")),
+        )
+        return {"callback_query_id": callback.id}
+
+    async def _transcript(self, request: web.Request) -> Json:
+        query = dict(request.query)
+        chat_id = _integer(query, "chat_id")
+        after = _optional(query, "after") or 0
+        try:
+            conversation = people.find_conversation(self._sim, chat_id, _optional(query, "bot_id"))
+        except Refusal:
+            return {"chat": None, "messages": [], "toasts": []}
+        return transcript(self._sim, conversation, after)
+
+    async def _list(self, _request: web.Request) -> Json:
+        return {
+            "bots": [bot.user() for bot in self._sim.bots.values()],
+            "chats": [
+                {**conversation.chat, "blocked": conversation.is_blocked}
+                for conversation in self._sim.conversations.values()
+            ],
+        }
+
+    async def _chats(self, request: web.Request) -> Json:
+        """Make a group or channel, or block, unblock or deactivate in a chat that is there."""
+        body = await _body(request)
+        chat_id = _integer(body, "id")
+        if body.get("type") in _CHAT_TYPES:
+            conversation = self._make(body, chat_id)
+        else:
+            conversation = people.find_conversation(self._sim, chat_id, _optional(body, "bot_id"))
+        if "blocked" in body:
+            people.set_blocked(self._sim, conversation, is_blocked=bool(body["blocked"]))
+        if "deactivated" in body:
+            conversation.is_deactivated = bool(body["deactivated"])
+            self._sim.save_conversation(conversation)
+        return {**conversation.chat, "blocked": conversation.is_blocked}
+
+    def _make(self, body: Json, chat_id: int) -> Conversation:
+        if chat_id >= 0:
+            raise Refusal(400, "the id of a group or channel is negative")
+        kind = body["type"]
+        chat: Json = {
+            "id": chat_id,
+            "type": "supergroup" if kind == "forum" else kind,
+            "title": str(body.get("title") or f"Chat {chat_id}"),
+        }
+        if body.get("username"):
+            chat["username"] = str(body["username"]).removeprefix("@")
+        if kind == "forum":
+            chat["is_forum"] = True
+        members = [int(user_id) for user_id in body.get("members") or []]
+        for user_id in members:
+            self._sim.person(user_id)
+        conversation = Conversation(f"chat:{chat_id}", chat, members=members)
+        self._sim.save_conversation(conversation)
+        return conversation

@@ -1,0 +1,140 @@
+"""The records of the simulated service: bots, people, conversations, messages, taps."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["Bot", "Callback", "Conversation", "Json", "Message", "PendingUpdate", "Person"]
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Person:
+    """Somebody who chats."""
+
+    id: int
+    first_name: str
+    username: str | None = None
+
+    def user(self) -> Json:
+        """Give the Bot API's User object."""
+        user: Json = {"id": self.id, "is_bot": False, "first_name": self.first_name}
+        if self.username:
+            user["username"] = self.username
+        return {**user, "language_code": "en"}
+
+
+@dataclass
+class Bot:
+    """One bot for each token; the token is the key, the number before the colon its user id."""
+
+    token: str
+    id: int
+    first_name: str
+    username: str
+    last_message_id: int = 0
+    next_update_id: int = 1
+    commands: dict[str, list[Json]] = field(default_factory=dict)
+    menu_buttons: dict[str, Json] = field(default_factory=dict)
+    descriptions: dict[str, str] = field(default_factory=dict)
+    allowed_updates: list[str] | None = None
+    webhook: Json | None = None
+
+    def user(self) -> Json:
+        """Give the Bot API's User object."""
+        return {
+            "id": self.id,
+            "is_bot": True,
+            "first_name": self.first_name,
+            "username": self.username,
+        }
+
+
+@dataclass
+class Conversation:
+    """A chat as its members see it. A private one belongs to one bot, a group to every bot."""
+
+    key: str
+    chat: Json
+    bot_token: str | None = None
+    is_blocked: bool = False
+    is_deactivated: bool = False
+    last_message_id: int = 0
+    members: list[int] = field(default_factory=list)
+
+    @property
+    def id(self) -> int:
+        """Give the chat's id, which for a private chat is the person's."""
+        return int(self.chat["id"])
+
+    @property
+    def is_private(self) -> bool:
+        """Tell whether this is a person's own chat with a bot."""
+        return bool(self.chat["type"] == "private")
+
+
+@dataclass
+class Message:
+    """A message as stored; the Bot API's object is drawn from it on each use."""
+
+    conversation: str
+    id: int
+    date: int
+    content: Json
+    bot_id: int | None = None
+    person_id: int | None = None
+    inline: Json | None = None
+    prompt: Json | None = None
+    reply_to: int | None = None
+    thread_id: int | None = None
+    forward_origin: Json | None = None
+    edited_at: int | None = None
+    is_deleted: bool = False
+    is_pinned: bool = False
+    is_protected: bool = False
+
+    @property
+    def is_service(self) -> bool:
+        """Tell whether this is a line about the chat and no message of anybody."""
+        return "pinned_id" in self.content
+
+
+@dataclass
+class PendingUpdate:
+    """An update in a bot's queue."""
+
+    update_id: int
+    kind: str
+    lane: str
+    created_at: float
+    body: Json
+
+
+@dataclass
+class Callback:
+    """A tap on a callback button; it takes one answer."""
+
+    id: str
+    bot_token: str
+    conversation: str
+    message_id: int
+    person_id: int
+    data: str
+    created_at: float
+    is_answered: bool = False
+    text: str | None = None
+    show_alert: bool = False
+    url: str | None = None
+
+    def toast(self) -> Json:
+        """Give what the person is shown when the answer carries a text."""
+        return {
+            "callback_query_id": self.id,
+            "message_id": self.message_id,
+            "user_id": self.person_id,
+            "data": self.data,
+            "answered": self.is_answered,
+            "text": self.text,
+            "show_alert": self.show_alert,
+            "url": self.url,
+        }

@@ -1,0 +1,167 @@
+"""A bot's updates until it has confirmed them: long polls, conflicts, ages.
+
+The rules are those of the public server: an update is confirmed by a larger offset, two polls
+exclude one another (the older is told), messages wait 24 hours and taps 150 seconds.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sandbox.telegram.errors import BotApiError, conflict
+from sandbox.telegram.model import Bot, Json, PendingUpdate
+from sandbox.telegram.storage import Storage
+
+__all__ = ["UpdateQueue"]
+
+MAX_POLL_S = 50
+_TTL_S = {"callback_query": 150.0}
+_DEFAULT_TTL_S = 24 * 3600.0
+_OFF_BY_DEFAULT = frozenset({"chat_member", "message_reaction", "message_reaction_count"})
+_HELD_POLL_S = 3.0
+_REPEATED_POLL_S = 0.5
+_CONFLICT_PAUSE_S = 3.0
+_OTHER_POLL = (
+    "terminated by other getUpdates request; make sure that only one bot instance is running"
+)
+_WEBHOOK_IS_SET = (
+    "can't use getUpdates method while webhook is active; use deleteWebhook to delete the"
+    " webhook first"
+)
+
+
+@dataclass
+class _Poll:
+    """A waiting getUpdates; `refusal` is set by whoever ends it early."""
+
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    refusal: BotApiError | None = None
+
+
+class UpdateQueue:
+    """The pending updates of one bot."""
+
+    def __init__(self, bot: Bot, storage: Storage, now: Callable[[], float]) -> None:
+        self.pending: list[PendingUpdate] = []
+        self.arrived = asyncio.Event()
+        self._bot = bot
+        self._storage = storage
+        self._now = now
+        self._poll: _Poll | None = None
+        self._next_conflict_at = 0.0
+        self._last_offset: int | None = None
+        self._last_start = self._last_finish = float("-inf")
+        self._is_closing = False
+
+    def put(self, kind: str, lane: str, body: Json) -> int | None:
+        """Queue an update, unless the bot has not asked for its kind; give its id."""
+        if not self._is_wanted(kind):
+            return None
+        update_id = self._bot.next_update_id
+        self._bot.next_update_id += 1
+        self._storage.save("bot", self._bot.token, self._bot)
+        update = PendingUpdate(update_id, kind, lane, self._now(), body)
+        self.pending.append(update)
+        self._storage.save("update", self._key(update), update)
+        self.arrived.set()
+        if self._poll is not None:
+            self._poll.wake.set()
+        return update_id
+
+    def expire(self) -> None:
+        """Forget what is older than its kind may be."""
+        now = self._now()
+        for update in list(self.pending):
+            if now - update.created_at > _TTL_S.get(update.kind, _DEFAULT_TTL_S):
+                self.remove(update)
+
+    def remove(self, update: PendingUpdate) -> None:
+        """Take one update out: it was confirmed or is too old."""
+        if update in self.pending:
+            self.pending.remove(update)
+            self._storage.remove("update", self._key(update))
+
+    def clear(self) -> None:
+        """Drop everything that waits (`drop_pending_updates`)."""
+        for update in list(self.pending):
+            self.remove(update)
+
+    def end_poll(self, refusal: BotApiError | None) -> None:
+        """End a waiting poll, with an error or an empty answer."""
+        if self._poll is not None:
+            self._poll.refusal = refusal
+            self._poll.wake.set()
+            self._poll = None
+
+    def close(self) -> None:
+        """End the waiting poll and let none wait any more: the server stops."""
+        self._is_closing = True
+        self.end_poll(None)
+
+    async def get(self, offset: int, limit: int, timeout_s: float) -> list[Json]:
+        """Answer getUpdates.
+
+        Raises:
+            BotApiError: 409, when a webhook is set or a newer poll came.
+        """
+        if self._bot.webhook:
+            raise conflict(_WEBHOOK_IS_SET)
+        self.end_poll(conflict(_OTHER_POLL))
+        timeout_s, limit = self._slowed_down(offset, limit, timeout_s)
+        self._confirm(offset)
+        if not self.pending and timeout_s > 0 and not self._is_closing:
+            await self._wait(min(timeout_s, MAX_POLL_S))
+        self._last_finish = self._now()
+        self.expire()
+        first = max(0, offset)
+        fresh = [update for update in self.pending if update.update_id >= first]
+        chosen = (fresh or self.pending)[:limit]
+        return [{"update_id": update.update_id, update.kind: update.body} for update in chosen]
+
+    def _key(self, update: PendingUpdate) -> str:
+        return f"{self._bot.token}/{update.update_id}"
+
+    def _is_wanted(self, kind: str) -> bool:
+        if self._bot.allowed_updates:
+            return kind in self._bot.allowed_updates
+        return kind not in _OFF_BY_DEFAULT
+
+    def _slowed_down(self, offset: int, limit: int, timeout_s: float) -> tuple[float, int]:
+        now = self._now()
+        if offset == self._last_offset:
+            if timeout_s < _HELD_POLL_S and now < self._last_start + _HELD_POLL_S:
+                timeout_s = _HELD_POLL_S
+            if now < self._last_finish + _REPEATED_POLL_S:
+                limit = 1
+        self._last_offset, self._last_start = offset, now
+        return timeout_s, limit
+
+    def _confirm(self, offset: int) -> None:
+        self.expire()
+        if offset < 0:
+            for update in self.pending[:offset]:
+                self.remove(update)
+        elif offset <= self._bot.next_update_id:
+            for update in list(self.pending):
+                if update.update_id < offset:
+                    self.remove(update)
+
+    async def _wait(self, timeout_s: float) -> None:
+        poll = self._poll = _Poll()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await poll.wake.wait()
+        except TimeoutError:
+            pass
+        finally:
+            if self._poll is poll:
+                self._poll = None
+        if poll.refusal is not None:
+            await self._pause_before_conflict()
+            raise poll.refusal
+
+    async def _pause_before_conflict(self) -> None:
+        """Answer the first conflict at once and repeated ones slowly."""
+        if self._now() < self._next_conflict_at and not self._is_closing:
+            await asyncio.sleep(_CONFLICT_PAUSE_S)
+        self._next_conflict_at = self._now() + _CONFLICT_PAUSE_S

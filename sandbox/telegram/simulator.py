@@ -1,0 +1,260 @@
+"""The chat service: who talks in which conversation, what was said, and who is told of it.
+
+`Simulator` holds every record and is the only writer of the storage. Methods of the Bot API act
+through it, and so do people (`sandbox.telegram.people`). Each change is pushed to the watchers of
+the conversation, which are the open chat pages.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sandbox.telegram.errors import bad_request
+from sandbox.telegram.model import (
+    Bot,
+    Callback,
+    Conversation,
+    Json,
+    Message,
+    PendingUpdate,
+    Person,
+)
+from sandbox.telegram.queues import UpdateQueue
+from sandbox.telegram.storage import Storage
+from sandbox.telegram.tokens import bot_id_of
+
+__all__ = ["ANSWER_DEADLINE_S", "Simulator"]
+
+ANSWER_DEADLINE_S = 60.0
+_FIRST_UPDATE_ID = 700_000_001
+_BOT_NAME = "Saarthi"
+
+
+class Simulator:
+    """All conversations of the simulated service.
+
+    Args:
+        state_dir: Where the records survive a restart; None keeps them in memory.
+        now: Real time in seconds, a parameter so that tests can let messages grow old.
+    """
+
+    def __init__(self, state_dir: Path | None = None, now: Callable[[], float] = time.time) -> None:
+        self.now = now
+        self.storage = Storage(state_dir)
+        self.closing = asyncio.Event()
+        self._watchers: dict[str, set[asyncio.Queue[Json]]] = {}
+        self._forget()
+        self._load()
+
+    def _forget(self) -> None:
+        self.bots: dict[str, Bot] = {}
+        self.people: dict[int, Person] = {}
+        self.conversations: dict[str, Conversation] = {}
+        self.messages: dict[str, dict[int, Message]] = {}
+        self.callbacks: dict[str, Callback] = {}
+        self.queues: dict[str, UpdateQueue] = {}
+
+    def _load(self) -> None:
+        for _, body in self.storage.load("bot"):
+            self._add_bot(Bot(**body))
+        for _, body in self.storage.load("person"):
+            self.people[body["id"]] = Person(**body)
+        for _, body in self.storage.load("conversation"):
+            self.conversations[body["key"]] = Conversation(**body)
+        for _, body in self.storage.load("message"):
+            message = Message(**body)
+            self.messages.setdefault(message.conversation, {})[message.id] = message
+        self.messages = {key: dict(sorted(thread.items())) for key, thread in self.messages.items()}
+        for _, body in self.storage.load("callback"):
+            self.callbacks[body["id"]] = Callback(**body)
+        self._load_updates()
+
+    def _load_updates(self) -> None:
+        for key, body in self.storage.load("update"):
+            queue = self.queues.get(key.rpartition("/")[0])
+            if queue is not None:
+                queue.pending.append(PendingUpdate(**body))
+        for queue in self.queues.values():
+            queue.pending.sort(key=lambda update: update.update_id)
+
+    def reset(self) -> None:
+        """Forget every bot, chat, message, update and file."""
+        for queue in self.queues.values():
+            queue.close()
+        self.storage.clear()
+        keys = list(self._watchers)
+        self._forget()
+        for key in keys:
+            self.publish(key, {"type": "reset"})
+
+    def close(self) -> None:
+        """End long polls and page streams: the server stops."""
+        self.closing.set()
+        for queue in self.queues.values():
+            queue.close()
+        for key in list(self._watchers):
+            self.publish(key, {"type": "closing"})
+
+    # --- bots and people -------------------------------------------------------------------
+
+    def bot(self, token: str) -> Bot:
+        """Give the bot of a token, which comes into being with its first request.
+
+        Raises:
+            BotApiError: 401, when no token can look like this.
+        """
+        if token not in self.bots:
+            bot_id = bot_id_of(token)
+            bot = Bot(token, bot_id, _BOT_NAME, f"saarthi_{bot_id}_bot")
+            bot.next_update_id = _FIRST_UPDATE_ID
+            self._add_bot(bot)
+            self.storage.save("bot", token, bot)
+            self.publish("bots", {"type": "bot", "id": bot_id})
+        return self.bots[token]
+
+    def _add_bot(self, bot: Bot) -> None:
+        self.bots[bot.token] = bot
+        self.queues[bot.token] = UpdateQueue(bot, self.storage, self.now)
+
+    def save_bot(self, bot: Bot) -> None:
+        """Keep a changed bot and tell the pages: its name, commands or menu may differ."""
+        self.storage.save("bot", bot.token, bot)
+        for conversation in self.conversations.values():
+            if conversation.bot_token in {None, bot.token}:
+                self.publish(conversation.key, {"type": "bot"})
+
+    def person(self, user_id: int, first_name: str | None = None) -> Person:
+        """Give a person, who comes into being when first named."""
+        person = self.people.get(user_id)
+        if person is None:
+            person = Person(user_id, first_name or f"User {user_id}", f"user{user_id}")
+            self.people[user_id] = person
+            self.storage.save("person", str(user_id), person)
+        elif first_name and person.first_name != first_name:
+            person.first_name = first_name
+            self.storage.save("person", str(user_id), person)
+        return person
+
+    # --- conversations ---------------------------------------------------------------------
+
+    def private_key(self, bot: Bot, user_id: int) -> str:
+        """Name the conversation of a person with a bot."""
+        return f"{bot.id}:{bot.token[-6:]}:{user_id}"
+
+    def conversation(self, bot: Bot, chat_id: int | str) -> Conversation | None:
+        """Find a chat as a bot sees it, by id or @username."""
+        for conversation in self.conversations.values():
+            if conversation.bot_token not in {None, bot.token}:
+                continue
+            username = conversation.chat.get("username")
+            if chat_id == conversation.id or (username and chat_id == f"@{username}"):
+                return conversation
+        return None
+
+    def open_private(self, bot: Bot, person: Person) -> Conversation:
+        """Give a person's chat with a bot, made when it is the first time."""
+        key = self.private_key(bot, person.id)
+        if key not in self.conversations:
+            chat: Json = {"id": person.id, "type": "private", "first_name": person.first_name}
+            if person.username:
+                chat["username"] = person.username
+            self.save_conversation(Conversation(key, chat, bot.token, members=[person.id]))
+        return self.conversations[key]
+
+    def save_conversation(self, conversation: Conversation) -> None:
+        """Keep a new or changed conversation."""
+        self.conversations[conversation.key] = conversation
+        self.storage.save("conversation", conversation.key, conversation)
+
+    def bots_in(self, conversation: Conversation) -> list[Bot]:
+        """List the bots that see a conversation."""
+        if conversation.bot_token is not None:
+            return [self.bots[conversation.bot_token]]
+        return list(self.bots.values())
+
+    # --- messages --------------------------------------------------------------------------
+
+    def next_message_id(self, conversation: Conversation) -> int:
+        """Count on: over all of a bot's private chats, or within a group."""
+        if conversation.bot_token is not None:
+            bot = self.bots[conversation.bot_token]
+            bot.last_message_id += 1
+            self.storage.save("bot", bot.token, bot)
+            return bot.last_message_id
+        conversation.last_message_id += 1
+        self.save_conversation(conversation)
+        return conversation.last_message_id
+
+    def thread(self, conversation: Conversation) -> Iterable[Message]:
+        """List a conversation's messages from the oldest, deleted ones included."""
+        return list(self.messages.get(conversation.key, {}).values())
+
+    def message(self, conversation: Conversation, message_id: int | None) -> Message | None:
+        """Find a message that is still there."""
+        found = self.messages.get(conversation.key, {}).get(message_id or 0)
+        return None if found is None or found.is_deleted else found
+
+    def save_message(self, message: Message) -> None:
+        """Keep a new or changed message and show it on the pages."""
+        self.messages.setdefault(message.conversation, {})[message.id] = message
+        self.storage.save("message", f"{message.conversation}/{message.id:012d}", message)
+        self.publish(message.conversation, {"type": "message", "id": message.id})
+
+    def delete_message(self, message: Message) -> None:
+        """Blank a message: a secret that was deleted must not be readable anywhere."""
+        message.content, message.inline, message.prompt = {}, None, None
+        message.forward_origin, message.is_pinned, message.is_deleted = None, False, True
+        self.save_message(message)
+
+    def pinned(self, conversation: Conversation) -> list[Message]:
+        """List the pinned messages, the newest first."""
+        return [m for m in reversed(list(self.thread(conversation))) if m.is_pinned]
+
+    # --- taps --------------------------------------------------------------------------------
+
+    def save_callback(self, callback: Callback) -> None:
+        """Keep a tap and tell the pages how it stands."""
+        self.callbacks[callback.id] = callback
+        self.storage.save("callback", callback.id, callback)
+        self.publish(callback.conversation, {"type": "toast", "toast": callback.toast()})
+
+    def answerable(self, bot: Bot, callback_id: str) -> Callback:
+        """Find a tap that still takes an answer.
+
+        Raises:
+            BotApiError: It is unknown, answered or too old.
+        """
+        callback = self.callbacks.get(callback_id)
+        if (
+            callback is None
+            or callback.is_answered
+            or callback.bot_token != bot.token
+            or self.now() - callback.created_at > ANSWER_DEADLINE_S
+        ):
+            raise bad_request(
+                "query is too old and response timeout expired or query ID is invalid"
+            )
+        return callback
+
+    # --- updates and watchers ------------------------------------------------------------------
+
+    def queue(self, bot: Bot) -> UpdateQueue:
+        """Give a bot's update queue."""
+        return self.queues[bot.token]
+
+    def publish(self, key: str, event: Json) -> None:
+        """Tell the watchers of a conversation."""
+        for watcher in self._watchers.get(key, ()):
+            watcher.put_nowait(event)
+
+    @contextmanager
+    def watch(self, key: str) -> Iterator[asyncio.Queue[Json]]:
+        """Receive what happens in a conversation, for as long as the context lasts."""
+        watcher: asyncio.Queue[Json] = asyncio.Queue()
+        self._watchers.setdefault(key, set()).add(watcher)
+        try:
+            yield watcher
+        finally:
+            self._watchers[key].discard(watcher)
