@@ -14,7 +14,7 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
 
 from aiohttp import web
 
@@ -22,9 +22,6 @@ from sandbox import control
 from sandbox.clock import ClockError
 from sandbox.prices import ReplayError
 from sandbox.world import DEFAULT_REDIRECT_BASE, World, build_world
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 __all__ = ["main"]
 
@@ -67,8 +64,8 @@ async def _beat(world: World) -> None:
 
 async def _serve(world: World, ports: dict[str, int]) -> None:
     stop = asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     bound: dict[str, int] = {}
     async with contextlib.AsyncExitStack() as stack:
         extra: list[web.RouteDef] = []

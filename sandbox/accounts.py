@@ -5,12 +5,13 @@ a client of the broker with cash and holdings. An app may admit several users, a
 several apps, and a user's book is one. Three apps with a user each are there for each broker from
 the start, with fixed keys (``BUILT_IN``).
 
-Redirects. ``POST /accounts`` with an ``api_key`` that exists updates the app (and adds the user), so
-``saarthi demo`` registers its own accounts, or sets the built-in ones' ``redirect_url``. A built-in
-app's ``redirect_url`` is empty at first. Empty means ``{redirect base}/broker/callback/zerodha`` or
-``.../fyers``, with the base from ``--redirect-base`` (default ``http://127.0.0.1:8443``); besides,
-where the login page is told a redirect address (Fyers), ``redirect_allowed`` admits that callback
-path on any loopback host and port. Otherwise the address must equal the registered one.
+Redirects. ``POST /accounts`` with an ``api_key`` that exists updates the app (and adds the user),
+so ``saarthi demo`` registers its own accounts, or sets the ``redirect_url`` of built-in ones. A
+built-in app's ``redirect_url`` is empty at first, which means
+``{redirect base}/broker/callback/zerodha`` or ``.../fyers``, with the base from
+``--redirect-base`` (default ``http://127.0.0.1:8443``). Besides, where the login page is told a
+redirect address (Fyers), ``redirect_allowed`` admits that callback path on any loopback host and
+port for such an app. Otherwise the address must equal the registered one.
 
 Lives. A login code is single use and lives five real minutes. A session dies at 06:00 IST of the
 next morning by the market clock, at ``expire``, at ``close``, and when the same app and user log in
@@ -20,18 +21,14 @@ again.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from sandbox.clock import IST, real_now
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sandbox.clock import MarketClock
-    from sandbox.state import State
+from sandbox.clock import IST, MarketClock, real_now
+from sandbox.state import State
 
 __all__ = ["BUILT_IN", "AccountError", "Accounts", "App", "Code", "Session", "User"]
 
@@ -47,27 +44,31 @@ _HOLDINGS = [
 ]
 
 
-def _built_in(broker: str, key: str, secret: str, user: str, name: str, cash: float) -> dict[str, Any]:
-    return {
+_PEOPLE = (("Asha Bhat", 500_000.0), ("Chetan Desai", 250_000.0), ("Esha Fernandes", 1_000_000.0))
+_KEYS = {
+    "kite": (
+        ("kitesimkey000001", "k1" * 16, "AB1234"),
+        ("kitesimkey000002", "k2" * 16, "CD5678"),
+        ("kitesimkey000003", "k3" * 16, "EF9012"),
+    ),
+    "fyers": (
+        ("FYSIMAPP01-100", "FYSECRET01", "XA00001"),
+        ("FYSIMAPP02-100", "FYSECRET02", "XB00002"),
+        ("FYSIMAPP03-100", "FYSECRET03", "XC00003"),
+    ),
+}
+BUILT_IN: tuple[dict[str, Any], ...] = tuple(
+    {
         "broker": broker,
-        "api_key": key,
+        "api_key": api_key,
         "api_secret": secret,
-        "user_id": user,
+        "user_id": user_id,
         "user_name": name,
         "cash": cash,
-        "redirect_url": "",
+        "holdings": _HOLDINGS if name == _PEOPLE[0][0] else [],
     }
-
-
-BUILT_IN: tuple[dict[str, Any], ...] = (
-    _built_in("kite", "kitesimkey000001", "k1" * 16, "AB1234", "Asha Bhat", 500_000.0)
-    | {"holdings": _HOLDINGS},
-    _built_in("kite", "kitesimkey000002", "k2" * 16, "CD5678", "Chetan Desai", 250_000.0),
-    _built_in("kite", "kitesimkey000003", "k3" * 16, "EF9012", "Esha Fernandes", 1_000_000.0),
-    _built_in("fyers", "FYSIMAPP01-100", "FYSECRET01", "XA00001", "Asha Bhat", 500_000.0)
-    | {"holdings": _HOLDINGS},
-    _built_in("fyers", "FYSIMAPP02-100", "FYSECRET02", "XB00002", "Chetan Desai", 250_000.0),
-    _built_in("fyers", "FYSIMAPP03-100", "FYSECRET03", "XC00003", "Esha Fernandes", 1_000_000.0),
+    for broker, keys in _KEYS.items()
+    for (api_key, secret, user_id), (name, cash) in zip(keys, _PEOPLE, strict=True)
 )
 
 

@@ -8,17 +8,14 @@ all of it; a sale of what is held takes none.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import Any
 
+from sandbox.accounts import User
+from sandbox.orders import Order, Trade
 from sandbox.sessions import previous_trading_day
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from sandbox.accounts import User
-    from sandbox.orders import Order, Trade
 
 __all__ = ["Book", "Funds", "Holding", "Position"]
 
@@ -74,7 +71,7 @@ class Position:
 
 @dataclass
 class Holding:
-    """Delivery stock: settled ``quantity``, ``t1_quantity`` not yet; ``used_quantity`` sold today."""
+    """Delivery stock: settled ``quantity``, ``t1_quantity`` not yet; ``used_quantity`` sold."""
 
     symbol: str
     quantity: int = 0
@@ -110,7 +107,7 @@ class Book:
         trades: Its trades, oldest first.
         price: Gives the last price of a symbol.
         today: The market day.
-        conversions: Product changes: (day, symbol, signed quantity, from, to, price).
+        conversions: Product changes: ``day, symbol, quantity`` (signed), ``old, new, price``.
     """
 
     def __init__(
@@ -118,12 +115,14 @@ class Book:
         user: User,
         orders: Iterable[Order],
         trades: Iterable[Trade],
+        *,
         price: Callable[[str], float],
         today: date,
+        conversions: Iterable[dict[str, Any]] = (),
     ) -> None:
         self.user = user
         self._orders = list(orders)
-        self._trades = list(trades)
+        self._trades = [*trades, *_converted(user, conversions)]
         self._price = price
         self.today = today
 
@@ -133,7 +132,7 @@ class Book:
 
     def trades(self) -> list[Trade]:
         """Return today's trades, oldest first."""
-        return [trade for trade in self._trades if _day(trade.at) == self.today]
+        return [t for t in self._trades if t.order_id and _day(t.at) == self.today]
 
     def working(self) -> list[Order]:
         """Return the orders that may still fill."""
@@ -156,7 +155,7 @@ class Book:
             else:
                 position.sell_quantity += trade.quantity
                 position.sell_value += trade.quantity * trade.price
-        touched = {(t.symbol, t.product) for t in self.trades()}
+        touched = {(t.symbol, t.product) for t in self._trades if _day(t.at) == self.today}
         return [p for key, p in found.items() if p.overnight_quantity or key in touched]
 
     def position(self, symbol: str, product: str) -> int:
@@ -165,6 +164,13 @@ class Book:
             if (position.symbol, position.product) == (symbol, product):
                 return position.quantity
         return 0
+
+    def average_price(self, symbol: str, product: str) -> float:
+        """Return the average price of an open position, 0 when flat."""
+        for position in self.positions():
+            if (position.symbol, position.product) == (symbol, product):
+                return position.average_price
+        return 0.0
 
     def holdings(self) -> list[Holding]:
         """Return the delivery holdings, those sold out today included."""
@@ -245,8 +251,30 @@ class Book:
             if trade.product != "CNC":
                 quantity, value = kept.get((trade.symbol, trade.product), (0, 0.0))
                 total = quantity + sign * trade.quantity
-                kept[trade.symbol, trade.product] = total, value + sign * trade.quantity * trade.price
+                kept[trade.symbol, trade.product] = (
+                    total,
+                    value + sign * trade.quantity * trade.price,
+                )
         return flow + sum(value for quantity, value in kept.values() if quantity)
+
+
+def _converted(user: User, conversions: Iterable[dict[str, Any]]) -> Iterable[Trade]:
+    """Yield product changes as pairs of trades without an order."""
+    for row in conversions:
+        for product, signed in ((row["old"], -row["quantity"]), (row["new"], row["quantity"])):
+            yield Trade(
+                trade_id="",
+                order_id="",
+                exchange_order_id="",
+                broker=user.broker,
+                user_id=user.user_id,
+                symbol=row["symbol"],
+                side="BUY" if signed > 0 else "SELL",
+                product=product,
+                quantity=abs(signed),
+                price=row["price"],
+                at=row["day"],
+            )
 
 
 def _day(text: str) -> date:

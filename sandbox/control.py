@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from http import HTTPStatus
+from typing import Any
 
 import aiohttp
 from aiohttp import web
 
 from sandbox.accounts import AccountError
+from sandbox.book import Book
 from sandbox.clock import ClockError
 from sandbox.faults import FaultError
 from sandbox.market import MarketError
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from sandbox.book import Book
-    from sandbox.world import World
+from sandbox.world import World
 
 __all__ = ["build_app"]
 
@@ -85,7 +83,7 @@ class Control:
             for name, url in self._world.urls.items():
                 try:
                     async with session.get(f"{url}/_sandbox/health") as answer:
-                        answers[name] = answer.status < 500  # noqa: PLR2004 - any answer will do
+                        answers[name] = answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
                 except (aiohttp.ClientError, TimeoutError):
                     answers[name] = False
         ok = all(answers.values())
@@ -106,7 +104,9 @@ class Control:
             known = [asdict(user) for user in users if user is not None]
             first = known[0] if known else {}
             row = asdict(app) | {"redirect_url": accounts.redirect_url(app), "users": known}
-            rows.append(row | {k: first.get(k) for k in ("user_id", "user_name", "cash", "holdings")})
+            rows.append(
+                row | {k: first.get(k) for k in ("user_id", "user_name", "cash", "holdings")}
+            )
         return web.json_response(rows)
 
     async def ledger(self, request: web.Request) -> web.Response:

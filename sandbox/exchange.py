@@ -7,43 +7,39 @@ through the prices between what it has seen and now, so that a step of the clock
 Each change is kept in the state before the call returns. ``listeners`` hear of each order that
 reached COMPLETE, CANCELLED or REJECTED, was modified or partly filled.
 
-After acceptance an order passes the interim statuses within ``SETTLE_S`` of real time. A limit price
-outside the day's circuit limits is accepted first and rejected then, as brokers do.
+After acceptance an order passes the interim statuses within ``SETTLE_S`` of real time. A limit
+price outside the day's circuit limits is accepted first and rejected then, as brokers do.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import Any
 
 from sandbox import orders as status
+from sandbox.accounts import Accounts
 from sandbox.book import Book
-from sandbox.clock import IST, real_now
+from sandbox.clock import IST, MarketClock, real_now
 from sandbox.faults import Effects
+from sandbox.instruments import Instrument
+from sandbox.market import Market, Tick
 from sandbox.matching import fill_price, triggers
 from sandbox.orders import Change, NewOrder, Order, Refused, Trade
+from sandbox.risk import check_means, check_order, check_price, protected_price
 from sandbox.sessions import next_open, session
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.accounts import Accounts
-    from sandbox.clock import MarketClock
-    from sandbox.instruments import Instrument
-    from sandbox.market import Market, Tick
-    from sandbox.state import State
+from sandbox.state import State
 
 __all__ = ["MAX_MODIFICATIONS", "SETTLE_S", "Exchange"]
 
 SETTLE_S = 0.03
 MAX_MODIFICATIONS = 25
-CLOSED_MESSAGE = (
-    "Markets are closed right now. Use GTT for placing long standing orders instead."
+UNKNOWN_INSTRUMENT = (
+    "The instrument you are placing an order for has either expired or does not exist."
 )
+CLOSED_MESSAGE = "Markets are closed right now. Use GTT for placing long standing orders instead."
 _STAGES = ((0.3, status.VALIDATING), (0.6, status.OPENING))
-_SQUARE_OFF = "ADMINSQF"
-_PROTECTION_BANDS = ((100.0, 3.0), (500.0, 2.0))
 
 
 class Exchange:
@@ -68,17 +64,22 @@ class Exchange:
         self._live: dict[str, Order] = {}
         self._trades: dict[tuple[str, str], list[Trade]] = {}
         self._by_account: dict[tuple[str, str], list[Order]] = {}
+        self._conversions: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self._count = 0
         self.load()
 
     def load(self) -> None:
         """Read orders and trades from the state."""
         self._orders, self._live, self._by_account, self._trades = {}, {}, {}, {}
+        self._conversions = {}
         for value in self._state.group("order").values():
             self._remember(Order(**value))
         for value in self._state.group("trade").values():
             trade = Trade(**value)
             self._trades.setdefault((trade.broker, trade.user_id), []).append(trade)
+        for key, rows in self._state.group("conversions").items():
+            broker, _, user_id = key.partition(":")
+            self._conversions[broker, user_id] = rows
         self._count = int(self._state.get("counter", "exchange") or 0)
 
     def _remember(self, order: Order) -> None:
@@ -113,8 +114,9 @@ class Exchange:
             user,
             self._by_account.get(account, []),
             self._trades.get(account, []),
-            self._price,
-            self.clock.now().astimezone(IST).date(),
+            price=self._price,
+            today=self.clock.now().astimezone(IST).date(),
+            conversions=self._conversions.get(account, []),
         )
 
     def order(self, order_id: str) -> Order | None:
@@ -139,7 +141,7 @@ class Exchange:
     def _instrument(self, symbol: str) -> Instrument:
         instrument = self.market.find(symbol)
         if instrument is None or instrument.is_index:
-            raise Refused("input", "The instrument you are placing an order for has either expired or does not exist.")
+            raise Refused("input", UNKNOWN_INSTRUMENT)
         return instrument
 
     # Commands
@@ -159,15 +161,24 @@ class Exchange:
         """
         self.advance()
         instrument = self._instrument(new.symbol)
-        self._check(new, instrument)
+        check_order(new, instrument, self.market.last_price(instrument))
         now = self.clock.now()
         if not (new.after_market or self.market.is_open(instrument, now)):
             raise Refused("input", CLOSED_MESSAGE)
         order = self._build(new, instrument, effects or Effects(), order_id, now)
-        self._check_means(order)
+        check_means(self.book(*order.account), order)
         order.move(status.AMO_RECEIVED if new.after_market else status.RECEIVED, now)
         self._remember(order)
         self._keep(order)
+        return order
+
+    def reject(self, new: NewOrder, reason: str, order_id: str | None = None) -> Order:
+        """Enter an order that the risk desk refused, where a broker keeps a row of such (Fyers)."""
+        now = self.clock.now()
+        instrument = self._instrument(new.symbol)
+        order = self._build(new, instrument, Effects(), order_id, now)
+        self._remember(order)
+        self._reject(order, reason, now)
         return order
 
     def modify(self, order_id: str, change: Change) -> Order:
@@ -182,9 +193,11 @@ class Exchange:
         instrument = self._instrument(order.symbol)
         quantity = change.quantity if change.quantity is not None else order.quantity
         if quantity <= order.filled_quantity:
-            raise Refused("input", "Quantity cannot be less than or equal to what is already filled.")
-        _check_price(instrument, change.price or 0.0)
-        _check_price(instrument, change.trigger_price or 0.0)
+            raise Refused(
+                "input", "Quantity cannot be less than or equal to what is already filled."
+            )
+        check_price(instrument, change.price or 0.0)
+        check_price(instrument, change.trigger_price or 0.0)
         now = self.clock.now()
         before = asdict(order)
         order.quantity = quantity
@@ -195,7 +208,7 @@ class Exchange:
         if change.order_type is not None:
             self._retype(order, change, instrument)
         try:
-            self._check_means(order, is_replaced=True)
+            check_means(self.book(*order.account), order, is_replaced=True)
         except Refused:
             for name, value in before.items():
                 setattr(order, name, value)
@@ -250,66 +263,10 @@ class Exchange:
         held = book.position(symbol, old)
         if quantity == 0 or held * quantity <= 0 or abs(quantity) > abs(held):
             raise Refused("input", "No open position of that quantity to convert.")
-        price = next(p.average_price for p in book.positions() if (p.symbol, p.product) == (symbol, old))
-        for product, signed in ((old, -quantity), (new, quantity)):
-            side = "BUY" if signed > 0 else "SELL"
-            self._add_trade(account, "", symbol, side, product, abs(signed), price, self.clock.now())
-
-    # Checks
-
-    def _check(self, new: NewOrder, instrument: Instrument) -> None:
-        if new.quantity <= 0:
-            raise Refused("input", "Invalid `quantity`.")
-        if new.quantity % instrument.lot_size:
-            raise Refused("input", f"Quantity should be a multiple of {instrument.lot_size}.")
-        if new.quantity > instrument.freeze_quantity:
-            raise Refused(
-                "input",
-                f"Quantity exceeds the freeze limit of {instrument.freeze_quantity} for {new.symbol}.",
-            )
-        if new.order_type in {"LIMIT", "SL"} and new.price <= 0:
-            raise Refused("input", "Price is required for this order type.")
-        if new.order_type in {"SL", "SL-M"} and new.trigger_price <= 0:
-            raise Refused("input", "Trigger price is required for this order type.")
-        _check_price(instrument, new.price)
-        _check_price(instrument, new.trigger_price)
-        self._check_stop(new)
-
-    def _check_stop(self, new: NewOrder) -> None:
-        if new.order_type not in {"SL", "SL-M"}:
-            return
-        last = self._price(new.symbol)
-        if new.side == "BUY" and new.trigger_price <= last and not new.after_market:
-            raise Refused(
-                "input",
-                f"Trigger price for stoploss buy orders should be higher than the last traded price ({last:.2f}).",
-            )
-        if new.side == "SELL" and new.trigger_price >= last and not new.after_market:
-            raise Refused(
-                "input",
-                f"Trigger price for stoploss sell orders should be lower than the last traded price ({last:.2f}).",
-            )
-
-    def _check_means(self, order: Order, *, is_replaced: bool = False) -> None:
-        book = self.book(*order.account)
-        # A replaced order stands in the book in its new shape already: give that back.
-        if order.product == "CNC" and order.side == "SELL":
-            may = book.sellable(order.symbol) + (order.leaves_quantity if is_replaced else 0)
-            if order.leaves_quantity > may:
-                raise Refused(
-                    "holding",
-                    f"Insufficient stock holding. Max. sellable quantity is {max(0, may)}.",
-                )
-            return
-        funds = book.funds()
-        required = book.required(order)
-        available = funds.net + (required if is_replaced else 0.0)
-        if required > available:
-            raise Refused(
-                "margin",
-                f"Insufficient funds. Required margin is {required:.2f} but available margin is "
-                f"{available:.2f}. Check the orderbook for open orders.",
-            )
+        moved = {"day": book.today.isoformat(), "symbol": symbol, "quantity": quantity}
+        rows = self._conversions.setdefault(account, [])
+        rows.append(moved | {"old": old, "new": new, "price": book.average_price(symbol, old)})
+        self._state.put("conversions", ":".join(account), rows)
 
     def _build(
         self,
@@ -357,15 +314,9 @@ class Exchange:
     def _protect(self, order: Order, protection: float, instrument: Instrument) -> None:
         """Turn a market order into a limit order about the last price."""
         last = self.market.last_price(instrument)
-        if protection < 0:
-            percent = next((p for below, p in _PROTECTION_BANDS if last < below), 1.0)
-            order.system_tags = ["mktp"]
-        else:
-            percent = protection
-            order.system_tags = ["mktp", f"mktp:{protection:.2f}"]
-        limit = last * (1 + order.sign * percent / 100)
+        order.system_tags = ["mktp"] + ([f"mktp:{protection:.2f}"] if protection > 0 else [])
         order.order_type = "LIMIT"
-        order.price = max(instrument.tick_size, _to_tick(instrument, limit))
+        order.price = protected_price(instrument, last, order.sign, protection)
 
     def _next_id(self, now: datetime) -> str:
         """Hand out both of Kite's forms in turn: 15 digits by date, 19 digits."""
@@ -392,7 +343,10 @@ class Exchange:
 
     def _advance_order(self, order: Order, now: datetime, real: float) -> None:
         if order.reject_real is not None and real >= order.reject_real:
-            reason = order.reject_message or "RMS:Rule: Check circuit limit including square off order exceeds"
+            reason = (
+                order.reject_message
+                or "RMS:Rule: Check circuit limit including square off order exceeds"
+            )
             self._reject(order, reason, now)
             return
         if not self._is_settled(order, now, real):
@@ -462,13 +416,13 @@ class Exchange:
 
     def _fill(self, order: Order, price: float, tick: Tick, real: float) -> bool:
         quantity = order.leaves_quantity
-        if order.fill_cap is not None and not (order.cap_until_real and real >= order.cap_until_real):
+        if order.fill_cap is not None and not (
+            order.cap_until_real and real >= order.cap_until_real
+        ):
             quantity = min(quantity, order.fill_cap - order.filled_quantity)
         if quantity <= 0:
             return False
-        self._add_trade(
-            order.account, order.order_id, order.symbol, order.side, order.product, quantity, price, tick.at
-        )
+        self._add_trade(order, quantity, price, tick.at)
         total = order.average_price * order.filled_quantity + price * quantity
         order.filled_quantity += quantity
         order.average_price = round(total / order.filled_quantity, 4)
@@ -478,33 +432,21 @@ class Exchange:
         self._tell(order)
         return True
 
-    def _add_trade(
-        self,
-        account: tuple[str, str],
-        order_id: str,
-        symbol: str,
-        side: str,
-        product: str,
-        quantity: int,
-        price: float,
-        at: datetime,
-    ) -> None:
-        order = self._orders.get(order_id)
-        number = self._next_number()
+    def _add_trade(self, order: Order, quantity: int, price: float, at: datetime) -> None:
         trade = Trade(
-            trade_id=f"{10_000_000 + number}",
-            order_id=order_id,
-            exchange_order_id=(order.exchange_order_id or "") if order else "",
-            broker=account[0],
-            user_id=account[1],
-            symbol=symbol,
-            side=side,
-            product=product,
+            trade_id=f"{10_000_000 + self._next_number()}",
+            order_id=order.order_id,
+            exchange_order_id=order.exchange_order_id or "",
+            broker=order.broker,
+            user_id=order.user_id,
+            symbol=order.symbol,
+            side=order.side,
+            product=order.product,
             quantity=quantity,
             price=price,
             at=at.isoformat(),
         )
-        self._trades.setdefault(account, []).append(trade)
+        self._trades.setdefault(order.account, []).append(trade)
         self._state.put("trade", trade.trade_id, asdict(trade))
 
     def _expire(self, order: Order, now: datetime) -> None:
@@ -529,16 +471,3 @@ class Exchange:
 def _resting(order: Order) -> str:
     waits = order.order_type in {"SL", "SL-M"} and not order.is_triggered
     return status.TRIGGER_PENDING if waits else status.OPEN
-
-
-def _to_tick(instrument: Instrument, price: float) -> float:
-    return round(round(price / instrument.tick_size) * instrument.tick_size, 2)
-
-
-def _check_price(instrument: Instrument, price: float) -> None:
-    if price < 0 or abs(_to_tick(instrument, price) - price) > 1e-6:  # noqa: PLR2004 - rounding
-        raise Refused(
-            "input",
-            f"Tick size for this script is {instrument.tick_size}. "
-            "Kindly enter price in the multiple of tick size for this script.",
-        )

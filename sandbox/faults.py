@@ -36,16 +36,14 @@ import contextlib
 import json
 import socket
 import struct
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping
-
-    from sandbox.state import State
+from sandbox.state import State
 
 __all__ = ["BROKER_KINDS", "TARGETS", "TRANSPORT_KINDS", "Effects", "Fault", "FaultError", "Faults"]
 
@@ -112,11 +110,10 @@ def _path_matches(pattern: str, path: str) -> bool:
         return fnmatchcase(path, pattern)
     trimmed = "/" + pattern.strip("/")
     return (
-        path == pattern
+        path in {pattern, trimmed}
         or trimmed == "/"
         or path.startswith(trimmed + "/")
         or path.endswith(trimmed)
-        or path == trimmed
     )
 
 
@@ -298,7 +295,7 @@ class Faults:
             await asyncio.sleep(later)
             await _answered(request, handler)
 
-        task = asyncio.create_task(act())  # noqa: TID251 - ends with the sandbox
+        task = asyncio.create_task(act())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return None

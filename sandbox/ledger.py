@@ -10,17 +10,13 @@ and calls ``applied`` where the effect happens.
 from __future__ import annotations
 
 import json
-from typing import IO, TYPE_CHECKING, Any, Required, TypedDict
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import IO, Any, Required, TypedDict
 
 from aiohttp import web
 
-from sandbox.clock import real_now
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-    from pathlib import Path
-
-    from sandbox.clock import MarketClock
+from sandbox.clock import MarketClock, real_now
 
 __all__ = ["Draft", "Ledger"]
 
@@ -30,13 +26,13 @@ _SEQUENCES = "ledger_sequences"
 class Draft(TypedDict, total=False):
     """What a broker's application can say of an order write before handling it.
 
-    ``method`` is ``place``, ``modify`` or ``cancel``; ``side`` is ``BUY`` or ``SELL``; absent
-    fields become null.
+    ``action`` is ``place``, ``modify`` or ``cancel`` (the entry's ``method`` is the HTTP method);
+    ``side`` is ``BUY`` or ``SELL``; absent fields become null.
     """
 
     broker: Required[str]
     api_key: Required[str | None]
-    method: Required[str]
+    action: Required[str]
     tag: str | None
     symbol: str | None
     side: str | None
@@ -89,7 +85,7 @@ class Ledger:
             self._file.write(json.dumps(entry) + "\n")
             self._file.flush()
 
-    def record(self, draft: Draft, source_ip: str) -> int:
+    def record(self, draft: Draft, method: str, source_ip: str) -> int:
         """Enter a received order write and return its sequence number."""
         seq = len(self._entries) + 1
         entry: dict[str, Any] = {
@@ -99,7 +95,8 @@ class Ledger:
             "broker": draft["broker"],
             "api_key": draft["api_key"],
             "source_ip": source_ip,
-            "method": draft["method"],
+            "method": method,
+            "action": draft["action"],
         }
         for name in _FIELDS:
             entry[name] = draft.get(name)
@@ -129,9 +126,7 @@ class Ledger:
             if all(entry[name] == value for name, value in wanted.items())
         ]
 
-    def middleware(
-        self, describe: Callable[[web.Request], Awaitable[Sequence[Draft]]]
-    ) -> Any:
+    def middleware(self, describe: Callable[[web.Request], Awaitable[Sequence[Draft]]]) -> Any:
         """Return an aiohttp middleware that enters each order write of an application.
 
         Put it outside the fault middleware, so that faulted writes are entered too.
@@ -146,7 +141,9 @@ class Ledger:
             handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
         ) -> web.StreamResponse:
             drafts = await describe(request)
-            request[_SEQUENCES] = [self.record(draft, request.remote or "") for draft in drafts]
+            request[_SEQUENCES] = [
+                self.record(draft, request.method, request.remote or "") for draft in drafts
+            ]
             return await handler(request)
 
         return enter

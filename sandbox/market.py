@@ -13,20 +13,17 @@ were there when the bar began. A gap in a recording has no ticks.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import Any
 
-from sandbox.clock import IST
+from sandbox.clock import IST, MarketClock
 from sandbox.instruments import INSTRUMENTS, Instrument, find
 from sandbox.prices import Bar, BarSource
 from sandbox.sessions import is_trading_day, previous_trading_day, session, within_session
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sandbox.clock import MarketClock
-    from sandbox.state import State
+from sandbox.state import State
 
 __all__ = ["Market", "MarketError", "Quote", "Tick"]
 
@@ -126,7 +123,7 @@ class Market:
 
     # Commands
 
-    def move(self, symbol: str, last_price: float | None) -> float:
+    def move(self, symbol: str, last_price: object) -> float:
         """Pin a price from now on, or with None let it go on from there; return the price.
 
         Raises:
@@ -164,7 +161,9 @@ class Market:
     def _known(self, symbol: str | None) -> Instrument:
         instrument = self.find(symbol or "")
         if instrument is None:
-            raise MarketError(f"no instrument {symbol!r}; there are {[i.symbol for i in INSTRUMENTS]}")
+            raise MarketError(
+                f"no instrument {symbol!r}; there are {[i.symbol for i in INSTRUMENTS]}"
+            )
         return instrument
 
     # Prices
@@ -220,13 +219,17 @@ class Market:
         while day <= upto.astimezone(IST).date():
             if is_trading_day(day):
                 opened, closed = session(day)
-                yield from self._day_ticks(instrument, max(after, opened - _SECOND / 1000), min(upto, closed))
+                yield from self._day_ticks(
+                    instrument, max(after, opened - _SECOND / 1000), min(upto, closed)
+                )
             day += timedelta(days=1)
 
     def _day_ticks(self, instrument: Instrument, after: datetime, upto: datetime) -> Iterator[Tick]:
         if upto <= after:
             return
-        pinned = any(segment.pin is not None for segment in self._segments.get(instrument.symbol, []))
+        pinned = any(
+            segment.pin is not None for segment in self._segments.get(instrument.symbol, [])
+        )
         if not self.is_replay:
             yield from self._second_ticks(instrument, after, upto)
         elif pinned:
@@ -343,7 +346,7 @@ def _inside(bar: Bar, at: datetime, tick: float) -> float:
     first, second = (bar.low, bar.high) if bar.close >= bar.open else (bar.high, bar.low)
     corners = [(0.0, bar.open), (15.0, first), (45.0, second), (60.0, bar.close)]
     elapsed = (at - bar.start).total_seconds()
-    for (left, start), (right, end) in zip(corners, corners[1:], strict=False):
+    for (left, start), (right, end) in pairwise(corners):
         if elapsed <= right:
             price = start + (end - start) * (elapsed - left) / (right - left)
             return round(round(price / tick) * tick, 2)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from sandbox import orders
-
-if TYPE_CHECKING:
-    from sandbox.market import Tick
-    from sandbox.orders import Order
+from sandbox.market import Tick
+from sandbox.orders import Order
 
 __all__ = ["fill_price", "triggers"]
 

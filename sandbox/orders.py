@@ -28,7 +28,7 @@ LIVE = frozenset({OPEN, TRIGGER_PENDING})
 TERMINAL = frozenset({COMPLETE, CANCELLED, REJECTED})
 
 
-class Refused(Exception):  # noqa: N818 - the exchange's word, not a failure of the sandbox
+class Refused(Exception):
     """The exchange's or the broker's risk system says no; no order came of it.
 
     Attributes:
@@ -185,7 +185,7 @@ class Order:
         self.updated_at = at.isoformat()
         if message is not None:
             self.message = message
-        if status in LIVE or status in TERMINAL and self.exchange_order_id:
+        if status in LIVE or (status in TERMINAL and self.exchange_order_id):
             self.exchange_at = at.isoformat()
         self.history.append(
             {

@@ -18,14 +18,12 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import Protocol
 
 from sandbox.clock import IST
 from sandbox.instruments import INSTRUMENTS, Instrument
 from sandbox.sessions import is_trading_day, session
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["Bar", "BarSource", "ReplayBars", "ReplayError", "SyntheticBars"]
 
@@ -34,6 +32,7 @@ _ALWAYS_BREAKS = frozenset({"SBIN", "RELIANCE"})
 _RANGE_MINUTES = 15
 _PUSH_MINUTES = 8
 _PUSH = 0.008
+_OFTEN = 0.5
 _COLUMNS = ["timestamp", "open", "high", "low", "close", "volume"]
 
 
@@ -104,7 +103,7 @@ def _synthetic_day(instrument: Instrument, day: date) -> tuple[Bar, ...]:
         return ()
     opened, closed = session(day, index=instrument.is_index)
     total = int((closed - opened) / MINUTE)
-    rng = random.Random(_seed(instrument.symbol, day))  # noqa: S311 - prices, not secrets
+    rng = random.Random(_seed(instrument.symbol, day))
     path = _path(instrument, day, total, rng)
     tick = instrument.tick_size
     bars = []
@@ -114,15 +113,15 @@ def _synthetic_day(instrument: Instrument, day: date) -> tuple[Bar, ...]:
         high = max(first, last) + abs(rng.gauss(0, reach))
         low = min(first, last) - abs(rng.gauss(0, reach))
         volume = 0 if instrument.is_index else int(2e7 / instrument.base_price * rng.uniform(1, 4))
-        prices = [_round(value, tick) for value in (first, high, low, last)]
-        bars.append(Bar(opened + minute * MINUTE, *prices, volume))
+        start, top, bottom, end = (_round(value, tick) for value in (first, high, low, last))
+        bars.append(Bar(opened + minute * MINUTE, start, top, bottom, end, volume))
     return tuple(bars)
 
 
 def _path(instrument: Instrument, day: date, total: int, rng: random.Random) -> list[float]:
     start = math.log(_day_level(instrument, _weekday_number(day)))
     end = math.log(_day_level(instrument, _weekday_number(day) + 1))
-    breaks = instrument.symbol in _ALWAYS_BREAKS or rng.random() < 0.5  # noqa: PLR2004 - half
+    breaks = instrument.symbol in _ALWAYS_BREAKS or rng.random() < _OFTEN
     direction = rng.choice((-1, 1)) if breaks and not instrument.is_index else 0
     amplitude, period = rng.uniform(0.0015, 0.003), rng.uniform(30, 90)
     phase = rng.uniform(0, 2 * math.pi)
@@ -172,7 +171,7 @@ def _read_file(path: Path) -> list[Bar]:
             try:
                 bar = _read_bar(row)
                 if bars and bar.start <= bars[-1].start:
-                    raise ReplayError("not later than the line before")  # noqa: TRY301
+                    raise ReplayError("not later than the line before")
             except ValueError as error:
                 raise ReplayError(f"{path.name} line {rows.line_num}: {error}") from error
             bars.append(bar)

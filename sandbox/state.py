@@ -8,10 +8,8 @@ line is dropped. Opening compacts the log.
 from __future__ import annotations
 
 import json
-from typing import IO, TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
+from typing import IO, Any
 
 __all__ = ["State"]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from sandbox.accounts import Accounts
 from sandbox.clock import ClockSpec, MarketClock, parse_clock
@@ -14,10 +16,6 @@ from sandbox.ledger import Ledger
 from sandbox.market import Market
 from sandbox.prices import BarSource, ReplayBars, SyntheticBars
 from sandbox.state import State
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 __all__ = ["DEFAULT_REDIRECT_BASE", "World", "build_world"]
 

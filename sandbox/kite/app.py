@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aiohttp import web
 
-if TYPE_CHECKING:
-    from sandbox.world import World
+from sandbox.world import World
 
 __all__ = ["build_app"]
 

@@ -1,0 +1,89 @@
+"""What the broker's risk desk checks before it takes an order. Each check raises ``Refused``."""
+
+from sandbox.book import Book
+from sandbox.instruments import Instrument
+from sandbox.orders import NewOrder, Order, Refused
+
+__all__ = ["check_means", "check_order", "check_price", "protected_price", "to_tick"]
+
+_ROUNDING = 1e-6
+_PROTECTION_BANDS = ((100.0, 3.0), (500.0, 2.0))
+_NARROWEST_BAND = 1.0
+
+
+def to_tick(instrument: Instrument, price: float) -> float:
+    """Round a price to the instrument's tick."""
+    return round(round(price / instrument.tick_size) * instrument.tick_size, 2)
+
+
+def protected_price(instrument: Instrument, last: float, sign: int, percent: float) -> float:
+    """Return the limit of a market order: ``percent`` beyond the last price, -1 by the band."""
+    if percent < 0:
+        percent = next((wide for below, wide in _PROTECTION_BANDS if last < below), _NARROWEST_BAND)
+    return max(instrument.tick_size, to_tick(instrument, last * (1 + sign * percent / 100)))
+
+
+def check_price(instrument: Instrument, price: float) -> None:
+    """Check that a price is a multiple of the tick."""
+    if price < 0 or abs(to_tick(instrument, price) - price) > _ROUNDING:
+        raise Refused(
+            "input",
+            f"Tick size for this script is {instrument.tick_size}. "
+            "Kindly enter price in the multiple of tick size for this script.",
+        )
+
+
+def check_order(new: NewOrder, instrument: Instrument, last: float) -> None:
+    """Check quantity, lot, freeze limit, prices and the side of a stop."""
+    if new.quantity <= 0:
+        raise Refused("input", "Invalid `quantity`.")
+    if new.quantity % instrument.lot_size:
+        raise Refused("input", f"Quantity should be a multiple of {instrument.lot_size}.")
+    if new.quantity > instrument.freeze_quantity:
+        raise Refused(
+            "input",
+            f"Quantity exceeds the freeze limit of {instrument.freeze_quantity} for {new.symbol}.",
+        )
+    if new.order_type in {"LIMIT", "SL"} and new.price <= 0:
+        raise Refused("input", "Price is required for this order type.")
+    if new.order_type in {"SL", "SL-M"}:
+        _check_stop(new, last)
+    check_price(instrument, new.price)
+    check_price(instrument, new.trigger_price)
+
+
+def _check_stop(new: NewOrder, last: float) -> None:
+    if new.trigger_price <= 0:
+        raise Refused("input", "Trigger price is required for this order type.")
+    sign, word = (1, "higher") if new.side == "BUY" else (-1, "lower")
+    if (new.trigger_price - last) * sign <= 0 and not new.after_market:
+        raise Refused(
+            "input",
+            f"Trigger price for stoploss {new.side.lower()} orders should be {word} than the "
+            f"last traded price ({last:.2f}).",
+        )
+
+
+def check_means(book: Book, order: Order, *, is_replaced: bool = False) -> None:
+    """Check that there is stock to deliver, or money to block.
+
+    Args:
+        book: The client's book.
+        order: The order in the shape that is wanted.
+        is_replaced: The book counts the order already in that shape.
+    """
+    if order.product == "CNC" and order.side == "SELL":
+        may = book.sellable(order.symbol) + (order.leaves_quantity if is_replaced else 0)
+        if order.leaves_quantity > may:
+            raise Refused(
+                "holding", f"Insufficient stock holding. Max. sellable quantity is {max(0, may)}."
+            )
+        return
+    required = book.required(order)
+    available = book.funds().net + (required if is_replaced else 0.0)
+    if required > available:
+        raise Refused(
+            "margin",
+            f"Insufficient funds. Required margin is {required:.2f} but available margin is "
+            f"{available:.2f}. Check the orderbook for open orders.",
+        )
