@@ -1,8 +1,8 @@
 """The gate that every submission writes (reliability.md 2.3, product.md C4).
 
 Collection ``account_gates``, one document an account: ``account_mode``, ``global_mode``, ``mode`` (the
-stricter, kept because the submit filter needs it), ``enabled``, ``drain``, ``fence`` (of the
-lease), ``seq`` (raised by every submission), ``version`` (raised by every change), ``changed_at``,
+stricter, kept because the submit filter needs it), ``enabled``, ``drain``, ``frozen`` (an anomaly
+stopped entries until a person sets a mode again), ``fence`` (of the lease), ``seq`` (raised by every submission), ``version`` (raised by every change), ``changed_at``,
 ``changed_by``. Reading the mode inside a transaction does not protect it; matching *and
 incrementing* this document does, because a mode change writes it too. Keeps I6 and I10.
 """
@@ -38,6 +38,7 @@ class Gate:
     drain: bool
     fence: int
     version: int
+    frozen: bool = False
 
 
 def new_gate(
@@ -51,6 +52,7 @@ def new_gate(
         "mode": global_mode.value,
         "enabled": False,
         "drain": False,
+        "frozen": False,
         "fence": fence,
         "seq": 0,
         "version": 0,
@@ -70,6 +72,7 @@ def gate_of(row: Document) -> Gate:
         row["drain"],
         row["fence"],
         row["version"],
+        row.get("frozen", False),
     )
 
 
@@ -79,12 +82,14 @@ def may_pass(gate: Gate, purpose: Purpose, *, by_person: bool, despite_pause: bo
     A person's own close passes on a disabled account, and in PAUSED after a second confirmation.
 
     Raises:
-        Denied: With the code PAUSED, EXIT_ONLY or DISABLED.
+        Denied: With the code PAUSED, EXIT_ONLY, FROZEN or DISABLED.
     """
     if gate.mode is TradingMode.PAUSED and not (by_person and despite_pause):
         raise Denied("PAUSED", "the account is PAUSED, nothing is sent")
     if gate.mode is TradingMode.EXIT_ONLY and not purpose.is_reducing:
         raise Denied("EXIT_ONLY", "the account is EXIT_ONLY, nothing may be opened")
+    if gate.frozen and not purpose.is_reducing:
+        raise Denied("FROZEN", "an impossible order event froze entries; set a mode to go on")
     if by_person or gate.enabled or (gate.drain and purpose.is_reducing):
         return
     raise Denied("DISABLED", "the account is disabled, strategies send nothing on it")
@@ -138,6 +143,7 @@ async def change_gate(
     global_mode: TradingMode | None = None,
     enabled: bool | None = None,
     drain: bool | None = None,
+    frozen: bool | None = None,
 ) -> tuple[Gate, Gate]:
     """Change a gate inside a transaction; return it before and after."""
     row = await view.get(GATES, broker_id)
@@ -152,6 +158,7 @@ async def change_gate(
         "mode": stricter(account, everyone).value,
         "enabled": old.enabled if enabled is None else enabled,
         "drain": old.drain if drain is None else drain,
+        "frozen": old.frozen if frozen is None else frozen,
         "changed_at": at,
         "changed_by": by,
     }

@@ -51,6 +51,7 @@ class OrderEvent:
         filled_quantity: Total filled, None when the event says nothing of it.
         average_price: Of the total filled, rupees.
         quantity: New total quantity after a modification that the broker confirmed.
+        is_resumed: A cancel or modification came to nothing and the order is known to live on.
     """
 
     state: OrderState
@@ -60,6 +61,7 @@ class OrderEvent:
     reason: str = ""
     quantity: int | None = None
     trigger_price: Decimal | None = None
+    is_resumed: bool = False
 
 
 def run_card(run_id: str) -> Notice:
@@ -272,7 +274,7 @@ def _state_after(order: Order, event: OrderEvent, *, grew: bool) -> OrderState:
     if state is OrderState.ACCEPTED and (order.filled_quantity or event.filled_quantity):
         state = OrderState.PARTIALLY_FILLED
     if state in _BEFORE_ACCEPTED:
-        if order.state in _LATER and not grew:
+        if order.state in _LATER and not (grew or event.is_resumed):
             return order.state
         if order.state in CLOSED_STATES and not _revives(order, event):
             return order.state

@@ -32,6 +32,10 @@ class Clock(Protocol):
         """Return the real time (UTC) at which market time will be ``market``."""
         ...
 
+    def market_at(self, real: datetime) -> datetime:
+        """Return the market time (IST) at the real time ``real``."""
+        ...
+
     async def sleep(self, seconds: float) -> None:
         """Wait for real seconds."""
         ...

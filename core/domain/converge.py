@@ -1,0 +1,203 @@
+"""The next step that brings a ledger to its goal: one pure function for exits, stops and chases.
+
+Entries are intents of a run, decided once and sent at most once. Everything that *reduces* is worked
+out here, again and again, from the ledger and the orders that are open: an exit that came to
+nothing is simply worked out anew (reliability.md 2.3.7), a resting stop is taken away before an
+exit (C6), and a protected "market" exit that rests unfilled is chased (D7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from core.domain.instrument import InstrumentId, Product
+from core.domain.order import (
+    CLOSED_STATES,
+    LIVE_STATES,
+    UNKNOWN_STATES,
+    Order,
+    OrderState,
+    Purpose,
+    Side,
+)
+
+__all__ = ["Cancel", "Goal", "PlaceExit", "PlaceStop", "ResizeStop", "Step", "Wait", "next_step"]
+
+_EXIT_BACKOFF_S = (0, 2, 5, 10, 20, 30, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Where a strategy wants one ledger to stand.
+
+    Attributes:
+        quantity: Signed units wanted; the ledger is only ever reduced towards it here.
+        stop_price: Trigger of the protective stop in rupees, None without one.
+        can_rest: Whether a stop may rest at the broker; False once it refused one.
+        run_id: The run that set the goal.
+    """
+
+    key: str
+    strategy: str
+    broker_id: str
+    instrument: InstrumentId
+    product: Product
+    quantity: int
+    stop_price: Decimal | None
+    run_id: str
+    can_rest: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do now; ``until`` is when to look again, None for the next event."""
+
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Cancel this order and wait for its final state."""
+
+    order: Order
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceExit:
+    """Send an exit of ``quantity`` units."""
+
+    side: Side
+    quantity: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceStop:
+    """Rest a stop of ``quantity`` units at the broker."""
+
+    side: Side
+    quantity: int
+    trigger_price: Decimal
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResizeStop:
+    """Change a resting stop to cover ``quantity`` more units than have filled, at this trigger."""
+
+    order: Order
+    quantity: int
+    trigger_price: Decimal
+
+
+Step = Wait | Cancel | PlaceExit | PlaceStop | ResizeStop
+
+
+def next_step(
+    goal: Goal, held: int, orders: Sequence[Order], *, now: datetime, chase_s: float, rest_s: float
+) -> Step:
+    """Return the one next step for a ledger.
+
+    Args:
+        goal: What is wanted.
+        held: The ledger's signed units.
+        orders: Today's orders of this (strategy, account, instrument, product), in any state.
+        now: Real time.
+        chase_s: Seconds an exit may rest before it is cancelled and worked out anew.
+        rest_s: Seconds an entry may rest before what is left of it is cancelled.
+    """
+    live = [order for order in orders if order.state in LIVE_STATES]
+    if any(order.state in UNKNOWN_STATES for order in orders):
+        return Wait()
+    excess = _excess(goal.quantity, held)
+    if excess:
+        return _reduce(held, excess, orders, live, now=now, chase_s=chase_s)
+    leftover = _overdue_entry(live, goal, now=now, rest_s=rest_s)
+    if leftover:
+        return leftover
+    return _protect(goal, held, orders, live)
+
+
+def _excess(wanted: int, held: int) -> int:
+    """Units to close so that what is held goes no further than what is wanted."""
+    if held == 0:
+        return 0
+    keep = abs(wanted) if (wanted > 0) == (held > 0) and wanted != 0 else 0
+    return max(0, abs(held) - keep)
+
+
+def _cancel(order: Order, reason: str) -> Step:
+    """Cancel an order once; while its cancel is on the way, wait."""
+    return Wait() if order.state is OrderState.PENDING_CANCEL else Cancel(order, reason)
+
+
+def _reduce(
+    held: int,
+    excess: int,
+    orders: Sequence[Order],
+    live: list[Order],
+    *,
+    now: datetime,
+    chase_s: float,
+) -> Step:
+    for order in live:
+        if order.purpose is not Purpose.EXIT:
+            return _cancel(order, "makes way for an exit")
+    exits = [order for order in orders if order.purpose is Purpose.EXIT]
+    for order in live:
+        since = order.submitted_at or order.created_at
+        due = since + timedelta(seconds=chase_s)
+        return _cancel(order, "rested too long") if now >= due else Wait(due)
+    return _again(exits, now=now) or PlaceExit(Side.of(-held), excess, len(exits) + 1)
+
+
+def _again(exits: list[Order], *, now: datetime) -> Wait | None:
+    """Space out exits that the broker or the gate keeps refusing; fills start afresh."""
+    ended = sorted(
+        (o for o in exits if o.state in CLOSED_STATES), key=lambda o: (o.created_at, o.attempt)
+    )
+    in_vain = 0
+    for order in reversed(ended):
+        if order.filled_quantity:
+            break
+        in_vain += 1
+    if not in_vain:
+        return None
+    pause = _EXIT_BACKOFF_S[min(in_vain, len(_EXIT_BACKOFF_S) - 1)]
+    since = ended[-1].settled_at or ended[-1].created_at
+    due = since + timedelta(seconds=pause)
+    return Wait(due) if now < due else None
+
+
+def _overdue_entry(live: list[Order], goal: Goal, *, now: datetime, rest_s: float) -> Step | None:
+    for order in live:
+        if order.purpose is not Purpose.ENTRY:
+            continue
+        wrong_way = goal.quantity == 0 or (goal.quantity > 0) is not (
+            order.request.side is Side.BUY
+        )
+        due = (order.submitted_at or order.created_at) + timedelta(seconds=rest_s)
+        if wrong_way or now >= due:
+            return _cancel(order, "no longer wanted" if wrong_way else "rested too long")
+    return None
+
+
+def _protect(goal: Goal, held: int, orders: Sequence[Order], live: list[Order]) -> Step:
+    stops = [order for order in live if order.purpose is Purpose.STOP]
+    if held == 0 or goal.stop_price is None or not goal.can_rest:
+        return _cancel(stops[0], "nothing left to protect") if stops else Wait()
+    side = Side.of(-held)
+    if not stops:
+        attempts = sum(order.purpose is Purpose.STOP for order in orders)
+        return PlaceStop(side, abs(held), goal.stop_price, attempts + 1)
+    stop, *more = stops
+    if more or stop.request.side is not side:
+        return _cancel(stops[-1], "one stop is enough")
+    wrong = stop.leaves_quantity != abs(held) or stop.request.trigger_price != goal.stop_price
+    if wrong and stop.state in {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED}:
+        return ResizeStop(stop, abs(held), goal.stop_price)
+    return Wait()

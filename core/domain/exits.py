@@ -1,0 +1,47 @@
+"""How much of what is held may still be sold or bought back (product.md C3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from core.domain.broker import Holding, Position
+from core.domain.instrument import InstrumentId, Product
+from core.domain.order import Order, Side
+
+__all__ = ["held_quantity", "left_to_exit"]
+
+
+def held_quantity(
+    instrument: InstrumentId,
+    product: Product,
+    positions: Iterable[Position],
+    holdings: Iterable[Holding],
+) -> int:
+    """Return the signed units that an exit could close.
+
+    For MIS and NRML this is the net position. For CNC it is what may be sold: holdings left after
+    today's sales, shares still arriving (T1), and today's purchases not sold again. The brokers'
+    holdings already leave out what was sold today (facts/kite.md 3.3), so a negative CNC position
+    is counted there and nowhere else, and is never bought back.
+    """
+    net = sum(p.quantity for p in positions if (p.instrument, p.product) == (instrument, product))
+    if product is not Product.CNC:
+        return net
+    owned = sum(h.quantity + h.t1_quantity for h in holdings if h.instrument == instrument)
+    return owned + max(net, 0)
+
+
+def left_to_exit(held: int, side: Side, working: Iterable[Order]) -> int:
+    """Return how many units an order of ``side`` may close without flipping or growing.
+
+    Args:
+        held: Signed units held.
+        side: The side of the exit; buying with a long (or no) position leaves nothing.
+        working: Orders of the same (account, instrument, product) that may still fill, unresolved
+            ones included. Those of the same side use up what is held; a resting stop is one of
+            them.
+    """
+    if held == 0 or Side.of(-held) is not side:
+        return 0
+    used = sum(order.leaves_quantity for order in working if order.request.side is side)
+    return max(0, abs(held) - used)

@@ -1,0 +1,97 @@
+"""Finding our orders among a broker's: by its id, by our tag, and by looks for a proposal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from core.domain.broker import BrokerOrder, BrokerStatus
+from core.domain.identifiers import is_client_order_id
+from core.domain.order import Order, OrderState
+
+__all__ = ["Match", "look_alike", "match_orders", "state_of"]
+
+_CLOCKS_APART = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Who is who.
+
+    Attributes:
+        pairs: Our orders with the broker's.
+        missing: Ours that the broker does not list.
+        foreign: The broker's that no row of ours claims.
+        swapped: Ours whose broker order is for something else (N15): an answer was mixed up.
+    """
+
+    pairs: tuple[tuple[Order, BrokerOrder], ...]
+    missing: tuple[Order, ...]
+    foreign: tuple[BrokerOrder, ...]
+    swapped: tuple[Order, ...]
+
+
+def state_of(found: BrokerOrder) -> OrderState:
+    """Fold a broker's order into our states."""
+    match found.status:
+        case BrokerStatus.COMPLETE:
+            return OrderState.FILLED
+        case BrokerStatus.CANCELED:
+            return OrderState.CANCELED
+        case BrokerStatus.REJECTED:
+            return OrderState.REJECTED
+        case BrokerStatus.EXPIRED:
+            return OrderState.EXPIRED
+        case BrokerStatus.WORKING:
+            partly = found.filled_quantity > 0
+            return OrderState.PARTIALLY_FILLED if partly else OrderState.ACCEPTED
+
+
+def match_orders(ours: Sequence[Order], theirs: Sequence[BrokerOrder]) -> Match:
+    """Pair today's orders by tag first, then by broker order id."""
+    by_tag = {order.tag: order for order in theirs if order.tag}
+    by_id = {order.broker_order_id: order for order in theirs}
+    pairs, missing, swapped, claimed = [], [], [], set()
+    for order in ours:
+        found = by_tag.get(order.client_order_id) or by_id.get(order.broker_order_id or "")
+        if found is None:
+            missing.append(order)
+        elif _is_other(order, found):
+            swapped.append(order)
+        else:
+            pairs.append((order, found))
+            claimed.add(found.broker_order_id)
+    foreign = [order for order in theirs if order.broker_order_id not in claimed]
+    return Match(tuple(pairs), tuple(missing), tuple(foreign), tuple(swapped))
+
+
+def _is_other(ours: Order, theirs: BrokerOrder) -> bool:
+    """Tell whether a broker order cannot be ours although its id was given to us."""
+    if theirs.tag is not None and theirs.tag == ours.client_order_id:
+        return False
+    tagged_for_another = is_client_order_id(theirs.tag) and theirs.tag != ours.client_order_id
+    other_thing = (theirs.instrument, theirs.side) != (ours.request.instrument, ours.request.side)
+    return tagged_for_another or other_thing
+
+
+def look_alike(
+    order: Order, foreign: Iterable[BrokerOrder], since: datetime | None
+) -> BrokerOrder | None:
+    """Return the one foreign order that could be ours without its tag (B07), only as a proposal.
+
+    Args:
+        order: Ours, unresolved.
+        foreign: The broker's orders that no row claims.
+        since: Market time of our submission, None when it is not known.
+    """
+    request = order.request
+    alike = [
+        found
+        for found in foreign
+        if not is_client_order_id(found.tag)
+        and (found.instrument, found.side) == (request.instrument, request.side)
+        and (found.quantity, found.product) == (request.quantity, request.product)
+        and (found.placed_at is None or since is None or found.placed_at >= since - _CLOCKS_APART)
+    ]
+    return alike[0] if len(alike) == 1 else None
