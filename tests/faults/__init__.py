@@ -1,0 +1,1 @@
+"""What breaks on purpose: proxies, killers, crash plans. Nothing shipped knows of these."""
