@@ -1,0 +1,228 @@
+"""Closing positions: which ones a body means, and the counter orders that close them.
+
+An exit is a set of market orders, converted to protected limits like any other, so a fill is not
+certain: 200 says that all of them filled at once, 201 that some still work. An empty body, or one
+that names nothing, means everything.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from sandbox import orders as words
+from sandbox.clock import real_now
+from sandbox.fyers.desk import Desk
+from sandbox.fyers.entry import MARKET, Entry, as_bool, as_int, as_price, invalid
+from sandbox.fyers.gate import BROKER, Caller
+from sandbox.fyers.replies import Refusal, ok
+from sandbox.fyers.symbols import CAPITAL_MARKET, find_symbol
+from sandbox.fyers.views import PRODUCTS, position_id
+from sandbox.ledger import Draft
+from sandbox.orders import Order, Refused
+from sandbox.world import World
+
+__all__ = ["DRAFTS", "Exits", "Plan", "plan_exit"]
+
+DRAFTS = "fyers_drafts"
+PATIENCE_S = 0.5
+_BEAT_S = 0.01
+_NAMES = {kept: name for name, kept in PRODUCTS.items()}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Counter orders to place and working orders to cancel."""
+
+    counters: list[Entry]
+    cancels: list[Order]
+
+    def drafts(self, api_key: str) -> list[Draft]:
+        """Return the plan in the ledger's words."""
+        placed = [
+            Draft(
+                broker=BROKER,
+                api_key=api_key,
+                action="place",
+                symbol=entry.symbol,
+                side="BUY" if entry.side > 0 else "SELL",
+                quantity=entry.quantity,
+                order_type="MARKET",
+                product=entry.product,
+            )
+            for entry in self.counters
+        ]
+        cancelled = [
+            Draft(
+                broker=BROKER,
+                api_key=api_key,
+                action="cancel",
+                tag=order.tag,
+                symbol=ticker_of(order.symbol),
+                broker_order_id=order.order_id,
+            )
+            for order in self.cancels
+        ]
+        return cancelled + placed
+
+
+def plan_exit(world: World, caller: Caller, body: Mapping[str, Any]) -> Plan:
+    """Return what a body of `DELETE /positions` means right now.
+
+    Raises:
+        Refusal: An id names no position (-53).
+    """
+    book = world.exchange.book(BROKER, caller.user.user_id)
+    positions = {position_id(item.symbol, item.product): item for item in book.positions()}
+    ids = _ids(body)
+    if ids is not None and any(item not in positions for item in ids):
+        raise Refusal(-53, "Please provide a valid position id")
+    chosen = {
+        key: item
+        for key, item in positions.items()
+        if (ids is None or key in ids) and _passes(body, item.quantity, item.product)
+    }
+    counters = [
+        _counter(item.symbol, item.product, item.quantity)
+        for item in chosen.values()
+        if item.quantity
+    ]
+    cancels: list[Order] = []
+    if as_bool(body, "pending_orders_cancel"):
+        for order in book.working():
+            key = position_id(order.symbol, order.product)
+            if ids is None or key in ids:
+                cancels.append(order)
+    return Plan(counters, cancels)
+
+
+class Exits:
+    """Executes exits and conversions."""
+
+    def __init__(self, world: World, desk: Desk) -> None:
+        self._world = world
+        self._desk = desk
+
+    async def close(
+        self, request: web.Request, caller: Caller, body: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Close positions with market orders and wait a moment for their fills.
+
+        Raises:
+            Refusal: There is nothing to close (-352), or a counter order was refused.
+        """
+        plan = plan_exit(self._world, caller, body)
+        if not plan.counters and not plan.cancels:
+            raise Refusal(-352, "No open positions to exit")
+        placed: list[Order] = []
+        try:
+            for order in plan.cancels:
+                if not order.is_terminal:
+                    self._world.exchange.cancel(order.order_id)
+            for entry in plan.counters:
+                done = self._desk.place(request, caller, entry)
+                if done.order is not None:
+                    placed.append(done.order)
+        finally:
+            self._note(request, caller, plan, placed)
+        if await self._all_filled(placed):
+            return ok(200, "The position is closed.")
+        return ok(201, "Looks like your order to exit the position is pending.")
+
+    def convert(self, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Move a position from one product to another.
+
+        Raises:
+            Refusal: A field is wrong, or there is no such position.
+        """
+        for name in ("symbol", "positionSide", "convertQty", "convertFrom", "convertTo"):
+            if body.get(name) is None:
+                raise invalid(f"Invalid input: {name} is required")
+        old, new = str(body["convertFrom"]), str(body["convertTo"])
+        if old not in PRODUCTS or new not in PRODUCTS or old == new:
+            raise invalid("Invalid input: convertFrom and convertTo")
+        ticker = str(body["symbol"]).removesuffix(f"-{old}")
+        instrument = find_symbol(ticker)
+        if instrument is None:
+            raise Refusal(-53, "Please provide a valid position id")
+        signed = as_int(body, "convertQty") * as_int(body, "positionSide")
+        account = (BROKER, caller.user.user_id)
+        try:
+            self._world.exchange.convert(
+                account, instrument.symbol, signed, PRODUCTS[old], PRODUCTS[new]
+            )
+        except Refused as refused:
+            raise invalid(refused.message) from refused
+        return ok(200, "Position converted", positionDetails=1101)
+
+    def _note(self, request: web.Request, caller: Caller, plan: Plan, placed: list[Order]) -> None:
+        """Complete the ledger's entries of this exit, which were made when it was received."""
+        ledger = self._world.ledger
+        received: list[Draft | None] = list(request.get(DRAFTS, []))
+        done = [order.order_id for order in plan.cancels] + [order.order_id for order in placed]
+        for draft, order_id in zip(plan.drafts(caller.app.api_key), done, strict=False):
+            if draft in received:
+                index = received.index(draft)
+                received[index] = None
+                ledger.applied(request, order_id, index)
+            else:
+                seq = ledger.record(draft, request.method, request.remote or "")
+                ledger.complete(seq, order_id)
+
+    async def _all_filled(self, placed: list[Order]) -> bool:
+        deadline = real_now() + PATIENCE_S
+        while real_now() < deadline:
+            self._world.exchange.advance()
+            if all(order.is_terminal for order in placed):
+                break
+            await asyncio.sleep(_BEAT_S)
+        return all(order.status == words.COMPLETE for order in placed)
+
+
+def ticker_of(symbol: str) -> str:
+    """Return the symbol ticker of an exchange symbol."""
+    return position_id(symbol, "CNC").removesuffix("-CNC")
+
+
+def _ids(body: Mapping[str, Any]) -> list[str] | None:
+    wanted = body.get("id")
+    if wanted is None:
+        return None
+    return [str(item) for item in wanted] if isinstance(wanted, list) else [str(wanted)]
+
+
+def _passes(body: Mapping[str, Any], quantity: int, product: str) -> bool:
+    tests: tuple[tuple[str, object], ...] = (
+        ("segment", CAPITAL_MARKET),
+        ("side", (quantity > 0) - (quantity < 0)),
+        ("productType", _NAMES[product]),
+    )
+    for name, value in tests:
+        wanted = body.get(name)
+        if wanted is None:
+            continue
+        if value not in (wanted if isinstance(wanted, list) else [wanted]):
+            return False
+    return True
+
+
+def _counter(symbol: str, product: str, quantity: int) -> Entry:
+    zero = as_price({}, "")
+    return Entry(
+        symbol=ticker_of(symbol),
+        quantity=abs(quantity),
+        kind=MARKET,
+        side=-1 if quantity > 0 else 1,
+        product=_NAMES[product],
+        limit_price=zero,
+        stop_price=zero,
+        validity="DAY",
+        disclosed_quantity=0,
+        is_offline=False,
+        stop_loss=zero,
+        take_profit=zero,
+        tag=None,
+        is_sliced=False,
+    )

@@ -1,0 +1,313 @@
+"""The exchange's orders, trades, positions, holdings and money in Fyers' words.
+
+Numbers: status 1 cancelled, 2 filled, 4 in transit, 5 rejected, 6 pending (partly filled and
+waiting for a trigger too); type 1 limit, 2 market, 3 stop, 4 stop-limit. A market order that was
+converted to a protected limit shows as the limit order it has become. Times are IST without a zone.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sandbox import orders as words
+from sandbox.accounts import User
+from sandbox.book import Book, Funds, Holding, Position
+from sandbox.fyers.symbols import CAPITAL_MARKET, NSE, fy_token, symbol_of
+from sandbox.instruments import Instrument, find
+from sandbox.market import Market
+from sandbox.orders import Order, Trade
+
+__all__ = [
+    "ORDER_TYPES",
+    "PRODUCTS",
+    "Views",
+    "local_time",
+    "position_id",
+    "shown_tag",
+    "status_of",
+    "when_placed",
+]
+
+ORDER_TYPES = {1: "LIMIT", 2: "MARKET", 3: "SL-M", 4: "SL"}
+PRODUCTS = {"CNC": "CNC", "INTRADAY": "MIS", "MARGIN": "NRML", "MTF": "MTF"}
+_TYPE_NUMBERS = {name: number for number, name in ORDER_TYPES.items()}
+_PRODUCT_NAMES = {kept: name for name, kept in PRODUCTS.items()}
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_CANCELLED, _FILLED, _TRANSIT, _REJECTED, _PENDING = 1, 2, 4, 5, 6
+_STATUSES = {
+    words.CANCELLED: _CANCELLED,
+    words.COMPLETE: _FILLED,
+    words.REJECTED: _REJECTED,
+    words.AMO_RECEIVED: _PENDING,
+}
+_FUND_TITLES = {
+    1: "Total Balance",
+    2: "Utilized Amount",
+    3: "Clear Balance",
+    4: "Realized Profit and Loss",
+    5: "Collaterals",
+    6: "Fund Transfer",
+    7: "Receivables",
+    8: "Adhoc Limit",
+    9: "Limit at start of the day",
+    10: "Available Balance",
+}
+
+
+def local_time(text: str) -> str:
+    """Write a market time as `23-Nov-2026 09:34:38`, with English months whatever the locale."""
+    at = datetime.fromisoformat(text)
+    return f"{at.day:02d}-{_MONTHS[at.month - 1]}-{at.year} {at:%H:%M:%S}"
+
+
+def when_placed(order: Order) -> str:
+    """Return the time that the order book shows."""
+    return local_time(order.updated_at or order.placed_at)
+
+
+def status_of(order: Order) -> int:
+    """Return Fyers' number for the state of an order."""
+    if order.status in _STATUSES:
+        return _STATUSES[order.status]
+    return _TRANSIT if order.status in words.INTERIM else _PENDING
+
+
+def shown_tag(tag: str | None) -> str:
+    """Return a tag with the prefix that says whose it is."""
+    return f"1:{tag}" if tag else "2:Untagged"
+
+
+def position_id(symbol: str, product: str) -> str:
+    """Return the id of a position: symbol ticker and product."""
+    return f"{symbol_of(_instrument(symbol))}-{_PRODUCT_NAMES[product]}"
+
+
+class Views:
+    """Writes JSON rows with the market's present prices."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+
+    def order(self, order: Order, number: int) -> dict[str, Any]:
+        """Return a row of `orderBook`."""
+        instrument = _instrument(order.symbol)
+        last, change, percent = self._change(instrument)
+        status = status_of(order)
+        return {
+            **_identity(order),
+            **_amounts(order),
+            **_place_of(instrument),
+            "ex_sym": order.symbol,
+            "description": instrument.name,
+            "instrument": 0,
+            "symbol": symbol_of(instrument),
+            "type": _TYPE_NUMBERS[order.order_type],
+            "side": order.sign,
+            "productType": _PRODUCT_NAMES[order.product],
+            "orderValidity": order.validity,
+            "offlineOrder": bool(order.extra.get("offline", False)),
+            "status": status,
+            "orderNumStatus": f"{order.order_id}:{status}",
+            "message": order.message or "",
+            "orderDateTime": when_placed(order),
+            "orderTag": shown_tag(order.tag),
+            "takeProfit": float(order.extra.get("takeProfit", 0)),
+            "stopLoss": float(order.extra.get("stopLoss", 0)),
+            "pan": "XXXXX0000X",
+            "source": "ITS" if order.api_key else "M",
+            "slNo": number,
+            "lp": last,
+            "ch": change,
+            "chp": percent,
+        }
+
+    def trade(self, trade: Trade, order: Order | None, number: int) -> dict[str, Any]:
+        """Return a row of `tradeBook`."""
+        instrument = _instrument(trade.symbol)
+        return {
+            "clientId": trade.user_id,
+            "orderDateTime": local_time(trade.at),
+            "orderNumber": trade.order_id,
+            "exchangeOrderNo": trade.exchange_order_id,
+            **_place_of(instrument),
+            "side": 1 if trade.side == "BUY" else -1,
+            "orderType": _TYPE_NUMBERS[order.order_type] if order else 1,
+            "productType": _PRODUCT_NAMES[trade.product],
+            "tradedQty": trade.quantity,
+            "tradePrice": trade.price,
+            "tradeValue": round(trade.price * trade.quantity, 2),
+            "tradeNumber": trade.trade_id,
+            "row": number,
+            "symbol": symbol_of(instrument),
+            "orderTag": shown_tag(order.tag if order else None),
+        }
+
+    def position(self, position: Position, number: int) -> dict[str, Any]:
+        """Return a row of `netPositions`."""
+        instrument = _instrument(position.symbol)
+        last = self._market.last_price(instrument)
+        net = position.quantity
+        bought, buy_value = position.total_buys
+        sold, sell_value = position.total_sells
+        unrealised = position.unrealised(last)
+        average = round(position.average_price, 2)
+        return {
+            "symbol": symbol_of(instrument),
+            "id": position_id(position.symbol, position.product),
+            "netQty": net,
+            "qty": abs(net),
+            "avgPrice": average,
+            "netAvg": average,
+            "side": (net > 0) - (net < 0),
+            "productType": _PRODUCT_NAMES[position.product],
+            "realized_profit": round(position.pnl(last) - unrealised, 2),
+            "unrealized_profit": round(unrealised, 2),
+            "pl": round(position.pnl(last), 2),
+            "ltp": last,
+            "buyQty": bought,
+            "buyAvg": round(buy_value / bought, 2) if bought else 0.0,
+            "buyVal": round(buy_value, 2),
+            "sellQty": sold,
+            "sellAvg": round(sell_value / sold, 2) if sold else 0.0,
+            "sellVal": round(sell_value, 2),
+            "slNo": number,
+            **_place_of(instrument),
+            "crossCurrency": "N",
+            "rbiRefRate": 1.0,
+            "qtyMulti_com": 1.0,
+            "cfBuyQty": max(0, position.overnight_quantity),
+            "cfSellQty": max(0, -position.overnight_quantity),
+            "dayBuyQty": position.buy_quantity,
+            "daySellQty": position.sell_quantity,
+        }
+
+    def holding(self, held: Holding, number: int) -> dict[str, Any]:
+        """Return a row of `holdings`."""
+        instrument = _instrument(held.symbol)
+        last = self._market.last_price(instrument)
+        quantity = held.quantity + held.t1_quantity + held.used_quantity
+        remaining = held.quantity + held.t1_quantity
+        return {
+            "symbol": symbol_of(instrument),
+            "holdingType": "T1" if held.t1_quantity and not held.quantity else "HLD",
+            "quantity": quantity,
+            "remainingQuantity": remaining,
+            "costPrice": round(held.average_price, 2),
+            "marketVal": round(last * remaining, 2),
+            "pl": round((last - held.average_price) * remaining, 2),
+            "ltp": last,
+            "id": number,
+            **_place_of(instrument),
+            "isin": instrument.isin,
+            "qty_t1": held.t1_quantity,
+            "remainingPledgeQuantity": remaining,
+            "collateralQuantity": 0,
+        }
+
+    def holdings(self, book: Book) -> dict[str, Any]:
+        """Return the payload of the holdings with their totals."""
+        rows = [self.holding(held, number) for number, held in enumerate(book.holdings(), 1)]
+        invested = sum(row["costPrice"] * row["remainingQuantity"] for row in rows)
+        current = sum(row["marketVal"] for row in rows)
+        total = current - invested
+        overall = {
+            "count_total": len(rows),
+            "total_investment": round(invested, 2),
+            "total_current_value": round(current, 2),
+            "total_pl": round(total, 2),
+            "pnl_perc": round(100 * total / invested, 4) if invested else 0.0,
+        }
+        return {"holdings": rows, "overall": overall}
+
+    def positions(self, book: Book) -> dict[str, Any]:
+        """Return the payload of the positions with their totals."""
+        rows = [self.position(item, number) for number, item in enumerate(book.positions(), 1)]
+        overall = {
+            "count_total": len(rows),
+            "count_open": sum(1 for row in rows if row["netQty"]),
+            "pl_total": round(sum(row["pl"] for row in rows), 2),
+            "pl_realized": round(sum(row["realized_profit"] for row in rows), 2),
+            "pl_unrealized": round(sum(row["unrealized_profit"] for row in rows), 2),
+        }
+        return {"netPositions": rows, "overall": overall}
+
+    def _change(self, instrument: Instrument) -> tuple[float, float, float]:
+        quote = self._market.quote(instrument)
+        change = round(quote.last_price - quote.close, 2)
+        percent = round(100 * change / quote.close, 2) if quote.close else 0.0
+        return quote.last_price, change, percent
+
+
+def funds(money: Funds) -> list[dict[str, Any]]:
+    """Return the rows of `fund_limit`; id 10 is what may still be used."""
+    amounts: Mapping[int, float] = {
+        1: money.opening + money.realised,
+        2: money.used,
+        3: money.opening,
+        4: money.realised,
+        9: money.opening,
+        10: money.net,
+    }
+    return [
+        {
+            "id": number,
+            "title": title,
+            "equityAmount": round(amounts.get(number, 0.0), 2),
+            "commodityAmount": 0,
+        }
+        for number, title in _FUND_TITLES.items()
+    ]
+
+
+def profile(user: User) -> dict[str, Any]:
+    """Return the `data` of the profile, masked as Fyers masks it."""
+    return {
+        "fy_id": user.user_id,
+        "name": user.user_name.upper(),
+        "image": None,
+        "display_name": user.user_name,
+        "email_id": "sim****@example.com",
+        "PAN": "XXXXX0000X",
+        "mobile_number": "******0000",
+        "totp": True,
+        "pin_change_date": "01-04-2026 09:00:00",
+        "pwd_change_date": None,
+        "pwd_to_expire": 90,
+        "ddpi_enabled": True,
+        "mtf_enabled": False,
+    }
+
+
+def _identity(order: Order) -> dict[str, Any]:
+    return {
+        "clientId": order.user_id,
+        "id": order.order_id,
+        "id_fyers": order.extra.get("id_fyers", ""),
+        "exchOrdId": order.exchange_order_id or "",
+        "parentId": "",
+    }
+
+
+def _amounts(order: Order) -> dict[str, Any]:
+    return {
+        "qty": order.quantity,
+        "remainingQuantity": order.leaves_quantity,
+        "filledQty": order.filled_quantity,
+        "discloseQty": order.disclosed_quantity,
+        "disclosedQty": order.disclosed_quantity,
+        "dqQtyRem": 0,
+        "limitPrice": order.price,
+        "stopPrice": order.trigger_price,
+        "tradedPrice": round(order.average_price, 2),
+    }
+
+
+def _place_of(instrument: Instrument) -> dict[str, Any]:
+    return {"fyToken": fy_token(instrument), "exchange": NSE, "segment": CAPITAL_MARKET}
+
+
+def _instrument(symbol: str) -> Instrument:
+    found = find(symbol)
+    if found is None:
+        raise LookupError(f"no instrument {symbol!r}")
+    return found
