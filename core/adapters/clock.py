@@ -47,6 +47,10 @@ class SystemClock:
         """Return the real time (UTC) at which market time will be ``market``."""
         return market.astimezone(UTC)
 
+    def market_at(self, real: datetime) -> datetime:
+        """Return the market time (IST) at the real time ``real``."""
+        return real.astimezone(MARKET_ZONE)
+
     async def sleep(self, seconds: float) -> None:
         """Wait for real seconds."""
         await asyncio.sleep(seconds)
@@ -66,8 +70,11 @@ class SimulatedClock(SystemClock):
 
     def market_now(self) -> datetime:
         """Return market time, aware, Asia/Kolkata."""
-        elapsed = self.now() - self._wall
-        return (self._sim + elapsed * self._speed).astimezone(MARKET_ZONE)
+        return self.market_at(self.now())
+
+    def market_at(self, real: datetime) -> datetime:
+        """Return the market time (IST) at the real time ``real``."""
+        return (self._sim + (real - self._wall) * self._speed).astimezone(MARKET_ZONE)
 
     def real_at(self, market: datetime) -> datetime:
         """Return the real time (UTC) at which market time will be ``market``."""
