@@ -1,0 +1,244 @@
+"""Fyers' symbol masters (public CSV files without a header) and names by them (facts/fyers.md 11).
+
+Saarthi's names are Kite's: ``NSE:SBIN`` for ``NSE:SBIN-EQ``, ``NFO:NIFTY26NOVFUT`` for
+``NSE:NIFTY26NOVFUT``. A symbol is translated by the row that carries it, never by a rule alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
+
+import requests
+
+from core.adapters.broker_http import MASTER_LIMIT, BrokerTransport, NoReply
+from core.adapters.clock import MARKET_ZONE
+from core.adapters.fields import malformed
+from core.adapters.throttle import Bucket
+from core.domain.instrument import Instrument, InstrumentId, Segment
+from core.errors import BrokerReadError, ReadFault
+from core.ports.clock import Clock
+
+__all__ = ["FyersInstruments", "SymbolBook", "parse_masters"]
+
+_LOG = logging.getLogger(__name__)
+_DEADLINE_S = 60.0
+_REQUIRED = ("NSE_CM", "NSE_FO")
+_OPTIONAL = ("BSE_CM", "BSE_FO", "NSE_CD", "MCX_COM")
+"""What a missing file of these holds cannot be resolved, and so cannot be traded."""
+_STALE = timedelta(days=7)
+"""Longer than any row of holidays."""
+_NOT_FOUND = 404
+_COLUMNS = 18
+_INDEX_TYPE = 10
+_SEGMENTS = {
+    # Fyers' segment and exchange: our exchange and segment
+    (10, "NSE"): ("NSE", Segment.CASH),
+    (10, "BSE"): ("BSE", Segment.CASH),
+    (11, "NSE"): ("NFO", Segment.DERIVATIVES),
+    (11, "BSE"): ("BFO", Segment.DERIVATIVES),
+    (12, "NSE"): ("CDS", Segment.CURRENCY),
+    (12, "BSE"): ("BCD", Segment.CURRENCY),
+    (20, "MCX"): ("MCX", Segment.COMMODITY),
+}
+_INDEX_NAMES = {
+    "NIFTY50": "NIFTY 50",
+    "NIFTYBANK": "NIFTY BANK",
+    "FINNIFTY": "NIFTY FIN SERVICE",
+    "MIDCPNIFTY": "NIFTY MID SELECT",
+    "NIFTYNXT50": "NIFTY NEXT 50",
+    "INDIAVIX": "INDIA VIX",
+}
+"""Kite's names of the indices that Fyers names otherwise; the rest lose only their suffix."""
+
+
+class _MasterRow(NamedTuple):
+    token: str
+    details: str
+    kind: int
+    lot: int
+    tick: Decimal
+    updated: str
+    expiry: str
+    ticker: str
+    segment: int
+    underlying: str
+
+
+class SymbolBook:
+    """Names of one master in both directions."""
+
+    def __init__(self, master: Mapping[InstrumentId, Instrument]) -> None:
+        self._master = master
+        self._names = {instrument.broker_symbol: name for name, instrument in master.items()}
+
+    @property
+    def master(self) -> Mapping[InstrumentId, Instrument]:
+        """The master that it was made of."""
+        return self._master
+
+    def symbol(self, instrument: InstrumentId) -> str | None:
+        """Return what Fyers calls an instrument, None when the master does not have it."""
+        found = self._master.get(instrument)
+        return found.broker_symbol if found else None
+
+    def named(self, symbol: str) -> InstrumentId:
+        """Return our name of a symbol.
+
+        One that the master lacks keeps Fyers' own name, so that a row of the account is neither
+        lost nor taken for something else; nothing can be ordered under it.
+        """
+        if symbol in self._names:
+            return self._names[symbol]
+        exchange, _, rest = symbol.partition(":")
+        return InstrumentId(exchange, rest) if rest else InstrumentId("", symbol)
+
+
+class FyersInstruments:
+    """An ``InstrumentSource``."""
+
+    def __init__(
+        self, clock: Clock, *, masters_root: str, transport: Callable[[], BrokerTransport]
+    ) -> None:
+        self._clock = clock
+        self._root = masters_root.rstrip("/")
+        self._transport = transport
+
+    async def load(self) -> Sequence[Instrument]:
+        """Download and translate today's files."""
+        files: list[bytes] = []
+        async with self._transport() as transport:
+            for name in (*_REQUIRED, *_OPTIONAL):
+                body = await self._file(transport, name)
+                if body is not None:
+                    files.append(body)
+        today = self._clock.market_now().date()
+        # Some hundred thousand rows take seconds of computing: not on the loop.
+        return await asyncio.to_thread(parse_masters, files, today)
+
+    async def _file(self, transport: BrokerTransport, name: str) -> bytes | None:
+        request = requests.Request("GET", f"{self._root}/sym_details/{name}.csv").prepare()
+        raw = await transport.send(
+            request, Bucket.OTHER, limit=MASTER_LIMIT, deadline_s=_DEADLINE_S
+        )
+        if isinstance(raw, NoReply):
+            raise raw.read_error()
+        if raw.is_ok:
+            return raw.body
+        if raw.status == _NOT_FOUND and name in _OPTIONAL:
+            _LOG.warning("Fyers has no symbol master %s; its instruments cannot be traded", name)
+            return None
+        raise BrokerReadError(
+            ReadFault.UNREACHABLE, f"Fyers' symbol master {name}: HTTP {raw.status}"
+        )
+
+
+def parse_masters(files: Iterable[bytes], today: date) -> Sequence[Instrument]:
+    """Translate the files; rows of exchanges that Saarthi does not trade are left out.
+
+    Raises:
+        BrokerReadError: MALFORMED, also when a file was not renewed for a week.
+    """
+    try:
+        masters = [_parsed(body, today) for body in files]
+        underlyings = {
+            (_exchange(row), row.underlying)
+            for rows in masters
+            for row in rows
+            if _exchange(row) in {"NFO", "BFO"}
+        }
+        instruments = [_instrument(row, underlyings) for rows in masters for row in rows]
+    except (ValueError, InvalidOperation, OverflowError, csv.Error) as error:
+        raise malformed(f"the symbol master: {error}") from error
+    if not any(instrument.segment is Segment.CASH for instrument in instruments):
+        raise malformed("the symbol masters hold no shares")
+    return instruments
+
+
+def _parsed(body: bytes, today: date) -> list[_MasterRow]:
+    rows = list(_rows(body))
+    if not rows:  # a segment without instruments
+        return []
+    newest = max(_day(row.updated) for row in rows)
+    if today - newest > _STALE:
+        raise malformed(f"a symbol master is of {newest}, {(today - newest).days} days old")
+    # Generations of the files differ in the unit of the tick (facts/fyers.md 11): prices in rupees
+    # have some tick below one, in paise none.
+    if all(row.tick >= 1 for row in rows if row.kind != _INDEX_TYPE):
+        rows = [row._replace(tick=row.tick / 100) for row in rows]
+    return rows
+
+
+def _rows(body: bytes) -> Iterator[_MasterRow]:
+    for cells in csv.reader(io.StringIO(body.decode())):
+        if not cells:
+            continue
+        if len(cells) < _COLUMNS:
+            raise malformed(f"a row of the symbol master has {len(cells)} columns")
+        row = _MasterRow(
+            token=cells[0],
+            details=cells[1],
+            kind=int(cells[2] or -1),
+            lot=int(Decimal(cells[3] or 0)),
+            tick=Decimal(cells[4] or 0),
+            updated=cells[7],
+            expiry=cells[8],
+            ticker=cells[9],
+            segment=int(cells[11]),
+            underlying=cells[13],
+        )
+        if _exchange(row):
+            yield row
+
+
+def _exchange(row: _MasterRow) -> str | None:
+    prefix = row.ticker.partition(":")[0]
+    found = _SEGMENTS.get((row.segment, prefix))
+    return found[0] if found else None
+
+
+def _instrument(row: _MasterRow, underlyings: set[tuple[str | None, str]]) -> Instrument:
+    prefix, _, rest = row.ticker.partition(":")
+    exchange, segment = _SEGMENTS[row.segment, prefix]
+    if segment is Segment.CASH and rest.endswith("-INDEX"):
+        segment = Segment.INDEX
+    symbol = _symbol(exchange, rest, segment)
+    derivatives = {"NSE": "NFO", "BSE": "BFO"}.get(exchange, "")
+    return Instrument(
+        id=InstrumentId(exchange, symbol),
+        broker_symbol=row.ticker,
+        broker_token=row.token,
+        lot_size=row.lot or 1,
+        tick_size=row.tick or Decimal("0.05"),
+        segment=segment,
+        name=row.details,
+        expiry=_expiry(row.expiry) if segment not in {Segment.CASH, Segment.INDEX} else None,
+        has_derivatives=segment is Segment.CASH and (derivatives, symbol) in underlyings,
+    )
+
+
+def _symbol(exchange: str, rest: str, segment: Segment) -> str:
+    if segment is Segment.INDEX:
+        bare = rest.removesuffix("-INDEX")
+        return _INDEX_NAMES.get(bare, bare)
+    if segment is not Segment.CASH:
+        return rest
+    if exchange == "BSE":  # the suffix is the group, which Kite leaves out
+        return rest.rpartition("-")[0] or rest
+    return rest.removesuffix("-EQ")
+
+
+def _day(text: str) -> date:
+    return date.fromisoformat(text[:10])
+
+
+def _expiry(epoch: str) -> date | None:
+    if not epoch:
+        return None
+    return datetime.fromtimestamp(int(Decimal(epoch)), UTC).astimezone(MARKET_ZONE).date()
