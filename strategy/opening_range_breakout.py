@@ -2,8 +2,8 @@
 
 The range is the high and low of the first minutes of the session, and counts only when every bar
 of it is there. A position is opened when a bar closes beyond the range while the bar before it had
-not, and it ends at its stop, at its target or at the square-off, whichever comes first; where one bar
-touches both stop and target, the stop is taken to have come first.
+not, and it ends at its stop, at its target or at the square-off, whichever comes first; where one
+bar touches both stop and target, the stop is taken to have come first.
 """
 
 from __future__ import annotations

@@ -1,0 +1,58 @@
+"""What the controller relies on in every registered strategy."""
+
+from __future__ import annotations
+
+from datetime import time
+
+import pytest
+
+from core.domain.broker import Candle
+from core.domain.instrument import InstrumentId
+from core.domain.target import Context, Strategy, checked_parameters
+from core.errors import UserError
+from strategy.registry import STRATEGIES
+from tests.unit.strategy.days import at, bars, window
+
+pytestmark = pytest.mark.row("D1")
+ALL = pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES)
+
+
+def test_the_two_complete_strategies_are_there():
+    """Both are found under their names."""
+    assert set(STRATEGIES) >= {"opening_range_breakout", "moving_average_crossover"}
+    assert all(name == strategy.name for name, strategy in STRATEGIES.items())
+
+
+@ALL
+def test_defaults_pass_their_own_bounds(strategy: Strategy):
+    """Each default is a value that a person might have typed."""
+    for parameter in strategy.parameters:
+        assert parameter.check(str(parameter.default)) == parameter.default
+
+
+@ALL
+def test_every_number_is_bounded(strategy: Strategy):
+    """A number has both bounds, one beyond is refused; a text has choices or is the list."""
+    for parameter in strategy.parameters:
+        if isinstance(parameter.default, str):
+            assert parameter.choices or parameter.name == "instruments"
+            continue
+        assert parameter.minimum is not None
+        assert parameter.maximum is not None
+        for beyond in (parameter.minimum - 1, parameter.maximum + 1):
+            with pytest.raises(UserError, match=r"expected"):
+                parameter.check(str(beyond))
+
+
+@ALL
+def test_with_its_defaults_it_runs_and_decides(strategy: Strategy):
+    """Defaults give instruments, a day's slots before 15:00, and one target an instrument."""
+    parameters = checked_parameters(strategy, {})
+    instruments = strategy.instruments(parameters)
+    assert instruments == (InstrumentId("NSE", "SBIN"), InstrumentId("NSE", "RELIANCE"))
+    schedule = strategy.schedule(parameters)
+    assert time(9, 15) < schedule.first < schedule.last < time(15, 0) == schedule.square_off
+    minutes = strategy.data(parameters).bar_minutes
+    day: list[Candle] = bars("09:15", [100] * 20, minutes)
+    context = Context(at("12:00"), window(), dict.fromkeys(instruments, day), parameters)
+    assert [target.instrument for target in strategy.decide(context)] == list(instruments)
