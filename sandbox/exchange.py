@@ -378,8 +378,8 @@ class Exchange:
     def _is_out_of_band(self, order: Order) -> bool:
         if order.exchange_at is None or not order.is_fresh or order.system_tags or not order.price:
             return False
-        quote = self.market.quote(self._instrument(order.symbol))
-        return not quote.lower_circuit <= order.price <= quote.upper_circuit
+        lowest, highest = self.market.circuits(self._instrument(order.symbol))
+        return not lowest <= order.price <= highest
 
     def _walk(self, order: Order, now: datetime, real: float) -> None:
         instrument = self._instrument(order.symbol)
@@ -388,12 +388,13 @@ class Exchange:
         after = max(arrived, datetime.fromisoformat(seen)) if seen else arrived
         if seen is None:
             after -= timedelta(microseconds=1)
-        changed = False
+        changed = met = False
         for tick in self.market.ticks(instrument, after, now):
+            met |= tick.since >= arrived
             changed |= self._meet(order, tick, real)
             if order.is_terminal:
                 break
-        if order.validity == "IOC" and not order.is_terminal and not self.market.is_replay:
+        if met and order.validity == "IOC" and order.status == status.OPEN:
             self._finish(order, status.CANCELLED, now)
         order.extra["_seen"] = now.isoformat()
         if changed:
@@ -450,10 +451,14 @@ class Exchange:
         self._state.put("trade", trade.trade_id, asdict(trade))
 
     def _expire(self, order: Order, now: datetime) -> None:
-        day = datetime.fromisoformat(order.arrived_at).astimezone(IST).date()
-        closed = session(day)[1]
-        if now >= closed:
-            self._finish(order, status.CANCELLED, closed)
+        arrived = datetime.fromisoformat(order.arrived_at).astimezone(IST)
+        ends = session(arrived.date())[1]
+        minutes = order.extra.get("ttl_minutes")
+        if minutes is not None:
+            placed = max(datetime.fromisoformat(order.placed_at), arrived)
+            ends = min(ends, placed + timedelta(minutes=minutes))
+        if now >= ends:
+            self._finish(order, status.CANCELLED, ends)
 
     def _reject(self, order: Order, reason: str, now: datetime) -> None:
         order.message_raw = reason if reason.startswith("RMS:") else f"RMS:{reason}"

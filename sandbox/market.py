@@ -13,6 +13,7 @@ were there when the bar began. A gap in a recording has no ticks.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -195,11 +196,16 @@ class Market:
         return round(round(price * segment.scale / tick) * tick, 2)
 
     def _base_price(self, instrument: Instrument, at: datetime) -> float:
-        for bar in reversed(self._source.day(instrument, at.astimezone(IST).date())):
+        bars = self._source.day(instrument, at.astimezone(IST).date())
+        position = bisect_right(bars, at, key=lambda bar: bar.start)
+        if position:
+            bar = bars[position - 1]
             if bar.start + _MINUTE <= at:
                 return bar.close
-            if bar.start <= at and not self.is_replay:
+            if not self.is_replay:
                 return _inside(bar, at, instrument.tick_size)
+        if position > 1:
+            return bars[position - 2].close
         before = self._last_bar_before(instrument, at.astimezone(IST).date())
         return before.close if before else 0.0
 
@@ -306,6 +312,12 @@ class Market:
         bar = self._last_bar_before(instrument, at.astimezone(IST).date())
         return bar.close if bar else 0.0
 
+    def circuits(self, instrument: Instrument) -> tuple[float, float]:
+        """Return the lowest and the highest price of today."""
+        now = self._clock.now()
+        close = self.previous_close(instrument, now) or self.last_price(instrument, now)
+        return _circuit(close, 1 - _BAND, instrument), _circuit(close, 1 + _BAND, instrument)
+
     def quote(self, instrument: Instrument) -> Quote:
         """Return the full quote of now."""
         now = self._clock.now()
@@ -327,8 +339,8 @@ class Market:
             close=close,
             volume=volume,
             average_price=round(value / volume, 2) if volume else 0.0,
-            lower_circuit=_circuit(close, 1 - _BAND, instrument),
-            upper_circuit=_circuit(close, 1 + _BAND, instrument),
+            lower_circuit=self.circuits(instrument)[0],
+            upper_circuit=self.circuits(instrument)[1],
         )
 
     def settings(self) -> dict[str, Any]:

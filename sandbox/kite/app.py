@@ -1,14 +1,75 @@
-"""The Kite application: routes and middlewares."""
+"""The Kite application: its routes, and the middlewares in the order of a real request.
 
-from __future__ import annotations
+An order write is entered in the ledger, then faults strike, then errors get their shape, then the
+gate admits the request. GTT, mutual funds, iceberg, cover and auction orders, ``/charges`` and the
+refresh of tokens are not simulated.
+"""
 
 from aiohttp import web
 
+from sandbox.kite.gate import Gate, describe_write, identify
+from sandbox.kite.login import Login
+from sandbox.kite.marketdata import MarketData
+from sandbox.kite.orders import Orders
+from sandbox.kite.portfolio import Portfolio
+from sandbox.kite.push import Push
 from sandbox.world import World
 
 __all__ = ["build_app"]
 
+_BODY_LIMIT = 256 * 1024
+
+
+async def _health(_request: web.Request) -> web.Response:
+    return web.json_response({"ok": True})
+
 
 def build_app(world: World) -> web.Application:
     """Build the Kite application over the shared world."""
-    return web.Application(middlewares=[world.faults.middleware("kite")])
+    gate, push = Gate(world), Push(world)
+    middlewares = [
+        world.ledger.middleware(describe_write),
+        world.faults.middleware("kite", identify),
+        gate.errors,
+        gate.admit,
+    ]
+    app = web.Application(middlewares=middlewares, client_max_size=_BODY_LIMIT)
+    app.on_response_prepare.append(gate.stamp)
+    app.cleanup_ctx.append(push.running)
+    app.add_routes(_routes(world, push))
+    return app
+
+
+def _routes(world: World, push: Push) -> list[web.RouteDef]:
+    login, orders = Login(world), Orders(world)
+    portfolio, data = Portfolio(world), MarketData(world)
+    return [
+        web.get("/_sandbox/health", _health),
+        web.get("/", push.socket),
+        web.get("/ws", push.socket),
+        web.get("/connect/login", login.page),
+        web.post("/connect/login", login.submit),
+        web.post("/session/token", login.exchange),
+        web.delete("/session/token", login.logout),
+        web.post("/session/refresh_token", login.refresh),
+        web.get("/user/profile", login.profile),
+        web.get("/user/margins", portfolio.margins),
+        web.get("/user/margins/{segment}", portfolio.margins),
+        web.get("/portfolio/holdings", portfolio.holdings),
+        web.get("/portfolio/positions", portfolio.positions),
+        web.put("/portfolio/positions", portfolio.convert),
+        web.get("/orders", orders.day),
+        web.get("/orders/{order_id}", orders.history),
+        web.post("/orders/{variety}", orders.place),
+        web.put("/orders/{variety}/{order_id}", orders.modify),
+        web.delete("/orders/{variety}/{order_id}", orders.cancel),
+        web.get("/trades", orders.trades),
+        web.get("/orders/{order_id}/trades", orders.order_trades),
+        web.post("/margins/orders", orders.order_margins),
+        web.post("/margins/basket", orders.basket_margins),
+        web.get("/quote", data.quote),
+        web.get("/quote/{mode}", data.quote),
+        web.get("/instruments", data.instruments),
+        web.get("/instruments/{exchange}", data.instruments),
+        web.get("/instruments/historical/{token}/{interval}", data.historical),
+    ]

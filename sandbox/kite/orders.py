@@ -1,0 +1,289 @@
+"""Kite's order routes: place, modify, cancel, the day's orders, histories and trades."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from sandbox.accounts import App, Session
+from sandbox.instruments import Instrument
+from sandbox.kite.gate import APP, SESSION, identify
+from sandbox.kite.replies import NO_PROTECTION, STATUS, KiteError, refused, success
+from sandbox.kite.shapes import history_rows, order_row, trade_row
+from sandbox.orders import Change, NewOrder, Order, Refused
+from sandbox.world import World
+
+__all__ = ["Orders"]
+
+_VARIETIES = {"regular", "amo", "iceberg", "auction", "co"}
+_SIMULATED = {"regular", "amo"}
+_CHOICES = {
+    "transaction_type": {"BUY", "SELL"},
+    "product": {"CNC", "MIS", "NRML", "MTF"},
+    "order_type": {"MARKET", "LIMIT", "SL", "SL-M"},
+    "validity": {"DAY", "IOC", "TTL"},
+}
+_EXCHANGES = {"NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX"}
+_UNPRICED = {"MARKET", "SL-M"}
+_TAG_LENGTH = 20
+_MAX_SLICES = 10
+_HIGHEST_PROTECTION = 100.0
+_CLOSED_TO_CHANGE = "Couldn't find that `order_id`."
+
+Form = Mapping[str, str]
+
+
+def _choice(form: Form, name: str, default: str | None = None) -> str:
+    value = form.get(name) or default
+    if value is None:
+        raise KiteError("InputException", f"Missing or empty field `{name}`.")
+    if value not in _CHOICES[name]:
+        raise KiteError("InputException", f"Invalid `{name}`.")
+    return value
+
+
+def _whole(form: Form, name: str) -> int | None:
+    text = form.get(name)
+    if text is None or not text:
+        return None
+    if not text.isdigit():
+        raise KiteError("InputException", f"Invalid `{name}`.")
+    return int(text)
+
+
+def _decimal(form: Form, name: str) -> float | None:
+    text = form.get(name)
+    if text is None or not text:
+        return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise KiteError("InputException", f"Invalid `{name}`.") from error
+
+
+def _protection(form: Form) -> float | None:
+    value = _decimal(form, "market_protection")
+    if value is not None and value != -1 and not 0 <= value <= _HIGHEST_PROTECTION:
+        raise KiteError("InputException", "Invalid `market_protection`.")
+    return value or None
+
+
+class Orders:
+    """The order routes."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._exchange = world.exchange
+
+    async def _form(self, request: web.Request) -> dict[str, str]:
+        return {name: str(value) for name, value in (await request.post()).items()}
+
+    def _new(self, request: web.Request, form: Form) -> NewOrder:
+        app, session = request[APP], request[SESSION]
+        variety = request.match_info["variety"]
+        quantity = _whole(form, "quantity")
+        if quantity is None:
+            raise KiteError("InputException", "Missing or empty field `quantity`.")
+        if len(form.get("tag", "")) > _TAG_LENGTH:
+            raise KiteError("InputException", f"Invalid `tag`. At most {_TAG_LENGTH} characters.")
+        order_type, protection = _choice(form, "order_type"), _protection(form)
+        if order_type in _UNPRICED and protection is None:
+            raise KiteError("InputException", NO_PROTECTION)
+        extra: dict[str, Any] = {"variety": variety}
+        if form.get("validity") == "TTL":
+            extra["ttl_minutes"] = _whole(form, "validity_ttl") or 1
+        return NewOrder(
+            account=("kite", session.user_id),
+            api_key=app.api_key,
+            symbol=self._symbol(form),
+            side=_choice(form, "transaction_type"),
+            quantity=quantity,
+            product=_choice(form, "product"),
+            order_type=order_type,
+            price=0.0 if order_type in _UNPRICED else _decimal(form, "price") or 0.0,
+            trigger_price=_decimal(form, "trigger_price") or 0.0,
+            validity=_choice(form, "validity", "DAY"),
+            disclosed_quantity=_whole(form, "disclosed_quantity") or 0,
+            protection=protection,
+            tag=form.get("tag") or None,
+            after_market=variety == "amo",
+            extra=extra,
+        )
+
+    def _symbol(self, form: Form) -> str:
+        exchange, symbol = form.get("exchange", ""), form.get("tradingsymbol", "")
+        for name, value in (("exchange", exchange), ("tradingsymbol", symbol)):
+            if not value:
+                raise KiteError("InputException", f"Missing or empty field `{name}`.")
+        if exchange not in _EXCHANGES:
+            raise KiteError("InputException", "Invalid `exchange`.")
+        return symbol if exchange == "NSE" else f"{exchange}:{symbol}"
+
+    async def place(self, request: web.Request) -> web.Response:
+        """Take an order; success means that the broker has it, no more."""
+        _check_variety(request.match_info["variety"])
+        form = await self._form(request)
+        new = self._new(request, form)
+        known = dict(await identify(request))
+        effects = self._world.faults.take_order_effects("kite", request, new.quantity, known)
+        if form.get("autoslice", "").lower() == "true":
+            return self._slice(request, new)
+        order = self._exchange.submit(new, effects)
+        self._world.ledger.applied(request, order.order_id)
+        return success({"order_id": order.order_id})
+
+    def _slice(self, request: web.Request, new: NewOrder) -> web.Response:
+        """Place an order in slices of the freeze quantity; each slice succeeds or fails alone."""
+        instrument = self._world.market.find(new.symbol)
+        largest = instrument.freeze_quantity if instrument else new.quantity
+        parent = f"{1_960_000_000_000_000_000 + len(self._world.ledger.entries())}"
+        children: list[dict[str, Any]] = []
+        left = new.quantity
+        while left > 0 and len(children) < _MAX_SLICES:
+            extra = new.extra | {"tags": ["autoslice", f"autoslice:{parent}"]}
+            part = NewOrder(**vars(new) | {"quantity": min(left, largest), "extra": extra})
+            left -= part.quantity
+            try:
+                order = self._exchange.submit(part)
+            except Refused as error:
+                children.append({"error": _child_error(error)})
+            else:
+                children.append({"order_id": order.order_id})
+                self._world.ledger.applied(request, parent)
+        return success({"order_id": parent, "children": children})
+
+    async def modify(self, request: web.Request) -> web.Response:
+        """Alter a working order."""
+        form = await self._form(request)
+        order = self._own(request)
+        wanted = form.get("order_type")
+        protection = _protection(form)
+        if wanted is not None:
+            _choice(form, "order_type")
+            if wanted in _UNPRICED and wanted != order.order_type and protection is None:
+                raise KiteError("InputException", NO_PROTECTION)
+        change = Change(
+            quantity=_whole(form, "quantity"),
+            price=_decimal(form, "price"),
+            trigger_price=_decimal(form, "trigger_price"),
+            order_type=wanted,
+            validity=form.get("validity"),
+            disclosed_quantity=_whole(form, "disclosed_quantity"),
+            protection=protection,
+        )
+        self._exchange.modify(order.order_id, change)
+        self._world.ledger.applied(request, order.order_id)
+        return success({"order_id": order.order_id})
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """Cancel what has not filled."""
+        order = self._own(request)
+        self._exchange.cancel(order.order_id)
+        self._world.ledger.applied(request, order.order_id)
+        return success({"order_id": order.order_id})
+
+    def _own(self, request: web.Request) -> Order:
+        """Return the order named in the path, if the user has it and it is shown."""
+        session: Session = request[SESSION]
+        wanted = request.match_info["order_id"]
+        for order in self._exchange.visible_orders("kite", session.user_id):
+            if order.order_id == wanted:
+                return order
+        raise KiteError("OrderException", _CLOSED_TO_CHANGE)
+
+    def _instrument(self, symbol: str) -> Instrument:
+        instrument = self._world.market.find(symbol)
+        if instrument is None:
+            raise KiteError("GeneralException", f"no instrument {symbol}")
+        return instrument
+
+    async def day(self, request: web.Request) -> web.Response:
+        """List the day's orders of the user, of every app."""
+        session: Session = request[SESSION]
+        shown = self._exchange.visible_orders("kite", session.user_id)
+        return success([order_row(order, self._instrument(order.symbol)) for order in shown])
+
+    async def history(self, request: web.Request) -> web.Response:
+        """List the states of one order."""
+        order = self._own(request)
+        return success(history_rows(order, self._instrument(order.symbol)))
+
+    async def trades(self, request: web.Request) -> web.Response:
+        """List the day's trades."""
+        return success(self._trade_rows(request[SESSION]))
+
+    async def order_trades(self, request: web.Request) -> web.Response:
+        """List the trades of one order."""
+        order = self._own(request)
+        rows = self._trade_rows(request[SESSION])
+        return success([row for row in rows if row["order_id"] == order.order_id])
+
+    def _trade_rows(self, session: Session) -> list[dict[str, Any]]:
+        rows = []
+        for trade in self._exchange.visible_trades("kite", session.user_id):
+            order = self._exchange.order(trade.order_id)
+            if order is not None:
+                rows.append(trade_row(trade, order, self._instrument(trade.symbol)))
+        return rows
+
+    async def order_margins(self, request: web.Request) -> web.Response:
+        """Tell what a list of orders would block."""
+        return success([self._margin(request, item) for item in await _order_list(request)])
+
+    async def basket_margins(self, request: web.Request) -> web.Response:
+        """Tell what a basket of orders would block together."""
+        rows = [self._margin(request, item) for item in await _order_list(request)]
+        total = {"total": sum(row["total"] for row in rows)}
+        return success({"initial": total, "final": total, "orders": rows})
+
+    def _margin(self, request: web.Request, item: Mapping[str, Any]) -> dict[str, Any]:
+        app: App = request[APP]
+        session: Session = request[SESSION]
+        form = {name: str(value) for name, value in item.items() if value is not None}
+        instrument = self._world.market.find(form.get("tradingsymbol", ""))
+        if instrument is None:
+            raise KiteError("InputException", f"Invalid `tradingsymbol` for {app.api_key}.")
+        book = self._exchange.book("kite", session.user_id)
+        price = _decimal(form, "price") or self._world.market.last_price(instrument)
+        leverage = 5 if form.get("product") == "MIS" else 1
+        total = round((_whole(form, "quantity") or 0) * price / leverage, 4)
+        if form.get("product") == "CNC" and form.get("transaction_type") == "SELL":
+            total = 0.0 if book.sellable(instrument.symbol) > 0 else total
+        return {
+            "type": "equity",
+            "tradingsymbol": instrument.symbol,
+            "exchange": instrument.exchange,
+            "span": 0,
+            "exposure": 0,
+            "option_premium": 0,
+            "additional": 0,
+            "bo": 0,
+            "cash": 0,
+            "var": total,
+            "pnl": {"realised": 0, "unrealised": 0},
+            "leverage": leverage,
+            "charges": {"total": 0},
+            "total": total,
+        }
+
+
+async def _order_list(request: web.Request) -> list[Mapping[str, Any]]:
+    try:
+        items = await request.json()
+    except ValueError as error:
+        raise KiteError("InputException", "Invalid JSON in request body.") from error
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise KiteError("InputException", "A list of orders is expected.")
+    return items
+
+
+def _check_variety(variety: str) -> None:
+    if variety not in _VARIETIES:
+        raise KiteError("InputException", "Invalid `variety`.")
+    if variety not in _SIMULATED:
+        raise KiteError("InputException", f"Variety `{variety}` is not simulated.")
+
+
+def _child_error(error: Refused) -> dict[str, Any]:
+    name = refused(error.kind, error.message).error_type
+    return {"code": STATUS[name], "error_type": name, "message": error.message, "data": None}
