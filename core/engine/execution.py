@@ -162,12 +162,12 @@ class Execution:
     async def _record(self, order: Order, outcome: WriteOutcome) -> Order:
         return await self._journal.apply(order.client_order_id, event_of(outcome))
 
-    async def cancel(self, client: BrokerClient, order: Order) -> WriteOutcome:
+    async def cancel(self, client: BrokerClient, order: Order, reason: str) -> WriteOutcome:
         """Journal the wish, ask the broker once, and note what is known to have come to nothing."""
         if order.broker_order_id is None:
             return NotSent("the broker's order id is not known yet")
         await self._journal.apply(
-            order.client_order_id, OrderEvent(OrderState.PENDING_CANCEL, reason=order.reason)
+            order.client_order_id, OrderEvent(OrderState.PENDING_CANCEL, reason=reason)
         )
         outcome = await client.cancel(order.broker_order_id)
         if isinstance(outcome, NotSent):

@@ -1,0 +1,393 @@
+"""An account's order desk: sends a run's entries, and takes each ledger one step to its goal.
+
+The worker calls ``advance`` under the account's lock. Entries are intents of a committed run and go
+out at most once; exits and stops are worked out anew each time by ``core.domain.converge``.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from core.domain.converge import Cancel, Goal, PlaceExit, PlaceStop, ResizeStop, Step, next_step
+from core.domain.exits import held_quantity
+from core.domain.identifiers import client_order_id
+from core.domain.instrument import InstrumentId, Product
+from core.domain.ledger import Ledger, ledger_key
+from core.domain.mode import TradingMode
+from core.domain.money import round_to_tick
+from core.domain.notice import Notice, NoticeKind
+from core.domain.order import Order, OrderRequest, OrderState, OrderType, Purpose, Side
+from core.domain.outcome import Acked, Refusal, Refused, WriteOutcome
+from core.domain.sessions import trading_day
+from core.engine.execution import Held, SnapshotStale, Ticket, signature
+from core.engine.gate import GATES, Gate, gate_of
+from core.engine.goals import goals_of
+from core.engine.journal import OrderEvent
+from core.errors import AlreadyDone, BrokerReadError, Denied, ReadFault
+from core.ports.store import Change
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from core.domain.instrument import Instrument
+    from core.engine.execution import Execution
+    from core.engine.journal import Journal
+    from core.engine.outbox import Outbox
+    from core.ports.broker import BrokerClient
+    from core.ports.clock import Clock
+    from core.ports.store import Store, StoreView
+
+__all__ = ["Desk", "DeskSettings"]
+
+_log = logging.getLogger(__name__)
+_LOOKS = 3
+_DENIED_PAUSE_S = 5.0
+_NEEDS_A_PERSON = ("login needed", "the broker does not let this app order")
+
+
+@dataclass(frozen=True, slots=True)
+class DeskSettings:
+    """Times of the desk, in real seconds.
+
+    Attributes:
+        entry_ttl_s: An entry that could not be sent by then is dropped.
+        rest_s: What is left of an entry that rests this long is cancelled.
+        chase_s: An exit that rests this long is cancelled and worked out anew.
+        cancel_limit: Cancels of one order before a person is asked (B05).
+    """
+
+    entry_ttl_s: float = 60.0
+    rest_s: float = 60.0
+    chase_s: float = 15.0
+    cancel_limit: int = 3
+
+
+class Desk:
+    """Sends for one account."""
+
+    def __init__(
+        self,
+        broker_id: str,
+        *,
+        store: Store,
+        clock: Clock,
+        journal: Journal,
+        execution: Execution,
+        outbox: Outbox,
+        settings: DeskSettings,
+    ) -> None:
+        self._broker_id = broker_id
+        self._store = store
+        self._clock = clock
+        self._journal = journal
+        self._execution = execution
+        self._outbox = outbox
+        self._settings = settings
+        self._not_before: dict[str, datetime] = {}
+        self._cancels: dict[str, int] = {}
+        self.denials: dict[str, str] = {}
+
+    async def advance(
+        self, client: BrokerClient, master: Mapping[InstrumentId, Instrument]
+    ) -> bool:
+        """Do what can be done now; return whether anything was sent.
+
+        Raises:
+            BrokerReadError: With AUTH_REQUIRED when the broker refused the login of a write.
+            StoreUnavailable: Nothing more may be sent.
+            LeaseLost: Another controller has taken over.
+        """
+        row = await self._store.get(GATES, self._broker_id)
+        if row is None:
+            return False
+        gate = gate_of(row)
+        today = trading_day(self._clock.market_now())
+        await self._clear_held()
+        sent = await self._entries(client)
+        if gate.mode is not TradingMode.PAUSED and (gate.enabled or gate.drain):
+            for goal in await goals_of(self._store, self._broker_id):
+                sent |= await self._pursue(client, goal, gate, today, master)
+        return sent
+
+    # Entries
+
+    async def _clear_held(self) -> None:
+        """Drop what was held: entries that waited for a login, and every held exit, which is worked
+        out anew from the ledger (B10)."""
+        dropped = []
+        for order in await self._journal.pending(self._broker_id):
+            if order.state is not OrderState.HELD:
+                continue
+            waited = order.reason.startswith(_NEEDS_A_PERSON)
+            if order.purpose.is_reducing or waited:
+                await self._deny(order, f"{order.reason}; dropped, worked out anew where needed")
+                if waited and not order.purpose.is_reducing:
+                    dropped.append(order.client_order_id)
+        if dropped:
+            data = {"broker_id": self._broker_id, "orders": dropped}
+            await self._outbox.post(self._store, Notice(NoticeKind.ENTRIES_DROPPED, data))
+
+    async def _entries(self, client: BrokerClient) -> bool:
+        sent = False
+        ledgers = {ledger.key: ledger for ledger in await self._journal.ledgers(self._broker_id)}
+        for order in await self._journal.pending(self._broker_id):
+            if order.state not in {OrderState.INITIALIZED, OrderState.HELD}:
+                continue
+            if await self._enter(client, order, ledgers):
+                sent = True
+        return sent
+
+    async def _enter(self, client: BrokerClient, order: Order, ledgers: dict[str, Ledger]) -> bool:
+        now = self._clock.now()
+        if now - order.created_at > timedelta(seconds=self._settings.entry_ttl_s):
+            await self._deny(order, f"could not be sent in time ({order.reason or 'no chance'})")
+            return False
+        if self._not_before.get(order.client_order_id, now) > now:
+            return False
+        if self._is_opposed(order, ledgers):
+            return False
+        try:
+            after, outcome = await self._execution.submit(client, Ticket(order))
+        except Denied as denied:
+            await self._deny(order, denied.reason)
+            return False
+        await self._after(after, outcome)
+        return True
+
+    def _is_opposed(self, order: Order, ledgers: dict[str, Ledger]) -> bool:
+        """Whether the strategy still holds the other side: a reversal enters when that is closed."""
+        request = order.request
+        for ledger in ledgers.values():
+            same = (ledger.strategy, ledger.instrument, ledger.product) == (
+                order.strategy,
+                request.instrument,
+                request.product,
+            )
+            if same and ledger.quantity * request.side.sign < 0:
+                return True
+        return False
+
+    async def _deny(self, order: Order, reason: str) -> None:
+        await self._journal.apply(
+            order.client_order_id, OrderEvent(OrderState.DENIED, reason=reason)
+        )
+
+    # Goals
+
+    async def _pursue(
+        self,
+        client: BrokerClient,
+        goal: Goal,
+        gate: Gate,
+        today: str,
+        master: Mapping[InstrumentId, Instrument],
+    ) -> bool:
+        now = self._clock.now()
+        if self._not_before.get(goal.key, now) > now:
+            return False
+        row = await self._store.get("ledgers", goal.key)
+        held = row["quantity"] if row else 0
+        orders = await self._orders_of(goal, today)
+        if held == 0 and all(order.leaves_quantity == 0 for order in orders):
+            return False
+        step = next_step(
+            goal,
+            held,
+            orders,
+            now=now,
+            chase_s=self._settings.chase_s,
+            rest_s=self._settings.rest_s,
+        )
+        try:
+            return await self._take(client, goal, step, held, gate, today, master)
+        except Denied as denied:
+            self.denials[goal.key] = denied.reason
+            self._not_before[goal.key] = now + timedelta(seconds=_DENIED_PAUSE_S)
+            _log.info("%s: %s", goal.key, denied)
+            return False
+
+    async def _orders_of(self, goal: Goal, today: str) -> list[Order]:
+        return [
+            order
+            for order in await self._journal.of_day(self._broker_id, today)
+            if (order.strategy, order.request.instrument, order.request.product)
+            == (goal.strategy, goal.instrument, goal.product)
+        ]
+
+    async def _take(
+        self,
+        client: BrokerClient,
+        goal: Goal,
+        step: Step,
+        held: int,
+        gate: Gate,
+        today: str,
+        master: Mapping[InstrumentId, Instrument],
+    ) -> bool:
+        match step:
+            case Cancel(order, reason):
+                return await self._cancel(client, order, reason)
+            case PlaceExit(side, quantity, attempt):
+                order = self._order(goal, Purpose.EXIT, side, quantity, attempt, today)
+                await self._reduce(client, order, held, gate)
+                return True
+            case PlaceStop(side, quantity, trigger, attempt):
+                order = self._order(goal, Purpose.STOP, side, quantity, attempt, today)
+                trigger = _on_tick(trigger, side, master.get(goal.instrument))
+                order = replace(
+                    order,
+                    request=replace(
+                        order.request, order_type=OrderType.SL_M, trigger_price=trigger
+                    ),
+                )
+                await self._reduce(client, order, held, gate)
+                return True
+            case ResizeStop(order, quantity, trigger):
+                return await self._resize(client, order, quantity, trigger, master)
+        return False
+
+    def _order(
+        self, goal: Goal, purpose: Purpose, side: Side, quantity: int, attempt: int, today: str
+    ) -> Order:
+        leg = f"{goal.instrument}|{goal.product}|{purpose}"
+        cid = client_order_id(
+            self._broker_id, goal.strategy, f"{today}|{goal.run_id}", leg, attempt
+        )
+        request = OrderRequest(cid, goal.instrument, side, quantity, OrderType.MARKET, goal.product)
+        return Order(
+            request=request,
+            broker_id=self._broker_id,
+            strategy=goal.strategy,
+            run_id=goal.run_id,
+            purpose=purpose,
+            state=OrderState.SUBMITTED,
+            day=today,
+            created_at=self._clock.now(),
+            attempt=attempt,
+        )
+
+    async def _reduce(self, client: BrokerClient, order: Order, held: int, gate: Gate) -> None:
+        """Submit a reducing order, with a fresh look at the broker where the mode asks for it."""
+        for _ in range(_LOOKS):
+            truth = None
+            if gate.mode is TradingMode.EXIT_ONLY:
+                truth = await self.look(client, order.request.instrument, order.request.product)
+            ticket = Ticket(order, held=truth, ledger_quantity=held)
+            try:
+                after, outcome = await self._execution.submit(client, ticket)
+            except SnapshotStale:
+                continue
+            self.denials.pop(
+                ledger_key(
+                    order.strategy,
+                    self._broker_id,
+                    order.request.instrument,
+                    order.request.product,
+                ),
+                None,
+            )
+            await self._after(after, outcome)
+            return
+        raise Denied("POSITION_MOVING", "the position keeps changing while it is looked at")
+
+    async def look(
+        self, client: BrokerClient, instrument: InstrumentId, product: Product
+    ) -> Held | None:
+        """Read what is held, together with the orders as the journal knew them before.
+
+        Returns:
+            None when the broker could not be read: unknown is not flat (B09).
+        """
+        today = trading_day(self._clock.market_now())
+        rows = [
+            order
+            for order in await self._journal.of_day(self._broker_id, today)
+            if (order.request.instrument, order.request.product) == (instrument, product)
+        ]
+        try:
+            positions = await client.positions()
+            holdings = await client.holdings() if product is Product.CNC else ()
+        except BrokerReadError as error:
+            if error.fault is ReadFault.AUTH_REQUIRED:
+                raise
+            return None
+        return Held(held_quantity(instrument, product, positions, holdings), signature(rows))
+
+    async def _resize(
+        self,
+        client: BrokerClient,
+        stop: Order,
+        quantity: int,
+        trigger: Decimal,
+        master: Mapping[InstrumentId, Instrument],
+    ) -> bool:
+        request = replace(
+            stop.request,
+            quantity=stop.filled_quantity + quantity,
+            trigger_price=_on_tick(trigger, stop.request.side, master.get(stop.request.instrument)),
+        )
+        if request == stop.request:
+            return False
+        outcome = await self._execution.resize(client, stop, replace(stop, request=request))
+        await self._watch_login(outcome)
+        if isinstance(outcome, Refused):
+            # A broker that does not take the change gets a new stop instead.
+            return await self._cancel(client, stop, "could not be resized")
+        return True
+
+    async def _cancel(self, client: BrokerClient, order: Order, reason: str) -> bool:
+        tries = self._cancels.get(order.client_order_id, 0)
+        if tries >= self._settings.cancel_limit:
+            raise Denied("CANCEL_LIMIT", "the broker does not cancel an order that is in the way")
+        self._cancels[order.client_order_id] = tries + 1
+        outcome = await self._execution.cancel(client, order, reason)
+        await self._watch_login(outcome)
+        return True
+
+    # After a write
+
+    async def _after(self, order: Order, outcome: WriteOutcome | None) -> None:
+        await self._watch_login(outcome)
+        if isinstance(outcome, Acked):
+            return
+        if isinstance(outcome, Refused) and outcome.kind is Refusal.THROTTLED:
+            pause = timedelta(seconds=outcome.retry_after_s or 1.0)
+            self._not_before[order.client_order_id] = self._clock.now() + pause
+        if isinstance(outcome, Refused) and outcome.kind is Refusal.PERMISSION:
+            raise BrokerReadError(ReadFault.PERMISSION, outcome.message)
+        if order.purpose is Purpose.STOP and order.state is OrderState.REJECTED:
+            await self._stop_refused(order)
+
+    async def _watch_login(self, outcome: WriteOutcome | None) -> None:
+        if isinstance(outcome, Refused) and outcome.kind is Refusal.AUTH_REQUIRED:
+            raise BrokerReadError(ReadFault.AUTH_REQUIRED, outcome.message)
+
+    async def _stop_refused(self, order: Order) -> None:
+        """A stop that the broker refuses does not rest: say so once, the strategy watches it."""
+        request = order.request
+        key = ledger_key(order.strategy, order.broker_id, request.instrument, request.product)
+        data = {
+            "broker_id": order.broker_id,
+            "instrument": str(order.request.instrument),
+            "reason": order.reason,
+        }
+
+        async def body(view: StoreView) -> None:
+            await view.update("goals", {"_id": key}, Change(set={"can_rest": False}))
+            await self._outbox.post(view, Notice(NoticeKind.SOFTWARE_STOP, data))
+
+        try:
+            await self._store.transaction(body, nonce=f"soft:{order.client_order_id}")
+        except AlreadyDone:
+            return
+
+
+def _on_tick(price: Decimal, side: Side, instrument: Instrument | None) -> Decimal:
+    """Put a trigger on the tick grid, on the far side: a stop fires no earlier than asked."""
+    if instrument is None or instrument.tick_size <= 0:
+        return price
+    return round_to_tick(price, instrument.tick_size, up=side is Side.BUY)

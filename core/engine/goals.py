@@ -1,0 +1,91 @@
+"""Goals: where each strategy wants each ledger to stand. Owns the collection ``goals``.
+
+A goal has the key of its ledger and the fields of :class:`core.domain.converge.Goal`, besides
+``day`` (a goal of an earlier day is stale: MIS positions do not live over night) and ``set_at``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.domain.converge import Goal
+from core.domain.instrument import InstrumentId, Product
+from core.domain.ledger import Ledger, ledger_key
+from core.ports.store import Change, Document
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from decimal import Decimal
+
+    from core.ports.store import StoreView
+
+__all__ = ["goal_of", "goals_of", "put_goal", "retarget_all"]
+
+
+def goal_of(row: Document) -> Goal:
+    """Turn a stored document into a ``Goal``."""
+    return Goal(
+        key=row["_id"],
+        strategy=row["strategy"],
+        broker_id=row["broker_id"],
+        instrument=InstrumentId.parse(row["instrument"]),
+        product=Product(row["product"]),
+        quantity=row["quantity"],
+        stop_price=row.get("stop_price"),
+        run_id=row["run_id"],
+        can_rest=row.get("can_rest", True),
+    )
+
+
+async def goals_of(view: StoreView, broker_id: str) -> list[Goal]:
+    """Return an account's goals."""
+    return [goal_of(row) for row in await view.find("goals", {"broker_id": broker_id})]
+
+
+async def put_goal(
+    view: StoreView,
+    *,
+    strategy: str,
+    broker_id: str,
+    instrument: InstrumentId,
+    product: Product,
+    quantity: int,
+    stop_price: Decimal | None,
+    run_id: str,
+    day: str,
+    at: datetime,
+) -> None:
+    """Set one goal; a stop may rest at the broker again."""
+    fields = {
+        "strategy": strategy,
+        "broker_id": broker_id,
+        "instrument": str(instrument),
+        "product": product.value,
+        "quantity": quantity,
+        "stop_price": stop_price,
+        "run_id": run_id,
+        "can_rest": True,
+        "day": day,
+        "set_at": at,
+    }
+    key = ledger_key(strategy, broker_id, instrument, product)
+    await view.update("goals", {"_id": key}, Change(set=fields), upsert=True)
+
+
+async def retarget_all(
+    view: StoreView, ledgers: list[Ledger], *, run_id: str, day: str, at: datetime
+) -> None:
+    """Set the goal of each of these ledgers to flat."""
+    for ledger in ledgers:
+        await put_goal(
+            view,
+            strategy=ledger.strategy,
+            broker_id=ledger.broker_id,
+            instrument=ledger.instrument,
+            product=ledger.product,
+            quantity=0,
+            stop_price=None,
+            run_id=run_id,
+            day=day,
+            at=at,
+        )
