@@ -34,12 +34,13 @@ class Credentials:
         self._draft = path.with_name(f"{path.name}.draft")
 
     def exist(self) -> bool:
-        """Tell whether the user was made."""
+        """Tell whether the user is known to exist."""
         return self._path.exists()
 
     def password(self) -> str:
-        """Return the confirmed password."""
-        return self._path.read_text(encoding="utf-8")
+        """Return the confirmed password, else the drafted one."""
+        path = self._path if self.exist() else self._draft
+        return path.read_text(encoding="utf-8")
 
     def draft(self) -> str:
         """Return a password to make the user with: a first start that was cut short used it too."""
@@ -48,8 +49,9 @@ class Credentials:
         return self._draft.read_text(encoding="utf-8")
 
     def confirm(self) -> None:
-        """Remember that the user with the drafted password exists."""
-        self._draft.replace(self._path)
+        """Remember that the user with the drafted password exists; harmless when it is known."""
+        if not self.exist():
+            self._draft.replace(self._path)
 
 
 def server_uri(port: int, password: str | None, options: Mapping[str, str]) -> str:
