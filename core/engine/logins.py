@@ -1,0 +1,330 @@
+"""Logins: links, nonces and the callback (product.md B1 to B4, B9).
+
+Collections: ``login_links`` (``_id`` is the link's secret part, ``broker_id``; lives until the account
+is connected), ``logins`` (``_id`` is the single-use nonce; ``broker_id``, ``state`` open, spent or done,
+``via`` page or paste, ``expires_at``, ``told_silent``). Only a callback spends a nonce, and it can only
+land on the account that asked. The token is stored and the chat is told in one transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
+
+from core.domain.account import Account, BrokerType, TokenStatus
+from core.domain.notice import Delivery, Notice, NoticeKind
+from core.domain.views import LoginOffer
+from core.engine.accounts import ACCOUNTS, account_of
+from core.errors import (
+    AlreadyDone,
+    DuplicateKey,
+    LoginFault,
+    LoginRefused,
+    NotFound,
+    StoreError,
+    UserError,
+    VaultError,
+)
+from core.ports.store import Change
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from core.engine.accounts import AccountBook
+    from core.engine.connections import Connections
+    from core.engine.outbox import Outbox
+    from core.engine.tokens import Tokens
+    from core.ports.broker import LoginGrant, LoginPort
+    from core.ports.clock import Clock
+    from core.ports.store import Document, Store, StoreView
+    from core.ports.vault import Vault
+
+__all__ = ["ROUND_KEY", "LoginDesk", "LoginParts", "callback_path", "round_notice"]
+
+_log = logging.getLogger(__name__)
+_NONCE_LIFE = timedelta(minutes=10)
+_SILENT_AFTER = timedelta(minutes=5)
+_NONCE_BYTES = 24
+ROUND_KEY = "morning_round"
+
+
+def callback_path(broker_type: BrokerType) -> str:
+    """Return the path that a broker's console must hold behind the public URL."""
+    return f"/broker/callback/{broker_type.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class LoginParts:
+    """What the login desk works with."""
+
+    store: Store
+    clock: Clock
+    vault: Vault
+    accounts: AccountBook
+    connections: Connections
+    tokens: Tokens
+    outbox: Outbox
+
+
+class LoginDesk:
+    """Offers, starts and completes logins."""
+
+    def __init__(
+        self, parts: LoginParts, *, public_url: str | None, on_login: Callable[[str], None]
+    ) -> None:
+        self._parts = parts
+        self._public_url = public_url.rstrip("/") if public_url else None
+        self._on_login = on_login
+
+    def redirect_url(self, broker_type: BrokerType) -> str:
+        """Return the redirect address that the broker's console must hold."""
+        root = self._public_url or "https://127.0.0.1"
+        return root + callback_path(broker_type)
+
+    async def offer(self, broker_id: str) -> LoginOffer:
+        """Return our page's address, or without a public URL a fresh broker address (B4)."""
+        account = await self._parts.accounts.get(broker_id)
+        if self._public_url is not None:
+            link = await self._link(broker_id)
+            return LoginOffer(account, f"{self._public_url}/login/{link}", None)
+        return LoginOffer(account, None, await self._begin(account, via="paste"))
+
+    async def _link(self, broker_id: str) -> str:
+        rows = await self._parts.store.find("login_links", {"broker_id": broker_id}, limit=1)
+        if rows:
+            return str(rows[0]["_id"])
+        link = secrets.token_urlsafe(_NONCE_BYTES)
+        row = {"_id": link, "broker_id": broker_id, "created_at": self._parts.clock.now()}
+        await self._parts.store.insert("login_links", row)
+        return link
+
+    async def linked_account(self, link: str) -> Account:
+        """Return the account of a login page; raises ``LoginRefused`` ACCOUNT_UNKNOWN."""
+        row = await self._parts.store.get("login_links", link)
+        if row is None:
+            raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN)
+        try:
+            return await self._parts.accounts.get(row["broker_id"])
+        except NotFound as error:
+            raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
+
+    async def start(self, link: str) -> str:
+        """Mint a nonce for a page's POST and return the broker's address to go on to."""
+        return await self._begin(await self.linked_account(link), via="page")
+
+    async def _begin(self, account: Account, *, via: str) -> str:
+        now = self._parts.clock.now()
+        nonce = secrets.token_urlsafe(_NONCE_BYTES)
+        row = {
+            "_id": nonce,
+            "broker_id": account.broker_id,
+            "state": "open",
+            "via": via,
+            "created_at": now,
+            "expires_at": now + _NONCE_LIFE,
+            "told_silent": via != "page",
+        }
+        await self._parts.store.insert("logins", row)
+        credentials = await self._parts.accounts.credentials(account.broker_id)
+        return self._port(account.broker_type).login_url(
+            credentials, nonce=nonce, redirect_url=self.redirect_url(account.broker_type)
+        )
+
+    def _port(self, broker_type: BrokerType) -> LoginPort:
+        return self._parts.connections.broker(broker_type).login
+
+    async def callback(self, broker_type: BrokerType, query: Mapping[str, str]) -> Account:
+        """Complete a login from a broker's redirect.
+
+        Raises:
+            LoginRefused: With the fault that has its own page; the chat is told as well.
+        """
+        broker_id = ""
+        try:
+            nonce = _nonce_in(query)
+            broker_id = await self._account_of_nonce(nonce)
+            _, code = self._port(broker_type).read_callback(query)
+            account = await self._spend(nonce, broker_type)
+            return await self._complete(account, code, nonce)
+        except LoginRefused as refused:
+            await self._tell_refusal(broker_id, refused)
+            raise
+
+    async def _account_of_nonce(self, nonce: str) -> str:
+        row = await self._parts.store.get("logins", nonce) if nonce else None
+        return str(row["broker_id"]) if row else ""
+
+    async def _spend(self, nonce: str, broker_type: BrokerType) -> Account:
+        """Use a nonce up, once, and return the account it was minted for."""
+        store, now = self._parts.store, self._parts.clock.now()
+        row = await store.get("logins", nonce) if nonce else None
+        if row is None:
+            raise LoginRefused(LoginFault.NONCE_UNKNOWN)
+        if row["state"] != "open":
+            raise LoginRefused(LoginFault.NONCE_USED)
+        if now >= row["expires_at"]:
+            raise LoginRefused(LoginFault.NONCE_EXPIRED)
+        try:
+            account = await self._parts.accounts.get(row["broker_id"])
+        except NotFound as error:
+            raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
+        if account.broker_type is not broker_type:
+            raise LoginRefused(LoginFault.NONCE_UNKNOWN, "this login belongs to another broker")
+        spent = Change(set={"state": "spent", "spent_at": now})
+        if await store.update("logins", {"_id": nonce, "state": "open"}, spent) != 1:
+            raise LoginRefused(LoginFault.NONCE_USED)
+        return account
+
+    async def _complete(self, account: Account, code: str, nonce: str) -> Account:
+        if not code:
+            raise LoginRefused(LoginFault.MALFORMED, "the broker sent no code")
+        credentials = await self._parts.accounts.credentials(account.broker_id)
+        grant = await self._port(account.broker_type).exchange(
+            credentials, code, redirect_url=self.redirect_url(account.broker_type)
+        )
+        if account.user_id is not None and account.user_id != grant.user_id:
+            raise LoginRefused(
+                LoginFault.OTHER_USER, f"{grant.user_id} logged in, expected {account.user_id}"
+            )
+        return await self._save(account, grant, nonce)
+
+    async def _save(self, account: Account, grant: LoginGrant, nonce: str) -> Account:
+        """Store the token, end the warning's claim and tell the chat, in one transaction (A05)."""
+        parts = self._parts
+        broker_id = account.broker_id
+
+        async def body(view: StoreView) -> Document:
+            await self._refuse_second(view, account, grant.user_id)
+            fields = {
+                "access_token": parts.vault.seal(grant.access_token),
+                "token_generated_at": parts.clock.now(),
+                "token_market_at": parts.clock.market_now(),
+                "token_status": TokenStatus.VALID.value,
+                "user_id": grant.user_id,
+                "user_name": grant.user_name,
+                "parked_reason": "",
+            }
+            where = {"_id": broker_id, "live": True}
+            if await view.update(ACCOUNTS, where, Change(set=fields)) != 1:
+                raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN)
+            await view.update("logins", {"_id": nonce}, Change(set={"state": "done"}))
+            await view.delete("login_links", {"broker_id": broker_id})
+            await parts.tokens.refreshed(view)
+            data = {"broker_id": broker_id, "user_name": grant.user_name}
+            await parts.outbox.post(view, Notice(NoticeKind.LOGIN_DONE, data))
+            await self._tick_round(view)
+            found = await view.get(ACCOUNTS, broker_id)
+            return found or {}
+
+        try:
+            row = await parts.store.transaction(body, nonce=f"login:{nonce}")
+        except AlreadyDone as error:
+            raise LoginRefused(LoginFault.NONCE_USED) from error
+        except DuplicateKey as error:
+            raise LoginRefused(LoginFault.OTHER_USER, _TWIN) from error
+        except (StoreError, VaultError) as error:
+            _log.error("login of %s could not be saved: %s", broker_id, error)
+            raise LoginRefused(LoginFault.NOT_SAVED) from error
+        await parts.connections.drop(broker_id)
+        await parts.tokens.show_warning(force=False)
+        self._on_login(broker_id)
+        return account_of(row)
+
+    async def _refuse_second(self, view: StoreView, account: Account, user_id: str) -> None:
+        """An account is unique by (API key, broker user id) (A9)."""
+        where = {"live": True, "broker_type": account.broker_type.value, "user_id": user_id}
+        for row in await view.find(ACCOUNTS, where):
+            if row["_id"] != account.broker_id and row["api_key"] == account.api_key:
+                raise LoginRefused(
+                    LoginFault.OTHER_USER,
+                    f"{user_id} is connected already as {row['display_name']}",
+                )
+
+    async def _tick_round(self, view: StoreView) -> None:
+        for card in await view.find("cards", {"round": True}):
+            chat_id = int(str(card["_id"]).split("|", 1)[0])
+            await self._parts.outbox.post(view, round_notice(chat_id))
+
+    async def _tell_refusal(self, broker_id: str, refused: LoginRefused) -> None:
+        data = {"broker_id": broker_id, "fault": refused.fault.value, "detail": refused.detail}
+        await self._parts.outbox.post(self._parts.store, Notice(NoticeKind.LOGIN_FAILED, data))
+
+    async def paste(self, text: str, broker_id: str | None) -> Account:
+        """Complete a login from a pasted address or bare code (B4).
+
+        A bare code, and an address without its nonce, belong to the account named by ``broker_id``.
+
+        Raises:
+            UserError: Nothing in the text looks like a redirect or a code.
+            LoginRefused: The login failed.
+        """
+        query = dict(parse_qsl(urlsplit(text.strip()).query))
+        if query:
+            return await self._paste_address(query, broker_id)
+        if broker_id is None:
+            raise UserError("Found no address in that; expected the whole address of the page.")
+        code = text.strip()
+        if not code or " " in code:
+            raise UserError("Expected the address your browser landed on, or only the code in it.")
+        return await self._paste_code(code, broker_id)
+
+    async def _paste_address(self, query: Mapping[str, str], broker_id: str | None) -> Account:
+        nonce = _nonce_in(query)
+        owner = await self._account_of_nonce(nonce) or broker_id
+        if not owner:
+            raise UserError("That address belongs to no login started here; tap Log in again.")
+        account = await self._parts.accounts.get(owner)
+        _, code = self._port(account.broker_type).read_callback(query)
+        if not nonce:
+            return await self._paste_code(code, account.broker_id)
+        spent = await self._spend(nonce, account.broker_type)
+        return await self._complete(spent, code, nonce)
+
+    async def _paste_code(self, code: str, broker_id: str) -> Account:
+        """Spend the newest open nonce of the account: a code alone proves nothing more."""
+        rows = await self._parts.store.find(
+            "logins", {"broker_id": broker_id, "state": "open"}, sort=[("created_at", -1)], limit=1
+        )
+        if not rows:
+            raise UserError("No login was started for this account; tap Log in first.")
+        account = await self._parts.accounts.get(broker_id)
+        spent = await self._spend(rows[0]["_id"], account.broker_type)
+        return await self._complete(spent, code, rows[0]["_id"])
+
+    async def tick(self) -> None:
+        """Ask about logins that were started on a page and never came back (B3)."""
+        now = self._parts.clock.now()
+        rows = await self._parts.store.find(
+            "logins",
+            {"state": "open", "told_silent": False, "created_at": {"$lte": now - _SILENT_AFTER}},
+        )
+        for row in rows:
+            await self._tell_silent(row)
+
+    async def _tell_silent(self, row: Document) -> None:
+        async def body(view: StoreView) -> None:
+            await view.update("logins", {"_id": row["_id"]}, Change(set={"told_silent": True}))
+            data = {"broker_id": row["broker_id"]}
+            await self._parts.outbox.post(view, Notice(NoticeKind.LOGIN_SILENT, data))
+
+        try:
+            await self._parts.store.transaction(body, nonce=f"silent:{row['_id']}")
+        except AlreadyDone:
+            return
+
+
+_TWIN = "this broker user is connected already with the same key"
+
+
+def round_notice(chat_id: int) -> Notice:
+    """Return the notice that brings a chat's morning round up to date."""
+    return Notice(NoticeKind.MORNING_ROUND, {}, Delivery.EDIT, ROUND_KEY, chat_id)
+
+
+def _nonce_in(query: Mapping[str, str]) -> str:
+    """Find our nonce: Kite echoes ``nonce``, Fyers carries it in ``state``."""
+    return query.get("nonce") or query.get("state") or ""
