@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import subprocess
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pymongo
 import pytest
+from playwright.async_api import Browser, async_playwright
 
 from core.adapters.mongo.server import launch
 
@@ -82,16 +84,40 @@ def _natural(name: str) -> tuple[str, int]:
     return name[0], int(name[1:])
 
 
-# --- servers of the store ----------------------------------------------------------------------
-# One process of each kind a session, started from the main thread (its end would kill them); one
-# database a test. The fixtures are synchronous because a client belongs to one event loop.
-
-
-def cannot(reason: str) -> None:
+def cannot(reason: str) -> NoReturn:
     """Skip a test that this machine cannot run; on CI that is a failure."""
     if os.environ.get("CI"):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+# --- a browser ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The machine's own Chromium; ``make test`` installs it where it may."""
+    found = shutil.which("chromium")
+    if found is None:
+        cannot("there is no chromium on this machine (Debian: apt-get install chromium)")
+    return Path(str(found))
+
+
+@pytest.fixture
+async def browser(chromium: Path) -> AsyncIterator[Browser]:
+    """A headless browser, closed at the end."""
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(executable_path=chromium, args=arguments)
+        try:
+            yield started
+        finally:
+            await started.close()
+
+
+# --- servers of the store ----------------------------------------------------------------------
+# One process of each kind a session, started from the main thread (its end would kill them); one
+# database a test. The fixtures are synchronous because a client belongs to one event loop.
 
 
 @pytest.fixture(scope="session")
