@@ -127,6 +127,21 @@ def test_the_square_off_ends_the_day():
     assert (target.direction, target.signal_at) == (Direction.FLAT, at("15:00"))
 
 
+def test_what_happens_at_or_after_the_square_off_changes_nothing():
+    """No crossing enters at the square-off or later, and no later stop moves the goal's time."""
+    late = {"square_off": "10:00", "entry_until": "15:00"}
+    idle = [*earlier(100, 99, 98, 97), *bars("09:15", [97 - n / 10 for n in range(44)])]
+    for slot, day in (
+        ("10:00", [*idle, bar("09:59", 120)]),
+        ("10:02", [*idle, *bars("09:59", [92, 91, 120])]),
+    ):
+        target = target_of(slot, day, **late)
+        assert (target.direction, target.signal_at) == (Direction.FLAT, at("09:15"))
+    held = [*UP, *bars("09:16", [107 + n / 100 for n in range(44)]), *bars("10:00", [90, 90])]
+    target = target_of("10:02", held, **late)
+    assert (target.direction, target.signal_at) == (Direction.FLAT, at("10:00"))
+
+
 def test_a_gap_leaves_the_averages_on_the_bars_there_are():
     """Missing minutes are no bars: the averages run over those that exist."""
     full = [*UP, bar("09:16", 107), bar("09:17", 105.5), bar("09:18", 105)]

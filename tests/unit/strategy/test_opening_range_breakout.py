@@ -136,6 +136,17 @@ def test_the_square_off_ends_the_day():
         assert "Square-off" in target.reason
 
 
+def test_what_happens_at_or_after_the_square_off_changes_nothing():
+    """No breakout enters at the square-off or later, and no later stop moves the goal's time."""
+    idle = [*bars("09:30", [100] * 29), *bars("09:59", [103, 100, 103, 100])]
+    for slot in ("10:00", "10:03"):
+        target = target_of(slot, *idle, square_off="10:00", entry_until="15:00")
+        assert (target.direction, target.signal_at) == (Direction.FLAT, at("09:15"))
+    held = [UP, *bars("09:31", [103] * 29), *bars("10:00", [90, 100])]
+    target = target_of("10:02", *held, square_off="10:00")
+    assert (target.direction, target.signal_at) == (Direction.FLAT, at("10:00"))
+
+
 def test_a_short_session_ends_a_quarter_of_an_hour_before_its_close():
     """Where the session closes at 10:00, the day ends at 09:45 whatever the square-off says."""
     short = window(closes="10:00")
