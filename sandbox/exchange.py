@@ -7,6 +7,9 @@ through the prices between what it has seen and now, so that a step of the clock
 Each change is kept in the state before the call returns. ``listeners`` hear of each order that
 reached COMPLETE, CANCELLED or REJECTED, was modified or partly filled.
 
+At the cut-off of intraday trading (``sessions.square_off_time``) the risk desk cancels what works
+under ``MIS`` and closes what is open with orders of its own, placed by ``ADMINSQF``.
+
 After acceptance an order passes the interim statuses within ``SETTLE_S`` of real time. A limit
 price outside the day's circuit limits is accepted first and rejected then, as brokers do.
 """
@@ -15,8 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
 
 from sandbox import orders as status
 from sandbox.accounts import Accounts
@@ -26,9 +28,10 @@ from sandbox.faults import Effects
 from sandbox.instruments import Instrument
 from sandbox.market import Market, Tick
 from sandbox.matching import fill_price, triggers
+from sandbox.orderlog import Account, OrderLog
 from sandbox.orders import Change, NewOrder, Order, Refused, Trade
 from sandbox.risk import check_means, check_order, check_price, protected_price
-from sandbox.sessions import next_open, session
+from sandbox.sessions import next_open, session, square_off_time
 from sandbox.state import State
 
 __all__ = ["MAX_MODIFICATIONS", "SETTLE_S", "Exchange"]
@@ -39,6 +42,7 @@ UNKNOWN_INSTRUMENT = (
     "The instrument you are placing an order for has either expired or does not exist."
 )
 CLOSED_MESSAGE = "Markets are closed right now. Use GTT for placing long standing orders instead."
+RISK_DESK = "ADMINSQF"
 _STAGES = ((0.3, status.VALIDATING), (0.6, status.OPENING))
 
 
@@ -58,40 +62,12 @@ class Exchange:
         self.clock = clock
         self.market = market
         self._accounts = accounts
-        self._state = state
         self.listeners: list[Callable[[Order], None]] = []
-        self._orders: dict[str, Order] = {}
-        self._live: dict[str, Order] = {}
-        self._trades: dict[tuple[str, str], list[Trade]] = {}
-        self._by_account: dict[tuple[str, str], list[Order]] = {}
-        self._conversions: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        self._count = 0
-        self.load()
+        self._log = OrderLog(state)
 
     def load(self) -> None:
-        """Read orders and trades from the state."""
-        self._orders, self._live, self._by_account, self._trades = {}, {}, {}, {}
-        self._conversions = {}
-        for value in self._state.group("order").values():
-            self._remember(Order(**value))
-        for value in self._state.group("trade").values():
-            trade = Trade(**value)
-            self._trades.setdefault((trade.broker, trade.user_id), []).append(trade)
-        for key, rows in self._state.group("conversions").items():
-            broker, _, user_id = key.partition(":")
-            self._conversions[broker, user_id] = rows
-        self._count = int(self._state.get("counter", "exchange") or 0)
-
-    def _remember(self, order: Order) -> None:
-        self._orders[order.order_id] = order
-        self._by_account.setdefault(order.account, []).append(order)
-        if not order.is_terminal:
-            self._live[order.order_id] = order
-
-    def _keep(self, order: Order) -> None:
-        if order.is_terminal:
-            self._live.pop(order.order_id, None)
-        self._state.put("order", order.order_id, asdict(order))
+        """Read orders and trades from the state again."""
+        self._log.load()
 
     def _tell(self, order: Order) -> None:
         for listener in self.listeners:
@@ -106,23 +82,19 @@ class Exchange:
             KeyError: The broker has no such client.
         """
         self.advance()
-        user = self._accounts.user(broker, user_id)
+        return self._book((broker, user_id), self.clock.now().astimezone(IST).date())
+
+    def _book(self, account: Account, day: date) -> Book:
+        user = self._accounts.user(*account)
         if user is None:
-            raise KeyError(user_id)
-        account = (broker, user_id)
-        return Book(
-            user,
-            self._by_account.get(account, []),
-            self._trades.get(account, []),
-            price=self._price,
-            today=self.clock.now().astimezone(IST).date(),
-            conversions=self._conversions.get(account, []),
-        )
+            raise KeyError(account[1])
+        orders, trades, conversions = self._log.of(account)
+        return Book(user, orders, trades, price=self._price, today=day, conversions=conversions)
 
     def order(self, order_id: str) -> Order | None:
         """Return an order of any day, or None."""
         self.advance()
-        return self._orders.get(order_id)
+        return self._log.orders.get(order_id)
 
     def visible_orders(self, broker: str, user_id: str) -> list[Order]:
         """Return the day's orders that the broker shows by now, oldest first."""
@@ -133,7 +105,7 @@ class Exchange:
         """Return the day's trades of the orders that the broker shows by now."""
         real = real_now()
         shown = self.book(broker, user_id).trades()
-        return [t for t in shown if self._orders[t.order_id].visible_real <= real]
+        return [t for t in shown if self._log.orders[t.order_id].visible_real <= real]
 
     def _price(self, symbol: str) -> float:
         return self.market.last_price(self._instrument(symbol))
@@ -168,8 +140,7 @@ class Exchange:
         order = self._build(new, instrument, effects or Effects(), order_id, now)
         check_means(self.book(*order.account), order)
         order.move(status.AMO_RECEIVED if new.after_market else status.RECEIVED, now)
-        self._remember(order)
-        self._keep(order)
+        self._log.keep(order)
         return order
 
     def reject(self, new: NewOrder, reason: str, order_id: str | None = None) -> Order:
@@ -177,7 +148,6 @@ class Exchange:
         now = self.clock.now()
         instrument = self._instrument(new.symbol)
         order = self._build(new, instrument, Effects(), order_id, now)
-        self._remember(order)
         self._reject(order, reason, now)
         return order
 
@@ -217,7 +187,7 @@ class Exchange:
         order.arrived_at, order.is_fresh = now.isoformat(), True
         order.move("MODIFIED", now)
         order.move(before["status"] if before["status"] in status.INTERIM else _resting(order), now)
-        self._keep(order)
+        self._log.keep(order)
         self._tell(order)
         return order
 
@@ -242,7 +212,7 @@ class Exchange:
 
     def _working(self, order_id: str) -> Order:
         self.advance()
-        order = self._orders.get(order_id)
+        order = self._log.orders.get(order_id)
         if order is None:
             raise Refused("order", "Couldn't find that `order_id`.")
         if order.is_terminal:
@@ -264,9 +234,8 @@ class Exchange:
         if quantity == 0 or held * quantity <= 0 or abs(quantity) > abs(held):
             raise Refused("input", "No open position of that quantity to convert.")
         moved = {"day": book.today.isoformat(), "symbol": symbol, "quantity": quantity}
-        rows = self._conversions.setdefault(account, [])
-        rows.append(moved | {"old": old, "new": new, "price": book.average_price(symbol, old)})
-        self._state.put("conversions", ":".join(account), rows)
+        row = moved | {"old": old, "new": new, "price": book.average_price(symbol, old)}
+        self._log.add_conversion(account, row)
 
     def _build(
         self,
@@ -279,7 +248,7 @@ class Exchange:
         real = real_now()
         arrived = next_open(now) if new.after_market else now
         order = Order(
-            order_id=order_id or self._next_id(now),
+            order_id=order_id or self._log.next_order_id(now),
             broker=new.account[0],
             user_id=new.account[1],
             api_key=new.api_key,
@@ -318,28 +287,41 @@ class Exchange:
         order.order_type = "LIMIT"
         order.price = protected_price(instrument, last, order.sign, protection)
 
-    def _next_id(self, now: datetime) -> str:
-        """Hand out both of Kite's forms in turn: 15 digits by date, 19 digits."""
-        self._count += 1
-        self._state.put("counter", "exchange", self._count)
-        if self._count % 3:
-            return f"{now:%y%m%d}{self._count + 1_000_000:09d}"
-        return str(1_950_000_000_000_000_000 + int(now.timestamp()) * 1000 + self._count)
-
-    def _next_number(self) -> int:
-        self._count += 1
-        self._state.put("counter", "exchange", self._count)
-        return self._count
-
     # Time
 
     def advance(self) -> None:
         """Let everything happen that happens up to now."""
-        if not self._live:
+        if not (self._log.live or self._log.intraday):
             return
         now, real = self.clock.now(), real_now()
-        for order in list(self._live.values()):
+        for order in list(self._log.live.values()):
             self._advance_order(order, now, real)
+        for account, day in list(self._log.intraday):
+            cutoff = square_off_time(day)
+            if now >= cutoff:
+                self._square_off(account, cutoff, real)
+
+    def _square_off(self, account: Account, cutoff: datetime, real: float) -> None:
+        """Cancel what works intraday and close what is open, as the broker's risk desk does."""
+        day = cutoff.date()
+        self._log.intraday.discard((account, day))
+        book = self._book(account, day)
+        for order in book.working():
+            if order.product == "MIS" and order.placed_by != RISK_DESK:
+                self._finish(order, status.CANCELLED, cutoff)
+        for position in book.positions():
+            if position.product != "MIS" or position.quantity == 0:
+                continue
+            side = "SELL" if position.quantity > 0 else "BUY"
+            quantity = abs(position.quantity)
+            new = NewOrder(account, "", position.symbol, side, quantity, "MIS", "MARKET")
+            instrument = self._instrument(position.symbol)
+            order = self._build(new, instrument, Effects(), None, cutoff)
+            order.placed_by = RISK_DESK
+            order.exchange_order_id = f"1{cutoff:%d}{self._log.next_number():013d}"
+            order.move(status.OPEN, cutoff)
+            self._log.keep(order)
+            self._advance_order(order, self.clock.now(), real)
 
     def _advance_order(self, order: Order, now: datetime, real: float) -> None:
         if order.reject_real is not None and real >= order.reject_real:
@@ -370,9 +352,9 @@ class Exchange:
                 order.move(name, now)
         if age < SETTLE_S:
             return False
-        order.exchange_order_id = f"1{now:%d}{self._next_number():013d}"
+        order.exchange_order_id = f"1{now:%d}{self._log.next_number():013d}"
         order.move(_resting(order), now)
-        self._keep(order)
+        self._log.keep(order)
         return True
 
     def _is_out_of_band(self, order: Order) -> bool:
@@ -398,7 +380,7 @@ class Exchange:
             self._finish(order, status.CANCELLED, now)
         order.extra["_seen"] = now.isoformat()
         if changed:
-            self._keep(order)
+            self._log.keep(order)
 
     def _meet(self, order: Order, tick: Tick, real: float) -> bool:
         if triggers(order, tick):
@@ -429,13 +411,13 @@ class Exchange:
         order.average_price = round(total / order.filled_quantity, 4)
         done = order.filled_quantity == order.quantity
         order.move(status.COMPLETE if done else status.OPEN, tick.at)
-        self._keep(order)
+        self._log.keep(order)
         self._tell(order)
         return True
 
     def _add_trade(self, order: Order, quantity: int, price: float, at: datetime) -> None:
         trade = Trade(
-            trade_id=f"{10_000_000 + self._next_number()}",
+            trade_id=f"{10_000_000 + self._log.next_number()}",
             order_id=order.order_id,
             exchange_order_id=order.exchange_order_id or "",
             broker=order.broker,
@@ -447,8 +429,7 @@ class Exchange:
             price=price,
             at=at.isoformat(),
         )
-        self._trades.setdefault(order.account, []).append(trade)
-        self._state.put("trade", trade.trade_id, asdict(trade))
+        self._log.add_trade(trade)
 
     def _expire(self, order: Order, now: datetime) -> None:
         arrived = datetime.fromisoformat(order.arrived_at).astimezone(IST)
@@ -463,13 +444,13 @@ class Exchange:
     def _reject(self, order: Order, reason: str, now: datetime) -> None:
         order.message_raw = reason if reason.startswith("RMS:") else f"RMS:{reason}"
         order.move(status.REJECTED, now, reason.removeprefix("RMS:"))
-        self._keep(order)
+        self._log.keep(order)
         self._tell(order)
 
     def _finish(self, order: Order, final: str, at: datetime) -> None:
         order.cancelled_quantity = order.quantity - order.filled_quantity
         order.move(final, at)
-        self._keep(order)
+        self._log.keep(order)
         self._tell(order)
 
 

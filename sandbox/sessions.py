@@ -11,7 +11,14 @@ from datetime import date, datetime, time, timedelta
 
 from sandbox.clock import IST
 
-__all__ = ["is_trading_day", "next_open", "previous_trading_day", "session", "within_session"]
+__all__ = [
+    "is_trading_day",
+    "next_open",
+    "previous_trading_day",
+    "session",
+    "square_off_time",
+    "within_session",
+]
 
 OPEN = time(9, 15)
 CLOSE = time(15, 30)
@@ -65,6 +72,12 @@ def session(day: date, *, index: bool = False) -> tuple[datetime, datetime]:
     """Return open and close (exclusive) of a trading day, IST aware."""
     close = CLOSE if index or day < AUCTION_SINCE else CLOSE_BEFORE_AUCTION
     return datetime.combine(day, OPEN, IST), datetime.combine(day, close, IST)
+
+
+def square_off_time(day: date) -> datetime:
+    """Return when the broker closes intraday positions: 15:20, since the auctions 15:12."""
+    cutoff = time(15, 20) if day < AUCTION_SINCE else time(15, 12)
+    return datetime.combine(day, cutoff, IST)
 
 
 def within_session(moment: datetime, *, index: bool = False) -> bool:
