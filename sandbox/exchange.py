@@ -331,7 +331,7 @@ class Exchange:
             )
             self._reject(order, reason, now)
             return
-        if not self._is_settled(order, now, real):
+        if not self._is_settled(order, now, real) or order.reject_real is not None:
             return
         if self._is_out_of_band(order):
             self._reject(order, "The order price is out of the current circuit limits.", now)
