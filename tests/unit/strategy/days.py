@@ -87,7 +87,7 @@ def read_candles(path: Path, day: date) -> list[Candle]:
 
 @dataclass(frozen=True)
 class Fill:
-    """A market order of a replay: the position it leads to, at the open of the slot's bar."""
+    """A market order of a replay: the position it leads to, at the open of a bar."""
 
     at: str
     price: Decimal
@@ -97,11 +97,10 @@ class Fill:
 def replay(
     strategy: Strategy, instrument: InstrumentId, candles: Sequence[Candle], given: Given
 ) -> list[Fill]:
-    """Run a day slot by slot; an order fills at the open of the bar that starts at its slot."""
+    """Run a day slot by slot; an order fills at the open of the next bar there is."""
     parameters = checked_parameters(strategy, {"instruments": str(instrument), **given})
     session = window(candles[0].start.date())
     schedule = strategy.schedule(parameters)
-    opens = {candle.start: candle.open for candle in candles}
     fills: list[Fill] = []
     position = Direction.FLAT
     slot = datetime.combine(session.day, schedule.first, IST)
@@ -112,6 +111,7 @@ def replay(
             fresh = target.direction is Direction.FLAT or target.signal_at == slot
             if target.direction is not position and fresh:
                 position = target.direction
-                fills.append(Fill(f"{slot:%H:%M}", opens[slot], position))
+                following = next(candle for candle in candles if candle.start >= slot)
+                fills.append(Fill(f"{following.start:%H:%M}", following.open, position))
         slot += timedelta(minutes=schedule.every_minutes)
     return fills

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.row("D7")
 ROOT = Path(__file__).parents[3]
 MADE_UP = ROOT / "tests" / "data" / "replay" / DAY.isoformat()
 RECORDED_DAY = date(2021, 5, 10)
+DAY_WITHOUT_OPENING = date(2021, 5, 19)
 
 
 def fills(*rows: tuple[str, str, Direction]) -> list[Fill]:
@@ -92,17 +93,24 @@ def recorded(instrument: InstrumentId) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("instrument", "expected", "earned"),
+    ("instrument", "day", "expected", "earned"),
     [
-        (SBIN, [("10:08", "361.95", LONG), ("15:00", "361.15", FLAT)], "-0.80"),
-        (RELIANCE, [("10:03", "1922.95", SHORT), ("12:58", "1944.7", FLAT)], "-21.75"),
+        (SBIN, RECORDED_DAY, [("10:08", "361.95", LONG), ("15:00", "361.15", FLAT)], "-0.80"),
+        (
+            RELIANCE,
+            RECORDED_DAY,
+            [("10:03", "1922.95", SHORT), ("12:58", "1944.7", FLAT)],
+            "-21.75",
+        ),
+        (SBIN, DAY_WITHOUT_OPENING, [], "0"),
+        (RELIANCE, DAY_WITHOUT_OPENING, [], "0"),
     ],
 )
 def test_the_recorded_day_trades_as_reckoned(
-    instrument: InstrumentId, expected: list[tuple[str, str, Direction]], earned: str
+    instrument: InstrumentId, day: date, expected: list[tuple[str, str, Direction]], earned: str
 ):
-    """Entries and exits of 10 May 2021, a gap in the data included."""
-    candles = read_candles(recorded(instrument), RECORDED_DAY)
+    """Entries and exits of 10 May 2021, gaps included, and none on a day that starts at 09:57."""
+    candles = read_candles(recorded(instrument), day)
     found = replay(OpeningRangeBreakout(), instrument, candles, {})
     assert found == fills(*expected)
     assert result(found) == Decimal(earned)
