@@ -19,6 +19,7 @@ from core.domain.account import Account, BrokerType, TokenStatus
 from core.domain.notice import Delivery, Notice, NoticeKind
 from core.domain.views import LoginOffer
 from core.engine.accounts import ACCOUNTS, account_of
+from core.engine.outbox import card_id
 from core.errors import (
     AlreadyDone,
     DuplicateKey,
@@ -245,9 +246,11 @@ class LoginDesk:
                 )
 
     async def _tick_round(self, view: StoreView) -> None:
-        for card in await view.find("cards", {"round": True}):
-            chat_id = int(str(card["_id"]).split("|", 1)[0])
-            await self._parts.outbox.post(view, round_notice(chat_id))
+        """Bring each chat's morning round up to date, where one stands."""
+        for owner in await view.find("users", {"role": "owner"}):
+            chat_id = owner.get("chat_id")
+            if chat_id is not None and await view.get("cards", card_id(chat_id, ROUND_KEY)):
+                await self._parts.outbox.post(view, round_notice(chat_id))
 
     async def _tell_refusal(self, broker_id: str, refused: LoginRefused) -> None:
         data = {"broker_id": broker_id, "fault": refused.fault.value, "detail": refused.detail}

@@ -1,0 +1,98 @@
+"""What one run means for one account: goals and entries, worked out without I/O (product.md D3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from core.domain.instrument import Instrument
+from core.domain.sizing import units_for
+from core.domain.target import Direction, Target
+from core.domain.views import AssignmentView
+
+__all__ = ["Leg", "Standing", "plan_leg"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an account stands towards one target when a run is planned.
+
+    Attributes:
+        held: The strategy's signed units.
+        wanted: Signed units of the present goal, 0 when there is none.
+        run_id: The run that set the present goal, or this one.
+        working_entry: Whether an entry of the strategy in this instrument may still fill.
+        may_enter: Whether entries are let through now (enabled, mode NORMAL, slot not late).
+        why_not: The reason when they are not.
+    """
+
+    held: int
+    wanted: int
+    working_entry: bool
+    may_enter: bool
+    why_not: str
+    run_id: str
+    capital: Decimal | None
+    price: Decimal
+    instrument: Instrument | None
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One target on one account.
+
+    Attributes:
+        goal: Signed units wanted from now on.
+        entry: Signed units to enter with, 0 for none.
+        note: Why nothing is entered although the target asks for it, or ''.
+    """
+
+    goal: int
+    entry: int
+    note: str
+
+
+def plan_leg(
+    target: Target,
+    assignment: AssignmentView,
+    standing: Standing,
+    *,
+    slot_at: datetime,
+    fresh_for: timedelta,
+) -> Leg:
+    """Return the goal and the entry of one target on one account.
+
+    A goal in the direction already held keeps its size: size changes wait for the next entry. An
+    entry needs a fresh signal: an account that joins late, or whose entry came to nothing, waits.
+    """
+    direction = int(target.direction)
+    if target.direction is Direction.FLAT:
+        return Leg(0, 0, "")
+    if standing.held * direction > 0:
+        return Leg(standing.held, 0, "")
+    if standing.working_entry and standing.wanted * direction > 0:
+        return Leg(standing.wanted, 0, "")
+    if slot_at - target.signal_at >= fresh_for:
+        return Leg(0, 0, "")
+    if not standing.may_enter:
+        return Leg(0, 0, standing.why_not)
+    if standing.instrument is None:
+        return Leg(0, 0, f"{target.instrument} is not in this broker's instruments")
+    units = units_for(
+        assignment.size_kind,
+        assignment.size_value,
+        assignment.multiplier,
+        price=standing.price,
+        capital=standing.capital,
+        lot_size=standing.instrument.lot_size,
+    )
+    if units == 0:
+        return Leg(0, 0, _no_size(standing))
+    return Leg(units * direction, units * direction, "")
+
+
+def _no_size(standing: Standing) -> str:
+    if standing.capital is None:
+        return "its capital is not known yet today, so no size can be worked out"
+    return "its size does not buy one lot"

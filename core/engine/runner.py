@@ -1,0 +1,487 @@
+"""One run of a strategy: targets once, goals and entries of every account in one commit, then go.
+
+Collection ``runs`` (``_id`` is the run id): ``strategy``, ``slot_at``, ``targets``, ``notes`` by account,
+``broker_ids``, ``kind``, ``created_at``. The run, its goals and its entry intents commit together before
+the first send (reliability.md 2.3.1); a restart goes on with what stands there and never computes
+targets again. Planning reads only the store, so no slow broker delays another account's run (I7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from core.domain.broker import Candle
+from core.domain.identifiers import client_order_id
+from core.domain.instrument import InstrumentId, Segment
+from core.domain.ledger import ledger_key
+from core.domain.mode import TradingMode
+from core.domain.notice import Notice, NoticeKind
+from core.domain.order import (
+    OPEN_STATES,
+    Order,
+    OrderRequest,
+    OrderState,
+    OrderType,
+    Purpose,
+    Side,
+)
+from core.domain.planning import Leg, Standing, plan_leg
+from core.domain.sessions import SessionWindow, trading_day
+from core.domain.target import Context, Direction, Target
+from core.engine.gate import GATES, gate_of
+from core.engine.goals import put_goal
+from core.engine.journal import run_card
+from core.engine.market_data import NoData
+from core.engine.rows import order_of
+from core.errors import AlreadyDone, BrokerReadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from core.domain.account import Account
+    from core.domain.instrument import Instrument
+    from core.domain.target import DataNeed, ParameterValue, Strategy
+    from core.domain.views import AssignmentView
+    from core.engine.accounts import AccountBook
+    from core.engine.connections import Masters
+    from core.engine.journal import Journal
+    from core.engine.market_data import MarketData
+    from core.engine.outbox import Outbox
+    from core.engine.strategies import StrategyBook
+    from core.ports.calendar import Calendar
+    from core.ports.clock import Clock
+    from core.ports.store import Document, Store, StoreView
+
+__all__ = ["RunRequest", "Runner", "RunnerParts", "target_of"]
+
+_log = logging.getLogger(__name__)
+_DECIDE_DEADLINE_S = 10.0
+_BAR_WAIT_S = 5.0
+_BAR_LOOK_S = 0.5
+_STALE_BARS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What to run.
+
+    Attributes:
+        run_id: Unique; a second run of the same id does nothing.
+        slot_at: Market time of the slot.
+        may_enter: False for a slot that is too late: entries are dropped, exits still fire.
+        only: Run on this account alone (``saarthi live``); None for all.
+    """
+
+    run_id: str
+    strategy: str
+    slot_at: datetime
+    may_enter: bool = True
+    only: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerParts:
+    """What the runner works with. ``wake`` tells an account's worker to take a turn."""
+
+    store: Store
+    clock: Clock
+    calendar: Calendar
+    accounts: AccountBook
+    strategies: StrategyBook
+    market_data: MarketData
+    masters: Masters
+    journal: Journal
+    outbox: Outbox
+    wake: Callable[[str], None]
+
+
+class Runner:
+    """Runs strategies."""
+
+    def __init__(self, parts: RunnerParts) -> None:
+        self._parts = parts
+
+    async def run(self, request: RunRequest) -> str:
+        """Compute the targets, commit the run, wake the accounts; return one line on the result.
+
+        Every failure is told in the chat and changes nothing.
+        """
+        strategy = self._parts.strategies.strategy(request.strategy)
+        try:
+            parameters = await self._parts.strategies.parameters(request.strategy)
+            targets, prices = await self._targets(strategy, parameters, request)
+        except NoData as error:
+            await self._tell(NoticeKind.NO_DATA, request, str(error))
+            return f"no market data: {error}"
+        except _StrategyFailed as error:
+            await self._tell(NoticeKind.RUN_FAILED, request, str(error))
+            return str(error)
+        try:
+            return await self._commit(strategy, request, targets, prices, parameters)
+        except AlreadyDone:
+            return "this slot ran already"
+
+    async def _tell(self, kind: NoticeKind, request: RunRequest, detail: str) -> None:
+        """Say what went wrong, the same thing once a day."""
+        day = trading_day(request.slot_at)
+        data = {"strategy": request.strategy, "detail": detail}
+
+        async def body(view: StoreView) -> None:
+            await self._parts.outbox.post(view, Notice(kind, data))
+
+        try:
+            await self._parts.store.transaction(
+                body, nonce=f"{kind}:{request.strategy}|{day}|{detail}"
+            )
+        except AlreadyDone:
+            return
+
+    async def _targets(
+        self, strategy: Strategy, parameters: Mapping[str, ParameterValue], request: RunRequest
+    ) -> tuple[Sequence[Target], dict[InstrumentId, Decimal]]:
+        window = self.session(request.slot_at)
+        if window is None:
+            raise _StrategyFailed("the exchange is closed on this day")
+        need = strategy.data(parameters)
+        instruments = strategy.instruments(parameters)
+        bars = await self._bars(instruments, need, window, request.slot_at)
+        context = Context(request.slot_at, window, bars, parameters)
+        targets = await self._decide(strategy, context)
+        return targets, {name: rows[-1].close for name, rows in bars.items() if rows}
+
+    def session(self, moment: datetime) -> SessionWindow | None:
+        """Return the cash session of a day; of a day beyond the calendar's data, None."""
+        try:
+            return self._parts.calendar.session(moment.date(), Segment.CASH, has_derivatives=True)
+        except LookupError:
+            return None
+
+    async def _bars(
+        self,
+        instruments: Sequence[InstrumentId],
+        need: DataNeed,
+        window: SessionWindow,
+        slot_at: datetime,
+    ) -> dict[InstrumentId, Sequence[Candle]]:
+        """Read closed bars; wait a little for the one that has just closed to be published."""
+        start = self._lookback_start(need, window)
+        step = timedelta(minutes=need.bar_minutes)
+        until = self._parts.clock.monotonic() + _BAR_WAIT_S
+        while True:
+            raw = await self._parts.market_data.candles(
+                instruments, start=start, end=slot_at, minutes=need.bar_minutes
+            )
+            bars = {
+                name: tuple(bar for bar in raw.get(name, ()) if bar.start + step <= slot_at)
+                for name in instruments
+            }
+            newest = max((rows[-1].start for rows in bars.values() if rows), default=None)
+            complete = newest is not None and newest + step >= min(slot_at, window.close_at)
+            if complete or self._parts.clock.monotonic() >= until or slot_at <= window.open_at:
+                break
+            await self._parts.clock.sleep(_BAR_LOOK_S)
+        if newest is None or slot_at - (newest + step) > _STALE_BARS * step:
+            seen = f"the newest bar is of {newest:%d %b %H:%M}" if newest else "there are no bars"
+            raise NoData(f"prices are stale: {seen}")
+        return bars
+
+    def _lookback_start(self, need: DataNeed, window: SessionWindow) -> datetime:
+        """Return the open of the session that reaches back far enough for the lookback bars."""
+        bars_left, start, day = need.lookback_bars, window.open_at, window.day
+        while bars_left > 0:
+            day -= timedelta(days=1)
+            try:
+                earlier = self._parts.calendar.session(day, Segment.CASH, has_derivatives=True)
+            except LookupError:
+                break
+            if earlier is not None:
+                minutes = (earlier.close_at - earlier.open_at).total_seconds() / 60
+                bars_left -= int(minutes // need.bar_minutes)
+                start = earlier.open_at
+        return start
+
+    async def _decide(self, strategy: Strategy, context: Context) -> Sequence[Target]:
+        try:
+            async with asyncio.timeout(_DECIDE_DEADLINE_S):
+                return await asyncio.to_thread(strategy.decide, context)
+        except TimeoutError:
+            raise _StrategyFailed(f"it did not decide within {_DECIDE_DEADLINE_S:.0f} s") from None
+        # A strategy is somebody's own code: whatever it raises must stop this run and nothing else.
+        except Exception as error:
+            _log.exception("strategy %s failed", strategy.name)
+            raise _StrategyFailed(f"it failed with {type(error).__name__}: {error}") from error
+
+    async def _commit(
+        self,
+        strategy: Strategy,
+        request: RunRequest,
+        targets: Sequence[Target],
+        prices: dict[InstrumentId, Decimal],
+        parameters: Mapping[str, ParameterValue],
+    ) -> str:
+        plan = _Plan(request, strategy.schedule(parameters).every_minutes, self._parts.clock)
+        accounts = await self._assigned(strategy.name, request)
+        instruments = {
+            account.broker_id: await self._instruments(account) for account, _ in accounts
+        }
+
+        async def body(view: StoreView) -> tuple[list[Order], bool]:
+            return await self._write(view, plan, targets, prices, accounts, instruments)
+
+        orders, is_signal = await self._parts.store.transaction(body, nonce=f"run:{request.run_id}")
+        for account, _ in accounts:
+            await self._parts.accounts.mark_run(account.broker_id, self._parts.clock.now())
+            self._parts.wake(account.broker_id)
+        if not is_signal:
+            return f"nothing to change on {len(accounts)} account(s)"
+        return f"{len(orders)} entry order(s) on {len(accounts)} account(s)"
+
+    async def _assigned(
+        self, name: str, request: RunRequest
+    ) -> list[tuple[Account, AssignmentView]]:
+        found = []
+        for account in await self._parts.accounts.all():
+            if request.only is not None and account.broker_id != request.only:
+                continue
+            assignment = await self._parts.strategies.assignment(name, account)
+            if (account.enabled and assignment.is_on) or await self._holds(name, account):
+                found.append((account, assignment))
+        return found
+
+    async def _holds(self, name: str, account: Account) -> bool:
+        """An account that was switched off with "exits only" still gets the exits."""
+        rows = await self._parts.store.find("ledgers", {"broker_id": account.broker_id})
+        held = any(row["strategy"] == name and row["quantity"] for row in rows)
+        return held and (account.enabled or account.drain)
+
+    async def _instruments(self, account: Account) -> Mapping[InstrumentId, Instrument]:
+        try:
+            return await self._parts.masters.of(account.broker_type)
+        except BrokerReadError as error:
+            _log.warning("%s: %s", account.label, error)
+            return {}
+
+    async def _write(
+        self,
+        view: StoreView,
+        plan: _Plan,
+        targets: Sequence[Target],
+        prices: Mapping[InstrumentId, Decimal],
+        accounts: Sequence[tuple[Account, AssignmentView]],
+        instruments: Mapping[str, Mapping[InstrumentId, Instrument]],
+    ) -> tuple[list[Order], bool]:
+        request = plan.request
+        orders: list[Order] = []
+        notes: dict[str, str] = {}
+        changed = False
+        for account, assignment in accounts:
+            for target in targets:
+                standing = await self._standing(
+                    view,
+                    plan,
+                    target,
+                    assignment,
+                    account,
+                    prices,
+                    instruments[account.broker_id].get(target.instrument),
+                )
+                leg = plan_leg(
+                    target,
+                    assignment,
+                    standing,
+                    slot_at=request.slot_at,
+                    fresh_for=timedelta(minutes=plan.every_minutes),
+                )
+                changed |= await self._put(view, plan, target, assignment, standing, leg)
+                if leg.entry:
+                    orders.append(plan.entry(target, assignment, leg))
+                if leg.note:
+                    notes[account.broker_id] = leg.note
+        await self._parts.journal.add(view, orders)
+        is_signal = bool(orders or notes or changed)
+        await view.insert("runs", _run_row(plan, targets, notes, accounts, is_signal=is_signal))
+        if is_signal:
+            await self._parts.outbox.post(view, run_card(request.run_id))
+        return orders, is_signal
+
+    async def _put(
+        self,
+        view: StoreView,
+        plan: _Plan,
+        target: Target,
+        assignment: AssignmentView,
+        standing: Standing,
+        leg: Leg,
+    ) -> bool:
+        """Write the leg's goal; return whether it changes what is held or working."""
+        keeps = leg.goal == standing.wanted and not leg.entry
+        if keeps and leg.goal == 0 and standing.held == 0:
+            return False
+        await put_goal(
+            view,
+            strategy=assignment.strategy,
+            broker_id=assignment.broker_id,
+            instrument=target.instrument,
+            product=assignment.product,
+            quantity=leg.goal,
+            stop_price=target.stop_price if leg.goal else None,
+            run_id=plan.request.run_id if not keeps else standing.run_id,
+            day=plan.day,
+            at=plan.now,
+        )
+        reduces = standing.held != 0 and leg.goal != standing.held
+        return reduces and not keeps
+
+    async def _standing(
+        self,
+        view: StoreView,
+        plan: _Plan,
+        target: Target,
+        assignment: AssignmentView,
+        account: Account,
+        prices: Mapping[InstrumentId, Decimal],
+        instrument: Instrument | None,
+    ) -> Standing:
+        key = ledger_key(
+            assignment.strategy, account.broker_id, target.instrument, assignment.product
+        )
+        ledger = await view.get("ledgers", key)
+        goal = await view.get("goals", key)
+        where = {
+            "broker_id": account.broker_id,
+            "day": plan.day,
+            "instrument": str(target.instrument),
+        }
+        orders = [order_of(row) for row in await view.find("orders", where)]
+        mine = [o for o in orders if o.strategy == assignment.strategy]
+        gate_row = await view.get(GATES, account.broker_id)
+        why_not = _why_not(gate_row, plan.request, account)
+        figure = await view.get("day_figures", f"{account.broker_id}|{plan.day}")
+        own = await view.get("settings", f"capital|{account.broker_id}")
+        capital = own["value"] if own else (figure or {}).get("capital")
+        return Standing(
+            held=ledger["quantity"] if ledger else 0,
+            wanted=goal["quantity"] if goal and goal["day"] == plan.day else 0,
+            run_id=goal["run_id"] if goal else plan.request.run_id,
+            working_entry=any(
+                o.purpose is Purpose.ENTRY and (o.state in OPEN_STATES or o.state in _WAITING)
+                for o in mine
+            ),
+            may_enter=not why_not,
+            why_not=why_not,
+            capital=Decimal(str(capital)) if capital is not None else None,
+            price=prices.get(target.instrument, Decimal(0)),
+            instrument=instrument,
+        )
+
+
+_WAITING = {OrderState.INITIALIZED, OrderState.HELD}
+
+
+class _StrategyFailed(Exception):  # noqa: N818 - private, told in words
+    """A strategy did not decide; the message is for the chat."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is the same for every account of a run."""
+
+    request: RunRequest
+    every_minutes: int
+    clock: Clock
+
+    @property
+    def day(self) -> str:
+        return trading_day(self.request.slot_at)
+
+    @property
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def entry(self, target: Target, assignment: AssignmentView, leg: Leg) -> Order:
+        """Return the entry intent of a leg."""
+        name = f"{target.instrument}|{assignment.product}|entry"
+        cid = client_order_id(
+            assignment.broker_id, assignment.strategy, self.request.run_id, name, 1
+        )
+        request = OrderRequest(
+            cid,
+            target.instrument,
+            Side.of(leg.entry),
+            abs(leg.entry),
+            OrderType.MARKET,
+            assignment.product,
+        )
+        return Order(
+            request=request,
+            broker_id=assignment.broker_id,
+            strategy=assignment.strategy,
+            run_id=self.request.run_id,
+            purpose=Purpose.ENTRY,
+            state=OrderState.INITIALIZED,
+            day=self.day,
+            created_at=self.now,
+        )
+
+
+def _why_not(gate_row: Document | None, request: RunRequest, account: Account) -> str:
+    if gate_row is None:
+        return "the account has no gate"
+    gate = gate_of(gate_row)
+    if not request.may_enter:
+        return "the slot came too late, entries are dropped"
+    if gate.mode is not TradingMode.NORMAL:
+        return f"{gate.mode}: no entry is sent"
+    if not gate.enabled:
+        return "disabled: no entry is sent"
+    if gate.frozen:
+        return "entries are frozen after an impossible order event; set a mode to go on"
+    if account.needs_login:
+        return "login needed: the entry is dropped"
+    return ""
+
+
+def target_of(row: Document) -> Target:
+    """Read a stored target."""
+    return Target(
+        InstrumentId.parse(row["instrument"]),
+        Direction(row["direction"]),
+        row["signal_at"],
+        row.get("stop_price"),
+        row.get("reason", ""),
+    )
+
+
+def _run_row(
+    plan: _Plan,
+    targets: Sequence[Target],
+    notes: Mapping[str, str],
+    accounts: Sequence[tuple[Account, AssignmentView]],
+    *,
+    is_signal: bool,
+) -> Document:
+    return {
+        "_id": plan.request.run_id,
+        "strategy": plan.request.strategy,
+        "slot_at": plan.request.slot_at,
+        "targets": [
+            {
+                "instrument": str(target.instrument),
+                "direction": int(target.direction),
+                "signal_at": target.signal_at,
+                "stop_price": target.stop_price,
+                "reason": target.reason,
+            }
+            for target in targets
+        ],
+        "notes": dict(notes),
+        "broker_ids": [account.broker_id for account, _ in accounts],
+        "is_signal": is_signal,
+        "created_at": plan.now,
+    }
