@@ -147,7 +147,8 @@ def _action(raw: Json) -> Json:
         url = str(raw["web_app"].get("url", ""))
         if not url.startswith("https://"):
             raise bad_request(
-                f"inline keyboard button Web App URL '{url}' is invalid: Only HTTPS links are allowed"
+                f"inline keyboard button Web App URL '{url}' is invalid:"
+                " Only HTTPS links are allowed"
             )
         return {"web_app": {"url": url}}
     raise bad_request(

@@ -1,6 +1,6 @@
 // The chat page: one person, one bot. The server pushes; the page draws what it was told.
 
-import { clock, drawDay, drawMessage, drawService, excerpt, make, moment } from "/static/render.js";
+import { drawDay, drawMessage, drawService, excerpt, make, moment } from "/static/render.js";
 
 const query = new URLSearchParams(location.search);
 const me = Number(query.get("user") ?? 1001);
@@ -88,7 +88,7 @@ const goto = (id) => {
   target.classList.add("flash");
 };
 
-const actions = { send, tap, copy, goto, follow: () => {} };
+const actions = { send, tap, copy, goto };
 const context = () => ({
   actions, busy: state.busy, me, isGroup: chat < 0,
   find: (id) => state.messages.get(id),
@@ -204,15 +204,8 @@ const refreshEmpty = () => {
 
 // --- header, pinned bar, status -------------------------------------------------------------
 
-const HUES = [[255, 132], [198, 212], [150, 168], [28, 12], [330, 345], [275, 290]];
 const initials = (name) => name.split(/\s+/).slice(0, 2).map((word) => word[0] ?? "").join("").toUpperCase();
 
-const paintAvatar = (element, bot) => {
-  const [from, to] = HUES[(bot.id % 5) + 1 > 5 ? 1 : 1];
-  element.textContent = initials(bot.name);
-  element.style.setProperty("--hue-a", from);
-  element.style.setProperty("--hue-b", to);
-};
 
 const setBot = (bot) => {
   state.bot = bot;
@@ -220,7 +213,7 @@ const setBot = (bot) => {
   byId("empty-name").textContent = bot.name;
   byId("empty-text").textContent = bot.description || "What can this bot do? Press START to find out.";
   document.title = bot.name;
-  for (const id of ["avatar", "empty-avatar"]) paintAvatar(byId(id), bot);
+  for (const id of ["avatar", "empty-avatar"]) byId(id).textContent = initials(bot.name);
   byId("menu-button").hidden = bot.commands.length === 0;
   refreshStatus();
 };
@@ -470,5 +463,4 @@ const connect = () => {
   };
 };
 
-void clock;
 connect();

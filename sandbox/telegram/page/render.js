@@ -143,7 +143,7 @@ export const formatted = (text, entities, actions) => {
 const ARROW = "M7 17L17 7M9 7h8v8";
 const COPY = "M9 9h10v10H9zM5 15V5h10";
 
-const corner = (path, label) => {
+const corner = (path) => {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
   svg.setAttribute("class", "corner");
@@ -151,7 +151,6 @@ const corner = (path, label) => {
   const shape = document.createElementNS("http://www.w3.org/2000/svg", "path");
   shape.setAttribute("d", path);
   svg.append(shape);
-  svg.dataset.kind = label;
   return svg;
 };
 
@@ -159,17 +158,15 @@ const keyButton = (message, button, actions, busy) => {
   const classes = ["key", button.style ?? "plain"].join(" ");
   const label = make("span", { class: "label" }, button.text);
   if (button.url) {
-    const anchor = make("a", {
+    return make("a", {
       class: classes, href: button.url, target: "_blank", rel: "noopener", "data-url": button.url,
-    }, label, corner(ARROW, "link"));
-    anchor.addEventListener("click", (event) => actions.follow(event, button.url));
-    return anchor;
+    }, label, corner(ARROW));
   }
   const key = make("button", {
     class: classes, type: "button", "data-callback": button.data, disabled: button.disabled === true,
   }, label);
   if (button.copy_text !== undefined) {
-    key.append(corner(COPY, "copy"));
+    key.append(corner(COPY));
     key.dataset.copy = button.copy_text;
     key.addEventListener("click", () => actions.copy(button.copy_text));
   } else if (button.data !== undefined) {
@@ -220,7 +217,7 @@ const attachment = (message, bubble) => {
 
 const meta = (message) => {
   const box = make("span", { class: "meta" });
-  if (message.pinned) box.append(make("span", { class: "pin", title: "Pinned", "aria-label": "pinned" }, "📌"));
+  if (message.pinned) box.append(make("span", { class: "pin", role: "img", title: "Pinned", "aria-label": "pinned" }));
   if (message.edited) box.append(make("span", { class: "edited" }, "edited"));
   box.append(make("time", { datetime: new Date(message.date * 1000).toISOString() }, clock(message.date)));
   if (message.from === "user") box.append(make("span", { class: "ticks", "aria-label": "sent" }));
@@ -253,7 +250,7 @@ export const drawMessage = (message, { actions, busy, find, isGroup, me }) => {
 export const drawService = (message, { actions, find }) => {
   const target = message.service.message_id;
   const text = excerpt(find(target));
-  const line = make("button", { type: "button" }, `${message.name} pinned “${text.length > 36 ? `${text.slice(0, 36)}…` : text}”`);
+  const line = make("button", { type: "button" }, `${message.name} pinned “${text.length > 32 ? `${text.slice(0, 32)}…` : text}”`);
   line.addEventListener("click", () => actions.goto(target));
   return make("li", { class: "service", "data-message-id": message.id }, line);
 };
