@@ -177,7 +177,7 @@ class Runner:
             raw = await self._parts.market_data.candles(
                 instruments, start=start, end=slot_at, minutes=need.bar_minutes
             )
-            bars = {
+            bars: dict[InstrumentId, Sequence[Candle]] = {
                 name: tuple(bar for bar in raw.get(name, ()) if bar.start + step <= slot_at)
                 for name in instruments
             }

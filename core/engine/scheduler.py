@@ -1,0 +1,205 @@
+"""The scheduler: what is due by calendar and market clock, each slot once (product.md D2, D7).
+
+Something outside (``core.adapters.scheduling``) only wakes ``tick``. What is due is a pure function of
+the schedule, the session and the newest slot handled, which is stored; the run's id is unique, so a
+slot fires once across restarts and whatever wakes the tick twice. Late entries are dropped and said
+so; square-offs fire however late, as long as the market trades.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from core.domain.due import due_slots, next_slot, square_off_at
+from core.domain.instrument import Segment
+from core.domain.notice import Notice, NoticeKind
+from core.domain.sessions import IST
+from core.engine.goals import retarget_all
+from core.engine.journal import run_card
+from core.engine.rows import ledger_of
+from core.engine.runner import RunRequest
+from core.errors import AlreadyDone
+
+if TYPE_CHECKING:
+    from core.domain.account import Account
+    from core.domain.ledger import Ledger
+    from core.domain.sessions import SessionWindow
+    from core.domain.target import Strategy
+    from core.engine.accounts import AccountBook
+    from core.engine.outbox import Outbox
+    from core.engine.runner import Runner
+    from core.engine.strategies import StrategyBook
+    from core.ports.calendar import Calendar
+    from core.ports.clock import Clock
+    from core.ports.store import Store, StoreView
+
+__all__ = ["Scheduler"]
+
+_log = logging.getLogger(__name__)
+_ALARM_AFTER = timedelta(minutes=10)
+_LATEST_ALARM = timedelta(minutes=1)
+
+
+class Scheduler:
+    """Finds what is due and has it run."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        calendar: Calendar,
+        accounts: AccountBook,
+        strategies: StrategyBook,
+        runner: Runner,
+        outbox: Outbox,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._calendar = calendar
+        self._accounts = accounts
+        self._strategies = strategies
+        self._runner = runner
+        self._outbox = outbox
+        self.last_tick_at: datetime | None = None
+
+    async def tick(self) -> None:
+        """Handle everything that is due now."""
+        now = self._clock.market_now()
+        self.last_tick_at = self._clock.now()
+        window = self._runner.session(now)
+        if window is None or not window.contains(now):
+            return
+        for name, strategy in self._strategies.registry.items():
+            await self._slots(name, strategy, window, now)
+            await self._square_off(name, strategy, window, now)
+
+    async def _slots(
+        self, name: str, strategy: Strategy, window: SessionWindow, now: datetime
+    ) -> None:
+        row = await self._strategies.row(name)
+        if not row["enabled"]:
+            return
+        schedule = strategy.schedule(await self._strategies.parameters(name))
+        handled = row.get("last_slot_at")
+        due = due_slots(schedule, window, now=now, handled=handled)
+        if due is None:
+            return
+        if due.missed or not due.may_enter:
+            await self._tell_missed(name, due.slot_at, now, len(due.missed))
+        request = RunRequest(
+            f"{name}|{due.slot_at:%Y-%m-%dT%H:%M}", name, due.slot_at, may_enter=due.may_enter
+        )
+        line = await self._runner.run(request)
+        await self._strategies.mark_slot(name, due.slot_at)
+        _log.info("run %s: %s", request.run_id, line)
+
+    async def _tell_missed(self, name: str, slot: datetime, now: datetime, missed: int) -> None:
+        data = {
+            "strategy": name,
+            "slot_at": slot,
+            "late_s": int((now - slot).total_seconds()),
+            "missed": missed,
+        }
+
+        async def body(view: StoreView) -> None:
+            await self._outbox.post(view, Notice(NoticeKind.SLOT_MISSED, data))
+
+        try:
+            await self._store.transaction(body, nonce=f"missed:{name}|{slot.isoformat()}")
+        except AlreadyDone:
+            return
+
+    async def _square_off(
+        self, name: str, strategy: Strategy, window: SessionWindow, now: datetime
+    ) -> None:
+        """Make every ledger of a strategy flat from its cut-off on; alarm about what remains.
+
+        Ledgers of a strategy that was disabled meanwhile are squared off all the same.
+        """
+        schedule = strategy.schedule(await self._strategies.parameters(name))
+        for account in await self._accounts.all():
+            cut_off = self._calendar.square_off(
+                window.day, account.broker_type, Segment.CASH, has_derivatives=True
+            )
+            begin = square_off_at(schedule, window, cut_off)
+            if begin is None or now < begin or not (account.enabled or account.drain):
+                continue
+            open_ledgers = await self._open_ledgers(name, account)
+            if not open_ledgers:
+                continue
+            await self._flatten(name, account, open_ledgers, window)
+            deadline = min(begin + _ALARM_AFTER, window.close_at - _LATEST_ALARM)
+            if now >= deadline:
+                await self._alarm(name, account, open_ledgers, window)
+
+    async def _open_ledgers(self, name: str, account: Account) -> list[Ledger]:
+        rows = await self._store.find("ledgers", {"broker_id": account.broker_id})
+        ledgers = [ledger_of(row) for row in rows]
+        return [ledger for ledger in ledgers if ledger.strategy == name and ledger.quantity]
+
+    async def _flatten(
+        self, name: str, account: Account, ledgers: list[Ledger], window: SessionWindow
+    ) -> None:
+        day = window.day.isoformat()
+        run_id = f"{name}|{day}|square-off|{account.broker_id}"
+
+        async def body(view: StoreView) -> None:
+            now = self._clock.now()
+            await retarget_all(view, ledgers, run_id=run_id, day=day, at=now)
+            await view.insert(
+                "runs",
+                {
+                    "_id": run_id,
+                    "strategy": name,
+                    "slot_at": self._clock.market_now(),
+                    "targets": [],
+                    "notes": {},
+                    "broker_ids": [account.broker_id],
+                    "is_signal": True,
+                    "kind": "square-off",
+                    "created_at": now,
+                },
+            )
+            await self._outbox.post(view, run_card(run_id))
+
+        try:
+            await self._store.transaction(body, nonce=f"run:{run_id}")
+        except AlreadyDone:
+            return
+        _log.info("square-off of %s on %s", name, account.label)
+
+    async def _alarm(
+        self, name: str, account: Account, ledgers: list[Ledger], window: SessionWindow
+    ) -> None:
+        positions = [f"{ledger.instrument} {ledger.quantity:+d}" for ledger in ledgers]
+        data = {"broker_id": account.broker_id, "strategy": name, "positions": positions}
+
+        async def body(view: StoreView) -> None:
+            await self._outbox.post(view, Notice(NoticeKind.SQUARE_OFF_ALARM, data))
+
+        try:
+            day = window.day.isoformat()
+            nonce = f"alarm:{name}|{account.broker_id}|{day}"
+            await self._store.transaction(body, nonce=nonce)
+        except AlreadyDone:
+            return
+
+    async def next_slot(self, name: str) -> datetime | None:
+        """Return a strategy's next slot, IST; None when disabled or the calendar ends."""
+        if not (await self._strategies.row(name))["enabled"]:
+            return None
+        strategy = self._strategies.strategy(name)
+        schedule = strategy.schedule(await self._strategies.parameters(name))
+        now = self._clock.market_now()
+        window = self._runner.session(now)
+        found = next_slot(schedule, window, now) if window else None
+        if found is not None:
+            return found
+        try:
+            after = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), IST)
+            upcoming = self._calendar.next_session(after, Segment.CASH)
+        except LookupError:
+            return None
+        return next_slot(schedule, upcoming, upcoming.open_at - timedelta(seconds=1))
