@@ -29,6 +29,7 @@ PROOFS = {
     "invariant": re.compile(r"I\d{1,2}"),
     "matrix": re.compile(r"[A-Z]\d{2}"),
 }
+TITLES = {"row": "rows", "invariant": "invariants", "matrix": "cases of the matrix"}
 
 
 # --- what the tests prove ----------------------------------------------------------------------
@@ -63,13 +64,13 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     refuted = _proofs(
         terminalreporter.stats.get("failed", []) + terminalreporter.stats.get("error", [])
     )
-    for kind in PROOFS:
+    for kind, title in TITLES.items():
         names = sorted(proved[kind] - refuted[kind], key=_natural)
         if names:
-            terminalreporter.write_line(f"{kind}s proved ({len(names)}): {' '.join(names)}")
+            terminalreporter.write_line(f"{title} proved ({len(names)}): {' '.join(names)}")
         if refuted[kind]:
             broken = " ".join(sorted(refuted[kind], key=_natural))
-            terminalreporter.write_line(f"{kind}s NOT proved: {broken}")
+            terminalreporter.write_line(f"{title} NOT proved: {broken}")
 
 
 def _proofs(reports: list[Any]) -> defaultdict[str, set[str]]:
