@@ -1,7 +1,8 @@
 """A Fyers that answers on loopback as `https://api-t1.fyers.in` does, with the shared exchange.
 
-`/api/v3` and `/data` on one port, the public symbol masters under `/sym_details/`. Requests pass,
-from the outside in: the ledger, the faults, the conversion of refusals, the gate, the handler.
+`/api/v3` and `/data` on one port, the public symbol masters under `/sym_details/`, the
+order WebSocket at `/trade/v3`. Requests pass, from the outside in: the ledger, the faults, the
+conversion of refusals, the gate, the handler.
 """
 
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from sandbox.fyers.login import Login
 from sandbox.fyers.marketdata import MarketData
 from sandbox.fyers.masters import serve_master
 from sandbox.fyers.replies import Refusal
+from sandbox.fyers.socket import OrderSocket
 from sandbox.fyers.trading import Trading
 from sandbox.fyers.views import Views
 from sandbox.fyers.webhook import Webhooks
@@ -53,11 +55,19 @@ def build_app(world: World) -> web.Application:
         return web.json_response({"ok": True})
 
     app.on_response_prepare.append(date)
-    app.cleanup_ctx.append(Webhooks(world, views).run)
+    socket = OrderSocket(world, gate, views)
+    app.cleanup_ctx.extend([Webhooks(world, views).run, socket.run])
+    app.on_shutdown.append(socket.close)
     app.add_routes(Login(world).routes())
     app.add_routes(Trading(world, Desk(world), views).routes())
     app.add_routes(MarketData(world).routes())
-    app.add_routes([web.get("/sym_details/{name}", master), web.get("/_sandbox/health", health)])
+    app.add_routes(
+        [
+            web.get("/trade/v3", socket.connect),
+            web.get("/sym_details/{name}", master),
+            web.get("/_sandbox/health", health),
+        ]
+    )
     return app
 
 
