@@ -1,4 +1,11 @@
-"""The Telegram chat and the ``saarthi`` command: drivers of the controller.
+"""The Telegram bot: what a person sees and taps, driving ``core.engine.control``."""
 
-They speak to ``core.engine.control`` and hold no trading logic of their own.
-"""
+from __future__ import annotations
+
+import os
+
+__all__: list[str] = []
+
+# python-telegram-bot hands out durations as timedelta only when asked to (its own switch); without
+# it every flood answer also raises a deprecation warning from inside the library.
+os.environ.setdefault("PTB_TIMEDELTA", "true")

@@ -1,0 +1,218 @@
+"""Wires the bot and runs it: ``build_bot`` makes it, a supervisor awaits ``Bot.run``.
+
+Updates: poller -> inbox (stored) -> queue -> one lock a chat -> gate -> dispatch -> handler.
+Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from telegram import BotCommand, BotCommandScopeChat, BotCommandScopeDefault, Update
+from telegram.error import RetryAfter, TelegramError
+from telegram.ext import Application, ApplicationBuilder, CallbackContext, TypeHandler
+from telegram.request import HTTPXRequest
+
+from bot.authorization import Gate
+from bot.desk import Desk, Logins
+from bot.inbox import Inbox, InboxQueue
+from bot.limiter import ChatLimiter, seconds_of
+from bot.nonces import Nonces
+from bot.notices import Lookups
+from bot.notifier import Api, TelegramNotifier
+from bot.parameters import BotParameters
+from bot.polling import Poller, PollerHealth
+from bot.processing import ChatProcessor
+from bot.reception import Reception
+from bot.registry import COMMANDS, command_help
+from bot.wizard.prompts import Prompts
+from core.engine.control import Control
+from core.errors import StoreError
+from core.ports.clock import Clock
+from core.ports.store import Store
+from core.ports.vault import Vault
+
+__all__ = ["Bot", "build_bot"]
+
+_STOP_WITHIN_S = 8.0
+_FIRST_RETRY_S = 1.0
+_LONGEST_RETRY_S = 30.0
+_REQUEST_TIMEOUT_S = 10.0
+_POOL = 32
+_log = logging.getLogger(__name__)
+
+App = Application[Any, Any, Any, Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    app: App
+    api: Api
+    gate: Gate
+    inbox: Inbox
+    queue: InboxQueue
+    poller: Poller
+    notifier: TelegramNotifier
+    clock: Clock
+
+
+class Bot:
+    """The running bot."""
+
+    def __init__(self, parts: _Parts) -> None:
+        self._parts = parts
+        self._is_started = False
+
+    @property
+    def notifier(self) -> TelegramNotifier:
+        """The notifier port; works before ``start`` and while Telegram is away."""
+        return self._parts.notifier
+
+    def health(self) -> PollerHealth:
+        """Tell how the connection to Telegram does."""
+        return self._parts.poller.health()
+
+    async def start(self) -> None:
+        """Greet Telegram, however long that takes, then replay what was never handled."""
+        if self._is_started:
+            return
+        app = self._parts.app
+        await self._insist("initialize", app.initialize)
+        await app.start()
+        self._is_started = True
+        await self._insist("replay", self._replay)
+        await self._insist("set commands", self._set_commands)
+
+    async def run(self) -> None:
+        """Start, then poll until cancelled or a supervisor stops it."""
+        await self.start()
+        await self._parts.poller.run()
+
+    async def stop(self) -> None:
+        """Finish running handlers within a time limit; what waits comes back at the next start."""
+        app = self._parts.app
+        self._parts.queue.abandon()
+        try:
+            async with asyncio.timeout(_STOP_WITHIN_S):
+                if app.running:
+                    await app.stop()
+        except TimeoutError:
+            _log.warning("handlers were still busy at the stop; their updates are replayed")
+        self._is_started = False
+        try:
+            await app.shutdown()
+        except RuntimeError as error:
+            # Raised while the library believes that it still runs, after the time-out above.
+            _log.warning("the library did not shut down cleanly: %s", error)
+            await self._parts.api.shutdown()
+
+    async def _insist(self, what: str, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do something again until it succeeds; a start must survive an outage."""
+        wait = _FIRST_RETRY_S
+        while True:
+            try:
+                await act()
+            except RetryAfter as error:
+                await self._parts.clock.sleep(seconds_of(error))
+            except (TelegramError, StoreError) as error:
+                _log.warning("%s failed (%s), trying again", what, type(error).__name__)
+                await self._parts.clock.sleep(wait)
+                wait = min(wait * 1.5, _LONGEST_RETRY_S)
+            else:
+                return
+
+    async def _replay(self) -> None:
+        await self._parts.inbox.clean()
+        for update in await self._parts.inbox.waiting(self._parts.api):
+            self._parts.queue.replay(update)
+
+    async def _set_commands(self) -> None:
+        """Show the menu to owners only."""
+        menu = [BotCommand(one.name, one.summary) for one in COMMANDS]
+        await self._parts.api.delete_my_commands(scope=BotCommandScopeDefault())
+        for user_id in sorted(await self._parts.gate.owners()):
+            try:
+                await self._parts.api.set_my_commands(menu, scope=BotCommandScopeChat(user_id))
+            except TelegramError as error:
+                # An owner who never wrote to the bot has no chat yet; the menu comes with /start.
+                _log.info("no menu for owner %s yet: %s", user_id, error)
+
+
+def build_bot(
+    parameters: BotParameters, control: Control, store: Store, vault: Vault, clock: Clock
+) -> Bot:
+    """Return the bot, wired and not yet started."""
+    _silence()
+    inbox = Inbox(store, vault, clock, parameters.bot_id)
+    queue = InboxQueue(inbox)
+    app = _application(parameters, clock, inbox, queue)
+    api: Api = app.bot
+    gate = Gate(store, clock, parameters.owners)
+    poller = Poller(api, queue, clock, timeout_s=parameters.poll_timeout_s)
+    logins = Logins(control, parameters)
+    desk = Desk(
+        parameters=parameters,
+        control=control,
+        store=store,
+        vault=vault,
+        clock=clock,
+        nonces=Nonces(store, clock),
+        prompts=Prompts(store, clock),
+        logins=logins,
+        commands=command_help(),
+        poller_health=poller.health,
+    )
+    reception = Reception(desk, gate, inbox, api)
+
+    async def receive(update: Update, _: CallbackContext[Any, Any, Any, Any]) -> None:
+        await reception.receive(update)
+
+    app.add_handler(TypeHandler(Update, receive))
+    app.add_error_handler(_report)
+    notifier = TelegramNotifier(api, Lookups(control, logins))
+    return Bot(_Parts(app, api, gate, inbox, queue, poller, notifier, clock))
+
+
+def _application(parameters: BotParameters, clock: Clock, inbox: Inbox, queue: InboxQueue) -> App:
+    root = parameters.api_root.rstrip("/")
+    request = HTTPXRequest(
+        connection_pool_size=_POOL,
+        read_timeout=_REQUEST_TIMEOUT_S,
+        write_timeout=_REQUEST_TIMEOUT_S,
+        connect_timeout=_REQUEST_TIMEOUT_S,
+        pool_timeout=_REQUEST_TIMEOUT_S,
+    )
+    polling = HTTPXRequest(connection_pool_size=2, connect_timeout=_REQUEST_TIMEOUT_S)
+    builder = (
+        ApplicationBuilder()
+        .token(parameters.token)
+        .base_url(f"{root}/bot")
+        .base_file_url(f"{root}/file/bot")
+        .request(request)
+        .get_updates_request(polling)
+        .rate_limiter(ChatLimiter(clock))
+        .concurrent_updates(ChatProcessor(inbox, queue))
+        .update_queue(queue)
+        .updater(None)
+        .job_queue(None)
+    )
+    return builder.build()
+
+
+async def _report(_: object, context: CallbackContext[Any, Any, Any, Any]) -> None:
+    """Log what escaped the reception: a failing store, or a mistake of ours."""
+    _log.error("an update failed", exc_info=context.error)
+
+
+def _silence() -> None:
+    """Keep the token and what people type out of the logs of the libraries.
+
+    httpx logs every address, and with it the token, at INFO; the library whole updates at DEBUG.
+    """
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("telegram").setLevel(logging.INFO)

@@ -1,0 +1,180 @@
+"""/brokers and everything that can be done to one account (A4 to A8)."""
+
+from __future__ import annotations
+
+from bot.markup import bold, esc
+from bot.screen import Screen, button
+from bot.views.accounts import (
+    DISABLE_CHOICES,
+    account_page,
+    accounts_list,
+    disable_question,
+    disconnect_question,
+    name_question,
+)
+from bot.visit import Visit
+from core.domain.account import DisablePolicy, checked_display_name
+from core.errors import ChoiceNeeded, UserError
+
+__all__ = [
+    "answer_name",
+    "ask_disconnect",
+    "ask_name",
+    "brokers",
+    "disable",
+    "disable_with",
+    "disconnect",
+    "enable",
+    "page",
+    "set_default",
+]
+
+
+async def brokers(visit: Visit) -> None:
+    """List the accounts."""
+    control = visit.desk.control
+    accounts = await control.accounts()
+    logins = {
+        one.broker_id: await visit.desk.logins.button(one) for one in accounts if one.needs_login
+    }
+    await visit.show(accounts_list(accounts, await control.global_mode(), logins))
+
+
+async def page(visit: Visit) -> None:
+    """Show one account."""
+    await _show_page(visit, visit.tap.argument(0))
+
+
+async def _show_page(visit: Visit, broker_id: str, note: str = "") -> None:
+    account = await visit.desk.control.account(broker_id)
+    login = await visit.desk.logins.button(account)
+    screen = account_page(account, await visit.desk.control.global_mode(), login)
+    await visit.show(screen.with_note(note) if note else screen)
+
+
+def _is_on_list(visit: Visit) -> bool:
+    """Tell whether the tapped button stands in the list: its label names the account there."""
+    markup = getattr(visit.query.message, "reply_markup", None) if visit.query else None
+    if markup is None:
+        return False
+    return any(one.callback_data == "v1:add" for row in markup.inline_keyboard for one in row)
+
+
+async def _refresh(visit: Visit, broker_id: str) -> None:
+    """Redraw the place of the tapped button, so that its label flips in place (A5)."""
+    if _is_on_list(visit):
+        await brokers(visit)
+    else:
+        await _show_page(visit, broker_id)
+
+
+async def enable(visit: Visit) -> None:
+    """Let strategies run on the account from the very next run."""
+    broker_id = visit.tap.argument(0)
+    await visit.desk.control.enable(visit.command, broker_id)
+    await _refresh(visit, broker_id)
+
+
+async def disable(visit: Visit) -> None:
+    """Stop strategies on the account; ask first when they hold positions there."""
+    broker_id = visit.tap.argument(0)
+    try:
+        await visit.desk.control.disable(visit.command, broker_id, None)
+    except ChoiceNeeded:
+        exposure = await visit.desk.control.exposure(broker_id)
+        back = ((button("« Leave it enabled", "acc", broker_id),),)
+        await visit.confirm(
+            disable_question(exposure),
+            "dis",
+            {"broker_id": broker_id},
+            DISABLE_CHOICES,
+            back=back,
+        )
+        return
+    await _refresh(visit, broker_id)
+
+
+async def disable_with(visit: Visit) -> None:
+    """Disable with the person's choice."""
+    broker_id = visit.args["broker_id"]
+    if visit.tap.argument(1) not in DISABLE_CHOICES:
+        raise UserError("I do not know that choice. Open /brokers again.")
+    policy = DisablePolicy(visit.tap.argument(1))
+    account = await visit.desk.control.disable(visit.command, broker_id, policy)
+    words = {
+        DisablePolicy.EXITS_ONLY: "Strategies may still close what they hold there.",
+        DisablePolicy.CLOSE_NOW: "I am closing what strategies hold there.",
+        DisablePolicy.MANUAL: "Its positions are yours to manage now.",
+    }[policy]
+    await _show_page(visit, broker_id, f"✅ {bold(account.label)} is disabled. {words}")
+
+
+async def set_default(visit: Visit) -> None:
+    """Move the default mark."""
+    broker_id = visit.tap.argument(0)
+    await visit.desk.control.set_default(visit.command, broker_id)
+    await _show_page(visit, broker_id)
+
+
+async def ask_name(visit: Visit) -> None:
+    """Ask for a new display name."""
+    account = await visit.desk.control.account(visit.tap.argument(0))
+    prompt = await visit.desk.prompts.open(
+        visit.chat_id,
+        visit.user_id,
+        "rename",
+        "name",
+        {"broker_id": account.broker_id},
+        update_id=visit.update_id,
+    )
+    sent = await visit.send(Screen(name_question(account), ((button("Cancel", "drop"),),)))
+    await visit.desk.prompts.shown_in(prompt, sent)
+
+
+async def answer_name(visit: Visit, broker_id: str) -> None:
+    """Rename the account to what the person typed."""
+    name = checked_display_name(visit.text)
+    await visit.desk.control.check_name_is_free(name, besides=broker_id)
+    account = await visit.desk.control.rename(visit.command, broker_id, name)
+    await _show_page(visit, broker_id, f"✅ Now called {bold(account.display_name)}.")
+
+
+async def ask_disconnect(visit: Visit) -> None:
+    """Say what hangs on the account, and ask."""
+    broker_id = visit.tap.argument(0)
+    control = visit.desk.control
+    exposure = await control.exposure(broker_id)
+    others = [one for one in await control.accounts() if one.broker_id != broker_id]
+    back = ((button("« Keep it", "acc", broker_id),),)
+    if exposure.account.is_default and others:
+        choices = tuple(
+            (button(f"Make {one.display_name} the default", "def", one.broker_id),)
+            for one in others
+        )
+        await visit.show(
+            Screen(
+                f"{bold(exposure.account.label)} is the default account. Name another default "
+                "first, then disconnect this one.",
+                (*choices, *back),
+            )
+        )
+        return
+    await visit.confirm(
+        disconnect_question(exposure, is_last=not others),
+        "discok",
+        {"broker_id": broker_id},
+        {"": f"Disconnect {exposure.account.display_name}"},
+        back=back,
+    )
+
+
+async def disconnect(visit: Visit) -> None:
+    """Disconnect the account."""
+    account = await visit.desk.control.disconnect(visit.command, visit.args["broker_id"])
+    await visit.show(
+        Screen(
+            f"✅ {esc(account.label)} is disconnected. Its key, secret and token are wiped; its "
+            "trade history stays.",
+            ((button("« Accounts", "brokers"), button("➕ Add account", "add")),),
+        )
+    )

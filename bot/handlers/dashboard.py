@@ -1,0 +1,114 @@
+"""/dashboard, /positions, /orders, /trades, /pnl (E2, E3)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from telegram import InlineKeyboardButton
+
+from bot.views.dashboard import (
+    ALL,
+    Item,
+    dashboard,
+    listing,
+    order_items,
+    pnl_screen,
+    position_items,
+    trade_items,
+)
+from bot.visit import Visit
+from core.domain.account import Account
+
+__all__ = ["orders", "pnl", "positions", "show_dashboard", "trades"]
+
+
+async def show_dashboard(visit: Visit) -> None:
+    """Show the chosen account's dashboard and remember the choice."""
+    desk = visit.desk
+    wanted = visit.tap.argument(0)
+    account = await (desk.control.account(wanted) if wanted else desk.selected(visit.chat_id))
+    await desk.select(visit.chat_id, account.broker_id)
+    is_fresh = visit.tap.argument(2) == "fresh" or visit.query is None
+    view = await desk.control.dashboard(account.broker_id, fresh=is_fresh)
+    login = await desk.logins.button(view.account) if view.account.needs_login else None
+    accounts = await desk.control.accounts()
+    await visit.show(dashboard(view, accounts, login, page=_page(visit)))
+
+
+def _page(visit: Visit) -> int:
+    number = visit.tap.argument(1, "0")
+    return int(number) if number.isdecimal() else 0
+
+
+async def _scope(visit: Visit) -> tuple[str, str | None]:
+    """Return what a list shows: its button's word, and the broker id or None for all."""
+    wanted = visit.tap.argument(0)
+    if not wanted and visit.arguments[:1] == (ALL,):
+        wanted = ALL
+    if wanted == ALL:
+        return ALL, None
+    if wanted:
+        account = await visit.desk.control.account(wanted)
+        await visit.desk.select(visit.chat_id, account.broker_id)
+    else:
+        account = await visit.desk.selected(visit.chat_id)
+    return account.broker_id, account.broker_id
+
+
+async def _login(
+    visit: Visit, accounts: tuple[Account, ...], selected: str
+) -> InlineKeyboardButton | None:
+    for one in accounts:
+        if one.broker_id == selected and one.needs_login:
+            return await visit.desk.logins.button(one)
+    return None
+
+
+async def _list(
+    visit: Visit,
+    title: str,
+    verb: str,
+    read: Callable[[str | None, bool], Awaitable[list[Item]]],
+) -> None:
+    selected, broker_id = await _scope(visit)
+    items = await read(broker_id, broker_id is None)
+    accounts = await visit.desk.control.accounts()
+    login = await _login(visit, accounts, selected)
+    await visit.show(
+        listing(title, verb, items, accounts, selected, page=_page(visit), login=login)
+    )
+
+
+async def positions(visit: Visit) -> None:
+    """List positions."""
+
+    async def read(broker_id: str | None, named: bool) -> list[Item]:
+        return position_items(await visit.desk.control.positions(broker_id), named=named)
+
+    await _list(visit, "Positions", "posn", read)
+
+
+async def orders(visit: Visit) -> None:
+    """List today's orders."""
+
+    async def read(broker_id: str | None, named: bool) -> list[Item]:
+        return order_items(await visit.desk.control.orders(broker_id), named=named)
+
+    await _list(visit, "Orders today", "ords", read)
+
+
+async def trades(visit: Visit) -> None:
+    """List today's trades."""
+
+    async def read(broker_id: str | None, named: bool) -> list[Item]:
+        return trade_items(await visit.desk.control.trades(broker_id), named=named)
+
+    await _list(visit, "Trades today", "trds", read)
+
+
+async def pnl(visit: Visit) -> None:
+    """Show today's profit."""
+    selected, broker_id = await _scope(visit)
+    lines = await visit.desk.control.pnl(broker_id)
+    accounts = await visit.desk.control.accounts()
+    await visit.show(pnl_screen(lines, accounts, selected, await _login(visit, accounts, selected)))

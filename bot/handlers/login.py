@@ -1,0 +1,119 @@
+"""Logins (B): the morning round, the paste way, sharing a link, dismissing the warning."""
+
+from __future__ import annotations
+
+from bot.markup import bold, code, esc, join
+from bot.screen import PRIMARY, Screen, button, copy_button, is_linkable, link_button
+from bot.views.house import readiness_lines
+from bot.visit import Visit
+from core.domain.account import Account
+from core.errors import UserError
+
+__all__ = ["answer_login", "dismiss", "login", "looks_like_login", "morning_round", "share"]
+
+_MARKS = ("request_token=", "auth_code=")
+
+
+def looks_like_login(text: str) -> bool:
+    """Tell whether a message is the address that a broker's login ended at."""
+    return any(mark in text for mark in _MARKS)
+
+
+async def morning_round(visit: Visit) -> None:
+    """Post the card of /login; when nobody needs a login, say who is ready (B9)."""
+    control = visit.desk.control
+    if not await control.accounts():
+        raise UserError("There is no account yet. Use /add to connect the first one.")
+    waiting = await control.start_morning_round(visit.command)
+    if waiting:
+        return
+    lines = readiness_lines(await control.readiness())
+    await visit.show(Screen(join(bold("Everybody is logged in."), lines)))
+
+
+async def login(visit: Visit) -> None:
+    """Give one account's login: our page, or a fresh broker address and the paste way (B4)."""
+    offer = await visit.desk.control.login_offer(visit.tap.argument(0))
+    account = offer.account
+    if offer.page_url is not None:
+        await visit.send(_page_screen(account, offer.page_url))
+        return
+    if offer.direct_url is None:
+        raise UserError(f"{account.label} needs no login.")
+    prompt = await visit.desk.prompts.open(
+        visit.chat_id,
+        visit.user_id,
+        "login",
+        "paste",
+        {"broker_id": account.broker_id},
+        update_id=visit.update_id,
+    )
+    sent = await visit.send(_paste_screen(account, offer.direct_url))
+    await visit.desk.prompts.shown_in(prompt, sent)
+
+
+def _page_screen(account: Account, url: str) -> Screen:
+    if is_linkable(url):
+        row = (link_button(f"Log in to {account.label}", url, style=PRIMARY),)
+        return Screen(f"Log in to {bold(account.label)}:", (row,))
+    return Screen(f"Open this address to log in to {bold(account.label)}:\n{code(url)}")
+
+
+def _paste_screen(account: Account, url: str) -> Screen:
+    text = join(
+        bold(f"Log in to {account.label}"),
+        "1. Open the broker's page and log in there.",
+        "2. Your browser then lands on a page that may not load. That is fine.",
+        "3. Copy that page's whole address and paste it here.",
+        None if is_linkable(url) else code(url),
+        "",
+        "The link is fresh and works once.",
+    )
+    cancel = (button("Cancel", "drop"),)
+    if not is_linkable(url):
+        return Screen(text, (cancel,))
+    label = f"Open {account.broker_type.label}"
+    return Screen(text, ((link_button(label, url, style=PRIMARY),), cancel))
+
+
+async def answer_login(visit: Visit, broker_id: str | None) -> None:
+    """Complete a login from what the person pasted; the code is deleted from the chat."""
+    if not await visit.delete_message():
+        await visit.send(Screen("I could not delete your message; please delete it yourself."))
+    account = await visit.desk.control.paste_login(visit.command, visit.text, broker_id)
+    person = f" as {account.user_name}" if account.user_name else ""
+    await visit.send(
+        Screen(
+            f"✅ {bold(account.label)} is logged in{esc(person)}.",
+            ((button("Dashboard", "dash", account.broker_id),),),
+        )
+    )
+
+
+async def share(visit: Visit) -> None:
+    """Give a login link that the account's holder can open without this chat (B11)."""
+    offer = await visit.desk.control.login_offer(visit.tap.argument(0))
+    url = offer.page_url or offer.direct_url
+    if url is None:
+        raise UserError(f"{offer.account.label} needs no login.")
+    how = (
+        "Send this link to the account's holder. It opens the login for this account only; you "
+        "are told here when it is done."
+        if offer.page_url
+        else "Send this link to the account's holder. Ask for the address of the page on which "
+        "their browser ends, and paste it here."
+    )
+    copy = copy_button("Copy the link", url)
+    rows = ((copy,),) if copy is not None else ()
+    back = (button("« Back", "acc", offer.account.broker_id),)
+    await visit.show(
+        Screen(join(bold(f"Login for {offer.account.label}"), how, "", code(url)), (*rows, back))
+    )
+
+
+async def dismiss(visit: Visit) -> None:
+    """Silence the standing warning until a new expiry (B6)."""
+    await visit.desk.control.dismiss_warning(visit.command)
+    await visit.show(
+        Screen("Warning dismissed. It returns only when a login expires anew. /login any time.")
+    )

@@ -1,0 +1,61 @@
+"""/mode: choose, confirm, see the result (C1, C2); the drain view (C5)."""
+
+from __future__ import annotations
+
+from bot.screen import button
+from bot.views.modes import (
+    GLOBAL,
+    MODE_CODES,
+    drain_screen,
+    mode_panel,
+    mode_question,
+    mode_result,
+)
+from bot.visit import Visit
+from bot.words import MODE
+from core.domain.mode import TradingMode
+from core.errors import UserError
+
+__all__ = ["ask", "change", "drain", "panel"]
+
+
+async def panel(visit: Visit) -> None:
+    """Show the modes."""
+    control = visit.desk.control
+    accounts = await control.accounts()
+    selected = visit.tap.argument(0) or None
+    await visit.show(mode_panel(accounts, await control.global_mode(), selected))
+
+
+async def ask(visit: Visit) -> None:
+    """Say what the change does, and ask."""
+    target = visit.tap.argument(0)
+    new = MODE_CODES.get(visit.tap.argument(1))
+    if new is None:
+        raise UserError("I do not know that mode. Open /mode again.")
+    control = visit.desk.control
+    account = None if target == GLOBAL else await control.account(target)
+    old = await control.global_mode() if account is None else account.trading_mode
+    await visit.confirm(
+        mode_question(account, old, new),
+        "mode_ok",
+        {"target": target, "mode": new.value},
+        {"": f"Yes, set {MODE[new]}"},
+        back=((button("« Leave it", "mode"),),),
+    )
+
+
+async def change(visit: Visit) -> None:
+    """Change the mode and show what it leaves behind."""
+    target = visit.args["target"]
+    mode = TradingMode(visit.args["mode"])
+    control = visit.desk.control
+    broker_id = None if target == GLOBAL else target
+    result = await control.set_mode(visit.command, mode, broker_id)
+    whose = "All accounts" if broker_id is None else (await control.account(broker_id)).label
+    await visit.show(mode_result(result, whose))
+
+
+async def drain(visit: Visit) -> None:
+    """Show what EXIT_ONLY accounts still hold."""
+    await visit.show(drain_screen(await visit.desk.control.drain()))

@@ -1,0 +1,195 @@
+"""Closing a position, cancelling orders, settling an unresolved one: ask, then do (E4, C2, R4)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bot.callbacks import handle
+from bot.markup import bold, esc, join
+from bot.screen import Screen, button
+from bot.views.lines import order_line, order_terms, position_line
+from bot.visit import Visit
+from bot.words import plural
+from core.domain.order import Purpose
+from core.domain.views import OrderView, PositionView
+from core.engine.control import Command
+from core.errors import ChoiceNeeded, NotFound, UserError
+
+__all__ = [
+    "ask_cancel_all",
+    "ask_cancel_order",
+    "ask_close",
+    "ask_resolve",
+    "cancel_all",
+    "cancel_order",
+    "close",
+    "resolve_order",
+]
+
+
+async def _position(visit: Visit, broker_id: str, wanted: str) -> PositionView:
+    for one in await visit.desk.control.positions(broker_id):
+        if handle(one.key) == wanted and one.quantity:
+            return one
+    raise NotFound("That position is not open any more. Open /positions to see what is.")
+
+
+async def _order(visit: Visit, broker_id: str, wanted: str) -> OrderView:
+    for one in await visit.desk.control.orders(broker_id):
+        if handle(one.key) == wanted:
+            return one
+    raise NotFound("That order is not among today's orders. Open /orders to see them.")
+
+
+def _close_question(position: PositionView) -> str:
+    side = "SELL" if position.quantity > 0 else "BUY"
+    terms = f"{side} {abs(position.quantity)} {position.instrument} {position.product.value}"
+    stop = "\nIts resting stop is cancelled first." if position.stop is not None else ""
+    return join(
+        bold(f"Close this position on {position.account_label}?"),
+        position_line(position),
+        "",
+        f"I send: {bold(terms)} at the market price.{stop}",
+    )
+
+
+async def ask_close(visit: Visit) -> None:
+    """Say what closing a position will do, and ask (E4)."""
+    broker_id = visit.tap.argument(0)
+    position = await _position(visit, broker_id, visit.tap.argument(1))
+    await visit.confirm(
+        _close_question(position),
+        "close",
+        {"broker_id": broker_id, "key": position.key, "despite_pause": False},
+        {"": f"Close {position.instrument.symbol} now"},
+        back=((button("« Keep it", "posn", broker_id),),),
+    )
+
+
+async def close(visit: Visit) -> None:
+    """Close a position; on a paused account ask a second time (C2)."""
+    args = visit.args
+    try:
+        order = await visit.desk.control.close_position(
+            visit.command, args["broker_id"], args["key"], despite_pause=args["despite_pause"]
+        )
+    except ChoiceNeeded as choice:
+        await visit.confirm(
+            join(bold("This account is paused."), esc(choice), "Close the position all the same?"),
+            "close",
+            {**args, "despite_pause": True},
+            {"": "Close it despite the pause"},
+            back=((button("« Keep it", "posn", args["broker_id"]),),),
+        )
+        return
+    await _show_order(visit, "Closing order sent", order)
+
+
+async def _show_order(visit: Visit, title: str, order: OrderView) -> None:
+    rows = (
+        (
+            button("Orders", "ords", order.broker_id),
+            button("Dashboard", "dash", order.broker_id),
+        ),
+    )
+    await visit.show(
+        Screen(join(bold(f"{title} · {order.account_label}"), order_line(order)), rows)
+    )
+
+
+async def ask_cancel_order(visit: Visit) -> None:
+    """Say which order will be cancelled, and ask."""
+    broker_id = visit.tap.argument(0)
+    order = await _order(visit, broker_id, visit.tap.argument(1))
+    if not order.is_cancellable:
+        raise UserError("That order is finished already; there is nothing left to cancel.")
+    warning = (
+        "\n⚠️ It is a stop: without it the position is unprotected."
+        if order.purpose is Purpose.STOP
+        else ""
+    )
+    await visit.confirm(
+        join(bold(f"Cancel this order on {order.account_label}?"), order_line(order) + warning),
+        "cx",
+        {"broker_id": broker_id, "key": order.key},
+        {"": "Cancel the order"},
+        back=((button("« Keep it", "ords", broker_id),),),
+    )
+
+
+async def cancel_order(visit: Visit) -> None:
+    """Ask the broker to cancel an order."""
+    args = visit.args
+    order = await visit.desk.control.cancel_order(visit.command, args["broker_id"], args["key"])
+    await _show_order(visit, "Cancel requested", order)
+
+
+async def _cancellable(visit: Visit, broker_id: str | None) -> list[OrderView]:
+    return [one for one in await visit.desk.control.orders(broker_id) if one.is_cancellable]
+
+
+async def ask_cancel_all(visit: Visit) -> None:
+    """Name every working order, and ask (C2)."""
+    target = visit.tap.argument(0)
+    broker_id = target if target != "global" else None
+    found = await _cancellable(visit, broker_id)
+    if not found:
+        raise UserError("No order is working any more; there is nothing to cancel.")
+    await visit.confirm(
+        join(
+            bold(f"Cancel {plural(len(found), 'working order')}?"),
+            [f"{esc(one.account_label)}: {order_terms(one)}" for one in found[:20]],
+            "",
+            "Stops are among them if they are listed; without its stop a position is unprotected.",
+        ),
+        "cxall",
+        {"orders": [[one.broker_id, one.key] for one in found]},
+        {"": f"Cancel all {len(found)}"},
+        back=((button("« Keep them", "mode"),),),
+    )
+
+
+async def cancel_all(visit: Visit) -> None:
+    """Ask the brokers to cancel each of the named orders; one failure leaves the others alone."""
+    lines = []
+    for number, (broker_id, key) in enumerate(visit.args["orders"]):
+        part = _part(visit, number)
+        try:
+            order = await visit.desk.control.cancel_order(part, broker_id, key)
+            lines.append(f"{esc(order.account_label)}: {order_line(order)}")
+        except UserError as error:
+            lines.append(f"❌ {esc(error)}")
+    await visit.show(Screen(join(bold("Cancel requested"), lines), ((button("« Modes", "mode"),),)))
+
+
+def _part(visit: Visit, number: int) -> Command:
+    """Return the command of one order of several: its own id, the same at every repeat."""
+    return replace(visit.command, id=f"{visit.command.id}.{number}")
+
+
+async def ask_resolve(visit: Visit) -> None:
+    """Ask for a person's word on an order that nobody knows about (R4)."""
+    order = await visit.desk.control.order(visit.tap.argument(0))
+    where = order.account_label
+    await visit.confirm(
+        join(
+            bold("What do you see at the broker?"),
+            f"{esc(where)}: {order_terms(order)}",
+            "",
+            "Look into the orders in the broker's own app first. Say that it is not there only "
+            "when you are sure: strategies then act as if it had never been sent.",
+        ),
+        "res",
+        {"client_order_id": order.key},
+        {"no": "I looked: it is not there", "yes": "It is there"},
+        back=((button("« Let me look first", "ords", order.broker_id),),),
+    )
+
+
+async def resolve_order(visit: Visit) -> None:
+    """Take a person's word for an order."""
+    was_placed = visit.tap.argument(1) == "yes"
+    order = await visit.desk.control.resolve_order(
+        visit.command, visit.args["client_order_id"], was_placed=was_placed
+    )
+    await _show_order(visit, "Noted", order)

@@ -1,0 +1,69 @@
+"""/start, /help, /health, /settings, and /cancel."""
+
+from __future__ import annotations
+
+from bot.callbacks import resolve
+from bot.markup import bold, code, esc
+from bot.screen import Screen, button
+from bot.views.accounts import welcome
+from bot.views.house import health_screen, help_screen, label_of, settings_screen
+from bot.visit import Visit
+
+__all__ = ["answer_setting", "ask_setting", "cancel", "health", "help_", "settings", "start"]
+
+
+async def start(visit: Visit) -> None:
+    """Greet; lead with the default account's login when it has expired (B5)."""
+    accounts = await visit.desk.control.accounts()
+    mode = await visit.desk.control.global_mode()
+    default = [one for one in accounts[:1] if one.needs_login]
+    logins = {one.broker_id: await visit.desk.logins.button(one) for one in default}
+    await visit.send(welcome(visit.name, accounts, mode, logins))
+
+
+async def help_(visit: Visit) -> None:
+    """List the commands."""
+    await visit.show(help_screen([(one.name, one.summary) for one in visit.desk.commands]))
+
+
+async def health(visit: Visit) -> None:
+    """Tell how the controller does, the chat's own connection included."""
+    view = await visit.desk.control.health()
+    await visit.show(health_screen(view, visit.desk.poller_health().trouble))
+
+
+async def settings(visit: Visit) -> None:
+    """List what can be changed."""
+    await visit.show(settings_screen(await visit.desk.control.settings()))
+
+
+async def ask_setting(visit: Visit) -> None:
+    """Ask for a setting's new value."""
+    known = await visit.desk.control.settings()
+    name = resolve(visit.tap.argument(0), known, "setting")
+    prompt = await visit.desk.prompts.open(
+        visit.chat_id, visit.user_id, "setting", "value", {"name": name}, update_id=visit.update_id
+    )
+    text = f"Send the new value for {bold(label_of(name))}. Now: {code(known[name] or 'not set')}"
+    sent = await visit.send(Screen(text, ((button("Cancel", "drop"),),)))
+    await visit.desk.prompts.shown_in(prompt, sent)
+
+
+async def answer_setting(visit: Visit, name: str) -> None:
+    """Change a setting to what the person typed."""
+    await visit.desk.control.set_setting(visit.command, name, visit.text)
+    await visit.send(Screen(f"✅ {bold(label_of(name))} is now {code(visit.text.strip())}."))
+    await visit.send(settings_screen(await visit.desk.control.settings()))
+
+
+async def cancel(visit: Visit) -> None:
+    """End whatever the bot is waiting for."""
+    prompt = await visit.desk.prompts.current(visit.chat_id, visit.user_id)
+    if prompt is None:
+        await visit.show(Screen("There is nothing to cancel."))
+        return
+    await visit.desk.prompts.close(prompt)
+    if visit.query is None:
+        await visit.drop_keyboard(prompt.message_id)
+    what = {"add": "adding an account"}.get(prompt.kind, "the question")
+    await visit.show(Screen(f"Cancelled {esc(what)}. Nothing was changed."))

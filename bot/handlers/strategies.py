@@ -1,0 +1,218 @@
+"""/strategies: the list, switches, parameters, accounts, an extra run (D4, D6)."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+from bot.callbacks import handle, resolve
+from bot.markup import bold
+from bot.screen import Screen, button
+from bot.views.strategies import (
+    assignment_page,
+    parameter_question,
+    parameters_page,
+    run_question,
+    size_question,
+    strategies_list,
+    strategy_page,
+)
+from bot.visit import Visit
+from core.domain.instrument import Product
+from core.domain.views import AssignmentView, SizeKind, StrategyView
+from core.errors import NotFound, UserError
+
+__all__ = [
+    "answer_parameter",
+    "answer_size",
+    "ask_parameter",
+    "ask_run",
+    "ask_size",
+    "assignment",
+    "listing",
+    "page",
+    "parameters",
+    "run_now",
+    "set_product",
+    "switch_assignment_off",
+    "switch_assignment_on",
+    "switch_off",
+    "switch_on",
+]
+
+
+async def listing(visit: Visit) -> None:
+    """List the strategies."""
+    await visit.show(strategies_list(await visit.desk.control.strategies()))
+
+
+async def _strategy(visit: Visit) -> StrategyView:
+    found = {one.name: one for one in await visit.desk.control.strategies()}
+    return found[resolve(visit.tap.argument(0), found, "strategy")]
+
+
+def _assignment(strategy: StrategyView, broker_id: str) -> AssignmentView:
+    for one in strategy.assignments:
+        if one.broker_id == broker_id:
+            return one
+    raise NotFound("That account is not connected any more. Open /strategies again.")
+
+
+async def page(visit: Visit) -> None:
+    """Show one strategy."""
+    await visit.show(strategy_page(await _strategy(visit)))
+
+
+async def _switch(visit: Visit, *, enabled: bool) -> None:
+    strategy = await _strategy(visit)
+    await visit.desk.control.set_strategy_enabled(visit.command, strategy.name, enabled=enabled)
+    await visit.show(strategy_page(await visit.desk.control.strategy(strategy.name)))
+
+
+async def switch_on(visit: Visit) -> None:
+    """Enable a strategy for scheduled runs."""
+    await _switch(visit, enabled=True)
+
+
+async def switch_off(visit: Visit) -> None:
+    """Disable a strategy for scheduled runs."""
+    await _switch(visit, enabled=False)
+
+
+async def ask_run(visit: Visit) -> None:
+    """Say what an extra run does, and ask."""
+    strategy = await _strategy(visit)
+    await visit.confirm(
+        run_question(strategy),
+        "run",
+        {"name": strategy.name},
+        {"": "Run it now"},
+        back=((button("« Back", "strat", handle(strategy.name)),),),
+    )
+
+
+async def run_now(visit: Visit) -> None:
+    """File an extra run."""
+    name = visit.args["name"]
+    await visit.desk.control.run_now(visit.command, name)
+    strategy = await visit.desk.control.strategy(name)
+    await visit.show(
+        Screen(
+            f"✅ {bold(strategy.title)} runs now. Its signal and every order come as a message.",
+            ((button("« Back", "strat", handle(name)),),),
+        )
+    )
+
+
+async def parameters(visit: Visit) -> None:
+    """Show the parameters."""
+    await visit.show(parameters_page(await _strategy(visit)))
+
+
+async def ask_parameter(visit: Visit) -> None:
+    """Ask for a parameter's new value."""
+    strategy = await _strategy(visit)
+    known = {parameter.name: (parameter, value) for parameter, value in strategy.parameters}
+    name = resolve(visit.tap.argument(1), known, "parameter")
+    parameter, value = known[name]
+    await _ask(
+        visit,
+        "parameter",
+        {"strategy": strategy.name, "parameter": name},
+        parameter_question(strategy, parameter, value),
+    )
+
+
+async def _ask(visit: Visit, kind: str, data: dict[str, str], question: str) -> None:
+    prompt = await visit.desk.prompts.open(
+        visit.chat_id, visit.user_id, kind, "value", data, update_id=visit.update_id
+    )
+    sent = await visit.send(Screen(question, ((button("Cancel", "drop"),),)))
+    await visit.desk.prompts.shown_in(prompt, sent)
+
+
+async def answer_parameter(visit: Visit, strategy: str, parameter: str) -> None:
+    """Change a parameter to what the person typed."""
+    await visit.desk.control.set_parameter(visit.command, strategy, parameter, visit.text.strip())
+    screen = parameters_page(await visit.desk.control.strategy(strategy))
+    await visit.send(screen.with_note("✅ Changed."))
+
+
+async def assignment(visit: Visit) -> None:
+    """Show how a strategy runs on one account."""
+    strategy = await _strategy(visit)
+    await visit.show(assignment_page(strategy, _assignment(strategy, visit.tap.argument(1))))
+
+
+async def _reassign(
+    visit: Visit, *, is_on: bool | None = None, product: Product | None = None
+) -> None:
+    strategy = await _strategy(visit)
+    broker_id = visit.tap.argument(1)
+    await visit.desk.control.set_assignment(
+        visit.command, strategy.name, broker_id, is_on=is_on, product=product
+    )
+    changed = await visit.desk.control.strategy(strategy.name)
+    await visit.show(assignment_page(changed, _assignment(changed, broker_id)))
+
+
+async def switch_assignment_on(visit: Visit) -> None:
+    """Let a strategy run on an account."""
+    await _reassign(visit, is_on=True)
+
+
+async def switch_assignment_off(visit: Visit) -> None:
+    """Keep a strategy off an account."""
+    await _reassign(visit, is_on=False)
+
+
+async def set_product(visit: Visit) -> None:
+    """Choose how positions are carried."""
+    word = visit.tap.argument(2)
+    if word not in Product.__members__:
+        raise UserError("I do not know that product. Open /strategies again.")
+    await _reassign(visit, product=Product(word))
+
+
+async def ask_size(visit: Visit) -> None:
+    """Ask for a size or a multiplier."""
+    strategy = await _strategy(visit)
+    one = _assignment(strategy, visit.tap.argument(1))
+    kind = visit.tap.argument(2)
+    if kind not in {"q", "c", "m"}:
+        raise UserError("I do not know that setting. Open /strategies again.")
+    await _ask(
+        visit,
+        "size",
+        {"strategy": strategy.name, "broker_id": one.broker_id, "what": kind},
+        size_question(strategy.title, one.account_label, kind),
+    )
+
+
+async def answer_size(visit: Visit, strategy: str, broker_id: str, kind: str) -> None:
+    """Change a size or a multiplier to what the person typed."""
+    value = _number(visit.text)
+    control = visit.desk.control
+    if kind == "m":
+        await control.set_assignment(visit.command, strategy, broker_id, multiplier=value)
+    else:
+        await control.set_assignment(
+            visit.command,
+            strategy,
+            broker_id,
+            size_kind=SizeKind.QUANTITY if kind == "q" else SizeKind.CAPITAL_SHARE,
+            size_value=value,
+        )
+    changed = await control.strategy(strategy)
+    screen = assignment_page(changed, _assignment(changed, broker_id))
+    await visit.send(screen.with_note("✅ Changed."))
+
+
+def _number(text: str) -> Decimal:
+    plain = text.strip().replace(",", "").removesuffix("%").strip()
+    try:
+        value = Decimal(plain)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or value <= 0:
+        raise UserError(f"Found {plain[:30]!r}; expected a number above zero, like 10.")
+    return value

@@ -1,0 +1,94 @@
+"""Telegram HTML and the way times and lengths are written. Pure.
+
+Every text from outside (names, symbols, brokers' reasons) passes through ``esc``. Tags never span
+a line break, so that a long text may be cut at any line.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from datetime import datetime
+
+from core.domain.sessions import IST
+
+__all__ = [
+    "LIMIT",
+    "bold",
+    "clock_time",
+    "code",
+    "day_time",
+    "esc",
+    "fit",
+    "italic",
+    "join",
+    "short",
+]
+
+LIMIT = 4096
+_ROOM = 3900
+_CUT = "… the rest is cut: too long for one message."
+
+
+def esc(text: object) -> str:
+    """Return ``text`` safe to stand in a Telegram HTML message."""
+    return html.escape(str(text), quote=False)
+
+
+def bold(text: object) -> str:
+    """Return ``text`` escaped, in bold."""
+    return f"<b>{esc(text)}</b>"
+
+
+def italic(text: object) -> str:
+    """Return ``text`` escaped, in italics."""
+    return f"<i>{esc(text)}</i>"
+
+
+def code(text: object) -> str:
+    """Return ``text`` escaped, in the type that a tap copies."""
+    return f"<code>{esc(text)}</code>"
+
+
+def short(text: str, limit: int) -> str:
+    """Return plain ``text`` on one line, at most ``limit`` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def clock_time(moment: datetime | None, *, seconds: bool = False) -> str:
+    """Return ``09:31`` or ``09:31:05`` in IST; ``never`` for None."""
+    if moment is None:
+        return "never"
+    return moment.astimezone(IST).strftime("%H:%M:%S" if seconds else "%H:%M")
+
+
+def day_time(moment: datetime | None) -> str:
+    """Return ``23 Nov 09:31`` in IST; ``never`` for None."""
+    if moment is None:
+        return "never"
+    return moment.astimezone(IST).strftime("%-d %b %H:%M")
+
+
+def join(*parts: str | Iterable[str] | None) -> str:
+    """Return the lines joined; None is left out, an empty text is a blank line."""
+    lines: list[str] = []
+    for part in parts:
+        if part is None:
+            continue
+        lines.extend([part] if isinstance(part, str) else part)
+    return "\n".join(lines).strip("\n")
+
+
+def fit(text: str) -> str:
+    """Cut ``text`` at a line so that Telegram takes it, and say so."""
+    if len(text) <= _ROOM:
+        return text
+    kept: list[str] = []
+    room = _ROOM
+    for line in text.split("\n"):
+        room -= len(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    return "\n".join([*kept, _CUT])

@@ -1,0 +1,103 @@
+"""Single-use nonces behind the buttons that change something for good (G3).
+
+A row of ``nonces`` remembers server-side what the button would do, for whom and until when. The
+nonce is also the id of the control command, so that the command's own transaction makes it take
+effect at most once, whatever happens to the row (I9, O01).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from core.ports.clock import Clock
+from core.ports.store import Change, Document, Store
+
+__all__ = ["Nonce", "NonceState", "Nonces"]
+
+_COLLECTION = "nonces"
+_LIFETIME_S = 300
+
+
+class NonceState(StrEnum):
+    """What became of a nonce."""
+
+    OPEN = "open"
+    USED = "used"
+
+
+@dataclass(frozen=True, slots=True)
+class Nonce:
+    """One row: what a button would do."""
+
+    id: str
+    chat_id: int
+    user_id: int
+    verb: str
+    args: Mapping[str, Any]
+    expires_at: datetime
+    state: NonceState
+
+    def is_for(self, verb: str, chat_id: int, user_id: int) -> bool:
+        """Tell whether this very button was given to this person in this chat."""
+        return (self.verb, self.chat_id, self.user_id) == (verb, chat_id, user_id)
+
+
+class Nonces:
+    """Gives nonces out and knows what they stand for."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def issue(
+        self,
+        verb: str,
+        chat_id: int,
+        user_id: int,
+        args: Mapping[str, Any],
+        *,
+        lifetime_s: float = _LIFETIME_S,
+    ) -> str:
+        """Return a new nonce for one effect."""
+        nonce = secrets.token_urlsafe(12)
+        row: Document = {
+            "_id": nonce,
+            "chat_id": chat_id,
+            "user_id": user_id,
+            "verb": verb,
+            "args": dict(args),
+            "expires_at": self._clock.now() + timedelta(seconds=lifetime_s),
+            "state": NonceState.OPEN.value,
+        }
+        await self._store.insert(_COLLECTION, row)
+        return nonce
+
+    async def find(self, nonce: str) -> Nonce | None:
+        """Return the row, or None for one that never was or was cleaned away."""
+        row = await self._store.get(_COLLECTION, nonce)
+        if row is None:
+            return None
+        return Nonce(
+            id=row["_id"],
+            chat_id=row["chat_id"],
+            user_id=row["user_id"],
+            verb=row["verb"],
+            args=row["args"],
+            expires_at=row["expires_at"],
+            state=NonceState(row["state"]),
+        )
+
+    def is_expired(self, nonce: Nonce) -> bool:
+        """Tell whether its lifetime is over."""
+        return self._clock.now() > nonce.expires_at
+
+    async def spend(self, nonce: str) -> bool:
+        """Mark it used; False when it was already."""
+        change = Change(set={"state": NonceState.USED.value})
+        where = {"_id": nonce, "state": NonceState.OPEN.value}
+        return await self._store.update(_COLLECTION, where, change) == 1

@@ -1,0 +1,63 @@
+"""What the bot needs to know from the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from core.domain.account import BrokerType
+from core.errors import ConfigurationError
+
+__all__ = ["BotParameters"]
+
+_API = "https://api.telegram.org"
+
+
+@dataclass(frozen=True, slots=True)
+class BotParameters:
+    """Settings of the bot.
+
+    Attributes:
+        token: The bot's token; never shown.
+        owners: User ids that are served from the start.
+        api_root: Root of the Bot API.
+        public_url: What brokers redirect to; None when there is none (B4).
+        redirect_root: Root of the redirect address shown in the guides; by default ``public_url``.
+        stale_after_s: A tap or an answer older than this changes nothing (T07).
+        poll_timeout_s: How long one poll waits at Telegram.
+    """
+
+    token: str
+    owners: frozenset[int] = frozenset()
+    api_root: str = _API
+    public_url: str | None = None
+    redirect_root: str = ""
+    stale_after_s: float = 120.0
+    poll_timeout_s: int = 25
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, without repeating the token."""
+        number, colon, rest = self.token.partition(":")
+        if not (number.isdigit() and colon and rest):
+            raise ConfigurationError(
+                "SAARTHI_TELEGRAM_TOKEN: found something that is no bot token; expected the form "
+                "123456:ABC… that BotFather gives."
+            )
+        if urlsplit(self.api_root).scheme not in {"http", "https"}:
+            raise ConfigurationError(
+                f"SAARTHI_TELEGRAM_API: found {self.api_root!r}; expected an http(s) address."
+            )
+
+    def __repr__(self) -> str:
+        """Leave the token out of any traceback or log."""
+        return f"BotParameters(bot {self.bot_id}, {self.api_root!r})"
+
+    @property
+    def bot_id(self) -> int:
+        """The bot's own user id, the first part of its token."""
+        return int(self.token.partition(":")[0])
+
+    def redirect_url(self, broker: BrokerType) -> str:
+        """Return the address that a person pastes into the broker's console."""
+        root = self.redirect_root or self.public_url or "http://127.0.0.1:8443"
+        return f"{root.rstrip('/')}/broker/callback/{broker.value}"

@@ -1,0 +1,106 @@
+"""Receives every update: the gate first, then a command, a tap or an answer."""
+
+from __future__ import annotations
+
+import logging
+
+from telegram import Bot, CallbackQuery, Message, MessageEntity, Update
+
+from bot.authorization import Gate, PairingResult
+from bot.callbacks import Tap, parse
+from bot.desk import Desk
+from bot.dispatch import attempt, serve_tap
+from bot.inbox import Inbox
+from bot.registry import ACTIONS, COMMANDS
+from bot.screen import Screen
+from bot.visit import Visit
+from bot.wizard.conversation import heard
+
+__all__ = ["Reception"]
+
+_PAIR = "pair"
+_log = logging.getLogger(__name__)
+
+
+class Reception:
+    """The way of an update from the queue to its handler."""
+
+    def __init__(self, desk: Desk, gate: Gate, inbox: Inbox, api: Bot) -> None:
+        self._desk = desk
+        self._gate = gate
+        self._inbox = inbox
+        self._api = api
+        self._commands = {one.name: one.handler for one in COMMANDS}
+
+    async def receive(self, update: Update) -> None:
+        """Serve one update, or nobody."""
+        held_s = await self._inbox.begin(update.update_id)
+        if update.message is not None and _command(update.message)[0] == _PAIR:
+            await self._pair(update, update.message)
+            return
+        if not await self._gate.admits(update):
+            return
+        if update.callback_query is not None:
+            await self._tapped(update, update.callback_query, held_s)
+        elif update.message is not None:
+            await self._written(update, update.message, held_s)
+
+    async def _tapped(self, update: Update, query: CallbackQuery, held_s: float) -> None:
+        visit = self._visit(update, age_s=held_s)
+        visit.query = query
+        visit.tap = parse(query.data) or Tap("")
+        await serve_tap(visit, ACTIONS)
+
+    async def _written(self, update: Update, message: Message, held_s: float) -> None:
+        sent_s = (self._desk.clock.now() - message.date).total_seconds()
+        visit = self._visit(update, age_s=max(held_s, sent_s))
+        visit.message = message
+        name, arguments = _command(message)
+        visit.arguments = arguments
+        if not name:
+            await attempt(visit, heard)
+        elif name in self._commands:
+            await attempt(visit, self._commands[name])
+        else:
+            await attempt(visit, _unknown)
+
+    async def _pair(self, update: Update, message: Message) -> None:
+        """Let the holder of the console's code in; say nothing to anybody else."""
+        user, chat = update.effective_user, update.effective_chat
+        if user is None or chat is None or user.is_bot or chat.id != user.id:
+            return
+        attempt_text = " ".join(_command(message)[1])
+        result = await self._gate.pair(user, chat, attempt_text)
+        if result is PairingResult.WELCOME or await self._gate.admits(update):
+            visit = self._visit(update, age_s=0.0)
+            visit.message = message
+            await visit.delete_message()
+            await attempt(visit, self._commands["start"])
+
+    def _visit(self, update: Update, *, age_s: float) -> Visit:
+        user, chat = update.effective_user, update.effective_chat
+        if user is None or chat is None:
+            raise ValueError("an update without a person passed the gate")
+        return Visit(
+            desk=self._desk,
+            bot=self._api,
+            update_id=update.update_id,
+            user_id=user.id,
+            chat_id=chat.id,
+            name=user.first_name,
+            age_s=age_s,
+        )
+
+
+async def _unknown(visit: Visit) -> None:
+    await visit.send(Screen("I do not know that command. /help lists those that I know."))
+
+
+def _command(message: Message) -> tuple[str, tuple[str, ...]]:
+    """Return a message's command, lower case and without the bot's name, and its arguments."""
+    text = message.text or ""
+    for entity in message.entities:
+        if entity.type == MessageEntity.BOT_COMMAND and entity.offset == 0:
+            name = text[1 : entity.length].partition("@")[0].lower()
+            return name, tuple(text[entity.length :].split())
+    return "", ()

@@ -1,0 +1,241 @@
+"""Accounts: the list, one account's page, and the questions before something happens to one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from telegram import InlineKeyboardButton
+
+from bot.markup import bold, code, day_time, esc, join
+from bot.screen import DANGER, PRIMARY, SUCCESS, Keyboard, Screen, button
+from bot.views.lines import order_line, position_line
+from bot.words import MODE, plural, token_state
+from core.domain.account import Account, DisablePolicy
+from core.domain.mode import TradingMode, stricter
+from core.domain.views import ExposureView
+
+__all__ = [
+    "DISABLE_CHOICES",
+    "account_page",
+    "accounts_list",
+    "banner",
+    "disable_question",
+    "disconnect_question",
+    "exposure_lines",
+    "name_question",
+    "parked_line",
+    "switcher",
+    "welcome",
+]
+
+DISABLE_CHOICES: Mapping[str, str] = {
+    DisablePolicy.EXITS_ONLY.value: "Exits only: strategies may still close",
+    DisablePolicy.CLOSE_NOW.value: "Close everything of theirs now",
+    DisablePolicy.MANUAL.value: "I manage them myself",
+}
+_SHOWN = 8
+
+
+def banner(account: Account) -> str | None:
+    """Return the warning that starts every view of an account without a login (B7)."""
+    if not account.needs_login:
+        return None
+    return (
+        f"⚠️ {bold('Dashboard data may be incomplete')}: token not refreshed for "
+        f"{bold(account.display_name)}."
+    )
+
+
+def parked_line(account: Account) -> str | None:
+    """Return why nothing is sent for an account now, if so."""
+    return f"⏸ Waiting: {esc(account.parked_reason)}" if account.parked_reason else None
+
+
+def switcher(
+    accounts: Sequence[Account], selected: str, verb: str
+) -> tuple[tuple[InlineKeyboardButton, ...], ...]:
+    """Return rows of account buttons, the selected one marked; nothing for a single account."""
+    if len(accounts) <= 1:
+        return ()
+    buttons = [
+        button(("• " if one.broker_id == selected else "") + one.display_name, verb, one.broker_id)
+        for one in accounts
+    ]
+    return tuple(tuple(buttons[at : at + 3]) for at in range(0, len(buttons), 3))
+
+
+def _summary(account: Account, global_mode: TradingMode) -> str:
+    mark = " ⭐ default" if account.is_default else ""
+    state = "🟢 enabled" if account.enabled else "⚪ disabled"
+    mode = MODE[stricter(account.trading_mode, global_mode)]
+    token = ("⚠️ " if account.needs_login else "") + token_state(account)
+    return join(
+        f"{bold(account.label)}{mark}",
+        f"   {state} · {mode} · {token}",
+        parked_line(account),
+    )
+
+
+def toggle_button(account: Account, label: str) -> InlineKeyboardButton:
+    """Return the button that flips enabled and disabled; it says what a tap does."""
+    if account.enabled:
+        return button(f"Disable{label}", "off", account.broker_id)
+    return button(f"Enable{label}", "on", account.broker_id, style=SUCCESS)
+
+
+def accounts_list(
+    accounts: Sequence[Account],
+    global_mode: TradingMode,
+    logins: Mapping[str, InlineKeyboardButton],
+) -> Screen:
+    """Return all accounts with the buttons that matter daily (A4)."""
+    if not accounts:
+        return Screen(
+            f"{bold('No account yet')}\nConnect your first one; it takes about five minutes.",
+            ((button("➕ Add account", "add", style=PRIMARY),),),
+        )
+    rows: list[tuple[InlineKeyboardButton, ...]] = []
+    for one in accounts:
+        if one.broker_id in logins:
+            rows.append((logins[one.broker_id],))
+        name = f" {one.display_name}"
+        rows.append((toggle_button(one, name), button(f"Edit{name} …", "acc", one.broker_id)))
+    rows.append((button("➕ Add account", "add"), button("Refresh", "brokers")))
+    note = None
+    if global_mode is not TradingMode.NORMAL:
+        note = f"The global mode is {bold(MODE[global_mode])}; it holds for every account.\n"
+    lines = [_summary(one, global_mode) for one in accounts]
+    return Screen(join(bold("Your accounts"), note, lines), tuple(rows))
+
+
+def account_page(account: Account, global_mode: TradingMode, login: InlineKeyboardButton) -> Screen:
+    """Return one account with everything that can be done to it."""
+    effective = stricter(account.trading_mode, global_mode)
+    mode = MODE[account.trading_mode]
+    if effective is not account.trading_mode:
+        mode += f", but the global mode makes it {MODE[effective]}"
+    person = account.user_name or account.user_id
+    text = join(
+        banner(account),
+        f"{bold(account.label)}{' ⭐ default' if account.is_default else ''}",
+        f"Strategies: {'enabled' if account.enabled else 'disabled'}"
+        + (" (may still close what they hold)" if account.drain and not account.enabled else ""),
+        f"Mode: {esc(mode)}",
+        f"Login: {token_state(account)}, last {day_time(account.token_generated_at)}",
+        f"Person: {esc(person)}" if person else None,
+        f"API key: {code(account.api_key)}",
+        f"Last strategy run: {day_time(account.last_run_at)}",
+        f"Orders leave from: {code(account.source_address)}" if account.source_address else None,
+        parked_line(account),
+    )
+    key = account.broker_id
+    refresh = login if account.needs_login else button("Refresh token", "login", key)
+    default = () if account.is_default else (button("Set default", "def", key),)
+    rows: Keyboard = (
+        (refresh,),
+        (toggle_button(account, ""), button("Rename", "ren", key)),
+        (button("Mode", "mode", key), *default),
+        (button("Dashboard", "dash", key), button("Share login", "share", key)),
+        (button("Disconnect", "disc", key, style=DANGER), button("« Accounts", "brokers")),
+    )
+    if account.broker_type.value == "paper":
+        rows = tuple(row for row in rows if row != (refresh,))
+    return Screen(text, rows)
+
+
+def exposure_lines(exposure: ExposureView) -> list[str]:
+    """Return what hangs on an account: positions and working orders, the first few by name."""
+    lines: list[str] = []
+    if not exposure.is_known:
+        lines.append("⚠️ The broker could not be read just now, so this may be incomplete.")
+    positions, working = exposure.positions, exposure.working
+    lines.append(
+        bold(f"{plural(len(positions), 'open position')}") if positions else "No positions."
+    )
+    lines.extend(position_line(one) for one in positions[:_SHOWN])
+    lines.append(
+        bold(f"{plural(len(working), 'working order')}") if working else "No working orders."
+    )
+    lines.extend(order_line(one) for one in working[:_SHOWN])
+    hidden = max(0, len(positions) - _SHOWN) + max(0, len(working) - _SHOWN)
+    if hidden:
+        lines.append(f"… and {hidden} more, see the dashboard.")
+    return lines
+
+
+def disable_question(exposure: ExposureView) -> str:
+    """Return the question before an account with strategies' positions is disabled (A5)."""
+    held = exposure.strategy_positions
+    return join(
+        bold(f"Disable {exposure.account.label}?"),
+        f"Strategies hold {plural(len(held), 'position')} there:",
+        [position_line(one) for one in held[:_SHOWN]],
+        "",
+        "What should happen to them?",
+    )
+
+
+def disconnect_question(exposure: ExposureView, *, is_last: bool) -> str:
+    """Return the question before an account is disconnected (A8)."""
+    account = exposure.account
+    next_default = "\nAnother account becomes the default." if account.is_default else ""
+    return join(
+        bold(f"Disconnect {account.label}?"),
+        "I log out at the broker and forget its key, secret and token. Its history stays. "
+        "Positions and orders at the broker stay as they are; nobody looks after them any more."
+        + ("" if is_last else next_default),
+        "",
+        exposure_lines(exposure),
+    )
+
+
+def name_question(account: Account) -> str:
+    """Return the prompt for a new display name (A7)."""
+    return (
+        f"Send the new name for {bold(account.label)}: 1 to 40 characters, for example "
+        f"{code('Main')}."
+    )
+
+
+def welcome(
+    name: str,
+    accounts: Sequence[Account],
+    global_mode: TradingMode,
+    logins: Mapping[str, InlineKeyboardButton],
+) -> Screen:
+    """Return the greeting (B5): an expired default account's login button leads."""
+    hello = bold(f"Namaste {name}, I am Saarthi.")
+    if not accounts:
+        return Screen(
+            join(
+                hello,
+                "I run your strategies on your broker accounts and keep you in charge from this "
+                "chat.",
+                "",
+                "Connect your first account to begin.",
+            ),
+            ((button("➕ Add account", "add", style=PRIMARY),), (button("Help", "help"),)),
+        )
+    default = accounts[0]
+    enabled = sum(one.enabled for one in accounts)
+    waiting = sum(one.needs_login for one in accounts)
+    lead = None
+    rows: list[tuple[InlineKeyboardButton, ...]] = []
+    if default.broker_id in logins:
+        lead = f"⚠️ {bold(default.label)} needs today's login."
+        rows.append((logins[default.broker_id],))
+    others = waiting - (1 if lead else 0)
+    more = f"{plural(others, 'other account')} also waiting for a login: /login" if others else None
+    rows.extend(
+        (
+            (button("Dashboard", "dash", default.broker_id), button("Accounts", "brokers")),
+            (button("Strategies", "strats"), button("Mode", "mode")),
+        )
+    )
+    text = join(
+        hello,
+        lead,
+        more,
+        f"{plural(len(accounts), 'account')}, {enabled} enabled. Global mode: {MODE[global_mode]}.",
+    )
+    return Screen(text, tuple(rows))

@@ -1,0 +1,227 @@
+"""The dashboard of one account (E2) in pages; lists of positions, orders, trades, profit (E3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from telegram import InlineKeyboardButton
+
+from bot.callbacks import handle
+from bot.markup import bold, clock_time, esc, join
+from bot.screen import Keyboard, Screen, button, grid
+from bot.views.accounts import banner, parked_line, switcher
+from bot.views.lines import holding_line, order_line, pnl_words, position_line, trade_line
+from bot.words import MODE
+from core.domain.account import Account
+from core.domain.money import rupees, signed_rupees
+from core.domain.views import DashboardView, OrderView, PnlView, PositionView, TradeView
+
+__all__ = [
+    "ALL",
+    "Item",
+    "dashboard",
+    "listing",
+    "order_button",
+    "order_items",
+    "pnl_screen",
+    "position_button",
+    "position_items",
+    "trade_items",
+]
+
+ALL = "all"
+"""Stands for all accounts together in a button."""
+_PAGE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One entry of a list: its lines, the heading it belongs under, the button that it brings."""
+
+    text: str
+    heading: str = ""
+    button: InlineKeyboardButton | None = None
+
+
+def position_button(position: PositionView) -> InlineKeyboardButton | None:
+    """Return the Close button of an open position."""
+    if position.quantity == 0:
+        return None
+    return button(
+        f"Close {position.instrument.symbol}", "pos", position.broker_id, handle(position.key)
+    )
+
+
+def order_button(order: OrderView) -> InlineKeyboardButton | None:
+    """Return the Cancel button of a working order."""
+    if not order.is_cancellable:
+        return None
+    label = f"Cancel {order.side.value} {order.instrument.symbol}"
+    return button(label, "ord", order.broker_id, handle(order.key))
+
+
+def position_items(positions: Iterable[PositionView], *, named: bool = False) -> list[Item]:
+    """Return positions as items, under their account's name when ``named``."""
+    return [
+        Item(position_line(one), one.account_label if named else "Positions", position_button(one))
+        for one in positions
+    ]
+
+
+def order_items(
+    orders: Iterable[OrderView], *, named: bool = False, heading: str = "Orders"
+) -> list[Item]:
+    """Return orders as items."""
+    return [
+        Item(order_line(one), one.account_label if named else heading, order_button(one))
+        for one in orders
+    ]
+
+
+def trade_items(trades: Iterable[TradeView], *, named: bool = False) -> list[Item]:
+    """Return trades as items."""
+    return [Item(trade_line(one), one.account_label if named else "Trades today") for one in trades]
+
+
+def _page_of(items: Sequence[Item], page: int) -> tuple[list[str], list[InlineKeyboardButton], int]:
+    """Return the lines and buttons of one page, and how many pages there are."""
+    pages = max(1, -(-len(items) // _PAGE))
+    page = min(max(page, 0), pages - 1)
+    lines: list[str] = []
+    buttons: list[InlineKeyboardButton] = []
+    heading = None
+    for item in items[page * _PAGE : (page + 1) * _PAGE]:
+        if item.heading != heading:
+            heading = item.heading
+            lines.extend(["", bold(heading)])
+        lines.append(item.text)
+        if item.button is not None:
+            buttons.append(item.button)
+    return lines, buttons, pages
+
+
+def _page_row(
+    page: int, pages: int, verb: str, *arguments: str
+) -> tuple[tuple[InlineKeyboardButton, ...], ...]:
+    if pages == 1:
+        return ()
+    page = min(max(page, 0), pages - 1)
+    earlier = button("‹ Back", verb, *arguments, (page - 1) % pages)
+    later = button("More ›", verb, *arguments, (page + 1) % pages)
+    return ((earlier, button(f"{page + 1} of {pages}", verb, *arguments, page), later),)
+
+
+def _head(view: DashboardView) -> list[str | None]:
+    account, funds = view.account, view.funds
+    enabled = "enabled" if account.enabled else "disabled"
+    money = "not known"
+    if funds is not None:
+        money = f"{bold(rupees(funds.available))} free, {rupees(funds.used)} used"
+    return [
+        f"{bold(account.label)}{' ⭐' if account.is_default else ''}",
+        f"{enabled} · {MODE[view.effective_mode]} · as of {_as_of(view.as_of)}",
+        parked_line(account),
+        *(f"⚠️ {esc(sentence)}" for sentence in view.incomplete),
+        "",
+        f"Funds: {money}",
+        f"Today: {pnl_words(view.pnl)}",
+    ]
+
+
+def _as_of(moment: datetime | None) -> str:
+    return "never" if moment is None else f"{clock_time(moment, seconds=True)} IST"
+
+
+def dashboard(
+    view: DashboardView,
+    accounts: Sequence[Account],
+    login: InlineKeyboardButton | None,
+    *,
+    page: int = 0,
+) -> Screen:
+    """Return one page of an account's dashboard."""
+    items = [
+        *position_items(view.positions),
+        *order_items(view.working, heading="Working orders"),
+        *trade_items(view.trades),
+        *(Item(holding_line(one), "Holdings") for one in view.holdings),
+    ]
+    lines, buttons, pages = _page_of(items, page)
+    key = view.account.broker_id
+    empty = None if items else "\nNo positions, no working orders, no trades today."
+    text = join(
+        banner(view.account), [line for line in _head(view) if line is not None], lines, empty
+    )
+    rows: Keyboard = (
+        *(((login,),) if login is not None and view.account.needs_login else ()),
+        *grid(buttons, 2),
+        *_page_row(page, pages, "dash", key),
+        (button("🔄 Refresh", "dash", key, page, "fresh"), button("Mode", "mode", key)),
+        *switcher(accounts, key, "dash"),
+    )
+    return Screen(text, rows)
+
+
+def listing(
+    title: str,
+    verb: str,
+    items: Sequence[Item],
+    accounts: Sequence[Account],
+    selected: str,
+    *,
+    page: int = 0,
+    login: InlineKeyboardButton | None = None,
+) -> Screen:
+    """Return one page of a list, for one account or for ``ALL``."""
+    account = next((one for one in accounts if one.broker_id == selected), None)
+    lines, buttons, pages = _page_of(items, page)
+    where = account.label if account is not None else "all accounts"
+    text = join(
+        [found for one in _concerned(accounts, selected) if (found := banner(one)) is not None],
+        bold(f"{title} · {where}"),
+        lines or "\nNone.",
+    )
+    rows: Keyboard = (
+        *(((login,),) if login is not None else ()),
+        *grid(buttons, 2),
+        *_page_row(page, pages, verb, selected),
+        _all_row(accounts, selected, verb, page),
+        *switcher(accounts, selected, verb),
+    )
+    return Screen(text, rows)
+
+
+def _concerned(accounts: Sequence[Account], selected: str) -> list[Account]:
+    return [one for one in accounts if selected in {ALL, one.broker_id}]
+
+
+def _all_row(
+    accounts: Sequence[Account], selected: str, verb: str, page: int
+) -> tuple[InlineKeyboardButton, ...]:
+    refresh = button("🔄 Refresh", verb, selected, page)
+    if len(accounts) <= 1:
+        return (refresh,)
+    mark = "• " if selected == ALL else ""
+    return (refresh, button(f"{mark}All accounts", verb, ALL))
+
+
+def pnl_screen(
+    lines: Sequence[PnlView],
+    accounts: Sequence[Account],
+    selected: str,
+    login: InlineKeyboardButton | None,
+) -> Screen:
+    """Return today's profit by account, with a total where every account could be read."""
+    entries = [Item(f"{bold(one.account_label)}\n   {pnl_words(one)}") for one in lines]
+    screen = listing("Profit today", "pnl", [], accounts, selected, login=login)
+    total = None
+    if len(lines) > 1:
+        known = [one.total for one in lines if one.total is not None]
+        missing = len(lines) - len(known)
+        note = f" (without {missing} that could not be read)" if missing else ""
+        total = f"\nTogether {bold(signed_rupees(sum(known, Decimal(0))))}{note}"
+    head = screen.text.removesuffix("\n\nNone.")
+    return Screen(join(head, "", [entry.text for entry in entries] or "None.", total), screen.rows)

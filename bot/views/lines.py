@@ -1,0 +1,102 @@
+"""One line (or two) for a position, an order, a trade, a holding; shared by all views."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from bot.markup import bold, clock_time, esc, short
+from bot.words import ORDER_ICON, order_state, price
+from core.domain.broker import Holding
+from core.domain.money import signed_rupees
+from core.domain.order import OrderType, Purpose
+from core.domain.views import OrderView, PnlView, PositionView, TradeView
+
+__all__ = [
+    "holding_line",
+    "order_line",
+    "order_terms",
+    "owner_words",
+    "pnl_words",
+    "position_line",
+    "trade_line",
+]
+
+_REASON_LIMIT = 160
+
+
+def position_line(position: PositionView) -> str:
+    """Return two lines: what is held and its profit; prices and who holds it."""
+    gain = bold(signed_rupees(position.unrealised + position.realised))
+    name = f"{bold(position.instrument)} {esc(position.product.value)}"
+    if position.quantity == 0:
+        return f"{name} · closed · {gain}"
+    stop = f" · stop {price(position.stop)}" if position.stop is not None else ""
+    owners = owner_words(position)
+    return (
+        f"{name} · {position.quantity:+d} · {gain}\n"
+        f"   avg {price(position.average_price)}, now {price(position.last_price)}{stop}"
+        + (f" · {esc(owners)}" if owners else "")
+    )
+
+
+def owner_words(position: PositionView) -> str:
+    """Return who holds it when it is not one strategy alone: ``orb +10, not mine +5``."""
+    owners = {name: units for name, units in position.owners.items() if units}
+    external = position.quantity - sum(owners.values())
+    parts = [f"{name} {units:+d}" for name, units in owners.items()]
+    if external:
+        parts.append(f"by hand {external:+d}")
+    return ", ".join(parts)
+
+
+def order_terms(order: OrderView) -> str:
+    """Return ``BUY 10 NSE:SBIN MIS limit ₹812.00`` (escaped)."""
+    terms = f"{order.side.value} {order.quantity} {order.instrument} {order.product.value}"
+    if order.order_type is OrderType.MARKET:
+        return f"{esc(terms)} market"
+    if order.order_type is OrderType.LIMIT and order.limit_price is not None:
+        return f"{esc(terms)} limit {price(order.limit_price)}"
+    trigger = f" at {price(order.trigger_price)}" if order.trigger_price is not None else ""
+    return f"{esc(terms)} stop{trigger}"
+
+
+def order_line(order: OrderView) -> str:
+    """Return two lines: the order; its time, state and origin."""
+    purpose = "" if order.purpose is Purpose.EXTERNAL else f" {order.purpose.value}"
+    origin = {"manual": "by you", "external": "not mine"}.get(order.strategy, order.strategy)
+    return (
+        f"{ORDER_ICON[order.state]} {order_terms(order)}\n"
+        f"   {clock_time(order.at)} {esc(short(order_state(order), _REASON_LIMIT))}"
+        f" · {esc(origin)}{esc(purpose)}"
+    )
+
+
+def trade_line(view: TradeView) -> str:
+    """Return one line for an execution."""
+    trade = view.trade
+    when = clock_time(trade.traded_at) if trade.traded_at else "--:--"
+    return (
+        f"{when} {trade.side.value} {trade.quantity} {esc(trade.instrument)} "
+        f"at {price(trade.price)}"
+    )
+
+
+def holding_line(holding: Holding) -> str:
+    """Return one line for delivery shares."""
+    arriving = f" (+{holding.t1_quantity} arriving)" if holding.t1_quantity else ""
+    gain = (holding.last_price - holding.average_price) * (holding.quantity + holding.t1_quantity)
+    return (
+        f"{bold(holding.instrument)} {holding.quantity}{arriving} · "
+        f"now {price(holding.last_price)} · {signed_rupees(gain)}"
+    )
+
+
+def pnl_words(pnl: PnlView) -> str:
+    """Return today's profit, or that it is not known."""
+    if pnl.total is None:
+        return "not known: the broker could not be read"
+    realised, unrealised = pnl.realised or Decimal(0), pnl.unrealised or Decimal(0)
+    return (
+        f"{bold(signed_rupees(pnl.total))} "
+        f"(taken {signed_rupees(realised)}, open {signed_rupees(unrealised)})"
+    )

@@ -1,0 +1,134 @@
+"""Modes (C): the panel, the question before a change, its result, and the drain view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from telegram import InlineKeyboardButton
+
+from bot.markup import bold, esc, join
+from bot.screen import DANGER, Screen, button
+from bot.views.dashboard import order_button
+from bot.views.lines import holding_line, order_line, position_line
+from bot.words import MODE, MODE_EFFECT, plural
+from core.domain.account import Account
+from core.domain.mode import TradingMode, stricter
+from core.domain.money import rupees
+from core.domain.views import DrainView, ModeChange
+
+__all__ = ["GLOBAL", "MODE_CODES", "drain_screen", "mode_panel", "mode_question", "mode_result"]
+
+GLOBAL = "global"
+"""Stands for the global mode in a button."""
+MODE_CODES = {
+    "n": TradingMode.NORMAL,
+    "e": TradingMode.EXIT_ONLY,
+    "p": TradingMode.PAUSED,
+}
+_CODE = {mode: short for short, mode in MODE_CODES.items()}
+_ICON = {TradingMode.NORMAL: "🟢", TradingMode.EXIT_ONLY: "🟠", TradingMode.PAUSED: "🔴"}
+_SHOWN = 10
+
+
+def mode_panel(
+    accounts: Sequence[Account], global_mode: TradingMode, selected: str | None = None
+) -> Screen:
+    """Return every mode with the buttons to change it: choose, then confirm (C1).
+
+    ``selected`` is one account only, or None for the global mode and every account.
+    """
+    shown = [one for one in accounts if selected in {None, one.broker_id}]
+    lines = [f"{_ICON[global_mode]} Global: {bold(MODE[global_mode])}"]
+    for one in shown:
+        effective = stricter(one.trading_mode, global_mode)
+        note = "" if effective is one.trading_mode else f", in effect {MODE[effective]}"
+        lines.append(
+            f"{_ICON[effective]} {esc(one.label)}: {bold(MODE[one.trading_mode])}{esc(note)}"
+        )
+    rows: list[tuple[InlineKeyboardButton, ...]] = []
+    if selected is None:
+        rows.append(_choices("All", GLOBAL, global_mode))
+    rows.extend(_choices(one.display_name, one.broker_id, one.trading_mode) for one in shown)
+    rows.append((button("Drain view", "drain"), button("🔄 Refresh", "mode", *_named(selected))))
+    text = join(
+        bold("Trading modes"),
+        lines,
+        "",
+        "The stricter of the global mode and an account's own mode holds.",
+    )
+    return Screen(text, tuple(rows))
+
+
+def _named(selected: str | None) -> tuple[str, ...]:
+    return () if selected is None else (selected,)
+
+
+def _choices(name: str, target: str, present: TradingMode) -> tuple[InlineKeyboardButton, ...]:
+    return tuple(
+        button(f"{_ICON[mode]} {name}: {MODE[mode]}", "ask_mode", target, _CODE[mode])
+        for mode in TradingMode
+        if mode is not present
+    )
+
+
+def mode_question(account: Account | None, old: TradingMode, new: TradingMode) -> str:
+    """Return what a mode change will do, before it is done."""
+    whose = "all accounts" if account is None else account.label
+    lines = [
+        bold(f"Set {MODE[new]} for {whose}?"),
+        f"Now: {MODE[old]}.",
+        MODE_EFFECT[new],
+    ]
+    if new is TradingMode.PAUSED:
+        lines.append("You can still cancel orders and close positions yourself.")
+    return join([lines[0], *map(esc, lines[1:])])
+
+
+def mode_result(change: ModeChange, whose: str) -> Screen:
+    """Return what a mode change did: what still works at brokers, what is unprotected (C2)."""
+    lines: list[str] = [f"✅ {bold(f'{whose}: {MODE[change.new]}')}", esc(MODE_EFFECT[change.new])]
+    if change.unprotected:
+        lines.append(
+            f"⚠️ {bold(plural(change.unprotected, 'position'))} now without the care of a "
+            "strategy: no stop that I move, no square-off."
+        )
+    if change.working:
+        lines.extend(
+            ["", bold(f"Still working at the broker: {plural(len(change.working), 'order')}")]
+        )
+        lines.extend(order_line(one) for one in change.working[:_SHOWN])
+    elif change.new is not TradingMode.NORMAL:
+        lines.append("No orders are working at the broker.")
+    buttons = [found for one in change.working[:_SHOWN] if (found := order_button(one))]
+    rows = [(one,) for one in buttons]
+    if len(change.working) > 1:
+        target = change.broker_id or GLOBAL
+        rows.append(
+            (button(f"Cancel all {len(change.working)}", "ask_cxall", target, style=DANGER),)
+        )
+    rows.append((button("« Modes", "mode"),))
+    return Screen(join(lines), tuple(rows))
+
+
+def drain_screen(views: Sequence[DrainView]) -> Screen:
+    """Return what is left to drain on each EXIT_ONLY account (C5)."""
+    lines: list[str] = [bold("Drain view: accounts in exit-only mode")]
+    for view in views:
+        left = len(view.positions) + len(view.holdings)
+        value = (
+            "value not known" if view.value is None else f"about {rupees(view.value, paise=False)}"
+        )
+        lines.extend(["", bold(view.account.label)])
+        if not left and not view.working:
+            lines.append("✅ Drained: nothing held, nothing working.")
+            continue
+        lines.append(
+            f"{plural(len(view.positions), 'position')}, {plural(len(view.holdings), 'holding')}, "
+            f"{plural(len(view.working), 'working order')} left, {value}"
+        )
+        lines.extend(position_line(one) for one in view.positions)
+        lines.extend(holding_line(one) for one in view.holdings)
+        lines.extend(order_line(one) for one in view.working)
+    if not views:
+        lines.append("No account is in exit-only mode.")
+    return Screen(join(lines), ((button("🔄 Refresh", "drain"), button("« Modes", "mode")),))

@@ -1,0 +1,232 @@
+"""Strategies (D6): the list, one of them, its parameters and accounts; the card of a run (E1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from telegram import InlineKeyboardButton
+
+from bot.callbacks import handle
+from bot.markup import bold, clock_time, code, day_time, esc, italic, join, short
+from bot.screen import PRIMARY, SUCCESS, Screen, button, grid
+from bot.words import ORDER_ICON, order_state, price
+from core.domain.instrument import Product
+from core.domain.target import Direction, Parameter, Target
+from core.domain.views import AssignmentView, OrderView, RunView, SizeKind, StrategyView
+
+__all__ = [
+    "assignment_page",
+    "parameter_question",
+    "parameters_page",
+    "run_card",
+    "run_question",
+    "size_question",
+    "strategies_list",
+    "strategy_page",
+]
+
+_DIRECTION = {Direction.LONG: "Long", Direction.SHORT: "Short", Direction.FLAT: "Flat"}
+_REASON_LIMIT = 200
+
+
+def strategies_list(strategies: Sequence[StrategyView]) -> Screen:
+    """Return every strategy with its state, next slot and last run."""
+    if not strategies:
+        return Screen(f"{bold('Strategies')}\nNone is installed.")
+    lines: list[str] = []
+    for one in strategies:
+        state = "🟢 enabled" if one.is_enabled else "⚪ disabled"
+        last = one.last_run.slot_at if one.last_run else None
+        lines.extend(
+            [
+                "",
+                f"{bold(one.title)} · {state}",
+                f"   next {day_time(one.next_slot)} · last {day_time(last)}",
+            ]
+        )
+    rows = tuple((button(one.title, "strat", handle(one.name)),) for one in strategies)
+    return Screen(join(bold("Strategies"), lines), (*rows, (button("🔄 Refresh", "strats"),)))
+
+
+def strategy_page(strategy: StrategyView) -> Screen:
+    """Return one strategy: what it does, when, with what, and how the last run went."""
+    key = handle(strategy.name)
+    parameters = [
+        f"   {esc(parameter.label)}: {bold(value)}" for parameter, value in strategy.parameters
+    ]
+    text = join(
+        f"{bold(strategy.title)} · {'🟢 enabled' if strategy.is_enabled else '⚪ disabled'}",
+        italic(strategy.description) if strategy.description else None,
+        f"Next run: {day_time(strategy.next_slot) if strategy.next_slot else 'none planned'}",
+        ["", bold("Parameters"), *parameters] if parameters else None,
+        "",
+        bold("Accounts"),
+        [_assignment_line(one) for one in strategy.assignments] or "   none connected",
+        ["", _run_text(strategy.last_run, "Last run")] if strategy.last_run else None,
+    )
+    toggle = (
+        button("Disable", "s_off", key)
+        if strategy.is_enabled
+        else button("Enable", "s_on", key, style=SUCCESS)
+    )
+    return Screen(
+        text,
+        (
+            (toggle, button("Run now", "ask_run", key, style=PRIMARY)),
+            (button("Parameters", "pars", key), button("🔄 Refresh", "strat", key)),
+            *(
+                (button(f"On {one.account_label} …", "asg", key, one.broker_id),)
+                for one in strategy.assignments
+            ),
+            (button("« Strategies", "strats"),),
+        ),
+    )
+
+
+def _assignment_line(one: AssignmentView) -> str:
+    state = "on" if one.is_on else "off"
+    return f"   {esc(one.account_label)}: {state} · {esc(one.product.value)} · {size_words(one)}"
+
+
+def size_words(one: AssignmentView) -> str:
+    """Return the size of an assignment: ``10 units`` or ``5 % of capital, times 2``."""
+    value = plain(one.size_value)
+    size = f"{value} units" if one.size_kind is SizeKind.QUANTITY else f"{value} % of capital"
+    return size if one.multiplier == 1 else f"{size}, times {plain(one.multiplier)}"
+
+
+def plain(number: Decimal) -> str:
+    """Return a decimal without an exponent or trailing zeros."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def run_question(strategy: StrategyView) -> str:
+    """Return what an extra run will do, before it is filed."""
+    on = [one.account_label for one in strategy.assignments if one.is_on]
+    where = ", ".join(on) if on else "no account (it is off on all of them)"
+    return join(
+        bold(f"Run {strategy.title} now?"),
+        f"It decides at once and may place orders on: {esc(where)}.",
+        "Each account's mode and limits hold as always.",
+    )
+
+
+def parameters_page(strategy: StrategyView) -> Screen:
+    """Return the parameters with a button to change each."""
+    key = handle(strategy.name)
+    lines = [
+        f"{esc(parameter.label)}: {bold(value)}{esc(_bounds(parameter))}"
+        for parameter, value in strategy.parameters
+    ]
+    buttons = [
+        button(parameter.label, "par", key, handle(parameter.name))
+        for parameter, _ in strategy.parameters
+    ]
+    return Screen(
+        join(
+            bold(f"{strategy.title}: parameters"),
+            lines or "It has none.",
+            "",
+            "A change takes effect at the next run.",
+        ),
+        (*grid(buttons, 2), (button("« Back", "strat", key),)),
+    )
+
+
+def _bounds(parameter: Parameter) -> str:
+    if parameter.choices:
+        return f" (one of {', '.join(parameter.choices)})"
+    if parameter.minimum is None and parameter.maximum is None:
+        return ""
+    low = "any" if parameter.minimum is None else parameter.minimum
+    high = "any" if parameter.maximum is None else parameter.maximum
+    return f" ({low} to {high})"
+
+
+def parameter_question(strategy: StrategyView, parameter: Parameter, value: object) -> str:
+    """Return the prompt for a parameter's new value."""
+    return (
+        f"{bold(strategy.title)}\nSend the new value for {bold(parameter.label)}"
+        f"{esc(_bounds(parameter))}. Now: {code(value)}"
+    )
+
+
+def assignment_page(strategy: StrategyView, one: AssignmentView) -> Screen:
+    """Return how a strategy runs on one account, with buttons to change it (D4)."""
+    key, account = handle(strategy.name), one.broker_id
+    text = join(
+        bold(f"{strategy.title} on {one.account_label}"),
+        f"Runs there: {'yes' if one.is_on else 'no'}",
+        f"Product: {esc(one.product.value)}",
+        f"Size: {esc(size_words(one))}",
+        "",
+        "A change takes effect at the next run.",
+    )
+    toggle = (
+        button("Turn off here", "a_off", key, account)
+        if one.is_on
+        else button("Turn on here", "a_on", key, account, style=SUCCESS)
+    )
+    products = [
+        button(f"Use {product.value}", "a_prod", key, account, product.value)
+        for product in Product
+        if product is not one.product
+    ]
+    rows: tuple[tuple[InlineKeyboardButton, ...], ...] = (
+        (toggle,),
+        tuple(products),
+        (
+            button("Fixed quantity", "a_size", key, account, "q"),
+            button("Share of capital", "a_size", key, account, "c"),
+        ),
+        (button("Multiplier", "a_size", key, account, "m"), button("« Back", "strat", key)),
+    )
+    return Screen(text, rows)
+
+
+def size_question(strategy: str, account: str, kind: str) -> str:
+    """Return the prompt for a size or a multiplier."""
+    what = {
+        "q": "how many units each position has, for example <code>10</code>",
+        "c": "what share of the capital each position takes in percent, like <code>5</code>",
+        "m": "the multiplier of the size, for example <code>2</code>",
+    }[kind]
+    return f"{bold(strategy)} on {bold(account)}\nSend {what}."
+
+
+def _target_line(target: Target) -> str:
+    stop = f", stop {price(target.stop_price)}" if target.stop_price is not None else ""
+    reason = f" — {esc(short(target.reason, _REASON_LIMIT))}" if target.reason else ""
+    return f"{_DIRECTION[target.direction]} {bold(target.instrument)}{stop}{reason}"
+
+
+def _order_words(order: OrderView) -> str:
+    words = short(order_state(order), _REASON_LIMIT)
+    return (
+        f"{ORDER_ICON[order.state]} {order.side.value} {order.quantity} {esc(order.instrument)} "
+        f"{esc(order.purpose.value)}: {esc(words)}"
+    )
+
+
+def _run_text(run: RunView, title: str) -> str:
+    lines: list[str] = [f"{bold(title)} · {clock_time(run.slot_at)}"]
+    lines.extend(_target_line(one) for one in run.targets)
+    if not run.targets:
+        lines.append("No signal.")
+    if run.note:
+        lines.append(esc(run.note))
+    for line in run.lines:
+        lines.append(bold(line.account_label))
+        lines.extend(f"   {_order_words(one)}" for one in line.orders)
+        if line.note:
+            lines.append(f"   {esc(line.note)}")
+        if not line.orders and not line.note:
+            lines.append("   nothing to do")
+    return join(lines)
+
+
+def run_card(run: RunView) -> Screen:
+    """Return the card of one signal: a line per account, edited as orders go on (E1)."""
+    return Screen(_run_text(run, run.title))

@@ -1,0 +1,129 @@
+"""The words for states, modes and failures that a person reads. Pure."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from core.domain.account import Account
+from core.domain.mode import TradingMode
+from core.domain.money import rupees
+from core.domain.order import CLOSED_STATES, OrderState, Side
+from core.domain.views import OrderView
+from core.errors import LoginFault
+
+__all__ = [
+    "LOGIN_FAULT",
+    "MODE",
+    "MODE_EFFECT",
+    "ORDER_ICON",
+    "is_final",
+    "order_state",
+    "plural",
+    "price",
+    "token_state",
+]
+
+MODE = {
+    TradingMode.NORMAL: "Normal",
+    TradingMode.EXIT_ONLY: "Exit only",
+    TradingMode.PAUSED: "Paused",
+}
+MODE_EFFECT = {
+    TradingMode.NORMAL: "Strategies enter and exit as usual.",
+    TradingMode.EXIT_ONLY: "No new positions. Only orders that shrink what is held go out.",
+    TradingMode.PAUSED: (
+        "Strategies send nothing at all, not even stops or the square-off at the end of the day. "
+        "Orders already at the broker stay there."
+    ),
+}
+LOGIN_FAULT = {
+    LoginFault.DENIED: "The login was refused or broken off at the broker. Tap the login button.",
+    LoginFault.NONCE_EXPIRED: "The login took longer than ten minutes. Tap the login button again.",
+    LoginFault.NONCE_USED: "This login was used already. Tap the login button for a new one.",
+    LoginFault.NONCE_UNKNOWN: "I did not start this login. Tap the login button in this chat.",
+    LoginFault.ACCOUNT_UNKNOWN: "The account of this login is not connected here any more.",
+    LoginFault.CODE_USED: "The broker says this code was used or is too old. Log in again.",
+    LoginFault.WRONG_SECRET: (
+        "The broker does not accept the API secret. Disconnect the account and add it again with "
+        "the right secret."
+    ),
+    LoginFault.OTHER_USER: (
+        "Another person is logged in at the broker in that browser. Log out there, or use a "
+        "private window, and log in as this account's owner."
+    ),
+    LoginFault.NOT_ADMITTED: (
+        "The app at the broker does not admit this user. Enable the client id in the app's "
+        "settings at the broker."
+    ),
+    LoginFault.BROKER_DOWN: "The broker does not answer now. Try again in a few minutes.",
+    LoginFault.MALFORMED: (
+        "I could not find a login code in that. Paste the whole address of the page that the "
+        "broker sent your browser to."
+    ),
+    LoginFault.NOT_SAVED: "The login worked but could not be saved. Log in again.",
+}
+ORDER_ICON = {
+    OrderState.INITIALIZED: "⏳",
+    OrderState.DENIED: "🚫",
+    OrderState.SUBMITTED: "⏳",
+    OrderState.HELD: "⏸",
+    OrderState.UNRESOLVED: "❓",
+    OrderState.NOT_PLACED: "➖",
+    OrderState.ACCEPTED: "🕒",
+    OrderState.REJECTED: "❌",
+    OrderState.PARTIALLY_FILLED: "🕒",
+    OrderState.PENDING_CANCEL: "🕒",
+    OrderState.PENDING_UPDATE: "🕒",
+    OrderState.FILLED: "✅",
+    OrderState.CANCELED: "➖",
+    OrderState.EXPIRED: "➖",
+}
+_DONE_VERB = {Side.BUY: "bought", Side.SELL: "sold"}
+
+
+def plural(count: int, noun: str) -> str:
+    """Return ``1 order`` or ``3 orders``."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def price(amount: Decimal) -> str:
+    """Return a price in rupees and paise."""
+    return rupees(amount)
+
+
+def token_state(account: Account) -> str:
+    """Return whether the account is logged in, as a person says it."""
+    if not account.needs_login:
+        return "no login needed" if account.broker_type.value == "paper" else "logged in"
+    return "never logged in" if account.token_generated_at is None else "login expired"
+
+
+def order_state(order: OrderView) -> str:
+    """Return what became of an order, in plain words (not escaped)."""
+    done, asked = order.filled_quantity, order.quantity
+    reason = f": {order.reason}" if order.reason else ""
+    part = f", {done} of {asked} filled" if done else ""
+    state = order.state
+    if state is OrderState.FILLED:
+        return f"{_DONE_VERB[order.side]} {done} at {price(order.average_price)}"
+    if state in {OrderState.PARTIALLY_FILLED, OrderState.ACCEPTED}:
+        return f"{done} of {asked} filled" if done else "working at the broker"
+    plain = {
+        OrderState.INITIALIZED: "being prepared",
+        OrderState.DENIED: f"not sent{reason}",
+        OrderState.SUBMITTED: "sent, waiting for the broker's answer",
+        OrderState.HELD: f"held back{reason}",
+        OrderState.UNRESOLVED: "not known: the broker did not answer, I am checking",
+        OrderState.NOT_PLACED: "never reached the broker",
+        OrderState.REJECTED: f"rejected by the broker{reason}",
+        OrderState.PENDING_CANCEL: f"cancel requested{part}",
+        OrderState.PENDING_UPDATE: f"change requested{part}",
+        OrderState.CANCELED: f"cancelled{part}{reason}",
+        OrderState.EXPIRED: f"expired at the end of the day{part}",
+    }
+    return plain[state]
+
+
+def is_final(order: OrderView) -> bool:
+    """Tell whether nothing more is expected of an order."""
+    return order.state in CLOSED_STATES
