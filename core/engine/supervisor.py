@@ -1,0 +1,111 @@
+"""Supervision: no task dies silently (I13, P01), and losing the lease stops everything at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
+
+from core.errors import LeaseLost
+
+if TYPE_CHECKING:
+    from core.ports.clock import Clock
+
+__all__ = ["Supervisor", "Workers"]
+
+_log = logging.getLogger(__name__)
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 30.0
+_HEALTHY_S = 60.0
+_LOOK_S = 1.0
+
+Service = Callable[[], Awaitable[None]]
+
+
+class Supervisor:
+    """Keeps services running; a crash is logged, told through ``on_crash`` and followed by a restart
+    with a growing pause. A service that returns is done."""
+
+    def __init__(self, clock: Clock, on_crash: Callable[[str, Exception], Awaitable[None]]) -> None:
+        self._clock = clock
+        self._on_crash = on_crash
+        self.troubles: dict[str, str] = {}
+
+    async def keep(self, name: str, service: Service) -> None:
+        """Run one service until it returns; raises only ``LeaseLost`` and cancellation."""
+        pause = _FIRST_PAUSE_S
+        while True:
+            started = self._clock.monotonic()
+            try:
+                await service()
+            except LeaseLost:
+                raise
+            # The boundary of supervision: whatever a service raises must not take the others along.
+            except Exception as error:
+                _log.exception("service %s crashed", name)
+                self.troubles[name] = f"{name} crashed: {type(error).__name__}"
+                await self._tell(name, error)
+            else:
+                self.troubles.pop(name, None)
+                return
+            if self._clock.monotonic() - started > _HEALTHY_S:
+                pause = _FIRST_PAUSE_S
+            await self._clock.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    async def _tell(self, name: str, error: Exception) -> None:
+        try:
+            await self._on_crash(name, error)
+        # Telling must not stop the restart: the store may be the very thing that is away.
+        except Exception:
+            _log.exception("the crash of %s could not be told", name)
+
+    async def run(self, services: Mapping[str, Service]) -> None:
+        """Run all services beside one another until all return or the lease is lost."""
+        async with asyncio.TaskGroup() as group:
+            for name, service in services.items():
+                group.create_task(self.keep(name, service), name=name)
+
+
+class Workers:
+    """One supervised task an account, started and ended as accounts come and go."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        supervisor: Supervisor,
+        present: Callable[[], Awaitable[tuple[str, ...]]],
+        service: Callable[[str], Service],
+    ) -> None:
+        self._clock = clock
+        self._supervisor = supervisor
+        self._present = present
+        self._service = service
+        self._changed = asyncio.Event()
+
+    def changed(self) -> None:
+        """Look at the list of accounts now."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Start a task for each account that has none."""
+        running: set[str] = set()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._changed.clear()
+                for broker_id in await self._present():
+                    if broker_id not in running:
+                        running.add(broker_id)
+                        group.create_task(self._one(broker_id, running), name=broker_id)
+                try:
+                    async with asyncio.timeout(_LOOK_S):
+                        await self._changed.wait()
+                except TimeoutError:
+                    continue
+
+    async def _one(self, broker_id: str, running: set[str]) -> None:
+        try:
+            await self._supervisor.keep(broker_id, self._service(broker_id))
+        finally:
+            running.discard(broker_id)
