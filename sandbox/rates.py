@@ -1,6 +1,5 @@
-"""Rate limits as a broker counts them: on real time, refused requests too."""
+"""Rate limits as Kite counts them: by calendar windows of real time, refused requests too."""
 
-from collections import deque
 from dataclasses import dataclass
 
 from sandbox.clock import real_now
@@ -10,38 +9,30 @@ __all__ = ["Limit", "RateLimiter"]
 
 @dataclass(frozen=True)
 class Limit:
-    """At most ``count`` requests in any ``seconds``."""
+    """At most ``count`` requests in each window of ``seconds``, aligned to the epoch."""
 
     count: int
-    seconds: float
+    seconds: int
 
 
 class RateLimiter:
-    """Sliding windows by key."""
+    """Counters by key and window."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, deque[float]] = {}
+        self._counts: dict[tuple[str, int], tuple[int, int]] = {}
 
-    def hit(self, key: str, limits: tuple[Limit, ...]) -> float | None:
-        """Count a request; return None when it is within all limits, else seconds to wait."""
+    def admits(self, key: str, limits: tuple[Limit, ...]) -> bool:
+        """Count a request and tell whether it is within all limits."""
         now = real_now()
-        seen = self._seen.setdefault(key, deque())
-        longest = max(limit.seconds for limit in limits)
-        while seen and seen[0] <= now - longest:
-            seen.popleft()
-        seen.append(now)
-        waits = [_wait(seen, limit, now) for limit in limits]
-        worst = max(waits)
-        return worst if worst > 0 else None
+        admitted = True
+        for limit in limits:
+            window = int(now // limit.seconds)
+            seen, count = self._counts.get((key, limit.seconds), (window, 0))
+            count = count + 1 if seen == window else 1
+            self._counts[key, limit.seconds] = (window, count)
+            admitted = admitted and count <= limit.count
+        return admitted
 
     def clear(self) -> None:
         """Forget all requests."""
-        self._seen.clear()
-
-
-def _wait(seen: deque[float], limit: Limit, now: float) -> float:
-    if len(seen) <= limit.count:
-        return 0.0
-    # The request that must leave the window before one more fits.
-    leaving = seen[-limit.count - 1]
-    return max(0.0, leaving + limit.seconds - now)
+        self._counts.clear()

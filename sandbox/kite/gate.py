@@ -19,10 +19,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 APP = "kite_app"
 SESSION = "kite_session"
-QUOTE_LIMITS = (Limit(1, 1.0),)
-HISTORICAL_LIMITS = (Limit(3, 1.0),)
-ORDER_LIMITS = (Limit(10, 1.0), Limit(400, 60.0), Limit(5000, 86_400.0))
-OTHER_LIMITS = (Limit(10, 1.0),)
+QUOTE_LIMITS = (Limit(1, 1),)
+HISTORICAL_LIMITS = (Limit(3, 1),)
+ORDER_LIMITS = (Limit(10, 1), Limit(400, 60), Limit(5000, 86_400))
+OTHER_LIMITS = (Limit(10, 1),)
 _PUBLIC = re.compile(
     r"^/(connect/login|session/token|instruments(/[A-Z]+)?|_sandbox/health|ws|)/?$"
 )
@@ -132,7 +132,7 @@ class Gate:
             key, limits = f"quote:{who}", QUOTE_LIMITS
         elif request.path.startswith("/instruments/historical"):
             key, limits = f"historical:{who}", HISTORICAL_LIMITS
-        if self._rates.hit(key, limits) is not None:
+        if not self._rates.admits(key, limits):
             raise KiteError("NetworkException", TOO_MANY, 429)
 
 
