@@ -10,7 +10,7 @@ const [list, scroll, composer] = ["messages", "scroll", "composer"].map(byId);
 
 const state = {
   bot: null, messages: new Map(), pinned: [], pinnedShown: 0, busy: new Map(),
-  replyTo: null, typing: null, choice: 0, connected: false, unread: 0, shownToasts: new Set(),
+  replyTo: null, typing: null, choice: 0, connected: false, unread: 0, follow: true, stickAt: 0, shownToasts: new Set(),
 };
 
 // --- the server ---------------------------------------------------------------------------
@@ -82,6 +82,8 @@ const copyByHand = (text) => {
 const goto = (id) => {
   const target = list.querySelector(`[data-message-id="${id}"]`);
   if (!target) { toast("This message was deleted"); return; }
+  state.follow = false;
+  state.stickAt = 0;
   target.scrollIntoView({ behavior: "smooth", block: "center" });
   target.classList.remove("flash");
   void target.offsetWidth;
@@ -97,7 +99,12 @@ const context = () => ({
 // --- the list -----------------------------------------------------------------------------
 
 const isAtEnd = () => scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 90;
-const stick = (smooth = false) => scroll.scrollTo({ top: scroll.scrollHeight, behavior: smooth ? "smooth" : "instant" });
+const stick = (smooth = false) => {
+  state.follow = true;
+  state.stickAt = performance.now();
+  scroll.scrollTo({ top: scroll.scrollHeight, behavior: smooth ? "smooth" : "instant" });
+};
+const isFollowing = () => state.follow || isAtEnd();
 
 const draw = (message) => (message.service ? drawService : drawMessage)(message, context());
 
@@ -156,7 +163,7 @@ const remove = (id) => {
 };
 
 const onMessage = ({ message, pinned }) => {
-  const wasAtEnd = isAtEnd();
+  const wasAtEnd = isFollowing();
   if (message.deleted) { remove(message.id); if (state.replyTo?.id === message.id) setReply(null); }
   else {
     state.messages.set(message.id, message);
@@ -235,7 +242,7 @@ const setTyping = (action) => {
   const old = list.querySelector(".typing");
   if (!state.typing) old?.remove();
   else if (!old) {
-    const wasAtEnd = isAtEnd();
+    const wasAtEnd = isFollowing();
     list.append(make("li", { class: "message theirs typing last", "aria-hidden": "true" },
       make("div", { class: "column" }, make("div", { class: "bubble" }, make("span", { class: "dots" }, make("i"), make("i"), make("i"))))));
     if (wasAtEnd) stick(true);
@@ -429,7 +436,13 @@ scroll.addEventListener("scroll", refreshDown, { passive: true });
 byId("down").addEventListener("click", () => stick(true));
 document.addEventListener("visibilitychange", () => { if (!document.hidden && state.bot) document.title = state.bot.name; });
 new ResizeObserver(() => { if (state.follow) stick(); }).observe(scroll);
-scroll.addEventListener("scroll", () => { state.follow = isAtEnd(); }, { passive: true });
+// A smooth scroll passes through places that are not the end; only a person's own scrolling counts.
+scroll.addEventListener("scroll", () => {
+  if (performance.now() - state.stickAt > 700) state.follow = isAtEnd();
+}, { passive: true });
+for (const kind of ["wheel", "touchmove", "keydown", "pointerdown"]) {
+  scroll.addEventListener(kind, () => { state.stickAt = 0; }, { passive: true });
+}
 setInterval(() => {
   for (const time of document.querySelectorAll("time[data-unix]")) time.textContent = moment(Number(time.dataset.unix), time.dataset.format);
 }, 10000);

@@ -61,8 +61,9 @@ const wrap = (entity, raw, inner, actions) => {
     }
     case "pre": return pre(entity, raw, inner, actions);
     case "code": {
-      const code = make("code", { tabindex: "0", title: "Copy" }, inner);
+      const code = make("code", { tabindex: "0", role: "button", title: "Copy" }, inner);
       code.addEventListener("click", () => actions.copy(raw));
+      code.addEventListener("keydown", (event) => { if (event.key === "Enter") actions.copy(raw); });
       return code;
     }
     case "spoiler": return spoiler(inner);
