@@ -34,7 +34,7 @@ def build_app(world: World) -> web.Application:
     """
     gate = Gate(world)
     writes = Writes(world, gate)
-    views = Views(world.market)
+    views = Views(world.market, world.clock)
     app = web.Application(
         middlewares=[
             world.ledger.middleware(writes.describe),

@@ -93,7 +93,7 @@ def plan_exit(world: World, caller: Caller, body: Mapping[str, Any]) -> Plan:
     if as_bool(body, "pending_orders_cancel"):
         for order in book.working():
             key = position_id(order.symbol, order.product)
-            if ids is None or key in ids:
+            if (ids is None or key in ids) and _passes(body, order.sign, order.product):
                 cancels.append(order)
     return Plan(counters, cancels)
 

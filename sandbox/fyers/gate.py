@@ -6,18 +6,20 @@ market data, `data` writes no orders (as old App IDs since April 2026); what it 
 403, which says nothing of the session.
 """
 
+import hmac
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from sandbox.accounts import App, Session, User
+from sandbox.accounts import Accounts, App, Session, User
 from sandbox.fyers.limits import RateLimiter
 from sandbox.fyers.replies import Refusal
+from sandbox.fyers.tokens import app_id_hash
 from sandbox.world import World
 
-__all__ = ["BROKER", "Caller", "Gate", "app_key_of", "caller_of", "is_order_write"]
+__all__ = ["BROKER", "Caller", "Gate", "app_key_of", "app_of_hash", "caller_of", "is_order_write"]
 
 BROKER = "fyers"
 _CALLER = "fyers_caller"
@@ -66,6 +68,15 @@ def is_order_write(request: web.Request) -> bool:
 def app_key_of(request: web.Request) -> str:
     """Return the App ID that a request names in its header, empty when there is none."""
     return request.headers.get("Authorization", "").strip().partition(":")[0]
+
+
+def app_of_hash(accounts: Accounts, given: str) -> App | None:
+    """Return the app whose id and secret have a hash, or None."""
+    for app in accounts.apps(BROKER):
+        expected = app_id_hash(app.api_key, app.api_secret)
+        if hmac.compare_digest(expected.encode(), given.encode()):
+            return app
+    return None
 
 
 class Gate:

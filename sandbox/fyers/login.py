@@ -4,7 +4,6 @@ A wrong client id or redirect address cannot be answered with a redirect, so it 
 other refusal goes back to the registered address with `s=error`, a code, a message and the state.
 """
 
-import hmac
 import json
 from collections.abc import Mapping
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -12,10 +11,10 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from aiohttp import web
 
 from sandbox.accounts import App, User
-from sandbox.fyers.gate import BROKER, caller_of
+from sandbox.fyers.gate import BROKER, app_of_hash, caller_of
 from sandbox.fyers.pages import consent_page, failure_page
 from sandbox.fyers.replies import Refusal, ok
-from sandbox.fyers.tokens import access_token, app_id_hash, auth_code, refresh_token
+from sandbox.fyers.tokens import access_token, auth_code, refresh_token
 from sandbox.world import World
 
 __all__ = ["Login"]
@@ -76,7 +75,9 @@ class Login:
         body = await _json_object(request)
         if body.get("grant_type") != "authorization_code":
             raise Refusal(-50, "Invalid grant_type: use authorization_code")
-        app = self._app_of_hash(str(body.get("appIdHash", "")))
+        app = app_of_hash(self._world.accounts, str(body.get("appIdHash", "")))
+        if app is None:
+            raise Refusal(-371, "Invalid app id hash")
         user = self._world.accounts.redeem_code(app, str(body.get("code", "")))
         if user is None:
             raise Refusal(-437, "invalid auth code")
@@ -123,13 +124,6 @@ class Login:
         accounts = self._world.accounts
         named = accounts.user(BROKER, str(wanted)) if wanted else None
         return named or accounts.other_user(BROKER, user.user_id) or user
-
-    def _app_of_hash(self, given: str) -> App:
-        for app in self._world.accounts.apps(BROKER):
-            expected = app_id_hash(app.api_key, app.api_secret)
-            if hmac.compare_digest(expected.encode(), given.encode()):
-                return app
-        raise Refusal(-371, "Invalid app id hash")
 
 
 async def _json_object(request: web.Request) -> dict[str, object]:

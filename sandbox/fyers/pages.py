@@ -39,8 +39,8 @@ place orders for you until 06:00 tomorrow.</p>
   <label for="user_id">Fyers user id</label>
   <input id="user_id" name="user_id" value="{escape(user_id)}" autocomplete="username" required>
   <div class="row">
-    <button name="action" value="deny">Deny</button>
     <button class="main" name="action" value="allow">Allow</button>
+    <button name="action" value="deny">Deny</button>
   </div>
 </form>
 <p class="note">Simulated broker: no password, no second factor, no real money.</p>"""

@@ -11,8 +11,9 @@ from sandbox.fyers.desk import Desk, Placed, placed_answer
 from sandbox.fyers.entry import Entry, invalid, read_change, read_entry
 from sandbox.fyers.exits import Exits
 from sandbox.fyers.gate import BROKER, Caller, caller_of
+from sandbox.fyers.person import funds, profile
 from sandbox.fyers.replies import Refusal, error, ok
-from sandbox.fyers.views import Views, funds, profile, shown_tag
+from sandbox.fyers.views import Views, shown_tag
 from sandbox.orders import Order
 from sandbox.world import World
 

@@ -5,13 +5,12 @@ waiting for a trigger too); type 1 limit, 2 market, 3 stop, 4 stop-limit. A mark
 converted to a protected limit shows as the limit order it has become. Times are IST without a zone.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sandbox import orders as words
-from sandbox.accounts import User
-from sandbox.book import Book, Funds, Holding, Position
+from sandbox.book import Book, Holding, Position
+from sandbox.clock import MarketClock
 from sandbox.fyers.symbols import CAPITAL_MARKET, NSE, fy_token, symbol_of
 from sandbox.instruments import Instrument, find
 from sandbox.market import Market
@@ -39,18 +38,6 @@ _STATUSES = {
     words.COMPLETE: _FILLED,
     words.REJECTED: _REJECTED,
     words.AMO_RECEIVED: _PENDING,
-}
-_FUND_TITLES = {
-    1: "Total Balance",
-    2: "Utilized Amount",
-    3: "Clear Balance",
-    4: "Realized Profit and Loss",
-    5: "Collaterals",
-    6: "Fund Transfer",
-    7: "Receivables",
-    8: "Adhoc Limit",
-    9: "Limit at start of the day",
-    10: "Available Balance",
 }
 
 
@@ -85,8 +72,9 @@ def position_id(symbol: str, product: str) -> str:
 class Views:
     """Writes JSON rows with the market's present prices."""
 
-    def __init__(self, market: Market) -> None:
+    def __init__(self, market: Market, clock: MarketClock) -> None:
         self._market = market
+        self._clock = clock
 
     def order(self, order: Order, number: int) -> dict[str, Any]:
         """Return a row of `orderBook`."""
@@ -232,50 +220,11 @@ class Views:
         return {"netPositions": rows, "overall": overall}
 
     def _change(self, instrument: Instrument) -> tuple[float, float, float]:
-        quote = self._market.quote(instrument)
-        change = round(quote.last_price - quote.close, 2)
-        percent = round(100 * change / quote.close, 2) if quote.close else 0.0
-        return quote.last_price, change, percent
-
-
-def funds(money: Funds) -> list[dict[str, Any]]:
-    """Return the rows of `fund_limit`; id 10 is what may still be used."""
-    amounts: Mapping[int, float] = {
-        1: money.opening + money.realised,
-        2: money.used,
-        3: money.opening,
-        4: money.realised,
-        9: money.opening,
-        10: money.net,
-    }
-    return [
-        {
-            "id": number,
-            "title": title,
-            "equityAmount": round(amounts.get(number, 0.0), 2),
-            "commodityAmount": 0,
-        }
-        for number, title in _FUND_TITLES.items()
-    ]
-
-
-def profile(user: User) -> dict[str, Any]:
-    """Return the `data` of the profile, masked as Fyers masks it."""
-    return {
-        "fy_id": user.user_id,
-        "name": user.user_name.upper(),
-        "image": None,
-        "display_name": user.user_name,
-        "email_id": "sim****@example.com",
-        "PAN": "XXXXX0000X",
-        "mobile_number": "******0000",
-        "totp": True,
-        "pin_change_date": "01-04-2026 09:00:00",
-        "pwd_change_date": None,
-        "pwd_to_expire": 90,
-        "ddpi_enabled": True,
-        "mtf_enabled": False,
-    }
+        now = self._clock.now()
+        last = self._market.last_price(instrument, now)
+        close = self._market.previous_close(instrument, now) or last
+        change = round(last - close, 2)
+        return last, change, round(100 * change / close, 2) if close else 0.0
 
 
 def _identity(order: Order) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.fyers.exits import DRAFTS, plan_exit
-from sandbox.fyers.gate import BROKER, Gate, app_key_of, is_order_write
+from sandbox.fyers.gate import BROKER, Gate, app_key_of, app_of_hash, is_order_write
 from sandbox.fyers.replies import Refusal
 from sandbox.fyers.views import ORDER_TYPES
 from sandbox.ledger import Draft
@@ -44,7 +44,7 @@ class Writes:
         """Return what a fault may match besides method and path."""
         caller = self._gate.find_caller(request)
         known = {
-            "api_key": app_key_of(request) or request.query.get("client_id", ""),
+            "api_key": app_key_of(request) or await self._login_key(request),
             "user_id": caller.user.user_id if caller else "",
         }
         drafts = await self.describe(request)
@@ -52,6 +52,15 @@ class Writes:
             known["tag"] = drafts[0].get("tag") or ""
             known["symbol"] = drafts[0].get("symbol") or ""
         return known
+
+    async def _login_key(self, request: web.Request) -> str:
+        """Return the app that a request of the login names, in its query or by its hash."""
+        if request.path != "/api/v3/validate-authcode":
+            return request.query.get("client_id", "")
+        body = await _body(request)
+        given = body.get("appIdHash", "") if isinstance(body, dict) else ""
+        app = app_of_hash(self._world.accounts, str(given))
+        return app.api_key if app else ""
 
     def _describe_exit(self, request: web.Request, body: object) -> list[Draft]:
         caller = self._gate.find_caller(request)

@@ -62,7 +62,7 @@ def test_login_page_names_the_app_and_offers_both_answers(sandbox: FyersSandbox)
     assert page.headers["Content-Type"].startswith("text/html")
     assert account.app_id in page.text
     assert f'value="{account.user_id}"' in page.text
-    assert re.findall(r'name="action" value="(\w+)"', page.text) == ["deny", "allow"]
+    assert re.findall(r'name="action" value="(\w+)"', page.text) == ["allow", "deny"]
 
 
 def test_allowing_leads_back_with_a_code_that_buys_a_token(sandbox: FyersSandbox):

@@ -2,8 +2,10 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,6 +140,34 @@ def test_throttled_write_is_in_the_ledger(account: Account):
     account.fault("http", status=429, headers={"Retry-After": "1"}, body=body)
     assert place(account)["code"] == -429
     assert applied(account) == [False]
+
+
+def test_login_exchange_can_be_struck_for_one_app(account: Account, sandbox: FyersSandbox):
+    """A fault on the exchange of the code finds its app by the hash that it sends."""
+    other = sandbox.register()
+    account.fault("http", match={"path": "/validate-authcode"}, body={"s": "error", "code": -96})
+    assert other.exchange(other.auth_code())["s"] == "ok"
+    assert account.exchange(account.auth_code())["code"] == -96
+
+
+def test_kept_state_survives_a_restart(sandbox: FyersSandbox, tmp_path: Path):
+    """With `--state` the token, the order and the ledger are there again, and ids go on."""
+    options = ("--clock", CLOCK, "--state", str(tmp_path / "state"))
+    first = FyersSandbox(tmp_path, *options)
+    account = first.login()
+    order_id = place(account)["id"]
+    account.settled(order_id, "COMPLETE")
+    first.close()
+    second = FyersSandbox(tmp_path, *options)
+    try:
+        again = replace(account, sandbox=second)
+        assert [row["id"] for row in again.api.orderbook()["orderBook"]] == [order_id]
+        assert place(again)["id"] > order_id
+        assert again.ledger[0]["broker_order_id"] == order_id
+    finally:
+        again.session.close()
+        second.close()
+        sandbox.aim()
 
 
 # The broker's own

@@ -354,6 +354,9 @@ def test_empty_exit_closes_everything_that_passes_the_filter(account: Account):
     left = {row["id"]: row["netQty"] for row in account.api.positions()["netPositions"]}
     assert left == {"NSE:SBIN-EQ-INTRADAY": 10, "NSE:ITC-EQ-MARGIN": 0}
     assert account.row(waiting)["status"] == 6
+    by_id = {"id": "NSE:ITC-EQ-MARGIN", "pending_orders_cancel": 1}
+    assert account.api.exit_positions(by_id)["code"] == -352
+    assert account.row(waiting)["status"] == 6
     assert account.api.exit_positions({"pending_orders_cancel": 1})["code"] == 200
     assert account.row(waiting)["status"] == 1
     assert account.api.positions()["overall"]["count_open"] == 0
