@@ -323,9 +323,10 @@ class LoginDesk:
 _TWIN = "this broker user is connected already with the same key"
 
 
-def round_notice(chat_id: int) -> Notice:
-    """Return the notice that brings a chat's morning round up to date."""
-    return Notice(NoticeKind.MORNING_ROUND, {}, Delivery.EDIT, ROUND_KEY, chat_id)
+def round_notice(chat_id: int, *, fresh: bool = False) -> Notice:
+    """Return the notice that brings a chat's morning round up to date, or posts it anew."""
+    delivery = Delivery.REPLACE if fresh else Delivery.EDIT
+    return Notice(NoticeKind.MORNING_ROUND, {}, delivery, ROUND_KEY, chat_id)
 
 
 def _nonce_in(query: Mapping[str, str]) -> str:

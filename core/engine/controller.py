@@ -1,0 +1,582 @@
+"""The controller behind the facade: each command of ``core.engine.control`` in a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+
+from core.domain.account import Account, AccountDraft, BrokerType, DisablePolicy
+from core.domain.instrument import Segment
+from core.domain.mode import TradingMode
+from core.domain.order import OPEN_STATES
+from core.domain.views import (
+    AccountHealth,
+    DashboardView,
+    DrainView,
+    ExposureView,
+    HealthView,
+    LoginOffer,
+    ModeChange,
+    OrderView,
+    PnlView,
+    PositionView,
+    Readiness,
+    RunView,
+    StrategyView,
+    TradeView,
+)
+from core.engine.accounts import ACCOUNTS
+from core.engine.gate import change_gate
+from core.engine.goals import retarget_all
+from core.engine.logins import round_notice
+from core.engine.market_data import DATA_ACCOUNT
+from core.engine.rows import ledger_of, ledger_row
+from core.engine.runner import RunRequest
+from core.errors import AlreadyDone, BrokerReadError, ChoiceNeeded, NotFound, UserError
+from core.ports.store import Change
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from core.domain.instrument import Product
+    from core.domain.views import SizeKind
+    from core.engine.account_worker import AccountWorker
+    from core.engine.accounts import AccountBook
+    from core.engine.connections import Connections
+    from core.engine.control import Command
+    from core.engine.lease import Lease
+    from core.engine.logins import LoginDesk
+    from core.engine.market_data import MarketData
+    from core.engine.outbox import Outbox
+    from core.engine.queries import Queries
+    from core.engine.runner import Runner
+    from core.engine.scheduler import Scheduler
+    from core.engine.strategies import StrategyBook
+    from core.engine.supervisor import Supervisor, Workers
+    from core.engine.tokens import Tokens
+    from core.engine.trading_desk import TradingDesk
+    from core.ports.broker import BrokerClient
+    from core.ports.calendar import Calendar
+    from core.ports.clock import Clock
+    from core.ports.store import Store, StoreView
+
+__all__ = ["Controller", "ControllerParts"]
+
+_RECENT_READ = timedelta(seconds=3)
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerParts:
+    """Everything that the facade speaks to."""
+
+    store: Store
+    clock: Clock
+    calendar: Calendar
+    accounts: AccountBook
+    connections: Connections
+    logins: LoginDesk
+    tokens: Tokens
+    strategies: StrategyBook
+    scheduler: Scheduler
+    runner: Runner
+    queries: Queries
+    trading: TradingDesk
+    market_data: MarketData
+    outbox: Outbox
+    lease: Lease
+    supervisor: Supervisor
+    workers: Workers
+    worker: Callable[[str], AccountWorker | None]
+    file_run: Callable[[RunRequest], None]
+    store_kind: str
+    live_brokers_allowed: bool
+
+
+class Controller:
+    """Implements ``core.engine.control.Control``."""
+
+    def __init__(self, parts: ControllerParts) -> None:
+        self._parts = parts
+        self._started_at = parts.clock.now()
+
+    # Accounts
+
+    async def accounts(self) -> tuple[Account, ...]:
+        return await self._parts.accounts.all()
+
+    async def account(self, broker_id: str) -> Account:
+        return await self._parts.accounts.get(broker_id)
+
+    async def check_name_is_free(self, name: str, *, besides: str | None = None) -> None:
+        await self._parts.accounts.check_name_is_free(name, besides)
+
+    async def check_key_is_free(self, draft_key: str, broker_type: str) -> str:
+        twins = await self._parts.accounts.with_key(broker_type, draft_key)
+        for twin in twins:
+            if twin.user_id is None:
+                raise UserError(
+                    f"{twin.display_name!r} uses this key already and has not logged in yet; log "
+                    "it in first, or disconnect it."
+                )
+        if not twins:
+            return ""
+        names = ", ".join(f"{twin.display_name} ({twin.user_id})" for twin in twins)
+        return f"This key is connected already: {names}. Go on only for another user of that app."
+
+    async def add_account(self, command: Command, draft: AccountDraft) -> Account:
+        if not self._parts.live_brokers_allowed:
+            raise UserError(
+                "The embedded store is beta and live brokers need an explicit yes: set "
+                "SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE=yes, or use MONGODB_URI."
+            )
+        account = await self._parts.accounts.add(
+            draft,
+            nonce=f"add:{command.id}",
+            fence=self._parts.lease.fence,
+            author=str(command.user_id),
+        )
+        self._parts.workers.changed()
+        return account
+
+    async def rename(self, command: Command, broker_id: str, name: str) -> Account:
+        return await self._parts.accounts.rename(broker_id, name, nonce=f"rename:{command.id}")
+
+    async def set_default(self, command: Command, broker_id: str) -> Account:
+        return await self._parts.accounts.set_default(broker_id, nonce=f"default:{command.id}")
+
+    async def exposure(self, broker_id: str) -> ExposureView:
+        worker = self._parts.worker(broker_id)
+        trouble = await worker.refresh() if worker else "not started yet"
+        return await self._parts.queries.exposure(broker_id, trouble)
+
+    async def enable(self, command: Command, broker_id: str) -> Account:
+        return await self._switch(command, broker_id, enabled=True, drain=False)
+
+    async def disable(
+        self, command: Command, broker_id: str, policy: DisablePolicy | None
+    ) -> Account:
+        ledgers = [
+            ledger_of(row)
+            for row in await self._parts.store.find("ledgers", {"broker_id": broker_id})
+            if row["quantity"]
+        ]
+        if ledgers and policy is None:
+            raise ChoiceNeeded(
+                f"Strategies hold {len(ledgers)} position(s) on this account: let them only exit, "
+                "close all now, or leave them to you?"
+            )
+        manual = policy is DisablePolicy.MANUAL
+        drain = bool(ledgers) and not manual
+        return await self._switch(command, broker_id, enabled=False, drain=drain, policy=policy)
+
+    async def _switch(
+        self,
+        command: Command,
+        broker_id: str,
+        *,
+        enabled: bool,
+        drain: bool,
+        policy: DisablePolicy | None = None,
+    ) -> Account:
+        """Turn an account on or off: account, gate and ledgers in one transaction (A5)."""
+        await self._parts.accounts.get(broker_id)
+        now, by = self._parts.clock.now(), str(command.user_id)
+
+        async def body(view: StoreView) -> None:
+            await change_gate(view, broker_id, at=now, by=by, enabled=enabled, drain=drain)
+            fields = {"enabled": enabled, "drain": drain}
+            await view.update(ACCOUNTS, {"_id": broker_id}, Change(set=fields))
+            if policy is DisablePolicy.CLOSE_NOW:
+                await self._flatten(view, broker_id, command)
+            elif policy is DisablePolicy.MANUAL:
+                await _hand_over(view, broker_id)
+
+        await self._parts.store.transaction(body, nonce=f"switch:{command.id}")
+        self._wake(broker_id)
+        await self._parts.tokens.show_warning()
+        return await self._parts.accounts.get(broker_id)
+
+    async def _flatten(self, view: StoreView, broker_id: str, command: Command) -> None:
+        rows = await view.find("ledgers", {"broker_id": broker_id})
+        ledgers = [ledger_of(row) for row in rows if row["quantity"]]
+        day = self._parts.clock.market_now().date().isoformat()
+        run_id = f"close|{command.id}"
+        now = self._parts.clock.now()
+        await retarget_all(view, ledgers, run_id=run_id, day=day, at=now)
+
+    async def disconnect(self, command: Command, broker_id: str) -> Account:
+        client = await self._client_or_none(broker_id)
+        account = await self._parts.accounts.wipe(broker_id, nonce=f"disconnect:{command.id}")
+        if client is not None:
+            try:
+                await client.logout()
+            except BrokerReadError as error:
+                # The token is wiped here and dies at 06:00 there; say so instead of failing.
+                self._parts.supervisor.troubles[f"logout {broker_id}"] = (
+                    f"{account.label} was disconnected, but the broker did not confirm the logout: "
+                    f"{error}"
+                )
+        await self._parts.connections.drop(broker_id)
+        self._wake(broker_id)
+        await self._parts.tokens.show_warning()
+        return account
+
+    async def _client_or_none(self, broker_id: str) -> BrokerClient | None:
+        try:
+            return await self._parts.connections.client_of(broker_id)
+        except BrokerReadError:
+            return None
+
+    def _wake(self, broker_id: str) -> None:
+        worker = self._parts.worker(broker_id)
+        if worker is not None:
+            worker.wake()
+
+    # Modes
+
+    async def global_mode(self) -> TradingMode:
+        row = await self._parts.store.get("settings", "global_mode")
+        return TradingMode(row["value"]) if row else TradingMode.NORMAL
+
+    async def set_mode(
+        self, command: Command, mode: TradingMode, broker_id: str | None
+    ) -> ModeChange:
+        if broker_id is not None:
+            await self._parts.accounts.get(broker_id)
+        now, by = self._parts.clock.now(), str(command.user_id)
+        targets = [
+            account.broker_id
+            for account in await self._parts.accounts.all()
+            if broker_id in {None, account.broker_id}
+        ]
+
+        async def body(view: StoreView) -> tuple[TradingMode, dict[str, TradingMode]]:
+            return await _write_mode(view, mode, broker_id, targets, at=now, by=by)
+
+        old, effective = await self._parts.store.transaction(body, nonce=f"mode:{command.id}")
+        for target in targets:
+            self._wake(target)
+        working, unprotected = await self._left_behind(targets, effective)
+        return ModeChange(broker_id, old, mode, effective, working, unprotected)
+
+    async def _left_behind(
+        self, targets: list[str], effective: Mapping[str, TradingMode]
+    ) -> tuple[tuple[OrderView, ...], int]:
+        """What still works at the brokers, and how many positions nobody cares for when PAUSED."""
+        working: list[OrderView] = []
+        unprotected = 0
+        for target in targets:
+            orders = await self._parts.queries.orders(target)
+            working += [order for order in orders if order.state in OPEN_STATES]
+            if effective[target] is TradingMode.PAUSED:
+                rows = await self._parts.store.find("ledgers", {"broker_id": target})
+                unprotected += sum(1 for row in rows if row["quantity"])
+        return tuple(working), unprotected
+
+    async def drain(self) -> tuple[DrainView, ...]:
+        return await self._parts.queries.drain()
+
+    # Logins
+
+    async def login_offer(self, broker_id: str) -> LoginOffer:
+        return await self._parts.logins.offer(broker_id)
+
+    async def accounts_needing_login(self) -> tuple[Account, ...]:
+        waiting = [account for account in await self.accounts() if account.needs_login]
+        return tuple(sorted(waiting, key=lambda a: not (a.enabled or a.is_default)))
+
+    async def paste_login(self, command: Command, text: str, broker_id: str | None) -> Account:
+        return await self._parts.logins.paste(text, broker_id)
+
+    async def dismiss_warning(self, command: Command) -> None:
+        await self._parts.store.transaction(
+            self._parts.tokens.dismiss, nonce=f"dismiss:{command.id}"
+        )
+
+    async def readiness(self) -> tuple[Readiness, ...]:
+        return tuple([await self._readiness(account) for account in await self.accounts()])
+
+    async def _readiness(self, account: Account) -> Readiness:
+        if account.needs_login:
+            return Readiness(account, False, None, None, "login needed")
+        worker = self._parts.worker(account.broker_id)
+        trouble = await worker.refresh() if worker else "not started yet"
+        funds = worker.book.funds if worker else None
+        has_data = self._parts.market_data.has_plan(account.broker_id)
+        note = trouble or account.parked_reason or ("" if account.enabled else "disabled")
+        is_ready = not trouble and not account.parked_reason
+        return Readiness(account, is_ready, funds.available if funds else None, has_data, note)
+
+    async def start_morning_round(self, command: Command) -> tuple[Account, ...]:
+        async def body(view: StoreView) -> None:
+            await self._parts.outbox.post(view, round_notice(command.chat_id, fresh=True))
+
+        await self._parts.store.transaction(body, nonce=f"round:{command.id}")
+        return await self.accounts_needing_login()
+
+    # Views
+
+    async def dashboard(self, broker_id: str, *, fresh: bool = False) -> DashboardView:
+        worker = self._parts.worker(broker_id)
+        if fresh and worker is not None and not self._is_recent(worker):
+            await worker.refresh()
+        return await self._parts.queries.dashboard(broker_id)
+
+    def _is_recent(self, worker: AccountWorker) -> bool:
+        read_at = worker.book.positions_at
+        return read_at is not None and self._parts.clock.now() - read_at < _RECENT_READ
+
+    async def positions(self, broker_id: str | None) -> tuple[PositionView, ...]:
+        return await self._parts.queries.positions(broker_id)
+
+    async def orders(self, broker_id: str | None) -> tuple[OrderView, ...]:
+        return await self._parts.queries.orders(broker_id)
+
+    async def order(self, client_order_id: str) -> OrderView:
+        return await self._parts.queries.order(client_order_id)
+
+    async def trades(self, broker_id: str | None) -> tuple[TradeView, ...]:
+        return await self._parts.queries.trades(broker_id)
+
+    async def pnl(self, broker_id: str | None) -> tuple[PnlView, ...]:
+        return await self._parts.queries.pnl(broker_id)
+
+    # A person's own orders
+
+    async def close_position(
+        self, command: Command, broker_id: str, position_key: str, *, despite_pause: bool = False
+    ) -> OrderView:
+        order = await self._parts.trading.close(
+            command, broker_id, position_key, despite_pause=despite_pause
+        )
+        return await self._parts.queries.order(order.client_order_id)
+
+    async def cancel_order(self, command: Command, broker_id: str, order_key: str) -> OrderView:
+        order = await self._parts.trading.cancel(command, broker_id, order_key)
+        return await self._parts.queries.order(order.client_order_id)
+
+    async def resolve_order(
+        self, command: Command, client_order_id: str, *, was_placed: bool
+    ) -> OrderView:
+        await self._parts.trading.resolve(command, client_order_id, was_placed=was_placed)
+        return await self._parts.queries.order(client_order_id)
+
+    # Strategies
+
+    async def strategies(self) -> tuple[StrategyView, ...]:
+        return tuple([await self.strategy(name) for name in self._parts.strategies.registry])
+
+    async def strategy(self, name: str) -> StrategyView:
+        strategy = self._parts.strategies.strategy(name)
+        row = await self._parts.strategies.row(name)
+        values = await self._parts.strategies.parameters(name)
+        accounts = await self.accounts()
+        assignments = [await self._parts.strategies.assignment(name, a) for a in accounts]
+        return StrategyView(
+            name=name,
+            title=strategy.title,
+            description=strategy.description,
+            is_enabled=row["enabled"],
+            parameters=tuple((p, values[p.name]) for p in strategy.parameters),
+            next_slot=await self._parts.scheduler.next_slot(name),
+            last_run=await self._parts.queries.last_run(name),
+            assignments=tuple(assignments),
+        )
+
+    async def set_strategy_enabled(self, command: Command, name: str, *, enabled: bool) -> None:
+        await self._parts.strategies.set_enabled(
+            name, enabled=enabled, nonce=f"strategy:{command.id}"
+        )
+
+    async def set_parameter(self, command: Command, name: str, parameter: str, text: str) -> None:
+        await self._parts.strategies.set_parameter(
+            name, parameter, text, nonce=f"parameter:{command.id}"
+        )
+
+    async def set_assignment(
+        self,
+        command: Command,
+        name: str,
+        broker_id: str,
+        *,
+        is_on: bool | None = None,
+        product: Product | None = None,
+        size_kind: SizeKind | None = None,
+        size_value: Decimal | None = None,
+        multiplier: Decimal | None = None,
+    ) -> None:
+        await self._parts.strategies.assign(
+            name,
+            await self._parts.accounts.get(broker_id),
+            nonce=f"assign:{command.id}",
+            is_on=is_on,
+            product=product,
+            size_kind=size_kind,
+            size_value=size_value,
+            multiplier=multiplier,
+        )
+
+    async def run_now(self, command: Command, name: str) -> str:
+        self._parts.strategies.strategy(name)
+        now = self._parts.clock.market_now().replace(second=0, microsecond=0)
+        window = self._parts.runner.session(now)
+        if window is None or not window.contains(now):
+            raise UserError("The market is closed now; a run needs a trading session.")
+        run_id = f"{name}|now|{command.id}"
+        if await self._parts.store.get("runs", run_id):
+            raise AlreadyDone("That run was made already.")
+        self._parts.file_run(RunRequest(run_id, name, now))
+        return run_id
+
+    async def run(self, run_id: str) -> RunView:
+        return await self._parts.queries.run(run_id)
+
+    # The house
+
+    async def health(self) -> HealthView:
+        parts = self._parts
+        waiting = await parts.store.find("outbox", {"state": "WAITING"})
+        healths = [await self._account_health(account) for account in await self.accounts()]
+        sources = await parts.market_data.sources()
+        return HealthView(
+            started_at=self._started_at,
+            now=parts.clock.now(),
+            market_now=parts.clock.market_now(),
+            session_note=self._session_note(),
+            store_kind=parts.store_kind,
+            data_account=sources[0].label if sources else "",
+            outbox_waiting=len(waiting),
+            accounts=tuple(healths),
+            troubles=tuple(parts.supervisor.troubles.values()),
+        )
+
+    async def _account_health(self, account: Account) -> AccountHealth:
+        worker = self._parts.worker(account.broker_id)
+        orders = await self._parts.store.find(
+            "orders", {"broker_id": account.broker_id, "state": "UNRESOLVED"}
+        )
+        return AccountHealth(
+            account,
+            worker.book.as_of if worker else None,
+            worker.trouble if worker else "not started yet",
+            len(orders),
+        )
+
+    def _session_note(self) -> str:
+        now = self._parts.clock.market_now()
+        try:
+            window = self._parts.calendar.session(now.date(), Segment.CASH, has_derivatives=True)
+        except LookupError:
+            return "the calendar does not know this date: no entries are sent"
+        if window is None:
+            return "market closed today"
+        if now < window.open_at:
+            return f"market opens at {window.open_at:%H:%M}"
+        if now >= window.close_at:
+            return f"market closed at {window.close_at:%H:%M}"
+        return f"market open until {window.close_at:%H:%M}"
+
+    async def settings(self) -> Mapping[str, str]:
+        rows = {row["_id"]: row for row in await self._parts.store.find("settings", {})}
+        chosen = rows.get(DATA_ACCOUNT, {}).get("value")
+        found = {DATA_ACCOUNT: await self._label(chosen) if chosen else "automatic"}
+        for account in await self.accounts():
+            value = rows.get(f"capital|{account.broker_id}", {}).get("value")
+            found[f"capital|{account.broker_id}"] = (
+                str(value) if value is not None else "funds at the start of the day"
+            )
+        return found
+
+    async def _label(self, broker_id: str) -> str:
+        try:
+            return (await self._parts.accounts.get(broker_id)).label
+        except NotFound:
+            return "automatic"
+
+    async def set_setting(self, command: Command, name: str, text: str) -> None:
+        value = await self._checked_setting(name, text.strip())
+
+        async def body(view: StoreView) -> None:
+            if value is None:
+                await view.delete("settings", {"_id": name})
+                return
+            await view.update("settings", {"_id": name}, Change(set={"value": value}), upsert=True)
+
+        await self._parts.store.transaction(body, nonce=f"setting:{command.id}")
+
+    async def _checked_setting(self, name: str, text: str) -> str | Decimal | None:
+        if text.lower() in {"", "automatic", "auto", "none"}:
+            return None
+        if name == DATA_ACCOUNT:
+            for account in await self.accounts():
+                if text.lower() in {account.broker_id, account.display_name.lower()}:
+                    return account.broker_id
+            raise UserError(f"Found {text[:40]!r}; expected the name of an account, or automatic.")
+        kind, _, broker_id = name.partition("|")
+        if kind != "capital":
+            raise UserError(
+                f"Found the setting {name[:40]!r}; /settings lists what can be changed."
+            )
+        await self._parts.accounts.get(broker_id)
+        return _rupees_in(text)
+
+
+def _rupees_in(text: str) -> Decimal:
+    try:
+        amount = Decimal(text.replace(",", "").replace("₹", "").strip())
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount <= 0:
+        raise UserError(
+            f"Found {text[:30]!r}; expected an amount of rupees above 0, like 2,50,000."
+        )
+    return amount
+
+
+async def _write_mode(
+    view: StoreView,
+    mode: TradingMode,
+    broker_id: str | None,
+    targets: list[str],
+    *,
+    at: datetime,
+    by: str,
+) -> tuple[TradingMode, dict[str, TradingMode]]:
+    """Write a mode into the gates; the global one into all of them at once (C1, C4)."""
+    setting = await view.get("settings", "global_mode")
+    old = TradingMode(setting["value"]) if setting else TradingMode.NORMAL
+    effective: dict[str, TradingMode] = {}
+    for target in targets:
+        before, after = await change_gate(
+            view,
+            target,
+            at=at,
+            by=by,
+            account_mode=mode if broker_id else None,
+            global_mode=None if broker_id else mode,
+            frozen=False if mode is TradingMode.NORMAL else None,
+        )
+        effective[target] = after.mode
+        if broker_id:
+            old = before.account_mode
+            fields = {"trading_mode": mode.value}
+            await view.update(ACCOUNTS, {"_id": target}, Change(set=fields))
+    if broker_id is None:
+        fields = {"value": mode.value, "changed_by": by}
+        await view.update("settings", {"_id": "global_mode"}, Change(set=fields), upsert=True)
+    return old, effective
+
+
+async def _hand_over(view: StoreView, broker_id: str) -> None:
+    """Leave the strategies' positions to the person: their ledgers forget them."""
+    for row in await view.find("ledgers", {"broker_id": broker_id}):
+        if not row["quantity"]:
+            continue
+        ledger = ledger_of(row)
+        fields = {**ledger_row(ledger), "quantity": 0, "average_price": Decimal(0)}
+        key = fields.pop("_id")
+        await view.update("ledgers", {"_id": key}, Change(set=fields))
+        await view.update("goals", {"_id": key}, Change(set={"quantity": 0, "stop_price": None}))

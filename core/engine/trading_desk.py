@@ -1,0 +1,311 @@
+"""A person's own orders: close a position, cancel an order, settle an unresolved one (E4, R4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.domain.identifiers import client_order_id
+from core.domain.instrument import InstrumentId, Product
+from core.domain.mode import TradingMode
+from core.domain.order import (
+    LIVE_STATES,
+    OPEN_STATES,
+    UNKNOWN_STATES,
+    Order,
+    OrderRequest,
+    OrderState,
+    OrderType,
+    Purpose,
+    Side,
+)
+from core.domain.outcome import NotSent, Refusal, Refused
+from core.domain.sessions import trading_day
+from core.engine.execution import Held, SnapshotStale, Ticket
+from core.engine.gate import GATES, gate_of
+from core.engine.goals import retarget_all
+from core.engine.journal import OrderEvent
+from core.errors import AlreadyDone, BrokerReadError, ChoiceNeeded, Denied, ReadFault, UserError
+
+if TYPE_CHECKING:
+    from core.engine.account_worker import AccountWorker
+    from core.engine.accounts import AccountBook
+    from core.engine.connections import Connections
+    from core.engine.control import Command
+    from core.engine.execution import Execution
+    from core.engine.journal import Journal
+    from core.ports.broker import BrokerClient
+    from core.ports.clock import Clock
+    from core.ports.store import Store, StoreView
+
+__all__ = ["TradingDesk", "TradingParts"]
+
+_STOP_AWAY_S = 8.0
+_LOOK_S = 0.2
+_LOOKS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TradingParts:
+    """What a person's orders pass through."""
+
+    store: Store
+    clock: Clock
+    accounts: AccountBook
+    connections: Connections
+    journal: Journal
+    execution: Execution
+    worker: Callable[[str], AccountWorker | None]
+
+
+class TradingDesk:
+    """Sends what a person asks for, under the account's lock."""
+
+    def __init__(self, parts: TradingParts) -> None:
+        self._parts = parts
+
+    async def _reach(self, broker_id: str) -> tuple[AccountWorker, BrokerClient]:
+        account = await self._parts.accounts.get(broker_id)
+        worker = self._parts.worker(broker_id)
+        try:
+            client = await self._parts.connections.client(account)
+        except BrokerReadError as error:
+            raise UserError(f"{account.label} cannot be reached now: {error}") from error
+        if client is None or worker is None:
+            raise UserError(f"{account.label} needs a login first; tap Log in.")
+        return worker, client
+
+    async def close(
+        self, command: Command, broker_id: str, key: str, *, despite_pause: bool
+    ) -> Order:
+        """Close one position with a market order for all that is left of it.
+
+        The strategies that own the position get the goal "flat", so that they do not fight over it;
+        a resting stop is taken away first (C6).
+        """
+        instrument, product = _parse_key(key)
+        worker, client = await self._reach(broker_id)
+        await self._ask_about_pause(broker_id, despite_pause=despite_pause)
+        async with worker.lock:
+            await self._let_go(command, broker_id, instrument, product)
+            await self._stops_away(worker, client, instrument, product)
+            return await self._send(
+                command, worker, client, instrument, product, despite_pause=despite_pause
+            )
+
+    async def _ask_about_pause(self, broker_id: str, *, despite_pause: bool) -> None:
+        row = await self._parts.store.get(GATES, broker_id)
+        if row and gate_of(row).mode is TradingMode.PAUSED and not despite_pause:
+            raise ChoiceNeeded("This account is PAUSED. Close the position all the same?")
+
+    async def _let_go(
+        self, command: Command, broker_id: str, instrument: InstrumentId, product: Product
+    ) -> None:
+        ledgers = [
+            ledger
+            for ledger in await self._parts.journal.ledgers(broker_id)
+            if (ledger.instrument, ledger.product) == (instrument, product) and ledger.quantity
+        ]
+        day = trading_day(self._parts.clock.market_now())
+
+        async def body(view: StoreView) -> None:
+            now = self._parts.clock.now()
+            run_id = f"manual|{command.id}"
+            await retarget_all(view, ledgers, run_id=run_id, day=day, at=now)
+
+        await self._parts.store.transaction(body, nonce=f"close:{command.id}")
+
+    def _same(self, order: Order, instrument: InstrumentId, product: Product) -> bool:
+        return (order.request.instrument, order.request.product) == (instrument, product)
+
+    async def _stops_away(
+        self,
+        worker: AccountWorker,
+        client: BrokerClient,
+        instrument: InstrumentId,
+        product: Product,
+    ) -> None:
+        """Cancel our resting orders in the instrument and wait for their final states."""
+        until = self._parts.clock.monotonic() + _STOP_AWAY_S
+        asked: set[str] = set()
+        while True:
+            working = [
+                order
+                for order in await self._parts.journal.pending(worker.broker_id)
+                if self._same(order, instrument, product)
+                and order.state in OPEN_STATES
+                and order.purpose is not Purpose.EXTERNAL
+            ]
+            if not working:
+                return
+            for order in working:
+                if order.state in LIVE_STATES and order.client_order_id not in asked:
+                    asked.add(order.client_order_id)
+                    await self._parts.execution.cancel(
+                        client, order, "a person closes the position"
+                    )
+            if self._parts.clock.monotonic() >= until:
+                raise UserError(
+                    "An order that rests in this position could not be cancelled in time; nothing "
+                    "was sent. Look at /orders and try again."
+                )
+            await self._read(worker, client)
+            await self._parts.clock.sleep(_LOOK_S)
+
+    async def _read(self, worker: AccountWorker, client: BrokerClient) -> None:
+        try:
+            await worker.read(client)
+        except BrokerReadError as error:
+            await worker.read_failed(error)
+            raise UserError(f"The broker could not be read, nothing was sent: {error}") from error
+
+    async def _send(
+        self,
+        command: Command,
+        worker: AccountWorker,
+        client: BrokerClient,
+        instrument: InstrumentId,
+        product: Product,
+        *,
+        despite_pause: bool,
+    ) -> Order:
+        for _ in range(_LOOKS):
+            held = await self._held(worker, client, instrument, product)
+            order = self._order(command, worker.broker_id, instrument, product, held.quantity)
+            ticket = Ticket(order, held=held, by_person=True, despite_pause=despite_pause)
+            try:
+                after, outcome = await self._parts.execution.submit(client, ticket)
+            except SnapshotStale:
+                await self._read(worker, client)
+                continue
+            except Denied as denied:
+                raise UserError(f"Not sent: {denied.reason}.") from denied
+            if isinstance(outcome, Refused) and outcome.kind is Refusal.AUTH_REQUIRED:
+                fault = BrokerReadError(ReadFault.AUTH_REQUIRED, outcome.message)
+                await worker.read_failed(fault)
+            worker.wake()
+            return after
+        raise UserError("The position keeps changing while it is looked at; try again.")
+
+    async def _held(
+        self,
+        worker: AccountWorker,
+        client: BrokerClient,
+        instrument: InstrumentId,
+        product: Product,
+    ) -> Held:
+        try:
+            held = await worker.desk.look(client, instrument, product)
+        except BrokerReadError as error:
+            await worker.read_failed(error)
+            raise UserError("The login has ended; log in first, nothing was sent.") from error
+        if held is None:
+            raise UserError("The broker's positions could not be read; nothing was sent.")
+        if held.quantity == 0:
+            raise UserError(f"{instrument} is flat already; there is nothing to close.")
+        return held
+
+    def _order(
+        self,
+        command: Command,
+        broker_id: str,
+        instrument: InstrumentId,
+        product: Product,
+        held: int,
+    ) -> Order:
+        run_id = f"manual|{command.id}"
+        cid = client_order_id(broker_id, "manual", run_id, f"{instrument}|{product}|exit", 1)
+        request = OrderRequest(
+            cid, instrument, Side.of(-held), abs(held), OrderType.MARKET, product
+        )
+        return Order(
+            request=request,
+            broker_id=broker_id,
+            strategy="manual",
+            run_id=run_id,
+            purpose=Purpose.EXIT,
+            state=OrderState.SUBMITTED,
+            day=trading_day(self._parts.clock.market_now()),
+            created_at=self._parts.clock.now(),
+        )
+
+    async def cancel(self, command: Command, broker_id: str, key: str) -> Order:
+        """Ask the broker once to cancel an order; what became of it shows in its own message."""
+        order = await self._parts.journal.get(key)
+        if order.broker_id != broker_id:
+            raise UserError("That order belongs to another account.")
+        if order.state in UNKNOWN_STATES:
+            raise UserError(
+                "Nobody knows yet whether the broker has this order; wait for the answer."
+            )
+        if order.state not in LIVE_STATES:
+            raise UserError(f"That order is {_WORDS.get(order.state, order.state)} already.")
+        worker, client = await self._reach(broker_id)
+
+        await self._once(f"cancel:{command.id}")
+        async with worker.lock:
+            outcome = await self._parts.execution.cancel(client, order, "cancelled by a person")
+        worker.wake()
+        if isinstance(outcome, NotSent | Refused):
+            reason = outcome.reason if isinstance(outcome, NotSent) else outcome.message
+            raise UserError(f"The broker did not cancel it: {reason}")
+        return await self._parts.journal.get(key)
+
+    async def _once(self, nonce: str) -> None:
+        """Note that a command takes effect now; raises ``AlreadyDone`` when it did before (I9)."""
+
+        async def body(_view: StoreView) -> None:
+            return None
+
+        await self._parts.store.transaction(body, nonce=nonce)
+
+    async def resolve(self, command: Command, key: str, *, was_placed: bool) -> Order:
+        """Take a person's word for an unresolved order.
+
+        "It is the one that the broker shows" attaches the proposed broker order; "it was not placed"
+        is taken only after a fresh look that does not find it.
+        """
+        order = await self._parts.journal.get(key)
+        await self._once(f"resolve:{command.id}")
+        if order.state is not OrderState.UNRESOLVED:
+            raise AlreadyDone(f"That order is {_WORDS.get(order.state, order.state)} already.")
+        if was_placed:
+            proposal = await self._parts.store.get("alerts", f"proposal|{key}")
+            if proposal is None:
+                raise UserError("The broker shows no order that could be this one.")
+            event = OrderEvent(
+                OrderState.ACCEPTED,
+                broker_order_id=proposal["broker_order_id"],
+                reason="confirmed by a person",
+            )
+        else:
+            worker, client = await self._reach(order.broker_id)
+            await self._read(worker, client)
+            order = await self._parts.journal.get(key)
+            if order.state is not OrderState.UNRESOLVED:
+                return order
+            event = OrderEvent(OrderState.NOT_PLACED, reason="a person says it was not placed")
+        after = await self._parts.journal.apply(key, event)
+        reached = self._parts.worker(order.broker_id)
+        if reached is not None:
+            reached.wake()
+        return after
+
+
+_WORDS = {
+    OrderState.FILLED: "filled",
+    OrderState.CANCELED: "cancelled",
+    OrderState.REJECTED: "rejected",
+    OrderState.EXPIRED: "expired",
+    OrderState.DENIED: "refused by Saarthi",
+    OrderState.NOT_PLACED: "given up as not placed",
+    OrderState.ACCEPTED: "working at the broker",
+}
+
+
+def _parse_key(key: str) -> tuple[InstrumentId, Product]:
+    instrument, bar, product = key.rpartition("|")
+    if not bar or product not in {item.value for item in Product}:
+        raise UserError("That button is out of date; open the positions again.")
+    return InstrumentId.parse(instrument), Product(product)
