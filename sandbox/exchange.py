@@ -43,6 +43,7 @@ UNKNOWN_INSTRUMENT = (
 )
 CLOSED_MESSAGE = "Markets are closed right now. Use GTT for placing long standing orders instead."
 RISK_DESK = "ADMINSQF"
+_BEAT = timedelta(milliseconds=200)
 _STAGES = ((0.3, status.VALIDATING), (0.6, status.OPENING))
 
 
@@ -370,6 +371,8 @@ class Exchange:
         after = max(arrived, datetime.fromisoformat(seen)) if seen else arrived
         if seen is None:
             after -= timedelta(microseconds=1)
+        elif self._may_wait(order, now - after):
+            return
         changed = met = False
         for tick in self.market.ticks(instrument, after, now):
             met |= tick.since >= arrived
@@ -382,6 +385,13 @@ class Exchange:
         if changed:
             self._log.keep(order)
 
+    def _may_wait(self, order: Order, unseen: timedelta) -> bool:
+        """Tell whether an order can be left for a later beat: prices move once a second."""
+        if order.cap_until_real is not None or order.extra.get("_moves") != self.market.moves:
+            order.extra["_moves"] = self.market.moves
+            return False
+        return unseen < _BEAT
+
     def _meet(self, order: Order, tick: Tick, real: float) -> bool:
         if triggers(order, tick):
             order.is_triggered, order.is_fresh = True, tick.is_print
@@ -393,7 +403,8 @@ class Exchange:
             return False
         price = fill_price(order, tick)
         if price is None:
-            order.is_fresh = order.is_fresh and tick.at < datetime.fromisoformat(order.arrived_at)
+            has_met = tick.since >= datetime.fromisoformat(order.arrived_at)
+            order.is_fresh = order.is_fresh and not has_met
             return False
         return self._fill(order, price, tick, real)
 

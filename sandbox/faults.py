@@ -19,7 +19,7 @@ application's ``identify`` gives, as ``api_key``, ``user_id``, ``tag`` or ``chat
   ``delay`` waits first and then acts as usual; with ``effect: true`` it acts first.
 * ``effect_delay_s``: with ``effect``, the effect comes that much later, in the background.
 * ``http``: ``status`` (500), ``headers``, ``body`` (object: JSON; text as it is), ``size`` (pads
-  a text body). ``html``: ``status`` (502).
+  a text body), ``gzip`` (compresses it). ``html``: ``status`` (502).
 * ``drip``: ``delay_s`` between two bytes (0.5). ``hang``: ends after ``delay_s`` (an hour).
 * ``partial_fill``: ``quantity`` (half by default). With ``delay_s`` the rest of ``partial_fill``
   and all of ``no_fill`` fill after that time. ``reject_later``: ``message``, ``delay_s`` (0.3).
@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 import socket
 import struct
@@ -341,10 +342,12 @@ def _canned(fault: Fault) -> web.Response:
     headers = {str(key): str(value) for key, value in fault.options.get("headers", {}).items()}
     body = fault.options.get("body", "")
     text = body if isinstance(body, str) else json.dumps(body)
-    text = text.ljust(int(fault.options.get("size", 0)))
+    data = text.ljust(int(fault.options.get("size", 0))).encode()
+    if fault.options.get("gzip"):
+        data, headers["Content-Encoding"] = gzip.compress(data), "gzip"
     if not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = "text/plain" if isinstance(body, str) else "application/json"
-    return web.Response(status=status, headers=headers, body=text.encode())
+    return web.Response(status=status, headers=headers, body=data)
 
 
 def _body_of(answer: web.StreamResponse | None) -> bytes:

@@ -62,6 +62,13 @@ class Ledger:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._load(self._path)
             self._file = self._path.open("a", encoding="utf-8")
+            if self._is_torn(self._path):
+                self._file.write("\n")
+
+    @staticmethod
+    def _is_torn(path: Path) -> bool:
+        """Whether a crash left a last line without its end."""
+        return bool(path.stat().st_size) and not path.read_bytes().endswith(b"\n")
 
     def _load(self, path: Path) -> None:
         if not path.exists():

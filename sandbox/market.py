@@ -87,6 +87,9 @@ class Market:
         clock: Market time.
         source: Synthetic or replayed bars.
         state: Keeps moves and halts.
+
+    Attributes:
+        moves: Counts the commands that changed a price.
     """
 
     def __init__(self, clock: MarketClock, source: BarSource, state: State) -> None:
@@ -95,6 +98,7 @@ class Market:
         self._state = state
         self._segments: dict[str, list[_Segment]] = {}
         self._halts: dict[str, str] = {}
+        self.moves = 0
         self.load()
 
     @property
@@ -140,6 +144,7 @@ class Market:
             segment = _Segment(now, round(float(last_price), 2), 1.0)
         else:
             raise MarketError("last_price must be a positive number")
+        self.moves += 1
         rows = [*self._segments.get(instrument.symbol, []), segment]
         self._segments[instrument.symbol] = rows
         self._state.put(
@@ -155,6 +160,7 @@ class Market:
 
     def resume(self, symbol: str | None = None) -> None:
         """Lift the halt of one symbol, or every halt."""
+        self.moves += 1
         for key in [self._known(symbol).symbol] if symbol else list(self._halts):
             self._halts.pop(key, None)
             self._state.put("halt", key, None)

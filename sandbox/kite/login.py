@@ -94,11 +94,11 @@ class Login:
         if app is None:
             return _error_page("Invalid `api_key`.")
         form = await request.post()
-        user_id = str(form.get("user_id", "")).strip().upper()
+        user_id = str(form.get("user_id", "")).strip()
         echoed = dict(parse_qsl(request.query.get("redirect_params", "")))
         if form.get("action") != "allow":
             return self._back(app, {"status": "error", "action": "login", "type": "login"} | echoed)
-        user = self._accounts.user("kite", user_id)
+        user = self._accounts.user("kite", user_id) or self._accounts.user("kite", user_id.upper())
         if user is None:
             return _page(app.api_key, user_id, "Invalid user ID.", 400)
         known = await identify(request)

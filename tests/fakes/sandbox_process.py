@@ -77,6 +77,11 @@ class Sandbox:
         self._process.send_signal(signal.SIGTERM)
         return self._close()
 
+    def end(self) -> None:
+        """End it if it still runs."""
+        if self._process.poll() is None:
+            self.kill()
+
     def _close(self) -> int:
         code = self._process.wait(_PATIENCE_S)
         if self._process.stdout is not None:
