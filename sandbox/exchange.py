@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
+from functools import partial
 
 from sandbox import orders as status
 from sandbox.accounts import Accounts
@@ -27,7 +28,7 @@ from sandbox.clock import IST, MarketClock, real_now
 from sandbox.faults import Effects
 from sandbox.instruments import Instrument
 from sandbox.market import Market, Tick
-from sandbox.matching import fill_price, triggers
+from sandbox.matching import fill_price, may_meet, triggers
 from sandbox.orderlog import Account, OrderLog
 from sandbox.orders import Change, NewOrder, Order, Refused, Trade
 from sandbox.risk import check_means, check_order, check_price, protected_price
@@ -374,7 +375,8 @@ class Exchange:
         elif self._may_wait(order, now - after):
             return
         changed = met = False
-        for tick in self.market.ticks(instrument, after, now):
+        matters = partial(may_meet, order)
+        for tick in self.market.ticks(instrument, after, now, matters):
             met |= tick.since >= arrived
             changed |= self._meet(order, tick, real)
             if order.is_terminal:

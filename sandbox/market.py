@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -223,43 +223,76 @@ class Market:
                 return bars[-1]
         return None
 
-    def ticks(self, instrument: Instrument, after: datetime, upto: datetime) -> Iterator[Tick]:
-        """Yield the prices in (after, upto] at which orders may trade, in order of time."""
+    def ticks(
+        self,
+        instrument: Instrument,
+        after: datetime,
+        upto: datetime,
+        matters: Callable[[float, float], bool] = lambda _low, _high: True,
+    ) -> Iterator[Tick]:
+        """Yield the prices in (after, upto] at which orders may trade, in order of time.
+
+        Args:
+            instrument: What trades.
+            after: Where the last walk ended.
+            upto: Where this one ends.
+            matters: Asked with the range of each whole minute of the synthetic market; a minute
+                that does not matter is left out.
+        """
         if instrument.is_index or self.is_halted(instrument):
             return
         day = after.astimezone(IST).date()
         while day <= upto.astimezone(IST).date():
             if is_trading_day(day):
                 opened, closed = session(day)
-                yield from self._day_ticks(
-                    instrument, max(after, opened - _SECOND / 1000), min(upto, closed)
-                )
+                first = max(after, opened - _SECOND / 1000)
+                yield from self._day_ticks(instrument, first, min(upto, closed), matters)
             day += timedelta(days=1)
 
-    def _day_ticks(self, instrument: Instrument, after: datetime, upto: datetime) -> Iterator[Tick]:
+    def _day_ticks(
+        self,
+        instrument: Instrument,
+        after: datetime,
+        upto: datetime,
+        matters: Callable[[float, float], bool],
+    ) -> Iterator[Tick]:
         if upto <= after:
             return
-        pinned = any(
-            segment.pin is not None for segment in self._segments.get(instrument.symbol, [])
-        )
+        segments = self._segments.get(instrument.symbol, [])
         if not self.is_replay:
-            yield from self._second_ticks(instrument, after, upto)
-        elif pinned:
+            yield from self._second_ticks(instrument, after, upto, None if segments else matters)
+        elif any(segment.pin is not None for segment in segments):
             yield from self._pinned_replay_ticks(instrument, after, upto)
         else:
             yield from self._bar_ticks(instrument, after, upto)
 
     def _second_ticks(
-        self, instrument: Instrument, after: datetime, upto: datetime
+        self,
+        instrument: Instrument,
+        after: datetime,
+        upto: datetime,
+        matters: Callable[[float, float], bool] | None = None,
     ) -> Iterator[Tick]:
         at = after.replace(microsecond=0) + _SECOND
         while at < upto:
+            if matters and at.second == 0 and at + _MINUTE < upto:
+                bar = self._bar(instrument, at)
+                if bar is not None and not matters(bar.low, bar.high):
+                    at += _MINUTE
+                    continue
             yield Tick(at, self.last_price(instrument, at), at)
             at += _SECOND
         closing = not self.is_open(instrument, upto)
         at = upto - _SECOND / 1000 if closing else upto
         if at > after:
             yield Tick(at, self.last_price(instrument, at), at)
+
+    def _bar(self, instrument: Instrument, at: datetime) -> Bar | None:
+        """Return the bar that runs at a market time."""
+        bars = self._source.day(instrument, at.astimezone(IST).date())
+        position = bisect_right(bars, at, key=lambda bar: bar.start)
+        bar = bars[position - 1] if position else None
+        return bar if bar and at < bar.start + _MINUTE else None
 
     def _pinned_replay_ticks(
         self, instrument: Instrument, after: datetime, upto: datetime

@@ -8,7 +8,7 @@ from sandbox import orders
 from sandbox.market import Tick
 from sandbox.orders import Order
 
-__all__ = ["fill_price", "triggers"]
+__all__ = ["fill_price", "may_meet", "triggers"]
 
 
 def triggers(order: Order, tick: Tick) -> bool:
@@ -34,3 +34,12 @@ def fill_price(order: Order, tick: Tick) -> float | None:
     if tick.is_print and order.is_fresh:
         return tick.price
     return order.price
+
+
+def may_meet(order: Order, low: float, high: float) -> bool:
+    """Tell whether prices from low to high can do anything to an order as it is now."""
+    if order.is_fresh or order.order_type == "MARKET":
+        return True
+    if order.status == orders.TRIGGER_PENDING:
+        return high >= order.trigger_price if order.sign > 0 else low <= order.trigger_price
+    return low <= order.price if order.sign > 0 else high >= order.price
