@@ -68,6 +68,8 @@ class ChatPage:
                 return web.json_response(handler(await request.json()))
             except (Refusal, BotApiError) as refusal:
                 return web.json_response({"error": str(refusal)}, status=refusal.status)
+            except (KeyError, TypeError, ValueError):
+                return web.json_response({"error": "not a request of the page"}, status=400)
 
         return act
 

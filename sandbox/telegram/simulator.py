@@ -28,8 +28,9 @@ from sandbox.telegram.tokens import bot_id_of
 __all__ = ["ANSWER_DEADLINE_S", "Simulator"]
 
 ANSWER_DEADLINE_S = 60.0
-_FIRST_UPDATE_ID = 700_000_001
 _BOT_NAME = "Saarthi"
+_NAMES = {1001: "Asha"}
+"""Who the chat page is by default; anybody else is named by their first message."""
 
 
 class Simulator:
@@ -44,6 +45,7 @@ class Simulator:
         self.now = now
         self.storage = Storage(state_dir)
         self.closing = asyncio.Event()
+        self._update_floor = 1
         self._watchers: dict[str, set[asyncio.Queue[Json]]] = {}
         self._forget()
         self._load()
@@ -80,7 +82,11 @@ class Simulator:
             queue.pending.sort(key=lambda update: update.update_id)
 
     def reset(self) -> None:
-        """Forget every bot, chat, message, update and file."""
+        """Forget every bot, chat, message, update and file.
+
+        Update ids go on: a bot that remembers which it has seen must not drop the new ones.
+        """
+        self._update_floor = max([1, *(bot.next_update_id for bot in self.bots.values())])
         for queue in self.queues.values():
             queue.close()
         self.storage.clear()
@@ -108,7 +114,7 @@ class Simulator:
         if token not in self.bots:
             bot_id = bot_id_of(token)
             bot = Bot(token, bot_id, _BOT_NAME, f"saarthi_{bot_id}_bot")
-            bot.next_update_id = _FIRST_UPDATE_ID
+            bot.next_update_id = max(int(self.now()), self._update_floor)
             self._add_bot(bot)
             self.storage.save("bot", token, bot)
             self.publish("bots", {"type": "bot", "id": bot_id})
@@ -129,7 +135,9 @@ class Simulator:
         """Give a person, who comes into being when first named."""
         person = self.people.get(user_id)
         if person is None:
-            person = Person(user_id, first_name or f"User {user_id}", f"user{user_id}")
+            person = Person(
+                user_id, first_name or _NAMES.get(user_id, f"User {user_id}"), f"user{user_id}"
+            )
             self.people[user_id] = person
             self.storage.save("person", str(user_id), person)
         elif first_name and person.first_name != first_name:
@@ -161,6 +169,9 @@ class Simulator:
             if person.username:
                 chat["username"] = person.username
             self.save_conversation(Conversation(key, chat, bot.token, members=[person.id]))
+        elif self.conversations[key].chat["first_name"] != person.first_name:
+            self.conversations[key].chat["first_name"] = person.first_name
+            self.save_conversation(self.conversations[key])
         return self.conversations[key]
 
     def save_conversation(self, conversation: Conversation) -> None:

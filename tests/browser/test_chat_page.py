@@ -171,8 +171,10 @@ async def test_edits_deletions_and_pins_are_seen_at_once(
 ):
     """An edit is marked, a deleted message goes, the pinned bar leads to its message."""
     secret = await telegram.say("my secret")
+    await telegram.say("it quotes", reply_to=secret)
     first = await bot.ok("sendMessage", chat_id=1001, text="Dashboard: 0")
     page = await open_page(browser, telegram)
+    await expect(page.locator(".quoted")).to_contain_text("my secret")
     place = {"chat_id": 1001, "message_id": first["message_id"]}
     await bot.ok("editMessageText", **place, text="Dashboard: 1")
     shown = page.locator(f'[data-message-id="{first["message_id"]}"]')
@@ -180,6 +182,7 @@ async def test_edits_deletions_and_pins_are_seen_at_once(
     await expect(shown.locator(".edited")).to_have_text("edited")
     await bot.ok("deleteMessage", chat_id=1001, message_id=secret)
     await expect(page.get_by_text("my secret")).to_have_count(0)
+    await expect(page.locator(".quoted")).to_contain_text("Deleted message")
     await bot.ok("pinChatMessage", **place)
     for line in range(40):
         await bot.ok("sendMessage", chat_id=1001, text=f"line {line}")

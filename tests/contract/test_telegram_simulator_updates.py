@@ -174,15 +174,20 @@ async def test_a_restart_loses_nothing(tmp_path: Path):
 
 
 async def test_a_reset_forgets_everything(tmp_path: Path):
-    """After a reset there is no chat, no message, no update and no bot, restart or not."""
+    """After a reset nothing is left, restart or not; update ids go on, none is used twice."""
     async with serve_telegram(tmp_path) as telegram:
         bot = telegram.bot()
         await bot.ok("getMe")
         await telegram.say("/start")
+        before = (await bot.ok("getUpdates"))[0]["update_id"]
         for hook in [*telegram.world.reset_hooks, telegram.sim.reset]:
             hook()
         assert (await telegram.transcript())["messages"] == []
         assert await bot.ok("getUpdates") == []
+        await telegram.say("/start")
+        telegram.wall.seconds += 10
+        assert (await bot.ok("getUpdates"))[0]["update_id"] > before
+        telegram.sim.reset()
     async with serve_telegram(tmp_path) as telegram:
         assert (await telegram.transcript())["messages"] == []
 

@@ -131,11 +131,32 @@ const regroup = () => {
 const place = (message) => {
   const old = list.querySelector(`[data-message-id="${message.id}"]`);
   const row = draw(message);
-  if (old) { keepFolds(old, row); old.replaceWith(row); return false; }
+  if (old) {
+    for (const name of ["joined", "last"]) row.classList.toggle(name, old.classList.contains(name));
+    keepFolds(old, row);
+    old.replaceWith(row);
+    unfoldShort(row);
+    return false;
+  }
   const later = [...list.querySelectorAll("[data-message-id]")].find((other) => Number(other.dataset.messageId) > message.id);
   row.classList.add("arriving");
   if (later) later.before(row); else list.append(row);
+  unfoldShort(row);
   return true;
+};
+
+// A quote that fits is shown whole, without a toggle.
+const unfoldShort = (root) => {
+  for (const body of root.querySelectorAll(".expandable:not(.open) .quote-body")) {
+    body.parentElement.classList.toggle("fits", body.scrollHeight <= body.clientHeight + 2);
+  }
+};
+
+// What quotes or names a message follows it: a deleted text must not live on in a quote.
+const redrawRelated = (id) => {
+  for (const message of state.messages.values()) {
+    if (message.reply_to === id || message.service?.message_id === id) place(message);
+  }
 };
 
 const keepFolds = (old, row) => {
@@ -164,11 +185,12 @@ const remove = (id) => {
 
 const onMessage = ({ message, pinned }) => {
   const wasAtEnd = isFollowing();
-  if (message.deleted) { remove(message.id); if (state.replyTo?.id === message.id) setReply(null); }
+  if (message.deleted) { remove(message.id); redrawRelated(message.id); if (state.replyTo?.id === message.id) setReply(null); }
   else {
     state.messages.set(message.id, message);
     const isNew = place(message);
     if (isNew) onArrival(message, wasAtEnd);
+    else redrawRelated(message.id);
     regroup();
     if (wasAtEnd) stick(isNew);
   }
@@ -197,6 +219,7 @@ const onSnapshot = (event) => {
   regroup();
   restorePrompt(event.messages);
   refreshEmpty();
+  unfoldShort(list);
   stick();
   requestAnimationFrame(() => stick());
 };
@@ -347,6 +370,14 @@ const restorePrompt = (messages) => {
   if (!last.prompt.force_reply || !isAnswered) applyPrompt(last);
 };
 
+list.addEventListener("dblclick", (event) => {
+  const row = event.target.closest(".message");
+  const message = row && state.messages.get(Number(row.dataset.messageId));
+  if (!message || event.target.closest("button, a, pre")) return;
+  getSelection().removeAllRanges();
+  setReply(message);
+  composer.focus({ preventScroll: true });
+});
 byId("replying-close").addEventListener("click", () => { setReply(null); composer.focus(); });
 
 // --- the composer and the command menu ----------------------------------------------------------
