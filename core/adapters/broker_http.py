@@ -16,7 +16,7 @@ import json
 import logging
 import ssl
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -53,6 +53,9 @@ _LANES = {Bucket.ORDERS: 10, Bucket.QUOTES: 2, Bucket.HISTORICAL: 3, Bucket.OTHE
 """Calls in flight per bucket: hung reads must neither pile up nor take the orders' connections."""
 _KEEPALIVE_S = 4.0
 """Idle connections are dropped early: an order written to a stale one would be ambiguous."""
+_CONNECT_SHARE = 0.4
+"""Of the time left, what connecting and TLS may each take. Cut by the deadline itself, httpcore
+leaves the socket of a half-made TLS connection to the garbage collector."""
 _ANY_IPV4 = "0.0.0.0"  # noqa: S104 - the local end of outgoing connections, nothing listens
 """Brokers register IPv4 addresses; on a dual-stack host IPv6 would leave from another one."""
 _MULTIPLE_CHOICES = 300
@@ -220,13 +223,12 @@ class BrokerTransport:
         """
         total_s = self._deadline_s if deadline_s is None else deadline_s
         size = limit or (WRITE_LIMIT if bucket is Bucket.ORDERS else READ_LIMIT)
-        attempt = _Attempt()
+        latest = self._clock.monotonic() + total_s
+        attempt = _Attempt(lambda: self._throttle.acquire(bucket, latest))
         try:
-            async with asyncio.timeout(total_s):
-                latest = self._clock.monotonic() + total_s
-                async with self._lanes[bucket]:
-                    await self._throttle.acquire(bucket, latest)
-                    return await self._exchange(request, attempt, size)
+            async with asyncio.timeout(total_s), self._lanes[bucket]:
+                connect_s = (latest - self._clock.monotonic()) * _CONNECT_SHARE
+                return await self._exchange(_translated(request, attempt, connect_s), size)
         except TimeoutError:
             return attempt.failed(ReadFault.TIMEOUT, f"no answer within {total_s:g} s")
         except RateExceeded as error:
@@ -246,12 +248,10 @@ class BrokerTransport:
             except (httpx.HTTPError, OSError, RuntimeError):
                 logging.getLogger(__name__).debug("closing the connections failed", exc_info=True)
 
-    async def _exchange(
-        self, request: requests.PreparedRequest, attempt: _Attempt, limit: int
-    ) -> Reply:
+    async def _exchange(self, request: httpx.Request, limit: int) -> Reply:
         if self._is_closed:
             raise ConnectionError("the account's transport is closed")
-        response = await self._opened().send(_translated(request, attempt), stream=True)
+        response = await self._opened().send(request, stream=True)
         try:
             body = await _read(response, limit)
         finally:
@@ -277,16 +277,22 @@ class BrokerTransport:
 
 
 class _Attempt:
-    """Whether the first byte of one request has left."""
+    """Whether the first byte of one request has left, and the last wait before it does.
 
-    __slots__ = ("has_left",)
+    The rate is waited for on the open connection, by httpcore's event right before the first byte:
+    counted earlier, a slow connection would bring requests closer together than they were let go.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_permit", "has_left")
+
+    def __init__(self, permit: Callable[[], Awaitable[None]]) -> None:
+        self._permit = permit
         self.has_left = False
 
     async def trace(self, event: str, _info: Mapping[str, Any]) -> None:
-        """Note the event of httpcore that comes right before the first byte."""
+        """Hold the request back until it may leave; called by httpcore at each of its steps."""
         if event.endswith("send_request_headers.started"):
+            await self._permit()
             self.has_left = True
 
     def failed(self, fault: ReadFault, reason: str) -> NoReply:
@@ -299,7 +305,9 @@ class _Oversized(Exception):
     """The answer is larger than allowed, or packed in a way that was not asked for."""
 
 
-def _translated(request: requests.PreparedRequest, attempt: _Attempt) -> httpx.Request:
+def _translated(
+    request: requests.PreparedRequest, attempt: _Attempt, connect_s: float
+) -> httpx.Request:
     body = request.body or b""
     headers = {str(name): str(value) for name, value in request.headers.items()}
     headers["Accept-Encoding"] = "gzip"  # what _read can unpack under a cap
@@ -309,7 +317,7 @@ def _translated(request: requests.PreparedRequest, attempt: _Attempt) -> httpx.R
         request.url or "",
         headers=headers,
         content=body.encode() if isinstance(body, str) else body,
-        extensions={"trace": attempt.trace},
+        extensions={"trace": attempt.trace, "timeout": {"connect": max(connect_s, 0.0)}},
     )
 
 

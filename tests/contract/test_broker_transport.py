@@ -1,0 +1,452 @@
+"""Every fault of the wire, over sockets, through both brokers' clients (reliability.md 1 and 4.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import logging
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from core.adapters.clock import SystemClock
+from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused
+from core.errors import BrokerReadError, ReadFault
+from core.ports.broker import BrokerClient, Credentials
+from tests.fakes.brokers import DESKS, MASTER, Desk, market_order
+from tests.faults.raw_http import (
+    Behaviour,
+    RawServer,
+    answer,
+    close_unanswered,
+    drip,
+    garbage,
+    half_a_body,
+    hang,
+    json_answer,
+    reset_after,
+    serving,
+)
+
+HTML = answer(502, b"<html>Bad gateway</html>", "text/html")
+BOMB = gzip.compress(b'{"status":"success","s":"ok","x":"' + b"0" * 40_000_000 + b'"}', 9)
+NESTED = b"[" * 200_000
+
+
+@pytest.fixture(params=DESKS, ids=lambda desk: desk.broker_type.value)
+def desk(request: pytest.FixtureRequest) -> Desk:
+    """Both brokers in turn."""
+    chosen: Desk = request.param
+    return chosen
+
+
+@asynccontextmanager
+async def connected(
+    desk: Desk, behaviour: Behaviour, deadline_s: float = 1.0
+) -> AsyncIterator[tuple[RawServer, BrokerClient]]:
+    async with serving(behaviour) as server:
+        client = desk.client(server.url, deadline_s=deadline_s)
+        try:
+            yield server, client
+        finally:
+            await client.aclose()
+
+
+AMBIGUOUS: dict[str, Behaviour] = {
+    "hang": hang,
+    "reset after the request": reset_after,
+    "close without a reply": close_unanswered,
+    "half a body": half_a_body,
+    "garbage": garbage,
+    "drip": drip,
+    "502 html": HTML,
+    "500 html": answer(500, b"<html></html>", "text/html"),
+    "503 json": json_answer(
+        503, {"status": "error", "message": "down", "error_type": "NetworkException"}
+    ),
+    "504 empty": answer(504, b"", "text/html"),
+    "200 html": answer(200, b"<html>Log in to the wi-fi</html>", "text/html"),
+    "200 empty": answer(200, b"", "application/json"),
+    "200 error": json_answer(200, {"status": "error", "s": "?", "message": "what?"}),
+    "200 list": json_answer(200, []),
+    "200 malformed": answer(200, b'{"status":"succ', "application/json"),
+    "200 nested": answer(200, NESTED, "application/json"),
+    "200 ten megabytes": answer(200, b" " * 10_000_000, "application/json"),
+    "gzip bomb": answer(200, BOMB, "application/json", Content_Encoding="gzip"),
+    "gzip that is none": answer(200, b"{}", "application/json", Content_Encoding="gzip"),
+    "redirect": answer(302, b"", "text/html", Location="/elsewhere"),
+    "400 timed out": json_answer(
+        400,
+        {
+            "status": "error",
+            "s": "error",
+            "code": -99,
+            "message": "Order request timed out. Please check the order book",
+            "error_type": "OrderException",
+        },
+    ),
+}
+
+
+@pytest.mark.matrix("N04", "N06", "N07", "N10", "N11", "N16")
+@pytest.mark.invariant("I1", "I13")
+@pytest.mark.parametrize("fault", AMBIGUOUS)
+@pytest.mark.parametrize("write", ["place", "modify", "cancel"])
+async def test_write_without_proof_is_ambiguous_and_never_repeated(
+    desk: Desk, fault: str, write: str
+) -> None:
+    """Whatever the wire does, an unproved write is ambiguous, goes out once and ends in time."""
+    async with connected(desk, AMBIGUOUS[fault], deadline_s=0.5) as (server, client):
+        started = time.monotonic()
+        outcome = await {
+            "place": lambda: client.place(market_order()),
+            "modify": lambda: client.modify("1001", market_order()),
+            "cancel": lambda: client.cancel("1001"),
+        }[write]()
+        assert isinstance(outcome, Ambiguous), outcome
+        assert time.monotonic() - started < 5
+        assert len(server.received) == 1
+
+
+@pytest.mark.matrix("N04")
+@pytest.mark.invariant("I1")
+async def test_reset_at_accept_is_ambiguous_for_a_write(desk: Desk) -> None:
+    """A reset at accept looks like one after the request, so it proves nothing."""
+    async with connected(desk, hang) as (server, client):
+        server.refuses = True
+        outcome = await client.place(market_order())
+        # The kernel may refuse the connection outright, which is a proof.
+        assert isinstance(outcome, Ambiguous | NotSent)
+        assert server.received == []
+
+
+@pytest.mark.matrix("N05")
+async def test_refused_connection_is_not_sent(desk: Desk) -> None:
+    """A connection that was refused proves that nothing left."""
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        client = desk.client(f"http://127.0.0.1:{unheard.getsockname()[1]}")
+        outcome = await client.place(market_order())
+        assert isinstance(outcome, NotSent)
+        with pytest.raises(BrokerReadError) as caught:
+            await client.orders()
+        assert caught.value.fault is ReadFault.UNREACHABLE
+        await client.aclose()
+
+
+@pytest.mark.matrix("N05")
+@pytest.mark.parametrize("root", ["http://name.invalid", "https://127.0.0.1", "ftp://127.0.0.1"])
+async def test_unresolved_name_or_failed_tls_is_not_sent(desk: Desk, root: str) -> None:
+    """No address, no TLS and no protocol are proofs that nothing left."""
+    async with serving(garbage) as server:
+        port = server.url.rpartition(":")[2]
+        client = desk.client(f"{root}:{port}")
+        assert isinstance(await client.place(market_order()), NotSent)
+        await client.aclose()
+        assert server.received == []
+
+
+@pytest.mark.matrix("N05", "N11")
+@pytest.mark.invariant("I13")
+async def test_deadline_while_connecting_is_not_sent(desk: Desk) -> None:
+    """A connection that never comes about ends at the deadline, provably without a byte sent."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        address = full.getsockname()
+        plugs = [socket.socket() for _ in range(4)]
+        for plug in plugs:  # fills the backlog: further handshakes stay unanswered
+            plug.setblocking(False)
+            plug.connect_ex(address)
+        client = desk.client(f"http://127.0.0.1:{address[1]}", deadline_s=0.5)
+        started = time.monotonic()
+        assert isinstance(await client.place(market_order()), NotSent)
+        assert time.monotonic() - started < 4
+        await client.aclose()
+        for plug in plugs:
+            plug.close()
+
+
+@pytest.mark.matrix("N17")
+@pytest.mark.invariant("I14")
+async def test_unowned_source_address_is_not_sent(desk: Desk) -> None:
+    """An account whose address this machine does not own sends nothing."""
+    async with serving(json_answer(200, desk.placed)) as server:
+        credentials = Credentials("id", "apikey", "secret", "tok", source_address="192.0.2.1")
+        client = desk.broker(server.url).connect(credentials, MASTER[desk.broker_type])
+        assert isinstance(await client.place(market_order()), NotSent)
+        await client.aclose()
+        assert server.peers == []
+
+
+@pytest.mark.invariant("I14")
+async def test_orders_leave_from_the_account_s_address(desk: Desk) -> None:
+    """Each account's orders come from its own address, also at the same time."""
+    async with serving(json_answer(200, desk.placed)) as server:
+        broker = desk.broker(server.url)
+        for address in ("127.0.0.2", "127.0.0.3"):
+            credentials = Credentials("id", address, "secret", "tok", source_address=address)
+            client = broker.connect(credentials, MASTER[desk.broker_type])
+            assert await client.place(market_order()) == Acked("1001")
+            await client.aclose()
+        assert server.peers == ["127.0.0.2", "127.0.0.3"]
+
+
+@pytest.mark.matrix("N09")
+@pytest.mark.parametrize("body", [b"<html>slow down</html>", b'{"status":"error","s":"error"}'])
+async def test_429_is_throttled_with_its_delay(desk: Desk, body: bytes) -> None:
+    """A 429 was not placed; it says how long to wait, and nothing goes out before."""
+    slow = answer(429, body, "application/json", Retry_After="30")
+    async with connected(desk, slow, deadline_s=0.5) as (server, client):
+        outcome = await client.place(market_order())
+        assert isinstance(outcome, Refused)
+        assert (outcome.kind, outcome.retry_after_s) == (Refusal.THROTTLED, 30.0)
+        held = await client.place(market_order())
+        assert isinstance(held, NotSent)
+        assert len(server.received) == 1
+
+
+@pytest.mark.matrix("N09")
+async def test_429_on_a_read_is_throttled(desk: Desk) -> None:
+    """A read that met a 429 says so, with the delay."""
+    slow = json_answer(429, {"status": "error", "s": "error"}, Retry_After="7")
+    async with connected(desk, slow) as (_, client):
+        with pytest.raises(BrokerReadError) as caught:
+            await client.orders()
+        assert (caught.value.fault, caught.value.retry_after_s) == (ReadFault.THROTTLED, 7.0)
+
+
+READ_FAULTS: dict[str, tuple[Behaviour, ReadFault]] = {
+    "hang": (hang, ReadFault.TIMEOUT),
+    "drip": (drip, ReadFault.TIMEOUT),
+    "reset": (reset_after, ReadFault.UNREACHABLE),
+    "502": (HTML, ReadFault.UNREACHABLE),
+    "html": (answer(200, b"<html>", "text/html"), ReadFault.MALFORMED),
+    "redirect": (answer(302, b"", "text/html", Location="/x"), ReadFault.MALFORMED),
+    "bomb": (
+        answer(200, BOMB, "application/json", Content_Encoding="gzip"),
+        ReadFault.MALFORMED,
+    ),
+    "no rows": (json_answer(200, {"status": "success", "s": "ok"}), ReadFault.MALFORMED),
+    "odd rows": (
+        json_answer(200, {"status": "success", "s": "ok", "data": [1], "orderBook": [1]}),
+        ReadFault.MALFORMED,
+    ),
+}
+
+
+@pytest.mark.matrix("N10", "N16")
+@pytest.mark.parametrize("fault", READ_FAULTS)
+async def test_failed_read_raises_and_never_guesses(desk: Desk, fault: str) -> None:
+    """A read that did not succeed names its fault; it is never an empty list."""
+    behaviour, expected = READ_FAULTS[fault]
+    async with connected(desk, behaviour, deadline_s=0.5) as (server, client):
+        with pytest.raises(BrokerReadError) as caught:
+            await client.orders()
+        assert caught.value.fault is expected
+        assert len(server.received) == 1
+
+
+@pytest.mark.matrix("N12")
+@pytest.mark.invariant("I1")
+async def test_stale_connection_does_not_repeat_a_write(desk: Desk) -> None:
+    """A write on a kept connection that the server drops is not sent again by itself."""
+    async with connected(desk, json_answer(200, desk.placed)) as (server, client):
+        assert await client.place(market_order()) == Acked("1001")
+        server.script = [close_unanswered]
+        assert isinstance(await client.cancel("1001"), Ambiguous)
+        assert len(server.received) == 2
+
+
+@pytest.mark.matrix("N11")
+@pytest.mark.invariant("I7", "I13")
+async def test_hung_account_does_not_starve_another(desk: Desk) -> None:
+    """With six calls of one account hanging, another account's order goes through at once."""
+    async with AsyncExitStack() as stack:
+        silent = await stack.enter_async_context(serving(hang))
+        lively = await stack.enter_async_context(serving(json_answer(200, desk.placed)))
+        hung = desk.client(silent.url, deadline_s=3)
+        well = desk.client(lively.url, deadline_s=3)
+        stack.push_async_callback(hung.aclose)
+        stack.push_async_callback(well.aclose)
+        async with asyncio.TaskGroup() as group:
+            calls = [group.create_task(hung.place(market_order())) for _ in range(6)]
+            async with asyncio.timeout(2):
+                while len(silent.received) < 6:
+                    await asyncio.sleep(0.005)
+            started = time.monotonic()
+            assert await well.place(market_order()) == Acked("1001")
+            assert time.monotonic() - started < 1
+            assert not any(call.done() for call in calls)
+        assert all(isinstance(call.result(), Ambiguous) for call in calls)
+
+
+@pytest.mark.invariant("I7")
+async def test_hung_reads_leave_orders_their_way(desk: Desk) -> None:
+    """Reads that hang take neither the lanes nor the connections of the same account's orders."""
+    async with connected(desk, json_answer(200, desk.placed), deadline_s=3) as (server, client):
+        server.script = [hang] * 5
+        reads = [asyncio.create_task(client.orders()) for _ in range(20)]
+        async with asyncio.timeout(2):
+            while len(server.received) < 5:
+                await asyncio.sleep(0.005)
+        assert await client.place(market_order()) == Acked("1001")
+        for read in reads:
+            read.cancel()
+        await asyncio.gather(*reads, return_exceptions=True)
+
+
+@pytest.mark.invariant("I1", "I13")
+async def test_call_that_timed_out_while_waiting_is_never_sent_later(desk: Desk) -> None:
+    """A write whose deadline passed in the queue is not sent, and does not leave afterwards."""
+    async with connected(desk, hang, deadline_s=0.5) as (server, client):
+        calls = [asyncio.create_task(client.place(market_order())) for _ in range(24)]
+        outcomes = await asyncio.gather(*calls)
+        sent = len(server.received)
+        assert sum(isinstance(outcome, Ambiguous) for outcome in outcomes) == sent
+        assert sum(isinstance(outcome, NotSent) for outcome in outcomes) == len(calls) - sent > 0
+        server.always = json_answer(200, desk.placed)
+        await asyncio.sleep(1.2)  # not a synchronisation: nothing may happen in this time
+        assert len(server.received) == sent
+
+
+async def test_cancelled_caller_leaves_nothing_behind(desk: Desk) -> None:
+    """Cancelling the caller ends the call and its connection; nothing is sent afterwards."""
+    async with connected(desk, hang, deadline_s=30) as (server, client):
+        call = asyncio.create_task(client.place(market_order()))
+        async with asyncio.timeout(2):
+            while not server.received:
+                await asyncio.sleep(0.005)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        server.always = json_answer(200, desk.placed)
+        assert await client.place(market_order()) == Acked("1001")
+        assert len(server.received) == 2
+
+
+async def test_closed_client_sends_nothing(desk: Desk) -> None:
+    """After ``aclose`` a write is not sent, and closing twice is no error."""
+    async with connected(desk, json_answer(200, desk.placed)) as (server, client):
+        await client.aclose()
+        await client.aclose()
+        assert isinstance(await client.place(market_order()), NotSent)
+        assert server.received == []
+
+
+@pytest.mark.invariant("I7")
+async def test_two_accounts_share_nothing(desk: Desk) -> None:
+    """Two accounts of one broker send their own tokens, and one's refusal leaves no trace."""
+    dead = {"status": "error", "s": "error", "code": -16, "message": "dead"}
+    async with serving(json_answer(200, desk.placed)) as server:
+        broker = desk.broker(server.url)
+        one, other = (
+            broker.connect(
+                Credentials(name, f"key{name}", "secret", f"token{name}"), MASTER[desk.broker_type]
+            )
+            for name in ("one", "other")
+        )
+        server.script = [
+            json_answer(403, {**dead, "error_type": "TokenException"}, Set_Cookie="who=one")
+        ]
+        refused = await one.place(market_order())
+        assert isinstance(refused, Refused)
+        assert refused.kind is Refusal.AUTH_REQUIRED
+        assert await other.place(market_order()) == Acked("1001")
+        assert await one.place(market_order()) == Acked("1001")
+        tokens = [request.headers["authorization"] for request in server.received]
+        assert ["tokenone" in tokens[0], "tokenother" in tokens[1], "tokenone" in tokens[2]] == [
+            True
+        ] * 3
+        assert not any("cookie" in request.headers for request in server.received)
+        await one.aclose()
+        await other.aclose()
+
+
+@pytest.mark.invariant("I12")
+async def test_secrets_are_not_logged(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither token nor key reaches the log, whatever its level, even when calls fail."""
+    caplog.set_level(logging.DEBUG)
+    async with serving(json_answer(500, {"s": "error"})) as server:
+        broker = desk.broker(server.url)
+        credentials = Credentials("id", "CANARYKEY", "CANARYSECRET", "CANARYTOKEN")
+        client = broker.connect(credentials, {})
+        for call in (client.profile, client.logout, client.orders):
+            with pytest.raises(BrokerReadError) as caught:
+                await call()
+            assert "CANARY" not in str(caught.value)
+        await client.aclose()
+    assert "CANARY" not in caplog.text
+    assert "CANARY" not in repr(credentials)
+
+
+_CALL = """
+import asyncio, json, sys
+from core.adapters.clock import SystemClock
+from tests.fakes.brokers import DESKS
+
+async def main():
+    desk = DESKS[int(sys.argv[1])]
+    client = desk.client(sys.argv[2], deadline_s=5)
+    print(json.dumps(len(await client.orders())))
+    await client.aclose()
+    heavy = [name for name in sys.modules if name.split(".")[0] in {"twisted", "autobahn"}]
+    print(json.dumps(heavy))
+
+asyncio.run(main())
+"""
+
+
+async def test_environment_is_ignored_and_nothing_is_left_in_it(desk: Desk, tmp_path: Path) -> None:
+    """Netrc and proxies do not reach the SDKs, Twisted is not loaded, no log file appears."""
+    (tmp_path / ".netrc").write_text("default login thief password thief\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    project = Path(__file__).resolve().parents[2]
+    async with serving(json_answer(200, desk.orders)) as server:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-c",
+            _CALL,
+            str(DESKS.index(desk)),
+            server.url,
+            cwd=tmp_path,
+            env={
+                "HOME": str(tmp_path),
+                "PATH": "",
+                "PYTHONPATH": str(project),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "HTTP_PROXY": "http://127.0.0.1:9",
+                "http_proxy": "http://127.0.0.1:9",
+                "ALL_PROXY": "http://127.0.0.1:9",
+            },
+            stdout=asyncio.subprocess.PIPE,
+        )
+        output, _ = await process.communicate()
+        assert [json.loads(line) for line in output.splitlines()] == [0, []]
+        assert "apikey:tok" in server.received[0].headers["authorization"]
+    assert [path.name for path in tmp_path.iterdir()] == [".netrc"]
+
+
+@pytest.mark.invariant("I11")
+async def test_burst_keeps_the_rate(desk: Desk) -> None:
+    """Of a burst of orders, no second at the server holds more than the broker allows."""
+    times: list[float] = []
+    placed = json_answer(200, desk.placed)
+
+    async def noting(writer: asyncio.StreamWriter) -> bool:
+        times.append(SystemClock().monotonic())
+        return await placed(writer)
+
+    async with connected(desk, noting, deadline_s=5) as (_, client):
+        calls = [client.place(market_order()) for _ in range(20)]
+        outcomes = await asyncio.gather(*calls)
+    assert all(outcome == Acked("1001") for outcome in outcomes)
+    times.sort()
+    assert all(later - first > 0.9 for first, later in zip(times, times[10:], strict=False))
