@@ -173,8 +173,8 @@ async def _login_silent(data: Mapping[str, Any], lookups: Lookups) -> Screen:
     accounts = await lookups.accounts([data["broker_id"]])
     label = await lookups.label(data["broker_id"])
     text = (
-        f"⏳ {bold(f'Login of {label} is not finished')}\nIt was begun five minutes ago and nothing "
-        "came back. Is somebody else logged in at the broker in that browser? Log out there, or "
+        f"⏳ {bold(f'Login of {label} is not finished')}\nIt began five minutes ago and nothing came "
+        "back. Is somebody else logged in at the broker in that browser? Log out there, or "
         "use a private window, and try again."
     )
     return Screen(text, await lookups.login_rows(accounts))

@@ -1,0 +1,363 @@
+"""Who is served (G1), and what single-use buttons hold (G3), against the simulated Bot API."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from bot.authorization import pairing_code
+from bot.registry import ACTIONS, COMMANDS
+from core.domain.mode import TradingMode
+from core.errors import UserError
+from tests.fakes.bot_world import BOT_ID, OWNER, Person, World, soon
+from tests.fakes.control import a_position, an_account, an_order
+
+STRANGER = 6666
+
+
+@pytest.mark.row("G1")
+@pytest.mark.matrix("O05")
+async def test_a_stranger_gets_nothing_from_any_command(
+    world: World, caplog: pytest.LogCaptureFixture
+):
+    """Every command of the registry, free text and /pair with a wrong code: no answer, a log line."""
+    world.control.put(an_account())
+    await world.start()
+    stranger = Person(world.telegram, STRANGER)
+    with caplog.at_level(logging.WARNING):
+        for command in COMMANDS:
+            await stranger.say(f"/{command.name}")
+        await stranger.say("hello")
+        await stranger.say("/pair ABCDEFGH")
+        await world.settled()
+    seen = await stranger.messages()
+    assert [one for one in seen if one["from"] == "bot"] == []
+    assert caplog.text.count(f"stranger {STRANGER}") >= len(COMMANDS) + 1
+    assert world.control.commands == []
+    assert await world.rows("users") == []
+
+
+@pytest.mark.row("G1")
+@pytest.mark.matrix("O05")
+async def test_a_stranger_gets_nothing_from_any_button(world: World):
+    """Forged button data of every verb is neither answered nor obeyed."""
+    account = an_account()
+    world.control.put(account)
+    await world.start()
+    await world.owner.say("/mode")
+    shown = await world.owner.sees("Trading modes")
+    stranger = Person(world.telegram, STRANGER)
+    await stranger.say("hi")
+    # A callback needs a message of the bot, so the stranger's come through the queue itself.
+    bot = next(iter(world.telegram.sim.bots.values()))
+    for verb in ACTIONS:
+        world.telegram.sim.queue(bot).put(
+            "callback_query",
+            f"{BOT_ID}:{STRANGER}",
+            {
+                "id": f"9{abs(hash(verb))}",
+                "from": {"id": STRANGER, "is_bot": False, "first_name": "S"},
+                "chat_instance": "1",
+                "data": f"v1:{verb}:{account.broker_id}",
+                "message": {
+                    "message_id": shown["id"],
+                    "date": 0,
+                    "chat": {"id": STRANGER, "type": "private"},
+                },
+            },
+        )
+    await soon(lambda: _count(world, len(ACTIONS) + 2))
+    await world.settled()
+    assert world.control.commands == []
+    assert [one for one in await stranger.messages() if one["from"] == "bot"] == []
+
+
+async def _count(world: World, wanted: int) -> bool:
+    return len(await world.rows("inbox")) >= wanted
+
+
+@pytest.mark.row("G1")
+async def test_an_owner_is_not_served_in_a_group(world: World):
+    """A group could show an account to others: even its owner gets nothing there."""
+    await world.start()
+    status, _ = await world.telegram.control("chats", id=-500, type="group", title="Friends")
+    assert status == 200
+    status, _ = await world.telegram.control("send", chat_id=-500, user_id=OWNER, text="/dashboard")
+    assert status == 200
+    await world.settled()
+    seen = await world.telegram.transcript(-500)
+    assert [one for one in seen["messages"] if one["from"] == "bot"] == []
+
+
+@pytest.mark.row("G1")
+async def test_the_pairing_code_makes_the_first_owner(world: World):
+    """The console's code lets its holder in, once; nobody else after that."""
+    world.owners = frozenset()
+    code = await pairing_code(world.store, ())
+    assert code is not None and await pairing_code(world.store, ()) == code
+    await world.start()
+    await world.owner.say("/start")
+    await world.owner.say("/pair WRONGONE")
+    await world.owner.say(f"/pair {code.lower()}")
+    await world.owner.sees("Namaste")
+    late = Person(world.telegram, STRANGER)
+    await late.say(f"/pair {code}")
+    await world.settled()
+    assert [one for one in await late.messages() if one["from"] == "bot"] == []
+    (row,) = await world.rows("users")
+    assert (row["_id"], row["user_id"], row["role"]) == (str(OWNER), OWNER, "owner")
+    assert await pairing_code(world.store, ()) is None
+    assert await pairing_code(world.store, (5,)) is None
+
+
+@pytest.mark.row("G1")
+async def test_pairing_dies_of_wrong_tries(world: World):
+    """Ten wrong codes close the door, the right one included; the next start makes a new one."""
+    world.owners = frozenset()
+    code = await pairing_code(world.store, ())
+    await world.start()
+    for number in range(10):
+        await world.owner.say(f"/pair WRONG{number:03d}")
+    await world.owner.say(f"/pair {code}")
+    await world.settled()
+    assert await world.rows("users") == []
+    fresh = await pairing_code(world.store, ())
+    assert fresh not in {None, code}
+
+
+@pytest.mark.row("E4", "G3")
+@pytest.mark.matrix("O01")
+@pytest.mark.invariant("I9")
+async def test_five_taps_on_close_close_once(world: World):
+    """The confirmation names the account and the effect; repeated taps are answered 'already'."""
+    account = an_account()
+    world.control.put(account)
+    world.control.positions_.append(a_position(account))
+    await world.start()
+    await world.owner.say("/positions")
+    await world.owner.tap("Close SBIN")
+    question = await world.owner.sees("Close this position on Zerodha - Main?")
+    assert "SELL 10 NSE:SBIN MIS at the market price" in question["text"]
+    data = question["keyboard"][0][0]["data"]
+    assert question["keyboard"][0][0]["style"] == "danger"
+    for _ in range(5):
+        await world.owner.press(question["id"], data)
+    await world.owner.sees("Closing order sent")
+    await world.settled()
+    assert world.control.did("close_position") == [(account.broker_id, "NSE:SBIN|MIS", False)]
+    assert (await world.owner.toasts()).count("Already done.") == 4
+
+
+@pytest.mark.row("G3")
+async def test_an_expired_button_says_so(world: World):
+    """After five minutes a confirmation does nothing but point to where to begin again."""
+    account = an_account()
+    world.control.put(account)
+    world.control.orders_.append(an_order(account))
+    await world.start()
+    await world.owner.say("/orders")
+    await world.owner.tap("Cancel BUY SBIN")
+    question = await world.owner.sees("Cancel this order")
+    world.clock.wall.seconds += 301
+    await world.owner.press(question["id"], question["keyboard"][0][0]["data"])
+    text = "This button has expired. Open /orders again."
+    await world.owner.sees(text)
+    assert text in await world.owner.toasts()
+    assert world.control.commands == []
+
+
+@pytest.mark.row("G3")
+@pytest.mark.matrix("O05")
+@pytest.mark.parametrize("how", ["verb", "nonce", "person", "nonsense"])
+async def test_a_tampered_button_does_nothing(world: World, how: str):
+    """A nonce of another verb, an invented nonce, another person's nonce, and noise are refused."""
+    account = an_account()
+    world.control.put(account)
+    world.control.positions_.append(a_position(account))
+    world.owners = frozenset({OWNER, 2002})
+    await world.start()
+    await world.owner.say("/positions")
+    await world.owner.tap("Close SBIN")
+    question = await world.owner.sees("Close this position")
+    nonce = question["keyboard"][0][0]["data"].split(":")[2]
+    person, data = world.owner, f"v1:discok:{nonce}"
+    message_id = question["id"]
+    if how == "nonce":
+        data = "v1:close:AAAAAAAAAAAAAAAA"
+    elif how == "nonsense":
+        data = "v0:close"
+    elif how == "person":
+        person = Person(world.telegram, 2002)
+        await person.say("/help")
+        message_id = (await person.sees("What I can do"))["id"]
+        data = f"v1:close:{nonce}"
+    await person.press(message_id, data)
+    await soon(person.toasts)
+    await world.settled()
+    assert world.control.commands == []
+
+
+@pytest.mark.row("G3")
+async def test_a_refused_command_leaves_its_button_usable(world: World):
+    """Nothing was changed, so the same confirmation may be tapped again."""
+    account = an_account()
+    world.control.put(account)
+    world.control.positions_.append(a_position(account))
+    await world.start()
+    await world.owner.say("/positions")
+    await world.owner.tap("Close SBIN")
+    question = await world.owner.sees("Close this position")
+    data = question["keyboard"][0][0]["data"]
+    world.control.failure = UserError("The market is closed.")
+    await world.owner.press(question["id"], data)
+    await world.owner.sees("The market is closed.")
+    await world.owner.press(question["id"], data)
+    await world.owner.sees("Closing order sent")
+
+
+@pytest.mark.row("C1", "C2")
+async def test_pausing_takes_two_taps_and_lists_what_still_works(world: World):
+    """Choose, confirm; the result names working orders, each with a way to cancel it."""
+    account = an_account()
+    world.control.put(account)
+    world.control.positions_.append(a_position(account))
+    world.control.orders_.append(an_order(account))
+    await world.start()
+    await world.owner.say("/mode")
+    await world.owner.tap("All: Paused")
+    question = await world.owner.sees("Set Paused for all accounts?")
+    assert "not even stops" in question["text"]
+    await world.owner.tap("Yes, set Paused")
+    result = await world.owner.sees("All accounts: Paused")
+    assert "1 position now without the care" in result["text"]
+    assert "BUY 10 NSE:SBIN MIS limit ₹812.00" in result["text"]
+    assert world.control.mode is TradingMode.PAUSED
+    await world.owner.tap("Cancel BUY SBIN")
+    await world.owner.tap("Cancel the order")
+    await world.owner.sees("Cancel requested")
+    assert len(world.control.did("cancel_order")) == 1
+
+
+@pytest.mark.row("C2")
+async def test_closing_on_a_paused_account_asks_twice(world: World):
+    """A person's own Close works in PAUSED after a second confirmation."""
+    account = an_account(trading_mode=TradingMode.PAUSED)
+    world.control.put(account)
+    world.control.positions_.append(a_position(account))
+    await world.start()
+    await world.owner.say("/positions")
+    await world.owner.tap("Close SBIN")
+    await world.owner.tap("Close SBIN now")
+    await world.owner.sees("Close the position all the same?")
+    assert world.control.did("close_position") == []
+    await world.owner.tap("Close it despite the pause")
+    await world.owner.sees("Closing order sent")
+    assert world.control.did("close_position") == [(account.broker_id, "NSE:SBIN|MIS", True)]
+
+
+@pytest.mark.matrix("T07")
+async def test_a_tap_that_waited_is_not_obeyed(world: World):
+    """A tap stored before a long stop changes nothing when it is replayed; the person is told."""
+    account = an_account(enabled=False)
+    world.control.put(account)
+    await world.start()
+    await world.owner.say("/brokers")
+    shown = await world.owner.sees("Your accounts")
+    await world.settled()
+    await world.crash()
+    update = (
+        '{"update_id": 77, "callback_query": {"id": "5", "chat_instance": "1", "data": "v1:on:%s",'
+        ' "from": {"id": 1001, "is_bot": false, "first_name": "A"}, "message": {"message_id": %d,'
+        ' "date": 0, "chat": {"id": 1001, "type": "private"}}}}'
+    ) % (account.broker_id, shown["id"])
+    await world.store.insert(
+        "inbox",
+        {
+            "_id": f"{BOT_ID}:77",
+            "bot_id": BOT_ID,
+            "update_id": 77,
+            "payload": world.vault.seal(update),
+            "received_at": world.clock.now(),
+            "state": "new",
+            "attempts": 0,
+        },
+    )
+    world.clock.wall.seconds += 5 * 3600
+    await world.start()
+    await world.owner.sees("You tapped that 300 min ago")
+    assert world.control.commands == []
+
+
+@pytest.mark.row("A5")
+async def test_the_toggle_flips_in_place(world: World):
+    """One tap enables, the label flips in the same message; the next tap disables."""
+    world.control.put(an_account(enabled=False))
+    await world.start()
+    await world.owner.say("/brokers")
+    message_id = await world.owner.tap("Enable Main")
+    await world.owner.reads(message_id, "🟢 enabled")
+    await world.owner.tap("Disable Main")
+    await world.owner.reads(message_id, "⚪ disabled")
+    assert [name for name, _, _ in world.control.commands] == ["enable", "disable"]
+
+
+@pytest.mark.row("A5")
+async def test_disabling_with_positions_asks_what_to_do(world: World):
+    """Three choices share one nonce: exits only, close now, I manage them."""
+    account = an_account()
+    world.control.put(account)
+    world.control.positions_.append(a_position(account))
+    await world.start()
+    await world.owner.say("/brokers")
+    await world.owner.tap("Disable Main")
+    question = await world.owner.sees("What should happen to them?")
+    choices = [row[0]["data"] for row in question["keyboard"][:3]]
+    assert len({data.split(":")[2] for data in choices}) == 1
+    for data in choices:
+        await world.owner.press(question["id"], data)
+    await world.owner.sees("may still close what they hold")
+    await world.settled()
+    assert len(world.control.did("disable")) == 1
+
+
+@pytest.mark.row("A6", "A8")
+async def test_the_default_is_not_disconnected_before_another_is_named(world: World):
+    """Disconnect of the default offers the others; then it names what hangs on the account."""
+    first, second = an_account(), an_account("fyers_bbbbbbbbbb", display_name="B", is_default=False)
+    world.control.put(first, second)
+    world.control.positions_.append(a_position(first))
+    await world.start()
+    await world.owner.say("/brokers")
+    page = await world.owner.tap("Edit Main")
+    await world.owner.reads(page, "Last strategy run")
+    await world.owner.tap("Disconnect")
+    await world.owner.sees("Name another default first")
+    await world.owner.tap("Make B the default")
+    await soon(lambda: world.control.did("set_default"))
+    await world.owner.say("/brokers")
+    page = await world.owner.tap("Edit Main")
+    await world.owner.reads(page, "Last strategy run")
+    await world.owner.tap("Disconnect")
+    question = await world.owner.sees("Disconnect Zerodha - Main?")
+    assert "1 open position" in question["text"] and "NSE:SBIN" in question["text"]
+    await world.owner.tap("Disconnect Main")
+    await world.owner.sees("is disconnected")
+    assert set(world.control.by_id) == {second.broker_id}
+
+
+@pytest.mark.row("A7")
+async def test_rename_checks_and_changes(world: World):
+    """A taken name is refused with a reason and asked again; a free one is taken."""
+    world.control.put(an_account(), an_account("fyers_b", display_name="Taken", is_default=False))
+    await world.start()
+    await world.owner.say("/brokers")
+    await world.owner.tap("Edit Main")
+    await world.owner.tap("Rename")
+    await world.owner.sees("Send the new name")
+    await world.owner.say("TAKEN")
+    await world.owner.sees("Another account is called")
+    await world.owner.say("Prime")
+    await world.owner.sees("Now called Prime")
+    await world.settled()
+    assert await world.rows("prompts") == []

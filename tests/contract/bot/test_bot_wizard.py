@@ -1,0 +1,233 @@
+"""Adding an account through the chat, with the real bot against the simulated Bot API."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.domain.account import BrokerType
+from tests.fakes.bot_world import Person, World, soon
+from tests.fakes.control import an_account
+
+KEY = "abcd1234efgh5678"
+SECRET = "canary0secret0value0of0kite00001"
+
+
+async def to_step(person: Person, broker: str, step: str) -> None:
+    """Walk the wizard until it asks for ``step``."""
+    await person.say("/add")
+    await person.tap(broker)
+    await person.tap("Continue")
+    await person.sees("What shall I call")
+    if step == "name":
+        return
+    await person.say("Main")
+    await person.sees("Send the A")
+    if step == "key":
+        return
+    await person.say(KEY if broker == "Zerodha" else "ab1cd2ef3g-100")
+    await person.sees("Send the S" if broker == "Fyers" else "Send the API secret")
+    if step == "secret":
+        return
+    await person.say(SECRET)
+    await person.sees("Is this right?")
+
+
+@pytest.mark.row("A1", "A3")
+async def test_a_zerodha_account_is_added_step_by_step(world: World):
+    """The guide shows the redirect URL with a copy button; the last screen is the login link."""
+    await world.start()
+    person = world.owner
+    await person.say("/add")
+    await person.tap("Zerodha")
+    guide = await person.sees("developers.kite.trade")
+    redirect = "https://saarthi.example/broker/callback/zerodha"
+    assert redirect in guide["text"]
+    assert (await person.button("Copy"))["copy_text"] == redirect
+    assert "static IP" in guide["text"]
+    await person.tap("Continue")
+    await person.sees("What shall I call")
+    await person.say("Main")
+    await person.sees("Send the API key")
+    await person.say(KEY)
+    await person.sees("Send the API secret")
+    secret = await person.say(SECRET)
+    summary = await person.sees("Is this right?")
+    assert "Main" in summary["text"] and KEY in summary["text"] and SECRET not in summary["text"]
+    await person.tap("Connect this account")
+    await person.sees("Zerodha - Main is added")
+    login = await person.button("Log in to Zerodha - Main")
+    assert login["url"].startswith("https://saarthi.example/login/")
+    assert all(one["id"] != secret for one in await person.messages())
+    ((draft,),) = world.control.did("add_account")
+    assert (draft.display_name, draft.api_key, draft.api_secret) == ("Main", KEY, SECRET)
+    assert await world.rows("prompts") == []
+
+
+@pytest.mark.row("A2")
+async def test_a_fyers_account_is_added_with_its_own_guide(world: World):
+    """Fyers has an App ID with a suffix and a Secret ID; the guide names its console."""
+    await world.start()
+    person = world.owner
+    await person.say("/add")
+    await person.tap("Fyers")
+    guide = await person.sees("myapi.fyers.in")
+    assert "https://saarthi.example/broker/callback/fyers" in guide["text"]
+    await person.tap("Continue")
+    await person.say("Second")
+    await person.sees("Send the App ID")
+    await person.say(KEY)
+    await person.sees("expected a Fyers App ID")
+    await person.say("ab1cd2ef3g-100")
+    await person.sees("Send the Secret ID")
+    await person.say(SECRET)
+    await person.tap("Connect this account")
+    await person.sees("Fyers - Second is added")
+    ((draft,),) = world.control.did("add_account")
+    assert (draft.broker_type, draft.api_key) == (BrokerType.FYERS, "AB1CD2EF3G-100")
+
+
+@pytest.mark.row("A1")
+async def test_back_walks_to_the_start_and_cancel_ends(world: World):
+    """Every step goes back to the one before it; Cancel leaves nothing behind."""
+    await world.start()
+    person = world.owner
+    await to_step(person, "Zerodha", "summary")
+    for text in ("API secret", "API key", "What shall I call", "developers.kite", "which broker"):
+        await person.reads(await person.tap("« Back"), text)
+    await person.tap("Cancel")
+    await person.sees("No account was added")
+    assert await world.rows("prompts") == []
+    assert world.control.commands == []
+
+
+@pytest.mark.row("A10")
+async def test_wrong_input_is_explained_and_the_wizard_stays(world: World):
+    """Each mistake is named with what is expected; the right answer then goes on."""
+    world.control.put(an_account(display_name="Taken"))
+    await world.start()
+    person = world.owner
+    await to_step(person, "Zerodha", "name")
+    for wrong, told in (("x" * 41, "41 characters"), ("taken", "Another account")):
+        await person.say(wrong)
+        await person.sees(told)
+    await person.say("Main")
+    await person.sees("Send the API key")
+    await person.say("not a key!")
+    await person.sees("expected a Kite API key")
+    await person.say(KEY)
+    await person.sees("Send the API secret")
+    wrong_secret = await person.say("no secret at all!")
+    told = await person.sees("is not a secret's form")
+    assert "no secret at all" not in told["text"]
+    await person.say(SECRET)
+    summary = await person.sees("Is this right?")
+    assert "connected already as Taken" in summary["text"]
+    assert all(one["id"] != wrong_secret for one in await person.messages())
+
+
+@pytest.mark.row("A3")
+async def test_a_refused_deletion_is_told(world: World):
+    """When Telegram does not delete the secret, the person is asked to."""
+    await world.start()
+    person = world.owner
+    await to_step(person, "Zerodha", "secret")
+    body = {"ok": False, "error_code": 400, "description": "Bad Request: message can't be deleted"}
+    world.fault("http", "deleteMessage", status=400, body=body)
+    await person.say(SECRET)
+    await person.sees("could not delete your message with the secret")
+    await person.sees("Is this right?")
+
+
+@pytest.mark.row("A1")
+@pytest.mark.parametrize("step", ["name", "key", "secret", "summary"])
+async def test_a_restart_in_mid_wizard_loses_nothing(world: World, step: str):
+    """The wizard goes on at its step with another process on the same store."""
+    await world.start()
+    person = world.owner
+    await to_step(person, "Zerodha", step)
+    await world.settled()
+    await world.crash()
+    await world.start()
+    if step == "name":
+        await person.say("Main")
+        await person.sees("Send the API key")
+    if step in {"name", "key"}:
+        await person.say(KEY)
+        await person.sees("Send the API secret")
+    if step != "summary":
+        await person.say(SECRET)
+        await person.sees("Is this right?")
+    await person.tap("Connect this account")
+    await person.sees("is added")
+    ((draft,),) = world.control.did("add_account")
+    assert draft.api_secret == SECRET
+
+
+@pytest.mark.invariant("I12")
+async def test_the_store_never_holds_a_typed_secret_in_plain(world: World):
+    """Neither the wizard's row nor the inbox has the secret's text, handled or not."""
+    await world.start()
+    person = world.owner
+    await to_step(person, "Zerodha", "summary")
+    await world.settled()
+    for collection in ("prompts", "inbox", "nonces", "chats", "users"):
+        assert SECRET not in repr(await world.rows(collection))
+    assert all(row["payload"] == "" for row in await world.rows("inbox"))
+
+
+@pytest.mark.matrix("T05")
+@pytest.mark.invariant("I9")
+async def test_a_redelivered_answer_does_not_answer_the_next_question(world: World):
+    """A crash after the step but before the mark replays the name; it is not taken as the key."""
+    await world.start()
+    person = world.owner
+    await to_step(person, "Zerodha", "key")
+    await world.settled()
+    await world.crash()
+    last = max(await world.rows("inbox"), key=lambda row: row["update_id"])
+    raw = world.vault.seal(
+        '{"update_id": %d, "message": {"message_id": 9, "date": 1790000000, "text": "Main1234",'
+        ' "chat": {"id": 1001, "type": "private", "first_name": "A"},'
+        ' "from": {"id": 1001, "is_bot": false, "first_name": "A"}}}' % last["update_id"]
+    )
+    await world.store.delete("inbox", {"_id": last["_id"]})
+    await world.store.insert("inbox", {**last, "state": "new", "payload": raw})
+    await world.start()
+    await soon(world.is_idle)
+    (prompt,) = await world.rows("prompts")
+    assert prompt["step"] == "key" and "key" not in prompt["data"]
+
+
+@pytest.mark.matrix("O01")
+async def test_double_taps_move_a_step_once(world: World):
+    """Two taps on Back go back one step; two on Connect connect one account."""
+    await world.start()
+    person = world.owner
+    await to_step(person, "Zerodha", "summary")
+    summary = await person.sees("Is this right?")
+    back = next(one["data"] for row in summary["keyboard"] for one in row if "Back" in one["text"])
+    for _ in range(3):
+        await person.press(summary["id"], back)
+    await world.settled()
+    await person.reads(summary["id"], "Send the API secret")
+    await person.say(SECRET)
+    summary = await person.sees("Is this right?", after=summary["id"])
+    connect = summary["keyboard"][0][0]["data"]
+    for _ in range(5):
+        await person.press(summary["id"], connect)
+    await person.sees("is added")
+    await world.settled()
+    assert len(world.control.did("add_account")) == 1
+
+
+async def test_a_wizard_that_waited_too_long_is_closed(world: World):
+    """After two hours an answer is no answer any more; a late secret is still deleted."""
+    await world.start()
+    person = world.owner
+    await to_step(person, "Zerodha", "secret")
+    world.clock.wall.seconds += 3 * 3600
+    sent = await person.say(SECRET)
+    await person.sees("waited too long")
+    await world.settled()
+    assert all(one["id"] != sent for one in await person.messages())
+    assert await world.rows("prompts") == []

@@ -1,0 +1,265 @@
+"""The real bot against the simulated Bot API, over a fake ``Control`` and a real store.
+
+``World.crash`` ends the bot as ``kill -9`` would: its tasks stop where they stand, nothing is
+marked, nothing is closed in order. ``World.start`` then builds another one on the same store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from cryptography.fernet import Fernet
+
+from bot.application import Bot, build_bot
+from bot.parameters import BotParameters
+from core.adapters.vault import FernetVault
+from core.domain.sessions import IST
+from core.ports.store import Store
+from tests.fakes.bot_api import TOKEN, Telegram, Wall, serve_telegram
+from tests.fakes.control import FakeControl
+
+__all__ = ["BOT_ID", "OWNER", "Person", "QuickClock", "World", "bot_world", "soon"]
+
+OWNER = 1001
+BOT_ID = int(TOKEN.partition(":")[0])
+T = TypeVar("T")
+
+
+async def soon(ask: Callable[[], Any], within_s: float = 5.0) -> Any:
+    """Ask (plainly or by a coroutine) until the answer is true and return it."""
+    deadline = time.monotonic() + within_s
+    while True:
+        answer = ask()
+        if asyncio.iscoroutine(answer):
+            answer = await answer
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"still {answer!r} after {within_s} s"
+        await asyncio.sleep(0.01)
+
+
+@dataclass
+class QuickClock:
+    """Real time is the simulator's wall; who sleeps lets it pass at once."""
+
+    wall: Wall
+    slept: list[float] = field(default_factory=list)
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.wall.seconds, UTC)
+
+    def monotonic(self) -> float:
+        return self.wall.seconds
+
+    def market_now(self) -> datetime:
+        return self.now().astimezone(IST)
+
+    def real_at(self, market: datetime) -> datetime:
+        return market.astimezone(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.wall.seconds += seconds
+        await asyncio.sleep(0.005)
+
+
+@dataclass
+class Person:
+    """Somebody with a phone."""
+
+    telegram: Telegram
+    user_id: int = OWNER
+
+    async def say(self, text: str) -> int:
+        """Write to the bot; return the message's id."""
+        return await self.telegram.say(text, self.user_id)
+
+    async def messages(self, *, after: int = 0) -> list[dict[str, Any]]:
+        """Return what the chat shows now, newest last."""
+        seen = await self.telegram.transcript(self.user_id, after=after)
+        return [one for one in seen["messages"] if not one["deleted"]]
+
+    async def toasts(self) -> list[str]:
+        """Return the texts of the answers to taps."""
+        seen = await self.telegram.transcript(self.user_id)
+        return [str(one["text"]) for one in seen["toasts"] if one and one.get("text")]
+
+    async def sees(self, text: str, *, after: int = 0) -> dict[str, Any]:
+        """Return the newest message of the bot that holds ``text``, when it comes."""
+
+        async def look() -> dict[str, Any] | None:
+            found = await self.messages(after=after)
+            return next(
+                (one for one in reversed(found) if one["from"] == "bot" and text in one["text"]),
+                None,
+            )
+
+        try:
+            found: dict[str, Any] = await soon(look)
+        except AssertionError:
+            texts = [one["text"] for one in await self.messages()]
+            raise AssertionError(f"{text!r} is not in the chat: {texts}") from None
+        return found
+
+    async def reads(self, message_id: int, text: str) -> dict[str, Any]:
+        """Return this very message when it holds ``text``."""
+
+        async def look() -> dict[str, Any] | None:
+            for one in await self.messages():
+                if one["id"] == message_id and text in one["text"]:
+                    return one
+            return None
+
+        found: dict[str, Any] = await soon(look)
+        return found
+
+    async def tap(self, label: str, *, message: dict[str, Any] | None = None) -> int:
+        """Tap the newest button whose label holds ``label``; return its message's id."""
+
+        async def look() -> tuple[int, str] | None:
+            found = [message] if message else list(reversed(await self.messages()))
+            for one in found:
+                for row in one["keyboard"]:
+                    for button in row:
+                        if label in button["text"] and "data" in button:
+                            return one["id"], button["data"]
+            return None
+
+        message_id, data = await soon(look)
+        await self.press(message_id, data)
+        return int(message_id)
+
+    async def press(self, message_id: int, data: str, *, forged: bool = True) -> int:
+        """Send a button's data, even when no keyboard shows it any more."""
+        status, answer = await self.telegram.control(
+            "tap",
+            chat_id=self.user_id,
+            user_id=self.user_id,
+            message_id=message_id,
+            data=data,
+            forged=forged,
+        )
+        assert status == 200, answer
+        return status
+
+    async def button(self, label: str) -> dict[str, Any]:
+        """Return the newest button whose label holds ``label``."""
+
+        async def look() -> dict[str, Any] | None:
+            for one in reversed(await self.messages()):
+                for row in one["keyboard"]:
+                    for button in row:
+                        if label in button["text"]:
+                            found: dict[str, Any] = button
+                            return found
+            return None
+
+        wanted: dict[str, Any] = await soon(look)
+        return wanted
+
+
+@dataclass
+class World:
+    """Everything around one bot."""
+
+    telegram: Telegram
+    store: Store
+    clock: QuickClock
+    vault: FernetVault
+    control: FakeControl = field(default_factory=FakeControl)
+    owners: frozenset[int] = frozenset({OWNER})
+    bots: list[Bot] = field(default_factory=list)
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    before: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    @property
+    def bot(self) -> Bot:
+        """The bot that runs."""
+        return self.bots[-1]
+
+    @property
+    def owner(self) -> Person:
+        """The owner."""
+        return Person(self.telegram)
+
+    def build(self) -> Bot:
+        """Build a bot and do not start it."""
+        parameters = BotParameters(
+            token=TOKEN,
+            owners=self.owners,
+            api_root=self.telegram.root,
+            public_url=self.control.public_url,
+            poll_timeout_s=5,
+        )
+        self.bots.append(build_bot(parameters, self.control, self.store, self.vault, self.clock))
+        return self.bot
+
+    async def start(self) -> Bot:
+        """Build a bot and run it."""
+        bot = self.build()
+        self.before = asyncio.all_tasks()
+        self.tasks = {asyncio.create_task(bot.run())}
+        await soon(lambda: self.telegram.sim.bots)
+        return bot
+
+    async def crash(self) -> None:
+        """End the bot where it stands."""
+        mine = asyncio.all_tasks() - self.before
+        for task in self.tasks | {one for one in mine if _is_bots(one)}:
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+        await self.bot.notifier._api.shutdown()  # the system closes a dead process's sockets
+
+    async def stop(self) -> None:
+        """End the bot in order."""
+        for task in self.tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await self.bot.stop()
+
+    async def rows(self, collection: str, **where: Any) -> list[dict[str, Any]]:
+        """Return rows of the store."""
+        return await self.store.find(collection, where)
+
+    async def is_idle(self) -> bool:
+        """Tell whether every update that was stored is handled, and there is one at least."""
+        rows = await self.rows("inbox")
+        return bool(rows) and all(row["state"] == "done" for row in rows)
+
+    async def settled(self) -> None:
+        """Wait until Telegram holds nothing and every update is handled."""
+        await asyncio.sleep(0.05)
+        await soon(self.is_idle)
+
+    def fault(self, kind: str, call: str, **fields: Any) -> str:
+        """Set a fault on a method of the Bot API."""
+        match = {"call": call, **fields.pop("match", {})}
+        wanted = {"target": "telegram", "kind": kind, "match": match, **fields}
+        return self.telegram.world.faults.add(wanted).id
+
+
+def _is_bots(task: asyncio.Task[Any]) -> bool:
+    return task.get_name().startswith("Application:")
+
+
+@asynccontextmanager
+async def bot_world(store: Store, **fields: Any) -> AsyncIterator[World]:
+    """Serve Telegram and a bot that is not started yet; stop what runs at the end."""
+    wall = Wall()
+    vault = FernetVault([Fernet.generate_key().decode()])
+    async with serve_telegram(wall=wall) as telegram:
+        world = World(telegram, store, QuickClock(wall), vault, **fields)
+        try:
+            yield world
+        finally:
+            if world.bots:
+                telegram.world.faults.remove()
+                await world.stop()
