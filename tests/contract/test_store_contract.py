@@ -408,6 +408,54 @@ async def test_a_lock_that_stays_ends_in_transaction_conflict(
     assert await mongo_store.get("commits", "waiter") is None
 
 
+async def test_a_single_write_waits_for_a_transaction_that_holds_its_document(
+    mongo_store: MongoStore,
+) -> None:
+    """It takes effect once, after the commit, on both servers (the embedded one refuses at once)."""
+    wrote, finish = asyncio.Event(), asyncio.Event()
+
+    async def body(view: StoreView) -> None:
+        await view.update("books", {"_id": "one"}, Change(inc={"n": 1}), upsert=True)
+        wrote.set()
+        await finish.wait()
+
+    holder = asyncio.create_task(mongo_store.transaction(body, nonce="holder"))
+    await wrote.wait()
+    writer = asyncio.create_task(
+        mongo_store.update("books", {"_id": "one"}, Change(inc={"n": 10}), upsert=True)
+    )
+    done, _ = await asyncio.wait({writer}, timeout=0.2)
+    assert not done
+    finish.set()
+    await holder
+    assert await writer == 1
+    assert await counter(mongo_store, "one") == 11
+
+
+async def test_calls_made_at_once_in_a_body_take_turns(mongo_store: MongoStore) -> None:
+    """A session takes one operation at a time; a body may gather all the same."""
+
+    async def body(view: StoreView) -> int:
+        await asyncio.gather(*(view.insert("books", {"_id": f"k{n}"}) for n in range(10)))
+        return len(await view.find("books", {}))
+
+    assert await mongo_store.transaction(body, nonce="one") == 10
+    assert len(await mongo_store.find("books", {})) == 10
+
+
+async def test_a_view_is_dead_after_its_transaction(mongo_store: MongoStore) -> None:
+    """Its session may serve another transaction by then."""
+    kept: list[StoreView] = []
+
+    async def body(view: StoreView) -> None:
+        kept.append(view)
+
+    await mongo_store.transaction(body, nonce="one")
+    with pytest.raises(StoreError, match="after its transaction"):
+        await kept[0].insert("books", {"_id": "late"})
+    assert await mongo_store.get("books", "late") is None
+
+
 async def test_the_pool_of_sessions_is_fixed(mongo_store: MongoStore) -> None:
     """Its ids, which the lease records, stay the same whatever happened."""
     before = mongo_store.session_ids

@@ -146,6 +146,8 @@ class TransactionCall(Generic[T]):
         except Exception:  # whatever a body raises; only a broken transaction changes what follows
             if not view.is_worth_rerun:
                 raise
+        finally:
+            view.is_over = True
         return await self._rerun_after(view)
 
     async def _rerun_after(self, view: TransactionView) -> StoreError | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -21,7 +21,7 @@ __all__ = ["DirectView", "TransactionView", "backoff_s"]
 
 T = TypeVar("T")
 
-_CONFLICT_ATTEMPTS = 12
+_CONFLICT_ATTEMPTS = 40  # about two seconds, within which the other's transaction has ended
 
 
 def backoff_s(attempt: int) -> float:
@@ -132,24 +132,33 @@ class TransactionView(MongoView):
     goes on would write outside of what it thinks it writes in. Hence every later call raises the
     first failure again.
 
+    A session takes one operation at a time, so calls made at once wait for one another. A view that
+    is used after its transaction raises, because its session may be in another's by then.
+
     Attributes:
         failure: The first failure, as it was raised to the body.
         is_worth_rerun: Whether that failure was transient.
+        is_over: Whether the transaction has left the body's hands.
     """
 
     failure: StoreError | None = None
     is_worth_rerun: bool = False
+    is_over: bool = False
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def _run(self, call: Callable[[], Awaitable[T]], *, again: bool = False) -> T:
         del again  # the whole transaction runs again instead
-        if self.failure is not None:
-            raise self.failure
-        try:
-            return await call()
-        except PyMongoError as error:
-            self.failure = mapped(error)
-            self.is_worth_rerun = is_transient(error)
-            raise self.failure from error
+        async with self._turn:
+            if self.is_over:
+                raise StoreError("A view was used after its transaction.")
+            if self.failure is not None:
+                raise self.failure
+            try:
+                return await call()
+            except PyMongoError as error:
+                self.failure = mapped(error)
+                self.is_worth_rerun = is_transient(error)
+                raise self.failure from error
 
     async def claim(self, collection: str, key: str, fields: Mapping[str, Any]) -> None:
         """Insert ``{_id: key, **fields, at: <the server's time>}``.

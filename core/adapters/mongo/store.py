@@ -4,6 +4,9 @@ It keeps the port's contract on both: every write is acknowledged by a majority 
 driver's own retry of writes is off (the embedded server forgets its records of them in a crash and
 is slow with them on, facts/store.md 3 and 4), money is ``Decimal128``, times are aware and UTC.
 
+A single write that ended in ``StoreUnavailable`` may have taken effect: the answer was lost, or the
+server still waited for a lock. What must be known is written in a transaction, under a nonce.
+
 Transactions run on a fixed pool of sessions. Their ids are readable, so that the lease can record
 them: a controller that was killed inside a transaction leaves what it wrote locked for a minute
 unless its successor kills these sessions (reliability.md 2.3).
