@@ -6,6 +6,7 @@ from aiohttp import web
 
 from sandbox.telegram import people
 from sandbox.telegram.errors import BotApiError
+from sandbox.telegram.journal import CallJournal
 from sandbox.telegram.model import Conversation, Json
 from sandbox.telegram.people import Refusal
 from sandbox.telegram.simulator import Simulator
@@ -40,8 +41,9 @@ def _optional(body: Json, name: str) -> int | None:
 class TelegramControl:
     """Handlers of `/telegram/...` on the control port."""
 
-    def __init__(self, sim: Simulator) -> None:
+    def __init__(self, sim: Simulator, journal: CallJournal) -> None:
         self._sim = sim
+        self._journal = journal
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes."""
@@ -51,6 +53,7 @@ class TelegramControl:
             web.get("/telegram/transcript", self._guarded(self._transcript)),
             web.post("/telegram/chats", self._guarded(self._chats)),
             web.get("/telegram/chats", self._guarded(self._list)),
+            web.get("/telegram/calls", self._guarded(self._calls)),
         ]
 
     def _guarded(self, handler: Any) -> Any:
@@ -102,6 +105,10 @@ class TelegramControl:
         except Refusal:
             return {"chat": None, "messages": [], "toasts": []}
         return transcript(self._sim, conversation, after)
+
+    async def _calls(self, request: web.Request) -> list[Json]:
+        query = dict(request.query)
+        return self._journal.entries(_optional(query, "after") or 0, query.get("method"))
 
     async def _list(self, _request: web.Request) -> Json:
         return {

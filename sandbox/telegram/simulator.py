@@ -127,9 +127,10 @@ class Simulator:
     def save_bot(self, bot: Bot) -> None:
         """Keep a changed bot and tell the pages: its name, commands or menu may differ."""
         self.storage.save("bot", bot.token, bot)
-        for conversation in self.conversations.values():
-            if conversation.bot_token in {None, bot.token}:
-                self.publish(conversation.key, {"type": "bot"})
+        private = self.private_key(bot, 0).removesuffix("0")
+        for key in list(self._watchers):
+            if key.startswith((private, "chat:")):
+                self.publish(key, {"type": "bot"})
 
     def person(self, user_id: int, first_name: str | None = None) -> Person:
         """Give a person, who comes into being when first named."""

@@ -89,8 +89,8 @@ async def test_a_person_starts_types_and_is_answered(
     telegram: Telegram, bot: BotClient, browser: Browser
 ):
     """START opens the chat, what is typed reaches the bot, and its answers appear by themselves."""
-    await bot.ok("setMyDescription", description="Drives your broker accounts.")
     page = await open_page(browser, telegram, "?user=42&name=Ravi")
+    await bot.ok("setMyDescription", description="Drives your broker accounts.")
     await expect(page.locator("#bot-name")).to_have_text("Saarthi")
     await expect(page.locator("#empty-text")).to_have_text("Drives your broker accounts.")
     await page.get_by_role("button", name="START").click()

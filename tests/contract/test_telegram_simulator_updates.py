@@ -305,3 +305,22 @@ async def test_faults_strike_the_bot_api(telegram: Telegram, bot: BotClient):
         assert (await answer.json())["ok"]
     shown = (await telegram.transcript())["messages"]
     assert [message["text"] for message in shown] == ["/start", "lost answer", ""]
+
+
+async def test_the_journal_lists_every_call_and_no_text(telegram: Telegram, bot: BotClient):
+    """Each call is listed with its answer's status, a struck one too; what was said is not."""
+    await telegram.say("/start")
+    await bot.ok("sendMessage", chat_id=1001, text="a secret")
+    await bot.refused("sendMessage", chat_id=5, text="a secret")
+    telegram.world.faults.add(
+        {"target": "telegram", "kind": "reset_before", "match": {"path": "/sendMessage"}}
+    )
+    with pytest.raises(aiohttp.ClientError):
+        await bot.call("sendMessage", chat_id=1001, text="a secret")
+    url = f"{telegram.root}/telegram/calls"
+    async with telegram.session.get(url, params={"method": "sendMessage"}) as answer:
+        calls = await answer.json()
+    bot_id = 7000000001
+    listed = [(call["bot_id"], call["chat_id"], call["status"]) for call in calls]
+    assert listed == [(bot_id, "1001", 200), (bot_id, "5", 400), (bot_id, "1001", None)]
+    assert "secret" not in str(calls).replace(TOKEN, "")

@@ -466,7 +466,9 @@ const refreshDown = () => {
 scroll.addEventListener("scroll", refreshDown, { passive: true });
 byId("down").addEventListener("click", () => stick(true));
 document.addEventListener("visibilitychange", () => { if (!document.hidden && state.bot) document.title = state.bot.name; });
-new ResizeObserver(() => { if (state.follow) stick(); }).observe(scroll);
+const resized = new ResizeObserver(() => { if (state.follow) stick(); });
+resized.observe(scroll);
+resized.observe(list);
 // A smooth scroll passes through places that are not the end; only a person's own scrolling counts.
 scroll.addEventListener("scroll", () => {
   if (performance.now() - state.stickAt > 700) state.follow = isAtEnd();
