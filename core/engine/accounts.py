@@ -13,7 +13,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core.domain.account import Account, AccountDraft, BrokerType, TokenStatus
 from core.domain.identifiers import broker_id_for

@@ -1,9 +1,11 @@
 """Logins: links, nonces and the callback (product.md B1 to B4, B9).
 
-Collections: ``login_links`` (``_id`` is the link's secret part, ``broker_id``; lives until the account
-is connected), ``logins`` (``_id`` is the single-use nonce; ``broker_id``, ``state`` open, spent or done,
-``via`` page or paste, ``expires_at``, ``told_silent``). Only a callback spends a nonce, and it can only
-land on the account that asked. The token is stored and the chat is told in one transaction.
+Collections: ``login_links`` (``_id`` is the link's secret part, ``broker_id``; lives until the
+account is connected), ``logins`` (``_id`` is the single-use nonce; ``broker_id``, ``state`` open,
+spent or done, ``via`` page or paste, ``expires_at``, ``told_silent``). Only a callback spends a
+nonce, and it can only land on the account that asked. The token is stored and the chat is told in
+one transaction. A refusal is told once for each nonce and fault; one without a nonce of ours is a
+stranger's and is not told, so that nobody outside can write into the chat.
 """
 
 from __future__ import annotations
@@ -44,7 +46,14 @@ if TYPE_CHECKING:
     from core.ports.store import Document, Store, StoreView
     from core.ports.vault import Vault
 
-__all__ = ["ROUND_KEY", "LoginDesk", "LoginParts", "callback_path", "round_notice"]
+__all__ = [
+    "ROUND_KEY",
+    "LoginDesk",
+    "LoginOrigin",
+    "LoginParts",
+    "callback_path",
+    "round_notice",
+]
 
 _log = logging.getLogger(__name__)
 _NONCE_LIFE = timedelta(minutes=10)
@@ -69,6 +78,20 @@ class LoginParts:
     connections: Connections
     tokens: Tokens
     outbox: Outbox
+
+
+@dataclass(frozen=True, slots=True)
+class LoginOrigin:
+    """Who asked for the login that a callback belongs to.
+
+    Attributes:
+        link: Secret part of the account's login page while it stands, to try again; else None.
+        is_done: This very login was completed before.
+    """
+
+    account: Account
+    link: str | None
+    is_done: bool
 
 
 class LoginDesk:
@@ -114,10 +137,33 @@ class LoginDesk:
             raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
 
     async def start(self, link: str) -> str:
-        """Mint a nonce for a page's POST and return the broker's address to go on to."""
-        return await self._begin(await self.linked_account(link), via="page")
+        """Mint a nonce for a page's POST and return the broker's address to go on to.
+
+        Raises:
+            LoginRefused: ACCOUNT_UNKNOWN.
+            VaultError: The account's secrets cannot be opened; no nonce was minted.
+        """
+        try:
+            return await self._begin(await self.linked_account(link), via="page")
+        except NotFound as error:
+            raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
+
+    async def origin(self, query: Mapping[str, str]) -> LoginOrigin | None:
+        """Return who asked for the login of a callback, or None when nobody here did."""
+        nonce = _nonce_in(query)
+        row = await self._parts.store.get("logins", nonce) if nonce else None
+        if row is None:
+            return None
+        try:
+            account = await self._parts.accounts.get(row["broker_id"])
+        except NotFound:
+            return None
+        where = {"broker_id": account.broker_id}
+        links = await self._parts.store.find("login_links", where, limit=1)
+        return LoginOrigin(account, links[0]["_id"] if links else None, row["state"] == "done")
 
     async def _begin(self, account: Account, *, via: str) -> str:
+        credentials = await self._parts.accounts.credentials(account.broker_id)
         now = self._parts.clock.now()
         nonce = secrets.token_urlsafe(_NONCE_BYTES)
         row = {
@@ -130,7 +176,6 @@ class LoginDesk:
             "told_silent": via != "page",
         }
         await self._parts.store.insert("logins", row)
-        credentials = await self._parts.accounts.credentials(account.broker_id)
         return self._port(account.broker_type).login_url(
             credentials, nonce=nonce, redirect_url=self.redirect_url(account.broker_type)
         )
@@ -144,16 +189,31 @@ class LoginDesk:
         Raises:
             LoginRefused: With the fault that has its own page; the chat is told as well.
         """
-        broker_id = ""
+        nonce = _nonce_in(query)
         try:
-            nonce = _nonce_in(query)
-            broker_id = await self._account_of_nonce(nonce)
-            _, code = self._port(broker_type).read_callback(query)
+            code = await self._code_in(broker_type, query, nonce)
             account = await self._spend(nonce, broker_type)
             return await self._complete(account, code, nonce)
         except LoginRefused as refused:
-            await self._tell_refusal(broker_id, refused)
+            await self._tell_refusal(nonce, refused)
             raise
+        except (StoreError, VaultError) as error:
+            _log.error("a login could not be completed: %s", error)
+            unsaved = LoginRefused(LoginFault.NOT_SAVED)
+            await self._tell_refusal(nonce, unsaved)
+            raise unsaved from error
+
+    async def _code_in(self, broker_type: BrokerType, query: Mapping[str, str], nonce: str) -> str:
+        """Return the code of a redirect; a refusal of the broker's ends the login that asked."""
+        try:
+            _, code = self._port(broker_type).read_callback(query)
+        except LoginRefused:
+            if nonce:
+                await self._spend(nonce, broker_type)
+            raise
+        if not code:
+            raise LoginRefused(LoginFault.MALFORMED, "the broker sent no code")
+        return code
 
     async def _account_of_nonce(self, nonce: str) -> str:
         row = await self._parts.store.get("logins", nonce) if nonce else None
@@ -181,9 +241,10 @@ class LoginDesk:
         return account
 
     async def _complete(self, account: Account, code: str, nonce: str) -> Account:
-        if not code:
-            raise LoginRefused(LoginFault.MALFORMED, "the broker sent no code")
-        credentials = await self._parts.accounts.credentials(account.broker_id)
+        try:
+            credentials = await self._parts.accounts.credentials(account.broker_id)
+        except NotFound as error:
+            raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
         grant = await self._port(account.broker_type).exchange(
             credentials, code, redirect_url=self.redirect_url(account.broker_type)
         )
@@ -213,6 +274,7 @@ class LoginDesk:
             if await view.update(ACCOUNTS, where, Change(set=fields)) != 1:
                 raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN)
             await view.update("logins", {"_id": nonce}, Change(set={"state": "done"}))
+            await _silence(view, broker_id)
             await view.delete("login_links", {"broker_id": broker_id})
             await parts.tokens.refreshed(view)
             data = {"broker_id": broker_id, "user_name": grant.user_name}
@@ -231,8 +293,11 @@ class LoginDesk:
             _log.error("login of %s could not be saved: %s", broker_id, error)
             raise LoginRefused(LoginFault.NOT_SAVED) from error
         await parts.connections.drop(broker_id)
-        await parts.tokens.show_warning(force=False)
         self._on_login(broker_id)
+        try:
+            await parts.tokens.show_warning(force=False)
+        except StoreError as error:  # the login stands; the next tick shows the warning as it is
+            _log.warning("the warning could not be brought up to date: %s", error)
         return account_of(row)
 
     async def _refuse_second(self, view: StoreView, account: Account, user_id: str) -> None:
@@ -252,9 +317,23 @@ class LoginDesk:
             if chat_id is not None and await view.get("cards", card_id(chat_id, ROUND_KEY)):
                 await self._parts.outbox.post(view, round_notice(chat_id))
 
-    async def _tell_refusal(self, broker_id: str, refused: LoginRefused) -> None:
-        data = {"broker_id": broker_id, "fault": refused.fault.value, "detail": refused.detail}
-        await self._parts.outbox.post(self._parts.store, Notice(NoticeKind.LOGIN_FAILED, data))
+    async def _tell_refusal(self, nonce: str, refused: LoginRefused) -> None:
+        """Tell the chat, once for each nonce and fault: a page may be loaded again and again."""
+        fault = refused.fault.value
+
+        async def body(view: StoreView) -> None:
+            row = await view.get("logins", nonce)
+            if row is not None:
+                data = {"broker_id": row["broker_id"], "fault": fault, "detail": refused.detail}
+                await self._parts.outbox.post(view, Notice(NoticeKind.LOGIN_FAILED, data))
+
+        try:
+            if nonce and await self._parts.store.get("logins", nonce):
+                await self._parts.store.transaction(body, nonce=f"refused:{nonce}:{fault}")
+        except AlreadyDone:
+            return
+        except StoreError as error:  # the page still tells it
+            _log.error("the chat could not be told of a failed login (%s): %s", fault, error)
 
     async def paste(self, text: str, broker_id: str | None) -> Account:
         """Complete a login from a pasted address or bare code (B4).
@@ -265,15 +344,14 @@ class LoginDesk:
             UserError: Nothing in the text looks like a redirect or a code.
             LoginRefused: The login failed.
         """
-        query = dict(parse_qsl(urlsplit(text.strip()).query))
-        if query:
+        text = text.strip()
+        if query := _query_of(text):
             return await self._paste_address(query, broker_id)
         if broker_id is None:
             raise UserError("Found no address in that; expected the whole address of the page.")
-        code = text.strip()
-        if not code or " " in code:
+        if not text or " " in text or "/" in text:
             raise UserError("Expected the address your browser landed on, or only the code in it.")
-        return await self._paste_code(code, broker_id)
+        return await self._paste_code(text, broker_id)
 
     async def _paste_address(self, query: Mapping[str, str], broker_id: str | None) -> Account:
         nonce = _nonce_in(query)
@@ -281,7 +359,7 @@ class LoginDesk:
         if not owner:
             raise UserError("That address belongs to no login started here; tap Log in again.")
         account = await self._parts.accounts.get(owner)
-        _, code = self._port(account.broker_type).read_callback(query)
+        code = await self._code_in(account.broker_type, query, nonce)
         if not nonce:
             return await self._paste_code(code, account.broker_id)
         spent = await self._spend(nonce, account.broker_type)
@@ -305,14 +383,18 @@ class LoginDesk:
             "logins",
             {"state": "open", "told_silent": False, "created_at": {"$lte": now - _SILENT_AFTER}},
         )
-        for row in rows:
+        for row in {row["broker_id"]: row for row in rows}.values():
             await self._tell_silent(row)
 
     async def _tell_silent(self, row: Document) -> None:
+        broker_id = row["broker_id"]
+
         async def body(view: StoreView) -> None:
-            await view.update("logins", {"_id": row["_id"]}, Change(set={"told_silent": True}))
-            data = {"broker_id": row["broker_id"]}
-            await self._parts.outbox.post(view, Notice(NoticeKind.LOGIN_SILENT, data))
+            await _silence(view, broker_id)
+            account = await view.get(ACCOUNTS, broker_id)
+            if account is not None and account["live"]:
+                notice = Notice(NoticeKind.LOGIN_SILENT, {"broker_id": broker_id})
+                await self._parts.outbox.post(view, notice)
 
         try:
             await self._parts.store.transaction(body, nonce=f"silent:{row['_id']}")
@@ -327,6 +409,21 @@ def round_notice(chat_id: int, *, fresh: bool = False) -> Notice:
     """Return the notice that brings a chat's morning round up to date, or posts it anew."""
     delivery = Delivery.REPLACE if fresh else Delivery.EDIT
     return Notice(NoticeKind.MORNING_ROUND, {}, delivery, ROUND_KEY, chat_id)
+
+
+async def _silence(view: StoreView, broker_id: str) -> None:
+    """Ask no more about an account's open logins: it was asked once, or one of them came back."""
+    where = {"broker_id": broker_id, "state": "open"}
+    await view.update("logins", where, Change(set={"told_silent": True}), many=True)
+
+
+def _query_of(text: str) -> dict[str, str]:
+    """Return the query of a pasted address, or of the part after its question mark."""
+    try:
+        query = urlsplit(text).query
+    except ValueError:
+        return {}
+    return dict(parse_qsl(query or ("" if "://" in text else text)))
 
 
 def _nonce_in(query: Mapping[str, str]) -> str:

@@ -178,6 +178,7 @@ COLLECTIONS: tuple[Collection, ...] = (
     collection("account_gates", rules=_GATE),  # _id: broker_id
     # -- the journal ---------------------------------------------------------
     collection("runs", index("strategy", "slot_at")),  # _id: strategy|slot
+    collection("run_requests", index("state", "filed_at")),  # _id: run id
     collection(  # _id: client_order_id
         "orders",
         index("broker_id", "state"),
@@ -205,7 +206,6 @@ COLLECTIONS: tuple[Collection, ...] = (
     collection("goals", index("broker_id")),  # _id: as ledgers
     collection("strategies"),  # _id: name
     collection("assignments", index("broker_id")),  # _id: strategy|broker_id
-    collection("books"),  # _id: broker_id
     collection("day_figures"),  # _id: broker_id|day
     # -- the chat ------------------------------------------------------------
     collection("outbox", index("chat_id", "state", "seq"), index("state", "seq")),

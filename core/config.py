@@ -1,0 +1,164 @@
+"""Settings: read once from the environment and an optional TOML file, validated, frozen.
+
+The environment wins over the file. In TOML the keys are the same without the prefix, in lower case
+(``telegram_token``); ``mongodb_uri`` stands for ``MONGODB_URI``. A wrong value stops the start with the
+setting's name, what was found and what is expected; the value of a secret is never repeated.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+
+from core.errors import ConfigurationError
+
+__all__ = ["Settings", "load_settings"]
+
+_PREFIX = "SAARTHI_"
+_OWN_NAMES = {"mongodb_uri": "MONGODB_URI"}
+_LARGEST_PORT = 65535
+
+
+def _http_root(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise ValueError("expected an address like https://example.in")
+    return value.rstrip("/")
+
+
+def _host_port(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not (host and colon and port.isdigit() and int(port) <= _LARGEST_PORT):
+        raise ValueError("expected host:port, like 127.0.0.1:8443")
+    return value
+
+
+def _owners(value: object) -> object:
+    if isinstance(value, int):
+        return [value]
+    if isinstance(value, str):
+        parts = [part.strip() for part in value.split(",") if part.strip()]
+        if not all(part.isdigit() for part in parts):
+            raise ValueError("expected Telegram user ids separated by commas, like 12345,67890")
+        return [int(part) for part in parts]
+    return value
+
+
+def _empty_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+Root = Annotated[str, AfterValidator(_http_root)]
+Optional_ = BeforeValidator(_empty_is_none)
+
+
+class Settings(BaseModel):
+    """Every setting; docs/operations.md has the table for people.
+
+    Attributes:
+        public_url: What brokers redirect to; None means logins by pasting (product.md B4).
+        horizon_s: Seconds after which an unresolved order that the broker does not show is given up.
+        order_deadline_s: Total time of one call to a broker, waits included.
+        mongod: A ``mongod`` binary to start, when no ``mongodb_uri`` is given.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    telegram_token: SecretStr = SecretStr("")
+    telegram_api: Root = "https://api.telegram.org"
+    owners: Annotated[tuple[int, ...], BeforeValidator(_owners)] = ()
+    public_url: Annotated[Root | None, Optional_] = None
+    listen: Annotated[str, AfterValidator(_host_port)] = "127.0.0.1:8443"
+    mongodb_uri: Annotated[SecretStr | None, Optional_] = None
+    mongod: Annotated[Path | None, Optional_] = None
+    db: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,60}$")] = "saarthi"
+    data: Path = Path("~/.saarthi")
+    secret_key: Annotated[SecretStr | None, Optional_] = None
+    kite_api: Root = "https://api.kite.trade"
+    kite_login: Root = "https://kite.zerodha.com"
+    fyers_api: Root = "https://api-t1.fyers.in"
+    fyers_masters: Root = "https://public.fyers.in"
+    log: Annotated[str, Field(pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    clock: Annotated[str | None, Optional_] = None
+    horizon_s: Annotated[float, Field(ge=1, le=3600)] = 120.0
+    order_deadline_s: Annotated[float, Field(ge=0.5, le=60)] = 7.0
+    warning_interval_s: Annotated[float, Field(ge=1, le=86400)] = 1800.0
+    accept_embedded_store_for_live: bool = False
+
+    @property
+    def data_dir(self) -> Path:
+        """The data directory, ``~`` resolved."""
+        return self.data.expanduser()
+
+    @property
+    def listen_on(self) -> tuple[str, int]:
+        """Host and port of the web server."""
+        host, _, port = self.listen.rpartition(":")
+        return host, int(port)
+
+
+def load_settings(
+    file: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """Read and validate the settings.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or a setting is wrong.
+    """
+    values = _from_file(file) if file else {}
+    values.update(_from_environment(os.environ if environment is None else environment))
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error)) from None
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{file}: cannot be read ({error.strerror}).") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file}: is not valid TOML: {error}.") from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    found = {}
+    for field in Settings.model_fields:
+        name = _name(field)
+        if name in environment:
+            found[field] = environment[name]
+    return found
+
+
+def _name(field: str) -> str:
+    return _OWN_NAMES.get(field, _PREFIX + field.upper())
+
+
+_SECRETS = {"telegram_token", "mongodb_uri", "secret_key"}
+
+
+def _explain(error: ValidationError) -> str:
+    """Return one sentence for the first wrong setting."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    field = str(first["loc"][0]) if first["loc"] else "?"
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(sorted(Settings.model_fields))
+        return f"{field}: no such setting; expected one of {known}."
+    found = "a value" if field in _SECRETS else repr(first.get("input"))
+    expected = str(first["msg"]).removeprefix("Value error, ")
+    return f"{_name(field)}: found {found}; {expected[:1].lower()}{expected[1:]}."

@@ -1,0 +1,72 @@
+"""Runs that somebody asked for: filed in the store, run once, with their result (D5, D6, I9).
+
+Collection ``run_requests`` (``_id`` is the run id): ``strategy``, ``slot_at``, ``only`` (a broker_id or
+None), ``state`` (filed, done), ``result``, ``filed_at``. ``saarthi live`` files here too when another
+process holds the lease, and reads the result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from core.domain.sessions import IST
+from core.engine.runner import RunRequest
+from core.ports.store import Change
+
+if TYPE_CHECKING:
+    from core.engine.runner import Runner
+    from core.ports.clock import Clock
+    from core.ports.store import Document, Store, StoreView
+
+__all__ = ["REQUESTS", "RunQueue"]
+
+REQUESTS = "run_requests"
+_LOOK_S = 1.0
+
+
+class RunQueue:
+    """Files runs and works them off."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._wake = asyncio.Event()
+
+    async def file(self, view: StoreView, request: RunRequest) -> None:
+        """File a run, inside the transaction of the command that asks for it."""
+        row = {
+            "_id": request.run_id,
+            "strategy": request.strategy,
+            "slot_at": request.slot_at,
+            "only": request.only,
+            "state": "filed",
+            "result": "",
+            "filed_at": self._clock.now(),
+        }
+        await view.insert(REQUESTS, row)
+        self._wake.set()
+
+    async def result(self, run_id: str) -> str | None:
+        """Return the line that a finished run ended with, None while it waits."""
+        row = await self._store.get(REQUESTS, run_id)
+        return row["result"] if row and row["state"] == "done" else None
+
+    async def work(self, runner: Runner) -> None:
+        """Run what is filed, oldest first, for ever."""
+        while True:
+            self._wake.clear()
+            rows = await self._store.find(REQUESTS, {"state": "filed"}, sort=[("filed_at", 1)])
+            for row in rows:
+                result = await runner.run(_request(row))
+                done = Change(set={"state": "done", "result": result})
+                await self._store.update(REQUESTS, {"_id": row["_id"]}, done)
+            try:
+                async with asyncio.timeout(_LOOK_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+
+def _request(row: Document) -> RunRequest:
+    return RunRequest(row["_id"], row["strategy"], row["slot_at"].astimezone(IST), only=row["only"])
