@@ -294,13 +294,18 @@ def position(row: Row, book: SymbolBook) -> Position:
 
 
 def holding(row: Row, book: SymbolBook) -> Holding:
-    """Translate one delivery holding; a row of type T1 has not arrived yet."""
+    """Translate one delivery holding; a row of type T1 has not arrived yet.
+
+    Whether ``remainingQuantity`` holds ``qty_t1`` is not documented. It is read so, since the other
+    reading could let more be sold than there is.
+    """
     remaining = row.whole("remainingQuantity", row.whole("quantity", 0))
-    arriving = row.maybe_text("holdingType") == "T1"
+    is_arriving = row.maybe_text("holdingType") == "T1"
+    arriving = remaining if is_arriving else min(row.whole("qty_t1", 0), remaining)
     return Holding(
         instrument=book.named(row.text("symbol")),
-        quantity=0 if arriving else remaining,
-        t1_quantity=remaining if arriving else row.whole("qty_t1", 0),
+        quantity=remaining - arriving,
+        t1_quantity=arriving,
         average_price=row.number("costPrice"),
         last_price=row.number("ltp"),
     )

@@ -56,9 +56,12 @@ _REFUSALS = {
     "PermissionException": Refusal.PERMISSION,
     "TokenException": Refusal.AUTH_REQUIRED,
 }
-_DOUBTFUL = re.compile(r"tim(?:ed?|ing)[\s-]*out|check (?:the |your )?order ?book", re.IGNORECASE)
+_DOUBTFUL = re.compile(
+    r"tim(?:ed?|ing)[\s-]*out|check (?:the |your )?order ?book(?! for open orders)", re.IGNORECASE
+)
 """A 400 "Order request timed out. Please check the order book" was placed 8 s later (forum
-35732): such words make any refusal doubtful."""
+35732): such words make any refusal doubtful. Not meant is the ordinary end of a margin refusal,
+"Check the orderbook for open orders.", which says where the funds are."""
 _ADDRESS = re.compile(
     r"\bIP\b.*\bnot allowed\b|allowed IPs|static IP|whitelist", re.IGNORECASE | re.DOTALL
 )

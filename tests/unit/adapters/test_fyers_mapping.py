@@ -255,7 +255,7 @@ def test_arriving_shares_are_not_sellable() -> None:
     holding = mapping.holding(Row(row), BOOK)
     assert (holding.quantity, holding.t1_quantity) == (0, 5)
     held = mapping.holding(Row({**row, "holdingType": "HLD", "qty_t1": 2}), BOOK)
-    assert (held.quantity, held.t1_quantity) == (5, 2)
+    assert (held.quantity, held.t1_quantity) == (3, 2)
 
 
 def test_candles_are_indian() -> None:

@@ -48,6 +48,16 @@ OUTCOMES: list[tuple[str, Raw, object]] = [
     ("broken", NoReply(True, ReadFault.UNREACHABLE, "no"), Ambiguous),
     ("InputException", error(400, "InputException"), Refusal.REJECTED),
     ("MarginException", error(400, "MarginException", "Insufficient funds."), Refusal.REJECTED),
+    (
+        "MarginException in full",
+        error(
+            400,
+            "MarginException",
+            "Insufficient funds. Required margin is 9.00 but available margin is 1.00. "
+            "Check the orderbook for open orders.",
+        ),
+        Refusal.REJECTED,
+    ),
     ("HoldingException", error(400, "HoldingException"), Refusal.REJECTED),
     ("OrderException", error(400, "OrderException", "RMS: freeze"), Refusal.REJECTED),
     ("UserException", error(403, "UserException"), Refusal.REJECTED),
