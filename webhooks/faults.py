@@ -1,0 +1,195 @@
+"""The words of the page that each failed login has (product.md B3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from core.domain.account import BrokerType
+from core.errors import LoginFault
+from webhooks.pages import FaultText
+
+__all__ = ["STATUS", "Scene", "ended_text", "text_of", "trouble_text"]
+
+STATUS: Final = {
+    LoginFault.DENIED: HTTPStatus.FORBIDDEN,
+    LoginFault.NONCE_EXPIRED: HTTPStatus.GONE,
+    LoginFault.NONCE_USED: HTTPStatus.CONFLICT,
+    LoginFault.NONCE_UNKNOWN: HTTPStatus.NOT_FOUND,
+    LoginFault.ACCOUNT_UNKNOWN: HTTPStatus.NOT_FOUND,
+    LoginFault.CODE_USED: HTTPStatus.CONFLICT,
+    LoginFault.WRONG_SECRET: HTTPStatus.BAD_GATEWAY,
+    LoginFault.OTHER_USER: HTTPStatus.FORBIDDEN,
+    LoginFault.NOT_ADMITTED: HTTPStatus.FORBIDDEN,
+    LoginFault.BROKER_DOWN: HTTPStatus.BAD_GATEWAY,
+    LoginFault.MALFORMED: HTTPStatus.BAD_REQUEST,
+    LoginFault.NOT_SAVED: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+_CONSOLE: Final = {
+    BrokerType.ZERODHA: "developers.kite.trade",
+    BrokerType.FYERS: "myapi.fyers.in",
+}
+_LOGOUT: Final = {
+    BrokerType.ZERODHA: "Open kite.zerodha.com in this browser, tap your user id, then Logout.",
+    BrokerType.FYERS: "Open fyers.in in this browser, tap your profile, then Logout.",
+}
+_AGAIN: Final = "Log in again; each login has ten minutes."
+_FROM_CHAT: Final = "Go back to Telegram and tap the login button."
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Where a login failed.
+
+    Attributes:
+        account: Its label, or empty when nobody here asked for this login.
+        user_id: The user expected, or None before the first login.
+    """
+
+    broker_type: BrokerType
+    account: str = ""
+    user_id: str | None = None
+    detail: str = ""
+
+    @property
+    def name(self) -> str:
+        """The account as the sentences call it."""
+        return self.account or f"the {self.broker_type.label} account"
+
+    @property
+    def broker(self) -> str:
+        """The broker's name."""
+        return self.broker_type.label
+
+
+def text_of(fault: LoginFault, scene: Scene) -> FaultText:
+    """Return the words of a fault."""
+    title, happened, steps = _WORDS[fault]
+    if fault is LoginFault.OTHER_USER:
+        steps = _other_user_steps(scene)
+    names = {
+        "account": scene.name,
+        "broker": scene.broker,
+        "user": scene.user_id or "",
+        "console": _CONSOLE.get(scene.broker_type, "the developer console"),
+    }
+    return FaultText(
+        title.format(**names), happened.format(**names), [step.format(**names) for step in steps]
+    )
+
+
+def ended_text() -> FaultText:
+    """Return the words for a login page that does not stand (any more)."""
+    return FaultText(
+        "This login link has ended",
+        "A link lives until its account is connected; that may have happened already.",
+        ["Go back to Telegram: it shows whether the account still needs a login."],
+    )
+
+
+def trouble_text() -> FaultText:
+    """Return the words for a moment in which no login can be started."""
+    return FaultText(
+        "Saarthi cannot do this now",
+        "It has trouble with its own store, so no login was started.",
+        [
+            "Wait a minute, then load this page again.",
+            "If it goes on, look at /health in Telegram.",
+        ],
+    )
+
+
+def _other_user_steps(scene: Scene) -> Sequence[str]:
+    who = "as {user}" if scene.user_id else "as the right user"
+    return (
+        "{broker} may have chosen the user by itself, from an earlier login in this browser.",
+        _LOGOUT.get(scene.broker_type, "Log out at the broker in this browser."),
+        "Come back, try again and log in " + who + ".",
+    )
+
+
+_WORDS: Final[dict[LoginFault, tuple[str, str, Sequence[str]]]] = {
+    LoginFault.DENIED: (
+        "The login was not allowed",
+        "At {broker} the login was refused or broken off. Nothing was changed.",
+        ("Log in again and allow the access there.",),
+    ),
+    LoginFault.NONCE_EXPIRED: (
+        "That took longer than ten minutes",
+        "The login of {account} was started too long ago. Nothing was changed.",
+        (_AGAIN,),
+    ),
+    LoginFault.NONCE_USED: (
+        "This login was already used",
+        (
+            "Each login counts once, and this one of {account} was used. Nothing was changed this "
+            "time; perhaps the page was only loaded again."
+        ),
+        ("If Telegram shows the account as connected, all is well. Otherwise log in again.",),
+    ),
+    LoginFault.NONCE_UNKNOWN: (
+        "This login was not started here",
+        "Saarthi knows nothing of this login, so nothing was changed.",
+        (_FROM_CHAT,),
+    ),
+    LoginFault.ACCOUNT_UNKNOWN: (
+        "The account is not connected any more",
+        "It was disconnected while you logged in. Nothing was changed.",
+        ("Go back to Telegram; with /add it can be added again.",),
+    ),
+    LoginFault.CODE_USED: (
+        "{broker} did not take the code",
+        (
+            "It says that the code of this login was used before or is too old. {account} is not "
+            "connected."
+        ),
+        (_AGAIN,),
+    ),
+    LoginFault.WRONG_SECRET: (
+        "The API secret is wrong",
+        (
+            "You logged in well, but {broker} did not accept the API key and secret that Saarthi "
+            "holds for {account}."
+        ),
+        (
+            "Compare the API key and secret with those at {console}.",
+            "In Telegram disconnect the account and add it again with the right ones.",
+        ),
+    ),
+    LoginFault.OTHER_USER: (
+        "That was another user",
+        (
+            "{account} belongs to another user of {broker} than the one who logged in now. Nothing "
+            "was changed."
+        ),
+        (),
+    ),
+    LoginFault.NOT_ADMITTED: (
+        "This user may not use the app",
+        "{broker} does not let this user log in to the app whose API key {account} has.",
+        (
+            "At {console} open the app and add the user's client id to those it admits.",
+            "Then log in again.",
+        ),
+    ),
+    LoginFault.BROKER_DOWN: (
+        "{broker} does not answer",
+        (
+            "You logged in, but {broker} did not answer Saarthi in time. {account} is not "
+            "connected yet."
+        ),
+        ("Wait a few minutes, then log in again.",),
+    ),
+    LoginFault.MALFORMED: (
+        "Something is missing in the answer",
+        "What {broker} sent back is not a complete login. Nothing was changed.",
+        (_FROM_CHAT,),
+    ),
+    LoginFault.NOT_SAVED: (
+        "The login could not be saved",
+        "Saarthi cannot keep the login of {account} at this moment, so it does not count.",
+        ("Wait a minute, then log in again.", "If it goes on, look at /health in Telegram."),
+    ),
+}

@@ -1,0 +1,167 @@
+"""Login pages and the brokers' callbacks (product.md B1 to B3).
+
+Looking at a page spends nothing, so that link previews are harmless: a nonce is minted by the POST
+of the page's form, and spent by the broker's redirect alone. A callback answers only GET, because a
+HEAD would spend the nonce of the person who comes next.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from aiohttp import web
+
+from core.domain.account import Account, BrokerType
+from core.engine.logins import LoginOrigin, callback_path
+from core.errors import LoginFault, LoginRefused, StoreError, VaultError
+from webhooks.faults import STATUS, Scene, ended_text, text_of, trouble_text
+from webhooks.pages import connected_page, fault_page, login_page
+
+__all__ = ["LoginPages", "Logins"]
+
+_log = logging.getLogger(__name__)
+_LINK: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
+_LONGEST_VALUE: Final = 4096
+
+
+class Logins(Protocol):
+    """What these pages need of the login desk (``core.engine.logins.LoginDesk``)."""
+
+    async def linked_account(self, link: str) -> Account:
+        """Return the account of a login page; raises ``LoginRefused`` ACCOUNT_UNKNOWN."""
+        ...
+
+    async def start(self, link: str) -> str:
+        """Mint a nonce and return the broker's address."""
+        ...
+
+    async def callback(self, broker_type: BrokerType, query: Mapping[str, str]) -> Account:
+        """Complete a login; raises ``LoginRefused``."""
+        ...
+
+    async def origin(self, query: Mapping[str, str]) -> LoginOrigin | None:
+        """Return who asked for the login of a callback."""
+        ...
+
+
+class LoginPages:
+    """The handlers of the login."""
+
+    def __init__(self, logins: Logins, *, chat_url: str = "") -> None:
+        self._logins = logins
+        self._chat_url = chat_url
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes of these handlers."""
+        return [
+            web.get("/login/{link}", self.show),
+            web.post("/login/{link}", self.start),
+            web.get(callback_path(BrokerType.ZERODHA), self.zerodha, allow_head=False),
+            web.get(callback_path(BrokerType.FYERS), self.fyers, allow_head=False),
+        ]
+
+    async def show(self, request: web.Request) -> web.Response:
+        """Name the account that the link stands for."""
+        try:
+            return _html(login_page(await self._logins.linked_account(_link(request))))
+        except LoginRefused:
+            return _ended()
+        except StoreError as error:
+            return _trouble(error)
+
+    async def start(self, request: web.Request) -> web.Response:
+        """Go on to the broker."""
+        try:
+            address = await self._logins.start(_link(request))
+        except LoginRefused:
+            return _ended()
+        except (StoreError, VaultError) as error:
+            return _trouble(error)
+        return web.Response(status=303, headers={"Location": address})
+
+    async def zerodha(self, request: web.Request) -> web.Response:
+        """Take what Zerodha sends back."""
+        return await self._callback(BrokerType.ZERODHA, request)
+
+    async def fyers(self, request: web.Request) -> web.Response:
+        """Take what Fyers sends back."""
+        return await self._callback(BrokerType.FYERS, request)
+
+    async def _callback(self, broker_type: BrokerType, request: web.Request) -> web.Response:
+        if "prefetch" in request.headers.get("Sec-Purpose", ""):
+            raise web.HTTPServiceUnavailable  # the browser comes again when a person does
+        query = _plain(request)
+        if query is None:
+            return self._refusal(LoginFault.MALFORMED, Scene(broker_type), None)
+        try:
+            account = await self._logins.callback(broker_type, query)
+        except LoginRefused as refused:
+            return await self._refused(broker_type, query, refused)
+        return _html(connected_page(account, is_repeat=False, chat_url=self._chat_url))
+
+    async def _refused(
+        self, broker_type: BrokerType, query: Mapping[str, str], refused: LoginRefused
+    ) -> web.Response:
+        origin = await self._origin(query)
+        if origin is None:
+            return self._refusal(refused.fault, Scene(broker_type, detail=refused.detail), None)
+        if refused.fault is LoginFault.NONCE_USED and origin.is_done:
+            return _html(
+                connected_page(origin.account, is_repeat=True, chat_url=self._chat_url), 409
+            )
+        return self._refusal(refused.fault, _scene(origin.account, refused.detail), origin.link)
+
+    async def _origin(self, query: Mapping[str, str]) -> LoginOrigin | None:
+        try:
+            return await self._logins.origin(query)
+        except StoreError as error:
+            _log.warning("who asked for a failed login cannot be told: %s", error)
+            return None
+
+    @staticmethod
+    def _refusal(fault: LoginFault, scene: Scene, link: str | None) -> web.Response:
+        again = f"/login/{link}" if link else None
+        page = fault_page(text_of(fault, scene), said=_said(scene.detail), try_again=again)
+        return _html(page, STATUS[fault])
+
+
+def _link(request: web.Request) -> str:
+    link = request.match_info["link"]
+    if not _LINK.fullmatch(link):
+        raise web.HTTPNotFound
+    return link
+
+
+def _plain(request: web.Request) -> dict[str, str] | None:
+    """Return the query, or None when it cannot be a broker's: ambiguous, oversized or empty."""
+    query = request.query
+    plain = dict(query)
+    if not plain or len(plain) != len(query):
+        return None
+    if any(len(value) > _LONGEST_VALUE or not value.isprintable() for value in plain.values()):
+        return None
+    return plain
+
+
+def _scene(account: Account, detail: str = "") -> Scene:
+    return Scene(account.broker_type, account.label, account.user_id, detail)
+
+
+def _said(detail: str) -> str:
+    return detail[:1].upper() + detail[1:200] if detail else ""
+
+
+def _ended() -> web.Response:
+    return _html(fault_page(ended_text(), said="", try_again=None), 404)
+
+
+def _trouble(error: Exception) -> web.Response:
+    _log.error("a login could not be started: %s", error)
+    return _html(fault_page(trouble_text(), said="", try_again=None), 503)
+
+
+def _html(text: str, status: int = 200) -> web.Response:
+    return web.Response(text=text, status=status, content_type="text/html")
