@@ -84,7 +84,6 @@ async def next_tap(bot: BotClient) -> dict[str, Any]:
                     return found
 
 
-@pytest.mark.row("F1")
 async def test_a_person_starts_types_and_is_answered(
     telegram: Telegram, bot: BotClient, browser: Browser
 ):

@@ -179,7 +179,6 @@ async def test_an_edit_changes_text_and_keyboard_or_is_refused(telegram: Telegra
     assert caption == "Bad Request: there is no caption in the message to edit"
 
 
-@pytest.mark.row("A3")
 async def test_a_deleted_secret_cannot_be_read_any_more(telegram: Telegram, bot: BotClient):
     """A bot may delete a person's message for 48 hours; nothing of its text stays visible."""
     secret = await telegram.say("my-api-secret")

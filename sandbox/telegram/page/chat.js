@@ -138,9 +138,12 @@ const place = (message) => {
     unfoldShort(row);
     return false;
   }
-  const later = [...list.querySelectorAll("[data-message-id]")].find((other) => Number(other.dataset.messageId) > message.id);
   row.classList.add("arriving");
-  if (later) later.before(row); else list.append(row);
+  const rows = list.querySelectorAll("[data-message-id]");
+  let index = rows.length;
+  while (index > 0 && Number(rows[index - 1].dataset.messageId) > message.id) index -= 1;
+  const next = rows[index] ?? list.querySelector(".typing");
+  if (next) next.before(row); else list.append(row);
   unfoldShort(row);
   return true;
 };
