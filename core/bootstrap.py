@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from core.adapters.brokers import build_brokers
 from core.adapters.calendar import TradingCalendar
@@ -20,6 +21,7 @@ from core.adapters.mongo.store import MongoStore
 from core.adapters.scheduling import run_ticks
 from core.adapters.vault import FernetVault, rotate
 from core.config import Settings
+from core.domain.account import BrokerType
 from core.domain.notice import Notice, NoticeKind
 from core.domain.target import Strategy
 from core.engine.account_worker import AccountWorker, WorkerParts, WorkerSettings
@@ -44,6 +46,7 @@ from core.engine.supervisor import Service, Supervisor, Workers
 from core.engine.tokens import Tokens
 from core.engine.trading_desk import TradingDesk, TradingParts
 from core.errors import StoreUnavailable
+from core.ports.broker import Broker
 from core.ports.calendar import Calendar
 from core.ports.clock import Clock
 from core.ports.notifier import Notifier
@@ -75,6 +78,7 @@ class System:
     Attributes:
         services: What a supervisor has to keep running, the notifier's sender left out.
         hint: Wakes an account's worker; a postback calls it.
+        worker: Returns an account's worker while it runs.
     """
 
     foundation: Foundation
@@ -86,10 +90,12 @@ class System:
     outbox: Outbox
     lease: Lease
     runner: Runner
+    scheduler: Scheduler
     run_queue: RunQueue
     supervisor: Supervisor
     services: Mapping[str, Service]
     hint: Callable[[str], None]
+    worker: Callable[[str], AccountWorker | None]
 
     def sender(self, notifier: Notifier) -> Service:
         """Return the service that delivers notices through ``notifier``."""
@@ -180,12 +186,96 @@ async def rotate_secrets(foundation: Foundation) -> tuple[int, list[str]]:
     return done.resealed, done.unreadable
 
 
-def build(foundation: Foundation, registry: Mapping[str, Strategy]) -> System:
-    """Wire the engine over a foundation."""
-    settings, store, clock = foundation.settings, foundation.store, foundation.clock
-    outbox = Outbox(clock)
-    accounts = AccountBook(store, foundation.vault, clock)
-    brokers = build_brokers(
+def build(
+    foundation: Foundation,
+    registry: Mapping[str, Strategy],
+    *,
+    brokers: Mapping[BrokerType, Broker] | None = None,
+) -> System:
+    """Wire the engine over a foundation.
+
+    Args:
+        foundation: Store, vault, clock, calendar, settings.
+        registry: The strategies by name.
+        brokers: Other brokers than the real ones; a test that kills the process at a chosen call
+            wraps them here.
+    """
+    base = _base(foundation, brokers or _brokers(foundation.settings, foundation.clock))
+    supervisor = Supervisor(foundation.clock, _crash_teller(base.outbox, foundation.store))
+    crew = _crew(foundation, base)
+    workers = Workers(foundation.clock, supervisor, crew.present, crew.service)
+    strategies = StrategyBook(foundation.store, foundation.clock, registry)
+    runner = _runner(foundation, base, strategies, crew)
+    scheduler = Scheduler(
+        foundation.store,
+        foundation.clock,
+        foundation.calendar,
+        base.accounts,
+        strategies,
+        runner,
+        base.outbox,
+    )
+    run_queue = RunQueue(foundation.store, foundation.clock)
+    logins = _logins(foundation, base, crew)
+    control = Controller(
+        ControllerParts(
+            store=foundation.store,
+            clock=foundation.clock,
+            calendar=foundation.calendar,
+            accounts=base.accounts,
+            connections=base.connections,
+            logins=logins,
+            tokens=base.tokens,
+            strategies=strategies,
+            scheduler=scheduler,
+            runner=runner,
+            queries=_queries(foundation, base, crew),
+            trading=_trading(foundation, base, crew),
+            market_data=base.market_data,
+            outbox=base.outbox,
+            lease=base.lease,
+            supervisor=supervisor,
+            workers=workers,
+            worker=crew.get,
+            run_queue=run_queue,
+            store_kind=foundation.store_kind,
+            live_brokers_allowed=_may_trade_live(foundation),
+        )
+    )
+    services: dict[str, Service] = {
+        "lease": base.lease.keep,
+        "accounts": workers.run,
+        "schedule": _ticks(base, scheduler, logins),
+        "runs": partial(run_queue.work, runner),
+    }
+    if foundation.running is not None:
+        services["store"] = _store_keeper(foundation.running)
+    return System(
+        foundation=foundation,
+        control=control,
+        accounts=base.accounts,
+        connections=base.connections,
+        logins=logins,
+        tokens=base.tokens,
+        outbox=base.outbox,
+        lease=base.lease,
+        runner=runner,
+        scheduler=scheduler,
+        run_queue=run_queue,
+        supervisor=supervisor,
+        services=services,
+        hint=crew.hint,
+        worker=crew.get,
+    )
+
+
+def _may_trade_live(foundation: Foundation) -> bool:
+    accepted = foundation.settings.accept_embedded_store_for_live
+    return accepted or foundation.store_kind != "embedded"
+
+
+def _brokers(settings: Settings, clock: Clock) -> Mapping[BrokerType, Broker]:
+    return build_brokers(
         clock,
         kite_api=settings.kite_api,
         kite_login=settings.kite_login,
@@ -193,6 +283,27 @@ def build(foundation: Foundation, registry: Mapping[str, Strategy]) -> System:
         fyers_masters=settings.fyers_masters,
         deadline_s=settings.order_deadline_s,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """The parts of the engine that the others stand on."""
+
+    outbox: Outbox
+    accounts: AccountBook
+    masters: Masters
+    connections: Connections
+    journal: Journal
+    lease: Lease
+    tokens: Tokens
+    execution: Execution
+    market_data: MarketData
+
+
+def _base(foundation: Foundation, brokers: Mapping[BrokerType, Broker]) -> _Base:
+    store, clock = foundation.store, foundation.clock
+    outbox = Outbox(clock)
+    accounts = AccountBook(store, foundation.vault, clock)
     masters = Masters(brokers, clock)
     connections = Connections(brokers, accounts, masters)
     journal = Journal(store, clock, outbox)
@@ -205,130 +316,112 @@ def build(foundation: Foundation, registry: Mapping[str, Strategy]) -> System:
         foundation.calendar,
         accounts,
         outbox,
-        warning_interval_s=settings.warning_interval_s,
+        warning_interval_s=foundation.settings.warning_interval_s,
     )
     execution = Execution(store, clock, journal, outbox, lambda: lease.fence)
+    market_data = MarketData(store, clock, accounts, connections)
+    return _Base(
+        outbox, accounts, masters, connections, journal, lease, tokens, execution, market_data
+    )
+
+
+def _crew(foundation: Foundation, base: _Base) -> _Crew:
+    store, clock = foundation.store, foundation.clock
     reconciler = Reconciler(
         store,
         clock,
-        journal,
-        outbox,
-        horizon_s=settings.horizon_s,
-        in_flight=execution.in_flight,
+        base.journal,
+        base.outbox,
+        horizon_s=foundation.settings.horizon_s,
+        in_flight=base.execution.in_flight,
     )
-    supervisor = Supervisor(clock, _crash_teller(outbox, store))
-    crew = _Crew(
-        WorkerParts(
-            clock,
-            accounts,
-            connections,
-            masters,
-            journal,
-            reconciler,
-            tokens,
-            LedgerDrift(store, clock, journal, outbox),
-            WorkerSettings(),
-        ),
-        lambda broker_id: Desk(
+    parts = WorkerParts(
+        clock,
+        base.accounts,
+        base.connections,
+        base.masters,
+        base.journal,
+        reconciler,
+        base.tokens,
+        LedgerDrift(store, clock, base.journal, base.outbox),
+        WorkerSettings(),
+    )
+
+    def desk(broker_id: str) -> Desk:
+        return Desk(
             broker_id,
             store=store,
             clock=clock,
-            journal=journal,
-            execution=execution,
-            outbox=outbox,
+            journal=base.journal,
+            execution=base.execution,
+            outbox=base.outbox,
             settings=DeskSettings(),
-        ),
-    )
-    workers = Workers(clock, supervisor, crew.present, crew.service)
-    market_data = MarketData(store, clock, accounts, connections)
-    strategies = StrategyBook(store, clock, registry)
-    runner = Runner(
+        )
+
+    return _Crew(parts, desk)
+
+
+def _runner(foundation: Foundation, base: _Base, strategies: StrategyBook, crew: _Crew) -> Runner:
+    return Runner(
         RunnerParts(
-            store,
-            clock,
+            foundation.store,
+            foundation.clock,
             foundation.calendar,
-            accounts,
+            base.accounts,
             strategies,
-            market_data,
-            masters,
-            journal,
-            outbox,
+            base.market_data,
+            base.masters,
+            base.journal,
+            base.outbox,
             crew.hint,
         )
     )
-    scheduler = Scheduler(store, clock, foundation.calendar, accounts, strategies, runner, outbox)
-    run_queue = RunQueue(store, clock)
-    logins = LoginDesk(
-        LoginParts(store, clock, foundation.vault, accounts, connections, tokens, outbox),
-        public_url=settings.public_url,
-        on_login=crew.hint,
+
+
+def _logins(foundation: Foundation, base: _Base, crew: _Crew) -> LoginDesk:
+    parts = LoginParts(
+        foundation.store,
+        foundation.clock,
+        foundation.vault,
+        base.accounts,
+        base.connections,
+        base.tokens,
+        base.outbox,
     )
-    control = Controller(
-        ControllerParts(
-            store=store,
-            clock=clock,
-            calendar=foundation.calendar,
-            accounts=accounts,
-            connections=connections,
-            logins=logins,
-            tokens=tokens,
-            strategies=strategies,
-            scheduler=scheduler,
-            runner=runner,
-            queries=Queries(QueryParts(store, clock, accounts, journal, crew.get)),
-            trading=TradingDesk(
-                TradingParts(store, clock, accounts, connections, journal, execution, crew.get)
-            ),
-            market_data=market_data,
-            outbox=outbox,
-            lease=lease,
-            supervisor=supervisor,
-            workers=workers,
-            worker=crew.get,
-            run_queue=run_queue,
-            store_kind=foundation.store_kind,
-            live_brokers_allowed=(
-                foundation.store_kind != "embedded" or settings.accept_embedded_store_for_live
-            ),
-        )
+    return LoginDesk(parts, public_url=foundation.settings.public_url, on_login=crew.hint)
+
+
+def _queries(foundation: Foundation, base: _Base, crew: _Crew) -> Queries:
+    return Queries(
+        QueryParts(foundation.store, foundation.clock, base.accounts, base.journal, crew.get)
     )
 
+
+def _trading(foundation: Foundation, base: _Base, crew: _Crew) -> TradingDesk:
+    parts = TradingParts(
+        foundation.store,
+        foundation.clock,
+        base.accounts,
+        base.connections,
+        base.journal,
+        base.execution,
+        crew.get,
+    )
+    return TradingDesk(parts)
+
+
+def _ticks(base: _Base, scheduler: Scheduler, logins: LoginDesk) -> Service:
     async def watch_tokens() -> None:
-        await tokens.tick(connections)
+        await base.tokens.tick(base.connections)
         await logins.tick()
 
-    async def work_runs() -> None:
-        await run_queue.work(runner)
-
-    async def ticks() -> None:
-        await tokens.probe_all(connections)
+    async def run() -> None:
+        await base.tokens.probe_all(base.connections)
         await run_ticks(
             {"scheduler": (_TICK_S, scheduler.tick), "tokens": (_TOKEN_TICK_S, watch_tokens)}
         )
 
-    services: dict[str, Service] = {
-        "lease": lease.keep,
-        "accounts": workers.run,
-        "schedule": ticks,
-        "runs": work_runs,
-    }
-    if foundation.running is not None:
-        services["store"] = _store_keeper(foundation.running)
-    return System(
-        foundation,
-        control,
-        accounts,
-        connections,
-        logins,
-        tokens,
-        outbox,
-        lease,
-        runner,
-        run_queue,
-        supervisor,
-        services,
-        crew.hint,
-    )
+    return run
 
 
 class _Crew:
@@ -362,9 +455,7 @@ class _Crew:
         return run
 
 
-def _crash_teller(
-    outbox: Outbox, store: MongoStore
-) -> Callable[[str, Exception], Awaitable[None]]:
+def _crash_teller(outbox: Outbox, store: MongoStore) -> Callable[[str, Exception], Awaitable[None]]:
     async def tell(name: str, error: Exception) -> None:
         text = (
             f"A part of Saarthi stopped and is being restarted: {name} "
