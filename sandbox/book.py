@@ -127,8 +127,12 @@ class Book:
         self.today = today
 
     def orders(self) -> list[Order]:
-        """Return today's orders, oldest first."""
-        return [order for order in self._orders if _day(order.placed_at) == self.today]
+        """Return today's orders, oldest first; one that waited for today's open is among them."""
+        return [
+            order
+            for order in self._orders
+            if self.today in {_day(order.placed_at), _day(order.arrived_at)}
+        ]
 
     def trades(self) -> list[Trade]:
         """Return today's trades, oldest first."""

@@ -111,7 +111,7 @@ class Control:
 
     async def ledger(self, request: web.Request) -> web.Response:
         """List order writes in the order they came."""
-        wanted = {name: request.query.get(name) for name in ("broker", "api_key", "tag")}
+        wanted = {name: request.query.get(name) or None for name in ("broker", "api_key", "tag")}
         return web.json_response(self._world.ledger.entries(**wanted))
 
     async def book(self, request: web.Request) -> web.Response:

@@ -209,6 +209,8 @@ class Exchange:
             Refused: Unknown or finished order.
         """
         order = self._working(order_id)
+        if order.late_fill_s is not None:
+            order.late_fill_real = real_now() + order.late_fill_s
         self._finish(order, status.CANCELLED, self.clock.now())
         return order
 
@@ -271,6 +273,7 @@ class Exchange:
             visible_real=real + effects.hide_s if effects.hide_s else 0.0,
             reject_message=effects.reject_message,
             fill_cap=effects.fill_cap,
+            late_fill_s=effects.late_fill_s,
             placed_by=new.account[1],
             extra=dict(new.extra),
         )
@@ -325,7 +328,19 @@ class Exchange:
             self._log.keep(order)
             self._advance_order(order, self.clock.now(), real)
 
+    def _fill_late(self, order: Order, now: datetime, real: float) -> None:
+        """Fill a cancelled order, as an exchange does whose fill and cancel crossed."""
+        if order.late_fill_real is None or real < order.late_fill_real:
+            return
+        order.late_fill_real, order.fill_cap, order.cancelled_quantity = None, None, 0
+        order.status = status.OPEN
+        price = self.market.last_price(self._instrument(order.symbol))
+        self._fill(order, price, Tick(now, price, now), real)
+
     def _advance_order(self, order: Order, now: datetime, real: float) -> None:
+        if order.is_terminal:
+            self._fill_late(order, now, real)
+            return
         if order.reject_real is not None and real >= order.reject_real:
             reason = (
                 order.reject_message

@@ -7,8 +7,9 @@ null means until deleted). Kinds of two sorts:
   ``hang``, ``reset_before``, ``reset_after``, ``http``, ``html``, ``malformed``, ``drip``.
 * Of the broker, asked for by the broker's application at the place where they matter with
   ``Faults.take``: ``hide``, ``reject_later``, ``partial_fill``, ``no_fill``, ``lose_tag``,
-  ``code_201`` (all on order placement) and ``not_admitted``, ``other_user`` (on the login form).
-  ``take_order_effects`` collects those that travel with an order into the exchange.
+  ``cancel_then_fill``, ``code_201`` (all on order placement) and ``not_admitted``,
+  ``other_user`` (on the login form). ``take_order_effects`` collects those that travel with an
+  order into the exchange.
 
 Fields of a fault: ``target``, ``kind``, ``match`` (``method``, ``path`` and any attribute that the
 application's ``identify`` gives, as ``api_key``, ``user_id``, ``tag`` or ``chat_id``), ``times``,
@@ -23,6 +24,7 @@ application's ``identify`` gives, as ``api_key``, ``user_id``, ``tag`` or ``chat
 * ``drip``: ``delay_s`` between two bytes (0.5). ``hang``: ends after ``delay_s`` (an hour).
 * ``partial_fill``: ``quantity`` (half by default). With ``delay_s`` the rest of ``partial_fill``
   and all of ``no_fill`` fill after that time. ``reject_later``: ``message``, ``delay_s`` (0.3).
+* ``cancel_then_fill``: once cancelled, the order fills after all, ``delay_s`` (0.5) later.
 * ``other_user``: ``user_id`` (another user of the broker by default).
 
 A path matches when it is equal, a leading or a trailing run of whole segments (``/orders`` matches
@@ -52,7 +54,9 @@ TARGETS = frozenset({"kite", "fyers", "telegram"})
 TRANSPORT_KINDS = frozenset(
     {"delay", "hang", "reset_before", "reset_after", "http", "html", "malformed", "drip"}
 )
-ORDER_KINDS = frozenset({"hide", "reject_later", "partial_fill", "no_fill", "lose_tag"})
+ORDER_KINDS = frozenset(
+    {"hide", "reject_later", "partial_fill", "no_fill", "lose_tag", "cancel_then_fill"}
+)
 BROKER_KINDS = ORDER_KINDS | {"code_201", "not_admitted", "other_user"}
 _EFFECT_BY_DEFAULT = frozenset({"reset_after", "malformed", "drip"})
 _NUMBERS = ("delay_s", "effect_delay_s")
@@ -96,6 +100,7 @@ class Effects:
         fill_cap: No more than this fills (0: nothing) ...
         cap_s: ... for this many real seconds; None: for ever.
         lose_tag: The broker forgets the tag.
+        late_fill_s: Real seconds after a cancellation at which it fills nevertheless; None: not.
     """
 
     hide_s: float = 0.0
@@ -104,6 +109,7 @@ class Effects:
     fill_cap: int | None = None
     cap_s: float | None = None
     lose_tag: bool = False
+    late_fill_s: float | None = None
 
 
 def _path_matches(pattern: str, path: str) -> bool:
@@ -214,6 +220,7 @@ class Faults:
         found = {kind: self.take(target, {kind}, request, known) for kind in sorted(ORDER_KINDS)}
         hide, reject = found["hide"], found["reject_later"]
         partial, none = found["partial_fill"], found["no_fill"]
+        late = found["cancel_then_fill"]
         cap: int | None = None
         if partial:
             cap = int(partial.options.get("quantity", quantity // 2))
@@ -228,6 +235,7 @@ class Faults:
             fill_cap=cap,
             cap_s=None if cap_s is None else float(cap_s),
             lose_tag=found["lose_tag"] is not None,
+            late_fill_s=late.seconds("delay_s", 0.5) if late else None,
         )
 
     def middleware(

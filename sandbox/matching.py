@@ -38,8 +38,8 @@ def fill_price(order: Order, tick: Tick) -> float | None:
 
 def may_meet(order: Order, low: float, high: float) -> bool:
     """Tell whether prices from low to high can do anything to an order as it is now."""
-    if order.is_fresh or order.order_type == "MARKET":
-        return True
     if order.status == orders.TRIGGER_PENDING:
         return high >= order.trigger_price if order.sign > 0 else low <= order.trigger_price
+    if order.is_fresh or order.order_type in {"MARKET", "SL-M"}:
+        return True
     return low <= order.price if order.sign > 0 else high >= order.price

@@ -17,7 +17,7 @@ class OrderLog:
 
     Attributes:
         orders: Every order by its number.
-        live: Those that are not final.
+        live: Those to which something may still happen.
         intraday: (account, day) with intraday trades that nobody has squared off yet.
     """
 
@@ -49,7 +49,7 @@ class OrderLog:
     def _remember(self, order: Order) -> None:
         self.orders[order.order_id] = order
         self._by_account.setdefault(order.account, []).append(order)
-        if not order.is_terminal:
+        if not order.is_terminal or order.late_fill_real is not None:
             self.live[order.order_id] = order
 
     def _remember_trade(self, trade: Trade) -> None:
@@ -62,7 +62,7 @@ class OrderLog:
         """Keep an order as it is now."""
         if order.order_id not in self.orders:
             self._remember(order)
-        if order.is_terminal:
+        if order.is_terminal and order.late_fill_real is None:
             self.live.pop(order.order_id, None)
         self._state.put("order", order.order_id, asdict(order))
 

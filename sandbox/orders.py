@@ -115,6 +115,8 @@ class Order:
         visible_real: Real time before which the day's orders hide it.
         reject_real: Real time at which it is rejected although accepted.
         fill_cap: No more than this fills, until ``cap_until_real``.
+        late_fill_s: Real seconds after which it fills although it was cancelled.
+        late_fill_real: The real time of that, once it was cancelled.
         is_fresh: No price has met it yet, so that it may fill better than its limit.
         history: ``{status, at, filled_quantity, average_price, message}``, oldest first.
     """
@@ -155,6 +157,8 @@ class Order:
     reject_message: str | None = None
     fill_cap: int | None = None
     cap_until_real: float | None = None
+    late_fill_s: float | None = None
+    late_fill_real: float | None = None
     placed_by: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)

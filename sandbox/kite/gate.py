@@ -49,7 +49,7 @@ async def identify(request: web.Request) -> Mapping[str, str]:
 
 
 def _number(text: object) -> int | None:
-    return int(str(text)) if str(text).isdigit() else None
+    return int(str(text)) if str(text).isdecimal() else None
 
 
 async def describe_write(request: web.Request) -> list[Draft]:

@@ -110,7 +110,7 @@ class MarketData:
         """List candles; the last one may still be running."""
         interval = request.match_info["interval"]
         token = request.match_info["token"]
-        instrument = find_token(int(token)) if token.isdigit() else None
+        instrument = find_token(int(token)) if token.isdecimal() else None
         if instrument is None:
             raise KiteError("InputException", "invalid token")
         if interval not in _INTERVALS:

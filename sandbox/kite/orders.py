@@ -1,5 +1,6 @@
 """Kite's order routes: place, modify, cancel, the day's orders, histories and trades."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,7 +47,7 @@ def _whole(form: Form, name: str) -> int | None:
     text = form.get(name)
     if text is None or not text:
         return None
-    if not text.isdigit():
+    if not text.isdecimal():
         raise KiteError("InputException", f"Invalid `{name}`.")
     return int(text)
 
@@ -56,9 +57,12 @@ def _decimal(form: Form, name: str) -> float | None:
     if text is None or not text:
         return None
     try:
-        return float(text)
-    except ValueError as error:
-        raise KiteError("InputException", f"Invalid `{name}`.") from error
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise KiteError("InputException", f"Invalid `{name}`.")
+    return value
 
 
 def _protection(form: Form) -> float | None:

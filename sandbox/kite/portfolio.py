@@ -56,7 +56,7 @@ class Portfolio:
         form = {name: str(value) for name, value in (await request.post()).items()}
         old, new = form.get("old_product", ""), form.get("new_product", "")
         text = form.get("quantity", "")
-        if not {old, new} <= _PRODUCTS or old == new or not text.isdigit():
+        if not {old, new} <= _PRODUCTS or old == new or not text.isdecimal():
             raise KiteError("InputException", "Invalid `old_product`, `new_product` or `quantity`.")
         sign = 1 if form.get("transaction_type") == "BUY" else -1
         account = ("kite", session.user_id)

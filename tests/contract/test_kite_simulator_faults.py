@@ -21,6 +21,7 @@ from tests.fakes.kite_client import (
     kite_errors,
     log_in,
     patient,
+    resting,
     row,
     truth,
 )
@@ -178,6 +179,18 @@ def test_partial_and_no_fill(sandbox: Sandbox, kite: Any) -> None:
     late = buy(kite)
     filled(sandbox, late)
     assert row(sandbox, stuck)["filled_quantity"] == 3
+
+
+@pytest.mark.matrix("B03")
+def test_cancelled_order_fills_later(sandbox: Sandbox, kite: Any) -> None:
+    """An order may be shown as cancelled and turn out to have filled."""
+    sandbox.fault("cancel_then_fill", delay_s=0.2)
+    order_id = resting(kite, sandbox)
+    kite.cancel_order("regular", order_id)
+    assert row(sandbox, order_id)["status"] == "CANCELLED"
+    order = filled(sandbox, order_id)
+    assert (order["filled_quantity"], order["cancelled_quantity"]) == (10, 0)
+    assert kite.positions()["net"][0]["quantity"] == 10
 
 
 @pytest.mark.matrix("B07")

@@ -178,6 +178,8 @@ def test_order_numbers_come_in_both_forms(sandbox: Sandbox, kite: Any) -> None:
         ({"order_type": "LIMIT", "price": 900.03}, "Tick size"),
         ({"quantity": 100_001}, "freeze limit"),
         ({"quantity": 0}, "quantity"),
+        ({"quantity": "ten"}, "quantity"),
+        ({"order_type": "LIMIT", "price": "nan"}, "price"),
         ({"tradingsymbol": "NOSUCH"}, "expired or does not exist"),
         ({"product": "BO"}, "product"),
         ({"market_protection": 101}, "market_protection"),

@@ -1,0 +1,65 @@
+"""The market clock's text, and the dated sessions."""
+
+from datetime import date, datetime, timedelta
+
+import pytest
+
+from sandbox.clock import IST, ClockError, MarketClock, http_date, parse_clock
+from sandbox.sessions import next_open, previous_trading_day, session, within_session
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-23T09:10:00+05:30@2026-11-22T03:00:00+05:30*30",
+        "2021-05-10T09:10:00+05:30@2026-11-22T03:00:00.250000+05:30*0.001",
+    ],
+)
+def test_a_clock_reads_back_as_it_was_written(text: str) -> None:
+    """Parsing and formatting are inverse, so that two processes can share one clock."""
+    assert parse_clock(text).format() == text
+
+
+def test_times_without_a_zone_are_indian() -> None:
+    """A naive time is IST, and UTC is converted to it."""
+    naive, utc = parse_clock("2026-11-23T09:10"), parse_clock("2026-11-23T03:40Z")
+    assert naive.sim == utc.sim == datetime(2026, 11, 23, 9, 10, tzinfo=IST)
+
+
+@pytest.mark.parametrize("text", ["", "*5", "2026-11-23*0.0001", "2026-11-23*61", "2026-11-23@*1"])
+def test_wrong_clocks_are_refused(text: str) -> None:
+    """A text that is no clock, or a speed out of bounds, is an error of one line."""
+    with pytest.raises(ClockError):
+        parse_clock(text)
+
+
+def test_speed_and_steps() -> None:
+    """Market time runs at its speed from the anchor, and steps add to it."""
+    wall = datetime.now(IST) - timedelta(seconds=100)
+    spec = parse_clock("2026-11-23T09:00:00*10", wall=wall)
+    clock = MarketClock(spec)
+    expected = datetime(2026, 11, 23, 9, 0, tzinfo=IST) + timedelta(seconds=1000)
+    assert abs(clock.now() - expected) < timedelta(seconds=20)
+    clock.step(by=3600)
+    assert abs(clock.now() - expected - timedelta(hours=1)) < timedelta(seconds=20)
+    assert abs(MarketClock(clock.anchored()).now() - clock.now()) < timedelta(seconds=1)
+
+
+def test_dates_of_answers() -> None:
+    """The Date header is GMT."""
+    assert http_date(datetime(2026, 11, 23, 9, 15, tzinfo=IST)) == "Mon, 23 Nov 2026 03:45:00 GMT"
+
+
+@pytest.mark.row("D2")
+def test_sessions_are_dated() -> None:
+    """Since August 2026 stocks stop at 15:15; weekends and holidays are closed."""
+    assert session(date(2026, 7, 31))[1].time().isoformat() == "15:30:00"
+    assert session(date(2026, 8, 3))[1].time().isoformat() == "15:15:00"
+    assert session(date(2026, 8, 3), index=True)[1].time().isoformat() == "15:30:00"
+    assert within_session(datetime(2026, 11, 23, 9, 15, tzinfo=IST))
+    assert not within_session(datetime(2026, 11, 23, 15, 15, tzinfo=IST))
+    assert not within_session(datetime(2026, 11, 22, 10, 0, tzinfo=IST))
+    holiday = datetime(2026, 11, 24, 10, 0, tzinfo=IST)
+    assert not within_session(holiday)
+    assert next_open(holiday) == datetime(2026, 11, 25, 9, 15, tzinfo=IST)
+    assert previous_trading_day(date(2026, 11, 25)) == date(2026, 11, 23)
