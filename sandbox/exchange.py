@@ -28,7 +28,7 @@ from sandbox.clock import IST, MarketClock, real_now
 from sandbox.faults import Effects
 from sandbox.instruments import Instrument
 from sandbox.market import Market, Tick
-from sandbox.matching import fill_price, may_meet, triggers
+from sandbox.matching import fill_price, may_meet, replay_arrival, triggers
 from sandbox.orderlog import Account, OrderLog
 from sandbox.orders import Change, NewOrder, Order, Refused, Trade
 from sandbox.risk import check_means, check_order, check_price, protected_price
@@ -251,6 +251,8 @@ class Exchange:
     ) -> Order:
         real = real_now()
         arrived = next_open(now) if new.after_market else now
+        if self.market.is_replay and new.order_type == "MARKET":
+            arrived = replay_arrival(arrived, self.clock.speed)
         order = Order(
             order_id=order_id or self._log.next_order_id(now),
             broker=new.account[0],
@@ -433,12 +435,13 @@ class Exchange:
             quantity = min(quantity, order.fill_cap - order.filled_quantity)
         if quantity <= 0:
             return False
-        self._add_trade(order, quantity, price, tick.at)
+        at = max(tick.at, datetime.fromisoformat(order.placed_at))
+        self._add_trade(order, quantity, price, at)
         total = order.average_price * order.filled_quantity + price * quantity
         order.filled_quantity += quantity
         order.average_price = round(total / order.filled_quantity, 4)
         done = order.filled_quantity == order.quantity
-        order.move(status.COMPLETE if done else status.OPEN, tick.at)
+        order.move(status.COMPLETE if done else status.OPEN, at)
         self._log.keep(order)
         self._tell(order)
         return True

@@ -1,14 +1,24 @@
-"""How one order meets one price: triggers, crossings and the price of the fill."""
+"""How one order meets one price: triggers, crossings and the price of the fill.
+
+In a replay a market order fills at the open of the next bar. A decision taken at a bar's start
+arrives a little into the bar, more so on a fast clock: within 10 s of market time or 0.75 s of real
+time, whichever is longer, it still gets the open of the bar that has just begun (see
+``replay_arrival``); later it waits for the next one.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sandbox import orders
 from sandbox.market import Tick
 from sandbox.orders import Order
 
-__all__ = ["fill_price", "may_meet", "triggers"]
+__all__ = ["fill_price", "may_meet", "replay_arrival", "triggers"]
+
+_GRACE_S = 10.0
+_GRACE_REAL_S = 0.75
+_LONGEST_GRACE_S = 45.0
 
 
 def triggers(order: Order, tick: Tick) -> bool:
@@ -43,3 +53,10 @@ def may_meet(order: Order, low: float, high: float) -> bool:
     if order.is_fresh or order.order_type in {"MARKET", "SL-M"}:
         return True
     return low <= order.price if order.sign > 0 else high >= order.price
+
+
+def replay_arrival(now: datetime, speed: float) -> datetime:
+    """Return the market time from which bars count for a market order that comes now."""
+    begun = now.replace(second=0, microsecond=0)
+    grace = min(max(_GRACE_S, _GRACE_REAL_S * speed), _LONGEST_GRACE_S)
+    return begun if now - begun <= timedelta(seconds=grace) else now

@@ -184,7 +184,7 @@ def test_replay_fills_at_the_next_open(start: Start, tmp_path: Path) -> None:
     assert [bar["close"] for bar in candles] == [350.5]
     order_id = buy(kite, market_protection=10)
     eventually(lambda: row(sandbox, order_id)["status"] == "OPEN")
-    sandbox.ask("POST", "/clock", {"to": "2021-05-10T10:01:05"})
+    sandbox.ask("POST", "/clock", {"to": "2021-05-10T10:01:15"})
     assert filled(sandbox, order_id)["average_price"] == 351.2
 
     waiting = buy(kite, market_protection=10)
@@ -197,6 +197,20 @@ def test_replay_fills_at_the_next_open(start: Start, tmp_path: Path) -> None:
     assert row(sandbox, limit)["status"] == "OPEN"
     sandbox.ask("POST", "/clock", {"to": "2021-05-10T10:06:00"})
     assert filled(sandbox, limit)["average_price"] == 348
+
+
+def test_replay_fills_a_prompt_order_at_the_open_just_gone(start: Start, tmp_path: Path) -> None:
+    """A market order that follows a bar's start at once gets that bar's open; a late one does not."""
+    sandbox = start("--replay", str(recording(tmp_path)), clock="2021-05-10T10:05:01*0.001")
+    kite = log_in(sandbox)
+    prompt = filled(sandbox, buy(kite, market_protection=10))
+    assert prompt["average_price"] == 360
+    assert prompt["placed_at"] <= truth(sandbox)["trades"][0]["at"] < "2021-05-10T10:06"
+    sandbox.ask("POST", "/clock", {"by": 15})
+    late = buy(kite, market_protection=10)
+    eventually(lambda: row(sandbox, late)["status"] == "OPEN")
+    sandbox.ask("POST", "/clock", {"to": "2021-05-10T10:06:00"})
+    assert filled(sandbox, late)["average_price"] == 347.5
 
 
 @pytest.mark.parametrize(
