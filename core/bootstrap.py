@@ -1,7 +1,7 @@
 """The only place in core that names concrete classes: settings in, a running system out.
 
-``open_system`` brings up the store and takes nothing; ``build`` wires the engine over it. The process'
-own composition root (``bot.__main__``) adds what faces people: the bot and the web server.
+``open_system`` brings up the store and takes nothing; ``build`` wires the engine over it. The
+process' own composition root (``bot.process``) adds what faces people: the bot and the web server.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from core.engine.queries import Queries, QueryParts
 from core.engine.reconciliation import Reconciler
 from core.engine.run_queue import RunQueue
 from core.engine.runner import Runner, RunnerParts
-from core.engine.scheduler import Scheduler
+from core.engine.scheduler import Scheduler, Selection
 from core.engine.strategies import StrategyBook
 from core.engine.supervisor import Service, Supervisor, Workers
 from core.engine.tokens import Tokens
@@ -191,6 +191,7 @@ def build(
     registry: Mapping[str, Strategy],
     *,
     brokers: Mapping[BrokerType, Broker] | None = None,
+    selection: Selection | None = None,
 ) -> System:
     """Wire the engine over a foundation.
 
@@ -199,10 +200,12 @@ def build(
         registry: The strategies by name.
         brokers: Other brokers than the real ones; a test that kills the process at a chosen call
             wraps them here.
+        selection: Work for this strategy and account alone.
     """
+    only = selection.broker_id if selection else None
     base = _base(foundation, brokers or _brokers(foundation.settings, foundation.clock))
     supervisor = Supervisor(foundation.clock, _crash_teller(base.outbox, foundation.store))
-    crew = _crew(foundation, base)
+    crew = _crew(foundation, base, only)
     workers = Workers(foundation.clock, supervisor, crew.present, crew.service)
     strategies = StrategyBook(foundation.store, foundation.clock, registry)
     runner = _runner(foundation, base, strategies, crew)
@@ -214,6 +217,7 @@ def build(
         strategies,
         runner,
         base.outbox,
+        selection,
     )
     run_queue = RunQueue(foundation.store, foundation.clock)
     logins = _logins(foundation, base, crew)
@@ -246,7 +250,7 @@ def build(
         "lease": base.lease.keep,
         "accounts": workers.run,
         "schedule": _ticks(base, scheduler, logins),
-        "runs": partial(run_queue.work, runner),
+        "runs": partial(run_queue.work, runner, only),
     }
     if foundation.running is not None:
         services["store"] = _store_keeper(foundation.running)
@@ -325,7 +329,7 @@ def _base(foundation: Foundation, brokers: Mapping[BrokerType, Broker]) -> _Base
     )
 
 
-def _crew(foundation: Foundation, base: _Base) -> _Crew:
+def _crew(foundation: Foundation, base: _Base, only: str | None) -> _Crew:
     store, clock = foundation.store, foundation.clock
     reconciler = Reconciler(
         store,
@@ -358,7 +362,7 @@ def _crew(foundation: Foundation, base: _Base) -> _Crew:
             settings=DeskSettings(),
         )
 
-    return _Crew(parts, desk)
+    return _Crew(parts, desk, only)
 
 
 def _runner(foundation: Foundation, base: _Base, strategies: StrategyBook, crew: _Crew) -> Runner:
@@ -425,11 +429,14 @@ def _ticks(base: _Base, scheduler: Scheduler, logins: LoginDesk) -> Service:
 
 
 class _Crew:
-    """The workers that run now, by account."""
+    """The workers that run now, by account; with ``only``, for that account alone."""
 
-    def __init__(self, parts: WorkerParts, desk: Callable[[str], Desk]) -> None:
+    def __init__(
+        self, parts: WorkerParts, desk: Callable[[str], Desk], only: str | None = None
+    ) -> None:
         self._parts = parts
         self._desk = desk
+        self._only = only
         self._workers: dict[str, AccountWorker] = {}
 
     def get(self, broker_id: str) -> AccountWorker | None:
@@ -441,7 +448,8 @@ class _Crew:
             worker.wake()
 
     async def present(self) -> tuple[str, ...]:
-        return tuple(account.broker_id for account in await self._parts.accounts.all())
+        present = (account.broker_id for account in await self._parts.accounts.all())
+        return tuple(one for one in present if self._only in {None, one})
 
     def service(self, broker_id: str) -> Service:
         async def run() -> None:

@@ -1,8 +1,9 @@
 """Runs that somebody asked for: filed in the store, run once, with their result (D5, D6, I9).
 
-Collection ``run_requests`` (``_id`` is the run id): ``strategy``, ``slot_at``, ``only`` (a broker_id or
-None), ``state`` (filed, done), ``result``, ``filed_at``. ``saarthi live`` files here too when another
-process holds the lease, and reads the result.
+Collection ``run_requests`` (``_id`` is the run id): ``strategy``, ``slot_at``, ``only`` (a
+broker_id or None), ``state`` (filed, running, done), ``result``, ``filed_at``. ``saarthi live``
+files here too when another process holds the lease, and reads the result. What a crash left running
+is run again: the unique run id makes that harmless.
 """
 
 from __future__ import annotations
@@ -52,12 +53,20 @@ class RunQueue:
         row = await self._store.get(REQUESTS, run_id)
         return row["result"] if row and row["state"] == "done" else None
 
-    async def work(self, runner: Runner) -> None:
-        """Run what is filed, oldest first, for ever."""
+    async def withdraw(self, run_id: str) -> bool:
+        """Take a filed run back; tell whether nobody had worked it off."""
+        return await self._store.delete(REQUESTS, {"_id": run_id, "state": "filed"}) == 1
+
+    async def work(self, runner: Runner, only: str | None = None) -> None:
+        """Run what is filed, oldest first, for ever; with ``only``, what is for that account."""
+        where = {"state": {"$in": ["filed", "running"]}, **({"only": only} if only else {})}
         while True:
             self._wake.clear()
-            rows = await self._store.find(REQUESTS, {"state": "filed"}, sort=[("filed_at", 1)])
+            rows = await self._store.find(REQUESTS, where, sort=[("filed_at", 1)])
             for row in rows:
+                begun = Change(set={"state": "running"})
+                if await self._store.update(REQUESTS, {"_id": row["_id"]}, begun) != 1:
+                    continue  # withdrawn since it was read
                 result = await runner.run(_request(row))
                 done = Change(set={"state": "done", "result": result})
                 await self._store.update(REQUESTS, {"_id": row["_id"]}, done)

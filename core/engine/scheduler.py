@@ -1,14 +1,15 @@
 """The scheduler: what is due by calendar and market clock, each slot once (product.md D2, D7).
 
-Something outside (``core.adapters.scheduling``) only wakes ``tick``. What is due is a pure function of
-the schedule, the session and the newest slot handled, which is stored; the run's id is unique, so a
-slot fires once across restarts and whatever wakes the tick twice. Late entries are dropped and said
-so; square-offs fire however late, as long as the market trades.
+Something outside (``core.adapters.scheduling``) only wakes ``tick``. What is due is a pure function
+of the schedule, the session and the newest slot handled, which is stored; the run's id is unique,
+so a slot fires once across restarts and whatever wakes the tick twice. Late entries are dropped and
+said so; square-offs fire however late, as long as the market trades.
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -35,15 +36,27 @@ if TYPE_CHECKING:
     from core.ports.clock import Clock
     from core.ports.store import Store, StoreView
 
-__all__ = ["Scheduler"]
+__all__ = ["Scheduler", "Selection"]
 
 _log = logging.getLogger(__name__)
 _ALARM_AFTER = timedelta(minutes=10)
 _LATEST_ALARM = timedelta(minutes=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One strategy, enabled or not, on one account (``saarthi live``, D5)."""
+
+    strategy: str
+    broker_id: str
+
+
 class Scheduler:
-    """Finds what is due and has it run."""
+    """Finds what is due and has it run; with a ``selection``, that alone.
+
+    A selection keeps its newest slot to itself: what it handled on its one account is not handled
+    for the others.
+    """
 
     def __init__(
         self,
@@ -54,6 +67,7 @@ class Scheduler:
         strategies: StrategyBook,
         runner: Runner,
         outbox: Outbox,
+        selection: Selection | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -62,6 +76,8 @@ class Scheduler:
         self._strategies = strategies
         self._runner = runner
         self._outbox = outbox
+        self._selection = selection
+        self._selected_until = clock.market_now()
         self.last_tick_at: datetime | None = None
 
     async def tick(self) -> None:
@@ -72,27 +88,32 @@ class Scheduler:
         if window is None or not window.contains(now):
             return
         for name, strategy in self._strategies.registry.items():
+            if self._selection is not None and name != self._selection.strategy:
+                continue
             await self._slots(name, strategy, window, now)
             await self._square_off(name, strategy, window, now)
 
     async def _slots(
         self, name: str, strategy: Strategy, window: SessionWindow, now: datetime
     ) -> None:
+        only = self._selection.broker_id if self._selection else None
         row = await self._strategies.row(name)
-        if not row["enabled"]:
+        if not (row["enabled"] or only):
             return
         schedule = strategy.schedule(await self._strategies.parameters(name))
-        handled = row.get("last_slot_at")
+        handled = self._selected_until if only else row.get("last_slot_at")
         due = due_slots(schedule, window, now=now, handled=handled)
         if due is None:
             return
         if due.missed or not due.may_enter:
             await self._tell_missed(name, due.slot_at, now, len(due.missed))
-        request = RunRequest(
-            f"{name}|{due.slot_at:%Y-%m-%dT%H:%M}", name, due.slot_at, may_enter=due.may_enter
-        )
+        run_id = f"{name}|{due.slot_at:%Y-%m-%dT%H:%M}" + (f"|{only}" if only else "")
+        request = RunRequest(run_id, name, due.slot_at, may_enter=due.may_enter, only=only)
         line = await self._runner.run(request)
-        await self._strategies.mark_slot(name, due.slot_at)
+        if only:
+            self._selected_until = due.slot_at
+        else:
+            await self._strategies.mark_slot(name, due.slot_at)
         _log.info("run %s: %s", request.run_id, line)
 
     async def _tell_missed(self, name: str, slot: datetime, now: datetime, missed: int) -> None:
@@ -120,6 +141,8 @@ class Scheduler:
         """
         schedule = strategy.schedule(await self._strategies.parameters(name))
         for account in await self._accounts.all():
+            if self._selection is not None and account.broker_id != self._selection.broker_id:
+                continue
             cut_off = self._calendar.square_off(
                 window.day, account.broker_type, Segment.CASH, has_derivatives=True
             )
