@@ -15,10 +15,10 @@ from bot.parameters import BotParameters
 from core.bootstrap import Foundation, System, build, open_system
 from core.config import Settings
 from core.engine.supervisor import Service
-from core.errors import ConfigurationError, LeaseLost
+from core.errors import ConfigurationError, LeaseLost, StoreError
 from core.observability.logs import Redactor, set_up_logging
 from strategy.registry import STRATEGIES
-from webhooks.app import WebServer, build_server
+from webhooks.app import WebParts, build_app, serve
 
 __all__ = ["logged", "run_controller", "services_until_stopped"]
 
@@ -48,11 +48,13 @@ async def run_controller(settings: Settings) -> int:
         bot = build_bot(
             parameters, system.control, foundation.store, foundation.vault, foundation.clock
         )
-        web = build_server(system, settings.listen_on)
+        web = serve(build_app(_web_parts(system)), settings.listen)
         await _show_pairing(foundation, settings)
         try:
-            await services_until_stopped(system, _services(system, bot, web))
+            await web.start()
+            await services_until_stopped(system, _services(system, bot))
         finally:
+            await web.stop()
             await bot.stop()
             await system.end()
     return 0
@@ -73,13 +75,25 @@ def bot_parameters(settings: Settings) -> BotParameters:
     )
 
 
-def _services(system: System, bot: Bot, web: WebServer) -> dict[str, Service]:
-    return {
-        **system.services,
-        "outbox": system.sender(bot.notifier),
-        "bot": bot.run,
-        "web": web.run,
-    }
+def _web_parts(system: System) -> WebParts:
+    async def is_healthy() -> bool:
+        try:
+            await system.foundation.store.ping()
+        except StoreError:
+            return False
+        return True
+
+    return WebParts(
+        logins=system.logins,
+        accounts=system.accounts,
+        hint=system.hint,
+        is_healthy=is_healthy,
+        clock=system.foundation.clock,
+    )
+
+
+def _services(system: System, bot: Bot) -> dict[str, Service]:
+    return {**system.services, "outbox": system.sender(bot.notifier), "bot": bot.run}
 
 
 async def _show_pairing(foundation: Foundation, settings: Settings) -> None:
@@ -97,23 +111,23 @@ async def services_until_stopped(system: System, services: Mapping[str, Service]
         LeaseLost: Another controller took over.
     """
     async with _stop_signal() as stopped:
-        running = asyncio.ensure_future(system.supervisor.run(services))
-        waiting = asyncio.ensure_future(stopped.wait())
         try:
-            await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiting.cancel()
-            running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await _result(running)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(system.supervisor.run(services), name="services")
+                group.create_task(_end_when(stopped), name="stop signal")
+        except* _StopAsked:
+            _log.info("asked to stop")
+        except* LeaseLost as lost:
+            raise LeaseLost("another controller took over this store; this one stops") from lost
 
 
-async def _result(running: asyncio.Future[None]) -> None:
-    """Unpack the one reason for which services end by themselves."""
-    try:
-        await running
-    except* LeaseLost as lost:
-        raise LeaseLost(str(lost.exceptions[0])) from None
+class _StopAsked(Exception):
+    """A signal asked to stop; ends the task group of the services."""
+
+
+async def _end_when(stopped: asyncio.Event) -> None:
+    await stopped.wait()
+    raise _StopAsked
 
 
 @contextlib.asynccontextmanager

@@ -1,8 +1,8 @@
 """Settings: read once from the environment and an optional TOML file, validated, frozen.
 
-The environment wins over the file. In TOML the keys are the same without the prefix, in lower case
-(``telegram_token``); ``mongodb_uri`` stands for ``MONGODB_URI``. A wrong value stops the start with the
-setting's name, what was found and what is expected; the value of a secret is never repeated.
+The environment wins over the file. In TOML the keys are the same without the prefix, in lower
+case (``telegram_token``); ``mongodb_uri`` stands for ``MONGODB_URI``. A wrong value stops the start
+with the setting's name, what was found and what is expected; a secret's value is never repeated.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ class Settings(BaseModel):
 
     Attributes:
         public_url: What brokers redirect to; None means logins by pasting (product.md B4).
-        horizon_s: Seconds after which an unresolved order that the broker does not show is given up.
+        horizon_s: Seconds after which an unresolved order that the broker does not show is given
+            up.
         order_deadline_s: Total time of one call to a broker, waits included.
         mongod: A ``mongod`` binary to start, when no ``mongodb_uri`` is given.
     """

@@ -1,4 +1,4 @@
-"""What a broker says is so: orders, trades, positions, holdings, funds, quotes, candles, translated."""
+"""What a broker says is so, translated: orders, trades, positions, funds, quotes, candles."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Delivery shares in the demat account: ``quantity`` settled and free, ``t1_quantity`` arriving."""
+    """Delivery shares: ``quantity`` settled and free, ``t1_quantity`` arriving."""
 
     instrument: InstrumentId
     quantity: int
@@ -111,7 +111,7 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Funds:
-    """Rupees: ``available`` to trade now, ``used`` as margin, ``opening`` at the start of the day."""
+    """Rupees: ``available`` now, ``used`` as margin, ``opening`` at the start of the day."""
 
     available: Decimal
     used: Decimal

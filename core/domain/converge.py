@@ -1,7 +1,7 @@
 """The next step that brings a ledger to its goal: one pure function for exits, stops and chases.
 
-Entries are intents of a run, decided once and sent at most once. Everything that *reduces* is worked
-out here, again and again, from the ledger and the orders that are open: an exit that came to
+Entries are intents of a run, decided once and sent at most once. Everything that *reduces* is
+worked out here, again and again, from the ledger and the orders that are open: an exit that came to
 nothing is simply worked out anew (reliability.md 2.3.7), a resting stop is taken away before an
 exit (C6), and a protected "market" exit that rests unfilled is chased (D7).
 """

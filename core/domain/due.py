@@ -42,7 +42,7 @@ def due_slots(
 
 
 def square_off_at(schedule: Schedule, window: SessionWindow, cut_off: time) -> datetime | None:
-    """Return when to begin squaring off: the strategy's time or the broker's cut-off, the earlier."""
+    """Return when to square off: the strategy's time or the broker's cut-off, the earlier."""
     if schedule.square_off is None:
         return None
     return datetime.combine(window.day, min(schedule.square_off, cut_off), IST)

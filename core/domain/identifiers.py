@@ -1,8 +1,9 @@
 """Identifiers that Saarthi makes: accounts, orders, runs.
 
-``client_order_id`` travels in the broker's tag. Kite takes at most 20 characters and both brokers are
-safe with ``[A-Za-z0-9]`` (facts/kite.md 5.2, facts/fyers.md 5.3), so it is 20 characters of base32.
-It is deterministic: the same intent computed twice has the same id and meets the unique index.
+``client_order_id`` travels in the broker's tag. Kite takes at most 20 characters and both brokers
+are safe with ``[A-Za-z0-9]`` (facts/kite.md 5.2, facts/fyers.md 5.3), so it is 20 characters of
+base32. It is deterministic: the same intent computed twice has the same id and meets the unique
+index.
 """
 
 from __future__ import annotations

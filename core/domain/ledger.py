@@ -1,4 +1,4 @@
-"""Ledgers: what one strategy holds of one (instrument, product) on one account, from its own fills."""
+"""Ledgers: what a strategy holds of an (instrument, product) on an account, by its fills."""
 
 from __future__ import annotations
 

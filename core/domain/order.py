@@ -170,7 +170,8 @@ class Order:
         strategy: Strategy name, ``manual`` for a person's own, ``external`` for adopted ones.
         run_id: The run or command that caused it.
         day: Trading day, ``YYYY-MM-DD`` IST by the market clock.
-        reason: Why it was denied, rejected, held or given up; the broker's words where there are any.
+        reason: Why it was denied, rejected, held or given up; the broker's words where there are
+            any.
         submitted_at: Real time of the commit that allowed the send, UTC.
         settled_at: Real time it reached a final state, UTC.
         version: Raised by every event.

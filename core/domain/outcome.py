@@ -1,4 +1,4 @@
-"""What is known after one write to a broker: four outcomes, never a fifth (reliability.md 2.3.5)."""
+"""What is known after a write to a broker: four outcomes (reliability.md 2.3.5)."""
 
 from __future__ import annotations
 

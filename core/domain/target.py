@@ -57,7 +57,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class DataNeed:
-    """Bars that ``decide`` wants: of ``bar_minutes``, today's and ``lookback_bars`` before today."""
+    """Bars that ``decide`` wants: today's, and ``lookback_bars`` before today."""
 
     bar_minutes: int
     lookback_bars: int = 0

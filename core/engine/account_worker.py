@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """Pauses between reads, in real seconds; they respect the brokers' rates (facts, section 10)."""
+    """Pauses between reads, in real seconds, within the brokers' rates (facts, section 10)."""
 
     busy_s: float = 1.0
     idle_s: float = 5.0
@@ -96,7 +96,7 @@ class AccountWorker:
                 continue
 
     async def turn(self) -> float:
-        """Advance what can be sent, read the broker, settle; return the pause until the next turn."""
+        """Send what can be sent, read, settle; return the pause until the next turn."""
         settings = self._parts.settings
         try:
             account = await self._parts.accounts.get(self.broker_id)

@@ -1,4 +1,4 @@
-"""Clients of brokers, one for each account and login; instrument masters, one for each broker type."""
+"""Clients, one for each account and login; instrument masters, one for each broker type."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The facade for the bot and the web server: commands in, views out.
 
-Every command carries a ``Command``: who asks, and an id that makes it take effect at most once (I9);
-a repeated id raises ``AlreadyDone``. A person's mistake raises ``UserError`` with one sentence and
-changes nothing. No view holds a secret.
+Every command carries a ``Command``: who asks, and an id that makes it take effect at most once
+(I9); a repeated id raises ``AlreadyDone``. A person's mistake raises ``UserError`` with one
+sentence and changes nothing. No view holds a secret.
 """
 
 from __future__ import annotations
@@ -53,7 +53,6 @@ class Command:
 class Control(Protocol):
     """Everything that a person can see or do."""
 
-    # Accounts (A)
     async def accounts(self) -> tuple[Account, ...]:
         """Return the connected accounts, default first, then by name."""
         ...
@@ -100,7 +99,6 @@ class Control(Protocol):
         """Log out, wipe the secrets, keep the history (A8)."""
         ...
 
-    # Modes (C)
     async def global_mode(self) -> TradingMode:
         """Return the global mode."""
         ...
@@ -115,7 +113,6 @@ class Control(Protocol):
         """Return the drain view of every account whose effective mode is EXIT_ONLY."""
         ...
 
-    # Logins (B)
     async def login_offer(self, broker_id: str) -> LoginOffer:
         """Return how to log an account in; without a public URL a fresh broker address (B4)."""
         ...
@@ -125,7 +122,12 @@ class Control(Protocol):
         ...
 
     async def paste_login(self, command: Command, text: str, broker_id: str | None) -> Account:
-        """Complete a login from a pasted address or code; raises ``UserError`` or ``LoginRefused``."""
+        """Complete a login from a pasted address or code.
+
+        Raises:
+            UserError: The text is neither.
+            LoginRefused: The login failed.
+        """
         ...
 
     async def dismiss_warning(self, command: Command) -> None:
@@ -140,7 +142,6 @@ class Control(Protocol):
         """Post the /login card to the chat (as a notice that is edited as logins complete)."""
         ...
 
-    # Views (E)
     async def dashboard(self, broker_id: str, *, fresh: bool = False) -> DashboardView:
         """Return one account's dashboard; ``fresh`` reads the broker first, within a deadline."""
         ...
@@ -165,7 +166,6 @@ class Control(Protocol):
         """Return today's profit by account."""
         ...
 
-    # A person's own orders (E4)
     async def close_position(
         self, command: Command, broker_id: str, position_key: str, *, despite_pause: bool = False
     ) -> OrderView:
@@ -187,7 +187,6 @@ class Control(Protocol):
         """Take a person's word for an unresolved order (R4): only "not placed" after a look."""
         ...
 
-    # Strategies (D)
     async def strategies(self) -> tuple[StrategyView, ...]:
         """Return all strategies."""
         ...

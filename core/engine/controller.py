@@ -288,7 +288,16 @@ class Controller:
         return tuple(sorted(waiting, key=lambda a: not (a.enabled or a.is_default)))
 
     async def paste_login(self, command: Command, text: str, broker_id: str | None) -> Account:
+        await self._once(f"paste:{command.id}")
         return await self._parts.logins.paste(text, broker_id)
+
+    async def _once(self, nonce: str) -> None:
+        """Note that a command takes effect now; raises ``AlreadyDone`` when it did before."""
+
+        async def body(_view: StoreView) -> None:
+            return None
+
+        await self._parts.store.transaction(body, nonce=nonce)
 
     async def dismiss_warning(self, command: Command) -> None:
         await self._parts.store.transaction(

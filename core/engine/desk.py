@@ -116,8 +116,10 @@ class Desk:
     # Entries
 
     async def _clear_held(self) -> None:
-        """Drop what was held: entries that waited for a login, and every held exit, which is worked
-        out anew from the ledger (B10)."""
+        """Drop what was held (B10): entries that waited for a login, and every held exit.
+
+        An exit is worked out anew from the ledger.
+        """
         dropped = []
         for order in await self._journal.pending(self._broker_id):
             if order.state is not OrderState.HELD:
@@ -159,7 +161,7 @@ class Desk:
         return True
 
     def _is_opposed(self, order: Order, ledgers: dict[str, Ledger]) -> bool:
-        """Whether the strategy still holds the other side: a reversal enters when that is closed."""
+        """Whether the other side is still held: a reversal enters when that is closed."""
         request = order.request
         for ledger in ledgers.values():
             same = (ledger.strategy, ledger.instrument, ledger.product) == (

@@ -229,8 +229,10 @@ def _refuse_second_entry(order: Order, others: list[Order]) -> None:
 
 
 def _refuse_growth(gate: Gate, ticket: Ticket, working: list[Order]) -> None:
-    """Bound a reducing order by what is held: the ledger always, the broker's truth as well in
-    EXIT_ONLY and for a person's own order."""
+    """Bound a reducing order by what is held.
+
+    By the ledger always; by the broker's truth in EXIT_ONLY and for a person's own order.
+    """
     order = ticket.order
     side, quantity = order.request.side, order.request.quantity
     if ticket.ledger_quantity is not None:

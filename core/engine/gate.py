@@ -1,10 +1,11 @@
 """The gate that every submission writes (reliability.md 2.3, product.md C4).
 
-Collection ``account_gates``, one document an account: ``account_mode``, ``global_mode``, ``mode`` (the
-stricter, kept because the submit filter needs it), ``enabled``, ``drain``, ``frozen`` (an anomaly
-stopped entries until a person sets a mode again), ``fence`` (of the lease), ``seq`` (raised by every submission), ``version`` (raised by every change), ``changed_at``,
-``changed_by``. Reading the mode inside a transaction does not protect it; matching *and
-incrementing* this document does, because a mode change writes it too. Keeps I6 and I10.
+Collection ``account_gates``, one document an account: ``account_mode``, ``global_mode``, ``mode``
+(the stricter, kept because the submit filter needs it), ``enabled``, ``drain``, ``frozen`` (an
+anomaly stopped entries until a person sets a mode again), ``fence`` (of the lease), ``seq`` (raised
+by every submission), ``version`` (raised by every change), ``changed_at``, ``changed_by``. Reading
+the mode inside a transaction does not protect it; matching *and incrementing* this document does,
+because a mode change writes it too. Keeps I6 and I10.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The lease: one controller sends for a store, and the fence that proves it (I10).
 
-Document ``controller`` of ``lease``: ``holder``, ``fence``, ``renewed_at`` (real time), ``session_ids`` of the
-holder's transactions. A taker raises the fence, copies it into every gate in one transaction, and
-first kills the sessions of the holder before it, whose unfinished transaction would otherwise keep a
-gate locked for a minute (reliability.md 2.3.8). Whoever finds a newer fence stops at once.
+Document ``controller`` of ``lease``: ``holder``, ``fence``, ``renewed_at`` (real time),
+``session_ids`` of the holder's transactions. A taker raises the fence, copies it into every gate in
+one transaction, and first kills the sessions of the holder before it, whose unfinished transaction
+would otherwise keep a gate locked for a minute (reliability.md 2.3.8). Whoever finds a newer fence
+stops at once.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class Lease:
         await self._store.transaction(body, nonce=f"lease:{self._holder}|{self._fence}")
 
     async def wait_and_take(self) -> None:
-        """Take the lease, waiting out a holder that stopped renewing it (a crash before this start).
+        """Take the lease, waiting out a holder that stopped renewing it (it crashed).
 
         Raises:
             LeaseHeld: The holder renews it: it is alive.

@@ -2,8 +2,8 @@
 
 Collection ``outbox``: ``chat_id``, ``seq`` (sorts in the order of writing), ``kind``, ``data``,
 ``delivery``, ``key``, ``state`` (WAITING, SENDING, SENT, DEAD), ``attempts``, ``created_at``,
-``sent_at``, ``reason``. Collection ``cards`` (``chat_id|key``): the message that a card lives in now.
-A row found SENDING at start was perhaps delivered: it goes out again, marked as a repeat.
+``sent_at``, ``reason``. Collection ``cards`` (``chat_id|key``): the message that a card lives in
+now. A row found SENDING at start was perhaps delivered: it goes out again, marked as a repeat.
 """
 
 from __future__ import annotations

@@ -150,8 +150,8 @@ class Queries:
         """Return today's orders, newest first."""
         found: list[OrderView] = []
         for account in await self._chosen(broker_id):
-            for order in await self._parts.journal.of_day(account.broker_id, self._today):
-                found.append(_order(account, order))
+            today = await self._parts.journal.of_day(account.broker_id, self._today)
+            found.extend(_order(account, order) for order in today)
         return tuple(sorted(found, key=lambda view: view.at, reverse=True))
 
     async def order(self, client_order_id: str) -> OrderView:
@@ -194,7 +194,7 @@ class Queries:
         return PnlView(account.broker_id, account.label, realised, unrealised)
 
     async def exposure(self, broker_id: str, trouble: str) -> ExposureView:
-        """Return what hangs on an account; ``trouble`` is what went wrong when it was read fresh."""
+        """Return what hangs on an account; ``trouble`` is what went wrong in a fresh read."""
         account = await self._parts.accounts.get(broker_id)
         positions = [view for view in await self.positions(broker_id) if view.quantity]
         working = [o for o in await self.orders(broker_id) if o.state in OPEN_STATES]

@@ -149,8 +149,11 @@ class Reconciler:
         return await self._apply(order, event)
 
     async def _came_to_nothing(self, order: Order, seen: BrokerOrder) -> bool:
-        """Tell whether a cancel or change is known to have had no effect: the broker still shows
-        the order at work, without a pending word, well after the wish was journalled."""
+        """Tell whether a cancel or change is known to have had no effect.
+
+        The broker still shows the order at work, without a pending word, well after the wish was
+        journalled.
+        """
         if "PENDING" in seen.raw_status.upper() and seen.raw_status.upper() != "TRIGGER PENDING":
             return False
         event = await self._store.get("order_events", f"{order.client_order_id}#{order.version}")

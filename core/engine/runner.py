@@ -1,9 +1,10 @@
 """One run of a strategy: targets once, goals and entries of every account in one commit, then go.
 
-Collection ``runs`` (``_id`` is the run id): ``strategy``, ``slot_at``, ``targets``, ``notes`` by account,
-``broker_ids``, ``kind``, ``created_at``. The run, its goals and its entry intents commit together before
-the first send (reliability.md 2.3.1); a restart goes on with what stands there and never computes
-targets again. Planning reads only the store, so no slow broker delays another account's run (I7).
+Collection ``runs`` (``_id`` is the run id): ``strategy``, ``slot_at``, ``targets``, ``notes`` by
+account, ``broker_ids``, ``kind``, ``created_at``. The run, its goals and its entry intents commit
+together before the first send (reliability.md 2.3.1); a restart goes on with what stands there and
+never computes targets again. Planning reads only the store, so no slow broker delays another
+account's run (I7).
 """
 
 from __future__ import annotations
@@ -335,7 +336,7 @@ class Runner:
             day=plan.day,
             at=plan.now,
         )
-        reduces = standing.held != 0 and leg.goal != standing.held
+        reduces = standing.held not in {0, leg.goal}
         return reduces and not keeps
 
     async def _standing(
@@ -384,7 +385,7 @@ class Runner:
 _WAITING = {OrderState.INITIALIZED, OrderState.HELD}
 
 
-class _StrategyFailed(Exception):  # noqa: N818 - private, told in words
+class _StrategyFailed(Exception):
     """A strategy did not decide; the message is for the chat."""
 
 

@@ -1,9 +1,9 @@
 """Strategy settings: owns ``strategies`` and ``assignments`` (product.md D4, D6).
 
-``strategies`` (``_id`` is the name): ``enabled``, ``parameters`` (texts), ``last_slot_at`` (market time
-of the newest slot handled; enabling a strategy sets it to now, so that no old slot fires).
-``assignments`` (``strategy|broker_id``): ``on``, ``product``, ``size_kind``, ``size_value``, ``multiplier``;
-a pair without a document has the defaults: on, the strategy's product, one unit.
+``strategies`` (``_id`` is the name): ``enabled``, ``parameters`` (texts), ``last_slot_at`` (market
+time of the newest slot handled; enabling a strategy sets it to now, so that no old slot fires).
+``assignments`` (``strategy|broker_id``): ``on``, ``product``, ``size_kind``, ``size_value``,
+``multiplier``; a pair without a document has the defaults: on, the strategy's product, one unit.
 """
 
 from __future__ import annotations

@@ -24,8 +24,11 @@ Service = Callable[[], Awaitable[None]]
 
 
 class Supervisor:
-    """Keeps services running; a crash is logged, told through ``on_crash`` and followed by a restart
-    with a growing pause. A service that returns is done."""
+    """Keeps services running.
+
+    A crash is logged, told through ``on_crash`` and followed by a restart after a growing pause. A
+    service that returns is done.
+    """
 
     def __init__(self, clock: Clock, on_crash: Callable[[str, Exception], Awaitable[None]]) -> None:
         self._clock = clock
@@ -42,7 +45,7 @@ class Supervisor:
             except LeaseLost:
                 raise
             # The boundary of supervision: whatever a service raises must not take the others along.
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - see above
                 _log.exception("service %s crashed", name)
                 self.troubles[name] = f"{name} crashed: {type(error).__name__}"
                 await self._tell(name, error)
@@ -58,7 +61,7 @@ class Supervisor:
         try:
             await self._on_crash(name, error)
         # Telling must not stop the restart: the store may be the very thing that is away.
-        except Exception:
+        except Exception:  # noqa: BLE001 - see above
             _log.exception("the crash of %s could not be told", name)
 
     async def run(self, services: Mapping[str, Service]) -> None:

@@ -4,8 +4,8 @@ Tokens of both brokers die at 06:00 IST and only a person can log in again. Thei
 three ways: by the market clock, by a probe at the start and before the session, and by the broker's
 own answer in the middle of work. However it is found, it is recorded once: the account is marked
 expired, and one warning for all accounts stands in the chat until each is refreshed or a person
-dismisses it. Owns the document ``token_warning`` of ``settings`` (``episode``, ``dismissed``, ``shown``,
-``shown_at``).
+dismisses it. Owns the document ``token_warning`` of ``settings`` (``episode``, ``dismissed``,
+``shown``, ``shown_at``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from core.ports.clock import Clock
     from core.ports.store import Store, StoreView
 
-__all__ = ["TOKENS_DIE_AT", "Tokens", "WARNING_KEY", "token_ends_at"]
+__all__ = ["TOKENS_DIE_AT", "WARNING_KEY", "Tokens", "token_ends_at"]
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Tokens:
         self._probed_day = ""
 
     async def lost(self, broker_id: str, how: str) -> bool:
-        """Record that a token is dead; tell once, whoever finds it (B8). Return whether it is news."""
+        """Record that a token is dead, telling once (B8); return whether it is news."""
         try:
             account = await self._accounts.get(broker_id)
         except NotFound:

@@ -263,8 +263,8 @@ class TradingDesk:
     async def resolve(self, command: Command, key: str, *, was_placed: bool) -> Order:
         """Take a person's word for an unresolved order.
 
-        "It is the one that the broker shows" attaches the proposed broker order; "it was not placed"
-        is taken only after a fresh look that does not find it.
+        "It is the one that the broker shows" attaches the proposed broker order; "it was not
+        placed" is taken only after a fresh look that does not find it.
         """
         order = await self._parts.journal.get(key)
         await self._once(f"resolve:{command.id}")

@@ -80,7 +80,7 @@ def set_up_logging(level: str, redactor: Redactor) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # Each of these writes whole addresses or headers below WARNING (facts/telegram.md, kite.md 9.3).
+    # Each of these writes whole addresses or headers below WARNING (facts/kite.md 9.3).
     for name in (
         "httpx",
         "httpcore",

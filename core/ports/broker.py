@@ -43,8 +43,11 @@ __all__ = [
 
 
 class OrderEntry(Protocol):
-    """Writes. No method raises for anything that happens at the broker or on the way: every end is
-    a ``WriteOutcome``, classified from the transport's raw result. No method retries."""
+    """Writes.
+
+    No method raises for anything that happens at the broker or on the way: every end is a
+    ``WriteOutcome``, classified from the transport's raw result. No method retries.
+    """
 
     async def place(self, order: OrderRequest) -> WriteOutcome:
         """Send one order, tagged with its ``client_order_id``."""

@@ -10,10 +10,12 @@ Contract, for every implementation:
 * *Isolation.* Transactions are snapshot isolated. A read inside one does **not** protect what was
   read (write skew); whoever relies on a value writes it (reliability.md 2.3).
 * *Filters are flat*: ``{"field": value}``, ``{"field": {"$in": [...]}}``, ranges with ``$gt``,
-  ``$gte``, ``$lt``, ``$lte``, and ``$ne``. No ``$and``, ``$or``, ``$expr`` or ``$regex``: the embedded
-  server scans the collection for these (facts/store.md 4).
-* *Values.* ``str``, ``int``, ``bool``, ``None``, ``Decimal`` (kept exactly), aware ``datetime`` (UTC,
-  kept to the millisecond), ``bytes``, and lists and dicts of these. Floats only where no money is meant.
+  ``$gte``, ``$lt``, ``$lte``, and ``$ne``. No ``$and``, ``$or``, ``$expr`` or ``$regex``: the
+  embedded server scans the collection for these (facts/store.md 4).
+* *Values.* ``str``, ``int``, ``bool``, ``None``, ``Decimal`` (kept exactly), aware ``datetime``
+(UTC,
+  kept to the millisecond), ``bytes``, and lists and dicts of these. Floats only where no money is
+  meant.
 * *Nothing is retried behind the caller's back*, except a transaction's body (see ``transaction``).
 """
 
@@ -103,9 +105,9 @@ class Store(StoreView, Protocol):
 
         ``body`` may run several times (write conflicts), so it must have no effect outside the view
         it is given. An exception from ``body`` aborts the transaction and is raised unchanged.
-        ``nonce`` names this commit: it is inserted (unique) with it, so that after an unknown commit
-        result, or when the server forgot that it had committed, the adapter reads it back and never
-        applies the body twice. A nonce that was committed by an earlier call raises
+        ``nonce`` names this commit: it is inserted (unique) with it, so that after an unknown
+        commit result, or when the server forgot that it had committed, the adapter reads it back
+        and never applies the body twice. A nonce that was committed by an earlier call raises
         :class:`core.errors.AlreadyDone` without changing anything.
 
         Raises:
