@@ -139,7 +139,7 @@ def test_drip_defeats_a_read_timeout(sandbox: Sandbox, kite: Any) -> None:
 @pytest.mark.matrix("N03")
 def test_hidden_order(sandbox: Sandbox, kite: Any) -> None:
     """An order may be missing from the day's orders and trades for a while, though it is there."""
-    sandbox.fault("hide", delay_s=0.7)
+    sandbox.fault("hide", delay_s=2)
     order_id = buy(kite)
     filled(sandbox, order_id)
     assert kite.orders() == []
@@ -184,7 +184,7 @@ def test_partial_and_no_fill(sandbox: Sandbox, kite: Any) -> None:
 @pytest.mark.matrix("B03")
 def test_cancelled_order_fills_later(sandbox: Sandbox, kite: Any) -> None:
     """An order may be shown as cancelled and turn out to have filled."""
-    sandbox.fault("cancel_then_fill", delay_s=0.2)
+    sandbox.fault("cancel_then_fill", delay_s=1)
     order_id = resting(kite, sandbox)
     kite.cancel_order("regular", order_id)
     assert row(sandbox, order_id)["status"] == "CANCELLED"
