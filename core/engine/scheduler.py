@@ -211,7 +211,7 @@ class Scheduler:
 
     async def next_slot(self, name: str) -> datetime | None:
         """Return a strategy's next slot, IST; None when disabled or the calendar ends."""
-        if not (await self._strategies.row(name))["enabled"]:
+        if self._selection is None and not (await self._strategies.row(name))["enabled"]:
             return None
         strategy = self._strategies.strategy(name)
         schedule = strategy.schedule(await self._strategies.parameters(name))
