@@ -1,7 +1,8 @@
 """The Kite application: its routes, and the middlewares in the order of a real request.
 
 An order write is entered in the ledger, then faults strike, then errors get their shape, then the
-gate admits the request. GTT, mutual funds, iceberg, cover and auction orders, ``/charges`` and the
+gate admits the request. Errors get their shape outside of all that too, for a body that the ledger
+cannot read. GTT, mutual funds, iceberg, cover and auction orders, ``/charges`` and the
 refresh of tokens are not simulated.
 """
 
@@ -28,6 +29,7 @@ def build_app(world: World) -> web.Application:
     """Build the Kite application over the shared world."""
     gate, push = Gate(world), Push(world)
     middlewares = [
+        gate.errors,
         world.ledger.middleware(describe_write),
         world.faults.middleware("kite", identify),
         gate.errors,

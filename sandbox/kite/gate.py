@@ -95,6 +95,8 @@ class Gate:
             return error_reply(error)
         except Refused as error:
             return error_reply(refused(error.kind, error.message))
+        except UnicodeDecodeError:
+            return error_reply(KiteError("InputException", "Invalid encoding of the request body."))
         except web.HTTPNotFound:
             return error_reply(KiteError("GeneralException", "Route not found", 404))
         except web.HTTPMethodNotAllowed:

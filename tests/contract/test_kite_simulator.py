@@ -216,6 +216,11 @@ def test_unknown_route_and_date(sandbox: Sandbox, kite: Any) -> None:
     assert (answer.status_code, answer.json()["status"]) == (404, "error")
     assert answer.headers["Date"].startswith("Mon, 23 Nov 2026 04:3")
     assert raw(sandbox, kite, "PATCH", "/orders/regular").status_code == 405
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    headers = form | {"Authorization": f"token {kite.api_key}:{kite.access_token}"}
+    address = sandbox.url("kite") + "/orders/regular"
+    garbled = requests.post(address, data=b"\xff\xfe", headers=headers, timeout=10)
+    assert (garbled.status_code, garbled.json()["error_type"]) == (400, "InputException")
 
 
 def test_quotes(sandbox: Sandbox, kite: Any) -> None:
