@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from telegram import BotCommand, BotCommandScopeChat, BotCommandScopeDefault, Update
+from telegram import Update
 from telegram.error import RetryAfter, TelegramError
 from telegram.ext import Application, ApplicationBuilder, CallbackContext, TypeHandler
 from telegram.request import HTTPXRequest
@@ -21,6 +21,7 @@ from bot.authorization import Gate
 from bot.desk import Desk, Logins
 from bot.inbox import Inbox, InboxQueue
 from bot.limiter import ChatLimiter, seconds_of
+from bot.menu import Menu
 from bot.nonces import Nonces
 from bot.notices import Lookups
 from bot.notifier import Api, TelegramNotifier
@@ -28,7 +29,7 @@ from bot.parameters import BotParameters
 from bot.polling import Poller, PollerHealth
 from bot.processing import ChatProcessor
 from bot.reception import Reception
-from bot.registry import COMMANDS, command_help
+from bot.registry import command_help
 from bot.wizard.prompts import Prompts
 from core.engine.control import Control
 from core.errors import StoreError
@@ -54,6 +55,7 @@ class _Parts:
     api: Api
     gate: Gate
     inbox: Inbox
+    menu: Menu
     queue: InboxQueue
     poller: Poller
     notifier: TelegramNotifier
@@ -85,7 +87,7 @@ class Bot:
         await app.start()
         self._is_started = True
         await self._insist("replay", self._replay)
-        await self._insist("set commands", self._set_commands)
+        await self._insist("set menus", self._set_menus)
 
     async def run(self) -> None:
         """Start, then poll until cancelled or a supervisor stops it."""
@@ -130,16 +132,10 @@ class Bot:
         for update in await self._parts.inbox.waiting(self._parts.api):
             self._parts.queue.replay(update)
 
-    async def _set_commands(self) -> None:
-        """Show the menu to owners only."""
-        menu = [BotCommand(one.name, one.summary) for one in COMMANDS]
-        await self._parts.api.delete_my_commands(scope=BotCommandScopeDefault())
+    async def _set_menus(self) -> None:
+        await self._parts.menu.clear_default()
         for user_id in sorted(await self._parts.gate.owners()):
-            try:
-                await self._parts.api.set_my_commands(menu, scope=BotCommandScopeChat(user_id))
-            except TelegramError as error:
-                # An owner who never wrote to the bot has no chat yet; the menu comes with /start.
-                _log.info("no menu for owner %s yet: %s", user_id, error)
+            await self._parts.menu.ensure(user_id)
 
 
 def build_bot(
@@ -166,7 +162,8 @@ def build_bot(
         commands=command_help(),
         poller_health=poller.health,
     )
-    reception = Reception(desk, gate, inbox, api)
+    menu = Menu(api, desk.commands)
+    reception = Reception(desk, gate, inbox, api, menu)
 
     async def receive(update: Update, _: CallbackContext[Any, Any, Any, Any]) -> None:
         await reception.receive(update)
@@ -174,7 +171,7 @@ def build_bot(
     app.add_handler(TypeHandler(Update, receive))
     app.add_error_handler(_report)
     notifier = TelegramNotifier(api, Lookups(control, logins))
-    return Bot(_Parts(app, api, gate, inbox, queue, poller, notifier, clock))
+    return Bot(_Parts(app, api, gate, inbox, menu, queue, poller, notifier, clock))
 
 
 def _application(parameters: BotParameters, clock: Clock, inbox: Inbox, queue: InboxQueue) -> App:

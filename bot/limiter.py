@@ -41,7 +41,7 @@ class ChatLimiter(BaseRateLimiter[str]):
     async def shutdown(self) -> None:
         """Nothing to release."""
 
-    async def process_request(  # noqa: PLR0917 - the base class fixes them
+    async def process_request(
         self,
         callback: Callable[..., Coroutine[Any, Any, Answer]],
         args: Any,

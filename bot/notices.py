@@ -16,7 +16,7 @@ from bot.callbacks import handle
 from bot.desk import Logins
 from bot.markup import bold, clock_time, esc, join, short
 from bot.screen import Screen, button
-from bot.views.dashboard import order_button
+from bot.views.dashboard import ON_CARD, order_button
 from bot.views.house import readiness_lines
 from bot.views.lines import order_line, order_terms
 from bot.views.strategies import run_card
@@ -86,8 +86,8 @@ async def _run(data: Mapping[str, Any], lookups: Lookups) -> Screen:
     return run_card(await lookups.control.run(data["run_id"]))
 
 
-def _order_screen(title: str, order: OrderView, *notes: str, has_cancel: bool = True) -> Screen:
-    cancel = order_button(order) if has_cancel else None
+def _order_screen(title: str, order: OrderView, *notes: str) -> Screen:
+    cancel = order_button(order, ON_CARD)
     text = join(bold(f"{title} · {order.account_label}"), order_line(order), notes)
     return Screen(text, ((cancel,),) if cancel is not None else ())
 
@@ -172,10 +172,10 @@ async def _login_failed(data: Mapping[str, Any], lookups: Lookups) -> Screen:
 async def _login_silent(data: Mapping[str, Any], lookups: Lookups) -> Screen:
     accounts = await lookups.accounts([data["broker_id"]])
     label = await lookups.label(data["broker_id"])
-    text = (
-        f"⏳ {bold(f'Login of {label} is not finished')}\nIt began five minutes ago and nothing came "
-        "back. Is somebody else logged in at the broker in that browser? Log out there, or "
-        "use a private window, and try again."
+    text = join(
+        f"⏳ {bold(f'Login of {label} is not finished')}",
+        "It began five minutes ago and nothing came back. Is somebody else logged in at the "
+        "broker in that browser? Log out there, or use a private window, and try again.",
     )
     return Screen(text, await lookups.login_rows(accounts))
 

@@ -11,6 +11,7 @@ from bot.callbacks import Tap, parse
 from bot.desk import Desk
 from bot.dispatch import attempt, serve_tap
 from bot.inbox import Inbox
+from bot.menu import Menu
 from bot.registry import ACTIONS, COMMANDS
 from bot.screen import Screen
 from bot.visit import Visit
@@ -25,11 +26,12 @@ _log = logging.getLogger(__name__)
 class Reception:
     """The way of an update from the queue to its handler."""
 
-    def __init__(self, desk: Desk, gate: Gate, inbox: Inbox, api: Bot) -> None:
+    def __init__(self, desk: Desk, gate: Gate, inbox: Inbox, api: Bot, menu: Menu) -> None:
         self._desk = desk
         self._gate = gate
         self._inbox = inbox
         self._api = api
+        self._menu = menu
         self._commands = {one.name: one.handler for one in COMMANDS}
 
     async def receive(self, update: Update) -> None:
@@ -44,6 +46,8 @@ class Reception:
             await self._tapped(update, update.callback_query, held_s)
         elif update.message is not None:
             await self._written(update, update.message, held_s)
+        if update.effective_chat is not None:
+            await self._menu.ensure(update.effective_chat.id)
 
     async def _tapped(self, update: Update, query: CallbackQuery, held_s: float) -> None:
         visit = self._visit(update, age_s=held_s)
@@ -76,6 +80,7 @@ class Reception:
             visit.message = message
             await visit.delete_message()
             await attempt(visit, self._commands["start"])
+            await self._menu.ensure(chat.id)
 
     def _visit(self, update: Update, *, age_s: float) -> Visit:
         user, chat = update.effective_user, update.effective_chat

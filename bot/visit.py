@@ -147,6 +147,7 @@ class Visit:
         choices: Mapping[str, str],
         *,
         back: Keyboard,
+        is_new: bool = False,
     ) -> None:
         """Ask before something happens: one nonce, a red button for each choice, and a way back.
 
@@ -156,13 +157,15 @@ class Visit:
             args: What the nonce remembers.
             choices: Label by choice; one choice named '' is a plain confirmation.
             back: Buttons that change nothing.
+            is_new: Ask in a message of its own: the tapped one is a card that is edited later.
         """
         nonce = await self.issue(verb, args)
         rows = tuple(
             (button(label, verb, nonce, *([choice] if choice else []), style=DANGER),)
             for choice, label in choices.items()
         )
-        await self.show(Screen(text, (*rows, *back)))
+        screen = Screen(text, (*rows, *back))
+        await (self.send(screen) if is_new else self.show(screen))
 
     @property
     def tapped_message_id(self) -> int | None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from bot.callbacks import handle
 from bot.markup import bold, esc, join
 from bot.screen import Screen, button
+from bot.views.dashboard import ON_CARD
 from bot.views.lines import order_line, order_terms, position_line
 from bot.visit import Visit
 from bot.words import plural
@@ -114,6 +115,7 @@ async def ask_cancel_order(visit: Visit) -> None:
         {"broker_id": broker_id, "key": order.key},
         {"": "Cancel the order"},
         back=((button("« Keep it", "ords", broker_id),),),
+        is_new=visit.tap.argument(2) == ON_CARD,
     )
 
 
@@ -183,6 +185,7 @@ async def ask_resolve(visit: Visit) -> None:
         {"client_order_id": order.key},
         {"no": "I looked: it is not there", "yes": "It is there"},
         back=((button("« Let me look first", "ords", order.broker_id),),),
+        is_new=True,
     )
 
 

@@ -21,6 +21,7 @@ from core.domain.views import DashboardView, OrderView, PnlView, PositionView, T
 
 __all__ = [
     "ALL",
+    "ON_CARD",
     "Item",
     "dashboard",
     "listing",
@@ -34,6 +35,8 @@ __all__ = [
 
 ALL = "all"
 """Stands for all accounts together in a button."""
+ON_CARD = "card"
+"""Marks a button of a card, which must stay as it is when it is tapped."""
 _PAGE = 10
 
 
@@ -55,12 +58,12 @@ def position_button(position: PositionView) -> InlineKeyboardButton | None:
     )
 
 
-def order_button(order: OrderView) -> InlineKeyboardButton | None:
-    """Return the Cancel button of a working order."""
+def order_button(order: OrderView, *place: str) -> InlineKeyboardButton | None:
+    """Return the Cancel button of a working order; ``place`` is ``ON_CARD`` on a notice."""
     if not order.is_cancellable:
         return None
     label = f"Cancel {order.side.value} {order.instrument.symbol}"
-    return button(label, "ord", order.broker_id, handle(order.key))
+    return button(label, "ord", order.broker_id, handle(order.key), *place)
 
 
 def position_items(positions: Iterable[PositionView], *, named: bool = False) -> list[Item]:

@@ -7,6 +7,7 @@ marked, nothing is closed in order. ``World.start`` then builds another one on t
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -24,7 +25,17 @@ from core.ports.store import Store
 from tests.fakes.bot_api import TOKEN, Telegram, Wall, serve_telegram
 from tests.fakes.control import FakeControl
 
-__all__ = ["BOT_ID", "OWNER", "Person", "QuickClock", "World", "bot_world", "soon"]
+__all__ = [
+    "BOT_ID",
+    "OWNER",
+    "Person",
+    "QuickClock",
+    "World",
+    "a_message",
+    "a_tap",
+    "bot_world",
+    "soon",
+]
 
 OWNER = 1001
 BOT_ID = int(TOKEN.partition(":")[0])
@@ -42,6 +53,41 @@ async def soon(ask: Callable[[], Any], within_s: float = 5.0) -> Any:
             return answer
         assert time.monotonic() < deadline, f"still {answer!r} after {within_s} s"
         await asyncio.sleep(0.01)
+
+
+def _sender(user_id: int) -> dict[str, Any]:
+    return {"id": user_id, "is_bot": False, "first_name": "Asha"}
+
+
+def a_message(update_id: int, text: str, *, at: datetime) -> dict[str, Any]:
+    """Return the update of an owner's message."""
+    message: dict[str, Any] = {
+        "message_id": 90000 + update_id % 1000,
+        "date": int(at.timestamp()),
+        "text": text,
+        "chat": {"id": OWNER, "type": "private", "first_name": "Asha"},
+        "from": _sender(OWNER),
+    }
+    if text.startswith("/"):
+        length = len(text.split(maxsplit=1)[0])
+        message["entities"] = [{"type": "bot_command", "offset": 0, "length": length}]
+    return {"update_id": update_id, "message": message}
+
+
+def a_tap(update_id: int, data: str, message_id: int, *, user_id: int = OWNER) -> dict[str, Any]:
+    """Return the update of a tap."""
+    query = {
+        "id": str(10**15 + update_id),
+        "from": _sender(user_id),
+        "chat_instance": "1",
+        "data": data,
+        "message": {
+            "message_id": message_id,
+            "date": 0,
+            "chat": {"id": user_id, "type": "private", "first_name": "Asha"},
+        },
+    }
+    return {"update_id": update_id, "callback_query": query}
 
 
 @dataclass
@@ -62,6 +108,9 @@ class QuickClock:
 
     def real_at(self, market: datetime) -> datetime:
         return market.astimezone(UTC)
+
+    def market_at(self, real: datetime) -> datetime:
+        return real.astimezone(IST)
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -233,6 +282,21 @@ class World:
         """Tell whether every update that was stored is handled, and there is one at least."""
         rows = await self.rows("inbox")
         return bool(rows) and all(row["state"] == "done" for row in rows)
+
+    async def lay_in_inbox(self, update: dict[str, Any]) -> None:
+        """Store an update as one that arrived and was not handled before the process died."""
+        key = f"{BOT_ID}:{update['update_id']}"
+        row = {
+            "_id": key,
+            "bot_id": BOT_ID,
+            "update_id": update["update_id"],
+            "payload": self.vault.seal(json.dumps(update)),
+            "received_at": self.clock.now(),
+            "state": "new",
+            "attempts": 0,
+        }
+        await self.store.delete("inbox", {"_id": key})
+        await self.store.insert("inbox", row)
 
     async def settled(self) -> None:
         """Wait until Telegram holds nothing and every update is handled."""

@@ -10,7 +10,7 @@ from bot.authorization import pairing_code
 from bot.registry import ACTIONS, COMMANDS
 from core.domain.mode import TradingMode
 from core.errors import UserError
-from tests.fakes.bot_world import BOT_ID, OWNER, Person, World, soon
+from tests.fakes.bot_world import OWNER, Person, World, a_tap, soon
 from tests.fakes.control import a_position, an_account, an_order
 
 STRANGER = 6666
@@ -46,27 +46,14 @@ async def test_a_stranger_gets_nothing_from_any_button(world: World):
     world.control.put(account)
     await world.start()
     await world.owner.say("/mode")
-    shown = await world.owner.sees("Trading modes")
+    await world.owner.sees("Trading modes")
     stranger = Person(world.telegram, STRANGER)
     await stranger.say("hi")
     # A callback needs a message of the bot, so the stranger's come through the queue itself.
     bot = next(iter(world.telegram.sim.bots.values()))
     for verb in ACTIONS:
-        world.telegram.sim.queue(bot).put(
-            "callback_query",
-            f"{BOT_ID}:{STRANGER}",
-            {
-                "id": f"9{abs(hash(verb))}",
-                "from": {"id": STRANGER, "is_bot": False, "first_name": "S"},
-                "chat_instance": "1",
-                "data": f"v1:{verb}:{account.broker_id}",
-                "message": {
-                    "message_id": shown["id"],
-                    "date": 0,
-                    "chat": {"id": STRANGER, "type": "private"},
-                },
-            },
-        )
+        tap = a_tap(abs(hash(verb)) % 10**9, f"v1:{verb}:{account.broker_id}", 1, user_id=STRANGER)
+        world.telegram.sim.queue(bot).put("callback_query", "x", tap["callback_query"])
     await soon(lambda: _count(world, len(ACTIONS) + 2))
     await world.settled()
     assert world.control.commands == []
@@ -266,23 +253,7 @@ async def test_a_tap_that_waited_is_not_obeyed(world: World):
     shown = await world.owner.sees("Your accounts")
     await world.settled()
     await world.crash()
-    update = (
-        '{"update_id": 77, "callback_query": {"id": "5", "chat_instance": "1", "data": "v1:on:%s",'
-        ' "from": {"id": 1001, "is_bot": false, "first_name": "A"}, "message": {"message_id": %d,'
-        ' "date": 0, "chat": {"id": 1001, "type": "private"}}}}'
-    ) % (account.broker_id, shown["id"])
-    await world.store.insert(
-        "inbox",
-        {
-            "_id": f"{BOT_ID}:77",
-            "bot_id": BOT_ID,
-            "update_id": 77,
-            "payload": world.vault.seal(update),
-            "received_at": world.clock.now(),
-            "state": "new",
-            "attempts": 0,
-        },
-    )
+    await world.lay_in_inbox(a_tap(77, f"v1:on:{account.broker_id}", shown["id"]))
     world.clock.wall.seconds += 5 * 3600
     await world.start()
     await world.owner.sees("You tapped that 300 min ago")

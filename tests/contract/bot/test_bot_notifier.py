@@ -1,0 +1,199 @@
+"""The notifier against the simulated Bot API: every answer of Telegram becomes one of four results."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from core.domain.account import TokenStatus
+from core.domain.notice import Delivery, Notice, NoticeKind
+from core.domain.order import OrderState
+from core.errors import StoreUnavailable
+from core.ports.notifier import Blocked, Delivered, TryLater, Undeliverable
+from tests.fakes.bot_world import OWNER, World
+from tests.fakes.control import a_run, an_account, an_order
+
+TEXT = Notice(NoticeKind.TEXT, {"text": "Hello <there> & you"})
+
+
+async def deliver(world: World, notice: Notice = TEXT, **fields: Any):
+    wanted = {"notice_id": "NOTICE000123456", "message_id": None, "is_repeat": False, **fields}
+    return await world.bot.notifier.deliver(OWNER, notice, **wanted)
+
+
+@pytest.fixture
+async def talking(world: World) -> World:
+    """The world with a bot that knows its owner's chat."""
+    await world.start()
+    await world.owner.say("/help")
+    await world.owner.sees("What I can do")
+    return world
+
+
+@pytest.mark.row("E5")
+async def test_a_notice_shows_its_short_id_and_a_repeat_says_so(talking: World):
+    """A person recognises the second copy by the id that both carry."""
+    first = await deliver(talking)
+    assert isinstance(first, Delivered)
+    seen = await talking.owner.sees("Hello <there> & you")
+    assert seen["id"] == first.message_id and "#123456" in seen["text"]
+    await deliver(talking, is_repeat=True)
+    await talking.owner.sees("#123456 · repeated")
+
+
+@pytest.mark.row("E1")
+async def test_a_card_is_edited_in_place(talking: World):
+    """One message for one signal: it goes from placed to filled without a second message."""
+    account = an_account()
+    placed = an_order(account)
+    run = a_run(placed)
+    talking.control.runs[run.run_id] = run
+    card = Notice(NoticeKind.RUN_CARD, {"run_id": run.run_id}, Delivery.EDIT, key="run")
+    sent = await deliver(talking, card)
+    await talking.owner.sees("working at the broker")
+    filled = an_order(
+        account,
+        state=OrderState.FILLED,
+        filled_quantity=10,
+        average_price=Decimal("812.35"),
+        is_cancellable=False,
+    )
+    talking.control.runs[run.run_id] = a_run(filled)
+    again = await deliver(talking, card, message_id=sent.message_id)
+    seen = await talking.owner.sees("bought 10 at ₹812.35")
+    assert again == sent and seen["id"] == sent.message_id and seen["edited"]
+    assert "#123456" not in seen["text"]
+    assert await deliver(talking, card, message_id=sent.message_id) == sent, "not modified is fine"
+
+
+async def test_a_card_that_is_gone_is_sent_anew(talking: World):
+    """The person deleted it: the edit becomes a new message."""
+    card = Notice(NoticeKind.TEXT, {"text": "card"}, Delivery.EDIT, key="x")
+    result = await deliver(talking, card, message_id=987)
+    assert isinstance(result, Delivered) and result.message_id != 987
+    await talking.owner.sees("card")
+
+
+@pytest.mark.row("B6")
+async def test_the_warning_is_replaced_not_piled_up(talking: World):
+    """The old warning goes, the new one is the newest message; removed, nothing is left."""
+    waiting = an_account(token_status=TokenStatus.EXPIRED)
+    talking.control.put(waiting)
+    data = {"broker_ids": [waiting.broker_id]}
+    warning = Notice(NoticeKind.TOKEN_WARNING, data, Delivery.REPLACE, key="warning")
+    first = await deliver(talking, warning)
+    await talking.owner.say("something else")
+    await talking.settled()
+    second = await deliver(talking, warning, message_id=first.message_id)
+    shown = [one for one in await talking.owner.messages() if "Token not refreshed" in one["text"]]
+    assert [one["id"] for one in shown] == [second.message_id]
+    labels = [row[0]["text"] for row in shown[0]["keyboard"]]
+    assert labels == ["Log in to Zerodha - Main", "Dismiss"]
+    gone = Notice(NoticeKind.TOKEN_WARNING, data, Delivery.REMOVE, key="warning")
+    assert await deliver(talking, gone, message_id=second.message_id) == Delivered(None)
+    assert await deliver(talking, gone, message_id=second.message_id) == Delivered(None)
+    assert not any("Token not" in one["text"] for one in await talking.owner.messages())
+
+
+@pytest.mark.row("B6")
+async def test_dismissing_the_warning_tells_the_controller(talking: World):
+    """Dismiss silences it until a new expiry."""
+    waiting = an_account(token_status=TokenStatus.EXPIRED)
+    talking.control.put(waiting)
+    data = {"broker_ids": [waiting.broker_id]}
+    await deliver(talking, Notice(NoticeKind.TOKEN_WARNING, data, Delivery.REPLACE, key="w"))
+    await talking.owner.tap("Dismiss")
+    await talking.owner.sees("Warning dismissed")
+    assert len(talking.control.did("dismiss_warning")) == 1
+
+
+@pytest.mark.matrix("T04")
+async def test_a_blocked_chat_and_an_unknown_one_are_dead_letters(talking: World):
+    """403 and 'chat not found' end as Blocked, so the queue goes on without them."""
+    await talking.telegram.control("chats", id=OWNER, blocked=True)
+    assert isinstance(await deliver(talking), Blocked)
+    result = await talking.bot.notifier.deliver(
+        424242, TEXT, notice_id="N", message_id=None, is_repeat=False
+    )
+    assert isinstance(result, Blocked)
+
+
+@pytest.mark.matrix("T02")
+async def test_a_flood_answer_names_the_wait_and_nothing_more_is_sent_meanwhile(talking: World):
+    """429 is handed to the outbox at once; a second try before its time does not reach Telegram."""
+    body = {
+        "ok": False,
+        "error_code": 429,
+        "description": "Too Many Requests: retry after 40",
+        "parameters": {"retry_after": 40},
+    }
+    talking.fault("http", "sendMessage", status=429, body=body, times=1)
+    first = await deliver(talking)
+    assert isinstance(first, TryLater) and first.retry_after_s == 40
+    second = await deliver(talking)
+    assert isinstance(second, TryLater) and 0 < second.retry_after_s <= 40
+    talking.clock.wall.seconds += 41
+    assert isinstance(await deliver(talking), Delivered)
+
+
+@pytest.mark.matrix("T03", "T01")
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after", "html"])
+async def test_an_outage_is_tried_later(talking: World, kind: str):
+    """A lost connection or answer may have shown the message: the outbox repeats it, marked."""
+    talking.fault(kind, "sendMessage", times=1)
+    assert isinstance(await deliver(talking), TryLater)
+    assert isinstance(await deliver(talking, is_repeat=True), Delivered)
+
+
+@pytest.mark.matrix("T04")
+async def test_a_text_that_telegram_does_not_parse_goes_out_plain(talking: World):
+    """Better without bold than not at all; refused again, it is undeliverable."""
+    body = {"ok": False, "error_code": 400, "description": "Bad Request: can't parse entities: x"}
+    talking.fault("http", "sendMessage", status=400, body=body, times=1)
+    assert isinstance(await deliver(talking), Delivered)
+    seen = await talking.owner.sees("Hello <there> & you")
+    assert seen["entities"] == [] or all(one["type"] == "hashtag" for one in seen["entities"])
+    talking.fault("http", "sendMessage", status=400, body=body, times=2)
+    assert isinstance(await deliver(talking), Undeliverable)
+
+
+@pytest.mark.matrix("T04")
+async def test_a_text_that_is_too_long_is_cut_with_a_hint(talking: World):
+    """More than 4096 characters never block the queue."""
+    notice = Notice(NoticeKind.TEXT, {"text": "\n".join(["A line of <text>"] * 900)})
+    assert isinstance(await deliver(talking, notice), Delivered)
+    await talking.owner.sees("the rest is cut")
+
+
+async def test_what_cannot_be_rendered_now_is_tried_later_and_nonsense_is_laid_aside(
+    talking: World,
+):
+    """The store away: later. A notice without its data: a dead letter, and the next one goes on."""
+    talking.control.failure = StoreUnavailable("away")
+    done = Notice(NoticeKind.LOGIN_DONE, {"broker_id": "zerodha_x"})
+    assert isinstance(await deliver(talking, done), TryLater)
+    assert isinstance(await deliver(talking, Notice(NoticeKind.LOGIN_DONE, {})), Undeliverable)
+    assert isinstance(await deliver(talking), Delivered)
+
+
+@pytest.mark.row("R4")
+async def test_an_unresolved_order_has_its_own_card_and_a_persons_word(talking: World):
+    """The card says what is known; 'it is not there' counts only after a look and a confirmation."""
+    account = an_account()
+    talking.control.put(account)
+    order = an_order(account, state=OrderState.UNRESOLVED, broker_order_id=None)
+    talking.control.orders_.append(order)
+    card = Notice(
+        NoticeKind.ORDER_UNRESOLVED, {"client_order_id": order.key}, Delivery.EDIT, key="u"
+    )
+    sent = await deliver(talking, card)
+    seen = await talking.owner.sees("Not known yet")
+    assert "may or may not be there" in seen["text"] and order.key in seen["text"]
+    await talking.owner.tap("I looked at the broker")
+    await talking.owner.tap("it is not there")
+    await talking.owner.sees("never reached the broker")
+    assert talking.control.did("resolve_order") == [(order.key, False)]
+    await deliver(talking, card, message_id=sent.message_id)
+    await talking.owner.reads(sent.message_id, "Known now")

@@ -1,0 +1,184 @@
+"""Small parts: button data, parameters, flood limits, login buttons, the registry's tables."""
+
+from __future__ import annotations
+
+import ast
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from telegram.error import RetryAfter
+
+import bot.handlers
+import bot.views
+from bot.callbacks import LIMIT_BYTES, Tap, encode, handle, parse, resolve
+from bot.desk import Logins
+from bot.limiter import AT_ONCE, ChatLimiter
+from bot.parameters import BotParameters
+from bot.registry import ACTIONS, COMMANDS
+from core.domain.account import BrokerType
+from core.errors import ConfigurationError, NotFound
+from tests.fakes.clock import ManualClock
+from tests.fakes.control import FakeControl, an_account
+
+PARTS = st.text(st.characters(exclude_characters=":", codec="utf-8"))
+
+
+@given(st.lists(PARTS, max_size=4))
+def test_button_data_is_read_back_or_refused(arguments: list[str]):
+    """Whatever fits in 64 bytes comes back as it was; more is a mistake of ours, never sent."""
+    try:
+        data = encode("verb", *arguments)
+    except ValueError:
+        assert len(":".join(["v1", "verb", *arguments]).encode()) > LIMIT_BYTES
+        return
+    assert parse(data) == Tap("verb", tuple(arguments))
+
+
+@pytest.mark.parametrize("data", [None, "", "v1", "v1:", "v2:dash", "dash:v1", ":"])
+def test_foreign_button_data_is_no_tap(data: str | None):
+    """Another version's or nobody's data is not guessed at."""
+    assert parse(data) is None
+
+
+def test_a_separator_in_an_argument_is_refused():
+    """It would be read back as two."""
+    with pytest.raises(ValueError, match="separator"):
+        encode("dash", "a:b")
+
+
+def test_handles_find_names_and_only_those():
+    """A long name travels as eight characters and is found again among what exists."""
+    name = "a_strategy_with_quite_a_long_name|NFO:NIFTY26NOV24500CE|NRML"
+    assert len(handle(name)) == 8
+    assert resolve(handle(name), ["x", name], "strategy") == name
+    with pytest.raises(NotFound, match="strategy"):
+        resolve(handle("gone"), ["x", name], "strategy")
+
+
+def test_every_button_in_the_source_has_its_action():
+    """No view makes a button whose verb nobody serves, and no served verb is without a button."""
+    root = Path(bot.views.__file__).parents[1]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in root.rglob("*.py")]
+    made = {verb for tree in trees for node in ast.walk(tree) for verb in _verbs(node)}
+    assert made == set(ACTIONS)
+
+
+def _verbs(node: ast.AST) -> list[str]:
+    """Return the verbs that a call of ``button``, ``confirm``, ``listing`` or ``_list`` names."""
+    if not isinstance(node, ast.Call):
+        return []
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    position = {"button": 1, "confirm": 1, "listing": 1, "_list": 2}.get(name)
+    if position is None or len(node.args) <= position:
+        return []
+    value = node.args[position]
+    return [str(value.value)] if isinstance(value, ast.Constant) else []
+
+
+def test_what_changes_something_for_good_needs_a_nonce():
+    """The verbs that trade, change a mode or wipe secrets carry one."""
+    assert {verb for verb, action in ACTIONS.items() if action.has_nonce} == {
+        "dis",
+        "discok",
+        "mode_ok",
+        "close",
+        "cx",
+        "cxall",
+        "res",
+        "run",
+    }
+    homes = {f"/{one.name}" for one in COMMANDS}
+    assert {action.home for action in ACTIONS.values()} <= homes
+
+
+@pytest.mark.parametrize("token", ["", "abc", "123", "x:y", "12:"])
+def test_a_malformed_token_stops_the_start_without_being_repeated(token: str):
+    """The setting is named; the value is not."""
+    with pytest.raises(ConfigurationError, match="SAARTHI_TELEGRAM_TOKEN") as caught:
+        BotParameters(token)
+    assert not token or token not in str(caught.value).replace("123456:ABC", "")
+
+
+def test_the_parameters_never_show_the_token():
+    """Neither as text nor in a traceback's representation."""
+    parameters = BotParameters("123:secretpart")
+    assert "secretpart" not in repr(parameters) and "secretpart" not in str(parameters)
+    with pytest.raises(ConfigurationError, match="SAARTHI_TELEGRAM_API"):
+        BotParameters("123:abc", api_root="ftp://x")
+
+
+def test_the_redirect_url_follows_the_public_address():
+    """What the guide shows is what the web server answers on."""
+    public = BotParameters("1:a", public_url="https://x.example/")
+    assert public.redirect_url(BrokerType.FYERS) == "https://x.example/broker/callback/fyers"
+    local = BotParameters("1:a", redirect_root="http://127.0.0.1:9000")
+    assert local.redirect_url(BrokerType.ZERODHA) == "http://127.0.0.1:9000/broker/callback/zerodha"
+
+
+@pytest.mark.row("B1", "B4")
+@pytest.mark.parametrize(
+    ("public_url", "is_link"),
+    [("https://x.example", True), ("http://localhost:8443", False), (None, False)],
+)
+async def test_a_login_button_is_a_link_where_telegram_takes_it(
+    public_url: str | None, is_link: bool
+):
+    """Our own page where there is one; else a tap that gives a fresh address."""
+    control = FakeControl(public_url=public_url)
+    account = an_account()
+    control.put(account)
+    logins = Logins(control, BotParameters("1:a", public_url=public_url))
+    made = await logins.button(account)
+    assert (made.url is not None) is is_link
+    assert is_link or made.callback_data == f"v1:login:{account.broker_id}"
+    assert control.offers == 0, "rendering a button spends no broker address"
+
+
+class _Endpoint:
+    """A Bot API method that refuses some calls."""
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals = refusals
+        self.calls = 0
+
+    async def __call__(self, *_: Any, **__: Any) -> bool:
+        self.calls += 1
+        if self.refusals:
+            self.refusals -= 1
+            raise RetryAfter(timedelta(seconds=10))
+        return True
+
+
+async def ask(limiter: ChatLimiter, endpoint: _Endpoint, chat: int | None, wish: str | None = None):
+    data = {} if chat is None else {"chat_id": chat}
+    return await limiter.process_request(endpoint, (), {}, "sendMessage", data, wish)
+
+
+@pytest.mark.matrix("T02")
+async def test_a_caller_who_cannot_wait_is_told_the_rest_of_the_wait():
+    """The held chat's request does not reach Telegram; another chat's does."""
+    clock = ManualClock()
+    limiter = ChatLimiter(clock)
+    endpoint = _Endpoint(1)
+    with pytest.raises(RetryAfter):
+        await ask(limiter, endpoint, 1, AT_ONCE)
+    await clock.advance(4)
+    with pytest.raises(RetryAfter) as held:
+        await ask(limiter, endpoint, 1, AT_ONCE)
+    assert held.value.retry_after == timedelta(seconds=6)
+    assert endpoint.calls == 1
+    assert await ask(limiter, endpoint, 2, AT_ONCE) is True
+    await clock.advance(6)
+    assert await ask(limiter, endpoint, 1, AT_ONCE) is True
+
+
+async def test_a_request_without_a_chat_is_not_held():
+    """Answers to taps have no chat: they go at once and are not repeated."""
+    limiter = ChatLimiter(ManualClock())
+    with pytest.raises(RetryAfter):
+        await ask(limiter, _Endpoint(1), None)
+    assert await ask(limiter, _Endpoint(0), None) is True

@@ -1,0 +1,448 @@
+"""What people read: golden texts of every view, escaped whatever the names hold."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.callbacks import LIMIT_BYTES
+from bot.markup import LIMIT, esc, fit
+from bot.registry import COMMANDS, command_help
+from bot.screen import Screen, button
+from bot.views.accounts import account_page, accounts_list, disconnect_question, welcome
+from bot.views.dashboard import (
+    ALL,
+    dashboard,
+    listing,
+    order_items,
+    pnl_screen,
+    position_items,
+    trade_items,
+)
+from bot.views.house import health_screen, help_screen, readiness_lines, settings_screen
+from bot.views.modes import drain_screen, mode_panel, mode_question, mode_result
+from bot.views.strategies import (
+    assignment_page,
+    parameters_page,
+    run_card,
+    strategies_list,
+    strategy_page,
+)
+from bot.wizard.add_account import STEPS, step_screen
+from bot.words import ORDER_ICON, order_state
+from core.domain.account import Account, BrokerType, TokenStatus
+from core.domain.broker import Funds, Holding
+from core.domain.instrument import InstrumentId, Product
+from core.domain.mode import TradingMode
+from core.domain.order import OrderState, OrderType
+from core.domain.sessions import IST
+from core.domain.views import (
+    AccountHealth,
+    AssignmentView,
+    DashboardView,
+    DrainView,
+    ExposureView,
+    HealthView,
+    ModeChange,
+    PnlView,
+    Readiness,
+    SizeKind,
+)
+from tests.fakes.control import (
+    AT,
+    a_position,
+    a_run,
+    a_strategy,
+    a_trade,
+    an_account,
+    an_order,
+)
+
+NAMES = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=40
+).filter(str.strip)
+TAGS = re.compile(r"</?(b|i|code)>")
+MAIN = an_account()
+LOGIN = button("Log in to Zerodha - Main", "login", MAIN.broker_id)
+
+
+def plain(screen: Screen) -> str:
+    return html.unescape(TAGS.sub("", screen.text))
+
+
+def labels(screen: Screen) -> list[list[str]]:
+    return [[one.text for one in row] for row in screen.rows]
+
+
+def a_board(account: Account = MAIN, **fields: Any) -> DashboardView:
+    board = DashboardView(
+        account=account,
+        effective_mode=TradingMode.NORMAL,
+        as_of=datetime(2026, 11, 23, 10, 15, 5, tzinfo=IST),
+        funds=Funds(Decimal("1234567.89"), Decimal(20000), Decimal("1254567.89")),
+        pnl=PnlView(account.broker_id, account.label, Decimal(1000), Decimal("-250.50")),
+        positions=(a_position(account),),
+        working=(an_order(account),),
+        trades=(a_trade(account),),
+        holdings=(Holding(InstrumentId("NSE", "INFY"), 100, 5, Decimal(1400), Decimal("1502.50")),),
+        incomplete=(),
+    )
+    return replace(board, **fields)
+
+
+@pytest.mark.row("E2", "E6")
+def test_the_dashboard_reads_well_on_a_phone():
+    """Funds with lakh grouping, IST time, positions, working orders, trades, holdings, buttons."""
+    second = an_account("fyers_b", BrokerType.FYERS, "Second", is_default=False)
+    screen = dashboard(a_board(), (MAIN, second), None)
+    assert plain(screen) == (
+        "Zerodha - Main ⭐\n"
+        "enabled · Normal · as of 10:15:05 IST\n"
+        "\n"
+        "Funds: ₹12,34,567.89 free, ₹20,000.00 used\n"
+        "Today: +₹749.50 (taken +₹1,000.00, open -₹250.50)\n"
+        "\n"
+        "Positions\n"
+        "NSE:SBIN MIS · +10 · +₹27.50\n"
+        "   avg ₹812.35, now ₹815.10 · orb +10\n"
+        "\n"
+        "Working orders\n"
+        "🕒 BUY 10 NSE:SBIN MIS limit ₹812.00\n"
+        "   10:15 working at the broker · orb entry\n"
+        "\n"
+        "Trades today\n"
+        "10:15 BUY 10 NSE:SBIN at ₹812.35\n"
+        "\n"
+        "Holdings\n"
+        "NSE:INFY 100 (+5 arriving) · now ₹1,502.50 · +₹10,762.50"
+    )
+    assert labels(screen) == [
+        ["Close SBIN", "Cancel BUY SBIN"],
+        ["🔄 Refresh", "Mode"],
+        ["• Main", "Second"],
+    ]
+
+
+@pytest.mark.row("B7")
+def test_views_of_an_expired_account_begin_with_the_banner():
+    """Dashboard data may be incomplete, by name, with the login button first."""
+    expired = replace(MAIN, token_status=TokenStatus.EXPIRED)
+    banner = "⚠️ Dashboard data may be incomplete: token not refreshed for Main."
+    screens = [
+        dashboard(a_board(expired), (expired,), LOGIN),
+        listing("Positions", "posn", [], (expired,), expired.broker_id, login=LOGIN),
+        pnl_screen([], (expired,), expired.broker_id, LOGIN),
+        account_page(expired, TradingMode.NORMAL, LOGIN),
+    ]
+    for screen in screens:
+        assert plain(screen).startswith(banner)
+        assert screen.rows[0] == (LOGIN,)
+
+
+@pytest.mark.row("E2")
+def test_a_long_dashboard_has_pages():
+    """Twenty-five positions are three pages; each keeps the head and its own buttons."""
+    many = tuple(
+        a_position(MAIN, key=f"NSE:S{number}|MIS", instrument=InstrumentId("NSE", f"S{number}"))
+        for number in range(25)
+    )
+    board = a_board(positions=many, working=(), trades=(), holdings=())
+    pages = [dashboard(board, (MAIN,), None, page=page) for page in range(3)]
+    assert ["Close S0", "Close S1"] in labels(pages[0])
+    assert ["‹ Back", "2 of 3", "More ›"] in labels(pages[1])
+    assert "NSE:S24" in pages[2].text and "NSE:S0 " not in pages[2].text
+    assert dashboard(board, (MAIN,), None, page=99).text == pages[2].text
+    assert all(len(page.text) < LIMIT for page in pages)
+
+
+@pytest.mark.row("E3")
+def test_lists_for_all_accounts_name_each_account():
+    """All accounts together: positions under their account's name, and one total profit."""
+    second = an_account("fyers_b", BrokerType.FYERS, "Second", is_default=False)
+    both = (MAIN, second)
+    items = position_items([a_position(MAIN), a_position(second)], named=True)
+    screen = listing("Positions", "posn", items, both, ALL)
+    assert plain(screen).startswith("Positions · all accounts\n\nZerodha - Main\nNSE:SBIN")
+    assert "\n\nFyers - Second\nNSE:SBIN" in plain(screen)
+    lines = [
+        PnlView(MAIN.broker_id, MAIN.label, Decimal(100), Decimal(50)),
+        PnlView(second.broker_id, second.label, None, None),
+    ]
+    assert plain(pnl_screen(lines, both, ALL, None)) == (
+        "Profit today · all accounts\n\n"
+        "Zerodha - Main\n   +₹150.00 (taken +₹100.00, open +₹50.00)\n"
+        "Fyers - Second\n   not known: the broker could not be read\n\n"
+        "Together +₹150.00 (without 1 that could not be read)"
+    )
+    empty = listing("Trades today", "trds", trade_items([]), (MAIN,), MAIN.broker_id)
+    assert plain(empty) == "Trades today · Zerodha - Main\n\nNone."
+
+
+@pytest.mark.row("A4")
+def test_the_account_list_has_what_the_day_needs():
+    """Name, default mark, state, mode, token; enable or disable, edit, log in, add."""
+    second = an_account(
+        "fyers_b",
+        BrokerType.FYERS,
+        "Second",
+        is_default=False,
+        enabled=False,
+        token_status=TokenStatus.EXPIRED,
+        token_generated_at=None,
+        trading_mode=TradingMode.EXIT_ONLY,
+    )
+    login = button("Log in to Fyers - Second", "login", second.broker_id)
+    screen = accounts_list((MAIN, second), TradingMode.NORMAL, {second.broker_id: login})
+    assert plain(screen) == (
+        "Your accounts\n"
+        "Zerodha - Main ⭐ default\n"
+        "   🟢 enabled · Normal · logged in\n"
+        "Fyers - Second\n"
+        "   ⚪ disabled · Exit only · ⚠️ never logged in"
+    )
+    assert labels(screen) == [
+        ["Disable Main", "Edit Main …"],
+        ["Log in to Fyers - Second"],
+        ["Enable Second", "Edit Second …"],
+        ["➕ Add account", "Refresh"],
+    ]
+
+
+@pytest.mark.row("A4")
+def test_an_accounts_page_has_every_button():
+    """Enable or disable, rename, set default, disconnect, refresh token, mode."""
+    other = replace(MAIN, is_default=False)
+    flat = [
+        label for row in labels(account_page(other, TradingMode.NORMAL, LOGIN)) for label in row
+    ]
+    assert flat == [
+        "Refresh token",
+        "Disable",
+        "Rename",
+        "Mode",
+        "Set default",
+        "Dashboard",
+        "Share login",
+        "Disconnect",
+        "« Accounts",
+    ]
+
+
+@pytest.mark.row("C5")
+def test_the_drain_view_tells_what_is_left():
+    """Positions, holdings and orders left, and the value, per account."""
+    view = DrainView(MAIN, (a_position(MAIN),), (), (), Decimal("812345.67"))
+    assert plain(drain_screen([view])) == (
+        "Drain view: accounts in exit-only mode\n\n"
+        "Zerodha - Main\n"
+        "1 position, 0 holdings, 0 working orders left, about ₹8,12,346\n"
+        "NSE:SBIN MIS · +10 · +₹27.50\n"
+        "   avg ₹812.35, now ₹815.10 · orb +10"
+    )
+    drained = DrainView(MAIN, (), (), (), Decimal(0))
+    assert "✅ Drained" in plain(drain_screen([drained]))
+    assert "No account is in exit-only mode." in plain(drain_screen([]))
+
+
+@pytest.mark.row("C2")
+def test_the_result_of_a_pause_counts_what_it_leaves():
+    """Working orders by name with a button each, and unprotected positions counted."""
+    change = ModeChange(
+        broker_id=MAIN.broker_id,
+        old=TradingMode.NORMAL,
+        new=TradingMode.PAUSED,
+        effective={MAIN.broker_id: TradingMode.PAUSED},
+        working=(an_order(MAIN), an_order(MAIN, key="SBBBBBBBBBBBBBBBBBB2")),
+        unprotected=2,
+    )
+    screen = mode_result(change, MAIN.label)
+    text = plain(screen)
+    assert "✅ Zerodha - Main: Paused" in text
+    assert "⚠️ 2 positions now without the care of a strategy" in text
+    assert "Still working at the broker: 2 orders" in text
+    assert labels(screen) == [
+        ["Cancel BUY SBIN"],
+        ["Cancel BUY SBIN"],
+        ["Cancel all 2"],
+        ["« Modes"],
+    ]
+
+
+@pytest.mark.row("C1")
+def test_the_mode_panel_offers_the_other_modes_of_each():
+    """One row for all, one for each account; the effective mode is told where it differs."""
+    screen = mode_panel((MAIN,), TradingMode.EXIT_ONLY)
+    assert "🟠 Zerodha - Main: Normal, in effect Exit only" in plain(screen)
+    assert labels(screen)[:2] == [
+        ["🟢 All: Normal", "🔴 All: Paused"],
+        ["🟠 Main: Exit only", "🔴 Main: Paused"],
+    ]
+    question = mode_question(MAIN, TradingMode.NORMAL, TradingMode.PAUSED)
+    assert question.startswith("<b>Set Paused for Zerodha - Main?</b>\nNow: Normal.")
+
+
+@pytest.mark.row("E1")
+def test_a_run_card_has_a_line_per_account():
+    """The signal with its reason and stop, then what became of each account's order."""
+    second = an_account("fyers_b", BrokerType.FYERS, "Second", is_default=False)
+    filled = an_order(
+        MAIN, state=OrderState.FILLED, filled_quantity=10, average_price=Decimal("812.35")
+    )
+    rejected = an_order(second, state=OrderState.REJECTED, reason="RMS: margin <short>")
+    assert plain(run_card(a_run(filled, rejected))) == (
+        "Opening range breakout · 10:15\n"
+        "Long NSE:SBIN, stop ₹805.00 — broke above 812.00\n"
+        "Zerodha - Main\n"
+        "   ✅ BUY 10 NSE:SBIN entry: bought 10 at ₹812.35\n"
+        "Fyers - Second\n"
+        "   ❌ BUY 10 NSE:SBIN entry: rejected by the broker: RMS: margin <short>"
+    )
+
+
+@pytest.mark.row("D6")
+def test_a_strategys_page_tells_all():
+    """State, next slot, parameters, accounts with sizes, last run; a button for each change."""
+    on = AssignmentView(
+        strategy="opening_range_breakout",
+        broker_id=MAIN.broker_id,
+        account_label=MAIN.label,
+        is_on=True,
+        product=Product.MIS,
+        size_kind=SizeKind.CAPITAL_SHARE,
+        size_value=Decimal("5.00"),
+        multiplier=Decimal(2),
+    )
+    strategy = a_strategy(on, last_run=a_run(an_order(MAIN)))
+    text = plain(strategy_page(strategy))
+    assert "Zerodha - Main: on · MIS · 5 % of capital, times 2" in text
+    assert "Range, minutes: 30" in text and "Last run · 10:15" in text
+    assert labels(strategy_page(strategy))[0] == ["Enable", "Run now"]
+    assert "(5 to 120)" in plain(parameters_page(strategy))
+    assert labels(assignment_page(strategy, on))[1] == ["Use CNC", "Use NRML"]
+
+
+@pytest.mark.parametrize("state", OrderState)
+def test_every_order_state_has_words(state: OrderState):
+    """No state's machine name reaches a person."""
+    order = an_order(MAIN, state=state, filled_quantity=4, average_price=Decimal(1))
+    words = order_state(order)
+    assert words and "_" not in words and state.value not in words.split()
+    assert ORDER_ICON[state]
+
+
+@pytest.mark.parametrize("kind", OrderType)
+def test_every_order_type_has_words(kind: OrderType):
+    """Terms are told in plain words with the prices that matter."""
+    order = an_order(MAIN, order_type=kind, trigger_price=Decimal(800))
+    (item,) = order_items([order])
+    word = {"MARKET": "market", "LIMIT": "limit ₹812.00"}.get(kind.value, "stop at ₹800.00")
+    assert word in item.text
+
+
+@pytest.mark.row("B9")
+def test_readiness_is_one_line_an_account():
+    """Funds, data and what is wrong."""
+    lines = readiness_lines(
+        [
+            Readiness(MAIN, True, Decimal(250000), True, ""),
+            Readiness(MAIN, False, None, False, "address not registered"),
+        ]
+    )
+    assert [html.unescape(TAGS.sub("", one)) for one in lines] == [
+        "✅ Zerodha - Main · ₹2,50,000 · data ok",
+        "⚠️ Zerodha - Main · no market data · address not registered",
+    ]
+
+
+def test_help_lists_every_command_of_the_registry():
+    """One registry serves handlers, menu and help."""
+    text = help_screen([(one.name, one.summary) for one in command_help()]).text
+    assert [one.name for one in COMMANDS] == re.findall(r"^/(\w+) —", text, re.MULTILINE)
+    wanted = (
+        "start dashboard brokers add login strategies positions orders trades pnl mode settings "
+        "health help cancel"
+    )
+    assert {one.name for one in COMMANDS} == set(wanted.split())
+    assert all(re.fullmatch(r"[a-z0-9_]{1,32}", one.name) for one in COMMANDS)
+    assert all(1 <= len(one.summary) <= 60 for one in COMMANDS)
+
+
+def every_screen(name: str) -> list[Screen]:
+    """Return every view with ``name`` wherever people or brokers choose the words."""
+    account = an_account(display_name=name, user_name=name, parked_reason=name, enabled=False)
+    order = an_order(account, reason=name, strategy=name, state=OrderState.REJECTED)
+    position = a_position(account, owners={name: 4}, instrument=InstrumentId("NSE", "M&M"))
+    exposure = ExposureView(account, (position,), (position,), (order,), False)
+    assigned = AssignmentView(
+        name, account.broker_id, name, True, Product.MIS, SizeKind.QUANTITY, Decimal(1), Decimal(1)
+    )
+    strategy = a_strategy(
+        assigned, name=name, title=name, description=name, last_run=a_run(order, note=name)
+    )
+    board = a_board(account, incomplete=(name,), positions=(position,), working=(order,))
+    health = HealthView(
+        AT, AT, AT, name, name, name, 3, (AccountHealth(account, AT, name, 2),), (name,)
+    )
+    change = ModeChange(
+        None, TradingMode.NORMAL, TradingMode.PAUSED, {}, (order, replace(order, key="x")), 1
+    )
+    data = {"broker": "zerodha", "name": name, "key": "abcd1234", "hint": name}
+    return [
+        dashboard(board, (account, MAIN), LOGIN),
+        accounts_list((account,), TradingMode.PAUSED, {}),
+        account_page(account, TradingMode.PAUSED, LOGIN),
+        welcome(name, (account,), TradingMode.NORMAL, {account.broker_id: LOGIN}),
+        Screen(disconnect_question(exposure, is_last=False)),
+        mode_panel((account,), TradingMode.PAUSED),
+        mode_result(change, name),
+        drain_screen([DrainView(account, (position,), (), (order,), None)]),
+        strategies_list([strategy]),
+        strategy_page(strategy),
+        parameters_page(strategy),
+        assignment_page(strategy, assigned),
+        run_card(a_run(order, title=name, note=name)),
+        health_screen(health, name),
+        settings_screen({name: name}),
+        *(step_screen(step, data, "ab12cd.3", "https://x.example/cb") for step in STEPS),
+    ]
+
+
+@given(NAMES)
+def test_whatever_a_name_holds_the_html_is_well_formed(name: str):
+    """Only our own tags stand in a message, each closed on its own line; none is too long."""
+    for screen in every_screen(name):
+        rest = TAGS.sub("", screen.text)
+        assert "<" not in rest and ">" not in rest
+        assert not re.search(r"&(?!(amp|lt|gt);)", rest)
+        for line in screen.text.split("\n"):
+            for tag in ("b", "i", "code"):
+                assert line.count(f"<{tag}>") == line.count(f"</{tag}>")
+
+
+@given(NAMES)
+def test_buttons_fit_whatever_they_are_about(name: str):
+    """Data of at most 64 bytes, a label that is not empty, at most 100 buttons."""
+    for screen in every_screen(name):
+        flat = [one for row in screen.rows for one in row]
+        assert len(flat) <= 100 and all(row for row in screen.rows)
+        for one in flat:
+            assert one.text.strip()
+            if one.callback_data is not None:
+                assert 1 <= len(str(one.callback_data).encode()) <= LIMIT_BYTES
+
+
+@given(st.lists(NAMES, min_size=1, max_size=300))
+def test_a_cut_text_stays_well_formed(lines: list[str]):
+    """Whatever is cut, a message fits, ends at a line, and says that something is missing."""
+    text = "\n".join(f"<b>{esc(line)}</b>" for line in lines)
+    cut = fit(text)
+    assert len(cut) <= LIMIT and cut.count("<b>") == cut.count("</b>")
+    assert (cut == text) or cut.endswith("too long for one message.")
