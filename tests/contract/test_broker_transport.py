@@ -345,6 +345,17 @@ async def test_cancelled_caller_leaves_nothing_behind(desk: Desk) -> None:
         assert len(server.received) == 2
 
 
+async def test_close_ends_what_is_in_flight(desk: Desk) -> None:
+    """Closing a client ends its calls as unanswered, long before their deadline."""
+    async with connected(desk, hang, deadline_s=50) as (server, client):
+        call = asyncio.create_task(client.place(market_order()))
+        async with asyncio.timeout(5):
+            while not server.received:
+                await asyncio.sleep(0.005)
+            await client.aclose()
+            assert isinstance(await call, Ambiguous)
+
+
 async def test_closed_client_sends_nothing(desk: Desk) -> None:
     """After ``aclose`` a write is not sent, and closing twice is no error."""
     async with connected(desk, json_answer(200, desk.placed)) as (server, client):
