@@ -324,8 +324,7 @@ class LoginDesk:
         async def body(view: StoreView) -> None:
             row = await view.get("logins", nonce)
             if row is not None:
-                data = {"broker_id": row["broker_id"], "fault": fault, "detail": refused.detail}
-                await self._parts.outbox.post(view, Notice(NoticeKind.LOGIN_FAILED, data))
+                await self._parts.outbox.post(view, await _refusal_notice(view, row, refused))
 
         try:
             if nonce and await self._parts.store.get("logins", nonce):
@@ -409,6 +408,18 @@ def round_notice(chat_id: int, *, fresh: bool = False) -> Notice:
     """Return the notice that brings a chat's morning round up to date, or posts it anew."""
     delivery = Delivery.REPLACE if fresh else Delivery.EDIT
     return Notice(NoticeKind.MORNING_ROUND, {}, delivery, ROUND_KEY, chat_id)
+
+
+async def _refusal_notice(view: StoreView, row: Document, refused: LoginRefused) -> Notice:
+    """Tell a failure as one, and a done login that came again (a reload) as nothing to act on."""
+    account = await view.get(ACCOUNTS, row["broker_id"])
+    if row["state"] == "done" and account is not None and account["live"]:
+        label = account_of(account).label
+        text = f"{label}: a login that was used already was opened again; nothing was changed."
+        return Notice(NoticeKind.TEXT, {"text": text})
+    fault = refused.fault.value
+    data = {"broker_id": row["broker_id"], "fault": fault, "detail": refused.detail}
+    return Notice(NoticeKind.LOGIN_FAILED, data)
 
 
 async def _silence(view: StoreView, broker_id: str) -> None:
