@@ -1,0 +1,290 @@
+"""Logins with nothing left out: our web server, the real desk, store and adapters, the sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import httpx
+from cryptography.fernet import Fernet
+
+from core.adapters.brokers import build_brokers
+from core.adapters.calendar import TradingCalendar
+from core.adapters.clock import SystemClock
+from core.adapters.vault import FernetVault
+from core.domain.account import Account, AccountDraft, BrokerType
+from core.engine.accounts import AccountBook
+from core.engine.connections import Connections, Masters
+from core.engine.logins import LoginDesk, LoginParts
+from core.engine.outbox import Outbox
+from core.engine.tokens import Tokens
+from core.errors import LoginFault, StoreUnavailable
+from core.ports.broker import Broker
+from core.ports.store import Change, Document, Store, StoreView
+from tests.fakes.sandbox_process import Sandbox
+from webhooks.app import WebParts, WebServer, build_app, serve
+from webhooks.guard import RateLimit
+
+__all__ = [
+    "DEADLINE_S",
+    "SECRETS",
+    "USERS",
+    "LoginWorld",
+    "ShiftedClock",
+    "StumblingStore",
+    "assert_logged_out",
+    "assert_told",
+    "query_of",
+    "with_query",
+]
+
+DEADLINE_S = 1.0
+KITE, FYERS = BrokerType.ZERODHA, BrokerType.FYERS
+KEYS = {KITE: "canarykitekey01", FYERS: "CANARYFY01-100"}
+SECRETS = {KITE: "canarykitesecret0001", FYERS: "CANARYFYSECRET01"}
+USERS = {KITE: ("ZK1001", "ZK2002"), FYERS: ("FX01001", "FX02002")}
+_NAMES = ("Gita Hegde", "Ishan Joshi")
+_SANDBOX = {KITE: "kite", FYERS: "fyers"}
+_CHAT = 4711
+
+
+class ShiftedClock(SystemClock):
+    """The machine's clock, set forward by a test."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
+class StumblingStore:
+    """A store that a test makes fail: transactions whose nonce begins with ``failing``, or all."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.failing = ""
+        self.is_away = False
+
+    def _check(self) -> None:
+        if self.is_away:
+            raise StoreUnavailable("the store is away")
+
+    async def get(self, collection: str, key: str) -> Document | None:
+        self._check()
+        return await self._store.get(collection, key)
+
+    async def find(
+        self,
+        collection: str,
+        where: Mapping[str, Any],
+        *,
+        sort: Sequence[tuple[str, int]] = (),
+        limit: int = 0,
+    ) -> list[Document]:
+        self._check()
+        return await self._store.find(collection, where, sort=sort, limit=limit)
+
+    async def insert(self, collection: str, *documents: Document) -> None:
+        self._check()
+        await self._store.insert(collection, *documents)
+
+    async def update(
+        self,
+        collection: str,
+        where: Mapping[str, Any],
+        change: Change,
+        *,
+        upsert: bool = False,
+        many: bool = False,
+    ) -> int:
+        self._check()
+        return await self._store.update(collection, where, change, upsert=upsert, many=many)
+
+    async def delete(self, collection: str, where: Mapping[str, Any]) -> int:
+        self._check()
+        return await self._store.delete(collection, where)
+
+    async def transaction(self, body: Callable[[StoreView], Awaitable[Any]], *, nonce: str) -> Any:
+        self._check()
+        if self.failing and nonce.startswith(self.failing):
+            raise StoreUnavailable("the store went away in the commit")
+        return await self._store.transaction(body, nonce=nonce)
+
+
+@dataclass
+class LoginWorld:
+    """Everything, started; ``woken`` and ``logged_in`` tell what the controller was told."""
+
+    sandbox: Sandbox
+    store: StumblingStore
+    http: httpx.AsyncClient
+    has_public_url: bool = True
+    clock: ShiftedClock = field(default_factory=ShiftedClock)
+    vault: FernetVault = field(
+        default_factory=lambda: FernetVault([Fernet.generate_key().decode()])
+    )
+    woken: list[str] = field(default_factory=list)
+    logged_in: list[str] = field(default_factory=list)
+    accounts: AccountBook = field(init=False)
+    brokers: dict[BrokerType, Broker] = field(init=False)
+    desk: LoginDesk = field(init=False)
+    web: WebServer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.accounts = AccountBook(self.store, self.vault, self.clock)
+        self.brokers = build_brokers(
+            SystemClock(),
+            kite_api=self.sandbox.url("kite"),
+            kite_login=self.sandbox.url("kite"),
+            fyers_api=self.sandbox.url("fyers"),
+            fyers_masters=self.sandbox.url("fyers"),
+            deadline_s=DEADLINE_S,
+        )
+        self.desk = self.new_desk()
+        self.web = self.new_web(self.desk)
+
+    def new_desk(self, public_url: str | None = None) -> LoginDesk:
+        """Return a desk as a start of the controller makes one."""
+        outbox = Outbox(self.clock)
+        masters = Masters(self.brokers, self.clock)
+        tokens = Tokens(
+            self.store,
+            self.clock,
+            TradingCalendar(),
+            self.accounts,
+            outbox,
+            warning_interval_s=900,
+        )
+        parts = LoginParts(
+            self.store,
+            self.clock,
+            self.vault,
+            self.accounts,
+            Connections(self.brokers, self.accounts, masters),
+            tokens,
+            outbox,
+        )
+        return LoginDesk(parts, public_url=public_url, on_login=self.logged_in.append)
+
+    def new_web(self, desk: LoginDesk) -> WebServer:
+        """Return a server for a desk."""
+
+        async def is_healthy() -> bool:
+            return not self.store.is_away
+
+        parts = WebParts(
+            desk,
+            self.accounts,
+            self.woken.append,
+            is_healthy,
+            self.clock,
+            rate=RateLimit(requests=10_000),
+        )
+        return serve(build_app(parts), "127.0.0.1:0")
+
+    async def start(self) -> None:
+        """Listen, and be an owner's chat."""
+        await self.web.start()
+        if self.has_public_url:
+            self.desk._public_url = self.root
+        await self.store.insert("users", {"_id": "1", "role": "owner", "chat_id": _CHAT})
+
+    @property
+    def root(self) -> str:
+        """Address of our server."""
+        return f"http://127.0.0.1:{self.web.port}"
+
+    async def add(
+        self,
+        broker_type: BrokerType,
+        name: str = "Main",
+        *,
+        key: str | None = None,
+        secret: str | None = None,
+    ) -> Account:
+        """Register an app with two users at the broker, and connect an account here."""
+        api_key = key or KEYS[broker_type]
+        for user_id, user_name in zip(USERS[broker_type], _NAMES, strict=True):
+            body = {
+                "broker": _SANDBOX[broker_type],
+                "api_key": api_key,
+                "api_secret": SECRETS[broker_type],
+                "user_id": user_id,
+                "user_name": user_name,
+                "redirect_url": self.desk.redirect_url(broker_type),
+            }
+            self.sandbox.ask("POST", "/accounts", body)
+        draft = AccountDraft(broker_type, name, api_key, secret or SECRETS[broker_type])
+        return await self.accounts.add(draft, nonce=f"add:{name}", fence=1, author="test")
+
+    async def page(self, account: Account) -> str:
+        """Return the address of an account's login page."""
+        offer = await self.desk.offer(account.broker_id)
+        assert offer.page_url is not None
+        return offer.page_url
+
+    async def begin(self, account: Account) -> str:
+        """Press the button of the login page and return the broker's address."""
+        answer = await self.http.post(await self.page(account))
+        assert answer.status_code == 303, answer.text
+        return answer.headers["Location"]
+
+    async def at_broker(self, address: str, user_id: str, action: str = "allow") -> str:
+        """Fill in the broker's form and return the address that it leads to."""
+        assert (await self.http.get(address)).status_code == 200
+        form = {"user_id": user_id, "action": action}
+        answer = await self.http.post(address, data=form)
+        assert answer.status_code == 302, answer.text
+        return answer.headers["Location"]
+
+    async def come_back(self, account: Account, user_id: str | None = None) -> str:
+        """Begin a login, allow it, and return the address of the callback, not visited yet."""
+        address = await self.begin(account)
+        return await self.at_broker(address, user_id or USERS[account.broker_type][0])
+
+    async def log_in(self, account: Account, user_id: str | None = None) -> httpx.Response:
+        """Log in through everything and return the answer of the callback."""
+        return await self.http.get(await self.come_back(account, user_id))
+
+    async def notices(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """Return what the chat is told, in order."""
+        rows = await self.store.find("outbox", {}, sort=[("seq", 1)])
+        return [{"kind": row["kind"], **row["data"]} for row in rows if kind in {None, row["kind"]}]
+
+    async def row(self, account: Account) -> Document:
+        """Return the stored document of an account."""
+        found = await self.store.get("broker_accounts", account.broker_id)
+        assert found is not None
+        return found
+
+
+async def assert_logged_out(world: LoginWorld, account: Account) -> None:
+    """The account is as if nobody had ever logged in."""
+    row = await world.row(account)
+    assert row["token_status"] == "expired"
+    assert row["access_token"] is None
+    assert row["user_id"] is None
+    assert world.logged_in == []
+
+
+async def assert_told(world: LoginWorld, account: Account, fault: LoginFault) -> None:
+    """The chat was told of this failure, and of no other."""
+    told = await world.notices("login_failed")
+    assert [(one["broker_id"], one["fault"]) for one in told] == [(account.broker_id, fault.value)]
+
+
+def query_of(address: str) -> dict[str, str]:
+    """Return the query of an address."""
+    return dict(parse_qsl(urlsplit(address).query))
+
+
+def with_query(address: str, **changes: str | None) -> str:
+    """Return an address with some of its query changed; None removes."""
+    parts = urlsplit(address)
+    query = {**query_of(address), **changes}
+    kept = {name: value for name, value in query.items() if value is not None}
+    return parts._replace(query=urlencode(kept)).geturl()
