@@ -409,6 +409,7 @@ def _trading(foundation: Foundation, base: _Base, crew: _Crew) -> TradingDesk:
         base.connections,
         base.journal,
         base.execution,
+        base.outbox,
         crew.get,
     )
     return TradingDesk(parts)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from core.domain.account import Account, AccountDraft, DisablePolicy
 from core.domain.mode import TradingMode
 from core.domain.order import OPEN_STATES
+from core.domain.sessions import trading_day
 from core.domain.views import (
     DashboardView,
     DrainView,
@@ -28,7 +29,7 @@ from core.domain.views import (
 )
 from core.engine.accounts import ACCOUNTS
 from core.engine.gate import change_gate
-from core.engine.goals import retarget_all
+from core.engine.goals import Flattening, flatten
 from core.engine.house import House
 from core.engine.logins import round_notice
 from core.engine.rows import ledger_of, ledger_row
@@ -201,10 +202,17 @@ class Controller:
     async def _flatten(self, view: StoreView, broker_id: str, command: Command) -> None:
         rows = await view.find("ledgers", {"broker_id": broker_id})
         ledgers = [ledger_of(row) for row in rows if row["quantity"]]
-        day = self._parts.clock.market_now().date().isoformat()
-        run_id = f"close|{command.id}"
-        now = self._parts.clock.now()
-        await retarget_all(view, ledgers, run_id=run_id, day=day, at=now)
+        market_at = self._parts.clock.market_now()
+        decision = Flattening(
+            f"switch-off|{command.id}",
+            "switch-off",
+            "manual",
+            broker_id,
+            trading_day(market_at),
+            self._parts.clock.now(),
+            market_at,
+        )
+        await flatten(view, self._parts.outbox, ledgers, decision)
 
     async def disconnect(self, command: Command, broker_id: str) -> Account:
         client = await self._client_or_none(broker_id)

@@ -240,7 +240,7 @@ def _refuse_growth(gate: Gate, ticket: Ticket, working: list[Order]) -> None:
         left = left_to_exit(ticket.ledger_quantity, side, own)
         if quantity > left:
             raise Denied("NOT_HELD", f"{quantity} asked, the strategy has {left} left to close")
-    needs_truth = ticket.by_person or gate.mode is TradingMode.EXIT_ONLY
+    needs_truth = ticket.ledger_quantity is None or gate.mode is TradingMode.EXIT_ONLY
     if not needs_truth:
         return
     if ticket.held is None:

@@ -6,20 +6,23 @@ A goal has the key of its ledger and the fields of :class:`core.domain.converge.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.domain.converge import Goal
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger, ledger_key
+from core.engine.journal import run_card
 from core.ports.store import Change, Document
 
 if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from core.engine.outbox import Outbox
     from core.ports.store import StoreView
 
-__all__ = ["goal_of", "goals_of", "put_goal", "retarget_all"]
+__all__ = ["Flattening", "flatten", "goal_of", "goals_of", "put_goal"]
 
 
 def goal_of(row: Document) -> Goal:
@@ -72,10 +75,32 @@ async def put_goal(
     await view.update("goals", {"_id": key}, Change(set=fields), upsert=True)
 
 
-async def retarget_all(
-    view: StoreView, ledgers: list[Ledger], *, run_id: str, day: str, at: datetime
+@dataclass(frozen=True, slots=True)
+class Flattening:
+    """One decision to make ledgers of an account flat, that is no strategy's own.
+
+    Attributes:
+        run_id: Unique; the card in the chat and the exits carry it.
+        kind: Why, for the card: ``square-off``, ``close`` or ``switch-off``.
+        strategy: Whose ledgers, or ``manual`` for a person's decision.
+        day: Trading day.
+        at: Real time.
+        market_at: Market time.
+    """
+
+    run_id: str
+    kind: str
+    strategy: str
+    broker_id: str
+    day: str
+    at: datetime
+    market_at: datetime
+
+
+async def flatten(
+    view: StoreView, outbox: Outbox, ledgers: list[Ledger], decision: Flattening
 ) -> None:
-    """Set the goal of each of these ledgers to flat."""
+    """Set the goal of each of these ledgers to flat, and show it as a run of its own."""
     for ledger in ledgers:
         await put_goal(
             view,
@@ -85,7 +110,22 @@ async def retarget_all(
             product=ledger.product,
             quantity=0,
             stop_price=None,
-            run_id=run_id,
-            day=day,
-            at=at,
+            run_id=decision.run_id,
+            day=decision.day,
+            at=decision.at,
         )
+    await view.insert(
+        "runs",
+        {
+            "_id": decision.run_id,
+            "strategy": decision.strategy,
+            "slot_at": decision.market_at,
+            "targets": [],
+            "notes": {},
+            "broker_ids": [decision.broker_id],
+            "is_signal": True,
+            "kind": decision.kind,
+            "created_at": decision.at,
+        },
+    )
+    await outbox.post(view, run_card(decision.run_id))

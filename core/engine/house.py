@@ -29,6 +29,7 @@ class House:
         self._started_at = parts.clock.now()
 
     async def health(self) -> HealthView:
+        """Return how the controller does."""
         parts = self._parts
         waiting = await parts.store.find("outbox", {"state": "WAITING"})
         healths = [
@@ -74,6 +75,7 @@ class House:
         return f"market open until {window.close_at:%H:%M}"
 
     async def settings(self) -> Mapping[str, str]:
+        """Return what can be set, with its present value as text."""
         rows = {row["_id"]: row for row in await self._parts.store.find("settings", {})}
         chosen = rows.get(DATA_ACCOUNT, {}).get("value")
         found = {DATA_ACCOUNT: await self._label(chosen) if chosen else "automatic"}
@@ -91,6 +93,7 @@ class House:
             return "automatic"
 
     async def set_setting(self, command: Command, name: str, text: str) -> None:
+        """Change one setting; raises ``UserError``."""
         value = await self._checked_setting(name, text.strip())
 
         async def body(view: StoreView) -> None:

@@ -151,13 +151,13 @@ class Queries:
         found: list[OrderView] = []
         for account in await self._chosen(broker_id):
             today = await self._parts.journal.of_day(account.broker_id, self._today)
-            found.extend(_order(account, order) for order in today)
+            found.extend(_order(self._parts.clock, account, order) for order in today)
         return tuple(sorted(found, key=lambda view: view.at, reverse=True))
 
     async def order(self, client_order_id: str) -> OrderView:
         """Return one order."""
         order = await self._parts.journal.get(client_order_id)
-        return _order(await self._any_account(order.broker_id), order)
+        return _order(self._parts.clock, await self._any_account(order.broker_id), order)
 
     async def _any_account(self, broker_id: str) -> Account | str:
         try:
@@ -228,7 +228,8 @@ class Queries:
             raise NotFound("That run is not in the journal.")
         orders: dict[str, list[OrderView]] = {}
         for order in await self._parts.journal.of_run(run_id):
-            view = _order(await self._any_account(order.broker_id), order)
+            account = await self._any_account(order.broker_id)
+            view = _order(self._parts.clock, account, order)
             orders.setdefault(order.broker_id, []).append(view)
         lines = []
         for broker_id in row["broker_ids"]:
@@ -289,7 +290,7 @@ def _from_ledger(account: Account, ledger: Ledger) -> PositionView:
     )
 
 
-def _order(account: Account | str, order: Order) -> OrderView:
+def _order(clock: Clock, account: Account | str, order: Order) -> OrderView:
     request = order.request
     return OrderView(
         key=order.client_order_id,
@@ -309,7 +310,7 @@ def _order(account: Account | str, order: Order) -> OrderView:
         strategy=order.strategy,
         reason=order.reason,
         broker_order_id=order.broker_order_id,
-        at=order.submitted_at or order.created_at,
+        at=clock.market_at(order.submitted_at or order.created_at),
         is_cancellable=order.state in {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED},
     )
 

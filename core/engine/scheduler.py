@@ -17,8 +17,7 @@ from core.domain.due import due_slots, next_slot, square_off_at
 from core.domain.instrument import Segment
 from core.domain.notice import Notice, NoticeKind
 from core.domain.sessions import IST
-from core.engine.goals import retarget_all
-from core.engine.journal import run_card
+from core.engine.goals import Flattening, flatten
 from core.engine.rows import ledger_of
 from core.engine.runner import RunRequest
 from core.errors import AlreadyDone
@@ -168,24 +167,18 @@ class Scheduler:
         day = window.day.isoformat()
         run_id = f"{name}|{day}|square-off|{account.broker_id}"
 
+        decision = Flattening(
+            run_id,
+            "square-off",
+            name,
+            account.broker_id,
+            day,
+            self._clock.now(),
+            self._clock.market_now(),
+        )
+
         async def body(view: StoreView) -> None:
-            now = self._clock.now()
-            await retarget_all(view, ledgers, run_id=run_id, day=day, at=now)
-            await view.insert(
-                "runs",
-                {
-                    "_id": run_id,
-                    "strategy": name,
-                    "slot_at": self._clock.market_now(),
-                    "targets": [],
-                    "notes": {},
-                    "broker_ids": [account.broker_id],
-                    "is_signal": True,
-                    "kind": "square-off",
-                    "created_at": now,
-                },
-            )
-            await self._outbox.post(view, run_card(run_id))
+            await flatten(view, self._outbox, ledgers, decision)
 
         try:
             await self._store.transaction(body, nonce=f"run:{run_id}")

@@ -24,17 +24,19 @@ from core.domain.outcome import NotSent, Refusal, Refused
 from core.domain.sessions import trading_day
 from core.engine.execution import Held, SnapshotStale, Ticket
 from core.engine.gate import GATES, gate_of
-from core.engine.goals import retarget_all
+from core.engine.goals import Flattening, flatten
 from core.engine.journal import OrderEvent
 from core.errors import AlreadyDone, BrokerReadError, ChoiceNeeded, Denied, ReadFault, UserError
 
 if TYPE_CHECKING:
+    from core.domain.ledger import Ledger
     from core.engine.account_worker import AccountWorker
     from core.engine.accounts import AccountBook
     from core.engine.connections import Connections
     from core.engine.control import Command
     from core.engine.execution import Execution
     from core.engine.journal import Journal
+    from core.engine.outbox import Outbox
     from core.ports.broker import BrokerClient
     from core.ports.clock import Clock
     from core.ports.store import Store, StoreView
@@ -56,7 +58,24 @@ class TradingParts:
     connections: Connections
     journal: Journal
     execution: Execution
+    outbox: Outbox
     worker: Callable[[str], AccountWorker | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What one close is about."""
+
+    command: Command
+    worker: AccountWorker
+    client: BrokerClient
+    instrument: InstrumentId
+    product: Product
+    despite_pause: bool
+
+    @property
+    def run_id(self) -> str:
+        return f"manual|{self.command.id}"
 
 
 class TradingDesk:
@@ -79,151 +98,160 @@ class TradingDesk:
     async def close(
         self, command: Command, broker_id: str, key: str, *, despite_pause: bool
     ) -> Order:
-        """Close one position with a market order for all that is left of it.
+        """Close one position with market orders for all that is left of it.
 
-        The strategies that own the position get the goal "flat", so that they do not fight over it;
-        a resting stop is taken away first (C6).
+        What strategies own is closed in their name, so that their ledgers know and an exit that
+        rests unfilled is chased; the rest is closed in the person's. A resting stop is taken away
+        first (C6).
+
+        Returns:
+            The first order that was sent.
         """
         instrument, product = _parse_key(key)
         worker, client = await self._reach(broker_id)
         await self._ask_about_pause(broker_id, despite_pause=despite_pause)
+        place = _Place(command, worker, client, instrument, product, despite_pause)
         async with worker.lock:
-            await self._let_go(command, broker_id, instrument, product)
-            await self._stops_away(worker, client, instrument, product)
-            return await self._send(
-                command, worker, client, instrument, product, despite_pause=despite_pause
-            )
+            await self._held(place)
+            ledgers = await self._let_go(place)
+            await self._stops_away(place)
+            sent = [await self._send(place, ledger) for ledger in ledgers]
+            rest = await self._rest(place, ledgers)
+            if rest:
+                sent.append(await self._send(place, None, rest))
+        worker.wake()
+        return sent[0]
 
     async def _ask_about_pause(self, broker_id: str, *, despite_pause: bool) -> None:
         row = await self._parts.store.get(GATES, broker_id)
         if row and gate_of(row).mode is TradingMode.PAUSED and not despite_pause:
             raise ChoiceNeeded("This account is PAUSED. Close the position all the same?")
 
-    async def _let_go(
-        self, command: Command, broker_id: str, instrument: InstrumentId, product: Product
-    ) -> None:
+    async def _let_go(self, place: _Place) -> list[Ledger]:
+        """Set the goal of the position's ledgers to flat; return the ledgers."""
+        broker_id = place.worker.broker_id
         ledgers = [
             ledger
             for ledger in await self._parts.journal.ledgers(broker_id)
-            if (ledger.instrument, ledger.product) == (instrument, product) and ledger.quantity
+            if (ledger.instrument, ledger.product) == (place.instrument, place.product)
+            and ledger.quantity
         ]
-        day = trading_day(self._parts.clock.market_now())
+        market_at = self._parts.clock.market_now()
+        decision = Flattening(
+            place.run_id,
+            "close",
+            "manual",
+            broker_id,
+            trading_day(market_at),
+            self._parts.clock.now(),
+            market_at,
+        )
 
         async def body(view: StoreView) -> None:
-            now = self._parts.clock.now()
-            run_id = f"manual|{command.id}"
-            await retarget_all(view, ledgers, run_id=run_id, day=day, at=now)
+            await flatten(view, self._parts.outbox, ledgers, decision)
 
-        await self._parts.store.transaction(body, nonce=f"close:{command.id}")
+        await self._parts.store.transaction(body, nonce=f"close:{place.command.id}")
+        return ledgers
 
-    def _same(self, order: Order, instrument: InstrumentId, product: Product) -> bool:
-        return (order.request.instrument, order.request.product) == (instrument, product)
-
-    async def _stops_away(
-        self,
-        worker: AccountWorker,
-        client: BrokerClient,
-        instrument: InstrumentId,
-        product: Product,
-    ) -> None:
+    async def _stops_away(self, place: _Place) -> None:
         """Cancel our resting orders in the instrument and wait for their final states."""
         until = self._parts.clock.monotonic() + _STOP_AWAY_S
         asked: set[str] = set()
-        while True:
-            working = [
-                order
-                for order in await self._parts.journal.pending(worker.broker_id)
-                if self._same(order, instrument, product)
-                and order.state in OPEN_STATES
-                and order.purpose is not Purpose.EXTERNAL
-            ]
-            if not working:
-                return
+        while working := await self._working(place):
             for order in working:
                 if order.state in LIVE_STATES and order.client_order_id not in asked:
                     asked.add(order.client_order_id)
-                    await self._parts.execution.cancel(
-                        client, order, "a person closes the position"
-                    )
+                    reason = "a person closes the position"
+                    await self._parts.execution.cancel(place.client, order, reason)
             if self._parts.clock.monotonic() >= until:
                 raise UserError(
-                    "An order that rests in this position could not be cancelled in time; nothing "
-                    "was sent. Look at /orders and try again."
+                    "An order that rests in this position could not be cancelled in time; no exit "
+                    "was sent yet. Look at /orders and try again."
                 )
-            await self._read(worker, client)
+            await self._read(place)
             await self._parts.clock.sleep(_LOOK_S)
 
-    async def _read(self, worker: AccountWorker, client: BrokerClient) -> None:
+    async def _working(self, place: _Place) -> list[Order]:
+        return [
+            order
+            for order in await self._parts.journal.pending(place.worker.broker_id)
+            if (order.request.instrument, order.request.product)
+            == (place.instrument, place.product)
+            and order.state in OPEN_STATES
+            and order.purpose is not Purpose.EXTERNAL
+        ]
+
+    async def _read(self, place: _Place) -> None:
         try:
-            await worker.read(client)
+            await place.worker.read(place.client)
         except BrokerReadError as error:
-            await worker.read_failed(error)
+            await place.worker.read_failed(error)
             raise UserError(f"The broker could not be read, nothing was sent: {error}") from error
 
-    async def _send(
-        self,
-        command: Command,
-        worker: AccountWorker,
-        client: BrokerClient,
-        instrument: InstrumentId,
-        product: Product,
-        *,
-        despite_pause: bool,
-    ) -> Order:
+    async def _rest(self, place: _Place, ledgers: list[Ledger]) -> int:
+        """Return the signed units that no strategy owns."""
+        if not ledgers:
+            return (await self._held(place)).quantity
+        held = (await self._held(place, may_be_flat=True)).quantity
+        working = sum(order.signed_leaves for order in await self._working(place))
+        rest = held + working
+        return rest if rest * held > 0 else 0
+
+    async def _send(self, place: _Place, ledger: Ledger | None, rest: int = 0) -> Order:
+        """Send one exit: of a strategy's ledger, or of what no strategy owns."""
+        quantity = ledger.quantity if ledger else rest
         for _ in range(_LOOKS):
-            held = await self._held(worker, client, instrument, product)
-            order = self._order(command, worker.broker_id, instrument, product, held.quantity)
-            ticket = Ticket(order, held=held, by_person=True, despite_pause=despite_pause)
+            held = await self._held(place, may_be_flat=ledger is not None)
+            order = self._order(place, ledger.strategy if ledger else "manual", quantity)
+            ticket = Ticket(
+                order,
+                held=held,
+                ledger_quantity=ledger.quantity if ledger else None,
+                by_person=True,
+                despite_pause=place.despite_pause,
+            )
             try:
-                after, outcome = await self._parts.execution.submit(client, ticket)
+                after, outcome = await self._parts.execution.submit(place.client, ticket)
             except SnapshotStale:
-                await self._read(worker, client)
+                await self._read(place)
                 continue
             except Denied as denied:
                 raise UserError(f"Not sent: {denied.reason}.") from denied
             if isinstance(outcome, Refused) and outcome.kind is Refusal.AUTH_REQUIRED:
                 fault = BrokerReadError(ReadFault.AUTH_REQUIRED, outcome.message)
-                await worker.read_failed(fault)
-            worker.wake()
+                await place.worker.read_failed(fault)
             return after
         raise UserError("The position keeps changing while it is looked at; try again.")
 
-    async def _held(
-        self,
-        worker: AccountWorker,
-        client: BrokerClient,
-        instrument: InstrumentId,
-        product: Product,
-    ) -> Held:
+    async def _held(self, place: _Place, *, may_be_flat: bool = False) -> Held:
         try:
-            held = await worker.desk.look(client, instrument, product)
+            held = await place.worker.desk.look(place.client, place.instrument, place.product)
         except BrokerReadError as error:
-            await worker.read_failed(error)
+            await place.worker.read_failed(error)
             raise UserError("The login has ended; log in first, nothing was sent.") from error
         if held is None:
             raise UserError("The broker's positions could not be read; nothing was sent.")
-        if held.quantity == 0:
-            raise UserError(f"{instrument} is flat already; there is nothing to close.")
+        if held.quantity == 0 and not may_be_flat:
+            raise UserError(f"{place.instrument} is flat already; there is nothing to close.")
         return held
 
-    def _order(
-        self,
-        command: Command,
-        broker_id: str,
-        instrument: InstrumentId,
-        product: Product,
-        held: int,
-    ) -> Order:
-        run_id = f"manual|{command.id}"
-        cid = client_order_id(broker_id, "manual", run_id, f"{instrument}|{product}|exit", 1)
+    def _order(self, place: _Place, strategy: str, held: int) -> Order:
+        leg = f"{place.instrument}|{place.product}|exit"
+        broker_id = place.worker.broker_id
+        cid = client_order_id(broker_id, strategy, place.run_id, leg, 1)
         request = OrderRequest(
-            cid, instrument, Side.of(-held), abs(held), OrderType.MARKET, product
+            cid,
+            place.instrument,
+            Side.of(-held),
+            abs(held),
+            OrderType.MARKET,
+            place.product,
         )
         return Order(
             request=request,
             broker_id=broker_id,
-            strategy="manual",
-            run_id=run_id,
+            strategy=strategy,
+            run_id=place.run_id,
             purpose=Purpose.EXIT,
             state=OrderState.SUBMITTED,
             day=trading_day(self._parts.clock.market_now()),
@@ -251,6 +279,16 @@ class TradingDesk:
             reason = outcome.reason if isinstance(outcome, NotSent) else outcome.message
             raise UserError(f"The broker did not cancel it: {reason}")
         return await self._parts.journal.get(key)
+
+    async def _look_once_more(self, broker_id: str) -> None:
+        worker, client = await self._reach(broker_id)
+        try:
+            await worker.read(client)
+        except BrokerReadError as error:
+            await worker.read_failed(error)
+            raise UserError(
+                f"The broker could not be read, nothing was changed: {error}"
+            ) from error
 
     async def _once(self, nonce: str) -> None:
         """Note that a command takes effect now; raises ``AlreadyDone`` when it did before (I9)."""
@@ -280,8 +318,7 @@ class TradingDesk:
                 reason="confirmed by a person",
             )
         else:
-            worker, client = await self._reach(order.broker_id)
-            await self._read(worker, client)
+            await self._look_once_more(order.broker_id)
             order = await self._parts.journal.get(key)
             if order.state is not OrderState.UNRESOLVED:
                 return order
