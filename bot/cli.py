@@ -13,7 +13,9 @@ from pathlib import Path
 
 from bot.demo.launcher import main as run_demo
 from bot.demo.options import DemoOptions
+from bot.doctor import run_doctor
 from bot.keys import rotate_key
+from bot.live import run_live
 from bot.process import run_controller
 from core.config import Settings, load_settings
 from core.errors import SaarthiError
@@ -46,6 +48,13 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--autoplay", action="store_true", help="play the whole story by itself")
     demo.add_argument("--clock", help="market time: SIM@WALL*SPEED")
     demo.add_argument("--replay", type=Path, help="folder of one-minute bars to replay")
+    live = commands.add_parser("live", help="one strategy on one account")
+    live.add_argument("--strategy", required=True, help="its name, as /strategies shows it")
+    live.add_argument("--broker-id", required=True, help="the account, like zerodha_abc123")
+    live.add_argument("--once", action="store_true", help="one run now, then end")
+    _add_config(live)
+    doctor = commands.add_parser("doctor", help="check the installation and say what to do")
+    _add_config(doctor)
     rotate = commands.add_parser("rotate-key", help="seal every secret with a new key")
     _add_config(rotate)
     return parser
@@ -81,6 +90,21 @@ def _demo(options: argparse.Namespace) -> int:
     )
 
 
+def _live(options: argparse.Namespace) -> int:
+    return asyncio.run(
+        run_live(
+            _settings(options),
+            strategy=options.strategy,
+            broker_id=options.broker_id,
+            once=options.once,
+        )
+    )
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    return asyncio.run(run_doctor(_settings(options)))
+
+
 def _rotate(options: argparse.Namespace) -> int:
     return asyncio.run(rotate_key(_settings(options)))
 
@@ -88,5 +112,7 @@ def _rotate(options: argparse.Namespace) -> int:
 _COMMANDS = {
     "run": _run,
     "demo": _demo,
+    "live": _live,
+    "doctor": _doctor,
     "rotate-key": _rotate,
 }

@@ -26,7 +26,7 @@ from pydantic import (
 
 from core.errors import ConfigurationError
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["Settings", "load_settings", "setting_name"]
 
 _PREFIX = "SAARTHI_"
 _OWN_NAMES = {"mongodb_uri": "MONGODB_URI"}
@@ -140,13 +140,14 @@ def _from_file(file: Path) -> dict[str, Any]:
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     found = {}
     for field in Settings.model_fields:
-        name = _name(field)
+        name = setting_name(field)
         if name in environment:
             found[field] = environment[name]
     return found
 
 
-def _name(field: str) -> str:
+def setting_name(field: str) -> str:
+    """Return the environment's name of a setting."""
     return _OWN_NAMES.get(field, _PREFIX + field.upper())
 
 
@@ -162,4 +163,4 @@ def _explain(error: ValidationError) -> str:
         return f"{field}: no such setting; expected one of {known}."
     found = "a value" if field in _SECRETS else repr(first.get("input"))
     expected = str(first["msg"]).removeprefix("Value error, ")
-    return f"{_name(field)}: found {found}; {expected[:1].lower()}{expected[1:]}."
+    return f"{setting_name(field)}: found {found}; {expected[:1].lower()}{expected[1:]}."
