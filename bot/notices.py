@@ -21,7 +21,7 @@ from bot.views.house import readiness_lines
 from bot.views.lines import order_line, order_terms
 from bot.views.strategies import run_card
 from bot.words import LOGIN_FAULT
-from core.domain.account import Account
+from core.domain.account import Account, BrokerType
 from core.domain.notice import Notice, NoticeKind
 from core.domain.views import OrderView
 from core.engine.control import Control
@@ -30,6 +30,7 @@ from core.errors import LoginFault, NotFound
 __all__ = ["Lookups", "render"]
 
 _LONG = 3000
+_MINUTES_FROM_S = 180
 
 
 class Lookups:
@@ -83,7 +84,8 @@ async def render(notice: Notice, lookups: Lookups) -> Screen:
 
 
 async def _run(data: Mapping[str, Any], lookups: Lookups) -> Screen:
-    return run_card(await lookups.control.run(data["run_id"]))
+    run = await lookups.control.run(data["run_id"])
+    return run_card(run, await _strategy_title(run.strategy, lookups))
 
 
 def _order_screen(title: str, order: OrderView, *notes: str) -> Screen:
@@ -140,6 +142,8 @@ async def _update(data: Mapping[str, Any], lookups: Lookups) -> Screen:
 
 
 async def _external(data: Mapping[str, Any], lookups: Lookups) -> Screen:
+    if "client_order_id" in data:
+        return _order_screen("Not placed by me", await lookups.order(data["client_order_id"]))
     label = await lookups.label(data["broker_id"])
     return Screen(
         join(bold(f"Not placed by me · {label}"), esc(data["text"])),
@@ -181,7 +185,7 @@ async def _login_silent(data: Mapping[str, Any], lookups: Lookups) -> Screen:
 
 
 async def _morning(data: Mapping[str, Any], lookups: Lookups) -> Screen:
-    accounts = await lookups.accounts(data["broker_ids"])
+    accounts = await _of_the_round(data, lookups)
     waiting = [one for one in accounts if one.needs_login]
     ticks = [f"{'⬜' if one.needs_login else '✅'} {esc(one.label)}" for one in accounts]
     if waiting:
@@ -190,6 +194,14 @@ async def _morning(data: Mapping[str, Any], lookups: Lookups) -> Screen:
     ready = readiness_lines(await lookups.control.readiness())
     text = join(bold("Everybody is logged in."), ticks, "", bold("Ready for the day"), ready)
     return Screen(text, ((button("Dashboard", "dash"), button("Accounts", "brokers")),))
+
+
+async def _of_the_round(data: Mapping[str, Any], lookups: Lookups) -> list[Account]:
+    """Return the accounts that the card names, or every one that needs a login at all."""
+    if data.get("broker_ids"):
+        return await lookups.accounts(data["broker_ids"])
+    found = await lookups.control.accounts()
+    return [one for one in found if one.broker_type is not BrokerType.PAPER]
 
 
 async def _warning(data: Mapping[str, Any], lookups: Lookups) -> Screen:
@@ -254,10 +266,18 @@ def _moment(value: object) -> str:
 
 async def _slot_missed(data: Mapping[str, Any], lookups: Lookups) -> Screen:
     title = await _strategy_title(data["strategy"], lookups)
+    missed = int(data.get("missed") or 1)
+    more = f" Runs missed in all: {missed}." if missed > 1 else ""
     return Screen(
-        f"⏰ {bold(title)}: the run of {_moment(data['slot_at'])} was "
-        f"{round(float(data['late_s']))} s late. I entered nothing; exits are done all the same."
+        f"⏰ {bold(title)}: the run of {_moment(data['slot_at'])} came {_late(data['late_s'])} "
+        f"late.{more} I entered nothing; exits are done all the same."
     )
+
+
+def _late(seconds: object) -> str:
+    """Return a delay in the unit that a person would use."""
+    late = round(float(str(seconds)))
+    return f"{late} s" if late < _MINUTES_FROM_S else f"{late // 60} min"
 
 
 async def _no_data(data: Mapping[str, Any], lookups: Lookups) -> Screen:
@@ -315,7 +335,7 @@ async def _poller(data: Mapping[str, Any], _: Lookups) -> Screen:
 
 
 async def _started(data: Mapping[str, Any], _: Lookups) -> Screen:
-    return Screen(join(bold("Saarthi is running."), esc(data["text"])))
+    return Screen(f"🟢 {esc(data['text'])}")
 
 
 _RENDERERS: Mapping[NoticeKind, Renderer] = {

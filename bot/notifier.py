@@ -168,9 +168,8 @@ class TelegramNotifier:
 def _signed(
     screen: Screen, notice: Notice, notice_id: str, message_id: int | None, *, is_repeat: bool
 ) -> Screen:
-    """Add the short id by which a person recognises a repeat; an edited card needs none."""
-    is_edit = notice.delivery is Delivery.EDIT and message_id is not None
-    if is_edit and not is_repeat:
+    """Add the short id by which a person recognises a repeat; an edit makes no second message."""
+    if notice.delivery is Delivery.EDIT and message_id is not None:
         return screen
     mark = f"#{short_id(notice_id)}" + (" · repeated" if is_repeat else "")
     return Screen(f"{fit(screen.text)}\n{italic(mark)}", screen.rows)

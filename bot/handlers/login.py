@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bot.markup import bold, code, esc, join
 from bot.screen import PRIMARY, Screen, button, copy_button, is_linkable, link_button
-from bot.views.house import readiness_lines
 from bot.visit import Visit
 from core.domain.account import Account
 from core.errors import UserError
@@ -20,15 +19,11 @@ def looks_like_login(text: str) -> bool:
 
 
 async def morning_round(visit: Visit) -> None:
-    """Post the card of /login; when nobody needs a login, say who is ready (B9)."""
+    """Have the card of /login posted: it is a notice, edited as logins complete (B9)."""
     control = visit.desk.control
     if not await control.accounts():
         raise UserError("There is no account yet. Use /add to connect the first one.")
-    waiting = await control.start_morning_round(visit.command)
-    if waiting:
-        return
-    lines = readiness_lines(await control.readiness())
-    await visit.show(Screen(join(bold("Everybody is logged in."), lines)))
+    await control.start_morning_round(visit.command)
 
 
 async def login(visit: Visit) -> None:

@@ -76,7 +76,7 @@ async def close(visit: Visit) -> None:
         )
     except ChoiceNeeded as choice:
         await visit.confirm(
-            join(bold("This account is paused."), esc(choice), "Close the position all the same?"),
+            join(f"⚠️ {bold(choice)}", "Strategies stay paused; only this position is closed."),
             "close",
             {**args, "despite_pause": True},
             {"": "Close it despite the pause"},

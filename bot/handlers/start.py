@@ -34,7 +34,8 @@ async def health(visit: Visit) -> None:
 
 async def settings(visit: Visit) -> None:
     """List what can be changed."""
-    await visit.show(settings_screen(await visit.desk.control.settings()))
+    control = visit.desk.control
+    await visit.show(settings_screen(await control.settings(), await control.accounts()))
 
 
 async def ask_setting(visit: Visit) -> None:
@@ -44,16 +45,19 @@ async def ask_setting(visit: Visit) -> None:
     prompt = await visit.desk.prompts.open(
         visit.chat_id, visit.user_id, "setting", "value", {"name": name}, update_id=visit.update_id
     )
-    text = f"Send the new value for {bold(label_of(name))}. Now: {code(known[name] or 'not set')}"
+    label = label_of(name, await visit.desk.control.accounts())
+    text = f"Send the new value for {bold(label)}. Now: {code(known[name] or 'not set')}"
     sent = await visit.send(Screen(text, ((button("Cancel", "drop"),),)))
     await visit.desk.prompts.shown_in(prompt, sent)
 
 
 async def answer_setting(visit: Visit, name: str) -> None:
     """Change a setting to what the person typed."""
-    await visit.desk.control.set_setting(visit.command, name, visit.text)
-    await visit.send(Screen(f"✅ {bold(label_of(name))} is now {code(visit.text.strip())}."))
-    await visit.send(settings_screen(await visit.desk.control.settings()))
+    control = visit.desk.control
+    await control.set_setting(visit.command, name, visit.text)
+    accounts, known = await control.accounts(), await control.settings()
+    note = f"✅ {bold(label_of(name, accounts))} is now {code(known.get(name) or 'not set')}."
+    await visit.send(settings_screen(known, accounts).with_note(note))
 
 
 async def cancel(visit: Visit) -> None:

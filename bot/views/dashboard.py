@@ -127,11 +127,17 @@ def _head(view: DashboardView) -> list[str | None]:
         f"{bold(account.label)}{' ⭐' if account.is_default else ''}",
         f"{enabled} · {MODE[view.effective_mode]} · as of {_as_of(view.as_of)}",
         parked_line(account),
-        *(f"⚠️ {esc(sentence)}" for sentence in view.incomplete),
+        *(f"⚠️ {esc(one[:1].upper() + one[1:])}" for one in _besides_the_login(view)),
         "",
         f"Funds: {money}",
         f"Today: {pnl_words(view.pnl)}",
     ]
+
+
+def _besides_the_login(view: DashboardView) -> list[str]:
+    """Return what may be missing, without what the banner says already."""
+    told = "token not refreshed" if view.account.needs_login else None
+    return [one for one in view.incomplete if told is None or not one.startswith(told)]
 
 
 def _as_of(moment: datetime | None) -> str:

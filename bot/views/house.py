@@ -8,6 +8,7 @@ from bot.callbacks import handle
 from bot.markup import bold, clock_time, code, day_time, esc, join
 from bot.screen import Screen, button, grid
 from bot.words import plural, token_state
+from core.domain.account import Account
 from core.domain.money import rupees
 from core.domain.views import HealthView, Readiness
 
@@ -43,20 +44,22 @@ def health_screen(health: HealthView, chat_trouble: str) -> Screen:
     return Screen(text, ((button("🔄 Refresh", "health"),),))
 
 
-def label_of(name: str) -> str:
-    """Return a setting's name as a person reads it."""
-    return name.replace("_", " ").replace(".", " ").capitalize()
+def label_of(name: str, accounts: Sequence[Account] = ()) -> str:
+    """Return a setting's name as a person reads it: ``capital|ID`` is an account's capital."""
+    what, bar, broker_id = name.partition("|")
+    label = what.replace("_", " ").replace(".", " ").capitalize()
+    whose = next((one.label for one in accounts if one.broker_id == broker_id), broker_id)
+    return f"{label} of {whose}" if bar else label
 
 
-def settings_screen(settings: Mapping[str, str]) -> Screen:
+def settings_screen(settings: Mapping[str, str], accounts: Sequence[Account] = ()) -> Screen:
     """Return the changeable settings, a button each."""
-    lines = [
-        f"{esc(label_of(name))}: {bold(value or 'not set')}" for name, value in settings.items()
-    ]
-    buttons = [button(label_of(name), "set", handle(name)) for name in settings]
+    labels = {name: label_of(name, accounts) for name in settings}
+    lines = [f"{esc(labels[name])}: {bold(value or 'not set')}" for name, value in settings.items()]
+    buttons = [button(labels[name], "set", handle(name)) for name in settings]
     return Screen(
         join(bold("Settings"), lines or "Nothing can be changed here."),
-        grid(buttons, 2),
+        grid(buttons, 1),
     )
 
 

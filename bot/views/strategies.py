@@ -227,6 +227,6 @@ def _run_text(run: RunView, title: str) -> str:
     return join(lines)
 
 
-def run_card(run: RunView) -> Screen:
+def run_card(run: RunView, title: str) -> Screen:
     """Return the card of one signal: a line per account, edited as orders go on (E1)."""
-    return Screen(_run_text(run, run.title))
+    return Screen(_run_text(run, title))

@@ -480,7 +480,7 @@ class FakeControl:
         self._once(command)
         account = self._get(broker_id)
         if self._effective(account) is TradingMode.PAUSED and not despite_pause:
-            raise ChoiceNeeded("Strategies send nothing while it is paused.")
+            raise ChoiceNeeded("This account is PAUSED. Close the position all the same?")
         for position in self.positions_:
             if (position.broker_id, position.key) == (broker_id, position_key):
                 order = an_order(

@@ -205,16 +205,14 @@ async def test_all_working_orders_are_cancelled_with_one_confirmation(world: Wor
 
 
 @pytest.mark.row("B9")
-async def test_the_morning_round_is_posted_or_told_to_be_over(world: World):
-    """With somebody waiting the card is the controller's; with nobody the readiness is told."""
-    world.control.put(an_account())
+async def test_the_morning_round_is_asked_for_once(world: World):
+    """Without an account there is a hint; else the controller posts the card."""
     await world.start()
     await world.owner.say("/login")
-    seen = await world.owner.sees("Everybody is logged in.")
-    assert "✅ Zerodha - Main · ₹2,50,000 · data ok" in seen["text"]
+    await world.owner.sees("Use /add to connect the first one")
     world.control.put(an_account(token_status=TokenStatus.EXPIRED))
     await world.owner.say("/login")
-    await soon(lambda: len(world.control.did("start_morning_round")) == 2)
+    await soon(lambda: len(world.control.did("start_morning_round")) == 1)
 
 
 @pytest.mark.row("B11")

@@ -14,7 +14,7 @@ from bot.callbacks import LIMIT_BYTES
 from bot.desk import Logins
 from bot.notices import Lookups, render
 from bot.parameters import BotParameters
-from core.domain.account import TokenStatus
+from core.domain.account import BrokerType, TokenStatus
 from core.domain.notice import Notice, NoticeKind
 from core.domain.order import OrderState
 from core.errors import LoginFault
@@ -135,6 +135,22 @@ async def test_the_morning_card_ticks_and_ends_with_readiness():
     control.put(an_account())
     done = await render(notice, lookups(control))
     assert "Ready for the day" in done.text and "₹2,50,000 · data ok" in done.text
+
+
+@pytest.mark.row("B9")
+async def test_a_morning_card_that_names_nobody_is_about_everybody():
+    """Every account that needs logins at all; paper accounts need none."""
+    control = FakeControl()
+    control.put(ACCOUNT, an_account("paper_p", BrokerType.PAPER, "Play", is_default=False))
+    screen = await render(Notice(NoticeKind.MORNING_ROUND, {}), lookups(control))
+    assert "Zerodha - Main" in screen.text and "Play" not in screen.text
+
+
+async def test_an_order_of_somebody_elses_is_a_card_too():
+    """An order that was seen at the broker is shown with its state."""
+    notice = Notice(NoticeKind.EXTERNAL_ORDER, {"broker_id": "x", "client_order_id": ORDER.key})
+    screen = await render(notice, lookups())
+    assert screen.text.startswith("<b>Not placed by me · Zerodha - Main</b>")
 
 
 @pytest.mark.row("B10")

@@ -297,7 +297,7 @@ def test_a_run_card_has_a_line_per_account():
         MAIN, state=OrderState.FILLED, filled_quantity=10, average_price=Decimal("812.35")
     )
     rejected = an_order(second, state=OrderState.REJECTED, reason="RMS: margin <short>")
-    assert plain(run_card(a_run(filled, rejected))) == (
+    assert plain(run_card(a_run(filled, rejected), "Opening range breakout")) == (
         "Opening range breakout · 10:15\n"
         "Long NSE:SBIN, stop ₹805.00 — broke above 812.00\n"
         "Zerodha - Main\n"
@@ -408,7 +408,7 @@ def every_screen(name: str) -> list[Screen]:
         strategy_page(strategy),
         parameters_page(strategy),
         assignment_page(strategy, assigned),
-        run_card(a_run(order, title=name, note=name)),
+        run_card(a_run(order, note=name), name),
         health_screen(health, name),
         settings_screen({name: name}),
         *(step_screen(step, data, "ab12cd.3", "https://x.example/cb") for step in STEPS),
