@@ -17,10 +17,11 @@ from webhooks.health import Health
 from webhooks.login import LoginPages, Logins
 from webhooks.postbacks import AccountKeys, Postbacks
 
-__all__ = ["WebParts", "WebServer", "build_app", "serve"]
+__all__ = ["POSTBACKS", "WebParts", "WebServer", "build_app", "serve"]
 
 _log = logging.getLogger(__name__)
 _access_log = logging.getLogger("webhooks.access")
+POSTBACKS: Final = web.AppKey("postbacks", Postbacks)
 _LARGEST_BODY: Final = 64 * 1024
 _IDLE_S: Final = 20.0
 _GRACE_S: Final = 5.0
@@ -47,14 +48,16 @@ class WebParts:
 
 
 def build_app(parts: WebParts) -> web.Application:
-    """Build the application of all routes."""
+    """Build the application of all routes; ``app[POSTBACKS].counts`` tells what postbacks came."""
     window = SlidingWindow(parts.rate, parts.clock)
+    postbacks = Postbacks(parts.accounts, parts.hint, parts.clock)
     app = web.Application(middlewares=[guard(window)], client_max_size=_LARGEST_BODY)
+    app[POSTBACKS] = postbacks
     app.on_response_prepare.append(harden)
     app.add_routes(
         [
             *LoginPages(parts.logins, chat_url=parts.chat_url).routes(),
-            *Postbacks(parts.accounts, parts.hint, parts.clock).routes(),
+            *postbacks.routes(),
             *Health(parts.is_healthy).routes(),
         ]
     )

@@ -1,0 +1,210 @@
+"""What the pages of a login say, and what they never hold."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from http import HTTPStatus
+
+import pytest
+
+from core.domain.account import BrokerType
+from core.errors import LoginFault, StoreUnavailable, VaultError
+from tests.fakes.web_world import LINK, NONCE, FakeLogins, account, running
+
+CALLBACK = "/broker/callback/zerodha"
+QUERY = {"nonce": NONCE, "request_token": "codecanary"}
+
+TITLES = {
+    LoginFault.DENIED: "The login was not allowed",
+    LoginFault.NONCE_EXPIRED: "That took longer than ten minutes",
+    LoginFault.NONCE_USED: "This login was already used",
+    LoginFault.NONCE_UNKNOWN: "This login was not started here",
+    LoginFault.ACCOUNT_UNKNOWN: "The account is not connected any more",
+    LoginFault.CODE_USED: "Zerodha did not take the code",
+    LoginFault.WRONG_SECRET: "The API secret is wrong",
+    LoginFault.OTHER_USER: "That was another user",
+    LoginFault.NOT_ADMITTED: "This user may not use the app",
+    LoginFault.BROKER_DOWN: "Zerodha does not answer",
+    LoginFault.MALFORMED: "Something is missing in the answer",
+    LoginFault.NOT_SAVED: "The login could not be saved",
+}
+
+
+class Outline(HTMLParser):
+    """The tags of a page, in order; fails on one that is never closed."""
+
+    VOID = frozenset({"meta", "link", "path", "circle"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [str(value) for name, value in attrs if name in {"href", "src", "action"}]
+        if tag not in self.VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self._open.pop() == tag
+
+
+@pytest.mark.row("B3")
+@pytest.mark.parametrize("fault", list(LoginFault))
+async def test_each_fault_has_its_own_page(fault: LoginFault) -> None:
+    """Every failure has a title, a status that is no success, a way on, and shows no secret."""
+    async with running(FakeLogins(fault=fault, detail="the broker said no")) as world:
+        answer = await world.http.get(CALLBACK, params=QUERY)
+    outline = Outline(answer.text)
+    assert answer.status_code >= 400
+    assert f"<h1>{TITLES[fault]}</h1>" in answer.text
+    assert "What to do" in answer.text and "The broker said no" in answer.text
+    assert outline.links == ["data:,", f"/login/{LINK}"]
+    assert outline.tags.count("h1") == 1 and "script" not in outline.tags
+    assert "codecanary" not in answer.text and NONCE not in answer.text
+    assert "{" not in answer.text.partition("</style>")[2]
+
+
+@pytest.mark.row("B3")
+@pytest.mark.parametrize(
+    ("broker_type", "where"),
+    [(BrokerType.ZERODHA, "kite.zerodha.com"), (BrokerType.FYERS, "fyers.in")],
+)
+async def test_other_user_page_says_how_to_log_out(broker_type: BrokerType, where: str) -> None:
+    """Whose cookie chose for the person is said, and where to log out there."""
+    logins = FakeLogins(account(broker_type), LoginFault.OTHER_USER, "CD5678 logged in")
+    path = f"/broker/callback/{broker_type.value}"
+    async with running(logins) as world:
+        answer = await world.http.get(path, params=QUERY)
+    assert answer.status_code == 403
+    for words in (where, "ogout", "log in as AB1234", "from an earlier login in this browser"):
+        assert words in answer.text
+
+
+@pytest.mark.row("B3")
+async def test_stranger_gets_no_name_and_no_link() -> None:
+    """Who brings no nonce of ours learns no account and no login link."""
+    async with running(FakeLogins(fault=LoginFault.NONCE_UNKNOWN)) as world:
+        answer = await world.http.get(CALLBACK, params=QUERY | {"nonce": "guess"})
+    assert answer.status_code == 404
+    for words in ("Main", "AB1234", LINK):
+        assert words not in answer.text
+
+
+@pytest.mark.row("B2")
+async def test_connected_page() -> None:
+    """Success names the account and the person, and leads back to the chat."""
+    async with running(chat_url="https://t.me/example_bot") as world:
+        answer = await world.http.get(CALLBACK, params=QUERY)
+    assert answer.status_code == 200
+    assert "Zerodha - Main is connected. Go back to Telegram." in answer.text
+    assert "Asha Bhat (AB1234)" in answer.text
+    assert Outline(answer.text).links == ["data:,", "https://t.me/example_bot"]
+
+
+@pytest.mark.row("B2", "B3")
+async def test_reload_of_a_done_login_is_friendly() -> None:
+    """A page that is loaded again says so and shows that the account is connected."""
+    async with running(FakeLogins(fault=LoginFault.NONCE_USED, is_done=True)) as world:
+        answer = await world.http.get(CALLBACK, params=QUERY)
+    assert answer.status_code == 409
+    assert "Zerodha - Main is connected" in answer.text and "already used" in answer.text
+
+
+@pytest.mark.row("B1")
+@pytest.mark.parametrize("user_id", ["AB1234", None])
+async def test_login_page(user_id: str | None) -> None:
+    """The page names account and user, and has one button, which posts to the page itself."""
+    async with running(FakeLogins(account(user_id=user_id))) as world:
+        answer = await world.http.get(f"/login/{LINK}")
+        head = await world.http.head(f"/login/{LINK}")
+        assert world.logins.started == 0
+        gone = await world.http.post(f"/login/{LINK}")
+    outline = Outline(answer.text)
+    assert (answer.status_code, head.status_code, gone.status_code) == (200, 200, 303)
+    assert gone.headers["Location"].startswith("https://broker.example/")
+    assert "Zerodha - Main" in answer.text
+    assert (user_id or "not known yet") in answer.text
+    assert (outline.tags.count("form"), outline.tags.count("button")) == (1, 1)
+    assert '<form method="post">' in answer.text
+    assert "Continue to Zerodha" in answer.text
+
+
+@pytest.mark.row("G4")
+async def test_names_are_escaped() -> None:
+    """A display name, a user's name and a broker's words cannot bring markup into a page."""
+    evil = '<script>alert("x")</script>&$title{0}'
+    named = account(display_name=evil, user_name=evil, user_id=evil)
+    async with running(FakeLogins(named)) as world:
+        pages = [
+            await world.http.get(f"/login/{LINK}"),
+            await world.http.get(CALLBACK, params=QUERY),
+        ]
+        for fault in LoginFault:
+            world.logins.fault, world.logins.detail = fault, evil
+            pages.append(await world.http.get(CALLBACK, params=QUERY))
+    for page in pages:
+        assert "script" not in Outline(page.text).tags
+        assert "&lt;script&gt;" in page.text
+        assert page.status_code != HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+@pytest.mark.row("B1")
+async def test_link_that_has_ended() -> None:
+    """A link of the right form that stands for nothing (any more) says so; others are not there."""
+    async with running() as world:
+        for answer in (
+            await world.http.get("/login/some-other-link-0123456789"),
+            await world.http.post("/login/some-other-link-0123456789"),
+        ):
+            assert answer.status_code == 404 and "has ended" in answer.text
+        for path in ("/login/short", "/login/", "/login", f"/login/{LINK}/x", "/login/a%2Fb" * 9):
+            answer = await world.http.get(path)
+            assert (answer.status_code, answer.text) == (404, "Not Found")
+
+
+@pytest.mark.row("B1")
+@pytest.mark.parametrize("trouble", [StoreUnavailable("mongodb://x"), VaultError("key 1")])
+async def test_trouble_of_our_own_has_a_page(trouble: Exception) -> None:
+    """When no login can be started the page says so, and keeps the reason to itself."""
+    async with running(FakeLogins(trouble=trouble)) as world:
+        answer = await world.http.post(f"/login/{LINK}")
+    assert answer.status_code == 503
+    assert "cannot do this now" in answer.text and str(trouble) not in answer.text
+
+
+@pytest.mark.row("B3")
+@pytest.mark.parametrize(
+    "query",
+    ["", "nonce=a&nonce=b&request_token=c", "nonce=" + "a" * 5000, "nonce=%00&request_token=b"],
+)
+async def test_query_that_no_broker_sends(query: str) -> None:
+    """An empty, ambiguous, oversized or binary query never reaches the desk."""
+    async with running() as world:
+        answer = await world.http.get(f"{CALLBACK}?{query}")
+        assert world.logins.callbacks == []
+    assert answer.status_code == 400
+    assert "Something is missing" in answer.text
+
+
+@pytest.mark.row("G4")
+async def test_policy_admits_exactly_the_style_of_the_page() -> None:
+    """The page's one style is the one whose hash the policy names; nothing else may load."""
+    async with running() as world:
+        answer = await world.http.get(f"/login/{LINK}")
+    style = re.search(r"<style>(.*?)</style>", answer.text, re.DOTALL)
+    assert style is not None
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    policy = answer.headers["Content-Security-Policy"]
+    assert f"style-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none';") and "frame-ancestors 'none'" in policy
+    assert "style=" not in answer.text

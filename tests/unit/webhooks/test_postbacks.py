@@ -1,0 +1,249 @@
+"""Postbacks are hints: verified where they can be, counted, and never applied (W01 to W06)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from core.domain.account import Account, BrokerType
+from core.errors import StoreUnavailable
+from tests.fakes.clock import ManualClock
+from tests.fakes.web_world import SECRET, FakeAccounts, account, running
+from webhooks.postbacks import Postbacks
+
+KITE, FYERS = "/postback/zerodha", "/postback/fyers"
+MINE = account()
+FAMILY = account(broker_id="zerodha_family1", user_id="CD5678", user_name="Chetan")
+FY = account(BrokerType.FYERS, user_id="XA00001")
+FY2 = account(BrokerType.FYERS, broker_id="fyers_second", user_id="XB00002")
+
+
+def postback(secret: str = SECRET, **changes: Any) -> dict[str, Any]:
+    """Return an order as Kite posts it, signed."""
+    body: dict[str, Any] = {
+        "user_id": "AB1234",
+        "app_id": 1234,
+        "order_id": "220303000308932",
+        "order_timestamp": "2026-11-23 09:24:25",
+        "status": "COMPLETE",
+        "filled_quantity": 1,
+    } | changes
+    signed = f"{body['order_id']}{body['order_timestamp']}{secret}"
+    return {"checksum": hashlib.sha256(signed.encode()).hexdigest()} | body
+
+
+def book(*accounts: Account, **changes: Any) -> FakeAccounts:
+    return FakeAccounts(accounts or (MINE, FY), **changes)
+
+
+async def test_signed_postback_wakes_its_account() -> None:
+    """A right checksum wakes the account of the user named, and no other."""
+    async with running(accounts=book(MINE, FAMILY, FY)) as world:
+        answer = await world.http.post(KITE, json=postback())
+        assert (answer.status_code, answer.text) == (200, "ok")
+        await world.http.post(KITE, json=postback(user_id="CD5678"))
+    assert world.hints == [MINE.broker_id, FAMILY.broker_id]
+
+
+async def test_raw_body_without_a_type() -> None:
+    """Kite promises a raw JSON body, not a content type."""
+    async with running(accounts=book()) as world:
+        answer = await world.http.post(KITE, content=json.dumps(postback()))
+    assert (answer.status_code, world.hints) == (200, [MINE.broker_id])
+
+
+@pytest.mark.matrix("W01")
+@pytest.mark.invariant("I5")
+async def test_duplicates_are_one_hint_a_moment() -> None:
+    """Five copies are answered 200 and wake the account once; later it may be woken again."""
+    async with running(accounts=book()) as world:
+        for _ in range(5):
+            assert (await world.http.post(KITE, json=postback())).status_code == 200
+        assert world.hints == [MINE.broker_id]
+        await world.clock.advance(1)
+        await world.http.post(KITE, json=postback())
+    assert world.hints == [MINE.broker_id] * 2
+
+
+@pytest.mark.matrix("W03")
+async def test_user_who_is_no_account_of_ours() -> None:
+    """Signed by our app for a user who is not connected: counted, nobody is woken."""
+    async with running(accounts=book()) as world:
+        answer = await world.http.post(KITE, json=postback(user_id="ZZ9999"))
+        assert (answer.status_code, world.hints) == (200, [])
+        foreign = await world.http.post(KITE, json=postback("another app's secret"))
+        assert (foreign.status_code, world.hints) == (403, [])
+    assert world.counts == {"zerodha_foreign": 1, "zerodha_forged": 1}
+
+
+@pytest.mark.row("G4")
+@pytest.mark.matrix("W04")
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (postback("wrong secret"), 403),
+        (postback() | {"order_id": "999"}, 403),
+        (postback() | {"order_timestamp": "2026-11-23 09:24:26"}, 403),
+        (postback() | {"checksum": "é" * 64}, 403),
+        (postback() | {"checksum": ""}, 400),
+        (postback() | {"checksum": None}, 400),
+        (postback() | {"order_id": 220303000308932}, 400),
+        ({key: value for key, value in postback().items() if key != "checksum"}, 400),
+        ({}, 400),
+        ([postback()], 400),
+        ("text", 400),
+        (None, 400),
+    ],
+)
+async def test_bad_checksum_and_bad_body(body: Any, status: int) -> None:
+    """What is not signed as it must be is refused and wakes nobody."""
+    async with running(accounts=book()) as world:
+        answer = await world.http.post(KITE, json=body)
+    assert (answer.status_code, world.hints) == (status, [])
+
+
+@pytest.mark.matrix("W04")
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [
+        (b"not json", "application/json", 400),
+        (b"\xff\xfe\x00", "application/json", 400),
+        (b"[" * 50_000, "application/json", 400),
+        (b"", "application/json", 400),
+        (json.dumps(postback()).encode(), "text/html", 415),
+        (json.dumps(postback()).encode(), "multipart/form-data; boundary=x", 415),
+        (b"x" * 1_000_000, "application/json", 413),
+    ],
+    ids=["no json", "binary", "deep", "empty", "html", "multipart", "1 MB"],
+)
+async def test_bodies_that_are_no_postback(content: bytes, kind: str, status: int) -> None:
+    """Junk, a wrong type and a megabyte are refused quickly."""
+    async with running(accounts=book()) as world:
+        answer = await world.http.post(KITE, content=content, headers={"Content-Type": kind})
+    assert (answer.status_code, world.hints) == (status, [])
+
+
+@pytest.mark.matrix("W04")
+async def test_changed_body_under_a_right_checksum_is_only_a_hint() -> None:
+    """The signature leaves fields free; whatever they say, the account is woken and no more."""
+    async with running(accounts=book()) as world:
+        before = replace(world.accounts, asked=1)
+        lie = postback(status="REJECTED", filled_quantity=10**9)
+        assert (await world.http.post(KITE, json=lie)).status_code == 200
+    assert world.hints == [MINE.broker_id]
+    assert world.accounts == before
+
+
+@pytest.mark.matrix("W06")
+@pytest.mark.parametrize("path", [KITE, FYERS])
+async def test_broker_gets_its_200_whatever_happens_here(path: str) -> None:
+    """A store that is away or a hint that fails is no business of the broker's."""
+    body = postback() | {"clientId": "XA00001"}
+    async with running(accounts=book(trouble=StoreUnavailable("away"))) as world:
+        assert (await world.http.post(path, json=body)).status_code == 200
+        assert world.hints == []
+    async with running(accounts=book(), hint_fails=True) as world:
+        assert (await world.http.post(path, json=body)).status_code == 200
+        assert len(world.hints) == 1
+
+
+@pytest.mark.matrix("W06")
+async def test_store_that_hangs_delays_no_answer() -> None:
+    """A store that does not answer costs the broker less than two seconds."""
+
+    class Hanging(FakeAccounts):
+        async def all(self) -> tuple[Account, ...]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    async with running(accounts=Hanging()) as world:
+        for path in (KITE, FYERS):
+            began = time.monotonic()
+            assert (await world.http.post(path, json=postback())).status_code == 200
+            assert time.monotonic() - began < 2
+
+
+@pytest.mark.matrix("W06")
+async def test_flood_asks_the_store_once() -> None:
+    """Hundreds of postbacks at once, forged ones among them, cost one look at the accounts."""
+    limits = httpx.Limits(max_connections=50)
+    async with running(accounts=book()) as world:
+        base = f"http://127.0.0.1:{world.port}"
+        async with httpx.AsyncClient(base_url=base, limits=limits, trust_env=False) as http:
+            good = [http.post(KITE, json=postback()) for _ in range(200)]
+            bad = [http.post(KITE, json=postback("wrong")) for _ in range(200)]
+            answers = await asyncio.gather(*good, *bad)
+    assert [one.status_code for one in answers] == [200] * 200 + [403] * 200
+    assert world.accounts.asked == 1
+    assert world.hints == [MINE.broker_id]
+
+
+@pytest.mark.matrix("W06")
+async def test_accounts_are_looked_at_again() -> None:
+    """A new account is known after a few seconds; a store that went away leaves the last view."""
+    async with running(accounts=book()) as world:
+        await world.http.post(KITE, json=postback())
+        world.accounts.accounts = (FAMILY,)
+        await world.clock.advance(6)
+        await world.http.post(KITE, json=postback(user_id="CD5678"))
+        assert world.hints == [MINE.broker_id, FAMILY.broker_id]
+        world.accounts.trouble = StoreUnavailable("away")
+        await world.clock.advance(6)
+        assert (await world.http.post(KITE, json=postback("wrong"))).status_code == 403
+        await world.http.post(KITE, json=postback(user_id="CD5678"))
+    assert world.hints[2:] == [FAMILY.broker_id]
+
+
+@pytest.mark.matrix("A06")
+async def test_damaged_secret_of_one_account() -> None:
+    """An account whose secret cannot be opened loses its postbacks; the others keep theirs."""
+    accounts = book(MINE, FAMILY, secrets={MINE.broker_id: "damaged", FAMILY.broker_id: "other"})
+    async with running(accounts=accounts) as world:
+        assert (await world.http.post(KITE, json=postback())).status_code == 403
+        answer = await world.http.post(KITE, json=postback("other", user_id="CD5678"))
+    assert (answer.status_code, world.hints) == (200, [FAMILY.broker_id])
+
+
+@pytest.mark.row("G4")
+@pytest.mark.parametrize(
+    ("content", "hinted"),
+    [
+        (b'{"clientId": "XA00001", "status": 2}', ["fyers_abc123"]),
+        (b'{"clientId": "ZZ99999", "status": 2}', []),
+        (b'{"id": "123", "status": 2}', ["fyers_abc123", "fyers_second"]),
+        (b"not json", []),
+        (b"[]", []),
+        (b"", []),
+    ],
+)
+async def test_fyers_is_always_answered_200(content: bytes, hinted: list[str]) -> None:
+    """Unsigned, so never trusted; answered 200, or Fyers bars the address for half an hour."""
+    async with running(accounts=book(MINE, FY, FY2)) as world:
+        answer = await world.http.post(FYERS, content=content)
+    assert (answer.status_code, world.hints) == (200, hinted)
+
+
+@pytest.mark.row("G4")
+async def test_strangers_do_not_set_the_pace_of_reading() -> None:
+    """Unsigned hints wake an account at most once in two seconds."""
+    async with running(accounts=book(FY)) as world:
+        for _ in range(20):
+            await world.http.post(FYERS, json={"clientId": "XA00001"})
+            await world.clock.advance(0.25)
+    assert len(world.hints) == 3
+
+
+async def test_secret_is_in_no_representation() -> None:
+    """What is remembered of an account shows no secret, and neither does the log."""
+    hints: list[str] = []
+    postbacks = Postbacks(book(), hints.append, ManualClock())
+    senders = await postbacks._senders()
+    assert senders is not None
+    assert SECRET not in repr(senders) and "zerodha_abc123" in repr(senders)
