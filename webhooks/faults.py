@@ -32,8 +32,8 @@ _CONSOLE: Final = {
     BrokerType.FYERS: "myapi.fyers.in",
 }
 _LOGOUT: Final = {
-    BrokerType.ZERODHA: "Open kite.zerodha.com in this browser, tap your user id, then Logout.",
-    BrokerType.FYERS: "Open fyers.in in this browser, tap your profile, then Logout.",
+    BrokerType.ZERODHA: "Open kite.zerodha.com in this browser, tap the profile, then Logout.",
+    BrokerType.FYERS: "Open fyers.in in this browser, tap the profile, then Logout.",
 }
 _AGAIN: Final = "Log in again; each login has ten minutes."
 _FROM_CHAT: Final = "Go back to Telegram and tap the login button."
@@ -104,7 +104,6 @@ def trouble_text() -> FaultText:
 def _other_user_steps(scene: Scene) -> Sequence[str]:
     who = "as {user}" if scene.user_id else "as the right user"
     return (
-        "{broker} may have chosen the user by itself, from an earlier login in this browser.",
         _LOGOUT.get(scene.broker_type, "Log out at the broker in this browser."),
         "Come back, try again and log in " + who + ".",
     )
@@ -161,8 +160,8 @@ _WORDS: Final[dict[LoginFault, tuple[str, str, Sequence[str]]]] = {
     LoginFault.OTHER_USER: (
         "That was another user",
         (
-            "{account} belongs to another user of {broker} than the one who logged in now. Nothing "
-            "was changed."
+            "{account} belongs to another user. Perhaps {broker} chose this one by itself, by the "
+            "cookie of an earlier login in this browser. Nothing was changed."
         ),
         (),
     ),

@@ -77,7 +77,7 @@ def login_page(account: Account) -> str:
         user=escape(account.user_id or "not known yet"),
         note=escape(note),
     )
-    return _page(f"Log in {account.label}", body)
+    return _page(f"Log in to {account.label}", body)
 
 
 def connected_page(account: Account, *, is_repeat: bool, chat_url: str) -> str:
@@ -85,7 +85,7 @@ def connected_page(account: Account, *, is_repeat: bool, chat_url: str) -> str:
     person = account.user_name or account.user_id or "you"
     if account.user_name and account.user_id:
         person = f"{account.user_name} ({account.user_id})"
-    sentence = f"Logged in as {person}. The login lasts until 06:00 tomorrow morning."
+    sentence = f"Logged in as {person}. The login lasts until the next 06:00 IST."
     if is_repeat:
         sentence = "This login was already used to connect it; nothing was changed this time."
     body = _CONNECTED.substitute(

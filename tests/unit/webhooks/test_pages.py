@@ -86,7 +86,7 @@ async def test_other_user_page_says_how_to_log_out(broker_type: BrokerType, wher
     async with running(logins) as world:
         answer = await world.http.get(path, params=QUERY)
     assert answer.status_code == 403
-    for words in (where, "ogout", "log in as AB1234", "from an earlier login in this browser"):
+    for words in (where, "ogout", "log in as AB1234", "cookie of an earlier login in this browser"):
         assert words in answer.text
 
 
