@@ -97,7 +97,8 @@ async def run_now(visit: Visit) -> None:
     strategy = await visit.desk.control.strategy(name)
     await visit.show(
         Screen(
-            f"✅ {bold(strategy.title)} runs now. Its signal and every order come as a message.",
+            f"✅ {bold(strategy.title)} runs now. A signal and its orders come as a message; "
+            "without a signal nothing is sent.",
             ((button("« Back", "strat", handle(name)),),),
         )
     )

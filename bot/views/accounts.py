@@ -24,6 +24,7 @@ __all__ = [
     "exposure_lines",
     "name_question",
     "parked_line",
+    "spaced",
     "switcher",
     "welcome",
 ]
@@ -44,6 +45,12 @@ def banner(account: Account) -> str | None:
         f"⚠️ {bold('Dashboard data may be incomplete')}: token not refreshed for "
         f"{bold(account.display_name)}."
     )
+
+
+def spaced(*lines: str | None) -> list[str]:
+    """Return the lines that are there, with a blank one after them."""
+    found = [line for line in lines if line is not None]
+    return [*found, ""] if found else []
 
 
 def parked_line(account: Account) -> str | None:
@@ -116,7 +123,7 @@ def account_page(account: Account, global_mode: TradingMode, login: InlineKeyboa
         mode += f", but the global mode makes it {MODE[effective]}"
     person = account.user_name or account.user_id
     text = join(
-        banner(account),
+        spaced(banner(account)),
         f"{bold(account.label)}{' ⭐ default' if account.is_default else ''}",
         f"Strategies: {'enabled' if account.enabled else 'disabled'}"
         + (" (may still close what they hold)" if account.drain and not account.enabled else ""),
@@ -234,8 +241,8 @@ def welcome(
     )
     text = join(
         hello,
-        lead,
-        more,
+        "",
+        spaced(lead, more),
         f"{plural(len(accounts), 'account')}, {enabled} enabled. Global mode: {MODE[global_mode]}.",
     )
     return Screen(text, tuple(rows))

@@ -12,7 +12,7 @@ from telegram import InlineKeyboardButton
 from bot.callbacks import handle
 from bot.markup import bold, clock_time, esc, join
 from bot.screen import Keyboard, Screen, button, grid
-from bot.views.accounts import banner, parked_line, switcher
+from bot.views.accounts import banner, parked_line, spaced, switcher
 from bot.views.lines import holding_line, order_line, pnl_words, position_line, trade_line
 from bot.words import MODE
 from core.domain.account import Account
@@ -125,7 +125,7 @@ def _head(view: DashboardView) -> list[str | None]:
         money = f"{bold(rupees(funds.available))} free, {rupees(funds.used)} used"
     return [
         f"{bold(account.label)}{' ⭐' if account.is_default else ''}",
-        f"{enabled} · {MODE[view.effective_mode]} · as of {_as_of(view.as_of)}",
+        f"{enabled} · {MODE[view.effective_mode]} · {_as_of(view.as_of)}",
         parked_line(account),
         *(f"⚠️ {esc(one[:1].upper() + one[1:])}" for one in _besides_the_login(view)),
         "",
@@ -141,7 +141,7 @@ def _besides_the_login(view: DashboardView) -> list[str]:
 
 
 def _as_of(moment: datetime | None) -> str:
-    return "never" if moment is None else f"{clock_time(moment, seconds=True)} IST"
+    return "not read yet" if moment is None else f"as of {clock_time(moment, seconds=True)} IST"
 
 
 def dashboard(
@@ -162,7 +162,10 @@ def dashboard(
     key = view.account.broker_id
     empty = None if items else "\nNo positions, no working orders, no trades today."
     text = join(
-        banner(view.account), [line for line in _head(view) if line is not None], lines, empty
+        spaced(banner(view.account)),
+        [line for line in _head(view) if line is not None],
+        lines,
+        empty,
     )
     rows: Keyboard = (
         *(((login,),) if login is not None and view.account.needs_login else ()),
@@ -189,7 +192,7 @@ def listing(
     lines, buttons, pages = _page_of(items, page)
     where = account.label if account is not None else "all accounts"
     text = join(
-        [found for one in _concerned(accounts, selected) if (found := banner(one)) is not None],
+        spaced(*map(banner, _concerned(accounts, selected))),
         bold(f"{title} · {where}"),
         lines or "\nNone.",
     )

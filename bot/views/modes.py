@@ -100,13 +100,14 @@ def mode_result(change: ModeChange, whose: str) -> Screen:
     elif change.new is not TradingMode.NORMAL:
         lines.append("No orders are working at the broker.")
     buttons = [found for one in change.working[:_SHOWN] if (found := order_button(one))]
-    rows = [(one,) for one in buttons]
+    rows: list[tuple[InlineKeyboardButton, ...]] = [(one,) for one in buttons]
     if len(change.working) > 1:
         target = change.broker_id or GLOBAL
         rows.append(
             (button(f"Cancel all {len(change.working)}", "ask_cxall", target, style=DANGER),)
         )
-    rows.append((button("« Modes", "mode"),))
+    drain = (button("Drain view", "drain"),) if change.new is TradingMode.EXIT_ONLY else ()
+    rows.append((*drain, button("« Modes", "mode")))
     return Screen(join(lines), tuple(rows))
 
 

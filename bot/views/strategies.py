@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 
 from telegram import InlineKeyboardButton
@@ -42,11 +43,16 @@ def strategies_list(strategies: Sequence[StrategyView]) -> Screen:
             [
                 "",
                 f"{bold(one.title)} · {state}",
-                f"   next {day_time(one.next_slot)} · last {day_time(last)}",
+                f"   next run: {_when(one.next_slot, 'none planned')}",
+                f"   last run: {_when(last, 'none yet')}",
             ]
         )
     rows = tuple((button(one.title, "strat", handle(one.name)),) for one in strategies)
     return Screen(join(bold("Strategies"), lines), (*rows, (button("🔄 Refresh", "strats"),)))
+
+
+def _when(moment: datetime | None, otherwise: str) -> str:
+    return otherwise if moment is None else day_time(moment)
 
 
 def strategy_page(strategy: StrategyView) -> Screen:
@@ -58,7 +64,7 @@ def strategy_page(strategy: StrategyView) -> Screen:
     text = join(
         f"{bold(strategy.title)} · {'🟢 enabled' if strategy.is_enabled else '⚪ disabled'}",
         italic(strategy.description) if strategy.description else None,
-        f"Next run: {day_time(strategy.next_slot) if strategy.next_slot else 'none planned'}",
+        f"Next run: {_when(strategy.next_slot, 'none planned')}",
         ["", bold("Parameters"), *parameters] if parameters else None,
         "",
         bold("Accounts"),
@@ -92,7 +98,8 @@ def _assignment_line(one: AssignmentView) -> str:
 def size_words(one: AssignmentView) -> str:
     """Return the size of an assignment: ``10 units`` or ``5 % of capital, times 2``."""
     value = plain(one.size_value)
-    size = f"{value} units" if one.size_kind is SizeKind.QUANTITY else f"{value} % of capital"
+    units = "unit" if one.size_value == 1 else "units"
+    size = f"{value} {units}" if one.size_kind is SizeKind.QUANTITY else f"{value} % of capital"
     return size if one.multiplier == 1 else f"{size}, times {plain(one.multiplier)}"
 
 

@@ -74,7 +74,7 @@ async def text_of(kind: NoticeKind, data: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("kind", NoticeKind)
-@given(word=st.text(st.characters(codec="utf-8"), min_size=1, max_size=60))
+@given(word=st.text(st.characters(codec="utf-8"), min_size=1, max_size=60).filter(str.strip))
 async def test_every_kind_is_rendered_well_formed(kind: NoticeKind, word: str):
     """No outside text breaks the HTML; every button's data fits."""
     screen = await render(Notice(kind, notices(word)[kind]), lookups())
