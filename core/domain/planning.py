@@ -21,6 +21,7 @@ class Standing:
     Attributes:
         held: The strategy's signed units.
         wanted: Signed units of the present goal, 0 when there is none.
+        is_closing: Whether today's goal is already to hold nothing: an exit is under way.
         run_id: The run that set the present goal, or this one.
         working_entry: Whether an entry of the strategy in this instrument may still fill.
         may_enter: Whether entries are let through now (enabled, mode NORMAL, slot not late).
@@ -29,6 +30,7 @@ class Standing:
 
     held: int
     wanted: int
+    is_closing: bool
     working_entry: bool
     may_enter: bool
     why_not: str
@@ -65,15 +67,18 @@ def plan_leg(
 
     A goal in the direction already held keeps its size: size changes wait for the next entry. An
     entry needs a fresh signal: an account that joins late, or whose entry came to nothing, waits.
+    So does a position that is being closed, be it by a person: an old signal does not keep it.
     """
     direction = int(target.direction)
+    is_fresh = slot_at - target.signal_at < fresh_for
     if target.direction is Direction.FLAT:
         return Leg(0, 0, "")
     if standing.held * direction > 0:
-        return Leg(standing.held, 0, "")
+        is_kept = not standing.is_closing or (is_fresh and standing.may_enter)
+        return Leg(standing.held if is_kept else 0, 0, "")
     if standing.working_entry and standing.wanted * direction > 0:
         return Leg(standing.wanted, 0, "")
-    if slot_at - target.signal_at >= fresh_for:
+    if not is_fresh:
         return Leg(0, 0, "")
     if not standing.may_enter:
         return Leg(0, 0, standing.why_not)

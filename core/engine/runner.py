@@ -354,6 +354,7 @@ class Runner:
         )
         ledger = await view.get("ledgers", key)
         goal = await view.get("goals", key)
+        wanted = goal["quantity"] if goal and goal["day"] == plan.day else None
         where = {
             "broker_id": account.broker_id,
             "day": plan.day,
@@ -368,7 +369,8 @@ class Runner:
         capital = own["value"] if own else (figure or {}).get("capital")
         return Standing(
             held=ledger["quantity"] if ledger else 0,
-            wanted=goal["quantity"] if goal and goal["day"] == plan.day else 0,
+            wanted=wanted or 0,
+            is_closing=wanted == 0,
             run_id=goal["run_id"] if goal else plan.request.run_id,
             working_entry=any(
                 o.purpose is Purpose.ENTRY and (o.state in OPEN_STATES or o.state in _WAITING)

@@ -1,0 +1,92 @@
+"""What one run means for one account: entries for fresh signals, and no way back from a close."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from core.domain.instrument import Instrument, InstrumentId, Product, Segment
+from core.domain.planning import Leg, Standing, plan_leg
+from core.domain.sessions import IST
+from core.domain.target import Direction, Target
+from core.domain.views import AssignmentView, SizeKind
+
+SLOT = datetime(2026, 11, 20, 9, 50, tzinfo=IST)
+MINUTE = timedelta(minutes=1)
+SBIN = InstrumentId.parse("NSE:SBIN")
+ASSIGNED = AssignmentView(
+    "orb",
+    "zerodha_abc123",
+    "Zerodha - Main",
+    is_on=True,
+    product=Product.MIS,
+    size_kind=SizeKind.QUANTITY,
+    size_value=Decimal(3),
+    multiplier=Decimal(1),
+)
+FLAT = Standing(
+    held=0,
+    wanted=0,
+    is_closing=False,
+    working_entry=False,
+    may_enter=True,
+    why_not="",
+    run_id="run",
+    capital=None,
+    price=Decimal(900),
+    instrument=None,
+)
+
+
+def leg(standing: Standing, direction: Direction, *, age: timedelta = timedelta()) -> Leg:
+    target = Target(SBIN, direction, SLOT - age)
+    return plan_leg(target, ASSIGNED, standing, slot_at=SLOT, fresh_for=MINUTE)
+
+
+@pytest.mark.row("D3")
+def test_a_fresh_signal_enters_with_the_size_of_the_account(sbin: Instrument) -> None:
+    """An account that holds nothing enters on the run of the signal's own slot, not later."""
+    ready = replace(FLAT, instrument=sbin)
+    assert leg(ready, Direction.SHORT) == Leg(-3, -3, "")
+    assert leg(ready, Direction.SHORT, age=MINUTE) == Leg(0, 0, "")
+
+
+@pytest.mark.row("D3")
+def test_what_is_held_stays_while_the_signal_stands() -> None:
+    """A position in the signal's direction is kept, yesterday's without a goal of today too."""
+    held = replace(FLAT, held=2, wanted=2)
+    assert leg(held, Direction.LONG, age=9 * MINUTE) == Leg(2, 0, "")
+    assert leg(replace(held, wanted=0), Direction.LONG, age=9 * MINUTE) == Leg(2, 0, "")
+
+
+@pytest.mark.row("A5")
+@pytest.mark.row("E4")
+def test_a_run_does_not_undo_a_close(sbin: Instrument) -> None:
+    """While a position is being closed, the signal that opened it does not ask to keep it."""
+    closing = replace(FLAT, held=2, is_closing=True, instrument=sbin)
+    assert leg(closing, Direction.LONG, age=MINUTE) == Leg(0, 0, "")
+    disabled = replace(closing, may_enter=False, why_not="disabled: no entry is sent")
+    assert leg(disabled, Direction.LONG) == Leg(0, 0, "")
+    assert leg(closing, Direction.LONG) == Leg(2, 0, "")
+
+
+@pytest.mark.row("C3")
+def test_a_refused_entry_says_why(sbin: Instrument) -> None:
+    """Where entries are not let through, the goal is flat and the reason is noted."""
+    refused = replace(FLAT, may_enter=False, why_not="EXIT_ONLY: no entry is sent", instrument=sbin)
+    assert leg(refused, Direction.LONG) == Leg(0, 0, "EXIT_ONLY: no entry is sent")
+
+
+@pytest.fixture
+def sbin() -> Instrument:
+    return Instrument(
+        id=SBIN,
+        broker_symbol="SBIN",
+        broker_token="779521",
+        lot_size=1,
+        tick_size=Decimal("0.05"),
+        segment=Segment.CASH,
+    )
