@@ -18,6 +18,7 @@ from talipp.indicators import EMA, SMA
 from core.domain.bars import bar_close
 from core.domain.broker import Candle
 from core.domain.instrument import InstrumentId, Product
+from core.domain.money import rupees
 from core.domain.sessions import IST, Schedule
 from core.domain.target import Context, DataNeed, Direction, Parameter, ParameterValue, Target
 from core.errors import UserError
@@ -182,11 +183,11 @@ def _side(difference: float) -> Direction:
 def _next(goal: Goal, bar: Candle, crossing: Direction, rules: _Rules) -> Goal:
     closed_at = bar_close(bar, rules.bar_minutes)
     if goal.stop is not None and stop_is_hit(bar, goal.direction, goal.stop):
-        goal = flat(closed_at, f"Stop {goal.stop} was touched.")
+        goal = flat(closed_at, f"The stop at {rupees(goal.stop)} was touched.")
     if crossing is Direction.FLAT:
         return goal
     where = "above" if crossing is Direction.LONG else "below"
-    reason = f"The fast average crossed {where} the slow one at {bar.close}."
+    reason = f"The fast average crossed {where} the slow one at {rupees(bar.close)}."
     may_enter = rules.entry_from <= closed_at <= rules.entry_until and closed_at < rules.flat_at
     if may_enter and may_take(rules.side, crossing):
         stop = percent_stop(bar.close, crossing, rules.stop_percent)

@@ -16,6 +16,7 @@ from decimal import Decimal
 from core.domain.bars import bar_close
 from core.domain.broker import Candle
 from core.domain.instrument import InstrumentId, Product
+from core.domain.money import rupees
 from core.domain.sessions import IST, Schedule, SessionWindow
 from core.domain.target import Context, DataNeed, Direction, Parameter, ParameterValue, Target
 from strategy.base import (
@@ -75,7 +76,7 @@ class _Range:
         return Direction.FLAT
 
     def __str__(self) -> str:
-        return f"{self.low} to {self.high}"
+        return f"{rupees(self.low)} to {rupees(self.high)}"
 
 
 class OpeningRangeBreakout:
@@ -225,7 +226,7 @@ class _Walk:
         if rules.target_multiple:
             self._target = bar.close + (bar.close - stop) * rules.target_multiple
         where = "above" if direction is Direction.LONG else "below"
-        reason = f"Close {bar.close} {where} the opening range {self._range}."
+        reason = f"Close {rupees(bar.close)} {where} the opening range {self._range}."
         self.goal = Goal(direction, closed_at, reason, stop)
 
     def _stop(self, price: Decimal, direction: Direction) -> Decimal:
@@ -236,9 +237,9 @@ class _Walk:
     def _leave(self, bar: Candle, closed_at: datetime) -> None:
         direction, stop = self.goal.direction, self.goal.stop
         if stop is not None and stop_is_hit(bar, direction, stop):
-            self.goal = flat(closed_at, f"Stop {stop} was touched.")
+            self.goal = flat(closed_at, f"The stop at {rupees(stop)} was touched.")
         elif self._target is not None and _is_reached(bar, direction, self._target):
-            self.goal = flat(closed_at, f"Target {self._target} was reached.")
+            self.goal = flat(closed_at, f"The target of {rupees(self._target)} was reached.")
 
 
 def _is_reached(bar: Candle, direction: Direction, price: Decimal) -> bool:

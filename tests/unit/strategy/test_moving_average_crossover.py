@@ -86,7 +86,7 @@ def test_after_a_stop_the_next_crossing_is_waited_for():
     day = [*UP, bar("09:16", 108, 108, 104.94, 108), *bars("09:17", [109, 110])]
     stopped = target_of("09:19", day)
     assert (stopped.direction, stopped.signal_at) == (Direction.FLAT, at("09:17"))
-    assert "Stop" in stopped.reason
+    assert "stop at ₹" in stopped.reason
     again = [*day, bar("09:19", 100), bar("09:20", 100), bar("09:21", 112)]
     assert target_of("09:22", again).signal_at == at("09:22")
     assert target_of("09:22", again).direction is Direction.LONG

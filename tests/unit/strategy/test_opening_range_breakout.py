@@ -75,7 +75,7 @@ def test_a_touched_stop_ends_the_position_for_the_day(breakout: Candle, touch: C
         target = target_of(slot, *later)
         assert target.direction is Direction.FLAT
         assert target.signal_at == at("09:41")
-        assert "Stop" in target.reason
+        assert "stop at ₹" in target.reason
 
 
 def test_the_breakout_bar_itself_cannot_hit_the_stop():
@@ -109,14 +109,14 @@ def test_the_target_ends_the_position():
     assert target_of("09:32", *later, target_multiple="2").direction is Direction.LONG
     done = target_of("09:33", *later, target_multiple="2")
     assert (done.direction, done.signal_at) == (Direction.FLAT, at("09:33"))
-    assert "Target" in done.reason
+    assert "target of ₹" in done.reason
     assert target_of("09:33", *later).direction is Direction.LONG
 
 
 def test_of_stop_and_target_in_one_bar_the_stop_counts():
     """A bar does not tell the order of its prices, so the worse one is assumed."""
     both = bar("09:31", 103, 120, 98, 110)
-    assert "Stop" in target_of("09:32", UP, both, target_multiple="1").reason
+    assert "stop at ₹" in target_of("09:32", UP, both, target_multiple="1").reason
 
 
 @pytest.mark.parametrize(("until", "direction"), [("09:45", 1), ("09:30", 0)])
