@@ -124,7 +124,7 @@ class Story:
         do = self._do
         shown = await do.tap(page, f"On {actor.label}", actor.label, "Runs there: yes")
         await do.tap(shown, "Fixed quantity", "how many units", actor.label)
-        await do.say(size, "Changed", actor.label, f"Size: {size} units")
+        await do.say(size, "Changed", actor.label, f"Size: {size} unit")
         await do.tap(shown, "« Back", STRATEGY, button="Parameters")
 
     # Trading
@@ -190,9 +190,7 @@ class Story:
             await do.order("/tokens/expire", {"broker": new.broker, "api_key": new.api_key})
             do.notes(f"the broker ends the login of {new.label}")
             await do.sees(f"{new.label} waits for you", since=mark, button="Log in")
-            warning = await do.sees(
-                "Token not refreshed", new.label, since=mark, button=f"Log in to {new.label}"
-            )
+            warning = await do.sees("Token not refreshed", new.label, since=mark, button="Dismiss")
         async with do.step("the dashboard warns that it may be incomplete"):
             page = await do.say("/dashboard", "Funds")
             if not page.holds(
@@ -211,7 +209,7 @@ class Story:
             )
 
     def _warnings(self) -> list[Message]:
-        return [one for one in self._do.chat.shown() if one.holds("Token not refreshed")]
+        return [one for one in self._do.chat.shown() if one.button("Dismiss")]
 
     # The end
 
@@ -260,15 +258,15 @@ class Story:
         """Look at the positions until none is open."""
         do = self._do
         page = await do.say("/positions", "Positions")
-        page = await do.tap(page, actor.name, f"Positions · {actor.label}")
+        if not page.holds(f"Positions · {actor.label}"):
+            page = await do.tap(page, actor.name, f"Positions · {actor.label}")
         for _ in range(_PAGES):
             if page.button("Close ") is None:
                 return
             await do.pause()
             await do.chat.tap(page, "Refresh")
             await do.pause()
-            found = [one for one in do.chat.shown() if one.id == page.id]
-            page = found[0] if found else page
+            page = next((one for one in do.chat.shown() if one.id == page.id), page)
         raise ChatError(f"expected {actor.label} to hold nothing")
 
     # The comparison
