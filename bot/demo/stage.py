@@ -182,6 +182,8 @@ def set_stage(directory: Path, options: DemoOptions) -> Stage:
         DemoFailed: The clock, the recording or what was kept cannot be used.
     """
     kept = _kept(directory / "demo.json")
+    if kept and options.autoplay:
+        raise DemoFailed(f"--autoplay starts from nothing, but {directory} holds a demo already.")
     stage = Stage(directory, _clock(options, kept), _free_port(kept.get("listen_port", 0)))
     stage.keep()
     return stage

@@ -1,0 +1,185 @@
+"""``saarthi demo``: the story played by itself, and a start and an end that leave nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.fakes.demo import Demo, is_alive
+from tests.fakes.sandbox_process import eventually
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(120),
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found in /proc"),
+]
+
+Start = Callable[..., Demo]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start demos that end with the test; their own temporary directories lie in ``tmp_path``."""
+    started: list[Demo] = []
+
+    def begin(*options: str, **environment: str) -> Demo:
+        started.append(Demo(*options, temporary=tmp_path, **environment))
+        return started[-1]
+
+    yield begin
+    for demo in started:
+        demo.end()
+
+
+def ledger(data: Path) -> list[dict[str, Any]]:
+    """Return what the simulated brokers wrote down, lines of one order write put together."""
+    rows: dict[int, dict[str, Any]] = {}
+    for line in (data / "sandbox" / "ledger.jsonl").read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line)
+        rows.setdefault(entry["seq"], {}).update(entry)
+    return list(rows.values())
+
+
+def story_steps(output: list[str]) -> list[str]:
+    return [line.split(": ", 1)[1].strip() for line in output if re.search(r"  seen +\d+: ", line)]
+
+
+STORY = (
+    "Zerodha - Main is added",
+    "Zerodha - Main is logged in",
+    "Fyers - Growth is added",
+    "Fyers - Growth is logged in",
+    "both accounts are enabled",
+    "a scheduled run enters on both accounts",
+    "Zerodha - Main is set to exit only",
+    "Zerodha - Main closes what it holds",
+    "Fyers - Growth enters, Zerodha - Main may not",
+    "the login of Fyers - Growth ends: a prompt and a warning come",
+    "Fyers - Growth is logged in again, and the warning goes",
+    "Fyers - Growth is disabled",
+    "the brokers' own records agree with the chat",
+)
+
+
+@pytest.mark.row("F2")
+@pytest.mark.row("S1")
+@pytest.mark.row("S2")
+@pytest.mark.timeout(420)
+def test_the_story_plays_by_itself(start: Start, tmp_path: Path) -> None:
+    """Autoplay ends with 0, each step seen; the brokers' ledger bears the story out."""
+    demo = start("--autoplay", "--port", "0", "--data", str(tmp_path / "kept"))
+    assert demo.wait(400) == 0, "".join(demo.output[-80:] + demo.errors)
+    steps = story_steps(demo.output)
+    assert [told for told in STORY if not any(told in step for step in steps)] == []
+    assert demo.output[-1] == f"{len(steps)} steps, all seen\n"
+
+    rows = [row for row in ledger(tmp_path / "kept") if row["action"] == "place"]
+    assert {row["broker"] for row in rows if row["applied"]} == {"kite", "fyers"}
+    assert max(Counter(row["tag"] for row in rows).values()) == 1
+    held: defaultdict[str, int] = defaultdict(int)
+    for row in rows:
+        if row["broker"] == "kite" and row["order_type"] == "MARKET":
+            held[row["symbol"]] += row["quantity"] * (1 if row["side"] == "BUY" else -1)
+    assert set(held.values()) == {0}, "the drained account entered again, or kept something"
+    secrets = re.compile(r"k1k1k1|FYSECRET01")
+    story = demo.output[demo.output.index("\n", 8) :]
+    assert not any(secrets.search(line) for line in story)
+
+
+@pytest.mark.row("F1")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_without_a_trace(
+    start: Start, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Ctrl-C and SIGTERM end the demo with 0 within ten seconds: no process, no file is left."""
+    demo = start("--port", "0", SAARTHI_TELEGRAM_TOKEN="of somebody's real bot")
+    assert requests.get(demo.chat(), timeout=5).status_code == 200
+    for broker in ("Zerodha", "Fyers"):
+        assert demo.line(rf"{broker} +API key \S+ +secret \S+ +user id at login \S+")
+    family = demo.family()
+    assert len(family) >= 3, family
+    demo.signal(number)
+    assert demo.wait() == 0, "".join(demo.errors)
+    eventually(lambda: not any(is_alive(pid) for pid in family))
+    assert list(tmp_path.iterdir()) == []
+    assert demo.errors == []
+
+
+@pytest.mark.row("F1")
+def test_two_run_side_by_side_and_none_outlives_its_demo(start: Start) -> None:
+    """Two demos have ports of their own; a killed one takes its children with it, not the other's."""
+    first, second = start("--port", "0"), start("--port", "0")
+    assert first.chat() != second.chat()
+    families = first.family(), second.family()
+    assert not set(families[0]) & set(families[1])
+    first.signal(signal.SIGKILL)
+    first.wait()
+    eventually(lambda: not any(is_alive(pid) for pid in families[0]))
+    assert requests.get(second.chat(), timeout=5).status_code == 200
+    assert all(is_alive(pid) for pid in families[1])
+
+
+@pytest.mark.row("F1")
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [(("sandbox", "--telegram"), "the sandbox"), (("bot", "run"), "the controller")],
+)
+def test_a_dead_child_ends_it(start: Start, words: tuple[str, ...], name: str) -> None:
+    """When one of the two programs dies, the demo ends with 1 and says which; the other ends too."""
+    demo = start("--port", "0")
+    demo.chat()
+    family = demo.family()
+    os.kill(demo.child(*words), signal.SIGKILL)
+    assert demo.wait(15) == 1
+    assert "".join(demo.errors).startswith(f"saarthi demo: {name} ended with SIGKILL")
+    eventually(lambda: not any(is_alive(pid) for pid in family))
+
+
+@pytest.mark.row("F1")
+def test_a_restart_goes_on_where_it_was(start: Start, tmp_path: Path) -> None:
+    """With ``--data`` a second start has the chat, the clock and the store of the first."""
+    data = tmp_path / "kept"
+    first = start("--port", "0", "--data", str(data))
+    address = first.chat()
+    requests.post(
+        f"{address}api/send", json={"user": 1001, "chat": 1001, "text": "/help"}, timeout=5
+    )
+    before = json.loads((data / "demo.json").read_text())
+    first.signal(signal.SIGTERM)
+    assert first.wait() == 0
+
+    second = start("--port", "0", "--data", str(data))
+    second.chat()
+    after = json.loads((data / "demo.json").read_text())
+    assert after["clock"] == before["clock"]
+    assert after["market_seen"] > before["market_seen"]
+    state = (data / "sandbox" / "state.jsonl").read_text(encoding="utf-8")
+    assert '"text": "/help"' in state
+
+
+def test_what_cannot_start_says_so_in_one_line(start: Start, tmp_path: Path) -> None:
+    """A busy port, a clock, a recording or a directory that is no use: 1 and one line."""
+    running = start("--port", "0")
+    port = running.chat().rsplit(":", 1)[1].strip("/")
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "demo.json").write_text("{")
+    wrong = {
+        "the sandbox ended": ("--port", port),
+        "--clock: found 'noon'": ("--port", "0", "--clock", "noon"),
+        "--replay: found no csv file": ("--port", "0", "--replay", str(tmp_path / "none")),
+        "cannot be read": ("--port", "0", "--data", str(tmp_path / "used")),
+    }
+    for said, options in wrong.items():
+        failed = start(*options)
+        assert failed.wait(30) == 1
+        assert said in failed.errors[0]
+        assert len(failed.errors) == 1, failed.errors
