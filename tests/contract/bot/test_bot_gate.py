@@ -11,7 +11,7 @@ from bot.registry import ACTIONS, COMMANDS
 from core.domain.mode import TradingMode
 from core.errors import UserError
 from tests.fakes.bot_world import OWNER, Person, World, a_tap, soon
-from tests.fakes.control import a_position, an_account, an_order
+from tests.fakes.views import a_position, an_account, an_order
 
 STRANGER = 6666
 

@@ -13,7 +13,7 @@ from core.domain.order import OrderState
 from core.errors import StoreUnavailable
 from core.ports.notifier import Blocked, Delivered, TryLater, Undeliverable
 from tests.fakes.bot_world import OWNER, World
-from tests.fakes.control import a_run, an_account, an_order
+from tests.fakes.views import a_run, an_account, an_order
 
 TEXT = Notice(NoticeKind.TEXT, {"text": "Hello <there> & you"})
 
@@ -66,6 +66,8 @@ async def test_a_card_is_edited_in_place(talking: World):
     assert again == sent and seen["id"] == sent.message_id and seen["edited"]
     assert "#123456" not in seen["text"]
     assert await deliver(talking, card, message_id=sent.message_id) == sent, "not modified is fine"
+    same = await talking.owner.reads(sent.message_id, "bought 10")
+    assert same["entities"] == seen["entities"], "and it is not sent again as plain text"
 
 
 async def test_a_card_that_is_gone_is_sent_anew(talking: World):

@@ -15,7 +15,7 @@ from core.domain.account import TokenStatus
 from core.errors import StoreUnavailable
 from tests.fakes.bot_api import TOKEN
 from tests.fakes.bot_world import OWNER, Person, World, a_message, soon
-from tests.fakes.control import an_account
+from tests.fakes.views import an_account
 
 
 @pytest.mark.matrix("T05")

@@ -13,7 +13,7 @@ from core.domain.mode import TradingMode
 from core.domain.views import AssignmentView, SizeKind
 from core.errors import StoreUnavailable
 from tests.fakes.bot_world import World, a_message, soon
-from tests.fakes.control import a_position, a_strategy, a_trade, an_account, an_order
+from tests.fakes.views import a_position, a_strategy, a_trade, an_account, an_order
 
 NAME = "opening_range_breakout"
 

@@ -6,7 +6,7 @@ import pytest
 
 from core.domain.account import BrokerType
 from tests.fakes.bot_world import Person, World, a_message, soon
-from tests.fakes.control import an_account
+from tests.fakes.views import an_account
 
 KEY = "abcd1234efgh5678"
 SECRET = "canary0secret0value0of0kite00001"
@@ -173,6 +173,26 @@ async def test_the_store_never_holds_a_typed_secret_in_plain(world: World):
     for collection in ("prompts", "inbox", "nonces", "chats", "users"):
         assert SECRET not in repr(await world.rows(collection))
     assert all(row["payload"] == "" for row in await world.rows("inbox"))
+
+
+@pytest.mark.invariant("I12")
+async def test_a_secret_is_sealed_while_its_update_waits(world: World):
+    """The inbox holds what was typed until it is handled: encrypted."""
+    await world.start()
+    await to_step(world.owner, "Zerodha", "secret")
+    world.fault("hang", "deleteMessage")
+    await world.owner.say(SECRET)
+
+    async def waiting() -> list[dict[str, object]]:
+        return await world.rows("inbox", state="new", attempts=1)
+
+    (row,) = await soon(waiting)
+    assert row["payload"] and SECRET not in repr(row)
+    assert SECRET in world.vault.open(row["payload"])
+    await world.crash()
+    world.telegram.world.faults.remove()
+    await world.start()
+    await world.owner.sees("Is this right?")
 
 
 @pytest.mark.matrix("T05")

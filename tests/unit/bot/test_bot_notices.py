@@ -18,7 +18,8 @@ from core.domain.account import BrokerType, TokenStatus
 from core.domain.notice import Notice, NoticeKind
 from core.domain.order import OrderState
 from core.errors import LoginFault
-from tests.fakes.control import AT, FakeControl, a_run, a_strategy, an_account, an_order
+from tests.fakes.control import FakeControl
+from tests.fakes.views import AT, a_run, a_strategy, an_account, an_order
 
 TAGS = re.compile(r"</?(b|i|code)>")
 ACCOUNT = an_account(token_status=TokenStatus.EXPIRED)

@@ -22,7 +22,8 @@ from bot.registry import ACTIONS, COMMANDS
 from core.domain.account import BrokerType
 from core.errors import ConfigurationError, NotFound
 from tests.fakes.clock import ManualClock
-from tests.fakes.control import FakeControl, an_account
+from tests.fakes.control import FakeControl
+from tests.fakes.views import an_account
 
 PARTS = st.text(st.characters(exclude_characters=":", codec="utf-8"))
 

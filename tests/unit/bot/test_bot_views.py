@@ -56,15 +56,7 @@ from core.domain.views import (
     Readiness,
     SizeKind,
 )
-from tests.fakes.control import (
-    AT,
-    a_position,
-    a_run,
-    a_strategy,
-    a_trade,
-    an_account,
-    an_order,
-)
+from tests.fakes.views import AT, a_position, a_run, a_strategy, a_trade, an_account, an_order
 
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=40
