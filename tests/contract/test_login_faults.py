@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import timedelta
 from typing import Any
@@ -112,7 +113,22 @@ async def test_unknown_nonce(world: LoginWorld, kind: BrokerType) -> None:
         assert "not started here" in answer.text
         assert account.label not in answer.text
     assert await world.notices() == []
+    kept = [row["_id"] for row in await world.store.find("commits", {})]
+    assert [name for name in kept if not name.startswith("add:")] == []
     assert (await world.http.get(callback)).status_code == 200
+
+
+@both
+@pytest.mark.row("B1", "B3")
+async def test_callback_twice_at_once(world: LoginWorld, kind: BrokerType) -> None:
+    """A browser that sends the redirect several times at once logs in once."""
+    account = await world.add(kind)
+    callback = await world.come_back(account)
+    answers = await asyncio.gather(*(world.http.get(callback) for _ in range(4)))
+    assert sorted(one.status_code for one in answers) == [200, 409, 409, 409]
+    assert world.logged_in == [account.broker_id]
+    assert (await world.row(account))["token_status"] == "valid"
+    assert len(await world.notices("login_done")) == 1
 
 
 @both

@@ -60,7 +60,6 @@ async def test_raw_body_without_a_type() -> None:
 
 
 @pytest.mark.matrix("W01")
-@pytest.mark.invariant("I5")
 async def test_duplicates_are_one_hint_a_moment() -> None:
     """Five copies are answered 200 and wake the account once; later it may be woken again."""
     async with running(accounts=book()) as world:
