@@ -30,6 +30,26 @@ def backoff_s(attempt: int) -> float:
     return secrets.randbelow(ceiling_us) / 1_000_000
 
 
+async def _heard(call: Callable[[], Awaitable[T]]) -> T:
+    """Await a call of the driver, and raise the cancellation that it swallowed, if it did.
+
+    The driver writes to its socket under ``asyncio.wait_for``, which before Python 3.12 returns as
+    if nothing had happened when a cancellation meets the end of the write (cpython 86296). A worker
+    that is asked once to end would then go on for ever.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    try:
+        result = await call()
+    except PyMongoError:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError from None
+        raise
+    if task and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return result
+
+
 @dataclass(slots=True)
 class MongoView:
     """The operations; how each call is run is decided by ``_run`` of the two kinds below."""
@@ -116,7 +136,7 @@ class DirectView(MongoView):
     async def _run(self, call: Callable[[], Awaitable[T]], *, again: bool = False) -> T:
         for attempt in range(_CONFLICT_ATTEMPTS):
             try:
-                return await call()
+                return await _heard(call)
             except PyMongoError as error:
                 if not (again and is_conflict(error)) or attempt == _CONFLICT_ATTEMPTS - 1:
                     raise mapped(error) from error
@@ -154,7 +174,7 @@ class TransactionView(MongoView):
             if self.failure is not None:
                 raise self.failure
             try:
-                return await call()
+                return await _heard(call)
             except PyMongoError as error:
                 self.failure = mapped(error)
                 self.is_worth_rerun = is_transient(error)
