@@ -22,12 +22,13 @@ _PATTERNS = (
     (re.compile(r"bot\d{5,}(?::|%3A)[A-Za-z0-9_-]{20,}"), "bot" + _MASK),
     (
         re.compile(
-            r"(?i)\b(access_token|request_token|auth_code|api_secret|checksum|code|appidhash"
-            r"|refresh_token|public_token|enctoken)(\"?\s*[=:]\s*\"?)[^\s\"'&,}]+"
+            r"(?i)(?:\b|%3F|%26)(access_token|request_token|auth_code|api_secret|checksum|code|appidhash"
+            r"|refresh_token|public_token|enctoken)([\"']?\s*(?:[=:]|%3D)\s*b?[\"']?)"
+            r"[^\s\"'&,}]+"
         ),
         r"\1\2" + _MASK,
     ),
-    (re.compile(r"(?i)(authorization\"?\s*[:=]\s*\"?)[^\"',}]+"), r"\1" + _MASK),
+    (re.compile(r"(?i)(authorization[\"']?\s*[:=]\s*b?[\"']?)[^\"',}]+"), r"\1" + _MASK),
     (re.compile(r"(?i)(mongodb(?:\+srv)?://[^:/@\s]+:)[^@\s]+@"), r"\1" + _MASK + "@"),
     (re.compile(r"(/login/)[A-Za-z0-9_-]{16,}"), r"\1" + _MASK),
 )
@@ -70,7 +71,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             event["error"] = self._redactor.clean(self.formatException(record.exc_info))
-        return json.dumps(event, ensure_ascii=False)
+        return json.dumps(event)  # escapes whatever a reader could take for the end of a line
 
 
 def set_up_logging(level: str, redactor: Redactor) -> None:

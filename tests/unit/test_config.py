@@ -1,0 +1,118 @@
+"""A wrong setting stops the start: its name, what was found, what is expected, and no secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.config import Settings, load_settings, setting_name
+from core.errors import ConfigurationError
+
+pytestmark = pytest.mark.row("F4")
+
+WRONG = [
+    ("telegram_api", "api.telegram.org", "https://"),
+    ("owners", "12a,13", "user ids separated by commas"),
+    ("public_url", "saarthi.example.in", "https://"),
+    ("listen", "8443", "host:port"),
+    ("listen", "127.0.0.1:65536", "host:port"),
+    ("db", "a/b", "pattern"),
+    ("kite_api", "ftp://x.example", "https://"),
+    ("kite_login", "https://", "https://"),
+    ("fyers_api", "x", "https://"),
+    ("fyers_masters", "x", "https://"),
+    ("log", "LOUD", "DEBUG|INFO"),
+    ("horizon_s", "0", "greater than or equal to 1"),
+    ("horizon_s", "soon", "valid number"),
+    ("horizon_s", "nan", "less than or equal to 3600"),
+    ("order_deadline_s", "0.1", "greater than or equal to 0.5"),
+    ("order_deadline_s", "61", "less than or equal to 60"),
+    ("warning_interval_s", "-1", "greater than or equal to 1"),
+    ("accept_embedded_store_for_live", "perhaps", "boolean"),
+]
+
+
+@pytest.mark.parametrize(("field", "found", "expected"), WRONG)
+def test_wrong_value_says_what_is_wrong(field: str, found: str, expected: str) -> None:
+    """The message names the setting as it stands in the environment, the value and the rule."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(environment={setting_name(field): found})
+    message = str(caught.value)
+    assert message.startswith(f"{setting_name(field)}: found {found!r}; ")
+    assert expected in message
+    assert "\n" not in message
+
+
+@pytest.mark.row("G2")
+@pytest.mark.parametrize("field", ["telegram_token", "mongodb_uri", "secret_key"])
+def test_wrong_secret_is_not_repeated(field: str, tmp_path: Path) -> None:
+    """Of a secret of the wrong type the message shows nothing."""
+    file = tmp_path / "saarthi.toml"
+    file.write_text(f'{field} = ["canary-secret"]\n')
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(file, environment={})
+    message = str(caught.value)
+    assert message.startswith(f"{setting_name(field)}: found a value; ")
+    assert "canary" not in message
+
+
+@pytest.mark.row("G2")
+def test_settings_do_not_show_their_secrets() -> None:
+    """Neither their text nor their form for people holds one."""
+    settings = load_settings(
+        environment={
+            "SAARTHI_TELEGRAM_TOKEN": "1:canary",
+            "MONGODB_URI": "mongodb://u:canary@h/",
+            "SAARTHI_SECRET_KEY": "canary",
+        }
+    )
+    assert "canary" not in f"{settings} {settings!r}"
+
+
+def test_environment_wins_over_the_file(tmp_path: Path) -> None:
+    """The same key may stand in both; empty texts mean that an optional one is not set."""
+    file = tmp_path / "saarthi.toml"
+    file.write_text('listen = "127.0.0.1:9000"\ndb = "other"\nowners = [7, 8]\nmongod = ""\n')
+    settings = load_settings(
+        file, environment={"SAARTHI_LISTEN": "127.0.0.1:9001", "SAARTHI_PUBLIC_URL": ""}
+    )
+    assert settings.listen_on == ("127.0.0.1", 9001)
+    assert settings.db == "other"
+    assert settings.owners == (7, 8)
+    assert settings.mongod is None
+    assert settings.public_url is None
+
+
+def test_unknown_key_of_the_file_is_refused(tmp_path: Path) -> None:
+    """A misspelt key would otherwise be a setting that silently has its default."""
+    file = tmp_path / "saarthi.toml"
+    file.write_text('listn = "127.0.0.1:9000"\n')
+    with pytest.raises(
+        ConfigurationError, match=r"listn: no such setting; expected one of .*listen"
+    ):
+        load_settings(file, environment={})
+
+
+@pytest.mark.parametrize("text", [None, "listen = \n", b"\xff"])
+def test_unreadable_file_is_told(tmp_path: Path, text: str | bytes | None) -> None:
+    """A file that is not there, or is no TOML, stops the start with its name."""
+    file = tmp_path / "saarthi.toml"
+    if text is not None:
+        file.write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(ConfigurationError, match=str(file)):
+        load_settings(file, environment={})
+
+
+def test_without_anything_the_defaults_stand() -> None:
+    """Nobody has to set what has a sensible value."""
+    settings = load_settings(environment={})
+    assert settings.listen == "127.0.0.1:8443"
+    assert settings.public_url is None
+    assert settings.accept_embedded_store_for_live is False
+
+
+def test_every_setting_has_a_wrong_value_here() -> None:
+    """A setting that is added gets its row above, or is free text."""
+    free = {"telegram_token", "mongodb_uri", "mongod", "data", "secret_key", "clock"}
+    assert {field for field, _, _ in WRONG} | free == set(Settings.model_fields)
