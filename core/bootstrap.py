@@ -204,14 +204,62 @@ def build(
     """
     only = selection.broker_id if selection else None
     base = _base(foundation, brokers or _brokers(foundation.settings, foundation.clock))
-    supervisor = Supervisor(foundation.clock, _crash_teller(base.outbox, foundation.store))
     crew = _crew(foundation, base, only)
-    workers = Workers(foundation.clock, supervisor, crew.present, crew.service)
-    strategies = StrategyBook(foundation.store, foundation.clock, registry)
+    moving = _moving(foundation, registry, base, crew, selection)
+    services: dict[str, Service] = {
+        "lease": base.lease.keep,
+        "accounts": moving.workers.run,
+        "schedule": _ticks(base, moving.scheduler, moving.logins),
+        "runs": partial(moving.run_queue.work, moving.runner, only),
+    }
+    if foundation.running is not None:
+        services["store"] = _store_keeper(foundation.running)
+    return System(
+        foundation=foundation,
+        control=_controller(foundation, base, crew, moving),
+        accounts=base.accounts,
+        connections=base.connections,
+        logins=moving.logins,
+        tokens=base.tokens,
+        outbox=base.outbox,
+        lease=base.lease,
+        runner=moving.runner,
+        scheduler=moving.scheduler,
+        run_queue=moving.run_queue,
+        supervisor=moving.supervisor,
+        services=services,
+        hint=crew.hint,
+        worker=crew.get,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Moving:
+    """The parts of the engine that act by themselves or on a command."""
+
+    supervisor: Supervisor
+    workers: Workers
+    strategies: StrategyBook
+    runner: Runner
+    scheduler: Scheduler
+    run_queue: RunQueue
+    logins: LoginDesk
+
+
+def _moving(
+    foundation: Foundation,
+    registry: Mapping[str, Strategy],
+    base: _Base,
+    crew: _Crew,
+    selection: Selection | None,
+) -> _Moving:
+    store, clock = foundation.store, foundation.clock
+    supervisor = Supervisor(clock, _crash_teller(base.outbox, store))
+    strategies = StrategyBook(store, clock, registry)
     runner = _runner(foundation, base, strategies, crew)
     scheduler = Scheduler(
-        foundation.store,
-        foundation.clock,
+        store,
+        clock,
         foundation.calendar,
         base.accounts,
         strategies,
@@ -219,58 +267,42 @@ def build(
         base.outbox,
         selection,
     )
-    run_queue = RunQueue(foundation.store, foundation.clock)
-    logins = _logins(foundation, base, crew)
-    control = Controller(
-        ControllerParts(
-            store=foundation.store,
-            clock=foundation.clock,
-            calendar=foundation.calendar,
-            accounts=base.accounts,
-            connections=base.connections,
-            logins=logins,
-            tokens=base.tokens,
-            strategies=strategies,
-            scheduler=scheduler,
-            runner=runner,
-            queries=_queries(foundation, base, crew),
-            trading=_trading(foundation, base, crew),
-            market_data=base.market_data,
-            outbox=base.outbox,
-            lease=base.lease,
-            supervisor=supervisor,
-            workers=workers,
-            worker=crew.get,
-            run_queue=run_queue,
-            store_kind=foundation.store_kind,
-            live_brokers_allowed=_may_trade_live(foundation),
-        )
-    )
-    services: dict[str, Service] = {
-        "lease": base.lease.keep,
-        "accounts": workers.run,
-        "schedule": _ticks(base, scheduler, logins),
-        "runs": partial(run_queue.work, runner, only),
-    }
-    if foundation.running is not None:
-        services["store"] = _store_keeper(foundation.running)
-    return System(
-        foundation=foundation,
-        control=control,
-        accounts=base.accounts,
-        connections=base.connections,
-        logins=logins,
-        tokens=base.tokens,
-        outbox=base.outbox,
-        lease=base.lease,
+    return _Moving(
+        supervisor=supervisor,
+        workers=Workers(clock, supervisor, crew.present, crew.service),
+        strategies=strategies,
         runner=runner,
         scheduler=scheduler,
-        run_queue=run_queue,
-        supervisor=supervisor,
-        services=services,
-        hint=crew.hint,
-        worker=crew.get,
+        run_queue=RunQueue(store, clock),
+        logins=_logins(foundation, base, crew),
     )
+
+
+def _controller(foundation: Foundation, base: _Base, crew: _Crew, moving: _Moving) -> Controller:
+    parts = ControllerParts(
+        store=foundation.store,
+        clock=foundation.clock,
+        calendar=foundation.calendar,
+        accounts=base.accounts,
+        connections=base.connections,
+        logins=moving.logins,
+        tokens=base.tokens,
+        strategies=moving.strategies,
+        scheduler=moving.scheduler,
+        runner=moving.runner,
+        queries=_queries(foundation, base, crew),
+        trading=_trading(foundation, base, crew),
+        market_data=base.market_data,
+        outbox=base.outbox,
+        lease=base.lease,
+        supervisor=moving.supervisor,
+        workers=moving.workers,
+        worker=crew.get,
+        run_queue=moving.run_queue,
+        store_kind=foundation.store_kind,
+        live_brokers_allowed=_may_trade_live(foundation),
+    )
+    return Controller(parts)
 
 
 def _may_trade_live(foundation: Foundation) -> bool:

@@ -32,14 +32,13 @@ from core.engine.gate import change_gate
 from core.engine.goals import Flattening, flatten
 from core.engine.house import House
 from core.engine.logins import round_notice
-from core.engine.rows import ledger_of, ledger_row
+from core.engine.modes import hand_over, write_mode
+from core.engine.rows import ledger_of
 from core.engine.runner import RunRequest
 from core.errors import BrokerReadError, ChoiceNeeded, UserError
 from core.ports.store import Change
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from core.domain.instrument import Product
     from core.domain.views import SizeKind
     from core.engine.account_worker import AccountWorker
@@ -192,7 +191,7 @@ class Controller:
             if policy is DisablePolicy.CLOSE_NOW:
                 await self._flatten(view, broker_id, command)
             elif policy is DisablePolicy.MANUAL:
-                await _hand_over(view, broker_id)
+                await hand_over(view, broker_id)
 
         await self._parts.store.transaction(body, nonce=f"switch:{command.id}")
         self._wake(broker_id)
@@ -261,7 +260,7 @@ class Controller:
         ]
 
         async def body(view: StoreView) -> tuple[TradingMode, dict[str, TradingMode]]:
-            return await _write_mode(view, mode, broker_id, targets, at=now, by=by)
+            return await write_mode(view, mode, broker_id, targets, at=now, by=by)
 
         old, effective = await self._parts.store.transaction(body, nonce=f"mode:{command.id}")
         for target in targets:
@@ -462,49 +461,3 @@ class Controller:
 
     async def set_setting(self, command: Command, name: str, text: str) -> None:
         await self._house.set_setting(command, name, text)
-
-
-async def _write_mode(
-    view: StoreView,
-    mode: TradingMode,
-    broker_id: str | None,
-    targets: list[str],
-    *,
-    at: datetime,
-    by: str,
-) -> tuple[TradingMode, dict[str, TradingMode]]:
-    """Write a mode into the gates; the global one into all of them at once (C1, C4)."""
-    setting = await view.get("settings", "global_mode")
-    old = TradingMode(setting["value"]) if setting else TradingMode.NORMAL
-    effective: dict[str, TradingMode] = {}
-    for target in targets:
-        before, after = await change_gate(
-            view,
-            target,
-            at=at,
-            by=by,
-            account_mode=mode if broker_id else None,
-            global_mode=None if broker_id else mode,
-            frozen=False if mode is TradingMode.NORMAL else None,
-        )
-        effective[target] = after.mode
-        if broker_id:
-            old = before.account_mode
-            fields = {"trading_mode": mode.value}
-            await view.update(ACCOUNTS, {"_id": target}, Change(set=fields))
-    if broker_id is None:
-        fields = {"value": mode.value, "changed_by": by}
-        await view.update("settings", {"_id": "global_mode"}, Change(set=fields), upsert=True)
-    return old, effective
-
-
-async def _hand_over(view: StoreView, broker_id: str) -> None:
-    """Leave the strategies' positions to the person: their ledgers forget them."""
-    for row in await view.find("ledgers", {"broker_id": broker_id}):
-        if not row["quantity"]:
-            continue
-        ledger = ledger_of(row)
-        fields = {**ledger_row(ledger), "quantity": 0, "average_price": Decimal(0)}
-        key = fields.pop("_id")
-        await view.update("ledgers", {"_id": key}, Change(set=fields))
-        await view.update("goals", {"_id": key}, Change(set={"quantity": 0, "stop_price": None}))
