@@ -22,7 +22,8 @@ class BotParameters:
         owners: User ids that are served from the start.
         api_root: Root of the Bot API.
         public_url: What brokers redirect to; None when there is none (B4).
-        redirect_root: Root of the redirect address shown in the guides; by default ``public_url``.
+        redirect_root: Root of the redirect address shown in the guides; by default ``public_url``,
+            else the loopback address that the engine names to brokers (B4).
         stale_after_s: A tap or an answer older than this changes nothing (T07).
         poll_timeout_s: How long one poll waits at Telegram.
     """
@@ -59,5 +60,5 @@ class BotParameters:
 
     def redirect_url(self, broker: BrokerType) -> str:
         """Return the address that a person pastes into the broker's console."""
-        root = self.redirect_root or self.public_url or "http://127.0.0.1:8443"
+        root = self.redirect_root or self.public_url or "https://127.0.0.1"
         return f"{root.rstrip('/')}/broker/callback/{broker.value}"

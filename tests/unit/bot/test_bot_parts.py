@@ -116,6 +116,8 @@ def test_the_redirect_url_follows_the_public_address():
     """What the guide shows is what the web server answers on."""
     public = BotParameters("1:a", public_url="https://x.example/")
     assert public.redirect_url(BrokerType.FYERS) == "https://x.example/broker/callback/fyers"
+    none = BotParameters("1:a")
+    assert none.redirect_url(BrokerType.FYERS) == "https://127.0.0.1/broker/callback/fyers"
     local = BotParameters("1:a", redirect_root="http://127.0.0.1:9000")
     assert local.redirect_url(BrokerType.ZERODHA) == "http://127.0.0.1:9000/broker/callback/zerodha"
 
