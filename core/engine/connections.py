@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from core.domain.account import BrokerType
@@ -89,6 +90,7 @@ class Connections:
         self._accounts = accounts
         self._masters = masters
         self._clients: dict[str, tuple[datetime, BrokerClient]] = {}
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def broker(self, broker_type: BrokerType) -> Broker:
         """Return everything about one broker type."""
@@ -101,6 +103,11 @@ class Connections:
             BrokerReadError: The instrument master cannot be had, so symbols cannot be translated.
             VaultError: The secrets of this account cannot be opened.
         """
+        # A worker, a probe and market data may ask at once; two clients would leave one unclosed.
+        async with self._locks[account.broker_id]:
+            return await self._client(account)
+
+    async def _client(self, account: Account) -> BrokerClient | None:
         if account.needs_login or account.token_generated_at is None:
             await self.drop(account.broker_id)
             return None

@@ -1,0 +1,148 @@
+"""``kill -9`` at the places that matter, then a new controller: nothing twice, nothing forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.domain.order import OrderState
+from tests.fakes.sandbox_process import Sandbox
+from tests.faults.controller import Doomed
+from tests.faults.life import FYERS, KITE, World, living, until
+from tests.faults.watch import Rule
+from tests.invariants import assert_invariants
+
+KITE_KEY = KITE.api_key
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[Sandbox]:
+    sandbox = Sandbox()
+    yield sandbox
+    sandbox.end()
+
+
+@pytest.fixture
+def world(
+    process: Sandbox, embedded_store_uri: str, embedded_database: str, tmp_path: Path
+) -> World:
+    """Simulators as at their start, and an empty store."""
+    process.ask("POST", "/reset")
+    return World(process, embedded_store_uri, embedded_database, tmp_path / "data")
+
+
+async def prepared(world: World, *, holding: bool) -> None:
+    """Live once: connect both brokers, and hold one unit each where an exit is to be hurt."""
+    async with living(world) as life:
+        await life.connect(KITE)
+        await life.connect(FYERS)
+        if holding:
+            await life.enter()
+        await life.settled()
+
+
+# Where it is killed, whether the entry of that account is at the broker then, whether it is at last.
+PLACES = [
+    pytest.param(Rule("commit", "before", what="run:"), True, id="before-the-run-C01"),
+    pytest.param(Rule("commit", "after", what="run:"), True, id="after-the-run-S01"),
+    pytest.param(Rule("commit", "before", what="submit:"), True, id="before-the-journal-C01"),
+    pytest.param(Rule("place", "before", api_key=KITE_KEY, after_places=1), False, id="before-the-send-C02"),
+    pytest.param(Rule("place", "after", api_key=KITE_KEY, after_places=2), True, id="before-the-record-C05"),
+]
+
+
+@pytest.mark.matrix("C01", "C02", "C05", "C09", "S01")
+@pytest.mark.invariant("I1", "I2", "I3", "I4", "I5", "I8", "I9")
+@pytest.mark.row("S1", "S2", "S3", "R1")
+@pytest.mark.parametrize(("rule", "arrives"), PLACES)
+async def test_killed_while_entering(world: World, rule: Rule, arrives: bool) -> None:
+    """An entry is sent at most once, and one that never left is given up with a notice."""
+    await prepared(world, holding=False)
+    doomed = Doomed(world, rule, run="LONG")
+    await doomed.dies()
+    kite, fyers = world.accounts
+    async with living(world) as life:
+        await life.settled()
+        await life.holds(fyers, 1)
+        await life.holds(kite, 1 if arrives else 0)
+        evidence = await assert_invariants(life)
+        state = (await life.row(broker_id=kite, purpose="entry"))["state"]
+    assert state == ("FILLED" if arrives else "NOT_PLACED")
+    assert len(world.placed(KITE)) == (1 if arrives else 0)
+    assert len(world.placed(FYERS)) == 1
+    if not arrives:
+        assert "order_unresolved" in {row["kind"] for row in evidence.tables["outbox"]}
+        assert "order_resolved" in {row["kind"] for row in evidence.tables["outbox"]}
+
+
+@pytest.mark.matrix("C01", "C02", "C05", "C09")
+@pytest.mark.invariant("I1", "I2", "I3", "I4", "I5", "I8", "I9")
+@pytest.mark.row("S1", "S2", "S3", "R1")
+@pytest.mark.parametrize(("rule", "arrives"), PLACES)
+async def test_killed_while_exiting(world: World, rule: Rule, arrives: bool) -> None:
+    """An exit is sent at most once; one that never left is worked out anew, under a new number."""
+    await prepared(world, holding=True)
+    doomed = Doomed(world, rule, run="FLAT")
+    await doomed.dies()
+    kite, fyers = world.accounts
+    async with living(world) as life:
+        await life.holds(kite, 0)
+        await life.holds(fyers, 0)
+        await assert_invariants(life)
+        exits = await life.rows(broker_id=kite, purpose="exit")
+    assert [row["state"] for row in exits] == ["FILLED"] if arrives else ["NOT_PLACED", "FILLED"]
+    assert len(world.placed(KITE)) == 2
+    assert len(world.placed(FYERS)) == 2
+
+
+@pytest.mark.matrix("C04")
+@pytest.mark.invariant("I1", "I2", "I3", "I4", "I5", "I8", "I9")
+@pytest.mark.row("S1", "S2")
+@pytest.mark.parametrize("direction", ["LONG", "FLAT"])
+async def test_killed_while_the_answer_is_on_its_way(world: World, direction: str) -> None:
+    """The broker has the order, its answer never came: it is found by its tag, nothing goes again."""
+    exiting = direction == "FLAT"
+    await prepared(world, holding=exiting)
+    for who in (KITE, FYERS):
+        world.sandbox.fault(
+            "hang", who.target, match={"method": "POST", "path": "*/orders/*"}, effect=True
+        )
+    doomed = Doomed(world, run=direction)
+
+    async def both_arrived() -> bool:
+        entries = world.placed()
+        return sum(entry["applied"] for entry in entries) == (4 if exiting else 2)
+
+    await until(both_arrived, within_s=20, what="the orders")
+    await doomed.kill()
+    async with living(world) as life:
+        for broker_id in world.accounts:
+            await life.holds(broker_id, 0 if exiting else 1)
+        await assert_invariants(life)
+    assert len(world.placed()) == (4 if exiting else 2)
+
+
+@pytest.mark.matrix("C10", "C11")
+@pytest.mark.invariant("I1", "I2", "I4", "I5", "I8")
+@pytest.mark.row("S2", "S3")
+async def test_killed_three_times_while_it_recovers(world: World) -> None:
+    """Recovery that is killed between its own writes starts over and ends in the same place."""
+    await prepared(world, holding=True)
+    at_last = Rule("place", "after", api_key=KITE_KEY, after_places=2)
+    await Doomed(world, at_last, run="FLAT").dies()
+    for side in ("before", "after", "before"):
+        await Doomed(world, Rule("commit", side, what="order:")).dies()
+    kite, fyers = world.accounts
+    async with living(world) as life:
+        await life.holds(kite, 0)
+        await life.holds(fyers, 0)
+        await assert_invariants(life)
+        attempts = [row["attempt"] for row in await life.rows(purpose="exit")]
+        assert attempts == [1, 1]
+        assert all(
+            row["state"] == OrderState.FILLED.value for row in await life.rows(purpose="exit")
+        )
+    assert len(world.placed()) == 4
+

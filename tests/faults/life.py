@@ -1,0 +1,368 @@
+"""A system that runs against the sandbox, for as long as a test lets it live.
+
+``World`` is what outlives a controller: the simulators, the store's server, the data directory.
+``living`` runs one controller over it in this process; ``tests/faults/controller.py`` runs one in a
+process of its own, to be killed. Any number of lives may follow one another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+from pydantic import SecretStr
+
+from core.adapters.brokers import build_brokers
+from core.adapters.clock import clock_from_setting
+from core.adapters.mongo.store import MongoStore, StoreOptions
+from core.bootstrap import Foundation, System, attach, build
+from core.config import Settings
+from core.domain.account import AccountDraft, BrokerType
+from core.domain.notice import Notice
+from core.domain.order import OrderState
+from core.engine.control import Command
+from core.ports.notifier import Delivered
+from core.ports.store import Change, Document
+from tests.faults.pulse import PULSE, REGISTRY
+from tests.faults.watch import Watch, watched_brokers, watched_store
+from tests.fakes.sandbox_process import Sandbox
+
+__all__ = ["FYERS", "KITE", "THIRD", "Life", "Simulated", "Told", "World", "living", "until"]
+
+OWNER = 4711
+_WITNESS = StoreOptions(sessions=1, connections=2)
+_serial = count(1)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """One of the sandbox's built-in accounts."""
+
+    broker_type: BrokerType
+    target: str
+    api_key: str
+    api_secret: str
+    user_id: str
+
+
+KITE = Simulated(BrokerType.ZERODHA, "kite", "kitesimkey000001", "k1" * 16, "AB1234")
+FYERS = Simulated(BrokerType.FYERS, "fyers", "FYSIMAPP01-100", "FYSECRET01", "XA00001")
+THIRD = Simulated(BrokerType.ZERODHA, "kite", "kitesimkey000002", "k2" * 16, "CD5678")
+
+
+async def until(
+    ask: Callable[[], Awaitable[T]], *, within_s: float = 15.0, what: str = "it"
+) -> T:
+    """Ask until the answer is true and return it; fail when it does not become true in time."""
+    deadline = time.monotonic() + within_s
+    while True:
+        answer = await ask()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"{what}: still {answer!r} after {within_s} s"
+        await asyncio.sleep(0.05)
+
+
+@dataclass
+class Told:
+    """A notifier that remembers what it delivered, over any number of lives."""
+
+    delivered: list[tuple[int, str, bool, Notice]] = field(default_factory=list)
+
+    async def deliver(
+        self,
+        chat_id: int,
+        notice: Notice,
+        *,
+        notice_id: str,
+        message_id: int | None,
+        is_repeat: bool,
+    ) -> Delivered:
+        self.delivered.append((chat_id, notice_id, is_repeat, notice))
+        return Delivered(message_id or len(self.delivered))
+
+    def kinds(self) -> list[str]:
+        """Return the kinds of what was delivered, in order."""
+        return [notice.kind.value for _, _, _, notice in self.delivered]
+
+
+@dataclass
+class World:
+    """What outlives a controller.
+
+    Attributes:
+        brokers: Roots of the simulators by the settings' names; a test may put a proxy there.
+    """
+
+    sandbox: Sandbox
+    store_uri: str
+    db: str
+    data: Path
+    horizon_s: float = 3.0
+    order_deadline_s: float = 1.5
+    told: Told = field(default_factory=Told)
+    accounts: dict[str, Simulated] = field(default_factory=dict)
+    unjournalled: list[str] = field(default_factory=list)
+
+    def settings(self) -> Settings:
+        """Return the settings of every controller of this world."""
+        kite, fyers = self.sandbox.url("kite"), self.sandbox.url("fyers")
+        return Settings(
+            telegram_token=SecretStr("1:x"),
+            owners=(OWNER,),
+            data=self.data,
+            db=self.db,
+            mongodb_uri=SecretStr(self.store_uri),
+            kite_api=kite,
+            kite_login=kite,
+            fyers_api=fyers,
+            fyers_masters=fyers,
+            public_url="http://127.0.0.1:8443",
+            clock=self.sandbox.ask("GET", "/clock")["clock"],
+            horizon_s=self.horizon_s,
+            order_deadline_s=self.order_deadline_s,
+            accept_embedded_store_for_live=True,
+        )
+
+    def ledger(self, who: Simulated | None = None) -> list[dict[str, Any]]:
+        """Return the order writes that the simulators received."""
+        query = {} if who is None else {"api_key": who.api_key}
+        return list(self.sandbox.ask("GET", "/ledger", **query))
+
+    def placed(self, who: Simulated | None = None) -> list[dict[str, Any]]:
+        """Return the placements that the simulators received."""
+        return [entry for entry in self.ledger(who) if entry["action"] == "place"]
+
+    def book(self, who: Simulated) -> dict[str, Any]:
+        """Return the truth about an account."""
+        found = self.sandbox.ask("GET", "/book", broker=who.target, api_key=who.api_key)
+        return dict(found)
+
+    def net(self, who: Simulated) -> int:
+        """Return the net MIS position in SBIN."""
+        return sum(
+            int(p["quantity"]) for p in self.book(who)["positions"] if p["symbol"] == "SBIN"
+        )
+
+    @contextlib.asynccontextmanager
+    async def store(self) -> AsyncIterator[MongoStore]:
+        """Open the store beside whatever controller runs."""
+        async with await MongoStore.connect(self.store_uri, self.db, _WITNESS) as store:
+            yield store
+
+    async def bury(self) -> None:
+        """Take the lease from a controller that this test has killed, instead of waiting it out."""
+        async with self.store() as store:
+            await store.update("lease", {"_id": "controller"}, Change(set={"holder": ""}))
+
+
+@dataclass
+class Life:
+    """One running controller."""
+
+    world: World
+    system: System
+    foundation: Foundation
+    watch: Watch
+
+    def command(self) -> Command:
+        """Return a new wish of the owner."""
+        return Command(f"test:{next(_serial)}", OWNER, OWNER)
+
+    async def connect(self, who: Simulated, *, quantity: int = 1, enabled: bool = True) -> str:
+        """Connect an account, log it in, and wait until its worker has read its broker."""
+        control = self.system.control
+        draft = AccountDraft(who.broker_type, f"Main {who.api_key}", who.api_key, who.api_secret)
+        account = await control.add_account(self.command(), draft)
+        self.world.accounts[account.broker_id] = who
+        await self.login(account.broker_id)
+        if quantity != 1:
+            await control.set_assignment(
+                self.command(), PULSE, account.broker_id, size_value=Decimal(quantity)
+            )
+        if enabled:
+            await control.enable(self.command(), account.broker_id)
+        await self.ready(account.broker_id)
+        return account.broker_id
+
+    async def login(self, broker_id: str) -> None:
+        """Log in as the person would: the broker's form, then the callback."""
+        who = self.world.accounts[broker_id]
+        offer = await self.system.control.login_offer(broker_id)
+        assert offer.page_url is not None
+        address = await self.system.logins.start(offer.page_url.rsplit("/", 1)[1])
+        async with httpx.AsyncClient(trust_env=False) as person:
+            answer = await person.post(address, data={"user_id": who.user_id, "action": "allow"})
+        query = dict(parse_qsl(urlsplit(answer.headers["location"]).query))
+        await self.system.logins.callback(who.broker_type, query)
+
+    async def ready(self, broker_id: str) -> None:
+        """Wait until an account's worker has read the day's orders and its positions."""
+
+        async def has_read() -> bool:
+            worker = self.system.worker(broker_id)
+            return worker is not None and worker.book.funds is not None
+
+        await until(has_read, what=f"first read of {broker_id}")
+
+    async def run(self, direction: str, *, stop_percent: str = "0") -> str:
+        """Run the strategy now, wanting ``direction``, and return the run's id."""
+        control = self.system.control
+        await control.set_parameter(self.command(), PULSE, "direction", direction)
+        await control.set_parameter(self.command(), PULSE, "stop_percent", stop_percent)
+        run_id = await control.run_now(self.command(), PULSE)
+        await until(lambda: self.system.run_queue.result(run_id), what=run_id)
+        return run_id
+
+    async def rows(self, **where: Any) -> list[Document]:
+        """Return rows of the journal, oldest first."""
+        rows = await self.foundation.store.find("orders", where)
+        return sorted(rows, key=lambda row: (row["created_at"], row["attempt"]))
+
+    async def row(self, **where: Any) -> Document:
+        """Return the only row that is like this."""
+        (row,) = await self.rows(**where)
+        return row
+
+    async def becomes(self, state: OrderState, *, within_s: float = 15.0, **where: Any) -> Document:
+        """Wait until a row like this is in ``state``, and return it."""
+
+        async def found() -> list[Document]:
+            return await self.rows(state=state.value, **where)
+
+        try:
+            return (await until(found, within_s=within_s, what=f"{state} {where}"))[0]
+        except AssertionError as error:
+            rows = [(r["_id"], r["state"], r["purpose"], r["reason"]) for r in await self.rows()]
+            raise AssertionError(f"{error}; the journal has {rows}") from None
+
+    async def held(self, broker_id: str) -> int:
+        """Return what the strategies' books say is held."""
+        rows = await self.foundation.store.find("ledgers", {"broker_id": broker_id})
+        return sum(int(row["quantity"]) for row in rows)
+
+    async def holds(self, broker_id: str, quantity: int, *, within_s: float = 15.0) -> None:
+        """Wait until books and broker both say that so much is held."""
+        who = self.world.accounts[broker_id]
+
+        async def agrees() -> bool:
+            return (await self.held(broker_id), self.world.net(who)) == (quantity, quantity)
+
+        try:
+            await until(agrees, within_s=within_s)
+        except AssertionError:
+            rows = [(r["_id"], r["state"], r["purpose"], r["reason"]) for r in await self.rows()]
+            held = await self.held(broker_id)
+            raise AssertionError(
+                f"wanted {quantity}, books {held}, broker {self.world.net(who)}: {rows}"
+            ) from None
+
+    async def enter(self, direction: str = "LONG", *, stop_percent: str = "0") -> None:
+        """Enter on every account and wait until it is done."""
+        await self.run(direction, stop_percent=stop_percent)
+        sign = 1 if direction == "LONG" else -1
+        for broker_id in self.world.accounts:
+            row = await self.becomes(
+                OrderState.FILLED, broker_id=broker_id, purpose="entry", within_s=15
+            )
+            await self.holds(broker_id, sign * row["quantity"])
+
+    async def settled(self, *, within_s: float = 20.0) -> None:
+        """Wait until nothing is on its way: no order unknown, every notice delivered."""
+        store = self.foundation.store
+        moving = ["INITIALIZED", "HELD", "SUBMITTED", "UNRESOLVED", "PENDING_CANCEL"]
+
+        async def nothing_moves() -> bool:
+            orders = await store.find("orders", {"state": {"$in": moving}})
+            notices = await store.find("outbox", {"state": {"$in": ["WAITING", "SENDING"]}})
+            runs = await store.find("run_requests", {"state": "filed"})
+            return not (orders or notices or runs)
+
+        await until(nothing_moves, within_s=within_s, what="rest")
+
+    async def refresh(self) -> None:
+        """Read every broker once more."""
+        for broker_id in self.world.accounts:
+            worker = self.system.worker(broker_id)
+            if worker is not None:
+                await worker.refresh()
+
+
+async def _owner(foundation: Foundation) -> None:
+    fields = {"user_id": OWNER, "chat_id": OWNER, "role": "owner"}
+    await foundation.store.update("users", {"_id": str(OWNER)}, Change(set=fields), upsert=True)
+
+
+def wired(foundation: Foundation, watch: Watch) -> System:
+    """Build a system whose ports report to ``watch``."""
+    settings = foundation.settings
+    brokers = build_brokers(
+        foundation.clock,
+        kite_api=settings.kite_api,
+        kite_login=settings.kite_login,
+        fyers_api=settings.fyers_api,
+        fyers_masters=settings.fyers_masters,
+        deadline_s=settings.order_deadline_s,
+    )
+    observed = replace(foundation, store=watched_store(foundation.store, watch))
+    return build(observed, REGISTRY, brokers=watched_brokers(brokers, watch))
+
+
+@contextlib.asynccontextmanager
+async def living(
+    world: World,
+    watch: Watch | None = None,
+    *,
+    foundation: Foundation | None = None,
+    also: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
+) -> AsyncIterator[Life]:
+    """Run one controller over the world until the block ends."""
+    watch = watch or Watch()
+    async with contextlib.AsyncExitStack() as stack:
+        witness = await stack.enter_async_context(world.store())
+        watch.witness = _witness(witness)
+        watch.unjournalled = world.unjournalled
+        if foundation is None:
+            settings = world.settings()
+            clock = clock_from_setting(settings.clock)
+            foundation = await stack.enter_async_context(
+                attach(settings, world.store_uri, clock)
+            )
+        system = wired(foundation, watch)
+        await _owner(foundation)
+        await system.begin()
+        services = {**system.services, "outbox": system.sender(world.told), **(also or {})}
+        task = asyncio.create_task(system.supervisor.run(services))
+        try:
+            yield Life(world, system, foundation, watch)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            if not watch.is_dead:
+                await system.end()
+            else:
+                await system.connections.aclose()
+
+
+def _witness(store: MongoStore) -> Callable[[str], Awaitable[bool]]:
+    async def sees(client_order_id: str) -> bool:
+        row = await store.get("orders", client_order_id)
+        return row is not None and row["state"] == OrderState.SUBMITTED.value
+
+    return sees
+
+
+def now() -> datetime:
+    """Return real time."""
+    return datetime.now(UTC)

@@ -1,0 +1,286 @@
+"""The one checker of the invariants (reliability.md 3), used by every test that hurts the system.
+
+``gather`` reads all there is to know: the store, the simulators' own ledgers and books, what the
+notifier delivered. Each ``check_*`` is a pure function of that and returns sentences about what is
+broken. ``assert_invariants`` reads every broker once more first, as I4 asks, and again to see that
+a second reconcile changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from core.domain.identifiers import is_client_order_id
+from core.domain.notice import NoticeKind
+from core.domain.order import CLOSED_STATES, LIVE_STATES, OrderState, may_become
+from core.ports.store import Document
+from tests.faults.life import Life, Simulated, Told, World
+
+__all__ = ["CHECKS", "Evidence", "assert_invariants", "gather", "never_grew", "violations"]
+
+_CLOSED = {state.value for state in CLOSED_STATES}
+_LIVE = {state.value for state in LIVE_STATES}
+_PRODUCTS = {"INTRADAY": "MIS", "MARGIN": "NRML"}
+_CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known after a test.
+
+    Attributes:
+        tables: Documents by collection.
+        writes: Order writes that the simulators received, in order.
+        books: The truth by broker_id: orders, trades, positions.
+        unjournalled: Orders that reached a broker client before the journal showed them.
+    """
+
+    tables: Mapping[str, Sequence[Document]]
+    writes: Sequence[Mapping[str, Any]]
+    books: Mapping[str, Mapping[str, Any]]
+    accounts: Mapping[str, Simulated]
+    told: Told | None
+    unjournalled: Sequence[str] = ()
+
+    def orders(self, broker_id: str | None = None) -> list[Document]:
+        """Return the journal's rows, of one account or all."""
+        rows = self.tables["orders"]
+        return [row for row in rows if broker_id in {None, row["broker_id"]}]
+
+
+_TABLES = ("orders", "order_events", "fills", "ledgers", "outbox", "runs", "run_requests", "users")
+
+
+async def gather(world: World) -> Evidence:
+    """Read the store through a connection of its own, and the simulators."""
+    async with world.store() as store:
+        tables = {name: await store.find(name, {}) for name in _TABLES}
+    return Evidence(
+        tables=tables,
+        writes=world.ledger(),
+        books={broker_id: world.book(who) for broker_id, who in world.accounts.items()},
+        accounts=dict(world.accounts),
+        told=world.told,
+        unjournalled=tuple(world.unjournalled),
+    )
+
+
+def check_no_duplicate(evidence: Evidence) -> Iterable[str]:
+    """I1: for one client order id the broker holds at most one order."""
+    for broker_id, book in evidence.books.items():
+        tags = Counter(order["tag"] for order in book["orders"] if order["tag"])
+        for tag, times in tags.items():
+            if times > 1 and is_client_order_id(_bare(tag)):
+                yield f"I1: {broker_id} holds {times} orders of {tag}"
+    owners: defaultdict[str, list[str]] = defaultdict(list)
+    for row in evidence.orders():
+        if row["broker_order_id"]:
+            owners[f"{row['broker_id']} {row['broker_order_id']}"].append(row["_id"])
+    for order, rows in owners.items():
+        if len(rows) > 1:
+            yield f"I1: the broker's order {order} is claimed by {rows}"
+
+
+def check_no_loss(evidence: Evidence) -> Iterable[str]:
+    """I2: an intent is final, working, or unresolved with its alert; a broker order has its row."""
+    alerted = {
+        row["data"].get("client_order_id")
+        for row in evidence.tables["outbox"]
+        if row["kind"] == NoticeKind.ORDER_UNRESOLVED.value
+    }
+    for row in evidence.orders():
+        known = row["state"] in _CLOSED | _LIVE
+        if not known and not (row["state"] == "UNRESOLVED" and row["_id"] in alerted):
+            yield f"I2: {row['_id']} is left {row['state']} ({row['reason']})"
+    rows = {row["_id"] for row in evidence.orders()}
+    for broker_id, book in evidence.books.items():
+        ids = {row["broker_order_id"] for row in evidence.orders(broker_id)}
+        for order in book["orders"]:
+            if order["order_id"] not in ids and _bare(order["tag"]) not in rows:
+                yield f"I2: {broker_id}: the broker's order {order['order_id']} has no row"
+    for order_id in {event["client_order_id"] for event in evidence.tables["order_events"]}:
+        if order_id not in rows:
+            yield f"I2: {order_id} has events and no row"
+
+
+def check_write_ahead(evidence: Evidence) -> Iterable[str]:
+    """I3: whatever reached a simulator had been SUBMITTED in the journal before."""
+    submitted: dict[str, list[datetime]] = defaultdict(list)
+    for event in evidence.tables["order_events"]:
+        if event["state"] == OrderState.SUBMITTED.value:
+            submitted[event["client_order_id"]].append(event["at"])
+    for write in evidence.writes:
+        if write["action"] != "place" or not is_client_order_id(_bare(write["tag"])):
+            continue
+        times = submitted.get(str(_bare(write["tag"])), [])
+        if not any(at.timestamp() <= write["real_at"] for at in times):
+            yield f"I3: {write['tag']} was sent before the journal knew it"
+    for order_id in evidence.unjournalled:
+        yield f"I3: {order_id} was about to be sent and another connection did not see its row"
+
+
+def _bare(tag: str | None) -> str | None:
+    return tag.removeprefix("1:") if tag else tag
+
+
+_STATES = {"COMPLETE": "FILLED", "CANCELLED": "CANCELED", "REJECTED": "REJECTED"}
+
+
+def check_truth(evidence: Evidence) -> Iterable[str]:
+    """I4: statuses, fills, average prices and net positions are the broker's."""
+    for broker_id, book in evidence.books.items():
+        theirs = {order["order_id"]: order for order in book["orders"]}
+        for row in evidence.orders(broker_id):
+            seen = theirs.get(row["broker_order_id"])
+            if seen is not None:
+                yield from _differences(row, seen)
+            elif row["broker_order_id"]:
+                yield f"I4: {row['_id']} claims an order that the broker does not have"
+        yield from _net_differences(evidence, broker_id, book)
+
+
+def _differences(row: Document, seen: Mapping[str, Any]) -> Iterable[str]:
+    state = _STATES.get(seen["status"])
+    right = row["state"] == state if state else row["state"] in _LIVE
+    if not right:
+        yield f"I4: {row['_id']} is {row['state']}, the broker says {seen['status']}"
+    if row["filled_quantity"] != seen["filled_quantity"]:
+        yield f"I4: {row['_id']} filled {row['filled_quantity']}, not {seen['filled_quantity']}"
+    apart = abs(Decimal(str(seen["average_price"])) - row["average_price"])
+    if row["filled_quantity"] and apart > _CENT:
+        yield f"I4: {row['_id']} at {row['average_price']}, not {seen['average_price']}"
+    if row["quantity"] != seen["quantity"]:
+        yield f"I4: {row['_id']} is for {row['quantity']}, not {seen['quantity']}"
+
+
+def _net_differences(
+    evidence: Evidence, broker_id: str, book: Mapping[str, Any]
+) -> Iterable[str]:
+    ours: Counter[tuple[str, str]] = Counter()
+    for row in evidence.tables["ledgers"]:
+        if row["broker_id"] == broker_id:
+            ours[row["instrument"].removeprefix("NSE:"), row["product"]] += row["quantity"]
+    for row in evidence.orders(broker_id):
+        if row["purpose"] == "external":
+            sign = 1 if row["side"] == "BUY" else -1
+            key = row["instrument"].removeprefix("NSE:"), row["product"]
+            ours[key] += sign * row["filled_quantity"]
+    theirs: Counter[tuple[str, str]] = Counter()
+    for position in book["positions"]:
+        product = _PRODUCTS.get(position["product"], position["product"])
+        theirs[position["symbol"], product] += position["quantity"]
+    for key in {*ours, *theirs}:
+        if ours[key] != theirs[key]:
+            yield f"I4: {broker_id} {key}: the books say {ours[key]}, the broker {theirs[key]}"
+
+
+def check_monotone(evidence: Evidence) -> Iterable[str]:
+    """I5: fills never fall, every step is in the table, each trade is counted once."""
+    histories: defaultdict[str, list[Document]] = defaultdict(list)
+    for event in evidence.tables["order_events"]:
+        histories[event["client_order_id"]].append(event)
+    for order_id, events in histories.items():
+        events.sort(key=lambda event: event["n"])
+        if [event["n"] for event in events] != list(range(len(events))):
+            yield f"I5: {order_id} has the versions {[event['n'] for event in events]}"
+        for before, after in zip(events, events[1:], strict=False):
+            if after["filled_quantity"] < before["filled_quantity"]:
+                yield f"I5: {order_id} filled {before['filled_quantity']}, then less"
+            old, new = OrderState(before["state"]), OrderState(after["state"])
+            if old is not new and not may_become(old, new):
+                yield f"I5: {order_id} went from {old} to {new}"
+    trades = Counter(
+        (row["broker_id"], row["day"], row["broker_order_id"], row["trade_id"])
+        for row in evidence.tables["fills"]
+    )
+    yield from (f"I5: the trade {trade} is counted twice" for trade, n in trades.items() if n > 1)
+    yield from _fill_sums(evidence)
+
+
+def _fill_sums(evidence: Evidence) -> Iterable[str]:
+    filled: Counter[str] = Counter()
+    for row in evidence.tables["fills"]:
+        filled[f"{row['broker_id']} {row['broker_order_id']}"] += row["quantity"]
+    for row in evidence.orders():
+        key = f"{row['broker_id']} {row['broker_order_id']}"
+        if key in filled and filled[key] != row["filled_quantity"]:
+            yield f"I5: {row['_id']} filled {row['filled_quantity']}, its trades {filled[key]}"
+
+
+def check_notifications(evidence: Evidence) -> Iterable[str]:
+    """I8: every notice was delivered, in order in its chat; a repeat carries the same id."""
+    if evidence.told is None:
+        return
+    delivered: defaultdict[int, list[str]] = defaultdict(list)
+    for chat_id, notice_id, is_repeat, _ in evidence.told.delivered:
+        if notice_id not in delivered[chat_id]:
+            delivered[chat_id].append(notice_id)
+        elif not is_repeat:
+            yield f"I8: {notice_id} came twice and was not marked as a repeat"
+    for chat_id, ids in delivered.items():
+        if ids != sorted(ids):
+            yield f"I8: the chat {chat_id} got its notices out of order"
+    for row in evidence.tables["outbox"]:
+        if row["state"] != "SENT" or row["_id"] not in delivered[row["chat_id"]]:
+            yield f"I8: the notice {row['_id']} ({row['kind']}) is {row['state']}"
+
+
+def check_commands(evidence: Evidence) -> Iterable[str]:
+    """I9: a command takes effect once: one run, one order of a person; what was filed was done."""
+    runs = Counter(row["_id"] for row in evidence.tables["runs"])
+    entries = Counter(
+        (row["run_id"], row["broker_id"], row["instrument"])
+        for row in evidence.orders()
+        if row["purpose"] == "entry" or row["strategy"] == "manual"
+    )
+    yield from (f"I9: the run {run} stands twice" for run, n in runs.items() if n > 1)
+    yield from (f"I9: {key} has {n} orders" for key, n in entries.items() if n > 1)
+    for row in evidence.tables["run_requests"]:
+        if row["state"] != "done":
+            yield f"I9: the run {row['_id']} was asked for and is {row['state']}"
+
+
+def never_grew(trades: Sequence[Mapping[str, Any]], start: int = 0) -> Iterable[str]:
+    """I6: from ``start`` on, no trade let |net| grow or turned its sign."""
+    net = start
+    for trade in trades:
+        after = net + trade["quantity"] * (1 if trade["side"] == "BUY" else -1)
+        if abs(after) > abs(net) or after * net < 0:
+            yield f"I6: {trade['side']} {trade['quantity']} took the position from {net} to {after}"
+        net = after
+
+
+CHECKS: tuple[Callable[[Evidence], Iterable[str]], ...] = (
+    check_no_duplicate,
+    check_no_loss,
+    check_write_ahead,
+    check_truth,
+    check_monotone,
+    check_notifications,
+    check_commands,
+)
+
+
+def violations(evidence: Evidence) -> list[str]:
+    """Return everything that is broken."""
+    return [sentence for check in CHECKS for sentence in check(evidence)]
+
+
+async def assert_invariants(life: Life) -> Evidence:
+    """Let the system come to rest, then fail with a list of all that is broken."""
+    await life.settled()
+    await life.refresh()
+    await life.settled()
+    evidence = await gather(life.world)
+    broken = violations(evidence)
+    await life.refresh()
+    again = await gather(life.world)
+    if len(again.tables["order_events"]) != len(evidence.tables["order_events"]):
+        broken.append("I4: a second reconcile changed the journal")
+    assert not broken, "\n".join(broken)
+    return evidence
