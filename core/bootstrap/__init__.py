@@ -1,0 +1,12 @@
+"""The only place in core that names concrete classes: settings in, a running system out.
+
+``open_system`` brings up the store and takes nothing; ``build`` wires the engine over it. The
+process' own composition root (``bot.process``) adds what faces people: the bot and the web server.
+"""
+
+from __future__ import annotations
+
+from core.bootstrap.foundation import Foundation, attach, open_system, rotate_secrets
+from core.bootstrap.system import System, build
+
+__all__ = ["Foundation", "System", "attach", "build", "open_system", "rotate_secrets"]

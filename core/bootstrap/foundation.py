@@ -1,0 +1,94 @@
+"""What every command stands on: the store, the vault, the clock and the calendar."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from core.adapters.calendar import TradingCalendar
+from core.adapters.clock import clock_from_setting
+from core.adapters.mongo.migrations import migrate
+from core.adapters.mongo.server import RunningStore, launch, read_store_file
+from core.adapters.mongo.store import MongoStore
+from core.adapters.vault import FernetVault, rotate
+from core.config import Settings
+from core.errors import StoreUnavailable
+from core.ports.calendar import Calendar
+from core.ports.clock import Clock
+
+__all__ = ["Foundation", "attach", "open_system", "rotate_secrets"]
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """What every command stands on: the store, the vault, the clock and the calendar."""
+
+    settings: Settings
+    store: MongoStore
+    store_kind: str
+    running: RunningStore | None
+    vault: FernetVault
+    clock: Clock
+    calendar: Calendar
+
+
+@asynccontextmanager
+async def open_system(settings: Settings) -> AsyncIterator[Foundation]:
+    """Bring up the store that the settings ask for; close and stop it at the end.
+
+    Raises:
+        StoreUnavailable: Nothing came up.
+        ConfigurationError: A setting or a key is wrong.
+    """
+    clock = clock_from_setting(settings.clock)
+    uri = settings.mongodb_uri.get_secret_value() if settings.mongodb_uri else None
+    running = await launch(settings.data_dir, uri=uri, mongod=settings.mongod)
+    try:
+        async with attach(settings, running.server.uri, clock) as foundation:
+            yield Foundation(
+                settings,
+                foundation.store,
+                running.server.kind,
+                running,
+                foundation.vault,
+                clock,
+                foundation.calendar,
+            )
+    finally:
+        await running.stop()
+
+
+@asynccontextmanager
+async def attach(
+    settings: Settings, uri: str | None = None, clock: Clock | None = None
+) -> AsyncIterator[Foundation]:
+    """Reach a store that runs already: at ``uri``, or where ``store.json`` says.
+
+    Raises:
+        StoreUnavailable: No store runs for this data directory.
+    """
+    if uri is None:
+        found = read_store_file(settings.data_dir)
+        if found is None:
+            raise StoreUnavailable(f"no controller's store runs under {settings.data_dir}")
+        uri = found.uri
+    secret = settings.secret_key.get_secret_value() if settings.secret_key else None
+    vault = FernetVault.from_setting(secret, settings.data_dir)
+    async with await MongoStore.connect(uri, settings.db) as store:
+        await migrate(store)
+        kind = str(store.server_kind())
+        moment = clock or clock_from_setting(settings.clock)
+        yield Foundation(settings, store, kind, None, vault, moment, TradingCalendar())
+
+
+async def rotate_secrets(foundation: Foundation) -> tuple[int, list[str]]:
+    """Add a key where the keys are a file, and seal every secret with the newest one.
+
+    Returns:
+        How many were sealed anew, and the places of those that could not be opened.
+    """
+    if foundation.vault.is_file_based:
+        foundation.vault.add_key()
+    done = await rotate(foundation.store, foundation.vault)
+    return done.resealed, done.unreadable

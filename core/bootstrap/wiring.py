@@ -1,0 +1,252 @@
+"""How the parts of the engine are put together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from core.adapters.brokers import build_brokers
+from core.adapters.mongo.server import RunningStore
+from core.adapters.mongo.store import MongoStore
+from core.adapters.scheduling import run_ticks
+from core.bootstrap.crew import Crew
+from core.bootstrap.foundation import Foundation
+from core.config import Settings
+from core.domain.account import BrokerType
+from core.domain.notice import Notice, NoticeKind
+from core.engine.account_worker import WorkerParts, WorkerSettings
+from core.engine.accounts import AccountBook
+from core.engine.connections import Connections, Masters
+from core.engine.desk import Desk, DeskSettings
+from core.engine.drift import LedgerDrift
+from core.engine.execution import Execution
+from core.engine.journal import Journal
+from core.engine.lease import Lease
+from core.engine.logins import LoginDesk, LoginParts
+from core.engine.market_data import MarketData
+from core.engine.outbox import Outbox
+from core.engine.queries import Queries, QueryParts
+from core.engine.reconciliation import Reconciler
+from core.engine.runner import Runner, RunnerParts
+from core.engine.scheduler import Scheduler
+from core.engine.strategies import StrategyBook
+from core.engine.supervisor import Service
+from core.engine.tokens import Tokens
+from core.engine.trading_desk import TradingDesk, TradingParts
+from core.errors import StoreUnavailable
+from core.ports.broker import Broker
+from core.ports.clock import Clock
+
+__all__ = [
+    "Base",
+    "base_of",
+    "brokers_of",
+    "crash_teller",
+    "crew_of",
+    "logins_of",
+    "may_trade_live",
+    "queries_of",
+    "runner_of",
+    "store_keeper",
+    "ticks_of",
+    "trading_of",
+]
+
+_log = logging.getLogger(__name__)
+_TICK_S = 0.5
+_TOKEN_TICK_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The parts of the engine that the others stand on."""
+
+    outbox: Outbox
+    accounts: AccountBook
+    masters: Masters
+    connections: Connections
+    journal: Journal
+    lease: Lease
+    tokens: Tokens
+    execution: Execution
+    market_data: MarketData
+
+
+def base_of(foundation: Foundation, brokers: Mapping[BrokerType, Broker]) -> Base:
+    """Build the parts that the others stand on."""
+    store, clock = foundation.store, foundation.clock
+    outbox = Outbox(clock)
+    accounts = AccountBook(store, foundation.vault, clock)
+    masters = Masters(brokers, clock)
+    connections = Connections(brokers, accounts, masters)
+    journal = Journal(store, clock, outbox)
+    lease = Lease(
+        store, clock, session_ids=lambda: store.session_ids, kill_sessions=store.kill_sessions
+    )
+    tokens = Tokens(
+        store,
+        clock,
+        foundation.calendar,
+        accounts,
+        outbox,
+        warning_interval_s=foundation.settings.warning_interval_s,
+    )
+    execution = Execution(store, clock, journal, outbox, lambda: lease.fence)
+    market_data = MarketData(store, clock, accounts, connections)
+    return Base(
+        outbox, accounts, masters, connections, journal, lease, tokens, execution, market_data
+    )
+
+
+def crew_of(foundation: Foundation, base: Base, only: str | None) -> Crew:
+    """Build what makes accounts' workers."""
+    store, clock = foundation.store, foundation.clock
+    reconciler = Reconciler(
+        store,
+        clock,
+        base.journal,
+        base.outbox,
+        horizon_s=foundation.settings.horizon_s,
+        in_flight=base.execution.in_flight,
+    )
+    parts = WorkerParts(
+        clock,
+        base.accounts,
+        base.connections,
+        base.masters,
+        base.journal,
+        reconciler,
+        base.tokens,
+        LedgerDrift(store, clock, base.journal, base.outbox),
+        WorkerSettings(),
+    )
+
+    def desk(broker_id: str) -> Desk:
+        return Desk(
+            broker_id,
+            store=store,
+            clock=clock,
+            journal=base.journal,
+            execution=base.execution,
+            outbox=base.outbox,
+            settings=DeskSettings(),
+        )
+
+    return Crew(parts, desk, only)
+
+
+def runner_of(foundation: Foundation, base: Base, strategies: StrategyBook, crew: Crew) -> Runner:
+    """Build the runner."""
+    return Runner(
+        RunnerParts(
+            foundation.store,
+            foundation.clock,
+            foundation.calendar,
+            base.accounts,
+            strategies,
+            base.market_data,
+            base.masters,
+            base.journal,
+            base.outbox,
+            crew.hint,
+        )
+    )
+
+
+def logins_of(foundation: Foundation, base: Base, crew: Crew) -> LoginDesk:
+    """Build the login desk."""
+    parts = LoginParts(
+        foundation.store,
+        foundation.clock,
+        foundation.vault,
+        base.accounts,
+        base.connections,
+        base.tokens,
+        base.outbox,
+    )
+    return LoginDesk(parts, public_url=foundation.settings.public_url, on_login=crew.hint)
+
+
+def queries_of(foundation: Foundation, base: Base, crew: Crew) -> Queries:
+    """Build the views."""
+    return Queries(
+        QueryParts(foundation.store, foundation.clock, base.accounts, base.journal, crew.get)
+    )
+
+
+def trading_of(foundation: Foundation, base: Base, crew: Crew) -> TradingDesk:
+    """Build the desk of a person's own orders."""
+    parts = TradingParts(
+        foundation.store,
+        foundation.clock,
+        base.accounts,
+        base.connections,
+        base.journal,
+        base.execution,
+        base.outbox,
+        crew.get,
+    )
+    return TradingDesk(parts)
+
+
+def ticks_of(base: Base, scheduler: Scheduler, logins: LoginDesk) -> Service:
+    """Return the service that wakes the scheduler and the token watch."""
+
+    async def watch_tokens() -> None:
+        await base.tokens.tick(base.connections)
+        await logins.tick()
+
+    async def run() -> None:
+        await base.tokens.probe_all(base.connections)
+        await run_ticks(
+            {"scheduler": (_TICK_S, scheduler.tick), "tokens": (_TOKEN_TICK_S, watch_tokens)}
+        )
+
+    return run
+
+
+def may_trade_live(foundation: Foundation) -> bool:
+    """Tell whether live brokers may be used on this store (product.md F5)."""
+    accepted = foundation.settings.accept_embedded_store_for_live
+    return accepted or foundation.store_kind != "embedded"
+
+
+def brokers_of(settings: Settings, clock: Clock) -> Mapping[BrokerType, Broker]:
+    """Build the real brokers from the settings' roots."""
+    return build_brokers(
+        clock,
+        kite_api=settings.kite_api,
+        kite_login=settings.kite_login,
+        fyers_api=settings.fyers_api,
+        fyers_masters=settings.fyers_masters,
+        deadline_s=settings.order_deadline_s,
+    )
+
+
+def crash_teller(outbox: Outbox, store: MongoStore) -> Callable[[str, Exception], Awaitable[None]]:
+    """Return what tells the chat of a crashed service."""
+
+    async def tell(name: str, error: Exception) -> None:
+        text = (
+            f"A part of Saarthi stopped and is being restarted: {name} "
+            f"({type(error).__name__}). The others go on; the log has the details."
+        )
+        await outbox.post(store, Notice(NoticeKind.TEXT, {"text": text}))
+
+    return tell
+
+
+def store_keeper(running: RunningStore) -> Service:
+    """Restart the store's server when it dies; its address must stay the same."""
+
+    async def keep() -> None:
+        while True:
+            code = await running.wait_dead()
+            _log.error("the store's server ended with %s, restarting it", code)
+            before = running.server.uri
+            after = await running.restart()
+            if after.uri != before:
+                raise StoreUnavailable("the store came back at another address; restart Saarthi")
+
+    return keep
