@@ -166,5 +166,5 @@ def _held(trades: Iterable[Row], symbol: str, until: str) -> int:
     return sum(
         row["quantity"] * (1 if row["side"] == "BUY" else -1)
         for row in trades
-        if row["symbol"] == symbol and row["at"] <= until
+        if row["symbol"] == symbol and row["at"] < until
     )

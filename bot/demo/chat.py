@@ -132,6 +132,11 @@ class Chat:
         """This moment: what is seen later has changed since."""
         return self._look
 
+    @property
+    def newest(self) -> int:
+        """The id of the newest message."""
+        return max(self._messages, default=0)
+
     def shown(self, *, since: int = 0) -> list[Message]:
         """Return the bot's messages that stand now, those changed since a mark, newest last."""
         return [

@@ -140,12 +140,12 @@ class Story:
             page = await do.say("/dashboard", self._old.label, "Funds: ₹", "MIS")
             await do.tap(page, self._new.name, self._new.label, "Funds: ₹", "MIS")
 
-    async def _card(self, is_it: Callable[[Card], bool], what: str, *, since: int = 0) -> Card:
-        """Wait for a run card that was posted or edited since a mark."""
+    async def _card(self, is_it: Callable[[Card], bool], what: str, *, after: int = 0) -> Card:
+        """Wait for a run card that came after a message, as it is edited in place."""
 
         def found() -> Card | None:
-            cards = read_cards(self._do.chat.shown(since=since), self._labels)
-            return next((card for card in reversed(cards) if is_it(card)), None)
+            cards = read_cards(self._do.chat.shown(), self._labels)
+            return next((c for c in reversed(cards) if c.message_id > after and is_it(c)), None)
 
         card = await self._do.waits(found, what, within_s=_TRADES_S)
         if not isinstance(card, Card):
@@ -159,18 +159,18 @@ class Story:
             asked = await do.tap(page, f"{old.name}: Exit only", "Set Exit only", old.label)
             await do.tap(asked, "Yes, set Exit only", old.label, "Exit only", "No new positions")
             self._marks["exit only"] = await self._ledger_length()
-            mark = do.chat.mark
+            newest = do.chat.newest
         async with do.step(f"{old.label} closes what it holds"):
             await self._card(
                 lambda card: card.filled(old.label, "exit"),
                 f"a run card with a filled exit on {old.label}",
-                since=mark,
+                after=newest,
             )
         async with do.step(f"{new.label} enters, {old.label} may not"):
             await self._card(
                 lambda card: card.filled(new.label, "entry") and self._is_refused(card),
                 f"a run card with an entry on {new.label} that {old.label} may not take",
-                since=mark,
+                after=newest,
             )
         async with do.step("the drain view says what is left"):
             page = await do.say("/mode", "Trading modes", button="Drain view")
@@ -198,14 +198,14 @@ class Story:
             ):
                 raise ChatError(f"expected the dashboard of {new.label} to start with the warning")
         async with do.step(f"{new.label} is logged in again, and the warning goes"):
-            mark = do.chat.mark
             await do.logs_in(warning, new.label, new.user_id)
+            newest = do.chat.newest
             await do.waits(lambda: not self._warnings(), "the warning to disappear")
         async with do.step(f"{new.label} trades again"):
             await self._card(
                 lambda card: card.filled(new.label, "entry"),
                 f"a run card with a filled entry on {new.label}",
-                since=mark,
+                after=newest,
             )
 
     def _warnings(self) -> list[Message]:
@@ -218,12 +218,12 @@ class Story:
         async with do.step(f"{new.label} is disabled and closes what strategies hold there"):
             await self._disable(new)
             self._marks[f"{new.name} disabled"] = await self._ledger_length()
-            mark = do.chat.mark
+            newest = do.chat.newest
         async with do.step(f"the strategy goes on without {new.label}"):
             await self._card(
                 lambda card: new.label not in card.accounts,
                 f"a run card without {new.label}",
-                since=mark,
+                after=newest,
             )
         async with do.step(f"{old.label} is disabled, and the strategy too"):
             await self._disable(old)

@@ -144,26 +144,38 @@ def test_a_dead_child_ends_it(start: Start, words: tuple[str, ...], name: str) -
     eventually(lambda: not any(is_alive(pid) for pid in family))
 
 
+def says(address: str, text: str) -> None:
+    body = {"user": 1001, "chat": 1001, "text": text}
+    requests.post(f"{address}api/send", json=body, timeout=5).raise_for_status()
+
+
+def chat_shows(address: str, words: str) -> bool:
+    """Tell whether the page's first picture of the chat holds the words."""
+    with requests.get(f"{address}api/events?user=1001", stream=True, timeout=5) as answer:
+        picture = next(line for line in answer.iter_lines() if line.startswith(b"data:"))
+    return words in json.dumps(json.loads(picture[5:]), ensure_ascii=False)
+
+
 @pytest.mark.row("F1")
 def test_a_restart_goes_on_where_it_was(start: Start, tmp_path: Path) -> None:
-    """With ``--data`` a second start has the chat, the clock and the store of the first."""
+    """With ``--data`` a second start has the chat, the open question and the clock of the first."""
     data = tmp_path / "kept"
     first = start("--port", "0", "--data", str(data))
     address = first.chat()
-    requests.post(
-        f"{address}api/send", json={"user": 1001, "chat": 1001, "text": "/help"}, timeout=5
-    )
+    says(address, "/add")
+    eventually(lambda: chat_shows(address, "With which broker?"))
     before = json.loads((data / "demo.json").read_text())
     first.signal(signal.SIGTERM)
     assert first.wait() == 0
 
     second = start("--port", "0", "--data", str(data))
-    second.chat()
+    address = second.chat()
     after = json.loads((data / "demo.json").read_text())
     assert after["clock"] == before["clock"]
     assert after["market_seen"] > before["market_seen"]
-    state = (data / "sandbox" / "state.jsonl").read_text(encoding="utf-8")
-    assert '"text": "/help"' in state
+    assert chat_shows(address, "With which broker?")
+    says(address, "/cancel")
+    eventually(lambda: chat_shows(address, "Cancelled adding an account"))
 
 
 def test_what_cannot_start_says_so_in_one_line(start: Start, tmp_path: Path) -> None:

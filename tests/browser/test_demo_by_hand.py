@@ -1,0 +1,144 @@
+"""The demo by hand: a person with a browser connects two accounts and watches them trade."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Locator, Page, expect
+
+from tests.fakes.demo import Demo
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found in /proc"),
+]
+
+SOON_MS = 15_000
+TRADES_MS = 120_000
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Demo]:
+    started = Demo("--port", "0", "--clock", "2026-11-20T09:10:00*20", temporary=tmp_path)
+    yield started
+    started.end()
+
+
+class Person:
+    """What a person does on the chat page."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    async def says(self, text: str, *answer: str) -> Locator:
+        """Type, send, and wait for the newest message to answer."""
+        await self.page.locator("#composer").fill(text)
+        await self.page.locator("#send").click()
+        return await self.sees(*answer)
+
+    async def sees(self, *words: str, within_ms: float = SOON_MS) -> Locator:
+        """Wait for the newest of the bot's messages that hold the words."""
+        found = self.page.locator(".theirs")
+        for one in words:
+            found = found.filter(has_text=one)
+        await expect(found.last).to_be_visible(timeout=within_ms)
+        return found.last
+
+    async def taps(self, message: Locator, label: str, *answer: str) -> Locator:
+        await message.get_by_role("button", name=label, exact=True).click()
+        return await self.sees(*answer)
+
+    async def logs_in(self, message: Locator, account: str) -> None:
+        """Follow the login button into a second tab, through the broker's page, and come back."""
+        async with self.page.context.expect_page() as opened:
+            await message.get_by_role("link", name=f"Log in to {account}").click()
+        tab = await opened.value
+        await tab.get_by_role("button", name=re.compile("Continue to")).click()
+        await tab.locator("#user_id").wait_for()
+        await tab.get_by_role("button", name="Allow", exact=True).click()
+        await expect(tab.get_by_text(f"{account} is connected")).to_be_visible(timeout=SOON_MS)
+        await tab.close()
+        await self.sees(f"{account} is logged in")
+
+
+async def add(person: Person, demo: Demo, broker: str, name: str) -> None:
+    """Connect one account with the keys that the demo printed, and log in."""
+    keys = demo.line(rf"{broker} +API key (\S+) +secret (\S+) ")
+    assert keys, demo.output
+    asked = await person.says("/add", "With which broker?")
+    guide = await person.taps(asked, broker, "The redirect URL to paste there")
+    await person.taps(guide, "Continue", "What shall I call this account?")
+    await person.says(name, "step 3 of 5")
+    await person.says(keys[1], "step 4 of 5")
+    summary = await person.says(keys[2], "Is this right?", name)
+    await expect(person.page.locator(".mine").filter(has_text=keys[2])).to_have_count(0)
+    added = await person.taps(summary, "Connect this account", f"{broker} - {name}", "is added")
+    await person.logs_in(added, f"{broker} - {name}")
+
+
+async def choose(person: Person) -> None:
+    """Give the strategy short averages of one-minute bars, and enable it."""
+    title = "Moving average crossover"
+    for label, value in (
+        ("Minutes a bar", "1"),
+        ("Bars of the fast average", "2"),
+        ("Bars of the slow average", "5"),
+    ):
+        page = await person.taps(await person.says("/strategies", "Strategies"), title, "Accounts")
+        page = await person.taps(page, "Parameters", "A change takes effect at the next run")
+        await person.taps(page, label, "Send the new value", label)
+        await person.says(value, "Changed", f"{label}: {value}")
+    page = await person.taps(await person.says("/strategies", "Strategies"), title, "Accounts")
+    await person.taps(page, "Enable", title, "enabled")
+
+
+@pytest.mark.row("F1")
+@pytest.mark.row("A1")
+@pytest.mark.row("A2")
+@pytest.mark.row("S2")
+async def test_a_person_connects_two_accounts_and_sees_them_trade(
+    demo: Demo, browser: Browser, tmp_path: Path
+) -> None:
+    """Two accounts, two logins in a second tab, one strategy: both trade, one is set to exit only."""
+    context = await browser.new_context(viewport={"width": 420, "height": 860})
+    page = await context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    await page.goto(demo.chat())
+    await page.get_by_role("button", name="START").click()
+    person = Person(page)
+    await person.sees("Namaste Asha")
+    for broker, name in (("Zerodha", "Main"), ("Fyers", "Growth")):
+        await add(person, demo, broker, name)
+        await page.screenshot(path=tmp_path / f"added-{broker}.png")
+
+    accounts = await person.says("/brokers", "Your accounts")
+    for name in ("Main", "Growth"):
+        await accounts.get_by_role("button", name=f"Enable {name}").click()
+        button = accounts.get_by_role("button", name=f"Disable {name}")
+        await expect(button).to_be_visible(timeout=SOON_MS)
+    await choose(person)
+
+    begun = time.monotonic()
+    card = await person.sees(
+        "Zerodha - Main", "Fyers - Growth", "entry: ", "✅", within_ms=TRADES_MS
+    )
+    assert time.monotonic() - begun < TRADES_MS
+    await card.scroll_into_view_if_needed()
+    await page.screenshot(path=tmp_path / "run.png")
+    board = await person.says("/dashboard", "Funds:", "Zerodha - Main")
+    await person.taps(board, "Growth", "Funds:", "Fyers - Growth")
+    await page.screenshot(path=tmp_path / "dashboard.png")
+
+    modes = await person.says("/mode", "Trading modes")
+    asked = await person.taps(modes, "🟠 Main: Exit only", "Set Exit only for Zerodha - Main?")
+    await person.taps(asked, "Yes, set Exit only", "Zerodha - Main: Exit only")
+    await person.sees("EXIT_ONLY: no entry is sent", "Fyers - Growth", within_ms=TRADES_MS)
+    await page.screenshot(path=tmp_path / "exit-only.png")
+    assert complaints == []
+    await context.close()

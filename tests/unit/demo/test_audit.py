@@ -1,0 +1,145 @@
+"""The demo's comparison of chat and ledger must find each kind of lie."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.demo.audit import AccountTruth, Period, audit
+from bot.demo.cards import Card, ShownOrder, orders_on_page, read_cards
+from bot.demo.chat import Button, Message
+
+pytestmark = pytest.mark.row("F2")
+
+LABEL = "Zerodha - Main"
+
+
+def written(seq: int, side: str, at: str, quantity: int = 2, **fields: Any) -> dict[str, Any]:
+    row = {"seq": seq, "action": "place", "side": side, "quantity": quantity, "at": at}
+    return {**row, "symbol": "NSE:SBIN-EQ", "tag": f"T{seq}", "applied": True, **fields}
+
+
+def done(side: str, at: str, price: float, quantity: int = 2) -> tuple[dict[str, Any], ...]:
+    terms = {"symbol": "SBIN", "side": side}
+    trade = {**terms, "quantity": quantity, "at": at}
+    order = {**terms, "filled_quantity": quantity, "average_price": price, "status": "COMPLETE"}
+    return order, trade
+
+
+def book(*pairs: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+    return {"orders": [order for order, _ in pairs], "trades": [trade for _, trade in pairs]}
+
+
+ENTRY, EXIT = done("BUY", "09:31", 957.25), done("SELL", "09:45", 960.0)
+BOUGHT = ShownOrder(LABEL, "BUY", 2, "SBIN", "entry", "bought 2 at ₹957.25 · orb entry")
+SOLD = ShownOrder(LABEL, "SELL", 2, "SBIN", "exit", "sold 2 at ₹960.00 · orb exit")
+TRUTH = AccountTruth(
+    label=LABEL,
+    ledger=[written(1, "BUY", "09:31"), written(2, "SELL", "09:45")],
+    book=book(ENTRY, EXIT),
+    silent=(Period(2),),
+    shrinking=(Period(1),),
+)
+
+
+def test_agreement_is_silent() -> None:
+    """The same orders, once each, at the same prices: nothing to say."""
+    card = Card(5, "09:31", frozenset({LABEL}), (BOUGHT,), "")
+    assert audit([TRUTH], [BOUGHT, SOLD], [card]) == []
+
+
+def test_an_order_that_one_side_does_not_have() -> None:
+    """An order only in the chat, only in the ledger, or only on a card is named."""
+    never = replace(BOUGHT, words="never reached the broker")
+    assert audit([TRUTH], [SOLD, never], [])[0] == (
+        f"in the ledger, not in the chat: BUY 2 SBIN on {LABEL}"
+    )
+    twice = audit([TRUTH], [BOUGHT, BOUGHT, SOLD], [])
+    assert f"in the chat, not in the ledger: BUY 2 SBIN on {LABEL}" in twice
+    stray = Card(5, "09:31", frozenset({LABEL}), (replace(SOLD, quantity=9),), "")
+    assert audit([TRUTH], [BOUGHT, SOLD], [stray]) == [
+        f"on a run card, not in /orders: SELL 9 SBIN on {LABEL}"
+    ]
+
+
+def test_a_second_order_with_one_tag() -> None:
+    """Two orders of one tag are one intent sent twice."""
+    again = [*TRUTH.ledger, written(3, "SELL", "09:46", tag="T2")]
+    found = audit([replace(TRUTH, ledger=again, silent=())], [BOUGHT, SOLD], [])
+    assert f"{LABEL}: 2 orders carry the tag 'T2'" in found
+
+
+def test_a_wrong_price() -> None:
+    """What the chat says was paid is what the exchange filled."""
+    wrong = replace(SOLD, words="sold 2 at ₹961.00")
+    found = audit([TRUTH], [BOUGHT, wrong], [])
+    assert len(found) == 2
+    assert all("filled" in one for one in found)
+
+
+def test_an_order_on_a_disabled_account() -> None:
+    """Whatever arrives while the account is disabled is named."""
+    silent = replace(TRUTH, silent=(Period(0, 1),), shrinking=())
+    assert audit([silent], [BOUGHT, SOLD], []) == [
+        f"BUY 2 SBIN on {LABEL} was sent although the account was disabled"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("side", "quantity"), [("BUY", 1), ("SELL", 3)], ids=["it grows", "it flips"]
+)
+def test_an_order_that_does_not_shrink(side: str, quantity: int) -> None:
+    """In exit-only mode an order that adds, or is larger than what is held, is named."""
+    rows = [written(1, "BUY", "09:31"), written(2, side, "09:45", quantity)]
+    truth = replace(TRUTH, ledger=rows, book=book(ENTRY))
+    shown = replace(SOLD, side=side, quantity=quantity, words="working at the broker")
+    assert audit([truth], [BOUGHT, shown], []) == [
+        f"{side} {quantity} SBIN on {LABEL} was sent in exit-only mode while +2 was held"
+    ]
+    opened = replace(TRUTH, shrinking=(Period(0),))
+    assert "while +0 was held" in audit([opened], [BOUGHT, SOLD], [])[0]
+
+
+CARD = f"""Moving average crossover · 09:45
+Long NSE:SBIN, stop ₹947.38 — The fast average crossed.
+{LABEL}
+   ✅ BUY 1 NSE:SBIN exit: bought 1 at ₹1,957.05
+   EXIT_ONLY: no entry is sent
+Fyers - Growth
+   🕒 SELL 2 NSE:SBIN stop: working at the broker
+#179812"""
+LIST = f"""Orders today · {LABEL}
+
+Orders
+✅ BUY 2 NSE:SBIN MIS market
+   09:45 bought 2 at ₹957.10 · orb exit
+➖ SELL 2 NSE:RELIANCE MIS stop at ₹1,449.40
+   09:31 cancelled: makes way for an exit · orb stop"""
+
+
+def message(text: str, *buttons: Button) -> Message:
+    return Message(7, is_mine=False, text=text, buttons=buttons, is_deleted=False)
+
+
+def test_a_card_is_read() -> None:
+    """Orders are read by account, with what became of them; a page with buttons is no card."""
+    labels = (LABEL, "Fyers - Growth")
+    (card,) = read_cards([message(CARD), message(CARD, Button("« Back"))], labels)
+    assert (card.slot, card.accounts) == ("09:45", frozenset(labels))
+    assert [one.terms for one in card.orders] == [
+        (LABEL, "BUY", 1, "SBIN"),
+        ("Fyers - Growth", "SELL", 2, "SBIN"),
+    ]
+    assert card.filled(LABEL, "exit")
+    assert not card.filled("Fyers - Growth", "stop")
+    assert card.part(LABEL).endswith("EXIT_ONLY: no entry is sent")
+
+
+def test_a_page_of_orders_is_read() -> None:
+    """Every order of the page, the fill with quantity and price."""
+    first, second = orders_on_page(message(LIST), LABEL)
+    assert first.filled is not None
+    assert (first.terms, str(first.filled[1])) == ((LABEL, "BUY", 2, "SBIN"), "957.10")
+    assert (second.symbol, second.filled, second.was_sent) == ("RELIANCE", None, True)
