@@ -47,7 +47,7 @@ def health_screen(health: HealthView, chat_trouble: str) -> Screen:
 def label_of(name: str, accounts: Sequence[Account] = ()) -> str:
     """Return a setting's name as a person reads it: ``capital|ID`` is an account's capital."""
     what, bar, broker_id = name.partition("|")
-    label = what.replace("_", " ").replace(".", " ").capitalize()
+    label = what.replace("_", " ").strip().capitalize() or name
     whose = next((one.label for one in accounts if one.broker_id == broker_id), broker_id)
     return f"{label} of {whose}" if bar else label
 

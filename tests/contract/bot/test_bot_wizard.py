@@ -180,6 +180,7 @@ async def test_a_secret_is_sealed_while_its_update_waits(world: World):
     """The inbox holds what was typed until it is handled: encrypted."""
     await world.start()
     await to_step(world.owner, "Zerodha", "secret")
+    await world.settled()
     world.fault("hang", "deleteMessage")
     await world.owner.say(SECRET)
 
@@ -239,6 +240,7 @@ async def test_a_wizard_that_waited_too_long_is_closed(world: World):
     await world.start()
     person = world.owner
     await to_step(person, "Zerodha", "secret")
+    await world.settled()
     world.clock.wall.seconds += 3 * 3600
     sent = await person.say(SECRET)
     await person.sees("waited too long")
