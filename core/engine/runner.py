@@ -238,7 +238,9 @@ class Runner:
         orders, is_signal = await self._parts.store.transaction(body, nonce=f"run:{request.run_id}")
         for account, _ in accounts:
             await self._parts.accounts.mark_run(account.broker_id, self._parts.clock.now())
-            self._parts.wake(account.broker_id)
+            if is_signal:
+                # A turn costs reads of the broker's rate: one for each slot would use it up.
+                self._parts.wake(account.broker_id)
         if not is_signal:
             return f"nothing to change on {len(accounts)} account(s)"
         return f"{len(orders)} entry order(s) on {len(accounts)} account(s)"
