@@ -43,6 +43,8 @@ def _guarded(name: str, tick: Tick) -> Tick:
     async def call() -> None:
         try:
             await tick()
+        except asyncio.CancelledError:
+            _log.debug("tick %s was cut short by the end", name)  # APScheduler would log a crash
         # A boundary: one failing tick must not end the alarm clock of all others.
         except Exception:  # noqa: BLE001 - see above
             _log.exception("tick %s failed", name)

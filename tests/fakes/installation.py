@@ -129,15 +129,19 @@ class Installation:
         draft = AccountDraft(kind, name, key, secret)
         account = await system.control.add_account(self.command(), draft)
         if logged_in:
-            offer = await system.control.login_offer(account.broker_id)
-            assert offer.direct_url is not None
-            landed = await _allow(offer.direct_url, user)
-            await system.control.paste_login(self.command(), landed, account.broker_id)
+            await self.log_in(system, account)
         return await system.control.account(account.broker_id)
 
-    def book(self) -> Any:
-        """Return what the simulated broker received, in order."""
-        return self.sandbox.ask("GET", "/ledger")
+    async def log_in(self, system: System, account: Account) -> None:
+        """Log an account in as its person does without a public URL: by pasting the address."""
+        offer = await system.control.login_offer(account.broker_id)
+        assert offer.direct_url is not None
+        landed = await _allow(offer.direct_url, _APPS[account.broker_type][3])
+        await system.control.paste_login(self.command(), landed, account.broker_id)
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """Return the order writes that the simulated brokers received."""
+        return list(self.sandbox.ask("GET", "/ledger"))
 
 
 async def _allow(address: str, user: str) -> str:

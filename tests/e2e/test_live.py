@@ -1,0 +1,173 @@
+"""``saarthi live`` as a person types it: processes, the sandbox, a store on disk."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.domain.account import Account, BrokerType
+from tests.fakes.installation import Installation, market_clock
+from tests.fakes.sandbox_process import Sandbox, eventually
+
+pytestmark = [pytest.mark.row("D5"), pytest.mark.slow, pytest.mark.timeout(150)]
+
+STRATEGY = "opening_range_breakout"
+BREAKOUT = "2026-11-23T09:31:02+05:30"
+"""SBIN's close of 09:30 left the opening range: the run of this minute enters."""
+SLOW = 0.05
+"""So slow that the minute lasts as long as a test."""
+Place = Callable[..., Installation]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """Makes the installation; by default it is the minute of the breakout."""
+    started: list[Sandbox] = []
+
+    def make(sim: str = BREAKOUT, speed: float = SLOW) -> Installation:
+        clock = market_clock(sim, speed)
+        started.append(Sandbox(clock=clock))
+        return Installation(started[0], tmp_path / "data", clock)
+
+    yield make
+    for sandbox in started:
+        sandbox.end()
+
+
+@pytest.fixture
+def processes() -> Iterator[list[subprocess.Popen[str]]]:
+    """What a test started; ended after it."""
+    running: list[subprocess.Popen[str]] = []
+    yield running
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+async def connected(here: Installation, *, enabled: bool = True, logged_in: bool = True) -> Account:
+    async with here.opened() as system:
+        account = await here.connect(system, BrokerType.ZERODHA, logged_in=logged_in)
+        if enabled:
+            await system.control.enable(here.command(), account.broker_id)
+    return account
+
+
+def arguments(account: Account | str, *more: str, strategy: str = STRATEGY) -> list[str]:
+    broker_id = account if isinstance(account, str) else account.broker_id
+    return ["live", "--strategy", strategy, "--broker-id", broker_id, *more]
+
+
+def sent(here: Installation) -> list[tuple[Any, ...]]:
+    return [(one["side"], one["order_type"], one["quantity"]) for one in here.ledger()]
+
+
+ENTRY_AND_STOP = [("BUY", "MARKET", 1), ("SELL", "SL-M", 1)]
+
+
+async def test_once_enters_and_rests_its_stop(place: Place) -> None:
+    """The lease is free: one run, its order and the stop, told line by line; run twice, sent once."""
+    here = place()
+    account = await connected(here)
+
+    done = here.run(*arguments(account, "--once"))
+
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"{STRATEGY}: 1 entry order(s) on 1 account(s)"
+    assert any("entry BUY 1 NSE:SBIN MIS: bought 1 at ₹" in line for line in lines)
+    assert lines[-1] == "Zerodha - Main: stop SELL 1 NSE:SBIN MIS: working at the broker"
+    assert sent(here) == ENTRY_AND_STOP
+    async with here.opened() as system:
+        lease = await system.foundation.store.get("lease", "controller")
+        assert lease is not None
+        assert lease["holder"] == ""
+
+    again = here.run(*arguments(account, "--once"))
+
+    assert again.returncode == 0, again.stderr
+    assert sent(here) == ENTRY_AND_STOP
+
+
+@pytest.mark.row("F5")
+async def test_refusals_are_one_line(place: Place) -> None:
+    """Unknown names, a disabled account, no login, a beta store without a yes, a closed market."""
+    here = place()
+    account = await connected(here, enabled=False, logged_in=False)
+
+    unknown = here.run(*arguments(account, "--once", strategy="guesswork"))
+    stranger = here.run(*arguments("zerodha_nobody1", "--once"))
+    disabled = here.run(*arguments(account, "--once"))
+    async with here.opened() as system:
+        await system.control.enable(here.command(), account.broker_id)
+        logged_out = here.run(*arguments(account, "--once"))
+        await here.log_in(system, account)
+    here.extra["SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE"] = "no"
+    beta = here.run(*arguments(account, "--once"))
+    here.extra.clear()
+    here.clock = market_clock("2026-11-23T17:00:00+05:30")
+    closed = here.run(*arguments(account, "--once"))
+
+    for refused, said in (
+        (unknown, f"expected one of {STRATEGY}"),
+        (stranger, f"expected one of {account.broker_id}"),
+        (disabled, "Zerodha - Main is disabled"),
+        (logged_out, "Zerodha - Main needs a login"),
+        (beta, "The embedded store is beta"),
+        (closed, "The market is closed now"),
+    ):
+        assert refused.returncode == 1
+        (line,) = refused.stderr.splitlines()
+        assert line.startswith("saarthi: ")
+        assert said in line
+        assert refused.stdout == ""
+    assert here.ledger() == []
+
+
+@pytest.mark.invariant("I10")
+async def test_running_controller_does_it(
+    place: Place, processes: list[subprocess.Popen[str]]
+) -> None:
+    """The lease is held: the controller runs it, the command shows the result and the orders."""
+    here = place()
+    account = await connected(here)
+    controller = here.start("run")
+    processes.append(controller)
+    eventually((here.data / "store.json").exists, within_s=20)
+
+    done = here.run(*arguments(account, "--once"))
+
+    assert done.returncode == 0, done.stderr
+    assert "The controller runs: one run is filed with it." in done.stdout
+    assert "entry BUY 1 NSE:SBIN MIS: bought 1 at ₹" in done.stdout
+    assert sent(here) == ENTRY_AND_STOP
+    assert controller.poll() is None
+    controller.send_signal(signal.SIGTERM)
+    assert controller.wait(10) == 0
+
+
+async def test_scheduled_slots_until_a_signal(
+    place: Place, processes: list[subprocess.Popen[str]]
+) -> None:
+    """Without --once the slots fire, though the strategy is disabled; SIGTERM ends it in time."""
+    here = place("2026-11-23T09:20:00+05:30", 1.0)
+    account = await connected(here)
+    here.sandbox.ask("POST", "/clock", {"to": "2026-11-23T09:30:50+05:30"})
+    here.clock = market_clock("2026-11-23T09:30:50+05:30")
+    process = here.start(*arguments(account))
+    processes.append(process)
+
+    eventually(lambda: len(here.ledger()) >= 2, within_s=40)
+
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 0, err
+    assert "next slot 23 Nov 09:31 IST" in out
+    assert "entry BUY 1 NSE:SBIN MIS" in out
+    assert sent(here) == ENTRY_AND_STOP
+    assert not (here.data / "store.json").exists()
