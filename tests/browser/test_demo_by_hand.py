@@ -24,7 +24,7 @@ TRADES_MS = 120_000
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
-    started = Demo("--port", "0", "--clock", "2026-11-20T09:10:00*20", temporary=tmp_path)
+    started = Demo("--port", "0", "--clock", "2026-11-20T09:10:00*30", temporary=tmp_path)
     yield started
     started.end()
 
