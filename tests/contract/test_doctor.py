@@ -1,0 +1,382 @@
+"""``saarthi doctor`` against the sandbox and a store: what is well, and what is broken one by one."""
+
+from __future__ import annotations
+
+import logging
+import re
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pymongo
+import pytest
+from cryptography.fernet import Fernet
+
+from bot.doctor import machine, network, run_doctor
+from bot.doctor.finding import Level, warn
+from core.adapters.vault import KEY_FILE
+from core.config import load_settings
+from core.domain.account import BrokerType
+from core.inspection import calendar_ends
+from core.ports.store import Change
+from tests.fakes.installation import TOKEN, Installation, market_clock
+from tests.fakes.sandbox_process import Sandbox, eventually
+
+pytestmark = [pytest.mark.row("F4"), pytest.mark.timeout(120)]
+
+NOON = "2026-11-23T12:00:00+05:30"
+LINE = re.compile(r"(ok|warn|fail) +[a-zA-Z]+( [a-zA-Z]+)? {2,}\S.*")
+Report = Callable[[], Awaitable[tuple[int, list[str]]]]
+
+
+@pytest.fixture(scope="module")
+def simulators() -> Iterator[tuple[Sandbox, str]]:
+    """One sandbox for all these tests, and its clock."""
+    clock = market_clock(NOON)
+    sandbox = Sandbox(clock=clock)
+    yield sandbox, clock
+    sandbox.end()
+
+
+@pytest.fixture
+def here(
+    simulators: tuple[Sandbox, str], tmp_path: Path, embedded_store_uri: str, embedded_database: str
+) -> Iterator[Installation]:
+    """An installation whose store stands at MONGODB_URI."""
+    sandbox, clock = simulators
+    extra = {"MONGODB_URI": embedded_store_uri, "SAARTHI_DB": embedded_database}
+    yield Installation(sandbox, tmp_path / "data", clock, extra)
+    sandbox.ask("DELETE", "/faults")
+
+
+@pytest.fixture
+def quiet_logs() -> Iterator[None]:
+    """Put the log back as it was: the command sets it up for its process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def report(here: Installation, quiet_logs: None, capsys: pytest.CaptureFixture[str]) -> Report:
+    """Runs the doctor; returns its exit code and its lines, each of which has the form."""
+
+    async def run() -> tuple[int, list[str]]:
+        capsys.readouterr()
+        code = await run_doctor(here.settings, here.environment)
+        lines = capsys.readouterr().out.splitlines()
+        assert [line for line in lines if not LINE.fullmatch(line)] == []
+        assert any(line.startswith("fail") for line in lines) == (code == 1)
+        return code, lines
+
+    return run
+
+
+def about(lines: list[str], check: str) -> list[str]:
+    """Return the lines of one check, without its name."""
+    found = [line for line in lines if line[6:].startswith(f"{check} ")]
+    return [line[:4].strip() + " " + line[6 + len(check) :].strip() for line in found]
+
+
+def contents(uri: str, name: str) -> dict[str, list[Any]]:
+    """Return everything in a database."""
+    with pymongo.MongoClient[dict[str, Any]](uri) as client:
+        return {
+            collection: sorted(client[name][collection].find(), key=repr)
+            for collection in client[name].list_collection_names()
+        }
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+# --- all is well -------------------------------------------------------------------------------
+
+
+@pytest.mark.row("F7", "F5")
+async def test_everything_is_told_and_nothing_changed(here: Installation, report: Report) -> None:
+    """Two accounts, logged in: no failure, each check is there, and store and files are as before."""
+    async with here.opened() as system:
+        await here.connect(system, BrokerType.ZERODHA)
+        await here.connect(system, BrokerType.FYERS, "Second")
+    uri, name = here.extra["MONGODB_URI"], here.extra["SAARTHI_DB"]
+    before = contents(uri, name)
+    files = {path: path.stat().st_mtime_ns for path in here.data.rglob("*")}
+
+    code, lines = await report()
+
+    assert code == 0, lines
+    text = "\n".join(lines)
+    assert TOKEN not in text
+    assert "canary" not in text.lower()
+    assert about(lines, "bot token") == ["ok it is @saarthi_100000001_bot"]
+    assert about(lines, "owners") == ["ok Telegram users 1001"]
+    assert about(lines, "store")[0] == "ok embedded, at MONGODB_URI; transactions work"
+    assert "you accepted it for live brokers" in about(lines, "store")[1]
+    assert [line.partition(" (")[0] for line in about(lines, "accounts")] == [
+        "ok Zerodha - Main",
+        "ok Fyers - Second",
+    ]
+    assert [line.partition("  ")[0] for line in about(lines, "redirect URL")] == [
+        "ok https://127.0.0.1/broker/callback/zerodha",
+        "ok https://127.0.0.1/broker/callback/fyers",
+    ]
+    assert [line.partition(":")[0] for line in about(lines, "instruments")] == [
+        "ok Zerodha",
+        "ok Fyers",
+    ]
+    assert all(line.startswith("ok within") for line in about(lines, "clock"))
+    assert about(lines, "address") == ["ok calls leave from 127.0.0.1, to brokers on this machine"]
+    assert about(lines, "calendar")[0].startswith("ok sessions are known until")
+    assert contents(uri, name) == before
+    assert {path: path.stat().st_mtime_ns for path in here.data.rglob("*")} == files
+
+
+async def test_before_the_first_start_nothing_is_made(here: Installation, report: Report) -> None:
+    """On an empty machine the doctor starts a store elsewhere, and leaves no file behind."""
+    here.extra.clear()
+    code, lines = await report()
+    assert code == 0, lines
+    assert "temporary directory, none exists yet" in about(lines, "store")[0]
+    assert "is made at the first start" in about(lines, "secret key")[0]
+    assert about(lines, "accounts") == ["ok none yet: /add in the chat connects one"]
+    assert not here.data.exists()
+
+
+@pytest.mark.row("F7")
+async def test_beside_a_running_controller(here: Installation, report: Report) -> None:
+    """It finds the controller's store and web server, and the controller goes on."""
+    here.extra.clear()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    here.extra["SAARTHI_LISTEN"] = f"127.0.0.1:{port}"
+    here.extra["SAARTHI_PUBLIC_URL"] = f"http://127.0.0.1:{port}"
+    controller = here.start("run")
+    try:
+        eventually((here.data / "store.json").exists, within_s=20)
+        eventually(lambda: answers(port), within_s=20)
+
+        code, lines = await report()
+
+        assert code == 0, lines
+        root = f"http://127.0.0.1:{port}"
+        assert about(lines, "public URL") == [f"ok {root} leads to the controller"]
+        assert about(lines, "web server") == [f"ok the controller listens on 127.0.0.1:{port}"]
+        assert about(lines, "store")[0].startswith("ok embedded, of the running controller")
+        assert about(lines, "redirect URL")[0].startswith(f"ok {root}/broker/callback/zerodha  ")
+        assert controller.poll() is None
+    finally:
+        controller.send_signal(signal.SIGTERM)
+        controller.communicate(timeout=15)
+
+
+# --- one thing is broken -----------------------------------------------------------------------
+
+
+async def only(report: Report, check: str, *beginnings: str) -> list[str]:
+    """Run the doctor and expect each beginning among the lines of one check."""
+    _, lines = await report()
+    found = about(lines, check)
+    for beginning in beginnings:
+        assert any(line.startswith(beginning) for line in found), (beginning, lines)
+    return found
+
+
+async def test_refused_bot_token(here: Installation, report: Report) -> None:
+    """A token that Telegram refuses, and a Bot API that is away: neither shows the token."""
+    fault = {"match": {"path": "getMe"}, "status": 401, "body": '{"ok":false}', "times": 1}
+    here.sandbox.fault("http", "telegram", **fault)
+    refused = await only(report, "bot token", "fail Telegram refuses it (HTTP 401)")
+    here.extra["SAARTHI_TELEGRAM_API"] = "http://127.0.0.1:1"
+    away = await only(report, "bot token", "fail http://127.0.0.1:1 does not answer (ConnectError)")
+    assert TOKEN not in "".join(refused + away)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "beginning"),
+    [
+        ("SAARTHI_TELEGRAM_TOKEN", "", "fail SAARTHI_TELEGRAM_TOKEN is not set"),
+        ("SAARTHI_TELEGRAM_TOKEN", "canary", "fail SAARTHI_TELEGRAM_TOKEN: found something"),
+        ("SAARTHI_CLOCK", "noon", "fail SAARTHI_CLOCK: found 'noon'; expected SIM@WALL*SPEED"),
+        ("SAARTHI_LISTNE", "x", "warn SAARTHI_LISTNE: no such setting"),
+        ("SAARTHI_MONGOD", "/nowhere", "warn SAARTHI_MONGOD is not used beside MONGODB_URI"),
+    ],
+)
+async def test_wrong_settings(
+    here: Installation, report: Report, name: str, value: str, beginning: str
+) -> None:
+    """What the form of a setting does not show is told as well."""
+    here.extra[name] = value
+    found = await only(report, "configuration", beginning)
+    assert "canary" not in "".join(found)
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "beginning"),
+    [(-1, "ok"), (8, "warn this machine is"), (-8, "warn this machine is"), (90, "fail this")],
+)
+async def test_clock_that_is_wrong(
+    here: Installation, report: Report, ahead_s: int, beginning: str
+) -> None:
+    """More than two seconds from a broker is a warning, more than thirty a failure."""
+    sim, _, rest = here.clock.partition("@")
+    wall, _, speed = rest.rpartition("*")
+    shifted = datetime.fromisoformat(sim) + timedelta(seconds=ahead_s)
+    here.clock = f"{shifted.isoformat()}@{wall}*{speed}"
+    found = await only(report, "clock", beginning)
+    assert len(found) == 2
+    if ahead_s == 8:
+        assert "ahead of Zerodha" in found[0]
+    if ahead_s == -8:
+        assert "behind Fyers" in found[1]
+
+
+async def test_open_data_directory(here: Installation, report: Report) -> None:
+    """A directory that others may enter is a failure, and is not touched."""
+    here.data.mkdir(mode=0o755)
+    here.data.chmod(0o755)
+    found = await only(report, "data directory", f"fail {here.data}: mode 0755, expected 0700")
+    assert found[0].endswith(f"-> chmod 700 {here.data}")
+    assert here.data.stat().st_mode & 0o777 == 0o755
+    here.data.chmod(0o700)
+    (here.data / "notes").touch(mode=0o644)
+    await only(report, "data directory", f"warn {here.data}: others may read notes")
+
+
+@pytest.mark.row("G2")
+async def test_wrong_and_lost_keys(here: Installation, report: Report) -> None:
+    """A malformed key, a readable key file, a key that is gone: failures that show no key."""
+    here.extra["SAARTHI_SECRET_KEY"] = "canary"
+    malformed = await only(report, "secret key", "fail SAARTHI_SECRET_KEY: found 1 of them")
+    assert "canary" not in "".join(malformed)
+    del here.extra["SAARTHI_SECRET_KEY"]
+
+    async with here.opened() as system:
+        await here.connect(system, BrokerType.ZERODHA)
+    (here.data / KEY_FILE).chmod(0o644)
+    await only(report, "secret key", f"fail The key file {here.data / KEY_FILE} has mode 0644")
+
+    (here.data / KEY_FILE).unlink()
+    here.extra["SAARTHI_SECRET_KEY"] = Fernet.generate_key().decode()
+    await only(report, "secret key", "fail Zerodha - Main: A stored secret cannot be opened")
+
+
+async def test_store_that_is_away(here: Installation, report: Report) -> None:
+    """No server at MONGODB_URI, and an address that is none: failures without the password."""
+    here.extra["MONGODB_URI"] = "mongodb://u:canary@127.0.0.1:1/?replicaSet=none"
+    away = await only(report, "store", "fail ")
+    here.extra["MONGODB_URI"] = "canary://127.0.0.1:1/"
+    malformed = await only(report, "store", "fail MONGODB_URI: not understood")
+    assert "canary" not in "".join(away + malformed)
+
+
+async def test_newer_store_is_refused(here: Installation, report: Report) -> None:
+    """A store that a newer program wrote needs that program."""
+    async with here.opened() as system:
+        change = Change(set={"version": 99})
+        await system.foundation.store.update("schema", {"_id": "schema"}, change)
+    await only(report, "store", "fail its schema has version 99")
+
+
+@pytest.mark.row("F5")
+async def test_beta_store_that_nobody_accepted(here: Installation, report: Report) -> None:
+    """With brokers on this machine a warning; the explicit yes is named."""
+    here.extra["SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE"] = "no"
+    await only(report, "store", "warn the embedded server is beta; brokers are refused until")
+
+
+@pytest.mark.row("G1")
+async def test_nobody_owns_the_bot(here: Installation, report: Report) -> None:
+    """Without an owner the way to become one is told."""
+    here.extra["SAARTHI_OWNERS"] = ""
+    await only(report, "owners", "warn nobody may use the bot yet")
+
+
+@pytest.mark.row("F7")
+async def test_public_address_that_leads_elsewhere(here: Installation, report: Report) -> None:
+    """Nobody answers: a warning. Somebody else answers: a failure."""
+    here.extra["SAARTHI_PUBLIC_URL"] = "http://127.0.0.1:1"
+    await only(report, "public URL", "warn http://127.0.0.1:1 does not answer (ConnectError)")
+    here.extra["SAARTHI_PUBLIC_URL"] = here.sandbox.url("kite")
+    await only(report, "public URL", "fail something else than Saarthi answers at")
+
+
+@pytest.mark.row("F7")
+def test_real_brokers_redirect_to_https_only() -> None:
+    """A plain public address is a failure with real brokers, and none with simulated ones."""
+    given = {"SAARTHI_PUBLIC_URL": "http://saarthi.example.in"}
+    (found,) = network._form(load_settings(environment=given))
+    assert found.level is Level.FAIL
+    given |= {
+        "SAARTHI_KITE_API": "http://127.0.0.1:1",
+        "SAARTHI_KITE_LOGIN": "http://localhost:1",
+        "SAARTHI_FYERS_API": "http://[::1]:1",
+    }
+    assert network._form(load_settings(environment=given)) == []
+
+
+async def test_port_of_another_program(here: Installation, report: Report) -> None:
+    """The web server's port is taken by something else, or the address is not ours."""
+    port = here.sandbox.ports["fyers"]
+    here.extra["SAARTHI_LISTEN"] = f"127.0.0.1:{port}"
+    await only(report, "web server", f"fail another program listens on 127.0.0.1:{port}")
+    here.extra["SAARTHI_LISTEN"] = "192.0.2.1:8443"
+    await only(report, "web server", "fail cannot listen on 192.0.2.1:8443", "warn it listens on")
+
+
+@pytest.mark.row("D10")
+async def test_master_that_cannot_be_loaded(here: Installation, report: Report) -> None:
+    """One broker's instrument master is away; the other's is told as loaded."""
+    here.sandbox.fault("http", "kite", match={"path": "/instruments"}, status=500, times=9)
+    await only(report, "instruments", "fail Zerodha's cannot be loaded", "ok Fyers: ")
+
+
+@pytest.mark.row("A12")
+async def test_accounts_that_need_attention(here: Installation, report: Report) -> None:
+    """No login, an address that is not here, and one address for two people's accounts."""
+    async with here.opened() as system:
+        first = await here.connect(system, BrokerType.ZERODHA)
+        second = await here.connect(system, BrokerType.ZERODHA, "Father", logged_in=False)
+        await system.control.enable(here.command(), second.broker_id)
+        store = system.foundation.store
+        change = Change(set={"user_id": "IK2002"})
+        await store.update("broker_accounts", {"_id": second.broker_id}, change)
+        for account in (first, second):
+            await system.accounts.set_source_address(account.broker_id, "192.0.2.7")
+
+    _, lines = await report()
+
+    assert any("Father" in line and "log in with /login" in line for line in lines)
+    addresses = about(lines, "address")
+    assert any("Main: its source address 192.0.2.7 is not on this" in one for one in addresses)
+    assert any("users IK1001, IK2002 order from 192.0.2.7" in one for one in addresses)
+
+
+def test_calendar_that_ends() -> None:
+    """Thirty days before its end a warning; after it, entries are denied and that is a failure."""
+    ends = calendar_ends()
+    assert ends is not None
+
+    def level(day: date) -> Level:
+        (found,) = machine.calendar(day)
+        return found.level
+
+    assert level(ends - timedelta(days=31)) is Level.OK
+    assert level(ends - timedelta(days=30)) is Level.WARN
+    assert level(ends) is Level.WARN
+    assert level(ends + timedelta(days=1)) is Level.FAIL
+
+
+def test_a_finding_is_one_line() -> None:
+    """What a server said cannot break the report's form."""
+    assert str(warn("store", "down\nok    store", "wait")) == (
+        "warn  store           down ok    store -> wait"
+    )
