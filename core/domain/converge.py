@@ -24,7 +24,17 @@ from core.domain.order import (
     Side,
 )
 
-__all__ = ["Cancel", "Goal", "PlaceExit", "PlaceStop", "ResizeStop", "Step", "Wait", "next_step"]
+__all__ = [
+    "Cancel",
+    "GiveUpStop",
+    "Goal",
+    "PlaceExit",
+    "PlaceStop",
+    "ResizeStop",
+    "Step",
+    "Wait",
+    "next_step",
+]
 
 _EXIT_BACKOFF_S = (0, 2, 5, 10, 20, 30, 60)
 
@@ -86,19 +96,37 @@ class PlaceStop:
 
 
 @dataclass(frozen=True, slots=True)
+class GiveUpStop:
+    """The broker refused the newest stop: it does not rest, and the chat is told so (D9)."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
 class ResizeStop:
-    """Change a resting stop to cover ``quantity`` more units than have filled, at this trigger."""
+    """Change a resting stop to cover ``quantity`` units besides what has filled, at this trigger.
+
+    Only ever to fewer units or another trigger: a stop that has to cover more is taken away and
+    placed anew, through the gate like every order.
+    """
 
     order: Order
     quantity: int
     trigger_price: Decimal
 
 
-Step = Wait | Cancel | PlaceExit | PlaceStop | ResizeStop
+Step = Wait | Cancel | PlaceExit | PlaceStop | ResizeStop | GiveUpStop
 
 
 def next_step(
-    goal: Goal, held: int, orders: Sequence[Order], *, now: datetime, chase_s: float, rest_s: float
+    goal: Goal,
+    held: int,
+    orders: Sequence[Order],
+    *,
+    now: datetime,
+    chase_s: float,
+    rest_s: float,
+    may_enter: bool = True,
 ) -> Step:
     """Return the one next step for a ledger.
 
@@ -109,17 +137,29 @@ def next_step(
         now: Real time.
         chase_s: Seconds an exit may rest before it is cancelled and worked out anew.
         rest_s: Seconds an entry may rest before what is left of it is cancelled.
+        may_enter: Whether the mode lets entries work; if not, a resting one is cancelled at once.
     """
     live = [order for order in orders if order.state in LIVE_STATES]
     if any(order.state in UNKNOWN_STATES for order in orders):
         return Wait()
     excess = _excess(goal.quantity, held)
+    surplus = _surplus_exit(live, excess)
+    if surplus:
+        return surplus
     if excess:
         return _reduce(held, excess, orders, live, now=now, chase_s=chase_s)
-    leftover = _overdue_entry(live, goal, now=now, rest_s=rest_s)
+    leftover = _overdue_entry(live, goal, now=now, rest_s=rest_s if may_enter else 0)
     if leftover:
         return leftover
-    return _protect(goal, held, orders, live)
+    return _protect(goal, held, orders, live, now=now)
+
+
+def _surplus_exit(live: list[Order], excess: int) -> Step | None:
+    """Cancel an exit that would close more than is asked for: one came back, or was overtaken."""
+    exits = [order for order in live if order.purpose is Purpose.EXIT]
+    if sum(order.leaves_quantity for order in exits) > excess:
+        return _cancel(exits[-1], "closes more than is held")
+    return None
 
 
 def _excess(wanted: int, held: int) -> int:
@@ -155,14 +195,14 @@ def _reduce(
     return _again(exits, now=now) or PlaceExit(Side.of(-held), excess, len(exits) + 1)
 
 
-def _again(exits: list[Order], *, now: datetime) -> Wait | None:
-    """Space out exits that the broker or the gate keeps refusing; fills start afresh."""
+def _again(attempts: list[Order], *, now: datetime) -> Wait | None:
+    """Space out orders that come to nothing; one that filled or was chased starts afresh."""
     ended = sorted(
-        (o for o in exits if o.state in CLOSED_STATES), key=lambda o: (o.created_at, o.attempt)
+        (o for o in attempts if o.state in CLOSED_STATES), key=lambda o: (o.created_at, o.attempt)
     )
     in_vain = 0
     for order in reversed(ended):
-        if order.filled_quantity:
+        if order.filled_quantity or order.state is OrderState.CANCELED:
             break
         in_vain += 1
     if not in_vain:
@@ -186,18 +226,37 @@ def _overdue_entry(live: list[Order], goal: Goal, *, now: datetime, rest_s: floa
     return None
 
 
-def _protect(goal: Goal, held: int, orders: Sequence[Order], live: list[Order]) -> Step:
+def _protect(
+    goal: Goal, held: int, orders: Sequence[Order], live: list[Order], *, now: datetime
+) -> Step:
     stops = [order for order in live if order.purpose is Purpose.STOP]
     if held == 0 or goal.stop_price is None or not goal.can_rest:
         return _cancel(stops[0], "nothing left to protect") if stops else Wait()
     side = Side.of(-held)
     if not stops:
-        attempts = sum(order.purpose is Purpose.STOP for order in orders)
-        return PlaceStop(side, abs(held), goal.stop_price, attempts + 1)
+        return _place_stop(goal, held, side, orders, now=now)
     stop, *more = stops
     if more or stop.request.side is not side:
         return _cancel(stops[-1], "one stop is enough")
-    wrong = stop.leaves_quantity != abs(held) or stop.request.trigger_price != goal.stop_price
-    if wrong and stop.state in {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED}:
+    if stop.state not in {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED}:
+        return Wait()
+    if stop.leaves_quantity < abs(held):
+        return _cancel(stop, "covers too little")
+    if stop.leaves_quantity != abs(held) or stop.request.trigger_price != goal.stop_price:
         return ResizeStop(stop, abs(held), goal.stop_price)
     return Wait()
+
+
+def _place_stop(
+    goal: Goal, held: int, side: Side, orders: Sequence[Order], *, now: datetime
+) -> Step:
+    attempts = [order for order in orders if order.purpose is Purpose.STOP]
+    latest = max(attempts, key=lambda o: (o.created_at, o.attempt), default=None)
+    refused = latest is not None and latest.state is OrderState.REJECTED
+    if latest is not None and refused and latest.run_id == goal.run_id:
+        return GiveUpStop(latest)
+    wait = _again([o for o in attempts if o.run_id == goal.run_id], now=now)
+    price = goal.stop_price
+    if wait or price is None:
+        return wait or Wait()
+    return PlaceStop(side, abs(held), price, len(attempts) + 1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from core.domain.instrument import InstrumentId, Product
 
-__all__ = ["Ledger", "ledger_key", "with_fill"]
+__all__ = ["Ledger", "ledger_key", "shrunk", "with_fill"]
 
 
 def ledger_key(strategy: str, broker_id: str, instrument: InstrumentId, product: Product) -> str:
@@ -53,3 +54,24 @@ def with_fill(ledger: Ledger, signed: int, price: Decimal) -> Ledger:
         return replace(ledger, quantity=0, average_price=Decimal(0), realised=realised)
     average = ledger.average_price if (rest > 0) == (held > 0) else price
     return replace(ledger, quantity=rest, average_price=average, realised=realised)
+
+
+def shrunk(ledgers: Sequence[Ledger], net: int) -> list[Ledger]:
+    """Return the ledgers that must shrink so that together they are no larger than ``net``.
+
+    Only a total that exceeds the broker's net in its own direction shrinks, the first ledgers of
+    that direction first.
+    """
+    total = sum(ledger.quantity for ledger in ledgers)
+    if total == 0:
+        return []
+    sign = 1 if total > 0 else -1
+    surplus = abs(total) - max(0, net * sign)
+    changed = []
+    for ledger in ledgers:
+        if surplus <= 0 or ledger.quantity * sign <= 0:
+            continue
+        less = min(surplus, abs(ledger.quantity))
+        changed.append(replace(ledger, quantity=ledger.quantity - less * sign))
+        surplus -= less
+    return changed

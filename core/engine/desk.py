@@ -12,7 +12,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from core.domain.converge import Cancel, Goal, PlaceExit, PlaceStop, ResizeStop, Step, next_step
+from core.domain.converge import (
+    Cancel,
+    GiveUpStop,
+    Goal,
+    PlaceExit,
+    PlaceStop,
+    ResizeStop,
+    Step,
+    next_step,
+)
 from core.domain.exits import held_quantity
 from core.domain.identifiers import client_order_id
 from core.domain.instrument import InstrumentId, Product
@@ -21,7 +30,7 @@ from core.domain.mode import TradingMode
 from core.domain.money import round_to_tick
 from core.domain.notice import Notice, NoticeKind
 from core.domain.order import Order, OrderRequest, OrderState, OrderType, Purpose, Side
-from core.domain.outcome import Acked, Refusal, Refused, WriteOutcome
+from core.domain.outcome import NotSent, Refusal, Refused, WriteOutcome
 from core.domain.sessions import trading_day
 from core.engine.execution import Held, SnapshotStale, Ticket, signature
 from core.engine.gate import GATES, Gate, gate_of
@@ -46,6 +55,7 @@ __all__ = ["Desk", "DeskSettings"]
 _log = logging.getLogger(__name__)
 _LOOKS = 3
 _DENIED_PAUSE_S = 5.0
+_PAUSE = timedelta(seconds=1)
 _NEEDS_A_PERSON = ("login needed", "the broker does not let this app order")
 
 
@@ -57,13 +67,15 @@ class DeskSettings:
         entry_ttl_s: An entry that could not be sent by then is dropped.
         rest_s: What is left of an entry that rests this long is cancelled.
         chase_s: An exit that rests this long is cancelled and worked out anew.
-        cancel_limit: Cancels of one order before a person is asked (B05).
+        cancel_limit: Refused cancels of one order before a person is asked (B05).
+        cancel_forget_s: Refusals older than this no longer count.
     """
 
     entry_ttl_s: float = 60.0
     rest_s: float = 60.0
     chase_s: float = 15.0
     cancel_limit: int = 3
+    cancel_forget_s: float = 120.0
 
 
 class Desk:
@@ -88,8 +100,7 @@ class Desk:
         self._outbox = outbox
         self._settings = settings
         self._not_before: dict[str, datetime] = {}
-        self._cancels: dict[str, int] = {}
-        self.denials: dict[str, str] = {}
+        self._refused_cancels: dict[str, tuple[int, datetime]] = {}
 
     async def advance(
         self, client: BrokerClient, master: Mapping[InstrumentId, Instrument]
@@ -150,6 +161,9 @@ class Desk:
             return False
         if self._not_before.get(order.client_order_id, now) > now:
             return False
+        if not await self._is_wanted(order):
+            await self._deny(order, "no longer wanted: the goal has changed since")
+            return False
         if self._is_opposed(order, ledgers):
             return False
         try:
@@ -159,6 +173,15 @@ class Desk:
             return False
         await self._after(after, outcome)
         return True
+
+    async def _is_wanted(self, order: Order) -> bool:
+        """Whether the run that decided the entry still sets the goal: a close ends it too."""
+        request = order.request
+        key = ledger_key(order.strategy, order.broker_id, request.instrument, request.product)
+        goal = await self._store.get("goals", key)
+        if goal is None or goal["run_id"] != order.run_id:
+            return False
+        return bool(goal["quantity"] * request.side.sign > 0)
 
     def _is_opposed(self, order: Order, ledgers: dict[str, Ledger]) -> bool:
         """Whether the other side is still held: a reversal enters when that is closed."""
@@ -203,11 +226,11 @@ class Desk:
             now=now,
             chase_s=self._settings.chase_s,
             rest_s=self._settings.rest_s,
+            may_enter=gate.mode is TradingMode.NORMAL and gate.enabled,
         )
         try:
-            return await self._take(client, goal, step, held, gate, today, master)
+            return await self._take(client, goal, step, today, master)
         except Denied as denied:
-            self.denials[goal.key] = denied.reason
             self._not_before[goal.key] = now + timedelta(seconds=_DENIED_PAUSE_S)
             _log.info("%s: %s", goal.key, denied)
             return False
@@ -225,8 +248,6 @@ class Desk:
         client: BrokerClient,
         goal: Goal,
         step: Step,
-        held: int,
-        gate: Gate,
         today: str,
         master: Mapping[InstrumentId, Instrument],
     ) -> bool:
@@ -235,7 +256,7 @@ class Desk:
                 return await self._cancel(client, order, reason)
             case PlaceExit(side, quantity, attempt):
                 order = self._order(goal, Purpose.EXIT, side, quantity, attempt, today)
-                await self._reduce(client, order, held, gate)
+                await self._reduce(client, order)
                 return True
             case PlaceStop(side, quantity, trigger, attempt):
                 order = self._order(goal, Purpose.STOP, side, quantity, attempt, today)
@@ -246,10 +267,12 @@ class Desk:
                         order.request, order_type=OrderType.SL_M, trigger_price=trigger
                     ),
                 )
-                await self._reduce(client, order, held, gate)
+                await self._reduce(client, order)
                 return True
-            case ResizeStop(order, quantity, trigger):
-                return await self._resize(client, order, quantity, trigger, master)
+            case ResizeStop():
+                return await self._resize(client, step, master)
+            case GiveUpStop(order):
+                await self._stop_refused(order)
         return False
 
     def _order(
@@ -272,26 +295,18 @@ class Desk:
             attempt=attempt,
         )
 
-    async def _reduce(self, client: BrokerClient, order: Order, held: int, gate: Gate) -> None:
-        """Submit a reducing order, with a fresh look at the broker where the mode asks for it."""
+    async def _reduce(self, client: BrokerClient, order: Order) -> None:
+        """Submit a reducing order after a fresh look at what the broker holds.
+
+        In EXIT_ONLY nothing goes out without that look; in NORMAL a broker that cannot show its
+        positions does not keep an exit back, the ledger then bounds it alone.
+        """
         for _ in range(_LOOKS):
-            truth = None
-            if gate.mode is TradingMode.EXIT_ONLY:
-                truth = await self.look(client, order.request.instrument, order.request.product)
-            ticket = Ticket(order, held=truth, ledger_quantity=held)
+            truth = await self.look(client, order.request.instrument, order.request.product)
             try:
-                after, outcome = await self._execution.submit(client, ticket)
+                after, outcome = await self._execution.submit(client, Ticket(order, held=truth))
             except SnapshotStale:
                 continue
-            self.denials.pop(
-                ledger_key(
-                    order.strategy,
-                    self._broker_id,
-                    order.request.instrument,
-                    order.request.product,
-                ),
-                None,
-            )
             await self._after(after, outcome)
             return
         raise Denied("POSITION_MOVING", "the position keeps changing while it is looked at")
@@ -322,49 +337,77 @@ class Desk:
     async def _resize(
         self,
         client: BrokerClient,
-        stop: Order,
-        quantity: int,
-        trigger: Decimal,
+        step: ResizeStop,
         master: Mapping[InstrumentId, Instrument],
     ) -> bool:
+        stop = step.order
+        tick = master.get(stop.request.instrument)
         request = replace(
             stop.request,
-            quantity=stop.filled_quantity + quantity,
-            trigger_price=_on_tick(trigger, stop.request.side, master.get(stop.request.instrument)),
+            quantity=stop.filled_quantity + step.quantity,
+            trigger_price=_on_tick(step.trigger_price, stop.request.side, tick),
         )
         if request == stop.request:
             return False
         outcome = await self._execution.resize(client, stop, replace(stop, request=request))
-        await self._watch_login(outcome)
-        if isinstance(outcome, Refused):
+        self._watch_login(outcome)
+        if isinstance(outcome, Refused) and outcome.kind is Refusal.REJECTED:
             # A broker that does not take the change gets a new stop instead.
-            return await self._cancel(client, stop, "could not be resized")
+            return await self._cancel(client, stop, "could not be changed")
         return True
 
     async def _cancel(self, client: BrokerClient, order: Order, reason: str) -> bool:
-        tries = self._cancels.get(order.client_order_id, 0)
-        if tries >= self._settings.cancel_limit:
+        """Ask to cancel; after some refusals of one order a person is asked, once (B05)."""
+        now, cid = self._clock.now(), order.client_order_id
+        if self._not_before.get(cid, now) > now:
+            return False
+        refusals, since = self._refused_cancels.get(cid, (0, now))
+        forgotten = now - since > timedelta(seconds=self._settings.cancel_forget_s)
+        if refusals >= self._settings.cancel_limit and not forgotten:
+            await self._tell_stuck(order)
             raise Denied("CANCEL_LIMIT", "the broker does not cancel an order that is in the way")
-        self._cancels[order.client_order_id] = tries + 1
         outcome = await self._execution.cancel(client, order, reason)
-        await self._watch_login(outcome)
+        self._watch_login(outcome)
+        if isinstance(outcome, Refused) and outcome.kind is Refusal.REJECTED:
+            self._refused_cancels[cid] = (1 if forgotten else refusals + 1, now)
+        elif isinstance(outcome, NotSent):
+            self._not_before[cid] = now + _PAUSE
+            return False
         return True
+
+    async def _tell_stuck(self, order: Order) -> None:
+        request = order.request
+        text = (
+            f"The broker does not cancel an order that is in the way: {request.side} "
+            f"{order.leaves_quantity} {request.instrument}. Please look at it in the broker's app."
+        )
+        data = {"broker_id": self._broker_id, "text": text}
+        await self._once(f"stuck:{order.client_order_id}", Notice(NoticeKind.ANOMALY, data))
+
+    async def _once(self, nonce: str, notice: Notice) -> None:
+        async def body(view: StoreView) -> None:
+            await self._outbox.post(view, notice)
+
+        try:
+            await self._store.transaction(body, nonce=nonce)
+        except AlreadyDone:
+            return
 
     # After a write
 
     async def _after(self, order: Order, outcome: WriteOutcome | None) -> None:
-        await self._watch_login(outcome)
-        if isinstance(outcome, Acked):
+        self._watch_login(outcome)
+        if isinstance(outcome, NotSent):
+            self._not_before[order.client_order_id] = self._clock.now() + _PAUSE
+        if not isinstance(outcome, Refused):
             return
-        if isinstance(outcome, Refused) and outcome.kind is Refusal.THROTTLED:
+        if outcome.kind is Refusal.THROTTLED:
             pause = timedelta(seconds=outcome.retry_after_s or 1.0)
             self._not_before[order.client_order_id] = self._clock.now() + pause
-        if isinstance(outcome, Refused) and outcome.kind is Refusal.PERMISSION:
+        if outcome.kind is Refusal.PERMISSION:
             raise BrokerReadError(ReadFault.PERMISSION, outcome.message)
-        if order.purpose is Purpose.STOP and order.state is OrderState.REJECTED:
-            await self._stop_refused(order)
 
-    async def _watch_login(self, outcome: WriteOutcome | None) -> None:
+    def _watch_login(self, outcome: WriteOutcome | None) -> None:
         if isinstance(outcome, Refused) and outcome.kind is Refusal.AUTH_REQUIRED:
             raise BrokerReadError(ReadFault.AUTH_REQUIRED, outcome.message)
 

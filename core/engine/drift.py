@@ -7,13 +7,12 @@ More than the ledgers say is somebody's own position and none of a strategy's bu
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.domain.broker import Holding, Position
 from core.domain.exits import held_quantity
 from core.domain.instrument import InstrumentId, Product
-from core.domain.ledger import Ledger
+from core.domain.ledger import Ledger, shrunk
 from core.domain.notice import Notice, NoticeKind
 from core.engine.rows import ledger_row
 from core.errors import AlreadyDone
@@ -28,31 +27,10 @@ if TYPE_CHECKING:
     from core.ports.clock import Clock
     from core.ports.store import Store, StoreView
 
-__all__ = ["LedgerDrift", "shrunk"]
+__all__ = ["LedgerDrift"]
 
 _LOOKS = 3
 Key = tuple[InstrumentId, Product]
-
-
-def shrunk(ledgers: Sequence[Ledger], net: int) -> list[Ledger]:
-    """Return the ledgers that must shrink so that together they are no larger than ``net``.
-
-    Only a total that exceeds the broker's net in its own direction shrinks, the first ledgers of
-    that direction first.
-    """
-    total = sum(ledger.quantity for ledger in ledgers)
-    if total == 0:
-        return []
-    sign = 1 if total > 0 else -1
-    surplus = abs(total) - max(0, net * sign)
-    changed = []
-    for ledger in ledgers:
-        if surplus <= 0 or ledger.quantity * sign <= 0:
-            continue
-        less = min(surplus, abs(ledger.quantity))
-        changed.append(replace(ledger, quantity=ledger.quantity - less * sign))
-        surplus -= less
-    return changed
 
 
 class LedgerDrift:

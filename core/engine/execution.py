@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from core.domain.exits import left_to_exit
+from core.domain.ledger import Ledger, shrunk
 from core.domain.mode import TradingMode
 from core.domain.order import OPEN_STATES, UNKNOWN_STATES, Order, OrderState, Purpose
 from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused, WriteOutcome
-from core.engine.gate import Gate, pass_gate
+from core.engine.gate import Gate, hold_fence, pass_gate
 from core.engine.journal import Journal, OrderEvent, notices_of
-from core.engine.rows import order_of
-from core.errors import AlreadyDone, Denied, DuplicateKey, SaarthiError
+from core.engine.rows import ledger_of, order_of
+from core.errors import AlreadyDone, Denied, DuplicateKey, OrderAnomaly, SaarthiError
 
 if TYPE_CHECKING:
     from core.engine.outbox import Outbox
@@ -57,13 +58,13 @@ class Ticket:
     """What allows one submission.
 
     Attributes:
-        held: The broker's truth; needed for a reducing order in EXIT_ONLY and for a person's own.
-        ledger_quantity: The strategy's own units, which bound its exits; None for a person's own.
+        order: What to send; a reducing order is sent for less when less is left to close.
+        held: The broker's truth, None when it could not be read: unknown is not flat (B09).
+        by_person: A person's own close, of a strategy's ledger or of what no strategy owns.
     """
 
     order: Order
     held: Held | None = None
-    ledger_quantity: int | None = None
     by_person: bool = False
     despite_pause: bool = False
 
@@ -111,14 +112,9 @@ class Execution:
     async def _commit(self, ticket: Ticket) -> Order:
         order = ticket.order
         is_new = order.version == 0 and order.state is OrderState.SUBMITTED
-        submitted = replace(
-            order,
-            state=OrderState.SUBMITTED,
-            submitted_at=self._clock.now(),
-            version=0 if is_new else order.version + 1,
-        )
+        version = 0 if is_new else order.version + 1
 
-        async def body(view: StoreView) -> None:
+        async def body(view: StoreView) -> Order:
             gate = await pass_gate(
                 view,
                 order.broker_id,
@@ -127,20 +123,27 @@ class Execution:
                 by_person=ticket.by_person,
                 despite_pause=ticket.despite_pause,
             )
-            await self._check(view, gate, ticket)
-            if is_new:
-                await self._journal.add(view, [submitted])
-                for notice in notices_of(order, submitted):
-                    await self._outbox.post(view, notice)
-            else:
+            quantity = await self._allowed(view, gate, ticket)
+            submitted = replace(
+                order,
+                request=replace(order.request, quantity=quantity),
+                state=OrderState.SUBMITTED,
+                submitted_at=self._clock.now(),
+                version=version,
+            )
+            if not is_new:
                 await self._journal.step(view, order, submitted)
+                return submitted
+            await self._journal.add(view, [submitted])
+            for notice in notices_of(order, submitted):
+                await self._outbox.post(view, notice)
+            return submitted
 
-        await self._store.transaction(
-            body, nonce=f"submit:{order.client_order_id}#{submitted.version}"
-        )
-        return submitted
+        nonce = f"submit:{order.client_order_id}#{version}"
+        return await self._store.transaction(body, nonce=nonce)
 
-    async def _check(self, view: StoreView, gate: Gate, ticket: Ticket) -> None:
+    async def _allowed(self, view: StoreView, gate: Gate, ticket: Ticket) -> int:
+        """Return the quantity that may be sent; raises ``Denied`` when none may."""
         order = ticket.order
         where = {
             "broker_id": order.broker_id,
@@ -152,12 +155,20 @@ class Execution:
         _refuse_beside_unknown(others)
         if not order.purpose.is_reducing:
             _refuse_second_entry(order, others)
-            return
+            return order.request.quantity
         same = [row for row in others if row.request.product is order.request.product]
         if ticket.held is not None and signature(same) != ticket.held.orders:
             raise SnapshotStale(f"orders of {order.request.instrument} moved")
         working = [row for row in same if row.state in OPEN_STATES]
-        _refuse_growth(gate, ticket, working)
+        ledgers = await self._ledgers(view, order)
+        return _bounded(gate, ticket, working, ledgers)
+
+    async def _ledgers(self, view: StoreView, order: Order) -> list[Ledger]:
+        """Read what strategies hold of the instrument; fills move it with their orders."""
+        rows = await view.find("ledgers", {"broker_id": order.broker_id})
+        ledgers = [ledger_of(row) for row in rows]
+        key = (order.request.instrument, order.request.product)
+        return [ledger for ledger in ledgers if (ledger.instrument, ledger.product) == key]
 
     async def _record(self, order: Order, outcome: WriteOutcome) -> Order:
         return await self._journal.apply(order.client_order_id, event_of(outcome))
@@ -166,20 +177,22 @@ class Execution:
         """Journal the wish, ask the broker once, and note what is known to have come to nothing."""
         if order.broker_order_id is None:
             return NotSent("the broker's order id is not known yet")
-        await self._journal.apply(
-            order.client_order_id, OrderEvent(OrderState.PENDING_CANCEL, reason=reason)
-        )
+        wish = OrderEvent(OrderState.PENDING_CANCEL, reason=reason)
+        if not await self._journal_wish(order, wish):
+            return Refused(Refusal.REJECTED, "the order is final already")
         outcome = await client.cancel(order.broker_order_id)
-        if isinstance(outcome, NotSent):
+        if isinstance(outcome, NotSent) or _was_held_back(outcome):
             await self._resume(order)
         return outcome
 
     async def resize(self, client: BrokerClient, order: Order, changed: Order) -> WriteOutcome:
-        """Change a resting order to ``changed.request`` (total quantity, trigger)."""
+        """Change a resting order to fewer units or another trigger (``changed.request``)."""
         if order.broker_order_id is None:
             return NotSent("the broker's order id is not known yet")
-        await self._pass(order)
-        await self._journal.apply(order.client_order_id, OrderEvent(OrderState.PENDING_UPDATE))
+        if changed.request.quantity > order.request.quantity:
+            raise ValueError("a resting order is never made larger")
+        if not await self._journal_wish(order, OrderEvent(OrderState.PENDING_UPDATE)):
+            return Refused(Refusal.REJECTED, "the order is final already")
         outcome = await client.modify(order.broker_order_id, changed.request)
         if isinstance(outcome, Acked):
             await self._journal.apply(
@@ -195,20 +208,33 @@ class Execution:
             await self._resume(order)
         return outcome
 
-    async def _pass(self, order: Order) -> None:
-        """A modification passes the gate too: PAUSED sends no stop changes either."""
+    async def _journal_wish(self, order: Order, wish: OrderEvent) -> bool:
+        """Journal a cancel or change under the fence; False when the order is final already.
 
-        async def body(view: StoreView) -> None:
-            await pass_gate(view, order.broker_id, order.purpose, fence=self._fence())
+        A change passes the gate as a submission does: PAUSED sends none. A cancel passes in every
+        mode, but only from the controller that holds the lease (I10).
+        """
 
-        await self._store.transaction(
-            body, nonce=f"modify:{order.client_order_id}#{order.version}@{self._clock.now()}"
-        )
+        async def first(view: StoreView) -> None:
+            if wish.state is OrderState.PENDING_UPDATE:
+                await pass_gate(view, order.broker_id, order.purpose, fence=self._fence())
+            else:
+                await hold_fence(view, order.broker_id, self._fence())
+
+        try:
+            after = await self._journal.apply(order.client_order_id, wish, first=first)
+        except OrderAnomaly:
+            return False
+        return after.state is wish.state
 
     async def _resume(self, order: Order) -> None:
         await self._journal.apply(
             order.client_order_id, OrderEvent(OrderState.ACCEPTED, is_resumed=True)
         )
+
+
+def _was_held_back(outcome: WriteOutcome) -> bool:
+    return isinstance(outcome, Refused) and outcome.kind is not Refusal.REJECTED
 
 
 def _refuse_beside_unknown(others: list[Order]) -> None:
@@ -228,30 +254,42 @@ def _refuse_second_entry(order: Order, others: list[Order]) -> None:
             raise Denied("ENTRY_WORKING", "an entry of this strategy is still working")
 
 
-def _refuse_growth(gate: Gate, ticket: Ticket, working: list[Order]) -> None:
-    """Bound a reducing order by what is held.
+def _bounded(gate: Gate, ticket: Ticket, working: list[Order], ledgers: list[Ledger]) -> int:
+    """Bound a reducing order by what is left to close; less than asked is sent for what is left.
 
-    By the ledger always; by the broker's truth in EXIT_ONLY and for a person's own order.
+    A strategy's exit is bounded by its ledger, and by its ledger shrunk to what the broker holds:
+    what somebody closed by hand is not closed twice. In EXIT_ONLY, and for a person's own order, it
+    is bounded by the broker's net and everything that works against it as well (C3).
     """
     order = ticket.order
-    side, quantity = order.request.side, order.request.quantity
-    if ticket.ledger_quantity is not None:
+    side, asked = order.request.side, order.request.quantity
+    bounds = [asked]
+    if order.strategy != "manual":
         own = [other for other in working if other.strategy == order.strategy]
-        left = left_to_exit(ticket.ledger_quantity, side, own)
-        if quantity > left:
-            raise Denied("NOT_HELD", f"{quantity} asked, the strategy has {left} left to close")
-    needs_truth = ticket.ledger_quantity is None or gate.mode is TradingMode.EXIT_ONLY
-    if not needs_truth:
-        return
-    if ticket.held is None:
-        raise Denied("POSITION_UNKNOWN", "the broker's positions could not be read")
-    left = left_to_exit(ticket.held.quantity, side, working)
-    if quantity > left:
-        raise Denied(
-            "EXIT_ONLY" if gate.mode is TradingMode.EXIT_ONLY else "NOT_HELD",
-            f"{quantity} asked, only {left} may be closed ({ticket.held.quantity} held, the rest "
-            "is already being closed)",
-        )
+        bounds.append(left_to_exit(_ledger_quantity(ticket, ledgers), side, own))
+    if ticket.by_person or gate.mode is TradingMode.EXIT_ONLY:
+        if ticket.held is None:
+            raise Denied("POSITION_UNKNOWN", "the broker's positions could not be read")
+        bounds.append(left_to_exit(ticket.held.quantity, side, working))
+    left = min(bounds)
+    if left > 0:
+        return left
+    code = "EXIT_ONLY" if gate.mode is TradingMode.EXIT_ONLY else "NOT_HELD"
+    truth = "unknown" if ticket.held is None else str(ticket.held.quantity)
+    raise Denied(
+        code,
+        f"{asked} asked, but nothing is left to close (the broker holds {truth}, the rest is "
+        "already being closed)",
+    )
+
+
+def _ledger_quantity(ticket: Ticket, ledgers: list[Ledger]) -> int:
+    """Return the strategy's units, shrunk to the broker's net where that is known."""
+    sizes = {ledger.strategy: ledger.quantity for ledger in ledgers}
+    if ticket.held is not None:
+        changed = shrunk(ledgers, ticket.held.quantity)
+        sizes.update({ledger.strategy: ledger.quantity for ledger in changed})
+    return sizes.get(ticket.order.strategy, 0)
 
 
 def event_of(outcome: WriteOutcome) -> OrderEvent:

@@ -22,7 +22,16 @@ from core.ports.store import Change, Document
 if TYPE_CHECKING:
     from core.ports.store import StoreView
 
-__all__ = ["GATES", "Gate", "change_gate", "gate_of", "may_pass", "new_gate", "pass_gate"]
+__all__ = [
+    "GATES",
+    "Gate",
+    "change_gate",
+    "gate_of",
+    "hold_fence",
+    "may_pass",
+    "new_gate",
+    "pass_gate",
+]
 
 GATES = "account_gates"
 
@@ -132,6 +141,13 @@ async def pass_gate(
     if matched != 1:
         raise Denied("GATE_MOVED", "the mode changed at this very moment")
     return gate
+
+
+async def hold_fence(view: StoreView, broker_id: str, fence: int) -> None:
+    """Prove inside a transaction that no other controller has taken over; raises ``LeaseLost``."""
+    mine = {"_id": broker_id, "fence": fence}
+    if await view.update(GATES, mine, Change(inc={"seq": 1})) != 1:
+        raise LeaseLost(f"the gate of {broker_id} no longer has fence {fence}")
 
 
 async def change_gate(

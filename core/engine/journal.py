@@ -29,7 +29,7 @@ from core.errors import AlreadyDone, NotFound, OrderAnomaly, TransactionConflict
 from core.ports.store import Change
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from core.domain.broker import BrokerTrade
     from core.engine.outbox import Outbox
@@ -110,8 +110,19 @@ class Journal:
             await view.insert("orders", order_row(order))
             await view.insert("order_events", self._audit(order, ""))
 
-    async def apply(self, client_order_id: str, event: OrderEvent) -> Order:
+    async def apply(
+        self,
+        client_order_id: str,
+        event: OrderEvent,
+        *,
+        first: Callable[[StoreView], Awaitable[None]] | None = None,
+    ) -> Order:
         """Advance an order by one event, once.
+
+        Args:
+            client_order_id: Which order.
+            event: What became known.
+            first: What must hold in the same transaction, as its first step.
 
         Returns:
             The order afterwards; unchanged when the event tells nothing new.
@@ -127,14 +138,21 @@ class Journal:
             if after.state in CLOSED_STATES:
                 after = replace(after, settled_at=self._clock.now())
             try:
-                await self._commit(order, after)
+                await self._commit(order, after, first)
             except AlreadyDone:
                 continue
             return after
         raise TransactionConflict(f"order {client_order_id} kept changing under an event")
 
-    async def _commit(self, before: Order, after: Order) -> None:
+    async def _commit(
+        self,
+        before: Order,
+        after: Order,
+        first: Callable[[StoreView], Awaitable[None]] | None = None,
+    ) -> None:
         async def body(view: StoreView) -> None:
+            if first is not None:
+                await first(view)
             await self.step(view, before, after)
 
         nonce = f"order:{after.client_order_id}#{after.version}"

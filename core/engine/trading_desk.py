@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.domain.identifiers import client_order_id
 from core.domain.instrument import InstrumentId, Product
+from core.domain.ledger import Ledger, ledger_key
 from core.domain.mode import TradingMode
 from core.domain.order import (
     LIVE_STATES,
@@ -26,10 +27,11 @@ from core.engine.execution import Held, SnapshotStale, Ticket
 from core.engine.gate import GATES, gate_of
 from core.engine.goals import Flattening, flatten
 from core.engine.journal import OrderEvent
+from core.engine.reconciliation import external_id
 from core.errors import AlreadyDone, BrokerReadError, ChoiceNeeded, Denied, ReadFault, UserError
+from core.ports.store import Change
 
 if TYPE_CHECKING:
-    from core.domain.ledger import Ledger
     from core.engine.account_worker import AccountWorker
     from core.engine.accounts import AccountBook
     from core.engine.connections import Connections
@@ -113,29 +115,45 @@ class TradingDesk:
         place = _Place(command, worker, client, instrument, product, despite_pause)
         async with worker.lock:
             await self._held(place)
-            ledgers = await self._let_go(place)
+            await self._let_go(place)
             await self._stops_away(place)
-            sent = [await self._send(place, ledger) for ledger in ledgers]
-            rest = await self._rest(place, ledgers)
-            if rest:
-                sent.append(await self._send(place, None, rest))
+            sent = await self._close_all(place)
         worker.wake()
+        if not sent:
+            raise UserError(f"{instrument} is flat already; there is nothing to close.")
         return sent[0]
+
+    async def _close_all(self, place: _Place) -> list[Order]:
+        """Close what strategies own in their names, then what nobody owns.
+
+        The ledgers are read now, because a resting stop may have filled before it was cancelled.
+        """
+        held = await self._held(place, may_be_flat=True)
+        ledgers = await self._ledgers(place)
+        owned = sum(ledger.quantity for ledger in ledgers)
+        rest = held.quantity - owned
+        sent = [await self._send(place, ledger.strategy, ledger.quantity) for ledger in ledgers]
+        if rest * held.quantity > 0:
+            sent.append(await self._send(place, "manual", rest))
+        return [order for order in sent if order is not None]
 
     async def _ask_about_pause(self, broker_id: str, *, despite_pause: bool) -> None:
         row = await self._parts.store.get(GATES, broker_id)
         if row and gate_of(row).mode is TradingMode.PAUSED and not despite_pause:
             raise ChoiceNeeded("This account is PAUSED. Close the position all the same?")
 
-    async def _let_go(self, place: _Place) -> list[Ledger]:
-        """Set the goal of the position's ledgers to flat; return the ledgers."""
-        broker_id = place.worker.broker_id
-        ledgers = [
+    async def _ledgers(self, place: _Place) -> list[Ledger]:
+        return [
             ledger
-            for ledger in await self._parts.journal.ledgers(broker_id)
+            for ledger in await self._parts.journal.ledgers(place.worker.broker_id)
             if (ledger.instrument, ledger.product) == (place.instrument, place.product)
             and ledger.quantity
         ]
+
+    async def _let_go(self, place: _Place) -> None:
+        """Set the goal of the position's ledgers to flat."""
+        broker_id = place.worker.broker_id
+        ledgers = await self._ledgers(place)
         market_at = self._parts.clock.market_now()
         decision = Flattening(
             place.run_id,
@@ -151,7 +169,6 @@ class TradingDesk:
             await flatten(view, self._parts.outbox, ledgers, decision)
 
         await self._parts.store.transaction(body, nonce=f"close:{place.command.id}")
-        return ledgers
 
     async def _stops_away(self, place: _Place) -> None:
         """Cancel our resting orders in the instrument and wait for their final states."""
@@ -188,34 +205,20 @@ class TradingDesk:
             await place.worker.read_failed(error)
             raise UserError(f"The broker could not be read, nothing was sent: {error}") from error
 
-    async def _rest(self, place: _Place, ledgers: list[Ledger]) -> int:
-        """Return the signed units that no strategy owns."""
-        if not ledgers:
-            return (await self._held(place)).quantity
-        held = (await self._held(place, may_be_flat=True)).quantity
-        working = sum(order.signed_leaves for order in await self._working(place))
-        rest = held + working
-        return rest if rest * held > 0 else 0
-
-    async def _send(self, place: _Place, ledger: Ledger | None, rest: int = 0) -> Order:
-        """Send one exit: of a strategy's ledger, or of what no strategy owns."""
-        quantity = ledger.quantity if ledger else rest
+    async def _send(self, place: _Place, strategy: str, quantity: int) -> Order | None:
+        """Send one exit of signed ``quantity`` units; None when nothing is left to close."""
         for _ in range(_LOOKS):
-            held = await self._held(place, may_be_flat=ledger is not None)
-            order = self._order(place, ledger.strategy if ledger else "manual", quantity)
-            ticket = Ticket(
-                order,
-                held=held,
-                ledger_quantity=ledger.quantity if ledger else None,
-                by_person=True,
-                despite_pause=place.despite_pause,
-            )
+            held = await self._held(place, may_be_flat=True)
+            order = self._order(place, strategy, quantity)
+            ticket = Ticket(order, held=held, by_person=True, despite_pause=place.despite_pause)
             try:
                 after, outcome = await self._parts.execution.submit(place.client, ticket)
             except SnapshotStale:
                 await self._read(place)
                 continue
             except Denied as denied:
+                if denied.code == "NOT_HELD":
+                    return None
                 raise UserError(f"Not sent: {denied.reason}.") from denied
             if isinstance(outcome, Refused) and outcome.kind is Refusal.AUTH_REQUIRED:
                 fault = BrokerReadError(ReadFault.AUTH_REQUIRED, outcome.message)
@@ -272,6 +275,8 @@ class TradingDesk:
         worker, client = await self._reach(broker_id)
 
         await self._once(f"cancel:{command.id}")
+        if order.purpose is Purpose.STOP:
+            await self._leave_without_stop(order)
         async with worker.lock:
             outcome = await self._parts.execution.cancel(client, order, "cancelled by a person")
         worker.wake()
@@ -279,6 +284,31 @@ class TradingDesk:
             reason = outcome.reason if isinstance(outcome, NotSent) else outcome.message
             raise UserError(f"The broker did not cancel it: {reason}")
         return await self._parts.journal.get(key)
+
+    async def _claim(self, order: Order) -> Order:
+        """Take the look-alike that the broker shows for this order."""
+        key = order.client_order_id
+        proposal = await self._parts.store.get("alerts", f"proposal|{key}")
+        if proposal is None:
+            raise UserError("The broker shows no order that could be this one.")
+        found = proposal["broker_order_id"]
+        event = OrderEvent(
+            OrderState.ACCEPTED, broker_order_id=found, reason="confirmed by a person"
+        )
+
+        async def first(view: StoreView) -> None:
+            # It was adopted as somebody else's, under a broker id that is unique in the journal.
+            await view.delete("orders", {"_id": external_id(order.broker_id, found)})
+
+        return await self._parts.journal.apply(key, event, first=first)
+
+    async def _give_up(self, order: Order) -> Order:
+        await self._look_once_more(order.broker_id)
+        order = await self._parts.journal.get(order.client_order_id)
+        if order.state is not OrderState.UNRESOLVED:
+            return order
+        event = OrderEvent(OrderState.NOT_PLACED, reason="a person says it was not placed")
+        return await self._parts.journal.apply(order.client_order_id, event)
 
     async def _look_once_more(self, broker_id: str) -> None:
         worker, client = await self._reach(broker_id)
@@ -298,6 +328,25 @@ class TradingDesk:
 
         await self._parts.store.transaction(body, nonce=nonce)
 
+    async def _leave_without_stop(self, order: Order) -> None:
+        """A stop that a person takes away is not placed again for this goal."""
+        request = order.request
+        key = ledger_key(order.strategy, order.broker_id, request.instrument, request.product)
+        await self._parts.store.update("goals", {"_id": key}, Change(set={"can_rest": False}))
+
+    async def release(self, broker_id: str) -> int:
+        """Cancel what strategies have resting on an account; return how many were not cancelled."""
+        worker, client = await self._reach(broker_id)
+        failed = 0
+        async with worker.lock:
+            for order in await self._parts.journal.pending(broker_id):
+                if order.purpose is Purpose.EXTERNAL or order.state not in LIVE_STATES:
+                    continue
+                outcome = await self._parts.execution.cancel(client, order, "handed over to you")
+                failed += isinstance(outcome, NotSent | Refused)
+        worker.wake()
+        return failed
+
     async def resolve(self, command: Command, key: str, *, was_placed: bool) -> Order:
         """Take a person's word for an unresolved order.
 
@@ -309,21 +358,9 @@ class TradingDesk:
         if order.state is not OrderState.UNRESOLVED:
             raise AlreadyDone(f"That order is {_WORDS.get(order.state, order.state)} already.")
         if was_placed:
-            proposal = await self._parts.store.get("alerts", f"proposal|{key}")
-            if proposal is None:
-                raise UserError("The broker shows no order that could be this one.")
-            event = OrderEvent(
-                OrderState.ACCEPTED,
-                broker_order_id=proposal["broker_order_id"],
-                reason="confirmed by a person",
-            )
+            after = await self._claim(order)
         else:
-            await self._look_once_more(order.broker_id)
-            order = await self._parts.journal.get(key)
-            if order.state is not OrderState.UNRESOLVED:
-                return order
-            event = OrderEvent(OrderState.NOT_PLACED, reason="a person says it was not placed")
-        after = await self._parts.journal.apply(key, event)
+            after = await self._give_up(order)
         reached = self._parts.worker(order.broker_id)
         if reached is not None:
             reached.wake()
