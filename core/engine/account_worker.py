@@ -75,6 +75,7 @@ class AccountWorker:
         self._parts = parts
         self._wake = asyncio.Event()
         self._ready_for: str | None = None
+        self._token_of: datetime | None = None
 
     def wake(self) -> None:
         """Take the next turn now: a run has filed intents, a postback hinted, a person asked."""
@@ -101,6 +102,9 @@ class AccountWorker:
         try:
             account = await self._parts.accounts.get(self.broker_id)
             client = await self._parts.connections.client(account)
+            if client is None or self._token_of != account.token_generated_at:
+                self._ready_for = None
+            self._token_of = account.token_generated_at
             if client is None:
                 self.trouble = "waiting for a login"
                 return settings.idle_s
@@ -178,7 +182,8 @@ class AccountWorker:
         self.trouble = str(error)
         if error.fault is ReadFault.AUTH_REQUIRED:
             self._ready_for = None
-            await self._parts.tokens.lost(self.broker_id, "the broker refused the login")
+            how = "the broker refused the login"
+            await self._parts.tokens.lost(self.broker_id, how, of=self._token_of)
             await self._parts.connections.drop(self.broker_id)
         elif error.fault is ReadFault.PERMISSION:
             await self._parts.tokens.not_permitted(self.broker_id, str(error))

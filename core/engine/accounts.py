@@ -230,9 +230,9 @@ class AccountBook:
         """Record the local address that this account's orders leave from (A12)."""
         await _change_live(self._store, broker_id, Change(set={"source_address": address}))
 
-    async def park(self, broker_id: str, reason: str) -> bool:
+    async def park(self, broker_id: str, reason: str, view: StoreView | None = None) -> bool:
         """Note why nothing is sent for an account now; tell whether that is news."""
-        matched = await self._store.update(
+        matched = await (view or self._store).update(
             ACCOUNTS,
             {"_id": broker_id, "live": True, "parked_reason": {"$ne": reason}},
             Change(set={"parked_reason": reason}),

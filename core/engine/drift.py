@@ -7,20 +7,20 @@ More than the ledgers say is somebody's own position and none of a strategy's bu
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from core.domain.broker import Holding, Position
 from core.domain.exits import held_quantity
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger, shrunk
 from core.domain.notice import Notice, NoticeKind
-from core.engine.rows import ledger_row
+from core.domain.order import LIVE_STATES
+from core.engine.rows import ledger_of, ledger_row
 from core.errors import AlreadyDone
 from core.ports.store import Change
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from core.engine.journal import Journal
     from core.engine.outbox import Outbox
     from core.engine.reconciliation import Book
@@ -30,7 +30,18 @@ if TYPE_CHECKING:
 __all__ = ["LedgerDrift"]
 
 _LOOKS = 3
+_APART_S = 4.0
+_TOGETHER = timedelta(seconds=5)
 Key = tuple[InstrumentId, Product]
+
+
+@dataclass(slots=True)
+class _Suspicion:
+    """A difference that was seen: with which net, how often, when last (monotonic seconds)."""
+
+    net: int
+    looks: int
+    at: float
 
 
 class LedgerDrift:
@@ -41,42 +52,48 @@ class LedgerDrift:
         self._clock = clock
         self._journal = journal
         self._outbox = outbox
-        self._seen: dict[tuple[str, Key, int], int] = {}
+        self._suspicions: dict[tuple[str, Key], _Suspicion] = {}
 
     async def check(self, broker_id: str, book: Book, day: str) -> None:
         """Compare an account's ledgers with its positions; call it when no order moved."""
         if book.positions is None or book.day != day:
             return
-        if await self._journal.pending(broker_id):
-            return
+        unsettled = {
+            (order.request.instrument, order.request.product)
+            for order in await self._journal.pending(broker_id)
+            if order.state not in LIVE_STATES
+        }
         groups: dict[Key, list[Ledger]] = {}
         for ledger in await self._journal.ledgers(broker_id):
             if ledger.quantity:
                 groups.setdefault((ledger.instrument, ledger.product), []).append(ledger)
         for key, ledgers in groups.items():
-            await self._compare(broker_id, key, ledgers, book.positions, book.holdings or ())
+            net = _net(key, book)
+            if net is None or key in unsettled:
+                continue
+            if self._is_certain(broker_id, key, net, is_drift=bool(shrunk(ledgers, net))):
+                await self._settle(broker_id, key, net)
 
-    async def _compare(
-        self,
-        broker_id: str,
-        key: Key,
-        ledgers: list[Ledger],
-        positions: Sequence[Position],
-        holdings: Sequence[Holding],
-    ) -> None:
-        net = held_quantity(*key, positions, holdings)
-        changed = shrunk(ledgers, net)
-        counter = (broker_id, key, net)
-        self._seen = {k: n for k, n in self._seen.items() if k[:2] != counter[:2] or k == counter}
-        if not changed:
-            self._seen.pop(counter, None)
-            return
-        self._seen[counter] = self._seen.get(counter, 0) + 1
-        if self._seen[counter] >= _LOOKS:
-            self._seen.pop(counter)
-            await self._settle(broker_id, key, changed, net)
+    def _is_certain(self, broker_id: str, key: Key, net: int, *, is_drift: bool) -> bool:
+        """Whether the same difference was seen often enough, with time between the looks."""
+        place, now = (broker_id, key), self._clock.monotonic()
+        seen = self._suspicions.get(place)
+        if not is_drift:
+            self._suspicions.pop(place, None)
+            return False
+        if seen is None or seen.net != net:
+            self._suspicions[place] = _Suspicion(net, 1, now)
+            return False
+        if now - seen.at < _APART_S:
+            return False
+        seen.looks += 1
+        seen.at = now
+        if seen.looks < _LOOKS:
+            return False
+        del self._suspicions[place]
+        return True
 
-    async def _settle(self, broker_id: str, key: Key, changed: list[Ledger], net: int) -> None:
+    async def _settle(self, broker_id: str, key: Key, net: int) -> None:
         instrument, product = key
         text = (
             f"The broker holds {net} of {instrument} ({product}), less than the strategies' books "
@@ -84,7 +101,10 @@ class LedgerDrift:
         )
 
         async def body(view: StoreView) -> None:
-            for ledger in changed:
+            rows = await view.find("ledgers", {"broker_id": broker_id})
+            ledgers = [ledger_of(row) for row in rows]
+            same = [ledger for ledger in ledgers if (ledger.instrument, ledger.product) == key]
+            for ledger in shrunk(same, net):
                 fields = ledger_row(ledger)
                 identifier = fields.pop("_id")
                 await view.update("ledgers", {"_id": identifier}, Change(set=fields))
@@ -96,3 +116,17 @@ class LedgerDrift:
             await self._store.transaction(body, nonce=f"drift:{broker_id}|{instrument}|{at}")
         except AlreadyDone:
             return
+
+
+def _net(key: Key, book: Book) -> int | None:
+    """Return what the broker holds, None while that is not known: unknown is not flat (B09)."""
+    if book.positions is None:
+        return None
+    if key[1] is not Product.CNC:
+        return held_quantity(*key, book.positions, ())
+    positions_at, holdings_at = book.positions_at, book.funds_at
+    if book.holdings is None or positions_at is None or holdings_at is None:
+        return None
+    if abs(positions_at - holdings_at) > _TOGETHER:
+        return None
+    return held_quantity(*key, book.positions, book.holdings)

@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, TypeVar
 
 from core.domain.sessions import trading_day
-from core.errors import BrokerReadError, ReadFault, SaarthiError
+from core.errors import BrokerReadError, NotFound, ReadFault, SaarthiError, VaultError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -79,11 +79,17 @@ class MarketData:
         """
 
         async def ask(client: BrokerClient) -> Mapping[InstrumentId, Sequence[Candle]]:
-            found = {}
+            found: dict[InstrumentId, Sequence[Candle]] = {}
             for instrument in instruments:
-                found[instrument] = await client.candles(
-                    instrument, start=start, end=end, minutes=minutes
-                )
+                try:
+                    found[instrument] = await client.candles(
+                        instrument, start=start, end=end, minutes=minutes
+                    )
+                except BrokerReadError as error:
+                    # One instrument that a broker does not know must not cost the others' exits.
+                    if error.fault is not ReadFault.REFUSED:
+                        raise
+                    _log.warning("no bars of %s: %s", instrument, error)
             return found
 
         return await self._first(ask)
@@ -108,4 +114,6 @@ class MarketData:
                 answers.append(f"{account.label}: {error}")
             except TimeoutError:
                 answers.append(f"{account.label}: no answer in time")
+            except (VaultError, NotFound) as error:
+                answers.append(f"{account.label}: {error}")
         raise NoData("; ".join(answers) or "no account is logged in that could give market data")

@@ -99,9 +99,9 @@ class Reconciler:
             book.cancels.clear()
         book.orders, book.orders_at, book.day = theirs, self._clock.now(), day
         book.as_of = self._clock.market_now()
-        ours = await self._rows(broker_id, day)
-        moved = await self._close_yesterday(ours, day)
-        found = match_orders([order for order in ours if order.day == day], theirs)
+        found = match_orders(await self._rows(broker_id, day), theirs)
+        await self._untangle(found.pairs)
+        moved = await self._close_yesterday(found.missing, day)
         for order, seen in found.pairs:
             moved |= await self._settle(order, seen, started)
         for order in found.swapped:
@@ -109,7 +109,8 @@ class Reconciler:
         for seen in found.foreign:
             moved |= await self._adopt(broker_id, day, seen)
         for order in found.missing:
-            moved |= await self._not_found(order, found.foreign, started)
+            if order.day == day:
+                moved |= await self._not_found(order, found.foreign, started)
         return moved
 
     async def _rows(self, broker_id: str, day: str) -> list[Order]:
@@ -124,15 +125,48 @@ class Reconciler:
             if order.state not in {OrderState.INITIALIZED, OrderState.DENIED, OrderState.HELD}
         ]
 
-    async def _close_yesterday(self, ours: list[Order], day: str) -> bool:
-        """Close what an earlier day left open: the rule of the day, never mere absence (B10)."""
+    async def _close_yesterday(self, missing: Sequence[Order], day: str) -> bool:
+        """Close what an earlier day left open and the broker no longer lists (B10).
+
+        The rule of the day closes it, never mere absence within its day.
+        """
         moved = False
-        for order in ours:
+        for order in missing:
             if order.day < day and order.state not in CLOSED_STATES:
                 reason = "the trading day ended"
                 await self._apply(order, OrderEvent(OrderState.EXPIRED, reason=reason))
                 moved = True
         return moved
+
+    async def _untangle(self, pairs: Sequence[tuple[Order, BrokerOrder]]) -> None:
+        """Set right the broker ids of orders whose acknowledgements were mixed up (N15).
+
+        The tag tells whose a broker order is; the id came with an answer, which may have been meant
+        for another request. A cancel by a wrong id would hit somebody else's order.
+        """
+        wrong = [
+            (order, seen)
+            for order, seen in pairs
+            if order.broker_order_id not in {None, seen.broker_order_id}
+        ]
+        if not wrong:
+            return
+
+        async def body(view: StoreView) -> None:
+            for order, _ in wrong:
+                where = {"_id": order.client_order_id}
+                await view.update("orders", where, Change(set={"broker_order_id": None}))
+            for order, seen in wrong:
+                where = {"_id": order.client_order_id}
+                right = Change(set={"broker_order_id": seen.broker_order_id})
+                await view.update("orders", where, right)
+
+        ids = ",".join(sorted(f"{o.client_order_id}={s.broker_order_id}" for o, s in wrong))
+        await self._store.transaction(body, nonce=f"untangle:{ids}")
+        text = (
+            f"the broker's answers to {len(wrong)} orders were mixed up; their ids were set right"
+        )
+        await self._freeze(wrong[0][0], text)
 
     async def _settle(self, order: Order, seen: BrokerOrder, started: datetime) -> bool:
         if order.submitted_at and order.submitted_at > started:
@@ -144,11 +178,11 @@ class Reconciler:
             filled_quantity=seen.filled_quantity,
             average_price=seen.average_price,
             reason=seen.message if state_of(seen) in CLOSED_STATES else "",
-            is_resumed=resumed and await self._came_to_nothing(order, seen),
+            is_resumed=resumed and await self._came_to_nothing(order, seen, started),
         )
         return await self._apply(order, event)
 
-    async def _came_to_nothing(self, order: Order, seen: BrokerOrder) -> bool:
+    async def _came_to_nothing(self, order: Order, seen: BrokerOrder, started: datetime) -> bool:
         """Tell whether a cancel or change is known to have had no effect.
 
         The broker still shows the order at work, without a pending word, well after the wish was
@@ -158,7 +192,7 @@ class Reconciler:
             return False
         event = await self._store.get("order_events", f"{order.client_order_id}#{order.version}")
         since = event["at"] if event else order.created_at
-        return bool(self._clock.now() - since > timedelta(seconds=_CANCEL_SETTLES_S))
+        return bool(started - since > timedelta(seconds=_CANCEL_SETTLES_S))
 
     async def _apply(self, order: Order, event: OrderEvent) -> bool:
         try:
@@ -233,6 +267,10 @@ class Reconciler:
         )
         if row is not None:
             return await self._apply(await self._journal.get(key), event)
+        same_id = {"broker_id": broker_id, "broker_order_id": seen.broker_order_id}
+        if await self._store.find("orders", same_id, limit=1):
+            # Ours, of an earlier day: brokers list a day's orders until some time in the morning.
+            return False
         order = self._external(broker_id, day, key, seen)
 
         async def body(view: StoreView) -> None:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
-from core.errors import LeaseLost
+from core.errors import LeaseLost, StoreError
 
 if TYPE_CHECKING:
     from core.ports.clock import Clock
@@ -44,11 +44,15 @@ class Supervisor:
                 await service()
             except LeaseLost:
                 raise
+            except BaseExceptionGroup as group:
+                if group.subgroup(LeaseLost) is not None:
+                    raise LeaseLost(f"found by {name}") from group
+                if not isinstance(group, ExceptionGroup):
+                    raise
+                await self._crashed(name, group)
             # The boundary of supervision: whatever a service raises must not take the others along.
             except Exception as error:  # noqa: BLE001 - see above
-                _log.exception("service %s crashed", name)
-                self.troubles[name] = f"{name} crashed: {type(error).__name__}"
-                await self._tell(name, error)
+                await self._crashed(name, error)
             else:
                 self.troubles.pop(name, None)
                 return
@@ -56,6 +60,11 @@ class Supervisor:
                 pause = _FIRST_PAUSE_S
             await self._clock.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    async def _crashed(self, name: str, error: Exception) -> None:
+        _log.error("service %s crashed", name, exc_info=error)
+        self.troubles[name] = f"{name} crashed: {type(error).__name__}"
+        await self._tell(name, error)
 
     async def _tell(self, name: str, error: Exception) -> None:
         try:
@@ -97,7 +106,7 @@ class Workers:
         async with asyncio.TaskGroup() as group:
             while True:
                 self._changed.clear()
-                for broker_id in await self._present():
+                for broker_id in await self._accounts():
                     if broker_id not in running:
                         running.add(broker_id)
                         group.create_task(self._one(broker_id, running), name=broker_id)
@@ -106,6 +115,14 @@ class Workers:
                         await self._changed.wait()
                 except TimeoutError:
                     continue
+
+    async def _accounts(self) -> tuple[str, ...]:
+        """Return the accounts, none while the store is away: workers that run go on."""
+        try:
+            return await self._present()
+        except StoreError as error:
+            _log.warning("the accounts cannot be listed: %s", error)
+            return ()
 
     async def _one(self, broker_id: str, running: set[str]) -> None:
         try:

@@ -71,13 +71,22 @@ class Tokens:
         self._interval = timedelta(seconds=warning_interval_s)
         self._probed_day = ""
 
-    async def lost(self, broker_id: str, how: str) -> bool:
-        """Record that a token is dead, telling once (B8); return whether it is news."""
+    async def lost(self, broker_id: str, how: str, *, of: datetime | None = None) -> bool:
+        """Record that a token is dead, telling once (B8); return whether it is news.
+
+        Args:
+            broker_id: The account.
+            how: How it was found, for the chat.
+            of: When the token that was found dead was generated. A late answer to an old token
+                says nothing of a newer one.
+        """
         try:
             account = await self._accounts.get(broker_id)
         except NotFound:
             return False
         if account.token_status is TokenStatus.EXPIRED:
+            return False
+        if of is not None and of != account.token_generated_at:
             return False
         waiting = await self._store.find(
             "orders", {"broker_id": broker_id, "state": {"$in": ["HELD", "INITIALIZED"]}}
@@ -93,7 +102,11 @@ class Tokens:
         )
 
         async def body(view: StoreView) -> None:
-            where = {"_id": broker_id, "token_status": TokenStatus.VALID.value}
+            where = {
+                "_id": broker_id,
+                "token_status": TokenStatus.VALID.value,
+                "token_generated_at": account.token_generated_at,
+            }
             if await view.update(ACCOUNTS, where, dead) != 1:
                 raise AlreadyDone(broker_id)
             await self._begin_warning(view)
@@ -114,9 +127,14 @@ class Tokens:
     async def not_permitted(self, broker_id: str, message: str) -> None:
         """Park an account whose app or address the broker refuses: no login helps (N17)."""
         reason = f"refused by the broker: {message}"
-        if await self._accounts.park(broker_id, reason):
-            data = {"broker_id": broker_id, "reason": reason, "waiting_exits": []}
-            await self._outbox.post(self._store, Notice(NoticeKind.ACCOUNT_PARKED, data))
+        data = {"broker_id": broker_id, "reason": reason, "waiting_exits": []}
+
+        async def body(view: StoreView) -> None:
+            if await self._accounts.park(broker_id, reason, view):
+                await self._outbox.post(view, Notice(NoticeKind.ACCOUNT_PARKED, data))
+
+        at = self._clock.now().isoformat()
+        await self._store.transaction(body, nonce=f"parked:{broker_id}|{at}")
 
     async def _begin_warning(self, view: StoreView) -> None:
         """A new expiry starts a new warning, whether the last one was dismissed or not."""
@@ -228,7 +246,8 @@ class Tokens:
                 await client.profile()
         except BrokerReadError as error:
             if error.fault is ReadFault.AUTH_REQUIRED:
-                await self.lost(account.broker_id, "a probe found its login dead")
+                since = account.token_generated_at
+                await self.lost(account.broker_id, "a probe found its login dead", of=since)
         except VaultError as error:
             _log.error("account %s: secrets cannot be opened: %s", account.broker_id, error)
 
