@@ -9,7 +9,7 @@ import pytest
 
 from core.domain.order import OrderState
 from tests.fakes.sandbox_process import Sandbox
-from tests.faults.controller import Doomed
+from tests.faults.controller import Doomed, Nursery
 from tests.faults.life import FYERS, KITE, World, living, until
 from tests.faults.watch import Rule
 from tests.invariants import assert_invariants
@@ -22,6 +22,13 @@ def process() -> Iterator[Sandbox]:
     sandbox = Sandbox()
     yield sandbox
     sandbox.end()
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    nursery = Nursery()
+    yield nursery
+    nursery.end()
 
 
 @pytest.fixture
@@ -57,10 +64,10 @@ PLACES = [
 @pytest.mark.invariant("I1", "I2", "I3", "I4", "I5", "I8", "I9")
 @pytest.mark.row("S1", "S2", "S3", "R1")
 @pytest.mark.parametrize(("rule", "arrives"), PLACES)
-async def test_killed_while_entering(world: World, rule: Rule, arrives: bool) -> None:
+async def test_killed_while_entering(nursery: Nursery, world: World, rule: Rule, arrives: bool) -> None:
     """An entry is sent at most once, and one that never left is given up with a notice."""
     await prepared(world, holding=False)
-    doomed = Doomed(world, rule, run="LONG")
+    doomed = Doomed(nursery, world, rule, run="LONG")
     await doomed.dies()
     kite, fyers = world.accounts
     async with living(world) as life:
@@ -81,10 +88,10 @@ async def test_killed_while_entering(world: World, rule: Rule, arrives: bool) ->
 @pytest.mark.invariant("I1", "I2", "I3", "I4", "I5", "I8", "I9")
 @pytest.mark.row("S1", "S2", "S3", "R1")
 @pytest.mark.parametrize(("rule", "arrives"), PLACES)
-async def test_killed_while_exiting(world: World, rule: Rule, arrives: bool) -> None:
+async def test_killed_while_exiting(nursery: Nursery, world: World, rule: Rule, arrives: bool) -> None:
     """An exit is sent at most once; one that never left is worked out anew, under a new number."""
     await prepared(world, holding=True)
-    doomed = Doomed(world, rule, run="FLAT")
+    doomed = Doomed(nursery, world, rule, run="FLAT")
     await doomed.dies()
     kite, fyers = world.accounts
     async with living(world) as life:
@@ -101,7 +108,7 @@ async def test_killed_while_exiting(world: World, rule: Rule, arrives: bool) -> 
 @pytest.mark.invariant("I1", "I2", "I3", "I4", "I5", "I8", "I9")
 @pytest.mark.row("S1", "S2")
 @pytest.mark.parametrize("direction", ["LONG", "FLAT"])
-async def test_killed_while_the_answer_is_on_its_way(world: World, direction: str) -> None:
+async def test_killed_while_the_answer_is_on_its_way(nursery: Nursery, world: World, direction: str) -> None:
     """The broker has the order, its answer never came: it is found by its tag, nothing goes again."""
     exiting = direction == "FLAT"
     await prepared(world, holding=exiting)
@@ -109,7 +116,7 @@ async def test_killed_while_the_answer_is_on_its_way(world: World, direction: st
         world.sandbox.fault(
             "hang", who.target, match={"method": "POST", "path": "*/orders/*"}, effect=True
         )
-    doomed = Doomed(world, run=direction)
+    doomed = Doomed(nursery, world, run=direction)
 
     async def both_arrived() -> bool:
         entries = world.placed()
@@ -127,13 +134,13 @@ async def test_killed_while_the_answer_is_on_its_way(world: World, direction: st
 @pytest.mark.matrix("C10", "C11")
 @pytest.mark.invariant("I1", "I2", "I4", "I5", "I8")
 @pytest.mark.row("S2", "S3")
-async def test_killed_three_times_while_it_recovers(world: World) -> None:
+async def test_killed_three_times_while_it_recovers(nursery: Nursery, world: World) -> None:
     """Recovery that is killed between its own writes starts over and ends in the same place."""
     await prepared(world, holding=True)
     at_last = Rule("place", "after", api_key=KITE_KEY, after_places=2)
-    await Doomed(world, at_last, run="FLAT").dies()
+    await Doomed(nursery, world, at_last, run="FLAT").dies()
     for side in ("before", "after", "before"):
-        await Doomed(world, Rule("commit", side, what="order:")).dies()
+        await Doomed(nursery, world, Rule("commit", side, what="order:")).dies()
     kite, fyers = world.accounts
     async with living(world) as life:
         await life.holds(kite, 0)

@@ -1,8 +1,8 @@
 """A controller in a process of its own, to be killed, and the test's hold on it.
 
-``python -m tests.faults.controller`` reads one JSON line: the world it lives in, the moment at which
-it kills itself (a ``Rule``), and the run it shall file. It prints a line when it stands, and lives
-until it is killed.
+``python -m tests.faults.controller`` is a nursery: for each JSON line it reads it forks a controller.
+The line says which world it lives in, the moment at which it kills itself (a ``Rule``), and the run it
+shall file. A controller lives until it is killed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,11 @@ import requests
 
 from core.domain.notice import Notice, NoticeKind
 from core.ports.notifier import Delivered
-from tests.faults.life import FYERS, KITE, THIRD, Told, World, living, until
+from tests.faults.life import FYERS, KITE, THIRD, Told, World, living
 from tests.faults.watch import Rule, Watch
 from tests.fakes.sandbox_process import ROOT, Sandbox
 
-__all__ = ["Doomed"]
+__all__ = ["Doomed", "Nursery"]
 
 _KNOWN = {who.api_key: who for who in (KITE, FYERS, THIRD)}
 
@@ -54,7 +55,8 @@ class Scribe(Told):
         is_repeat: bool,
     ) -> Delivered:
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([chat_id, notice_id, is_repeat, notice.kind.value]) + "\n")
+            row = [chat_id, notice_id, is_repeat, notice.kind.value, notice.key, notice.data]
+            file.write(json.dumps(row, default=str) + "\n")
         return Delivered(message_id or 1)
 
 
@@ -79,8 +81,6 @@ async def _live(task: dict[str, Any]) -> None:
     )
     rule = Rule(**task["rule"]) if task["rule"] else None
     async with living(world, Watch(rule, _kill)) as life:
-        sys.stdout.write("up\n")
-        sys.stdout.flush()
         if task["run"]:
             for broker_id in world.accounts:
                 await life.ready(broker_id)
@@ -88,11 +88,71 @@ async def _live(task: dict[str, Any]) -> None:
         await asyncio.Event().wait()
 
 
+def _child(task: dict[str, Any]) -> None:
+    """Be a controller, in a process of its own, until killed."""
+    with Path(task["complaints"]).open("w", encoding="utf-8") as file:
+        os.dup2(file.fileno(), 2)
+        os.dup2(file.fileno(), 1)
+    try:
+        asyncio.run(_live(task))
+    finally:
+        os._exit(70)
+
+
+def _nurse() -> None:
+    """Fork one controller for each line of stdin, and say how each one ended.
+
+    Everything is imported once, so that a controller stands in no time; no thread and no event loop
+    runs here, so that a fork is clean.
+    """
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            _child(json.loads(line))
+        sys.stdout.write(f"{pid}\n")
+        sys.stdout.flush()
+        _, status = os.waitpid(pid, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+class Nursery:
+    """The process that forks controllers."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.controller"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def say(self, task: Mapping[str, Any]) -> None:
+        """Start a controller."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(task) + "\n")
+        self._process.stdin.flush()
+
+    def hear(self) -> int:
+        """Return the next number: the pid of a new controller, then how it ended."""
+        assert self._process.stdout is not None
+        return int(self._process.stdout.readline())
+
+    def end(self) -> None:
+        """Close the nursery."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait(10)
+
+
 class Doomed:
     """A controller that will be killed: by itself at ``rule``, or by the test."""
 
     def __init__(
         self,
+        nursery: Nursery,
         world: World,
         rule: Rule | None = None,
         *,
@@ -100,66 +160,56 @@ class Doomed:
         stop_percent: str = "0",
     ) -> None:
         world.data.mkdir(parents=True, exist_ok=True)
+        self._nursery = nursery
         self._world = world
         self._chat = world.data / "chat.jsonl"
-        task = {
-            "ports": world.sandbox.ports,
-            "store_uri": world.store_uri,
-            "db": world.db,
-            "data": str(world.data),
-            "horizon_s": world.horizon_s,
-            "order_deadline_s": world.order_deadline_s,
-            "accounts": {broker_id: who.api_key for broker_id, who in world.accounts.items()},
-            "chat": str(self._chat),
-            "rule": asdict(rule) if rule else None,
-            "run": run,
-            "stop_percent": stop_percent,
-        }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.controller"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+        self._complaints = world.data / "complaints.log"
+        nursery.say(
+            {
+                "ports": world.sandbox.ports,
+                "store_uri": world.store_uri,
+                "db": world.db,
+                "data": str(world.data),
+                "horizon_s": world.horizon_s,
+                "order_deadline_s": world.order_deadline_s,
+                "accounts": {name: who.api_key for name, who in world.accounts.items()},
+                "chat": str(self._chat),
+                "complaints": str(self._complaints),
+                "rule": asdict(rule) if rule else None,
+                "run": run,
+                "stop_percent": stop_percent,
+            }
         )
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(task) + "\n")
-        self._process.stdin.close()
+        self.pid = nursery.hear()
 
     async def dies(self, *, within_s: float = 25.0) -> None:
         """Wait until it has killed itself, then let the next controller start at once."""
-
-        async def is_dead() -> bool:
-            return self._process.poll() is not None
-
-        try:
-            await until(is_dead, within_s=within_s, what="the crash")
-        finally:
-            await self._mourn()
+        ended = asyncio.create_task(asyncio.to_thread(self._nursery.hear))
+        done, _ = await asyncio.wait({ended}, timeout=within_s)
+        if not done:
+            os.kill(self.pid, signal.SIGKILL)
+            await ended
+        complaints = self._complaints.read_text(encoding="utf-8")[-2000:]
+        assert done, f"it did not die: {complaints}"
+        assert ended.result() == -signal.SIGKILL, f"{ended.result()}: {complaints}"
+        self._inherit()
+        await self._world.bury()
 
     async def kill(self) -> None:
         """Kill it now."""
-        self._process.kill()
+        os.kill(self.pid, signal.SIGKILL)
         await self.dies()
 
-    async def _mourn(self) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-        assert self._process.stderr is not None and self._process.stdout is not None
-        complaints = self._process.stderr.read()
-        code = self._process.wait(5)
-        self._process.stderr.close()
-        self._process.stdout.close()
-        assert code == -signal.SIGKILL, f"it ended with {code}: {complaints[-2000:]}"
-        if self._chat.exists():
-            for line in self._chat.read_text(encoding="utf-8").splitlines():
-                chat_id, notice_id, is_repeat, kind = json.loads(line)
-                notice = Notice(NoticeKind(kind))
-                self._world.told.delivered.append((chat_id, notice_id, is_repeat, notice))
-            self._chat.unlink()
-        await self._world.bury()
+    def _inherit(self) -> None:
+        """Take over what the chat has seen."""
+        if not self._chat.exists():
+            return
+        for line in self._chat.read_text(encoding="utf-8").splitlines():
+            chat_id, notice_id, is_repeat, kind, key, data = json.loads(line)
+            notice = Notice(NoticeKind(kind), data, key=key)
+            self._world.told.delivered.append((chat_id, notice_id, is_repeat, notice))
+        self._chat.unlink()
 
 
 if __name__ == "__main__":
-    asyncio.run(_live(json.loads(sys.stdin.readline())))
+    _nurse()

@@ -109,7 +109,7 @@ class World:
     store_uri: str
     db: str
     data: Path
-    horizon_s: float = 3.0
+    horizon_s: float = 2.0
     order_deadline_s: float = 1.5
     told: Told = field(default_factory=Told)
     accounts: dict[str, Simulated] = field(default_factory=dict)
