@@ -42,11 +42,19 @@ class Operator:
     Args:
         http: Talks to the sandbox's control port.
         market_now: Market time, which the chat's own texts show too.
+        answer_s: How long an answer in the chat may take.
     """
 
-    def __init__(self, http: httpx.AsyncClient, market_now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        market_now: Callable[[], datetime],
+        *,
+        answer_s: float = _ANSWER_S,
+    ) -> None:
         self._http = http
         self._now = market_now
+        self._answer_s = answer_s
         self._lines: list[_Line] = []
         self.chat = Chat(http, CHAT, self._heard)
         self.steps: list[str] = []
@@ -107,7 +115,7 @@ class Operator:
         return await self.sees(*words, since=mark, button=button)
 
     async def sees(
-        self, *words: str, since: int, button: str = "", within_s: float = _ANSWER_S
+        self, *words: str, since: int, button: str = "", within_s: float | None = None
     ) -> Message:
         """Wait for a message, new or changed since a mark, with the words and the button."""
 
@@ -120,14 +128,16 @@ class Operator:
             return None
 
         what = " and ".join([repr(word) for word in words] + ([f"[{button}]"] if button else []))
-        message = await self.chat.wait(found, f"a message with {what}", within_s=within_s)
-        if message is None:
+        message = await self.waits(found, f"a message with {what}", within_s=within_s)
+        if not isinstance(message, Message):
             raise ChatError(f"expected a message with {what}")
         return message
 
-    async def waits(self, ask: Callable[[], Any], what: str, *, within_s: float = _ANSWER_S) -> Any:
-        """Wait until the chat shows something."""
-        return await self.chat.wait(ask, what, within_s=within_s)
+    async def waits(
+        self, ask: Callable[[], Any], what: str, *, within_s: float | None = None
+    ) -> Any:
+        """Wait until the chat shows something; as long as for an answer unless told otherwise."""
+        return await self.chat.wait(ask, what, within_s=within_s or self._answer_s)
 
     async def logs_in(self, message: Message, account: str, user_id: str) -> None:
         """Open a message's login button in the browser and log in there."""

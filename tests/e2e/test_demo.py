@@ -95,6 +95,18 @@ def test_the_story_plays_by_itself(start: Start, tmp_path: Path) -> None:
     assert not any(secrets.search(line) for line in story)
 
 
+@pytest.mark.row("F2")
+def test_a_story_that_is_cut_short_is_no_success(start: Start) -> None:
+    """Autoplay that is stopped before its end has not seen everything: 1, and nothing runs on."""
+    demo = start("--autoplay", "--port", "0")
+    eventually(lambda: story_steps(demo.output), within_s=60)
+    family = demo.family()
+    demo.signal(signal.SIGTERM)
+    assert demo.wait() == 1
+    assert demo.errors == ["stopped before the story was over\n"]
+    eventually(lambda: not any(is_alive(pid) for pid in family))
+
+
 @pytest.mark.row("F1")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_without_a_trace(
