@@ -199,5 +199,5 @@ def _outcome(error: TelegramError) -> Result:
     if isinstance(error, InvalidToken):
         return TryLater(_TOKEN_REFUSED_S, "Telegram refuses the bot's token")
     if isinstance(error, NetworkError):
-        return TryLater(_OUTAGE_S, type(error).__name__)
+        return TryLater(_OUTAGE_S, type(error).__name__, may_have_arrived=True)
     return TryLater(_OUTAGE_S, str(error))

@@ -200,7 +200,11 @@ def ticks_of(base: Base, scheduler: Scheduler, logins: LoginDesk) -> Service:
     async def run() -> None:
         await base.tokens.probe_all(base.connections)
         await run_ticks(
-            {"scheduler": (_TICK_S, scheduler.tick), "tokens": (_TOKEN_TICK_S, watch_tokens)}
+            {
+                "slots": (_TICK_S, scheduler.tick_slots),
+                "square-off": (_TICK_S, scheduler.tick_square_offs),
+                "tokens": (_TOKEN_TICK_S, watch_tokens),
+            }
         )
 
     return run

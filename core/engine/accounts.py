@@ -129,9 +129,15 @@ class AccountBook:
         async def body(view: StoreView) -> None:
             live = await view.find(ACCOUNTS, {"live": True})
             _refuse_twin(draft, live)
-            modes = [gate["global_mode"] for gate in await view.find(GATES, {}, limit=1)]
+            # Written, not only read: a global mode that is set at this moment collides with it.
+            await view.update(
+                "settings",
+                {"_id": "global_mode"},
+                Change(inc={"seq": 1}, set_on_insert={"value": TradingMode.NORMAL.value}),
+                upsert=True,
+            )
             setting = await view.get("settings", "global_mode")
-            mode = TradingMode(setting["value"] if setting else (modes or ["NORMAL"])[0])
+            mode = TradingMode(setting["value"]) if setting else TradingMode.NORMAL
             await view.insert(ACCOUNTS, {**row, "is_default": not live})
             await view.insert(GATES, new_gate(broker_id, mode, fence=fence, at=now, by=author))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from core.domain.account import Account, AccountDraft, DisablePolicy
 from core.domain.mode import TradingMode
+from core.domain.notice import Notice, NoticeKind
 from core.domain.order import OPEN_STATES
 from core.domain.sessions import trading_day
 from core.domain.views import (
@@ -29,7 +30,7 @@ from core.domain.views import (
 )
 from core.engine.accounts import ACCOUNTS
 from core.engine.gate import change_gate
-from core.engine.goals import Flattening, flatten
+from core.engine.goals import Flattening, flatten, to_flatten
 from core.engine.house import House
 from core.engine.logins import round_notice
 from core.engine.modes import hand_over, write_mode
@@ -167,9 +168,29 @@ class Controller:
                 f"Strategies hold {len(ledgers)} position(s) on this account: let them only exit, "
                 "close all now, or leave them to you?"
             )
-        manual = policy is DisablePolicy.MANUAL
-        drain = bool(ledgers) and not manual
-        return await self._switch(command, broker_id, enabled=False, drain=drain, policy=policy)
+        # An entry that still works may fill after this: its exits must be let through then.
+        drain = policy is not DisablePolicy.MANUAL
+        account = await self._switch(command, broker_id, enabled=False, drain=drain, policy=policy)
+        if policy is DisablePolicy.MANUAL:
+            await self._release(account)
+        return account
+
+    async def _release(self, account: Account) -> None:
+        """Take strategies' resting orders away from what the person manages now."""
+        try:
+            failed = await self._parts.trading.release(account.broker_id)
+        except UserError as error:
+            failed, reason = 1, str(error)
+        else:
+            reason = "the broker did not confirm"
+        if failed:
+            text = (
+                f"{account.label} is yours now, but {failed} order(s) of the strategies may still "
+                f"rest there ({reason}). Look at /orders."
+            )
+            await self._parts.outbox.post(
+                self._parts.store, Notice(NoticeKind.TEXT, {"text": text})
+            )
 
     async def _switch(
         self,
@@ -199,8 +220,7 @@ class Controller:
         return await self._parts.accounts.get(broker_id)
 
     async def _flatten(self, view: StoreView, broker_id: str, command: Command) -> None:
-        rows = await view.find("ledgers", {"broker_id": broker_id})
-        ledgers = [ledger_of(row) for row in rows if row["quantity"]]
+        ledgers = await to_flatten(view, broker_id)
         market_at = self._parts.clock.market_now()
         decision = Flattening(
             f"switch-off|{command.id}",
@@ -253,16 +273,12 @@ class Controller:
         if broker_id is not None:
             await self._parts.accounts.get(broker_id)
         now, by = self._parts.clock.now(), str(command.user_id)
-        targets = [
-            account.broker_id
-            for account in await self._parts.accounts.all()
-            if broker_id in {None, account.broker_id}
-        ]
 
         async def body(view: StoreView) -> tuple[TradingMode, dict[str, TradingMode]]:
-            return await write_mode(view, mode, broker_id, targets, at=now, by=by)
+            return await write_mode(view, mode, broker_id, at=now, by=by)
 
         old, effective = await self._parts.store.transaction(body, nonce=f"mode:{command.id}")
+        targets = list(effective)
         for target in targets:
             self._wake(target)
         working, unprotected = await self._left_behind(targets, effective)

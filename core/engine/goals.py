@@ -13,6 +13,7 @@ from core.domain.converge import Goal
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger, ledger_key
 from core.engine.journal import run_card
+from core.engine.rows import ledger_of
 from core.ports.store import Change, Document
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from core.engine.outbox import Outbox
     from core.ports.store import StoreView
 
-__all__ = ["Flattening", "flatten", "goal_of", "goals_of", "put_goal"]
+__all__ = ["Flattening", "flatten", "goal_of", "goals_of", "put_goal", "to_flatten"]
 
 
 def goal_of(row: Document) -> Goal:
@@ -73,6 +74,19 @@ async def put_goal(
     }
     key = ledger_key(strategy, broker_id, instrument, product)
     await view.update("goals", {"_id": key}, Change(set=fields), upsert=True)
+
+
+async def to_flatten(view: StoreView, broker_id: str) -> list[Ledger]:
+    """Return what strategies hold on an account or still want to: ledgers and goals not flat.
+
+    A goal without units yet belongs to an entry that may still fill.
+    """
+    rows = await view.find("ledgers", {"broker_id": broker_id})
+    ledgers = {row["_id"]: ledger_of(row) for row in rows if row["quantity"]}
+    for goal in await goals_of(view, broker_id):
+        if goal.quantity and goal.key not in ledgers:
+            ledgers[goal.key] = Ledger(goal.strategy, broker_id, goal.instrument, goal.product)
+    return list(ledgers.values())
 
 
 @dataclass(frozen=True, slots=True)

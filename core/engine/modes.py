@@ -22,7 +22,6 @@ async def write_mode(
     view: StoreView,
     mode: TradingMode,
     broker_id: str | None,
-    targets: list[str],
     *,
     at: datetime,
     by: str,
@@ -30,6 +29,8 @@ async def write_mode(
     """Write a mode into the gates; the global one into all of them at once (C1, C4)."""
     setting = await view.get("settings", "global_mode")
     old = TradingMode(setting["value"]) if setting else TradingMode.NORMAL
+    live = [row["_id"] for row in await view.find(ACCOUNTS, {"live": True})]
+    targets = live if broker_id is None else [broker_id]
     effective: dict[str, TradingMode] = {}
     for target in targets:
         before, after = await change_gate(
@@ -48,7 +49,13 @@ async def write_mode(
             await view.update(ACCOUNTS, {"_id": target}, Change(set=fields))
     if broker_id is None:
         fields = {"value": mode.value, "changed_by": by}
-        await view.update("settings", {"_id": "global_mode"}, Change(set=fields), upsert=True)
+        # ``seq`` collides with an account that is being added under the mode before.
+        await view.update(
+            "settings",
+            {"_id": "global_mode"},
+            Change(set=fields, inc={"seq": 1}),
+            upsert=True,
+        )
     return old, effective
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.domain.notice import Delivery, Notice, NoticeKind
 from core.errors import StoreUnavailable
@@ -114,7 +114,7 @@ class OutboxSender:
                 while True:
                     await self._deliver_waiting()
                     await self._sleep()
-            except StoreUnavailable:
+            except* StoreUnavailable:
                 _log.warning("outbox: the store is away, trying again")
                 await self._clock.sleep(_STORE_PAUSE_S)
 
@@ -135,9 +135,13 @@ class OutboxSender:
             return
 
     async def _deliver_waiting(self) -> None:
-        rows = await self._store.find(
-            "outbox", {"state": "WAITING"}, sort=[("seq", 1)], limit=_BATCH
-        )
+        now = self._clock.now()
+        self._not_before = {chat: at for chat, at in self._not_before.items() if at > now}
+        # Chats that wait out a flood limit are left out, so that they do not fill the batch.
+        where: dict[str, Any] = {"state": "WAITING"}
+        if self._not_before:
+            where["chat_id"] = {"$nin": list(self._not_before)}
+        rows = await self._store.find("outbox", where, sort=[("seq", 1)], limit=_BATCH)
         chats: dict[int, list[Document]] = {}
         for row in rows:
             chats.setdefault(row["chat_id"], []).append(row)
@@ -169,8 +173,8 @@ class OutboxSender:
         match outcome:
             case Delivered(message_id):
                 await self._sent(row, message_id)
-            case TryLater(retry_after_s, reason):
-                await self._later(row, retry_after_s, reason)
+            case TryLater():
+                await self._later(row, outcome)
                 return False
             case Blocked(reason) | Undeliverable(reason):
                 await self._bury(row, reason)
@@ -195,9 +199,13 @@ class OutboxSender:
                 "cards", {"_id": key}, Change(set={"message_id": message_id}), upsert=True
             )
 
-    async def _later(self, row: Document, seconds: float, reason: str) -> None:
-        self._not_before[row["chat_id"]] = self._clock.now() + timedelta(seconds=seconds)
-        back = Change(set={"state": "WAITING", "reason": reason}, inc={"attempts": 1})
+    async def _later(self, row: Document, outcome: TryLater) -> None:
+        pause = timedelta(seconds=outcome.retry_after_s)
+        self._not_before[row["chat_id"]] = self._clock.now() + pause
+        back = Change(
+            set={"state": "WAITING", "reason": outcome.reason},
+            inc={"attempts": int(outcome.may_have_arrived)},
+        )
         await self._store.update("outbox", {"_id": row["_id"]}, back)
 
     async def _bury(self, row: Document, reason: str) -> None:

@@ -9,10 +9,13 @@ is run again: the unique run id makes that harmless.
 from __future__ import annotations
 
 import asyncio
+import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from core.domain.sessions import IST
+from core.domain.sessions import IST, trading_day
 from core.engine.runner import RunRequest
+from core.errors import SaarthiError
 from core.ports.store import Change
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ __all__ = ["REQUESTS", "RunQueue"]
 
 REQUESTS = "run_requests"
 _LOOK_S = 1.0
+_PROMPT = timedelta(seconds=60)
+_log = logging.getLogger(__name__)
 
 
 class RunQueue:
@@ -67,7 +72,7 @@ class RunQueue:
                 begun = Change(set={"state": "running"})
                 if await self._store.update(REQUESTS, {"_id": row["_id"]}, begun) != 1:
                     continue  # withdrawn since it was read
-                result = await runner.run(_request(row))
+                result = await self._run(runner, row)
                 done = Change(set={"state": "done", "result": result})
                 await self._store.update(REQUESTS, {"_id": row["_id"]}, done)
             try:
@@ -76,6 +81,17 @@ class RunQueue:
             except TimeoutError:
                 continue
 
-
-def _request(row: Document) -> RunRequest:
-    return RunRequest(row["_id"], row["strategy"], row["slot_at"].astimezone(IST), only=row["only"])
+    async def _run(self, runner: Runner, row: Document) -> str:
+        """Run one request; what was filed too long ago (a crash lay between) enters nothing."""
+        slot_at = row["slot_at"].astimezone(IST)
+        if trading_day(slot_at) != trading_day(self._clock.market_now()):
+            return "too late: it was asked for on another day, nothing was run"
+        is_prompt = self._clock.now() - row["filed_at"] <= _PROMPT
+        request = RunRequest(
+            row["_id"], row["strategy"], slot_at, may_enter=is_prompt, only=row["only"]
+        )
+        try:
+            return await runner.run(request)
+        except SaarthiError as error:
+            _log.error("run %s failed: %s", request.run_id, error)
+            return f"failed: {error}"

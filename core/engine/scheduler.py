@@ -8,24 +8,27 @@ said so; square-offs fire however late, as long as the market trades.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from core.domain.account import BrokerType
 from core.domain.due import due_slots, next_slot, square_off_at
 from core.domain.instrument import Segment
 from core.domain.notice import Notice, NoticeKind
-from core.domain.sessions import IST
-from core.engine.goals import Flattening, flatten
+from core.domain.sessions import IST, trading_day
+from core.engine.goals import Flattening, flatten, goals_of
 from core.engine.rows import ledger_of
 from core.engine.runner import RunRequest
-from core.errors import AlreadyDone
+from core.errors import AlreadyDone, StoreError
 
 if TYPE_CHECKING:
     from core.domain.account import Account
     from core.domain.ledger import Ledger
-    from core.domain.sessions import SessionWindow
+    from core.domain.sessions import Schedule, SessionWindow
     from core.domain.target import Strategy
     from core.engine.accounts import AccountBook
     from core.engine.outbox import Outbox
@@ -80,17 +83,67 @@ class Scheduler:
         self.last_tick_at: datetime | None = None
 
     async def tick(self) -> None:
-        """Handle everything that is due now."""
+        """Handle everything that is due now: square-offs first."""
+        await self.tick_square_offs()
+        await self.tick_slots()
+
+    async def tick_slots(self) -> None:
+        """Run the slots that are due, strategies beside one another."""
         now = self._clock.market_now()
         self.last_tick_at = self._clock.now()
-        window = self._runner.session(now)
-        if window is None or not window.contains(now):
+        window = self._open_session(now)
+        if window is None:
             return
-        for name, strategy in self._strategies.registry.items():
-            if self._selection is not None and name != self._selection.strategy:
-                continue
-            await self._slots(name, strategy, window, now)
-            await self._square_off(name, strategy, window, now)
+        async with asyncio.TaskGroup() as group:
+            for name, strategy in self._chosen():
+                part = self._slots(name, strategy, window, now)
+                group.create_task(self._guarded(name, part))
+
+    async def tick_square_offs(self) -> None:
+        """Begin the square-offs that are due; it waits for no market data."""
+        now = self._clock.market_now()
+        window = self._open_session(now)
+        if window is None:
+            return
+        for name, strategy in self._chosen():
+            await self._guarded(name, self._square_off(name, strategy, window, now))
+
+    def _open_session(self, now: datetime) -> SessionWindow | None:
+        window = self._runner.session(now)
+        return window if window is not None and window.contains(now) else None
+
+    def _chosen(self) -> list[tuple[str, Strategy]]:
+        return [
+            (name, strategy)
+            for name, strategy in self._strategies.registry.items()
+            if self._selection is None or name == self._selection.strategy
+        ]
+
+    async def _guarded(self, name: str, part: Awaitable[None]) -> None:
+        """Let one strategy's trouble stop neither the others nor any square-off; tell it once."""
+        try:
+            await part
+        except StoreError:
+            _log.warning("strategy %s: the store is away", name)
+        # A strategy is somebody's own code, its schedule and parameters too.
+        except Exception as error:  # noqa: BLE001 - see above
+            _log.error("strategy %s failed", name, exc_info=error)
+            data = {"strategy": name, "detail": f"{type(error).__name__}: {error}"}
+            day = trading_day(self._clock.market_now())
+            await self._once(
+                f"failed:{name}|{day}|{type(error).__name__}", Notice(NoticeKind.RUN_FAILED, data)
+            )
+
+    async def _once(self, nonce: str, notice: Notice) -> None:
+        """Post a notice that this nonce has not posted before."""
+
+        async def body(view: StoreView) -> None:
+            await self._outbox.post(view, notice)
+
+        try:
+            await self._store.transaction(body, nonce=nonce)
+        except AlreadyDone:
+            return
 
     async def _slots(
         self, name: str, strategy: Strategy, window: SessionWindow, now: datetime
@@ -107,13 +160,27 @@ class Scheduler:
         if due.missed or not due.may_enter:
             await self._tell_missed(name, due.slot_at, now, len(due.missed))
         run_id = f"{name}|{due.slot_at:%Y-%m-%dT%H:%M}" + (f"|{only}" if only else "")
-        request = RunRequest(run_id, name, due.slot_at, may_enter=due.may_enter, only=only)
+        may_enter = due.may_enter and not self._is_square_off_time(schedule, window, now)
+        request = RunRequest(run_id, name, due.slot_at, may_enter=may_enter, only=only)
         line = await self._runner.run(request)
         if only:
             self._selected_until = due.slot_at
         else:
             await self._strategies.mark_slot(name, due.slot_at)
         _log.info("run %s: %s", request.run_id, line)
+
+    def _is_square_off_time(self, schedule: Schedule, window: SessionWindow, now: datetime) -> bool:
+        """Whether positions are being squared off at any broker: no entry begins then."""
+        begins = [self._begin(schedule, window, broker_type) for broker_type in BrokerType]
+        return any(begin is not None and now >= begin for begin in begins)
+
+    def _begin(
+        self, schedule: Schedule, window: SessionWindow, broker_type: BrokerType
+    ) -> datetime | None:
+        cut_off = self._calendar.square_off(
+            window.day, broker_type, Segment.CASH, has_derivatives=True
+        )
+        return square_off_at(schedule, window, cut_off)
 
     async def _tell_missed(self, name: str, slot: datetime, now: datetime, missed: int) -> None:
         data = {
@@ -123,13 +190,8 @@ class Scheduler:
             "missed": missed,
         }
 
-        async def body(view: StoreView) -> None:
-            await self._outbox.post(view, Notice(NoticeKind.SLOT_MISSED, data))
-
-        try:
-            await self._store.transaction(body, nonce=f"missed:{name}|{slot.isoformat()}")
-        except AlreadyDone:
-            return
+        notice = Notice(NoticeKind.SLOT_MISSED, data)
+        await self._once(f"missed:{name}|{slot.isoformat()}", notice)
 
     async def _square_off(
         self, name: str, strategy: Strategy, window: SessionWindow, now: datetime
@@ -142,10 +204,7 @@ class Scheduler:
         for account in await self._accounts.all():
             if self._selection is not None and account.broker_id != self._selection.broker_id:
                 continue
-            cut_off = self._calendar.square_off(
-                window.day, account.broker_type, Segment.CASH, has_derivatives=True
-            )
-            begin = square_off_at(schedule, window, cut_off)
+            begin = self._begin(schedule, window, account.broker_type)
             if begin is None or now < begin or not (account.enabled or account.drain):
                 continue
             open_ledgers = await self._open_ledgers(name, account)
@@ -164,21 +223,23 @@ class Scheduler:
     async def _flatten(
         self, name: str, account: Account, ledgers: list[Ledger], window: SessionWindow
     ) -> None:
-        day = window.day.isoformat()
-        run_id = f"{name}|{day}|square-off|{account.broker_id}"
-
+        """Set the goals of these ledgers to flat, where they are not yet."""
+        day, now = window.day.isoformat(), self._clock.market_now()
+        goals = {goal.key: goal for goal in await goals_of(self._store, account.broker_id)}
+        unaimed = [
+            ledger
+            for ledger in ledgers
+            if ledger.key not in goals or goals[ledger.key].quantity != 0
+        ]
+        if not unaimed:
+            return
+        run_id = f"{name}|{now:%Y-%m-%dT%H:%M}|square-off|{account.broker_id}"
         decision = Flattening(
-            run_id,
-            "square-off",
-            name,
-            account.broker_id,
-            day,
-            self._clock.now(),
-            self._clock.market_now(),
+            run_id, "square-off", name, account.broker_id, day, self._clock.now(), now
         )
 
         async def body(view: StoreView) -> None:
-            await flatten(view, self._outbox, ledgers, decision)
+            await flatten(view, self._outbox, unaimed, decision)
 
         try:
             await self._store.transaction(body, nonce=f"run:{run_id}")
@@ -192,15 +253,8 @@ class Scheduler:
         positions = [f"{ledger.instrument} {ledger.quantity:+d}" for ledger in ledgers]
         data = {"broker_id": account.broker_id, "strategy": name, "positions": positions}
 
-        async def body(view: StoreView) -> None:
-            await self._outbox.post(view, Notice(NoticeKind.SQUARE_OFF_ALARM, data))
-
-        try:
-            day = window.day.isoformat()
-            nonce = f"alarm:{name}|{account.broker_id}|{day}"
-            await self._store.transaction(body, nonce=nonce)
-        except AlreadyDone:
-            return
+        notice = Notice(NoticeKind.SQUARE_OFF_ALARM, data)
+        await self._once(f"alarm:{name}|{account.broker_id}|{window.day.isoformat()}", notice)
 
     async def next_slot(self, name: str) -> datetime | None:
         """Return a strategy's next slot, IST; None when disabled or the calendar ends."""

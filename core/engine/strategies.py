@@ -133,6 +133,8 @@ class StrategyBook:
     ) -> None:
         """Change fields of an assignment; None leaves one as it is."""
         now = await self.assignment(name, account)
+        if product is not None and product is not now.product:
+            await self._refuse_while_held(name, account)
         kind = size_kind or now.size_kind
         _check_size(kind, now.size_value if size_value is None else size_value)
         if multiplier is not None and not _MULTIPLIER[0] <= multiplier <= _MULTIPLIER[1]:
@@ -153,6 +155,17 @@ class StrategyBook:
             await view.update("assignments", {"_id": key}, Change(set=fields), upsert=True)
 
         await self._store.transaction(body, nonce=nonce)
+
+    async def _refuse_while_held(self, name: str, account: Account) -> None:
+        """A ledger belongs to one product: changing it while something is held would orphan it."""
+        where = {"broker_id": account.broker_id}
+        ledgers = await self._store.find("ledgers", where)
+        goals = await self._store.find("goals", where)
+        if any(row["strategy"] == name and row["quantity"] for row in [*ledgers, *goals]):
+            raise UserError(
+                f"{name} holds or enters a position on {account.label}; close it before you "
+                "change the product."
+            )
 
 
 def _check_size(kind: SizeKind, value: Decimal) -> None:

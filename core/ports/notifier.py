@@ -19,10 +19,14 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class TryLater:
-    """Not now: flood limit, outage, time-out. ``retry_after_s`` counts for this chat alone."""
+    """Not now: flood limit, outage, time-out. ``retry_after_s`` counts for this chat alone.
+
+    ``may_have_arrived`` is true where nobody knows, as after a time-out: the next try is a repeat.
+    """
 
     retry_after_s: float
     reason: str
+    may_have_arrived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
