@@ -1,0 +1,146 @@
+"""Where and when a demo takes place: a fresh one, one that is taken up again, a recorded day."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.demo.child import DemoFailed
+from bot.demo.options import DemoOptions
+from bot.demo.stage import DemoClock, Ports, set_stage
+from core.domain.sessions import IST
+from sandbox.sessions import is_trading_day
+
+pytestmark = pytest.mark.row("F1")
+
+PORTS = Ports.parse('{"control": 1, "kite": 2, "fyers": 3, "telegram": 4}')
+
+
+def kept(directory: Path, *, clock: str, seen: str) -> None:
+    text = json.dumps({"clock": clock, "market_seen": seen, "listen_port": 0})
+    (directory / "demo.json").write_text(text)
+
+
+def wall(**ago: float) -> str:
+    return (datetime.now(UTC) - timedelta(**ago)).isoformat()
+
+
+def _speed_of_autoplay(directory: Path) -> float:
+    directory.mkdir()
+    return set_stage(directory, DemoOptions(autoplay=True)).clock.speed
+
+
+def test_a_fresh_demo_starts_on_a_trading_morning(tmp_path: Path) -> None:
+    """Whatever the real hour, market time starts at 09:10 IST of a day on which the exchange opens."""
+    stage = set_stage(tmp_path, DemoOptions())
+    now = stage.clock.now()
+    assert is_trading_day(now.date())
+    assert time(9, 10) <= now.time() < time(9, 12)
+    assert DemoClock.parse(str(stage.clock)) == stage.clock
+    assert 1 < stage.clock.speed < _speed_of_autoplay(tmp_path / "other")
+
+
+def test_the_same_day_goes_on_from_the_same_anchor(tmp_path: Path) -> None:
+    """A restart within the trading day changes nothing about the clock, nor the port if it is free."""
+    first = set_stage(tmp_path, DemoOptions())
+    second = set_stage(tmp_path, DemoOptions())
+    assert (second.clock, second.listen_port) == (first.clock, first.listen_port)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", first.listen_port))
+        taken.listen()
+        assert set_stage(tmp_path, DemoOptions()).listen_port != first.listen_port
+
+
+@pytest.mark.parametrize(
+    ("seen", "morning"),
+    [("2026-11-20T12:00", "2026-11-23"), ("2026-11-23T12:00", "2026-11-25")],
+    ids=["over a weekend", "over a holiday"],
+)
+def test_a_later_day_starts_on_the_next_trading_morning(
+    tmp_path: Path, seen: str, morning: str
+) -> None:
+    """A demo that lay for days goes on at 09:10 of the next trading day, not in some night."""
+    kept(tmp_path, clock=f"{seen}+05:30@{wall(days=3)}*10", seen=f"{seen}+05:30")
+    now = set_stage(tmp_path, DemoOptions()).clock.now()
+    assert is_trading_day(now.date())
+    assert now.date().isoformat() == morning
+    assert time(9, 10) <= now.time() < time(9, 12)
+
+
+def test_a_clock_of_ones_own_wins(tmp_path: Path) -> None:
+    """``--clock`` replaces what was kept; WALL is now and SPEED is 1 where they are left out."""
+    kept(tmp_path, clock=f"2026-11-20T12:00+05:30@{wall(days=3)}*10", seen="2026-11-20T12:00+05:30")
+    clock = set_stage(tmp_path, DemoOptions(clock="2026-12-01T10:00")).clock
+    assert (clock.sim, clock.speed) == (datetime(2026, 12, 1, 10, tzinfo=IST), 1)
+    assert datetime.now(UTC) - clock.wall < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (DemoOptions(clock="noon"), "--clock: found 'noon'"),
+        (DemoOptions(clock="2026-12-01T10:00*90"), "found speed 90"),
+        (DemoOptions(replay=Path("none-of-these")), "found no csv file"),
+    ],
+)
+def test_what_cannot_be_used(tmp_path: Path, options: DemoOptions, said: str) -> None:
+    """The one line says which option, and what was found."""
+    with pytest.raises(DemoFailed, match=r"^--") as failed:
+        set_stage(tmp_path, options)
+    assert said in str(failed.value)
+
+
+def test_a_recording_runs_on_its_last_day(tmp_path: Path) -> None:
+    """A replay starts on the last recorded morning, and is not taken up after that day."""
+    bars = "timestamp,open,high,low,close,volume\n2021-05-11T09:15:00+05:30,1,1,1,1,1\n"
+    (tmp_path / "SBIN.csv").write_text(bars + "2021-05-12T09:15:00+05:30,1,1,1,1,1\n")
+    (tmp_path / "INFY.csv").write_text(bars)
+    options = DemoOptions(replay=tmp_path)
+    now = set_stage(tmp_path, options).clock.now()
+    assert now.isoformat()[:16] == "2021-05-12T09:10"
+    kept(tmp_path, clock=f"2021-05-12T09:10@{wall(days=1)}*10", seen="2021-05-12T12:00+05:30")
+    with pytest.raises(DemoFailed, match="the recorded day is over"):
+        set_stage(tmp_path, options)
+
+
+def test_autoplay_wants_a_place_of_its_own(tmp_path: Path) -> None:
+    """The story begins with no account, so a directory that holds a demo is refused."""
+    set_stage(tmp_path, DemoOptions())
+    with pytest.raises(DemoFailed, match="holds a demo already"):
+        set_stage(tmp_path, DemoOptions(autoplay=True))
+
+
+@pytest.mark.row("G2")
+def test_a_persons_own_settings_stay_out(tmp_path: Path, own_settings: None) -> None:
+    """The children know nothing of a real token, store or proxy; the sandbox gets no token at all."""
+    stage = set_stage(tmp_path, DemoOptions())
+    box, controller = stage.environment(), stage.controller_environment(PORTS)
+    assert {name for name in box if name.startswith(("SAARTHI_", "MONGODB_"))} == set()
+    assert "https_proxy" not in box
+    assert box["PATH"] == os.environ["PATH"]
+    assert "MONGODB_URI" not in controller
+    assert "real" not in controller["SAARTHI_TELEGRAM_TOKEN"]
+    assert controller["SAARTHI_TELEGRAM_API"] == "http://127.0.0.1:4"
+    assert str(tmp_path) in controller["SAARTHI_DATA"]
+    assert not any("DEMO-bot-token" in word for word in stage.sandbox_arguments(DemoOptions()))
+
+
+@pytest.fixture
+def own_settings():
+    own = {
+        "SAARTHI_TELEGRAM_TOKEN": "1:real",
+        "MONGODB_URI": "mongodb://real",
+        "https_proxy": "http://proxy:1",
+    }
+    before = dict(os.environ)
+    os.environ.update(own)
+    yield
+    for name in own:
+        os.environ.pop(name)
+        if name in before:
+            os.environ[name] = before[name]
