@@ -96,10 +96,16 @@ async def _answers(root: str, http: httpx.AsyncClient) -> Finding:
 def redirects(settings: Settings) -> list[Finding]:
     """Return what each broker's console must hold, ready to copy."""
     root = settings.public_url or "https://127.0.0.1"
-    return [
+    found = [
         ok("redirect URL", f"{root}{callback_path(kind)}  (paste it into {console})")
         for kind, console in _CONSOLE.items()
     ]
+    if settings.public_url is not None:
+        found += [
+            ok("postback URL", f"{root}/postback/{kind.value}  (if you like, in {console})")
+            for kind, console in _CONSOLE.items()
+        ]
+    return found
 
 
 async def web_server(settings: Settings, http: httpx.AsyncClient) -> list[Finding]:

@@ -106,6 +106,8 @@ async def test_everything_is_told_and_nothing_changed(here: Installation, report
     async with here.opened() as system:
         await here.connect(system, BrokerType.ZERODHA)
         await here.connect(system, BrokerType.FYERS, "Second")
+        kinds = (BrokerType.ZERODHA, BrokerType.FYERS)
+        sent = [f"ok {system.logins.redirect_url(kind)}" for kind in kinds]
     uri, name = here.extra["MONGODB_URI"], here.extra["SAARTHI_DB"]
     before = contents(uri, name)
     files = {path: path.stat().st_mtime_ns for path in here.data.rglob("*")}
@@ -124,10 +126,7 @@ async def test_everything_is_told_and_nothing_changed(here: Installation, report
         "ok Zerodha - Main",
         "ok Fyers - Second",
     ]
-    assert [line.partition("  ")[0] for line in about(lines, "redirect URL")] == [
-        "ok https://127.0.0.1/broker/callback/zerodha",
-        "ok https://127.0.0.1/broker/callback/fyers",
-    ]
+    assert [line.partition("  ")[0] for line in about(lines, "redirect URL")] == sent
     assert [line.partition(":")[0] for line in about(lines, "instruments")] == [
         "ok Zerodha",
         "ok Fyers",
@@ -172,6 +171,7 @@ async def test_beside_a_running_controller(here: Installation, report: Report) -
         assert about(lines, "web server") == [f"ok the controller listens on 127.0.0.1:{port}"]
         assert about(lines, "store")[0].startswith("ok embedded, of the running controller")
         assert about(lines, "redirect URL")[0].startswith(f"ok {root}/broker/callback/zerodha  ")
+        assert about(lines, "postback URL")[1].startswith(f"ok {root}/postback/fyers  ")
         assert controller.poll() is None
     finally:
         controller.send_signal(signal.SIGTERM)

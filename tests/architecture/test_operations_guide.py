@@ -1,0 +1,59 @@
+"""The guide for operators is complete: every setting, every notice, every command."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from bot.cli import _COMMANDS
+from core.config import Settings, setting_name
+from core.domain.notice import NoticeKind
+
+pytestmark = pytest.mark.row("F4")
+
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+
+
+def section(title: str) -> str:
+    """Return the text under a heading, up to the next one of its rank."""
+    _, _, rest = GUIDE.partition(f"\n## {title}\n")
+    return rest.partition("\n## ")[0]
+
+
+def cells(text: str) -> list[list[str]]:
+    """Return the cells of the rows of tables whose first cell is code."""
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| `")]
+    return [[cell.strip().strip("`") for cell in row] for row in rows]
+
+
+def shown(default: object) -> str:
+    """Return a default as the table writes it."""
+    if default in (None, ()) or isinstance(default, SecretStr):
+        return "none"
+    return str(default)
+
+
+def test_table_of_settings_is_complete() -> None:
+    """Each field stands there once, with both its names and its default, and nothing else."""
+    told = {row[1]: (row[0], row[2]) for row in cells(section("Settings"))}
+    assert told == {
+        name: (setting_name(name), shown(field.default))
+        for name, field in Settings.model_fields.items()
+    }
+
+
+def test_every_notice_has_its_advice() -> None:
+    """Whatever the chat tells, the guide says what to do about it."""
+    rows = cells(section("Notices, and what to do"))
+    assert [row[0] for row in rows] == [kind.value for kind in NoticeKind]
+    assert all(len(row) == 3 and row[2] for row in rows)
+
+
+def test_every_command_is_described() -> None:
+    """No command of the program is missing."""
+    told = set(re.findall(r"`saarthi ([a-z-]+)", section("Commands")))
+    assert told == set(_COMMANDS)
