@@ -118,18 +118,25 @@ class Runner:
             parameters = await self._parts.strategies.parameters(request.strategy)
             targets, prices = await self._targets(strategy, parameters, request)
         except NoData as error:
-            await self._tell(NoticeKind.NO_DATA, request, str(error))
+            await self._tell(NoticeKind.NO_DATA, request, str(error), await self._last_run(request))
             return f"no market data: {error}"
         except _StrategyFailed as error:
-            await self._tell(NoticeKind.RUN_FAILED, request, str(error))
+            await self._tell(NoticeKind.RUN_FAILED, request, str(error), str(error))
             return str(error)
         try:
             return await self._commit(strategy, request, targets, prices, parameters)
         except AlreadyDone:
             return "this slot ran already"
 
-    async def _tell(self, kind: NoticeKind, request: RunRequest, detail: str) -> None:
-        """Say what went wrong, the same thing once a day."""
+    async def _last_run(self, request: RunRequest) -> str:
+        """Name the run after which data went missing: each slot may hear other words about it."""
+        rows = await self._parts.store.find(
+            "runs", {"strategy": request.strategy}, sort=[("slot_at", -1)], limit=1
+        )
+        return str(rows[0]["_id"]) if rows else ""
+
+    async def _tell(self, kind: NoticeKind, request: RunRequest, detail: str, once: str) -> None:
+        """Say what went wrong, once a day for each ``once``."""
         day = trading_day(request.slot_at)
         data = {"strategy": request.strategy, "detail": detail}
 
@@ -138,7 +145,7 @@ class Runner:
 
         try:
             await self._parts.store.transaction(
-                body, nonce=f"{kind}:{request.strategy}|{day}|{detail}"
+                body, nonce=f"{kind}:{request.strategy}|{day}|{once}"
             )
         except AlreadyDone:
             return
