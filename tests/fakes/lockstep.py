@@ -56,16 +56,23 @@ class LockstepClock(SystemClock):
     """Real time is the machine's; market time stands where the test has put it."""
 
     def __init__(self, market: datetime) -> None:
+        self._lead = self._ahead = 0.0
         self._steps = [(self.now(), market)]
-        self._lead = 0.0
         self.waits_for_bars = True
 
     def step(self, market: datetime) -> None:
         """Put market time."""
         self._steps.append((self.now(), market))
 
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self._ahead)
+
     def monotonic(self) -> float:
-        return super().monotonic() + self._lead
+        return super().monotonic() + self._ahead + self._lead
+
+    def elapse(self, seconds: float) -> None:
+        """Let real time pass for the engine alone, while nothing is on its way."""
+        self._ahead += seconds
 
     async def sleep(self, seconds: float) -> None:
         """Wait; while ``waits_for_bars`` is off, a wait for bars that never come is cut short."""
@@ -141,12 +148,20 @@ class Rig:
         return Command(f"t:{next(self._numbers)}", OWNER, OWNER)
 
     async def connect(
-        self, broker_type: BrokerType, name: str, app: Mapping[str, Any], *, enable: bool = True
+        self,
+        broker_type: BrokerType,
+        name: str,
+        app: Mapping[str, Any],
+        *,
+        enable: bool = True,
+        reads: bool = True,
     ) -> Account:
-        """Add an account and log it in through the broker's page."""
+        """Add an account, log it in through the broker's page, and wait for its first read."""
         draft = AccountDraft(broker_type, name, app["api_key"], app["api_secret"])
         account = await self.system.control.add_account(self.command(), draft)
         await self.log_in(account, app)
+        if reads:
+            await self.until(lambda: self._has_read(account), f"a first read of {account.label}")
         if enable:
             await self.system.control.enable(self.command(), account.broker_id)
         account = await self.system.accounts.get(account.broker_id)
@@ -154,7 +169,7 @@ class Rig:
         return account
 
     async def log_in(self, account: Account, app: Mapping[str, Any]) -> None:
-        """Log in as a person does, and wait for the first read of the account."""
+        """Log in as a person does."""
         offer = await self.system.control.login_offer(account.broker_id)
         assert offer.page_url is not None
         address = await self.system.logins.start(offer.page_url.rsplit("/", 1)[1])
@@ -163,7 +178,6 @@ class Rig:
             answer = await person.post(address, data=form)
         query = dict(parse_qsl(urlsplit(answer.headers["location"]).query))
         await self.system.logins.callback(account.broker_type, query)
-        await self.until(lambda: self._has_read(account), f"a first read of {account.label}")
 
     def _has_read(self, account: Account) -> bool:
         worker = self.system.worker(account.broker_id)
@@ -189,7 +203,8 @@ class Rig:
 
     async def minute(self, market: datetime) -> None:
         """Live through one moment: prices first, then what was due, then its orders."""
-        self.step(market)
+        if market > self.clock.market_now():
+            self.step(market)
         await self.settle()
         await self.system.scheduler.tick()
         await self.settle()

@@ -1,0 +1,409 @@
+"""What runs when, on which accounts, with which data: the scheduler over the whole engine.
+
+The made-up day of ``tests/data/replay`` is replayed in lockstep (tests/fakes/lockstep.py); strategies
+follow a script, with a slot every five minutes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from core.domain.account import Account, BrokerType, TokenStatus
+from core.domain.order import OrderState, Purpose
+from core.domain.target import Direction
+from core.domain.views import SizeKind
+from core.errors import UserError
+from tests.fakes.lockstep import Rig, ist, rig
+from tests.fakes.scripted import Scripted
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+LONG, SHORT, FLAT = Direction.LONG, Direction.SHORT, Direction.FLAT
+REPLAY = Path(__file__).resolve().parents[1] / "data" / "replay" / "2021-05-12"
+DAY = "2021-05-12"
+CHASE_S = 15.0
+Opened = Callable[..., contextlib.AbstractAsyncContextManager[Rig]]
+
+
+@pytest.fixture
+def opened(tmp_path: Path, embedded_store_uri: str) -> Opened:
+    """Opens an engine with scripted strategies at 09:20 of the made-up day."""
+
+    @contextlib.asynccontextmanager
+    async def open_rig(*strategies: Scripted) -> AsyncIterator[Rig]:
+        registry = {strategy.name: strategy for strategy in strategies}
+        start = ist(f"{DAY} 09:20")
+        replay = ("--replay", str(REPLAY))
+        async with rig(tmp_path, embedded_store_uri, registry, start, *replay) as engine:
+            yield engine
+
+    return open_rig
+
+
+def at(clock: str):
+    return ist(f"{DAY} {clock}")
+
+
+async def kite(engine: Rig, *, quantity: int = 1) -> Account:
+    """Connect a Zerodha account, and enable every strategy with a size."""
+    account = await engine.connect(BrokerType.ZERODHA, "Kite", engine.app("kite", 0))
+    await sized(engine, account, quantity)
+    return account
+
+
+async def sized(engine: Rig, account: Account, quantity: int) -> None:
+    for name in engine.registry:
+        await engine.system.control.set_assignment(
+            engine.command(), name, account.broker_id, size_value=Decimal(quantity)
+        )
+        await engine.enable_strategy(name)
+
+
+async def entries(engine: Rig, account: Account) -> list[str]:
+    """Return the states of an account's entries, oldest first."""
+    orders = await engine.orders(account)
+    return [str(order.state) for order in orders if order.purpose is Purpose.ENTRY]
+
+
+# --- slots -------------------------------------------------------------------------------------
+
+
+@pytest.mark.row("D2")
+async def test_a_slot_runs_once_across_a_restart(opened: Opened):
+    """An engine that starts again in the same slot enters nothing a second time."""
+    async with opened(Scripted("calm", {"09:30": LONG})) as engine:
+        account = await kite(engine)
+        await engine.minute(at("09:30"))
+        await engine.restart()
+        await engine.minute(at("09:30"))
+        await engine.minute(at("09:31"))
+        assert await engine.runs("calm") == ["09:30"]
+        assert await entries(engine, account) == ["FILLED"]
+        assert await engine.notices("slot_missed") == []
+
+
+@pytest.mark.row("D2")
+@pytest.mark.invariant("I1")
+async def test_a_slot_whose_end_was_not_noted_is_not_run_again(opened: Opened):
+    """A crash between the run's commit and the note that the slot is done costs no second order."""
+    async with opened(Scripted("calm", {"09:30": LONG})) as engine:
+        account = await kite(engine)
+        await engine.minute(at("09:30"))
+        await engine.stop()
+        await engine.system.scheduler._strategies.mark_slot("calm", at("09:25"))
+        await engine.restart()
+        await engine.minute(at("09:30"))
+        assert await engine.runs("calm") == ["09:30"]
+        assert len(engine.writes(account)) == 1
+        assert await entries(engine, account) == ["FILLED"]
+
+
+@pytest.mark.row("D2")
+async def test_a_late_slot_drops_its_entry_and_says_so(opened: Opened):
+    """Two minutes late nothing is entered, and one notice names the slots; the next fresh entry goes."""
+    async with opened(Scripted("calm", {"09:30": LONG, "09:50": FLAT, "10:00": LONG})) as engine:
+        account = await kite(engine)
+        await engine.minute(at("09:42"))
+        await engine.minute(at("09:43"))
+        assert await engine.orders(account) == []
+        (missed,) = await engine.notices("slot_missed")
+        assert (missed["strategy"], missed["late_s"], missed["missed"]) == ("calm", 120, 2)
+        assert await engine.runs("calm") == ["09:40"]
+        await engine.minute(at("09:45"))
+        assert await engine.orders(account) == []
+        await engine.minute(at("10:00"))
+        assert await entries(engine, account) == ["FILLED"]
+
+
+@pytest.mark.row("D2")
+async def test_a_late_slot_still_exits(opened: Opened):
+    """The exit of a slot that comes late fires all the same."""
+    async with opened(Scripted("calm", {"09:30": LONG, "09:40": FLAT})) as engine:
+        account = await kite(engine)
+        await engine.minute(at("09:30"))
+        assert await engine.held(account) == {"calm SBIN": 1}
+        await engine.restart()
+        await engine.minute(at("09:52"))
+        assert await engine.held(account) == {}
+        (missed,) = await engine.notices("slot_missed")
+        assert missed["late_s"] == 120
+        assert await engine.runs("calm") == ["09:30", "09:50"]
+
+
+@pytest.mark.row("D2")
+@pytest.mark.parametrize(
+    ("day", "why"),
+    [
+        ("2021-05-13", "a holiday"),
+        ("2021-05-15", "a Saturday"),
+        ("2040-05-14", "beyond the calendar"),
+    ],
+)
+async def test_nothing_runs_on_a_day_without_a_known_session(opened: Opened, day: str, why: str):
+    """Holiday, weekend and unknown date: no run, no notice, and "run now" is refused."""
+    strategy = Scripted("calm", {"09:30": LONG})
+    async with opened(strategy) as engine:
+        await engine.enable_strategy("calm")
+        for clock in ("09:30", "10:00", "15:00"):
+            engine.clock.step(ist(f"{day} {clock}"))
+            await engine.system.scheduler.tick()
+        assert strategy.decided == [], why
+        assert await engine.runs("calm") == []
+        assert await engine.notices("slot_missed") == []
+        with pytest.raises(UserError, match="closed"):
+            await engine.system.control.run_now(engine.command(), "calm")
+
+
+# --- square-off --------------------------------------------------------------------------------
+
+
+async def chase(engine: Rig, account: Account, exits: int) -> None:
+    """Let the time of a chase pass and wait until the broker has that many exits."""
+    engine.clock.elapse(CHASE_S + 1)
+    engine.system.hint(account.broker_id)
+    await engine.until(lambda: len(sent_exits(engine, account)) == exits, f"exit {exits}")
+
+
+def sent_exits(engine: Rig, account: Account) -> list[str]:
+    writes = engine.writes(account)
+    return [w["tag"] for w in writes if w["action"] == "place" and w["side"] == "SELL"]
+
+
+@pytest.mark.row("D7")
+async def test_a_square_off_is_chased_until_flat_and_alarmed_at_the_deadline(opened: Opened):
+    """An exit that rests unfilled is cancelled and sent anew; at 15:10 an alarm names what remains."""
+    async with opened(Scripted("calm", {"14:50": LONG})) as engine:
+        account = await kite(engine, quantity=10)
+        await engine.minute(at("14:50"))
+        assert await engine.held(account) == {"calm SBIN": 10}
+        order = {"method": "POST", "path": "/orders/regular"}
+        fault = engine.sandbox.fault("no_fill", match=order, times=0)
+        engine.step(at("15:00"))
+        await engine.system.scheduler.tick()
+        await engine.until(lambda: len(sent_exits(engine, account)) == 1, "the first exit")
+        await chase(engine, account, 2)
+        engine.step(at("15:09"))
+        await engine.system.scheduler.tick()
+        assert await engine.notices("square_off_alarm") == []
+        engine.step(at("15:10"))
+        for _ in range(2):
+            await engine.system.scheduler.tick()
+        (alarm,) = await engine.notices("square_off_alarm")
+        assert alarm["positions"] == ["NSE:SBIN +10"]
+        assert alarm["broker_id"] == account.broker_id
+        engine.sandbox.ask("DELETE", f"/faults/{fault}")
+        await chase(engine, account, 3)
+        await engine.settle()
+        assert await engine.held(account) == {}
+        assert {p["quantity"] for p in engine.book(account)["positions"]} == {0}
+        exits = [o.state for o in await engine.orders(account) if o.purpose is Purpose.EXIT]
+        assert exits == [OrderState.CANCELED, OrderState.CANCELED, OrderState.FILLED]
+
+
+@pytest.mark.row("D7")
+async def test_a_disabled_strategy_is_squared_off(opened: Opened):
+    """A position outlives its strategy's switch, but not the square-off; no slot runs meanwhile."""
+    async with opened(Scripted("calm", {"14:50": LONG})) as engine:
+        account = await kite(engine)
+        await engine.minute(at("14:50"))
+        await engine.system.control.set_strategy_enabled(engine.command(), "calm", enabled=False)
+        await engine.minute(at("14:55"))
+        assert await engine.held(account) == {"calm SBIN": 1}
+        await engine.minute(at("15:00"))
+        assert await engine.held(account) == {}
+        assert await engine.runs("calm") == ["14:50"]
+
+
+@pytest.mark.row("D7", "D9")
+async def test_a_square_off_late_in_the_session_takes_the_stop_away_first(opened: Opened):
+    """An engine that was down at 15:00 squares off when it is back; the stop makes way."""
+    async with opened(Scripted("calm", {"14:50": LONG}, stop=Decimal("300.00"))) as engine:
+        account = await kite(engine)
+        await engine.minute(at("14:50"))
+        await engine.stop()
+        engine.step(at("15:07"))
+        await engine.restart()
+        await engine.minute(at("15:07"))
+        assert await engine.held(account) == {}
+        writes = [(w["action"], w["order_type"]) for w in engine.writes(account)]
+        assert writes == [
+            ("place", "MARKET"),
+            ("place", "SL-M"),
+            ("cancel", None),
+            ("place", "MARKET"),
+        ]
+
+
+# --- accounts ----------------------------------------------------------------------------------
+
+
+@pytest.mark.row("D3", "S2")
+async def test_a_late_joiner_waits_for_the_next_fresh_entry(opened: Opened):
+    """An account enabled in the middle of a position enters with the next signal, not at once."""
+    script = {"09:30": LONG, "09:50": FLAT, "10:00": SHORT}
+    async with opened(Scripted("calm", script)) as engine:
+        first = await kite(engine)
+        await engine.minute(at("09:30"))
+        late = await engine.connect(BrokerType.FYERS, "Late", engine.app("fyers", 0))
+        await engine.minute(at("09:35"))
+        await engine.minute(at("09:40"))
+        assert await engine.held(first) == {"calm SBIN": 1}
+        assert await engine.orders(late) == [] and engine.writes(late) == []
+        await engine.minute(at("09:50"))
+        assert await engine.held(first) == {}
+        await engine.minute(at("10:00"))
+        assert await engine.held(first) == await engine.held(late) == {"calm SBIN": -1}
+
+
+@pytest.mark.row("D4")
+async def test_two_strategies_on_one_instrument_keep_their_own_ledgers(opened: Opened):
+    """Ten long and four short are six at the broker; each exit closes its own strategy's units."""
+    bull = Scripted("bull", {"09:30": LONG, "09:45": FLAT})
+    bear = Scripted("bear", {"09:35": SHORT, "09:55": FLAT})
+    async with opened(bull, bear) as engine:
+        account = await kite(engine, quantity=10)
+        await engine.system.control.set_assignment(
+            engine.command(), "bear", account.broker_id, size_value=Decimal(4)
+        )
+        seen = {}
+        for clock in ("09:30", "09:35", "09:40", "09:45", "09:50", "09:55"):
+            await engine.minute(at(clock))
+            (position,) = engine.book(account)["positions"]
+            seen[clock] = (await engine.held(account), position["quantity"])
+        assert seen == {
+            "09:30": ({"bull SBIN": 10}, 10),
+            "09:35": ({"bull SBIN": 10, "bear SBIN": -4}, 6),
+            "09:40": ({"bull SBIN": 10, "bear SBIN": -4}, 6),
+            "09:45": ({"bear SBIN": -4}, -4),
+            "09:50": ({"bear SBIN": -4}, -4),
+            "09:55": ({}, 0),
+        }
+
+
+@pytest.mark.row("D4")
+async def test_a_share_of_a_persons_own_figure_sizes_each_account(opened: Opened):
+    """7.5 % of 1,00,000 at 400.70 are 18.7 shares, so 18; half of that on the other account: 9."""
+    async with opened(Scripted("calm", {"09:30": LONG})) as engine:
+        full = await kite(engine)
+        half = await engine.connect(BrokerType.FYERS, "Half", engine.app("fyers", 0))
+        control = engine.system.control
+        for account, multiplier in ((full, "1"), (half, "0.5")):
+            await control.set_setting(engine.command(), f"capital|{account.broker_id}", "1,00,000")
+            await control.set_assignment(
+                engine.command(),
+                "calm",
+                account.broker_id,
+                size_kind=SizeKind.CAPITAL_SHARE,
+                size_value=Decimal("7.5"),
+                multiplier=Decimal(multiplier),
+            )
+        await engine.minute(at("09:30"))
+        assert await engine.held(full) == {"calm SBIN": 18}
+        assert await engine.held(half) == {"calm SBIN": 9}
+
+
+@pytest.mark.row("D4")
+async def test_a_share_that_buys_nothing_is_told_and_not_ordered(opened: Opened):
+    """A tenth of a percent of 1,00,000 buys no share: no order, and the run says why."""
+    async with opened(Scripted("calm", {"09:30": LONG})) as engine:
+        account = await kite(engine)
+        control = engine.system.control
+        await control.set_setting(engine.command(), f"capital|{account.broker_id}", "1,00,000")
+        await control.set_assignment(
+            engine.command(),
+            "calm",
+            account.broker_id,
+            size_kind=SizeKind.CAPITAL_SHARE,
+            size_value=Decimal("0.1"),
+        )
+        await engine.minute(at("09:30"))
+        assert engine.writes(account) == []
+        run = await control.run("calm|2021-05-12T09:30")
+        assert [line.note for line in run.lines] == ["its size does not buy one lot"]
+
+
+# --- data --------------------------------------------------------------------------------------
+
+CANDLES = {"path": "/instruments/historical/*"}
+
+
+@pytest.mark.row("D10")
+async def test_missing_data_is_said_once_and_stops_entries_only_while_it_lasts(opened: Opened):
+    """No source answers: no entry and one notice, whatever each slot heard; with data it goes on."""
+    script = {"09:30": LONG, "09:45": LONG, "10:00": FLAT, "10:05": LONG}
+    async with opened(Scripted("calm", script)) as engine:
+        account = await kite(engine)
+        fault = engine.sandbox.fault("http", match=CANDLES, times=0, status=503)
+        await engine.minute(at("09:30"))
+        engine.sandbox.ask("DELETE", f"/faults/{fault}")
+        fault = engine.sandbox.fault("http", match=CANDLES, times=0, status=500)
+        await engine.minute(at("09:35"))
+        await engine.minute(at("09:40"))
+        assert len(await engine.notices("no_data")) == 1
+        assert engine.writes(account) == []
+        engine.sandbox.ask("DELETE", f"/faults/{fault}")
+        await engine.minute(at("09:45"))
+        assert await engine.held(account) == {"calm SBIN": 1}
+        assert len(await engine.notices("no_data")) == 1
+        engine.sandbox.fault("http", match=CANDLES, times=0, status=500)
+        await engine.minute(at("09:50"))
+        await engine.minute(at("09:55"))
+        assert len(await engine.notices("no_data")) == 2
+        assert await engine.held(account) == {"calm SBIN": 1}
+
+
+@pytest.mark.row("D10")
+async def test_a_plan_without_data_falls_to_the_next_source_and_is_no_login_problem(
+    opened: Opened,
+):
+    """A Kite app of the personal plan trades on the other account's candles; no login is asked for."""
+    async with opened(Scripted("calm", {"09:30": LONG, "09:35": FLAT})) as engine:
+        app = engine.app("kite", 0)
+        fields = ("broker", "api_key", "api_secret", "user_id", "user_name", "cash")
+        engine.sandbox.ask(
+            "POST", "/accounts", {name: app[name] for name in fields} | {"plan": "personal"}
+        )
+        without = await kite(engine)
+        other = await engine.connect(BrokerType.FYERS, "Data", engine.app("fyers", 0))
+        await engine.minute(at("09:30"))
+        await engine.minute(at("09:35"))
+        assert await engine.notices("no_data") == []
+        for account in (without, other):
+            assert len(await engine.fills(account)) == 2
+        ready = {r.account.broker_id: r for r in await engine.system.control.readiness()}
+        assert ready[without.broker_id].is_ready and not ready[without.broker_id].has_data
+        assert ready[other.broker_id].has_data
+        now = await engine.system.accounts.get(without.broker_id)
+        assert (now.token_status, now.parked_reason) == (TokenStatus.VALID, "")
+        assert await engine.notices("token_warning") == []
+        assert await engine.notices("account_parked") == []
+
+
+@pytest.mark.row("D10", "S2")
+async def test_a_missing_instrument_master_holds_back_its_own_accounts_alone(opened: Opened):
+    """Where a master cannot be had, nothing is entered and the run says so; the others trade."""
+    async with opened(Scripted("calm", {"09:30": LONG, "09:40": FLAT, "09:45": LONG})) as engine:
+        engine.sandbox.fault("http", "fyers", match={"path": "/sym_details/*"}, times=0, status=503)
+        account = await kite(engine)
+        blind = await engine.connect(BrokerType.FYERS, "Blind", engine.app("fyers", 0), reads=False)
+        await engine.minute(at("09:30"))
+        assert await engine.held(account) == {"calm SBIN": 1}
+        assert engine.writes(blind) == []
+        run = await engine.system.control.run("calm|2021-05-12T09:30")
+        notes = {line.broker_id: line.note for line in run.lines}
+        assert notes[blind.broker_id] == "NSE:SBIN is not in this broker's instruments"
+        assert "instruments" in engine.worker(blind).trouble
+        now = await engine.system.accounts.get(blind.broker_id)
+        assert now.token_status is TokenStatus.VALID
+        engine.sandbox.ask("DELETE", "/faults")
+        engine.clock.elapse(31)
+        engine.system.hint(blind.broker_id)
+        await engine.until(lambda: engine.worker(blind).trouble == "", "the master")
+        await engine.minute(at("09:40"))
+        await engine.minute(at("09:45"))
+        assert await engine.held(blind) == {"calm SBIN": 1}

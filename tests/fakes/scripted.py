@@ -1,0 +1,64 @@
+"""A strategy that does at each slot what its script says."""
+
+# ruff: noqa: ARG002 - the strategy port passes parameters, and a script has none
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, time
+from decimal import Decimal
+
+from core.domain.instrument import InstrumentId, Product
+from core.domain.sessions import IST, Schedule
+from core.domain.target import Context, DataNeed, Direction, Parameter, ParameterValue, Target
+
+__all__ = ["SBIN", "Scripted"]
+
+SBIN = InstrumentId("NSE", "SBIN")
+
+
+class Scripted:
+    """Wants what the newest entry of ``script`` (``HH:MM`` to a direction) says, from then on.
+
+    Entries stand at slots, which come every five minutes from 09:30; flat by 15:00.
+    """
+
+    title = "Scripted"
+    description = "Does what its script says."
+    parameters: tuple[Parameter, ...] = ()
+    product = Product.MIS
+
+    def __init__(
+        self,
+        name: str,
+        script: Mapping[str, Direction],
+        *,
+        stop: Decimal | None = None,
+        instrument: InstrumentId = SBIN,
+    ) -> None:
+        self.name = name
+        self._script = script
+        self._stop = stop
+        self._instrument = instrument
+        self.decided: list[str] = []
+
+    def instruments(self, parameters: Mapping[str, ParameterValue]) -> tuple[InstrumentId, ...]:
+        return (self._instrument,)
+
+    def schedule(self, parameters: Mapping[str, ParameterValue]) -> Schedule:
+        return Schedule(time(9, 30), time(14, 55), 5)
+
+    def data(self, parameters: Mapping[str, ParameterValue]) -> DataNeed:
+        return DataNeed(5)
+
+    def decide(self, context: Context) -> Sequence[Target]:
+        slot = f"{context.slot_at:%H:%M}"
+        self.decided.append(slot)
+        begun = [at for at in self._script if at <= slot]
+        if not begun:
+            return []
+        since = max(begun)
+        signal_at = datetime.combine(context.session.day, time.fromisoformat(since), IST)
+        direction = self._script[since]
+        stop = self._stop if direction is not Direction.FLAT else None
+        return [Target(self._instrument, direction, signal_at, stop, "as the script says")]
