@@ -10,7 +10,7 @@ from core.domain.broker import BrokerOrder, BrokerStatus
 from core.domain.identifiers import is_client_order_id
 from core.domain.order import Order, OrderState
 
-__all__ = ["Match", "look_alike", "match_orders", "state_of"]
+__all__ = ["Match", "look_alikes", "match_orders", "state_of"]
 
 _CLOCKS_APART = timedelta(seconds=30)
 
@@ -75,10 +75,12 @@ def _is_other(ours: Order, theirs: BrokerOrder) -> bool:
     return tagged_for_another or other_thing
 
 
-def look_alike(
+def look_alikes(
     order: Order, foreign: Iterable[BrokerOrder], since: datetime | None
-) -> BrokerOrder | None:
-    """Return the one foreign order that could be ours without its tag (B07), only as a proposal.
+) -> list[BrokerOrder]:
+    """Return foreign orders that could be ours without its tag (B07), the nearest in time first.
+
+    They are proposals for a person, never facts.
 
     Args:
         order: Ours, unresolved.
@@ -94,4 +96,10 @@ def look_alike(
         and (found.quantity, found.product) == (request.quantity, request.product)
         and (found.placed_at is None or since is None or found.placed_at >= since - _CLOCKS_APART)
     ]
-    return alike[0] if len(alike) == 1 else None
+    return sorted(alike, key=lambda found: _apart(found.placed_at, since))
+
+
+def _apart(placed_at: datetime | None, since: datetime | None) -> timedelta:
+    if placed_at is None or since is None:
+        return timedelta.max
+    return abs(placed_at - since)

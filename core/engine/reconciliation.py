@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from core.domain.broker import BrokerOrder, BrokerTrade, Funds, Holding, Position
-from core.domain.matching import look_alike, match_orders, state_of
+from core.domain.matching import look_alikes, match_orders, state_of
 from core.domain.notice import Delivery, Notice, NoticeKind
 from core.domain.order import (
     CLOSED_STATES,
@@ -106,8 +106,10 @@ class Reconciler:
             moved |= await self._settle(order, seen, started)
         for order in found.swapped:
             moved |= await self._unresolve(order, "the broker's answer named another order")
+        perhaps_ours = self._perhaps_ours(found.missing, found.foreign)
         for seen in found.foreign:
-            moved |= await self._adopt(broker_id, day, seen)
+            if seen.broker_order_id not in perhaps_ours:
+                moved |= await self._adopt(broker_id, day, seen)
         for order in found.missing:
             if order.day == day:
                 moved |= await self._not_found(order, found.foreign, started)
@@ -233,25 +235,42 @@ class Reconciler:
         if order.state is OrderState.SUBMITTED:
             reason = "the answer to the order never arrived"
             return await self._apply(order, OrderEvent(OrderState.UNRESOLVED, reason=reason))
-        if started < submitted + self._horizon or await self._propose(order, foreign):
+        if await self._propose(order, foreign) or started < submitted + self._horizon:
             return False
         seconds = int(self._horizon.total_seconds())
         reason = f"not among the broker's orders {seconds} s after it was sent"
         return await self._apply(order, OrderEvent(OrderState.NOT_PLACED, reason=reason))
 
+    def _perhaps_ours(
+        self, missing: Sequence[Order], foreign: Sequence[BrokerOrder]
+    ) -> frozenset[str]:
+        """Return foreign orders that could be one of ours whose fate is unknown (B07).
+
+        They are nobody's until that is settled: adopted now, they could not be proposed later, and
+        would count twice once a person has confirmed them. Meanwhile the unknown order keeps its
+        instrument closed to entries.
+        """
+        return frozenset(
+            seen.broker_order_id
+            for order in missing
+            if order.state in UNKNOWN_STATES
+            for seen in look_alikes(order, foreign, self._sent_at(order))
+        )
+
+    def _sent_at(self, order: Order) -> datetime:
+        """Return the market time at which an order was sent."""
+        return self._clock.market_at(order.submitted_at or order.created_at)
+
     async def _propose(self, order: Order, foreign: Sequence[BrokerOrder]) -> bool:
         """Keep an order unresolved while a look-alike without our tag exists; a person decides."""
-        candidate = look_alike(
-            order, foreign, self._clock.market_at(order.submitted_at or order.created_at)
-        )
-        if candidate is None:
+        alike = look_alikes(order, foreign, self._sent_at(order))
+        if not alike:
             return False
-        await self._store.update(
-            "alerts",
-            {"_id": f"proposal|{order.client_order_id}"},
-            Change(set={"state": "open", "broker_order_id": candidate.broker_order_id}),
-            upsert=True,
-        )
+        key, nearest = f"proposal|{order.client_order_id}", alike[0].broker_order_id
+        known = await self._store.get("alerts", key)
+        if known is None or known["broker_order_id"] != nearest:
+            proposal = Change(set={"state": "open", "broker_order_id": nearest})
+            await self._store.update("alerts", {"_id": key}, proposal, upsert=True)
         return True
 
     async def _adopt(self, broker_id: str, day: str, seen: BrokerOrder) -> bool:
