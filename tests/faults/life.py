@@ -12,7 +12,6 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -31,13 +30,28 @@ from core.domain.account import AccountDraft, BrokerType
 from core.domain.notice import Notice
 from core.domain.order import OrderState
 from core.engine.control import Command
+from core.ports.broker import Broker, BrokerClient, Credentials
+from core.ports.clock import Clock
 from core.ports.notifier import Delivered
 from core.ports.store import Change, Document
 from tests.faults.pulse import PULSE, REGISTRY
 from tests.faults.watch import Watch, watched_brokers, watched_store
 from tests.fakes.sandbox_process import Sandbox
 
-__all__ = ["FYERS", "KITE", "THIRD", "Life", "Simulated", "Told", "World", "living", "until"]
+__all__ = [
+    "FYERS",
+    "KITE",
+    "THIRD",
+    "Life",
+    "Simulated",
+    "Told",
+    "World",
+    "another",
+    "by_hand",
+    "living",
+    "until",
+    "wired",
+]
 
 OWNER = 4711
 _WITNESS = StoreOptions(sessions=1, connections=2)
@@ -59,6 +73,24 @@ class Simulated:
 KITE = Simulated(BrokerType.ZERODHA, "kite", "kitesimkey000001", "k1" * 16, "AB1234")
 FYERS = Simulated(BrokerType.FYERS, "fyers", "FYSIMAPP01-100", "FYSECRET01", "XA00001")
 THIRD = Simulated(BrokerType.ZERODHA, "kite", "kitesimkey000002", "k2" * 16, "CD5678")
+
+
+def another(world: World, target: str, number: int) -> Simulated:
+    """Register one more account at a simulator."""
+    if target == "kite":
+        who = Simulated(BrokerType.ZERODHA, target, f"kitemore{number:08d}", "m1" * 16, f"M{number}")
+    else:
+        who = Simulated(BrokerType.FYERS, target, f"FYMORE{number:02d}-100", "FYMORE01", f"F{number}")
+    fields = {"broker": target, "api_key": who.api_key, "api_secret": who.api_secret}
+    world.sandbox.ask(
+        "POST", "/accounts", {**fields, "user_id": who.user_id, "cash": 500_000, **_redirect(who)}
+    )
+    return who
+
+
+def _redirect(who: Simulated) -> dict[str, str]:
+    path = f"/broker/callback/{who.broker_type.value}"
+    return {"redirect_url": f"http://127.0.0.1:8443{path}"}
 
 
 async def until(
@@ -102,7 +134,9 @@ class World:
     """What outlives a controller.
 
     Attributes:
-        brokers: Roots of the simulators by the settings' names; a test may put a proxy there.
+        told: The chat.
+        accounts: The connected accounts by broker_id.
+        unjournalled: What ``Watch.witness`` found.
     """
 
     sandbox: Sandbox
@@ -202,9 +236,7 @@ class Life:
         offer = await self.system.control.login_offer(broker_id)
         assert offer.page_url is not None
         address = await self.system.logins.start(offer.page_url.rsplit("/", 1)[1])
-        async with httpx.AsyncClient(trust_env=False) as person:
-            answer = await person.post(address, data={"user_id": who.user_id, "action": "allow"})
-        query = dict(parse_qsl(urlsplit(answer.headers["location"]).query))
+        query = await _answer(address, who)
         await self.system.logins.callback(who.broker_type, query)
 
     async def ready(self, broker_id: str) -> None:
@@ -306,15 +338,7 @@ async def _owner(foundation: Foundation) -> None:
 
 def wired(foundation: Foundation, watch: Watch) -> System:
     """Build a system whose ports report to ``watch``."""
-    settings = foundation.settings
-    brokers = build_brokers(
-        foundation.clock,
-        kite_api=settings.kite_api,
-        kite_login=settings.kite_login,
-        fyers_api=settings.fyers_api,
-        fyers_masters=settings.fyers_masters,
-        deadline_s=settings.order_deadline_s,
-    )
+    brokers = _brokers(foundation.settings, foundation.clock)
     observed = replace(foundation, store=watched_store(foundation.store, watch))
     return build(observed, REGISTRY, brokers=watched_brokers(brokers, watch))
 
@@ -363,6 +387,46 @@ def _witness(store: MongoStore) -> Callable[[str], Awaitable[bool]]:
     return sees
 
 
-def now() -> datetime:
-    """Return real time."""
-    return datetime.now(UTC)
+@contextlib.asynccontextmanager
+async def by_hand(world: World, who: Simulated) -> AsyncIterator[BrokerClient]:
+    """Log the user in at another app of the broker, as a person with the broker's own app does."""
+    app = replace(who, api_key=_OTHER_APP[who.target], api_secret="handhand00000000")
+    fields = {"broker": app.target, "api_key": app.api_key, "api_secret": app.api_secret}
+    world.sandbox.ask(
+        "POST", "/accounts", {**fields, "user_id": who.user_id, **_redirect(app)}
+    )
+    settings = world.settings()
+    broker = _brokers(settings, clock_from_setting(settings.clock))[who.broker_type]
+    credentials = Credentials("byhand_0000000000", app.api_key, app.api_secret)
+    redirect_url = _redirect(app)["redirect_url"]
+    address = broker.login.login_url(credentials, nonce="HAND", redirect_url=redirect_url)
+    query = await _answer(address, who)
+    _, code = broker.login.read_callback(query)
+    grant = await broker.login.exchange(credentials, code, redirect_url=redirect_url)
+    master = {row.id: row for row in await broker.instruments.load()}
+    client = broker.connect(replace(credentials, access_token=grant.access_token), master)
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+_OTHER_APP = {"kite": "handkite00000001", "fyers": "HANDFY01-100"}
+
+
+async def _answer(address: str, who: Simulated) -> dict[str, str]:
+    """Say yes on the broker's page, and return the query of the callback."""
+    async with httpx.AsyncClient(trust_env=False) as person:
+        answer = await person.post(address, data={"user_id": who.user_id, "action": "allow"})
+    return dict(parse_qsl(urlsplit(answer.headers["location"]).query))
+
+
+def _brokers(settings: Settings, clock: Clock) -> Mapping[BrokerType, Broker]:
+    return build_brokers(
+        clock,
+        kite_api=settings.kite_api,
+        kite_login=settings.kite_login,
+        fyers_api=settings.fyers_api,
+        fyers_masters=settings.fyers_masters,
+        deadline_s=settings.order_deadline_s,
+    )

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from core.adapters.mongo.store import MongoStore
 from core.domain.account import BrokerType
+from core.domain.outcome import WriteOutcome
 from core.ports.broker import Broker, BrokerClient
 
 __all__ = ["Call", "Rule", "Watch", "watched_brokers", "watched_store"]
@@ -82,12 +83,15 @@ class Watch:
         act: Awaited at that moment; what it raises, the call raises.
         witness: Asked before each ``place`` whether the journal shows the order as SUBMITTED to
             another connection (I3); ids for which it does not are in ``unjournalled``.
+        instead: Asked before each write; an outcome that it returns stands for the call, which is
+            not made.
         is_dead: From now on no call goes through or comes back: the process counts as killed.
     """
 
     rule: Rule | None = None
     act: Callable[[], Awaitable[None]] = _nothing
     witness: Callable[[str], Awaitable[bool]] | None = None
+    instead: Callable[[str, str], WriteOutcome | None] | None = None
     is_dead: bool = False
     moments: list[Call] = field(default_factory=list)
     unjournalled: list[str] = field(default_factory=list)
@@ -152,7 +156,8 @@ class _Client:
         async def call(*arguments: Any) -> Any:
             what = arguments[0].client_order_id if name == "place" else ""
             await self._watch.before(name, what, self._api_key)
-            result = await method(*arguments)
+            made_up = self._watch.instead and self._watch.instead(name, self._api_key)
+            result = made_up or await method(*arguments)
             await self._watch.after(name, what, self._api_key)
             return result
 
