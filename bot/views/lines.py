@@ -18,6 +18,7 @@ __all__ = [
     "owner_words",
     "pnl_words",
     "position_line",
+    "strategy_words",
     "trade_line",
 ]
 
@@ -39,11 +40,17 @@ def position_line(position: PositionView) -> str:
     )
 
 
+def strategy_words(name: str) -> str:
+    """Return a strategy's name as people read it: ``opening range breakout``."""
+    known = {"manual": "by you", "external": "not mine"}
+    return known.get(name) or name.replace("_", " ")
+
+
 def owner_words(position: PositionView) -> str:
     """Return who holds it when it is not one strategy alone: ``orb +10, not mine +5``."""
     owners = {name: units for name, units in position.owners.items() if units}
     external = position.quantity - sum(owners.values())
-    parts = [f"{name} {units:+d}" for name, units in owners.items()]
+    parts = [f"{strategy_words(name)} {units:+d}" for name, units in owners.items()]
     if external:
         parts.append(f"by hand {external:+d}")
     return ", ".join(parts)
@@ -63,7 +70,7 @@ def order_terms(order: OrderView) -> str:
 def order_line(order: OrderView) -> str:
     """Return two lines: the order; its time, state and origin."""
     purpose = "" if order.purpose is Purpose.EXTERNAL else f" {order.purpose.value}"
-    origin = {"manual": "by you", "external": "not mine"}.get(order.strategy, order.strategy)
+    origin = strategy_words(order.strategy)
     return (
         f"{ORDER_ICON[order.state]} {order_terms(order)}\n"
         f"   {clock_time(order.at)} {esc(short(order_state(order), _REASON_LIMIT))}"

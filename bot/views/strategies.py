@@ -217,13 +217,20 @@ def _order_words(order: OrderView) -> str:
     )
 
 
+_DECISION = {
+    "square-off": "Square-off · {title}",
+    "close": "Closed by you",
+    "switch-off": "Closing everything of the strategies",
+}
+"""Runs that are no strategy's own signal, by their kind."""
+
+
 def _run_text(run: RunView, title: str) -> str:
-    lines: list[str] = [f"{bold(title)} · {clock_time(run.slot_at)}"]
+    head = _DECISION[run.note].format(title=title) if run.note in _DECISION else title
+    lines: list[str] = [f"{bold(head)} · {clock_time(run.slot_at)}"]
     lines.extend(_target_line(one) for one in run.targets)
-    if not run.targets:
+    if not run.targets and run.note not in _DECISION:
         lines.append("No signal.")
-    if run.note:
-        lines.append(esc(run.note))
     for line in run.lines:
         lines.append(bold(line.account_label))
         lines.extend(f"   {_order_words(one)}" for one in line.orders)

@@ -19,12 +19,12 @@ ANSWERED_STEPS = frozenset({"name", "key", "secret"})
 """Steps that wait for a message; the others wait for a tap."""
 
 
-def previous(step: str, data: Mapping[str, Any]) -> str:
+OFFERED = (BrokerType.ZERODHA, BrokerType.FYERS)
+"""The kinds of account that can be added."""
+
+
+def previous(step: str) -> str:
     """Return the step that Back goes to."""
-    if data.get("broker") == BrokerType.PAPER.value and step == "name":
-        return "broker"
-    if data.get("broker") == BrokerType.PAPER.value and step == "summary":
-        return "name"
     return STEPS[max(0, STEPS.index(step) - 1)]
 
 
@@ -40,7 +40,7 @@ def step_screen(step: str, data: Mapping[str, Any], stamp: str, redirect_url: st
     if step == "broker":
         return _choose_broker(stamp)
     broker = BrokerType(data["broker"])
-    head = f"{bold(f'Add {broker.label}')} · {_progress(step, broker)}"
+    head = f"{bold(f'Add {broker.label}')} · {_progress(step)}"
     rows: tuple[tuple[InlineKeyboardButton, ...], ...] = ()
     if step == "guide":
         text = join(_GUIDE[broker], "", "The redirect URL to paste there:", code(redirect_url))
@@ -55,8 +55,8 @@ def step_screen(step: str, data: Mapping[str, Any], stamp: str, redirect_url: st
     return Screen(join(head, "", text), (*rows, _way_out(stamp)))
 
 
-def _progress(step: str, broker: BrokerType) -> str:
-    steps = ("name", "summary") if broker is BrokerType.PAPER else STEPS[1:]
+def _progress(step: str) -> str:
+    steps = STEPS[1:]
     return f"step {steps.index(step) + 1} of {len(steps)}"
 
 
@@ -67,21 +67,17 @@ def _way_out(stamp: str) -> tuple[InlineKeyboardButton, ...]:
 def _choose_broker(stamp: str) -> Screen:
     choices = tuple(
         (button(broker.label, "wiz", broker.value, stamp, style=PRIMARY),)
-        for broker in (BrokerType.ZERODHA, BrokerType.FYERS)
+        for broker in OFFERED
     )
-    paper = (button("Paper (simulated orders)", "wiz", BrokerType.PAPER.value, stamp),)
     return Screen(
         f"{bold('Add an account')}\nWith which broker?",
-        (*choices, paper, (button("Cancel", "wiz", "cancel", stamp),)),
+        (*choices, (button("Cancel", "wiz", "cancel", stamp),)),
     )
 
 
 def _summary(data: Mapping[str, Any], broker: BrokerType) -> str:
-    if broker is BrokerType.PAPER:
-        details = "Orders are simulated; no broker is asked and no money moves."
-    else:
-        label = "App ID" if broker is BrokerType.FYERS else "API key"
-        details = f"{label}: {code(data['key'])}\nSecret: received and encrypted"
+    label = "App ID" if broker is BrokerType.FYERS else "API key"
+    details = f"{label}: {code(data['key'])}\nSecret: received and encrypted"
     hint = f"\n\n{esc(data['hint'])}" if data.get("hint") else ""
     return join(
         "Is this right?",

@@ -20,7 +20,7 @@ from bot.handlers.strategies import answer_parameter, answer_size
 from bot.markup import bold, esc
 from bot.screen import Screen, button
 from bot.visit import Visit
-from bot.wizard.add_account import ANSWERED_STEPS, KIND, previous, step_screen
+from bot.wizard.add_account import ANSWERED_STEPS, KIND, OFFERED, previous, step_screen
 from bot.wizard.prompts import Prompt
 from core.domain.account import (
     Account,
@@ -114,8 +114,6 @@ async def _hear_step(visit: Visit, prompt: Prompt) -> None:
         await _delete_secret(visit)
     data = await _gathered(visit, prompt)
     following = _NEXT[prompt.step]
-    if data.get("broker") == BrokerType.PAPER.value:
-        following = "summary"
     moved = await visit.desk.prompts.move(prompt, following, data, update_id=visit.update_id)
     await visit.drop_keyboard(prompt.message_id)
     if moved is not None:
@@ -195,14 +193,14 @@ async def _act(visit: Visit, prompt: Prompt, action: str) -> None:
 async def _step(visit: Visit, prompt: Prompt, action: str) -> None:
     data = dict(prompt.data)
     if action == "back":
-        following = previous(prompt.step, data)
+        following = previous(prompt.step)
         if following == "secret" or prompt.step == "secret":
             data.pop("secret", None)
     elif action == "continue" and prompt.step == "guide":
         following = "name"
-    elif prompt.step == "broker" and action in {one.value for one in BrokerType}:
+    elif prompt.step == "broker" and action in {one.value for one in OFFERED}:
         data["broker"] = action
-        following = "name" if action == BrokerType.PAPER.value else "guide"
+        following = "guide"
     else:
         raise UserError("That button does not fit this step. Use /cancel and start again.")
     moved = await visit.desk.prompts.move(prompt, following, data, update_id=visit.update_id)
