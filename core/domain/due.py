@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 
 from core.domain.sessions import IST, Schedule, SessionWindow, slots_of
 
@@ -41,11 +41,11 @@ def due_slots(
     return DueSlot(due[-1], now - due[-1] <= grace, tuple(due[:-1]))
 
 
-def square_off_at(schedule: Schedule, window: SessionWindow, cut_off: time) -> datetime | None:
+def square_off_at(schedule: Schedule, day: date, cut_off: time) -> datetime | None:
     """Return when to square off: the strategy's time or the broker's cut-off, the earlier."""
     if schedule.square_off is None:
         return None
-    return datetime.combine(window.day, min(schedule.square_off, cut_off), IST)
+    return datetime.combine(day, min(schedule.square_off, cut_off), IST)
 
 
 def next_slot(schedule: Schedule, window: SessionWindow, now: datetime) -> datetime | None:

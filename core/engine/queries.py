@@ -26,7 +26,7 @@ from core.domain.views import (
     TradeView,
 )
 from core.engine.gate import GATES, gate_of
-from core.engine.runner import target_of
+from core.engine.run_plan import target_of
 from core.errors import NotFound
 
 if TYPE_CHECKING:

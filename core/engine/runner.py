@@ -13,33 +13,31 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from core.domain.account import BrokerType
 from core.domain.broker import Candle
-from core.domain.identifiers import client_order_id
+from core.domain.due import square_off_at
 from core.domain.instrument import InstrumentId, Segment
 from core.domain.ledger import ledger_key
-from core.domain.mode import TradingMode
 from core.domain.notice import Notice, NoticeKind
 from core.domain.order import (
     OPEN_STATES,
     Order,
-    OrderRequest,
     OrderState,
-    OrderType,
     Purpose,
-    Side,
 )
 from core.domain.planning import Leg, Standing, plan_leg
-from core.domain.sessions import SessionWindow, trading_day
-from core.domain.target import Context, Direction, Target
-from core.engine.gate import GATES, gate_of
+from core.domain.sessions import Schedule, SessionWindow, trading_day
+from core.domain.target import Context, Target
+from core.engine.gate import GATES
 from core.engine.goals import put_goal
 from core.engine.journal import run_card
 from core.engine.market_data import NoData
 from core.engine.rows import order_of
+from core.engine.run_plan import RunPlan, run_row
 from core.errors import AlreadyDone, BrokerReadError
 
 if TYPE_CHECKING:
@@ -57,9 +55,9 @@ if TYPE_CHECKING:
     from core.engine.strategies import StrategyBook
     from core.ports.calendar import Calendar
     from core.ports.clock import Clock
-    from core.ports.store import Document, Store, StoreView
+    from core.ports.store import Store, StoreView
 
-__all__ = ["RunRequest", "Runner", "RunnerParts", "target_of"]
+__all__ = ["RunRequest", "Runner", "RunnerParts"]
 
 _log = logging.getLogger(__name__)
 _DECIDE_DEADLINE_S = 10.0
@@ -233,7 +231,7 @@ class Runner:
         prices: dict[InstrumentId, Decimal],
         parameters: Mapping[str, ParameterValue],
     ) -> str:
-        plan = _Plan(request, strategy.schedule(parameters).every_minutes, self._parts.clock)
+        plan = self._plan(strategy.schedule(parameters), request)
         accounts = await self._assigned(strategy.name, request)
         instruments = {
             account.broker_id: await self._instruments(account) for account, _ in accounts
@@ -251,6 +249,24 @@ class Runner:
         if not is_signal:
             return f"nothing to change on {len(accounts)} account(s)"
         return f"{len(orders)} entry order(s) on {len(accounts)} account(s)"
+
+    def _plan(self, schedule: Schedule, request: RunRequest) -> RunPlan:
+        now = self._parts.clock.market_now()
+        closing = [
+            broker_type
+            for broker_type in BrokerType
+            if (begin := self.square_off_begins(schedule, now.date(), broker_type)) and now >= begin
+        ]
+        return RunPlan(request, schedule.every_minutes, frozenset(closing), self._parts.clock.now())
+
+    def square_off_begins(
+        self, schedule: Schedule, day: date, broker_type: BrokerType
+    ) -> datetime | None:
+        """Return from when a strategy is squared off at a broker: nothing is entered then."""
+        cut_off = self._parts.calendar.square_off(
+            day, broker_type, Segment.CASH, has_derivatives=True
+        )
+        return square_off_at(schedule, day, cut_off)
 
     async def _assigned(
         self, name: str, request: RunRequest
@@ -280,7 +296,7 @@ class Runner:
     async def _write(
         self,
         view: StoreView,
-        plan: _Plan,
+        plan: RunPlan,
         targets: Sequence[Target],
         prices: Mapping[InstrumentId, Decimal],
         accounts: Sequence[tuple[Account, AssignmentView]],
@@ -315,7 +331,7 @@ class Runner:
                     notes[account.broker_id] = leg.note
         await self._parts.journal.add(view, orders)
         is_signal = bool(orders or notes or changed)
-        await view.insert("runs", _run_row(plan, targets, notes, accounts, is_signal=is_signal))
+        await view.insert("runs", run_row(plan, targets, notes, accounts, is_signal=is_signal))
         if is_signal:
             await self._parts.outbox.post(view, run_card(request.run_id))
         return orders, is_signal
@@ -323,7 +339,7 @@ class Runner:
     async def _put(
         self,
         view: StoreView,
-        plan: _Plan,
+        plan: RunPlan,
         target: Target,
         assignment: AssignmentView,
         standing: Standing,
@@ -351,7 +367,7 @@ class Runner:
     async def _standing(
         self,
         view: StoreView,
-        plan: _Plan,
+        plan: RunPlan,
         target: Target,
         assignment: AssignmentView,
         account: Account,
@@ -372,7 +388,7 @@ class Runner:
         orders = [order_of(row) for row in await view.find("orders", where)]
         mine = [o for o in orders if o.strategy == assignment.strategy]
         gate_row = await view.get(GATES, account.broker_id)
-        why_not = _why_not(gate_row, plan.request, account)
+        why_not = plan.why_not(gate_row, account)
         figure = await view.get("day_figures", f"{account.broker_id}|{plan.day}")
         own = await view.get("settings", f"capital|{account.broker_id}")
         capital = own["value"] if own else (figure or {}).get("capital")
@@ -398,102 +414,3 @@ _WAITING = {OrderState.INITIALIZED, OrderState.HELD}
 
 class _StrategyFailed(Exception):
     """A strategy did not decide; the message is for the chat."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What is the same for every account of a run."""
-
-    request: RunRequest
-    every_minutes: int
-    clock: Clock
-
-    @property
-    def day(self) -> str:
-        return trading_day(self.request.slot_at)
-
-    @property
-    def now(self) -> datetime:
-        return self.clock.now()
-
-    def entry(self, target: Target, assignment: AssignmentView, leg: Leg) -> Order:
-        """Return the entry intent of a leg."""
-        name = f"{target.instrument}|{assignment.product}|entry"
-        cid = client_order_id(
-            assignment.broker_id, assignment.strategy, self.request.run_id, name, 1
-        )
-        request = OrderRequest(
-            cid,
-            target.instrument,
-            Side.of(leg.entry),
-            abs(leg.entry),
-            OrderType.MARKET,
-            assignment.product,
-        )
-        return Order(
-            request=request,
-            broker_id=assignment.broker_id,
-            strategy=assignment.strategy,
-            run_id=self.request.run_id,
-            purpose=Purpose.ENTRY,
-            state=OrderState.INITIALIZED,
-            day=self.day,
-            created_at=self.now,
-        )
-
-
-def _why_not(gate_row: Document | None, request: RunRequest, account: Account) -> str:
-    if gate_row is None:
-        return "the account has no gate"
-    gate = gate_of(gate_row)
-    if not request.may_enter:
-        return "the slot came too late, entries are dropped"
-    if gate.mode is not TradingMode.NORMAL:
-        return f"{gate.mode}: no entry is sent"
-    if not gate.enabled:
-        return "disabled: no entry is sent"
-    if gate.frozen:
-        return "entries are frozen after an impossible order event; set a mode to go on"
-    if account.needs_login:
-        return "login needed: the entry is dropped"
-    return ""
-
-
-def target_of(row: Document) -> Target:
-    """Read a stored target."""
-    return Target(
-        InstrumentId.parse(row["instrument"]),
-        Direction(row["direction"]),
-        row["signal_at"],
-        row.get("stop_price"),
-        row.get("reason", ""),
-    )
-
-
-def _run_row(
-    plan: _Plan,
-    targets: Sequence[Target],
-    notes: Mapping[str, str],
-    accounts: Sequence[tuple[Account, AssignmentView]],
-    *,
-    is_signal: bool,
-) -> Document:
-    return {
-        "_id": plan.request.run_id,
-        "strategy": plan.request.strategy,
-        "slot_at": plan.request.slot_at,
-        "targets": [
-            {
-                "instrument": str(target.instrument),
-                "direction": int(target.direction),
-                "signal_at": target.signal_at,
-                "stop_price": target.stop_price,
-                "reason": target.reason,
-            }
-            for target in targets
-        ],
-        "notes": dict(notes),
-        "broker_ids": [account.broker_id for account, _ in accounts],
-        "is_signal": is_signal,
-        "created_at": plan.now,
-    }

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from core.domain.account import BrokerType
-from core.domain.due import due_slots, next_slot, square_off_at
+from core.domain.due import due_slots, next_slot
 from core.domain.instrument import Segment
 from core.domain.notice import Notice, NoticeKind
 from core.domain.sessions import IST, trading_day
@@ -28,7 +27,7 @@ from core.errors import AlreadyDone, StoreError
 if TYPE_CHECKING:
     from core.domain.account import Account
     from core.domain.ledger import Ledger
-    from core.domain.sessions import Schedule, SessionWindow
+    from core.domain.sessions import SessionWindow
     from core.domain.target import Strategy
     from core.engine.accounts import AccountBook
     from core.engine.outbox import Outbox
@@ -160,27 +159,13 @@ class Scheduler:
         if due.missed or not due.may_enter:
             await self._tell_missed(name, due.slot_at, now, len(due.missed))
         run_id = f"{name}|{due.slot_at:%Y-%m-%dT%H:%M}" + (f"|{only}" if only else "")
-        may_enter = due.may_enter and not self._is_square_off_time(schedule, window, now)
-        request = RunRequest(run_id, name, due.slot_at, may_enter=may_enter, only=only)
+        request = RunRequest(run_id, name, due.slot_at, may_enter=due.may_enter, only=only)
         line = await self._runner.run(request)
         if only:
             self._selected_until = due.slot_at
         else:
             await self._strategies.mark_slot(name, due.slot_at)
         _log.info("run %s: %s", request.run_id, line)
-
-    def _is_square_off_time(self, schedule: Schedule, window: SessionWindow, now: datetime) -> bool:
-        """Whether positions are being squared off at any broker: no entry begins then."""
-        begins = [self._begin(schedule, window, broker_type) for broker_type in BrokerType]
-        return any(begin is not None and now >= begin for begin in begins)
-
-    def _begin(
-        self, schedule: Schedule, window: SessionWindow, broker_type: BrokerType
-    ) -> datetime | None:
-        cut_off = self._calendar.square_off(
-            window.day, broker_type, Segment.CASH, has_derivatives=True
-        )
-        return square_off_at(schedule, window, cut_off)
 
     async def _tell_missed(self, name: str, slot: datetime, now: datetime, missed: int) -> None:
         data = {
@@ -204,7 +189,7 @@ class Scheduler:
         for account in await self._accounts.all():
             if self._selection is not None and account.broker_id != self._selection.broker_id:
                 continue
-            begin = self._begin(schedule, window, account.broker_type)
+            begin = self._runner.square_off_begins(schedule, window.day, account.broker_type)
             if begin is None or now < begin or not (account.enabled or account.drain):
                 continue
             open_ledgers = await self._open_ledgers(name, account)

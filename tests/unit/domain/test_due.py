@@ -97,13 +97,13 @@ def test_the_earlier_of_strategy_and_broker_begins_the_square_off(
 ):
     """A strategy may be flat before the broker's cut-off, never after it."""
     schedule = Schedule(time(9, 30), time(14, 59), 5, square_off=time.fromisoformat(wanted))
-    assert square_off_at(schedule, WINDOW, time.fromisoformat(cut_off)) == at(begin)
+    assert square_off_at(schedule, DAY, time.fromisoformat(cut_off)) == at(begin)
 
 
 def test_a_strategy_that_holds_over_night_is_not_squared_off():
     """Without a square-off time there is none."""
     schedule = Schedule(time(9, 30), time(14, 59), 5, square_off=None)
-    assert square_off_at(schedule, WINDOW, time(15, 0)) is None
+    assert square_off_at(schedule, DAY, time(15, 0)) is None
 
 
 @pytest.mark.parametrize(
