@@ -6,16 +6,19 @@ follow a script, with a slot every five minutes.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from core.domain.account import Account, BrokerType, TokenStatus
+from core.domain.mode import TradingMode
 from core.domain.order import OrderState, Purpose
-from core.domain.target import Direction
+from core.domain.target import Context, Direction, Target
 from core.domain.views import SizeKind
 from core.errors import UserError
 from tests.fakes.lockstep import Rig, ist, rig
@@ -222,7 +225,7 @@ async def test_a_disabled_strategy_is_squared_off(opened: Opened):
 @pytest.mark.row("D7", "D9")
 async def test_a_square_off_late_in_the_session_takes_the_stop_away_first(opened: Opened):
     """An engine that was down at 15:00 squares off when it is back; the stop makes way."""
-    async with opened(Scripted("calm", {"14:50": LONG}, stop=Decimal("300.00"))) as engine:
+    async with opened(Scripted("calm", {"14:50": LONG}, stop={LONG: Decimal("300.00")})) as engine:
         account = await kite(engine)
         await engine.minute(at("14:50"))
         await engine.stop()
@@ -239,6 +242,101 @@ async def test_a_square_off_late_in_the_session_takes_the_stop_away_first(opened
         ]
 
 
+@pytest.mark.row("D7")
+async def test_an_entry_that_fills_after_the_square_off_began_is_squared_off(opened: Opened):
+    """The 14:55 entry rests until after 15:00; what it then fills does not stay."""
+    async with opened(Scripted("calm", {"14:55": LONG})) as engine:
+        account = await kite(engine, quantity=3)
+        order = {"method": "POST", "path": "/orders/regular"}
+        engine.sandbox.fault("no_fill", match=order, delay_s=1.5)
+        engine.step(at("14:55"))
+        await engine.system.scheduler.tick()
+        await engine.until(lambda: len(engine.writes(account)) == 1, "the entry")
+        fills_from = time.monotonic() + 1.5
+        engine.step(at("15:00"))
+        await engine.system.scheduler.tick()
+        await engine.until(lambda: time.monotonic() > fills_from, "the end of the fault")
+        assert engine.book(account)["trades"] == []
+        engine.step(at("15:01"))
+        await engine.until(lambda: bool(engine.book(account)["trades"]), "its late fill")
+        assert await engine.worker(account).refresh() == ""
+        await engine.minute(at("15:01"))
+        assert await engine.held(account) == {}
+        assert {p["quantity"] for p in engine.book(account)["positions"]} == {0}
+        assert await engine.notices("square_off_alarm") == []
+
+
+@pytest.mark.row("D7")
+async def test_nothing_is_entered_once_the_square_off_has_begun(opened: Opened):
+    """A run that a person asks for after 15:00 may exit, not enter."""
+    async with opened(Scripted("calm", {"14:55": FLAT, "15:05": LONG})) as engine:
+        account = await kite(engine)
+        await engine.minute(at("15:05"))
+        run_id = await engine.system.control.run_now(engine.command(), "calm")
+        async with asyncio.timeout(10):
+            while await engine.system.run_queue.result(run_id) is None:
+                await asyncio.sleep(0.02)
+        await engine.settle()
+        assert engine.writes(account) == []
+        (line,) = (await engine.system.control.run(run_id)).lines
+        assert "squared off" in line.note
+
+
+# --- strategies beside one another -------------------------------------------------------------
+
+
+class Broken(Scripted):
+    """Raises from 09:35 on, in other words each time."""
+
+    def decide(self, context: Context) -> Sequence[Target]:
+        if context.slot_at >= at("09:35"):
+            raise ValueError("out of ideas")
+        return super().decide(context)
+
+
+@pytest.mark.row("D1", "D7")
+async def test_a_strategy_that_raises_stops_neither_the_others_nor_its_own_square_off(
+    opened: Opened,
+):
+    """Its run is told once; the other strategy trades on; its position is flat by 15:00."""
+    broken, calm = Broken("broken", {"09:30": LONG}), Scripted("calm", {"09:40": SHORT})
+    async with opened(broken, calm) as engine:
+        account = await kite(engine, quantity=2)
+        for clock in ("09:30", "09:35", "09:40", "09:45"):
+            await engine.minute(at(clock))
+        assert await engine.held(account) == {"broken SBIN": 2, "calm SBIN": -2}
+        (failed,) = await engine.notices("run_failed")
+        assert failed["strategy"] == "broken" and "out of ideas" in failed["detail"]
+        await engine.minute(at("15:00"))
+        assert await engine.held(account) == {}
+        assert {p["quantity"] for p in engine.book(account)["positions"]} == {0}
+
+
+@pytest.mark.row("D3", "D9")
+async def test_a_reversal_closes_then_enters_and_moves_the_stop(opened: Opened):
+    """From three long to three short at one slot: stop away, exit, entry, a stop above; once each."""
+    stop = {LONG: Decimal("300.00"), SHORT: Decimal("500.00")}
+    async with opened(Scripted("calm", {"09:30": LONG, "09:50": SHORT}, stop=stop)) as engine:
+        account = await kite(engine, quantity=3)
+        await engine.minute(at("09:30"))
+        await engine.minute(at("09:50"))
+        assert await engine.held(account) == {"calm SBIN": -3}
+        writes = [
+            (w["action"], w["side"], w["order_type"], w["quantity"]) for w in engine.writes(account)
+        ]
+        assert writes == [
+            ("place", "BUY", "MARKET", 3),
+            ("place", "SELL", "SL-M", 3),
+            ("cancel", None, None, None),
+            ("place", "SELL", "MARKET", 3),
+            ("place", "SELL", "MARKET", 3),
+            ("place", "BUY", "SL-M", 3),
+        ]
+        prices = [(str(fill.side), fill.price) for fill in await engine.fills(account)]
+        opening = Decimal("402.95")
+        assert prices[1:] == [("SELL", opening), ("SELL", opening)]
+
+
 # --- accounts ----------------------------------------------------------------------------------
 
 
@@ -246,7 +344,8 @@ async def test_a_square_off_late_in_the_session_takes_the_stop_away_first(opened
 async def test_a_late_joiner_waits_for_the_next_fresh_entry(opened: Opened):
     """An account enabled in the middle of a position enters with the next signal, not at once."""
     script = {"09:30": LONG, "09:50": FLAT, "10:00": SHORT}
-    async with opened(Scripted("calm", script)) as engine:
+    strategy = Scripted("calm", script)
+    async with opened(strategy) as engine:
         first = await kite(engine)
         await engine.minute(at("09:30"))
         late = await engine.connect(BrokerType.FYERS, "Late", engine.app("fyers", 0))
@@ -258,6 +357,30 @@ async def test_a_late_joiner_waits_for_the_next_fresh_entry(opened: Opened):
         assert await engine.held(first) == {}
         await engine.minute(at("10:00"))
         assert await engine.held(first) == await engine.held(late) == {"calm SBIN": -1}
+        # One decision a slot, however many accounts follow it.
+        assert strategy.decided == ["09:30", "09:35", "09:40", "09:50", "10:00"]
+
+
+@pytest.mark.row("S1", "C3")
+async def test_a_migration_drains_the_old_account_and_trades_on_the_new_one(opened: Opened):
+    """EXIT_ONLY and NORMAL: the old one leaves with the strategy's exit and enters no more."""
+    script = {"09:30": LONG, "09:45": FLAT, "09:55": LONG}
+    async with opened(Scripted("calm", script)) as engine:
+        old = await kite(engine, quantity=4)
+        await engine.minute(at("09:30"))
+        new = await engine.connect(BrokerType.FYERS, "New", engine.app("fyers", 0))
+        control = engine.system.control
+        await control.set_mode(engine.command(), TradingMode.EXIT_ONLY, old.broker_id)
+        (drain,) = await control.drain()
+        assert [(p.instrument.symbol, p.quantity) for p in drain.positions] == [("SBIN", 4)]
+        await engine.minute(at("09:45"))
+        assert await engine.held(old) == {}
+        await engine.minute(at("09:55"))
+        assert await engine.held(old) == {}
+        assert await engine.held(new) == {"calm SBIN": 1}
+        assert [w["side"] for w in engine.writes(old)] == ["BUY", "SELL"]
+        notes = {x.broker_id: x.note for x in (await control.run("calm|2021-05-12T09:55")).lines}
+        assert notes == {old.broker_id: "EXIT_ONLY: no entry is sent", new.broker_id: ""}
 
 
 @pytest.mark.row("D4")
@@ -382,6 +505,29 @@ async def test_a_plan_without_data_falls_to_the_next_source_and_is_no_login_prob
         assert (now.token_status, now.parked_reason) == (TokenStatus.VALID, "")
         assert await engine.notices("token_warning") == []
         assert await engine.notices("account_parked") == []
+
+
+@pytest.mark.row("D10")
+async def test_the_chosen_data_account_is_asked_first_and_the_others_stand_in(opened: Opened):
+    """Candles of the chosen account are used; when its login dies the next one gives them."""
+    async with opened(Scripted("calm", {"09:30": LONG, "09:40": FLAT})) as engine:
+        trader = await kite(engine)
+        app = engine.app("kite", 1)
+        chosen = await engine.connect(BrokerType.ZERODHA, "Data", app, enable=False)
+        control = engine.system.control
+        await control.set_setting(engine.command(), "data_account", "Data")
+        sources = engine.system.runner._parts.market_data.sources
+        assert [a.broker_id for a in await sources()] == [chosen.broker_id, trader.broker_id]
+        mine = {"path": CANDLES["path"], "api_key": trader.api_key}
+        fault = engine.sandbox.fault("http", match=mine, times=0, status=500)
+        await engine.minute(at("09:30"))
+        assert await engine.held(trader) == {"calm SBIN": 1}
+        engine.sandbox.ask("DELETE", f"/faults/{fault}")
+        where = {"broker": "kite", "api_key": chosen.api_key}
+        engine.sandbox.ask("POST", "/tokens/expire", where)
+        await engine.minute(at("09:40"))
+        assert await engine.held(trader) == {}
+        assert await engine.notices("no_data") == []
 
 
 @pytest.mark.row("D10", "S2")

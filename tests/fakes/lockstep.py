@@ -242,7 +242,8 @@ class Rig:
     async def _unsettled(self, account: Account) -> str:
         orders = await self.orders(account)
         known = {order.broker_order_id: order for order in orders if order.broker_order_id}
-        for theirs in self.book(account)["orders"]:
+        book = self.book(account)
+        for theirs in book["orders"]:
             ours = known.get(theirs["order_id"])
             if ours is None:
                 return f"order {theirs['order_id']} is unknown"
@@ -251,6 +252,9 @@ class Rig:
         for order in orders:
             if order.state not in CLOSED_STATES | {OrderState.ACCEPTED}:
                 return f"{order.client_order_id} is {order.state}"
+        fills = await self.foundation.store.find("fills", {"broker_id": account.broker_id})
+        if len(fills) != len(book["trades"]):
+            return f"{len(book['trades'])} trades, {len(fills)} are known"
         return await self._off_goal(account, orders)
 
     async def _off_goal(self, account: Account, orders: list[Order]) -> str:

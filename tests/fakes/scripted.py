@@ -33,12 +33,12 @@ class Scripted:
         name: str,
         script: Mapping[str, Direction],
         *,
-        stop: Decimal | None = None,
+        stop: Mapping[Direction, Decimal] | None = None,
         instrument: InstrumentId = SBIN,
     ) -> None:
         self.name = name
         self._script = script
-        self._stop = stop
+        self._stops = stop or {}
         self._instrument = instrument
         self.decided: list[str] = []
 
@@ -60,5 +60,5 @@ class Scripted:
         since = max(begun)
         signal_at = datetime.combine(context.session.day, time.fromisoformat(since), IST)
         direction = self._script[since]
-        stop = self._stop if direction is not Direction.FLAT else None
+        stop = self._stops.get(direction)
         return [Target(self._instrument, direction, signal_at, stop, "as the script says")]
