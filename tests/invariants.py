@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from core.domain.identifiers import is_client_order_id
@@ -158,9 +159,7 @@ def _differences(row: Document, seen: Mapping[str, Any]) -> Iterable[str]:
         yield f"I4: {row['_id']} is for {row['quantity']}, not {seen['quantity']}"
 
 
-def _net_differences(
-    evidence: Evidence, broker_id: str, book: Mapping[str, Any]
-) -> Iterable[str]:
+def _net_differences(evidence: Evidence, broker_id: str, book: Mapping[str, Any]) -> Iterable[str]:
     ours: Counter[tuple[str, str]] = Counter()
     for row in evidence.tables["ledgers"]:
         if row["broker_id"] == broker_id:
@@ -188,7 +187,7 @@ def check_monotone(evidence: Evidence) -> Iterable[str]:
         events.sort(key=lambda event: event["n"])
         if [event["n"] for event in events] != list(range(len(events))):
             yield f"I5: {order_id} has the versions {[event['n'] for event in events]}"
-        for before, after in zip(events, events[1:], strict=False):
+        for before, after in pairwise(events):
             if after["filled_quantity"] < before["filled_quantity"]:
                 yield f"I5: {order_id} filled {before['filled_quantity']}, then less"
             old, new = OrderState(before["state"]), OrderState(after["state"])

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from core.domain.broker import BrokerOrder
 from core.domain.instrument import Product
 from core.domain.mode import TradingMode
 from core.domain.order import OrderRequest, OrderState, OrderType, Side
 from core.domain.outcome import Acked
 from core.errors import UserError
+from core.ports.store import Document
 from tests.fakes.sandbox_process import Sandbox
 from tests.faults.life import FYERS, KITE, Simulated, World, by_hand, living, until
 from tests.faults.pulse import SBIN
@@ -156,6 +156,7 @@ async def test_position_closed_by_hand_is_not_closed_again(world: World, mode: T
 
 @pytest.mark.invariant("I6")
 @pytest.mark.row("C3")
+@pytest.mark.slow
 async def test_resting_exit_counts_in_exit_only(world: World) -> None:
     """A sale that rests at the broker uses up what is held, whoever placed it."""
     async with living(world) as life:
@@ -167,7 +168,7 @@ async def test_resting_exit_counts_in_exit_only(world: World) -> None:
         async with by_hand(world, KITE) as client:
             assert isinstance(await client.place(order_of(Side.SELL, 2)), Acked)
 
-            async def adopted() -> list[BrokerOrder]:
+            async def adopted() -> list[Document]:
                 await life.refresh()
                 return await life.rows(purpose="external")
 

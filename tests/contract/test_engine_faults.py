@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ AMBIGUOUS: dict[str, tuple[bool, dict[str, Any]]] = {
 @pytest.mark.matrix("N01", "N02", "N03", "N04", "N06", "N07", "N10", "N11", "N16")
 @pytest.mark.invariant("I1", "I2", "I3", "I4", "I5", "I8", "I9")
 @pytest.mark.row("R1", "S2", "S3")
-@pytest.mark.parametrize("target", ["kite", "fyers"])
+@pytest.mark.parametrize("target", ["kite", pytest.param("fyers", marks=pytest.mark.slow)])
 async def test_every_unknown_answer_is_resolved_by_looking(world: World, target: str) -> None:
     """Whatever spoils the answer, entries and exits end as the broker has them, and go once.
 
@@ -282,6 +283,7 @@ def assert_stop_goes_first(world: World, who: Simulated) -> None:
 @pytest.mark.matrix("B02")
 @pytest.mark.invariant("I4", "I5")
 @pytest.mark.row("E4")
+@pytest.mark.slow
 async def test_rest_of_a_partly_filled_order_is_cancelled(world: World) -> None:
     """What filled before the cancel is held, at the average price that the broker says."""
     async with living(world) as life:
@@ -300,6 +302,7 @@ async def test_rest_of_a_partly_filled_order_is_cancelled(world: World) -> None:
 @pytest.mark.matrix("B05")
 @pytest.mark.invariant("I2", "I4")
 @pytest.mark.row("D9", "C6")
+@pytest.mark.slow
 async def test_refused_cancel_asks_for_the_state(world: World) -> None:
     """A cancel that the broker refuses is a question, asked at most three times, then the exit goes."""
     async with living(world) as life:
@@ -339,8 +342,7 @@ async def test_order_without_its_tag_is_only_proposed(world: World) -> None:
         await life.run("LONG")
         for broker_id in ids:
             row = await life.becomes(OrderState.UNRESOLVED, broker_id=broker_id)
-            store = life.foundation.store
-            await until(lambda key=row["_id"]: store.get("alerts", f"proposal|{key}"))
+            await until(partial(life.foundation.store.get, "alerts", f"proposal|{row['_id']}"))
         await asyncio.sleep(world.horizon_s + 1)  # the horizon passes, and nothing is given up
         for broker_id in ids:
             row = await life.row(broker_id=broker_id)
@@ -372,6 +374,7 @@ async def test_look_alike_that_is_not_ours(world: World) -> None:
 
 @pytest.mark.matrix("S04")
 @pytest.mark.invariant("I2")
+@pytest.mark.slow
 async def test_no_entry_beside_an_order_that_nobody_knows(world: World) -> None:
     """While an order of the instrument is unresolved, no other enters."""
     world.horizon_s = 6.0
@@ -467,6 +470,7 @@ async def test_entry_that_met_a_dead_login_is_dropped(world: World) -> None:
 
 @pytest.mark.matrix("A02")
 @pytest.mark.invariant("I1", "I2", "I4")
+@pytest.mark.slow
 async def test_login_dies_while_an_order_is_in_the_air(world: World) -> None:
     """A dead login while the answer is unknown says nothing of the order; a login resolves it."""
     async with living(world) as life:

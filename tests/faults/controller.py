@@ -22,9 +22,9 @@ import requests
 
 from core.domain.notice import Notice, NoticeKind
 from core.ports.notifier import Delivered
+from tests.fakes.sandbox_process import ROOT, Sandbox
 from tests.faults.life import FYERS, KITE, THIRD, Told, World, living
 from tests.faults.watch import Rule, Watch
-from tests.fakes.sandbox_process import ROOT, Sandbox
 
 __all__ = ["Doomed", "Nursery"]
 

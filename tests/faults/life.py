@@ -23,6 +23,7 @@ from pydantic import SecretStr
 
 from core.adapters.brokers import build_brokers
 from core.adapters.clock import clock_from_setting
+from core.adapters.mongo.server import RunningStore
 from core.adapters.mongo.store import MongoStore, StoreOptions
 from core.bootstrap import Foundation, System, attach, build
 from core.config import Settings
@@ -34,9 +35,9 @@ from core.ports.broker import Broker, BrokerClient, Credentials
 from core.ports.clock import Clock
 from core.ports.notifier import Delivered
 from core.ports.store import Change, Document
+from tests.fakes.sandbox_process import Sandbox
 from tests.faults.pulse import PULSE, REGISTRY
 from tests.faults.watch import Watch, watched_brokers, watched_store
-from tests.fakes.sandbox_process import Sandbox
 
 __all__ = [
     "FYERS",
@@ -78,9 +79,13 @@ THIRD = Simulated(BrokerType.ZERODHA, "kite", "kitesimkey000002", "k2" * 16, "CD
 def another(world: World, target: str, number: int) -> Simulated:
     """Register one more account at a simulator."""
     if target == "kite":
-        who = Simulated(BrokerType.ZERODHA, target, f"kitemore{number:08d}", "m1" * 16, f"M{number}")
+        who = Simulated(
+            BrokerType.ZERODHA, target, f"kitemore{number:08d}", "m1" * 16, f"M{number}"
+        )
     else:
-        who = Simulated(BrokerType.FYERS, target, f"FYMORE{number:02d}-100", "FYMORE01", f"F{number}")
+        who = Simulated(
+            BrokerType.FYERS, target, f"FYMORE{number:02d}-100", "FYMORE01", f"F{number}"
+        )
     fields = {"broker": target, "api_key": who.api_key, "api_secret": who.api_secret}
     world.sandbox.ask(
         "POST", "/accounts", {**fields, "user_id": who.user_id, "cash": 500_000, **_redirect(who)}
@@ -93,9 +98,7 @@ def _redirect(who: Simulated) -> dict[str, str]:
     return {"redirect_url": f"http://127.0.0.1:8443{path}"}
 
 
-async def until(
-    ask: Callable[[], Awaitable[T]], *, within_s: float = 15.0, what: str = "it"
-) -> T:
+async def until(ask: Callable[[], Awaitable[T]], *, within_s: float = 15.0, what: str = "it") -> T:
     """Ask until the answer is true and return it; fail when it does not become true in time."""
     deadline = time.monotonic() + within_s
     while True:
@@ -185,9 +188,7 @@ class World:
 
     def net(self, who: Simulated) -> int:
         """Return the net MIS position in SBIN."""
-        return sum(
-            int(p["quantity"]) for p in self.book(who)["positions"] if p["symbol"] == "SBIN"
-        )
+        return sum(int(p["quantity"]) for p in self.book(who)["positions"] if p["symbol"] == "SBIN")
 
     @contextlib.asynccontextmanager
     async def store(self) -> AsyncIterator[MongoStore]:
@@ -348,25 +349,30 @@ async def living(
     world: World,
     watch: Watch | None = None,
     *,
-    foundation: Foundation | None = None,
-    also: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
+    running: RunningStore | None = None,
 ) -> AsyncIterator[Life]:
-    """Run one controller over the world until the block ends."""
+    """Run one controller over the world until the block ends.
+
+    Args:
+        world: Where it lives.
+        watch: What watches its ports.
+        running: The store's server when the controller is to look after it.
+    """
     watch = watch or Watch()
     async with contextlib.AsyncExitStack() as stack:
         witness = await stack.enter_async_context(world.store())
         watch.witness = _witness(witness)
         watch.unjournalled = world.unjournalled
-        if foundation is None:
-            settings = world.settings()
-            clock = clock_from_setting(settings.clock)
-            foundation = await stack.enter_async_context(
-                attach(settings, world.store_uri, clock)
-            )
+        settings = world.settings()
+        clock = clock_from_setting(settings.clock)
+        foundation = await stack.enter_async_context(attach(settings, world.store_uri, clock))
+        if running is not None:
+            kind = running.server.kind
+            foundation = replace(foundation, running=running, store_kind=kind)
         system = wired(foundation, watch)
         await _owner(foundation)
         await system.begin()
-        services = {**system.services, "outbox": system.sender(world.told), **(also or {})}
+        services = {**system.services, "outbox": system.sender(world.told)}
         task = asyncio.create_task(system.supervisor.run(services))
         try:
             yield Life(world, system, foundation, watch)
@@ -392,9 +398,7 @@ async def by_hand(world: World, who: Simulated) -> AsyncIterator[BrokerClient]:
     """Log the user in at another app of the broker, as a person with the broker's own app does."""
     app = replace(who, api_key=_OTHER_APP[who.target], api_secret="handhand00000000")
     fields = {"broker": app.target, "api_key": app.api_key, "api_secret": app.api_secret}
-    world.sandbox.ask(
-        "POST", "/accounts", {**fields, "user_id": who.user_id, **_redirect(app)}
-    )
+    world.sandbox.ask("POST", "/accounts", {**fields, "user_id": who.user_id, **_redirect(app)})
     settings = world.settings()
     broker = _brokers(settings, clock_from_setting(settings.clock))[who.broker_type]
     credentials = Credentials("byhand_0000000000", app.api_key, app.api_secret)

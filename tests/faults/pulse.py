@@ -8,7 +8,15 @@ from decimal import Decimal
 
 from core.domain.instrument import InstrumentId, Product
 from core.domain.sessions import Schedule
-from core.domain.target import Context, DataNeed, Direction, Parameter, ParameterValue, Target
+from core.domain.target import (
+    Context,
+    DataNeed,
+    Direction,
+    Parameter,
+    ParameterValue,
+    Strategy,
+    Target,
+)
 
 __all__ = ["PULSE", "REGISTRY", "SBIN", "Pulse"]
 
@@ -29,12 +37,15 @@ class Pulse:
     )
 
     def instruments(self, parameters: Mapping[str, ParameterValue]) -> tuple[InstrumentId, ...]:
+        assert parameters
         return (SBIN,)
 
     def schedule(self, parameters: Mapping[str, ParameterValue]) -> Schedule:
+        assert parameters
         return Schedule(time(9, 16), time(15, 0), 1)
 
     def data(self, parameters: Mapping[str, ParameterValue]) -> DataNeed:
+        assert parameters
         return DataNeed(1)
 
     def decide(self, context: Context) -> Sequence[Target]:
@@ -47,4 +58,4 @@ class Pulse:
         return [Target(SBIN, direction, context.slot_at, stop, "told so")]
 
 
-REGISTRY = {PULSE: Pulse()}
+REGISTRY: Mapping[str, Strategy] = {PULSE: Pulse()}

@@ -50,6 +50,7 @@ class Rule:
     """The k-th moment that looks like this.
 
     Attributes:
+        name: The call; ``*`` means any call, on either side.
         what: How the call's ``what`` begins.
         after_places: How many ``place`` calls must have come back before.
     """
@@ -64,7 +65,7 @@ class Rule:
     def fits(self, call: Call) -> bool:
         """Tell whether a moment is of this kind, its number left aside."""
         return (
-            (self.name, self.side) == (call.name, call.side)
+            (self.name == "*" or (self.name, self.side) == (call.name, call.side))
             and call.what.startswith(self.what)
             and self.api_key in {"", call.api_key}
         )

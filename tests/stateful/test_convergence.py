@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -42,14 +43,27 @@ CHASE_S, REST_S = 15.0, 60.0
 
 
 def an_order(
-    purpose: Purpose, side: Side, quantity: int, state: OrderState, *, number: int = 1, at: datetime = NOW
+    purpose: Purpose,
+    side: Side,
+    quantity: int,
+    state: OrderState,
+    *,
+    number: int = 1,
+    at: datetime = NOW,
 ) -> Order:
     """Return an order of the strategy."""
-    request = OrderRequest(
-        f"S{number:019d}", SBIN, side, quantity, OrderType.MARKET, Product.MIS
-    )
+    request = OrderRequest(f"S{number:019d}", SBIN, side, quantity, OrderType.MARKET, Product.MIS)
     return Order(
-        request, "zerodha_a", "orb", "run", purpose, state, "2026-11-20", at, number, submitted_at=at
+        request,
+        "zerodha_a",
+        "orb",
+        "run",
+        purpose,
+        state,
+        "2026-11-20",
+        at,
+        number,
+        submitted_at=at,
     )
 
 
@@ -59,7 +73,7 @@ class CruelBroker:
 
     goal: Goal
     held: int
-    draw: st.DrawFn
+    draw: Callable[[st.SearchStrategy[str]], str]
     orders: list[Order] = field(default_factory=list)
     now: datetime = NOW
     cruelty: int = 12
@@ -147,11 +161,10 @@ class CruelBroker:
                 self.learn(order)
             elif order.state is S.PENDING_CANCEL:
                 self.put(order, state=S.CANCELED, settled_at=self.now)
-            elif order.state in LIVE_STATES and order.purpose is not Purpose.ENTRY:
-                if self.choose("rest", "fill") == "fill" and order.leaves_quantity:
-                    filled = order.filled_quantity + 1
-                    state = S.FILLED if filled == order.request.quantity else S.PARTIALLY_FILLED
-                    self.put(order, state=state, filled_quantity=filled, settled_at=self.now)
+            elif order.state in LIVE_STATES and self.choose("rest", "fill") == "fill":
+                filled = order.filled_quantity + 1
+                state = S.FILLED if filled == order.request.quantity else S.PARTIALLY_FILLED
+                self.put(order, state=state, filled_quantity=filled, settled_at=self.now)
 
     def learn(self, order: Order) -> None:
         if self.choose("absent", "there") == "absent":
@@ -170,7 +183,9 @@ class CruelBroker:
 @pytest.mark.invariant("I6")
 @pytest.mark.row("C3", "C6", "D7", "D9")
 @settings(max_examples=400, deadline=None)
-@given(data=st.data(), held=st.integers(1, 5), sign=st.sampled_from([1, -1]), keep=st.integers(0, 5))
+@given(
+    data=st.data(), held=st.integers(1, 5), sign=st.sampled_from([1, -1]), keep=st.integers(0, 5)
+)
 def test_ledger_reaches_its_goal(data: st.DataObject, held: int, sign: int, keep: int) -> None:
     """Every exit and stop is within what is left, nothing turns, and the goal is reached."""
     keep = min(keep, held)
@@ -199,6 +214,15 @@ def test_ledger_reaches_its_goal(data: st.DataObject, held: int, sign: int, keep
     assert all(order.purpose is Purpose.STOP for order in live)
     covered = sum(order.leaves_quantity for order in live)
     assert covered == (abs(broker.held) if broker.goal.stop_price and broker.goal.can_rest else 0)
+
+
+@pytest.mark.row("C6")
+def test_stop_makes_way_at_once() -> None:
+    """An exit begins with the cancel of what rests, without waiting for anything."""
+    goal = Goal("k", "orb", "zerodha_a", SBIN, Product.MIS, 0, None, "run")
+    stop = an_order(Purpose.STOP, Side.SELL, 2, S.ACCEPTED)
+    step = next_step(goal, 2, [stop], now=NOW, chase_s=CHASE_S, rest_s=REST_S)
+    assert isinstance(step, Cancel) and step.order is stop
 
 
 @pytest.mark.matrix("C02", "N01")

@@ -143,3 +143,15 @@ def test_pending_cancel_is_not_resolved_by_a_stale_view() -> None:
     assert resumed is not None and resumed.state is S.ACCEPTED
     ended = _after(order, OrderEvent(S.CANCELED, "b1", 1, Decimal(900)))
     assert ended is not None and (ended.state, ended.filled_quantity) == (S.CANCELED, 1)
+
+
+@pytest.mark.matrix("B02")
+@pytest.mark.invariant("I5")
+@pytest.mark.parametrize("end", [S.CANCELED, S.EXPIRED])
+def test_end_that_forgets_fills_takes_none_back(end: OrderState) -> None:
+    """A broker's final word that counts fewer fills than were seen does not undo them."""
+    partly = _after(sent(3), OrderEvent(S.PARTIALLY_FILLED, "b1", 2, Decimal(900)))
+    assert partly is not None
+    ended = _after(partly, OrderEvent(end, "b1", 0))
+    assert ended is not None
+    assert (ended.state, ended.filled_quantity, ended.average_price) == (end, 2, Decimal(900))
