@@ -112,9 +112,12 @@ def _page_row(
     if pages == 1:
         return ()
     page = min(max(page, 0), pages - 1)
-    earlier = button("‹ Back", verb, *arguments, (page - 1) % pages)
-    later = button("More ›", verb, *arguments, (page + 1) % pages)
-    return ((earlier, button(f"{page + 1} of {pages}", verb, *arguments, page), later),)
+    row = [button(f"{page + 1} of {pages}", verb, *arguments, page)]
+    if page > 0:
+        row.insert(0, button("‹ Back", verb, *arguments, page - 1))
+    if page + 1 < pages:
+        row.append(button("More ›", verb, *arguments, page + 1))
+    return (tuple(row),)
 
 
 def _head(view: DashboardView) -> list[str | None]:
