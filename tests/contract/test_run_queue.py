@@ -1,0 +1,90 @@
+"""Filed runs: worked off once, for whom they are, and taken back before anybody began."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from core.adapters.clock import SystemClock
+from core.domain.sessions import IST
+from core.engine.run_queue import REQUESTS, RunQueue
+from core.engine.runner import RunRequest
+from core.ports.store import Change
+from tests.fakes.bot_world import soon
+
+if TYPE_CHECKING:
+    from core.adapters.mongo.store import MongoStore
+    from core.engine.runner import Runner
+
+pytestmark = pytest.mark.row("D5", "D6")
+
+SLOT = datetime(2026, 11, 23, 9, 31, tzinfo=IST)
+
+
+class NotingRunner:
+    """Notes what it was asked to run."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+
+    async def run(self, request: RunRequest) -> str:
+        self.ran.append(request.run_id)
+        return f"ran {request.run_id}"
+
+
+@asynccontextmanager
+async def working(queue: RunQueue, only: str | None = None) -> AsyncIterator[NotingRunner]:
+    runner = NotingRunner()
+    task = asyncio.create_task(queue.work(cast("Runner", runner), only))
+    try:
+        yield runner
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_withdrawn_run_is_never_run(mongo_store: MongoStore) -> None:
+    """Whoever gives up waiting takes the run back; one that is done cannot be."""
+    queue = RunQueue(mongo_store, SystemClock())
+    await queue.file(mongo_store, RunRequest("gone", "s", SLOT))
+    await queue.file(mongo_store, RunRequest("stays", "s", SLOT))
+    assert await queue.withdraw("gone")
+
+    async with working(queue) as runner:
+        await soon(lambda: queue.result("stays"))
+
+    assert runner.ran == ["stays"]
+    assert await queue.result("stays") == "ran stays"
+    assert not await queue.withdraw("stays")
+    assert not await queue.withdraw("gone")
+
+
+async def test_begun_run_cannot_be_withdrawn_and_is_taken_up(mongo_store: MongoStore) -> None:
+    """A crash left it running: the next controller runs it, whose unique id makes that harmless."""
+    queue = RunQueue(mongo_store, SystemClock())
+    await queue.file(mongo_store, RunRequest("begun", "s", SLOT))
+    await mongo_store.update(REQUESTS, {"_id": "begun"}, Change(set={"state": "running"}))
+    assert not await queue.withdraw("begun")
+
+    async with working(queue) as runner:
+        await soon(lambda: queue.result("begun"))
+
+    assert runner.ran == ["begun"]
+
+
+async def test_holder_of_one_account_leaves_the_others(mongo_store: MongoStore) -> None:
+    """``saarthi live`` holds the lease for one account: what is for another stays filed."""
+    queue = RunQueue(mongo_store, SystemClock())
+    await queue.file(mongo_store, RunRequest("other", "s", SLOT, only="fyers_other1"))
+    await queue.file(mongo_store, RunRequest("mine", "s", SLOT, only="zerodha_mine01"))
+
+    async with working(queue, "zerodha_mine01") as runner:
+        await soon(lambda: queue.result("mine"))
+
+    assert runner.ran == ["mine"]
+    assert await queue.result("other") is None
