@@ -74,7 +74,7 @@ DAYS = {
         ),
         ("27.00", "-387.90"),
         {"square_off": "11:30"},
-        sources=5,
+        sources=8,
     ),
     "made up, bars of five minutes": Day(
         "2021-05-12",
@@ -89,7 +89,7 @@ DAYS = {
         ),
         ("122.00", "-185.05"),
         {"bar_minutes": "5"},
-        sources=3,
+        sources=4,
     ),
     "recorded, bars of five minutes": Day(
         "2021-05-10",
@@ -104,7 +104,7 @@ DAYS = {
         ),
         ("-27.00", "-280.30"),
         {"bar_minutes": "5", "entry_until": "15:00"},
-        sources=3,
+        sources=4,
     ),
     "recorded, minute bars": Day(
         "2021-05-10",
@@ -119,7 +119,7 @@ DAYS = {
         ),
         ("-234.50", "-676.65"),
         slots_without_data=("12:29", "12:30"),
-        sources=5,
+        sources=8,
     ),
 }
 
@@ -135,7 +135,7 @@ def recording(day: Day) -> Path:
     return directory
 
 
-@pytest.mark.row("D3", "D4", "D7", "D9", "S2", "S3")
+@pytest.mark.row("D2", "D3", "D4", "D7", "D9", "D10", "S2", "S3")
 @pytest.mark.invariant("I1")
 @pytest.mark.slow
 @pytest.mark.timeout(SLOW_MACHINE_S)
