@@ -66,8 +66,7 @@ def _way_out(stamp: str) -> tuple[InlineKeyboardButton, ...]:
 
 def _choose_broker(stamp: str) -> Screen:
     choices = tuple(
-        (button(broker.label, "wiz", broker.value, stamp, style=PRIMARY),)
-        for broker in OFFERED
+        (button(broker.label, "wiz", broker.value, stamp, style=PRIMARY),) for broker in OFFERED
     )
     return Screen(
         f"{bold('Add an account')}\nWith which broker?",

@@ -232,7 +232,10 @@ const refreshEmpty = () => {
   byId("empty").hidden = !isEmpty;
   const needsStart = isEmpty && chat > 0;
   byId("start").hidden = !needsStart;
+  const appears = byId("compose").hidden && !needsStart;
   byId("compose").hidden = needsStart;
+  // Measured while it was hidden, the text field has no height of its own.
+  if (appears) requestAnimationFrame(() => requestAnimationFrame(grow));
 };
 
 // --- header, pinned bar, status -------------------------------------------------------------
