@@ -7,64 +7,25 @@ follow a script, with a slot every five minutes.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
-from core.domain.account import Account, BrokerType, TokenStatus
+from core.domain.account import Account, BrokerType
 from core.domain.mode import TradingMode
 from core.domain.order import OrderState, Purpose
 from core.domain.target import Context, Direction, Target
 from core.domain.views import SizeKind
 from core.errors import UserError
-from tests.fakes.lockstep import Rig, ist, rig
-from tests.fakes.scripted import Scripted
+from tests.fakes.lockstep import Rig, ist
+from tests.fakes.scripted import Opened, Scripted, at, kite
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 LONG, SHORT, FLAT = Direction.LONG, Direction.SHORT, Direction.FLAT
-REPLAY = Path(__file__).resolve().parents[1] / "data" / "replay" / "2021-05-12"
-DAY = "2021-05-12"
 CHASE_S = 15.0
-Opened = Callable[..., contextlib.AbstractAsyncContextManager[Rig]]
-
-
-@pytest.fixture
-def opened(tmp_path: Path, embedded_store_uri: str) -> Opened:
-    """Opens an engine with scripted strategies at 09:20 of the made-up day."""
-
-    @contextlib.asynccontextmanager
-    async def open_rig(*strategies: Scripted) -> AsyncIterator[Rig]:
-        registry = {strategy.name: strategy for strategy in strategies}
-        start = ist(f"{DAY} 09:20")
-        replay = ("--replay", str(REPLAY))
-        async with rig(tmp_path, embedded_store_uri, registry, start, *replay) as engine:
-            yield engine
-
-    return open_rig
-
-
-def at(clock: str):
-    return ist(f"{DAY} {clock}")
-
-
-async def kite(engine: Rig, *, quantity: int = 1) -> Account:
-    """Connect a Zerodha account, and enable every strategy with a size."""
-    account = await engine.connect(BrokerType.ZERODHA, "Kite", engine.app("kite", 0))
-    await sized(engine, account, quantity)
-    return account
-
-
-async def sized(engine: Rig, account: Account, quantity: int) -> None:
-    for name in engine.registry:
-        await engine.system.control.set_assignment(
-            engine.command(), name, account.broker_id, size_value=Decimal(quantity)
-        )
-        await engine.enable_strategy(name)
 
 
 async def entries(engine: Rig, account: Account) -> list[str]:
@@ -448,108 +409,3 @@ async def test_a_share_that_buys_nothing_is_told_and_not_ordered(opened: Opened)
         assert engine.writes(account) == []
         run = await control.run("calm|2021-05-12T09:30")
         assert [line.note for line in run.lines] == ["its size does not buy one lot"]
-
-
-# --- data --------------------------------------------------------------------------------------
-
-CANDLES = {"path": "/instruments/historical/*"}
-
-
-@pytest.mark.row("D10")
-async def test_missing_data_is_said_once_and_stops_entries_only_while_it_lasts(opened: Opened):
-    """No source answers: no entry and one notice, whatever each slot heard; with data it goes on."""
-    script = {"09:30": LONG, "09:45": LONG, "10:00": FLAT, "10:05": LONG}
-    async with opened(Scripted("calm", script)) as engine:
-        account = await kite(engine)
-        fault = engine.sandbox.fault("http", match=CANDLES, times=0, status=503)
-        await engine.minute(at("09:30"))
-        engine.sandbox.ask("DELETE", f"/faults/{fault}")
-        fault = engine.sandbox.fault("http", match=CANDLES, times=0, status=500)
-        await engine.minute(at("09:35"))
-        await engine.minute(at("09:40"))
-        assert len(await engine.notices("no_data")) == 1
-        assert engine.writes(account) == []
-        engine.sandbox.ask("DELETE", f"/faults/{fault}")
-        await engine.minute(at("09:45"))
-        assert await engine.held(account) == {"calm SBIN": 1}
-        assert len(await engine.notices("no_data")) == 1
-        engine.sandbox.fault("http", match=CANDLES, times=0, status=500)
-        await engine.minute(at("09:50"))
-        await engine.minute(at("09:55"))
-        assert len(await engine.notices("no_data")) == 2
-        assert await engine.held(account) == {"calm SBIN": 1}
-
-
-@pytest.mark.row("D10")
-async def test_a_plan_without_data_falls_to_the_next_source_and_is_no_login_problem(
-    opened: Opened,
-):
-    """A Kite app of the personal plan trades on the other account's candles; no login is asked for."""
-    async with opened(Scripted("calm", {"09:30": LONG, "09:35": FLAT})) as engine:
-        app = engine.app("kite", 0)
-        fields = ("broker", "api_key", "api_secret", "user_id", "user_name", "cash")
-        engine.sandbox.ask(
-            "POST", "/accounts", {name: app[name] for name in fields} | {"plan": "personal"}
-        )
-        without = await kite(engine)
-        other = await engine.connect(BrokerType.FYERS, "Data", engine.app("fyers", 0))
-        await engine.minute(at("09:30"))
-        await engine.minute(at("09:35"))
-        assert await engine.notices("no_data") == []
-        for account in (without, other):
-            assert len(await engine.fills(account)) == 2
-        ready = {r.account.broker_id: r for r in await engine.system.control.readiness()}
-        assert ready[without.broker_id].is_ready and not ready[without.broker_id].has_data
-        assert ready[other.broker_id].has_data
-        now = await engine.system.accounts.get(without.broker_id)
-        assert (now.token_status, now.parked_reason) == (TokenStatus.VALID, "")
-        assert await engine.notices("token_warning") == []
-        assert await engine.notices("account_parked") == []
-
-
-@pytest.mark.row("D10")
-async def test_the_chosen_data_account_is_asked_first_and_the_others_stand_in(opened: Opened):
-    """Candles of the chosen account are used; when its login dies the next one gives them."""
-    async with opened(Scripted("calm", {"09:30": LONG, "09:40": FLAT})) as engine:
-        trader = await kite(engine)
-        app = engine.app("kite", 1)
-        chosen = await engine.connect(BrokerType.ZERODHA, "Data", app, enable=False)
-        control = engine.system.control
-        await control.set_setting(engine.command(), "data_account", "Data")
-        sources = engine.system.runner._parts.market_data.sources
-        assert [a.broker_id for a in await sources()] == [chosen.broker_id, trader.broker_id]
-        mine = {"path": CANDLES["path"], "api_key": trader.api_key}
-        fault = engine.sandbox.fault("http", match=mine, times=0, status=500)
-        await engine.minute(at("09:30"))
-        assert await engine.held(trader) == {"calm SBIN": 1}
-        engine.sandbox.ask("DELETE", f"/faults/{fault}")
-        where = {"broker": "kite", "api_key": chosen.api_key}
-        engine.sandbox.ask("POST", "/tokens/expire", where)
-        await engine.minute(at("09:40"))
-        assert await engine.held(trader) == {}
-        assert await engine.notices("no_data") == []
-
-
-@pytest.mark.row("D10", "S2")
-async def test_a_missing_instrument_master_holds_back_its_own_accounts_alone(opened: Opened):
-    """Where a master cannot be had, nothing is entered and the run says so; the others trade."""
-    async with opened(Scripted("calm", {"09:30": LONG, "09:40": FLAT, "09:45": LONG})) as engine:
-        engine.sandbox.fault("http", "fyers", match={"path": "/sym_details/*"}, times=0, status=503)
-        account = await kite(engine)
-        blind = await engine.connect(BrokerType.FYERS, "Blind", engine.app("fyers", 0), reads=False)
-        await engine.minute(at("09:30"))
-        assert await engine.held(account) == {"calm SBIN": 1}
-        assert engine.writes(blind) == []
-        run = await engine.system.control.run("calm|2021-05-12T09:30")
-        notes = {line.broker_id: line.note for line in run.lines}
-        assert notes[blind.broker_id] == "NSE:SBIN is not in this broker's instruments"
-        assert "instruments" in engine.worker(blind).trouble
-        now = await engine.system.accounts.get(blind.broker_id)
-        assert now.token_status is TokenStatus.VALID
-        engine.sandbox.ask("DELETE", "/faults")
-        engine.clock.elapse(31)
-        engine.system.hint(blind.broker_id)
-        await engine.until(lambda: engine.worker(blind).trouble == "", "the master")
-        await engine.minute(at("09:40"))
-        await engine.minute(at("09:45"))
-        assert await engine.held(blind) == {"calm SBIN": 1}

@@ -1,18 +1,21 @@
-"""A strategy that does at each slot what its script says."""
+"""A strategy that does at each slot what its script says, and a made-up day to run it on."""
 
 # ruff: noqa: ARG002 - the strategy port passes parameters, and a script has none
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, time
 from decimal import Decimal
 
+from core.domain.account import Account, BrokerType
 from core.domain.instrument import InstrumentId, Product
 from core.domain.sessions import IST, Schedule
 from core.domain.target import Context, DataNeed, Direction, Parameter, ParameterValue, Target
+from tests.fakes.lockstep import Rig, ist
 
-__all__ = ["SBIN", "Scripted"]
+__all__ = ["DAY", "SBIN", "Opened", "Scripted", "at", "kite", "sized"]
 
 SBIN = InstrumentId("NSE", "SBIN")
 
@@ -62,3 +65,29 @@ class Scripted:
         direction = self._script[since]
         stop = self._stops.get(direction)
         return [Target(self._instrument, direction, signal_at, stop, "as the script says")]
+
+
+DAY = "2021-05-12"
+Opened = Callable[..., contextlib.AbstractAsyncContextManager[Rig]]
+"""Opens an engine with scripted strategies at 09:20 of the made-up day (tests/e2e/conftest.py)."""
+
+
+def at(clock: str) -> datetime:
+    """Return a time of the made-up day."""
+    return ist(f"{DAY} {clock}")
+
+
+async def kite(engine: Rig, *, quantity: int = 1) -> Account:
+    """Connect a Zerodha account, and enable every strategy with a size."""
+    account = await engine.connect(BrokerType.ZERODHA, "Kite", engine.app("kite", 0))
+    await sized(engine, account, quantity)
+    return account
+
+
+async def sized(engine: Rig, account: Account, quantity: int) -> None:
+    """Enable every strategy with a fixed quantity on an account."""
+    for name in engine.registry:
+        await engine.system.control.set_assignment(
+            engine.command(), name, account.broker_id, size_value=Decimal(quantity)
+        )
+        await engine.enable_strategy(name)
