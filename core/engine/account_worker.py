@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["AccountWorker", "WorkerParts", "WorkerSettings"]
 
 _log = logging.getLogger(__name__)
+_SHORT_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +124,17 @@ class AccountWorker:
             return settings.away_s
         self.trouble = ""
         if sent:
-            return 0.05
-        return settings.busy_s if await self._is_busy() else settings.idle_s
+            return _SHORT_S
+        return await self._pause()
+
+    async def _pause(self) -> float:
+        """Return how long nothing can be done, as far as this account knows."""
+        settings = self._parts.settings
+        pause = settings.busy_s if await self._is_busy() else settings.idle_s
+        if self.desk.look_again_at is None:
+            return pause
+        until = (self.desk.look_again_at - self._parts.clock.now()).total_seconds()
+        return min(pause, max(_SHORT_S, until))
 
     def _is_ready(self) -> bool:
         """Whether the day's orders were read since the start and since the last login or fault."""

@@ -462,6 +462,7 @@ class Controller:
             await self._parts.run_queue.file(view, request)
 
         await self._parts.store.transaction(body, nonce=f"run-now:{command.id}")
+        self._parts.run_queue.wake()
         return request.run_id
 
     async def run(self, run_id: str) -> RunView:

@@ -20,6 +20,7 @@ from core.domain.converge import (
     PlaceStop,
     ResizeStop,
     Step,
+    Wait,
     next_step,
 )
 from core.domain.exits import held_quantity
@@ -100,6 +101,7 @@ class Desk:
         self._outbox = outbox
         self._settings = settings
         self._not_before: dict[str, datetime] = {}
+        self.look_again_at: datetime | None = None
         self._refused_cancels: dict[str, tuple[int, datetime]] = {}
 
     async def advance(
@@ -117,6 +119,7 @@ class Desk:
             return False
         gate = gate_of(row)
         today = trading_day(self._clock.market_now())
+        self.look_again_at = None
         await self._clear_held()
         sent = await self._entries(client)
         if gate.mode is not TradingMode.PAUSED and (gate.enabled or gate.drain):
@@ -177,7 +180,7 @@ class Desk:
     async def _is_wanted(self, order: Order) -> bool:
         """Whether the run that decided the entry still sets the goal: a close ends it too."""
         request = order.request
-        key = ledger_key(order.strategy, order.broker_id, request.instrument, request.product)
+        key = _key_of(order)
         goal = await self._store.get("goals", key)
         if goal is None or goal["run_id"] != order.run_id:
             return False
@@ -213,6 +216,7 @@ class Desk:
     ) -> bool:
         now = self._clock.now()
         if self._not_before.get(goal.key, now) > now:
+            self._look_again(self._not_before[goal.key])
             return False
         row = await self._store.get("ledgers", goal.key)
         held = row["quantity"] if row else 0
@@ -228,12 +232,21 @@ class Desk:
             rest_s=self._settings.rest_s,
             may_enter=gate.mode is TradingMode.NORMAL and gate.enabled,
         )
+        if isinstance(step, Wait):
+            self._look_again(step.until)
+            return False
         try:
             return await self._take(client, goal, step, today, master)
         except Denied as denied:
             self._not_before[goal.key] = now + timedelta(seconds=_DENIED_PAUSE_S)
+            self._look_again(self._not_before[goal.key])
             _log.info("%s: %s", goal.key, denied)
             return False
+
+    def _look_again(self, at: datetime | None) -> None:
+        """Note when something can be done that cannot be done now; the earliest counts."""
+        if at is not None and (self.look_again_at is None or at < self.look_again_at):
+            self.look_again_at = at
 
     async def _orders_of(self, goal: Goal, today: str) -> list[Order]:
         return [
@@ -404,6 +417,8 @@ class Desk:
         if outcome.kind is Refusal.THROTTLED:
             pause = timedelta(seconds=outcome.retry_after_s or 1.0)
             self._not_before[order.client_order_id] = self._clock.now() + pause
+            # An exit goes out under a new id; it waits as long.
+            self._not_before[_key_of(order)] = self._clock.now() + pause
         if outcome.kind is Refusal.PERMISSION:
             raise BrokerReadError(ReadFault.PERMISSION, outcome.message)
 
@@ -413,8 +428,7 @@ class Desk:
 
     async def _stop_refused(self, order: Order) -> None:
         """A stop that the broker refuses does not rest: say so once, the strategy watches it."""
-        request = order.request
-        key = ledger_key(order.strategy, order.broker_id, request.instrument, request.product)
+        key = _key_of(order)
         data = {
             "broker_id": order.broker_id,
             "instrument": str(order.request.instrument),
@@ -429,6 +443,12 @@ class Desk:
             await self._store.transaction(body, nonce=f"soft:{order.client_order_id}")
         except AlreadyDone:
             return
+
+
+def _key_of(order: Order) -> str:
+    """Return the key of the ledger that an order moves."""
+    request = order.request
+    return ledger_key(order.strategy, order.broker_id, request.instrument, request.product)
 
 
 def _on_tick(price: Decimal, side: Side, instrument: Instrument | None) -> Decimal:

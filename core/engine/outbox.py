@@ -31,6 +31,8 @@ _log = logging.getLogger(__name__)
 _POLL_S = 1.0
 _STORE_PAUSE_S = 2.0
 _BATCH = 50
+_GATHER_S = 0.05
+_BY_LATER = "shown by "
 
 
 def card_id(chat_id: int, key: str) -> str:
@@ -49,11 +51,11 @@ class Outbox:
     async def post(self, view: StoreView, notice: Notice) -> None:
         """Add a notice for one chat, or for every owner who has a chat.
 
-        An edit that still waits for the same card is enough for both: cards show the present.
+        Every event adds its own row, edits of one card too: an edit that waits now may be claimed
+        and rendered before this transaction commits, and would not show what it tells. The sender
+        leaves out the edits that a later one makes needless.
         """
         for chat_id in await self._recipients(view, notice):
-            if notice.delivery is Delivery.EDIT and await _is_pending(view, chat_id, notice.key):
-                continue
             await view.insert("outbox", self._row(chat_id, notice))
         self.wake.set()
 
@@ -82,11 +84,6 @@ class Outbox:
             "sent_at": None,
             "reason": "",
         }
-
-
-async def _is_pending(view: StoreView, chat_id: int, key: str | None) -> bool:
-    rows = await view.find("outbox", {"chat_id": chat_id, "state": "WAITING", "key": key}, limit=1)
-    return bool(rows)
 
 
 def _notice_of(row: Document) -> Notice:
@@ -133,6 +130,8 @@ class OutboxSender:
                 await self._outbox.wake.wait()
         except TimeoutError:
             return
+        # The wake comes from inside a transaction; let it commit, and others with it.
+        await self._clock.sleep(_GATHER_S)
 
     async def _deliver_waiting(self) -> None:
         now = self._clock.now()
@@ -150,11 +149,20 @@ class OutboxSender:
                 group.create_task(self._deliver_chat(chat_id, waiting))
 
     async def _deliver_chat(self, chat_id: int, rows: list[Document]) -> None:
+        newest = {row["key"]: row["_id"] for row in rows if row["delivery"] == Delivery.EDIT.value}
         for row in rows:
             if self._not_before.get(chat_id, self._clock.now()) > self._clock.now():
                 return
-            if not await self._deliver(row):
+            edit = row["delivery"] == Delivery.EDIT.value
+            if edit and newest[row["key"]] != row["_id"]:
+                await self._leave_out(row, newest[row["key"]])
+            elif not await self._deliver(row):
                 return
+
+    async def _leave_out(self, row: Document, by: str) -> None:
+        """Cards show the present: an edit is enough for those of its card that wait before it."""
+        done = Change(set={"state": "SENT", "reason": f"{_BY_LATER}{by}"})
+        await self._store.update("outbox", {"_id": row["_id"], "state": "WAITING"}, done)
 
     async def _deliver(self, row: Document) -> bool:
         """Deliver one row; return False when this chat has to wait."""

@@ -51,6 +51,9 @@ class RunQueue:
             "filed_at": self._clock.now(),
         }
         await view.insert(REQUESTS, row)
+
+    def wake(self) -> None:
+        """Look at once: something was filed, and its transaction has committed."""
         self._wake.set()
 
     async def result(self, run_id: str) -> str | None:
