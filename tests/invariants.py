@@ -226,12 +226,15 @@ def check_notifications(evidence: Evidence) -> Iterable[str]:
                 yield f"I8: {notice_id} came twice and was not marked as a repeat"
             continue
         seen[chat_id].add(notice_id)
-        subject = chat_id, str(notice.data.get("client_order_id") or notice.key)
+        if "client_order_id" not in notice.data:
+            continue
+        subject = chat_id, str(notice.data["client_order_id"])
         if notice_id < latest.get(subject, ""):
             yield f"I8: {notice_id} on {subject} came after {latest[subject]}"
         latest[subject] = notice_id
     for row in evidence.tables["outbox"]:
-        if row["state"] != "SENT" or row["_id"] not in seen[row["chat_id"]]:
+        shown_by = row["reason"].removeprefix("shown by ") if row["reason"] else row["_id"]
+        if row["state"] != "SENT" or shown_by not in seen[row["chat_id"]]:
             yield f"I8: the notice {row['_id']} ({row['kind']}) is {row['state']}"
 
 

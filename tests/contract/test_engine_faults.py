@@ -452,11 +452,16 @@ async def test_login_dies_between_two_orders(world: World) -> None:
 @pytest.mark.row("B10")
 async def test_entry_that_met_a_dead_login_is_dropped(world: World) -> None:
     """After the login the entry of before is not sent any more, and the chat lists it."""
-    async with living(world) as life:
-        await life.connect(FYERS)  # the first source of market data
+    release = asyncio.Event()
+    watch = Watch(Rule("commit", "before", what="submit:"), release.wait)  # type: ignore[arg-type]
+    async with living(world, watch) as life:
         kite = await life.connect(KITE)
-        world.sandbox.ask("POST", "/tokens/expire", {"broker": "kite", "api_key": KITE.api_key})
         await life.run("LONG")
+        await asyncio.wait_for(watch.struck.wait(), 10)
+        world.sandbox.ask("POST", "/tokens/expire", {"broker": "kite", "api_key": KITE.api_key})
+        release.set()
+        row = await life.becomes(OrderState.HELD, broker_id=kite)
+        assert "login needed" in row["reason"]
 
         async def parked() -> bool:
             return (await life.system.control.account(kite)).needs_login
@@ -465,6 +470,7 @@ async def test_entry_that_met_a_dead_login_is_dropped(world: World) -> None:
         await life.login(kite)
         await life.becomes(OrderState.DENIED, broker_id=kite)
         await assert_invariants(life)
+        assert "entries_dropped" in world.told.kinds()
         assert not [write for write in world.placed(KITE) if write["applied"]]
 
 
