@@ -8,7 +8,9 @@ import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 
+from bot.alarm import PollingAlarm
 from bot.application import Bot, build_bot
 from bot.authorization import pairing_code
 from bot.parameters import BotParameters
@@ -93,7 +95,13 @@ def _web_parts(system: System) -> WebParts:
 
 
 def _services(system: System, bot: Bot) -> dict[str, Service]:
-    return {**system.services, "outbox": system.sender(bot.notifier), "bot": bot.run}
+    post = partial(system.outbox.post, system.foundation.store)
+    return {
+        **system.services,
+        "outbox": system.sender(bot.notifier),
+        "bot": bot.run,
+        "polling alarm": PollingAlarm(bot.health, post, system.foundation.clock).run,
+    }
 
 
 async def _show_pairing(foundation: Foundation, settings: Settings) -> None:
