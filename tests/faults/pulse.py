@@ -31,7 +31,7 @@ class Pulse:
     title = "Pulse"
     description = "Does as it is told."
     product = Product.MIS
-    parameters = (
+    parameters: tuple[Parameter, ...] = (
         Parameter("direction", "Direction", "FLAT", choices=("LONG", "FLAT", "SHORT")),
         Parameter("stop_percent", "Stop", Decimal(0), Decimal(0), Decimal(20)),
     )

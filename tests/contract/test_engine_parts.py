@@ -1,0 +1,122 @@
+"""Parts of the engine that several callers use at the same instant."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.adapters.clock import SystemClock
+from core.adapters.mongo.store import MongoStore
+from core.domain.notice import Delivery, Notice, NoticeKind
+from core.engine.outbox import Outbox, OutboxSender
+from core.ports.notifier import Delivered
+from core.ports.store import Change, StoreView
+from tests.fakes.sandbox_process import Sandbox
+from tests.faults.life import KITE, Told, World, living, until
+
+CHAT = 4711
+CARD = Notice(NoticeKind.RUN_CARD, {"run_id": "r"}, Delivery.EDIT, "run:r", CHAT)
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[Sandbox]:
+    sandbox = Sandbox()
+    yield sandbox
+    sandbox.end()
+
+
+@pytest.mark.invariant("I8")
+@pytest.mark.row("E5")
+async def test_event_that_commits_behind_a_delivery_is_shown(mongo_store: MongoStore) -> None:
+    """A card is rendered while another event on it has not committed: it is rendered once more."""
+    clock = SystemClock()
+    outbox = Outbox(clock)
+    delivering = asyncio.Event()
+    shown: list[int] = []
+
+    class Renderer(Told):
+        """Renders the card from the store, as the bot does."""
+
+        async def deliver(
+            self,
+            chat_id: int,
+            notice: Notice,
+            *,
+            notice_id: str,
+            message_id: int | None,
+            is_repeat: bool,
+        ) -> Delivered:
+            row = await mongo_store.get("settings", "fact")
+            shown.append(row["value"] if row else 0)
+            delivering.set()
+            return await super().deliver(
+                chat_id,
+                notice,
+                notice_id=notice_id,
+                message_id=message_id,
+                is_repeat=is_repeat,
+            )
+
+    sender = OutboxSender(mongo_store, clock, outbox, Renderer())
+
+    async def event(view: StoreView) -> None:
+        await view.update("settings", {"_id": "fact"}, Change(set={"value": 1}), upsert=True)
+        await outbox.post(view, CARD)
+        await asyncio.wait_for(delivering.wait(), 5)
+
+    await outbox.post(mongo_store, CARD)
+    running = asyncio.create_task(sender.run())
+    try:
+        await mongo_store.transaction(event, nonce="event")
+
+        async def is_shown() -> bool:
+            return shown[-1] == 1
+
+        await until(is_shown, within_s=5, what="the event on its card")
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.invariant("I8")
+@pytest.mark.row("E5")
+async def test_waiting_edits_of_a_card_are_one_message(mongo_store: MongoStore) -> None:
+    """After an outage a card is edited once, however many events waited; other notices all come."""
+    clock, told = SystemClock(), Told()
+    outbox = Outbox(clock)
+    for n in range(5):
+        await outbox.post(mongo_store, CARD)
+        text = Notice(NoticeKind.TEXT, {"text": str(n)}, chat_id=CHAT)
+        await outbox.post(mongo_store, text)
+    running = asyncio.create_task(OutboxSender(mongo_store, clock, outbox, told).run())
+    try:
+
+        async def all_sent() -> bool:
+            rows = await mongo_store.find("outbox", {"state": {"$ne": "SENT"}})
+            return not rows
+
+        await until(all_sent, within_s=10, what="the outbox to empty")
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert told.kinds().count("run_card") == 1
+    texts = [n.data["text"] for _, _, _, n in told.delivered if n.kind is NoticeKind.TEXT]
+    assert texts == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.invariant("I13")
+async def test_account_has_one_client_whoever_asks(
+    process: Sandbox, embedded_store_uri: str, embedded_database: str, tmp_path: Path
+) -> None:
+    """A worker, a probe and market data that ask at once share one client; none is left open."""
+    process.ask("POST", "/reset")
+    world = World(process, embedded_store_uri, embedded_database, tmp_path / "data")
+    async with living(world) as life:
+        account = await life.system.control.account(await life.connect(KITE))
+        connections = life.system.connections
+        await connections.drop(account.broker_id)
+        clients = await asyncio.gather(*(connections.client(account) for _ in range(5)))
+        assert len({id(client) for client in clients}) == 1
