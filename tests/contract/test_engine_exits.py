@@ -127,7 +127,9 @@ async def test_order_by_hand_is_adopted(world: World) -> None:
 @pytest.mark.matrix("B08")
 @pytest.mark.invariant("I6")
 @pytest.mark.row("C3", "D3")
-@pytest.mark.parametrize("mode", [TradingMode.NORMAL, TradingMode.EXIT_ONLY])
+@pytest.mark.parametrize(
+    "mode", [TradingMode.NORMAL, pytest.param(TradingMode.EXIT_ONLY, marks=pytest.mark.slow)]
+)
 async def test_position_closed_by_hand_is_not_closed_again(world: World, mode: TradingMode) -> None:
     """A strategy whose units were sold in the broker's app sells nothing more."""
     async with living(world) as life:
