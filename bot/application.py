@@ -208,8 +208,10 @@ async def _report(_: object, context: CallbackContext[Any, Any, Any, Any]) -> No
 def _silence() -> None:
     """Keep the token and what people type out of the logs of the libraries.
 
-    httpx logs every address, and with it the token, at INFO; the library whole updates at DEBUG.
+    httpx logs every address, and with it the token, at INFO; the library whole updates at DEBUG,
+    and an answer that is no JSON, with all that people typed, at ERROR.
     """
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("telegram").setLevel(logging.INFO)
+    logging.getLogger("telegram.request").setLevel(logging.CRITICAL)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.fakes.sandbox_process import eventually
 
-__all__ = ["Demo", "is_alive"]
+__all__ = ["Demo", "command_lines_below", "is_alive"]
 
 ROOT = Path(__file__).resolve().parents[2]
 _START_S = 60.0
@@ -36,6 +36,15 @@ def _parents() -> dict[int, int]:
             stat = (entry / "stat").read_text(encoding="utf-8")
             found[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
     return found
+
+
+def command_lines_below(pid: int) -> dict[int, str]:
+    """Return every process below one, with its command line."""
+    parents = _parents()
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {child: _command(child) for child in found - {pid}}
 
 
 class Demo:
@@ -88,11 +97,7 @@ class Demo:
 
     def family(self) -> dict[int, str]:
         """Return every process below it, with its command line."""
-        parents = _parents()
-        found = {self.pid}
-        while more := {pid for pid, parent in parents.items() if parent in found} - found:
-            found |= more
-        return {pid: _command(pid) for pid in found - {self.pid}}
+        return command_lines_below(self.pid)
 
     def child(self, *words: str) -> int:
         """Return the process below it whose command line holds the words."""
