@@ -108,6 +108,7 @@ class AccountWorker:
             self._token_of = account.token_generated_at
             if client is None:
                 self.trouble = "waiting for a login"
+                await self.desk.park()
                 return settings.idle_s
             sent = self._is_ready() and await self.advance(account, client)
             moved = await self.read(client)
@@ -195,6 +196,7 @@ class AccountWorker:
             how = "the broker refused the login"
             await self._parts.tokens.lost(self.broker_id, how, of=self._token_of)
             await self._parts.connections.drop(self.broker_id)
+            await self.desk.park()
         elif error.fault is ReadFault.PERMISSION:
             await self._parts.tokens.not_permitted(self.broker_id, str(error))
         else:

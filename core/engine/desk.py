@@ -129,6 +129,18 @@ class Desk:
 
     # Entries
 
+    async def park(self) -> None:
+        """Hold entries that were not sent before the login died; after the next they are dropped.
+
+        Their signal is old by then, however soon the login comes (B10).
+        """
+        for order in await self._journal.pending(self._broker_id):
+            if order.state is OrderState.INITIALIZED:
+                event = OrderEvent(
+                    OrderState.HELD, reason=f"{_NEEDS_A_PERSON[0]} before it was sent"
+                )
+                await self._journal.apply(order.client_order_id, event)
+
     async def _clear_held(self) -> None:
         """Drop what was held (B10): entries that waited for a login, and every held exit.
 
