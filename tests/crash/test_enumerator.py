@@ -8,7 +8,6 @@ next controller must end where the invariants hold. The real ``kill -9`` is in `
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import uuid
 from collections.abc import Iterator
@@ -57,14 +56,17 @@ async def cut_short(world: World, k: int) -> None:
     """Live the scenario until the k-th moment, and stop dead there."""
     watch = Watch(Rule("*", "", k))
     watch.act = watch.die
-    async with living(world, watch) as life:
-        playing = asyncio.create_task(scenario(life))
-        dying = asyncio.create_task(watch.struck.wait())
-        await asyncio.wait({playing, dying}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (playing, dying):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+
+    async def live() -> None:
+        async with living(world, watch) as life:
+            await scenario(life)
+
+    playing = asyncio.create_task(live())
+    dying = asyncio.create_task(watch.struck.wait())
+    await asyncio.wait({playing, dying}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (playing, dying):
+        task.cancel()
+    await asyncio.gather(playing, dying, return_exceptions=True)
     await world.bury()
 
 
