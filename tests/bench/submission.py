@@ -1,0 +1,106 @@
+"""A journalled order submission through the gate, beside one bare durable insert."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any, cast
+
+from pymongo import AsyncMongoClient
+from pymongo.write_concern import WriteConcern
+
+from core.adapters.clock import SystemClock
+from core.adapters.mongo.migrations import migrate
+from core.adapters.mongo.server import launch
+from core.adapters.mongo.store import MongoStore
+from core.domain.instrument import InstrumentId
+from core.domain.mode import TradingMode
+from core.domain.order import Order, OrderRequest, OrderState, Purpose
+from core.domain.outcome import Acked
+from core.engine.execution import Execution, Ticket
+from core.engine.gate import GATES, new_gate
+from core.engine.journal import Journal
+from core.engine.outbox import Outbox
+from core.ports.broker import BrokerClient
+from tests.bench.figure import Figure
+from tests.fakes.brokers import market_order
+
+__all__ = ["submission"]
+
+ACCOUNT = "zerodha_bench00001"
+WARM_UP, ORDERS = 20, 150
+DURABLE = WriteConcern("majority", j=True)
+
+
+class _Acking:
+    """A broker that takes every order at once."""
+
+    async def place(self, order: OrderRequest) -> Acked:
+        return Acked(f"b{order.client_order_id}")
+
+
+def _order(number: int) -> Order:
+    request = market_order(f"SA{number:018d}")
+    return Order(
+        request=replace(request, instrument=InstrumentId("NSE", f"SHARE{number}")),
+        broker_id=ACCOUNT,
+        strategy="bench",
+        run_id="bench",
+        purpose=Purpose.ENTRY,
+        state=OrderState.SUBMITTED,
+        day="2026-11-23",
+        created_at=datetime.now(UTC),
+    )
+
+
+async def submission(directory: Path) -> dict[str, Figure]:
+    """Submit orders one after the other, an insert between each two."""
+    running = await launch(directory, uri=None, mongod=None, lookup_path=False)
+    try:
+        async with (
+            await MongoStore.connect(running.server.uri, "bench") as store,
+            AsyncMongoClient[dict[str, Any]](running.server.uri) as client,
+        ):
+            await migrate(store)
+            bare = client["bench"].get_collection("bare", write_concern=DURABLE)
+            orders, inserts = await _alternate(await _execution(store), bare)
+    finally:
+        await running.stop()
+    return {
+        "order_submission": Figure(
+            median(orders) * 1e3, "ms", median(inserts) * 1e3, "one bare durable insert"
+        ),
+        "orders_a_second": Figure(
+            len(orders) / sum(orders), "1/s", len(inserts) / sum(inserts), "bare durable inserts"
+        ),
+    }
+
+
+async def _execution(store: MongoStore) -> Execution:
+    """Return an execution over a store with one account that may trade, and one owner."""
+    gate = new_gate(ACCOUNT, TradingMode.NORMAL, fence=1, at=datetime.now(UTC), by="bench")
+    await store.insert(GATES, {**gate, "enabled": True})
+    await store.insert("users", {"_id": "1", "user_id": 1, "chat_id": 1, "role": "owner"})
+    clock = SystemClock()
+    outbox = Outbox(clock)
+    return Execution(store, clock, Journal(store, clock, outbox), outbox, lambda: 1)
+
+
+async def _alternate(execution: Execution, bare: Any) -> tuple[list[float], list[float]]:
+    client = cast(BrokerClient, _Acking())
+    orders, inserts = [], []
+    for number in range(WARM_UP + ORDERS):
+        started = time.perf_counter()
+        after, _ = await execution.submit(client, Ticket(_order(number)))
+        submitted = time.perf_counter()
+        await bare.insert_one({"_id": number, "text": "x" * 200})
+        inserted = time.perf_counter()
+        if after.state is not OrderState.ACCEPTED:
+            raise AssertionError(f"order {number} is {after.state}")
+        if number >= WARM_UP:
+            orders.append(submitted - started)
+            inserts.append(inserted - submitted)
+    return orders, inserts
