@@ -1,0 +1,155 @@
+"""Logins that die and modes that change while orders are on their way (A01 to A03, O04)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.domain.mode import TradingMode
+from core.domain.order import OrderState
+from tests.fakes.sandbox_process import Sandbox
+from tests.faults.life import FYERS, KITE, World, living, until
+from tests.faults.watch import Rule, Watch
+from tests.invariants import assert_invariants
+
+PLACE = {"method": "POST", "path": "*/orders/*", "api_key": KITE.api_key}
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[Sandbox]:
+    sandbox = Sandbox()
+    yield sandbox
+    sandbox.end()
+
+
+@pytest.fixture
+def world(
+    process: Sandbox, embedded_store_uri: str, embedded_database: str, tmp_path: Path
+) -> World:
+    """Simulators as at their start, and an empty store."""
+    process.ask("POST", "/reset")
+    return World(process, embedded_store_uri, embedded_database, tmp_path / "data")
+
+
+@pytest.mark.matrix("A01", "A03")
+@pytest.mark.invariant("I1", "I2", "I7")
+@pytest.mark.row("B8", "B10")
+async def test_login_dies_between_two_orders(world: World) -> None:
+    """The account is parked with one prompt, the other goes on; the held exit goes after a login."""
+    async with living(world) as life:
+        kite = await life.connect(KITE)
+        fyers = await life.connect(FYERS)
+        await life.enter()
+        await life.settled()
+        prompts = world.told.kinds().count("token_warning")
+        assert prompts == 0
+        world.sandbox.ask("POST", "/tokens/expire", {"broker": "kite", "api_key": KITE.api_key})
+        await life.run("FLAT")
+        await life.holds(fyers, 0)
+
+        async def parked() -> bool:
+            return (await life.system.control.account(kite)).needs_login
+
+        await until(parked)
+        await life.login(kite)
+        await life.holds(kite, 0)
+        await assert_invariants(life)
+        kinds = world.told.kinds()
+        assert kinds.count("account_parked") == 1
+        assert len([w for w in world.placed(KITE) if w["side"] == "SELL" and w["applied"]]) == 1
+
+
+@pytest.mark.matrix("A01")
+@pytest.mark.invariant("I1", "I2")
+@pytest.mark.row("B10")
+async def test_entry_that_met_a_dead_login_is_dropped(world: World) -> None:
+    """After the login the entry of before is not sent any more, and the chat lists it."""
+    release = asyncio.Event()
+    watch = Watch(Rule("commit", "before", what="submit:"), release.wait)  # type: ignore[arg-type]
+    async with living(world, watch) as life:
+        kite = await life.connect(KITE)
+        await life.run("LONG")
+        await asyncio.wait_for(watch.struck.wait(), 10)
+        world.sandbox.ask("POST", "/tokens/expire", {"broker": "kite", "api_key": KITE.api_key})
+        release.set()
+        row = await life.becomes(OrderState.HELD, broker_id=kite)
+        assert "login needed" in row["reason"]
+
+        async def parked() -> bool:
+            return (await life.system.control.account(kite)).needs_login
+
+        await until(parked)
+        await life.login(kite)
+        await life.becomes(OrderState.DENIED, broker_id=kite)
+        await assert_invariants(life)
+        assert "entries_dropped" in world.told.kinds()
+        assert not [write for write in world.placed(KITE) if write["applied"]]
+
+
+@pytest.mark.matrix("A02")
+@pytest.mark.invariant("I1", "I2", "I4")
+@pytest.mark.slow
+async def test_login_dies_while_an_order_is_in_the_air(world: World) -> None:
+    """A dead login while the answer is unknown says nothing of the order; a login resolves it."""
+    async with living(world) as life:
+        kite = await life.connect(KITE)
+        world.sandbox.fault("hang", "kite", match=PLACE, effect=True)
+        await life.run("LONG")
+
+        async def arrived() -> bool:
+            return any(write["applied"] for write in world.placed(KITE))
+
+        await until(arrived)
+        world.sandbox.ask("POST", "/tokens/expire", {"broker": "kite", "api_key": KITE.api_key})
+
+        async def parked() -> bool:
+            return (await life.system.control.account(kite)).needs_login
+
+        await until(parked)
+        await asyncio.sleep(world.horizon_s)  # no read succeeds, so the horizon proves nothing
+        assert (await life.row(broker_id=kite))["state"] in {"SUBMITTED", "UNRESOLVED"}
+        await life.login(kite)
+        await life.holds(kite, 1)
+        await assert_invariants(life)
+        assert len(world.placed(KITE)) == 1
+
+
+@pytest.mark.matrix("O04")
+@pytest.mark.invariant("I6")
+@pytest.mark.row("C4")
+@pytest.mark.parametrize("mode", [TradingMode.PAUSED, TradingMode.EXIT_ONLY])
+async def test_mode_changes_between_plan_and_commit(world: World, mode: TradingMode) -> None:
+    """A mode that is set while an entry stands before its commit stops it."""
+    release = asyncio.Event()
+    watch = Watch(Rule("commit", "before", what="submit:"), release.wait)  # type: ignore[arg-type]
+    async with living(world, watch) as life:
+        kite = await life.connect(KITE)
+        await life.run("LONG")
+        await asyncio.wait_for(watch.struck.wait(), 10)
+        await life.system.control.set_mode(life.command(), mode, kite)
+        release.set()
+        row = await life.becomes(OrderState.DENIED, broker_id=kite)
+        assert mode.value in row["reason"]
+        await assert_invariants(life)
+        assert world.placed() == []
+
+
+@pytest.mark.matrix("O04")
+@pytest.mark.invariant("I6")
+@pytest.mark.row("C4", "C5")
+async def test_mode_changes_after_the_commit(world: World) -> None:
+    """An order committed just before the mode may still leave, and the mode's answer lists it."""
+    release = asyncio.Event()
+    watch = Watch(Rule("place", "before"), release.wait)  # type: ignore[arg-type]
+    async with living(world, watch) as life:
+        kite = await life.connect(KITE)
+        await life.run("LONG")
+        await asyncio.wait_for(watch.struck.wait(), 10)
+        change = await life.system.control.set_mode(life.command(), TradingMode.PAUSED, kite)
+        assert [order.state for order in change.working] == [OrderState.SUBMITTED]
+        release.set()
+        await life.holds(kite, 1)
+        await assert_invariants(life)
