@@ -9,7 +9,7 @@ PYTHON ?= python3
 PORT ?= 8080
 DATA ?=
 AUTOPLAY ?=
-JOBS ?= 2
+JOBS ?= 4
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,13 +17,17 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --no-deps --require-hashes
 PROJECT := $(PIP) install --no-deps --no-build-isolation --editable .
 
-.PHONY: demo test check bench lock clean format system-deps
+.PHONY: demo test nightly check bench lock clean format system-deps
 
 demo: $(VENV)/installed
 	$(BIN)/saarthi demo --port $(PORT) $(if $(DATA),--data "$(DATA)") $(if $(filter-out 0,$(AUTOPLAY)),--autoplay)
 
 test: system-deps check
 	$(BIN)/python -P -m pytest -n $(JOBS) --dist worksteal --rows $(PYTEST_ARGS)
+
+# What is too long for every commit: every moment of the crash enumerator.
+nightly: system-deps $(VENV)/installed-dev
+	$(BIN)/python -P -m pytest -m nightly $(PYTEST_ARGS)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
