@@ -1,6 +1,6 @@
 """The crash enumerator: the controller ends at the k-th port call, whichever that is.
 
-One clean run counts the moments. Then, for a sample of them (all with ``-m slow``), a controller stops
+One clean run counts the moments. Then, for a sample of them (all with ``-m nightly``), a controller stops
 dead there: no call goes out or comes back any more, which is what a kill looks like from outside. The
 next controller must end where the invariants hold. The real ``kill -9`` is in ``test_kill.py``.
 """
