@@ -164,13 +164,21 @@ async def _login_failed(data: Mapping[str, Any], lookups: Lookups) -> Screen:
     broker_id = data.get("broker_id") or ""
     accounts = await lookups.accounts([broker_id]) if broker_id else []
     label = accounts[0].label if accounts else "an account"
-    detail = data.get("detail") or ""
+    fault, detail = LoginFault(data["fault"]), str(data.get("detail") or "")
     text = join(
         f"⚠️ {bold(f'Login of {label} did not work')}",
-        esc(LOGIN_FAULT[LoginFault(data["fault"])]),
-        f"The broker says: {esc(short(detail, _LONG))}" if detail else None,
+        esc(LOGIN_FAULT[fault]),
+        _detail_of_login(fault, detail),
     )
     return Screen(text, await lookups.login_rows(accounts))
+
+
+def _detail_of_login(fault: LoginFault, detail: str) -> str | None:
+    """Return what stands behind a failed login; who had logged in is our own observation."""
+    if not detail:
+        return None
+    told = esc(short(detail, _LONG))
+    return told if fault is LoginFault.OTHER_USER else f"The broker says: {told}"
 
 
 async def _login_silent(data: Mapping[str, Any], lookups: Lookups) -> Screen:
@@ -189,7 +197,7 @@ async def _morning(data: Mapping[str, Any], lookups: Lookups) -> Screen:
     waiting = [one for one in accounts if one.needs_login]
     ticks = [f"{'⬜' if one.needs_login else '✅'} {esc(one.label)}" for one in accounts]
     if waiting:
-        text = join(bold("Good morning. One tap per account:"), ticks)
+        text = join(bold("Today's logins: one tap per account"), ticks)
         return Screen(text, await lookups.login_rows(waiting))
     ready = readiness_lines(await lookups.control.readiness())
     text = join(bold("Everybody is logged in."), ticks, "", bold("Ready for the day"), ready)
@@ -222,11 +230,15 @@ async def _parked(data: Mapping[str, Any], lookups: Lookups) -> Screen:
     exits = await _orders(data.get("waiting_exits") or (), lookups)
     text = join(
         f"⏸ {bold(f'{label} waits for you')}",
-        esc(data["reason"]),
+        esc(_sentence(data["reason"])),
         "Nothing is sent for it until this is settled; your other accounts go on.",
         ["", bold("Exits that wait:"), *exits] if exits else None,
     )
     return Screen(text, await lookups.login_rows(accounts))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
 
 
 async def _orders(keys: Sequence[str], lookups: Lookups) -> list[str]:

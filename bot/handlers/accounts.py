@@ -104,7 +104,10 @@ async def disable_with(visit: Visit) -> None:
     words = {
         DisablePolicy.EXITS_ONLY: "Strategies may still close what they hold there.",
         DisablePolicy.CLOSE_NOW: "I am closing what strategies hold there.",
-        DisablePolicy.MANUAL: "Its positions are yours to manage now.",
+        DisablePolicy.MANUAL: (
+            "Its positions are yours to manage now. I cancel the orders that strategies left "
+            "resting there, stops too: nothing protects them until you do."
+        ),
     }[policy]
     await _show_page(visit, broker_id, f"✅ {bold(account.label)} is disabled. {words}")
 

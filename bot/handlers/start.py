@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from bot.callbacks import resolve
-from bot.markup import bold, code, esc
+from bot.markup import bold, esc
 from bot.screen import Screen, button
 from bot.views.accounts import welcome
-from bot.views.house import health_screen, help_screen, label_of, settings_screen
+from bot.views.house import (
+    health_screen,
+    help_screen,
+    label_of,
+    setting_question,
+    settings_screen,
+    value_of,
+)
 from bot.visit import Visit
 
 __all__ = ["answer_setting", "ask_setting", "cancel", "health", "help_", "settings", "start"]
@@ -46,7 +53,7 @@ async def ask_setting(visit: Visit) -> None:
         visit.chat_id, visit.user_id, "setting", "value", {"name": name}, update_id=visit.update_id
     )
     label = label_of(name, await visit.desk.control.accounts())
-    text = f"Send the new value for {bold(label)}. Now: {code(known[name] or 'not set')}"
+    text = setting_question(label, name, known[name])
     sent = await visit.send(Screen(text, ((button("Cancel", "drop"),),)))
     await visit.desk.prompts.shown_in(prompt, sent)
 
@@ -56,7 +63,8 @@ async def answer_setting(visit: Visit, name: str) -> None:
     control = visit.desk.control
     await control.set_setting(visit.command, name, visit.text)
     accounts, known = await control.accounts(), await control.settings()
-    note = f"✅ {bold(label_of(name, accounts))} is now {code(known.get(name) or 'not set')}."
+    value = value_of(name, known.get(name) or "")
+    note = f"✅ {bold(label_of(name, accounts))} is now {bold(value)}."
     await visit.send(settings_screen(known, accounts).with_note(note))
 
 

@@ -30,9 +30,9 @@ __all__ = [
 ]
 
 DISABLE_CHOICES: Mapping[str, str] = {
-    DisablePolicy.EXITS_ONLY.value: "Exits only: strategies may still close",
-    DisablePolicy.CLOSE_NOW.value: "Close everything of theirs now",
-    DisablePolicy.MANUAL.value: "I manage them myself",
+    DisablePolicy.EXITS_ONLY.value: "Let strategies exit them",
+    DisablePolicy.CLOSE_NOW.value: "Close them all now",
+    DisablePolicy.MANUAL.value: "I manage them, without their stops",
 }
 _SHOWN = 8
 
@@ -107,12 +107,18 @@ def accounts_list(
             rows.append((logins[one.broker_id],))
         name = f" {one.display_name}"
         rows.append((toggle_button(one, name), button(f"Edit{name} …", "acc", one.broker_id)))
-    rows.append((button("➕ Add account", "add"), button("Refresh", "brokers")))
+    rows.append((button("➕ Add account", "add"), button("🔄 Refresh", "brokers")))
     note = None
     if global_mode is not TradingMode.NORMAL:
         note = f"The global mode is {bold(MODE[global_mode])}; it holds for every account.\n"
     lines = [_summary(one, global_mode) for one in accounts]
     return Screen(join(bold("Your accounts"), note, lines), tuple(rows))
+
+
+def _login_words(account: Account) -> str:
+    if account.token_generated_at is None:
+        return token_state(account)
+    return f"{token_state(account)}, last {day_time(account.token_generated_at)}"
 
 
 def account_page(account: Account, global_mode: TradingMode, login: InlineKeyboardButton) -> Screen:
@@ -128,7 +134,7 @@ def account_page(account: Account, global_mode: TradingMode, login: InlineKeyboa
         f"Strategies: {'enabled' if account.enabled else 'disabled'}"
         + (" (may still close what they hold)" if account.drain and not account.enabled else ""),
         f"Mode: {esc(mode)}",
-        f"Login: {token_state(account)}, last {day_time(account.token_generated_at)}",
+        f"Login: {_login_words(account)}",
         f"Person: {esc(person)}" if person else None,
         f"API key: {code(account.api_key)}",
         f"Last strategy run: {day_time(account.last_run_at)}",
@@ -155,13 +161,16 @@ def exposure_lines(exposure: ExposureView) -> list[str]:
     lines: list[str] = []
     if not exposure.is_known:
         lines.append("⚠️ The broker could not be read just now, so this may be incomplete.")
+    known = "" if exposure.is_known else " known"
     positions, working = exposure.positions, exposure.working
     lines.append(
-        bold(f"{plural(len(positions), 'open position')}") if positions else "No positions."
+        bold(f"{plural(len(positions), 'open position')}") if positions else f"No positions{known}."
     )
     lines.extend(position_line(one) for one in positions[:_SHOWN])
     lines.append(
-        bold(f"{plural(len(working), 'working order')}") if working else "No working orders."
+        bold(f"{plural(len(working), 'working order')}")
+        if working
+        else f"No working orders{known}."
     )
     lines.extend(order_line(one) for one in working[:_SHOWN])
     hidden = max(0, len(positions) - _SHOWN) + max(0, len(working) - _SHOWN)
@@ -232,7 +241,8 @@ def welcome(
         lead = f"⚠️ {bold(default.label)} needs today's login."
         rows.append((logins[default.broker_id],))
     others = waiting - (1 if lead else 0)
-    more = f"{plural(others, 'other account')} also waiting for a login: /login" if others else None
+    noun = "other account" if lead else "account"
+    more = f"⚠️ {plural(others, noun)} waiting for today's login: /login" if others else None
     rows.extend(
         (
             (button("Dashboard", "dash", default.broker_id), button("Accounts", "brokers")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -38,6 +38,7 @@ ALL = "all"
 ON_CARD = "card"
 """Marks a button of a card, which must stay as it is when it is tapped."""
 _PAGE = 10
+_NOTHING = "\nNo positions, no working orders, no trades today."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,27 +50,36 @@ class Item:
     button: InlineKeyboardButton | None = None
 
 
-def position_button(position: PositionView) -> InlineKeyboardButton | None:
-    """Return the Close button of an open position."""
+def position_button(position: PositionView, *, named: bool = False) -> InlineKeyboardButton | None:
+    """Return the Close button of an open position, with its account when ``named``."""
     if position.quantity == 0:
         return None
-    return button(
-        f"Close {position.instrument.symbol}", "pos", position.broker_id, handle(position.key)
-    )
+    label = f"Close {position.instrument.symbol}{_at(position.account_label, named=named)}"
+    return button(label, "pos", position.broker_id, handle(position.key))
 
 
-def order_button(order: OrderView, *place: str) -> InlineKeyboardButton | None:
+def _at(account_label: str, *, named: bool) -> str:
+    """Return the part of a label that tells two accounts' buttons apart."""
+    return f" · {account_label.partition(' - ')[2] or account_label}" if named else ""
+
+
+def order_button(order: OrderView, *place: str, named: bool = False) -> InlineKeyboardButton | None:
     """Return the Cancel button of a working order; ``place`` is ``ON_CARD`` on a notice."""
     if not order.is_cancellable:
         return None
-    label = f"Cancel {order.side.value} {order.instrument.symbol}"
+    name = _at(order.account_label, named=named)
+    label = f"Cancel {order.side.value} {order.instrument.symbol}{name}"
     return button(label, "ord", order.broker_id, handle(order.key), *place)
 
 
 def position_items(positions: Iterable[PositionView], *, named: bool = False) -> list[Item]:
     """Return positions as items, under their account's name when ``named``."""
     return [
-        Item(position_line(one), one.account_label if named else "Positions", position_button(one))
+        Item(
+            position_line(one),
+            one.account_label if named else "Positions",
+            position_button(one, named=named),
+        )
         for one in positions
     ]
 
@@ -79,7 +89,11 @@ def order_items(
 ) -> list[Item]:
     """Return orders as items."""
     return [
-        Item(order_line(one), one.account_label if named else heading, order_button(one))
+        Item(
+            order_line(one),
+            one.account_label if named else heading,
+            order_button(one, named=named),
+        )
         for one in orders
     ]
 
@@ -99,7 +113,7 @@ def _page_of(items: Sequence[Item], page: int) -> tuple[list[str], list[InlineKe
     for item in items[page * _PAGE : (page + 1) * _PAGE]:
         if item.heading != heading:
             heading = item.heading
-            lines.extend(["", bold(heading)])
+            lines.extend(["", bold(heading)] if heading else [""])
         lines.append(item.text)
         if item.button is not None:
             buttons.append(item.button)
@@ -163,7 +177,7 @@ def dashboard(
     ]
     lines, buttons, pages = _page_of(items, page)
     key = view.account.broker_id
-    empty = None if items else "\nNo positions, no working orders, no trades today."
+    empty = None if items or view.as_of is None else _NOTHING
     text = join(
         spaced(banner(view.account)),
         [line for line in _head(view) if line is not None],
@@ -192,6 +206,9 @@ def listing(
 ) -> Screen:
     """Return one page of a list, for one account or for ``ALL``."""
     account = next((one for one in accounts if one.broker_id == selected), None)
+    if account is not None:
+        # The title says what they are: a heading of the same word would only repeat it.
+        items = [replace(one, heading="") for one in items]
     lines, buttons, pages = _page_of(items, page)
     where = account.label if account is not None else "all accounts"
     text = join(

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 
 from bot.callbacks import handle
-from bot.markup import bold, clock_time, code, day_time, esc, join
+from bot.markup import bold, clock_time, day_time, esc, join
 from bot.screen import Screen, button, grid
 from bot.words import plural, token_state
 from core.domain.account import Account
 from core.domain.money import rupees
 from core.domain.views import HealthView, Readiness
 
-__all__ = ["health_screen", "help_screen", "label_of", "readiness_lines", "settings_screen"]
+__all__ = [
+    "health_screen",
+    "help_screen",
+    "label_of",
+    "readiness_lines",
+    "setting_question",
+    "settings_screen",
+    "value_of",
+]
+
+_CAPITAL = "capital|"
+_DATA_ACCOUNT = "data_account"
 
 
 def health_screen(health: HealthView, chat_trouble: str) -> Screen:
@@ -33,7 +45,7 @@ def health_screen(health: HealthView, chat_trouble: str) -> Screen:
         bold("Health"),
         lines,
         "",
-        f"Market: {esc(health.session_note)}",
+        esc(health.session_note[:1].upper() + health.session_note[1:]),
         f"Market time: {day_time(health.market_now)} IST",
         f"Running since: {day_time(health.started_at)} IST",
         f"Database: {esc(health.store_kind)}",
@@ -52,10 +64,37 @@ def label_of(name: str, accounts: Sequence[Account] = ()) -> str:
     return f"{label} of {whose}" if bar else label
 
 
+def value_of(name: str, value: str) -> str:
+    """Return a setting's value as a person reads it: a capital as ``₹2,50,000``."""
+    if not name.startswith(_CAPITAL):
+        return value or "not set"
+    try:
+        return rupees(Decimal(value), paise=False)
+    except InvalidOperation:
+        return value or "not set"
+
+
+def setting_question(label: str, name: str, value: str) -> str:
+    """Return the prompt for a setting's new value: what it is for, and what may be sent."""
+    asked = f"Send the new value for {bold(label)}. Now: {bold(value_of(name, value))}"
+    if name.startswith(_CAPITAL):
+        hint = (
+            "Sizes in percent count from it. An amount in rupees, like <code>2,50,000</code>, or "
+            "<code>automatic</code> for the funds at the start of each day."
+        )
+    elif name == _DATA_ACCOUNT:
+        hint = "Candles and prices come from it. An account's name, or <code>automatic</code>."
+    else:
+        hint = None
+    return join(asked, hint)
+
+
 def settings_screen(settings: Mapping[str, str], accounts: Sequence[Account] = ()) -> Screen:
     """Return the changeable settings, a button each."""
     labels = {name: label_of(name, accounts) for name in settings}
-    lines = [f"{esc(labels[name])}: {bold(value or 'not set')}" for name, value in settings.items()]
+    lines = [
+        f"{esc(labels[name])}: {bold(value_of(name, value))}" for name, value in settings.items()
+    ]
     buttons = [button(labels[name], "set", handle(name)) for name in settings]
     return Screen(
         join(bold("Settings"), lines or "Nothing can be changed here."),
@@ -83,7 +122,7 @@ def help_screen(commands: Sequence[tuple[str, str]]) -> Screen:
             bold("What I can do"),
             lines,
             "",
-            f"Every morning: {code('/login')}, one tap per account.",
-            f"To stop everything: {code('/mode')}, then Paused.",
+            "Every morning: /login, one tap per account.",
+            "To stop everything: /mode, then All: Paused.",
         )
     )

@@ -33,8 +33,13 @@ def position_line(position: PositionView) -> str:
         return f"{name} · closed · {gain}"
     stop = f" · stop {price(position.stop)}" if position.stop is not None else ""
     owners = owner_words(position)
+    taken = ""
+    if position.realised:
+        # Without its parts a profit taken earlier in the day seems to contradict the prices.
+        opened = signed_rupees(position.unrealised)
+        taken = f" (open {opened}, taken {signed_rupees(position.realised)})"
     return (
-        f"{name} · {position.quantity:+d} · {gain}\n"
+        f"{name} · {position.quantity:+d} · {gain}{taken}\n"
         f"   avg {price(position.average_price)}, now {price(position.last_price)}{stop}"
         + (f" · {esc(owners)}" if owners else "")
     )

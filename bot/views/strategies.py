@@ -29,6 +29,7 @@ __all__ = [
 
 _DIRECTION = {Direction.LONG: "Long", Direction.SHORT: "Short", Direction.FLAT: "Flat"}
 _REASON_LIMIT = 200
+_CHOICES_LIMIT = 6
 
 
 def strategies_list(strategies: Sequence[StrategyView]) -> Screen:
@@ -144,12 +145,19 @@ def parameters_page(strategy: StrategyView) -> Screen:
 
 def _bounds(parameter: Parameter) -> str:
     if parameter.choices:
-        return f" (one of {', '.join(parameter.choices)})"
+        return f" (one of {_listed(parameter.choices)})"
     if parameter.minimum is None and parameter.maximum is None:
         return ""
     low = "any" if parameter.minimum is None else parameter.minimum
     high = "any" if parameter.maximum is None else parameter.maximum
     return f" ({low} to {high})"
+
+
+def _listed(choices: Sequence[str]) -> str:
+    """Return choices in a line that a phone can hold: a long series by its ends."""
+    if len(choices) <= _CHOICES_LIMIT:
+        return ", ".join(choices)
+    return f"{choices[0]}, {choices[1]}, … {choices[-1]}"
 
 
 def parameter_question(strategy: StrategyView, parameter: Parameter, value: object) -> str:

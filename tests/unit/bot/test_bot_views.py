@@ -27,7 +27,14 @@ from bot.views.dashboard import (
     position_items,
     trade_items,
 )
-from bot.views.house import health_screen, help_screen, readiness_lines, settings_screen
+from bot.views.house import (
+    health_screen,
+    help_screen,
+    readiness_lines,
+    setting_question,
+    settings_screen,
+)
+from bot.views.lines import position_line
 from bot.views.modes import drain_screen, mode_panel, mode_question, mode_result
 from bot.views.strategies import (
     assignment_page,
@@ -44,6 +51,7 @@ from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.order import OrderState, OrderType
 from core.domain.sessions import IST
+from core.domain.target import Parameter
 from core.domain.views import (
     AccountHealth,
     AssignmentView,
@@ -178,6 +186,65 @@ def test_lists_for_all_accounts_name_each_account():
     assert plain(empty) == "Trades today · Zerodha - Main\n\nNone."
 
 
+@pytest.mark.row("E3")
+def test_buttons_of_all_accounts_tell_the_accounts_apart():
+    """The same instrument on two accounts: each button names its account, one list's need not."""
+    second = an_account("fyers_b", BrokerType.FYERS, "Second", is_default=False)
+    positions = [a_position(MAIN), a_position(second)]
+    orders = [an_order(MAIN), an_order(second)]
+    together = listing("Positions", "posn", position_items(positions, named=True), (MAIN,), ALL)
+    assert labels(together)[0] == ["Close SBIN · Main", "Close SBIN · Second"]
+    together = listing("Orders today", "ords", order_items(orders, named=True), (MAIN,), ALL)
+    assert labels(together)[0] == ["Cancel BUY SBIN · Main", "Cancel BUY SBIN · Second"]
+    alone = listing("Positions", "posn", position_items(positions[:1]), (MAIN,), MAIN.broker_id)
+    assert plain(alone).startswith("Positions · Zerodha - Main\n\nNSE:SBIN")
+    assert labels(alone)[0] == ["Close SBIN"]
+
+
+@pytest.mark.row("E2")
+def test_a_position_with_profit_taken_before_shows_both_parts():
+    """-5 at 957.57, now 960.65, is no gain by itself: what was taken earlier stands beside it."""
+    position = a_position(MAIN, realised=Decimal("20.65"), unrealised=Decimal("-15.40"))
+    assert "+₹5.25</b> (open -₹15.40, taken +₹20.65)" in position_line(position)
+
+
+@pytest.mark.row("B7", "A8")
+def test_what_was_never_read_is_not_called_nothing():
+    """Before the first read an account is not shown as one without positions."""
+    board = a_board(as_of=None, funds=None, positions=(), working=(), trades=(), holdings=())
+    assert "No positions" not in plain(dashboard(board, (MAIN,), None))
+    question = disconnect_question(ExposureView(MAIN, (), (), (), False), is_last=True)
+    assert "No positions known.\nNo working orders known." in question
+
+
+@pytest.mark.row("B5")
+def test_the_greeting_counts_the_logins_that_wait():
+    """An account is "other" only beside a default account that waits as well."""
+    second = replace(MAIN, broker_id="b", is_default=False, token_status=TokenStatus.EXPIRED)
+    screen = welcome("Asha", (MAIN, second), TradingMode.NORMAL, {})
+    assert "1 account waiting for today's login: /login" in plain(screen)
+
+
+@pytest.mark.row("D4")
+def test_settings_show_rupees_and_say_what_may_be_sent():
+    """Capital in lakh grouping, and how to get the automatic value back."""
+    name = f"capital|{MAIN.broker_id}"
+    assert "Capital of Zerodha - Main: ₹2,50,000" in plain(
+        settings_screen({name: "250000"}, (MAIN,))
+    )
+    assert "₹2,50,000" in setting_question("Capital of Zerodha - Main", name, "250000")
+    assert "automatic" in setting_question("Data account", "data_account", "automatic")
+
+
+@pytest.mark.row("D6")
+def test_a_long_series_of_choices_fits_a_phone():
+    """Twenty times of the day are shown by their ends."""
+    times = tuple(f"{hour:02}:00" for hour in range(24))
+    given = Parameter("until", "No entries after", "14:00", choices=times)
+    page = plain(parameters_page(a_strategy(parameters=((given, "14:00"),))))
+    assert "No entries after: 14:00 (one of 00:00, 01:00, … 23:00)" in page
+
+
 @pytest.mark.row("A4")
 def test_the_account_list_has_what_the_day_needs():
     """Name, default mark, state, mode, token; enable or disable, edit, log in, add."""
@@ -204,7 +271,7 @@ def test_the_account_list_has_what_the_day_needs():
         ["Disable Main", "Edit Main …"],
         ["Log in to Fyers - Second"],
         ["Enable Second", "Edit Second …"],
-        ["➕ Add account", "Refresh"],
+        ["➕ Add account", "🔄 Refresh"],
     ]
 
 
