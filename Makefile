@@ -9,7 +9,7 @@ PYTHON ?= python3
 PORT ?= 8080
 DATA ?=
 AUTOPLAY ?=
-JOBS ?= 4
+JOBS ?= 5
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,7 +25,7 @@ demo: $(VENV)/installed
 test: system-deps check
 	$(BIN)/python -P -m pytest -n $(JOBS) --dist worksteal --rows $(PYTEST_ARGS)
 
-# What is too long for every commit: every moment of the crash enumerator.
+# What is too long for every commit: every moment of the crash enumerator, and the like.
 nightly: system-deps $(VENV)/installed-dev
 	$(BIN)/python -P -m pytest -m nightly $(PYTEST_ARGS)
 

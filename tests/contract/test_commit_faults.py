@@ -51,7 +51,7 @@ async def truth(server: RunningStore) -> AsyncIterator[MongoStore]:
     """A store that reaches the server without the proxy."""
     async with await MongoStore.connect(server.server.uri, "saarthi", OPTIONS) as store:
         await migrate(store)
-        await store.insert("books", {"_id": "one", "n": 0})
+        await store.insert("chats", {"_id": "one", "n": 0})
         yield store
 
 
@@ -67,7 +67,7 @@ async def shared(
     mongo_store: MongoStore, store_uri: str
 ) -> AsyncIterator[tuple[MongoStore, StoreProxy, str]]:
     """The session's server, for what kills nothing: a direct store, a proxy, the URI through it."""
-    await mongo_store.insert("books", {"_id": "one", "n": 0})
+    await mongo_store.insert("chats", {"_id": "one", "n": 0})
     async with through(store_uri) as (proxy, uri):
         yield mongo_store, proxy, uri
 
@@ -88,13 +88,13 @@ class Adding:
 
     async def __call__(self, view: StoreView) -> str:
         self.runs += 1
-        await view.update("books", {"_id": "one"}, Change(inc={"n": 1}))
+        await view.update("chats", {"_id": "one"}, Change(inc={"n": 1}))
         return f"run {self.runs}"
 
 
 async def added(truth: MongoStore) -> int:
     """Return how often something was added."""
-    found = await truth.get("books", "one")
+    found = await truth.get("chats", "one")
     assert found is not None
     return int(found["n"])
 
@@ -175,7 +175,7 @@ async def test_the_drivers_own_helper_applies_such_a_transaction_twice_when_embe
 
     proxy.after_loss = crash
     async with AsyncMongoClient[dict[str, object]](uri, retryWrites=False, w="majority") as client:
-        books = client["saarthi"]["books"]
+        books = client["saarthi"]["chats"]
 
         async def add(session: object) -> None:
             await books.update_one({"_id": "one"}, {"$inc": {"n": 1}}, session=session)  # type: ignore[arg-type]
@@ -259,16 +259,16 @@ async def test_a_server_that_is_away_is_unavailable_in_bounded_time_and_then_rec
     )
     async with await MongoStore.connect(server.server.uri, "saarthi", hasty) as store:
         await migrate(store)
-        await store.insert("books", {"_id": "one", "n": 0})
+        await store.insert("chats", {"_id": "one", "n": 0})
         await kill(server)
         async with asyncio.timeout(10):
             for attempt in (
                 store.ping(),
-                store.get("books", "one"),
-                store.find("books", {}),
-                store.insert("books", {"_id": "two"}),
-                store.update("books", {"_id": "one"}, Change(inc={"n": 1})),
-                store.delete("books", {"_id": "one"}),
+                store.get("chats", "one"),
+                store.find("chats", {}),
+                store.insert("chats", {"_id": "two"}),
+                store.update("chats", {"_id": "one"}, Change(inc={"n": 1})),
+                store.delete("chats", {"_id": "one"}),
                 store.transaction(Adding(), nonce="away"),
                 MongoStore.connect(server.server.uri, "saarthi", hasty),
             ):
@@ -291,7 +291,7 @@ async def test_what_was_acknowledged_survives_kills_of_the_server(
     """
     async with await MongoStore.connect(server.server.uri, "saarthi", OPTIONS) as store:
         await migrate(store)
-        await store.insert("books", {"_id": "one", "n": 0})
+        await store.insert("chats", {"_id": "one", "n": 0})
         acknowledged: set[str] = set()
         stop = asyncio.Event()
 
@@ -299,7 +299,7 @@ async def test_what_was_acknowledged_survives_kills_of_the_server(
             async def body(view: StoreView) -> None:
                 await view.insert("runs", {"_id": key})
                 await view.insert("cards", {"_id": key})
-                await view.update("books", {"_id": "one"}, Change(inc={"n": 1}))
+                await view.update("chats", {"_id": "one"}, Change(inc={"n": 1}))
 
             await store.transaction(body, nonce=key)
 

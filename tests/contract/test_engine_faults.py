@@ -80,7 +80,7 @@ AMBIGUOUS: dict[str, tuple[bool, dict[str, Any]]] = {
 @pytest.mark.matrix("N01", "N02", "N03", "N04", "N06", "N07", "N10", "N11", "N16")
 @pytest.mark.invariant("I1", "I2", "I3", "I4", "I5", "I8", "I9")
 @pytest.mark.row("R1", "S2", "S3")
-@pytest.mark.parametrize("target", ["kite", pytest.param("fyers", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("target", ["kite", pytest.param("fyers", marks=pytest.mark.nightly)])
 async def test_every_unknown_answer_is_resolved_by_looking(world: World, target: str) -> None:
     """Whatever spoils the answer, entries and exits end as the broker has them, and go once.
 

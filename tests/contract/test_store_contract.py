@@ -100,7 +100,7 @@ async def test_what_was_given_is_not_written_into(mongo_store: MongoStore) -> No
 async def numbers(mongo_store: MongoStore) -> MongoStore:
     """Ten documents, n from 0 to 9, even ones marked."""
     rows = [{"_id": f"k{n}", "n": n, "is_even": n % 2 == 0, "price": Decimal(n)} for n in range(10)]
-    await mongo_store.insert("books", *rows)
+    await mongo_store.insert("chats", *rows)
     return mongo_store
 
 
@@ -122,28 +122,28 @@ async def test_flat_filters_find_what_they_say(
     numbers: MongoStore, where: Document, expected: list[int]
 ) -> None:
     """The filters that the port allows, ranges over money included."""
-    found = await numbers.find("books", where, sort=[("n", 1)])
+    found = await numbers.find("chats", where, sort=[("n", 1)])
     assert [row["n"] for row in found] == expected
 
 
 async def test_sort_and_limit(numbers: MongoStore) -> None:
     """Several keys in order; limit 0 means all."""
-    newest = await numbers.find("books", {}, sort=[("is_even", 1), ("n", -1)], limit=3)
+    newest = await numbers.find("chats", {}, sort=[("is_even", 1), ("n", -1)], limit=3)
     assert [row["n"] for row in newest] == [9, 7, 5]
-    assert len(await numbers.find("books", {})) == 10
+    assert len(await numbers.find("chats", {})) == 10
 
 
 async def test_get_of_nothing_is_none(mongo_store: MongoStore) -> None:
     """A missing document is no error."""
-    assert await mongo_store.get("books", "nobody") is None
+    assert await mongo_store.get("chats", "nobody") is None
 
 
 async def test_update_tells_how_many_matched(numbers: MongoStore) -> None:
     """Matched, not modified: a claim that finds its row counts even if nothing was different."""
-    assert await numbers.update("books", {"_id": "k1"}, Change(set={"n": 1})) == 1
-    assert await numbers.update("books", {"_id": "nobody"}, Change(set={"n": 1})) == 0
-    assert await numbers.update("books", {"is_even": True}, Change(inc={"n": 100})) == 1
-    assert await numbers.update("books", {"is_even": True}, Change(set={"x": 1}), many=True) == 5
+    assert await numbers.update("chats", {"_id": "k1"}, Change(set={"n": 1})) == 1
+    assert await numbers.update("chats", {"_id": "nobody"}, Change(set={"n": 1})) == 0
+    assert await numbers.update("chats", {"is_even": True}, Change(inc={"n": 100})) == 1
+    assert await numbers.update("chats", {"is_even": True}, Change(set={"x": 1}), many=True) == 5
 
 
 async def test_every_kind_of_change(mongo_store: MongoStore) -> None:
@@ -151,29 +151,29 @@ async def test_every_kind_of_change(mongo_store: MongoStore) -> None:
     change = Change(
         set={"a.b": Decimal("1.5")}, inc={"n": 2}, push={"log": {"at": NOW}}, set_on_insert={"x": 1}
     )
-    assert await mongo_store.update("books", {"_id": "one"}, change, upsert=True) == 1
-    assert await mongo_store.update("books", {"_id": "one"}, change, upsert=True) == 1
-    await mongo_store.update("books", {"_id": "one"}, Change(unset=["x"]))
-    assert await mongo_store.get("books", "one") == {
+    assert await mongo_store.update("chats", {"_id": "one"}, change, upsert=True) == 1
+    assert await mongo_store.update("chats", {"_id": "one"}, change, upsert=True) == 1
+    await mongo_store.update("chats", {"_id": "one"}, Change(unset=["x"]))
+    assert await mongo_store.get("chats", "one") == {
         "_id": "one",
         "a": {"b": Decimal("1.5")},
         "n": 4,
         "log": [{"at": NOW}, {"at": NOW}],
     }
     with pytest.raises(ValueError, match="changes nothing"):
-        await mongo_store.update("books", {"_id": "one"}, Change())
+        await mongo_store.update("chats", {"_id": "one"}, Change())
 
 
 async def test_delete_tells_how_many(numbers: MongoStore) -> None:
     """Every matching document goes."""
-    assert await numbers.delete("books", {"is_even": True}) == 5
-    assert await numbers.delete("books", {"is_even": True}) == 0
+    assert await numbers.delete("chats", {"is_even": True}) == 5
+    assert await numbers.delete("chats", {"is_even": True}) == 0
 
 
 async def test_an_insert_without_id_is_refused(mongo_store: MongoStore) -> None:
     """The driver would invent an id of another type."""
     with pytest.raises(ValueError, match="no _id"):
-        await mongo_store.insert("books", {"n": 1})
+        await mongo_store.insert("chats", {"n": 1})
 
 
 # --- unique indexes ------------------------------------------------------------------------------
@@ -232,8 +232,8 @@ def add(key: str, amount: int = 1) -> Callable[[StoreView], Awaitable[int]]:
     """A body that adds to a counter and returns what it then is."""
 
     async def body(view: StoreView) -> int:
-        await view.update("books", {"_id": key}, Change(inc={"n": amount}), upsert=True)
-        found = await view.get("books", key)
+        await view.update("chats", {"_id": key}, Change(inc={"n": amount}), upsert=True)
+        found = await view.get("chats", key)
         return int(found["n"]) if found else -1
 
     return body
@@ -241,7 +241,7 @@ def add(key: str, amount: int = 1) -> Callable[[StoreView], Awaitable[int]]:
 
 async def counter(store: Store, key: str) -> int:
     """Return what the counter is."""
-    found = await store.get("books", key)
+    found = await store.get("chats", key)
     return int(found["n"]) if found else 0
 
 
@@ -269,13 +269,13 @@ async def test_an_exception_of_the_body_undoes_everything_and_comes_out_unchange
     for error in (Denied("X", "no"), TimeoutError("the body's own"), KeyError("k")):
 
         async def body(view: StoreView, error: Exception = error) -> None:
-            await view.update("books", {"_id": "one"}, Change(inc={"n": 1}), upsert=True)
+            await view.update("chats", {"_id": "one"}, Change(inc={"n": 1}), upsert=True)
             raise error
 
         with pytest.raises(type(error)) as caught:
             await mongo_store.transaction(body, nonce="same")
         assert caught.value is error
-    assert await mongo_store.get("books", "one") is None
+    assert await mongo_store.get("chats", "one") is None
     assert await mongo_store.transaction(add("one"), nonce="same") == 1
 
 
@@ -307,14 +307,14 @@ async def test_a_body_runs_again_after_a_conflict_and_sees_what_changed(
     mongo_store: MongoStore, other_store: MongoStore
 ) -> None:
     """The value is that of the run that was committed."""
-    await mongo_store.insert("books", {"_id": "one", "n": 0})
+    await mongo_store.insert("chats", {"_id": "one", "n": 0})
     seen: list[int] = []
 
     async def body(view: StoreView) -> int:
         seen.append(await counter(view, "one"))  # type: ignore[arg-type]
         if len(seen) == 1:
-            await other_store.update("books", {"_id": "one"}, Change(inc={"n": 10}))
-        await view.update("books", {"_id": "one"}, Change(inc={"n": 1}))
+            await other_store.update("chats", {"_id": "one"}, Change(inc={"n": 10}))
+        await view.update("chats", {"_id": "one"}, Change(inc={"n": 1}))
         return len(seen)
 
     assert await mongo_store.transaction(body, nonce="one") == 2
@@ -326,13 +326,13 @@ async def test_a_transaction_reads_one_snapshot(
     mongo_store: MongoStore, other_store: MongoStore
 ) -> None:
     """What others commit meanwhile is not seen; what is not committed is seen by nobody."""
-    await mongo_store.insert("books", {"_id": "one", "n": 0}, {"_id": "two", "n": 0})
+    await mongo_store.insert("chats", {"_id": "one", "n": 0}, {"_id": "two", "n": 0})
 
     async def body(view: StoreView) -> tuple[int, int, int]:
         first = await counter(view, "one")  # type: ignore[arg-type]
-        await view.update("books", {"_id": "two"}, Change(inc={"n": 5}))
+        await view.update("chats", {"_id": "two"}, Change(inc={"n": 5}))
         outside = await counter(other_store, "two")
-        await other_store.update("books", {"_id": "one"}, Change(inc={"n": 1}))
+        await other_store.update("chats", {"_id": "one"}, Change(inc={"n": 1}))
         return first, await counter(view, "one"), outside  # type: ignore[arg-type]
 
     assert await mongo_store.transaction(body, nonce="one") == (0, 0, 0)
@@ -340,30 +340,30 @@ async def test_a_transaction_reads_one_snapshot(
 
 async def test_a_body_that_swallows_an_error_commits_nothing(mongo_store: MongoStore) -> None:
     """A server ends the transaction at its first error; writing on would be outside of it."""
-    await mongo_store.insert("books", {"_id": "taken"})
+    await mongo_store.insert("chats", {"_id": "taken"})
 
     async def body(view: StoreView) -> None:
-        await view.insert("books", {"_id": "before"})
+        await view.insert("chats", {"_id": "before"})
         with pytest.raises(DuplicateKey):
-            await view.insert("books", {"_id": "taken"})
+            await view.insert("chats", {"_id": "taken"})
         with pytest.raises(DuplicateKey):
-            await view.insert("books", {"_id": "after"})
+            await view.insert("chats", {"_id": "after"})
 
     with pytest.raises(DuplicateKey):
         await mongo_store.transaction(body, nonce="one")
-    assert [row["_id"] for row in await mongo_store.find("books", {})] == ["taken"]
+    assert [row["_id"] for row in await mongo_store.find("chats", {})] == ["taken"]
 
 
 async def test_a_cancelled_transaction_leaves_nothing_open(
     mongo_store: MongoStore, other_store: MongoStore
 ) -> None:
     """What it had written is free at once, and its session is back."""
-    await mongo_store.insert("books", {"_id": "one", "n": 0})
+    await mongo_store.insert("chats", {"_id": "one", "n": 0})
     for turn in range(len(mongo_store.session_ids) + 1):
         wrote = asyncio.Event()
 
         async def body(view: StoreView, wrote: asyncio.Event = wrote) -> None:
-            await view.update("books", {"_id": "one"}, Change(inc={"n": 100}))
+            await view.update("chats", {"_id": "one"}, Change(inc={"n": 100}))
             wrote.set()
             await asyncio.Event().wait()
 
@@ -379,7 +379,7 @@ async def test_a_body_that_takes_too_long_is_stopped(other_store: MongoStore) ->
     """After the deadline the caller gets StoreUnavailable and what it wrote is free."""
 
     async def body(view: StoreView) -> None:
-        await view.update("books", {"_id": "one"}, Change(inc={"n": 1}), upsert=True)
+        await view.update("chats", {"_id": "one"}, Change(inc={"n": 1}), upsert=True)
         await asyncio.Event().wait()
 
     with pytest.raises(StoreUnavailable, match="in time"):
@@ -394,7 +394,7 @@ async def test_a_lock_that_stays_ends_in_transaction_conflict(
     wrote, finish = asyncio.Event(), asyncio.Event()
 
     async def body(view: StoreView) -> None:
-        await view.update("books", {"_id": "one"}, Change(inc={"n": 1}), upsert=True)
+        await view.update("chats", {"_id": "one"}, Change(inc={"n": 1}), upsert=True)
         wrote.set()
         await finish.wait()
 
@@ -415,14 +415,14 @@ async def test_a_single_write_waits_for_a_transaction_that_holds_its_document(
     wrote, finish = asyncio.Event(), asyncio.Event()
 
     async def body(view: StoreView) -> None:
-        await view.update("books", {"_id": "one"}, Change(inc={"n": 1}), upsert=True)
+        await view.update("chats", {"_id": "one"}, Change(inc={"n": 1}), upsert=True)
         wrote.set()
         await finish.wait()
 
     holder = asyncio.create_task(mongo_store.transaction(body, nonce="holder"))
     await wrote.wait()
     writer = asyncio.create_task(
-        mongo_store.update("books", {"_id": "one"}, Change(inc={"n": 10}), upsert=True)
+        mongo_store.update("chats", {"_id": "one"}, Change(inc={"n": 10}), upsert=True)
     )
     done, _ = await asyncio.wait({writer}, timeout=0.2)
     assert not done
@@ -436,11 +436,11 @@ async def test_calls_made_at_once_in_a_body_take_turns(mongo_store: MongoStore) 
     """A session takes one operation at a time; a body may gather all the same."""
 
     async def body(view: StoreView) -> int:
-        await asyncio.gather(*(view.insert("books", {"_id": f"k{n}"}) for n in range(10)))
-        return len(await view.find("books", {}))
+        await asyncio.gather(*(view.insert("chats", {"_id": f"k{n}"}) for n in range(10)))
+        return len(await view.find("chats", {}))
 
     assert await mongo_store.transaction(body, nonce="one") == 10
-    assert len(await mongo_store.find("books", {})) == 10
+    assert len(await mongo_store.find("chats", {})) == 10
 
 
 async def test_a_view_is_dead_after_its_transaction(mongo_store: MongoStore) -> None:
@@ -452,8 +452,8 @@ async def test_a_view_is_dead_after_its_transaction(mongo_store: MongoStore) -> 
 
     await mongo_store.transaction(body, nonce="one")
     with pytest.raises(StoreError, match="after its transaction"):
-        await kept[0].insert("books", {"_id": "late"})
-    assert await mongo_store.get("books", "late") is None
+        await kept[0].insert("chats", {"_id": "late"})
+    assert await mongo_store.get("chats", "late") is None
 
 
 async def test_the_pool_of_sessions_is_fixed(mongo_store: MongoStore) -> None:

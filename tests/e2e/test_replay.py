@@ -139,7 +139,14 @@ def recording(day: Day) -> Path:
 @pytest.mark.invariant("I1")
 @pytest.mark.slow
 @pytest.mark.timeout(SLOW_MACHINE_S)
-@pytest.mark.parametrize("name", DAYS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        # The longest of four; the same day in bars of five minutes runs each time.
+        pytest.param(name, marks=pytest.mark.nightly if name == "recorded, minute bars" else [])
+        for name in DAYS
+    ],
+)
 async def test_a_day_on_two_accounts_trades_as_reckoned(
     name: str, tmp_path: Path, embedded_store_uri: str
 ):
