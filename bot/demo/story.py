@@ -244,14 +244,14 @@ class Story:
                 (
                     one
                     for one in reversed(do.chat.shown(since=mark))
-                    if one.button(f"Enable {actor.name}") or one.button("Close everything")
+                    if one.button(f"Enable {actor.name}") or one.button("Close them all")
                 ),
                 None,
             ),
             f"{actor.label} to be disabled, or a question",
         )
-        if shown.button("Close everything"):
-            await do.tap(shown, "Close everything", actor.label, "is disabled")
+        if shown.button("Close them all"):
+            await do.tap(shown, "Close them all", actor.label, "is disabled")
         await self._wait_flat(actor)
 
     async def _wait_flat(self, actor: Actor) -> None:

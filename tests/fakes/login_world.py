@@ -41,7 +41,7 @@ __all__ = [
     "with_query",
 ]
 
-DEADLINE_S = 1.0
+DEADLINE_S = 3.0
 KITE, FYERS = BrokerType.ZERODHA, BrokerType.FYERS
 KEYS = {KITE: "canarykitekey01", FYERS: "CANARYFY01-100"}
 SECRETS = {KITE: "canarykitesecret0001", FYERS: "CANARYFYSECRET01"}

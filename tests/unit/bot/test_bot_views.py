@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from bot.callbacks import LIMIT_BYTES
 from bot.markup import LIMIT, esc, fit
-from bot.registry import COMMANDS, command_help
 from bot.screen import Screen, button
 from bot.views.accounts import account_page, accounts_list, disconnect_question, welcome
 from bot.views.dashboard import (
@@ -29,7 +28,6 @@ from bot.views.dashboard import (
 )
 from bot.views.house import (
     health_screen,
-    help_screen,
     readiness_lines,
     setting_question,
     settings_screen,
@@ -44,12 +42,11 @@ from bot.views.strategies import (
     strategy_page,
 )
 from bot.wizard.add_account import STEPS, step_screen
-from bot.words import ORDER_ICON, order_state
 from core.domain.account import Account, BrokerType, TokenStatus
 from core.domain.broker import Funds, Holding
 from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
-from core.domain.order import OrderState, OrderType
+from core.domain.order import OrderState
 from core.domain.sessions import IST
 from core.domain.target import Parameter
 from core.domain.views import (
@@ -388,24 +385,6 @@ def test_a_strategys_page_tells_all():
     assert labels(assignment_page(strategy, on))[1] == ["Use CNC", "Use NRML"]
 
 
-@pytest.mark.parametrize("state", OrderState)
-def test_every_order_state_has_words(state: OrderState):
-    """No state's machine name reaches a person."""
-    order = an_order(MAIN, state=state, filled_quantity=4, average_price=Decimal(1))
-    words = order_state(order)
-    assert words and "_" not in words and state.value not in words.split()
-    assert ORDER_ICON[state]
-
-
-@pytest.mark.parametrize("kind", OrderType)
-def test_every_order_type_has_words(kind: OrderType):
-    """Terms are told in plain words with the prices that matter."""
-    order = an_order(MAIN, order_type=kind, trigger_price=Decimal(800))
-    (item,) = order_items([order])
-    word = {"MARKET": "market", "LIMIT": "limit ₹812.00"}.get(kind.value, "stop at ₹800.00")
-    assert word in item.text
-
-
 @pytest.mark.row("B9")
 def test_readiness_is_one_line_an_account():
     """Funds, data and what is wrong."""
@@ -419,19 +398,6 @@ def test_readiness_is_one_line_an_account():
         "✅ Zerodha - Main · ₹2,50,000 · data ok",
         "⚠️ Zerodha - Main · no market data · address not registered",
     ]
-
-
-def test_help_lists_every_command_of_the_registry():
-    """One registry serves handlers, menu and help."""
-    text = help_screen([(one.name, one.summary) for one in command_help()]).text
-    assert [one.name for one in COMMANDS] == re.findall(r"^/(\w+) —", text, re.MULTILINE)
-    wanted = (
-        "start dashboard brokers add login strategies positions orders trades pnl mode settings "
-        "health help cancel"
-    )
-    assert {one.name for one in COMMANDS} == set(wanted.split())
-    assert all(re.fullmatch(r"[a-z0-9_]{1,32}", one.name) for one in COMMANDS)
-    assert all(1 <= len(one.summary) <= 60 for one in COMMANDS)
 
 
 def every_screen(name: str) -> list[Screen]:
