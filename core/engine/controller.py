@@ -357,8 +357,10 @@ class Controller:
         return await self._parts.queries.dashboard(broker_id)
 
     def _is_recent(self, worker: AccountWorker) -> bool:
-        read_at = worker.book.positions_at
-        return read_at is not None and self._parts.clock.now() - read_at < _RECENT_READ
+        now, book = self._parts.clock.now(), worker.book
+        # Funds are read less often than positions; both are shown under one "as of".
+        reads = (book.positions_at, book.funds_at)
+        return all(at is not None and now - at < _RECENT_READ for at in reads)
 
     async def positions(self, broker_id: str | None) -> tuple[PositionView, ...]:
         return await self._parts.queries.positions(broker_id)
