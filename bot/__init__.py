@@ -1,4 +1,4 @@
-"""The Telegram bot: what a person sees and taps, driving ``core.engine.control``."""
+"""The Telegram bot: what a person sees and taps, driving ``core.engine.control.control``."""
 
 from __future__ import annotations
 

@@ -17,21 +17,22 @@ from telegram.error import RetryAfter, TelegramError
 from telegram.ext import Application, ApplicationBuilder, CallbackContext, TypeHandler
 from telegram.request import HTTPXRequest
 
-from bot.authorization import Gate
-from bot.desk import Desk, Logins
-from bot.inbox import Inbox, InboxQueue
-from bot.limiter import ChatLimiter, seconds_of
-from bot.menu import Menu
-from bot.nonces import Nonces
-from bot.notices import Lookups
-from bot.notifier import Api, TelegramNotifier
+from bot.conversation.login_buttons import LoginButtons
+from bot.conversation.nonces import Nonces
+from bot.conversation.prompts import Prompts
+from bot.conversation.services import ChatServices
+from bot.edge.authorization import Authorization
+from bot.edge.inbox import Inbox, InboxQueue
+from bot.edge.limiter import ChatLimiter, seconds_of
+from bot.edge.menu import Menu
+from bot.edge.polling import Poller, PollerHealth
+from bot.edge.processing import ChatProcessor
+from bot.notices.notifier import Api, TelegramNotifier
+from bot.notices.render import Lookups
 from bot.parameters import BotParameters
-from bot.polling import Poller, PollerHealth
-from bot.processing import ChatProcessor
 from bot.reception import Reception
 from bot.registry import command_help
-from bot.wizard.prompts import Prompts
-from core.engine.control import Control
+from core.engine.control.control import Control
 from core.errors import StoreError
 from core.ports.clock import Clock
 from core.ports.store import Store
@@ -53,7 +54,7 @@ App = Application[Any, Any, Any, Any, Any, Any]
 class _Parts:
     app: App
     api: Api
-    gate: Gate
+    gate: Authorization
     inbox: Inbox
     menu: Menu
     queue: InboxQueue
@@ -147,10 +148,10 @@ def build_bot(
     queue = InboxQueue(inbox)
     app = _application(parameters, clock, inbox, queue)
     api: Api = app.bot
-    gate = Gate(store, clock, parameters.owners)
+    gate = Authorization(store, clock, parameters.owners)
     poller = Poller(api, queue, clock, timeout_s=parameters.poll_timeout_s)
-    logins = Logins(control, parameters)
-    desk = Desk(
+    logins = LoginButtons(control, parameters)
+    services = ChatServices(
         parameters=parameters,
         control=control,
         store=store,
@@ -162,8 +163,8 @@ def build_bot(
         commands=command_help(),
         poller_health=poller.health,
     )
-    menu = Menu(api, desk.commands)
-    reception = Reception(desk, gate, inbox, api, menu)
+    menu = Menu(api, services.commands)
+    reception = Reception(services, gate, inbox, api, menu)
 
     async def receive(update: Update, _: CallbackContext[Any, Any, Any, Any]) -> None:
         await reception.receive(update)

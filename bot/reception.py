@@ -6,16 +6,16 @@ import logging
 
 from telegram import Bot, CallbackQuery, Message, MessageEntity, Update
 
-from bot.authorization import Gate, PairingResult
-from bot.callbacks import Tap, parse
-from bot.desk import Desk
-from bot.dispatch import attempt, serve_tap
-from bot.inbox import Inbox
-from bot.menu import Menu
+from bot.conversation.dispatch import attempt, serve_tap
+from bot.conversation.services import ChatServices
+from bot.conversation.visit import Visit
+from bot.edge.authorization import Authorization, PairingResult
+from bot.edge.inbox import Inbox
+from bot.edge.menu import Menu
 from bot.registry import ACTIONS, COMMANDS
-from bot.screen import Screen
-from bot.visit import Visit
-from bot.wizard.conversation import heard
+from bot.views.callbacks import Tap, parse
+from bot.views.screen import Screen
+from bot.wizard.answers import heard
 
 __all__ = ["Reception"]
 
@@ -26,8 +26,10 @@ _log = logging.getLogger(__name__)
 class Reception:
     """The way of an update from the queue to its handler."""
 
-    def __init__(self, desk: Desk, gate: Gate, inbox: Inbox, api: Bot, menu: Menu) -> None:
-        self._desk = desk
+    def __init__(
+        self, services: ChatServices, gate: Authorization, inbox: Inbox, api: Bot, menu: Menu
+    ) -> None:
+        self._services = services
         self._gate = gate
         self._inbox = inbox
         self._api = api
@@ -56,7 +58,7 @@ class Reception:
         await serve_tap(visit, ACTIONS)
 
     async def _written(self, update: Update, message: Message, held_s: float) -> None:
-        sent_s = (self._desk.clock.now() - message.date).total_seconds()
+        sent_s = (self._services.clock.now() - message.date).total_seconds()
         visit = self._visit(update, age_s=max(held_s, sent_s))
         visit.message = message
         name, arguments = _command(message)
@@ -87,7 +89,7 @@ class Reception:
         if user is None or chat is None:
             raise ValueError("an update without a person passed the gate")
         return Visit(
-            desk=self._desk,
+            services=self._services,
             bot=self._api,
             update_id=update.update_id,
             user_id=user.id,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.desk import CommandHelp
-from bot.dispatch import Action, Handler
+from bot.conversation.dispatch import Action, Handler
+from bot.edge.menu import CommandHelp
 from bot.handlers import accounts, dashboard, login, modes, orders, start, strategies
-from bot.wizard import conversation
+from bot.wizard import answers
 
 __all__ = ["ACTIONS", "COMMANDS", "CommandEntry", "command_help"]
 
@@ -28,7 +28,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
         "dashboard", "One account: funds, profit, positions, orders", dashboard.show_dashboard
     ),
     CommandEntry("brokers", "Your accounts: enable, edit, log in", accounts.brokers),
-    CommandEntry("add", "Connect another account", conversation.begin),
+    CommandEntry("add", "Connect another account", answers.begin),
     CommandEntry("login", "Morning round: all logins in one message", login.morning_round),
     CommandEntry("strategies", "Strategies: switch, parameters, run now", strategies.listing),
     CommandEntry("positions", "Open positions, with Close", dashboard.positions),
@@ -62,8 +62,8 @@ ACTIONS: Mapping[str, Action] = {
     "share": Action(login.share, "/brokers"),
     "login": Action(login.login, "/login"),
     # to be asked something
-    "add": Action(conversation.begin, "/add"),
-    "wiz": Action(conversation.move, "/add"),
+    "add": Action(answers.begin, "/add"),
+    "wiz": Action(answers.move, "/add"),
     "drop": Action(start.cancel, "/start"),
     "ren": Action(accounts.ask_name, "/brokers"),
     "disc": Action(accounts.ask_disconnect, "/brokers"),

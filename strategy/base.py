@@ -24,7 +24,7 @@ __all__ = [
     "MARKET_OPEN",
     "SIDE",
     "SQUARE_OFF",
-    "Goal",
+    "Stance",
     "clock_time",
     "clock_times",
     "decimal_of",
@@ -66,7 +66,7 @@ SQUARE_OFF = Parameter("square_off", "Flat by", "15:00", choices=clock_times("10
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
+class Stance:
     """Where the path stands, since when, with which stop, and why."""
 
     direction: Direction
@@ -79,9 +79,9 @@ class Goal:
         return Target(instrument, self.direction, self.since, self.stop, self.reason)
 
 
-def flat(since: datetime, reason: str) -> Goal:
+def flat(since: datetime, reason: str) -> Stance:
     """Return the goal of holding nothing."""
-    return Goal(Direction.FLAT, since, reason)
+    return Stance(Direction.FLAT, since, reason)
 
 
 def instrument_list(parameters: Mapping[str, ParameterValue]) -> tuple[InstrumentId, ...]:

@@ -27,7 +27,7 @@ from strategy.base import (
     INSTRUMENTS,
     SIDE,
     SQUARE_OFF,
-    Goal,
+    Stance,
     clock_time,
     clock_times,
     decimal_of,
@@ -52,7 +52,7 @@ _TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class _Rules:
+class _CrossoverRules:
     """The parameters, read once a decision, with this day's instants."""
 
     bar_minutes: int
@@ -133,9 +133,9 @@ def _periods(parameters: Mapping[str, ParameterValue]) -> tuple[int, int]:
     return fast, slow
 
 
-def _rules(context: Context) -> _Rules:
+def _rules(context: Context) -> _CrossoverRules:
     given, session = context.parameters, context.session
-    return _Rules(
+    return _CrossoverRules(
         bar_minutes=integer_of(given, "bar_minutes"),
         side=text_of(given, "side"),
         stop_percent=decimal_of(given, "stop_percent"),
@@ -146,8 +146,8 @@ def _rules(context: Context) -> _Rules:
 
 
 def _goal(
-    context: Context, rules: _Rules, earlier: Sequence[Candle], today: Sequence[Candle]
-) -> Goal:
+    context: Context, rules: _CrossoverRules, earlier: Sequence[Candle], today: Sequence[Candle]
+) -> Stance:
     crossings = _crossings(context.parameters, [*earlier, *today])
     goal = flat(context.session.open_at, "No crossing yet today.")
     for bar, crossing in list(zip([*earlier, *today], crossings, strict=True))[len(earlier) :]:
@@ -180,7 +180,7 @@ def _side(difference: float) -> Direction:
     return Direction.LONG if difference > 0 else Direction.SHORT
 
 
-def _next(goal: Goal, bar: Candle, crossing: Direction, rules: _Rules) -> Goal:
+def _next(goal: Stance, bar: Candle, crossing: Direction, rules: _CrossoverRules) -> Stance:
     closed_at = bar_close(bar, rules.bar_minutes)
     if goal.stop is not None and stop_is_hit(bar, goal.direction, goal.stop):
         goal = flat(closed_at, f"The stop at {rupees(goal.stop)} was touched.")
@@ -191,7 +191,7 @@ def _next(goal: Goal, bar: Candle, crossing: Direction, rules: _Rules) -> Goal:
     may_enter = rules.entry_from <= closed_at <= rules.entry_until and closed_at < rules.flat_at
     if may_enter and may_take(rules.side, crossing):
         stop = percent_stop(bar.close, crossing, rules.stop_percent)
-        return Goal(crossing, closed_at, reason, stop)
+        return Stance(crossing, closed_at, reason, stop)
     if goal.direction == -crossing:
         return flat(closed_at, reason)
     return goal

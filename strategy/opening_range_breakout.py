@@ -24,7 +24,7 @@ from strategy.base import (
     INSTRUMENTS,
     SIDE,
     SQUARE_OFF,
-    Goal,
+    Stance,
     clock_time,
     clock_times,
     decimal_of,
@@ -46,7 +46,7 @@ _BASIS_POINTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Rules:
+class _BreakoutRules:
     """The parameters, read once a decision, with this day's instants."""
 
     bar_minutes: int
@@ -144,10 +144,10 @@ def _range_bars(parameters: Mapping[str, ParameterValue]) -> int:
     return -(-integer_of(parameters, "range_minutes") // integer_of(parameters, "bar_minutes"))
 
 
-def _rules(context: Context) -> _Rules:
+def _rules(context: Context) -> _BreakoutRules:
     given, session = context.parameters, context.session
     bar_minutes, range_bars = integer_of(given, "bar_minutes"), _range_bars(given)
-    return _Rules(
+    return _BreakoutRules(
         bar_minutes=bar_minutes,
         range_bars=range_bars,
         side=text_of(given, "side"),
@@ -162,14 +162,16 @@ def _rules(context: Context) -> _Rules:
     )
 
 
-def _goal(context: Context, rules: _Rules, bars: Sequence[Candle]) -> Goal:
+def _goal(context: Context, rules: _BreakoutRules, bars: Sequence[Candle]) -> Stance:
     goal = _path(context.session, rules, bars, context.slot_at)
     if context.slot_at < rules.flat_at or goal.direction is Direction.FLAT:
         return goal
     return flat(rules.flat_at, f"Square-off at {rules.flat_at:%H:%M}.")
 
 
-def _path(session: SessionWindow, rules: _Rules, bars: Sequence[Candle], slot_at: datetime) -> Goal:
+def _path(
+    session: SessionWindow, rules: _BreakoutRules, bars: Sequence[Candle], slot_at: datetime
+) -> Stance:
     opening = [bar for bar in bars if bar.start < rules.range_end]
     if slot_at < rules.range_end:
         return flat(session.open_at, f"The opening range ends at {rules.range_end:%H:%M}.")
@@ -190,7 +192,7 @@ class _Walk:
     """The path through one day's bars after the range; lives within one decision."""
 
     def __init__(
-        self, rules: _Rules, opening_range: _Range, since: datetime, last_close: Decimal
+        self, rules: _BreakoutRules, opening_range: _Range, since: datetime, last_close: Decimal
     ) -> None:
         self.goal = flat(since, f"No breakout of {opening_range} yet.")
         self._rules = rules
@@ -227,7 +229,7 @@ class _Walk:
             self._target = bar.close + (bar.close - stop) * rules.target_multiple
         where = "above" if direction is Direction.LONG else "below"
         reason = f"Close {rupees(bar.close)} {where} the opening range {self._range}."
-        self.goal = Goal(direction, closed_at, reason, stop)
+        self.goal = Stance(direction, closed_at, reason, stop)
 
     def _stop(self, price: Decimal, direction: Direction) -> Decimal:
         if self._rules.stop == "percent":

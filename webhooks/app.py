@@ -14,7 +14,7 @@ from core.errors import ConfigurationError
 from core.ports.clock import Clock
 from webhooks.guard import AccessLog, RateLimit, SlidingWindow, guard, harden
 from webhooks.health import Health
-from webhooks.login import LoginPages, Logins
+from webhooks.login import LoginPages, LoginService
 from webhooks.postbacks import AccountKeys, Postbacks
 
 __all__ = ["POSTBACKS", "WebParts", "WebServer", "build_app", "serve"]
@@ -38,7 +38,7 @@ class WebParts:
         chat_url: Address that leads back into the chat, or empty.
     """
 
-    logins: Logins
+    logins: LoginService
     accounts: AccountKeys
     hint: Callable[[str], None]
     is_healthy: Callable[[], Awaitable[bool]]

@@ -15,20 +15,20 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from core.domain.account import Account, BrokerType
-from core.engine.logins import LoginOrigin, callback_path
+from core.engine.accounts.logins import LoginOrigin, callback_path
 from core.errors import LoginFault, LoginRefused, StoreError, VaultError
 from webhooks.faults import STATUS, Scene, ended_text, text_of, trouble_text
 from webhooks.pages import connected_page, fault_page, login_page
 
-__all__ = ["LoginPages", "Logins"]
+__all__ = ["LoginPages", "LoginService"]
 
 _log = logging.getLogger(__name__)
 _LINK: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _LONGEST_VALUE: Final = 4096
 
 
-class Logins(Protocol):
-    """What these pages need of the login desk (``core.engine.logins.LoginDesk``)."""
+class LoginService(Protocol):
+    """What these pages need of the login desk (``core.engine.accounts.logins.Logins``)."""
 
     async def linked_account(self, link: str) -> Account:
         """Return the account of a login page; raises ``LoginRefused`` ACCOUNT_UNKNOWN."""
@@ -50,7 +50,7 @@ class Logins(Protocol):
 class LoginPages:
     """The handlers of the login."""
 
-    def __init__(self, logins: Logins, *, chat_url: str = "") -> None:
+    def __init__(self, logins: LoginService, *, chat_url: str = "") -> None:
         self._logins = logins
         self._chat_url = chat_url
 

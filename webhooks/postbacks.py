@@ -54,7 +54,7 @@ _FYERS_USER: Final = ("clientId", "client_id", "fy_id", "fyId")
 
 
 class AccountKeys(Protocol):
-    """What is needed of the book of accounts (``core.engine.accounts.AccountBook``)."""
+    """What is needed of the book of accounts (``core.engine.accounts.accounts.Accounts``)."""
 
     async def all(self) -> tuple[Account, ...]:
         """Return the connected accounts."""

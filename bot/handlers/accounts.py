@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bot.markup import bold, esc
-from bot.screen import Screen, button
+from bot.conversation.visit import Visit
 from bot.views.accounts import (
     DISABLE_CHOICES,
     account_page,
@@ -12,7 +11,8 @@ from bot.views.accounts import (
     disconnect_question,
     name_question,
 )
-from bot.visit import Visit
+from bot.views.markup import bold, esc
+from bot.views.screen import Screen, button
 from core.domain.account import DisablePolicy, checked_display_name
 from core.errors import ChoiceNeeded, UserError
 
@@ -32,10 +32,12 @@ __all__ = [
 
 async def brokers(visit: Visit) -> None:
     """List the accounts."""
-    control = visit.desk.control
+    control = visit.services.control
     accounts = await control.accounts()
     logins = {
-        one.broker_id: await visit.desk.logins.button(one) for one in accounts if one.needs_login
+        one.broker_id: await visit.services.logins.button(one)
+        for one in accounts
+        if one.needs_login
     }
     await visit.show(accounts_list(accounts, await control.global_mode(), logins))
 
@@ -46,9 +48,9 @@ async def page(visit: Visit) -> None:
 
 
 async def _show_page(visit: Visit, broker_id: str, note: str = "") -> None:
-    account = await visit.desk.control.account(broker_id)
-    login = await visit.desk.logins.button(account)
-    screen = account_page(account, await visit.desk.control.global_mode(), login)
+    account = await visit.services.control.account(broker_id)
+    login = await visit.services.logins.button(account)
+    screen = account_page(account, await visit.services.control.global_mode(), login)
     await visit.show(screen.with_note(note) if note else screen)
 
 
@@ -71,7 +73,7 @@ async def _refresh(visit: Visit, broker_id: str) -> None:
 async def enable(visit: Visit) -> None:
     """Let strategies run on the account from the very next run."""
     broker_id = visit.tap.argument(0)
-    await visit.desk.control.enable(visit.command, broker_id)
+    await visit.services.control.enable(visit.command, broker_id)
     await _refresh(visit, broker_id)
 
 
@@ -79,9 +81,9 @@ async def disable(visit: Visit) -> None:
     """Stop strategies on the account; ask first when they hold positions there."""
     broker_id = visit.tap.argument(0)
     try:
-        await visit.desk.control.disable(visit.command, broker_id, None)
+        await visit.services.control.disable(visit.command, broker_id, None)
     except ChoiceNeeded:
-        exposure = await visit.desk.control.exposure(broker_id)
+        exposure = await visit.services.control.exposure(broker_id)
         back = ((button("« Leave it enabled", "acc", broker_id),),)
         await visit.confirm(
             disable_question(exposure),
@@ -100,7 +102,7 @@ async def disable_with(visit: Visit) -> None:
     if visit.tap.argument(1) not in DISABLE_CHOICES:
         raise UserError("I do not know that choice. Open /brokers again.")
     policy = DisablePolicy(visit.tap.argument(1))
-    account = await visit.desk.control.disable(visit.command, broker_id, policy)
+    account = await visit.services.control.disable(visit.command, broker_id, policy)
     words = {
         DisablePolicy.EXITS_ONLY: "Strategies may still close what they hold there.",
         DisablePolicy.CLOSE_NOW: "I am closing what strategies hold there.",
@@ -115,14 +117,14 @@ async def disable_with(visit: Visit) -> None:
 async def set_default(visit: Visit) -> None:
     """Move the default mark."""
     broker_id = visit.tap.argument(0)
-    await visit.desk.control.set_default(visit.command, broker_id)
+    await visit.services.control.set_default(visit.command, broker_id)
     await _show_page(visit, broker_id)
 
 
 async def ask_name(visit: Visit) -> None:
     """Ask for a new display name."""
-    account = await visit.desk.control.account(visit.tap.argument(0))
-    prompt = await visit.desk.prompts.open(
+    account = await visit.services.control.account(visit.tap.argument(0))
+    prompt = await visit.services.prompts.open(
         visit.chat_id,
         visit.user_id,
         "rename",
@@ -131,21 +133,21 @@ async def ask_name(visit: Visit) -> None:
         update_id=visit.update_id,
     )
     sent = await visit.send(Screen(name_question(account), ((button("Cancel", "drop"),),)))
-    await visit.desk.prompts.shown_in(prompt, sent)
+    await visit.services.prompts.shown_in(prompt, sent)
 
 
 async def answer_name(visit: Visit, broker_id: str) -> None:
     """Rename the account to what the person typed."""
     name = checked_display_name(visit.text)
-    await visit.desk.control.check_name_is_free(name, besides=broker_id)
-    account = await visit.desk.control.rename(visit.command, broker_id, name)
+    await visit.services.control.check_name_is_free(name, besides=broker_id)
+    account = await visit.services.control.rename(visit.command, broker_id, name)
     await _show_page(visit, broker_id, f"✅ Now called {bold(account.display_name)}.")
 
 
 async def ask_disconnect(visit: Visit) -> None:
     """Say what hangs on the account, and ask."""
     broker_id = visit.tap.argument(0)
-    control = visit.desk.control
+    control = visit.services.control
     exposure = await control.exposure(broker_id)
     others = [one for one in await control.accounts() if one.broker_id != broker_id]
     back = ((button("« Keep it", "acc", broker_id),),)
@@ -173,7 +175,7 @@ async def ask_disconnect(visit: Visit) -> None:
 
 async def disconnect(visit: Visit) -> None:
     """Disconnect the account."""
-    account = await visit.desk.control.disconnect(visit.command, visit.args["broker_id"])
+    account = await visit.services.control.disconnect(visit.command, visit.args["broker_id"])
     await visit.show(
         Screen(
             f"✅ {esc(account.label)} is disconnected. Its key, secret and token are wiped; its "

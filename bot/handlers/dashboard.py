@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from telegram import InlineKeyboardButton
 
+from bot.conversation.visit import Visit
 from bot.views.dashboard import (
     ALL,
     Item,
@@ -16,7 +17,6 @@ from bot.views.dashboard import (
     position_items,
     trade_items,
 )
-from bot.visit import Visit
 from core.domain.account import Account
 
 __all__ = ["orders", "pnl", "positions", "show_dashboard", "trades"]
@@ -24,14 +24,16 @@ __all__ = ["orders", "pnl", "positions", "show_dashboard", "trades"]
 
 async def show_dashboard(visit: Visit) -> None:
     """Show the chosen account's dashboard and remember the choice."""
-    desk = visit.desk
+    services = visit.services
     wanted = visit.tap.argument(0)
-    account = await (desk.control.account(wanted) if wanted else desk.selected(visit.chat_id))
-    await desk.select(visit.chat_id, account.broker_id)
+    account = await (
+        services.control.account(wanted) if wanted else services.selected(visit.chat_id)
+    )
+    await services.select(visit.chat_id, account.broker_id)
     is_fresh = visit.tap.argument(2) == "fresh" or visit.query is None
-    view = await desk.control.dashboard(account.broker_id, fresh=is_fresh)
-    login = await desk.logins.button(view.account) if view.account.needs_login else None
-    accounts = await desk.control.accounts()
+    view = await services.control.dashboard(account.broker_id, fresh=is_fresh)
+    login = await services.logins.button(view.account) if view.account.needs_login else None
+    accounts = await services.control.accounts()
     await visit.show(dashboard(view, accounts, login, page=_page(visit)))
 
 
@@ -48,10 +50,10 @@ async def _scope(visit: Visit) -> tuple[str, str | None]:
     if wanted == ALL:
         return ALL, None
     if wanted:
-        account = await visit.desk.control.account(wanted)
-        await visit.desk.select(visit.chat_id, account.broker_id)
+        account = await visit.services.control.account(wanted)
+        await visit.services.select(visit.chat_id, account.broker_id)
     else:
-        account = await visit.desk.selected(visit.chat_id)
+        account = await visit.services.selected(visit.chat_id)
     return account.broker_id, account.broker_id
 
 
@@ -60,7 +62,7 @@ async def _login(
 ) -> InlineKeyboardButton | None:
     for one in accounts:
         if one.broker_id == selected and one.needs_login:
-            return await visit.desk.logins.button(one)
+            return await visit.services.logins.button(one)
     return None
 
 
@@ -72,7 +74,7 @@ async def _list(
 ) -> None:
     selected, broker_id = await _scope(visit)
     items = await read(broker_id, broker_id is None)
-    accounts = await visit.desk.control.accounts()
+    accounts = await visit.services.control.accounts()
     login = await _login(visit, accounts, selected)
     await visit.show(
         listing(title, verb, items, accounts, selected, page=_page(visit), login=login)
@@ -83,7 +85,7 @@ async def positions(visit: Visit) -> None:
     """List positions."""
 
     async def read(broker_id: str | None, named: bool) -> list[Item]:
-        return position_items(await visit.desk.control.positions(broker_id), named=named)
+        return position_items(await visit.services.control.positions(broker_id), named=named)
 
     await _list(visit, "Positions", "posn", read)
 
@@ -92,7 +94,7 @@ async def orders(visit: Visit) -> None:
     """List today's orders."""
 
     async def read(broker_id: str | None, named: bool) -> list[Item]:
-        return order_items(await visit.desk.control.orders(broker_id), named=named)
+        return order_items(await visit.services.control.orders(broker_id), named=named)
 
     await _list(visit, "Orders today", "ords", read)
 
@@ -101,7 +103,7 @@ async def trades(visit: Visit) -> None:
     """List today's trades."""
 
     async def read(broker_id: str | None, named: bool) -> list[Item]:
-        return trade_items(await visit.desk.control.trades(broker_id), named=named)
+        return trade_items(await visit.services.control.trades(broker_id), named=named)
 
     await _list(visit, "Trades today", "trds", read)
 
@@ -109,6 +111,6 @@ async def trades(visit: Visit) -> None:
 async def pnl(visit: Visit) -> None:
     """Show today's profit."""
     selected, broker_id = await _scope(visit)
-    lines = await visit.desk.control.pnl(broker_id)
-    accounts = await visit.desk.control.accounts()
+    lines = await visit.services.control.pnl(broker_id)
+    accounts = await visit.services.control.accounts()
     await visit.show(pnl_screen(lines, accounts, selected, await _login(visit, accounts, selected)))

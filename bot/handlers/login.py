@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bot.markup import bold, code, esc, join
-from bot.screen import PRIMARY, Screen, button, copy_button, is_linkable, link_button
-from bot.visit import Visit
+from bot.conversation.visit import Visit
+from bot.views.markup import bold, code, esc, join
+from bot.views.screen import PRIMARY, Screen, button, copy_button, is_linkable, link_button
 from core.domain.account import Account
 from core.errors import UserError
 
@@ -20,7 +20,7 @@ def looks_like_login(text: str) -> bool:
 
 async def morning_round(visit: Visit) -> None:
     """Have the card of /login posted: it is a notice, edited as logins complete (B9)."""
-    control = visit.desk.control
+    control = visit.services.control
     if not await control.accounts():
         raise UserError("There is no account yet. Use /add to connect the first one.")
     await control.start_morning_round(visit.command)
@@ -28,14 +28,14 @@ async def morning_round(visit: Visit) -> None:
 
 async def login(visit: Visit) -> None:
     """Give one account's login: our page, or a fresh broker address and the paste way (B4)."""
-    offer = await visit.desk.control.login_offer(visit.tap.argument(0))
+    offer = await visit.services.control.login_offer(visit.tap.argument(0))
     account = offer.account
     if offer.page_url is not None:
         await visit.send(_page_screen(account, offer.page_url))
         return
     if offer.direct_url is None:
         raise UserError(f"{account.label} needs no login.")
-    prompt = await visit.desk.prompts.open(
+    prompt = await visit.services.prompts.open(
         visit.chat_id,
         visit.user_id,
         "login",
@@ -44,7 +44,7 @@ async def login(visit: Visit) -> None:
         update_id=visit.update_id,
     )
     sent = await visit.send(_paste_screen(account, offer.direct_url))
-    await visit.desk.prompts.shown_in(prompt, sent)
+    await visit.services.prompts.shown_in(prompt, sent)
 
 
 def _page_screen(account: Account, url: str) -> Screen:
@@ -75,7 +75,7 @@ async def answer_login(visit: Visit, broker_id: str | None) -> None:
     """Complete a login from what the person pasted; the code is deleted from the chat."""
     if not await visit.delete_message():
         await visit.send(Screen("I could not delete your message; please delete it yourself."))
-    account = await visit.desk.control.paste_login(visit.command, visit.text, broker_id)
+    account = await visit.services.control.paste_login(visit.command, visit.text, broker_id)
     person = f" as {account.user_name}" if account.user_name else ""
     await visit.send(
         Screen(
@@ -87,7 +87,7 @@ async def answer_login(visit: Visit, broker_id: str | None) -> None:
 
 async def share(visit: Visit) -> None:
     """Give a login link that the account's holder can open without this chat (B11)."""
-    offer = await visit.desk.control.login_offer(visit.tap.argument(0))
+    offer = await visit.services.control.login_offer(visit.tap.argument(0))
     url = offer.page_url or offer.direct_url
     if url is None:
         raise UserError(f"{offer.account.label} needs no login.")
@@ -108,7 +108,7 @@ async def share(visit: Visit) -> None:
 
 async def dismiss(visit: Visit) -> None:
     """Silence the standing warning until a new expiry (B6)."""
-    await visit.desk.control.dismiss_warning(visit.command)
+    await visit.services.control.dismiss_warning(visit.command)
     await visit.show(
         Screen("Warning dismissed. It returns only when a login expires anew. /login any time.")
     )

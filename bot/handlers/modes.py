@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.screen import button
+from bot.conversation.visit import Visit
 from bot.views.modes import (
     GLOBAL,
     MODE_CODES,
@@ -11,8 +11,8 @@ from bot.views.modes import (
     mode_question,
     mode_result,
 )
-from bot.visit import Visit
-from bot.words import MODE
+from bot.views.screen import button
+from bot.views.words import MODE
 from core.domain.mode import TradingMode
 from core.errors import UserError
 
@@ -21,7 +21,7 @@ __all__ = ["ask", "change", "drain", "panel"]
 
 async def panel(visit: Visit) -> None:
     """Show the modes."""
-    control = visit.desk.control
+    control = visit.services.control
     accounts = await control.accounts()
     selected = visit.tap.argument(0) or None
     await visit.show(mode_panel(accounts, await control.global_mode(), selected))
@@ -33,7 +33,7 @@ async def ask(visit: Visit) -> None:
     new = MODE_CODES.get(visit.tap.argument(1))
     if new is None:
         raise UserError("I do not know that mode. Open /mode again.")
-    control = visit.desk.control
+    control = visit.services.control
     account = None if target == GLOBAL else await control.account(target)
     old = await control.global_mode() if account is None else account.trading_mode
     await visit.confirm(
@@ -49,7 +49,7 @@ async def change(visit: Visit) -> None:
     """Change the mode and show what it leaves behind."""
     target = visit.args["target"]
     mode = TradingMode(visit.args["mode"])
-    control = visit.desk.control
+    control = visit.services.control
     broker_id = None if target == GLOBAL else target
     result = await control.set_mode(visit.command, mode, broker_id)
     whose = "All accounts" if broker_id is None else (await control.account(broker_id)).label
@@ -58,4 +58,4 @@ async def change(visit: Visit) -> None:
 
 async def drain(visit: Visit) -> None:
     """Show what EXIT_ONLY accounts still hold."""
-    await visit.show(drain_screen(await visit.desk.control.drain()))
+    await visit.show(drain_screen(await visit.services.control.drain()))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.callbacks import handle
-from bot.markup import bold, esc, join
-from bot.screen import Screen, button
+from bot.conversation.visit import Visit
+from bot.views.callbacks import handle
 from bot.views.dashboard import ON_CARD
 from bot.views.lines import order_line, order_terms, position_line
-from bot.visit import Visit
-from bot.words import plural
+from bot.views.markup import bold, esc, join
+from bot.views.screen import Screen, button
+from bot.views.words import plural
 from core.domain.order import Purpose
 from core.domain.views import OrderView, PositionView
-from core.engine.control import Command
+from core.engine.control.control import Command
 from core.errors import ChoiceNeeded, NotFound, UserError
 
 __all__ = [
@@ -29,14 +29,14 @@ __all__ = [
 
 
 async def _position(visit: Visit, broker_id: str, wanted: str) -> PositionView:
-    for one in await visit.desk.control.positions(broker_id):
+    for one in await visit.services.control.positions(broker_id):
         if handle(one.key) == wanted and one.quantity:
             return one
     raise NotFound("That position is not open any more. Open /positions to see what is.")
 
 
 async def _order(visit: Visit, broker_id: str, wanted: str) -> OrderView:
-    for one in await visit.desk.control.orders(broker_id):
+    for one in await visit.services.control.orders(broker_id):
         if handle(one.key) == wanted:
             return one
     raise NotFound("That order is not among today's orders. Open /orders to see them.")
@@ -71,7 +71,7 @@ async def close(visit: Visit) -> None:
     """Close a position; on a paused account ask a second time (C2)."""
     args = visit.args
     try:
-        order = await visit.desk.control.close_position(
+        order = await visit.services.control.close_position(
             visit.command, args["broker_id"], args["key"], despite_pause=args["despite_pause"]
         )
     except ChoiceNeeded as choice:
@@ -122,12 +122,12 @@ async def ask_cancel_order(visit: Visit) -> None:
 async def cancel_order(visit: Visit) -> None:
     """Ask the broker to cancel an order."""
     args = visit.args
-    order = await visit.desk.control.cancel_order(visit.command, args["broker_id"], args["key"])
+    order = await visit.services.control.cancel_order(visit.command, args["broker_id"], args["key"])
     await _show_order(visit, "Cancel requested", order)
 
 
 async def _cancellable(visit: Visit, broker_id: str | None) -> list[OrderView]:
-    return [one for one in await visit.desk.control.orders(broker_id) if one.is_cancellable]
+    return [one for one in await visit.services.control.orders(broker_id) if one.is_cancellable]
 
 
 async def ask_cancel_all(visit: Visit) -> None:
@@ -157,7 +157,7 @@ async def cancel_all(visit: Visit) -> None:
     for number, (broker_id, key) in enumerate(visit.args["orders"]):
         part = _part(visit, number)
         try:
-            order = await visit.desk.control.cancel_order(part, broker_id, key)
+            order = await visit.services.control.cancel_order(part, broker_id, key)
             lines.append(f"{esc(order.account_label)}: {order_line(order)}")
         except UserError as error:
             lines.append(f"❌ {esc(error)}")
@@ -171,7 +171,7 @@ def _part(visit: Visit, number: int) -> Command:
 
 async def ask_resolve(visit: Visit) -> None:
     """Ask for a person's word on an order that nobody knows about (R4)."""
-    order = await visit.desk.control.order(visit.tap.argument(0))
+    order = await visit.services.control.order(visit.tap.argument(0))
     where = order.account_label
     await visit.confirm(
         join(
@@ -192,7 +192,7 @@ async def ask_resolve(visit: Visit) -> None:
 async def resolve_order(visit: Visit) -> None:
     """Take a person's word for an order."""
     was_placed = visit.tap.argument(1) == "yes"
-    order = await visit.desk.control.resolve_order(
+    order = await visit.services.control.resolve_order(
         visit.command, visit.args["client_order_id"], was_placed=was_placed
     )
     await _show_order(visit, "Noted", order)

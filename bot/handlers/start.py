@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from bot.callbacks import resolve
-from bot.markup import bold, esc
-from bot.screen import Screen, button
+from bot.conversation.visit import Visit
 from bot.views.accounts import welcome
-from bot.views.house import (
+from bot.views.callbacks import resolve
+from bot.views.markup import bold, esc
+from bot.views.screen import Screen, button
+from bot.views.system import (
     health_screen,
     help_screen,
     label_of,
@@ -14,53 +15,52 @@ from bot.views.house import (
     settings_screen,
     value_of,
 )
-from bot.visit import Visit
 
 __all__ = ["answer_setting", "ask_setting", "cancel", "health", "help_", "settings", "start"]
 
 
 async def start(visit: Visit) -> None:
     """Greet; lead with the default account's login when it has expired (B5)."""
-    accounts = await visit.desk.control.accounts()
-    mode = await visit.desk.control.global_mode()
+    accounts = await visit.services.control.accounts()
+    mode = await visit.services.control.global_mode()
     default = [one for one in accounts[:1] if one.needs_login]
-    logins = {one.broker_id: await visit.desk.logins.button(one) for one in default}
+    logins = {one.broker_id: await visit.services.logins.button(one) for one in default}
     await visit.send(welcome(visit.name, accounts, mode, logins))
 
 
 async def help_(visit: Visit) -> None:
     """List the commands."""
-    await visit.show(help_screen([(one.name, one.summary) for one in visit.desk.commands]))
+    await visit.show(help_screen([(one.name, one.summary) for one in visit.services.commands]))
 
 
 async def health(visit: Visit) -> None:
     """Tell how the controller does, the chat's own connection included."""
-    view = await visit.desk.control.health()
-    await visit.show(health_screen(view, visit.desk.poller_health().trouble))
+    view = await visit.services.control.health()
+    await visit.show(health_screen(view, visit.services.poller_health().trouble))
 
 
 async def settings(visit: Visit) -> None:
     """List what can be changed."""
-    control = visit.desk.control
+    control = visit.services.control
     await visit.show(settings_screen(await control.settings(), await control.accounts()))
 
 
 async def ask_setting(visit: Visit) -> None:
     """Ask for a setting's new value."""
-    known = await visit.desk.control.settings()
+    known = await visit.services.control.settings()
     name = resolve(visit.tap.argument(0), known, "setting")
-    prompt = await visit.desk.prompts.open(
+    prompt = await visit.services.prompts.open(
         visit.chat_id, visit.user_id, "setting", "value", {"name": name}, update_id=visit.update_id
     )
-    label = label_of(name, await visit.desk.control.accounts())
+    label = label_of(name, await visit.services.control.accounts())
     text = setting_question(label, name, known[name])
     sent = await visit.send(Screen(text, ((button("Cancel", "drop"),),)))
-    await visit.desk.prompts.shown_in(prompt, sent)
+    await visit.services.prompts.shown_in(prompt, sent)
 
 
 async def answer_setting(visit: Visit, name: str) -> None:
     """Change a setting to what the person typed."""
-    control = visit.desk.control
+    control = visit.services.control
     await control.set_setting(visit.command, name, visit.text)
     accounts, known = await control.accounts(), await control.settings()
     value = value_of(name, known.get(name) or "")
@@ -70,11 +70,11 @@ async def answer_setting(visit: Visit, name: str) -> None:
 
 async def cancel(visit: Visit) -> None:
     """End whatever the bot is waiting for."""
-    prompt = await visit.desk.prompts.current(visit.chat_id, visit.user_id)
+    prompt = await visit.services.prompts.current(visit.chat_id, visit.user_id)
     if prompt is None:
         await visit.show(Screen("There is nothing to cancel."))
         return
-    await visit.desk.prompts.close(prompt)
+    await visit.services.prompts.close(prompt)
     if visit.query is None:
         await visit.drop_keyboard(prompt.message_id)
     what = {"add": "adding an account"}.get(prompt.kind, "the question")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 
-from bot.callbacks import handle, resolve
-from bot.markup import bold
-from bot.screen import Screen, button
+from bot.conversation.visit import Visit
+from bot.views.callbacks import handle, resolve
+from bot.views.markup import bold
+from bot.views.screen import Screen, button
 from bot.views.strategies import (
     assignment_page,
     parameter_question,
@@ -16,7 +17,6 @@ from bot.views.strategies import (
     strategies_list,
     strategy_page,
 )
-from bot.visit import Visit
 from core.domain.instrument import Product
 from core.domain.views import AssignmentView, SizeKind, StrategyView
 from core.errors import NotFound, UserError
@@ -42,11 +42,11 @@ __all__ = [
 
 async def listing(visit: Visit) -> None:
     """List the strategies."""
-    await visit.show(strategies_list(await visit.desk.control.strategies()))
+    await visit.show(strategies_list(await visit.services.control.strategies()))
 
 
 async def _strategy(visit: Visit) -> StrategyView:
-    found = {one.name: one for one in await visit.desk.control.strategies()}
+    found = {one.name: one for one in await visit.services.control.strategies()}
     return found[resolve(visit.tap.argument(0), found, "strategy")]
 
 
@@ -64,8 +64,8 @@ async def page(visit: Visit) -> None:
 
 async def _switch(visit: Visit, *, enabled: bool) -> None:
     strategy = await _strategy(visit)
-    await visit.desk.control.set_strategy_enabled(visit.command, strategy.name, enabled=enabled)
-    await visit.show(strategy_page(await visit.desk.control.strategy(strategy.name)))
+    await visit.services.control.set_strategy_enabled(visit.command, strategy.name, enabled=enabled)
+    await visit.show(strategy_page(await visit.services.control.strategy(strategy.name)))
 
 
 async def switch_on(visit: Visit) -> None:
@@ -93,8 +93,8 @@ async def ask_run(visit: Visit) -> None:
 async def run_now(visit: Visit) -> None:
     """File an extra run."""
     name = visit.args["name"]
-    await visit.desk.control.run_now(visit.command, name)
-    strategy = await visit.desk.control.strategy(name)
+    await visit.services.control.run_now(visit.command, name)
+    strategy = await visit.services.control.strategy(name)
     await visit.show(
         Screen(
             f"✅ {bold(strategy.title)} runs now. A signal and its orders come as a message; "
@@ -124,17 +124,19 @@ async def ask_parameter(visit: Visit) -> None:
 
 
 async def _ask(visit: Visit, kind: str, data: dict[str, str], question: str) -> None:
-    prompt = await visit.desk.prompts.open(
+    prompt = await visit.services.prompts.open(
         visit.chat_id, visit.user_id, kind, "value", data, update_id=visit.update_id
     )
     sent = await visit.send(Screen(question, ((button("Cancel", "drop"),),)))
-    await visit.desk.prompts.shown_in(prompt, sent)
+    await visit.services.prompts.shown_in(prompt, sent)
 
 
 async def answer_parameter(visit: Visit, strategy: str, parameter: str) -> None:
     """Change a parameter to what the person typed."""
-    await visit.desk.control.set_parameter(visit.command, strategy, parameter, visit.text.strip())
-    screen = parameters_page(await visit.desk.control.strategy(strategy))
+    await visit.services.control.set_parameter(
+        visit.command, strategy, parameter, visit.text.strip()
+    )
+    screen = parameters_page(await visit.services.control.strategy(strategy))
     await visit.send(screen.with_note("✅ Changed."))
 
 
@@ -149,10 +151,10 @@ async def _reassign(
 ) -> None:
     strategy = await _strategy(visit)
     broker_id = visit.tap.argument(1)
-    await visit.desk.control.set_assignment(
+    await visit.services.control.set_assignment(
         visit.command, strategy.name, broker_id, is_on=is_on, product=product
     )
-    changed = await visit.desk.control.strategy(strategy.name)
+    changed = await visit.services.control.strategy(strategy.name)
     await visit.show(assignment_page(changed, _assignment(changed, broker_id)))
 
 
@@ -192,7 +194,7 @@ async def ask_size(visit: Visit) -> None:
 async def answer_size(visit: Visit, strategy: str, broker_id: str, kind: str) -> None:
     """Change a size or a multiplier to what the person typed."""
     value = _number(visit.text)
-    control = visit.desk.control
+    control = visit.services.control
     if kind == "m":
         await control.set_assignment(visit.command, strategy, broker_id, multiplier=value)
     else:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from telegram import InlineKeyboardButton
 
-from bot.markup import bold, code, day_time, esc, join
-from bot.screen import DANGER, PRIMARY, SUCCESS, Keyboard, Screen, button
 from bot.views.lines import order_line, position_line
-from bot.words import MODE, plural, token_state
+from bot.views.markup import bold, code, day_time, esc, join
+from bot.views.screen import DANGER, PRIMARY, SUCCESS, Keyboard, Screen, button
+from bot.views.words import MODE, plural, token_state
 from core.domain.account import Account, DisablePolicy
 from core.domain.mode import TradingMode, stricter
 from core.domain.views import ExposureView

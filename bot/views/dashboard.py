@@ -9,12 +9,12 @@ from decimal import Decimal
 
 from telegram import InlineKeyboardButton
 
-from bot.callbacks import handle
-from bot.markup import bold, clock_time, esc, join
-from bot.screen import Keyboard, Screen, button, grid
 from bot.views.accounts import banner, parked_line, spaced, switcher
+from bot.views.callbacks import handle
 from bot.views.lines import holding_line, order_line, pnl_words, position_line, trade_line
-from bot.words import MODE
+from bot.views.markup import bold, clock_time, esc, join
+from bot.views.screen import Keyboard, Screen, button, grid
+from bot.views.words import MODE
 from core.domain.account import Account
 from core.domain.money import rupees, signed_rupees
 from core.domain.views import DashboardView, OrderView, PnlView, PositionView, TradeView

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from bot.markup import bold, clock_time, esc, short
-from bot.words import ORDER_ICON, order_state, price
+from bot.views.markup import bold, clock_time, esc, short
+from bot.views.words import ORDER_ICON, order_state, price
 from core.domain.broker import Holding
 from core.domain.money import signed_rupees
 from core.domain.order import OrderType, Purpose

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from telegram import InlineKeyboardButton
 
-from bot.markup import bold, esc, join
-from bot.screen import DANGER, Screen, button
 from bot.views.dashboard import order_button
 from bot.views.lines import holding_line, order_line, position_line
-from bot.words import MODE, MODE_EFFECT, plural
+from bot.views.markup import bold, esc, join
+from bot.views.screen import DANGER, Screen, button
+from bot.views.words import MODE, MODE_EFFECT, plural
 from core.domain.account import Account
 from core.domain.mode import TradingMode, stricter
 from core.domain.money import rupees

@@ -8,10 +8,10 @@ from decimal import Decimal
 
 from telegram import InlineKeyboardButton
 
-from bot.callbacks import handle
-from bot.markup import bold, clock_time, code, day_time, esc, italic, join, short
-from bot.screen import PRIMARY, SUCCESS, Screen, button, grid
-from bot.words import ORDER_ICON, order_state, price
+from bot.views.callbacks import handle
+from bot.views.markup import bold, clock_time, code, day_time, esc, italic, join, short
+from bot.views.screen import PRIMARY, SUCCESS, Screen, button, grid
+from bot.views.words import ORDER_ICON, order_state, price
 from core.domain.instrument import Product
 from core.domain.target import Direction, Parameter, Target
 from core.domain.views import AssignmentView, OrderView, RunView, SizeKind, StrategyView

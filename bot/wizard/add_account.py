@@ -7,8 +7,8 @@ from typing import Any
 
 from telegram import InlineKeyboardButton
 
-from bot.markup import bold, code, esc, join
-from bot.screen import PRIMARY, SUCCESS, Screen, button, copy_button
+from bot.views.markup import bold, code, esc, join
+from bot.views.screen import PRIMARY, SUCCESS, Screen, button, copy_button
 from core.domain.account import BrokerType
 
 __all__ = ["ANSWERED_STEPS", "KIND", "STEPS", "previous", "step_screen"]

@@ -1,7 +1,7 @@
 """The only place in core that names concrete classes: settings in, a running system out.
 
 ``open_system`` brings up the store and takes nothing; ``build`` wires the engine over it. The
-process' own composition root (``bot.process``) adds what faces people: the bot and the web server.
+process' own composition root (``console.process``) adds the bot and the web server.
 """
 
 from __future__ import annotations

@@ -6,16 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from core.bootstrap.crew import Crew
 from core.bootstrap.foundation import Foundation
 from core.bootstrap.wiring import (
     Base,
     base_of,
     brokers_of,
-    crash_teller,
-    crew_of,
+    crash_reporter,
     logins_of,
     may_trade_live,
+    pool_of,
     queries_of,
     runner_of,
     store_keeper,
@@ -25,19 +24,21 @@ from core.bootstrap.wiring import (
 from core.domain.account import BrokerType
 from core.domain.notice import Notice, NoticeKind
 from core.domain.target import Strategy
-from core.engine.account_worker import AccountWorker
-from core.engine.accounts import AccountBook
-from core.engine.connections import Connections
-from core.engine.controller import Controller, ControllerParts
-from core.engine.lease import Lease
-from core.engine.logins import LoginDesk
+from core.engine.accounts.accounts import Accounts
+from core.engine.accounts.connections import Connections
+from core.engine.accounts.logins import Logins
+from core.engine.accounts.tokens import Tokens
+from core.engine.control.controller import Controller
+from core.engine.control.parts import ControllerParts
 from core.engine.outbox import Outbox, OutboxSender
-from core.engine.run_queue import RunQueue
-from core.engine.runner import Runner
-from core.engine.scheduler import Scheduler, Selection
-from core.engine.strategies import StrategyBook
-from core.engine.supervisor import Service, Supervisor, Workers
-from core.engine.tokens import Tokens
+from core.engine.runs.requests import RunRequests
+from core.engine.runs.runner import Runner
+from core.engine.runs.scheduler import Scheduler, Selection
+from core.engine.runs.settings import StrategySettings
+from core.engine.workers.account_worker import AccountWorker
+from core.engine.workers.lease import Lease
+from core.engine.workers.pool import WorkerPool
+from core.engine.workers.supervisor import Service, Supervisor
 from core.ports.broker import Broker
 from core.ports.notifier import Notifier
 
@@ -56,15 +57,15 @@ class System:
 
     foundation: Foundation
     control: Controller
-    accounts: AccountBook
+    accounts: Accounts
     connections: Connections
-    logins: LoginDesk
+    logins: Logins
     tokens: Tokens
     outbox: Outbox
     lease: Lease
     runner: Runner
     scheduler: Scheduler
-    run_queue: RunQueue
+    run_requests: RunRequests
     supervisor: Supervisor
     services: Mapping[str, Service]
     hint: Callable[[str], None]
@@ -116,19 +117,20 @@ def build(
     """
     only = selection.broker_id if selection else None
     base = base_of(foundation, brokers or brokers_of(foundation.settings, foundation.clock))
-    crew = crew_of(foundation, base, only)
-    moving = _moving(foundation, registry, base, crew, selection)
+    supervisor = Supervisor(foundation.clock, crash_reporter(base.outbox, foundation.store))
+    pool = pool_of(foundation, base, supervisor, only)
+    moving = _moving(foundation, registry, base, pool, selection)
     services: dict[str, Service] = {
         "lease": base.lease.keep,
-        "accounts": moving.workers.run,
+        "accounts": pool.run,
         "schedule": ticks_of(base, moving.scheduler, moving.logins),
-        "runs": partial(moving.run_queue.work, moving.runner, only),
+        "runs": partial(moving.run_requests.work, moving.runner, only),
     }
     if foundation.running is not None:
         services["store"] = store_keeper(foundation.running)
     return System(
         foundation=foundation,
-        control=_controller(foundation, base, crew, moving),
+        control=_controller(foundation, base, supervisor, pool, moving),
         accounts=base.accounts,
         connections=base.connections,
         logins=moving.logins,
@@ -137,11 +139,11 @@ def build(
         lease=base.lease,
         runner=moving.runner,
         scheduler=moving.scheduler,
-        run_queue=moving.run_queue,
-        supervisor=moving.supervisor,
+        run_requests=moving.run_requests,
+        supervisor=supervisor,
         services=services,
-        hint=crew.hint,
-        worker=crew.get,
+        hint=pool.wake,
+        worker=pool.get,
     )
 
 
@@ -149,26 +151,23 @@ def build(
 class _Moving:
     """The parts of the engine that act by themselves or on a command."""
 
-    supervisor: Supervisor
-    workers: Workers
-    strategies: StrategyBook
+    strategies: StrategySettings
     runner: Runner
     scheduler: Scheduler
-    run_queue: RunQueue
-    logins: LoginDesk
+    run_requests: RunRequests
+    logins: Logins
 
 
 def _moving(
     foundation: Foundation,
     registry: Mapping[str, Strategy],
     base: Base,
-    crew: Crew,
+    pool: WorkerPool,
     selection: Selection | None,
 ) -> _Moving:
     store, clock = foundation.store, foundation.clock
-    supervisor = Supervisor(clock, crash_teller(base.outbox, store))
-    strategies = StrategyBook(store, clock, registry)
-    runner = runner_of(foundation, base, strategies, crew)
+    strategies = StrategySettings(store, clock, registry)
+    runner = runner_of(foundation, base, strategies, pool)
     scheduler = Scheduler(
         store,
         clock,
@@ -180,17 +179,17 @@ def _moving(
         selection,
     )
     return _Moving(
-        supervisor=supervisor,
-        workers=Workers(clock, supervisor, crew.present, crew.service),
         strategies=strategies,
         runner=runner,
         scheduler=scheduler,
-        run_queue=RunQueue(store, clock),
-        logins=logins_of(foundation, base, crew),
+        run_requests=RunRequests(store, clock),
+        logins=logins_of(foundation, base, pool),
     )
 
 
-def _controller(foundation: Foundation, base: Base, crew: Crew, moving: _Moving) -> Controller:
+def _controller(
+    foundation: Foundation, base: Base, supervisor: Supervisor, pool: WorkerPool, moving: _Moving
+) -> Controller:
     parts = ControllerParts(
         store=foundation.store,
         clock=foundation.clock,
@@ -202,15 +201,14 @@ def _controller(foundation: Foundation, base: Base, crew: Crew, moving: _Moving)
         strategies=moving.strategies,
         scheduler=moving.scheduler,
         runner=moving.runner,
-        queries=queries_of(foundation, base, crew),
-        trading=trading_of(foundation, base, crew),
+        queries=queries_of(foundation, base, pool),
+        trading=trading_of(foundation, base, pool),
         market_data=base.market_data,
         outbox=base.outbox,
         lease=base.lease,
-        supervisor=moving.supervisor,
-        workers=moving.workers,
-        worker=crew.get,
-        run_queue=moving.run_queue,
+        supervisor=supervisor,
+        pool=pool,
+        run_requests=moving.run_requests,
         store_kind=foundation.store_kind,
         live_brokers_allowed=may_trade_live(foundation),
     )

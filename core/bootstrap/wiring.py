@@ -10,30 +10,30 @@ from core.adapters.brokers import build_brokers
 from core.adapters.mongo.server import RunningStore
 from core.adapters.mongo.store import MongoStore
 from core.adapters.scheduling import run_ticks
-from core.bootstrap.crew import Crew
 from core.bootstrap.foundation import Foundation
 from core.config import Settings
 from core.domain.account import BrokerType
 from core.domain.notice import Notice, NoticeKind
-from core.engine.account_worker import WorkerParts, WorkerSettings
-from core.engine.accounts import AccountBook
-from core.engine.connections import Connections, Masters
-from core.engine.desk import Desk, DeskSettings
-from core.engine.drift import LedgerDrift
-from core.engine.execution import Execution
-from core.engine.journal import Journal
-from core.engine.lease import Lease
-from core.engine.logins import LoginDesk, LoginParts
-from core.engine.market_data import MarketData
+from core.engine.accounts.accounts import Accounts
+from core.engine.accounts.connections import Connections, Masters
+from core.engine.accounts.logins import LoginParts, Logins
+from core.engine.accounts.tokens import Tokens
+from core.engine.control.manual_orders import ManualOrderParts, ManualOrders
+from core.engine.control.views import ViewParts, Views
+from core.engine.orders.drift import LedgerDrift
+from core.engine.orders.executor import Executor, ExecutorSettings
+from core.engine.orders.gateway import Gateway
+from core.engine.orders.journal import Journal
+from core.engine.orders.reconciliation import Reconciler
 from core.engine.outbox import Outbox
-from core.engine.queries import Queries, QueryParts
-from core.engine.reconciliation import Reconciler
-from core.engine.runner import Runner, RunnerParts
-from core.engine.scheduler import Scheduler
-from core.engine.strategies import StrategyBook
-from core.engine.supervisor import Service
-from core.engine.tokens import Tokens
-from core.engine.trading_desk import TradingDesk, TradingParts
+from core.engine.runs.market_data import MarketData
+from core.engine.runs.runner import Runner, RunnerParts
+from core.engine.runs.scheduler import Scheduler
+from core.engine.runs.settings import StrategySettings
+from core.engine.workers.account_worker import WorkerParts, WorkerSettings
+from core.engine.workers.lease import Lease
+from core.engine.workers.pool import WorkerPool
+from core.engine.workers.supervisor import Service, Supervisor
 from core.errors import StoreUnavailable
 from core.ports.broker import Broker
 from core.ports.clock import Clock
@@ -42,10 +42,10 @@ __all__ = [
     "Base",
     "base_of",
     "brokers_of",
-    "crash_teller",
-    "crew_of",
+    "crash_reporter",
     "logins_of",
     "may_trade_live",
+    "pool_of",
     "queries_of",
     "runner_of",
     "store_keeper",
@@ -63,13 +63,13 @@ class Base:
     """The parts of the engine that the others stand on."""
 
     outbox: Outbox
-    accounts: AccountBook
+    accounts: Accounts
     masters: Masters
     connections: Connections
     journal: Journal
     lease: Lease
     tokens: Tokens
-    execution: Execution
+    gateway: Gateway
     market_data: MarketData
 
 
@@ -77,7 +77,7 @@ def base_of(foundation: Foundation, brokers: Mapping[BrokerType, Broker]) -> Bas
     """Build the parts that the others stand on."""
     store, clock = foundation.store, foundation.clock
     outbox = Outbox(clock)
-    accounts = AccountBook(store, foundation.vault, clock)
+    accounts = Accounts(store, foundation.vault, clock)
     masters = Masters(brokers, clock)
     connections = Connections(brokers, accounts, masters)
     journal = Journal(store, clock, outbox)
@@ -92,14 +92,16 @@ def base_of(foundation: Foundation, brokers: Mapping[BrokerType, Broker]) -> Bas
         outbox,
         warning_interval_s=foundation.settings.warning_interval_s,
     )
-    execution = Execution(store, clock, journal, outbox, lambda: lease.fence)
+    gateway = Gateway(store, clock, journal, outbox, lambda: lease.fence)
     market_data = MarketData(store, clock, accounts, connections)
     return Base(
-        outbox, accounts, masters, connections, journal, lease, tokens, execution, market_data
+        outbox, accounts, masters, connections, journal, lease, tokens, gateway, market_data
     )
 
 
-def crew_of(foundation: Foundation, base: Base, only: str | None) -> Crew:
+def pool_of(
+    foundation: Foundation, base: Base, supervisor: Supervisor, only: str | None
+) -> WorkerPool:
     """Build what makes accounts' workers."""
     store, clock = foundation.store, foundation.clock
     reconciler = Reconciler(
@@ -108,7 +110,7 @@ def crew_of(foundation: Foundation, base: Base, only: str | None) -> Crew:
         base.journal,
         base.outbox,
         horizon_s=foundation.settings.horizon_s,
-        in_flight=base.execution.in_flight,
+        in_flight=base.gateway.in_flight,
     )
     parts = WorkerParts(
         clock,
@@ -122,21 +124,23 @@ def crew_of(foundation: Foundation, base: Base, only: str | None) -> Crew:
         WorkerSettings(),
     )
 
-    def desk(broker_id: str) -> Desk:
-        return Desk(
+    def executor(broker_id: str) -> Executor:
+        return Executor(
             broker_id,
             store=store,
             clock=clock,
             journal=base.journal,
-            execution=base.execution,
+            gateway=base.gateway,
             outbox=base.outbox,
-            settings=DeskSettings(),
+            settings=ExecutorSettings(),
         )
 
-    return Crew(parts, desk, only)
+    return WorkerPool(parts, supervisor, executor, only)
 
 
-def runner_of(foundation: Foundation, base: Base, strategies: StrategyBook, crew: Crew) -> Runner:
+def runner_of(
+    foundation: Foundation, base: Base, strategies: StrategySettings, pool: WorkerPool
+) -> Runner:
     """Build the runner."""
     return Runner(
         RunnerParts(
@@ -149,13 +153,13 @@ def runner_of(foundation: Foundation, base: Base, strategies: StrategyBook, crew
             base.masters,
             base.journal,
             base.outbox,
-            crew.hint,
+            pool.wake,
         )
     )
 
 
-def logins_of(foundation: Foundation, base: Base, crew: Crew) -> LoginDesk:
-    """Build the login desk."""
+def logins_of(foundation: Foundation, base: Base, pool: WorkerPool) -> Logins:
+    """Build the login executor."""
     parts = LoginParts(
         foundation.store,
         foundation.clock,
@@ -165,32 +169,32 @@ def logins_of(foundation: Foundation, base: Base, crew: Crew) -> LoginDesk:
         base.tokens,
         base.outbox,
     )
-    return LoginDesk(parts, public_url=foundation.settings.public_url, on_login=crew.hint)
+    return Logins(parts, public_url=foundation.settings.public_url, on_login=pool.wake)
 
 
-def queries_of(foundation: Foundation, base: Base, crew: Crew) -> Queries:
+def queries_of(foundation: Foundation, base: Base, pool: WorkerPool) -> Views:
     """Build the views."""
-    return Queries(
-        QueryParts(foundation.store, foundation.clock, base.accounts, base.journal, crew.get)
+    return Views(
+        ViewParts(foundation.store, foundation.clock, base.accounts, base.journal, pool.get)
     )
 
 
-def trading_of(foundation: Foundation, base: Base, crew: Crew) -> TradingDesk:
-    """Build the desk of a person's own orders."""
-    parts = TradingParts(
+def trading_of(foundation: Foundation, base: Base, pool: WorkerPool) -> ManualOrders:
+    """Build the executor of a person's own orders."""
+    parts = ManualOrderParts(
         foundation.store,
         foundation.clock,
         base.accounts,
         base.connections,
         base.journal,
-        base.execution,
+        base.gateway,
         base.outbox,
-        crew.get,
+        pool.get,
     )
-    return TradingDesk(parts)
+    return ManualOrders(parts)
 
 
-def ticks_of(base: Base, scheduler: Scheduler, logins: LoginDesk) -> Service:
+def ticks_of(base: Base, scheduler: Scheduler, logins: Logins) -> Service:
     """Return the service that wakes the scheduler and the token watch."""
 
     async def watch_tokens() -> None:
@@ -228,7 +232,9 @@ def brokers_of(settings: Settings, clock: Clock) -> Mapping[BrokerType, Broker]:
     )
 
 
-def crash_teller(outbox: Outbox, store: MongoStore) -> Callable[[str, Exception], Awaitable[None]]:
+def crash_reporter(
+    outbox: Outbox, store: MongoStore
+) -> Callable[[str, Exception], Awaitable[None]]:
     """Return what tells the chat of a crashed service."""
 
     async def tell(name: str, error: Exception) -> None:

@@ -10,20 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import Any
 
 from core.domain.notice import Delivery, Notice, NoticeKind
 from core.errors import StoreUnavailable
-from core.ports.notifier import Blocked, Delivered, TryLater, Undeliverable
-from core.ports.store import Change, Document
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from core.ports.clock import Clock
-    from core.ports.notifier import Notifier
-    from core.ports.store import Store, StoreView
+from core.ports.clock import Clock
+from core.ports.notifier import Blocked, Delivered, Notifier, TryLater, Undeliverable
+from core.ports.store import Change, Document, Store, StoreView
 
 __all__ = ["Outbox", "OutboxSender", "card_id"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bot.cli import _COMMANDS
+from console.cli import _COMMANDS
 from core.config import Settings, setting_name
 from core.domain.notice import NoticeKind
 

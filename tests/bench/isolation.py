@@ -54,7 +54,7 @@ async def _samples(life: Life, healthy: str, count: int) -> list[float]:
         await control.set_parameter(life.command(), PULSE, "direction", direction)
         asked = time.time()
         run_id = await control.run_now(life.command(), PULSE)
-        await until(partial(life.system.run_queue.result, run_id), what=run_id)
+        await until(partial(life.system.run_requests.result, run_id), what=run_id)
         await life.holds(healthy, 1 if direction == "LONG" else 0)
         found.append(float(life.world.placed(KITE)[there]["real_at"]) - asked)
     return found

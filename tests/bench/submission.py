@@ -20,9 +20,9 @@ from core.domain.instrument import InstrumentId
 from core.domain.mode import TradingMode
 from core.domain.order import Order, OrderRequest, OrderState, Purpose
 from core.domain.outcome import Acked
-from core.engine.execution import Execution, Ticket
-from core.engine.gate import GATES, new_gate
-from core.engine.journal import Journal
+from core.engine.orders.gate import GATES, new_gate
+from core.engine.orders.gateway import Gateway, Ticket
+from core.engine.orders.journal import Journal
 from core.engine.outbox import Outbox
 from core.ports.broker import BrokerClient
 from tests.bench.figure import Figure
@@ -79,17 +79,17 @@ async def submission(directory: Path) -> dict[str, Figure]:
     }
 
 
-async def _execution(store: MongoStore) -> Execution:
+async def _execution(store: MongoStore) -> Gateway:
     """Return an execution over a store with one account that may trade, and one owner."""
     gate = new_gate(ACCOUNT, TradingMode.NORMAL, fence=1, at=datetime.now(UTC), by="bench")
     await store.insert(GATES, {**gate, "enabled": True})
     await store.insert("users", {"_id": "1", "user_id": 1, "chat_id": 1, "role": "owner"})
     clock = SystemClock()
     outbox = Outbox(clock)
-    return Execution(store, clock, Journal(store, clock, outbox), outbox, lambda: 1)
+    return Gateway(store, clock, Journal(store, clock, outbox), outbox, lambda: 1)
 
 
-async def _alternate(execution: Execution, bare: Any) -> tuple[list[float], list[float]]:
+async def _alternate(execution: Gateway, bare: Any) -> tuple[list[float], list[float]]:
     client = cast(BrokerClient, _Acking())
     orders, inserts = [], []
     for number in range(WARM_UP + ORDERS):

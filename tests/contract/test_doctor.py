@@ -17,8 +17,8 @@ import pymongo
 import pytest
 from cryptography.fernet import Fernet
 
-from bot.doctor import machine, network, run_doctor
-from bot.doctor.finding import Level, warn
+from console.doctor import machine, network, run_doctor
+from console.doctor.finding import Level, warn
 from core.adapters.vault import KEY_FILE
 from core.config import load_settings
 from core.domain.account import BrokerType

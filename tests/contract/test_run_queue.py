@@ -12,14 +12,14 @@ import pytest
 
 from core.adapters.clock import SystemClock
 from core.domain.sessions import IST
-from core.engine.run_queue import REQUESTS, RunQueue
-from core.engine.runner import RunRequest
+from core.engine.runs.plan import RunRequest
+from core.engine.runs.requests import REQUESTS, RunRequests
 from core.ports.store import Change
 from tests.fakes.bot_world import soon
 
 if TYPE_CHECKING:
     from core.adapters.mongo.store import MongoStore
-    from core.engine.runner import Runner
+    from core.engine.runs.runner import Runner
 
 pytestmark = pytest.mark.row("D5", "D6")
 
@@ -38,7 +38,7 @@ class NotingRunner:
 
 
 @asynccontextmanager
-async def working(queue: RunQueue, only: str | None = None) -> AsyncIterator[NotingRunner]:
+async def working(queue: RunRequests, only: str | None = None) -> AsyncIterator[NotingRunner]:
     runner = NotingRunner()
     task = asyncio.create_task(queue.work(cast("Runner", runner), only))
     try:
@@ -50,7 +50,7 @@ async def working(queue: RunQueue, only: str | None = None) -> AsyncIterator[Not
 
 async def test_withdrawn_run_is_never_run(mongo_store: MongoStore) -> None:
     """Whoever gives up waiting takes the run back; one that is done cannot be."""
-    queue = RunQueue(mongo_store, SystemClock())
+    queue = RunRequests(mongo_store, SystemClock())
     await queue.file(mongo_store, RunRequest("gone", "s", SLOT))
     await queue.file(mongo_store, RunRequest("stays", "s", SLOT))
     assert await queue.withdraw("gone")
@@ -66,7 +66,7 @@ async def test_withdrawn_run_is_never_run(mongo_store: MongoStore) -> None:
 
 async def test_begun_run_cannot_be_withdrawn_and_is_taken_up(mongo_store: MongoStore) -> None:
     """A crash left it running: the next controller runs it, whose unique id makes that harmless."""
-    queue = RunQueue(mongo_store, SystemClock())
+    queue = RunRequests(mongo_store, SystemClock())
     await queue.file(mongo_store, RunRequest("begun", "s", SLOT))
     await mongo_store.update(REQUESTS, {"_id": "begun"}, Change(set={"state": "running"}))
     assert not await queue.withdraw("begun")
@@ -79,7 +79,7 @@ async def test_begun_run_cannot_be_withdrawn_and_is_taken_up(mongo_store: MongoS
 
 async def test_holder_of_one_account_leaves_the_others(mongo_store: MongoStore) -> None:
     """``saarthi live`` holds the lease for one account: what is for another stays filed."""
-    queue = RunQueue(mongo_store, SystemClock())
+    queue = RunRequests(mongo_store, SystemClock())
     await queue.file(mongo_store, RunRequest("other", "s", SLOT, only="fyers_other1"))
     await queue.file(mongo_store, RunRequest("mine", "s", SLOT, only="zerodha_mine01"))
 

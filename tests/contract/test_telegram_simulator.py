@@ -289,8 +289,8 @@ async def test_groups_and_channels_have_every_bot_as_administrator(
     telegram: Telegram, bot: BotClient, kind: str
 ):
     """A made chat takes messages of people and bots, and tells who belongs to it."""
-    status, made = await telegram.control("chats", id=-100500, type=kind, title="Desk")
-    assert (status, made["title"]) == (200, "Desk")
+    status, made = await telegram.control("chats", id=-100500, type=kind, title="ChatServices")
+    assert (status, made["title"]) == (200, "ChatServices")
     await telegram.say("hello", user_id=1002, chat_id=-100500)
     update = (await bot.ok("getUpdates"))[-1]
     assert ("channel_post" in update) == (kind == "channel")
@@ -379,8 +379,8 @@ async def test_the_narrowest_command_menu_wins(telegram: Telegram, bot: BotClien
         ("Description", "description"),
         ("ShortDescription", "short_description"),
     ):
-        await bot.ok(f"setMy{name}", **{key: "Desk bot"})
-        assert await bot.ok(f"getMy{name}") == {key: "Desk bot"}
+        await bot.ok(f"setMy{name}", **{key: "ChatServices bot"})
+        assert await bot.ok(f"getMy{name}") == {key: "ChatServices bot"}
 
 
 async def test_the_transcript_shows_what_a_person_sees(telegram: Telegram, bot: BotClient):

@@ -30,11 +30,11 @@ import pymongo
 import pytest
 from cryptography.fernet import Fernet
 
-from bot.demo.browser import _submit
-from bot.demo.chat import ChatError
-from bot.demo.operator import Operator
-from bot.demo.stage import CHAT
-from bot.demo.story import Actor, Story
+from console.demo.browser import _submit
+from console.demo.chat import ChatError
+from console.demo.operator import Operator
+from console.demo.stage import CHAT
+from console.demo.story import Actor, Story
 from core.adapters.mongo.server import StoreServer, read_store_file
 from core.domain.sessions import IST
 from tests.fakes.demo import command_lines_below
@@ -128,7 +128,7 @@ def running(here: Installation, directory: Path) -> Iterator[None]:
     """Run the controller until the block ends; it must end well."""
     with (directory / "out").open("wb") as out, (directory / "err").open("wb") as err:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "bot", "run"],
+            [sys.executable, "-P", "-m", "console", "run"],
             cwd=ROOT,
             env=here.environment,
             stdout=out,
@@ -381,7 +381,7 @@ async def test_no_secret_leaves_through_a_bad_day(scene: Scene) -> None:
     assert len(scene.issued("session", "token")) >= 4
     assert len(scene.issued("code", "code")) >= 5
     assert {"outbox", "inbox", "broker_accounts", "orders"} <= {n.split()[-1] for n in kept}
-    assert any("-m bot run" in line for line in scene.arguments.seen)
+    assert any("-m console run" in line for line in scene.arguments.seen)
     for said in ("/broker/callback/zerodha", "/broker/callback/fyers", "/login/", "POST"):
         assert said in scene.log
     assert not re.search(r"/login/[A-Za-z0-9_-]{16}", scene.log)

@@ -45,7 +45,7 @@ from core.domain.views import (
     StrategyView,
     TradeView,
 )
-from core.engine.control import Command
+from core.engine.control.control import Command
 from core.errors import AlreadyDone, ChoiceNeeded, LoginFault, LoginRefused, NotFound, UserError
 from tests.fakes.views import AT, an_account, an_order
 

@@ -52,7 +52,7 @@ class Demo:
 
     def __init__(self, *options: str, temporary: Path, **environment: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "bot", "demo", *options],
+            [sys.executable, "-P", "-m", "console", "demo", *options],
             cwd=ROOT,
             env={**os.environ, "TMPDIR": str(temporary), **environment},
             stdin=subprocess.DEVNULL,

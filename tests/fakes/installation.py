@@ -18,7 +18,7 @@ import httpx
 from core.bootstrap import System, build, open_system
 from core.config import Settings, load_settings
 from core.domain.account import Account, AccountDraft, BrokerType
-from core.engine.control import Command
+from core.engine.control.control import Command
 from strategy.registry import STRATEGIES
 from tests.fakes.sandbox_process import ROOT, Sandbox
 
@@ -77,7 +77,7 @@ class Installation:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start ``saarthi`` and return the process."""
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "bot", *arguments],
+            [sys.executable, "-P", "-m", "console", *arguments],
             cwd=ROOT,
             env=self.environment,
             stdout=subprocess.PIPE,

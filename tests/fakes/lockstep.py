@@ -1,7 +1,7 @@
 """A whole engine against the sandbox's process, with market time in the test's hand.
 
 The sandbox's clock all but stands (``*0.001``) and the engine's stands; ``step`` moves both to the same
-minute, and ``settle`` waits until each account's journal says what the broker's own book says and
+minute, and ``settle`` waits until each account's journal says what the broker's own snapshot says and
 its worker has nothing left to do. So a day runs as fast as its orders do, with the same result each
 time. Real time stays real: rates, deadlines and leases are those of the product.
 """
@@ -30,10 +30,10 @@ from core.domain.account import Account, AccountDraft, BrokerType
 from core.domain.broker import BrokerTrade
 from core.domain.order import CLOSED_STATES, Order, OrderState, Purpose
 from core.domain.target import Strategy
-from core.engine.account_worker import AccountWorker
-from core.engine.control import Command
-from core.engine.goals import goal_of
-from core.engine.rows import ledger_of, order_of
+from core.engine.control.control import Command
+from core.engine.orders.documents import ledger_of, order_of
+from core.engine.orders.goals import goal_of
+from core.engine.workers.account_worker import AccountWorker
 from tests.fakes.sandbox_process import Sandbox
 
 __all__ = ["OWNER", "LockstepClock", "Rig", "ist", "rig"]
@@ -100,7 +100,7 @@ class LockstepClock(SystemClock):
 
 
 BAR_LOOK_S, BAR_WAIT_S = 0.5, 5.0
-"""How often and how long a run looks for a bar that is not there yet (core.engine.runner)."""
+"""How often and how long a run looks for a bar that is not there yet (core.engine.runs.runner)."""
 
 
 @dataclass
@@ -181,7 +181,7 @@ class Rig:
 
     def _has_read(self, account: Account) -> bool:
         worker = self.system.worker(account.broker_id)
-        return worker is not None and worker.book.funds is not None
+        return worker is not None and worker.snapshot.funds is not None
 
     def app(self, broker: str, number: int) -> dict[str, Any]:
         """Return one of the apps that the sandbox has from the start."""
@@ -314,7 +314,7 @@ class Rig:
     def book(self, account: Account) -> dict[str, Any]:
         """Return the truth of an account at its broker."""
         where = {"broker": _SIMULATOR[account.broker_type], "api_key": account.api_key}
-        return dict(self.sandbox.ask("GET", "/book", **where))
+        return dict(self.sandbox.ask("GET", "/snapshot", **where))
 
     def writes(self, account: Account) -> list[dict[str, Any]]:
         """Return the order writes that the broker received, oldest first."""

@@ -16,11 +16,11 @@ from core.adapters.calendar import TradingCalendar
 from core.adapters.clock import SystemClock
 from core.adapters.vault import FernetVault
 from core.domain.account import Account, AccountDraft, BrokerType
-from core.engine.accounts import AccountBook
-from core.engine.connections import Connections, Masters
-from core.engine.logins import LoginDesk, LoginParts
+from core.engine.accounts.accounts import Accounts
+from core.engine.accounts.connections import Connections, Masters
+from core.engine.accounts.logins import LoginParts, Logins
+from core.engine.accounts.tokens import Tokens
 from core.engine.outbox import Outbox
-from core.engine.tokens import Tokens
 from core.errors import LoginFault, StoreUnavailable
 from core.ports.broker import Broker
 from core.ports.store import Change, Document, Store, StoreView
@@ -129,13 +129,13 @@ class LoginWorld:
     )
     woken: list[str] = field(default_factory=list)
     logged_in: list[str] = field(default_factory=list)
-    accounts: AccountBook = field(init=False)
+    accounts: Accounts = field(init=False)
     brokers: dict[BrokerType, Broker] = field(init=False)
-    desk: LoginDesk = field(init=False)
+    desk: Logins = field(init=False)
     web: WebServer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.accounts = AccountBook(self.store, self.vault, self.clock)
+        self.accounts = Accounts(self.store, self.vault, self.clock)
         self.brokers = build_brokers(
             SystemClock(),
             kite_api=self.sandbox.url("kite"),
@@ -147,7 +147,7 @@ class LoginWorld:
         self.desk = self.new_desk()
         self.web = self.new_web(self.desk)
 
-    def new_desk(self, public_url: str | None = None) -> LoginDesk:
+    def new_desk(self, public_url: str | None = None) -> Logins:
         """Return a desk as a start of the controller makes one."""
         outbox = Outbox(self.clock)
         masters = Masters(self.brokers, self.clock)
@@ -168,9 +168,9 @@ class LoginWorld:
             tokens,
             outbox,
         )
-        return LoginDesk(parts, public_url=public_url, on_login=self.logged_in.append)
+        return Logins(parts, public_url=public_url, on_login=self.logged_in.append)
 
-    def new_web(self, desk: LoginDesk) -> WebServer:
+    def new_web(self, desk: Logins) -> WebServer:
         """Return a server for a desk."""
 
         async def is_healthy() -> bool:

@@ -12,7 +12,7 @@ import httpx
 
 from core.domain.account import Account, BrokerType, TokenStatus
 from core.domain.mode import TradingMode
-from core.engine.logins import LoginOrigin
+from core.engine.accounts.logins import LoginOrigin
 from core.errors import LoginFault, LoginRefused, StoreUnavailable, VaultError
 from core.ports.broker import Credentials
 from tests.fakes.clock import ManualClock

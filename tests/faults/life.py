@@ -30,7 +30,7 @@ from core.config import Settings
 from core.domain.account import AccountDraft, BrokerType
 from core.domain.notice import Notice
 from core.domain.order import OrderState
-from core.engine.control import Command
+from core.engine.control.control import Command
 from core.ports.broker import Broker, BrokerClient, Credentials
 from core.ports.clock import Clock
 from core.ports.notifier import Delivered
@@ -183,7 +183,7 @@ class World:
 
     def book(self, who: Simulated) -> dict[str, Any]:
         """Return the truth about an account."""
-        found = self.sandbox.ask("GET", "/book", broker=who.target, api_key=who.api_key)
+        found = self.sandbox.ask("GET", "/snapshot", broker=who.target, api_key=who.api_key)
         return dict(found)
 
     def net(self, who: Simulated) -> int:
@@ -245,7 +245,7 @@ class Life:
 
         async def has_read() -> bool:
             worker = self.system.worker(broker_id)
-            return worker is not None and worker.book.funds is not None
+            return worker is not None and worker.snapshot.funds is not None
 
         await until(has_read, what=f"first read of {broker_id}")
 
@@ -255,7 +255,7 @@ class Life:
         await control.set_parameter(self.command(), PULSE, "direction", direction)
         await control.set_parameter(self.command(), PULSE, "stop_percent", stop_percent)
         run_id = await control.run_now(self.command(), PULSE)
-        await until(lambda: self.system.run_queue.result(run_id), what=run_id)
+        await until(lambda: self.system.run_requests.result(run_id), what=run_id)
         return run_id
 
     async def rows(self, **where: Any) -> list[Document]:

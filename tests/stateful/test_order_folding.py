@@ -23,7 +23,7 @@ from core.domain.order import (
     is_alarmed,
     may_become,
 )
-from core.engine.journal import OrderEvent, _after
+from core.engine.orders.journal import OrderEvent, _after
 from core.errors import OrderAnomaly
 
 S = OrderState

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli import main
+from console.cli import main
 
 pytestmark = pytest.mark.row("F4")
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 def saarthi(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run the command with nothing in its environment but ``settings``."""
     return subprocess.run(
-        [sys.executable, "-P", "-m", "bot", *arguments],
+        [sys.executable, "-P", "-m", "console", *arguments],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], **settings},
         capture_output=True,

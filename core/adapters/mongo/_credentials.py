@@ -19,14 +19,14 @@ from pymongo.errors import PyMongoError
 from core.adapters.mongo._process import write_private
 from core.errors import StoreUnavailable
 
-__all__ = ["USER", "Credentials", "connected", "require_sole_user", "server_uri", "users"]
+__all__ = ["USER", "StoreCredentials", "connected", "require_sole_user", "server_uri", "users"]
 
 USER = "saarthi"
 _OURS = ("admin", USER)
 _CONNECT_MS = 10_000
 
 
-class Credentials:
+class StoreCredentials:
     """The password of our user: drafted before the user is made, confirmed after."""
 
     def __init__(self, path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from core.adapters.mongo._credentials import (
     USER,
-    Credentials,
+    StoreCredentials,
     connected,
     require_sole_user,
     server_uri,
@@ -58,7 +58,7 @@ class EmbeddedServer:
     def __init__(self, directory: Path, lock: DirectoryLock) -> None:
         self._directory = private_directory(directory)
         self._lock = lock
-        self._credentials = Credentials(self._directory / "credentials")
+        self._credentials = StoreCredentials(self._directory / "credentials")
         self._port = 0
 
     async def start(self) -> tuple[ChildProcess, str]:

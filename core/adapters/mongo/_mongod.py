@@ -18,7 +18,7 @@ from pymongo.errors import ConnectionFailure, OperationFailure
 
 from core.adapters.mongo._credentials import (
     USER,
-    Credentials,
+    StoreCredentials,
     connected,
     require_sole_user,
     server_uri,
@@ -50,7 +50,7 @@ class MongodServer:
         self._binary = binary
         self._directory = private_directory(directory)
         self._lock = lock
-        self._credentials = Credentials(self._directory / "credentials")
+        self._credentials = StoreCredentials(self._directory / "credentials")
         self._port = 0
 
     async def start(self) -> tuple[ChildProcess, str]:

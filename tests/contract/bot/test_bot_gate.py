@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from bot.authorization import pairing_code
+from bot.edge.authorization import pairing_code
 from bot.registry import ACTIONS, COMMANDS
 from core.domain.mode import TradingMode
 from core.errors import UserError

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.polling import REFUSED_BY_TELEGRAM, SECOND_INSTANCE
+from bot.edge.polling import REFUSED_BY_TELEGRAM, SECOND_INSTANCE
 from bot.registry import COMMANDS
 from core.domain.account import TokenStatus
 from core.errors import StoreUnavailable

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bot.alarm import PollingAlarm
-from bot.polling import SECOND_INSTANCE, PollerHealth
+from bot.edge.polling import SECOND_INSTANCE, PollerHealth
+from bot.edge.polling_alarm import PollingAlarm
 from core.domain.notice import Notice, NoticeKind
 from core.errors import StoreUnavailable
 from tests.fakes.clock import ManualClock

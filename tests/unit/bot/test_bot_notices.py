@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.callbacks import LIMIT_BYTES
-from bot.desk import Logins
-from bot.notices import Lookups, render
+from bot.conversation.login_buttons import LoginButtons
+from bot.notices.render import Lookups, render
 from bot.parameters import BotParameters
+from bot.views.callbacks import LIMIT_BYTES
 from core.domain.account import BrokerType, TokenStatus
 from core.domain.notice import Notice, NoticeKind
 from core.domain.order import OrderState
@@ -66,7 +66,7 @@ def lookups(control: FakeControl | None = None) -> Lookups:
         control.runs["run"] = a_run(ORDER)
         strategy = a_strategy()
         control.strategies_[strategy.name] = strategy
-    return Lookups(control, Logins(control, PARAMETERS))
+    return Lookups(control, LoginButtons(control, PARAMETERS))
 
 
 async def text_of(kind: NoticeKind, data: dict[str, Any]) -> str:

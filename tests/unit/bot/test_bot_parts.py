@@ -14,11 +14,11 @@ from telegram.error import RetryAfter
 
 import bot.handlers
 import bot.views
-from bot.callbacks import LIMIT_BYTES, Tap, encode, handle, parse, resolve
-from bot.desk import Logins
-from bot.limiter import AT_ONCE, ChatLimiter
+from bot.conversation.login_buttons import LoginButtons
+from bot.edge.limiter import AT_ONCE, ChatLimiter
 from bot.parameters import BotParameters
 from bot.registry import ACTIONS, COMMANDS
+from bot.views.callbacks import LIMIT_BYTES, Tap, encode, handle, parse, resolve
 from core.domain.account import BrokerType
 from core.errors import ConfigurationError, NotFound
 from tests.fakes.clock import ManualClock
@@ -134,7 +134,7 @@ async def test_a_login_button_is_a_link_where_telegram_takes_it(
     control = FakeControl(public_url=public_url)
     account = an_account()
     control.put(account)
-    logins = Logins(control, BotParameters("1:a", public_url=public_url))
+    logins = LoginButtons(control, BotParameters("1:a", public_url=public_url))
     made = await logins.button(account)
     assert (made.url is not None) is is_link
     assert is_link or made.callback_data == f"v1:login:{account.broker_id}"

@@ -13,10 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.callbacks import LIMIT_BYTES
-from bot.markup import LIMIT, esc, fit
-from bot.screen import Screen, button
 from bot.views.accounts import account_page, accounts_list, disconnect_question, welcome
+from bot.views.callbacks import LIMIT_BYTES
 from bot.views.dashboard import (
     ALL,
     dashboard,
@@ -26,20 +24,22 @@ from bot.views.dashboard import (
     position_items,
     trade_items,
 )
-from bot.views.house import (
-    health_screen,
-    readiness_lines,
-    setting_question,
-    settings_screen,
-)
 from bot.views.lines import position_line
+from bot.views.markup import LIMIT, esc, fit
 from bot.views.modes import drain_screen, mode_panel, mode_question, mode_result
+from bot.views.screen import Screen, button
 from bot.views.strategies import (
     assignment_page,
     parameters_page,
     run_card,
     strategies_list,
     strategy_page,
+)
+from bot.views.system import (
+    health_screen,
+    readiness_lines,
+    setting_question,
+    settings_screen,
 )
 from bot.wizard.add_account import STEPS, step_screen
 from core.domain.account import Account, BrokerType, TokenStatus

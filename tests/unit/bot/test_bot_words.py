@@ -9,8 +9,8 @@ import pytest
 
 from bot.registry import COMMANDS, command_help
 from bot.views.dashboard import order_items
-from bot.views.house import help_screen
-from bot.words import ORDER_ICON, order_state
+from bot.views.system import help_screen
+from bot.views.words import ORDER_ICON, order_state
 from core.domain.order import OrderState, OrderType
 from tests.fakes.views import an_account, an_order
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bot.demo.audit import AccountTruth, Period, audit
-from bot.demo.cards import Card, ShownOrder, orders_on_page, read_cards
-from bot.demo.chat import Button, Message
+from console.demo.audit import AccountTruth, Period, audit
+from console.demo.cards import Card, ShownOrder, orders_on_page, read_cards
+from console.demo.chat import Button, Message
 
 pytestmark = pytest.mark.row("F2")
 

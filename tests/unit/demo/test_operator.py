@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bot.demo.operator import Operator, StepFailed
+from console.demo.operator import Operator, StepFailed
 from core.domain.sessions import IST
 
 pytestmark = pytest.mark.row("F2")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.demo.child import DemoFailed
-from bot.demo.options import DemoOptions
-from bot.demo.stage import DemoClock, Ports, set_stage
+from console.demo.child import DemoFailed
+from console.demo.options import DemoOptions
+from console.demo.stage import DemoClock, Ports, set_stage
 from core.domain.sessions import IST
 from sandbox.sessions import is_trading_day
 

@@ -1,0 +1,1 @@
+"""The conversation: visits, nonces, prompts, and dispatch of commands and buttons."""

@@ -1,0 +1,164 @@
+"""Takes an admitted update to its handler, and turns every failure into a sentence.
+
+Taps are answered first and worked on after. A button with a nonce is looked up before: expired,
+foreign or used ones end here, politely.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from telegram.error import TelegramError
+
+from bot.conversation.nonces import NonceState
+from bot.conversation.visit import Visit
+from bot.views.markup import bold, esc
+from bot.views.screen import Screen, button
+from bot.views.words import LOGIN_FAULT
+from core.errors import (
+    AlreadyDone,
+    BrokerReadError,
+    Denied,
+    LoginRefused,
+    StoreError,
+    UserError,
+    VaultError,
+)
+
+__all__ = ["Action", "Handler", "attempt", "serve_tap"]
+
+Handler = Callable[[Visit], Awaitable[None]]
+
+_ALREADY = "Already done."
+_LOST = "This button no longer works."
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a button's verb does.
+
+    Attributes:
+        has_nonce: The first argument is a nonce, which the handler finds in ``visit.nonce``.
+        is_change: It changes something, so a stale tap is refused.
+        home: The command that shows the place of the button again.
+    """
+
+    handler: Handler
+    home: str
+    has_nonce: bool = False
+    is_change: bool = False
+
+
+async def serve_tap(visit: Visit, actions: Mapping[str, Action]) -> None:
+    """Serve a tap on a button."""
+    action = actions.get(visit.tap.verb)
+    if action is None:
+        _log.warning("unknown button data from user %s", visit.user_id)
+        await visit.answer(f"{_LOST} Open /start again.", is_alert=True)
+        return
+    if action.has_nonce and not await _check_nonce(visit, action):
+        return
+    if (action.has_nonce or action.is_change) and visit.is_stale:
+        await visit.answer("That tap came late; nothing was changed.", is_alert=True)
+        await visit.send(_stale(visit, action))
+        return
+    await visit.answer()
+    stands = await attempt(visit, action.handler)
+    if stands and visit.nonce is not None:
+        await visit.services.nonces.spend(visit.nonce.id)
+
+
+async def _check_nonce(visit: Visit, action: Action) -> bool:
+    """Find the nonce of a button; answer and return False when it may not act."""
+    nonce = await visit.services.nonces.find(visit.tap.argument(0))
+    if nonce is not None and not nonce.is_for(visit.tap.verb, visit.chat_id, visit.user_id):
+        _log.warning("user %s tapped a button that was not theirs", visit.user_id)
+        nonce = None
+    if nonce is not None and nonce.state is NonceState.USED:
+        await visit.answer(_ALREADY, is_alert=True)
+        return False
+    if nonce is None or visit.services.nonces.is_expired(nonce):
+        text = f"This button has expired. Open {action.home} again."
+        await visit.answer(text, is_alert=True)
+        await attempt(visit, lambda late: _show_expired(late, text))
+        return False
+    visit.nonce = nonce
+    return True
+
+
+async def _show_expired(visit: Visit, text: str) -> None:
+    await visit.show(Screen(esc(text)))
+
+
+def _stale(visit: Visit, action: Action) -> Screen:
+    minutes = max(1, round(visit.age_s / 60))
+    return Screen(
+        f"You tapped that {minutes} min ago and it reached me only now. Nothing was changed. "
+        f"Open {action.home} and tap again if you still want it."
+    )
+
+
+async def attempt(visit: Visit, handler: Handler) -> bool:
+    """Run a handler; tell the person what went wrong, if anything.
+
+    Returns:
+        Whether its effect stands: it succeeded now, or had before.
+    """
+    try:
+        await handler(visit)
+    except TelegramError as error:
+        _log.warning("an answer could not be sent: %s", type(error).__name__)
+        return False
+    except Exception as error:  # noqa: BLE001 - logged and told below
+        # The boundary of every visit: one failing handler must neither kill the bot nor leave the
+        # person without a word.
+        screen = failure(error)
+        if screen is None:
+            _log.exception("a visit failed")
+            screen = Screen(
+                f"{bold('Something went wrong on my side.')}\nI did not finish that. The log has "
+                "the details; /health tells how I am."
+            )
+        await _tell(visit, screen)
+        return isinstance(error, AlreadyDone)
+    return True
+
+
+async def _tell(visit: Visit, screen: Screen) -> None:
+    try:
+        await visit.send(screen)
+    except TelegramError as error:
+        _log.warning("a failure could not be told: %s", type(error).__name__)
+
+
+def failure(error: Exception) -> Screen | None:
+    """Return what a person reads about a foreseen failure, or None for an unforeseen one."""
+    if isinstance(error, AlreadyDone):
+        text = str(error)
+        return Screen(esc(text if text.lower().startswith("already") else f"{_ALREADY} {text}"))
+    if isinstance(error, UserError):
+        return Screen(esc(error))
+    if isinstance(error, Denied):
+        return Screen(f"{bold('Not sent.')} {esc(error.reason)}")
+    if isinstance(error, LoginRefused):
+        detail = f"\nThe broker says: {esc(error.detail)}" if error.detail else ""
+        return Screen(f"{bold('Not logged in.')} {esc(LOGIN_FAULT[error.fault])}{detail}")
+    if isinstance(error, BrokerReadError):
+        return Screen(
+            f"{bold('The broker could not be read.')} {esc(error)}",
+            ((button("Accounts", "brokers"),),),
+        )
+    if isinstance(error, StoreError):
+        return Screen(
+            f"{bold('My memory is out of reach')} (the database does not answer). While this lasts "
+            "I send no orders. Try again in a minute; /health tells more."
+        )
+    if isinstance(error, VaultError):
+        return Screen(
+            f"{bold('A stored secret cannot be opened.')} The secret key of this installation is "
+            "missing or another one; see the settings on the server."
+        )
+    return None

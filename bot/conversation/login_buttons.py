@@ -1,0 +1,37 @@
+"""Login buttons: to our own page, or to a fresh broker address at each tap (B1, B4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from telegram import InlineKeyboardButton
+
+from bot.parameters import BotParameters
+from bot.views.screen import PRIMARY, button, is_linkable, link_button
+from core.domain.account import Account
+from core.engine.control.control import Control
+
+__all__ = ["LoginButtons"]
+
+
+class LoginButtons:
+    """Makes login buttons: to our own page, or to a fresh broker address at each tap (B1, B4)."""
+
+    def __init__(self, control: Control, parameters: BotParameters) -> None:
+        self._control = control
+        self._parameters = parameters
+
+    async def button(self, account: Account) -> InlineKeyboardButton:
+        """Return the login button of an account."""
+        label = f"Log in to {account.label}"
+        if self._parameters.public_url:
+            offer = await self._control.login_offer(account.broker_id)
+            if offer.page_url and is_linkable(offer.page_url):
+                return link_button(label, offer.page_url, style=PRIMARY)
+        return button(label, "login", account.broker_id, style=PRIMARY)
+
+    async def rows(
+        self, accounts: Iterable[Account]
+    ) -> tuple[tuple[InlineKeyboardButton, ...], ...]:
+        """Return a row for each account."""
+        return tuple([(await self.button(account),) for account in accounts])

@@ -1,0 +1,175 @@
+"""One update on its way through the bot: who, what, and how to answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from telegram import Bot, CallbackQuery, LinkPreviewOptions, Message
+from telegram.constants import ParseMode
+from telegram.error import BadRequest, Forbidden, TelegramError
+
+from bot.conversation.nonces import Nonce
+from bot.conversation.services import ChatServices
+from bot.views.callbacks import Tap
+from bot.views.markup import fit
+from bot.views.screen import DANGER, Keyboard, Screen, button
+from core.engine.control.control import Command
+from core.errors import UserError
+
+__all__ = ["NO_PREVIEW", "Visit", "is_not_modified"]
+
+NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+_log = logging.getLogger(__name__)
+
+
+def is_not_modified(error: BadRequest) -> bool:
+    """Tell whether an edit failed only because the message is right already."""
+    return "message is not modified" in str(error).lower()
+
+
+@dataclass(slots=True)
+class Visit:
+    """A person's message or tap.
+
+    Attributes:
+        age_s: Seconds since the person acted, as far as known.
+        nonce: The nonce behind the tapped button, checked and open.
+    """
+
+    services: ChatServices
+    bot: Bot
+    update_id: int
+    user_id: int
+    chat_id: int
+    name: str
+    message: Message | None = None
+    query: CallbackQuery | None = None
+    tap: Tap = field(default_factory=lambda: Tap(""))
+    arguments: tuple[str, ...] = ()
+    age_s: float = 0.0
+    nonce: Nonce | None = None
+
+    @property
+    def command(self) -> Command:
+        """The control command of this visit: its nonce, else its update, makes it unique."""
+        own = f"{self.services.parameters.bot_id}:{self.update_id}"
+        return Command(self.nonce.id if self.nonce else own, self.user_id, self.chat_id)
+
+    @property
+    def args(self) -> Mapping[str, Any]:
+        """What the nonce remembers; the dispatcher lets no such button through without one."""
+        if self.nonce is None:
+            raise UserError("This button has expired.")
+        return self.nonce.args
+
+    @property
+    def text(self) -> str:
+        """What the person typed."""
+        return (self.message.text or "") if self.message else ""
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the person acted so long ago that nothing may change without asking again."""
+        return self.age_s > self.services.parameters.stale_after_s
+
+    async def show(self, screen: Screen) -> int:
+        """Edit the tapped message, or send a new one; return its id."""
+        message_id = self.tapped_message_id
+        if message_id is None:
+            return await self.send(screen)
+        try:
+            await self.bot.edit_message_text(
+                fit(screen.text),
+                chat_id=self.chat_id,
+                message_id=message_id,
+                parse_mode=ParseMode.HTML,
+                reply_markup=screen.markup(),
+                link_preview_options=NO_PREVIEW,
+            )
+        except BadRequest as error:
+            if not is_not_modified(error):
+                return await self.send(screen)
+        return message_id
+
+    async def send(self, screen: Screen) -> int:
+        """Send a new message; return its id."""
+        sent = await self.bot.send_message(
+            self.chat_id,
+            fit(screen.text),
+            parse_mode=ParseMode.HTML,
+            reply_markup=screen.markup(),
+            link_preview_options=NO_PREVIEW,
+        )
+        return sent.message_id
+
+    async def answer(self, text: str | None = None, *, is_alert: bool = False) -> None:
+        """Answer the tap, so that its spinner ends; a late answer is nobody's loss."""
+        if self.query is None:
+            return
+        try:
+            await self.query.answer(text, show_alert=is_alert)
+        except TelegramError as error:
+            _log.info("a tap could not be answered: %s", type(error).__name__)
+
+    async def delete_message(self) -> bool:
+        """Delete what the person sent; False when Telegram refuses."""
+        if self.message is None:
+            return False
+        try:
+            return await self.bot.delete_message(self.chat_id, self.message.message_id)
+        except (BadRequest, Forbidden) as error:
+            gone = "not found" in str(error).lower()
+            if not gone:
+                _log.warning("a message could not be deleted: %s", error)
+            return gone
+
+    async def drop_keyboard(self, message_id: int | None) -> None:
+        """Take the buttons off an answered question."""
+        if message_id is None:
+            return
+        try:
+            await self.bot.edit_message_reply_markup(self.chat_id, message_id, reply_markup=None)
+        except BadRequest as error:
+            _log.debug("old buttons stay: %s", error)
+
+    async def issue(self, verb: str, args: Mapping[str, Any]) -> str:
+        """Give out a nonce for a button of this person."""
+        return await self.services.nonces.issue(verb, self.chat_id, self.user_id, args)
+
+    async def confirm(
+        self,
+        text: str,
+        verb: str,
+        args: Mapping[str, Any],
+        choices: Mapping[str, str],
+        *,
+        back: Keyboard,
+        is_new: bool = False,
+    ) -> None:
+        """Ask before something happens: one nonce, a red button for each choice, and a way back.
+
+        Args:
+            text: What will happen (HTML).
+            verb: The action behind the button.
+            args: What the nonce remembers.
+            choices: Label by choice; one choice named '' is a plain confirmation.
+            back: Buttons that change nothing.
+            is_new: Ask in a message of its own: the tapped one is a card that is edited later.
+        """
+        nonce = await self.issue(verb, args)
+        rows = tuple(
+            (button(label, verb, nonce, *([choice] if choice else []), style=DANGER),)
+            for choice, label in choices.items()
+        )
+        screen = Screen(text, (*rows, *back))
+        await (self.send(screen) if is_new else self.show(screen))
+
+    @property
+    def tapped_message_id(self) -> int | None:
+        """The message under the tapped button."""
+        if self.query is None or self.query.message is None:
+            return None
+        return self.query.message.message_id

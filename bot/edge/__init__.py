@@ -1,0 +1,1 @@
+"""Telegram's edge: polling, the stored inbox, rate limits, the menu and authorization."""

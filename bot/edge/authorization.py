@@ -1,0 +1,123 @@
+"""The gate in front of every update: only listed people, only their private chat (G1).
+
+A stranger gets nothing, not even a refusal, and is logged by id. ``/pair CODE`` is the one door:
+with the code that the console printed at a first start, the sender becomes the owner. The code
+dies with its first use or with the tenth wrong try.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import secrets
+from collections.abc import Iterable
+from enum import StrEnum
+
+from telegram import Chat, Update, User
+
+from core.ports.clock import Clock
+from core.ports.store import Change, Store
+
+__all__ = ["Authorization", "PairingResult", "pairing_code"]
+
+_USERS = "users"
+_SETTINGS = "settings"
+_PAIRING = "pairing"
+_OWNER = "owner"
+_TRIES = 10
+_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+_LENGTH = 8
+_log = logging.getLogger(__name__)
+
+
+async def pairing_code(store: Store, owners: Iterable[int]) -> str | None:
+    """Return the code to print on the console, or None when somebody owns the bot already.
+
+    The same code is returned until it is used, so that a restart does not change what was printed;
+    one that died of wrong tries is replaced.
+    """
+    if set(owners) or await store.find(_USERS, {"role": _OWNER}, limit=1):
+        return None
+    row = await store.get(_SETTINGS, _PAIRING)
+    if row is not None and row["tries_left"] > 0:
+        return str(row["code"])
+    code = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+    change = Change(set={"code": code, "tries_left": _TRIES})
+    await store.update(_SETTINGS, {"_id": _PAIRING}, change, upsert=True)
+    return code
+
+
+class PairingResult(StrEnum):
+    """What became of a ``/pair``."""
+
+    WELCOME = "welcome"
+    WRONG = "wrong"
+    CLOSED = "closed"
+
+
+class Authorization:
+    """Knows who is served."""
+
+    def __init__(self, store: Store, clock: Clock, owners: frozenset[int]) -> None:
+        self._store = store
+        self._clock = clock
+        self._owners = owners
+        self._known: set[int] = set()
+
+    async def admits(self, update: Update) -> bool:
+        """Tell whether this update is served, and remember its sender."""
+        user, chat = update.effective_user, update.effective_chat
+        if user is None or chat is None or user.is_bot:
+            return False
+        if not await self._is_listed(user.id):
+            _log.warning("stranger %s in chat %s is not served", user.id, chat.id)
+            return False
+        if chat.type != Chat.PRIVATE or chat.id != user.id:
+            _log.warning("chat %s is not private and is not served", chat.id)
+            return False
+        if user.id not in self._known:
+            await self.remember(user, chat)
+        return True
+
+    async def owners(self) -> frozenset[int]:
+        """Return the user ids (private chats have the same) of everybody who is served."""
+        rows = await self._store.find(_USERS, {"role": _OWNER})
+        return self._owners | {row["user_id"] for row in rows}
+
+    async def remember(self, user: User, chat: Chat) -> None:
+        """Write the person's row, so that notices know the chat."""
+        change = Change(
+            set={
+                "user_id": user.id,
+                "chat_id": chat.id,
+                "name": user.full_name,
+                "role": _OWNER,
+                "seen_at": self._clock.now(),
+            }
+        )
+        await self._store.update(_USERS, {"_id": str(user.id)}, change, upsert=True)
+        self._known.add(user.id)
+
+    async def pair(self, user: User, chat: Chat, attempt: str) -> PairingResult:
+        """Try a pairing code; every try counts, the right one ends pairing."""
+        row = await self._store.get(_SETTINGS, _PAIRING)
+        if row is None or await self.owners():
+            return PairingResult.CLOSED
+        where = {"_id": _PAIRING, "tries_left": {"$gt": 0}}
+        if await self._store.update(_SETTINGS, where, Change(inc={"tries_left": -1})) != 1:
+            _log.warning("pairing is closed: too many wrong tries; restart to get a new code")
+            return PairingResult.CLOSED
+        if not hmac.compare_digest(str(row["code"]).encode(), attempt.strip().upper().encode()):
+            _log.warning("wrong pairing code from user %s", user.id)
+            return PairingResult.WRONG
+        if await self._store.delete(_SETTINGS, {"_id": _PAIRING, "code": row["code"]}) != 1:
+            return PairingResult.CLOSED
+        await self.remember(user, chat)
+        _log.warning("user %s is the owner now", user.id)
+        return PairingResult.WELCOME
+
+    async def _is_listed(self, user_id: int) -> bool:
+        if user_id in self._owners:
+            return True
+        row = await self._store.get(_USERS, str(user_id))
+        return row is not None and row.get("role") == _OWNER

@@ -1,0 +1,126 @@
+"""The poller: reads updates from Telegram for as long as the process lives.
+
+The library's own poller ends for ever, silently, at one 401 and fights at a 409. This one stays:
+whatever Telegram answers, it says so (log, and ``trouble`` for the health view), waits and asks
+again. An update counts as received only when the inbox has stored it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from telegram import Bot, Update
+from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError, TimedOut
+
+from bot.edge.inbox import InboxQueue
+from bot.edge.limiter import seconds_of
+from core.errors import StoreError
+from core.ports.clock import Clock
+
+__all__ = ["REFUSED_BY_TELEGRAM", "SECOND_INSTANCE", "Poller", "PollerHealth"]
+
+ALLOWED = [Update.MESSAGE, Update.CALLBACK_QUERY, Update.MY_CHAT_MEMBER]
+REFUSED_BY_TELEGRAM = (
+    "Telegram refuses the bot's token, so the chat is dead. Trading goes on. Check the token with "
+    "BotFather."
+)
+SECOND_INSTANCE = (
+    "Another program reads this bot's messages with the same token. Stop the other one: taps may "
+    "be lost. Trading goes on."
+)
+_FIRST_WAIT_S = 1.0
+_LONGEST_WAIT_S = 30.0
+_ALARM_AFTER_S = 30.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PollerHealth:
+    """How polling does.
+
+    Attributes:
+        last_poll_at: When Telegram last answered a poll, UTC.
+        trouble: One sentence for a person, or empty.
+    """
+
+    last_poll_at: datetime | None
+    trouble: str
+
+
+class Poller:
+    """One loop over ``getUpdates``."""
+
+    def __init__(
+        self, bot: Bot, queue: InboxQueue, clock: Clock, *, timeout_s: int, retry_s: float = 30.0
+    ) -> None:
+        self._bot = bot
+        self._queue = queue
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._retry_s = retry_s
+        self._offset: int | None = None
+        self._wait_s = _FIRST_WAIT_S
+        self._trouble = ""
+        self._last_poll_at: datetime | None = None
+        self._last_poll = clock.monotonic()
+
+    def health(self) -> PollerHealth:
+        """Tell how polling does, a silent hang included."""
+        silent_s = self._clock.monotonic() - self._last_poll
+        trouble = self._trouble
+        if not trouble and silent_s > self._timeout_s + _ALARM_AFTER_S:
+            trouble = f"Telegram has not answered for {silent_s:.0f} seconds."
+        return PollerHealth(self._last_poll_at, trouble)
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        while True:
+            await self.poll_once()
+
+    async def poll_once(self) -> None:
+        """Make one poll, store what it brings, and wait when it failed."""
+        try:
+            async with asyncio.timeout(self._timeout_s + _ALARM_AFTER_S):
+                updates = await self._bot.get_updates(
+                    offset=self._offset, timeout=self._timeout_s, allowed_updates=ALLOWED
+                )
+            for update in updates:
+                await self._queue.put(update)
+                self._offset = update.update_id + 1
+        except (TelegramError, TimeoutError, StoreError) as error:
+            await self._clock.sleep(self._after(error))
+            return
+        self._note_answer()
+
+    def _note_answer(self) -> None:
+        if self._trouble:
+            _log.warning("Telegram answers again")
+        self._trouble = ""
+        self._wait_s = _FIRST_WAIT_S
+        self._last_poll = self._clock.monotonic()
+        self._last_poll_at = self._clock.now()
+
+    def _after(self, error: Exception) -> float:
+        """Report a failed poll and return how long to wait."""
+        if isinstance(error, InvalidToken):
+            self._report(REFUSED_BY_TELEGRAM)
+            return self._retry_s
+        if isinstance(error, Conflict):
+            self._report(SECOND_INSTANCE)
+            return self._retry_s
+        if isinstance(error, RetryAfter):
+            return seconds_of(error)
+        if isinstance(error, StoreError):
+            self._report("The store cannot be written, so no message is accepted.")
+        elif not isinstance(error, TimedOut):
+            _log.warning("poll failed: %s", type(error).__name__)
+        self._wait_s, wait = min(self._wait_s * 1.5, _LONGEST_WAIT_S), self._wait_s
+        return wait
+
+    def _report(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            _log.critical("%s", trouble)
+        self._trouble = trouble

@@ -1,0 +1,59 @@
+"""In which order updates are handled: one after another in a chat, chats beside one another."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from typing import Any
+from weakref import WeakValueDictionary
+
+from telegram import Update
+from telegram.ext import BaseUpdateProcessor
+
+from bot.edge.inbox import Inbox, InboxQueue
+from core.errors import StoreError
+
+__all__ = ["ChatProcessor"]
+
+_AT_ONCE = 256
+_log = logging.getLogger(__name__)
+
+
+class ChatProcessor(BaseUpdateProcessor):
+    """Holds a lock for each chat, and marks what was handled in the inbox."""
+
+    def __init__(self, inbox: Inbox, queue: InboxQueue) -> None:
+        super().__init__(_AT_ONCE)
+        self._inbox = inbox
+        self._queue = queue
+        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+
+    async def initialize(self) -> None:
+        """Nothing to prepare."""
+
+    async def shutdown(self) -> None:
+        """Nothing to release."""
+
+    async def do_process_update(self, update: object, coroutine: Awaitable[Any]) -> None:
+        """Handle one update in its chat's turn."""
+        if not isinstance(update, Update):
+            await coroutine
+            return
+        chat = update.effective_chat
+        key = chat.id if chat else 0
+        lock = self._locks.get(key)
+        if lock is None:
+            lock = self._locks[key] = asyncio.Lock()
+        async with lock:
+            await coroutine
+        await self._finish(update.update_id)
+
+    async def _finish(self, update_id: int) -> None:
+        try:
+            await self._inbox.finish(update_id)
+        except StoreError:
+            # It stays in the inbox and is replayed; its command's id keeps it from acting twice.
+            _log.warning("update %s was handled but could not be marked", update_id)
+        finally:
+            self._queue.release(update_id)

@@ -1,0 +1,1 @@
+"""Notices: rendering of typed notices and their delivery through Telegram."""

@@ -1,0 +1,199 @@
+"""Delivers notices through Telegram: the answer of every call is turned into one of four results.
+
+It never waits and never repeats on its own account, but for one thing: a text or keyboard that
+Telegram does not take goes out once more as plain text.
+"""
+
+from __future__ import annotations
+
+import html
+import logging
+import re
+
+from telegram import InlineKeyboardMarkup
+from telegram.constants import ParseMode
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TelegramError,
+)
+from telegram.ext import ExtBot
+
+from bot.conversation.visit import NO_PREVIEW, is_not_modified
+from bot.edge.limiter import AT_ONCE, seconds_of
+from bot.notices.render import Lookups, render
+from bot.views.markup import fit, italic
+from bot.views.screen import Screen
+from core.domain.identifiers import short_id
+from core.domain.notice import Delivery, Notice
+from core.errors import SaarthiError
+from core.ports.notifier import Blocked, Delivered, TryLater, Undeliverable
+
+__all__ = ["Result", "TelegramNotifier"]
+
+Result = Delivered | TryLater | Blocked | Undeliverable
+Api = ExtBot[str]
+
+_OUTAGE_S = 5.0
+_TOKEN_REFUSED_S = 60.0
+_TAG = re.compile(r"<[^>]+>")
+_CHAT_GONE = ("chat not found", "user not found", "peer_id_invalid")
+_log = logging.getLogger(__name__)
+
+
+class TelegramNotifier:
+    """Renders and sends."""
+
+    def __init__(self, api: Api, lookups: Lookups) -> None:
+        self._api = api
+        self._lookups = lookups
+
+    async def deliver(
+        self,
+        chat_id: int,
+        notice: Notice,
+        *,
+        notice_id: str,
+        message_id: int | None,
+        is_repeat: bool,
+    ) -> Result:
+        """Show ``notice`` in the chat; see ``core.ports.notifier``."""
+        try:
+            if notice.delivery is Delivery.REMOVE:
+                return await self._remove(chat_id, message_id)
+            screen = await render(notice, self._lookups)
+        except SaarthiError as error:
+            return TryLater(_OUTAGE_S, f"cannot be rendered now: {type(error).__name__}")
+        except TelegramError as error:
+            return _outcome(error)
+        except Exception:  # noqa: BLE001 - logged, and a dead letter
+            # The boundary of rendering: one notice that cannot be put into words must not stop
+            # those behind it. The outbox keeps it among the dead letters.
+            _log.exception("a notice of the kind %s cannot be rendered", notice.kind)
+            return Undeliverable("it cannot be rendered")
+        screen = _signed(screen, notice, notice_id, message_id, is_repeat=is_repeat)
+        return await self._show(chat_id, notice, screen, message_id)
+
+    async def _show(
+        self, chat_id: int, notice: Notice, screen: Screen, message_id: int | None
+    ) -> Result:
+        """Show a screen, once more as plain text when Telegram does not take it."""
+        try:
+            return await self._place(chat_id, notice, screen, message_id, is_plain=False)
+        except BadRequest as error:
+            if _is_chat_gone(error):
+                return Blocked(str(error))
+            _log.error("a message was refused and goes out plain: %s", error)
+        except TelegramError as error:
+            return _outcome(error)
+        try:
+            return await self._place(chat_id, notice, screen, message_id, is_plain=True)
+        except TelegramError as error:
+            return _outcome(error)
+
+    async def _place(
+        self,
+        chat_id: int,
+        notice: Notice,
+        screen: Screen,
+        message_id: int | None,
+        *,
+        is_plain: bool,
+    ) -> Result:
+        text = fit(_plain(screen.text) if is_plain else screen.text)
+        parse_mode = None if is_plain else ParseMode.HTML
+        markup = None if is_plain else screen.markup()
+        if message_id is not None and notice.delivery is Delivery.EDIT:
+            if await self._edit(chat_id, message_id, text, parse_mode, markup):
+                return Delivered(message_id)
+        elif message_id is not None and notice.delivery is Delivery.REPLACE:
+            await self._remove(chat_id, message_id)
+        sent = await self._api.send_message(
+            chat_id,
+            text,
+            parse_mode=parse_mode,
+            reply_markup=markup,
+            link_preview_options=NO_PREVIEW,
+            rate_limit_args=AT_ONCE,
+        )
+        return Delivered(sent.message_id)
+
+    async def _edit(
+        self,
+        chat_id: int,
+        message_id: int,
+        text: str,
+        parse_mode: ParseMode | None,
+        markup: InlineKeyboardMarkup | None,
+    ) -> bool:
+        """Edit a card; False when it is gone and must be sent anew."""
+        try:
+            await self._api.edit_message_text(
+                text,
+                chat_id=chat_id,
+                message_id=message_id,
+                parse_mode=parse_mode,
+                reply_markup=markup,
+                link_preview_options=NO_PREVIEW,
+                rate_limit_args=AT_ONCE,
+            )
+        except BadRequest as error:
+            if is_not_modified(error):
+                return True
+            if _is_message_gone(error):
+                return False
+            raise
+        return True
+
+    async def _remove(self, chat_id: int, message_id: int | None) -> Delivered:
+        """Delete a card; one that is gone or too old to delete is no failure."""
+        if message_id is not None:
+            try:
+                await self._api.delete_message(chat_id, message_id, rate_limit_args=AT_ONCE)
+            except BadRequest as error:
+                if _is_chat_gone(error):
+                    raise
+                _log.info("a card could not be deleted: %s", error)
+        return Delivered(None)
+
+
+def _signed(
+    screen: Screen, notice: Notice, notice_id: str, message_id: int | None, *, is_repeat: bool
+) -> Screen:
+    """Add the short id by which a person recognises a repeat; an edit makes no second message."""
+    if notice.delivery is Delivery.EDIT and message_id is not None:
+        return screen
+    mark = f"#{short_id(notice_id)}" + (" · repeated" if is_repeat else "")
+    return Screen(f"{fit(screen.text)}\n{italic(mark)}", screen.rows)
+
+
+def _plain(text: str) -> str:
+    return html.unescape(_TAG.sub("", text))
+
+
+def _is_chat_gone(error: BadRequest) -> bool:
+    return any(mark in str(error).lower() for mark in _CHAT_GONE)
+
+
+def _is_message_gone(error: BadRequest) -> bool:
+    text = str(error).lower()
+    return "message to edit not found" in text or "message can't be edited" in text
+
+
+def _outcome(error: TelegramError) -> Result:
+    """Classify a failure; after a time-out nobody knows, so the next try is marked a repeat."""
+    if isinstance(error, RetryAfter):
+        return TryLater(seconds_of(error), "flood limit of this chat")
+    if isinstance(error, Forbidden | ChatMigrated):
+        return Blocked(str(error))
+    if isinstance(error, BadRequest):
+        return Blocked(str(error)) if _is_chat_gone(error) else Undeliverable(str(error))
+    if isinstance(error, InvalidToken):
+        return TryLater(_TOKEN_REFUSED_S, "Telegram refuses the bot's token")
+    if isinstance(error, NetworkError):
+        return TryLater(_OUTAGE_S, type(error).__name__, may_have_arrived=True)
+    return TryLater(_OUTAGE_S, str(error))

@@ -1,0 +1,72 @@
+"""What buttons carry: ``v1:<verb>:<argument>...``, at most 64 bytes, readable after any restart.
+
+A button that only shows something carries plain short data. One that changes something for good
+carries a nonce (``bot.conversation.nonces``). Long names travel as a ``handle``, a short hash that
+is looked up among what exists now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from core.errors import NotFound
+
+__all__ = ["LIMIT_BYTES", "VERSION", "Tap", "encode", "handle", "parse", "resolve"]
+
+VERSION = "v1"
+LIMIT_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """A button's data, taken apart."""
+
+    verb: str
+    arguments: tuple[str, ...] = ()
+
+    def argument(self, position: int, default: str = "") -> str:
+        """Return one argument, or ``default`` where there is none."""
+        return self.arguments[position] if position < len(self.arguments) else default
+
+
+def encode(verb: str, *arguments: str | int) -> str:
+    """Return the data of a button.
+
+    Raises:
+        ValueError: Longer than Telegram takes, or a separator inside an argument.
+    """
+    parts = [VERSION, verb, *(str(argument) for argument in arguments)]
+    if any(":" in part for part in parts):
+        raise ValueError(f"a part of {parts} holds the separator")
+    data = ":".join(parts)
+    if len(data.encode()) > LIMIT_BYTES:
+        raise ValueError(f"{data!r} is longer than {LIMIT_BYTES} bytes")
+    return data
+
+
+def parse(data: str | None) -> Tap | None:
+    """Return the taken-apart data, or None when it is not of this version's form."""
+    version, _, rest = (data or "").partition(":")
+    verb, *arguments = rest.split(":")
+    if version != VERSION or not verb:
+        return None
+    return Tap(verb, tuple(arguments))
+
+
+def handle(name: str) -> str:
+    """Return eight characters that stand for a long name in a button."""
+    return hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+
+
+def resolve(wanted: str, names: Iterable[str], what: str) -> str:
+    """Return the name that ``wanted`` is the handle of.
+
+    Raises:
+        NotFound: None of them.
+    """
+    for name in names:
+        if handle(name) == wanted:
+            return name
+    raise NotFound(f"That {what} is not there any more. Refresh the list and look again.")

@@ -1,0 +1,87 @@
+"""A screen: the text and the buttons of one message. What every view returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from telegram import CopyTextButton, InlineKeyboardButton, InlineKeyboardMarkup
+from telegram.constants import KeyboardButtonStyle
+
+from bot.views.callbacks import encode
+from bot.views.markup import short
+
+__all__ = [
+    "DANGER",
+    "PRIMARY",
+    "SUCCESS",
+    "Keyboard",
+    "Screen",
+    "button",
+    "copy_button",
+    "grid",
+    "is_linkable",
+    "link_button",
+]
+
+Keyboard = tuple[tuple[InlineKeyboardButton, ...], ...]
+
+DANGER = KeyboardButtonStyle.DANGER
+PRIMARY = KeyboardButtonStyle.PRIMARY
+SUCCESS = KeyboardButtonStyle.SUCCESS
+_LABEL_LIMIT = 40
+_COPY_LIMIT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """One message: Telegram HTML and its inline keyboard."""
+
+    text: str
+    rows: Keyboard = ()
+
+    def markup(self) -> InlineKeyboardMarkup | None:
+        """Return the keyboard as Telegram wants it."""
+        return InlineKeyboardMarkup(self.rows) if self.rows else None
+
+    def with_note(self, note: str) -> Screen:
+        """Return the screen with a first line (HTML) above it."""
+        return Screen(f"{note}\n\n{self.text}", self.rows)
+
+
+def button(
+    label: str, verb: str, *arguments: str | int, style: KeyboardButtonStyle | None = None
+) -> InlineKeyboardButton:
+    """Return a button that comes back to the bot."""
+    return InlineKeyboardButton(
+        short(label, _LABEL_LIMIT), callback_data=encode(verb, *arguments), style=style
+    )
+
+
+def link_button(
+    label: str, url: str, *, style: KeyboardButtonStyle | None = None
+) -> InlineKeyboardButton:
+    """Return a button that opens an address."""
+    return InlineKeyboardButton(short(label, _LABEL_LIMIT), url=url, style=style)
+
+
+def copy_button(label: str, text: str) -> InlineKeyboardButton | None:
+    """Return a button that copies ``text``, or None when Telegram does not take its length."""
+    if not 1 <= len(text) <= _COPY_LIMIT:
+        return None
+    return InlineKeyboardButton(short(label, _LABEL_LIMIT), copy_text=CopyTextButton(text))
+
+
+def is_linkable(url: str) -> bool:
+    """Tell whether Telegram takes the address on a button: ``http://localhost`` it refuses."""
+    parts = urlsplit(url)
+    return parts.scheme in {"http", "https"} and "." in (parts.hostname or "")
+
+
+def grid(
+    buttons: Iterable[InlineKeyboardButton], width: int
+) -> tuple[tuple[InlineKeyboardButton, ...], ...]:
+    """Return buttons in rows of ``width``."""
+    flat: Sequence[InlineKeyboardButton] = tuple(buttons)
+    return tuple(tuple(flat[at : at + width]) for at in range(0, len(flat), width))

@@ -1,0 +1,128 @@
+"""The controller itself: health, settings, readiness, help."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+
+from bot.views.callbacks import handle
+from bot.views.markup import bold, clock_time, day_time, esc, join
+from bot.views.screen import Screen, button, grid
+from bot.views.words import plural, token_state
+from core.domain.account import Account
+from core.domain.money import rupees
+from core.domain.views import HealthView, Readiness
+
+__all__ = [
+    "health_screen",
+    "help_screen",
+    "label_of",
+    "readiness_lines",
+    "setting_question",
+    "settings_screen",
+    "value_of",
+]
+
+_CAPITAL = "capital|"
+_DATA_ACCOUNT = "data_account"
+
+
+def health_screen(health: HealthView, chat_trouble: str) -> Screen:
+    """Return how the controller does; troubles lead."""
+    troubles = [*health.troubles, *([chat_trouble] if chat_trouble else [])]
+    lines = [f"⚠️ {esc(one)}" for one in troubles] or ["✅ No trouble known."]
+    accounts = []
+    for one in health.accounts:
+        trouble = f" · ⚠️ {esc(one.trouble)}" if one.trouble else ""
+        open_questions = (
+            f" · ❓ {plural(one.unresolved, 'order')} with unknown fate" if one.unresolved else ""
+        )
+        accounts.append(
+            f"{bold(one.account.label)}: {token_state(one.account)}, "
+            f"read {clock_time(one.last_read_at, seconds=True)}{trouble}{open_questions}"
+        )
+    text = join(
+        bold("Health"),
+        lines,
+        "",
+        esc(health.session_note[:1].upper() + health.session_note[1:]),
+        f"Market time: {day_time(health.market_now)} IST",
+        f"Running since: {day_time(health.started_at)} IST",
+        f"Database: {esc(health.store_kind)}",
+        f"Market data from: {esc(health.data_account or 'no account')}",
+        f"Messages waiting: {health.outbox_waiting}",
+        ["", *accounts] if accounts else None,
+    )
+    return Screen(text, ((button("🔄 Refresh", "health"),),))
+
+
+def label_of(name: str, accounts: Sequence[Account] = ()) -> str:
+    """Return a setting's name as a person reads it: ``capital|ID`` is an account's capital."""
+    what, bar, broker_id = name.partition("|")
+    label = what.replace("_", " ").strip().capitalize() or name
+    whose = next((one.label for one in accounts if one.broker_id == broker_id), broker_id)
+    return f"{label} of {whose}" if bar else label
+
+
+def value_of(name: str, value: str) -> str:
+    """Return a setting's value as a person reads it: a capital as ``₹2,50,000``."""
+    if not name.startswith(_CAPITAL):
+        return value or "not set"
+    try:
+        return rupees(Decimal(value), paise=False)
+    except InvalidOperation:
+        return value or "not set"
+
+
+def setting_question(label: str, name: str, value: str) -> str:
+    """Return the prompt for a setting's new value: what it is for, and what may be sent."""
+    asked = f"Send the new value for {bold(label)}. Now: {bold(value_of(name, value))}"
+    if name.startswith(_CAPITAL):
+        hint = (
+            "Sizes in percent count from it. An amount in rupees, like <code>2,50,000</code>, or "
+            "<code>automatic</code> for the funds at the start of each day."
+        )
+    elif name == _DATA_ACCOUNT:
+        hint = "Candles and prices come from it. An account's name, or <code>automatic</code>."
+    else:
+        hint = None
+    return join(asked, hint)
+
+
+def settings_screen(settings: Mapping[str, str], accounts: Sequence[Account] = ()) -> Screen:
+    """Return the changeable settings, a button each."""
+    labels = {name: label_of(name, accounts) for name in settings}
+    lines = [
+        f"{esc(labels[name])}: {bold(value_of(name, value))}" for name, value in settings.items()
+    ]
+    buttons = [button(labels[name], "set", handle(name)) for name in settings]
+    return Screen(
+        join(bold("Settings"), lines or "Nothing can be changed here."),
+        grid(buttons, 1),
+    )
+
+
+def readiness_lines(lines: Sequence[Readiness]) -> list[str]:
+    """Return a line for each account: may the day begin? (B9)."""
+    shown = []
+    for one in lines:
+        icon = "✅" if one.is_ready else "⚠️"
+        funds = "" if one.funds is None else f" · {rupees(one.funds, paise=False)}"
+        data = {True: " · data ok", False: " · no market data", None: ""}[one.has_data]
+        note = f" · {esc(one.note)}" if one.note else ""
+        shown.append(f"{icon} {bold(one.account.label)}{funds}{data}{note}")
+    return shown
+
+
+def help_screen(commands: Sequence[tuple[str, str]]) -> Screen:
+    """Return all commands with what they are for."""
+    lines = [f"/{name} — {esc(summary)}" for name, summary in commands]
+    return Screen(
+        join(
+            bold("What I can do"),
+            lines,
+            "",
+            "Every morning: /login, one tap per account.",
+            "To stop everything: /mode, then All: Paused.",
+        )
+    )

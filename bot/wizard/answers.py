@@ -1,0 +1,241 @@
+"""Takes what a person types to the question that is open, and moves the wizard of A1.
+
+The open question stays when the answer is wrong. A message older than the question (delivered
+again after a crash) is not its answer. Secrets are deleted from the chat before anything else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from telegram import InlineKeyboardButton
+
+from bot.conversation.dispatch import attempt
+from bot.conversation.prompts import Prompt
+from bot.conversation.visit import Visit
+from bot.handlers.accounts import answer_name
+from bot.handlers.login import answer_login, looks_like_login
+from bot.handlers.start import answer_setting
+from bot.handlers.strategies import answer_parameter, answer_size
+from bot.views.markup import bold, esc
+from bot.views.screen import Screen, button
+from bot.wizard.add_account import ANSWERED_STEPS, KIND, OFFERED, previous, step_screen
+from core.domain.account import (
+    Account,
+    AccountDraft,
+    BrokerType,
+    checked_api_key,
+    checked_api_secret,
+    checked_display_name,
+)
+from core.errors import AlreadyDone, UserError
+
+__all__ = ["begin", "heard", "move"]
+
+_NEXT = {"broker": "guide", "guide": "name", "name": "key", "key": "secret", "secret": "summary"}
+_log = logging.getLogger(__name__)
+
+_ANSWERS: Mapping[str, Callable[[Visit, Mapping[str, Any]], Awaitable[None]]] = {
+    "rename": lambda visit, data: answer_name(visit, data["broker_id"]),
+    "setting": lambda visit, data: answer_setting(visit, data["name"]),
+    "login": lambda visit, data: answer_login(visit, data["broker_id"]),
+    "parameter": lambda visit, data: answer_parameter(visit, data["strategy"], data["parameter"]),
+    "size": lambda visit, data: answer_size(
+        visit, data["strategy"], data["broker_id"], data["what"]
+    ),
+}
+
+
+async def begin(visit: Visit) -> None:
+    """Start adding an account."""
+    prompt = await visit.services.prompts.open(
+        visit.chat_id, visit.user_id, KIND, "broker", {}, update_id=visit.update_id
+    )
+    await _ask(visit, prompt, is_new=True)
+
+
+async def heard(visit: Visit) -> None:
+    """Take a message that is no command."""
+    prompts = visit.services.prompts
+    prompt = await prompts.current(visit.chat_id, visit.user_id)
+    if prompt is None or prompts.is_expired(prompt):
+        await _unexpected(visit, prompt)
+    elif visit.update_id <= prompt.update_id:
+        _log.info("update %s is older than the open question", visit.update_id)
+        if prompt.kind == KIND:
+            await _ask(visit, prompt, is_new=True)
+    elif not visit.text:
+        await visit.send(Screen("I can read only text. Send the answer as a message, or /cancel."))
+    elif prompt.kind == KIND:
+        await _hear_step(visit, prompt)
+    elif visit.is_stale:
+        await visit.send(
+            Screen("Your answer reached me late, so nothing was changed. Send it again, please.")
+        )
+    else:
+        await _hear_answer(visit, prompt)
+
+
+async def _unexpected(visit: Visit, expired: Prompt | None) -> None:
+    """Take a pasted login, or say that nothing was asked."""
+    if looks_like_login(visit.text):
+        await answer_login(visit, None)
+        return
+    if expired is not None:
+        await visit.services.prompts.close(expired)
+        if expired.kind == KIND and expired.step == "secret":
+            await _delete_secret(visit)
+        again = "/add" if expired.kind == KIND else "/start"
+        await visit.send(
+            Screen(f"That question waited too long and was closed. Open {again} again.")
+        )
+        return
+    await visit.send(Screen("I was not waiting for an answer. /help lists what I can do."))
+
+
+async def _hear_answer(visit: Visit, prompt: Prompt) -> None:
+    async def run(late: Visit) -> None:
+        await _ANSWERS[prompt.kind](late, prompt.data)
+
+    if await attempt(visit, run):
+        await visit.services.prompts.close(prompt)
+        await visit.drop_keyboard(prompt.message_id)
+
+
+async def _hear_step(visit: Visit, prompt: Prompt) -> None:
+    """Take the answer to a step of the wizard."""
+    if prompt.step not in ANSWERED_STEPS:
+        await visit.send(Screen("Use the buttons of the question, please, or /cancel."))
+        await _ask(visit, prompt, is_new=True)
+        return
+    if prompt.step == "secret":
+        await _delete_secret(visit)
+    data = await _gathered(visit, prompt)
+    following = _NEXT[prompt.step]
+    moved = await visit.services.prompts.move(prompt, following, data, update_id=visit.update_id)
+    await visit.drop_keyboard(prompt.message_id)
+    if moved is not None:
+        await _ask(visit, moved, is_new=True)
+
+
+async def _delete_secret(visit: Visit) -> None:
+    if not await visit.delete_message():
+        await visit.send(
+            Screen(
+                f"⚠️ {bold('I could not delete your message with the secret.')} Please delete it "
+                "yourself: press and hold it, then Delete."
+            )
+        )
+
+
+async def _gathered(visit: Visit, prompt: Prompt) -> dict[str, Any]:
+    """Return the data with the checked answer in it, or raise ``UserError``."""
+    services, data = visit.services, dict(prompt.data)
+    broker = BrokerType(data["broker"])
+    if prompt.step == "name":
+        name = checked_display_name(visit.text)
+        await services.control.check_name_is_free(name)
+        data["name"] = name
+    elif prompt.step == "key":
+        key = checked_api_key(broker, visit.text)
+        data["key"] = key
+        data["hint"] = await services.control.check_key_is_free(key, broker.value)
+    else:
+        data["secret"] = services.vault.seal(checked_api_secret(visit.text))
+    return data
+
+
+async def _ask(visit: Visit, prompt: Prompt, *, is_new: bool) -> None:
+    """Show the question of a wizard's step."""
+    broker = prompt.data.get("broker")
+    redirect = visit.services.parameters.redirect_url(BrokerType(broker)) if broker else ""
+    screen = step_screen(prompt.step, prompt.data, prompt.stamp, redirect)
+    message_id = await (visit.send(screen) if is_new else visit.show(screen))
+    await visit.services.prompts.shown_in(prompt, message_id)
+
+
+async def move(visit: Visit) -> None:
+    """Take a tap on a wizard's button."""
+    action, stamp = visit.tap.argument(0), visit.tap.argument(1)
+    prompt = await visit.services.prompts.current(visit.chat_id, visit.user_id)
+    if prompt is None or prompt.kind != KIND or visit.services.prompts.is_expired(prompt):
+        await visit.show(
+            Screen("This step is over. /brokers shows your accounts, /add connects another.")
+        )
+    elif not stamp.startswith(f"{prompt.session}."):
+        await visit.show(Screen("This belongs to an earlier start. The newer one goes on."))
+    elif stamp != prompt.stamp:
+        await _catch_up(visit, prompt)
+    else:
+        await _act(visit, prompt, action)
+
+
+async def _catch_up(visit: Visit, prompt: Prompt) -> None:
+    """Show the present step where the tapped button belongs to an earlier one."""
+    if prompt.message_id in {None, visit.tapped_message_id}:
+        await _ask(visit, prompt, is_new=False)
+    else:
+        await visit.drop_keyboard(visit.tapped_message_id)
+
+
+async def _act(visit: Visit, prompt: Prompt, action: str) -> None:
+    if action == "cancel":
+        await visit.services.prompts.close(prompt)
+        await visit.show(Screen("Cancelled. No account was added. /add starts again."))
+    elif action == "confirm" and prompt.step == "summary":
+        await _connect(visit, prompt)
+    else:
+        await _step(visit, prompt, action)
+
+
+async def _step(visit: Visit, prompt: Prompt, action: str) -> None:
+    data = dict(prompt.data)
+    if action == "back":
+        following = previous(prompt.step)
+        if following == "secret" or prompt.step == "secret":
+            data.pop("secret", None)
+    elif action == "continue" and prompt.step == "guide":
+        following = "name"
+    elif prompt.step == "broker" and action in {one.value for one in OFFERED}:
+        data["broker"] = action
+        following = "guide"
+    else:
+        raise UserError("That button does not fit this step. Use /cancel and start again.")
+    moved = await visit.services.prompts.move(prompt, following, data, update_id=visit.update_id)
+    if moved is not None:
+        await _ask(visit, moved, is_new=False)
+
+
+async def _connect(visit: Visit, prompt: Prompt) -> None:
+    """Connect the account, at most once, and offer its login."""
+    data, control = prompt.data, visit.services.control
+    broker = BrokerType(data["broker"])
+    secret = visit.services.vault.open(data["secret"]) if "secret" in data else ""
+    draft = AccountDraft(broker, data["name"], data.get("key", ""), secret)
+    try:
+        account = await control.add_account(visit.command, draft)
+    except AlreadyDone:
+        # The update came again after a crash: the account stands, only its answer is missing.
+        account = _named(await control.accounts(), data["name"])
+    await visit.services.prompts.close(prompt)
+    await visit.show(await _connected(visit, account))
+
+
+def _named(accounts: tuple[Account, ...], name: str) -> Account:
+    for one in accounts:
+        if one.display_name == name:
+            return one
+    raise UserError("That account was added before. Open /brokers to see it.")
+
+
+async def _connected(visit: Visit, account: Account) -> Screen:
+    rows: list[tuple[InlineKeyboardButton, ...]] = []
+    following = "Enable it when you want strategies to trade on it."
+    if account.needs_login:
+        rows.append((await visit.services.logins.button(account),))
+        following = "Next, log in. Then enable it when you want strategies to trade on it."
+    rows.append((button("Accounts", "brokers"), button("➕ Add another", "add")))
+    default = " It is the default account." if account.is_default else ""
+    return Screen(f"✅ {bold(account.label)} is added.{default}\n{esc(following)}", tuple(rows))

@@ -1,0 +1,1 @@
+"""The ``saarthi`` command: run, demo, live, doctor, rotate-key."""

@@ -1,0 +1,118 @@
+"""The ``saarthi`` command: ``run``, ``demo``, ``live``, ``doctor``, ``rotate-key``.
+
+Exit codes: 0 done, 1 a failure that is explained in one line on stderr, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from console.demo.launcher import main as run_demo
+from console.demo.options import DemoOptions
+from console.doctor import run_doctor
+from console.keys import rotate_key
+from console.live import run_live
+from console.process import run_controller
+from core.config import Settings, load_settings
+from core.errors import SaarthiError
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(_COMMANDS[options.command](options))
+    except SaarthiError as error:
+        sys.stderr.write(f"saarthi: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="saarthi", description="A trading controller driven from a Telegram chat."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run the controller")
+    _add_config(run)
+    demo = commands.add_parser("demo", help="a sandbox and the controller, on this machine alone")
+    demo.add_argument("--port", type=_port, default=8080, help="of the chat page; 0 picks one")
+    demo.add_argument("--data", type=Path, help="keep the demo's state here")
+    demo.add_argument("--autoplay", action="store_true", help="play the whole story by itself")
+    demo.add_argument("--clock", help="market time: SIM@WALL*SPEED")
+    demo.add_argument("--replay", type=Path, help="folder of one-minute bars to replay")
+    live = commands.add_parser("live", help="one strategy on one account")
+    live.add_argument("--strategy", required=True, help="its name, as /strategies shows it")
+    live.add_argument("--broker-id", required=True, help="the account, like zerodha_abc123")
+    live.add_argument("--once", action="store_true", help="one run now, then end")
+    _add_config(live)
+    doctor = commands.add_parser("doctor", help="check the installation and say what to do")
+    _add_config(doctor)
+    rotate = commands.add_parser("rotate-key", help="seal every secret with a new key")
+    _add_config(rotate)
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, help="a TOML file with settings")
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:  # noqa: PLR2004 - the largest port
+        raise argparse.ArgumentTypeError(f"found {text!r}; expected a port from 0 to 65535")
+    return int(text)
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return load_settings(options.config)
+
+
+def _run(options: argparse.Namespace) -> int:
+    return asyncio.run(run_controller(_settings(options)))
+
+
+def _demo(options: argparse.Namespace) -> int:
+    return run_demo(
+        DemoOptions(
+            port=options.port,
+            data=options.data,
+            autoplay=options.autoplay,
+            clock=options.clock,
+            replay=options.replay,
+        )
+    )
+
+
+def _live(options: argparse.Namespace) -> int:
+    return asyncio.run(
+        run_live(
+            _settings(options),
+            strategy=options.strategy,
+            broker_id=options.broker_id,
+            once=options.once,
+        )
+    )
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    return asyncio.run(run_doctor(_settings(options)))
+
+
+def _rotate(options: argparse.Namespace) -> int:
+    return asyncio.run(rotate_key(_settings(options)))
+
+
+_COMMANDS = {
+    "run": _run,
+    "demo": _demo,
+    "live": _live,
+    "doctor": _doctor,
+    "rotate-key": _rotate,
+}

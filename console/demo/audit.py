@@ -1,0 +1,170 @@
+"""Compares what the chat said with the simulated brokers' own records, order by order.
+
+The ledger holds every order write that the brokers received, the book what became of it. What the
+chat showed must be the same orders, once each; and no order may have gone to a disabled account, or
+opened or grown a position on an EXIT_ONLY one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from console.demo.cards import Card, ShownOrder
+
+__all__ = ["AccountTruth", "Period", "audit"]
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From one length of the ledger to another (None: to its end)."""
+
+    first: int
+    last: int | None = None
+
+    def holds(self, seq: int) -> bool:
+        """Tell whether an entry of the ledger was made in it."""
+        return seq > self.first and (self.last is None or seq <= self.last)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountTruth:
+    """What the sandbox knows of one account, and when the chat had it disabled or exit-only.
+
+    Attributes:
+        ledger: Its order writes.
+        book: Its orders, trades and positions.
+        silent: When it was disabled and nothing may have arrived.
+        shrinking: When only what shrinks a position may have arrived.
+    """
+
+    label: str
+    ledger: Sequence[Row]
+    book: Row
+    silent: Sequence[Period]
+    shrinking: Sequence[Period]
+
+    @property
+    def placed(self) -> list[Row]:
+        """The orders that it was sent."""
+        return [row for row in self.ledger if row["action"] == "place"]
+
+
+def audit(
+    accounts: Sequence[AccountTruth], listed: Sequence[ShownOrder], cards: Sequence[Card]
+) -> list[str]:
+    """Return what does not agree, one sentence each; empty when everything does."""
+    found: list[str] = []
+    shown = [one for one in listed if one.was_sent]
+    on_cards = [one for card in cards for one in card.orders if one.was_sent]
+    for account in accounts:
+        found += _once_each(account)
+        found += _same(account, [one for one in shown if one.account == account.label])
+        found += _only_in(account, on_cards, shown)
+        found += _prices(account, shown)
+        found += _silence(account)
+        found += _only_shrinks(account)
+    return found
+
+
+def _once_each(account: AccountTruth) -> list[str]:
+    tags = Counter(row["tag"] for row in account.placed if row["applied"])
+    return [
+        f"{account.label}: {count} orders carry the tag {tag!r}"
+        for tag, count in tags.items()
+        if not tag or count > 1
+    ]
+
+
+def _same(account: AccountTruth, shown: Iterable[ShownOrder]) -> list[str]:
+    """Compare the orders of /orders with those of the ledger."""
+    sent = {row["tag"]: _terms(account, row) for row in account.placed}
+    wanted, there = Counter(sent.values()), Counter(one.terms for one in shown)
+    return [
+        *(f"in the ledger, not in the chat: {_words(one)}" for one in (wanted - there).elements()),
+        *(f"in the chat, not in the ledger: {_words(one)}" for one in (there - wanted).elements()),
+    ]
+
+
+def _terms(account: AccountTruth, row: Row) -> tuple[str, str, int, str]:
+    return account.label, row["side"], int(row["quantity"]), _symbol(row["symbol"])
+
+
+def _words(terms: tuple[str, str, int, str]) -> str:
+    account, side, quantity, symbol = terms
+    return f"{side} {quantity} {symbol} on {account}"
+
+
+def _symbol(text: str) -> str:
+    return text.removeprefix("NSE:").removesuffix("-EQ")
+
+
+def _only_in(
+    account: AccountTruth, on_cards: Iterable[ShownOrder], shown: Iterable[ShownOrder]
+) -> list[str]:
+    """Each order of a run card stands in /orders too."""
+    cards = Counter(one.terms for one in on_cards if one.account == account.label)
+    there = Counter(one.terms for one in shown if one.account == account.label)
+    return [f"on a run card, not in /orders: {_words(one)}" for one in (cards - there).elements()]
+
+
+def _prices(account: AccountTruth, shown: Iterable[ShownOrder]) -> list[str]:
+    """What the chat says was bought or sold, and at which price, is what the exchange filled."""
+    said = Counter(
+        (one.side, _symbol(one.symbol), *one.filled)
+        for one in shown
+        if one.account == account.label and one.filled
+    )
+    done = Counter(
+        (row["side"], row["symbol"], row["filled_quantity"], _money(row["average_price"]))
+        for row in account.book["orders"]
+        if row["status"] == "COMPLETE"
+    )
+    return [
+        *(
+            f"{account.label}: the chat says filled, the book does not: {one}"
+            for one in said - done
+        ),
+        *(f"{account.label}: filled in the book, not in the chat: {one}" for one in done - said),
+    ]
+
+
+def _money(amount: float) -> Decimal:
+    return Decimal(str(round(amount, 2))).quantize(Decimal("0.01"))
+
+
+def _silence(account: AccountTruth) -> list[str]:
+    return [
+        f"{_words(_terms(account, row))} was sent although the account was disabled"
+        for row in account.placed
+        if any(period.holds(row["seq"]) for period in account.silent)
+    ]
+
+
+def _only_shrinks(account: AccountTruth) -> list[str]:
+    """Each order of an exit-only time faces a position that is at least as large."""
+    found = []
+    for row in account.placed:
+        if not any(period.holds(row["seq"]) for period in account.shrinking):
+            continue
+        held = _held(account.book["trades"], _symbol(row["symbol"]), row["at"])
+        sign = 1 if row["side"] == "BUY" else -1
+        if held * sign >= 0 or abs(held) < row["quantity"]:
+            found.append(
+                f"{_words(_terms(account, row))} was sent in exit-only mode while {held:+d} was "
+                "held"
+            )
+    return found
+
+
+def _held(trades: Iterable[Row], symbol: str, until: str) -> int:
+    return sum(
+        row["quantity"] * (1 if row["side"] == "BUY" else -1)
+        for row in trades
+        if row["symbol"] == symbol and row["at"] < until
+    )

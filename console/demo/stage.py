@@ -1,0 +1,252 @@
+"""Where a demo lives: its directory, its market clock, its ports, the settings of its children.
+
+A directory that the person named is kept, and with it the clock: market time goes on from the same
+anchor over a restart, as long as that leads to a moment of the same trading day. A demo that is
+taken up later starts at the next trading morning instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from console.demo.child import DemoFailed
+from console.demo.options import DemoOptions
+from core.domain.sessions import IST
+
+__all__ = ["CHAT", "DemoClock", "Ports", "Stage", "set_stage"]
+
+CHAT = 1001
+"""The person of the chat page, and the id of the chat with the bot."""
+_TOKEN = "100000001:DEMO-bot-token-of-the-sandbox-000000"  # noqa: S105 - any text is a bot there
+
+_FIRST_DAY = date(2026, 11, 20)
+_LAST_DAY = date(2026, 12, 31)
+_HOLIDAYS = frozenset({date(2026, 11, 24), date(2026, 12, 25)})
+_SATURDAY = 5
+_MORNING = time(9, 10)
+_EVENING = time(15, 15)
+_SPEED = 10.0
+_SPEED_OF_AUTOPLAY = 30.0
+_FASTEST = 60.0
+
+
+def _now() -> datetime:
+    """Return real time: the demo makes the clock that its children follow."""
+    return datetime.now(UTC)  # noqa: TID251 - no clock exists before this one
+
+
+@dataclass(frozen=True, slots=True)
+class DemoClock:
+    """Market time was ``sim`` at ``wall`` and runs ``speed`` times as fast; both are aware."""
+
+    sim: datetime
+    wall: datetime
+    speed: float
+
+    def __str__(self) -> str:
+        return f"{self.sim.isoformat()}@{self.wall.isoformat()}*{self.speed:g}"
+
+    def market_at(self, real: datetime) -> datetime:
+        """Return market time (IST) at a real time."""
+        return (self.sim + (real - self.wall) * self.speed).astimezone(IST)
+
+    def now(self) -> datetime:
+        """Return market time now."""
+        return self.market_at(_now())
+
+    @classmethod
+    def parse(cls, text: str) -> DemoClock:
+        """Read ``SIM@WALL*SPEED``; a missing WALL is now, a missing SPEED is 1.
+
+        Raises:
+            DemoFailed: A part cannot be read.
+        """
+        rest, star, speed = text.partition("*")
+        sim, at, wall = rest.partition("@")
+        try:
+            factor = float(speed) if star else 1.0
+            anchor = _aware(wall) if at else _now()
+            found = cls(_aware(sim), anchor, factor)
+        except ValueError as error:
+            raise DemoFailed(
+                f"--clock: found {text!r}; expected SIM@WALL*SPEED with ISO times ({error})."
+            ) from None
+        if not 0 < factor <= _FASTEST:
+            raise DemoFailed(f"--clock: found speed {factor:g}; expected above 0 and up to 60.")
+        return found
+
+
+def _aware(text: str) -> datetime:
+    moment = datetime.fromisoformat(text.strip())
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=IST)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the simulators listen."""
+
+    control: int
+    kite: int
+    fyers: int
+    telegram: int
+
+    @classmethod
+    def parse(cls, line: str) -> Ports:
+        """Read the line that the sandbox prints; raises ``DemoFailed``."""
+        try:
+            return cls(**json.loads(line))
+        except (TypeError, ValueError):
+            raise DemoFailed(f"the sandbox said {line[:100]!r} instead of its ports.") from None
+
+    def url(self, name: str) -> str:
+        """Return the root address of a simulator."""
+        return f"http://127.0.0.1:{getattr(self, name)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One demo's place and time."""
+
+    directory: Path
+    clock: DemoClock
+    listen_port: int
+
+    @property
+    def public_url(self) -> str:
+        """Where the controller's pages are."""
+        return f"http://127.0.0.1:{self.listen_port}"
+
+    def log(self, name: str) -> Path:
+        """Return the log file of a child."""
+        return self.directory / f"{name}.log"
+
+    def sandbox_arguments(self, options: DemoOptions) -> list[str]:
+        """Return what starts the simulators."""
+        arguments = ["sandbox", "--control", "0", "--kite", "0", "--fyers", "0"]
+        arguments += ["--telegram", str(options.port), "--clock", str(self.clock)]
+        arguments += ["--state", str(self.directory / "sandbox")]
+        arguments += ["--redirect-base", self.public_url]
+        if options.replay is not None:
+            arguments += ["--replay", str(options.replay.expanduser().resolve())]
+        return arguments
+
+    def environment(self) -> dict[str, str]:
+        """Return the children's environment: a person's own settings and proxies stay out of it."""
+        return {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("SAARTHI_", "MONGODB_")) and not name.lower().endswith("_proxy")
+        }
+
+    def controller_environment(self, ports: Ports) -> dict[str, str]:
+        """Return the settings that point the controller at the sandbox."""
+        return self.environment() | {
+            "SAARTHI_TELEGRAM_TOKEN": _TOKEN,
+            "SAARTHI_TELEGRAM_API": ports.url("telegram"),
+            "SAARTHI_OWNERS": str(CHAT),
+            "SAARTHI_PUBLIC_URL": self.public_url,
+            "SAARTHI_LISTEN": f"127.0.0.1:{self.listen_port}",
+            "SAARTHI_DATA": str(self.directory / "saarthi"),
+            "SAARTHI_KITE_API": ports.url("kite"),
+            "SAARTHI_KITE_LOGIN": ports.url("kite"),
+            "SAARTHI_FYERS_API": ports.url("fyers"),
+            "SAARTHI_FYERS_MASTERS": ports.url("fyers"),
+            "SAARTHI_CLOCK": str(self.clock),
+            "SAARTHI_WARNING_INTERVAL_S": "60",
+            "SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE": "yes",
+        }
+
+    def keep(self) -> None:
+        """Write down what a restart goes on from: the clock, and how far it has come."""
+        kept = {
+            "clock": str(self.clock),
+            "market_seen": self.clock.now().isoformat(),
+            "listen_port": self.listen_port,
+        }
+        draft = self.directory / ".demo.json.new"
+        draft.write_text(json.dumps(kept), encoding="utf-8")
+        draft.replace(self.directory / "demo.json")
+
+
+def set_stage(directory: Path, options: DemoOptions) -> Stage:
+    """Return where and when a demo takes place, going on with what the directory keeps.
+
+    Raises:
+        DemoFailed: The clock, the recording or what was kept cannot be used.
+    """
+    kept = _kept(directory / "demo.json")
+    if kept and options.autoplay:
+        raise DemoFailed(f"--autoplay starts from nothing, but {directory} holds a demo already.")
+    stage = Stage(directory, _clock(options, kept), _free_port(kept.get("listen_port", 0)))
+    stage.keep()
+    return stage
+
+
+def _kept(path: Path) -> Mapping[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise DemoFailed(f"{path}: cannot be read ({error}).") from None
+    return found if isinstance(found, dict) else {}
+
+
+def _clock(options: DemoOptions, kept: Mapping[str, Any]) -> DemoClock:
+    if options.clock is not None:
+        return DemoClock.parse(options.clock)
+    speed = _SPEED_OF_AUTOPLAY if options.autoplay else _SPEED
+    if "clock" not in kept:
+        day = _FIRST_DAY if options.replay is None else _last_recorded_day(options.replay)
+        return DemoClock(datetime.combine(day, _MORNING, IST), _now(), speed)
+    clock = DemoClock.parse(kept["clock"])
+    seen = _aware(kept["market_seen"]).astimezone(IST)
+    now = clock.now()
+    if now.date() == seen.date() and now.time() < _EVENING:
+        return clock
+    if options.replay is not None:
+        raise DemoFailed("the recorded day is over; start with another --data, or give a --clock.")
+    morning = datetime.combine(_day_after(seen.date()), _MORNING, IST)
+    return replace(clock, sim=morning, wall=_now())
+
+
+def _day_after(day: date) -> date:
+    """Return the next day on which the simulated exchange trades."""
+    day += timedelta(days=1)
+    while day.weekday() >= _SATURDAY or day in _HOLIDAYS:
+        day += timedelta(days=1)
+    if day > _LAST_DAY:
+        raise DemoFailed("this demo has traded through its year; start with another --data.")
+    return day
+
+
+def _last_recorded_day(replay: Path) -> date:
+    """Return the last day in any file of a recording: it has the most history before it."""
+    days: list[date] = []
+    try:
+        for path in replay.expanduser().glob("*.csv"):
+            last = path.read_text(encoding="utf-8").rstrip().rpartition("\n")[2]
+            days.append(datetime.fromisoformat(last.partition(",")[0]).date())
+    except (OSError, ValueError) as error:
+        raise DemoFailed(f"--replay: {replay} cannot be read ({error}).") from None
+    if not days:
+        raise DemoFailed(f"--replay: found no csv file in {replay}.")
+    return max(days)
+
+
+def _free_port(wanted: object) -> int:
+    """Return the kept port when nobody listens there, else any free one."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted if isinstance(wanted, int) else 0))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,78 @@
+"""``saarthi doctor``: looks at everything an installation needs, and says what to do (F4, F7).
+
+It changes nothing and works beside a running controller. Each check is one line: ``ok``, ``warn``
+or ``fail``; the exit code is 0 when nothing failed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+
+from console.doctor import inside, machine, network
+from console.doctor.finding import Finding, Level, fail, warn
+from console.process import logged
+from core.bootstrap import build
+from core.config import Settings
+from core.errors import ConfigurationError, StoreError
+from core.inspection import clock_of, inspect_store
+from strategy.registry import STRATEGIES
+
+__all__ = ["run_doctor"]
+
+
+async def run_doctor(settings: Settings, environment: Mapping[str, str] | None = None) -> int:
+    """Print a line for each check; return 0 when nothing failed, else 1.
+
+    Args:
+        settings: Of the installation.
+        environment: Where settings may have been misspelt; the process' own by default.
+    """
+    logged(settings)
+    has_failed = False
+    async for finding in _examine(settings, os.environ if environment is None else environment):
+        has_failed |= finding.level is Level.FAIL
+        sys.stdout.write(f"{finding}\n")
+        sys.stdout.flush()
+    return 1 if has_failed else 0
+
+
+async def _examine(settings: Settings, environment: Mapping[str, str]) -> AsyncIterator[Finding]:
+    clock = clock_of(settings)
+    directory = machine.data_directory(settings)
+    key = machine.secret_key(settings)
+    for finding in [*machine.configuration(settings, environment), *directory, *key]:
+        yield finding
+    async with network.client() as http:
+        for finding in [
+            *await network.bot_token(settings, http),
+            *await network.web_server(settings, http),
+            *await network.public_address(settings, http),
+            *await network.clock_drift(settings, clock, http),
+            *await network.local_address(settings),
+            *machine.calendar(clock.market_now().date()),
+        ]:
+            yield finding
+    if any(finding.level is Level.FAIL for finding in [*directory, *key]):
+        yield warn("store", "not looked at", "correct the data directory and the key first")
+        return
+    for finding in await _inside(settings):
+        yield finding
+
+
+async def _inside(settings: Settings) -> list[Finding]:
+    try:
+        async with inspect_store(settings) as look:
+            system = build(look.foundation, STRATEGIES)
+            return [
+                *inside.store(look, settings),
+                *await inside.owners(look, settings),
+                *await inside.accounts(system),
+                *await inside.addresses(system),
+                *await inside.masters(system),
+            ]
+    except (StoreError, OSError) as error:
+        return [fail("store", str(error), "start it, or see docs/operations.md under The store")]
+    except ConfigurationError as error:
+        return [fail("store", str(error), "correct MONGODB_URI")]

@@ -1,0 +1,133 @@
+"""Checks of what is in the store: the store itself, owners, accounts, and what accounts need."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from bot.views.words import token_state
+from console.doctor.finding import Finding, fail, ok, warn
+from console.doctor.machine import has_address, talks_to_real_brokers
+from core.bootstrap import System
+from core.config import Settings
+from core.domain.account import Account, BrokerType
+from core.errors import BrokerReadError, VaultError
+from core.inspection import StoreLook
+
+__all__ = ["accounts", "addresses", "masters", "owners", "store"]
+
+
+def store(look: StoreLook, settings: Settings) -> list[Finding]:
+    """Say what the store is, and whether live accounts may stand on it."""
+    kind = look.foundation.store_kind
+    text = f"{kind}, {look.origin}"
+    if look.schema is None:
+        text += "; empty, the controller's first start fills it"
+    else:
+        text += "; transactions work"
+    found = [ok("store", text), *_schema(look)]
+    if kind == "embedded":
+        found.append(_beta(settings))
+    return found
+
+
+def _schema(look: StoreLook) -> Iterable[Finding]:
+    if look.schema is None or look.schema == look.known_schema:
+        return
+    text = f"its schema has version {look.schema}, this program knows {look.known_schema}"
+    if look.schema > look.known_schema:
+        yield fail("store", text, "start the newer Saarthi that wrote it")
+    else:
+        yield ok("store", f"{text}; the next start moves it on")
+
+
+def _beta(settings: Settings) -> Finding:
+    text = "the embedded server is beta"
+    advice = "use a MongoDB replica set (MONGODB_URI) or a mongod for live accounts"
+    if settings.accept_embedded_store_for_live:
+        return warn("store", f"{text}; you accepted it for live brokers", advice)
+    if not talks_to_real_brokers(settings):
+        return warn("store", f"{text}; brokers are refused until you accept it", advice)
+    return fail(
+        "store",
+        f"{text}, and live brokers need an explicit yes",
+        f"{advice}, or set SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE=yes",
+    )
+
+
+async def owners(look: StoreLook, settings: Settings) -> list[Finding]:
+    """Check that somebody may use the bot."""
+    rows = await look.foundation.store.find("users", {"role": "owner"})
+    known = {*settings.owners, *(row["user_id"] for row in rows)}
+    if known:
+        people = ", ".join(str(one) for one in sorted(known))
+        return [ok("owners", f"Telegram users {people}")]
+    return [
+        warn(
+            "owners",
+            "nobody may use the bot yet",
+            "saarthi run prints a code for /pair, or set SAARTHI_OWNERS",
+        )
+    ]
+
+
+async def accounts(system: System) -> list[Finding]:
+    """Check each account's login and that its secrets can be opened."""
+    found = []
+    for account in await system.accounts.all():
+        found.append(_login(account))
+        found += await _secrets(system, account)
+    return found or [ok("accounts", "none yet: /add in the chat connects one")]
+
+
+def _login(account: Account) -> Finding:
+    state = "enabled" if account.enabled else "disabled"
+    text = f"{account.label} ({account.broker_id}): {state}, {token_state(account)}"
+    if account.parked_reason:
+        return warn("accounts", f"{text}, parked: {account.parked_reason}", "see its dashboard")
+    if account.needs_login and (account.enabled or account.is_default):
+        return warn("accounts", text, "log in with /login in the chat")
+    return ok("accounts", text)
+
+
+async def _secrets(system: System, account: Account) -> Sequence[Finding]:
+    try:
+        await system.accounts.credentials(account.broker_id)
+    except VaultError as error:
+        advice = "bring back the key that sealed them, or disconnect the account and add it again"
+        return [fail("secret key", f"{account.label}: {error}", advice)]
+    return []
+
+
+async def masters(system: System) -> list[Finding]:
+    """Load each broker's instrument master, which needs no login."""
+    found = []
+    for kind in (BrokerType.ZERODHA, BrokerType.FYERS):
+        try:
+            rows = await system.connections.broker(kind).instruments.load()
+        except BrokerReadError as error:
+            text = f"{kind.label}'s cannot be loaded: {error}"
+            found.append(fail("instruments", text, "no symbol can be resolved; check the network"))
+        else:
+            found.append(ok("instruments", f"{kind.label}: {len(rows)}"))
+    return found
+
+
+async def addresses(system: System) -> list[Finding]:
+    """Check the addresses that accounts' orders leave from, and who shares one (A12)."""
+    sharing: defaultdict[tuple[BrokerType, str], list[Account]] = defaultdict(list)
+    found = []
+    for account in await system.accounts.all():
+        address = account.source_address
+        sharing[account.broker_type, address or "the machine's own address"].append(account)
+        if address is not None and not has_address(address):
+            text = f"{account.label}: its source address {address} is not on this machine"
+            found.append(warn("address", text, "add it to an interface, or correct the account"))
+    for (kind, address), sharers in sharing.items():
+        users = {account.user_id for account in sharers if account.user_id}
+        if len(users) > 1:
+            text = f"{kind.label} users {', '.join(sorted(users))} order from {address}"
+            found.append(
+                warn("address", text, "only one holder, or a family that declared it, may do so")
+            )
+    return found

@@ -1,0 +1,181 @@
+"""Checks of what is on this machine: settings, files, keys, addresses, the calendar."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+import stat
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from urllib.parse import urlsplit
+
+from console.doctor.finding import Finding, fail, ok, warn
+from console.process import bot_parameters
+from core.config import Settings, setting_name
+from core.errors import ConfigurationError
+from core.inspection import calendar_ends, clock_trouble, key_file, vault_of
+
+__all__ = [
+    "calendar",
+    "configuration",
+    "data_directory",
+    "has_address",
+    "is_loopback",
+    "secret_key",
+    "talks_to_real_brokers",
+]
+
+_OPEN_TO_OTHERS = 0o077
+_CALENDAR_NOTICE = timedelta(days=30)
+_LEAST_HORIZON_S = 120.0
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address or name is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def talks_to_real_brokers(settings: Settings) -> bool:
+    """Tell whether some broker root leads off this machine."""
+    roots = (settings.kite_api, settings.kite_login, settings.fyers_api)
+    return not all(is_loopback(urlsplit(root).hostname or "") for root in roots)
+
+
+def configuration(settings: Settings, environment: Mapping[str, str]) -> list[Finding]:
+    """Check every setting beyond its form, and the names of those that nobody reads."""
+    wrong = [*_bot(settings), *_clock_setting(settings), *_unread(environment)]
+    wrong += _store_settings(settings)
+    if settings.horizon_s < _LEAST_HORIZON_S and talks_to_real_brokers(settings):
+        wrong.append(
+            warn(
+                "configuration",
+                f"SAARTHI_HORIZON_S: found {settings.horizon_s:g}; an order was seen to appear "
+                "95 s late at a broker",
+                f"leave it at {_LEAST_HORIZON_S:g} or more",
+            )
+        )
+    names = [setting_name(field) for field in sorted(settings.model_fields_set)]
+    text = f"{len(names)} of {len(Settings.model_fields)} settings given"
+    return [ok("configuration", text + (f": {', '.join(names)}" if names else "")), *wrong]
+
+
+def _bot(settings: Settings) -> Iterable[Finding]:
+    try:
+        bot_parameters(settings)
+    except ConfigurationError as error:
+        yield fail("configuration", str(error), "set it to what BotFather gives")
+
+
+def _clock_setting(settings: Settings) -> Iterable[Finding]:
+    trouble = clock_trouble(settings)
+    if trouble:
+        yield fail("configuration", trouble, "correct it, or unset it")
+    if settings.clock is None or trouble:
+        return
+    if talks_to_real_brokers(settings):
+        yield fail(
+            "configuration",
+            "SAARTHI_CLOCK moves market time while the brokers are real",
+            "unset it; it is for the sandbox and replays",
+        )
+    else:
+        yield ok("configuration", "SAARTHI_CLOCK: market time is simulated")
+
+
+def _unread(environment: Mapping[str, str]) -> Iterable[Finding]:
+    known = {setting_name(field) for field in Settings.model_fields}
+    for name in sorted(environment):
+        if name.startswith("SAARTHI_") and name not in known:
+            yield warn("configuration", f"{name}: no such setting", "see docs/operations.md")
+
+
+def _store_settings(settings: Settings) -> Iterable[Finding]:
+    if settings.mongod is None:
+        return
+    if settings.mongodb_uri is not None:
+        yield warn("configuration", "SAARTHI_MONGOD is not used beside MONGODB_URI", "unset one")
+    elif not os.access(settings.mongod, os.X_OK):
+        yield fail(
+            "configuration",
+            f"SAARTHI_MONGOD: found {str(settings.mongod)!r}; expected a program",
+            "give the path of a mongod, or unset it",
+        )
+
+
+def data_directory(settings: Settings) -> list[Finding]:
+    """Check that the data directory is ours alone."""
+    directory = settings.data_dir
+    try:
+        found = directory.stat()
+    except FileNotFoundError:
+        return [ok("data directory", f"{directory} is made at the first start")]
+    except OSError as error:
+        return [_unusable(directory, error.strerror or "", "give it to this user")]
+    if not stat.S_ISDIR(found.st_mode):
+        return [_unusable(directory, "not a directory", "name a directory in SAARTHI_DATA")]
+    if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+        return [
+            _unusable(directory, "not writable for this user", f"chown it to uid {os.getuid()}")
+        ]
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & _OPEN_TO_OTHERS:
+        return [_unusable(directory, f"mode {mode:04o}, expected 0700", f"chmod 700 {directory}")]
+    open_files = [
+        path.name
+        for path in directory.iterdir()
+        if path.is_file() and stat.S_IMODE(path.stat().st_mode) & _OPEN_TO_OTHERS
+    ]
+    if open_files:
+        text = f"{directory}: others may read {', '.join(sorted(open_files))}"
+        return [warn("data directory", text, "chmod 600 them")]
+    return [ok("data directory", f"{directory}, mode {mode:04o}")]
+
+
+def _unusable(directory: object, what: str, advice: str) -> Finding:
+    return fail("data directory", f"{directory}: {what}", advice)
+
+
+def secret_key(settings: Settings) -> list[Finding]:
+    """Check the key that seals every stored secret."""
+    try:
+        vault = vault_of(settings)
+    except ConfigurationError as error:
+        return [fail("secret key", str(error), "correct it; nothing stored can be read without it")]
+    except OSError as error:
+        return [
+            fail("secret key", f"{key_file(settings)}: {error.strerror}", "let this user read it")
+        ]
+    if vault is None:
+        return [ok("secret key", f"{key_file(settings)} is made at the first start")]
+    where = str(key_file(settings)) if vault.is_file_based else "SAARTHI_SECRET_KEY"
+    return [ok("secret key", f"{where} is readable; keep a copy apart from the store's backup")]
+
+
+def has_address(address: str) -> bool:
+    """Tell whether this machine has a local address; nothing is sent."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return True
+
+
+def calendar(today: date) -> list[Finding]:
+    """Check that the exchange calendar reaches far enough."""
+    ends = calendar_ends()
+    update = "update Saarthi: the calendar comes with it"
+    if ends is None or today > ends:
+        text = f"the exchange calendar ended on {ends}: every entry is denied, exits go on"
+        return [fail("calendar", text, update)]
+    if ends - today <= _CALENDAR_NOTICE:
+        return [warn("calendar", f"the exchange calendar ends on {ends}", update)]
+    return [ok("calendar", f"sessions are known until {ends}")]

@@ -1,0 +1,213 @@
+"""Checks of what is outside: the Bot API, the public address, brokers' clocks, our own address."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import httpx
+
+from console.doctor.finding import Finding, fail, ok, warn
+from console.doctor.machine import is_loopback, talks_to_real_brokers
+from core.config import Settings
+from core.domain.account import BrokerType
+from core.engine.accounts.logins import callback_path
+from core.ports.clock import Clock
+
+__all__ = ["bot_token", "clock_drift", "local_address", "public_address", "web_server"]
+
+_PATIENCE_S = 8.0
+_DRIFT_NOTICE_S = 2.0
+_DRIFT_LIMIT_S = 30.0
+_HALF_SECOND = 0.5
+_CONSOLE = {
+    BrokerType.ZERODHA: "your app at developers.kite.trade",
+    BrokerType.FYERS: "your app at myapi.fyers.in",
+}
+
+
+def client() -> httpx.AsyncClient:
+    """Return a client that follows nothing and takes nothing from the environment."""
+    return httpx.AsyncClient(timeout=_PATIENCE_S, follow_redirects=False, trust_env=False)
+
+
+async def bot_token(settings: Settings, http: httpx.AsyncClient) -> list[Finding]:
+    """Ask the Bot API who the bot is; the token is never shown."""
+    token = settings.telegram_token.get_secret_value()
+    if not token:
+        return []  # told among the settings
+    try:
+        answer = await http.get(f"{settings.telegram_api}/bot{token}/getMe")
+        found = answer.json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        text = f"{settings.telegram_api} does not answer ({type(error).__name__})"
+        return [fail("bot token", text, "check the network, or SAARTHI_TELEGRAM_API")]
+    if isinstance(found, dict) and found.get("ok") is True:
+        return [ok("bot token", f"it is @{found['result'].get('username', '?')}")]
+    text = f"Telegram refuses it (HTTP {answer.status_code})"
+    return [fail("bot token", text, "copy it again from BotFather, or make a new one with /revoke")]
+
+
+async def public_address(settings: Settings, http: httpx.AsyncClient) -> list[Finding]:
+    """Check the public URL, and say what each broker's console must hold."""
+    if settings.public_url is None:
+        text = "none: logins are completed by pasting the address into the chat"
+        found = [ok("public URL", text)]
+    else:
+        found = [*_form(settings), await _answers(settings.public_url, http)]
+    return [*found, *redirects(settings)]
+
+
+def _form(settings: Settings) -> Sequence[Finding]:
+    parts = urlsplit(settings.public_url or "")
+    if parts.scheme == "https" or not talks_to_real_brokers(settings):
+        return []
+    return [
+        fail(
+            "public URL",
+            f"{settings.public_url}: brokers redirect to https only",
+            "put a reverse proxy with TLS in front, see docs/operations.md",
+        )
+    ]
+
+
+async def _answers(root: str, http: httpx.AsyncClient) -> Finding:
+    """Ask for our own health page under the public address."""
+    start = "start saarthi run, and let the reverse proxy lead here, see docs/operations.md"
+    try:
+        answer = await http.get(f"{root}/healthz")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return warn("public URL", f"{root} does not answer ({type(error).__name__})", start)
+    if answer.text == "ok":
+        return ok("public URL", f"{root} leads to the controller")
+    if answer.text == "unavailable":
+        text = f"{root} leads to a controller that cannot work now"
+        return warn("public URL", text, "see /health in the chat and the log")
+    text = f"something else than Saarthi answers at {root} (HTTP {answer.status_code})"
+    return fail("public URL", text, start)
+
+
+def redirects(settings: Settings) -> list[Finding]:
+    """Return what each broker's console must hold, ready to copy."""
+    root = settings.public_url or "https://127.0.0.1"
+    found = [
+        ok("redirect URL", f"{root}{callback_path(kind)}  (paste it into {console})")
+        for kind, console in _CONSOLE.items()
+    ]
+    if settings.public_url is not None:
+        found += [
+            ok("postback URL", f"{root}/postback/{kind.value}  (if you like, in {console})")
+            for kind, console in _CONSOLE.items()
+        ]
+    return found
+
+
+async def web_server(settings: Settings, http: httpx.AsyncClient) -> list[Finding]:
+    """Check that the web server's address is ours or free."""
+    host, port = settings.listen_on
+    shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - compared, nothing is bound
+    try:
+        answer = await http.get(f"http://{shown}:{port}/healthz")
+    except httpx.HTTPError:
+        return [_free(host, port), *_exposed(host)]
+    if answer.status_code in {HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE} and answer.text in {
+        "ok",
+        "unavailable",
+    }:
+        return [ok("web server", f"the controller listens on {host}:{port}"), *_exposed(host)]
+    text = f"another program listens on {host}:{port}"
+    return [fail("web server", text, "name another port in SAARTHI_LISTEN")]
+
+
+def _free(host: str, port: int) -> Finding:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host.strip("[]"), port))
+        except OSError as error:
+            text = f"cannot listen on {host}:{port} ({error.strerror})"
+            return fail("web server", text, "name an address of this machine in SAARTHI_LISTEN")
+    return ok("web server", f"{host}:{port} is free")
+
+
+def _exposed(host: str) -> Sequence[Finding]:
+    if is_loopback(host.strip("[]")):
+        return []
+    text = f"it listens on {host} without TLS"
+    return [warn("web server", text, "listen on 127.0.0.1, behind a reverse proxy with TLS")]
+
+
+async def clock_drift(settings: Settings, clock: Clock, http: httpx.AsyncClient) -> list[Finding]:
+    """Compare the clock with each broker's ``Date`` header."""
+    roots = {"Zerodha": settings.kite_api, "Fyers": settings.fyers_api}
+    return [await _drift(name, root, clock, http) for name, root in roots.items()]
+
+
+async def _drift(name: str, root: str, clock: Clock, http: httpx.AsyncClient) -> Finding:
+    asked = clock.now()
+    try:
+        async with http.stream("GET", f"{root}/") as answer:
+            told = answer.headers.get("Date", "")
+        answered = clock.now()
+        theirs = _moment(told, clock)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        text = f"{name} at {root} does not answer ({type(error).__name__})"
+        return fail("clock", text, "check the network and the broker's status page")
+    except ValueError:
+        return warn("clock", f"{name} sends no time to compare with", "check it against NTP")
+    middle = asked + (answered - asked) / 2
+    # The header has whole seconds, and the answer was made at some moment of the call.
+    doubt = _HALF_SECOND + (answered - asked).total_seconds() / 2
+    drift = (middle - theirs).total_seconds() - _HALF_SECOND
+    size = max(0.0, abs(drift) - doubt)
+    side = "ahead of" if drift > 0 else "behind"
+    text = f"this machine is {abs(drift):.1f} s {side} {name}"
+    advice = "let chrony or systemd-timesyncd set the clock"
+    if size > _DRIFT_LIMIT_S:
+        return fail("clock", text, advice)
+    if size > _DRIFT_NOTICE_S:
+        return warn("clock", text, advice)
+    return ok("clock", f"within {max(abs(drift), doubt):.1f} s of {name}")
+
+
+def _moment(header: str, clock: Clock) -> datetime:
+    """Return the real time of a ``Date`` header, which follows market time."""
+    told = parsedate_to_datetime(header)
+    if told.tzinfo is None:
+        told = told.replace(tzinfo=UTC)
+    return clock.real_at(told)
+
+
+async def local_address(settings: Settings) -> list[Finding]:
+    """Say which address calls leave from; a datagram socket finds the route, nothing is sent."""
+    host = urlsplit(settings.kite_api).hostname or ""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, 443, type=socket.SOCK_DGRAM)
+        family, kind, _, _, target = found[0]
+        with socket.socket(family, kind) as probe:
+            probe.connect(target)
+            address = str(probe.getsockname()[0])
+    except OSError as error:
+        text = f"there is no route to {host} ({error.strerror})"
+        return [fail("address", text, "check the network")]
+    if ipaddress.ip_address(address).is_global:
+        return [
+            ok("address", f"calls leave from {address}; the broker's console must hold this one")
+        ]
+    if not talks_to_real_brokers(settings):
+        return [ok("address", f"calls leave from {address}, to brokers on this machine")]
+    return [
+        warn(
+            "address",
+            f"calls leave from {address}, which is private: brokers see your router's address",
+            "register that public address at each broker, and make sure that it is static",
+        )
+    ]

@@ -1,0 +1,333 @@
+"""``saarthi live``: one strategy on one account from the console, through the same engine (D5).
+
+Whoever holds the lease sends. When it is free, this process takes it, reads the broker first and
+then runs; notices stay in the outbox for the controller's next start, the console shows the orders.
+When a controller holds it, the run is filed with that controller and its result is shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+
+from bot.views.words import is_final, order_state
+from console.process import logged
+from core.bootstrap import Foundation, System, attach, build, open_system
+from core.config import Settings
+from core.domain.account import Account, BrokerType
+from core.domain.order import LIVE_STATES, Purpose
+from core.domain.sessions import IST
+from core.domain.views import OrderView
+from core.engine.runs.plan import RunRequest
+from core.engine.runs.scheduler import Selection
+from core.errors import (
+    LeaseHeld,
+    NotFound,
+    SaarthiError,
+    StoreError,
+    StoreUnavailable,
+    UserError,
+)
+from core.ports.store import StoreView
+from strategy.registry import STRATEGIES
+
+__all__ = ["run_live"]
+
+_log = logging.getLogger(__name__)
+_READ_S = 30.0
+_FOLLOW_S = 60.0
+_TAKEN_S = 60.0
+_QUIET_S = 3.0
+_LOOK_S = 0.2
+
+
+async def run_live(settings: Settings, *, strategy: str, broker_id: str, once: bool) -> int:
+    """Run one strategy on one account; return the exit code.
+
+    Args:
+        settings: Of the installation.
+        strategy: Its name; whether it is enabled for scheduled runs does not matter.
+        broker_id: The account.
+        once: One run now, then end; else its scheduled slots until SIGINT or SIGTERM.
+
+    Raises:
+        SaarthiError: It cannot be done; the message is one line for a person.
+    """
+    logged(settings)
+    if strategy not in STRATEGIES:
+        raise NotFound(f"Found the strategy {strategy!r}; expected one of {', '.join(STRATEGIES)}.")
+    selection = Selection(strategy, broker_id)
+    with _cancelled_by_signals() as was_asked:
+        try:
+            await _live(settings, selection, once=once)
+        except asyncio.CancelledError:
+            if not was_asked():
+                raise
+            return 1 if once else 0
+    return 0
+
+
+async def _live(settings: Settings, selection: Selection, *, once: bool) -> None:
+    async with _foundation(settings) as foundation:
+        system = build(foundation, STRATEGIES, selection=selection)
+        try:
+            account = await _checked_account(system, selection.broker_id)
+            try:
+                await system.lease.wait_and_take()
+            except LeaseHeld:
+                await _hand_over(system, selection)
+                return
+            _refuse_beta_store(foundation, account)
+            await _as_controller(system, selection, account, once=once)
+        finally:
+            await system.end()
+
+
+@contextmanager
+def _cancelled_by_signals() -> Iterator[Callable[[], bool]]:
+    """Cancel the current task on SIGINT and SIGTERM; yields what tells whether that happened."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    asked = asyncio.Event()
+
+    def stop() -> None:
+        if task is not None and not asked.is_set():
+            asked.set()
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield asked.is_set
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def _foundation(settings: Settings) -> AsyncIterator[Foundation]:
+    """Attach to a store that runs; start the installation's own where none does."""
+    uri = settings.mongodb_uri.get_secret_value() if settings.mongodb_uri else None
+    async with AsyncExitStack() as stack:
+        try:
+            found = await stack.enter_async_context(attach(settings, uri))
+        except StoreUnavailable:
+            if uri is not None:
+                raise
+            found = await stack.enter_async_context(open_system(settings))
+        yield found
+
+
+async def _checked_account(system: System, broker_id: str) -> Account:
+    try:
+        account = await system.control.account(broker_id)
+    except NotFound:
+        known = ", ".join(one.broker_id for one in await system.control.accounts())
+        raise NotFound(
+            f"Found the account {broker_id!r}; expected one of {known or 'none: add one first'}."
+        ) from None
+    if not account.enabled:
+        raise UserError(f"{account.label} is disabled; enable it in the chat under /brokers first.")
+    return account
+
+
+def _refuse_beta_store(foundation: Foundation, account: Account) -> None:
+    is_live = account.broker_type is not BrokerType.PAPER
+    accepted = foundation.settings.accept_embedded_store_for_live
+    if foundation.store_kind == "embedded" and is_live and not accepted:
+        raise UserError(
+            "The embedded store is beta and live brokers need an explicit yes: set "
+            "SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE=yes, or use MONGODB_URI."
+        )
+
+
+# --- holding the lease -------------------------------------------------------------------------
+
+
+async def _as_controller(
+    system: System, selection: Selection, account: Account, *, once: bool
+) -> None:
+    """Keep the services of this account running around the work.
+
+    Raises:
+        SaarthiError: What ended the work; ``LeaseLost`` when another controller took over.
+    """
+    if account.needs_login:
+        raise UserError(f"{account.label} needs a login; the chat has the button under /login.")
+    try:
+        async with asyncio.TaskGroup() as group:
+            services = group.create_task(system.supervisor.run(system.services), name="services")
+            if once:
+                await _run_once(system, selection, account)
+            else:
+                await _run_slots(system, selection, account)
+            services.cancel()
+    except* SaarthiError as errors:
+        raise _first(errors) from None
+
+
+def _first(group: BaseExceptionGroup[SaarthiError]) -> SaarthiError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error if isinstance(error, SaarthiError) else SaarthiError(str(error))
+
+
+async def _run_once(system: System, selection: Selection, account: Account) -> None:
+    await _until_read(system, account)
+    request = _request(system, selection)
+    await _show_result(system, request, await system.runner.run(request))
+
+
+async def _until_read(system: System, account: Account) -> None:
+    """Wait until the broker was read and the journal settled against it: the recovery."""
+    clock = system.foundation.clock
+    deadline = clock.monotonic() + _READ_S
+    while True:
+        worker = system.worker(account.broker_id)
+        if worker is not None and worker.snapshot.orders_at is not None:
+            return
+        if clock.monotonic() >= deadline:
+            trouble = worker.trouble if worker else "its worker did not start"
+            raise UserError(f"{account.label} could not be read, nothing was run: {trouble}.")
+        await clock.sleep(_LOOK_S)
+
+
+async def _run_slots(system: System, selection: Selection, account: Account) -> None:
+    upcoming = await system.scheduler.next_slot(selection.strategy)
+    when = f"next slot {upcoming.astimezone(IST):%d %b %H:%M} IST" if upcoming else "no next slot"
+    _say(f"Running {selection.strategy} on {account.label}, {when}. Ctrl-C ends it.")
+    console = _Console()
+    while True:
+        try:
+            orders = await system.control.orders(account.broker_id)
+        except StoreError as error:
+            _log.warning("the orders cannot be shown: %s", error)
+        else:
+            console.show(o for o in reversed(orders) if o.strategy == selection.strategy)
+        await system.foundation.clock.sleep(_LOOK_S)
+
+
+# --- another process holds the lease -----------------------------------------------------------
+
+
+async def _hand_over(system: System, selection: Selection) -> None:
+    """File one run with the holder of the lease, and show what becomes of it."""
+    request = _request(system, selection)
+
+    async def body(view: StoreView) -> None:
+        await system.run_requests.file(view, request)
+
+    await system.foundation.store.transaction(body, nonce=f"live:{request.run_id}")
+    _say("The controller runs: one run is filed with it.")
+    try:
+        result = await _poll(system, lambda: system.run_requests.result(request.run_id), _TAKEN_S)
+        if result is None:
+            if await system.run_requests.withdraw(request.run_id):
+                raise UserError(
+                    f"The controller did not take the run within {_TAKEN_S:.0f} s; "
+                    "it was withdrawn."
+                )
+            result = await _poll(
+                system, lambda: system.run_requests.result(request.run_id), _TAKEN_S
+            )
+    except asyncio.CancelledError:
+        await system.run_requests.withdraw(request.run_id)
+        raise
+    if result is None:
+        raise UserError("The controller began the run and did not finish it; see /strategies.")
+    await _show_result(system, request, result)
+
+
+async def _poll(
+    system: System, ask: Callable[[], Awaitable[str | None]], within_s: float
+) -> str | None:
+    clock = system.foundation.clock
+    deadline = clock.monotonic() + within_s
+    while (found := await ask()) is None and clock.monotonic() < deadline:
+        await clock.sleep(_LOOK_S)
+    return found
+
+
+# --- both --------------------------------------------------------------------------------------
+
+
+def _request(system: System, selection: Selection) -> RunRequest:
+    """Return a run for this minute; raises ``UserError`` when the market is closed."""
+    now = system.foundation.clock.market_now()
+    window = system.runner.session(now)
+    if window is None or not window.contains(now):
+        raise UserError("The market is closed now; a run needs a trading session.")
+    run_id = f"{selection.strategy}|live|{secrets.token_hex(6)}"
+    minute = now.replace(second=0, microsecond=0)
+    return RunRequest(run_id, selection.strategy, minute, only=selection.broker_id)
+
+
+async def _show_result(system: System, request: RunRequest, result: str) -> None:
+    """Print a run's result line, and follow its orders until each is settled.
+
+    Raises:
+        UserError: The run failed, or an order is still open after a minute.
+    """
+    try:
+        await system.control.run(request.run_id)
+    except NotFound:
+        raise UserError(f"{request.strategy}: {result}.") from None
+    _say(f"{request.strategy}: {result}")
+    console = _Console()
+    clock = system.foundation.clock
+    deadline = clock.monotonic() + _FOLLOW_S
+    quiet_from = clock.monotonic()
+    while True:
+        lines = (await system.control.run(request.run_id)).lines
+        orders = [order for line in lines for order in line.orders]
+        if console.show(orders):
+            quiet_from = clock.monotonic()
+        pending = [order for order in orders if not _is_settled(order)]
+        if not pending and clock.monotonic() - quiet_from >= _QUIET_S:
+            break
+        if clock.monotonic() >= deadline:
+            raise UserError(f"{len(pending)} order(s) are still open after {_FOLLOW_S:.0f} s.")
+        await clock.sleep(_LOOK_S)
+    for line in lines:
+        if line.note:
+            _say(f"{line.account_label}: {line.note}")
+
+
+def _is_settled(order: OrderView) -> bool:
+    """A stop that rests at the broker is where it shall be."""
+    return is_final(order) or (order.purpose is Purpose.STOP and order.state in LIVE_STATES)
+
+
+class _Console:
+    """Prints each order whenever what there is to say about it changes."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, str] = {}
+
+    def show(self, orders: Iterable[OrderView]) -> bool:
+        """Print what is new; tell whether anything was."""
+        is_news = False
+        for order in orders:
+            line = _order_line(order)
+            if self._said.get(order.key) != line:
+                self._said[order.key] = line
+                _say(line)
+                is_news = True
+        return is_news
+
+
+def _order_line(order: OrderView) -> str:
+    return (
+        f"{order.account_label}: {order.purpose.value} {order.side.value} {order.quantity} "
+        f"{order.instrument} {order.product.value}: {order_state(order)}"
+    )
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

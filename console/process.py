@@ -1,0 +1,151 @@
+"""The controller as a process: engine, bot and web server under one supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
+
+from bot.application import Bot, build_bot
+from bot.edge.authorization import pairing_code
+from bot.edge.polling_alarm import PollingAlarm
+from bot.parameters import BotParameters
+from core.bootstrap import Foundation, System, build, open_system
+from core.config import Settings
+from core.engine.workers.supervisor import Service
+from core.errors import ConfigurationError, LeaseLost, StoreError
+from core.observability.logs import Redactor, set_up_logging
+from strategy.registry import STRATEGIES
+from webhooks.app import WebParts, build_app, serve
+
+__all__ = ["logged", "run_controller", "services_until_stopped"]
+
+_log = logging.getLogger(__name__)
+
+
+def logged(settings: Settings) -> None:
+    """Set the log up so that no secret of the settings is ever written."""
+    redactor = Redactor()
+    for secret in (settings.telegram_token, settings.secret_key, settings.mongodb_uri):
+        if secret is not None:
+            redactor.learn(secret.get_secret_value())
+    set_up_logging(settings.log, redactor)
+
+
+async def run_controller(settings: Settings) -> int:
+    """Run until SIGINT or SIGTERM; return the exit code.
+
+    Raises:
+        SaarthiError: The start failed; the message is one line for a person.
+    """
+    logged(settings)
+    parameters = bot_parameters(settings)
+    async with open_system(settings) as foundation:
+        system = build(foundation, STRATEGIES)
+        await system.begin()
+        bot = build_bot(
+            parameters, system.control, foundation.store, foundation.vault, foundation.clock
+        )
+        web = serve(build_app(_web_parts(system)), settings.listen)
+        await _show_pairing(foundation, settings)
+        try:
+            await web.start()
+            await services_until_stopped(system, _services(system, bot))
+        finally:
+            await web.stop()
+            await bot.stop()
+            await system.end()
+    return 0
+
+
+def bot_parameters(settings: Settings) -> BotParameters:
+    """Return the bot's part of the settings; raises ``ConfigurationError``."""
+    token = settings.telegram_token.get_secret_value()
+    if not token:
+        raise ConfigurationError(
+            "SAARTHI_TELEGRAM_TOKEN is not set; expected the token that BotFather gives."
+        )
+    return BotParameters(
+        token=token,
+        owners=frozenset(settings.owners),
+        api_root=settings.telegram_api,
+        public_url=settings.public_url,
+    )
+
+
+def _web_parts(system: System) -> WebParts:
+    async def is_healthy() -> bool:
+        try:
+            await system.foundation.store.ping()
+        except StoreError:
+            return False
+        return True
+
+    return WebParts(
+        logins=system.logins,
+        accounts=system.accounts,
+        hint=system.hint,
+        is_healthy=is_healthy,
+        clock=system.foundation.clock,
+    )
+
+
+def _services(system: System, bot: Bot) -> dict[str, Service]:
+    post = partial(system.outbox.post, system.foundation.store)
+    return {
+        **system.services,
+        "outbox": system.sender(bot.notifier),
+        "bot": bot.run,
+        "polling alarm": PollingAlarm(bot.health, post, system.foundation.clock).run,
+    }
+
+
+async def _show_pairing(foundation: Foundation, settings: Settings) -> None:
+    """Without an owner, print the code that makes one; the console is not the log."""
+    code = await pairing_code(foundation.store, settings.owners)
+    if code is not None:
+        sys.stdout.write(f"No owner yet. Send this to the bot in Telegram:  /pair {code}\n")
+        sys.stdout.flush()
+
+
+async def services_until_stopped(system: System, services: Mapping[str, Service]) -> None:
+    """Keep the services running until a signal asks to stop.
+
+    Raises:
+        LeaseLost: Another controller took over.
+    """
+    async with _stop_signal() as stopped:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(system.supervisor.run(services), name="services")
+                group.create_task(_end_when(stopped), name="stop signal")
+        except* _StopAsked:
+            _log.info("asked to stop")
+        except* LeaseLost as lost:
+            raise LeaseLost("another controller took over this store; this one stops") from lost
+
+
+class _StopAsked(Exception):
+    """A signal asked to stop; ends the task group of the services."""
+
+
+async def _end_when(stopped: asyncio.Event) -> None:
+    await stopped.wait()
+    raise _StopAsked
+
+
+@contextlib.asynccontextmanager
+async def _stop_signal() -> AsyncIterator[asyncio.Event]:
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        yield stopped
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

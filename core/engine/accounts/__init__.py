@@ -1,0 +1,1 @@
+"""Accounts: their documents, logins, tokens, modes and broker connections."""

@@ -1,0 +1,272 @@
+"""The snapshot of accounts: owns ``broker_accounts`` and creates each account's gate.
+
+Collection ``broker_accounts`` (``_id`` is the ``broker_id``) holds the fields of product.md A and:
+``live`` (false once disconnected), ``display_key`` (lower-cased name, unique among live accounts),
+``user_id`` and ``user_name`` (who first logged in), ``token_market_at`` (market time of the last
+login, which decides its end), ``token_lost_at`` (when the broker or the clock ended it), ``drain``,
+``parked_reason``, ``source_address``, ``disconnected_at``. ``api_secret`` and ``access_token`` are
+sealed by the vault and opened only in :meth:`Accounts.credentials`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from datetime import datetime
+
+from core.domain.account import Account, AccountDraft, BrokerType, TokenStatus
+from core.domain.identifiers import broker_id_for
+from core.domain.mode import TradingMode
+from core.engine.orders.gate import GATES, new_gate
+from core.errors import DuplicateKey, NotFound, UserError
+from core.ports.broker import Credentials
+from core.ports.clock import Clock
+from core.ports.store import Change, Document, Store, StoreView
+from core.ports.vault import Vault
+
+__all__ = ["ACCOUNTS", "Accounts", "account_of"]
+
+ACCOUNTS = "broker_accounts"
+_ENTROPY_BYTES = 16
+
+
+def account_of(row: Document) -> Account:
+    """Turn a stored document into an ``Account``, secrets left behind."""
+    return Account(
+        broker_id=row["_id"],
+        broker_type=BrokerType(row["broker_type"]),
+        display_name=row["display_name"],
+        api_key=row["api_key"],
+        is_default=row["is_default"],
+        enabled=row["enabled"],
+        trading_mode=TradingMode(row["trading_mode"]),
+        token_status=TokenStatus(row["token_status"]),
+        token_generated_at=row.get("token_generated_at"),
+        created_at=row["created_at"],
+        last_run_at=row.get("last_run_at"),
+        user_id=row.get("user_id"),
+        user_name=row.get("user_name"),
+        drain=row.get("drain", False),
+        parked_reason=row.get("parked_reason", ""),
+        source_address=row.get("source_address"),
+    )
+
+
+class Accounts:
+    """Reads and changes accounts; every change of several documents is one transaction."""
+
+    def __init__(self, store: Store, vault: Vault, clock: Clock) -> None:
+        self._store = store
+        self._vault = vault
+        self._clock = clock
+
+    async def all(self) -> tuple[Account, ...]:
+        """Return the connected accounts, the default first, then by name."""
+        rows = await self._store.find(ACCOUNTS, {"live": True})
+        accounts = [account_of(row) for row in rows]
+        return tuple(sorted(accounts, key=lambda a: (not a.is_default, a.display_name.lower())))
+
+    async def get(self, broker_id: str) -> Account:
+        """Return one connected account.
+
+        Raises:
+            NotFound: No such account, or it was disconnected.
+        """
+        row = await self._store.get(ACCOUNTS, broker_id)
+        if row is None or not row.get("live"):
+            raise NotFound(
+                "That account is not connected any more; /brokers lists the present ones."
+            )
+        return account_of(row)
+
+    async def credentials(self, broker_id: str) -> Credentials:
+        """Open the secrets of an account; raises ``VaultError`` for this account alone."""
+        row = await self._store.get(ACCOUNTS, broker_id)
+        if row is None or not row.get("live"):
+            raise NotFound(f"Account {broker_id} is not connected.")
+        sealed_token = row.get("access_token")
+        return Credentials(
+            broker_id=broker_id,
+            api_key=row["api_key"],
+            api_secret=self._vault.open(row["api_secret"]) if row.get("api_secret") else "",
+            access_token=self._vault.open(sealed_token) if sealed_token else "",
+            source_address=row.get("source_address"),
+        )
+
+    async def token_market_at(self, broker_id: str) -> datetime | None:
+        """Return the market time of the last login, which decides when the token dies."""
+        row = await self._store.get(ACCOUNTS, broker_id)
+        return row.get("token_market_at") if row else None
+
+    async def check_name_is_free(self, name: str, besides: str | None = None) -> None:
+        """Raise ``UserError`` when another live account has this name, letter case ignored."""
+        rows = await self._store.find(ACCOUNTS, {"live": True, "display_key": name.lower()})
+        if any(row["_id"] != besides for row in rows):
+            raise UserError(f"Another account is called {name!r} already; expected a new name.")
+
+    async def with_key(self, broker_type: str, api_key: str) -> tuple[Account, ...]:
+        """Return live accounts of this type and API key."""
+        rows = await self._store.find(
+            ACCOUNTS, {"live": True, "broker_type": broker_type, "api_key": api_key}
+        )
+        return tuple(account_of(row) for row in rows)
+
+    async def add(self, draft: AccountDraft, *, nonce: str, fence: int, author: str) -> Account:
+        """Insert an account (disabled, NORMAL) with its gate; default when it is the first.
+
+        Raises:
+            AlreadyDone: ``nonce`` took effect before.
+            UserError: The name is taken, or an account of this key still waits for its login.
+        """
+        now = self._clock.now()
+        broker_id = broker_id_for(draft.broker_type, secrets.token_bytes(_ENTROPY_BYTES))
+        row = self._new_row(broker_id, draft, now)
+
+        async def body(view: StoreView) -> None:
+            live = await view.find(ACCOUNTS, {"live": True})
+            _refuse_twin(draft, live)
+            # Written, not only read: a global mode that is set at this moment collides with it.
+            await view.update(
+                "settings",
+                {"_id": "global_mode"},
+                Change(inc={"seq": 1}, set_on_insert={"value": TradingMode.NORMAL.value}),
+                upsert=True,
+            )
+            setting = await view.get("settings", "global_mode")
+            mode = TradingMode(setting["value"]) if setting else TradingMode.NORMAL
+            await view.insert(ACCOUNTS, {**row, "is_default": not live})
+            await view.insert(GATES, new_gate(broker_id, mode, fence=fence, at=now, by=author))
+
+        try:
+            await self._store.transaction(body, nonce=nonce)
+        except DuplicateKey as error:
+            raise UserError(
+                f"Another account is called {draft.display_name!r} already; expected a new name."
+            ) from error
+        return await self.get(broker_id)
+
+    def _new_row(self, broker_id: str, draft: AccountDraft, now: datetime) -> Document:
+        is_paper = draft.broker_type is BrokerType.PAPER
+        return {
+            "_id": broker_id,
+            "broker_id": broker_id,
+            "broker_type": draft.broker_type.value,
+            "display_name": draft.display_name,
+            "display_key": draft.display_name.lower(),
+            "live": True,
+            "is_default": False,
+            "enabled": False,
+            "drain": False,
+            "trading_mode": TradingMode.NORMAL.value,
+            "api_key": draft.api_key,
+            "api_secret": self._vault.seal(draft.api_secret),
+            "access_token": None,
+            "token_generated_at": None,
+            "token_market_at": None,
+            "token_status": (TokenStatus.VALID if is_paper else TokenStatus.EXPIRED).value,
+            "user_id": None,
+            "user_name": None,
+            "parked_reason": "",
+            "source_address": None,
+            "created_at": now,
+            "last_run_at": None,
+            "disconnected_at": None,
+        }
+
+    async def rename(self, broker_id: str, name: str, *, nonce: str) -> Account:
+        """Change the display name; raises ``UserError`` when it is taken."""
+        change = Change(set={"display_name": name, "display_key": name.lower()})
+
+        async def body(view: StoreView) -> None:
+            await _change_live(view, broker_id, change)
+
+        try:
+            await self._store.transaction(body, nonce=nonce)
+        except DuplicateKey as error:
+            raise UserError(f"Another account is called {name!r} already.") from error
+        return await self.get(broker_id)
+
+    async def set_default(self, broker_id: str, *, nonce: str) -> Account:
+        """Move the default mark in one transaction (a partial unique index holds it single)."""
+
+        async def body(view: StoreView) -> None:
+            await view.update(
+                ACCOUNTS, {"is_default": True}, Change(set={"is_default": False}), many=True
+            )
+            await _change_live(view, broker_id, Change(set={"is_default": True}))
+
+        await self._store.transaction(body, nonce=nonce)
+        return await self.get(broker_id)
+
+    async def wipe(self, broker_id: str, *, nonce: str) -> Account:
+        """Disconnect: blank the secrets, keep the document as history, move the default mark."""
+        account = await self.get(broker_id)
+        gone = Change(
+            set={
+                "live": False,
+                "is_default": False,
+                "enabled": False,
+                "drain": False,
+                "api_secret": None,
+                "access_token": None,
+                "token_status": TokenStatus.EXPIRED.value,
+                "disconnected_at": self._clock.now(),
+            }
+        )
+
+        async def body(view: StoreView) -> None:
+            await _change_live(view, broker_id, gone)
+            await view.update(
+                GATES,
+                {"_id": broker_id},
+                Change(set={"enabled": False, "drain": False}, inc={"seq": 1, "version": 1}),
+            )
+            await view.delete("login_links", {"broker_id": broker_id})
+            if account.is_default:
+                await _pass_default_on(view)
+
+        await self._store.transaction(body, nonce=nonce)
+        return replace(account, enabled=False, is_default=False)
+
+    async def set_source_address(self, broker_id: str, address: str | None) -> None:
+        """Record the local address that this account's orders leave from (A12)."""
+        await _change_live(self._store, broker_id, Change(set={"source_address": address}))
+
+    async def park(self, broker_id: str, reason: str, view: StoreView | None = None) -> bool:
+        """Note why nothing is sent for an account now; tell whether that is news."""
+        matched = await (view or self._store).update(
+            ACCOUNTS,
+            {"_id": broker_id, "live": True, "parked_reason": {"$ne": reason}},
+            Change(set={"parked_reason": reason}),
+        )
+        return matched == 1
+
+    async def mark_run(self, broker_id: str, at: datetime) -> None:
+        """Note the last strategy run on an account."""
+        await self._store.update(ACCOUNTS, {"_id": broker_id}, Change(set={"last_run_at": at}))
+
+
+def _refuse_twin(draft: AccountDraft, live: list[Document]) -> None:
+    """Refuse a second account of one key whose first has not shown yet whom it belongs to.
+
+    A family may share one developer account (A9), so the key alone is no conflict; but until the
+    first has logged in nobody can tell the two apart.
+    """
+    for row in live:
+        same = row["broker_type"] == draft.broker_type.value and row["api_key"] == draft.api_key
+        if same and row.get("user_id") is None:
+            raise UserError(
+                f"{row['display_name']!r} uses this key already and has not logged in yet; "
+                "log it in first, or disconnect it."
+            )
+
+
+async def _change_live(view: StoreView, broker_id: str, change: Change) -> None:
+    if await view.update(ACCOUNTS, {"_id": broker_id, "live": True}, change) != 1:
+        raise NotFound("That account is not connected any more; /brokers lists the present ones.")
+
+
+async def _pass_default_on(view: StoreView) -> None:
+    heirs = await view.find(ACCOUNTS, {"live": True}, sort=[("created_at", 1)], limit=1)
+    if heirs:
+        await view.update(ACCOUNTS, {"_id": heirs[0]["_id"]}, Change(set={"is_default": True}))

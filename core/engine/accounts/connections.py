@@ -1,0 +1,135 @@
+"""Clients, one for each account and login; instrument masters, one for each broker type."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime
+
+from core.domain.account import Account, BrokerType
+from core.domain.instrument import Instrument, InstrumentId
+from core.domain.sessions import trading_day
+from core.engine.accounts.accounts import Accounts
+from core.errors import BrokerReadError, NotFound, ReadFault
+from core.ports.broker import Broker, BrokerClient
+from core.ports.clock import Clock
+
+__all__ = ["Connections", "Masters"]
+
+_log = logging.getLogger(__name__)
+_RETRY_S = 30.0
+
+
+class Masters:
+    """Instrument masters; each is loaded without a login, once a trading day (D10)."""
+
+    def __init__(self, brokers: Mapping[BrokerType, Broker], clock: Clock) -> None:
+        self._brokers = brokers
+        self._clock = clock
+        self._loaded: dict[BrokerType, dict[InstrumentId, Instrument]] = {}
+        self._days: dict[BrokerType, str] = {}
+        self._locks = {broker_type: asyncio.Lock() for broker_type in brokers}
+        self._failed_at: dict[BrokerType, float] = {}
+        self.trouble: dict[BrokerType, str] = {}
+
+    async def of(self, broker_type: BrokerType) -> Mapping[InstrumentId, Instrument]:
+        """Return a broker's instruments, today's if they can be had, else the last ones.
+
+        Raises:
+            BrokerReadError: None were ever loaded.
+        """
+        today = trading_day(self._clock.market_now())
+        if self._days.get(broker_type) != today and self._may_try(broker_type):
+            async with self._locks[broker_type]:
+                if self._days.get(broker_type) != today:
+                    await self._load(broker_type, today)
+        if broker_type not in self._loaded:
+            raise BrokerReadError(
+                ReadFault.UNREACHABLE, self.trouble.get(broker_type, "no instruments loaded yet")
+            )
+        return self._loaded[broker_type]
+
+    def is_fresh(self, broker_type: BrokerType) -> bool:
+        """Whether the master is of today; an older one blocks what it cannot resolve."""
+        return self._days.get(broker_type) == trading_day(self._clock.market_now())
+
+    def _may_try(self, broker_type: BrokerType) -> bool:
+        failed_at = self._failed_at.get(broker_type)
+        return failed_at is None or self._clock.monotonic() - failed_at > _RETRY_S
+
+    async def _load(self, broker_type: BrokerType, today: str) -> None:
+        try:
+            rows = await self._brokers[broker_type].instruments.load()
+        except BrokerReadError as error:
+            self._failed_at[broker_type] = self._clock.monotonic()
+            self.trouble[broker_type] = f"{broker_type.label} instruments: {error}"
+            _log.warning("%s instrument master: %s", broker_type, error)
+            return
+        # The same dict goes on living, because every client holds a reference to it.
+        table = self._loaded.setdefault(broker_type, {})
+        table.clear()
+        table.update({row.id: row for row in rows})
+        self._days[broker_type] = today
+        self.trouble.pop(broker_type, None)
+
+
+class Connections:
+    """Clients by account. A new login makes a new client; nothing is shared between accounts."""
+
+    def __init__(
+        self, brokers: Mapping[BrokerType, Broker], accounts: Accounts, masters: Masters
+    ) -> None:
+        self._brokers = brokers
+        self._accounts = accounts
+        self._masters = masters
+        self._clients: dict[str, tuple[datetime, BrokerClient]] = {}
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def broker(self, broker_type: BrokerType) -> Broker:
+        """Return everything about one broker type."""
+        return self._brokers[broker_type]
+
+    async def client(self, account: Account) -> BrokerClient | None:
+        """Return the account's client, or None while a login is needed.
+
+        Raises:
+            BrokerReadError: The instrument master cannot be had, so symbols cannot be translated.
+            VaultError: The secrets of this account cannot be opened.
+        """
+        # A worker, a probe and market data may ask at once; two clients would leave one unclosed.
+        async with self._locks[account.broker_id]:
+            return await self._client(account)
+
+    async def _client(self, account: Account) -> BrokerClient | None:
+        if account.needs_login or account.token_generated_at is None:
+            await self.drop(account.broker_id)
+            return None
+        known = self._clients.get(account.broker_id)
+        if known is not None and known[0] == account.token_generated_at:
+            return known[1]
+        await self.drop(account.broker_id)
+        master = await self._masters.of(account.broker_type)
+        credentials = await self._accounts.credentials(account.broker_id)
+        client = self._brokers[account.broker_type].connect(credentials, master)
+        self._clients[account.broker_id] = (account.token_generated_at, client)
+        return client
+
+    async def client_of(self, broker_id: str) -> BrokerClient | None:
+        """Return a client by id; None when the account is gone or needs a login."""
+        try:
+            return await self.client(await self._accounts.get(broker_id))
+        except NotFound:
+            return None
+
+    async def drop(self, broker_id: str) -> None:
+        """Close and forget an account's client."""
+        known = self._clients.pop(broker_id, None)
+        if known is not None:
+            await known[1].aclose()
+
+    async def aclose(self) -> None:
+        """Close every client."""
+        for broker_id in list(self._clients):
+            await self.drop(broker_id)

@@ -1,0 +1,435 @@
+"""Logins: links, nonces and the callback (product.md B1 to B4, B9).
+
+Collections: ``login_links`` (``_id`` is the link's secret part, ``broker_id``; lives until the
+account is connected), ``logins`` (``_id`` is the single-use nonce; ``broker_id``, ``state`` open,
+spent or done, ``via`` page or paste, ``expires_at``, ``told_silent``). Only a callback spends a
+nonce, and it can only land on the account that asked. The token is stored and the chat is told in
+one transaction. A refusal is told once for each nonce and fault; one without a nonce of ours is a
+stranger's and is not told, so that nobody outside can write into the chat.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import parse_qsl, urlsplit
+
+from core.domain.account import Account, BrokerType, TokenStatus
+from core.domain.notice import Delivery, Notice, NoticeKind
+from core.domain.views import LoginOffer
+from core.engine.accounts.accounts import ACCOUNTS, Accounts, account_of
+from core.engine.accounts.connections import Connections
+from core.engine.accounts.tokens import Tokens
+from core.engine.outbox import Outbox, card_id
+from core.errors import (
+    AlreadyDone,
+    DuplicateKey,
+    LoginFault,
+    LoginRefused,
+    NotFound,
+    StoreError,
+    UserError,
+    VaultError,
+)
+from core.ports.broker import LoginGrant, LoginPort
+from core.ports.clock import Clock
+from core.ports.store import Change, Document, Store, StoreView
+from core.ports.vault import Vault
+
+__all__ = [
+    "ROUND_KEY",
+    "LoginOrigin",
+    "LoginParts",
+    "Logins",
+    "callback_path",
+    "round_notice",
+]
+
+_log = logging.getLogger(__name__)
+_NONCE_LIFE = timedelta(minutes=10)
+_SILENT_AFTER = timedelta(minutes=5)
+_NONCE_BYTES = 24
+ROUND_KEY = "morning_round"
+
+
+def callback_path(broker_type: BrokerType) -> str:
+    """Return the path that a broker's console must hold behind the public URL."""
+    return f"/broker/callback/{broker_type.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class LoginParts:
+    """What the login desk works with."""
+
+    store: Store
+    clock: Clock
+    vault: Vault
+    accounts: Accounts
+    connections: Connections
+    tokens: Tokens
+    outbox: Outbox
+
+
+@dataclass(frozen=True, slots=True)
+class LoginOrigin:
+    """Who asked for the login that a callback belongs to.
+
+    Attributes:
+        link: Secret part of the account's login page while it stands, to try again; else None.
+        is_done: This very login was completed before.
+    """
+
+    account: Account
+    link: str | None
+    is_done: bool
+
+
+class Logins:
+    """Offers, starts and completes logins."""
+
+    def __init__(
+        self, parts: LoginParts, *, public_url: str | None, on_login: Callable[[str], None]
+    ) -> None:
+        self._parts = parts
+        self._public_url = public_url.rstrip("/") if public_url else None
+        self._on_login = on_login
+
+    def redirect_url(self, broker_type: BrokerType) -> str:
+        """Return the redirect address that the broker's console must hold."""
+        root = self._public_url or "https://127.0.0.1"
+        return root + callback_path(broker_type)
+
+    async def offer(self, broker_id: str) -> LoginOffer:
+        """Return our page's address, or without a public URL a fresh broker address (B4)."""
+        account = await self._parts.accounts.get(broker_id)
+        if self._public_url is not None:
+            link = await self._link(broker_id)
+            return LoginOffer(account, f"{self._public_url}/login/{link}", None)
+        return LoginOffer(account, None, await self._begin(account, via="paste"))
+
+    async def _link(self, broker_id: str) -> str:
+        rows = await self._parts.store.find("login_links", {"broker_id": broker_id}, limit=1)
+        if rows:
+            return str(rows[0]["_id"])
+        link = secrets.token_urlsafe(_NONCE_BYTES)
+        row = {"_id": link, "broker_id": broker_id, "created_at": self._parts.clock.now()}
+        await self._parts.store.insert("login_links", row)
+        return link
+
+    async def linked_account(self, link: str) -> Account:
+        """Return the account of a login page; raises ``LoginRefused`` ACCOUNT_UNKNOWN."""
+        row = await self._parts.store.get("login_links", link)
+        if row is None:
+            raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN)
+        try:
+            return await self._parts.accounts.get(row["broker_id"])
+        except NotFound as error:
+            raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
+
+    async def start(self, link: str) -> str:
+        """Mint a nonce for a page's POST and return the broker's address to go on to.
+
+        Raises:
+            LoginRefused: ACCOUNT_UNKNOWN.
+            VaultError: The account's secrets cannot be opened; no nonce was minted.
+        """
+        try:
+            return await self._begin(await self.linked_account(link), via="page")
+        except NotFound as error:
+            raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
+
+    async def origin(self, query: Mapping[str, str]) -> LoginOrigin | None:
+        """Return who asked for the login of a callback, or None when nobody here did."""
+        nonce = _nonce_in(query)
+        row = await self._parts.store.get("logins", nonce) if nonce else None
+        if row is None:
+            return None
+        try:
+            account = await self._parts.accounts.get(row["broker_id"])
+        except NotFound:
+            return None
+        where = {"broker_id": account.broker_id}
+        links = await self._parts.store.find("login_links", where, limit=1)
+        return LoginOrigin(account, links[0]["_id"] if links else None, row["state"] == "done")
+
+    async def _begin(self, account: Account, *, via: str) -> str:
+        credentials = await self._parts.accounts.credentials(account.broker_id)
+        now = self._parts.clock.now()
+        nonce = secrets.token_urlsafe(_NONCE_BYTES)
+        row = {
+            "_id": nonce,
+            "broker_id": account.broker_id,
+            "state": "open",
+            "via": via,
+            "created_at": now,
+            "expires_at": now + _NONCE_LIFE,
+            "told_silent": via != "page",
+        }
+        await self._parts.store.insert("logins", row)
+        return self._port(account.broker_type).login_url(
+            credentials, nonce=nonce, redirect_url=self.redirect_url(account.broker_type)
+        )
+
+    def _port(self, broker_type: BrokerType) -> LoginPort:
+        return self._parts.connections.broker(broker_type).login
+
+    async def callback(self, broker_type: BrokerType, query: Mapping[str, str]) -> Account:
+        """Complete a login from a broker's redirect.
+
+        Raises:
+            LoginRefused: With the fault that has its own page; the chat is told as well.
+        """
+        nonce = _nonce_in(query)
+        try:
+            code = await self._code_in(broker_type, query, nonce)
+            account = await self._spend(nonce, broker_type)
+            return await self._complete(account, code, nonce)
+        except LoginRefused as refused:
+            await self._tell_refusal(nonce, refused)
+            raise
+        except (StoreError, VaultError) as error:
+            _log.error("a login could not be completed: %s", error)
+            unsaved = LoginRefused(LoginFault.NOT_SAVED)
+            await self._tell_refusal(nonce, unsaved)
+            raise unsaved from error
+
+    async def _code_in(self, broker_type: BrokerType, query: Mapping[str, str], nonce: str) -> str:
+        """Return the code of a redirect; a refusal of the broker's ends the login that asked."""
+        try:
+            _, code = self._port(broker_type).read_callback(query)
+        except LoginRefused:
+            if nonce:
+                await self._spend(nonce, broker_type)
+            raise
+        if not code:
+            raise LoginRefused(LoginFault.MALFORMED, "the broker sent no code")
+        return code
+
+    async def _account_of_nonce(self, nonce: str) -> str:
+        row = await self._parts.store.get("logins", nonce) if nonce else None
+        return str(row["broker_id"]) if row else ""
+
+    async def _spend(self, nonce: str, broker_type: BrokerType) -> Account:
+        """Use a nonce up, once, and return the account it was minted for."""
+        store, now = self._parts.store, self._parts.clock.now()
+        row = await store.get("logins", nonce) if nonce else None
+        if row is None:
+            raise LoginRefused(LoginFault.NONCE_UNKNOWN)
+        if row["state"] != "open":
+            raise LoginRefused(LoginFault.NONCE_USED)
+        if now >= row["expires_at"]:
+            raise LoginRefused(LoginFault.NONCE_EXPIRED)
+        try:
+            account = await self._parts.accounts.get(row["broker_id"])
+        except NotFound as error:
+            raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
+        if account.broker_type is not broker_type:
+            raise LoginRefused(LoginFault.NONCE_UNKNOWN, "this login belongs to another broker")
+        spent = Change(set={"state": "spent", "spent_at": now})
+        if await store.update("logins", {"_id": nonce, "state": "open"}, spent) != 1:
+            raise LoginRefused(LoginFault.NONCE_USED)
+        return account
+
+    async def _complete(self, account: Account, code: str, nonce: str) -> Account:
+        try:
+            credentials = await self._parts.accounts.credentials(account.broker_id)
+        except NotFound as error:
+            raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
+        grant = await self._port(account.broker_type).exchange(
+            credentials, code, redirect_url=self.redirect_url(account.broker_type)
+        )
+        if account.user_id is not None and account.user_id != grant.user_id:
+            raise LoginRefused(
+                LoginFault.OTHER_USER, f"{grant.user_id} logged in, expected {account.user_id}"
+            )
+        return await self._save(account, grant, nonce)
+
+    async def _save(self, account: Account, grant: LoginGrant, nonce: str) -> Account:
+        """Store the token, end the warning's claim and tell the chat, in one transaction (A05)."""
+        parts = self._parts
+        broker_id = account.broker_id
+
+        async def body(view: StoreView) -> Document:
+            await self._refuse_second(view, account, grant.user_id)
+            fields = {
+                "access_token": parts.vault.seal(grant.access_token),
+                "token_generated_at": parts.clock.now(),
+                "token_market_at": parts.clock.market_now(),
+                "token_status": TokenStatus.VALID.value,
+                "user_id": grant.user_id,
+                "user_name": grant.user_name,
+                "parked_reason": "",
+            }
+            where = {"_id": broker_id, "live": True}
+            if await view.update(ACCOUNTS, where, Change(set=fields)) != 1:
+                raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN)
+            await view.update("logins", {"_id": nonce}, Change(set={"state": "done"}))
+            await _silence(view, broker_id)
+            await view.delete("login_links", {"broker_id": broker_id})
+            await parts.tokens.refreshed(view)
+            data = {"broker_id": broker_id, "user_name": grant.user_name}
+            await parts.outbox.post(view, Notice(NoticeKind.LOGIN_DONE, data))
+            await self._tick_round(view)
+            found = await view.get(ACCOUNTS, broker_id)
+            return found or {}
+
+        try:
+            row = await parts.store.transaction(body, nonce=f"login:{nonce}")
+        except AlreadyDone as error:
+            raise LoginRefused(LoginFault.NONCE_USED) from error
+        except DuplicateKey as error:
+            raise LoginRefused(LoginFault.OTHER_USER, _TWIN) from error
+        except (StoreError, VaultError) as error:
+            _log.error("login of %s could not be saved: %s", broker_id, error)
+            raise LoginRefused(LoginFault.NOT_SAVED) from error
+        await parts.connections.drop(broker_id)
+        self._on_login(broker_id)
+        try:
+            await parts.tokens.show_warning(force=False)
+        except StoreError as error:  # the login stands; the next tick shows the warning as it is
+            _log.warning("the warning could not be brought up to date: %s", error)
+        return account_of(row)
+
+    async def _refuse_second(self, view: StoreView, account: Account, user_id: str) -> None:
+        """An account is unique by (API key, broker user id) (A9)."""
+        where = {"live": True, "broker_type": account.broker_type.value, "user_id": user_id}
+        for row in await view.find(ACCOUNTS, where):
+            if row["_id"] != account.broker_id and row["api_key"] == account.api_key:
+                raise LoginRefused(
+                    LoginFault.OTHER_USER,
+                    f"{user_id} is connected already as {row['display_name']}",
+                )
+
+    async def _tick_round(self, view: StoreView) -> None:
+        """Bring each chat's morning round up to date, where one stands."""
+        for owner in await view.find("users", {"role": "owner"}):
+            chat_id = owner.get("chat_id")
+            if chat_id is not None and await view.get("cards", card_id(chat_id, ROUND_KEY)):
+                await self._parts.outbox.post(view, round_notice(chat_id))
+
+    async def _tell_refusal(self, nonce: str, refused: LoginRefused) -> None:
+        """Tell the chat, once for each nonce and fault: a page may be loaded again and again."""
+        fault = refused.fault.value
+
+        async def body(view: StoreView) -> None:
+            row = await view.get("logins", nonce)
+            if row is not None:
+                await self._parts.outbox.post(view, await _refusal_notice(view, row, refused))
+
+        try:
+            if nonce and await self._parts.store.get("logins", nonce):
+                await self._parts.store.transaction(body, nonce=f"refused:{nonce}:{fault}")
+        except AlreadyDone:
+            return
+        except StoreError as error:  # the page still tells it
+            _log.error("the chat could not be told of a failed login (%s): %s", fault, error)
+
+    async def paste(self, text: str, broker_id: str | None) -> Account:
+        """Complete a login from a pasted address or bare code (B4).
+
+        A bare code, and an address without its nonce, belong to the account named by ``broker_id``.
+
+        Raises:
+            UserError: Nothing in the text looks like a redirect or a code.
+            LoginRefused: The login failed.
+        """
+        text = text.strip()
+        if query := _query_of(text):
+            return await self._paste_address(query, broker_id)
+        if broker_id is None:
+            raise UserError("Found no address in that; expected the whole address of the page.")
+        if not text or " " in text or "/" in text:
+            raise UserError("Expected the address your browser landed on, or only the code in it.")
+        return await self._paste_code(text, broker_id)
+
+    async def _paste_address(self, query: Mapping[str, str], broker_id: str | None) -> Account:
+        nonce = _nonce_in(query)
+        owner = await self._account_of_nonce(nonce) or broker_id
+        if not owner:
+            raise UserError("That address belongs to no login started here; tap Log in again.")
+        account = await self._parts.accounts.get(owner)
+        code = await self._code_in(account.broker_type, query, nonce)
+        if not nonce:
+            return await self._paste_code(code, account.broker_id)
+        spent = await self._spend(nonce, account.broker_type)
+        return await self._complete(spent, code, nonce)
+
+    async def _paste_code(self, code: str, broker_id: str) -> Account:
+        """Spend the newest open nonce of the account: a code alone proves nothing more."""
+        rows = await self._parts.store.find(
+            "logins", {"broker_id": broker_id, "state": "open"}, sort=[("created_at", -1)], limit=1
+        )
+        if not rows:
+            raise UserError("No login was started for this account; tap Log in first.")
+        account = await self._parts.accounts.get(broker_id)
+        spent = await self._spend(rows[0]["_id"], account.broker_type)
+        return await self._complete(spent, code, rows[0]["_id"])
+
+    async def tick(self) -> None:
+        """Ask about logins that were started on a page and never came back (B3)."""
+        now = self._parts.clock.now()
+        rows = await self._parts.store.find(
+            "logins",
+            {"state": "open", "told_silent": False, "created_at": {"$lte": now - _SILENT_AFTER}},
+        )
+        for row in {row["broker_id"]: row for row in rows}.values():
+            await self._tell_silent(row)
+
+    async def _tell_silent(self, row: Document) -> None:
+        broker_id = row["broker_id"]
+
+        async def body(view: StoreView) -> None:
+            await _silence(view, broker_id)
+            account = await view.get(ACCOUNTS, broker_id)
+            if account is not None and account["live"]:
+                notice = Notice(NoticeKind.LOGIN_SILENT, {"broker_id": broker_id})
+                await self._parts.outbox.post(view, notice)
+
+        try:
+            await self._parts.store.transaction(body, nonce=f"silent:{row['_id']}")
+        except AlreadyDone:
+            return
+
+
+_TWIN = "this broker user is connected already with the same key"
+
+
+def round_notice(chat_id: int, *, fresh: bool = False) -> Notice:
+    """Return the notice that brings a chat's morning round up to date, or posts it anew."""
+    delivery = Delivery.REPLACE if fresh else Delivery.EDIT
+    return Notice(NoticeKind.MORNING_ROUND, {}, delivery, ROUND_KEY, chat_id)
+
+
+async def _refusal_notice(view: StoreView, row: Document, refused: LoginRefused) -> Notice:
+    """Tell a failure as one, and a done login that came again (a reload) as nothing to act on."""
+    account = await view.get(ACCOUNTS, row["broker_id"])
+    if row["state"] == "done" and account is not None and account["live"]:
+        label = account_of(account).label
+        text = f"{label}: a login that was used already was opened again; nothing was changed."
+        return Notice(NoticeKind.TEXT, {"text": text})
+    fault = refused.fault.value
+    data = {"broker_id": row["broker_id"], "fault": fault, "detail": refused.detail}
+    return Notice(NoticeKind.LOGIN_FAILED, data)
+
+
+async def _silence(view: StoreView, broker_id: str) -> None:
+    """Ask no more about an account's open logins: it was asked once, or one of them came back."""
+    where = {"broker_id": broker_id, "state": "open"}
+    await view.update("logins", where, Change(set={"told_silent": True}), many=True)
+
+
+def _query_of(text: str) -> dict[str, str]:
+    """Return the query of a pasted address, or of the part after its question mark."""
+    try:
+        query = urlsplit(text).query
+    except ValueError:
+        return {}
+    return dict(parse_qsl(query or ("" if "://" in text else text)))
+
+
+def _nonce_in(query: Mapping[str, str]) -> str:
+    """Find our nonce: Kite echoes ``nonce``, Fyers carries it in ``state``."""
+    return query.get("nonce") or query.get("state") or ""

@@ -1,0 +1,251 @@
+"""The life of tokens: how their end is found, and the one standing warning (product.md B5 to B10).
+
+Tokens of both brokers die at 06:00 IST and only a person can log in again. Their end is found in
+three ways: by the market clock, by a probe at the start and before the session, and by the broker's
+own answer in the middle of work. However it is found, it is recorded once: the account is marked
+expired, and one warning for all accounts stands in the chat until each is refreshed or a person
+dismisses it. Owns the document ``token_warning`` of ``settings`` (``episode``, ``dismissed``,
+``shown``, ``shown_at``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import datetime, time, timedelta
+
+from core.domain.account import Account, BrokerType, TokenStatus
+from core.domain.instrument import Segment
+from core.domain.notice import Delivery, Notice, NoticeKind
+from core.domain.sessions import IST
+from core.engine.accounts.accounts import ACCOUNTS, Accounts
+from core.engine.accounts.connections import Connections
+from core.engine.outbox import Outbox
+from core.errors import AlreadyDone, BrokerReadError, NotFound, ReadFault, VaultError
+from core.ports.calendar import Calendar
+from core.ports.clock import Clock
+from core.ports.store import Change, Store, StoreView
+
+__all__ = ["TOKENS_DIE_AT", "WARNING_KEY", "Tokens", "token_ends_at"]
+
+_log = logging.getLogger(__name__)
+
+TOKENS_DIE_AT = time(6, 0)
+"""facts/kite.md 1 and facts/fyers.md 1.3: 06:00 IST of the next day."""
+WARNING_KEY = "token_warning"
+_NEAR_OPEN = timedelta(minutes=45)
+_OPEN_FACTOR = 3
+_PROBE_BEFORE_OPEN = timedelta(minutes=15)
+
+
+def token_ends_at(logged_in: datetime) -> datetime:
+    """Return when a token of a login at the market time ``logged_in`` dies."""
+    moment = logged_in.astimezone(IST)
+    end = datetime.combine(moment.date(), TOKENS_DIE_AT, IST)
+    return end if moment < end else end + timedelta(days=1)
+
+
+class Tokens:
+    """Watches the tokens of all accounts."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        calendar: Calendar,
+        accounts: Accounts,
+        outbox: Outbox,
+        *,
+        warning_interval_s: float,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._calendar = calendar
+        self._accounts = accounts
+        self._outbox = outbox
+        self._interval = timedelta(seconds=warning_interval_s)
+        self._probed_day = ""
+
+    async def lost(self, broker_id: str, how: str, *, of: datetime | None = None) -> bool:
+        """Record that a token is dead, telling once (B8); return whether it is news.
+
+        Args:
+            broker_id: The account.
+            how: How it was found, for the chat.
+            of: When the token that was found dead was generated. A late answer to an old token
+                says nothing of a newer one.
+        """
+        try:
+            account = await self._accounts.get(broker_id)
+        except NotFound:
+            return False
+        if account.token_status is TokenStatus.EXPIRED:
+            return False
+        if of is not None and of != account.token_generated_at:
+            return False
+        waiting = await self._store.find(
+            "orders", {"broker_id": broker_id, "state": {"$in": ["HELD", "INITIALIZED"]}}
+        )
+        exits = [row["_id"] for row in waiting if row["purpose"] != "entry"]
+        now = self._clock.now()
+        dead = Change(
+            set={
+                "token_status": TokenStatus.EXPIRED.value,
+                "token_lost_at": now,
+                "parked_reason": how,
+            }
+        )
+
+        async def body(view: StoreView) -> None:
+            where = {
+                "_id": broker_id,
+                "token_status": TokenStatus.VALID.value,
+                "token_generated_at": account.token_generated_at,
+            }
+            if await view.update(ACCOUNTS, where, dead) != 1:
+                raise AlreadyDone(broker_id)
+            await self._begin_warning(view)
+            data = {"broker_id": broker_id, "reason": how, "waiting_exits": exits}
+            if account.enabled or account.is_default:
+                await self._outbox.post(view, Notice(NoticeKind.ACCOUNT_PARKED, data))
+
+        try:
+            await self._store.transaction(
+                body, nonce=f"lost:{broker_id}|{account.token_generated_at}"
+            )
+        except AlreadyDone:
+            return False
+        _log.info("account %s: token ended, %s", broker_id, how)
+        await self.show_warning(force=True)
+        return True
+
+    async def not_permitted(self, broker_id: str, message: str) -> None:
+        """Park an account whose app or address the broker refuses: no login helps (N17)."""
+        reason = f"refused by the broker: {message}"
+        data = {"broker_id": broker_id, "reason": reason, "waiting_exits": []}
+
+        async def body(view: StoreView) -> None:
+            if await self._accounts.park(broker_id, reason, view):
+                await self._outbox.post(view, Notice(NoticeKind.ACCOUNT_PARKED, data))
+
+        at = self._clock.now().isoformat()
+        await self._store.transaction(body, nonce=f"parked:{broker_id}|{at}")
+
+    async def _begin_warning(self, view: StoreView) -> None:
+        """A new expiry starts a new warning, whether the last one was dismissed or not."""
+        await view.update(
+            "settings",
+            {"_id": WARNING_KEY},
+            Change(set={"dismissed": False, "shown_at": None}, inc={"episode": 1}),
+            upsert=True,
+        )
+
+    async def refreshed(self, view: StoreView) -> None:
+        """Bring the standing warning up to date inside the transaction of a completed login."""
+        await view.update(
+            "settings", {"_id": WARNING_KEY}, Change(set={"shown_at": None}), upsert=True
+        )
+
+    async def dismiss(self, view: StoreView) -> None:
+        """Silence the warning until a new expiry, and take it out of the chat."""
+        await view.update(
+            "settings",
+            {"_id": WARNING_KEY},
+            Change(set={"dismissed": True, "shown": False}),
+            upsert=True,
+        )
+        await self._outbox.post(view, _remove())
+
+    async def worried_about(self) -> tuple[Account, ...]:
+        """Return enabled or default accounts whose login is needed."""
+        accounts = await self._accounts.all()
+        return tuple(a for a in accounts if a.needs_login and (a.enabled or a.is_default))
+
+    async def show_warning(self, *, force: bool = False) -> None:
+        """Show, replace or remove the standing warning as the interval and the accounts ask."""
+        row = await self._store.get("settings", WARNING_KEY) or {}
+        accounts = [a for a in await self.worried_about() if a.token_generated_at is not None]
+        if not accounts:
+            if row.get("shown"):
+                await self._mark_shown(shown=False)
+                await self._outbox.post(self._store, _remove())
+            return
+        if row.get("dismissed"):
+            return
+        now = self._clock.now()
+        shown_at = row.get("shown_at")
+        if not force and shown_at is not None and now - shown_at < self.interval():
+            return
+        await self._mark_shown(shown=True)
+        data = {"broker_ids": [account.broker_id for account in accounts]}
+        await self._outbox.post(
+            self._store,
+            Notice(NoticeKind.TOKEN_WARNING, data, Delivery.REPLACE, WARNING_KEY),
+        )
+
+    async def _mark_shown(self, *, shown: bool) -> None:
+        fields = {"shown": shown, "shown_at": self._clock.now()}
+        await self._store.update("settings", {"_id": WARNING_KEY}, Change(set=fields), upsert=True)
+
+    def interval(self) -> timedelta:
+        """Return how often the warning returns: more often when the market is open or about to."""
+        moment = self._clock.market_now()
+        try:
+            window = self._calendar.session(moment.date(), Segment.CASH, has_derivatives=True)
+        except LookupError:
+            return self._interval
+        if window and window.open_at - _NEAR_OPEN <= moment < window.close_at:
+            return self._interval / _OPEN_FACTOR
+        return self._interval
+
+    async def tick(self, connections: Connections) -> None:
+        """End tokens by the clock, probe before the session, keep the warning standing."""
+        await self._expire_by_clock()
+        await self._probe_before_session(connections)
+        await self.show_warning()
+
+    async def _expire_by_clock(self) -> None:
+        now = self._clock.market_now()
+        for account in await self._accounts.all():
+            if account.broker_type is BrokerType.PAPER or account.needs_login:
+                continue
+            since = await self._accounts.token_market_at(account.broker_id)
+            if since is not None and now >= token_ends_at(since):
+                await self.lost(account.broker_id, "its login ended at 06:00")
+
+    async def _probe_before_session(self, connections: Connections) -> None:
+        moment = self._clock.market_now()
+        day = moment.date().isoformat()
+        if self._probed_day == day:
+            return
+        try:
+            window = self._calendar.session(moment.date(), Segment.CASH, has_derivatives=True)
+        except LookupError:
+            return
+        if window is None or moment < window.open_at - _PROBE_BEFORE_OPEN:
+            return
+        self._probed_day = day
+        await self.probe_all(connections)
+
+    async def probe_all(self, connections: Connections) -> None:
+        """Ask each broker who is logged in, the cheapest read, all at once."""
+        async with asyncio.TaskGroup() as group:
+            for account in await self._accounts.all():
+                if not account.needs_login:
+                    group.create_task(self._probe(account, connections))
+
+    async def _probe(self, account: Account, connections: Connections) -> None:
+        try:
+            client = await connections.client(account)
+            if client is not None:
+                await client.profile()
+        except BrokerReadError as error:
+            if error.fault is ReadFault.AUTH_REQUIRED:
+                since = account.token_generated_at
+                await self.lost(account.broker_id, "a probe found its login dead", of=since)
+        except VaultError as error:
+            _log.error("account %s: secrets cannot be opened: %s", account.broker_id, error)
+
+
+def _remove() -> Notice:
+    return Notice(NoticeKind.TOKEN_WARNING, {}, Delivery.REMOVE, WARNING_KEY)

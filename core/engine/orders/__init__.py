@@ -1,0 +1,1 @@
+"""Orders: checks, gate, journal, gateway, executor and reconciliation of one account."""

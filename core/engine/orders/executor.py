@@ -1,0 +1,462 @@
+"""An account's order executor: sends a run's entries, and takes each ledger one step to its goal.
+
+The worker calls ``advance`` under the account's lock. Entries are intents of a committed run and go
+out at most once; exits and stops are worked out anew each time by ``core.domain.converge``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from core.domain.converge import (
+    Cancel,
+    GiveUpStop,
+    Goal,
+    PlaceExit,
+    PlaceStop,
+    ResizeStop,
+    Step,
+    Wait,
+    next_step,
+)
+from core.domain.exits import held_quantity
+from core.domain.identifiers import client_order_id
+from core.domain.instrument import Instrument, InstrumentId, Product
+from core.domain.ledger import Ledger, ledger_key
+from core.domain.mode import TradingMode
+from core.domain.money import round_to_tick
+from core.domain.notice import Notice, NoticeKind
+from core.domain.order import Order, OrderRequest, OrderState, OrderType, Purpose, Side
+from core.domain.outcome import NotSent, Refusal, Refused, WriteOutcome
+from core.domain.sessions import trading_day
+from core.engine.orders.gate import GATES, Gate, gate_of
+from core.engine.orders.gateway import Gateway, Held, SnapshotStale, Ticket, signature
+from core.engine.orders.goals import goals_of
+from core.engine.orders.journal import Journal, OrderEvent
+from core.engine.outbox import Outbox
+from core.errors import AlreadyDone, BrokerReadError, Denied, ReadFault
+from core.ports.broker import BrokerClient
+from core.ports.clock import Clock
+from core.ports.store import Change, Store, StoreView
+
+__all__ = ["Executor", "ExecutorSettings"]
+
+_log = logging.getLogger(__name__)
+_LOOKS = 3
+_DENIED_PAUSE_S = 5.0
+_PAUSE = timedelta(seconds=1)
+_NEEDS_A_PERSON = ("login needed", "the broker does not let this app order")
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorSettings:
+    """Times of the executor, in real seconds.
+
+    Attributes:
+        entry_ttl_s: An entry that could not be sent by then is dropped.
+        rest_s: What is left of an entry that rests this long is cancelled.
+        chase_s: An exit that rests this long is cancelled and worked out anew.
+        cancel_limit: Refused cancels of one order before a person is asked (B05).
+        cancel_forget_s: Refusals older than this no longer count.
+    """
+
+    entry_ttl_s: float = 60.0
+    rest_s: float = 60.0
+    chase_s: float = 15.0
+    cancel_limit: int = 3
+    cancel_forget_s: float = 120.0
+
+
+class Executor:
+    """Sends for one account."""
+
+    def __init__(
+        self,
+        broker_id: str,
+        *,
+        store: Store,
+        clock: Clock,
+        journal: Journal,
+        gateway: Gateway,
+        outbox: Outbox,
+        settings: ExecutorSettings,
+    ) -> None:
+        self._broker_id = broker_id
+        self._store = store
+        self._clock = clock
+        self._journal = journal
+        self._gateway = gateway
+        self._outbox = outbox
+        self._settings = settings
+        self._not_before: dict[str, datetime] = {}
+        self.look_again_at: datetime | None = None
+        self._refused_cancels: dict[str, tuple[int, datetime]] = {}
+
+    async def advance(
+        self, client: BrokerClient, master: Mapping[InstrumentId, Instrument]
+    ) -> bool:
+        """Do what can be done now; return whether anything was sent.
+
+        Raises:
+            BrokerReadError: With AUTH_REQUIRED when the broker refused the login of a write.
+            StoreUnavailable: Nothing more may be sent.
+            LeaseLost: Another controller has taken over.
+        """
+        row = await self._store.get(GATES, self._broker_id)
+        if row is None:
+            return False
+        gate = gate_of(row)
+        today = trading_day(self._clock.market_now())
+        self.look_again_at = None
+        await self._clear_held()
+        sent = await self._entries(client)
+        if gate.mode is not TradingMode.PAUSED and (gate.enabled or gate.drain):
+            for goal in await goals_of(self._store, self._broker_id):
+                sent |= await self._pursue(client, goal, gate, today, master)
+        return sent
+
+    # Entries
+
+    async def park(self) -> None:
+        """Hold entries that were not sent before the login died; after the next they are dropped.
+
+        Their signal is old by then, however soon the login comes (B10).
+        """
+        for order in await self._journal.pending(self._broker_id):
+            if order.state is OrderState.INITIALIZED:
+                event = OrderEvent(
+                    OrderState.HELD, reason=f"{_NEEDS_A_PERSON[0]} before it was sent"
+                )
+                await self._journal.apply(order.client_order_id, event)
+
+    async def _clear_held(self) -> None:
+        """Drop what was held (B10): entries that waited for a login, and every held exit.
+
+        An exit is worked out anew from the ledger.
+        """
+        dropped = []
+        for order in await self._journal.pending(self._broker_id):
+            if order.state is not OrderState.HELD:
+                continue
+            waited = order.reason.startswith(_NEEDS_A_PERSON)
+            if order.purpose.is_reducing or waited:
+                await self._deny(order, f"{order.reason}; dropped, worked out anew where needed")
+                if waited and not order.purpose.is_reducing:
+                    dropped.append(order.client_order_id)
+        if dropped:
+            data = {"broker_id": self._broker_id, "orders": dropped}
+            await self._outbox.post(self._store, Notice(NoticeKind.ENTRIES_DROPPED, data))
+
+    async def _entries(self, client: BrokerClient) -> bool:
+        sent = False
+        ledgers = {ledger.key: ledger for ledger in await self._journal.ledgers(self._broker_id)}
+        for order in await self._journal.pending(self._broker_id):
+            if order.state not in {OrderState.INITIALIZED, OrderState.HELD}:
+                continue
+            if await self._enter(client, order, ledgers):
+                sent = True
+        return sent
+
+    async def _enter(self, client: BrokerClient, order: Order, ledgers: dict[str, Ledger]) -> bool:
+        now = self._clock.now()
+        if now - order.created_at > timedelta(seconds=self._settings.entry_ttl_s):
+            await self._deny(order, f"could not be sent in time ({order.reason or 'no chance'})")
+            return False
+        if self._not_before.get(order.client_order_id, now) > now:
+            return False
+        if not await self._is_wanted(order):
+            await self._deny(order, "no longer wanted: the goal has changed since")
+            return False
+        if self._is_opposed(order, ledgers):
+            return False
+        try:
+            after, outcome = await self._gateway.submit(client, Ticket(order))
+        except Denied as denied:
+            await self._deny(order, denied.reason)
+            return False
+        await self._after(after, outcome)
+        return True
+
+    async def _is_wanted(self, order: Order) -> bool:
+        """Whether the run that decided the entry still sets the goal: a close ends it too."""
+        request = order.request
+        key = _key_of(order)
+        goal = await self._store.get("goals", key)
+        if goal is None or goal["run_id"] != order.run_id:
+            return False
+        return bool(goal["quantity"] * request.side.sign > 0)
+
+    def _is_opposed(self, order: Order, ledgers: dict[str, Ledger]) -> bool:
+        """Whether the other side is still held: a reversal enters when that is closed."""
+        request = order.request
+        for ledger in ledgers.values():
+            same = (ledger.strategy, ledger.instrument, ledger.product) == (
+                order.strategy,
+                request.instrument,
+                request.product,
+            )
+            if same and ledger.quantity * request.side.sign < 0:
+                return True
+        return False
+
+    async def _deny(self, order: Order, reason: str) -> None:
+        await self._journal.apply(
+            order.client_order_id, OrderEvent(OrderState.DENIED, reason=reason)
+        )
+
+    # Goals
+
+    async def _pursue(
+        self,
+        client: BrokerClient,
+        goal: Goal,
+        gate: Gate,
+        today: str,
+        master: Mapping[InstrumentId, Instrument],
+    ) -> bool:
+        now = self._clock.now()
+        if self._not_before.get(goal.key, now) > now:
+            self._look_again(self._not_before[goal.key])
+            return False
+        row = await self._store.get("ledgers", goal.key)
+        held = row["quantity"] if row else 0
+        orders = await self._orders_of(goal, today)
+        if held == 0 and all(order.leaves_quantity == 0 for order in orders):
+            return False
+        step = next_step(
+            goal,
+            held,
+            orders,
+            now=now,
+            chase_s=self._settings.chase_s,
+            rest_s=self._settings.rest_s,
+            may_enter=gate.mode is TradingMode.NORMAL and gate.enabled,
+        )
+        if isinstance(step, Wait):
+            self._look_again(step.until)
+            return False
+        try:
+            return await self._take(client, goal, step, today, master)
+        except Denied as denied:
+            self._not_before[goal.key] = now + timedelta(seconds=_DENIED_PAUSE_S)
+            self._look_again(self._not_before[goal.key])
+            _log.info("%s: %s", goal.key, denied)
+            return False
+
+    def _look_again(self, at: datetime | None) -> None:
+        """Note when something can be done that cannot be done now; the earliest counts."""
+        if at is not None and (self.look_again_at is None or at < self.look_again_at):
+            self.look_again_at = at
+
+    async def _orders_of(self, goal: Goal, today: str) -> list[Order]:
+        return [
+            order
+            for order in await self._journal.of_day(self._broker_id, today)
+            if (order.strategy, order.request.instrument, order.request.product)
+            == (goal.strategy, goal.instrument, goal.product)
+        ]
+
+    async def _take(
+        self,
+        client: BrokerClient,
+        goal: Goal,
+        step: Step,
+        today: str,
+        master: Mapping[InstrumentId, Instrument],
+    ) -> bool:
+        match step:
+            case Cancel(order, reason):
+                return await self._cancel(client, order, reason)
+            case PlaceExit(side, quantity, attempt):
+                order = self._order(goal, Purpose.EXIT, side, quantity, attempt, today)
+                await self._reduce(client, order)
+                return True
+            case PlaceStop(side, quantity, trigger, attempt):
+                order = self._order(goal, Purpose.STOP, side, quantity, attempt, today)
+                trigger = _on_tick(trigger, side, master.get(goal.instrument))
+                order = replace(
+                    order,
+                    request=replace(
+                        order.request, order_type=OrderType.SL_M, trigger_price=trigger
+                    ),
+                )
+                await self._reduce(client, order)
+                return True
+            case ResizeStop():
+                return await self._resize(client, step, master)
+            case GiveUpStop(order):
+                await self._stop_refused(order)
+        return False
+
+    def _order(
+        self, goal: Goal, purpose: Purpose, side: Side, quantity: int, attempt: int, today: str
+    ) -> Order:
+        leg = f"{goal.instrument}|{goal.product}|{purpose}"
+        cid = client_order_id(
+            self._broker_id, goal.strategy, f"{today}|{goal.run_id}", leg, attempt
+        )
+        request = OrderRequest(cid, goal.instrument, side, quantity, OrderType.MARKET, goal.product)
+        return Order(
+            request=request,
+            broker_id=self._broker_id,
+            strategy=goal.strategy,
+            run_id=goal.run_id,
+            purpose=purpose,
+            state=OrderState.SUBMITTED,
+            day=today,
+            created_at=self._clock.now(),
+            attempt=attempt,
+        )
+
+    async def _reduce(self, client: BrokerClient, order: Order) -> None:
+        """Submit a reducing order after a fresh look at what the broker holds.
+
+        In EXIT_ONLY nothing goes out without that look; in NORMAL a broker that cannot show its
+        positions does not keep an exit back, the ledger then bounds it alone.
+        """
+        for _ in range(_LOOKS):
+            truth = await self.look(client, order.request.instrument, order.request.product)
+            try:
+                after, outcome = await self._gateway.submit(client, Ticket(order, held=truth))
+            except SnapshotStale:
+                continue
+            await self._after(after, outcome)
+            return
+        raise Denied("POSITION_MOVING", "the position keeps changing while it is looked at")
+
+    async def look(
+        self, client: BrokerClient, instrument: InstrumentId, product: Product
+    ) -> Held | None:
+        """Read what is held, together with the orders as the journal knew them before.
+
+        Returns:
+            None when the broker could not be read: unknown is not flat (B09).
+        """
+        today = trading_day(self._clock.market_now())
+        rows = [
+            order
+            for order in await self._journal.of_day(self._broker_id, today)
+            if (order.request.instrument, order.request.product) == (instrument, product)
+        ]
+        try:
+            positions = await client.positions()
+            holdings = await client.holdings() if product is Product.CNC else ()
+        except BrokerReadError as error:
+            if error.fault is ReadFault.AUTH_REQUIRED:
+                raise
+            return None
+        return Held(held_quantity(instrument, product, positions, holdings), signature(rows))
+
+    async def _resize(
+        self,
+        client: BrokerClient,
+        step: ResizeStop,
+        master: Mapping[InstrumentId, Instrument],
+    ) -> bool:
+        stop = step.order
+        tick = master.get(stop.request.instrument)
+        request = replace(
+            stop.request,
+            quantity=stop.filled_quantity + step.quantity,
+            trigger_price=_on_tick(step.trigger_price, stop.request.side, tick),
+        )
+        if request == stop.request:
+            return False
+        outcome = await self._gateway.resize(client, stop, replace(stop, request=request))
+        self._watch_login(outcome)
+        if isinstance(outcome, Refused) and outcome.kind is Refusal.REJECTED:
+            # A broker that does not take the change gets a new stop instead.
+            return await self._cancel(client, stop, "could not be changed")
+        return True
+
+    async def _cancel(self, client: BrokerClient, order: Order, reason: str) -> bool:
+        """Ask to cancel; after some refusals of one order a person is asked, once (B05)."""
+        now, cid = self._clock.now(), order.client_order_id
+        if self._not_before.get(cid, now) > now:
+            return False
+        refusals, since = self._refused_cancels.get(cid, (0, now))
+        forgotten = now - since > timedelta(seconds=self._settings.cancel_forget_s)
+        if refusals >= self._settings.cancel_limit and not forgotten:
+            await self._tell_stuck(order)
+            raise Denied("CANCEL_LIMIT", "the broker does not cancel an order that is in the way")
+        outcome = await self._gateway.cancel(client, order, reason)
+        self._watch_login(outcome)
+        if isinstance(outcome, Refused) and outcome.kind is Refusal.REJECTED:
+            self._refused_cancels[cid] = (1 if forgotten else refusals + 1, now)
+        elif isinstance(outcome, NotSent):
+            self._not_before[cid] = now + _PAUSE
+            return False
+        return True
+
+    async def _tell_stuck(self, order: Order) -> None:
+        request = order.request
+        text = (
+            f"The broker does not cancel an order that is in the way: {request.side} "
+            f"{order.leaves_quantity} {request.instrument}. Please look at it in the broker's app."
+        )
+        data = {"broker_id": self._broker_id, "text": text}
+        await self._once(f"stuck:{order.client_order_id}", Notice(NoticeKind.ANOMALY, data))
+
+    async def _once(self, nonce: str, notice: Notice) -> None:
+        async def body(view: StoreView) -> None:
+            await self._outbox.post(view, notice)
+
+        try:
+            await self._store.transaction(body, nonce=nonce)
+        except AlreadyDone:
+            return
+
+    # After a write
+
+    async def _after(self, order: Order, outcome: WriteOutcome | None) -> None:
+        self._watch_login(outcome)
+        if isinstance(outcome, NotSent):
+            self._not_before[order.client_order_id] = self._clock.now() + _PAUSE
+        if not isinstance(outcome, Refused):
+            return
+        if outcome.kind is Refusal.THROTTLED:
+            pause = timedelta(seconds=outcome.retry_after_s or 1.0)
+            self._not_before[order.client_order_id] = self._clock.now() + pause
+            # An exit goes out under a new id; it waits as long.
+            self._not_before[_key_of(order)] = self._clock.now() + pause
+        if outcome.kind is Refusal.PERMISSION:
+            raise BrokerReadError(ReadFault.PERMISSION, outcome.message)
+
+    def _watch_login(self, outcome: WriteOutcome | None) -> None:
+        if isinstance(outcome, Refused) and outcome.kind is Refusal.AUTH_REQUIRED:
+            raise BrokerReadError(ReadFault.AUTH_REQUIRED, outcome.message)
+
+    async def _stop_refused(self, order: Order) -> None:
+        """A stop that the broker refuses does not rest: say so once, the strategy watches it."""
+        key = _key_of(order)
+        data = {
+            "broker_id": order.broker_id,
+            "instrument": str(order.request.instrument),
+            "reason": order.reason,
+        }
+
+        async def body(view: StoreView) -> None:
+            await view.update("goals", {"_id": key}, Change(set={"can_rest": False}))
+            await self._outbox.post(view, Notice(NoticeKind.SOFTWARE_STOP, data))
+
+        try:
+            await self._store.transaction(body, nonce=f"soft:{order.client_order_id}")
+        except AlreadyDone:
+            return
+
+
+def _key_of(order: Order) -> str:
+    """Return the key of the ledger that an order moves."""
+    request = order.request
+    return ledger_key(order.strategy, order.broker_id, request.instrument, request.product)
+
+
+def _on_tick(price: Decimal, side: Side, instrument: Instrument | None) -> Decimal:
+    """Put a trigger on the tick grid, on the far side: a stop fires no earlier than asked."""
+    if instrument is None or instrument.tick_size <= 0:
+        return price
+    return round_to_tick(price, instrument.tick_size, up=side is Side.BUY)

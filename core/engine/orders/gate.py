@@ -1,0 +1,179 @@
+"""The gate that every submission writes (reliability.md 2.3, product.md C4).
+
+Collection ``account_gates``, one document an account: ``account_mode``, ``global_mode``, ``mode``
+(the stricter, kept because the submit filter needs it), ``enabled``, ``drain``, ``frozen`` (an
+anomaly stopped entries until a person sets a mode again), ``fence`` (of the lease), ``seq`` (raised
+by every submission), ``version`` (raised by every change), ``changed_at``, ``changed_by``. Reading
+the mode inside a transaction does not protect it; matching *and incrementing* this document does,
+because a mode change writes it too. Keeps I6 and I10.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.domain.mode import TradingMode, stricter
+from core.domain.order import Purpose
+from core.errors import Denied, LeaseLost, NotFound
+from core.ports.store import Change, Document, StoreView
+
+__all__ = [
+    "GATES",
+    "Gate",
+    "change_gate",
+    "gate_of",
+    "hold_fence",
+    "may_pass",
+    "new_gate",
+    "pass_gate",
+]
+
+GATES = "account_gates"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What the gate said when it was read."""
+
+    broker_id: str
+    account_mode: TradingMode
+    global_mode: TradingMode
+    mode: TradingMode
+    enabled: bool
+    drain: bool
+    fence: int
+    version: int
+    frozen: bool = False
+
+
+def new_gate(
+    broker_id: str, global_mode: TradingMode, *, fence: int, at: datetime, by: str
+) -> Document:
+    """Return the first document of an account's gate."""
+    return {
+        "_id": broker_id,
+        "account_mode": TradingMode.NORMAL.value,
+        "global_mode": global_mode.value,
+        "mode": global_mode.value,
+        "enabled": False,
+        "drain": False,
+        "frozen": False,
+        "fence": fence,
+        "seq": 0,
+        "version": 0,
+        "changed_at": at,
+        "changed_by": by,
+    }
+
+
+def gate_of(row: Document) -> Gate:
+    """Turn a stored document into a ``Gate``."""
+    return Gate(
+        row["_id"],
+        TradingMode(row["account_mode"]),
+        TradingMode(row["global_mode"]),
+        TradingMode(row["mode"]),
+        row["enabled"],
+        row["drain"],
+        row["fence"],
+        row["version"],
+        row.get("frozen", False),
+    )
+
+
+def may_pass(gate: Gate, purpose: Purpose, *, by_person: bool, despite_pause: bool) -> None:
+    """Check an order's purpose against mode and switch.
+
+    A person's own close passes on a disabled account, and in PAUSED after a second confirmation.
+
+    Raises:
+        Denied: With the code PAUSED, EXIT_ONLY, FROZEN or DISABLED.
+    """
+    if gate.mode is TradingMode.PAUSED and not (by_person and despite_pause):
+        raise Denied("PAUSED", "the account is PAUSED, nothing is sent")
+    if gate.mode is TradingMode.EXIT_ONLY and not purpose.is_reducing:
+        raise Denied("EXIT_ONLY", "the account is EXIT_ONLY, nothing may be opened")
+    if gate.frozen and not purpose.is_reducing:
+        raise Denied("FROZEN", "an impossible order event froze entries; set a mode to go on")
+    if by_person or gate.enabled or (gate.drain and purpose.is_reducing):
+        return
+    raise Denied("DISABLED", "the account is disabled, strategies send nothing on it")
+
+
+async def pass_gate(
+    view: StoreView,
+    broker_id: str,
+    purpose: Purpose,
+    *,
+    fence: int,
+    by_person: bool = False,
+    despite_pause: bool = False,
+) -> Gate:
+    """Pass the gate inside a transaction, as its first step.
+
+    Raises:
+        Denied: The mode or the switch forbids it.
+        LeaseLost: Another controller has taken over.
+    """
+    row = await view.get(GATES, broker_id)
+    if row is None:
+        raise NotFound(f"Account {broker_id} has no gate.")
+    gate = gate_of(row)
+    if gate.fence != fence:
+        raise LeaseLost(f"gate fence {gate.fence}, ours {fence}")
+    may_pass(gate, purpose, by_person=by_person, despite_pause=despite_pause)
+    matched = await view.update(
+        GATES,
+        {
+            "_id": broker_id,
+            "fence": fence,
+            "mode": gate.mode.value,
+            "enabled": gate.enabled,
+            "drain": gate.drain,
+        },
+        Change(inc={"seq": 1}),
+    )
+    if matched != 1:
+        raise Denied("GATE_MOVED", "the mode changed at this very moment")
+    return gate
+
+
+async def hold_fence(view: StoreView, broker_id: str, fence: int) -> None:
+    """Prove inside a transaction that no other controller has taken over; raises ``LeaseLost``."""
+    mine = {"_id": broker_id, "fence": fence}
+    if await view.update(GATES, mine, Change(inc={"seq": 1})) != 1:
+        raise LeaseLost(f"the gate of {broker_id} no longer has fence {fence}")
+
+
+async def change_gate(
+    view: StoreView,
+    broker_id: str,
+    *,
+    at: datetime,
+    by: str,
+    account_mode: TradingMode | None = None,
+    global_mode: TradingMode | None = None,
+    enabled: bool | None = None,
+    drain: bool | None = None,
+    frozen: bool | None = None,
+) -> tuple[Gate, Gate]:
+    """Change a gate inside a transaction; return it before and after."""
+    row = await view.get(GATES, broker_id)
+    if row is None:
+        raise NotFound(f"Account {broker_id} has no gate.")
+    old = gate_of(row)
+    account = account_mode or old.account_mode
+    everyone = global_mode or old.global_mode
+    fields = {
+        "account_mode": account.value,
+        "global_mode": everyone.value,
+        "mode": stricter(account, everyone).value,
+        "enabled": old.enabled if enabled is None else enabled,
+        "drain": old.drain if drain is None else drain,
+        "frozen": old.frozen if frozen is None else frozen,
+        "changed_at": at,
+        "changed_by": by,
+    }
+    await view.update(GATES, {"_id": broker_id}, Change(set=fields, inc={"seq": 1, "version": 1}))
+    return old, gate_of({**row, **fields, "version": old.version + 1})

@@ -1,0 +1,327 @@
+"""The journal of orders: every step of an order is one transaction (reliability.md 2.2, 2.3).
+
+Owns ``orders`` (the rows), ``order_events`` (append-only audit, ``<id>#<version>``), ``fills`` (a
+row a trade) and ``ledgers``. One event changes the row, adds the audit row, moves the ledger by
+what has newly filled and posts the notices, together or not at all. Keeps I2, I4 and I5: filled
+quantity never falls, an illegal step is refused as an anomaly, the same event twice is one event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from core.domain.broker import BrokerTrade
+from core.domain.ledger import Ledger, ledger_key, with_fill
+from core.domain.notice import Delivery, Notice, NoticeKind
+from core.domain.order import (
+    CLOSED_STATES,
+    OPEN_STATES,
+    UNKNOWN_STATES,
+    Order,
+    OrderState,
+    Purpose,
+    is_alarmed,
+    may_become,
+)
+from core.engine.orders.documents import ledger_of, ledger_row, order_of, order_row
+from core.engine.outbox import Outbox
+from core.errors import AlreadyDone, NotFound, OrderAnomaly, TransactionConflict
+from core.ports.clock import Clock
+from core.ports.store import Change, Store, StoreView
+
+__all__ = ["Journal", "OrderEvent", "run_card"]
+
+_EVENT_ATTEMPTS = 5
+OPEN = [state.value for state in OPEN_STATES]
+PENDING = [*OPEN, OrderState.INITIALIZED.value, OrderState.HELD.value]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEvent:
+    """What became known of an order.
+
+    Attributes:
+        filled_quantity: Total filled, None when the event says nothing of it.
+        average_price: Of the total filled, rupees.
+        quantity: New total quantity after a modification that the broker confirmed.
+        is_resumed: A cancel or modification came to nothing and the order is known to live on.
+    """
+
+    state: OrderState
+    broker_order_id: str | None = None
+    filled_quantity: int | None = None
+    average_price: Decimal | None = None
+    reason: str = ""
+    quantity: int | None = None
+    trigger_price: Decimal | None = None
+    is_resumed: bool = False
+
+
+def run_card(run_id: str) -> Notice:
+    """Return the notice that brings a run's card up to date."""
+    return Notice(NoticeKind.RUN_CARD, {"run_id": run_id}, Delivery.EDIT, f"run:{run_id}")
+
+
+class Journal:
+    """Reads and advances orders."""
+
+    def __init__(self, store: Store, clock: Clock, outbox: Outbox) -> None:
+        self._store = store
+        self._clock = clock
+        self._outbox = outbox
+
+    async def get(self, client_order_id: str) -> Order:
+        """Return one order; raises ``NotFound``."""
+        row = await self._store.get("orders", client_order_id)
+        if row is None:
+            raise NotFound("That order is not in the journal.")
+        return order_of(row)
+
+    async def of_day(self, broker_id: str, day: str) -> list[Order]:
+        """Return an account's orders of one trading day."""
+        rows = await self._store.find("orders", {"broker_id": broker_id, "day": day})
+        return [order_of(row) for row in rows]
+
+    async def pending(self, broker_id: str) -> list[Order]:
+        """Return every order of an account that is not final: initialized, held or open."""
+        rows = await self._store.find("orders", {"broker_id": broker_id, "state": {"$in": PENDING}})
+        return [order_of(row) for row in rows]
+
+    async def of_run(self, run_id: str) -> list[Order]:
+        """Return the orders of one run."""
+        return [order_of(row) for row in await self._store.find("orders", {"run_id": run_id})]
+
+    async def ledgers(self, broker_id: str) -> list[Ledger]:
+        """Return an account's ledgers."""
+        return [
+            ledger_of(row) for row in await self._store.find("ledgers", {"broker_id": broker_id})
+        ]
+
+    async def add(self, view: StoreView, orders: Iterable[Order]) -> None:
+        """Insert new orders inside the caller's transaction, with their first audit rows."""
+        for order in orders:
+            await view.insert("orders", order_row(order))
+            await view.insert("order_events", self._audit(order, ""))
+
+    async def apply(
+        self,
+        client_order_id: str,
+        event: OrderEvent,
+        *,
+        first: Callable[[StoreView], Awaitable[None]] | None = None,
+    ) -> Order:
+        """Advance an order by one event, once.
+
+        Args:
+            client_order_id: Which order.
+            event: What became known.
+            first: What must hold in the same transaction, as its first step.
+
+        Returns:
+            The order afterwards; unchanged when the event tells nothing new.
+
+        Raises:
+            OrderAnomaly: The state table does not allow this step.
+        """
+        for _ in range(_EVENT_ATTEMPTS):
+            order = await self.get(client_order_id)
+            after = _after(order, event)
+            if after is None:
+                return order
+            if after.state in CLOSED_STATES:
+                after = replace(after, settled_at=self._clock.now())
+            try:
+                await self._commit(order, after, first)
+            except AlreadyDone:
+                continue
+            return after
+        raise TransactionConflict(f"order {client_order_id} kept changing under an event")
+
+    async def _commit(
+        self,
+        before: Order,
+        after: Order,
+        first: Callable[[StoreView], Awaitable[None]] | None = None,
+    ) -> None:
+        async def body(view: StoreView) -> None:
+            if first is not None:
+                await first(view)
+            await self.step(view, before, after)
+
+        nonce = f"order:{after.client_order_id}#{after.version}"
+        await self._store.transaction(body, nonce=nonce)
+
+    async def step(self, view: StoreView, before: Order, after: Order) -> None:
+        """Write one step inside a transaction: row, audit, ledger, notices."""
+        row = order_row(after)
+        key = row.pop("_id")
+        matched = await view.update(
+            "orders", {"_id": key, "version": before.version}, Change(set=row)
+        )
+        if matched != 1:
+            raise AlreadyDone(f"order {key} was changed meanwhile")
+        await view.insert("order_events", self._audit(after, before.state.value))
+        await self._move_ledger(view, before, after)
+        for notice in notices_of(before, after):
+            await self._outbox.post(view, notice)
+
+    def _audit(self, order: Order, old: str) -> dict[str, object]:
+        return {
+            "_id": f"{order.client_order_id}#{order.version}",
+            "client_order_id": order.client_order_id,
+            "broker_id": order.broker_id,
+            "n": order.version,
+            "old": old,
+            "state": order.state.value,
+            "filled_quantity": order.filled_quantity,
+            "average_price": order.average_price,
+            "broker_order_id": order.broker_order_id,
+            "reason": order.reason,
+            "at": self._clock.now(),
+        }
+
+    async def _move_ledger(self, view: StoreView, before: Order, after: Order) -> None:
+        newly = after.filled_quantity - before.filled_quantity
+        if newly <= 0 or after.purpose is Purpose.EXTERNAL:
+            return
+        value = (
+            after.average_price * after.filled_quantity
+            - before.average_price * before.filled_quantity
+        )
+        key = ledger_key(
+            after.strategy, after.broker_id, after.request.instrument, after.request.product
+        )
+        row = await view.get("ledgers", key)
+        ledger = ledger_of(row) if row else _empty_ledger(after)
+        moved = with_fill(ledger, newly * after.request.side.sign, value / newly)
+        fields = ledger_row(moved)
+        fields.pop("_id")
+        await view.update("ledgers", {"_id": key}, Change(set=fields), upsert=True)
+
+    async def record_trades(
+        self, broker_id: str, day: str, trades: Sequence[BrokerTrade], owners: dict[str, str]
+    ) -> None:
+        """Keep each trade once (I5). ``owners`` maps broker order ids to client order ids."""
+        known = {
+            row["_id"]
+            for row in await self._store.find("fills", {"broker_id": broker_id, "day": day})
+        }
+        for trade in trades:
+            key = f"{broker_id}|{day}|{trade.broker_order_id}|{trade.trade_id}"
+            if key not in known:
+                await self._store.update(
+                    "fills",
+                    {"_id": key},
+                    Change(set_on_insert=_fill_fields(broker_id, day, trade, owners)),
+                    upsert=True,
+                )
+
+
+def _fill_fields(
+    broker_id: str, day: str, trade: BrokerTrade, owners: dict[str, str]
+) -> dict[str, object]:
+    return {
+        "broker_id": broker_id,
+        "day": day,
+        "client_order_id": owners.get(trade.broker_order_id, ""),
+        "broker_order_id": trade.broker_order_id,
+        "trade_id": trade.trade_id,
+        "instrument": str(trade.instrument),
+        "product": trade.product.value,
+        "side": trade.side.value,
+        "quantity": trade.quantity,
+        "price": trade.price,
+        "traded_at": trade.traded_at,
+    }
+
+
+def _empty_ledger(order: Order) -> Ledger:
+    return Ledger(order.strategy, order.broker_id, order.request.instrument, order.request.product)
+
+
+def _after(order: Order, event: OrderEvent) -> Order | None:
+    """Return the order after the event, or None when nothing new is known."""
+    filled = max(order.filled_quantity, event.filled_quantity or 0)
+    grew = filled > order.filled_quantity
+    state = _state_after(order, event, grew=grew)
+    request = order.request
+    if event.quantity is not None and event.quantity != request.quantity:
+        request = replace(request, quantity=event.quantity)
+    if event.trigger_price is not None and event.trigger_price != request.trigger_price:
+        request = replace(request, trigger_price=event.trigger_price)
+    broker_order_id = order.broker_order_id or event.broker_order_id
+    same = (
+        state is order.state
+        and not grew
+        and request == order.request
+        and broker_order_id == order.broker_order_id
+    )
+    if same:
+        return None
+    if state is not order.state and not may_become(order.state, state):
+        raise OrderAnomaly(
+            f"order {order.client_order_id}: {order.state} may not become {state} ({event.reason})"
+        )
+    price = event.average_price if grew and event.average_price is not None else None
+    return replace(
+        order,
+        request=request,
+        state=state,
+        broker_order_id=broker_order_id,
+        filled_quantity=filled,
+        average_price=order.average_price if price is None else price,
+        reason=event.reason or order.reason,
+        version=order.version + 1,
+    )
+
+
+_LATER = {OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE}
+_BEFORE_ACCEPTED = {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED}
+
+
+def _state_after(order: Order, event: OrderEvent, *, grew: bool) -> OrderState:
+    """Fold out-of-order news: an older view of an order never takes it back (I5)."""
+    state = event.state
+    if state is OrderState.ACCEPTED and (order.filled_quantity or event.filled_quantity):
+        state = OrderState.PARTIALLY_FILLED
+    if state in _BEFORE_ACCEPTED:
+        if order.state in _LATER and not (grew or event.is_resumed):
+            return order.state
+        if order.state in CLOSED_STATES and not _revives(order, event):
+            return order.state
+    if state is OrderState.UNRESOLVED and order.state not in UNKNOWN_STATES:
+        return order.state
+    if state in CLOSED_STATES and order.state in CLOSED_STATES and not grew:
+        return order.state if not _revives(order, event) else state
+    return state
+
+
+def _revives(order: Order, event: OrderEvent) -> bool:
+    """Tell whether an event is real news on an order that was given up as not placed."""
+    return order.state is OrderState.NOT_PLACED and event.broker_order_id is not None
+
+
+def notices_of(before: Order, after: Order) -> list[Notice]:
+    """Return what a step tells the chat: the run's card, and what must not be missed besides."""
+    notices = []
+    if after.strategy not in {"manual", "external"}:
+        notices.append(run_card(after.run_id))
+    cid = {"client_order_id": after.client_order_id}
+    if after.strategy == "manual":
+        notices.append(
+            Notice(NoticeKind.ORDER_UPDATE, cid, Delivery.EDIT, f"order:{after.client_order_id}")
+        )
+    if is_alarmed(before.state, after.state):
+        notices.append(Notice(NoticeKind.ORDER_REVIVED, cid))
+    elif before.state is after.state:
+        return notices
+    elif after.state is OrderState.REJECTED:
+        notices.append(Notice(NoticeKind.ORDER_REJECTED, cid))
+    elif after.state is OrderState.UNRESOLVED:
+        key = f"unresolved:{after.client_order_id}"
+        notices.append(Notice(NoticeKind.ORDER_UNRESOLVED, cid, Delivery.EDIT, key))
+    elif before.state is OrderState.UNRESOLVED:
+        notices.append(Notice(NoticeKind.ORDER_RESOLVED, cid))
+    return notices

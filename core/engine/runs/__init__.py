@@ -1,0 +1,1 @@
+"""Runs: strategy settings, market data, planning, the runner and the scheduler."""

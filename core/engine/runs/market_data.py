@@ -1,0 +1,116 @@
+"""Market data: one chosen account with ordered fallbacks, once an instrument (product.md D10).
+
+The setting ``data_account`` names the first source; the other connected accounts follow in the
+order of the account list. A source whose plan has no data (PERMISSION) is passed over for the day
+and is no login problem; one whose login is dead is passed over as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from core.domain.account import Account
+from core.domain.broker import Candle, Quote
+from core.domain.instrument import InstrumentId
+from core.domain.sessions import trading_day
+from core.engine.accounts.accounts import Accounts
+from core.engine.accounts.connections import Connections
+from core.errors import BrokerReadError, NotFound, ReadFault, SaarthiError, VaultError
+from core.ports.broker import BrokerClient
+from core.ports.clock import Clock
+from core.ports.store import Store
+
+__all__ = ["DATA_ACCOUNT", "MarketData", "NoData"]
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+DATA_ACCOUNT = "data_account"
+_SOURCE_DEADLINE_S = 12.0
+
+
+class NoData(SaarthiError):
+    """No source could give market data; the message says what each one answered."""
+
+
+class MarketData:
+    """Asks the sources in order until one answers."""
+
+    def __init__(
+        self, store: Store, clock: Clock, accounts: Accounts, connections: Connections
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._accounts = accounts
+        self._connections = connections
+        self._without_plan: dict[str, str] = {}
+
+    async def sources(self) -> tuple[Account, ...]:
+        """Return the accounts that can be asked, the chosen one first."""
+        row = await self._store.get("settings", DATA_ACCOUNT)
+        chosen = row["value"] if row else None
+        accounts = [account for account in await self._accounts.all() if not account.needs_login]
+        today = trading_day(self._clock.market_now())
+        able = [a for a in accounts if self._without_plan.get(a.broker_id) != today]
+        return tuple(sorted(able, key=lambda account: account.broker_id != chosen))
+
+    def has_plan(self, broker_id: str) -> bool:
+        """Whether an account has not refused market data today."""
+        return self._without_plan.get(broker_id) != trading_day(self._clock.market_now())
+
+    async def candles(
+        self,
+        instruments: Sequence[InstrumentId],
+        *,
+        start: datetime,
+        end: datetime,
+        minutes: int,
+    ) -> Mapping[InstrumentId, Sequence[Candle]]:
+        """Return closed bars of each instrument with start <= bar start and bar end <= end.
+
+        Raises:
+            NoData: No source answered.
+        """
+
+        async def ask(client: BrokerClient) -> Mapping[InstrumentId, Sequence[Candle]]:
+            found: dict[InstrumentId, Sequence[Candle]] = {}
+            for instrument in instruments:
+                try:
+                    found[instrument] = await client.candles(
+                        instrument, start=start, end=end, minutes=minutes
+                    )
+                except BrokerReadError as error:
+                    # One instrument that a broker does not know must not cost the others' exits.
+                    if error.fault is not ReadFault.REFUSED:
+                        raise
+                    _log.warning("no bars of %s: %s", instrument, error)
+            return found
+
+        return await self._first(ask)
+
+    async def quotes(self, instruments: Sequence[InstrumentId]) -> Mapping[InstrumentId, Quote]:
+        """Return last prices; raises ``NoData``."""
+        return await self._first(lambda client: client.quotes(instruments))
+
+    async def _first(self, ask: Callable[[BrokerClient], Awaitable[T]]) -> T:
+        answers = []
+        for account in await self.sources():
+            try:
+                client = await self._connections.client(account)
+                if client is None:
+                    continue
+                async with asyncio.timeout(_SOURCE_DEADLINE_S):
+                    return await ask(client)
+            except BrokerReadError as error:
+                if error.fault is ReadFault.PERMISSION:
+                    today = trading_day(self._clock.market_now())
+                    self._without_plan[account.broker_id] = today
+                answers.append(f"{account.label}: {error}")
+            except TimeoutError:
+                answers.append(f"{account.label}: no answer in time")
+            except (VaultError, NotFound) as error:
+                answers.append(f"{account.label}: {error}")
+        raise NoData("; ".join(answers) or "no account is logged in that could give market data")

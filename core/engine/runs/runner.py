@@ -1,0 +1,388 @@
+"""One run of a strategy: targets once, goals and entries of every account in one commit, then go.
+
+Collection ``runs`` (``_id`` is the run id): ``strategy``, ``slot_at``, ``targets``, ``notes`` by
+account, ``broker_ids``, ``kind``, ``created_at``. The run, its goals and its entry intents commit
+together before the first send (reliability.md 2.3.1); a restart goes on with what stands there and
+never computes targets again. Planning reads only the store, so no slow broker delays another
+account's run (I7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from core.domain.account import Account, BrokerType
+from core.domain.broker import Candle
+from core.domain.due import square_off_at
+from core.domain.instrument import Instrument, InstrumentId, Segment
+from core.domain.ledger import ledger_key
+from core.domain.notice import Notice, NoticeKind
+from core.domain.order import (
+    OPEN_STATES,
+    Order,
+    OrderState,
+    Purpose,
+)
+from core.domain.planning import Leg, Standing, plan_leg
+from core.domain.sessions import Schedule, SessionWindow, trading_day
+from core.domain.target import Context, DataNeed, ParameterValue, Strategy, Target
+from core.domain.views import AssignmentView
+from core.engine.accounts.accounts import Accounts
+from core.engine.accounts.connections import Masters
+from core.engine.orders.documents import order_of
+from core.engine.orders.gate import GATES
+from core.engine.orders.goals import put_goal
+from core.engine.orders.journal import Journal, run_card
+from core.engine.outbox import Outbox
+from core.engine.runs.market_data import MarketData, NoData
+from core.engine.runs.plan import RunPlan, RunRequest, run_row
+from core.engine.runs.settings import StrategySettings
+from core.errors import AlreadyDone, BrokerReadError
+from core.ports.calendar import Calendar
+from core.ports.clock import Clock
+from core.ports.store import Store, StoreView
+
+__all__ = ["Runner", "RunnerParts"]
+
+_log = logging.getLogger(__name__)
+_DECIDE_DEADLINE_S = 10.0
+_BAR_WAIT_S = 5.0
+_BAR_LOOK_S = 0.5
+_STALE_BARS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerParts:
+    """What the runner works with. ``wake`` tells an account's worker to take a turn."""
+
+    store: Store
+    clock: Clock
+    calendar: Calendar
+    accounts: Accounts
+    strategies: StrategySettings
+    market_data: MarketData
+    masters: Masters
+    journal: Journal
+    outbox: Outbox
+    wake: Callable[[str], None]
+
+
+class Runner:
+    """Runs strategies."""
+
+    def __init__(self, parts: RunnerParts) -> None:
+        self._parts = parts
+
+    async def run(self, request: RunRequest) -> str:
+        """Compute the targets, commit the run, wake the accounts; return one line on the result.
+
+        Every failure is told in the chat and changes nothing.
+        """
+        strategy = self._parts.strategies.strategy(request.strategy)
+        try:
+            parameters = await self._parts.strategies.parameters(request.strategy)
+            targets, prices = await self._targets(strategy, parameters, request)
+        except NoData as error:
+            await self._tell(NoticeKind.NO_DATA, request, str(error), await self._last_run(request))
+            return f"no market data: {error}"
+        except _StrategyFailed as error:
+            await self._tell(NoticeKind.RUN_FAILED, request, str(error), str(error))
+            return str(error)
+        try:
+            return await self._commit(strategy, request, targets, prices, parameters)
+        except AlreadyDone:
+            return "this slot ran already"
+
+    async def _last_run(self, request: RunRequest) -> str:
+        """Name the run after which data went missing: each slot may hear other words about it."""
+        rows = await self._parts.store.find(
+            "runs", {"strategy": request.strategy}, sort=[("slot_at", -1)], limit=1
+        )
+        return str(rows[0]["_id"]) if rows else ""
+
+    async def _tell(self, kind: NoticeKind, request: RunRequest, detail: str, once: str) -> None:
+        """Say what went wrong, once a day for each ``once``."""
+        day = trading_day(request.slot_at)
+        data = {"strategy": request.strategy, "detail": detail}
+
+        async def body(view: StoreView) -> None:
+            await self._parts.outbox.post(view, Notice(kind, data))
+
+        try:
+            await self._parts.store.transaction(
+                body, nonce=f"{kind}:{request.strategy}|{day}|{once}"
+            )
+        except AlreadyDone:
+            return
+
+    async def _targets(
+        self, strategy: Strategy, parameters: Mapping[str, ParameterValue], request: RunRequest
+    ) -> tuple[Sequence[Target], dict[InstrumentId, Decimal]]:
+        window = self.session(request.slot_at)
+        if window is None:
+            raise _StrategyFailed("the exchange is closed on this day")
+        need = strategy.data(parameters)
+        instruments = strategy.instruments(parameters)
+        bars = await self._bars(instruments, need, window, request.slot_at)
+        context = Context(request.slot_at, window, bars, parameters)
+        targets = await self._decide(strategy, context)
+        return targets, {name: rows[-1].close for name, rows in bars.items() if rows}
+
+    def session(self, moment: datetime) -> SessionWindow | None:
+        """Return the cash session of a day; of a day beyond the calendar's data, None."""
+        try:
+            return self._parts.calendar.session(moment.date(), Segment.CASH, has_derivatives=True)
+        except LookupError:
+            return None
+
+    async def _bars(
+        self,
+        instruments: Sequence[InstrumentId],
+        need: DataNeed,
+        window: SessionWindow,
+        slot_at: datetime,
+    ) -> dict[InstrumentId, Sequence[Candle]]:
+        """Read closed bars; wait a little for the one that has just closed to be published."""
+        start = self._lookback_start(need, window)
+        step = timedelta(minutes=need.bar_minutes)
+        until = self._parts.clock.monotonic() + _BAR_WAIT_S
+        while True:
+            raw = await self._parts.market_data.candles(
+                instruments, start=start, end=slot_at, minutes=need.bar_minutes
+            )
+            bars: dict[InstrumentId, Sequence[Candle]] = {
+                name: tuple(bar for bar in raw.get(name, ()) if bar.start + step <= slot_at)
+                for name in instruments
+            }
+            newest = max((rows[-1].start for rows in bars.values() if rows), default=None)
+            complete = newest is not None and newest + step >= min(slot_at, window.close_at)
+            if complete or self._parts.clock.monotonic() >= until or slot_at <= window.open_at:
+                break
+            await self._parts.clock.sleep(_BAR_LOOK_S)
+        if newest is None or slot_at - (newest + step) > _STALE_BARS * step:
+            seen = f"the newest bar is of {newest:%d %b %H:%M}" if newest else "there are no bars"
+            raise NoData(f"prices are stale: {seen}")
+        return bars
+
+    def _lookback_start(self, need: DataNeed, window: SessionWindow) -> datetime:
+        """Return the open of the session that reaches back far enough for the lookback bars."""
+        bars_left, start, day = need.lookback_bars, window.open_at, window.day
+        while bars_left > 0:
+            day -= timedelta(days=1)
+            try:
+                earlier = self._parts.calendar.session(day, Segment.CASH, has_derivatives=True)
+            except LookupError:
+                break
+            if earlier is not None:
+                minutes = (earlier.close_at - earlier.open_at).total_seconds() / 60
+                bars_left -= int(minutes // need.bar_minutes)
+                start = earlier.open_at
+        return start
+
+    async def _decide(self, strategy: Strategy, context: Context) -> Sequence[Target]:
+        try:
+            async with asyncio.timeout(_DECIDE_DEADLINE_S):
+                return await asyncio.to_thread(strategy.decide, context)
+        except TimeoutError:
+            raise _StrategyFailed(f"it did not decide within {_DECIDE_DEADLINE_S:.0f} s") from None
+        # A strategy is somebody's own code: whatever it raises must stop this run and nothing else.
+        except Exception as error:
+            _log.exception("strategy %s failed", strategy.name)
+            raise _StrategyFailed(f"it failed with {type(error).__name__}: {error}") from error
+
+    async def _commit(
+        self,
+        strategy: Strategy,
+        request: RunRequest,
+        targets: Sequence[Target],
+        prices: dict[InstrumentId, Decimal],
+        parameters: Mapping[str, ParameterValue],
+    ) -> str:
+        plan = self._plan(strategy.schedule(parameters), request)
+        accounts = await self._assigned(strategy.name, request)
+        instruments = {
+            account.broker_id: await self._instruments(account) for account, _ in accounts
+        }
+
+        async def body(view: StoreView) -> tuple[list[Order], bool]:
+            return await self._write(view, plan, targets, prices, accounts, instruments)
+
+        orders, is_signal = await self._parts.store.transaction(body, nonce=f"run:{request.run_id}")
+        for account, _ in accounts:
+            await self._parts.accounts.mark_run(account.broker_id, self._parts.clock.now())
+            if is_signal:
+                # A turn costs reads of the broker's rate: one for each slot would use it up.
+                self._parts.wake(account.broker_id)
+        if not is_signal:
+            return f"nothing to change on {len(accounts)} account(s)"
+        return f"{len(orders)} entry order(s) on {len(accounts)} account(s)"
+
+    def _plan(self, schedule: Schedule, request: RunRequest) -> RunPlan:
+        now = self._parts.clock.market_now()
+        closing = [
+            broker_type
+            for broker_type in BrokerType
+            if (begin := self.square_off_begins(schedule, now.date(), broker_type)) and now >= begin
+        ]
+        return RunPlan(request, schedule.every_minutes, frozenset(closing), self._parts.clock.now())
+
+    def square_off_begins(
+        self, schedule: Schedule, day: date, broker_type: BrokerType
+    ) -> datetime | None:
+        """Return from when a strategy is squared off at a broker: nothing is entered then."""
+        cut_off = self._parts.calendar.square_off(
+            day, broker_type, Segment.CASH, has_derivatives=True
+        )
+        return square_off_at(schedule, day, cut_off)
+
+    async def _assigned(
+        self, name: str, request: RunRequest
+    ) -> list[tuple[Account, AssignmentView]]:
+        found = []
+        for account in await self._parts.accounts.all():
+            if request.only is not None and account.broker_id != request.only:
+                continue
+            assignment = await self._parts.strategies.assignment(name, account)
+            if (account.enabled and assignment.is_on) or await self._holds(name, account):
+                found.append((account, assignment))
+        return found
+
+    async def _holds(self, name: str, account: Account) -> bool:
+        """An account that was switched off with "exits only" still gets the exits."""
+        rows = await self._parts.store.find("ledgers", {"broker_id": account.broker_id})
+        held = any(row["strategy"] == name and row["quantity"] for row in rows)
+        return held and (account.enabled or account.drain)
+
+    async def _instruments(self, account: Account) -> Mapping[InstrumentId, Instrument]:
+        try:
+            return await self._parts.masters.of(account.broker_type)
+        except BrokerReadError as error:
+            _log.warning("%s: %s", account.label, error)
+            return {}
+
+    async def _write(
+        self,
+        view: StoreView,
+        plan: RunPlan,
+        targets: Sequence[Target],
+        prices: Mapping[InstrumentId, Decimal],
+        accounts: Sequence[tuple[Account, AssignmentView]],
+        instruments: Mapping[str, Mapping[InstrumentId, Instrument]],
+    ) -> tuple[list[Order], bool]:
+        request = plan.request
+        orders: list[Order] = []
+        notes: dict[str, str] = {}
+        changed = False
+        for account, assignment in accounts:
+            for target in targets:
+                standing = await self._standing(
+                    view,
+                    plan,
+                    target,
+                    assignment,
+                    account,
+                    prices,
+                    instruments[account.broker_id].get(target.instrument),
+                )
+                leg = plan_leg(
+                    target,
+                    assignment,
+                    standing,
+                    slot_at=request.slot_at,
+                    fresh_for=timedelta(minutes=plan.every_minutes),
+                )
+                changed |= await self._put(view, plan, target, assignment, standing, leg)
+                if leg.entry:
+                    orders.append(plan.entry(target, assignment, leg))
+                if leg.note:
+                    notes[account.broker_id] = leg.note
+        await self._parts.journal.add(view, orders)
+        is_signal = bool(orders or notes or changed)
+        await view.insert("runs", run_row(plan, targets, notes, accounts, is_signal=is_signal))
+        if is_signal:
+            await self._parts.outbox.post(view, run_card(request.run_id))
+        return orders, is_signal
+
+    async def _put(
+        self,
+        view: StoreView,
+        plan: RunPlan,
+        target: Target,
+        assignment: AssignmentView,
+        standing: Standing,
+        leg: Leg,
+    ) -> bool:
+        """Write the leg's goal; return whether it changes what is held or working."""
+        keeps = leg.goal == standing.wanted and not leg.entry
+        if keeps and leg.goal == 0 and standing.held == 0:
+            return False
+        await put_goal(
+            view,
+            strategy=assignment.strategy,
+            broker_id=assignment.broker_id,
+            instrument=target.instrument,
+            product=assignment.product,
+            quantity=leg.goal,
+            stop_price=target.stop_price if leg.goal else None,
+            run_id=plan.request.run_id if not keeps else standing.run_id,
+            day=plan.day,
+            at=plan.now,
+        )
+        reduces = standing.held not in {0, leg.goal}
+        return reduces and not keeps
+
+    async def _standing(
+        self,
+        view: StoreView,
+        plan: RunPlan,
+        target: Target,
+        assignment: AssignmentView,
+        account: Account,
+        prices: Mapping[InstrumentId, Decimal],
+        instrument: Instrument | None,
+    ) -> Standing:
+        key = ledger_key(
+            assignment.strategy, account.broker_id, target.instrument, assignment.product
+        )
+        ledger = await view.get("ledgers", key)
+        goal = await view.get("goals", key)
+        wanted = goal["quantity"] if goal and goal["day"] == plan.day else None
+        where = {
+            "broker_id": account.broker_id,
+            "day": plan.day,
+            "instrument": str(target.instrument),
+        }
+        orders = [order_of(row) for row in await view.find("orders", where)]
+        mine = [o for o in orders if o.strategy == assignment.strategy]
+        gate_row = await view.get(GATES, account.broker_id)
+        why_not = plan.why_not(gate_row, account)
+        figure = await view.get("day_figures", f"{account.broker_id}|{plan.day}")
+        own = await view.get("settings", f"capital|{account.broker_id}")
+        capital = own["value"] if own else (figure or {}).get("capital")
+        return Standing(
+            held=ledger["quantity"] if ledger else 0,
+            wanted=wanted or 0,
+            is_closing=wanted == 0,
+            run_id=goal["run_id"] if goal else plan.request.run_id,
+            working_entry=any(
+                o.purpose is Purpose.ENTRY and (o.state in OPEN_STATES or o.state in _WAITING)
+                for o in mine
+            ),
+            may_enter=not why_not,
+            why_not=why_not,
+            capital=Decimal(str(capital)) if capital is not None else None,
+            price=prices.get(target.instrument, Decimal(0)),
+            instrument=instrument,
+        )
+
+
+_WAITING = {OrderState.INITIALIZED, OrderState.HELD}
+
+
+class _StrategyFailed(Exception):
+    """A strategy did not decide; the message is for the chat."""

@@ -1,0 +1,256 @@
+"""The scheduler: what is due by calendar and market clock, each slot once (product.md D2, D7).
+
+Something outside (``core.adapters.scheduling``) only wakes ``tick``. What is due is a pure function
+of the schedule, the session and the newest slot handled, which is stored; the run's id is unique,
+so a slot fires once across restarts and whatever wakes the tick twice. Late entries are dropped and
+said so; square-offs fire however late, as long as the market trades.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from core.domain.account import Account
+from core.domain.due import due_slots, next_slot
+from core.domain.instrument import Segment
+from core.domain.ledger import Ledger
+from core.domain.notice import Notice, NoticeKind
+from core.domain.sessions import IST, SessionWindow, trading_day
+from core.domain.target import Strategy
+from core.engine.accounts.accounts import Accounts
+from core.engine.orders.documents import ledger_of
+from core.engine.orders.goals import Flattening, flatten, goals_of
+from core.engine.outbox import Outbox
+from core.engine.runs.plan import RunRequest
+from core.engine.runs.runner import Runner
+from core.engine.runs.settings import StrategySettings
+from core.errors import AlreadyDone, StoreError
+from core.ports.calendar import Calendar
+from core.ports.clock import Clock
+from core.ports.store import Store, StoreView
+
+__all__ = ["Scheduler", "Selection"]
+
+_log = logging.getLogger(__name__)
+_ALARM_AFTER = timedelta(minutes=10)
+_LATEST_ALARM = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One strategy, enabled or not, on one account (``saarthi live``, D5)."""
+
+    strategy: str
+    broker_id: str
+
+
+class Scheduler:
+    """Finds what is due and has it run; with a ``selection``, that alone.
+
+    A selection keeps its newest slot to itself: what it handled on its one account is not handled
+    for the others.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        calendar: Calendar,
+        accounts: Accounts,
+        strategies: StrategySettings,
+        runner: Runner,
+        outbox: Outbox,
+        selection: Selection | None = None,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._calendar = calendar
+        self._accounts = accounts
+        self._strategies = strategies
+        self._runner = runner
+        self._outbox = outbox
+        self._selection = selection
+        self._selected_until = clock.market_now()
+        self.last_tick_at: datetime | None = None
+
+    async def tick(self) -> None:
+        """Handle everything that is due now: square-offs first."""
+        await self.tick_square_offs()
+        await self.tick_slots()
+
+    async def tick_slots(self) -> None:
+        """Run the slots that are due, strategies beside one another."""
+        now = self._clock.market_now()
+        self.last_tick_at = self._clock.now()
+        window = self._open_session(now)
+        if window is None:
+            return
+        async with asyncio.TaskGroup() as group:
+            for name, strategy in self._chosen():
+                part = self._slots(name, strategy, window, now)
+                group.create_task(self._guarded(name, part))
+
+    async def tick_square_offs(self) -> None:
+        """Begin the square-offs that are due; it waits for no market data."""
+        now = self._clock.market_now()
+        window = self._open_session(now)
+        if window is None:
+            return
+        for name, strategy in self._chosen():
+            await self._guarded(name, self._square_off(name, strategy, window, now))
+
+    def _open_session(self, now: datetime) -> SessionWindow | None:
+        window = self._runner.session(now)
+        return window if window is not None and window.contains(now) else None
+
+    def _chosen(self) -> list[tuple[str, Strategy]]:
+        return [
+            (name, strategy)
+            for name, strategy in self._strategies.registry.items()
+            if self._selection is None or name == self._selection.strategy
+        ]
+
+    async def _guarded(self, name: str, part: Awaitable[None]) -> None:
+        """Let one strategy's trouble stop neither the others nor any square-off; tell it once."""
+        try:
+            await part
+        except StoreError:
+            _log.warning("strategy %s: the store is away", name)
+        # A strategy is somebody's own code, its schedule and parameters too.
+        except Exception as error:  # noqa: BLE001 - see above
+            _log.error("strategy %s failed", name, exc_info=error)
+            data = {"strategy": name, "detail": f"{type(error).__name__}: {error}"}
+            day = trading_day(self._clock.market_now())
+            await self._once(
+                f"failed:{name}|{day}|{type(error).__name__}", Notice(NoticeKind.RUN_FAILED, data)
+            )
+
+    async def _once(self, nonce: str, notice: Notice) -> None:
+        """Post a notice that this nonce has not posted before."""
+
+        async def body(view: StoreView) -> None:
+            await self._outbox.post(view, notice)
+
+        try:
+            await self._store.transaction(body, nonce=nonce)
+        except AlreadyDone:
+            return
+
+    async def _slots(
+        self, name: str, strategy: Strategy, window: SessionWindow, now: datetime
+    ) -> None:
+        only = self._selection.broker_id if self._selection else None
+        row = await self._strategies.row(name)
+        if not (row["enabled"] or only):
+            return
+        schedule = strategy.schedule(await self._strategies.parameters(name))
+        handled = self._selected_until if only else row.get("last_slot_at")
+        due = due_slots(schedule, window, now=now, handled=handled)
+        if due is None:
+            return
+        if due.missed or not due.may_enter:
+            await self._tell_missed(name, due.slot_at, now, len(due.missed))
+        run_id = f"{name}|{due.slot_at:%Y-%m-%dT%H:%M}" + (f"|{only}" if only else "")
+        request = RunRequest(run_id, name, due.slot_at, may_enter=due.may_enter, only=only)
+        line = await self._runner.run(request)
+        if only:
+            self._selected_until = due.slot_at
+        else:
+            await self._strategies.mark_slot(name, due.slot_at)
+        _log.info("run %s: %s", request.run_id, line)
+
+    async def _tell_missed(self, name: str, slot: datetime, now: datetime, missed: int) -> None:
+        data = {
+            "strategy": name,
+            "slot_at": slot,
+            "late_s": int((now - slot).total_seconds()),
+            "missed": missed,
+        }
+
+        notice = Notice(NoticeKind.SLOT_MISSED, data)
+        await self._once(f"missed:{name}|{slot.isoformat()}", notice)
+
+    async def _square_off(
+        self, name: str, strategy: Strategy, window: SessionWindow, now: datetime
+    ) -> None:
+        """Make every ledger of a strategy flat from its cut-off on; alarm about what remains.
+
+        Ledgers of a strategy that was disabled meanwhile are squared off all the same.
+        """
+        schedule = strategy.schedule(await self._strategies.parameters(name))
+        for account in await self._accounts.all():
+            if self._selection is not None and account.broker_id != self._selection.broker_id:
+                continue
+            begin = self._runner.square_off_begins(schedule, window.day, account.broker_type)
+            if begin is None or now < begin or not (account.enabled or account.drain):
+                continue
+            open_ledgers = await self._open_ledgers(name, account)
+            if not open_ledgers:
+                continue
+            await self._flatten(name, account, open_ledgers, window)
+            deadline = min(begin + _ALARM_AFTER, window.close_at - _LATEST_ALARM)
+            if now >= deadline:
+                await self._alarm(name, account, open_ledgers, window)
+
+    async def _open_ledgers(self, name: str, account: Account) -> list[Ledger]:
+        rows = await self._store.find("ledgers", {"broker_id": account.broker_id})
+        ledgers = [ledger_of(row) for row in rows]
+        return [ledger for ledger in ledgers if ledger.strategy == name and ledger.quantity]
+
+    async def _flatten(
+        self, name: str, account: Account, ledgers: list[Ledger], window: SessionWindow
+    ) -> None:
+        """Set the goals of these ledgers to flat, where they are not yet."""
+        day, now = window.day.isoformat(), self._clock.market_now()
+        goals = {goal.key: goal for goal in await goals_of(self._store, account.broker_id)}
+        unaimed = [
+            ledger
+            for ledger in ledgers
+            if ledger.key not in goals or goals[ledger.key].quantity != 0
+        ]
+        if not unaimed:
+            return
+        run_id = f"{name}|{now:%Y-%m-%dT%H:%M}|square-off|{account.broker_id}"
+        decision = Flattening(
+            run_id, "square-off", name, account.broker_id, day, self._clock.now(), now
+        )
+
+        async def body(view: StoreView) -> None:
+            await flatten(view, self._outbox, unaimed, decision)
+
+        try:
+            await self._store.transaction(body, nonce=f"run:{run_id}")
+        except AlreadyDone:
+            return
+        _log.info("square-off of %s on %s", name, account.label)
+
+    async def _alarm(
+        self, name: str, account: Account, ledgers: list[Ledger], window: SessionWindow
+    ) -> None:
+        positions = [f"{ledger.instrument} {ledger.quantity:+d}" for ledger in ledgers]
+        data = {"broker_id": account.broker_id, "strategy": name, "positions": positions}
+
+        notice = Notice(NoticeKind.SQUARE_OFF_ALARM, data)
+        await self._once(f"alarm:{name}|{account.broker_id}|{window.day.isoformat()}", notice)
+
+    async def next_slot(self, name: str) -> datetime | None:
+        """Return a strategy's next slot, IST; None when disabled or the calendar ends."""
+        if self._selection is None and not (await self._strategies.row(name))["enabled"]:
+            return None
+        strategy = self._strategies.strategy(name)
+        schedule = strategy.schedule(await self._strategies.parameters(name))
+        now = self._clock.market_now()
+        window = self._runner.session(now)
+        found = next_slot(schedule, window, now) if window else None
+        if found is not None:
+            return found
+        try:
+            after = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), IST)
+            upcoming = self._calendar.next_session(after, Segment.CASH)
+        except LookupError:
+            return None
+        return next_slot(schedule, upcoming, upcoming.open_at - timedelta(seconds=1))

@@ -1,0 +1,169 @@
+"""Strategy settings: owns ``strategies`` and ``assignments`` (product.md D4, D6).
+
+``strategies`` (``_id`` is the name): ``enabled``, ``parameters`` (texts), ``last_slot_at`` (market
+time of the newest slot handled; enabling a strategy sets it to now, so that no old slot fires).
+``assignments`` (``strategy|broker_id``): ``on``, ``product``, ``size_kind``, ``size_value``,
+``multiplier``; a pair without a document has the defaults: on, the strategy's product, one unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from core.domain.account import Account
+from core.domain.instrument import Product
+from core.domain.target import ParameterValue, Strategy, checked_parameters
+from core.domain.views import AssignmentView, SizeKind
+from core.errors import NotFound, UserError
+from core.ports.clock import Clock
+from core.ports.store import Change, Document, Store, StoreView
+
+__all__ = ["StrategySettings"]
+
+_LIMITS = {
+    SizeKind.QUANTITY: (Decimal(1), Decimal(1_000_000), "units"),
+    SizeKind.CAPITAL_SHARE: (Decimal("0.1"), Decimal(100), "percent of capital"),
+}
+_MULTIPLIER = (Decimal("0.01"), Decimal(100))
+
+
+class StrategySettings:
+    """Reads and changes strategy settings."""
+
+    def __init__(self, store: Store, clock: Clock, registry: Mapping[str, Strategy]) -> None:
+        self._store = store
+        self._clock = clock
+        self.registry = registry
+
+    def strategy(self, name: str) -> Strategy:
+        """Return a strategy by name; raises ``NotFound``."""
+        try:
+            return self.registry[name]
+        except KeyError:
+            known = ", ".join(self.registry)
+            raise NotFound(f"Found the strategy {name!r}; expected one of {known}.") from None
+
+    async def row(self, name: str) -> Document:
+        """Return a strategy's stored settings, or the defaults of one never touched."""
+        self.strategy(name)
+        row = await self._store.get("strategies", name)
+        return row or {"_id": name, "enabled": False, "parameters": {}, "last_slot_at": None}
+
+    async def parameters(self, name: str) -> dict[str, ParameterValue]:
+        """Return checked parameter values."""
+        return checked_parameters(self.strategy(name), (await self.row(name))["parameters"])
+
+    async def set_enabled(self, name: str, *, enabled: bool, nonce: str) -> None:
+        """Enable or disable scheduled runs; enabling starts with the next slot."""
+        self.strategy(name)
+        fields: dict[str, object] = {"enabled": enabled}
+        if enabled:
+            fields["last_slot_at"] = self._clock.market_now()
+
+        async def body(view: StoreView) -> None:
+            await view.update(
+                "strategies",
+                {"_id": name},
+                Change(set=fields, set_on_insert={"parameters": {}}),
+                upsert=True,
+            )
+
+        await self._store.transaction(body, nonce=nonce)
+
+    async def set_parameter(self, name: str, parameter: str, text: str, *, nonce: str) -> None:
+        """Change one parameter; raises ``UserError`` when it, or what follows from it, is wrong."""
+        strategy = self.strategy(name)
+        given = {**(await self.row(name))["parameters"], parameter: text.strip()}
+        checked = checked_parameters(strategy, given)
+        strategy.instruments(checked)
+        strategy.schedule(checked)
+
+        async def body(view: StoreView) -> None:
+            await view.update(
+                "strategies",
+                {"_id": name},
+                Change(
+                    set={f"parameters.{parameter}": str(checked[parameter])},
+                    set_on_insert={"enabled": False, "last_slot_at": None},
+                ),
+                upsert=True,
+            )
+
+        await self._store.transaction(body, nonce=nonce)
+
+    async def mark_slot(self, name: str, slot_at: datetime) -> None:
+        """Note the newest slot that was handled."""
+        await self._store.update(
+            "strategies", {"_id": name}, Change(set={"last_slot_at": slot_at}), upsert=True
+        )
+
+    async def assignment(self, name: str, account: Account) -> AssignmentView:
+        """Return how a strategy runs on an account."""
+        row = await self._store.get("assignments", f"{name}|{account.broker_id}") or {}
+        return AssignmentView(
+            strategy=name,
+            broker_id=account.broker_id,
+            account_label=account.label,
+            is_on=row.get("on", True),
+            product=Product(row.get("product", self.strategy(name).product.value)),
+            size_kind=SizeKind(row.get("size_kind", SizeKind.QUANTITY.value)),
+            size_value=row.get("size_value", Decimal(1)),
+            multiplier=row.get("multiplier", Decimal(1)),
+        )
+
+    async def assign(
+        self,
+        name: str,
+        account: Account,
+        *,
+        nonce: str,
+        is_on: bool | None,
+        product: Product | None,
+        size_kind: SizeKind | None,
+        size_value: Decimal | None,
+        multiplier: Decimal | None,
+    ) -> None:
+        """Change fields of an assignment; None leaves one as it is."""
+        now = await self.assignment(name, account)
+        if product is not None and product is not now.product:
+            await self._refuse_while_held(name, account)
+        kind = size_kind or now.size_kind
+        _check_size(kind, now.size_value if size_value is None else size_value)
+        if multiplier is not None and not _MULTIPLIER[0] <= multiplier <= _MULTIPLIER[1]:
+            low, high = _MULTIPLIER
+            raise UserError(f"The multiplier: found {multiplier}; expected {low} to {high}.")
+        fields: dict[str, object] = {"strategy": name, "broker_id": account.broker_id}
+        changes = {
+            "on": is_on,
+            "product": product.value if product else None,
+            "size_kind": size_kind.value if size_kind else None,
+            "size_value": size_value,
+            "multiplier": multiplier,
+        }
+        fields.update({key: value for key, value in changes.items() if value is not None})
+
+        async def body(view: StoreView) -> None:
+            key = f"{name}|{account.broker_id}"
+            await view.update("assignments", {"_id": key}, Change(set=fields), upsert=True)
+
+        await self._store.transaction(body, nonce=nonce)
+
+    async def _refuse_while_held(self, name: str, account: Account) -> None:
+        """A ledger belongs to one product: changing it while something is held would orphan it."""
+        where = {"broker_id": account.broker_id}
+        ledgers = await self._store.find("ledgers", where)
+        goals = await self._store.find("goals", where)
+        if any(row["strategy"] == name and row["quantity"] for row in [*ledgers, *goals]):
+            raise UserError(
+                f"{name} holds or enters a position on {account.label}; close it before you "
+                "change the product."
+            )
+
+
+def _check_size(kind: SizeKind, value: Decimal) -> None:
+    low, high, unit = _LIMITS[kind]
+    whole = kind is SizeKind.CAPITAL_SHARE or value == value.to_integral_value()
+    if not value.is_finite() or not low <= value <= high or not whole:
+        raise UserError(f"The size: found {value}; expected {low} to {high:,} {unit}.")

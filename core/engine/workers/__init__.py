@@ -1,0 +1,1 @@
+"""Workers: one task per account, their supervision, and the lease."""

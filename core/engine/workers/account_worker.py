@@ -1,0 +1,200 @@
+"""One account's worker: reads its broker, settles its orders, moves its ledgers to their goals.
+
+Every account has its own worker, client and lock, so a slow, hung or failing account delays no
+other (I7). Everything that is sent for an account is sent under its lock. The worker sends nothing
+before its first successful read of the day's orders (reliability.md 2.3.8), nor while its login is
+dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from core.domain.account import Account
+from core.domain.sessions import trading_day
+from core.engine.accounts.accounts import Accounts
+from core.engine.accounts.connections import Connections, Masters
+from core.engine.accounts.tokens import Tokens
+from core.engine.orders.drift import LedgerDrift
+from core.engine.orders.executor import Executor
+from core.engine.orders.journal import Journal
+from core.engine.orders.reconciliation import Reconciler, Snapshot
+from core.errors import BrokerReadError, NotFound, ReadFault, StoreError, VaultError
+from core.ports.broker import BrokerClient
+from core.ports.clock import Clock
+
+__all__ = ["AccountWorker", "WorkerParts", "WorkerSettings"]
+
+_log = logging.getLogger(__name__)
+_SHORT_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """Pauses between reads, in real seconds, within the brokers' rates (facts, section 10)."""
+
+    busy_s: float = 1.0
+    idle_s: float = 5.0
+    away_s: float = 3.0
+    positions_s: float = 10.0
+    funds_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerParts:
+    """What the workers of all accounts share."""
+
+    clock: Clock
+    accounts: Accounts
+    connections: Connections
+    masters: Masters
+    journal: Journal
+    reconciler: Reconciler
+    tokens: Tokens
+    drift: LedgerDrift
+    settings: WorkerSettings
+
+
+class AccountWorker:
+    """Works for one account until it is disconnected."""
+
+    def __init__(self, broker_id: str, executor: Executor, parts: WorkerParts) -> None:
+        self.broker_id = broker_id
+        self.executor = executor
+        self.snapshot = Snapshot()
+        self.lock = asyncio.Lock()
+        self.trouble = ""
+        self._parts = parts
+        self._wake = asyncio.Event()
+        self._ready_for: str | None = None
+        self._token_of: datetime | None = None
+
+    def wake(self) -> None:
+        """Take the next turn now: a run has filed intents, a postback hinted, a person asked."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Take turns until the account is disconnected."""
+        while True:
+            self._wake.clear()
+            try:
+                pause = await self.turn()
+            except NotFound:
+                await self._parts.connections.drop(self.broker_id)
+                return
+            try:
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def turn(self) -> float:
+        """Send what can be sent, read, settle; return the pause until the next turn."""
+        settings = self._parts.settings
+        try:
+            account = await self._parts.accounts.get(self.broker_id)
+            client = await self._parts.connections.client(account)
+            if client is None or self._token_of != account.token_generated_at:
+                self._ready_for = None
+            self._token_of = account.token_generated_at
+            if client is None:
+                self.trouble = "waiting for a login"
+                await self.executor.park()
+                return settings.idle_s
+            sent = self._is_ready() and await self.advance(account, client)
+            moved = await self.read(client)
+            sent |= (moved or not sent) and await self.advance(account, client)
+        except BrokerReadError as error:
+            await self.read_failed(error)
+            return error.retry_after_s or settings.away_s
+        except VaultError as error:
+            self.trouble = f"its secrets cannot be opened: {error}"
+            return settings.idle_s
+        except StoreError as error:
+            self.trouble = f"the store: {error}"
+            _log.warning("account %s: %s", self.broker_id, error)
+            return settings.away_s
+        self.trouble = ""
+        if sent:
+            return _SHORT_S
+        return await self._pause()
+
+    async def _pause(self) -> float:
+        """Return how long nothing can be done, as far as this account knows."""
+        settings = self._parts.settings
+        pause = settings.busy_s if await self._is_busy() else settings.idle_s
+        if self.executor.look_again_at is None:
+            return pause
+        until = (self.executor.look_again_at - self._parts.clock.now()).total_seconds()
+        return min(pause, max(_SHORT_S, until))
+
+    def _is_ready(self) -> bool:
+        """Whether the day's orders were read since the start and since the last login or fault."""
+        return self._ready_for == trading_day(self._parts.clock.market_now())
+
+    async def advance(self, account: Account, client: BrokerClient) -> bool:
+        """Send what can be sent, under the account's lock."""
+        master = await self._parts.masters.of(account.broker_type)
+        async with self.lock:
+            sent = await self.executor.advance(client, master)
+        if sent and account.parked_reason:
+            await self._parts.accounts.park(self.broker_id, "")
+        return sent
+
+    async def read(self, client: BrokerClient, *, everything: bool = False) -> bool:
+        """Read the broker and settle the journal; return whether any order moved.
+
+        Args:
+            client: The account's client.
+            everything: Read positions, trades, funds and holdings whatever their age.
+        """
+        parts, snapshot = self._parts, self.snapshot
+        day = trading_day(parts.clock.market_now())
+        moved = await parts.reconciler.read_orders(client, self.broker_id, snapshot, day)
+        self._ready_for = day
+        if everything or moved or self._is_old(snapshot.positions_at, parts.settings.positions_s):
+            await parts.reconciler.read_trades(client, self.broker_id, snapshot, day)
+            await parts.reconciler.read_positions(client, snapshot)
+            if not moved:
+                await parts.drift.check(self.broker_id, snapshot, day)
+        if everything or self._is_old(snapshot.funds_at, parts.settings.funds_s):
+            await parts.reconciler.read_funds(client, self.broker_id, snapshot, day)
+        return moved
+
+    def _is_old(self, at: datetime | None, seconds: float) -> bool:
+        return at is None or self._parts.clock.now() - at > timedelta(seconds=seconds)
+
+    async def refresh(self) -> str:
+        """Read everything now, for a person who waits; return what went wrong, or ''."""
+        try:
+            client = await self._parts.connections.client_of(self.broker_id)
+            if client is None:
+                return "waiting for a login"
+            async with asyncio.timeout(self._parts.settings.positions_s):
+                await self.read(client, everything=True)
+        except BrokerReadError as error:
+            await self.read_failed(error)
+            return str(error)
+        except TimeoutError:
+            return "the broker did not answer in time"
+        return ""
+
+    async def read_failed(self, error: BrokerReadError) -> None:
+        """Classify a failed read: a dead login parks the account, anything else waits."""
+        self.trouble = str(error)
+        if error.fault is ReadFault.AUTH_REQUIRED:
+            self._ready_for = None
+            how = "the broker refused the login"
+            await self._parts.tokens.lost(self.broker_id, how, of=self._token_of)
+            await self._parts.connections.drop(self.broker_id)
+            await self.executor.park()
+        elif error.fault is ReadFault.PERMISSION:
+            await self._parts.tokens.not_permitted(self.broker_id, str(error))
+        else:
+            _log.info("account %s: %s", self.broker_id, error)
+
+    async def _is_busy(self) -> bool:
+        return bool(await self._parts.journal.pending(self.broker_id))

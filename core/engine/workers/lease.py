@@ -1,0 +1,130 @@
+"""The lease: one controller sends for a store, and the fence that proves it (I10).
+
+Document ``controller`` of ``lease``: ``holder``, ``fence``, ``renewed_at`` (real time),
+``session_ids`` of the holder's transactions. A taker raises the fence, copies it into every gate in
+one transaction, and first kills the sessions of the holder before it, whose unfinished transaction
+would otherwise keep a gate locked for a minute (reliability.md 2.3.8). Whoever finds a newer fence
+stops at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+
+from core.engine.orders.gate import GATES
+from core.errors import LeaseHeld, LeaseLost, StoreError
+from core.ports.clock import Clock
+from core.ports.store import Change, Store, StoreView
+
+__all__ = ["LEASE_S", "Lease"]
+
+_log = logging.getLogger(__name__)
+LEASE_S = 15.0
+_RENEW_S = 4.0
+_KEY = "controller"
+
+
+class Lease:
+    """Takes, renews and gives back the lease."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        session_ids: Callable[[], Sequence[str]],
+        kill_sessions: Callable[[Sequence[str]], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._session_ids = session_ids
+        self._kill_sessions = kill_sessions
+        self._holder = secrets.token_hex(8)
+        self._fence = 0
+
+    @property
+    def fence(self) -> int:
+        """The fence of this controller; 0 before the lease was taken."""
+        return self._fence
+
+    async def take(self) -> None:
+        """Take the lease.
+
+        Raises:
+            LeaseHeld: Another controller renewed it less than 15 s ago.
+        """
+        row = await self._store.get("lease", _KEY)
+        now = self._clock.now()
+        if row and row["holder"] and now - row["renewed_at"] < timedelta(seconds=LEASE_S):
+            raise LeaseHeld(
+                "Another controller works on this store (its lease was renewed "
+                f"{(now - row['renewed_at']).total_seconds():.0f} s ago); stop it first, or wait "
+                f"{LEASE_S:.0f} s after it died."
+            )
+        if row:
+            await self._kill_sessions(row.get("session_ids", []))
+        old = row["fence"] if row else 0
+        self._fence = old + 1
+
+        async def body(view: StoreView) -> None:
+            fields = {
+                "holder": self._holder,
+                "fence": self._fence,
+                "renewed_at": self._clock.now(),
+                "session_ids": list(self._session_ids()),
+            }
+            if row is None:
+                await view.insert("lease", {"_id": _KEY, **fields})
+            elif await view.update("lease", {"_id": _KEY, "fence": old}, Change(set=fields)) != 1:
+                raise LeaseHeld("Another controller took the lease at this very moment.")
+            await view.update(
+                GATES, {}, Change(set={"fence": self._fence}, inc={"seq": 1}), many=True
+            )
+
+        await self._store.transaction(body, nonce=f"lease:{self._holder}|{self._fence}")
+
+    async def wait_and_take(self) -> None:
+        """Take the lease, waiting out a holder that stopped renewing it (it crashed).
+
+        Raises:
+            LeaseHeld: The holder renews it: it is alive.
+        """
+        row = await self._store.get("lease", _KEY)
+        seen = row["renewed_at"] if row else None
+        deadline = self._clock.monotonic() + LEASE_S + _RENEW_S
+        while True:
+            try:
+                await self.take()
+            except LeaseHeld:
+                row = await self._store.get("lease", _KEY)
+                is_alive = row is not None and row["renewed_at"] != seen
+                if is_alive or self._clock.monotonic() >= deadline:
+                    raise
+                await self._clock.sleep(1.0)
+            else:
+                return
+
+    async def keep(self) -> None:
+        """Renew for ever; raises ``LeaseLost`` when another has taken it."""
+        while True:
+            await self._clock.sleep(_RENEW_S)
+            try:
+                await self._renew()
+            except StoreError as error:
+                _log.warning("lease: could not be renewed: %s", error)
+
+    async def _renew(self) -> None:
+        mine = {"_id": _KEY, "fence": self._fence, "holder": self._holder}
+        renewed = Change(
+            set={"renewed_at": self._clock.now(), "session_ids": list(self._session_ids())}
+        )
+        if await self._store.update("lease", mine, renewed) != 1:
+            raise LeaseLost("another controller holds a newer lease")
+
+    async def give_back(self) -> None:
+        """Let the next controller start at once."""
+        mine = {"_id": _KEY, "fence": self._fence, "holder": self._holder}
+        await self._store.update("lease", mine, Change(set={"holder": ""}))

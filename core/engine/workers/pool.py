@@ -1,0 +1,89 @@
+"""The pool of account workers: one supervised task per account, as accounts come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from core.engine.orders.executor import Executor
+from core.engine.workers.account_worker import AccountWorker, WorkerParts
+from core.engine.workers.supervisor import Supervisor
+from core.errors import StoreError
+
+__all__ = ["WorkerPool"]
+
+_log = logging.getLogger(__name__)
+_LOOK_S = 1.0
+
+
+class WorkerPool:
+    """Starts and ends the workers of all accounts, or with ``only`` of that account alone."""
+
+    def __init__(
+        self,
+        parts: WorkerParts,
+        supervisor: Supervisor,
+        executor: Callable[[str], Executor],
+        only: str | None = None,
+    ) -> None:
+        self._parts = parts
+        self._supervisor = supervisor
+        self._executor = executor
+        self._only = only
+        self._workers: dict[str, AccountWorker] = {}
+        self._changed = asyncio.Event()
+
+    def get(self, broker_id: str) -> AccountWorker | None:
+        """Return an account's worker while it runs."""
+        return self._workers.get(broker_id)
+
+    def wake(self, broker_id: str) -> None:
+        """Let an account's worker, if it runs, take its next turn now."""
+        worker = self._workers.get(broker_id)
+        if worker is not None:
+            worker.wake()
+
+    def accounts_changed(self) -> None:
+        """Look at the list of accounts now."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Start a task for each account that has none."""
+        running: set[str] = set()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._changed.clear()
+                for broker_id in await self._present():
+                    if broker_id not in running:
+                        running.add(broker_id)
+                        group.create_task(self._keep(broker_id, running), name=broker_id)
+                try:
+                    async with asyncio.timeout(_LOOK_S):
+                        await self._changed.wait()
+                except TimeoutError:
+                    continue
+
+    async def _present(self) -> tuple[str, ...]:
+        """Return the accounts that want a worker, none while the store is away."""
+        try:
+            accounts = await self._parts.accounts.all()
+        except StoreError as error:
+            # Workers that run already go on.
+            _log.warning("the accounts cannot be listed: %s", error)
+            return ()
+        return tuple(a.broker_id for a in accounts if self._only in {None, a.broker_id})
+
+    async def _keep(self, broker_id: str, running: set[str]) -> None:
+        try:
+            await self._supervisor.keep(broker_id, lambda: self._run_worker(broker_id))
+        finally:
+            running.discard(broker_id)
+
+    async def _run_worker(self, broker_id: str) -> None:
+        worker = AccountWorker(broker_id, self._executor(broker_id), self._parts)
+        self._workers[broker_id] = worker
+        try:
+            await worker.run()
+        finally:
+            self._workers.pop(broker_id, None)
