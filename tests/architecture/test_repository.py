@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = ("bot", "core", "sandbox", "strategy", "webhooks")
+SHIPPED = ("bot", "console", "core", "sandbox", "strategy", "webhooks")
 MODULE_LINES = 500
 FUNCTION_LINES = 60
 LOCKS = ("requirements.lock", "requirements-dev.lock")
@@ -218,3 +218,38 @@ def test_every_folder_of_code_is_a_package() -> None:
         str(path.relative_to(ROOT)) for path in with_code if not (path / "__init__.py").exists()
     ]
     assert bare == []
+
+
+# --- names -------------------------------------------------------------------------------------
+
+PRODUCT = tuple(folder for folder in SHIPPED if folder != "sandbox")
+
+
+def repeated_classes(files: Iterator[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return the class names that stand in more than one place, with these places."""
+    places: dict[str, list[str]] = {}
+    for name, text in files:
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(name)
+    return {name: where for name, where in places.items() if len(where) > 1}
+
+
+def test_no_class_name_stands_twice() -> None:
+    """A name means one thing; the simulators, which are the outside world, have their own."""
+    assert repeated_classes(modules(*PRODUCT)) == {}
+
+
+def test_repeated_class_name_is_found() -> None:
+    """The search sees the same name in two modules and twice in one."""
+    twice = {"Gate": ["a.py", "b.py"], "Limit": ["b.py", "b.py"]}
+    files = [("a.py", "class Gate: ...\n"), ("b.py", "class Gate: ...\nclass Limit: ...\n" * 1)]
+    files[1] = ("b.py", files[1][1] + "if True:\n    class Limit: ...\n")
+    assert repeated_classes(iter(files)) == twice
+    assert repeated_classes(iter([("a.py", "class Gate: ...\n")])) == {}
+
+
+def test_imports_stand_in_one_block() -> None:
+    """A second block of imports under TYPE_CHECKING would hide a circle."""
+    guarded = re.compile(r"^if TYPE_CHECKING:")
+    assert matching(guarded, modules(*SHIPPED)) == []
