@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from core.adapters.clock import SystemClock
-from core.domain.sessions import IST
 from core.engine.runs.plan import RunRequest
 from core.engine.runs.requests import REQUESTS, RunRequests
 from core.ports.store import Change
 from tests.fakes.bot_world import soon
+from tests.fakes.clock import ManualClock
 
 if TYPE_CHECKING:
     from core.adapters.mongo.store import MongoStore
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.row("D5", "D6")
 
-SLOT = datetime(2026, 11, 23, 9, 31, tzinfo=IST)
+CLOCK = ManualClock()
+SLOT = CLOCK.market_now()
 
 
 class NotingRunner:
@@ -50,7 +50,7 @@ async def working(queue: RunRequests, only: str | None = None) -> AsyncIterator[
 
 async def test_withdrawn_run_is_never_run(mongo_store: MongoStore) -> None:
     """Whoever gives up waiting takes the run back; one that is done cannot be."""
-    queue = RunRequests(mongo_store, SystemClock())
+    queue = RunRequests(mongo_store, CLOCK)
     await queue.file(mongo_store, RunRequest("gone", "s", SLOT))
     await queue.file(mongo_store, RunRequest("stays", "s", SLOT))
     assert await queue.withdraw("gone")
@@ -66,7 +66,7 @@ async def test_withdrawn_run_is_never_run(mongo_store: MongoStore) -> None:
 
 async def test_begun_run_cannot_be_withdrawn_and_is_taken_up(mongo_store: MongoStore) -> None:
     """A crash left it running: the next controller runs it, whose unique id makes that harmless."""
-    queue = RunRequests(mongo_store, SystemClock())
+    queue = RunRequests(mongo_store, CLOCK)
     await queue.file(mongo_store, RunRequest("begun", "s", SLOT))
     await mongo_store.update(REQUESTS, {"_id": "begun"}, Change(set={"state": "running"}))
     assert not await queue.withdraw("begun")
@@ -79,7 +79,7 @@ async def test_begun_run_cannot_be_withdrawn_and_is_taken_up(mongo_store: MongoS
 
 async def test_holder_of_one_account_leaves_the_others(mongo_store: MongoStore) -> None:
     """``saarthi live`` holds the lease for one account: what is for another stays filed."""
-    queue = RunRequests(mongo_store, SystemClock())
+    queue = RunRequests(mongo_store, CLOCK)
     await queue.file(mongo_store, RunRequest("other", "s", SLOT, only="fyers_other1"))
     await queue.file(mongo_store, RunRequest("mine", "s", SLOT, only="zerodha_mine01"))
 
@@ -88,3 +88,15 @@ async def test_holder_of_one_account_leaves_the_others(mongo_store: MongoStore) 
 
     assert runner.ran == ["mine"]
     assert await queue.result("other") is None
+
+
+async def test_run_that_was_asked_for_on_another_day_is_not_run(mongo_store: MongoStore) -> None:
+    """A crash may lie between: what was asked for yesterday is not entered today."""
+    queue = RunRequests(mongo_store, CLOCK)
+    await queue.file(mongo_store, RunRequest("late", "s", SLOT - timedelta(days=1)))
+
+    async with working(queue) as runner:
+        result = await soon(lambda: queue.result("late"))
+
+    assert runner.ran == []
+    assert result == "too late: it was asked for on another day, nothing was run"
