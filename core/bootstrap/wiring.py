@@ -159,7 +159,7 @@ def runner_of(
 
 
 def logins_of(foundation: Foundation, base: Base, pool: WorkerPool) -> Logins:
-    """Build the login executor."""
+    """Build the login service."""
     parts = LoginParts(
         foundation.store,
         foundation.clock,
@@ -180,7 +180,7 @@ def queries_of(foundation: Foundation, base: Base, pool: WorkerPool) -> Views:
 
 
 def trading_of(foundation: Foundation, base: Base, pool: WorkerPool) -> ManualOrders:
-    """Build the executor of a person's own orders."""
+    """Build the service of a user's own orders."""
     parts = ManualOrderParts(
         foundation.store,
         foundation.clock,

@@ -314,7 +314,7 @@ class Rig:
     def book(self, account: Account) -> dict[str, Any]:
         """Return the truth of an account at its broker."""
         where = {"broker": _SIMULATOR[account.broker_type], "api_key": account.api_key}
-        return dict(self.sandbox.ask("GET", "/snapshot", **where))
+        return dict(self.sandbox.ask("GET", "/book", **where))
 
     def writes(self, account: Account) -> list[dict[str, Any]]:
         """Return the order writes that the broker received, oldest first."""

@@ -183,7 +183,7 @@ class World:
 
     def book(self, who: Simulated) -> dict[str, Any]:
         """Return the truth about an account."""
-        found = self.sandbox.ask("GET", "/snapshot", broker=who.target, api_key=who.api_key)
+        found = self.sandbox.ask("GET", "/book", broker=who.target, api_key=who.api_key)
         return dict(found)
 
     def net(self, who: Simulated) -> int:

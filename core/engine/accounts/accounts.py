@@ -1,4 +1,4 @@
-"""The snapshot of accounts: owns ``broker_accounts`` and creates each account's gate.
+"""The accounts: owns ``broker_accounts`` and creates each account's gate.
 
 Collection ``broker_accounts`` (``_id`` is the ``broker_id``) holds the fields of product.md A and:
 ``live`` (false once disconnected), ``display_key`` (lower-cased name, unique among live accounts),
