@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from core.domain.instrument import InstrumentId, Product
+from core.domain.outcome import Refusal
 
 __all__ = [
     "CLOSED_STATES",
@@ -172,6 +173,7 @@ class Order:
         day: Trading day, ``YYYY-MM-DD`` IST by the market clock.
         reason: Why it was denied, rejected, held or given up; the broker's words where there are
             any.
+        held_for: The class of the refusal that an order is HELD for; None when nothing was sent.
         submitted_at: Real time of the commit that allowed the send, UTC.
         settled_at: Real time it reached a final state, UTC.
         version: Raised by every event.
@@ -190,6 +192,7 @@ class Order:
     filled_quantity: int = 0
     average_price: Decimal = Decimal(0)
     reason: str = ""
+    held_for: Refusal | None = None
     submitted_at: datetime | None = None
     settled_at: datetime | None = None
     version: int = 0

@@ -26,13 +26,13 @@ from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
 from core.engine.control.control import Command
 from core.engine.orders.gate import GATES, gate_of
-from core.engine.orders.gateway import Gateway, Held, SnapshotStale, Ticket
+from core.engine.orders.gateway import Gateway, Held, SnapshotStale, Ticket, WriteRefused
 from core.engine.orders.goals import Flattening, flatten
 from core.engine.orders.journal import Journal, OrderEvent
 from core.engine.orders.reconciliation import external_id
 from core.engine.outbox import Outbox
 from core.engine.workers.account_worker import AccountWorker
-from core.errors import AlreadyDone, BrokerReadError, ChoiceNeeded, Denied, ReadFault, UserError
+from core.errors import AlreadyDone, BrokerReadError, ChoiceNeeded, Denied, UserError
 from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 from core.ports.store import Change, Store, StoreView
@@ -215,8 +215,7 @@ class ManualOrders:
                     return None
                 raise UserError(f"Not sent: {denied.reason}.") from denied
             if isinstance(outcome, Refused) and outcome.kind is Refusal.AUTH_REQUIRED:
-                fault = BrokerReadError(ReadFault.AUTH_REQUIRED, outcome.message)
-                await place.worker.read_failed(fault)
+                await place.worker.write_refused(WriteRefused(outcome.kind, outcome.message))
             return after
         raise UserError("The position keeps changing while it is looked at; try again.")
 

@@ -15,6 +15,7 @@ from core.domain.order import (
     Side,
     Validity,
 )
+from core.domain.outcome import Refusal
 from core.ports.store import Document
 
 __all__ = ["ledger_of", "ledger_row", "order_of", "order_row"]
@@ -45,6 +46,7 @@ def order_row(order: Order) -> Document:
         "filled_quantity": order.filled_quantity,
         "average_price": order.average_price,
         "reason": order.reason,
+        "held_for": order.held_for.value if order.held_for else None,
         "created_at": order.created_at,
         "submitted_at": order.submitted_at,
         "settled_at": order.settled_at,
@@ -80,6 +82,7 @@ def order_of(row: Document) -> Order:
         filled_quantity=row["filled_quantity"],
         average_price=row["average_price"],
         reason=row.get("reason", ""),
+        held_for=Refusal(row["held_for"]) if row.get("held_for") else None,
         submitted_at=row.get("submitted_at"),
         settled_at=row.get("settled_at"),
         version=row["version"],

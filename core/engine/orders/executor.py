@@ -34,7 +34,7 @@ from core.domain.order import Order, OrderRequest, OrderState, OrderType, Purpos
 from core.domain.outcome import NotSent, Refusal, Refused, WriteOutcome
 from core.domain.sessions import trading_day
 from core.engine.orders.gate import GATES, Gate, gate_of
-from core.engine.orders.gateway import Gateway, Held, SnapshotStale, Ticket, signature
+from core.engine.orders.gateway import Gateway, Held, SnapshotStale, Ticket, WriteRefused, signature
 from core.engine.orders.goals import goals_of
 from core.engine.orders.journal import Journal, OrderEvent
 from core.engine.outbox import Outbox
@@ -49,7 +49,7 @@ _log = logging.getLogger(__name__)
 _LOOKS = 3
 _DENIED_PAUSE_S = 5.0
 _PAUSE = timedelta(seconds=1)
-_NEEDS_A_PERSON = ("login needed", "the broker does not let this app order")
+_WAITS_FOR_THE_USER = frozenset({Refusal.AUTH_REQUIRED, Refusal.PERMISSION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,8 @@ class Executor:
         """Do what can be done now; return whether anything was sent.
 
         Raises:
-            BrokerReadError: With AUTH_REQUIRED when the broker refused the login of a write.
+            WriteRefused: The broker refused a write because of the login or the permissions.
+            BrokerReadError: With AUTH_REQUIRED when it refused the login of a read.
             StoreUnavailable: Nothing more may be sent.
             LeaseLost: Another controller has taken over.
         """
@@ -129,7 +130,9 @@ class Executor:
         for order in await self._journal.pending(self._broker_id):
             if order.state is OrderState.INITIALIZED:
                 event = OrderEvent(
-                    OrderState.HELD, reason=f"{_NEEDS_A_PERSON[0]} before it was sent"
+                    OrderState.HELD,
+                    reason="login needed before it was sent",
+                    held_for=Refusal.AUTH_REQUIRED,
                 )
                 await self._journal.apply(order.client_order_id, event)
 
@@ -142,7 +145,7 @@ class Executor:
         for order in await self._journal.pending(self._broker_id):
             if order.state is not OrderState.HELD:
                 continue
-            waited = order.reason.startswith(_NEEDS_A_PERSON)
+            waited = order.held_for in _WAITS_FOR_THE_USER
             if order.purpose.is_reducing or waited:
                 await self._deny(order, f"{order.reason}; dropped, worked out anew where needed")
                 if waited and not order.purpose.is_reducing:
@@ -367,7 +370,7 @@ class Executor:
         if request == stop.request:
             return False
         outcome = await self._gateway.resize(client, stop, replace(stop, request=request))
-        self._watch_login(outcome)
+        _raise_for_account(outcome)
         if isinstance(outcome, Refused) and outcome.kind is Refusal.REJECTED:
             # A broker that does not take the change gets a new stop instead.
             return await self._cancel(client, stop, "could not be changed")
@@ -384,7 +387,7 @@ class Executor:
             await self._tell_stuck(order)
             raise Denied("CANCEL_LIMIT", "the broker does not cancel an order that is in the way")
         outcome = await self._gateway.cancel(client, order, reason)
-        self._watch_login(outcome)
+        _raise_for_account(outcome)
         if isinstance(outcome, Refused) and outcome.kind is Refusal.REJECTED:
             self._refused_cancels[cid] = (1 if forgotten else refusals + 1, now)
         elif isinstance(outcome, NotSent):
@@ -413,7 +416,7 @@ class Executor:
     # After a write
 
     async def _after(self, order: Order, outcome: WriteOutcome | None) -> None:
-        self._watch_login(outcome)
+        _raise_for_account(outcome)
         if isinstance(outcome, NotSent):
             self._not_before[order.client_order_id] = self._clock.now() + _PAUSE
         if not isinstance(outcome, Refused):
@@ -423,12 +426,6 @@ class Executor:
             self._not_before[order.client_order_id] = self._clock.now() + pause
             # An exit goes out under a new id; it waits as long.
             self._not_before[_key_of(order)] = self._clock.now() + pause
-        if outcome.kind is Refusal.PERMISSION:
-            raise BrokerReadError(ReadFault.PERMISSION, outcome.message)
-
-    def _watch_login(self, outcome: WriteOutcome | None) -> None:
-        if isinstance(outcome, Refused) and outcome.kind is Refusal.AUTH_REQUIRED:
-            raise BrokerReadError(ReadFault.AUTH_REQUIRED, outcome.message)
 
     async def _stop_refused(self, order: Order) -> None:
         """A stop that the broker refuses does not rest: say so once, the strategy watches it."""
@@ -447,6 +444,12 @@ class Executor:
             await self._store.transaction(body, nonce=f"soft:{order.client_order_id}")
         except AlreadyDone:
             return
+
+
+def _raise_for_account(outcome: WriteOutcome | None) -> None:
+    """Stop the turn when no other write of this account could succeed either."""
+    if isinstance(outcome, Refused) and outcome.kind in _WAITS_FOR_THE_USER:
+        raise WriteRefused(outcome.kind, outcome.message)
 
 
 def _key_of(order: Order) -> str:

@@ -26,7 +26,7 @@ from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
 
-__all__ = ["Gateway", "Held", "SnapshotStale", "Ticket", "signature"]
+__all__ = ["Gateway", "Held", "SnapshotStale", "Ticket", "WriteRefused", "signature"]
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +35,18 @@ Signature = frozenset[tuple[str, str, int]]
 
 class SnapshotStale(SaarthiError):
     """Orders moved between the look at the positions and the gate; look again."""
+
+
+class WriteRefused(SaarthiError):
+    """The broker refused a write for a reason that concerns the whole account.
+
+    Attributes:
+        kind: AUTH_REQUIRED or PERMISSION.
+    """
+
+    def __init__(self, kind: Refusal, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 def signature(orders: Sequence[Order]) -> Signature:
@@ -297,7 +309,8 @@ def event_of(outcome: WriteOutcome) -> OrderEvent:
         case Refused(Refusal.REJECTED, message):
             return OrderEvent(OrderState.REJECTED, reason=message)
         case Refused(kind, message):
-            return OrderEvent(OrderState.HELD, reason=f"{_HELD_WORDS[kind]}: {message}")
+            reason = f"{_HELD_WORDS[kind]}: {message}"
+            return OrderEvent(OrderState.HELD, reason=reason, held_for=kind)
         case NotSent(reason):
             return OrderEvent(OrderState.HELD, reason=f"not sent: {reason}")
         case Ambiguous(reason):

@@ -25,6 +25,7 @@ from core.domain.order import (
     is_alarmed,
     may_become,
 )
+from core.domain.outcome import Refusal
 from core.engine.orders.documents import ledger_of, ledger_row, order_of, order_row
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, NotFound, OrderAnomaly, TransactionConflict
@@ -46,6 +47,7 @@ class OrderEvent:
         filled_quantity: Total filled, None when the event says nothing of it.
         average_price: Of the total filled, rupees.
         quantity: New total quantity after a modification that the broker confirmed.
+        held_for: Why the broker refused an order that is held, None when nothing was sent.
         is_resumed: A cancel or modification came to nothing and the order is known to live on.
     """
 
@@ -56,6 +58,7 @@ class OrderEvent:
     reason: str = ""
     quantity: int | None = None
     trigger_price: Decimal | None = None
+    held_for: Refusal | None = None
     is_resumed: bool = False
 
 
@@ -273,6 +276,7 @@ def _after(order: Order, event: OrderEvent) -> Order | None:
         filled_quantity=filled,
         average_price=order.average_price if price is None else price,
         reason=event.reason or order.reason,
+        held_for=event.held_for if state is OrderState.HELD else None,
         version=order.version + 1,
     )
 

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.domain.account import Account
+from core.domain.outcome import Refusal
 from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections, Masters
 from core.engine.accounts.tokens import Tokens
 from core.engine.orders.drift import LedgerDrift
 from core.engine.orders.executor import Executor
+from core.engine.orders.gateway import WriteRefused
 from core.engine.orders.journal import Journal
 from core.engine.orders.reconciliation import Reconciler, Snapshot
 from core.errors import BrokerReadError, NotFound, ReadFault, StoreError, VaultError
@@ -110,6 +112,9 @@ class AccountWorker:
         except BrokerReadError as error:
             await self.read_failed(error)
             return error.retry_after_s or settings.away_s
+        except WriteRefused as refused:
+            await self.write_refused(refused)
+            return settings.away_s
         except VaultError as error:
             self.trouble = f"its secrets cannot be opened: {error}"
             return settings.idle_s
@@ -186,15 +191,26 @@ class AccountWorker:
         """Classify a failed read: a dead login parks the account, anything else waits."""
         self.trouble = str(error)
         if error.fault is ReadFault.AUTH_REQUIRED:
-            self._ready_for = None
-            how = "the broker refused the login"
-            await self._parts.tokens.lost(self.broker_id, how, of=self._token_of)
-            await self._parts.connections.drop(self.broker_id)
-            await self.executor.park()
+            await self._login_refused()
         elif error.fault is ReadFault.PERMISSION:
             await self._parts.tokens.not_permitted(self.broker_id, str(error))
         else:
             _log.info("account %s: %s", self.broker_id, error)
+
+    async def write_refused(self, refused: WriteRefused) -> None:
+        """Park the account when the broker refused a write for its login or permissions."""
+        self.trouble = str(refused)
+        if refused.kind is Refusal.AUTH_REQUIRED:
+            await self._login_refused()
+        else:
+            await self._parts.tokens.not_permitted(self.broker_id, str(refused))
+
+    async def _login_refused(self) -> None:
+        self._ready_for = None
+        how = "the broker refused the login"
+        await self._parts.tokens.lost(self.broker_id, how, of=self._token_of)
+        await self._parts.connections.drop(self.broker_id)
+        await self.executor.park()
 
     async def _is_busy(self) -> bool:
         return bool(await self._parts.journal.pending(self.broker_id))
