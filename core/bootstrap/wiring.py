@@ -29,7 +29,7 @@ from core.engine.outbox import Outbox
 from core.engine.runs.market_data import MarketData
 from core.engine.runs.runner import Runner, RunnerParts
 from core.engine.runs.scheduler import Scheduler
-from core.engine.runs.settings import StrategySettings
+from core.engine.runs.settings import StrategySettings, is_assigned
 from core.engine.workers.account_worker import WorkerParts, WorkerSettings
 from core.engine.workers.lease import Lease
 from core.engine.workers.pool import WorkerPool
@@ -92,7 +92,9 @@ def base_of(foundation: Foundation, brokers: Mapping[BrokerType, Broker]) -> Bas
         outbox,
         warning_interval_s=foundation.settings.warning_interval_s,
     )
-    gateway = Gateway(store, clock, journal, outbox, lambda: lease.fence)
+    gateway = Gateway(
+        store, clock, journal, outbox, fence=lambda: lease.fence, is_assigned=is_assigned
+    )
     market_data = MarketData(store, clock, accounts, connections)
     return Base(
         outbox, accounts, masters, connections, journal, lease, tokens, gateway, market_data

@@ -16,7 +16,9 @@ from core.domain.outcome import Refusal
 
 __all__ = [
     "CLOSED_STATES",
+    "EXTERNAL",
     "LIVE_STATES",
+    "MANUAL",
     "OPEN_STATES",
     "UNKNOWN_STATES",
     "Order",
@@ -29,6 +31,12 @@ __all__ = [
     "is_alarmed",
     "may_become",
 ]
+
+
+MANUAL = "manual"
+"""In place of a strategy's name: a user's own order in what no strategy owns."""
+EXTERNAL = "external"
+"""In place of a strategy's name: an order that was not placed by Saarthi."""
 
 
 class Side(StrEnum):
@@ -168,7 +176,7 @@ class Order:
     """One row of the journal.
 
     Attributes:
-        strategy: Strategy name, ``manual`` for a person's own, ``external`` for adopted ones.
+        strategy: Strategy name, ``MANUAL`` or ``EXTERNAL``.
         run_id: The run or command that caused it.
         day: Trading day, ``YYYY-MM-DD`` IST by the market clock.
         reason: Why it was denied, rejected, held or given up; the broker's words where there are

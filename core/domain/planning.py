@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -24,16 +25,15 @@ class Standing:
         is_closing: Whether today's goal is already to hold nothing: an exit is under way.
         run_id: The run that set the present goal, or this one.
         working_entry: Whether an entry of the strategy in this instrument may still fill.
-        may_enter: Whether entries are let through now (enabled, mode NORMAL, slot not late).
-        why_not: The reason when they are not.
+        why_not: Says why an entry of so many units is not let through, or ''; 0 units ask about
+            an entry that has no size yet.
     """
 
     held: int
     wanted: int
     is_closing: bool
     working_entry: bool
-    may_enter: bool
-    why_not: str
+    why_not: Callable[[int], str]
     run_id: str
     capital: Decimal | None
     price: Decimal
@@ -74,14 +74,19 @@ def plan_leg(
     if target.direction is Direction.FLAT:
         return Leg(0, 0, "")
     if standing.held * direction > 0:
-        is_kept = not standing.is_closing or (is_fresh and standing.may_enter)
+        is_kept = not standing.is_closing or (is_fresh and not standing.why_not(0))
         return Leg(standing.held if is_kept else 0, 0, "")
     if standing.working_entry and standing.wanted * direction > 0:
         return Leg(standing.wanted, 0, "")
     if not is_fresh:
         return Leg(0, 0, "")
-    if not standing.may_enter:
-        return Leg(0, 0, standing.why_not)
+    if reason := standing.why_not(0):
+        return Leg(0, 0, reason)
+    return _entry(target, assignment, standing)
+
+
+def _entry(target: Target, assignment: AssignmentView, standing: Standing) -> Leg:
+    """Return the entry that the assignment's size asks for, or why there is none."""
     if standing.instrument is None:
         return Leg(0, 0, f"{target.instrument} is not in this broker's instruments")
     units = units_for(
@@ -94,7 +99,9 @@ def plan_leg(
     )
     if units == 0:
         return Leg(0, 0, _no_size(standing))
-    return Leg(units * direction, units * direction, "")
+    if reason := standing.why_not(units):
+        return Leg(0, 0, reason)
+    return Leg(units * int(target.direction), units * int(target.direction), "")
 
 
 def _no_size(standing: Standing) -> str:

@@ -24,6 +24,7 @@ from core.engine.orders.gate import GATES, new_gate
 from core.engine.orders.gateway import Gateway, Ticket
 from core.engine.orders.journal import Journal
 from core.engine.outbox import Outbox
+from core.engine.runs.settings import is_assigned
 from core.ports.broker import BrokerClient
 from tests.bench.figure import Figure
 from tests.fakes.brokers import market_order
@@ -86,7 +87,14 @@ async def _execution(store: MongoStore) -> Gateway:
     await store.insert("users", {"_id": "1", "user_id": 1, "chat_id": 1, "role": "owner"})
     clock = SystemClock()
     outbox = Outbox(clock)
-    return Gateway(store, clock, Journal(store, clock, outbox), outbox, lambda: 1)
+    return Gateway(
+        store,
+        clock,
+        Journal(store, clock, outbox),
+        outbox,
+        fence=lambda: 1,
+        is_assigned=is_assigned,
+    )
 
 
 async def _alternate(execution: Gateway, bare: Any) -> tuple[list[float], list[float]]:

@@ -10,7 +10,7 @@ from core.domain.account import Account, AccountDraft, DisablePolicy
 from core.domain.instrument import Product
 from core.domain.mode import TradingMode
 from core.domain.notice import Notice, NoticeKind
-from core.domain.order import OPEN_STATES
+from core.domain.order import MANUAL, OPEN_STATES
 from core.domain.sessions import trading_day
 from core.domain.views import (
     DashboardView,
@@ -178,7 +178,7 @@ class Controller:
         decision = Flattening(
             f"switch-off|{command.id}",
             "switch-off",
-            "manual",
+            MANUAL,
             broker_id,
             trading_day(market_at),
             self._parts.clock.now(),

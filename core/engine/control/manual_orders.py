@@ -11,6 +11,7 @@ from core.domain.ledger import Ledger, ledger_key
 from core.domain.mode import TradingMode
 from core.domain.order import (
     LIVE_STATES,
+    MANUAL,
     OPEN_STATES,
     UNKNOWN_STATES,
     Order,
@@ -128,7 +129,7 @@ class ManualOrders:
         rest = held.quantity - owned
         sent = [await self._send(place, ledger.strategy, ledger.quantity) for ledger in ledgers]
         if rest * held.quantity > 0:
-            sent.append(await self._send(place, "manual", rest))
+            sent.append(await self._send(place, MANUAL, rest))
         return [order for order in sent if order is not None]
 
     async def _ask_about_pause(self, broker_id: str, *, despite_pause: bool) -> None:
@@ -152,7 +153,7 @@ class ManualOrders:
         decision = Flattening(
             place.run_id,
             "close",
-            "manual",
+            MANUAL,
             broker_id,
             trading_day(market_at),
             self._parts.clock.now(),
@@ -204,7 +205,7 @@ class ManualOrders:
         for _ in range(_LOOKS):
             held = await self._held(place, may_be_flat=True)
             order = self._order(place, strategy, quantity)
-            ticket = Ticket(order, held=held, by_person=True, despite_pause=place.despite_pause)
+            ticket = Ticket(order, held=held, by_user=True, despite_pause=place.despite_pause)
             try:
                 after, outcome = await self._parts.gateway.submit(place.client, ticket)
             except SnapshotStale:

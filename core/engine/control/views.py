@@ -12,7 +12,7 @@ from core.domain.broker import BrokerTrade, Holding, Position
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger
 from core.domain.mode import TradingMode
-from core.domain.order import LIVE_STATES, OPEN_STATES, Order, OrderState, Purpose, Side
+from core.domain.order import EXTERNAL, LIVE_STATES, OPEN_STATES, Order, OrderState, Purpose, Side
 from core.domain.sessions import trading_day
 from core.domain.views import (
     DashboardView,
@@ -170,7 +170,7 @@ class Views:
                 for order in await self._parts.journal.of_day(account.broker_id, self._today)
             }
             for row in rows:
-                strategy = strategies.get(row["client_order_id"], "external")
+                strategy = strategies.get(row["client_order_id"], EXTERNAL)
                 found.append(TradeView(account.label, _trade(row), strategy))
         floor = datetime.min.replace(tzinfo=UTC)
         return tuple(sorted(found, key=lambda view: view.trade.traded_at or floor, reverse=True))

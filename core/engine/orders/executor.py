@@ -166,23 +166,27 @@ class Executor:
 
     async def _enter(self, client: BrokerClient, order: Order, ledgers: dict[str, Ledger]) -> bool:
         now = self._clock.now()
-        if now - order.created_at > timedelta(seconds=self._settings.entry_ttl_s):
-            await self._deny(order, f"could not be sent in time ({order.reason or 'no chance'})")
-            return False
-        if self._not_before.get(order.client_order_id, now) > now:
-            return False
-        if not await self._is_wanted(order):
-            await self._deny(order, "no longer wanted: the goal has changed since")
-            return False
-        if self._is_opposed(order, ledgers):
+        is_late = now - order.created_at > timedelta(seconds=self._settings.entry_ttl_s)
+        late = f"could not be sent in time ({order.reason or 'no chance'})" if is_late else ""
+        if not late and not await self._is_ready(order, ledgers):
             return False
         try:
-            after, outcome = await self._gateway.submit(client, Ticket(order))
+            after, outcome = await self._gateway.submit(client, Ticket(order, late=late))
         except Denied as denied:
             await self._deny(order, denied.reason)
             return False
         await self._after(after, outcome)
         return True
+
+    async def _is_ready(self, order: Order, ledgers: dict[str, Ledger]) -> bool:
+        """Whether an entry in time can go out now; one that is no longer wanted is denied."""
+        now = self._clock.now()
+        if self._not_before.get(order.client_order_id, now) > now:
+            return False
+        if not await self._is_wanted(order):
+            await self._deny(order, "no longer wanted: the goal has changed since")
+            return False
+        return not self._is_opposed(order, ledgers)
 
     async def _is_wanted(self, order: Order) -> bool:
         """Whether the run that decided the entry still sets the goal: a close ends it too."""

@@ -2,7 +2,7 @@
 
 Collection ``account_gates``, one document an account: ``account_mode``, ``global_mode``, ``mode``
 (the stricter, kept because the submit filter needs it), ``enabled``, ``drain``, ``frozen`` (an
-anomaly stopped entries until a person sets a mode again), ``fence`` (of the lease), ``seq`` (raised
+anomaly stopped entries until a user sets NORMAL), ``fence`` (of the lease), ``seq`` (raised
 by every submission), ``version`` (raised by every change), ``changed_at``, ``changed_by``. Reading
 the mode inside a transaction does not protect it; matching *and incrementing* this document does,
 because a mode change writes it too. Keeps I6 and I10.
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core.domain.mode import TradingMode, stricter
-from core.domain.order import Purpose
 from core.errors import Denied, LeaseLost, NotFound
 from core.ports.store import Change, Document, StoreView
 
@@ -24,9 +23,9 @@ __all__ = [
     "change_gate",
     "gate_of",
     "hold_fence",
-    "may_pass",
     "new_gate",
     "pass_gate",
+    "touch_gate",
 ]
 
 GATES = "account_gates"
@@ -82,38 +81,14 @@ def gate_of(row: Document) -> Gate:
     )
 
 
-def may_pass(gate: Gate, purpose: Purpose, *, by_person: bool, despite_pause: bool) -> None:
-    """Check an order's purpose against mode and switch.
+async def pass_gate(view: StoreView, broker_id: str, *, fence: int) -> Gate:
+    """Write the gate inside a transaction, as its first step; return what it says.
 
-    A person's own close passes on a disabled account, and in PAUSED after a second confirmation.
-
-    Raises:
-        Denied: With the code PAUSED, EXIT_ONLY, FROZEN or DISABLED.
-    """
-    if gate.mode is TradingMode.PAUSED and not (by_person and despite_pause):
-        raise Denied("PAUSED", "the account is PAUSED, nothing is sent")
-    if gate.mode is TradingMode.EXIT_ONLY and not purpose.is_reducing:
-        raise Denied("EXIT_ONLY", "the account is EXIT_ONLY, nothing may be opened")
-    if gate.frozen and not purpose.is_reducing:
-        raise Denied("FROZEN", "an impossible order event froze entries; set a mode to go on")
-    if by_person or gate.enabled or (gate.drain and purpose.is_reducing):
-        return
-    raise Denied("DISABLED", "the account is disabled, strategies send nothing on it")
-
-
-async def pass_gate(
-    view: StoreView,
-    broker_id: str,
-    purpose: Purpose,
-    *,
-    fence: int,
-    by_person: bool = False,
-    despite_pause: bool = False,
-) -> Gate:
-    """Pass the gate inside a transaction, as its first step.
+    The caller checks what it read (``core.engine.orders.risk``): whatever moves the gate meanwhile
+    makes this transaction fail.
 
     Raises:
-        Denied: The mode or the switch forbids it.
+        Denied: The gate moved at this very moment.
         LeaseLost: Another controller has taken over.
     """
     row = await view.get(GATES, broker_id)
@@ -122,7 +97,6 @@ async def pass_gate(
     gate = gate_of(row)
     if gate.fence != fence:
         raise LeaseLost(f"gate fence {gate.fence}, ours {fence}")
-    may_pass(gate, purpose, by_person=by_person, despite_pause=despite_pause)
     matched = await view.update(
         GATES,
         {
@@ -144,6 +118,11 @@ async def hold_fence(view: StoreView, broker_id: str, fence: int) -> None:
     mine = {"_id": broker_id, "fence": fence}
     if await view.update(GATES, mine, Change(inc={"seq": 1})) != 1:
         raise LeaseLost(f"the gate of {broker_id} no longer has fence {fence}")
+
+
+async def touch_gate(view: StoreView, broker_id: str) -> None:
+    """Make a change of something that submissions read collide with them, as a mode change does."""
+    await view.update(GATES, {"_id": broker_id}, Change(inc={"seq": 1}))
 
 
 async def change_gate(

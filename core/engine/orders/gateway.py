@@ -9,19 +9,18 @@ account's worker decides whether it goes again with the same id.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from core.domain.exits import left_to_exit
-from core.domain.ledger import Ledger, shrunk
-from core.domain.mode import TradingMode
-from core.domain.order import OPEN_STATES, UNKNOWN_STATES, Order, OrderState, Purpose
+from core.domain.ledger import Ledger
+from core.domain.order import LIVE_STATES, Order, OrderState
 from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused, WriteOutcome
 from core.engine.orders.documents import ledger_of, order_of
 from core.engine.orders.gate import Gate, hold_fence, pass_gate
 from core.engine.orders.journal import Journal, OrderEvent, notices_of
+from core.engine.orders.risk import Facts, allowed_quantity, require
 from core.engine.outbox import Outbox
-from core.errors import AlreadyDone, Denied, DuplicateKey, OrderAnomaly, SaarthiError
+from core.errors import AlreadyDone, DuplicateKey, OrderAnomaly, SaarthiError
 from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
@@ -69,26 +68,57 @@ class Ticket:
     Attributes:
         order: What to send; a reducing order is sent for less when less is left to close.
         held: The broker's truth, None when it could not be read: unknown is not flat (B09).
-        by_person: A person's own close, of a strategy's ledger or of what no strategy owns.
+        by_user: A user's own close, of a strategy's ledger or of what no strategy owns.
+        despite_pause: The user confirmed it a second time, so it passes in PAUSED.
+        late: Why the order comes too late, or ''.
     """
 
     order: Order
     held: Held | None = None
-    by_person: bool = False
+    by_user: bool = False
     despite_pause: bool = False
+    late: str = ""
+
+
+def facts_of(order: Order, gate: Gate, *, others: Sequence[Order] = (), late: str = "") -> Facts:
+    """Return the facts of an order that is about to be sent or changed.
+
+    A change of a resting order asks for no new units, so its quantity counts as 0.
+    """
+    request = order.request
+    is_change = order.state in LIVE_STATES
+    return Facts(
+        purpose=order.purpose,
+        strategy=order.strategy,
+        instrument=request.instrument,
+        product=request.product,
+        side=request.side,
+        quantity=0 if is_change else request.quantity,
+        gate=gate,
+        others=others,
+        late=late,
+    )
 
 
 class Gateway:
     """Sends orders for all accounts; holds no state but the ids that are in the air."""
 
     def __init__(
-        self, store: Store, clock: Clock, journal: Journal, outbox: Outbox, fence: Callable[[], int]
+        self,
+        store: Store,
+        clock: Clock,
+        journal: Journal,
+        outbox: Outbox,
+        *,
+        fence: Callable[[], int],
+        is_assigned: Callable[[StoreView, str, str], Awaitable[bool]],
     ) -> None:
         self._store = store
         self._clock = clock
         self._journal = journal
         self._outbox = outbox
         self._fence = fence
+        self._is_assigned = is_assigned
         self.in_flight: set[str] = set()
 
     async def submit(
@@ -124,18 +154,12 @@ class Gateway:
         version = 0 if is_new else order.version + 1
 
         async def body(view: StoreView) -> Order:
-            gate = await pass_gate(
-                view,
-                order.broker_id,
-                order.purpose,
-                fence=self._fence(),
-                by_person=ticket.by_person,
-                despite_pause=ticket.despite_pause,
-            )
-            quantity = await self._allowed(view, gate, ticket)
+            gate = await pass_gate(view, order.broker_id, fence=self._fence())
+            facts = await self._facts(view, gate, ticket)
+            require(facts)
             submitted = replace(
                 order,
-                request=replace(order.request, quantity=quantity),
+                request=replace(order.request, quantity=allowed_quantity(facts)),
                 state=OrderState.SUBMITTED,
                 submitted_at=self._clock.now(),
                 version=version,
@@ -151,26 +175,35 @@ class Gateway:
         nonce = f"submit:{order.client_order_id}#{version}"
         return await self._store.transaction(body, nonce=nonce)
 
-    async def _allowed(self, view: StoreView, gate: Gate, ticket: Ticket) -> int:
-        """Return the quantity that may be sent; raises ``Denied`` when none may."""
+    async def _facts(self, view: StoreView, gate: Gate, ticket: Ticket) -> Facts:
+        """Read what the checks look at, inside the gate's transaction.
+
+        Raises:
+            SnapshotStale: The look at the positions is older than what the orders say now.
+        """
         order = ticket.order
+        request = order.request
         where = {
             "broker_id": order.broker_id,
-            "instrument": str(order.request.instrument),
+            "instrument": str(request.instrument),
             "day": order.day,
         }
         rows = [order_of(row) for row in await view.find("orders", where)]
         others = [row for row in rows if row.client_order_id != order.client_order_id]
-        _refuse_beside_unknown(others)
+        facts = facts_of(order, gate, others=others, late=ticket.late)
         if not order.purpose.is_reducing:
-            _refuse_second_entry(order, others)
-            return order.request.quantity
-        same = [row for row in others if row.request.product is order.request.product]
+            is_on = await self._is_assigned(view, order.strategy, order.broker_id)
+            return replace(facts, is_assigned=is_on)
+        same = [row for row in others if row.request.product is request.product]
         if ticket.held is not None and signature(same) != ticket.held.orders:
-            raise SnapshotStale(f"orders of {order.request.instrument} moved")
-        working = [row for row in same if row.state in OPEN_STATES]
-        ledgers = await self._ledgers(view, order)
-        return _bounded(gate, ticket, working, ledgers)
+            raise SnapshotStale(f"orders of {request.instrument} moved")
+        return replace(
+            facts,
+            by_user=ticket.by_user,
+            despite_pause=ticket.despite_pause,
+            ledgers=await self._ledgers(view, order),
+            held=None if ticket.held is None else ticket.held.quantity,
+        )
 
     async def _ledgers(self, view: StoreView, order: Order) -> list[Ledger]:
         """Read what strategies hold of the instrument; fills move it with their orders."""
@@ -226,7 +259,8 @@ class Gateway:
 
         async def first(view: StoreView) -> None:
             if wish.state is OrderState.PENDING_UPDATE:
-                await pass_gate(view, order.broker_id, order.purpose, fence=self._fence())
+                gate = await pass_gate(view, order.broker_id, fence=self._fence())
+                require(facts_of(order, gate))
             else:
                 await hold_fence(view, order.broker_id, self._fence())
 
@@ -244,61 +278,6 @@ class Gateway:
 
 def _was_held_back(outcome: WriteOutcome) -> bool:
     return isinstance(outcome, Refused) and outcome.kind is not Refusal.REJECTED
-
-
-def _refuse_beside_unknown(others: list[Order]) -> None:
-    for other in others:
-        if other.state in UNKNOWN_STATES:
-            raise Denied(
-                "UNRESOLVED",
-                f"an order of {other.request.instrument} is not settled yet, nobody knows whether "
-                "the broker has it",
-            )
-
-
-def _refuse_second_entry(order: Order, others: list[Order]) -> None:
-    for other in others:
-        mine = other.strategy == order.strategy and other.request.product is order.request.product
-        if mine and other.purpose is Purpose.ENTRY and other.state in OPEN_STATES:
-            raise Denied("ENTRY_WORKING", "an entry of this strategy is still working")
-
-
-def _bounded(gate: Gate, ticket: Ticket, working: list[Order], ledgers: list[Ledger]) -> int:
-    """Bound a reducing order by what is left to close; less than asked is sent for what is left.
-
-    A strategy's exit is bounded by its ledger, and by its ledger shrunk to what the broker holds:
-    what somebody closed by hand is not closed twice. In EXIT_ONLY, and for a person's own order, it
-    is bounded by the broker's net and everything that works against it as well (C3).
-    """
-    order = ticket.order
-    side, asked = order.request.side, order.request.quantity
-    bounds = [asked]
-    if order.strategy != "manual":
-        own = [other for other in working if other.strategy == order.strategy]
-        bounds.append(left_to_exit(_ledger_quantity(ticket, ledgers), side, own))
-    if ticket.by_person or gate.mode is TradingMode.EXIT_ONLY:
-        if ticket.held is None:
-            raise Denied("POSITION_UNKNOWN", "the broker's positions could not be read")
-        bounds.append(left_to_exit(ticket.held.quantity, side, working))
-    left = min(bounds)
-    if left > 0:
-        return left
-    code = "EXIT_ONLY" if gate.mode is TradingMode.EXIT_ONLY else "NOT_HELD"
-    truth = "unknown" if ticket.held is None else str(ticket.held.quantity)
-    raise Denied(
-        code,
-        f"{asked} asked, but nothing is left to close (the broker holds {truth}, the rest is "
-        "already being closed)",
-    )
-
-
-def _ledger_quantity(ticket: Ticket, ledgers: list[Ledger]) -> int:
-    """Return the strategy's units, shrunk to the broker's net where that is known."""
-    sizes = {ledger.strategy: ledger.quantity for ledger in ledgers}
-    if ticket.held is not None:
-        changed = shrunk(ledgers, ticket.held.quantity)
-        sizes.update({ledger.strategy: ledger.quantity for ledger in changed})
-    return sizes.get(ticket.order.strategy, 0)
 
 
 def event_of(outcome: WriteOutcome) -> OrderEvent:

@@ -17,6 +17,8 @@ from core.domain.ledger import Ledger, ledger_key, with_fill
 from core.domain.notice import Delivery, Notice, NoticeKind
 from core.domain.order import (
     CLOSED_STATES,
+    EXTERNAL,
+    MANUAL,
     OPEN_STATES,
     UNKNOWN_STATES,
     Order,
@@ -310,10 +312,10 @@ def _revives(order: Order, event: OrderEvent) -> bool:
 def notices_of(before: Order, after: Order) -> list[Notice]:
     """Return what a step tells the chat: the run's card, and what must not be missed besides."""
     notices = []
-    if after.strategy not in {"manual", "external"}:
+    if after.strategy not in {MANUAL, EXTERNAL}:
         notices.append(run_card(after.run_id))
     cid = {"client_order_id": after.client_order_id}
-    if after.strategy == "manual":
+    if after.strategy == MANUAL:
         notices.append(
             Notice(NoticeKind.ORDER_UPDATE, cid, Delivery.EDIT, f"order:{after.client_order_id}")
         )

@@ -17,6 +17,7 @@ from core.domain.matching import look_alikes, match_orders, state_of
 from core.domain.notice import Delivery, Notice, NoticeKind
 from core.domain.order import (
     CLOSED_STATES,
+    EXTERNAL,
     LIVE_STATES,
     UNKNOWN_STATES,
     Order,
@@ -318,8 +319,8 @@ class Reconciler:
         return Order(
             request=request,
             broker_id=broker_id,
-            strategy="external",
-            run_id="external",
+            strategy=EXTERNAL,
+            run_id=EXTERNAL,
             purpose=Purpose.EXTERNAL,
             state=state_of(seen),
             day=day,

@@ -12,13 +12,13 @@ from datetime import datetime
 from core.domain.account import Account, BrokerType
 from core.domain.identifiers import client_order_id
 from core.domain.instrument import InstrumentId
-from core.domain.mode import TradingMode
 from core.domain.order import Order, OrderRequest, OrderState, OrderType, Purpose, Side
 from core.domain.planning import Leg
 from core.domain.sessions import trading_day
 from core.domain.target import Direction, Target
 from core.domain.views import AssignmentView
-from core.engine.orders.gate import gate_of
+from core.engine.orders.gate import Gate
+from core.engine.orders.risk import Facts
 from core.ports.store import Document
 
 __all__ = ["RunPlan", "RunRequest", "run_row", "target_of"]
@@ -61,22 +61,37 @@ class RunPlan:
         """The trading day of the slot."""
         return trading_day(self.request.slot_at)
 
-    def why_not(self, gate_row: Document | None, account: Account) -> str:
-        """Return why an account enters nothing in this run, or ''."""
-        if gate_row is None:
-            return "the account has no gate"
-        gate = gate_of(gate_row)
-        if not self.request.may_enter:
-            return "the slot came too late, entries are dropped"
-        if account.broker_type in self.closing:
-            return "positions are being squared off, nothing is entered any more today"
-        if gate.mode is not TradingMode.NORMAL:
-            return f"{gate.mode}: no entry is sent"
-        if not gate.enabled:
-            return "disabled: no entry is sent"
-        if gate.frozen:
-            return "entries are frozen after an impossible order event; set a mode to go on"
-        return "login needed: the entry is dropped" if account.needs_login else ""
+    def facts(
+        self,
+        target: Target,
+        assignment: AssignmentView,
+        account: Account,
+        gate: Gate | None,
+        orders: Sequence[Order],
+    ) -> Facts:
+        """Return what the checks look at for an entry that has no size yet.
+
+        Args:
+            target: What the strategy wants.
+            assignment: How the strategy runs on the account.
+            account: Where it would enter.
+            gate: The account's gate as it stands in this transaction.
+            orders: Today's orders of the account in the target's instrument.
+        """
+        return Facts(
+            purpose=Purpose.ENTRY,
+            strategy=assignment.strategy,
+            instrument=target.instrument,
+            product=assignment.product,
+            side=Side.of(int(target.direction)),
+            quantity=0,
+            gate=gate,
+            is_assigned=assignment.is_on,
+            late="" if self.request.may_enter else "the slot came too late, entries are dropped",
+            is_closing=account.broker_type in self.closing,
+            needs_login=account.needs_login,
+            others=orders,
+        )
 
     def entry(self, target: Target, assignment: AssignmentView, leg: Leg) -> Order:
         """Return the entry intent of a leg."""

@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 from core.domain.account import Account, BrokerType
 from core.domain.broker import Candle
@@ -35,9 +36,10 @@ from core.domain.views import AssignmentView
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Masters
 from core.engine.orders.documents import order_of
-from core.engine.orders.gate import GATES
+from core.engine.orders.gate import GATES, gate_of
 from core.engine.orders.goals import put_goal
 from core.engine.orders.journal import Journal, run_card
+from core.engine.orders.risk import Facts, first_denial
 from core.engine.outbox import Outbox
 from core.engine.runs.market_data import MarketData, NoData
 from core.engine.runs.plan import RunPlan, RunRequest, run_row
@@ -359,8 +361,8 @@ class Runner:
         }
         orders = [order_of(row) for row in await view.find("orders", where)]
         mine = [o for o in orders if o.strategy == assignment.strategy]
-        gate_row = await view.get(GATES, account.broker_id)
-        why_not = plan.why_not(gate_row, account)
+        gate = await view.get(GATES, account.broker_id)
+        facts = plan.facts(target, assignment, account, gate_of(gate) if gate else None, orders)
         figure = await view.get("day_figures", f"{account.broker_id}|{plan.day}")
         own = await view.get("settings", f"capital|{account.broker_id}")
         capital = own["value"] if own else (figure or {}).get("capital")
@@ -373,12 +375,17 @@ class Runner:
                 o.purpose is Purpose.ENTRY and (o.state in OPEN_STATES or o.state in _WAITING)
                 for o in mine
             ),
-            may_enter=not why_not,
-            why_not=why_not,
+            why_not=partial(_why_not, facts),
             capital=Decimal(str(capital)) if capital is not None else None,
             price=prices.get(target.instrument, Decimal(0)),
             instrument=instrument,
         )
+
+
+def _why_not(facts: Facts, units: int) -> str:
+    """Return why an entry of so many units is not sent, or ''."""
+    denial = first_denial(replace(facts, quantity=units))
+    return denial.reason if denial else ""
 
 
 _WAITING = {OrderState.INITIALIZED, OrderState.HELD}

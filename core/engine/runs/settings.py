@@ -16,17 +16,24 @@ from core.domain.account import Account
 from core.domain.instrument import Product
 from core.domain.target import ParameterValue, Strategy, checked_parameters
 from core.domain.views import AssignmentView, SizeKind
+from core.engine.orders.gate import touch_gate
 from core.errors import NotFound, UserError
 from core.ports.clock import Clock
 from core.ports.store import Change, Document, Store, StoreView
 
-__all__ = ["StrategySettings"]
+__all__ = ["StrategySettings", "is_assigned"]
 
 _LIMITS = {
     SizeKind.QUANTITY: (Decimal(1), Decimal(1_000_000), "units"),
     SizeKind.CAPITAL_SHARE: (Decimal("0.1"), Decimal(100), "percent of capital"),
 }
 _MULTIPLIER = (Decimal("0.01"), Decimal(100))
+
+
+async def is_assigned(view: StoreView, strategy: str, broker_id: str) -> bool:
+    """Whether a strategy is switched on for an account; on unless a user switched it off (D4)."""
+    row = await view.get("assignments", f"{strategy}|{broker_id}")
+    return row is None or bool(row.get("on", True))
 
 
 class StrategySettings:
@@ -147,6 +154,8 @@ class StrategySettings:
         async def body(view: StoreView) -> None:
             key = f"{name}|{account.broker_id}"
             await view.update("assignments", {"_id": key}, Change(set=fields), upsert=True)
+            # An entry that read "on" must not commit after the user was told "off".
+            await touch_gate(view, account.broker_id)
 
         await self._store.transaction(body, nonce=nonce)
 

@@ -32,8 +32,7 @@ FLAT = Standing(
     wanted=0,
     is_closing=False,
     working_entry=False,
-    may_enter=True,
-    why_not="",
+    why_not=lambda _units: "",
     run_id="run",
     capital=None,
     price=Decimal(900),
@@ -68,7 +67,7 @@ def test_a_run_does_not_undo_a_close(sbin: Instrument) -> None:
     """While a position is being closed, the signal that opened it does not ask to keep it."""
     closing = replace(FLAT, held=2, is_closing=True, instrument=sbin)
     assert leg(closing, Direction.LONG, age=MINUTE) == Leg(0, 0, "")
-    disabled = replace(closing, may_enter=False, why_not="disabled: no entry is sent")
+    disabled = replace(closing, why_not=lambda _units: "disabled: no entry is sent")
     assert leg(disabled, Direction.LONG) == Leg(0, 0, "")
     assert leg(closing, Direction.LONG) == Leg(2, 0, "")
 
@@ -76,7 +75,7 @@ def test_a_run_does_not_undo_a_close(sbin: Instrument) -> None:
 @pytest.mark.row("C3")
 def test_a_refused_entry_says_why(sbin: Instrument) -> None:
     """Where entries are not let through, the goal is flat and the reason is noted."""
-    refused = replace(FLAT, may_enter=False, why_not="EXIT_ONLY: no entry is sent", instrument=sbin)
+    refused = replace(FLAT, why_not=lambda _: "EXIT_ONLY: no entry is sent", instrument=sbin)
     assert leg(refused, Direction.LONG) == Leg(0, 0, "EXIT_ONLY: no entry is sent")
 
 

@@ -1,0 +1,265 @@
+"""The checks that every order passes: one ordered list, used when a run is planned and in the gate.
+
+A check is a pure function from the facts of an order to a ``Denial`` or None; ``first_denial``
+asks them in order and stops at the first that denies. The runner asks when it plans an entry, so
+that the chat says at once why nothing is entered; the gateway asks again inside the gate's
+transaction, where the facts can no longer move (I6). A fact that a caller cannot know keeps its
+neutral default.
+
+To add a limit, write one function and add one line to ``CHECKS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from core.domain.exits import left_to_exit
+from core.domain.instrument import InstrumentId, Product
+from core.domain.ledger import Ledger, shrunk
+from core.domain.mode import TradingMode
+from core.domain.order import MANUAL, OPEN_STATES, UNKNOWN_STATES, Order, Purpose, Side
+from core.engine.orders.gate import Gate
+from core.errors import Denied
+
+__all__ = [
+    "CHECKS",
+    "Check",
+    "Denial",
+    "Facts",
+    "allowed_quantity",
+    "first_denial",
+    "require",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """Why an order is not sent.
+
+    Attributes:
+        code: Stable upper-case word, for tests, logs and statistics.
+        reason: One sentence without a full stop, shown to the user.
+    """
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the checks look at.
+
+    Attributes:
+        strategy: Strategy name, or ``MANUAL`` for a close of what no strategy owns.
+        quantity: Units asked for; 0 while an entry has no size yet, and for a change of a resting
+            order, which asks for nothing new.
+        gate: The account's gate; None when the account has none.
+        is_assigned: Whether the strategy is switched on for the account.
+        late: Why the order comes too late, or ''.
+        is_closing: Whether the strategy is being squared off at this broker.
+        needs_login: Whether the account has no valid login.
+        by_user: A user's own close: it passes on a disabled account.
+        despite_pause: The user confirmed a second time that it passes in PAUSED.
+        others: Today's other orders of the same account and instrument, in any state.
+        ledgers: What strategies hold of the same (instrument, product) on the account.
+        held: Signed units at the broker; None when they could not be read: unknown is not flat.
+    """
+
+    purpose: Purpose
+    strategy: str
+    instrument: InstrumentId
+    product: Product
+    side: Side
+    quantity: int
+    gate: Gate | None
+    is_assigned: bool = True
+    late: str = ""
+    is_closing: bool = False
+    needs_login: bool = False
+    by_user: bool = False
+    despite_pause: bool = False
+    others: Sequence[Order] = ()
+    ledgers: Sequence[Ledger] = ()
+    held: int | None = None
+
+    @property
+    def is_entry(self) -> bool:
+        """Whether the order would open or grow a position."""
+        return not self.purpose.is_reducing
+
+
+Check = Callable[[Facts], Denial | None]
+
+
+def account_gate(facts: Facts) -> Denial | None:
+    """An account without a gate takes no orders: nothing could hold its mode (C4)."""
+    return Denial("NO_GATE", "the account has no gate") if facts.gate is None else None
+
+
+def slot_freshness(facts: Facts) -> Denial | None:
+    """An entry of a slot long past is worth nothing; exits still fire (D2)."""
+    return Denial("LATE", facts.late) if facts.is_entry and facts.late else None
+
+
+def square_off(facts: Facts) -> Denial | None:
+    """What is being squared off is not opened again the same day (D7)."""
+    if facts.is_entry and facts.is_closing:
+        reason = "positions are being squared off, nothing is entered any more today"
+        return Denial("SQUARE_OFF", reason)
+    return None
+
+
+def trading_mode(facts: Facts) -> Denial | None:
+    """PAUSED sends nothing but a user's confirmed close, EXIT_ONLY opens nothing (C2, C3)."""
+    mode = facts.gate.mode if facts.gate else TradingMode.NORMAL
+    if mode is TradingMode.PAUSED and not (facts.by_user and facts.despite_pause):
+        return Denial("PAUSED", f"PAUSED: no {'entry' if facts.is_entry else 'order'} is sent")
+    if mode is TradingMode.EXIT_ONLY and facts.is_entry:
+        return Denial("EXIT_ONLY", "EXIT_ONLY: no entry is sent")
+    return None
+
+
+def account_switch(facts: Facts) -> Denial | None:
+    """A disabled account gets no strategy's orders, but for exits while it is drained (A5)."""
+    gate = facts.gate
+    if gate is None or gate.enabled or facts.by_user:
+        return None
+    if gate.drain and not facts.is_entry:
+        return None
+    what = "no entry is sent" if facts.is_entry else "strategies send nothing on it"
+    return Denial("DISABLED", f"disabled: {what}")
+
+
+def assignment(facts: Facts) -> Denial | None:
+    """A strategy that is switched off on an account enters nothing there (D4)."""
+    if facts.is_entry and not facts.is_assigned:
+        return Denial("OFF_HERE", "the strategy is off on this account: no entry is sent")
+    return None
+
+
+def frozen_entries(facts: Facts) -> Denial | None:
+    """An impossible order event stops entries until a user sets NORMAL (reliability.md 2.2)."""
+    if facts.is_entry and facts.gate and facts.gate.frozen:
+        reason = "entries are frozen after an impossible order event; set NORMAL to go on"
+        return Denial("FROZEN", reason)
+    return None
+
+
+def login(facts: Facts) -> Denial | None:
+    """An entry does not wait for a login: its signal is old by then (B10)."""
+    if facts.is_entry and facts.needs_login:
+        return Denial("LOGIN", "login needed: the entry is dropped")
+    return None
+
+
+def unsettled_orders(facts: Facts) -> Denial | None:
+    """Nothing is sent beside an order that may or may not be at the broker (reliability.md 2.1)."""
+    if any(other.state in UNKNOWN_STATES for other in facts.others):
+        reason = (
+            f"an order of {facts.instrument} is not settled yet, nobody knows whether the broker "
+            "has it"
+        )
+        return Denial("UNRESOLVED", reason)
+    return None
+
+
+def second_entry(facts: Facts) -> Denial | None:
+    """One entry of a strategy works at a time; a second could double its size."""
+    if not facts.is_entry:
+        return None
+    for other in facts.others:
+        mine = other.strategy == facts.strategy and other.request.product is facts.product
+        if mine and other.purpose is Purpose.ENTRY and other.state in OPEN_STATES:
+            return Denial("ENTRY_WORKING", "an entry of this strategy is still working")
+    return None
+
+
+def known_position(facts: Facts) -> Denial | None:
+    """What must not exceed the broker's net is not sent while that net is unknown (B09)."""
+    if facts.is_entry or facts.quantity == 0 or not _needs_net(facts) or facts.held is not None:
+        return None
+    return Denial("POSITION_UNKNOWN", "the broker's positions could not be read")
+
+
+def units_left(facts: Facts) -> Denial | None:
+    """An exit closes only what is held and not being closed already (C3, I6)."""
+    if facts.is_entry or facts.quantity == 0 or allowed_quantity(facts) > 0:
+        return None
+    truth = "unknown" if facts.held is None else str(facts.held)
+    reason = (
+        f"{facts.quantity} asked, but nothing is left to close (the broker holds {truth}, the rest "
+        "is already being closed)"
+    )
+    is_exit_only = facts.gate is not None and facts.gate.mode is TradingMode.EXIT_ONLY
+    return Denial("EXIT_ONLY" if is_exit_only else "NOT_HELD", reason)
+
+
+CHECKS: tuple[Check, ...] = (
+    account_gate,
+    slot_freshness,
+    square_off,
+    trading_mode,
+    account_switch,
+    assignment,
+    frozen_entries,
+    login,
+    unsettled_orders,
+    second_entry,
+    known_position,
+    units_left,
+)
+"""In the order in which a user should hear of them: the first that denies is the one shown."""
+
+
+def first_denial(facts: Facts) -> Denial | None:
+    """Return the first denial of ``CHECKS``, or None when the order may go."""
+    for check in CHECKS:
+        denial = check(facts)
+        if denial is not None:
+            return denial
+    return None
+
+
+def require(facts: Facts) -> None:
+    """Raise ``Denied`` with the first denial, if there is one."""
+    denial = first_denial(facts)
+    if denial is not None:
+        raise Denied(denial.code, denial.reason)
+
+
+def allowed_quantity(facts: Facts) -> int:
+    """Return how many of the units asked for may be sent.
+
+    A strategy's exit is bounded by its ledger, shrunk to what the broker holds where that is known:
+    what was closed by hand is not closed twice. In EXIT_ONLY, and for a user's own close, it is
+    bounded as well by the broker's net and by everything that works against it (C3). Less than
+    asked is sent when less is left.
+    """
+    if facts.is_entry:
+        return facts.quantity
+    same = [order for order in facts.others if order.request.product is facts.product]
+    working = [order for order in same if order.state in OPEN_STATES]
+    bounds = [facts.quantity]
+    if facts.strategy != MANUAL:
+        # Only the strategy's own orders: another strategy's stop protects another ledger.
+        own = [order for order in working if order.strategy == facts.strategy]
+        bounds.append(left_to_exit(_own_units(facts), facts.side, own))
+    if _needs_net(facts):
+        bounds.append(left_to_exit(facts.held or 0, facts.side, working))
+    return min(bounds)
+
+
+def _needs_net(facts: Facts) -> bool:
+    """Whether the broker's net bounds this order, and not only the strategy's ledger."""
+    is_exit_only = facts.gate is not None and facts.gate.mode is TradingMode.EXIT_ONLY
+    return facts.by_user or is_exit_only
+
+
+def _own_units(facts: Facts) -> int:
+    """Return the strategy's units, shrunk to the broker's net where that is known."""
+    sizes = {ledger.strategy: ledger.quantity for ledger in facts.ledgers}
+    if facts.held is not None:
+        changed = shrunk(facts.ledgers, facts.held)
+        sizes.update({ledger.strategy: ledger.quantity for ledger in changed})
+    return sizes.get(facts.strategy, 0)

@@ -1,0 +1,193 @@
+"""The checks of an order: each denies what it must, lets the rest through, and has its place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from core.domain.instrument import InstrumentId, Product
+from core.domain.ledger import Ledger
+from core.domain.mode import TradingMode
+from core.domain.order import (
+    MANUAL,
+    Order,
+    OrderRequest,
+    OrderState,
+    OrderType,
+    Purpose,
+    Side,
+)
+from core.engine.orders.gate import Gate
+from core.engine.orders.risk import CHECKS, Facts, allowed_quantity, first_denial, require
+from core.errors import Denied
+
+SBIN = InstrumentId.parse("NSE:SBIN")
+ACCOUNT = "zerodha_abc123"
+GATE = Gate(
+    ACCOUNT,
+    TradingMode.NORMAL,
+    TradingMode.NORMAL,
+    TradingMode.NORMAL,
+    enabled=True,
+    drain=False,
+    fence=1,
+    version=0,
+)
+ENTRY = Facts(Purpose.ENTRY, "orb", SBIN, Product.MIS, Side.BUY, 10, GATE)
+HELD = Ledger("orb", ACCOUNT, SBIN, Product.MIS, 10)
+EXIT = replace(ENTRY, purpose=Purpose.EXIT, side=Side.SELL, ledgers=[HELD], held=10)
+PAUSED = replace(GATE, mode=TradingMode.PAUSED)
+EXIT_ONLY = replace(GATE, mode=TradingMode.EXIT_ONLY)
+DISABLED = replace(GATE, enabled=False)
+DRAINING = replace(GATE, enabled=False, drain=True)
+FROZEN = replace(GATE, frozen=True)
+
+
+def order(
+    purpose: Purpose,
+    side: Side,
+    quantity: int,
+    state: OrderState = OrderState.ACCEPTED,
+    strategy: str = "orb",
+    product: Product = Product.MIS,
+) -> Order:
+    request = OrderRequest("id", SBIN, side, quantity, OrderType.MARKET, product)
+    at = datetime(2026, 1, 5, 4, tzinfo=UTC)
+    return Order(request, ACCOUNT, strategy, "run", purpose, state, "2026-01-05", at)
+
+
+def code(facts: Facts) -> str:
+    denial = first_denial(facts)
+    return denial.code if denial else ""
+
+
+def test_an_order_within_all_rules_passes() -> None:
+    """Neither an entry nor an exit is denied when nothing speaks against it."""
+    assert first_denial(ENTRY) is None
+    assert first_denial(EXIT) is None
+
+
+@pytest.mark.row("C2", "C3")
+@pytest.mark.parametrize(
+    ("facts", "changes", "expected"),
+    [
+        (ENTRY, {"gate": None}, "NO_GATE"),
+        (ENTRY, {"late": "the slot came too late"}, "LATE"),
+        (EXIT, {"late": "the slot came too late"}, ""),
+        (ENTRY, {"is_closing": True}, "SQUARE_OFF"),
+        (EXIT, {"is_closing": True}, ""),
+        (ENTRY, {"gate": PAUSED}, "PAUSED"),
+        (EXIT, {"gate": PAUSED}, "PAUSED"),
+        (EXIT, {"gate": PAUSED, "by_user": True}, "PAUSED"),
+        (EXIT, {"gate": PAUSED, "by_user": True, "despite_pause": True}, ""),
+        (EXIT, {"gate": PAUSED, "despite_pause": True}, "PAUSED"),
+        (ENTRY, {"gate": EXIT_ONLY}, "EXIT_ONLY"),
+        (EXIT, {"gate": EXIT_ONLY}, ""),
+        (ENTRY, {"gate": DISABLED}, "DISABLED"),
+        (EXIT, {"gate": DISABLED}, "DISABLED"),
+        (EXIT, {"gate": DISABLED, "by_user": True}, ""),
+        (ENTRY, {"gate": DRAINING}, "DISABLED"),
+        (EXIT, {"gate": DRAINING}, ""),
+        (ENTRY, {"is_assigned": False}, "OFF_HERE"),
+        (EXIT, {"is_assigned": False}, ""),
+        (ENTRY, {"gate": FROZEN}, "FROZEN"),
+        (EXIT, {"gate": FROZEN}, ""),
+        (ENTRY, {"needs_login": True}, "LOGIN"),
+        (EXIT, {"needs_login": True}, ""),
+    ],
+)
+def test_account_and_strategy_decide(facts: Facts, changes: dict[str, Any], expected: str) -> None:
+    """Mode, switches, freshness and login stop what they must, and exits only where they must."""
+    assert code(replace(facts, **changes)) == expected
+
+
+@pytest.mark.matrix("S04")
+@pytest.mark.parametrize("state", [OrderState.SUBMITTED, OrderState.UNRESOLVED])
+@pytest.mark.parametrize("facts", [ENTRY, EXIT])
+def test_nothing_is_sent_beside_an_unknown_order(facts: Facts, state: OrderState) -> None:
+    """An order that may or may not be at the broker closes its instrument, whoever sent it."""
+    unknown = order(Purpose.ENTRY, Side.BUY, 1, state, strategy="other", product=Product.CNC)
+    assert code(replace(facts, others=[unknown])) == "UNRESOLVED"
+
+
+def test_one_entry_of_a_strategy_works_at_a_time() -> None:
+    """A second entry waits; another strategy, another product and a final order do not matter."""
+    working = order(Purpose.ENTRY, Side.BUY, 10)
+    assert code(replace(ENTRY, others=[working])) == "ENTRY_WORKING"
+    harmless = [
+        order(Purpose.ENTRY, Side.BUY, 10, strategy="other"),
+        order(Purpose.ENTRY, Side.BUY, 10, product=Product.CNC),
+        order(Purpose.ENTRY, Side.BUY, 10, OrderState.FILLED),
+    ]
+    assert code(replace(ENTRY, others=harmless)) == ""
+
+
+@pytest.mark.matrix("B09")
+@pytest.mark.invariant("I6")
+def test_an_unknown_position_is_not_flat() -> None:
+    """In EXIT_ONLY, and for a user's close, the broker's net must be known; else the ledger does."""
+    unknown = replace(EXIT, held=None)
+    assert code(unknown) == ""
+    assert code(replace(unknown, gate=EXIT_ONLY)) == "POSITION_UNKNOWN"
+    assert code(replace(unknown, by_user=True)) == "POSITION_UNKNOWN"
+
+
+@pytest.mark.row("C3")
+@pytest.mark.invariant("I6")
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 10),
+        ({"held": 4}, 4),
+        ({"held": -3}, 0),
+        ({"ledgers": []}, 0),
+        ({"others": [order(Purpose.EXIT, Side.SELL, 6)]}, 4),
+        ({"others": [order(Purpose.STOP, Side.SELL, 10, strategy="other")]}, 10),
+        ({"gate": EXIT_ONLY, "others": [order(Purpose.EXTERNAL, Side.SELL, 7, strategy="x")]}, 3),
+        ({"gate": EXIT_ONLY, "held": 0}, 0),
+        ({"strategy": MANUAL, "by_user": True, "ledgers": [], "held": 25, "quantity": 25}, 25),
+        ({"strategy": MANUAL, "by_user": True, "ledgers": [], "held": 0}, 0),
+        ({"others": [order(Purpose.EXIT, Side.SELL, 6, product=Product.CNC)]}, 10),
+    ],
+)
+def test_an_exit_closes_no_more_than_is_left(changes: dict[str, Any], expected: int) -> None:
+    """The ledger, the broker's net where it counts, and what works already bound every exit."""
+    facts = replace(EXIT, **changes)
+    assert allowed_quantity(facts) == expected
+    assert bool(code(facts)) is (expected == 0)
+
+
+def test_a_change_of_a_resting_order_asks_for_nothing_new() -> None:
+    """A stop that is moved needs no units left to close; the mode counts all the same."""
+    moved = replace(EXIT, quantity=0, held=None, ledgers=[])
+    assert code(moved) == ""
+    assert code(replace(moved, gate=PAUSED)) == "PAUSED"
+
+
+def test_the_first_denial_is_the_one_that_is_told() -> None:
+    """When several checks deny, the user hears of the first in the list, with its sentence."""
+    wrong = replace(ENTRY, gate=replace(PAUSED, enabled=False), is_assigned=False, needs_login=True)
+    with pytest.raises(Denied, match="PAUSED: no entry is sent") as denied:
+        require(wrong)
+    assert denied.value.code == "PAUSED"
+    denials = [found.code for check in CHECKS if (found := check(wrong)) is not None]
+    assert denials == ["PAUSED", "DISABLED", "OFF_HERE", "LOGIN"]
+
+
+def test_every_denial_is_one_sentence() -> None:
+    """A reason starts the user's line, so it is a sentence without a full stop."""
+    cases = [
+        replace(ENTRY, gate=None),
+        replace(ENTRY, gate=PAUSED),
+        replace(ENTRY, is_assigned=False),
+        replace(EXIT, held=0, gate=EXIT_ONLY),
+        replace(ENTRY, needs_login=True),
+    ]
+    for facts in cases:
+        denial = first_denial(facts)
+        assert denial is not None
+        assert denial.reason
+        assert not denial.reason.endswith(".")
