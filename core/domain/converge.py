@@ -48,6 +48,11 @@ class Goal:
         stop_price: Trigger of the protective stop in rupees, None without one.
         can_rest: Whether a stop may rest at the broker; False once it refused one.
         run_id: The run that set the goal.
+        day: The trading day it was set on.
+        by_user: A user asked for it: it is pursued on a disabled account too.
+        despite_pause: The user confirmed it a second time, so it is pursued in PAUSED.
+        to_close: Signed units of what no strategy owns, for a goal of ``MANUAL``; a strategy's goal
+            reduces its ledger instead.
     """
 
     key: str
@@ -59,6 +64,10 @@ class Goal:
     stop_price: Decimal | None
     run_id: str
     can_rest: bool = True
+    day: str = ""
+    by_user: bool = False
+    despite_pause: bool = False
+    to_close: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.domain.identifiers import client_order_id
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger, ledger_key
 from core.domain.mode import TradingMode
@@ -15,34 +15,30 @@ from core.domain.order import (
     OPEN_STATES,
     UNKNOWN_STATES,
     Order,
-    OrderRequest,
     OrderState,
-    OrderType,
     Purpose,
-    Side,
 )
-from core.domain.outcome import NotSent, Refusal, Refused
+from core.domain.outcome import NotSent, Refused
 from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
 from core.engine.control.control import Command
 from core.engine.orders.gate import GATES, gate_of
-from core.engine.orders.gateway import Gateway, Held, SnapshotStale, Ticket, WriteRefused
-from core.engine.orders.goals import Flattening, flatten
+from core.engine.orders.gateway import Gateway, Held
+from core.engine.orders.goals import Flattening, UserClose, flatten, goals_of
 from core.engine.orders.journal import Journal, OrderEvent
 from core.engine.orders.reconciliation import external_id
+from core.engine.orders.risk import NOTHING_LEFT
 from core.engine.outbox import Outbox
 from core.engine.workers.account_worker import AccountWorker
-from core.errors import AlreadyDone, BrokerReadError, ChoiceNeeded, Denied, UserError
+from core.errors import AlreadyDone, BrokerReadError, ChoiceNeeded, UserError
 from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 from core.ports.store import Change, Store, StoreView
 
 __all__ = ["ManualOrderParts", "ManualOrders"]
 
-_STOP_AWAY_S = 8.0
-_LOOK_S = 0.2
-_LOOKS = 3
+_ANSWER_S = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +56,26 @@ class ManualOrderParts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """What one close is about."""
+class _Position:
+    """The position that one close is about."""
 
     command: Command
     worker: AccountWorker
-    client: BrokerClient
     instrument: InstrumentId
     product: Product
-    despite_pause: bool
+
+    @property
+    def broker_id(self) -> str:
+        return self.worker.broker_id
 
     @property
     def run_id(self) -> str:
         return f"manual|{self.command.id}"
+
+    def concerns(self, thing: Order | Ledger) -> bool:
+        """Whether an order or a ledger is of this position."""
+        named = thing.request if isinstance(thing, Order) else thing
+        return (named.instrument, named.product) == (self.instrument, self.product)
 
 
 class ManualOrders:
@@ -97,163 +100,133 @@ class ManualOrders:
     ) -> Order:
         """Close one position with market orders for all that is left of it.
 
-        What strategies own is closed in their name, so that their ledgers know and an exit that
-        rests unfilled is chased; the rest is closed in the person's. A resting stop is taken away
-        first (C6).
+        A close sets goals, and the account's executor pursues them as it pursues every exit: the
+        stop makes way (C6), what rests is chased, what came to nothing is worked out anew, in every
+        mode and over a restart. What strategies own is closed in their name, the rest in the
+        user's.
 
         Returns:
-            The first order that was sent.
+            The first order of the close, or one that was closing the position already.
+
+        Raises:
+            ChoiceNeeded: The account is PAUSED and ``despite_pause`` is False.
+            UserError: Nothing is held, the position is not known, or no order went out in time.
         """
         instrument, product = _parse_key(key)
         worker, client = await self._reach(broker_id)
         await self._ask_about_pause(broker_id, despite_pause=despite_pause)
-        place = _Place(command, worker, client, instrument, product, despite_pause)
+        position = _Position(command, worker, instrument, product)
         async with worker.lock:
-            await self._held(place)
-            await self._let_go(place)
-            await self._stops_away(place)
-            sent = await self._close_all(place)
-        worker.wake()
-        if not sent:
-            raise UserError(f"{instrument} is flat already; there is nothing to close.")
-        return sent[0]
-
-    async def _close_all(self, place: _Place) -> list[Order]:
-        """Close what strategies own in their names, then what nobody owns.
-
-        The ledgers are read now, because a resting stop may have filled before it was cancelled.
-        """
-        held = await self._held(place, may_be_flat=True)
-        ledgers = await self._ledgers(place)
-        owned = sum(ledger.quantity for ledger in ledgers)
-        rest = held.quantity - owned
-        sent = [await self._send(place, ledger.strategy, ledger.quantity) for ledger in ledgers]
-        if rest * held.quantity > 0:
-            sent.append(await self._send(place, MANUAL, rest))
-        return [order for order in sent if order is not None]
+            held = await self._look(position, client)
+            await self._set_goals(position, held, despite_pause=despite_pause)
+        return await self._first_order(position)
 
     async def _ask_about_pause(self, broker_id: str, *, despite_pause: bool) -> None:
         row = await self._parts.store.get(GATES, broker_id)
         if row and gate_of(row).mode is TradingMode.PAUSED and not despite_pause:
             raise ChoiceNeeded("This account is PAUSED. Close the position all the same?")
 
-    async def _ledgers(self, place: _Place) -> list[Ledger]:
-        return [
-            ledger
-            for ledger in await self._parts.journal.ledgers(place.worker.broker_id)
-            if (ledger.instrument, ledger.product) == (place.instrument, place.product)
-            and ledger.quantity
-        ]
+    async def _look(self, position: _Position, client: BrokerClient) -> Held:
+        """Look at the broker's position once; the executor sends by the same look."""
+        looks = position.worker.executor.looks
+        try:
+            held = await looks.look(client, position.instrument, position.product)
+        except BrokerReadError as error:
+            await position.worker.read_failed(error)
+            raise UserError("The login has ended; log in first, nothing was sent.") from error
+        if held is None:
+            raise UserError("The broker's positions could not be read; nothing was sent.")
+        if held.quantity == 0:
+            raise _flat_already(position)
+        looks.keep(position.instrument, position.product, held)
+        return held
 
-    async def _let_go(self, place: _Place) -> None:
-        """Set the goal of the position's ledgers to flat."""
-        broker_id = place.worker.broker_id
-        ledgers = await self._ledgers(place)
+    async def _set_goals(self, position: _Position, held: Held, *, despite_pause: bool) -> None:
+        """Set the goal of the position's ledgers, and of what no strategy owns, to flat."""
+        ledgers = await self._ledgers(position)
+        outside = held.quantity - sum(ledger.quantity for ledger in ledgers)
+        if outside * held.quantity > 0 and not await self._is_closing_outside(position):
+            # A goal without a ledger: the units are nobody's, the goal says how many they are.
+            ledgers.append(
+                Ledger(MANUAL, position.broker_id, position.instrument, position.product)
+            )
         market_at = self._parts.clock.market_now()
         decision = Flattening(
-            place.run_id,
+            position.run_id,
             "close",
             MANUAL,
-            broker_id,
+            position.broker_id,
             trading_day(market_at),
             self._parts.clock.now(),
             market_at,
+            UserClose(despite_pause, outside),
         )
 
         async def body(view: StoreView) -> None:
             await flatten(view, self._parts.outbox, ledgers, decision)
 
-        await self._parts.store.transaction(body, nonce=f"close:{place.command.id}")
+        await self._parts.store.transaction(body, nonce=f"close:{position.command.id}")
 
-    async def _stops_away(self, place: _Place) -> None:
-        """Cancel our resting orders in the instrument and wait for their final states."""
-        until = self._parts.clock.monotonic() + _STOP_AWAY_S
-        asked: set[str] = set()
-        while working := await self._working(place):
-            for order in working:
-                if order.state in LIVE_STATES and order.client_order_id not in asked:
-                    asked.add(order.client_order_id)
-                    reason = "a person closes the position"
-                    await self._parts.gateway.cancel(place.client, order, reason)
-            if self._parts.clock.monotonic() >= until:
-                raise UserError(
-                    "An order that rests in this position could not be cancelled in time; no exit "
-                    "was sent yet. Look at /orders and try again."
-                )
-            await self._read(place)
-            await self._parts.clock.sleep(_LOOK_S)
+    async def _ledgers(self, position: _Position) -> list[Ledger]:
+        ledgers = await self._parts.journal.ledgers(position.broker_id)
+        return [one for one in ledgers if position.concerns(one) and one.quantity]
 
-    async def _working(self, place: _Place) -> list[Order]:
+    async def _is_closing_outside(self, position: _Position) -> bool:
+        """Whether an earlier close of the same units still has an exit in the market."""
+        return any(order.strategy == MANUAL for order in await self._exits(position))
+
+    async def _exits(self, position: _Position) -> list[Order]:
+        """Return exits of ours that may still fill."""
         return [
             order
-            for order in await self._parts.journal.pending(place.worker.broker_id)
-            if (order.request.instrument, order.request.product)
-            == (place.instrument, place.product)
+            for order in await self._parts.journal.pending(position.broker_id)
+            if position.concerns(order)
+            and order.purpose is Purpose.EXIT
             and order.state in OPEN_STATES
-            and order.purpose is not Purpose.EXTERNAL
         ]
 
-    async def _read(self, place: _Place) -> None:
+    async def _first_order(self, position: _Position) -> Order:
+        """Wait for the executor's first order, so that the user is told what was sent."""
         try:
-            await place.worker.read(place.client)
-        except BrokerReadError as error:
-            await place.worker.read_failed(error)
-            raise UserError(f"The broker could not be read, nothing was sent: {error}") from error
+            async with asyncio.timeout(_ANSWER_S):
+                while True:
+                    await position.worker.next_turn()
+                    order = await self._order_of(position)
+                    if order is not None:
+                        return order
+        except TimeoutError:
+            reason = position.worker.trouble or "an order that is in the way is not cancelled yet"
+            raise UserError(
+                f"No exit was sent within {_ANSWER_S:.0f} s ({reason}). I keep closing the "
+                "position; look at /orders and at the broker."
+            ) from None
 
-    async def _send(self, place: _Place, strategy: str, quantity: int) -> Order | None:
-        """Send one exit of signed ``quantity`` units; None when nothing is left to close."""
-        for _ in range(_LOOKS):
-            held = await self._held(place, may_be_flat=True)
-            order = self._order(place, strategy, quantity)
-            ticket = Ticket(order, held=held, by_user=True, despite_pause=place.despite_pause)
-            try:
-                after, outcome = await self._parts.gateway.submit(place.client, ticket)
-            except SnapshotStale:
-                await self._read(place)
-                continue
-            except Denied as denied:
-                if denied.code == "NOT_HELD":
-                    return None
-                raise UserError(f"Not sent: {denied.reason}.") from denied
-            if isinstance(outcome, Refused) and outcome.kind is Refusal.AUTH_REQUIRED:
-                await place.worker.write_refused(WriteRefused(outcome.kind, outcome.message))
-            return after
-        raise UserError("The position keeps changing while it is looked at; try again.")
+    async def _order_of(self, position: _Position) -> Order | None:
+        """Return the order that closes the position; None while nothing is known yet.
 
-    async def _held(self, place: _Place, *, may_be_flat: bool = False) -> Held:
-        try:
-            held = await place.worker.executor.look(place.client, place.instrument, place.product)
-        except BrokerReadError as error:
-            await place.worker.read_failed(error)
-            raise UserError("The login has ended; log in first, nothing was sent.") from error
-        if held is None:
-            raise UserError("The broker's positions could not be read; nothing was sent.")
-        if held.quantity == 0 and not may_be_flat:
-            raise UserError(f"{place.instrument} is flat already; there is nothing to close.")
-        return held
+        Raises:
+            UserError: Nothing is left to close, or the gate denied the exit.
+        """
+        sent = [
+            order
+            for order in await self._parts.journal.of_run(position.run_id)
+            if order.purpose is Purpose.EXIT
+        ]
+        if sent or (sent := await self._exits(position)):
+            return min(sent, key=lambda order: order.created_at)
+        denied = position.worker.executor.denials.get(position.run_id)
+        if denied is not None and denied.code not in NOTHING_LEFT:
+            raise UserError(f"Not sent yet: {denied.reason}. I keep trying.")
+        if denied is not None or not await self._is_pursued(position):
+            raise _flat_already(position)
+        return None
 
-    def _order(self, place: _Place, strategy: str, held: int) -> Order:
-        leg = f"{place.instrument}|{place.product}|exit"
-        broker_id = place.worker.broker_id
-        cid = client_order_id(broker_id, strategy, place.run_id, leg, 1)
-        request = OrderRequest(
-            cid,
-            place.instrument,
-            Side.of(-held),
-            abs(held),
-            OrderType.MARKET,
-            place.product,
-        )
-        return Order(
-            request=request,
-            broker_id=broker_id,
-            strategy=strategy,
-            run_id=place.run_id,
-            purpose=Purpose.EXIT,
-            state=OrderState.SUBMITTED,
-            day=trading_day(self._parts.clock.market_now()),
-            created_at=self._parts.clock.now(),
-        )
+    async def _is_pursued(self, position: _Position) -> bool:
+        """Whether something is left to close: units of a strategy, or of nobody."""
+        if await self._ledgers(position):
+            return True
+        goals = await goals_of(self._parts.store, position.broker_id)
+        return any(goal.strategy == MANUAL and goal.run_id == position.run_id for goal in goals)
 
     async def cancel(self, command: Command, broker_id: str, key: str) -> Order:
         """Ask the broker once to cancel an order; what became of it shows in its own message."""
@@ -370,6 +343,10 @@ _WORDS = {
     OrderState.NOT_PLACED: "given up as not placed",
     OrderState.ACCEPTED: "working at the broker",
 }
+
+
+def _flat_already(position: _Position) -> UserError:
+    return UserError(f"{position.instrument} is flat already; there is nothing to close.")
 
 
 def _parse_key(key: str) -> tuple[InstrumentId, Product]:

@@ -23,22 +23,23 @@ from core.domain.converge import (
     Wait,
     next_step,
 )
-from core.domain.exits import held_quantity
 from core.domain.identifiers import client_order_id
-from core.domain.instrument import Instrument, InstrumentId, Product
+from core.domain.instrument import Instrument, InstrumentId
 from core.domain.ledger import Ledger, ledger_key
 from core.domain.mode import TradingMode
 from core.domain.money import round_to_tick
 from core.domain.notice import Notice, NoticeKind
-from core.domain.order import Order, OrderRequest, OrderState, OrderType, Purpose, Side
+from core.domain.order import MANUAL, Order, OrderRequest, OrderState, OrderType, Purpose, Side
 from core.domain.outcome import NotSent, Refusal, Refused, WriteOutcome
 from core.domain.sessions import trading_day
 from core.engine.orders.gate import GATES, Gate, gate_of
-from core.engine.orders.gateway import Gateway, Held, SnapshotStale, Ticket, WriteRefused, signature
-from core.engine.orders.goals import goals_of
+from core.engine.orders.gateway import Gateway, SnapshotStale, Ticket, WriteRefused
+from core.engine.orders.goals import end_goal, goals_of
 from core.engine.orders.journal import Journal, OrderEvent
+from core.engine.orders.looks import Looks
+from core.engine.orders.risk import NOTHING_LEFT
 from core.engine.outbox import Outbox
-from core.errors import AlreadyDone, BrokerReadError, Denied, ReadFault
+from core.errors import AlreadyDone, Denied
 from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 from core.ports.store import Change, Store, StoreView
@@ -95,6 +96,9 @@ class Executor:
         self._not_before: dict[str, datetime] = {}
         self.look_again_at: datetime | None = None
         self._refused_cancels: dict[str, tuple[int, datetime]] = {}
+        self.looks = Looks(broker_id, clock, journal)
+        self.denials: dict[str, Denied] = {}
+        """Why the exits of a run were not sent when last tried; a user who waits is told."""
 
     async def advance(
         self, client: BrokerClient, master: Mapping[InstrumentId, Instrument]
@@ -115,8 +119,8 @@ class Executor:
         self.look_again_at = None
         await self._clear_held()
         sent = await self._entries(client)
-        if gate.mode is not TradingMode.PAUSED and (gate.enabled or gate.drain):
-            for goal in await goals_of(self._store, self._broker_id):
+        for goal in await goals_of(self._store, self._broker_id):
+            if _is_pursued(goal, gate):
                 sent |= await self._pursue(client, goal, gate, today, master)
         return sent
 
@@ -229,10 +233,11 @@ class Executor:
         if self._not_before.get(goal.key, now) > now:
             self._look_again(self._not_before[goal.key])
             return False
-        row = await self._store.get("ledgers", goal.key)
-        held = row["quantity"] if row else 0
         orders = await self._orders_of(goal, today)
+        held = await self._held(goal, orders, today)
         if held == 0 and all(order.leaves_quantity == 0 for order in orders):
+            if goal.strategy == MANUAL:
+                await end_goal(self._store, goal)
             return False
         step = next_step(
             goal,
@@ -249,10 +254,32 @@ class Executor:
         try:
             return await self._take(client, goal, step, today, master)
         except Denied as denied:
+            if goal.by_user:
+                self.denials[goal.run_id] = denied
+            if goal.strategy == MANUAL and denied.code in NOTHING_LEFT:
+                await end_goal(self._store, goal)
             self._not_before[goal.key] = now + timedelta(seconds=_DENIED_PAUSE_S)
             self._look_again(self._not_before[goal.key])
             _log.info("%s: %s", goal.key, denied)
             return False
+
+    async def _held(self, goal: Goal, orders: list[Order], today: str) -> int:
+        """Return the signed units that a goal may still reduce.
+
+        For a strategy these are its ledger's; for a user's close of what no strategy owns, what was
+        asked for less what its own exits have filled. A close of an earlier day asks for nothing.
+        """
+        if goal.strategy != MANUAL:
+            row = await self._store.get("ledgers", goal.key)
+            return int(row["quantity"]) if row else 0
+        if goal.day != today:
+            return 0
+        closed = sum(
+            order.filled_quantity * order.request.side.sign
+            for order in orders
+            if order.run_id == goal.run_id
+        )
+        return goal.to_close + closed
 
     def _look_again(self, at: datetime | None) -> None:
         """Note when something can be done that cannot be done now; the earliest counts."""
@@ -280,7 +307,7 @@ class Executor:
                 return await self._cancel(client, order, reason)
             case PlaceExit(side, quantity, attempt):
                 order = self._order(goal, Purpose.EXIT, side, quantity, attempt, today)
-                await self._reduce(client, order)
+                await self._reduce(client, goal, order)
                 return True
             case PlaceStop(side, quantity, trigger, attempt):
                 order = self._order(goal, Purpose.STOP, side, quantity, attempt, today)
@@ -291,7 +318,7 @@ class Executor:
                         order.request, order_type=OrderType.SL_M, trigger_price=trigger
                     ),
                 )
-                await self._reduce(client, order)
+                await self._reduce(client, goal, order)
                 return True
             case ResizeStop():
                 return await self._resize(client, step, master)
@@ -319,44 +346,26 @@ class Executor:
             attempt=attempt,
         )
 
-    async def _reduce(self, client: BrokerClient, order: Order) -> None:
+    async def _reduce(self, client: BrokerClient, goal: Goal, order: Order) -> None:
         """Submit a reducing order after a fresh look at what the broker holds.
 
         In EXIT_ONLY nothing goes out without that look; in NORMAL a broker that cannot show its
         positions does not keep an exit back, the ledger then bounds it alone.
         """
+        place = (order.request.instrument, order.request.product)
         for _ in range(_LOOKS):
-            truth = await self.look(client, order.request.instrument, order.request.product)
+            held = self.looks.take_recent(*place) or await self.looks.look(client, *place)
+            ticket = Ticket(
+                order, held=held, by_user=goal.by_user, despite_pause=goal.despite_pause
+            )
             try:
-                after, outcome = await self._gateway.submit(client, Ticket(order, held=truth))
+                after, outcome = await self._gateway.submit(client, ticket)
             except SnapshotStale:
                 continue
+            self.denials.pop(goal.run_id, None)
             await self._after(after, outcome)
             return
         raise Denied("POSITION_MOVING", "the position keeps changing while it is looked at")
-
-    async def look(
-        self, client: BrokerClient, instrument: InstrumentId, product: Product
-    ) -> Held | None:
-        """Read what is held, together with the orders as the journal knew them before.
-
-        Returns:
-            None when the broker could not be read: unknown is not flat (B09).
-        """
-        today = trading_day(self._clock.market_now())
-        rows = [
-            order
-            for order in await self._journal.of_day(self._broker_id, today)
-            if (order.request.instrument, order.request.product) == (instrument, product)
-        ]
-        try:
-            positions = await client.positions()
-            holdings = await client.holdings() if product is Product.CNC else ()
-        except BrokerReadError as error:
-            if error.fault is ReadFault.AUTH_REQUIRED:
-                raise
-            return None
-        return Held(held_quantity(instrument, product, positions, holdings), signature(rows))
 
     async def _resize(
         self,
@@ -448,6 +457,13 @@ class Executor:
             await self._store.transaction(body, nonce=f"soft:{order.client_order_id}")
         except AlreadyDone:
             return
+
+
+def _is_pursued(goal: Goal, gate: Gate) -> bool:
+    """Whether mode and switch let anything be done for a goal; the gate decides on each order."""
+    if gate.mode is TradingMode.PAUSED:
+        return goal.by_user and goal.despite_pause
+    return gate.enabled or gate.drain or goal.by_user
 
 
 def _raise_for_account(outcome: WriteOutcome | None) -> None:

@@ -1,7 +1,7 @@
 """Goals: where each strategy wants each ledger to stand. Owns the collection ``goals``.
 
 A goal has the key of its ledger and the fields of :class:`core.domain.converge.Goal`, besides
-``day`` (a goal of an earlier day is stale: MIS positions do not live over night) and ``set_at``.
+``set_at``. A goal of an earlier ``day`` is stale: MIS positions do not live over night.
 """
 
 from __future__ import annotations
@@ -13,12 +13,23 @@ from decimal import Decimal
 from core.domain.converge import Goal
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger, ledger_key
+from core.domain.order import MANUAL
 from core.engine.orders.documents import ledger_of
 from core.engine.orders.journal import run_card
 from core.engine.outbox import Outbox
 from core.ports.store import Change, Document, StoreView
 
-__all__ = ["Flattening", "flatten", "goal_of", "goals_of", "put_goal", "to_flatten"]
+__all__ = [
+    "Flattening",
+    "UserClose",
+    "end_goal",
+    "flatten",
+    "goal_of",
+    "goals_of",
+    "put_goal",
+    "retarget_goal",
+    "to_flatten",
+]
 
 
 def goal_of(row: Document) -> Goal:
@@ -33,12 +44,29 @@ def goal_of(row: Document) -> Goal:
         stop_price=row.get("stop_price"),
         run_id=row["run_id"],
         can_rest=row.get("can_rest", True),
+        day=row.get("day", ""),
+        by_user=row.get("by_user", False),
+        despite_pause=row.get("despite_pause", False),
+        to_close=row.get("to_close", 0),
     )
 
 
 async def goals_of(view: StoreView, broker_id: str) -> list[Goal]:
     """Return an account's goals."""
     return [goal_of(row) for row in await view.find("goals", {"broker_id": broker_id})]
+
+
+@dataclass(frozen=True, slots=True)
+class UserClose:
+    """A user's own close of one position.
+
+    Attributes:
+        despite_pause: The user confirmed it a second time, so it passes in PAUSED.
+        outside: Signed units of the position that no strategy owns, closed in the user's name.
+    """
+
+    despite_pause: bool
+    outside: int = 0
 
 
 async def put_goal(
@@ -53,6 +81,7 @@ async def put_goal(
     run_id: str,
     day: str,
     at: datetime,
+    close: UserClose | None = None,
 ) -> None:
     """Set one goal; a stop may rest at the broker again."""
     fields = {
@@ -66,9 +95,25 @@ async def put_goal(
         "can_rest": True,
         "day": day,
         "set_at": at,
+        "by_user": close is not None,
+        "despite_pause": close is not None and close.despite_pause,
+        "to_close": close.outside if close and strategy == MANUAL else 0,
     }
     key = ledger_key(strategy, broker_id, instrument, product)
     await view.update("goals", {"_id": key}, Change(set=fields), upsert=True)
+
+
+async def retarget_goal(
+    view: StoreView, key: str, *, stop_price: Decimal | None, day: str, at: datetime
+) -> bool:
+    """Move only the stop of a goal of this day, whoever set it; return whether there is one."""
+    fields = {"stop_price": stop_price, "can_rest": True, "set_at": at}
+    return await view.update("goals", {"_id": key, "day": day}, Change(set=fields)) == 1
+
+
+async def end_goal(view: StoreView, goal: Goal) -> None:
+    """Remove a user's close that is done, unless it was asked for anew meanwhile."""
+    await view.delete("goals", {"_id": goal.key, "run_id": goal.run_id})
 
 
 async def to_flatten(view: StoreView, broker_id: str) -> list[Ledger]:
@@ -95,6 +140,7 @@ class Flattening:
         day: Trading day.
         at: Real time.
         market_at: Market time.
+        close: Set when a user asked for it.
     """
 
     run_id: str
@@ -104,6 +150,7 @@ class Flattening:
     day: str
     at: datetime
     market_at: datetime
+    close: UserClose | None = None
 
 
 async def flatten(
@@ -122,6 +169,7 @@ async def flatten(
             run_id=decision.run_id,
             day=decision.day,
             at=decision.at,
+            close=decision.close,
         )
     await view.insert(
         "runs",

@@ -23,7 +23,6 @@ from core.domain.order import (
     UNKNOWN_STATES,
     Order,
     OrderState,
-    Purpose,
     is_alarmed,
     may_become,
 )
@@ -67,6 +66,10 @@ class OrderEvent:
 def run_card(run_id: str) -> Notice:
     """Return the notice that brings a run's card up to date."""
     return Notice(NoticeKind.RUN_CARD, {"run_id": run_id}, Delivery.EDIT, f"run:{run_id}")
+
+
+_WITHOUT_LEDGER = frozenset({MANUAL, EXTERNAL})
+"""What no strategy owns is in no strategy's ledger."""
 
 
 class Journal:
@@ -189,7 +192,7 @@ class Journal:
 
     async def _move_ledger(self, view: StoreView, before: Order, after: Order) -> None:
         newly = after.filled_quantity - before.filled_quantity
-        if newly <= 0 or after.purpose is Purpose.EXTERNAL:
+        if newly <= 0 or after.strategy in _WITHOUT_LEDGER:
             return
         value = (
             after.average_price * after.filled_quantity

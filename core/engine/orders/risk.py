@@ -24,6 +24,7 @@ from core.errors import Denied
 
 __all__ = [
     "CHECKS",
+    "NOTHING_LEFT",
     "Check",
     "Denial",
     "Facts",
@@ -194,6 +195,9 @@ def units_left(facts: Facts) -> Denial | None:
     is_exit_only = facts.gate is not None and facts.gate.mode is TradingMode.EXIT_ONLY
     return Denial("EXIT_ONLY" if is_exit_only else "NOT_HELD", reason)
 
+
+NOTHING_LEFT = frozenset({"NOT_HELD", "EXIT_ONLY"})
+"""Codes of a reducing order that was denied because there is nothing left to close."""
 
 CHECKS: tuple[Check, ...] = (
     account_gate,

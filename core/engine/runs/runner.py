@@ -37,7 +37,7 @@ from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Masters
 from core.engine.orders.documents import order_of
 from core.engine.orders.gate import GATES, gate_of
-from core.engine.orders.goals import put_goal
+from core.engine.orders.goals import put_goal, retarget_goal
 from core.engine.orders.journal import Journal, run_card
 from core.engine.orders.risk import Facts, first_denial
 from core.engine.outbox import Outbox
@@ -323,6 +323,14 @@ class Runner:
         keeps = leg.goal == standing.wanted and not leg.entry
         if keeps and leg.goal == 0 and standing.held == 0:
             return False
+        stop_price = target.stop_price if leg.goal else None
+        key = ledger_key(
+            assignment.strategy, assignment.broker_id, target.instrument, assignment.product
+        )
+        if keeps and await retarget_goal(
+            view, key, stop_price=stop_price, day=plan.day, at=plan.now
+        ):
+            return False
         await put_goal(
             view,
             strategy=assignment.strategy,
@@ -330,7 +338,7 @@ class Runner:
             instrument=target.instrument,
             product=assignment.product,
             quantity=leg.goal,
-            stop_price=target.stop_price if leg.goal else None,
+            stop_price=stop_price,
             run_id=plan.request.run_id if not keeps else standing.run_id,
             day=plan.day,
             at=plan.now,

@@ -71,12 +71,19 @@ class AccountWorker:
         self.trouble = ""
         self._parts = parts
         self._wake = asyncio.Event()
+        self._turn_ended = asyncio.Event()
         self._ready_for: str | None = None
         self._token_of: datetime | None = None
 
     def wake(self) -> None:
         """Take the next turn now: a run has filed intents, a postback hinted, a person asked."""
         self._wake.set()
+
+    async def next_turn(self) -> None:
+        """Take a turn soon, and wait for its end."""
+        ended = self._turn_ended
+        self.wake()
+        await ended.wait()
 
     async def run(self) -> None:
         """Take turns until the account is disconnected."""
@@ -87,6 +94,9 @@ class AccountWorker:
             except NotFound:
                 await self._parts.connections.drop(self.broker_id)
                 return
+            finally:
+                ended, self._turn_ended = self._turn_ended, asyncio.Event()
+                ended.set()
             try:
                 async with asyncio.timeout(pause):
                     await self._wake.wait()
