@@ -27,8 +27,8 @@ from bot.edge.limiter import ChatLimiter, seconds_of
 from bot.edge.menu import Menu
 from bot.edge.polling import Poller, PollerHealth
 from bot.edge.processing import ChatProcessor
+from bot.notices.lookups import Lookups
 from bot.notices.notifier import Api, TelegramNotifier
-from bot.notices.render import Lookups
 from bot.parameters import BotParameters
 from bot.reception import Reception
 from bot.registry import command_help

@@ -16,6 +16,7 @@
     ├── BrokerReadError         a read from a broker failed; carries a ReadFault
     ├── LoginRefused            a login could not be completed; carries a LoginFault
     ├── OrderAnomaly            an order event that the state table does not allow
+    ├── UnreadableNotice        a stored notice that this version cannot read
     ├── LeaseHeld               another controller holds the lease; this one must not send
     ├── LeaseLost               this controller's fence is no longer the newest: it must stop
     └── VaultError              a secret cannot be sealed or opened
@@ -43,6 +44,7 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "TransactionConflict",
+    "UnreadableNotice",
     "UserError",
     "VaultError",
 ]
@@ -162,6 +164,10 @@ class LoginRefused(SaarthiError):
 
 class OrderAnomaly(SaarthiError):
     """An order event arrived that the state table does not allow; the account's entries freeze."""
+
+
+class UnreadableNotice(SaarthiError):
+    """A stored notice is of a kind that this version does not know, or a field does not fit."""
 
 
 class LeaseHeld(SaarthiError):

@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import Any
 
 from core.domain.identifiers import is_client_order_id
-from core.domain.notice import NoticeKind
+from core.domain.notices.orders import OrderUnresolved
 from core.domain.order import CLOSED_STATES, LIVE_STATES, OrderState, may_become
 from core.ports.store import Document
 from tests.faults.life import Life, Simulated, Told, World
@@ -93,7 +93,7 @@ def check_no_loss(evidence: Evidence) -> Iterable[str]:
     alerted = {
         row["data"].get("client_order_id")
         for row in evidence.tables["outbox"]
-        if row["kind"] == NoticeKind.ORDER_UNRESOLVED.value
+        if row["kind"] == OrderUnresolved.kind
     }
     for row in evidence.orders():
         known = row["state"] in _CLOSED | _LIVE
@@ -221,15 +221,16 @@ def check_notifications(evidence: Evidence) -> Iterable[str]:
         return
     seen: defaultdict[int, set[str]] = defaultdict(set)
     latest: dict[tuple[int, str], str] = {}
-    for chat_id, notice_id, is_repeat, notice in evidence.told.delivered:
+    for chat_id, notice_id, is_repeat, post in evidence.told.delivered:
         if notice_id in seen[chat_id]:
             if not is_repeat:
                 yield f"I8: {notice_id} came twice and was not marked as a repeat"
             continue
         seen[chat_id].add(notice_id)
-        if "client_order_id" not in notice.data:
+        order = getattr(post.notice, "client_order_id", None)
+        if order is None:
             continue
-        subject = chat_id, str(notice.data["client_order_id"])
+        subject = chat_id, order
         if notice_id < latest.get(subject, ""):
             yield f"I8: {notice_id} on {subject} came after {latest[subject]}"
         latest[subject] = notice_id

@@ -10,7 +10,8 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from bot.edge.polling import PollerHealth
-from core.domain.notice import Notice, NoticeKind
+from core.domain.notices.post import Post
+from core.domain.notices.system import PollerTrouble
 from core.errors import StoreError
 from core.ports.clock import Clock
 
@@ -36,7 +37,7 @@ class PollingAlarm:
     def __init__(
         self,
         health: Callable[[], PollerHealth],
-        post: Callable[[Notice], Awaitable[None]],
+        post: Callable[[Post], Awaitable[None]],
         clock: Clock,
     ) -> None:
         self._health = health
@@ -65,7 +66,7 @@ class PollingAlarm:
     async def _tell(self, trouble: str) -> bool:
         """Post the notice; False when the store is away, which the next look makes good."""
         try:
-            await self._post(Notice(NoticeKind.POLLER_TROUBLE, {"text": trouble}))
+            await self._post(Post(PollerTrouble(trouble)))
         except StoreError as error:
             _log.warning("the polling's trouble could not be told yet: %s", error)
             return False

@@ -25,11 +25,12 @@ from telegram.ext import ExtBot
 
 from bot.conversation.visit import NO_PREVIEW, is_not_modified
 from bot.edge.limiter import AT_ONCE, seconds_of
-from bot.notices.render import Lookups, render
+from bot.notices.lookups import Lookups
+from bot.notices.render import render
 from bot.views.markup import fit, italic
 from bot.views.screen import Screen
 from core.domain.identifiers import short_id
-from core.domain.notice import Delivery, Notice
+from core.domain.notices.post import Delivery, Post
 from core.errors import SaarthiError
 from core.ports.notifier import Blocked, Delivered, TryLater, Undeliverable
 
@@ -55,17 +56,17 @@ class TelegramNotifier:
     async def deliver(
         self,
         chat_id: int,
-        notice: Notice,
+        post: Post,
         *,
         notice_id: str,
         message_id: int | None,
         is_repeat: bool,
     ) -> Result:
-        """Show ``notice`` in the chat; see ``core.ports.notifier``."""
+        """Show the notice in the chat; see ``core.ports.notifier``."""
         try:
-            if notice.delivery is Delivery.REMOVE:
+            if post.delivery is Delivery.REMOVE:
                 return await self._remove(chat_id, message_id)
-            screen = await render(notice, self._lookups)
+            screen = await render(post.notice, self._lookups)
         except SaarthiError as error:
             return TryLater(_OUTAGE_S, f"cannot be rendered now: {type(error).__name__}")
         except TelegramError as error:
@@ -73,17 +74,17 @@ class TelegramNotifier:
         except Exception:  # noqa: BLE001 - logged, and a dead letter
             # The boundary of rendering: one notice that cannot be put into words must not stop
             # those behind it. The outbox keeps it among the dead letters.
-            _log.exception("a notice of the kind %s cannot be rendered", notice.kind)
+            _log.exception("a notice of the kind %s cannot be rendered", post.notice.kind)
             return Undeliverable("it cannot be rendered")
-        screen = _signed(screen, notice, notice_id, message_id, is_repeat=is_repeat)
-        return await self._show(chat_id, notice, screen, message_id)
+        screen = _signed(screen, post, notice_id, message_id, is_repeat=is_repeat)
+        return await self._show(chat_id, post, screen, message_id)
 
     async def _show(
-        self, chat_id: int, notice: Notice, screen: Screen, message_id: int | None
+        self, chat_id: int, post: Post, screen: Screen, message_id: int | None
     ) -> Result:
         """Show a screen, once more as plain text when Telegram does not take it."""
         try:
-            return await self._place(chat_id, notice, screen, message_id, is_plain=False)
+            return await self._place(chat_id, post, screen, message_id, is_plain=False)
         except BadRequest as error:
             if _is_chat_gone(error):
                 return Blocked(str(error))
@@ -91,14 +92,14 @@ class TelegramNotifier:
         except TelegramError as error:
             return _outcome(error)
         try:
-            return await self._place(chat_id, notice, screen, message_id, is_plain=True)
+            return await self._place(chat_id, post, screen, message_id, is_plain=True)
         except TelegramError as error:
             return _outcome(error)
 
     async def _place(
         self,
         chat_id: int,
-        notice: Notice,
+        post: Post,
         screen: Screen,
         message_id: int | None,
         *,
@@ -107,10 +108,10 @@ class TelegramNotifier:
         text = fit(_plain(screen.text) if is_plain else screen.text)
         parse_mode = None if is_plain else ParseMode.HTML
         markup = None if is_plain else screen.markup()
-        if message_id is not None and notice.delivery is Delivery.EDIT:
+        if message_id is not None and post.delivery is Delivery.EDIT:
             if await self._edit(chat_id, message_id, text, parse_mode, markup):
                 return Delivered(message_id)
-        elif message_id is not None and notice.delivery is Delivery.REPLACE:
+        elif message_id is not None and post.delivery is Delivery.REPLACE:
             await self._remove(chat_id, message_id)
         sent = await self._api.send_message(
             chat_id,
@@ -162,10 +163,10 @@ class TelegramNotifier:
 
 
 def _signed(
-    screen: Screen, notice: Notice, notice_id: str, message_id: int | None, *, is_repeat: bool
+    screen: Screen, post: Post, notice_id: str, message_id: int | None, *, is_repeat: bool
 ) -> Screen:
     """Add the short id by which a person recognises a repeat; an edit makes no second message."""
-    if notice.delivery is Delivery.EDIT and message_id is not None:
+    if post.delivery is Delivery.EDIT and message_id is not None:
         return screen
     mark = f"#{short_id(notice_id)}" + (" · repeated" if is_repeat else "")
     return Screen(f"{fit(screen.text)}\n{italic(mark)}", screen.rows)

@@ -14,6 +14,7 @@ from core.domain.sessions import IST
 
 __all__ = [
     "LIMIT",
+    "LONG",
     "bold",
     "clock_time",
     "code",
@@ -26,6 +27,8 @@ __all__ = [
 ]
 
 LIMIT = 4096
+LONG = 3000
+"""The most characters of a text from outside that has no natural end."""
 _ROOM = 3900
 _CUT = "… the rest is cut: too long for one message."
 

@@ -22,7 +22,8 @@ from core.bootstrap.wiring import (
     trading_of,
 )
 from core.domain.account import BrokerType
-from core.domain.notice import Notice, NoticeKind
+from core.domain.notices.post import Post
+from core.domain.notices.system import Started
 from core.domain.target import Strategy
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
@@ -79,24 +80,14 @@ class System:
     async def begin(self) -> None:
         """Take the lease, and tell the chat that the controller stands."""
         await self.lease.wait_and_take()
-        notice = Notice(NoticeKind.STARTED, {"text": await _started_text(self)})
-        await self.outbox.post(self.foundation.store, notice)
+        store = self.foundation.store
+        unknown = await store.find("orders", {"state": {"$in": ["SUBMITTED", "UNRESOLVED"]}})
+        await self.outbox.post(store, Post(Started(len(unknown))))
 
     async def end(self) -> None:
         """Close every client and give the lease back."""
         await self.connections.aclose()
         await self.lease.give_back()
-
-
-async def _started_text(system: System) -> str:
-    store = system.foundation.store
-    rows = await store.find("orders", {"state": {"$in": ["SUBMITTED", "UNRESOLVED"]}})
-    if not rows:
-        return "Saarthi is running."
-    return (
-        f"Saarthi is running again. {len(rows)} order(s) were on their way when it stopped; the "
-        "brokers are being asked what became of them."
-    )
 
 
 def build(

@@ -13,7 +13,8 @@ from core.adapters.scheduling import run_ticks
 from core.bootstrap.foundation import Foundation
 from core.config import Settings
 from core.domain.account import BrokerType
-from core.domain.notice import Notice, NoticeKind
+from core.domain.notices.post import Post
+from core.domain.notices.system import ServiceCrashed
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections, Masters
 from core.engine.accounts.logins import LoginParts, Logins
@@ -240,11 +241,7 @@ def crash_reporter(
     """Return what tells the chat of a crashed service."""
 
     async def tell(name: str, error: Exception) -> None:
-        text = (
-            f"A part of Saarthi stopped and is being restarted: {name} "
-            f"({type(error).__name__}). The others go on; the log has the details."
-        )
-        await outbox.post(store, Notice(NoticeKind.TEXT, {"text": text}))
+        await outbox.post(store, Post(ServiceCrashed(name, type(error).__name__)))
 
     return tell
 

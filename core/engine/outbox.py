@@ -13,8 +13,9 @@ import logging
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.domain.notice import Delivery, Notice, NoticeKind
-from core.errors import StoreUnavailable
+from core.domain.notices.post import Delivery, Post
+from core.domain.notices.stored import from_document, to_document
+from core.errors import StoreUnavailable, UnreadableNotice
 from core.ports.clock import Clock
 from core.ports.notifier import Blocked, Delivered, Notifier, TryLater, Undeliverable
 from core.ports.store import Change, Document, Store, StoreView
@@ -42,24 +43,24 @@ class Outbox:
         self._last = 0
         self.wake = asyncio.Event()
 
-    async def post(self, view: StoreView, notice: Notice) -> None:
+    async def post(self, view: StoreView, post: Post) -> None:
         """Add a notice for one chat, or for every owner who has a chat.
 
         Every event adds its own row, edits of one card too: an edit that waits now may be claimed
         and rendered before this transaction commits, and would not show what it tells. The sender
         leaves out the edits that a later one makes needless.
         """
-        for chat_id in await self._recipients(view, notice):
-            await view.insert("outbox", self._row(chat_id, notice))
+        for chat_id in await self._recipients(view, post):
+            await view.insert("outbox", self._row(chat_id, post))
         self.wake.set()
 
-    async def _recipients(self, view: StoreView, notice: Notice) -> list[int]:
-        if notice.chat_id is not None:
-            return [notice.chat_id]
+    async def _recipients(self, view: StoreView, post: Post) -> list[int]:
+        if post.chat_id is not None:
+            return [post.chat_id]
         owners = await view.find("users", {"role": "owner"})
         return sorted({row["chat_id"] for row in owners if row.get("chat_id") is not None})
 
-    def _row(self, chat_id: int, notice: Notice) -> Document:
+    def _row(self, chat_id: int, post: Post) -> Document:
         now = self._clock.now()
         # One process writes, so microseconds made strictly rising order the rows of a chat without
         # a shared counter, on which transactions of different accounts would collide.
@@ -68,10 +69,9 @@ class Outbox:
             "_id": f"{self._last:020d}",
             "seq": f"{self._last:020d}",
             "chat_id": chat_id,
-            "kind": notice.kind.value,
-            "data": dict(notice.data),
-            "delivery": notice.delivery.value,
-            "key": notice.key,
+            **to_document(post.notice),
+            "delivery": post.delivery.value,
+            "key": post.key,
             "state": "WAITING",
             "attempts": 0,
             "created_at": now,
@@ -80,10 +80,11 @@ class Outbox:
         }
 
 
-def _notice_of(row: Document) -> Notice:
-    return Notice(
-        NoticeKind(row["kind"]), row["data"], Delivery(row["delivery"]), row["key"], row["chat_id"]
-    )
+def _post_of(row: Document) -> Post:
+    """Return what a row posts; raises ``UnreadableNotice``."""
+    if row["delivery"] not in list(Delivery):
+        raise UnreadableNotice(f"the delivery {row['delivery']!r} is unknown")
+    return Post(from_document(row), Delivery(row["delivery"]), row["key"], row["chat_id"])
 
 
 class OutboxSender:
@@ -163,11 +164,17 @@ class OutboxSender:
         claim = {"_id": row["_id"], "state": "WAITING"}
         if await self._store.update("outbox", claim, Change(set={"state": "SENDING"})) != 1:
             return True
-        chat_id, notice = row["chat_id"], _notice_of(row)
-        card = await self._card(chat_id, notice.key)
+        try:
+            post = _post_of(row)
+        except UnreadableNotice as error:
+            # Of another version, or damaged: it would be as unreadable at the next try.
+            await self._bury(row, f"it cannot be read: {error}")
+            return True
+        chat_id = row["chat_id"]
+        card = await self._card(chat_id, post.key)
         outcome = await self._notifier.deliver(
             chat_id,
-            notice,
+            post,
             notice_id=row["_id"],
             message_id=card,
             is_repeat=row["attempts"] > 0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from core.domain.notice import Notice
+from core.domain.notices.post import Post
 
 __all__ = ["Blocked", "Delivered", "Notifier", "TryLater", "Undeliverable"]
 
@@ -49,17 +49,17 @@ class Notifier(Protocol):
     async def deliver(
         self,
         chat_id: int,
-        notice: Notice,
+        post: Post,
         *,
         notice_id: str,
         message_id: int | None,
         is_repeat: bool,
     ) -> Delivered | TryLater | Blocked | Undeliverable:
-        """Show ``notice`` in the chat.
+        """Show the notice in the chat.
 
         Args:
             chat_id: The chat.
-            notice: What to show.
+            post: What to show, and how.
             notice_id: Its short form is visible in the message, so that a repeat is recognisable.
             message_id: The card's present message, for EDIT, REPLACE and REMOVE.
             is_repeat: An earlier attempt may have arrived: the message says so.

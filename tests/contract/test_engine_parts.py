@@ -10,7 +10,9 @@ import pytest
 
 from core.adapters.clock import SystemClock
 from core.adapters.mongo.store import MongoStore
-from core.domain.notice import Delivery, Notice, NoticeKind
+from core.domain.notices.post import Delivery, Post
+from core.domain.notices.runs import RunCard
+from core.domain.notices.system import Text
 from core.engine.outbox import Outbox, OutboxSender
 from core.ports.notifier import Delivered
 from core.ports.store import Change, StoreView
@@ -18,7 +20,7 @@ from tests.fakes.sandbox_process import Sandbox
 from tests.faults.life import KITE, Told, World, living, until
 
 CHAT = 4711
-CARD = Notice(NoticeKind.RUN_CARD, {"run_id": "r"}, Delivery.EDIT, "run:r", CHAT)
+CARD = Post(RunCard("r"), Delivery.EDIT, "run:r", CHAT)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ async def test_event_that_commits_behind_a_delivery_is_shown(mongo_store: MongoS
         async def deliver(
             self,
             chat_id: int,
-            notice: Notice,
+            post: Post,
             *,
             notice_id: str,
             message_id: int | None,
@@ -54,7 +56,7 @@ async def test_event_that_commits_behind_a_delivery_is_shown(mongo_store: MongoS
             delivering.set()
             return await super().deliver(
                 chat_id,
-                notice,
+                post,
                 notice_id=notice_id,
                 message_id=message_id,
                 is_repeat=is_repeat,
@@ -89,8 +91,7 @@ async def test_waiting_edits_of_a_card_are_one_message(mongo_store: MongoStore) 
     outbox = Outbox(clock)
     for n in range(5):
         await outbox.post(mongo_store, CARD)
-        text = Notice(NoticeKind.TEXT, {"text": str(n)}, chat_id=CHAT)
-        await outbox.post(mongo_store, text)
+        await outbox.post(mongo_store, Post(Text(str(n)), chat_id=CHAT))
     running = asyncio.create_task(OutboxSender(mongo_store, clock, outbox, told).run())
     try:
 
@@ -103,8 +104,8 @@ async def test_waiting_edits_of_a_card_are_one_message(mongo_store: MongoStore) 
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert told.kinds().count("run_card") == 1
-    texts = [n.data["text"] for _, _, _, n in told.delivered if n.kind is NoticeKind.TEXT]
-    assert texts == ["0", "1", "2", "3", "4"]
+    texts = [post.notice for _, _, _, post in told.delivered if post.key is None]
+    assert texts == [Text(str(n)) for n in range(5)]
 
 
 @pytest.mark.invariant("I13")

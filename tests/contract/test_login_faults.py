@@ -81,7 +81,7 @@ async def test_reused_nonce_after_success(world: LoginWorld, kind: BrokerType) -
         assert "already used" in again.text and "is connected" in again.text
     assert await world.row(account) == before
     assert world.logged_in == [account.broker_id]
-    assert [one["kind"] for one in await world.notices()] == ["login_done", "text"]
+    assert [one["kind"] for one in await world.notices()] == ["login_done", "login_reopened"]
 
 
 @both

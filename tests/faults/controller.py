@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from bson import json_util
 
-from core.domain.notice import Notice, NoticeKind
+from core.domain.notices.post import Post
+from core.domain.notices.stored import from_document, to_document
 from core.ports.notifier import Delivered
 from tests.fakes.sandbox_process import ROOT, Sandbox
 from tests.faults.life import FYERS, KITE, THIRD, Told, World, living
@@ -28,6 +30,7 @@ from tests.faults.watch import Rule, Watch
 
 __all__ = ["Doomed", "Nursery"]
 
+_AWARE = json_util.JSONOptions(tz_aware=True)
 _KNOWN = {who.api_key: who for who in (KITE, FYERS, THIRD)}
 
 
@@ -48,15 +51,15 @@ class Scribe(Told):
     async def deliver(
         self,
         chat_id: int,
-        notice: Notice,
+        post: Post,
         *,
         notice_id: str,
         message_id: int | None,
         is_repeat: bool,
     ) -> Delivered:
         with self.path.open("a", encoding="utf-8") as file:
-            row = [chat_id, notice_id, is_repeat, notice.kind.value, notice.key, notice.data]
-            file.write(json.dumps(row, default=str) + "\n")
+            row = [chat_id, notice_id, is_repeat, to_document(post.notice), post.key]
+            file.write(json_util.dumps(row) + "\n")
         return Delivered(message_id or 1)
 
 
@@ -205,9 +208,9 @@ class Doomed:
         if not self._chat.exists():
             return
         for line in self._chat.read_text(encoding="utf-8").splitlines():
-            chat_id, notice_id, is_repeat, kind, key, data = json.loads(line)
-            notice = Notice(NoticeKind(kind), data, key=key)
-            self._world.told.delivered.append((chat_id, notice_id, is_repeat, notice))
+            chat_id, notice_id, is_repeat, document, key = json_util.loads(line, _AWARE)
+            post = Post(from_document(document), key=key)
+            self._world.told.delivered.append((chat_id, notice_id, is_repeat, post))
         self._chat.unlink()
 
 

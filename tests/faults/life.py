@@ -28,7 +28,7 @@ from core.adapters.mongo.store import MongoStore, StoreOptions
 from core.bootstrap import Foundation, System, attach, build
 from core.config import Settings
 from core.domain.account import AccountDraft, BrokerType
-from core.domain.notice import Notice
+from core.domain.notices.post import Post
 from core.domain.order import OrderState
 from core.engine.control.control import Command
 from core.ports.broker import Broker, BrokerClient, Credentials
@@ -113,23 +113,23 @@ async def until(ask: Callable[[], Awaitable[T]], *, within_s: float = 15.0, what
 class Told:
     """A notifier that remembers what it delivered, over any number of lives."""
 
-    delivered: list[tuple[int, str, bool, Notice]] = field(default_factory=list)
+    delivered: list[tuple[int, str, bool, Post]] = field(default_factory=list)
 
     async def deliver(
         self,
         chat_id: int,
-        notice: Notice,
+        post: Post,
         *,
         notice_id: str,
         message_id: int | None,
         is_repeat: bool,
     ) -> Delivered:
-        self.delivered.append((chat_id, notice_id, is_repeat, notice))
+        self.delivered.append((chat_id, notice_id, is_repeat, post))
         return Delivered(message_id or len(self.delivered))
 
     def kinds(self) -> list[str]:
         """Return the kinds of what was delivered, in order."""
-        return [notice.kind.value for _, _, _, notice in self.delivered]
+        return [post.notice.kind for _, _, _, post in self.delivered]
 
 
 @dataclass

@@ -18,7 +18,8 @@ from datetime import timedelta
 from urllib.parse import parse_qsl, urlsplit
 
 from core.domain.account import Account, BrokerType, TokenStatus
-from core.domain.notice import Delivery, Notice, NoticeKind
+from core.domain.notices.logins import LoginDone, LoginFailed, LoginReopened, LoginSilent
+from core.domain.notices.post import MORNING_ROUND_KEY, Post, morning_round_card
 from core.domain.views import LoginOffer
 from core.engine.accounts.accounts import ACCOUNTS, Accounts, account_of
 from core.engine.accounts.connections import Connections
@@ -40,19 +41,16 @@ from core.ports.store import Change, Document, Store, StoreView
 from core.ports.vault import Vault
 
 __all__ = [
-    "ROUND_KEY",
     "LoginOrigin",
     "LoginParts",
     "Logins",
     "callback_path",
-    "round_notice",
 ]
 
 _log = logging.getLogger(__name__)
 _NONCE_LIFE = timedelta(minutes=10)
 _SILENT_AFTER = timedelta(minutes=5)
 _NONCE_BYTES = 24
-ROUND_KEY = "morning_round"
 
 
 def callback_path(broker_type: BrokerType) -> str:
@@ -270,8 +268,7 @@ class Logins:
             await _silence(view, broker_id)
             await view.delete("login_links", {"broker_id": broker_id})
             await parts.tokens.refreshed(view)
-            data = {"broker_id": broker_id, "user_name": grant.user_name}
-            await parts.outbox.post(view, Notice(NoticeKind.LOGIN_DONE, data))
+            await parts.outbox.post(view, Post(LoginDone(broker_id, grant.user_name)))
             await self._tick_round(view)
             found = await view.get(ACCOUNTS, broker_id)
             return found or {}
@@ -307,8 +304,8 @@ class Logins:
         """Bring each chat's morning round up to date, where one stands."""
         for owner in await view.find("users", {"role": "owner"}):
             chat_id = owner.get("chat_id")
-            if chat_id is not None and await view.get("cards", card_id(chat_id, ROUND_KEY)):
-                await self._parts.outbox.post(view, round_notice(chat_id))
+            if chat_id is not None and await view.get("cards", card_id(chat_id, MORNING_ROUND_KEY)):
+                await self._parts.outbox.post(view, morning_round_card(chat_id))
 
     async def _tell_refusal(self, nonce: str, refused: LoginRefused) -> None:
         """Tell the chat, once for each nonce and fault: a page may be loaded again and again."""
@@ -317,7 +314,7 @@ class Logins:
         async def body(view: StoreView) -> None:
             row = await view.get("logins", nonce)
             if row is not None:
-                await self._parts.outbox.post(view, await _refusal_notice(view, row, refused))
+                await self._parts.outbox.post(view, Post(await _refusal_notice(view, row, refused)))
 
         try:
             if nonce and await self._parts.store.get("logins", nonce):
@@ -385,8 +382,7 @@ class Logins:
             await _silence(view, broker_id)
             account = await view.get(ACCOUNTS, broker_id)
             if account is not None and account["live"]:
-                notice = Notice(NoticeKind.LOGIN_SILENT, {"broker_id": broker_id})
-                await self._parts.outbox.post(view, notice)
+                await self._parts.outbox.post(view, Post(LoginSilent(broker_id)))
 
         try:
             await self._parts.store.transaction(body, nonce=f"silent:{row['_id']}")
@@ -397,22 +393,14 @@ class Logins:
 _TWIN = "this broker user is connected already with the same key"
 
 
-def round_notice(chat_id: int, *, fresh: bool = False) -> Notice:
-    """Return the notice that brings a chat's morning round up to date, or posts it anew."""
-    delivery = Delivery.REPLACE if fresh else Delivery.EDIT
-    return Notice(NoticeKind.MORNING_ROUND, {}, delivery, ROUND_KEY, chat_id)
-
-
-async def _refusal_notice(view: StoreView, row: Document, refused: LoginRefused) -> Notice:
+async def _refusal_notice(
+    view: StoreView, row: Document, refused: LoginRefused
+) -> LoginFailed | LoginReopened:
     """Tell a failure as one, and a done login that came again (a reload) as nothing to act on."""
     account = await view.get(ACCOUNTS, row["broker_id"])
     if row["state"] == "done" and account is not None and account["live"]:
-        label = account_of(account).label
-        text = f"{label}: a login that was used already was opened again; nothing was changed."
-        return Notice(NoticeKind.TEXT, {"text": text})
-    fault = refused.fault.value
-    data = {"broker_id": row["broker_id"], "fault": fault, "detail": refused.detail}
-    return Notice(NoticeKind.LOGIN_FAILED, data)
+        return LoginReopened(row["broker_id"])
+    return LoginFailed(row["broker_id"], refused.fault, refused.detail)
 
 
 async def _silence(view: StoreView, broker_id: str) -> None:

@@ -16,7 +16,8 @@ from datetime import datetime, time, timedelta
 
 from core.domain.account import Account, BrokerType, TokenStatus
 from core.domain.instrument import Segment
-from core.domain.notice import Delivery, Notice, NoticeKind
+from core.domain.notices.accounts import AccountParked
+from core.domain.notices.post import Post, token_warning_card, token_warning_removal
 from core.domain.sessions import IST
 from core.engine.accounts.accounts import ACCOUNTS, Accounts
 from core.engine.accounts.connections import Connections
@@ -86,7 +87,7 @@ class Tokens:
         waiting = await self._store.find(
             "orders", {"broker_id": broker_id, "state": {"$in": ["HELD", "INITIALIZED"]}}
         )
-        exits = [row["_id"] for row in waiting if row["purpose"] != "entry"]
+        exits = tuple(row["_id"] for row in waiting if row["purpose"] != "entry")
         now = self._clock.now()
         dead = Change(
             set={
@@ -105,9 +106,8 @@ class Tokens:
             if await view.update(ACCOUNTS, where, dead) != 1:
                 raise AlreadyDone(broker_id)
             await self._begin_warning(view)
-            data = {"broker_id": broker_id, "reason": how, "waiting_exits": exits}
             if account.enabled or account.is_default:
-                await self._outbox.post(view, Notice(NoticeKind.ACCOUNT_PARKED, data))
+                await self._outbox.post(view, Post(AccountParked(broker_id, how, exits)))
 
         try:
             await self._store.transaction(
@@ -122,11 +122,10 @@ class Tokens:
     async def not_permitted(self, broker_id: str, message: str) -> None:
         """Park an account whose app or address the broker refuses: no login helps (N17)."""
         reason = f"refused by the broker: {message}"
-        data = {"broker_id": broker_id, "reason": reason, "waiting_exits": []}
 
         async def body(view: StoreView) -> None:
             if await self._accounts.park(broker_id, reason, view):
-                await self._outbox.post(view, Notice(NoticeKind.ACCOUNT_PARKED, data))
+                await self._outbox.post(view, Post(AccountParked(broker_id, reason)))
 
         at = self._clock.now().isoformat()
         await self._store.transaction(body, nonce=f"parked:{broker_id}|{at}")
@@ -154,7 +153,7 @@ class Tokens:
             Change(set={"dismissed": True, "shown": False}),
             upsert=True,
         )
-        await self._outbox.post(view, _remove())
+        await self._outbox.post(view, token_warning_removal())
 
     async def worried_about(self) -> tuple[Account, ...]:
         """Return enabled or default accounts whose login is needed."""
@@ -168,7 +167,7 @@ class Tokens:
         if not accounts:
             if row.get("shown"):
                 await self._mark_shown(shown=False)
-                await self._outbox.post(self._store, _remove())
+                await self._outbox.post(self._store, token_warning_removal())
             return
         if row.get("dismissed"):
             return
@@ -177,11 +176,8 @@ class Tokens:
         if not force and shown_at is not None and now - shown_at < self.interval():
             return
         await self._mark_shown(shown=True)
-        data = {"broker_ids": [account.broker_id for account in accounts]}
-        await self._outbox.post(
-            self._store,
-            Notice(NoticeKind.TOKEN_WARNING, data, Delivery.REPLACE, WARNING_KEY),
-        )
+        warning = token_warning_card(tuple(account.broker_id for account in accounts))
+        await self._outbox.post(self._store, warning)
 
     async def _mark_shown(self, *, shown: bool) -> None:
         fields = {"shown": shown, "shown_at": self._clock.now()}
@@ -245,7 +241,3 @@ class Tokens:
                 await self.lost(account.broker_id, "a probe found its login dead", of=since)
         except VaultError as error:
             _log.error("account %s: secrets cannot be opened: %s", account.broker_id, error)
-
-
-def _remove() -> Notice:
-    return Notice(NoticeKind.TOKEN_WARNING, {}, Delivery.REMOVE, WARNING_KEY)

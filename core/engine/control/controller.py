@@ -9,7 +9,8 @@ from decimal import Decimal
 from core.domain.account import Account, AccountDraft, DisablePolicy
 from core.domain.instrument import Product
 from core.domain.mode import TradingMode
-from core.domain.notice import Notice, NoticeKind
+from core.domain.notices.accounts import OrdersLeftResting
+from core.domain.notices.post import Post, morning_round_card
 from core.domain.order import MANUAL, OPEN_STATES
 from core.domain.sessions import trading_day
 from core.domain.views import (
@@ -29,7 +30,6 @@ from core.domain.views import (
     TradeView,
 )
 from core.engine.accounts.accounts import ACCOUNTS
-from core.engine.accounts.logins import round_notice
 from core.engine.accounts.modes import hand_over, write_mode
 from core.engine.control.control import Command
 from core.engine.control.parts import ControllerParts
@@ -137,13 +137,8 @@ class Controller:
         else:
             reason = "the broker did not confirm"
         if failed:
-            text = (
-                f"{account.label} is yours now, but {failed} order(s) of the strategies may still "
-                f"rest there ({reason}). Look at /orders."
-            )
-            await self._parts.outbox.post(
-                self._parts.store, Notice(NoticeKind.TEXT, {"text": text})
-            )
+            notice = OrdersLeftResting(account.broker_id, failed, reason)
+            await self._parts.outbox.post(self._parts.store, Post(notice))
 
     async def _switch(
         self,
@@ -294,7 +289,7 @@ class Controller:
 
     async def start_morning_round(self, command: Command) -> tuple[Account, ...]:
         async def body(view: StoreView) -> None:
-            await self._parts.outbox.post(view, round_notice(command.chat_id, fresh=True))
+            await self._parts.outbox.post(view, morning_round_card(command.chat_id, fresh=True))
 
         await self._parts.store.transaction(body, nonce=f"round:{command.id}")
         return await self.accounts_needing_login()

@@ -13,7 +13,8 @@ from datetime import timedelta
 from core.domain.exits import held_quantity
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger, shrunk
-from core.domain.notice import Notice, NoticeKind
+from core.domain.notices.accounts import PositionShrunk
+from core.domain.notices.post import Post
 from core.domain.order import LIVE_STATES
 from core.engine.orders.documents import ledger_of, ledger_row
 from core.engine.orders.journal import Journal
@@ -91,10 +92,7 @@ class LedgerDrift:
 
     async def _settle(self, broker_id: str, key: Key, net: int) -> None:
         instrument, product = key
-        text = (
-            f"The broker holds {net} of {instrument} ({product}), less than the strategies' books "
-            "said: somebody closed it by hand, or the broker did. The books were shrunk to match."
-        )
+        notice = PositionShrunk(broker_id, str(instrument), product.value, net)
 
         async def body(view: StoreView) -> None:
             rows = await view.find("ledgers", {"broker_id": broker_id})
@@ -104,8 +102,7 @@ class LedgerDrift:
                 fields = ledger_row(ledger)
                 identifier = fields.pop("_id")
                 await view.update("ledgers", {"_id": identifier}, Change(set=fields))
-            data = {"broker_id": broker_id, "text": text}
-            await self._outbox.post(view, Notice(NoticeKind.EXTERNAL_ORDER, data))
+            await self._outbox.post(view, Post(notice))
 
         at = self._clock.now().isoformat()
         try:

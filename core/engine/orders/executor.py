@@ -28,7 +28,9 @@ from core.domain.instrument import Instrument, InstrumentId
 from core.domain.ledger import Ledger, ledger_key
 from core.domain.mode import TradingMode
 from core.domain.money import round_to_tick
-from core.domain.notice import Notice, NoticeKind
+from core.domain.notices.accounts import SoftwareStop
+from core.domain.notices.orders import CancelRefused, EntriesDropped
+from core.domain.notices.post import Post
 from core.domain.order import MANUAL, Order, OrderRequest, OrderState, OrderType, Purpose, Side
 from core.domain.outcome import NotSent, Refusal, Refused, WriteOutcome
 from core.domain.sessions import trading_day
@@ -155,8 +157,8 @@ class Executor:
                 if waited and not order.purpose.is_reducing:
                     dropped.append(order.client_order_id)
         if dropped:
-            data = {"broker_id": self._broker_id, "orders": dropped}
-            await self._outbox.post(self._store, Notice(NoticeKind.ENTRIES_DROPPED, data))
+            notice = EntriesDropped(self._broker_id, tuple(dropped))
+            await self._outbox.post(self._store, Post(notice))
 
     async def _entries(self, client: BrokerClient) -> bool:
         sent = False
@@ -409,17 +411,12 @@ class Executor:
         return True
 
     async def _tell_stuck(self, order: Order) -> None:
-        request = order.request
-        text = (
-            f"The broker does not cancel an order that is in the way: {request.side} "
-            f"{order.leaves_quantity} {request.instrument}. Please look at it in the broker's app."
-        )
-        data = {"broker_id": self._broker_id, "text": text}
-        await self._once(f"stuck:{order.client_order_id}", Notice(NoticeKind.ANOMALY, data))
+        notice = CancelRefused(order.client_order_id)
+        await self._once(f"stuck:{order.client_order_id}", Post(notice))
 
-    async def _once(self, nonce: str, notice: Notice) -> None:
+    async def _once(self, nonce: str, post: Post) -> None:
         async def body(view: StoreView) -> None:
-            await self._outbox.post(view, notice)
+            await self._outbox.post(view, post)
 
         try:
             await self._store.transaction(body, nonce=nonce)
@@ -443,15 +440,11 @@ class Executor:
     async def _stop_refused(self, order: Order) -> None:
         """A stop that the broker refuses does not rest: say so once, the strategy watches it."""
         key = _key_of(order)
-        data = {
-            "broker_id": order.broker_id,
-            "instrument": str(order.request.instrument),
-            "reason": order.reason,
-        }
+        notice = SoftwareStop(order.broker_id, str(order.request.instrument), order.reason)
 
         async def body(view: StoreView) -> None:
             await view.update("goals", {"_id": key}, Change(set={"can_rest": False}))
-            await self._outbox.post(view, Notice(NoticeKind.SOFTWARE_STOP, data))
+            await self._outbox.post(view, Post(notice))
 
         try:
             await self._store.transaction(body, nonce=f"soft:{order.client_order_id}")

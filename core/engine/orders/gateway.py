@@ -17,7 +17,7 @@ from core.domain.order import LIVE_STATES, Order, OrderState
 from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused, WriteOutcome
 from core.engine.orders.documents import ledger_of, order_of
 from core.engine.orders.gate import Gate, hold_fence, pass_gate
-from core.engine.orders.journal import Journal, OrderEvent, notices_of
+from core.engine.orders.journal import Journal, OrderEvent, posts_of
 from core.engine.orders.risk import Facts, allowed_quantity, require
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, DuplicateKey, OrderAnomaly, SaarthiError
@@ -168,8 +168,8 @@ class Gateway:
                 await self._journal.step(view, order, submitted)
                 return submitted
             await self._journal.add(view, [submitted])
-            for notice in notices_of(order, submitted):
-                await self._outbox.post(view, notice)
+            for post in posts_of(order, submitted):
+                await self._outbox.post(view, post)
             return submitted
 
         nonce = f"submit:{order.client_order_id}#{version}"

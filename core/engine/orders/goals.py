@@ -13,9 +13,9 @@ from decimal import Decimal
 from core.domain.converge import Goal
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger, ledger_key
+from core.domain.notices.post import run_card
 from core.domain.order import MANUAL
 from core.engine.orders.documents import ledger_of
-from core.engine.orders.journal import run_card
 from core.engine.outbox import Outbox
 from core.ports.store import Change, Document, StoreView
 

@@ -14,7 +14,8 @@ from decimal import Decimal
 
 from core.domain.broker import BrokerTrade
 from core.domain.ledger import Ledger, ledger_key, with_fill
-from core.domain.notice import Delivery, Notice, NoticeKind
+from core.domain.notices.orders import OrderRejected, OrderResolved, OrderRevived
+from core.domain.notices.post import Post, order_card, run_card, unresolved_card
 from core.domain.order import (
     CLOSED_STATES,
     EXTERNAL,
@@ -33,7 +34,7 @@ from core.errors import AlreadyDone, NotFound, OrderAnomaly, TransactionConflict
 from core.ports.clock import Clock
 from core.ports.store import Change, Store, StoreView
 
-__all__ = ["Journal", "OrderEvent", "run_card"]
+__all__ = ["Journal", "OrderEvent"]
 
 _EVENT_ATTEMPTS = 5
 OPEN = [state.value for state in OPEN_STATES]
@@ -61,11 +62,6 @@ class OrderEvent:
     trigger_price: Decimal | None = None
     held_for: Refusal | None = None
     is_resumed: bool = False
-
-
-def run_card(run_id: str) -> Notice:
-    """Return the notice that brings a run's card up to date."""
-    return Notice(NoticeKind.RUN_CARD, {"run_id": run_id}, Delivery.EDIT, f"run:{run_id}")
 
 
 _WITHOUT_LEDGER = frozenset({MANUAL, EXTERNAL})
@@ -172,8 +168,8 @@ class Journal:
             raise AlreadyDone(f"order {key} was changed meanwhile")
         await view.insert("order_events", self._audit(after, before.state.value))
         await self._move_ledger(view, before, after)
-        for notice in notices_of(before, after):
-            await self._outbox.post(view, notice)
+        for post in posts_of(before, after):
+            await self._outbox.post(view, post)
 
     def _audit(self, order: Order, old: str) -> dict[str, object]:
         return {
@@ -312,25 +308,22 @@ def _revives(order: Order, event: OrderEvent) -> bool:
     return order.state is OrderState.NOT_PLACED and event.broker_order_id is not None
 
 
-def notices_of(before: Order, after: Order) -> list[Notice]:
-    """Return what a step tells the chat: the run's card, and what must not be missed besides."""
-    notices = []
+def posts_of(before: Order, after: Order) -> list[Post]:
+    """Return what a step reports: the run's card, and what must not be missed besides."""
+    posts = []
+    key = after.client_order_id
     if after.strategy not in {MANUAL, EXTERNAL}:
-        notices.append(run_card(after.run_id))
-    cid = {"client_order_id": after.client_order_id}
+        posts.append(run_card(after.run_id))
     if after.strategy == MANUAL:
-        notices.append(
-            Notice(NoticeKind.ORDER_UPDATE, cid, Delivery.EDIT, f"order:{after.client_order_id}")
-        )
+        posts.append(order_card(key))
     if is_alarmed(before.state, after.state):
-        notices.append(Notice(NoticeKind.ORDER_REVIVED, cid))
+        posts.append(Post(OrderRevived(key)))
     elif before.state is after.state:
-        return notices
+        return posts
     elif after.state is OrderState.REJECTED:
-        notices.append(Notice(NoticeKind.ORDER_REJECTED, cid))
+        posts.append(Post(OrderRejected(key)))
     elif after.state is OrderState.UNRESOLVED:
-        key = f"unresolved:{after.client_order_id}"
-        notices.append(Notice(NoticeKind.ORDER_UNRESOLVED, cid, Delivery.EDIT, key))
+        posts.append(unresolved_card(key))
     elif before.state is OrderState.UNRESOLVED:
-        notices.append(Notice(NoticeKind.ORDER_RESOLVED, cid))
-    return notices
+        posts.append(Post(OrderResolved(key)))
+    return posts

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 
 from core.domain.broker import BrokerOrder, BrokerTrade, Funds, Holding, Position
 from core.domain.matching import look_alikes, match_orders, state_of
-from core.domain.notice import Delivery, Notice, NoticeKind
+from core.domain.notices.accounts import Anomaly
+from core.domain.notices.post import Post, external_order_card
 from core.domain.order import (
     CLOSED_STATES,
     EXTERNAL,
@@ -205,13 +206,13 @@ class Reconciler:
 
     async def _freeze(self, order: Order, text: str) -> None:
         """Journal an impossible event once, and stop the account's entries."""
-        notice = Notice(NoticeKind.ANOMALY, {"broker_id": order.broker_id, "text": text})
+        post = Post(Anomaly(order.broker_id, text))
 
         async def body(view: StoreView) -> None:
             await view.update(
                 GATES, {"_id": order.broker_id}, Change(set={"frozen": True}, inc={"seq": 1})
             )
-            await self._outbox.post(view, notice)
+            await self._outbox.post(view, post)
 
         _log.error("anomaly: %s", text)
         try:
@@ -293,11 +294,7 @@ class Reconciler:
 
         async def body(view: StoreView) -> None:
             await self._journal.add(view, [order])
-            data = {"broker_id": broker_id, "client_order_id": key}
-            key_of_card = f"external:{key}"
-            await self._outbox.post(
-                view, Notice(NoticeKind.EXTERNAL_ORDER, data, Delivery.EDIT, key_of_card)
-            )
+            await self._outbox.post(view, external_order_card(broker_id, key))
 
         try:
             await self._store.transaction(body, nonce=f"adopt:{key}")

@@ -22,7 +22,8 @@ from core.domain.broker import Candle
 from core.domain.due import square_off_at
 from core.domain.instrument import Instrument, InstrumentId, Segment
 from core.domain.ledger import ledger_key
-from core.domain.notice import Notice, NoticeKind
+from core.domain.notices.post import Post, run_card
+from core.domain.notices.runs import DataMissing, RunFailed
 from core.domain.order import (
     OPEN_STATES,
     Order,
@@ -38,7 +39,7 @@ from core.engine.accounts.connections import Masters
 from core.engine.orders.documents import order_of
 from core.engine.orders.gate import GATES, gate_of
 from core.engine.orders.goals import put_goal, retarget_goal
-from core.engine.orders.journal import Journal, run_card
+from core.engine.orders.journal import Journal
 from core.engine.orders.risk import Facts, first_denial
 from core.engine.outbox import Outbox
 from core.engine.runs.market_data import MarketData, NoData
@@ -90,10 +91,11 @@ class Runner:
             parameters = await self._parts.strategies.parameters(request.strategy)
             targets, prices = await self._targets(strategy, parameters, request)
         except NoData as error:
-            await self._tell(NoticeKind.NO_DATA, request, str(error), await self._last_run(request))
+            notice = DataMissing(request.strategy, str(error))
+            await self._tell(notice, request, await self._last_run(request))
             return f"no market data: {error}"
         except _StrategyFailed as error:
-            await self._tell(NoticeKind.RUN_FAILED, request, str(error), str(error))
+            await self._tell(RunFailed(request.strategy, str(error)), request, str(error))
             return str(error)
         try:
             return await self._commit(strategy, request, targets, prices, parameters)
@@ -107,17 +109,16 @@ class Runner:
         )
         return str(rows[0]["_id"]) if rows else ""
 
-    async def _tell(self, kind: NoticeKind, request: RunRequest, detail: str, once: str) -> None:
+    async def _tell(self, notice: DataMissing | RunFailed, request: RunRequest, once: str) -> None:
         """Say what went wrong, once a day for each ``once``."""
         day = trading_day(request.slot_at)
-        data = {"strategy": request.strategy, "detail": detail}
 
         async def body(view: StoreView) -> None:
-            await self._parts.outbox.post(view, Notice(kind, data))
+            await self._parts.outbox.post(view, Post(notice))
 
         try:
             await self._parts.store.transaction(
-                body, nonce=f"{kind}:{request.strategy}|{day}|{once}"
+                body, nonce=f"{notice.kind}:{request.strategy}|{day}|{once}"
             )
         except AlreadyDone:
             return

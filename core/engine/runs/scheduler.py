@@ -18,7 +18,9 @@ from core.domain.account import Account
 from core.domain.due import due_slots, next_slot
 from core.domain.instrument import Segment
 from core.domain.ledger import Ledger
-from core.domain.notice import Notice, NoticeKind
+from core.domain.notices.accounts import SquareOffAlarm
+from core.domain.notices.post import Post
+from core.domain.notices.runs import RunFailed, SlotMissed
 from core.domain.sessions import IST, SessionWindow, trading_day
 from core.domain.target import Strategy
 from core.engine.accounts.accounts import Accounts
@@ -123,17 +125,15 @@ class Scheduler:
         # A strategy is somebody's own code, its schedule and parameters too.
         except Exception as error:  # noqa: BLE001 - see above
             _log.error("strategy %s failed", name, exc_info=error)
-            data = {"strategy": name, "detail": f"{type(error).__name__}: {error}"}
+            notice = RunFailed(name, f"{type(error).__name__}: {error}")
             day = trading_day(self._clock.market_now())
-            await self._once(
-                f"failed:{name}|{day}|{type(error).__name__}", Notice(NoticeKind.RUN_FAILED, data)
-            )
+            await self._once(f"failed:{name}|{day}|{type(error).__name__}", Post(notice))
 
-    async def _once(self, nonce: str, notice: Notice) -> None:
+    async def _once(self, nonce: str, post: Post) -> None:
         """Post a notice that this nonce has not posted before."""
 
         async def body(view: StoreView) -> None:
-            await self._outbox.post(view, notice)
+            await self._outbox.post(view, post)
 
         try:
             await self._store.transaction(body, nonce=nonce)
@@ -164,15 +164,8 @@ class Scheduler:
         _log.info("run %s: %s", request.run_id, line)
 
     async def _tell_missed(self, name: str, slot: datetime, now: datetime, missed: int) -> None:
-        data = {
-            "strategy": name,
-            "slot_at": slot,
-            "late_s": int((now - slot).total_seconds()),
-            "missed": missed,
-        }
-
-        notice = Notice(NoticeKind.SLOT_MISSED, data)
-        await self._once(f"missed:{name}|{slot.isoformat()}", notice)
+        notice = SlotMissed(name, slot, int((now - slot).total_seconds()), missed)
+        await self._once(f"missed:{name}|{slot.isoformat()}", Post(notice))
 
     async def _square_off(
         self, name: str, strategy: Strategy, window: SessionWindow, now: datetime
@@ -231,11 +224,9 @@ class Scheduler:
     async def _alarm(
         self, name: str, account: Account, ledgers: list[Ledger], window: SessionWindow
     ) -> None:
-        positions = [f"{ledger.instrument} {ledger.quantity:+d}" for ledger in ledgers]
-        data = {"broker_id": account.broker_id, "strategy": name, "positions": positions}
-
-        notice = Notice(NoticeKind.SQUARE_OFF_ALARM, data)
-        await self._once(f"alarm:{name}|{account.broker_id}|{window.day.isoformat()}", notice)
+        positions = tuple(f"{ledger.instrument} {ledger.quantity:+d}" for ledger in ledgers)
+        notice = SquareOffAlarm(account.broker_id, name, positions)
+        await self._once(f"alarm:{name}|{account.broker_id}|{window.day.isoformat()}", Post(notice))
 
     async def next_slot(self, name: str) -> datetime | None:
         """Return a strategy's next slot, IST; None when disabled or the calendar ends."""

@@ -8,19 +8,28 @@ from typing import Any
 import pytest
 
 from core.domain.account import TokenStatus
-from core.domain.notice import Delivery, Notice, NoticeKind
+from core.domain.notices.logins import LoginDone
+from core.domain.notices.post import (
+    Delivery,
+    Post,
+    run_card,
+    token_warning_card,
+    token_warning_removal,
+    unresolved_card,
+)
+from core.domain.notices.system import Text
 from core.domain.order import OrderState
 from core.errors import StoreUnavailable
 from core.ports.notifier import Blocked, Delivered, TryLater, Undeliverable
 from tests.fakes.bot_world import OWNER, World
 from tests.fakes.views import a_run, an_account, an_order
 
-TEXT = Notice(NoticeKind.TEXT, {"text": "Hello <there> & you"})
+TEXT = Post(Text("Hello <there> & you"))
 
 
-async def deliver(world: World, notice: Notice = TEXT, **fields: Any):
+async def deliver(world: World, post: Post = TEXT, **fields: Any):
     wanted = {"notice_id": "NOTICE000123456", "message_id": None, "is_repeat": False, **fields}
-    return await world.bot.notifier.deliver(OWNER, notice, **wanted)
+    return await world.bot.notifier.deliver(OWNER, post, **wanted)
 
 
 @pytest.fixture
@@ -50,7 +59,7 @@ async def test_a_card_is_edited_in_place(talking: World):
     placed = an_order(account)
     run = a_run(placed)
     talking.control.runs[run.run_id] = run
-    card = Notice(NoticeKind.RUN_CARD, {"run_id": run.run_id}, Delivery.EDIT, key="run")
+    card = run_card(run.run_id)
     sent = await deliver(talking, card)
     await talking.owner.sees("working at the broker")
     filled = an_order(
@@ -72,7 +81,7 @@ async def test_a_card_is_edited_in_place(talking: World):
 
 async def test_a_card_that_is_gone_is_sent_anew(talking: World):
     """The person deleted it: the edit becomes a new message."""
-    card = Notice(NoticeKind.TEXT, {"text": "card"}, Delivery.EDIT, key="x")
+    card = Post(Text("card"), Delivery.EDIT, key="x")
     result = await deliver(talking, card, message_id=987)
     assert isinstance(result, Delivered) and result.message_id != 987
     await talking.owner.sees("card")
@@ -83,8 +92,7 @@ async def test_the_warning_is_replaced_not_piled_up(talking: World):
     """The old warning goes, the new one is the newest message; removed, nothing is left."""
     waiting = an_account(token_status=TokenStatus.EXPIRED)
     talking.control.put(waiting)
-    data = {"broker_ids": [waiting.broker_id]}
-    warning = Notice(NoticeKind.TOKEN_WARNING, data, Delivery.REPLACE, key="warning")
+    warning = token_warning_card((waiting.broker_id,))
     first = await deliver(talking, warning)
     await talking.owner.say("something else")
     await talking.settled()
@@ -93,7 +101,7 @@ async def test_the_warning_is_replaced_not_piled_up(talking: World):
     assert [one["id"] for one in shown] == [second.message_id]
     labels = [row[0]["text"] for row in shown[0]["keyboard"]]
     assert labels == ["Log in to Zerodha - Main", "Dismiss"]
-    gone = Notice(NoticeKind.TOKEN_WARNING, data, Delivery.REMOVE, key="warning")
+    gone = token_warning_removal()
     assert await deliver(talking, gone, message_id=second.message_id) == Delivered(None)
     assert await deliver(talking, gone, message_id=second.message_id) == Delivered(None)
     assert not any("Token not" in one["text"] for one in await talking.owner.messages())
@@ -104,8 +112,7 @@ async def test_dismissing_the_warning_tells_the_controller(talking: World):
     """Dismiss silences it until a new expiry."""
     waiting = an_account(token_status=TokenStatus.EXPIRED)
     talking.control.put(waiting)
-    data = {"broker_ids": [waiting.broker_id]}
-    await deliver(talking, Notice(NoticeKind.TOKEN_WARNING, data, Delivery.REPLACE, key="w"))
+    await deliver(talking, token_warning_card((waiting.broker_id,)))
     await talking.owner.tap("Dismiss")
     await talking.owner.sees("Warning dismissed")
     assert len(talking.control.did("dismiss_warning")) == 1
@@ -164,19 +171,20 @@ async def test_a_text_that_telegram_does_not_parse_goes_out_plain(talking: World
 @pytest.mark.matrix("T04")
 async def test_a_text_that_is_too_long_is_cut_with_a_hint(talking: World):
     """More than 4096 characters never block the queue."""
-    notice = Notice(NoticeKind.TEXT, {"text": "\n".join(["A line of <text>"] * 900)})
-    assert isinstance(await deliver(talking, notice), Delivered)
+    post = Post(Text("\n".join(["A line of <text>"] * 900)))
+    assert isinstance(await deliver(talking, post), Delivered)
     await talking.owner.sees("the rest is cut")
 
 
 async def test_what_cannot_be_rendered_now_is_tried_later_and_nonsense_is_laid_aside(
     talking: World,
 ):
-    """The store away: later. A notice without its data: a dead letter, and the next one goes on."""
+    """The store away: later. One that breaks its renderer: a dead letter, and the next one goes on."""
     talking.control.failure = StoreUnavailable("away")
-    done = Notice(NoticeKind.LOGIN_DONE, {"broker_id": "zerodha_x"})
+    done = Post(LoginDone("zerodha_x"))
     assert isinstance(await deliver(talking, done), TryLater)
-    assert isinstance(await deliver(talking, Notice(NoticeKind.LOGIN_DONE, {})), Undeliverable)
+    talking.control.failure = ValueError("nonsense")
+    assert isinstance(await deliver(talking, done), Undeliverable)
     assert isinstance(await deliver(talking), Delivered)
 
 
@@ -187,9 +195,7 @@ async def test_an_unresolved_order_has_its_own_card_and_a_persons_word(talking: 
     talking.control.put(account)
     order = an_order(account, state=OrderState.UNRESOLVED, broker_order_id=None)
     talking.control.orders_.append(order)
-    card = Notice(
-        NoticeKind.ORDER_UNRESOLVED, {"client_order_id": order.key}, Delivery.EDIT, key="u"
-    )
+    card = unresolved_card(order.key)
     sent = await deliver(talking, card)
     seen = await talking.owner.sees("Not known yet")
     assert "may or may not be there" in seen["text"] and order.key in seen["text"]

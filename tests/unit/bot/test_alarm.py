@@ -11,7 +11,8 @@ import pytest
 
 from bot.edge.polling import SECOND_INSTANCE, PollerHealth
 from bot.edge.polling_alarm import PollingAlarm
-from core.domain.notice import Notice, NoticeKind
+from core.domain.notices.post import Post
+from core.domain.notices.system import PollerTrouble
 from core.errors import StoreUnavailable
 from tests.fakes.clock import ManualClock
 
@@ -25,20 +26,20 @@ class Scene:
     clock: ManualClock = field(default_factory=ManualClock)
     trouble: str = ""
     store_is_away: bool = False
-    posted: list[Notice] = field(default_factory=list)
+    posted: list[Post] = field(default_factory=list)
 
     def health(self) -> PollerHealth:
         return PollerHealth(None, self.trouble)
 
-    async def post(self, notice: Notice) -> None:
+    async def post(self, post: Post) -> None:
         if self.store_is_away:
             raise StoreUnavailable("away")
-        self.posted.append(notice)
+        self.posted.append(post)
 
     @property
     def told(self) -> list[str]:
-        assert all(notice.kind is NoticeKind.POLLER_TROUBLE for notice in self.posted)
-        return [str(notice.data["text"]) for notice in self.posted]
+        notices = [post.notice for post in self.posted]
+        return [one.text for one in notices if isinstance(one, PollerTrouble)]
 
 
 @pytest.fixture

@@ -1,21 +1,50 @@
-"""Every kind of notice has words, with whatever it names gone or strange."""
+"""Every notice has words, with whatever it names gone or strange."""
 
 from __future__ import annotations
 
 import html
 import re
-from typing import Any
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.conversation.login_buttons import LoginButtons
-from bot.notices.render import Lookups, render
+from bot.notices.lookups import Lookups
+from bot.notices.render import render
 from bot.parameters import BotParameters
 from bot.views.callbacks import LIMIT_BYTES
 from core.domain.account import BrokerType, TokenStatus
-from core.domain.notice import Notice, NoticeKind
+from core.domain.notices.accounts import (
+    AccountParked,
+    Anomaly,
+    OrdersLeftResting,
+    PositionShrunk,
+    SoftwareStop,
+    SquareOffAlarm,
+)
+from core.domain.notices.logins import (
+    LoginDone,
+    LoginFailed,
+    LoginReopened,
+    LoginSilent,
+    MorningRound,
+    TokenWarning,
+)
+from core.domain.notices.notice import Notice
+from core.domain.notices.orders import (
+    CancelRefused,
+    EntriesDropped,
+    ExternalOrder,
+    OrderRejected,
+    OrderResolved,
+    OrderRevived,
+    OrderUnresolved,
+    OrderUpdate,
+)
+from core.domain.notices.runs import DataMissing, RunCard, RunFailed, SlotMissed
+from core.domain.notices.system import PollerTrouble, ServiceCrashed, Started, Text
 from core.domain.order import OrderState
 from core.errors import LoginFault
 from tests.fakes.control import FakeControl
@@ -27,35 +56,44 @@ ORDER = an_order(ACCOUNT, state=OrderState.UNRESOLVED, broker_order_id=None)
 PARAMETERS = BotParameters("123:abc", public_url="https://saarthi.example")
 
 
-def notices(word: str) -> dict[NoticeKind, dict[str, Any]]:
-    """Return data for each kind, with ``word`` wherever a text comes from outside."""
-    order = {"client_order_id": ORDER.key}
-    about = {"broker_id": ACCOUNT.broker_id}
-    return {
-        NoticeKind.RUN_CARD: {"run_id": "run"},
-        NoticeKind.ORDER_REJECTED: order,
-        NoticeKind.ORDER_UNRESOLVED: order,
-        NoticeKind.ORDER_RESOLVED: order,
-        NoticeKind.ORDER_REVIVED: order,
-        NoticeKind.ORDER_UPDATE: order,
-        NoticeKind.EXTERNAL_ORDER: {**about, "text": word},
-        NoticeKind.LOGIN_DONE: {**about, "user_name": word},
-        NoticeKind.LOGIN_FAILED: {**about, "fault": "denied", "detail": word},
-        NoticeKind.LOGIN_SILENT: about,
-        NoticeKind.MORNING_ROUND: {"broker_ids": [ACCOUNT.broker_id, "gone_account"]},
-        NoticeKind.TOKEN_WARNING: {"broker_ids": [ACCOUNT.broker_id]},
-        NoticeKind.ACCOUNT_PARKED: {**about, "reason": word, "waiting_exits": [ORDER.key, word]},
-        NoticeKind.ENTRIES_DROPPED: {**about, "orders": [ORDER.key, word]},
-        NoticeKind.SLOT_MISSED: {"strategy": word, "slot_at": AT, "late_s": 61.2},
-        NoticeKind.NO_DATA: {"strategy": word, "detail": word},
-        NoticeKind.RUN_FAILED: {"strategy": word, "detail": word},
-        NoticeKind.SQUARE_OFF_ALARM: {**about, "positions": [word]},
-        NoticeKind.SOFTWARE_STOP: {**about, "instrument": word, "reason": word},
-        NoticeKind.ANOMALY: {**about, "text": word},
-        NoticeKind.POLLER_TROUBLE: {"text": word},
-        NoticeKind.STARTED: {"text": word},
-        NoticeKind.TEXT: {"text": word},
-    }
+def notices(word: str) -> tuple[Notice, ...]:
+    """Return a notice of each kind, with ``word`` wherever a text comes from outside."""
+    account, order = ACCOUNT.broker_id, ORDER.key
+    return (
+        RunCard("run"),
+        SlotMissed(word, AT, 61),
+        DataMissing(word, word),
+        RunFailed(word, word),
+        OrderRejected(order),
+        OrderUnresolved(order),
+        OrderResolved(order),
+        OrderRevived(order),
+        OrderUpdate(order),
+        ExternalOrder(account, order),
+        CancelRefused(order),
+        EntriesDropped(account, (order, word)),
+        LoginDone(account, word),
+        LoginFailed(account, LoginFault.DENIED, word),
+        LoginReopened(account),
+        LoginSilent(account),
+        MorningRound(),
+        TokenWarning((account, "gone_account")),
+        AccountParked(account, word, (order, word)),
+        SquareOffAlarm(account, word, (word,)),
+        SoftwareStop(account, word, word),
+        PositionShrunk(account, word, word, 3),
+        OrdersLeftResting(account, 2, word),
+        Anomaly(account, word),
+        PollerTrouble(word),
+        Started(3),
+        ServiceCrashed(word, word),
+        Text(word),
+    )
+
+
+def test_no_notice_is_left_out_below() -> None:
+    """The samples are of every member of the union, so that what holds for them holds for all."""
+    assert [type(one) for one in notices("x")] == list(get_args(Notice))
 
 
 def lookups(control: FakeControl | None = None) -> Lookups:
@@ -69,28 +107,28 @@ def lookups(control: FakeControl | None = None) -> Lookups:
     return Lookups(control, LoginButtons(control, PARAMETERS))
 
 
-async def text_of(kind: NoticeKind, data: dict[str, Any]) -> str:
-    screen = await render(Notice(kind, data), lookups())
+async def text_of(notice: Notice) -> str:
+    screen = await render(notice, lookups())
     return html.unescape(TAGS.sub("", screen.text))
 
 
-@pytest.mark.parametrize("kind", NoticeKind)
 @given(word=st.text(st.characters(codec="utf-8"), min_size=1, max_size=60).filter(str.strip))
-async def test_every_kind_is_rendered_well_formed(kind: NoticeKind, word: str):
+async def test_every_notice_is_rendered_well_formed(word: str):
     """No outside text breaks the HTML; every button's data fits."""
-    screen = await render(Notice(kind, notices(word)[kind]), lookups())
-    rest = TAGS.sub("", screen.text)
-    assert rest.strip() and "<" not in rest and ">" not in rest
-    for row in screen.rows:
-        for one in row:
-            data = one.callback_data
-            assert data is None or len(str(data).encode()) <= LIMIT_BYTES
+    for notice in notices(word):
+        screen = await render(notice, lookups())
+        rest = TAGS.sub("", screen.text)
+        assert rest.strip() and "<" not in rest and ">" not in rest, notice
+        for row in screen.rows:
+            for one in row:
+                data = one.callback_data
+                assert data is None or len(str(data).encode()) <= LIMIT_BYTES, notice
 
 
-@pytest.mark.parametrize("kind", NoticeKind)
-async def test_what_a_notice_names_may_be_gone(kind: NoticeKind):
+@pytest.mark.parametrize("notice", notices("x"), ids=lambda one: one.kind)
+async def test_what_a_notice_names_may_be_gone(notice: Notice):
     """The account, order or run was cleaned away: the notice still has words."""
-    screen = await render(Notice(kind, notices("x")[kind]), lookups(FakeControl()))
+    screen = await render(notice, lookups(FakeControl()))
     assert screen.text.strip()
 
 
@@ -98,12 +136,7 @@ async def test_what_a_notice_names_may_be_gone(kind: NoticeKind):
 @pytest.mark.parametrize("fault", LoginFault)
 async def test_every_login_fault_has_its_own_words(fault: LoginFault):
     """Each failure says what happened and what to do; no two read alike."""
-    texts = {
-        one: await text_of(
-            NoticeKind.LOGIN_FAILED, {"broker_id": ACCOUNT.broker_id, "fault": one.value}
-        )
-        for one in LoginFault
-    }
+    texts = {one: await text_of(LoginFailed(ACCOUNT.broker_id, one)) for one in LoginFault}
     assert list(texts.values()).count(texts[fault]) == 1
     assert fault.value not in texts[fault].split()
 
@@ -115,8 +148,7 @@ async def test_a_rejection_carries_the_brokers_reason():
     control.put(ACCOUNT)
     order = an_order(ACCOUNT, state=OrderState.REJECTED, reason="RMS: Margin exceeds")
     control.orders_.append(order)
-    notice = Notice(NoticeKind.ORDER_REJECTED, {"client_order_id": order.key})
-    screen = await render(notice, lookups(control))
+    screen = await render(OrderRejected(order.key), lookups(control))
     assert html.unescape(TAGS.sub("", screen.text)) == (
         "❌ Rejected · Zerodha - Main\n"
         "BUY 10 NSE:SBIN MIS limit ₹812.00\n"
@@ -129,43 +161,102 @@ async def test_the_morning_card_ticks_and_ends_with_readiness():
     """Waiting accounts have a button each; when all are in, a readiness line each."""
     control = FakeControl()
     control.put(ACCOUNT, an_account("fyers_b", display_name="B", is_default=False))
-    notice = Notice(NoticeKind.MORNING_ROUND, {"broker_ids": [ACCOUNT.broker_id, "fyers_b"]})
-    screen = await render(notice, lookups(control))
+    screen = await render(MorningRound(), lookups(control))
     assert "⬜ Zerodha - Main\n✅ Zerodha - B" in screen.text
     assert [row[0].text for row in screen.rows] == ["Log in to Zerodha - Main"]
     control.put(an_account())
-    done = await render(notice, lookups(control))
+    done = await render(MorningRound(), lookups(control))
     assert "Ready for the day" in done.text and "₹2,50,000 · data ok" in done.text
 
 
 @pytest.mark.row("B9")
-async def test_a_morning_card_that_names_nobody_is_about_everybody():
+async def test_a_morning_card_is_about_everybody():
     """Every account that needs logins at all; paper accounts need none."""
     control = FakeControl()
     control.put(ACCOUNT, an_account("paper_p", BrokerType.PAPER, "Play", is_default=False))
-    screen = await render(Notice(NoticeKind.MORNING_ROUND, {}), lookups(control))
+    screen = await render(MorningRound(), lookups(control))
     assert "Zerodha - Main" in screen.text and "Play" not in screen.text
 
 
 async def test_an_order_of_somebody_elses_is_a_card_too():
     """An order that was seen at the broker is shown with its state."""
-    notice = Notice(NoticeKind.EXTERNAL_ORDER, {"broker_id": "x", "client_order_id": ORDER.key})
-    screen = await render(notice, lookups())
+    screen = await render(ExternalOrder("x", ORDER.key), lookups())
     assert screen.text.startswith("<b>Not placed by me · Zerodha - Main</b>")
 
 
 @pytest.mark.row("B10")
 async def test_dropped_entries_are_listed():
     """What was parked and is too old now is named."""
-    data = {"broker_id": ACCOUNT.broker_id, "orders": [ORDER.key]}
-    text = await text_of(NoticeKind.ENTRIES_DROPPED, data)
+    text = await text_of(EntriesDropped(ACCOUNT.broker_id, (ORDER.key,)))
     assert "BUY 10 NSE:SBIN MIS limit ₹812.00" in text
 
 
 @pytest.mark.row("B8")
 async def test_a_parked_account_shows_its_waiting_exits_and_its_login():
     """One prompt with the reason, the exits that wait and the login button."""
-    data = {"broker_id": ACCOUNT.broker_id, "reason": "expired", "waiting_exits": [ORDER.key]}
-    screen = await render(Notice(NoticeKind.ACCOUNT_PARKED, data), lookups())
+    notice = AccountParked(ACCOUNT.broker_id, "expired", (ORDER.key,))
+    screen = await render(notice, lookups())
     assert "Exits that wait:" in screen.text
     assert screen.rows[0][0].url == "https://saarthi.example/login/zerodha_aaaaaaaaaa-link"
+
+
+@pytest.mark.matrix("B05")
+async def test_order_that_cannot_be_cancelled_is_named():
+    """Which order it is, and where to look; the account goes on, and is not said to stop."""
+    assert await text_of(CancelRefused(ORDER.key)) == (
+        "🚨 An order is in the way · Zerodha - Main\n"
+        "BUY 10 NSE:SBIN MIS limit ₹812.00\n"
+        "The broker does not cancel it. Please look at it in the broker's app."
+    )
+
+
+@pytest.mark.parametrize(
+    ("notice", "text"),
+    [
+        (
+            OrdersLeftResting(ACCOUNT.broker_id, 2, "the broker did not confirm"),
+            (
+                "Zerodha - Main is yours now, but 2 order(s) of the strategies may still rest there "
+                "(the broker did not confirm). Look at /orders."
+            ),
+        ),
+        (
+            LoginReopened(ACCOUNT.broker_id),
+            "Zerodha - Main: a login that was used already was opened again; nothing was changed.",
+        ),
+        (
+            ServiceCrashed("runs", "KeyError"),
+            (
+                "A part of Saarthi stopped and is being restarted: runs (KeyError). The others go on; "
+                "the log has the details."
+            ),
+        ),
+        (
+            PositionShrunk(ACCOUNT.broker_id, "NSE:SBIN", "MIS", 3),
+            (
+                "Not placed by me · Zerodha - Main\nThe broker holds 3 of NSE:SBIN (MIS), less than "
+                "the strategies' books said: somebody closed it by hand, or the broker did. The books "
+                "were shrunk to match."
+            ),
+        ),
+        (Started(), "🟢 Saarthi is running."),
+        (
+            Started(2),
+            (
+                "🟢 Saarthi is running again. 2 order(s) were on their way when it stopped; the "
+                "brokers are being asked what became of them."
+            ),
+        ),
+        (
+            SlotMissed("gone", AT, 200, missed=3),
+            (
+                "⏰ gone: the run of 10:15 came 3 min late. Runs missed in all: 3. I entered nothing; "
+                "exits are done all the same."
+            ),
+        ),
+    ],
+    ids=lambda value: getattr(value, "kind", ""),
+)
+async def test_what_was_a_plain_sentence_reads_as_before(notice: Notice, text: str):
+    """The words come from the typed fields now."""
+    assert await text_of(notice) == text

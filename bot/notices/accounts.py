@@ -1,0 +1,102 @@
+"""Words for notices about an account and what is held there."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from bot.notices.lookups import Lookups
+from bot.views.markup import bold, esc, join
+from bot.views.screen import Screen, button
+from core.domain.notices.accounts import (
+    AccountNotice,
+    AccountParked,
+    Anomaly,
+    OrdersLeftResting,
+    PositionShrunk,
+    SoftwareStop,
+    SquareOffAlarm,
+)
+
+__all__ = ["account_notice"]
+
+
+async def account_notice(notice: AccountNotice, lookups: Lookups) -> Screen:
+    """Return the message of a notice about an account."""
+    label = await lookups.label(notice.broker_id)
+    match notice:
+        case AccountParked():
+            return await _parked(notice, label, lookups)
+        case SquareOffAlarm():
+            return _square_off(notice, label)
+        case SoftwareStop():
+            return _software_stop(notice, label)
+        case PositionShrunk():
+            return _shrunk(notice, label)
+        case OrdersLeftResting():
+            return _left_resting(notice, label)
+        case Anomaly():
+            return _anomaly(notice, label)
+        case _:
+            assert_never(notice)
+
+
+async def _parked(notice: AccountParked, label: str, lookups: Lookups) -> Screen:
+    accounts = await lookups.accounts([notice.broker_id])
+    exits = await lookups.order_lines(notice.waiting_exits)
+    text = join(
+        f"⏸ {bold(f'{label} waits for you')}",
+        esc(_sentence(notice.reason)),
+        "Nothing is sent for it until this is settled; your other accounts go on.",
+        ["", bold("Exits that wait:"), *exits] if exits else None,
+    )
+    return Screen(text, await lookups.login_rows(accounts))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
+
+
+def _square_off(notice: SquareOffAlarm, label: str) -> Screen:
+    return Screen(
+        join(
+            f"🚨 {bold(f'Still open at the end of the day · {label}')}",
+            [f"• {esc(one)}" for one in notice.positions],
+            "I could not close these in time. Look at them now, here or at the broker.",
+        ),
+        ((button("Positions", "posn", notice.broker_id),),),
+    )
+
+
+def _software_stop(notice: SoftwareStop, label: str) -> Screen:
+    return Screen(
+        f"⚠️ {bold(f'Software stop · {label}')}\nThe stop of {bold(notice.instrument)} cannot "
+        f"rest at the broker ({esc(notice.reason)}). I watch the price myself; it works only "
+        "while I run."
+    )
+
+
+def _shrunk(notice: PositionShrunk, label: str) -> Screen:
+    return Screen(
+        join(
+            bold(f"Not placed by me · {label}"),
+            f"The broker holds {notice.quantity} of {esc(notice.instrument)} "
+            f"({esc(notice.product)}), less than the strategies' books said: somebody closed it "
+            "by hand, or the broker did. The books were shrunk to match.",
+        ),
+        ((button("Orders", "ords", notice.broker_id),),),
+    )
+
+
+def _left_resting(notice: OrdersLeftResting, label: str) -> Screen:
+    return Screen(
+        f"{esc(label)} is yours now, but {notice.count} order(s) of the strategies may still "
+        f"rest there ({esc(notice.reason)}). Look at /orders."
+    )
+
+
+def _anomaly(notice: Anomaly, label: str) -> Screen:
+    return Screen(
+        f"🚨 {bold(f'Something impossible happened · {label}')}\n{esc(notice.text)}\nI enter "
+        "nothing new on this account until you have looked at it.",
+        ((button("Orders", "ords", notice.broker_id), button("Health", "health")),),
+    )

@@ -1,0 +1,114 @@
+"""Words for notices about logins and tokens."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from bot.notices.lookups import Lookups
+from bot.views.markup import LONG, bold, esc, join, short
+from bot.views.screen import Screen, button
+from bot.views.system import readiness_lines
+from bot.views.words import LOGIN_FAULT
+from core.domain.account import BrokerType
+from core.domain.notices.logins import (
+    LoginDone,
+    LoginFailed,
+    LoginNotice,
+    LoginReopened,
+    LoginSilent,
+    MorningRound,
+    TokenWarning,
+)
+from core.errors import LoginFault
+
+__all__ = ["login_notice"]
+
+
+async def login_notice(notice: LoginNotice, lookups: Lookups) -> Screen:
+    """Return the message of a notice about logins."""
+    match notice:
+        case LoginDone():
+            return await _done(notice, lookups)
+        case LoginFailed():
+            return await _failed(notice, lookups)
+        case LoginReopened():
+            return await _reopened(notice, lookups)
+        case LoginSilent():
+            return await _silent(notice, lookups)
+        case MorningRound():
+            return await _morning(lookups)
+        case TokenWarning():
+            return await _warning(notice, lookups)
+        case _:
+            assert_never(notice)
+
+
+async def _done(notice: LoginDone, lookups: Lookups) -> Screen:
+    label = await lookups.label(notice.broker_id)
+    user = f" as {esc(notice.user_name)}" if notice.user_name else ""
+    return Screen(
+        f"✅ {bold(label)} is logged in{user}.",
+        ((button("Dashboard", "dash", notice.broker_id),),),
+    )
+
+
+async def _failed(notice: LoginFailed, lookups: Lookups) -> Screen:
+    accounts = await lookups.accounts([notice.broker_id])
+    label = accounts[0].label if accounts else "an account"
+    text = join(
+        f"⚠️ {bold(f'Login of {label} did not work')}",
+        esc(LOGIN_FAULT[notice.fault]),
+        _detail(notice),
+    )
+    return Screen(text, await lookups.login_rows(accounts))
+
+
+def _detail(notice: LoginFailed) -> str | None:
+    """Return what stands behind a failed login; who had logged in is our own observation."""
+    if not notice.detail:
+        return None
+    detail = esc(short(notice.detail, LONG))
+    return detail if notice.fault is LoginFault.OTHER_USER else f"The broker says: {detail}"
+
+
+async def _reopened(notice: LoginReopened, lookups: Lookups) -> Screen:
+    label = await lookups.label(notice.broker_id)
+    return Screen(
+        f"{esc(label)}: a login that was used already was opened again; nothing was changed."
+    )
+
+
+async def _silent(notice: LoginSilent, lookups: Lookups) -> Screen:
+    accounts = await lookups.accounts([notice.broker_id])
+    label = await lookups.label(notice.broker_id)
+    text = join(
+        f"⏳ {bold(f'Login of {label} is not finished')}",
+        "It began five minutes ago and nothing came back. Is somebody else logged in at the "
+        "broker in that browser? Log out there, or use a private window, and try again.",
+    )
+    return Screen(text, await lookups.login_rows(accounts))
+
+
+async def _morning(lookups: Lookups) -> Screen:
+    found = await lookups.control.accounts()
+    accounts = [one for one in found if one.broker_type is not BrokerType.PAPER]
+    waiting = [one for one in accounts if one.needs_login]
+    ticks = [f"{'⬜' if one.needs_login else '✅'} {esc(one.label)}" for one in accounts]
+    if waiting:
+        text = join(bold("Today's logins: one tap per account"), ticks)
+        return Screen(text, await lookups.login_rows(waiting))
+    ready = readiness_lines(await lookups.control.readiness())
+    text = join(bold("Everybody is logged in."), ticks, "", bold("Ready for the day"), ready)
+    return Screen(text, ((button("Dashboard", "dash"), button("Accounts", "brokers")),))
+
+
+async def _warning(notice: TokenWarning, lookups: Lookups) -> Screen:
+    waiting = [one for one in await lookups.accounts(notice.broker_ids) if one.needs_login]
+    text = join(
+        f"⚠️ {bold('Token not refreshed')}",
+        [f"• {esc(one.label)}" for one in waiting],
+        "",
+        "Until the login of today I cannot trade or read there.",
+    )
+    rows = await lookups.login_rows(waiting)
+    return Screen(text, (*rows, (button("Dismiss", "nowarn"),)))

@@ -1,0 +1,73 @@
+"""What a notice may look up while it is rendered.
+
+What it names may be gone by the time it is delivered (an account disconnected, a run cleaned away):
+then it says so instead of failing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from telegram import InlineKeyboardButton
+
+from bot.conversation.login_buttons import LoginButtons
+from bot.views.lines import order_terms
+from bot.views.markup import esc
+from core.domain.account import Account
+from core.domain.views import OrderView
+from core.engine.control.control import Control
+from core.errors import NotFound
+
+__all__ = ["Lookups"]
+
+
+class Lookups:
+    """What a notice may look up while it is rendered."""
+
+    def __init__(self, control: Control, logins: LoginButtons) -> None:
+        self.control = control
+        self._logins = logins
+
+    async def account(self, broker_id: str) -> Account | None:
+        """Return an account, or None when it is gone."""
+        try:
+            return await self.control.account(broker_id)
+        except NotFound:
+            return None
+
+    async def label(self, broker_id: str) -> str:
+        """Return an account's name, its id when it is gone."""
+        account = await self.account(broker_id)
+        return account.label if account else broker_id
+
+    async def accounts(self, broker_ids: Sequence[str]) -> list[Account]:
+        """Return those of the accounts that exist still."""
+        found = [await self.account(broker_id) for broker_id in broker_ids]
+        return [one for one in found if one is not None]
+
+    async def order(self, client_order_id: str) -> OrderView:
+        """Return an order; raises ``NotFound``."""
+        return await self.control.order(client_order_id)
+
+    async def order_lines(self, keys: Sequence[str]) -> list[str]:
+        """Return lines for orders by id; a text that is no known id stands as it is."""
+        lines = []
+        for key in keys:
+            try:
+                lines.append(f"• {order_terms(await self.order(key))}")
+            except NotFound:
+                lines.append(f"• {esc(key)}")
+        return lines
+
+    async def strategy_title(self, name: str) -> str:
+        """Return a strategy's title, its name when it is gone."""
+        try:
+            return (await self.control.strategy(name)).title
+        except NotFound:
+            return name
+
+    async def login_rows(
+        self, accounts: Sequence[Account]
+    ) -> tuple[tuple[InlineKeyboardButton, ...], ...]:
+        """Return a login button for each account that needs one."""
+        return await self._logins.rows(one for one in accounts if one.needs_login)

@@ -1,0 +1,63 @@
+"""Words for notices about runs of strategies."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from bot.notices.lookups import Lookups
+from bot.views.callbacks import handle
+from bot.views.markup import LONG, bold, clock_time, esc, short
+from bot.views.screen import Screen, button
+from bot.views.strategies import run_card
+from core.domain.notices.runs import DataMissing, RunCard, RunFailed, RunNotice, SlotMissed
+
+__all__ = ["run_notice"]
+
+_MINUTES_FROM_S = 180
+
+
+async def run_notice(notice: RunNotice, lookups: Lookups) -> Screen:
+    """Return the message of a notice about a run."""
+    match notice:
+        case RunCard():
+            return await _card(notice, lookups)
+        case SlotMissed():
+            return await _missed(notice, lookups)
+        case DataMissing():
+            return await _no_data(notice, lookups)
+        case RunFailed():
+            return await _failed(notice, lookups)
+        case _:
+            assert_never(notice)
+
+
+async def _card(notice: RunCard, lookups: Lookups) -> Screen:
+    run = await lookups.control.run(notice.run_id)
+    return run_card(run, await lookups.strategy_title(run.strategy))
+
+
+async def _missed(notice: SlotMissed, lookups: Lookups) -> Screen:
+    title = await lookups.strategy_title(notice.strategy)
+    more = f" Runs missed in all: {notice.missed}." if notice.missed > 1 else ""
+    return Screen(
+        f"⏰ {bold(title)}: the run of {clock_time(notice.slot_at)} came {_late(notice.late_s)} "
+        f"late.{more} I entered nothing; exits are done all the same."
+    )
+
+
+def _late(seconds: int) -> str:
+    """Return a delay in the unit that anybody would use."""
+    return f"{seconds} s" if seconds < _MINUTES_FROM_S else f"{seconds // 60} min"
+
+
+async def _no_data(notice: DataMissing, lookups: Lookups) -> Screen:
+    title = await lookups.strategy_title(notice.strategy)
+    return Screen(f"📉 {bold(title)}: no fresh market data, so no entries.\n{esc(notice.detail)}")
+
+
+async def _failed(notice: RunFailed, lookups: Lookups) -> Screen:
+    title = await lookups.strategy_title(notice.strategy)
+    return Screen(
+        f"⚠️ {bold(title)}: the run failed. Nothing was sent.\n{esc(short(notice.detail, LONG))}",
+        ((button("Open strategy", "strat", handle(notice.strategy)),),),
+    )

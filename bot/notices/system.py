@@ -1,0 +1,38 @@
+"""Words for notices about Saarthi itself."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from bot.views.markup import esc
+from bot.views.screen import Screen
+from core.domain.notices.system import PollerTrouble, ServiceCrashed, Started, SystemNotice, Text
+
+__all__ = ["system_notice"]
+
+
+def system_notice(notice: SystemNotice) -> Screen:
+    """Return the message of a notice about Saarthi itself."""
+    match notice:
+        case PollerTrouble():
+            return Screen(f"🚨 {esc(notice.text)}")
+        case Started():
+            return Screen(f"🟢 {_started(notice.unknown_orders)}")
+        case ServiceCrashed():
+            return Screen(
+                f"A part of Saarthi stopped and is being restarted: {esc(notice.service)} "
+                f"({esc(notice.error)}). The others go on; the log has the details."
+            )
+        case Text():
+            return Screen(esc(notice.text))
+        case _:
+            assert_never(notice)
+
+
+def _started(unknown_orders: int) -> str:
+    if not unknown_orders:
+        return "Saarthi is running."
+    return (
+        f"Saarthi is running again. {unknown_orders} order(s) were on their way when it stopped; "
+        "the brokers are being asked what became of them."
+    )

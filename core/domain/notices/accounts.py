@@ -1,0 +1,117 @@
+"""Notices about an account and what is held there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+__all__ = [
+    "AccountNotice",
+    "AccountParked",
+    "Anomaly",
+    "OrdersLeftResting",
+    "PositionShrunk",
+    "SoftwareStop",
+    "SquareOffAlarm",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountParked:
+    """Nothing is sent for an account until the user acts (B8, N17).
+
+    Attributes:
+        broker_id: The account.
+        reason: Why, a sentence without its capital and full stop.
+        waiting_exits: The client order ids of exits that were not sent.
+    """
+
+    kind: ClassVar[str] = "account_parked"
+    broker_id: str
+    reason: str
+    waiting_exits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SquareOffAlarm:
+    """Positions of a strategy are still open at the deadline of the square-off (D7).
+
+    Attributes:
+        broker_id: The account.
+        strategy: Name of the strategy.
+        positions: What is open: instrument and signed quantity.
+    """
+
+    kind: ClassVar[str] = "square_off_alarm"
+    broker_id: str
+    strategy: str
+    positions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SoftwareStop:
+    """The broker refused a stop, so that it is watched here and does not rest there (D9).
+
+    Attributes:
+        broker_id: The account.
+        instrument: What the stop protects.
+        reason: The broker's reason.
+    """
+
+    kind: ClassVar[str] = "software_stop"
+    broker_id: str
+    instrument: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PositionShrunk:
+    """The broker holds less than the strategies' ledgers said; these were shrunk to match.
+
+    Attributes:
+        broker_id: The account.
+        instrument: What is held.
+        product: In which product.
+        quantity: What the broker holds.
+    """
+
+    kind: ClassVar[str] = "position_shrunk"
+    broker_id: str
+    instrument: str
+    product: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersLeftResting:
+    """The user took an account over, and not all of the strategies' orders could be cancelled.
+
+    Attributes:
+        broker_id: The account.
+        count: How many may still rest at the broker.
+        reason: Why.
+    """
+
+    kind: ClassVar[str] = "orders_left_resting"
+    broker_id: str
+    count: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """An event that the state table does not allow: the account's entries are frozen.
+
+    Attributes:
+        broker_id: The account.
+        text: The event.
+    """
+
+    kind: ClassVar[str] = "anomaly"
+    broker_id: str
+    text: str
+
+
+AccountNotice: TypeAlias = (
+    AccountParked | SquareOffAlarm | SoftwareStop | PositionShrunk | OrdersLeftResting | Anomaly
+)

@@ -1,0 +1,15 @@
+"""The union of all notices."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from core.domain.notices.accounts import AccountNotice
+from core.domain.notices.logins import LoginNotice
+from core.domain.notices.orders import OrderNotice
+from core.domain.notices.runs import RunNotice
+from core.domain.notices.system import SystemNotice
+
+__all__ = ["Notice"]
+
+Notice: TypeAlias = RunNotice | OrderNotice | LoginNotice | AccountNotice | SystemNotice

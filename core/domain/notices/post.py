@@ -1,0 +1,92 @@
+"""A notice on its way: to whom, and how it meets what the chat shows already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.domain.notices.logins import MorningRound, TokenWarning
+from core.domain.notices.notice import Notice
+from core.domain.notices.orders import ExternalOrder, OrderUnresolved, OrderUpdate
+from core.domain.notices.runs import RunCard
+
+__all__ = [
+    "MORNING_ROUND_KEY",
+    "Delivery",
+    "Post",
+    "external_order_card",
+    "morning_round_card",
+    "order_card",
+    "run_card",
+    "token_warning_card",
+    "token_warning_removal",
+    "unresolved_card",
+]
+
+MORNING_ROUND_KEY = "morning_round"
+_TOKEN_WARNING_KEY = "token_warning"  # noqa: S105 - the key of a card, not a secret
+
+
+class Delivery(StrEnum):
+    """How a notice meets the chat."""
+
+    SEND = "send"
+    """A new message."""
+    EDIT = "edit"
+    """Edit the message of ``key`` in place; send it when there is none."""
+    REPLACE = "replace"
+    """Delete the message of ``key`` and send anew, so that it is the newest."""
+    REMOVE = "remove"
+    """Delete the message of ``key``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A notice and its delivery; without more, a new message to every owner.
+
+    Attributes:
+        key: Names the card for EDIT, REPLACE and REMOVE.
+        chat_id: One chat only; None for every owner.
+    """
+
+    notice: Notice
+    delivery: Delivery = Delivery.SEND
+    key: str | None = None
+    chat_id: int | None = None
+
+
+def run_card(run_id: str) -> Post:
+    """Return the post that brings a run's card up to date."""
+    return Post(RunCard(run_id), Delivery.EDIT, f"run:{run_id}")
+
+
+def order_card(client_order_id: str) -> Post:
+    """Return the post that brings the card of a user's own order up to date."""
+    return Post(OrderUpdate(client_order_id), Delivery.EDIT, f"order:{client_order_id}")
+
+
+def unresolved_card(client_order_id: str) -> Post:
+    """Return the post of an unresolved order's card."""
+    return Post(OrderUnresolved(client_order_id), Delivery.EDIT, f"unresolved:{client_order_id}")
+
+
+def external_order_card(broker_id: str, client_order_id: str) -> Post:
+    """Return the post of the card of an order that was not placed by Saarthi."""
+    notice = ExternalOrder(broker_id, client_order_id)
+    return Post(notice, Delivery.EDIT, f"external:{client_order_id}")
+
+
+def morning_round_card(chat_id: int, *, fresh: bool = False) -> Post:
+    """Return the post that brings a chat's morning round up to date, or sends it anew."""
+    delivery = Delivery.REPLACE if fresh else Delivery.EDIT
+    return Post(MorningRound(), delivery, MORNING_ROUND_KEY, chat_id)
+
+
+def token_warning_card(broker_ids: tuple[str, ...]) -> Post:
+    """Return the post that shows the standing warning as the newest message."""
+    return Post(TokenWarning(broker_ids), Delivery.REPLACE, _TOKEN_WARNING_KEY)
+
+
+def token_warning_removal() -> Post:
+    """Return the post that takes the standing warning out of the chat."""
+    return Post(TokenWarning(), Delivery.REMOVE, _TOKEN_WARNING_KEY)

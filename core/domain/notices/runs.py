@@ -1,0 +1,66 @@
+"""Notices about runs of strategies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, TypeAlias
+
+__all__ = ["DataMissing", "RunCard", "RunFailed", "RunNotice", "SlotMissed"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunCard:
+    """One signal, a line per account: posted with the run and at each step of its orders."""
+
+    kind: ClassVar[str] = "run_card"
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlotMissed:
+    """A slot was reached too late for entries, or later slots overtook it (D2).
+
+    Attributes:
+        strategy: Name of the strategy.
+        slot_at: The slot that is run now, with exits only where it is late.
+        late_s: How late, in seconds.
+        missed: How many earlier slots were left out altogether.
+    """
+
+    kind: ClassVar[str] = "slot_missed"
+    strategy: str
+    slot_at: datetime
+    late_s: int
+    missed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DataMissing:
+    """Market data are missing or stale, so that a run enters nothing; posted once (D10).
+
+    Attributes:
+        strategy: Name of the strategy.
+        detail: What is missing.
+    """
+
+    kind: ClassVar[str] = "no_data"
+    strategy: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailed:
+    """A strategy, its schedule or its parameters raised: nothing was sent; once a day an error.
+
+    Attributes:
+        strategy: Name of the strategy.
+        detail: The error.
+    """
+
+    kind: ClassVar[str] = "run_failed"
+    strategy: str
+    detail: str = ""
+
+
+RunNotice: TypeAlias = RunCard | SlotMissed | DataMissing | RunFailed

@@ -1,0 +1,57 @@
+"""Notices about Saarthi itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+__all__ = ["PollerTrouble", "ServiceCrashed", "Started", "SystemNotice", "Text"]
+
+
+@dataclass(frozen=True, slots=True)
+class PollerTrouble:
+    """Reading Telegram fails, or another program reads with the same token (T06).
+
+    Attributes:
+        text: The trouble, a sentence.
+    """
+
+    kind: ClassVar[str] = "poller_trouble"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The controller started and holds the lease.
+
+    Attributes:
+        unknown_orders: How many orders were on their way when it stopped.
+    """
+
+    kind: ClassVar[str] = "started"
+    unknown_orders: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCrashed:
+    """A service raised, and the supervisor restarts it.
+
+    Attributes:
+        service: Its name.
+        error: The name of the exception's class.
+    """
+
+    kind: ClassVar[str] = "service_crashed"
+    service: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A plain sentence. Not posted any more: earlier versions stored such notices."""
+
+    kind: ClassVar[str] = "text"
+    text: str
+
+
+SystemNotice: TypeAlias = PollerTrouble | Started | ServiceCrashed | Text

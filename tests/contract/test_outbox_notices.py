@@ -1,0 +1,79 @@
+"""Notices in the outbox of a real store: all of them come back, and one of no use stops nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from core.adapters.clock import SystemClock
+from core.adapters.mongo.store import MongoStore
+from core.domain.notices.notice import Notice
+from core.domain.notices.post import Delivery, Post
+from core.domain.notices.system import Started
+from core.engine.outbox import Outbox, OutboxSender, _post_of
+from core.ports.store import StoreView
+from tests.fakes.notices import ALL_KINDS
+from tests.faults.life import Told, until
+
+pytestmark = pytest.mark.row("E5")
+
+CHAT = 4711
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@given(notices=ALL_KINDS)
+async def test_every_notice_comes_back_from_the_store(
+    mongo_store: MongoStore, notices: tuple[Notice, ...]
+) -> None:
+    """Kind, fields and delivery are read as they were posted."""
+    await mongo_store.delete("outbox", {})
+    outbox = Outbox(SystemClock())
+    posts = [Post(one, Delivery.REPLACE, f"card:{one.kind}", CHAT) for one in notices]
+
+    async def event(view: StoreView) -> None:
+        for post in posts:
+            await outbox.post(view, post)
+
+    await mongo_store.transaction(event, nonce=uuid.uuid4().hex)
+    rows = await mongo_store.find("outbox", {}, sort=[("seq", 1)])
+    assert [_post_of(row) for row in rows] == posts
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"kind": "of_the_future"},
+        {"kind": "login_done", "data": {}},
+        {"data": "text"},
+        {"delivery": "by_owl"},
+    ],
+)
+async def test_unreadable_notice_is_a_dead_letter(
+    mongo_store: MongoStore, damage: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of another version, or damaged: it is logged and kept, and what waits behind it is sent."""
+    clock, told = SystemClock(), Told()
+    outbox = Outbox(clock)
+    damaged = outbox._row(CHAT, Post(Started()))
+    await mongo_store.insert("outbox", {**damaged, **damage})
+    await outbox.post(mongo_store, Post(Started(2), chat_id=CHAT))
+    sending = asyncio.create_task(OutboxSender(mongo_store, clock, outbox, told).run())
+    try:
+
+        async def is_sent() -> bool:
+            return bool(told.delivered)
+
+        with caplog.at_level(logging.ERROR):
+            await until(is_sent, within_s=10, what="the notice behind it")
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+    (row,) = await mongo_store.find("outbox", {"state": "DEAD"})
+    assert row["_id"] == damaged["_id"] and "cannot be read" in row["reason"]
+    assert "undeliverable" in caplog.text
+    assert [post.notice for _, _, _, post in told.delivered] == [Started(2)]
