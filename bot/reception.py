@@ -54,7 +54,7 @@ class Reception:
     async def _tapped(self, update: Update, query: CallbackQuery, held_s: float) -> None:
         visit = self._visit(update, age_s=held_s)
         visit.query = query
-        visit.tap = parse(query.data) or Tap("")
+        visit.tap = parse(query.data) or Tap()
         await serve_tap(visit, ACTIONS)
 
     async def _written(self, update: Update, message: Message, held_s: float) -> None:

@@ -16,6 +16,7 @@ from bot.conversation.nonces import NonceState
 from bot.conversation.visit import Visit
 from bot.views.markup import bold, esc
 from bot.views.screen import Screen, button
+from bot.views.verbs import Verb
 from bot.views.words import LOGIN_FAULT
 from core.errors import (
     AlreadyDone,
@@ -52,14 +53,15 @@ class Action:
     is_change: bool = False
 
 
-async def serve_tap(visit: Visit, actions: Mapping[str, Action]) -> None:
+async def serve_tap(visit: Visit, actions: Mapping[Verb, Action]) -> None:
     """Serve a tap on a button."""
-    action = actions.get(visit.tap.verb)
-    if action is None:
+    verb = visit.tap.verb
+    if verb is None:
         _log.warning("unknown button data from user %s", visit.user_id)
         await visit.answer(f"{_LOST} Open /start again.", is_alert=True)
         return
-    if action.has_nonce and not await _check_nonce(visit, action):
+    action = actions[verb]
+    if action.has_nonce and not await _check_nonce(visit, verb, action):
         return
     if (action.has_nonce or action.is_change) and visit.is_stale:
         await visit.answer("That tap came late; nothing was changed.", is_alert=True)
@@ -71,10 +73,10 @@ async def serve_tap(visit: Visit, actions: Mapping[str, Action]) -> None:
         await visit.services.nonces.spend(visit.nonce.id)
 
 
-async def _check_nonce(visit: Visit, action: Action) -> bool:
+async def _check_nonce(visit: Visit, verb: Verb, action: Action) -> bool:
     """Find the nonce of a button; answer and return False when it may not act."""
     nonce = await visit.services.nonces.find(visit.tap.argument(0))
-    if nonce is not None and not nonce.is_for(visit.tap.verb, visit.chat_id, visit.user_id):
+    if nonce is not None and not nonce.is_for(verb, visit.chat_id, visit.user_id):
         _log.warning("user %s tapped a button that was not theirs", visit.user_id)
         nonce = None
     if nonce is not None and nonce.state is NonceState.USED:
@@ -149,7 +151,7 @@ def failure(error: Exception) -> Screen | None:
     if isinstance(error, BrokerReadError):
         return Screen(
             f"{bold('The broker could not be read.')} {esc(error)}",
-            ((button("Accounts", "brokers"),),),
+            ((button("Accounts", Verb.ACCOUNTS),),),
         )
     if isinstance(error, StoreError):
         return Screen(

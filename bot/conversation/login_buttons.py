@@ -8,6 +8,7 @@ from telegram import InlineKeyboardButton
 
 from bot.parameters import BotParameters
 from bot.views.screen import PRIMARY, button, is_linkable, link_button
+from bot.views.verbs import Verb
 from core.domain.account import Account
 from core.engine.control.control import Control
 
@@ -28,7 +29,7 @@ class LoginButtons:
             offer = await self._control.login_offer(account.broker_id)
             if offer.page_url and is_linkable(offer.page_url):
                 return link_button(label, offer.page_url, style=PRIMARY)
-        return button(label, "login", account.broker_id, style=PRIMARY)
+        return button(label, Verb.LOGIN, account.broker_id, style=PRIMARY)
 
     async def rows(
         self, accounts: Iterable[Account]

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from bot.views.verbs import Verb
 from core.ports.clock import Clock
 from core.ports.store import Change, Document, Store
 
@@ -42,7 +43,7 @@ class Nonce:
     expires_at: datetime
     state: NonceState
 
-    def is_for(self, verb: str, chat_id: int, user_id: int) -> bool:
+    def is_for(self, verb: Verb, chat_id: int, user_id: int) -> bool:
         """Tell whether this very button was given to this person in this chat."""
         return (self.verb, self.chat_id, self.user_id) == (verb, chat_id, user_id)
 
@@ -56,7 +57,7 @@ class Nonces:
 
     async def issue(
         self,
-        verb: str,
+        verb: Verb,
         chat_id: int,
         user_id: int,
         args: Mapping[str, Any],
@@ -69,7 +70,7 @@ class Nonces:
             "_id": nonce,
             "chat_id": chat_id,
             "user_id": user_id,
-            "verb": verb,
+            "verb": verb.value,
             "args": dict(args),
             "expires_at": self._clock.now() + timedelta(seconds=lifetime_s),
             "state": NonceState.OPEN.value,

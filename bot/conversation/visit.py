@@ -16,6 +16,7 @@ from bot.conversation.services import ChatServices
 from bot.views.callbacks import Tap
 from bot.views.markup import fit
 from bot.views.screen import DANGER, Keyboard, Screen, button
+from bot.views.verbs import Verb
 from core.engine.control.control import Command
 from core.errors import UserError
 
@@ -47,7 +48,7 @@ class Visit:
     name: str
     message: Message | None = None
     query: CallbackQuery | None = None
-    tap: Tap = field(default_factory=lambda: Tap(""))
+    tap: Tap = field(default_factory=Tap)
     arguments: tuple[str, ...] = ()
     age_s: float = 0.0
     nonce: Nonce | None = None
@@ -135,14 +136,14 @@ class Visit:
         except BadRequest as error:
             _log.debug("old buttons stay: %s", error)
 
-    async def issue(self, verb: str, args: Mapping[str, Any]) -> str:
+    async def issue(self, verb: Verb, args: Mapping[str, Any]) -> str:
         """Give out a nonce for a button of this person."""
         return await self.services.nonces.issue(verb, self.chat_id, self.user_id, args)
 
     async def confirm(
         self,
         text: str,
-        verb: str,
+        verb: Verb,
         args: Mapping[str, Any],
         choices: Mapping[str, str],
         *,

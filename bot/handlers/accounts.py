@@ -13,6 +13,7 @@ from bot.views.accounts import (
 )
 from bot.views.markup import bold, esc
 from bot.views.screen import Screen, button
+from bot.views.verbs import Verb
 from core.domain.account import DisablePolicy, checked_display_name
 from core.errors import ChoiceNeeded, UserError
 
@@ -84,10 +85,10 @@ async def disable(visit: Visit) -> None:
         await visit.services.control.disable(visit.command, broker_id, None)
     except ChoiceNeeded:
         exposure = await visit.services.control.exposure(broker_id)
-        back = ((button("« Leave it enabled", "acc", broker_id),),)
+        back = ((button("« Leave it enabled", Verb.ACCOUNT, broker_id),),)
         await visit.confirm(
             disable_question(exposure),
-            "dis",
+            Verb.DISABLE_WITH_POLICY,
             {"broker_id": broker_id},
             DISABLE_CHOICES,
             back=back,
@@ -132,7 +133,9 @@ async def ask_name(visit: Visit) -> None:
         {"broker_id": account.broker_id},
         update_id=visit.update_id,
     )
-    sent = await visit.send(Screen(name_question(account), ((button("Cancel", "drop"),),)))
+    sent = await visit.send(
+        Screen(name_question(account), ((button("Cancel", Verb.DROP_QUESTION),),))
+    )
     await visit.services.prompts.shown_in(prompt, sent)
 
 
@@ -150,10 +153,10 @@ async def ask_disconnect(visit: Visit) -> None:
     control = visit.services.control
     exposure = await control.exposure(broker_id)
     others = [one for one in await control.accounts() if one.broker_id != broker_id]
-    back = ((button("« Keep it", "acc", broker_id),),)
+    back = ((button("« Keep it", Verb.ACCOUNT, broker_id),),)
     if exposure.account.is_default and others:
         choices = tuple(
-            (button(f"Make {one.display_name} the default", "def", one.broker_id),)
+            (button(f"Make {one.display_name} the default", Verb.SET_DEFAULT, one.broker_id),)
             for one in others
         )
         await visit.show(
@@ -166,7 +169,7 @@ async def ask_disconnect(visit: Visit) -> None:
         return
     await visit.confirm(
         disconnect_question(exposure, is_last=not others),
-        "discok",
+        Verb.DISCONNECT,
         {"broker_id": broker_id},
         {"": f"Disconnect {exposure.account.display_name}"},
         back=back,
@@ -180,6 +183,6 @@ async def disconnect(visit: Visit) -> None:
         Screen(
             f"✅ {esc(account.label)} is disconnected. Its key, secret and token are wiped; its "
             "trade history stays.",
-            ((button("« Accounts", "brokers"), button("➕ Add account", "add")),),
+            ((button("« Accounts", Verb.ACCOUNTS), button("➕ Add account", Verb.ADD_ACCOUNT)),),
         )
     )

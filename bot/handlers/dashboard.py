@@ -17,6 +17,7 @@ from bot.views.dashboard import (
     position_items,
     trade_items,
 )
+from bot.views.verbs import Verb
 from core.domain.account import Account
 
 __all__ = ["orders", "pnl", "positions", "show_dashboard", "trades"]
@@ -69,7 +70,7 @@ async def _login(
 async def _list(
     visit: Visit,
     title: str,
-    verb: str,
+    verb: Verb,
     read: Callable[[str | None, bool], Awaitable[list[Item]]],
 ) -> None:
     selected, broker_id = await _scope(visit)
@@ -87,7 +88,7 @@ async def positions(visit: Visit) -> None:
     async def read(broker_id: str | None, named: bool) -> list[Item]:
         return position_items(await visit.services.control.positions(broker_id), named=named)
 
-    await _list(visit, "Positions", "posn", read)
+    await _list(visit, "Positions", Verb.POSITIONS, read)
 
 
 async def orders(visit: Visit) -> None:
@@ -96,7 +97,7 @@ async def orders(visit: Visit) -> None:
     async def read(broker_id: str | None, named: bool) -> list[Item]:
         return order_items(await visit.services.control.orders(broker_id), named=named)
 
-    await _list(visit, "Orders today", "ords", read)
+    await _list(visit, "Orders today", Verb.ORDERS, read)
 
 
 async def trades(visit: Visit) -> None:
@@ -105,7 +106,7 @@ async def trades(visit: Visit) -> None:
     async def read(broker_id: str | None, named: bool) -> list[Item]:
         return trade_items(await visit.services.control.trades(broker_id), named=named)
 
-    await _list(visit, "Trades today", "trds", read)
+    await _list(visit, "Trades today", Verb.TRADES, read)
 
 
 async def pnl(visit: Visit) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.conversation.visit import Visit
 from bot.views.markup import bold, code, esc, join
 from bot.views.screen import PRIMARY, Screen, button, copy_button, is_linkable, link_button
+from bot.views.verbs import Verb
 from core.domain.account import Account
 from core.errors import UserError
 
@@ -64,7 +65,7 @@ def _paste_screen(account: Account, url: str) -> Screen:
         "",
         "The link is fresh and works once.",
     )
-    cancel = (button("Cancel", "drop"),)
+    cancel = (button("Cancel", Verb.DROP_QUESTION),)
     if not is_linkable(url):
         return Screen(text, (cancel,))
     label = f"Open {account.broker_type.label}"
@@ -80,7 +81,7 @@ async def answer_login(visit: Visit, broker_id: str | None) -> None:
     await visit.send(
         Screen(
             f"✅ {bold(account.label)} is logged in{esc(person)}.",
-            ((button("Dashboard", "dash", account.broker_id),),),
+            ((button("Dashboard", Verb.DASHBOARD, account.broker_id),),),
         )
     )
 
@@ -100,7 +101,7 @@ async def share(visit: Visit) -> None:
     )
     copy = copy_button("Copy the link", url)
     rows = ((copy,),) if copy is not None else ()
-    back = (button("« Back", "acc", offer.account.broker_id),)
+    back = (button("« Back", Verb.ACCOUNT, offer.account.broker_id),)
     await visit.show(
         Screen(join(bold(f"Login for {offer.account.label}"), how, "", code(url)), (*rows, back))
     )

@@ -12,6 +12,7 @@ from bot.views.modes import (
     mode_result,
 )
 from bot.views.screen import button
+from bot.views.verbs import Verb
 from bot.views.words import MODE
 from core.domain.mode import TradingMode
 from core.errors import UserError
@@ -38,10 +39,10 @@ async def ask(visit: Visit) -> None:
     old = await control.global_mode() if account is None else account.trading_mode
     await visit.confirm(
         mode_question(account, old, new),
-        "mode_ok",
+        Verb.CHANGE_MODE,
         {"target": target, "mode": new.value},
         {"": f"Yes, set {MODE[new]}"},
-        back=((button("« Leave it", "mode"),),),
+        back=((button("« Leave it", Verb.MODES),),),
     )
 
 

@@ -10,6 +10,7 @@ from bot.views.dashboard import ON_CARD
 from bot.views.lines import order_line, order_terms, position_line
 from bot.views.markup import bold, esc, join
 from bot.views.screen import Screen, button
+from bot.views.verbs import Verb
 from bot.views.words import plural
 from core.domain.order import Purpose
 from core.domain.views import OrderView, PositionView
@@ -60,10 +61,10 @@ async def ask_close(visit: Visit) -> None:
     position = await _position(visit, broker_id, visit.tap.argument(1))
     await visit.confirm(
         _close_question(position),
-        "close",
+        Verb.CLOSE_POSITION,
         {"broker_id": broker_id, "key": position.key, "despite_pause": False},
         {"": f"Close {position.instrument.symbol} now"},
-        back=((button("« Keep it", "posn", broker_id),),),
+        back=((button("« Keep it", Verb.POSITIONS, broker_id),),),
     )
 
 
@@ -77,10 +78,10 @@ async def close(visit: Visit) -> None:
     except ChoiceNeeded as choice:
         await visit.confirm(
             join(f"⚠️ {bold(choice)}", "Strategies stay paused; only this position is closed."),
-            "close",
+            Verb.CLOSE_POSITION,
             {**args, "despite_pause": True},
             {"": "Close it despite the pause"},
-            back=((button("« Keep it", "posn", args["broker_id"]),),),
+            back=((button("« Keep it", Verb.POSITIONS, args["broker_id"]),),),
         )
         return
     await _show_order(visit, "Closing order sent", order)
@@ -89,8 +90,8 @@ async def close(visit: Visit) -> None:
 async def _show_order(visit: Visit, title: str, order: OrderView) -> None:
     rows = (
         (
-            button("Orders", "ords", order.broker_id),
-            button("Dashboard", "dash", order.broker_id),
+            button("Orders", Verb.ORDERS, order.broker_id),
+            button("Dashboard", Verb.DASHBOARD, order.broker_id),
         ),
     )
     await visit.show(
@@ -111,10 +112,10 @@ async def ask_cancel_order(visit: Visit) -> None:
     )
     await visit.confirm(
         join(bold(f"Cancel this order on {order.account_label}?"), order_line(order) + warning),
-        "cx",
+        Verb.CANCEL_ORDER,
         {"broker_id": broker_id, "key": order.key},
         {"": "Cancel the order"},
-        back=((button("« Keep it", "ords", broker_id),),),
+        back=((button("« Keep it", Verb.ORDERS, broker_id),),),
         is_new=visit.tap.argument(2) == ON_CARD,
     )
 
@@ -144,10 +145,10 @@ async def ask_cancel_all(visit: Visit) -> None:
             "",
             "Stops are among them if they are listed; without its stop a position is unprotected.",
         ),
-        "cxall",
+        Verb.CANCEL_ALL,
         {"orders": [[one.broker_id, one.key] for one in found]},
         {"": f"Cancel all {len(found)}"},
-        back=((button("« Keep them", "mode"),),),
+        back=((button("« Keep them", Verb.MODES),),),
     )
 
 
@@ -161,7 +162,9 @@ async def cancel_all(visit: Visit) -> None:
             lines.append(f"{esc(order.account_label)}: {order_line(order)}")
         except UserError as error:
             lines.append(f"❌ {esc(error)}")
-    await visit.show(Screen(join(bold("Cancel requested"), lines), ((button("« Modes", "mode"),),)))
+    await visit.show(
+        Screen(join(bold("Cancel requested"), lines), ((button("« Modes", Verb.MODES),),))
+    )
 
 
 def _part(visit: Visit, number: int) -> Command:
@@ -181,10 +184,10 @@ async def ask_resolve(visit: Visit) -> None:
             "Look into the orders in the broker's own app first. Say that it is not there only "
             "when you are sure: strategies then act as if it had never been sent.",
         ),
-        "res",
+        Verb.RESOLVE_ORDER,
         {"client_order_id": order.key},
         {"no": "I looked: it is not there", "yes": "It is there"},
-        back=((button("« Let me look first", "ords", order.broker_id),),),
+        back=((button("« Let me look first", Verb.ORDERS, order.broker_id),),),
         is_new=True,
     )
 

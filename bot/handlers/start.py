@@ -15,6 +15,7 @@ from bot.views.system import (
     settings_screen,
     value_of,
 )
+from bot.views.verbs import Verb
 
 __all__ = ["answer_setting", "ask_setting", "cancel", "health", "help_", "settings", "start"]
 
@@ -54,7 +55,7 @@ async def ask_setting(visit: Visit) -> None:
     )
     label = label_of(name, await visit.services.control.accounts())
     text = setting_question(label, name, known[name])
-    sent = await visit.send(Screen(text, ((button("Cancel", "drop"),),)))
+    sent = await visit.send(Screen(text, ((button("Cancel", Verb.DROP_QUESTION),),)))
     await visit.services.prompts.shown_in(prompt, sent)
 
 

@@ -17,6 +17,7 @@ from bot.views.strategies import (
     strategies_list,
     strategy_page,
 )
+from bot.views.verbs import Verb
 from core.domain.instrument import Product
 from core.domain.views import AssignmentView, SizeKind, StrategyView
 from core.errors import NotFound, UserError
@@ -83,10 +84,10 @@ async def ask_run(visit: Visit) -> None:
     strategy = await _strategy(visit)
     await visit.confirm(
         run_question(strategy),
-        "run",
+        Verb.RUN_NOW,
         {"name": strategy.name},
         {"": "Run it now"},
-        back=((button("« Back", "strat", handle(strategy.name)),),),
+        back=((button("« Back", Verb.STRATEGY, handle(strategy.name)),),),
     )
 
 
@@ -99,7 +100,7 @@ async def run_now(visit: Visit) -> None:
         Screen(
             f"✅ {bold(strategy.title)} runs now. A signal and its orders come as a message; "
             "without a signal nothing is sent.",
-            ((button("« Back", "strat", handle(name)),),),
+            ((button("« Back", Verb.STRATEGY, handle(name)),),),
         )
     )
 
@@ -127,7 +128,7 @@ async def _ask(visit: Visit, kind: str, data: dict[str, str], question: str) -> 
     prompt = await visit.services.prompts.open(
         visit.chat_id, visit.user_id, kind, "value", data, update_id=visit.update_id
     )
-    sent = await visit.send(Screen(question, ((button("Cancel", "drop"),),)))
+    sent = await visit.send(Screen(question, ((button("Cancel", Verb.DROP_QUESTION),),)))
     await visit.services.prompts.shown_in(prompt, sent)
 
 

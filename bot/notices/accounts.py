@@ -7,6 +7,7 @@ from typing import assert_never
 from bot.notices.lookups import Lookups
 from bot.views.markup import bold, esc, join
 from bot.views.screen import Screen, button
+from bot.views.verbs import Verb
 from core.domain.notices.accounts import (
     AccountNotice,
     AccountParked,
@@ -63,7 +64,7 @@ def _square_off(notice: SquareOffAlarm, label: str) -> Screen:
             [f"• {esc(one)}" for one in notice.positions],
             "I could not close these in time. Look at them now, here or at the broker.",
         ),
-        ((button("Positions", "posn", notice.broker_id),),),
+        ((button("Positions", Verb.POSITIONS, notice.broker_id),),),
     )
 
 
@@ -83,7 +84,7 @@ def _shrunk(notice: PositionShrunk, label: str) -> Screen:
             f"({esc(notice.product)}), less than the strategies' books said: somebody closed it "
             "by hand, or the broker did. The books were shrunk to match.",
         ),
-        ((button("Orders", "ords", notice.broker_id),),),
+        ((button("Orders", Verb.ORDERS, notice.broker_id),),),
     )
 
 
@@ -98,5 +99,5 @@ def _anomaly(notice: Anomaly, label: str) -> Screen:
     return Screen(
         f"🚨 {bold(f'Something impossible happened · {label}')}\n{esc(notice.text)}\nI enter "
         "nothing new on this account until you have looked at it.",
-        ((button("Orders", "ords", notice.broker_id), button("Health", "health")),),
+        ((button("Orders", Verb.ORDERS, notice.broker_id), button("Health", Verb.HEALTH)),),
     )

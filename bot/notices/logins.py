@@ -8,6 +8,7 @@ from bot.notices.lookups import Lookups
 from bot.views.markup import LONG, bold, esc, join, short
 from bot.views.screen import Screen, button
 from bot.views.system import readiness_lines
+from bot.views.verbs import Verb
 from bot.views.words import LOGIN_FAULT
 from core.domain.account import BrokerType
 from core.domain.notices.logins import (
@@ -48,7 +49,7 @@ async def _done(notice: LoginDone, lookups: Lookups) -> Screen:
     user = f" as {esc(notice.user_name)}" if notice.user_name else ""
     return Screen(
         f"✅ {bold(label)} is logged in{user}.",
-        ((button("Dashboard", "dash", notice.broker_id),),),
+        ((button("Dashboard", Verb.DASHBOARD, notice.broker_id),),),
     )
 
 
@@ -99,7 +100,7 @@ async def _morning(lookups: Lookups) -> Screen:
         return Screen(text, await lookups.login_rows(waiting))
     ready = readiness_lines(await lookups.control.readiness())
     text = join(bold("Everybody is logged in."), ticks, "", bold("Ready for the day"), ready)
-    return Screen(text, ((button("Dashboard", "dash"), button("Accounts", "brokers")),))
+    return Screen(text, ((button("Dashboard", Verb.DASHBOARD), button("Accounts", Verb.ACCOUNTS)),))
 
 
 async def _warning(notice: TokenWarning, lookups: Lookups) -> Screen:
@@ -111,4 +112,4 @@ async def _warning(notice: TokenWarning, lookups: Lookups) -> Screen:
         "Until the login of today I cannot trade or read there.",
     )
     rows = await lookups.login_rows(waiting)
-    return Screen(text, (*rows, (button("Dismiss", "nowarn"),)))
+    return Screen(text, (*rows, (button("Dismiss", Verb.DISMISS_WARNING),)))

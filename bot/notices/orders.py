@@ -9,6 +9,7 @@ from bot.views.dashboard import ON_CARD, order_button
 from bot.views.lines import order_line, order_terms
 from bot.views.markup import LONG, bold, esc, join, short
 from bot.views.screen import Screen, button
+from bot.views.verbs import Verb
 from core.domain.notices.orders import (
     CancelRefused,
     EntriesDropped,
@@ -79,7 +80,7 @@ def _unresolved(order: OrderView) -> Screen:
         f"It carries the tag {esc(order.key)}." if not order.broker_order_id else None,
         esc(order.reason) if order.reason else None,
     )
-    return Screen(text, ((button("I looked at the broker …", "unres", order.key),),))
+    return Screen(text, ((button("I looked at the broker …", Verb.ASK_RESOLVE, order.key),),))
 
 
 def _revived(order: OrderView) -> Screen:
@@ -98,7 +99,7 @@ def _not_cancelled(order: OrderView) -> Screen:
             order_terms(order),
             "The broker does not cancel it. Please look at it in the broker's app.",
         ),
-        ((button("Orders", "ords", order.broker_id),),),
+        ((button("Orders", Verb.ORDERS, order.broker_id),),),
     )
 
 

@@ -9,6 +9,7 @@ from bot.views.callbacks import handle
 from bot.views.markup import LONG, bold, clock_time, esc, short
 from bot.views.screen import Screen, button
 from bot.views.strategies import run_card
+from bot.views.verbs import Verb
 from core.domain.notices.runs import DataMissing, RunCard, RunFailed, RunNotice, SlotMissed
 
 __all__ = ["run_notice"]
@@ -59,5 +60,5 @@ async def _failed(notice: RunFailed, lookups: Lookups) -> Screen:
     title = await lookups.strategy_title(notice.strategy)
     return Screen(
         f"⚠️ {bold(title)}: the run failed. Nothing was sent.\n{esc(short(notice.detail, LONG))}",
-        ((button("Open strategy", "strat", handle(notice.strategy)),),),
+        ((button("Open strategy", Verb.STRATEGY, handle(notice.strategy)),),),
     )

@@ -9,6 +9,7 @@ from telegram import InlineKeyboardButton
 from bot.views.lines import order_line, position_line
 from bot.views.markup import bold, code, day_time, esc, join
 from bot.views.screen import DANGER, PRIMARY, SUCCESS, Keyboard, Screen, button
+from bot.views.verbs import Verb
 from bot.views.words import MODE, plural, token_state
 from core.domain.account import Account, DisablePolicy
 from core.domain.mode import TradingMode, stricter
@@ -59,7 +60,7 @@ def parked_line(account: Account) -> str | None:
 
 
 def switcher(
-    accounts: Sequence[Account], selected: str, verb: str
+    accounts: Sequence[Account], selected: str, verb: Verb
 ) -> tuple[tuple[InlineKeyboardButton, ...], ...]:
     """Return rows of account buttons, the selected one marked; nothing for a single account."""
     if len(accounts) <= 1:
@@ -86,8 +87,8 @@ def _summary(account: Account, global_mode: TradingMode) -> str:
 def toggle_button(account: Account, label: str) -> InlineKeyboardButton:
     """Return the button that flips enabled and disabled; it says what a tap does."""
     if account.enabled:
-        return button(f"Disable{label}", "off", account.broker_id)
-    return button(f"Enable{label}", "on", account.broker_id, style=SUCCESS)
+        return button(f"Disable{label}", Verb.DISABLE_ACCOUNT, account.broker_id)
+    return button(f"Enable{label}", Verb.ENABLE_ACCOUNT, account.broker_id, style=SUCCESS)
 
 
 def accounts_list(
@@ -99,15 +100,17 @@ def accounts_list(
     if not accounts:
         return Screen(
             f"{bold('No account yet')}\nConnect your first one; it takes about five minutes.",
-            ((button("➕ Add account", "add", style=PRIMARY),),),
+            ((button("➕ Add account", Verb.ADD_ACCOUNT, style=PRIMARY),),),
         )
     rows: list[tuple[InlineKeyboardButton, ...]] = []
     for one in accounts:
         if one.broker_id in logins:
             rows.append((logins[one.broker_id],))
         name = f" {one.display_name}"
-        rows.append((toggle_button(one, name), button(f"Edit{name} …", "acc", one.broker_id)))
-    rows.append((button("➕ Add account", "add"), button("🔄 Refresh", "brokers")))
+        rows.append(
+            (toggle_button(one, name), button(f"Edit{name} …", Verb.ACCOUNT, one.broker_id))
+        )
+    rows.append((button("➕ Add account", Verb.ADD_ACCOUNT), button("🔄 Refresh", Verb.ACCOUNTS)))
     note = None
     if global_mode is not TradingMode.NORMAL:
         note = f"The global mode is {bold(MODE[global_mode])}; it holds for every account.\n"
@@ -142,14 +145,17 @@ def account_page(account: Account, global_mode: TradingMode, login: InlineKeyboa
         parked_line(account),
     )
     key = account.broker_id
-    refresh = login if account.needs_login else button("Refresh token", "login", key)
-    default = () if account.is_default else (button("Set default", "def", key),)
+    refresh = login if account.needs_login else button("Refresh token", Verb.LOGIN, key)
+    default = () if account.is_default else (button("Set default", Verb.SET_DEFAULT, key),)
     rows: Keyboard = (
         (refresh,),
-        (toggle_button(account, ""), button("Rename", "ren", key)),
-        (button("Mode", "mode", key), *default),
-        (button("Dashboard", "dash", key), button("Share login", "share", key)),
-        (button("Disconnect", "disc", key, style=DANGER), button("« Accounts", "brokers")),
+        (toggle_button(account, ""), button("Rename", Verb.ASK_NAME, key)),
+        (button("Mode", Verb.MODES, key), *default),
+        (button("Dashboard", Verb.DASHBOARD, key), button("Share login", Verb.SHARE_LOGIN, key)),
+        (
+            button("Disconnect", Verb.ASK_DISCONNECT, key, style=DANGER),
+            button("« Accounts", Verb.ACCOUNTS),
+        ),
     )
     if account.broker_type.value == "paper":
         rows = tuple(row for row in rows if row != (refresh,))
@@ -230,7 +236,10 @@ def welcome(
                 "",
                 "Connect your first account to begin.",
             ),
-            ((button("➕ Add account", "add", style=PRIMARY),), (button("Help", "help"),)),
+            (
+                (button("➕ Add account", Verb.ADD_ACCOUNT, style=PRIMARY),),
+                (button("Help", Verb.HELP),),
+            ),
         )
     default = accounts[0]
     enabled = sum(one.enabled for one in accounts)
@@ -245,8 +254,11 @@ def welcome(
     more = f"⚠️ {plural(others, noun)} waiting for today's login: /login" if others else None
     rows.extend(
         (
-            (button("Dashboard", "dash", default.broker_id), button("Accounts", "brokers")),
-            (button("Strategies", "strats"), button("Mode", "mode")),
+            (
+                button("Dashboard", Verb.DASHBOARD, default.broker_id),
+                button("Accounts", Verb.ACCOUNTS),
+            ),
+            (button("Strategies", Verb.STRATEGIES), button("Mode", Verb.MODES)),
         )
     )
     text = join(

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bot.views.verbs import Verb
 from core.errors import NotFound
 
 __all__ = ["LIMIT_BYTES", "VERSION", "Tap", "encode", "handle", "parse", "resolve"]
@@ -21,9 +22,9 @@ LIMIT_BYTES = 64
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """A button's data, taken apart."""
+    """A button's data, taken apart; without a verb where nothing of ours was tapped."""
 
-    verb: str
+    verb: Verb | None = None
     arguments: tuple[str, ...] = ()
 
     def argument(self, position: int, default: str = "") -> str:
@@ -31,7 +32,7 @@ class Tap:
         return self.arguments[position] if position < len(self.arguments) else default
 
 
-def encode(verb: str, *arguments: str | int) -> str:
+def encode(verb: Verb, *arguments: str | int) -> str:
     """Return the data of a button.
 
     Raises:
@@ -47,12 +48,12 @@ def encode(verb: str, *arguments: str | int) -> str:
 
 
 def parse(data: str | None) -> Tap | None:
-    """Return the taken-apart data, or None when it is not of this version's form."""
+    """Return the taken-apart data, or None when it is not of this version's form or verbs."""
     version, _, rest = (data or "").partition(":")
     verb, *arguments = rest.split(":")
-    if version != VERSION or not verb:
+    if version != VERSION or verb not in list(Verb):
         return None
-    return Tap(verb, tuple(arguments))
+    return Tap(Verb(verb), tuple(arguments))
 
 
 def handle(name: str) -> str:

@@ -14,6 +14,7 @@ from bot.views.callbacks import handle
 from bot.views.lines import holding_line, order_line, pnl_words, position_line, trade_line
 from bot.views.markup import bold, clock_time, esc, join
 from bot.views.screen import Keyboard, Screen, button, grid
+from bot.views.verbs import Verb
 from bot.views.words import MODE
 from core.domain.account import Account
 from core.domain.money import rupees, signed_rupees
@@ -55,7 +56,7 @@ def position_button(position: PositionView, *, named: bool = False) -> InlineKey
     if position.quantity == 0:
         return None
     label = f"Close {position.instrument.symbol}{_at(position.account_label, named=named)}"
-    return button(label, "pos", position.broker_id, handle(position.key))
+    return button(label, Verb.ASK_CLOSE, position.broker_id, handle(position.key))
 
 
 def _at(account_label: str, *, named: bool) -> str:
@@ -69,7 +70,7 @@ def order_button(order: OrderView, *place: str, named: bool = False) -> InlineKe
         return None
     name = _at(order.account_label, named=named)
     label = f"Cancel {order.side.value} {order.instrument.symbol}{name}"
-    return button(label, "ord", order.broker_id, handle(order.key), *place)
+    return button(label, Verb.ASK_CANCEL_ORDER, order.broker_id, handle(order.key), *place)
 
 
 def position_items(positions: Iterable[PositionView], *, named: bool = False) -> list[Item]:
@@ -121,7 +122,7 @@ def _page_of(items: Sequence[Item], page: int) -> tuple[list[str], list[InlineKe
 
 
 def _page_row(
-    page: int, pages: int, verb: str, *arguments: str
+    page: int, pages: int, verb: Verb, *arguments: str
 ) -> tuple[tuple[InlineKeyboardButton, ...], ...]:
     if pages == 1:
         return ()
@@ -187,16 +188,16 @@ def dashboard(
     rows: Keyboard = (
         *(((login,),) if login is not None and view.account.needs_login else ()),
         *grid(buttons, 2),
-        *_page_row(page, pages, "dash", key),
-        (button("🔄 Refresh", "dash", key, page, "fresh"), button("Mode", "mode", key)),
-        *switcher(accounts, key, "dash"),
+        *_page_row(page, pages, Verb.DASHBOARD, key),
+        (button("🔄 Refresh", Verb.DASHBOARD, key, page, "fresh"), button("Mode", Verb.MODES, key)),
+        *switcher(accounts, key, Verb.DASHBOARD),
     )
     return Screen(text, rows)
 
 
 def listing(
     title: str,
-    verb: str,
+    verb: Verb,
     items: Sequence[Item],
     accounts: Sequence[Account],
     selected: str,
@@ -231,7 +232,7 @@ def _concerned(accounts: Sequence[Account], selected: str) -> list[Account]:
 
 
 def _all_row(
-    accounts: Sequence[Account], selected: str, verb: str, page: int
+    accounts: Sequence[Account], selected: str, verb: Verb, page: int
 ) -> tuple[InlineKeyboardButton, ...]:
     refresh = button("🔄 Refresh", verb, selected, page)
     if len(accounts) <= 1:
@@ -248,7 +249,7 @@ def pnl_screen(
 ) -> Screen:
     """Return today's profit by account, with a total where every account could be read."""
     entries = [Item(f"{bold(one.account_label)}\n   {pnl_words(one)}") for one in lines]
-    screen = listing("Profit today", "pnl", [], accounts, selected, login=login)
+    screen = listing("Profit today", Verb.PNL, [], accounts, selected, login=login)
     total = None
     if len(lines) > 1:
         known = [one.total for one in lines if one.total is not None]

@@ -10,6 +10,7 @@ from bot.views.dashboard import order_button
 from bot.views.lines import holding_line, order_line, position_line
 from bot.views.markup import bold, esc, join
 from bot.views.screen import DANGER, Screen, button
+from bot.views.verbs import Verb
 from bot.views.words import MODE, MODE_EFFECT, plural
 from core.domain.account import Account
 from core.domain.mode import TradingMode, stricter
@@ -49,7 +50,9 @@ def mode_panel(
     if selected is None:
         rows.append(_choices("All", GLOBAL, global_mode))
     rows.extend(_choices(one.display_name, one.broker_id, one.trading_mode) for one in shown)
-    rows.append((button("Drain view", "drain"), button("🔄 Refresh", "mode", *_named(selected))))
+    rows.append(
+        (button("Drain view", Verb.DRAIN_VIEW), button("🔄 Refresh", Verb.MODES, *_named(selected)))
+    )
     text = join(
         bold("Trading modes"),
         lines,
@@ -65,7 +68,7 @@ def _named(selected: str | None) -> tuple[str, ...]:
 
 def _choices(name: str, target: str, present: TradingMode) -> tuple[InlineKeyboardButton, ...]:
     return tuple(
-        button(f"{_ICON[mode]} {name}: {MODE[mode]}", "ask_mode", target, _CODE[mode])
+        button(f"{_ICON[mode]} {name}: {MODE[mode]}", Verb.ASK_MODE, target, _CODE[mode])
         for mode in TradingMode
         if mode is not present
     )
@@ -104,10 +107,14 @@ def mode_result(change: ModeChange, whose: str) -> Screen:
     if len(change.working) > 1:
         target = change.broker_id or GLOBAL
         rows.append(
-            (button(f"Cancel all {len(change.working)}", "ask_cxall", target, style=DANGER),)
+            (
+                button(
+                    f"Cancel all {len(change.working)}", Verb.ASK_CANCEL_ALL, target, style=DANGER
+                ),
+            )
         )
-    drain = (button("Drain view", "drain"),) if change.new is TradingMode.EXIT_ONLY else ()
-    rows.append((*drain, button("« Modes", "mode")))
+    drain = (button("Drain view", Verb.DRAIN_VIEW),) if change.new is TradingMode.EXIT_ONLY else ()
+    rows.append((*drain, button("« Modes", Verb.MODES)))
     return Screen(join(lines), tuple(rows))
 
 
@@ -132,4 +139,6 @@ def drain_screen(views: Sequence[DrainView]) -> Screen:
         lines.extend(order_line(one) for one in view.working)
     if not views:
         lines.append("No account is in exit-only mode.")
-    return Screen(join(lines), ((button("🔄 Refresh", "drain"), button("« Modes", "mode")),))
+    return Screen(
+        join(lines), ((button("🔄 Refresh", Verb.DRAIN_VIEW), button("« Modes", Verb.MODES)),)
+    )

@@ -11,6 +11,7 @@ from telegram.constants import KeyboardButtonStyle
 
 from bot.views.callbacks import encode
 from bot.views.markup import short
+from bot.views.verbs import Verb
 
 __all__ = [
     "DANGER",
@@ -51,7 +52,7 @@ class Screen:
 
 
 def button(
-    label: str, verb: str, *arguments: str | int, style: KeyboardButtonStyle | None = None
+    label: str, verb: Verb, *arguments: str | int, style: KeyboardButtonStyle | None = None
 ) -> InlineKeyboardButton:
     """Return a button that comes back to the bot."""
     return InlineKeyboardButton(

@@ -11,6 +11,7 @@ from telegram import InlineKeyboardButton
 from bot.views.callbacks import handle
 from bot.views.markup import bold, clock_time, code, day_time, esc, italic, join, short
 from bot.views.screen import PRIMARY, SUCCESS, Screen, button, grid
+from bot.views.verbs import Verb
 from bot.views.words import ORDER_ICON, order_state, price
 from core.domain.instrument import Product
 from core.domain.target import Direction, Parameter, Target
@@ -48,8 +49,10 @@ def strategies_list(strategies: Sequence[StrategyView]) -> Screen:
                 f"   last run: {_when(last, 'none yet')}",
             ]
         )
-    rows = tuple((button(one.title, "strat", handle(one.name)),) for one in strategies)
-    return Screen(join(bold("Strategies"), lines), (*rows, (button("🔄 Refresh", "strats"),)))
+    rows = tuple((button(one.title, Verb.STRATEGY, handle(one.name)),) for one in strategies)
+    return Screen(
+        join(bold("Strategies"), lines), (*rows, (button("🔄 Refresh", Verb.STRATEGIES),))
+    )
 
 
 def _when(moment: datetime | None, otherwise: str) -> str:
@@ -73,20 +76,20 @@ def strategy_page(strategy: StrategyView) -> Screen:
         ["", _run_text(strategy.last_run, "Last run")] if strategy.last_run else None,
     )
     toggle = (
-        button("Disable", "s_off", key)
+        button("Disable", Verb.DISABLE_STRATEGY, key)
         if strategy.is_enabled
-        else button("Enable", "s_on", key, style=SUCCESS)
+        else button("Enable", Verb.ENABLE_STRATEGY, key, style=SUCCESS)
     )
     return Screen(
         text,
         (
-            (toggle, button("Run now", "ask_run", key, style=PRIMARY)),
-            (button("Parameters", "pars", key), button("🔄 Refresh", "strat", key)),
+            (toggle, button("Run now", Verb.ASK_RUN, key, style=PRIMARY)),
+            (button("Parameters", Verb.PARAMETERS, key), button("🔄 Refresh", Verb.STRATEGY, key)),
             *(
-                (button(f"On {one.account_label} …", "asg", key, one.broker_id),)
+                (button(f"On {one.account_label} …", Verb.ASSIGNMENT, key, one.broker_id),)
                 for one in strategy.assignments
             ),
-            (button("« Strategies", "strats"),),
+            (button("« Strategies", Verb.STRATEGIES),),
         ),
     )
 
@@ -129,7 +132,7 @@ def parameters_page(strategy: StrategyView) -> Screen:
         for parameter, value in strategy.parameters
     ]
     buttons = [
-        button(parameter.label, "par", key, handle(parameter.name))
+        button(parameter.label, Verb.ASK_PARAMETER, key, handle(parameter.name))
         for parameter, _ in strategy.parameters
     ]
     return Screen(
@@ -139,7 +142,7 @@ def parameters_page(strategy: StrategyView) -> Screen:
             "",
             "A change takes effect at the next run.",
         ),
-        (*grid(buttons, 2), (button("« Back", "strat", key),)),
+        (*grid(buttons, 2), (button("« Back", Verb.STRATEGY, key),)),
     )
 
 
@@ -180,12 +183,12 @@ def assignment_page(strategy: StrategyView, one: AssignmentView) -> Screen:
         "A change takes effect at the next run.",
     )
     toggle = (
-        button("Turn off here", "a_off", key, account)
+        button("Turn off here", Verb.DISABLE_ASSIGNMENT, key, account)
         if one.is_on
-        else button("Turn on here", "a_on", key, account, style=SUCCESS)
+        else button("Turn on here", Verb.ENABLE_ASSIGNMENT, key, account, style=SUCCESS)
     )
     products = [
-        button(f"Use {product.value}", "a_prod", key, account, product.value)
+        button(f"Use {product.value}", Verb.SET_PRODUCT, key, account, product.value)
         for product in Product
         if product is not one.product
     ]
@@ -193,10 +196,13 @@ def assignment_page(strategy: StrategyView, one: AssignmentView) -> Screen:
         (toggle,),
         tuple(products),
         (
-            button("Fixed quantity", "a_size", key, account, "q"),
-            button("Share of capital", "a_size", key, account, "c"),
+            button("Fixed quantity", Verb.ASK_SIZE, key, account, "q"),
+            button("Share of capital", Verb.ASK_SIZE, key, account, "c"),
         ),
-        (button("Multiplier", "a_size", key, account, "m"), button("« Back", "strat", key)),
+        (
+            button("Multiplier", Verb.ASK_SIZE, key, account, "m"),
+            button("« Back", Verb.STRATEGY, key),
+        ),
     )
     return Screen(text, rows)
 

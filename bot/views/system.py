@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from bot.views.callbacks import handle
 from bot.views.markup import bold, clock_time, day_time, esc, join
 from bot.views.screen import Screen, button, grid
+from bot.views.verbs import Verb
 from bot.views.words import plural, token_state
 from core.domain.account import Account
 from core.domain.money import rupees
@@ -53,7 +54,7 @@ def health_screen(health: HealthView, chat_trouble: str) -> Screen:
         f"Messages waiting: {health.outbox_waiting}",
         ["", *accounts] if accounts else None,
     )
-    return Screen(text, ((button("🔄 Refresh", "health"),),))
+    return Screen(text, ((button("🔄 Refresh", Verb.HEALTH),),))
 
 
 def label_of(name: str, accounts: Sequence[Account] = ()) -> str:
@@ -95,7 +96,7 @@ def settings_screen(settings: Mapping[str, str], accounts: Sequence[Account] = (
     lines = [
         f"{esc(labels[name])}: {bold(value_of(name, value))}" for name, value in settings.items()
     ]
-    buttons = [button(labels[name], "set", handle(name)) for name in settings]
+    buttons = [button(labels[name], Verb.ASK_SETTING, handle(name)) for name in settings]
     return Screen(
         join(bold("Settings"), lines or "Nothing can be changed here."),
         grid(buttons, 1),

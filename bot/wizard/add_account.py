@@ -9,6 +9,7 @@ from telegram import InlineKeyboardButton
 
 from bot.views.markup import bold, code, esc, join
 from bot.views.screen import PRIMARY, SUCCESS, Screen, button, copy_button
+from bot.views.verbs import Verb
 from core.domain.account import BrokerType
 
 __all__ = ["ANSWERED_STEPS", "KIND", "STEPS", "previous", "step_screen"]
@@ -45,11 +46,13 @@ def step_screen(step: str, data: Mapping[str, Any], stamp: str, redirect_url: st
     if step == "guide":
         text = join(_GUIDE[broker], "", "The redirect URL to paste there:", code(redirect_url))
         copy = copy_button("Copy the redirect URL", redirect_url)
-        forward = (button("Continue", "wiz", "continue", stamp, style=PRIMARY),)
+        forward = (button("Continue", Verb.WIZARD_STEP, "continue", stamp, style=PRIMARY),)
         rows = (forward,) if copy is None else ((copy,), forward)
     elif step == "summary":
         text = _summary(data, broker)
-        rows = ((button("Connect this account", "wiz", "confirm", stamp, style=SUCCESS),),)
+        rows = (
+            (button("Connect this account", Verb.WIZARD_STEP, "confirm", stamp, style=SUCCESS),),
+        )
     else:
         text = _NAME if step == "name" else (_KEY if step == "key" else _SECRET)[broker]
     return Screen(join(head, "", text), (*rows, _way_out(stamp)))
@@ -61,16 +64,20 @@ def _progress(step: str) -> str:
 
 
 def _way_out(stamp: str) -> tuple[InlineKeyboardButton, ...]:
-    return (button("« Back", "wiz", "back", stamp), button("Cancel", "wiz", "cancel", stamp))
+    return (
+        button("« Back", Verb.WIZARD_STEP, "back", stamp),
+        button("Cancel", Verb.WIZARD_STEP, "cancel", stamp),
+    )
 
 
 def _choose_broker(stamp: str) -> Screen:
     choices = tuple(
-        (button(broker.label, "wiz", broker.value, stamp, style=PRIMARY),) for broker in OFFERED
+        (button(broker.label, Verb.WIZARD_STEP, broker.value, stamp, style=PRIMARY),)
+        for broker in OFFERED
     )
     return Screen(
         f"{bold('Add an account')}\nWith which broker?",
-        (*choices, (button("Cancel", "wiz", "cancel", stamp),)),
+        (*choices, (button("Cancel", Verb.WIZARD_STEP, "cancel", stamp),)),
     )
 
 

@@ -21,6 +21,7 @@ from bot.handlers.start import answer_setting
 from bot.handlers.strategies import answer_parameter, answer_size
 from bot.views.markup import bold, esc
 from bot.views.screen import Screen, button
+from bot.views.verbs import Verb
 from bot.wizard.add_account import ANSWERED_STEPS, KIND, OFFERED, previous, step_screen
 from core.domain.account import (
     Account,
@@ -236,6 +237,6 @@ async def _connected(visit: Visit, account: Account) -> Screen:
     if account.needs_login:
         rows.append((await visit.services.logins.button(account),))
         following = "Next, log in. Then enable it when you want strategies to trade on it."
-    rows.append((button("Accounts", "brokers"), button("➕ Add another", "add")))
+    rows.append((button("Accounts", Verb.ACCOUNTS), button("➕ Add another", Verb.ADD_ACCOUNT)))
     default = " It is the default account." if account.is_default else ""
     return Screen(f"✅ {bold(account.label)} is added.{default}\n{esc(following)}", tuple(rows))

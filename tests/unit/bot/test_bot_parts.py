@@ -19,12 +19,63 @@ from bot.edge.limiter import AT_ONCE, ChatLimiter
 from bot.parameters import BotParameters
 from bot.registry import ACTIONS, COMMANDS
 from bot.views.callbacks import LIMIT_BYTES, Tap, encode, handle, parse, resolve
+from bot.views.verbs import Verb
 from core.domain.account import BrokerType
 from core.errors import ConfigurationError, NotFound
 from tests.fakes.clock import ManualClock
 from tests.fakes.control import FakeControl
 from tests.fakes.views import an_account
 
+OF_THE_FIRST_VERSION = {
+    "DASHBOARD": "dash",
+    "ACCOUNTS": "brokers",
+    "ACCOUNT": "acc",
+    "MODES": "mode",
+    "DRAIN_VIEW": "drain",
+    "STRATEGIES": "strats",
+    "STRATEGY": "strat",
+    "PARAMETERS": "pars",
+    "ASSIGNMENT": "asg",
+    "POSITIONS": "posn",
+    "ORDERS": "ords",
+    "TRADES": "trds",
+    "PNL": "pnl",
+    "HEALTH": "health",
+    "HELP": "help",
+    "SHARE_LOGIN": "share",
+    "LOGIN": "login",
+    "ADD_ACCOUNT": "add",
+    "WIZARD_STEP": "wiz",
+    "DROP_QUESTION": "drop",
+    "ASK_NAME": "ren",
+    "ASK_DISCONNECT": "disc",
+    "ASK_MODE": "ask_mode",
+    "ASK_RUN": "ask_run",
+    "ASK_CANCEL_ALL": "ask_cxall",
+    "ASK_PARAMETER": "par",
+    "ASK_SIZE": "a_size",
+    "ASK_SETTING": "set",
+    "ASK_CLOSE": "pos",
+    "ASK_CANCEL_ORDER": "ord",
+    "ASK_RESOLVE": "unres",
+    "ENABLE_ACCOUNT": "on",
+    "DISABLE_ACCOUNT": "off",
+    "SET_DEFAULT": "def",
+    "ENABLE_STRATEGY": "s_on",
+    "DISABLE_STRATEGY": "s_off",
+    "ENABLE_ASSIGNMENT": "a_on",
+    "DISABLE_ASSIGNMENT": "a_off",
+    "SET_PRODUCT": "a_prod",
+    "DISMISS_WARNING": "nowarn",
+    "DISABLE_WITH_POLICY": "dis",
+    "DISCONNECT": "discok",
+    "CHANGE_MODE": "mode_ok",
+    "CLOSE_POSITION": "close",
+    "CANCEL_ORDER": "cx",
+    "CANCEL_ALL": "cxall",
+    "RESOLVE_ORDER": "res",
+    "RUN_NOW": "run",
+}
 PARTS = st.text(st.characters(exclude_characters=":", codec="utf-8"))
 
 
@@ -32,23 +83,23 @@ PARTS = st.text(st.characters(exclude_characters=":", codec="utf-8"))
 def test_button_data_is_read_back_or_refused(arguments: list[str]):
     """Whatever fits in 64 bytes comes back as it was; more is a mistake of ours, never sent."""
     try:
-        data = encode("verb", *arguments)
+        data = encode(Verb.ORDERS, *arguments)
     except ValueError:
-        assert len(":".join(["v1", "verb", *arguments]).encode()) > LIMIT_BYTES
+        assert len(":".join(["v1", "ords", *arguments]).encode()) > LIMIT_BYTES
         return
-    assert parse(data) == Tap("verb", tuple(arguments))
+    assert parse(data) == Tap(Verb.ORDERS, tuple(arguments))
 
 
-@pytest.mark.parametrize("data", [None, "", "v1", "v1:", "v2:dash", "dash:v1", ":"])
+@pytest.mark.parametrize("data", [None, "", "v1", "v1:", "v2:dash", "dash:v1", ":", "v1:of_old"])
 def test_foreign_button_data_is_no_tap(data: str | None):
-    """Another version's or nobody's data is not guessed at."""
+    """Another version's or nobody's data is not guessed at, nor is a verb that is not served."""
     assert parse(data) is None
 
 
 def test_a_separator_in_an_argument_is_refused():
     """It would be read back as two."""
     with pytest.raises(ValueError, match="separator"):
-        encode("dash", "a:b")
+        encode(Verb.DASHBOARD, "a:b")
 
 
 def test_handles_find_names_and_only_those():
@@ -60,24 +111,26 @@ def test_handles_find_names_and_only_those():
         resolve(handle("gone"), ["x", name], "strategy")
 
 
-def test_every_button_in_the_source_has_its_action():
-    """No view makes a button whose verb nobody serves, and no served verb is without a button."""
+def test_every_verb_has_its_action_and_its_button():
+    """The registry serves each verb, and none is declared that no button carries."""
+    assert set(ACTIONS) == set(Verb)
     root = Path(bot.views.__file__).parents[1]
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in root.rglob("*.py")]
-    made = {verb for tree in trees for node in ast.walk(tree) for verb in _verbs(node)}
-    assert made == set(ACTIONS)
+    paths = [path for path in root.rglob("*.py") if path.name != "registry.py"]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in paths]
+    made = {name for tree in trees for node in ast.walk(tree) for name in _verbs(node)}
+    assert made == {verb.name for verb in Verb}
 
 
 def _verbs(node: ast.AST) -> list[str]:
-    """Return the verbs that a call of ``button``, ``confirm``, ``listing`` or ``_list`` names."""
-    if not isinstance(node, ast.Call):
-        return []
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    position = {"button": 1, "confirm": 1, "listing": 1, "_list": 2}.get(name)
-    if position is None or len(node.args) <= position:
-        return []
-    value = node.args[position]
-    return [str(value.value)] if isinstance(value, ast.Constant) else []
+    """Return the name of the verb where a node stands for a member of ``Verb`` in the source."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return [node.attr] if node.value.id == "Verb" else []
+    return []
+
+
+def test_buttons_of_earlier_versions_still_work():
+    """A verb that a button in some chat carries keeps its bytes and its meaning."""
+    assert {verb.name: verb.value for verb in Verb}.items() >= OF_THE_FIRST_VERSION.items()
 
 
 def test_what_changes_something_for_good_needs_a_nonce():

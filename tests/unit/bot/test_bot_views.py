@@ -41,6 +41,7 @@ from bot.views.system import (
     setting_question,
     settings_screen,
 )
+from bot.views.verbs import Verb
 from bot.wizard.add_account import STEPS, step_screen
 from core.domain.account import Account, BrokerType, TokenStatus
 from core.domain.broker import Funds, Holding
@@ -68,7 +69,7 @@ NAMES = st.text(
 ).filter(str.strip)
 TAGS = re.compile(r"</?(b|i|code)>")
 MAIN = an_account()
-LOGIN = button("Log in to Zerodha - Main", "login", MAIN.broker_id)
+LOGIN = button("Log in to Zerodha - Main", Verb.LOGIN, MAIN.broker_id)
 
 
 def plain(screen: Screen) -> str:
@@ -135,7 +136,7 @@ def test_views_of_an_expired_account_begin_with_the_banner():
     banner = "⚠️ Dashboard data may be incomplete: token not refreshed for Main."
     screens = [
         dashboard(a_board(expired), (expired,), LOGIN),
-        listing("Positions", "posn", [], (expired,), expired.broker_id, login=LOGIN),
+        listing("Positions", Verb.POSITIONS, [], (expired,), expired.broker_id, login=LOGIN),
         pnl_screen([], (expired,), expired.broker_id, LOGIN),
         account_page(expired, TradingMode.NORMAL, LOGIN),
     ]
@@ -166,7 +167,7 @@ def test_lists_for_all_accounts_name_each_account():
     second = an_account("fyers_b", BrokerType.FYERS, "Second", is_default=False)
     both = (MAIN, second)
     items = position_items([a_position(MAIN), a_position(second)], named=True)
-    screen = listing("Positions", "posn", items, both, ALL)
+    screen = listing("Positions", Verb.POSITIONS, items, both, ALL)
     assert plain(screen).startswith("Positions · all accounts\n\nZerodha - Main\nNSE:SBIN")
     assert "\n\nFyers - Second\nNSE:SBIN" in plain(screen)
     lines = [
@@ -179,7 +180,7 @@ def test_lists_for_all_accounts_name_each_account():
         "Fyers - Second\n   not known: the broker could not be read\n\n"
         "Together +₹150.00 (without 1 that could not be read)"
     )
-    empty = listing("Trades today", "trds", trade_items([]), (MAIN,), MAIN.broker_id)
+    empty = listing("Trades today", Verb.TRADES, trade_items([]), (MAIN,), MAIN.broker_id)
     assert plain(empty) == "Trades today · Zerodha - Main\n\nNone."
 
 
@@ -189,11 +190,15 @@ def test_buttons_of_all_accounts_tell_the_accounts_apart():
     second = an_account("fyers_b", BrokerType.FYERS, "Second", is_default=False)
     positions = [a_position(MAIN), a_position(second)]
     orders = [an_order(MAIN), an_order(second)]
-    together = listing("Positions", "posn", position_items(positions, named=True), (MAIN,), ALL)
+    together = listing(
+        "Positions", Verb.POSITIONS, position_items(positions, named=True), (MAIN,), ALL
+    )
     assert labels(together)[0] == ["Close SBIN · Main", "Close SBIN · Second"]
-    together = listing("Orders today", "ords", order_items(orders, named=True), (MAIN,), ALL)
+    together = listing("Orders today", Verb.ORDERS, order_items(orders, named=True), (MAIN,), ALL)
     assert labels(together)[0] == ["Cancel BUY SBIN · Main", "Cancel BUY SBIN · Second"]
-    alone = listing("Positions", "posn", position_items(positions[:1]), (MAIN,), MAIN.broker_id)
+    alone = listing(
+        "Positions", Verb.POSITIONS, position_items(positions[:1]), (MAIN,), MAIN.broker_id
+    )
     assert plain(alone).startswith("Positions · Zerodha - Main\n\nNSE:SBIN")
     assert labels(alone)[0] == ["Close SBIN"]
 
@@ -255,7 +260,7 @@ def test_the_account_list_has_what_the_day_needs():
         token_generated_at=None,
         trading_mode=TradingMode.EXIT_ONLY,
     )
-    login = button("Log in to Fyers - Second", "login", second.broker_id)
+    login = button("Log in to Fyers - Second", Verb.LOGIN, second.broker_id)
     screen = accounts_list((MAIN, second), TradingMode.NORMAL, {second.broker_id: login})
     assert plain(screen) == (
         "Your accounts\n"

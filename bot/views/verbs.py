@@ -1,0 +1,68 @@
+"""The verbs of buttons, each declared once: what a button carries, and what the registry maps.
+
+Buttons stay in the chat for ever and carry the value, so a value is never changed, nor used again.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum, unique
+
+__all__ = ["Verb"]
+
+
+@unique
+class Verb(StrEnum):
+    """What a button does when it is tapped; ``bot.registry.ACTIONS`` says how."""
+
+    # to look at something
+    DASHBOARD = "dash"
+    ACCOUNTS = "brokers"
+    ACCOUNT = "acc"
+    MODES = "mode"
+    DRAIN_VIEW = "drain"
+    STRATEGIES = "strats"
+    STRATEGY = "strat"
+    PARAMETERS = "pars"
+    ASSIGNMENT = "asg"
+    POSITIONS = "posn"
+    ORDERS = "ords"
+    TRADES = "trds"
+    PNL = "pnl"
+    HEALTH = "health"
+    HELP = "help"
+    SHARE_LOGIN = "share"
+    LOGIN = "login"
+    # to be asked something
+    ADD_ACCOUNT = "add"
+    WIZARD_STEP = "wiz"
+    DROP_QUESTION = "drop"
+    ASK_NAME = "ren"
+    ASK_DISCONNECT = "disc"
+    ASK_MODE = "ask_mode"
+    ASK_RUN = "ask_run"
+    ASK_CANCEL_ALL = "ask_cxall"
+    ASK_PARAMETER = "par"
+    ASK_SIZE = "a_size"
+    ASK_SETTING = "set"
+    ASK_CLOSE = "pos"
+    ASK_CANCEL_ORDER = "ord"
+    ASK_RESOLVE = "unres"
+    # to change something that is changed back as easily
+    ENABLE_ACCOUNT = "on"
+    DISABLE_ACCOUNT = "off"
+    SET_DEFAULT = "def"
+    ENABLE_STRATEGY = "s_on"
+    DISABLE_STRATEGY = "s_off"
+    ENABLE_ASSIGNMENT = "a_on"
+    DISABLE_ASSIGNMENT = "a_off"
+    SET_PRODUCT = "a_prod"
+    DISMISS_WARNING = "nowarn"
+    # to change something for good: a nonce each
+    DISABLE_WITH_POLICY = "dis"
+    DISCONNECT = "discok"
+    CHANGE_MODE = "mode_ok"
+    CLOSE_POSITION = "close"
+    CANCEL_ORDER = "cx"
+    CANCEL_ALL = "cxall"
+    RESOLVE_ORDER = "res"
+    RUN_NOW = "run"
