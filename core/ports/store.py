@@ -37,15 +37,11 @@ class Change:
     Attributes:
         set: Fields to set (dotted names reach into sub-documents).
         inc: Numbers to add.
-        unset: Fields to remove.
-        push: One value to append to each named list.
         set_on_insert: Fields set only when an upsert inserts.
     """
 
     set: Mapping[str, Any] = field(default_factory=dict)
     inc: Mapping[str, int] = field(default_factory=dict)
-    unset: Sequence[str] = ()
-    push: Mapping[str, Any] = field(default_factory=dict)
     set_on_insert: Mapping[str, Any] = field(default_factory=dict)
 
 

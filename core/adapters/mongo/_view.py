@@ -199,13 +199,10 @@ class TransactionView(MongoView):
 
 def _operators(change: Change) -> dict[str, Any]:
     _refuse_naive(change.set)
-    _refuse_naive(change.push)
     _refuse_naive(change.set_on_insert)
     parts = {
         "$set": dict(change.set),
         "$inc": dict(change.inc),
-        "$unset": dict.fromkeys(change.unset, ""),
-        "$push": dict(change.push),
         "$setOnInsert": dict(change.set_on_insert),
     }
     operators = {operator: fields for operator, fields in parts.items() if fields}
