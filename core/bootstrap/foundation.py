@@ -16,6 +16,7 @@ from core.config import Settings
 from core.errors import StoreUnavailable
 from core.ports.calendar import Calendar
 from core.ports.clock import Clock
+from core.ports.store import ServedStore
 
 __all__ = ["Foundation", "attach", "open_system", "rotate_secrets"]
 
@@ -25,7 +26,7 @@ class Foundation:
     """What every command stands on: the store, the vault, the clock and the calendar."""
 
     settings: Settings
-    store: MongoStore
+    store: ServedStore
     store_kind: str
     running: RunningStore | None
     vault: FernetVault

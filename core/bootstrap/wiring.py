@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from core.adapters.brokers import build_brokers
 from core.adapters.mongo.server import RunningStore
-from core.adapters.mongo.store import MongoStore
 from core.adapters.scheduling import run_ticks
 from core.bootstrap.foundation import Foundation
 from core.config import Settings
@@ -38,6 +37,7 @@ from core.engine.workers.supervisor import Service, Supervisor
 from core.errors import StoreUnavailable
 from core.ports.broker import Broker
 from core.ports.clock import Clock
+from core.ports.store import ServedStore
 
 __all__ = [
     "Base",
@@ -236,7 +236,7 @@ def brokers_of(settings: Settings, clock: Clock) -> Mapping[BrokerType, Broker]:
 
 
 def crash_reporter(
-    outbox: Outbox, store: MongoStore
+    outbox: Outbox, store: ServedStore
 ) -> Callable[[str, Exception], Awaitable[None]]:
     """Return what tells the chat of a crashed service."""
 

@@ -24,7 +24,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-__all__ = ["Change", "Document", "Store", "StoreView"]
+__all__ = ["Change", "Document", "ServedStore", "Store", "StoreView"]
 
 Document = dict[str, Any]
 T = TypeVar("T")
@@ -111,4 +111,29 @@ class Store(StoreView, Protocol):
             StoreUnavailable: The outcome could not be learned or the server is away; after this the
                 caller must treat what it wanted to record as *unknown* and send nothing.
         """
+        ...
+
+
+class ServedStore(Store, Protocol):
+    """A store as a controller holds it: with its server, and the sessions its lease records."""
+
+    @property
+    def session_ids(self) -> tuple[str, ...]:
+        """Ids of the sessions that every transaction of this store runs on; they never change."""
+        ...
+
+    async def kill_sessions(self, ids: Sequence[str]) -> None:
+        """End sessions of a controller that is gone, and roll back what they hold open."""
+        ...
+
+    async def ping(self) -> None:
+        """Return when the server answers.
+
+        Raises:
+            StoreUnavailable: It does not.
+        """
+        ...
+
+    def server_kind(self) -> str:
+        """Return what is behind the store: ``embedded`` or ``mongod``."""
         ...

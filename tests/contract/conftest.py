@@ -1,13 +1,18 @@
-"""A migrated store on a fresh database, on each kind of server in turn."""
+"""A store on a fresh database: on a server, or on each server and in memory in turn."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 import pytest
 
 from core.adapters.mongo.migrations import migrate
 from core.adapters.mongo.store import Budget, MongoStore, StoreOptions
+from core.ports.store import ServedStore
+from tests.fakes.memory_store import MemoryDatabase, MemoryStore
 
 OPTIONS = StoreOptions(sessions=8, server_selection_s=1.0, operation_s=2.0)
 IMPATIENT = StoreOptions(
@@ -21,15 +26,61 @@ IMPATIENT = StoreOptions(
 
 @pytest.fixture
 async def mongo_store(store_uri: str, store_database: str) -> AsyncIterator[MongoStore]:
+    """A migrated store, on each kind of server in turn."""
     async with await MongoStore.connect(store_uri, store_database, OPTIONS) as store:
         await migrate(store)
         yield store
 
 
 @pytest.fixture
-async def other_store(
+async def other_mongo_store(
     mongo_store: MongoStore, store_uri: str, store_database: str
 ) -> AsyncIterator[MongoStore]:
     """A second, impatient client of the same database, as another process has one."""
     async with await MongoStore.connect(store_uri, store_database, IMPATIENT) as store:
         yield store
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A fresh database on a server or, without an address, in memory."""
+
+    uri: str | None
+    memory: MemoryDatabase = field(default_factory=MemoryDatabase)
+    name: str = field(default_factory=lambda: f"test_{uuid.uuid4().hex[:12]}")
+
+    @asynccontextmanager
+    async def store(self, options: StoreOptions) -> AsyncIterator[ServedStore]:
+        """Open a store over it, as one process does."""
+        if self.uri is None:
+            patience_s = options.budget.deadline_s
+            yield MemoryStore(self.memory, sessions=options.sessions, patience_s=patience_s)
+        else:
+            async with await MongoStore.connect(self.uri, self.name, options) as store:
+                yield store
+
+
+@pytest.fixture(params=["embedded", "mongod", "memory"])
+def place(request: pytest.FixtureRequest) -> Place:
+    """Every implementation of the store port in turn."""
+    # Not in an asynchronous fixture: a server that is not there yet is started on a loop of its own.
+    is_memory = request.param == "memory"
+    return Place(None if is_memory else request.getfixturevalue(f"{request.param}_store_uri"))
+
+
+@pytest.fixture
+async def store(place: Place) -> AsyncIterator[ServedStore]:
+    """A store with every collection, on each implementation of the port in turn."""
+    async with place.store(OPTIONS) as store:
+        if isinstance(store, MongoStore):
+            await migrate(store)
+        yield store
+        if isinstance(store, MongoStore):
+            await store.command({"dropDatabase": 1})
+
+
+@pytest.fixture
+async def other_store(place: Place, store: ServedStore) -> AsyncIterator[ServedStore]:
+    """A second, impatient store over the same database, as another process has one."""
+    async with place.store(IMPATIENT) as other:
+        yield other

@@ -1,7 +1,7 @@
-"""The gate of reliability.md 2.3: why it is needed, and that it holds, on both servers.
+"""The gate of reliability.md 2.3: why it is needed, and that it holds, on every store.
 
 Each promise is shown twice: without the gate it breaks, with it it holds. So the tests say as well
-that the servers behave as the design assumes.
+that the stores behave as the design assumes.
 """
 
 from __future__ import annotations
@@ -17,21 +17,20 @@ import pytest
 
 from core.adapters.mongo.store import MongoStore
 from core.errors import Denied, StoreError
-from core.ports.store import Change, Document, StoreView
+from core.ports.store import Change, Document, ServedStore, StoreView
 
 ACCOUNT = "zerodha_abc123"
 PATIENCE_S = 20.0
+GATE = {"_id": ACCOUNT, "mode": "NORMAL", "fence": 1, "seq": 0, "version": 0}
 
 Body = Callable[[StoreView], Awaitable[None]]
 
 
 @pytest.fixture
-async def gated(mongo_store: MongoStore) -> MongoStore:
+async def gated(store: ServedStore) -> ServedStore:
     """A store with one account's gate, NORMAL, under fence 1."""
-    await mongo_store.insert(
-        "account_gates", {"_id": ACCOUNT, "mode": "NORMAL", "fence": 1, "seq": 0, "version": 0}
-    )
-    return mongo_store
+    await store.insert("account_gates", GATE)
+    return store
 
 
 def order(key: str, **fields: Any) -> Document:
@@ -64,7 +63,7 @@ async def pause(view: StoreView) -> None:
 
 
 async def test_reading_the_mode_alone_lets_an_order_out_after_the_pause(
-    gated: MongoStore, other_store: MongoStore
+    gated: ServedStore, other_store: ServedStore
 ) -> None:
     """Write skew: what a transaction only read may change under it. This is why the gate is there."""
 
@@ -83,7 +82,7 @@ async def test_reading_the_mode_alone_lets_an_order_out_after_the_pause(
 
 
 async def test_setting_the_value_that_stands_is_no_gate(
-    gated: MongoStore, other_store: MongoStore
+    gated: ServedStore, other_store: ServedStore
 ) -> None:
     """A ``$set`` of the same value writes nothing, so two of them never meet: ``$inc`` does."""
     same = Change(set={"mode": "NORMAL"})
@@ -107,7 +106,7 @@ async def test_setting_the_value_that_stands_is_no_gate(
 @pytest.mark.matrix("O04")
 @pytest.mark.row("C4")
 async def test_no_order_is_committed_after_a_pause_that_was_confirmed(
-    gated: MongoStore, other_store: MongoStore
+    gated: ServedStore, other_store: ServedStore
 ) -> None:
     """The transaction began under NORMAL; the pause came between; the gate turns it away."""
     paused = False
@@ -129,7 +128,7 @@ async def test_no_order_is_committed_after_a_pause_that_was_confirmed(
 @pytest.mark.invariant("I6")
 @pytest.mark.matrix("O04")
 async def test_an_order_that_passed_the_gate_first_is_seen_by_the_pause(
-    gated: MongoStore,
+    gated: ServedStore,
 ) -> None:
     """The pause waits for the order's commit, and its confirmation can list it."""
     passed, go_on = asyncio.Event(), asyncio.Event()
@@ -155,7 +154,7 @@ async def test_an_order_that_passed_the_gate_first_is_seen_by_the_pause(
 
 
 @pytest.mark.invariant("I10")
-async def test_an_old_fence_passes_no_gate(gated: MongoStore) -> None:
+async def test_an_old_fence_passes_no_gate(gated: ServedStore) -> None:
     """After a take-over the first controller's next submission is turned away."""
     await gated.update("account_gates", {}, Change(set={"fence": 2}, inc={"seq": 1}), many=True)
     with pytest.raises(Denied):
@@ -190,7 +189,7 @@ def exit_once(key: str, meeting: asyncio.Barrier, *, with_gate: bool) -> Body:
 @pytest.mark.parametrize("with_gate", [False, True])
 @pytest.mark.invariant("I6")
 @pytest.mark.matrix("O03")
-async def test_two_exits_at_once(gated: MongoStore, *, with_gate: bool) -> None:
+async def test_two_exits_at_once(gated: ServedStore, *, with_gate: bool) -> None:
     """Each reads that nothing works: without the gate both are sent, with it one."""
     meeting = asyncio.Barrier(2)
     results = await asyncio.gather(
@@ -205,7 +204,7 @@ async def test_two_exits_at_once(gated: MongoStore, *, with_gate: bool) -> None:
 
 @pytest.mark.invariant("I6")
 @pytest.mark.matrix("O02", "O03")
-async def test_pauses_and_exits_in_any_interleaving(gated: MongoStore) -> None:
+async def test_pauses_and_exits_in_any_interleaving(gated: ServedStore) -> None:
     """Eight exits and a pause at once: at most one exit, and none after the pause's commit."""
     meeting = asyncio.Barrier(8)
     exits = [
@@ -243,9 +242,10 @@ asyncio.run(main())
 
 @pytest.mark.invariant("I10")
 async def test_a_killed_controllers_gate_is_free_as_soon_as_its_sessions_are_killed(
-    gated: MongoStore, other_store: MongoStore, store_uri: str, store_database: str
+    mongo_store: MongoStore, other_mongo_store: MongoStore, store_uri: str, store_database: str
 ) -> None:
     """Kill -9 inside a transaction: locked until kill_sessions, then the fence is raised at once."""
+    await mongo_store.insert("account_gates", GATE)
     victim = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-c", KILLED_INSIDE),
         stdin=asyncio.subprocess.PIPE,
@@ -265,17 +265,46 @@ async def test_a_killed_controllers_gate_is_free_as_soon_as_its_sessions_are_kil
         assert await view.update("account_gates", {"_id": ACCOUNT}, change) == 1
 
     with pytest.raises(StoreError):
-        await other_store.transaction(raise_fence, nonce="locked")
+        await other_mongo_store.transaction(raise_fence, nonce="locked")
     sessions = line.decode().split()
     assert len(sessions) == 16
-    await other_store.kill_sessions(sessions)
-    await other_store.transaction(raise_fence, nonce=uuid.uuid4().hex)
-    gate = await gated.get("account_gates", ACCOUNT)
+    await other_mongo_store.kill_sessions(sessions)
+    await other_mongo_store.transaction(raise_fence, nonce=uuid.uuid4().hex)
+    gate = await mongo_store.get("account_gates", ACCOUNT)
     assert gate is not None
     assert (gate["fence"], gate["seq"]) == (2, 1)
 
 
-async def test_killing_sessions_that_are_gone_is_harmless(gated: MongoStore) -> None:
+@pytest.mark.invariant("I10")
+async def test_a_transaction_whose_session_was_killed_changes_nothing(
+    gated: ServedStore, other_store: ServedStore
+) -> None:
+    """What it held is free at once; should its controller still live, the body meets the truth."""
+    wrote, go_on = asyncio.Event(), asyncio.Event()
+    fences: list[int] = []
+
+    async def submit(view: StoreView) -> None:
+        gate = await view.get("account_gates", ACCOUNT)
+        assert gate is not None
+        fences.append(gate["fence"])
+        await pass_gate(view)
+        await view.insert("orders", order("A"))
+        wrote.set()
+        await go_on.wait()
+
+    submitting = asyncio.create_task(gated.transaction(submit, nonce="submit"))
+    await wrote.wait()
+    await other_store.kill_sessions(gated.session_ids)
+    raised = Change(set={"fence": 2}, inc={"seq": 1})
+    assert await other_store.update("account_gates", {"_id": ACCOUNT}, raised) == 1
+    go_on.set()
+    with pytest.raises(Denied):
+        await submitting
+    assert fences == [1, 2]
+    assert await gated.get("orders", "A") is None
+
+
+async def test_killing_sessions_that_are_gone_is_harmless(gated: ServedStore) -> None:
     """A take-over does not know which of them still live, nor whether the lease named any."""
     await gated.kill_sessions([])
     await gated.kill_sessions([uuid.uuid4().hex])

@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from core.adapters.mongo.store import MongoStore
 from core.domain.account import BrokerType
 from core.domain.outcome import WriteOutcome
 from core.ports.broker import Broker, BrokerClient
+from core.ports.store import ServedStore
 
 __all__ = ["Call", "Rule", "Watch", "watched_brokers", "watched_store"]
 
@@ -179,7 +179,7 @@ class _Broker:
 
 
 class _Store:
-    def __init__(self, inner: MongoStore, watch: Watch) -> None:
+    def __init__(self, inner: ServedStore, watch: Watch) -> None:
         self._inner = inner
         self._watch = watch
 
@@ -209,6 +209,6 @@ def watched_brokers(
     return {kind: cast("Broker", _Broker(inner, watch)) for kind, inner in brokers.items()}
 
 
-def watched_store(store: MongoStore, watch: Watch) -> MongoStore:
+def watched_store(store: ServedStore, watch: Watch) -> ServedStore:
     """Return a store whose commits report to ``watch``."""
-    return cast("MongoStore", _Store(store, watch))
+    return cast("ServedStore", _Store(store, watch))

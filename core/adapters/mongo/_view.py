@@ -17,7 +17,7 @@ from core.adapters.mongo._errors import is_conflict, is_transient, mapped
 from core.errors import StoreError
 from core.ports.store import Change, Document
 
-__all__ = ["DirectView", "TransactionView", "backoff_s"]
+__all__ = ["DirectView", "TransactionView", "backoff_s", "change_operators"]
 
 T = TypeVar("T")
 
@@ -112,7 +112,7 @@ class MongoView:
         """Change one (or with ``many`` every) matching document; return how many matched."""
         target = self._database[collection]
         write = target.update_many if many else target.update_one
-        operators = _operators(change)
+        operators = change_operators(change)
         result = await self._run(
             lambda: write(where, operators, upsert=upsert, session=self._session), again=not many
         )
@@ -197,7 +197,7 @@ class TransactionView(MongoView):
         )
 
 
-def _operators(change: Change) -> dict[str, Any]:
+def change_operators(change: Change) -> dict[str, Any]:
     _refuse_naive(change.set)
     _refuse_naive(change.set_on_insert)
     parts = {

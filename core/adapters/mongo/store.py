@@ -40,7 +40,7 @@ from core.adapters.mongo._view import DirectView
 from core.errors import ConfigurationError, StoreUnavailable
 from core.ports.store import Change, Document, StoreView
 
-__all__ = ["Budget", "MongoStore", "ServerKind", "StoreOptions"]
+__all__ = ["CODEC", "Budget", "MongoStore", "ServerKind", "StoreOptions"]
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ class _DecimalCodec(TypeCodec):
         return value.to_decimal()
 
 
-_CODEC: CodecOptions[Document] = CodecOptions(
+CODEC: CodecOptions[Document] = CodecOptions(
     tz_aware=True, tzinfo=UTC, type_registry=TypeRegistry([_DecimalCodec()])
 )
 
@@ -184,7 +184,7 @@ class MongoStore:
         """
         target = self._client.admin if admin else self._database
         try:
-            reply: Document = await target.command(dict(command), codec_options=_CODEC)
+            reply: Document = await target.command(dict(command), codec_options=CODEC)
         except PyMongoError as error:
             raise mapped(error) from error
         return reply
@@ -286,7 +286,7 @@ async def _kind(client: AsyncMongoClient[Document]) -> ServerKind:
 def _database(client: AsyncMongoClient[Document], name: str) -> AsyncDatabase[Document]:
     return client.get_database(
         name,
-        codec_options=_CODEC,
+        codec_options=CODEC,
         read_preference=ReadPreference.PRIMARY,
         write_concern=WriteConcern(w="majority", j=True),
         read_concern=ReadConcern("majority"),
