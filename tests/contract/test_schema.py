@@ -1,4 +1,4 @@
-"""The table of collections on both servers, and migrations killed at every statement."""
+"""The table of collections on every store, and migrations killed at every statement."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.adapters.mongo.migrations import SCHEMA_VERSION, migrate
 from core.adapters.mongo.schema import COLLECTIONS, Collection, collection, index, validator
 from core.adapters.mongo.store import MongoStore
 from core.errors import ConfigurationError, DuplicateKey, StoreError
-from core.ports.store import Change, Document
+from core.ports.store import Change, Document, ServedStore
 
 NOW = datetime(2026, 11, 23, 4, 15, tzinfo=UTC)
 SERVERS_OWN = {"ns", "v", "background"}
@@ -75,22 +75,22 @@ def account(broker_id: str = "zerodha_abc123", **fields: Any) -> Document:
 
 
 @pytest.mark.row("A6")
-async def test_only_one_account_is_the_default(mongo_store: MongoStore) -> None:
+async def test_only_one_account_is_the_default(store: ServedStore) -> None:
     """A second one is refused by the index, on insert and on update; others are free."""
-    await mongo_store.insert("broker_accounts", account("zerodha_aaaaaa", is_default=True))
-    await mongo_store.insert("broker_accounts", account("zerodha_bbbbbb"))
-    await mongo_store.insert("broker_accounts", account("zerodha_cccccc"))
+    await store.insert("broker_accounts", account("zerodha_aaaaaa", is_default=True))
+    await store.insert("broker_accounts", account("zerodha_bbbbbb"))
+    await store.insert("broker_accounts", account("zerodha_cccccc"))
     with pytest.raises(DuplicateKey) as refused:
-        await mongo_store.update(
+        await store.update(
             "broker_accounts", {"_id": "zerodha_bbbbbb"}, Change(set={"is_default": True})
         )
     assert refused.value.index == "is_default"
 
 
 @pytest.mark.row("A9", "A10")
-async def test_an_account_is_unique_by_key_and_user_while_it_lives(mongo_store: MongoStore) -> None:
+async def test_an_account_is_unique_by_key_and_user_while_it_lives(store: ServedStore) -> None:
     """One developer account serves a family; the same user twice is refused, after a disconnect not."""
-    insert = mongo_store.insert
+    insert = store.insert
     await insert("broker_accounts", account("zerodha_aaaaaa", user_id="AB1234"))
     await insert("broker_accounts", account("zerodha_bbbbbb", user_id="CD5678"))
     await insert("broker_accounts", account("zerodha_cccccc", user_id=None))
@@ -99,22 +99,20 @@ async def test_an_account_is_unique_by_key_and_user_while_it_lives(mongo_store: 
         await insert("broker_accounts", account("zerodha_eeeeee", user_id="AB1234"))
     assert refused.value.index == "broker_type_api_key_user_id"
     gone = Change(set={"live": False, "disconnected_at": NOW})
-    await mongo_store.update("broker_accounts", {"_id": "zerodha_aaaaaa"}, gone)
+    await store.update("broker_accounts", {"_id": "zerodha_aaaaaa"}, gone)
     await insert("broker_accounts", account("zerodha_eeeeee", user_id="AB1234"))
 
 
 @pytest.mark.row("A10")
-async def test_a_display_name_is_unique_among_live_accounts(mongo_store: MongoStore) -> None:
+async def test_a_display_name_is_unique_among_live_accounts(store: ServedStore) -> None:
     """A disconnected account gives its name back."""
-    await mongo_store.insert("broker_accounts", account("zerodha_aaaaaa", display_key="main"))
+    await store.insert("broker_accounts", account("zerodha_aaaaaa", display_key="main"))
     again = account("zerodha_bbbbbb", display_key="main")
     with pytest.raises(DuplicateKey) as refused:
-        await mongo_store.insert("broker_accounts", again)
+        await store.insert("broker_accounts", again)
     assert refused.value.index == "display_key"
-    await mongo_store.update(
-        "broker_accounts", {"_id": "zerodha_aaaaaa"}, Change(set={"live": False})
-    )
-    await mongo_store.insert("broker_accounts", again)
+    await store.update("broker_accounts", {"_id": "zerodha_aaaaaa"}, Change(set={"live": False}))
+    await store.insert("broker_accounts", again)
 
 
 @pytest.mark.parametrize(
@@ -133,16 +131,14 @@ async def test_a_display_name_is_unique_among_live_accounts(mongo_store: MongoSt
     ],
 )
 async def test_an_account_that_breaks_its_form_is_refused(
-    mongo_store: MongoStore, wrong: Mapping[str, Any]
+    store: ServedStore, wrong: Mapping[str, Any]
 ) -> None:
     """By the store itself, whoever writes it."""
     with pytest.raises(StoreError):
-        await mongo_store.insert("broker_accounts", account(**wrong))
-    await mongo_store.insert("broker_accounts", account())
+        await store.insert("broker_accounts", account(**wrong))
+    await store.insert("broker_accounts", account())
     with pytest.raises(StoreError):
-        await mongo_store.update(
-            "broker_accounts", {"_id": "zerodha_abc123"}, Change(set=dict(wrong))
-        )
+        await store.update("broker_accounts", {"_id": "zerodha_abc123"}, Change(set=dict(wrong)))
 
 
 # --- migrations ----------------------------------------------------------------------------------
