@@ -216,8 +216,3 @@ class Order:
         if self.state in CLOSED_STATES:
             return 0
         return self.request.quantity - self.filled_quantity
-
-    @property
-    def signed_leaves(self) -> int:
-        """``leaves_quantity`` with the side's sign."""
-        return self.leaves_quantity * self.request.side.sign

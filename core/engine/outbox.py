@@ -96,7 +96,6 @@ class OutboxSender:
         self._outbox = outbox
         self._notifier = notifier
         self._not_before: dict[int, datetime] = {}
-        self.dead_letters = 0
 
     async def run(self) -> None:
         """Deliver for ever; a store that is away is waited for, nothing is lost meanwhile."""
@@ -218,7 +217,6 @@ class OutboxSender:
         await self._store.update("outbox", {"_id": row["_id"]}, back)
 
     async def _bury(self, row: Document, reason: str) -> None:
-        self.dead_letters += 1
         _log.error("outbox: %s of kind %s is undeliverable: %s", row["_id"], row["kind"], reason)
         dead = Change(set={"state": "DEAD", "reason": reason})
         await self._store.update("outbox", {"_id": row["_id"]}, dead)

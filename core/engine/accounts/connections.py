@@ -51,10 +51,6 @@ class Masters:
             )
         return self._loaded[broker_type]
 
-    def is_fresh(self, broker_type: BrokerType) -> bool:
-        """Whether the master is of today; an older one blocks what it cannot resolve."""
-        return self._days.get(broker_type) == trading_day(self._clock.market_now())
-
     def _may_try(self, broker_type: BrokerType) -> bool:
         failed_at = self._failed_at.get(broker_type)
         return failed_at is None or self._clock.monotonic() - failed_at > _RETRY_S
