@@ -155,8 +155,6 @@ class OrderRequest:
 
     Attributes:
         client_order_id: Ours, sent as the tag.
-        market_protection: Percent for MARKET and SL-M at Kite, -1 for the system's choice
-            (refused without since 2026-04-01, facts/kite.md 5.3).
     """
 
     client_order_id: str
@@ -168,7 +166,6 @@ class OrderRequest:
     limit_price: Decimal | None = None
     trigger_price: Decimal | None = None
     validity: Validity = Validity.DAY
-    market_protection: Decimal = Decimal(-1)
 
 
 @dataclass(frozen=True, slots=True)

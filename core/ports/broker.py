@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Protocol
 
 from core.domain.account import BrokerType
@@ -195,7 +194,6 @@ class Broker(Protocol):
     broker_type: BrokerType
     login: LoginPort
     instruments: InstrumentSource
-    market_protection: Decimal
 
     def connect(
         self, credentials: Credentials, master: Mapping[InstrumentId, Instrument]

@@ -58,12 +58,8 @@ async def test_kite_order_carries_what_its_type_needs(kind: OrderType) -> None:
     async with connected(KITE, json_answer(200, KITE.placed)) as (server, client):
         await client.place(order_of(kind))
         await client.modify("1001", order_of(kind, quantity=4))
-        await client.place(order_of(kind, market_protection=Decimal("2.5")))
-        await client.place(order_of(kind, market_protection=Decimal(0)))
-    placed, modified, chosen, forgotten = (
-        dict(parse_qsl(request.body.decode())) for request in server.received
-    )
-    paths = [(request.method, request.target) for request in server.received[:2]]
+    placed, modified = (dict(parse_qsl(request.body.decode())) for request in server.received)
+    paths = [(request.method, request.target) for request in server.received]
     assert paths == [("POST", "/orders/regular"), ("PUT", "/orders/regular/1001")]
     assert placed["tag"] == market_order().client_order_id
     assert (placed["exchange"], placed["tradingsymbol"]) == ("NSE", "SBIN")
@@ -71,9 +67,8 @@ async def test_kite_order_carries_what_its_type_needs(kind: OrderType) -> None:
     assert (placed["product"], placed["order_type"]) == ("MIS", kind.value)
     assert modified["quantity"] == "4"
     is_protected = kind in {OrderType.MARKET, OrderType.SL_M}
-    expected = ["-1", "-1", "2.5", "-1"] if is_protected else [None] * 4
-    sent = (placed, modified, chosen, forgotten)
-    assert [form.get("market_protection") for form in sent] == expected
+    expected = "-1" if is_protected else None
+    assert [form.get("market_protection") for form in (placed, modified)] == [expected, expected]
     assert placed.get("price") == ("801.05" if kind in {OrderType.LIMIT, OrderType.SL} else None)
     has_trigger = kind in {OrderType.SL, OrderType.SL_M}
     assert placed.get("trigger_price") == ("799.95" if has_trigger else None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 
 from core.adapters.broker_http import BrokerTransport
 from core.adapters.fyers.client import FyersClient
@@ -44,7 +43,6 @@ class FyersBroker:
         self._deadline_s = deadline_s
         self._throttles: dict[str, Throttle] = {}
         self._book = SymbolBook({})
-        self.market_protection = Decimal(0)
         self.login: LoginPort = FyersLogin(api_root=api_root, transport=self._transport)
         self.instruments: InstrumentSource = FyersInstruments(
             clock, masters_root=masters_root, transport=self._public_transport

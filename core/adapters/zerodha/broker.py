@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 
 from core.adapters.broker_http import BrokerTransport
 from core.adapters.throttle import KITE_LIMITS, Throttle
@@ -27,7 +26,6 @@ class ZerodhaBroker:
         api_root: Root of Kite Connect, without a path.
         login_root: Root of Kite's login page.
         deadline_s: Total time of one call.
-        market_protection: Percent for MARKET and SL-M orders that name none; -1 lets Kite choose.
     """
 
     broker_type: BrokerType = BrokerType.ZERODHA
@@ -39,13 +37,11 @@ class ZerodhaBroker:
         api_root: str = "https://api.kite.trade",
         login_root: str = "https://kite.zerodha.com",
         deadline_s: float = 7.0,
-        market_protection: Decimal = Decimal(-1),
     ) -> None:
         self._clock = clock
         self._api_root = api_root
         self._deadline_s = deadline_s
         self._throttles: dict[str, Throttle] = {}
-        self.market_protection = market_protection
         self.login: LoginPort = ZerodhaLogin(
             api_root=api_root, login_root=login_root, transport=self._transport
         )
@@ -61,7 +57,6 @@ class ZerodhaBroker:
             self._transport(credentials),
             kite_sdk(self._api_root, credentials.api_key, credentials.access_token),
             master,
-            self.market_protection,
         )
 
     def _transport(self, credentials: Credentials) -> BrokerTransport:

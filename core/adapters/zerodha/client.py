@@ -34,6 +34,8 @@ __all__ = ["ZerodhaClient", "send_to_kite"]
 _TAG = re.compile(r"[A-Za-z0-9]{1,20}")
 _ORDER_ID = re.compile(r"[A-Za-z0-9-]{1,40}")
 _PROTECTED = {OrderType.MARKET, OrderType.SL_M}
+_PROTECTION = "-1"
+"""Percent of market protection; Kite chooses (facts/kite.md 5.3)."""
 _LIMITED = {OrderType.LIMIT, OrderType.SL}
 _TRIGGERED = {OrderType.SL, OrderType.SL_M}
 _QUOTES_A_CALL = 500
@@ -72,12 +74,10 @@ class ZerodhaClient:
         transport: BrokerTransport,
         kite: Any,
         master: Mapping[InstrumentId, Instrument],
-        market_protection: Decimal,
     ) -> None:
         self._transport = transport
         self._kite = kite
         self._master = master
-        self._market_protection = market_protection
         self._varieties: dict[str, str] = {}
 
     async def place(self, order: OrderRequest) -> WriteOutcome:
@@ -209,7 +209,7 @@ class ZerodhaClient:
             terms["trigger_price"] = _price(order.trigger_price, "trigger price")
         if kind in _PROTECTED:
             # Refused without since 2026-04-01, exits included (facts/kite.md 5.3).
-            terms["market_protection"] = f"{order.market_protection or self._market_protection:f}"
+            terms["market_protection"] = _PROTECTION
         return terms
 
     async def _write(

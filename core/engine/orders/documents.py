@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger
 from core.domain.order import (
@@ -40,7 +38,6 @@ def order_row(order: Order) -> Document:
         "limit_price": request.limit_price,
         "trigger_price": request.trigger_price,
         "validity": request.validity.value,
-        "market_protection": request.market_protection,
         "attempt": order.attempt,
         "broker_order_id": order.broker_order_id,
         "filled_quantity": order.filled_quantity,
@@ -66,7 +63,6 @@ def order_of(row: Document) -> Order:
         limit_price=row.get("limit_price"),
         trigger_price=row.get("trigger_price"),
         validity=Validity(row.get("validity", "DAY")),
-        market_protection=row.get("market_protection", Decimal(-1)),
     )
     return Order(
         request=request,
