@@ -87,7 +87,7 @@ async def answer_login(visit: Visit, broker_id: str | None) -> None:
 
 
 async def share(visit: Visit) -> None:
-    """Give a login link that the account's holder can open without this chat (B11)."""
+    """Give a login link that the account's holder can open without this chat (row B11)."""
     offer = await visit.services.control.login_offer(visit.tap.argument(0))
     url = offer.page_url or offer.direct_url
     if url is None:

@@ -131,7 +131,7 @@ class Executor:
     async def park(self) -> None:
         """Hold entries that were not sent before the login died; after the next they are dropped.
 
-        Their signal is old by then, however soon the login comes (B10).
+        Their signal is old by then, however soon the login comes (row B10).
         """
         for order in await self._journal.pending(self._broker_id):
             if order.state is OrderState.INITIALIZED:
@@ -143,7 +143,7 @@ class Executor:
                 await self._journal.apply(order.client_order_id, event)
 
     async def _clear_held(self) -> None:
-        """Drop what was held (B10): entries that waited for a login, and every held exit.
+        """Drop what was held (row B10): entries that waited for a login, and every exit.
 
         An exit is worked out anew from the ledger.
         """

@@ -128,7 +128,7 @@ class Reconciler:
         ]
 
     async def _close_yesterday(self, missing: Sequence[Order], day: str) -> bool:
-        """Close what an earlier day left open and the broker no longer lists (B10).
+        """Close what an earlier day left open and the broker no longer lists (case B10).
 
         The rule of the day closes it, never mere absence within its day.
         """
