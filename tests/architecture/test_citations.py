@@ -36,7 +36,7 @@ _CITED = re.compile(
     rf"(?P<where>(?:,? (?:section |to |and )?§?{_PART})*)"
     r"(?:, \"(?P<title>[^\"]+)\")?"
 )
-_ID = re.compile(r"(?<![\w#/.-])(?P<kind>(?:row|case) )?(?P<id>[A-Z]\d{1,2})(?![\w-])")
+_ID = re.compile(r"(?<![\w#/.-])(?P<kind>(?:row|case)\s+)?(?P<id>[A-Z]\d{1,2})(?![\w-])")
 _RANGE = re.compile(r"\b([A-Z])(\d{1,2}) to ([A-Z])(\d{1,2})\b")
 _DECISION = re.compile(r"\bdecisions? (\d{4})\b", re.IGNORECASE)
 _MARK = re.compile(r"\bmark\.(row|invariant|matrix)\(([^)]*)\)")
