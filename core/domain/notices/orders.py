@@ -82,7 +82,7 @@ class CancelRefused:
 
 @dataclass(frozen=True, slots=True)
 class EntriesDropped:
-    """Entries that waited for a login were dropped after it: their signal is old (B10).
+    """Entries that waited for a login were dropped after it: their signal is old (row B10).
 
     Attributes:
         broker_id: The account.

@@ -148,7 +148,7 @@ def frozen_entries(facts: Facts) -> Denial | None:
 
 
 def login(facts: Facts) -> Denial | None:
-    """An entry does not wait for a login: its signal is old by then (B10)."""
+    """An entry does not wait for a login: its signal is old by then (row B10)."""
     if facts.is_entry and facts.needs_login:
         return Denial("LOGIN", "login needed: the entry is dropped")
     return None
