@@ -70,7 +70,6 @@ QUOTE_KEYS = frozenset(
 )
 
 
-@pytest.mark.row("B2")
 def test_login_leads_back_with_a_code_and_the_echo(sandbox: Sandbox) -> None:
     """Allow answers 302 to the registered address with a request token and our own parameters."""
     kite = kite_client(sandbox)
@@ -89,7 +88,6 @@ def test_login_leads_back_with_a_code_and_the_echo(sandbox: Sandbox) -> None:
     assert kite.profile()["user_id"] == USER
 
 
-@pytest.mark.row("B3")
 def test_login_denied(sandbox: Sandbox) -> None:
     """Deny leads back with an error status and no code."""
     pairs = query_of(allow(kite_client(sandbox).login_url(), action="deny"))
@@ -97,7 +95,6 @@ def test_login_denied(sandbox: Sandbox) -> None:
     assert "request_token" not in pairs
 
 
-@pytest.mark.row("B3")
 def test_exchange_refuses_what_is_wrong(sandbox: Sandbox) -> None:
     """A wrong secret, a used code and an unknown code are token errors; a used one stays used."""
     kite = kite_client(sandbox)
@@ -120,7 +117,6 @@ def test_newer_login_kills_the_older(sandbox: Sandbox, kite: Any) -> None:
     assert str(caught.value) == "Incorrect `api_key` or `access_token`."
 
 
-@pytest.mark.row("B8")
 def test_tokens_die_at_six_by_expiry_and_by_logout(sandbox: Sandbox, kite: Any) -> None:
     """A session ends at 06:00 IST of the market clock, on request, and when it logs out."""
     sandbox.ask("POST", "/clock", {"to": "2026-11-24T05:59:00"})
@@ -138,7 +134,6 @@ def test_tokens_die_at_six_by_expiry_and_by_logout(sandbox: Sandbox, kite: Any) 
         third.orders()
 
 
-@pytest.mark.row("A9")
 def test_an_app_admits_only_its_users(sandbox: Sandbox) -> None:
     """A user of another app is told so; once registered for the app, both users have a book."""
     login = kite_client(sandbox).login_url()
@@ -149,7 +144,6 @@ def test_an_app_admits_only_its_users(sandbox: Sandbox) -> None:
     assert set(truth(sandbox)["users"]) == {USER, "CD5678"}
 
 
-@pytest.mark.row("B3")
 def test_faults_of_the_login(sandbox: Sandbox) -> None:
     """The broker may refuse the user, or let its cookie pick another one."""
     login = kite_client(sandbox).login_url()
@@ -180,7 +174,6 @@ def test_rate_limits(sandbox: Sandbox, kite: Any) -> None:
     assert max(by_second.values()) == 10
 
 
-@pytest.mark.row("D10")
 def test_personal_plan_has_no_data(sandbox: Sandbox) -> None:
     """A free plan trades but may not read prices, which is no login problem."""
     account = {"broker": "kite", "api_key": API_KEY, "user_id": USER, "plan": "personal"}
@@ -194,7 +187,6 @@ def test_personal_plan_has_no_data(sandbox: Sandbox) -> None:
     assert buy(kite)
 
 
-@pytest.mark.row("A12")
 @pytest.mark.matrix("N17")
 @pytest.mark.invariant("I14")
 def test_static_address(sandbox: Sandbox) -> None:

@@ -239,7 +239,6 @@ def receiver() -> Iterator[tuple[str, list[dict[str, Any]]]]:
         thread.join()
 
 
-@pytest.mark.row("G4")
 def test_postback(sandbox: Sandbox, receiver: tuple[str, list[dict[str, Any]]]) -> None:
     """A finished order is posted to the app's address with Kite's fields and checksum."""
     address, got = receiver

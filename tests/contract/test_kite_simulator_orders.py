@@ -275,7 +275,6 @@ def test_limit_rests_until_crossed(sandbox: Sandbox, kite: Any) -> None:
     assert filled(sandbox, order_id)["average_price"] == 890
 
 
-@pytest.mark.row("D9")
 def test_stop_waits_for_its_trigger(sandbox: Sandbox, kite: Any) -> None:
     """A stop shows TRIGGER PENDING until its trigger is touched and then sells."""
     sandbox.ask("POST", "/market", {"symbol": "SBIN", "last_price": 900})
@@ -323,7 +322,6 @@ def test_intraday_is_squared_off(sandbox: Sandbox, kite: Any) -> None:
     assert orders[-1]["placed_by"] == "ADMINSQF"
 
 
-@pytest.mark.row("C3")
 def test_delivery_becomes_a_holding(sandbox: Sandbox, kite: Any) -> None:
     """What is bought for delivery is T1 on the next trading day and settled a day later."""
     assert {h["tradingsymbol"] for h in kite.holdings()} == {"INFY", "ITC"}

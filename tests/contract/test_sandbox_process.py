@@ -48,7 +48,6 @@ def failure(*options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.row("F1")
 def test_starts_ready_and_stops(start: Start) -> None:
     """The ports line means that every simulator answers; SIGTERM ends it with 0."""
     sandbox = start()
@@ -173,7 +172,6 @@ def recording(directory: Path, name: str = "SBIN.csv", text: str | None = None) 
     return directory
 
 
-@pytest.mark.row("D2")
 def test_replay_fills_at_the_next_open(start: Start, tmp_path: Path) -> None:
     """A market order fills at the open of the next bar, over a gap too; no bar means no fill."""
     sandbox = start("--replay", str(recording(tmp_path)), clock="2021-05-10T10:00:30")

@@ -50,7 +50,6 @@ def test_dates_of_answers() -> None:
     assert http_date(datetime(2026, 11, 23, 9, 15, tzinfo=IST)) == "Mon, 23 Nov 2026 03:45:00 GMT"
 
 
-@pytest.mark.row("D2")
 def test_sessions_are_dated() -> None:
     """Since August 2026 stocks stop at 15:15; weekends and holidays are closed."""
     assert session(date(2026, 7, 31))[1].time().isoformat() == "15:30:00"

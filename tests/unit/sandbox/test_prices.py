@@ -46,7 +46,6 @@ def test_a_day_follows_the_day_before() -> None:
             assert after[0].open == pytest.approx(before[-1].close, rel=0.03)
 
 
-@pytest.mark.row("D7")
 @pytest.mark.parametrize("symbol", ["SBIN", "RELIANCE"])
 def test_the_opening_range_breaks_every_day(symbol: str) -> None:
     """A breakout and a crossover strategy both find a trade between 09:30 and 09:41.
