@@ -79,7 +79,7 @@ AMBIGUOUS: dict[str, tuple[bool, dict[str, Any]]] = {
 
 @pytest.mark.matrix("N01", "N02", "N03", "N04", "N06", "N07", "N10", "N11", "N16")
 @pytest.mark.invariant("I1", "I2", "I3", "I4", "I5", "I8", "I9")
-@pytest.mark.row("R1", "S2", "S3")
+@pytest.mark.row("S2")
 @pytest.mark.parametrize("target", ["kite", pytest.param("fyers", marks=pytest.mark.nightly)])
 async def test_every_unknown_answer_is_resolved_by_looking(world: World, target: str) -> None:
     """Whatever spoils the answer, entries and exits end as the broker has them, and go once.
@@ -132,7 +132,6 @@ async def both(life: Life, quantity: int = 1) -> tuple[str, str]:
 
 @pytest.mark.matrix("N03")
 @pytest.mark.invariant("I1", "I2", "I4", "I5")
-@pytest.mark.row("R1")
 async def test_order_that_shows_up_after_it_was_given_up(world: World) -> None:
     """Given up at the horizon, then seen at the broker: a critical alert, and it counts as ours."""
     async with living(world) as life:

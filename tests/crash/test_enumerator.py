@@ -93,7 +93,6 @@ async def enumerate_crashes(process: Sandbox, uri: str, tmp_path: Path, sample: 
 
 @pytest.mark.matrix("C01", "C02", "C05", "C07", "C10")
 @pytest.mark.invariant(*IDS)
-@pytest.mark.row("S1", "S2")
 async def test_crash_at_some_moments(
     process: Sandbox, embedded_store_uri: str, tmp_path: Path
 ) -> None:
@@ -103,7 +102,6 @@ async def test_crash_at_some_moments(
 
 @pytest.mark.matrix("C01", "C02", "C05", "C07", "C10")
 @pytest.mark.invariant(*IDS)
-@pytest.mark.row("S1", "S2")
 @pytest.mark.nightly
 @pytest.mark.timeout(1800)
 async def test_crash_at_every_moment(

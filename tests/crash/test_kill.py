@@ -78,7 +78,6 @@ def applied(world: World, who: Simulated, side: str) -> int:
 
 @pytest.mark.matrix("C01", "C02", "C05", "C09", "S01")
 @pytest.mark.invariant("I1", "I2", "I3", "I4", "I5", "I8", "I9")
-@pytest.mark.row("S1", "S2", "S3", "R1")
 @pytest.mark.parametrize(("rule", "arrives"), PLACES)
 async def test_killed_while_entering(
     nursery: Nursery, world: World, rule: Rule, arrives: bool
@@ -112,7 +111,6 @@ async def test_killed_while_entering(
 
 @pytest.mark.matrix("C01", "C02", "C05", "C09")
 @pytest.mark.invariant("I1", "I2", "I3", "I4", "I5", "I8", "I9")
-@pytest.mark.row("S1", "S2", "S3", "R1")
 @pytest.mark.parametrize(("rule", "arrives"), EXIT_PLACES)
 async def test_killed_while_exiting(
     nursery: Nursery, world: World, rule: Rule, arrives: bool
@@ -137,7 +135,6 @@ async def test_killed_while_exiting(
 
 @pytest.mark.matrix("C04")
 @pytest.mark.invariant("I1", "I2", "I3", "I4", "I5", "I8", "I9")
-@pytest.mark.row("S1", "S2")
 @pytest.mark.parametrize("direction", ["LONG", "FLAT"])
 async def test_killed_while_the_answer_is_on_its_way(
     nursery: Nursery, world: World, direction: str
@@ -166,7 +163,6 @@ async def test_killed_while_the_answer_is_on_its_way(
 
 @pytest.mark.matrix("C10", "C11")
 @pytest.mark.invariant("I1", "I2", "I4", "I5", "I8")
-@pytest.mark.row("S2", "S3")
 async def test_killed_three_times_while_it_recovers(nursery: Nursery, world: World) -> None:
     """Recovery that is killed between its own writes starts over and ends in the same place."""
     await prepared(world, holding=True)

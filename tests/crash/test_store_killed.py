@@ -41,7 +41,6 @@ PLACES = [
 
 @pytest.mark.matrix("C13", "D01")
 @pytest.mark.invariant("I1", "I2", "I3", "I4", "I5")
-@pytest.mark.row("S1")
 @pytest.mark.parametrize("rule", PLACES)
 async def test_store_killed_while_entering(
     process: Sandbox, running: RunningStore, tmp_path: Path, rule: Rule

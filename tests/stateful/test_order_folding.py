@@ -125,7 +125,6 @@ def test_what_was_never_sent_cannot_fill(state: OrderState) -> None:
 
 
 @pytest.mark.invariant("I5")
-@pytest.mark.row("R1")
 def test_unknown_never_comes_back() -> None:
     """From no known state does an order become unknown again, and FILLED and DENIED are for good."""
     for state in LIVE_STATES | CLOSED_STATES:
