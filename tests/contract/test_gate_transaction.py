@@ -1,7 +1,7 @@
-"""The gate of reliability.md 2.3: why it is needed, and that it holds, on every store.
+"""The engine's gate inside the store's transactions: why it is needed, and that it holds.
 
-Each promise is shown twice: without the gate it breaks, with it it holds. So the tests say as well
-that the stores behave as the design assumes.
+Each promise is shown twice, on every store: without the gate it breaks, with it it holds. So the
+tests say as well that the stores behave as the design assumes.
 """
 
 from __future__ import annotations
@@ -11,17 +11,24 @@ import signal
 import sys
 import uuid
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from core.adapters.mongo.store import MongoStore
-from core.errors import Denied, StoreError
+from core.domain.instrument import InstrumentId, Product
+from core.domain.mode import TradingMode
+from core.domain.order import Purpose, Side
+from core.engine.orders.gate import GATES, change_gate, new_gate, pass_gate
+from core.engine.orders.risk import Facts, require
+from core.errors import Denied, LeaseLost, StoreError
 from core.ports.store import Change, Document, ServedStore, StoreView
 
 ACCOUNT = "zerodha_abc123"
+NOW = datetime(2026, 11, 23, 4, 15, tzinfo=UTC)
 PATIENCE_S = 20.0
-GATE = {"_id": ACCOUNT, "mode": "NORMAL", "fence": 1, "seq": 0, "version": 0}
+GATE = {**new_gate(ACCOUNT, TradingMode.NORMAL, fence=1, at=NOW, by="test"), "enabled": True}
 
 Body = Callable[[StoreView], Awaitable[None]]
 
@@ -29,7 +36,7 @@ Body = Callable[[StoreView], Awaitable[None]]
 @pytest.fixture
 async def gated(store: ServedStore) -> ServedStore:
     """A store with one account's gate, NORMAL, under fence 1."""
-    await store.insert("account_gates", GATE)
+    await store.insert(GATES, GATE)
     return store
 
 
@@ -46,17 +53,17 @@ def order(key: str, **fields: Any) -> Document:
     }
 
 
-async def pass_gate(view: StoreView, fence: int = 1) -> None:
-    """Write the gate as every submission does, or refuse."""
-    expected = {"_id": ACCOUNT, "fence": fence, "mode": "NORMAL"}
-    if await view.update("account_gates", expected, Change(inc={"seq": 1})) != 1:
-        raise Denied("MODE", "The account takes no orders now.")
+async def through_gate(view: StoreView, fence: int = 1) -> None:
+    """Pass the gate as every submission does."""
+    gate = await pass_gate(view, ACCOUNT, fence=fence)
+    # A change of a resting order: it asks for no units, so only the account's state decides.
+    sbin = InstrumentId.parse("NSE:SBIN")
+    require(Facts(Purpose.EXIT, "orb", sbin, Product.MIS, Side.SELL, 0, gate))
 
 
 async def pause(view: StoreView) -> None:
-    """Set PAUSED as a command does: it writes the gate too."""
-    change = Change(set={"mode": "PAUSED"}, inc={"seq": 1, "version": 1})
-    assert await view.update("account_gates", {"_id": ACCOUNT}, change) == 1
+    """Set PAUSED as a command does."""
+    await change_gate(view, ACCOUNT, at=NOW, by="test", account_mode=TradingMode.PAUSED)
 
 
 # --- the mode ------------------------------------------------------------------------------------
@@ -117,10 +124,10 @@ async def test_no_order_is_committed_after_a_pause_that_was_confirmed(
         if not paused:
             await other_store.transaction(pause, nonce="pause")
             paused = True
-        await pass_gate(view)
+        await through_gate(view)
         await view.insert("orders", order("A"))
 
-    with pytest.raises(Denied):
+    with pytest.raises(Denied, match="PAUSED"):
         await gated.transaction(submit, nonce="submit")
     assert await gated.get("orders", "A") is None
 
@@ -134,7 +141,7 @@ async def test_an_order_that_passed_the_gate_first_is_seen_by_the_pause(
     passed, go_on = asyncio.Event(), asyncio.Event()
 
     async def submit(view: StoreView) -> None:
-        await pass_gate(view)
+        await through_gate(view)
         await view.insert("orders", order("A"))
         passed.set()
         await go_on.wait()
@@ -157,9 +164,9 @@ async def test_an_order_that_passed_the_gate_first_is_seen_by_the_pause(
 async def test_an_old_fence_passes_no_gate(gated: ServedStore) -> None:
     """After a take-over the first controller's next submission is turned away."""
     await gated.update("account_gates", {}, Change(set={"fence": 2}, inc={"seq": 1}), many=True)
-    with pytest.raises(Denied):
-        await gated.transaction(lambda view: pass_gate(view, fence=1), nonce="old")
-    await gated.transaction(lambda view: pass_gate(view, fence=2), nonce="new")
+    with pytest.raises(LeaseLost):
+        await gated.transaction(lambda view: through_gate(view, fence=1), nonce="old")
+    await gated.transaction(lambda view: through_gate(view, fence=2), nonce="new")
 
 
 # --- two exits at once ---------------------------------------------------------------------------
@@ -175,7 +182,7 @@ def exit_once(key: str, meeting: asyncio.Barrier, *, with_gate: bool) -> Body:
         if runs == 1:
             await meeting.wait()
         if with_gate:
-            await pass_gate(view)
+            await through_gate(view)
         working = await view.find("orders", {"broker_id": ACCOUNT, "state": "SUBMITTED"})
         if runs == 1 and not with_gate:
             await meeting.wait()
@@ -287,7 +294,7 @@ async def test_a_transaction_whose_session_was_killed_changes_nothing(
         gate = await view.get("account_gates", ACCOUNT)
         assert gate is not None
         fences.append(gate["fence"])
-        await pass_gate(view)
+        await through_gate(view)
         await view.insert("orders", order("A"))
         wrote.set()
         await go_on.wait()
