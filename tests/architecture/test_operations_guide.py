@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
 from pydantic import SecretStr
 
 from console.cli import _COMMANDS
 from core.config import Settings, setting_name
 from core.domain.notices.stored import KINDS
-
-pytestmark = pytest.mark.row("F4")
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")

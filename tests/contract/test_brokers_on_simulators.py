@@ -157,7 +157,7 @@ def acked(outcome: WriteOutcome) -> str:
     return outcome.broker_order_id
 
 
-@pytest.mark.row("B1", "D10")
+@pytest.mark.row("B2")
 async def test_login_and_reads(world: World) -> None:
     """After the login dance the account's own user, funds, holdings and books can be read."""
     async with world.client() as client:

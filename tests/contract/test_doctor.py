@@ -119,7 +119,7 @@ def answers(port: int) -> bool:
 # --- all is well -------------------------------------------------------------------------------
 
 
-@pytest.mark.row("F7", "F5")
+@pytest.mark.row("F7")
 async def test_everything_is_told_and_nothing_changed(here: Installation, report: Report) -> None:
     """Two accounts, logged in: no failure, each check is there, and store and files are as before."""
     async with here.opened() as system:
@@ -305,14 +305,12 @@ async def test_newer_store_is_refused(here: Installation, report: Report) -> Non
     await only(report, "store", "fail its schema has version 99")
 
 
-@pytest.mark.row("F5")
 async def test_beta_store_that_nobody_accepted(here: Installation, report: Report) -> None:
     """With brokers on this machine a warning; the explicit yes is named."""
     here.extra["SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE"] = "no"
     await only(report, "store", "warn the embedded server is beta; brokers are refused until")
 
 
-@pytest.mark.row("G1")
 async def test_nobody_owns_the_bot(here: Installation, report: Report) -> None:
     """Without an owner the way to become one is told."""
     here.extra["SAARTHI_OWNERS"] = ""
@@ -351,7 +349,6 @@ async def test_port_of_another_program(here: Installation, report: Report) -> No
     await only(report, "web server", "fail cannot listen on 192.0.2.1:8443", "warn it listens on")
 
 
-@pytest.mark.row("D10")
 async def test_master_that_cannot_be_loaded(here: Installation, report: Report) -> None:
     """One broker's instrument master is away; the other's is told as loaded."""
     here.sandbox.fault("http", "kite", match={"path": "/instruments"}, status=500, times=9)

@@ -55,7 +55,7 @@ def order_of(side: Side, quantity: int = 1, tag: str = "byhand") -> OrderRequest
 
 @pytest.mark.matrix("O03")
 @pytest.mark.invariant("I1", "I4", "I6")
-@pytest.mark.row("C3", "C6", "E4")
+@pytest.mark.row("C6", "E4")
 @pytest.mark.parametrize("stop_percent", ["0", "5"])
 async def test_person_closes_what_a_strategy_holds(world: World, stop_percent: str) -> None:
     """The position is closed once; the strategy does not sell it again behind the person."""

@@ -172,9 +172,9 @@ async def test_what_was_not_sent_goes_again_with_the_same_id(world: World) -> No
         assert len(world.placed()) == 2
 
 
+@pytest.mark.row("E1")
 @pytest.mark.matrix("N08")
 @pytest.mark.invariant("I1", "I2", "I4")
-@pytest.mark.row("D8")
 async def test_refusal_is_told_in_the_brokers_words(world: World) -> None:
     """A refused order is REJECTED at once, with the broker's words, and does not come again."""
     async with living(world) as life:
@@ -219,9 +219,9 @@ THROTTLED = {
 }
 
 
+@pytest.mark.row("E1")
 @pytest.mark.matrix("B01")
 @pytest.mark.invariant("I2", "I4", "I5")
-@pytest.mark.row("D8")
 async def test_order_rejected_after_its_acknowledgement(world: World) -> None:
     """Accepted, then rejected by the risk system: told as rejected, and nothing is held."""
     async with living(world) as life:
@@ -300,7 +300,7 @@ async def test_rest_of_a_partly_filled_order_is_cancelled(world: World) -> None:
 
 @pytest.mark.matrix("B05")
 @pytest.mark.invariant("I2", "I4")
-@pytest.mark.row("D9", "C6")
+@pytest.mark.row("C6")
 @pytest.mark.slow
 async def test_refused_cancel_asks_for_the_state(world: World) -> None:
     """A cancel that the broker refuses is a question, asked at most three times, then the exit goes."""

@@ -137,9 +137,9 @@ async def test_mode_changes_between_plan_and_commit(world: World, mode: TradingM
         assert world.placed() == []
 
 
+@pytest.mark.row("C2")
 @pytest.mark.matrix("O04")
 @pytest.mark.invariant("I6")
-@pytest.mark.row("C4", "C5")
 async def test_mode_changes_after_the_commit(world: World) -> None:
     """An order committed just before the mode may still leave, and the mode's answer lists it."""
     release = asyncio.Event()

@@ -56,9 +56,9 @@ async def acknowledged_in(life: Life, broker_id: str, direction: str) -> float:
     return float((event["at"] - run["created_at"]).total_seconds())
 
 
+@pytest.mark.row("D3")
 @pytest.mark.invariant("I2", "I4", "I7", "I13")
 @pytest.mark.matrix("A01", "N11")
-@pytest.mark.row("D8")
 async def test_healthy_account_trades_as_if_alone(world: World) -> None:
     """Its orders are acknowledged before the hung account's call has ended, as fast as alone."""
     async with living(world) as life:

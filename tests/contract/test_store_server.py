@@ -26,8 +26,6 @@ from core.adapters.mongo._process import write_private
 from core.adapters.mongo.server import RunningStore, StoreServer, launch, read_store_file
 from core.errors import StoreUnavailable
 
-pytestmark = pytest.mark.row("F5")
-
 PATIENCE_S = 15.0
 UNAUTHORIZED = 13
 
@@ -107,6 +105,7 @@ def end(parent: subprocess.Popen[str]) -> None:
     parent.communicate(timeout=PATIENCE_S)
 
 
+@pytest.mark.row("F5")
 async def test_acknowledged_writes_survive_kill_of_server(store: RunningStore) -> None:
     """What was acknowledged before kill -9 is there after a restart, through the same client."""
     async with client_of(store.server) as client:
@@ -123,6 +122,7 @@ async def test_acknowledged_writes_survive_kill_of_server(store: RunningStore) -
         assert await client.kept.writes.count_documents({}) == 20
 
 
+@pytest.mark.row("F5")
 async def test_restart_takes_another_port_when_the_old_one_is_gone(store: RunningStore) -> None:
     """A program that grabbed the dead server's port does not keep the store down."""
     address = urlsplit(store.server.uri)
@@ -138,6 +138,7 @@ async def test_restart_takes_another_port_when_the_old_one_is_gone(store: Runnin
             assert await client.kept.writes.find_one({}) == {"_id": "one"}
 
 
+@pytest.mark.row("F5")
 async def test_data_survives_a_stop_and_a_new_launch(tmp_path: Path, mongod: Path | None) -> None:
     """A new launch finds the old data, whatever port it gets."""
     first = await launch(tmp_path, uri=None, mongod=mongod, lookup_path=False)
@@ -181,6 +182,7 @@ async def test_everything_written_is_private(store: RunningStore, tmp_path: Path
     assert stat.S_IMODE((tmp_path / "store.json").stat().st_mode) == 0o600
 
 
+@pytest.mark.row("F5")
 async def test_nothing_is_left_after_stop(tmp_path: Path, mongod: Path | None) -> None:
     """After a stop no process, no store.json and no lock is left; a second stop does nothing."""
     store = await launch(tmp_path, uri=None, mongod=mongod, lookup_path=False)
@@ -197,6 +199,7 @@ async def test_nothing_is_left_after_stop(tmp_path: Path, mongod: Path | None) -
         await store.restart()
 
 
+@pytest.mark.row("F5")
 async def test_nothing_is_left_after_kill_of_parent(tmp_path: Path, mongod: Path | None) -> None:
     """A kill -9 of the controller ends its server too, loses nothing, and frees the directory."""
     parent = parent_process(tmp_path, mongod)
@@ -272,6 +275,7 @@ async def test_first_start_that_was_cut_short_is_repeated(
         await again.stop()
 
 
+@pytest.mark.row("F5")
 async def test_given_store_is_left_alone(tmp_path: Path) -> None:
     """With MONGODB_URI nothing is started, written, watched or stopped."""
     uri = "mongodb://db.invalid:27017/?replicaSet=rs0"
@@ -286,6 +290,7 @@ async def test_given_store_is_left_alone(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.row("F5")
 async def test_mongod_on_the_path_is_taken(tmp_path: Path, mongod_binary: Path) -> None:
     """A mongod that the PATH knows is preferred to the embedded server."""
     parent = parent_process(tmp_path, PATH=f"{mongod_binary.parent}:{os.environ['PATH']}")
@@ -296,6 +301,7 @@ async def test_mongod_on_the_path_is_taken(tmp_path: Path, mongod_binary: Path) 
         end(parent)
 
 
+@pytest.mark.row("F5")
 @pytest.mark.parametrize("named", ["missing", "broken"])
 async def test_named_mongod_that_does_not_work_is_an_error(tmp_path: Path, named: str) -> None:
     """A setting that names no working mongod stops the start; nothing else is taken instead."""

@@ -89,7 +89,7 @@ async def test_the_chosen_data_account_is_asked_first_and_the_others_stand_in(op
         assert await engine.notices("no_data") == []
 
 
-@pytest.mark.row("D10", "S2")
+@pytest.mark.row("D10")
 async def test_a_missing_instrument_master_holds_back_its_own_accounts_alone(opened: Opened):
     """Where a master cannot be had, nothing is entered and the run says so; the others trade."""
     async with opened(Scripted("calm", {"09:30": LONG, "09:40": FLAT, "09:45": LONG})) as engine:

@@ -255,7 +255,7 @@ class Broken(Scripted):
         return super().decide(context)
 
 
-@pytest.mark.row("D1", "D7")
+@pytest.mark.row("D7")
 async def test_a_strategy_that_raises_stops_neither_the_others_nor_its_own_square_off(
     opened: Opened,
 ):
@@ -322,7 +322,7 @@ async def test_a_late_joiner_waits_for_the_next_fresh_entry(opened: Opened):
         assert strategy.decided == ["09:30", "09:35", "09:40", "09:50", "10:00"]
 
 
-@pytest.mark.row("S1", "C3")
+@pytest.mark.row("S1", "C3", "C5")
 async def test_a_migration_drains_the_old_account_and_trades_on_the_new_one(opened: Opened):
     """EXIT_ONLY and NORMAL: the old one leaves with the strategy's exit and enters no more."""
     script = {"09:30": LONG, "09:45": FLAT, "09:55": LONG}

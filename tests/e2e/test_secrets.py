@@ -42,8 +42,6 @@ from tests.fakes.installation import TOKEN, Installation, market_clock
 from tests.fakes.sandbox_process import ROOT, Sandbox, eventually
 
 pytestmark = [
-    pytest.mark.row("G2"),
-    pytest.mark.invariant("I12"),
     pytest.mark.slow,
     pytest.mark.timeout(150),
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="arguments are read in /proc"),
@@ -355,6 +353,8 @@ def sealed_in(text: str | bytes) -> set[str]:
     return {fernet.decrypt(one).decode() for one in re.findall(r"gAAAA[\w=-]+", text)}
 
 
+@pytest.mark.row("G2")
+@pytest.mark.invariant("I12")
 async def test_no_secret_leaves_through_a_bad_day(scene: Scene) -> None:
     """No log line, message, notice, process argument or stored text holds a secret in the open."""
     await connect(scene)

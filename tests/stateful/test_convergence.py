@@ -181,7 +181,7 @@ class CruelBroker:
 
 @pytest.mark.matrix("B02", "B05", "B12")
 @pytest.mark.invariant("I6")
-@pytest.mark.row("C3", "C6", "D7", "D9")
+@pytest.mark.row("C6", "D7", "D9")
 @settings(max_examples=400, deadline=None)
 @given(
     data=st.data(), held=st.integers(1, 5), sign=st.sampled_from([1, -1]), keep=st.integers(0, 5)

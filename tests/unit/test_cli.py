@@ -11,8 +11,6 @@ import pytest
 
 from console.cli import main
 
-pytestmark = pytest.mark.row("F4")
-
 ROOT = Path(__file__).parents[2]
 
 
@@ -60,6 +58,7 @@ def test_help_is_0(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"\n    {command}" in told
 
 
+@pytest.mark.row("F4")
 @pytest.mark.parametrize(
     "command",
     [
@@ -84,6 +83,7 @@ def test_explained_failure_is_1(
     ]
 
 
+@pytest.mark.row("F4")
 def test_start_without_a_token_says_so(tmp_path: Path) -> None:
     """The process ends with 1 before anything is started."""
     done = saarthi("run", SAARTHI_DATA=str(tmp_path / "data"), HOME=str(tmp_path))

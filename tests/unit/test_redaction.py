@@ -10,8 +10,6 @@ import pytest
 
 from core.observability.logs import JsonFormatter, Redactor
 
-pytestmark = pytest.mark.row("G2")
-
 KNOWN = "canary-of-the-vault"
 TOKEN = "123456789:AAHcanarycanarycanarycanarycanary"
 
@@ -29,6 +27,7 @@ def written(redactor: Redactor, message: str, *arguments: object, exc_info: Any 
     return JsonFormatter(redactor).format(record)
 
 
+@pytest.mark.row("G2")
 @pytest.mark.parametrize(
     ("text", "stays"),
     [
@@ -61,11 +60,13 @@ def test_secret_is_taken_out_and_the_rest_stays(redactor: Redactor, text: str, s
     assert stays in line["message"]
 
 
+@pytest.mark.row("G2")
 def test_arguments_are_cleaned_too(redactor: Redactor) -> None:
     """What is filled into the message is part of it."""
     assert "canary" not in written(redactor, "%s and %s", KNOWN, {"access_token": "canary"})
 
 
+@pytest.mark.row("G2")
 def test_traceback_is_cleaned(redactor: Redactor) -> None:
     """An exception whose text holds a secret is written without it, causes included."""
     cause = ValueError(f"https://api.telegram.org/bot{TOKEN}/x")

@@ -210,7 +210,7 @@ def test_a_position_with_profit_taken_before_shows_both_parts():
     assert "+₹5.25</b> (open -₹15.40, taken +₹20.65)" in position_line(position)
 
 
-@pytest.mark.row("B7", "A8")
+@pytest.mark.row("A8", "E2")
 def test_what_was_never_read_is_not_called_nothing():
     """Before the first read an account is not shown as one without positions."""
     board = a_board(as_of=None, funds=None, positions=(), working=(), trades=(), holdings=())

@@ -72,7 +72,6 @@ def test_a_run_does_not_undo_a_close(sbin: Instrument) -> None:
     assert leg(closing, Direction.LONG) == Leg(2, 0, "")
 
 
-@pytest.mark.row("C3")
 def test_a_refused_entry_says_why(sbin: Instrument) -> None:
     """Where entries are not let through, the goal is flat and the reason is noted."""
     refused = replace(FLAT, why_not=lambda _: "EXIT_ONLY: no entry is sent", instrument=sbin)

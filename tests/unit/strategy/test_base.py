@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from core.domain.target import Direction
 from strategy.base import clock_times, percent_stop
 
-pytestmark = pytest.mark.row("D7")
 
-
+@pytest.mark.row("D7")
 @pytest.mark.parametrize(
     ("price", "direction", "percent", "stop"),
     [
@@ -30,6 +29,7 @@ def test_a_percent_stop_is_rounded_away_from_the_price(
     assert percent_stop(Decimal(price), direction, Decimal(percent)) == Decimal(stop)
 
 
+@pytest.mark.row("D7")
 @given(
     paise=st.integers(5, 10_000_000),
     direction=st.sampled_from([Direction.LONG, Direction.SHORT]),

@@ -9,6 +9,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from talipp.indicators import EMA, SMA
 
 from core.domain.bars import bar_close
 from core.domain.broker import Candle
@@ -18,7 +19,7 @@ from core.errors import UserError
 from strategy.moving_average_crossover import MovingAverageCrossover
 from tests.unit.strategy.days import SBIN, at, bar, bars, decide, window
 
-pytestmark = pytest.mark.row("D7", "D8")
+pytestmark = pytest.mark.row("D7")
 
 MAC = MovingAverageCrossover()
 FAST = {"bar_minutes": "1", "fast": "2", "slow": "3", "average": "SMA", "entry_from": "09:15"}
@@ -173,6 +174,16 @@ def test_the_fast_average_must_be_the_shorter():
     parameters = checked_parameters(MAC, {"fast": "21"})
     with pytest.raises(UserError, match="fast 21 and slow 21"):
         MAC.instruments(parameters)
+
+
+@pytest.mark.row("D8")
+@pytest.mark.parametrize("kind", [EMA, SMA])
+def test_the_averages_are_the_librarys(kind: type, monkeypatch: pytest.MonkeyPatch):
+    """A crossing is what the library's averages say: when they say nothing there is none."""
+    day = [*earlier(100, 99, 98, 97), *bars("09:15", [106])]
+    assert target_of("09:16", day, average=kind.__name__).direction is Direction.LONG
+    monkeypatch.setattr(kind, "_calculate_new_value", lambda _: None)
+    assert target_of("09:16", day, average=kind.__name__).direction is Direction.FLAT
 
 
 # --- properties ----------------------------------------------------------------------------------

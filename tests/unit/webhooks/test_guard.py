@@ -189,7 +189,7 @@ async def test_health_is_one_word() -> None:
     assert (ill.status_code, ill.text) == (503, "unavailable")
 
 
-@pytest.mark.row("G4")
+@pytest.mark.row("F4")
 @pytest.mark.parametrize("listen", ["", "8443", "host:", ":1", "host:x", "host:70000"])
 def test_listen_setting_is_checked(listen: str) -> None:
     """A wrong address stops the start with the setting's name and what is expected."""
@@ -197,7 +197,6 @@ def test_listen_setting_is_checked(listen: str) -> None:
         serve(web.Application(), listen)
 
 
-@pytest.mark.row("G4")
 async def test_port_that_is_taken() -> None:
     """A port that another program holds is named."""
     async with running() as world:

@@ -139,7 +139,6 @@ async def test_login_page(user_id: str | None) -> None:
     assert "Continue to Zerodha" in answer.text
 
 
-@pytest.mark.row("G4")
 async def test_names_are_escaped() -> None:
     """A display name, a user's name and a broker's words cannot bring markup into a page."""
     evil = '<script>alert("x")</script>&$title{0}'
@@ -196,7 +195,6 @@ async def test_query_that_no_broker_sends(query: str) -> None:
     assert "Something is missing" in answer.text
 
 
-@pytest.mark.row("G4")
 async def test_policy_admits_exactly_the_style_of_the_page() -> None:
     """The page's one style is the one whose hash the policy names; nothing else may load."""
     async with running() as world:
