@@ -276,7 +276,6 @@ def _overflow(limiter: RateLimiter, seconds: _Seconds, day: date) -> None:
         limiter.admit(day)
 
 
-@pytest.mark.matrix("R04")
 def test_third_breach_of_the_minute_blocks_the_day():
     """200 calls a minute are served; three overfull minutes shut the app out until next day."""
     seconds, day = _Seconds(), date(2026, 11, 23)

@@ -52,7 +52,6 @@ def applied(account: Account) -> list[bool]:
 # Transport
 
 
-@pytest.mark.matrix("N02", "N04")
 def test_reset_before_the_effect_places_nothing(account: Account):
     """The connection is cut; the ledger has the write, the book has no order."""
     account.fault("reset_before")
@@ -61,7 +60,6 @@ def test_reset_before_the_effect_places_nothing(account: Account):
     assert tags(account) == []
 
 
-@pytest.mark.matrix("N01", "N14")
 def test_reset_after_the_effect_leaves_the_order(account: Account):
     """The same answer, but the order is there under its tag."""
     account.fault("reset_after")
@@ -89,7 +87,6 @@ def test_delay_only_takes_time(account: Account):
     assert account.session.last.elapsed.total_seconds() >= 0.4
 
 
-@pytest.mark.matrix("N06")
 def test_http_fault_answers_what_it_is_told(account: Account):
     """Status, headers and body come through; the order is not placed."""
     body = {"s": "error", "code": -96, "message": "Unexpected error"}
@@ -109,7 +106,6 @@ def test_html_leaves_only_the_status(account: Account, status: int, effect: bool
     assert tags(account) == (["1:Fault1"] if effect else [])
 
 
-@pytest.mark.matrix("N10")
 def test_malformed_json_hides_a_placed_order(account: Account):
     """Half a body is no JSON: code 200, error, and the order exists."""
     account.fault("malformed")
@@ -184,7 +180,6 @@ def test_code_201_is_sent_without_acknowledgement(account: Account, effect: bool
     assert applied(account) == [effect]
 
 
-@pytest.mark.matrix("B07")
 def test_lost_tag_shows_the_order_untagged(account: Account):
     """The broker forgets the tag; the ledger knows what was sent."""
     account.fault("lose_tag")
@@ -194,7 +189,6 @@ def test_lost_tag_shows_the_order_untagged(account: Account):
     assert account.ledger[0]["tag"] == "Fault1"
 
 
-@pytest.mark.matrix("N03")
 def test_hidden_order_shows_up_later(account: Account):
     """The day's orders and trades lack it at first; the truth has it at once."""
     account.fault("hide", delay_s=1.0)
@@ -205,7 +199,6 @@ def test_hidden_order_shows_up_later(account: Account):
     assert len(account.api.tradebook()["tradeBook"]) == 1
 
 
-@pytest.mark.matrix("B01")
 def test_accepted_order_is_rejected_later(account: Account):
     """1101 first; status 5 with the reason after it."""
     account.fault("reject_later", delay_s=0.2, message="RED:Not allowed today")
@@ -216,7 +209,6 @@ def test_accepted_order_is_rejected_later(account: Account):
     assert row["message"] == "RED:Not allowed today"
 
 
-@pytest.mark.matrix("B02")
 def test_partial_fill_is_pending_with_a_filled_quantity(account: Account):
     """Status 6 with filledQty; cancelled, it keeps what it had (status 1, filledQty > 0)."""
     account.fault("partial_fill", quantity=4)

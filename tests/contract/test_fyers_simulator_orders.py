@@ -305,7 +305,6 @@ def test_basket_answers_each_order_for_itself(account: Account):
     assert len(account.book["orders"]) == 2
 
 
-@pytest.mark.matrix("B06")
 def test_order_above_the_freeze_quantity_is_sliced(sandbox: FyersSandbox):
     """With isSliceOrder the quantity is cut into children that add up to it."""
     account = sandbox.login(cash=1_000_000_000)
@@ -362,7 +361,6 @@ def test_empty_exit_closes_everything_that_passes_the_filter(account: Account):
     assert account.api.positions()["overall"]["count_open"] == 0
 
 
-@pytest.mark.matrix("B12")
 def test_exit_that_does_not_fill_says_201(account: Account):
     """While nobody trades, the counter order rests and the answer is 201."""
     control = account.sandbox.control

@@ -107,7 +107,6 @@ def test_exchange_refuses_what_is_wrong(sandbox: Sandbox) -> None:
             kite.generate_session(code, API_SECRET)
 
 
-@pytest.mark.matrix("A03")
 def test_newer_login_kills_the_older(sandbox: Sandbox, kite: Any) -> None:
     """A fresh login of the same app and user ends the session before it."""
     log_in(sandbox)
@@ -155,8 +154,6 @@ def test_faults_of_the_login(sandbox: Sandbox) -> None:
     assert kite.generate_session(token, API_SECRET)["user_id"] == "EF9012"
 
 
-@pytest.mark.matrix("N09")
-@pytest.mark.invariant("I11")
 def test_rate_limits(sandbox: Sandbox, kite: Any) -> None:
     """The second quote and the eleventh order of a second are refused with 429."""
     answers = [raw(sandbox, kite, "GET", "/quote/ltp?i=NSE:SBIN") for _ in range(4)]
@@ -187,8 +184,6 @@ def test_personal_plan_has_no_data(sandbox: Sandbox) -> None:
     assert buy(kite)
 
 
-@pytest.mark.matrix("N17")
-@pytest.mark.invariant("I14")
 def test_static_address(sandbox: Sandbox) -> None:
     """Orders are taken from the registered address only; reads from anywhere; the ledger says."""
     account = {"broker": "kite", "api_key": API_KEY, "user_id": USER}

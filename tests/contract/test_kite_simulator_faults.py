@@ -105,7 +105,6 @@ POSTBACK_KEYS = frozenset(
         "-".join(map(str, list(value.values())[:2])) if isinstance(value, dict) else ""
     ),
 )
-@pytest.mark.matrix("N01", "N02", "N04", "N06", "N07", "N10")
 def test_faults_of_the_transport(
     sandbox: Sandbox, kite: Any, fault: dict[str, Any], raised: type[Exception], *, applied: bool
 ) -> None:
@@ -126,7 +125,6 @@ def test_faults_of_the_transport(
     assert buy(kite, tag="t1"), "a fault strikes once unless it says otherwise"
 
 
-@pytest.mark.matrix("N11")
 def test_drip_defeats_a_read_timeout(sandbox: Sandbox, kite: Any) -> None:
     """A dripped answer comes whole, a byte at a time, each within the read timeout."""
     kite.timeout = 0.5
@@ -136,7 +134,6 @@ def test_drip_defeats_a_read_timeout(sandbox: Sandbox, kite: Any) -> None:
     assert buy(kite)
 
 
-@pytest.mark.matrix("N03")
 def test_hidden_order(sandbox: Sandbox, kite: Any) -> None:
     """An order may be missing from the day's orders and trades for a while, though it is there."""
     sandbox.fault("hide", delay_s=2)
@@ -149,7 +146,6 @@ def test_hidden_order(sandbox: Sandbox, kite: Any) -> None:
     eventually(lambda: [o["order_id"] for o in patient(kite.orders) or []] == [order_id])
 
 
-@pytest.mark.matrix("B01")
 def test_rejected_after_acceptance(sandbox: Sandbox, kite: Any) -> None:
     """An accepted order may be rejected later, with the broker's reason."""
     sandbox.fault("no_fill")
@@ -160,7 +156,6 @@ def test_rejected_after_acceptance(sandbox: Sandbox, kite: Any) -> None:
     assert (order["status_message"], order["pending_quantity"]) == ("Blocked for MIS", 0)
 
 
-@pytest.mark.matrix("B01")
 def test_price_outside_the_circuit(sandbox: Sandbox, kite: Any) -> None:
     """A price beyond the day's limits is accepted first and rejected then."""
     order_id = buy(kite, order_type="LIMIT", price=100)
@@ -168,7 +163,6 @@ def test_price_outside_the_circuit(sandbox: Sandbox, kite: Any) -> None:
     assert "circuit" in kite.orders()[0]["status_message"]
 
 
-@pytest.mark.matrix("B02", "B12")
 def test_partial_and_no_fill(sandbox: Sandbox, kite: Any) -> None:
     """A market order may fill in part and rest; with a delay the rest fills later."""
     sandbox.fault("partial_fill", quantity=3)
@@ -181,7 +175,6 @@ def test_partial_and_no_fill(sandbox: Sandbox, kite: Any) -> None:
     assert row(sandbox, stuck)["filled_quantity"] == 3
 
 
-@pytest.mark.matrix("B03")
 def test_cancelled_order_fills_later(sandbox: Sandbox, kite: Any) -> None:
     """An order may be shown as cancelled and turn out to have filled."""
     sandbox.fault("cancel_then_fill", delay_s=1)
@@ -193,7 +186,6 @@ def test_cancelled_order_fills_later(sandbox: Sandbox, kite: Any) -> None:
     assert kite.positions()["net"][0]["quantity"] == 10
 
 
-@pytest.mark.matrix("B07")
 def test_lost_tag(sandbox: Sandbox, kite: Any) -> None:
     """The broker may forget a tag; the ledger keeps what was sent."""
     sandbox.fault("lose_tag")

@@ -186,7 +186,6 @@ def test_order_numbers_come_in_both_forms(sandbox: Sandbox, kite: Any) -> None:
         ({"order_type": "SL-M", "trigger_price": 5}, "should be higher"),
     ],
 )
-@pytest.mark.matrix("N08", "B11")
 def test_wrong_orders_are_input_errors(
     sandbox: Sandbox, kite: Any, changes: dict[str, Any], message: str
 ) -> None:
@@ -199,7 +198,6 @@ def test_wrong_orders_are_input_errors(
     assert truth(sandbox)["orders"] == []
 
 
-@pytest.mark.matrix("N08")
 def test_short_of_money_or_stock(sandbox: Sandbox, kite: Any) -> None:
     """Missing funds and missing stock are 400s whose type the SDK loses and whose text it keeps."""
     sandbox.ask("POST", "/market", {"symbol": "SBIN", "last_price": 900})
@@ -310,7 +308,6 @@ def test_outside_the_session(sandbox: Sandbox, kite: Any) -> None:
     assert (book[0]["order_id"], book[0]["quantity"]) == (order_id, 10)
 
 
-@pytest.mark.matrix("B08")
 def test_intraday_is_squared_off(sandbox: Sandbox, kite: Any) -> None:
     """At the cut-off the broker cancels what works intraday and closes what is open."""
     filled(sandbox, buy(kite))
@@ -349,7 +346,6 @@ def test_conversion(sandbox: Sandbox, kite: Any) -> None:
         kite.convert_position(quantity=7, **convert)
 
 
-@pytest.mark.matrix("B06")
 def test_autoslice(sandbox: Sandbox, kite: Any) -> None:
     """An order above the freeze limit is sliced; a slice may fail although the answer succeeds."""
     sandbox.ask("POST", "/market", {"symbol": "ITC", "last_price": 10})
