@@ -1,18 +1,12 @@
-"""What every test may use: servers of the store, and the list of what the tests prove.
-
-A test names what it proves with ``@pytest.mark.row("A3")``, ``invariant("I3")`` or
-``matrix("N07")``. ``pytest --rows`` (or ``pytest -m row``) ends with the list of what was proved.
-"""
+"""What every test may use: a browser and servers of the store; what it proves is in ``proofs.py``."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import re
 import shutil
 import subprocess
 import uuid
-from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -24,65 +18,7 @@ from playwright.async_api import Browser, async_playwright
 
 from core.adapters.mongo.server import launch
 
-PROOFS = {
-    "row": re.compile(r"[A-GRS]\d{1,2}"),
-    "invariant": re.compile(r"I\d{1,2}"),
-    "matrix": re.compile(r"[A-Z]\d{2}"),
-}
-TITLES = {"row": "rows", "invariant": "invariants", "matrix": "cases of the matrix"}
-
-
-# --- what the tests prove ----------------------------------------------------------------------
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--rows", action="store_true", help="list the rows, invariants and cases that were proved"
-    )
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Hand each test's proofs to its report, and refuse a mark that names nothing."""
-    for item in items:
-        for kind, pattern in PROOFS.items():
-            for mark in item.iter_markers(kind):
-                if not mark.args or mark.kwargs:
-                    message = f"{item.nodeid}: {kind} takes ids, such as {pattern.pattern}"
-                    raise pytest.UsageError(message)
-                for name in mark.args:
-                    if not pattern.fullmatch(name):
-                        message = f"{item.nodeid}: {name!r} is no {kind} ({pattern.pattern})"
-                        raise pytest.UsageError(message)
-                    item.user_properties.append((kind, name))
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    asked = config.getoption("markexpr", "")
-    if not (config.getoption("--rows") or any(kind in asked for kind in PROOFS)):
-        return
-    proved = _proofs(terminalreporter.stats.get("passed", []))
-    refuted = _proofs(
-        terminalreporter.stats.get("failed", []) + terminalreporter.stats.get("error", [])
-    )
-    for kind, title in TITLES.items():
-        names = sorted(proved[kind] - refuted[kind], key=_natural)
-        if names:
-            terminalreporter.write_line(f"{title} proved ({len(names)}): {' '.join(names)}")
-        if refuted[kind]:
-            broken = " ".join(sorted(refuted[kind], key=_natural))
-            terminalreporter.write_line(f"{title} NOT proved: {broken}")
-
-
-def _proofs(reports: list[Any]) -> defaultdict[str, set[str]]:
-    found: defaultdict[str, set[str]] = defaultdict(set)
-    for report in reports:
-        for kind, name in getattr(report, "user_properties", ()):
-            found[kind].add(name)
-    return found
-
-
-def _natural(name: str) -> tuple[str, int]:
-    return name[0], int(name[1:])
+pytest_plugins = ("tests.proofs",)
 
 
 def cannot(reason: str) -> NoReturn:
