@@ -15,7 +15,10 @@ from typing import Any, NoReturn
 import pymongo
 import pytest
 from playwright.async_api import Browser, async_playwright
+from pymongo.errors import PyMongoError
 
+from core.adapters.mongo.migrations import SCHEMA_VERSION
+from core.adapters.mongo.schema import COLLECTIONS
 from core.adapters.mongo.server import launch
 
 pytest_plugins = ("tests.proofs",)
@@ -53,8 +56,8 @@ async def browser(chromium: Path) -> AsyncIterator[Browser]:
 
 
 # --- servers of the store ----------------------------------------------------------------------
-# One process of each kind a session, started from the main thread (its end would kill them); one
-# database a test. The fixtures are synchronous because a client belongs to one event loop.
+# One process of each kind a session, started from the main thread (its end would kill them); an
+# empty database a test. The fixtures are synchronous because a client belongs to one event loop.
 
 
 @pytest.fixture(scope="session")
@@ -100,20 +103,60 @@ def store_uri(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(f"{request.param}_store_uri"))
 
 
-@pytest.fixture
-def store_database(store_uri: str) -> Iterator[str]:
-    """The name of a fresh database on ``store_uri``, dropped at the end."""
-    yield from _database(store_uri)
+@pytest.fixture(scope="session")
+def spares() -> dict[str, str]:
+    """The database that the test before has left on each server, by the server's URI."""
+    return {}
 
 
 @pytest.fixture
-def embedded_database(embedded_store_uri: str) -> Iterator[str]:
-    """The name of a fresh database on ``embedded_store_uri``, dropped at the end."""
-    yield from _database(embedded_store_uri)
+def store_database(store_uri: str, spares: dict[str, str]) -> Iterator[str]:
+    """The name of an empty database on ``store_uri``; its schema may stand already."""
+    yield from _database(store_uri, spares)
 
 
-def _database(uri: str) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex[:12]}"
+@pytest.fixture
+def embedded_database(embedded_store_uri: str, spares: dict[str, str]) -> Iterator[str]:
+    """The name of an empty database on ``embedded_store_uri``; its schema may stand already."""
+    yield from _database(embedded_store_uri, spares)
+
+
+@pytest.fixture
+def bare_database(store_uri: str) -> Iterator[str]:
+    """The name of a database on ``store_uri`` that does not exist yet, dropped at the end."""
+    name = _new_name()
     yield name
-    with pymongo.MongoClient[dict[str, Any]](uri) as client:
+    with pymongo.MongoClient[dict[str, Any]](store_uri) as client:
         client.drop_database(name)
+
+
+def _database(uri: str, spares: dict[str, str]) -> Iterator[str]:
+    """Lend a database: making the schema takes a second, emptying it takes none."""
+    name = spares.pop(uri, "")
+    yield name if name and _is_emptied(uri, name) else (name := _new_name())
+    spares[uri] = name
+
+
+def _new_name() -> str:
+    return f"test_{uuid.uuid4().hex[:12]}"
+
+
+def _is_emptied(uri: str, name: str) -> bool:
+    """Take every document out of a database, or drop it where that will not do.
+
+    What a killed process holds locked, and a schema that a test has changed, are nobody's to mend.
+    """
+    declared = {one.name for one in COLLECTIONS}
+    try:
+        with pymongo.MongoClient[dict[str, Any]](uri, timeoutMS=2000) as client:
+            database = client[name]
+            schema = database["schema"].find_one({"_id": "schema"}) or {}
+            standing = set(database.list_collection_names())
+            if schema.get("version") == SCHEMA_VERSION and standing == declared | {"schema"}:
+                for collection in declared:
+                    database[collection].delete_many({})
+                return True
+            client.drop_database(name)
+    except PyMongoError:
+        return False
+    return False

@@ -22,9 +22,9 @@ SERVERS_OWN = {"ns", "v", "background"}
 
 
 @pytest.fixture
-async def bare_store(store_uri: str, store_database: str) -> AsyncIterator[MongoStore]:
+async def bare_store(store_uri: str, bare_database: str) -> AsyncIterator[MongoStore]:
     """A store without any collection."""
-    async with await MongoStore.connect(store_uri, store_database) as store:
+    async with await MongoStore.connect(store_uri, bare_database) as store:
         yield store
 
 
@@ -240,7 +240,7 @@ asyncio.run(main())
 
 @pytest.mark.matrix("D05")
 async def test_a_migrating_process_that_is_killed_leaves_a_store_that_converges(
-    bare_store: MongoStore, store_uri: str, store_database: str
+    bare_store: MongoStore, store_uri: str, bare_database: str
 ) -> None:
     """The same with kill -9 at five moments of a first start."""
     for delay_s in (0.0, 0.01, 0.03, 0.06, 0.1):
@@ -252,7 +252,7 @@ async def test_a_migrating_process_that_is_killed_leaves_a_store_that_converges(
         )
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(f"{store_uri} {store_database}\n".encode())
+        process.stdin.write(f"{store_uri} {bare_database}\n".encode())
         assert await asyncio.wait_for(process.stdout.readline(), 20) == b"ready\n"
         await asyncio.sleep(delay_s)  # not to wait for anything: to kill at different moments
         if process.returncode is None:
