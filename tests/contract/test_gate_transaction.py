@@ -305,7 +305,7 @@ async def test_a_transaction_whose_session_was_killed_changes_nothing(
     raised = Change(set={"fence": 2}, inc={"seq": 1})
     assert await other_store.update("account_gates", {"_id": ACCOUNT}, raised) == 1
     go_on.set()
-    with pytest.raises(Denied):
+    with pytest.raises(LeaseLost):
         await submitting
     assert fences == [1, 2]
     assert await gated.get("orders", "A") is None
