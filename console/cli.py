@@ -1,4 +1,4 @@
-"""The ``saarthi`` command: ``run``, ``demo``, ``live``, ``doctor``, ``rotate-key``.
+"""The ``saarthi`` command: ``run``, ``demo``, ``live``, ``doctor``, ``rotate-key``, ``calendar``.
 
 Exit codes: 0 done, 1 a failure that is explained in one line on stderr, 2 wrong usage.
 """
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from console.days import run_import
 from console.demo.launcher import main as run_demo
 from console.demo.options import DemoOptions
 from console.doctor import run_doctor
@@ -57,6 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(doctor)
     rotate = commands.add_parser("rotate-key", help="seal every secret with a new key")
     _add_config(rotate)
+    calendar = commands.add_parser("calendar", help="holidays and sessions of your own")
+    actions = calendar.add_subparsers(dest="action", required=True, metavar="ACTION")
+    importing = actions.add_parser("import", help="check a file of days and add them")
+    importing.add_argument("file", type=Path, help="a CSV file; docs/operations.md has its form")
+    _add_config(importing)
     return parser
 
 
@@ -109,10 +115,15 @@ def _rotate(options: argparse.Namespace) -> int:
     return asyncio.run(rotate_key(_settings(options)))
 
 
+def _calendar(options: argparse.Namespace) -> int:
+    return run_import(_settings(options), options.file)
+
+
 _COMMANDS = {
     "run": _run,
     "demo": _demo,
     "live": _live,
     "doctor": _doctor,
     "rotate-key": _rotate,
+    "calendar": _calendar,
 }

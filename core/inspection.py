@@ -8,30 +8,32 @@ which proves that it starts.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 from cryptography.fernet import Fernet
 
+from core.adapters.calendar import FILE_NAME as CALENDAR_FILE
 from core.adapters.calendar import TradingCalendar
 from core.adapters.clock import SystemClock, clock_from_setting
 from core.adapters.mongo.migrations import SCHEMA_VERSION
 from core.adapters.mongo.server import launch, read_store_file
 from core.adapters.mongo.store import MongoStore
 from core.adapters.vault import KEY_FILE, FernetVault
-from core.bootstrap import Foundation
+from core.bootstrap import Foundation, calendar_of
 from core.config import Settings
+from core.domain.calendar_years import CalendarYear
 from core.domain.instrument import Segment
 from core.errors import ConfigurationError
 from core.ports.clock import Clock
 from core.ports.store import StoreView
 
 __all__ = [
+    "CALENDAR_FILE",
     "StoreLook",
-    "calendar_ends",
+    "calendar_years",
     "clock_of",
     "clock_trouble",
     "inspect_store",
@@ -77,7 +79,7 @@ async def inspect_store(settings: Settings) -> AsyncIterator[StoreLook]:
             running=None,
             vault=vault_of(settings) or FernetVault([Fernet.generate_key().decode()]),
             clock=clock_of(settings),
-            calendar=TradingCalendar(),
+            calendar=_calendar_of(settings),
         )
         look = StoreLook(foundation, origin, int(row["version"]) if row else None)
         if row is not None:
@@ -151,6 +153,18 @@ def clock_trouble(settings: Settings) -> str:
     return ""
 
 
-def calendar_ends() -> date | None:
-    """Return the last date that the calendar's cash data reaches."""
-    return TradingCalendar().known_until(Segment.CASH)
+def calendar_years(settings: Settings) -> Sequence[CalendarYear]:
+    """Return the years whose cash sessions are known, oldest first.
+
+    Raises:
+        ConfigurationError: The file with the added days has mistakes.
+    """
+    return calendar_of(settings).years(Segment.CASH)
+
+
+def _calendar_of(settings: Settings) -> TradingCalendar:
+    """Return the calendar; without the added days when their file has mistakes."""
+    try:
+        return calendar_of(settings)
+    except ConfigurationError:
+        return TradingCalendar()

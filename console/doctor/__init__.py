@@ -51,7 +51,7 @@ async def _examine(settings: Settings, environment: Mapping[str, str]) -> AsyncI
             *await network.public_address(settings, http),
             *await network.clock_drift(settings, clock, http),
             *await network.local_address(settings),
-            *machine.calendar(clock.market_now().date()),
+            *machine.calendar(settings, clock.market_now().date()),
         ]:
             yield finding
     if any(finding.level is Level.FAIL for finding in [*directory, *key]):

@@ -8,14 +8,15 @@ import os
 import socket
 import stat
 from collections.abc import Iterable, Mapping
-from datetime import date, timedelta
+from datetime import date
 from urllib.parse import urlsplit
 
 from console.doctor.finding import Finding, fail, ok, warn
 from console.process import bot_parameters
 from core.config import Settings, setting_name
+from core.domain.calendar_years import CalendarYear, EndsSoon, known_until, reminders
 from core.errors import ConfigurationError
-from core.inspection import calendar_ends, clock_trouble, key_file, vault_of
+from core.inspection import CALENDAR_FILE, calendar_years, clock_trouble, key_file, vault_of
 
 __all__ = [
     "calendar",
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 _OPEN_TO_OTHERS = 0o077
-_CALENDAR_NOTICE = timedelta(days=30)
+_IMPORT = "when the exchange has published its list: saarthi calendar import FILE"
 _LEAST_HORIZON_S = 120.0
 
 
@@ -169,13 +170,26 @@ def has_address(address: str) -> bool:
     return True
 
 
-def calendar(today: date) -> list[Finding]:
-    """Check that the exchange calendar reaches far enough."""
-    ends = calendar_ends()
-    update = "update Saarthi: the calendar comes with it"
-    if ends is None or today > ends:
-        text = f"the exchange calendar ended on {ends}: every entry is denied, exits go on"
-        return [fail("calendar", text, update)]
-    if ends - today <= _CALENDAR_NOTICE:
-        return [warn("calendar", f"the exchange calendar ends on {ends}", update)]
-    return [ok("calendar", f"sessions are known until {ends}")]
+def calendar(settings: Settings, today: date) -> list[Finding]:
+    """Check that the exchange calendar reaches far enough, and say from what it comes."""
+    try:
+        years = calendar_years(settings)
+    except ConfigurationError as error:
+        advice = f"correct {CALENDAR_FILE} in the data directory, or delete it and import it again"
+        return [fail("calendar", str(error), advice)]
+    until = known_until(years, today)
+    if until is None:
+        text = f"no session of {today} is known: entries are denied, exits keep regular hours"
+        return [fail("calendar", text, _IMPORT)]
+    known = "; ".join(_year(one) for one in years if today.year <= one.year <= until.year)
+    due = reminders(years, today)
+    if any(isinstance(one, EndsSoon) for one in due):
+        return [warn("calendar", f"sessions are known until {until} only: {known}", _IMPORT)]
+    if due:
+        return [warn("calendar", f"sessions are known until {until}: {known}", _IMPORT)]
+    return [ok("calendar", f"sessions are known until {until}: {known}")]
+
+
+def _year(one: CalendarYear) -> str:
+    origin = "imported, " if one.is_added else ""
+    return f"{one.year} {one.confidence.value} ({origin}{one.source})"

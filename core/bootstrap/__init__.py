@@ -6,7 +6,18 @@ process' own composition root (``console.process``) adds the bot and the web ser
 
 from __future__ import annotations
 
+from core.bootstrap.calendar import ImportedDays, calendar_of, import_days
 from core.bootstrap.foundation import Foundation, attach, open_system, rotate_secrets
 from core.bootstrap.system import System, build
 
-__all__ = ["Foundation", "System", "attach", "build", "open_system", "rotate_secrets"]
+__all__ = [
+    "Foundation",
+    "ImportedDays",
+    "System",
+    "attach",
+    "build",
+    "calendar_of",
+    "import_days",
+    "open_system",
+    "rotate_secrets",
+]

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from core.adapters.calendar import TradingCalendar
 from core.adapters.clock import clock_from_setting
 from core.adapters.mongo.migrations import migrate
 from core.adapters.mongo.server import RunningStore, launch, read_store_file
 from core.adapters.mongo.store import MongoStore
 from core.adapters.vault import FernetVault, rotate
+from core.bootstrap.calendar import calendar_of
 from core.config import Settings
 from core.errors import StoreUnavailable
 from core.ports.calendar import Calendar
@@ -80,7 +80,7 @@ async def attach(
         await migrate(store)
         kind = str(store.server_kind())
         moment = clock or clock_from_setting(settings.clock)
-        yield Foundation(settings, store, kind, None, vault, moment, TradingCalendar())
+        yield Foundation(settings, store, kind, None, vault, moment, calendar_of(settings))
 
 
 async def rotate_secrets(foundation: Foundation) -> tuple[int, list[str]]:

@@ -13,12 +13,18 @@ IST = ZoneInfo("Asia/Kolkata")
 
 @dataclass(frozen=True, slots=True)
 class SessionWindow:
-    """Continuous trading of one segment on one day, aware IST datetimes."""
+    """Continuous trading of one segment on one day, aware IST datetimes.
+
+    Attributes:
+        is_assumed: The calendar does not know the day: these are the regular hours, good for
+            exits alone.
+    """
 
     day: date
     open_at: datetime
     close_at: datetime
     note: str = ""
+    is_assumed: bool = False
 
     def contains(self, moment: datetime) -> bool:
         """Tell whether the market trades continuously at ``moment``."""

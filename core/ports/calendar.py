@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, time
 from typing import Protocol
 
 from core.domain.account import BrokerType
+from core.domain.calendar_years import CalendarYear
 from core.domain.instrument import Segment
 from core.domain.sessions import SessionWindow
 
@@ -25,6 +27,16 @@ class Calendar(Protocol):
         """
         ...
 
+    def exit_session(
+        self, day: date, segment: Segment, *, has_derivatives: bool
+    ) -> SessionWindow | None:
+        """Return the session in which exits, stops and square-offs are looked after.
+
+        It is ``session`` on every day that is known. On a weekday that is not, it is the regular
+        session, marked ``is_assumed``: a position is not left alone because data ended (K04).
+        """
+        ...
+
     def square_off(
         self, day: date, broker: BrokerType, segment: Segment, *, has_derivatives: bool
     ) -> time:
@@ -37,4 +49,8 @@ class Calendar(Protocol):
         Raises:
             LookupError: The calendar's data ends before one is found.
         """
+        ...
+
+    def years(self, segment: Segment) -> Sequence[CalendarYear]:
+        """Return the years that are known, oldest first; none for a segment without data."""
         ...

@@ -20,9 +20,11 @@ from cryptography.fernet import Fernet
 from console.doctor import machine, network, run_doctor
 from console.doctor.finding import Level, warn
 from core.adapters.vault import KEY_FILE
+from core.bootstrap import import_days
 from core.config import load_settings
 from core.domain.account import BrokerType
-from core.inspection import calendar_ends
+from core.domain.calendar_years import known_until
+from core.inspection import CALENDAR_FILE, calendar_years
 from core.ports.store import Change
 from tests.fakes.installation import TOKEN, Installation, market_clock
 from tests.fakes.sandbox_process import Sandbox, eventually
@@ -376,19 +378,37 @@ async def test_accounts_that_need_attention(here: Installation, report: Report) 
     assert any("users IK1001, IK2002 order from 192.0.2.7" in one for one in addresses)
 
 
-def test_calendar_that_ends() -> None:
+@pytest.mark.matrix("K04")
+def test_calendar_that_ends(tmp_path: Path) -> None:
     """Thirty days before its end a warning; after it, entries are denied and that is a failure."""
-    ends = calendar_ends()
+    settings = load_settings(environment={"SAARTHI_DATA": str(tmp_path)})
+    ends = known_until(calendar_years(settings), date(2026, 11, 23))
     assert ends is not None
+    names = ("01-26", "02-23", "03-09", "04-14", "05-01", "08-15", "10-02", "10-17", "12-25")
+    lines = [f"holiday,{ends.year + 1}-{name},,,,as listed" for name in names]
+    imported = ["kind,date,open,close,square_off,text", f"year,{ends.year + 1},,,,NSE 4711", *lines]
+    (tmp_path / "list.csv").write_text("\n".join(imported))
 
-    def level(day: date) -> Level:
-        (found,) = machine.calendar(day)
-        return found.level
+    def line(day: date) -> str:
+        (found,) = machine.calendar(settings, day)
+        return " ".join(str(found).split())
 
-    assert level(ends - timedelta(days=31)) is Level.OK
-    assert level(ends - timedelta(days=30)) is Level.WARN
-    assert level(ends) is Level.WARN
-    assert level(ends + timedelta(days=1)) is Level.FAIL
+    assert line(date(2026, 12, 16)).startswith(f"ok calendar sessions are known until {ends}: 2026")
+    assert f"{ends.year} derived (worked out before NSE's list" in line(date(2026, 12, 16))
+    assert line(date(2026, 12, 17)).endswith("its list: saarthi calendar import FILE")
+    assert line(ends).startswith(f"warn calendar sessions are known until {ends} only")
+    assert line(ends + timedelta(days=1)).startswith("fail calendar no session of")
+
+    import_days(settings, tmp_path / "list.csv")
+    until = ends.replace(year=ends.year + 1)
+    assert line(until - timedelta(days=31)) == (
+        f"ok calendar sessions are known until {until}: {until.year} published (imported, NSE 4711)"
+    )
+    assert line(until - timedelta(days=30)).startswith("warn")
+    (tmp_path / CALENDAR_FILE).write_text("broken")
+    assert line(ends).startswith(
+        f"fail calendar {tmp_path / CALENDAR_FILE}: line 1: found 'broken'"
+    )
 
 
 def test_a_finding_is_one_line() -> None:

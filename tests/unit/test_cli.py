@@ -38,6 +38,9 @@ def saarthi(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str
         ("live", "--broker-id", "zerodha_abc123"),
         ("doctor", "now"),
         ("rotate-key", "--config"),
+        ("calendar",),
+        ("calendar", "import"),
+        ("calendar", "export", "x.csv"),
     ],
 )
 def test_wrong_usage_is_2(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +57,7 @@ def test_help_is_0(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert ended.value.code == 0
     told = capsys.readouterr().out
-    for command in ("run", "demo", "live", "doctor", "rotate-key"):
+    for command in ("run", "demo", "live", "doctor", "rotate-key", "calendar"):
         assert f"\n    {command}" in told
 
 
@@ -105,3 +108,26 @@ def test_store_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "canary" not in done.stderr
+
+
+@pytest.mark.matrix("K04")
+def test_days_are_imported(tmp_path: Path) -> None:
+    """A right file is added and what is known is shown; a wrong one is a sentence a mistake, and 1."""
+    header = "kind,date,open,close,square_off,text\n"
+    file = tmp_path / "days.csv"
+    file.write_text(header + "session,2026-11-08,18:00,19:00,,Muhurat trading\n")
+    data = {"SAARTHI_DATA": str(tmp_path / "data")}
+
+    done = saarthi("calendar", "import", str(file), **data)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("added 0 holiday(s) and 1 special session(s)\n")
+    assert "\n2027  derived    worked out before NSE's list was out" in done.stdout
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["calendar.csv"]
+
+    file.write_text(header + "session,2026-11-08,18:00,17:00,,x\nholiday,soon,,,,x\n")
+    refused = saarthi("calendar", "import", str(file), **data)
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        f"saarthi: {file}: line 2: found 18:00 to 17:00; expected a close after the open.\n"
+        f"{file}: line 3: found the date 'soon'; expected a day like 2027-01-26.\n"
+    )

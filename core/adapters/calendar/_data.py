@@ -1,10 +1,9 @@
-"""The calendar's files, read and typed.
+"""The calendar's committed files, read and typed.
 
 Five CSV files lie beside this module:
 
-* ``coverage.csv``: per segment the first and last date that the data reaches, and its ``market``,
-  the name under which holidays and special sessions are filed. A segment that is not there
-  (currency: its holidays differ from equities' and are not in the data) is unknown on every date.
+* ``years.csv``: per market the years that are known, how sure they are (``published`` or
+  ``derived``) and where they come from. A year that is not there is unknown on every date.
 * ``holidays.csv``: weekdays without a session.
 * ``special_sessions.csv``: days with hours of their own, weekends and holidays among them. Empty
   hours mean that a session is announced or likely, but its hours are not in the data.
@@ -13,24 +12,26 @@ Five CSV files lie beside this module:
   has_derivatives).
 
 In the last two, ``any`` matches everything; of the rows that match, the one with the latest date
-counts, and on one date the more particular.
+counts, and on one date the more particular. A user's own file is added by ``added.py``.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, time
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+from core.domain.calendar_years import CalendarYear, Confidence
 from core.domain.instrument import Segment
 
 __all__ = [
+    "EQUITY",
+    "MARKETS",
     "CalendarData",
-    "Coverage",
     "DatedCutOff",
     "DatedHours",
     "SpecialSession",
@@ -39,15 +40,14 @@ __all__ = [
 ]
 
 _ANY = "any"
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """From when to when a segment's days are known, both included."""
-
-    first: date
-    last: date
-    market: str
+EQUITY = "equity"
+MARKETS: Mapping[Segment, str] = {
+    Segment.CASH: EQUITY,
+    Segment.INDEX: EQUITY,
+    Segment.DERIVATIVES: EQUITY,
+    Segment.COMMODITY: "commodity",
+}
+"""Whose holidays a segment keeps; those of currency are not in the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,11 @@ class DatedCutOff:
 
 @dataclass(frozen=True, slots=True)
 class CalendarData:
-    """All files together; holidays and special sessions by (market, date)."""
+    """All files together; years, holidays and special sessions by market and date."""
 
-    coverage: dict[Segment, Coverage]
-    holidays: dict[tuple[str, date], str]
-    special: dict[tuple[str, date], SpecialSession]
+    years: Mapping[tuple[str, int], CalendarYear]
+    holidays: Mapping[tuple[str, date], str]
+    special: Mapping[tuple[str, date], SpecialSession]
     hours: tuple[DatedHours, ...]
     cut_offs: tuple[DatedCutOff, ...]
 
@@ -104,15 +104,10 @@ def read(directory: Traversable) -> CalendarData:
     """Read the five files of a directory.
 
     Raises:
-        ValueError: A date, time or segment in them is malformed.
+        ValueError: A date, time, confidence or segment in them is malformed.
     """
     return CalendarData(
-        coverage={
-            Segment(row["segment"]): Coverage(
-                _date(row["first"]), _date(row["last"]), row["market"]
-            )
-            for row in _rows(directory, "coverage")
-        },
+        years={(row["market"], int(row["year"])): _year(row) for row in _rows(directory, "years")},
         holidays={
             (row["market"], _date(row["date"])): row["name"] for row in _rows(directory, "holidays")
         },
@@ -133,6 +128,10 @@ def read(directory: Traversable) -> CalendarData:
 def _rows(directory: Traversable, name: str) -> Iterator[dict[str, str]]:
     text = directory.joinpath(f"{name}.csv").read_text(encoding="utf-8")
     return csv.DictReader(text.splitlines(), strict=True)
+
+
+def _year(row: dict[str, str]) -> CalendarYear:
+    return CalendarYear(int(row["year"]), Confidence(row["confidence"]), row["source"])
 
 
 def _hours(row: dict[str, str]) -> DatedHours:

@@ -14,6 +14,7 @@ import pytest
 
 from core.adapters.calendar import TradingCalendar, _data
 from core.domain.account import BrokerType
+from core.domain.calendar_years import Confidence
 from core.domain.instrument import Segment
 from core.domain.sessions import IST
 from core.ports.calendar import Calendar
@@ -22,6 +23,8 @@ pytestmark = pytest.mark.row("D2")
 
 CALENDAR = TradingCalendar()
 FIRST, LAST = date(2021, 1, 1), date(2026, 12, 31)
+"""What is known from the exchange's own lists."""
+DERIVED = 2027
 
 # Weekdays on which ``holidays`` (NSE's yearly circulars) differs from what happened, and why.
 MOVED_OR_ADDED = {
@@ -57,7 +60,9 @@ def trades_all_day(day: date) -> bool:
 @pytest.mark.filterwarnings("ignore:Series.values returning")  # exchange_calendars' own
 def test_weekdays_agree_with_exchange_calendars():
     """On every weekday of six years BSE's calendar trades exactly when ours does."""
-    known: Any = exchange_calendars.get_calendar("XBOM", start=FIRST.isoformat())
+    known: Any = exchange_calendars.get_calendar(
+        "XBOM", start=FIRST.isoformat(), end=LAST.isoformat()
+    )
     assert known.last_session.date() == LAST
     theirs = {session.date() for session in known.sessions}
     weekdays = [day for day in days() if day.weekday() < 5]
@@ -137,9 +142,10 @@ def test_hours_by_date(
     ("day", "segment"),
     [
         ("2020-12-31", Segment.CASH),
-        ("2027-01-01", Segment.CASH),
-        ("2027-01-04", Segment.DERIVATIVES),
+        ("2028-01-01", Segment.CASH),
+        ("2028-01-03", Segment.DERIVATIVES),
         ("2026-11-08", Segment.CASH),
+        ("2027-10-29", Segment.CASH),
         ("2025-06-02", Segment.COMMODITY),
         ("2026-01-15", Segment.COMMODITY),
         ("2026-06-01", Segment.CURRENCY),
@@ -179,7 +185,7 @@ def test_square_off_by_date_and_broker(
 
 @pytest.mark.row("D7")
 @pytest.mark.matrix("K04")
-@pytest.mark.parametrize("day", ["2027-03-01", "2026-11-08"])
+@pytest.mark.parametrize("day", ["2028-03-01", "2026-11-08"])
 def test_an_exit_never_waits_for_data(day: str):
     """Where the day is unknown the latest known cut-off stands."""
     found = CALENDAR.square_off(
@@ -228,26 +234,67 @@ def test_the_next_session(after: str, expected: str):
 def test_there_is_no_next_session_beyond_the_data():
     """After the last known session the answer is an error."""
     calendar: Calendar = CALENDAR
-    with pytest.raises(LookupError, match="2027-01-01"):
-        calendar.next_session(datetime(2026, 12, 31, 16, 0, tzinfo=IST), Segment.CASH)
+    with pytest.raises(LookupError, match="2028-01-01"):
+        calendar.next_session(datetime(2027, 12, 31, 16, 0, tzinfo=IST), Segment.CASH)
 
 
 def test_how_far_the_data_reaches_is_told():
-    """So that a check of the set-up can warn before it ends."""
-    assert CALENDAR.known_until(Segment.CASH) == LAST
-    assert CALENDAR.known_until(Segment.CURRENCY) is None
+    """With how sure each year is, so that the set-up's check and the chat can warn."""
+    years = CALENDAR.years(Segment.CASH)
+    assert [one.year for one in years] == list(range(FIRST.year, DERIVED + 1))
+    assert [one.year for one in years if one.confidence is Confidence.DERIVED] == [DERIVED]
+    assert all(one.source and not one.is_added for one in years)
+    assert CALENDAR.years(Segment.CURRENCY) == []
+
+
+@pytest.mark.row("D7")
+@pytest.mark.matrix("K04")
+@pytest.mark.parametrize(
+    ("day", "segment", "expected"),
+    [
+        ("2026-11-23", Segment.CASH, ("09:15", "15:15", False)),
+        ("2026-11-24", Segment.CASH, None),
+        ("2028-01-03", Segment.CASH, ("09:15", "15:15", True)),
+        ("2028-01-03", Segment.DERIVATIVES, ("09:15", "15:40", True)),
+        ("2028-01-01", Segment.CASH, None),
+        ("2028-01-26", Segment.CASH, None),
+        ("2026-11-08", Segment.CASH, None),
+        ("2027-10-29", Segment.CASH, None),
+        ("2026-01-15", Segment.COMMODITY, ("09:00", "23:55", True)),
+        ("2028-01-03", Segment.CURRENCY, ("09:00", "17:00", True)),
+    ],
+    ids=[
+        "a known day",
+        "a known holiday",
+        "an unknown weekday",
+        "an unknown weekday of derivatives",
+        "an unknown Saturday",
+        "Republic Day of an unknown year",
+        "Muhurat of unknown hours on a Sunday",
+        "Muhurat of unknown hours on a holiday",
+        "a weekday whose hours are unknown",
+        "a segment without holidays",
+    ],
+)
+def test_exits_have_a_session_on_every_day_that_may_trade(
+    day: str, segment: Segment, expected: tuple[str, str, bool] | None
+):
+    """What is known stands; on a weekday that is not known the regular hours are assumed."""
+    window = CALENDAR.exit_session(date.fromisoformat(day), segment, has_derivatives=True)
+    found = window and (f"{window.open_at:%H:%M}", f"{window.close_at:%H:%M}", window.is_assumed)
+    assert found == expected
 
 
 @pytest.mark.matrix("K04")
 def test_a_year_is_added_by_data_alone(tmp_path: Path):
-    """With one line of coverage and one of a holiday, the next year is known."""
+    """With one line for the year and one for a holiday, the next year is known."""
     with as_file(files(_data.__package__)) as directory:
         for path in Path(directory).glob("*.csv"):
             shutil.copy(path, tmp_path)
-    coverage = tmp_path / "coverage.csv"
-    coverage.write_text(coverage.read_text().replace("2026-12-31", "2027-12-31"))
+    with (tmp_path / "years.csv").open("a") as file:
+        file.write("equity,2028,published,NSE\n")
     with (tmp_path / "holidays.csv").open("a") as file:
-        file.write("2027-01-26,equity,Republic Day\n")
+        file.write("2028-01-26,equity,Republic Day\n")
     calendar = TradingCalendar(_data.read(tmp_path))
-    assert calendar.session(date(2027, 1, 25), Segment.CASH, has_derivatives=True) is not None
-    assert calendar.session(date(2027, 1, 26), Segment.CASH, has_derivatives=True) is None
+    assert calendar.session(date(2028, 1, 25), Segment.CASH, has_derivatives=True) is not None
+    assert calendar.session(date(2028, 1, 26), Segment.CASH, has_derivatives=True) is None
