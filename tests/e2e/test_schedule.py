@@ -105,11 +105,12 @@ async def test_a_late_slot_still_exits(opened: Opened):
     [
         ("2021-05-13", "a holiday"),
         ("2021-05-15", "a Saturday"),
-        ("2040-05-14", "beyond the calendar"),
+        ("2040-05-12", "a Saturday beyond the calendar"),
+        ("2040-08-15", "Independence Day beyond the calendar"),
     ],
 )
-async def test_nothing_runs_on_a_day_without_a_known_session(opened: Opened, day: str, why: str):
-    """Holiday, weekend and unknown date: no run, no notice, and "run now" is refused."""
+async def test_nothing_runs_on_a_day_without_a_session(opened: Opened, day: str, why: str):
+    """Holiday and weekend, known or not: no run, no notice, and "run now" is refused."""
     strategy = Scripted("calm", {"09:30": LONG})
     async with opened(strategy) as engine:
         await engine.enable_strategy("calm")

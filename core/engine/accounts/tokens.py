@@ -187,7 +187,7 @@ class Tokens:
         """Return how often the warning returns: more often when the market is open or about to."""
         moment = self._clock.market_now()
         try:
-            window = self._calendar.session(moment.date(), Segment.CASH, has_derivatives=True)
+            window = self._calendar.exit_session(moment.date(), Segment.CASH, has_derivatives=True)
         except LookupError:
             return self._interval
         if window and window.open_at - _NEAR_OPEN <= moment < window.close_at:
@@ -215,7 +215,7 @@ class Tokens:
         if self._probed_day == day:
             return
         try:
-            window = self._calendar.session(moment.date(), Segment.CASH, has_derivatives=True)
+            window = self._calendar.exit_session(moment.date(), Segment.CASH, has_derivatives=True)
         except LookupError:
             return
         if window is None or moment < window.open_at - _PROBE_BEFORE_OPEN:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal, InvalidOperation
 
 from core.domain.account import Account
@@ -12,6 +13,7 @@ from core.engine.control.control import Command
 from core.engine.control.parts import ControllerParts
 from core.engine.runs.market_data import DATA_ACCOUNT
 from core.errors import NotFound, UserError
+from core.ports.calendar import Calendar
 from core.ports.store import Change, StoreView
 
 __all__ = ["House"]
@@ -61,7 +63,7 @@ class House:
         try:
             window = self._parts.calendar.session(now.date(), Segment.CASH, has_derivatives=True)
         except LookupError:
-            return "the calendar does not know this date: no entries are sent"
+            return _unknown_day(self._parts.calendar, now.date())
         if window is None:
             return "market closed today"
         if now < window.open_at:
@@ -115,6 +117,15 @@ class House:
             )
         await self._parts.accounts.get(broker_id)
         return _rupees_in(text)
+
+
+def _unknown_day(calendar: Calendar, day: date) -> str:
+    """Say what still happens on a day that the calendar does not know (K04)."""
+    window = calendar.exit_session(day, Segment.CASH, has_derivatives=True)
+    if window is None:
+        return "the calendar does not know today's hours: nothing is entered or squared off"
+    hours = f"{window.open_at:%H:%M} to {window.close_at:%H:%M}"
+    return f"the calendar does not know this day: no entries, exits from {hours}"
 
 
 def _rupees_in(text: str) -> Decimal:

@@ -57,6 +57,7 @@ class Facts:
             order, which asks for nothing new.
         gate: The account's gate; None when the account has none.
         is_assigned: Whether the strategy is switched on for the account.
+        is_known_day: Whether the calendar knows that the exchange trades today.
         late: Why the order comes too late, or ''.
         is_closing: Whether the strategy is being squared off at this broker.
         needs_login: Whether the account has no valid login.
@@ -75,6 +76,7 @@ class Facts:
     quantity: int
     gate: Gate | None
     is_assigned: bool = True
+    is_known_day: bool = True
     late: str = ""
     is_closing: bool = False
     needs_login: bool = False
@@ -96,6 +98,13 @@ Check = Callable[[Facts], Denial | None]
 def account_gate(facts: Facts) -> Denial | None:
     """An account without a gate takes no orders: nothing could hold its mode (C4)."""
     return Denial("NO_GATE", "the account has no gate") if facts.gate is None else None
+
+
+def known_day(facts: Facts) -> Denial | None:
+    """On a day that the calendar does not know the regular hours serve exits alone (K04)."""
+    if facts.is_entry and not facts.is_known_day:
+        return Denial("UNKNOWN_DAY", "the calendar does not know this day: no entry is sent")
+    return None
 
 
 def slot_freshness(facts: Facts) -> Denial | None:
@@ -201,6 +210,7 @@ NOTHING_LEFT = frozenset({"NOT_HELD", "EXIT_ONLY"})
 
 CHECKS: tuple[Check, ...] = (
     account_gate,
+    known_day,
     slot_freshness,
     square_off,
     trading_mode,

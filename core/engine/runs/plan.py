@@ -49,12 +49,14 @@ class RunPlan:
     Attributes:
         closing: Brokers at which the strategy is being squared off.
         now: Real time.
+        is_known_day: Whether the calendar knows that the exchange trades (K04).
     """
 
     request: RunRequest
     every_minutes: int
     closing: frozenset[BrokerType]
     now: datetime
+    is_known_day: bool = True
 
     @property
     def day(self) -> str:
@@ -87,6 +89,7 @@ class RunPlan:
             quantity=0,
             gate=gate,
             is_assigned=assignment.is_on,
+            is_known_day=self.is_known_day,
             late="" if self.request.may_enter else "the slot came too late, entries are dropped",
             is_closing=account.broker_type in self.closing,
             needs_login=account.needs_login,

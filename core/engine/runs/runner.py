@@ -57,6 +57,7 @@ _DECIDE_DEADLINE_S = 10.0
 _BAR_WAIT_S = 5.0
 _BAR_LOOK_S = 0.5
 _STALE_BARS = 3
+_LONGEST_LOOKBACK = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +138,15 @@ class Runner:
         return targets, {name: rows[-1].close for name, rows in bars.items() if rows}
 
     def session(self, moment: datetime) -> SessionWindow | None:
-        """Return the cash session of a day; of a day beyond the calendar's data, None."""
+        """Return the cash session of a day; of a weekday that is not known, the assumed one (K04).
+
+        In an assumed session nothing is entered; what is held is looked after as on any day.
+        """
+        return self._session_of(moment.date())
+
+    def _session_of(self, day: date) -> SessionWindow | None:
         try:
-            return self._parts.calendar.session(moment.date(), Segment.CASH, has_derivatives=True)
+            return self._parts.calendar.exit_session(day, Segment.CASH, has_derivatives=True)
         except LookupError:
             return None
 
@@ -175,12 +182,12 @@ class Runner:
     def _lookback_start(self, need: DataNeed, window: SessionWindow) -> datetime:
         """Return the open of the session that reaches back far enough for the lookback bars."""
         bars_left, start, day = need.lookback_bars, window.open_at, window.day
+        oldest = day - _LONGEST_LOOKBACK
         while bars_left > 0:
             day -= timedelta(days=1)
-            try:
-                earlier = self._parts.calendar.session(day, Segment.CASH, has_derivatives=True)
-            except LookupError:
+            if day < oldest:
                 break
+            earlier = self._session_of(day)
             if earlier is not None:
                 minutes = (earlier.close_at - earlier.open_at).total_seconds() / 60
                 bars_left -= int(minutes // need.bar_minutes)
@@ -232,7 +239,14 @@ class Runner:
             for broker_type in BrokerType
             if (begin := self.square_off_begins(schedule, now.date(), broker_type)) and now >= begin
         ]
-        return RunPlan(request, schedule.every_minutes, frozenset(closing), self._parts.clock.now())
+        window = self.session(request.slot_at)
+        return RunPlan(
+            request,
+            schedule.every_minutes,
+            frozenset(closing),
+            self._parts.clock.now(),
+            is_known_day=window is not None and not window.is_assumed,
+        )
 
     def square_off_begins(
         self, schedule: Schedule, day: date, broker_type: BrokerType

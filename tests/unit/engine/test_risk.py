@@ -75,6 +75,8 @@ def test_an_order_within_all_rules_passes() -> None:
     ("facts", "changes", "expected"),
     [
         (ENTRY, {"gate": None}, "NO_GATE"),
+        (ENTRY, {"is_known_day": False}, "UNKNOWN_DAY"),
+        (EXIT, {"is_known_day": False}, ""),
         (ENTRY, {"late": "the slot came too late"}, "LATE"),
         (EXIT, {"late": "the slot came too late"}, ""),
         (ENTRY, {"is_closing": True}, "SQUARE_OFF"),
