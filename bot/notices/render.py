@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from bot.notices.accounts import account_notice
+from bot.notices.calendar import calendar_notice
 from bot.notices.logins import login_notice
 from bot.notices.lookups import Lookups
 from bot.notices.orders import order_notice
@@ -16,6 +17,7 @@ from bot.notices.system import system_notice
 from bot.views.markup import esc
 from bot.views.screen import Screen
 from core.domain.notices.accounts import AccountNotice
+from core.domain.notices.calendar import CalendarNotice
 from core.domain.notices.logins import LoginNotice
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import OrderNotice
@@ -48,6 +50,8 @@ async def _render(notice: Notice, lookups: Lookups) -> Screen:
         return await login_notice(notice, lookups)
     if isinstance(notice, AccountNotice):
         return await account_notice(notice, lookups)
+    if isinstance(notice, CalendarNotice):
+        return calendar_notice(notice)
     if isinstance(notice, SystemNotice):
         return system_notice(notice)
     assert_never(notice)

@@ -32,6 +32,7 @@ from core.engine.accounts.tokens import Tokens
 from core.engine.control.controller import Controller
 from core.engine.control.parts import ControllerParts
 from core.engine.outbox import Outbox, OutboxSender
+from core.engine.runs.calendar_watch import CalendarWatch
 from core.engine.runs.requests import RunRequests
 from core.engine.runs.runner import Runner
 from core.engine.runs.scheduler import Scheduler, Selection
@@ -66,6 +67,7 @@ class System:
     lease: Lease
     runner: Runner
     scheduler: Scheduler
+    calendar_watch: CalendarWatch
     run_requests: RunRequests
     supervisor: Supervisor
     services: Mapping[str, Service]
@@ -114,7 +116,7 @@ def build(
     services: dict[str, Service] = {
         "lease": base.lease.keep,
         "accounts": pool.run,
-        "schedule": ticks_of(base, moving.scheduler, moving.logins),
+        "schedule": ticks_of(base, moving.scheduler, moving.logins, moving.calendar_watch),
         "runs": partial(moving.run_requests.work, moving.runner, only),
     }
     if foundation.running is not None:
@@ -130,6 +132,7 @@ def build(
         lease=base.lease,
         runner=moving.runner,
         scheduler=moving.scheduler,
+        calendar_watch=moving.calendar_watch,
         run_requests=moving.run_requests,
         supervisor=supervisor,
         services=services,
@@ -145,6 +148,7 @@ class _Moving:
     strategies: StrategySettings
     runner: Runner
     scheduler: Scheduler
+    calendar_watch: CalendarWatch
     run_requests: RunRequests
     logins: Logins
 
@@ -173,6 +177,7 @@ def _moving(
         strategies=strategies,
         runner=runner,
         scheduler=scheduler,
+        calendar_watch=CalendarWatch(store, clock, foundation.calendar, base.outbox),
         run_requests=RunRequests(store, clock),
         logins=logins_of(foundation, base, pool),
     )

@@ -26,6 +26,7 @@ from core.engine.orders.gateway import Gateway
 from core.engine.orders.journal import Journal
 from core.engine.orders.reconciliation import Reconciler
 from core.engine.outbox import Outbox
+from core.engine.runs.calendar_watch import CalendarWatch
 from core.engine.runs.market_data import MarketData
 from core.engine.runs.runner import Runner, RunnerParts
 from core.engine.runs.scheduler import Scheduler
@@ -57,6 +58,7 @@ __all__ = [
 _log = logging.getLogger(__name__)
 _TICK_S = 0.5
 _TOKEN_TICK_S = 2.0
+_CALENDAR_TICK_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +199,8 @@ def trading_of(foundation: Foundation, base: Base, pool: WorkerPool) -> ManualOr
     return ManualOrders(parts)
 
 
-def ticks_of(base: Base, scheduler: Scheduler, logins: Logins) -> Service:
-    """Return the service that wakes the scheduler and the token watch."""
+def ticks_of(base: Base, scheduler: Scheduler, logins: Logins, watch: CalendarWatch) -> Service:
+    """Return the service that wakes the scheduler and the watches of tokens and calendar."""
 
     async def watch_tokens() -> None:
         await base.tokens.tick(base.connections)
@@ -211,6 +213,7 @@ def ticks_of(base: Base, scheduler: Scheduler, logins: Logins) -> Service:
                 "slots": (_TICK_S, scheduler.tick_slots),
                 "square-off": (_TICK_S, scheduler.tick_square_offs),
                 "tokens": (_TOKEN_TICK_S, watch_tokens),
+                "calendar": (_CALENDAR_TICK_S, watch.tick),
             }
         )
 

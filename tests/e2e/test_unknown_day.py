@@ -109,3 +109,21 @@ async def test_position_is_squared_off_on_an_unknown_day(opened: Opened) -> None
         engine.clock.elapse(60)
         await engine.minute(at("15:11"))
         assert await engine.held(account) == {}
+
+
+async def test_unknown_day_is_said_once(opened: Opened) -> None:
+    """One notice with the hours in which exits go on, also over a restart; health says the same."""
+    async with opened(Scripted("calm", {})) as engine:
+        await engine.system.calendar_watch.tick()
+        assert await engine.notices("day_unknown") == []
+        await forget_the_year(engine)
+        for _ in range(2):
+            await engine.system.calendar_watch.tick()
+        await engine.restart()
+        await engine.system.calendar_watch.tick()
+        (said,) = await engine.notices("day_unknown")
+        assert (said["day"], said["exit_hours"]) == (DAY, "09:15 to 15:30")
+        health = await engine.system.control.health()
+        assert health.session_note == (
+            "the calendar does not know this day: no entries, exits from 09:15 to 15:30"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from core.domain.notices.accounts import AccountNotice
+from core.domain.notices.calendar import CalendarNotice
 from core.domain.notices.logins import LoginNotice
 from core.domain.notices.orders import OrderNotice
 from core.domain.notices.runs import RunNotice
@@ -12,4 +13,6 @@ from core.domain.notices.system import SystemNotice
 
 __all__ = ["Notice"]
 
-Notice: TypeAlias = RunNotice | OrderNotice | LoginNotice | AccountNotice | SystemNotice
+Notice: TypeAlias = (
+    RunNotice | OrderNotice | LoginNotice | AccountNotice | CalendarNotice | SystemNotice
+)

@@ -24,6 +24,7 @@ from core.domain.notices.accounts import (
     SoftwareStop,
     SquareOffAlarm,
 )
+from core.domain.notices.calendar import CalendarEnds, DayUnknown, YearDerived
 from core.domain.notices.logins import (
     LoginDone,
     LoginFailed,
@@ -84,6 +85,9 @@ def notices(word: str) -> tuple[Notice, ...]:
         PositionShrunk(account, word, word, 3),
         OrdersLeftResting(account, 2, word),
         Anomaly(account, word),
+        CalendarEnds("2027-12-31", 1),
+        YearDerived(2027, word),
+        DayUnknown("2028-01-03", word),
         PollerTrouble(word),
         Started(3),
         ServiceCrashed(word, word),
@@ -139,6 +143,17 @@ async def test_every_login_fault_has_its_own_words(fault: LoginFault):
     texts = {one: await text_of(LoginFailed(ACCOUNT.broker_id, one)) for one in LoginFault}
     assert list(texts.values()).count(texts[fault]) == 1
     assert fault.value not in texts[fault].split()
+
+
+@pytest.mark.matrix("K04")
+@pytest.mark.parametrize(("days_left", "when"), [(30, "in 30 days"), (1, "in 1 day"), (0, "today")])
+async def test_end_of_the_calendar_says_what_to_do(days_left: int, when: str):
+    """When it ends, what stops and what goes on after that, and the command that helps."""
+    text = await text_of(CalendarEnds("2027-12-31", days_left))
+    assert text.startswith(f"🗓 My exchange calendar ends {when}, on 2027-12-31.\n")
+    assert "After that strategies enter nothing" in text
+    assert "Exits, stops and square-offs go on" in text
+    assert "saarthi calendar import FILE" in text
 
 
 @pytest.mark.row("E1")

@@ -1,0 +1,89 @@
+"""Says in the chat when the calendar is about to end, is derived, or does not know today (K04).
+
+What is due is a pure function (``core.domain.calendar_years``); here each thing is said once. That
+is a document ``calendar|…`` of ``settings`` besides the nonce, because a nonce is forgotten after
+eight days and a reminder stays due for longer.
+"""
+
+from __future__ import annotations
+
+from datetime import date, time
+
+from core.domain.calendar_years import DerivedYear, EndsSoon, known_until, reminders
+from core.domain.instrument import Segment
+from core.domain.notices.calendar import CalendarEnds, DayUnknown, YearDerived
+from core.domain.notices.notice import Notice
+from core.domain.notices.post import Post
+from core.engine.outbox import Outbox
+from core.errors import AlreadyDone
+from core.ports.calendar import Calendar
+from core.ports.clock import Clock
+from core.ports.store import Change, Store, StoreView
+
+__all__ = ["CalendarWatch"]
+
+_FROM = time(8, 0)  # early enough to import a file before the open, and nobody is woken at midnight
+
+
+class CalendarWatch:
+    """Watches how far the calendar reaches."""
+
+    def __init__(self, store: Store, clock: Clock, calendar: Calendar, outbox: Outbox) -> None:
+        self._store = store
+        self._clock = clock
+        self._calendar = calendar
+        self._outbox = outbox
+        self._said: set[str] = set()
+
+    async def tick(self) -> None:
+        """Say what is due today and was not said before."""
+        now = self._clock.market_now()
+        if now.time() < _FROM:
+            return
+        day = now.date()
+        for key, notice in [*self._reminders(day), *self._today(day)]:
+            if key not in self._said:
+                await self._say(f"calendar|{key}", notice)
+                self._said.add(key)
+
+    def _reminders(self, day: date) -> list[tuple[str, Notice]]:
+        found: list[tuple[str, Notice]] = []
+        for one in reminders(self._calendar.years(Segment.CASH), day):
+            match one:
+                case EndsSoon(until, days_left, step):
+                    notice = CalendarEnds(until.isoformat(), days_left)
+                    found.append((f"ends|{until}|{step}", notice))
+                case DerivedYear(year):
+                    derived = YearDerived(year.year, year.source)
+                    found.append((f"derived|{year.year}", derived))
+        return found
+
+    def _today(self, day: date) -> list[tuple[str, Notice]]:
+        """Return the notice of a day that may trade and is not known; at a weekend there is none.
+
+        A special session whose hours are not known is named at a weekend too.
+        """
+        try:
+            self._calendar.session(day, Segment.CASH, has_derivatives=True)
+        except LookupError as error:
+            reason = str(error)
+        else:
+            return []
+        window = self._calendar.exit_session(day, Segment.CASH, has_derivatives=True)
+        if window is None and known_until(self._calendar.years(Segment.CASH), day) is None:
+            return []
+        hours = f"{window.open_at:%H:%M} to {window.close_at:%H:%M}" if window else ""
+        return [(f"unknown|{day}", DayUnknown(day.isoformat(), reason, hours))]
+
+    async def _say(self, key: str, notice: Notice) -> None:
+        async def body(view: StoreView) -> None:
+            if await view.get("settings", key) is not None:
+                raise AlreadyDone(key)
+            said = Change(set={"said_at": self._clock.now()})
+            await view.update("settings", {"_id": key}, said, upsert=True)
+            await self._outbox.post(view, Post(notice))
+
+        try:
+            await self._store.transaction(body, nonce=key)
+        except AlreadyDone:
+            return

@@ -1,0 +1,124 @@
+"""What the chat is told about the calendar: each thing once, over days, restarts and lost nonces."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.adapters.calendar import FILE_NAME, TradingCalendar, _data, import_file
+from core.adapters.mongo.store import MongoStore
+from core.domain.calendar_years import CalendarYear, Confidence
+from core.domain.sessions import IST
+from core.engine.outbox import Outbox
+from core.engine.runs.calendar_watch import CalendarWatch
+from core.ports.calendar import Calendar
+from tests.fakes.clock import ManualClock
+
+pytestmark = [pytest.mark.matrix("K04"), pytest.mark.row("E5")]
+
+SHIPPED = TradingCalendar()
+LAST = 2027
+"""The last year of the shipped data, which is derived."""
+IN_2027 = "kind,date,open,close,square_off,text\nyear,2027,,,,NSE\n" + "".join(
+    f"holiday,2027-{day},,,,as listed\n"
+    for day in ("01-26", "03-10", "03-22", "03-26", "04-14", "04-15", "05-17", "06-16", "10-29")
+)
+
+
+def published() -> TradingCalendar:
+    """Return the shipped calendar as if its last year came from the exchange's list."""
+    data = _data.load()
+    year = CalendarYear(LAST, Confidence.PUBLISHED, "NSE")
+    return TradingCalendar(replace(data, years={**data.years, ("equity", LAST): year}))
+
+
+class Chat:
+    """A watch that is asked at some hour of a day, and what the chat got."""
+
+    def __init__(self, store: MongoStore, calendar: Calendar) -> None:
+        self.store = store
+        self.calendar = calendar
+        self._told = 0
+
+    async def on(self, day: date, at: time = time(9, 0)) -> list[dict[str, Any]]:
+        """Return what a freshly started watch says at a time."""
+        clock = ManualClock(datetime.combine(day, at, IST))
+        watch = CalendarWatch(self.store, clock, self.calendar, Outbox(clock))
+        for _ in range(2):
+            await watch.tick()
+        rows = await self.store.find("outbox", {})
+        fresh = sorted(rows, key=lambda row: str(row["_id"]))[self._told :]
+        self._told = len(rows)
+        return [{"kind": row["kind"], **row["data"]} for row in fresh]
+
+
+@pytest.fixture
+async def owned(mongo_store: MongoStore) -> MongoStore:
+    """A store with an owner, who has a chat."""
+    await mongo_store.insert("users", {"_id": "1", "role": "owner", "chat_id": 1})
+    return mongo_store
+
+
+async def test_end_is_told_at_thirty_seven_and_one_day(owned: MongoStore) -> None:
+    """Three notices in the last month, whatever is restarted or forgotten in between."""
+    chat = Chat(owned, published())
+    end = date(LAST, 12, 31)
+    told = []
+    for left in range(35, -1, -1):
+        told += [
+            (left, one["kind"], one["days_left"]) for one in await chat.on(end - timedelta(left))
+        ]
+        await owned.delete("commits", {"_id": {"$exists": True}})  # as the store does after 8 days
+    assert told == [(left, "calendar_ends", left) for left in (30, 7, 1)]
+
+
+async def test_who_comes_back_late_is_told_once(owned: MongoStore) -> None:
+    """Five days before the end there is one notice, not those of 30 and 7 days."""
+    chat = Chat(owned, published())
+    (told,) = await chat.on(date(LAST, 12, 26))
+    assert (told["kind"], told["days_left"], told["until"]) == ("calendar_ends", 5, "2027-12-31")
+
+
+async def test_derived_year_is_named_once(owned: MongoStore) -> None:
+    """From mid-December, with its source; never again in that year."""
+    chat = Chat(owned, SHIPPED)
+    assert await chat.on(date(LAST - 1, 12, 16)) == []
+    (told,) = await chat.on(date(LAST - 1, 12, 17))
+    assert (told["kind"], told["year"]) == ("year_derived", LAST)
+    assert told["source"].startswith("worked out before NSE's list was out")
+    await owned.delete("commits", {"_id": {"$exists": True}})
+    assert await chat.on(date(LAST, 3, 1)) == []
+
+
+async def test_imported_list_ends_the_reminder(owned: MongoStore, tmp_path: Path) -> None:
+    """Whoever imports the list in December is not asked for it."""
+    (tmp_path / "list.csv").write_text(IN_2027)
+    import_file(tmp_path / "list.csv", tmp_path / FILE_NAME)
+    chat = Chat(owned, TradingCalendar(added=tmp_path / FILE_NAME))
+    assert await chat.on(date(LAST - 1, 12, 17)) == []
+
+
+async def test_each_unknown_weekday_is_told_once(owned: MongoStore) -> None:
+    """From eight in the morning, with the hours in which exits go on; a weekend says nothing."""
+    chat = Chat(owned, SHIPPED)
+    monday = date(LAST + 1, 1, 3)
+    assert await chat.on(monday, time(7, 59)) == []
+    for day in (monday, monday + timedelta(days=1)):
+        (told,) = await chat.on(day)
+        assert (told["kind"], told["day"]) == ("day_unknown", day.isoformat())
+        assert told["exit_hours"] == "09:15 to 15:15"
+        assert await chat.on(day) == []
+    assert await chat.on(monday + timedelta(days=5)) == []
+    assert await chat.on(date(LAST + 1, 1, 26)) == []
+
+
+async def test_session_of_unknown_hours_is_told(owned: MongoStore) -> None:
+    """Muhurat trading on a Sunday whose hours nobody has imported: nothing is squared off then."""
+    chat = Chat(owned, SHIPPED)
+    (told,) = await chat.on(date(2026, 11, 8))
+    assert (told["kind"], told["exit_hours"]) == ("day_unknown", "")
+    assert "Muhurat" in told["reason"]
