@@ -93,8 +93,15 @@ def embedded_store_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 def mongod_store_uri(
     tmp_path_factory: pytest.TempPathFactory, mongod_binary: Path
 ) -> Iterator[str]:
-    """The URI of a real mongod, a one-node replica set."""
-    yield from _server(tmp_path_factory.mktemp("mongod"), mongod_binary)
+    """The URI of a real mongod, a one-node replica set.
+
+    It removes what is too old every second: a test that puts a day of its own into a collection
+    with an expiry fails at once, and not on some later day.
+    """
+    for uri in _server(tmp_path_factory.mktemp("mongod"), mongod_binary):
+        with pymongo.MongoClient[dict[str, Any]](uri) as client:
+            client.admin.command("setParameter", 1, ttlMonitorSleepSecs=1)
+        yield uri
 
 
 @pytest.fixture(params=["embedded", "mongod"])
