@@ -14,7 +14,8 @@ from statistics import median
 import requests
 
 from tests.bench.figure import Figure
-from tests.fakes.installation import Installation, market_clock
+from tests.fakes.clock import clock_text
+from tests.fakes.installation import Installation
 from tests.fakes.sandbox_process import Sandbox
 
 __all__ = ["startup"]
@@ -27,7 +28,7 @@ _LOOK_S = 0.01
 
 def startup(directory: Path) -> dict[str, Figure]:
     """Start a new installation and the imports alone, in turn."""
-    clock = market_clock("2026-11-23T10:00:00+05:30")
+    clock = clock_text("2026-11-23T10:00:00+05:30")
     sandbox = Sandbox(clock=clock)
     try:
         starts, imports = [], []

@@ -20,6 +20,7 @@ from core.domain.instrument import InstrumentId
 from core.domain.mode import TradingMode
 from core.domain.order import Order, OrderRequest, OrderState, Purpose
 from core.domain.outcome import Acked
+from core.domain.sessions import trading_day
 from core.engine.orders.gate import GATES, new_gate
 from core.engine.orders.gateway import Gateway, Ticket
 from core.engine.orders.journal import Journal
@@ -52,7 +53,7 @@ def _order(number: int) -> Order:
         run_id="bench",
         purpose=Purpose.ENTRY,
         state=OrderState.SUBMITTED,
-        day="2026-11-23",
+        day=trading_day(datetime.now(UTC)),
         created_at=datetime.now(UTC),
     )
 

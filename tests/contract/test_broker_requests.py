@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 
 from core.adapters.brokers import build_brokers
-from core.adapters.clock import MARKET_ZONE, SystemClock
+from core.adapters.clock import MARKET_ZONE
 from core.domain.account import BrokerType
 from core.domain.instrument import InstrumentId
 from core.domain.order import OrderRequest, OrderType, Side
@@ -224,7 +224,7 @@ async def test_candles_exclude_what_lies_outside() -> None:
 def brokers() -> dict[BrokerType, Broker]:
     """Return both brokers at addresses that nothing listens on."""
     return build_brokers(
-        SystemClock(),
+        ManualClock(),
         kite_api="http://127.0.0.1:1",
         kite_login="https://kite.example/connect/login",
         fyers_api="https://fyers.example/",

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from core.adapters.brokers import build_brokers
-from core.adapters.clock import MARKET_ZONE, SimulatedClock
+from core.adapters.clock import MARKET_ZONE
 from core.domain.account import BrokerType
 from core.domain.broker import BrokerOrder, BrokerStatus
 from core.domain.instrument import InstrumentId, Product, Segment
@@ -23,6 +23,7 @@ from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import Acked, Ambiguous, Refusal, Refused, WriteOutcome
 from core.errors import BrokerReadError, LoginFault, LoginRefused, ReadFault
 from core.ports.broker import Broker, BrokerClient, Credentials
+from tests.fakes.clock import running_from
 from tests.fakes.sandbox_process import Sandbox
 
 SBIN = InstrumentId("NSE", "SBIN")
@@ -111,7 +112,7 @@ def world(request: pytest.FixtureRequest, sandbox: Sandbox) -> World:
     broker_type, target = request.param
     urls = {name: sandbox.url(name) for name in ("kite", "fyers")}
     brokers = build_brokers(
-        SimulatedClock(NOON, datetime.now(UTC), 1.0),
+        running_from(NOON),
         kite_api=urls["kite"],
         kite_login=urls["kite"],
         fyers_api=urls["fyers"],

@@ -26,7 +26,8 @@ from core.domain.account import BrokerType
 from core.domain.calendar_years import known_until
 from core.inspection import CALENDAR_FILE, calendar_years
 from core.ports.store import Change
-from tests.fakes.installation import TOKEN, Installation, market_clock
+from tests.fakes.clock import clock_text
+from tests.fakes.installation import TOKEN, Installation
 from tests.fakes.sandbox_process import Sandbox, eventually
 
 pytestmark = [
@@ -56,7 +57,7 @@ def driver_leaves() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def simulators() -> Iterator[tuple[Sandbox, str]]:
     """One sandbox for all these tests, and its clock."""
-    clock = market_clock(NOON)
+    clock = clock_text(NOON)
     sandbox = Sandbox(clock=clock)
     yield sandbox, clock
     sandbox.end()

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from core.adapters.clock import SystemClock
 from core.adapters.mongo.store import MongoStore
 from core.domain.notices.post import Delivery, Post
 from core.domain.notices.runs import RunCard
@@ -16,6 +15,7 @@ from core.domain.notices.system import Text
 from core.engine.outbox import Outbox, OutboxSender
 from core.ports.notifier import Delivered
 from core.ports.store import Change, StoreView
+from tests.fakes.clock import RunningClock
 from tests.fakes.sandbox_process import Sandbox
 from tests.faults.life import KITE, Told, World, living, until
 
@@ -34,7 +34,7 @@ def process() -> Iterator[Sandbox]:
 @pytest.mark.row("E5")
 async def test_event_that_commits_behind_a_delivery_is_shown(mongo_store: MongoStore) -> None:
     """A card is rendered while another event on it has not committed: it is rendered once more."""
-    clock = SystemClock()
+    clock = RunningClock()
     outbox = Outbox(clock)
     delivering = asyncio.Event()
     shown: list[int] = []
@@ -87,7 +87,7 @@ async def test_event_that_commits_behind_a_delivery_is_shown(mongo_store: MongoS
 @pytest.mark.row("E5")
 async def test_waiting_edits_of_a_card_are_one_message(mongo_store: MongoStore) -> None:
     """After an outage a card is edited once, however many events waited; other notices all come."""
-    clock, told = SystemClock(), Told()
+    clock, told = RunningClock(), Told()
     outbox = Outbox(clock)
     for n in range(5):
         await outbox.post(mongo_store, CARD)

@@ -11,7 +11,8 @@ from cryptography.fernet import Fernet
 from core.adapters.vault import KEY_FILE
 from core.domain.account import BrokerType
 from core.ports.store import Change
-from tests.fakes.installation import Installation, market_clock
+from tests.fakes.clock import clock_text
+from tests.fakes.installation import Installation
 from tests.fakes.sandbox_process import Sandbox
 
 pytestmark = [pytest.mark.row("G2"), pytest.mark.matrix("A06"), pytest.mark.timeout(120)]
@@ -21,7 +22,7 @@ SECRET = "installsecret001"
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Installation]:
-    clock = market_clock("2026-11-23T10:00:00+05:30")
+    clock = clock_text("2026-11-23T10:00:00+05:30")
     sandbox = Sandbox(clock=clock)
     try:
         yield Installation(sandbox, tmp_path / "data", clock)

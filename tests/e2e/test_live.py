@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from core.domain.account import Account, BrokerType
-from tests.fakes.installation import Installation, market_clock
+from tests.fakes.clock import clock_text
+from tests.fakes.installation import Installation
 from tests.fakes.sandbox_process import Sandbox, eventually
 
 pytestmark = [pytest.mark.row("D5"), pytest.mark.slow, pytest.mark.timeout(150)]
@@ -30,7 +31,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     started: list[Sandbox] = []
 
     def make(sim: str = BREAKOUT, speed: float = SLOW) -> Installation:
-        clock = market_clock(sim, speed)
+        clock = clock_text(sim, speed)
         started.append(Sandbox(clock=clock))
         return Installation(started[0], tmp_path / "data", clock)
 
@@ -110,7 +111,7 @@ async def test_refusals_are_one_line(place: Place) -> None:
     here.extra["SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE"] = "no"
     beta = here.run(*arguments(account, "--once"))
     here.extra.clear()
-    here.clock = market_clock("2026-11-23T17:00:00+05:30")
+    here.clock = clock_text("2026-11-23T17:00:00+05:30")
     closed = here.run(*arguments(account, "--once"))
 
     for refused, said in (
@@ -158,7 +159,7 @@ async def test_scheduled_slots_until_a_signal(
     here = place("2026-11-23T09:20:00+05:30", 1.0)
     account = await connected(here)
     here.sandbox.ask("POST", "/clock", {"to": "2026-11-23T09:30:50+05:30"})
-    here.clock = market_clock("2026-11-23T09:30:50+05:30")
+    here.clock = clock_text("2026-11-23T09:30:50+05:30")
     process = here.start(*arguments(account))
     processes.append(process)
 

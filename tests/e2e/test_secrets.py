@@ -20,7 +20,6 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
@@ -35,10 +34,11 @@ from console.demo.chat import ChatError
 from console.demo.operator import Operator
 from console.demo.stage import CHAT
 from console.demo.story import Actor, Story
+from core.adapters.clock import clock_from_setting
 from core.adapters.mongo.server import StoreServer, read_store_file
-from core.domain.sessions import IST
+from tests.fakes.clock import clock_text
 from tests.fakes.demo import command_lines_below
-from tests.fakes.installation import TOKEN, Installation, market_clock
+from tests.fakes.installation import TOKEN, Installation
 from tests.fakes.sandbox_process import ROOT, Sandbox, eventually
 
 pytestmark = [
@@ -153,7 +153,7 @@ def actors_of(public_url: str) -> tuple[Actor, Actor]:
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     """Everything stands, at the loudest log level; no account is connected."""
     port = free_port()
-    clock = market_clock(BREAKOUT, SLOW)
+    clock = clock_text(BREAKOUT, SLOW)
     sandbox = Sandbox("--state", str(tmp_path / "sandbox"), clock=clock)
     url = f"http://127.0.0.1:{port}"
     here = Installation(sandbox, tmp_path / "data", clock)
@@ -170,7 +170,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
             async with httpx.AsyncClient(
                 base_url=sandbox.url("control"), trust_env=False, timeout=15
             ) as http:
-                operator = Operator(http, lambda: datetime.now(IST))
+                operator = Operator(http, clock_from_setting(clock).market_now)
                 made = Scene(sandbox, here, tmp_path, operator, arguments, actors_of(url))
                 await until_healthy(url)
                 yield made

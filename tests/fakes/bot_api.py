@@ -20,6 +20,7 @@ from aiohttp import web
 from sandbox.faults import Faults
 from sandbox.state import State
 from sandbox.telegram import Simulator, build_app, control_routes
+from tests.fakes.clock import noon_today
 
 __all__ = ["TOKEN", "BotClient", "Telegram", "Wall", "serve_telegram", "violations"]
 
@@ -76,7 +77,7 @@ def _object_violations(kind: str, value: Any, path: str) -> list[str]:
 class Wall:
     """Real time that a test can let pass."""
 
-    seconds: float = 1_790_000_000.0
+    seconds: float = field(default_factory=lambda: noon_today().timestamp())
 
     def __call__(self) -> float:
         return self.seconds

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from core.adapters.brokers import build_brokers
-from core.adapters.clock import SystemClock
 from core.domain.account import BrokerType
 from core.domain.instrument import Instrument, InstrumentId, Product, Segment
 from core.domain.order import OrderRequest, OrderType, Side
 from core.ports.broker import Broker, BrokerClient, Credentials
 from core.ports.clock import Clock
+from tests.fakes.clock import RunningClock
 
 __all__ = ["DESKS", "MASTER", "SBIN", "Desk", "market_order", "master_of"]
 
@@ -54,7 +54,7 @@ class Desk:
     def broker(self, url: str, *, deadline_s: float = 1.0, clock: Clock | None = None) -> Broker:
         """Return the broker at an address."""
         brokers = build_brokers(
-            clock or SystemClock(),
+            clock or RunningClock(),
             kite_api=url,
             kite_login=url,
             fyers_api=url,

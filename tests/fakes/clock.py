@@ -1,4 +1,14 @@
-"""A clock that stands still until a test moves it."""
+"""Clocks of the tests, and the one module of theirs that asks the machine for the date.
+
+A test that needs a certain day puts *market* time there; real time stays the machine's wherever a
+store is near, because its servers remove what is older than some days by their own clock. So a
+test is as good on any other day (tests/architecture/test_dates.py).
+
+* ``ManualClock`` stands until it is moved; no second passes by itself.
+* ``RunningClock`` runs as the machine's does, from a day of its own; for what knows no store.
+* ``running_from`` and ``clock_text`` give the product's own simulated clock: market time of the
+  test's choice, anchored at the machine's time.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +18,9 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-__all__ = ["ManualClock"]
+from core.adapters.clock import SimulatedClock
+
+__all__ = ["ManualClock", "RunningClock", "clock_text", "noon_today", "running_from"]
 
 _IST = ZoneInfo("Asia/Kolkata")
 _SETTLE = 20  # turns of the loop that a woken task gets before time goes on
@@ -91,3 +103,30 @@ class ManualClock:
     async def _settle() -> None:
         for _ in range(_SETTLE):
             await asyncio.sleep(0)
+
+
+class RunningClock(SimulatedClock):
+    """Runs as the machine's clock does, real and market time together, from a day of its own."""
+
+    def __init__(self, start: datetime = datetime(2026, 11, 23, 4, 30, tzinfo=UTC)) -> None:
+        super().__init__(start, start, 1.0)
+        self._start = start
+        self._since = self.monotonic()
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self.monotonic() - self._since)
+
+
+def running_from(market: datetime, speed: float = 1.0) -> SimulatedClock:
+    """Return a clock whose market time is ``market`` now; real time is the machine's."""
+    return SimulatedClock(market, datetime.now(UTC), speed)
+
+
+def clock_text(market: str, speed: float = 1.0) -> str:
+    """Return ``SIM@WALL*SPEED``, the setting of a clock whose market time is ``market`` now."""
+    return f"{market}@{datetime.now(UTC).isoformat()}*{speed:g}"
+
+
+def noon_today() -> datetime:
+    """Return noon in India of the machine's day: a fixed hour that no store finds too old."""
+    return datetime.now(_IST).replace(hour=12, minute=0, second=0, microsecond=0)

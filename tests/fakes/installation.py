@@ -9,7 +9,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,10 @@ from core.config import Settings, load_settings
 from core.domain.account import Account, AccountDraft, BrokerType
 from core.engine.control.control import Command
 from strategy.registry import STRATEGIES
+from tests.fakes.environment import clock_environment
 from tests.fakes.sandbox_process import ROOT, Sandbox
 
-__all__ = ["TOKEN", "Installation", "market_clock"]
+__all__ = ["TOKEN", "Installation"]
 
 TOKEN = "100000001:CANARY-bot-token-of-the-tests-0000000"
 """A bot token; any well-formed one is a bot of its own in the sandbox."""
@@ -31,11 +31,6 @@ _APPS = {
     BrokerType.ZERODHA: ("kite", "installkey001", "installsecret001", "IK1001"),
     BrokerType.FYERS: ("fyers", "INSTALL01-100", "INSTALLSECRET1", "IF10001"),
 }
-
-
-def market_clock(sim: str, speed: float = 1.0) -> str:
-    """Return ``SIM@WALL*SPEED`` that is at ``sim`` now."""
-    return f"{sim}@{datetime.now(UTC).isoformat()}*{speed:g}"
 
 
 @dataclass
@@ -53,6 +48,7 @@ class Installation:
         """Return the settings, and what a program needs besides."""
         return {
             "PATH": os.environ["PATH"],
+            **clock_environment(),
             "HOME": str(self.data),
             "PYTHONFAULTHANDLER": "1",
             "SAARTHI_TELEGRAM_TOKEN": TOKEN,

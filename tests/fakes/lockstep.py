@@ -34,6 +34,7 @@ from core.engine.control.control import Command
 from core.engine.orders.documents import ledger_of, order_of
 from core.engine.orders.goals import goal_of
 from core.engine.workers.account_worker import AccountWorker
+from tests.fakes.clock import clock_text
 from tests.fakes.sandbox_process import Sandbox
 
 __all__ = ["OWNER", "LockstepClock", "Rig", "ist", "rig"]
@@ -342,7 +343,7 @@ async def rig(
 ) -> AsyncIterator[Rig]:
     """Start a sandbox with these options and an engine at a market time; end both."""
     clock = LockstepClock(start)
-    anchor = f"{start.isoformat()}@{datetime.now(UTC).isoformat()}*0.001"
+    anchor = clock_text(start.isoformat(), 0.001)
     sandbox = Sandbox(*options, clock=anchor)
     try:
         settings = Settings(

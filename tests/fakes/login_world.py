@@ -13,9 +13,10 @@ from cryptography.fernet import Fernet
 
 from core.adapters.brokers import build_brokers
 from core.adapters.calendar import TradingCalendar
-from core.adapters.clock import SystemClock
+from core.adapters.clock import SimulatedClock
 from core.adapters.vault import FernetVault
 from core.domain.account import Account, AccountDraft, BrokerType
+from core.domain.sessions import IST
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections, Masters
 from core.engine.accounts.logins import LoginParts, Logins
@@ -24,7 +25,7 @@ from core.engine.outbox import Outbox
 from core.errors import LoginFault, StoreUnavailable
 from core.ports.broker import Broker
 from core.ports.store import Change, Document, Store, StoreView
-from tests.fakes.sandbox_process import Sandbox
+from tests.fakes.sandbox_process import CLOCK, Sandbox
 from webhooks.app import WebParts, WebServer, build_app, serve
 from webhooks.guard import RateLimit
 
@@ -49,13 +50,15 @@ USERS = {KITE: ("ZK1001", "ZK2002"), FYERS: ("FX01001", "FX02002")}
 _NAMES = ("Gita Hegde", "Ishan Joshi")
 _SANDBOX = {KITE: "kite", FYERS: "fyers"}
 _CHAT = 4711
+MARKET_START = datetime.fromisoformat(CLOCK).replace(tzinfo=IST)
 
 
-class ShiftedClock(SystemClock):
-    """The machine's clock, set forward by a test."""
+class ShiftedClock(SimulatedClock):
+    """Real time is the machine's, set forward by a test; market time begins where the sandbox's is."""
 
     def __init__(self) -> None:
         self.ahead = timedelta(0)
+        super().__init__(MARKET_START, self.now(), 1.0)
 
     def now(self) -> datetime:
         return super().now() + self.ahead
@@ -137,7 +140,7 @@ class LoginWorld:
     def __post_init__(self) -> None:
         self.accounts = Accounts(self.store, self.vault, self.clock)
         self.brokers = build_brokers(
-            SystemClock(),
+            self.clock,
             kite_api=self.sandbox.url("kite"),
             kite_login=self.sandbox.url("kite"),
             fyers_api=self.sandbox.url("fyers"),

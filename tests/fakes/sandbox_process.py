@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 import requests
 
-__all__ = ["Sandbox", "eventually"]
+__all__ = ["CLOCK", "Sandbox", "eventually"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CLOCK = "2026-11-23T10:00:00"
+"""Market time at the start of a sandbox, where a test does not say another."""
 _PATIENCE_S = 20.0
 
 T = TypeVar("T")
