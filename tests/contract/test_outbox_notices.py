@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from core.adapters.clock import SystemClock
 from core.adapters.mongo.store import MongoStore
 from core.domain.notices.notice import Notice
 from core.domain.notices.post import Delivery, Post
 from core.domain.notices.system import Started
 from core.engine.outbox import Outbox, OutboxSender, _post_of
 from core.ports.store import StoreView
+from tests.fakes.clock import RunningClock
 from tests.fakes.notices import ALL_KINDS
 from tests.faults.life import Told, until
 
@@ -32,7 +32,7 @@ async def test_every_notice_comes_back_from_the_store(
 ) -> None:
     """Kind, fields and delivery are read as they were posted."""
     await mongo_store.delete("outbox", {})
-    outbox = Outbox(SystemClock())
+    outbox = Outbox(RunningClock())
     posts = [Post(one, Delivery.REPLACE, f"card:{one.kind}", CHAT) for one in notices]
 
     async def event(view: StoreView) -> None:
@@ -57,7 +57,7 @@ async def test_unreadable_notice_is_a_dead_letter(
     mongo_store: MongoStore, damage: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Of another version, or damaged: it is logged and kept, and what waits behind it is sent."""
-    clock, told = SystemClock(), Told()
+    clock, told = RunningClock(), Told()
     outbox = Outbox(clock)
     damaged = outbox._row(CHAT, Post(Started()))
     await mongo_store.insert("outbox", {**damaged, **damage})
