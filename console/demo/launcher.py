@@ -113,7 +113,7 @@ async def _perform(stage: Stage, options: DemoOptions) -> None:
         ports = Ports.parse(await box.line(_START_S))
         environment = stage.controller_environment(ports)
         async with (
-            _running("the controller", ["bot", "run"], environment, stage) as controller,
+            _running("the controller", ["console", "run"], environment, stage) as controller,
             httpx.AsyncClient(base_url=ports.url("control"), trust_env=False, timeout=15) as http,
             asyncio.TaskGroup() as group,
         ):

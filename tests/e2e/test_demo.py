@@ -143,7 +143,7 @@ def test_two_run_side_by_side_and_none_outlives_its_demo(start: Start) -> None:
 @pytest.mark.row("F1")
 @pytest.mark.parametrize(
     ("words", "name"),
-    [(("sandbox", "--telegram"), "the sandbox"), (("bot", "run"), "the controller")],
+    [(("sandbox", "--telegram"), "the sandbox"), (("console", "run"), "the controller")],
 )
 def test_a_dead_child_ends_it(start: Start, words: tuple[str, ...], name: str) -> None:
     """When one of the two programs dies, the demo ends with 1 and says which; the other ends too."""
