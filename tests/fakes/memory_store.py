@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from core.adapters.mongo._transaction import COMMITS
@@ -362,7 +361,7 @@ class MemoryStore(_View):
         with self.database.attempt(session) as attempt:
             if attempt.get(COMMITS, nonce) is not None:
                 raise AlreadyDone("This was done before.")
-            attempt.insert(COMMITS, {"_id": nonce, "at": datetime.now(UTC)})
+            attempt.insert(COMMITS, {"_id": nonce})
             view = _TransactionView(attempt)
             try:
                 async with asyncio.timeout_at(until) as limit:

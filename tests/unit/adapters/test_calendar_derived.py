@@ -16,8 +16,6 @@ from core.adapters.calendar import _data
 from core.adapters.calendar.added import NATIONAL_HOLIDAYS
 from core.domain.sessions import IST
 
-pytestmark = [pytest.mark.row("D2"), pytest.mark.matrix("K04")]
-
 DERIVED = 2027
 RULES = {
     "Holi": (15, 0, 6),
@@ -87,12 +85,16 @@ def test_tithi_is_that_of_known_eclipses() -> None:
     assert min(elongation(solar), 360 - elongation(solar)) < 0.15
 
 
+@pytest.mark.row("D2")
+@pytest.mark.matrix("K04")
 @pytest.mark.parametrize(("day", "name"), [one for one in HOLIDAYS if one[1] in RULES], ids=str)
 def test_festivals_stand_on_their_tithi(day: date, name: str) -> None:
     """In every published year, and so in the derived one."""
     assert follows(day, name)
 
 
+@pytest.mark.row("D2")
+@pytest.mark.matrix("K04")
 def test_festivals_that_fall_on_a_weekend_are_left_out() -> None:
     """Each festival of the derived year is on the list, or its day is a Saturday or Sunday."""
     told = {name for day, name in HOLIDAYS if day.year == DERIVED}
@@ -107,6 +109,8 @@ def test_festivals_that_fall_on_a_weekend_are_left_out() -> None:
     assert all(day.weekday() >= 5 and follows(day, name) for name, day in weekends.items())
 
 
+@pytest.mark.row("D2")
+@pytest.mark.matrix("K04")
 def test_fixed_holidays_are_complete() -> None:
     """Each national holiday on a weekday, in every year of the data, and Ambedkar's of late."""
     years = [year for market, year in _data.load().years if market == "equity"]
@@ -117,6 +121,8 @@ def test_fixed_holidays_are_complete() -> None:
     assert date(DERIVED, 4, 14) in closed
 
 
+@pytest.mark.row("D2")
+@pytest.mark.matrix("K04")
 @pytest.mark.parametrize(
     ("name", "day_of_month"), [("Id-ul-Fitr", 1), ("Bakri Id", 10), ("Muharram", 10)]
 )

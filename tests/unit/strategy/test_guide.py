@@ -26,8 +26,6 @@ from tests.unit.strategy.days import (
     replay,
 )
 
-pytestmark = pytest.mark.row("D1")
-
 ROOT = Path(__file__).parents[3]
 GUIDE = (ROOT / "docs" / "writing-a-strategy.md").read_text(encoding="utf-8")
 TICK = Decimal("0.05")
@@ -77,6 +75,7 @@ def test_code_of_the_guide_is_clean() -> None:
         assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.row("D1")
 def test_file_and_name_are_those_of_the_guide(strategy: Strategy) -> None:
     """The file's name, the registry's line and the class agree."""
     assert f"`strategy/{strategy.name}.py`" in GUIDE
@@ -84,6 +83,7 @@ def test_file_and_name_are_those_of_the_guide(strategy: Strategy) -> None:
     assert f"    {type(strategy).__name__}(),\n" in GUIDE
 
 
+@pytest.mark.row("D1")
 @pytest.mark.parametrize("instrument", [SBIN, RELIANCE], ids=str)
 def test_made_up_day_comes_out_as_reckoned(strategy: Strategy, instrument: InstrumentId) -> None:
     """Entry, stop and end of the made-up day are the guide's figures."""
@@ -111,6 +111,7 @@ def price_out(cells: list[str], last: Fill) -> Decimal:
     return last.price
 
 
+@pytest.mark.row("D1")
 def test_signal_keeps_its_time(strategy: Strategy) -> None:
     """The rule that the guide explains holds for its own strategy."""
     morning = bars("09:15", [100.0] * 44 + [101.0] * 30)
