@@ -150,7 +150,7 @@ def build_bot(
     api: Api = app.bot
     gate = Authorization(store, clock, parameters.owners)
     poller = Poller(api, queue, clock, timeout_s=parameters.poll_timeout_s)
-    logins = LoginButtons(control, parameters)
+    logins = LoginButtons(control.logins, parameters)
     services = ChatServices(
         parameters=parameters,
         control=control,

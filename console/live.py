@@ -124,9 +124,9 @@ async def _foundation(settings: Settings) -> AsyncIterator[Foundation]:
 
 async def _checked_account(system: System, broker_id: str) -> Account:
     try:
-        account = await system.control.account(broker_id)
+        account = await system.control.accounts.get(broker_id)
     except NotFound:
-        known = ", ".join(one.broker_id for one in await system.control.accounts())
+        known = ", ".join(one.broker_id for one in await system.control.accounts.all())
         raise NotFound(
             f"Found the account {broker_id!r}; expected one of {known or 'none: add one first'}."
         ) from None
@@ -204,7 +204,7 @@ async def _run_slots(system: System, selection: Selection, account: Account) -> 
     console = _Console()
     while True:
         try:
-            orders = await system.control.orders(account.broker_id)
+            orders = await system.control.views.orders(account.broker_id)
         except StoreError as error:
             _log.warning("the orders cannot be shown: %s", error)
         else:
@@ -274,7 +274,7 @@ async def _show_result(system: System, request: RunRequest, result: str) -> None
         UserError: The run failed, or an order is still open after a minute.
     """
     try:
-        await system.control.run(request.run_id)
+        await system.control.views.run(request.run_id)
     except NotFound:
         raise UserError(f"{request.strategy}: {result}.") from None
     _say(f"{request.strategy}: {result}")
@@ -283,7 +283,7 @@ async def _show_result(system: System, request: RunRequest, result: str) -> None
     deadline = clock.monotonic() + _FOLLOW_S
     quiet_from = clock.monotonic()
     while True:
-        lines = (await system.control.run(request.run_id)).lines
+        lines = (await system.control.views.run(request.run_id)).lines
         orders = [order for line in lines for order in line.orders]
         if console.show(orders):
             quiet_from = clock.monotonic()

@@ -10,7 +10,7 @@ from bot.parameters import BotParameters
 from bot.views.screen import PRIMARY, button, is_linkable, link_button
 from bot.views.verbs import Verb
 from core.domain.account import Account
-from core.engine.control.control import Control
+from core.engine.accounts.logins import Logins
 
 __all__ = ["LoginButtons"]
 
@@ -18,15 +18,15 @@ __all__ = ["LoginButtons"]
 class LoginButtons:
     """Makes login buttons: to our own page, or to a fresh broker address at each tap (B1, B4)."""
 
-    def __init__(self, control: Control, parameters: BotParameters) -> None:
-        self._control = control
+    def __init__(self, logins: Logins, parameters: BotParameters) -> None:
+        self._logins = logins
         self._parameters = parameters
 
     async def button(self, account: Account) -> InlineKeyboardButton:
         """Return the login button of an account."""
         label = f"Log in to {account.label}"
         if self._parameters.public_url:
-            offer = await self._control.login_offer(account.broker_id)
+            offer = await self._logins.offer(account.broker_id)
             if offer.page_url and is_linkable(offer.page_url):
                 return link_button(label, offer.page_url, style=PRIMARY)
         return button(label, Verb.LOGIN, account.broker_id, style=PRIMARY)

@@ -44,7 +44,7 @@ class ChatServices:
         Raises:
             UserError: There is no account yet.
         """
-        accounts = await self.control.accounts()
+        accounts = await self.control.accounts.all()
         if not accounts:
             raise UserError("There is no account yet. Use /add to connect the first one.")
         row = await self.store.get(_CHATS, str(chat_id))

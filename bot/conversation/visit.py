@@ -17,7 +17,7 @@ from bot.views.callbacks import Tap
 from bot.views.markup import fit
 from bot.views.screen import DANGER, Keyboard, Screen, button
 from bot.views.verbs import Verb
-from core.engine.control.control import Command
+from core.domain.command import Command
 from core.errors import UserError
 
 __all__ = ["NO_PREVIEW", "Visit", "is_not_modified"]

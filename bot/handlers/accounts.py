@@ -34,13 +34,13 @@ __all__ = [
 async def brokers(visit: Visit) -> None:
     """List the accounts."""
     control = visit.services.control
-    accounts = await control.accounts()
+    accounts = await control.accounts.all()
     logins = {
         one.broker_id: await visit.services.logins.button(one)
         for one in accounts
         if one.needs_login
     }
-    await visit.show(accounts_list(accounts, await control.global_mode(), logins))
+    await visit.show(accounts_list(accounts, await control.modes.global_mode(), logins))
 
 
 async def page(visit: Visit) -> None:
@@ -49,9 +49,9 @@ async def page(visit: Visit) -> None:
 
 
 async def _show_page(visit: Visit, broker_id: str, note: str = "") -> None:
-    account = await visit.services.control.account(broker_id)
+    account = await visit.services.control.accounts.get(broker_id)
     login = await visit.services.logins.button(account)
-    screen = account_page(account, await visit.services.control.global_mode(), login)
+    screen = account_page(account, await visit.services.control.modes.global_mode(), login)
     await visit.show(screen.with_note(note) if note else screen)
 
 
@@ -74,7 +74,7 @@ async def _refresh(visit: Visit, broker_id: str) -> None:
 async def enable(visit: Visit) -> None:
     """Let strategies run on the account from the very next run."""
     broker_id = visit.tap.argument(0)
-    await visit.services.control.enable(visit.command, broker_id)
+    await visit.services.control.switch.enable(visit.command, broker_id)
     await _refresh(visit, broker_id)
 
 
@@ -82,9 +82,9 @@ async def disable(visit: Visit) -> None:
     """Stop strategies on the account; ask first when they hold positions there."""
     broker_id = visit.tap.argument(0)
     try:
-        await visit.services.control.disable(visit.command, broker_id, None)
+        await visit.services.control.switch.disable(visit.command, broker_id, None)
     except ChoiceNeeded:
-        exposure = await visit.services.control.exposure(broker_id)
+        exposure = await visit.services.control.views.exposure(broker_id)
         back = ((button("« Leave it enabled", Verb.ACCOUNT, broker_id),),)
         await visit.confirm(
             disable_question(exposure),
@@ -103,7 +103,7 @@ async def disable_with(visit: Visit) -> None:
     if visit.tap.argument(1) not in DISABLE_CHOICES:
         raise UserError("I do not know that choice. Open /brokers again.")
     policy = DisablePolicy(visit.tap.argument(1))
-    account = await visit.services.control.disable(visit.command, broker_id, policy)
+    account = await visit.services.control.switch.disable(visit.command, broker_id, policy)
     words = {
         DisablePolicy.EXITS_ONLY: "Strategies may still close what they hold there.",
         DisablePolicy.CLOSE_NOW: "I am closing what strategies hold there.",
@@ -118,13 +118,13 @@ async def disable_with(visit: Visit) -> None:
 async def set_default(visit: Visit) -> None:
     """Move the default mark."""
     broker_id = visit.tap.argument(0)
-    await visit.services.control.set_default(visit.command, broker_id)
+    await visit.services.control.accounts.set_default(visit.command, broker_id)
     await _show_page(visit, broker_id)
 
 
 async def ask_name(visit: Visit) -> None:
     """Ask for a new display name."""
-    account = await visit.services.control.account(visit.tap.argument(0))
+    account = await visit.services.control.accounts.get(visit.tap.argument(0))
     prompt = await visit.services.prompts.open(
         visit.chat_id,
         visit.user_id,
@@ -142,8 +142,8 @@ async def ask_name(visit: Visit) -> None:
 async def answer_name(visit: Visit, broker_id: str) -> None:
     """Rename the account to what the person typed."""
     name = checked_display_name(visit.text)
-    await visit.services.control.check_name_is_free(name, besides=broker_id)
-    account = await visit.services.control.rename(visit.command, broker_id, name)
+    await visit.services.control.accounts.check_name_is_free(name, besides=broker_id)
+    account = await visit.services.control.accounts.rename(visit.command, broker_id, name)
     await _show_page(visit, broker_id, f"✅ Now called {bold(account.display_name)}.")
 
 
@@ -151,8 +151,8 @@ async def ask_disconnect(visit: Visit) -> None:
     """Say what hangs on the account, and ask."""
     broker_id = visit.tap.argument(0)
     control = visit.services.control
-    exposure = await control.exposure(broker_id)
-    others = [one for one in await control.accounts() if one.broker_id != broker_id]
+    exposure = await control.views.exposure(broker_id)
+    others = [one for one in await control.accounts.all() if one.broker_id != broker_id]
     back = ((button("« Keep it", Verb.ACCOUNT, broker_id),),)
     if exposure.account.is_default and others:
         choices = tuple(
@@ -178,7 +178,9 @@ async def ask_disconnect(visit: Visit) -> None:
 
 async def disconnect(visit: Visit) -> None:
     """Disconnect the account."""
-    account = await visit.services.control.disconnect(visit.command, visit.args["broker_id"])
+    account = await visit.services.control.registration.disconnect(
+        visit.command, visit.args["broker_id"]
+    )
     await visit.show(
         Screen(
             f"✅ {esc(account.label)} is disconnected. Its key, secret and token are wiped; its "

@@ -28,13 +28,13 @@ async def show_dashboard(visit: Visit) -> None:
     services = visit.services
     wanted = visit.tap.argument(0)
     account = await (
-        services.control.account(wanted) if wanted else services.selected(visit.chat_id)
+        services.control.accounts.get(wanted) if wanted else services.selected(visit.chat_id)
     )
     await services.select(visit.chat_id, account.broker_id)
     is_fresh = visit.tap.argument(2) == "fresh" or visit.query is None
-    view = await services.control.dashboard(account.broker_id, fresh=is_fresh)
+    view = await services.control.views.dashboard(account.broker_id, fresh=is_fresh)
     login = await services.logins.button(view.account) if view.account.needs_login else None
-    accounts = await services.control.accounts()
+    accounts = await services.control.accounts.all()
     await visit.show(dashboard(view, accounts, login, page=_page(visit)))
 
 
@@ -51,7 +51,7 @@ async def _scope(visit: Visit) -> tuple[str, str | None]:
     if wanted == ALL:
         return ALL, None
     if wanted:
-        account = await visit.services.control.account(wanted)
+        account = await visit.services.control.accounts.get(wanted)
         await visit.services.select(visit.chat_id, account.broker_id)
     else:
         account = await visit.services.selected(visit.chat_id)
@@ -75,7 +75,7 @@ async def _list(
 ) -> None:
     selected, broker_id = await _scope(visit)
     items = await read(broker_id, broker_id is None)
-    accounts = await visit.services.control.accounts()
+    accounts = await visit.services.control.accounts.all()
     login = await _login(visit, accounts, selected)
     await visit.show(
         listing(title, verb, items, accounts, selected, page=_page(visit), login=login)
@@ -86,7 +86,7 @@ async def positions(visit: Visit) -> None:
     """List positions."""
 
     async def read(broker_id: str | None, named: bool) -> list[Item]:
-        return position_items(await visit.services.control.positions(broker_id), named=named)
+        return position_items(await visit.services.control.views.positions(broker_id), named=named)
 
     await _list(visit, "Positions", Verb.POSITIONS, read)
 
@@ -95,7 +95,7 @@ async def orders(visit: Visit) -> None:
     """List today's orders."""
 
     async def read(broker_id: str | None, named: bool) -> list[Item]:
-        return order_items(await visit.services.control.orders(broker_id), named=named)
+        return order_items(await visit.services.control.views.orders(broker_id), named=named)
 
     await _list(visit, "Orders today", Verb.ORDERS, read)
 
@@ -104,7 +104,7 @@ async def trades(visit: Visit) -> None:
     """List today's trades."""
 
     async def read(broker_id: str | None, named: bool) -> list[Item]:
-        return trade_items(await visit.services.control.trades(broker_id), named=named)
+        return trade_items(await visit.services.control.views.trades(broker_id), named=named)
 
     await _list(visit, "Trades today", Verb.TRADES, read)
 
@@ -112,6 +112,6 @@ async def trades(visit: Visit) -> None:
 async def pnl(visit: Visit) -> None:
     """Show today's profit."""
     selected, broker_id = await _scope(visit)
-    lines = await visit.services.control.pnl(broker_id)
-    accounts = await visit.services.control.accounts()
+    lines = await visit.services.control.views.pnl(broker_id)
+    accounts = await visit.services.control.accounts.all()
     await visit.show(pnl_screen(lines, accounts, selected, await _login(visit, accounts, selected)))

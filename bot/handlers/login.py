@@ -22,14 +22,14 @@ def looks_like_login(text: str) -> bool:
 async def morning_round(visit: Visit) -> None:
     """Have the card of /login posted: it is a notice, edited as logins complete (B9)."""
     control = visit.services.control
-    if not await control.accounts():
+    if not await control.accounts.all():
         raise UserError("There is no account yet. Use /add to connect the first one.")
-    await control.start_morning_round(visit.command)
+    await control.logins.start_round(visit.command)
 
 
 async def login(visit: Visit) -> None:
     """Give one account's login: our page, or a fresh broker address and the paste way (B4)."""
-    offer = await visit.services.control.login_offer(visit.tap.argument(0))
+    offer = await visit.services.control.logins.offer(visit.tap.argument(0))
     account = offer.account
     if offer.page_url is not None:
         await visit.send(_page_screen(account, offer.page_url))
@@ -76,7 +76,7 @@ async def answer_login(visit: Visit, broker_id: str | None) -> None:
     """Complete a login from what the person pasted; the code is deleted from the chat."""
     if not await visit.delete_message():
         await visit.send(Screen("I could not delete your message; please delete it yourself."))
-    account = await visit.services.control.paste_login(visit.command, visit.text, broker_id)
+    account = await visit.services.control.logins.paste(visit.command, visit.text, broker_id)
     person = f" as {account.user_name}" if account.user_name else ""
     await visit.send(
         Screen(
@@ -88,7 +88,7 @@ async def answer_login(visit: Visit, broker_id: str | None) -> None:
 
 async def share(visit: Visit) -> None:
     """Give a login link that the account's holder can open without this chat (row B11)."""
-    offer = await visit.services.control.login_offer(visit.tap.argument(0))
+    offer = await visit.services.control.logins.offer(visit.tap.argument(0))
     url = offer.page_url or offer.direct_url
     if url is None:
         raise UserError(f"{offer.account.label} needs no login.")
@@ -109,7 +109,7 @@ async def share(visit: Visit) -> None:
 
 async def dismiss(visit: Visit) -> None:
     """Silence the standing warning until a new expiry (B6)."""
-    await visit.services.control.dismiss_warning(visit.command)
+    await visit.services.control.tokens.dismiss_warning(visit.command)
     await visit.show(
         Screen("Warning dismissed. It returns only when a login expires anew. /login any time.")
     )

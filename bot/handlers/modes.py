@@ -23,9 +23,9 @@ __all__ = ["ask", "change", "drain", "panel"]
 async def panel(visit: Visit) -> None:
     """Show the modes."""
     control = visit.services.control
-    accounts = await control.accounts()
+    accounts = await control.accounts.all()
     selected = visit.tap.argument(0) or None
-    await visit.show(mode_panel(accounts, await control.global_mode(), selected))
+    await visit.show(mode_panel(accounts, await control.modes.global_mode(), selected))
 
 
 async def ask(visit: Visit) -> None:
@@ -35,8 +35,8 @@ async def ask(visit: Visit) -> None:
     if new is None:
         raise UserError("I do not know that mode. Open /mode again.")
     control = visit.services.control
-    account = None if target == GLOBAL else await control.account(target)
-    old = await control.global_mode() if account is None else account.trading_mode
+    account = None if target == GLOBAL else await control.accounts.get(target)
+    old = await control.modes.global_mode() if account is None else account.trading_mode
     await visit.confirm(
         mode_question(account, old, new),
         Verb.CHANGE_MODE,
@@ -52,11 +52,11 @@ async def change(visit: Visit) -> None:
     mode = TradingMode(visit.args["mode"])
     control = visit.services.control
     broker_id = None if target == GLOBAL else target
-    result = await control.set_mode(visit.command, mode, broker_id)
-    whose = "All accounts" if broker_id is None else (await control.account(broker_id)).label
+    result = await control.modes.set(visit.command, mode, broker_id)
+    whose = "All accounts" if broker_id is None else (await control.accounts.get(broker_id)).label
     await visit.show(mode_result(result, whose))
 
 
 async def drain(visit: Visit) -> None:
     """Show what EXIT_ONLY accounts still hold."""
-    await visit.show(drain_screen(await visit.services.control.drain()))
+    await visit.show(drain_screen(await visit.services.control.views.drain()))

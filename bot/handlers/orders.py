@@ -12,9 +12,9 @@ from bot.views.markup import bold, esc, join
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
 from bot.views.words import plural
+from core.domain.command import Command
 from core.domain.order import Purpose
 from core.domain.views import OrderView, PositionView
-from core.engine.control.control import Command
 from core.errors import ChoiceNeeded, NotFound, UserError
 
 __all__ = [
@@ -30,14 +30,14 @@ __all__ = [
 
 
 async def _position(visit: Visit, broker_id: str, wanted: str) -> PositionView:
-    for one in await visit.services.control.positions(broker_id):
+    for one in await visit.services.control.views.positions(broker_id):
         if handle(one.key) == wanted and one.quantity:
             return one
     raise NotFound("That position is not open any more. Open /positions to see what is.")
 
 
 async def _order(visit: Visit, broker_id: str, wanted: str) -> OrderView:
-    for one in await visit.services.control.orders(broker_id):
+    for one in await visit.services.control.views.orders(broker_id):
         if handle(one.key) == wanted:
             return one
     raise NotFound("That order is not among today's orders. Open /orders to see them.")
@@ -72,7 +72,7 @@ async def close(visit: Visit) -> None:
     """Close a position; on a paused account ask a second time (C2)."""
     args = visit.args
     try:
-        order = await visit.services.control.close_position(
+        order = await visit.services.control.orders.close(
             visit.command, args["broker_id"], args["key"], despite_pause=args["despite_pause"]
         )
     except ChoiceNeeded as choice:
@@ -84,10 +84,11 @@ async def close(visit: Visit) -> None:
             back=((button("« Keep it", Verb.POSITIONS, args["broker_id"]),),),
         )
         return
-    await _show_order(visit, "Closing order sent", order)
+    await _show_order(visit, "Closing order sent", order.client_order_id)
 
 
-async def _show_order(visit: Visit, title: str, order: OrderView) -> None:
+async def _show_order(visit: Visit, title: str, client_order_id: str) -> None:
+    order = await visit.services.control.views.order(client_order_id)
     rows = (
         (
             button("Orders", Verb.ORDERS, order.broker_id),
@@ -123,12 +124,16 @@ async def ask_cancel_order(visit: Visit) -> None:
 async def cancel_order(visit: Visit) -> None:
     """Ask the broker to cancel an order."""
     args = visit.args
-    order = await visit.services.control.cancel_order(visit.command, args["broker_id"], args["key"])
-    await _show_order(visit, "Cancel requested", order)
+    order = await visit.services.control.orders.cancel(
+        visit.command, args["broker_id"], args["key"]
+    )
+    await _show_order(visit, "Cancel requested", order.client_order_id)
 
 
 async def _cancellable(visit: Visit, broker_id: str | None) -> list[OrderView]:
-    return [one for one in await visit.services.control.orders(broker_id) if one.is_cancellable]
+    return [
+        one for one in await visit.services.control.views.orders(broker_id) if one.is_cancellable
+    ]
 
 
 async def ask_cancel_all(visit: Visit) -> None:
@@ -154,11 +159,12 @@ async def ask_cancel_all(visit: Visit) -> None:
 
 async def cancel_all(visit: Visit) -> None:
     """Ask the brokers to cancel each of the named orders; one failure leaves the others alone."""
-    lines = []
+    control, lines = visit.services.control, []
     for number, (broker_id, key) in enumerate(visit.args["orders"]):
         part = _part(visit, number)
         try:
-            order = await visit.services.control.cancel_order(part, broker_id, key)
+            cancelled = await control.orders.cancel(part, broker_id, key)
+            order = await control.views.order(cancelled.client_order_id)
             lines.append(f"{esc(order.account_label)}: {order_line(order)}")
         except UserError as error:
             lines.append(f"❌ {esc(error)}")
@@ -174,7 +180,7 @@ def _part(visit: Visit, number: int) -> Command:
 
 async def ask_resolve(visit: Visit) -> None:
     """Ask for a person's word on an order that nobody knows about (R4)."""
-    order = await visit.services.control.order(visit.tap.argument(0))
+    order = await visit.services.control.views.order(visit.tap.argument(0))
     where = order.account_label
     await visit.confirm(
         join(
@@ -195,7 +201,7 @@ async def ask_resolve(visit: Visit) -> None:
 async def resolve_order(visit: Visit) -> None:
     """Take a person's word for an order."""
     was_placed = visit.tap.argument(1) == "yes"
-    order = await visit.services.control.resolve_order(
+    order = await visit.services.control.orders.resolve(
         visit.command, visit.args["client_order_id"], was_placed=was_placed
     )
-    await _show_order(visit, "Noted", order)
+    await _show_order(visit, "Noted", order.client_order_id)

@@ -22,8 +22,8 @@ __all__ = ["answer_setting", "ask_setting", "cancel", "health", "help_", "settin
 
 async def start(visit: Visit) -> None:
     """Greet; lead with the default account's login when it has expired (B5)."""
-    accounts = await visit.services.control.accounts()
-    mode = await visit.services.control.global_mode()
+    accounts = await visit.services.control.accounts.all()
+    mode = await visit.services.control.modes.global_mode()
     default = [one for one in accounts[:1] if one.needs_login]
     logins = {one.broker_id: await visit.services.logins.button(one) for one in default}
     await visit.send(welcome(visit.name, accounts, mode, logins))
@@ -36,24 +36,24 @@ async def help_(visit: Visit) -> None:
 
 async def health(visit: Visit) -> None:
     """Tell how the controller does, the chat's own connection included."""
-    view = await visit.services.control.health()
+    view = await visit.services.control.health.read()
     await visit.show(health_screen(view, visit.services.poller_health().trouble))
 
 
 async def settings(visit: Visit) -> None:
     """List what can be changed."""
     control = visit.services.control
-    await visit.show(settings_screen(await control.settings(), await control.accounts()))
+    await visit.show(settings_screen(await control.settings.all(), await control.accounts.all()))
 
 
 async def ask_setting(visit: Visit) -> None:
     """Ask for a setting's new value."""
-    known = await visit.services.control.settings()
+    known = await visit.services.control.settings.all()
     name = resolve(visit.tap.argument(0), known, "setting")
     prompt = await visit.services.prompts.open(
         visit.chat_id, visit.user_id, "setting", "value", {"name": name}, update_id=visit.update_id
     )
-    label = label_of(name, await visit.services.control.accounts())
+    label = label_of(name, await visit.services.control.accounts.all())
     text = setting_question(label, name, known[name])
     sent = await visit.send(Screen(text, ((button("Cancel", Verb.DROP_QUESTION),),)))
     await visit.services.prompts.shown_in(prompt, sent)
@@ -62,8 +62,8 @@ async def ask_setting(visit: Visit) -> None:
 async def answer_setting(visit: Visit, name: str) -> None:
     """Change a setting to what the person typed."""
     control = visit.services.control
-    await control.set_setting(visit.command, name, visit.text)
-    accounts, known = await control.accounts(), await control.settings()
+    await control.settings.set(visit.command, name, visit.text)
+    accounts, known = await control.accounts.all(), await control.settings.all()
     value = value_of(name, known.get(name) or "")
     note = f"✅ {bold(label_of(name, accounts))} is now {bold(value)}."
     await visit.send(settings_screen(known, accounts).with_note(note))

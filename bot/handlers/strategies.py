@@ -43,11 +43,11 @@ __all__ = [
 
 async def listing(visit: Visit) -> None:
     """List the strategies."""
-    await visit.show(strategies_list(await visit.services.control.strategies()))
+    await visit.show(strategies_list(await visit.services.control.strategies.all()))
 
 
 async def _strategy(visit: Visit) -> StrategyView:
-    found = {one.name: one for one in await visit.services.control.strategies()}
+    found = {one.name: one for one in await visit.services.control.strategies.all()}
     return found[resolve(visit.tap.argument(0), found, "strategy")]
 
 
@@ -65,8 +65,10 @@ async def page(visit: Visit) -> None:
 
 async def _switch(visit: Visit, *, enabled: bool) -> None:
     strategy = await _strategy(visit)
-    await visit.services.control.set_strategy_enabled(visit.command, strategy.name, enabled=enabled)
-    await visit.show(strategy_page(await visit.services.control.strategy(strategy.name)))
+    await visit.services.control.strategy_settings.set_enabled(
+        visit.command, strategy.name, enabled=enabled
+    )
+    await visit.show(strategy_page(await visit.services.control.strategies.get(strategy.name)))
 
 
 async def switch_on(visit: Visit) -> None:
@@ -94,8 +96,8 @@ async def ask_run(visit: Visit) -> None:
 async def run_now(visit: Visit) -> None:
     """File an extra run."""
     name = visit.args["name"]
-    await visit.services.control.run_now(visit.command, name)
-    strategy = await visit.services.control.strategy(name)
+    await visit.services.control.runs.file(visit.command, name)
+    strategy = await visit.services.control.strategies.get(name)
     await visit.show(
         Screen(
             f"✅ {bold(strategy.title)} runs now. A signal and its orders come as a message; "
@@ -134,10 +136,10 @@ async def _ask(visit: Visit, kind: str, data: dict[str, str], question: str) -> 
 
 async def answer_parameter(visit: Visit, strategy: str, parameter: str) -> None:
     """Change a parameter to what the person typed."""
-    await visit.services.control.set_parameter(
+    await visit.services.control.strategy_settings.set_parameter(
         visit.command, strategy, parameter, visit.text.strip()
     )
-    screen = parameters_page(await visit.services.control.strategy(strategy))
+    screen = parameters_page(await visit.services.control.strategies.get(strategy))
     await visit.send(screen.with_note("✅ Changed."))
 
 
@@ -152,10 +154,10 @@ async def _reassign(
 ) -> None:
     strategy = await _strategy(visit)
     broker_id = visit.tap.argument(1)
-    await visit.services.control.set_assignment(
+    await visit.services.control.strategy_settings.assign(
         visit.command, strategy.name, broker_id, is_on=is_on, product=product
     )
-    changed = await visit.services.control.strategy(strategy.name)
+    changed = await visit.services.control.strategies.get(strategy.name)
     await visit.show(assignment_page(changed, _assignment(changed, broker_id)))
 
 
@@ -197,16 +199,16 @@ async def answer_size(visit: Visit, strategy: str, broker_id: str, kind: str) ->
     value = _number(visit.text)
     control = visit.services.control
     if kind == "m":
-        await control.set_assignment(visit.command, strategy, broker_id, multiplier=value)
+        await control.strategy_settings.assign(visit.command, strategy, broker_id, multiplier=value)
     else:
-        await control.set_assignment(
+        await control.strategy_settings.assign(
             visit.command,
             strategy,
             broker_id,
             size_kind=SizeKind.QUANTITY if kind == "q" else SizeKind.CAPITAL_SHARE,
             size_value=value,
         )
-    changed = await control.strategy(strategy)
+    changed = await control.strategies.get(strategy)
     screen = assignment_page(changed, _assignment(changed, broker_id))
     await visit.send(screen.with_note("✅ Changed."))
 

@@ -91,14 +91,14 @@ async def _silent(notice: LoginSilent, lookups: Lookups) -> Screen:
 
 
 async def _morning(lookups: Lookups) -> Screen:
-    found = await lookups.control.accounts()
+    found = await lookups.control.accounts.all()
     accounts = [one for one in found if one.broker_type is not BrokerType.PAPER]
     waiting = [one for one in accounts if one.needs_login]
     ticks = [f"{'⬜' if one.needs_login else '✅'} {esc(one.label)}" for one in accounts]
     if waiting:
         text = join(bold("Today's logins: one tap per account"), ticks)
         return Screen(text, await lookups.login_rows(waiting))
-    ready = readiness_lines(await lookups.control.readiness())
+    ready = readiness_lines(await lookups.control.health.readiness())
     text = join(bold("Everybody is logged in."), ticks, "", bold("Ready for the day"), ready)
     return Screen(text, ((button("Dashboard", Verb.DASHBOARD), button("Accounts", Verb.ACCOUNTS)),))
 

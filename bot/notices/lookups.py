@@ -31,7 +31,7 @@ class Lookups:
     async def account(self, broker_id: str) -> Account | None:
         """Return an account, or None when it is gone."""
         try:
-            return await self.control.account(broker_id)
+            return await self.control.accounts.get(broker_id)
         except NotFound:
             return None
 
@@ -47,7 +47,7 @@ class Lookups:
 
     async def order(self, client_order_id: str) -> OrderView:
         """Return an order; raises ``NotFound``."""
-        return await self.control.order(client_order_id)
+        return await self.control.views.order(client_order_id)
 
     async def order_lines(self, keys: Sequence[str]) -> list[str]:
         """Return lines for orders by id; a text that is no known id stands as it is."""
@@ -62,7 +62,7 @@ class Lookups:
     async def strategy_title(self, name: str) -> str:
         """Return a strategy's title, its name when it is gone."""
         try:
-            return (await self.control.strategy(name)).title
+            return (await self.control.strategies.get(name)).title
         except NotFound:
             return name
 

@@ -33,7 +33,7 @@ async def run_notice(notice: RunNotice, lookups: Lookups) -> Screen:
 
 
 async def _card(notice: RunCard, lookups: Lookups) -> Screen:
-    run = await lookups.control.run(notice.run_id)
+    run = await lookups.control.views.run(notice.run_id)
     return run_card(run, await lookups.strategy_title(run.strategy))
 
 

@@ -137,12 +137,12 @@ async def _gathered(visit: Visit, prompt: Prompt) -> dict[str, Any]:
     broker = BrokerType(data["broker"])
     if prompt.step == "name":
         name = checked_display_name(visit.text)
-        await services.control.check_name_is_free(name)
+        await services.control.accounts.check_name_is_free(name)
         data["name"] = name
     elif prompt.step == "key":
         key = checked_api_key(broker, visit.text)
         data["key"] = key
-        data["hint"] = await services.control.check_key_is_free(key, broker.value)
+        data["hint"] = await services.control.registration.check_key(key, broker.value)
     else:
         data["secret"] = services.vault.seal(checked_api_secret(visit.text))
     return data
@@ -216,10 +216,10 @@ async def _connect(visit: Visit, prompt: Prompt) -> None:
     secret = visit.services.vault.open(data["secret"]) if "secret" in data else ""
     draft = AccountDraft(broker, data["name"], data.get("key", ""), secret)
     try:
-        account = await control.add_account(visit.command, draft)
+        account = await control.registration.add(visit.command, draft)
     except AlreadyDone:
         # The update came again after a crash: the account stands, only its answer is missing.
-        account = _named(await control.accounts(), data["name"])
+        account = _named(await control.accounts.all(), data["name"])
     await visit.services.prompts.close(prompt)
     await visit.show(await _connected(visit, account))
 

@@ -6,21 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from core.adapters.brokers import build_brokers
+from core.adapters.mongo.server import RunningStore
+from core.bootstrap.control import control_of
 from core.bootstrap.foundation import Foundation
-from core.bootstrap.wiring import (
-    Base,
-    base_of,
-    brokers_of,
-    crash_reporter,
-    logins_of,
-    may_trade_live,
-    pool_of,
-    queries_of,
-    runner_of,
-    store_keeper,
-    ticks_of,
-    trading_of,
-)
+from core.bootstrap.services import store_keeper, ticks_of
+from core.bootstrap.wiring import Wiring
+from core.config import Settings
 from core.domain.account import BrokerType
 from core.domain.notices.post import Post
 from core.domain.notices.system import Started
@@ -29,19 +21,17 @@ from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
 from core.engine.accounts.logins import Logins
 from core.engine.accounts.tokens import Tokens
-from core.engine.control.controller import Controller
-from core.engine.control.parts import ControllerParts
+from core.engine.control.control import Control
 from core.engine.outbox import Outbox, OutboxSender
 from core.engine.runs.calendar_watch import CalendarWatch
 from core.engine.runs.requests import RunRequests
 from core.engine.runs.runner import Runner
 from core.engine.runs.scheduler import Scheduler, Selection
-from core.engine.runs.settings import StrategySettings
 from core.engine.workers.account_worker import AccountWorker
 from core.engine.workers.lease import Lease
-from core.engine.workers.pool import WorkerPool
 from core.engine.workers.supervisor import Service, Supervisor
 from core.ports.broker import Broker
+from core.ports.clock import Clock
 from core.ports.notifier import Notifier
 
 __all__ = ["System", "build"]
@@ -58,7 +48,7 @@ class System:
     """
 
     foundation: Foundation
-    control: Controller
+    control: Control
     accounts: Accounts
     connections: Connections
     logins: Logins
@@ -108,104 +98,60 @@ def build(
             wraps them here.
         selection: Work for this strategy and account alone.
     """
-    only = selection.broker_id if selection else None
-    base = base_of(foundation, brokers or brokers_of(foundation.settings, foundation.clock))
-    supervisor = Supervisor(foundation.clock, crash_reporter(base.outbox, foundation.store))
-    pool = pool_of(foundation, base, supervisor, only)
-    moving = _moving(foundation, registry, base, pool, selection)
-    services: dict[str, Service] = {
-        "lease": base.lease.keep,
-        "accounts": pool.run,
-        "schedule": ticks_of(base, moving.scheduler, moving.logins, moving.calendar_watch),
-        "runs": partial(moving.run_requests.work, moving.runner, only),
-    }
-    if foundation.running is not None:
-        services["store"] = store_keeper(foundation.running)
-    return System(
-        foundation=foundation,
-        control=_controller(foundation, base, supervisor, pool, moving),
-        accounts=base.accounts,
-        connections=base.connections,
-        logins=moving.logins,
-        tokens=base.tokens,
-        outbox=base.outbox,
-        lease=base.lease,
-        runner=moving.runner,
-        scheduler=moving.scheduler,
-        calendar_watch=moving.calendar_watch,
-        run_requests=moving.run_requests,
-        supervisor=supervisor,
-        services=services,
-        hint=pool.wake,
-        worker=pool.get,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Moving:
-    """The parts of the engine that act by themselves or on a command."""
-
-    strategies: StrategySettings
-    runner: Runner
-    scheduler: Scheduler
-    calendar_watch: CalendarWatch
-    run_requests: RunRequests
-    logins: Logins
-
-
-def _moving(
-    foundation: Foundation,
-    registry: Mapping[str, Strategy],
-    base: Base,
-    pool: WorkerPool,
-    selection: Selection | None,
-) -> _Moving:
-    store, clock = foundation.store, foundation.clock
-    strategies = StrategySettings(store, clock, registry)
-    runner = runner_of(foundation, base, strategies, pool)
-    scheduler = Scheduler(
-        store,
-        clock,
-        foundation.calendar,
-        base.accounts,
-        strategies,
-        runner,
-        base.outbox,
+    wiring = Wiring(
+        foundation,
+        registry,
+        brokers or _brokers_of(foundation.settings, foundation.clock),
         selection,
     )
-    return _Moving(
-        strategies=strategies,
-        runner=runner,
-        scheduler=scheduler,
-        calendar_watch=CalendarWatch(store, clock, foundation.calendar, base.outbox),
-        run_requests=RunRequests(store, clock),
-        logins=logins_of(foundation, base, pool),
+    return System(
+        foundation=foundation,
+        control=control_of(foundation, wiring),
+        accounts=wiring.accounts,
+        connections=wiring.connections,
+        logins=wiring.logins,
+        tokens=wiring.tokens,
+        outbox=wiring.outbox,
+        lease=wiring.lease,
+        runner=wiring.runner,
+        scheduler=wiring.scheduler,
+        calendar_watch=wiring.calendar_watch,
+        run_requests=wiring.run_requests,
+        supervisor=wiring.supervisor,
+        services=_services(wiring, foundation.running, selection),
+        hint=wiring.pool.wake,
+        worker=wiring.pool.get,
     )
 
 
-def _controller(
-    foundation: Foundation, base: Base, supervisor: Supervisor, pool: WorkerPool, moving: _Moving
-) -> Controller:
-    parts = ControllerParts(
-        store=foundation.store,
-        clock=foundation.clock,
-        calendar=foundation.calendar,
-        accounts=base.accounts,
-        connections=base.connections,
-        logins=moving.logins,
-        tokens=base.tokens,
-        strategies=moving.strategies,
-        scheduler=moving.scheduler,
-        runner=moving.runner,
-        queries=queries_of(foundation, base, pool),
-        trading=trading_of(foundation, base, pool),
-        market_data=base.market_data,
-        outbox=base.outbox,
-        lease=base.lease,
-        supervisor=supervisor,
-        pool=pool,
-        run_requests=moving.run_requests,
-        store_kind=foundation.store_kind,
-        live_brokers_allowed=may_trade_live(foundation),
+def _services(
+    wiring: Wiring, running: RunningStore | None, selection: Selection | None
+) -> Mapping[str, Service]:
+    only = selection.broker_id if selection else None
+    services: dict[str, Service] = {
+        "lease": wiring.lease.keep,
+        "accounts": wiring.pool.run,
+        "schedule": ticks_of(
+            wiring.scheduler,
+            wiring.tokens,
+            wiring.logins,
+            wiring.connections,
+            wiring.calendar_watch,
+        ),
+        "runs": partial(wiring.run_requests.work, wiring.runner, only),
+    }
+    if running is not None:
+        services["store"] = store_keeper(running)
+    return services
+
+
+def _brokers_of(settings: Settings, clock: Clock) -> Mapping[BrokerType, Broker]:
+    """Build the real brokers from the settings' roots."""
+    return build_brokers(
+        clock,
+        kite_api=settings.kite_api,
+        kite_login=settings.kite_login,
+        fyers_api=settings.fyers_api,
+        fyers_masters=settings.fyers_masters,
+        deadline_s=settings.order_deadline_s,
     )
-    return Controller(parts)

@@ -1,25 +1,18 @@
-"""How the parts of the engine are put together."""
+"""How the objects of the engine are put together: each is made once, when it is first asked for."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import cached_property
 
-from core.adapters.brokers import build_brokers
-from core.adapters.mongo.server import RunningStore
-from core.adapters.scheduling import run_ticks
 from core.bootstrap.foundation import Foundation
-from core.config import Settings
+from core.bootstrap.services import crash_reporter
 from core.domain.account import BrokerType
-from core.domain.notices.post import Post
-from core.domain.notices.system import ServiceCrashed
+from core.domain.target import Strategy
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections, Masters
-from core.engine.accounts.logins import LoginParts, Logins
+from core.engine.accounts.logins import Logins
 from core.engine.accounts.tokens import Tokens
-from core.engine.control.manual_orders import ManualOrderParts, ManualOrders
-from core.engine.control.views import ViewParts, Views
 from core.engine.orders.drift import LedgerDrift
 from core.engine.orders.executor import Executor, ExecutorSettings
 from core.engine.orders.gateway import Gateway
@@ -28,237 +21,236 @@ from core.engine.orders.reconciliation import Reconciler
 from core.engine.outbox import Outbox
 from core.engine.runs.calendar_watch import CalendarWatch
 from core.engine.runs.market_data import MarketData
-from core.engine.runs.runner import Runner, RunnerParts
-from core.engine.runs.scheduler import Scheduler
+from core.engine.runs.requests import RunRequests
+from core.engine.runs.runner import Runner
+from core.engine.runs.scheduler import Scheduler, Selection
 from core.engine.runs.settings import StrategySettings, is_assigned
-from core.engine.workers.account_worker import WorkerParts, WorkerSettings
+from core.engine.workers.account_worker import AccountWorker
 from core.engine.workers.lease import Lease
 from core.engine.workers.pool import WorkerPool
-from core.engine.workers.supervisor import Service, Supervisor
-from core.errors import StoreUnavailable
+from core.engine.workers.snapshot_reader import SnapshotReader, WorkerSettings
+from core.engine.workers.supervisor import Supervisor
 from core.ports.broker import Broker
-from core.ports.clock import Clock
-from core.ports.store import ServedStore
 
-__all__ = [
-    "Base",
-    "base_of",
-    "brokers_of",
-    "crash_reporter",
-    "logins_of",
-    "may_trade_live",
-    "pool_of",
-    "queries_of",
-    "runner_of",
-    "store_keeper",
-    "ticks_of",
-    "trading_of",
-]
-
-_log = logging.getLogger(__name__)
-_TICK_S = 0.5
-_TOKEN_TICK_S = 2.0
-_CALENDAR_TICK_S = 20.0
+__all__ = ["Wiring"]
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
-    """The parts of the engine that the others stand on."""
+class Wiring:
+    """The objects of one engine over a foundation, room by room; a property is made once.
 
-    outbox: Outbox
-    accounts: Accounts
-    masters: Masters
-    connections: Connections
-    journal: Journal
-    lease: Lease
-    tokens: Tokens
-    gateway: Gateway
-    market_data: MarketData
+    Args:
+        foundation: Store, vault, clock, calendar, settings.
+        registry: The strategies by name.
+        brokers: The brokers by type.
+        selection: Work for this strategy and account alone.
+    """
 
+    def __init__(
+        self,
+        foundation: Foundation,
+        registry: Mapping[str, Strategy],
+        brokers: Mapping[BrokerType, Broker],
+        selection: Selection | None = None,
+    ) -> None:
+        self._foundation = foundation
+        self._store = foundation.store
+        self._clock = foundation.clock
+        self._calendar = foundation.calendar
+        self._registry = registry
+        self._brokers = brokers
+        self._selection = selection
 
-def base_of(foundation: Foundation, brokers: Mapping[BrokerType, Broker]) -> Base:
-    """Build the parts that the others stand on."""
-    store, clock = foundation.store, foundation.clock
-    outbox = Outbox(clock)
-    accounts = Accounts(store, foundation.vault, clock)
-    masters = Masters(brokers, clock)
-    connections = Connections(brokers, accounts, masters)
-    journal = Journal(store, clock, outbox)
-    lease = Lease(
-        store, clock, session_ids=lambda: store.session_ids, kill_sessions=store.kill_sessions
-    )
-    tokens = Tokens(
-        store,
-        clock,
-        foundation.calendar,
-        accounts,
-        outbox,
-        warning_interval_s=foundation.settings.warning_interval_s,
-    )
-    gateway = Gateway(
-        store, clock, journal, outbox, fence=lambda: lease.fence, is_assigned=is_assigned
-    )
-    market_data = MarketData(store, clock, accounts, connections)
-    return Base(
-        outbox, accounts, masters, connections, journal, lease, tokens, gateway, market_data
-    )
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Notices for the chat."""
+        return Outbox(self._clock)
 
+    # Orders
 
-def pool_of(
-    foundation: Foundation, base: Base, supervisor: Supervisor, only: str | None
-) -> WorkerPool:
-    """Build what makes accounts' workers."""
-    store, clock = foundation.store, foundation.clock
-    reconciler = Reconciler(
-        store,
-        clock,
-        base.journal,
-        base.outbox,
-        horizon_s=foundation.settings.horizon_s,
-        in_flight=base.gateway.in_flight,
-    )
-    parts = WorkerParts(
-        clock,
-        base.accounts,
-        base.connections,
-        base.masters,
-        base.journal,
-        reconciler,
-        base.tokens,
-        LedgerDrift(store, clock, base.journal, base.outbox),
-        WorkerSettings(),
-    )
+    @cached_property
+    def journal(self) -> Journal:
+        """Orders and ledgers."""
+        return Journal(self._store, self._clock, self.outbox)
 
-    def executor(broker_id: str) -> Executor:
+    @cached_property
+    def gateway(self) -> Gateway:
+        """The only way of an order to a broker."""
+        return Gateway(
+            self._store,
+            self._clock,
+            self.journal,
+            self.outbox,
+            fence=lambda: self.lease.fence,
+            is_assigned=is_assigned,
+        )
+
+    @cached_property
+    def reconciler(self) -> Reconciler:
+        """Settles the journal against a broker's orders."""
+        return Reconciler(
+            self._store,
+            self._clock,
+            self.journal,
+            self.outbox,
+            horizon_s=self._foundation.settings.horizon_s,
+            in_flight=self.gateway.in_flight,
+        )
+
+    @cached_property
+    def drift(self) -> LedgerDrift:
+        """Compares ledgers with positions."""
+        return LedgerDrift(self._store, self._clock, self.journal, self.outbox)
+
+    def new_executor(self, broker_id: str) -> Executor:
+        """Return an executor of one account."""
         return Executor(
             broker_id,
-            store=store,
-            clock=clock,
-            journal=base.journal,
-            gateway=base.gateway,
-            outbox=base.outbox,
+            store=self._store,
+            clock=self._clock,
+            journal=self.journal,
+            gateway=self.gateway,
+            outbox=self.outbox,
             settings=ExecutorSettings(),
         )
 
-    return WorkerPool(parts, supervisor, executor, only)
+    # Accounts
 
+    @cached_property
+    def accounts(self) -> Accounts:
+        """The accounts."""
+        return Accounts(self._store, self._foundation.vault, self._clock)
 
-def runner_of(
-    foundation: Foundation, base: Base, strategies: StrategySettings, pool: WorkerPool
-) -> Runner:
-    """Build the runner."""
-    return Runner(
-        RunnerParts(
-            foundation.store,
-            foundation.clock,
-            foundation.calendar,
-            base.accounts,
-            strategies,
-            base.market_data,
-            base.masters,
-            base.journal,
-            base.outbox,
-            pool.wake,
-        )
-    )
+    @cached_property
+    def masters(self) -> Masters:
+        """Instruments by broker."""
+        return Masters(self._brokers, self._clock)
 
+    @cached_property
+    def connections(self) -> Connections:
+        """Clients by account."""
+        return Connections(self._brokers, self.accounts, self.masters)
 
-def logins_of(foundation: Foundation, base: Base, pool: WorkerPool) -> Logins:
-    """Build the login service."""
-    parts = LoginParts(
-        foundation.store,
-        foundation.clock,
-        foundation.vault,
-        base.accounts,
-        base.connections,
-        base.tokens,
-        base.outbox,
-    )
-    return Logins(parts, public_url=foundation.settings.public_url, on_login=pool.wake)
-
-
-def queries_of(foundation: Foundation, base: Base, pool: WorkerPool) -> Views:
-    """Build the views."""
-    return Views(
-        ViewParts(foundation.store, foundation.clock, base.accounts, base.journal, pool.get)
-    )
-
-
-def trading_of(foundation: Foundation, base: Base, pool: WorkerPool) -> ManualOrders:
-    """Build the service of a user's own orders."""
-    parts = ManualOrderParts(
-        foundation.store,
-        foundation.clock,
-        base.accounts,
-        base.connections,
-        base.journal,
-        base.gateway,
-        base.outbox,
-        pool.get,
-    )
-    return ManualOrders(parts)
-
-
-def ticks_of(base: Base, scheduler: Scheduler, logins: Logins, watch: CalendarWatch) -> Service:
-    """Return the service that wakes the scheduler and the watches of tokens and calendar."""
-
-    async def watch_tokens() -> None:
-        await base.tokens.tick(base.connections)
-        await logins.tick()
-
-    async def run() -> None:
-        await base.tokens.probe_all(base.connections)
-        await run_ticks(
-            {
-                "slots": (_TICK_S, scheduler.tick_slots),
-                "square-off": (_TICK_S, scheduler.tick_square_offs),
-                "tokens": (_TOKEN_TICK_S, watch_tokens),
-                "calendar": (_CALENDAR_TICK_S, watch.tick),
-            }
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Watches the tokens."""
+        return Tokens(
+            self._store,
+            self._clock,
+            self._calendar,
+            self.accounts,
+            self.outbox,
+            warning_interval_s=self._foundation.settings.warning_interval_s,
         )
 
-    return run
+    @cached_property
+    def logins(self) -> Logins:
+        """Offers and completes logins."""
+        return Logins(
+            store=self._store,
+            clock=self._clock,
+            vault=self._foundation.vault,
+            accounts=self.accounts,
+            connections=self.connections,
+            tokens=self.tokens,
+            outbox=self.outbox,
+            public_url=self._foundation.settings.public_url,
+            on_login=self.pool.wake,
+        )
 
+    # Workers
 
-def may_trade_live(foundation: Foundation) -> bool:
-    """Tell whether live brokers may be used on this store (product.md F5)."""
-    accepted = foundation.settings.accept_embedded_store_for_live
-    return accepted or foundation.store_kind != "embedded"
+    @cached_property
+    def lease(self) -> Lease:
+        """Lets one controller work on a store."""
+        return Lease(
+            self._store,
+            self._clock,
+            session_ids=lambda: self._store.session_ids,
+            kill_sessions=self._store.kill_sessions,
+        )
 
+    @cached_property
+    def supervisor(self) -> Supervisor:
+        """Keeps services running."""
+        return Supervisor(self._clock, crash_reporter(self.outbox, self._store))
 
-def brokers_of(settings: Settings, clock: Clock) -> Mapping[BrokerType, Broker]:
-    """Build the real brokers from the settings' roots."""
-    return build_brokers(
-        clock,
-        kite_api=settings.kite_api,
-        kite_login=settings.kite_login,
-        fyers_api=settings.fyers_api,
-        fyers_masters=settings.fyers_masters,
-        deadline_s=settings.order_deadline_s,
-    )
+    @cached_property
+    def pool(self) -> WorkerPool:
+        """The accounts' workers."""
+        only = self._selection.broker_id if self._selection else None
+        return WorkerPool(self.accounts, self.supervisor, self.new_worker, only)
 
+    def new_worker(self, broker_id: str) -> AccountWorker:
+        """Return a worker of one account."""
+        settings = WorkerSettings()
+        reader = SnapshotReader(
+            broker_id,
+            clock=self._clock,
+            reconciler=self.reconciler,
+            drift=self.drift,
+            settings=settings,
+        )
+        return AccountWorker(
+            broker_id,
+            executor=self.new_executor(broker_id),
+            reader=reader,
+            clock=self._clock,
+            accounts=self.accounts,
+            connections=self.connections,
+            masters=self.masters,
+            journal=self.journal,
+            tokens=self.tokens,
+            settings=settings,
+        )
 
-def crash_reporter(
-    outbox: Outbox, store: ServedStore
-) -> Callable[[str, Exception], Awaitable[None]]:
-    """Return what tells the chat of a crashed service."""
+    # Runs
 
-    async def tell(name: str, error: Exception) -> None:
-        await outbox.post(store, Post(ServiceCrashed(name, type(error).__name__)))
+    @cached_property
+    def strategies(self) -> StrategySettings:
+        """Strategies and how they run on accounts."""
+        return StrategySettings(self._store, self._clock, self.accounts, self._registry)
 
-    return tell
+    @cached_property
+    def market_data(self) -> MarketData:
+        """Candles and quotes from the data account."""
+        return MarketData(self._store, self._clock, self.accounts, self.connections)
 
+    @cached_property
+    def runner(self) -> Runner:
+        """Runs a strategy once."""
+        return Runner(
+            store=self._store,
+            clock=self._clock,
+            calendar=self._calendar,
+            accounts=self.accounts,
+            strategies=self.strategies,
+            market_data=self.market_data,
+            masters=self.masters,
+            journal=self.journal,
+            outbox=self.outbox,
+            wake=self.pool.wake,
+        )
 
-def store_keeper(running: RunningStore) -> Service:
-    """Restart the store's server when it dies; its address must stay the same."""
+    @cached_property
+    def scheduler(self) -> Scheduler:
+        """Begins runs and square-offs when they are due."""
+        return Scheduler(
+            self._store,
+            self._clock,
+            self._calendar,
+            self.accounts,
+            self.strategies,
+            self.runner,
+            self.outbox,
+            self._selection,
+        )
 
-    async def keep() -> None:
-        while True:
-            code = await running.wait_dead()
-            _log.error("the store's server ended with %s, restarting it", code)
-            before = running.server.uri
-            after = await running.restart()
-            if after.uri != before:
-                raise StoreUnavailable("the store came back at another address; restart Saarthi")
+    @cached_property
+    def calendar_watch(self) -> CalendarWatch:
+        """Says when the calendar ends or does not know today."""
+        return CalendarWatch(self._store, self._clock, self._calendar, self.outbox)
 
-    return keep
+    @cached_property
+    def run_requests(self) -> RunRequests:
+        """Runs that somebody asked for."""
+        return RunRequests(self._store, self._clock)

@@ -51,9 +51,9 @@ async def _samples(life: Life, healthy: str, count: int) -> list[float]:
     control, found = life.system.control, []
     for direction in itertools.islice(itertools.cycle(("LONG", "FLAT")), count):
         there = len(life.world.placed(KITE))
-        await control.set_parameter(life.command(), PULSE, "direction", direction)
+        await control.strategy_settings.set_parameter(life.command(), PULSE, "direction", direction)
         asked = time.time()
-        run_id = await control.run_now(life.command(), PULSE)
+        run_id = await control.runs.file(life.command(), PULSE)
         await until(partial(life.system.run_requests.result, run_id), what=run_id)
         await life.holds(healthy, 1 if direction == "LONG" else 0)
         found.append(float(life.world.placed(KITE)[there]["real_at"]) - asked)

@@ -364,7 +364,7 @@ async def test_accounts_that_need_attention(here: Installation, report: Report) 
     async with here.opened() as system:
         first = await here.connect(system, BrokerType.ZERODHA)
         second = await here.connect(system, BrokerType.ZERODHA, "Father", logged_in=False)
-        await system.control.enable(here.command(), second.broker_id)
+        await system.control.switch.enable(here.command(), second.broker_id)
         store = system.foundation.store
         change = Change(set={"user_id": "IK2002"})
         await store.update("broker_accounts", {"_id": second.broker_id}, change)

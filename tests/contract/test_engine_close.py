@@ -46,7 +46,7 @@ async def buy_by_hand(world: World, quantity: int) -> None:
 
 async def close(life: Life, broker_id: str, *, despite_pause: bool = False) -> None:
     """Tap Close, as the chat does after its confirmation."""
-    await life.system.control.close_position(
+    await life.system.control.orders.close(
         life.command(), broker_id, KEY, despite_pause=despite_pause
     )
 
@@ -59,7 +59,7 @@ async def test_close_in_pause_is_followed_to_its_end(world: World) -> None:
         kite = await life.connect(KITE, quantity=2)
         await life.enter()
         await life.settled()
-        await life.system.control.set_mode(life.command(), TradingMode.PAUSED, kite)
+        await life.system.control.modes.set(life.command(), TradingMode.PAUSED, kite)
         with pytest.raises(ChoiceNeeded):
             await close(life, kite)
         refusals = [Refused(Refusal.THROTTLED, "slow down", retry_after_s=0.2)]
@@ -162,7 +162,7 @@ async def test_strategy_that_is_off_on_an_account_enters_nothing_there(world: Wo
         await life.enter()
         await life.settled()
         control = life.system.control
-        await control.set_assignment(life.command(), PULSE, kite, is_on=False)
+        await control.strategy_settings.assign(life.command(), PULSE, kite, is_on=False)
         await life.run("SHORT")
         await life.holds(kite, 0)
         await life.settled()

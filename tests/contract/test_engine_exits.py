@@ -66,7 +66,9 @@ async def test_person_closes_what_a_strategy_holds(world: World, stop_percent: s
             for broker_id in ids:
                 await life.becomes(OrderState.ACCEPTED, broker_id=broker_id, purpose="stop")
         for broker_id in ids:
-            await life.system.control.close_position(life.command(), broker_id, KEY)
+            await life.system.control.orders.close(
+                life.command(), broker_id, KEY, despite_pause=False
+            )
         for broker_id in ids:
             await life.holds(broker_id, 0)
         await asyncio.sleep(2)  # two turns in which a second exit would go
@@ -87,10 +89,12 @@ async def test_everybody_exits_at_once(world: World, mode: TradingMode) -> None:
         await life.enter()
         await life.settled()
         if mode is TradingMode.EXIT_ONLY:
-            await life.system.control.set_mode(life.command(), mode, kite)
+            await life.system.control.modes.set(life.command(), mode, kite)
 
         async def tap() -> object:
-            return await life.system.control.close_position(life.command(), kite, KEY)
+            return await life.system.control.orders.close(
+                life.command(), kite, KEY, despite_pause=False
+            )
 
         answers = await asyncio.gather(life.run("FLAT"), tap(), tap(), return_exceptions=True)
         assert all(isinstance(a, UserError) for a in answers if isinstance(a, BaseException))
@@ -136,7 +140,7 @@ async def test_position_closed_by_hand_is_not_closed_again(world: World, mode: T
         kite = await life.connect(KITE)
         await life.enter()
         await life.settled()
-        await life.system.control.set_mode(life.command(), mode, kite)
+        await life.system.control.modes.set(life.command(), mode, kite)
         async with by_hand(world, KITE) as client:
             assert isinstance(await client.place(order_of(Side.SELL)), Acked)
 
@@ -165,7 +169,7 @@ async def test_resting_exit_counts_in_exit_only(world: World) -> None:
         kite = await life.connect(KITE, quantity=2)
         await life.enter()
         await life.settled()
-        await life.system.control.set_mode(life.command(), TradingMode.EXIT_ONLY, kite)
+        await life.system.control.modes.set(life.command(), TradingMode.EXIT_ONLY, kite)
         world.sandbox.fault("no_fill", "kite", match={"api_key": "handkite00000001"})
         async with by_hand(world, KITE) as client:
             assert isinstance(await client.place(order_of(Side.SELL, 2)), Acked)

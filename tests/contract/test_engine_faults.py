@@ -292,7 +292,7 @@ async def test_rest_of_a_partly_filled_order_is_cancelled(world: World) -> None:
         await life.run("LONG")
         for broker_id in ids:
             row = await life.becomes(OrderState.PARTIALLY_FILLED, broker_id=broker_id)
-            await life.system.control.cancel_order(life.command(), broker_id, row["_id"])
+            await life.system.control.orders.cancel(life.command(), broker_id, row["_id"])
             await life.becomes(OrderState.CANCELED, broker_id=broker_id)
             await life.holds(broker_id, 2)
         await assert_invariants(life)
@@ -346,7 +346,7 @@ async def test_order_without_its_tag_is_only_proposed(world: World) -> None:
         for broker_id in ids:
             row = await life.row(broker_id=broker_id)
             assert row["state"] == "UNRESOLVED"
-            await life.system.control.resolve_order(life.command(), row["_id"], was_placed=True)
+            await life.system.control.orders.resolve(life.command(), row["_id"], was_placed=True)
             await life.holds(broker_id, 1)
         await assert_invariants(life)
         assert {row["purpose"] for row in await life.rows()} == {"entry"}
@@ -363,7 +363,7 @@ async def test_look_alike_that_is_not_ours(world: World) -> None:
         strike(world, KITE, "hang", effect=True)
         await life.run("LONG")
         row = await life.becomes(OrderState.UNRESOLVED, broker_id=kite)
-        await life.system.control.resolve_order(life.command(), row["_id"], was_placed=False)
+        await life.system.control.orders.resolve(life.command(), row["_id"], was_placed=False)
         external = await life.becomes(OrderState.FILLED, purpose="external")
         assert (await life.row(_id=row["_id"]))["state"] == "NOT_PLACED"
         assert external["filled_quantity"] == 1
@@ -401,7 +401,7 @@ async def test_unknown_positions_are_not_flat(world: World) -> None:
         for who in PAIR:
             match = {"method": "GET", "path": "*/positions", "api_key": who.api_key}
             world.sandbox.fault("http", who.target, match=match, status=500, body="no", times=0)
-        await life.system.control.set_mode(life.command(), TradingMode.EXIT_ONLY, None)
+        await life.system.control.modes.set(life.command(), TradingMode.EXIT_ONLY, None)
         await life.run("FLAT")
 
         looked = {who.api_key: life.watch.count("positions", api_key=who.api_key) for who in PAIR}

@@ -51,7 +51,7 @@ async def test_login_dies_between_two_orders(world: World) -> None:
         await life.holds(fyers, 0)
 
         async def parked() -> bool:
-            return (await life.system.control.account(kite)).needs_login
+            return (await life.system.control.accounts.get(kite)).needs_login
 
         await until(parked)
         await life.login(kite)
@@ -79,7 +79,7 @@ async def test_entry_that_met_a_dead_login_is_dropped(world: World) -> None:
         assert "login needed" in row["reason"]
 
         async def parked() -> bool:
-            return (await life.system.control.account(kite)).needs_login
+            return (await life.system.control.accounts.get(kite)).needs_login
 
         await until(parked)
         await life.login(kite)
@@ -106,7 +106,7 @@ async def test_login_dies_while_an_order_is_in_the_air(world: World) -> None:
         world.sandbox.ask("POST", "/tokens/expire", {"broker": "kite", "api_key": KITE.api_key})
 
         async def parked() -> bool:
-            return (await life.system.control.account(kite)).needs_login
+            return (await life.system.control.accounts.get(kite)).needs_login
 
         await until(parked)
         await asyncio.sleep(world.horizon_s)  # no read succeeds, so the horizon proves nothing
@@ -129,7 +129,7 @@ async def test_mode_changes_between_plan_and_commit(world: World, mode: TradingM
         kite = await life.connect(KITE)
         await life.run("LONG")
         await asyncio.wait_for(watch.struck.wait(), 10)
-        await life.system.control.set_mode(life.command(), mode, kite)
+        await life.system.control.modes.set(life.command(), mode, kite)
         release.set()
         row = await life.becomes(OrderState.DENIED, broker_id=kite)
         assert mode.value in row["reason"]
@@ -148,7 +148,7 @@ async def test_mode_changes_after_the_commit(world: World) -> None:
         kite = await life.connect(KITE)
         await life.run("LONG")
         await asyncio.wait_for(watch.struck.wait(), 10)
-        change = await life.system.control.set_mode(life.command(), TradingMode.PAUSED, kite)
+        change = await life.system.control.modes.set(life.command(), TradingMode.PAUSED, kite)
         assert [order.state for order in change.working] == [OrderState.SUBMITTED]
         release.set()
         await life.holds(kite, 1)

@@ -116,7 +116,7 @@ async def test_account_has_one_client_whoever_asks(
     process.ask("POST", "/reset")
     world = World(process, embedded_store_uri, embedded_database, tmp_path / "data")
     async with living(world) as life:
-        account = await life.system.control.account(await life.connect(KITE))
+        account = await life.system.control.accounts.get(await life.connect(KITE))
         connections = life.system.connections
         await connections.drop(account.broker_id)
         clients = await asyncio.gather(*(connections.client(account) for _ in range(5)))

@@ -81,7 +81,7 @@ async def test_healthy_account_trades_as_if_alone(world: World) -> None:
         await life.holds(healthy, 1)
 
         async def parked() -> bool:
-            return (await life.system.control.account(expired)).needs_login
+            return (await life.system.control.accounts.get(expired)).needs_login
 
         await until(parked, what="the dead login to be found")
         worker = life.system.worker(hung)

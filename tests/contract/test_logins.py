@@ -200,11 +200,11 @@ async def test_paste(world: LoginWorld, kind: BrokerType, form: str) -> None:
         "code": query_of(landed)[CODE[kind]],
         "address without nonce": with_query(landed, **{NONCE[kind]: None}),
     }[form]
-    done = await world.desk.paste(text, account.broker_id)
+    done = await world.paste(text, account.broker_id)
     assert done.token_status is TokenStatus.VALID
     assert [one["kind"] for one in await world.notices()] == ["login_done"]
     with pytest.raises((LoginRefused, UserError)):
-        await world.desk.paste(text, account.broker_id)
+        await world.paste(text, account.broker_id)
 
 
 @both
@@ -218,10 +218,10 @@ async def test_paste_of_something_else(world: LoginWorld, kind: BrokerType) -> N
     )
     for text in ("", "hello there", "https://example.com/", "http://[", landed.partition("?")[0]):
         with pytest.raises(UserError):
-            await world.desk.paste(text, account.broker_id)
+            await world.paste(text, account.broker_id)
     with pytest.raises(LoginRefused, match="malformed"):
-        await world.desk.paste(with_query(landed, **{CODE[kind]: None}), account.broker_id)
-    done = await world.desk.paste(landed, None)
+        await world.paste(with_query(landed, **{CODE[kind]: None}), account.broker_id)
+    done = await world.paste(landed, None)
     assert done.broker_id == account.broker_id
 
 

@@ -57,7 +57,7 @@ async def test_a_plan_without_data_falls_to_the_next_source_and_is_no_login_prob
         assert await engine.notices("no_data") == []
         for account in (without, other):
             assert len(await engine.fills(account)) == 2
-        ready = {r.account.broker_id: r for r in await engine.system.control.readiness()}
+        ready = {r.account.broker_id: r for r in await engine.system.control.health.readiness()}
         assert ready[without.broker_id].is_ready and not ready[without.broker_id].has_data
         assert ready[other.broker_id].has_data
         now = await engine.system.accounts.get(without.broker_id)
@@ -74,8 +74,8 @@ async def test_the_chosen_data_account_is_asked_first_and_the_others_stand_in(op
         app = engine.app("kite", 1)
         chosen = await engine.connect(BrokerType.ZERODHA, "Data", app, enable=False)
         control = engine.system.control
-        await control.set_setting(engine.command(), "data_account", "Data")
-        sources = engine.system.runner._parts.market_data.sources
+        await control.settings.set(engine.command(), "data_account", "Data")
+        sources = engine.system.runner._market_data.sources
         assert [a.broker_id for a in await sources()] == [chosen.broker_id, trader.broker_id]
         mine = {"path": CANDLES["path"], "api_key": trader.api_key}
         fault = engine.sandbox.fault("http", match=mine, times=0, status=500)
@@ -99,7 +99,7 @@ async def test_a_missing_instrument_master_holds_back_its_own_accounts_alone(ope
         await engine.minute(at("09:30"))
         assert await engine.held(account) == {"calm SBIN": 1}
         assert engine.writes(blind) == []
-        run = await engine.system.control.run("calm|2021-05-12T09:30")
+        run = await engine.system.control.views.run("calm|2021-05-12T09:30")
         notes = {line.broker_id: line.note for line in run.lines}
         assert notes[blind.broker_id] == "NSE:SBIN is not in this broker's instruments"
         assert "instruments" in engine.worker(blind).trouble

@@ -55,7 +55,7 @@ async def connected(here: Installation, *, enabled: bool = True, logged_in: bool
     async with here.opened() as system:
         account = await here.connect(system, BrokerType.ZERODHA, logged_in=logged_in)
         if enabled:
-            await system.control.enable(here.command(), account.broker_id)
+            await system.control.switch.enable(here.command(), account.broker_id)
     return account
 
 
@@ -105,7 +105,7 @@ async def test_refusals_are_one_line(place: Place) -> None:
     stranger = here.run(*arguments("zerodha_nobody1", "--once"))
     disabled = here.run(*arguments(account, "--once"))
     async with here.opened() as system:
-        await system.control.enable(here.command(), account.broker_id)
+        await system.control.switch.enable(here.command(), account.broker_id)
         logged_out = here.run(*arguments(account, "--once"))
         await here.log_in(system, account)
     here.extra["SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE"] = "no"

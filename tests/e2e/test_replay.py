@@ -178,7 +178,7 @@ async def two_accounts(engine: Rig) -> tuple[Account, Account]:
     """Connect an account with a fixed size and one with a share of its capital."""
     fixed = await engine.connect(BrokerType.ZERODHA, "Fixed", engine.app("kite", 0))
     share = await engine.connect(BrokerType.FYERS, "Share", engine.app("fyers", 1))
-    assign = engine.system.control.set_assignment
+    assign = engine.system.control.strategy_settings.assign
     await assign(engine.command(), ORB, fixed.broker_id, size_value=QUANTITY)
     await assign(
         engine.command(),
@@ -215,7 +215,7 @@ async def live_through(engine: Rig, day: Day) -> list[str]:
     engine.clock.waits_for_bars = False
     while now < last:
         source = engine.sources[len(slots) % len(engine.sources)].broker_id
-        await engine.system.control.set_setting(engine.command(), "data_account", source)
+        await engine.system.control.settings.set(engine.command(), "data_account", source)
         await engine.minute(now)
         slots.append(f"{now:%H:%M}")
         now += timedelta(minutes=day.minutes)
@@ -242,7 +242,7 @@ async def check_account(
     assert {p["quantity"] for p in book["positions"]} == {0}
     assert paise(sum(p["pnl"] for p in book["positions"])) == Decimal(result)
     assert await engine.worker(account).refresh() == ""
-    (pnl,) = await engine.system.control.pnl(account.broker_id)
+    (pnl,) = await engine.system.control.views.pnl(account.broker_id)
     assert (paise(pnl.realised), pnl.unrealised) == (Decimal(result), Decimal(0))
     assert await engine.held(account) == {}
     check_writes(engine, account, day, sizes)

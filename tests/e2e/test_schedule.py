@@ -121,7 +121,7 @@ async def test_nothing_runs_on_a_day_without_a_session(opened: Opened, day: str,
         assert await engine.runs("calm") == []
         assert await engine.notices("slot_missed") == []
         with pytest.raises(UserError, match="closed"):
-            await engine.system.control.run_now(engine.command(), "calm")
+            await engine.system.control.runs.file(engine.command(), "calm")
 
 
 # --- square-off --------------------------------------------------------------------------------
@@ -176,7 +176,9 @@ async def test_a_disabled_strategy_is_squared_off(opened: Opened):
     async with opened(Scripted("calm", {"14:50": LONG})) as engine:
         account = await kite(engine)
         await engine.minute(at("14:50"))
-        await engine.system.control.set_strategy_enabled(engine.command(), "calm", enabled=False)
+        await engine.system.control.strategy_settings.set_enabled(
+            engine.command(), "calm", enabled=False
+        )
         await engine.minute(at("14:55"))
         assert await engine.held(account) == {"calm SBIN": 1}
         await engine.minute(at("15:00"))
@@ -234,13 +236,13 @@ async def test_nothing_is_entered_once_the_square_off_has_begun(opened: Opened):
     async with opened(Scripted("calm", {"14:55": FLAT, "15:05": LONG})) as engine:
         account = await kite(engine)
         await engine.minute(at("15:05"))
-        run_id = await engine.system.control.run_now(engine.command(), "calm")
+        run_id = await engine.system.control.runs.file(engine.command(), "calm")
         async with asyncio.timeout(10):
             while await engine.system.run_requests.result(run_id) is None:
                 await asyncio.sleep(0.02)
         await engine.settle()
         assert engine.writes(account) == []
-        (line,) = (await engine.system.control.run(run_id)).lines
+        (line,) = (await engine.system.control.views.run(run_id)).lines
         assert "squared off" in line.note
 
 
@@ -332,8 +334,8 @@ async def test_a_migration_drains_the_old_account_and_trades_on_the_new_one(open
         await engine.minute(at("09:30"))
         new = await engine.connect(BrokerType.FYERS, "New", engine.app("fyers", 0))
         control = engine.system.control
-        await control.set_mode(engine.command(), TradingMode.EXIT_ONLY, old.broker_id)
-        (drain,) = await control.drain()
+        await control.modes.set(engine.command(), TradingMode.EXIT_ONLY, old.broker_id)
+        (drain,) = await control.views.drain()
         assert [(p.instrument.symbol, p.quantity) for p in drain.positions] == [("SBIN", 4)]
         await engine.minute(at("09:45"))
         assert await engine.held(old) == {}
@@ -341,7 +343,9 @@ async def test_a_migration_drains_the_old_account_and_trades_on_the_new_one(open
         assert await engine.held(old) == {}
         assert await engine.held(new) == {"calm SBIN": 1}
         assert [w["side"] for w in engine.writes(old)] == ["BUY", "SELL"]
-        notes = {x.broker_id: x.note for x in (await control.run("calm|2021-05-12T09:55")).lines}
+        notes = {
+            x.broker_id: x.note for x in (await control.views.run("calm|2021-05-12T09:55")).lines
+        }
         assert notes == {old.broker_id: "EXIT_ONLY: no entry is sent", new.broker_id: ""}
 
 
@@ -352,7 +356,7 @@ async def test_two_strategies_on_one_instrument_keep_their_own_ledgers(opened: O
     bear = Scripted("bear", {"09:35": SHORT, "09:55": FLAT})
     async with opened(bull, bear) as engine:
         account = await kite(engine, quantity=10)
-        await engine.system.control.set_assignment(
+        await engine.system.control.strategy_settings.assign(
             engine.command(), "bear", account.broker_id, size_value=Decimal(4)
         )
         seen = {}
@@ -378,8 +382,8 @@ async def test_a_share_of_a_persons_own_figure_sizes_each_account(opened: Opened
         half = await engine.connect(BrokerType.FYERS, "Half", engine.app("fyers", 0))
         control = engine.system.control
         for account, multiplier in ((full, "1"), (half, "0.5")):
-            await control.set_setting(engine.command(), f"capital|{account.broker_id}", "1,00,000")
-            await control.set_assignment(
+            await control.settings.set(engine.command(), f"capital|{account.broker_id}", "1,00,000")
+            await control.strategy_settings.assign(
                 engine.command(),
                 "calm",
                 account.broker_id,
@@ -398,8 +402,8 @@ async def test_a_share_that_buys_nothing_is_told_and_not_ordered(opened: Opened)
     async with opened(Scripted("calm", {"09:30": LONG})) as engine:
         account = await kite(engine)
         control = engine.system.control
-        await control.set_setting(engine.command(), f"capital|{account.broker_id}", "1,00,000")
-        await control.set_assignment(
+        await control.settings.set(engine.command(), f"capital|{account.broker_id}", "1,00,000")
+        await control.strategy_settings.assign(
             engine.command(),
             "calm",
             account.broker_id,
@@ -408,5 +412,5 @@ async def test_a_share_that_buys_nothing_is_told_and_not_ordered(opened: Opened)
         )
         await engine.minute(at("09:30"))
         assert engine.writes(account) == []
-        run = await control.run("calm|2021-05-12T09:30")
+        run = await control.views.run("calm|2021-05-12T09:30")
         assert [line.note for line in run.lines] == ["its size does not buy one lot"]

@@ -56,14 +56,14 @@ async def test_nothing_is_entered_on_an_unknown_day(opened: Opened) -> None:
         account = await kite(engine)
         await forget_the_year(engine)
         await engine.minute(at("09:30"))
-        run_id = await engine.system.control.run_now(engine.command(), "calm")
+        run_id = await engine.system.control.runs.file(engine.command(), "calm")
         async with asyncio.timeout(10):
             while await engine.system.run_requests.result(run_id) is None:
                 await asyncio.sleep(0.02)
         await engine.settle()
         assert engine.writes(account) == []
         for run in ("calm|2021-05-12T09:30", run_id):
-            (line,) = (await engine.system.control.run(run)).lines
+            (line,) = (await engine.system.control.views.run(run)).lines
             assert line.note == NOT_KNOWN
 
 
@@ -123,7 +123,7 @@ async def test_unknown_day_is_said_once(opened: Opened) -> None:
         await engine.system.calendar_watch.tick()
         (said,) = await engine.notices("day_unknown")
         assert (said["day"], said["exit_hours"]) == (DAY, "09:15 to 15:30")
-        health = await engine.system.control.health()
+        health = await engine.system.control.health.read()
         assert health.session_note == (
             "the calendar does not know this day: no entries, exits from 09:15 to 15:30"
         )

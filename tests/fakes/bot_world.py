@@ -24,6 +24,7 @@ from core.domain.sessions import IST
 from core.ports.store import Store
 from tests.fakes.bot_api import TOKEN, Telegram, Wall, serve_telegram
 from tests.fakes.control import FakeControl
+from tests.fakes.control_services import services_of
 
 __all__ = [
     "BOT_ID",
@@ -246,7 +247,9 @@ class World:
             public_url=self.control.public_url,
             poll_timeout_s=5,
         )
-        self.bots.append(build_bot(parameters, self.control, self.store, self.vault, self.clock))
+        self.bots.append(
+            build_bot(parameters, services_of(self.control), self.store, self.vault, self.clock)
+        )
         return self.bot
 
     async def start(self) -> Bot:

@@ -1,4 +1,4 @@
-"""A complete in-memory ``Control``: keeps the promises of the port, trades nothing.
+"""In-memory services of ``Control``: they keep the promises of the real ones, and trade nothing.
 
 It refuses a command id that it has seen, checks names and keys as the real one does, asks back
 where a choice is needed, and remembers every command that took effect in ``commands``.
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 from core.domain.account import (
@@ -24,6 +25,7 @@ from core.domain.account import (
     checked_display_name,
 )
 from core.domain.broker import Funds, Holding
+from core.domain.command import Command
 from core.domain.instrument import Product
 from core.domain.mode import TradingMode, stricter
 from core.domain.order import OrderState, OrderType, Purpose, Side
@@ -45,7 +47,6 @@ from core.domain.views import (
     StrategyView,
     TradeView,
 )
-from core.engine.control.control import Command
 from core.errors import AlreadyDone, ChoiceNeeded, LoginFault, LoginRefused, NotFound, UserError
 from tests.fakes.views import AT, an_account, an_order
 
@@ -54,7 +55,7 @@ __all__ = ["FakeControl"]
 
 @dataclass
 class FakeControl:
-    """Every method of ``Control`` over plain dictionaries."""
+    """What the services do, over plain dictionaries."""
 
     public_url: str | None = "https://saarthi.example"
     by_id: dict[str, Account] = field(default_factory=dict)
@@ -123,7 +124,7 @@ class FakeControl:
         self._fail()
         return self._get(broker_id)
 
-    async def check_name_is_free(self, name: str, *, besides: str | None = None) -> None:
+    async def check_name_is_free(self, name: str, besides: str | None = None) -> None:
         for one in self.by_id.values():
             if one.broker_id != besides and one.display_name.lower() == name.lower():
                 raise UserError(f"Another account is called {name!r}; choose another name.")
@@ -344,7 +345,7 @@ class FakeControl:
 
     async def close_position(
         self, command: Command, broker_id: str, position_key: str, *, despite_pause: bool = False
-    ) -> OrderView:
+    ) -> SimpleNamespace:
         self._once(command)
         account = self._get(broker_id)
         if self._effective(account) is TradingMode.PAUSED and not despite_pause:
@@ -362,10 +363,12 @@ class FakeControl:
                 )
                 self.orders_.append(order)
                 self._note("close_position", command, broker_id, position_key, despite_pause)
-                return order
+                return SimpleNamespace(client_order_id=order.key)
         raise NotFound("That position is not open any more.")
 
-    async def cancel_order(self, command: Command, broker_id: str, order_key: str) -> OrderView:
+    async def cancel_order(
+        self, command: Command, broker_id: str, order_key: str
+    ) -> SimpleNamespace:
         self._once(command)
         for at, one in enumerate(self.orders_):
             if (one.broker_id, one.key) == (broker_id, order_key):
@@ -376,19 +379,19 @@ class FakeControl:
                 )
                 self.orders_[at] = changed
                 self._note("cancel_order", command, broker_id, order_key)
-                return changed
+                return SimpleNamespace(client_order_id=changed.key)
         raise NotFound("That order is not among today's orders.")
 
     async def resolve_order(
         self, command: Command, client_order_id: str, *, was_placed: bool
-    ) -> OrderView:
+    ) -> SimpleNamespace:
         self._once(command)
         order = await self.order(client_order_id)
         state = OrderState.ACCEPTED if was_placed else OrderState.NOT_PLACED
         changed = dataclasses.replace(order, state=state)
         self.orders_[self.orders_.index(order)] = changed
         self._note("resolve_order", command, client_order_id, was_placed)
-        return changed
+        return SimpleNamespace(client_order_id=changed.key)
 
     # --- strategies ---
 

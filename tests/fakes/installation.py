@@ -17,7 +17,7 @@ import httpx
 from core.bootstrap import System, build, open_system
 from core.config import Settings, load_settings
 from core.domain.account import Account, AccountDraft, BrokerType
-from core.engine.control.control import Command
+from core.domain.command import Command
 from strategy.registry import STRATEGIES
 from tests.fakes.environment import clock_environment
 from tests.fakes.sandbox_process import ROOT, Sandbox
@@ -123,17 +123,17 @@ class Installation:
         }
         self.sandbox.ask("POST", "/accounts", body)
         draft = AccountDraft(kind, name, key, secret)
-        account = await system.control.add_account(self.command(), draft)
+        account = await system.control.registration.add(self.command(), draft)
         if logged_in:
             await self.log_in(system, account)
-        return await system.control.account(account.broker_id)
+        return await system.control.accounts.get(account.broker_id)
 
     async def log_in(self, system: System, account: Account) -> None:
         """Log an account in as its person does without a public URL: by pasting the address."""
-        offer = await system.control.login_offer(account.broker_id)
+        offer = await system.control.logins.offer(account.broker_id)
         assert offer.direct_url is not None
         landed = await _allow(offer.direct_url, _APPS[account.broker_type][3])
-        await system.control.paste_login(self.command(), landed, account.broker_id)
+        await system.control.logins.paste(self.command(), landed, account.broker_id)
 
     def ledger(self) -> list[dict[str, Any]]:
         """Return the order writes that the simulated brokers received."""

@@ -28,9 +28,9 @@ from core.bootstrap import Foundation, System, attach, build
 from core.config import Settings
 from core.domain.account import Account, AccountDraft, BrokerType
 from core.domain.broker import BrokerTrade
+from core.domain.command import Command
 from core.domain.order import CLOSED_STATES, Order, OrderState, Purpose
 from core.domain.target import Strategy
-from core.engine.control.control import Command
 from core.engine.orders.documents import ledger_of, order_of
 from core.engine.orders.goals import goal_of
 from core.engine.workers.account_worker import AccountWorker
@@ -159,19 +159,19 @@ class Rig:
     ) -> Account:
         """Add an account, log it in through the broker's page, and wait for its first read."""
         draft = AccountDraft(broker_type, name, app["api_key"], app["api_secret"])
-        account = await self.system.control.add_account(self.command(), draft)
+        account = await self.system.control.registration.add(self.command(), draft)
         await self.log_in(account, app)
         if reads:
             await self.until(lambda: self._has_read(account), f"a first read of {account.label}")
         if enable:
-            await self.system.control.enable(self.command(), account.broker_id)
+            await self.system.control.switch.enable(self.command(), account.broker_id)
         account = await self.system.accounts.get(account.broker_id)
         (self.traders if enable else self.sources).append(account)
         return account
 
     async def log_in(self, account: Account, app: Mapping[str, Any]) -> None:
         """Log in as a person does."""
-        offer = await self.system.control.login_offer(account.broker_id)
+        offer = await self.system.control.logins.offer(account.broker_id)
         assert offer.page_url is not None
         address = await self.system.logins.start(offer.page_url.rsplit("/", 1)[1])
         form = {"user_id": app["user_id"], "action": "allow"}
@@ -192,8 +192,10 @@ class Rig:
     async def enable_strategy(self, name: str, **parameters: str) -> None:
         """Enable a strategy with these parameters."""
         for parameter, text in parameters.items():
-            await self.system.control.set_parameter(self.command(), name, parameter, text)
-        await self.system.control.set_strategy_enabled(self.command(), name, enabled=True)
+            await self.system.control.strategy_settings.set_parameter(
+                self.command(), name, parameter, text
+            )
+        await self.system.control.strategy_settings.set_enabled(self.command(), name, enabled=True)
 
     # Time
 
@@ -296,7 +298,7 @@ class Rig:
 
     async def fills(self, account: Account) -> list[BrokerTrade]:
         """Return the trades that the engine knows of, oldest first."""
-        trades = await self.system.control.trades(account.broker_id)
+        trades = await self.system.control.views.trades(account.broker_id)
         return [view.trade for view in reversed(trades)]
 
     async def runs(self, strategy: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,10 +17,11 @@ from core.adapters.calendar import TradingCalendar
 from core.adapters.clock import SimulatedClock
 from core.adapters.vault import FernetVault
 from core.domain.account import Account, AccountDraft, BrokerType
+from core.domain.command import Command
 from core.domain.sessions import IST
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections, Masters
-from core.engine.accounts.logins import LoginParts, Logins
+from core.engine.accounts.logins import Logins
 from core.engine.accounts.tokens import Tokens
 from core.engine.outbox import Outbox
 from core.errors import LoginFault, StoreUnavailable
@@ -162,16 +164,17 @@ class LoginWorld:
             outbox,
             warning_interval_s=900,
         )
-        parts = LoginParts(
-            self.store,
-            self.clock,
-            self.vault,
-            self.accounts,
-            Connections(self.brokers, self.accounts, masters),
-            tokens,
-            outbox,
+        return Logins(
+            store=self.store,
+            clock=self.clock,
+            vault=self.vault,
+            accounts=self.accounts,
+            connections=Connections(self.brokers, self.accounts, masters),
+            tokens=tokens,
+            outbox=outbox,
+            public_url=public_url,
+            on_login=self.logged_in.append,
         )
-        return Logins(parts, public_url=public_url, on_login=self.logged_in.append)
 
     def new_web(self, desk: Logins) -> WebServer:
         """Return a server for a desk."""
@@ -223,6 +226,10 @@ class LoginWorld:
             self.sandbox.ask("POST", "/accounts", body)
         draft = AccountDraft(broker_type, name, api_key, secret or SECRETS[broker_type])
         return await self.accounts.add(draft, nonce=f"add:{name}", fence=1, author="test")
+
+    async def paste(self, text: str, broker_id: str | None) -> Account:
+        """Paste a text into the chat, each time as a command of its own."""
+        return await self.desk.paste(Command(uuid.uuid4().hex, 1, _CHAT), text, broker_id)
 
     async def page(self, account: Account) -> str:
         """Return the address of an account's login page."""

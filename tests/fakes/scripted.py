@@ -87,7 +87,7 @@ async def kite(engine: Rig, *, quantity: int = 1) -> Account:
 async def sized(engine: Rig, account: Account, quantity: int) -> None:
     """Enable every strategy with a fixed quantity on an account."""
     for name in engine.registry:
-        await engine.system.control.set_assignment(
+        await engine.system.control.strategy_settings.assign(
             engine.command(), name, account.broker_id, size_value=Decimal(quantity)
         )
         await engine.enable_strategy(name)

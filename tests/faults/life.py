@@ -28,9 +28,9 @@ from core.adapters.mongo.store import MongoStore, StoreOptions
 from core.bootstrap import Foundation, System, attach, build
 from core.config import Settings
 from core.domain.account import AccountDraft, BrokerType
+from core.domain.command import Command
 from core.domain.notices.post import Post
 from core.domain.order import OrderState
-from core.engine.control.control import Command
 from core.ports.broker import Broker, BrokerClient, Credentials
 from core.ports.clock import Clock
 from core.ports.notifier import Delivered
@@ -219,22 +219,22 @@ class Life:
         """Connect an account, log it in, and wait until its worker has read its broker."""
         control = self.system.control
         draft = AccountDraft(who.broker_type, f"Main {who.api_key}", who.api_key, who.api_secret)
-        account = await control.add_account(self.command(), draft)
+        account = await control.registration.add(self.command(), draft)
         self.world.accounts[account.broker_id] = who
         await self.login(account.broker_id)
         if quantity != 1:
-            await control.set_assignment(
+            await control.strategy_settings.assign(
                 self.command(), PULSE, account.broker_id, size_value=Decimal(quantity)
             )
         if enabled:
-            await control.enable(self.command(), account.broker_id)
+            await control.switch.enable(self.command(), account.broker_id)
         await self.ready(account.broker_id)
         return account.broker_id
 
     async def login(self, broker_id: str) -> None:
         """Log in as the person would: the broker's form, then the callback."""
         who = self.world.accounts[broker_id]
-        offer = await self.system.control.login_offer(broker_id)
+        offer = await self.system.control.logins.offer(broker_id)
         assert offer.page_url is not None
         address = await self.system.logins.start(offer.page_url.rsplit("/", 1)[1])
         query = await _answer(address, who)
@@ -252,9 +252,11 @@ class Life:
     async def run(self, direction: str, *, stop_percent: str = "0") -> str:
         """Run the strategy now, wanting ``direction``, and return the run's id."""
         control = self.system.control
-        await control.set_parameter(self.command(), PULSE, "direction", direction)
-        await control.set_parameter(self.command(), PULSE, "stop_percent", stop_percent)
-        run_id = await control.run_now(self.command(), PULSE)
+        await control.strategy_settings.set_parameter(self.command(), PULSE, "direction", direction)
+        await control.strategy_settings.set_parameter(
+            self.command(), PULSE, "stop_percent", stop_percent
+        )
+        run_id = await control.runs.file(self.command(), PULSE)
         await until(lambda: self.system.run_requests.result(run_id), what=run_id)
         return run_id
 

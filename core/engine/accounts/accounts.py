@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from core.domain.account import Account, AccountDraft, BrokerType, TokenStatus
+from core.domain.command import Command
 from core.domain.identifiers import broker_id_for
 from core.domain.mode import TradingMode
 from core.engine.orders.gate import GATES, new_gate
@@ -173,7 +174,7 @@ class Accounts:
             "disconnected_at": None,
         }
 
-    async def rename(self, broker_id: str, name: str, *, nonce: str) -> Account:
+    async def rename(self, command: Command, broker_id: str, name: str) -> Account:
         """Change the display name; raises ``UserError`` when it is taken."""
         change = Change(set={"display_name": name, "display_key": name.lower()})
 
@@ -181,12 +182,12 @@ class Accounts:
             await _change_live(view, broker_id, change)
 
         try:
-            await self._store.transaction(body, nonce=nonce)
+            await self._store.transaction(body, nonce=f"rename:{command.id}")
         except DuplicateKey as error:
             raise UserError(f"Another account is called {name!r} already.") from error
         return await self.get(broker_id)
 
-    async def set_default(self, broker_id: str, *, nonce: str) -> Account:
+    async def set_default(self, command: Command, broker_id: str) -> Account:
         """Move the default mark in one transaction (a partial unique index holds it single)."""
 
         async def body(view: StoreView) -> None:
@@ -195,7 +196,7 @@ class Accounts:
             )
             await _change_live(view, broker_id, Change(set={"is_default": True}))
 
-        await self._store.transaction(body, nonce=nonce)
+        await self._store.transaction(body, nonce=f"default:{command.id}")
         return await self.get(broker_id)
 
     async def wipe(self, broker_id: str, *, nonce: str) -> Account:

@@ -18,6 +18,7 @@ from datetime import timedelta
 from urllib.parse import parse_qsl, urlsplit
 
 from core.domain.account import Account, BrokerType, TokenStatus
+from core.domain.command import Command
 from core.domain.notices.logins import LoginDone, LoginFailed, LoginReopened, LoginSilent
 from core.domain.notices.post import MORNING_ROUND_KEY, Post, morning_round_card
 from core.domain.views import LoginOffer
@@ -42,7 +43,6 @@ from core.ports.vault import Vault
 
 __all__ = [
     "LoginOrigin",
-    "LoginParts",
     "Logins",
     "callback_path",
 ]
@@ -56,19 +56,6 @@ _NONCE_BYTES = 24
 def callback_path(broker_type: BrokerType) -> str:
     """Return the path that a broker's console must hold behind the public URL."""
     return f"/broker/callback/{broker_type.value}"
-
-
-@dataclass(frozen=True, slots=True)
-class LoginParts:
-    """What the login desk works with."""
-
-    store: Store
-    clock: Clock
-    vault: Vault
-    accounts: Accounts
-    connections: Connections
-    tokens: Tokens
-    outbox: Outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +76,25 @@ class Logins:
     """Offers, starts and completes logins."""
 
     def __init__(
-        self, parts: LoginParts, *, public_url: str | None, on_login: Callable[[str], None]
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        vault: Vault,
+        accounts: Accounts,
+        connections: Connections,
+        tokens: Tokens,
+        outbox: Outbox,
+        public_url: str | None,
+        on_login: Callable[[str], None],
     ) -> None:
-        self._parts = parts
+        self._store = store
+        self._clock = clock
+        self._vault = vault
+        self._accounts = accounts
+        self._connections = connections
+        self._tokens = tokens
+        self._outbox = outbox
         self._public_url = public_url.rstrip("/") if public_url else None
         self._on_login = on_login
 
@@ -102,28 +105,28 @@ class Logins:
 
     async def offer(self, broker_id: str) -> LoginOffer:
         """Return our page's address, or without a public URL a fresh broker address (B4)."""
-        account = await self._parts.accounts.get(broker_id)
+        account = await self._accounts.get(broker_id)
         if self._public_url is not None:
             link = await self._link(broker_id)
             return LoginOffer(account, f"{self._public_url}/login/{link}", None)
         return LoginOffer(account, None, await self._begin(account, via="paste"))
 
     async def _link(self, broker_id: str) -> str:
-        rows = await self._parts.store.find("login_links", {"broker_id": broker_id}, limit=1)
+        rows = await self._store.find("login_links", {"broker_id": broker_id}, limit=1)
         if rows:
             return str(rows[0]["_id"])
         link = secrets.token_urlsafe(_NONCE_BYTES)
-        row = {"_id": link, "broker_id": broker_id, "created_at": self._parts.clock.now()}
-        await self._parts.store.insert("login_links", row)
+        row = {"_id": link, "broker_id": broker_id, "created_at": self._clock.now()}
+        await self._store.insert("login_links", row)
         return link
 
     async def linked_account(self, link: str) -> Account:
         """Return the account of a login page; raises ``LoginRefused`` ACCOUNT_UNKNOWN."""
-        row = await self._parts.store.get("login_links", link)
+        row = await self._store.get("login_links", link)
         if row is None:
             raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN)
         try:
-            return await self._parts.accounts.get(row["broker_id"])
+            return await self._accounts.get(row["broker_id"])
         except NotFound as error:
             raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
 
@@ -142,20 +145,20 @@ class Logins:
     async def origin(self, query: Mapping[str, str]) -> LoginOrigin | None:
         """Return who asked for the login of a callback, or None when nobody here did."""
         nonce = _nonce_in(query)
-        row = await self._parts.store.get("logins", nonce) if nonce else None
+        row = await self._store.get("logins", nonce) if nonce else None
         if row is None:
             return None
         try:
-            account = await self._parts.accounts.get(row["broker_id"])
+            account = await self._accounts.get(row["broker_id"])
         except NotFound:
             return None
         where = {"broker_id": account.broker_id}
-        links = await self._parts.store.find("login_links", where, limit=1)
+        links = await self._store.find("login_links", where, limit=1)
         return LoginOrigin(account, links[0]["_id"] if links else None, row["state"] == "done")
 
     async def _begin(self, account: Account, *, via: str) -> str:
-        credentials = await self._parts.accounts.credentials(account.broker_id)
-        now = self._parts.clock.now()
+        credentials = await self._accounts.credentials(account.broker_id)
+        now = self._clock.now()
         nonce = secrets.token_urlsafe(_NONCE_BYTES)
         row = {
             "_id": nonce,
@@ -166,13 +169,13 @@ class Logins:
             "expires_at": now + _NONCE_LIFE,
             "told_silent": via != "page",
         }
-        await self._parts.store.insert("logins", row)
+        await self._store.insert("logins", row)
         return self._port(account.broker_type).login_url(
             credentials, nonce=nonce, redirect_url=self.redirect_url(account.broker_type)
         )
 
     def _port(self, broker_type: BrokerType) -> LoginPort:
-        return self._parts.connections.broker(broker_type).login
+        return self._connections.broker(broker_type).login
 
     async def callback(self, broker_type: BrokerType, query: Mapping[str, str]) -> Account:
         """Complete a login from a broker's redirect.
@@ -207,12 +210,12 @@ class Logins:
         return code
 
     async def _account_of_nonce(self, nonce: str) -> str:
-        row = await self._parts.store.get("logins", nonce) if nonce else None
+        row = await self._store.get("logins", nonce) if nonce else None
         return str(row["broker_id"]) if row else ""
 
     async def _spend(self, nonce: str, broker_type: BrokerType) -> Account:
         """Use a nonce up, once, and return the account it was minted for."""
-        store, now = self._parts.store, self._parts.clock.now()
+        store, now = self._store, self._clock.now()
         row = await store.get("logins", nonce) if nonce else None
         if row is None:
             raise LoginRefused(LoginFault.NONCE_UNKNOWN)
@@ -221,7 +224,7 @@ class Logins:
         if now >= row["expires_at"]:
             raise LoginRefused(LoginFault.NONCE_EXPIRED)
         try:
-            account = await self._parts.accounts.get(row["broker_id"])
+            account = await self._accounts.get(row["broker_id"])
         except NotFound as error:
             raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
         if account.broker_type is not broker_type:
@@ -233,7 +236,7 @@ class Logins:
 
     async def _complete(self, account: Account, code: str, nonce: str) -> Account:
         try:
-            credentials = await self._parts.accounts.credentials(account.broker_id)
+            credentials = await self._accounts.credentials(account.broker_id)
         except NotFound as error:
             raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
         grant = await self._port(account.broker_type).exchange(
@@ -247,15 +250,14 @@ class Logins:
 
     async def _save(self, account: Account, grant: LoginGrant, nonce: str) -> Account:
         """Store the token, end the warning's claim and tell the chat, in one transaction (A05)."""
-        parts = self._parts
         broker_id = account.broker_id
 
         async def body(view: StoreView) -> Document:
             await self._refuse_second(view, account, grant.user_id)
             fields = {
-                "access_token": parts.vault.seal(grant.access_token),
-                "token_generated_at": parts.clock.now(),
-                "token_market_at": parts.clock.market_now(),
+                "access_token": self._vault.seal(grant.access_token),
+                "token_generated_at": self._clock.now(),
+                "token_market_at": self._clock.market_now(),
                 "token_status": TokenStatus.VALID.value,
                 "user_id": grant.user_id,
                 "user_name": grant.user_name,
@@ -267,14 +269,14 @@ class Logins:
             await view.update("logins", {"_id": nonce}, Change(set={"state": "done"}))
             await _silence(view, broker_id)
             await view.delete("login_links", {"broker_id": broker_id})
-            await parts.tokens.refreshed(view)
-            await parts.outbox.post(view, Post(LoginDone(broker_id, grant.user_name)))
+            await self._tokens.refreshed(view)
+            await self._outbox.post(view, Post(LoginDone(broker_id, grant.user_name)))
             await self._tick_round(view)
             found = await view.get(ACCOUNTS, broker_id)
             return found or {}
 
         try:
-            row = await parts.store.transaction(body, nonce=f"login:{nonce}")
+            row = await self._store.transaction(body, nonce=f"login:{nonce}")
         except AlreadyDone as error:
             raise LoginRefused(LoginFault.NONCE_USED) from error
         except DuplicateKey as error:
@@ -282,10 +284,10 @@ class Logins:
         except (StoreError, VaultError) as error:
             _log.error("login of %s could not be saved: %s", broker_id, error)
             raise LoginRefused(LoginFault.NOT_SAVED) from error
-        await parts.connections.drop(broker_id)
+        await self._connections.drop(broker_id)
         self._on_login(broker_id)
         try:
-            await parts.tokens.show_warning(force=False)
+            await self._tokens.show_warning(force=False)
         except StoreError as error:  # the login stands; the next tick shows the warning as it is
             _log.warning("the warning could not be brought up to date: %s", error)
         return account_of(row)
@@ -305,7 +307,7 @@ class Logins:
         for owner in await view.find("users", {"role": "owner"}):
             chat_id = owner.get("chat_id")
             if chat_id is not None and await view.get("cards", card_id(chat_id, MORNING_ROUND_KEY)):
-                await self._parts.outbox.post(view, morning_round_card(chat_id))
+                await self._outbox.post(view, morning_round_card(chat_id))
 
     async def _tell_refusal(self, nonce: str, refused: LoginRefused) -> None:
         """Tell the chat, once for each nonce and fault: a page may be loaded again and again."""
@@ -314,25 +316,35 @@ class Logins:
         async def body(view: StoreView) -> None:
             row = await view.get("logins", nonce)
             if row is not None:
-                await self._parts.outbox.post(view, Post(await _refusal_notice(view, row, refused)))
+                await self._outbox.post(view, Post(await _refusal_notice(view, row, refused)))
 
         try:
-            if nonce and await self._parts.store.get("logins", nonce):
-                await self._parts.store.transaction(body, nonce=f"refused:{nonce}:{fault}")
+            if nonce and await self._store.get("logins", nonce):
+                await self._store.transaction(body, nonce=f"refused:{nonce}:{fault}")
         except AlreadyDone:
             return
         except StoreError as error:  # the page still tells it
             _log.error("the chat could not be told of a failed login (%s): %s", fault, error)
 
-    async def paste(self, text: str, broker_id: str | None) -> Account:
+    async def start_round(self, command: Command) -> None:
+        """Post the card of all logins to the user's chat; it is edited as logins complete (B9)."""
+
+        async def body(view: StoreView) -> None:
+            await self._outbox.post(view, morning_round_card(command.chat_id, fresh=True))
+
+        await self._store.transaction(body, nonce=f"round:{command.id}")
+
+    async def paste(self, command: Command, text: str, broker_id: str | None) -> Account:
         """Complete a login from a pasted address or bare code (B4).
 
         A bare code, and an address without its nonce, belong to the account named by ``broker_id``.
 
         Raises:
+            AlreadyDone: The command took effect before.
             UserError: Nothing in the text looks like a redirect or a code.
             LoginRefused: The login failed.
         """
+        await self._once(f"paste:{command.id}")
         text = text.strip()
         if query := _query_of(text):
             return await self._paste_address(query, broker_id)
@@ -342,12 +354,18 @@ class Logins:
             raise UserError("Expected the address your browser landed on, or only the code in it.")
         return await self._paste_code(text, broker_id)
 
+    async def _once(self, nonce: str) -> None:
+        async def body(_view: StoreView) -> None:
+            return None
+
+        await self._store.transaction(body, nonce=nonce)
+
     async def _paste_address(self, query: Mapping[str, str], broker_id: str | None) -> Account:
         nonce = _nonce_in(query)
         owner = await self._account_of_nonce(nonce) or broker_id
         if not owner:
             raise UserError("That address belongs to no login started here; tap Log in again.")
-        account = await self._parts.accounts.get(owner)
+        account = await self._accounts.get(owner)
         code = await self._code_in(account.broker_type, query, nonce)
         if not nonce:
             return await self._paste_code(code, account.broker_id)
@@ -356,19 +374,19 @@ class Logins:
 
     async def _paste_code(self, code: str, broker_id: str) -> Account:
         """Spend the newest open nonce of the account: a code alone proves nothing more."""
-        rows = await self._parts.store.find(
+        rows = await self._store.find(
             "logins", {"broker_id": broker_id, "state": "open"}, sort=[("created_at", -1)], limit=1
         )
         if not rows:
             raise UserError("No login was started for this account; tap Log in first.")
-        account = await self._parts.accounts.get(broker_id)
+        account = await self._accounts.get(broker_id)
         spent = await self._spend(rows[0]["_id"], account.broker_type)
         return await self._complete(spent, code, rows[0]["_id"])
 
     async def tick(self) -> None:
         """Ask about logins that were started on a page and never came back (B3)."""
-        now = self._parts.clock.now()
-        rows = await self._parts.store.find(
+        now = self._clock.now()
+        rows = await self._store.find(
             "logins",
             {"state": "open", "told_silent": False, "created_at": {"$lte": now - _SILENT_AFTER}},
         )
@@ -382,10 +400,10 @@ class Logins:
             await _silence(view, broker_id)
             account = await view.get(ACCOUNTS, broker_id)
             if account is not None and account["live"]:
-                await self._parts.outbox.post(view, Post(LoginSilent(broker_id)))
+                await self._outbox.post(view, Post(LoginSilent(broker_id)))
 
         try:
-            await self._parts.store.transaction(body, nonce=f"silent:{row['_id']}")
+            await self._store.transaction(body, nonce=f"silent:{row['_id']}")
         except AlreadyDone:
             return
 

@@ -15,6 +15,7 @@ import logging
 from datetime import datetime, time, timedelta
 
 from core.domain.account import Account, BrokerType, TokenStatus
+from core.domain.command import Command
 from core.domain.instrument import Segment
 from core.domain.notices.accounts import AccountParked
 from core.domain.notices.post import Post, token_warning_card, token_warning_removal
@@ -145,15 +146,15 @@ class Tokens:
             "settings", {"_id": WARNING_KEY}, Change(set={"shown_at": None}), upsert=True
         )
 
-    async def dismiss(self, view: StoreView) -> None:
+    async def dismiss_warning(self, command: Command) -> None:
         """Silence the warning until a new expiry, and take it out of the chat."""
-        await view.update(
-            "settings",
-            {"_id": WARNING_KEY},
-            Change(set={"dismissed": True, "shown": False}),
-            upsert=True,
-        )
-        await self._outbox.post(view, token_warning_removal())
+
+        async def body(view: StoreView) -> None:
+            dismissed = Change(set={"dismissed": True, "shown": False})
+            await view.update("settings", {"_id": WARNING_KEY}, dismissed, upsert=True)
+            await self._outbox.post(view, token_warning_removal())
+
+        await self._store.transaction(body, nonce=f"dismiss:{command.id}")
 
     async def worried_about(self) -> tuple[Account, ...]:
         """Return enabled or default accounts whose login is needed."""

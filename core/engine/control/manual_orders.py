@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from core.domain.command import Command
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger, ledger_key
 from core.domain.mode import TradingMode
@@ -22,7 +23,6 @@ from core.domain.outcome import NotSent, Refused
 from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
-from core.engine.control.control import Command
 from core.engine.orders.gate import GATES, gate_of
 from core.engine.orders.gateway import Gateway, Held
 from core.engine.orders.goals import Flattening, UserClose, flatten, goals_of
@@ -36,23 +36,9 @@ from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 from core.ports.store import Change, Store, StoreView
 
-__all__ = ["ManualOrderParts", "ManualOrders"]
+__all__ = ["ManualOrders"]
 
 _ANSWER_S = 8.0
-
-
-@dataclass(frozen=True, slots=True)
-class ManualOrderParts:
-    """What a person's orders pass through."""
-
-    store: Store
-    clock: Clock
-    accounts: Accounts
-    connections: Connections
-    journal: Journal
-    gateway: Gateway
-    outbox: Outbox
-    worker: Callable[[str], AccountWorker | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +65,37 @@ class _Position:
 
 
 class ManualOrders:
-    """Sends what a person asks for, under the account's lock."""
+    """Sends what a person asks for, under the account's lock.
 
-    def __init__(self, parts: ManualOrderParts) -> None:
-        self._parts = parts
+    ``worker`` returns an account's worker while it runs.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        accounts: Accounts,
+        connections: Connections,
+        journal: Journal,
+        gateway: Gateway,
+        outbox: Outbox,
+        worker: Callable[[str], AccountWorker | None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._accounts = accounts
+        self._connections = connections
+        self._journal = journal
+        self._gateway = gateway
+        self._outbox = outbox
+        self._worker = worker
 
     async def _reach(self, broker_id: str) -> tuple[AccountWorker, BrokerClient]:
-        account = await self._parts.accounts.get(broker_id)
-        worker = self._parts.worker(broker_id)
+        account = await self._accounts.get(broker_id)
+        worker = self._worker(broker_id)
         try:
-            client = await self._parts.connections.client(account)
+            client = await self._connections.client(account)
         except BrokerReadError as error:
             raise UserError(f"{account.label} cannot be reached now: {error}") from error
         if client is None or worker is None:
@@ -122,7 +129,7 @@ class ManualOrders:
         return await self._first_order(position)
 
     async def _ask_about_pause(self, broker_id: str, *, despite_pause: bool) -> None:
-        row = await self._parts.store.get(GATES, broker_id)
+        row = await self._store.get(GATES, broker_id)
         if row and gate_of(row).mode is TradingMode.PAUSED and not despite_pause:
             raise ChoiceNeeded("This account is PAUSED. Close the position all the same?")
 
@@ -150,25 +157,25 @@ class ManualOrders:
             ledgers.append(
                 Ledger(MANUAL, position.broker_id, position.instrument, position.product)
             )
-        market_at = self._parts.clock.market_now()
+        market_at = self._clock.market_now()
         decision = Flattening(
             position.run_id,
             "close",
             MANUAL,
             position.broker_id,
             trading_day(market_at),
-            self._parts.clock.now(),
+            self._clock.now(),
             market_at,
             UserClose(despite_pause, outside),
         )
 
         async def body(view: StoreView) -> None:
-            await flatten(view, self._parts.outbox, ledgers, decision)
+            await flatten(view, self._outbox, ledgers, decision)
 
-        await self._parts.store.transaction(body, nonce=f"close:{position.command.id}")
+        await self._store.transaction(body, nonce=f"close:{position.command.id}")
 
     async def _ledgers(self, position: _Position) -> list[Ledger]:
-        ledgers = await self._parts.journal.ledgers(position.broker_id)
+        ledgers = await self._journal.ledgers(position.broker_id)
         return [one for one in ledgers if position.concerns(one) and one.quantity]
 
     async def _is_closing_outside(self, position: _Position) -> bool:
@@ -179,7 +186,7 @@ class ManualOrders:
         """Return exits of ours that may still fill."""
         return [
             order
-            for order in await self._parts.journal.pending(position.broker_id)
+            for order in await self._journal.pending(position.broker_id)
             if position.concerns(order)
             and order.purpose is Purpose.EXIT
             and order.state in OPEN_STATES
@@ -209,7 +216,7 @@ class ManualOrders:
         """
         sent = [
             order
-            for order in await self._parts.journal.of_run(position.run_id)
+            for order in await self._journal.of_run(position.run_id)
             if order.purpose is Purpose.EXIT
         ]
         if sent or (sent := await self._exits(position)):
@@ -225,12 +232,12 @@ class ManualOrders:
         """Whether something is left to close: units of a strategy, or of nobody."""
         if await self._ledgers(position):
             return True
-        goals = await goals_of(self._parts.store, position.broker_id)
+        goals = await goals_of(self._store, position.broker_id)
         return any(goal.strategy == MANUAL and goal.run_id == position.run_id for goal in goals)
 
     async def cancel(self, command: Command, broker_id: str, key: str) -> Order:
         """Ask the broker once to cancel an order; what became of it shows in its own message."""
-        order = await self._parts.journal.get(key)
+        order = await self._journal.get(key)
         if order.broker_id != broker_id:
             raise UserError("That order belongs to another account.")
         if order.state in UNKNOWN_STATES:
@@ -245,17 +252,17 @@ class ManualOrders:
         if order.purpose is Purpose.STOP:
             await self._leave_without_stop(order)
         async with worker.lock:
-            outcome = await self._parts.gateway.cancel(client, order, "cancelled by a person")
+            outcome = await self._gateway.cancel(client, order, "cancelled by a person")
         worker.wake()
         if isinstance(outcome, NotSent | Refused):
             reason = outcome.reason if isinstance(outcome, NotSent) else outcome.message
             raise UserError(f"The broker did not cancel it: {reason}")
-        return await self._parts.journal.get(key)
+        return await self._journal.get(key)
 
     async def _claim(self, order: Order) -> Order:
         """Take the look-alike that the broker shows for this order."""
         key = order.client_order_id
-        proposal = await self._parts.store.get("alerts", f"proposal|{key}")
+        proposal = await self._store.get("alerts", f"proposal|{key}")
         if proposal is None:
             raise UserError("The broker shows no order that could be this one.")
         found = proposal["broker_order_id"]
@@ -267,15 +274,15 @@ class ManualOrders:
             # It was adopted as somebody else's, under a broker id that is unique in the journal.
             await view.delete("orders", {"_id": external_id(order.broker_id, found)})
 
-        return await self._parts.journal.apply(key, event, first=first)
+        return await self._journal.apply(key, event, first=first)
 
     async def _give_up(self, order: Order) -> Order:
         await self._look_once_more(order.broker_id)
-        order = await self._parts.journal.get(order.client_order_id)
+        order = await self._journal.get(order.client_order_id)
         if order.state is not OrderState.UNRESOLVED:
             return order
         event = OrderEvent(OrderState.NOT_PLACED, reason="a person says it was not placed")
-        return await self._parts.journal.apply(order.client_order_id, event)
+        return await self._journal.apply(order.client_order_id, event)
 
     async def _look_once_more(self, broker_id: str) -> None:
         worker, client = await self._reach(broker_id)
@@ -293,23 +300,23 @@ class ManualOrders:
         async def body(_view: StoreView) -> None:
             return None
 
-        await self._parts.store.transaction(body, nonce=nonce)
+        await self._store.transaction(body, nonce=nonce)
 
     async def _leave_without_stop(self, order: Order) -> None:
         """A stop that a person takes away is not placed again for this goal."""
         request = order.request
         key = ledger_key(order.strategy, order.broker_id, request.instrument, request.product)
-        await self._parts.store.update("goals", {"_id": key}, Change(set={"can_rest": False}))
+        await self._store.update("goals", {"_id": key}, Change(set={"can_rest": False}))
 
     async def release(self, broker_id: str) -> int:
         """Cancel what strategies have resting on an account; return how many were not cancelled."""
         worker, client = await self._reach(broker_id)
         failed = 0
         async with worker.lock:
-            for order in await self._parts.journal.pending(broker_id):
+            for order in await self._journal.pending(broker_id):
                 if order.purpose is Purpose.EXTERNAL or order.state not in LIVE_STATES:
                     continue
-                outcome = await self._parts.gateway.cancel(client, order, "handed over to you")
+                outcome = await self._gateway.cancel(client, order, "handed over to you")
                 failed += isinstance(outcome, NotSent | Refused)
         worker.wake()
         return failed
@@ -320,7 +327,7 @@ class ManualOrders:
         "It is the one that the broker shows" attaches the proposed broker order; "it was not
         placed" is taken only after a fresh look that does not find it.
         """
-        order = await self._parts.journal.get(key)
+        order = await self._journal.get(key)
         await self._once(f"resolve:{command.id}")
         if order.state is not OrderState.UNRESOLVED:
             raise AlreadyDone(f"That order is {_WORDS.get(order.state, order.state)} already.")
@@ -328,7 +335,7 @@ class ManualOrders:
             after = await self._claim(order)
         else:
             after = await self._give_up(order)
-        reached = self._parts.worker(order.broker_id)
+        reached = self._worker(order.broker_id)
         if reached is not None:
             reached.wake()
         return after

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -50,7 +50,7 @@ from core.ports.calendar import Calendar
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
 
-__all__ = ["Runner", "RunnerParts"]
+__all__ = ["Runner"]
 
 _log = logging.getLogger(__name__)
 _DECIDE_DEADLINE_S = 10.0
@@ -60,36 +60,42 @@ _STALE_BARS = 3
 _LONGEST_LOOKBACK = timedelta(days=366)
 
 
-@dataclass(frozen=True, slots=True)
-class RunnerParts:
-    """What the runner works with. ``wake`` tells an account's worker to take a turn."""
-
-    store: Store
-    clock: Clock
-    calendar: Calendar
-    accounts: Accounts
-    strategies: StrategySettings
-    market_data: MarketData
-    masters: Masters
-    journal: Journal
-    outbox: Outbox
-    wake: Callable[[str], None]
-
-
 class Runner:
-    """Runs strategies."""
+    """Runs strategies; ``wake`` lets an account's worker take a turn."""
 
-    def __init__(self, parts: RunnerParts) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        calendar: Calendar,
+        accounts: Accounts,
+        strategies: StrategySettings,
+        market_data: MarketData,
+        masters: Masters,
+        journal: Journal,
+        outbox: Outbox,
+        wake: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._calendar = calendar
+        self._accounts = accounts
+        self._strategies = strategies
+        self._market_data = market_data
+        self._masters = masters
+        self._journal = journal
+        self._outbox = outbox
+        self._wake = wake
 
     async def run(self, request: RunRequest) -> str:
         """Compute the targets, commit the run, wake the accounts; return one line on the result.
 
         Every failure is told in the chat and changes nothing.
         """
-        strategy = self._parts.strategies.strategy(request.strategy)
+        strategy = self._strategies.strategy(request.strategy)
         try:
-            parameters = await self._parts.strategies.parameters(request.strategy)
+            parameters = await self._strategies.parameters(request.strategy)
             targets, prices = await self._targets(strategy, parameters, request)
         except NoData as error:
             notice = DataMissing(request.strategy, str(error))
@@ -105,7 +111,7 @@ class Runner:
 
     async def _last_run(self, request: RunRequest) -> str:
         """Name the run after which data went missing: each slot may hear other words about it."""
-        rows = await self._parts.store.find(
+        rows = await self._store.find(
             "runs", {"strategy": request.strategy}, sort=[("slot_at", -1)], limit=1
         )
         return str(rows[0]["_id"]) if rows else ""
@@ -115,10 +121,10 @@ class Runner:
         day = trading_day(request.slot_at)
 
         async def body(view: StoreView) -> None:
-            await self._parts.outbox.post(view, Post(notice))
+            await self._outbox.post(view, Post(notice))
 
         try:
-            await self._parts.store.transaction(
+            await self._store.transaction(
                 body, nonce=f"{notice.kind}:{request.strategy}|{day}|{once}"
             )
         except AlreadyDone:
@@ -146,7 +152,7 @@ class Runner:
 
     def _session_of(self, day: date) -> SessionWindow | None:
         try:
-            return self._parts.calendar.exit_session(day, Segment.CASH, has_derivatives=True)
+            return self._calendar.exit_session(day, Segment.CASH, has_derivatives=True)
         except LookupError:
             return None
 
@@ -160,9 +166,9 @@ class Runner:
         """Read closed bars; wait a little for the one that has just closed to be published."""
         start = self._lookback_start(need, window)
         step = timedelta(minutes=need.bar_minutes)
-        until = self._parts.clock.monotonic() + _BAR_WAIT_S
+        until = self._clock.monotonic() + _BAR_WAIT_S
         while True:
-            raw = await self._parts.market_data.candles(
+            raw = await self._market_data.candles(
                 instruments, start=start, end=slot_at, minutes=need.bar_minutes
             )
             bars: dict[InstrumentId, Sequence[Candle]] = {
@@ -171,9 +177,9 @@ class Runner:
             }
             newest = max((rows[-1].start for rows in bars.values() if rows), default=None)
             complete = newest is not None and newest + step >= min(slot_at, window.close_at)
-            if complete or self._parts.clock.monotonic() >= until or slot_at <= window.open_at:
+            if complete or self._clock.monotonic() >= until or slot_at <= window.open_at:
                 break
-            await self._parts.clock.sleep(_BAR_LOOK_S)
+            await self._clock.sleep(_BAR_LOOK_S)
         if newest is None or slot_at - (newest + step) > _STALE_BARS * step:
             seen = f"the newest bar is of {newest:%d %b %H:%M}" if newest else "there are no bars"
             raise NoData(f"prices are stale: {seen}")
@@ -222,18 +228,18 @@ class Runner:
         async def body(view: StoreView) -> tuple[list[Order], bool]:
             return await self._write(view, plan, targets, prices, accounts, instruments)
 
-        orders, is_signal = await self._parts.store.transaction(body, nonce=f"run:{request.run_id}")
+        orders, is_signal = await self._store.transaction(body, nonce=f"run:{request.run_id}")
         for account, _ in accounts:
-            await self._parts.accounts.mark_run(account.broker_id, self._parts.clock.now())
+            await self._accounts.mark_run(account.broker_id, self._clock.now())
             if is_signal:
                 # A turn costs reads of the broker's rate: one for each slot would use it up.
-                self._parts.wake(account.broker_id)
+                self._wake(account.broker_id)
         if not is_signal:
             return f"nothing to change on {len(accounts)} account(s)"
         return f"{len(orders)} entry order(s) on {len(accounts)} account(s)"
 
     def _plan(self, schedule: Schedule, request: RunRequest) -> RunPlan:
-        now = self._parts.clock.market_now()
+        now = self._clock.market_now()
         closing = [
             broker_type
             for broker_type in BrokerType
@@ -244,7 +250,7 @@ class Runner:
             request,
             schedule.every_minutes,
             frozenset(closing),
-            self._parts.clock.now(),
+            self._clock.now(),
             is_known_day=window is not None and not window.is_assumed,
         )
 
@@ -252,32 +258,30 @@ class Runner:
         self, schedule: Schedule, day: date, broker_type: BrokerType
     ) -> datetime | None:
         """Return from when a strategy is squared off at a broker: nothing is entered then."""
-        cut_off = self._parts.calendar.square_off(
-            day, broker_type, Segment.CASH, has_derivatives=True
-        )
+        cut_off = self._calendar.square_off(day, broker_type, Segment.CASH, has_derivatives=True)
         return square_off_at(schedule, day, cut_off)
 
     async def _assigned(
         self, name: str, request: RunRequest
     ) -> list[tuple[Account, AssignmentView]]:
         found = []
-        for account in await self._parts.accounts.all():
+        for account in await self._accounts.all():
             if request.only is not None and account.broker_id != request.only:
                 continue
-            assignment = await self._parts.strategies.assignment(name, account)
+            assignment = await self._strategies.assignment(name, account)
             if (account.enabled and assignment.is_on) or await self._holds(name, account):
                 found.append((account, assignment))
         return found
 
     async def _holds(self, name: str, account: Account) -> bool:
         """An account that was switched off with "exits only" still gets the exits."""
-        rows = await self._parts.store.find("ledgers", {"broker_id": account.broker_id})
+        rows = await self._store.find("ledgers", {"broker_id": account.broker_id})
         held = any(row["strategy"] == name and row["quantity"] for row in rows)
         return held and (account.enabled or account.drain)
 
     async def _instruments(self, account: Account) -> Mapping[InstrumentId, Instrument]:
         try:
-            return await self._parts.masters.of(account.broker_type)
+            return await self._masters.of(account.broker_type)
         except BrokerReadError as error:
             _log.warning("%s: %s", account.label, error)
             return {}
@@ -318,11 +322,11 @@ class Runner:
                     orders.append(plan.entry(target, assignment, leg))
                 if leg.note:
                     notes[account.broker_id] = leg.note
-        await self._parts.journal.add(view, orders)
+        await self._journal.add(view, orders)
         is_signal = bool(orders or notes or changed)
         await view.insert("runs", run_row(plan, targets, notes, accounts, is_signal=is_signal))
         if is_signal:
-            await self._parts.outbox.post(view, run_card(request.run_id))
+            await self._outbox.post(view, run_card(request.run_id))
         return orders, is_signal
 
     async def _put(

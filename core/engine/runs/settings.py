@@ -13,9 +13,11 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.domain.account import Account
+from core.domain.command import Command
 from core.domain.instrument import Product
 from core.domain.target import ParameterValue, Strategy, checked_parameters
 from core.domain.views import AssignmentView, SizeKind
+from core.engine.accounts.accounts import Accounts
 from core.engine.orders.gate import touch_gate
 from core.errors import NotFound, UserError
 from core.ports.clock import Clock
@@ -39,9 +41,16 @@ async def is_assigned(view: StoreView, strategy: str, broker_id: str) -> bool:
 class StrategySettings:
     """Reads and changes strategy settings."""
 
-    def __init__(self, store: Store, clock: Clock, registry: Mapping[str, Strategy]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        accounts: Accounts,
+        registry: Mapping[str, Strategy],
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._accounts = accounts
         self.registry = registry
 
     def strategy(self, name: str) -> Strategy:
@@ -62,7 +71,7 @@ class StrategySettings:
         """Return checked parameter values."""
         return checked_parameters(self.strategy(name), (await self.row(name))["parameters"])
 
-    async def set_enabled(self, name: str, *, enabled: bool, nonce: str) -> None:
+    async def set_enabled(self, command: Command, name: str, *, enabled: bool) -> None:
         """Enable or disable scheduled runs; enabling starts with the next slot."""
         self.strategy(name)
         fields: dict[str, object] = {"enabled": enabled}
@@ -77,9 +86,9 @@ class StrategySettings:
                 upsert=True,
             )
 
-        await self._store.transaction(body, nonce=nonce)
+        await self._store.transaction(body, nonce=f"strategy:{command.id}")
 
-    async def set_parameter(self, name: str, parameter: str, text: str, *, nonce: str) -> None:
+    async def set_parameter(self, command: Command, name: str, parameter: str, text: str) -> None:
         """Change one parameter; raises ``UserError`` when it, or what follows from it, is wrong."""
         strategy = self.strategy(name)
         given = {**(await self.row(name))["parameters"], parameter: text.strip()}
@@ -98,7 +107,7 @@ class StrategySettings:
                 upsert=True,
             )
 
-        await self._store.transaction(body, nonce=nonce)
+        await self._store.transaction(body, nonce=f"parameter:{command.id}")
 
     async def mark_slot(self, name: str, slot_at: datetime) -> None:
         """Note the newest slot that was handled."""
@@ -122,17 +131,18 @@ class StrategySettings:
 
     async def assign(
         self,
+        command: Command,
         name: str,
-        account: Account,
+        broker_id: str,
         *,
-        nonce: str,
-        is_on: bool | None,
-        product: Product | None,
-        size_kind: SizeKind | None,
-        size_value: Decimal | None,
-        multiplier: Decimal | None,
+        is_on: bool | None = None,
+        product: Product | None = None,
+        size_kind: SizeKind | None = None,
+        size_value: Decimal | None = None,
+        multiplier: Decimal | None = None,
     ) -> None:
-        """Change fields of an assignment; None leaves one as it is."""
+        """Change how a strategy runs on an account; None leaves a field as it is."""
+        account = await self._accounts.get(broker_id)
         now = await self.assignment(name, account)
         if product is not None and product is not now.product:
             await self._refuse_while_held(name, account)
@@ -157,7 +167,7 @@ class StrategySettings:
             # An entry that read "on" must not commit after the user was told "off".
             await touch_gate(view, account.broker_id)
 
-        await self._store.transaction(body, nonce=nonce)
+        await self._store.transaction(body, nonce=f"assign:{command.id}")
 
     async def _refuse_while_held(self, name: str, account: Account) -> None:
         """A ledger belongs to one product: changing it while something is held would orphan it."""

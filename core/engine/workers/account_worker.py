@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from core.domain.account import Account
 from core.domain.outcome import Refusal
@@ -19,61 +18,59 @@ from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections, Masters
 from core.engine.accounts.tokens import Tokens
-from core.engine.orders.drift import LedgerDrift
 from core.engine.orders.executor import Executor
 from core.engine.orders.gateway import WriteRefused
 from core.engine.orders.journal import Journal
-from core.engine.orders.reconciliation import Reconciler, Snapshot
+from core.engine.orders.reconciliation import Snapshot
+from core.engine.workers.snapshot_reader import SnapshotReader, WorkerSettings
 from core.errors import BrokerReadError, NotFound, ReadFault, StoreError, VaultError
 from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 
-__all__ = ["AccountWorker", "WorkerParts", "WorkerSettings"]
+__all__ = ["AccountWorker"]
 
 _log = logging.getLogger(__name__)
 _SHORT_S = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
-    """Pauses between reads, in real seconds, within the brokers' rates (facts, section 10)."""
-
-    busy_s: float = 1.0
-    idle_s: float = 5.0
-    away_s: float = 3.0
-    positions_s: float = 10.0
-    funds_s: float = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerParts:
-    """What the workers of all accounts share."""
-
-    clock: Clock
-    accounts: Accounts
-    connections: Connections
-    masters: Masters
-    journal: Journal
-    reconciler: Reconciler
-    tokens: Tokens
-    drift: LedgerDrift
-    settings: WorkerSettings
-
-
 class AccountWorker:
     """Works for one account until it is disconnected."""
 
-    def __init__(self, broker_id: str, executor: Executor, parts: WorkerParts) -> None:
+    def __init__(
+        self,
+        broker_id: str,
+        *,
+        executor: Executor,
+        reader: SnapshotReader,
+        clock: Clock,
+        accounts: Accounts,
+        connections: Connections,
+        masters: Masters,
+        journal: Journal,
+        tokens: Tokens,
+        settings: WorkerSettings,
+    ) -> None:
         self.broker_id = broker_id
         self.executor = executor
-        self.snapshot = Snapshot()
         self.lock = asyncio.Lock()
         self.trouble = ""
-        self._parts = parts
+        self._reader = reader
+        self._clock = clock
+        self._accounts = accounts
+        self._connections = connections
+        self._masters = masters
+        self._journal = journal
+        self._tokens = tokens
+        self._settings = settings
         self._wake = asyncio.Event()
         self._turn_ended = asyncio.Event()
         self._ready_for: str | None = None
         self._token_of: datetime | None = None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What the last reads of the broker showed."""
+        return self._reader.snapshot
 
     def wake(self) -> None:
         """Take the next turn now: a run has filed intents, a postback hinted, a person asked."""
@@ -92,7 +89,7 @@ class AccountWorker:
             try:
                 pause = await self.turn()
             except NotFound:
-                await self._parts.connections.drop(self.broker_id)
+                await self._connections.drop(self.broker_id)
                 return
             finally:
                 ended, self._turn_ended = self._turn_ended, asyncio.Event()
@@ -105,10 +102,10 @@ class AccountWorker:
 
     async def turn(self) -> float:
         """Send what can be sent, read, settle; return the pause until the next turn."""
-        settings = self._parts.settings
+        settings = self._settings
         try:
-            account = await self._parts.accounts.get(self.broker_id)
-            client = await self._parts.connections.client(account)
+            account = await self._accounts.get(self.broker_id)
+            client = await self._connections.client(account)
             if client is None or self._token_of != account.token_generated_at:
                 self._ready_for = None
             self._token_of = account.token_generated_at
@@ -139,24 +136,24 @@ class AccountWorker:
 
     async def _pause(self) -> float:
         """Return how long nothing can be done, as far as this account knows."""
-        settings = self._parts.settings
+        settings = self._settings
         pause = settings.busy_s if await self._is_busy() else settings.idle_s
         if self.executor.look_again_at is None:
             return pause
-        until = (self.executor.look_again_at - self._parts.clock.now()).total_seconds()
+        until = (self.executor.look_again_at - self._clock.now()).total_seconds()
         return min(pause, max(_SHORT_S, until))
 
     def _is_ready(self) -> bool:
         """Whether the day's orders were read since the start and since the last login or fault."""
-        return self._ready_for == trading_day(self._parts.clock.market_now())
+        return self._ready_for == trading_day(self._clock.market_now())
 
     async def advance(self, account: Account, client: BrokerClient) -> bool:
         """Send what can be sent, under the account's lock."""
-        master = await self._parts.masters.of(account.broker_type)
+        master = await self._masters.of(account.broker_type)
         async with self.lock:
             sent = await self.executor.advance(client, master)
         if sent and account.parked_reason:
-            await self._parts.accounts.park(self.broker_id, "")
+            await self._accounts.park(self.broker_id, "")
         return sent
 
     async def read(self, client: BrokerClient, *, everything: bool = False) -> bool:
@@ -166,29 +163,19 @@ class AccountWorker:
             client: The account's client.
             everything: Read positions, trades, funds and holdings whatever their age.
         """
-        parts, snapshot = self._parts, self.snapshot
-        day = trading_day(parts.clock.market_now())
-        moved = await parts.reconciler.read_orders(client, self.broker_id, snapshot, day)
+        day = trading_day(self._clock.market_now())
+        has_moved = await self._reader.read_orders(client, day)
         self._ready_for = day
-        if everything or moved or self._is_old(snapshot.positions_at, parts.settings.positions_s):
-            await parts.reconciler.read_trades(client, self.broker_id, snapshot, day)
-            await parts.reconciler.read_positions(client, snapshot)
-            if not moved:
-                await parts.drift.check(self.broker_id, snapshot, day)
-        if everything or self._is_old(snapshot.funds_at, parts.settings.funds_s):
-            await parts.reconciler.read_funds(client, self.broker_id, snapshot, day)
-        return moved
-
-    def _is_old(self, at: datetime | None, seconds: float) -> bool:
-        return at is None or self._parts.clock.now() - at > timedelta(seconds=seconds)
+        await self._reader.read_rest(client, day, has_moved=has_moved, everything=everything)
+        return has_moved
 
     async def refresh(self) -> str:
         """Read everything now, for a person who waits; return what went wrong, or ''."""
         try:
-            client = await self._parts.connections.client_of(self.broker_id)
+            client = await self._connections.client_of(self.broker_id)
             if client is None:
                 return "waiting for a login"
-            async with asyncio.timeout(self._parts.settings.positions_s):
+            async with asyncio.timeout(self._settings.positions_s):
                 await self.read(client, everything=True)
         except BrokerReadError as error:
             await self.read_failed(error)
@@ -203,7 +190,7 @@ class AccountWorker:
         if error.fault is ReadFault.AUTH_REQUIRED:
             await self._login_refused()
         elif error.fault is ReadFault.PERMISSION:
-            await self._parts.tokens.not_permitted(self.broker_id, str(error))
+            await self._tokens.not_permitted(self.broker_id, str(error))
         else:
             _log.info("account %s: %s", self.broker_id, error)
 
@@ -213,14 +200,14 @@ class AccountWorker:
         if refused.kind is Refusal.AUTH_REQUIRED:
             await self._login_refused()
         else:
-            await self._parts.tokens.not_permitted(self.broker_id, str(refused))
+            await self._tokens.not_permitted(self.broker_id, str(refused))
 
     async def _login_refused(self) -> None:
         self._ready_for = None
         how = "the broker refused the login"
-        await self._parts.tokens.lost(self.broker_id, how, of=self._token_of)
-        await self._parts.connections.drop(self.broker_id)
+        await self._tokens.lost(self.broker_id, how, of=self._token_of)
+        await self._connections.drop(self.broker_id)
         await self.executor.park()
 
     async def _is_busy(self) -> bool:
-        return bool(await self._parts.journal.pending(self.broker_id))
+        return bool(await self._journal.pending(self.broker_id))

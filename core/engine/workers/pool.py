@@ -6,8 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from core.engine.orders.executor import Executor
-from core.engine.workers.account_worker import AccountWorker, WorkerParts
+from core.engine.accounts.accounts import Accounts
+from core.engine.workers.account_worker import AccountWorker
 from core.engine.workers.supervisor import Supervisor
 from core.errors import StoreError
 
@@ -18,18 +18,21 @@ _LOOK_S = 1.0
 
 
 class WorkerPool:
-    """Starts and ends the workers of all accounts, or with ``only`` of that account alone."""
+    """Starts and ends the workers of all accounts, or with ``only`` of that account alone.
+
+    ``new_worker`` makes the worker of an account, anew after each crash.
+    """
 
     def __init__(
         self,
-        parts: WorkerParts,
+        accounts: Accounts,
         supervisor: Supervisor,
-        executor: Callable[[str], Executor],
+        new_worker: Callable[[str], AccountWorker],
         only: str | None = None,
     ) -> None:
-        self._parts = parts
+        self._accounts = accounts
         self._supervisor = supervisor
-        self._executor = executor
+        self._new_worker = new_worker
         self._only = only
         self._workers: dict[str, AccountWorker] = {}
         self._changed = asyncio.Event()
@@ -67,7 +70,7 @@ class WorkerPool:
     async def _present(self) -> tuple[str, ...]:
         """Return the accounts that want a worker, none while the store is away."""
         try:
-            accounts = await self._parts.accounts.all()
+            accounts = await self._accounts.all()
         except StoreError as error:
             # Workers that run already go on.
             _log.warning("the accounts cannot be listed: %s", error)
@@ -81,7 +84,7 @@ class WorkerPool:
             running.discard(broker_id)
 
     async def _run_worker(self, broker_id: str) -> None:
-        worker = AccountWorker(broker_id, self._executor(broker_id), self._parts)
+        worker = self._new_worker(broker_id)
         self._workers[broker_id] = worker
         try:
             await worker.run()

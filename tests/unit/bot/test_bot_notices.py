@@ -49,6 +49,7 @@ from core.domain.notices.system import PollerTrouble, ServiceCrashed, Started, T
 from core.domain.order import OrderState
 from core.errors import LoginFault
 from tests.fakes.control import FakeControl
+from tests.fakes.control_services import services_of
 from tests.fakes.views import AT, a_run, a_strategy, an_account, an_order
 
 TAGS = re.compile(r"</?(b|i|code)>")
@@ -108,7 +109,8 @@ def lookups(control: FakeControl | None = None) -> Lookups:
         control.runs["run"] = a_run(ORDER)
         strategy = a_strategy()
         control.strategies_[strategy.name] = strategy
-    return Lookups(control, LoginButtons(control, PARAMETERS))
+    services = services_of(control)
+    return Lookups(services, LoginButtons(services.logins, PARAMETERS))
 
 
 async def text_of(notice: Notice) -> str:

@@ -24,6 +24,7 @@ from core.domain.account import BrokerType
 from core.errors import ConfigurationError, NotFound
 from tests.fakes.clock import ManualClock
 from tests.fakes.control import FakeControl
+from tests.fakes.control_services import services_of
 from tests.fakes.views import an_account
 
 OF_THE_FIRST_VERSION = {
@@ -187,7 +188,7 @@ async def test_a_login_button_is_a_link_where_telegram_takes_it(
     control = FakeControl(public_url=public_url)
     account = an_account()
     control.put(account)
-    logins = LoginButtons(control, BotParameters("1:a", public_url=public_url))
+    logins = LoginButtons(services_of(control).logins, BotParameters("1:a", public_url=public_url))
     made = await logins.button(account)
     assert (made.url is not None) is is_link
     assert is_link or made.callback_data == f"v1:login:{account.broker_id}"

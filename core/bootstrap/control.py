@@ -1,0 +1,109 @@
+"""How the services that the bot and the web server use are put together."""
+
+from __future__ import annotations
+
+from core.bootstrap.foundation import Foundation
+from core.bootstrap.wiring import Wiring
+from core.engine.control.account_registration import AccountRegistration
+from core.engine.control.account_switch import AccountSwitch
+from core.engine.control.control import Control
+from core.engine.control.controller_health import ControllerHealth
+from core.engine.control.manual_orders import ManualOrders
+from core.engine.control.manual_runs import ManualRuns
+from core.engine.control.strategy_views import StrategyViews
+from core.engine.control.system_settings import SystemSettings
+from core.engine.control.trading_modes import TradingModes
+from core.engine.control.views import Views
+
+__all__ = ["control_of"]
+
+
+def control_of(foundation: Foundation, engine: Wiring) -> Control:
+    """Return the services of an engine."""
+    store, clock = foundation.store, foundation.clock
+    views = Views(
+        store=store,
+        clock=clock,
+        accounts=engine.accounts,
+        journal=engine.journal,
+        worker=engine.pool.get,
+    )
+    orders = _orders(foundation, engine)
+    return Control(
+        accounts=engine.accounts,
+        registration=_registration(foundation, engine),
+        switch=_switch(foundation, engine, orders),
+        modes=TradingModes(
+            store=store,
+            clock=clock,
+            accounts=engine.accounts,
+            views=views,
+            wake=engine.pool.wake,
+        ),
+        logins=engine.logins,
+        tokens=engine.tokens,
+        views=views,
+        orders=orders,
+        strategies=StrategyViews(engine.strategies, engine.accounts, engine.scheduler, views),
+        strategy_settings=engine.strategies,
+        runs=ManualRuns(
+            store=store,
+            clock=clock,
+            strategies=engine.strategies,
+            runner=engine.runner,
+            requests=engine.run_requests,
+        ),
+        settings=SystemSettings(store, engine.accounts),
+        health=_health(foundation, engine),
+    )
+
+
+def _orders(foundation: Foundation, engine: Wiring) -> ManualOrders:
+    return ManualOrders(
+        store=foundation.store,
+        clock=foundation.clock,
+        accounts=engine.accounts,
+        connections=engine.connections,
+        journal=engine.journal,
+        gateway=engine.gateway,
+        outbox=engine.outbox,
+        worker=engine.pool.get,
+    )
+
+
+def _registration(foundation: Foundation, engine: Wiring) -> AccountRegistration:
+    accepted = foundation.settings.accept_embedded_store_for_live
+    return AccountRegistration(
+        accounts=engine.accounts,
+        connections=engine.connections,
+        tokens=engine.tokens,
+        pool=engine.pool,
+        fence=lambda: engine.lease.fence,
+        troubles=engine.supervisor.troubles,
+        live_brokers_allowed=accepted or foundation.store_kind != "embedded",
+    )
+
+
+def _switch(foundation: Foundation, engine: Wiring, orders: ManualOrders) -> AccountSwitch:
+    return AccountSwitch(
+        store=foundation.store,
+        clock=foundation.clock,
+        accounts=engine.accounts,
+        tokens=engine.tokens,
+        outbox=engine.outbox,
+        pool=engine.pool,
+        orders=orders,
+    )
+
+
+def _health(foundation: Foundation, engine: Wiring) -> ControllerHealth:
+    return ControllerHealth(
+        store=foundation.store,
+        store_kind=foundation.store_kind,
+        clock=foundation.clock,
+        calendar=foundation.calendar,
+        accounts=engine.accounts,
+        market_data=engine.market_data,
+        pool=engine.pool,
+        troubles=engine.supervisor.troubles,
+    )

@@ -1,0 +1,80 @@
+"""Services around the engine: what wakes it, keeps its store up, and reports a crash."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from core.adapters.mongo.server import RunningStore
+from core.adapters.scheduling import run_ticks
+from core.domain.notices.post import Post
+from core.domain.notices.system import ServiceCrashed
+from core.engine.accounts.connections import Connections
+from core.engine.accounts.logins import Logins
+from core.engine.accounts.tokens import Tokens
+from core.engine.outbox import Outbox
+from core.engine.runs.calendar_watch import CalendarWatch
+from core.engine.runs.scheduler import Scheduler
+from core.engine.workers.supervisor import Service
+from core.errors import StoreUnavailable
+from core.ports.store import ServedStore
+
+__all__ = ["crash_reporter", "store_keeper", "ticks_of"]
+
+_log = logging.getLogger(__name__)
+_TICK_S = 0.5
+_TOKEN_TICK_S = 2.0
+_CALENDAR_TICK_S = 20.0
+
+
+def ticks_of(
+    scheduler: Scheduler,
+    tokens: Tokens,
+    logins: Logins,
+    connections: Connections,
+    calendar_watch: CalendarWatch,
+) -> Service:
+    """Return the service that wakes the scheduler and the watches of tokens and calendar."""
+
+    async def watch_tokens() -> None:
+        await tokens.tick(connections)
+        await logins.tick()
+
+    async def run() -> None:
+        await tokens.probe_all(connections)
+        await run_ticks(
+            {
+                "slots": (_TICK_S, scheduler.tick_slots),
+                "square-off": (_TICK_S, scheduler.tick_square_offs),
+                "tokens": (_TOKEN_TICK_S, watch_tokens),
+                "calendar": (_CALENDAR_TICK_S, calendar_watch.tick),
+            }
+        )
+
+    return run
+
+
+def crash_reporter(
+    outbox: Outbox, store: ServedStore
+) -> Callable[[str, Exception], Awaitable[None]]:
+    """Return what tells the chat of a crashed service."""
+
+    async def tell(name: str, error: Exception) -> None:
+        await outbox.post(store, Post(ServiceCrashed(name, type(error).__name__)))
+
+    return tell
+
+
+def store_keeper(running: RunningStore) -> Service:
+    """Restart the store's server when it dies; its address must stay the same."""
+
+    async def keep() -> None:
+        while True:
+            code = await running.wait_dead()
+            _log.error("the store's server ended with %s, restarting it", code)
+            before = running.server.uri
+            after = await running.restart()
+            if after.uri != before:
+                raise StoreUnavailable("the store came back at another address; restart Saarthi")
+
+    return keep

@@ -1,0 +1,101 @@
+"""Connecting and disconnecting accounts (product.md A1 to A3, A8, A9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+
+from core.domain.account import Account, AccountDraft
+from core.domain.command import Command
+from core.engine.accounts.accounts import Accounts
+from core.engine.accounts.connections import Connections
+from core.engine.accounts.tokens import Tokens
+from core.engine.workers.pool import WorkerPool
+from core.errors import BrokerReadError, UserError
+from core.ports.broker import BrokerClient
+
+__all__ = ["AccountRegistration"]
+
+
+class AccountRegistration:
+    """Connects and disconnects accounts.
+
+    ``fence`` returns the fence of this controller's lease; into ``troubles`` goes what the broker
+    did not confirm, for the health view.
+    """
+
+    def __init__(
+        self,
+        *,
+        accounts: Accounts,
+        connections: Connections,
+        tokens: Tokens,
+        pool: WorkerPool,
+        fence: Callable[[], int],
+        troubles: MutableMapping[str, str],
+        live_brokers_allowed: bool,
+    ) -> None:
+        self._accounts = accounts
+        self._connections = connections
+        self._tokens = tokens
+        self._pool = pool
+        self._fence = fence
+        self._troubles = troubles
+        self._live_brokers_allowed = live_brokers_allowed
+
+    async def check_key(self, api_key: str, broker_type: str) -> str:
+        """Return a hint when this API key is connected already (a family may share it), or ''.
+
+        Raises:
+            UserError: An account of this key has not logged in yet, so nobody can tell them apart.
+        """
+        twins = await self._accounts.with_key(broker_type, api_key)
+        for twin in twins:
+            if twin.user_id is None:
+                raise UserError(
+                    f"{twin.display_name!r} uses this key already and has not logged in yet; log "
+                    "it in first, or disconnect it."
+                )
+        if not twins:
+            return ""
+        names = ", ".join(f"{twin.display_name} ({twin.user_id})" for twin in twins)
+        return f"This key is connected already: {names}. Go on only for another user of that app."
+
+    async def add(self, command: Command, draft: AccountDraft) -> Account:
+        """Connect an account: disabled, mode NORMAL, default when it is the first."""
+        if not self._live_brokers_allowed:
+            raise UserError(
+                "The embedded store is beta and live brokers need an explicit yes: set "
+                "SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE=yes, or use MONGODB_URI."
+            )
+        account = await self._accounts.add(
+            draft,
+            nonce=f"add:{command.id}",
+            fence=self._fence(),
+            author=str(command.user_id),
+        )
+        self._pool.accounts_changed()
+        return account
+
+    async def disconnect(self, command: Command, broker_id: str) -> Account:
+        """Log out, wipe the secrets, keep the history (A8)."""
+        client = await self._client_or_none(broker_id)
+        account = await self._accounts.wipe(broker_id, nonce=f"disconnect:{command.id}")
+        if client is not None:
+            try:
+                await client.logout()
+            except BrokerReadError as error:
+                # The token is wiped here and dies at 06:00 there; say so instead of failing.
+                self._troubles[f"logout {broker_id}"] = (
+                    f"{account.label} was disconnected, but the broker did not confirm the logout: "
+                    f"{error}"
+                )
+        await self._connections.drop(broker_id)
+        self._pool.wake(broker_id)
+        await self._tokens.show_warning()
+        return account
+
+    async def _client_or_none(self, broker_id: str) -> BrokerClient | None:
+        try:
+            return await self._connections.client_of(broker_id)
+        except BrokerReadError:
+            return None

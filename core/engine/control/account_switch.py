@@ -1,0 +1,129 @@
+"""Enabling and disabling an account, and what becomes of what strategies hold there (A5)."""
+
+from __future__ import annotations
+
+from core.domain.account import Account, DisablePolicy
+from core.domain.command import Command
+from core.domain.notices.accounts import OrdersLeftResting
+from core.domain.notices.post import Post
+from core.domain.order import MANUAL
+from core.domain.sessions import trading_day
+from core.engine.accounts.accounts import ACCOUNTS, Accounts
+from core.engine.accounts.modes import hand_over
+from core.engine.accounts.tokens import Tokens
+from core.engine.control.manual_orders import ManualOrders
+from core.engine.orders.documents import ledger_of
+from core.engine.orders.gate import change_gate
+from core.engine.orders.goals import Flattening, flatten, to_flatten
+from core.engine.outbox import Outbox
+from core.engine.workers.pool import WorkerPool
+from core.errors import ChoiceNeeded, UserError
+from core.ports.clock import Clock
+from core.ports.store import Change, Store, StoreView
+
+__all__ = ["AccountSwitch"]
+
+
+class AccountSwitch:
+    """Lets strategies trade on an account, or stops them."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        accounts: Accounts,
+        tokens: Tokens,
+        outbox: Outbox,
+        pool: WorkerPool,
+        orders: ManualOrders,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._accounts = accounts
+        self._tokens = tokens
+        self._outbox = outbox
+        self._pool = pool
+        self._orders = orders
+
+    async def enable(self, command: Command, broker_id: str) -> Account:
+        """Let strategies run on an account from the very next run."""
+        return await self._switch(command, broker_id, enabled=True, drain=False)
+
+    async def disable(
+        self, command: Command, broker_id: str, policy: DisablePolicy | None
+    ) -> Account:
+        """Stop strategies on an account.
+
+        Raises:
+            ChoiceNeeded: They hold positions there, and no policy says what becomes of these.
+        """
+        ledgers = [
+            ledger_of(row)
+            for row in await self._store.find("ledgers", {"broker_id": broker_id})
+            if row["quantity"]
+        ]
+        if ledgers and policy is None:
+            raise ChoiceNeeded(
+                f"Strategies hold {len(ledgers)} position(s) on this account: let them only exit, "
+                "close all now, or leave them to you?"
+            )
+        # An entry that still works may fill after this: its exits must be let through then.
+        drain = policy is not DisablePolicy.MANUAL
+        account = await self._switch(command, broker_id, enabled=False, drain=drain, policy=policy)
+        if policy is DisablePolicy.MANUAL:
+            await self._release(account)
+        return account
+
+    async def _switch(
+        self,
+        command: Command,
+        broker_id: str,
+        *,
+        enabled: bool,
+        drain: bool,
+        policy: DisablePolicy | None = None,
+    ) -> Account:
+        """Turn an account on or off: account, gate and ledgers in one transaction (A5)."""
+        await self._accounts.get(broker_id)
+        now, by = self._clock.now(), str(command.user_id)
+
+        async def body(view: StoreView) -> None:
+            await change_gate(view, broker_id, at=now, by=by, enabled=enabled, drain=drain)
+            fields = {"enabled": enabled, "drain": drain}
+            await view.update(ACCOUNTS, {"_id": broker_id}, Change(set=fields))
+            if policy is DisablePolicy.CLOSE_NOW:
+                await self._flatten(view, broker_id, command)
+            elif policy is DisablePolicy.MANUAL:
+                await hand_over(view, broker_id)
+
+        await self._store.transaction(body, nonce=f"switch:{command.id}")
+        self._pool.wake(broker_id)
+        await self._tokens.show_warning()
+        return await self._accounts.get(broker_id)
+
+    async def _flatten(self, view: StoreView, broker_id: str, command: Command) -> None:
+        ledgers = await to_flatten(view, broker_id)
+        market_at = self._clock.market_now()
+        decision = Flattening(
+            f"switch-off|{command.id}",
+            "switch-off",
+            MANUAL,
+            broker_id,
+            trading_day(market_at),
+            self._clock.now(),
+            market_at,
+        )
+        await flatten(view, self._outbox, ledgers, decision)
+
+    async def _release(self, account: Account) -> None:
+        """Cancel the strategies' resting orders in what the user manages now."""
+        try:
+            failed = await self._orders.release(account.broker_id)
+        except UserError as error:
+            failed, reason = 1, str(error)
+        else:
+            reason = "the broker did not confirm"
+        if failed:
+            notice = OrdersLeftResting(account.broker_id, failed, reason)
+            await self._outbox.post(self._store, Post(notice))

@@ -1,0 +1,111 @@
+"""How the controller and its accounts do (product.md B9, F6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+from core.domain.account import Account
+from core.domain.instrument import Segment
+from core.domain.views import AccountHealth, HealthView, Readiness
+from core.engine.accounts.accounts import Accounts
+from core.engine.runs.market_data import MarketData
+from core.engine.workers.pool import WorkerPool
+from core.ports.calendar import Calendar
+from core.ports.clock import Clock
+from core.ports.store import Store
+
+__all__ = ["ControllerHealth"]
+
+
+class ControllerHealth:
+    """Reads how the controller does; ``troubles`` holds what its services reported."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        store_kind: str,
+        clock: Clock,
+        calendar: Calendar,
+        accounts: Accounts,
+        market_data: MarketData,
+        pool: WorkerPool,
+        troubles: Mapping[str, str],
+    ) -> None:
+        self._store = store
+        self._store_kind = store_kind
+        self._clock = clock
+        self._calendar = calendar
+        self._accounts = accounts
+        self._market_data = market_data
+        self._pool = pool
+        self._troubles = troubles
+        self._started_at = clock.now()
+
+    async def read(self) -> HealthView:
+        """Return how the controller does."""
+        waiting = await self._store.find("outbox", {"state": "WAITING"})
+        healths = [await self._account_health(account) for account in await self._accounts.all()]
+        sources = await self._market_data.sources()
+        return HealthView(
+            started_at=self._started_at,
+            now=self._clock.now(),
+            market_now=self._clock.market_now(),
+            session_note=self._session_note(),
+            store_kind=self._store_kind,
+            data_account=sources[0].label if sources else "",
+            outbox_waiting=len(waiting),
+            accounts=tuple(healths),
+            troubles=tuple(self._troubles.values()),
+        )
+
+    async def _account_health(self, account: Account) -> AccountHealth:
+        worker = self._pool.get(account.broker_id)
+        orders = await self._store.find(
+            "orders", {"broker_id": account.broker_id, "state": "UNRESOLVED"}
+        )
+        return AccountHealth(
+            account,
+            worker.snapshot.as_of if worker else None,
+            worker.trouble if worker else "not started yet",
+            len(orders),
+        )
+
+    def _session_note(self) -> str:
+        now = self._clock.market_now()
+        try:
+            window = self._calendar.session(now.date(), Segment.CASH, has_derivatives=True)
+        except LookupError:
+            return _unknown_day(self._calendar, now.date())
+        if window is None:
+            return "market closed today"
+        if now < window.open_at:
+            return f"market opens at {window.open_at:%H:%M}"
+        if now >= window.close_at:
+            return f"market closed at {window.close_at:%H:%M}"
+        return f"market open until {window.close_at:%H:%M}"
+
+    async def readiness(self) -> tuple[Readiness, ...]:
+        """Return the readiness of each account for the day, read fresh from its broker (B9)."""
+        return tuple([await self._readiness(account) for account in await self._accounts.all()])
+
+    async def _readiness(self, account: Account) -> Readiness:
+        if account.needs_login:
+            return Readiness(account, False, None, None, "login needed")
+        worker = self._pool.get(account.broker_id)
+        trouble = await worker.refresh() if worker else "not started yet"
+        funds = worker.snapshot.funds if worker else None
+        has_data = self._market_data.has_plan(account.broker_id)
+        note = trouble or account.parked_reason or ("" if account.enabled else "disabled")
+        is_ready = not trouble and not account.parked_reason
+        return Readiness(account, is_ready, funds.available if funds else None, has_data, note)
+
+
+def _unknown_day(calendar: Calendar, day: date) -> str:
+    """Say what still happens on a day that the calendar does not know (K04)."""
+    window = calendar.exit_session(day, Segment.CASH, has_derivatives=True)
+    if window is None:
+        return "the calendar does not know today's hours: nothing is entered or squared off"
+    hours = f"{window.open_at:%H:%M} to {window.close_at:%H:%M}"
+    return f"the calendar does not know this day: no entries, exits from {hours}"

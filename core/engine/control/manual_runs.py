@@ -1,0 +1,54 @@
+"""Runs of a strategy that a user asks for from the chat (product.md D6)."""
+
+from __future__ import annotations
+
+from core.domain.command import Command
+from core.engine.runs.plan import RunRequest
+from core.engine.runs.requests import RunRequests
+from core.engine.runs.runner import Runner
+from core.engine.runs.settings import StrategySettings
+from core.errors import UserError
+from core.ports.clock import Clock
+from core.ports.store import Store, StoreView
+
+__all__ = ["ManualRuns"]
+
+
+class ManualRuns:
+    """Files a run that a user asks for beside the scheduled ones."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        strategies: StrategySettings,
+        runner: Runner,
+        requests: RunRequests,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._strategies = strategies
+        self._runner = runner
+        self._requests = requests
+
+    async def file(self, command: Command, name: str) -> str:
+        """File an extra run of a strategy, which begins at once; return its run id.
+
+        Raises:
+            NotFound: There is no such strategy.
+            UserError: The market is closed.
+        """
+        self._strategies.strategy(name)
+        now = self._clock.market_now().replace(second=0, microsecond=0)
+        window = self._runner.session(now)
+        if window is None or not window.contains(now):
+            raise UserError("The market is closed now; a run needs a trading session.")
+        request = RunRequest(f"{name}|now|{command.id}", name, now)
+
+        async def body(view: StoreView) -> None:
+            await self._requests.file(view, request)
+
+        await self._store.transaction(body, nonce=f"run-now:{command.id}")
+        self._requests.wake()
+        return request.run_id

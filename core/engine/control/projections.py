@@ -1,0 +1,113 @@
+"""Domain objects and stored rows as the views that the chat shows (product.md E)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from core.domain.account import Account
+from core.domain.broker import BrokerTrade, Holding, Position
+from core.domain.instrument import InstrumentId, Product
+from core.domain.ledger import Ledger
+from core.domain.order import Order, OrderState, Side
+from core.domain.views import OrderView, PositionView
+from core.ports.clock import Clock
+from core.ports.store import Document
+
+__all__ = [
+    "ledger_view",
+    "order_view",
+    "position_key",
+    "position_view",
+    "trade_of",
+    "value_of",
+]
+
+
+def position_key(instrument: InstrumentId, product: Product) -> str:
+    """Return a position's handle for buttons."""
+    return f"{instrument}|{product}"
+
+
+def position_view(
+    account: Account, position: Position, owners: Mapping[str, int], stop: Decimal | None
+) -> PositionView:
+    """Return a position as the chat shows it."""
+    return PositionView(
+        key=position_key(position.instrument, position.product),
+        broker_id=account.broker_id,
+        account_label=account.label,
+        instrument=position.instrument,
+        product=position.product,
+        quantity=position.quantity,
+        average_price=position.average_price,
+        last_price=position.last_price,
+        realised=position.realised,
+        unrealised=position.unrealised,
+        owners=owners,
+        stop=stop,
+    )
+
+
+def ledger_view(account: Account, ledger: Ledger) -> PositionView:
+    """Return what a strategy holds where the broker could not be asked."""
+    return PositionView(
+        key=position_key(ledger.instrument, ledger.product),
+        broker_id=account.broker_id,
+        account_label=account.label,
+        instrument=ledger.instrument,
+        product=ledger.product,
+        quantity=ledger.quantity,
+        average_price=ledger.average_price,
+        last_price=ledger.average_price,
+        realised=ledger.realised,
+        unrealised=Decimal(0),
+        owners={ledger.strategy: ledger.quantity},
+    )
+
+
+def order_view(clock: Clock, account: Account | str, order: Order) -> OrderView:
+    """Return an order as the chat shows it."""
+    request = order.request
+    return OrderView(
+        key=order.client_order_id,
+        broker_id=order.broker_id,
+        account_label=account if isinstance(account, str) else account.label,
+        instrument=request.instrument,
+        side=request.side,
+        quantity=request.quantity,
+        filled_quantity=order.filled_quantity,
+        average_price=order.average_price,
+        order_type=request.order_type,
+        product=request.product,
+        limit_price=request.limit_price,
+        trigger_price=request.trigger_price,
+        state=order.state,
+        purpose=order.purpose,
+        strategy=order.strategy,
+        reason=order.reason,
+        broker_order_id=order.broker_order_id,
+        at=clock.market_at(order.submitted_at or order.created_at),
+        is_cancellable=order.state in {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED},
+    )
+
+
+def trade_of(row: Document) -> BrokerTrade:
+    """Read a stored trade."""
+    return BrokerTrade(
+        row["trade_id"],
+        row["broker_order_id"],
+        InstrumentId.parse(row["instrument"]),
+        Side(row["side"]),
+        Product(row["product"]),
+        row["quantity"],
+        row["price"],
+        row["traded_at"],
+    )
+
+
+def value_of(positions: Sequence[PositionView], holdings: Sequence[Holding]) -> Decimal:
+    """Return what positions and holdings are worth."""
+    open_value = sum((abs(p.quantity) * p.last_price for p in positions), Decimal(0))
+    held = sum(((h.quantity + h.t1_quantity) * h.last_price for h in holdings), Decimal(0))
+    return open_value + held

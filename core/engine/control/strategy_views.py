@@ -1,0 +1,44 @@
+"""Strategies as the chat shows them: settings, next slot, last run, accounts (D4, D6)."""
+
+from __future__ import annotations
+
+from core.domain.views import StrategyView
+from core.engine.accounts.accounts import Accounts
+from core.engine.control.views import Views
+from core.engine.runs.scheduler import Scheduler
+from core.engine.runs.settings import StrategySettings
+
+__all__ = ["StrategyViews"]
+
+
+class StrategyViews:
+    """Puts the views of strategies together; changes nothing."""
+
+    def __init__(
+        self, settings: StrategySettings, accounts: Accounts, scheduler: Scheduler, views: Views
+    ) -> None:
+        self._settings = settings
+        self._accounts = accounts
+        self._scheduler = scheduler
+        self._views = views
+
+    async def all(self) -> tuple[StrategyView, ...]:
+        """Return all strategies."""
+        return tuple([await self.get(name) for name in self._settings.registry])
+
+    async def get(self, name: str) -> StrategyView:
+        """Return one strategy; raises ``NotFound``."""
+        strategy = self._settings.strategy(name)
+        row = await self._settings.row(name)
+        values = await self._settings.parameters(name)
+        accounts = await self._accounts.all()
+        return StrategyView(
+            name=name,
+            title=strategy.title,
+            description=strategy.description,
+            is_enabled=row["enabled"],
+            parameters=tuple((p, values[p.name]) for p in strategy.parameters),
+            next_slot=await self._scheduler.next_slot(name),
+            last_run=await self._views.last_run(name),
+            assignments=tuple([await self._settings.assignment(name, one) for one in accounts]),
+        )

@@ -1,0 +1,80 @@
+"""Settings that the chat can change: the data account and each account's capital (D4, D10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+
+from core.domain.command import Command
+from core.engine.accounts.accounts import Accounts
+from core.engine.runs.market_data import DATA_ACCOUNT
+from core.errors import NotFound, UserError
+from core.ports.store import Change, Store, StoreView
+
+__all__ = ["SystemSettings"]
+
+
+class SystemSettings:
+    """Reads and changes the settings of the installation that are not of one strategy."""
+
+    def __init__(self, store: Store, accounts: Accounts) -> None:
+        self._store = store
+        self._accounts = accounts
+
+    async def all(self) -> Mapping[str, str]:
+        """Return what can be set, with its present value as text."""
+        rows = {row["_id"]: row for row in await self._store.find("settings", {})}
+        chosen = rows.get(DATA_ACCOUNT, {}).get("value")
+        found = {DATA_ACCOUNT: await self._label(chosen) if chosen else "automatic"}
+        for account in await self._accounts.all():
+            value = rows.get(f"capital|{account.broker_id}", {}).get("value")
+            found[f"capital|{account.broker_id}"] = (
+                str(value) if value is not None else "funds at the start of the day"
+            )
+        return found
+
+    async def _label(self, broker_id: str) -> str:
+        try:
+            return (await self._accounts.get(broker_id)).label
+        except NotFound:
+            return "automatic"
+
+    async def set(self, command: Command, name: str, text: str) -> None:
+        """Change one setting; raises ``UserError``."""
+        value = await self._checked_setting(name, text.strip())
+
+        async def body(view: StoreView) -> None:
+            if value is None:
+                await view.delete("settings", {"_id": name})
+                return
+            await view.update("settings", {"_id": name}, Change(set={"value": value}), upsert=True)
+
+        await self._store.transaction(body, nonce=f"setting:{command.id}")
+
+    async def _checked_setting(self, name: str, text: str) -> str | Decimal | None:
+        if text.lower() in {"", "automatic", "auto", "none"}:
+            return None
+        if name == DATA_ACCOUNT:
+            for account in await self._accounts.all():
+                if text.lower() in {account.broker_id, account.display_name.lower()}:
+                    return account.broker_id
+            raise UserError(f"Found {text[:40]!r}; expected the name of an account, or automatic.")
+        kind, _, broker_id = name.partition("|")
+        if kind != "capital":
+            raise UserError(
+                f"Found the setting {name[:40]!r}; /settings lists what can be changed."
+            )
+        await self._accounts.get(broker_id)
+        return _rupees_in(text)
+
+
+def _rupees_in(text: str) -> Decimal:
+    try:
+        amount = Decimal(text.replace(",", "").replace("₹", "").strip())
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount <= 0:
+        raise UserError(
+            f"Found {text[:30]!r}; expected an amount of rupees above 0, like 2,50,000."
+        )
+    return amount

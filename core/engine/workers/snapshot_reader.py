@@ -1,0 +1,71 @@
+"""What one account's broker shows: the snapshot, and which part of it is read anew when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from core.engine.orders.drift import LedgerDrift
+from core.engine.orders.reconciliation import Reconciler, Snapshot
+from core.ports.broker import BrokerClient
+from core.ports.clock import Clock
+
+__all__ = ["SnapshotReader", "WorkerSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """Pauses between reads, in real seconds, within the brokers' rates (facts, section 10)."""
+
+    busy_s: float = 1.0
+    idle_s: float = 5.0
+    away_s: float = 3.0
+    positions_s: float = 10.0
+    funds_s: float = 60.0
+
+
+class SnapshotReader:
+    """Reads one account's broker into its snapshot, and settles the journal against it."""
+
+    def __init__(
+        self,
+        broker_id: str,
+        *,
+        clock: Clock,
+        reconciler: Reconciler,
+        drift: LedgerDrift,
+        settings: WorkerSettings,
+    ) -> None:
+        self._broker_id = broker_id
+        self._clock = clock
+        self._reconciler = reconciler
+        self._drift = drift
+        self._settings = settings
+        self.snapshot = Snapshot()
+
+    async def read_orders(self, client: BrokerClient, day: str) -> bool:
+        """Read the day's orders and settle the journal; return whether any order moved."""
+        return await self._reconciler.read_orders(client, self._broker_id, self.snapshot, day)
+
+    async def read_rest(
+        self, client: BrokerClient, day: str, *, has_moved: bool, everything: bool
+    ) -> None:
+        """Read trades, positions, funds and holdings: what is old, or may have changed.
+
+        Args:
+            client: The account's client.
+            day: The trading day.
+            has_moved: Whether an order moved in the last read, and with it the positions.
+            everything: Read all of it whatever its age.
+        """
+        snapshot, settings = self.snapshot, self._settings
+        if everything or has_moved or self._is_old(snapshot.positions_at, settings.positions_s):
+            await self._reconciler.read_trades(client, self._broker_id, snapshot, day)
+            await self._reconciler.read_positions(client, snapshot)
+            if not has_moved:
+                await self._drift.check(self._broker_id, snapshot, day)
+        if everything or self._is_old(snapshot.funds_at, settings.funds_s):
+            await self._reconciler.read_funds(client, self._broker_id, snapshot, day)
+
+    def _is_old(self, at: datetime | None, seconds: float) -> bool:
+        return at is None or self._clock.now() - at > timedelta(seconds=seconds)
