@@ -1,4 +1,4 @@
-"""The real bot against the simulated Bot API, over a fake ``Control`` and a real store.
+"""The real bot over the real control, between the simulated Bot API and a scripted broker.
 
 ``World.crash`` ends the bot as ``kill -9`` would: its tasks stop where they stand, nothing is
 marked, nothing is closed in order. ``World.start`` then builds another one on the same store.
@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 from cryptography.fernet import Fernet
@@ -20,11 +20,9 @@ from cryptography.fernet import Fernet
 from bot.application import Bot, build_bot
 from bot.parameters import BotParameters
 from core.adapters.vault import FernetVault
-from core.domain.sessions import IST
 from core.ports.store import Store
 from tests.fakes.bot_api import TOKEN, Telegram, Wall, serve_telegram
-from tests.fakes.control import FakeControl
-from tests.fakes.control_services import services_of
+from tests.fakes.bot_engine import BotEngine, QuickClock
 
 __all__ = [
     "BOT_ID",
@@ -89,34 +87,6 @@ def a_tap(update_id: int, data: str, message_id: int, *, user_id: int = OWNER) -
         },
     }
     return {"update_id": update_id, "callback_query": query}
-
-
-@dataclass
-class QuickClock:
-    """Real time is the simulator's wall; who sleeps lets it pass at once."""
-
-    wall: Wall
-    slept: list[float] = field(default_factory=list)
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.wall.seconds, UTC)
-
-    def monotonic(self) -> float:
-        return self.wall.seconds
-
-    def market_now(self) -> datetime:
-        return self.now().astimezone(IST)
-
-    def real_at(self, market: datetime) -> datetime:
-        return market.astimezone(UTC)
-
-    def market_at(self, real: datetime) -> datetime:
-        return real.astimezone(IST)
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.wall.seconds += seconds
-        await asyncio.sleep(0.005)
 
 
 @dataclass
@@ -214,15 +184,11 @@ class Person:
         return wanted
 
 
-@dataclass
-class World:
-    """Everything around one bot."""
+@dataclass(kw_only=True)
+class World(BotEngine):
+    """Everything around one bot; at each start it stands on another engine."""
 
     telegram: Telegram
-    store: Store
-    clock: QuickClock
-    vault: FernetVault
-    control: FakeControl = field(default_factory=FakeControl)
     owners: frozenset[int] = frozenset({OWNER})
     bots: list[Bot] = field(default_factory=list)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -239,25 +205,28 @@ class World:
         return Person(self.telegram)
 
     def build(self) -> Bot:
-        """Build a bot and do not start it."""
+        """Build an engine and its bot, and start neither."""
+        self.build_engine()
         parameters = BotParameters(
             token=TOKEN,
             owners=self.owners,
             api_root=self.telegram.root,
-            public_url=self.control.public_url,
+            public_url=self.public_url,
             poll_timeout_s=5,
         )
-        self.bots.append(
-            build_bot(parameters, services_of(self.control), self.store, self.vault, self.clock)
-        )
+        self.bots.append(build_bot(parameters, self.control, self.store, self.vault, self.clock))
         return self.bot
 
     async def start(self) -> Bot:
-        """Build a bot and run it."""
+        """Build a bot and run it, with a worker for each account that has read its broker."""
         bot = self.build()
         self.before = asyncio.all_tasks()
-        self.tasks = {asyncio.create_task(bot.run())}
+        self.tasks = {
+            asyncio.create_task(bot.run()),
+            asyncio.create_task(self.wiring.pool.run()),
+        }
         await soon(lambda: self.telegram.sim.bots)
+        await soon(self.have_read)
         return bot
 
     async def crash(self) -> None:
@@ -323,7 +292,7 @@ async def bot_world(store: Store, **fields: Any) -> AsyncIterator[World]:
     wall = Wall()
     vault = FernetVault([Fernet.generate_key().decode()])
     async with serve_telegram(wall=wall) as telegram:
-        world = World(telegram, store, QuickClock(wall), vault, **fields)
+        world = World(telegram=telegram, store=store, clock=QuickClock(wall), vault=vault, **fields)
         try:
             yield world
         finally:

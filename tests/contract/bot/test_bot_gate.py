@@ -9,7 +9,8 @@ import pytest
 from bot.edge.authorization import pairing_code
 from bot.registry import ACTIONS, COMMANDS
 from core.domain.mode import TradingMode
-from core.errors import UserError
+from core.domain.order import Side
+from core.errors import BrokerReadError, ReadFault
 from tests.fakes.bot_world import OWNER, Person, World, a_tap, soon
 from tests.fakes.views import a_position, an_account, an_order
 
@@ -22,7 +23,7 @@ async def test_a_stranger_gets_nothing_from_any_command(
     world: World, caplog: pytest.LogCaptureFixture
 ):
     """Every command of the registry, free text and /pair with a wrong code: no answer, a log line."""
-    world.control.put(an_account())
+    await world.connect(an_account())
     await world.start()
     stranger = Person(world.telegram, STRANGER)
     with caplog.at_level(logging.WARNING):
@@ -34,7 +35,7 @@ async def test_a_stranger_gets_nothing_from_any_command(
     seen = await stranger.messages()
     assert [one for one in seen if one["from"] == "bot"] == []
     assert caplog.text.count(f"stranger {STRANGER}") >= len(COMMANDS) + 1
-    assert world.control.commands == []
+    assert await world.effects() == []
     assert await world.rows("users") == []
 
 
@@ -43,7 +44,7 @@ async def test_a_stranger_gets_nothing_from_any_command(
 async def test_a_stranger_gets_nothing_from_any_button(world: World):
     """Forged button data of every verb is neither answered nor obeyed."""
     account = an_account()
-    world.control.put(account)
+    await world.connect(account)
     await world.start()
     await world.owner.say("/mode")
     await world.owner.sees("Trading modes")
@@ -56,7 +57,7 @@ async def test_a_stranger_gets_nothing_from_any_button(world: World):
         world.telegram.sim.queue(bot).put("callback_query", "x", tap["callback_query"])
     await soon(lambda: _count(world, len(ACTIONS) + 2))
     await world.settled()
-    assert world.control.commands == []
+    assert await world.effects() == []
     assert [one for one in await stranger.messages() if one["from"] == "bot"] == []
 
 
@@ -119,8 +120,8 @@ async def test_pairing_dies_of_wrong_tries(world: World):
 async def test_five_taps_on_close_close_once(world: World):
     """The confirmation names the account and the effect; repeated taps are answered 'already'."""
     account = an_account()
-    world.control.put(account)
-    world.control.positions_.append(a_position(account))
+    await world.connect(account)
+    await world.hold(a_position(account))
     await world.start()
     await world.owner.say("/positions")
     await world.owner.tap("Close SBIN")
@@ -132,7 +133,8 @@ async def test_five_taps_on_close_close_once(world: World):
         await world.owner.press(question["id"], data)
     await world.owner.sees("Closing order sent")
     await world.settled()
-    assert world.control.did("close_position") == [(account.broker_id, "NSE:SBIN|MIS", False)]
+    (sent,) = world.at_broker(account.broker_id).placed
+    assert (sent.side, sent.quantity, sent.instrument.symbol) == (Side.SELL, 10, "SBIN")
     assert (await world.owner.toasts()).count("Already done.") == 4
 
 
@@ -140,8 +142,8 @@ async def test_five_taps_on_close_close_once(world: World):
 async def test_an_expired_button_says_so(world: World):
     """After five minutes a confirmation does nothing but point to where to begin again."""
     account = an_account()
-    world.control.put(account)
-    world.control.orders_.append(an_order(account))
+    await world.connect(account)
+    await world.order(an_order(account))
     await world.start()
     await world.owner.say("/orders")
     await world.owner.tap("Cancel BUY SBIN")
@@ -151,7 +153,7 @@ async def test_an_expired_button_says_so(world: World):
     text = "This button has expired. Open /orders again."
     await world.owner.sees(text)
     assert text in await world.owner.toasts()
-    assert world.control.commands == []
+    assert await world.effects() == []
 
 
 @pytest.mark.row("G3")
@@ -160,8 +162,8 @@ async def test_an_expired_button_says_so(world: World):
 async def test_a_tampered_button_does_nothing(world: World, how: str):
     """A nonce of another verb, an invented nonce, another person's nonce, and noise are refused."""
     account = an_account()
-    world.control.put(account)
-    world.control.positions_.append(a_position(account))
+    await world.connect(account)
+    await world.hold(a_position(account))
     world.owners = frozenset({OWNER, 2002})
     await world.start()
     await world.owner.say("/positions")
@@ -182,23 +184,24 @@ async def test_a_tampered_button_does_nothing(world: World, how: str):
     await person.press(message_id, data)
     await soon(person.toasts)
     await world.settled()
-    assert world.control.commands == []
+    assert await world.effects() == []
 
 
 @pytest.mark.row("G3")
 async def test_a_refused_command_leaves_its_button_usable(world: World):
     """Nothing was changed, so the same confirmation may be tapped again."""
     account = an_account()
-    world.control.put(account)
-    world.control.positions_.append(a_position(account))
+    await world.connect(account)
+    await world.hold(a_position(account))
     await world.start()
     await world.owner.say("/positions")
     await world.owner.tap("Close SBIN")
     question = await world.owner.sees("Close this position")
     data = question["keyboard"][0][0]["data"]
-    world.control.failure = UserError("The market is closed.")
+    trouble = BrokerReadError(ReadFault.UNREACHABLE, "no answer")
+    world.at_broker(account.broker_id).trouble = trouble
     await world.owner.press(question["id"], data)
-    await world.owner.sees("The market is closed.")
+    await world.owner.sees("nothing was sent")
     await world.owner.press(question["id"], data)
     await world.owner.sees("Closing order sent")
 
@@ -207,9 +210,9 @@ async def test_a_refused_command_leaves_its_button_usable(world: World):
 async def test_pausing_takes_two_taps_and_lists_what_still_works(world: World):
     """Choose, confirm; the result names working orders, each with a way to cancel it."""
     account = an_account()
-    world.control.put(account)
-    world.control.positions_.append(a_position(account))
-    world.control.orders_.append(an_order(account))
+    await world.connect(account)
+    await world.hold(a_position(account))
+    await world.order(an_order(account))
     await world.start()
     await world.owner.say("/mode")
     await world.owner.tap("All: Paused")
@@ -219,35 +222,35 @@ async def test_pausing_takes_two_taps_and_lists_what_still_works(world: World):
     result = await world.owner.sees("All accounts: Paused")
     assert "1 position now without the care" in result["text"]
     assert "BUY 10 NSE:SBIN MIS limit ₹812.00" in result["text"]
-    assert world.control.mode is TradingMode.PAUSED
+    assert await world.control.modes.global_mode() is TradingMode.PAUSED
     await world.owner.tap("Cancel BUY SBIN")
     await world.owner.tap("Cancel the order")
     await world.owner.sees("Cancel requested")
-    assert len(world.control.did("cancel_order")) == 1
+    assert len(await world.effects("cancel")) == 1
 
 
 @pytest.mark.row("C2")
 async def test_closing_on_a_paused_account_asks_twice(world: World):
     """A person's own Close works in PAUSED after a second confirmation."""
     account = an_account(trading_mode=TradingMode.PAUSED)
-    world.control.put(account)
-    world.control.positions_.append(a_position(account))
+    await world.connect(account)
+    await world.hold(a_position(account))
     await world.start()
     await world.owner.say("/positions")
     await world.owner.tap("Close SBIN")
     await world.owner.tap("Close SBIN now")
     await world.owner.sees("Close the position all the same?")
-    assert world.control.did("close_position") == []
+    assert await world.effects("close") == []
     await world.owner.tap("Close it despite the pause")
     await world.owner.sees("Closing order sent")
-    assert world.control.did("close_position") == [(account.broker_id, "NSE:SBIN|MIS", True)]
+    assert len(world.at_broker(account.broker_id).placed) == 1
 
 
 @pytest.mark.matrix("T07")
 async def test_a_tap_that_waited_is_not_obeyed(world: World):
     """A tap stored before a long stop changes nothing when it is replayed; the person is told."""
     account = an_account(enabled=False)
-    world.control.put(account)
+    await world.connect(account)
     await world.start()
     await world.owner.say("/brokers")
     shown = await world.owner.sees("Your accounts")
@@ -257,28 +260,30 @@ async def test_a_tap_that_waited_is_not_obeyed(world: World):
     world.clock.wall.seconds += 5 * 3600
     await world.start()
     await world.owner.sees("You tapped that 300 min ago")
-    assert world.control.commands == []
+    assert await world.effects() == []
 
 
 @pytest.mark.row("A5")
 async def test_the_toggle_flips_in_place(world: World):
     """One tap enables, the label flips in the same message; the next tap disables."""
-    world.control.put(an_account(enabled=False))
+    account = an_account(enabled=False)
+    await world.connect(account)
     await world.start()
     await world.owner.say("/brokers")
     message_id = await world.owner.tap("Enable Main")
     await world.owner.reads(message_id, "🟢 enabled")
     await world.owner.tap("Disable Main")
     await world.owner.reads(message_id, "⚪ disabled")
-    assert [name for name, _, _ in world.control.commands] == ["enable", "disable"]
+    assert len(await world.effects()) == 2
+    assert not (await world.control.accounts.get(account.broker_id)).enabled
 
 
 @pytest.mark.row("A5")
 async def test_disabling_with_positions_asks_what_to_do(world: World):
     """Three choices share one nonce: exits only, close now, I manage them."""
     account = an_account()
-    world.control.put(account)
-    world.control.positions_.append(a_position(account))
+    await world.connect(account)
+    await world.hold(a_position(account))
     await world.start()
     await world.owner.say("/brokers")
     await world.owner.tap("Disable Main")
@@ -289,15 +294,18 @@ async def test_disabling_with_positions_asks_what_to_do(world: World):
         await world.owner.press(question["id"], data)
     await world.owner.sees("may still close what they hold")
     await world.settled()
-    assert len(world.control.did("disable")) == 1
+    assert len(await world.effects()) == 1
 
 
 @pytest.mark.row("A6", "A8")
 async def test_the_default_is_not_disconnected_before_another_is_named(world: World):
     """Disconnect of the default offers the others; then it names what hangs on the account."""
-    first, second = an_account(), an_account("fyers_bbbbbbbbbb", display_name="B", is_default=False)
-    world.control.put(first, second)
-    world.control.positions_.append(a_position(first))
+    first, second = (
+        an_account(),
+        an_account("zerodha_bbbbbbbbbb", display_name="B", is_default=False),
+    )
+    await world.connect(first, second)
+    await world.hold(a_position(first))
     await world.start()
     await world.owner.say("/brokers")
     page = await world.owner.tap("Edit Main")
@@ -305,7 +313,7 @@ async def test_the_default_is_not_disconnected_before_another_is_named(world: Wo
     await world.owner.tap("Disconnect")
     await world.owner.sees("Name another default first")
     await world.owner.tap("Make B the default")
-    await soon(lambda: world.control.did("set_default"))
+    await soon(lambda: world.effects("default"))
     await world.owner.say("/brokers")
     page = await world.owner.tap("Edit Main")
     await world.owner.reads(page, "Last strategy run")
@@ -314,13 +322,15 @@ async def test_the_default_is_not_disconnected_before_another_is_named(world: Wo
     assert "1 open position" in question["text"] and "NSE:SBIN" in question["text"]
     await world.owner.tap("Disconnect Main")
     await world.owner.sees("is disconnected")
-    assert set(world.control.by_id) == {second.broker_id}
+    assert [one.broker_id for one in await world.control.accounts.all()] == [second.broker_id]
 
 
 @pytest.mark.row("A7")
 async def test_rename_checks_and_changes(world: World):
     """A taken name is refused with a reason and asked again; a free one is taken."""
-    world.control.put(an_account(), an_account("fyers_b", display_name="Taken", is_default=False))
+    await world.connect(
+        an_account(), an_account("zerodha_bbbbbbbbbb", display_name="Taken", is_default=False)
+    )
     await world.start()
     await world.owner.say("/brokers")
     await world.owner.tap("Edit Main")

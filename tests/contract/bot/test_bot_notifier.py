@@ -21,7 +21,7 @@ from core.domain.notices.system import Text
 from core.domain.order import OrderState
 from core.errors import StoreUnavailable
 from core.ports.notifier import Blocked, Delivered, TryLater, Undeliverable
-from tests.fakes.bot_world import OWNER, World
+from tests.fakes.bot_world import OWNER, World, soon
 from tests.fakes.views import a_run, an_account, an_order
 
 TEXT = Post(Text("Hello <there> & you"))
@@ -58,18 +58,15 @@ async def test_a_card_is_edited_in_place(talking: World):
     account = an_account()
     placed = an_order(account)
     run = a_run(placed)
-    talking.control.runs[run.run_id] = run
+    await talking.connect(account)
+    broker_order_id = await talking.order(placed, run.run_id)
+    await talking.ran(run)
+    await soon(talking.have_read)
     card = run_card(run.run_id)
     sent = await deliver(talking, card)
     await talking.owner.sees("working at the broker")
-    filled = an_order(
-        account,
-        state=OrderState.FILLED,
-        filled_quantity=10,
-        average_price=Decimal("812.35"),
-        is_cancellable=False,
-    )
-    talking.control.runs[run.run_id] = a_run(filled)
+    talking.at_broker(account.broker_id).fill(broker_order_id, Decimal("812.35"))
+    await talking.refresh(account)
     again = await deliver(talking, card, message_id=sent.message_id)
     seen = await talking.owner.sees("bought 10 at ₹812.35")
     assert again == sent and seen["id"] == sent.message_id and seen["edited"]
@@ -91,7 +88,7 @@ async def test_a_card_that_is_gone_is_sent_anew(talking: World):
 async def test_the_warning_is_replaced_not_piled_up(talking: World):
     """The old warning goes, the new one is the newest message; removed, nothing is left."""
     waiting = an_account(token_status=TokenStatus.EXPIRED)
-    talking.control.put(waiting)
+    await talking.connect(waiting)
     warning = token_warning_card((waiting.broker_id,))
     first = await deliver(talking, warning)
     await talking.owner.say("something else")
@@ -111,11 +108,11 @@ async def test_the_warning_is_replaced_not_piled_up(talking: World):
 async def test_dismissing_the_warning_tells_the_controller(talking: World):
     """Dismiss silences it until a new expiry."""
     waiting = an_account(token_status=TokenStatus.EXPIRED)
-    talking.control.put(waiting)
+    await talking.connect(waiting)
     await deliver(talking, token_warning_card((waiting.broker_id,)))
     await talking.owner.tap("Dismiss")
     await talking.owner.sees("Warning dismissed")
-    assert len(talking.control.did("dismiss_warning")) == 1
+    assert len(await talking.effects("dismiss")) == 1
 
 
 @pytest.mark.matrix("T04")
@@ -180,10 +177,10 @@ async def test_what_cannot_be_rendered_now_is_tried_later_and_nonsense_is_laid_a
     talking: World,
 ):
     """The store away: later. One that breaks its renderer: a dead letter, and the next one goes on."""
-    talking.control.failure = StoreUnavailable("away")
+    talking.engine_store.fail("get", "broker_accounts", StoreUnavailable("away"))
     done = Post(LoginDone("zerodha_x"))
     assert isinstance(await deliver(talking, done), TryLater)
-    talking.control.failure = ValueError("nonsense")
+    talking.engine_store.fail("get", "broker_accounts", ValueError("nonsense"))
     assert isinstance(await deliver(talking, done), Undeliverable)
     assert isinstance(await deliver(talking), Delivered)
 
@@ -192,9 +189,10 @@ async def test_what_cannot_be_rendered_now_is_tried_later_and_nonsense_is_laid_a
 async def test_an_unresolved_order_has_its_own_card_and_a_persons_word(talking: World):
     """The card says what is known; 'it is not there' counts only after a look and a confirmation."""
     account = an_account()
-    talking.control.put(account)
+    await talking.connect(account)
     order = an_order(account, state=OrderState.UNRESOLVED, broker_order_id=None)
-    talking.control.orders_.append(order)
+    await talking.order(order)
+    await soon(talking.have_read)
     card = unresolved_card(order.key)
     sent = await deliver(talking, card)
     seen = await talking.owner.sees("Not known yet")
@@ -202,6 +200,7 @@ async def test_an_unresolved_order_has_its_own_card_and_a_persons_word(talking: 
     await talking.owner.tap("I looked at the broker")
     await talking.owner.tap("it is not there")
     await talking.owner.sees("never reached the broker")
-    assert talking.control.did("resolve_order") == [(order.key, False)]
+    known = await talking.control.views.order(order.key)
+    assert known.state is OrderState.NOT_PLACED
     await deliver(talking, card, message_id=sent.message_id)
     await talking.owner.reads(sent.message_id, "Known now")

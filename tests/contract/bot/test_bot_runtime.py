@@ -42,19 +42,19 @@ async def test_an_update_that_was_stored_but_not_handled_is_handled_after_a_rest
 async def test_a_crash_inside_a_handler_does_not_double_the_effect(world: World):
     """The command was committed, the answer was not sent: the replay says 'already done'."""
     account = an_account(enabled=False)
-    world.control.put(account)
+    await world.connect(account)
     await world.start()
     await world.owner.say("/brokers")
     shown = await world.owner.sees("Your accounts")
     world.fault("hang", "editMessageText", times=1)
     await world.owner.press(shown["id"], f"v1:on:{account.broker_id}")
-    await soon(lambda: world.control.did("enable"))
+    await soon(world.effects)
     await world.crash()
     world.telegram.world.faults.remove()
     await world.start()
     await world.owner.sees("Already done.")
     await world.settled()
-    assert len(world.control.did("enable")) == 1
+    assert len(await world.effects()) == 1
 
 
 @pytest.mark.matrix("T05")
@@ -189,11 +189,15 @@ async def test_no_log_line_holds_the_token_or_what_was_typed(
 ):
     """At the loudest level, through good and bad answers, the token and a login code stay out."""
     caplog.set_level(logging.DEBUG)
-    world.control.public_url = None
-    world.control.put(an_account(token_status=TokenStatus.EXPIRED))
+    world.public_url = None
+    await world.connect(an_account(token_status=TokenStatus.EXPIRED))
     await world.start()
     world.fault("reset_before", "sendMessage", times=1)
+    await world.owner.say("/help")
+    await world.settled()
     await world.owner.say("/start")
+    await world.owner.tap("Log in to Zerodha - Main")
+    await world.owner.button("Open Zerodha")
     await world.owner.say("https://127.0.0.1/?request_token=canary00token00&status=success")
     await world.owner.sees("is logged in")
     await world.settled()
@@ -204,8 +208,8 @@ async def test_no_log_line_holds_the_token_or_what_was_typed(
 @pytest.mark.row("B4")
 async def test_without_a_public_url_the_login_is_pasted(world: World):
     """Each tap gives a fresh broker address; the pasted page completes the login and is deleted."""
-    world.control.public_url = None
-    world.control.put(an_account(token_status=TokenStatus.EXPIRED))
+    world.public_url = None
+    await world.connect(an_account(token_status=TokenStatus.EXPIRED))
     await world.start()
     await world.owner.say("/start")
     await world.owner.tap("Log in to Zerodha - Main")
@@ -217,7 +221,7 @@ async def test_without_a_public_url_the_login_is_pasted(world: World):
 
     await soon(fresh)
     await world.owner.say("this is not it")
-    await world.owner.sees("could not find a login code")
+    await world.owner.sees("Expected the address your browser landed on")
     pasted = await world.owner.say("https://x.example/cb?request_token=abc&status=success")
     await world.owner.sees("Zerodha - Main is logged in as Asha")
     await world.settled()
@@ -228,7 +232,7 @@ async def test_without_a_public_url_the_login_is_pasted(world: World):
 @pytest.mark.row("B5")
 async def test_start_leads_with_the_default_accounts_login(world: World):
     """An expired default account's login button is the first one; nothing else is blocked."""
-    world.control.put(an_account(token_status=TokenStatus.EXPIRED))
+    await world.connect(an_account(token_status=TokenStatus.EXPIRED))
     await world.start()
     await world.owner.say("/start")
     shown = await world.owner.sees("Namaste")
@@ -242,8 +246,8 @@ async def test_start_leads_with_the_default_accounts_login(world: World):
 @pytest.mark.row("E2")
 async def test_the_dashboard_switches_accounts_and_remembers(world: World):
     """The switcher edits in place; the choice holds for the next /dashboard, restart included."""
-    world.control.put(
-        an_account(), an_account("fyers_bbbbbbbbbb", display_name="Second", is_default=False)
+    await world.connect(
+        an_account(), an_account("zerodha_bbbbbbbbbb", display_name="Second", is_default=False)
     )
     await world.start()
     await world.owner.say("/dashboard")
@@ -254,6 +258,7 @@ async def test_the_dashboard_switches_accounts_and_remembers(world: World):
     await world.start()
     sent = await world.owner.say("/dashboard")
     await world.owner.sees("Zerodha - Second", after=sent)
-    reads = world.control.fresh_reads
+    world.clock.wall.seconds += 4
+    reads = world.at_broker("zerodha_bbbbbbbbbb").reads
     await world.owner.tap("Refresh")
-    await soon(lambda: world.control.fresh_reads > reads)
+    await soon(lambda: world.at_broker("zerodha_bbbbbbbbbb").reads > reads)

@@ -12,6 +12,12 @@ KEY = "abcd1234efgh5678"
 SECRET = "canary0secret0value0of0kite00001"
 
 
+async def secret_of(world: World) -> str:
+    """Open the secret of the only account."""
+    (account,) = await world.control.accounts.all()
+    return (await world.control.accounts.credentials(account.broker_id)).api_secret
+
+
 async def to_step(person: Person, broker: str, step: str) -> None:
     """Walk the wizard until it asks for ``step``."""
     await person.say("/add")
@@ -58,8 +64,9 @@ async def test_a_zerodha_account_is_added_step_by_step(world: World):
     login = await person.button("Log in to Zerodha - Main")
     assert login["url"].startswith("https://saarthi.example/login/")
     assert all(one["id"] != secret for one in await person.messages())
-    ((draft,),) = world.control.did("add_account")
-    assert (draft.display_name, draft.api_key, draft.api_secret) == ("Main", KEY, SECRET)
+    (account,) = await world.control.accounts.all()
+    assert (account.display_name, account.api_key) == ("Main", KEY)
+    assert await secret_of(world) == SECRET
     assert await world.rows("prompts") == []
 
 
@@ -82,8 +89,8 @@ async def test_a_fyers_account_is_added_with_its_own_guide(world: World):
     await person.say(SECRET)
     await person.tap("Connect this account")
     await person.sees("Fyers - Second is added")
-    ((draft,),) = world.control.did("add_account")
-    assert (draft.broker_type, draft.api_key) == (BrokerType.FYERS, "AB1CD2EF3G-100")
+    (account,) = await world.control.accounts.all()
+    assert (account.broker_type, account.api_key) == (BrokerType.FYERS, "AB1CD2EF3G-100")
 
 
 @pytest.mark.row("A1")
@@ -97,13 +104,13 @@ async def test_back_walks_to_the_start_and_cancel_ends(world: World):
     await person.tap("Cancel")
     await person.sees("No account was added")
     assert await world.rows("prompts") == []
-    assert world.control.commands == []
+    assert await world.effects() == []
 
 
 @pytest.mark.row("A10")
 async def test_wrong_input_is_explained_and_the_wizard_stays(world: World):
     """Each mistake is named with what is expected; the right answer then goes on."""
-    world.control.put(an_account(display_name="Taken"))
+    await world.connect(an_account(display_name="Taken", user_id="AB1234"))
     await world.start()
     person = world.owner
     await to_step(person, "Zerodha", "name")
@@ -121,7 +128,7 @@ async def test_wrong_input_is_explained_and_the_wizard_stays(world: World):
     assert "no secret at all" not in answer["text"]
     await person.say(SECRET)
     summary = await person.sees("Is this right?")
-    assert "connected already as Taken" in summary["text"]
+    assert "connected already: Taken (AB1234)" in summary["text"]
     assert all(one["id"] != wrong_secret for one in await person.messages())
 
 
@@ -159,8 +166,7 @@ async def test_a_restart_in_mid_wizard_loses_nothing(world: World, step: str):
         await person.sees("Is this right?")
     await person.tap("Connect this account")
     await person.sees("is added")
-    ((draft,),) = world.control.did("add_account")
-    assert draft.api_secret == SECRET
+    assert await secret_of(world) == SECRET
 
 
 @pytest.mark.invariant("I12")
@@ -232,7 +238,7 @@ async def test_double_taps_move_a_step_once(world: World):
         await person.press(summary["id"], connect)
     await person.sees("is added")
     await world.settled()
-    assert len(world.control.did("add_account")) == 1
+    assert len(await world.control.accounts.all()) == 1
 
 
 async def test_a_wizard_that_waited_too_long_is_closed(world: World):

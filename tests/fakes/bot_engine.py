@@ -1,0 +1,269 @@
+"""The real control over a store and a scripted broker, for tests of what drives it.
+
+Nothing of it is faked but the two ends: what a test puts there is in the store or at the broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from core.adapters.calendar import TradingCalendar
+from core.adapters.mongo._transaction import COMMITS
+from core.adapters.mongo.store import MongoStore
+from core.adapters.vault import FernetVault
+from core.bootstrap.control import control_of
+from core.bootstrap.foundation import Foundation
+from core.bootstrap.wiring import Wiring
+from core.config import Settings
+from core.domain.account import Account, AccountDraft, BrokerType
+from core.domain.broker import Position
+from core.domain.ledger import Ledger
+from core.domain.mode import TradingMode
+from core.domain.order import Order, OrderRequest, OrderState
+from core.domain.sessions import IST, trading_day
+from core.domain.views import OrderView, PositionView, RunView
+from core.engine.accounts.accounts import Accounts
+from core.engine.control.control import Control
+from core.engine.orders.documents import ledger_row, order_row
+from core.engine.orders.gate import GATES, new_gate
+from core.ports.store import Store
+from strategy.registry import STRATEGIES
+from tests.fakes.bot_api import Wall
+from tests.fakes.brokers import MASTER
+from tests.fakes.scripted_broker import ScriptedAccount, ScriptedBroker
+
+__all__ = ["BotEngine", "QuickClock", "StumblingOnce"]
+
+MARKET_AHEAD = datetime(2026, 9, 21, 10, 15, tzinfo=IST) - datetime.fromtimestamp(Wall.seconds, UTC)
+"""The market's clock, so that it stands at 10:15 of a Monday when the wall's begins."""
+COMMANDS = frozenset(
+    [
+        "add",
+        "rename",
+        "default",
+        "switch",
+        "disconnect",
+        "mode",
+        "paste",
+        "dismiss",
+        "round",
+        "close",
+        "cancel",
+        "resolve",
+        "strategy",
+        "parameter",
+        "assign",
+        "run-now",
+        "setting",
+    ]
+)
+"""What the nonces of commands begin with."""
+
+
+@dataclass
+class QuickClock:
+    """Real time is the simulator's wall; who sleeps lets it pass at once."""
+
+    wall: Wall
+    slept: list[float] = field(default_factory=list)
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.wall.seconds, UTC)
+
+    def monotonic(self) -> float:
+        return self.wall.seconds
+
+    def market_now(self) -> datetime:
+        return self.market_at(self.now())
+
+    def real_at(self, market: datetime) -> datetime:
+        return (market - MARKET_AHEAD).astimezone(UTC)
+
+    def market_at(self, real: datetime) -> datetime:
+        return (real + MARKET_AHEAD).astimezone(IST)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.wall.seconds += seconds
+        await asyncio.sleep(0.005)
+
+
+class StumblingOnce:
+    """The engine's store; one read of one collection fails, when a test asks for it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._failures: dict[tuple[str, str], Exception] = {}
+
+    def fail(self, method: str, collection: str, failure: Exception) -> None:
+        """Let the next call of a method on a collection raise ``failure``."""
+        self._failures[method, collection] = failure
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._store, name)
+        if not any(method == name for method, _ in self._failures):
+            return found
+
+        def call(collection: str, *arguments: Any, **named: Any) -> Any:
+            failure = self._failures.pop((name, collection), None)
+            if failure is not None:
+                raise failure
+            return found(collection, *arguments, **named)
+
+        return call
+
+
+@dataclass(kw_only=True)
+class BotEngine:
+    """An engine of which only the accounts' workers run, and what a test gives it to begin with.
+
+    Attributes:
+        wiring: What the control of now stands on.
+    """
+
+    store: Store
+    clock: QuickClock
+    vault: FernetVault
+    public_url: str | None = "https://saarthi.example"
+    brokers: dict[BrokerType, ScriptedBroker] = field(
+        default_factory=lambda: {one: ScriptedBroker(one) for one in MASTER}
+    )
+    engine_store: StumblingOnce = field(init=False)
+    wiring: Wiring = field(init=False)
+    control: Control = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.engine_store = StumblingOnce(self.store)
+
+    def build_engine(self) -> None:
+        """Put the engine together anew, as another process would; nothing of it runs."""
+        foundation = Foundation(
+            settings=Settings(public_url=self.public_url),
+            store=cast(MongoStore, self.engine_store),
+            store_kind="a test's",
+            running=None,
+            vault=self.vault,
+            clock=self.clock,
+            calendar=TradingCalendar(),
+        )
+        self.wiring = Wiring(foundation, STRATEGIES, self.brokers)
+        self.control = control_of(foundation, self.wiring)
+
+    async def have_read(self) -> bool:
+        """Tell whether the worker of each account that is logged in has read its broker."""
+        for account in await self.control.accounts.all():
+            worker = self.wiring.pool.get(account.broker_id)
+            if not account.needs_login and (worker is None or worker.snapshot.funds is None):
+                return False
+        return True
+
+    # What stands before the bot starts
+
+    def at_broker(self, broker_id: str) -> ScriptedAccount:
+        """Return an account as it is at its broker."""
+        kind = BrokerType(broker_id.partition("_")[0])
+        return self.brokers[kind].accounts[broker_id]
+
+    async def connect(self, *accounts: Account) -> None:
+        """Connect accounts as they are given."""
+        now = self.clock.now()
+        for one in accounts:
+            draft = AccountDraft(one.broker_type, one.display_name, one.api_key, "a secret")
+            row = Accounts(self.store, self.vault, self.clock)._new_row(one.broker_id, draft, now)
+            token = None if one.needs_login else self.vault.seal("token")
+            row |= {
+                "is_default": one.is_default,
+                "enabled": one.enabled,
+                "trading_mode": one.trading_mode.value,
+                "token_status": one.token_status.value,
+                "token_generated_at": one.token_generated_at,
+                "access_token": token,
+                "user_id": one.user_id,
+            }
+            gate = new_gate(one.broker_id, TradingMode.NORMAL, fence=0, at=now, by="a test")
+            mode = {"account_mode": one.trading_mode.value, "mode": one.trading_mode.value}
+            await self.store.insert("broker_accounts", row)
+            await self.store.insert(GATES, gate | mode | {"enabled": one.enabled})
+
+    async def hold(self, view: PositionView) -> None:
+        """Hold a position at the broker, and in the ledgers of the strategies that own it."""
+        key = (view.instrument, view.product)
+        self.at_broker(view.broker_id).position_list[key] = Position(
+            *key,
+            view.quantity,
+            view.average_price,
+            view.last_price,
+            realised=view.realised,
+            unrealised=view.unrealised,
+        )
+        for strategy, quantity in view.owners.items():
+            ledger = Ledger(strategy, view.broker_id, *key, quantity, view.average_price)
+            await self.store.insert("ledgers", ledger_row(ledger))
+
+    async def order(self, view: OrderView, run_id: str = "a run") -> str:
+        """Put an order into the journal and at the broker; return the broker's id of it.
+
+        One that is UNRESOLVED is not at the broker, and has no id there.
+        """
+        request = OrderRequest(
+            view.key,
+            view.instrument,
+            view.side,
+            view.quantity,
+            view.order_type,
+            view.product,
+            limit_price=view.limit_price,
+            trigger_price=view.trigger_price,
+        )
+        shown = None
+        if view.state is not OrderState.UNRESOLVED:
+            shown = self.at_broker(view.broker_id).show(request).broker_order_id
+        now = self.clock.now()
+        row = order_row(
+            Order(
+                request=request,
+                broker_id=view.broker_id,
+                strategy=view.strategy,
+                run_id=run_id,
+                purpose=view.purpose,
+                state=view.state,
+                day=trading_day(self.clock.market_now()),
+                created_at=now,
+                broker_order_id=shown,
+                submitted_at=now,
+                version=1,
+            )
+        )
+        await self.store.insert("orders", row)
+        return shown or ""
+
+    async def ran(self, view: RunView) -> None:
+        """Put a run into the journal."""
+        row = {
+            "_id": view.run_id,
+            "strategy": view.strategy,
+            "slot_at": view.slot_at,
+            "targets": [],
+            "notes": {line.broker_id: line.note for line in view.lines if line.note},
+            "broker_ids": [line.broker_id for line in view.lines],
+            "is_signal": True,
+            "created_at": self.clock.now(),
+        }
+        await self.store.insert("runs", row)
+
+    async def refresh(self, account: Account) -> None:
+        """Have the account's worker read its broker now."""
+        worker = self.wiring.pool.get(account.broker_id)
+        assert worker is not None and await worker.refresh() == ""
+
+    # What became of commands
+
+    async def effects(self, *kinds: str) -> list[str]:
+        """Return the commits of commands, of all kinds or of these: each took effect once."""
+        rows = await self.store.find(COMMITS, {})
+        names = {str(row["_id"]).partition(":")[0] for row in rows}
+        wanted = set(kinds) or COMMANDS & names
+        return [str(row["_id"]) for row in rows if str(row["_id"]).partition(":")[0] in wanted]

@@ -1,0 +1,201 @@
+"""A broker in memory: it shows what a test put there, and fills market orders at once."""
+
+# ruff: noqa: ARG002 - the ports pass what this broker needs not look at
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from itertools import count
+from urllib.parse import urlencode
+
+from core.domain.account import BrokerType
+from core.domain.broker import (
+    BrokerOrder,
+    BrokerStatus,
+    BrokerTrade,
+    Candle,
+    Funds,
+    Holding,
+    Position,
+    Profile,
+    Quote,
+)
+from core.domain.instrument import Instrument, InstrumentId, Product
+from core.domain.order import OrderRequest, OrderType, Side
+from core.domain.outcome import Acked, Refusal, Refused, WriteOutcome
+from core.errors import BrokerReadError, LoginFault, LoginRefused
+from core.ports.broker import Credentials, InstrumentSource, LoginGrant, LoginPort
+from tests.fakes.brokers import MASTER
+
+__all__ = ["ScriptedAccount", "ScriptedBroker"]
+
+_IDS = count(240101000000001)
+_PRICE = Decimal("815.10")
+
+
+class ScriptedAccount:
+    """One account at the broker, a ``BrokerClient``.
+
+    Attributes:
+        trouble: Raised by the next read.
+        reads: How often the positions were read.
+    """
+
+    def __init__(self) -> None:
+        self.order_list: dict[str, BrokerOrder] = {}
+        self.position_list: dict[tuple[InstrumentId, Product], Position] = {}
+        self.trade_list: list[BrokerTrade] = []
+        self.holding_list: list[Holding] = []
+        self.balance = Funds(Decimal(250000), Decimal(0), Decimal(250000))
+        self.placed: list[OrderRequest] = []
+        self.trouble: BrokerReadError | None = None
+        self.reads = 0
+
+    def show(self, order: OrderRequest, status: BrokerStatus = BrokerStatus.WORKING) -> BrokerOrder:
+        """List an order; return it."""
+        shown = BrokerOrder(
+            broker_order_id=str(next(_IDS)),
+            instrument=order.instrument,
+            side=order.side,
+            product=order.product,
+            order_type=order.order_type,
+            quantity=order.quantity,
+            filled_quantity=0,
+            average_price=Decimal(0),
+            status=status,
+            raw_status=status.value,
+            tag=order.client_order_id,
+            limit_price=order.limit_price,
+            trigger_price=order.trigger_price,
+        )
+        self.order_list[shown.broker_order_id] = shown
+        return shown
+
+    def fill(self, broker_order_id: str, price: Decimal = _PRICE) -> None:
+        """Fill a listed order, and move the position with it."""
+        order = self.order_list[broker_order_id]
+        self.order_list[broker_order_id] = replace(
+            order,
+            status=BrokerStatus.COMPLETE,
+            filled_quantity=order.quantity,
+            average_price=price,
+        )
+        key = (order.instrument, order.product)
+        held = self.position_list.get(key) or Position(*key, 0, price, price)
+        signed = order.quantity if order.side is Side.BUY else -order.quantity
+        self.position_list[key] = replace(held, quantity=held.quantity + signed)
+
+    # Writes
+
+    async def place(self, order: OrderRequest) -> WriteOutcome:
+        self.placed.append(order)
+        shown = self.show(order)
+        if order.order_type is OrderType.MARKET:
+            self.fill(shown.broker_order_id)
+        return Acked(shown.broker_order_id)
+
+    async def modify(self, broker_order_id: str, order: OrderRequest) -> WriteOutcome:
+        return Refused(Refusal.REJECTED, "this broker changes no order")
+
+    async def cancel(self, broker_order_id: str) -> WriteOutcome:
+        order = self.order_list.get(broker_order_id)
+        if order is None or order.status is not BrokerStatus.WORKING:
+            return Refused(Refusal.REJECTED, "the order is not at work")
+        self.order_list[broker_order_id] = replace(order, status=BrokerStatus.CANCELED)
+        return Acked(broker_order_id)
+
+    # Reads
+
+    def _answer(self) -> None:
+        if self.trouble is not None:
+            trouble, self.trouble = self.trouble, None
+            raise trouble
+
+    async def orders(self) -> Sequence[BrokerOrder]:
+        self._answer()
+        return list(self.order_list.values())
+
+    async def trades(self) -> Sequence[BrokerTrade]:
+        self._answer()
+        return list(self.trade_list)
+
+    async def positions(self) -> Sequence[Position]:
+        self._answer()
+        self.reads += 1
+        return list(self.position_list.values())
+
+    async def holdings(self) -> Sequence[Holding]:
+        self._answer()
+        return list(self.holding_list)
+
+    async def funds(self) -> Funds:
+        self._answer()
+        return self.balance
+
+    async def profile(self) -> Profile:
+        self._answer()
+        return Profile("AB1234", "Asha")
+
+    async def quotes(self, instruments: Sequence[InstrumentId]) -> Mapping[InstrumentId, Quote]:
+        self._answer()
+        return {one: Quote(one, _PRICE) for one in instruments}
+
+    async def candles(
+        self, instrument: InstrumentId, *, start: datetime, end: datetime, minutes: int
+    ) -> Sequence[Candle]:
+        self._answer()
+        return []
+
+    async def logout(self) -> None:
+        self._answer()
+
+    async def aclose(self) -> None:
+        return None
+
+
+class _Login:
+    """A ``LoginPort``: any code is good once; the user is Asha."""
+
+    def login_url(self, credentials: Credentials, *, nonce: str, redirect_url: str) -> str:
+        return f"https://broker.example/login?{urlencode({'nonce': nonce})}"
+
+    def read_callback(self, query: Mapping[str, str]) -> tuple[str, str]:
+        if query.get("status", "success") != "success":
+            raise LoginRefused(LoginFault.DENIED)
+        return query.get("nonce", ""), query.get("request_token", "")
+
+    async def exchange(
+        self, credentials: Credentials, code: str, *, redirect_url: str
+    ) -> LoginGrant:
+        return LoginGrant(f"token-of-{code}", "AB1234", "Asha")
+
+
+class _Master:
+    """An ``InstrumentSource`` of the shares that the tests trade."""
+
+    def __init__(self, broker_type: BrokerType) -> None:
+        self._broker_type = broker_type
+
+    async def load(self) -> Sequence[Instrument]:
+        return list(MASTER[self._broker_type].values())
+
+
+class ScriptedBroker:
+    """A ``Broker`` with an account for each ``broker_id`` that is asked for."""
+
+    market_protection = Decimal(-1)
+
+    def __init__(self, broker_type: BrokerType) -> None:
+        self.broker_type = broker_type
+        self.login: LoginPort = _Login()
+        self.instruments: InstrumentSource = _Master(broker_type)
+        self.accounts: defaultdict[str, ScriptedAccount] = defaultdict(ScriptedAccount)
+
+    def connect(
+        self, credentials: Credentials, master: Mapping[InstrumentId, Instrument]
+    ) -> ScriptedAccount:
+        return self.accounts[credentials.broker_id]
