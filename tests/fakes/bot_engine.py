@@ -6,13 +6,17 @@ Nothing of it is faked but the two ends: what a test puts there is in the store 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
+from urllib.parse import parse_qsl, urlsplit
+
+from cryptography.fernet import Fernet
 
 from core.adapters.calendar import TradingCalendar
 from core.adapters.mongo._transaction import COMMITS
-from core.adapters.mongo.store import MongoStore
 from core.adapters.vault import FernetVault
 from core.bootstrap.control import control_of
 from core.bootstrap.foundation import Foundation
@@ -29,10 +33,11 @@ from core.engine.accounts.accounts import Accounts
 from core.engine.control.control import Control
 from core.engine.orders.documents import ledger_row, order_row
 from core.engine.orders.gate import GATES, new_gate
-from core.ports.store import Store
+from core.ports.store import ServedStore, Store
 from strategy.registry import STRATEGIES
 from tests.fakes.bot_api import Wall
 from tests.fakes.brokers import MASTER
+from tests.fakes.memory_store import MemoryStore
 from tests.fakes.scripted_broker import ScriptedAccount, ScriptedBroker
 
 __all__ = ["BotEngine", "QuickClock", "StumblingOnce"]
@@ -124,9 +129,11 @@ class BotEngine:
         wiring: What the control of now stands on.
     """
 
-    store: Store
-    clock: QuickClock
-    vault: FernetVault
+    store: Store = field(default_factory=MemoryStore)
+    clock: QuickClock = field(default_factory=lambda: QuickClock(Wall()))
+    vault: FernetVault = field(
+        default_factory=lambda: FernetVault([Fernet.generate_key().decode()])
+    )
     public_url: str | None = "https://saarthi.example"
     brokers: dict[BrokerType, ScriptedBroker] = field(
         default_factory=lambda: {one: ScriptedBroker(one) for one in MASTER}
@@ -137,12 +144,13 @@ class BotEngine:
 
     def __post_init__(self) -> None:
         self.engine_store = StumblingOnce(self.store)
+        self.build_engine()
 
     def build_engine(self) -> None:
         """Put the engine together anew, as another process would; nothing of it runs."""
         foundation = Foundation(
             settings=Settings(public_url=self.public_url),
-            store=cast(MongoStore, self.engine_store),
+            store=cast(ServedStore, self.engine_store),
             store_kind="a test's",
             running=None,
             vault=self.vault,
@@ -159,6 +167,26 @@ class BotEngine:
             if not account.needs_login and (worker is None or worker.snapshot.funds is None):
                 return False
         return True
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Let the accounts' workers run, and wait until each has read its broker."""
+        work = asyncio.create_task(self.wiring.pool.run())
+        try:
+            while not await self.have_read():
+                await asyncio.sleep(0.01)
+            yield
+        finally:
+            work.cancel()
+            with suppress(asyncio.CancelledError):
+                await work
+
+    async def log_in(self, account: Account) -> None:
+        """Log an account in through its login page."""
+        offer = await self.control.logins.offer(account.broker_id)
+        address = await self.control.logins.start(str(offer.page_url).rpartition("/")[2])
+        query = dict(parse_qsl(urlsplit(address).query)) | {"request_token": "a-code"}
+        await self.control.logins.callback(account.broker_type, query)
 
     # What stands before the bot starts
 
@@ -233,6 +261,7 @@ class BotEngine:
                 day=trading_day(self.clock.market_now()),
                 created_at=now,
                 broker_order_id=shown,
+                reason=view.reason,
                 submitted_at=now,
                 version=1,
             )

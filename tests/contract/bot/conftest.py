@@ -1,4 +1,4 @@
-"""A bot, not started yet, between the simulated Bot API and a migrated store."""
+"""A bot, not started yet, between the simulated Bot API and a store in memory."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from core.adapters.mongo.migrations import migrate
-from core.adapters.mongo.store import MongoStore, StoreOptions
 from tests.fakes.bot_world import World, bot_world
-
-OPTIONS = StoreOptions(sessions=8, server_selection_s=1.0, operation_s=2.0)
+from tests.fakes.memory_store import MemoryStore
 
 
 @pytest.fixture
-async def world(embedded_store_uri: str, embedded_database: str) -> AsyncIterator[World]:
-    async with await MongoStore.connect(embedded_store_uri, embedded_database, OPTIONS) as store:
-        await migrate(store)
-        async with bot_world(store) as found:
-            yield found
+async def world() -> AsyncIterator[World]:
+    async with bot_world(MemoryStore()) as found:
+        yield found

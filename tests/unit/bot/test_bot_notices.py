@@ -7,7 +7,7 @@ import re
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.conversation.login_buttons import LoginButtons
@@ -48,9 +48,8 @@ from core.domain.notices.runs import DataMissing, RunCard, RunFailed, SlotMissed
 from core.domain.notices.system import PollerTrouble, ServiceCrashed, Started, Text
 from core.domain.order import OrderState
 from core.errors import LoginFault
-from tests.fakes.control import FakeControl
-from tests.fakes.control_services import services_of
-from tests.fakes.views import AT, a_run, a_strategy, an_account, an_order
+from tests.fakes.bot_engine import BotEngine
+from tests.fakes.views import AT, a_run, an_account, an_order
 
 TAGS = re.compile(r"</?(b|i|code)>")
 ACCOUNT = an_account(token_status=TokenStatus.EXPIRED)
@@ -101,28 +100,31 @@ def test_no_notice_is_left_out_below() -> None:
     assert [type(one) for one in notices("x")] == list(get_args(Notice))
 
 
-def lookups(control: FakeControl | None = None) -> Lookups:
-    if control is None:
-        control = FakeControl()
-        control.put(ACCOUNT)
-        control.orders_.append(ORDER)
-        control.runs["run"] = a_run(ORDER)
-        strategy = a_strategy()
-        control.strategies_[strategy.name] = strategy
-    services = services_of(control)
-    return Lookups(services, LoginButtons(services.logins, PARAMETERS))
+async def an_engine() -> BotEngine:
+    """Return an engine with everything that the samples name."""
+    engine = BotEngine()
+    await engine.connect(ACCOUNT)
+    await engine.order(ORDER, "run")
+    await engine.ran(a_run(ORDER, run_id="run"))
+    return engine
+
+
+def lookups(engine: BotEngine) -> Lookups:
+    return Lookups(engine.control, LoginButtons(engine.control.logins, PARAMETERS))
 
 
 async def text_of(notice: Notice) -> str:
-    screen = await render(notice, lookups())
+    screen = await render(notice, lookups(await an_engine()))
     return html.unescape(TAGS.sub("", screen.text))
 
 
+@settings(deadline=None)
 @given(word=st.text(st.characters(codec="utf-8"), min_size=1, max_size=60).filter(str.strip))
 async def test_every_notice_is_rendered_well_formed(word: str):
     """No outside text breaks the HTML; every button's data fits."""
+    engine = await an_engine()
     for notice in notices(word):
-        screen = await render(notice, lookups())
+        screen = await render(notice, lookups(engine))
         rest = TAGS.sub("", screen.text)
         assert rest.strip() and "<" not in rest and ">" not in rest, notice
         for row in screen.rows:
@@ -134,7 +136,7 @@ async def test_every_notice_is_rendered_well_formed(word: str):
 @pytest.mark.parametrize("notice", notices("x"), ids=lambda one: one.kind)
 async def test_what_a_notice_names_may_be_gone(notice: Notice):
     """The account, order or run was cleaned away: the notice still has words."""
-    screen = await render(notice, lookups(FakeControl()))
+    screen = await render(notice, lookups(BotEngine()))
     assert screen.text.strip()
 
 
@@ -161,11 +163,11 @@ async def test_end_of_the_calendar_says_what_to_do(days_left: int, when: str):
 @pytest.mark.row("E1")
 async def test_a_rejection_carries_the_brokers_reason():
     """Account, order, and the broker's own words."""
-    control = FakeControl()
-    control.put(ACCOUNT)
+    engine = BotEngine()
+    await engine.connect(ACCOUNT)
     order = an_order(ACCOUNT, state=OrderState.REJECTED, reason="RMS: Margin exceeds")
-    control.orders_.append(order)
-    screen = await render(OrderRejected(order.key), lookups(control))
+    await engine.order(order)
+    screen = await render(OrderRejected(order.key), lookups(engine))
     assert html.unescape(TAGS.sub("", screen.text)) == (
         "❌ Rejected · Zerodha - Main\n"
         "BUY 10 NSE:SBIN MIS limit ₹812.00\n"
@@ -176,28 +178,33 @@ async def test_a_rejection_carries_the_brokers_reason():
 @pytest.mark.row("B9")
 async def test_the_morning_card_ticks_and_ends_with_readiness():
     """Waiting accounts have a button each; when all are in, a readiness line each."""
-    control = FakeControl()
-    control.put(ACCOUNT, an_account("fyers_b", display_name="B", is_default=False))
-    screen = await render(MorningRound(), lookups(control))
+    engine = BotEngine()
+    await engine.connect(
+        ACCOUNT, an_account("zerodha_bbbbbbbbbb", display_name="B", is_default=False)
+    )
+    screen = await render(MorningRound(), lookups(engine))
     assert "⬜ Zerodha - Main\n✅ Zerodha - B" in screen.text
     assert [row[0].text for row in screen.rows] == ["Log in to Zerodha - Main"]
-    control.put(an_account())
-    done = await render(MorningRound(), lookups(control))
+    await engine.log_in(ACCOUNT)
+    async with engine.at_work():
+        done = await render(MorningRound(), lookups(engine))
     assert "Ready for the day" in done.text and "₹2,50,000 · data ok" in done.text
 
 
 @pytest.mark.row("B9")
 async def test_a_morning_card_is_about_everybody():
     """Every account that needs logins at all; paper accounts need none."""
-    control = FakeControl()
-    control.put(ACCOUNT, an_account("paper_p", BrokerType.PAPER, "Play", is_default=False))
-    screen = await render(MorningRound(), lookups(control))
+    engine = BotEngine()
+    await engine.connect(
+        ACCOUNT, an_account("paper_pppppp", BrokerType.PAPER, "Play", is_default=False)
+    )
+    screen = await render(MorningRound(), lookups(engine))
     assert "Zerodha - Main" in screen.text and "Play" not in screen.text
 
 
 async def test_an_order_of_somebody_elses_is_a_card_too():
     """An order that was seen at the broker is shown with its state."""
-    screen = await render(ExternalOrder("x", ORDER.key), lookups())
+    screen = await render(ExternalOrder("x", ORDER.key), lookups(await an_engine()))
     assert screen.text.startswith("<b>Not placed by me · Zerodha - Main</b>")
 
 
@@ -212,9 +219,11 @@ async def test_dropped_entries_are_listed():
 async def test_a_parked_account_shows_its_waiting_exits_and_its_login():
     """One prompt with the reason, the exits that wait and the login button."""
     notice = AccountParked(ACCOUNT.broker_id, "expired", (ORDER.key,))
-    screen = await render(notice, lookups())
+    engine = await an_engine()
+    screen = await render(notice, lookups(engine))
     assert "Exits that wait:" in screen.text
-    assert screen.rows[0][0].url == "https://saarthi.example/login/zerodha_aaaaaaaaaa-link"
+    link = str(screen.rows[0][0].url).removeprefix("https://saarthi.example/login/")
+    assert (await engine.control.logins.linked_account(link)).broker_id == ACCOUNT.broker_id
 
 
 @pytest.mark.matrix("B05")

@@ -22,9 +22,8 @@ from bot.views.callbacks import LIMIT_BYTES, Tap, encode, handle, parse, resolve
 from bot.views.verbs import Verb
 from core.domain.account import BrokerType
 from core.errors import ConfigurationError, NotFound
+from tests.fakes.bot_engine import BotEngine
 from tests.fakes.clock import ManualClock
-from tests.fakes.control import FakeControl
-from tests.fakes.control_services import services_of
 from tests.fakes.views import an_account
 
 OF_THE_FIRST_VERSION = {
@@ -185,14 +184,16 @@ async def test_a_login_button_is_a_link_where_telegram_takes_it(
     public_url: str | None, is_link: bool
 ):
     """Our own page where there is one; else a tap that gives a fresh address."""
-    control = FakeControl(public_url=public_url)
+    engine = BotEngine(public_url=public_url)
     account = an_account()
-    control.put(account)
-    logins = LoginButtons(services_of(control).logins, BotParameters("1:a", public_url=public_url))
+    await engine.connect(account)
+    logins = LoginButtons(engine.control.logins, BotParameters("1:a", public_url=public_url))
     made = await logins.button(account)
     assert (made.url is not None) is is_link
     assert is_link or made.callback_data == f"v1:login:{account.broker_id}"
-    assert control.offers == 0, "rendering a button spends no broker address"
+    assert await engine.store.find("logins", {}) == [], (
+        "rendering a button spends no broker address"
+    )
 
 
 class _Endpoint:
