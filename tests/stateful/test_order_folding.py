@@ -23,7 +23,7 @@ from core.domain.order import (
     is_alarmed,
     may_become,
 )
-from core.engine.orders.journal import OrderEvent, _after
+from core.engine.orders.folding import OrderEvent, folded
 from core.errors import OrderAnomaly
 
 S = OrderState
@@ -58,11 +58,11 @@ def histories(draw: st.DrawFn) -> tuple[int, list[OrderEvent]]:
     return quantity, events
 
 
-def folded(order: Order, events: list[OrderEvent]) -> tuple[Order, list[Order]]:
+def after_all(order: Order, events: list[OrderEvent]) -> tuple[Order, list[Order]]:
     """Fold events into an order; return it and every state it went through."""
     seen = [order]
     for event in events:
-        order = _after(order, event) or order
+        order = folded(order, event) or order
         seen.append(order)
     return order, seen
 
@@ -81,13 +81,13 @@ def test_news_in_any_order_ends_the_same(
 ) -> None:
     """Permuted, repeated, with the answer to the order at any place: the same final facts."""
     quantity, events = history
-    straight, _ = folded(sent(quantity), events)
+    straight, _ = after_all(sent(quantity), events)
     news = data.draw(st.permutations(events * data.draw(st.integers(1, 3))))
     if answer is not None:
         late = OrderEvent(S.ACCEPTED, "b1") if answer == "ack" else OrderEvent(S.UNRESOLVED)
         news = list(news)
         news.insert(data.draw(st.integers(0, len(news))), late)
-    order, seen = folded(sent(quantity), list(news))
+    order, seen = after_all(sent(quantity), list(news))
     assert facts(order) == facts(straight)
     for before, after in pairwise(seen):
         assert after.filled_quantity >= before.filled_quantity
@@ -101,8 +101,8 @@ def test_news_in_any_order_ends_the_same(
 @given(history=histories())
 def test_same_news_twice_is_one_step(history: tuple[int, list[OrderEvent]]) -> None:
     """After a whole day's news each of its events tells nothing new."""
-    order, _ = folded(sent(history[0]), history[1])
-    assert [_after(order, event) for event in history[1]] == [None] * len(history[1])
+    order, _ = after_all(sent(history[0]), history[1])
+    assert [folded(order, event) for event in history[1]] == [None] * len(history[1])
 
 
 @pytest.mark.matrix("B03", "N03")
@@ -110,7 +110,7 @@ def test_same_news_twice_is_one_step(history: tuple[int, list[OrderEvent]]) -> N
 @pytest.mark.parametrize("dead", [S.CANCELED, S.EXPIRED, S.REJECTED, S.NOT_PLACED])
 def test_dead_order_that_fills_is_counted_and_alarmed(dead: OrderState) -> None:
     """A fill after the end is taken, and the step is one that alarms."""
-    after = _after(sent(3, dead), OrderEvent(S.FILLED, "b1", 3, Decimal(900)))
+    after = folded(sent(3, dead), OrderEvent(S.FILLED, "b1", 3, Decimal(900)))
     assert after is not None
     assert (after.state, after.filled_quantity) == (S.FILLED, 3)
     assert is_alarmed(dead, after.state)
@@ -121,7 +121,7 @@ def test_dead_order_that_fills_is_counted_and_alarmed(dead: OrderState) -> None:
 def test_what_was_never_sent_cannot_fill(state: OrderState) -> None:
     """The table refuses what cannot be; it is an anomaly, not a fill."""
     with pytest.raises(OrderAnomaly):
-        _after(sent(1, state), OrderEvent(S.FILLED, "b1", 1, Decimal(900)))
+        folded(sent(1, state), OrderEvent(S.FILLED, "b1", 1, Decimal(900)))
 
 
 @pytest.mark.invariant("I5")
@@ -137,10 +137,10 @@ def test_unknown_never_comes_back() -> None:
 def test_pending_cancel_is_not_resolved_by_a_stale_view() -> None:
     """While a cancel is on its way, a view of the order at work says nothing; a final one does."""
     order = sent(3, S.PENDING_CANCEL)
-    assert _after(order, OrderEvent(S.ACCEPTED, None, 0)) is None
-    resumed = _after(order, OrderEvent(S.ACCEPTED, None, 0, is_resumed=True))
+    assert folded(order, OrderEvent(S.ACCEPTED, None, 0)) is None
+    resumed = folded(order, OrderEvent(S.ACCEPTED, None, 0, is_resumed=True))
     assert resumed is not None and resumed.state is S.ACCEPTED
-    ended = _after(order, OrderEvent(S.CANCELED, "b1", 1, Decimal(900)))
+    ended = folded(order, OrderEvent(S.CANCELED, "b1", 1, Decimal(900)))
     assert ended is not None and (ended.state, ended.filled_quantity) == (S.CANCELED, 1)
 
 
@@ -149,8 +149,8 @@ def test_pending_cancel_is_not_resolved_by_a_stale_view() -> None:
 @pytest.mark.parametrize("end", [S.CANCELED, S.EXPIRED])
 def test_end_that_forgets_fills_takes_none_back(end: OrderState) -> None:
     """A broker's final word that counts fewer fills than were seen does not undo them."""
-    partly = _after(sent(3), OrderEvent(S.PARTIALLY_FILLED, "b1", 2, Decimal(900)))
+    partly = folded(sent(3), OrderEvent(S.PARTIALLY_FILLED, "b1", 2, Decimal(900)))
     assert partly is not None
-    ended = _after(partly, OrderEvent(end, "b1", 0))
+    ended = folded(partly, OrderEvent(end, "b1", 0))
     assert ended is not None
     assert (ended.state, ended.filled_quantity, ended.average_price) == (end, 2, Decimal(900))

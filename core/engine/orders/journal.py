@@ -9,8 +9,7 @@ quantity never falls, an illegal step is refused as an anomaly, the same event t
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import replace
 
 from core.domain.broker import BrokerTrade
 from core.domain.ledger import Ledger, ledger_key, with_fill
@@ -21,16 +20,14 @@ from core.domain.order import (
     EXTERNAL,
     MANUAL,
     OPEN_STATES,
-    UNKNOWN_STATES,
     Order,
     OrderState,
     is_alarmed,
-    may_become,
 )
-from core.domain.outcome import Refusal
 from core.engine.orders.documents import ledger_of, ledger_row, order_of, order_row
+from core.engine.orders.folding import OrderEvent, folded
 from core.engine.outbox import Outbox
-from core.errors import AlreadyDone, NotFound, OrderAnomaly, TransactionConflict
+from core.errors import AlreadyDone, NotFound, TransactionConflict
 from core.ports.clock import Clock
 from core.ports.store import Change, Store, StoreView
 
@@ -39,29 +36,6 @@ __all__ = ["Journal", "OrderEvent"]
 _EVENT_ATTEMPTS = 5
 OPEN = [state.value for state in OPEN_STATES]
 PENDING = [*OPEN, OrderState.INITIALIZED.value, OrderState.HELD.value]
-
-
-@dataclass(frozen=True, slots=True)
-class OrderEvent:
-    """What became known of an order.
-
-    Attributes:
-        filled_quantity: Total filled, None when the event says nothing of it.
-        average_price: Of the total filled, rupees.
-        quantity: New total quantity after a modification that the broker confirmed.
-        held_for: Why the broker refused an order that is held, None when nothing was sent.
-        is_resumed: A cancel or modification came to nothing and the order is known to live on.
-    """
-
-    state: OrderState
-    broker_order_id: str | None = None
-    filled_quantity: int | None = None
-    average_price: Decimal | None = None
-    reason: str = ""
-    quantity: int | None = None
-    trigger_price: Decimal | None = None
-    held_for: Refusal | None = None
-    is_resumed: bool = False
 
 
 _WITHOUT_LEDGER = frozenset({MANUAL, EXTERNAL})
@@ -131,7 +105,7 @@ class Journal:
         """
         for _ in range(_EVENT_ATTEMPTS):
             order = await self.get(client_order_id)
-            after = _after(order, event)
+            after = folded(order, event)
             if after is None:
                 return order
             if after.state in CLOSED_STATES:
@@ -243,69 +217,6 @@ def _fill_fields(
 
 def _empty_ledger(order: Order) -> Ledger:
     return Ledger(order.strategy, order.broker_id, order.request.instrument, order.request.product)
-
-
-def _after(order: Order, event: OrderEvent) -> Order | None:
-    """Return the order after the event, or None when nothing new is known."""
-    filled = max(order.filled_quantity, event.filled_quantity or 0)
-    grew = filled > order.filled_quantity
-    state = _state_after(order, event, grew=grew)
-    request = order.request
-    if event.quantity is not None and event.quantity != request.quantity:
-        request = replace(request, quantity=event.quantity)
-    if event.trigger_price is not None and event.trigger_price != request.trigger_price:
-        request = replace(request, trigger_price=event.trigger_price)
-    broker_order_id = order.broker_order_id or event.broker_order_id
-    same = (
-        state is order.state
-        and not grew
-        and request == order.request
-        and broker_order_id == order.broker_order_id
-    )
-    if same:
-        return None
-    if state is not order.state and not may_become(order.state, state):
-        raise OrderAnomaly(
-            f"order {order.client_order_id}: {order.state} may not become {state} ({event.reason})"
-        )
-    price = event.average_price if grew and event.average_price is not None else None
-    return replace(
-        order,
-        request=request,
-        state=state,
-        broker_order_id=broker_order_id,
-        filled_quantity=filled,
-        average_price=order.average_price if price is None else price,
-        reason=event.reason or order.reason,
-        held_for=event.held_for if state is OrderState.HELD else None,
-        version=order.version + 1,
-    )
-
-
-_LATER = {OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE}
-_BEFORE_ACCEPTED = {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED}
-
-
-def _state_after(order: Order, event: OrderEvent, *, grew: bool) -> OrderState:
-    """Fold out-of-order news: an older view of an order never takes it back (I5)."""
-    state = event.state
-    if state is OrderState.ACCEPTED and (order.filled_quantity or event.filled_quantity):
-        state = OrderState.PARTIALLY_FILLED
-    if state in _BEFORE_ACCEPTED:
-        if order.state in _LATER and not (grew or event.is_resumed):
-            return order.state
-        if order.state in CLOSED_STATES and not _revives(order, event):
-            return order.state
-    if state is OrderState.UNRESOLVED and order.state not in UNKNOWN_STATES:
-        return order.state
-    if state in CLOSED_STATES and order.state in CLOSED_STATES and not grew:
-        return order.state if not _revives(order, event) else state
-    return state
-
-
-def _revives(order: Order, event: OrderEvent) -> bool:
-    """Tell whether an event is real news on an order that was given up as not placed."""
-    return order.state is OrderState.NOT_PLACED and event.broker_order_id is not None
 
 
 def posts_of(before: Order, after: Order) -> list[Post]:

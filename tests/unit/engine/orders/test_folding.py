@@ -1,0 +1,118 @@
+"""Folding news into an order, case by case (tests/stateful has its properties)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from core.domain.order import CLOSED_STATES, OrderState
+from core.domain.outcome import Refusal
+from core.engine.orders.folding import OrderEvent, folded
+from core.errors import OrderAnomaly
+from tests.fakes.orders import order_in
+
+S = OrderState
+pytestmark = pytest.mark.invariant("I5")
+
+
+@pytest.mark.parametrize(
+    ("state", "event", "expected"),
+    [
+        (S.SUBMITTED, OrderEvent(S.ACCEPTED, "b1"), S.ACCEPTED),
+        (S.SUBMITTED, OrderEvent(S.ACCEPTED, "b1", 1), S.PARTIALLY_FILLED),
+        (S.SUBMITTED, OrderEvent(S.UNRESOLVED), S.UNRESOLVED),
+        (S.UNRESOLVED, OrderEvent(S.NOT_PLACED), S.NOT_PLACED),
+        (S.ACCEPTED, OrderEvent(S.PARTIALLY_FILLED, "b1", 2), S.PARTIALLY_FILLED),
+        (S.PENDING_CANCEL, OrderEvent(S.PARTIALLY_FILLED, "b1", 1), S.PARTIALLY_FILLED),
+        (S.PENDING_UPDATE, OrderEvent(S.ACCEPTED, "b1", is_resumed=True), S.ACCEPTED),
+        (S.PENDING_CANCEL, OrderEvent(S.CANCELED, "b1"), S.CANCELED),
+        (S.NOT_PLACED, OrderEvent(S.ACCEPTED, "b1"), S.ACCEPTED),
+        (S.NOT_PLACED, OrderEvent(S.CANCELED, "b1"), S.CANCELED),
+        (S.CANCELED, OrderEvent(S.FILLED, "b1", 3, Decimal(900)), S.FILLED),
+    ],
+)
+def test_news_moves_an_order_on(state: OrderState, event: OrderEvent, expected: OrderState) -> None:
+    """Each step that the state table allows, told for the first time."""
+    after = folded(order_in(state, quantity=3, version=4), event)
+    assert after is not None
+    assert (after.state, after.version) == (expected, 5)
+
+
+@pytest.mark.parametrize(
+    ("state", "event"),
+    [
+        (S.ACCEPTED, OrderEvent(S.ACCEPTED, "b1")),
+        (S.ACCEPTED, OrderEvent(S.UNRESOLVED)),
+        (S.FILLED, OrderEvent(S.UNRESOLVED)),
+        (S.PENDING_CANCEL, OrderEvent(S.ACCEPTED, "b1")),
+        (S.PENDING_UPDATE, OrderEvent(S.ACCEPTED, "b1")),
+        (S.CANCELED, OrderEvent(S.ACCEPTED, "b1")),
+        (S.REJECTED, OrderEvent(S.ACCEPTED, "b1")),
+        (S.CANCELED, OrderEvent(S.EXPIRED, "b1")),
+        (S.EXPIRED, OrderEvent(S.CANCELED, "b1", 0)),
+        (S.NOT_PLACED, OrderEvent(S.CANCELED)),
+    ],
+)
+def test_old_news_changes_nothing(state: OrderState, event: OrderEvent) -> None:
+    """A view that is older than the row, or says the same in another word, is no event."""
+    assert folded(order_in(state, quantity=3, broker_order_id="b1"), event) is None
+
+
+@pytest.mark.parametrize("end", sorted(CLOSED_STATES - {S.FILLED, S.DENIED}))
+def test_fill_after_the_end_is_kept(end: OrderState) -> None:
+    """Whatever the order was believed to be, what was bought was bought (B03)."""
+    after = folded(order_in(end, quantity=3), OrderEvent(S.FILLED, "b1", 3, Decimal(900)))
+    assert after is not None
+    assert (after.filled_quantity, after.average_price) == (3, Decimal(900))
+
+
+def test_fill_of_a_denied_order_is_an_anomaly_that_names_it() -> None:
+    """We never sent it: the row must not pretend that we had."""
+    with pytest.raises(OrderAnomaly, match=r"SAAA.*DENIED may not become FILLED"):
+        folded(order_in(S.DENIED), OrderEvent(S.FILLED, "b1", 1, Decimal(900)))
+
+
+def test_price_is_of_the_largest_fill_alone() -> None:
+    """An event that fills nothing more brings no price, and one without a price takes none away."""
+    order = order_in(S.PARTIALLY_FILLED, quantity=3, filled_quantity=2, average_price=Decimal(900))
+    ended = folded(order, OrderEvent(S.CANCELED, "b1", 1, Decimal(1)))
+    filled = folded(order, OrderEvent(S.FILLED, "b1", 3))
+    assert ended is not None and filled is not None
+    assert (ended.filled_quantity, ended.average_price) == (2, Decimal(900))
+    assert (filled.filled_quantity, filled.average_price) == (3, Decimal(900))
+
+
+def test_first_broker_id_stays() -> None:
+    """Another id in a later answer was meant for another order (N15)."""
+    known = order_in(S.ACCEPTED, broker_order_id="b1")
+    after = folded(known, OrderEvent(S.FILLED, "b2", 1, Decimal(900)))
+    assert after is not None
+    assert after.broker_order_id == "b1"
+    unknown = folded(order_in(S.ACCEPTED), OrderEvent(S.ACCEPTED, "b2"))
+    assert unknown is not None
+    assert unknown.broker_order_id == "b2"
+
+
+def test_confirmed_change_moves_quantity_and_trigger() -> None:
+    """The rest of the request stays; a confirmation of what stands already is no event."""
+    order = order_in(S.PENDING_UPDATE, quantity=3, trigger_price=Decimal(890))
+    event = OrderEvent(S.ACCEPTED, quantity=2, trigger_price=Decimal("891.5"), is_resumed=True)
+    after = folded(order, event)
+    assert after is not None
+    assert (after.request.quantity, after.request.trigger_price) == (2, Decimal("891.5"))
+    assert after.request.client_order_id == order.request.client_order_id
+    assert folded(after, event) is None
+
+
+def test_reason_and_refusal_are_the_newest_said() -> None:
+    """An event without words leaves the old ones; a refusal is remembered only while held."""
+    held = folded(
+        order_in(S.SUBMITTED),
+        OrderEvent(S.HELD, reason="log in", held_for=Refusal.AUTH_REQUIRED),
+    )
+    assert held is not None
+    assert (held.reason, held.held_for) == ("log in", Refusal.AUTH_REQUIRED)
+    again = folded(held, OrderEvent(S.SUBMITTED))
+    assert again is not None
+    assert (again.reason, again.held_for) == ("log in", None)
