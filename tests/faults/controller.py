@@ -208,7 +208,9 @@ class Doomed:
         if not self._chat.exists():
             return
         for line in self._chat.read_text(encoding="utf-8").splitlines():
-            chat_id, notice_id, is_repeat, document, key = json_util.loads(line, _AWARE)
+            chat_id, notice_id, is_repeat, document, key = json_util.loads(
+                line, json_options=_AWARE
+            )
             post = Post(from_document(document), key=key)
             self._world.told.delivered.append((chat_id, notice_id, is_repeat, post))
         self._chat.unlink()
