@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
@@ -42,8 +42,8 @@ from tests.fakes.scripted_broker import ScriptedAccount, ScriptedBroker
 
 __all__ = ["BotEngine", "QuickClock", "StumblingOnce"]
 
-MARKET_AHEAD = datetime(2026, 9, 21, 10, 15, tzinfo=IST) - datetime.fromtimestamp(Wall.seconds, UTC)
-"""The market's clock, so that it stands at 10:15 of a Monday when the wall's begins."""
+MARKET_BEGIN = datetime(2026, 9, 21, 10, 15, tzinfo=IST)
+"""What the market's clock says, a Monday, when the wall's begins."""
 COMMANDS = frozenset(
     [
         "add",
@@ -74,6 +74,10 @@ class QuickClock:
 
     wall: Wall
     slept: list[float] = field(default_factory=list)
+    ahead: timedelta = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ahead = MARKET_BEGIN - self.now()
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.wall.seconds, UTC)
@@ -85,10 +89,10 @@ class QuickClock:
         return self.market_at(self.now())
 
     def real_at(self, market: datetime) -> datetime:
-        return (market - MARKET_AHEAD).astimezone(UTC)
+        return (market - self.ahead).astimezone(UTC)
 
     def market_at(self, real: datetime) -> datetime:
-        return (real + MARKET_AHEAD).astimezone(IST)
+        return (real + self.ahead).astimezone(IST)
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
