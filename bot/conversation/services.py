@@ -1,4 +1,4 @@
-"""What every handler works with: the facade, the chat's memory, and how to offer a login."""
+"""What every handler works with: the control, the chat's memory, and how to offer a login."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handlers: a few lines each between a visit, the facade and a view."""
+"""Handlers: a few lines each between a visit, a service of the control and a view."""
 
 from __future__ import annotations
 
