@@ -236,7 +236,7 @@ async def test_double_taps_move_a_step_once(world: World):
     connect = summary["keyboard"][0][0]["data"]
     for _ in range(5):
         await person.press(summary["id"], connect)
-    await person.sees("is added")
+    await soon(world.control.accounts.all)
     await world.settled()
     assert len(await world.control.accounts.all()) == 1
 
