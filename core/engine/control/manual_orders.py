@@ -23,11 +23,11 @@ from core.domain.outcome import NotSent, Refused
 from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
+from core.engine.orders.decisions import external_id
 from core.engine.orders.gate import GATES, gate_of
 from core.engine.orders.gateway import Gateway, Held
 from core.engine.orders.goals import Flattening, UserClose, flatten, goals_of
 from core.engine.orders.journal import Journal, OrderEvent
-from core.engine.orders.reconciliation import external_id
 from core.engine.orders.risk import NOTHING_LEFT
 from core.engine.outbox import Outbox
 from core.engine.workers.account_worker import AccountWorker

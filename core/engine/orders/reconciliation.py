@@ -1,8 +1,8 @@
 """Bringing the journal to the broker's truth (reliability.md 2.3.6 to 2.3.8).
 
-One ``reconcile`` reads the day's orders, settles every row of ours against them, adopts what is not
-ours, and reads trades and positions when something moved. A failed read changes nothing: an order
-is never believed absent because a request failed. Keeps I2, I4 and I5.
+Reads the day's orders, has ``core.engine.orders.decisions`` say what they mean for the journal, and
+does that; reads trades, positions and funds. A failed read changes nothing: an order is never
+believed absent because a request failed. Keeps I2, I4 and I5.
 """
 
 from __future__ import annotations
@@ -13,18 +13,25 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from core.domain.broker import BrokerOrder, BrokerTrade, Funds, Holding, Position
-from core.domain.matching import look_alikes, match_orders, state_of
 from core.domain.notices.accounts import Anomaly
 from core.domain.notices.post import Post, external_order_card
 from core.domain.order import (
-    CLOSED_STATES,
-    EXTERNAL,
-    LIVE_STATES,
-    UNKNOWN_STATES,
     Order,
-    OrderRequest,
-    OrderState,
-    Purpose,
+)
+from core.engine.orders.decisions import (
+    Adopt,
+    Advance,
+    Correct,
+    Decision,
+    Freeze,
+    OrdersRead,
+    Propose,
+    changes_asked_for,
+    decide,
+    external_id,
+    external_order,
+    seen_event,
+    were_sent,
 )
 from core.engine.orders.gate import GATES
 from core.engine.orders.journal import Journal, OrderEvent
@@ -34,10 +41,9 @@ from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 from core.ports.store import Change, Store, StoreView
 
-__all__ = ["Reconciler", "Snapshot", "external_id"]
+__all__ = ["Reconciler", "Snapshot"]
 
 _log = logging.getLogger(__name__)
-_CANCEL_SETTLES_S = 5.0
 
 
 @dataclass
@@ -58,11 +64,6 @@ class Snapshot:
     as_of: datetime | None = None
     day: str = ""
     cancels: dict[str, int] = field(default_factory=dict)
-
-
-def external_id(broker_id: str, broker_order_id: str) -> str:
-    """Return the journal id of an order that was not placed by Saarthi."""
-    return f"X|{broker_id}|{broker_order_id}"
 
 
 class Reconciler:
@@ -93,26 +94,25 @@ class Reconciler:
         Raises:
             BrokerReadError: The read failed; nothing was changed.
         """
-        started = self._clock.now()
+        began_at = self._clock.now()
         theirs = await client.orders()
         if snapshot.day != day:
             snapshot.cancels.clear()
         snapshot.orders, snapshot.orders_at, snapshot.day = theirs, self._clock.now(), day
         snapshot.as_of = self._clock.market_now()
-        found = match_orders(await self._rows(broker_id, day), theirs)
-        await self._untangle(found.pairs)
-        moved = await self._close_yesterday(found.missing, day)
-        for order, seen in found.pairs:
-            moved |= await self._settle(order, seen, started)
-        for order in found.swapped:
-            moved |= await self._unresolve(order, "the broker's answer named another order")
-        perhaps_ours = self._perhaps_ours(found.missing, found.foreign)
-        for seen in found.foreign:
-            if seen.broker_order_id not in perhaps_ours:
-                moved |= await self._adopt(broker_id, day, seen)
-        for order in found.missing:
-            if order.day == day:
-                moved |= await self._not_found(order, found.foreign, started)
+        ours = were_sent(await self._rows(broker_id, day))
+        read = OrdersRead(
+            theirs,
+            day,
+            began_at,
+            self._horizon,
+            self._clock.market_at,
+            frozenset(self._in_flight),
+            await self._asked_at(ours),
+        )
+        moved = False
+        for decision in decide(ours, read):
+            moved |= await self._do(broker_id, day, decision)
         return moved
 
     async def _rows(self, broker_id: str, day: str) -> list[Order]:
@@ -121,38 +121,33 @@ class Reconciler:
         }
         for order in await self._journal.pending(broker_id):
             rows.setdefault(order.client_order_id, order)
-        return [
-            order
-            for order in rows.values()
-            if order.state not in {OrderState.INITIALIZED, OrderState.DENIED, OrderState.HELD}
-        ]
+        return list(rows.values())
 
-    async def _close_yesterday(self, missing: Sequence[Order], day: str) -> bool:
-        """Close what an earlier day left open and the broker no longer lists (case B10).
+    async def _asked_at(self, ours: Sequence[Order]) -> dict[str, datetime]:
+        found = {}
+        for order in changes_asked_for(ours):
+            row = await self._store.get("order_events", f"{order.client_order_id}#{order.version}")
+            if row is not None:
+                found[order.client_order_id] = row["at"]
+        return found
 
-        The rule of the day closes it, never mere absence within its day.
-        """
-        moved = False
-        for order in missing:
-            if order.day < day and order.state not in CLOSED_STATES:
-                reason = "the trading day ended"
-                await self._apply(order, OrderEvent(OrderState.EXPIRED, reason=reason))
-                moved = True
-        return moved
+    async def _do(self, broker_id: str, day: str, decision: Decision) -> bool:
+        """Carry out one decision; return whether an order moved."""
+        match decision:
+            case Advance(order, event):
+                return await self._apply(order, event)
+            case Correct(pairs):
+                await self._correct(pairs)
+            case Freeze(order, text):
+                await self._freeze(order, text)
+            case Propose(order, broker_order_id):
+                await self._propose(order, broker_order_id)
+            case Adopt(seen):
+                return await self._adopt(broker_id, day, seen)
+        return False
 
-    async def _untangle(self, pairs: Sequence[tuple[Order, BrokerOrder]]) -> None:
-        """Set right the broker ids of orders whose acknowledgements were mixed up (N15).
-
-        The tag tells whose a broker order is; the id came with an answer, which may have been meant
-        for another request. A cancel by a wrong id would hit somebody else's order.
-        """
-        wrong = [
-            (order, seen)
-            for order, seen in pairs
-            if order.broker_order_id not in {None, seen.broker_order_id}
-        ]
-        if not wrong:
-            return
+    async def _correct(self, wrong: Sequence[tuple[Order, BrokerOrder]]) -> None:
+        """Set right the broker ids of orders whose acknowledgements were mixed up (N15)."""
 
         async def body(view: StoreView) -> None:
             for order, _ in wrong:
@@ -169,32 +164,6 @@ class Reconciler:
             f"the broker's answers to {len(wrong)} orders were mixed up; their ids were set right"
         )
         await self._freeze(wrong[0][0], text)
-
-    async def _settle(self, order: Order, seen: BrokerOrder, started: datetime) -> bool:
-        if order.submitted_at and order.submitted_at > started:
-            return False
-        resumed = order.state in {OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE}
-        event = OrderEvent(
-            state_of(seen),
-            broker_order_id=seen.broker_order_id,
-            filled_quantity=seen.filled_quantity,
-            average_price=seen.average_price,
-            reason=seen.message if state_of(seen) in CLOSED_STATES else "",
-            is_resumed=resumed and await self._came_to_nothing(order, seen, started),
-        )
-        return await self._apply(order, event)
-
-    async def _came_to_nothing(self, order: Order, seen: BrokerOrder, started: datetime) -> bool:
-        """Tell whether a cancel or change is known to have had no effect.
-
-        The broker still shows the order at work, without a pending word, well after the wish was
-        journalled.
-        """
-        if "PENDING" in seen.raw_status.upper() and seen.raw_status.upper() != "TRIGGER PENDING":
-            return False
-        event = await self._store.get("order_events", f"{order.client_order_id}#{order.version}")
-        since = event["at"] if event else order.created_at
-        return bool(started - since > timedelta(seconds=_CANCEL_SETTLES_S))
 
     async def _apply(self, order: Order, event: OrderEvent) -> bool:
         try:
@@ -220,77 +189,23 @@ class Reconciler:
         except AlreadyDone:
             return
 
-    async def _unresolve(self, order: Order, reason: str) -> bool:
-        if order.state in CLOSED_STATES | LIVE_STATES:
-            await self._freeze(order, f"order {order.client_order_id}: {reason}")
-            return False
-        return await self._apply(order, OrderEvent(OrderState.UNRESOLVED, reason=reason))
-
-    async def _not_found(
-        self, order: Order, foreign: Sequence[BrokerOrder], started: datetime
-    ) -> bool:
-        if order.state not in UNKNOWN_STATES or order.client_order_id in self._in_flight:
-            return False
-        submitted = order.submitted_at or order.created_at
-        if order.state is OrderState.SUBMITTED:
-            reason = "the answer to the order never arrived"
-            return await self._apply(order, OrderEvent(OrderState.UNRESOLVED, reason=reason))
-        if await self._propose(order, foreign) or started < submitted + self._horizon:
-            return False
-        seconds = int(self._horizon.total_seconds())
-        reason = f"not among the broker's orders {seconds} s after it was sent"
-        return await self._apply(order, OrderEvent(OrderState.NOT_PLACED, reason=reason))
-
-    def _perhaps_ours(
-        self, missing: Sequence[Order], foreign: Sequence[BrokerOrder]
-    ) -> frozenset[str]:
-        """Return foreign orders that could be one of ours whose fate is unknown (B07).
-
-        They are nobody's until that is settled: adopted now, they could not be proposed later, and
-        would count twice once a person has confirmed them. Meanwhile the unknown order keeps its
-        instrument closed to entries.
-        """
-        return frozenset(
-            seen.broker_order_id
-            for order in missing
-            if order.state in UNKNOWN_STATES
-            for seen in look_alikes(order, foreign, self._sent_at(order))
-        )
-
-    def _sent_at(self, order: Order) -> datetime:
-        """Return the market time at which an order was sent."""
-        return self._clock.market_at(order.submitted_at or order.created_at)
-
-    async def _propose(self, order: Order, foreign: Sequence[BrokerOrder]) -> bool:
-        """Keep an order unresolved while a look-alike without our tag exists; a person decides."""
-        alike = look_alikes(order, foreign, self._sent_at(order))
-        if not alike:
-            return False
-        key, nearest = f"proposal|{order.client_order_id}", alike[0].broker_order_id
+    async def _propose(self, order: Order, broker_order_id: str) -> None:
+        """Ask a user, once for each look-alike, whether it is the order whose fate is unknown."""
+        key = f"proposal|{order.client_order_id}"
         known = await self._store.get("alerts", key)
-        if known is None or known["broker_order_id"] != nearest:
-            proposal = Change(set={"state": "open", "broker_order_id": nearest})
+        if known is None or known["broker_order_id"] != broker_order_id:
+            proposal = Change(set={"state": "open", "broker_order_id": broker_order_id})
             await self._store.update("alerts", {"_id": key}, proposal, upsert=True)
-        return True
 
     async def _adopt(self, broker_id: str, day: str, seen: BrokerOrder) -> bool:
-        """Keep an order that is not ours as EXTERNAL, so that positions and exits add up (B08)."""
         key = external_id(broker_id, seen.broker_order_id)
-        row = await self._store.get("orders", key)
-        event = OrderEvent(
-            state_of(seen),
-            broker_order_id=seen.broker_order_id,
-            filled_quantity=seen.filled_quantity,
-            average_price=seen.average_price,
-            reason=seen.message,
-        )
-        if row is not None:
-            return await self._apply(await self._journal.get(key), event)
+        if await self._store.get("orders", key) is not None:
+            return await self._apply(await self._journal.get(key), seen_event(seen))
         same_id = {"broker_id": broker_id, "broker_order_id": seen.broker_order_id}
         if await self._store.find("orders", same_id, limit=1):
             # Ours, of an earlier day: brokers list a day's orders until some time in the morning.
             return False
-        order = self._external(broker_id, day, key, seen)
+        order = external_order(broker_id, day, seen, at=self._clock.now())
 
         async def body(view: StoreView) -> None:
             await self._journal.add(view, [order])
@@ -301,32 +216,6 @@ class Reconciler:
         except AlreadyDone:
             return False
         return True
-
-    def _external(self, broker_id: str, day: str, key: str, seen: BrokerOrder) -> Order:
-        request = OrderRequest(
-            key,
-            seen.instrument,
-            seen.side,
-            seen.quantity,
-            seen.order_type,
-            seen.product,
-            limit_price=seen.limit_price,
-            trigger_price=seen.trigger_price,
-        )
-        return Order(
-            request=request,
-            broker_id=broker_id,
-            strategy=EXTERNAL,
-            run_id=EXTERNAL,
-            purpose=Purpose.EXTERNAL,
-            state=state_of(seen),
-            day=day,
-            created_at=self._clock.now(),
-            broker_order_id=seen.broker_order_id,
-            filled_quantity=seen.filled_quantity,
-            average_price=seen.average_price,
-            reason=seen.message,
-        )
 
     async def read_trades(
         self, client: BrokerClient, broker_id: str, snapshot: Snapshot, day: str

@@ -1,0 +1,298 @@
+"""What one read of a broker's orders means for the journal: decisions, worked out without I/O.
+
+``decide`` takes our rows and theirs and returns what is to be done, in order; the reconciler reads,
+and does it. An order that is absent from a read is given up only by rule: at the end of its day, or
+unknown for longer than the horizon. Keeps I2, I4 and I5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from core.domain.broker import BrokerOrder
+from core.domain.matching import look_alikes, match_orders, state_of
+from core.domain.order import (
+    CLOSED_STATES,
+    EXTERNAL,
+    LIVE_STATES,
+    UNKNOWN_STATES,
+    Order,
+    OrderRequest,
+    OrderState,
+    Purpose,
+)
+from core.engine.orders.folding import OrderEvent
+
+__all__ = [
+    "Adopt",
+    "Advance",
+    "Correct",
+    "Decision",
+    "Freeze",
+    "OrdersRead",
+    "Propose",
+    "changes_asked_for",
+    "decide",
+    "external_id",
+    "external_order",
+    "seen_event",
+    "were_sent",
+]
+
+_CHANGE_SETTLES = timedelta(seconds=5)
+_NEVER_SENT = {OrderState.INITIALIZED, OrderState.DENIED, OrderState.HELD}
+_ASKED = {OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE}
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersRead:
+    """One read of an account's orders, and what was known beside it.
+
+    Attributes:
+        day: The trading day.
+        began_at: Real time before the request: it cannot show what was sent after that.
+        horizon: How long an order may stay unknown before its absence is believed.
+        market_at: Market time at a real time; the broker's times are market times.
+        in_flight: Orders whose answer is still awaited.
+        asked_at: When the cancel or change of an order that has one pending was asked for.
+    """
+
+    theirs: Sequence[BrokerOrder]
+    day: str
+    began_at: datetime
+    horizon: timedelta
+    market_at: Callable[[datetime], datetime]
+    in_flight: frozenset[str] = frozenset()
+    asked_at: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """Apply an event to an order."""
+
+    order: Order
+    event: OrderEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Correct:
+    """Give these orders the broker's ids that their tags prove (N15)."""
+
+    pairs: tuple[tuple[Order, BrokerOrder], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Say what is impossible about an order, and stop its account's entries."""
+
+    order: Order
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Propose:
+    """Ask a person whether a broker order without our tag is this one (B07)."""
+
+    order: Order
+    broker_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Keep an order that is not ours as EXTERNAL, so that positions and exits add up (B08)."""
+
+    seen: BrokerOrder
+
+
+Decision = Advance | Correct | Freeze | Propose | Adopt
+
+
+def decide(ours: Sequence[Order], read: OrdersRead) -> list[Decision]:
+    """Return what a read of the day's orders asks for, in the order in which it is to be done.
+
+    Args:
+        ours: The journal's rows of the day and every pending one, those never sent left out.
+        read: What the broker showed.
+    """
+    found = match_orders(ours, read.theirs)
+    return [
+        *_corrections(found.pairs),
+        *_ended_days(found.missing, read.day),
+        *_settlements(found.pairs, read),
+        *(_mixed_up(order) for order in found.swapped),
+        *_adoptions(found.missing, found.foreign, read),
+        *_absences(found.missing, found.foreign, read),
+    ]
+
+
+def were_sent(orders: Iterable[Order]) -> list[Order]:
+    """Return the orders that a broker may know."""
+    return [order for order in orders if order.state not in _NEVER_SENT]
+
+
+def changes_asked_for(orders: Iterable[Order]) -> list[Order]:
+    """Return the orders that wait for the end of a cancel or a change."""
+    return [order for order in orders if order.state in _ASKED]
+
+
+def seen_event(seen: BrokerOrder) -> OrderEvent:
+    """Return what a broker's row says, as an event."""
+    return OrderEvent(
+        state_of(seen),
+        broker_order_id=seen.broker_order_id,
+        filled_quantity=seen.filled_quantity,
+        average_price=seen.average_price,
+        reason=seen.message,
+    )
+
+
+# --- orders that the broker shows ----------------------------------------------------------------
+
+
+def _corrections(pairs: Iterable[tuple[Order, BrokerOrder]]) -> Iterator[Correct]:
+    """Find broker ids that came with an answer to another request (N15).
+
+    The tag tells whose a broker order is. A cancel by a wrong id would hit somebody else's order.
+    """
+    wrong = tuple(
+        (order, seen)
+        for order, seen in pairs
+        if order.broker_order_id not in {None, seen.broker_order_id}
+    )
+    if wrong:
+        yield Correct(wrong)
+
+
+def _settlements(pairs: Iterable[tuple[Order, BrokerOrder]], read: OrdersRead) -> Iterator[Advance]:
+    for order, seen in pairs:
+        if order.submitted_at and order.submitted_at > read.began_at:
+            continue  # sent anew after this read began: the next one tells
+        event = seen_event(seen)
+        yield Advance(
+            order,
+            replace(
+                event,
+                reason=event.reason if event.state in CLOSED_STATES else "",
+                is_resumed=order.state in _ASKED and _came_to_nothing(order, seen, read),
+            ),
+        )
+
+
+def _came_to_nothing(order: Order, seen: BrokerOrder, read: OrdersRead) -> bool:
+    """Tell whether a cancel or change is known to have had no effect.
+
+    The broker still shows the order at work, without a pending word, well after it was asked for.
+    """
+    if "PENDING" in seen.raw_status.upper() and seen.raw_status.upper() != "TRIGGER PENDING":
+        return False
+    since = read.asked_at.get(order.client_order_id, order.created_at)
+    return read.began_at - since > _CHANGE_SETTLES
+
+
+def _mixed_up(order: Order) -> Decision:
+    """Doubt an order whose broker order is for something else (N15)."""
+    reason = "the broker's answer named another order"
+    if order.state in CLOSED_STATES | LIVE_STATES:
+        return Freeze(order, f"order {order.client_order_id}: {reason}")
+    return Advance(order, OrderEvent(OrderState.UNRESOLVED, reason=reason))
+
+
+# --- orders that the broker does not show --------------------------------------------------------
+
+
+def _ended_days(missing: Iterable[Order], day: str) -> Iterator[Advance]:
+    """Close what an earlier day left open and the broker no longer lists (case B10).
+
+    The rule of the day closes it, never mere absence within its day.
+    """
+    for order in missing:
+        if order.day < day and order.state not in CLOSED_STATES:
+            yield Advance(order, OrderEvent(OrderState.EXPIRED, reason="the trading day ended"))
+
+
+def _absences(
+    missing: Iterable[Order], foreign: Sequence[BrokerOrder], read: OrdersRead
+) -> Iterator[Decision]:
+    for order in missing:
+        if order.day == read.day and order.state in UNKNOWN_STATES:
+            yield from _absent(order, foreign, read)
+
+
+def _absent(order: Order, foreign: Sequence[BrokerOrder], read: OrdersRead) -> Iterator[Decision]:
+    if order.client_order_id in read.in_flight:
+        return
+    if order.state is OrderState.SUBMITTED:
+        reason = "the answer to the order never arrived"
+        yield Advance(order, OrderEvent(OrderState.UNRESOLVED, reason=reason))
+        return
+    alike = look_alikes(order, foreign, _sent_at(order, read))
+    if alike:
+        # A person decides; as long as it may be this one, the order is not given up.
+        yield Propose(order, alike[0].broker_order_id)
+    elif read.began_at >= (order.submitted_at or order.created_at) + read.horizon:
+        seconds = int(read.horizon.total_seconds())
+        reason = f"not among the broker's orders {seconds} s after it was sent"
+        yield Advance(order, OrderEvent(OrderState.NOT_PLACED, reason=reason))
+
+
+def _sent_at(order: Order, read: OrdersRead) -> datetime:
+    """Return the market time at which an order was sent."""
+    return read.market_at(order.submitted_at or order.created_at)
+
+
+# --- orders that are not ours --------------------------------------------------------------------
+
+
+def _adoptions(
+    missing: Iterable[Order], foreign: Sequence[BrokerOrder], read: OrdersRead
+) -> Iterator[Adopt]:
+    """Return the foreign orders that cannot be one of ours whose fate is unknown (B07).
+
+    The others are nobody's until that is settled: adopted now, they could not be proposed later,
+    and would count twice once a person has confirmed them. Meanwhile the unknown order keeps its
+    instrument closed to entries.
+    """
+    perhaps_ours = {
+        seen.broker_order_id
+        for order in missing
+        if order.state in UNKNOWN_STATES
+        for seen in look_alikes(order, foreign, _sent_at(order, read))
+    }
+    for seen in foreign:
+        if seen.broker_order_id not in perhaps_ours:
+            yield Adopt(seen)
+
+
+def external_id(broker_id: str, broker_order_id: str) -> str:
+    """Return the journal id of an order that was not placed by Saarthi."""
+    return f"X|{broker_id}|{broker_order_id}"
+
+
+def external_order(broker_id: str, day: str, seen: BrokerOrder, *, at: datetime) -> Order:
+    """Return the journal's row of an order that was not placed by Saarthi."""
+    request = OrderRequest(
+        external_id(broker_id, seen.broker_order_id),
+        seen.instrument,
+        seen.side,
+        seen.quantity,
+        seen.order_type,
+        seen.product,
+        limit_price=seen.limit_price,
+        trigger_price=seen.trigger_price,
+    )
+    return Order(
+        request=request,
+        broker_id=broker_id,
+        strategy=EXTERNAL,
+        run_id=EXTERNAL,
+        purpose=Purpose.EXTERNAL,
+        state=state_of(seen),
+        day=day,
+        created_at=at,
+        broker_order_id=seen.broker_order_id,
+        filled_quantity=seen.filled_quantity,
+        average_price=seen.average_price,
+        reason=seen.message,
+    )
