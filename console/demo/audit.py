@@ -64,7 +64,7 @@ def audit(
     on_cards = [one for card in cards for one in card.orders if one.was_sent]
     for account in accounts:
         found += _once_each(account)
-        found += _same(account, [one for one in shown if one.account == account.label])
+        found += _same(account, [one for one in listed if one.account == account.label])
         found += _only_in(account, on_cards, shown)
         found += _prices(account, shown)
         found += _silence(account)
@@ -81,13 +81,27 @@ def _once_each(account: AccountTruth) -> list[str]:
     ]
 
 
-def _same(account: AccountTruth, shown: Iterable[ShownOrder]) -> list[str]:
-    """Compare the orders of /orders with those of the ledger."""
+def _same(account: AccountTruth, listed: Iterable[ShownOrder]) -> list[str]:
+    """Compare the orders of /orders with those of the ledger.
+
+    An order that the broker turned away, because the login ended while it was on its way, is in the
+    ledger; the chat may say of it that it was not sent.
+    """
+    applied = {row["tag"] for row in account.placed if row["applied"]}
     sent = {row["tag"]: _terms(account, row) for row in account.placed}
-    wanted, there = Counter(sent.values()), Counter(one.terms for one in shown)
+    there, unsent = Counter[tuple[str, str, int, str]](), Counter[tuple[str, str, int, str]]()
+    for one in listed:
+        (there if one.was_sent else unsent)[one.terms] += 1
+    taken = Counter(terms for tag, terms in sent.items() if tag in applied)
+    turned_away = Counter(terms for tag, terms in sent.items() if tag not in applied)
+    spare = there - taken
+    missing = (taken - there) + (turned_away - spare - unsent)
     return [
-        *(f"in the ledger, not in the chat: {_words(one)}" for one in (wanted - there).elements()),
-        *(f"in the chat, not in the ledger: {_words(one)}" for one in (there - wanted).elements()),
+        *(f"in the ledger, not in the chat: {_words(one)}" for one in missing.elements()),
+        *(
+            f"in the chat, not in the ledger: {_words(one)}"
+            for one in (spare - turned_away).elements()
+        ),
     ]
 
 

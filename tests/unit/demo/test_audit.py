@@ -64,6 +64,19 @@ def test_an_order_that_one_side_does_not_have() -> None:
     ]
 
 
+def test_order_that_was_turned_away() -> None:
+    """The login ended while it was on its way: shown as refused or as not sent, but shown."""
+    away = [*TRUTH.ledger, written(3, "SELL", "09:46", applied=False)]
+    truth = replace(TRUTH, ledger=away, silent=(), shrinking=())
+    for words in ("not sent: login needed", "rejected: no such user"):
+        shown = replace(SOLD, purpose="stop", words=words)
+        assert audit([truth], [BOUGHT, SOLD, shown], []) == []
+    missing = f"in the ledger, not in the chat: SELL 2 SBIN on {LABEL}"
+    assert audit([truth], [BOUGHT, SOLD], []) == [missing]
+    unsent = replace(SOLD, words="not sent: login needed")
+    assert audit([TRUTH], [BOUGHT, unsent], [])[0] == missing
+
+
 def test_a_second_order_with_one_tag() -> None:
     """Two orders of one tag are one intent sent twice."""
     again = [*TRUTH.ledger, written(3, "SELL", "09:46", tag="T2")]
