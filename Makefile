@@ -9,6 +9,7 @@ PYTHON ?= python3
 PORT ?= 8080
 DATA ?=
 AUTOPLAY ?=
+DATES ?=
 JOBS ?= 5
 
 VENV := .venv
@@ -17,13 +18,18 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --no-deps --require-hashes
 PROJECT := $(PIP) install --no-deps --no-build-isolation --editable .
 
-.PHONY: demo test nightly check bench lock clean format system-deps
+.PHONY: demo test test-dates nightly check bench lock clean format system-deps
 
 demo: $(VENV)/installed
 	$(BIN)/saarthi demo --port $(PORT) $(if $(DATA),--data "$(DATA)") $(if $(filter-out 0,$(AUTOPLAY)),--autoplay)
 
 test: system-deps check
 	$(BIN)/python -P -m pytest -n $(JOBS) --dist worksteal --rows $(PYTEST_ARGS)
+
+# Date-sensitive tests and the demo's story on other days and in other zones, for half an hour;
+# DATES picks moments, such as DATES=new-years-eve. `make test` holds a short form.
+test-dates: system-deps $(VENV)/installed-dev
+	$(BIN)/python -m tests.dates $(DATES)
 
 # What is too long for every commit: every moment of the crash enumerator, and the like.
 nightly: system-deps $(VENV)/installed-dev
@@ -58,11 +64,14 @@ clean:
 	rm -rf $(VENV) .venv-lock build dist *.egg-info bench.json .coverage .coverage.* htmlcov \
 	  .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-# The browser for the browser tests and the libraries of the test-only mongod.
+# The browser for the browser tests, libfaketime for the tests on other days, and the libraries of
+# the test-only mongod.
 system-deps:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  missing=""; \
-	  command -v chromium >/dev/null || missing="$$missing chromium"; \
+	  for program in chromium faketime; do \
+	    command -v $$program >/dev/null || missing="$$missing $$program"; \
+	  done; \
 	  for library in libcurl4 libssl3; do \
 	    dpkg-query --show --showformat='$${Status}' $$library 2>/dev/null \
 	      | grep -q 'install ok installed' || missing="$$missing $$library"; \
@@ -71,8 +80,11 @@ system-deps:
 	    apt-get update -qq; \
 	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	  fi; \
-	elif ! command -v chromium >/dev/null; then \
-	  echo "no chromium and not root: the browser tests will be skipped"; \
+	else \
+	  command -v chromium >/dev/null \
+	    || echo "no chromium and not root: the browser tests will be skipped"; \
+	  command -v faketime >/dev/null \
+	    || echo "no faketime and not root: the tests on other days will be skipped"; \
 	fi
 
 $(BIN)/python:

@@ -26,6 +26,8 @@ from tests.fakes.brokers import DESKS, SBIN, Desk, market_order, master_of
 from tests.fakes.clock import ManualClock
 from tests.faults.raw_http import Behaviour, RawServer, answer, json_answer, serving
 
+pytestmark = pytest.mark.dates
+
 KITE, FYERS = DESKS
 LIMIT, TRIGGER = Decimal("801.05"), Decimal("799.95")
 CREDENTIALS = Credentials("id", "apikey", "secret", "tok")

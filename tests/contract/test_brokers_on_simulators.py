@@ -26,6 +26,8 @@ from core.ports.broker import Broker, BrokerClient, Credentials
 from tests.fakes.clock import running_from
 from tests.fakes.sandbox_process import Sandbox
 
+pytestmark = pytest.mark.dates
+
 SBIN = InstrumentId("NSE", "SBIN")
 NOON = datetime(2026, 11, 23, 10, 0, tzinfo=MARKET_ZONE)
 ORDER = OrderRequest("SCONTRACTAAAAAAAAAAA", SBIN, Side.BUY, 3, OrderType.MARKET, Product.MIS)

@@ -18,7 +18,7 @@ from core.engine.runs.calendar_watch import CalendarWatch
 from core.ports.calendar import Calendar
 from tests.fakes.clock import ManualClock
 
-pytestmark = [pytest.mark.matrix("K04"), pytest.mark.row("E5")]
+pytestmark = [pytest.mark.dates, pytest.mark.matrix("K04"), pytest.mark.row("E5")]
 
 SHIPPED = TradingCalendar()
 LAST = 2027

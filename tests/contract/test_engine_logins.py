@@ -15,6 +15,8 @@ from tests.faults.life import FYERS, KITE, World, living, until
 from tests.faults.watch import Rule, Watch
 from tests.invariants import assert_invariants
 
+pytestmark = pytest.mark.dates
+
 PLACE = {"method": "POST", "path": "*/orders/*", "api_key": KITE.api_key}
 
 

@@ -19,6 +19,8 @@ from tests.fakes.clock import RunningClock
 from tests.fakes.sandbox_process import Sandbox
 from tests.faults.life import KITE, Told, World, living, until
 
+pytestmark = pytest.mark.dates
+
 CHAT = 4711
 CARD = Post(RunCard("r"), Delivery.EDIT, "run:r", CHAT)
 

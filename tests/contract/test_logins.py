@@ -23,6 +23,8 @@ from tests.fakes.login_world import (
     with_query,
 )
 
+pytestmark = pytest.mark.dates
+
 pytest_plugins = ("tests.fakes.kite_fixtures", "tests.fakes.login_fixtures")
 
 KITE, FYERS = BrokerType.ZERODHA, BrokerType.FYERS

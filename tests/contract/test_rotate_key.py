@@ -15,7 +15,12 @@ from tests.fakes.clock import clock_text
 from tests.fakes.installation import Installation
 from tests.fakes.sandbox_process import Sandbox
 
-pytestmark = [pytest.mark.row("G2"), pytest.mark.matrix("A06"), pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.dates,
+    pytest.mark.row("G2"),
+    pytest.mark.matrix("A06"),
+    pytest.mark.timeout(120),
+]
 
 SECRET = "installsecret001"
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from core.adapters.mongo.store import MongoStore
     from core.engine.runs.runner import Runner
 
-pytestmark = pytest.mark.row("D5", "D6")
+pytestmark = [pytest.mark.dates, pytest.mark.row("D5", "D6")]
 
 CLOCK = ManualClock()
 SLOT = CLOCK.market_now()

@@ -23,6 +23,8 @@ from tests.fakes.kite_client import (
 )
 from tests.fakes.sandbox_process import ROOT, Sandbox, eventually
 
+pytestmark = pytest.mark.dates
+
 Start = Callable[..., Sandbox]
 
 

@@ -15,7 +15,7 @@ from tests.fakes.clock import clock_text
 from tests.fakes.installation import Installation
 from tests.fakes.sandbox_process import Sandbox, eventually
 
-pytestmark = [pytest.mark.row("D5"), pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.dates, pytest.mark.row("D5"), pytest.mark.slow, pytest.mark.timeout(150)]
 
 STRATEGY = "opening_range_breakout"
 BREAKOUT = "2026-11-23T09:31:02+05:30"

@@ -22,7 +22,7 @@ from core.errors import UserError
 from tests.fakes.lockstep import Rig, ist
 from tests.fakes.scripted import Opened, Scripted, at, kite
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.dates, pytest.mark.slow, pytest.mark.timeout(120)]
 
 LONG, SHORT, FLAT = Direction.LONG, Direction.SHORT, Direction.FLAT
 CHASE_S = 15.0

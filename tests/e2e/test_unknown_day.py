@@ -20,6 +20,7 @@ from tests.fakes.lockstep import Rig
 from tests.fakes.scripted import DAY, Opened, Scripted, at, kite
 
 pytestmark = [
+    pytest.mark.dates,
     pytest.mark.slow,
     pytest.mark.timeout(120),
     pytest.mark.matrix("K04"),

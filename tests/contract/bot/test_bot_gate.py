@@ -14,6 +14,8 @@ from core.errors import BrokerReadError, ReadFault
 from tests.fakes.bot_world import OWNER, Person, World, a_tap, soon
 from tests.fakes.views import a_position, an_account, an_order
 
+pytestmark = pytest.mark.dates
+
 STRANGER = 6666
 
 

@@ -24,6 +24,8 @@ from core.ports.notifier import Blocked, Delivered, TryLater, Undeliverable
 from tests.fakes.bot_world import OWNER, World, soon
 from tests.fakes.views import a_run, an_account, an_order
 
+pytestmark = pytest.mark.dates
+
 TEXT = Post(Text("Hello <there> & you"))
 
 

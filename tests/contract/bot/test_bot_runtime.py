@@ -17,6 +17,8 @@ from tests.fakes.bot_api import TOKEN
 from tests.fakes.bot_world import OWNER, Person, World, a_message, soon
 from tests.fakes.views import an_account
 
+pytestmark = pytest.mark.dates
+
 
 @pytest.mark.matrix("T05")
 @pytest.mark.invariant("I9")

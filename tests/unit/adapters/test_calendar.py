@@ -19,7 +19,7 @@ from core.domain.instrument import Segment
 from core.domain.sessions import IST
 from core.ports.calendar import Calendar
 
-pytestmark = pytest.mark.row("D2")
+pytestmark = [pytest.mark.dates, pytest.mark.row("D2")]
 
 CALENDAR = TradingCalendar()
 FIRST, LAST = date(2021, 1, 1), date(2026, 12, 31)

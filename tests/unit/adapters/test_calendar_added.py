@@ -16,7 +16,7 @@ from core.domain.instrument import Segment
 from core.domain.sessions import IST
 from core.errors import ConfigurationError
 
-pytestmark = pytest.mark.matrix("K04")
+pytestmark = [pytest.mark.dates, pytest.mark.matrix("K04")]
 
 HEADER = "kind,date,open,close,square_off,text\n"
 KNOWN = [year for market, year in _data.load().years if market == "equity"]

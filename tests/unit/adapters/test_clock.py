@@ -15,6 +15,8 @@ from core.errors import ConfigurationError
 from core.ports.clock import Clock
 from tests.fakes.clock import ManualClock
 
+pytestmark = pytest.mark.dates
+
 IST = ZoneInfo("Asia/Kolkata")
 SIM = datetime(2026, 11, 20, 9, 10, tzinfo=IST)
 TOLERANCE = timedelta(seconds=2)

@@ -16,7 +16,7 @@ from console.demo.stage import DemoClock, Ports, set_stage
 from core.domain.sessions import IST
 from sandbox.sessions import is_trading_day
 
-pytestmark = pytest.mark.row("F1")
+pytestmark = [pytest.mark.dates, pytest.mark.row("F1")]
 
 PORTS = Ports.parse('{"control": 1, "kite": 2, "fyers": 3, "telegram": 4}')
 

@@ -15,7 +15,7 @@ from core.domain.calendar_years import (
     reminders,
 )
 
-pytestmark = pytest.mark.matrix("K04")
+pytestmark = [pytest.mark.dates, pytest.mark.matrix("K04")]
 
 PUBLISHED = [CalendarYear(year, Confidence.PUBLISHED, "NSE") for year in (2025, 2026)]
 DERIVED = CalendarYear(2027, Confidence.DERIVED, "the moon")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.domain.due import due_slots, next_slot, square_off_at
 from core.domain.sessions import IST, Schedule, SessionWindow, slots_of
 
-pytestmark = pytest.mark.row("D2")
+pytestmark = [pytest.mark.dates, pytest.mark.row("D2")]
 
 DAY = date(2021, 5, 12)
 SCHEDULE = Schedule(time(9, 30), time(14, 59), 5)

@@ -7,6 +7,8 @@ import pytest
 from sandbox.clock import IST, ClockError, MarketClock, http_date, parse_clock
 from sandbox.sessions import next_open, previous_trading_day, session, within_session
 
+pytestmark = pytest.mark.dates
+
 
 @pytest.mark.parametrize(
     "text",

@@ -18,6 +18,8 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.web_world import SECRET, FakeAccounts, account, running
 from webhooks.postbacks import Postbacks
 
+pytestmark = pytest.mark.dates
+
 KITE, FYERS = "/postback/zerodha", "/postback/fyers"
 MINE = account()
 FAMILY = account(broker_id="zerodha_family1", user_id="CD5678", user_name="Chetan")
