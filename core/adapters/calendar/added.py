@@ -107,19 +107,20 @@ def read_file(path: Path, known: CalendarData) -> AddedDays:
     """Read and check a file; one that does not exist adds nothing.
 
     Raises:
-        ConfigurationError: A sentence for each mistake, each with its line.
-        OSError: It cannot be read.
+        ConfigurationError: A sentence for each mistake, each with its line; or it cannot be read.
     """
     try:
         size = path.stat().st_size
+        if size > _SIZE_LIMIT:
+            raise ConfigurationError(
+                f"{path}: found {size:,} bytes; expected a list of days, under {_SIZE_LIMIT:,}."
+            )
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return AddedDays()
-    if size > _SIZE_LIMIT:
-        raise ConfigurationError(
-            f"{path}: found {size:,} bytes; expected a list of days, under {_SIZE_LIMIT:,}."
-        )
-    try:
-        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        found = f"found what cannot be read ({error.strerror})"
+        raise ConfigurationError(f"{path}: {found}; expected a CSV file of days.") from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path}: found no UTF-8 text; expected a CSV file.") from None
     added, mistakes = parse(text, {year for market, year in known.years if market == EQUITY})
@@ -133,9 +134,9 @@ def import_file(path: Path, installed: Path) -> AddedDays:
 
     Raises:
         ConfigurationError: A sentence for each mistake in either file; nothing was changed.
-        OSError: One of them cannot be read or written.
+        OSError: The installed one cannot be written.
     """
-    if not path.is_file():
+    if not path.exists():
         raise ConfigurationError(f"{path}: found no such file; expected a CSV file of days.")
     before = read_file(installed, load())
     added = read_file(path, add(load(), before))
@@ -144,7 +145,7 @@ def import_file(path: Path, installed: Path) -> AddedDays:
 
 
 def _write(path: Path, added: AddedDays) -> None:
-    """Put days into a file, all or nothing."""
+    """Put days into a file, all or nothing; it belongs to whom the directory belongs to."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
@@ -154,6 +155,9 @@ def _write(path: Path, added: AddedDays) -> None:
         writer.writerows([_COLUMNS, *_lines(added)])
         file.flush()
         os.fsync(file.fileno())
+        if os.geteuid() == 0:  # root imports for a service that runs as a user of its own
+            owner = path.parent.stat()
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
     draft.replace(path)
 
 

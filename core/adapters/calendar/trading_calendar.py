@@ -152,7 +152,7 @@ class TradingCalendar:
             self._stamp = stamp
             try:
                 self._merged = self._merge()
-            except (ConfigurationError, OSError) as error:
+            except ConfigurationError as error:
                 _log.error("the calendar's added days are left as they were: %s", error)
             else:
                 _log.info("the calendar's added days were read anew")

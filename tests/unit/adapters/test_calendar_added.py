@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from datetime import date, datetime, time
 from pathlib import Path
 
@@ -206,17 +207,31 @@ def test_import_of_a_wrong_file_changes_nothing(tmp_path: Path) -> None:
     import_file(written(tmp_path / "year.csv", WHOLE), installed)
     before = installed.read_bytes()
     (tmp_path / "picture.csv").write_bytes(b"\xff\xd8\xff\xe0")
+    (tmp_path / "folder.csv").mkdir()
     wrong = {
         written(tmp_path / "wrong.csv", HEADER + "holiday,soon,,,,x\n"): "found the date 'soon'",
         tmp_path / "picture.csv": "found no UTF-8 text",
         tmp_path / "none.csv": "found no such file",
         written(tmp_path / "long.csv", WHOLE * 300): "expected a list of days",
+        tmp_path / "folder.csv": "found what cannot be read .Is a directory.; expected a CSV file",
     }
     for path, sentence in wrong.items():
         with pytest.raises(ConfigurationError, match=sentence) as refused:
             import_file(path, installed)
         assert str(refused.value).startswith(str(path))
     assert installed.read_bytes() == before
+
+
+def test_import_by_root_is_for_the_service(tmp_path: Path) -> None:
+    """A file that only root can read would be no use to a service that runs as another user."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    os.chown(data, 65534, 65534)
+    import_file(written(tmp_path / "year.csv", WHOLE), data / FILE_NAME)
+    installed = (data / FILE_NAME).stat()
+    assert (installed.st_uid, installed.st_gid, installed.st_mode & 0o777) == (65534, 65534, 0o600)
 
 
 def test_running_calendar_follows_the_file(
