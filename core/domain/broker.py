@@ -39,7 +39,7 @@ class BrokerOrder:
 
     Attributes:
         tag: Our ``client_order_id`` with any broker prefix stripped, or a foreign tag, or None.
-        raw_status: The broker's own word, for the person and the log.
+        has_pending_request: A placement, change or cancel is still on its way to the exchange.
         placed_at: The broker's time of the order, aware, IST.
     """
 
@@ -52,7 +52,7 @@ class BrokerOrder:
     filled_quantity: int
     average_price: Decimal
     status: BrokerStatus
-    raw_status: str
+    has_pending_request: bool = False
     tag: str | None = None
     exchange_order_id: str | None = None
     limit_price: Decimal | None = None

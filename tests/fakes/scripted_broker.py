@@ -67,7 +67,6 @@ class ScriptedAccount:
             filled_quantity=0,
             average_price=Decimal(0),
             status=status,
-            raw_status=status.value,
             tag=order.client_order_id,
             limit_price=order.limit_price,
             trigger_price=order.trigger_price,

@@ -42,8 +42,7 @@ def theirs(number: int, tag: str | None, name: int = 0) -> BrokerOrder:
         1,
         Decimal(900),
         BrokerStatus.COMPLETE,
-        "COMPLETE",
-        tag,
+        tag=tag,
         placed_at=NOW,
     )
 

@@ -74,6 +74,7 @@ _STATUSES = {
     5: BrokerStatus.REJECTED,
     7: BrokerStatus.EXPIRED,
 }
+_IN_TRANSIT = 4
 _PRODUCTS = {
     "CNC": Product.CNC,
     "INTRADAY": Product.MIS,
@@ -254,7 +255,7 @@ def broker_order(row: Row, book: SymbolBook) -> BrokerOrder:
         filled_quantity=row.whole("filledQty", 0),
         average_price=row.number("tradedPrice"),
         status=_STATUSES.get(status, BrokerStatus.WORKING),
-        raw_status=str(status),
+        has_pending_request=status == _IN_TRANSIT,
         tag=_tag(row),
         exchange_order_id=row.maybe_text("exchOrdId"),
         limit_price=row.price("limitPrice"),

@@ -73,6 +73,8 @@ _STATUSES = {
     "CANCELLED AMO": BrokerStatus.CANCELED,
     "REJECTED": BrokerStatus.REJECTED,
 }
+_AT_REST = "TRIGGER PENDING"
+"""Of the words with PENDING the one in which nothing is on its way (facts/kite.md 5.1)."""
 _PRODUCTS = {
     "CNC": Product.CNC,
     "MIS": Product.MIS,
@@ -217,7 +219,7 @@ def broker_order(row: Row) -> BrokerOrder:
         filled_quantity=row.whole("filled_quantity", 0),
         average_price=row.number("average_price"),
         status=_STATUSES.get(status, BrokerStatus.WORKING),
-        raw_status=status,
+        has_pending_request="PENDING" in status.upper() and status.upper() != _AT_REST,
         tag=_tag(row),
         exchange_order_id=row.maybe_text("exchange_order_id"),
         limit_price=row.price("price"),

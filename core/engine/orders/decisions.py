@@ -185,7 +185,7 @@ def _came_to_nothing(order: Order, seen: BrokerOrder, read: OrdersRead) -> bool:
 
     The broker still shows the order at work, without a pending word, well after it was asked for.
     """
-    if "PENDING" in seen.raw_status.upper() and seen.raw_status.upper() != "TRIGGER PENDING":
+    if seen.has_pending_request:
         return False
     since = read.asked_at.get(order.client_order_id, order.created_at)
     return read.began_at - since > _CHANGE_SETTLES
