@@ -8,38 +8,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import importlib
-import importlib.util
 import json
 import signal
 import sys
 from pathlib import Path
-from types import ModuleType
 
 from aiohttp import web
 
 from sandbox import control
 from sandbox.clock import ClockError
 from sandbox.prices import ReplayError
+from sandbox.simulators import simulators
 from sandbox.world import DEFAULT_REDIRECT_BASE, World, build_world
 
 __all__ = ["main"]
 
 HOST = "127.0.0.1"
-SIMULATORS = ("kite", "fyers", "telegram")
 _BEAT_S = 0.02
-
-
-def _simulator(name: str) -> ModuleType | None:
-    """Import a simulator's package, None when it is not installed.
-
-    Such a package has ``build_app(world) -> web.Application``, called first, and may have
-    ``control_routes(world) -> list[web.RouteDef]`` for the control port.
-    """
-    if importlib.util.find_spec(f"sandbox.{name}") is None:
-        return None
-    module = importlib.import_module(f"sandbox.{name}")
-    return module if hasattr(module, "build_app") else None
 
 
 async def _listen(app: web.Application, port: int) -> tuple[web.AppRunner, int]:
@@ -69,10 +54,7 @@ async def _serve(world: World, ports: dict[str, int]) -> None:
     bound: dict[str, int] = {}
     async with contextlib.AsyncExitStack() as stack:
         extra: list[web.RouteDef] = []
-        for name in SIMULATORS:
-            module = _simulator(name)
-            if module is None:
-                continue
+        for name, module in simulators().items():
             runner, bound[name] = await _listen(module.build_app(world), ports[name])
             extra += module.control_routes(world) if hasattr(module, "control_routes") else []
             stack.push_async_callback(runner.cleanup)
@@ -89,7 +71,7 @@ async def _serve(world: World, ports: dict[str, int]) -> None:
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
-    for name in ("control", *SIMULATORS):
+    for name in ("control", *simulators()):
         parser.add_argument(f"--{name}", type=int, default=0, metavar="PORT", help="0: a free one")
     parser.add_argument("--state", type=Path, help="keep everything in this directory")
     parser.add_argument("--replay", type=Path, help="recorded one-minute bars, a csv a symbol")
@@ -115,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
     except (ClockError, ReplayError, OSError) as error:
         sys.stderr.write(f"sandbox: {error}\n")
         return 1
-    ports = {name: getattr(options, name) for name in ("control", *SIMULATORS)}
+    ports = {name: getattr(options, name) for name in ("control", *simulators())}
     try:
         asyncio.run(_serve(world, ports))
     except OSError as error:

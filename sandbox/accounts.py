@@ -1,16 +1,16 @@
-"""Registered apps, their users and their logins, for both simulated brokers.
+"""Registered apps, their users and their logins, for every simulated broker.
 
 An *app* is what a developer registers at a broker (API key, secret, redirect address); a *user* is
 a client of the broker with cash and holdings. An app may admit several users, a user may use
 several apps, and a user's book is one. Three apps with a user each are there for each broker from
-the start, with fixed keys (``BUILT_IN``).
+the start, with fixed keys (``apps.py`` of each simulator).
 
 Redirects. ``POST /accounts`` with an ``api_key`` that exists updates the app (and adds the user),
 so ``saarthi demo`` registers its own accounts, or sets the ``redirect_url`` of built-in ones. A
 built-in app's ``redirect_url`` is empty at first, which means
-``{redirect base}/broker/callback/zerodha`` or ``.../fyers``, with the base from
-``--redirect-base`` (default ``http://127.0.0.1:8443``). Besides, where the login page is told a
-redirect address (Fyers), ``redirect_allowed`` admits that callback path on any loopback host and
+``{redirect base}`` and the broker's callback path (``/broker/callback/zerodha``), with the base
+from ``--redirect-base`` (default ``http://127.0.0.1:8443``). Besides, where the login page is told
+a redirect address (Fyers), ``redirect_allowed`` admits that callback path on any loopback host and
 port for such an app. Otherwise the address must equal the registered one.
 
 Lives. A login code is single use and lives five real minutes. A session dies at 06:00 IST of the
@@ -21,19 +21,18 @@ again.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from sandbox.clock import IST, MarketClock, real_now
+from sandbox.simulators import SimulatedBroker
 from sandbox.state import State
 
-__all__ = ["BUILT_IN", "AccountError", "Accounts", "App", "Code", "Session", "User"]
+__all__ = ["AccountError", "Accounts", "App", "Code", "Session", "User"]
 
-BROKERS = ("kite", "fyers")
-CALLBACK_PATHS = {"kite": "/broker/callback/zerodha", "fyers": "/broker/callback/fyers"}
 CODE_LIFE_S = 300.0
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _MORNING = time(6, 0)
@@ -45,31 +44,6 @@ _HOLDINGS = [
 
 
 _PEOPLE = (("Asha Bhat", 500_000.0), ("Chetan Desai", 250_000.0), ("Esha Fernandes", 1_000_000.0))
-_KEYS = {
-    "kite": (
-        ("kitesimkey000001", "k1" * 16, "AB1234"),
-        ("kitesimkey000002", "k2" * 16, "CD5678"),
-        ("kitesimkey000003", "k3" * 16, "EF9012"),
-    ),
-    "fyers": (
-        ("FYSIMAPP01-100", "FYSECRET01", "XA00001"),
-        ("FYSIMAPP02-100", "FYSECRET02", "XB00002"),
-        ("FYSIMAPP03-100", "FYSECRET03", "XC00003"),
-    ),
-}
-BUILT_IN: tuple[dict[str, Any], ...] = tuple(
-    {
-        "broker": broker,
-        "api_key": api_key,
-        "api_secret": secret,
-        "user_id": user_id,
-        "user_name": name,
-        "cash": cash,
-        "holdings": _HOLDINGS if name == _PEOPLE[0][0] else [],
-    }
-    for broker, keys in _KEYS.items()
-    for (api_key, secret, user_id), (name, cash) in zip(keys, _PEOPLE, strict=True)
-)
 
 
 class AccountError(ValueError):
@@ -150,11 +124,19 @@ class Accounts:
         clock: Market time, for the life of sessions.
         state: Where they are kept.
         redirect_base: Where built-in apps without a redirect address send people.
+        brokers: The simulated brokers by name.
     """
 
-    def __init__(self, clock: MarketClock, state: State, redirect_base: str) -> None:
+    def __init__(
+        self,
+        clock: MarketClock,
+        state: State,
+        redirect_base: str,
+        brokers: Mapping[str, SimulatedBroker],
+    ) -> None:
         self._clock = clock
         self._state = state
+        self._brokers = brokers
         self.redirect_base = redirect_base.rstrip("/")
         self._apps: dict[str, App] = {}
         self._users: dict[str, User] = {}
@@ -171,7 +153,7 @@ class Accounts:
             key: Session(**value) for key, value in self._state.group("session").items()
         }
         if not self._apps:
-            for data in BUILT_IN:
+            for data in _built_in(self._brokers):
                 self.register(data).built_in = True
             for key, app in self._apps.items():
                 self._state.put("app", key, asdict(app))
@@ -185,8 +167,8 @@ class Accounts:
             AccountError: A required field is missing or of the wrong type.
         """
         broker, api_key, user_id = (_text(data, k) for k in ("broker", "api_key", "user_id"))
-        if broker not in BROKERS:
-            raise AccountError(f"broker must be one of {list(BROKERS)}")
+        if broker not in self._brokers:
+            raise AccountError(f"broker must be one of {list(self._brokers)}")
         if not api_key or not user_id:
             raise AccountError("api_key and user_id are required")
         app = self.app(broker, api_key)
@@ -222,7 +204,7 @@ class Accounts:
         self._state.put("user", key, asdict(user))
 
     def apps(self, broker: str | None = None) -> list[App]:
-        """Return the registered apps, of one broker or of both."""
+        """Return the registered apps, of one broker or of all."""
         return [app for app in self._apps.values() if broker in {None, app.broker}]
 
     def app(self, broker: str, api_key: str) -> App | None:
@@ -242,7 +224,7 @@ class Accounts:
 
     def redirect_url(self, app: App) -> str:
         """Return the address that an app's login leads back to."""
-        return app.redirect_url or self.redirect_base + CALLBACK_PATHS[app.broker]
+        return app.redirect_url or self.redirect_base + self._brokers[app.broker].callback_path
 
     def redirect_allowed(self, app: App, address: str) -> bool:
         """Tell whether a login page may lead to an address that the request names."""
@@ -254,7 +236,7 @@ class Accounts:
             and app.built_in
             and parts.scheme in {"http", "https"}
             and parts.hostname in _LOOPBACK
-            and parts.path == CALLBACK_PATHS[app.broker]
+            and parts.path == self._brokers[app.broker].callback_path
         )
 
     def issue_code(self, app: App, user_id: str, code: str | None = None) -> str:
@@ -334,6 +316,21 @@ class Accounts:
         if not session.dead:
             session.dead = True
             self._state.put("session", f"{session.broker}:{session.token}", asdict(session))
+
+
+def _built_in(brokers: Mapping[str, SimulatedBroker]) -> Iterator[dict[str, Any]]:
+    """Yield the apps that are there from the start, each with a user of its own."""
+    for broker, simulated in brokers.items():
+        for (api_key, secret, user_id), (name, cash) in zip(simulated.keys, _PEOPLE, strict=False):
+            yield {
+                "broker": broker,
+                "api_key": api_key,
+                "api_secret": secret,
+                "user_id": user_id,
+                "user_name": name,
+                "cash": cash,
+                "holdings": _HOLDINGS if name == _PEOPLE[0][0] else [],
+            }
 
 
 def _holding(row: Mapping[str, Any]) -> dict[str, Any]:

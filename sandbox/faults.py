@@ -46,11 +46,11 @@ from typing import Any
 
 from aiohttp import web
 
+from sandbox.simulators import simulators
 from sandbox.state import State
 
-__all__ = ["BROKER_KINDS", "TARGETS", "TRANSPORT_KINDS", "Effects", "Fault", "FaultError", "Faults"]
+__all__ = ["BROKER_KINDS", "TRANSPORT_KINDS", "Effects", "Fault", "FaultError", "Faults"]
 
-TARGETS = frozenset({"kite", "fyers", "telegram"})
 TRANSPORT_KINDS = frozenset(
     {"delay", "hang", "reset_before", "reset_after", "http", "html", "malformed", "drip"}
 )
@@ -157,8 +157,8 @@ class Faults:
         rest = dict(spec)
         target, kind = rest.pop("target", None), rest.pop("kind", None)
         match, times = rest.pop("match", None) or {}, rest.pop("times", 1)
-        if target not in TARGETS:
-            raise FaultError(f"target must be one of {sorted(TARGETS)}")
+        if target not in simulators():
+            raise FaultError(f"target must be one of {sorted(simulators())}")
         if kind not in TRANSPORT_KINDS | BROKER_KINDS:
             raise FaultError(f"kind must be one of {sorted(TRANSPORT_KINDS | BROKER_KINDS)}")
         if not isinstance(match, dict):

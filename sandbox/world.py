@@ -15,6 +15,7 @@ from sandbox.faults import Faults
 from sandbox.ledger import Ledger
 from sandbox.market import Market
 from sandbox.prices import BarSource, ReplayBars, SyntheticBars
+from sandbox.simulators import simulated_brokers
 from sandbox.state import State
 
 __all__ = ["DEFAULT_REDIRECT_BASE", "World", "build_world"]
@@ -116,7 +117,7 @@ def build_world(
     state = State(state_dir)
     market_clock = _clock(state, clock)
     market = Market(market_clock, source, state)
-    accounts = Accounts(market_clock, state, redirect_base)
+    accounts = Accounts(market_clock, state, redirect_base, simulated_brokers())
     return World(
         clock=market_clock,
         state=state,

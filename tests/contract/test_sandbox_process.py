@@ -92,7 +92,7 @@ def test_reset_puts_everything_back(start: Start) -> None:
     """After a reset there are the six built-in accounts and nothing else."""
     sandbox = start()
     before = sandbox.ask("GET", "/accounts")
-    assert [row["broker"] for row in before] == ["kite"] * 3 + ["fyers"] * 3
+    assert [row["broker"] for row in before] == ["fyers"] * 3 + ["kite"] * 3
     kite = log_in(sandbox)
     buy(kite)
     sandbox.ask("POST", "/clock", {"by": 60})
