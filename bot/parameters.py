@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from core.domain.account import BrokerType
-from core.errors import ConfigurationError
+from core.domain.broker_profile import BrokerProfile
+from core.errors import ConfigurationError, UserError
 
 __all__ = ["BotParameters"]
 
@@ -21,6 +21,7 @@ class BotParameters:
         token: The bot's token; never shown.
         owners: User ids that are served from the start.
         api_root: Root of the Bot API.
+        brokers: Those whose accounts can be added, in the order of the buttons.
         public_url: What brokers redirect to; None when there is none (B4).
         redirect_root: Root of the redirect address shown in the guides; by default ``public_url``,
             else the loopback address that the engine names to brokers (B4).
@@ -30,6 +31,7 @@ class BotParameters:
 
     token: str
     owners: frozenset[int] = frozenset()
+    brokers: tuple[BrokerProfile, ...] = ()
     api_root: str = _API
     public_url: str | None = None
     redirect_root: str = ""
@@ -58,7 +60,14 @@ class BotParameters:
         """The bot's own user id, the first part of its token."""
         return int(self.token.partition(":")[0])
 
-    def redirect_url(self, broker: BrokerType) -> str:
+    def broker(self, name: str) -> BrokerProfile:
+        """Return a broker by its name; raises ``UserError`` for one that cannot be added."""
+        for broker in self.brokers:
+            if broker.name == name:
+                return broker
+        raise UserError("That broker is not offered here. Use /add to start again.")
+
+    def redirect_url(self, broker: BrokerProfile) -> str:
         """Return the address that a person pastes into the broker's console."""
         root = self.redirect_root or self.public_url or "https://127.0.0.1"
-        return f"{root.rstrip('/')}/broker/callback/{broker.value}"
+        return root.rstrip("/") + broker.callback_path

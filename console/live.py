@@ -19,7 +19,7 @@ from bot.views.words import is_final, order_state
 from console.process import logged
 from core.bootstrap import Foundation, System, attach, build, open_system
 from core.config import Settings
-from core.domain.account import Account, BrokerType
+from core.domain.account import Account
 from core.domain.order import LIVE_STATES, Purpose
 from core.domain.sessions import IST
 from core.domain.views import OrderView
@@ -82,7 +82,7 @@ async def _live(settings: Settings, selection: Selection, *, once: bool) -> None
             except LeaseHeld:
                 await _hand_over(system, selection)
                 return
-            _refuse_beta_store(foundation, account)
+            _refuse_beta_store(foundation)
             await _as_controller(system, selection, account, once=once)
         finally:
             await system.end()
@@ -135,10 +135,9 @@ async def _checked_account(system: System, broker_id: str) -> Account:
     return account
 
 
-def _refuse_beta_store(foundation: Foundation, account: Account) -> None:
-    is_live = account.broker_type is not BrokerType.PAPER
+def _refuse_beta_store(foundation: Foundation) -> None:
     accepted = foundation.settings.accept_embedded_store_for_live
-    if foundation.store_kind == "embedded" and is_live and not accepted:
+    if foundation.store_kind == "embedded" and not accepted:
         raise UserError(
             "The embedded store is beta and live brokers need an explicit yes: set "
             "SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE=yes, or use MONGODB_URI."

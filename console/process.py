@@ -14,7 +14,7 @@ from bot.application import Bot, build_bot
 from bot.edge.authorization import pairing_code
 from bot.edge.polling_alarm import PollingAlarm
 from bot.parameters import BotParameters
-from core.bootstrap import Foundation, System, build, open_system
+from core.bootstrap import PROFILES, Foundation, System, build, open_system
 from core.config import Settings
 from core.engine.workers.supervisor import Service
 from core.errors import ConfigurationError, LeaseLost, StoreError
@@ -74,6 +74,7 @@ def bot_parameters(settings: Settings) -> BotParameters:
         owners=frozenset(settings.owners),
         api_root=settings.telegram_api,
         public_url=settings.public_url,
+        brokers=PROFILES,
     )
 
 
@@ -88,6 +89,7 @@ def _web_parts(system: System) -> WebParts:
     return WebParts(
         logins=system.logins,
         accounts=system.accounts,
+        brokers=PROFILES,
         hint=system.hint,
         is_healthy=is_healthy,
         clock=system.foundation.clock,

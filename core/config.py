@@ -3,13 +3,16 @@
 The environment wins over the file. In TOML the keys are the same without the prefix, in lower
 case (``telegram_token``); ``mongodb_uri`` stands for ``MONGODB_URI``. A wrong value stops the start
 with the setting's name, what was found and what is expected; a secret's value is never repeated.
+
+The brokers' addresses are settings too. Each broker's profile declares its own (``kite_api``), and
+those that are given stand together in ``Settings.roots``.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -24,13 +27,15 @@ from pydantic import (
     ValidationError,
 )
 
+from core.adapters.brokers import PROFILES
 from core.errors import ConfigurationError
 
-__all__ = ["Settings", "load_settings", "setting_name"]
+__all__ = ["Settings", "load_settings", "setting_name", "settings_with_defaults"]
 
 _PREFIX = "SAARTHI_"
 _OWN_NAMES = {"mongodb_uri": "MONGODB_URI"}
 _LARGEST_PORT = 65535
+_ROOTS = "roots"
 
 
 def _http_root(value: str) -> str:
@@ -75,6 +80,7 @@ class Settings(BaseModel):
             up.
         order_deadline_s: Total time of one call to a broker, waits included.
         mongod: A ``mongod`` binary to start, when no ``mongodb_uri`` is given.
+        roots: Addresses of brokers other than their own, by setting.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,16 +95,18 @@ class Settings(BaseModel):
     db: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,60}$")] = "saarthi"
     data: Path = Path("~/.saarthi")
     secret_key: Annotated[SecretStr | None, Optional_] = None
-    kite_api: Root = "https://api.kite.trade"
-    kite_login: Root = "https://kite.zerodha.com"
-    fyers_api: Root = "https://api-t1.fyers.in"
-    fyers_masters: Root = "https://public.fyers.in"
+    roots: Mapping[str, Root] = {}
     log: Annotated[str, Field(pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
     clock: Annotated[str | None, Optional_] = None
     horizon_s: Annotated[float, Field(ge=1, le=3600)] = 120.0
     order_deadline_s: Annotated[float, Field(ge=0.5, le=60)] = 7.0
     warning_interval_s: Annotated[float, Field(ge=1, le=86400)] = 1800.0
     accept_embedded_store_for_live: bool = False
+
+    @property
+    def given(self) -> Sequence[str]:
+        """The names of the settings that were given, in order."""
+        return sorted({*self.model_fields_set, *self.roots} - {_ROOTS})
 
     @property
     def data_dir(self) -> Path:
@@ -122,8 +130,11 @@ def load_settings(
     """
     values = _from_file(file) if file else {}
     values.update(_from_environment(os.environ if environment is None else environment))
+    roots = {name: values.pop(name) for name in _broker_roots() if name in values}
+    if _ROOTS in values:
+        raise ConfigurationError(_unknown(_ROOTS))
     try:
-        return Settings(**values)
+        return Settings(**values, roots=roots)
     except ValidationError as error:
         raise ConfigurationError(_explain(error)) from None
 
@@ -139,11 +150,21 @@ def _from_file(file: Path) -> dict[str, Any]:
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     found = {}
-    for field in Settings.model_fields:
+    for field in settings_with_defaults():
         name = setting_name(field)
         if name in environment:
             found[field] = environment[name]
     return found
+
+
+def _broker_roots() -> dict[str, str]:
+    return {root.setting: root.default for broker in PROFILES for root in broker.roots}
+
+
+def settings_with_defaults() -> dict[str, Any]:
+    """Return every setting's field name and default, those that brokers declare among them."""
+    own = {name: field.default for name, field in Settings.model_fields.items() if name != _ROOTS}
+    return own | _broker_roots()
 
 
 def setting_name(field: str) -> str:
@@ -157,10 +178,15 @@ _SECRETS = {"telegram_token", "mongodb_uri", "secret_key"}
 def _explain(error: ValidationError) -> str:
     """Return one sentence for the first wrong setting."""
     first = error.errors(include_url=False, include_context=False)[0]
-    field = str(first["loc"][0]) if first["loc"] else "?"
+    where = [str(part) for part in first["loc"]] or ["?"]
+    field = where[1] if where[0] == _ROOTS else where[0]
     if first["type"] == "extra_forbidden":
-        known = ", ".join(sorted(Settings.model_fields))
-        return f"{field}: no such setting; expected one of {known}."
+        return _unknown(field)
     found = "a value" if field in _SECRETS else repr(first.get("input"))
     expected = str(first["msg"]).removeprefix("Value error, ")
     return f"{setting_name(field)}: found {found}; {expected[:1].lower()}{expected[1:]}."
+
+
+def _unknown(field: str) -> str:
+    known = ", ".join(sorted(settings_with_defaults()))
+    return f"{field}: no such setting; expected one of {known}."

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
 
+from core.domain.broker_profile import BrokerProfile
 from core.errors import ConfigurationError
 from core.ports.clock import Clock
 from webhooks.guard import AccessLog, RateLimit, SlidingWindow, guard, harden
@@ -33,6 +34,7 @@ class WebParts:
     """What the server works with.
 
     Attributes:
+        brokers: Those that have a callback and a postback address here.
         hint: Wakes the worker of an account.
         is_healthy: Whether the controller can do its work.
         chat_url: Address that leads back into the chat, or empty.
@@ -40,6 +42,7 @@ class WebParts:
 
     logins: LoginService
     accounts: AccountKeys
+    brokers: Sequence[BrokerProfile]
     hint: Callable[[str], None]
     is_healthy: Callable[[], Awaitable[bool]]
     clock: Clock
@@ -50,13 +53,13 @@ class WebParts:
 def build_app(parts: WebParts) -> web.Application:
     """Build the application of all routes; ``app[POSTBACKS].counts`` tells what postbacks came."""
     window = SlidingWindow(parts.rate, parts.clock)
-    postbacks = Postbacks(parts.accounts, parts.hint, parts.clock)
+    postbacks = Postbacks(parts.accounts, parts.brokers, parts.hint, parts.clock)
     app = web.Application(middlewares=[guard(window)], client_max_size=_LARGEST_BODY)
     app[POSTBACKS] = postbacks
     app.on_response_prepare.append(harden)
     app.add_routes(
         [
-            *LoginPages(parts.logins, chat_url=parts.chat_url).routes(),
+            *LoginPages(parts.logins, parts.brokers, chat_url=parts.chat_url).routes(),
             *postbacks.routes(),
             *Health(parts.is_healthy).routes(),
         ]

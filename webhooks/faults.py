@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from core.domain.account import BrokerType
+from core.domain.broker_profile import BrokerProfile
 from core.errors import LoginFault
 from webhooks.pages import FaultText
 
@@ -27,14 +27,6 @@ STATUS: Final = {
     LoginFault.MALFORMED: HTTPStatus.BAD_REQUEST,
     LoginFault.NOT_SAVED: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-_CONSOLE: Final = {
-    BrokerType.ZERODHA: "developers.kite.trade",
-    BrokerType.FYERS: "myapi.fyers.in",
-}
-_LOGOUT: Final = {
-    BrokerType.ZERODHA: "Open kite.zerodha.com in this browser, tap the profile, then Logout.",
-    BrokerType.FYERS: "Open fyers.in in this browser, tap the profile, then Logout.",
-}
 _AGAIN: Final = "Log in again; each login has ten minutes."
 _FROM_CHAT: Final = "Go back to Telegram and tap the login button."
 
@@ -48,7 +40,7 @@ class Scene:
         user_id: The user expected, or None before the first login.
     """
 
-    broker_type: BrokerType
+    broker: BrokerProfile
     account: str = ""
     user_id: str | None = None
     detail: str = ""
@@ -56,12 +48,7 @@ class Scene:
     @property
     def name(self) -> str:
         """The account as the sentences call it."""
-        return self.account or f"the {self.broker_type.label} account"
-
-    @property
-    def broker(self) -> str:
-        """The broker's name."""
-        return self.broker_type.label
+        return self.account or f"the {self.broker.label} account"
 
 
 def text_of(fault: LoginFault, scene: Scene) -> FaultText:
@@ -71,9 +58,9 @@ def text_of(fault: LoginFault, scene: Scene) -> FaultText:
         steps = _other_user_steps(scene)
     names = {
         "account": scene.name,
-        "broker": scene.broker,
+        "broker": scene.broker.label,
         "user": scene.user_id or "",
-        "console": _CONSOLE.get(scene.broker_type, "the developer console"),
+        "console": scene.broker.console,
     }
     return FaultText(
         title.format(**names), happened.format(**names), [step.format(**names) for step in steps]
@@ -104,7 +91,7 @@ def trouble_text() -> FaultText:
 def _other_user_steps(scene: Scene) -> Sequence[str]:
     who = "as {user}" if scene.user_id else "as the right user"
     return (
-        _LOGOUT.get(scene.broker_type, "Log out at the broker in this browser."),
+        scene.broker.log_out_hint,
         "Come back, try again and log in " + who + ".",
     )
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 from aiohttp import web
 
-from core.domain.account import Account, BrokerType
-from core.engine.accounts.logins import LoginOrigin, callback_path
+from core.domain.account import Account
+from core.domain.broker_profile import BrokerProfile
+from core.engine.accounts.logins import LoginOrigin
 from core.errors import LoginFault, LoginRefused, StoreError, VaultError
 from webhooks.faults import STATUS, Scene, ended_text, text_of, trouble_text
 from webhooks.pages import connected_page, fault_page, login_page
@@ -38,11 +40,11 @@ class LoginService(Protocol):
         """Mint a nonce and return the broker's address."""
         ...
 
-    async def callback(self, broker_type: BrokerType, query: Mapping[str, str]) -> Account:
+    async def callback(self, broker: BrokerProfile, query: Mapping[str, str]) -> Account:
         """Complete a login; raises ``LoginRefused``."""
         ...
 
-    async def origin(self, query: Mapping[str, str]) -> LoginOrigin | None:
+    async def origin(self, broker: BrokerProfile, query: Mapping[str, str]) -> LoginOrigin | None:
         """Return who asked for the login of a callback."""
         ...
 
@@ -50,8 +52,11 @@ class LoginService(Protocol):
 class LoginPages:
     """The handlers of the login."""
 
-    def __init__(self, logins: LoginService, *, chat_url: str = "") -> None:
+    def __init__(
+        self, logins: LoginService, brokers: Sequence[BrokerProfile], *, chat_url: str = ""
+    ) -> None:
         self._logins = logins
+        self._brokers = brokers
         self._chat_url = chat_url
 
     def routes(self) -> list[web.RouteDef]:
@@ -59,8 +64,10 @@ class LoginPages:
         return [
             web.get("/login/{link}", self.show),
             web.post("/login/{link}", self.start),
-            web.get(callback_path(BrokerType.ZERODHA), self.zerodha, allow_head=False),
-            web.get(callback_path(BrokerType.FYERS), self.fyers, allow_head=False),
+            *(
+                web.get(broker.callback_path, partial(self.callback, broker), allow_head=False)
+                for broker in self._brokers
+            ),
         ]
 
     async def show(self, request: web.Request) -> web.Response:
@@ -82,41 +89,34 @@ class LoginPages:
             return _trouble(error)
         return web.Response(status=303, headers={"Location": address})
 
-    async def zerodha(self, request: web.Request) -> web.Response:
-        """Take what Zerodha sends back."""
-        return await self._callback(BrokerType.ZERODHA, request)
-
-    async def fyers(self, request: web.Request) -> web.Response:
-        """Take what Fyers sends back."""
-        return await self._callback(BrokerType.FYERS, request)
-
-    async def _callback(self, broker_type: BrokerType, request: web.Request) -> web.Response:
+    async def callback(self, broker: BrokerProfile, request: web.Request) -> web.Response:
+        """Take what a broker's login sends back."""
         if "prefetch" in request.headers.get("Sec-Purpose", ""):
             raise web.HTTPServiceUnavailable  # the browser comes again when a person does
         query = _plain(request)
         if query is None:
-            return self._refusal(LoginFault.MALFORMED, Scene(broker_type), None)
+            return self._refusal(LoginFault.MALFORMED, Scene(broker), None)
         try:
-            account = await self._logins.callback(broker_type, query)
+            account = await self._logins.callback(broker, query)
         except LoginRefused as refused:
-            return await self._refused(broker_type, query, refused)
+            return await self._refused(broker, query, refused)
         return _html(connected_page(account, is_repeat=False, chat_url=self._chat_url))
 
     async def _refused(
-        self, broker_type: BrokerType, query: Mapping[str, str], refused: LoginRefused
+        self, broker: BrokerProfile, query: Mapping[str, str], refused: LoginRefused
     ) -> web.Response:
-        origin = await self._origin(query)
+        origin = await self._origin(broker, query)
         if origin is None:
-            return self._refusal(refused.fault, Scene(broker_type, detail=refused.detail), None)
+            return self._refusal(refused.fault, Scene(broker, detail=refused.detail), None)
         if refused.fault is LoginFault.NONCE_USED and origin.is_done:
             return _html(
                 connected_page(origin.account, is_repeat=True, chat_url=self._chat_url), 409
             )
         return self._refusal(refused.fault, _scene(origin.account, refused.detail), origin.link)
 
-    async def _origin(self, query: Mapping[str, str]) -> LoginOrigin | None:
+    async def _origin(self, broker: BrokerProfile, query: Mapping[str, str]) -> LoginOrigin | None:
         try:
-            return await self._logins.origin(query)
+            return await self._logins.origin(broker, query)
         except StoreError as error:
             _log.warning("who asked for a failed login cannot be told: %s", error)
             return None
@@ -147,7 +147,7 @@ def _plain(request: web.Request) -> dict[str, str] | None:
 
 
 def _scene(account: Account, detail: str = "") -> Scene:
-    return Scene(account.broker_type, account.label, account.user_id, detail)
+    return Scene(account.broker, account.label, account.user_id, detail)
 
 
 def _said(detail: str) -> str:

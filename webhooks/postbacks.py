@@ -4,11 +4,9 @@ A postback only wakes the worker of the account that it names; what became of th
 the broker. So nothing of a body is ever applied, and duplicates, replays, lost and reordered
 postbacks change nothing.
 
-* Kite signs: ``checksum = sha256(order_id + order_timestamp + api_secret)``, compared in constant
-  time with every Zerodha account's. A wrong or missing one is refused. The signature covers two
-  fields only, which is enough for a hint.
-* Fyers signs nothing and bars an address for half an hour after answers other than 200, so its
-  every postback is answered 200 and may wake an account only now and then.
+How a broker's postbacks are read, and whether it signs them, is in its profile. A signed one that
+no account's secret signed is refused; signatures are compared in constant time. An unsigned one is
+always answered 200, since nothing can prove it wrong, and may wake an account only now and then.
 
 Under a flood the store is not asked again for each one: what the accounts are is remembered for a
 few seconds. When it cannot be learned in time the hint is lost and the answer is 200 all the same.
@@ -17,18 +15,18 @@ few seconds. When it cannot be learned in time the hint is lost and the answer i
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol
 
 from aiohttp import web
 
-from core.domain.account import Account, BrokerType
+from core.domain.account import Account
+from core.domain.broker_profile import BrokerProfile, Postback, PostbackForm
 from core.errors import NotFound, StoreError, VaultError
 from core.ports.broker import Credentials
 from core.ports.clock import Clock
@@ -41,7 +39,7 @@ _STORE_S: Final = 1.0
 _REMEMBER_S: Final = 5.0
 _SIGNED_PAUSE_S: Final = 0.25
 _UNSIGNED_PAUSE_S: Final = 2.0
-# Kite's documentation promises a raw JSON body and names no type.
+# Brokers promise a raw JSON body and not all name its type.
 _TYPES: Final = frozenset(
     {
         "application/json",
@@ -50,7 +48,6 @@ _TYPES: Final = frozenset(
         "text/plain",
     }
 )
-_FYERS_USER: Final = ("clientId", "client_id", "fy_id", "fyId")
 
 
 class AccountKeys(Protocol):
@@ -70,7 +67,7 @@ class _Sender:
     """An account as its postbacks show it."""
 
     broker_id: str
-    broker_type: BrokerType
+    broker: BrokerProfile
     user_id: str | None
     secret: bytes
 
@@ -78,21 +75,23 @@ class _Sender:
         """Leave the secret out of tracebacks and logs."""
         return f"_Sender({self.broker_id!r})"
 
-    def signed(self, order: Mapping[str, str]) -> bool:
-        text = (order["order_id"] + order["order_timestamp"]).encode() + self.secret
-        expected = hashlib.sha256(text).hexdigest()
-        return hmac.compare_digest(expected.encode(), order["checksum"].lower().encode())
-
 
 class _Unreadable(Exception):
     """A body that is no postback."""
 
 
 class Postbacks:
-    """The handlers of the postbacks; ``counts`` tells what came, by verdict."""
+    """The handlers of the postbacks; ``counts`` says what came, by broker and verdict."""
 
-    def __init__(self, accounts: AccountKeys, hint: Callable[[str], None], clock: Clock) -> None:
+    def __init__(
+        self,
+        accounts: AccountKeys,
+        brokers: Sequence[BrokerProfile],
+        hint: Callable[[str], None],
+        clock: Clock,
+    ) -> None:
         self._accounts = accounts
+        self._brokers = brokers
         self._hint = hint
         self._clock = clock
         self._known: tuple[_Sender, ...] | None = None
@@ -104,51 +103,53 @@ class Postbacks:
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of these handlers."""
         return [
-            web.post("/postback/zerodha", self.zerodha),
-            web.post("/postback/fyers", self.fyers),
+            web.post(broker.postback_path, partial(self.take, broker, broker.postback))
+            for broker in self._brokers
+            if broker.postback is not None
         ]
 
-    async def zerodha(self, request: web.Request) -> web.Response:
-        """Wake the account that Kite names, when the checksum is right."""
-        if request.content_type not in _TYPES:
-            self.counts["zerodha_unreadable"] += 1
-            raise web.HTTPUnsupportedMediaType
+    async def take(
+        self, broker: BrokerProfile, form: PostbackForm, request: web.Request
+    ) -> web.Response:
+        """Wake the account that a postback names, or all of the broker's when it names none."""
         try:
-            order = _kite_order(await _body(request))
+            postback = await self._read(broker, form, request)
         except _Unreadable as error:
-            self.counts["zerodha_unreadable"] += 1
-            raise web.HTTPBadRequest from error
+            if form.is_signed:
+                raise web.HTTPBadRequest from error
+            return _ok()
         senders = await self._senders()
         if senders is None:
-            self.counts["zerodha_unverified"] += 1
+            self._count(broker, "unverified")
             return _ok()
-        signed = [s for s in senders if s.broker_type is BrokerType.ZERODHA and s.signed(order)]
-        if not signed:
-            self.counts["zerodha_forged"] += 1
-            raise web.HTTPForbidden
-        named = [sender for sender in signed if sender.user_id == order["user_id"]]
-        self.counts["zerodha_hinted" if named else "zerodha_foreign"] += 1
+        mine = [sender for sender in senders if sender.broker == broker]
+        if form.is_signed:
+            mine = [sender for sender in mine if postback.is_signed_with(sender.secret)]
+            if not mine:
+                self._count(broker, "forged")
+                raise web.HTTPForbidden
+        named = [sender for sender in mine if postback.user_id in {None, sender.user_id}]
+        self._count(broker, "hinted" if named else "foreign")
         for sender in named:
-            self._wake(sender.broker_id, _SIGNED_PAUSE_S)
+            self._wake(sender.broker_id, _SIGNED_PAUSE_S if form.is_signed else _UNSIGNED_PAUSE_S)
         return _ok()
 
-    async def fyers(self, request: web.Request) -> web.Response:
-        """Wake the account that Fyers names, or each of its accounts when it names none."""
-        try:
-            body = await _body(request)
-        except _Unreadable:
-            self.counts["fyers_unreadable"] += 1
-            return _ok()
-        user_id = next((str(body[name]) for name in _FYERS_USER if body.get(name)), None)
-        named = [
-            sender
-            for sender in await self._senders() or ()
-            if sender.broker_type is BrokerType.FYERS and user_id in {None, sender.user_id}
-        ]
-        self.counts["fyers_hinted" if named else "fyers_foreign"] += 1
-        for sender in named:
-            self._wake(sender.broker_id, _UNSIGNED_PAUSE_S)
-        return _ok()
+    async def _read(
+        self, broker: BrokerProfile, form: PostbackForm, request: web.Request
+    ) -> Postback:
+        """Read a postback; raises ``_Unreadable``, or aiohttp's refusal of a signed one's type."""
+        if form.is_signed and request.content_type not in _TYPES:
+            self._count(broker, "unreadable")
+            raise web.HTTPUnsupportedMediaType
+        body = await _body(request)
+        postback = form.read(body) if body is not None else None
+        if postback is None:
+            self._count(broker, "unreadable")
+            raise _Unreadable
+        return postback
+
+    def _count(self, broker: BrokerProfile, verdict: str) -> None:
+        self.counts[f"{broker}_{verdict}"] += 1
 
     def _wake(self, broker_id: str, pause_s: float) -> None:
         """Hint, but not so often that strangers or a flood decide how fast a broker is read."""
@@ -187,9 +188,7 @@ class Postbacks:
                 continue
             if secret:
                 found.append(
-                    _Sender(
-                        account.broker_id, account.broker_type, account.user_id, secret.encode()
-                    )
+                    _Sender(account.broker_id, account.broker, account.user_id, secret.encode())
                 )
         return tuple(found)
 
@@ -198,22 +197,11 @@ def _ok() -> web.Response:
     return web.Response(text="ok")
 
 
-async def _body(request: web.Request) -> Mapping[str, Any]:
-    """Read a JSON object; raises ``_Unreadable``, or aiohttp's refusal of a large one."""
+async def _body(request: web.Request) -> Mapping[str, Any] | None:
+    """Return the JSON object of a body, or None; raises aiohttp's refusal of a large one."""
     try:
         async with asyncio.timeout(_BODY_S):
             body = json.loads(await request.read())
-    except (ValueError, RecursionError, TimeoutError) as error:
-        raise _Unreadable from error
-    if not isinstance(body, dict):
-        raise _Unreadable
-    return body
-
-
-def _kite_order(body: Mapping[str, Any]) -> dict[str, str]:
-    names = ("order_id", "order_timestamp", "checksum", "user_id")
-    order = {name: body.get(name) for name in names}
-    texts = {name: value for name, value in order.items() if isinstance(value, str) and value}
-    if len(texts) != len(names):
-        raise _Unreadable
-    return texts
+    except (ValueError, RecursionError, TimeoutError):
+        return None
+    return body if isinstance(body, dict) else None

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from bot.conversation.visit import Visit
 from bot.views.markup import bold, code, esc, join
 from bot.views.screen import PRIMARY, Screen, button, copy_button, is_linkable, link_button
 from bot.views.verbs import Verb
 from core.domain.account import Account
+from core.domain.broker_profile import BrokerProfile
 from core.errors import UserError
 
 __all__ = ["answer_login", "dismiss", "login", "looks_like_login", "morning_round", "share"]
 
-_MARKS = ("request_token=", "auth_code=")
 
-
-def looks_like_login(text: str) -> bool:
+def looks_like_login(text: str, brokers: Iterable[BrokerProfile]) -> bool:
     """Tell whether a message is the address that a broker's login ended at."""
-    return any(mark in text for mark in _MARKS)
+    return any(f"{broker.callback.code}=" in text for broker in brokers)
 
 
 async def morning_round(visit: Visit) -> None:
@@ -68,7 +69,7 @@ def _paste_screen(account: Account, url: str) -> Screen:
     cancel = (button("Cancel", Verb.DROP_QUESTION),)
     if not is_linkable(url):
         return Screen(text, (cancel,))
-    label = f"Open {account.broker_type.label}"
+    label = f"Open {account.broker.label}"
     return Screen(text, ((link_button(label, url, style=PRIMARY),), cancel))
 
 

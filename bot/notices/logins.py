@@ -10,7 +10,6 @@ from bot.views.screen import Screen, button
 from bot.views.system import readiness_lines
 from bot.views.verbs import Verb
 from bot.views.words import LOGIN_FAULT
-from core.domain.account import BrokerType
 from core.domain.notices.logins import (
     LoginDone,
     LoginFailed,
@@ -92,7 +91,7 @@ async def _silent(notice: LoginSilent, lookups: Lookups) -> Screen:
 
 async def _morning(lookups: Lookups) -> Screen:
     found = await lookups.control.accounts.all()
-    accounts = [one for one in found if one.broker_type is not BrokerType.PAPER]
+    accounts = [one for one in found if one.broker.is_supported]
     waiting = [one for one in accounts if one.needs_login]
     ticks = [f"{'⬜' if one.needs_login else '✅'} {esc(one.label)}" for one in accounts]
     if waiting:

@@ -157,8 +157,6 @@ def account_page(account: Account, global_mode: TradingMode, login: InlineKeyboa
             button("« Accounts", Verb.ACCOUNTS),
         ),
     )
-    if account.broker_type.value == "paper":
-        rows = tuple(row for row in rows if row != (refresh,))
     return Screen(text, rows)
 
 

@@ -93,8 +93,10 @@ def price(amount: Decimal) -> str:
 
 def token_state(account: Account) -> str:
     """Return whether the account is logged in, as a person says it."""
+    if not account.broker.is_supported:
+        return "not supported"
     if not account.needs_login:
-        return "no login needed" if account.broker_type.value == "paper" else "logged in"
+        return "logged in"
     return "never logged in" if account.token_generated_at is None else "login expired"
 
 

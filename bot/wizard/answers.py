@@ -22,15 +22,8 @@ from bot.handlers.strategies import answer_parameter, answer_size
 from bot.views.markup import bold, esc
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
-from bot.wizard.add_account import ANSWERED_STEPS, KIND, OFFERED, previous, step_screen
-from core.domain.account import (
-    Account,
-    AccountDraft,
-    BrokerType,
-    checked_api_key,
-    checked_api_secret,
-    checked_display_name,
-)
+from bot.wizard.add_account import ANSWERED_STEPS, KIND, broker_screen, previous, step_screen
+from core.domain.account import Account, AccountDraft, checked_display_name
 from core.errors import AlreadyDone, UserError
 
 __all__ = ["begin", "heard", "move"]
@@ -81,7 +74,7 @@ async def heard(visit: Visit) -> None:
 
 async def _unexpected(visit: Visit, expired: Prompt | None) -> None:
     """Take a pasted login, or say that nothing was asked."""
-    if looks_like_login(visit.text):
+    if looks_like_login(visit.text, visit.services.parameters.brokers):
         await answer_login(visit, None)
         return
     if expired is not None:
@@ -134,25 +127,29 @@ async def _delete_secret(visit: Visit) -> None:
 async def _gathered(visit: Visit, prompt: Prompt) -> dict[str, Any]:
     """Return the data with the checked answer in it, or raise ``UserError``."""
     services, data = visit.services, dict(prompt.data)
-    broker = BrokerType(data["broker"])
+    broker = services.parameters.broker(data["broker"])
     if prompt.step == "name":
         name = checked_display_name(visit.text)
         await services.control.accounts.check_name_is_free(name)
         data["name"] = name
     elif prompt.step == "key":
-        key = checked_api_key(broker, visit.text)
+        key = broker.key.checked(visit.text)
         data["key"] = key
-        data["hint"] = await services.control.registration.check_key(key, broker.value)
+        data["hint"] = await services.control.registration.check_key(key, broker.name)
     else:
-        data["secret"] = services.vault.seal(checked_api_secret(visit.text))
+        data["secret"] = services.vault.seal(broker.secret.checked(visit.text))
     return data
 
 
 async def _ask(visit: Visit, prompt: Prompt, *, is_new: bool) -> None:
     """Show the question of a wizard's step."""
-    broker = prompt.data.get("broker")
-    redirect = visit.services.parameters.redirect_url(BrokerType(broker)) if broker else ""
-    screen = step_screen(prompt.step, prompt.data, prompt.stamp, redirect)
+    parameters = visit.services.parameters
+    if prompt.step == "broker":
+        screen = broker_screen(parameters.brokers, prompt.stamp)
+    else:
+        broker = parameters.broker(prompt.data["broker"])
+        redirect = parameters.redirect_url(broker)
+        screen = step_screen(prompt.step, broker, prompt.data, prompt.stamp, redirect)
     message_id = await (visit.send(screen) if is_new else visit.show(screen))
     await visit.services.prompts.shown_in(prompt, message_id)
 
@@ -199,7 +196,7 @@ async def _step(visit: Visit, prompt: Prompt, action: str) -> None:
             data.pop("secret", None)
     elif action == "continue" and prompt.step == "guide":
         following = "name"
-    elif prompt.step == "broker" and action in {one.value for one in OFFERED}:
+    elif prompt.step == "broker" and action in _offered(visit):
         data["broker"] = action
         following = "guide"
     else:
@@ -209,10 +206,14 @@ async def _step(visit: Visit, prompt: Prompt, action: str) -> None:
         await _ask(visit, moved, is_new=False)
 
 
+def _offered(visit: Visit) -> set[str]:
+    return {broker.name for broker in visit.services.parameters.brokers}
+
+
 async def _connect(visit: Visit, prompt: Prompt) -> None:
     """Connect the account, at most once, and offer its login."""
     data, control = prompt.data, visit.services.control
-    broker = BrokerType(data["broker"])
+    broker = visit.services.parameters.broker(data["broker"])
     secret = visit.services.vault.open(data["secret"]) if "secret" in data else ""
     draft = AccountDraft(broker, data["name"], data.get("key", ""), secret)
     try:

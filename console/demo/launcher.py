@@ -25,6 +25,7 @@ from console.demo.operator import Operator, StepFailed
 from console.demo.options import DemoOptions
 from console.demo.stage import Ports, Stage, set_stage
 from console.demo.story import Actor, Story
+from core.bootstrap import PROFILES
 
 __all__ = ["main"]
 
@@ -35,7 +36,9 @@ _LOOK_S = 0.1
 _CONTROLLER_STOP_S = 6.0
 _SANDBOX_STOP_S = 2.0
 _KEEP_S = 5.0
-_NAMES = {"kite": ("Zerodha", "Main", "zerodha"), "fyers": ("Fyers", "Growth", "fyers")}
+_NAMES = {"kite": "Main", "fyers": "Growth"}
+"""What the story calls the first account of each broker that it plays with."""
+_BROKERS = {broker.api_name: broker for broker in PROFILES}
 
 
 class _Ended(Exception):
@@ -173,24 +176,24 @@ async def _register(http: httpx.AsyncClient, stage: Stage) -> dict[str, Actor]:
         actor = _actor(row, stage)
         addresses = {
             "redirect_url": actor.redirect_url,
-            "postback_url": f"{stage.public_url}/postback/{_NAMES[actor.broker][2]}",
+            "postback_url": stage.public_url + _BROKERS[actor.broker].postback_path,
         }
         body = {name: row[name] for name in ("broker", "api_key", "user_id")} | addresses
         (await http.post("/accounts", json=body)).raise_for_status()
         actors.setdefault(actor.broker, actor)
-    return actors
+    return {name: actors[name] for name in _BROKERS if name in actors}
 
 
 def _actor(row: dict[str, Any], stage: Stage) -> Actor:
-    type_label, name, path = _NAMES[row["broker"]]
+    broker = _BROKERS[row["broker"]]
     return Actor(
         broker=row["broker"],
-        type_label=type_label,
-        name=name,
+        type_label=broker.label,
+        name=_NAMES.get(row["broker"], broker.label),
         api_key=row["api_key"],
         api_secret=row["api_secret"],
         user_id=row["user_id"],
-        redirect_url=f"{stage.public_url}/broker/callback/{path}",
+        redirect_url=stage.public_url + broker.callback_path,
     )
 
 

@@ -18,6 +18,8 @@ from typing import Any
 
 from console.demo.child import DemoFailed
 from console.demo.options import DemoOptions
+from core.bootstrap import PROFILES
+from core.config import setting_name
 from core.domain.sessions import IST
 
 __all__ = ["CHAT", "DemoClock", "Ports", "Stage", "set_stage"]
@@ -90,24 +92,23 @@ def _aware(text: str) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the simulators listen."""
+    """Where the simulators listen, by name."""
 
-    control: int
-    kite: int
-    fyers: int
-    telegram: int
+    by_name: Mapping[str, int]
 
     @classmethod
     def parse(cls, line: str) -> Ports:
         """Read the line that the sandbox prints; raises ``DemoFailed``."""
         try:
-            return cls(**json.loads(line))
-        except (TypeError, ValueError):
+            return cls({str(name): int(port) for name, port in json.loads(line).items()})
+        except (AttributeError, TypeError, ValueError):
             raise DemoFailed(f"the sandbox said {line[:100]!r} instead of its ports.") from None
 
     def url(self, name: str) -> str:
         """Return the root address of a simulator."""
-        return f"http://127.0.0.1:{getattr(self, name)}"
+        if name not in self.by_name:
+            raise DemoFailed(f"the sandbox has no simulator {name!r}.")
+        return f"http://127.0.0.1:{self.by_name[name]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +130,7 @@ class Stage:
 
     def sandbox_arguments(self, options: DemoOptions) -> list[str]:
         """Return what starts the simulators."""
-        arguments = ["sandbox", "--control", "0", "--kite", "0", "--fyers", "0"]
-        arguments += ["--telegram", str(options.port), "--clock", str(self.clock)]
+        arguments = ["sandbox", "--telegram", str(options.port), "--clock", str(self.clock)]
         arguments += ["--state", str(self.directory / "sandbox")]
         arguments += ["--redirect-base", self.public_url]
         if options.replay is not None:
@@ -147,17 +147,19 @@ class Stage:
 
     def controller_environment(self, ports: Ports) -> dict[str, str]:
         """Return the settings that point the controller at the sandbox."""
+        roots = {
+            setting_name(root.setting): ports.url(broker.api_name)
+            for broker in PROFILES
+            for root in broker.roots
+        }
         return self.environment() | {
+            **roots,
             "SAARTHI_TELEGRAM_TOKEN": _TOKEN,
             "SAARTHI_TELEGRAM_API": ports.url("telegram"),
             "SAARTHI_OWNERS": str(CHAT),
             "SAARTHI_PUBLIC_URL": self.public_url,
             "SAARTHI_LISTEN": f"127.0.0.1:{self.listen_port}",
             "SAARTHI_DATA": str(self.directory / "saarthi"),
-            "SAARTHI_KITE_API": ports.url("kite"),
-            "SAARTHI_KITE_LOGIN": ports.url("kite"),
-            "SAARTHI_FYERS_API": ports.url("fyers"),
-            "SAARTHI_FYERS_MASTERS": ports.url("fyers"),
             "SAARTHI_CLOCK": str(self.clock),
             "SAARTHI_WARNING_INTERVAL_S": "60",
             "SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE": "yes",

@@ -10,7 +10,8 @@ from console.doctor.finding import Finding, fail, ok, warn
 from console.doctor.machine import has_address, talks_to_real_brokers
 from core.bootstrap import System
 from core.config import Settings
-from core.domain.account import Account, BrokerType
+from core.domain.account import Account
+from core.domain.broker_profile import BrokerProfile
 from core.errors import BrokerReadError, VaultError
 from core.inspection import StoreLook
 
@@ -102,31 +103,31 @@ async def _secrets(system: System, account: Account) -> Sequence[Finding]:
 async def masters(system: System) -> list[Finding]:
     """Load each broker's instrument master, which needs no login."""
     found = []
-    for kind in (BrokerType.ZERODHA, BrokerType.FYERS):
+    for broker in system.connections.brokers:
         try:
-            rows = await system.connections.broker(kind).instruments.load()
+            rows = await system.connections.broker(broker).instruments.load()
         except BrokerReadError as error:
-            text = f"{kind.label}'s cannot be loaded: {error}"
+            text = f"{broker.label}'s cannot be loaded: {error}"
             found.append(fail("instruments", text, "no symbol can be resolved; check the network"))
         else:
-            found.append(ok("instruments", f"{kind.label}: {len(rows)}"))
+            found.append(ok("instruments", f"{broker.label}: {len(rows)}"))
     return found
 
 
 async def addresses(system: System) -> list[Finding]:
     """Check the addresses that accounts' orders leave from, and who shares one (A12)."""
-    sharing: defaultdict[tuple[BrokerType, str], list[Account]] = defaultdict(list)
+    sharing: defaultdict[tuple[BrokerProfile, str], list[Account]] = defaultdict(list)
     found = []
     for account in await system.accounts.all():
         address = account.source_address
-        sharing[account.broker_type, address or "the machine's own address"].append(account)
+        sharing[account.broker, address or "the machine's own address"].append(account)
         if address is not None and not has_address(address):
             text = f"{account.label}: its source address {address} is not on this machine"
             found.append(warn("address", text, "add it to an interface, or correct the account"))
-    for (kind, address), sharers in sharing.items():
+    for (broker, address), sharers in sharing.items():
         users = {account.user_id for account in sharers if account.user_id}
         if len(users) > 1:
-            text = f"{kind.label} users {', '.join(sorted(users))} order from {address}"
+            text = f"{broker.label} users {', '.join(sorted(users))} order from {address}"
             found.append(
                 warn("address", text, "only one holder, or a family that declared it, may do so")
             )

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 from console.doctor.finding import Finding, fail, ok, warn
 from console.process import bot_parameters
-from core.config import Settings, setting_name
+from core.bootstrap import PROFILES
+from core.config import Settings, setting_name, settings_with_defaults
 from core.domain.calendar_years import CalendarYear, EndsSoon, known_until, reminders
 from core.errors import ConfigurationError
 from core.inspection import CALENDAR_FILE, calendar_years, clock_trouble, key_file, vault_of
@@ -45,7 +46,7 @@ def is_loopback(host: str) -> bool:
 
 def talks_to_real_brokers(settings: Settings) -> bool:
     """Tell whether some broker root leads off this machine."""
-    roots = (settings.kite_api, settings.kite_login, settings.fyers_api)
+    roots = [root for broker in PROFILES for root in broker.addresses(settings.roots)]
     return not all(is_loopback(urlsplit(root).hostname or "") for root in roots)
 
 
@@ -62,8 +63,8 @@ def configuration(settings: Settings, environment: Mapping[str, str]) -> list[Fi
                 f"leave it at {_LEAST_HORIZON_S:g} or more",
             )
         )
-    names = [setting_name(field) for field in sorted(settings.model_fields_set)]
-    text = f"{len(names)} of {len(Settings.model_fields)} settings given"
+    names = [setting_name(field) for field in settings.given]
+    text = f"{len(names)} of {len(settings_with_defaults())} settings given"
     return [ok("configuration", text + (f": {', '.join(names)}" if names else "")), *wrong]
 
 
@@ -91,7 +92,7 @@ def _clock_setting(settings: Settings) -> Iterable[Finding]:
 
 
 def _unread(environment: Mapping[str, str]) -> Iterable[Finding]:
-    known = {setting_name(field) for field in Settings.model_fields}
+    known = {setting_name(field) for field in settings_with_defaults()}
     for name in sorted(environment):
         if name.startswith("SAARTHI_") and name not in known:
             yield warn("configuration", f"{name}: no such setting", "see docs/operations.md")

@@ -15,9 +15,8 @@ import httpx
 
 from console.doctor.finding import Finding, fail, ok, warn
 from console.doctor.machine import is_loopback, talks_to_real_brokers
+from core.bootstrap import PROFILES
 from core.config import Settings
-from core.domain.account import BrokerType
-from core.engine.accounts.logins import callback_path
 from core.ports.clock import Clock
 
 __all__ = ["bot_token", "clock_drift", "local_address", "public_address", "web_server"]
@@ -26,10 +25,6 @@ _PATIENCE_S = 8.0
 _DRIFT_NOTICE_S = 2.0
 _DRIFT_LIMIT_S = 30.0
 _HALF_SECOND = 0.5
-_CONSOLE = {
-    BrokerType.ZERODHA: "your app at developers.kite.trade",
-    BrokerType.FYERS: "your app at myapi.fyers.in",
-}
 
 
 def client() -> httpx.AsyncClient:
@@ -97,13 +92,20 @@ def redirects(settings: Settings) -> list[Finding]:
     """Return what each broker's console must hold, ready to copy."""
     root = settings.public_url or "https://127.0.0.1"
     found = [
-        ok("redirect URL", f"{root}{callback_path(kind)}  (paste it into {console})")
-        for kind, console in _CONSOLE.items()
+        ok(
+            "redirect URL",
+            f"{root}{broker.callback_path}  (paste it into your app at {broker.console})",
+        )
+        for broker in PROFILES
     ]
     if settings.public_url is not None:
         found += [
-            ok("postback URL", f"{root}/postback/{kind.value}  (if you like, in {console})")
-            for kind, console in _CONSOLE.items()
+            ok(
+                "postback URL",
+                f"{root}{broker.postback_path}  (if you like, in your app at {broker.console})",
+            )
+            for broker in PROFILES
+            if broker.postback is not None
         ]
     return found
 
@@ -146,8 +148,10 @@ def _exposed(host: str) -> Sequence[Finding]:
 
 async def clock_drift(settings: Settings, clock: Clock, http: httpx.AsyncClient) -> list[Finding]:
     """Compare the clock with each broker's ``Date`` header."""
-    roots = {"Zerodha": settings.kite_api, "Fyers": settings.fyers_api}
-    return [await _drift(name, root, clock, http) for name, root in roots.items()]
+    return [
+        await _drift(broker.label, broker.addresses(settings.roots)[0], clock, http)
+        for broker in PROFILES
+    ]
 
 
 async def _drift(name: str, root: str, clock: Clock, http: httpx.AsyncClient) -> Finding:
@@ -187,7 +191,7 @@ def _moment(header: str, clock: Clock) -> datetime:
 
 async def local_address(settings: Settings) -> list[Finding]:
     """Say which address calls leave from; a datagram socket finds the route, nothing is sent."""
-    host = urlsplit(settings.kite_api).hostname or ""
+    host = urlsplit(PROFILES[0].addresses(settings.roots)[0]).hostname or ""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, 443, type=socket.SOCK_DGRAM)

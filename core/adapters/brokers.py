@@ -1,40 +1,46 @@
-"""The real brokers, built from the roots that the settings name."""
+"""The brokers that Saarthi knows: a new one is its import and its line in ``_BROKERS``."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Protocol
+
 from core.adapters.fyers import FyersBroker
 from core.adapters.zerodha import ZerodhaBroker
-from core.domain.account import BrokerType
+from core.domain.broker_profile import BrokerProfile
 from core.ports.broker import Broker
 from core.ports.clock import Clock
 
-__all__ = ["build_brokers"]
+__all__ = ["PROFILES", "build_brokers"]
+
+
+class _BrokerClass(Protocol):
+    """A class that makes a ``Broker``."""
+
+    profile: BrokerProfile
+
+    def __call__(self, clock: Clock, roots: Mapping[str, str], *, deadline_s: float) -> Broker:
+        """Return the broker at its addresses, or at those that ``roots`` names by setting."""
+        ...
+
+
+_BROKERS: tuple[_BrokerClass, ...] = (
+    ZerodhaBroker,
+    FyersBroker,
+)
+
+PROFILES: tuple[BrokerProfile, ...] = tuple(broker.profile for broker in _BROKERS)
+"""In the order in which users are offered them."""
 
 
 def build_brokers(
-    clock: Clock,
-    *,
-    kite_api: str,
-    kite_login: str,
-    fyers_api: str,
-    fyers_masters: str,
-    deadline_s: float,
-) -> dict[BrokerType, Broker]:
-    """Return each broker type's ``Broker``.
+    clock: Clock, roots: Mapping[str, str], *, deadline_s: float
+) -> dict[BrokerProfile, Broker]:
+    """Return the real brokers.
 
     Args:
         clock: Paces requests.
-        kite_api: Root of Kite Connect.
-        kite_login: Root of Kite's login page.
-        fyers_api: Root of Fyers' API.
-        fyers_masters: Root of Fyers' public symbol masters.
+        roots: Addresses other than the brokers' own, by setting.
         deadline_s: Total time of one call, all waits included.
     """
-    return {
-        BrokerType.ZERODHA: ZerodhaBroker(
-            clock, api_root=kite_api, login_root=kite_login, deadline_s=deadline_s
-        ),
-        BrokerType.FYERS: FyersBroker(
-            clock, api_root=fyers_api, masters_root=fyers_masters, deadline_s=deadline_s
-        ),
-    }
+    return {broker.profile: broker(clock, roots, deadline_s=deadline_s) for broker in _BROKERS}

@@ -17,7 +17,7 @@ from enum import StrEnum
 from core.errors import SaarthiError
 from core.ports.clock import Clock
 
-__all__ = ["FYERS_LIMITS", "KITE_LIMITS", "READS", "Bucket", "Limit", "RateExceeded", "Throttle"]
+__all__ = ["EVERYTHING", "ORDERS", "READS", "Bucket", "Limit", "RateExceeded", "Throttle"]
 
 
 class Bucket(StrEnum):
@@ -31,8 +31,8 @@ class Bucket(StrEnum):
 
 READS = frozenset({Bucket.QUOTES, Bucket.HISTORICAL, Bucket.OTHER})
 """Everything that is not an order."""
-_ORDERS = frozenset({Bucket.ORDERS})
-_ALL = READS | _ORDERS
+ORDERS = frozenset({Bucket.ORDERS})
+EVERYTHING = READS | ORDERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +42,6 @@ class Limit:
     buckets: frozenset[Bucket]
     count: int
     seconds: float
-
-
-KITE_LIMITS = (
-    # Kite allows 10/s, 400/min, 5000/day and counts by calendar second on its own clock
-    # (facts/kite.md 10): the head-room absorbs the jitter of the way.
-    Limit(_ORDERS, 8, 1.0),
-    Limit(_ORDERS, 300, 60.0),
-    Limit(_ORDERS, 4_500, 86_400.0),
-    Limit(frozenset({Bucket.QUOTES}), 1, 1.05),
-    Limit(frozenset({Bucket.HISTORICAL}), 3, 1.05),
-    Limit(frozenset({Bucket.OTHER}), 8, 1.0),
-)
-FYERS_LIMITS = (
-    # Fyers counts all endpoints of an app together: 10/s, 200/min, 100,000/day, and blocks it for
-    # the day after three breaches of the minute (facts/fyers.md 10). Reads leave orders a share.
-    Limit(_ALL, 9, 1.0),
-    Limit(_ALL, 190, 60.0),
-    Limit(_ALL, 95_000, 86_400.0),
-    Limit(READS, 6, 1.0),
-    Limit(READS, 120, 60.0),
-)
 
 
 class RateExceeded(SaarthiError):

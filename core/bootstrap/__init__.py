@@ -6,11 +6,13 @@ process' own composition root (``console.process``) adds the bot and the web ser
 
 from __future__ import annotations
 
+from core.adapters.brokers import PROFILES
 from core.bootstrap.calendar import ImportedDays, calendar_of, import_days
 from core.bootstrap.foundation import Foundation, attach, open_system, rotate_secrets
 from core.bootstrap.system import System, build
 
 __all__ = [
+    "PROFILES",
     "Foundation",
     "ImportedDays",
     "System",

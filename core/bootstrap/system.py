@@ -13,7 +13,7 @@ from core.bootstrap.foundation import Foundation
 from core.bootstrap.services import store_keeper, ticks_of
 from core.bootstrap.wiring import Wiring
 from core.config import Settings
-from core.domain.account import BrokerType
+from core.domain.broker_profile import BrokerProfile
 from core.domain.notices.post import Post
 from core.domain.notices.system import Started
 from core.domain.target import Strategy
@@ -86,7 +86,7 @@ def build(
     foundation: Foundation,
     registry: Mapping[str, Strategy],
     *,
-    brokers: Mapping[BrokerType, Broker] | None = None,
+    brokers: Mapping[BrokerProfile, Broker] | None = None,
     selection: Selection | None = None,
 ) -> System:
     """Wire the engine over a foundation.
@@ -145,13 +145,6 @@ def _services(
     return services
 
 
-def _brokers_of(settings: Settings, clock: Clock) -> Mapping[BrokerType, Broker]:
+def _brokers_of(settings: Settings, clock: Clock) -> Mapping[BrokerProfile, Broker]:
     """Build the real brokers from the settings' roots."""
-    return build_brokers(
-        clock,
-        kite_api=settings.kite_api,
-        kite_login=settings.kite_login,
-        fyers_api=settings.fyers_api,
-        fyers_masters=settings.fyers_masters,
-        deadline_s=settings.order_deadline_s,
-    )
+    return build_brokers(clock, settings.roots, deadline_s=settings.order_deadline_s)

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from core.bootstrap.foundation import Foundation
 from core.bootstrap.services import crash_reporter
-from core.domain.account import BrokerType
+from core.domain.broker_profile import BrokerProfile
 from core.domain.target import Strategy
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections, Masters
@@ -41,7 +41,7 @@ class Wiring:
     Args:
         foundation: Store, vault, clock, calendar, settings.
         registry: The strategies by name.
-        brokers: The brokers by type.
+        brokers: The brokers by profile.
         selection: Work for this strategy and account alone.
     """
 
@@ -49,7 +49,7 @@ class Wiring:
         self,
         foundation: Foundation,
         registry: Mapping[str, Strategy],
-        brokers: Mapping[BrokerType, Broker],
+        brokers: Mapping[BrokerProfile, Broker],
         selection: Selection | None = None,
     ) -> None:
         self._foundation = foundation
@@ -118,7 +118,7 @@ class Wiring:
     @cached_property
     def accounts(self) -> Accounts:
         """The accounts."""
-        return Accounts(self._store, self._foundation.vault, self._clock)
+        return Accounts(self._store, self._foundation.vault, self._clock, self._brokers)
 
     @cached_property
     def masters(self) -> Masters:

@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from core.domain.broker_profile import BrokerProfile
 from core.domain.mode import TradingMode
 from core.errors import UserError
 
 __all__ = [
     "Account",
     "AccountDraft",
-    "BrokerType",
     "DisablePolicy",
     "TokenStatus",
-    "checked_api_key",
-    "checked_api_secret",
     "checked_display_name",
 ]
-
-
-class BrokerType(StrEnum):
-    """The kinds of account."""
-
-    ZERODHA = "zerodha"
-    FYERS = "fyers"
-    PAPER = "paper"
-
-    @property
-    def label(self) -> str:
-        """The name a person reads."""
-        return {"zerodha": "Zerodha", "fyers": "Fyers", "paper": "Paper"}[self.value]
 
 
 class TokenStatus(StrEnum):
@@ -63,7 +47,7 @@ class Account:
     """
 
     broker_id: str
-    broker_type: BrokerType
+    broker: BrokerProfile
     display_name: str
     api_key: str
     is_default: bool
@@ -81,33 +65,30 @@ class Account:
 
     @property
     def label(self) -> str:
-        """``Zerodha - Main``: type and the user's own name."""
-        return f"{self.broker_type.label} - {self.display_name}"
+        """``Zerodha - Main``: the broker and the user's own name."""
+        return f"{self.broker.label} - {self.display_name}"
 
     @property
     def needs_login(self) -> bool:
         """Whether a person has to log in before this account can work."""
-        return self.broker_type is not BrokerType.PAPER and self.token_status is TokenStatus.EXPIRED
+        return self.broker.is_supported and self.token_status is TokenStatus.EXPIRED
 
 
 @dataclass(frozen=True, slots=True)
 class AccountDraft:
     """What the wizard has gathered; ``api_secret`` is plain here and sealed when stored."""
 
-    broker_type: BrokerType
+    broker: BrokerProfile
     display_name: str
     api_key: str
     api_secret: str
 
     def __repr__(self) -> str:
         """Leave the secret out of any traceback or log."""
-        return f"AccountDraft({self.broker_type}, {self.display_name!r}, {self.api_key!r}, ***)"
+        return f"AccountDraft({self.broker}, {self.display_name!r}, {self.api_key!r}, ***)"
 
 
 _NAME_LIMIT = 40
-_KITE_KEY = re.compile(r"^[A-Za-z0-9]{6,32}$")
-_FYERS_KEY = re.compile(r"^[A-Za-z0-9]{4,20}-[0-9]{3}$")
-_SECRET = re.compile(r"^[A-Za-z0-9_\-]{6,64}$")
 
 
 def checked_display_name(text: str) -> str:
@@ -118,32 +99,3 @@ def checked_display_name(text: str) -> str:
     if len(name) > _NAME_LIMIT:
         raise UserError(f"The name has {len(name)} characters; expected at most {_NAME_LIMIT}.")
     return name
-
-
-def checked_api_key(broker_type: BrokerType, text: str) -> str:
-    """Return the trimmed API key (Kite) or App ID (Fyers), or raise ``UserError``."""
-    key = text.strip()
-    if not key:
-        raise UserError("The message is empty; expected the key from the developer console.")
-    if broker_type is BrokerType.FYERS:
-        if not _FYERS_KEY.match(key):
-            raise UserError(
-                f"Found {key[:30]!r}; expected a Fyers App ID with its suffix, like AB1CD2EF3G-100."
-            )
-        return key.upper()
-    if not _KITE_KEY.match(key):
-        raise UserError(
-            f"Found {key[:30]!r}; expected a Kite API key: 6 to 32 letters and digits, no spaces."
-        )
-    return key
-
-
-def checked_api_secret(text: str) -> str:
-    """Return the trimmed API secret, or raise ``UserError`` that does not repeat it."""
-    secret = text.strip()
-    if not _SECRET.match(secret):
-        raise UserError(
-            f"That has {len(secret)} characters and is not a secret's form; expected 6 to 64 "
-            "letters and digits, copied whole from the developer console."
-        )
-    return secret

@@ -20,14 +20,14 @@ __all__ = [
     "short_id",
 ]
 
-BROKER_ID = re.compile(r"^(zerodha|fyers|paper)_[a-z0-9]{6,}$")
+BROKER_ID = re.compile(r"^[a-z][a-z0-9]*_[a-z0-9]{6,}$")
 _TAG = re.compile(r"^S[A-Z2-7]{19}$")
 
 
-def broker_id_for(broker_type: str, entropy: bytes) -> str:
-    """Return ``<type>_<10 lowercase alphanumerics>`` made of ``entropy`` (at least 8 bytes)."""
+def broker_id_for(broker: str, entropy: bytes) -> str:
+    """Return ``<broker>_<10 lowercase alphanumerics>`` made of ``entropy`` (at least 8 bytes)."""
     text = base64.b32encode(hashlib.blake2b(entropy, digest_size=10).digest()).decode().lower()
-    return f"{broker_type}_{text[:10]}"
+    return f"{broker}_{text[:10]}"
 
 
 def client_order_id(account: str, strategy: str, slot: str, leg: str, attempt: int) -> str:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from core.domain.account import BrokerType
 from core.domain.broker import (
     BrokerOrder,
     BrokerTrade,
@@ -24,6 +23,7 @@ from core.domain.broker import (
     Profile,
     Quote,
 )
+from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import Instrument, InstrumentId
 from core.domain.order import OrderRequest
 from core.domain.outcome import WriteOutcome
@@ -155,18 +155,10 @@ class LoginGrant:
 
 
 class LoginPort(Protocol):
-    """The login dance of one broker type."""
+    """The login dance of one broker; ``BrokerProfile.callback`` reads its end."""
 
     def login_url(self, credentials: Credentials, *, nonce: str, redirect_url: str) -> str:
         """Return the broker's login address; the callback will carry ``nonce`` back."""
-        ...
-
-    def read_callback(self, query: Mapping[str, str]) -> tuple[str, str]:
-        """Return (nonce, code) of a callback's query; either may be empty.
-
-        Raises:
-            LoginRefused: The broker says that the login failed (DENIED, NOT_ADMITTED, MALFORMED).
-        """
         ...
 
     async def exchange(
@@ -181,7 +173,7 @@ class LoginPort(Protocol):
 
 
 class InstrumentSource(Protocol):
-    """The instrument master of one broker type; needs no login (product.md D10)."""
+    """The instrument master of one broker; needs no login (product.md D10)."""
 
     async def load(self) -> Sequence[Instrument]:
         """Download and translate today's master; raises ``BrokerReadError``."""
@@ -189,11 +181,15 @@ class InstrumentSource(Protocol):
 
 
 class Broker(Protocol):
-    """Everything about one broker type. Built once a process."""
+    """Everything about one broker. Built once a process."""
 
-    broker_type: BrokerType
     login: LoginPort
     instruments: InstrumentSource
+
+    @property
+    def profile(self) -> BrokerProfile:
+        """What is particular about the broker."""
+        ...
 
     def connect(
         self, credentials: Credentials, master: Mapping[InstrumentId, Instrument]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time
 from typing import Protocol
 
-from core.domain.account import BrokerType
+from core.domain.broker_profile import BrokerProfile
 from core.domain.calendar_years import CalendarYear
 from core.domain.instrument import Segment
 from core.domain.sessions import SessionWindow
@@ -38,7 +38,7 @@ class Calendar(Protocol):
         ...
 
     def square_off(
-        self, day: date, broker: BrokerType, segment: Segment, *, has_derivatives: bool
+        self, day: date, broker: BrokerProfile, segment: Segment, *, has_derivatives: bool
     ) -> time:
         """Return by when intraday positions must be flat at this broker: 15:00 for cash."""
         ...

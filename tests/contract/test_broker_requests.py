@@ -14,9 +14,9 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 
-from core.adapters.brokers import build_brokers
+from core.adapters.brokers import PROFILES, build_brokers
 from core.adapters.clock import MARKET_ZONE
-from core.domain.account import BrokerType
+from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import InstrumentId
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import NotSent
@@ -29,6 +29,7 @@ from tests.faults.raw_http import Behaviour, RawServer, answer, json_answer, ser
 pytestmark = pytest.mark.dates
 
 KITE, FYERS = DESKS
+ZERODHA_PROFILE, FYERS_PROFILE = PROFILES
 LIMIT, TRIGGER = Decimal("801.05"), Decimal("799.95")
 CREDENTIALS = Credentials("id", "apikey", "secret", "tok")
 
@@ -113,7 +114,7 @@ async def test_fyers_order_carries_what_its_type_needs(kind: OrderType) -> None:
     assert cancelled == {"id": "1001"}
 
 
-@pytest.mark.parametrize("desk", DESKS, ids=lambda desk: desk.broker_type.value)
+@pytest.mark.parametrize("desk", DESKS, ids=lambda desk: desk.profile.name)
 async def test_impossible_order_is_not_sent(desk: Desk) -> None:
     """What a broker would refuse or mangle is refused here, and never leaves."""
     async with connected(desk, json_answer(200, desk.placed)) as (server, client):
@@ -223,14 +224,16 @@ async def test_candles_exclude_what_lies_outside() -> None:
 # --- login -------------------------------------------------------------------------------------
 
 
-def brokers() -> dict[BrokerType, Broker]:
+def brokers() -> dict[BrokerProfile, Broker]:
     """Return both brokers at addresses that nothing listens on."""
     return build_brokers(
         ManualClock(),
-        kite_api="http://127.0.0.1:1",
-        kite_login="https://kite.example/connect/login",
-        fyers_api="https://fyers.example/",
-        fyers_masters="https://masters.example",
+        {
+            "kite_api": "http://127.0.0.1:1",
+            "kite_login": "https://kite.example/connect/login",
+            "fyers_api": "https://fyers.example/",
+            "fyers_masters": "https://masters.example",
+        },
         deadline_s=1,
     )
 
@@ -260,45 +263,45 @@ def test_login_addresses_carry_the_nonce() -> None:
 
 @pytest.mark.row("B3")
 @pytest.mark.parametrize(
-    ("broker_type", "query", "expected"),
+    ("broker", "query", "expected"),
     [
         (
-            BrokerType.ZERODHA,
+            ZERODHA_PROFILE,
             {"status": "success", "request_token": "T", "nonce": "N"},
             ("N", "T"),
         ),
-        (BrokerType.ZERODHA, {"request_token": "T"}, ("", "T")),
-        (BrokerType.ZERODHA, {}, ("", "")),
-        (BrokerType.ZERODHA, {"status": "error", "nonce": "N"}, LoginFault.DENIED),
+        (ZERODHA_PROFILE, {"request_token": "T"}, ("", "T")),
+        (ZERODHA_PROFILE, {}, ("", "")),
+        (ZERODHA_PROFILE, {"status": "error", "nonce": "N"}, LoginFault.DENIED),
         (
-            BrokerType.ZERODHA,
+            ZERODHA_PROFILE,
             {"status": "error", "message": "The user is not enabled for the app."},
             LoginFault.NOT_ADMITTED,
         ),
-        (BrokerType.FYERS, {"s": "ok", "auth_code": "T", "state": "N"}, ("N", "T")),
-        (BrokerType.FYERS, {"state": "N"}, ("N", "")),
-        (BrokerType.FYERS, {"s": "error", "message": "denied"}, LoginFault.DENIED),
+        (FYERS_PROFILE, {"s": "ok", "auth_code": "T", "state": "N"}, ("N", "T")),
+        (FYERS_PROFILE, {"state": "N"}, ("N", "")),
+        (FYERS_PROFILE, {"s": "error", "message": "denied"}, LoginFault.DENIED),
         (
-            BrokerType.FYERS,
+            FYERS_PROFILE,
             {"s": "error", "message": "The user is not enabled for the app"},
             LoginFault.NOT_ADMITTED,
         ),
     ],
 )
 def test_callback_is_read(
-    broker_type: BrokerType, query: dict[str, str], expected: tuple[str, str] | LoginFault
+    broker: BrokerProfile, query: dict[str, str], expected: tuple[str, str] | LoginFault
 ) -> None:
     """Success gives nonce and code, either may be missing; a refusal says which."""
-    login = brokers()[broker_type].login
     if isinstance(expected, LoginFault):
         with pytest.raises(LoginRefused) as caught:
-            login.read_callback(query)
+            broker.callback.code_in(query)
         assert caught.value.fault is expected
     else:
-        assert login.read_callback(query) == expected
+        found = broker.callback.nonce_in(query), broker.callback.code_in(query)
+        assert found == expected
 
 
-@pytest.mark.parametrize("desk", DESKS, ids=lambda desk: desk.broker_type.value)
+@pytest.mark.parametrize("desk", DESKS, ids=lambda desk: desk.profile.name)
 @pytest.mark.parametrize(
     ("reply", "fault"),
     [
@@ -336,7 +339,7 @@ async def test_exchange_failures_are_told_apart(
 
 
 @pytest.mark.row("D10")
-@pytest.mark.parametrize("desk", DESKS, ids=lambda desk: desk.broker_type.value)
+@pytest.mark.parametrize("desk", DESKS, ids=lambda desk: desk.profile.name)
 @pytest.mark.parametrize(
     ("behaviour", "fault"),
     [

@@ -43,7 +43,7 @@ BOMB = gzip.compress(SUCCESS + b" " * 40_000_000, 9)
 NESTED = b"[" * 200_000
 
 
-@pytest.fixture(params=DESKS, ids=lambda desk: desk.broker_type.value)
+@pytest.fixture(params=DESKS, ids=lambda desk: desk.profile.name)
 def desk(request: pytest.FixtureRequest) -> Desk:
     """Both brokers in turn."""
     chosen: Desk = request.param
@@ -189,7 +189,7 @@ async def test_unowned_source_address_is_not_sent(desk: Desk) -> None:
     """An account whose address this machine does not own sends nothing."""
     async with serving(json_answer(200, desk.placed)) as server:
         credentials = Credentials("id", "apikey", "secret", "tok", source_address="192.0.2.1")
-        client = desk.broker(server.url).connect(credentials, MASTER[desk.broker_type])
+        client = desk.broker(server.url).connect(credentials, MASTER[desk.profile])
         assert isinstance(await client.place(market_order()), NotSent)
         await client.aclose()
         assert server.peers == []
@@ -202,7 +202,7 @@ async def test_orders_leave_from_the_account_s_address(desk: Desk) -> None:
         broker = desk.broker(server.url)
         for address in ("127.0.0.2", "127.0.0.3"):
             credentials = Credentials("id", address, "secret", "tok", source_address=address)
-            client = broker.connect(credentials, MASTER[desk.broker_type])
+            client = broker.connect(credentials, MASTER[desk.profile])
             assert await client.place(market_order()) == Acked("1001")
             await client.aclose()
         assert server.peers == ["127.0.0.2", "127.0.0.3"]
@@ -373,7 +373,7 @@ async def test_two_accounts_share_nothing(desk: Desk) -> None:
         broker = desk.broker(server.url)
         one, other = (
             broker.connect(
-                Credentials(name, f"key{name}", "secret", f"token{name}"), MASTER[desk.broker_type]
+                Credentials(name, f"key{name}", "secret", f"token{name}"), MASTER[desk.profile]
             )
             for name in ("one", "other")
         )

@@ -16,13 +16,15 @@ import pytest
 
 from core.adapters.brokers import build_brokers
 from core.adapters.clock import MARKET_ZONE
-from core.domain.account import BrokerType
+from core.adapters.fyers import FYERS
+from core.adapters.zerodha import ZERODHA
 from core.domain.broker import BrokerOrder, BrokerStatus
 from core.domain.instrument import InstrumentId, Product, Segment
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import Acked, Ambiguous, Refusal, Refused, WriteOutcome
 from core.errors import BrokerReadError, LoginFault, LoginRefused, ReadFault
 from core.ports.broker import Broker, BrokerClient, Credentials
+from tests.fakes.brokers import roots_at
 from tests.fakes.clock import running_from
 from tests.fakes.sandbox_process import Sandbox
 
@@ -31,7 +33,7 @@ pytestmark = pytest.mark.dates
 SBIN = InstrumentId("NSE", "SBIN")
 NOON = datetime(2026, 11, 23, 10, 0, tzinfo=MARKET_ZONE)
 ORDER = OrderRequest("SCONTRACTAAAAAAAAAAA", SBIN, Side.BUY, 3, OrderType.MARKET, Product.MIS)
-KINDS = [(BrokerType.ZERODHA, "kite"), (BrokerType.FYERS, "fyers")]
+KINDS = [(ZERODHA, "kite"), (FYERS, "fyers")]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +79,9 @@ class World:
 
     async def logged_in(self) -> Credentials:
         """Return credentials with a fresh token."""
-        nonce, code = self.broker.login.read_callback(await self.answered())
+        callback = self.broker.profile.callback
+        query = await self.answered()
+        nonce, code = callback.nonce_in(query), callback.code_in(query)
         assert nonce == "NONCE1"
         grant = await self.broker.login.exchange(
             self.credentials, code, redirect_url=self.redirect_url
@@ -111,22 +115,18 @@ class World:
 @pytest.fixture(params=KINDS, ids=[target for _, target in KINDS])
 def world(request: pytest.FixtureRequest, sandbox: Sandbox) -> World:
     """Both brokers in turn."""
-    broker_type, target = request.param
-    urls = {name: sandbox.url(name) for name in ("kite", "fyers")}
+    profile, target = request.param
     brokers = build_brokers(
         running_from(NOON),
-        kite_api=urls["kite"],
-        kite_login=urls["kite"],
-        fyers_api=urls["fyers"],
-        fyers_masters=urls["fyers"],
+        roots_at(sandbox.url),
         deadline_s=2.0,
     )
     app = next(row for row in sandbox.ask("GET", "/accounts") if row["broker"] == target)
     return World(
         sandbox,
         target,
-        brokers[broker_type],
-        Credentials(f"{broker_type}_aaaaaaaaaa", app["api_key"], app["api_secret"]),
+        brokers[profile],
+        Credentials(f"{profile}_aaaaaaaaaa", app["api_key"], app["api_secret"]),
         app["user_id"],
         app["redirect_url"],
     )
@@ -262,7 +262,7 @@ async def test_candles_are_cut_to_the_range(world: World) -> None:
 async def test_denied_login_says_so(world: World) -> None:
     """A person who says no is told so."""
     with pytest.raises(LoginRefused) as caught:
-        world.broker.login.read_callback(await world.answered("deny"))
+        world.broker.profile.callback.code_in(await world.answered("deny"))
     assert caught.value.fault is LoginFault.DENIED
 
 
@@ -270,7 +270,7 @@ async def test_denied_login_says_so(world: World) -> None:
 @pytest.mark.matrix("A04")
 async def test_code_serves_once(world: World) -> None:
     """A code that was spent, and one that never was, are told apart from a wrong secret."""
-    _, code = world.broker.login.read_callback(await world.answered())
+    code = world.broker.profile.callback.code_in(await world.answered())
     wrong = replace(world.credentials, api_secret="wrongsecret")
     for credentials, spent, fault in (
         (wrong, code, LoginFault.WRONG_SECRET),
@@ -285,7 +285,7 @@ async def test_code_serves_once(world: World) -> None:
 @pytest.mark.row("B3")
 async def test_login_while_the_broker_is_down(world: World) -> None:
     """A broker in trouble is no fault of the person's."""
-    _, code = world.broker.login.read_callback(await world.answered())
+    code = world.broker.profile.callback.code_in(await world.answered())
     path = "/session/token" if world.target == "kite" else "/api/v3/validate-authcode"
     world.fault("html", path)
     with pytest.raises(LoginRefused) as caught:

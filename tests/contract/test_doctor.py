@@ -19,10 +19,11 @@ from cryptography.fernet import Fernet
 
 from console.doctor import machine, network, run_doctor
 from console.doctor.finding import Level, warn
+from core.adapters.fyers import FYERS
 from core.adapters.vault import KEY_FILE
+from core.adapters.zerodha import ZERODHA
 from core.bootstrap import import_days
 from core.config import load_settings
-from core.domain.account import BrokerType
 from core.domain.calendar_years import known_until
 from core.inspection import CALENDAR_FILE, calendar_years
 from core.ports.store import Change
@@ -127,9 +128,9 @@ def answers(port: int) -> bool:
 async def test_everything_is_told_and_nothing_changed(here: Installation, report: Report) -> None:
     """Two accounts, logged in: no failure, each check is there, and store and files are as before."""
     async with here.opened() as system:
-        await here.connect(system, BrokerType.ZERODHA)
-        await here.connect(system, BrokerType.FYERS, "Second")
-        kinds = (BrokerType.ZERODHA, BrokerType.FYERS)
+        await here.connect(system, ZERODHA)
+        await here.connect(system, FYERS, "Second")
+        kinds = (ZERODHA, FYERS)
         sent = [f"ok {system.logins.redirect_url(kind)}" for kind in kinds]
     uri, name = here.extra["MONGODB_URI"], here.extra["SAARTHI_DB"]
     before = contents(uri, name)
@@ -283,7 +284,7 @@ async def test_wrong_and_lost_keys(here: Installation, report: Report) -> None:
     del here.extra["SAARTHI_SECRET_KEY"]
 
     async with here.opened() as system:
-        await here.connect(system, BrokerType.ZERODHA)
+        await here.connect(system, ZERODHA)
     (here.data / KEY_FILE).chmod(0o644)
     await only(report, "secret key", f"fail The key file {here.data / KEY_FILE} has mode 0644")
 
@@ -363,8 +364,8 @@ async def test_master_that_cannot_be_loaded(here: Installation, report: Report) 
 async def test_accounts_that_need_attention(here: Installation, report: Report) -> None:
     """No login, an address that is not here, and one address for two people's accounts."""
     async with here.opened() as system:
-        first = await here.connect(system, BrokerType.ZERODHA)
-        second = await here.connect(system, BrokerType.ZERODHA, "Father", logged_in=False)
+        first = await here.connect(system, ZERODHA)
+        second = await here.connect(system, ZERODHA, "Father", logged_in=False)
         await system.control.switch.enable(here.command(), second.broker_id)
         store = system.foundation.store
         change = Change(set={"user_id": "IK2002"})

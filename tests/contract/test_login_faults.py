@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from core.domain.account import BrokerType
+from core.adapters.fyers import FYERS
+from core.adapters.zerodha import ZERODHA
+from core.domain.broker_profile import BrokerProfile
 from core.errors import LoginFault
 from tests.fakes.login_world import (
     DEADLINE_S,
@@ -25,7 +27,7 @@ pytestmark = pytest.mark.dates
 
 pytest_plugins = ("tests.fakes.kite_fixtures", "tests.fakes.login_fixtures")
 
-KITE, FYERS = BrokerType.ZERODHA, BrokerType.FYERS
+KITE = ZERODHA
 TARGET = {KITE: "kite", FYERS: "fyers"}
 EXCHANGE = {KITE: "/session/token", FYERS: "/api/v3/validate-authcode"}
 CODE = {KITE: "request_token", FYERS: "auth_code"}
@@ -36,7 +38,7 @@ both = pytest.mark.parametrize("kind", [KITE, FYERS], ids=str)
 
 @both
 @pytest.mark.row("B3")
-async def test_denied(world: LoginWorld, kind: BrokerType) -> None:
+async def test_denied(world: LoginWorld, kind: BrokerProfile) -> None:
     """A person who says no at the broker sees that and may try again."""
     account = await world.add(kind)
     page = await world.page(account)
@@ -55,7 +57,7 @@ async def test_denied(world: LoginWorld, kind: BrokerType) -> None:
 @both
 @pytest.mark.row("B3")
 @pytest.mark.matrix("A04")
-async def test_expired_nonce(world: LoginWorld, kind: BrokerType) -> None:
+async def test_expired_nonce(world: LoginWorld, kind: BrokerProfile) -> None:
     """A callback later than ten minutes changes nothing; told once, however often it is loaded."""
     account = await world.add(kind)
     callback = await world.come_back(account)
@@ -71,7 +73,7 @@ async def test_expired_nonce(world: LoginWorld, kind: BrokerType) -> None:
 @both
 @pytest.mark.row("B3")
 @pytest.mark.matrix("A04")
-async def test_reused_nonce_after_success(world: LoginWorld, kind: BrokerType) -> None:
+async def test_reused_nonce_after_success(world: LoginWorld, kind: BrokerProfile) -> None:
     """A reload of the done page is friendly and changes nothing."""
     account = await world.add(kind)
     callback = await world.come_back(account)
@@ -89,7 +91,7 @@ async def test_reused_nonce_after_success(world: LoginWorld, kind: BrokerType) -
 @both
 @pytest.mark.row("B3")
 @pytest.mark.matrix("A04")
-async def test_reused_nonce_with_a_fresh_code(world: LoginWorld, kind: BrokerType) -> None:
+async def test_reused_nonce_with_a_fresh_code(world: LoginWorld, kind: BrokerProfile) -> None:
     """A nonce that failed once is spent, whatever code comes with it."""
     account = await world.add(kind)
     fresh = query_of(await world.come_back(account))[CODE[kind]]
@@ -105,7 +107,7 @@ async def test_reused_nonce_with_a_fresh_code(world: LoginWorld, kind: BrokerTyp
 
 @both
 @pytest.mark.row("B3", "G4")
-async def test_unknown_nonce(world: LoginWorld, kind: BrokerType) -> None:
+async def test_unknown_nonce(world: LoginWorld, kind: BrokerProfile) -> None:
     """A login that nobody here started is refused, and strangers cannot write into the chat."""
     account = await world.add(kind)
     callback = await world.come_back(account)
@@ -122,7 +124,7 @@ async def test_unknown_nonce(world: LoginWorld, kind: BrokerType) -> None:
 
 @both
 @pytest.mark.row("B1", "B3")
-async def test_callback_twice_at_once(world: LoginWorld, kind: BrokerType) -> None:
+async def test_callback_twice_at_once(world: LoginWorld, kind: BrokerProfile) -> None:
     """A browser that sends the redirect several times at once logs in once."""
     account = await world.add(kind)
     callback = await world.come_back(account)
@@ -135,7 +137,7 @@ async def test_callback_twice_at_once(world: LoginWorld, kind: BrokerType) -> No
 
 @both
 @pytest.mark.row("B3")
-async def test_account_disconnected_meanwhile(world: LoginWorld, kind: BrokerType) -> None:
+async def test_account_disconnected_meanwhile(world: LoginWorld, kind: BrokerProfile) -> None:
     """An account that went while its person logged in stays gone."""
     account = await world.add(kind)
     page = await world.page(account)
@@ -153,7 +155,7 @@ async def test_account_disconnected_meanwhile(world: LoginWorld, kind: BrokerTyp
 @both
 @pytest.mark.row("B3")
 @pytest.mark.matrix("A04")
-async def test_code_already_used(world: LoginWorld, kind: BrokerType) -> None:
+async def test_code_already_used(world: LoginWorld, kind: BrokerProfile) -> None:
     """A code that was spent before is refused by the broker; the login before it stays."""
     account = await world.add(kind)
     second = await world.come_back(account)
@@ -170,7 +172,7 @@ async def test_code_already_used(world: LoginWorld, kind: BrokerType) -> None:
 
 @both
 @pytest.mark.row("B3")
-async def test_wrong_secret(world: LoginWorld, kind: BrokerType) -> None:
+async def test_wrong_secret(world: LoginWorld, kind: BrokerProfile) -> None:
     """A mistyped secret has its own page, which does not show it."""
     account = await world.add(kind, secret="mistypedsecret99")
     answer = await world.log_in(account)
@@ -184,7 +186,7 @@ async def test_wrong_secret(world: LoginWorld, kind: BrokerType) -> None:
 @both
 @pytest.mark.row("B3")
 @pytest.mark.matrix("A04")
-async def test_other_user(world: LoginWorld, kind: BrokerType) -> None:
+async def test_other_user(world: LoginWorld, kind: BrokerProfile) -> None:
     """The broker's cookie chose somebody else: refused, and the page says how to log out there."""
     account = await world.add(kind)
     await world.log_in(account)
@@ -238,7 +240,7 @@ async def test_user_not_admitted_by_kite(world: LoginWorld) -> None:
     ],
     ids=lambda fault: str(fault["kind"]),
 )
-async def test_broker_down(world: LoginWorld, kind: BrokerType, fault: dict[str, Any]) -> None:
+async def test_broker_down(world: LoginWorld, kind: BrokerProfile, fault: dict[str, Any]) -> None:
     """However the broker is down, the page says so within the deadline and offers to try again."""
     account = await world.add(kind)
     page = await world.page(account)
@@ -257,7 +259,7 @@ async def test_broker_down(world: LoginWorld, kind: BrokerType, fault: dict[str,
 
 @both
 @pytest.mark.row("B3")
-async def test_malformed_callback(world: LoginWorld, kind: BrokerType) -> None:
+async def test_malformed_callback(world: LoginWorld, kind: BrokerProfile) -> None:
     """A callback without its code changes nothing and spends nothing."""
     account = await world.add(kind)
     callback = await world.come_back(account)
@@ -274,7 +276,7 @@ async def test_malformed_callback(world: LoginWorld, kind: BrokerType) -> None:
 @both
 @pytest.mark.row("B3")
 @pytest.mark.matrix("A05")
-async def test_save_fails(world: LoginWorld, kind: BrokerType) -> None:
+async def test_save_fails(world: LoginWorld, kind: BrokerProfile) -> None:
     """A login that cannot be saved is no login; the person is asked again, and then it works."""
     account = await world.add(kind)
     callback = await world.come_back(account)
@@ -290,7 +292,7 @@ async def test_save_fails(world: LoginWorld, kind: BrokerType) -> None:
 
 @both
 @pytest.mark.row("B3")
-async def test_store_away(world: LoginWorld, kind: BrokerType) -> None:
+async def test_store_away(world: LoginWorld, kind: BrokerProfile) -> None:
     """Without the store every page still says what is wrong, and the nonce survives."""
     account = await world.add(kind)
     page = await world.page(account)

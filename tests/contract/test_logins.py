@@ -12,7 +12,10 @@ from typing import Any
 import pymongo
 import pytest
 
-from core.domain.account import BrokerType, TokenStatus
+from core.adapters.fyers import FYERS
+from core.adapters.zerodha import ZERODHA
+from core.domain.account import TokenStatus
+from core.domain.broker_profile import BrokerProfile
 from core.errors import LoginRefused, UserError
 from tests.fakes.login_world import (
     SECRETS,
@@ -27,7 +30,7 @@ pytestmark = pytest.mark.dates
 
 pytest_plugins = ("tests.fakes.kite_fixtures", "tests.fakes.login_fixtures")
 
-KITE, FYERS = BrokerType.ZERODHA, BrokerType.FYERS
+KITE = ZERODHA
 TARGET = {KITE: "kite", FYERS: "fyers"}
 EXCHANGE = {KITE: "/session/token", FYERS: "/api/v3/validate-authcode"}
 CODE = {KITE: "request_token", FYERS: "auth_code"}
@@ -41,7 +44,9 @@ both = pytest.mark.parametrize("kind", [KITE, FYERS], ids=str)
 
 @both
 @pytest.mark.row("B1", "B2")
-async def test_login_from_the_link_to_a_valid_account(world: LoginWorld, kind: BrokerType) -> None:
+async def test_login_from_the_link_to_a_valid_account(
+    world: LoginWorld, kind: BrokerProfile
+) -> None:
     """Page, button, broker, callback: the account is valid, the page and the chat say so."""
     account = await world.add(kind)
     page = await world.page(account)
@@ -66,7 +71,7 @@ async def test_login_from_the_link_to_a_valid_account(world: LoginWorld, kind: B
 
 @both
 @pytest.mark.row("B1")
-async def test_page_names_the_user_expected(world: LoginWorld, kind: BrokerType) -> None:
+async def test_page_names_the_user_expected(world: LoginWorld, kind: BrokerProfile) -> None:
     """From the second login on, the page says as whom to log in."""
     account = await world.add(kind)
     await world.log_in(account)
@@ -76,7 +81,7 @@ async def test_page_names_the_user_expected(world: LoginWorld, kind: BrokerType)
 
 @both
 @pytest.mark.row("B1")
-async def test_looking_at_the_page_spends_nothing(world: LoginWorld, kind: BrokerType) -> None:
+async def test_looking_at_the_page_spends_nothing(world: LoginWorld, kind: BrokerProfile) -> None:
     """Link previews look with GET and HEAD as often as they like; a HEAD of a callback is none."""
     account = await world.add(kind)
     page = await world.page(account)
@@ -94,7 +99,7 @@ async def test_looking_at_the_page_spends_nothing(world: LoginWorld, kind: Broke
 
 @both
 @pytest.mark.row("B1", "B11")
-async def test_link_is_the_same_until_connected(world: LoginWorld, kind: BrokerType) -> None:
+async def test_link_is_the_same_until_connected(world: LoginWorld, kind: BrokerProfile) -> None:
     """The link may be shared and opened again after a failed try; each press is a new nonce."""
     account = await world.add(kind)
     page = await world.page(account)
@@ -145,7 +150,9 @@ async def test_secrets_are_sealed_and_never_logged(
 
 @both
 @pytest.mark.row("B1", "A9")
-async def test_callback_cannot_land_on_another_account(world: LoginWorld, kind: BrokerType) -> None:
+async def test_callback_cannot_land_on_another_account(
+    world: LoginWorld, kind: BrokerProfile
+) -> None:
     """A nonce reaches its own account only, whatever code or path it is brought with."""
     key = {KITE: "secondkitekey99", FYERS: "SECONDFY99-100"}[kind]
     mine, other = await world.add(kind, "Mine"), await world.add(kind, "Other", key=key)
@@ -168,7 +175,7 @@ async def test_callback_cannot_land_on_another_account(world: LoginWorld, kind: 
 
 @both
 @pytest.mark.row("A9")
-async def test_one_key_two_users(world: LoginWorld, kind: BrokerType) -> None:
+async def test_one_key_two_users(world: LoginWorld, kind: BrokerProfile) -> None:
     """A family shares an app: each account keeps its own user, and no user counts twice."""
     first = await world.add(kind, "Gita")
     await world.log_in(first)
@@ -188,7 +195,7 @@ async def test_one_key_two_users(world: LoginWorld, kind: BrokerType) -> None:
 @both
 @pytest.mark.row("B4")
 @pytest.mark.parametrize("form", ["address", "query", "code", "address without nonce"])
-async def test_paste(world: LoginWorld, kind: BrokerType, form: str) -> None:
+async def test_paste(world: LoginWorld, kind: BrokerProfile, form: str) -> None:
     """Without a public address the person pastes where the browser landed, or only the code."""
     world.desk._public_url = None
     account = await world.add(kind)
@@ -211,7 +218,21 @@ async def test_paste(world: LoginWorld, kind: BrokerType, form: str) -> None:
 
 @both
 @pytest.mark.row("B4")
-async def test_paste_of_something_else(world: LoginWorld, kind: BrokerType) -> None:
+async def test_paste_without_a_question(world: LoginWorld, kind: BrokerProfile) -> None:
+    """An address finds its account by the nonce in it, whichever broker's it is."""
+    world.desk._public_url = None
+    await world.add(FYERS if kind is KITE else KITE, "Other")
+    account = await world.add(kind)
+    offer = await world.desk.offer(account.broker_id)
+    landed = await world.at_broker(str(offer.direct_url), USERS[kind][0])
+    with pytest.raises(UserError, match="belongs to no login started here"):
+        await world.paste(with_query(landed, **{NONCE[kind]: "guess"}), None)
+    assert (await world.paste(landed, None)).broker_id == account.broker_id
+
+
+@both
+@pytest.mark.row("B4")
+async def test_paste_of_something_else(world: LoginWorld, kind: BrokerProfile) -> None:
     """What is no redirect is answered with what is expected, and spends nothing."""
     world.desk._public_url = None
     account = await world.add(kind)
@@ -232,7 +253,7 @@ async def test_paste_of_something_else(world: LoginWorld, kind: BrokerType) -> N
 
 @both
 @pytest.mark.row("G4")
-async def test_simulated_broker_wakes_the_account(world: LoginWorld, kind: BrokerType) -> None:
+async def test_simulated_broker_wakes_the_account(world: LoginWorld, kind: BrokerProfile) -> None:
     """A postback that the simulator itself signed and sent wakes the account of its order."""
     account = await world.add(kind)
     await world.log_in(account)
@@ -240,7 +261,7 @@ async def test_simulated_broker_wakes_the_account(world: LoginWorld, kind: Broke
         "broker": TARGET[kind],
         "api_key": account.api_key,
         "user_id": USERS[kind][0],
-        "postback_url": f"{world.root}/postback/{kind.value}",
+        "postback_url": world.root + kind.postback_path,
     }
     world.sandbox.ask("POST", "/accounts", body)
     token = (await world.accounts.credentials(account.broker_id)).access_token

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Browser, Page, ViewportSize
 
-from core.domain.account import BrokerType
+from core.adapters.fyers import FYERS
+from core.adapters.zerodha import ZERODHA
+from core.domain.broker_profile import BrokerProfile
 from tests.fakes.login_world import USERS, LoginWorld
 
 pytest_plugins = ("tests.fakes.kite_fixtures", "tests.fakes.login_fixtures")
@@ -19,9 +21,9 @@ async def fits(page: Page) -> bool:
 
 
 @pytest.mark.row("B1", "B2")
-@pytest.mark.parametrize("kind", [BrokerType.ZERODHA, BrokerType.FYERS], ids=str)
+@pytest.mark.parametrize("kind", [ZERODHA, FYERS], ids=str)
 async def test_person_logs_in_on_a_phone(
-    world: LoginWorld, browser: Browser, kind: BrokerType
+    world: LoginWorld, browser: Browser, kind: BrokerProfile
 ) -> None:
     """Button, broker's form, connected page; denied first, then tried again from that page."""
     account = await world.add(kind, "A name as long as forty characters allow")

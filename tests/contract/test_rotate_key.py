@@ -9,7 +9,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from core.adapters.vault import KEY_FILE
-from core.domain.account import BrokerType
+from core.adapters.zerodha import ZERODHA
 from core.ports.store import Change
 from tests.fakes.clock import clock_text
 from tests.fakes.installation import Installation
@@ -38,7 +38,7 @@ def here(tmp_path: Path) -> Iterator[Installation]:
 async def test_secrets_are_sealed_anew_with_a_new_key(here: Installation) -> None:
     """At rest and while the store is open elsewhere; who has it open goes on with the new key."""
     async with here.opened() as system:
-        account = await here.connect(system, BrokerType.ZERODHA)
+        account = await here.connect(system, ZERODHA)
         sealed = await system.foundation.store.get("broker_accounts", account.broker_id)
     first_keys = (here.data / KEY_FILE).read_text().split()
 
@@ -68,7 +68,7 @@ async def test_secrets_are_sealed_anew_with_a_new_key(here: Installation) -> Non
 async def test_what_cannot_be_opened_is_named(here: Installation) -> None:
     """One damaged secret is left as it is and named; the others are sealed anew; exit code 1."""
     async with here.opened() as system:
-        account = await here.connect(system, BrokerType.ZERODHA)
+        account = await here.connect(system, ZERODHA)
         damaged = system.foundation.vault.seal("gone")[:-8]
         change = Change(set={"access_token": damaged})
         await system.foundation.store.update("broker_accounts", {"_id": account.broker_id}, change)

@@ -120,7 +120,7 @@ async def test_a_display_name_is_unique_among_live_accounts(store: ServedStore) 
     [
         {"trading_mode": "normal"},
         {"token_status": "unknown"},
-        {"broker_type": "upstox"},
+        {"broker_type": "Up Stox"},
         {"broker_id": "zerodha_ABC"},
         {"broker_id": "zerodha_abc"},
         {"display_name": ""},

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from core.domain.account import BrokerType, TokenStatus
+from core.adapters.fyers import FYERS
+from core.adapters.zerodha import ZERODHA
+from core.domain.account import TokenStatus
 from core.domain.target import Direction
 from tests.fakes.scripted import Opened, Scripted, at, kite
 
@@ -51,7 +53,7 @@ async def test_a_plan_without_data_falls_to_the_next_source_and_is_no_login_prob
             "POST", "/accounts", {name: app[name] for name in fields} | {"plan": "personal"}
         )
         without = await kite(engine)
-        other = await engine.connect(BrokerType.FYERS, "Data", engine.app("fyers", 0))
+        other = await engine.connect(FYERS, "Data", engine.app("fyers", 0))
         await engine.minute(at("09:30"))
         await engine.minute(at("09:35"))
         assert await engine.notices("no_data") == []
@@ -72,7 +74,7 @@ async def test_the_chosen_data_account_is_asked_first_and_the_others_stand_in(op
     async with opened(Scripted("calm", {"09:30": LONG, "09:40": FLAT})) as engine:
         trader = await kite(engine)
         app = engine.app("kite", 1)
-        chosen = await engine.connect(BrokerType.ZERODHA, "Data", app, enable=False)
+        chosen = await engine.connect(ZERODHA, "Data", app, enable=False)
         control = engine.system.control
         await control.settings.set(engine.command(), "data_account", "Data")
         sources = engine.system.runner._market_data.sources
@@ -95,7 +97,7 @@ async def test_a_missing_instrument_master_holds_back_its_own_accounts_alone(ope
     async with opened(Scripted("calm", {"09:30": LONG, "09:40": FLAT, "09:45": LONG})) as engine:
         engine.sandbox.fault("http", "fyers", match={"path": "/sym_details/*"}, times=0, status=503)
         account = await kite(engine)
-        blind = await engine.connect(BrokerType.FYERS, "Blind", engine.app("fyers", 0), reads=False)
+        blind = await engine.connect(FYERS, "Blind", engine.app("fyers", 0), reads=False)
         await engine.minute(at("09:30"))
         assert await engine.held(account) == {"calm SBIN": 1}
         assert engine.writes(blind) == []

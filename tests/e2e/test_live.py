@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from core.domain.account import Account, BrokerType
+from core.adapters.zerodha import ZERODHA
+from core.domain.account import Account
 from tests.fakes.clock import clock_text
 from tests.fakes.installation import Installation
 from tests.fakes.sandbox_process import Sandbox, eventually
@@ -53,7 +54,7 @@ def processes() -> Iterator[list[subprocess.Popen[str]]]:
 
 async def connected(here: Installation, *, enabled: bool = True, logged_in: bool = True) -> Account:
     async with here.opened() as system:
-        account = await here.connect(system, BrokerType.ZERODHA, logged_in=logged_in)
+        account = await here.connect(system, ZERODHA, logged_in=logged_in)
         if enabled:
             await system.control.switch.enable(here.command(), account.broker_id)
     return account

@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from core.adapters.clock import MARKET_ZONE
-from core.domain.account import Account, BrokerType
+from core.adapters.fyers import FYERS
+from core.adapters.zerodha import ZERODHA
+from core.domain.account import Account
 from core.domain.views import SizeKind
 from strategy.registry import STRATEGIES
 from tests.fakes.lockstep import Rig, ist, rig
@@ -176,8 +178,8 @@ async def test_a_day_on_two_accounts_trades_as_reckoned(
 
 async def two_accounts(engine: Rig) -> tuple[Account, Account]:
     """Connect an account with a fixed size and one with a share of its capital."""
-    fixed = await engine.connect(BrokerType.ZERODHA, "Fixed", engine.app("kite", 0))
-    share = await engine.connect(BrokerType.FYERS, "Share", engine.app("fyers", 1))
+    fixed = await engine.connect(ZERODHA, "Fixed", engine.app("kite", 0))
+    share = await engine.connect(FYERS, "Share", engine.app("fyers", 1))
     assign = engine.system.control.strategy_settings.assign
     await assign(engine.command(), ORB, fixed.broker_id, size_value=QUANTITY)
     await assign(
@@ -204,7 +206,7 @@ async def data_accounts(engine: Rig, count: int) -> None:
             "redirect_url": CALLBACK,
         }
         engine.sandbox.ask("POST", "/accounts", app)
-        await engine.connect(BrokerType.ZERODHA, f"Data {number}", app, enable=False)
+        await engine.connect(ZERODHA, f"Data {number}", app, enable=False)
 
 
 async def live_through(engine: Rig, day: Day) -> list[str]:

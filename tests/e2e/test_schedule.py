@@ -13,7 +13,8 @@ from decimal import Decimal
 
 import pytest
 
-from core.domain.account import Account, BrokerType
+from core.adapters.fyers import FYERS
+from core.domain.account import Account
 from core.domain.mode import TradingMode
 from core.domain.order import OrderState, Purpose
 from core.domain.target import Context, Direction, Target
@@ -312,7 +313,7 @@ async def test_a_late_joiner_waits_for_the_next_fresh_entry(opened: Opened):
     async with opened(strategy) as engine:
         first = await kite(engine)
         await engine.minute(at("09:30"))
-        late = await engine.connect(BrokerType.FYERS, "Late", engine.app("fyers", 0))
+        late = await engine.connect(FYERS, "Late", engine.app("fyers", 0))
         await engine.minute(at("09:35"))
         await engine.minute(at("09:40"))
         assert await engine.held(first) == {"calm SBIN": 1}
@@ -332,7 +333,7 @@ async def test_a_migration_drains_the_old_account_and_trades_on_the_new_one(open
     async with opened(Scripted("calm", script)) as engine:
         old = await kite(engine, quantity=4)
         await engine.minute(at("09:30"))
-        new = await engine.connect(BrokerType.FYERS, "New", engine.app("fyers", 0))
+        new = await engine.connect(FYERS, "New", engine.app("fyers", 0))
         control = engine.system.control
         await control.modes.set(engine.command(), TradingMode.EXIT_ONLY, old.broker_id)
         (drain,) = await control.views.drain()
@@ -379,7 +380,7 @@ async def test_a_share_of_a_persons_own_figure_sizes_each_account(opened: Opened
     """7.5 % of 1,00,000 at 400.70 are 18.7 shares, so 18; half of that on the other account: 9."""
     async with opened(Scripted("calm", {"09:30": LONG})) as engine:
         full = await kite(engine)
-        half = await engine.connect(BrokerType.FYERS, "Half", engine.app("fyers", 0))
+        half = await engine.connect(FYERS, "Half", engine.app("fyers", 0))
         control = engine.system.control
         for account, multiplier in ((full, "1"), (half, "0.5")):
             await control.settings.set(engine.command(), f"capital|{account.broker_id}", "1,00,000")

@@ -22,14 +22,14 @@ from core.bootstrap.control import control_of
 from core.bootstrap.foundation import Foundation
 from core.bootstrap.wiring import Wiring
 from core.config import Settings
-from core.domain.account import Account, AccountDraft, BrokerType
+from core.domain.account import Account, AccountDraft
 from core.domain.broker import Position
+from core.domain.broker_profile import BrokerProfile
 from core.domain.ledger import Ledger
 from core.domain.mode import TradingMode
 from core.domain.order import Order, OrderRequest, OrderState
 from core.domain.sessions import IST, trading_day
 from core.domain.views import OrderView, PositionView, RunView
-from core.engine.accounts.accounts import Accounts
 from core.engine.control.control import Control
 from core.engine.orders.documents import ledger_row, order_row
 from core.engine.orders.gate import GATES, new_gate
@@ -139,7 +139,7 @@ class BotEngine:
         default_factory=lambda: FernetVault([Fernet.generate_key().decode()])
     )
     public_url: str | None = "https://saarthi.example"
-    brokers: dict[BrokerType, ScriptedBroker] = field(
+    brokers: dict[BrokerProfile, ScriptedBroker] = field(
         default_factory=lambda: {one: ScriptedBroker(one) for one in MASTER}
     )
     engine_store: StumblingOnce = field(init=False)
@@ -190,21 +190,25 @@ class BotEngine:
         offer = await self.control.logins.offer(account.broker_id)
         address = await self.control.logins.start(str(offer.page_url).rpartition("/")[2])
         query = dict(parse_qsl(urlsplit(address).query)) | {"request_token": "a-code"}
-        await self.control.logins.callback(account.broker_type, query)
+        await self.control.logins.callback(account.broker, query)
 
     # What stands before the bot starts
 
     def at_broker(self, broker_id: str) -> ScriptedAccount:
         """Return an account as it is at its broker."""
-        kind = BrokerType(broker_id.partition("_")[0])
-        return self.brokers[kind].accounts[broker_id]
+        name = broker_id.partition("_")[0]
+        return next(
+            broker.accounts[broker_id]
+            for profile, broker in self.brokers.items()
+            if profile.name == name
+        )
 
     async def connect(self, *accounts: Account) -> None:
         """Connect accounts as they are given."""
         now = self.clock.now()
         for one in accounts:
-            draft = AccountDraft(one.broker_type, one.display_name, one.api_key, "a secret")
-            row = Accounts(self.store, self.vault, self.clock)._new_row(one.broker_id, draft, now)
+            draft = AccountDraft(one.broker, one.display_name, one.api_key, "a secret")
+            row = self.wiring.accounts._new_row(one.broker_id, draft, now)
             token = None if one.needs_login else self.vault.seal("token")
             row |= {
                 "is_default": one.is_default,

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from core.adapters.brokers import build_brokers
-from core.domain.account import BrokerType
+from core.adapters.brokers import PROFILES, build_brokers
+from core.adapters.fyers import FYERS
+from core.adapters.zerodha import ZERODHA
+from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import Instrument, InstrumentId, Product, Segment
 from core.domain.order import OrderRequest, OrderType, Side
 from core.ports.broker import Broker, BrokerClient, Credentials
 from core.ports.clock import Clock
 from tests.fakes.clock import RunningClock
 
-__all__ = ["DESKS", "MASTER", "SBIN", "Desk", "market_order", "master_of"]
+__all__ = ["DESKS", "MASTER", "SBIN", "Desk", "market_order", "master_of", "roots_at"]
 
 SBIN = InstrumentId("NSE", "SBIN")
+
+
+def roots_at(url_of: Callable[[str], str]) -> dict[str, str]:
+    """Return every broker's addresses as the settings name them, at its simulator's address."""
+    return {root.setting: url_of(one.api_name) for one in PROFILES for root in one.roots}
 
 
 def master_of(*rows: tuple[InstrumentId, str, str]) -> Mapping[InstrumentId, Instrument]:
@@ -28,8 +35,8 @@ def master_of(*rows: tuple[InstrumentId, str, str]) -> Mapping[InstrumentId, Ins
 
 
 MASTER = {
-    BrokerType.ZERODHA: master_of((SBIN, "SBIN", "779521")),
-    BrokerType.FYERS: master_of((SBIN, "NSE:SBIN-EQ", "10100000003045")),
+    ZERODHA: master_of((SBIN, "SBIN", "779521")),
+    FYERS: master_of((SBIN, "NSE:SBIN-EQ", "10100000003045")),
 }
 
 
@@ -47,21 +54,16 @@ class Desk:
         orders: A body of an empty day.
     """
 
-    broker_type: BrokerType
+    profile: BrokerProfile
     placed: Mapping[str, object]
     orders: Mapping[str, object]
 
     def broker(self, url: str, *, deadline_s: float = 1.0, clock: Clock | None = None) -> Broker:
         """Return the broker at an address."""
         brokers = build_brokers(
-            clock or RunningClock(),
-            kite_api=url,
-            kite_login=url,
-            fyers_api=url,
-            fyers_masters=url,
-            deadline_s=deadline_s,
+            clock or RunningClock(), roots_at(lambda _name: url), deadline_s=deadline_s
         )
-        return brokers[self.broker_type]
+        return brokers[self.profile]
 
     def client(
         self, url: str, *, deadline_s: float = 1.0, clock: Clock | None = None, token: str = "tok"
@@ -69,17 +71,17 @@ class Desk:
         """Return a client of one account at an address."""
         credentials = Credentials("zerodha_aaaaaaaaaa", "apikey", "secret", token)
         broker = self.broker(url, deadline_s=deadline_s, clock=clock)
-        return broker.connect(credentials, MASTER[self.broker_type])
+        return broker.connect(credentials, MASTER[self.profile])
 
 
 DESKS = [
     Desk(
-        BrokerType.ZERODHA,
+        ZERODHA,
         {"status": "success", "data": {"order_id": "1001"}},
         {"status": "success", "data": []},
     ),
     Desk(
-        BrokerType.FYERS,
+        FYERS,
         {"s": "ok", "code": 1101, "message": "", "id": "1001"},
         {"s": "ok", "code": 200, "orderBook": []},
     ),

@@ -14,11 +14,15 @@ from typing import Any
 
 import httpx
 
+from core.adapters.fyers import FYERS
+from core.adapters.zerodha import ZERODHA
 from core.bootstrap import System, build, open_system
-from core.config import Settings, load_settings
-from core.domain.account import Account, AccountDraft, BrokerType
+from core.config import Settings, load_settings, setting_name
+from core.domain.account import Account, AccountDraft
+from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
 from strategy.registry import STRATEGIES
+from tests.fakes.brokers import roots_at
 from tests.fakes.environment import clock_environment
 from tests.fakes.sandbox_process import ROOT, Sandbox
 
@@ -27,9 +31,10 @@ __all__ = ["TOKEN", "Installation"]
 TOKEN = "100000001:CANARY-bot-token-of-the-tests-0000000"
 """A bot token; any well-formed one is a bot of its own in the sandbox."""
 _PATIENCE_S = 50.0
+_KEPT = ("PATH", "PYTHONPATH")
 _APPS = {
-    BrokerType.ZERODHA: ("kite", "installkey001", "installsecret001", "IK1001"),
-    BrokerType.FYERS: ("fyers", "INSTALL01-100", "INSTALLSECRET1", "IF10001"),
+    ZERODHA: ("kite", "installkey001", "installsecret001", "IK1001"),
+    FYERS: ("fyers", "INSTALL01-100", "INSTALLSECRET1", "IF10001"),
 }
 
 
@@ -47,7 +52,7 @@ class Installation:
     def environment(self) -> dict[str, str]:
         """Return the settings, and what a program needs besides."""
         return {
-            "PATH": os.environ["PATH"],
+            **{name: os.environ[name] for name in _KEPT if name in os.environ},
             **clock_environment(),
             "HOME": str(self.data),
             "PYTHONFAULTHANDLER": "1",
@@ -56,10 +61,7 @@ class Installation:
             "SAARTHI_OWNERS": "1001",
             "SAARTHI_DATA": str(self.data),
             "SAARTHI_LISTEN": "127.0.0.1:0",
-            "SAARTHI_KITE_API": self.sandbox.url("kite"),
-            "SAARTHI_KITE_LOGIN": self.sandbox.url("kite"),
-            "SAARTHI_FYERS_API": self.sandbox.url("fyers"),
-            "SAARTHI_FYERS_MASTERS": self.sandbox.url("fyers"),
+            **{setting_name(name): url for name, url in roots_at(self.sandbox.url).items()},
             "SAARTHI_CLOCK": self.clock,
             "SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE": "yes",
             **self.extra,
@@ -108,7 +110,7 @@ class Installation:
                 await system.end()
 
     async def connect(
-        self, system: System, kind: BrokerType, name: str = "Main", *, logged_in: bool = True
+        self, system: System, kind: BrokerProfile, name: str = "Main", *, logged_in: bool = True
     ) -> Account:
         """Register an app at the simulated broker, add the account here, and log it in."""
         broker, key, secret, user = _APPS[kind]
@@ -132,7 +134,7 @@ class Installation:
         """Log an account in as its person does without a public URL: by pasting the address."""
         offer = await system.control.logins.offer(account.broker_id)
         assert offer.direct_url is not None
-        landed = await _allow(offer.direct_url, _APPS[account.broker_type][3])
+        landed = await _allow(offer.direct_url, _APPS[account.broker][3])
         await system.control.logins.paste(self.command(), landed, account.broker_id)
 
     def ledger(self) -> list[dict[str, Any]]:

@@ -26,14 +26,16 @@ from pydantic import SecretStr
 from core.adapters.clock import MARKET_ZONE, SystemClock
 from core.bootstrap import Foundation, System, attach, build
 from core.config import Settings
-from core.domain.account import Account, AccountDraft, BrokerType
+from core.domain.account import Account, AccountDraft
 from core.domain.broker import BrokerTrade
+from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
 from core.domain.order import CLOSED_STATES, Order, OrderState, Purpose
 from core.domain.target import Strategy
 from core.engine.orders.documents import ledger_of, order_of
 from core.engine.orders.goals import goal_of
 from core.engine.workers.account_worker import AccountWorker
+from tests.fakes.brokers import roots_at
 from tests.fakes.clock import clock_text
 from tests.fakes.sandbox_process import Sandbox
 
@@ -43,7 +45,6 @@ OWNER = 1001
 _PATIENCE_S = 30.0
 _LOOK_S = 0.02
 _HINT_S = 0.3
-_SIMULATOR = {BrokerType.ZERODHA: "kite", BrokerType.FYERS: "fyers"}
 _AT_REST = {"OPEN", "TRIGGER PENDING"}
 _ENDED = {"COMPLETE", "CANCELLED", "REJECTED"}
 
@@ -150,7 +151,7 @@ class Rig:
 
     async def connect(
         self,
-        broker_type: BrokerType,
+        broker: BrokerProfile,
         name: str,
         app: Mapping[str, Any],
         *,
@@ -158,7 +159,7 @@ class Rig:
         reads: bool = True,
     ) -> Account:
         """Add an account, log it in through the broker's page, and wait for its first read."""
-        draft = AccountDraft(broker_type, name, app["api_key"], app["api_secret"])
+        draft = AccountDraft(broker, name, app["api_key"], app["api_secret"])
         account = await self.system.control.registration.add(self.command(), draft)
         await self.log_in(account, app)
         if reads:
@@ -178,7 +179,7 @@ class Rig:
         async with httpx.AsyncClient(trust_env=False) as person:
             answer = await person.post(address, data=form)
         query = dict(parse_qsl(urlsplit(answer.headers["location"]).query))
-        await self.system.logins.callback(account.broker_type, query)
+        await self.system.logins.callback(account.broker, query)
 
     def _has_read(self, account: Account) -> bool:
         worker = self.system.worker(account.broker_id)
@@ -316,12 +317,12 @@ class Rig:
 
     def book(self, account: Account) -> dict[str, Any]:
         """Return the truth of an account at its broker."""
-        where = {"broker": _SIMULATOR[account.broker_type], "api_key": account.api_key}
+        where = {"broker": account.broker.api_name, "api_key": account.api_key}
         return dict(self.sandbox.ask("GET", "/book", **where))
 
     def writes(self, account: Account) -> list[dict[str, Any]]:
         """Return the order writes that the broker received, oldest first."""
-        where = {"broker": _SIMULATOR[account.broker_type], "api_key": account.api_key}
+        where = {"broker": account.broker.api_name, "api_key": account.api_key}
         return list(self.sandbox.ask("GET", "/ledger", **where))
 
 
@@ -352,10 +353,7 @@ async def rig(
             data=tmp_path,
             db=f"test_{uuid.uuid4().hex[:12]}",
             secret_key=SecretStr("dGVzdC1rZXktdGVzdC1rZXktdGVzdC1rZXktdGVzdC0="),
-            kite_api=sandbox.url("kite"),
-            kite_login=sandbox.url("kite"),
-            fyers_api=sandbox.url("fyers"),
-            fyers_masters=sandbox.url("fyers"),
+            roots=roots_at(sandbox.url),
             public_url="http://127.0.0.1:8443",
             accept_embedded_store_for_live=True,
         )

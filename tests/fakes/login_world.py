@@ -12,11 +12,14 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx
 from cryptography.fernet import Fernet
 
-from core.adapters.brokers import build_brokers
+from core.adapters.brokers import PROFILES, build_brokers
 from core.adapters.calendar import TradingCalendar
 from core.adapters.clock import SimulatedClock
+from core.adapters.fyers import FYERS
 from core.adapters.vault import FernetVault
-from core.domain.account import Account, AccountDraft, BrokerType
+from core.adapters.zerodha import ZERODHA
+from core.domain.account import Account, AccountDraft
+from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
 from core.domain.sessions import IST
 from core.engine.accounts.accounts import Accounts
@@ -27,6 +30,7 @@ from core.engine.outbox import Outbox
 from core.errors import LoginFault, StoreUnavailable
 from core.ports.broker import Broker
 from core.ports.store import Change, Document, Store, StoreView
+from tests.fakes.brokers import roots_at
 from tests.fakes.sandbox_process import CLOCK, Sandbox
 from webhooks.app import WebParts, WebServer, build_app, serve
 from webhooks.guard import RateLimit
@@ -45,12 +49,11 @@ __all__ = [
 ]
 
 DEADLINE_S = 3.0
-KITE, FYERS = BrokerType.ZERODHA, BrokerType.FYERS
+KITE = ZERODHA
 KEYS = {KITE: "canarykitekey01", FYERS: "CANARYFY01-100"}
 SECRETS = {KITE: "canarykitesecret0001", FYERS: "CANARYFYSECRET01"}
 USERS = {KITE: ("ZK1001", "ZK2002"), FYERS: ("FX01001", "FX02002")}
 _NAMES = ("Gita Hegde", "Ishan Joshi")
-_SANDBOX = {KITE: "kite", FYERS: "fyers"}
 _CHAT = 4711
 MARKET_START = datetime.fromisoformat(CLOCK).replace(tzinfo=IST)
 
@@ -135,20 +138,13 @@ class LoginWorld:
     woken: list[str] = field(default_factory=list)
     logged_in: list[str] = field(default_factory=list)
     accounts: Accounts = field(init=False)
-    brokers: dict[BrokerType, Broker] = field(init=False)
+    brokers: dict[BrokerProfile, Broker] = field(init=False)
     desk: Logins = field(init=False)
     web: WebServer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.accounts = Accounts(self.store, self.vault, self.clock)
-        self.brokers = build_brokers(
-            self.clock,
-            kite_api=self.sandbox.url("kite"),
-            kite_login=self.sandbox.url("kite"),
-            fyers_api=self.sandbox.url("fyers"),
-            fyers_masters=self.sandbox.url("fyers"),
-            deadline_s=DEADLINE_S,
-        )
+        self.accounts = Accounts(self.store, self.vault, self.clock, PROFILES)
+        self.brokers = build_brokers(self.clock, roots_at(self.sandbox.url), deadline_s=DEADLINE_S)
         self.desk = self.new_desk()
         self.web = self.new_web(self.desk)
 
@@ -185,6 +181,7 @@ class LoginWorld:
         parts = WebParts(
             desk,
             self.accounts,
+            PROFILES,
             self.woken.append,
             is_healthy,
             self.clock,
@@ -206,25 +203,25 @@ class LoginWorld:
 
     async def add(
         self,
-        broker_type: BrokerType,
+        broker: BrokerProfile,
         name: str = "Main",
         *,
         key: str | None = None,
         secret: str | None = None,
     ) -> Account:
         """Register an app with two users at the broker, and connect an account here."""
-        api_key = key or KEYS[broker_type]
-        for user_id, user_name in zip(USERS[broker_type], _NAMES, strict=True):
+        api_key = key or KEYS[broker]
+        for user_id, user_name in zip(USERS[broker], _NAMES, strict=True):
             body = {
-                "broker": _SANDBOX[broker_type],
+                "broker": broker.api_name,
                 "api_key": api_key,
-                "api_secret": SECRETS[broker_type],
+                "api_secret": SECRETS[broker],
                 "user_id": user_id,
                 "user_name": user_name,
-                "redirect_url": self.desk.redirect_url(broker_type),
+                "redirect_url": self.desk.redirect_url(broker),
             }
             self.sandbox.ask("POST", "/accounts", body)
-        draft = AccountDraft(broker_type, name, api_key, secret or SECRETS[broker_type])
+        draft = AccountDraft(broker, name, api_key, secret or SECRETS[broker])
         return await self.accounts.add(draft, nonce=f"add:{name}", fence=1, author="test")
 
     async def paste(self, text: str, broker_id: str | None) -> Account:
@@ -254,7 +251,7 @@ class LoginWorld:
     async def come_back(self, account: Account, user_id: str | None = None) -> str:
         """Begin a login, allow it, and return the address of the callback, not visited yet."""
         address = await self.begin(account)
-        return await self.at_broker(address, user_id or USERS[account.broker_type][0])
+        return await self.at_broker(address, user_id or USERS[account.broker][0])
 
     async def log_in(self, account: Account, user_id: str | None = None) -> httpx.Response:
         """Log in through everything and return the answer of the callback."""

@@ -58,7 +58,6 @@ def shown(
         "quantity": 1,
         "filled_quantity": 0,
         "average_price": Decimal(0),
-        "raw_status": "OPEN",
         "tag": TAG,
     }
     return BrokerOrder(broker_order_id, status=status, **{**row, **changes})

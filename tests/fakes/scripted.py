@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, time
 from decimal import Decimal
 
-from core.domain.account import Account, BrokerType
+from core.adapters.zerodha import ZERODHA
+from core.domain.account import Account
 from core.domain.instrument import InstrumentId, Product
 from core.domain.sessions import IST, Schedule
 from core.domain.target import Context, DataNeed, Direction, Parameter, ParameterValue, Target
@@ -79,7 +80,7 @@ def at(clock: str) -> datetime:
 
 async def kite(engine: Rig, *, quantity: int = 1) -> Account:
     """Connect a Zerodha account, and enable every strategy with a size."""
-    account = await engine.connect(BrokerType.ZERODHA, "Kite", engine.app("kite", 0))
+    account = await engine.connect(ZERODHA, "Kite", engine.app("kite", 0))
     await sized(engine, account, quantity)
     return account
 

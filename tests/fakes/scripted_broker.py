@@ -12,7 +12,6 @@ from decimal import Decimal
 from itertools import count
 from urllib.parse import urlencode
 
-from core.domain.account import BrokerType
 from core.domain.broker import (
     BrokerOrder,
     BrokerStatus,
@@ -24,10 +23,11 @@ from core.domain.broker import (
     Profile,
     Quote,
 )
+from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import Instrument, InstrumentId, Product
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import Acked, Refusal, Refused, WriteOutcome
-from core.errors import BrokerReadError, LoginFault, LoginRefused
+from core.errors import BrokerReadError
 from core.ports.broker import Credentials, InstrumentSource, LoginGrant, LoginPort
 from tests.fakes.brokers import MASTER
 
@@ -162,11 +162,6 @@ class _Login:
     def login_url(self, credentials: Credentials, *, nonce: str, redirect_url: str) -> str:
         return f"https://broker.example/login?{urlencode({'nonce': nonce})}"
 
-    def read_callback(self, query: Mapping[str, str]) -> tuple[str, str]:
-        if query.get("status", "success") != "success":
-            raise LoginRefused(LoginFault.DENIED)
-        return query.get("nonce", ""), query.get("request_token", "")
-
     async def exchange(
         self, credentials: Credentials, code: str, *, redirect_url: str
     ) -> LoginGrant:
@@ -176,22 +171,20 @@ class _Login:
 class _Master:
     """An ``InstrumentSource`` of the shares that the tests trade."""
 
-    def __init__(self, broker_type: BrokerType) -> None:
-        self._broker_type = broker_type
+    def __init__(self, profile: BrokerProfile) -> None:
+        self._profile = profile
 
     async def load(self) -> Sequence[Instrument]:
-        return list(MASTER[self._broker_type].values())
+        return list(MASTER[self._profile].values())
 
 
 class ScriptedBroker:
     """A ``Broker`` with an account for each ``broker_id`` that is asked for."""
 
-    market_protection = Decimal(-1)
-
-    def __init__(self, broker_type: BrokerType) -> None:
-        self.broker_type = broker_type
+    def __init__(self, profile: BrokerProfile) -> None:
+        self.profile = profile
         self.login: LoginPort = _Login()
-        self.instruments: InstrumentSource = _Master(broker_type)
+        self.instruments: InstrumentSource = _Master(profile)
         self.accounts: defaultdict[str, ScriptedAccount] = defaultdict(ScriptedAccount)
 
     def connect(

@@ -6,12 +6,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from core.adapters.zerodha import ZERODHA
 from core.domain.account import (
     Account,
-    BrokerType,
     TokenStatus,
 )
 from core.domain.broker import BrokerTrade
+from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.order import OrderState, OrderType, Purpose, Side
@@ -35,7 +36,7 @@ SBIN = InstrumentId("NSE", "SBIN")
 
 def an_account(
     broker_id: str = "zerodha_aaaaaaaaaa",
-    broker_type: BrokerType = BrokerType.ZERODHA,
+    broker: BrokerProfile = ZERODHA,
     display_name: str = "Main",
     **fields: Any,
 ) -> Account:
@@ -50,7 +51,7 @@ def an_account(
         "created_at": AT,
         **fields,
     }
-    return Account(broker_id=broker_id, broker_type=broker_type, display_name=display_name, **given)
+    return Account(broker_id=broker_id, broker=broker, display_name=display_name, **given)
 
 
 def a_position(account: Account, **fields: Any) -> PositionView:

@@ -10,7 +10,10 @@ from datetime import UTC, datetime
 
 import httpx
 
-from core.domain.account import Account, BrokerType, TokenStatus
+from core.adapters.brokers import PROFILES
+from core.adapters.zerodha import ZERODHA
+from core.domain.account import Account, TokenStatus
+from core.domain.broker_profile import BrokerProfile
 from core.domain.mode import TradingMode
 from core.engine.accounts.logins import LoginOrigin
 from core.errors import LoginFault, LoginRefused, StoreUnavailable, VaultError
@@ -35,11 +38,11 @@ SECRET = "secretcanary0001"
 NONCE = "noncecanary-0123456789"
 
 
-def account(broker_type: BrokerType = BrokerType.ZERODHA, **changes: object) -> Account:
+def account(broker: BrokerProfile = ZERODHA, **changes: object) -> Account:
     """Return an account that logged in before."""
     made = Account(
-        broker_id=f"{broker_type.value}_abc123",
-        broker_type=broker_type,
+        broker_id=f"{broker}_abc123",
+        broker=broker,
         display_name="Main",
         api_key="apikey",
         is_default=True,
@@ -80,15 +83,15 @@ class FakeLogins:
         self.started += 1
         return f"https://broker.example/login?nonce={NONCE}"
 
-    async def callback(self, broker_type: BrokerType, query: Mapping[str, str]) -> Account:
-        assert broker_type is self.account.broker_type
+    async def callback(self, broker: BrokerProfile, query: Mapping[str, str]) -> Account:
+        assert broker is self.account.broker
         self.callbacks.append(query)
         if self.fault is not None:
             raise LoginRefused(self.fault, self.detail)
         return self.account
 
-    async def origin(self, query: Mapping[str, str]) -> LoginOrigin | None:
-        if query.get("nonce") != NONCE:
+    async def origin(self, broker: BrokerProfile, query: Mapping[str, str]) -> LoginOrigin | None:
+        if broker.callback.nonce_in(query) != NONCE:
             return None
         return LoginOrigin(self.account, LINK, self.is_done)
 
@@ -151,7 +154,7 @@ async def running(
         return desk.trouble is None
 
     parts = WebParts(
-        desk, book, hint, is_healthy, clock, chat_url, rate or RateLimit(requests=10_000)
+        desk, book, PROFILES, hint, is_healthy, clock, chat_url, rate or RateLimit(requests=10_000)
     )
     app = build_app(parts)
     server = serve(app, "127.0.0.1:0")

@@ -21,13 +21,14 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 from pydantic import SecretStr
 
-from core.adapters.brokers import build_brokers
+from core.adapters.brokers import PROFILES, build_brokers
 from core.adapters.clock import clock_from_setting
 from core.adapters.mongo.server import RunningStore
 from core.adapters.mongo.store import MongoStore, StoreOptions
 from core.bootstrap import Foundation, System, attach, build
 from core.config import Settings
-from core.domain.account import AccountDraft, BrokerType
+from core.domain.account import AccountDraft
+from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
 from core.domain.notices.post import Post
 from core.domain.order import OrderState
@@ -35,6 +36,7 @@ from core.ports.broker import Broker, BrokerClient, Credentials
 from core.ports.clock import Clock
 from core.ports.notifier import Delivered
 from core.ports.store import Change, Document
+from tests.fakes.brokers import roots_at
 from tests.fakes.sandbox_process import Sandbox
 from tests.faults.pulse import PULSE, REGISTRY
 from tests.faults.watch import Watch, watched_brokers, watched_store
@@ -64,28 +66,25 @@ T = TypeVar("T")
 class Simulated:
     """One of the sandbox's built-in accounts."""
 
-    broker_type: BrokerType
+    broker: BrokerProfile
     target: str
     api_key: str
     api_secret: str
     user_id: str
 
 
-KITE = Simulated(BrokerType.ZERODHA, "kite", "kitesimkey000001", "k1" * 16, "AB1234")
-FYERS = Simulated(BrokerType.FYERS, "fyers", "FYSIMAPP01-100", "FYSECRET01", "XA00001")
-THIRD = Simulated(BrokerType.ZERODHA, "kite", "kitesimkey000002", "k2" * 16, "CD5678")
+_ZERODHA, _FYERS = PROFILES
+KITE = Simulated(_ZERODHA, "kite", "kitesimkey000001", "k1" * 16, "AB1234")
+FYERS = Simulated(_FYERS, "fyers", "FYSIMAPP01-100", "FYSECRET01", "XA00001")
+THIRD = Simulated(_ZERODHA, "kite", "kitesimkey000002", "k2" * 16, "CD5678")
 
 
 def another(world: World, target: str, number: int) -> Simulated:
     """Register one more account at a simulator."""
     if target == "kite":
-        who = Simulated(
-            BrokerType.ZERODHA, target, f"kitemore{number:08d}", "m1" * 16, f"M{number}"
-        )
+        who = Simulated(_ZERODHA, target, f"kitemore{number:08d}", "m1" * 16, f"M{number}")
     else:
-        who = Simulated(
-            BrokerType.FYERS, target, f"FYMORE{number:02d}-100", "FYMORE01", f"F{number}"
-        )
+        who = Simulated(_FYERS, target, f"FYMORE{number:02d}-100", "FYMORE01", f"F{number}")
     fields = {"broker": target, "api_key": who.api_key, "api_secret": who.api_secret}
     world.sandbox.ask(
         "POST", "/accounts", {**fields, "user_id": who.user_id, "cash": 500_000, **_redirect(who)}
@@ -94,8 +93,7 @@ def another(world: World, target: str, number: int) -> Simulated:
 
 
 def _redirect(who: Simulated) -> dict[str, str]:
-    path = f"/broker/callback/{who.broker_type.value}"
-    return {"redirect_url": f"http://127.0.0.1:8443{path}"}
+    return {"redirect_url": f"http://127.0.0.1:8443{who.broker.callback_path}"}
 
 
 async def until(ask: Callable[[], Awaitable[T]], *, within_s: float = 15.0, what: str = "it") -> T:
@@ -154,17 +152,13 @@ class World:
 
     def settings(self) -> Settings:
         """Return the settings of every controller of this world."""
-        kite, fyers = self.sandbox.url("kite"), self.sandbox.url("fyers")
         return Settings(
             telegram_token=SecretStr("1:x"),
             owners=(OWNER,),
             data=self.data,
             db=self.db,
             mongodb_uri=SecretStr(self.store_uri),
-            kite_api=kite,
-            kite_login=kite,
-            fyers_api=fyers,
-            fyers_masters=fyers,
+            roots=roots_at(self.sandbox.url),
             public_url="http://127.0.0.1:8443",
             clock=self.sandbox.ask("GET", "/clock")["clock"],
             horizon_s=self.horizon_s,
@@ -218,7 +212,7 @@ class Life:
     async def connect(self, who: Simulated, *, quantity: int = 1, enabled: bool = True) -> str:
         """Connect an account, log it in, and wait until its worker has read its broker."""
         control = self.system.control
-        draft = AccountDraft(who.broker_type, f"Main {who.api_key}", who.api_key, who.api_secret)
+        draft = AccountDraft(who.broker, f"Main {who.api_key}", who.api_key, who.api_secret)
         account = await control.registration.add(self.command(), draft)
         self.world.accounts[account.broker_id] = who
         await self.login(account.broker_id)
@@ -238,7 +232,7 @@ class Life:
         assert offer.page_url is not None
         address = await self.system.logins.start(offer.page_url.rsplit("/", 1)[1])
         query = await _answer(address, who)
-        await self.system.logins.callback(who.broker_type, query)
+        await self.system.logins.callback(who.broker, query)
 
     async def ready(self, broker_id: str) -> None:
         """Wait until an account's worker has read the day's orders and its positions."""
@@ -402,12 +396,12 @@ async def by_hand(world: World, who: Simulated) -> AsyncIterator[BrokerClient]:
     fields = {"broker": app.target, "api_key": app.api_key, "api_secret": app.api_secret}
     world.sandbox.ask("POST", "/accounts", {**fields, "user_id": who.user_id, **_redirect(app)})
     settings = world.settings()
-    broker = _brokers(settings, clock_from_setting(settings.clock))[who.broker_type]
+    broker = _brokers(settings, clock_from_setting(settings.clock))[who.broker]
     credentials = Credentials("byhand_0000000000", app.api_key, app.api_secret)
     redirect_url = _redirect(app)["redirect_url"]
     address = broker.login.login_url(credentials, nonce="HAND", redirect_url=redirect_url)
     query = await _answer(address, who)
-    _, code = broker.login.read_callback(query)
+    code = broker.profile.callback.code_in(query)
     grant = await broker.login.exchange(credentials, code, redirect_url=redirect_url)
     master = {row.id: row for row in await broker.instruments.load()}
     client = broker.connect(replace(credentials, access_token=grant.access_token), master)
@@ -427,12 +421,5 @@ async def _answer(address: str, who: Simulated) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(answer.headers["location"]).query))
 
 
-def _brokers(settings: Settings, clock: Clock) -> Mapping[BrokerType, Broker]:
-    return build_brokers(
-        clock,
-        kite_api=settings.kite_api,
-        kite_login=settings.kite_login,
-        fyers_api=settings.fyers_api,
-        fyers_masters=settings.fyers_masters,
-        deadline_s=settings.order_deadline_s,
-    )
+def _brokers(settings: Settings, clock: Clock) -> Mapping[BrokerProfile, Broker]:
+    return build_brokers(clock, settings.roots, deadline_s=settings.order_deadline_s)

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from core.domain.account import BrokerType
+from core.domain.broker_profile import BrokerProfile
 from core.domain.outcome import WriteOutcome
 from core.ports.broker import Broker, BrokerClient
 from core.ports.store import ServedStore
@@ -203,8 +203,8 @@ class _Store:
 
 
 def watched_brokers(
-    brokers: Mapping[BrokerType, Broker], watch: Watch
-) -> Mapping[BrokerType, Broker]:
+    brokers: Mapping[BrokerProfile, Broker], watch: Watch
+) -> Mapping[BrokerProfile, Broker]:
     """Return brokers whose clients report to ``watch``."""
     return {kind: cast("Broker", _Broker(inner, watch)) for kind, inner in brokers.items()}
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.config import Settings, load_settings, setting_name
+from core.adapters.zerodha import ZERODHA
+from core.config import load_settings, setting_name, settings_with_defaults
 from core.errors import ConfigurationError
 
 pytestmark = pytest.mark.row("F4")
@@ -94,6 +95,24 @@ def test_unknown_key_of_the_file_is_refused(tmp_path: Path) -> None:
         load_settings(file, environment={})
 
 
+def test_brokers_declare_the_settings_of_their_addresses(tmp_path: Path) -> None:
+    """Each may be given like any other, by both its names; what is not given is not there."""
+    file = tmp_path / "saarthi.toml"
+    file.write_text('kite_api = "http://127.0.0.1:1/"\nfyers_api = "http://127.0.0.1:2"\n')
+    settings = load_settings(file, environment={"SAARTHI_KITE_API": "http://127.0.0.1:3"})
+    assert settings.roots == {"kite_api": "http://127.0.0.1:3", "fyers_api": "http://127.0.0.1:2"}
+    assert settings.given == ["fyers_api", "kite_api"]
+    assert ZERODHA.addresses(settings.roots) == ["http://127.0.0.1:3", "https://kite.zerodha.com"]
+
+
+def test_the_field_that_gathers_addresses_is_no_setting(tmp_path: Path) -> None:
+    """``roots`` cannot be written into the file, past the check of its names."""
+    file = tmp_path / "saarthi.toml"
+    file.write_text('[roots]\nkite_apy = "http://127.0.0.1:1"\n')
+    with pytest.raises(ConfigurationError, match=r"roots: no such setting; expected one of .*kite"):
+        load_settings(file, environment={})
+
+
 @pytest.mark.parametrize("text", [None, "listen = \n", b"\xff"])
 def test_unreadable_file_is_told(tmp_path: Path, text: str | bytes | None) -> None:
     """A file that is not there, or is no TOML, stops the start with its name."""
@@ -115,4 +134,4 @@ def test_without_anything_the_defaults_stand() -> None:
 def test_every_setting_has_a_wrong_value_here() -> None:
     """A setting that is added gets its row above, or is free text."""
     free = {"telegram_token", "mongodb_uri", "mongod", "data", "secret_key", "clock"}
-    assert {field for field, _, _ in WRONG} | free == set(Settings.model_fields)
+    assert {field for field, _, _ in WRONG} | free == set(settings_with_defaults())

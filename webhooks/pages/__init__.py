@@ -73,7 +73,7 @@ def login_page(account: Account) -> str:
         note = "This is its first login: the account will belong to the user who logs in."
     body = _LOGIN.substitute(
         account=escape(account.label),
-        broker=escape(account.broker_type.label),
+        broker=escape(account.broker.label),
         user=escape(account.user_id or "not known yet"),
         note=escape(note),
     )
@@ -85,7 +85,9 @@ def connected_page(account: Account, *, is_repeat: bool, chat_url: str) -> str:
     person = account.user_name or account.user_id or "you"
     if account.user_name and account.user_id:
         person = f"{account.user_name} ({account.user_id})"
-    sentence = f"Logged in as {person}. The login lasts until the next 06:00 IST."
+    dies_at = account.broker.tokens_die_at
+    until = f"the next {dies_at:%H:%M} IST" if dies_at else "the broker ends it"
+    sentence = f"Logged in as {person}. The login lasts until {until}."
     if is_repeat:
         sentence = "This login was already used to connect it; nothing was changed this time."
     body = _CONNECTED.substitute(

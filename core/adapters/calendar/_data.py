@@ -8,8 +8,8 @@ Five CSV files lie beside this module:
 * ``special_sessions.csv``: days with hours of their own, weekends and holidays among them. Empty
   hours mean that a session is announced or likely, but its hours are not in the data.
 * ``session_times.csv``: ordinary hours since a date, per (segment, has_derivatives).
-* ``square_off.csv``: when intraday positions must be flat, since a date, per (broker, segment,
-  has_derivatives).
+* ``square_off.csv``: when intraday positions must be flat, since a date, per (segment,
+  has_derivatives). A broker whose times differ says so in its profile.
 
 In the last two, ``any`` matches everything; of the rows that match, the one with the latest date
 counts, and on one date the more particular. A user's own file is added by ``added.py``.
@@ -25,6 +25,7 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+from core.domain.broker_profile import CutOff
 from core.domain.calendar_years import CalendarYear, Confidence
 from core.domain.instrument import Segment
 
@@ -32,7 +33,6 @@ __all__ = [
     "EQUITY",
     "MARKETS",
     "CalendarData",
-    "DatedCutOff",
     "DatedHours",
     "SpecialSession",
     "load",
@@ -73,17 +73,6 @@ class DatedHours:
 
 
 @dataclass(frozen=True, slots=True)
-class DatedCutOff:
-    """A square-off time since ``effective``; ``broker`` and ``has_derivatives`` None match all."""
-
-    effective: date
-    broker: str | None
-    segment: Segment
-    has_derivatives: bool | None
-    at: time
-
-
-@dataclass(frozen=True, slots=True)
 class CalendarData:
     """All files together; years, holidays and special sessions by market and date."""
 
@@ -91,7 +80,7 @@ class CalendarData:
     holidays: Mapping[tuple[str, date], str]
     special: Mapping[tuple[str, date], SpecialSession]
     hours: tuple[DatedHours, ...]
-    cut_offs: tuple[DatedCutOff, ...]
+    cut_offs: tuple[CutOff, ...]
 
 
 @cache
@@ -145,13 +134,12 @@ def _hours(row: dict[str, str]) -> DatedHours:
     )
 
 
-def _cut_off(row: dict[str, str]) -> DatedCutOff:
-    return DatedCutOff(
-        _date(row["effective"]),
-        None if row["broker"] == _ANY else row["broker"],
+def _cut_off(row: dict[str, str]) -> CutOff:
+    return CutOff(
         Segment(row["segment"]),
-        _flag(row["has_derivatives"]),
         time.fromisoformat(row["time"]),
+        _date(row["effective"]),
+        _flag(row["has_derivatives"]),
     )
 
 

@@ -14,13 +14,12 @@ from pathlib import Path
 from core.adapters.calendar._data import (
     MARKETS,
     CalendarData,
-    DatedCutOff,
     DatedHours,
     SpecialSession,
     load,
 )
 from core.adapters.calendar.added import NATIONAL_HOLIDAYS, add, read_file
-from core.domain.account import BrokerType
+from core.domain.broker_profile import BrokerProfile, CutOff
 from core.domain.calendar_years import CalendarYear
 from core.domain.instrument import Segment
 from core.domain.sessions import IST, SessionWindow
@@ -91,7 +90,7 @@ class TradingCalendar:
         return _window(day, hours.open, hours.close, _ASSUMED, is_assumed=True)
 
     def square_off(
-        self, day: date, broker: BrokerType, segment: Segment, *, has_derivatives: bool
+        self, day: date, broker: BrokerProfile, segment: Segment, *, has_derivatives: bool
     ) -> time:
         """Return by when intraday positions must be flat at this broker: 15:00 for cash.
 
@@ -104,17 +103,17 @@ class TradingCalendar:
         special = data.special.get((MARKETS.get(segment, ""), day))
         if special is not None and special.square_off is not None:
             return special.square_off
-        rows = [
-            row
-            for row in data.cut_offs
-            if row.effective <= day
-            and row.segment is segment
-            and row.broker in {None, broker.value}
-            and row.has_derivatives in {None, has_derivatives}
+        rules = [
+            (rule, is_brokers_own)
+            for rules, is_brokers_own in ((data.cut_offs, False), (broker.cut_offs, True))
+            for rule in rules
+            if rule.effective <= day
+            and rule.segment is segment
+            and rule.has_derivatives in {None, has_derivatives}
         ]
-        if not rows:
+        if not rules:
             raise LookupError(f"The calendar holds no {segment.value} cut-off for {day}.")
-        return max(rows, key=_cut_off_rank).at
+        return max(rules, key=_cut_off_rank)[0].at
 
     def years(self, segment: Segment) -> Sequence[CalendarYear]:
         """Return the years that are known, oldest first; none for a segment without data."""
@@ -201,8 +200,9 @@ def _hours_rank(row: DatedHours) -> tuple[date, bool]:
     return row.effective, row.has_derivatives is not None
 
 
-def _cut_off_rank(row: DatedCutOff) -> tuple[date, bool, bool]:
-    return row.effective, row.broker is not None, row.has_derivatives is not None
+def _cut_off_rank(rule: tuple[CutOff, bool]) -> tuple[date, bool, bool]:
+    cut_off, is_brokers_own = rule
+    return cut_off.effective, is_brokers_own, cut_off.has_derivatives is not None
 
 
 def _special_window(day: date, special: SpecialSession) -> SessionWindow:

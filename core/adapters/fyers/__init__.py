@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from core.adapters.fyers.broker import FyersBroker
+from core.adapters.fyers.profile import FYERS
 
-__all__ = ["FyersBroker"]
+__all__ = ["FYERS", "FyersBroker"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 import requests
@@ -16,6 +16,7 @@ import requests
 from core.adapters.broker_http import BrokerTransport, NoReply, Raw
 from core.adapters.fyers import mapping
 from core.adapters.fyers.client import send_to_fyers
+from core.adapters.fyers.profile import NOT_ADMITTED
 from core.adapters.fyers.sdk import FyersSdk
 from core.adapters.throttle import Bucket
 from core.errors import BrokerReadError, LoginFault, LoginRefused, ReadFault
@@ -23,9 +24,6 @@ from core.ports.broker import Credentials, LoginGrant
 
 __all__ = ["FyersLogin"]
 
-_NOT_ADMITTED = re.compile(
-    r"not (?:enabled|allowed|authori[sz]ed|admitted|activated)", re.IGNORECASE
-)
 _WRONG_SECRET = re.compile(r"app ?id ?hash|secret|client_?id", re.IGNORECASE)
 _BAD_HASH = {-371}
 _BAD_CODE = {-374, -437}
@@ -50,19 +48,6 @@ class FyersLogin:
             "state": nonce,
         }
         return f"{self._api}/generate-authcode?{urlencode(query)}"
-
-    def read_callback(self, query: Mapping[str, str]) -> tuple[str, str]:
-        """Return (nonce, auth code).
-
-        Raises:
-            LoginRefused: DENIED or NOT_ADMITTED.
-        """
-        status = query.get("s", "")
-        if status and status != "ok":
-            detail = query.get("message", "")[:200]
-            admitted = not _NOT_ADMITTED.search(detail)
-            raise LoginRefused(LoginFault.DENIED if admitted else LoginFault.NOT_ADMITTED, detail)
-        return query.get("state", ""), query.get("auth_code", "")
 
     async def exchange(
         self, credentials: Credentials, code: str, *, redirect_url: str
@@ -106,7 +91,7 @@ def _fault(error: BrokerReadError, code: int | None) -> LoginFault:
         return LoginFault.BROKER_DOWN
     if code in _BAD_CODE:
         return LoginFault.CODE_USED
-    if error.fault is ReadFault.PERMISSION or _NOT_ADMITTED.search(message):
+    if error.fault is ReadFault.PERMISSION or NOT_ADMITTED.search(message):
         return LoginFault.NOT_ADMITTED
     if code in _BAD_HASH or _WRONG_SECRET.search(message):
         return LoginFault.WRONG_SECRET

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.domain.account import BrokerType, TokenStatus
+from core.domain.account import TokenStatus
 from core.domain.identifiers import BROKER_ID
 from core.domain.mode import TradingMode
 from core.domain.order import OrderState, Purpose, Side
@@ -104,7 +104,7 @@ _MODE = {"enum": [mode.value for mode in TradingMode]}
 _ACCOUNT = validator(
     {
         "broker_id": _BROKER_ID,
-        "broker_type": {"enum": [kind.value for kind in BrokerType]},
+        "broker_type": {"bsonType": "string", "pattern": "^[a-z][a-z0-9]*$"},
         "display_name": {"bsonType": "string", "minLength": 1, "maxLength": 40},
         "display_key": _STRING,  # lower-cased display name: unique among live accounts
         "live": _BOOL,  # false once disconnected

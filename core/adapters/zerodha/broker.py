@@ -3,50 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
-from core.adapters.broker_http import BrokerTransport
-from core.adapters.throttle import KITE_LIMITS, Throttle
+from core.adapters.throttle import ORDERS, Bucket, Limit
+from core.adapters.transports import Transports
 from core.adapters.zerodha.client import ZerodhaClient
 from core.adapters.zerodha.instruments import ZerodhaInstruments
+from core.adapters.zerodha.profile import ZERODHA
 from core.adapters.zerodha.sdk import kite_sdk
 from core.adapters.zerodha.session import ZerodhaLogin
-from core.domain.account import BrokerType
+from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import Instrument, InstrumentId
 from core.ports.broker import BrokerClient, Credentials, InstrumentSource, LoginPort
 from core.ports.clock import Clock
 
-__all__ = ["ZerodhaBroker"]
+__all__ = ["KITE_LIMITS", "ZerodhaBroker"]
+
+KITE_LIMITS = (
+    # Kite allows 10/s, 400/min, 5000/day and counts by calendar second on its own clock
+    # (facts/kite.md 10): the head-room absorbs the jitter of the way.
+    Limit(ORDERS, 8, 1.0),
+    Limit(ORDERS, 300, 60.0),
+    Limit(ORDERS, 4_500, 86_400.0),
+    Limit(frozenset({Bucket.QUOTES}), 1, 1.05),
+    Limit(frozenset({Bucket.HISTORICAL}), 3, 1.05),
+    Limit(frozenset({Bucket.OTHER}), 8, 1.0),
+)
 
 
 class ZerodhaBroker:
-    """A ``Broker``; keeps the rates of each app, which outlive a login.
+    """A ``Broker``.
 
     Args:
         clock: Paces requests.
-        api_root: Root of Kite Connect, without a path.
-        login_root: Root of Kite's login page.
+        roots: Addresses other than Kite's own, by setting.
         deadline_s: Total time of one call.
     """
 
-    broker_type: BrokerType = BrokerType.ZERODHA
+    profile: ClassVar[BrokerProfile] = ZERODHA
 
-    def __init__(
-        self,
-        clock: Clock,
-        *,
-        api_root: str = "https://api.kite.trade",
-        login_root: str = "https://kite.zerodha.com",
-        deadline_s: float = 7.0,
-    ) -> None:
-        self._clock = clock
-        self._api_root = api_root
-        self._deadline_s = deadline_s
-        self._throttles: dict[str, Throttle] = {}
+    def __init__(self, clock: Clock, roots: Mapping[str, str], *, deadline_s: float = 7.0) -> None:
+        self._api_root, login_root = self.profile.addresses(roots)
+        self._transports = Transports(clock, KITE_LIMITS, deadline_s=deadline_s)
         self.login: LoginPort = ZerodhaLogin(
-            api_root=api_root, login_root=login_root, transport=self._transport
+            api_root=self._api_root, login_root=login_root, transport=self._transports.of
         )
         self.instruments: InstrumentSource = ZerodhaInstruments(
-            api_root=api_root, transport=self._public_transport
+            api_root=self._api_root, transport=self._transports.public
         )
 
     def connect(
@@ -54,23 +57,7 @@ class ZerodhaBroker:
     ) -> BrokerClient:
         """Return a client for one account; opens nothing until its first call."""
         return ZerodhaClient(
-            self._transport(credentials),
+            self._transports.of(credentials),
             kite_sdk(self._api_root, credentials.api_key, credentials.access_token),
             master,
         )
-
-    def _transport(self, credentials: Credentials) -> BrokerTransport:
-        return BrokerTransport(
-            self._clock,
-            self._throttle(credentials.api_key),
-            deadline_s=self._deadline_s,
-            source_address=credentials.source_address,
-        )
-
-    def _public_transport(self) -> BrokerTransport:
-        return BrokerTransport(self._clock, self._throttle(""), deadline_s=self._deadline_s)
-
-    def _throttle(self, api_key: str) -> Throttle:
-        if api_key not in self._throttles:
-            self._throttles[api_key] = Throttle(self._clock, KITE_LIMITS)
-        return self._throttles[api_key]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 from core.adapters.broker_http import BrokerTransport, NoReply, Raw
@@ -11,13 +11,13 @@ from core.adapters.fields import Row
 from core.adapters.throttle import Bucket
 from core.adapters.zerodha import mapping
 from core.adapters.zerodha.client import send_to_kite
+from core.adapters.zerodha.profile import NOT_ADMITTED
 from core.adapters.zerodha.sdk import kite_sdk
 from core.errors import BrokerReadError, LoginFault, LoginRefused, ReadFault
 from core.ports.broker import Credentials, LoginGrant
 
 __all__ = ["ZerodhaLogin"]
 
-_NOT_ADMITTED = re.compile(r"not (?:enabled|allowed|authori[sz]ed|admitted)", re.IGNORECASE)
 _WRONG_SECRET = re.compile(r"checksum|api_?key|api_?secret", re.IGNORECASE)
 _LOGIN_PATH = "/connect/login"
 
@@ -38,19 +38,6 @@ class ZerodhaLogin:
         echoed = urlencode({"nonce": nonce})
         query = urlencode({"v": "3", "api_key": credentials.api_key, "redirect_params": echoed})
         return f"{self._login_address}?{query}"
-
-    def read_callback(self, query: Mapping[str, str]) -> tuple[str, str]:
-        """Return (nonce, request token).
-
-        Raises:
-            LoginRefused: DENIED or NOT_ADMITTED.
-        """
-        status = query.get("status", "")
-        if status and status != "success":
-            detail = (query.get("message") or query.get("error") or "")[:200]
-            admitted = not _NOT_ADMITTED.search(detail)
-            raise LoginRefused(LoginFault.DENIED if admitted else LoginFault.NOT_ADMITTED, detail)
-        return query.get("nonce", ""), query.get("request_token", "")
 
     async def exchange(
         self, credentials: Credentials, code: str, *, redirect_url: str
@@ -88,7 +75,7 @@ def _fault(error: BrokerReadError) -> LoginFault:
     message = str(error)
     if error.fault in {ReadFault.UNREACHABLE, ReadFault.TIMEOUT, ReadFault.THROTTLED}:
         return LoginFault.BROKER_DOWN
-    if error.fault is ReadFault.PERMISSION or _NOT_ADMITTED.search(message):
+    if error.fault is ReadFault.PERMISSION or NOT_ADMITTED.search(message):
         return LoginFault.NOT_ADMITTED
     if _WRONG_SECRET.search(message):
         return LoginFault.WRONG_SECRET

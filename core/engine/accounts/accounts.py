@@ -11,10 +11,12 @@ sealed by the vault and opened only in :meth:`Accounts.credentials`.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from core.domain.account import Account, AccountDraft, BrokerType, TokenStatus
+from core.domain.account import Account, AccountDraft, TokenStatus
+from core.domain.broker_profile import BrokerProfile, unknown_broker
 from core.domain.command import Command
 from core.domain.identifiers import broker_id_for
 from core.domain.mode import TradingMode
@@ -25,46 +27,55 @@ from core.ports.clock import Clock
 from core.ports.store import Change, Document, Store, StoreView
 from core.ports.vault import Vault
 
-__all__ = ["ACCOUNTS", "Accounts", "account_of"]
+__all__ = ["ACCOUNTS", "Accounts"]
 
 ACCOUNTS = "broker_accounts"
 _ENTROPY_BYTES = 16
 
 
-def account_of(row: Document) -> Account:
-    """Turn a stored document into an ``Account``, secrets left behind."""
-    return Account(
-        broker_id=row["_id"],
-        broker_type=BrokerType(row["broker_type"]),
-        display_name=row["display_name"],
-        api_key=row["api_key"],
-        is_default=row["is_default"],
-        enabled=row["enabled"],
-        trading_mode=TradingMode(row["trading_mode"]),
-        token_status=TokenStatus(row["token_status"]),
-        token_generated_at=row.get("token_generated_at"),
-        created_at=row["created_at"],
-        last_run_at=row.get("last_run_at"),
-        user_id=row.get("user_id"),
-        user_name=row.get("user_name"),
-        drain=row.get("drain", False),
-        parked_reason=row.get("parked_reason", ""),
-        source_address=row.get("source_address"),
-    )
-
-
 class Accounts:
     """Reads and changes accounts; every change of several documents is one transaction."""
 
-    def __init__(self, store: Store, vault: Vault, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, vault: Vault, clock: Clock, brokers: Iterable[BrokerProfile]
+    ) -> None:
         self._store = store
         self._vault = vault
         self._clock = clock
+        self._brokers = {broker.name: broker for broker in brokers}
+
+    def read(self, row: Document) -> Account:
+        """Turn a stored document into an ``Account``, secrets left behind.
+
+        One of a broker that this program does not know is parked, and the others go on.
+        """
+        broker = self._brokers.get(row["broker_type"]) or unknown_broker(row["broker_type"])
+        parked = row.get("parked_reason", "")
+        if not broker.is_supported:
+            parked = f"this version of Saarthi does not know the broker {broker.name!r}"
+        return Account(
+            broker_id=row["_id"],
+            broker=broker,
+            display_name=row["display_name"],
+            api_key=row["api_key"],
+            is_default=row["is_default"],
+            enabled=row["enabled"],
+            trading_mode=TradingMode(row["trading_mode"]),
+            token_status=TokenStatus(row["token_status"]),
+            token_generated_at=row.get("token_generated_at"),
+            created_at=row["created_at"],
+            last_run_at=row.get("last_run_at"),
+            user_id=row.get("user_id"),
+            user_name=row.get("user_name"),
+            drain=row.get("drain", False),
+            parked_reason=parked,
+            source_address=row.get("source_address"),
+        )
 
     async def all(self) -> tuple[Account, ...]:
         """Return the connected accounts, the default first, then by name."""
         rows = await self._store.find(ACCOUNTS, {"live": True})
-        accounts = [account_of(row) for row in rows]
+        accounts = [self.read(row) for row in rows]
         return tuple(sorted(accounts, key=lambda a: (not a.is_default, a.display_name.lower())))
 
     async def get(self, broker_id: str) -> Account:
@@ -78,7 +89,7 @@ class Accounts:
             raise NotFound(
                 "That account is not connected any more; /brokers lists the present ones."
             )
-        return account_of(row)
+        return self.read(row)
 
     async def credentials(self, broker_id: str) -> Credentials:
         """Open the secrets of an account; raises ``VaultError`` for this account alone."""
@@ -105,12 +116,12 @@ class Accounts:
         if any(row["_id"] != besides for row in rows):
             raise UserError(f"Another account is called {name!r} already; expected a new name.")
 
-    async def with_key(self, broker_type: str, api_key: str) -> tuple[Account, ...]:
-        """Return live accounts of this type and API key."""
+    async def with_key(self, broker: str, api_key: str) -> tuple[Account, ...]:
+        """Return live accounts of this broker and API key."""
         rows = await self._store.find(
-            ACCOUNTS, {"live": True, "broker_type": broker_type, "api_key": api_key}
+            ACCOUNTS, {"live": True, "broker_type": broker, "api_key": api_key}
         )
-        return tuple(account_of(row) for row in rows)
+        return tuple(self.read(row) for row in rows)
 
     async def add(self, draft: AccountDraft, *, nonce: str, fence: int, author: str) -> Account:
         """Insert an account (disabled, NORMAL) with its gate; default when it is the first.
@@ -120,7 +131,7 @@ class Accounts:
             UserError: The name is taken, or an account of this key still waits for its login.
         """
         now = self._clock.now()
-        broker_id = broker_id_for(draft.broker_type, secrets.token_bytes(_ENTROPY_BYTES))
+        broker_id = broker_id_for(draft.broker.name, secrets.token_bytes(_ENTROPY_BYTES))
         row = self._new_row(broker_id, draft, now)
 
         async def body(view: StoreView) -> None:
@@ -147,11 +158,10 @@ class Accounts:
         return await self.get(broker_id)
 
     def _new_row(self, broker_id: str, draft: AccountDraft, now: datetime) -> Document:
-        is_paper = draft.broker_type is BrokerType.PAPER
         return {
             "_id": broker_id,
             "broker_id": broker_id,
-            "broker_type": draft.broker_type.value,
+            "broker_type": draft.broker.name,
             "display_name": draft.display_name,
             "display_key": draft.display_name.lower(),
             "live": True,
@@ -164,7 +174,7 @@ class Accounts:
             "access_token": None,
             "token_generated_at": None,
             "token_market_at": None,
-            "token_status": (TokenStatus.VALID if is_paper else TokenStatus.EXPIRED).value,
+            "token_status": TokenStatus.EXPIRED.value,
             "user_id": None,
             "user_name": None,
             "parked_reason": "",
@@ -254,7 +264,7 @@ def _refuse_twin(draft: AccountDraft, live: list[Document]) -> None:
     first has logged in nobody can tell the two apart.
     """
     for row in live:
-        same = row["broker_type"] == draft.broker_type.value and row["api_key"] == draft.api_key
+        same = row["broker_type"] == draft.broker.name and row["api_key"] == draft.api_key
         if same and row.get("user_id") is None:
             raise UserError(
                 f"{row['display_name']!r} uses this key already and has not logged in yet; "

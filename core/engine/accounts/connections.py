@@ -1,4 +1,4 @@
-"""Clients, one for each account and login; instrument masters, one for each broker type."""
+"""Clients, one for each account and login; instrument masters, one for each broker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 
-from core.domain.account import Account, BrokerType
+from core.domain.account import Account
+from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import Instrument, InstrumentId
 from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
@@ -25,57 +26,59 @@ _RETRY_S = 30.0
 class Masters:
     """Instrument masters; each is loaded without a login, once a trading day (D10)."""
 
-    def __init__(self, brokers: Mapping[BrokerType, Broker], clock: Clock) -> None:
+    def __init__(self, brokers: Mapping[BrokerProfile, Broker], clock: Clock) -> None:
         self._brokers = brokers
         self._clock = clock
-        self._loaded: dict[BrokerType, dict[InstrumentId, Instrument]] = {}
-        self._days: dict[BrokerType, str] = {}
-        self._locks = {broker_type: asyncio.Lock() for broker_type in brokers}
-        self._failed_at: dict[BrokerType, float] = {}
-        self.trouble: dict[BrokerType, str] = {}
+        self._loaded: dict[BrokerProfile, dict[InstrumentId, Instrument]] = {}
+        self._days: dict[BrokerProfile, str] = {}
+        self._locks = {broker: asyncio.Lock() for broker in brokers}
+        self._failed_at: dict[BrokerProfile, float] = {}
+        self.trouble: dict[BrokerProfile, str] = {}
 
-    async def of(self, broker_type: BrokerType) -> Mapping[InstrumentId, Instrument]:
+    async def of(self, broker: BrokerProfile) -> Mapping[InstrumentId, Instrument]:
         """Return a broker's instruments, today's if they can be had, else the last ones.
 
         Raises:
             BrokerReadError: None were ever loaded.
         """
+        if broker not in self._brokers:
+            raise BrokerReadError(ReadFault.REFUSED, f"there are no instruments of {broker.label}")
         today = trading_day(self._clock.market_now())
-        if self._days.get(broker_type) != today and self._may_try(broker_type):
-            async with self._locks[broker_type]:
-                if self._days.get(broker_type) != today:
-                    await self._load(broker_type, today)
-        if broker_type not in self._loaded:
+        if self._days.get(broker) != today and self._may_try(broker):
+            async with self._locks[broker]:
+                if self._days.get(broker) != today:
+                    await self._load(broker, today)
+        if broker not in self._loaded:
             raise BrokerReadError(
-                ReadFault.UNREACHABLE, self.trouble.get(broker_type, "no instruments loaded yet")
+                ReadFault.UNREACHABLE, self.trouble.get(broker, "no instruments loaded yet")
             )
-        return self._loaded[broker_type]
+        return self._loaded[broker]
 
-    def _may_try(self, broker_type: BrokerType) -> bool:
-        failed_at = self._failed_at.get(broker_type)
+    def _may_try(self, broker: BrokerProfile) -> bool:
+        failed_at = self._failed_at.get(broker)
         return failed_at is None or self._clock.monotonic() - failed_at > _RETRY_S
 
-    async def _load(self, broker_type: BrokerType, today: str) -> None:
+    async def _load(self, broker: BrokerProfile, today: str) -> None:
         try:
-            rows = await self._brokers[broker_type].instruments.load()
+            rows = await self._brokers[broker].instruments.load()
         except BrokerReadError as error:
-            self._failed_at[broker_type] = self._clock.monotonic()
-            self.trouble[broker_type] = f"{broker_type.label} instruments: {error}"
-            _log.warning("%s instrument master: %s", broker_type, error)
+            self._failed_at[broker] = self._clock.monotonic()
+            self.trouble[broker] = f"{broker.label} instruments: {error}"
+            _log.warning("%s instrument master: %s", broker, error)
             return
         # The same dict goes on living, because every client holds a reference to it.
-        table = self._loaded.setdefault(broker_type, {})
+        table = self._loaded.setdefault(broker, {})
         table.clear()
         table.update({row.id: row for row in rows})
-        self._days[broker_type] = today
-        self.trouble.pop(broker_type, None)
+        self._days[broker] = today
+        self.trouble.pop(broker, None)
 
 
 class Connections:
     """Clients by account. A new login makes a new client; nothing is shared between accounts."""
 
     def __init__(
-        self, brokers: Mapping[BrokerType, Broker], accounts: Accounts, masters: Masters
+        self, brokers: Mapping[BrokerProfile, Broker], accounts: Accounts, masters: Masters
     ) -> None:
         self._brokers = brokers
         self._accounts = accounts
@@ -83,15 +86,21 @@ class Connections:
         self._clients: dict[str, tuple[datetime, BrokerClient]] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    def broker(self, broker_type: BrokerType) -> Broker:
-        """Return everything about one broker type."""
-        return self._brokers[broker_type]
+    @property
+    def brokers(self) -> tuple[BrokerProfile, ...]:
+        """The brokers that this program knows."""
+        return tuple(self._brokers)
+
+    def broker(self, broker: BrokerProfile) -> Broker:
+        """Return everything about one supported broker."""
+        return self._brokers[broker]
 
     async def client(self, account: Account) -> BrokerClient | None:
         """Return the account's client, or None while a login is needed.
 
         Raises:
-            BrokerReadError: The instrument master cannot be had, so symbols cannot be translated.
+            BrokerReadError: The instrument master cannot be had, so symbols cannot be translated,
+                or this program does not know the broker.
             VaultError: The secrets of this account cannot be opened.
         """
         # A worker, a probe and market data may ask at once; two clients would leave one unclosed.
@@ -99,6 +108,8 @@ class Connections:
             return await self._client(account)
 
     async def _client(self, account: Account) -> BrokerClient | None:
+        if not account.broker.is_supported:
+            raise BrokerReadError(ReadFault.REFUSED, account.parked_reason)
         if account.needs_login or account.token_generated_at is None:
             await self.drop(account.broker_id)
             return None
@@ -106,9 +117,9 @@ class Connections:
         if known is not None and known[0] == account.token_generated_at:
             return known[1]
         await self.drop(account.broker_id)
-        master = await self._masters.of(account.broker_type)
+        master = await self._masters.of(account.broker)
         credentials = await self._accounts.credentials(account.broker_id)
-        client = self._brokers[account.broker_type].connect(credentials, master)
+        client = self._brokers[account.broker].connect(credentials, master)
         self._clients[account.broker_id] = (account.token_generated_at, client)
         return client
 

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import parse_qsl, urlsplit
 
-from core.domain.account import Account, BrokerType, TokenStatus
+from core.domain.account import Account, TokenStatus
+from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
 from core.domain.notices.logins import LoginDone, LoginFailed, LoginReopened, LoginSilent
 from core.domain.notices.post import MORNING_ROUND_KEY, Post, morning_round_card
 from core.domain.views import LoginOffer
-from core.engine.accounts.accounts import ACCOUNTS, Accounts, account_of
+from core.engine.accounts.accounts import ACCOUNTS, Accounts
 from core.engine.accounts.connections import Connections
 from core.engine.accounts.tokens import Tokens
 from core.engine.outbox import Outbox, card_id
@@ -41,21 +42,12 @@ from core.ports.clock import Clock
 from core.ports.store import Change, Document, Store, StoreView
 from core.ports.vault import Vault
 
-__all__ = [
-    "LoginOrigin",
-    "Logins",
-    "callback_path",
-]
+__all__ = ["LoginOrigin", "Logins"]
 
 _log = logging.getLogger(__name__)
 _NONCE_LIFE = timedelta(minutes=10)
 _SILENT_AFTER = timedelta(minutes=5)
 _NONCE_BYTES = 24
-
-
-def callback_path(broker_type: BrokerType) -> str:
-    """Return the path that a broker's console must hold behind the public URL."""
-    return f"/broker/callback/{broker_type.value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +90,10 @@ class Logins:
         self._public_url = public_url.rstrip("/") if public_url else None
         self._on_login = on_login
 
-    def redirect_url(self, broker_type: BrokerType) -> str:
+    def redirect_url(self, broker: BrokerProfile) -> str:
         """Return the redirect address that the broker's console must hold."""
         root = self._public_url or "https://127.0.0.1"
-        return root + callback_path(broker_type)
+        return root + broker.callback_path
 
     async def offer(self, broker_id: str) -> LoginOffer:
         """Return our page's address, or without a public URL a fresh broker address (B4)."""
@@ -142,9 +134,9 @@ class Logins:
         except NotFound as error:
             raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
 
-    async def origin(self, query: Mapping[str, str]) -> LoginOrigin | None:
+    async def origin(self, broker: BrokerProfile, query: Mapping[str, str]) -> LoginOrigin | None:
         """Return who asked for the login of a callback, or None when nobody here did."""
-        nonce = _nonce_in(query)
+        nonce = broker.callback.nonce_in(query)
         row = await self._store.get("logins", nonce) if nonce else None
         if row is None:
             return None
@@ -170,23 +162,25 @@ class Logins:
             "told_silent": via != "page",
         }
         await self._store.insert("logins", row)
-        return self._port(account.broker_type).login_url(
-            credentials, nonce=nonce, redirect_url=self.redirect_url(account.broker_type)
+        return self._port(account.broker).login_url(
+            credentials, nonce=nonce, redirect_url=self.redirect_url(account.broker)
         )
 
-    def _port(self, broker_type: BrokerType) -> LoginPort:
-        return self._connections.broker(broker_type).login
+    def _port(self, broker: BrokerProfile) -> LoginPort:
+        if not broker.is_supported:
+            raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN, f"the broker {broker} is not known")
+        return self._connections.broker(broker).login
 
-    async def callback(self, broker_type: BrokerType, query: Mapping[str, str]) -> Account:
+    async def callback(self, broker: BrokerProfile, query: Mapping[str, str]) -> Account:
         """Complete a login from a broker's redirect.
 
         Raises:
             LoginRefused: With the fault that has its own page; the chat is told as well.
         """
-        nonce = _nonce_in(query)
+        nonce = broker.callback.nonce_in(query)
         try:
-            code = await self._code_in(broker_type, query, nonce)
-            account = await self._spend(nonce, broker_type)
+            code = await self._code_in(broker, query, nonce)
+            account = await self._spend(nonce, broker)
             return await self._complete(account, code, nonce)
         except LoginRefused as refused:
             await self._tell_refusal(nonce, refused)
@@ -197,23 +191,28 @@ class Logins:
             await self._tell_refusal(nonce, unsaved)
             raise unsaved from error
 
-    async def _code_in(self, broker_type: BrokerType, query: Mapping[str, str], nonce: str) -> str:
+    async def _code_in(self, broker: BrokerProfile, query: Mapping[str, str], nonce: str) -> str:
         """Return the code of a redirect; a refusal of the broker's ends the login that asked."""
         try:
-            _, code = self._port(broker_type).read_callback(query)
+            code = broker.callback.code_in(query)
         except LoginRefused:
             if nonce:
-                await self._spend(nonce, broker_type)
+                await self._spend(nonce, broker)
             raise
         if not code:
             raise LoginRefused(LoginFault.MALFORMED, "the broker sent no code")
         return code
 
-    async def _account_of_nonce(self, nonce: str) -> str:
-        row = await self._store.get("logins", nonce) if nonce else None
-        return str(row["broker_id"]) if row else ""
+    async def _account_of_nonce(self, query: Mapping[str, str]) -> str:
+        """Return whose login an address ended, whichever broker's it is, or ''."""
+        for broker in self._connections.brokers:
+            nonce = broker.callback.nonce_in(query)
+            row = await self._store.get("logins", nonce) if nonce else None
+            if row is not None:
+                return str(row["broker_id"])
+        return ""
 
-    async def _spend(self, nonce: str, broker_type: BrokerType) -> Account:
+    async def _spend(self, nonce: str, broker: BrokerProfile) -> Account:
         """Use a nonce up, once, and return the account it was minted for."""
         store, now = self._store, self._clock.now()
         row = await store.get("logins", nonce) if nonce else None
@@ -227,7 +226,7 @@ class Logins:
             account = await self._accounts.get(row["broker_id"])
         except NotFound as error:
             raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
-        if account.broker_type is not broker_type:
+        if account.broker != broker:
             raise LoginRefused(LoginFault.NONCE_UNKNOWN, "this login belongs to another broker")
         spent = Change(set={"state": "spent", "spent_at": now})
         if await store.update("logins", {"_id": nonce, "state": "open"}, spent) != 1:
@@ -239,8 +238,8 @@ class Logins:
             credentials = await self._accounts.credentials(account.broker_id)
         except NotFound as error:
             raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
-        grant = await self._port(account.broker_type).exchange(
-            credentials, code, redirect_url=self.redirect_url(account.broker_type)
+        grant = await self._port(account.broker).exchange(
+            credentials, code, redirect_url=self.redirect_url(account.broker)
         )
         if account.user_id is not None and account.user_id != grant.user_id:
             raise LoginRefused(
@@ -290,11 +289,11 @@ class Logins:
             await self._tokens.show_warning(force=False)
         except StoreError as error:  # the login stands; the next tick shows the warning as it is
             _log.warning("the warning could not be brought up to date: %s", error)
-        return account_of(row)
+        return self._accounts.read(row)
 
     async def _refuse_second(self, view: StoreView, account: Account, user_id: str) -> None:
         """An account is unique by (API key, broker user id) (A9)."""
-        where = {"live": True, "broker_type": account.broker_type.value, "user_id": user_id}
+        where = {"live": True, "broker_type": account.broker.name, "user_id": user_id}
         for row in await view.find(ACCOUNTS, where):
             if row["_id"] != account.broker_id and row["api_key"] == account.api_key:
                 raise LoginRefused(
@@ -361,15 +360,15 @@ class Logins:
         await self._store.transaction(body, nonce=nonce)
 
     async def _paste_address(self, query: Mapping[str, str], broker_id: str | None) -> Account:
-        nonce = _nonce_in(query)
-        owner = await self._account_of_nonce(nonce) or broker_id
+        owner = await self._account_of_nonce(query) or broker_id
         if not owner:
             raise UserError("That address belongs to no login started here; tap Log in again.")
         account = await self._accounts.get(owner)
-        code = await self._code_in(account.broker_type, query, nonce)
+        nonce = account.broker.callback.nonce_in(query)
+        code = await self._code_in(account.broker, query, nonce)
         if not nonce:
             return await self._paste_code(code, account.broker_id)
-        spent = await self._spend(nonce, account.broker_type)
+        spent = await self._spend(nonce, account.broker)
         return await self._complete(spent, code, nonce)
 
     async def _paste_code(self, code: str, broker_id: str) -> Account:
@@ -380,7 +379,7 @@ class Logins:
         if not rows:
             raise UserError("No login was started for this account; tap Log in first.")
         account = await self._accounts.get(broker_id)
-        spent = await self._spend(rows[0]["_id"], account.broker_type)
+        spent = await self._spend(rows[0]["_id"], account.broker)
         return await self._complete(spent, code, rows[0]["_id"])
 
     async def tick(self) -> None:
@@ -434,8 +433,3 @@ def _query_of(text: str) -> dict[str, str]:
     except ValueError:
         return {}
     return dict(parse_qsl(query or ("" if "://" in text else text)))
-
-
-def _nonce_in(query: Mapping[str, str]) -> str:
-    """Find our nonce: Kite echoes ``nonce``, Fyers carries it in ``state``."""
-    return query.get("nonce") or query.get("state") or ""

@@ -1,11 +1,11 @@
 """The life of tokens: how their end is found, and the one standing warning (product.md B5 to B10).
 
-Tokens of both brokers die at 06:00 IST and only a person can log in again. Their end is found in
-three ways: by the market clock, by a probe at the start and before the session, and by the broker's
-own answer in the middle of work. However it is found, it is recorded once: the account is marked
-expired, and one warning for all accounts stands in the chat until each is refreshed or a person
-dismisses it. Owns the document ``token_warning`` of ``settings`` (``episode``, ``dismissed``,
-``shown``, ``shown_at``).
+Tokens die at the time of day that their broker's profile names, and only a user can log in again.
+Their end is found in three ways: by the market clock, by a probe at the start and before the
+session, and by the broker's own answer in the middle of work. However it is found, it is recorded
+once: the account is marked expired, and one warning for all accounts stands in the chat until each
+is refreshed or a user dismisses it. Owns the document ``token_warning`` of ``settings``
+(``episode``, ``dismissed``, ``shown``, ``shown_at``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import asyncio
 import logging
 from datetime import datetime, time, timedelta
 
-from core.domain.account import Account, BrokerType, TokenStatus
+from core.domain.account import Account, TokenStatus
 from core.domain.command import Command
 from core.domain.instrument import Segment
 from core.domain.notices.accounts import AccountParked
@@ -28,22 +28,20 @@ from core.ports.calendar import Calendar
 from core.ports.clock import Clock
 from core.ports.store import Change, Store, StoreView
 
-__all__ = ["TOKENS_DIE_AT", "WARNING_KEY", "Tokens", "token_ends_at"]
+__all__ = ["WARNING_KEY", "Tokens", "token_ends_at"]
 
 _log = logging.getLogger(__name__)
 
-TOKENS_DIE_AT = time(6, 0)
-"""facts/kite.md 1 and facts/fyers.md 1.3: 06:00 IST of the next day."""
 WARNING_KEY = "token_warning"
 _NEAR_OPEN = timedelta(minutes=45)
 _OPEN_FACTOR = 3
 _PROBE_BEFORE_OPEN = timedelta(minutes=15)
 
 
-def token_ends_at(logged_in: datetime) -> datetime:
+def token_ends_at(logged_in: datetime, dies_at: time) -> datetime:
     """Return when a token of a login at the market time ``logged_in`` dies."""
     moment = logged_in.astimezone(IST)
-    end = datetime.combine(moment.date(), TOKENS_DIE_AT, IST)
+    end = datetime.combine(moment.date(), dies_at, IST)
     return end if moment < end else end + timedelta(days=1)
 
 
@@ -204,11 +202,12 @@ class Tokens:
     async def _expire_by_clock(self) -> None:
         now = self._clock.market_now()
         for account in await self._accounts.all():
-            if account.broker_type is BrokerType.PAPER or account.needs_login:
+            dies_at = account.broker.tokens_die_at
+            if dies_at is None or account.needs_login:
                 continue
             since = await self._accounts.token_market_at(account.broker_id)
-            if since is not None and now >= token_ends_at(since):
-                await self.lost(account.broker_id, "its login ended at 06:00")
+            if since is not None and now >= token_ends_at(since, dies_at):
+                await self.lost(account.broker_id, f"its login ended at {dies_at:%H:%M}")
 
     async def _probe_before_session(self, connections: Connections) -> None:
         moment = self._clock.market_now()

@@ -42,13 +42,13 @@ class AccountRegistration:
         self._troubles = troubles
         self._live_brokers_allowed = live_brokers_allowed
 
-    async def check_key(self, api_key: str, broker_type: str) -> str:
+    async def check_key(self, api_key: str, broker: str) -> str:
         """Return a hint when this API key is connected already (a family may share it), or ''.
 
         Raises:
             UserError: An account of this key has not logged in yet, so nobody can tell them apart.
         """
-        twins = await self._accounts.with_key(broker_type, api_key)
+        twins = await self._accounts.with_key(broker, api_key)
         for twin in twins:
             if twin.user_id is None:
                 raise UserError(

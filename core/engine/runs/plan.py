@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.domain.account import Account, BrokerType
+from core.domain.account import Account
+from core.domain.broker_profile import BrokerProfile
 from core.domain.identifiers import client_order_id
 from core.domain.instrument import InstrumentId
 from core.domain.order import Order, OrderRequest, OrderState, OrderType, Purpose, Side
@@ -54,7 +55,7 @@ class RunPlan:
 
     request: RunRequest
     every_minutes: int
-    closing: frozenset[BrokerType]
+    closing: frozenset[BrokerProfile]
     now: datetime
     is_known_day: bool = True
 
@@ -91,7 +92,7 @@ class RunPlan:
             is_assigned=assignment.is_on,
             is_known_day=self.is_known_day,
             late="" if self.request.may_enter else "the slot came too late, entries are dropped",
-            is_closing=account.broker_type in self.closing,
+            is_closing=account.broker in self.closing,
             needs_login=account.needs_login,
             others=orders,
         )

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
-from core.domain.account import Account, BrokerType
+from core.domain.account import Account
 from core.domain.broker import Candle
+from core.domain.broker_profile import BrokerProfile
 from core.domain.due import square_off_at
 from core.domain.instrument import Instrument, InstrumentId, Segment
 from core.domain.ledger import ledger_key
@@ -219,8 +220,9 @@ class Runner:
         prices: dict[InstrumentId, Decimal],
         parameters: Mapping[str, ParameterValue],
     ) -> str:
-        plan = self._plan(strategy.schedule(parameters), request)
         accounts = await self._assigned(strategy.name, request)
+        brokers = {account.broker for account, _ in accounts}
+        plan = self._plan(strategy.schedule(parameters), request, brokers)
         instruments = {
             account.broker_id: await self._instruments(account) for account, _ in accounts
         }
@@ -238,12 +240,14 @@ class Runner:
             return f"nothing to change on {len(accounts)} account(s)"
         return f"{len(orders)} entry order(s) on {len(accounts)} account(s)"
 
-    def _plan(self, schedule: Schedule, request: RunRequest) -> RunPlan:
+    def _plan(
+        self, schedule: Schedule, request: RunRequest, brokers: Iterable[BrokerProfile]
+    ) -> RunPlan:
         now = self._clock.market_now()
         closing = [
-            broker_type
-            for broker_type in BrokerType
-            if (begin := self.square_off_begins(schedule, now.date(), broker_type)) and now >= begin
+            broker
+            for broker in brokers
+            if (begin := self.square_off_begins(schedule, now.date(), broker)) and now >= begin
         ]
         window = self.session(request.slot_at)
         return RunPlan(
@@ -255,10 +259,10 @@ class Runner:
         )
 
     def square_off_begins(
-        self, schedule: Schedule, day: date, broker_type: BrokerType
+        self, schedule: Schedule, day: date, broker: BrokerProfile
     ) -> datetime | None:
         """Return from when a strategy is squared off at a broker: nothing is entered then."""
-        cut_off = self._calendar.square_off(day, broker_type, Segment.CASH, has_derivatives=True)
+        cut_off = self._calendar.square_off(day, broker, Segment.CASH, has_derivatives=True)
         return square_off_at(schedule, day, cut_off)
 
     async def _assigned(
@@ -281,7 +285,7 @@ class Runner:
 
     async def _instruments(self, account: Account) -> Mapping[InstrumentId, Instrument]:
         try:
-            return await self._masters.of(account.broker_type)
+            return await self._masters.of(account.broker)
         except BrokerReadError as error:
             _log.warning("%s: %s", account.label, error)
             return {}

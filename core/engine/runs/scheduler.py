@@ -178,7 +178,7 @@ class Scheduler:
         for account in await self._accounts.all():
             if self._selection is not None and account.broker_id != self._selection.broker_id:
                 continue
-            begin = self._runner.square_off_begins(schedule, window.day, account.broker_type)
+            begin = self._runner.square_off_begins(schedule, window.day, account.broker)
             if begin is None or now < begin or not (account.enabled or account.drain):
                 continue
             open_ledgers = await self._open_ledgers(name, account)

@@ -149,7 +149,7 @@ class AccountWorker:
 
     async def advance(self, account: Account, client: BrokerClient) -> bool:
         """Send what can be sent, under the account's lock."""
-        master = await self._masters.of(account.broker_type)
+        master = await self._masters.of(account.broker)
         async with self.lock:
             sent = await self.executor.advance(client, master)
         if sent and account.parked_reason:

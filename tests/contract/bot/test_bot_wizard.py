@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.domain.account import BrokerType
+from core.adapters.fyers import FYERS
 from tests.fakes.bot_world import Person, World, a_message, soon
 from tests.fakes.views import an_account
 
@@ -90,7 +90,7 @@ async def test_a_fyers_account_is_added_with_its_own_guide(world: World):
     await person.tap("Connect this account")
     await person.sees("Fyers - Second is added")
     (account,) = await world.control.accounts.all()
-    assert (account.broker_type, account.api_key) == (BrokerType.FYERS, "AB1CD2EF3G-100")
+    assert (account.broker, account.api_key) == (FYERS, "AB1CD2EF3G-100")
 
 
 @pytest.mark.row("A1")

@@ -12,8 +12,11 @@ import exchange_calendars
 import holidays
 import pytest
 
+from core.adapters.brokers import PROFILES
 from core.adapters.calendar import TradingCalendar, _data
-from core.domain.account import BrokerType
+from core.adapters.fyers import FYERS
+from core.adapters.zerodha import ZERODHA
+from core.domain.broker_profile import BrokerProfile, unknown_broker
 from core.domain.calendar_years import Confidence
 from core.domain.instrument import Segment
 from core.domain.sessions import IST
@@ -22,6 +25,8 @@ from core.ports.calendar import Calendar
 pytestmark = [pytest.mark.dates, pytest.mark.row("D2")]
 
 CALENDAR = TradingCalendar()
+OTHER = unknown_broker("other")
+"""A broker without cut-offs of its own."""
 FIRST, LAST = date(2021, 1, 1), date(2026, 12, 31)
 """What is known from the exchange's own lists."""
 DERIVED = 2027
@@ -161,19 +166,19 @@ def test_an_unknown_date_is_said_to_be_unknown(day: str, segment: Segment):
 @pytest.mark.parametrize(
     ("day", "broker", "segment", "expected"),
     [
-        ("2021-05-10", BrokerType.ZERODHA, Segment.CASH, time(15, 0)),
-        ("2026-08-03", BrokerType.FYERS, Segment.CASH, time(15, 0)),
-        ("2026-08-03", BrokerType.PAPER, Segment.CASH, time(15, 0)),
-        ("2026-08-03", BrokerType.ZERODHA, Segment.DERIVATIVES, time(15, 15)),
-        ("2026-08-03", BrokerType.FYERS, Segment.DERIVATIVES, time(15, 5)),
-        ("2026-08-03", BrokerType.PAPER, Segment.DERIVATIVES, time(15, 10)),
-        ("2026-08-03", BrokerType.ZERODHA, Segment.COMMODITY, time(23, 0)),
-        ("2025-10-21", BrokerType.ZERODHA, Segment.CASH, time(14, 30)),
-        ("2024-03-02", BrokerType.FYERS, Segment.CASH, time(9, 50)),
+        ("2021-05-10", ZERODHA, Segment.CASH, time(15, 0)),
+        ("2026-08-03", FYERS, Segment.CASH, time(15, 0)),
+        ("2026-08-03", OTHER, Segment.CASH, time(15, 0)),
+        ("2026-08-03", ZERODHA, Segment.DERIVATIVES, time(15, 15)),
+        ("2026-08-03", FYERS, Segment.DERIVATIVES, time(15, 5)),
+        ("2026-08-03", OTHER, Segment.DERIVATIVES, time(15, 10)),
+        ("2026-08-03", ZERODHA, Segment.COMMODITY, time(23, 0)),
+        ("2025-10-21", ZERODHA, Segment.CASH, time(14, 30)),
+        ("2024-03-02", FYERS, Segment.CASH, time(9, 50)),
     ],
 )
 def test_square_off_by_date_and_broker(
-    day: str, broker: BrokerType, segment: Segment, expected: time
+    day: str, broker: BrokerProfile, segment: Segment, expected: time
 ):
     """15:00 for cash at every broker, earlier on a short day, by broker for derivatives."""
     for has_derivatives in (True, False):
@@ -189,15 +194,15 @@ def test_square_off_by_date_and_broker(
 def test_an_exit_never_waits_for_data(day: str):
     """Where the day is unknown the latest known cut-off stands."""
     found = CALENDAR.square_off(
-        date.fromisoformat(day), BrokerType.ZERODHA, Segment.CASH, has_derivatives=True
+        date.fromisoformat(day), ZERODHA, Segment.CASH, has_derivatives=True
     )
     assert found == time(15, 0)
 
 
 @pytest.mark.row("D7")
 @pytest.mark.parametrize("segment", [Segment.CASH, Segment.DERIVATIVES, Segment.COMMODITY])
-@pytest.mark.parametrize("broker", list(BrokerType))
-def test_the_square_off_lies_within_each_session(segment: Segment, broker: BrokerType):
+@pytest.mark.parametrize("broker", [*PROFILES, OTHER])
+def test_the_square_off_lies_within_each_session(segment: Segment, broker: BrokerProfile):
     """On every known day there are ten minutes or more from the cut-off to the close."""
     for day in days():
         for has_derivatives in (True, False):

@@ -11,7 +11,7 @@ import pytest
 
 from core.adapters.calendar import FILE_NAME, TradingCalendar, _data, import_file
 from core.adapters.calendar.added import AddedDays, add, parse
-from core.domain.account import BrokerType
+from core.adapters.fyers import FYERS
 from core.domain.calendar_years import Confidence
 from core.domain.instrument import Segment
 from core.domain.sessions import IST
@@ -71,9 +71,7 @@ def test_square_off_of_an_added_session_is_a_quarter_of_an_hour_before_its_close
     said = WHOLE.replace("18:00,19:00,,", "18:00,19:00,18:30,")
     day = date(YEAR, 10, 17)
     for text, expected in ((WHOLE, time(18, 45)), (said, time(18, 30))):
-        found = calendar_with(text).square_off(
-            day, BrokerType.FYERS, Segment.CASH, has_derivatives=True
-        )
+        found = calendar_with(text).square_off(day, FYERS, Segment.CASH, has_derivatives=True)
         assert found == expected
 
 

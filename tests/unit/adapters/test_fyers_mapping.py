@@ -10,10 +10,9 @@ import pytest
 
 from core.adapters.broker_http import NoReply, Raw, Reply
 from core.adapters.fields import Row
-from core.adapters.fyers import mapping
+from core.adapters.fyers import FYERS, mapping
 from core.adapters.fyers.instruments import SymbolBook, parse_masters
 from core.adapters.fyers.sdk import FyersSdk
-from core.domain.account import BrokerType
 from core.domain.broker import BrokerStatus
 from core.domain.instrument import InstrumentId, Product, Segment
 from core.domain.order import OrderType, Side
@@ -22,7 +21,7 @@ from core.errors import BrokerReadError, ReadFault
 from tests.fakes.brokers import MASTER, SBIN
 
 IST = timezone(timedelta(hours=5, minutes=30))
-BOOK = SymbolBook(MASTER[BrokerType.FYERS])
+BOOK = SymbolBook(MASTER[FYERS])
 TODAY = date(2026, 11, 23)
 
 

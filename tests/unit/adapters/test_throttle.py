@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.adapters.fyers.broker import FYERS_LIMITS
 from core.adapters.throttle import (
-    FYERS_LIMITS,
-    KITE_LIMITS,
     READS,
     Bucket,
     Limit,
     RateExceeded,
     Throttle,
 )
+from core.adapters.zerodha.broker import KITE_LIMITS
 from tests.fakes.clock import ManualClock
 
 FAR = 1e9

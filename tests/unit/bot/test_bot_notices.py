@@ -15,7 +15,8 @@ from bot.notices.lookups import Lookups
 from bot.notices.render import render
 from bot.parameters import BotParameters
 from bot.views.callbacks import LIMIT_BYTES
-from core.domain.account import BrokerType, TokenStatus
+from core.domain.account import TokenStatus
+from core.domain.broker_profile import unknown_broker
 from core.domain.notices.accounts import (
     AccountParked,
     Anomaly,
@@ -193,11 +194,10 @@ async def test_the_morning_card_ticks_and_ends_with_readiness():
 
 @pytest.mark.row("B9")
 async def test_a_morning_card_is_about_everybody():
-    """Every account that needs logins at all; paper accounts need none."""
+    """Every account that can be logged in; one of a broker that is not known cannot."""
     engine = BotEngine()
-    await engine.connect(
-        ACCOUNT, an_account("paper_pppppp", BrokerType.PAPER, "Play", is_default=False)
-    )
+    gone = unknown_broker("gone")
+    await engine.connect(ACCOUNT, an_account("gone_pppppp", gone, "Play", is_default=False))
     screen = await render(MorningRound(), lookups(engine))
     assert "Zerodha - Main" in screen.text and "Play" not in screen.text
 

@@ -20,7 +20,8 @@ from bot.parameters import BotParameters
 from bot.registry import ACTIONS, COMMANDS
 from bot.views.callbacks import LIMIT_BYTES, Tap, encode, handle, parse, resolve
 from bot.views.verbs import Verb
-from core.domain.account import BrokerType
+from core.adapters.fyers import FYERS
+from core.adapters.zerodha import ZERODHA
 from core.errors import ConfigurationError, NotFound
 from tests.fakes.bot_engine import BotEngine
 from tests.fakes.clock import ManualClock
@@ -168,11 +169,11 @@ def test_the_parameters_never_show_the_token():
 def test_the_redirect_url_follows_the_public_address():
     """What the guide shows is what the web server answers on."""
     public = BotParameters("1:a", public_url="https://x.example/")
-    assert public.redirect_url(BrokerType.FYERS) == "https://x.example/broker/callback/fyers"
+    assert public.redirect_url(FYERS) == "https://x.example/broker/callback/fyers"
     none = BotParameters("1:a")
-    assert none.redirect_url(BrokerType.FYERS) == "https://127.0.0.1/broker/callback/fyers"
+    assert none.redirect_url(FYERS) == "https://127.0.0.1/broker/callback/fyers"
     local = BotParameters("1:a", redirect_root="http://127.0.0.1:9000")
-    assert local.redirect_url(BrokerType.ZERODHA) == "http://127.0.0.1:9000/broker/callback/zerodha"
+    assert local.redirect_url(ZERODHA) == "http://127.0.0.1:9000/broker/callback/zerodha"
 
 
 @pytest.mark.row("B1", "B4")

@@ -42,8 +42,10 @@ from bot.views.system import (
     settings_screen,
 )
 from bot.views.verbs import Verb
-from bot.wizard.add_account import STEPS, step_screen
-from core.domain.account import Account, BrokerType, TokenStatus
+from bot.wizard.add_account import STEPS, broker_screen, step_screen
+from core.adapters.brokers import PROFILES
+from core.adapters.fyers import FYERS
+from core.domain.account import Account, TokenStatus
 from core.domain.broker import Funds, Holding
 from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
@@ -99,7 +101,7 @@ def a_board(account: Account = MAIN, **fields: Any) -> DashboardView:
 @pytest.mark.row("E2", "E6")
 def test_the_dashboard_reads_well_on_a_phone():
     """Funds with lakh grouping, IST time, positions, working orders, trades, holdings, buttons."""
-    second = an_account("fyers_b", BrokerType.FYERS, "Second", is_default=False)
+    second = an_account("fyers_b", FYERS, "Second", is_default=False)
     screen = dashboard(a_board(), (MAIN, second), None)
     assert plain(screen) == (
         "Zerodha - Main ⭐\n"
@@ -164,7 +166,7 @@ def test_a_long_dashboard_has_pages():
 @pytest.mark.row("E3")
 def test_lists_for_all_accounts_name_each_account():
     """All accounts together: positions under their account's name, and one total profit."""
-    second = an_account("fyers_b", BrokerType.FYERS, "Second", is_default=False)
+    second = an_account("fyers_b", FYERS, "Second", is_default=False)
     both = (MAIN, second)
     items = position_items([a_position(MAIN), a_position(second)], named=True)
     screen = listing("Positions", Verb.POSITIONS, items, both, ALL)
@@ -187,7 +189,7 @@ def test_lists_for_all_accounts_name_each_account():
 @pytest.mark.row("E3")
 def test_buttons_of_all_accounts_tell_the_accounts_apart():
     """The same instrument on two accounts: each button names its account, one list's need not."""
-    second = an_account("fyers_b", BrokerType.FYERS, "Second", is_default=False)
+    second = an_account("fyers_b", FYERS, "Second", is_default=False)
     positions = [a_position(MAIN), a_position(second)]
     orders = [an_order(MAIN), an_order(second)]
     together = listing(
@@ -252,7 +254,7 @@ def test_the_account_list_has_what_the_day_needs():
     """Name, default mark, state, mode, token; enable or disable, edit, log in, add."""
     second = an_account(
         "fyers_b",
-        BrokerType.FYERS,
+        FYERS,
         "Second",
         is_default=False,
         enabled=False,
@@ -353,7 +355,7 @@ def test_the_mode_panel_offers_the_other_modes_of_each():
 @pytest.mark.row("E1")
 def test_a_run_card_has_a_line_per_account():
     """The signal with its reason and stop, then what became of each account's order."""
-    second = an_account("fyers_b", BrokerType.FYERS, "Second", is_default=False)
+    second = an_account("fyers_b", FYERS, "Second", is_default=False)
     filled = an_order(
         MAIN, state=OrderState.FILLED, filled_quantity=10, average_price=Decimal("812.35")
     )
@@ -441,7 +443,12 @@ def every_screen(name: str) -> list[Screen]:
         run_card(a_run(order, note=name), name),
         health_screen(health, name),
         settings_screen({name: name}),
-        *(step_screen(step, data, "ab12cd.3", "https://x.example/cb") for step in STEPS),
+        broker_screen(PROFILES, "ab12cd.3"),
+        *(
+            step_screen(step, broker, data, "ab12cd.3", "https://x.example/cb")
+            for broker in PROFILES
+            for step in STEPS[1:]
+        ),
     ]
 
 

@@ -10,7 +10,9 @@ from http import HTTPStatus
 
 import pytest
 
-from core.domain.account import BrokerType
+from core.adapters.fyers import FYERS
+from core.adapters.zerodha import ZERODHA
+from core.domain.broker_profile import BrokerProfile
 from core.errors import LoginFault, StoreUnavailable, VaultError
 from tests.fakes.web_world import LINK, NONCE, FakeLogins, account, running
 
@@ -76,15 +78,15 @@ async def test_each_fault_has_its_own_page(fault: LoginFault) -> None:
 
 @pytest.mark.row("B3")
 @pytest.mark.parametrize(
-    ("broker_type", "where"),
-    [(BrokerType.ZERODHA, "kite.zerodha.com"), (BrokerType.FYERS, "fyers.in")],
+    ("broker", "where"),
+    [(ZERODHA, "kite.zerodha.com"), (FYERS, "fyers.in")],
 )
-async def test_other_user_page_says_how_to_log_out(broker_type: BrokerType, where: str) -> None:
+async def test_other_user_page_says_how_to_log_out(broker: BrokerProfile, where: str) -> None:
     """Whose cookie chose for the person is said, and where to log out there."""
-    logins = FakeLogins(account(broker_type), LoginFault.OTHER_USER, "CD5678 logged in")
-    path = f"/broker/callback/{broker_type.value}"
+    logins = FakeLogins(account(broker), LoginFault.OTHER_USER, "CD5678 logged in")
+    query = QUERY | {broker.callback.nonce: NONCE}
     async with running(logins) as world:
-        answer = await world.http.get(path, params=QUERY)
+        answer = await world.http.get(broker.callback_path, params=query)
     assert answer.status_code == 403
     for words in (where, "ogout", "log in as AB1234", "cookie of an earlier login in this browser"):
         assert words in answer.text

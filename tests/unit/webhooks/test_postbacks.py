@@ -12,7 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from core.domain.account import Account, BrokerType
+from core.adapters.brokers import PROFILES
+from core.adapters.fyers import FYERS
+from core.domain.account import Account
 from core.errors import StoreUnavailable
 from tests.fakes.clock import ManualClock
 from tests.fakes.web_world import SECRET, FakeAccounts, account, running
@@ -20,11 +22,11 @@ from webhooks.postbacks import Postbacks
 
 pytestmark = pytest.mark.dates
 
-KITE, FYERS = "/postback/zerodha", "/postback/fyers"
+KITE, FY_PATH = "/postback/zerodha", "/postback/fyers"
 MINE = account()
 FAMILY = account(broker_id="zerodha_family1", user_id="CD5678", user_name="Chetan")
-FY = account(BrokerType.FYERS, user_id="XA00001")
-FY2 = account(BrokerType.FYERS, broker_id="fyers_second", user_id="XB00002")
+FY = account(FYERS, user_id="XA00001")
+FY2 = account(FYERS, broker_id="fyers_second", user_id="XB00002")
 
 
 def postback(secret: str = SECRET, **changes: Any) -> dict[str, Any]:
@@ -143,7 +145,7 @@ async def test_changed_body_under_a_right_checksum_is_only_a_hint() -> None:
 
 
 @pytest.mark.matrix("W06")
-@pytest.mark.parametrize("path", [KITE, FYERS])
+@pytest.mark.parametrize("path", [KITE, FY_PATH])
 async def test_broker_gets_its_200_whatever_happens_here(path: str) -> None:
     """A store that is away or a hint that fails is no business of the broker's."""
     body = postback() | {"clientId": "XA00001"}
@@ -165,7 +167,7 @@ async def test_store_that_hangs_delays_no_answer() -> None:
             raise AssertionError
 
     async with running(accounts=Hanging()) as world:
-        for path in (KITE, FYERS):
+        for path in (KITE, FY_PATH):
             began = time.monotonic()
             assert (await world.http.post(path, json=postback())).status_code == 200
             assert time.monotonic() - began < 2
@@ -227,7 +229,7 @@ async def test_damaged_secret_of_one_account() -> None:
 async def test_fyers_is_always_answered_200(content: bytes, hinted: list[str]) -> None:
     """Unsigned, so never trusted; answered 200, or Fyers bars the address for half an hour."""
     async with running(accounts=book(MINE, FY, FY2)) as world:
-        answer = await world.http.post(FYERS, content=content)
+        answer = await world.http.post(FY_PATH, content=content)
     assert (answer.status_code, world.hints) == (200, hinted)
 
 
@@ -236,7 +238,7 @@ async def test_strangers_do_not_set_the_pace_of_reading() -> None:
     """Unsigned hints wake an account at most once in two seconds."""
     async with running(accounts=book(FY)) as world:
         for _ in range(20):
-            await world.http.post(FYERS, json={"clientId": "XA00001"})
+            await world.http.post(FY_PATH, json={"clientId": "XA00001"})
             await world.clock.advance(0.25)
     assert len(world.hints) == 3
 
@@ -244,7 +246,7 @@ async def test_strangers_do_not_set_the_pace_of_reading() -> None:
 async def test_secret_is_in_no_representation() -> None:
     """What is remembered of an account shows no secret, and neither does the log."""
     hints: list[str] = []
-    postbacks = Postbacks(book(), hints.append, ManualClock())
+    postbacks = Postbacks(book(), PROFILES, hints.append, ManualClock())
     senders = await postbacks._senders()
     assert senders is not None
     assert SECRET not in repr(senders) and "zerodha_abc123" in repr(senders)

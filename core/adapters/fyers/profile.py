@@ -1,0 +1,86 @@
+"""What is particular about Fyers (facts/fyers.md)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, time
+
+from core.domain.broker_profile import (
+    ApiRoot,
+    BrokerProfile,
+    CallbackForm,
+    CredentialForm,
+    CutOff,
+    Postback,
+    PostbackForm,
+)
+from core.domain.instrument import Segment
+from core.errors import LoginFault, LoginRefused
+
+__all__ = ["FYERS", "NOT_ADMITTED"]
+
+NOT_ADMITTED = re.compile(
+    r"not (?:enabled|allowed|authori[sz]ed|admitted|activated)", re.IGNORECASE
+)
+"""The words of a refusal of this one user."""
+_LONGEST_DETAIL = 200
+_USER = ("clientId", "client_id", "fy_id", "fyId")
+"""No documentation names the field; each of these was seen in some answer of the API."""
+
+
+def _refusal(query: Mapping[str, str]) -> LoginRefused | None:
+    """Return DENIED or NOT_ADMITTED, which Fyers tells by text alone."""
+    if query.get("s", "") in {"", "ok"}:
+        return None
+    detail = query.get("message", "")[:_LONGEST_DETAIL]
+    is_admitted = not NOT_ADMITTED.search(detail)
+    return LoginRefused(LoginFault.DENIED if is_admitted else LoginFault.NOT_ADMITTED, detail)
+
+
+def _postback(body: Mapping[str, object]) -> Postback:
+    return Postback(next((str(body[name]) for name in _USER if body.get(name)), None))
+
+
+FYERS = BrokerProfile(
+    name="fyers",
+    label="Fyers",
+    api_name="fyers",
+    roots=(
+        ApiRoot("fyers_api", "https://api-t1.fyers.in"),
+        ApiRoot("fyers_masters", "https://public.fyers.in"),
+    ),
+    console="myapi.fyers.in",
+    guide=(
+        "Open myapi.fyers.in, log in and create an app. Allow orders and market data.",
+        "Set the redirect URL below.",
+        (
+            "Register the static IP of the server that I run on for this app. Fyers refuses orders "
+            "from any other address."
+        ),
+        "Keep the page open: next I ask for the App ID (it ends in -100) and the Secret ID.",
+    ),
+    key=CredentialForm(
+        "App ID",
+        re.compile(r"[A-Za-z0-9]{4,20}-[0-9]{3}"),
+        "a Fyers App ID with its suffix, like AB1CD2EF3G-100",
+        where="with its ending",
+        example="AB1CD2EF3G-100",
+        is_upper=True,
+    ),
+    secret=CredentialForm(
+        "Secret ID",
+        re.compile(r"[A-Za-z0-9_\-]{6,64}"),
+        "6 to 64 letters and digits, copied whole from the developer console",
+        is_secret=True,
+    ),
+    log_out_hint="Open fyers.in in this browser, tap the profile, then Logout.",
+    tokens_die_at=time(6, 0),
+    callback=CallbackForm(nonce="state", code="auth_code", refusal=_refusal),
+    # Fyers signs nothing, and bars an address for half an hour after answers other than 200.
+    postback=PostbackForm(_postback, is_signed=False),
+    cut_offs=(
+        # Ten minutes before Fyers' published 15:15.
+        CutOff(Segment.DERIVATIVES, time(15, 5), date(2021, 1, 1)),
+    ),
+)

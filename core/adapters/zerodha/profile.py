@@ -1,0 +1,97 @@
+"""What is particular about Zerodha and its API, Kite Connect (facts/kite.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from datetime import date, time
+
+from core.domain.broker_profile import (
+    ApiRoot,
+    BrokerProfile,
+    CallbackForm,
+    CredentialForm,
+    CutOff,
+    Postback,
+    PostbackForm,
+)
+from core.domain.instrument import Segment
+from core.errors import LoginFault, LoginRefused
+
+__all__ = ["NOT_ADMITTED", "ZERODHA"]
+
+NOT_ADMITTED = re.compile(r"not (?:enabled|allowed|authori[sz]ed|admitted)", re.IGNORECASE)
+"""The words of a refusal of this one user."""
+_LONGEST_DETAIL = 200
+
+
+def _refusal(query: Mapping[str, str]) -> LoginRefused | None:
+    """Return DENIED or NOT_ADMITTED, which Kite tells by text alone."""
+    if query.get("status", "") in {"", "success"}:
+        return None
+    detail = (query.get("message") or query.get("error") or "")[:_LONGEST_DETAIL]
+    is_admitted = not NOT_ADMITTED.search(detail)
+    return LoginRefused(LoginFault.DENIED if is_admitted else LoginFault.NOT_ADMITTED, detail)
+
+
+def _postback(body: Mapping[str, object]) -> Postback | None:
+    """Read ``checksum = sha256(order_id + order_timestamp + api_secret)``.
+
+    The signature covers two fields only, which is enough for a hint.
+    """
+    names = ("order_id", "order_timestamp", "checksum", "user_id")
+    texts = [value for name in names if isinstance(value := body.get(name), str) and value]
+    if len(texts) != len(names):
+        return None
+    order_id, timestamp, checksum, user_id = texts
+
+    def is_signed_with(secret: bytes) -> bool:
+        expected = hashlib.sha256((order_id + timestamp).encode() + secret).hexdigest()
+        return hmac.compare_digest(expected.encode(), checksum.lower().encode())
+
+    return Postback(user_id, is_signed_with)
+
+
+ZERODHA = BrokerProfile(
+    name="zerodha",
+    label="Zerodha",
+    api_name="kite",
+    roots=(
+        ApiRoot("kite_api", "https://api.kite.trade"),
+        ApiRoot("kite_login", "https://kite.zerodha.com"),
+    ),
+    console="developers.kite.trade",
+    guide=(
+        (
+            "Open developers.kite.trade, log in and create an app of the type Connect (its monthly "
+            "plan includes market data; the free Personal type has none)."
+        ),
+        "In the app, set the redirect URL below.",
+        (
+            "In your profile on the same site, register the static IP of the server that I run on. "
+            "Zerodha refuses orders from any other address."
+        ),
+        "Keep the page open: next I ask for the API key and the API secret.",
+    ),
+    key=CredentialForm(
+        "API key",
+        re.compile(r"[A-Za-z0-9]{6,32}"),
+        "a Kite API key: 6 to 32 letters and digits, no spaces",
+    ),
+    secret=CredentialForm(
+        "API secret",
+        re.compile(r"[A-Za-z0-9_\-]{6,64}"),
+        "6 to 64 letters and digits, copied whole from the developer console",
+        is_secret=True,
+    ),
+    log_out_hint="Open kite.zerodha.com in this browser, tap the profile, then Logout.",
+    tokens_die_at=time(6, 0),
+    callback=CallbackForm(nonce="nonce", code="request_token", refusal=_refusal),
+    postback=PostbackForm(_postback, is_signed=True),
+    cut_offs=(
+        # Ten minutes before Kite's published 15:25.
+        CutOff(Segment.DERIVATIVES, time(15, 15), date(2021, 1, 1)),
+    ),
+)
