@@ -8,6 +8,7 @@ from bot.views.words import token_state
 from core.adapters.fyers import FYERS
 from core.adapters.zerodha import ZERODHA
 from core.domain.account import Account
+from core.domain.command import Command
 from core.engine.accounts.connections import Connections, Masters
 from core.errors import BrokerReadError, LoginFault, LoginRefused
 from core.ports.store import Change
@@ -56,7 +57,7 @@ async def test_other_accounts_go_on(world: LoginWorld) -> None:
     account = await world.add(FYERS)
     assert (await world.log_in(account)).status_code == 200
     assert {one.label for one in await world.accounts.all()} == {"gone - Old", "Fyers - Main"}
-    await world.accounts.set_default(account.broker_id, nonce="default")
-    await world.accounts.rename(gone.broker_id, "Older", nonce="rename")
+    await world.accounts.set_default(Command("default", 1, 1), account.broker_id)
+    await world.accounts.rename(Command("rename", 1, 1), gone.broker_id, "Older")
     await world.accounts.wipe(gone.broker_id, nonce="wipe")
     assert [one.label for one in await world.accounts.all()] == ["Fyers - Main"]

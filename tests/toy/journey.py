@@ -22,7 +22,8 @@ import pytest
 from console.demo.operator import Operator
 from console.demo.story import Actor, Story
 from core.domain.sessions import IST
-from tests.fakes.installation import Installation, market_clock
+from tests.fakes.clock import clock_text
+from tests.fakes.installation import Installation
 from tests.fakes.sandbox_process import ROOT, Sandbox, eventually
 
 pytestmark = pytest.mark.timeout(150)
@@ -84,7 +85,7 @@ async def until_healthy(url: str) -> None:
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     """Everything runs; no account is connected."""
     url = f"http://127.0.0.1:{free_port()}"
-    clock = market_clock(BREAKOUT, SLOW)
+    clock = clock_text(BREAKOUT, SLOW)
     sandbox = Sandbox(clock=clock)
     here = Installation(sandbox, tmp_path / "data", clock)
     here.extra = {"SAARTHI_PUBLIC_URL": url, "SAARTHI_LISTEN": url.removeprefix("http://")}
