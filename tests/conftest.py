@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
+import hypothesis
 import pymongo
 import pytest
 from playwright.async_api import Browser, async_playwright
@@ -22,6 +23,10 @@ from core.adapters.mongo.schema import COLLECTIONS
 from core.adapters.mongo.server import launch
 
 pytest_plugins = ("tests.proofs",)
+
+# How long an example takes says something of the machine, nothing of the code.
+hypothesis.settings.register_profile("saarthi", deadline=None)
+hypothesis.settings.load_profile("saarthi")
 
 
 def cannot(reason: str) -> NoReturn:

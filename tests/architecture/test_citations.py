@@ -27,7 +27,13 @@ KNOWN = {"row": ROWS, "invariant": INVARIANTS, "matrix": CASES}
 AMBIGUOUS = ROWS & (CASES | INVARIANTS)
 NO_IDS = {"T1"}
 """Words in the form of an id: T1 are bought shares that arrive on the next day."""
-TO_BE_MADE = {"strategy/ten_o_clock.py", "strategy.ten_o_clock"}
+TO_BE_MADE = {
+    "strategy/ten_o_clock.py",
+    "strategy.ten_o_clock",
+    "core/adapters/toy/",
+    "core.adapters.toy",
+    "sandbox/toy/",
+}
 """Names of files that the reader of a guide makes."""
 
 _PART = r"(?:\d+(?:\.\d+)*|[A-Z]\d{1,2}|[A-Z])(?![\w-])"

@@ -179,7 +179,9 @@ async def test_flood_asks_the_store_once() -> None:
     limits = httpx.Limits(max_connections=50)
     async with running(accounts=book()) as world:
         base = f"http://127.0.0.1:{world.port}"
-        async with httpx.AsyncClient(base_url=base, limits=limits, trust_env=False) as http:
+        async with httpx.AsyncClient(
+            base_url=base, limits=limits, timeout=50, trust_env=False
+        ) as http:
             good = [http.post(KITE, json=postback()) for _ in range(200)]
             bad = [http.post(KITE, json=postback("wrong")) for _ in range(200)]
             answers = await asyncio.gather(*good, *bad)
