@@ -98,6 +98,7 @@ def _left_resting(notice: OrdersLeftResting, label: str) -> Screen:
 def _anomaly(notice: Anomaly, label: str) -> Screen:
     return Screen(
         f"🚨 {bold(f'Something impossible happened · {label}')}\n{esc(notice.text)}\nI enter "
-        "nothing new on this account until you have looked at it.",
+        "nothing new on this account. When you have looked at it, set it to Exit only and then to "
+        "Normal under /mode, to go on.",
         ((button("Orders", Verb.ORDERS, notice.broker_id), button("Health", Verb.HEALTH)),),
     )

@@ -151,7 +151,7 @@ def assignment(facts: Facts) -> Denial | None:
 def frozen_entries(facts: Facts) -> Denial | None:
     """An impossible order event stops entries until a user sets NORMAL (reliability.md 2.2)."""
     if facts.is_entry and facts.gate and facts.gate.frozen:
-        reason = "entries are frozen after an impossible order event; set NORMAL to go on"
+        reason = "an impossible order event froze entries; set EXIT_ONLY, then NORMAL, to go on"
         return Denial("FROZEN", reason)
     return None
 
