@@ -7,6 +7,7 @@ More than the ledgers say is somebody's own position and none of a strategy's bu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,7 +16,7 @@ from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger, shrunk
 from core.domain.notices.accounts import PositionShrunk
 from core.domain.notices.post import Post
-from core.domain.order import LIVE_STATES
+from core.domain.order import LIVE_STATES, Order
 from core.engine.orders.documents import ledger_of, ledger_row
 from core.engine.orders.journal import Journal
 from core.engine.orders.reconciliation import Snapshot
@@ -24,12 +25,51 @@ from core.errors import AlreadyDone
 from core.ports.clock import Clock
 from core.ports.store import Change, Store, StoreView
 
-__all__ = ["LedgerDrift"]
+__all__ = ["Comparison", "LedgerDrift", "RepeatedLooks", "compared"]
 
 _LOOKS = 3
 _APART_S = 4.0
 _TOGETHER = timedelta(seconds=5)
 Key = tuple[InstrumentId, Product]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What the broker holds of one (instrument, product), beside what the ledgers say.
+
+    Attributes:
+        net: Signed units at the broker.
+        is_short: Whether the ledgers say together more than that.
+    """
+
+    key: Key
+    net: int
+    is_short: bool
+
+
+def compared(
+    ledgers: Iterable[Ledger], pending: Iterable[Order], snapshot: Snapshot
+) -> list[Comparison]:
+    """Compare ledgers with a snapshot, where both are certain.
+
+    Left out is what the broker's net is not known of, and what an order may be moving that is not
+    known to rest at the broker.
+    """
+    unsettled = {
+        (order.request.instrument, order.request.product)
+        for order in pending
+        if order.state not in LIVE_STATES
+    }
+    groups: dict[Key, list[Ledger]] = {}
+    for ledger in ledgers:
+        if ledger.quantity:
+            groups.setdefault((ledger.instrument, ledger.product), []).append(ledger)
+    found = []
+    for key, group in groups.items():
+        net = _net(key, snapshot)
+        if net is not None and key not in unsettled:
+            found.append(Comparison(key, net, is_short=bool(shrunk(group, net))))
+    return found
 
 
 @dataclass(slots=True)
@@ -41,54 +81,55 @@ class _Suspicion:
     at: float
 
 
+class RepeatedLooks:
+    """Counts looks at differences: one is certain when it was seen alike often enough."""
+
+    def __init__(self) -> None:
+        self._suspicions: dict[tuple[str, Key], _Suspicion] = {}
+
+    def is_certain(self, broker_id: str, seen: Comparison, at: float) -> bool:
+        """Count a look, and return whether it makes the difference certain.
+
+        A fill that is on its way to one of two reads looks like a difference, so the looks must
+        stand some seconds apart, and any look without it, or with another net, begins anew.
+        """
+        place = (broker_id, seen.key)
+        known = self._suspicions.get(place)
+        if not seen.is_short:
+            self._suspicions.pop(place, None)
+            return False
+        if known is None or known.net != seen.net:
+            self._suspicions[place] = _Suspicion(seen.net, 1, at)
+            return False
+        if at - known.at < _APART_S:
+            return False
+        known.looks += 1
+        known.at = at
+        if known.looks < _LOOKS:
+            return False
+        del self._suspicions[place]
+        return True
+
+
 class LedgerDrift:
-    """Counts looks at a difference and settles it."""
+    """Looks at differences and settles those that are certain."""
 
     def __init__(self, store: Store, clock: Clock, journal: Journal, outbox: Outbox) -> None:
         self._store = store
         self._clock = clock
         self._journal = journal
         self._outbox = outbox
-        self._suspicions: dict[tuple[str, Key], _Suspicion] = {}
+        self._looks = RepeatedLooks()
 
     async def check(self, broker_id: str, snapshot: Snapshot, day: str) -> None:
         """Compare an account's ledgers with its positions; call it when no order moved."""
         if snapshot.positions is None or snapshot.day != day:
             return
-        unsettled = {
-            (order.request.instrument, order.request.product)
-            for order in await self._journal.pending(broker_id)
-            if order.state not in LIVE_STATES
-        }
-        groups: dict[Key, list[Ledger]] = {}
-        for ledger in await self._journal.ledgers(broker_id):
-            if ledger.quantity:
-                groups.setdefault((ledger.instrument, ledger.product), []).append(ledger)
-        for key, ledgers in groups.items():
-            net = _net(key, snapshot)
-            if net is None or key in unsettled:
-                continue
-            if self._is_certain(broker_id, key, net, is_drift=bool(shrunk(ledgers, net))):
-                await self._settle(broker_id, key, net)
-
-    def _is_certain(self, broker_id: str, key: Key, net: int, *, is_drift: bool) -> bool:
-        """Whether the same difference was seen often enough, with time between the looks."""
-        place, now = (broker_id, key), self._clock.monotonic()
-        seen = self._suspicions.get(place)
-        if not is_drift:
-            self._suspicions.pop(place, None)
-            return False
-        if seen is None or seen.net != net:
-            self._suspicions[place] = _Suspicion(net, 1, now)
-            return False
-        if now - seen.at < _APART_S:
-            return False
-        seen.looks += 1
-        seen.at = now
-        if seen.looks < _LOOKS:
-            return False
-        del self._suspicions[place]
-        return True
+        pending = await self._journal.pending(broker_id)
+        ledgers = await self._journal.ledgers(broker_id)
+        for seen in compared(ledgers, pending, snapshot):
+            if self._looks.is_certain(broker_id, seen, self._clock.monotonic()):
+                await self._settle(broker_id, seen.key, seen.net)
 
     async def _settle(self, broker_id: str, key: Key, net: int) -> None:
         instrument, product = key
