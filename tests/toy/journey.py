@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -21,7 +20,7 @@ import pytest
 
 from console.demo.operator import Operator
 from console.demo.story import Actor, Story
-from core.domain.sessions import IST
+from core.adapters.clock import clock_from_setting
 from tests.fakes.clock import clock_text
 from tests.fakes.installation import Installation
 from tests.fakes.sandbox_process import ROOT, Sandbox, eventually
@@ -96,7 +95,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
             async with httpx.AsyncClient(
                 base_url=sandbox.url("control"), trust_env=False, timeout=15
             ) as http:
-                operator = Operator(http, lambda: datetime.now(IST))
+                operator = Operator(http, clock_from_setting(clock).market_now)
                 await until_healthy(url)
                 yield Scene(sandbox, here, operator, actor, url)
     finally:

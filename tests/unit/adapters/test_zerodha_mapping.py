@@ -217,6 +217,7 @@ def test_unknown_status_is_never_final(word: str, status: BrokerStatus) -> None:
         ("VALIDATION PENDING", True),
         ("OPEN PENDING", True),
         ("MODIFY PENDING", True),
+        ("modify pending", True),
         ("CANCEL PENDING", True),
     ],
 )
