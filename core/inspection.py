@@ -26,6 +26,7 @@ from core.bootstrap import Foundation, calendar_of
 from core.config import Settings
 from core.domain.calendar_years import CalendarYear
 from core.domain.instrument import Segment
+from core.engine.stored_settings import read_setting
 from core.errors import ConfigurationError
 from core.ports.clock import Clock
 from core.ports.store import StoreView
@@ -110,7 +111,7 @@ async def _try_transaction(store: MongoStore) -> None:
     """Open a transaction, read in it and roll it back."""
 
     async def body(view: StoreView) -> None:
-        await view.get("lease", "controller")
+        await read_setting(view, "global_mode")
         raise _EnoughError
 
     try:

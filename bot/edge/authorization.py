@@ -15,15 +15,14 @@ from enum import StrEnum
 
 from telegram import Chat, Update, User
 
+from core.engine.stored_settings import read_setting, remove_setting, write_setting
+from core.engine.users import is_owner, owner_ids, remember_owner
 from core.ports.clock import Clock
 from core.ports.store import Change, Store
 
 __all__ = ["Authorization", "PairingResult", "pairing_code"]
 
-_USERS = "users"
-_SETTINGS = "settings"
 _PAIRING = "pairing"
-_OWNER = "owner"
 _TRIES = 10
 _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _LENGTH = 8
@@ -36,14 +35,14 @@ async def pairing_code(store: Store, owners: Iterable[int]) -> str | None:
     The same code is returned until it is used, so that a restart does not change what was printed;
     one that died of wrong tries is replaced.
     """
-    if set(owners) or await store.find(_USERS, {"role": _OWNER}, limit=1):
+    if set(owners) or await owner_ids(store):
         return None
-    row = await store.get(_SETTINGS, _PAIRING)
+    row = await read_setting(store, _PAIRING)
     if row is not None and row["tries_left"] > 0:
         return str(row["code"])
     code = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
     change = Change(set={"code": code, "tries_left": _TRIES})
-    await store.update(_SETTINGS, {"_id": _PAIRING}, change, upsert=True)
+    await write_setting(store, _PAIRING, change)
     return code
 
 
@@ -81,36 +80,28 @@ class Authorization:
 
     async def owners(self) -> frozenset[int]:
         """Return the user ids (private chats have the same) of everybody who is served."""
-        rows = await self._store.find(_USERS, {"role": _OWNER})
-        return self._owners | {row["user_id"] for row in rows}
+        return self._owners | await owner_ids(self._store)
 
     async def remember(self, user: User, chat: Chat) -> None:
         """Write the person's row, so that notices know the chat."""
-        change = Change(
-            set={
-                "user_id": user.id,
-                "chat_id": chat.id,
-                "name": user.full_name,
-                "role": _OWNER,
-                "seen_at": self._clock.now(),
-            }
-        )
-        await self._store.update(_USERS, {"_id": str(user.id)}, change, upsert=True)
+        fields = {"chat_id": chat.id, "name": user.full_name, "seen_at": self._clock.now()}
+        await remember_owner(self._store, user.id, fields)
         self._known.add(user.id)
 
     async def pair(self, user: User, chat: Chat, attempt: str) -> PairingResult:
         """Try a pairing code; every try counts, the right one ends pairing."""
-        row = await self._store.get(_SETTINGS, _PAIRING)
+        row = await read_setting(self._store, _PAIRING)
         if row is None or await self.owners():
             return PairingResult.CLOSED
-        where = {"_id": _PAIRING, "tries_left": {"$gt": 0}}
-        if await self._store.update(_SETTINGS, where, Change(inc={"tries_left": -1})) != 1:
+        one_less = Change(inc={"tries_left": -1})
+        left = {"tries_left": {"$gt": 0}}
+        if not await write_setting(self._store, _PAIRING, one_less, where=left):
             _log.warning("pairing is closed: too many wrong tries; restart to get a new code")
             return PairingResult.CLOSED
         if not hmac.compare_digest(str(row["code"]).encode(), attempt.strip().upper().encode()):
             _log.warning("wrong pairing code from user %s", user.id)
             return PairingResult.WRONG
-        if await self._store.delete(_SETTINGS, {"_id": _PAIRING, "code": row["code"]}) != 1:
+        if not await remove_setting(self._store, _PAIRING, where={"code": row["code"]}):
             return PairingResult.CLOSED
         await self.remember(user, chat)
         _log.warning("user %s is the owner now", user.id)
@@ -119,5 +110,4 @@ class Authorization:
     async def _is_listed(self, user_id: int) -> bool:
         if user_id in self._owners:
             return True
-        row = await self._store.get(_USERS, str(user_id))
-        return row is not None and row.get("role") == _OWNER
+        return await is_owner(self._store, user_id)

@@ -12,6 +12,7 @@ from core.bootstrap import System
 from core.config import Settings
 from core.domain.account import Account
 from core.domain.broker_profile import BrokerProfile
+from core.engine.users import owner_ids
 from core.errors import BrokerReadError, VaultError
 from core.inspection import StoreLook
 
@@ -58,8 +59,7 @@ def _beta(settings: Settings) -> Finding:
 
 async def owners(look: StoreLook, settings: Settings) -> list[Finding]:
     """Check that somebody may use the bot."""
-    rows = await look.foundation.store.find("users", {"role": "owner"})
-    known = {*settings.owners, *(row["user_id"] for row in rows)}
+    known = {*settings.owners, *await owner_ids(look.foundation.store)}
     if known:
         people = ", ".join(str(one) for one in sorted(known))
         return [ok("owners", f"Telegram users {people}")]

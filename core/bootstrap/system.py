@@ -22,6 +22,7 @@ from core.engine.accounts.connections import Connections
 from core.engine.accounts.logins import Logins
 from core.engine.accounts.tokens import Tokens
 from core.engine.control.control import Control
+from core.engine.orders.journal import count_unknown
 from core.engine.outbox import Outbox, OutboxSender
 from core.engine.runs.calendar_watch import CalendarWatch
 from core.engine.runs.requests import RunRequests
@@ -73,8 +74,7 @@ class System:
         """Take the lease, and tell the chat that the controller stands."""
         await self.lease.wait_and_take()
         store = self.foundation.store
-        unknown = await store.find("orders", {"state": {"$in": ["SUBMITTED", "UNRESOLVED"]}})
-        await self.outbox.post(store, Post(Started(len(unknown))))
+        await self.outbox.post(store, Post(Started(await count_unknown(store))))
 
     async def end(self) -> None:
         """Close every client and give the lease back."""

@@ -15,14 +15,17 @@ from typing import Any
 
 from core.domain.notices.post import Delivery, Post
 from core.domain.notices.stored import from_document, to_document
+from core.engine.users import owner_chats
 from core.errors import StoreUnavailable, UnreadableNotice
 from core.ports.clock import Clock
 from core.ports.notifier import Blocked, Delivered, Notifier, TryLater, Undeliverable
 from core.ports.store import Change, Document, Store, StoreView
 
-__all__ = ["Outbox", "OutboxSender", "card_id"]
+__all__ = ["Outbox", "OutboxSender", "card_id", "has_card", "waiting_notices"]
 
 _log = logging.getLogger(__name__)
+_OUTBOX = "outbox"
+_CARDS = "cards"
 _POLL_S = 1.0
 _STORE_PAUSE_S = 2.0
 _BATCH = 50
@@ -33,6 +36,16 @@ _BY_LATER = "shown by "
 def card_id(chat_id: int, key: str) -> str:
     """Return the ``_id`` of a card."""
     return f"{chat_id}|{key}"
+
+
+async def waiting_notices(view: StoreView) -> int:
+    """Return how many notices are not delivered yet."""
+    return len(await view.find(_OUTBOX, {"state": "WAITING"}))
+
+
+async def has_card(view: StoreView, chat_id: int, key: str) -> bool:
+    """Whether a chat shows the card of this key."""
+    return await view.get(_CARDS, card_id(chat_id, key)) is not None
 
 
 class Outbox:
@@ -51,14 +64,13 @@ class Outbox:
         leaves out the edits that a later one makes needless.
         """
         for chat_id in await self._recipients(view, post):
-            await view.insert("outbox", self._row(chat_id, post))
+            await view.insert(_OUTBOX, self._row(chat_id, post))
         self.wake.set()
 
     async def _recipients(self, view: StoreView, post: Post) -> list[int]:
         if post.chat_id is not None:
             return [post.chat_id]
-        owners = await view.find("users", {"role": "owner"})
-        return sorted({row["chat_id"] for row in owners if row.get("chat_id") is not None})
+        return await owner_chats(view)
 
     def _row(self, chat_id: int, post: Post) -> Document:
         now = self._clock.now()
@@ -111,7 +123,7 @@ class OutboxSender:
 
     async def _recover(self) -> None:
         await self._store.update(
-            "outbox",
+            _OUTBOX,
             {"state": "SENDING"},
             Change(set={"state": "WAITING"}, inc={"attempts": 1}),
             many=True,
@@ -134,7 +146,7 @@ class OutboxSender:
         where: dict[str, Any] = {"state": "WAITING"}
         if self._not_before:
             where["chat_id"] = {"$nin": list(self._not_before)}
-        rows = await self._store.find("outbox", where, sort=[("seq", 1)], limit=_BATCH)
+        rows = await self._store.find(_OUTBOX, where, sort=[("seq", 1)], limit=_BATCH)
         chats: dict[int, list[Document]] = {}
         for row in rows:
             chats.setdefault(row["chat_id"], []).append(row)
@@ -156,12 +168,12 @@ class OutboxSender:
     async def _leave_out(self, row: Document, by: str) -> None:
         """Cards show the present: an edit is enough for those of its card that wait before it."""
         done = Change(set={"state": "SENT", "reason": f"{_BY_LATER}{by}"})
-        await self._store.update("outbox", {"_id": row["_id"], "state": "WAITING"}, done)
+        await self._store.update(_OUTBOX, {"_id": row["_id"], "state": "WAITING"}, done)
 
     async def _deliver(self, row: Document) -> bool:
         """Deliver one row; return False when this chat has to wait."""
         claim = {"_id": row["_id"], "state": "WAITING"}
-        if await self._store.update("outbox", claim, Change(set={"state": "SENDING"})) != 1:
+        if await self._store.update(_OUTBOX, claim, Change(set={"state": "SENDING"})) != 1:
             return True
         try:
             post = _post_of(row)
@@ -191,20 +203,20 @@ class OutboxSender:
     async def _card(self, chat_id: int, key: str | None) -> int | None:
         if key is None:
             return None
-        card = await self._store.get("cards", card_id(chat_id, key))
+        card = await self._store.get(_CARDS, card_id(chat_id, key))
         return card["message_id"] if card else None
 
     async def _sent(self, row: Document, message_id: int | None) -> None:
         done = Change(set={"state": "SENT", "sent_at": self._clock.now()})
-        await self._store.update("outbox", {"_id": row["_id"]}, done)
+        await self._store.update(_OUTBOX, {"_id": row["_id"]}, done)
         if row["key"] is None:
             return
         key = card_id(row["chat_id"], row["key"])
         if message_id is None:
-            await self._store.delete("cards", {"_id": key})
+            await self._store.delete(_CARDS, {"_id": key})
         else:
             await self._store.update(
-                "cards", {"_id": key}, Change(set={"message_id": message_id}), upsert=True
+                _CARDS, {"_id": key}, Change(set={"message_id": message_id}), upsert=True
             )
 
     async def _later(self, row: Document, outcome: TryLater) -> None:
@@ -214,9 +226,9 @@ class OutboxSender:
             set={"state": "WAITING", "reason": outcome.reason},
             inc={"attempts": int(outcome.may_have_arrived)},
         )
-        await self._store.update("outbox", {"_id": row["_id"]}, back)
+        await self._store.update(_OUTBOX, {"_id": row["_id"]}, back)
 
     async def _bury(self, row: Document, reason: str) -> None:
         _log.error("outbox: %s of kind %s is undeliverable: %s", row["_id"], row["kind"], reason)
         dead = Change(set={"state": "DEAD", "reason": reason})
-        await self._store.update("outbox", {"_id": row["_id"]}, dead)
+        await self._store.update(_OUTBOX, {"_id": row["_id"]}, dead)

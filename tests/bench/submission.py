@@ -21,7 +21,7 @@ from core.domain.mode import TradingMode
 from core.domain.order import Order, OrderRequest, OrderState, Purpose
 from core.domain.outcome import Acked
 from core.domain.sessions import trading_day
-from core.engine.orders.gate import GATES, new_gate
+from core.engine.orders.gate import add_gate, new_gate
 from core.engine.orders.gateway import Gateway, Ticket
 from core.engine.orders.journal import Journal
 from core.engine.outbox import Outbox
@@ -84,7 +84,7 @@ async def submission(directory: Path) -> dict[str, Figure]:
 async def _execution(store: MongoStore) -> Gateway:
     """Return an execution over a store with one account that may trade, and one owner."""
     gate = new_gate(ACCOUNT, TradingMode.NORMAL, fence=1, at=datetime.now(UTC), by="bench")
-    await store.insert(GATES, {**gate, "enabled": True})
+    await add_gate(store, {**gate, "enabled": True})
     await store.insert("users", {"_id": "1", "user_id": 1, "chat_id": 1, "role": "owner"})
     clock = SystemClock()
     outbox = Outbox(clock)

@@ -20,7 +20,7 @@ from core.adapters.mongo.store import MongoStore
 from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.order import Purpose, Side
-from core.engine.orders.gate import GATES, change_gate, new_gate, pass_gate
+from core.engine.orders.gate import add_gate, change_gate, new_gate, pass_gate
 from core.engine.orders.risk import Facts, require
 from core.errors import Denied, LeaseLost, StoreError
 from core.ports.store import Change, Document, ServedStore, StoreView
@@ -36,7 +36,7 @@ Body = Callable[[StoreView], Awaitable[None]]
 @pytest.fixture
 async def gated(store: ServedStore) -> ServedStore:
     """A store with one account's gate, NORMAL, under fence 1."""
-    await store.insert(GATES, GATE)
+    await add_gate(store, GATE)
     return store
 
 

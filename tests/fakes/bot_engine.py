@@ -31,8 +31,9 @@ from core.domain.order import Order, OrderRequest, OrderState
 from core.domain.sessions import IST, trading_day
 from core.domain.views import OrderView, PositionView, RunView
 from core.engine.control.control import Control
-from core.engine.orders.documents import ledger_row, order_row
-from core.engine.orders.gate import GATES, new_gate
+from core.engine.orders.documents import order_row
+from core.engine.orders.gate import add_gate, new_gate
+from core.engine.orders.ledgers import ledger_row
 from core.ports.store import ServedStore, Store
 from strategy.registry import STRATEGIES
 from tests.fakes.bot_api import Wall
@@ -222,7 +223,7 @@ class BotEngine:
             gate = new_gate(one.broker_id, TradingMode.NORMAL, fence=0, at=now, by="a test")
             mode = {"account_mode": one.trading_mode.value, "mode": one.trading_mode.value}
             await self.store.insert("broker_accounts", row)
-            await self.store.insert(GATES, gate | mode | {"enabled": one.enabled})
+            await add_gate(self.store, gate | mode | {"enabled": one.enabled})
 
     async def hold(self, view: PositionView) -> None:
         """Hold a position at the broker, and in the ledgers of the strategies that own it."""

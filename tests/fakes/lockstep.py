@@ -32,8 +32,9 @@ from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
 from core.domain.order import CLOSED_STATES, Order, OrderState, Purpose
 from core.domain.target import Strategy
-from core.engine.orders.documents import ledger_of, order_of
+from core.engine.orders.documents import order_of
 from core.engine.orders.goals import goal_of
+from core.engine.orders.ledgers import ledger_of
 from core.engine.workers.account_worker import AccountWorker
 from tests.fakes.brokers import roots_at
 from tests.fakes.clock import clock_text

@@ -11,26 +11,52 @@ sealed by the vault and opened only in :meth:`Accounts.credentials`.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from core.domain.account import Account, AccountDraft, TokenStatus
 from core.domain.broker_profile import BrokerProfile, unknown_broker
 from core.domain.command import Command
 from core.domain.identifiers import broker_id_for
 from core.domain.mode import TradingMode
-from core.engine.orders.gate import GATES, new_gate
+from core.engine.accounts.global_mode import hold_global_mode
+from core.engine.accounts.login_links import end_links
+from core.engine.orders.gate import add_gate, close_gate, new_gate
 from core.errors import DuplicateKey, NotFound, UserError
 from core.ports.broker import Credentials
 from core.ports.clock import Clock
 from core.ports.store import Change, Document, Store, StoreView
 from core.ports.vault import Vault
 
-__all__ = ["ACCOUNTS", "Accounts"]
+__all__ = ["Accounts", "is_live", "live_ids", "update_account"]
 
-ACCOUNTS = "broker_accounts"
+_ACCOUNTS = "broker_accounts"
 _ENTROPY_BYTES = 16
+
+
+async def update_account(
+    view: StoreView,
+    broker_id: str,
+    fields: Mapping[str, Any],
+    *,
+    where: Mapping[str, Any] | None = None,
+) -> bool:
+    """Set fields of a connected account; return whether it was there and held ``where``."""
+    this = {"_id": broker_id, "live": True, **(where or {})}
+    return await view.update(_ACCOUNTS, this, Change(set=fields)) == 1
+
+
+async def live_ids(view: StoreView) -> list[str]:
+    """Return the ids of the connected accounts, inside the caller's transaction."""
+    return [row["_id"] for row in await view.find(_ACCOUNTS, {"live": True})]
+
+
+async def is_live(view: StoreView, broker_id: str) -> bool:
+    """Whether an account is connected, inside the caller's transaction."""
+    row = await view.get(_ACCOUNTS, broker_id)
+    return row is not None and bool(row["live"])
 
 
 class Accounts:
@@ -74,7 +100,7 @@ class Accounts:
 
     async def all(self) -> tuple[Account, ...]:
         """Return the connected accounts, the default first, then by name."""
-        rows = await self._store.find(ACCOUNTS, {"live": True})
+        rows = await self._store.find(_ACCOUNTS, {"live": True})
         accounts = [self.read(row) for row in rows]
         return tuple(sorted(accounts, key=lambda a: (not a.is_default, a.display_name.lower())))
 
@@ -84,7 +110,7 @@ class Accounts:
         Raises:
             NotFound: No such account, or it was disconnected.
         """
-        row = await self._store.get(ACCOUNTS, broker_id)
+        row = await self._store.get(_ACCOUNTS, broker_id)
         if row is None or not row.get("live"):
             raise NotFound(
                 "That account is not connected any more; /brokers lists the present ones."
@@ -93,7 +119,7 @@ class Accounts:
 
     async def credentials(self, broker_id: str) -> Credentials:
         """Open the secrets of an account; raises ``VaultError`` for this account alone."""
-        row = await self._store.get(ACCOUNTS, broker_id)
+        row = await self._store.get(_ACCOUNTS, broker_id)
         if row is None or not row.get("live"):
             raise NotFound(f"Account {broker_id} is not connected.")
         sealed_token = row.get("access_token")
@@ -107,19 +133,31 @@ class Accounts:
 
     async def token_market_at(self, broker_id: str) -> datetime | None:
         """Return the market time of the last login, which decides when the token dies."""
-        row = await self._store.get(ACCOUNTS, broker_id)
+        row = await self._store.get(_ACCOUNTS, broker_id)
         return row.get("token_market_at") if row else None
 
     async def check_name_is_free(self, name: str, besides: str | None = None) -> None:
         """Raise ``UserError`` when another live account has this name, letter case ignored."""
-        rows = await self._store.find(ACCOUNTS, {"live": True, "display_key": name.lower()})
+        rows = await self._store.find(_ACCOUNTS, {"live": True, "display_key": name.lower()})
         if any(row["_id"] != besides for row in rows):
             raise UserError(f"Another account is called {name!r} already; expected a new name.")
+
+    async def of_user(self, view: StoreView, broker: str, user_id: str) -> tuple[Account, ...]:
+        """Return the connected accounts of one broker user, inside the caller's transaction."""
+        where = {"live": True, "broker_type": broker, "user_id": user_id}
+        return tuple(self.read(row) for row in await view.find(_ACCOUNTS, where))
+
+    async def get_in(self, view: StoreView, broker_id: str) -> Account:
+        """Return one connected account as a transaction sees it; raises ``NotFound``."""
+        row = await view.get(_ACCOUNTS, broker_id)
+        if row is None or not row.get("live"):
+            raise NotFound("That account is not connected any more.")
+        return self.read(row)
 
     async def with_key(self, broker: str, api_key: str) -> tuple[Account, ...]:
         """Return live accounts of this broker and API key."""
         rows = await self._store.find(
-            ACCOUNTS, {"live": True, "broker_type": broker, "api_key": api_key}
+            _ACCOUNTS, {"live": True, "broker_type": broker, "api_key": api_key}
         )
         return tuple(self.read(row) for row in rows)
 
@@ -135,19 +173,12 @@ class Accounts:
         row = self._new_row(broker_id, draft, now)
 
         async def body(view: StoreView) -> None:
-            live = await view.find(ACCOUNTS, {"live": True})
+            live = await view.find(_ACCOUNTS, {"live": True})
             _refuse_twin(draft, live)
             # Written, not only read: a global mode that is set at this moment collides with it.
-            await view.update(
-                "settings",
-                {"_id": "global_mode"},
-                Change(inc={"seq": 1}, set_on_insert={"value": TradingMode.NORMAL.value}),
-                upsert=True,
-            )
-            setting = await view.get("settings", "global_mode")
-            mode = TradingMode(setting["value"]) if setting else TradingMode.NORMAL
-            await view.insert(ACCOUNTS, {**row, "is_default": not live})
-            await view.insert(GATES, new_gate(broker_id, mode, fence=fence, at=now, by=author))
+            mode = await hold_global_mode(view)
+            await view.insert(_ACCOUNTS, {**row, "is_default": not live})
+            await add_gate(view, new_gate(broker_id, mode, fence=fence, at=now, by=author))
 
         try:
             await self._store.transaction(body, nonce=nonce)
@@ -202,7 +233,7 @@ class Accounts:
 
         async def body(view: StoreView) -> None:
             await view.update(
-                ACCOUNTS, {"is_default": True}, Change(set={"is_default": False}), many=True
+                _ACCOUNTS, {"is_default": True}, Change(set={"is_default": False}), many=True
             )
             await _change_live(view, broker_id, Change(set={"is_default": True}))
 
@@ -227,12 +258,8 @@ class Accounts:
 
         async def body(view: StoreView) -> None:
             await _change_live(view, broker_id, gone)
-            await view.update(
-                GATES,
-                {"_id": broker_id},
-                Change(set={"enabled": False, "drain": False}, inc={"seq": 1, "version": 1}),
-            )
-            await view.delete("login_links", {"broker_id": broker_id})
+            await close_gate(view, broker_id)
+            await end_links(view, broker_id)
             if account.is_default:
                 await _pass_default_on(view)
 
@@ -246,7 +273,7 @@ class Accounts:
     async def park(self, broker_id: str, reason: str, view: StoreView | None = None) -> bool:
         """Note why nothing is sent for an account now; tell whether that is news."""
         matched = await (view or self._store).update(
-            ACCOUNTS,
+            _ACCOUNTS,
             {"_id": broker_id, "live": True, "parked_reason": {"$ne": reason}},
             Change(set={"parked_reason": reason}),
         )
@@ -254,7 +281,7 @@ class Accounts:
 
     async def mark_run(self, broker_id: str, at: datetime) -> None:
         """Note the last strategy run on an account."""
-        await self._store.update(ACCOUNTS, {"_id": broker_id}, Change(set={"last_run_at": at}))
+        await self._store.update(_ACCOUNTS, {"_id": broker_id}, Change(set={"last_run_at": at}))
 
 
 def _refuse_twin(draft: AccountDraft, live: list[Document]) -> None:
@@ -273,11 +300,11 @@ def _refuse_twin(draft: AccountDraft, live: list[Document]) -> None:
 
 
 async def _change_live(view: StoreView, broker_id: str, change: Change) -> None:
-    if await view.update(ACCOUNTS, {"_id": broker_id, "live": True}, change) != 1:
+    if await view.update(_ACCOUNTS, {"_id": broker_id, "live": True}, change) != 1:
         raise NotFound("That account is not connected any more; /brokers lists the present ones.")
 
 
 async def _pass_default_on(view: StoreView) -> None:
-    heirs = await view.find(ACCOUNTS, {"live": True}, sort=[("created_at", 1)], limit=1)
+    heirs = await view.find(_ACCOUNTS, {"live": True}, sort=[("created_at", 1)], limit=1)
     if heirs:
-        await view.update(ACCOUNTS, {"_id": heirs[0]["_id"]}, Change(set={"is_default": True}))
+        await view.update(_ACCOUNTS, {"_id": heirs[0]["_id"]}, Change(set={"is_default": True}))

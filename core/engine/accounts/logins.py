@@ -23,10 +23,12 @@ from core.domain.command import Command
 from core.domain.notices.logins import LoginDone, LoginFailed, LoginReopened, LoginSilent
 from core.domain.notices.post import MORNING_ROUND_KEY, Post, morning_round_card
 from core.domain.views import LoginOffer
-from core.engine.accounts.accounts import ACCOUNTS, Accounts
+from core.engine.accounts.accounts import Accounts, is_live, update_account
 from core.engine.accounts.connections import Connections
+from core.engine.accounts.login_links import account_of_link, add_link, end_links, link_of
 from core.engine.accounts.tokens import Tokens
-from core.engine.outbox import Outbox, card_id
+from core.engine.outbox import Outbox, has_card
+from core.engine.users import owner_chats
 from core.errors import (
     AlreadyDone,
     DuplicateKey,
@@ -48,6 +50,7 @@ _log = logging.getLogger(__name__)
 _NONCE_LIFE = timedelta(minutes=10)
 _SILENT_AFTER = timedelta(minutes=5)
 _NONCE_BYTES = 24
+_LOGINS = "logins"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +107,19 @@ class Logins:
         return LoginOffer(account, None, await self._begin(account, via="paste"))
 
     async def _link(self, broker_id: str) -> str:
-        rows = await self._store.find("login_links", {"broker_id": broker_id}, limit=1)
-        if rows:
-            return str(rows[0]["_id"])
-        link = secrets.token_urlsafe(_NONCE_BYTES)
-        row = {"_id": link, "broker_id": broker_id, "created_at": self._clock.now()}
-        await self._store.insert("login_links", row)
+        link = await link_of(self._store, broker_id)
+        if link is None:
+            link = secrets.token_urlsafe(_NONCE_BYTES)
+            await add_link(self._store, link, broker_id, at=self._clock.now())
         return link
 
     async def linked_account(self, link: str) -> Account:
         """Return the account of a login page; raises ``LoginRefused`` ACCOUNT_UNKNOWN."""
-        row = await self._store.get("login_links", link)
-        if row is None:
+        broker_id = await account_of_link(self._store, link)
+        if broker_id is None:
             raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN)
         try:
-            return await self._accounts.get(row["broker_id"])
+            return await self._accounts.get(broker_id)
         except NotFound as error:
             raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
 
@@ -137,16 +138,15 @@ class Logins:
     async def origin(self, broker: BrokerProfile, query: Mapping[str, str]) -> LoginOrigin | None:
         """Return who asked for the login of a callback, or None when nobody here did."""
         nonce = broker.callback.nonce_in(query)
-        row = await self._store.get("logins", nonce) if nonce else None
+        row = await self._store.get(_LOGINS, nonce) if nonce else None
         if row is None:
             return None
         try:
             account = await self._accounts.get(row["broker_id"])
         except NotFound:
             return None
-        where = {"broker_id": account.broker_id}
-        links = await self._store.find("login_links", where, limit=1)
-        return LoginOrigin(account, links[0]["_id"] if links else None, row["state"] == "done")
+        link = await link_of(self._store, account.broker_id)
+        return LoginOrigin(account, link, row["state"] == "done")
 
     async def _begin(self, account: Account, *, via: str) -> str:
         credentials = await self._accounts.credentials(account.broker_id)
@@ -161,7 +161,7 @@ class Logins:
             "expires_at": now + _NONCE_LIFE,
             "told_silent": via != "page",
         }
-        await self._store.insert("logins", row)
+        await self._store.insert(_LOGINS, row)
         return self._port(account.broker).login_url(
             credentials, nonce=nonce, redirect_url=self.redirect_url(account.broker)
         )
@@ -207,7 +207,7 @@ class Logins:
         """Return whose login an address ended, whichever broker's it is, or ''."""
         for broker in self._connections.brokers:
             nonce = broker.callback.nonce_in(query)
-            row = await self._store.get("logins", nonce) if nonce else None
+            row = await self._store.get(_LOGINS, nonce) if nonce else None
             if row is not None:
                 return str(row["broker_id"])
         return ""
@@ -215,7 +215,7 @@ class Logins:
     async def _spend(self, nonce: str, broker: BrokerProfile) -> Account:
         """Use a nonce up, once, and return the account it was minted for."""
         store, now = self._store, self._clock.now()
-        row = await store.get("logins", nonce) if nonce else None
+        row = await store.get(_LOGINS, nonce) if nonce else None
         if row is None:
             raise LoginRefused(LoginFault.NONCE_UNKNOWN)
         if row["state"] != "open":
@@ -229,7 +229,7 @@ class Logins:
         if account.broker != broker:
             raise LoginRefused(LoginFault.NONCE_UNKNOWN, "this login belongs to another broker")
         spent = Change(set={"state": "spent", "spent_at": now})
-        if await store.update("logins", {"_id": nonce, "state": "open"}, spent) != 1:
+        if await store.update(_LOGINS, {"_id": nonce, "state": "open"}, spent) != 1:
             raise LoginRefused(LoginFault.NONCE_USED)
         return account
 
@@ -251,7 +251,7 @@ class Logins:
         """Store the token, end the warning's claim and tell the chat, in one transaction (A05)."""
         broker_id = account.broker_id
 
-        async def body(view: StoreView) -> Document:
+        async def body(view: StoreView) -> Account:
             await self._refuse_second(view, account, grant.user_id)
             fields = {
                 "access_token": self._vault.seal(grant.access_token),
@@ -262,20 +262,18 @@ class Logins:
                 "user_name": grant.user_name,
                 "parked_reason": "",
             }
-            where = {"_id": broker_id, "live": True}
-            if await view.update(ACCOUNTS, where, Change(set=fields)) != 1:
+            if not await update_account(view, broker_id, fields):
                 raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN)
-            await view.update("logins", {"_id": nonce}, Change(set={"state": "done"}))
+            await view.update(_LOGINS, {"_id": nonce}, Change(set={"state": "done"}))
             await _silence(view, broker_id)
-            await view.delete("login_links", {"broker_id": broker_id})
+            await end_links(view, broker_id)
             await self._tokens.refreshed(view)
             await self._outbox.post(view, Post(LoginDone(broker_id, grant.user_name)))
             await self._tick_round(view)
-            found = await view.get(ACCOUNTS, broker_id)
-            return found or {}
+            return await self._accounts.get_in(view, broker_id)
 
         try:
-            row = await self._store.transaction(body, nonce=f"login:{nonce}")
+            after = await self._store.transaction(body, nonce=f"login:{nonce}")
         except AlreadyDone as error:
             raise LoginRefused(LoginFault.NONCE_USED) from error
         except DuplicateKey as error:
@@ -289,23 +287,20 @@ class Logins:
             await self._tokens.show_warning(force=False)
         except StoreError as error:  # the login stands; the next tick shows the warning as it is
             _log.warning("the warning could not be brought up to date: %s", error)
-        return self._accounts.read(row)
+        return after
 
     async def _refuse_second(self, view: StoreView, account: Account, user_id: str) -> None:
         """An account is unique by (API key, broker user id) (A9)."""
-        where = {"live": True, "broker_type": account.broker.name, "user_id": user_id}
-        for row in await view.find(ACCOUNTS, where):
-            if row["_id"] != account.broker_id and row["api_key"] == account.api_key:
+        for other in await self._accounts.of_user(view, account.broker.name, user_id):
+            if other.broker_id != account.broker_id and other.api_key == account.api_key:
                 raise LoginRefused(
-                    LoginFault.OTHER_USER,
-                    f"{user_id} is connected already as {row['display_name']}",
+                    LoginFault.OTHER_USER, f"{user_id} is connected already as {other.display_name}"
                 )
 
     async def _tick_round(self, view: StoreView) -> None:
         """Bring each chat's morning round up to date, where one stands."""
-        for owner in await view.find("users", {"role": "owner"}):
-            chat_id = owner.get("chat_id")
-            if chat_id is not None and await view.get("cards", card_id(chat_id, MORNING_ROUND_KEY)):
+        for chat_id in await owner_chats(view):
+            if await has_card(view, chat_id, MORNING_ROUND_KEY):
                 await self._outbox.post(view, morning_round_card(chat_id))
 
     async def _tell_refusal(self, nonce: str, refused: LoginRefused) -> None:
@@ -313,12 +308,12 @@ class Logins:
         fault = refused.fault.value
 
         async def body(view: StoreView) -> None:
-            row = await view.get("logins", nonce)
+            row = await view.get(_LOGINS, nonce)
             if row is not None:
                 await self._outbox.post(view, Post(await _refusal_notice(view, row, refused)))
 
         try:
-            if nonce and await self._store.get("logins", nonce):
+            if nonce and await self._store.get(_LOGINS, nonce):
                 await self._store.transaction(body, nonce=f"refused:{nonce}:{fault}")
         except AlreadyDone:
             return
@@ -374,7 +369,7 @@ class Logins:
     async def _paste_code(self, code: str, broker_id: str) -> Account:
         """Spend the newest open nonce of the account: a code alone proves nothing more."""
         rows = await self._store.find(
-            "logins", {"broker_id": broker_id, "state": "open"}, sort=[("created_at", -1)], limit=1
+            _LOGINS, {"broker_id": broker_id, "state": "open"}, sort=[("created_at", -1)], limit=1
         )
         if not rows:
             raise UserError("No login was started for this account; tap Log in first.")
@@ -386,7 +381,7 @@ class Logins:
         """Ask about logins that were started on a page and never came back (B3)."""
         now = self._clock.now()
         rows = await self._store.find(
-            "logins",
+            _LOGINS,
             {"state": "open", "told_silent": False, "created_at": {"$lte": now - _SILENT_AFTER}},
         )
         for row in {row["broker_id"]: row for row in rows}.values():
@@ -397,8 +392,7 @@ class Logins:
 
         async def body(view: StoreView) -> None:
             await _silence(view, broker_id)
-            account = await view.get(ACCOUNTS, broker_id)
-            if account is not None and account["live"]:
+            if await is_live(view, broker_id):
                 await self._outbox.post(view, Post(LoginSilent(broker_id)))
 
         try:
@@ -414,8 +408,7 @@ async def _refusal_notice(
     view: StoreView, row: Document, refused: LoginRefused
 ) -> LoginFailed | LoginReopened:
     """Tell a failure as one, and a done login that came again (a reload) as nothing to act on."""
-    account = await view.get(ACCOUNTS, row["broker_id"])
-    if row["state"] == "done" and account is not None and account["live"]:
+    if row["state"] == "done" and await is_live(view, row["broker_id"]):
         return LoginReopened(row["broker_id"])
     return LoginFailed(row["broker_id"], refused.fault, refused.detail)
 
@@ -423,7 +416,7 @@ async def _refusal_notice(
 async def _silence(view: StoreView, broker_id: str) -> None:
     """Ask no more about an account's open logins: it was asked once, or one of them came back."""
     where = {"broker_id": broker_id, "state": "open"}
-    await view.update("logins", where, Change(set={"told_silent": True}), many=True)
+    await view.update(_LOGINS, where, Change(set={"told_silent": True}), many=True)
 
 
 def _query_of(text: str) -> dict[str, str]:

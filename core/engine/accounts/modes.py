@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
 from core.domain.mode import TradingMode
-from core.engine.accounts.accounts import ACCOUNTS
-from core.engine.orders.documents import ledger_of, ledger_row
+from core.engine.accounts.accounts import live_ids, update_account
+from core.engine.accounts.global_mode import global_mode, set_global_mode
 from core.engine.orders.gate import change_gate
-from core.ports.store import Change, StoreView
+from core.engine.orders.goals import want_nothing
+from core.engine.orders.ledgers import ledgers_of, put_ledger
+from core.ports.store import StoreView
 
 __all__ = ["hand_over", "write_mode"]
 
@@ -23,10 +26,8 @@ async def write_mode(
     by: str,
 ) -> tuple[TradingMode, dict[str, TradingMode]]:
     """Write a mode into the gates; the global one into all of them at once (C1, C4)."""
-    setting = await view.get("settings", "global_mode")
-    old = TradingMode(setting["value"]) if setting else TradingMode.NORMAL
-    live = [row["_id"] for row in await view.find(ACCOUNTS, {"live": True})]
-    targets = live if broker_id is None else [broker_id]
+    old = await global_mode(view)
+    targets = await live_ids(view) if broker_id is None else [broker_id]
     effective: dict[str, TradingMode] = {}
     for target in targets:
         before, after = await change_gate(
@@ -41,27 +42,15 @@ async def write_mode(
         effective[target] = after.mode
         if broker_id:
             old = before.account_mode
-            fields = {"trading_mode": mode.value}
-            await view.update(ACCOUNTS, {"_id": target}, Change(set=fields))
+            await update_account(view, target, {"trading_mode": mode.value})
     if broker_id is None:
-        fields = {"value": mode.value, "changed_by": by}
-        # ``seq`` collides with an account that is being added under the mode before.
-        await view.update(
-            "settings",
-            {"_id": "global_mode"},
-            Change(set=fields, inc={"seq": 1}),
-            upsert=True,
-        )
+        await set_global_mode(view, mode, by=by)
     return old, effective
 
 
 async def hand_over(view: StoreView, broker_id: str) -> None:
     """Leave the strategies' positions to the person: their ledgers forget them."""
-    for row in await view.find("ledgers", {"broker_id": broker_id}):
-        if not row["quantity"]:
-            continue
-        ledger = ledger_of(row)
-        fields = {**ledger_row(ledger), "quantity": 0, "average_price": Decimal(0)}
-        key = fields.pop("_id")
-        await view.update("ledgers", {"_id": key}, Change(set=fields))
-        await view.update("goals", {"_id": key}, Change(set={"quantity": 0, "stop_price": None}))
+    for ledger in await ledgers_of(view, broker_id):
+        if ledger.quantity:
+            await put_ledger(view, replace(ledger, quantity=0, average_price=Decimal(0)))
+            await want_nothing(view, ledger.key)

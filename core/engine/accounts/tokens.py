@@ -20,9 +20,11 @@ from core.domain.instrument import Segment
 from core.domain.notices.accounts import AccountParked
 from core.domain.notices.post import Post, token_warning_card, token_warning_removal
 from core.domain.sessions import IST
-from core.engine.accounts.accounts import ACCOUNTS, Accounts
+from core.engine.accounts.accounts import Accounts, update_account
 from core.engine.accounts.connections import Connections
+from core.engine.orders.journal import waiting_exits
 from core.engine.outbox import Outbox
+from core.engine.stored_settings import read_setting, write_setting
 from core.errors import AlreadyDone, BrokerReadError, NotFound, ReadFault, VaultError
 from core.ports.calendar import Calendar
 from core.ports.clock import Clock
@@ -83,26 +85,19 @@ class Tokens:
             return False
         if of is not None and of != account.token_generated_at:
             return False
-        waiting = await self._store.find(
-            "orders", {"broker_id": broker_id, "state": {"$in": ["HELD", "INITIALIZED"]}}
-        )
-        exits = tuple(row["_id"] for row in waiting if row["purpose"] != "entry")
-        now = self._clock.now()
-        dead = Change(
-            set={
-                "token_status": TokenStatus.EXPIRED.value,
-                "token_lost_at": now,
-                "parked_reason": how,
-            }
-        )
+        exits = await waiting_exits(self._store, broker_id)
+        dead = {
+            "token_status": TokenStatus.EXPIRED.value,
+            "token_lost_at": self._clock.now(),
+            "parked_reason": how,
+        }
 
         async def body(view: StoreView) -> None:
             where = {
-                "_id": broker_id,
                 "token_status": TokenStatus.VALID.value,
                 "token_generated_at": account.token_generated_at,
             }
-            if await view.update(ACCOUNTS, where, dead) != 1:
+            if not await update_account(view, broker_id, dead, where=where):
                 raise AlreadyDone(broker_id)
             await self._begin_warning(view)
             if account.enabled or account.is_default:
@@ -131,25 +126,19 @@ class Tokens:
 
     async def _begin_warning(self, view: StoreView) -> None:
         """A new expiry starts a new warning, whether the last one was dismissed or not."""
-        await view.update(
-            "settings",
-            {"_id": WARNING_KEY},
-            Change(set={"dismissed": False, "shown_at": None}, inc={"episode": 1}),
-            upsert=True,
-        )
+        again = Change(set={"dismissed": False, "shown_at": None}, inc={"episode": 1})
+        await write_setting(view, WARNING_KEY, again)
 
     async def refreshed(self, view: StoreView) -> None:
         """Bring the standing warning up to date inside the transaction of a completed login."""
-        await view.update(
-            "settings", {"_id": WARNING_KEY}, Change(set={"shown_at": None}), upsert=True
-        )
+        await write_setting(view, WARNING_KEY, Change(set={"shown_at": None}))
 
     async def dismiss_warning(self, command: Command) -> None:
         """Silence the warning until a new expiry, and take it out of the chat."""
 
         async def body(view: StoreView) -> None:
             dismissed = Change(set={"dismissed": True, "shown": False})
-            await view.update("settings", {"_id": WARNING_KEY}, dismissed, upsert=True)
+            await write_setting(view, WARNING_KEY, dismissed)
             await self._outbox.post(view, token_warning_removal())
 
         await self._store.transaction(body, nonce=f"dismiss:{command.id}")
@@ -161,7 +150,7 @@ class Tokens:
 
     async def show_warning(self, *, force: bool = False) -> None:
         """Show, replace or remove the standing warning as the interval and the accounts ask."""
-        row = await self._store.get("settings", WARNING_KEY) or {}
+        row = await read_setting(self._store, WARNING_KEY) or {}
         accounts = [a for a in await self.worried_about() if a.token_generated_at is not None]
         if not accounts:
             if row.get("shown"):
@@ -180,7 +169,7 @@ class Tokens:
 
     async def _mark_shown(self, *, shown: bool) -> None:
         fields = {"shown": shown, "shown_at": self._clock.now()}
-        await self._store.update("settings", {"_id": WARNING_KEY}, Change(set=fields), upsert=True)
+        await write_setting(self._store, WARNING_KEY, Change(set=fields))
 
     def interval(self) -> timedelta:
         """Return how often the warning returns: more often when the market is open or about to."""

@@ -8,18 +8,18 @@ from core.domain.notices.accounts import OrdersLeftResting
 from core.domain.notices.post import Post
 from core.domain.order import MANUAL
 from core.domain.sessions import trading_day
-from core.engine.accounts.accounts import ACCOUNTS, Accounts
+from core.engine.accounts.accounts import Accounts, update_account
 from core.engine.accounts.modes import hand_over
 from core.engine.accounts.tokens import Tokens
 from core.engine.control.manual_orders import ManualOrders
-from core.engine.orders.documents import ledger_of
 from core.engine.orders.gate import change_gate
 from core.engine.orders.goals import Flattening, flatten, to_flatten
+from core.engine.orders.ledgers import ledgers_of
 from core.engine.outbox import Outbox
 from core.engine.workers.pool import WorkerPool
 from core.errors import ChoiceNeeded, UserError
 from core.ports.clock import Clock
-from core.ports.store import Change, Store, StoreView
+from core.ports.store import Store, StoreView
 
 __all__ = ["AccountSwitch"]
 
@@ -58,11 +58,7 @@ class AccountSwitch:
         Raises:
             ChoiceNeeded: They hold positions there, and no policy says what becomes of these.
         """
-        ledgers = [
-            ledger_of(row)
-            for row in await self._store.find("ledgers", {"broker_id": broker_id})
-            if row["quantity"]
-        ]
+        ledgers = [one for one in await ledgers_of(self._store, broker_id) if one.quantity]
         if ledgers and policy is None:
             raise ChoiceNeeded(
                 f"Strategies hold {len(ledgers)} position(s) on this account: let them only exit, "
@@ -91,7 +87,7 @@ class AccountSwitch:
         async def body(view: StoreView) -> None:
             await change_gate(view, broker_id, at=now, by=by, enabled=enabled, drain=drain)
             fields = {"enabled": enabled, "drain": drain}
-            await view.update(ACCOUNTS, {"_id": broker_id}, Change(set=fields))
+            await update_account(view, broker_id, fields)
             if policy is DisablePolicy.CLOSE_NOW:
                 await self._flatten(view, broker_id, command)
             elif policy is DisablePolicy.MANUAL:

@@ -9,6 +9,8 @@ from core.domain.account import Account
 from core.domain.instrument import Segment
 from core.domain.views import AccountHealth, HealthView, Readiness
 from core.engine.accounts.accounts import Accounts
+from core.engine.orders.journal import count_unresolved
+from core.engine.outbox import waiting_notices
 from core.engine.runs.market_data import MarketData
 from core.engine.workers.pool import WorkerPool
 from core.ports.calendar import Calendar
@@ -45,7 +47,7 @@ class ControllerHealth:
 
     async def read(self) -> HealthView:
         """Return how the controller does."""
-        waiting = await self._store.find("outbox", {"state": "WAITING"})
+        waiting = await waiting_notices(self._store)
         healths = [await self._account_health(account) for account in await self._accounts.all()]
         sources = await self._market_data.sources()
         return HealthView(
@@ -55,21 +57,19 @@ class ControllerHealth:
             session_note=self._session_note(),
             store_kind=self._store_kind,
             data_account=sources[0].label if sources else "",
-            outbox_waiting=len(waiting),
+            outbox_waiting=waiting,
             accounts=tuple(healths),
             troubles=tuple(self._troubles.values()),
         )
 
     async def _account_health(self, account: Account) -> AccountHealth:
         worker = self._pool.get(account.broker_id)
-        orders = await self._store.find(
-            "orders", {"broker_id": account.broker_id, "state": "UNRESOLVED"}
-        )
+        unresolved = await count_unresolved(self._store, account.broker_id)
         return AccountHealth(
             account,
             worker.snapshot.as_of if worker else None,
             worker.trouble if worker else "not started yet",
-            len(orders),
+            unresolved,
         )
 
     def _session_note(self) -> str:

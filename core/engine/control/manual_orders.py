@@ -24,17 +24,18 @@ from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
 from core.engine.orders.decisions import external_id
-from core.engine.orders.gate import GATES, gate_of
+from core.engine.orders.gate import gate_at
 from core.engine.orders.gateway import Gateway, Held
-from core.engine.orders.goals import Flattening, UserClose, flatten, goals_of
+from core.engine.orders.goals import Flattening, UserClose, flatten, goals_of, leave_without_stop
 from core.engine.orders.journal import Journal, OrderEvent
+from core.engine.orders.reconciliation import proposed_for
 from core.engine.orders.risk import NOTHING_LEFT
 from core.engine.outbox import Outbox
 from core.engine.workers.account_worker import AccountWorker
 from core.errors import AlreadyDone, BrokerReadError, ChoiceNeeded, UserError
 from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
-from core.ports.store import Change, Store, StoreView
+from core.ports.store import Store, StoreView
 
 __all__ = ["ManualOrders"]
 
@@ -129,8 +130,8 @@ class ManualOrders:
         return await self._first_order(position)
 
     async def _ask_about_pause(self, broker_id: str, *, despite_pause: bool) -> None:
-        row = await self._store.get(GATES, broker_id)
-        if row and gate_of(row).mode is TradingMode.PAUSED and not despite_pause:
+        gate = await gate_at(self._store, broker_id)
+        if gate and gate.mode is TradingMode.PAUSED and not despite_pause:
             raise ChoiceNeeded("This account is PAUSED. Close the position all the same?")
 
     async def _look(self, position: _Position, client: BrokerClient) -> Held:
@@ -262,17 +263,16 @@ class ManualOrders:
     async def _claim(self, order: Order) -> Order:
         """Take the look-alike that the broker shows for this order."""
         key = order.client_order_id
-        proposal = await self._store.get("alerts", f"proposal|{key}")
-        if proposal is None:
+        found = await proposed_for(self._store, key)
+        if found is None:
             raise UserError("The broker shows no order that could be this one.")
-        found = proposal["broker_order_id"]
         event = OrderEvent(
             OrderState.ACCEPTED, broker_order_id=found, reason="confirmed by a person"
         )
 
         async def first(view: StoreView) -> None:
             # It was adopted as somebody else's, under a broker id that is unique in the journal.
-            await view.delete("orders", {"_id": external_id(order.broker_id, found)})
+            await self._journal.remove(view, external_id(order.broker_id, found))
 
         return await self._journal.apply(key, event, first=first)
 
@@ -306,7 +306,7 @@ class ManualOrders:
         """A stop that a person takes away is not placed again for this goal."""
         request = order.request
         key = ledger_key(order.strategy, order.broker_id, request.instrument, request.product)
-        await self._store.update("goals", {"_id": key}, Change(set={"can_rest": False}))
+        await leave_without_stop(self._store, key)
 
     async def release(self, broker_id: str) -> int:
         """Cancel what strategies have resting on an account; return how many were not cancelled."""

@@ -6,20 +6,18 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from core.domain.account import Account
-from core.domain.broker import BrokerTrade, Holding, Position
+from core.domain.broker import Holding, Position
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger
-from core.domain.order import Order, OrderState, Side
+from core.domain.order import Order, OrderState
 from core.domain.views import OrderView, PositionView
 from core.ports.clock import Clock
-from core.ports.store import Document
 
 __all__ = [
     "ledger_view",
     "order_view",
     "position_key",
     "position_view",
-    "trade_of",
     "value_of",
 ]
 
@@ -89,20 +87,6 @@ def order_view(clock: Clock, account: Account | str, order: Order) -> OrderView:
         broker_order_id=order.broker_order_id,
         at=clock.market_at(order.submitted_at or order.created_at),
         is_cancellable=order.state in {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED},
-    )
-
-
-def trade_of(row: Document) -> BrokerTrade:
-    """Read a stored trade."""
-    return BrokerTrade(
-        row["trade_id"],
-        row["broker_order_id"],
-        InstrumentId.parse(row["instrument"]),
-        Side(row["side"]),
-        Product(row["product"]),
-        row["quantity"],
-        row["price"],
-        row["traded_at"],
     )
 
 

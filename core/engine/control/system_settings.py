@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from core.domain.command import Command
 from core.engine.accounts.accounts import Accounts
 from core.engine.runs.market_data import DATA_ACCOUNT
+from core.engine.stored_settings import read_settings, remove_setting, write_setting
 from core.errors import NotFound, UserError
 from core.ports.store import Change, Store, StoreView
 
@@ -23,7 +24,7 @@ class SystemSettings:
 
     async def all(self) -> Mapping[str, str]:
         """Return what can be set, with its present value as text."""
-        rows = {row["_id"]: row for row in await self._store.find("settings", {})}
+        rows = await read_settings(self._store)
         chosen = rows.get(DATA_ACCOUNT, {}).get("value")
         found = {DATA_ACCOUNT: await self._label(chosen) if chosen else "automatic"}
         for account in await self._accounts.all():
@@ -45,9 +46,9 @@ class SystemSettings:
 
         async def body(view: StoreView) -> None:
             if value is None:
-                await view.delete("settings", {"_id": name})
+                await remove_setting(view, name)
                 return
-            await view.update("settings", {"_id": name}, Change(set={"value": value}), upsert=True)
+            await write_setting(view, name, Change(set={"value": value}))
 
         await self._store.transaction(body, nonce=f"setting:{command.id}")
 

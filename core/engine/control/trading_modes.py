@@ -9,8 +9,10 @@ from core.domain.mode import TradingMode
 from core.domain.order import OPEN_STATES
 from core.domain.views import ModeChange, OrderView
 from core.engine.accounts.accounts import Accounts
+from core.engine.accounts.global_mode import global_mode
 from core.engine.accounts.modes import write_mode
 from core.engine.control.views import Views
+from core.engine.orders.ledgers import ledgers_of
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
 
@@ -37,8 +39,7 @@ class TradingModes:
 
     async def global_mode(self) -> TradingMode:
         """Return the mode that holds for every account beside its own."""
-        row = await self._store.get("settings", "global_mode")
-        return TradingMode(row["value"]) if row else TradingMode.NORMAL
+        return await global_mode(self._store)
 
     async def set(self, command: Command, mode: TradingMode, broker_id: str | None) -> ModeChange:
         """Set an account's mode, or the global one with ``broker_id`` None."""
@@ -65,6 +66,6 @@ class TradingModes:
             orders = await self._views.orders(broker_id)
             working += [order for order in orders if order.state in OPEN_STATES]
             if mode is TradingMode.PAUSED:
-                rows = await self._store.find("ledgers", {"broker_id": broker_id})
-                unprotected += sum(1 for row in rows if row["quantity"])
+                ledgers = await ledgers_of(self._store, broker_id)
+                unprotected += sum(1 for ledger in ledgers if ledger.quantity)
         return tuple(working), unprotected

@@ -27,12 +27,12 @@ from core.engine.control.projections import (
     ledger_view,
     order_view,
     position_view,
-    trade_of,
     value_of,
 )
-from core.engine.orders.gate import GATES, gate_of
+from core.engine.orders.gate import gate_at
 from core.engine.orders.journal import Journal
 from core.engine.orders.reconciliation import Snapshot
+from core.engine.orders.run_rows import newest_run, run_at
 from core.engine.runs.plan import target_of
 from core.engine.workers.account_worker import AccountWorker
 from core.errors import NotFound
@@ -82,8 +82,8 @@ class Views:
 
     async def mode_of(self, broker_id: str) -> TradingMode:
         """Return an account's effective mode."""
-        row = await self._store.get(GATES, broker_id)
-        return gate_of(row).mode if row else TradingMode.PAUSED
+        gate = await gate_at(self._store, broker_id)
+        return gate.mode if gate else TradingMode.PAUSED
 
     async def dashboard(self, broker_id: str, *, fresh: bool = False) -> DashboardView:
         """Return one account's dashboard; ``fresh`` reads the broker first, within a deadline."""
@@ -176,15 +176,12 @@ class Views:
         """Return today's trades, newest first."""
         found: list[TradeView] = []
         for account in await self._chosen(broker_id):
-            where = {"broker_id": account.broker_id, "day": self._today}
-            rows = await self._store.find("fills", where)
             strategies = {
                 order.client_order_id: order.strategy
                 for order in await self._journal.of_day(account.broker_id, self._today)
             }
-            for row in rows:
-                strategy = strategies.get(row["client_order_id"], EXTERNAL)
-                found.append(TradeView(account.label, trade_of(row), strategy))
+            for key, trade in await self._journal.trades_of_day(account.broker_id, self._today):
+                found.append(TradeView(account.label, trade, strategies.get(key, EXTERNAL)))
         floor = datetime.min.replace(tzinfo=UTC)
         return tuple(sorted(found, key=lambda view: view.trade.traded_at or floor, reverse=True))
 
@@ -232,7 +229,7 @@ class Views:
 
     async def run(self, run_id: str) -> RunView:
         """Return one run with a line an account; raises ``NotFound``."""
-        row = await self._store.get("runs", run_id)
+        row = await run_at(self._store, run_id)
         if row is None:
             raise NotFound("That run is not in the journal.")
         orders: dict[str, list[OrderView]] = {}
@@ -258,7 +255,5 @@ class Views:
 
     async def last_run(self, strategy: str) -> RunView | None:
         """Return a strategy's newest run."""
-        rows = await self._store.find(
-            "runs", {"strategy": strategy}, sort=[("slot_at", -1)], limit=1
-        )
-        return await self.run(rows[0]["_id"]) if rows else None
+        run_id = await newest_run(self._store, strategy)
+        return await self.run(run_id) if run_id else None

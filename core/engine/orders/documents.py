@@ -1,9 +1,9 @@
-"""Documents of ``orders`` and ``ledgers`` and their domain objects, both ways."""
+"""Documents of ``orders`` and ``fills`` and their domain objects, both ways."""
 
 from __future__ import annotations
 
+from core.domain.broker import BrokerTrade
 from core.domain.instrument import InstrumentId, Product
-from core.domain.ledger import Ledger
 from core.domain.order import (
     Order,
     OrderRequest,
@@ -16,7 +16,7 @@ from core.domain.order import (
 from core.domain.outcome import Refusal
 from core.ports.store import Document
 
-__all__ = ["ledger_of", "ledger_row", "order_of", "order_row"]
+__all__ = ["order_of", "order_row", "trade_of"]
 
 
 def order_row(order: Order) -> Document:
@@ -85,28 +85,15 @@ def order_of(row: Document) -> Order:
     )
 
 
-def ledger_row(ledger: Ledger) -> Document:
-    """Return the document of a ledger."""
-    return {
-        "_id": ledger.key,
-        "strategy": ledger.strategy,
-        "broker_id": ledger.broker_id,
-        "instrument": str(ledger.instrument),
-        "product": ledger.product.value,
-        "quantity": ledger.quantity,
-        "average_price": ledger.average_price,
-        "realised": ledger.realised,
-    }
-
-
-def ledger_of(row: Document) -> Ledger:
-    """Return the ledger of a document."""
-    return Ledger(
-        row["strategy"],
-        row["broker_id"],
+def trade_of(row: Document) -> BrokerTrade:
+    """Read a stored trade."""
+    return BrokerTrade(
+        row["trade_id"],
+        row["broker_order_id"],
         InstrumentId.parse(row["instrument"]),
+        Side(row["side"]),
         Product(row["product"]),
         row["quantity"],
-        row["average_price"],
-        row["realised"],
+        row["price"],
+        row["traded_at"],
     )

@@ -17,13 +17,13 @@ from core.domain.ledger import Ledger, shrunk
 from core.domain.notices.accounts import PositionShrunk
 from core.domain.notices.post import Post
 from core.domain.order import LIVE_STATES, Order
-from core.engine.orders.documents import ledger_of, ledger_row
 from core.engine.orders.journal import Journal
+from core.engine.orders.ledgers import ledgers_of, put_ledger
 from core.engine.orders.reconciliation import Snapshot
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone
 from core.ports.clock import Clock
-from core.ports.store import Change, Store, StoreView
+from core.ports.store import Store, StoreView
 
 __all__ = ["Comparison", "LedgerDrift", "RepeatedLooks", "compared"]
 
@@ -136,13 +136,10 @@ class LedgerDrift:
         notice = PositionShrunk(broker_id, str(instrument), product.value, net)
 
         async def body(view: StoreView) -> None:
-            rows = await view.find("ledgers", {"broker_id": broker_id})
-            ledgers = [ledger_of(row) for row in rows]
+            ledgers = await ledgers_of(view, broker_id)
             same = [ledger for ledger in ledgers if (ledger.instrument, ledger.product) == key]
             for ledger in shrunk(same, net):
-                fields = ledger_row(ledger)
-                identifier = fields.pop("_id")
-                await view.update("ledgers", {"_id": identifier}, Change(set=fields))
+                await put_ledger(view, ledger)
             await self._outbox.post(view, Post(notice))
 
         at = self._clock.now().isoformat()

@@ -34,17 +34,18 @@ from core.domain.notices.post import Post
 from core.domain.order import MANUAL, Order, OrderRequest, OrderState, OrderType, Purpose, Side
 from core.domain.outcome import NotSent, Refusal, Refused, WriteOutcome
 from core.domain.sessions import trading_day
-from core.engine.orders.gate import GATES, Gate, gate_of
+from core.engine.orders.gate import Gate, gate_at
 from core.engine.orders.gateway import Gateway, SnapshotStale, Ticket, WriteRefused
-from core.engine.orders.goals import end_goal, goals_of
+from core.engine.orders.goals import end_goal, goal_at, goals_of, leave_without_stop
 from core.engine.orders.journal import Journal, OrderEvent
+from core.engine.orders.ledgers import ledger_at
 from core.engine.orders.looks import Looks
 from core.engine.orders.risk import NOTHING_LEFT
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, Denied
 from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
-from core.ports.store import Change, Store, StoreView
+from core.ports.store import Store, StoreView
 
 __all__ = ["Executor", "ExecutorSettings"]
 
@@ -113,10 +114,9 @@ class Executor:
             StoreUnavailable: Nothing more may be sent.
             LeaseLost: Another controller has taken over.
         """
-        row = await self._store.get(GATES, self._broker_id)
-        if row is None:
+        gate = await gate_at(self._store, self._broker_id)
+        if gate is None:
             return False
-        gate = gate_of(row)
         today = trading_day(self._clock.market_now())
         self.look_again_at = None
         await self._clear_held()
@@ -198,10 +198,10 @@ class Executor:
         """Whether the run that decided the entry still sets the goal: a close ends it too."""
         request = order.request
         key = _key_of(order)
-        goal = await self._store.get("goals", key)
-        if goal is None or goal["run_id"] != order.run_id:
+        goal = await goal_at(self._store, key)
+        if goal is None or goal.run_id != order.run_id:
             return False
-        return bool(goal["quantity"] * request.side.sign > 0)
+        return bool(goal.quantity * request.side.sign > 0)
 
     def _is_opposed(self, order: Order, ledgers: dict[str, Ledger]) -> bool:
         """Whether the other side is still held: a reversal enters when that is closed."""
@@ -272,8 +272,8 @@ class Executor:
         asked for less what its own exits have filled. A close of an earlier day asks for nothing.
         """
         if goal.strategy != MANUAL:
-            row = await self._store.get("ledgers", goal.key)
-            return int(row["quantity"]) if row else 0
+            ledger = await ledger_at(self._store, goal.key)
+            return ledger.quantity if ledger else 0
         if goal.day != today:
             return 0
         closed = sum(
@@ -443,7 +443,7 @@ class Executor:
         notice = SoftwareStop(order.broker_id, str(order.request.instrument), order.reason)
 
         async def body(view: StoreView) -> None:
-            await view.update("goals", {"_id": key}, Change(set={"can_rest": False}))
+            await leave_without_stop(view, key)
             await self._outbox.post(view, Post(notice))
 
         try:

@@ -18,17 +18,21 @@ from core.errors import Denied, LeaseLost, NotFound
 from core.ports.store import Change, Document, StoreView
 
 __all__ = [
-    "GATES",
     "Gate",
+    "add_gate",
     "change_gate",
+    "close_gate",
+    "freeze_entries",
+    "gate_at",
     "gate_of",
     "hold_fence",
     "new_gate",
     "pass_gate",
+    "raise_fence",
     "touch_gate",
 ]
 
-GATES = "account_gates"
+_GATES = "account_gates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,33 @@ def gate_of(row: Document) -> Gate:
     )
 
 
+async def gate_at(view: StoreView, broker_id: str) -> Gate | None:
+    """Return an account's gate as it stands; None for an account that has none."""
+    row = await view.get(_GATES, broker_id)
+    return gate_of(row) if row else None
+
+
+async def add_gate(view: StoreView, gate: Document) -> None:
+    """Write the first document of an account's gate (``new_gate``)."""
+    await view.insert(_GATES, gate)
+
+
+async def raise_fence(view: StoreView, fence: int) -> None:
+    """Copy the fence of a new lease into every gate: whoever held the old one sends no more."""
+    await view.update(_GATES, {}, Change(set={"fence": fence}, inc={"seq": 1}), many=True)
+
+
+async def freeze_entries(view: StoreView, broker_id: str) -> None:
+    """Stop an account's entries until a user sets NORMAL."""
+    await view.update(_GATES, {"_id": broker_id}, Change(set={"frozen": True}, inc={"seq": 1}))
+
+
+async def close_gate(view: StoreView, broker_id: str) -> None:
+    """Let no strategy's order through any more: the account is disconnected."""
+    closed = Change(set={"enabled": False, "drain": False}, inc={"seq": 1, "version": 1})
+    await view.update(_GATES, {"_id": broker_id}, closed)
+
+
 async def pass_gate(view: StoreView, broker_id: str, *, fence: int) -> Gate:
     """Write the gate inside a transaction, as its first step; return what it says.
 
@@ -91,14 +122,14 @@ async def pass_gate(view: StoreView, broker_id: str, *, fence: int) -> Gate:
         Denied: The gate moved at this very moment.
         LeaseLost: Another controller has taken over.
     """
-    row = await view.get(GATES, broker_id)
+    row = await view.get(_GATES, broker_id)
     if row is None:
         raise NotFound(f"Account {broker_id} has no gate.")
     gate = gate_of(row)
     if gate.fence != fence:
         raise LeaseLost(f"gate fence {gate.fence}, ours {fence}")
     matched = await view.update(
-        GATES,
+        _GATES,
         {
             "_id": broker_id,
             "fence": fence,
@@ -116,13 +147,13 @@ async def pass_gate(view: StoreView, broker_id: str, *, fence: int) -> Gate:
 async def hold_fence(view: StoreView, broker_id: str, fence: int) -> None:
     """Prove inside a transaction that no other controller has taken over; raises ``LeaseLost``."""
     mine = {"_id": broker_id, "fence": fence}
-    if await view.update(GATES, mine, Change(inc={"seq": 1})) != 1:
+    if await view.update(_GATES, mine, Change(inc={"seq": 1})) != 1:
         raise LeaseLost(f"the gate of {broker_id} no longer has fence {fence}")
 
 
 async def touch_gate(view: StoreView, broker_id: str) -> None:
     """Make a change of something that submissions read collide with them, as a mode change does."""
-    await view.update(GATES, {"_id": broker_id}, Change(inc={"seq": 1}))
+    await view.update(_GATES, {"_id": broker_id}, Change(inc={"seq": 1}))
 
 
 async def change_gate(
@@ -138,7 +169,7 @@ async def change_gate(
     frozen: bool | None = None,
 ) -> tuple[Gate, Gate]:
     """Change a gate inside a transaction; return it before and after."""
-    row = await view.get(GATES, broker_id)
+    row = await view.get(_GATES, broker_id)
     if row is None:
         raise NotFound(f"Account {broker_id} has no gate.")
     old = gate_of(row)
@@ -154,5 +185,5 @@ async def change_gate(
         "changed_at": at,
         "changed_by": by,
     }
-    await view.update(GATES, {"_id": broker_id}, Change(set=fields, inc={"seq": 1, "version": 1}))
+    await view.update(_GATES, {"_id": broker_id}, Change(set=fields, inc={"seq": 1, "version": 1}))
     return old, gate_of({**row, **fields, "version": old.version + 1})

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from core.domain.ledger import Ledger
 from core.domain.order import LIVE_STATES, Order, OrderState
 from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused, WriteOutcome
-from core.engine.orders.documents import ledger_of, order_of
 from core.engine.orders.gate import Gate, hold_fence, pass_gate
-from core.engine.orders.journal import Journal, OrderEvent, posts_of
+from core.engine.orders.journal import Journal, OrderEvent, orders_in, posts_of
+from core.engine.orders.ledgers import ledgers_of
 from core.engine.orders.risk import Facts, allowed_quantity, require
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, DuplicateKey, OrderAnomaly, SaarthiError
@@ -183,12 +183,7 @@ class Gateway:
         """
         order = ticket.order
         request = order.request
-        where = {
-            "broker_id": order.broker_id,
-            "instrument": str(request.instrument),
-            "day": order.day,
-        }
-        rows = [order_of(row) for row in await view.find("orders", where)]
+        rows = await orders_in(view, order.broker_id, request.instrument, order.day)
         others = [row for row in rows if row.client_order_id != order.client_order_id]
         facts = facts_of(order, gate, others=others, late=ticket.late)
         if not order.purpose.is_reducing:
@@ -207,8 +202,7 @@ class Gateway:
 
     async def _ledgers(self, view: StoreView, order: Order) -> list[Ledger]:
         """Read what strategies hold of the instrument; fills move it with their orders."""
-        rows = await view.find("ledgers", {"broker_id": order.broker_id})
-        ledgers = [ledger_of(row) for row in rows]
+        ledgers = await ledgers_of(view, order.broker_id)
         key = (order.request.instrument, order.request.product)
         return [ledger for ledger in ledgers if (ledger.instrument, ledger.product) == key]
 

@@ -15,7 +15,8 @@ from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger, ledger_key
 from core.domain.notices.post import run_card
 from core.domain.order import MANUAL
-from core.engine.orders.documents import ledger_of
+from core.engine.orders.ledgers import ledgers_of
+from core.engine.orders.run_rows import insert_run
 from core.engine.outbox import Outbox
 from core.ports.store import Change, Document, StoreView
 
@@ -24,12 +25,17 @@ __all__ = [
     "UserClose",
     "end_goal",
     "flatten",
+    "goal_at",
     "goal_of",
     "goals_of",
+    "leave_without_stop",
     "put_goal",
     "retarget_goal",
     "to_flatten",
+    "want_nothing",
 ]
+
+_GOALS = "goals"
 
 
 def goal_of(row: Document) -> Goal:
@@ -53,7 +59,23 @@ def goal_of(row: Document) -> Goal:
 
 async def goals_of(view: StoreView, broker_id: str) -> list[Goal]:
     """Return an account's goals."""
-    return [goal_of(row) for row in await view.find("goals", {"broker_id": broker_id})]
+    return [goal_of(row) for row in await view.find(_GOALS, {"broker_id": broker_id})]
+
+
+async def goal_at(view: StoreView, key: str) -> Goal | None:
+    """Return the goal of one ledger; None where none was ever set."""
+    row = await view.get(_GOALS, key)
+    return goal_of(row) if row else None
+
+
+async def leave_without_stop(view: StoreView, key: str) -> None:
+    """Rest no stop at the broker for this goal any more, until a run sets it anew."""
+    await view.update(_GOALS, {"_id": key}, Change(set={"can_rest": False}))
+
+
+async def want_nothing(view: StoreView, key: str) -> None:
+    """Give a goal up where its ledger was given up: nothing is wanted and nothing protected."""
+    await view.update(_GOALS, {"_id": key}, Change(set={"quantity": 0, "stop_price": None}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +122,7 @@ async def put_goal(
         "to_close": close.outside if close and strategy == MANUAL else 0,
     }
     key = ledger_key(strategy, broker_id, instrument, product)
-    await view.update("goals", {"_id": key}, Change(set=fields), upsert=True)
+    await view.update(_GOALS, {"_id": key}, Change(set=fields), upsert=True)
 
 
 async def retarget_goal(
@@ -108,12 +130,12 @@ async def retarget_goal(
 ) -> bool:
     """Move only the stop of a goal of this day, whoever set it; return whether there is one."""
     fields = {"stop_price": stop_price, "can_rest": True, "set_at": at}
-    return await view.update("goals", {"_id": key, "day": day}, Change(set=fields)) == 1
+    return await view.update(_GOALS, {"_id": key, "day": day}, Change(set=fields)) == 1
 
 
 async def end_goal(view: StoreView, goal: Goal) -> None:
     """Remove a user's close that is done, unless it was asked for anew meanwhile."""
-    await view.delete("goals", {"_id": goal.key, "run_id": goal.run_id})
+    await view.delete(_GOALS, {"_id": goal.key, "run_id": goal.run_id})
 
 
 async def to_flatten(view: StoreView, broker_id: str) -> list[Ledger]:
@@ -121,8 +143,8 @@ async def to_flatten(view: StoreView, broker_id: str) -> list[Ledger]:
 
     A goal without units yet belongs to an entry that may still fill.
     """
-    rows = await view.find("ledgers", {"broker_id": broker_id})
-    ledgers = {row["_id"]: ledger_of(row) for row in rows if row["quantity"]}
+    held = [ledger for ledger in await ledgers_of(view, broker_id) if ledger.quantity]
+    ledgers = {ledger.key: ledger for ledger in held}
     for goal in await goals_of(view, broker_id):
         if goal.quantity and goal.key not in ledgers:
             ledgers[goal.key] = Ledger(goal.strategy, broker_id, goal.instrument, goal.product)
@@ -171,8 +193,8 @@ async def flatten(
             at=decision.at,
             close=decision.close,
         )
-    await view.insert(
-        "runs",
+    await insert_run(
+        view,
         {
             "_id": decision.run_id,
             "strategy": decision.strategy,

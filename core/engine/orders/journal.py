@@ -8,10 +8,12 @@ quantity never falls, an illegal step is refused as an anomaly, the same event t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from core.domain.broker import BrokerTrade
+from core.domain.instrument import InstrumentId
 from core.domain.ledger import Ledger, ledger_key, with_fill
 from core.domain.notices.orders import OrderRejected, OrderResolved, OrderRevived
 from core.domain.notices.post import Post, order_card, run_card, unresolved_card
@@ -20,19 +22,32 @@ from core.domain.order import (
     EXTERNAL,
     MANUAL,
     OPEN_STATES,
+    UNKNOWN_STATES,
     Order,
     OrderState,
+    Purpose,
     is_alarmed,
 )
-from core.engine.orders.documents import ledger_of, ledger_row, order_of, order_row
+from core.engine.orders.documents import order_of, order_row, trade_of
 from core.engine.orders.folding import OrderEvent, folded
+from core.engine.orders.ledgers import ledger_at, ledgers_of, put_ledger
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, NotFound, TransactionConflict
 from core.ports.clock import Clock
 from core.ports.store import Change, Store, StoreView
 
-__all__ = ["Journal", "OrderEvent"]
+__all__ = [
+    "Journal",
+    "OrderEvent",
+    "count_unknown",
+    "count_unresolved",
+    "orders_in",
+    "waiting_exits",
+]
 
+_ORDERS = "orders"
+_EVENTS = "order_events"
+_FILLS = "fills"
 _EVENT_ATTEMPTS = 5
 OPEN = [state.value for state in OPEN_STATES]
 PENDING = [*OPEN, OrderState.INITIALIZED.value, OrderState.HELD.value]
@@ -40,6 +55,34 @@ PENDING = [*OPEN, OrderState.INITIALIZED.value, OrderState.HELD.value]
 
 _WITHOUT_LEDGER = frozenset({MANUAL, EXTERNAL})
 """What no strategy owns is in no strategy's ledger."""
+
+
+async def orders_in(
+    view: StoreView, broker_id: str, instrument: InstrumentId, day: str
+) -> list[Order]:
+    """Return an account's orders of a day in one instrument, inside the caller's transaction."""
+    where = {"broker_id": broker_id, "instrument": str(instrument), "day": day}
+    return [order_of(row) for row in await view.find(_ORDERS, where)]
+
+
+async def count_unknown(view: StoreView) -> int:
+    """Return how many orders of all accounts may or may not be at their brokers."""
+    states = [state.value for state in UNKNOWN_STATES]
+    return len(await view.find(_ORDERS, {"state": {"$in": states}}))
+
+
+async def count_unresolved(view: StoreView, broker_id: str) -> int:
+    """Return how many orders of an account nobody knows to be at the broker or not."""
+    where = {"broker_id": broker_id, "state": OrderState.UNRESOLVED.value}
+    return len(await view.find(_ORDERS, where))
+
+
+async def waiting_exits(view: StoreView, broker_id: str) -> tuple[str, ...]:
+    """Return the ids of an account's exits and stops that were not sent yet."""
+    states = [OrderState.HELD.value, OrderState.INITIALIZED.value]
+    rows = await view.find(_ORDERS, {"broker_id": broker_id, "state": {"$in": states}})
+    orders = [order_of(row) for row in rows]
+    return tuple(o.client_order_id for o in orders if o.purpose is not Purpose.ENTRY)
 
 
 class Journal:
@@ -52,36 +95,62 @@ class Journal:
 
     async def get(self, client_order_id: str) -> Order:
         """Return one order; raises ``NotFound``."""
-        row = await self._store.get("orders", client_order_id)
+        row = await self._store.get(_ORDERS, client_order_id)
         if row is None:
             raise NotFound("That order is not in the journal.")
         return order_of(row)
 
     async def of_day(self, broker_id: str, day: str) -> list[Order]:
         """Return an account's orders of one trading day."""
-        rows = await self._store.find("orders", {"broker_id": broker_id, "day": day})
+        rows = await self._store.find(_ORDERS, {"broker_id": broker_id, "day": day})
         return [order_of(row) for row in rows]
 
     async def pending(self, broker_id: str) -> list[Order]:
         """Return every order of an account that is not final: initialized, held or open."""
-        rows = await self._store.find("orders", {"broker_id": broker_id, "state": {"$in": PENDING}})
+        rows = await self._store.find(_ORDERS, {"broker_id": broker_id, "state": {"$in": PENDING}})
         return [order_of(row) for row in rows]
+
+    async def by_broker_id(self, broker_id: str, broker_order_id: str) -> Order | None:
+        """Return the order that has this id at the broker; None when it is not in the journal."""
+        where = {"broker_id": broker_id, "broker_order_id": broker_order_id}
+        rows = await self._store.find(_ORDERS, where, limit=1)
+        return order_of(rows[0]) if rows else None
+
+    async def event_at(self, order: Order) -> datetime | None:
+        """Return when an order came to its present state, real time."""
+        row = await self._store.get(_EVENTS, f"{order.client_order_id}#{order.version}")
+        return row["at"] if row else None
+
+    async def correct_broker_ids(self, view: StoreView, right: Mapping[str, str]) -> None:
+        """Set broker ids right, by client order id; the unique index needs them blank between."""
+        for key in right:
+            await view.update(_ORDERS, {"_id": key}, Change(set={"broker_order_id": None}))
+        for key, broker_order_id in right.items():
+            found = Change(set={"broker_order_id": broker_order_id})
+            await view.update(_ORDERS, {"_id": key}, found)
+
+    async def remove(self, view: StoreView, client_order_id: str) -> None:
+        """Remove an order that was adopted as somebody else's and has turned out to be ours."""
+        await view.delete(_ORDERS, {"_id": client_order_id})
+
+    async def trades_of_day(self, broker_id: str, day: str) -> list[tuple[str, BrokerTrade]]:
+        """Return an account's trades of a day, each with the client order id it belongs to."""
+        rows = await self._store.find(_FILLS, {"broker_id": broker_id, "day": day})
+        return [(row["client_order_id"], trade_of(row)) for row in rows]
 
     async def of_run(self, run_id: str) -> list[Order]:
         """Return the orders of one run."""
-        return [order_of(row) for row in await self._store.find("orders", {"run_id": run_id})]
+        return [order_of(row) for row in await self._store.find(_ORDERS, {"run_id": run_id})]
 
     async def ledgers(self, broker_id: str) -> list[Ledger]:
         """Return an account's ledgers."""
-        return [
-            ledger_of(row) for row in await self._store.find("ledgers", {"broker_id": broker_id})
-        ]
+        return await ledgers_of(self._store, broker_id)
 
     async def add(self, view: StoreView, orders: Iterable[Order]) -> None:
         """Insert new orders inside the caller's transaction, with their first audit rows."""
         for order in orders:
-            await view.insert("orders", order_row(order))
-            await view.insert("order_events", self._audit(order, ""))
+            await view.insert(_ORDERS, order_row(order))
+            await view.insert(_EVENTS, self._audit(order, ""))
 
     async def apply(
         self,
@@ -136,11 +205,11 @@ class Journal:
         row = order_row(after)
         key = row.pop("_id")
         matched = await view.update(
-            "orders", {"_id": key, "version": before.version}, Change(set=row)
+            _ORDERS, {"_id": key, "version": before.version}, Change(set=row)
         )
         if matched != 1:
             raise AlreadyDone(f"order {key} was changed meanwhile")
-        await view.insert("order_events", self._audit(after, before.state.value))
+        await view.insert(_EVENTS, self._audit(after, before.state.value))
         await self._move_ledger(view, before, after)
         for post in posts_of(before, after):
             await self._outbox.post(view, post)
@@ -171,12 +240,9 @@ class Journal:
         key = ledger_key(
             after.strategy, after.broker_id, after.request.instrument, after.request.product
         )
-        row = await view.get("ledgers", key)
-        ledger = ledger_of(row) if row else _empty_ledger(after)
+        ledger = await ledger_at(view, key) or _empty_ledger(after)
         moved = with_fill(ledger, newly * after.request.side.sign, value / newly)
-        fields = ledger_row(moved)
-        fields.pop("_id")
-        await view.update("ledgers", {"_id": key}, Change(set=fields), upsert=True)
+        await put_ledger(view, moved)
 
     async def record_trades(
         self, broker_id: str, day: str, trades: Sequence[BrokerTrade], owners: dict[str, str]
@@ -184,13 +250,13 @@ class Journal:
         """Keep each trade once (I5). ``owners`` maps broker order ids to client order ids."""
         known = {
             row["_id"]
-            for row in await self._store.find("fills", {"broker_id": broker_id, "day": day})
+            for row in await self._store.find(_FILLS, {"broker_id": broker_id, "day": day})
         }
         for trade in trades:
             key = f"{broker_id}|{day}|{trade.broker_order_id}|{trade.trade_id}"
             if key not in known:
                 await self._store.update(
-                    "fills",
+                    _FILLS,
                     {"_id": key},
                     Change(set_on_insert=_fill_fields(broker_id, day, trade, owners)),
                     upsert=True,

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from core.domain.broker import BrokerOrder, BrokerTrade, Funds, Holding, Position
 from core.domain.notices.accounts import Anomaly
@@ -33,7 +34,7 @@ from core.engine.orders.decisions import (
     seen_event,
     were_sent,
 )
-from core.engine.orders.gate import GATES
+from core.engine.orders.gate import freeze_entries
 from core.engine.orders.journal import Journal, OrderEvent
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, OrderAnomaly
@@ -41,9 +42,11 @@ from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 from core.ports.store import Change, Store, StoreView
 
-__all__ = ["Reconciler", "Snapshot"]
+__all__ = ["Reconciler", "Snapshot", "capital_of_day", "proposed_for"]
 
 _log = logging.getLogger(__name__)
+_ALERTS = "alerts"
+_DAY_FIGURES = "day_figures"
 
 
 @dataclass
@@ -64,6 +67,22 @@ class Snapshot:
     as_of: datetime | None = None
     day: str = ""
     cancels: dict[str, int] = field(default_factory=dict)
+
+
+async def capital_of_day(view: StoreView, broker_id: str, day: str) -> Decimal | None:
+    """Return what was available at the start of the day, rupees; None until the funds were read."""
+    row = await view.get(_DAY_FIGURES, f"{broker_id}|{day}")
+    return None if row is None or row.get("capital") is None else Decimal(str(row["capital"]))
+
+
+async def proposed_for(view: StoreView, client_order_id: str) -> str | None:
+    """Return the broker's order that was proposed as ours, for a user to confirm."""
+    row = await view.get(_ALERTS, _proposal_key(client_order_id))
+    return str(row["broker_order_id"]) if row else None
+
+
+def _proposal_key(client_order_id: str) -> str:
+    return f"proposal|{client_order_id}"
 
 
 class Reconciler:
@@ -126,9 +145,9 @@ class Reconciler:
     async def _asked_at(self, ours: Sequence[Order]) -> dict[str, datetime]:
         found = {}
         for order in changes_asked_for(ours):
-            row = await self._store.get("order_events", f"{order.client_order_id}#{order.version}")
-            if row is not None:
-                found[order.client_order_id] = row["at"]
+            at = await self._journal.event_at(order)
+            if at is not None:
+                found[order.client_order_id] = at
         return found
 
     async def _do(self, broker_id: str, day: str, decision: Decision) -> bool:
@@ -150,13 +169,8 @@ class Reconciler:
         """Set right the broker ids of orders whose acknowledgements were mixed up (N15)."""
 
         async def body(view: StoreView) -> None:
-            for order, _ in wrong:
-                where = {"_id": order.client_order_id}
-                await view.update("orders", where, Change(set={"broker_order_id": None}))
-            for order, seen in wrong:
-                where = {"_id": order.client_order_id}
-                right = Change(set={"broker_order_id": seen.broker_order_id})
-                await view.update("orders", where, right)
+            right = {order.client_order_id: seen.broker_order_id for order, seen in wrong}
+            await self._journal.correct_broker_ids(view, right)
 
         ids = ",".join(sorted(f"{o.client_order_id}={s.broker_order_id}" for o, s in wrong))
         await self._store.transaction(body, nonce=f"untangle:{ids}")
@@ -178,9 +192,7 @@ class Reconciler:
         post = Post(Anomaly(order.broker_id, text))
 
         async def body(view: StoreView) -> None:
-            await view.update(
-                GATES, {"_id": order.broker_id}, Change(set={"frozen": True}, inc={"seq": 1})
-            )
+            await freeze_entries(view, order.broker_id)
             await self._outbox.post(view, post)
 
         _log.error("anomaly: %s", text)
@@ -191,18 +203,17 @@ class Reconciler:
 
     async def _propose(self, order: Order, broker_order_id: str) -> None:
         """Ask a user, once for each look-alike, whether it is the order whose fate is unknown."""
-        key = f"proposal|{order.client_order_id}"
-        known = await self._store.get("alerts", key)
-        if known is None or known["broker_order_id"] != broker_order_id:
+        if await proposed_for(self._store, order.client_order_id) != broker_order_id:
+            key = _proposal_key(order.client_order_id)
             proposal = Change(set={"state": "open", "broker_order_id": broker_order_id})
-            await self._store.update("alerts", {"_id": key}, proposal, upsert=True)
+            await self._store.update(_ALERTS, {"_id": key}, proposal, upsert=True)
 
     async def _adopt(self, broker_id: str, day: str, seen: BrokerOrder) -> bool:
         key = external_id(broker_id, seen.broker_order_id)
-        if await self._store.get("orders", key) is not None:
-            return await self._apply(await self._journal.get(key), seen_event(seen))
-        same_id = {"broker_id": broker_id, "broker_order_id": seen.broker_order_id}
-        if await self._store.find("orders", same_id, limit=1):
+        known = await self._journal.by_broker_id(broker_id, seen.broker_order_id)
+        if known is not None and known.client_order_id == key:
+            return await self._apply(known, seen_event(seen))
+        if known is not None:
             # Ours, of an earlier day: brokers list a day's orders until some time in the morning.
             return False
         order = external_order(broker_id, day, seen, at=self._clock.now())
@@ -244,7 +255,7 @@ class Reconciler:
         snapshot.funds_at = self._clock.now()
         capital = snapshot.funds.opening if snapshot.funds.opening > 0 else snapshot.funds.available
         await self._store.update(
-            "day_figures",
+            _DAY_FIGURES,
             {"_id": f"{broker_id}|{day}"},
             Change(set_on_insert={"broker_id": broker_id, "day": day, "capital": capital}),
             upsert=True,

@@ -15,6 +15,7 @@ from core.domain.notices.calendar import CalendarEnds, DayUnknown, YearDerived
 from core.domain.notices.notice import Notice
 from core.domain.notices.post import Post
 from core.engine.outbox import Outbox
+from core.engine.stored_settings import read_setting, write_setting
 from core.errors import AlreadyDone
 from core.ports.calendar import Calendar
 from core.ports.clock import Clock
@@ -77,10 +78,10 @@ class CalendarWatch:
 
     async def _say(self, key: str, notice: Notice) -> None:
         async def body(view: StoreView) -> None:
-            if await view.get("settings", key) is not None:
+            if await read_setting(view, key) is not None:
                 raise AlreadyDone(key)
             said = Change(set={"said_at": self._clock.now()})
-            await view.update("settings", {"_id": key}, said, upsert=True)
+            await write_setting(view, key, said)
             await self._outbox.post(view, Post(notice))
 
         try:

@@ -19,6 +19,7 @@ from core.domain.instrument import InstrumentId
 from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
+from core.engine.stored_settings import read_setting
 from core.errors import BrokerReadError, NotFound, ReadFault, SaarthiError, VaultError
 from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
@@ -50,7 +51,7 @@ class MarketData:
 
     async def sources(self) -> tuple[Account, ...]:
         """Return the accounts that can be asked, the chosen one first."""
-        row = await self._store.get("settings", DATA_ACCOUNT)
+        row = await read_setting(self._store, DATA_ACCOUNT)
         chosen = row["value"] if row else None
         accounts = [account for account in await self._accounts.all() if not account.needs_login]
         today = trading_day(self._clock.market_now())

@@ -37,15 +37,18 @@ from core.domain.target import Context, DataNeed, ParameterValue, Strategy, Targ
 from core.domain.views import AssignmentView
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Masters
-from core.engine.orders.documents import order_of
-from core.engine.orders.gate import GATES, gate_of
-from core.engine.orders.goals import put_goal, retarget_goal
-from core.engine.orders.journal import Journal
+from core.engine.orders.gate import gate_at
+from core.engine.orders.goals import goal_at, put_goal, retarget_goal
+from core.engine.orders.journal import Journal, orders_in
+from core.engine.orders.ledgers import ledger_at, ledgers_of
+from core.engine.orders.reconciliation import capital_of_day
 from core.engine.orders.risk import Facts, first_denial
+from core.engine.orders.run_rows import insert_run, newest_run
 from core.engine.outbox import Outbox
 from core.engine.runs.market_data import MarketData, NoData
 from core.engine.runs.plan import RunPlan, RunRequest, run_row
 from core.engine.runs.settings import StrategySettings
+from core.engine.stored_settings import read_setting
 from core.errors import AlreadyDone, BrokerReadError
 from core.ports.calendar import Calendar
 from core.ports.clock import Clock
@@ -112,10 +115,7 @@ class Runner:
 
     async def _last_run(self, request: RunRequest) -> str:
         """Name the run after which data went missing: each slot may hear other words about it."""
-        rows = await self._store.find(
-            "runs", {"strategy": request.strategy}, sort=[("slot_at", -1)], limit=1
-        )
-        return str(rows[0]["_id"]) if rows else ""
+        return await newest_run(self._store, request.strategy) or ""
 
     async def _tell(self, notice: DataMissing | RunFailed, request: RunRequest, once: str) -> None:
         """Say what went wrong, once a day for each ``once``."""
@@ -279,8 +279,8 @@ class Runner:
 
     async def _holds(self, name: str, account: Account) -> bool:
         """An account that was switched off with "exits only" still gets the exits."""
-        rows = await self._store.find("ledgers", {"broker_id": account.broker_id})
-        held = any(row["strategy"] == name and row["quantity"] for row in rows)
+        ledgers = await ledgers_of(self._store, account.broker_id)
+        held = any(one.strategy == name and one.quantity for one in ledgers)
         return held and (account.enabled or account.drain)
 
     async def _instruments(self, account: Account) -> Mapping[InstrumentId, Instrument]:
@@ -328,7 +328,7 @@ class Runner:
                     notes[account.broker_id] = leg.note
         await self._journal.add(view, orders)
         is_signal = bool(orders or notes or changed)
-        await view.insert("runs", run_row(plan, targets, notes, accounts, is_signal=is_signal))
+        await insert_run(view, run_row(plan, targets, notes, accounts, is_signal=is_signal))
         if is_signal:
             await self._outbox.post(view, run_card(request.run_id))
         return orders, is_signal
@@ -382,32 +382,30 @@ class Runner:
         key = ledger_key(
             assignment.strategy, account.broker_id, target.instrument, assignment.product
         )
-        ledger = await view.get("ledgers", key)
-        goal = await view.get("goals", key)
-        wanted = goal["quantity"] if goal and goal["day"] == plan.day else None
-        where = {
-            "broker_id": account.broker_id,
-            "day": plan.day,
-            "instrument": str(target.instrument),
-        }
-        orders = [order_of(row) for row in await view.find("orders", where)]
+        ledger = await ledger_at(view, key)
+        goal = await goal_at(view, key)
+        wanted = goal.quantity if goal and goal.day == plan.day else None
+        orders = await orders_in(view, account.broker_id, target.instrument, plan.day)
         mine = [o for o in orders if o.strategy == assignment.strategy]
-        gate = await view.get(GATES, account.broker_id)
-        facts = plan.facts(target, assignment, account, gate_of(gate) if gate else None, orders)
-        figure = await view.get("day_figures", f"{account.broker_id}|{plan.day}")
-        own = await view.get("settings", f"capital|{account.broker_id}")
-        capital = own["value"] if own else (figure or {}).get("capital")
+        gate = await gate_at(view, account.broker_id)
+        facts = plan.facts(target, assignment, account, gate, orders)
+        own = await read_setting(view, f"capital|{account.broker_id}")
+        capital = (
+            Decimal(str(own["value"]))
+            if own
+            else await capital_of_day(view, account.broker_id, plan.day)
+        )
         return Standing(
-            held=ledger["quantity"] if ledger else 0,
+            held=ledger.quantity if ledger else 0,
             wanted=wanted or 0,
             is_closing=wanted == 0,
-            run_id=goal["run_id"] if goal else plan.request.run_id,
+            run_id=goal.run_id if goal else plan.request.run_id,
             working_entry=any(
                 o.purpose is Purpose.ENTRY and (o.state in OPEN_STATES or o.state in _WAITING)
                 for o in mine
             ),
             why_not=partial(_why_not, facts),
-            capital=Decimal(str(capital)) if capital is not None else None,
+            capital=capital,
             price=prices.get(target.instrument, Decimal(0)),
             instrument=instrument,
         )

@@ -24,8 +24,8 @@ from core.domain.notices.runs import RunFailed, SlotMissed
 from core.domain.sessions import IST, SessionWindow, trading_day
 from core.domain.target import Strategy
 from core.engine.accounts.accounts import Accounts
-from core.engine.orders.documents import ledger_of
 from core.engine.orders.goals import Flattening, flatten, goals_of
+from core.engine.orders.ledgers import ledgers_of
 from core.engine.outbox import Outbox
 from core.engine.runs.plan import RunRequest
 from core.engine.runs.runner import Runner
@@ -190,8 +190,7 @@ class Scheduler:
                 await self._alarm(name, account, open_ledgers, window)
 
     async def _open_ledgers(self, name: str, account: Account) -> list[Ledger]:
-        rows = await self._store.find("ledgers", {"broker_id": account.broker_id})
-        ledgers = [ledger_of(row) for row in rows]
+        ledgers = await ledgers_of(self._store, account.broker_id)
         return [ledger for ledger in ledgers if ledger.strategy == name and ledger.quantity]
 
     async def _flatten(

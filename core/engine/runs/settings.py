@@ -19,12 +19,16 @@ from core.domain.target import ParameterValue, Strategy, checked_parameters
 from core.domain.views import AssignmentView, SizeKind
 from core.engine.accounts.accounts import Accounts
 from core.engine.orders.gate import touch_gate
+from core.engine.orders.goals import goals_of
+from core.engine.orders.ledgers import ledgers_of
 from core.errors import NotFound, UserError
 from core.ports.clock import Clock
 from core.ports.store import Change, Document, Store, StoreView
 
 __all__ = ["StrategySettings", "is_assigned"]
 
+_STRATEGIES = "strategies"
+_ASSIGNMENTS = "assignments"
 _LIMITS = {
     SizeKind.QUANTITY: (Decimal(1), Decimal(1_000_000), "units"),
     SizeKind.CAPITAL_SHARE: (Decimal("0.1"), Decimal(100), "percent of capital"),
@@ -34,7 +38,7 @@ _MULTIPLIER = (Decimal("0.01"), Decimal(100))
 
 async def is_assigned(view: StoreView, strategy: str, broker_id: str) -> bool:
     """Whether a strategy is switched on for an account; on unless a user switched it off (D4)."""
-    row = await view.get("assignments", f"{strategy}|{broker_id}")
+    row = await view.get(_ASSIGNMENTS, f"{strategy}|{broker_id}")
     return row is None or bool(row.get("on", True))
 
 
@@ -64,7 +68,7 @@ class StrategySettings:
     async def row(self, name: str) -> Document:
         """Return a strategy's stored settings, or the defaults of one never touched."""
         self.strategy(name)
-        row = await self._store.get("strategies", name)
+        row = await self._store.get(_STRATEGIES, name)
         return row or {"_id": name, "enabled": False, "parameters": {}, "last_slot_at": None}
 
     async def parameters(self, name: str) -> dict[str, ParameterValue]:
@@ -80,7 +84,7 @@ class StrategySettings:
 
         async def body(view: StoreView) -> None:
             await view.update(
-                "strategies",
+                _STRATEGIES,
                 {"_id": name},
                 Change(set=fields, set_on_insert={"parameters": {}}),
                 upsert=True,
@@ -98,7 +102,7 @@ class StrategySettings:
 
         async def body(view: StoreView) -> None:
             await view.update(
-                "strategies",
+                _STRATEGIES,
                 {"_id": name},
                 Change(
                     set={f"parameters.{parameter}": str(checked[parameter])},
@@ -112,12 +116,12 @@ class StrategySettings:
     async def mark_slot(self, name: str, slot_at: datetime) -> None:
         """Note the newest slot that was handled."""
         await self._store.update(
-            "strategies", {"_id": name}, Change(set={"last_slot_at": slot_at}), upsert=True
+            _STRATEGIES, {"_id": name}, Change(set={"last_slot_at": slot_at}), upsert=True
         )
 
     async def assignment(self, name: str, account: Account) -> AssignmentView:
         """Return how a strategy runs on an account."""
-        row = await self._store.get("assignments", f"{name}|{account.broker_id}") or {}
+        row = await self._store.get(_ASSIGNMENTS, f"{name}|{account.broker_id}") or {}
         return AssignmentView(
             strategy=name,
             broker_id=account.broker_id,
@@ -163,7 +167,7 @@ class StrategySettings:
 
         async def body(view: StoreView) -> None:
             key = f"{name}|{account.broker_id}"
-            await view.update("assignments", {"_id": key}, Change(set=fields), upsert=True)
+            await view.update(_ASSIGNMENTS, {"_id": key}, Change(set=fields), upsert=True)
             # An entry that read "on" must not commit after the user was told "off".
             await touch_gate(view, account.broker_id)
 
@@ -171,10 +175,10 @@ class StrategySettings:
 
     async def _refuse_while_held(self, name: str, account: Account) -> None:
         """A ledger belongs to one product: changing it while something is held would orphan it."""
-        where = {"broker_id": account.broker_id}
-        ledgers = await self._store.find("ledgers", where)
-        goals = await self._store.find("goals", where)
-        if any(row["strategy"] == name and row["quantity"] for row in [*ledgers, *goals]):
+        ledgers = await ledgers_of(self._store, account.broker_id)
+        goals = await goals_of(self._store, account.broker_id)
+        is_held = any(one.strategy == name and one.quantity for one in ledgers)
+        if is_held or any(one.strategy == name and one.quantity for one in goals):
             raise UserError(
                 f"{name} holds or enters a position on {account.label}; close it before you "
                 "change the product."

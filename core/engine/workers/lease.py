@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
-from core.engine.orders.gate import GATES
+from core.engine.orders.gate import raise_fence
 from core.errors import LeaseHeld, LeaseLost, StoreError
 from core.ports.clock import Clock
 from core.ports.store import Change, Store, StoreView
@@ -24,6 +24,7 @@ __all__ = ["LEASE_S", "Lease"]
 _log = logging.getLogger(__name__)
 LEASE_S = 15.0
 _RENEW_S = 4.0
+_LEASE = "lease"
 _KEY = "controller"
 
 
@@ -56,7 +57,7 @@ class Lease:
         Raises:
             LeaseHeld: Another controller renewed it less than 15 s ago.
         """
-        row = await self._store.get("lease", _KEY)
+        row = await self._store.get(_LEASE, _KEY)
         now = self._clock.now()
         if row and row["holder"] and now - row["renewed_at"] < timedelta(seconds=LEASE_S):
             raise LeaseHeld(
@@ -77,12 +78,10 @@ class Lease:
                 "session_ids": list(self._session_ids()),
             }
             if row is None:
-                await view.insert("lease", {"_id": _KEY, **fields})
-            elif await view.update("lease", {"_id": _KEY, "fence": old}, Change(set=fields)) != 1:
+                await view.insert(_LEASE, {"_id": _KEY, **fields})
+            elif await view.update(_LEASE, {"_id": _KEY, "fence": old}, Change(set=fields)) != 1:
                 raise LeaseHeld("Another controller took the lease at this very moment.")
-            await view.update(
-                GATES, {}, Change(set={"fence": self._fence}, inc={"seq": 1}), many=True
-            )
+            await raise_fence(view, self._fence)
 
         await self._store.transaction(body, nonce=f"lease:{self._holder}|{self._fence}")
 
@@ -92,14 +91,14 @@ class Lease:
         Raises:
             LeaseHeld: The holder renews it: it is alive.
         """
-        row = await self._store.get("lease", _KEY)
+        row = await self._store.get(_LEASE, _KEY)
         seen = row["renewed_at"] if row else None
         deadline = self._clock.monotonic() + LEASE_S + _RENEW_S
         while True:
             try:
                 await self.take()
             except LeaseHeld:
-                row = await self._store.get("lease", _KEY)
+                row = await self._store.get(_LEASE, _KEY)
                 is_alive = row is not None and row["renewed_at"] != seen
                 if is_alive or self._clock.monotonic() >= deadline:
                     raise
@@ -121,10 +120,10 @@ class Lease:
         renewed = Change(
             set={"renewed_at": self._clock.now(), "session_ids": list(self._session_ids())}
         )
-        if await self._store.update("lease", mine, renewed) != 1:
+        if await self._store.update(_LEASE, mine, renewed) != 1:
             raise LeaseLost("another controller holds a newer lease")
 
     async def give_back(self) -> None:
         """Let the next controller start at once."""
         mine = {"_id": _KEY, "fence": self._fence, "holder": self._holder}
-        await self._store.update("lease", mine, Change(set={"holder": ""}))
+        await self._store.update(_LEASE, mine, Change(set={"holder": ""}))

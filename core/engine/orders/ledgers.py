@@ -1,0 +1,59 @@
+"""Ledgers in the store: what each strategy holds by its fills. Owns the collection ``ledgers``.
+
+Every function takes a view, so that a ledger moves in the transaction of what moves it.
+"""
+
+from __future__ import annotations
+
+from core.domain.instrument import InstrumentId, Product
+from core.domain.ledger import Ledger
+from core.ports.store import Change, Document, StoreView
+
+__all__ = ["ledger_at", "ledger_of", "ledger_row", "ledgers_of", "put_ledger"]
+
+_LEDGERS = "ledgers"
+
+
+async def ledgers_of(view: StoreView, broker_id: str) -> list[Ledger]:
+    """Return an account's ledgers, flat ones included."""
+    return [ledger_of(row) for row in await view.find(_LEDGERS, {"broker_id": broker_id})]
+
+
+async def ledger_at(view: StoreView, key: str) -> Ledger | None:
+    """Return one ledger; None before its first fill."""
+    row = await view.get(_LEDGERS, key)
+    return ledger_of(row) if row else None
+
+
+async def put_ledger(view: StoreView, ledger: Ledger) -> None:
+    """Write a ledger as it stands now."""
+    fields = ledger_row(ledger)
+    key = fields.pop("_id")
+    await view.update(_LEDGERS, {"_id": key}, Change(set=fields), upsert=True)
+
+
+def ledger_row(ledger: Ledger) -> Document:
+    """Return the document of a ledger."""
+    return {
+        "_id": ledger.key,
+        "strategy": ledger.strategy,
+        "broker_id": ledger.broker_id,
+        "instrument": str(ledger.instrument),
+        "product": ledger.product.value,
+        "quantity": ledger.quantity,
+        "average_price": ledger.average_price,
+        "realised": ledger.realised,
+    }
+
+
+def ledger_of(row: Document) -> Ledger:
+    """Return the ledger of a document."""
+    return Ledger(
+        row["strategy"],
+        row["broker_id"],
+        InstrumentId.parse(row["instrument"]),
+        Product(row["product"]),
+        row["quantity"],
+        row["average_price"],
+        row["realised"],
+    )

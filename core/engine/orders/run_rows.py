@@ -1,0 +1,29 @@
+"""Runs in the store: what was decided, for whom, and why not. Owns the collection ``runs``.
+
+A run is a strategy's slot, an extra run, or a decision to make ledgers flat (``kind``: square-off,
+close, switch-off); its card in the chat is drawn from this document and its orders.
+"""
+
+from __future__ import annotations
+
+from core.ports.store import Document, StoreView
+
+__all__ = ["insert_run", "newest_run", "run_at"]
+
+_RUNS = "runs"
+
+
+async def insert_run(view: StoreView, row: Document) -> None:
+    """Write a new run; its id is unique, so that a slot runs once."""
+    await view.insert(_RUNS, row)
+
+
+async def run_at(view: StoreView, run_id: str) -> Document | None:
+    """Return a run's document, or None."""
+    return await view.get(_RUNS, run_id)
+
+
+async def newest_run(view: StoreView, strategy: str) -> str | None:
+    """Return the id of a strategy's newest run, or None before its first."""
+    rows = await view.find(_RUNS, {"strategy": strategy}, sort=[("slot_at", -1)], limit=1)
+    return str(rows[0]["_id"]) if rows else None
