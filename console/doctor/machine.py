@@ -45,8 +45,13 @@ def is_loopback(host: str) -> bool:
 
 
 def talks_to_real_brokers(settings: Settings) -> bool:
-    """Tell whether some broker root leads off this machine."""
-    roots = [root for broker in PROFILES for root in broker.addresses(settings.roots)]
+    """Tell whether some broker root leads off this machine; public instrument masters may."""
+    roots = [
+        settings.roots.get(root.setting, root.default)
+        for broker in PROFILES
+        for root in broker.roots
+        if not root.is_public
+    ]
     return not all(is_loopback(urlsplit(root).hostname or "") for root in roots)
 
 

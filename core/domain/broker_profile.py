@@ -31,10 +31,14 @@ _SHOWN = 30
 
 @dataclass(frozen=True, slots=True)
 class ApiRoot:
-    """An address of the broker, which a setting may replace: ``kite_api``, ``SAARTHI_KITE_API``."""
+    """An address of the broker, which a setting may replace: ``kite_api``, ``SAARTHI_KITE_API``.
+
+    ``is_public`` marks one that needs no account, such as that of instrument masters.
+    """
 
     setting: str
     default: str
+    is_public: bool = False
 
 
 @dataclass(frozen=True, slots=True)

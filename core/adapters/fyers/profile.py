@@ -48,7 +48,7 @@ FYERS = BrokerProfile(
     api_name="fyers",
     roots=(
         ApiRoot("fyers_api", "https://api-t1.fyers.in"),
-        ApiRoot("fyers_masters", "https://public.fyers.in"),
+        ApiRoot("fyers_masters", "https://public.fyers.in", is_public=True),
     ),
     console="myapi.fyers.in",
     guide=(
