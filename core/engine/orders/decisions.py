@@ -1,8 +1,8 @@
 """What one read of a broker's orders means for the journal: decisions, worked out without I/O.
 
-``decide`` takes our rows and theirs and returns what is to be done, in order; the reconciler reads,
-and does it. An order that is absent from a read is given up only by rule: at the end of its day, or
-unknown for longer than the horizon. Keeps I2, I4 and I5.
+``decide`` takes our rows and theirs and returns what is to be done, in order; the reconciler reads
+the orders and carries out the decisions. An order that is absent from a read is given up only by
+rule: at the end of its day, or unknown for longer than the horizon. Keeps I2, I4 and I5.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Correct:
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """Say what is impossible about an order, and stop its account's entries."""
+    """Report what is impossible about an order, and stop its account's entries."""
 
     order: Order
     text: str
@@ -93,7 +93,7 @@ class Freeze:
 
 @dataclass(frozen=True, slots=True)
 class Propose:
-    """Ask a person whether a broker order without our tag is this one (B07)."""
+    """Ask the user whether a broker order without our tag is this one (B07)."""
 
     order: Order
     broker_order_id: str
@@ -117,6 +117,8 @@ def decide(ours: Sequence[Order], read: OrdersRead) -> list[Decision]:
         read: What the broker showed.
     """
     found = match_orders(ours, read.theirs)
+    # Corrections come first: a broker id is unique in the journal, so an order cannot be settled
+    # under its own id while another row holds that id by mistake (N15).
     return [
         *_corrections(found.pairs),
         *_ended_days(found.missing, read.day),
@@ -154,7 +156,7 @@ def seen_event(seen: BrokerOrder) -> OrderEvent:
 def _corrections(pairs: Iterable[tuple[Order, BrokerOrder]]) -> Iterator[Correct]:
     """Find broker ids that came with an answer to another request (N15).
 
-    The tag tells whose a broker order is. A cancel by a wrong id would hit somebody else's order.
+    The tag proves whose a broker order is. A cancel by a wrong id would hit another order.
     """
     wrong = tuple(
         (order, seen)
@@ -168,23 +170,27 @@ def _corrections(pairs: Iterable[tuple[Order, BrokerOrder]]) -> Iterator[Correct
 def _settlements(pairs: Iterable[tuple[Order, BrokerOrder]], read: OrdersRead) -> Iterator[Advance]:
     for order, seen in pairs:
         if order.submitted_at and order.submitted_at > read.began_at:
-            continue  # sent anew after this read began: the next one tells
+            continue  # sent again after this read began: only the next one can show it (I4)
         event = seen_event(seen)
         yield Advance(
             order,
             replace(
                 event,
+                # While an order works, a broker's message is chatter, and would replace our reason
+                # of a cancel that is pending.
                 reason=event.reason if event.state in CLOSED_STATES else "",
-                is_resumed=order.state in _ASKED and _came_to_nothing(order, seen, read),
+                is_resumed=order.state in _ASKED and _had_no_effect(order, seen, read),
             ),
         )
 
 
-def _came_to_nothing(order: Order, seen: BrokerOrder, read: OrdersRead) -> bool:
-    """Tell whether a cancel or change is known to have had no effect.
+def _had_no_effect(order: Order, seen: BrokerOrder, read: OrdersRead) -> bool:
+    """Return whether a cancel or change is known to have had no effect.
 
-    The broker still shows the order at work, without a pending word, well after it was asked for.
+    The broker still shows the order as working, with no request pending, well after it was asked.
     """
+    # Too early would be worse than too late: an order that is believed to work on is cancelled
+    # again, and counts as one that refuses its cancel (B05).
     if seen.has_pending_request:
         return False
     since = read.asked_at.get(order.client_order_id, order.created_at)
@@ -194,6 +200,7 @@ def _came_to_nothing(order: Order, seen: BrokerOrder, read: OrdersRead) -> bool:
 def _mixed_up(order: Order) -> Decision:
     """Doubt an order whose broker order is for something else (N15)."""
     reason = "the broker's answer named another order"
+    # What was settled before cannot become unknown again; it is impossible, so a user looks.
     if order.state in CLOSED_STATES | LIVE_STATES:
         return Freeze(order, f"order {order.client_order_id}: {reason}")
     return Advance(order, OrderEvent(OrderState.UNRESOLVED, reason=reason))
@@ -221,15 +228,18 @@ def _absences(
 
 
 def _absent(order: Order, foreign: Sequence[BrokerOrder], read: OrdersRead) -> Iterator[Decision]:
+    # Its answer may still come, and says more than any absence.
     if order.client_order_id in read.in_flight:
         return
     if order.state is OrderState.SUBMITTED:
+        # Not in flight and still SUBMITTED: the process that sent it died before the answer. It
+        # becomes a question, not an end: the broker may list it only later (I2).
         reason = "the answer to the order never arrived"
         yield Advance(order, OrderEvent(OrderState.UNRESOLVED, reason=reason))
         return
     alike = look_alikes(order, foreign, _sent_at(order, read))
     if alike:
-        # A person decides; as long as it may be this one, the order is not given up.
+        # The user decides; as long as it may be this one, the order is not given up.
         yield Propose(order, alike[0].broker_order_id)
     elif read.began_at >= (order.submitted_at or order.created_at) + read.horizon:
         seconds = int(read.horizon.total_seconds())
@@ -250,8 +260,8 @@ def _adoptions(
 ) -> Iterator[Adopt]:
     """Return the foreign orders that cannot be one of ours whose fate is unknown (B07).
 
-    The others are nobody's until that is settled: adopted now, they could not be proposed later,
-    and would count twice once a person has confirmed them. Meanwhile the unknown order keeps its
+    The others stay unassigned until that is settled: adopted now, they could not be proposed later,
+    and would count twice once the user has confirmed them. Meanwhile the unknown order keeps its
     instrument closed to entries.
     """
     perhaps_ours = {

@@ -1,8 +1,8 @@
-"""Ledgers against the broker's net (product.md D3): what somebody closed by hand is noticed.
+"""Drift of the ledgers from the broker's net (product.md D3): a position closed outside Saarthi.
 
-When the broker, on three looks in a row, holds less of an instrument than the strategies' ledgers
-say together, the ledgers are shrunk to it and the chat is told, so that no exit sells what is gone.
-More than the ledgers say is somebody's own position and none of a strategy's business.
+When three reads in a row show that the broker holds less of an instrument than the strategies'
+ledgers together, the ledgers are shrunk to it and the user is notified, so that no exit sells what
+is gone. Units beyond the ledgers' sum are the user's own position, and no strategy touches them.
 """
 
 from __future__ import annotations
@@ -52,9 +52,11 @@ def compared(
 ) -> list[Comparison]:
     """Compare ledgers with a snapshot, where both are certain.
 
-    Left out is what the broker's net is not known of, and what an order may be moving that is not
+    A group is left out while the broker's net is not known, and while one of its orders is not
     known to rest at the broker.
     """
+    # An order of unknown fate may have filled without the ledger: that is no drift, and is settled
+    # by reconciliation.
     unsettled = {
         (order.request.instrument, order.request.product)
         for order in pending
@@ -90,8 +92,8 @@ class RepeatedLooks:
     def is_certain(self, broker_id: str, seen: Comparison, at: float) -> bool:
         """Count a look, and return whether it makes the difference certain.
 
-        A fill that is on its way to one of two reads looks like a difference, so the looks must
-        stand some seconds apart, and any look without it, or with another net, begins anew.
+        A fill that only one of the two reads shows yet looks like a difference, so the looks must
+        be some seconds apart, and any look without it, or with another net, starts the count anew.
         """
         place = (broker_id, seen.key)
         known = self._suspicions.get(place)
@@ -112,7 +114,7 @@ class RepeatedLooks:
 
 
 class LedgerDrift:
-    """Looks at differences and settles those that are certain."""
+    """Shrinks ledgers to the broker's net once the difference is certain."""
 
     def __init__(self, store: Store, clock: Clock, journal: Journal, outbox: Outbox) -> None:
         self._store = store
@@ -158,6 +160,7 @@ def _net(key: Key, snapshot: Snapshot) -> int | None:
     positions_at, holdings_at = snapshot.positions_at, snapshot.funds_at
     if snapshot.holdings is None or positions_at is None or holdings_at is None:
         return None
+    # A delivery moves from positions to holdings: read apart, it is in both or in neither.
     if abs(positions_at - holdings_at) > _TOGETHER:
         return None
     return held_quantity(*key, snapshot.positions, snapshot.holdings)

@@ -64,7 +64,7 @@ class ExecutorSettings:
         entry_ttl_s: An entry that could not be sent by then is dropped.
         rest_s: What is left of an entry that rests this long is cancelled.
         chase_s: An exit that rests this long is cancelled and worked out anew.
-        cancel_limit: Refused cancels of one order before a person is asked (B05).
+        cancel_limit: Refused cancels of one order before the user is asked (B05).
         cancel_forget_s: Refusals older than this no longer count.
     """
 
@@ -76,7 +76,7 @@ class ExecutorSettings:
 
 
 class Executor:
-    """Sends for one account."""
+    """Sends the orders of one account: entries of runs, and what brings ledgers to their goals."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Executor:
         self._refused_cancels: dict[str, tuple[int, datetime]] = {}
         self.looks = Looks(broker_id, clock, journal)
         self.denials: dict[str, Denied] = {}
-        """Why the exits of a run were not sent when last tried; a user who waits is told."""
+        """Why a run's exits were denied when last tried, by run id; shown to a user who waits."""
 
     async def advance(
         self, client: BrokerClient, master: Mapping[InstrumentId, Instrument]
@@ -119,6 +119,8 @@ class Executor:
             return False
         today = trading_day(self._clock.market_now())
         self.look_again_at = None
+        # First of all: a held entry must not go out once its login is back (row B10), and an exit
+        # that is still held would be sent beside the one that is worked out anew below (I6).
         await self._clear_held()
         sent = await self._entries(client)
         for goal in await goals_of(self._store, self._broker_id):
@@ -152,6 +154,8 @@ class Executor:
             if order.state is not OrderState.HELD:
                 continue
             waited = order.held_for in _WAITS_FOR_THE_USER
+            # A throttled entry stays HELD: its signal is seconds old, and it may go out under the
+            # same id until its time to live ends.
             if order.purpose.is_reducing or waited:
                 await self._deny(order, f"{order.reason}; dropped, worked out anew where needed")
                 if waited and not order.purpose.is_reducing:
@@ -174,6 +178,8 @@ class Executor:
         now = self._clock.now()
         is_late = now - order.created_at > timedelta(seconds=self._settings.entry_ttl_s)
         late = f"could not be sent in time ({order.reason or 'no chance'})" if is_late else ""
+        # A late entry skips what could still delay it: the gate denies it now, so that the run's
+        # card does not show it as waiting for ever.
         if not late and not await self._is_ready(order, ledgers):
             return False
         try:
@@ -181,7 +187,7 @@ class Executor:
         except Denied as denied:
             await self._deny(order, denied.reason)
             return False
-        await self._after(after, outcome)
+        await self._handle_outcome(after, outcome)
         return True
 
     async def _is_ready(self, order: Order, ledgers: dict[str, Ledger]) -> bool:
@@ -198,6 +204,8 @@ class Executor:
         """Whether the run that decided the entry still sets the goal: a close ends it too."""
         request = order.request
         key = _key_of(order)
+        # The run id too, not only the direction: a later run, a square-off or a close replaces the
+        # goal, and the earlier entry would reopen what they have just closed (D7).
         goal = await goal_at(self._store, key)
         if goal is None or goal.run_id != order.run_id:
             return False
@@ -213,6 +221,8 @@ class Executor:
                 request.product,
             )
             if same and ledger.quantity * request.side.sign < 0:
+                # Sent now, the entry would net against the position at the broker, and the exit
+                # that is on its way would then open one the other way (I6).
                 return True
         return False
 
@@ -254,8 +264,10 @@ class Executor:
             self._look_again(step.until)
             return False
         try:
-            return await self._take(client, goal, step, today, master)
+            return await self._execute(client, goal, step, today, master)
         except Denied as denied:
+            # A denied exit is not given up: it is tried again after a pause, because what denies it
+            # (an unresolved order, a position that cannot be read) passes.
             if goal.by_user:
                 self.denials[goal.run_id] = denied
             if goal.strategy == MANUAL and denied.code in NOTHING_LEFT:
@@ -296,7 +308,7 @@ class Executor:
             == (goal.strategy, goal.instrument, goal.product)
         ]
 
-    async def _take(
+    async def _execute(
         self,
         client: BrokerClient,
         goal: Goal,
@@ -304,6 +316,7 @@ class Executor:
         today: str,
         master: Mapping[InstrumentId, Instrument],
     ) -> bool:
+        """Carry out one step towards a goal; return whether anything was sent."""
         match step:
             case Cancel(order, reason):
                 return await self._cancel(client, order, reason)
@@ -349,12 +362,14 @@ class Executor:
         )
 
     async def _reduce(self, client: BrokerClient, goal: Goal, order: Order) -> None:
-        """Submit a reducing order after a fresh look at what the broker holds.
+        """Submit a reducing order after a fresh read of what the broker holds.
 
-        In EXIT_ONLY nothing goes out without that look; in NORMAL a broker that cannot show its
-        positions does not keep an exit back, the ledger then bounds it alone.
+        In EXIT_ONLY nothing goes out without that read; in NORMAL a broker that cannot show its
+        positions does not hold back an exit: the ledger alone then bounds it.
         """
         place = (order.request.instrument, order.request.product)
+        # Repeated only where nothing was sent: a fill between the read and the gate makes the read
+        # stale, and an exit sized by it could sell units that are gone (C3).
         for _ in range(_LOOKS):
             held = self.looks.take_recent(*place) or await self.looks.look(client, *place)
             ticket = Ticket(
@@ -365,7 +380,7 @@ class Executor:
             except SnapshotStale:
                 continue
             self.denials.pop(goal.run_id, None)
-            await self._after(after, outcome)
+            await self._handle_outcome(after, outcome)
             return
         raise Denied("POSITION_MOVING", "the position keeps changing while it is looked at")
 
@@ -383,6 +398,7 @@ class Executor:
             trigger_price=_on_tick(step.trigger_price, stop.request.side, tick),
         )
         if request == stop.request:
+            # The trigger differs only below the tick: a change would cost rate in every turn.
             return False
         outcome = await self._gateway.resize(client, stop, replace(stop, request=request))
         _raise_for_account(outcome)
@@ -392,14 +408,14 @@ class Executor:
         return True
 
     async def _cancel(self, client: BrokerClient, order: Order, reason: str) -> bool:
-        """Ask to cancel; after some refusals of one order a person is asked, once (B05)."""
+        """Ask to cancel; after some refusals of one order the user is notified, once (B05)."""
         now, cid = self._clock.now(), order.client_order_id
         if self._not_before.get(cid, now) > now:
             return False
         refusals, since = self._refused_cancels.get(cid, (0, now))
         forgotten = now - since > timedelta(seconds=self._settings.cancel_forget_s)
         if refusals >= self._settings.cancel_limit and not forgotten:
-            await self._tell_stuck(order)
+            await self._notify_stuck(order)
             raise Denied("CANCEL_LIMIT", "the broker does not cancel an order that is in the way")
         outcome = await self._gateway.cancel(client, order, reason)
         _raise_for_account(outcome)
@@ -410,11 +426,11 @@ class Executor:
             return False
         return True
 
-    async def _tell_stuck(self, order: Order) -> None:
+    async def _notify_stuck(self, order: Order) -> None:
         notice = CancelRefused(order.client_order_id)
-        await self._once(f"stuck:{order.client_order_id}", Post(notice))
+        await self._post_once(f"stuck:{order.client_order_id}", Post(notice))
 
-    async def _once(self, nonce: str, post: Post) -> None:
+    async def _post_once(self, nonce: str, post: Post) -> None:
         async def body(view: StoreView) -> None:
             await self._outbox.post(view, post)
 
@@ -425,7 +441,7 @@ class Executor:
 
     # After a write
 
-    async def _after(self, order: Order, outcome: WriteOutcome | None) -> None:
+    async def _handle_outcome(self, order: Order, outcome: WriteOutcome | None) -> None:
         _raise_for_account(outcome)
         if isinstance(outcome, NotSent):
             self._not_before[order.client_order_id] = self._clock.now() + _PAUSE

@@ -1,8 +1,8 @@
-"""Folding what becomes known of an order into its row: pure, in any order, any number of times.
+"""Folding events of an order into its row: pure, in any order, any number of times.
 
-News of one order comes from answers, from reads of the day's orders and late, so an event may be
-older than what the row says. Keeps I5: filled quantity never falls, an older view never takes an
-order back, the same event twice is one event.
+Events of one order come from answers and from reads of the day's orders, and some come late, so an
+event may be older than what the row says. Keeps I5: filled quantity never falls, an older view
+never takes an order back, the same event twice is one event.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class OrderEvent:
         average_price: Of the total filled, rupees.
         quantity: New total quantity after a modification that the broker confirmed.
         held_for: Why the broker refused an order that is held, None when nothing was sent.
-        is_resumed: A cancel or modification came to nothing and the order is known to live on.
+        is_resumed: A cancel or modification had no effect and the order is known to work on.
     """
 
     state: OrderState
@@ -46,6 +46,8 @@ def folded(order: Order, event: OrderEvent) -> Order | None:
     Raises:
         OrderAnomaly: The state table does not allow this step.
     """
+    # Fills only add up. A read that began before a fill shows fewer, and would shrink the ledger of
+    # units that are held (I5).
     filled = max(order.filled_quantity, event.filled_quantity or 0)
     grew = filled > order.filled_quantity
     state = _state_after(order, event, grew=grew)
@@ -54,7 +56,10 @@ def folded(order: Order, event: OrderEvent) -> Order | None:
         request = replace(request, quantity=event.quantity)
     if event.trigger_price is not None and event.trigger_price != request.trigger_price:
         request = replace(request, trigger_price=event.trigger_price)
+    # The first id stays: another one is a mix-up (N15), which reconciliation corrects by the tag.
     broker_order_id = order.broker_order_id or event.broker_order_id
+    # The reason is not compared: brokers reword a message from read to read, and each rewording
+    # would be a step with its own audit row.
     same = (
         state is order.state
         and not grew
@@ -67,6 +72,7 @@ def folded(order: Order, event: OrderEvent) -> Order | None:
         raise OrderAnomaly(
             f"order {order.client_order_id}: {order.state} may not become {state} ({event.reason})"
         )
+    # The average belongs to the fills: that of an older view describes fewer units.
     price = event.average_price if grew and event.average_price is not None else None
     return replace(
         order,
@@ -86,26 +92,31 @@ _AT_WORK = {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED}
 
 
 def _state_after(order: Order, event: OrderEvent, *, grew: bool) -> OrderState:
+    """Return the state that an order has after an event that may be older than its row."""
     state = event.state
     if state is OrderState.ACCEPTED and (order.filled_quantity or event.filled_quantity):
         # The answer to the order may arrive after a read that showed its first fill.
         state = OrderState.PARTIALLY_FILLED
     if state in _AT_WORK:
-        # "At work" is the word that goes stale: it may not know yet of the cancel or change that we
-        # sent since, nor of the end that another read has shown.
+        # "Working" is what goes stale: the event may not include the cancel or change that we sent
+        # since, nor the end that another read has shown. A new fill is news all the same.
         if order.state in _PENDING and not (grew or event.is_resumed):
             return order.state
         if order.state in CLOSED_STATES and not _revives(order, event):
             return order.state
     if state is OrderState.UNRESOLVED and order.state not in UNKNOWN_STATES:
-        # The answer was lost, but the day's orders have told meanwhile.
+        # The answer was lost, but the day's orders have shown the order meanwhile (I4).
         return order.state
     if state in CLOSED_STATES and order.state in CLOSED_STATES and not grew:
-        # Two words for one end (EXPIRED, then CANCELED): the first stands.
+        # Two words for one end (EXPIRED, then CANCELED): the first is kept, because a second end
+        # would raise the alarm of an order that came back.
         return order.state if not _revives(order, event) else state
     return state
 
 
 def _revives(order: Order, event: OrderEvent) -> bool:
-    """Tell whether an event is real news on an order that was given up as not placed."""
+    """Return whether an event proves that an order given up as not placed exists after all.
+
+    A broker's id is the proof: without one the event is only our own earlier doubt.
+    """
     return order.state is OrderState.NOT_PLACED and event.broker_order_id is not None

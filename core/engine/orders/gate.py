@@ -37,7 +37,7 @@ _GATES = "account_gates"
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What the gate said when it was read."""
+    """An account's gate as it was read."""
 
     broker_id: str
     account_mode: TradingMode
@@ -128,6 +128,8 @@ async def pass_gate(view: StoreView, broker_id: str, *, fence: int) -> Gate:
     gate = gate_of(row)
     if gate.fence != fence:
         raise LeaseLost(f"gate fence {gate.fence}, ours {fence}")
+    # The filter repeats what was read and the update writes it, so that a change of mode, switch or
+    # lease that commits in between makes this transaction fail instead of being overlooked (I6).
     matched = await view.update(
         _GATES,
         {

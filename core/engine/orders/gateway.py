@@ -33,7 +33,7 @@ Signature = frozenset[tuple[str, str, int]]
 
 
 class SnapshotStale(SaarthiError):
-    """Orders moved between the look at the positions and the gate; look again."""
+    """Orders moved between the read of the positions and the gate; read them again."""
 
 
 class WriteRefused(SaarthiError):
@@ -49,13 +49,13 @@ class WriteRefused(SaarthiError):
 
 
 def signature(orders: Sequence[Order]) -> Signature:
-    """Return what a look at the positions was consistent with: each order's state and fills."""
+    """Return what a read of the positions was consistent with: each order's state and fills."""
     return frozenset((o.client_order_id, o.state.value, o.filled_quantity) for o in orders)
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Units held at the broker for one (instrument, product), and the orders as they stood then."""
+    """Units held at the broker for one (instrument, product), and the orders as they were then."""
 
     quantity: int
     orders: Signature
@@ -101,7 +101,7 @@ def facts_of(order: Order, gate: Gate, *, others: Sequence[Order] = (), late: st
 
 
 class Gateway:
-    """Sends orders for all accounts; holds no state but the ids that are in the air."""
+    """Sends orders for all accounts; its only state is the ids of requests in flight."""
 
     def __init__(
         self,
@@ -132,17 +132,22 @@ class Gateway:
 
         Raises:
             Denied: By the gate or a limit; nothing was written or sent.
-            SnapshotStale: The look at the positions is out of date.
+            SnapshotStale: The read of the positions is out of date.
             StoreUnavailable: Not known to be committed; nothing was sent.
         """
         order = ticket.order
+        # Before the commit: a reconciliation that runs meanwhile sees the SUBMITTED row, and would
+        # take it for one whose answer was lost (I2).
         self.in_flight.add(order.client_order_id)
         try:
             try:
                 submitted = await self._commit(ticket)
             except (AlreadyDone, DuplicateKey):
+                # The commit is not ours, so the send is not either (I1).
                 _log.warning("order %s was submitted before", order.client_order_id)
                 return await self._journal.get(order.client_order_id), None
+            # Durable by now (I3): a crash from here on leaves a SUBMITTED row, which reconciliation
+            # settles, and never an order at the broker that the journal does not know.
             outcome = await client.place(submitted.request)
             return await self._record(submitted, outcome), outcome
         finally:
@@ -150,6 +155,7 @@ class Gateway:
 
     async def _commit(self, ticket: Ticket) -> Order:
         order = ticket.order
+        # An exit is worked out anew and has no row yet; an entry's row was committed with its run.
         is_new = order.version == 0 and order.state is OrderState.SUBMITTED
         version = 0 if is_new else order.version + 1
 
@@ -157,6 +163,8 @@ class Gateway:
             gate = await pass_gate(view, order.broker_id, fence=self._fence())
             facts = await self._facts(view, gate, ticket)
             require(facts)
+            # The size is fixed in here, where no fill, mode change or second exit can move what it
+            # is computed from (I6); the quantity that was asked for is only an upper bound.
             submitted = replace(
                 order,
                 request=replace(order.request, quantity=allowed_quantity(facts)),
@@ -172,6 +180,7 @@ class Gateway:
                 await self._outbox.post(view, post)
             return submitted
 
+        # The version is part of the nonce because a HELD order is submitted again under its id.
         nonce = f"submit:{order.client_order_id}#{version}"
         return await self._store.transaction(body, nonce=nonce)
 
@@ -179,7 +188,7 @@ class Gateway:
         """Read what the checks look at, inside the gate's transaction.
 
         Raises:
-            SnapshotStale: The look at the positions is older than what the orders say now.
+            SnapshotStale: The read of the positions is older than what the orders say now.
         """
         order = ticket.order
         request = order.request
@@ -187,9 +196,13 @@ class Gateway:
         others = [row for row in rows if row.client_order_id != order.client_order_id]
         facts = facts_of(order, gate, others=others, late=ticket.late)
         if not order.purpose.is_reducing:
+            # Read in here although the run has asked already: an assignment that is switched off
+            # touches the gate, so one of the two transactions loses (D4).
             is_on = await self._is_assigned(view, order.strategy, order.broker_id)
             return replace(facts, is_assigned=is_on)
         same = [row for row in others if row.request.product is request.product]
+        # A fill that is in the orders and not in the net (or the other way round) would count twice
+        # or not at all; only a pair that was read together bounds an exit (C3).
         if ticket.held is not None and signature(same) != ticket.held.orders:
             raise SnapshotStale(f"orders of {request.instrument} moved")
         return replace(
@@ -210,13 +223,15 @@ class Gateway:
         return await self._journal.apply(order.client_order_id, event_of(outcome))
 
     async def cancel(self, client: BrokerClient, order: Order, reason: str) -> WriteOutcome:
-        """Journal the wish, ask the broker once, and note what is known to have come to nothing."""
+        """Journal the request and send it once; take it back if it is known to have no effect."""
         if order.broker_order_id is None:
             return NotSent("the broker's order id is not known yet")
-        wish = OrderEvent(OrderState.PENDING_CANCEL, reason=reason)
-        if not await self._journal_wish(order, wish):
+        asked = OrderEvent(OrderState.PENDING_CANCEL, reason=reason)
+        if not await self._journal_request(order, asked):
             return Refused(Refusal.REJECTED, "the order is final already")
         outcome = await client.cancel(order.broker_order_id)
+        # REJECTED leaves the order PENDING_CANCEL: most often it has filled or was cancelled
+        # before, and only the next read of the day's orders can say which (B05).
         if isinstance(outcome, NotSent) or _was_held_back(outcome):
             await self._resume(order)
         return outcome
@@ -226,8 +241,9 @@ class Gateway:
         if order.broker_order_id is None:
             return NotSent("the broker's order id is not known yet")
         if changed.request.quantity > order.request.quantity:
+            # Growing would need the gate's bounds (I6), and those size new orders only.
             raise ValueError("a resting order is never made larger")
-        if not await self._journal_wish(order, OrderEvent(OrderState.PENDING_UPDATE)):
+        if not await self._journal_request(order, OrderEvent(OrderState.PENDING_UPDATE)):
             return Refused(Refusal.REJECTED, "the order is final already")
         outcome = await client.modify(order.broker_order_id, changed.request)
         if isinstance(outcome, Acked):
@@ -244,7 +260,7 @@ class Gateway:
             await self._resume(order)
         return outcome
 
-    async def _journal_wish(self, order: Order, wish: OrderEvent) -> bool:
+    async def _journal_request(self, order: Order, asked: OrderEvent) -> bool:
         """Journal a cancel or change under the fence; False when the order is final already.
 
         A change passes the gate as a submission does: PAUSED sends none. A cancel passes in every
@@ -252,17 +268,18 @@ class Gateway:
         """
 
         async def first(view: StoreView) -> None:
-            if wish.state is OrderState.PENDING_UPDATE:
+            if asked.state is OrderState.PENDING_UPDATE:
                 gate = await pass_gate(view, order.broker_id, fence=self._fence())
                 require(facts_of(order, gate))
             else:
                 await hold_fence(view, order.broker_id, self._fence())
 
         try:
-            after = await self._journal.apply(order.client_order_id, wish, first=first)
+            after = await self._journal.apply(order.client_order_id, asked, first=first)
         except OrderAnomaly:
+            # No anomaly of the broker's: the order became final since the caller read it.
             return False
-        return after.state is wish.state
+        return after.state is asked.state
 
     async def _resume(self, order: Order) -> None:
         await self._journal.apply(
@@ -287,6 +304,7 @@ def event_of(outcome: WriteOutcome) -> OrderEvent:
         case NotSent(reason):
             return OrderEvent(OrderState.HELD, reason=f"not sent: {reason}")
         case Ambiguous(reason):
+            # Never sent again: it may have taken effect, and only the day's orders prove it (I4).
             return OrderEvent(OrderState.UNRESOLVED, reason=reason)
 
 

@@ -1,4 +1,4 @@
-"""Goals: where each strategy wants each ledger to stand. Owns the collection ``goals``.
+"""Goals: the position that each strategy wants in each ledger. Owns the collection ``goals``.
 
 A goal has the key of its ledger and the fields of :class:`core.domain.converge.Goal`, besides
 ``set_at``. A goal of an earlier ``day`` is stale: MIS positions do not live over night.
@@ -105,7 +105,7 @@ async def put_goal(
     at: datetime,
     close: UserClose | None = None,
 ) -> None:
-    """Set one goal; a stop may rest at the broker again."""
+    """Set one goal; a stop may rest at the broker again, whatever it refused before."""
     fields = {
         "strategy": strategy,
         "broker_id": broker_id,
@@ -153,12 +153,12 @@ async def to_flatten(view: StoreView, broker_id: str) -> list[Ledger]:
 
 @dataclass(frozen=True, slots=True)
 class Flattening:
-    """One decision to make ledgers of an account flat, that is no strategy's own.
+    """A decision, not a strategy's, to make ledgers of an account flat.
 
     Attributes:
         run_id: Unique; the card in the chat and the exits carry it.
         kind: Why, for the card: ``square-off``, ``close`` or ``switch-off``.
-        strategy: Whose ledgers, or ``manual`` for a person's decision.
+        strategy: Whose ledgers, or ``manual`` for a user's decision.
         day: Trading day.
         at: Real time.
         market_at: Market time.

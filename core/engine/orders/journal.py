@@ -54,7 +54,7 @@ PENDING = [*OPEN, OrderState.INITIALIZED.value, OrderState.HELD.value]
 
 
 _WITHOUT_LEDGER = frozenset({MANUAL, EXTERNAL})
-"""What no strategy owns is in no strategy's ledger."""
+"""Owners of orders whose fills move no ledger: a ledger is what a strategy holds."""
 
 
 async def orders_in(
@@ -167,11 +167,13 @@ class Journal:
             first: What must hold in the same transaction, as its first step.
 
         Returns:
-            The order afterwards; unchanged when the event tells nothing new.
+            The order afterwards; unchanged when the event is nothing new.
 
         Raises:
             OrderAnomaly: The state table does not allow this step.
         """
+        # Folded anew each time: an answer and a read of one order may commit at the same moment,
+        # and the one that loses has to be judged against what the other has written (I5).
         for _ in range(_EVENT_ATTEMPTS):
             order = await self.get(client_order_id)
             after = folded(order, event)
@@ -197,6 +199,7 @@ class Journal:
                 await first(view)
             await self.step(view, before, after)
 
+        # One nonce a version: of two events that were folded onto the same row, one commits.
         nonce = f"order:{after.client_order_id}#{after.version}"
         await self._store.transaction(body, nonce=nonce)
 
@@ -230,9 +233,12 @@ class Journal:
         }
 
     async def _move_ledger(self, view: StoreView, before: Order, after: Order) -> None:
+        # By the difference, in the transaction that raises the total: a repeated event moves the
+        # ledger by nothing, and a crash leaves both or neither (I5).
         newly = after.filled_quantity - before.filled_quantity
         if newly <= 0 or after.strategy in _WITHOUT_LEDGER:
             return
+        # Brokers give the average of all fills; the new ones' price is what the total rose by.
         value = (
             after.average_price * after.filled_quantity
             - before.average_price * before.filled_quantity
@@ -286,13 +292,15 @@ def _empty_ledger(order: Order) -> Ledger:
 
 
 def posts_of(before: Order, after: Order) -> list[Post]:
-    """Return what a step reports: the run's card, and what must not be missed besides."""
+    """Return what a step reports: the run's card, and a notice of its own for what is urgent."""
     posts = []
     key = after.client_order_id
     if after.strategy not in {MANUAL, EXTERNAL}:
         posts.append(run_card(after.run_id))
     if after.strategy == MANUAL:
         posts.append(order_card(key))
+    # First, because it is also a change of state: that an order came back after its end outweighs
+    # what it came back as.
     if is_alarmed(before.state, after.state):
         posts.append(Post(OrderRevived(key)))
     elif before.state is after.state:

@@ -1,4 +1,4 @@
-"""Looks at what an account holds of one instrument, each with the orders as they stood before."""
+"""Reads of what an account holds of one instrument, each with the orders as they were before."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Place = tuple[InstrumentId, Product]
 
 
 class Looks:
-    """Reads positions for one account; a look that nobody has used yet is used once, if fresh."""
+    """Reads positions for one account; a fresh read that was kept is used for one exit."""
 
     def __init__(self, broker_id: str, clock: Clock, journal: Journal) -> None:
         self._broker_id = broker_id
@@ -38,6 +38,8 @@ class Looks:
             BrokerReadError: With AUTH_REQUIRED; the account's login is dead.
         """
         today = trading_day(self._clock.market_now())
+        # The orders first: a fill that comes after them makes the signature stale and the read is
+        # repeated. The other way round it would be in the orders and not in the net (C3).
         rows = [
             order
             for order in await self._journal.of_day(self._broker_id, today)
@@ -53,11 +55,11 @@ class Looks:
         return Held(held_quantity(instrument, product, positions, holdings), signature(rows))
 
     def keep(self, instrument: InstrumentId, product: Product, held: Held) -> None:
-        """Let the next exit of this position go by a look that has just been taken."""
+        """Let the next exit of this position use a read that has just been made."""
         self._recent[instrument, product] = (held, self._clock.monotonic())
 
     def take_recent(self, instrument: InstrumentId, product: Product) -> Held | None:
-        """Return a kept look once, while it is fresh.
+        """Return a kept read once, while it is fresh.
 
         The gate refuses it when one of the account's orders has moved since.
         """

@@ -51,7 +51,7 @@ _DAY_FIGURES = "day_figures"
 
 @dataclass
 class Snapshot:
-    """The last successful reads of one account; each None until the first.
+    """The last successful reads of one account; each is None until its first.
 
     ``orders_at`` and the others are real times; ``as_of`` is the market time of the latest.
     """
@@ -113,6 +113,8 @@ class Reconciler:
         Raises:
             BrokerReadError: The read failed; nothing was changed.
         """
+        # Before the request: what was sent while it was on its way need not be in the answer, and
+        # its absence there proves nothing (I4).
         began_at = self._clock.now()
         theirs = await client.orders()
         if snapshot.day != day:
@@ -138,6 +140,7 @@ class Reconciler:
         rows = {
             order.client_order_id: order for order in await self._journal.of_day(broker_id, day)
         }
+        # Of earlier days as well: what a day left open is closed by rule (case B10).
         for order in await self._journal.pending(broker_id):
             rows.setdefault(order.client_order_id, order)
         return list(rows.values())
@@ -169,6 +172,7 @@ class Reconciler:
         """Set right the broker ids of orders whose acknowledgements were mixed up (N15)."""
 
         async def body(view: StoreView) -> None:
+            # Cleared first: the id is unique in the journal, and a swap of two would collide.
             right = {order.client_order_id: seen.broker_order_id for order, seen in wrong}
             await self._journal.correct_broker_ids(view, right)
 
@@ -192,6 +196,7 @@ class Reconciler:
         post = Post(Anomaly(order.broker_id, text))
 
         async def body(view: StoreView) -> None:
+            # This write makes a submission that has just read the gate fail: no entry gets past.
             await freeze_entries(view, order.broker_id)
             await self._outbox.post(view, post)
 
@@ -210,6 +215,7 @@ class Reconciler:
 
     async def _adopt(self, broker_id: str, day: str, seen: BrokerOrder) -> bool:
         key = external_id(broker_id, seen.broker_order_id)
+        # Adopted before: an order from outside lives on like ours, and its fills count (B08).
         known = await self._journal.by_broker_id(broker_id, seen.broker_order_id)
         if known is not None and known.client_order_id == key:
             return await self._apply(known, seen_event(seen))
@@ -253,6 +259,8 @@ class Reconciler:
         snapshot.funds = await client.funds()
         snapshot.holdings = await client.holdings()
         snapshot.funds_at = self._clock.now()
+        # Sizes are a share of the capital the day began with, not of what is left of it: the second
+        # entry of a day must not be smaller because of the first. Kept once a day, hence on insert.
         capital = snapshot.funds.opening if snapshot.funds.opening > 0 else snapshot.funds.available
         await self._store.update(
             _DAY_FIGURES,

@@ -108,7 +108,7 @@ def known_day(facts: Facts) -> Denial | None:
 
 
 def slot_freshness(facts: Facts) -> Denial | None:
-    """An entry of a slot long past is worth nothing; exits still fire (D2)."""
+    """An entry of a slot long past is dropped, its price is gone; exits still fire (D2)."""
     return Denial("LATE", facts.late) if facts.is_entry and facts.late else None
 
 
@@ -223,7 +223,7 @@ CHECKS: tuple[Check, ...] = (
     known_position,
     units_left,
 )
-"""In the order in which a user should hear of them: the first that denies is the one shown."""
+"""In the order in which a user should learn of them: the first that denies is the one shown."""
 
 
 def first_denial(facts: Facts) -> Denial | None:
@@ -252,6 +252,8 @@ def allowed_quantity(facts: Facts) -> int:
     """
     if facts.is_entry:
         return facts.quantity
+    # All working orders count, unresolved ones too: what may fill is as good as filled here, for an
+    # exit that turns out too small is repeated, and one too large opens a position (I6).
     same = [order for order in facts.others if order.request.product is facts.product]
     working = [order for order in same if order.state in OPEN_STATES]
     bounds = [facts.quantity]
@@ -260,18 +262,25 @@ def allowed_quantity(facts: Facts) -> int:
         own = [order for order in working if order.strategy == facts.strategy]
         bounds.append(left_to_exit(_own_units(facts), facts.side, own))
     if _needs_net(facts):
+        # Everybody's orders: at the broker they all draw on one net position. An unknown net counts
+        # as nothing held; ``known_position`` denies that case with its own sentence.
         bounds.append(left_to_exit(facts.held or 0, facts.side, working))
     return min(bounds)
 
 
 def _needs_net(facts: Facts) -> bool:
-    """Whether the broker's net bounds this order, and not only the strategy's ledger."""
+    """Whether the broker's net bounds this order, and not only the strategy's ledger.
+
+    Not in NORMAL: there a stop-loss must not wait until a broker shows its positions (C3, B09).
+    """
     is_exit_only = facts.gate is not None and facts.gate.mode is TradingMode.EXIT_ONLY
     return facts.by_user or is_exit_only
 
 
 def _own_units(facts: Facts) -> int:
     """Return the strategy's units, shrunk to the broker's net where that is known."""
+    # Not left to the drift check alone, which needs three reads: until then an exit of the ledger's
+    # size would sell units that were closed outside.
     sizes = {ledger.strategy: ledger.quantity for ledger in facts.ledgers}
     if facts.held is not None:
         changed = shrunk(facts.ledgers, facts.held)
