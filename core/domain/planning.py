@@ -12,12 +12,12 @@ from core.domain.sizing import units_for
 from core.domain.target import Direction, Target
 from core.domain.views import AssignmentView
 
-__all__ = ["Leg", "Standing", "plan_leg"]
+__all__ = ["AccountState", "Leg", "plan_leg"]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How an account stands towards one target when a run is planned.
+class AccountState:
+    """What one account holds, wants and may do in one instrument when a run is planned.
 
     Attributes:
         held: The strategy's signed units.
@@ -58,7 +58,7 @@ class Leg:
 def plan_leg(
     target: Target,
     assignment: AssignmentView,
-    standing: Standing,
+    current: AccountState,
     *,
     slot_at: datetime,
     fresh_for: timedelta,
@@ -73,38 +73,38 @@ def plan_leg(
     is_fresh = slot_at - target.signal_at < fresh_for
     if target.direction is Direction.FLAT:
         return Leg(0, 0, "")
-    if standing.held * direction > 0:
-        is_kept = not standing.is_closing or (is_fresh and not standing.why_not(0))
-        return Leg(standing.held if is_kept else 0, 0, "")
-    if standing.working_entry and standing.wanted * direction > 0:
-        return Leg(standing.wanted, 0, "")
+    if current.held * direction > 0:
+        is_kept = not current.is_closing or (is_fresh and not current.why_not(0))
+        return Leg(current.held if is_kept else 0, 0, "")
+    if current.working_entry and current.wanted * direction > 0:
+        return Leg(current.wanted, 0, "")
     if not is_fresh:
         return Leg(0, 0, "")
-    if reason := standing.why_not(0):
+    if reason := current.why_not(0):
         return Leg(0, 0, reason)
-    return _entry(target, assignment, standing)
+    return _entry(target, assignment, current)
 
 
-def _entry(target: Target, assignment: AssignmentView, standing: Standing) -> Leg:
+def _entry(target: Target, assignment: AssignmentView, current: AccountState) -> Leg:
     """Return the entry that the assignment's size asks for, or why there is none."""
-    if standing.instrument is None:
+    if current.instrument is None:
         return Leg(0, 0, f"{target.instrument} is not in this broker's instruments")
     units = units_for(
         assignment.size_kind,
         assignment.size_value,
         assignment.multiplier,
-        price=standing.price,
-        capital=standing.capital,
-        lot_size=standing.instrument.lot_size,
+        price=current.price,
+        capital=current.capital,
+        lot_size=current.instrument.lot_size,
     )
     if units == 0:
-        return Leg(0, 0, _no_size(standing))
-    if reason := standing.why_not(units):
+        return Leg(0, 0, _no_size(current))
+    if reason := current.why_not(units):
         return Leg(0, 0, reason)
     return Leg(units * int(target.direction), units * int(target.direction), "")
 
 
-def _no_size(standing: Standing) -> str:
-    if standing.capital is None:
+def _no_size(current: AccountState) -> str:
+    if current.capital is None:
         return "its capital is not known yet today, so no size can be worked out"
     return "its size does not buy one lot"

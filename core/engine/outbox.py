@@ -1,4 +1,4 @@
-"""The outbox: notices written with the event they tell, delivered in order per chat (E5, I8).
+"""The outbox: notices written with the event they report, delivered in order per chat (E5, I8).
 
 Collection ``outbox``: ``chat_id``, ``seq`` (sorts in the order of writing), ``kind``, ``data``,
 ``delivery``, ``key``, ``state`` (WAITING, SENDING, SENT, DEAD), ``attempts``, ``created_at``,
@@ -49,7 +49,7 @@ async def has_card(view: StoreView, chat_id: int, key: str) -> bool:
 
 
 class Outbox:
-    """Writes notices. ``post`` belongs inside the transaction of the event it tells."""
+    """Writes notices. ``post`` belongs inside the transaction of the event that it reports."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -60,8 +60,8 @@ class Outbox:
         """Add a notice for one chat, or for every owner who has a chat.
 
         Every event adds its own row, edits of one card too: an edit that waits now may be claimed
-        and rendered before this transaction commits, and would not show what it tells. The sender
-        leaves out the edits that a later one makes needless.
+        and rendered before this transaction commits, and would not show its event. The sender skips
+        the edits that a later one makes needless.
         """
         for chat_id in await self._recipients(view, post):
             await view.insert(_OUTBOX, self._row(chat_id, post))
@@ -110,7 +110,7 @@ class OutboxSender:
         self._not_before: dict[int, datetime] = {}
 
     async def run(self) -> None:
-        """Deliver for ever; a store that is away is waited for, nothing is lost meanwhile."""
+        """Deliver for ever; while the store is away, wait: the notices are in it, none is lost."""
         while True:
             try:
                 await self._recover()
@@ -122,6 +122,7 @@ class OutboxSender:
                 await self._clock.sleep(_STORE_PAUSE_S)
 
     async def _recover(self) -> None:
+        """Return rows that a crash left SENDING to the queue, marked as possible repeats."""
         await self._store.update(
             _OUTBOX,
             {"state": "SENDING"},
@@ -161,12 +162,13 @@ class OutboxSender:
                 return
             edit = row["delivery"] == Delivery.EDIT.value
             if edit and newest[row["key"]] != row["_id"]:
-                await self._leave_out(row, newest[row["key"]])
+                await self._skip(row, newest[row["key"]])
             elif not await self._deliver(row):
+                # The rest of the chat waits with it: the order of notices is kept (I8).
                 return
 
-    async def _leave_out(self, row: Document, by: str) -> None:
-        """Cards show the present: an edit is enough for those of its card that wait before it."""
+    async def _skip(self, row: Document, by: str) -> None:
+        """Mark an edit as sent by a later one: a card shows the present, so that is enough."""
         done = Change(set={"state": "SENT", "reason": f"{_BY_LATER}{by}"})
         await self._store.update(_OUTBOX, {"_id": row["_id"], "state": "WAITING"}, done)
 
@@ -179,7 +181,7 @@ class OutboxSender:
             post = _post_of(row)
         except UnreadableNotice as error:
             # Of another version, or damaged: it would be as unreadable at the next try.
-            await self._bury(row, f"it cannot be read: {error}")
+            await self._mark_dead(row, f"it cannot be read: {error}")
             return True
         chat_id = row["chat_id"]
         card = await self._card(chat_id, post.key)
@@ -197,7 +199,7 @@ class OutboxSender:
                 await self._later(row, outcome)
                 return False
             case Blocked(reason) | Undeliverable(reason):
-                await self._bury(row, reason)
+                await self._mark_dead(row, reason)
         return True
 
     async def _card(self, chat_id: int, key: str | None) -> int | None:
@@ -222,13 +224,14 @@ class OutboxSender:
     async def _later(self, row: Document, outcome: TryLater) -> None:
         pause = timedelta(seconds=outcome.retry_after_s)
         self._not_before[row["chat_id"]] = self._clock.now() + pause
+        # Only what may have arrived counts as an attempt, which marks the next one as a repeat.
         back = Change(
             set={"state": "WAITING", "reason": outcome.reason},
             inc={"attempts": int(outcome.may_have_arrived)},
         )
         await self._store.update(_OUTBOX, {"_id": row["_id"]}, back)
 
-    async def _bury(self, row: Document, reason: str) -> None:
+    async def _mark_dead(self, row: Document, reason: str) -> None:
         _log.error("outbox: %s of kind %s is undeliverable: %s", row["_id"], row["kind"], reason)
         dead = Change(set={"state": "DEAD", "reason": reason})
         await self._store.update(_OUTBOX, {"_id": row["_id"]}, dead)

@@ -45,7 +45,7 @@ async def test_nothing_is_sent_for_it(world: LoginWorld) -> None:
     with pytest.raises(BrokerReadError, match=REASON):
         await Connections(world.brokers, world.accounts, masters).client(account)
     with pytest.raises(BrokerReadError, match="no instruments of gone"):
-        await masters.of(account.broker)
+        await masters.instruments(account.broker)
     with pytest.raises(LoginRefused) as refused:
         await world.desk.start((await world.page(account)).rsplit("/", 1)[1])
     assert refused.value.fault is LoginFault.ACCOUNT_UNKNOWN

@@ -71,9 +71,9 @@ class Accounts:
         self._brokers = {broker.name: broker for broker in brokers}
 
     def read(self, row: Document) -> Account:
-        """Turn a stored document into an ``Account``, secrets left behind.
+        """Turn a stored document into an ``Account``, without its secrets.
 
-        One of a broker that this program does not know is parked, and the others go on.
+        An account of a broker that this program does not know is parked; the others go on.
         """
         broker = self._brokers.get(row["broker_type"]) or unknown_broker(row["broker_type"])
         parked = row.get("parked_reason", "")
@@ -271,7 +271,7 @@ class Accounts:
         await _change_live(self._store, broker_id, Change(set={"source_address": address}))
 
     async def park(self, broker_id: str, reason: str, view: StoreView | None = None) -> bool:
-        """Note why nothing is sent for an account now; tell whether that is news."""
+        """Note why nothing is sent for an account now; return whether that is news."""
         matched = await (view or self._store).update(
             _ACCOUNTS,
             {"_id": broker_id, "live": True, "parked_reason": {"$ne": reason}},
@@ -284,11 +284,11 @@ class Accounts:
         await self._store.update(_ACCOUNTS, {"_id": broker_id}, Change(set={"last_run_at": at}))
 
 
-def _refuse_twin(draft: AccountDraft, live: list[Document]) -> None:
-    """Refuse a second account of one key whose first has not shown yet whom it belongs to.
+def _refuse_indistinct(draft: AccountDraft, live: list[Document]) -> None:
+    """Refuse a second account of a key whose first account has not logged in yet.
 
     A family may share one developer account (A9), so the key alone is no conflict; but until the
-    first has logged in nobody can tell the two apart.
+    first has logged in, nothing shows which broker user each of the two belongs to.
     """
     for row in live:
         same = row["broker_type"] == draft.broker.name and row["api_key"] == draft.api_key

@@ -35,8 +35,8 @@ class Masters:
         self._failed_at: dict[BrokerProfile, float] = {}
         self.trouble: dict[BrokerProfile, str] = {}
 
-    async def of(self, broker: BrokerProfile) -> Mapping[InstrumentId, Instrument]:
-        """Return a broker's instruments, today's if they can be had, else the last ones.
+    async def instruments(self, broker: BrokerProfile) -> Mapping[InstrumentId, Instrument]:
+        """Return a broker's instruments: today's if they can be loaded, else the last ones.
 
         Raises:
             BrokerReadError: None were ever loaded.
@@ -66,7 +66,7 @@ class Masters:
             self.trouble[broker] = f"{broker.label} instruments: {error}"
             _log.warning("%s instrument master: %s", broker, error)
             return
-        # The same dict goes on living, because every client holds a reference to it.
+        # Changed in place, because every client holds a reference to this dict.
         table = self._loaded.setdefault(broker, {})
         table.clear()
         table.update({row.id: row for row in rows})
@@ -117,7 +117,7 @@ class Connections:
         if known is not None and known[0] == account.token_generated_at:
             return known[1]
         await self.drop(account.broker_id)
-        master = await self._masters.of(account.broker)
+        master = await self._masters.instruments(account.broker)
         credentials = await self._accounts.credentials(account.broker_id)
         client = self._brokers[account.broker].connect(credentials, master)
         self._clients[account.broker_id] = (account.token_generated_at, client)
@@ -131,7 +131,7 @@ class Connections:
             return None
 
     async def drop(self, broker_id: str) -> None:
-        """Close and forget an account's client."""
+        """Close an account's client; the next request opens a new one."""
         known = self._clients.pop(broker_id, None)
         if known is not None:
             await known[1].aclose()

@@ -3,9 +3,9 @@
 Collections: ``login_links`` (``_id`` is the link's secret part, ``broker_id``; lives until the
 account is connected), ``logins`` (``_id`` is the single-use nonce; ``broker_id``, ``state`` open,
 spent or done, ``via`` page or paste, ``expires_at``, ``told_silent``). Only a callback spends a
-nonce, and it can only land on the account that asked. The token is stored and the chat is told in
-one transaction. A refusal is told once for each nonce and fault; one without a nonce of ours is a
-stranger's and is not told, so that nobody outside can write into the chat.
+nonce, and it can only complete the login of the account that asked. The token is stored and the
+user notified in one transaction. A refusal is reported once for each nonce and fault; one without
+a nonce of ours comes from a stranger and is ignored, so that no outsider can write into the chat.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class LoginOrigin:
     """Who asked for the login that a callback belongs to.
 
     Attributes:
-        link: Secret part of the account's login page while it stands, to try again; else None.
+        link: Secret part of the account's login page while it is valid, to try again; else None.
         is_done: This very login was completed before.
     """
 
@@ -136,7 +136,7 @@ class Logins:
             raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
 
     async def origin(self, broker: BrokerProfile, query: Mapping[str, str]) -> LoginOrigin | None:
-        """Return who asked for the login of a callback, or None when nobody here did."""
+        """Return who asked for the login of a callback, or None when no account here did."""
         nonce = broker.callback.nonce_in(query)
         row = await self._store.get(_LOGINS, nonce) if nonce else None
         if row is None:
@@ -175,7 +175,7 @@ class Logins:
         """Complete a login from a broker's redirect.
 
         Raises:
-            LoginRefused: With the fault that has its own page; the chat is told as well.
+            LoginRefused: With the fault that has its own page; the user is notified as well.
         """
         nonce = broker.callback.nonce_in(query)
         try:
@@ -183,12 +183,12 @@ class Logins:
             account = await self._spend(nonce, broker)
             return await self._complete(account, code, nonce)
         except LoginRefused as refused:
-            await self._tell_refusal(nonce, refused)
+            await self._report_refusal(nonce, refused)
             raise
         except (StoreError, VaultError) as error:
             _log.error("a login could not be completed: %s", error)
             unsaved = LoginRefused(LoginFault.NOT_SAVED)
-            await self._tell_refusal(nonce, unsaved)
+            await self._report_refusal(nonce, unsaved)
             raise unsaved from error
 
     async def _code_in(self, broker: BrokerProfile, query: Mapping[str, str], nonce: str) -> str:
@@ -229,6 +229,8 @@ class Logins:
         if account.broker != broker:
             raise LoginRefused(LoginFault.NONCE_UNKNOWN, "this login belongs to another broker")
         spent = Change(set={"state": "spent", "spent_at": now})
+        # Spent before the exchange, and only by the callback whose update matched: a redirect that
+        # arrives twice at the same moment is exchanged once (B3).
         if await store.update(_LOGINS, {"_id": nonce, "state": "open"}, spent) != 1:
             raise LoginRefused(LoginFault.NONCE_USED)
         return account
@@ -241,6 +243,8 @@ class Logins:
         grant = await self._port(account.broker).exchange(
             credentials, code, redirect_url=self.redirect_url(account.broker)
         )
+        # Another family member's browser may still be logged in at the broker: trading the wrong
+        # account would be worse than a failed login (A9).
         if account.user_id is not None and account.user_id != grant.user_id:
             raise LoginRefused(
                 LoginFault.OTHER_USER, f"{grant.user_id} logged in, expected {account.user_id}"
@@ -248,7 +252,7 @@ class Logins:
         return await self._save(account, grant, nonce)
 
     async def _save(self, account: Account, grant: LoginGrant, nonce: str) -> Account:
-        """Store the token, end the warning's claim and tell the chat, in one transaction (A05)."""
+        """Store the token, end the warning and notify the user, in one transaction (A05)."""
         broker_id = account.broker_id
 
         async def body(view: StoreView) -> Account:
@@ -277,7 +281,7 @@ class Logins:
         except AlreadyDone as error:
             raise LoginRefused(LoginFault.NONCE_USED) from error
         except DuplicateKey as error:
-            raise LoginRefused(LoginFault.OTHER_USER, _TWIN) from error
+            raise LoginRefused(LoginFault.OTHER_USER, _SAME_USER) from error
         except (StoreError, VaultError) as error:
             _log.error("login of %s could not be saved: %s", broker_id, error)
             raise LoginRefused(LoginFault.NOT_SAVED) from error
@@ -285,7 +289,7 @@ class Logins:
         self._on_login(broker_id)
         try:
             await self._tokens.show_warning(force=False)
-        except StoreError as error:  # the login stands; the next tick shows the warning as it is
+        except StoreError as error:  # the login is valid; the next tick corrects the warning
             _log.warning("the warning could not be brought up to date: %s", error)
         return after
 
@@ -303,8 +307,8 @@ class Logins:
             if await has_card(view, chat_id, MORNING_ROUND_KEY):
                 await self._outbox.post(view, morning_round_card(chat_id))
 
-    async def _tell_refusal(self, nonce: str, refused: LoginRefused) -> None:
-        """Tell the chat, once for each nonce and fault: a page may be loaded again and again."""
+    async def _report_refusal(self, nonce: str, refused: LoginRefused) -> None:
+        """Notify once for each nonce and fault: a page may be loaded again and again."""
         fault = refused.fault.value
 
         async def body(view: StoreView) -> None:
@@ -317,8 +321,8 @@ class Logins:
                 await self._store.transaction(body, nonce=f"refused:{nonce}:{fault}")
         except AlreadyDone:
             return
-        except StoreError as error:  # the page still tells it
-            _log.error("the chat could not be told of a failed login (%s): %s", fault, error)
+        except StoreError as error:  # the page still shows it
+            _log.error("a failed login could not be reported (%s): %s", fault, error)
 
     async def start_round(self, command: Command) -> None:
         """Post the card of all logins to the user's chat; it is edited as logins complete (B9)."""
@@ -385,9 +389,9 @@ class Logins:
             {"state": "open", "told_silent": False, "created_at": {"$lte": now - _SILENT_AFTER}},
         )
         for row in {row["broker_id"]: row for row in rows}.values():
-            await self._tell_silent(row)
+            await self._notify_silent(row)
 
-    async def _tell_silent(self, row: Document) -> None:
+    async def _notify_silent(self, row: Document) -> None:
         broker_id = row["broker_id"]
 
         async def body(view: StoreView) -> None:
@@ -401,7 +405,7 @@ class Logins:
             return
 
 
-_TWIN = "this broker user is connected already with the same key"
+_SAME_USER = "this broker user is connected already with the same key"
 
 
 async def _refusal_notice(
@@ -414,7 +418,7 @@ async def _refusal_notice(
 
 
 async def _silence(view: StoreView, broker_id: str) -> None:
-    """Ask no more about an account's open logins: it was asked once, or one of them came back."""
+    """Ask no more about an account's open logins: the user was asked, or one of them came back."""
     where = {"broker_id": broker_id, "state": "open"}
     await view.update(_LOGINS, where, Change(set={"told_silent": True}), many=True)
 

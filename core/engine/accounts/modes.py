@@ -1,4 +1,4 @@
-"""Changes of modes and of who cares for positions, inside their transaction (product.md A5, C1)."""
+"""Changes of modes and of who manages positions, inside their transaction (product.md A5, C1)."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The life of tokens: how their end is found, and the one standing warning (product.md B5 to B10).
+"""The life of tokens: how their end is found, and the one warning about it (product.md B5 to B10).
 
 Tokens die at the time of day that their broker's profile names, and only a user can log in again.
 Their end is found in three ways: by the market clock, by a probe at the start and before the
 session, and by the broker's own answer in the middle of work. However it is found, it is recorded
-once: the account is marked expired, and one warning for all accounts stands in the chat until each
+once: the account is marked expired, and one warning for all accounts stays in the chat until each
 is refreshed or a user dismisses it. Owns the document ``token_warning`` of ``settings``
 (``episode``, ``dismissed``, ``shown``, ``shown_at``).
 """
@@ -48,7 +48,7 @@ def token_ends_at(logged_in: datetime, dies_at: time) -> datetime:
 
 
 class Tokens:
-    """Watches the tokens of all accounts."""
+    """Finds out when tokens end, and keeps the warning in the chat up to date."""
 
     def __init__(
         self,
@@ -68,14 +68,16 @@ class Tokens:
         self._interval = timedelta(seconds=warning_interval_s)
         self._probed_day = ""
 
-    async def lost(self, broker_id: str, how: str, *, of: datetime | None = None) -> bool:
-        """Record that a token is dead, telling once (B8); return whether it is news.
+    async def mark_expired(
+        self, broker_id: str, reason: str, *, generated_at: datetime | None = None
+    ) -> bool:
+        """Record that a token is dead and notify the user once (B8); return whether it is news.
 
         Args:
             broker_id: The account.
-            how: How it was found, for the chat.
-            of: When the token that was found dead was generated. A late answer to an old token
-                says nothing of a newer one.
+            reason: How it was found, for the chat.
+            generated_at: When the token that was found dead was generated; None means the present
+                one. A late answer to an old token proves nothing about a newer one.
         """
         try:
             account = await self._accounts.get(broker_id)
@@ -83,7 +85,7 @@ class Tokens:
             return False
         if account.token_status is TokenStatus.EXPIRED:
             return False
-        if of is not None and of != account.token_generated_at:
+        if generated_at is not None and generated_at != account.token_generated_at:
             return False
         exits = await waiting_exits(self._store, broker_id)
         dead = {
@@ -93,6 +95,9 @@ class Tokens:
         }
 
         async def body(view: StoreView) -> None:
+            # Read, probe and clock may find the same end at one moment, and a new login may
+            # complete meanwhile: only the token that was found dead is marked, by the first that
+            # finds it.
             where = {
                 "token_status": TokenStatus.VALID.value,
                 "token_generated_at": account.token_generated_at,
@@ -101,7 +106,7 @@ class Tokens:
                 raise AlreadyDone(broker_id)
             await self._begin_warning(view)
             if account.enabled or account.is_default:
-                await self._outbox.post(view, Post(AccountParked(broker_id, how, exits)))
+                await self._outbox.post(view, Post(AccountParked(broker_id, reason, exits)))
 
         try:
             await self._store.transaction(
@@ -109,7 +114,7 @@ class Tokens:
             )
         except AlreadyDone:
             return False
-        _log.info("account %s: token ended, %s", broker_id, how)
+        _log.info("account %s: token ended, %s", broker_id, reason)
         await self.show_warning(force=True)
         return True
 
@@ -134,7 +139,7 @@ class Tokens:
         await write_setting(view, WARNING_KEY, Change(set={"shown_at": None}))
 
     async def dismiss_warning(self, command: Command) -> None:
-        """Silence the warning until a new expiry, and take it out of the chat."""
+        """Silence the warning until a new expiry, and remove it from the chat."""
 
         async def body(view: StoreView) -> None:
             dismissed = Change(set={"dismissed": True, "shown": False})
@@ -143,12 +148,13 @@ class Tokens:
 
         await self._store.transaction(body, nonce=f"dismiss:{command.id}")
 
-    async def worried_about(self) -> tuple[Account, ...]:
+    async def needing_login(self) -> tuple[Account, ...]:
         """Return enabled or default accounts whose login is needed."""
         accounts = await self._accounts.all()
         return tuple(a for a in accounts if a.needs_login and (a.enabled or a.is_default))
 
     async def show_warning(self, *, force: bool = False) -> None:
+        # An account that never logged in has lost nothing; its set-up asks for the first login.
         """Show, replace or remove the standing warning as the interval and the accounts ask."""
         row = await read_setting(self._store, WARNING_KEY) or {}
         accounts = [a for a in await self.worried_about() if a.token_generated_at is not None]
@@ -183,7 +189,7 @@ class Tokens:
         return self._interval
 
     async def tick(self, connections: Connections) -> None:
-        """End tokens by the clock, probe before the session, keep the warning standing."""
+        """End tokens by the clock, probe before the session, and repeat the warning when due."""
         await self._expire_by_clock()
         await self._probe_before_session(connections)
         await self.show_warning()
@@ -196,7 +202,7 @@ class Tokens:
                 continue
             since = await self._accounts.token_market_at(account.broker_id)
             if since is not None and now >= token_ends_at(since, dies_at):
-                await self.lost(account.broker_id, f"its login ended at {dies_at:%H:%M}")
+                await self.mark_expired(account.broker_id, f"its login ended at {dies_at:%H:%M}")
 
     async def _probe_before_session(self, connections: Connections) -> None:
         moment = self._clock.market_now()
@@ -209,11 +215,13 @@ class Tokens:
             return
         if window is None or moment < window.open_at - _PROBE_BEFORE_OPEN:
             return
+        # Set before the probe: a broker that cannot be reached is no reason to ask at every tick,
+        # and its worker finds a dead login as well.
         self._probed_day = day
         await self.probe_all(connections)
 
     async def probe_all(self, connections: Connections) -> None:
-        """Ask each broker who is logged in, the cheapest read, all at once."""
+        """Read the user's profile at each broker, the cheapest read, all at once."""
         async with asyncio.TaskGroup() as group:
             for account in await self._accounts.all():
                 if not account.needs_login:
@@ -227,6 +235,7 @@ class Tokens:
         except BrokerReadError as error:
             if error.fault is ReadFault.AUTH_REQUIRED:
                 since = account.token_generated_at
-                await self.lost(account.broker_id, "a probe found its login dead", of=since)
+                reason = "a probe found its login dead"
+                await self.mark_expired(account.broker_id, reason, generated_at=since)
         except VaultError as error:
             _log.error("account %s: secrets cannot be opened: %s", account.broker_id, error)

@@ -46,7 +46,7 @@ class AccountRegistration:
         """Return a hint when this API key is connected already (a family may share it), or ''.
 
         Raises:
-            UserError: An account of this key has not logged in yet, so nobody can tell them apart.
+            UserError: An account of this key has not logged in yet: the two look the same.
         """
         twins = await self._accounts.with_key(broker, api_key)
         for twin in twins:

@@ -2,8 +2,7 @@
 
 A command carries a ``core.domain.command.Command``: who asks, and an id that makes it take effect
 at most once (I9); a repeated id raises ``AlreadyDone``. A user's mistake raises ``UserError`` with
-one sentence and changes nothing. No view holds a secret. What a service promises stands in its own
-docstrings.
+one sentence and changes nothing. No view holds a secret. Each service documents its own promises.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class Control:
         switch: Enable and disable accounts.
         modes: The trading modes.
         logins: Offer and complete logins.
-        tokens: The standing warning of expired tokens.
+        tokens: The warning about expired tokens.
         views: Dashboards, positions, orders, trades, profit and runs.
         orders: Close a position, cancel an order, resolve an unknown one.
         strategies: Strategies as they are shown.

@@ -1,4 +1,4 @@
-"""A person's own orders: close a position, cancel an order, settle an unresolved one (E4, R4)."""
+"""A user's own orders: close a position, cancel an order, settle an unresolved one (E4, R4)."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class _Position:
 
 
 class ManualOrders:
-    """Sends what a person asks for, under the account's lock.
+    """Closes positions, and cancels and resolves orders, under the account's lock.
 
     ``worker`` returns an account's worker while it runs.
     """
@@ -154,7 +154,9 @@ class ManualOrders:
         ledgers = await self._ledgers(position)
         outside = held.quantity - sum(ledger.quantity for ledger in ledgers)
         if outside * held.quantity > 0 and not await self._is_closing_outside(position):
-            # A goal without a ledger: the units are nobody's, the goal says how many they are.
+            # A goal without a ledger: no strategy owns the units, so the goal holds their number.
+            # An earlier close that still works covers them; a second one would close them twice
+            # (I6).
             ledgers.append(
                 Ledger(MANUAL, position.broker_id, position.instrument, position.product)
             )
@@ -194,7 +196,7 @@ class ManualOrders:
         ]
 
     async def _first_order(self, position: _Position) -> Order:
-        """Wait for the executor's first order, so that the user is told what was sent."""
+        """Wait for the executor's first order, so that the chat shows what was sent."""
         try:
             async with asyncio.timeout(_ANSWER_S):
                 while True:
@@ -230,7 +232,7 @@ class ManualOrders:
         return None
 
     async def _is_pursued(self, position: _Position) -> bool:
-        """Whether something is left to close: units of a strategy, or of nobody."""
+        """Whether something is left to close, owned by a strategy or by none."""
         if await self._ledgers(position):
             return True
         goals = await goals_of(self._store, position.broker_id)
@@ -253,7 +255,7 @@ class ManualOrders:
         if order.purpose is Purpose.STOP:
             await self._leave_without_stop(order)
         async with worker.lock:
-            outcome = await self._gateway.cancel(client, order, "cancelled by a person")
+            outcome = await self._gateway.cancel(client, order, "cancelled by the user")
         worker.wake()
         if isinstance(outcome, NotSent | Refused):
             reason = outcome.reason if isinstance(outcome, NotSent) else outcome.message
@@ -261,27 +263,29 @@ class ManualOrders:
         return await self._journal.get(key)
 
     async def _claim(self, order: Order) -> Order:
-        """Take the look-alike that the broker shows for this order."""
+        """Attach the proposed broker order to this order."""
         key = order.client_order_id
         found = await proposed_for(self._store, key)
         if found is None:
             raise UserError("The broker shows no order that could be this one.")
         event = OrderEvent(
-            OrderState.ACCEPTED, broker_order_id=found, reason="confirmed by a person"
+            OrderState.ACCEPTED, broker_order_id=found, reason="confirmed by the user"
         )
 
         async def first(view: StoreView) -> None:
+            # It may have been adopted as EXTERNAL, under a broker id that is unique in the journal.
             # It was adopted as somebody else's, under a broker id that is unique in the journal.
             await self._journal.remove(view, external_id(order.broker_id, found))
 
         return await self._journal.apply(key, event, first=first)
 
     async def _give_up(self, order: Order) -> Order:
+        # The user may have looked before the broker listed it, so their word alone is not enough.
         await self._look_once_more(order.broker_id)
         order = await self._journal.get(order.client_order_id)
         if order.state is not OrderState.UNRESOLVED:
             return order
-        event = OrderEvent(OrderState.NOT_PLACED, reason="a person says it was not placed")
+        event = OrderEvent(OrderState.NOT_PLACED, reason="the user says it was not placed")
         return await self._journal.apply(order.client_order_id, event)
 
     async def _look_once_more(self, broker_id: str) -> None:
@@ -303,7 +307,7 @@ class ManualOrders:
         await self._store.transaction(body, nonce=nonce)
 
     async def _leave_without_stop(self, order: Order) -> None:
-        """A stop that a person takes away is not placed again for this goal."""
+        """Keep a stop that the user cancels from being placed again for this goal."""
         request = order.request
         key = ledger_key(order.strategy, order.broker_id, request.instrument, request.product)
         await leave_without_stop(self._store, key)
@@ -322,7 +326,7 @@ class ManualOrders:
         return failed
 
     async def resolve(self, command: Command, key: str, *, was_placed: bool) -> Order:
-        """Take a person's word for an unresolved order.
+        """Settle an unresolved order by what the user says of it.
 
         "It is the one that the broker shows" attaches the proposed broker order; "it was not
         placed" is taken only after a fresh look that does not find it.

@@ -59,7 +59,7 @@ class TradingModes:
     async def _left_behind(
         self, effective: Mapping[str, TradingMode]
     ) -> tuple[tuple[OrderView, ...], int]:
-        """What still works at the brokers, and how many positions nobody cares for when PAUSED."""
+        """Return what still works at the brokers, and how many positions PAUSED leaves alone."""
         working: list[OrderView] = []
         unprotected = 0
         for broker_id, mode in effective.items():

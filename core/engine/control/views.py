@@ -1,4 +1,4 @@
-"""Views: what accounts, books and the journal show, put together for a person (product.md E)."""
+"""Views: what accounts, snapshots and the journal show, put together for a user (product.md E)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Says in the chat when the calendar is about to end, is derived, or does not know today (K04).
+"""Notifies when the calendar is about to end, is derived, or does not know today (K04).
 
-What is due is a pure function (``core.domain.calendar_years``); here each thing is said once. That
-is a document ``calendar|…`` of ``settings`` besides the nonce, because a nonce is forgotten after
-eight days and a reminder stays due for longer.
+What is due is a pure function (``core.domain.calendar_years``); here each notice is posted once. A
+document ``calendar|…`` of ``settings`` records that besides the nonce, because a nonce is deleted
+after eight days and a reminder stays due for longer.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from core.ports.store import Change, Store, StoreView
 
 __all__ = ["CalendarWatch"]
 
-_FROM = time(8, 0)  # early enough to import a file before the open, and nobody is woken at midnight
+_FROM = time(8, 0)  # early enough to import a file before the open, and not in the night
 
 
 class CalendarWatch:
-    """Watches how far the calendar reaches."""
+    """Checks how far the calendar reaches, and notifies of what is due."""
 
     def __init__(self, store: Store, clock: Clock, calendar: Calendar, outbox: Outbox) -> None:
         self._store = store
         self._clock = clock
         self._calendar = calendar
         self._outbox = outbox
-        self._said: set[str] = set()
+        self._posted: set[str] = set()
 
     async def tick(self) -> None:
-        """Say what is due today and was not said before."""
+        """Post the notices that are due today and were not posted before."""
         now = self._clock.market_now()
         if now.time() < _FROM:
             return
         day = now.date()
         for key, notice in [*self._reminders(day), *self._today(day)]:
-            if key not in self._said:
-                await self._say(f"calendar|{key}", notice)
-                self._said.add(key)
+            if key not in self._posted:
+                await self._post(f"calendar|{key}", notice)
+                self._posted.add(key)
 
     def _reminders(self, day: date) -> list[tuple[str, Notice]]:
         found: list[tuple[str, Notice]] = []
@@ -76,7 +76,7 @@ class CalendarWatch:
         hours = f"{window.open_at:%H:%M} to {window.close_at:%H:%M}" if window else ""
         return [(f"unknown|{day}", DayUnknown(day.isoformat(), reason, hours))]
 
-    async def _say(self, key: str, notice: Notice) -> None:
+    async def _post(self, key: str, notice: Notice) -> None:
         async def body(view: StoreView) -> None:
             if await read_setting(view, key) is not None:
                 raise AlreadyDone(key)

@@ -1,8 +1,8 @@
 """Market data: one chosen account with ordered fallbacks, once an instrument (product.md D10).
 
 The setting ``data_account`` names the first source; the other connected accounts follow in the
-order of the account list. A source whose plan has no data (PERMISSION) is passed over for the day
-and is no login problem; one whose login is dead is passed over as well.
+order of the account list. A source whose plan has no data (PERMISSION) is skipped for the day and
+is no login problem; one whose login is dead is skipped as well.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs that somebody asked for: filed in the store, run once, with their result (D5, D6, I9).
+"""Runs that a user asked for: filed in the store, run once, with their result (D5, D6, I9).
 
 Collection ``run_requests`` (``_id`` is the run id): ``strategy``, ``slot_at``, ``only`` (a
 broker_id or None), ``state`` (filed, running, done), ``result``, ``filed_at``. ``saarthi live``
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class RunRequests:
-    """Files runs and works them off."""
+    """Files requested runs and runs them, one after another."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -53,12 +53,12 @@ class RunRequests:
         self._wake.set()
 
     async def result(self, run_id: str) -> str | None:
-        """Return the line that a finished run ended with, None while it waits."""
+        """Return the result line of a finished run, None before its end."""
         row = await self._store.get(REQUESTS, run_id)
         return row["result"] if row and row["state"] == "done" else None
 
     async def withdraw(self, run_id: str) -> bool:
-        """Take a filed run back; tell whether nobody had worked it off."""
+        """Delete a filed run; return whether it was still waiting."""
         return await self._store.delete(REQUESTS, {"_id": run_id, "state": "filed"}) == 1
 
     async def work(self, runner: Runner, only: str | None = None) -> None:
@@ -85,6 +85,7 @@ class RunRequests:
         slot_at = row["slot_at"].astimezone(IST)
         if trading_day(slot_at) != trading_day(self._clock.market_now()):
             return "too late: it was asked for on another day, nothing was run"
+        # The user asked for the prices of that moment, not for those after an outage.
         is_prompt = self._clock.now() - row["filed_at"] <= _PROMPT
         request = RunRequest(
             row["_id"], row["strategy"], slot_at, may_enter=is_prompt, only=row["only"]

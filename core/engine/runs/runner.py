@@ -1,8 +1,8 @@
-"""One run of a strategy: targets once, goals and entries of every account in one commit, then go.
+"""One run of a strategy: targets once, then goals and entries of every account in one commit.
 
 Collection ``runs`` (``_id`` is the run id): ``strategy``, ``slot_at``, ``targets``, ``notes`` by
 account, ``broker_ids``, ``kind``, ``created_at``. The run, its goals and its entry intents commit
-together before the first send (reliability.md 2.3.1); a restart goes on with what stands there and
+together before the first send (reliability.md 2.3.1); a restart goes on with what was committed and
 never computes targets again. Planning reads only the store, so no slow broker delays another
 account's run (I7).
 """
@@ -31,7 +31,7 @@ from core.domain.order import (
     OrderState,
     Purpose,
 )
-from core.domain.planning import Leg, Standing, plan_leg
+from core.domain.planning import AccountState, Leg, plan_leg
 from core.domain.sessions import Schedule, SessionWindow, trading_day
 from core.domain.target import Context, DataNeed, ParameterValue, Strategy, Target
 from core.domain.views import AssignmentView
@@ -95,7 +95,7 @@ class Runner:
     async def run(self, request: RunRequest) -> str:
         """Compute the targets, commit the run, wake the accounts; return one line on the result.
 
-        Every failure is told in the chat and changes nothing.
+        The user is notified of every failure; a failed run changes nothing.
         """
         strategy = self._strategies.strategy(request.strategy)
         try:
@@ -103,10 +103,10 @@ class Runner:
             targets, prices = await self._targets(strategy, parameters, request)
         except NoData as error:
             notice = DataMissing(request.strategy, str(error))
-            await self._tell(notice, request, await self._last_run(request))
+            await self._notify(notice, request, await self._last_run(request))
             return f"no market data: {error}"
         except _StrategyFailed as error:
-            await self._tell(RunFailed(request.strategy, str(error)), request, str(error))
+            await self._notify(RunFailed(request.strategy, str(error)), request, str(error))
             return str(error)
         try:
             return await self._commit(strategy, request, targets, prices, parameters)
@@ -117,8 +117,10 @@ class Runner:
         """Name the run after which data went missing: each slot may hear other words about it."""
         return await newest_run(self._store, request.strategy) or ""
 
-    async def _tell(self, notice: DataMissing | RunFailed, request: RunRequest, once: str) -> None:
-        """Say what went wrong, once a day for each ``once``."""
+    async def _notify(
+        self, notice: DataMissing | RunFailed, request: RunRequest, cause: str
+    ) -> None:
+        """Notify the user of a failed run, once a day for each cause."""
         day = trading_day(request.slot_at)
 
         async def body(view: StoreView) -> None:
@@ -126,7 +128,7 @@ class Runner:
 
         try:
             await self._store.transaction(
-                body, nonce=f"{notice.kind}:{request.strategy}|{day}|{once}"
+                body, nonce=f"{notice.kind}:{request.strategy}|{day}|{cause}"
             )
         except AlreadyDone:
             return
@@ -177,10 +179,13 @@ class Runner:
                 for name in instruments
             }
             newest = max((rows[-1].start for rows in bars.values() if rows), default=None)
+            # One instrument with the newest bar is enough: another may not have traded in it.
             complete = newest is not None and newest + step >= min(slot_at, window.close_at)
             if complete or self._clock.monotonic() >= until or slot_at <= window.open_at:
                 break
             await self._clock.sleep(_BAR_LOOK_S)
+        # A few late bars are tolerated; a longer gap is an outage, and a decision on old prices
+        # would enter at a signal that is over (D10).
         if newest is None or slot_at - (newest + step) > _STALE_BARS * step:
             seen = f"the newest bar is of {newest:%d %b %H:%M}" if newest else "there are no bars"
             raise NoData(f"prices are stale: {seen}")
@@ -207,7 +212,7 @@ class Runner:
                 return await asyncio.to_thread(strategy.decide, context)
         except TimeoutError:
             raise _StrategyFailed(f"it did not decide within {_DECIDE_DEADLINE_S:.0f} s") from None
-        # A strategy is somebody's own code: whatever it raises must stop this run and nothing else.
+        # A strategy is the user's own code: whatever it raises must stop this run and nothing else.
         except Exception as error:
             _log.exception("strategy %s failed", strategy.name)
             raise _StrategyFailed(f"it failed with {type(error).__name__}: {error}") from error
@@ -221,6 +226,7 @@ class Runner:
         parameters: Mapping[str, ParameterValue],
     ) -> str:
         accounts = await self._assigned(strategy.name, request)
+        # All that needs a request or a file is read before the transaction, which may run again.
         brokers = {account.broker for account, _ in accounts}
         plan = self._plan(strategy.schedule(parameters), request, brokers)
         instruments = {
@@ -273,6 +279,7 @@ class Runner:
             if request.only is not None and account.broker_id != request.only:
                 continue
             assignment = await self._strategies.assignment(name, account)
+            # Switched off, but still holding: the run must be able to decide its exit (D4).
             if (account.enabled and assignment.is_on) or await self._holds(name, account):
                 found.append((account, assignment))
         return found
@@ -285,7 +292,7 @@ class Runner:
 
     async def _instruments(self, account: Account) -> Mapping[InstrumentId, Instrument]:
         try:
-            return await self._masters.of(account.broker)
+            return await self._masters.instruments(account.broker)
         except BrokerReadError as error:
             _log.warning("%s: %s", account.label, error)
             return {}
@@ -305,7 +312,7 @@ class Runner:
         changed = False
         for account, assignment in accounts:
             for target in targets:
-                standing = await self._standing(
+                current = await self._account_state(
                     view,
                     plan,
                     target,
@@ -317,11 +324,11 @@ class Runner:
                 leg = plan_leg(
                     target,
                     assignment,
-                    standing,
+                    current,
                     slot_at=request.slot_at,
                     fresh_for=timedelta(minutes=plan.every_minutes),
                 )
-                changed |= await self._put(view, plan, target, assignment, standing, leg)
+                changed |= await self._put(view, plan, target, assignment, current, leg)
                 if leg.entry:
                     orders.append(plan.entry(target, assignment, leg))
                 if leg.note:
@@ -339,17 +346,21 @@ class Runner:
         plan: RunPlan,
         target: Target,
         assignment: AssignmentView,
-        standing: Standing,
+        current: AccountState,
         leg: Leg,
     ) -> bool:
         """Write the leg's goal; return whether it changes what is held or working."""
-        keeps = leg.goal == standing.wanted and not leg.entry
-        if keeps and leg.goal == 0 and standing.held == 0:
+        keeps = leg.goal == current.wanted and not leg.entry
+        # Flat and nothing held: no goal is written, so that a slot without a signal leaves no trace
+        # on an account.
+        if keeps and leg.goal == 0 and current.held == 0:
             return False
         stop_price = target.stop_price if leg.goal else None
         key = ledger_key(
             assignment.strategy, assignment.broker_id, target.instrument, assignment.product
         )
+        # A goal that is kept keeps its run id too: an entry still waiting is only sent while its
+        # own run's goal is in force. Its stop may move (a trailing stop).
         if keeps and await retarget_goal(
             view, key, stop_price=stop_price, day=plan.day, at=plan.now
         ):
@@ -362,14 +373,14 @@ class Runner:
             product=assignment.product,
             quantity=leg.goal,
             stop_price=stop_price,
-            run_id=plan.request.run_id if not keeps else standing.run_id,
+            run_id=plan.request.run_id if not keeps else current.run_id,
             day=plan.day,
             at=plan.now,
         )
-        reduces = standing.held not in {0, leg.goal}
+        reduces = current.held not in {0, leg.goal}
         return reduces and not keeps
 
-    async def _standing(
+    async def _account_state(
         self,
         view: StoreView,
         plan: RunPlan,
@@ -378,10 +389,12 @@ class Runner:
         account: Account,
         prices: Mapping[InstrumentId, Decimal],
         instrument: Instrument | None,
-    ) -> Standing:
+    ) -> AccountState:
         key = ledger_key(
             assignment.strategy, account.broker_id, target.instrument, assignment.product
         )
+        # Yesterday's goal is no goal: MIS units are squared off by then, and a kept one would look
+        # like an entry that is still to come.
         ledger = await ledger_at(view, key)
         goal = await goal_at(view, key)
         wanted = goal.quantity if goal and goal.day == plan.day else None

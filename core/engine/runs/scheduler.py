@@ -2,8 +2,8 @@
 
 Something outside (``core.adapters.scheduling``) only wakes ``tick``. What is due is a pure function
 of the schedule, the session and the newest slot handled, which is stored; the run's id is unique,
-so a slot fires once across restarts and whatever wakes the tick twice. Late entries are dropped and
-said so; square-offs fire however late, as long as the market trades.
+so a slot fires once, across restarts and ticks that overlap. Late entries are dropped and reported;
+square-offs fire however late, as long as the market trades.
 """
 
 from __future__ import annotations
@@ -117,19 +117,19 @@ class Scheduler:
         ]
 
     async def _guarded(self, name: str, part: Awaitable[None]) -> None:
-        """Let one strategy's trouble stop neither the others nor any square-off; tell it once."""
+        """Keep one strategy's failure from the others and from square-offs; report it once."""
         try:
             await part
         except StoreError:
             _log.warning("strategy %s: the store is away", name)
-        # A strategy is somebody's own code, its schedule and parameters too.
+        # A strategy is the user's own code, its schedule and parameters too.
         except Exception as error:  # noqa: BLE001 - see above
             _log.error("strategy %s failed", name, exc_info=error)
             notice = RunFailed(name, f"{type(error).__name__}: {error}")
             day = trading_day(self._clock.market_now())
-            await self._once(f"failed:{name}|{day}|{type(error).__name__}", Post(notice))
+            await self._post_once(f"failed:{name}|{day}|{type(error).__name__}", Post(notice))
 
-    async def _once(self, nonce: str, post: Post) -> None:
+    async def _post_once(self, nonce: str, post: Post) -> None:
         """Post a notice that this nonce has not posted before."""
 
         async def body(view: StoreView) -> None:
@@ -153,19 +153,21 @@ class Scheduler:
         if due is None:
             return
         if due.missed or not due.may_enter:
-            await self._tell_missed(name, due.slot_at, now, len(due.missed))
+            await self._notify_missed(name, due.slot_at, now, len(due.missed))
         run_id = f"{name}|{due.slot_at:%Y-%m-%dT%H:%M}" + (f"|{only}" if only else "")
         request = RunRequest(run_id, name, due.slot_at, may_enter=due.may_enter, only=only)
         line = await self._runner.run(request)
+        # Marked after the run: a crash in between runs the slot again, and the unique run id makes
+        # that harmless. Marked before, the slot would be lost (D2).
         if only:
             self._selected_until = due.slot_at
         else:
             await self._strategies.mark_slot(name, due.slot_at)
         _log.info("run %s: %s", request.run_id, line)
 
-    async def _tell_missed(self, name: str, slot: datetime, now: datetime, missed: int) -> None:
+    async def _notify_missed(self, name: str, slot: datetime, now: datetime, missed: int) -> None:
         notice = SlotMissed(name, slot, int((now - slot).total_seconds()), missed)
-        await self._once(f"missed:{name}|{slot.isoformat()}", Post(notice))
+        await self._post_once(f"missed:{name}|{slot.isoformat()}", Post(notice))
 
     async def _square_off(
         self, name: str, strategy: Strategy, window: SessionWindow, now: datetime
@@ -179,6 +181,7 @@ class Scheduler:
             if self._selection is not None and account.broker_id != self._selection.broker_id:
                 continue
             begin = self._runner.square_off_begins(schedule, window.day, account.broker)
+            # Where strategies send nothing, the user manages the positions (A5).
             if begin is None or now < begin or not (account.enabled or account.drain):
                 continue
             open_ledgers = await self._open_ledgers(name, account)
@@ -199,12 +202,15 @@ class Scheduler:
         """Set the goals of these ledgers to flat, where they are not yet."""
         day, now = window.day.isoformat(), self._clock.market_now()
         goals = {goal.key: goal for goal in await goals_of(self._store, account.broker_id)}
-        unaimed = [
+        # Every tick comes here until the ledgers are flat: a goal that is flat already must keep
+        # its run, whose exits are on their way. One that a run set anew after the cut-off is not
+        # kept.
+        not_flat = [
             ledger
             for ledger in ledgers
             if ledger.key not in goals or goals[ledger.key].quantity != 0
         ]
-        if not unaimed:
+        if not not_flat:
             return
         run_id = f"{name}|{now:%Y-%m-%dT%H:%M}|square-off|{account.broker_id}"
         decision = Flattening(
@@ -212,7 +218,7 @@ class Scheduler:
         )
 
         async def body(view: StoreView) -> None:
-            await flatten(view, self._outbox, unaimed, decision)
+            await flatten(view, self._outbox, not_flat, decision)
 
         try:
             await self._store.transaction(body, nonce=f"run:{run_id}")
@@ -225,7 +231,9 @@ class Scheduler:
     ) -> None:
         positions = tuple(f"{ledger.instrument} {ledger.quantity:+d}" for ledger in ledgers)
         notice = SquareOffAlarm(account.broker_id, name, positions)
-        await self._once(f"alarm:{name}|{account.broker_id}|{window.day.isoformat()}", Post(notice))
+        await self._post_once(
+            f"alarm:{name}|{account.broker_id}|{window.day.isoformat()}", Post(notice)
+        )
 
     async def next_slot(self, name: str) -> datetime | None:
         """Return a strategy's next slot, IST; None when disabled or the calendar ends."""

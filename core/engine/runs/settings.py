@@ -167,6 +167,7 @@ class StrategySettings:
 
         async def body(view: StoreView) -> None:
             key = f"{name}|{account.broker_id}"
+            # An entry that read "on" must not commit after the chat has shown "off".
             await view.update(_ASSIGNMENTS, {"_id": key}, Change(set=fields), upsert=True)
             # An entry that read "on" must not commit after the user was told "off".
             await touch_gate(view, account.broker_id)

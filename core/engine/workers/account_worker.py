@@ -1,4 +1,4 @@
-"""One account's worker: reads its broker, settles its orders, moves its ledgers to their goals.
+"""One account's worker: reads its broker, settles its orders, brings its ledgers to their goals.
 
 Every account has its own worker, client and lock, so a slow, hung or failing account delays no
 other (I7). Everything that is sent for an account is sent under its lock. The worker sends nothing
@@ -65,7 +65,7 @@ class AccountWorker:
         self._wake = asyncio.Event()
         self._turn_ended = asyncio.Event()
         self._ready_for: str | None = None
-        self._token_of: datetime | None = None
+        self._token_time: datetime | None = None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -73,7 +73,7 @@ class AccountWorker:
         return self._reader.snapshot
 
     def wake(self) -> None:
-        """Take the next turn now: a run has filed intents, a postback hinted, a person asked."""
+        """Take the next turn now: after a run, a postback or a user's command."""
         self._wake.set()
 
     async def next_turn(self) -> None:
@@ -106,13 +106,17 @@ class AccountWorker:
         try:
             account = await self._accounts.get(self.broker_id)
             client = await self._connections.client(account)
-            if client is None or self._token_of != account.token_generated_at:
+            # After a new login the day's orders are read before anything is sent: while the login
+            # was dead, the account may have been traded elsewhere.
+            if client is None or self._token_time != account.token_generated_at:
                 self._ready_for = None
-            self._token_of = account.token_generated_at
+            self._token_time = account.token_generated_at
             if client is None:
                 self.trouble = "waiting for a login"
                 await self.executor.park()
                 return settings.idle_s
+            # Send first, read then: a fresh entry must not wait for a slow read. What the read
+            # moved is acted on in the same turn, so that a stop follows its fill at once.
             sent = self._is_ready() and await self.advance(account, client)
             moved = await self.read(client)
             sent |= (moved or not sent) and await self.advance(account, client)
@@ -149,10 +153,11 @@ class AccountWorker:
 
     async def advance(self, account: Account, client: BrokerClient) -> bool:
         """Send what can be sent, under the account's lock."""
-        master = await self._masters.of(account.broker)
+        master = await self._masters.instruments(account.broker)
         async with self.lock:
             sent = await self.executor.advance(client, master)
         if sent and account.parked_reason:
+            # The broker takes orders again, so whatever it refused before is over.
             await self._accounts.park(self.broker_id, "")
         return sent
 
@@ -170,7 +175,7 @@ class AccountWorker:
         return has_moved
 
     async def refresh(self) -> str:
-        """Read everything now, for a person who waits; return what went wrong, or ''."""
+        """Read everything now, for a user who waits; return what went wrong, or ''."""
         try:
             client = await self._connections.client_of(self.broker_id)
             if client is None:
@@ -204,8 +209,8 @@ class AccountWorker:
 
     async def _login_refused(self) -> None:
         self._ready_for = None
-        how = "the broker refused the login"
-        await self._tokens.lost(self.broker_id, how, of=self._token_of)
+        reason = "the broker refused the login"
+        await self._tokens.mark_expired(self.broker_id, reason, generated_at=self._token_time)
         await self._connections.drop(self.broker_id)
         await self.executor.park()
 

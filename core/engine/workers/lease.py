@@ -1,10 +1,10 @@
 """The lease: one controller sends for a store, and the fence that proves it (I10).
 
 Document ``controller`` of ``lease``: ``holder``, ``fence``, ``renewed_at`` (real time),
-``session_ids`` of the holder's transactions. A taker raises the fence, copies it into every gate in
-one transaction, and first kills the sessions of the holder before it, whose unfinished transaction
-would otherwise keep a gate locked for a minute (reliability.md 2.3.8). Whoever finds a newer fence
-stops at once.
+``session_ids`` of the holder's transactions. A take-over first ends the sessions of the holder
+before it, whose unfinished transaction would otherwise keep a gate locked for a minute
+(reliability.md 2.3.8); then it raises the fence and copies it into every gate, in one transaction.
+A controller that finds a newer fence stops at once.
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ class Lease:
                 f"{(now - row['renewed_at']).total_seconds():.0f} s ago); stop it first, or wait "
                 f"{LEASE_S:.0f} s after it died."
             )
+        # Only of a lease that ended or was given back. The old holder may still run, slow or cut
+        # off: what stops it is the fence below, not the age of its lease (I10).
         if row:
             await self._kill_sessions(row.get("session_ids", []))
         old = row["fence"] if row else 0
@@ -81,6 +83,8 @@ class Lease:
                 await view.insert(_LEASE, {"_id": _KEY, **fields})
             elif await view.update(_LEASE, {"_id": _KEY, "fence": old}, Change(set=fields)) != 1:
                 raise LeaseHeld("Another controller took the lease at this very moment.")
+            # The fence proves nothing in the lease alone, for submissions do not read it: each gate
+            # carries it, and a submission of the old holder fails on the gate that it must match.
             await raise_fence(view, self._fence)
 
         await self._store.transaction(body, nonce=f"lease:{self._holder}|{self._fence}")
@@ -91,6 +95,8 @@ class Lease:
         Raises:
             LeaseHeld: The holder renews it: it is alive.
         """
+        # Whether the holder lives is judged by a renewal that happens while we wait, not by the
+        # time in the row: the two machines' clocks may differ.
         row = await self._store.get(_LEASE, _KEY)
         seen = row["renewed_at"] if row else None
         deadline = self._clock.monotonic() + LEASE_S + _RENEW_S
@@ -107,12 +113,14 @@ class Lease:
                 return
 
     async def keep(self) -> None:
-        """Renew for ever; raises ``LeaseLost`` when another has taken it."""
+        """Renew for ever; raises ``LeaseLost`` when another controller has taken the lease."""
         while True:
             await self._clock.sleep(_RENEW_S)
             try:
                 await self._renew()
             except StoreError as error:
+                # No reason to stop: without the store nothing is sent, and if another takes over
+                # meanwhile, the next renewal finds out.
                 _log.warning("lease: could not be renewed: %s", error)
 
     async def _renew(self) -> None:

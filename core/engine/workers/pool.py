@@ -68,11 +68,11 @@ class WorkerPool:
                     continue
 
     async def _present(self) -> tuple[str, ...]:
-        """Return the accounts that want a worker, none while the store is away."""
+        """Return the accounts that need a worker; none while the store cannot be reached."""
         try:
             accounts = await self._accounts.all()
         except StoreError as error:
-            # Workers that run already go on.
+            # Workers that run already keep running: they need this list only to start.
             _log.warning("the accounts cannot be listed: %s", error)
             return ()
         return tuple(a.broker_id for a in accounts if self._only in {None, a.broker_id})

@@ -62,6 +62,7 @@ class SnapshotReader:
         if everything or has_moved or self._is_old(snapshot.positions_at, settings.positions_s):
             await self._reconciler.read_trades(client, self._broker_id, snapshot, day)
             await self._reconciler.read_positions(client, snapshot)
+            # Just after a fill the positions may lag behind the orders: no drift is judged by them.
             if not has_moved:
                 await self._drift.check(self._broker_id, snapshot, day)
         if everything or self._is_old(snapshot.funds_at, settings.funds_s):

@@ -22,8 +22,8 @@ Service = Callable[[], Awaitable[None]]
 class Supervisor:
     """Keeps services running.
 
-    A crash is logged, told through ``on_crash`` and followed by a restart after a growing pause. A
-    service that returns is done.
+    A crash is logged, reported through ``on_crash`` and followed by a restart after a pause that
+    grows. A service that returns is done.
     """
 
     def __init__(self, clock: Clock, on_crash: Callable[[str, Exception], Awaitable[None]]) -> None:
@@ -52,6 +52,8 @@ class Supervisor:
             else:
                 self.troubles.pop(name, None)
                 return
+            # One that ran well for a while has a new fault; only a crash loop waits longer and
+            # longer.
             if self._clock.monotonic() - started > _HEALTHY_S:
                 pause = _FIRST_PAUSE_S
             await self._clock.sleep(pause)
@@ -60,14 +62,14 @@ class Supervisor:
     async def _crashed(self, name: str, error: Exception) -> None:
         _log.error("service %s crashed", name, exc_info=error)
         self.troubles[name] = f"{name} crashed: {type(error).__name__}"
-        await self._tell(name, error)
+        await self._report(name, error)
 
-    async def _tell(self, name: str, error: Exception) -> None:
+    async def _report(self, name: str, error: Exception) -> None:
         try:
             await self._on_crash(name, error)
-        # Telling must not stop the restart: the store may be the very thing that is away.
+        # A failed report must not stop the restart: the store may be the very thing that is away.
         except Exception:  # noqa: BLE001 - see above
-            _log.exception("the crash of %s could not be told", name)
+            _log.exception("the crash of %s could not be reported", name)
 
     async def run(self, services: Mapping[str, Service]) -> None:
         """Run all services beside one another until all return or the lease is lost."""

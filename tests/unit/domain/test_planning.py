@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from core.domain.instrument import Instrument, InstrumentId, Product, Segment
-from core.domain.planning import Leg, Standing, plan_leg
+from core.domain.planning import AccountState, Leg, plan_leg
 from core.domain.sessions import IST
 from core.domain.target import Direction, Target
 from core.domain.views import AssignmentView, SizeKind
@@ -27,7 +27,7 @@ ASSIGNED = AssignmentView(
     size_value=Decimal(3),
     multiplier=Decimal(1),
 )
-FLAT = Standing(
+FLAT = AccountState(
     held=0,
     wanted=0,
     is_closing=False,
@@ -40,9 +40,9 @@ FLAT = Standing(
 )
 
 
-def leg(standing: Standing, direction: Direction, *, age: timedelta = timedelta()) -> Leg:
+def leg(current: AccountState, direction: Direction, *, age: timedelta = timedelta()) -> Leg:
     target = Target(SBIN, direction, SLOT - age)
-    return plan_leg(target, ASSIGNED, standing, slot_at=SLOT, fresh_for=MINUTE)
+    return plan_leg(target, ASSIGNED, current, slot_at=SLOT, fresh_for=MINUTE)
 
 
 @pytest.mark.row("D3")
