@@ -1,11 +1,11 @@
 """Settings: read once from the environment and an optional TOML file, validated, frozen.
 
 The environment wins over the file. In TOML the keys are the same without the prefix, in lower
-case (``telegram_token``); ``mongodb_uri`` stands for ``MONGODB_URI``. A wrong value stops the start
+case (``telegram_token``); ``mongodb_uri`` is ``MONGODB_URI``. A wrong value stops the start
 with the setting's name, what was found and what is expected; a secret's value is never repeated.
 
 The brokers' addresses are settings too. Each broker's profile declares its own (``kite_api``), and
-those that are given stand together in ``Settings.roots``.
+those that are given are together in ``Settings.roots``.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ Optional_ = BeforeValidator(_empty_is_none)
 
 
 class Settings(BaseModel):
-    """Every setting; docs/operations.md has the table for people.
+    """Every setting; docs/operations.md has the table for users.
 
     Attributes:
         public_url: What brokers redirect to; None means logins by pasting (product.md B4).

@@ -4,7 +4,7 @@
 
     SaarthiError
     ├── ConfigurationError      a setting is wrong: names it, what was found, what is expected
-    ├── UserError               one clear sentence for the person in the chat; nothing was changed
+    ├── UserError               one clear sentence for the user in the chat; nothing was changed
     │   ├── AlreadyDone         this command or button took effect before
     │   ├── NotFound            the thing named in the command does not exist (any more)
     │   └── ChoiceNeeded        the command needs a decision first (close, drain, leave alone)
@@ -59,7 +59,7 @@ class ConfigurationError(SaarthiError):
 
 
 class UserError(SaarthiError):
-    """A person's mistake, told in one sentence; nothing was changed."""
+    """A user's mistake, explained in one sentence; nothing was changed."""
 
 
 class AlreadyDone(UserError):
@@ -71,7 +71,7 @@ class NotFound(UserError):
 
 
 class ChoiceNeeded(UserError):
-    """The command can go on only after the person chose between named ways."""
+    """The command can go on only after the user has chosen between named ways."""
 
 
 class Denied(SaarthiError):
@@ -79,7 +79,7 @@ class Denied(SaarthiError):
 
     Attributes:
         code: Stable upper-case word, e.g. ``EXIT_ONLY``.
-        reason: One sentence with the numbers, shown to the person.
+        reason: One sentence with the numbers, shown to the user.
     """
 
     def __init__(self, code: str, reason: str) -> None:
@@ -97,7 +97,7 @@ class StoreUnavailable(StoreError):
 
 
 class DuplicateKey(StoreError):
-    """A unique index refused a document; ``index`` names it when the server told."""
+    """A unique index refused a document; ``index`` names it when the server did."""
 
     def __init__(self, message: str, index: str | None = None) -> None:
         super().__init__(message)

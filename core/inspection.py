@@ -121,7 +121,7 @@ async def _try_transaction(store: MongoStore) -> None:
 
 
 def key_file(settings: Settings) -> Path:
-    """Return where the keys stand when the settings hold none."""
+    """Return where the keys are when the settings hold none."""
     return settings.data_dir / KEY_FILE
 
 

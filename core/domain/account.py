@@ -1,4 +1,4 @@
-"""Broker accounts: the record, and the rules for what a person types into one (product.md A)."""
+"""Broker accounts: the record, and the rules for what a user types into one (product.md A)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Account:
     """One account, without its secrets (those stay sealed in the store).
 
     Attributes:
-        user_id: The broker's id of the person who first logged in; None before that.
+        user_id: The broker's id of the user who first logged in; None before that.
         token_generated_at: Time of the last login, UTC; None when never logged in.
         drain: With ``enabled`` false: strategies may still send exits (``DisablePolicy``).
         parked_reason: Why nothing is sent for it now (login, refused address), or empty.
@@ -70,7 +70,7 @@ class Account:
 
     @property
     def needs_login(self) -> bool:
-        """Whether a person has to log in before this account can work."""
+        """Whether the user has to log in before this account can work."""
         return self.broker.is_supported and self.token_status is TokenStatus.EXPIRED
 
 

@@ -83,7 +83,7 @@ class Position:
         quantity: Signed units; a negative CNC quantity is a delivery sale, not a short.
         day_buy_quantity: Units bought today.
         day_sell_quantity: Units sold today.
-        realised: Rupees of profit already taken today, when the broker tells.
+        realised: Rupees of profit already taken today, when the broker reports it.
         unrealised: Rupees of open profit at ``last_price``.
     """
 

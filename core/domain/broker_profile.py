@@ -112,8 +112,8 @@ class Postback:
     """What an order postback says about its sender; what it says about the order is not believed.
 
     Attributes:
-        user_id: The broker's user that it names; None when it names nobody.
-        is_signed_with: Tells whether an API secret signed it. Never called for a broker that signs
+        user_id: The broker's user that it names; None when it names no user.
+        is_signed_with: Whether an API secret signed it. Never called for a broker that signs
             nothing.
     """
 
@@ -153,7 +153,7 @@ class BrokerProfile:
     """One broker.
 
     Attributes:
-        name: Stored with each account, begins its id, and stands in the paths of callback and
+        name: Stored with each account, begins its id, and is part of the paths of callback and
             postback: lower-case letters and digits.
         label: The name that users read.
         api_name: What the API is called; the settings of its addresses begin with it, and its
@@ -169,7 +169,7 @@ class BrokerProfile:
         callback: How the redirect after a login is read.
         postback: How postbacks are read; None when the broker sends none.
         cut_offs: Where its square-off differs from the calendar's general times.
-        is_supported: False for the stand-in of a stored broker that this program does not know.
+        is_supported: False for the placeholder of a stored broker that this program does not know.
     """
 
     name: str
@@ -214,7 +214,7 @@ def _no_refusal(_query: Mapping[str, str]) -> None:
 
 
 def unknown_broker(name: str) -> BrokerProfile:
-    """Return the stand-in for a stored broker that this program does not know.
+    """Return the placeholder of a stored broker that this program does not know.
 
     Its accounts are listed and say what is wrong; nothing can be done with them.
     """

@@ -2,8 +2,8 @@
 
 Entries are intents of a run, decided once and sent at most once. Everything that *reduces* is
 worked out here, again and again, from the ledger and the orders that are open: an exit that came to
-nothing is simply worked out anew (reliability.md 2.3.7), a resting stop is taken away before an
-exit (C6), and a protected "market" exit that rests unfilled is chased (D7).
+nothing is simply worked out anew (reliability.md 2.3.7), a resting stop is cancelled before an exit
+(C6), and a protected "market" exit that rests unfilled is chased (D7).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _EXIT_BACKOFF_S = (0, 2, 5, 10, 20, 30, 60)
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Where a strategy wants one ledger to stand.
+    """The position that a strategy wants in one ledger.
 
     Attributes:
         quantity: Signed units wanted; the ledger is only ever reduced towards it here.
@@ -106,7 +106,7 @@ class PlaceStop:
 
 @dataclass(frozen=True, slots=True)
 class GiveUpStop:
-    """The broker refused the newest stop: it does not rest, and the chat is told so (D9)."""
+    """The broker refused the newest stop: it does not rest, and the user is notified (D9)."""
 
     order: Order
 
@@ -115,7 +115,7 @@ class GiveUpStop:
 class ResizeStop:
     """Change a resting stop to cover ``quantity`` units besides what has filled, at this trigger.
 
-    Only ever to fewer units or another trigger: a stop that has to cover more is taken away and
+    Only ever to fewer units or another trigger: a stop that has to cover more is cancelled and
     placed anew, through the gate like every order.
     """
 
@@ -149,9 +149,14 @@ def next_step(
         may_enter: Whether the mode lets entries work; if not, a resting one is cancelled at once.
     """
     live = [order for order in orders if order.state in LIVE_STATES]
+    # Whatever is sent beside an order of unknown fate could double it; reconciliation settles it
+    # within seconds, and this is asked again (I2, reliability.md 2.1).
     if any(order.state in UNKNOWN_STATES for order in orders):
         return Wait()
     excess = _excess(goal.quantity, held)
+    # In this order: exits that could oversell, then what is held too much, then entries, and the
+    # stop last, because its size depends on all of them. One step at a time, since each changes
+    # what the next is worked out from.
     surplus = _surplus_exit(live, excess)
     if surplus:
         return surplus
@@ -175,6 +180,8 @@ def _excess(wanted: int, held: int) -> int:
     """Units to close so that what is held goes no further than what is wanted."""
     if held == 0:
         return 0
+    # A goal on the other side keeps nothing: a reversal is an exit here, and its entry is an intent
+    # of the run that waits until the ledger is flat.
     keep = abs(wanted) if (wanted > 0) == (held > 0) and wanted != 0 else 0
     return max(0, abs(held) - keep)
 
@@ -193,6 +200,9 @@ def _reduce(
     now: datetime,
     chase_s: float,
 ) -> Step:
+    # A resting stop and an exit would close the same units twice (C6), and an entry that still
+    # fills would be left over after the exit. Only their final state shows how much is left to
+    # close.
     for order in live:
         if order.purpose is not Purpose.EXIT:
             return _cancel(order, "makes way for an exit")
@@ -200,23 +210,32 @@ def _reduce(
     for order in live:
         since = order.submitted_at or order.created_at
         due = since + timedelta(seconds=chase_s)
+        # A market order with protection rests as a limit order where the price has run away. It is
+        # cancelled and not changed: the next one is sized from what is left by then (D7).
         return _cancel(order, "rested too long") if now >= due else Wait(due)
-    return _again(exits, now=now) or PlaceExit(Side.of(-held), excess, len(exits) + 1)
+    return _backoff(exits, now=now) or PlaceExit(Side.of(-held), excess, len(exits) + 1)
 
 
-def _again(attempts: list[Order], *, now: datetime) -> Wait | None:
-    """Space out orders that come to nothing; one that filled or was chased starts afresh."""
+def _backoff(attempts: list[Order], *, now: datetime) -> Wait | None:
+    """Return how long to wait after orders that came to nothing, None when the next may go now.
+
+    An order that filled, even in part, or was cancelled to be chased ends the series.
+    """
     ended = sorted(
         (o for o in attempts if o.state in CLOSED_STATES), key=lambda o: (o.created_at, o.attempt)
     )
-    in_vain = 0
+    # Only orders that were refused or lost count. A broker that refuses an exit will refuse it
+    # again in a second, and each try costs order rate (I11); giving up is no choice, for the
+    # position is still open, so the pause grows to a minute and stays there.
+    failures = 0
     for order in reversed(ended):
         if order.filled_quantity or order.state is OrderState.CANCELED:
             break
-        in_vain += 1
-    if not in_vain:
+        failures += 1
+    if not failures:
         return None
-    pause = _EXIT_BACKOFF_S[min(in_vain, len(_EXIT_BACKOFF_S) - 1)]
+    pause = _EXIT_BACKOFF_S[min(failures, len(_EXIT_BACKOFF_S) - 1)]
+    # From its end, not its start: the answer may have taken as long as the pause.
     since = ended[-1].settled_at or ended[-1].created_at
     due = since + timedelta(seconds=pause)
     return Wait(due) if now < due else None
@@ -226,6 +245,7 @@ def _overdue_entry(live: list[Order], goal: Goal, *, now: datetime, rest_s: floa
     for order in live:
         if order.purpose is not Purpose.ENTRY:
             continue
+        # What rests when its signal is over would fill at a price that nobody decided on.
         wrong_way = goal.quantity == 0 or (goal.quantity > 0) is not (
             order.request.side is Side.BUY
         )
@@ -245,8 +265,10 @@ def _protect(
     if not stops:
         return _place_stop(goal, held, side, orders, now=now)
     stop, *more = stops
+    # Two stops would close the units twice, and one of the wrong side would open more of them (I6).
     if more or stop.request.side is not side:
         return _cancel(stops[-1], "one stop is enough")
+    # Its cancel or change is on the way: one request at a time, else neither outcome is known.
     if stop.state not in {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED}:
         return Wait()
     if stop.leaves_quantity < abs(held):
@@ -260,11 +282,13 @@ def _place_stop(
     goal: Goal, held: int, side: Side, orders: Sequence[Order], *, now: datetime
 ) -> Step:
     attempts = [order for order in orders if order.purpose is Purpose.STOP]
+    # A broker that refused this run's stop would refuse it again: the price is watched here instead
+    # (D9), until a new run sets a new stop. Other ends (a cancel, a day's end) are no refusal.
     latest = max(attempts, key=lambda o: (o.created_at, o.attempt), default=None)
     refused = latest is not None and latest.state is OrderState.REJECTED
     if latest is not None and refused and latest.run_id == goal.run_id:
         return GiveUpStop(latest)
-    wait = _again([o for o in attempts if o.run_id == goal.run_id], now=now)
+    wait = _backoff([o for o in attempts if o.run_id == goal.run_id], now=now)
     price = goal.stop_price
     if wait or price is None:
         return wait or Wait()

@@ -32,9 +32,12 @@ def due_slots(
     Only the newest is run: targets are a function of all bars up to the slot, so it contains what
     the older ones would have decided, and entries of the older ones are late anyway.
     """
+    # A day begins with none handled: slots of an earlier day are never due, whatever was missed.
+    # After a clock was set back, ``handled`` lies ahead and nothing runs twice (K01).
     day_start = datetime.combine(window.day, time(0, 0), IST)
     since = max(handled, day_start) if handled else day_start
     due = [slot for slot in slots_of(schedule, window) if since < slot <= now]
+    # After the close nothing can be sent, so a late start must not report entries as dropped.
     if not due or now >= window.close_at:
         return None
     grace = timedelta(seconds=schedule.entry_grace_s)

@@ -35,7 +35,7 @@ def client_order_id(account: str, strategy: str, slot: str, leg: str, attempt: i
 
     Args:
         account: The ``broker_id``.
-        strategy: Strategy name, or ``manual`` for a person's own order.
+        strategy: Strategy name, or ``manual`` for a user's own order.
         slot: Slot or command that caused the intent.
         leg: What is traded and why (``NSE:SBIN|MIS|entry``).
         attempt: 1 for the first order of the intent, higher only after the one before it was
@@ -47,10 +47,10 @@ def client_order_id(account: str, strategy: str, slot: str, leg: str, attempt: i
 
 
 def is_client_order_id(text: str | None) -> bool:
-    """Tell whether a tag read from a broker has the form of one of ours."""
+    """Return whether a tag read from a broker has the form of one of ours."""
     return bool(text and _TAG.match(text))
 
 
 def short_id(identifier: str) -> str:
-    """Return the short form shown to a person: the last six characters of an id."""
+    """Return the short form shown to users: the last six characters of an id."""
     return identifier[-6:]

@@ -18,7 +18,10 @@ def ledger_key(strategy: str, broker_id: str, instrument: InstrumentId, product:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Signed units held and their average price in rupees; realised profit of all fills so far."""
+    """What one strategy holds on one account: signed units, average price, realised profit.
+
+    Prices are in rupees; ``realised`` is the profit of all fills so far.
+    """
 
     strategy: str
     broker_id: str
@@ -62,6 +65,8 @@ def shrunk(ledgers: Sequence[Ledger], net: int) -> list[Ledger]:
     Only a total that exceeds the broker's net in its own direction shrinks, the first ledgers of
     that direction first.
     """
+    # By the total, not by ledger: two strategies may hold opposite sides, of which the broker shows
+    # only the difference.
     total = sum(ledger.quantity for ledger in ledgers)
     if total == 0:
         return []

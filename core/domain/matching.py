@@ -1,4 +1,4 @@
-"""Finding our orders among a broker's: by its id, by our tag, and by looks for a proposal."""
+"""Finding our orders among a broker's: by our tag, by its id, and by likeness for a proposal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CLOCKS_APART = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Who is who.
+    """Our orders of a day compared with the broker's.
 
     Attributes:
         pairs: Our orders with the broker's.
@@ -33,7 +33,7 @@ class Match:
 
 
 def state_of(found: BrokerOrder) -> OrderState:
-    """Fold a broker's order into our states."""
+    """Return our state for a broker's order."""
     match found.status:
         case BrokerStatus.COMPLETE:
             return OrderState.FILLED
@@ -54,6 +54,8 @@ def match_orders(ours: Sequence[Order], theirs: Sequence[BrokerOrder]) -> Match:
     by_id = {order.broker_order_id: order for order in theirs}
     pairs, missing, swapped, claimed = [], [], [], set()
     for order in ours:
+        # The tag is ours and was sent with the order; an id came back in an answer, and answers can
+        # be mixed up (N15).
         found = by_tag.get(order.client_order_id) or by_id.get(order.broker_order_id or "")
         if found is None:
             missing.append(order)
@@ -67,7 +69,7 @@ def match_orders(ours: Sequence[Order], theirs: Sequence[BrokerOrder]) -> Match:
 
 
 def _is_other(ours: Order, theirs: BrokerOrder) -> bool:
-    """Tell whether a broker order cannot be ours although its id was given to us."""
+    """Return whether a broker order cannot be ours although an answer gave us its id."""
     if theirs.tag is not None and theirs.tag == ours.client_order_id:
         return False
     tagged_for_another = is_client_order_id(theirs.tag) and theirs.tag != ours.client_order_id
@@ -80,7 +82,7 @@ def look_alikes(
 ) -> list[BrokerOrder]:
     """Return foreign orders that could be ours without its tag (B07), the nearest in time first.
 
-    They are proposals for a person, never facts.
+    They are proposals for the user, never facts.
 
     Args:
         order: Ours, unresolved.
@@ -88,6 +90,8 @@ def look_alikes(
         since: Market time of our submission, None when it is not known.
     """
     request = order.request
+    # One that carries a tag of ours belongs to another row. One placed before ours cannot be ours;
+    # the broker's clock and ours may differ by seconds, hence the margin.
     alike = [
         found
         for found in foreign

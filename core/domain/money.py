@@ -1,4 +1,4 @@
-"""Money and how people in India read it (product.md E6). Amounts are ``Decimal`` rupees."""
+"""Money, and how it is written in India (product.md E6). Amounts are ``Decimal`` rupees."""
 
 from __future__ import annotations
 

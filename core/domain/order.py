@@ -1,7 +1,7 @@
 """Orders: what is asked for, the row that the journal keeps, and the table of its states.
 
 The words are FIX's and NautilusTrader's, plus HELD, UNRESOLVED and NOT_PLACED (reliability.md 2.2):
-*denied* is our refusal, *rejected* the broker's, *unresolved* means that nobody knows yet.
+*denied* is our refusal, *rejected* the broker's, *unresolved* means that it is not known yet.
 """
 
 from __future__ import annotations
@@ -118,11 +118,15 @@ OPEN_STATES = LIVE_STATES | UNKNOWN_STATES
 """Could still fill: counted by every limit and by EXIT_ONLY."""
 
 _FINAL_AT_BROKER = {_S.FILLED, _S.CANCELED, _S.EXPIRED, _S.REJECTED}
+# The steps out of closed states are late truths of the broker, not mistakes: a fill after a cancel,
+# an order that was given up and exists. They are taken, because the units are held, and alarmed.
 _MOVES: dict[OrderState, set[OrderState]] = {
     _S.INITIALIZED: {_S.DENIED, _S.SUBMITTED, _S.HELD},
+    # Sent again with the same id: it is proved that the broker does not have the order.
     _S.HELD: {_S.SUBMITTED, _S.DENIED},
     _S.SUBMITTED: {_S.ACCEPTED, _S.REJECTED, _S.UNRESOLVED, _S.HELD, _S.PARTIALLY_FILLED}
     | _FINAL_AT_BROKER,
+    # Never back to SUBMITTED or HELD: an order that may exist is not sent again (I2).
     _S.UNRESOLVED: {_S.ACCEPTED, _S.REJECTED, _S.NOT_PLACED, _S.PARTIALLY_FILLED}
     | _FINAL_AT_BROKER,
     _S.ACCEPTED: {_S.PARTIALLY_FILLED, _S.PENDING_CANCEL, _S.PENDING_UPDATE} | _FINAL_AT_BROKER,
@@ -140,12 +144,12 @@ _MOVES: dict[OrderState, set[OrderState]] = {
 
 
 def may_become(old: OrderState, new: OrderState) -> bool:
-    """Tell whether the state table allows this step."""
+    """Return whether the state table allows this step."""
     return new in _MOVES[old]
 
 
 def is_alarmed(old: OrderState, new: OrderState) -> bool:
-    """Tell whether a legal step must raise a critical alert: an order came back from the dead."""
+    """Return whether a legal step needs a critical alert: an order came back after its end."""
     return old in CLOSED_STATES and new in _MOVES[old]
 
 

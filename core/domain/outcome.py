@@ -52,7 +52,7 @@ class NotSent:
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """Anything else. The request may have taken effect; only the day's orders can tell."""
+    """Anything else. The request may have taken effect; only the day's orders show it."""
 
     reason: str
 

@@ -67,17 +67,20 @@ def plan_leg(
 
     A goal in the direction already held keeps its size: size changes wait for the next entry. An
     entry needs a fresh signal: an account that joins late, or whose entry came to nothing, waits.
-    So does a position that is being closed, be it by a person: an old signal does not keep it.
+    So does a position that is being closed, by a user too: an old signal does not keep it.
     """
     direction = int(target.direction)
     is_fresh = slot_at - target.signal_at < fresh_for
     if target.direction is Direction.FLAT:
         return Leg(0, 0, "")
     if current.held * direction > 0:
+        # While an exit is under way, only a new signal takes it back, and only if an entry would be
+        # allowed: to stop an exit in EXIT_ONLY would be an entry in all but name (C3).
         is_kept = not current.is_closing or (is_fresh and not current.why_not(0))
         return Leg(current.held if is_kept else 0, 0, "")
     if current.working_entry and current.wanted * direction > 0:
         return Leg(current.wanted, 0, "")
+    # No note: at every later slot the same target is old here, and a note makes a card of the run.
     if not is_fresh:
         return Leg(0, 0, "")
     if reason := current.why_not(0):

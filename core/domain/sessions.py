@@ -27,7 +27,7 @@ class SessionWindow:
     is_assumed: bool = False
 
     def contains(self, moment: datetime) -> bool:
-        """Tell whether the market trades continuously at ``moment``."""
+        """Return whether the market trades continuously at ``moment``."""
         return self.open_at <= moment < self.close_at
 
 

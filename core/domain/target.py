@@ -29,7 +29,7 @@ ParameterValue = int | Decimal | str
 
 
 class Direction(IntEnum):
-    """Where a strategy wants to stand in an instrument; multiplied with an account's size."""
+    """The side that a strategy wants in an instrument; multiplied with an account's size."""
 
     SHORT = -1
     FLAT = 0
@@ -96,7 +96,7 @@ class Parameter:
     choices: tuple[str, ...] = ()
 
     def check(self, text: str) -> ParameterValue:
-        """Read what a person typed, or raise ``UserError`` with what is expected."""
+        """Read what a user typed, or raise ``UserError`` with what is expected."""
         try:
             value = type(self.default)(text.strip())
         except (ValueError, ArithmeticError):

@@ -229,7 +229,7 @@ class StrategyView:
 
 @dataclass(frozen=True, slots=True)
 class LoginOffer:
-    """How a person logs an account in.
+    """How a user logs an account in.
 
     Attributes:
         page_url: Our own page (B1); None when there is no public URL.

@@ -21,7 +21,7 @@ class Delivered:
 class TryLater:
     """Not now: flood limit, outage, time-out. ``retry_after_s`` counts for this chat alone.
 
-    ``may_have_arrived`` is true where nobody knows, as after a time-out: the next try is a repeat.
+    ``may_have_arrived`` is true where it is not known, as after a time-out: the next is a repeat.
     """
 
     retry_after_s: float
@@ -31,7 +31,7 @@ class TryLater:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """The person blocked the bot, or the chat is gone: goes to the dead letters."""
+    """The user blocked the bot, or the chat is gone: goes to the dead letters."""
 
     reason: str
 

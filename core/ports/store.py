@@ -1,7 +1,7 @@
 """The store port: documents, flat filters and transactions.
 
 The journal, the accounts and the chat's state all live behind this one port, because what must
-hold together (an order row, its audit row, its notice) must be able to stand in one transaction.
+hold together (an order row, its audit row, its notice) must be able to share one transaction.
 
 Contract, for every implementation:
 

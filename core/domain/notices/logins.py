@@ -73,7 +73,7 @@ class MorningRound:
 
 @dataclass(frozen=True, slots=True)
 class TokenWarning:
-    """The one standing warning about accounts without today's login. A card (B6).
+    """The one warning about accounts without today's login. A card (B6).
 
     Attributes:
         broker_ids: The accounts that it is about; none where the card is removed.

@@ -1,4 +1,4 @@
-"""A notice on its way: to whom, and how it meets what the chat shows already."""
+"""A notice and how it is delivered: to whom, and as a new message or in place of an old one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TOKEN_WARNING_KEY = "token_warning"  # noqa: S105 - the key of a card, not a se
 
 
 class Delivery(StrEnum):
-    """How a notice meets the chat."""
+    """How a notice is delivered: as a new message, or by changing the message of its card."""
 
     SEND = "send"
     """A new message."""
@@ -83,10 +83,10 @@ def morning_round_card(chat_id: int, *, fresh: bool = False) -> Post:
 
 
 def token_warning_card(broker_ids: tuple[str, ...]) -> Post:
-    """Return the post that shows the standing warning as the newest message."""
+    """Return the post that shows the warning as the newest message."""
     return Post(TokenWarning(broker_ids), Delivery.REPLACE, _TOKEN_WARNING_KEY)
 
 
 def token_warning_removal() -> Post:
-    """Return the post that takes the standing warning out of the chat."""
+    """Return the post that removes the warning from the chat."""
     return Post(TokenWarning(), Delivery.REMOVE, _TOKEN_WARNING_KEY)
