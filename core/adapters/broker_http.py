@@ -1,11 +1,11 @@
 """The transport under both broker SDKs: it alone decides what left and what came back.
 
-The SDKs build requests and name endpoints, and nothing more: ``RequestCapture`` stands in the place
+The SDKs build requests and name endpoints, and nothing more: ``RequestCapture`` takes the place
 of their ``requests.Session``, takes the prepared request and unwinds the SDK before it can send,
 retry, follow, parse or log. The request then goes out once through the account's own
 ``httpx.AsyncClient``: no redirects, no retries, nothing from the environment (proxy, netrc), from
 the account's own address. What the caller gets is what really happened, ``Reply`` or ``NoReply``,
-and never an SDK's reading of it. Since no thread takes part, a hung account can starve nobody (I7),
+and never an SDK's reading of it. Since no thread takes part, a hung account delays no other (I7),
 and a call whose deadline passed while it waited cannot be sent later (I13).
 """
 
@@ -99,7 +99,7 @@ class NoReply:
     Attributes:
         may_have_left: False only when provably not one byte of the request left.
         fault: How a read reports it.
-        reason: One line for the log and the person, free of addresses and secrets.
+        reason: One line for the log and the user, free of addresses and secrets.
     """
 
     may_have_left: bool
@@ -140,7 +140,7 @@ class _Captured(BaseException):
 
 
 class RequestCapture(requests.Session):
-    """Stands under an SDK: takes the request that it built, and sends nothing."""
+    """Takes the place of an SDK's session: keeps the request that it built, and sends nothing."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -49,14 +49,14 @@ class Row:
         return value if isinstance(value, str) and value else None
 
     def whole(self, key: str, default: int | None = None) -> int:
-        """Return an integer; ``default`` stands in for an absent or null one."""
+        """Return an integer; ``default`` replaces an absent or null one."""
         number = self.number(key, None if default is None else Decimal(default))
         if number != number.to_integral_value():
             raise malformed(f"{key} is {number}, expected a whole number")
         return int(number)
 
     def number(self, key: str, default: Decimal | None = _ZERO) -> Decimal:
-        """Return a number exactly as it was written; ``default`` stands in for null."""
+        """Return a number exactly as it was written; ``default`` replaces null."""
         value = self._data.get(key)
         if value is None or value == "":
             if default is None:

@@ -20,7 +20,7 @@ async def run_ticks(ticks: Mapping[str, tuple[float, Tick]]) -> None:
     """Call each tick every so many real seconds until cancelled, never two of one at a time.
 
     A tick that raises is logged and called again at its next time: what is due stays due until it
-    was handled, because that stands in the store.
+    was handled, because that is in the store.
 
     Args:
         ticks: Seconds and the coroutine function, by name.

@@ -79,8 +79,8 @@ class _Window:
 class Throttle:
     """Lets requests through at the pace that every limit allows, in order within a bucket.
 
-    One instance belongs to one app (API key) for the life of the process: a new login must not
-    forget what was sent a second ago.
+    One instance belongs to one app (API key) for the life of the process: the broker's count goes
+    on over a new login, so ours must as well.
     """
 
     def __init__(self, clock: Clock, limits: Sequence[Limit]) -> None:
@@ -105,6 +105,8 @@ class Throttle:
         """
         async with self._turns[bucket]:
             while (wait := self._wait(bucket)) > 0:
+                # At once, not at the deadline: an order that is held early can be sent later, and
+                # one that waits here would keep the account's lock (I7).
                 if self._clock.monotonic() + wait > deadline:
                     raise RateExceeded(bucket, wait)
                 await self._clock.sleep(wait)

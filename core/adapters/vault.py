@@ -57,7 +57,7 @@ class FernetVault:
 
     def seal(self, plain: str) -> str:
         """Return ``plain`` encrypted with the newest key, as text."""
-        self._look_again()
+        self._reload()
         return self._fernet.encrypt(plain.encode()).decode()
 
     def open(self, sealed: str) -> str:
@@ -65,7 +65,7 @@ class FernetVault:
         try:
             return self._open(sealed)
         except VaultError:
-            if not self._look_again():
+            if not self._reload():
                 raise
         return self._open(sealed)
 
@@ -81,7 +81,7 @@ class FernetVault:
         """Put a new key in front of the key file; what is sealed from now on is sealed with it.
 
         Raises:
-            ConfigurationError: The keys stand in the environment, where only a person can add one.
+            ConfigurationError: The keys are in the environment, where only the user can add one.
         """
         if self._file is None:
             raise ConfigurationError(
@@ -92,11 +92,11 @@ class FernetVault:
         temporary = _write_beside(self._file, keys)
         temporary.replace(self._file)
         _sync_directory(self._file.parent)
-        self._look_again()
+        self._reload()
 
     @property
     def is_file_based(self) -> bool:
-        """Whether the keys stand in a file, so that ``add_key`` can add one."""
+        """Whether the keys are in a file, so that ``add_key`` can add one."""
         return self._file is not None
 
     def _open(self, sealed: str) -> str:
@@ -108,8 +108,8 @@ class FernetVault:
                 "A stored secret cannot be opened: it is damaged, or its key is not known."
             ) from None
 
-    def _look_again(self) -> bool:
-        """Read the key file again if it has changed; tell whether it had."""
+    def _reload(self) -> bool:
+        """Read the key file again if it has changed; return whether it had."""
         if self._file is None:
             return False
         stamp = _stamp(self._file)

@@ -1,4 +1,4 @@
-"""What every command stands on: the store, the vault, the clock and the calendar."""
+"""What every command needs: the store, the vault, the clock and the calendar."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Foundation", "attach", "open_system", "rotate_secrets"]
 
 @dataclass(frozen=True, slots=True)
 class Foundation:
-    """What every command stands on: the store, the vault, the clock and the calendar."""
+    """What every command needs: the store, the vault, the clock and the calendar."""
 
     settings: Settings
     store: ServedStore

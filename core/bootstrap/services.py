@@ -57,12 +57,12 @@ def ticks_of(
 def crash_reporter(
     outbox: Outbox, store: ServedStore
 ) -> Callable[[str, Exception], Awaitable[None]]:
-    """Return what tells the chat of a crashed service."""
+    """Return a function that notifies the user of a crashed service."""
 
-    async def tell(name: str, error: Exception) -> None:
+    async def report(name: str, error: Exception) -> None:
         await outbox.post(store, Post(ServiceCrashed(name, type(error).__name__)))
 
-    return tell
+    return report
 
 
 def store_keeper(running: RunningStore) -> Service:

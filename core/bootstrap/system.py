@@ -71,7 +71,7 @@ class System:
         return OutboxSender(store, clock, self.outbox, notifier).run
 
     async def begin(self) -> None:
-        """Take the lease, and tell the chat that the controller stands."""
+        """Take the lease, and notify the user that the controller has started."""
         await self.lease.wait_and_take()
         store = self.foundation.store
         await self.outbox.post(store, Post(Started(await count_unknown(store))))

@@ -252,5 +252,5 @@ class Wiring:
 
     @cached_property
     def run_requests(self) -> RunRequests:
-        """Runs that somebody asked for."""
+        """The runs that users asked for."""
         return RunRequests(self._store, self._clock)

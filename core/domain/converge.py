@@ -245,7 +245,7 @@ def _overdue_entry(live: list[Order], goal: Goal, *, now: datetime, rest_s: floa
     for order in live:
         if order.purpose is not Purpose.ENTRY:
             continue
-        # What rests when its signal is over would fill at a price that nobody decided on.
+        # What rests when its signal is over would fill at a price that no run decided on.
         wrong_way = goal.quantity == 0 or (goal.quantity > 0) is not (
             order.request.side is Side.BUY
         )

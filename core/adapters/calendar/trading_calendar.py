@@ -94,7 +94,7 @@ class TradingCalendar:
     ) -> time:
         """Return by when intraday positions must be flat at this broker: 15:00 for cash.
 
-        Where the day itself is unknown, the latest known rule stands: exits never wait for data.
+        Where the day itself is unknown, the latest known rule holds: exits never wait for data.
 
         Raises:
             LookupError: The date lies before the first rule.

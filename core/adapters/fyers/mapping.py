@@ -63,7 +63,7 @@ _REJECTIONS = {-50, -51, -53, -99, -101, -159, -161, -162, -163, -164, -209} | {
 """Documented refusals (facts/fyers.md 6.1). Absent on purpose: 201 and -201 to -205 (sent, or the
 connection to the order system broke) and -96 (unexpected) prove nothing."""
 _ADDRESS = re.compile(r"whitelist|static ip|\bIP\b.*\bnot\b|\balgo\b", re.IGNORECASE | re.DOTALL)
-"""The code of an address refusal is unknown; its text tells (facts/fyers.md 6.1)."""
+"""The code of an address refusal is unknown; its text shows it (facts/fyers.md 6.1)."""
 _DOUBTFUL = re.compile(
     r"tim(?:ed?|ing)[\s-]*out|check (?:the |your )?order ?book|no ack|^bad request$", re.IGNORECASE
 )
@@ -79,7 +79,7 @@ _PRODUCTS = {
     "CNC": Product.CNC,
     "INTRADAY": Product.MIS,
     "MARGIN": Product.NRML,
-    # Not ours, but a person may hold them. MTF is carried on margin, and no cash share is NRML, so
+    # Not ours, but the user may hold them. MTF is carried on margin, and no cash share is NRML, so
     # the two cannot be confused; cover and bracket orders end within the day.
     "MTF": Product.NRML,
     "CO": Product.MIS,
@@ -101,7 +101,7 @@ def fault_code(body: Mapping[str, Any] | None) -> int | None:
 
 
 def is_throttled(raw: Raw) -> bool:
-    """Tell whether an answer says that the app's rate is used up."""
+    """Return whether an answer says that the app's rate is used up."""
     return isinstance(raw, Reply) and (
         raw.status == _TOO_MANY or fault_code(raw.mapping()) in _THROTTLED
     )

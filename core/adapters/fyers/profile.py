@@ -30,7 +30,7 @@ _USER = ("clientId", "client_id", "fy_id", "fyId")
 
 
 def _refusal(query: Mapping[str, str]) -> LoginRefused | None:
-    """Return DENIED or NOT_ADMITTED, which Fyers tells by text alone."""
+    """Return DENIED or NOT_ADMITTED, which Fyers shows by text alone."""
     if query.get("s", "") in {"", "ok"}:
         return None
     detail = query.get("message", "")[:_LONGEST_DETAIL]

@@ -1,6 +1,6 @@
 """The official Fyers SDK as a builder of requests: no log files, no shared error, no exit-all.
 
-``FyersModel`` opens two log files an instance, in the working directory unless told otherwise, and
+``FyersModel`` opens two log files an instance, in the working directory unless set otherwise, and
 its service writes replies with personal data into them (facts/fyers.md 9.4). This subclass leaves
 its constructor out and sets what the pinned version's calls use. The SDK's addresses are global to
 the process; they are left alone, each request is moved to the account's own root instead.

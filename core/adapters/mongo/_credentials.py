@@ -34,7 +34,7 @@ class StoreCredentials:
         self._draft = path.with_name(f"{path.name}.draft")
 
     def exist(self) -> bool:
-        """Tell whether the user is known to exist."""
+        """Return whether the user is known to exist."""
         return self._path.exists()
 
     def password(self) -> str:
@@ -88,7 +88,7 @@ async def users(client: AsyncMongoClient[dict[str, Any]]) -> list[tuple[str, str
 
 
 async def require_sole_user(client: AsyncMongoClient[dict[str, Any]]) -> None:
-    """Refuse a server that somebody else could enter.
+    """Refuse a server that others could enter.
 
     Before our user exists a server of ours is open to every local process for a moment.
 

@@ -53,17 +53,17 @@ _INDEX_NAME = re.compile(r"index: (?:\S+\.\$)?(\S+) dup key")
 
 
 def is_transient(error: PyMongoError) -> bool:
-    """Tell whether the whole transaction may run again: this attempt changed nothing."""
+    """Return whether the whole transaction may run again: this attempt changed nothing."""
     return error.has_error_label("TransientTransactionError")
 
 
 def is_unknown_commit(error: PyMongoError) -> bool:
-    """Tell whether a commit may have taken effect although it failed."""
+    """Return whether a commit may have taken effect although it failed."""
     return error.has_error_label("UnknownTransactionCommitResult")
 
 
 def is_conflict(error: PyMongoError) -> bool:
-    """Tell whether a write met another transaction's write."""
+    """Return whether a write met another transaction's write."""
     return isinstance(error, OperationFailure) and _code(error) == _WRITE_CONFLICT
 
 

@@ -76,7 +76,7 @@ class MongodServer:
         return child, uri
 
     def _set_aside(self) -> None:
-        """Move away the data of a first start that was cut short: nobody was ever let in there.
+        """Move away the data of a first start that was cut short: no client was ever let in there.
 
         Moved, not removed: should the credentials have been lost, the data is still there.
         """

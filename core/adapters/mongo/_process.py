@@ -38,7 +38,7 @@ def private_directory(path: Path) -> Path:
 
 
 def free_port(wanted: int = 0) -> int:
-    """Return ``wanted`` when nobody listens there on loopback, else some other free port."""
+    """Return ``wanted`` when it is free on loopback, else some other free port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -106,7 +106,7 @@ class DirectoryLock:
 
     @staticmethod
     def is_held(directory: Path) -> bool:
-        """Tell whether some process holds the lock of ``directory``."""
+        """Return whether some process holds the lock of ``directory``."""
         try:
             descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -181,7 +181,7 @@ class ChildProcess:
         return " | ".join(self.output()[-_LOG_TAIL:].split("\n")).strip(" |")
 
     def arguments(self) -> list[str]:
-        """Return the arguments that the running process really has, where the kernel tells."""
+        """Return the arguments that the running process really has, where the kernel shows them."""
         try:
             raw = Path(f"/proc/{self.pid}/cmdline").read_bytes()
         except OSError:

@@ -1,9 +1,9 @@
-"""One call of ``Store.transaction``: attempts, nonce, commit, and the reading back.
+"""One call of ``Store.transaction``: its attempts, its nonce, the commit, and what came of it.
 
-What a commit did is learned from the ``commits`` collection and from nothing else. The embedded
-server forgets after a crash that it had committed and then asks for a re-run (facts/store.md 3), so
+What a commit did is learned from the ``commits`` collection and from nothing else. After a crash
+the embedded server does not know that it had committed and asks for a re-run (facts/store.md 3), so
 each call writes ``{_id: nonce, by: <this call>, run: <attempt>}`` in its transaction: found again
-with this call's mark, the transaction stands; found with another's, it was done before.
+with this call's mark, the transaction is committed; found with another's, it was done before.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class TransactionCall(Generic[T]):
     _order: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> T:
-        """Return the value of the run of the body that stands committed."""
+        """Return the value of the run of the body that was committed."""
         try:
             landed = await self._attempts()
         except BaseException:
@@ -110,10 +110,12 @@ class TransactionCall(Generic[T]):
         if asyncio.get_running_loop().time() >= until:
             raise failure
         await asyncio.sleep(backoff_s(attempt))
+        # An earlier run may have been committed although its commit failed: it is looked for before
+        # the body runs again, never assumed to be lost.
         return await self._landed_by(until)
 
     async def _attempt(self, attempt: int, until: float) -> int | StoreError:
-        """Return the number of the run that stands committed, or why another run is worth it."""
+        """Return the number of the run that was committed, or why another run is worth it."""
         try:
             async with asyncio.timeout_at(until) as limit:
                 outcome = await self._open_and_run(attempt)
@@ -137,16 +139,22 @@ class TransactionCall(Generic[T]):
             await view.claim(COMMITS, self.nonce, {"by": self._mark, "run": attempt})
         except DuplicateKey:
             await self._abort()
+            # Either this command was done before, or a transaction with the same nonce is open at
+            # this moment and may still roll back: only what is committed decides.
             landed = await self._landed()
             return landed if landed is not None else TransactionConflict("The nonce is contended.")
         except StoreError:
             return await self._rerun_after(view)
+        # Kept by run: the value returned must be that of the run that was committed, and after a
+        # commit of unknown outcome that need not be the last one.
         try:
             self._values[attempt] = await self.body(view)
         except Exception:  # whatever a body raises; only a broken transaction changes what follows
             if not view.is_worth_rerun:
                 raise
         finally:
+            # A task that a body left behind must not write into the next transaction of the
+            # session.
             view.is_over = True
         return await self._rerun_after(view)
 
@@ -174,6 +182,8 @@ class TransactionCall(Generic[T]):
 
     async def _commit(self, attempt: int) -> int | StoreError:
         until = asyncio.get_running_loop().time() + self.budget.commit_s
+        # The lock keeps a roll-back after a cancellation from meeting a commit on its way. The
+        # driver allows a commit to be repeated: the server answers for the first one.
         async with self._order:
             tries = 0
             while True:
@@ -189,11 +199,14 @@ class TransactionCall(Generic[T]):
                 await asyncio.sleep(backoff_s(tries))
 
     async def _learn(self, error: PyMongoError, until: float) -> int | StoreError | None:
-        """Return what a failed commit came to; None when only asking again can tell."""
+        """Return the result of a failed commit; None when only another commit can show it."""
+        # The nonce first: a commit that reported an error may have taken effect all the same, and a
+        # second run of the body would then do it twice (I9).
         landed = await self._landed_by(until)
         if landed is not None:
             return landed
         if not is_unknown_commit(error):
+            # Known not to be committed: the body may run again.
             if is_transient(error):
                 return mapped(error)
             raise mapped(error) from error
@@ -214,11 +227,12 @@ class TransactionCall(Generic[T]):
             await asyncio.sleep(backoff_s(tries))
 
     async def _landed(self) -> int | None:
-        """Return the run of this call that stands committed, None when none does.
+        """Return the run of this call that was committed, None when none was.
 
         Raises:
             AlreadyDone: The nonce was committed by another call.
         """
+        # Majority: a nonce that a fail-over could still roll back would be believed too early.
         commits = self.database.get_collection(COMMITS, read_concern=ReadConcern("majority"))
         try:
             row = await commits.find_one({"_id": self.nonce})

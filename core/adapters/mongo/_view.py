@@ -30,12 +30,12 @@ def backoff_s(attempt: int) -> float:
     return secrets.randbelow(ceiling_us) / 1_000_000
 
 
-async def _heard(call: Callable[[], Awaitable[T]]) -> T:
+async def _cancellable(call: Callable[[], Awaitable[T]]) -> T:
     """Await a call of the driver, and raise the cancellation that it swallowed, if it did.
 
     The driver writes to its socket under ``asyncio.wait_for``, which before Python 3.12 returns as
     if nothing had happened when a cancellation meets the end of the write (cpython 86296). A worker
-    that is asked once to end would then go on for ever.
+    that is cancelled once would then go on for ever.
     """
     task = asyncio.current_task()
     before = task.cancelling() if task else 0
@@ -127,7 +127,7 @@ class MongoView:
 
 @dataclass(slots=True)
 class DirectView(MongoView):
-    """Each operation stands alone.
+    """Each operation is on its own, outside of any transaction.
 
     A single-document write that met another transaction's write is tried again: the server proved
     that it changed nothing. Nothing else is.
@@ -136,7 +136,7 @@ class DirectView(MongoView):
     async def _run(self, call: Callable[[], Awaitable[T]], *, again: bool = False) -> T:
         for attempt in range(_CONFLICT_ATTEMPTS):
             try:
-                return await _heard(call)
+                return await _cancellable(call)
             except PyMongoError as error:
                 if not (again and is_conflict(error)) or attempt == _CONFLICT_ATTEMPTS - 1:
                     raise mapped(error) from error
@@ -174,7 +174,7 @@ class TransactionView(MongoView):
             if self.failure is not None:
                 raise self.failure
             try:
-                return await _heard(call)
+                return await _cancellable(call)
             except PyMongoError as error:
                 self.failure = mapped(error)
                 self.is_worth_rerun = is_transient(error)
@@ -184,7 +184,7 @@ class TransactionView(MongoView):
         """Insert ``{_id: key, **fields, at: <the server's time>}``.
 
         Raises:
-            DuplicateKey: Somebody else's ``fields`` stand under this key.
+            DuplicateKey: The key exists with other ``fields``.
         """
         target = self._database[collection]
         await self._run(

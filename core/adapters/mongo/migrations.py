@@ -2,7 +2,7 @@
 
 Order: the data is moved first (``MIGRATIONS``, each idempotent), then collections, validators and
 indexes are made as ``schema.py`` declares them, and the version is written last. A migration that
-was killed anywhere leaves the old version standing; the next start runs it again and converges. A
+was killed anywhere leaves the old version in place; the next start runs it again and converges. A
 store that a newer program wrote is refused.
 """
 
@@ -67,15 +67,15 @@ async def migrate(
     Raises:
         ConfigurationError: A newer program wrote this store, or its data break a unique index.
     """
-    stands = await store.get(_KEY, _KEY) or {"version": 0, "digest": ""}
-    version = int(stands["version"])
+    stored = await store.get(_KEY, _KEY) or {"version": 0, "digest": ""}
+    version = int(stored["version"])
     if version > len(migrations):
         raise ConfigurationError(
             f"The store has schema version {version}; this program knows up to "
             f"{len(migrations)}. Start the newer program."
         )
     digest = _digest(collections)
-    if version == len(migrations) and stands["digest"] == digest:
+    if version == len(migrations) and stored["digest"] == digest:
         return
     for step in migrations[version:]:
         await step(store)
@@ -99,12 +99,12 @@ async def _ensure(store: MigratableStore, wanted: Collection) -> None:
             raise
     # Also when it was made just now: the embedded server accepts to create what exists, as it is.
     await store.command({"collMod": wanted.name, **rules})
-    stand = await _indexes(store, wanted.name)
+    existing = await _indexes(store, wanted.name)
     declared = {one.name: one for one in wanted.indexes}
-    stale = [name for name, found in stand.items() if _differs(found, declared.get(name))]
+    stale = [name for name, found in existing.items() if _differs(found, declared.get(name))]
     for name in stale:
         await store.command({"dropIndexes": wanted.name, "index": name})
-    missing = [one for one in wanted.indexes if one.name not in stand or one.name in stale]
+    missing = [one for one in wanted.indexes if one.name not in existing or one.name in stale]
     if missing:
         await _create_indexes(store, wanted.name, missing)
 
@@ -122,7 +122,7 @@ async def _create_indexes(store: MigratableStore, name: str, missing: Sequence[I
 
 
 async def _indexes(store: MigratableStore, name: str) -> dict[str, Document]:
-    """Return the indexes that stand, by name, without the one on ``_id``."""
+    """Return the existing indexes by name, without the one on ``_id``."""
     try:
         reply = await store.command({"listIndexes": name})
     except StoreError as error:
@@ -134,7 +134,7 @@ async def _indexes(store: MigratableStore, name: str) -> dict[str, Document]:
 
 
 def _differs(found: Document, wanted: Index | None) -> bool:
-    """Tell whether a standing index is not (any more) what is declared."""
+    """Return whether an existing index is not (any more) what is declared."""
     if wanted is None:
         return True
     declared = wanted.specification()

@@ -50,7 +50,7 @@ class StoreServer:
 
 
 class RunningStore(Protocol):
-    """A store that runs, as long as nobody stops it."""
+    """A running store, until it is stopped."""
 
     @property
     def server(self) -> StoreServer:
@@ -77,7 +77,7 @@ class RunningStore(Protocol):
 
 
 class _ExternalStore:
-    """Somebody else's server: nothing to start, watch or stop."""
+    """A server that Saarthi did not start: nothing to start, watch or stop."""
 
     def __init__(self, uri: str) -> None:
         self.server = StoreServer(uri=uri, kind="external", pid=None)
@@ -141,7 +141,7 @@ class _OwnStore:
         return await self.start()
 
     async def stop(self) -> None:
-        """End the server and forget where it was."""
+        """End the server and remove the file that says where it was."""
         try:
             if self._child is not None:
                 await self._child.stop()
@@ -207,7 +207,7 @@ def _file(data_dir: Path) -> Path:
 def read_store_file(data_dir: Path) -> StoreServer | None:
     """Return the store that a running controller started under ``data_dir``, or None.
 
-    A file that a killed controller left behind is not believed: nobody holds its lock.
+    A file that a killed controller left behind is ignored: no process holds its lock.
     """
     if not DirectoryLock.is_held(data_dir / "store"):
         return None

@@ -1,7 +1,7 @@
 """``MongoStore``: the store port on MongoDB, or on a server that speaks its wire protocol.
 
 It keeps the port's contract on both: every write is acknowledged by a majority and journalled, the
-driver's own retry of writes is off (the embedded server forgets its records of them in a crash and
+driver's own retry of writes is off (the embedded server loses its records of them in a crash and
 is slow with them on, facts/store.md 3 and 4), money is ``Decimal128``, times are aware and UTC.
 
 A single write that ended in ``StoreUnavailable`` may have taken effect: the answer was lost, or the

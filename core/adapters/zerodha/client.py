@@ -118,7 +118,7 @@ class ZerodhaClient:
         """Return the day's orders."""
         rows = rows_of(await self._read(self._kite.orders), "orders")
         for row in rows:
-            # A person's cover or after-market order is addressed under its own variety.
+            # A user's cover or after-market order is addressed under its own variety.
             variety = row.maybe_text("variety")
             if variety and variety != _REGULAR:
                 self._varieties[row.text("order_id")] = variety

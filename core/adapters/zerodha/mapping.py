@@ -65,7 +65,7 @@ _DOUBTFUL = re.compile(
 _ADDRESS = re.compile(
     r"\bIP\b.*\bnot allowed\b|allowed IPs|static IP|whitelist", re.IGNORECASE | re.DOTALL
 )
-"""The refusal of a source address comes under several types: its text tells (facts/kite.md 6.1)."""
+"""The refusal of a source address has several types: the text decides (facts/kite.md 6.1)."""
 
 _STATUSES = {
     "COMPLETE": BrokerStatus.COMPLETE,
@@ -79,7 +79,7 @@ _PRODUCTS = {
     "CNC": Product.CNC,
     "MIS": Product.MIS,
     "NRML": Product.NRML,
-    # Not ours, but a person may hold them. MTF is carried on margin, and no cash share is NRML, so
+    # Not ours, but the user may hold them. MTF is carried on margin, and no cash share is NRML, so
     # the two cannot be confused; cover and bracket orders end within the day.
     "MTF": Product.NRML,
     "CO": Product.MIS,
@@ -88,7 +88,7 @@ _PRODUCTS = {
 
 
 def is_address_refusal(message: str) -> bool:
-    """Tell whether the broker refuses the address that the request came from."""
+    """Return whether the broker refuses the address that the request came from."""
     return bool(_ADDRESS.search(message))
 
 

@@ -28,7 +28,7 @@ _LONGEST_DETAIL = 200
 
 
 def _refusal(query: Mapping[str, str]) -> LoginRefused | None:
-    """Return DENIED or NOT_ADMITTED, which Kite tells by text alone."""
+    """Return DENIED or NOT_ADMITTED, which Kite shows by text alone."""
     if query.get("status", "") in {"", "success"}:
         return None
     detail = (query.get("message") or query.get("error") or "")[:_LONGEST_DETAIL]

@@ -1,7 +1,7 @@
 """The official Kite SDK as a builder of requests, without its ticker.
 
 ``import kiteconnect`` imports its ticker, and with it Twisted and autobahn (facts/kite.md 9.4). An
-empty module of that name stands in, so that neither is loaded or need be installed.
+empty module of that name replaces it, so that neither is loaded or need be installed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if _TICKER not in sys.modules:
     _stub.KiteTicker = None  # type: ignore[attr-defined]
     sys.modules[_TICKER] = _stub
 
-from kiteconnect import KiteConnect  # noqa: E402 - the stub must stand before
+from kiteconnect import KiteConnect  # noqa: E402 - the stub must come before
 
 
 def kite_sdk(api_root: str, api_key: str, access_token: str = "") -> Any:

@@ -71,7 +71,7 @@ def _access_token(raw: Raw) -> str:
 
 
 def _fault(error: BrokerReadError) -> LoginFault:
-    """Return why a login failed; Kite tells most reasons by text alone (facts/kite.md 1)."""
+    """Return why a login failed; Kite shows most reasons by text alone (facts/kite.md 1)."""
     message = str(error)
     if error.fault in {ReadFault.UNREACHABLE, ReadFault.TIMEOUT, ReadFault.THROTTLED}:
         return LoginFault.BROKER_DOWN

@@ -78,7 +78,7 @@ class RunPlan:
             target: What the strategy wants.
             assignment: How the strategy runs on the account.
             account: Where it would enter.
-            gate: The account's gate as it stands in this transaction.
+            gate: The account's gate as it is in this transaction.
             orders: Today's orders of the account in the target's instrument.
         """
         return Facts(
