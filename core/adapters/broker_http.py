@@ -224,6 +224,8 @@ class BrokerTransport:
         total_s = self._deadline_s if deadline_s is None else deadline_s
         size = limit or (WRITE_LIMIT if bucket is Bucket.ORDERS else READ_LIMIT)
         latest = self._clock.monotonic() + total_s
+        # Which fault it was decides nothing below; whether a byte had left does. That alone makes a
+        # write "not sent" or "ambiguous" (I4).
         attempt = _Attempt(lambda: self._throttle.acquire(bucket, latest))
         try:
             async with asyncio.timeout(total_s), self._lanes[bucket]:
@@ -251,6 +253,7 @@ class BrokerTransport:
     async def _exchange(self, request: httpx.Request, limit: int) -> Reply:
         if self._is_closed:
             raise ConnectionError("the account's transport is closed")
+        # Streamed, so that a body without end cannot fill the memory of all accounts.
         response = await self._opened().send(request, stream=True)
         try:
             body = await _read(response, limit)
@@ -326,6 +329,7 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
     encoding = response.headers.get("content-encoding", "identity").lower()
     if encoding not in {"identity", "gzip", ""}:
         raise _Oversized(f"the answer is packed with {encoding[:20]!r}")
+    # Unpacked here and not by httpx, which has no cap: a small answer may unpack to gigabytes.
     unpack = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
     parts: list[bytes] = []
     size = 0
@@ -338,6 +342,8 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
         if size > limit:
             raise _Oversized(f"the answer is larger than {limit} bytes")
         parts.append(part)
+    # A cut answer must not pass for a short one: a list of orders without its end would make orders
+    # look absent (I2).
     if unpack and not unpack.eof:
         raise _Oversized("the packed answer ends too early")
     return b"".join(parts)

@@ -55,6 +55,7 @@ def with_fill(ledger: Ledger, signed: int, price: Decimal) -> Ledger:
     rest = held + signed
     if rest == 0:
         return replace(ledger, quantity=0, average_price=Decimal(0), realised=realised)
+    # Past zero the rest is a new position, at the price of this fill.
     average = ledger.average_price if (rest > 0) == (held > 0) else price
     return replace(ledger, quantity=rest, average_price=average, realised=realised)
 

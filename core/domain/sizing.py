@@ -39,5 +39,6 @@ def units_for(
         return 0
     else:
         units = capital * value / _PERCENT * multiplier / price
+    # Down, never to the nearest: a size is an upper bound of what the user agreed to.
     lots = (units / lot_size).to_integral_value(rounding=ROUND_DOWN)
     return max(0, int(lots)) * lot_size

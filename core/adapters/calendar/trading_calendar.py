@@ -65,6 +65,7 @@ class TradingCalendar:
         data = self._data()
         market = _market(data, day, segment)
         special = data.special.get((market, day))
+        # Before weekends and holidays: Muhurat and other special sessions are held on these.
         if special is not None:
             return _special_window(day, special)
         if day.weekday() >= _SATURDAY or (market, day) in data.holidays:
@@ -118,7 +119,7 @@ class TradingCalendar:
     def years(self, segment: Segment) -> Sequence[CalendarYear]:
         """Return the years that are known, oldest first; none for a segment without data."""
         market = MARKETS.get(segment)
-        found = [year for (of, _), year in self._data().years.items() if of == market]
+        found = [year for (name, _), year in self._data().years.items() if name == market]
         return sorted(found, key=lambda year: year.year)
 
     def next_session(self, after: datetime, segment: Segment) -> SessionWindow:

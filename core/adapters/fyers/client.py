@@ -153,6 +153,7 @@ class FyersClient:
         if symbol is None:
             raise BrokerReadError(ReadFault.REFUSED, f"{instrument} is not in Fyers' master")
         bars: dict[datetime, Candle] = {}
+        # By their start: pieces meet at an edge, and the bar there comes with both.
         for since, until in _spans(start, end, minutes):
             asked = {
                 "symbol": symbol,
@@ -183,6 +184,7 @@ class FyersClient:
         try:
             raw = await send_to_fyers(self._transport, call, Bucket.ORDERS)
         except ValueError as error:
+            # The SDK refused to build the request, so nothing has left.
             return NotSent(str(error))
         return mapping.write_outcome(raw, accepted, expected_id)
 

@@ -121,6 +121,7 @@ def write_outcome(raw: Raw, accepted: int, expected_id: str | None = None) -> Wr
     body = raw.mapping()
     if raw.status == _TOO_MANY:
         return Refused(Refusal.THROTTLED, _message(body, raw), retry_after(raw))
+    # A page of a proxy proves nothing, whatever its status: the order may have passed behind it.
     if body is None:
         return Ambiguous(f"HTTP {raw.status} without a JSON object")
     if body.get("s") == "ok":
@@ -137,6 +138,7 @@ def _acknowledgement(
     # "sent, not acknowledged".
     codes = {accepted, 1101} if expected_id else {accepted}
     order_id = body.get("id")
+    # Success is what is documented as such; anything else is looked up in the day's orders.
     if raw.status != _OK or fault_code(body) not in codes & _ACKNOWLEDGED:
         return Ambiguous(_message(body, raw))
     if not isinstance(order_id, str) or not order_id:
@@ -148,6 +150,8 @@ def _acknowledgement(
 
 def _refusal(body: Mapping[str, Any], raw: Reply) -> WriteOutcome:
     message, code = _message(body, raw), fault_code(body)
+    # First of all: a time-out behind the broker's edge comes as an error too, and the order may
+    # have reached the exchange.
     if _DOUBTFUL.search(message):
         return Ambiguous(message)
     if raw.status == _UNAUTHORISED or code in _DEAD_SESSION:
@@ -156,6 +160,8 @@ def _refusal(body: Mapping[str, Any], raw: Reply) -> WriteOutcome:
         return Refused(Refusal.THROTTLED, message, retry_after(raw))
     if raw.status == _FORBIDDEN or code in _PERMISSION:
         return Refused(Refusal.PERMISSION, message)
+    # A list of what is refused and not of what is doubtful: a new code must not pass for a refusal,
+    # after which the order would be sent again (I2).
     if code not in _REJECTIONS:
         return Ambiguous(message)
     kind = Refusal.PERMISSION if _ADDRESS.search(message) else Refusal.REJECTED

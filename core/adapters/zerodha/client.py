@@ -171,6 +171,7 @@ class ZerodhaClient:
         token = self._master[instrument].broker_token
         interval, days = _INTERVALS[minutes]
         bars: dict[datetime, Candle] = {}
+        # By their start: pieces meet at an edge, and the bar there comes with both.
         for since, until in _spans(start, end, timedelta(days=days)):
             payload = await self._read(
                 partial(self._kite.historical_data, token, since, until, interval),
@@ -218,6 +219,7 @@ class ZerodhaClient:
         try:
             raw = await send_to_kite(self._transport, call, Bucket.ORDERS)
         except ValueError as error:
+            # The SDK refused to build the request, so nothing has left.
             return NotSent(str(error))
         return mapping.write_outcome(raw, expected_id)
 

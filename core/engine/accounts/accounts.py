@@ -242,6 +242,8 @@ class Accounts:
 
     async def wipe(self, broker_id: str, *, nonce: str) -> Account:
         """Disconnect: blank the secrets, keep the document as history, move the default mark."""
+        # The document stays, because orders, fills and ledgers refer to it; ``live`` false frees
+        # its name and its key for another account.
         account = await self.get(broker_id)
         gone = Change(
             set={

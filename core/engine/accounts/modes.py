@@ -37,6 +37,8 @@ async def write_mode(
             by=by,
             account_mode=mode if broker_id else None,
             global_mode=None if broker_id else mode,
+            # Setting NORMAL is how the user says that an anomaly was looked into (reliability.md
+            # 2.2).
             frozen=False if mode is TradingMode.NORMAL else None,
         )
         effective[target] = after.mode

@@ -152,6 +152,7 @@ class ManualOrders:
     async def _set_goals(self, position: _Position, held: Held, *, despite_pause: bool) -> None:
         """Set the goal of the position's ledgers, and of what no strategy owns, to flat."""
         ledgers = await self._ledgers(position)
+        # What the broker holds beyond the ledgers is the user's own, or was never seen by us.
         outside = held.quantity - sum(ledger.quantity for ledger in ledgers)
         if outside * held.quantity > 0 and not await self._is_closing_outside(position):
             # A goal without a ledger: no strategy owns the units, so the goal holds their number.
@@ -252,6 +253,7 @@ class ManualOrders:
         worker, client = await self._reach(broker_id)
 
         await self._once(f"cancel:{command.id}")
+        # Before the cancel: between the two the executor could place the stop again.
         if order.purpose is Purpose.STOP:
             await self._leave_without_stop(order)
         async with worker.lock:

@@ -50,6 +50,8 @@ class TradingModes:
         async def body(view: StoreView) -> tuple[TradingMode, dict[str, TradingMode]]:
             return await write_mode(view, mode, broker_id, at=now, by=by)
 
+        # What is left is read after the commit: an order that was sent just before it is at the
+        # broker and has to be in the answer (C2).
         old, effective = await self._store.transaction(body, nonce=f"mode:{command.id}")
         for changed in effective:
             self._wake(changed)

@@ -69,7 +69,8 @@ class Views:
     def _today(self) -> str:
         return trading_day(self._clock.market_now())
 
-    def _book(self, broker_id: str) -> Snapshot | None:
+    def _snapshot(self, broker_id: str) -> Snapshot | None:
+        # Yesterday's figures under today's date would mislead more than none at all.
         worker = self._worker(broker_id)
         if worker is None or worker.snapshot.day != self._today:
             return None
@@ -82,6 +83,7 @@ class Views:
 
     async def mode_of(self, broker_id: str) -> TradingMode:
         """Return an account's effective mode."""
+        # Without a gate nothing can be sent (C4), and that is what PAUSED says.
         gate = await gate_at(self._store, broker_id)
         return gate.mode if gate else TradingMode.PAUSED
 
@@ -91,7 +93,7 @@ class Views:
         if fresh and worker is not None and not self._is_recent(worker.snapshot):
             await worker.refresh()
         account = await self._accounts.get(broker_id)
-        snapshot = self._book(broker_id)
+        snapshot = self._snapshot(broker_id)
         orders = await self.orders(broker_id)
         return DashboardView(
             account=account,
@@ -126,7 +128,7 @@ class Views:
         """Return positions of one account or all: open ones, and those closed today."""
         found: list[PositionView] = []
         for account in await self._chosen(broker_id):
-            snapshot = self._book(account.broker_id)
+            snapshot = self._snapshot(account.broker_id)
             if snapshot is None or snapshot.positions is None:
                 continue
             owners = await self._owners(account.broker_id)
@@ -188,7 +190,7 @@ class Views:
     async def pnl(self, broker_id: str | None) -> tuple[PnlView, ...]:
         """Return today's profit by account."""
         accounts = await self._chosen(broker_id)
-        return tuple(self._pnl(account, self._book(account.broker_id)) for account in accounts)
+        return tuple(self._pnl(account, self._snapshot(account.broker_id)) for account in accounts)
 
     def _pnl(self, account: Account, snapshot: Snapshot | None) -> PnlView:
         if snapshot is None or snapshot.positions is None:
@@ -198,7 +200,7 @@ class Views:
         return PnlView(account.broker_id, account.label, realised, unrealised)
 
     async def exposure(self, broker_id: str) -> ExposureView:
-        """Return what hangs on an account, read fresh from the broker where possible."""
+        """Return what an account holds and has working, read fresh from the broker if possible."""
         worker = self._worker(broker_id)
         trouble = await worker.refresh() if worker else "not started yet"
         account = await self._accounts.get(broker_id)
@@ -208,6 +210,8 @@ class Views:
         ledgers = await self._journal.ledgers(broker_id)
         held = [ledger for ledger in ledgers if ledger.quantity]
         known = not trouble and not account.needs_login
+        # A broker that cannot be read does not make the strategies' positions go away: the user is
+        # asked about them by the ledgers (A5).
         if not known and held and not owned:
             owned = tuple(ledger_view(account, ledger) for ledger in held)
         return ExposureView(account, tuple(positions), owned, tuple(working), known)
@@ -218,7 +222,7 @@ class Views:
         for account in await self._accounts.all():
             if await self.mode_of(account.broker_id) is not TradingMode.EXIT_ONLY:
                 continue
-            snapshot = self._book(account.broker_id)
+            snapshot = self._snapshot(account.broker_id)
             positions = tuple(p for p in await self.positions(account.broker_id) if p.quantity)
             holdings = tuple(snapshot.holdings or ()) if snapshot else ()
             working = [o for o in await self.orders(account.broker_id) if o.state in OPEN_STATES]

@@ -143,6 +143,8 @@ async def to_flatten(view: StoreView, broker_id: str) -> list[Ledger]:
 
     A goal without units yet belongs to an entry that may still fill.
     """
+    # Without its goal set flat as well, an entry that is still waiting would open the position
+    # again right after the close.
     held = [ledger for ledger in await ledgers_of(view, broker_id) if ledger.quantity]
     ledgers = {ledger.key: ledger for ledger in held}
     for goal in await goals_of(view, broker_id):

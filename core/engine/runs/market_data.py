@@ -106,6 +106,8 @@ class MarketData:
                 async with asyncio.timeout(_SOURCE_DEADLINE_S):
                     return await ask(client)
             except BrokerReadError as error:
+                # The plan is bought for a month: asking again today would cost every slot a
+                # request.
                 if error.fault is ReadFault.PERMISSION:
                     today = trading_day(self._clock.market_now())
                     self._without_plan[account.broker_id] = today
