@@ -174,7 +174,7 @@ class Accounts:
 
         async def body(view: StoreView) -> None:
             live = await view.find(_ACCOUNTS, {"live": True})
-            _refuse_twin(draft, live)
+            _refuse_indistinct(draft, live)
             # Written, not only read: a global mode that is set at this moment collides with it.
             mode = await hold_global_mode(view)
             await view.insert(_ACCOUNTS, {**row, "is_default": not live})

@@ -91,7 +91,7 @@ class Tokens:
         dead = {
             "token_status": TokenStatus.EXPIRED.value,
             "token_lost_at": self._clock.now(),
-            "parked_reason": how,
+            "parked_reason": reason,
         }
 
         async def body(view: StoreView) -> None:
@@ -154,10 +154,10 @@ class Tokens:
         return tuple(a for a in accounts if a.needs_login and (a.enabled or a.is_default))
 
     async def show_warning(self, *, force: bool = False) -> None:
-        # An account that never logged in has lost nothing; its set-up asks for the first login.
         """Show, replace or remove the standing warning as the interval and the accounts ask."""
         row = await read_setting(self._store, WARNING_KEY) or {}
-        accounts = [a for a in await self.worried_about() if a.token_generated_at is not None]
+        # An account that never logged in has lost nothing; its set-up asks for the first login.
+        accounts = [a for a in await self.needing_login() if a.token_generated_at is not None]
         if not accounts:
             if row.get("shown"):
                 await self._mark_shown(shown=False)

@@ -408,7 +408,7 @@ class Runner:
             if own
             else await capital_of_day(view, account.broker_id, plan.day)
         )
-        return Standing(
+        return AccountState(
             held=ledger.quantity if ledger else 0,
             wanted=wanted or 0,
             is_closing=wanted == 0,
