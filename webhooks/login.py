@@ -30,7 +30,7 @@ _LONGEST_VALUE: Final = 4096
 
 
 class LoginService(Protocol):
-    """What these pages need of the login desk (``core.engine.accounts.logins.Logins``)."""
+    """What these pages need of ``core.engine.accounts.logins.Logins``."""
 
     async def linked_account(self, link: str) -> Account:
         """Return the account of a login page; raises ``LoginRefused`` ACCOUNT_UNKNOWN."""

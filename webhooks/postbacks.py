@@ -51,7 +51,7 @@ _TYPES: Final = frozenset(
 
 
 class AccountKeys(Protocol):
-    """What is needed of the book of accounts (``core.engine.accounts.accounts.Accounts``)."""
+    """What is needed of ``core.engine.accounts.accounts.Accounts``."""
 
     async def all(self) -> tuple[Account, ...]:
         """Return the connected accounts."""

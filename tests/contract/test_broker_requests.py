@@ -14,32 +14,34 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 
-from core.adapters.brokers import PROFILES, build_brokers
+from core.adapters.brokers import build_brokers
 from core.adapters.clock import MARKET_ZONE
+from core.adapters.fyers import FYERS as FYERS_PROFILE
+from core.adapters.zerodha import ZERODHA as ZERODHA_PROFILE
 from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import InstrumentId
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import NotSent
 from core.errors import BrokerReadError, LoginFault, LoginRefused, ReadFault
 from core.ports.broker import Broker, BrokerClient, Credentials
-from tests.fakes.brokers import DESKS, SBIN, Desk, market_order, master_of
+from tests.fakes.brokers import BROKER_CASES, SBIN, BrokerCase, market_order, master_of
 from tests.fakes.clock import ManualClock
 from tests.faults.raw_http import Behaviour, RawServer, answer, json_answer, serving
 
 pytestmark = pytest.mark.dates
 
-KITE, FYERS = DESKS
-ZERODHA_PROFILE, FYERS_PROFILE = PROFILES
+KITE = next(case for case in BROKER_CASES if case.profile is ZERODHA_PROFILE)
+FYERS = next(case for case in BROKER_CASES if case.profile is FYERS_PROFILE)
 LIMIT, TRIGGER = Decimal("801.05"), Decimal("799.95")
 CREDENTIALS = Credentials("id", "apikey", "secret", "tok")
 
 
 @asynccontextmanager
 async def connected(
-    desk: Desk, behaviour: Behaviour
+    case: BrokerCase, behaviour: Behaviour
 ) -> AsyncIterator[tuple[RawServer, BrokerClient]]:
     async with serving(behaviour) as server:
-        client = desk.client(server.url)
+        client = case.client(server.url)
         try:
             yield server, client
         finally:
@@ -114,10 +116,10 @@ async def test_fyers_order_carries_what_its_type_needs(kind: OrderType) -> None:
     assert cancelled == {"id": "1001"}
 
 
-@pytest.mark.parametrize("desk", DESKS, ids=lambda desk: desk.profile.name)
-async def test_impossible_order_is_not_sent(desk: Desk) -> None:
+@pytest.mark.parametrize("case", BROKER_CASES, ids=lambda case: case.profile.name)
+async def test_impossible_order_is_not_sent(case: BrokerCase) -> None:
     """What a broker would refuse or mangle is refused here, and never leaves."""
-    async with connected(desk, json_answer(200, desk.placed)) as (server, client):
+    async with connected(case, json_answer(200, case.placed)) as (server, client):
         outcomes = [
             await client.place(market_order(tag="far too long for a tag")),
             await client.place(market_order(tag="")),
@@ -125,7 +127,7 @@ async def test_impossible_order_is_not_sent(desk: Desk) -> None:
             await client.place(replace(market_order(), order_type=OrderType.SL_M)),
             await client.modify("1001", replace(market_order(), order_type=OrderType.LIMIT)),
         ]
-        if desk is KITE:
+        if case is KITE:
             outcomes.append(await client.cancel("../../session/token"))
         else:
             nobody = replace(market_order(), instrument=InstrumentId("NSE", "NOBODY"))
@@ -185,23 +187,23 @@ async def test_fyers_quotes_take_as_few_requests_as_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("desk", "minutes", "days", "requests"),
+    ("case", "minutes", "days", "requests"),
     [(KITE, 1, 100, 2), (KITE, 5, 100, 1), (KITE, 1440, 2100, 2), (FYERS, 5, 150, 2)],
 )
 async def test_long_ranges_are_cut_to_what_the_broker_takes(
-    desk: Desk, minutes: int, days: int, requests: int
+    case: BrokerCase, minutes: int, days: int, requests: int
 ) -> None:
     """A range beyond one request's span is fetched in pieces that leave no gap."""
     empty = {"status": "success", "s": "no_data", "candles": [], "data": {"candles": []}}
     start = datetime(2026, 1, 1, 3, 45, tzinfo=UTC)
-    async with connected(desk, json_answer(200, empty)) as (server, client):
+    async with connected(case, json_answer(200, empty)) as (server, client):
         end = start + timedelta(days=days)
         assert list(await client.candles(SBIN, start=start, end=end, minutes=minutes)) == []
     pieces = [parse_qs(urlsplit(request.target).query) for request in server.received]
     assert len(pieces) == requests
-    keys = ("from", "to") if desk is KITE else ("range_from", "range_to")
+    keys = ("from", "to") if case is KITE else ("range_from", "range_to")
     assert all(one[keys[1]] == two[keys[0]] for one, two in itertools.pairwise(pieces))
-    if desk is KITE:  # times without a zone are Indian
+    if case is KITE:  # times without a zone are Indian
         assert pieces[0]["from"] == ["2026-01-01 09:15:00"]
 
 
@@ -301,7 +303,7 @@ def test_callback_is_read(
         assert found == expected
 
 
-@pytest.mark.parametrize("desk", DESKS, ids=lambda desk: desk.profile.name)
+@pytest.mark.parametrize("case", BROKER_CASES, ids=lambda case: case.profile.name)
 @pytest.mark.parametrize(
     ("reply", "fault"),
     [
@@ -324,11 +326,11 @@ def test_callback_is_read(
     ],
 )
 async def test_exchange_failures_are_told_apart(
-    desk: Desk, reply: tuple[int, dict[str, object]], fault: LoginFault
+    case: BrokerCase, reply: tuple[int, dict[str, object]], fault: LoginFault
 ) -> None:
     """Each way in which the exchange of a code can fail has its own name, free of secrets."""
     async with serving(json_answer(*reply)) as server:
-        broker = desk.broker(server.url)
+        broker = case.broker(server.url)
         with pytest.raises(LoginRefused) as caught:
             await broker.login.exchange(CREDENTIALS, "code", redirect_url="https://me.example")
     assert caught.value.fault is fault
@@ -339,7 +341,7 @@ async def test_exchange_failures_are_told_apart(
 
 
 @pytest.mark.row("D10")
-@pytest.mark.parametrize("desk", DESKS, ids=lambda desk: desk.profile.name)
+@pytest.mark.parametrize("case", BROKER_CASES, ids=lambda case: case.profile.name)
 @pytest.mark.parametrize(
     ("behaviour", "fault"),
     [
@@ -350,12 +352,12 @@ async def test_exchange_failures_are_told_apart(
     ],
 )
 async def test_missing_master_is_an_error(
-    desk: Desk, behaviour: Behaviour, fault: ReadFault
+    case: BrokerCase, behaviour: Behaviour, fault: ReadFault
 ) -> None:
     """A master that cannot be had is an error, never an empty one."""
     async with serving(behaviour) as server:
         with pytest.raises(BrokerReadError) as caught:
-            await desk.broker(server.url).instruments.load()
+            await case.broker(server.url).instruments.load()
     assert caught.value.fault is fault
 
 

@@ -19,7 +19,7 @@ from core.adapters.clock import SystemClock
 from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused
 from core.errors import BrokerReadError, ReadFault
 from core.ports.broker import BrokerClient, Credentials
-from tests.fakes.brokers import DESKS, MASTER, Desk, market_order
+from tests.fakes.brokers import BROKER_CASES, MASTER, BrokerCase, market_order
 from tests.faults.raw_http import (
     Behaviour,
     RawServer,
@@ -43,19 +43,19 @@ BOMB = gzip.compress(SUCCESS + b" " * 40_000_000, 9)
 NESTED = b"[" * 200_000
 
 
-@pytest.fixture(params=DESKS, ids=lambda desk: desk.profile.name)
-def desk(request: pytest.FixtureRequest) -> Desk:
+@pytest.fixture(params=BROKER_CASES, ids=lambda case: case.profile.name)
+def case(request: pytest.FixtureRequest) -> BrokerCase:
     """Both brokers in turn."""
-    chosen: Desk = request.param
+    chosen: BrokerCase = request.param
     return chosen
 
 
 @asynccontextmanager
 async def connected(
-    desk: Desk, behaviour: Behaviour, deadline_s: float = 1.0
+    case: BrokerCase, behaviour: Behaviour, deadline_s: float = 1.0
 ) -> AsyncIterator[tuple[RawServer, BrokerClient]]:
     async with serving(behaviour) as server:
-        client = desk.client(server.url, deadline_s=deadline_s)
+        client = case.client(server.url, deadline_s=deadline_s)
         try:
             yield server, client
         finally:
@@ -108,11 +108,11 @@ AMBIGUOUS: dict[str, Behaviour] = {
 @pytest.mark.parametrize("fault", AMBIGUOUS)
 @pytest.mark.parametrize("write", ["place", "modify", "cancel"])
 async def test_write_without_proof_is_ambiguous_and_never_repeated(
-    desk: Desk, fault: str, write: str
+    case: BrokerCase, fault: str, write: str
 ) -> None:
     """Whatever the wire does, an unproved write is ambiguous, goes out once and ends in time."""
     deadline_s = patience(fault)
-    async with connected(desk, AMBIGUOUS[fault], deadline_s=deadline_s) as (server, client):
+    async with connected(case, AMBIGUOUS[fault], deadline_s=deadline_s) as (server, client):
         started = time.monotonic()
         outcome = await {
             "place": lambda: client.place(market_order()),
@@ -126,9 +126,9 @@ async def test_write_without_proof_is_ambiguous_and_never_repeated(
 
 @pytest.mark.matrix("N04")
 @pytest.mark.invariant("I1")
-async def test_reset_at_accept_is_ambiguous_for_a_write(desk: Desk) -> None:
+async def test_reset_at_accept_is_ambiguous_for_a_write(case: BrokerCase) -> None:
     """A reset at accept looks like one after the request, so it proves nothing."""
-    async with connected(desk, hang) as (server, client):
+    async with connected(case, hang) as (server, client):
         server.refuses = True
         outcome = await client.place(market_order())
         # The kernel may refuse the connection outright, which is a proof.
@@ -137,11 +137,11 @@ async def test_reset_at_accept_is_ambiguous_for_a_write(desk: Desk) -> None:
 
 
 @pytest.mark.matrix("N05")
-async def test_refused_connection_is_not_sent(desk: Desk) -> None:
+async def test_refused_connection_is_not_sent(case: BrokerCase) -> None:
     """A connection that was refused proves that nothing left."""
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
-        client = desk.client(f"http://127.0.0.1:{unheard.getsockname()[1]}")
+        client = case.client(f"http://127.0.0.1:{unheard.getsockname()[1]}")
         outcome = await client.place(market_order())
         assert isinstance(outcome, NotSent)
         with pytest.raises(BrokerReadError) as caught:
@@ -152,11 +152,11 @@ async def test_refused_connection_is_not_sent(desk: Desk) -> None:
 
 @pytest.mark.matrix("N05")
 @pytest.mark.parametrize("root", ["http://name.invalid", "https://127.0.0.1", "ftp://127.0.0.1"])
-async def test_unresolved_name_or_failed_tls_is_not_sent(desk: Desk, root: str) -> None:
+async def test_unresolved_name_or_failed_tls_is_not_sent(case: BrokerCase, root: str) -> None:
     """No address, no TLS and no protocol are proofs that nothing left."""
     async with serving(garbage) as server:
         port = server.url.rpartition(":")[2]
-        client = desk.client(f"{root}:{port}")
+        client = case.client(f"{root}:{port}")
         assert isinstance(await client.place(market_order()), NotSent)
         await client.aclose()
         assert server.received == []
@@ -164,7 +164,7 @@ async def test_unresolved_name_or_failed_tls_is_not_sent(desk: Desk, root: str) 
 
 @pytest.mark.matrix("N05", "N11")
 @pytest.mark.invariant("I13")
-async def test_deadline_while_connecting_is_not_sent(desk: Desk) -> None:
+async def test_deadline_while_connecting_is_not_sent(case: BrokerCase) -> None:
     """A connection that never comes about ends at the deadline, provably without a byte sent."""
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
@@ -174,7 +174,7 @@ async def test_deadline_while_connecting_is_not_sent(desk: Desk) -> None:
         for plug in plugs:  # fills the backlog: further handshakes stay unanswered
             plug.setblocking(False)
             plug.connect_ex(address)
-        client = desk.client(f"http://127.0.0.1:{address[1]}", deadline_s=0.5)
+        client = case.client(f"http://127.0.0.1:{address[1]}", deadline_s=0.5)
         started = time.monotonic()
         assert isinstance(await client.place(market_order()), NotSent)
         assert time.monotonic() - started < 4
@@ -185,24 +185,24 @@ async def test_deadline_while_connecting_is_not_sent(desk: Desk) -> None:
 
 @pytest.mark.matrix("N17")
 @pytest.mark.invariant("I14")
-async def test_unowned_source_address_is_not_sent(desk: Desk) -> None:
+async def test_unowned_source_address_is_not_sent(case: BrokerCase) -> None:
     """An account whose address this machine does not own sends nothing."""
-    async with serving(json_answer(200, desk.placed)) as server:
+    async with serving(json_answer(200, case.placed)) as server:
         credentials = Credentials("id", "apikey", "secret", "tok", source_address="192.0.2.1")
-        client = desk.broker(server.url).connect(credentials, MASTER[desk.profile])
+        client = case.broker(server.url).connect(credentials, MASTER[case.profile])
         assert isinstance(await client.place(market_order()), NotSent)
         await client.aclose()
         assert server.peers == []
 
 
 @pytest.mark.invariant("I14")
-async def test_orders_leave_from_the_account_s_address(desk: Desk) -> None:
+async def test_orders_leave_from_the_account_s_address(case: BrokerCase) -> None:
     """Each account's orders come from its own address, also at the same time."""
-    async with serving(json_answer(200, desk.placed)) as server:
-        broker = desk.broker(server.url)
+    async with serving(json_answer(200, case.placed)) as server:
+        broker = case.broker(server.url)
         for address in ("127.0.0.2", "127.0.0.3"):
             credentials = Credentials("id", address, "secret", "tok", source_address=address)
-            client = broker.connect(credentials, MASTER[desk.profile])
+            client = broker.connect(credentials, MASTER[case.profile])
             assert await client.place(market_order()) == Acked("1001")
             await client.aclose()
         assert server.peers == ["127.0.0.2", "127.0.0.3"]
@@ -210,10 +210,10 @@ async def test_orders_leave_from_the_account_s_address(desk: Desk) -> None:
 
 @pytest.mark.matrix("N09")
 @pytest.mark.parametrize("body", [b"<html>slow down</html>", b'{"status":"error","s":"error"}'])
-async def test_429_is_throttled_with_its_delay(desk: Desk, body: bytes) -> None:
+async def test_429_is_throttled_with_its_delay(case: BrokerCase, body: bytes) -> None:
     """A 429 was not placed; it says how long to wait, and nothing goes out before."""
     slow = answer(429, body, "application/json", Retry_After="30")
-    async with connected(desk, slow, deadline_s=5) as (server, client):
+    async with connected(case, slow, deadline_s=5) as (server, client):
         outcome = await client.place(market_order())
         assert isinstance(outcome, Refused)
         assert (outcome.kind, outcome.retry_after_s) == (Refusal.THROTTLED, 30.0)
@@ -223,10 +223,10 @@ async def test_429_is_throttled_with_its_delay(desk: Desk, body: bytes) -> None:
 
 
 @pytest.mark.matrix("N09")
-async def test_429_on_a_read_is_throttled(desk: Desk) -> None:
+async def test_429_on_a_read_is_throttled(case: BrokerCase) -> None:
     """A read that met a 429 says so, with the delay."""
     slow = json_answer(429, {"status": "error", "s": "error"}, Retry_After="7")
-    async with connected(desk, slow) as (_, client):
+    async with connected(case, slow) as (_, client):
         with pytest.raises(BrokerReadError) as caught:
             await client.orders()
         assert (caught.value.fault, caught.value.retry_after_s) == (ReadFault.THROTTLED, 7.0)
@@ -253,10 +253,10 @@ READ_FAULTS: dict[str, tuple[Behaviour, ReadFault]] = {
 
 @pytest.mark.matrix("N10", "N16")
 @pytest.mark.parametrize("fault", READ_FAULTS)
-async def test_failed_read_raises_and_never_guesses(desk: Desk, fault: str) -> None:
+async def test_failed_read_raises_and_never_guesses(case: BrokerCase, fault: str) -> None:
     """A read that did not succeed names its fault; it is never an empty list."""
     behaviour, expected = READ_FAULTS[fault]
-    async with connected(desk, behaviour, deadline_s=patience(fault)) as (server, client):
+    async with connected(case, behaviour, deadline_s=patience(fault)) as (server, client):
         with pytest.raises(BrokerReadError) as caught:
             await client.orders()
         assert caught.value.fault is expected
@@ -265,9 +265,9 @@ async def test_failed_read_raises_and_never_guesses(desk: Desk, fault: str) -> N
 
 @pytest.mark.matrix("N12")
 @pytest.mark.invariant("I1")
-async def test_stale_connection_does_not_repeat_a_write(desk: Desk) -> None:
+async def test_stale_connection_does_not_repeat_a_write(case: BrokerCase) -> None:
     """A write on a kept connection that the server drops is not sent again by itself."""
-    async with connected(desk, json_answer(200, desk.placed)) as (server, client):
+    async with connected(case, json_answer(200, case.placed)) as (server, client):
         assert await client.place(market_order()) == Acked("1001")
         server.script = [close_unanswered]
         assert isinstance(await client.cancel("1001"), Ambiguous)
@@ -276,13 +276,13 @@ async def test_stale_connection_does_not_repeat_a_write(desk: Desk) -> None:
 
 @pytest.mark.matrix("N11")
 @pytest.mark.invariant("I7", "I13")
-async def test_hung_account_does_not_starve_another(desk: Desk) -> None:
+async def test_hung_account_does_not_starve_another(case: BrokerCase) -> None:
     """With six calls of one account hanging, another account's order goes through at once."""
     async with AsyncExitStack() as stack:
         silent = await stack.enter_async_context(serving(hang))
-        lively = await stack.enter_async_context(serving(json_answer(200, desk.placed)))
-        hung = desk.client(silent.url, deadline_s=3)
-        well = desk.client(lively.url, deadline_s=3)
+        lively = await stack.enter_async_context(serving(json_answer(200, case.placed)))
+        hung = case.client(silent.url, deadline_s=3)
+        well = case.client(lively.url, deadline_s=3)
         stack.push_async_callback(hung.aclose)
         stack.push_async_callback(well.aclose)
         async with asyncio.TaskGroup() as group:
@@ -299,9 +299,9 @@ async def test_hung_account_does_not_starve_another(desk: Desk) -> None:
 
 @pytest.mark.matrix("N14")
 @pytest.mark.invariant("I7")
-async def test_hung_reads_leave_orders_their_way(desk: Desk) -> None:
+async def test_hung_reads_leave_orders_their_way(case: BrokerCase) -> None:
     """Reads that hang do not pile up, nor take the way of the same account's orders."""
-    async with connected(desk, json_answer(200, desk.placed), deadline_s=3) as (server, client):
+    async with connected(case, json_answer(200, case.placed), deadline_s=3) as (server, client):
         server.script = [hang] * 6
         reads = [asyncio.create_task(client.orders()) for _ in range(20)]
         async with asyncio.timeout(2):
@@ -315,9 +315,9 @@ async def test_hung_reads_leave_orders_their_way(desk: Desk) -> None:
 
 
 @pytest.mark.invariant("I1", "I13")
-async def test_call_that_timed_out_while_waiting_is_never_sent_later(desk: Desk) -> None:
+async def test_call_that_timed_out_while_waiting_is_never_sent_later(case: BrokerCase) -> None:
     """A write whose deadline passed in the queue is not sent, and does not leave afterwards."""
-    async with connected(desk, hang, deadline_s=0.5) as (server, client):
+    async with connected(case, hang, deadline_s=0.5) as (server, client):
         calls = [asyncio.create_task(client.place(market_order())) for _ in range(24)]
         outcomes = await asyncio.gather(*calls)
         sent = sum(isinstance(outcome, Ambiguous) for outcome in outcomes)
@@ -325,14 +325,14 @@ async def test_call_that_timed_out_while_waiting_is_never_sent_later(desk: Desk)
         async with asyncio.timeout(3):
             while len(server.received) < sent:
                 await asyncio.sleep(0.005)
-        server.always = json_answer(200, desk.placed)
+        server.always = json_answer(200, case.placed)
         await asyncio.sleep(1.2)  # not a synchronisation: nothing may happen in this time
         assert len(server.received) == sent
 
 
-async def test_cancelled_caller_leaves_nothing_behind(desk: Desk) -> None:
+async def test_cancelled_caller_leaves_nothing_behind(case: BrokerCase) -> None:
     """Cancelling the caller ends the call and its connection; nothing is sent afterwards."""
-    async with connected(desk, hang, deadline_s=30) as (server, client):
+    async with connected(case, hang, deadline_s=30) as (server, client):
         call = asyncio.create_task(client.place(market_order()))
         async with asyncio.timeout(2):
             while not server.received:
@@ -340,14 +340,14 @@ async def test_cancelled_caller_leaves_nothing_behind(desk: Desk) -> None:
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        server.always = json_answer(200, desk.placed)
+        server.always = json_answer(200, case.placed)
         assert await client.place(market_order()) == Acked("1001")
         assert len(server.received) == 2
 
 
-async def test_close_ends_what_is_in_flight(desk: Desk) -> None:
+async def test_close_ends_what_is_in_flight(case: BrokerCase) -> None:
     """Closing a client ends its calls as unanswered, long before their deadline."""
-    async with connected(desk, hang, deadline_s=50) as (server, client):
+    async with connected(case, hang, deadline_s=50) as (server, client):
         call = asyncio.create_task(client.place(market_order()))
         async with asyncio.timeout(5):
             while not server.received:
@@ -356,9 +356,9 @@ async def test_close_ends_what_is_in_flight(desk: Desk) -> None:
             assert isinstance(await call, Ambiguous)
 
 
-async def test_closed_client_sends_nothing(desk: Desk) -> None:
+async def test_closed_client_sends_nothing(case: BrokerCase) -> None:
     """After ``aclose`` a write is not sent, and closing twice is no error."""
-    async with connected(desk, json_answer(200, desk.placed)) as (server, client):
+    async with connected(case, json_answer(200, case.placed)) as (server, client):
         await client.aclose()
         await client.aclose()
         assert isinstance(await client.place(market_order()), NotSent)
@@ -366,14 +366,14 @@ async def test_closed_client_sends_nothing(desk: Desk) -> None:
 
 
 @pytest.mark.invariant("I7")
-async def test_two_accounts_share_nothing(desk: Desk) -> None:
+async def test_two_accounts_share_nothing(case: BrokerCase) -> None:
     """Two accounts of one broker send their own tokens, and one's refusal leaves no trace."""
     dead = {"status": "error", "s": "error", "code": -16, "message": "dead"}
-    async with serving(json_answer(200, desk.placed)) as server:
-        broker = desk.broker(server.url)
+    async with serving(json_answer(200, case.placed)) as server:
+        broker = case.broker(server.url)
         one, other = (
             broker.connect(
-                Credentials(name, f"key{name}", "secret", f"token{name}"), MASTER[desk.profile]
+                Credentials(name, f"key{name}", "secret", f"token{name}"), MASTER[case.profile]
             )
             for name in ("one", "other")
         )
@@ -395,11 +395,11 @@ async def test_two_accounts_share_nothing(desk: Desk) -> None:
 
 
 @pytest.mark.invariant("I12")
-async def test_secrets_are_not_logged(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+async def test_secrets_are_not_logged(case: BrokerCase, caplog: pytest.LogCaptureFixture) -> None:
     """Neither token nor key reaches the log, whatever its level, even when calls fail."""
     caplog.set_level(logging.DEBUG)
     async with serving(json_answer(500, {"s": "error"})) as server:
-        broker = desk.broker(server.url)
+        broker = case.broker(server.url)
         credentials = Credentials("id", "CANARYKEY", "CANARYSECRET", "CANARYTOKEN")
         client = broker.connect(credentials, {})
         for call in (client.profile, client.logout, client.orders):
@@ -414,11 +414,11 @@ async def test_secrets_are_not_logged(desk: Desk, caplog: pytest.LogCaptureFixtu
 _CALL = """
 import asyncio, json, sys
 from core.adapters.clock import SystemClock
-from tests.fakes.brokers import DESKS
+from tests.fakes.brokers import BROKER_CASES
 
 async def main():
-    desk = DESKS[int(sys.argv[1])]
-    client = desk.client(sys.argv[2], deadline_s=5)
+    case = BROKER_CASES[int(sys.argv[1])]
+    client = case.client(sys.argv[2], deadline_s=5)
     print(json.dumps(len(await client.orders())))
     await client.aclose()
     heavy = [name for name in sys.modules if name.split(".")[0] in {"twisted", "autobahn"}]
@@ -428,18 +428,20 @@ asyncio.run(main())
 """
 
 
-async def test_environment_is_ignored_and_nothing_is_left_in_it(desk: Desk, tmp_path: Path) -> None:
+async def test_environment_is_ignored_and_nothing_is_left_in_it(
+    case: BrokerCase, tmp_path: Path
+) -> None:
     """Netrc and proxies do not reach the SDKs, Twisted is not loaded, no log file appears."""
     (tmp_path / ".netrc").write_text("default login thief password thief\n")
     (tmp_path / ".netrc").chmod(0o600)
     project = Path(__file__).resolve().parents[2]
-    async with serving(json_answer(200, desk.orders)) as server:
+    async with serving(json_answer(200, case.orders)) as server:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",
             "-c",
             _CALL,
-            str(DESKS.index(desk)),
+            str(BROKER_CASES.index(case)),
             server.url,
             cwd=tmp_path,
             env={
@@ -460,16 +462,16 @@ async def test_environment_is_ignored_and_nothing_is_left_in_it(desk: Desk, tmp_
 
 
 @pytest.mark.invariant("I11")
-async def test_burst_keeps_the_rate(desk: Desk) -> None:
+async def test_burst_keeps_the_rate(case: BrokerCase) -> None:
     """Of a burst of orders, no second at the server holds more than the broker allows."""
     times: list[float] = []
-    placed = json_answer(200, desk.placed)
+    placed = json_answer(200, case.placed)
 
     async def noting(writer: asyncio.StreamWriter) -> bool:
         times.append(SystemClock().monotonic())
         return await placed(writer)
 
-    async with connected(desk, noting, deadline_s=5) as (_, client):
+    async with connected(case, noting, deadline_s=5) as (_, client):
         calls = [client.place(market_order()) for _ in range(20)]
         outcomes = await asyncio.gather(*calls)
     assert all(outcome == Acked("1001") for outcome in outcomes)

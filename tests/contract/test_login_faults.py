@@ -49,7 +49,7 @@ async def test_denied(world: LoginWorld, kind: BrokerProfile) -> None:
     assert f'href="{page.removeprefix(world.root)}"' in answer.text
     await assert_told(world, account, LoginFault.DENIED)
     world.clock.ahead = timedelta(minutes=6)
-    await world.desk.tick()
+    await world.logins.tick()
     assert await world.notices("login_silent") == []
     await assert_logged_out(world, account)
 
@@ -222,7 +222,7 @@ async def test_user_not_admitted_by_kite(world: LoginWorld) -> None:
     form = {"user_id": USERS[KITE][0], "action": "allow"}
     assert (await world.http.post(address, data=form)).status_code == 403
     world.clock.ahead = timedelta(minutes=5, seconds=1)
-    await world.desk.tick()
+    await world.logins.tick()
     assert await world.notices() == [{"kind": "login_silent", "broker_id": account.broker_id}]
 
 
@@ -313,11 +313,11 @@ async def test_silence_is_asked_about_once(world: LoginWorld) -> None:
     account = await world.add(KITE)
     await world.begin(account)
     await world.begin(account)
-    await world.desk.tick()
+    await world.logins.tick()
     assert await world.notices() == []
     world.clock.ahead = timedelta(minutes=5, seconds=1)
-    await world.desk.tick()
-    await world.new_desk().tick()
+    await world.logins.tick()
+    await world.new_logins().tick()
     assert await world.notices() == [{"kind": "login_silent", "broker_id": account.broker_id}]
 
 
@@ -331,5 +331,5 @@ async def test_no_silence_once_connected(world: LoginWorld) -> None:
     await world.begin(gone)
     await world.accounts.wipe(gone.broker_id, nonce="wipe")
     world.clock.ahead = timedelta(minutes=6)
-    await world.desk.tick()
+    await world.logins.tick()
     assert await world.notices("login_silent") == []

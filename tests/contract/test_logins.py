@@ -1,6 +1,6 @@
 """Logins from the chat's link to a valid account, through real HTTP on every leg.
 
-Ours is all real: web server, desk, vault, store (both kinds), adapters. The brokers are the
+Ours is all real: web server, login service, vault, store (both kinds), adapters. The brokers are the
 simulators, over sockets.
 """
 
@@ -197,10 +197,10 @@ async def test_one_key_two_users(world: LoginWorld, kind: BrokerProfile) -> None
 @pytest.mark.parametrize("form", ["address", "query", "code", "address without nonce"])
 async def test_paste(world: LoginWorld, kind: BrokerProfile, form: str) -> None:
     """Without a public address the person pastes where the browser landed, or only the code."""
-    world.desk._public_url = None
+    world.logins._public_url = None
     account = await world.add(kind)
-    first = await world.desk.offer(account.broker_id)
-    offer = await world.desk.offer(account.broker_id)
+    first = await world.logins.offer(account.broker_id)
+    offer = await world.logins.offer(account.broker_id)
     assert offer.page_url is None and offer.direct_url != first.direct_url
     landed = await world.at_broker(str(offer.direct_url), USERS[kind][0])
     text = {
@@ -220,10 +220,10 @@ async def test_paste(world: LoginWorld, kind: BrokerProfile, form: str) -> None:
 @pytest.mark.row("B4")
 async def test_paste_without_a_question(world: LoginWorld, kind: BrokerProfile) -> None:
     """An address finds its account by the nonce in it, whichever broker's it is."""
-    world.desk._public_url = None
+    world.logins._public_url = None
     await world.add(FYERS if kind is KITE else KITE, "Other")
     account = await world.add(kind)
-    offer = await world.desk.offer(account.broker_id)
+    offer = await world.logins.offer(account.broker_id)
     landed = await world.at_broker(str(offer.direct_url), USERS[kind][0])
     with pytest.raises(UserError, match="belongs to no login started here"):
         await world.paste(with_query(landed, **{NONCE[kind]: "guess"}), None)
@@ -234,10 +234,10 @@ async def test_paste_without_a_question(world: LoginWorld, kind: BrokerProfile) 
 @pytest.mark.row("B4")
 async def test_paste_of_something_else(world: LoginWorld, kind: BrokerProfile) -> None:
     """What is no redirect is answered with what is expected, and spends nothing."""
-    world.desk._public_url = None
+    world.logins._public_url = None
     account = await world.add(kind)
     landed = await world.at_broker(
-        str((await world.desk.offer(account.broker_id)).direct_url), USERS[kind][0]
+        str((await world.logins.offer(account.broker_id)).direct_url), USERS[kind][0]
     )
     for text in ("", "hello there", "https://example.com/", "http://[", landed.partition("?")[0]):
         with pytest.raises(UserError):

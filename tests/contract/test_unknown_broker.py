@@ -47,7 +47,7 @@ async def test_nothing_is_sent_for_it(world: LoginWorld) -> None:
     with pytest.raises(BrokerReadError, match="no instruments of gone"):
         await masters.instruments(account.broker)
     with pytest.raises(LoginRefused) as refused:
-        await world.desk.start((await world.page(account)).rsplit("/", 1)[1])
+        await world.logins.start((await world.page(account)).rsplit("/", 1)[1])
     assert refused.value.fault is LoginFault.ACCOUNT_UNKNOWN
 
 

@@ -16,7 +16,7 @@ from core.ports.broker import Broker, BrokerClient, Credentials
 from core.ports.clock import Clock
 from tests.fakes.clock import RunningClock
 
-__all__ = ["DESKS", "MASTER", "SBIN", "Desk", "market_order", "master_of", "roots_at"]
+__all__ = ["BROKER_CASES", "MASTER", "SBIN", "BrokerCase", "market_order", "master_of", "roots_at"]
 
 SBIN = InstrumentId("NSE", "SBIN")
 
@@ -46,7 +46,7 @@ def market_order(tag: str = "SAAAAAAAAAAAAAAAAAAA", quantity: int = 1) -> OrderR
 
 
 @dataclass(frozen=True)
-class Desk:
+class BrokerCase:
     """One broker type and its words for success.
 
     Attributes:
@@ -74,13 +74,13 @@ class Desk:
         return broker.connect(credentials, MASTER[self.profile])
 
 
-DESKS = [
-    Desk(
+BROKER_CASES = [
+    BrokerCase(
         ZERODHA,
         {"status": "success", "data": {"order_id": "1001"}},
         {"status": "success", "data": []},
     ),
-    Desk(
+    BrokerCase(
         FYERS,
         {"s": "ok", "code": 1101, "message": "", "id": "1001"},
         {"s": "ok", "code": 200, "orderBook": []},

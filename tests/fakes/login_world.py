@@ -1,4 +1,4 @@
-"""Logins with nothing left out: our web server, the real desk, store and adapters, the sandbox."""
+"""Logins with nothing left out: our web server, the real login service, store and adapters, the sandbox."""
 
 from __future__ import annotations
 
@@ -139,17 +139,17 @@ class LoginWorld:
     logged_in: list[str] = field(default_factory=list)
     accounts: Accounts = field(init=False)
     brokers: dict[BrokerProfile, Broker] = field(init=False)
-    desk: Logins = field(init=False)
+    logins: Logins = field(init=False)
     web: WebServer = field(init=False)
 
     def __post_init__(self) -> None:
         self.accounts = Accounts(self.store, self.vault, self.clock, PROFILES)
         self.brokers = build_brokers(self.clock, roots_at(self.sandbox.url), deadline_s=DEADLINE_S)
-        self.desk = self.new_desk()
-        self.web = self.new_web(self.desk)
+        self.logins = self.new_logins()
+        self.web = self.new_web(self.logins)
 
-    def new_desk(self, public_url: str | None = None) -> Logins:
-        """Return a desk as a start of the controller makes one."""
+    def new_logins(self, public_url: str | None = None) -> Logins:
+        """Return the service as a start of the controller makes one."""
         outbox = Outbox(self.clock)
         masters = Masters(self.brokers, self.clock)
         tokens = Tokens(
@@ -172,14 +172,14 @@ class LoginWorld:
             on_login=self.logged_in.append,
         )
 
-    def new_web(self, desk: Logins) -> WebServer:
-        """Return a server for a desk."""
+    def new_web(self, logins: Logins) -> WebServer:
+        """Return a server for the logins."""
 
         async def is_healthy() -> bool:
             return not self.store.is_away
 
         parts = WebParts(
-            desk,
+            logins,
             self.accounts,
             PROFILES,
             self.woken.append,
@@ -193,7 +193,7 @@ class LoginWorld:
         """Listen, and be an owner's chat."""
         await self.web.start()
         if self.has_public_url:
-            self.desk._public_url = self.root
+            self.logins._public_url = self.root
         await self.store.insert("users", {"_id": "1", "role": "owner", "chat_id": _CHAT})
 
     @property
@@ -218,7 +218,7 @@ class LoginWorld:
                 "api_secret": SECRETS[broker],
                 "user_id": user_id,
                 "user_name": user_name,
-                "redirect_url": self.desk.redirect_url(broker),
+                "redirect_url": self.logins.redirect_url(broker),
             }
             self.sandbox.ask("POST", "/accounts", body)
         draft = AccountDraft(broker, name, api_key, secret or SECRETS[broker])
@@ -226,11 +226,11 @@ class LoginWorld:
 
     async def paste(self, text: str, broker_id: str | None) -> Account:
         """Paste a text into the chat, each time as a command of its own."""
-        return await self.desk.paste(Command(uuid.uuid4().hex, 1, _CHAT), text, broker_id)
+        return await self.logins.paste(Command(uuid.uuid4().hex, 1, _CHAT), text, broker_id)
 
     async def page(self, account: Account) -> str:
         """Return the address of an account's login page."""
-        offer = await self.desk.offer(account.broker_id)
+        offer = await self.logins.offer(account.broker_id)
         assert offer.page_url is not None
         return offer.page_url
 

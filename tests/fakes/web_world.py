@@ -59,7 +59,7 @@ def account(broker: BrokerProfile = ZERODHA, **changes: object) -> Account:
 
 @dataclass
 class FakeLogins:
-    """A desk of one account; ``fault`` decides how callbacks end."""
+    """Logins of one account; ``fault`` decides how callbacks end."""
 
     account: Account = field(default_factory=account)
     fault: LoginFault | None = None
@@ -143,7 +143,7 @@ async def running(
     """Run the server on a free port."""
     hints: list[str] = []
     clock = ManualClock()
-    desk, book = logins or FakeLogins(), accounts or FakeAccounts()
+    logins, accounts = logins or FakeLogins(), accounts or FakeAccounts()
 
     def hint(broker_id: str) -> None:
         hints.append(broker_id)
@@ -151,10 +151,17 @@ async def running(
             raise RuntimeError("no worker")
 
     async def is_healthy() -> bool:
-        return desk.trouble is None
+        return logins.trouble is None
 
     parts = WebParts(
-        desk, book, PROFILES, hint, is_healthy, clock, chat_url, rate or RateLimit(requests=10_000)
+        logins,
+        accounts,
+        PROFILES,
+        hint,
+        is_healthy,
+        clock,
+        chat_url,
+        rate or RateLimit(requests=10_000),
     )
     app = build_app(parts)
     server = serve(app, "127.0.0.1:0")
@@ -162,6 +169,6 @@ async def running(
     try:
         base = f"http://127.0.0.1:{server.port}"
         async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=10) as http:
-            yield WebWorld(http, desk, book, clock, hints, server.port, app[POSTBACKS].counts)
+            yield WebWorld(http, logins, accounts, clock, hints, server.port, app[POSTBACKS].counts)
     finally:
         await server.stop()

@@ -21,10 +21,12 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 from pydantic import SecretStr
 
-from core.adapters.brokers import PROFILES, build_brokers
+from core.adapters.brokers import build_brokers
 from core.adapters.clock import clock_from_setting
+from core.adapters.fyers import FYERS as FYERS_PROFILE
 from core.adapters.mongo.server import RunningStore
 from core.adapters.mongo.store import MongoStore, StoreOptions
+from core.adapters.zerodha import ZERODHA
 from core.bootstrap import Foundation, System, attach, build
 from core.config import Settings
 from core.domain.account import AccountDraft
@@ -73,18 +75,17 @@ class Simulated:
     user_id: str
 
 
-_ZERODHA, _FYERS = PROFILES
-KITE = Simulated(_ZERODHA, "kite", "kitesimkey000001", "k1" * 16, "AB1234")
-FYERS = Simulated(_FYERS, "fyers", "FYSIMAPP01-100", "FYSECRET01", "XA00001")
-THIRD = Simulated(_ZERODHA, "kite", "kitesimkey000002", "k2" * 16, "CD5678")
+KITE = Simulated(ZERODHA, "kite", "kitesimkey000001", "k1" * 16, "AB1234")
+FYERS = Simulated(FYERS_PROFILE, "fyers", "FYSIMAPP01-100", "FYSECRET01", "XA00001")
+THIRD = Simulated(ZERODHA, "kite", "kitesimkey000002", "k2" * 16, "CD5678")
 
 
 def another(world: World, target: str, number: int) -> Simulated:
     """Register one more account at a simulator."""
     if target == "kite":
-        who = Simulated(_ZERODHA, target, f"kitemore{number:08d}", "m1" * 16, f"M{number}")
+        who = Simulated(ZERODHA, target, f"kitemore{number:08d}", "m1" * 16, f"M{number}")
     else:
-        who = Simulated(_FYERS, target, f"FYMORE{number:02d}-100", "FYMORE01", f"F{number}")
+        who = Simulated(FYERS_PROFILE, target, f"FYMORE{number:02d}-100", "FYMORE01", f"F{number}")
     fields = {"broker": target, "api_key": who.api_key, "api_secret": who.api_secret}
     world.sandbox.ask(
         "POST", "/accounts", {**fields, "user_id": who.user_id, "cash": 500_000, **_redirect(who)}

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from tests.toy.adapter.broker import ToyBroker
+from tests.toy.adapter.profile import TOY
 
-__all__ = ["ToyBroker"]
+__all__ = ["TOY", "ToyBroker"]

@@ -189,7 +189,7 @@ async def test_trouble_of_our_own_has_a_page(trouble: Exception) -> None:
     ["", "nonce=a&nonce=b&request_token=c", "nonce=" + "a" * 5000, "nonce=%00&request_token=b"],
 )
 async def test_query_that_no_broker_sends(query: str) -> None:
-    """An empty, ambiguous, oversized or binary query never reaches the desk."""
+    """An empty, ambiguous, oversized or binary query never reaches the logins."""
     async with running() as world:
         answer = await world.http.get(f"{CALLBACK}?{query}")
         assert world.logins.callbacks == []
