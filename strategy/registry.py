@@ -1,4 +1,7 @@
-"""The strategies there are. A new one is a file beside this and a line here."""
+"""The strategies there are.
+
+A new one is a file beside this and two lines here, the import and the object.
+"""
 
 from __future__ import annotations
 

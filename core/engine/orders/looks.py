@@ -18,7 +18,10 @@ Place = tuple[InstrumentId, Product]
 
 
 class Looks:
-    """Reads positions for one account; a fresh read that was kept is used for one exit."""
+    """Reads positions for one account; a fresh read that was kept is used for one exit.
+
+    ``keep`` and ``take_recent`` are called under the lock of the account's worker alone.
+    """
 
     def __init__(self, broker_id: str, clock: Clock, journal: Journal) -> None:
         self._broker_id = broker_id

@@ -6,7 +6,9 @@ that the chat says at once why nothing is entered; the gateway asks again inside
 transaction, where the facts can no longer move (I6). A fact that a caller cannot know keeps its
 neutral default.
 
-To add a limit, write one function and add one line to ``CHECKS``.
+To add a limit, write one function and add one line to ``CHECKS``. A limit denies entries only: it
+begins with ``if not facts.is_entry: return None``, for a denied exit would keep the user in a
+position. CONTRIBUTING.md says where its number lives and how its facts are read.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ __all__ = ["REQUESTS", "RunRequests"]
 
 REQUESTS = "run_requests"
 _LOOK_S = 1.0
-_PROMPT = timedelta(seconds=60)
+_ON_TIME = timedelta(seconds=60)
 _log = logging.getLogger(__name__)
 
 
@@ -86,9 +86,9 @@ class RunRequests:
         if trading_day(slot_at) != trading_day(self._clock.market_now()):
             return "too late: it was asked for on another day, nothing was run"
         # The user asked for the prices of that moment, not for those after an outage.
-        is_prompt = self._clock.now() - row["filed_at"] <= _PROMPT
+        is_on_time = self._clock.now() - row["filed_at"] <= _ON_TIME
         request = RunRequest(
-            row["_id"], row["strategy"], slot_at, may_enter=is_prompt, only=row["only"]
+            row["_id"], row["strategy"], slot_at, may_enter=is_on_time, only=row["only"]
         )
         try:
             return await runner.run(request)

@@ -15,7 +15,10 @@ __all__ = ["SnapshotReader", "WorkerSettings"]
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """Pauses between reads, in real seconds, within the brokers' rates (facts, section 10)."""
+    """Pauses between reads, in real seconds.
+
+    They keep within the brokers' rates: facts/kite.md 10, facts/fyers.md 10.
+    """
 
     busy_s: float = 1.0
     idle_s: float = 5.0
