@@ -1,0 +1,138 @@
+"""The engine over a store in memory, scripted brokers and a clock that stands: nothing runs by itself.
+
+Everything else is the product's own, put together by its own wiring; a test calls what it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from urllib.parse import parse_qsl, urlsplit
+
+from cryptography.fernet import Fernet
+
+from core.adapters.calendar import TradingCalendar
+from core.adapters.vault import FernetVault
+from core.bootstrap.control import control_of
+from core.bootstrap.foundation import Foundation
+from core.bootstrap.wiring import Wiring
+from core.config import Settings
+from core.domain.account import Account, AccountDraft, BrokerType
+from core.domain.command import Command
+from core.domain.ledger import Ledger
+from core.domain.notices.notice import Notice
+from core.domain.notices.stored import from_document
+from core.domain.order import Order
+from core.domain.target import Strategy
+from core.engine.control.control import Control
+from core.engine.orders.documents import ledger_of, ledger_row, order_of
+from core.engine.outbox import card_id
+from tests.fakes.clock import ManualClock
+from tests.fakes.memory_store import MemoryStore
+from tests.fakes.scripted_broker import ScriptedAccount, ScriptedBroker
+
+__all__ = ["CHAT", "REAL_NOW", "MemoryEngine", "market_clock"]
+
+CHAT = 4711
+REAL_NOW = datetime(2026, 11, 23, 4, 30, tzinfo=UTC)
+
+
+def market_clock(market: datetime) -> ManualClock:
+    """Return a clock that stands at a market time, real time apart from it."""
+    return ManualClock(REAL_NOW, market)
+
+
+@dataclass
+class MemoryEngine:
+    """One controller's engine. A second one with the same ``store`` is what a restart finds."""
+
+    clock: ManualClock
+    registry: Mapping[str, Strategy] = field(default_factory=dict)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    settings: Settings = field(
+        default_factory=lambda: Settings(public_url="https://saarthi.example")
+    )
+    brokers: Mapping[BrokerType, ScriptedBroker] = field(
+        default_factory=lambda: {
+            one: ScriptedBroker(one) for one in (BrokerType.ZERODHA, BrokerType.FYERS)
+        }
+    )
+    wiring: Wiring = field(init=False)
+    control: Control = field(init=False)
+    _numbers: count[int] = field(default_factory=count)
+
+    def __post_init__(self) -> None:
+        foundation = Foundation(
+            settings=self.settings,
+            store=self.store,
+            store_kind=self.store.server_kind(),
+            running=None,
+            vault=FernetVault([Fernet.generate_key().decode()]),
+            clock=self.clock,
+            calendar=TradingCalendar(),
+        )
+        self.wiring = Wiring(foundation, self.registry, self.brokers)
+        self.control = control_of(foundation, self.wiring)
+
+    def command(self) -> Command:
+        """Return a new wish of the owner."""
+        return Command(f"command-{next(self._numbers)}", 1, CHAT)
+
+    async def owned(self) -> MemoryEngine:
+        """Let the chat have an owner, to whom notices go; return this engine."""
+        await self.store.insert("users", {"_id": "1", "role": "owner", "chat_id": CHAT})
+        return self
+
+    async def connect(
+        self,
+        name: str = "Main",
+        broker_type: BrokerType = BrokerType.ZERODHA,
+        *,
+        enabled: bool = True,
+        logged_in: bool = True,
+    ) -> Account:
+        """Connect an account the way a user does."""
+        draft = AccountDraft(broker_type, name, f"key{next(self._numbers)}", "a secret")
+        account = await self.control.registration.add(self.command(), draft)
+        if logged_in:
+            await self.log_in(account)
+        if enabled:
+            await self.control.switch.enable(self.command(), account.broker_id)
+        return await self.wiring.accounts.get(account.broker_id)
+
+    async def log_in(self, account: Account) -> None:
+        """Log an account in through its login page."""
+        offer = await self.control.logins.offer(account.broker_id)
+        address = await self.control.logins.start(str(offer.page_url).rpartition("/")[2])
+        code = f"code{next(self._numbers)}"
+        query = dict(parse_qsl(urlsplit(address).query)) | {"request_token": code}
+        await self.control.logins.callback(account.broker_type, query)
+
+    def at_broker(self, account: Account) -> ScriptedAccount:
+        """Return an account as it is at its broker."""
+        return self.brokers[account.broker_type].accounts[account.broker_id]
+
+    async def hold(self, ledger: Ledger) -> None:
+        """Let a strategy hold something."""
+        await self.store.insert("ledgers", ledger_row(ledger))
+
+    async def orders(self) -> list[Order]:
+        """Return every order of the journal."""
+        return [order_of(row) for row in await self.store.find("orders", {}, sort=[("_id", 1)])]
+
+    async def ledgers(self) -> list[Ledger]:
+        """Return every ledger."""
+        return [ledger_of(row) for row in await self.store.find("ledgers", {}, sort=[("_id", 1)])]
+
+    async def notices(self, *kinds: type[Notice]) -> list[Notice]:
+        """Return what was posted to the owner, of these kinds or of all, oldest first."""
+        rows = await self.store.find("outbox", {"chat_id": CHAT}, sort=[("seq", 1)])
+        found = [from_document(row) for row in rows]
+        return [one for one in found if not kinds or isinstance(one, kinds)]
+
+    async def card(self, key: str) -> int | None:
+        """Return the message in which a card of the owner's chat lives."""
+        row = await self.store.get("cards", card_id(CHAT, key))
+        return row["message_id"] if row else None

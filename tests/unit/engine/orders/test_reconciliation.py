@@ -1,0 +1,236 @@
+"""Carrying out what a read means: each decision's effect on the store, once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from core.domain.broker import BrokerStatus, BrokerTrade, Funds, Position
+from core.domain.instrument import Product
+from core.domain.ledger import Ledger
+from core.domain.notices.accounts import Anomaly, PositionShrunk
+from core.domain.notices.orders import ExternalOrder, OrderResolved, OrderUnresolved
+from core.domain.order import OrderState, Purpose, Side
+from core.domain.sessions import IST
+from core.engine.orders.decisions import external_id
+from core.engine.orders.gate import GATES
+from core.engine.orders.reconciliation import Snapshot
+from core.errors import BrokerReadError, ReadFault
+from tests.fakes.clock import ManualClock
+from tests.fakes.memory_engine import MemoryEngine
+from tests.fakes.orders import ACCOUNT, DAY, SBIN, SENT_AT, TAG, order_in, shown
+from tests.fakes.scripted_broker import ScriptedAccount
+
+S = OrderState
+OTHER_TAG = "SBBBBBBBBBBBBBBBBBBB"
+
+
+class Bench:
+    """One account's reconciliation: its broker, its snapshot, and the engine around them."""
+
+    def __init__(self) -> None:
+        self.engine = MemoryEngine(ManualClock(SENT_AT, SENT_AT))
+        self.broker = ScriptedAccount()
+        self.snapshot = Snapshot()
+
+    async def look(self) -> bool:
+        """Read the day's orders and do what they mean."""
+        reconciler = self.engine.wiring.reconciler
+        return await reconciler.read_orders(self.broker, ACCOUNT, self.snapshot, DAY)
+
+    async def is_frozen(self) -> bool:
+        gate = await self.engine.store.get(GATES, ACCOUNT)
+        assert gate is not None
+        return bool(gate["frozen"])
+
+
+@pytest.fixture
+async def bench() -> Bench:
+    made = Bench()
+    await made.engine.owned()
+    gate = {"_id": ACCOUNT, "mode": "NORMAL", "fence": 0, "seq": 0, "version": 0, "frozen": False}
+    await made.engine.store.insert(GATES, gate)
+    return made
+
+
+async def test_look_says_whether_anything_moved(bench: Bench) -> None:
+    """A fill moves; the same look again does not."""
+    await bench.engine.wiring.journal.add(bench.engine.store, [order_in(S.SUBMITTED)])
+    seen = shown(status=BrokerStatus.COMPLETE, filled_quantity=1, average_price=Decimal(800))
+    bench.broker.order_list["b1"] = seen
+    assert await bench.look()
+    assert not await bench.look()
+    (order,) = await bench.engine.orders()
+    assert (order.state, order.broker_order_id) == (S.FILLED, "b1")
+    assert (bench.snapshot.day, bench.snapshot.orders) == (DAY, [seen])
+
+
+@pytest.mark.matrix("N05")
+async def test_failed_read_changes_nothing(bench: Bench) -> None:
+    """It is not counted as "not found", however often it fails."""
+    await bench.engine.wiring.journal.add(bench.engine.store, [order_in(S.UNRESOLVED)])
+    await bench.engine.clock.advance(3600)
+    bench.broker.trouble = BrokerReadError(ReadFault.UNREACHABLE, "no route")
+    with pytest.raises(BrokerReadError):
+        await bench.look()
+    assert [order.state for order in await bench.engine.orders()] == [S.UNRESOLVED]
+    assert bench.snapshot.orders is None
+
+
+@pytest.mark.matrix("N02", "C02")
+async def test_lost_order_is_given_up_in_two_steps_that_are_told(bench: Bench) -> None:
+    """Unresolved at the first look, not placed at the horizon."""
+    await bench.engine.wiring.journal.add(bench.engine.store, [order_in(S.SUBMITTED)])
+    assert await bench.look()
+    await bench.engine.clock.advance(119)
+    assert not await bench.look()
+    await bench.engine.clock.advance(1)
+    assert await bench.look()
+    assert [order.state for order in await bench.engine.orders()] == [S.NOT_PLACED]
+    told = await bench.engine.notices(OrderUnresolved, OrderResolved)
+    assert told == [OrderUnresolved(TAG), OrderResolved(TAG)]
+
+
+@pytest.mark.matrix("B05")
+async def test_cancel_that_came_to_nothing_is_counted_from_when_it_was_asked_for(
+    bench: Bench,
+) -> None:
+    """The audit row of the request says when: more than five seconds later the order lives on."""
+    journal = bench.engine.wiring.journal
+    accepted = order_in(S.ACCEPTED, broker_order_id="b1")
+    await journal.add(bench.engine.store, [accepted])
+    await bench.engine.clock.advance(60)
+    asked = replace(accepted, state=S.PENDING_CANCEL, version=1)
+    await journal.step(bench.engine.store, accepted, asked)
+    bench.broker.order_list["b1"] = shown()
+    await bench.engine.clock.advance(5)
+    assert not await bench.look()
+    await bench.engine.clock.advance(1)
+    assert await bench.look()
+    assert [order.state for order in await bench.engine.orders()] == [S.ACCEPTED]
+
+
+@pytest.mark.matrix("N15")
+async def test_mixed_up_ids_are_exchanged_and_entries_frozen(bench: Bench) -> None:
+    """The unique index of the two ids stands in no one's way; the chat hears of it once."""
+    first = order_in(S.ACCEPTED, broker_order_id="b2")
+    second = order_in(S.ACCEPTED, client_order_id=OTHER_TAG, broker_order_id="b1")
+    await bench.engine.wiring.journal.add(bench.engine.store, [first, second])
+    bench.broker.order_list = {"b1": shown("b1"), "b2": shown("b2", tag=OTHER_TAG)}
+    for _ in range(2):
+        await bench.look()
+    ids = {order.client_order_id: order.broker_order_id for order in await bench.engine.orders()}
+    assert ids == {TAG: "b1", OTHER_TAG: "b2"}
+    assert await bench.is_frozen()
+    assert len(await bench.engine.notices(Anomaly)) == 1
+
+
+async def test_impossible_event_freezes_entries_and_is_told_once(bench: Bench) -> None:
+    """Whatever the state table refuses."""
+    await bench.engine.wiring.journal.add(
+        bench.engine.store, [order_in(S.FILLED, filled_quantity=1, broker_order_id="b1")]
+    )
+    bench.broker.order_list["b1"] = shown(status=BrokerStatus.CANCELED, filled_quantity=2)
+    for _ in range(2):
+        assert not await bench.look()
+    assert await bench.is_frozen()
+    assert len(await bench.engine.notices(Anomaly)) == 1
+
+
+@pytest.mark.matrix("B08")
+async def test_foreign_order_is_adopted_once_and_followed(bench: Bench) -> None:
+    """Placed by hand at the broker: shown in the chat, and settled like any other."""
+    bench.broker.order_list["b9"] = shown("b9", tag=None)
+    assert await bench.look()
+    assert not await bench.look()
+    filled = shown("b9", BrokerStatus.COMPLETE, tag=None, filled_quantity=1)
+    bench.broker.order_list["b9"] = filled
+    assert await bench.look()
+    (order,) = await bench.engine.orders()
+    assert (order.purpose, order.state) == (Purpose.EXTERNAL, S.FILLED)
+    key = external_id(ACCOUNT, "b9")
+    assert await bench.engine.notices() == [ExternalOrder(ACCOUNT, key)]
+    assert await bench.engine.ledgers() == []
+
+
+@pytest.mark.matrix("B10")
+async def test_our_order_of_yesterday_is_not_adopted_in_the_morning(bench: Bench) -> None:
+    """Brokers list a day's orders until some time in the next morning."""
+    ended = order_in(S.FILLED, day="2021-05-11", broker_order_id="b1")
+    await bench.engine.wiring.journal.add(bench.engine.store, [ended])
+    bench.broker.order_list["b1"] = shown(status=BrokerStatus.COMPLETE, filled_quantity=1)
+    assert not await bench.look()
+    assert [order.client_order_id for order in await bench.engine.orders()] == [TAG]
+
+
+@pytest.mark.matrix("B07")
+async def test_look_alike_is_asked_about_once(bench: Bench) -> None:
+    """An answered question is not asked again; another look-alike is another question."""
+    await bench.engine.wiring.journal.add(bench.engine.store, [order_in(S.UNRESOLVED)])
+    placed_at = SENT_AT.astimezone(IST) + timedelta(seconds=9)
+    bench.broker.order_list["b8"] = shown("b8", tag=None, placed_at=placed_at)
+    store, key = bench.engine.store, f"proposal|{TAG}"
+    await bench.look()
+    assert await store.get("alerts", key) == {
+        "_id": key,
+        "state": "open",
+        "broker_order_id": "b8",
+    }
+    await store.insert("alerts", {"_id": "other", "state": "open"})
+    nearer = shown("b7", tag=None, placed_at=SENT_AT.astimezone(IST))
+    bench.broker.order_list["b7"] = nearer
+    await bench.look()
+    proposal = await store.get("alerts", key)
+    assert proposal is not None
+    assert proposal["broker_order_id"] == "b7"
+    assert len(await bench.engine.orders()) == 1
+
+
+async def test_trades_are_kept_under_the_orders_that_they_belong_to(bench: Bench) -> None:
+    """The owner is found by the broker's id of the order."""
+    await bench.engine.wiring.journal.add(
+        bench.engine.store, [order_in(S.FILLED, broker_order_id="b1")]
+    )
+    bench.broker.trade_list = [
+        BrokerTrade("t1", "b1", SBIN, Side.BUY, Product.MIS, 1, Decimal(800))
+    ]
+    reconciler = bench.engine.wiring.reconciler
+    await reconciler.read_trades(bench.broker, ACCOUNT, bench.snapshot, DAY)
+    (fill,) = await bench.engine.store.find("fills", {})
+    assert (fill["client_order_id"], fill["price"]) == (TAG, Decimal(800))
+
+
+@pytest.mark.row("D4")
+async def test_capital_of_the_day_is_the_first_that_was_read(bench: Bench) -> None:
+    """The opening balance, or what is available where the broker tells none; it stays all day."""
+    reconciler = bench.engine.wiring.reconciler
+    for balance, day in (
+        (Funds(Decimal(90), Decimal(10), Decimal(100)), DAY),
+        (Funds(Decimal(5), Decimal(0), Decimal(999)), DAY),
+        (Funds(Decimal(70), Decimal(0), Decimal(0)), "2021-05-13"),
+    ):
+        bench.broker.balance = balance
+        await reconciler.read_funds(bench.broker, ACCOUNT, bench.snapshot, day)
+    figures = await bench.engine.store.find("day_figures", {}, sort=[("day", 1)])
+    assert [figure["capital"] for figure in figures] == [Decimal(100), Decimal(70)]
+
+
+@pytest.mark.row("D3")
+async def test_ledgers_shrink_to_the_broker_at_the_third_look(bench: Bench) -> None:
+    """First one strategy's, then the next; the chat is told once; one that agrees is let be."""
+    engine, drift = bench.engine, bench.engine.wiring.drift
+    for strategy, quantity in (("mac", 4), ("orb", 10)):
+        await engine.hold(Ledger(strategy, ACCOUNT, SBIN, Product.MIS, quantity, Decimal(800)))
+    price = Decimal(800)
+    snapshot = Snapshot(positions=[Position(SBIN, Product.MIS, 9, price, price)], day=DAY)
+    for _ in range(4):
+        await drift.check(ACCOUNT, snapshot, "2021-05-13")  # yesterday's snapshot counts for nothing
+        await engine.clock.advance(4)
+    for expected in ([4, 10], [4, 10], [0, 9], [0, 9]):
+        await drift.check(ACCOUNT, snapshot, DAY)
+        assert [ledger.quantity for ledger in await engine.ledgers()] == expected
+        await engine.clock.advance(4)
+    assert await engine.notices() == [PositionShrunk(ACCOUNT, "NSE:SBIN", "MIS", 9)]
