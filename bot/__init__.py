@@ -1,4 +1,4 @@
-"""The Telegram bot: what a person sees and taps, driving ``core.engine.control.control``."""
+"""The Telegram bot: what the user sees and taps, on top of ``core.engine.control``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Wires the bot and runs it: ``build_bot`` makes it, a supervisor awaits ``Bot.run``.
+"""Builds the bot and runs it: ``build_bot`` makes it, a supervisor awaits ``Bot.run``.
 
-Updates: poller -> inbox (stored) -> queue -> one lock a chat -> gate -> dispatch -> handler.
-Nothing here decides anything.
+Updates: poller -> inbox (stored) -> queue -> lock per chat -> authorization -> dispatch -> handler.
+No decision is made here.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from bot.edge.processing import ChatProcessor
 from bot.notices.lookups import Lookups
 from bot.notices.notifier import Api, TelegramNotifier
 from bot.parameters import BotParameters
-from bot.reception import Reception
 from bot.registry import command_help
+from bot.update_router import UpdateRouter
 from core.engine.control.control import Control
 from core.errors import StoreError
 from core.ports.clock import Clock
@@ -72,23 +72,23 @@ class Bot:
 
     @property
     def notifier(self) -> TelegramNotifier:
-        """The notifier port; works before ``start`` and while Telegram is away."""
+        """The notifier port; works before ``start`` and while Telegram cannot be reached."""
         return self._parts.notifier
 
     def health(self) -> PollerHealth:
-        """Tell how the connection to Telegram does."""
+        """Return the state of the connection to Telegram."""
         return self._parts.poller.health()
 
     async def start(self) -> None:
-        """Greet Telegram, however long that takes, then replay what was never handled."""
+        """Connect to Telegram, however long that takes, then replay the unhandled updates."""
         if self._is_started:
             return
         app = self._parts.app
-        await self._insist("initialize", app.initialize)
+        await self._retry_until_done("initialize", app.initialize)
         await app.start()
         self._is_started = True
-        await self._insist("replay", self._replay)
-        await self._insist("set menus", self._set_menus)
+        await self._retry_until_done("replay", self._replay)
+        await self._retry_until_done("set menus", self._set_menus)
 
     async def run(self) -> None:
         """Start, then poll until cancelled or a supervisor stops it."""
@@ -96,7 +96,7 @@ class Bot:
         await self._parts.poller.run()
 
     async def stop(self) -> None:
-        """Finish running handlers within a time limit; what waits comes back at the next start."""
+        """Let running handlers finish within a time limit; queued updates are replayed later."""
         app = self._parts.app
         self._parts.queue.abandon()
         try:
@@ -113,8 +113,10 @@ class Bot:
             _log.warning("the library did not shut down cleanly: %s", error)
             await self._parts.api.shutdown()
 
-    async def _insist(self, what: str, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do something again until it succeeds; a start must survive an outage."""
+    async def _retry_until_done(
+        self, what: str, act: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Call ``act`` until it succeeds: a start must survive an outage."""
         wait = _FIRST_RETRY_S
         while True:
             try:
@@ -143,7 +145,7 @@ def build_bot(
     parameters: BotParameters, control: Control, store: Store, vault: Vault, clock: Clock
 ) -> Bot:
     """Return the bot, wired and not yet started."""
-    _silence()
+    _quiet_library_logs()
     inbox = Inbox(store, vault, clock, parameters.bot_id)
     queue = InboxQueue(inbox)
     app = _application(parameters, clock, inbox, queue)
@@ -164,10 +166,10 @@ def build_bot(
         poller_health=poller.health,
     )
     menu = Menu(api, services.commands)
-    reception = Reception(services, gate, inbox, api, menu)
+    router = UpdateRouter(services, gate, inbox, api, menu)
 
     async def receive(update: Update, _: CallbackContext[Any, Any, Any, Any]) -> None:
-        await reception.receive(update)
+        await router.receive(update)
 
     app.add_handler(TypeHandler(Update, receive))
     app.add_error_handler(_report)
@@ -202,15 +204,15 @@ def _application(parameters: BotParameters, clock: Clock, inbox: Inbox, queue: I
 
 
 async def _report(_: object, context: CallbackContext[Any, Any, Any, Any]) -> None:
-    """Log what escaped the reception: a failing store, or a mistake of ours."""
+    """Log an exception that no handler caught: a failing store, or a bug."""
     _log.error("an update failed", exc_info=context.error)
 
 
-def _silence() -> None:
-    """Keep the token and what people type out of the logs of the libraries.
+def _quiet_library_logs() -> None:
+    """Keep the token and what users type out of the libraries' logs.
 
-    httpx logs every address, and with it the token, at INFO; the library whole updates at DEBUG,
-    and an answer that is no JSON, with all that people typed, at ERROR.
+    httpx logs every URL, and with it the token, at INFO. The Telegram library logs whole updates at
+    DEBUG, and at ERROR an answer that is not JSON, with all that users typed.
     """
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""What the bot needs to know from the settings."""
+"""The settings that the bot uses."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class BotParameters:
 
     Attributes:
         token: The bot's token; never shown.
-        owners: User ids that are served from the start.
+        owners: Ids of the users that are served without pairing.
         api_root: Root of the Bot API.
-        brokers: Those whose accounts can be added, in the order of the buttons.
-        public_url: What brokers redirect to; None when there is none (B4).
+        brokers: The brokers whose accounts can be added, in the order of the buttons.
+        public_url: The address that brokers redirect to; None when there is none (B4).
         redirect_root: Root of the redirect address shown in the guides; by default ``public_url``,
             else the loopback address that the engine names to brokers (B4).
         stale_after_s: A tap or an answer older than this changes nothing (T07).
@@ -68,6 +68,6 @@ class BotParameters:
         raise UserError("That broker is not offered here. Use /add to start again.")
 
     def redirect_url(self, broker: BrokerProfile) -> str:
-        """Return the address that a person pastes into the broker's console."""
+        """Return the address that the user pastes into the broker's console."""
         root = self.redirect_root or self.public_url or "https://127.0.0.1"
         return root.rstrip("/") + broker.callback_path

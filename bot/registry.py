@@ -1,4 +1,4 @@
-"""The one registry of commands and of buttons: handlers, menu and help all read it."""
+"""The registry of commands and buttons, which the dispatcher, the menu and /help read."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
 )
 
 ACTIONS: Mapping[Verb, Action] = {
-    # to look at something
+    # show something
     Verb.DASHBOARD: Action(dashboard.show_dashboard, "/dashboard"),
     Verb.ACCOUNTS: Action(accounts.brokers, "/brokers"),
     Verb.ACCOUNT: Action(accounts.page, "/brokers"),
@@ -62,7 +62,7 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.HELP: Action(start.help_, "/help"),
     Verb.SHARE_LOGIN: Action(login.share, "/brokers"),
     Verb.LOGIN: Action(login.login, "/login"),
-    # to be asked something
+    # ask something
     Verb.ADD_ACCOUNT: Action(answers.begin, "/add"),
     Verb.WIZARD_STEP: Action(answers.move, "/add"),
     Verb.DROP_QUESTION: Action(start.cancel, "/start"),
@@ -77,7 +77,7 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.ASK_CLOSE: Action(orders.ask_close, "/positions"),
     Verb.ASK_CANCEL_ORDER: Action(orders.ask_cancel_order, "/orders"),
     Verb.ASK_RESOLVE: Action(orders.ask_resolve, "/orders"),
-    # to change something that is changed back as easily
+    # change something that one tap changes back
     Verb.ENABLE_ACCOUNT: Action(accounts.enable, "/brokers", is_change=True),
     Verb.DISABLE_ACCOUNT: Action(accounts.disable, "/brokers", is_change=True),
     Verb.SET_DEFAULT: Action(accounts.set_default, "/brokers", is_change=True),
@@ -89,7 +89,7 @@ ACTIONS: Mapping[Verb, Action] = {
     ),
     Verb.SET_PRODUCT: Action(strategies.set_product, "/strategies", is_change=True),
     Verb.DISMISS_WARNING: Action(login.dismiss, "/login", is_change=True),
-    # to change something for good: a nonce each
+    # change something for good: each has a nonce
     Verb.DISABLE_WITH_POLICY: Action(accounts.disable_with, "/brokers", has_nonce=True),
     Verb.DISCONNECT: Action(accounts.disconnect, "/brokers", has_nonce=True),
     Verb.CHANGE_MODE: Action(modes.change, "/mode", has_nonce=True),

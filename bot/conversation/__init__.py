@@ -1,1 +1,1 @@
-"""The conversation: visits, nonces, prompts, and dispatch of commands and buttons."""
+"""The conversation: dispatch of commands and buttons, open questions, single-use buttons."""

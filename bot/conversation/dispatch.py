@@ -1,7 +1,7 @@
-"""Takes an admitted update to its handler, and turns every failure into a sentence.
+"""Calls the handler of an authorized update, and turns every failure into a message.
 
-Taps are answered first and worked on after. A button with a nonce is looked up before: expired,
-foreign or used ones end here, politely.
+A tap is answered first and handled afterwards. The nonce of a button is checked before that: a tap
+on an expired or used button, or on another user's, gets an explanation and reaches no handler.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Action:
     """What a button's verb does.
 
     Attributes:
-        has_nonce: The first argument is a nonce, which the handler finds in ``visit.nonce``.
-        is_change: It changes something, so a stale tap is refused.
-        home: The command that shows the place of the button again.
+        has_nonce: The first argument is a nonce; the handler reads it from ``visit.nonce``.
+        is_change: It changes something, so a late tap is refused.
+        home: The command that opens the button's screen again.
     """
 
     handler: Handler
@@ -68,16 +68,17 @@ async def serve_tap(visit: Visit, actions: Mapping[Verb, Action]) -> None:
         await visit.send(_stale(visit, action))
         return
     await visit.answer()
-    stands = await attempt(visit, action.handler)
-    if stands and visit.nonce is not None:
+    took_effect = await attempt(visit, action.handler)
+    # A failed action leaves the nonce open, so that the user can tap the same button again.
+    if took_effect and visit.nonce is not None:
         await visit.services.nonces.spend(visit.nonce.id)
 
 
 async def _check_nonce(visit: Visit, verb: Verb, action: Action) -> bool:
-    """Find the nonce of a button; answer and return False when it may not act."""
+    """Find the nonce of a button; when it must not act, answer the tap and return False."""
     nonce = await visit.services.nonces.find(visit.tap.argument(0))
     if nonce is not None and not nonce.is_for(verb, visit.chat_id, visit.user_id):
-        _log.warning("user %s tapped a button that was not theirs", visit.user_id)
+        _log.warning("user %s tapped a button of another user", visit.user_id)
         nonce = None
     if nonce is not None and nonce.state is NonceState.USED:
         await visit.answer(_ALREADY, is_alert=True)
@@ -104,40 +105,40 @@ def _stale(visit: Visit, action: Action) -> Screen:
 
 
 async def attempt(visit: Visit, handler: Handler) -> bool:
-    """Run a handler; tell the person what went wrong, if anything.
+    """Run a handler; report to the user what went wrong, if anything.
 
     Returns:
-        Whether its effect stands: it succeeded now, or had before.
+        Whether it took effect: now, or at an earlier attempt.
     """
     try:
         await handler(visit)
     except TelegramError as error:
         _log.warning("an answer could not be sent: %s", type(error).__name__)
         return False
-    except Exception as error:  # noqa: BLE001 - logged and told below
-        # The boundary of every visit: one failing handler must neither kill the bot nor leave the
-        # person without a word.
+    except Exception as error:  # noqa: BLE001 - logged and reported below
+        # The boundary of every visit: one failing handler must neither stop the bot nor leave the
+        # user without an answer.
         screen = failure(error)
         if screen is None:
             _log.exception("a visit failed")
             screen = Screen(
                 f"{bold('Something went wrong on my side.')}\nI did not finish that. The log has "
-                "the details; /health tells how I am."
+                "the details; /health shows my state."
             )
-        await _tell(visit, screen)
+        await _report(visit, screen)
         return isinstance(error, AlreadyDone)
     return True
 
 
-async def _tell(visit: Visit, screen: Screen) -> None:
+async def _report(visit: Visit, screen: Screen) -> None:
     try:
         await visit.send(screen)
     except TelegramError as error:
-        _log.warning("a failure could not be told: %s", type(error).__name__)
+        _log.warning("a failure could not be reported: %s", type(error).__name__)
 
 
 def failure(error: Exception) -> Screen | None:
-    """Return what a person reads about a foreseen failure, or None for an unforeseen one."""
+    """Return the message for an expected failure, or None for an unexpected one."""
     if isinstance(error, AlreadyDone):
         text = str(error)
         return Screen(esc(text if text.lower().startswith("already") else f"{_ALREADY} {text}"))
@@ -156,7 +157,7 @@ def failure(error: Exception) -> Screen | None:
     if isinstance(error, StoreError):
         return Screen(
             f"{bold('My memory is out of reach')} (the database does not answer). While this lasts "
-            "I send no orders. Try again in a minute; /health tells more."
+            "I send no orders. Try again in a minute; /health shows more."
         )
     if isinstance(error, VaultError):
         return Screen(

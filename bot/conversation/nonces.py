@@ -1,8 +1,8 @@
 """Single-use nonces behind the buttons that change something for good (G3).
 
-A row of ``nonces`` remembers server-side what the button would do, for whom and until when. The
-nonce is also the id of the control command, so that the command's own transaction makes it take
-effect at most once, whatever happens to the row (I9, O01).
+A row of ``nonces`` records what the button would do, for whom and until when. The nonce is
+also the id of the control command, so the command's own transaction makes it take effect at most
+once, whatever happens to the row (I9, O01).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LIFETIME_S = 300
 
 
 class NonceState(StrEnum):
-    """What became of a nonce."""
+    """The state of a nonce."""
 
     OPEN = "open"
     USED = "used"
@@ -44,12 +44,12 @@ class Nonce:
     state: NonceState
 
     def is_for(self, verb: Verb, chat_id: int, user_id: int) -> bool:
-        """Tell whether this very button was given to this person in this chat."""
+        """Return whether this button was issued to this user in this chat."""
         return (self.verb, self.chat_id, self.user_id) == (verb, chat_id, user_id)
 
 
 class Nonces:
-    """Gives nonces out and knows what they stand for."""
+    """Issues nonces, and reads what each was issued for."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -79,7 +79,7 @@ class Nonces:
         return nonce
 
     async def find(self, nonce: str) -> Nonce | None:
-        """Return the row, or None for one that never was or was cleaned away."""
+        """Return the row, or None for a nonce that was never issued or is already deleted."""
         row = await self._store.get(_COLLECTION, nonce)
         if row is None:
             return None
@@ -94,7 +94,7 @@ class Nonces:
         )
 
     def is_expired(self, nonce: Nonce) -> bool:
-        """Tell whether its lifetime is over."""
+        """Return whether the nonce has expired."""
         return self._clock.now() > nonce.expires_at
 
     async def spend(self, nonce: str) -> bool:

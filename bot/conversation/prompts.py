@@ -1,8 +1,8 @@
-"""What the bot is waiting for from a person: one row of ``prompts`` for each (chat, user).
+"""The question that a user has yet to answer: one row of ``prompts`` for each (chat, user).
 
-A row carries a stamp that changes with every step. Buttons of a step carry it, so that an old
-button cannot move a newer step; and the row remembers the update that brought it here, so that the
-same message delivered again after a crash is not taken for the answer to the next question.
+A row has a stamp that changes with every step. The buttons of a step carry it, so an old button
+cannot change a newer step. The row also records the update that led to its step, so a message that
+is delivered again after a crash is not read as the answer to the next question.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Prompt:
 
     Attributes:
         kind: Which conversation: ``add``, ``rename``, ``login``, ``parameter``, ...
-        step: Where it stands.
-        data: What was gathered; secrets only sealed.
+        step: The present step of that conversation.
+        data: The answers so far; secrets are sealed.
         message_id: The message that shows the question.
         update_id: The update that led to this step.
     """
@@ -46,12 +46,12 @@ class Prompt:
 
     @property
     def stamp(self) -> str:
-        """What the buttons of this step carry."""
+        """The text that ties buttons to this step."""
         return f"{self.session}.{self.version}"
 
 
 class Prompts:
-    """The rows, and the moves between them."""
+    """Stores the open questions and moves them from step to step."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -63,7 +63,7 @@ class Prompts:
         return None if row is None else _read(row)
 
     def is_expired(self, prompt: Prompt) -> bool:
-        """Tell whether it has waited too long."""
+        """Return whether it was left unanswered for too long."""
         return prompt.expires_at is not None and self._clock.now() > prompt.expires_at
 
     async def open(
@@ -78,6 +78,7 @@ class Prompts:
     ) -> Prompt:
         """Start a conversation in place of any other; the same update starts it only once."""
         present = await self.current(chat_id, user_id)
+        # The same update after a crash: the session stays, so that buttons sent before still fit.
         if present is not None and present.update_id == update_id and present.kind == kind:
             return present
         prompt = Prompt(
@@ -97,7 +98,7 @@ class Prompts:
     async def move(
         self, prompt: Prompt, step: str, data: Mapping[str, Any], *, update_id: int
     ) -> Prompt | None:
-        """Go to another step; None when somebody else moved it in the meantime."""
+        """Go to another step; None when another update moved it in the meantime."""
         moved = Prompt(
             key=prompt.key,
             kind=prompt.kind,
@@ -114,12 +115,12 @@ class Prompts:
         return moved if matched == 1 else None
 
     async def shown_in(self, prompt: Prompt, message_id: int) -> None:
-        """Remember which message shows the question."""
+        """Record which message shows the question."""
         where = {"_id": prompt.key, "session": prompt.session, "version": prompt.version}
         await self._store.update(_COLLECTION, where, Change(set={"prompt_message_id": message_id}))
 
     async def close(self, prompt: Prompt) -> None:
-        """End the conversation and forget what it gathered."""
+        """End the conversation and delete its answers."""
         await self._store.delete(_COLLECTION, {"_id": prompt.key, "session": prompt.session})
 
 

@@ -1,4 +1,4 @@
-"""What every handler works with: the control, the chat's memory, and how to offer a login."""
+"""The services that every handler uses: control, stored chat state, and login buttons."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CHATS = "chats"
 
 @dataclass(frozen=True, slots=True)
 class ChatServices:
-    """The bot's tools, the same for every visit."""
+    """The services, the same for every visit."""
 
     parameters: BotParameters
     control: Control
@@ -39,7 +39,7 @@ class ChatServices:
     poller_health: Callable[[], PollerHealth]
 
     async def selected(self, chat_id: int) -> Account:
-        """Return the account that this chat looks at: the remembered one, else the default.
+        """Return the account that this chat shows: the one chosen last, else the default.
 
         Raises:
             UserError: There is no account yet.
@@ -52,6 +52,6 @@ class ChatServices:
         return next((one for one in accounts if one.broker_id == wanted), accounts[0])
 
     async def select(self, chat_id: int, broker_id: str) -> None:
-        """Remember which account this chat looks at."""
+        """Record which account this chat shows."""
         change = Change(set={"selected": broker_id})
         await self.store.update(_CHATS, {"_id": str(chat_id)}, change, upsert=True)

@@ -1,4 +1,4 @@
-"""One update on its way through the bot: who, what, and how to answer."""
+"""One update being handled: who sent it, what it asks for, and how to answer."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _log = logging.getLogger(__name__)
 
 
 def is_not_modified(error: BadRequest) -> bool:
-    """Tell whether an edit failed only because the message is right already."""
+    """Return whether an edit failed only because the message already has this content."""
     return "message is not modified" in str(error).lower()
 
 
 @dataclass(slots=True)
 class Visit:
-    """A person's message or tap.
+    """One message or tap of a user.
 
     Attributes:
-        age_s: Seconds since the person acted, as far as known.
+        age_s: Seconds since the user acted, as far as known.
         nonce: The nonce behind the tapped button, checked and open.
     """
 
@@ -61,19 +61,19 @@ class Visit:
 
     @property
     def args(self) -> Mapping[str, Any]:
-        """What the nonce remembers; the dispatcher lets no such button through without one."""
+        """The arguments stored with the nonce; the dispatcher has checked that there is one."""
         if self.nonce is None:
             raise UserError("This button has expired.")
         return self.nonce.args
 
     @property
     def text(self) -> str:
-        """What the person typed."""
+        """What the user typed."""
         return (self.message.text or "") if self.message else ""
 
     @property
     def is_stale(self) -> bool:
-        """Whether the person acted so long ago that nothing may change without asking again."""
+        """Whether the user acted so long ago that no change may be made without asking again."""
         return self.age_s > self.services.parameters.stale_after_s
 
     async def show(self, screen: Screen) -> int:
@@ -107,7 +107,7 @@ class Visit:
         return sent.message_id
 
     async def answer(self, text: str | None = None, *, is_alert: bool = False) -> None:
-        """Answer the tap, so that its spinner ends; a late answer is nobody's loss."""
+        """Answer the tap, so that its spinner ends; a late answer is ignored."""
         if self.query is None:
             return
         try:
@@ -116,7 +116,7 @@ class Visit:
             _log.info("a tap could not be answered: %s", type(error).__name__)
 
     async def delete_message(self) -> bool:
-        """Delete what the person sent; False when Telegram refuses."""
+        """Delete what the user sent; False when Telegram refuses."""
         if self.message is None:
             return False
         try:
@@ -128,16 +128,16 @@ class Visit:
             return gone
 
     async def drop_keyboard(self, message_id: int | None) -> None:
-        """Take the buttons off an answered question."""
+        """Remove the buttons of an answered question."""
         if message_id is None:
             return
         try:
             await self.bot.edit_message_reply_markup(self.chat_id, message_id, reply_markup=None)
         except BadRequest as error:
-            _log.debug("old buttons stay: %s", error)
+            _log.debug("old buttons could not be removed: %s", error)
 
     async def issue(self, verb: Verb, args: Mapping[str, Any]) -> str:
-        """Give out a nonce for a button of this person."""
+        """Issue a nonce for a button of this user."""
         return await self.services.nonces.issue(verb, self.chat_id, self.user_id, args)
 
     async def confirm(
@@ -155,10 +155,10 @@ class Visit:
         Args:
             text: What will happen (HTML).
             verb: The action behind the button.
-            args: What the nonce remembers.
+            args: What is stored with the nonce.
             choices: Label by choice; one choice named '' is a plain confirmation.
             back: Buttons that change nothing.
-            is_new: Ask in a message of its own: the tapped one is a card that is edited later.
+            is_new: Ask in a new message, because the tapped one is a card that is edited later.
         """
         nonce = await self.issue(verb, args)
         rows = tuple(

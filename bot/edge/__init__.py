@@ -1,1 +1,1 @@
-"""Telegram's edge: polling, the stored inbox, rate limits, the menu and authorization."""
+"""The side towards Telegram: polling, the inbox, rate limits, the menu and authorization."""

@@ -1,8 +1,8 @@
-"""The gate in front of every update: only listed people, only their private chat (G1).
+"""Authorizes every update: only listed users are served, in their private chat only (G1).
 
-A stranger gets nothing, not even a refusal, and is logged by id. ``/pair CODE`` is the one door:
-with the code that the console printed at a first start, the sender becomes the owner. The code
-dies with its first use or with the tenth wrong try.
+Anybody else gets no answer, not even a refusal, and is logged by user id. ``/pair CODE`` is the one
+exception: with the code that the console printed at a first start, the sender becomes the owner.
+The code is void after its first use or the tenth wrong attempt.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _log = logging.getLogger(__name__)
 
 
 async def pairing_code(store: Store, owners: Iterable[int]) -> str | None:
-    """Return the code to print on the console, or None when somebody owns the bot already.
+    """Return the code to print on the console, or None when the bot has an owner already.
 
     The same code is returned until it is used, so that a restart does not change what was printed;
-    one that died of wrong tries is replaced.
+    one that is void after wrong attempts is replaced.
     """
     if set(owners) or await owner_ids(store):
         return None
@@ -47,7 +47,7 @@ async def pairing_code(store: Store, owners: Iterable[int]) -> str | None:
 
 
 class PairingResult(StrEnum):
-    """What became of a ``/pair``."""
+    """The result of a ``/pair``."""
 
     WELCOME = "welcome"
     WRONG = "wrong"
@@ -55,7 +55,7 @@ class PairingResult(StrEnum):
 
 
 class Authorization:
-    """Knows who is served."""
+    """Decides who is served."""
 
     def __init__(self, store: Store, clock: Clock, owners: frozenset[int]) -> None:
         self._store = store
@@ -64,12 +64,12 @@ class Authorization:
         self._known: set[int] = set()
 
     async def admits(self, update: Update) -> bool:
-        """Tell whether this update is served, and remember its sender."""
+        """Return whether this update is served, and record its sender."""
         user, chat = update.effective_user, update.effective_chat
         if user is None or chat is None or user.is_bot:
             return False
         if not await self._is_listed(user.id):
-            _log.warning("stranger %s in chat %s is not served", user.id, chat.id)
+            _log.warning("user %s in chat %s is not an owner and is not served", user.id, chat.id)
             return False
         if chat.type != Chat.PRIVATE or chat.id != user.id:
             _log.warning("chat %s is not private and is not served", chat.id)
@@ -79,7 +79,7 @@ class Authorization:
         return True
 
     async def owners(self) -> frozenset[int]:
-        """Return the user ids (private chats have the same) of everybody who is served."""
+        """Return the user ids (private chats have the same) of all owners."""
         return self._owners | await owner_ids(self._store)
 
     async def remember(self, user: User, chat: Chat) -> None:

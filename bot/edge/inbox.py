@@ -1,8 +1,8 @@
-"""The durable inbox: an update is stored before Telegram is told that it arrived (T05).
+"""The durable inbox: an update is stored before it is confirmed to Telegram (T05).
 
-The payload can hold a secret that a person just typed: it is sealed while it waits and blanked once
-it was handled. Rows that were not handled are replayed at the next start, so handling is at least
-once; what an update *does* is at most once, because its id is the id of the control command.
+The payload can hold a secret that a user just typed: it is sealed until the update is handled, and
+cleared then. Rows that were not handled are replayed at the next start, so an update is handled at
+least once; its effect happens at most once, because its id is the id of the control command.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 class Inbox:
-    """The rows of one bot's updates."""
+    """Stores the updates of one bot until they are handled."""
 
     def __init__(self, store: Store, vault: Vault, clock: Clock, bot_id: int) -> None:
         self._store = store
@@ -40,7 +40,7 @@ class Inbox:
         self._bot_id = bot_id
 
     async def keep(self, update: Update) -> bool:
-        """Store an update; False when it is known and was handled.
+        """Store an update; False when it was handled before.
 
         Raises:
             StoreError: It could not be stored, so Telegram must deliver it again.
@@ -72,7 +72,7 @@ class Inbox:
         return (self._clock.now() - received_at).total_seconds()
 
     async def finish(self, update_id: int) -> None:
-        """Mark an update handled and blank what it said."""
+        """Mark an update handled and clear its payload."""
         change = Change(set={"state": _DONE, "payload": ""})
         await self._store.update(_COLLECTION, {"_id": self._id(update_id)}, change)
 
@@ -88,14 +88,14 @@ class Inbox:
         return updates
 
     async def clean(self) -> None:
-        """Forget rows so old that Telegram cannot deliver them again."""
+        """Delete rows so old that Telegram cannot deliver them again."""
         old = self._clock.now() - _KEEP
         await self._store.delete(_COLLECTION, {"received_at": {"$lt": old}})
 
     async def _read(self, row: Document, bot: Bot) -> Update | None:
-        """Open a row; one that cannot be opened, or failed too often, is laid aside."""
+        """Open a row; one that cannot be opened, or failed too often, is skipped for good."""
         if row["attempts"] >= _ATTEMPTS:
-            _log.error("update %s was given up after %s attempts", row["_id"], row["attempts"])
+            _log.error("update %s was abandoned after %s attempts", row["_id"], row["attempts"])
             await self.finish(row["update_id"])
             return None
         try:
@@ -133,11 +133,11 @@ class InboxQueue(asyncio.Queue[object]):
             self.put_nowait(update)
 
     def release(self, update_id: int) -> None:
-        """Forget an update that was handled."""
+        """Drop the mark of an update that was handled."""
         self._held.discard(update_id)
 
     def abandon(self) -> None:
-        """Empty the queue at a stop: what waits is stored and comes back at the next start."""
+        """Empty the queue at a stop: its updates are stored and replayed at the next start."""
         while not self.empty():
             self.get_nowait()
             self.task_done()

@@ -1,4 +1,4 @@
-"""Flood limits: a chat that Telegram holds back waits alone, every other goes on (T02)."""
+"""Flood limits: a chat that Telegram limits waits, while every other chat goes on (T02)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.ports.clock import Clock
 __all__ = ["AT_ONCE", "ChatLimiter", "seconds_of"]
 
 AT_ONCE = "at once"
-"""``rate_limit_args`` of a caller that would rather be told to come back later than wait."""
+"""``rate_limit_args`` of a caller that wants ``RetryAfter`` raised at once instead of a wait."""
 
 _ATTEMPTS = 4
 _LONGEST_WAIT_S = 120.0
@@ -29,17 +29,17 @@ def seconds_of(error: RetryAfter) -> float:
 
 
 class ChatLimiter(BaseRateLimiter[str]):
-    """Obeys ``retry_after`` for each chat; sends nothing to a held chat before its time."""
+    """Obeys ``retry_after`` for each chat; sends to a limited chat only when that time is over."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._held_until: dict[object, float] = {}
 
     async def initialize(self) -> None:
-        """Nothing to prepare."""
+        """Do nothing: there is no resource to open."""
 
     async def shutdown(self) -> None:
-        """Nothing to release."""
+        """Do nothing: there is no resource to close."""
 
     async def process_request(
         self,
@@ -50,7 +50,7 @@ class ChatLimiter(BaseRateLimiter[str]):
         data: dict[str, Any],
         rate_limit_args: str | None,
     ) -> Answer:
-        """Make a request in its chat's time, again after a flood answer."""
+        """Make a request when its chat may be sent to; repeat it after a flood answer."""
         chat = data.get("chat_id")
         for attempt in range(_ATTEMPTS):
             await self._wait_turn(chat, rate_limit_args)
@@ -58,6 +58,8 @@ class ChatLimiter(BaseRateLimiter[str]):
                 return await callback(*args, **kwargs)
             except RetryAfter as error:
                 self._hold(chat, seconds_of(error))
+                # The outbox (AT_ONCE) has its own schedule, and a call without a chat (the menu, a
+                # poll) has nowhere to wait: both callers handle ``RetryAfter`` themselves.
                 if rate_limit_args == AT_ONCE or attempt == _ATTEMPTS - 1 or chat is None:
                     raise
         raise AssertionError("the last attempt returns or raises")

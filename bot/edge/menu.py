@@ -1,4 +1,4 @@
-"""The chat's command menu: from the registry, for owners only, in each owner's own chat."""
+"""The chat's command menu: made from the registry, set only in the chats of owners."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CommandHelp:
 
 
 class Menu:
-    """Sets the menu of a chat once a run; a stranger's chat has none."""
+    """Sets the menu of an owner's chat, once in the life of the process."""
 
     def __init__(self, api: Bot, commands: Sequence[CommandHelp]) -> None:
         self._api = api
@@ -31,7 +31,7 @@ class Menu:
         self._has_menu: set[int] = set()
 
     async def clear_default(self) -> None:
-        """Take away what an earlier bot may have shown to everybody."""
+        """Delete a menu that an earlier program may have set for everybody."""
         await self._api.delete_my_commands(scope=BotCommandScopeDefault())
 
     async def ensure(self, chat_id: int) -> None:

@@ -1,8 +1,9 @@
 """The poller: reads updates from Telegram for as long as the process lives.
 
-The library's own poller ends for ever, silently, at one 401 and fights at a 409. This one stays:
-whatever Telegram answers, it says so (log, and ``trouble`` for the health view), waits and asks
-again. An update counts as received only when the inbox has stored it.
+The library's own poller stops for good, without an error, at one 401 and keeps competing with the
+other program at a 409. This one goes on: whatever Telegram answers, it reports it (in the log, and
+as ``trouble`` for the health view), waits and polls again. An update counts as received only when
+the inbox has stored it.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PollerHealth:
-    """How polling does.
+    """The state of polling.
 
     Attributes:
         last_poll_at: When Telegram last answered a poll, UTC.
-        trouble: One sentence for a person, or empty.
+        trouble: One sentence for the user, or empty.
     """
 
     last_poll_at: datetime | None
@@ -68,7 +69,7 @@ class Poller:
         self._last_poll = clock.monotonic()
 
     def health(self) -> PollerHealth:
-        """Tell how polling does, a silent hang included."""
+        """Return the state of polling; a poll that hangs counts as trouble too."""
         silent_s = self._clock.monotonic() - self._last_poll
         trouble = self._trouble
         if not trouble and silent_s > self._timeout_s + _ALARM_AFTER_S:
@@ -81,7 +82,7 @@ class Poller:
             await self.poll_once()
 
     async def poll_once(self) -> None:
-        """Make one poll, store what it brings, and wait when it failed."""
+        """Make one poll, store its updates, and wait when it failed."""
         try:
             async with asyncio.timeout(self._timeout_s + _ALARM_AFTER_S):
                 updates = await self._bot.get_updates(
@@ -91,7 +92,7 @@ class Poller:
                 await self._queue.put(update)
                 self._offset = update.update_id + 1
         except (TelegramError, TimeoutError, StoreError) as error:
-            await self._clock.sleep(self._after(error))
+            await self._clock.sleep(self._wait_after(error))
             return
         self._note_answer()
 
@@ -103,7 +104,7 @@ class Poller:
         self._last_poll = self._clock.monotonic()
         self._last_poll_at = self._clock.now()
 
-    def _after(self, error: Exception) -> float:
+    def _wait_after(self, error: Exception) -> float:
         """Report a failed poll and return how long to wait."""
         if isinstance(error, InvalidToken):
             self._report(REFUSED_BY_TELEGRAM)

@@ -1,7 +1,7 @@
-"""Says in the chat that reading Telegram is in trouble.
+"""Notifies the user when polling Telegram is in trouble.
 
-Sending still works while another program reads this bot's messages, so the notice arrives just when
-it matters most. In an outage it waits in the outbox.
+Sending still works while another program reads this bot's messages, so in that case the notice
+arrives at once. In an outage it waits in the outbox.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _log = logging.getLogger(__name__)
 
 
 class PollingAlarm:
-    """Tells each trouble once.
+    """Reports each trouble once.
 
     Two programs that read with one token take turns, so that the trouble comes and goes; it is over
     when there was none for five minutes.
 
     Args:
-        health: How polling does.
+        health: Returns the state of polling.
         post: Puts a notice into the outbox.
-        clock: Paces the looks.
+        clock: Sets the time between checks.
     """
 
     def __init__(
@@ -46,28 +46,28 @@ class PollingAlarm:
         self._troubled_at: float | None = None
 
     async def run(self) -> None:
-        """Look every few seconds, for ever."""
+        """Check every few seconds, forever."""
         while True:
             await self.look()
             await self._clock.sleep(_LOOK_S)
 
     async def look(self) -> None:
-        """Look once, and tell a trouble that is new."""
+        """Check once, and report a trouble that is new."""
         trouble = self._health().trouble
         now = self._clock.monotonic()
         if not trouble:
             if self._troubled_at is not None and now - self._troubled_at > _QUIET_S:
                 self._troubled_at = None
             return
-        if self._troubled_at is None and not await self._tell(trouble):
+        if self._troubled_at is None and not await self._report(trouble):
             return
         self._troubled_at = now
 
-    async def _tell(self, trouble: str) -> bool:
-        """Post the notice; False when the store is away, which the next look makes good."""
+    async def _report(self, trouble: str) -> bool:
+        """Post the notice; False when the store cannot be reached: the next check tries again."""
         try:
             await self._post(Post(PollerTrouble(trouble)))
         except StoreError as error:
-            _log.warning("the polling's trouble could not be told yet: %s", error)
+            _log.warning("the trouble of polling could not be reported yet: %s", error)
             return False
         return True

@@ -1,4 +1,4 @@
-"""In which order updates are handled: one after another in a chat, chats beside one another."""
+"""The order of handling: the updates of a chat one by one, different chats at the same time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class ChatProcessor(BaseUpdateProcessor):
-    """Holds a lock for each chat, and marks what was handled in the inbox."""
+    """Holds a lock for each chat, and marks handled updates in the inbox."""
 
     def __init__(self, inbox: Inbox, queue: InboxQueue) -> None:
         super().__init__(_AT_ONCE)
@@ -30,13 +30,13 @@ class ChatProcessor(BaseUpdateProcessor):
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def initialize(self) -> None:
-        """Nothing to prepare."""
+        """Do nothing: there is no resource to open."""
 
     async def shutdown(self) -> None:
-        """Nothing to release."""
+        """Do nothing: there is no resource to close."""
 
     async def do_process_update(self, update: object, coroutine: Awaitable[Any]) -> None:
-        """Handle one update in its chat's turn."""
+        """Handle one update when its chat is free."""
         if not isinstance(update, Update):
             await coroutine
             return
@@ -53,7 +53,7 @@ class ChatProcessor(BaseUpdateProcessor):
         try:
             await self._inbox.finish(update_id)
         except StoreError:
-            # It stays in the inbox and is replayed; its command's id keeps it from acting twice.
+            # It stays in the inbox and is replayed; the id of its command prevents a second effect.
             _log.warning("update %s was handled but could not be marked", update_id)
         finally:
             self._queue.release(update_id)

@@ -1,4 +1,4 @@
-"""Handlers: a few lines each between a visit, a service of the control and a view."""
+"""Handlers: each takes a visit, calls a service of ``Control`` and shows a view."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ async def _show_page(visit: Visit, broker_id: str, note: str = "") -> None:
 
 
 def _is_on_list(visit: Visit) -> bool:
-    """Tell whether the tapped button stands in the list: its label names the account there."""
+    """Return whether the tapped button is in the list of accounts, which has an Add button."""
     markup = getattr(visit.query.message, "reply_markup", None) if visit.query else None
     if markup is None:
         return False
@@ -64,7 +64,7 @@ def _is_on_list(visit: Visit) -> bool:
 
 
 async def _refresh(visit: Visit, broker_id: str) -> None:
-    """Redraw the place of the tapped button, so that its label flips in place (A5)."""
+    """Show the message of the tapped button again, so that the label changes there (A5)."""
     if _is_on_list(visit):
         await brokers(visit)
     else:
@@ -98,7 +98,7 @@ async def disable(visit: Visit) -> None:
 
 
 async def disable_with(visit: Visit) -> None:
-    """Disable with the person's choice."""
+    """Disable the account, with the user's choice for what strategies hold there."""
     broker_id = visit.args["broker_id"]
     if visit.tap.argument(1) not in DISABLE_CHOICES:
         raise UserError("I do not know that choice. Open /brokers again.")
@@ -116,7 +116,7 @@ async def disable_with(visit: Visit) -> None:
 
 
 async def set_default(visit: Visit) -> None:
-    """Move the default mark."""
+    """Make the account the default."""
     broker_id = visit.tap.argument(0)
     await visit.services.control.accounts.set_default(visit.command, broker_id)
     await _show_page(visit, broker_id)
@@ -140,7 +140,7 @@ async def ask_name(visit: Visit) -> None:
 
 
 async def answer_name(visit: Visit, broker_id: str) -> None:
-    """Rename the account to what the person typed."""
+    """Rename the account to what the user typed."""
     name = checked_display_name(visit.text)
     await visit.services.control.accounts.check_name_is_free(name, besides=broker_id)
     account = await visit.services.control.accounts.rename(visit.command, broker_id, name)
@@ -148,7 +148,7 @@ async def answer_name(visit: Visit, broker_id: str) -> None:
 
 
 async def ask_disconnect(visit: Visit) -> None:
-    """Say what hangs on the account, and ask."""
+    """Show what the account holds, and ask."""
     broker_id = visit.tap.argument(0)
     control = visit.services.control
     exposure = await control.views.exposure(broker_id)

@@ -1,4 +1,4 @@
-"""/dashboard, /positions, /orders, /trades, /pnl (E2, E3)."""
+"""The dashboard and the lists: /dashboard, /positions, /orders, /trades, /pnl (E2, E3)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _page(visit: Visit) -> int:
 
 
 async def _scope(visit: Visit) -> tuple[str, str | None]:
-    """Return what a list shows: its button's word, and the broker id or None for all."""
+    """Return what a list shows: the argument of its buttons, and the broker id (None: all)."""
     wanted = visit.tap.argument(0)
     if not wanted and visit.arguments[:1] == (ALL,):
         wanted = ALL

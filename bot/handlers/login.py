@@ -1,4 +1,4 @@
-"""Logins (B): the morning round, the paste way, sharing a link, dismissing the warning."""
+"""Logins (B): the morning round, login by pasting, sharing a link, dismissing the warning."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["answer_login", "dismiss", "login", "looks_like_login", "morning_roun
 
 
 def looks_like_login(text: str, brokers: Iterable[BrokerProfile]) -> bool:
-    """Tell whether a message is the address that a broker's login ended at."""
+    """Return whether a message is the address that a broker's login ended at."""
     return any(f"{broker.callback.code}=" in text for broker in brokers)
 
 
@@ -29,7 +29,7 @@ async def morning_round(visit: Visit) -> None:
 
 
 async def login(visit: Visit) -> None:
-    """Give one account's login: our page, or a fresh broker address and the paste way (B4)."""
+    """Offer one account's login: our page, or a fresh broker address and pasting (B4)."""
     offer = await visit.services.control.logins.offer(visit.tap.argument(0))
     account = offer.account
     if offer.page_url is not None:
@@ -74,14 +74,14 @@ def _paste_screen(account: Account, url: str) -> Screen:
 
 
 async def answer_login(visit: Visit, broker_id: str | None) -> None:
-    """Complete a login from what the person pasted; the code is deleted from the chat."""
+    """Complete a login from what the user pasted; the code is deleted from the chat."""
     if not await visit.delete_message():
         await visit.send(Screen("I could not delete your message; please delete it yourself."))
     account = await visit.services.control.logins.paste(visit.command, visit.text, broker_id)
-    person = f" as {account.user_name}" if account.user_name else ""
+    user = f" as {account.user_name}" if account.user_name else ""
     await visit.send(
         Screen(
-            f"✅ {bold(account.label)} is logged in{esc(person)}.",
+            f"✅ {bold(account.label)} is logged in{esc(user)}.",
             ((button("Dashboard", Verb.DASHBOARD, account.broker_id),),),
         )
     )
@@ -109,7 +109,7 @@ async def share(visit: Visit) -> None:
 
 
 async def dismiss(visit: Visit) -> None:
-    """Silence the standing warning until a new expiry (B6)."""
+    """Dismiss the token warning until another login expires (B6)."""
     await visit.services.control.tokens.dismiss_warning(visit.command)
     await visit.show(
         Screen("Warning dismissed. It returns only when a login expires anew. /login any time.")

@@ -1,4 +1,4 @@
-"""/mode: choose, confirm, see the result (C1, C2); the drain view (C5)."""
+"""Trading modes, /mode: choose, confirm, see the result (C1, C2); the drain view (C5)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def ask(visit: Visit) -> None:
 
 
 async def change(visit: Visit) -> None:
-    """Change the mode and show what it leaves behind."""
+    """Change the mode, and show which orders still work and what is unprotected."""
     target = visit.args["target"]
     mode = TradingMode(visit.args["mode"])
     control = visit.services.control

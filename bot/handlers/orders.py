@@ -1,4 +1,4 @@
-"""Closing a position, cancelling orders, settling an unresolved one: ask, then do (E4, C2, R4)."""
+"""Close a position, cancel orders, resolve an unresolved one: ask, then do it (E4, C2, R4)."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ async def _cancellable(visit: Visit, broker_id: str | None) -> list[OrderView]:
 
 
 async def ask_cancel_all(visit: Visit) -> None:
-    """Name every working order, and ask (C2)."""
+    """List the working orders, and ask (C2)."""
     target = visit.tap.argument(0)
     broker_id = target if target != "global" else None
     found = await _cancellable(visit, broker_id)
@@ -158,7 +158,7 @@ async def ask_cancel_all(visit: Visit) -> None:
 
 
 async def cancel_all(visit: Visit) -> None:
-    """Ask the brokers to cancel each of the named orders; one failure leaves the others alone."""
+    """Ask the brokers to cancel each listed order; one failure does not stop the others."""
     control, lines = visit.services.control, []
     for number, (broker_id, key) in enumerate(visit.args["orders"]):
         part = _part(visit, number)
@@ -179,7 +179,7 @@ def _part(visit: Visit, number: int) -> Command:
 
 
 async def ask_resolve(visit: Visit) -> None:
-    """Ask for a person's word on an order that nobody knows about (R4)."""
+    """Ask the user whether the broker has an unresolved order (R4)."""
     order = await visit.services.control.views.order(visit.tap.argument(0))
     where = order.account_label
     await visit.confirm(
@@ -199,7 +199,7 @@ async def ask_resolve(visit: Visit) -> None:
 
 
 async def resolve_order(visit: Visit) -> None:
-    """Take a person's word for an order."""
+    """Resolve an order by the user's answer."""
     was_placed = visit.tap.argument(1) == "yes"
     order = await visit.services.control.orders.resolve(
         visit.command, visit.args["client_order_id"], was_placed=was_placed

@@ -1,4 +1,4 @@
-"""/start, /help, /health, /settings, and /cancel."""
+"""The bot itself: /start, /help, /health, /settings, and /cancel."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ async def help_(visit: Visit) -> None:
 
 
 async def health(visit: Visit) -> None:
-    """Tell how the controller does, the chat's own connection included."""
+    """Show the state of the controller, the connection to Telegram included."""
     view = await visit.services.control.health.read()
     await visit.show(health_screen(view, visit.services.poller_health().trouble))
 
 
 async def settings(visit: Visit) -> None:
-    """List what can be changed."""
+    """List the settings that can be changed."""
     control = visit.services.control
     await visit.show(settings_screen(await control.settings.all(), await control.accounts.all()))
 
@@ -60,7 +60,7 @@ async def ask_setting(visit: Visit) -> None:
 
 
 async def answer_setting(visit: Visit, name: str) -> None:
-    """Change a setting to what the person typed."""
+    """Change a setting to what the user typed."""
     control = visit.services.control
     await control.settings.set(visit.command, name, visit.text)
     accounts, known = await control.accounts.all(), await control.settings.all()
@@ -70,7 +70,7 @@ async def answer_setting(visit: Visit, name: str) -> None:
 
 
 async def cancel(visit: Visit) -> None:
-    """End whatever the bot is waiting for."""
+    """Close the open question."""
     prompt = await visit.services.prompts.current(visit.chat_id, visit.user_id)
     if prompt is None:
         await visit.show(Screen("There is nothing to cancel."))

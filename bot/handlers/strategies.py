@@ -1,4 +1,4 @@
-"""/strategies: the list, switches, parameters, accounts, an extra run (D4, D6)."""
+"""Strategies, /strategies: list, switches, parameters, assignments, extra runs (D4, D6)."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def ask_run(visit: Visit) -> None:
 
 
 async def run_now(visit: Visit) -> None:
-    """File an extra run."""
+    """Request an extra run."""
     name = visit.args["name"]
     await visit.services.control.runs.file(visit.command, name)
     strategy = await visit.services.control.strategies.get(name)
@@ -135,7 +135,7 @@ async def _ask(visit: Visit, kind: str, data: dict[str, str], question: str) -> 
 
 
 async def answer_parameter(visit: Visit, strategy: str, parameter: str) -> None:
-    """Change a parameter to what the person typed."""
+    """Change a parameter to what the user typed."""
     await visit.services.control.strategy_settings.set_parameter(
         visit.command, strategy, parameter, visit.text.strip()
     )
@@ -172,7 +172,7 @@ async def switch_assignment_off(visit: Visit) -> None:
 
 
 async def set_product(visit: Visit) -> None:
-    """Choose how positions are carried."""
+    """Choose the product of a strategy's orders on an account."""
     word = visit.tap.argument(2)
     if word not in Product.__members__:
         raise UserError("I do not know that product. Open /strategies again.")
@@ -195,7 +195,7 @@ async def ask_size(visit: Visit) -> None:
 
 
 async def answer_size(visit: Visit, strategy: str, broker_id: str, kind: str) -> None:
-    """Change a size or a multiplier to what the person typed."""
+    """Change a size or a multiplier to what the user typed."""
     value = _number(visit.text)
     control = visit.services.control
     if kind == "m":

@@ -1,4 +1,4 @@
-"""Words for notices about an account and what is held there."""
+"""The messages of notices about an account and what it holds."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ def _shrunk(notice: PositionShrunk, label: str) -> Screen:
         join(
             bold(f"Not placed by me · {label}"),
             f"The broker holds {notice.quantity} of {esc(notice.instrument)} "
-            f"({esc(notice.product)}), less than the strategies' books said: somebody closed it "
-            "by hand, or the broker did. The books were shrunk to match.",
+            f"({esc(notice.product)}), less than the strategies' records showed: it was closed "
+            "by hand or by the broker. The records were corrected to match.",
         ),
         ((button("Orders", Verb.ORDERS, notice.broker_id),),),
     )

@@ -1,4 +1,4 @@
-"""Words for notices about the exchange calendar."""
+"""The messages of notices about the exchange calendar."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _derived(notice: YearDerived) -> Screen:
     return Screen(
         join(
             f"🗓 {bold(title)}",
-            f"They were {esc(_ended(notice.source))}",
+            f"They were {esc(_as_sentence(notice.source))}",
             f"The list usually comes in mid-December. {_IMPORT}",
         )
     )
@@ -63,12 +63,12 @@ def _unknown(notice: DayUnknown) -> Screen:
     return Screen(
         join(
             f"🗓 {bold('I do not know the hours of today: strategies enter nothing.')}",
-            esc(_ended(notice.reason)),
+            esc(_as_sentence(notice.reason)),
             goes_on,
             "To trade today, import its hours: saarthi calendar import FILE.",
         )
     )
 
 
-def _ended(text: str) -> str:
+def _as_sentence(text: str) -> str:
     return f"{short(text, _LONG).removesuffix('.')}."

@@ -1,4 +1,4 @@
-"""Words for notices about logins and tokens."""
+"""The messages of notices about logins and tokens."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def _failed(notice: LoginFailed, lookups: Lookups) -> Screen:
 
 
 def _detail(notice: LoginFailed) -> str | None:
-    """Return what stands behind a failed login; who had logged in is our own observation."""
+    """Return why a login failed; who logged in is known to us, all else the broker says."""
     if not notice.detail:
         return None
     detail = esc(short(notice.detail, LONG))
@@ -98,7 +98,7 @@ async def _morning(lookups: Lookups) -> Screen:
         text = join(bold("Today's logins: one tap per account"), ticks)
         return Screen(text, await lookups.login_rows(waiting))
     ready = readiness_lines(await lookups.control.health.readiness())
-    text = join(bold("Everybody is logged in."), ticks, "", bold("Ready for the day"), ready)
+    text = join(bold("All accounts are logged in."), ticks, "", bold("Ready for the day"), ready)
     return Screen(text, ((button("Dashboard", Verb.DASHBOARD), button("Accounts", Verb.ACCOUNTS)),))
 
 

@@ -1,7 +1,7 @@
-"""What a notice may look up while it is rendered.
+"""Reads what a notice needs while it is rendered.
 
-What it names may be gone by the time it is delivered (an account disconnected, a run cleaned away):
-then it says so instead of failing.
+Its account, order or run may not exist any more when it is delivered: then the id is shown, or the
+message says so, instead of failing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Lookups"]
 
 
 class Lookups:
-    """What a notice may look up while it is rendered."""
+    """Reads accounts, orders and titles for the messages of notices."""
 
     def __init__(self, control: Control, logins: LoginButtons) -> None:
         self.control = control
@@ -50,7 +50,7 @@ class Lookups:
         return await self.control.views.order(client_order_id)
 
     async def order_lines(self, keys: Sequence[str]) -> list[str]:
-        """Return lines for orders by id; a text that is no known id stands as it is."""
+        """Return lines for orders by id; a text that is no known id is shown as it is."""
         lines = []
         for key in keys:
             try:

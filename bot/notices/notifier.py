@@ -1,7 +1,7 @@
-"""Delivers notices through Telegram: the answer of every call is turned into one of four results.
+"""Delivers notices through Telegram, and maps the answer of each call to one of four results.
 
-It never waits and never repeats on its own account, but for one thing: a text or keyboard that
-Telegram does not take goes out once more as plain text.
+It neither waits nor retries; the outbox does. One exception: a text or keyboard that Telegram does
+not accept is sent once more as plain text.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 
 class TelegramNotifier:
-    """Renders and sends."""
+    """Renders notices and sends, edits or deletes their messages."""
 
     def __init__(self, api: Api, lookups: Lookups) -> None:
         self._api = api
@@ -72,23 +72,23 @@ class TelegramNotifier:
         except TelegramError as error:
             return _outcome(error)
         except Exception:  # noqa: BLE001 - logged, and a dead letter
-            # The boundary of rendering: one notice that cannot be put into words must not stop
-            # those behind it. The outbox keeps it among the dead letters.
+            # The boundary of rendering: one notice that cannot be rendered must not stop those
+            # after it. The outbox keeps it among the dead letters.
             _log.exception("a notice of the kind %s cannot be rendered", post.notice.kind)
             return Undeliverable("it cannot be rendered")
-        screen = _signed(screen, post, notice_id, message_id, is_repeat=is_repeat)
+        screen = _with_short_id(screen, post, notice_id, message_id, is_repeat=is_repeat)
         return await self._show(chat_id, post, screen, message_id)
 
     async def _show(
         self, chat_id: int, post: Post, screen: Screen, message_id: int | None
     ) -> Result:
-        """Show a screen, once more as plain text when Telegram does not take it."""
+        """Show a screen, once more as plain text when Telegram does not accept it."""
         try:
             return await self._place(chat_id, post, screen, message_id, is_plain=False)
         except BadRequest as error:
             if _is_chat_gone(error):
                 return Blocked(str(error))
-            _log.error("a message was refused and goes out plain: %s", error)
+            _log.error("a message was refused and is sent as plain text: %s", error)
         except TelegramError as error:
             return _outcome(error)
         try:
@@ -109,6 +109,7 @@ class TelegramNotifier:
         parse_mode = None if is_plain else ParseMode.HTML
         markup = None if is_plain else screen.markup()
         if message_id is not None and post.delivery is Delivery.EDIT:
+            # A card that is gone (deleted in the chat, or too old to edit) is sent anew below.
             if await self._edit(chat_id, message_id, text, parse_mode, markup):
                 return Delivered(message_id)
         elif message_id is not None and post.delivery is Delivery.REPLACE:
@@ -162,10 +163,10 @@ class TelegramNotifier:
         return Delivered(None)
 
 
-def _signed(
+def _with_short_id(
     screen: Screen, post: Post, notice_id: str, message_id: int | None, *, is_repeat: bool
 ) -> Screen:
-    """Add the short id by which a person recognises a repeat; an edit makes no second message."""
+    """Add the short id by which the user recognises a repeat; an edit needs none."""
     if post.delivery is Delivery.EDIT and message_id is not None:
         return screen
     mark = f"#{short_id(notice_id)}" + (" · repeated" if is_repeat else "")
@@ -186,7 +187,7 @@ def _is_message_gone(error: BadRequest) -> bool:
 
 
 def _outcome(error: TelegramError) -> Result:
-    """Classify a failure; after a time-out nobody knows, so the next try is marked a repeat."""
+    """Classify a failure; after a time-out it may have arrived, so the retry is marked repeated."""
     if isinstance(error, RetryAfter):
         return TryLater(seconds_of(error), "flood limit of this chat")
     if isinstance(error, Forbidden | ChatMigrated):

@@ -1,4 +1,4 @@
-"""Words for notices about single orders."""
+"""The messages of notices about orders."""
 
 from __future__ import annotations
 

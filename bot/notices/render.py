@@ -1,6 +1,6 @@
-"""Turns a notice into a screen: each topic has its module, and each notice its ``case`` there.
+"""Renders a notice as a screen: each topic has a module, and each notice a ``case`` in it.
 
-Given a ``Lookups`` the result depends on nothing else.
+The result depends on the notice and the ``Lookups`` only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Words for notices about runs of strategies."""
+"""The messages of notices about runs of strategies."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def _missed(notice: SlotMissed, lookups: Lookups) -> Screen:
 
 
 def _late(seconds: int) -> str:
-    """Return a delay in the unit that anybody would use."""
+    """Return a delay in seconds, or in minutes when it is long."""
     return f"{seconds} s" if seconds < _MINUTES_FROM_S else f"{seconds // 60} min"
 
 

@@ -1,4 +1,4 @@
-"""Words for notices about Saarthi itself."""
+"""The messages of notices about Saarthi itself."""
 
 from __future__ import annotations
 

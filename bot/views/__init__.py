@@ -1,4 +1,4 @@
-"""Views: pure functions from the controller's answers to screens."""
+"""Views: pure functions that render the controller's answers as screens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accounts: the list, one account's page, and the questions before something happens to one."""
+"""Accounts: the list, the page of one account, and the questions before it is changed."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def banner(account: Account) -> str | None:
 
 
 def spaced(*lines: str | None) -> list[str]:
-    """Return the lines that are there, with a blank one after them."""
+    """Return the lines that are not None, with a blank line after them."""
     found = [line for line in lines if line is not None]
     return [*found, ""] if found else []
 
 
 def parked_line(account: Account) -> str | None:
-    """Return why nothing is sent for an account now, if so."""
+    """Return why an account is parked, or None."""
     return f"⏸ Waiting: {esc(account.parked_reason)}" if account.parked_reason else None
 
 
@@ -85,7 +85,7 @@ def _summary(account: Account, global_mode: TradingMode) -> str:
 
 
 def toggle_button(account: Account, label: str) -> InlineKeyboardButton:
-    """Return the button that flips enabled and disabled; it says what a tap does."""
+    """Return the button that enables or disables; its label says what a tap does."""
     if account.enabled:
         return button(f"Disable{label}", Verb.DISABLE_ACCOUNT, account.broker_id)
     return button(f"Enable{label}", Verb.ENABLE_ACCOUNT, account.broker_id, style=SUCCESS)
@@ -96,7 +96,7 @@ def accounts_list(
     global_mode: TradingMode,
     logins: Mapping[str, InlineKeyboardButton],
 ) -> Screen:
-    """Return all accounts with the buttons that matter daily (A4)."""
+    """Return all accounts with the buttons of daily use (A4)."""
     if not accounts:
         return Screen(
             f"{bold('No account yet')}\nConnect your first one; it takes about five minutes.",
@@ -125,12 +125,12 @@ def _login_words(account: Account) -> str:
 
 
 def account_page(account: Account, global_mode: TradingMode, login: InlineKeyboardButton) -> Screen:
-    """Return one account with everything that can be done to it."""
+    """Return the page of one account, with a button for each action."""
     effective = stricter(account.trading_mode, global_mode)
     mode = MODE[account.trading_mode]
     if effective is not account.trading_mode:
         mode += f", but the global mode makes it {MODE[effective]}"
-    person = account.user_name or account.user_id
+    user = account.user_name or account.user_id
     text = join(
         spaced(banner(account)),
         f"{bold(account.label)}{' ⭐ default' if account.is_default else ''}",
@@ -138,7 +138,7 @@ def account_page(account: Account, global_mode: TradingMode, login: InlineKeyboa
         + (" (may still close what they hold)" if account.drain and not account.enabled else ""),
         f"Mode: {esc(mode)}",
         f"Login: {_login_words(account)}",
-        f"Person: {esc(person)}" if person else None,
+        f"User: {esc(user)}" if user else None,
         f"API key: {code(account.api_key)}",
         f"Last strategy run: {day_time(account.last_run_at)}",
         f"Orders leave from: {code(account.source_address)}" if account.source_address else None,
@@ -161,7 +161,7 @@ def account_page(account: Account, global_mode: TradingMode, login: InlineKeyboa
 
 
 def exposure_lines(exposure: ExposureView) -> list[str]:
-    """Return what hangs on an account: positions and working orders, the first few by name."""
+    """Return an account's positions and working orders, the first few in full."""
     lines: list[str] = []
     if not exposure.is_known:
         lines.append("⚠️ The broker could not be read just now, so this may be incomplete.")
@@ -223,7 +223,7 @@ def welcome(
     global_mode: TradingMode,
     logins: Mapping[str, InlineKeyboardButton],
 ) -> Screen:
-    """Return the greeting (B5): an expired default account's login button leads."""
+    """Return the greeting (B5): the login button of an expired default account comes first."""
     hello = bold(f"Namaste {name}, I am Saarthi.")
     if not accounts:
         return Screen(

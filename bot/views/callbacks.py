@@ -1,8 +1,8 @@
-"""What buttons carry: ``v1:<verb>:<argument>...``, at most 64 bytes, readable after any restart.
+"""The data of buttons: ``v1:<verb>:<argument>...``, at most 64 bytes, valid after any restart.
 
-A button that only shows something carries plain short data. One that changes something for good
-carries a nonce (``bot.conversation.nonces``). Long names travel as a ``handle``, a short hash that
-is looked up among what exists now.
+A button that only shows something carries short plain data. One that changes something for good
+carries a nonce (``bot.conversation.nonces``). Long names are sent as a ``handle``, a short hash
+that is compared with the names that exist now.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LIMIT_BYTES = 64
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """A button's data, taken apart; without a verb where nothing of ours was tapped."""
+    """The parsed data of a button; ``verb`` is None for data that is not ours."""
 
     verb: Verb | None = None
     arguments: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ def encode(verb: Verb, *arguments: str | int) -> str:
     """Return the data of a button.
 
     Raises:
-        ValueError: Longer than Telegram takes, or a separator inside an argument.
+        ValueError: It is longer than Telegram allows, or an argument holds the separator.
     """
     parts = [VERSION, verb, *(str(argument) for argument in arguments)]
     if any(":" in part for part in parts):
@@ -48,7 +48,7 @@ def encode(verb: Verb, *arguments: str | int) -> str:
 
 
 def parse(data: str | None) -> Tap | None:
-    """Return the taken-apart data, or None when it is not of this version's form or verbs."""
+    """Return the parsed data, or None when the version or the verb is not known."""
     version, _, rest = (data or "").partition(":")
     verb, *arguments = rest.split(":")
     if version != VERSION or verb not in list(Verb):
@@ -57,7 +57,7 @@ def parse(data: str | None) -> Tap | None:
 
 
 def handle(name: str) -> str:
-    """Return eight characters that stand for a long name in a button."""
+    """Return a hash of eight characters that represents a long name in a button."""
     return hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
 
 
@@ -65,7 +65,7 @@ def resolve(wanted: str, names: Iterable[str], what: str) -> str:
     """Return the name that ``wanted`` is the handle of.
 
     Raises:
-        NotFound: None of them.
+        NotFound: No name has this handle.
     """
     for name in names:
         if handle(name) == wanted:

@@ -1,4 +1,4 @@
-"""The dashboard of one account (E2) in pages; lists of positions, orders, trades, profit (E3)."""
+"""The paged dashboard of an account (E2); lists of positions, orders, trades, profit (E3)."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ __all__ = [
 ]
 
 ALL = "all"
-"""Stands for all accounts together in a button."""
+"""The argument of a button for all accounts together."""
 ON_CARD = "card"
-"""Marks a button of a card, which must stay as it is when it is tapped."""
+"""The argument of a button on a card: a tap must not replace the card's text."""
 _PAGE = 10
 _NOTHING = "\nNo positions, no working orders, no trades today."
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One entry of a list: its lines, the heading it belongs under, the button that it brings."""
+    """One entry of a list: its lines, its heading, and its button."""
 
     text: str
     heading: str = ""
@@ -60,7 +60,7 @@ def position_button(position: PositionView, *, named: bool = False) -> InlineKey
 
 
 def _at(account_label: str, *, named: bool) -> str:
-    """Return the part of a label that tells two accounts' buttons apart."""
+    """Return the part of a label that distinguishes two accounts' buttons."""
     return f" · {account_label.partition(' - ')[2] or account_label}" if named else ""
 
 
@@ -145,17 +145,17 @@ def _head(view: DashboardView) -> list[str | None]:
         f"{bold(account.label)}{' ⭐' if account.is_default else ''}",
         f"{enabled} · {MODE[view.effective_mode]} · {_as_of(view.as_of)}",
         parked_line(account),
-        *(f"⚠️ {esc(one[:1].upper() + one[1:])}" for one in _besides_the_login(view)),
+        *(f"⚠️ {esc(one[:1].upper() + one[1:])}" for one in _other_gaps(view)),
         "",
         f"Funds: {money}",
         f"Today: {pnl_words(view.pnl)}",
     ]
 
 
-def _besides_the_login(view: DashboardView) -> list[str]:
-    """Return what may be missing, without what the banner says already."""
-    told = "token not refreshed" if view.account.needs_login else None
-    return [one for one in view.incomplete if told is None or not one.startswith(told)]
+def _other_gaps(view: DashboardView) -> list[str]:
+    """Return what may be missing, except what the banner says already."""
+    shown = "token not refreshed" if view.account.needs_login else None
+    return [one for one in view.incomplete if shown is None or not one.startswith(shown)]
 
 
 def _as_of(moment: datetime | None) -> str:
@@ -208,12 +208,12 @@ def listing(
     """Return one page of a list, for one account or for ``ALL``."""
     account = next((one for one in accounts if one.broker_id == selected), None)
     if account is not None:
-        # The title says what they are: a heading of the same word would only repeat it.
+        # The title names them already: a heading with the same word would repeat it.
         items = [replace(one, heading="") for one in items]
     lines, buttons, pages = _page_of(items, page)
     where = account.label if account is not None else "all accounts"
     text = join(
-        spaced(*map(banner, _concerned(accounts, selected))),
+        spaced(*map(banner, _listed_accounts(accounts, selected))),
         bold(f"{title} · {where}"),
         lines or "\nNone.",
     )
@@ -227,7 +227,7 @@ def listing(
     return Screen(text, rows)
 
 
-def _concerned(accounts: Sequence[Account], selected: str) -> list[Account]:
+def _listed_accounts(accounts: Sequence[Account], selected: str) -> list[Account]:
     return [one for one in accounts if selected in {ALL, one.broker_id}]
 
 
@@ -247,7 +247,7 @@ def pnl_screen(
     selected: str,
     login: InlineKeyboardButton | None,
 ) -> Screen:
-    """Return today's profit by account, with a total where every account could be read."""
+    """Return today's profit by account, and the total of those that could be read."""
     entries = [Item(f"{bold(one.account_label)}\n   {pnl_words(one)}") for one in lines]
     screen = listing("Profit today", Verb.PNL, [], accounts, selected, login=login)
     total = None

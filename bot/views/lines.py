@@ -1,4 +1,4 @@
-"""One line (or two) for a position, an order, a trade, a holding; shared by all views."""
+"""The lines for a position, an order, a trade or a holding, shared by all views."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def position_line(position: PositionView) -> str:
     owners = owner_words(position)
     taken = ""
     if position.realised:
-        # Without its parts a profit taken earlier in the day seems to contradict the prices.
+        # The gain includes profit taken earlier today; without the two parts it would seem to
+        # contradict the prices in the next line.
         opened = signed_rupees(position.unrealised)
         taken = f" (open {opened}, taken {signed_rupees(position.realised)})"
     return (
@@ -46,13 +47,13 @@ def position_line(position: PositionView) -> str:
 
 
 def strategy_words(name: str) -> str:
-    """Return a strategy's name as people read it: ``opening range breakout``."""
+    """Return a strategy's name as the chat shows it: ``opening range breakout``."""
     known = {"manual": "by you", "external": "not mine"}
     return known.get(name) or name.replace("_", " ")
 
 
 def owner_words(position: PositionView) -> str:
-    """Return who holds it when it is not one strategy alone: ``orb +10, not mine +5``."""
+    """Return the owners of a position with their units: ``orb +10, by hand +5``."""
     owners = {name: units for name, units in position.owners.items() if units}
     external = position.quantity - sum(owners.values())
     parts = [f"{strategy_words(name)} {units:+d}" for name, units in owners.items()]

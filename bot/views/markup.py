@@ -1,7 +1,7 @@
-"""Telegram HTML and the way times and lengths are written. Pure.
+"""Telegram HTML: escaping, tags, times, and the length limit of a message. Pure.
 
-Every text from outside (names, symbols, brokers' reasons) passes through ``esc``. Tags never span
-a line break, so that a long text may be cut at any line.
+Every text from outside (names, symbols, brokers' reasons) is escaped by ``esc``. No tag spans a
+line break, so a long text can be cut at any line.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _CUT = "… the rest is cut: too long for one message."
 
 
 def esc(text: object) -> str:
-    """Return ``text`` safe to stand in a Telegram HTML message."""
+    """Return ``text`` escaped for a Telegram HTML message."""
     return html.escape(str(text), quote=False)
 
 
@@ -49,7 +49,7 @@ def italic(text: object) -> str:
 
 
 def code(text: object) -> str:
-    """Return ``text`` escaped, in the type that a tap copies."""
+    """Return ``text`` escaped, in a fixed-width font; a tap copies it."""
     return f"<code>{esc(text)}</code>"
 
 
@@ -84,7 +84,7 @@ def join(*parts: str | Iterable[str] | None) -> str:
 
 
 def fit(text: str) -> str:
-    """Cut ``text`` at a line so that Telegram takes it, and say so."""
+    """Return ``text``, cut at a line end when Telegram would refuse its length, with a note."""
     if len(text) <= _ROOM:
         return text
     kept: list[str] = []

@@ -20,7 +20,7 @@ from core.domain.views import DrainView, ModeChange
 __all__ = ["GLOBAL", "MODE_CODES", "drain_screen", "mode_panel", "mode_question", "mode_result"]
 
 GLOBAL = "global"
-"""Stands for the global mode in a button."""
+"""The argument of a button for the global mode."""
 MODE_CODES = {
     "n": TradingMode.NORMAL,
     "e": TradingMode.EXIT_ONLY,
@@ -88,7 +88,7 @@ def mode_question(account: Account | None, old: TradingMode, new: TradingMode) -
 
 
 def mode_result(change: ModeChange, whose: str) -> Screen:
-    """Return what a mode change did: what still works at brokers, what is unprotected (C2)."""
+    """Return the result of a mode change: orders still working, positions unprotected (C2)."""
     lines: list[str] = [f"✅ {bold(f'{whose}: {MODE[change.new]}')}", esc(MODE_EFFECT[change.new])]
     if change.unprotected:
         lines.append(

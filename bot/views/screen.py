@@ -1,4 +1,4 @@
-"""A screen: the text and the buttons of one message. What every view returns."""
+"""A screen, the result of every view: the text and the buttons of one message."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Screen:
     rows: Keyboard = ()
 
     def markup(self) -> InlineKeyboardMarkup | None:
-        """Return the keyboard as Telegram wants it."""
+        """Return the keyboard as an object of the Telegram library."""
         return InlineKeyboardMarkup(self.rows) if self.rows else None
 
     def with_note(self, note: str) -> Screen:
@@ -54,7 +54,7 @@ class Screen:
 def button(
     label: str, verb: Verb, *arguments: str | int, style: KeyboardButtonStyle | None = None
 ) -> InlineKeyboardButton:
-    """Return a button that comes back to the bot."""
+    """Return a button whose tap is sent to the bot."""
     return InlineKeyboardButton(
         short(label, _LABEL_LIMIT), callback_data=encode(verb, *arguments), style=style
     )
@@ -68,14 +68,14 @@ def link_button(
 
 
 def copy_button(label: str, text: str) -> InlineKeyboardButton | None:
-    """Return a button that copies ``text``, or None when Telegram does not take its length."""
+    """Return a button that copies ``text``, or None when Telegram does not allow its length."""
     if not 1 <= len(text) <= _COPY_LIMIT:
         return None
     return InlineKeyboardButton(short(label, _LABEL_LIMIT), copy_text=CopyTextButton(text))
 
 
 def is_linkable(url: str) -> bool:
-    """Tell whether Telegram takes the address on a button: ``http://localhost`` it refuses."""
+    """Return whether Telegram accepts the address on a button; it refuses ``localhost``."""
     parts = urlsplit(url)
     return parts.scheme in {"http", "https"} and "." in (parts.hostname or "")
 

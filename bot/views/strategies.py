@@ -1,4 +1,4 @@
-"""Strategies (D6): the list, one of them, its parameters and accounts; the card of a run (E1)."""
+"""Strategies (D6): list, page, parameters, assignments; and the card of a run (E1)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _when(moment: datetime | None, otherwise: str) -> str:
 
 
 def strategy_page(strategy: StrategyView) -> Screen:
-    """Return one strategy: what it does, when, with what, and how the last run went."""
+    """Return the page of a strategy: description, next run, parameters, accounts, last run."""
     key = handle(strategy.name)
     parameters = [
         f"   {esc(parameter.label)}: {bold(value)}" for parameter, value in strategy.parameters
@@ -114,7 +114,7 @@ def plain(number: Decimal) -> str:
 
 
 def run_question(strategy: StrategyView) -> str:
-    """Return what an extra run will do, before it is filed."""
+    """Return what an extra run will do, before it is requested."""
     on = [one.account_label for one in strategy.assignments if one.is_on]
     where = ", ".join(on) if on else "no account (it is off on all of them)"
     return join(
@@ -157,7 +157,7 @@ def _bounds(parameter: Parameter) -> str:
 
 
 def _listed(choices: Sequence[str]) -> str:
-    """Return choices in a line that a phone can hold: a long series by its ends."""
+    """Return the choices, a long series by its ends: the line must fit on a phone."""
     if len(choices) <= _CHOICES_LIMIT:
         return ", ".join(choices)
     return f"{choices[0]}, {choices[1]}, … {choices[-1]}"
@@ -236,7 +236,7 @@ _DECISION = {
     "close": "Closed by you",
     "switch-off": "Closing everything of the strategies",
 }
-"""Runs that are no strategy's own signal, by their kind."""
+"""The titles of runs that are not a signal of a strategy, by their note."""
 
 
 def _run_text(run: RunView, title: str) -> str:

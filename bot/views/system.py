@@ -1,4 +1,4 @@
-"""The controller itself: health, settings, readiness, help."""
+"""The controller itself: health, settings, readiness for the day, help."""
 
 from __future__ import annotations
 
@@ -29,14 +29,16 @@ _DATA_ACCOUNT = "data_account"
 
 
 def health_screen(health: HealthView, chat_trouble: str) -> Screen:
-    """Return how the controller does; troubles lead."""
+    """Return the state of the controller; troubles come first."""
     troubles = [*health.troubles, *([chat_trouble] if chat_trouble else [])]
     lines = [f"⚠️ {esc(one)}" for one in troubles] or ["✅ No trouble known."]
     accounts = []
     for one in health.accounts:
         trouble = f" · ⚠️ {esc(one.trouble)}" if one.trouble else ""
         open_questions = (
-            f" · ❓ {plural(one.unresolved, 'order')} with unknown fate" if one.unresolved else ""
+            f" · ❓ {plural(one.unresolved, 'order')} with an unknown outcome"
+            if one.unresolved
+            else ""
         )
         accounts.append(
             f"{bold(one.account.label)}: {token_state(one.account)}, "
@@ -58,7 +60,7 @@ def health_screen(health: HealthView, chat_trouble: str) -> Screen:
 
 
 def label_of(name: str, accounts: Sequence[Account] = ()) -> str:
-    """Return a setting's name as a person reads it: ``capital|ID`` is an account's capital."""
+    """Return a setting's name as the chat shows it: ``capital|ID`` is an account's capital."""
     what, bar, broker_id = name.partition("|")
     label = what.replace("_", " ").strip().capitalize() or name
     whose = next((one.label for one in accounts if one.broker_id == broker_id), broker_id)
@@ -66,7 +68,7 @@ def label_of(name: str, accounts: Sequence[Account] = ()) -> str:
 
 
 def value_of(name: str, value: str) -> str:
-    """Return a setting's value as a person reads it: a capital as ``₹2,50,000``."""
+    """Return a setting's value as the chat shows it: a capital as ``₹2,50,000``."""
     if not name.startswith(_CAPITAL):
         return value or "not set"
     try:
@@ -104,7 +106,7 @@ def settings_screen(settings: Mapping[str, str], accounts: Sequence[Account] = (
 
 
 def readiness_lines(lines: Sequence[Readiness]) -> list[str]:
-    """Return a line for each account: may the day begin? (B9)."""
+    """Return a line for each account: is it ready for the day? (B9)."""
     shown = []
     for one in lines:
         icon = "✅" if one.is_ready else "⚠️"

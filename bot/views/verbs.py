@@ -1,6 +1,6 @@
-"""The verbs of buttons, each declared once: what a button carries, and what the registry maps.
+"""The verbs of buttons: each button carries one, and the registry maps it to its action.
 
-Buttons stay in the chat for ever and carry the value, so a value is never changed, nor used again.
+Buttons stay in the chat forever and carry the value, so a value is never changed and never reused.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["Verb"]
 class Verb(StrEnum):
     """What a button does when it is tapped; ``bot.registry.ACTIONS`` says how."""
 
-    # to look at something
+    # show something
     DASHBOARD = "dash"
     ACCOUNTS = "brokers"
     ACCOUNT = "acc"
@@ -32,7 +32,7 @@ class Verb(StrEnum):
     HELP = "help"
     SHARE_LOGIN = "share"
     LOGIN = "login"
-    # to be asked something
+    # ask something
     ADD_ACCOUNT = "add"
     WIZARD_STEP = "wiz"
     DROP_QUESTION = "drop"
@@ -47,7 +47,7 @@ class Verb(StrEnum):
     ASK_CLOSE = "pos"
     ASK_CANCEL_ORDER = "ord"
     ASK_RESOLVE = "unres"
-    # to change something that is changed back as easily
+    # change something that one tap changes back
     ENABLE_ACCOUNT = "on"
     DISABLE_ACCOUNT = "off"
     SET_DEFAULT = "def"
@@ -57,7 +57,7 @@ class Verb(StrEnum):
     DISABLE_ASSIGNMENT = "a_off"
     SET_PRODUCT = "a_prod"
     DISMISS_WARNING = "nowarn"
-    # to change something for good: a nonce each
+    # change something for good: each has a nonce
     DISABLE_WITH_POLICY = "dis"
     DISCONNECT = "discok"
     CHANGE_MODE = "mode_ok"

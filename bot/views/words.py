@@ -1,4 +1,4 @@
-"""The words for states, modes and failures that a person reads. Pure."""
+"""The chat's words for states, modes and failures. Pure."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ LOGIN_FAULT = {
         "the right secret."
     ),
     LoginFault.OTHER_USER: (
-        "Another person is logged in at the broker in that browser. Log out there, or use a "
+        "Another user is logged in at the broker in that browser. Log out there, or use a "
         "private window, and log in as this account's owner."
     ),
     LoginFault.NOT_ADMITTED: (
@@ -92,7 +92,7 @@ def price(amount: Decimal) -> str:
 
 
 def token_state(account: Account) -> str:
-    """Return whether the account is logged in, as a person says it."""
+    """Return whether the account is logged in, in words."""
     if not account.broker.is_supported:
         return "not supported"
     if not account.needs_login:
@@ -101,7 +101,7 @@ def token_state(account: Account) -> str:
 
 
 def order_state(order: OrderView) -> str:
-    """Return what became of an order, in plain words (not escaped)."""
+    """Return the state of an order in plain words (not escaped)."""
     done, asked = order.filled_quantity, order.quantity
     reason = f": {order.reason}" if order.reason else ""
     part = f", {done} of {asked} filled" if done else ""
@@ -127,5 +127,5 @@ def order_state(order: OrderView) -> str:
 
 
 def is_final(order: OrderView) -> bool:
-    """Tell whether nothing more is expected of an order."""
+    """Return whether the state of an order is final."""
     return order.state in CLOSED_STATES

@@ -1,4 +1,4 @@
-"""Conversations of several messages, kept in the store so that a restart loses none of them."""
+"""Questions that span several messages; their state is stored, so it survives a restart."""
 
 from __future__ import annotations
 

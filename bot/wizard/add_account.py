@@ -1,4 +1,4 @@
-"""The steps of adding an account (A1, A2): pure, from what was gathered to the next screen."""
+"""The steps of adding an account (A1, A2): pure functions from the answers to a screen."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def previous(step: str) -> str:
 
 
 def broker_screen(brokers: Sequence[BrokerProfile], stamp: str) -> Screen:
-    """Return the question of the first step, with which broker the account is."""
+    """Return the question of the first step: the broker of the account."""
     choices = tuple(
         (button(broker.label, Verb.WIZARD_STEP, broker.name, stamp, style=PRIMARY),)
         for broker in brokers
@@ -45,9 +45,9 @@ def step_screen(
     Args:
         step: One of ``STEPS`` but the first.
         broker: The broker that was chosen.
-        data: What was gathered; the secret, sealed, is never looked at.
+        data: The answers so far; the sealed secret is not read.
         stamp: Ties the buttons to this step.
-        redirect_url: What must stand in the broker's console.
+        redirect_url: The address to enter in the broker's console.
     """
     head = f"{bold(f'Add {broker.label}')} · {_progress(step)}"
     rows: tuple[tuple[InlineKeyboardButton, ...], ...] = ()
@@ -110,4 +110,4 @@ _NAME = join(
     "<code>Family</code>.",
     "1 to 40 characters, different from your other accounts.",
 )
-_DELETED = "I encrypt it and delete your message at once. Nobody, not even I, shows it again."
+_DELETED = "I encrypt it and delete your message at once. It is never shown again."

@@ -1,7 +1,7 @@
-"""Takes what a person types to the question that is open, and moves the wizard of A1.
+"""Handles the answers to the open question, and the steps of the wizard (A1).
 
-The open question stays when the answer is wrong. A message older than the question (delivered
-again after a crash) is not its answer. Secrets are deleted from the chat before anything else.
+A wrong answer leaves the question open. A message older than the question (delivered again after a
+crash) is not its answer. A secret is deleted from the chat before it is checked.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bot.wizard.add_account import ANSWERED_STEPS, KIND, broker_screen, previous
 from core.domain.account import Account, AccountDraft, checked_display_name
 from core.errors import AlreadyDone, UserError
 
-__all__ = ["begin", "heard", "move"]
+__all__ = ["begin", "handle_text", "move"]
 
 _NEXT = {"broker": "guide", "guide": "name", "name": "key", "key": "secret", "secret": "summary"}
 _log = logging.getLogger(__name__)
@@ -50,12 +50,12 @@ async def begin(visit: Visit) -> None:
     await _ask(visit, prompt, is_new=True)
 
 
-async def heard(visit: Visit) -> None:
-    """Take a message that is no command."""
+async def handle_text(visit: Visit) -> None:
+    """Handle a message that is not a command."""
     prompts = visit.services.prompts
     prompt = await prompts.current(visit.chat_id, visit.user_id)
     if prompt is None or prompts.is_expired(prompt):
-        await _unexpected(visit, prompt)
+        await _handle_unexpected(visit, prompt)
     elif visit.update_id <= prompt.update_id:
         _log.info("update %s is older than the open question", visit.update_id)
         if prompt.kind == KIND:
@@ -63,17 +63,17 @@ async def heard(visit: Visit) -> None:
     elif not visit.text:
         await visit.send(Screen("I can read only text. Send the answer as a message, or /cancel."))
     elif prompt.kind == KIND:
-        await _hear_step(visit, prompt)
+        await _handle_step(visit, prompt)
     elif visit.is_stale:
         await visit.send(
             Screen("Your answer reached me late, so nothing was changed. Send it again, please.")
         )
     else:
-        await _hear_answer(visit, prompt)
+        await _handle_answer(visit, prompt)
 
 
-async def _unexpected(visit: Visit, expired: Prompt | None) -> None:
-    """Take a pasted login, or say that nothing was asked."""
+async def _handle_unexpected(visit: Visit, expired: Prompt | None) -> None:
+    """Complete a pasted login, or say that no question is open."""
     if looks_like_login(visit.text, visit.services.parameters.brokers):
         await answer_login(visit, None)
         return
@@ -89,7 +89,7 @@ async def _unexpected(visit: Visit, expired: Prompt | None) -> None:
     await visit.send(Screen("I was not waiting for an answer. /help lists what I can do."))
 
 
-async def _hear_answer(visit: Visit, prompt: Prompt) -> None:
+async def _handle_answer(visit: Visit, prompt: Prompt) -> None:
     async def run(late: Visit) -> None:
         await _ANSWERS[prompt.kind](late, prompt.data)
 
@@ -98,15 +98,15 @@ async def _hear_answer(visit: Visit, prompt: Prompt) -> None:
         await visit.drop_keyboard(prompt.message_id)
 
 
-async def _hear_step(visit: Visit, prompt: Prompt) -> None:
-    """Take the answer to a step of the wizard."""
+async def _handle_step(visit: Visit, prompt: Prompt) -> None:
+    """Handle the answer to a step of the wizard."""
     if prompt.step not in ANSWERED_STEPS:
         await visit.send(Screen("Use the buttons of the question, please, or /cancel."))
         await _ask(visit, prompt, is_new=True)
         return
     if prompt.step == "secret":
         await _delete_secret(visit)
-    data = await _gathered(visit, prompt)
+    data = await _checked_data(visit, prompt)
     following = _NEXT[prompt.step]
     moved = await visit.services.prompts.move(prompt, following, data, update_id=visit.update_id)
     await visit.drop_keyboard(prompt.message_id)
@@ -124,7 +124,7 @@ async def _delete_secret(visit: Visit) -> None:
         )
 
 
-async def _gathered(visit: Visit, prompt: Prompt) -> dict[str, Any]:
+async def _checked_data(visit: Visit, prompt: Prompt) -> dict[str, Any]:
     """Return the data with the checked answer in it, or raise ``UserError``."""
     services, data = visit.services, dict(prompt.data)
     broker = services.parameters.broker(data["broker"])
@@ -142,7 +142,7 @@ async def _gathered(visit: Visit, prompt: Prompt) -> dict[str, Any]:
 
 
 async def _ask(visit: Visit, prompt: Prompt, *, is_new: bool) -> None:
-    """Show the question of a wizard's step."""
+    """Show the question of a step of the wizard."""
     parameters = visit.services.parameters
     if prompt.step == "broker":
         screen = broker_screen(parameters.brokers, prompt.stamp)
@@ -155,7 +155,7 @@ async def _ask(visit: Visit, prompt: Prompt, *, is_new: bool) -> None:
 
 
 async def move(visit: Visit) -> None:
-    """Take a tap on a wizard's button."""
+    """Handle a tap on a button of the wizard."""
     action, stamp = visit.tap.argument(0), visit.tap.argument(1)
     prompt = await visit.services.prompts.current(visit.chat_id, visit.user_id)
     if prompt is None or prompt.kind != KIND or visit.services.prompts.is_expired(prompt):
@@ -171,7 +171,9 @@ async def move(visit: Visit) -> None:
 
 
 async def _catch_up(visit: Visit, prompt: Prompt) -> None:
-    """Show the present step where the tapped button belongs to an earlier one."""
+    """Show the present step after a tap on a button of an earlier one."""
+    # The tapped message shows this question already: edit it. Otherwise the question is in a newer
+    # message, and only the old buttons have to go.
     if prompt.message_id in {None, visit.tapped_message_id}:
         await _ask(visit, prompt, is_new=False)
     else:
@@ -219,7 +221,7 @@ async def _connect(visit: Visit, prompt: Prompt) -> None:
     try:
         account = await control.registration.add(visit.command, draft)
     except AlreadyDone:
-        # The update came again after a crash: the account stands, only its answer is missing.
+        # The update came again after a crash: the account exists, only the answer is missing.
         account = _named(await control.accounts.all(), data["name"])
     await visit.services.prompts.close(prompt)
     await visit.show(await _connected(visit, account))

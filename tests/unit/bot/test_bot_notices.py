@@ -261,8 +261,8 @@ async def test_order_that_cannot_be_cancelled_is_named():
             PositionShrunk(ACCOUNT.broker_id, "NSE:SBIN", "MIS", 3),
             (
                 "Not placed by me · Zerodha - Main\nThe broker holds 3 of NSE:SBIN (MIS), less than "
-                "the strategies' books said: somebody closed it by hand, or the broker did. The books "
-                "were shrunk to match."
+                "the strategies' records showed: it was closed by hand or by the broker. The records "
+                "were corrected to match."
             ),
         ),
         (Started(), "🟢 Saarthi is running."),

@@ -227,7 +227,9 @@ async def test_ledgers_shrink_to_the_broker_at_the_third_look(bench: Bench) -> N
     price = Decimal(800)
     snapshot = Snapshot(positions=[Position(SBIN, Product.MIS, 9, price, price)], day=DAY)
     for _ in range(4):
-        await drift.check(ACCOUNT, snapshot, "2021-05-13")  # yesterday's snapshot counts for nothing
+        await drift.check(
+            ACCOUNT, snapshot, "2021-05-13"
+        )  # yesterday's snapshot counts for nothing
         await engine.clock.advance(4)
     for expected in ([4, 10], [4, 10], [0, 9], [0, 9]):
         await drift.check(ACCOUNT, snapshot, DAY)

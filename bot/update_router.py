@@ -1,4 +1,4 @@
-"""Receives every update: the gate first, then a command, a tap or an answer."""
+"""Routes every update: authorization first, then to a command, a button or an open question."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from bot.edge.menu import Menu
 from bot.registry import ACTIONS, COMMANDS
 from bot.views.callbacks import Tap, parse
 from bot.views.screen import Screen
-from bot.wizard.answers import heard
+from bot.wizard.answers import handle_text
 
-__all__ = ["Reception"]
+__all__ = ["UpdateRouter"]
 
 _PAIR = "pair"
 _log = logging.getLogger(__name__)
 
 
-class Reception:
-    """The way of an update from the queue to its handler."""
+class UpdateRouter:
+    """Takes updates from the queue to their handlers."""
 
     def __init__(
         self, services: ChatServices, gate: Authorization, inbox: Inbox, api: Bot, menu: Menu
@@ -37,45 +37,45 @@ class Reception:
         self._commands = {one.name: one.handler for one in COMMANDS}
 
     async def receive(self, update: Update) -> None:
-        """Serve one update, or nobody."""
-        held_s = await self._inbox.begin(update.update_id)
-        if update.message is not None and _command(update.message)[0] == _PAIR:
+        """Handle one update; one of an unauthorized sender is ignored."""
+        stored_s = await self._inbox.begin(update.update_id)
+        if update.message is not None and _parsed_command(update.message)[0] == _PAIR:
             await self._pair(update, update.message)
             return
         if not await self._gate.admits(update):
             return
         if update.callback_query is not None:
-            await self._tapped(update, update.callback_query, held_s)
+            await self._handle_tap(update, update.callback_query, stored_s)
         elif update.message is not None:
-            await self._written(update, update.message, held_s)
+            await self._handle_message(update, update.message, stored_s)
         if update.effective_chat is not None:
             await self._menu.ensure(update.effective_chat.id)
 
-    async def _tapped(self, update: Update, query: CallbackQuery, held_s: float) -> None:
-        visit = self._visit(update, age_s=held_s)
+    async def _handle_tap(self, update: Update, query: CallbackQuery, stored_s: float) -> None:
+        visit = self._visit(update, age_s=stored_s)
         visit.query = query
         visit.tap = parse(query.data) or Tap()
         await serve_tap(visit, ACTIONS)
 
-    async def _written(self, update: Update, message: Message, held_s: float) -> None:
+    async def _handle_message(self, update: Update, message: Message, stored_s: float) -> None:
         sent_s = (self._services.clock.now() - message.date).total_seconds()
-        visit = self._visit(update, age_s=max(held_s, sent_s))
+        visit = self._visit(update, age_s=max(stored_s, sent_s))
         visit.message = message
-        name, arguments = _command(message)
+        name, arguments = _parsed_command(message)
         visit.arguments = arguments
         if not name:
-            await attempt(visit, heard)
+            await attempt(visit, handle_text)
         elif name in self._commands:
             await attempt(visit, self._commands[name])
         else:
             await attempt(visit, _unknown)
 
     async def _pair(self, update: Update, message: Message) -> None:
-        """Let the holder of the console's code in; say nothing to anybody else."""
+        """Make the sender of the console's code the owner; a wrong code gets no answer."""
         user, chat = update.effective_user, update.effective_chat
         if user is None or chat is None or user.is_bot or chat.id != user.id:
             return
-        attempt_text = " ".join(_command(message)[1])
+        attempt_text = " ".join(_parsed_command(message)[1])
         result = await self._gate.pair(user, chat, attempt_text)
         if result is PairingResult.WELCOME or await self._gate.admits(update):
             visit = self._visit(update, age_s=0.0)
@@ -87,7 +87,7 @@ class Reception:
     def _visit(self, update: Update, *, age_s: float) -> Visit:
         user, chat = update.effective_user, update.effective_chat
         if user is None or chat is None:
-            raise ValueError("an update without a person passed the gate")
+            raise ValueError("an update without a user was authorized")
         return Visit(
             services=self._services,
             bot=self._api,
@@ -103,7 +103,7 @@ async def _unknown(visit: Visit) -> None:
     await visit.send(Screen("I do not know that command. /help lists those that I know."))
 
 
-def _command(message: Message) -> tuple[str, tuple[str, ...]]:
+def _parsed_command(message: Message) -> tuple[str, tuple[str, ...]]:
     """Return a message's command, lower case and without the bot's name, and its arguments."""
     text = message.text or ""
     for entity in message.entities:
