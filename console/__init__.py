@@ -1,1 +1,1 @@
-"""The ``saarthi`` command: run, demo, live, doctor, rotate-key."""
+"""The ``saarthi`` command: run, demo, live, doctor, rotate-key, calendar import."""

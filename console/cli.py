@@ -1,6 +1,6 @@
 """The ``saarthi`` command: ``run``, ``demo``, ``live``, ``doctor``, ``rotate-key``, ``calendar``.
 
-Exit codes: 0 done, 1 a failure that is explained in one line on stderr, 2 wrong usage.
+Exit codes: 0 success, 1 a failure that is explained in one line on stderr, 2 wrong usage.
 """
 
 from __future__ import annotations

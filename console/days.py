@@ -1,4 +1,4 @@
-"""``saarthi calendar import``: a year, a holiday or a special session of the user's own (K04)."""
+"""``saarthi calendar import``: adds years, holidays and special sessions from a file (K04)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run_import(settings: Settings, file: Path) -> int:
     lines = [
         f"added {done.holidays} holiday(s) and {done.sessions} special session(s){years}",
         *(f"{one.year}  {one.confidence.value:<9}  {one.source}" for one in done.years),
-        "a running controller goes by it from now on",
+        "a running controller uses them from now on",
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0

@@ -1,4 +1,4 @@
-"""``saarthi rotate-key``: every stored secret sealed anew with a new key, without downtime (G2)."""
+"""``saarthi rotate-key``: seals every stored secret with the new key, without downtime (G2)."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ async def rotate_key(settings: Settings) -> int:
         async with attach(settings, uri) as foundation:
             resealed, unreadable = await rotate_secrets(foundation)
     except StoreUnavailable:
+        # No controller runs, so no embedded store does either: start it here.
         if uri is not None:
             raise
         async with open_system(settings) as foundation:

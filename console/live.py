@@ -1,8 +1,8 @@
 """``saarthi live``: one strategy on one account from the console, through the same engine (D5).
 
-Whoever holds the lease sends. When it is free, this process takes it, reads the broker first and
-then runs; notices stay in the outbox for the controller's next start, the console shows the orders.
-When a controller holds it, the run is filed with that controller and its result is shown.
+Only the holder of the lease sends orders. When the lease is free, this process takes it, reads the
+broker and then runs; notices stay in the outbox until the controller starts, and the console shows
+the orders. When a controller holds the lease, the run is requested from it and its result is shown.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from bot.views.words import is_final, order_state
-from console.process import logged
+from console.process import set_up_log
 from core.bootstrap import Foundation, System, attach, build, open_system
 from core.config import Settings
 from core.domain.account import Account
@@ -56,9 +56,9 @@ async def run_live(settings: Settings, *, strategy: str, broker_id: str, once: b
         once: One run now, then end; else its scheduled slots until SIGINT or SIGTERM.
 
     Raises:
-        SaarthiError: It cannot be done; the message is one line for a person.
+        SaarthiError: It cannot be done; the message is one line for the user.
     """
-    logged(settings)
+    set_up_log(settings)
     if strategy not in STRATEGIES:
         raise NotFound(f"Found the strategy {strategy!r}; expected one of {', '.join(STRATEGIES)}.")
     selection = Selection(strategy, broker_id)
@@ -90,7 +90,7 @@ async def _live(settings: Settings, selection: Selection, *, once: bool) -> None
 
 @contextmanager
 def _cancelled_by_signals() -> Iterator[Callable[[], bool]]:
-    """Cancel the current task on SIGINT and SIGTERM; yields what tells whether that happened."""
+    """Cancel the current task on SIGINT or SIGTERM; yield a check whether one came."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     asked = asyncio.Event()
 
@@ -150,7 +150,7 @@ def _refuse_beta_store(foundation: Foundation) -> None:
 async def _as_controller(
     system: System, selection: Selection, account: Account, *, once: bool
 ) -> None:
-    """Keep the services of this account running around the work.
+    """Run the work while the services of this account run.
 
     Raises:
         SaarthiError: What ended the work; ``LeaseLost`` when another controller took over.
@@ -215,7 +215,7 @@ async def _run_slots(system: System, selection: Selection, account: Account) -> 
 
 
 async def _hand_over(system: System, selection: Selection) -> None:
-    """File one run with the holder of the lease, and show what becomes of it."""
+    """Request one run from the holder of the lease, and show its result."""
     request = _request(system, selection)
 
     async def body(view: StoreView) -> None:
@@ -298,26 +298,26 @@ async def _show_result(system: System, request: RunRequest, result: str) -> None
 
 
 def _is_settled(order: OrderView) -> bool:
-    """A stop that rests at the broker is where it shall be."""
+    """Return whether an order is final, or a stop that rests at the broker, where it belongs."""
     return is_final(order) or (order.purpose is Purpose.STOP and order.state in LIVE_STATES)
 
 
 class _Console:
-    """Prints each order whenever what there is to say about it changes."""
+    """Prints an order whenever its line changes."""
 
     def __init__(self) -> None:
-        self._said: dict[str, str] = {}
+        self._printed: dict[str, str] = {}
 
     def show(self, orders: Iterable[OrderView]) -> bool:
-        """Print what is new; tell whether anything was."""
-        is_news = False
+        """Print the lines that changed; return whether any did."""
+        has_changed = False
         for order in orders:
             line = _order_line(order)
-            if self._said.get(order.key) != line:
-                self._said[order.key] = line
+            if self._printed.get(order.key) != line:
+                self._printed[order.key] = line
                 _say(line)
-                is_news = True
-        return is_news
+                has_changed = True
+        return has_changed
 
 
 def _order_line(order: OrderView) -> str:

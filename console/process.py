@@ -1,4 +1,4 @@
-"""The controller as a process: engine, bot and web server under one supervisor."""
+"""``saarthi run``: engine, bot and web server in one process, under one supervisor."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from core.observability.logs import Redactor, set_up_logging
 from strategy.registry import STRATEGIES
 from webhooks.app import WebParts, build_app, serve
 
-__all__ = ["logged", "run_controller", "services_until_stopped"]
+__all__ = ["run_controller", "services_until_stopped", "set_up_log"]
 
 _log = logging.getLogger(__name__)
 
 
-def logged(settings: Settings) -> None:
-    """Set the log up so that no secret of the settings is ever written."""
+def set_up_log(settings: Settings) -> None:
+    """Set up the log, with the secrets of the settings redacted."""
     redactor = Redactor()
     for secret in (settings.telegram_token, settings.secret_key, settings.mongodb_uri):
         if secret is not None:
@@ -40,9 +40,9 @@ async def run_controller(settings: Settings) -> int:
     """Run until SIGINT or SIGTERM; return the exit code.
 
     Raises:
-        SaarthiError: The start failed; the message is one line for a person.
+        SaarthiError: The start failed; the message is one line for the user.
     """
-    logged(settings)
+    set_up_log(settings)
     parameters = bot_parameters(settings)
     async with open_system(settings) as foundation:
         system = build(foundation, STRATEGIES)
@@ -107,7 +107,7 @@ def _services(system: System, bot: Bot) -> dict[str, Service]:
 
 
 async def _show_pairing(foundation: Foundation, settings: Settings) -> None:
-    """Without an owner, print the code that makes one; the console is not the log."""
+    """Without an owner, print the pairing code: to the console, never to the log."""
     code = await pairing_code(foundation.store, settings.owners)
     if code is not None:
         sys.stdout.write(f"No owner yet. Send this to the bot in Telegram:  /pair {code}\n")

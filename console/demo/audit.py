@@ -1,8 +1,8 @@
 """Compares what the chat said with the simulated brokers' own records, order by order.
 
-The ledger holds every order write that the brokers received, the book what became of it. What the
-chat showed must be the same orders, once each; and no order may have gone to a disabled account, or
-opened or grown a position on an EXIT_ONLY one.
+The sandbox's ledger holds every order write that the brokers received, its book the resulting
+orders. The chat must have shown the same orders, each once; no order may have been sent to a
+disabled account, and none may have opened or grown a position on an EXIT_ONLY one.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From one length of the ledger to another (None: to its end)."""
+    """A part of the ledger: after ``first`` entries, up to ``last`` (None: to its end)."""
 
     first: int
     last: int | None = None
 
     def holds(self, seq: int) -> bool:
-        """Tell whether an entry of the ledger was made in it."""
+        """Return whether an entry of the ledger is in this part."""
         return seq > self.first and (self.last is None or seq <= self.last)
 
 
@@ -51,14 +51,14 @@ class AccountTruth:
 
     @property
     def placed(self) -> list[Row]:
-        """The orders that it was sent."""
+        """The order writes that place an order."""
         return [row for row in self.ledger if row["action"] == "place"]
 
 
 def audit(
     accounts: Sequence[AccountTruth], listed: Sequence[ShownOrder], cards: Sequence[Card]
 ) -> list[str]:
-    """Return what does not agree, one sentence each; empty when everything does."""
+    """Return every disagreement, a sentence each; empty when there is none."""
     found: list[str] = []
     shown = [one for one in listed if one.was_sent]
     on_cards = [one for card in cards for one in card.orders if one.was_sent]
@@ -67,7 +67,7 @@ def audit(
         found += _same(account, [one for one in listed if one.account == account.label])
         found += _only_in(account, on_cards, shown)
         found += _prices(account, shown)
-        found += _silence(account)
+        found += _sent_while_disabled(account)
         found += _only_shrinks(account)
     return found
 
@@ -84,7 +84,7 @@ def _once_each(account: AccountTruth) -> list[str]:
 def _same(account: AccountTruth, listed: Iterable[ShownOrder]) -> list[str]:
     """Compare the orders of /orders with those of the ledger.
 
-    An order that the broker turned away, because the login ended while it was on its way, is in the
+    An order that the broker refused, because the login ended while it was on its way, is in the
     ledger; the chat may say of it that it was not sent.
     """
     applied = {row["tag"] for row in account.placed if row["applied"]}
@@ -93,15 +93,12 @@ def _same(account: AccountTruth, listed: Iterable[ShownOrder]) -> list[str]:
     for one in listed:
         (there if one.was_sent else unsent)[one.terms] += 1
     taken = Counter(terms for tag, terms in sent.items() if tag in applied)
-    turned_away = Counter(terms for tag, terms in sent.items() if tag not in applied)
+    refused = Counter(terms for tag, terms in sent.items() if tag not in applied)
     spare = there - taken
-    missing = (taken - there) + (turned_away - spare - unsent)
+    missing = (taken - there) + (refused - spare - unsent)
     return [
         *(f"in the ledger, not in the chat: {_words(one)}" for one in missing.elements()),
-        *(
-            f"in the chat, not in the ledger: {_words(one)}"
-            for one in (spare - turned_away).elements()
-        ),
+        *(f"in the chat, not in the ledger: {_words(one)}" for one in (spare - refused).elements()),
     ]
 
 
@@ -121,7 +118,7 @@ def _symbol(text: str) -> str:
 def _only_in(
     account: AccountTruth, on_cards: Iterable[ShownOrder], shown: Iterable[ShownOrder]
 ) -> list[str]:
-    """Each order of a run card stands in /orders too."""
+    """Each order of a run card is listed by /orders too."""
     cards = Counter(one.terms for one in on_cards if one.account == account.label)
     there = Counter(one.terms for one in shown if one.account == account.label)
     return [f"on a run card, not in /orders: {_words(one)}" for one in (cards - there).elements()]
@@ -152,7 +149,7 @@ def _money(amount: float) -> Decimal:
     return Decimal(str(round(amount, 2))).quantize(Decimal("0.01"))
 
 
-def _silence(account: AccountTruth) -> list[str]:
+def _sent_while_disabled(account: AccountTruth) -> list[str]:
     return [
         f"{_words(_terms(account, row))} was sent although the account was disabled"
         for row in account.placed

@@ -1,4 +1,4 @@
-"""A browser of the few needs that the login pages have: follow links, post forms, keep cookies."""
+"""A minimal browser for the login pages: follows redirects, posts forms, keeps cookies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Page(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note forms and fields; leave style sheets and scripts out."""
+        """Record forms and fields; skip style sheets and scripts."""
         found = dict(attrs)
         if tag == "form" and self.action is None:
             self.action = found.get("action") or ""
@@ -40,18 +40,18 @@ class _Page(HTMLParser):
             self._skips -= 1
 
     def handle_data(self, data: str) -> None:
-        """Gather what a person reads."""
+        """Collect the visible text."""
         if not self._skips and data.strip():
             self.words.append(" ".join(data.split()))
 
     @property
     def text(self) -> str:
-        """What a person reads."""
+        """The visible text of the page."""
         return " ".join(self.words)
 
 
 async def log_in(address: str, user_id: str) -> str:
-    """Log in as a person does: our page, the broker's page, back to ours; return its words.
+    """Log in as a user does: our page, the broker's page, back to ours; return its text.
 
     Raises:
         ChatError: A page did not come, or was not the expected one.

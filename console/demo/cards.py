@@ -1,4 +1,4 @@
-"""Reads orders out of the chat's texts: out of run cards, and out of the pages of /orders."""
+"""Parses orders from the texts of the chat: from run cards, and from the pages of /orders."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ShownOrder:
     Attributes:
         symbol: Without its exchange.
         purpose: ``entry``, ``exit``, ``stop``, ...; empty where the page does not say.
-        words: What became of it.
+        words: Its state, in the words of the chat.
     """
 
     account: str
@@ -55,7 +55,7 @@ class ShownOrder:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The message of one run: its orders, and what it says of each account besides."""
+    """The message of one run: its orders, and the lines of each account."""
 
     message_id: int
     slot: str
@@ -68,7 +68,7 @@ class Card:
         return tuple(one for one in self.orders if one.account == account)
 
     def filled(self, account: str, purpose: str) -> bool:
-        """Tell whether an order of that purpose is filled on an account."""
+        """Return whether an order of that purpose is filled on an account."""
         return any(one.filled and one.purpose == purpose for one in self.of(account))
 
     def part(self, account: str) -> str:
@@ -83,7 +83,7 @@ class Card:
 
 
 def read_cards(messages: Iterable[Message], accounts: Sequence[str]) -> list[Card]:
-    """Return the run cards among messages; a page with buttons is none."""
+    """Return the run cards among messages; a message with buttons is not one."""
     found = []
     for message in messages:
         lines = message.text.split("\n")

@@ -1,7 +1,7 @@
-"""The chat as a person uses it, over the sandbox's control API: read, write, tap.
+"""The chat as a user uses it, over the sandbox's control API: read, write, tap.
 
-Every look at the chat is compared with the look before, so that the transcript of a demo tells what
-appeared, what was changed in place and what was deleted, in the order in which a person saw it.
+Each reading of the chat is compared with the one before, so that the transcript of a demo shows
+what appeared, what was edited and what was deleted, in the order in which a user saw it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LOOK_S = 0.1
 
 
 class ChatError(Exception):
-    """The person could not do this in the chat, or did not see what was expected."""
+    """The user could not do this in the chat, or did not see what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it stands now."""
+    """A message in its present form."""
 
     id: int
     is_mine: bool
@@ -53,13 +53,13 @@ class Message:
         return None
 
     def holds(self, *words: str) -> bool:
-        """Tell whether the text holds every word, letter case aside."""
+        """Return whether the text holds every word, letter case aside."""
         return all(word.casefold() in self.text.casefold() for word in words)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What a person saw happen: ``kind`` is ``new``, ``changed``, ``deleted`` or ``tap``."""
+    """What a user saw happen: ``kind`` is ``new``, ``changed``, ``deleted`` or ``tap``."""
 
     kind: str
     message: Message
@@ -67,20 +67,20 @@ class Event:
 
 
 class Chat:
-    """One person's chat with the bot.
+    """One user's chat with the bot.
 
     Args:
         http: Talks to the sandbox's control port.
-        chat_id: The person, and the private chat.
-        heard: Is told of everything that happens, in order.
+        chat_id: The user, and the private chat.
+        on_event: Is called with each event, in order.
     """
 
     def __init__(
-        self, http: httpx.AsyncClient, chat_id: int, heard: Callable[[Event], None]
+        self, http: httpx.AsyncClient, chat_id: int, on_event: Callable[[Event], None]
     ) -> None:
         self._http = http
         self._chat_id = chat_id
-        self._heard = heard
+        self._on_event = on_event
         self._messages: dict[int, Message] = {}
         self._changes: dict[int, int] = {}
         self._look = 0
@@ -97,7 +97,7 @@ class Chat:
         if button is None:
             labels = ", ".join(repr(one.text) for one in message.buttons) or "none"
             raise ChatError(f"found no button {' '.join(words)!r}; the buttons are {labels}")
-        self._heard(Event("tap", message, button.text))
+        self._on_event(Event("tap", message, button.text))
         body = {"chat_id": self._chat_id, "user_id": self._chat_id, "message_id": message.id}
         await self._post("/telegram/tap", body | {"text": button.text})
 
@@ -108,7 +108,7 @@ class Chat:
         return answer.json()
 
     async def look(self) -> None:
-        """Look at the chat and notice what happened since the last look."""
+        """Read the chat and report what happened since the last reading."""
         answer = await self._http.get("/telegram/transcript", params={"chat_id": self._chat_id})
         self._look += 1
         for raw in answer.json()["messages"]:
@@ -121,11 +121,11 @@ class Chat:
         self._messages[message.id] = message
         self._changes[message.id] = self._look
         if message.is_deleted:
-            self._heard(Event("deleted", before or message))
+            self._on_event(Event("deleted", before or message))
         elif before is None:
-            self._heard(Event("new", message))
+            self._on_event(Event("new", message))
         elif before.text != message.text:
-            self._heard(Event("changed", message))
+            self._on_event(Event("changed", message))
 
     @property
     def mark(self) -> int:
@@ -138,7 +138,7 @@ class Chat:
         return max(self._messages, default=0)
 
     def shown(self, *, since: int = 0) -> list[Message]:
-        """Return the bot's messages that stand now, those changed since a mark, newest last."""
+        """Return the bot's present messages, those changed since a mark, newest last."""
         return [
             message
             for number, message in sorted(self._messages.items())
@@ -146,7 +146,7 @@ class Chat:
         ]
 
     def is_deleted(self, message_id: int) -> bool:
-        """Tell whether a message is gone."""
+        """Return whether a message is gone."""
         message = self._messages.get(message_id)
         return message is not None and message.is_deleted
 
@@ -156,10 +156,10 @@ class Chat:
         return [message for message in there if not message.is_deleted][-count:]
 
     async def wait(self, ask: Callable[[], T], what: str, *, within_s: float) -> T:
-        """Look again and again until ``ask`` answers; return the answer.
+        """Read the chat until ``ask`` returns something true; return that.
 
         Raises:
-            ChatError: Nothing came in time.
+            ChatError: It did not in time.
         """
         try:
             async with asyncio.timeout(within_s):

@@ -1,7 +1,7 @@
-"""A program that the demo runs: started, watched, and stopped with one SIGTERM.
+"""A child process of the demo: started, watched, and stopped with one SIGTERM.
 
-Each child has a session of its own, so that Ctrl-C reaches the demo alone, and dies with the demo
-however the demo ends. Its log goes to a file, whose last line explains its end.
+Each child has a session of its own, so that Ctrl-C reaches only the demo, and the kernel kills it
+when the demo ends, however that happens. Its log is a file, whose last line explains its end.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from core.errors import SaarthiError
 
 __all__ = ["Child", "ChildEnded", "DemoFailed"]
 
-_TETHER = Path(__file__).with_name("tether.py")
+_WRAPPER = Path(__file__).with_name("die_with_parent.py")
 _KILL_WAIT_S = 2.0
 _TAIL_BYTES = 20_000
 _LINE_LIMIT = 300
 
 
 class DemoFailed(SaarthiError):
-    """The demo cannot go on; the message is one line for a person."""
+    """The demo cannot go on; the message is one line for the user."""
 
 
 class ChildEnded(DemoFailed):
-    """A child ended although nobody asked it to."""
+    """A child ended although it was not stopped."""
 
 
 class Child:
@@ -49,11 +49,11 @@ class Child:
 
         The kernel kills the child when the thread that started it ends.
         """
-        tether = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid())]
+        die_with_parent = [sys.executable, "-I", "-S", str(_WRAPPER), str(os.getpid())]
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             process = await create_subprocess_exec(
-                *tether,
+                *die_with_parent,
                 sys.executable,
                 "-P",
                 "-m",
@@ -78,7 +78,7 @@ class Child:
 
         Raises:
             ChildEnded: It ended instead.
-            DemoFailed: Nothing came in time.
+            DemoFailed: It printed no line in time.
         """
         stream = self._process.stdout
         if stream is None:
@@ -87,10 +87,10 @@ class Child:
             async with asyncio.timeout(within_s):
                 found = await stream.readline()
         except TimeoutError:
-            raise DemoFailed(f"{self.name} said nothing within {within_s:g} s.") from None
+            raise DemoFailed(f"{self.name} printed no line within {within_s:g} s.") from None
         if not found:
             await self._process.wait()
-            raise self.obituary()
+            raise self.end_reason()
         return found.decode(errors="replace").strip()
 
     async def watch(self) -> None:
@@ -101,11 +101,11 @@ class Child:
         """
         stream = self._process.stdout
         while stream is not None and await stream.readline():
-            continue  # what it says is not for us, but a full pipe would stop it
+            continue  # the output is not used, but a full pipe would block the child
         await self._process.wait()
-        raise self.obituary()
+        raise self.end_reason()
 
-    def obituary(self) -> ChildEnded:
+    def end_reason(self) -> ChildEnded:
         """Return the reason of its end: the last line of its log."""
         code = self._process.returncode
         how = f"code {code}" if code is None or code >= 0 else signal.Signals(-code).name

@@ -1,9 +1,9 @@
 """``saarthi demo``: the sandbox and the controller as child processes, on loopback alone.
 
-The demo's own part is small: it picks the place and the clock, starts the two programs, registers
-the controller's addresses at the simulated brokers, tells the person where to go, and waits. With
-``--autoplay`` the scripted operator plays the story and the demo ends with its result. Whatever
-happens, both programs are gone when it ends.
+It chooses the directory and the clock, starts the two programs, registers the controller's
+addresses at the simulated brokers, prints the address of the chat page, and waits. With
+``--autoplay`` the scripted operator plays the story and the demo ends with its result. However it
+ends, both programs are stopped.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _START_S = 30.0
 _LOOK_S = 0.1
 _CONTROLLER_STOP_S = 6.0
 _SANDBOX_STOP_S = 2.0
-_KEEP_S = 5.0
+_SAVE_EVERY_S = 5.0
 _NAMES = {"kite": "Main", "fyers": "Growth"}
 """What the story calls the first account of each broker that it plays with."""
 _BROKERS = {broker.api_name: broker for broker in PROFILES}
@@ -50,7 +50,7 @@ class _Ended(Exception):
 
 
 def main(options: DemoOptions) -> int:
-    """Run the demo; return the exit code (0 done or stopped, 1 a failure told on stderr)."""
+    """Run the demo; return the exit code (0 done or stopped, 1 a failure reported on stderr)."""
     with _directory(options.data) as directory:
         try:
             stage = set_stage(directory, options)
@@ -73,7 +73,7 @@ def _directory(data: Path | None) -> Iterator[Path]:
 
 
 async def _demo(stage: Stage, options: DemoOptions) -> int:
-    """Run until the story ends, a signal comes, or a child dies."""
+    """Run until the story ends, a signal comes, or a child ends."""
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(_until_stopped(code=1 if options.autoplay else 0))
@@ -125,7 +125,7 @@ async def _perform(stage: Stage, options: DemoOptions) -> None:
             _show_guide(stage, ports, actors, is_watched=options.autoplay)
             group.create_task(box.watch())
             group.create_task(controller.watch())
-            group.create_task(_keep(stage))
+            group.create_task(_save_regularly(stage))
             if options.autoplay:
                 await _play(stage, http, actors)
 
@@ -154,7 +154,7 @@ async def _until_ready(stage: Stage, controller: Child) -> None:
         async with asyncio.timeout(_START_S), httpx.AsyncClient(trust_env=False) as http:
             while not await _is_healthy(http, stage):
                 if controller.has_ended:
-                    raise controller.obituary()
+                    raise controller.end_reason()
                 await asyncio.sleep(_LOOK_S)
     except TimeoutError:
         last = controller.last_line()
@@ -197,11 +197,11 @@ def _actor(row: dict[str, Any], stage: Stage) -> Actor:
     )
 
 
-async def _keep(stage: Stage) -> None:
-    """Write down now and then how far the market has come."""
+async def _save_regularly(stage: Stage) -> None:
+    """Save the market time every few seconds."""
     while True:
-        stage.keep()
-        await asyncio.sleep(_KEEP_S)
+        stage.save()
+        await asyncio.sleep(_SAVE_EVERY_S)
 
 
 async def _play(stage: Stage, http: httpx.AsyncClient, actors: dict[str, Actor]) -> None:
@@ -231,7 +231,7 @@ def _show_guide(stage: Stage, ports: Ports, actors: dict[str, Actor], *, is_watc
 
 
 def _hints(actors: dict[str, Actor]) -> list[str]:
-    """Return what a person needs to play the story by hand."""
+    """Return what a user needs to play the story by hand."""
     return [
         "Open that page, tap START, and add accounts with /add. Keys of the simulated brokers:",
         *(

@@ -1,4 +1,4 @@
-"""The scripted operator: acts as a person, waits for what must be seen, keeps the transcript."""
+"""The scripted operator: acts as a user, waits for what must appear, keeps the transcript."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LAST_MESSAGES = 5
 
 
 class StepFailed(Exception):
-    """A step did not show what it must; the text says which, and what was seen instead."""
+    """A step did not show what it must; the text names it, and what was shown instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class _Line:
 
 
 class Operator:
-    """A person with a chat and a browser.
+    """A user with a chat and a browser.
 
     Args:
         http: Talks to the sandbox's control port.
@@ -56,7 +56,7 @@ class Operator:
         self._now = market_now
         self._answer_s = answer_s
         self._lines: list[_Line] = []
-        self.chat = Chat(http, CHAT, self._heard)
+        self.chat = Chat(http, CHAT, self._record)
         self.steps: list[str] = []
         self._secrets: list[str] = []
 
@@ -81,14 +81,14 @@ class Operator:
         said = str(error) or type(error).__name__
         lines = [f"step {number} ({title}) failed: {said}", "the last messages were:"]
         for message in self.chat.last(_LAST_MESSAGES):
-            who = "person" if message.is_mine else "bot"
+            who = "user" if message.is_mine else "bot"
             lines.append(f"  {who}: " + message.text.replace("\n", "\n       "))
             labels = " ".join(f"[{one.text}]" for one in message.buttons)
             if labels:
                 lines.append(f"       {labels}")
         return "\n".join(lines)
 
-    # What a person does
+    # What a user does
 
     async def say(self, text: str, *words: str, button: str = "") -> Message:
         """Write a message and wait for the answer that holds the words, and the button."""
@@ -97,7 +97,7 @@ class Operator:
         await self.chat.send(text)
         return await self.sees(*words, since=mark, button=button)
 
-    async def confides(self, secret: str, *words: str) -> Message:
+    async def sends_secret(self, secret: str, *words: str) -> Message:
         """Write a secret, which the bot must delete at once; the transcript does not repeat it."""
         self._secrets.append(secret)
         await self.chat.look()
@@ -136,7 +136,7 @@ class Operator:
     async def waits(
         self, ask: Callable[[], Any], what: str, *, within_s: float | None = None
     ) -> Any:
-        """Wait until the chat shows something; as long as for an answer unless told otherwise."""
+        """Wait until the chat shows something; as long as for an answer by default."""
         return await self.chat.wait(ask, what, within_s=within_s or self._answer_s)
 
     async def logs_in(self, message: Message, account: str, user_id: str) -> None:
@@ -153,11 +153,11 @@ class Operator:
         await self.sees(account, "is logged in", since=mark)
 
     async def pause(self) -> None:
-        """Wait as a person does before looking again."""
+        """Wait as a user does before looking again."""
         await asyncio.sleep(_PAUSE_S)
         await self.chat.look()
 
-    # What the world tells
+    # The sandbox
 
     async def ask(self, path: str, **query: str) -> Any:
         """Read from the sandbox's control API."""
@@ -176,13 +176,13 @@ class Operator:
         """Add a line of what happened outside the chat."""
         self._lines.append(_Line(self._now(), "*", text))
 
-    def _heard(self, event: Event) -> None:
-        who = "person" if event.message.is_mine else "bot"
+    def _record(self, event: Event) -> None:
+        who = "user" if event.message.is_mine else "bot"
         if event.kind == "tap":
-            self._lines.append(_Line(self._now(), "person", f"taps [{event.note}]"))
+            self._lines.append(_Line(self._now(), "user", f"taps [{event.note}]"))
         elif event.kind == "deleted":
             first = event.message.text.partition("\n")[0]
-            shown = "a message of the person" if event.message.is_mine else repr(first)
+            shown = "a message of the user" if event.message.is_mine else repr(first)
             self._lines.append(_Line(self._now(), "*", f"deleted: {shown}"))
         else:
             text = event.message.text
@@ -192,13 +192,13 @@ class Operator:
             self._lines.append(_Line(self._now(), who, edited + text))
 
     def transcript(self) -> str:
-        """Return everything that was said, with market time (IST)."""
+        """Return all messages and taps, with market time (IST)."""
         found = []
         for line in self._lines:
             if not line.who:
                 found.append(f"\n--- {line.text}")
                 continue
-            head = f"{line.at:%H:%M:%S} {line.who:>6} | "
+            head = f"{line.at:%H:%M:%S} {line.who:>4} | "
             blank = " " * (len(head) - 2) + "| "
             found.append(head + line.text.replace("\n", "\n" + blank))
         text = "\n".join(found) + "\n"

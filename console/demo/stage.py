@@ -1,8 +1,8 @@
-"""Where a demo lives: its directory, its market clock, its ports, the settings of its children.
+"""The surroundings of a demo: its directory, market clock, ports, and its children's settings.
 
-A directory that the person named is kept, and with it the clock: market time goes on from the same
-anchor over a restart, as long as that leads to a moment of the same trading day. A demo that is
-taken up later starts at the next trading morning instead.
+A directory that the user named is kept, and with it the clock: after a restart market time goes on
+from the same anchor, while that is a time of the same trading day. A demo that is continued later
+starts at the next trading morning instead.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from core.domain.sessions import IST
 __all__ = ["CHAT", "DemoClock", "Ports", "Stage", "set_stage"]
 
 CHAT = 1001
-"""The person of the chat page, and the id of the chat with the bot."""
+"""The user of the chat page, and the id of the chat with the bot."""
 _TOKEN = "100000001:DEMO-bot-token-of-the-sandbox-000000"  # noqa: S105 - any text is a bot there
 
 _FIRST_DAY = date(2026, 11, 20)
@@ -102,7 +102,7 @@ class Ports:
         try:
             return cls({str(name): int(port) for name, port in json.loads(line).items()})
         except (AttributeError, TypeError, ValueError):
-            raise DemoFailed(f"the sandbox said {line[:100]!r} instead of its ports.") from None
+            raise DemoFailed(f"the sandbox printed {line[:100]!r} instead of its ports.") from None
 
     def url(self, name: str) -> str:
         """Return the root address of a simulator."""
@@ -113,7 +113,7 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One demo's place and time."""
+    """One demo's directory, clock and port."""
 
     directory: Path
     clock: DemoClock
@@ -138,7 +138,7 @@ class Stage:
         return arguments
 
     def environment(self) -> dict[str, str]:
-        """Return the children's environment: a person's own settings and proxies stay out of it."""
+        """Return the children's environment, without the user's own settings and proxies."""
         return {
             name: value
             for name, value in os.environ.items()
@@ -165,8 +165,8 @@ class Stage:
             "SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE": "yes",
         }
 
-    def keep(self) -> None:
-        """Write down what a restart goes on from: the clock, and how far it has come."""
+    def save(self) -> None:
+        """Save what a restart needs: the clock, and the market time that it has reached."""
         kept = {
             "clock": str(self.clock),
             "market_seen": self.clock.now().isoformat(),
@@ -178,7 +178,7 @@ class Stage:
 
 
 def set_stage(directory: Path, options: DemoOptions) -> Stage:
-    """Return where and when a demo takes place, going on with what the directory keeps.
+    """Return the surroundings of a demo, continued from what the directory holds.
 
     Raises:
         DemoFailed: The clock, the recording or what was kept cannot be used.
@@ -187,7 +187,7 @@ def set_stage(directory: Path, options: DemoOptions) -> Stage:
     if kept and options.autoplay:
         raise DemoFailed(f"--autoplay starts from nothing, but {directory} holds a demo already.")
     stage = Stage(directory, _clock(options, kept), _free_port(kept.get("listen_port", 0)))
-    stage.keep()
+    stage.save()
     return stage
 
 

@@ -46,7 +46,7 @@ class Story:
     """Plays the story with one operator.
 
     Args:
-        operator: The person.
+        operator: Acts as the user.
         old: The account that is drained.
         new: The account that goes on.
     """
@@ -94,7 +94,9 @@ class Story:
         await do.tap(guide, "Continue", "What shall I call this account?")
         await do.say(actor.name, "Send the", "step 3")
         await do.say(actor.api_key, "Send the", "step 4")
-        summary = await do.confides(actor.api_secret, "Is this right?", actor.name, actor.api_key)
+        summary = await do.sends_secret(
+            actor.api_secret, "Is this right?", actor.name, actor.api_key
+        )
         return await do.tap(
             summary, "Connect this account", actor.label, "is added", button="Log in"
         )

@@ -1,4 +1,4 @@
-"""``saarthi doctor``: looks at everything an installation needs, and says what to do (F4, F7).
+"""``saarthi doctor``: checks everything an installation needs, and says what to do (F4, F7).
 
 It changes nothing and works beside a running controller. Each check is one line: ``ok``, ``warn``
 or ``fail``; the exit code is 0 when nothing failed.
@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from console.doctor import inside, machine, network
 from console.doctor.finding import Finding, Level, fail, warn
-from console.process import logged
+from console.process import set_up_log
 from core.bootstrap import build
 from core.config import Settings
 from core.errors import ConfigurationError, StoreError
@@ -27,9 +27,9 @@ async def run_doctor(settings: Settings, environment: Mapping[str, str] | None =
 
     Args:
         settings: Of the installation.
-        environment: Where settings may have been misspelt; the process' own by default.
+        environment: Checked for misspelt settings; the process' own by default.
     """
-    logged(settings)
+    set_up_log(settings)
     has_failed = False
     async for finding in _examine(settings, os.environ if environment is None else environment):
         has_failed |= finding.level is Level.FAIL

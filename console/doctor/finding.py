@@ -1,4 +1,4 @@
-"""What a check found: one line, with what to do about it."""
+"""The result of a check: one line, with advice."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ class Finding:
     advice: str = ""
 
     def __str__(self) -> str:
-        """Return the line; whatever a server said stays on it."""
+        """Return the line; line breaks in a server's text are removed."""
         line = f"{self.level.value:<4}  {self.check:<14}  {self.text}"
         return " ".join((line + (f" -> {self.advice}" if self.advice else "")).splitlines())
 
 
 def ok(check: str, text: str) -> Finding:
-    """Return what is as it shall be."""
+    """Return a check that passed."""
     return Finding(Level.OK, check, text)
 
 
 def warn(check: str, text: str, advice: str) -> Finding:
-    """Return what works and should be looked at."""
+    """Return something that works but needs attention."""
     return Finding(Level.WARN, check, text, advice)
 
 
 def fail(check: str, text: str, advice: str) -> Finding:
-    """Return what keeps Saarthi from working."""
+    """Return something that keeps Saarthi from working."""
     return Finding(Level.FAIL, check, text, advice)

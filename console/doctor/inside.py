@@ -20,7 +20,7 @@ __all__ = ["accounts", "addresses", "masters", "owners", "store"]
 
 
 def store(look: StoreLook, settings: Settings) -> list[Finding]:
-    """Say what the store is, and whether live accounts may stand on it."""
+    """Report the kind of the store, and whether live accounts may use it."""
     kind = look.foundation.store_kind
     text = f"{kind}, {look.origin}"
     if look.schema is None:
@@ -40,7 +40,7 @@ def _schema(look: StoreLook) -> Iterable[Finding]:
     if look.schema > look.known_schema:
         yield fail("store", text, "start the newer Saarthi that wrote it")
     else:
-        yield ok("store", f"{text}; the next start moves it on")
+        yield ok("store", f"{text}; the next start migrates it")
 
 
 def _beta(settings: Settings) -> Finding:
@@ -58,11 +58,11 @@ def _beta(settings: Settings) -> Finding:
 
 
 async def owners(look: StoreLook, settings: Settings) -> list[Finding]:
-    """Check that somebody may use the bot."""
+    """Check that the bot has an owner."""
     known = {*settings.owners, *await owner_ids(look.foundation.store)}
     if known:
-        people = ", ".join(str(one) for one in sorted(known))
-        return [ok("owners", f"Telegram users {people}")]
+        users = ", ".join(str(one) for one in sorted(known))
+        return [ok("owners", f"Telegram users {users}")]
     return [
         warn(
             "owners",

@@ -35,7 +35,7 @@ _LEAST_HORIZON_S = 120.0
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether an address or name is this machine's own."""
+    """Return whether an address or name is this machine's own."""
     if host == "localhost":
         return True
     try:
@@ -45,7 +45,7 @@ def is_loopback(host: str) -> bool:
 
 
 def talks_to_real_brokers(settings: Settings) -> bool:
-    """Tell whether some broker root leads off this machine; public instrument masters may."""
+    """Return whether any broker address is not on this machine."""
     roots = [
         settings.roots.get(root.setting, root.default)
         for broker in PROFILES
@@ -56,7 +56,7 @@ def talks_to_real_brokers(settings: Settings) -> bool:
 
 
 def configuration(settings: Settings, environment: Mapping[str, str]) -> list[Finding]:
-    """Check every setting beyond its form, and the names of those that nobody reads."""
+    """Check every setting beyond its form, and names that are not settings."""
     wrong = [*_bot(settings), *_clock_setting(settings), *_unread(environment)]
     wrong += _store_settings(settings)
     if settings.horizon_s < _LEAST_HORIZON_S and talks_to_real_brokers(settings):
@@ -117,7 +117,7 @@ def _store_settings(settings: Settings) -> Iterable[Finding]:
 
 
 def data_directory(settings: Settings) -> list[Finding]:
-    """Check that the data directory is ours alone."""
+    """Check that only this user has access to the data directory."""
     directory = settings.data_dir
     try:
         found = directory.stat()
@@ -166,7 +166,7 @@ def secret_key(settings: Settings) -> list[Finding]:
 
 
 def has_address(address: str) -> bool:
-    """Tell whether this machine has a local address; nothing is sent."""
+    """Return whether this machine has a local address; nothing is sent."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
@@ -177,7 +177,7 @@ def has_address(address: str) -> bool:
 
 
 def calendar(settings: Settings, today: date) -> list[Finding]:
-    """Check that the exchange calendar reaches far enough, and say from what it comes."""
+    """Check that the exchange calendar reaches far enough, and name its sources."""
     try:
         years = calendar_years(settings)
     except ConfigurationError as error:

@@ -21,22 +21,22 @@ from core.ports.clock import Clock
 
 __all__ = ["bot_token", "clock_drift", "local_address", "public_address", "web_server"]
 
-_PATIENCE_S = 8.0
+_TIMEOUT_S = 8.0
 _DRIFT_NOTICE_S = 2.0
 _DRIFT_LIMIT_S = 30.0
 _HALF_SECOND = 0.5
 
 
 def client() -> httpx.AsyncClient:
-    """Return a client that follows nothing and takes nothing from the environment."""
-    return httpx.AsyncClient(timeout=_PATIENCE_S, follow_redirects=False, trust_env=False)
+    """Return a client without redirects and without settings from the environment."""
+    return httpx.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False)
 
 
 async def bot_token(settings: Settings, http: httpx.AsyncClient) -> list[Finding]:
     """Ask the Bot API who the bot is; the token is never shown."""
     token = settings.telegram_token.get_secret_value()
     if not token:
-        return []  # told among the settings
+        return []  # reported among the settings
     try:
         answer = await http.get(f"{settings.telegram_api}/bot{token}/getMe")
         found = answer.json()
@@ -50,7 +50,7 @@ async def bot_token(settings: Settings, http: httpx.AsyncClient) -> list[Finding
 
 
 async def public_address(settings: Settings, http: httpx.AsyncClient) -> list[Finding]:
-    """Check the public URL, and say what each broker's console must hold."""
+    """Check the public URL, and list the addresses for each broker's console."""
     if settings.public_url is None:
         text = "none: logins are completed by pasting the address into the chat"
         found = [ok("public URL", text)]
@@ -89,7 +89,7 @@ async def _answers(root: str, http: httpx.AsyncClient) -> Finding:
 
 
 def redirects(settings: Settings) -> list[Finding]:
-    """Return what each broker's console must hold, ready to copy."""
+    """Return the addresses to enter in each broker's console."""
     root = settings.public_url or "https://127.0.0.1"
     found = [
         ok(
@@ -158,16 +158,17 @@ async def _drift(name: str, root: str, clock: Clock, http: httpx.AsyncClient) ->
     asked = clock.now()
     try:
         async with http.stream("GET", f"{root}/") as answer:
-            told = answer.headers.get("Date", "")
+            header = answer.headers.get("Date", "")
         answered = clock.now()
-        theirs = _moment(told, clock)
+        theirs = _moment(header, clock)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         text = f"{name} at {root} does not answer ({type(error).__name__})"
         return fail("clock", text, "check the network and the broker's status page")
     except ValueError:
         return warn("clock", f"{name} sends no time to compare with", "check it against NTP")
     middle = asked + (answered - asked) / 2
-    # The header has whole seconds, and the answer was made at some moment of the call.
+    # The header has whole seconds, so on average it is half a second early; and the answer was made
+    # at some moment of the call. A drift within that doubt is not reported.
     doubt = _HALF_SECOND + (answered - asked).total_seconds() / 2
     drift = (middle - theirs).total_seconds() - _HALF_SECOND
     size = max(0.0, abs(drift) - doubt)
@@ -183,14 +184,14 @@ async def _drift(name: str, root: str, clock: Clock, http: httpx.AsyncClient) ->
 
 def _moment(header: str, clock: Clock) -> datetime:
     """Return the real time of a ``Date`` header, which follows market time."""
-    told = parsedate_to_datetime(header)
-    if told.tzinfo is None:
-        told = told.replace(tzinfo=UTC)
-    return clock.real_at(told)
+    moment = parsedate_to_datetime(header)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return clock.real_at(moment)
 
 
 async def local_address(settings: Settings) -> list[Finding]:
-    """Say which address calls leave from; a datagram socket finds the route, nothing is sent."""
+    """Report the local address of calls; a datagram socket finds the route, nothing is sent."""
     host = urlsplit(PROFILES[0].addresses(settings.roots)[0]).hostname or ""
     loop = asyncio.get_running_loop()
     try:

@@ -258,8 +258,8 @@ async def expire_and_paste(scene: Scene) -> None:
         scene.sandbox.ask("POST", "/tokens/expire", fields)
         await do.sees(f"{actor.label} waits for you", since=mark, button="Log in")
         landed = await landing(await login_button(do, actor.label), actor.user_id)
-        await do.confides(landed, actor.label, "is logged in")
-        await do.confides(landed, "used already")
+        await do.sends_secret(landed, actor.label, "is logged in")
+        await do.sends_secret(landed, "used already")
         assert await visit(landed) >= 400
     assert await visit(f"{zerodha.redirect_url}?request_token={NOBODYS}") >= 400
 

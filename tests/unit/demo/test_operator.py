@@ -62,7 +62,7 @@ async def test_a_step_that_shows_something_else_fails(operator: Operator) -> Non
     said = str(failed.value)
     assert "step 1 (the bot greets) failed" in said
     assert "expected a message with 'Namaste' and [Add account] within 0.3 s" in said
-    assert "person: /start" in said
+    assert "user: /start" in said
     assert "bot: I do not know that command." in said
     assert operator.steps == []
 
@@ -78,11 +78,11 @@ async def test_a_secret_that_stays_in_the_chat_fails(operator: Operator, port: C
     """The bot must delete the message with a secret; the transcript never repeats it."""
     with pytest.raises(StepFailed, match="expected the secret's message to be deleted"):
         async with operator.step("the secret is sent"):
-            await operator.confides("s3cret-value", "I do not know")
+            await operator.sends_secret("s3cret-value", "I do not know")
     assert "s3cret-value" not in operator.transcript()
     port.deletes = True
     async with operator.step("the secret is sent again"):
-        await operator.confides("other-secret", "I do not know")
+        await operator.sends_secret("other-secret", "I do not know")
     assert "other-secret" not in operator.transcript()
 
 
@@ -94,6 +94,6 @@ async def test_the_transcript_tells_who_said_what(operator: Operator, port: Cont
         await operator.chat.look()
     told = operator.transcript()
     assert "--- Step 1: the bot greets" in told
-    assert "09:31:20 person | /start" in told
-    assert "09:31:20    bot | I do not know that command.\n" in told
-    assert "09:31:20    bot | (edited) Namaste" in told
+    assert "09:31:20 user | /start" in told
+    assert "09:31:20  bot | I do not know that command.\n" in told
+    assert "09:31:20  bot | (edited) Namaste" in told
