@@ -1,4 +1,4 @@
-"""Trading strategies: small pure classes that turn what they see into targets.
+"""Trading strategies: small pure classes that compute targets from market data.
 
-A strategy sees ``core.domain`` only: no broker, no account, no clock, no I/O.
+A strategy uses ``core.domain`` only: no broker, no account, no clock, no I/O.
 """

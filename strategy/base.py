@@ -1,7 +1,7 @@
-"""What the strategies share: parameters, the goal of a path, stops, and the end of the day.
+"""What the strategies share: parameters, the stance, stops, and the end of the day.
 
-A strategy holds no state. At each slot it walks today's closed bars from the open and arrives at
-the goal that stands now, so a restart, a late start or a second call changes nothing.
+A strategy holds no state. At each slot it replays today's closed bars from the open and arrives at
+its present stance, so a restart, a late start or a second call gives the same result.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ SQUARE_OFF = Parameter("square_off", "Flat by", "15:00", choices=clock_times("10
 
 @dataclass(frozen=True, slots=True)
 class Stance:
-    """Where the path stands, since when, with which stop, and why."""
+    """The position that a strategy wants now: direction, since when, stop, and reason."""
 
     direction: Direction
     since: datetime
@@ -75,12 +75,12 @@ class Stance:
     stop: Decimal | None = None
 
     def target(self, instrument: InstrumentId) -> Target:
-        """Return it as the target of one instrument."""
+        """Return the stance as the target of one instrument."""
         return Target(instrument, self.direction, self.since, self.stop, self.reason)
 
 
 def flat(since: datetime, reason: str) -> Stance:
-    """Return the goal of holding nothing."""
+    """Return the stance of holding nothing."""
     return Stance(Direction.FLAT, since, reason)
 
 
@@ -109,7 +109,7 @@ def text_of(parameters: Mapping[str, ParameterValue], name: str) -> str:
 
 
 def integer_of(parameters: Mapping[str, ParameterValue], name: str) -> int:
-    """Return a whole number, be it typed as one or chosen from texts."""
+    """Return a whole number; a parameter with choices holds it as text."""
     return int(parameters[name])
 
 
@@ -152,7 +152,7 @@ def todays_bars(context: Context, instrument: InstrumentId, minutes: int) -> Seq
 
 
 def may_take(side: str, direction: Direction) -> bool:
-    """Tell whether the parameter ``side`` allows a direction."""
+    """Return whether the parameter ``side`` allows a direction."""
     return side == "both" or side == direction.name.lower()
 
 
@@ -164,5 +164,5 @@ def percent_stop(price: Decimal, direction: Direction, percent: Decimal) -> Deci
 
 
 def stop_is_hit(bar: Candle, direction: Direction, stop: Decimal) -> bool:
-    """Tell whether a bar touched the stop of a position held through it."""
+    """Return whether a bar touched the stop of a position held through it."""
     return bar.low <= stop if direction is Direction.LONG else bar.high >= stop

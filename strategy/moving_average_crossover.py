@@ -1,9 +1,9 @@
 """Moving average crossover: long while the fast average is above the slow one, short while below.
 
 Only a crossing that happens today opens a position; the averages themselves start in the days
-before (``lookback_bars``), so the first bar of a day can be one. A position ends at its stop, at
-the opposite crossing or at the square-off; after a stop the next crossing is waited for. The
-averages are talipp's.
+before (``lookback_bars``), so the first bar of a day can cross. A position ends at its stop, at
+the opposite crossing or at the square-off; after a stop the next crossing is awaited. The
+averages are computed by talipp.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from strategy.base import (
 
 __all__ = ["MovingAverageCrossover"]
 
-# By four times its period an EMA has forgotten all but a three-thousandth of its first value.
+# After four times its period an EMA depends on its first value by a three-thousandth only.
 _WARM_UP = 4
 # Averages of equal prices differ by the rounding of floats, which must not look like a crossing.
 _TOLERANCE = 1e-6
@@ -105,9 +105,9 @@ class MovingAverageCrossover:
         return DataNeed(integer_of(parameters, "bar_minutes"), lookback_bars=_WARM_UP * slow)
 
     def decide(self, context: Context) -> Sequence[Target]:
-        """Return where each instrument's path of today stands.
+        """Return the target of each instrument after its closed bars of today.
 
-        An instrument without any bar of today is left out before the square-off: a failure of the
+        An instrument without any bar of today is left out before the square-off: missing market
         data must not close a position.
         """
         rules = _rules(context)
@@ -150,6 +150,7 @@ def _goal(
 ) -> Stance:
     crossings = _crossings(context.parameters, [*earlier, *today])
     goal = flat(context.session.open_at, "No crossing yet today.")
+    # The bars of earlier days only warm the averages up; the stance starts with today's first bar.
     for bar, crossing in list(zip([*earlier, *today], crossings, strict=True))[len(earlier) :]:
         closed_at = bar_close(bar, rules.bar_minutes)
         if closed_at <= rules.flat_at:
@@ -171,6 +172,7 @@ def _crossings(
         now = Direction.FLAT if fast is None or slow is None else _side(fast - slow)
         crossed = Direction.FLAT not in {now, side} and now is not side
         yield now if crossed else Direction.FLAT
+        # Equal averages are no side: a touch that turns back is not a crossing.
         side = side if now is Direction.FLAT else now
 
 
@@ -192,6 +194,7 @@ def _next(goal: Stance, bar: Candle, crossing: Direction, rules: _CrossoverRules
     if may_enter and may_take(rules.side, crossing):
         stop = percent_stop(bar.close, crossing, rules.stop_percent)
         return Stance(crossing, closed_at, reason, stop)
+    # No entry here (too early, too late, or not this side), but the crossing still ends a position.
     if goal.direction == -crossing:
         return flat(closed_at, reason)
     return goal

@@ -1,9 +1,9 @@
-"""Opening range breakout: buy what leaves its first minutes' range upwards, sell what falls out.
+"""Opening range breakout: long above the range of the first minutes, short below it.
 
-The range is the high and low of the first minutes of the session, and counts only when every bar
-of it is there. A position is opened when a bar closes beyond the range while the bar before it had
-not, and it ends at its stop, at its target or at the square-off, whichever comes first; where one
-bar touches both stop and target, the stop is taken to have come first.
+The range is the high and low of the first minutes of the session, and is used only when every
+bar of it is present. A position is opened when a bar closes beyond the range while the bar before
+it had not, and it ends at its stop, at its target or at the square-off, whichever comes first;
+where one bar touches both stop and target, the stop is assumed to have come first.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class _Range:
     low: Decimal
 
     def breakout(self, price: Decimal, buffer_bps: Decimal) -> Direction:
-        """Tell on which side of the range a price lies, buffer included; FLAT inside."""
+        """Return the side of the range on which a price lies, buffer included; FLAT inside."""
         if price > self.high * (1 + buffer_bps / _BASIS_POINTS):
             return Direction.LONG
         if price < self.low * (1 - buffer_bps / _BASIS_POINTS):
@@ -125,9 +125,9 @@ class OpeningRangeBreakout:
         return DataNeed(integer_of(parameters, "bar_minutes"))
 
     def decide(self, context: Context) -> Sequence[Target]:
-        """Return where each instrument's path of today stands.
+        """Return the target of each instrument after its closed bars of today.
 
-        An instrument without any bar of today is left out before the square-off: a failure of the
+        An instrument without any bar of today is left out before the square-off: missing market
         data must not close a position.
         """
         rules = _rules(context)
@@ -182,14 +182,14 @@ def _path(
             f"{rules.range_end:%H:%M} are there.",
         )
     opening_range = _Range(max(bar.high for bar in opening), min(bar.low for bar in opening))
-    walk = _Walk(rules, opening_range, session.open_at, opening[-1].close)
+    replay = _Replay(rules, opening_range, session.open_at, opening[-1].close)
     for bar in bars[len(opening) :]:
-        walk.step(bar)
-    return walk.goal
+        replay.step(bar)
+    return replay.goal
 
 
-class _Walk:
-    """The path through one day's bars after the range; lives within one decision."""
+class _Replay:
+    """Replays one day's bars after the range; used within one decision."""
 
     def __init__(
         self, rules: _BreakoutRules, opening_range: _Range, since: datetime, last_close: Decimal
@@ -202,7 +202,7 @@ class _Walk:
         self._target: Decimal | None = None
 
     def step(self, bar: Candle) -> None:
-        """Take one closed bar."""
+        """Process one closed bar."""
         closed_at = bar_close(bar, self._rules.bar_minutes)
         if closed_at <= self._rules.flat_at:
             if self.goal.direction is Direction.FLAT:
@@ -216,6 +216,7 @@ class _Walk:
         direction = self._range.breakout(bar.close, rules.buffer_bps)
         if (
             direction is Direction.FLAT
+            # Only the bar that leaves the range enters; a price that stays outside does not.
             or direction is self._range.breakout(self._last_close, rules.buffer_bps)
             or closed_at > rules.entry_until
             or closed_at >= rules.flat_at

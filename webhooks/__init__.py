@@ -1,4 +1,5 @@
 """The web server: login pages, broker callbacks, postbacks and health.
 
-It serves its own routes only and drives the controller through ``core.engine.control.control``.
+It serves these routes only, and reaches the engine through the services that ``console.process``
+gives it.
 """

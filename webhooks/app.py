@@ -1,4 +1,4 @@
-"""The web server: only its routes, behind one guard (product.md G4)."""
+"""The web server: builds the application of all routes behind one guard, and serves it (G4)."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _LARGEST_PORT: Final = 65535
 
 @dataclass(frozen=True, slots=True)
 class WebParts:
-    """What the server works with.
+    """The services that the server uses.
 
     Attributes:
-        brokers: Those that have a callback and a postback address here.
-        hint: Wakes the worker of an account.
-        is_healthy: Whether the controller can do its work.
+        brokers: The brokers with a callback and a postback address here.
+        hint: Makes the worker of an account read its broker soon.
+        is_healthy: Returns whether the controller can work.
         chat_url: Address that leads back into the chat, or empty.
     """
 
@@ -51,7 +51,7 @@ class WebParts:
 
 
 def build_app(parts: WebParts) -> web.Application:
-    """Build the application of all routes; ``app[POSTBACKS].counts`` tells what postbacks came."""
+    """Build the application of all routes; ``app[POSTBACKS].counts`` counts the postbacks."""
     window = SlidingWindow(parts.rate, parts.clock)
     postbacks = Postbacks(parts.accounts, parts.brokers, parts.hint, parts.clock)
     app = web.Application(middlewares=[guard(window)], client_max_size=_LARGEST_BODY)
@@ -68,7 +68,7 @@ def build_app(parts: WebParts) -> web.Application:
 
 
 class _Connection(web.RequestHandler):
-    """A connection that answers what is no HTTP with a bare status, and logs no byte of it."""
+    """A connection that answers malformed HTTP with a bare status and logs none of its bytes."""
 
     def handle_error(
         self,
@@ -87,7 +87,7 @@ class _Connection(web.RequestHandler):
 
 
 class _Listener(web.Server):
-    """Makes such connections."""
+    """Creates connections of the class above."""
 
     def __call__(self) -> web.RequestHandler:
         """Return the protocol of a new connection."""
@@ -95,7 +95,7 @@ class _Listener(web.Server):
 
 
 class _Runner(web.AppRunner):
-    """Runs the application on such a listener."""
+    """Runs the application on the listener above."""
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()

@@ -1,4 +1,4 @@
-"""The words of the page that each failed login has (product.md B3)."""
+"""The texts of the pages of failed logins: what happened and what to do (product.md B3)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Scene:
     """Where a login failed.
 
     Attributes:
-        account: Its label, or empty when nobody here asked for this login.
+        account: Its label, or empty when the login was not started here.
         user_id: The user expected, or None before the first login.
     """
 
@@ -52,7 +52,7 @@ class Scene:
 
 
 def text_of(fault: LoginFault, scene: Scene) -> FaultText:
-    """Return the words of a fault."""
+    """Return the text of a fault."""
     title, happened, steps = _WORDS[fault]
     if fault is LoginFault.OTHER_USER:
         steps = _other_user_steps(scene)
@@ -68,7 +68,7 @@ def text_of(fault: LoginFault, scene: Scene) -> FaultText:
 
 
 def ended_text() -> FaultText:
-    """Return the words for a login page that does not stand (any more)."""
+    """Return the text for a login link that is not valid (any more)."""
     return FaultText(
         "This login link has ended",
         "A link lives until its account is connected; that may have happened already.",
@@ -77,7 +77,7 @@ def ended_text() -> FaultText:
 
 
 def trouble_text() -> FaultText:
-    """Return the words for a moment in which no login can be started."""
+    """Return the text for a time at which no login can be started."""
     return FaultText(
         "Saarthi cannot do this now",
         "It has trouble with its own store, so no login was started.",
@@ -117,7 +117,7 @@ _WORDS: Final[dict[LoginFault, tuple[str, str, Sequence[str]]]] = {
     ),
     LoginFault.NONCE_UNKNOWN: (
         "This login was not started here",
-        "Saarthi knows nothing of this login, so nothing was changed.",
+        "Saarthi does not know this login, so nothing was changed.",
         (_FROM_CHAT,),
     ),
     LoginFault.ACCOUNT_UNKNOWN: (
@@ -136,7 +136,7 @@ _WORDS: Final[dict[LoginFault, tuple[str, str, Sequence[str]]]] = {
     LoginFault.WRONG_SECRET: (
         "The API secret is wrong",
         (
-            "You logged in well, but {broker} did not accept the API key and secret that Saarthi "
+            "You logged in, but {broker} did not accept the API key and secret that Saarthi "
             "holds for {account}."
         ),
         (

@@ -1,4 +1,4 @@
-"""What stands around every handler: rate, bare refusals, headers, a log without secrets."""
+"""What applies to every request: rate limit, bare refusals, headers, a log without secrets."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class RateLimit:
     """Requests of one address in a sliding window.
 
     Attributes:
-        addresses: How many addresses are remembered; the one unseen for longest is forgotten.
+        addresses: How many addresses are remembered; the least recently seen is dropped.
     """
 
     requests: int = 120
@@ -59,7 +59,7 @@ class SlidingWindow:
         self._seen: OrderedDict[str, deque[float]] = OrderedDict()
 
     def admits(self, address: str) -> bool:
-        """Count a request and tell whether it is within the limit."""
+        """Count a request; return whether it is within the limit."""
         now = self._clock.monotonic()
         times = self._seen.setdefault(address, deque())
         self._seen.move_to_end(address)
@@ -74,7 +74,7 @@ class SlidingWindow:
 
 
 def address_of(request: web.Request) -> str:
-    """Return who asks: the peer, or whom a reverse proxy on this machine names last."""
+    """Return the client's address: the peer, or the last one that a local reverse proxy names."""
     peer = request.remote or ""
     named = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
     try:
@@ -86,10 +86,10 @@ def address_of(request: web.Request) -> str:
 
 
 def guard(window: SlidingWindow) -> Any:
-    """Return the middleware that stands around every handler.
+    """Return the middleware around every handler.
 
-    Postbacks are not counted: brokers send them in bursts from few addresses and bar an address
-    that refuses some; they look after themselves.
+    Postbacks are not counted: brokers send them in bursts from few addresses, and stop sending to a
+    server that refuses some. They have limits of their own.
     """
 
     @web.middleware
@@ -118,7 +118,7 @@ def _bare(status: HTTPStatus) -> web.Response:
 
 
 async def harden(_request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """Set the headers of every response and tell nobody what serves it."""
+    """Set the headers of every response and remove the server's name."""
     response.headers.update(_HEADERS)
     response.headers.popall("Server", None)
 

@@ -1,4 +1,4 @@
-"""Health for a monitor: one word, no details, which the chat has under ``/health``."""
+"""``/healthz`` for monitoring: one word; the details are in the chat under ``/health``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from aiohttp import web
 
 __all__ = ["Health"]
 
-_PATIENCE_S: Final = 2.0
+_TIMEOUT_S: Final = 2.0
 
 
 class Health:
-    """The handler of ``/healthz``; ``is_healthy`` looks at what the controller needs to work."""
+    """The handler of ``/healthz``; ``is_healthy`` checks what the controller needs."""
 
     def __init__(self, is_healthy: Callable[[], Awaitable[bool]]) -> None:
         self._is_healthy = is_healthy
@@ -24,9 +24,9 @@ class Health:
         return [web.get("/healthz", self.show)]
 
     async def show(self, _request: web.Request) -> web.Response:
-        """Answer 200 when all is well, else 503; no answer in time is no health."""
+        """Answer 200 when healthy, else 503; a check that takes too long counts as unhealthy."""
         try:
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(_TIMEOUT_S):
                 healthy = await self._is_healthy()
         except TimeoutError:
             healthy = False

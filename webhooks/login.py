@@ -1,8 +1,8 @@
 """Login pages and the brokers' callbacks (product.md B1 to B3).
 
-Looking at a page spends nothing, so that link previews are harmless: a nonce is minted by the POST
-of the page's form, and spent by the broker's redirect alone. A callback answers only GET, because a
-HEAD would spend the nonce of the person who comes next.
+Opening a page changes no state, so link previews are harmless: a nonce is created by the POST of
+the page's form, and used only by the broker's redirect. A callback answers only GET, because a HEAD
+would use up the nonce before the browser of the user arrives.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _LONGEST_VALUE: Final = 4096
 
 
 class LoginService(Protocol):
-    """What these pages need of ``core.engine.accounts.logins.Logins``."""
+    """The part of ``core.engine.accounts.logins.Logins`` that these pages use."""
 
     async def linked_account(self, link: str) -> Account:
         """Return the account of a login page; raises ``LoginRefused`` ACCOUNT_UNKNOWN."""
         ...
 
     async def start(self, link: str) -> str:
-        """Mint a nonce and return the broker's address."""
+        """Create a nonce and return the broker's address."""
         ...
 
     async def callback(self, broker: BrokerProfile, query: Mapping[str, str]) -> Account:
@@ -50,7 +50,7 @@ class LoginService(Protocol):
 
 
 class LoginPages:
-    """The handlers of the login."""
+    """The handlers of login pages and callbacks."""
 
     def __init__(
         self, logins: LoginService, brokers: Sequence[BrokerProfile], *, chat_url: str = ""
@@ -71,7 +71,7 @@ class LoginPages:
         ]
 
     async def show(self, request: web.Request) -> web.Response:
-        """Name the account that the link stands for."""
+        """Show the account of the link."""
         try:
             return _html(login_page(await self._logins.linked_account(_link(request))))
         except LoginRefused:
@@ -80,7 +80,7 @@ class LoginPages:
             return _trouble(error)
 
     async def start(self, request: web.Request) -> web.Response:
-        """Go on to the broker."""
+        """Redirect to the broker's login."""
         try:
             address = await self._logins.start(_link(request))
         except LoginRefused:
@@ -90,9 +90,9 @@ class LoginPages:
         return web.Response(status=303, headers={"Location": address})
 
     async def callback(self, broker: BrokerProfile, request: web.Request) -> web.Response:
-        """Take what a broker's login sends back."""
+        """Complete a login with the query that the broker sends back."""
         if "prefetch" in request.headers.get("Sec-Purpose", ""):
-            raise web.HTTPServiceUnavailable  # the browser comes again when a person does
+            raise web.HTTPServiceUnavailable  # the browser requests it again when the user opens it
         query = _plain(request)
         if query is None:
             return self._refusal(LoginFault.MALFORMED, Scene(broker), None)
@@ -118,7 +118,7 @@ class LoginPages:
         try:
             return await self._logins.origin(broker, query)
         except StoreError as error:
-            _log.warning("who asked for a failed login cannot be told: %s", error)
+            _log.warning("the origin of a failed login cannot be read: %s", error)
             return None
 
     @staticmethod

@@ -1,15 +1,15 @@
 """Order postbacks of the brokers: hints, never facts (reliability.md W01 to W06).
 
-A postback only wakes the worker of the account that it names; what became of the order is read from
-the broker. So nothing of a body is ever applied, and duplicates, replays, lost and reordered
-postbacks change nothing.
+A postback only wakes the worker of the account that it names; the order's state is read from the
+broker. No content of a body is applied, so duplicated, replayed, lost and reordered postbacks have
+no effect.
 
 How a broker's postbacks are read, and whether it signs them, is in its profile. A signed one that
 no account's secret signed is refused; signatures are compared in constant time. An unsigned one is
 always answered 200, since nothing can prove it wrong, and may wake an account only now and then.
 
-Under a flood the store is not asked again for each one: what the accounts are is remembered for a
-few seconds. When it cannot be learned in time the hint is lost and the answer is 200 all the same.
+Under a flood the store is not read for each one: the accounts are cached for a few seconds. When
+they cannot be read in time the postback is ignored, and the answer is 200 all the same.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _TYPES: Final = frozenset(
 
 
 class AccountKeys(Protocol):
-    """What is needed of ``core.engine.accounts.accounts.Accounts``."""
+    """The part of ``core.engine.accounts.accounts.Accounts`` that postbacks use."""
 
     async def all(self) -> tuple[Account, ...]:
         """Return the connected accounts."""
@@ -64,7 +64,7 @@ class AccountKeys(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Sender:
-    """An account as its postbacks show it."""
+    """An account, with what is needed to match a postback to it."""
 
     broker_id: str
     broker: BrokerProfile
@@ -77,11 +77,11 @@ class _Sender:
 
 
 class _Unreadable(Exception):
-    """A body that is no postback."""
+    """A body that is not a postback."""
 
 
 class Postbacks:
-    """The handlers of the postbacks; ``counts`` says what came, by broker and verdict."""
+    """The handlers of the postbacks; ``counts`` has their number by broker and verdict."""
 
     def __init__(
         self,
@@ -152,7 +152,7 @@ class Postbacks:
         self.counts[f"{broker}_{verdict}"] += 1
 
     def _wake(self, broker_id: str, pause_s: float) -> None:
-        """Hint, but not so often that strangers or a flood decide how fast a broker is read."""
+        """Wake an account, but no more often than ``pause_s``: anybody can send postbacks."""
         now = self._clock.monotonic()
         last = self._hinted_at.get(broker_id)
         if last is not None and now - last < pause_s:
@@ -161,11 +161,11 @@ class Postbacks:
         try:
             self._hint(broker_id)
         except Exception:  # noqa: BLE001 - supervised: logged whole, the answer stays 200
-            # Whatever is wrong with a hint, the broker must get its 200: polling is the truth.
+            # Polling finds the order anyway; the broker must not see a failed wake-up.
             _log.exception("account %s could not be woken by a postback", broker_id)
 
     async def _senders(self) -> tuple[_Sender, ...] | None:
-        """Return the accounts, as they were a few seconds ago at most; None when nobody knows."""
+        """Return the accounts, at most a few seconds old if the store answers, or None."""
         try:
             async with asyncio.timeout(_STORE_S), self._lock:
                 now = self._clock.monotonic()
@@ -173,9 +173,9 @@ class Postbacks:
                     self._known = await self._read_senders()
                     self._known_at = now
         except StoreError as error:
-            _log.warning("a postback finds the store away: %s", error)
+            _log.warning("a postback came while the store cannot be reached: %s", error)
         except TimeoutError:
-            _log.warning("a postback finds the store too slow")
+            _log.warning("a postback came while the store is too slow")
         return self._known
 
     async def _read_senders(self) -> tuple[_Sender, ...]:

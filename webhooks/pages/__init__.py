@@ -1,4 +1,4 @@
-"""The pages that a person meets in a browser, drawn from the templates beside this module.
+"""The pages that a user sees in a browser, rendered from the templates beside this module.
 
 Every value is escaped here and nowhere else. The pages load nothing: the style is in the page and
 the policy in ``SECURITY_POLICY`` admits exactly this style by its hash, and no script at all.
@@ -42,7 +42,7 @@ SECURITY_POLICY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class FaultText:
-    """What a page of a failed login says.
+    """The text of the page of a failed login.
 
     Attributes:
         steps: What to do, in order.
@@ -82,12 +82,12 @@ def login_page(account: Account) -> str:
 
 def connected_page(account: Account, *, is_repeat: bool, chat_url: str) -> str:
     """Return the page of a completed login; ``is_repeat`` when the page was loaded again."""
-    person = account.user_name or account.user_id or "you"
+    user = account.user_name or account.user_id or "you"
     if account.user_name and account.user_id:
-        person = f"{account.user_name} ({account.user_id})"
+        user = f"{account.user_name} ({account.user_id})"
     dies_at = account.broker.tokens_die_at
     until = f"the next {dies_at:%H:%M} IST" if dies_at else "the broker ends it"
-    sentence = f"Logged in as {person}. The login lasts until {until}."
+    sentence = f"Logged in as {user}. The login lasts until {until}."
     if is_repeat:
         sentence = "This login was already used to connect it; nothing was changed this time."
     body = _CONNECTED.substitute(
@@ -104,8 +104,8 @@ def fault_page(text: FaultText, *, said: str, try_again: str | None) -> str:
 
     Args:
         text: What happened and what to do.
-        said: The broker's own words, or empty.
-        try_again: Path of the account's login page while it stands.
+        said: The message of the broker, or empty.
+        try_again: Path of the account's login page while it is valid.
     """
     items = "".join(f"<li>{escape(step)}</li>" for step in text.steps)
     body = _FAULT.substitute(
