@@ -14,12 +14,15 @@ from urllib.parse import parse_qsl, urlsplit
 from cryptography.fernet import Fernet
 
 from core.adapters.calendar import TradingCalendar
+from core.adapters.fyers import FYERS
 from core.adapters.vault import FernetVault
+from core.adapters.zerodha import ZERODHA
 from core.bootstrap.control import control_of
 from core.bootstrap.foundation import Foundation
 from core.bootstrap.wiring import Wiring
 from core.config import Settings
-from core.domain.account import Account, AccountDraft, BrokerType
+from core.domain.account import Account, AccountDraft
+from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
 from core.domain.ledger import Ledger
 from core.domain.notices.notice import Notice
@@ -27,7 +30,8 @@ from core.domain.notices.stored import from_document
 from core.domain.order import Order
 from core.domain.target import Strategy
 from core.engine.control.control import Control
-from core.engine.orders.documents import ledger_of, ledger_row, order_of
+from core.engine.orders.documents import order_of
+from core.engine.orders.ledgers import ledger_of, ledger_row
 from core.engine.outbox import card_id
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
@@ -54,10 +58,8 @@ class MemoryEngine:
     settings: Settings = field(
         default_factory=lambda: Settings(public_url="https://saarthi.example")
     )
-    brokers: Mapping[BrokerType, ScriptedBroker] = field(
-        default_factory=lambda: {
-            one: ScriptedBroker(one) for one in (BrokerType.ZERODHA, BrokerType.FYERS)
-        }
+    brokers: Mapping[BrokerProfile, ScriptedBroker] = field(
+        default_factory=lambda: {one: ScriptedBroker(one) for one in (ZERODHA, FYERS)}
     )
     wiring: Wiring = field(init=False)
     control: Control = field(init=False)
@@ -88,13 +90,13 @@ class MemoryEngine:
     async def connect(
         self,
         name: str = "Main",
-        broker_type: BrokerType = BrokerType.ZERODHA,
+        broker: BrokerProfile = ZERODHA,
         *,
         enabled: bool = True,
         logged_in: bool = True,
     ) -> Account:
         """Connect an account the way a user does."""
-        draft = AccountDraft(broker_type, name, f"key{next(self._numbers)}", "a secret")
+        draft = AccountDraft(broker, name, f"key{next(self._numbers)}", "a secret")
         account = await self.control.registration.add(self.command(), draft)
         if logged_in:
             await self.log_in(account)
@@ -108,11 +110,11 @@ class MemoryEngine:
         address = await self.control.logins.start(str(offer.page_url).rpartition("/")[2])
         code = f"code{next(self._numbers)}"
         query = dict(parse_qsl(urlsplit(address).query)) | {"request_token": code}
-        await self.control.logins.callback(account.broker_type, query)
+        await self.control.logins.callback(account.broker, query)
 
     def at_broker(self, account: Account) -> ScriptedAccount:
         """Return an account as it is at its broker."""
-        return self.brokers[account.broker_type].accounts[account.broker_id]
+        return self.brokers[account.broker].accounts[account.broker_id]
 
     async def hold(self, ledger: Ledger) -> None:
         """Let a strategy hold something."""

@@ -16,7 +16,7 @@ from core.domain.notices.orders import ExternalOrder, OrderResolved, OrderUnreso
 from core.domain.order import OrderState, Purpose, Side
 from core.domain.sessions import IST
 from core.engine.orders.decisions import external_id
-from core.engine.orders.gate import GATES
+from core.engine.orders.gate import add_gate
 from core.engine.orders.reconciliation import Snapshot
 from core.errors import BrokerReadError, ReadFault
 from tests.fakes.clock import ManualClock
@@ -42,7 +42,7 @@ class Bench:
         return await reconciler.read_orders(self.broker, ACCOUNT, self.snapshot, DAY)
 
     async def is_frozen(self) -> bool:
-        gate = await self.engine.store.get(GATES, ACCOUNT)
+        gate = await self.engine.store.get("account_gates", ACCOUNT)
         assert gate is not None
         return bool(gate["frozen"])
 
@@ -52,7 +52,7 @@ async def bench() -> Bench:
     made = Bench()
     await made.engine.owned()
     gate = {"_id": ACCOUNT, "mode": "NORMAL", "fence": 0, "seq": 0, "version": 0, "frozen": False}
-    await made.engine.store.insert(GATES, gate)
+    await add_gate(made.engine.store, gate)
     return made
 
 
