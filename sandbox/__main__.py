@@ -24,7 +24,7 @@ from sandbox.world import DEFAULT_REDIRECT_BASE, World, build_world
 __all__ = ["main"]
 
 HOST = "127.0.0.1"
-_BEAT_S = 0.02
+_ADVANCE_EVERY_S = 0.02
 
 
 async def _listen(app: web.Application, port: int) -> tuple[web.AppRunner, int]:
@@ -40,11 +40,11 @@ async def _listen(app: web.Application, port: int) -> tuple[web.AppRunner, int]:
     return runner, bound
 
 
-async def _beat(world: World) -> None:
-    """Let the exchange advance, so that orders fill although nobody asks."""
+async def _advance(world: World) -> None:
+    """Advance the exchange regularly, so that orders fill without a request."""
     while True:
         world.exchange.advance()
-        await asyncio.sleep(_BEAT_S)
+        await asyncio.sleep(_ADVANCE_EVERY_S)
 
 
 async def _serve(world: World, ports: dict[str, int]) -> None:
@@ -64,9 +64,9 @@ async def _serve(world: World, ports: dict[str, int]) -> None:
         sys.stdout.write(json.dumps(bound) + "\n")
         sys.stdout.flush()
         async with asyncio.TaskGroup() as tasks:
-            beat = tasks.create_task(_beat(world))
+            advancing = tasks.create_task(_advance(world))
             await stop.wait()
-            beat.cancel()
+            advancing.cancel()
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:

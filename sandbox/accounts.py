@@ -2,20 +2,20 @@
 
 An *app* is what a developer registers at a broker (API key, secret, redirect address); a *user* is
 a client of the broker with cash and holdings. An app may admit several users, a user may use
-several apps, and a user's book is one. Three apps with a user each are there for each broker from
-the start, with fixed keys (``apps.py`` of each simulator).
+several apps, and every app of a user sees the same portfolio. Each broker starts with three apps of
+one user each, with fixed keys (``apps.py`` of each simulator).
 
 Redirects. ``POST /accounts`` with an ``api_key`` that exists updates the app (and adds the user),
 so ``saarthi demo`` registers its own accounts, or sets the ``redirect_url`` of built-in ones. A
 built-in app's ``redirect_url`` is empty at first, which means
 ``{redirect base}`` and the broker's callback path (``/broker/callback/zerodha``), with the base
-from ``--redirect-base`` (default ``http://127.0.0.1:8443``). Besides, where the login page is told
-a redirect address (Fyers), ``redirect_allowed`` admits that callback path on any loopback host and
-port for such an app. Otherwise the address must equal the registered one.
+from ``--redirect-base`` (default ``http://127.0.0.1:8443``). Where the login request names a
+redirect address (Fyers), ``redirect_allowed`` also admits that callback path on any loopback host
+and port for such an app. Otherwise the address must equal the registered one.
 
-Lives. A login code is single use and lives five real minutes. A session dies at 06:00 IST of the
-next morning by the market clock, at ``expire``, at ``close``, and when the same app and user log in
-again.
+Lifetimes. A login code is single use and valid for five real minutes. A session ends at 06:00 IST
+of the next morning by the market clock, at ``expire``, at ``close``, and when the same app and user
+log in again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _HOLDINGS = [
 ]
 
 
-_PEOPLE = (("Asha Bhat", 500_000.0), ("Chetan Desai", 250_000.0), ("Esha Fernandes", 1_000_000.0))
+_USERS = (("Asha Bhat", 500_000.0), ("Chetan Desai", 250_000.0), ("Esha Fernandes", 1_000_000.0))
 
 
 class AccountError(ValueError):
@@ -123,7 +123,7 @@ class Accounts:
     Args:
         clock: Market time, for the life of sessions.
         state: Where they are kept.
-        redirect_base: Where built-in apps without a redirect address send people.
+        redirect_base: Where logins of built-in apps without a redirect address lead.
         brokers: The simulated brokers by name.
     """
 
@@ -227,7 +227,7 @@ class Accounts:
         return app.redirect_url or self.redirect_base + self._brokers[app.broker].callback_path
 
     def redirect_allowed(self, app: App, address: str) -> bool:
-        """Tell whether a login page may lead to an address that the request names."""
+        """Return whether a login page may lead to an address that the request names."""
         if address == self.redirect_url(app):
             return True
         parts = urlsplit(address)
@@ -321,7 +321,7 @@ class Accounts:
 def _built_in(brokers: Mapping[str, SimulatedBroker]) -> Iterator[dict[str, Any]]:
     """Yield the apps that are there from the start, each with a user of its own."""
     for broker, simulated in brokers.items():
-        for (api_key, secret, user_id), (name, cash) in zip(simulated.keys, _PEOPLE, strict=False):
+        for (api_key, secret, user_id), (name, cash) in zip(simulated.keys, _USERS, strict=False):
             yield {
                 "broker": broker,
                 "api_key": api_key,
@@ -329,7 +329,7 @@ def _built_in(brokers: Mapping[str, SimulatedBroker]) -> Iterator[dict[str, Any]
                 "user_id": user_id,
                 "user_name": name,
                 "cash": cash,
-                "holdings": _HOLDINGS if name == _PEOPLE[0][0] else [],
+                "holdings": _HOLDINGS if name == _USERS[0][0] else [],
             }
 
 

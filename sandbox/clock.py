@@ -24,7 +24,7 @@ MAX_SPEED = 60.0
 
 
 class ClockError(ValueError):
-    """A clock text or step that cannot be used; the message is one line for a person."""
+    """A clock text or step that cannot be used; the message is one line for the user."""
 
 
 def real_now() -> float:
@@ -64,7 +64,7 @@ def parse_clock(text: str, *, wall: datetime | None = None) -> ClockSpec:
 
     Args:
         text: The clock; ``@WALL`` and ``*SPEED`` are optional.
-        wall: The real time that stands in for a missing ``@WALL``; now by default.
+        wall: The real time used when ``@WALL`` is missing; now by default.
 
     Raises:
         ClockError: A part is not an ISO time, or SPEED is not a number in 0.001..60.
@@ -82,7 +82,7 @@ def parse_clock(text: str, *, wall: datetime | None = None) -> ClockSpec:
 
 
 class MarketClock:
-    """Tells market time.
+    """Gives market time.
 
     Args:
         spec: The anchor and speed; market time equals real time when None.

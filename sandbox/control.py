@@ -1,4 +1,4 @@
-"""The control API: how a test or a person moves the sandbox (JSON over HTTP, loopback)."""
+"""The control API: how tests and users drive the sandbox (JSON over HTTP, loopback)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import aiohttp
 from aiohttp import web
 
 from sandbox.accounts import AccountError
-from sandbox.book import Book
 from sandbox.clock import ClockError
 from sandbox.faults import FaultError
 from sandbox.market import MarketError
+from sandbox.portfolio import Portfolio
 from sandbox.world import World
 
 __all__ = ["build_app"]
@@ -37,7 +37,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
 async def _errors(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Answer every error as JSON with one line for a person."""
+    """Answer every error as JSON with a one-line message."""
     try:
         return await handler(request)
     except web.HTTPException as error:
@@ -46,8 +46,8 @@ async def _errors(
         return web.json_response({"error": str(error)}, status=400)
 
 
-def book_json(book: Book, price: Callable[[str], float]) -> dict[str, Any]:
-    """Return a client's truth as JSON: hidden orders too, with the tag the broker knows."""
+def portfolio_json(portfolio: Portfolio, price: Callable[[str], float]) -> dict[str, Any]:
+    """Return a client's true state as JSON: hidden orders too, with the tag the broker knows."""
     positions = [
         {
             "symbol": position.symbol,
@@ -56,16 +56,16 @@ def book_json(book: Book, price: Callable[[str], float]) -> dict[str, Any]:
             "average_price": position.average_price,
             "pnl": position.pnl(price(position.symbol)),
         }
-        for position in book.positions()
+        for position in portfolio.positions()
     ]
-    holdings = [asdict(h) | {"average_price": h.average_price} for h in book.holdings()]
+    holdings = [asdict(h) | {"average_price": h.average_price} for h in portfolio.holdings()]
     return {
-        "user_id": book.user.user_id,
-        "orders": [asdict(order) for order in book.orders()],
-        "trades": [asdict(trade) for trade in book.trades()],
+        "user_id": portfolio.user.user_id,
+        "orders": [asdict(order) for order in portfolio.orders()],
+        "trades": [asdict(trade) for trade in portfolio.trades()],
         "positions": positions,
         "holdings": holdings,
-        "funds": asdict(book.funds()),
+        "funds": asdict(portfolio.funds()),
     }
 
 
@@ -115,7 +115,7 @@ class Control:
         return web.json_response(self._world.ledger.entries(**wanted))
 
     async def book(self, request: web.Request) -> web.Response:
-        """Tell the truth about an account: its first user, or ``user_id``."""
+        """Return the true state of an account: its first user, or ``user_id``."""
         broker, key = request.query.get("broker", ""), request.query.get("api_key", "")
         app = self._world.accounts.app(broker, key)
         if app is None:
@@ -124,10 +124,15 @@ class Control:
         users = [wanted] if wanted else app.users
         exchange = self._world.exchange
         try:
-            books = {user: book_json(exchange.book(broker, user), self._price) for user in users}
+            portfolios = {
+                user: portfolio_json(exchange.portfolio(broker, user), self._price)
+                for user in users
+            }
         except KeyError as error:
             raise web.HTTPNotFound(text=f"no user {error}") from error
-        return web.json_response(books[users[0]] | ({"users": books} if len(users) > 1 else {}))
+        return web.json_response(
+            portfolios[users[0]] | ({"users": portfolios} if len(users) > 1 else {})
+        )
 
     def _price(self, symbol: str) -> float:
         instrument = self._world.market.find(symbol)
@@ -187,7 +192,7 @@ class Control:
         return await self.read_clock(request)
 
     async def read_clock(self, _request: web.Request) -> web.Response:
-        """Tell market time, and the clock as another process can follow it."""
+        """Return market time, and the clock as another process can follow it."""
         clock = self._world.clock
         body = {"now": clock.now().isoformat(), "clock": clock.anchored().format()}
         return web.json_response(body)
@@ -203,7 +208,7 @@ def build_app(world: World, extra: list[web.RouteDef] | None = None) -> web.Appl
 
     Args:
         world: The shared world.
-        extra: Routes of other simulators (the chat's).
+        extra: Routes of other simulators (Telegram's).
     """
     control = Control(world)
     app = web.Application(middlewares=[_errors])

@@ -1,14 +1,16 @@
-"""The exchange and the brokers' risk desk: takes orders, lets them meet prices, keeps every book.
+"""The exchange and the brokers' order management: accepts orders, matches them, keeps portfolios.
 
-A broker's simulator hands in ``NewOrder``, ``Change`` or an order id, gets an ``Order`` back or
-``Refused`` raised, and reads books with ``book``. Everything happens in ``advance``, which is
-called by a loop every few hundredths of a second and by every reader: it walks each working order
-through the prices between what it has seen and now, so that a step of the clock fills what it must.
-Each change is kept in the state before the call returns. ``listeners`` hear of each order that
-reached COMPLETE, CANCELLED or REJECTED, was modified or partly filled.
+A broker's simulator passes a ``NewOrder``, a ``Change`` or an order id, gets an ``Order`` back or
+``Refused`` raised, and reads positions with ``portfolio``. All matching happens in ``advance``,
+which a loop calls every few hundredths of a second and every reader calls first: it replays the
+prices between the last match and now for each working order, so that a step of the clock fills
+whatever would have filled on the way. Each change is stored before the call returns. ``listeners``
+are called with each order that reached COMPLETE, CANCELLED or REJECTED, was modified or partly
+filled.
 
-At the cut-off of intraday trading (``sessions.square_off_time``) the risk desk cancels what works
-under ``MIS`` and closes what is open with orders of its own, placed by ``ADMINSQF``.
+At the intraday cut-off (``sessions.square_off_time``) the broker's risk management (RMS) cancels
+working ``MIS`` orders and closes open ``MIS`` positions with its own orders, placed by
+``ADMINSQF``.
 
 After acceptance an order passes the interim statuses within ``SETTLE_S`` of real time. A limit
 price outside the day's circuit limits is accepted first and rejected then, as brokers do.
@@ -23,15 +25,15 @@ from functools import partial
 
 from sandbox import orders as status
 from sandbox.accounts import Accounts
-from sandbox.book import Book
 from sandbox.clock import IST, MarketClock, real_now
 from sandbox.faults import Effects
 from sandbox.instruments import Instrument
 from sandbox.market import Market, Tick
 from sandbox.matching import fill_price, may_meet, replay_arrival, triggers
-from sandbox.orderlog import Account, OrderLog
+from sandbox.order_store import Account, OrderStore
 from sandbox.orders import Change, NewOrder, Order, Refused, Trade
-from sandbox.risk import check_means, check_order, check_price, protected_price
+from sandbox.portfolio import Portfolio
+from sandbox.risk import check_funds, check_order, check_price, protected_price
 from sandbox.sessions import next_open, session, square_off_time
 from sandbox.state import State
 
@@ -43,13 +45,13 @@ UNKNOWN_INSTRUMENT = (
     "The instrument you are placing an order for has either expired or does not exist."
 )
 CLOSED_MESSAGE = "Markets are closed right now. Use GTT for placing long standing orders instead."
-RISK_DESK = "ADMINSQF"
-_BEAT = timedelta(milliseconds=200)
+RMS_USER = "ADMINSQF"
+_MATCH_EVERY = timedelta(milliseconds=200)
 _STAGES = ((0.3, status.VALIDATING), (0.6, status.OPENING))
 
 
 class Exchange:
-    """Orders, trades and books of every client.
+    """Orders, trades and portfolios of every client.
 
     Args:
         clock: Market time.
@@ -65,49 +67,51 @@ class Exchange:
         self.market = market
         self._accounts = accounts
         self.listeners: list[Callable[[Order], None]] = []
-        self._log = OrderLog(state)
+        self._store = OrderStore(state)
 
     def load(self) -> None:
         """Read orders and trades from the state again."""
-        self._log.load()
+        self._store.load()
 
-    def _tell(self, order: Order) -> None:
+    def _notify(self, order: Order) -> None:
         for listener in self.listeners:
             listener(order)
 
     # Reading
 
-    def book(self, broker: str, user_id: str) -> Book:
-        """Return a client's book as of now.
+    def portfolio(self, broker: str, user_id: str) -> Portfolio:
+        """Return a client's portfolio as of now.
 
         Raises:
             KeyError: The broker has no such client.
         """
         self.advance()
-        return self._book((broker, user_id), self.clock.now().astimezone(IST).date())
+        return self._portfolio((broker, user_id), self.clock.now().astimezone(IST).date())
 
-    def _book(self, account: Account, day: date) -> Book:
+    def _portfolio(self, account: Account, day: date) -> Portfolio:
         user = self._accounts.user(*account)
         if user is None:
             raise KeyError(account[1])
-        orders, trades, conversions = self._log.of(account)
-        return Book(user, orders, trades, price=self._price, today=day, conversions=conversions)
+        orders, trades, conversions = self._store.of(account)
+        return Portfolio(
+            user, orders, trades, price=self._price, today=day, conversions=conversions
+        )
 
     def order(self, order_id: str) -> Order | None:
         """Return an order of any day, or None."""
         self.advance()
-        return self._log.orders.get(order_id)
+        return self._store.orders.get(order_id)
 
     def visible_orders(self, broker: str, user_id: str) -> list[Order]:
         """Return the day's orders that the broker shows by now, oldest first."""
         real = real_now()
-        return [o for o in self.book(broker, user_id).orders() if o.visible_real <= real]
+        return [o for o in self.portfolio(broker, user_id).orders() if o.visible_real <= real]
 
     def visible_trades(self, broker: str, user_id: str) -> list[Trade]:
         """Return the day's trades of the orders that the broker shows by now."""
         real = real_now()
-        shown = self.book(broker, user_id).trades()
-        return [t for t in shown if self._log.orders[t.order_id].visible_real <= real]
+        shown = self.portfolio(broker, user_id).trades()
+        return [t for t in shown if self._store.orders[t.order_id].visible_real <= real]
 
     def _price(self, symbol: str) -> float:
         return self.market.last_price(self._instrument(symbol))
@@ -140,13 +144,13 @@ class Exchange:
         if not (new.after_market or self.market.is_open(instrument, now)):
             raise Refused("input", CLOSED_MESSAGE)
         order = self._build(new, instrument, effects or Effects(), order_id, now)
-        check_means(self.book(*order.account), order)
+        check_funds(self.portfolio(*order.account), order)
         order.move(status.AMO_RECEIVED if new.after_market else status.RECEIVED, now)
-        self._log.keep(order)
+        self._store.keep(order)
         return order
 
     def reject(self, new: NewOrder, reason: str, order_id: str | None = None) -> Order:
-        """Enter an order that the risk desk refused, where a broker keeps a row of such (Fyers)."""
+        """Store an order that the RMS refused, where a broker lists such orders (Fyers)."""
         now = self.clock.now()
         instrument = self._instrument(new.symbol)
         order = self._build(new, instrument, Effects(), order_id, now)
@@ -180,7 +184,7 @@ class Exchange:
         if change.order_type is not None:
             self._retype(order, change, instrument)
         try:
-            check_means(self.book(*order.account), order, is_replaced=True)
+            check_funds(self.portfolio(*order.account), order, is_replaced=True)
         except Refused:
             for name, value in before.items():
                 setattr(order, name, value)
@@ -189,8 +193,8 @@ class Exchange:
         order.arrived_at, order.is_fresh = now.isoformat(), True
         order.move("MODIFIED", now)
         order.move(before["status"] if before["status"] in status.INTERIM else _resting(order), now)
-        self._log.keep(order)
-        self._tell(order)
+        self._store.keep(order)
+        self._notify(order)
         return order
 
     def _retype(self, order: Order, change: Change, instrument: Instrument) -> None:
@@ -216,7 +220,7 @@ class Exchange:
 
     def _working(self, order_id: str) -> Order:
         self.advance()
-        order = self._log.orders.get(order_id)
+        order = self._store.orders.get(order_id)
         if order is None:
             raise Refused("order", "Couldn't find that `order_id`.")
         if order.is_terminal:
@@ -233,13 +237,13 @@ class Exchange:
         Raises:
             Refused: There is not that much of it.
         """
-        book = self.book(*account)
-        held = book.position(symbol, old)
+        portfolio = self.portfolio(*account)
+        held = portfolio.position(symbol, old)
         if quantity == 0 or held * quantity <= 0 or abs(quantity) > abs(held):
             raise Refused("input", "No open position of that quantity to convert.")
-        moved = {"day": book.today.isoformat(), "symbol": symbol, "quantity": quantity}
-        row = moved | {"old": old, "new": new, "price": book.average_price(symbol, old)}
-        self._log.add_conversion(account, row)
+        moved = {"day": portfolio.today.isoformat(), "symbol": symbol, "quantity": quantity}
+        row = moved | {"old": old, "new": new, "price": portfolio.average_price(symbol, old)}
+        self._store.add_conversion(account, row)
 
     def _build(
         self,
@@ -254,7 +258,7 @@ class Exchange:
         if self.market.is_replay and new.order_type == "MARKET":
             arrived = replay_arrival(arrived, self.clock.speed)
         order = Order(
-            order_id=order_id or self._log.next_order_id(now),
+            order_id=order_id or self._store.next_order_id(now),
             broker=new.account[0],
             user_id=new.account[1],
             api_key=new.api_key,
@@ -298,25 +302,25 @@ class Exchange:
 
     def advance(self) -> None:
         """Let everything happen that happens up to now."""
-        if not (self._log.live or self._log.intraday):
+        if not (self._store.live or self._store.intraday):
             return
         now, real = self.clock.now(), real_now()
-        for order in list(self._log.live.values()):
+        for order in list(self._store.live.values()):
             self._advance_order(order, now, real)
-        for account, day in list(self._log.intraday):
+        for account, day in list(self._store.intraday):
             cutoff = square_off_time(day)
             if now >= cutoff:
                 self._square_off(account, cutoff, real)
 
     def _square_off(self, account: Account, cutoff: datetime, real: float) -> None:
-        """Cancel what works intraday and close what is open, as the broker's risk desk does."""
+        """Cancel working intraday orders and close open intraday positions, as the RMS does."""
         day = cutoff.date()
-        self._log.intraday.discard((account, day))
-        book = self._book(account, day)
-        for order in book.working():
-            if order.product == "MIS" and order.placed_by != RISK_DESK:
+        self._store.intraday.discard((account, day))
+        portfolio = self._portfolio(account, day)
+        for order in portfolio.working():
+            if order.product == "MIS" and order.placed_by != RMS_USER:
                 self._finish(order, status.CANCELLED, cutoff)
-        for position in book.positions():
+        for position in portfolio.positions():
             if position.product != "MIS" or position.quantity == 0:
                 continue
             side = "SELL" if position.quantity > 0 else "BUY"
@@ -324,10 +328,10 @@ class Exchange:
             new = NewOrder(account, "", position.symbol, side, quantity, "MIS", "MARKET")
             instrument = self._instrument(position.symbol)
             order = self._build(new, instrument, Effects(), None, cutoff)
-            order.placed_by = RISK_DESK
-            order.exchange_order_id = f"1{cutoff:%d}{self._log.next_number():013d}"
+            order.placed_by = RMS_USER
+            order.exchange_order_id = f"1{cutoff:%d}{self._store.next_number():013d}"
             order.move(status.OPEN, cutoff)
-            self._log.keep(order)
+            self._store.keep(order)
             self._advance_order(order, self.clock.now(), real)
 
     def _fill_late(self, order: Order, now: datetime, real: float) -> None:
@@ -355,7 +359,7 @@ class Exchange:
         if self._is_out_of_band(order):
             self._reject(order, "The order price is out of the current circuit limits.", now)
             return
-        self._walk(order, now, real)
+        self._match(order, now, real)
         if not order.is_terminal:
             self._expire(order, now)
 
@@ -371,9 +375,9 @@ class Exchange:
                 order.move(name, now)
         if age < SETTLE_S:
             return False
-        order.exchange_order_id = f"1{now:%d}{self._log.next_number():013d}"
+        order.exchange_order_id = f"1{now:%d}{self._store.next_number():013d}"
         order.move(_resting(order), now)
-        self._log.keep(order)
+        self._store.keep(order)
         return True
 
     def _is_out_of_band(self, order: Order) -> bool:
@@ -382,7 +386,7 @@ class Exchange:
         lowest, highest = self.market.circuits(self._instrument(order.symbol))
         return not lowest <= order.price <= highest
 
-    def _walk(self, order: Order, now: datetime, real: float) -> None:
+    def _match(self, order: Order, now: datetime, real: float) -> None:
         instrument = self._instrument(order.symbol)
         arrived = datetime.fromisoformat(order.arrived_at)
         seen = order.extra.get("_seen")
@@ -395,23 +399,23 @@ class Exchange:
         matters = partial(may_meet, order)
         for tick in self.market.ticks(instrument, after, now, matters):
             met |= tick.since >= arrived
-            changed |= self._meet(order, tick, real)
+            changed |= self._match_tick(order, tick, real)
             if order.is_terminal:
                 break
         if met and order.validity == "IOC" and order.status == status.OPEN:
             self._finish(order, status.CANCELLED, now)
         order.extra["_seen"] = now.isoformat()
         if changed:
-            self._log.keep(order)
+            self._store.keep(order)
 
     def _may_wait(self, order: Order, unseen: timedelta) -> bool:
-        """Tell whether an order can be left for a later beat: prices move once a second."""
+        """Return whether matching can be left for later: prices move once a second."""
         if order.cap_until_real is not None or order.extra.get("_moves") != self.market.moves:
             order.extra["_moves"] = self.market.moves
             return False
-        return unseen < _BEAT
+        return unseen < _MATCH_EVERY
 
-    def _meet(self, order: Order, tick: Tick, real: float) -> bool:
+    def _match_tick(self, order: Order, tick: Tick, real: float) -> bool:
         if triggers(order, tick):
             order.is_triggered, order.is_fresh = True, tick.is_print
             order.move(status.OPEN, tick.at)
@@ -442,13 +446,13 @@ class Exchange:
         order.average_price = round(total / order.filled_quantity, 4)
         done = order.filled_quantity == order.quantity
         order.move(status.COMPLETE if done else status.OPEN, at)
-        self._log.keep(order)
-        self._tell(order)
+        self._store.keep(order)
+        self._notify(order)
         return True
 
     def _add_trade(self, order: Order, quantity: int, price: float, at: datetime) -> None:
         trade = Trade(
-            trade_id=f"{10_000_000 + self._log.next_number()}",
+            trade_id=f"{10_000_000 + self._store.next_number()}",
             order_id=order.order_id,
             exchange_order_id=order.exchange_order_id or "",
             broker=order.broker,
@@ -460,7 +464,7 @@ class Exchange:
             price=price,
             at=at.isoformat(),
         )
-        self._log.add_trade(trade)
+        self._store.add_trade(trade)
 
     def _expire(self, order: Order, now: datetime) -> None:
         arrived = datetime.fromisoformat(order.arrived_at).astimezone(IST)
@@ -475,14 +479,14 @@ class Exchange:
     def _reject(self, order: Order, reason: str, now: datetime) -> None:
         order.message_raw = reason if reason.startswith("RMS:") else f"RMS:{reason}"
         order.move(status.REJECTED, now, reason.removeprefix("RMS:"))
-        self._log.keep(order)
-        self._tell(order)
+        self._store.keep(order)
+        self._notify(order)
 
     def _finish(self, order: Order, final: str, at: datetime) -> None:
         order.cancelled_quantity = order.quantity - order.filled_quantity
         order.move(final, at)
-        self._log.keep(order)
-        self._tell(order)
+        self._store.keep(order)
+        self._notify(order)
 
 
 def _resting(order: Order) -> str:

@@ -7,7 +7,7 @@ ticks of a bar are its open at its start and its range at its end, the latter on
 were there when the bar began. A gap in a recording has no ticks.
 
 ``move`` pins a price from now on; with None it lets the market go on from the pinned level.
-``halt`` stops a symbol or all: prices stand still and nothing fills until ``resume``.
+``halt`` stops one symbol or all of them: prices freeze and no order fills until ``resume``.
 """
 
 from __future__ import annotations
@@ -119,11 +119,11 @@ class Market:
         return find(symbol.removeprefix("NSE:").removesuffix("-EQ").removesuffix("-INDEX"))
 
     def is_open(self, instrument: Instrument, at: datetime | None = None) -> bool:
-        """Tell whether the instrument's continuous session runs, halts aside."""
+        """Return whether the instrument trades continuously now, ignoring halts."""
         return within_session(at or self._clock.now(), index=instrument.is_index)
 
     def is_halted(self, instrument: Instrument) -> bool:
-        """Tell whether a halt stops the instrument."""
+        """Return whether a halt applies to the instrument."""
         return instrument.symbol in self._halts or "*" in self._halts
 
     # Commands

@@ -1,4 +1,4 @@
-"""How one order meets one price: triggers, crossings and the price of the fill.
+"""Matching of one order against one price: triggers, crossings and fill prices.
 
 In a replay a market order fills at the open of the next bar. A decision taken at a bar's start
 arrives a little into the bar, more so on a fast clock: within 10 s of market time or 0.75 s of real
@@ -22,7 +22,7 @@ _LONGEST_GRACE_S = 45.0
 
 
 def triggers(order: Order, tick: Tick) -> bool:
-    """Tell whether a waiting stop is set off by a price."""
+    """Return whether a price triggers a waiting stop."""
     if order.status != orders.TRIGGER_PENDING:
         return False
     reached = (tick.price - order.trigger_price) * order.sign
@@ -47,7 +47,7 @@ def fill_price(order: Order, tick: Tick) -> float | None:
 
 
 def may_meet(order: Order, low: float, high: float) -> bool:
-    """Tell whether prices from low to high can do anything to an order as it is now."""
+    """Return whether prices from low to high can trigger or fill an order in its present state."""
     if order.status == orders.TRIGGER_PENDING:
         return high >= order.trigger_price if order.sign > 0 else low <= order.trigger_price
     if order.is_fresh or order.order_type in {"MARKET", "SL-M"}:

@@ -1,4 +1,4 @@
-"""What the exchange keeps: orders and trades, in words that no broker owns.
+"""Orders and trades of the exchange, in terms that are no single broker's.
 
 Statuses are Kite's (the richest set); a broker's simulator translates them into its own. Products
 are ``CNC``, ``MIS``, ``NRML``, ``MTF``; order types ``MARKET``, ``LIMIT``, ``SL``, ``SL-M``; sides
@@ -29,7 +29,7 @@ TERMINAL = frozenset({COMPLETE, CANCELLED, REJECTED})
 
 
 class Refused(Exception):
-    """The exchange's or the broker's risk system says no; no order came of it.
+    """The exchange or the broker's risk system refused a request; no order was created.
 
     Attributes:
         kind: ``input``, ``margin``, ``holding``, ``order`` (unknown, finished, too many changes).
@@ -47,7 +47,7 @@ class NewOrder:
     """An order as a broker's simulator hands it to the exchange.
 
     Attributes:
-        account: (broker, user_id): whose book.
+        account: (broker, user_id) of the client.
         api_key: The app that placed it.
         protection: Percent about the last price at which a market order becomes a limit order;
             -1 lets the exchange choose; None keeps it a plain market order.
@@ -104,11 +104,11 @@ class Trade:
 
 @dataclass
 class Order:
-    """An order in a book.
+    """An order of a client.
 
     Attributes:
         placed_at: Market time of acceptance by the broker.
-        exchange_at: Market time of the exchange's last word, None if it never got there.
+        exchange_at: Market time of the exchange's last update, None if it never got there.
         updated_at: Market time of the last change of any kind.
         arrived_at: Market time from which prices count for it (moves on with matching).
         accepted_real: Real time of acceptance; drives the interim statuses.
@@ -165,7 +165,7 @@ class Order:
 
     @property
     def account(self) -> tuple[str, str]:
-        """(broker, user_id): whose book."""
+        """(broker, user_id) of the client."""
         return self.broker, self.user_id
 
     @property

@@ -37,7 +37,7 @@ _COLUMNS = ["timestamp", "open", "high", "low", "close", "volume"]
 
 
 class ReplayError(ValueError):
-    """A replay directory that cannot be used; the message is one line for a person."""
+    """A replay directory that cannot be used; the message is one line for the user."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
-"""What the broker's risk desk checks before it takes an order. Each check raises ``Refused``."""
+"""Checks of the broker's risk management system (RMS). Each one raises ``Refused``."""
 
-from sandbox.book import Book
 from sandbox.instruments import Instrument
 from sandbox.orders import NewOrder, Order, Refused
+from sandbox.portfolio import Portfolio
 
-__all__ = ["check_means", "check_order", "check_price", "protected_price", "to_tick"]
+__all__ = ["check_funds", "check_order", "check_price", "protected_price", "to_tick"]
 
 _ROUNDING = 1e-6
 _PROTECTION_BANDS = ((100.0, 3.0), (500.0, 2.0))
@@ -64,23 +64,23 @@ def _check_stop(new: NewOrder, last: float) -> None:
         )
 
 
-def check_means(book: Book, order: Order, *, is_replaced: bool = False) -> None:
+def check_funds(portfolio: Portfolio, order: Order, *, is_replaced: bool = False) -> None:
     """Check that there is stock to deliver, or money to block.
 
     Args:
-        book: The client's book.
+        portfolio: The client's portfolio.
         order: The order in the shape that is wanted.
-        is_replaced: The book counts the order already in that shape.
+        is_replaced: Whether the portfolio already counts the order in that shape.
     """
     if order.product == "CNC" and order.side == "SELL":
-        may = book.sellable(order.symbol) + (order.leaves_quantity if is_replaced else 0)
+        may = portfolio.sellable(order.symbol) + (order.leaves_quantity if is_replaced else 0)
         if order.leaves_quantity > may:
             raise Refused(
                 "holding", f"Insufficient stock holding. Max. sellable quantity is {max(0, may)}."
             )
         return
-    required = book.required(order)
-    available = book.funds().net + (required if is_replaced else 0.0)
+    required = portfolio.required(order)
+    available = portfolio.funds().net + (required if is_replaced else 0.0)
     if required > available:
         raise Refused(
             "margin",

@@ -62,7 +62,7 @@ _NATIONAL = {(1, 26), (8, 15), (10, 2)}
 
 
 def is_trading_day(day: date) -> bool:
-    """Tell whether the exchange opens on a day."""
+    """Return whether the exchange opens on a day."""
     if day.weekday() >= _SATURDAY or (day.month, day.day) in _NATIONAL:
         return False
     return day not in _HOLIDAYS
@@ -81,7 +81,7 @@ def square_off_time(day: date) -> datetime:
 
 
 def within_session(moment: datetime, *, index: bool = False) -> bool:
-    """Tell whether continuous trading runs at a moment."""
+    """Return whether the market trades continuously at a moment."""
     local = moment.astimezone(IST)
     if not is_trading_day(local.date()):
         return False

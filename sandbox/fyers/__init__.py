@@ -2,7 +2,7 @@
 
 `/api/v3` and `/data` on one port, the public symbol masters under `/sym_details/`, the
 order WebSocket at `/trade/v3`. Requests pass, from the outside in: the ledger, the faults, the
-conversion of refusals, the gate, the handler.
+conversion of errors, access control, the handler.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,17 +10,17 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from sandbox.clock import http_date
-from sandbox.fyers.desk import Desk
-from sandbox.fyers.gate import BROKER, Gate
-from sandbox.fyers.login import Login
-from sandbox.fyers.marketdata import MarketData
-from sandbox.fyers.masters import serve_master
-from sandbox.fyers.replies import Refusal
-from sandbox.fyers.socket import OrderSocket
-from sandbox.fyers.trading import Trading
-from sandbox.fyers.views import Views
+from sandbox.fyers.login import FyersLogin
+from sandbox.fyers.market_data import FyersMarketData
+from sandbox.fyers.middleware import BROKER, FyersMiddleware
+from sandbox.fyers.order_service import OrderService
+from sandbox.fyers.order_socket import OrderSocket
+from sandbox.fyers.responses import FyersError
+from sandbox.fyers.routes import TradingRoutes
+from sandbox.fyers.serializers import FyersSerializer
+from sandbox.fyers.symbol_master import serve_master
 from sandbox.fyers.webhook import Webhooks
-from sandbox.fyers.writes import Writes
+from sandbox.fyers.write_requests import WriteReader
 from sandbox.world import World
 
 __all__ = ["build_app"]
@@ -32,15 +32,15 @@ def build_app(world: World) -> web.Application:
     Args:
         world: What all simulators share.
     """
-    gate = Gate(world)
-    writes = Writes(world, gate)
-    views = Views(world.market, world.clock)
+    access = FyersMiddleware(world)
+    writes = WriteReader(world, access)
+    serializer = FyersSerializer(world.market, world.clock)
     app = web.Application(
         middlewares=[
             world.ledger.middleware(writes.describe),
             world.faults.middleware(BROKER, writes.identify),
-            _refusals,
-            gate.middleware,
+            _errors,
+            access.admit,
         ],
         client_max_size=1024**2,
     )
@@ -55,12 +55,12 @@ def build_app(world: World) -> web.Application:
         return web.json_response({"ok": True})
 
     app.on_response_prepare.append(date)
-    socket = OrderSocket(world, gate, views)
-    app.cleanup_ctx.extend([Webhooks(world, views).run, socket.run])
+    socket = OrderSocket(world, access, serializer)
+    app.cleanup_ctx.extend([Webhooks(world, serializer).run, socket.run])
     app.on_shutdown.append(socket.close)
-    app.add_routes(Login(world).routes())
-    app.add_routes(Trading(world, Desk(world), views).routes())
-    app.add_routes(MarketData(world).routes())
+    app.add_routes(FyersLogin(world).routes())
+    app.add_routes(TradingRoutes(world, OrderService(world), serializer).routes())
+    app.add_routes(FyersMarketData(world).routes())
     app.add_routes(
         [
             web.get("/trade/v3", socket.connect),
@@ -72,11 +72,11 @@ def build_app(world: World) -> web.Application:
 
 
 @web.middleware
-async def _refusals(
+async def _errors(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Answer a refusal in the envelope of Fyers."""
+    """Answer an error in the envelope of Fyers."""
     try:
         return await handler(request)
-    except Refusal as refusal:
-        return refusal.response()
+    except FyersError as error:
+        return error.response()

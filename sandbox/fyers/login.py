@@ -1,7 +1,7 @@
 """The login: consent page, redirect with an auth code, exchange of the code for a token.
 
 A wrong client id or redirect address cannot be answered with a redirect, so it gets a page; any
-other refusal goes back to the registered address with `s=error`, a code, a message and the state.
+other error goes back to the registered address with `s=error`, a code, a message and the state.
 """
 
 import json
@@ -11,16 +11,16 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from aiohttp import web
 
 from sandbox.accounts import App, User
-from sandbox.fyers.gate import BROKER, app_of_hash, caller_of
-from sandbox.fyers.pages import consent_page, failure_page
-from sandbox.fyers.replies import Refusal, ok
+from sandbox.fyers.login_pages import consent_page, failure_page
+from sandbox.fyers.middleware import BROKER, app_of_hash, caller_of
+from sandbox.fyers.responses import FyersError, ok
 from sandbox.fyers.tokens import access_token, auth_code, refresh_token
 from sandbox.world import World
 
-__all__ = ["Login"]
+__all__ = ["FyersLogin"]
 
 
-class Login:
+class FyersLogin:
     """The handlers of the login and the logout."""
 
     def __init__(self, world: World) -> None:
@@ -37,11 +37,11 @@ class Login:
         ]
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """Ask the person whether the app may use the account."""
+        """Show the consent page."""
         try:
             app, target = self._check(request)
-        except Refusal as refusal:
-            return _failure(refusal)
+        except FyersError as error:
+            return _failure(error)
         if request.query.get("response_type") != "code":
             return _back(target, request, _error(-50, "Invalid response_type: use code"))
         user_id = app.users[0] if app.users else ""
@@ -50,13 +50,13 @@ class Login:
         return _html(consent_page(name, app.api_key, user_id))
 
     async def decide(self, request: web.Request) -> web.StreamResponse:
-        """Take the person's answer and send the browser back to the app."""
+        """Take the user's decision and redirect the browser back to the app."""
         try:
             app, target = self._check(request)
             form = await request.post()
             user = self._user(str(form.get("user_id", "")))
-        except Refusal as refusal:
-            return _failure(refusal)
+        except FyersError as error:
+            return _failure(error)
         if request.query.get("response_type") != "code":
             return _back(target, request, _error(-50, "Invalid response_type: use code"))
         if form.get("action") != "allow":
@@ -74,13 +74,13 @@ class Login:
         """Give a token for an auth code; each code serves once."""
         body = await _json_object(request)
         if body.get("grant_type") != "authorization_code":
-            raise Refusal(-50, "Invalid grant_type: use authorization_code")
+            raise FyersError(-50, "Invalid grant_type: use authorization_code")
         app = app_of_hash(self._world.accounts, str(body.get("appIdHash", "")))
         if app is None:
-            raise Refusal(-371, "Invalid app id hash")
+            raise FyersError(-371, "Invalid app id hash")
         user = self._world.accounts.redeem_code(app, str(body.get("code", "")))
         if user is None:
-            raise Refusal(-437, "invalid auth code")
+            raise FyersError(-437, "invalid auth code")
         now = self._world.clock.now()
         token = access_token(user.user_id, user.user_name, now)
         self._world.accounts.open_session(app, user.user_id, token)
@@ -90,7 +90,7 @@ class Login:
     async def refresh(self, request: web.Request) -> web.StreamResponse:
         """Refuse: refresh tokens are of no use since 1 April 2026."""
         await request.read()
-        raise Refusal(-501, "Please provide valid refresh token")
+        raise FyersError(-501, "Please provide valid refresh token")
 
     async def logout(self, request: web.Request) -> web.StreamResponse:
         """End the session; the body is `null`."""
@@ -102,17 +102,17 @@ class Login:
         client_id = request.query.get("client_id", "")
         app = self._world.accounts.app(BROKER, client_id)
         if app is None:
-            raise Refusal(-352, "Please provide a valid client_id")
+            raise FyersError(-352, "Please provide a valid client_id")
         target = request.query.get("redirect_uri", "")
         if not self._world.accounts.redirect_allowed(app, target):
-            raise Refusal(-374, "The redirect_uri is not the one registered for the app")
+            raise FyersError(-374, "The redirect_uri is not the one registered for the app")
         return app, target
 
     def _user(self, user_id: str) -> User:
         user = self._world.accounts.user(BROKER, user_id.strip().upper())
         user = user or self._world.accounts.user(BROKER, user_id.strip())
         if user is None:
-            raise Refusal(-1012, "No such user id")
+            raise FyersError(-1012, "No such user id")
         return user
 
     def _cookie_user(self, request: web.Request, user: User, known: Mapping[str, str]) -> User:
@@ -132,7 +132,7 @@ async def _json_object(request: web.Request) -> dict[str, object]:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise Refusal(-50, "Invalid input: a JSON object is expected")
+        raise FyersError(-50, "Invalid input: a JSON object is expected")
     return body
 
 
@@ -150,8 +150,8 @@ def _back(target: str, request: web.Request, answer: Mapping[str, str]) -> web.R
     return web.Response(status=302, headers={"Location": urlunsplit(parts._replace(query=query))})
 
 
-def _failure(refusal: Refusal) -> web.Response:
-    return _html(failure_page(refusal.code, refusal.message), status=refusal.status)
+def _failure(error: FyersError) -> web.Response:
+    return _html(failure_page(error.code, error.message), status=error.status)
 
 
 def _html(text: str, status: int = 200) -> web.Response:

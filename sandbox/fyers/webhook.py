@@ -13,8 +13,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from sandbox.fyers.gate import BROKER
-from sandbox.fyers.views import Views
+from sandbox.fyers.middleware import BROKER
+from sandbox.fyers.serializers import FyersSerializer
 from sandbox.orders import Order
 from sandbox.world import World
 
@@ -33,29 +33,29 @@ class _Target:
 
 
 class Webhooks:
-    """Sends what the exchange tells about orders of this broker."""
+    """Sends order updates of this broker."""
 
-    def __init__(self, world: World, views: Views) -> None:
+    def __init__(self, world: World, serializer: FyersSerializer) -> None:
         self._world = world
-        self._views = views
+        self._serializer = serializer
         self._targets: dict[str, _Target] = {}
         self._queue: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
         world.reset_hooks.append(self._targets.clear)
 
     async def run(self, _app: web.Application) -> AsyncIterator[None]:
         """Listen to the exchange and send, for as long as the application runs."""
-        self._world.exchange.listeners.append(self._hear)
+        self._world.exchange.listeners.append(self._on_order)
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         async with aiohttp.ClientSession(timeout=timeout) as session, asyncio.TaskGroup() as tasks:
             sender = tasks.create_task(self._send_all(session, tasks))
             yield
-            self._world.exchange.listeners.remove(self._hear)
+            self._world.exchange.listeners.remove(self._on_order)
             sender.cancel()
 
-    def _hear(self, order: Order) -> None:
+    def _on_order(self, order: Order) -> None:
         app = self._world.accounts.app(BROKER, order.api_key)
         if order.broker == BROKER and app is not None and app.postback_url:
-            self._queue.put_nowait((app.postback_url, self._views.order(order, 1)))
+            self._queue.put_nowait((app.postback_url, self._serializer.order(order, 1)))
 
     async def _send_all(self, session: aiohttp.ClientSession, tasks: asyncio.TaskGroup) -> None:
         while True:

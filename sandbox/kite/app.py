@@ -1,18 +1,18 @@
 """The Kite application: its routes, and the middlewares in the order of a real request.
 
-An order write is entered in the ledger, then faults strike, then errors get their shape, then the
-gate admits the request. Errors get their shape outside of all that too, for a body that the ledger
-cannot read. GTT, mutual funds, iceberg, cover and auction orders, ``/charges`` and the
+An order write is entered in the ledger, then faults apply, then errors get Kite's shape, then
+access control admits the request. Errors get Kite's shape outside of all that too, for a body that
+the ledger cannot read. GTT, mutual funds, iceberg, cover and auction orders, ``/charges`` and the
 refresh of tokens are not simulated.
 """
 
 from aiohttp import web
 
-from sandbox.kite.gate import Gate, describe_write, identify
-from sandbox.kite.login import Login
-from sandbox.kite.marketdata import MarketData
-from sandbox.kite.orders import Orders
-from sandbox.kite.portfolio import Portfolio
+from sandbox.kite.login import KiteLogin
+from sandbox.kite.market_data import KiteMarketData
+from sandbox.kite.middleware import KiteMiddleware, describe_write, identify
+from sandbox.kite.order_routes import OrderRoutes
+from sandbox.kite.portfolio_routes import PortfolioRoutes
 from sandbox.kite.push import Push
 from sandbox.world import World
 
@@ -27,24 +27,24 @@ async def _health(_request: web.Request) -> web.Response:
 
 def build_app(world: World) -> web.Application:
     """Build the Kite application over the shared world."""
-    gate, push = Gate(world), Push(world)
+    access, push = KiteMiddleware(world), Push(world)
     middlewares = [
-        gate.errors,
+        access.errors,
         world.ledger.middleware(describe_write),
         world.faults.middleware("kite", identify),
-        gate.errors,
-        gate.admit,
+        access.errors,
+        access.admit,
     ]
     app = web.Application(middlewares=middlewares, client_max_size=_BODY_LIMIT)
-    app.on_response_prepare.append(gate.stamp)
+    app.on_response_prepare.append(access.stamp)
     app.cleanup_ctx.append(push.running)
     app.add_routes(_routes(world, push))
     return app
 
 
 def _routes(world: World, push: Push) -> list[web.RouteDef]:
-    login, orders = Login(world), Orders(world)
-    portfolio, data = Portfolio(world), MarketData(world)
+    login, orders = KiteLogin(world), OrderRoutes(world)
+    portfolio, data = PortfolioRoutes(world), KiteMarketData(world)
     return [
         web.get("/_sandbox/health", _health),
         web.get("/", push.socket),

@@ -1,4 +1,4 @@
-"""Kite's login: the page for people, the token exchange for apps, logout and profile."""
+"""Kite's login: the login page, the token exchange, logout and profile."""
 
 import hashlib
 import html
@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from aiohttp import web
 
 from sandbox.accounts import App, Session, User
-from sandbox.kite.gate import APP, SESSION, identify
-from sandbox.kite.replies import (
+from sandbox.kite.middleware import APP, SESSION, identify
+from sandbox.kite.responses import (
     BAD_CHECKSUM,
     BAD_REQUEST_TOKEN,
     BAD_TOKEN,
@@ -19,7 +19,7 @@ from sandbox.kite.replies import (
 )
 from sandbox.world import World
 
-__all__ = ["Login"]
+__all__ = ["KiteLogin"]
 
 _EXCHANGES = ["NSE", "NFO", "BFO", "CDS", "BSE", "MCX", "BCD", "MF"]
 _PRODUCTS = ["CNC", "NRML", "MIS", "BO", "CO"]
@@ -74,7 +74,7 @@ def _with_query(address: str, pairs: dict[str, str]) -> str:
     return urlunsplit(parts._replace(query=urlencode(query)))
 
 
-class Login:
+class KiteLogin:
     """The login routes."""
 
     def __init__(self, world: World) -> None:
@@ -89,7 +89,7 @@ class Login:
         return _page(app.api_key, app.users[0] if len(app.users) == 1 else "")
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
-        """Follow the person's decision and lead back to the app."""
+        """Follow the user's decision and redirect back to the app."""
         app = self._accounts.app("kite", request.query.get("api_key", ""))
         if app is None:
             return _error_page("Invalid `api_key`.")

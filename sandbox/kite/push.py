@@ -1,4 +1,4 @@
-"""What Kite sends by itself: postbacks to the app's address, order frames on the WebSocket.
+"""What Kite pushes: postbacks to the app's address, order frames on the WebSocket.
 
 A postback goes once to the app that placed the order when it completes, is cancelled, rejected,
 modified or partly filled (the last two say ``UPDATE``). Every order of the user goes to each of the
@@ -19,7 +19,7 @@ from aiohttp import WSMsgType, web
 
 from sandbox.accounts import App
 from sandbox.instruments import find_token
-from sandbox.kite.shapes import order_row
+from sandbox.kite.serializers import order_row
 from sandbox.orders import TERMINAL, Order
 from sandbox.world import World
 
@@ -94,17 +94,17 @@ class Push:
         await socket.prepare(request)
         known = _Socket(session.user_id, socket)
         self._sockets.add(known)
-        beat = asyncio.get_running_loop().create_task(self._beat(known))
+        heartbeat = asyncio.get_running_loop().create_task(self._heartbeat(known))
         try:
             async for message in socket:
                 if message.type == WSMsgType.TEXT:
                     _subscribe(known, message.data)
         finally:
             self._sockets.discard(known)
-            beat.cancel()
+            heartbeat.cancel()
         return socket
 
-    async def _beat(self, known: _Socket) -> None:
+    async def _heartbeat(self, known: _Socket) -> None:
         while not known.socket.closed:
             await _send(known.socket, self._ticks(known) or b"\x00")
             await asyncio.sleep(_HEARTBEAT_S)

@@ -1,6 +1,6 @@
-"""A Bot API server with a chat page: Telegram as far as a bot and its people can tell.
+"""A Bot API server with a chat page: Telegram as far as a bot and its users can see.
 
-Any well-formed token is a bot of its own. Private chats come into being when a person writes first,
+Any well-formed token is a bot of its own. Private chats come into being when a user writes first,
 groups through the control API. State survives a restart and is cleared by a reset.
 """
 

@@ -65,7 +65,7 @@ class BotApi:
         ]
 
     async def execute(self, bot: Bot, method: str, values: Json) -> Any:
-        """Run a method that a webhook's answer names; its refusal concerns nobody."""
+        """Run a method that a webhook's answer names; an error has no one to go to."""
         found = _METHODS.get(method.lower())
         if found is None:
             return None

@@ -9,16 +9,16 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from sandbox.telegram.api import BotApi, identify
+from sandbox.telegram.call_log import CallLog
 from sandbox.telegram.chat_page import ChatPage
 from sandbox.telegram.control import TelegramControl
-from sandbox.telegram.journal import CallJournal
 from sandbox.telegram.simulator import Simulator
 from sandbox.telegram.webhooks import WebhookDelivery
 
 __all__ = ["TelegramWorld", "build_app", "control_routes", "simulator_of"]
 
 _PART = "telegram"
-_JOURNAL = "telegram.calls"
+_CALL_LOG = "telegram.calls"
 _MAX_UPLOAD = 50 * 1024 * 1024
 
 
@@ -49,12 +49,12 @@ def simulator_of(world: TelegramWorld) -> Simulator:
     return found
 
 
-def _journal_of(world: TelegramWorld) -> CallJournal:
-    if _JOURNAL not in world.parts:
-        journal = CallJournal(simulator_of(world).now)
-        world.parts[_JOURNAL] = journal
-        world.reset_hooks.append(journal.clear)
-    found: CallJournal = world.parts[_JOURNAL]
+def _call_log_of(world: TelegramWorld) -> CallLog:
+    if _CALL_LOG not in world.parts:
+        call_log = CallLog(simulator_of(world).now)
+        world.parts[_CALL_LOG] = call_log
+        world.reset_hooks.append(call_log.clear)
+    found: CallLog = world.parts[_CALL_LOG]
     return found
 
 
@@ -63,7 +63,7 @@ def build_app(world: TelegramWorld) -> web.Application:
     sim = simulator_of(world)
     app = web.Application(
         middlewares=[
-            _journal_of(world).middleware(),
+            _call_log_of(world).middleware(),
             world.faults.middleware("telegram", identify),
         ],
         client_max_size=_MAX_UPLOAD,
@@ -98,4 +98,4 @@ def _delivering(sim: Simulator, api: BotApi) -> Callable[[web.Application], Asyn
 
 def control_routes(world: TelegramWorld) -> list[web.RouteDef]:
     """Give the routes that the control port adds for this simulator."""
-    return TelegramControl(simulator_of(world), _journal_of(world)).routes()
+    return TelegramControl(simulator_of(world), _call_log_of(world)).routes()

@@ -7,8 +7,8 @@ from sandbox.telegram.errors import bad_request, forbidden
 from sandbox.telegram.keyboards import ReplyMarkup, parse_reply_markup
 from sandbox.telegram.model import Bot, Conversation, Json, Message
 from sandbox.telegram.parameters import Parameters
+from sandbox.telegram.serializers import message_object
 from sandbox.telegram.simulator import Simulator
-from sandbox.telegram.wire import message_object
 
 __all__ = ["Call"]
 
@@ -40,7 +40,7 @@ class Call:
         """Find a chat that the bot may write to.
 
         Raises:
-            BotApiError: As `chat`, or 403 when the person blocked the bot or is no more.
+            BotApiError: As `chat`, or 403 when the user blocked the bot or is deactivated.
         """
         conversation = self.chat(name)
         if conversation.is_deactivated:

@@ -1,7 +1,7 @@
-"""The chat page and what it needs: a stream of events, and a person's actions.
+"""The chat page's backend: a stream of events, and the user's actions.
 
 The page asks for `/api/events` once and draws what comes: first a snapshot, then each change. It
-acts as the person whose id is in its address.
+acts as the user whose id is in its address.
 """
 
 import asyncio
@@ -11,12 +11,12 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox.telegram import people
+from sandbox.telegram import user_actions
 from sandbox.telegram.errors import BotApiError
 from sandbox.telegram.model import Bot, Conversation, Json
-from sandbox.telegram.people import Refusal
 from sandbox.telegram.simulator import Simulator
 from sandbox.telegram.transcript import bot_view, message_view, snapshot
+from sandbox.telegram.user_actions import ActionRefused
 
 __all__ = ["ChatPage"]
 
@@ -66,7 +66,7 @@ class ChatPage:
         async def act(request: web.Request) -> web.Response:
             try:
                 return web.json_response(handler(await request.json()))
-            except (Refusal, BotApiError) as refusal:
+            except (ActionRefused, BotApiError) as refusal:
                 return web.json_response({"error": str(refusal)}, status=refusal.status)
             except (KeyError, TypeError, ValueError):
                 return web.json_response({"error": "not a request of the page"}, status=400)
@@ -75,7 +75,7 @@ class ChatPage:
 
     def _send(self, body: Json) -> Json:
         user_id = int(body["user"])
-        message = people.send_text(
+        message = user_actions.send_text(
             self._sim,
             chat_id=int(body.get("chat") or user_id),
             user_id=user_id,
@@ -87,10 +87,10 @@ class ChatPage:
 
     def _tap(self, body: Json) -> Json:
         user_id = int(body["user"])
-        conversation = people.find_conversation(
+        conversation = user_actions.find_conversation(
             self._sim, int(body.get("chat") or user_id), body.get("bot")
         )
-        callback = people.tap(
+        callback = user_actions.tap(
             self._sim,
             conversation,
             user_id=user_id,
@@ -113,7 +113,7 @@ class ChatPage:
 
 
 class _Viewer:
-    """One open page: its person, its bot, its stream."""
+    """One open page: its user, its bot, its stream."""
 
     def __init__(self, sim: Simulator, request: web.Request, stream: web.StreamResponse) -> None:
         query = request.query
@@ -129,7 +129,7 @@ class _Viewer:
             bot = await self._wait_for_bot()
             if bot is None:
                 return
-            self._sim.person(self._user_id, self._name)
+            self._sim.user(self._user_id, self._name)
             key = self._key(bot)
             with self._sim.watch(key) as events:
                 await self._write({"type": "snapshot", **self._snapshot(bot)})
@@ -149,8 +149,8 @@ class _Viewer:
             is_told = False
             while not self._sim.closing.is_set():
                 try:
-                    return people.find_bot(self._sim, self._bot_id)
-                except Refusal:
+                    return user_actions.find_bot(self._sim, self._bot_id)
+                except ActionRefused:
                     if not is_told:
                         await self._write({"type": "waiting"})
                         is_told = True

@@ -1,16 +1,16 @@
-"""The control routes: act as a person, read what a person sees, make groups, block the bot."""
+"""The control routes: act as a user, read what a user sees, make groups, block the bot."""
 
 from typing import Any
 
 from aiohttp import web
 
-from sandbox.telegram import people
+from sandbox.telegram import user_actions
+from sandbox.telegram.call_log import CallLog
 from sandbox.telegram.errors import BotApiError
-from sandbox.telegram.journal import CallJournal
 from sandbox.telegram.model import Conversation, Json
-from sandbox.telegram.people import Refusal
 from sandbox.telegram.simulator import Simulator
 from sandbox.telegram.transcript import transcript
+from sandbox.telegram.user_actions import ActionRefused
 
 __all__ = ["TelegramControl"]
 
@@ -23,14 +23,14 @@ async def _body(request: web.Request) -> Json:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise Refusal(400, "the body must be a JSON object")
+        raise ActionRefused(400, "the body must be a JSON object")
     return body
 
 
 def _integer(body: Json, name: str) -> int:
     value = body.get(name)
     if isinstance(value, bool) or not str(value).lstrip("-").isdigit():
-        raise Refusal(400, f"{name} must be a whole number, found {value!r}")
+        raise ActionRefused(400, f"{name} must be a whole number, found {value!r}")
     return int(str(value))
 
 
@@ -41,9 +41,9 @@ def _optional(body: Json, name: str) -> int | None:
 class TelegramControl:
     """Handlers of `/telegram/...` on the control port."""
 
-    def __init__(self, sim: Simulator, journal: CallJournal) -> None:
+    def __init__(self, sim: Simulator, call_log: CallLog) -> None:
         self._sim = sim
-        self._journal = journal
+        self._call_log = call_log
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes."""
@@ -60,7 +60,7 @@ class TelegramControl:
         async def guarded(request: web.Request) -> web.Response:
             try:
                 return web.json_response(await handler(request))
-            except Refusal as refusal:
+            except ActionRefused as refusal:
                 return web.json_response({"error": str(refusal)}, status=refusal.status)
             except BotApiError as error:
                 return web.json_response({"error": error.description}, status=error.status)
@@ -69,7 +69,7 @@ class TelegramControl:
 
     async def _send(self, request: web.Request) -> Json:
         body = await _body(request)
-        message = people.send_text(
+        message = user_actions.send_text(
             self._sim,
             chat_id=_integer(body, "chat_id"),
             user_id=_integer(body, "user_id"),
@@ -82,10 +82,10 @@ class TelegramControl:
 
     async def _tap(self, request: web.Request) -> Json:
         body = await _body(request)
-        conversation = people.find_conversation(
+        conversation = user_actions.find_conversation(
             self._sim, _integer(body, "chat_id"), _optional(body, "bot_id")
         )
-        callback = people.tap(
+        callback = user_actions.tap(
             self._sim,
             conversation,
             user_id=_integer(body, "user_id"),
@@ -101,18 +101,20 @@ class TelegramControl:
         chat_id = _integer(query, "chat_id")
         after = _optional(query, "after") or 0
         try:
-            conversation = people.find_conversation(self._sim, chat_id, _optional(query, "bot_id"))
-        except Refusal:
+            conversation = user_actions.find_conversation(
+                self._sim, chat_id, _optional(query, "bot_id")
+            )
+        except ActionRefused:
             return {"chat": None, "messages": [], "toasts": []}
         return transcript(self._sim, conversation, after)
 
     async def _calls(self, request: web.Request) -> list[Json]:
         query = dict(request.query)
-        return self._journal.entries(_optional(query, "after") or 0, query.get("method"))
+        return self._call_log.entries(_optional(query, "after") or 0, query.get("method"))
 
     async def _list(self, _request: web.Request) -> Json:
         return {
-            "bots": [bot.user() for bot in self._sim.bots.values()],
+            "bots": [bot.as_user() for bot in self._sim.bots.values()],
             "chats": [
                 {**conversation.chat, "blocked": conversation.is_blocked}
                 for conversation in self._sim.conversations.values()
@@ -126,9 +128,11 @@ class TelegramControl:
         if body.get("type") in _CHAT_TYPES:
             conversation = self._make(body, chat_id)
         else:
-            conversation = people.find_conversation(self._sim, chat_id, _optional(body, "bot_id"))
+            conversation = user_actions.find_conversation(
+                self._sim, chat_id, _optional(body, "bot_id")
+            )
         if "blocked" in body:
-            people.set_blocked(self._sim, conversation, is_blocked=bool(body["blocked"]))
+            user_actions.set_blocked(self._sim, conversation, is_blocked=bool(body["blocked"]))
         if "deactivated" in body:
             conversation.is_deactivated = bool(body["deactivated"])
             self._sim.save_conversation(conversation)
@@ -136,7 +140,7 @@ class TelegramControl:
 
     def _make(self, body: Json, chat_id: int) -> Conversation:
         if chat_id >= 0:
-            raise Refusal(400, "the id of a group or channel is negative")
+            raise ActionRefused(400, "the id of a group or channel is negative")
         kind = body["type"]
         chat: Json = {
             "id": chat_id,
@@ -149,7 +153,7 @@ class TelegramControl:
             chat["is_forum"] = True
         members = [int(user_id) for user_id in body.get("members") or []]
         for user_id in members:
-            self._sim.person(user_id)
+            self._sim.user(user_id)
         conversation = Conversation(f"chat:{chat_id}", chat, members=members)
         self._sim.save_conversation(conversation)
         return conversation

@@ -3,7 +3,7 @@
 from sandbox.telegram.call import Call
 from sandbox.telegram.errors import bad_request
 from sandbox.telegram.model import Bot, Conversation, Json, Message
-from sandbox.telegram.wire import message_object, update_kind
+from sandbox.telegram.serializers import message_object, update_kind
 
 __all__ = ["METHODS"]
 
@@ -98,7 +98,7 @@ def _administrator(conversation: Conversation, bot: Bot) -> Json:
     rights = _RIGHTS + (_CHANNEL_RIGHTS if is_channel else _GROUP_RIGHTS)
     return {
         "status": "administrator",
-        "user": bot.user(),
+        "user": bot.as_user(),
         "can_be_edited": False,
         "is_anonymous": False,
         **dict.fromkeys(rights, True),
@@ -106,17 +106,17 @@ def _administrator(conversation: Conversation, bot: Bot) -> Json:
 
 
 def get_chat_member(call: Call) -> Json:
-    """Tell how somebody belongs to a chat."""
+    """Return a user's membership in a chat."""
     conversation = call.chat()
     user_id = call.parameters.integer("user_id")
     for bot in call.sim.bots_in(conversation):
         if bot.id == user_id:
             is_private = conversation.is_private
-            member: Json = {"status": "member", "user": bot.user()}
+            member: Json = {"status": "member", "user": bot.as_user()}
             return member if is_private else _administrator(conversation, bot)
-    if user_id not in call.sim.people:
+    if user_id not in call.sim.users:
         raise bad_request("user not found" if user_id > 0 else "invalid user_id specified")
-    user = call.sim.person(user_id).user()
+    user = call.sim.user(user_id).as_user()
     return {"status": "member" if user_id in conversation.members else "left", "user": user}
 
 
@@ -129,7 +129,7 @@ def get_chat_administrators(call: Call) -> list[Json]:
 
 
 def get_chat_member_count(call: Call) -> int:
-    """Count people and bots of a chat."""
+    """Count the users and bots of a chat."""
     conversation = call.chat()
     return len(conversation.members) + len(call.sim.bots_in(conversation))
 

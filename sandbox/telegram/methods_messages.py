@@ -121,7 +121,7 @@ def _check_deletable(call: Call, conversation: Conversation, message: Message) -
 
 
 def delete_message(call: Call) -> bool:
-    """Delete one message; in private chats also the person's own."""
+    """Delete one message; in private chats also the user's own."""
     conversation = call.chat()
     message = call.message(conversation, "delete")
     _check_deletable(call, conversation, message)
@@ -202,10 +202,10 @@ def _origin(call: Call, message: Message) -> Json:
             "chat": source.chat,
             "message_id": message.id,
         }
-    if message.person_id is not None:
-        sender = call.sim.person(message.person_id).user()
+    if message.user_id is not None:
+        sender = call.sim.user(message.user_id).as_user()
     else:
-        sender = next(b.user() for b in call.sim.bots.values() if b.id == message.bot_id)
+        sender = next(b.as_user() for b in call.sim.bots.values() if b.id == message.bot_id)
     return {"type": "user", "date": message.date, "sender_user": sender}
 
 

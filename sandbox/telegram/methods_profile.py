@@ -6,7 +6,7 @@ from typing import Any
 from sandbox.telegram.call import Call
 from sandbox.telegram.errors import bad_request
 from sandbox.telegram.model import Bot, Conversation, Json
-from sandbox.telegram.wire import bot_profile
+from sandbox.telegram.serializers import bot_profile
 
 __all__ = ["METHODS", "commands_for", "menu_button_for"]
 
@@ -96,7 +96,7 @@ def delete_my_commands(call: Call) -> bool:
 
 
 def commands_for(bot: Bot, conversation: Conversation | None, user_id: int) -> list[Json]:
-    """Give the menu that a person sees: that of the narrowest scope which has one."""
+    """Return the menu that a user sees: that of the narrowest scope which has one."""
     chat_id = conversation.id if conversation else user_id
     is_private = conversation is None or conversation.is_private
     scopes = [f"chat_member:{chat_id}:{user_id}", f"chat:{chat_id}"]

@@ -136,7 +136,7 @@ def delete_webhook(call: Call) -> str:
 
 
 def get_webhook_info(call: Call) -> Json:
-    """Tell where updates go and how many wait."""
+    """Return where updates go and how many wait."""
     queue = call.sim.queue(call.bot)
     queue.expire()
     webhook = call.bot.webhook or {}

@@ -1,22 +1,22 @@
-"""The records of the simulated service: bots, people, conversations, messages, taps."""
+"""The records of the simulated service: bots, users, conversations, messages, taps."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Bot", "Callback", "Conversation", "Json", "Message", "PendingUpdate", "Person"]
+__all__ = ["Bot", "Callback", "ChatUser", "Conversation", "Json", "Message", "PendingUpdate"]
 
 Json = dict[str, Any]
 
 
 @dataclass
-class Person:
-    """Somebody who chats."""
+class ChatUser:
+    """A user of the chat service."""
 
     id: int
     first_name: str
     username: str | None = None
 
-    def user(self) -> Json:
+    def as_user(self) -> Json:
         """Give the Bot API's User object."""
         user: Json = {"id": self.id, "is_bot": False, "first_name": self.first_name}
         if self.username:
@@ -40,7 +40,7 @@ class Bot:
     allowed_updates: list[str] | None = None
     webhook: Json | None = None
 
-    def user(self) -> Json:
+    def as_user(self) -> Json:
         """Give the Bot API's User object."""
         return {
             "id": self.id,
@@ -64,12 +64,12 @@ class Conversation:
 
     @property
     def id(self) -> int:
-        """Give the chat's id, which for a private chat is the person's."""
+        """Return the chat's id, which for a private chat is the user's."""
         return int(self.chat["id"])
 
     @property
     def is_private(self) -> bool:
-        """Tell whether this is a person's own chat with a bot."""
+        """Return whether this is a user's private chat with a bot."""
         return bool(self.chat["type"] == "private")
 
 
@@ -82,7 +82,7 @@ class Message:
     date: int
     content: Json
     bot_id: int | None = None
-    person_id: int | None = None
+    user_id: int | None = None
     inline: Json | None = None
     prompt: Json | None = None
     reply_to: int | None = None
@@ -95,7 +95,7 @@ class Message:
 
     @property
     def is_service(self) -> bool:
-        """Tell whether this is a line about the chat and no message of anybody."""
+        """Return whether this is a service message, which has no author."""
         return "pinned_id" in self.content
 
 
@@ -118,7 +118,7 @@ class Callback:
     bot_token: str
     conversation: str
     message_id: int
-    person_id: int
+    user_id: int
     data: str
     created_at: float
     is_answered: bool = False
@@ -127,11 +127,11 @@ class Callback:
     url: str | None = None
 
     def toast(self) -> Json:
-        """Give what the person is shown when the answer carries a text."""
+        """Return what the user is shown when the answer carries a text."""
         return {
             "callback_query_id": self.id,
             "message_id": self.message_id,
-            "user_id": self.person_id,
+            "user_id": self.user_id,
             "data": self.data,
             "answered": self.is_answered,
             "text": self.text,

@@ -1,7 +1,7 @@
 """A bot's updates until it has confirmed them: long polls, conflicts, ages.
 
 The rules are those of the public server: an update is confirmed by a larger offset, two polls
-exclude one another (the older is told), messages wait 24 hours and taps 150 seconds.
+exclude one another (the older one is answered), messages wait 24 hours and taps 150 seconds.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
-"""The chat service: who talks in which conversation, what was said, and who is told of it.
+"""The chat service: users, bots, conversations and messages, and who is notified of a change.
 
 `Simulator` holds every record and is the only writer of the storage. Methods of the Bot API act
-through it, and so do people (`sandbox.telegram.people`). Each change is pushed to the watchers of
-the conversation, which are the open chat pages.
+through it, and so do users (`sandbox.telegram.user_actions`). Each change is pushed to the watchers
+of the conversation, which are the open chat pages.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from sandbox.telegram.errors import bad_request
 from sandbox.telegram.model import (
     Bot,
     Callback,
+    ChatUser,
     Conversation,
     Json,
     Message,
     PendingUpdate,
-    Person,
 )
 from sandbox.telegram.queues import UpdateQueue
 from sandbox.telegram.storage import Storage
@@ -52,7 +52,7 @@ class Simulator:
 
     def _forget(self) -> None:
         self.bots: dict[str, Bot] = {}
-        self.people: dict[int, Person] = {}
+        self.users: dict[int, ChatUser] = {}
         self.conversations: dict[str, Conversation] = {}
         self.messages: dict[str, dict[int, Message]] = {}
         self.callbacks: dict[str, Callback] = {}
@@ -61,8 +61,8 @@ class Simulator:
     def _load(self) -> None:
         for _, body in self.storage.load("bot"):
             self._add_bot(Bot(**body))
-        for _, body in self.storage.load("person"):
-            self.people[body["id"]] = Person(**body)
+        for _, body in self.storage.load("user"):
+            self.users[body["id"]] = ChatUser(**body)
         for _, body in self.storage.load("conversation"):
             self.conversations[body["key"]] = Conversation(**body)
         for _, body in self.storage.load("message"):
@@ -103,7 +103,7 @@ class Simulator:
         for key in list(self._watchers):
             self.publish(key, {"type": "closing"})
 
-    # --- bots and people -------------------------------------------------------------------
+    # --- bots and users --------------------------------------------------------------------
 
     def bot(self, token: str) -> Bot:
         """Give the bot of a token, which comes into being with its first request.
@@ -125,31 +125,31 @@ class Simulator:
         self.queues[bot.token] = UpdateQueue(bot, self.storage, self.now)
 
     def save_bot(self, bot: Bot) -> None:
-        """Keep a changed bot and tell the pages: its name, commands or menu may differ."""
+        """Store a changed bot and notify the pages: its name, commands or menu may differ."""
         self.storage.save("bot", bot.token, bot)
         private = self.private_key(bot, 0).removesuffix("0")
         for key in list(self._watchers):
             if key.startswith((private, "chat:")):
                 self.publish(key, {"type": "bot"})
 
-    def person(self, user_id: int, first_name: str | None = None) -> Person:
-        """Give a person, who comes into being when first named."""
-        person = self.people.get(user_id)
-        if person is None:
-            person = Person(
+    def user(self, user_id: int, first_name: str | None = None) -> ChatUser:
+        """Return a user, created when first named."""
+        user = self.users.get(user_id)
+        if user is None:
+            user = ChatUser(
                 user_id, first_name or _NAMES.get(user_id, f"User {user_id}"), f"user{user_id}"
             )
-            self.people[user_id] = person
-            self.storage.save("person", str(user_id), person)
-        elif first_name and person.first_name != first_name:
-            person.first_name = first_name
-            self.storage.save("person", str(user_id), person)
-        return person
+            self.users[user_id] = user
+            self.storage.save("user", str(user_id), user)
+        elif first_name and user.first_name != first_name:
+            user.first_name = first_name
+            self.storage.save("user", str(user_id), user)
+        return user
 
     # --- conversations ---------------------------------------------------------------------
 
     def private_key(self, bot: Bot, user_id: int) -> str:
-        """Name the conversation of a person with a bot."""
+        """Return the key of a user's conversation with a bot."""
         return f"{bot.id}:{bot.token[-6:]}:{user_id}"
 
     def conversation(self, bot: Bot, chat_id: int | str) -> Conversation | None:
@@ -162,16 +162,16 @@ class Simulator:
                 return conversation
         return None
 
-    def open_private(self, bot: Bot, person: Person) -> Conversation:
-        """Give a person's chat with a bot, made when it is the first time."""
-        key = self.private_key(bot, person.id)
+    def open_private(self, bot: Bot, user: ChatUser) -> Conversation:
+        """Give a user's chat with a bot, made when it is the first time."""
+        key = self.private_key(bot, user.id)
         if key not in self.conversations:
-            chat: Json = {"id": person.id, "type": "private", "first_name": person.first_name}
-            if person.username:
-                chat["username"] = person.username
-            self.save_conversation(Conversation(key, chat, bot.token, members=[person.id]))
-        elif self.conversations[key].chat["first_name"] != person.first_name:
-            self.conversations[key].chat["first_name"] = person.first_name
+            chat: Json = {"id": user.id, "type": "private", "first_name": user.first_name}
+            if user.username:
+                chat["username"] = user.username
+            self.save_conversation(Conversation(key, chat, bot.token, members=[user.id]))
+        elif self.conversations[key].chat["first_name"] != user.first_name:
+            self.conversations[key].chat["first_name"] = user.first_name
             self.save_conversation(self.conversations[key])
         return self.conversations[key]
 
@@ -227,7 +227,7 @@ class Simulator:
     # --- taps --------------------------------------------------------------------------------
 
     def save_callback(self, callback: Callback) -> None:
-        """Keep a tap and tell the pages how it stands."""
+        """Store a tap and notify the pages of its state."""
         self.callbacks[callback.id] = callback
         self.storage.save("callback", callback.id, callback)
         self.publish(callback.conversation, {"type": "toast", "toast": callback.toast()})
@@ -257,7 +257,7 @@ class Simulator:
         return self.queues[bot.token]
 
     def publish(self, key: str, event: Json) -> None:
-        """Tell the watchers of a conversation."""
+        """Notify the watchers of a conversation."""
         for watcher in self._watchers.get(key, ()):
             watcher.put_nowait(event)
 

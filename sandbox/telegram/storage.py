@@ -19,6 +19,12 @@ CREATE TABLE IF NOT EXISTS files (
   id TEXT PRIMARY KEY, path TEXT NOT NULL, name TEXT NOT NULL, mime TEXT NOT NULL,
   content BLOB NOT NULL);
 """
+_UPGRADE = """
+UPDATE records SET kind = 'user' WHERE kind = 'person';
+UPDATE records SET body = REPLACE(body, '"person_id":', '"user_id":')
+  WHERE kind IN ('message', 'callback');
+"""
+"""Renames what versions before November 2026 wrote, so that a kept directory still loads."""
 
 
 class Storage:
@@ -34,6 +40,7 @@ class Storage:
         self._database.execute("PRAGMA synchronous=OFF")
         self._database.execute("PRAGMA secure_delete=ON")
         self._database.executescript(_SCHEMA)
+        self._database.executescript(_UPGRADE)
 
     def save(self, kind: str, key: str, record: Any) -> None:
         """Write one record (a dataclass) over its older version."""

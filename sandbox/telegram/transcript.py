@@ -1,4 +1,4 @@
-"""A conversation as a person sees it now: for the control API and for the chat page."""
+"""A conversation as a user sees it now: for the control API and for the chat page."""
 
 from sandbox.telegram.methods_profile import commands_for, menu_button_for
 from sandbox.telegram.model import Bot, Conversation, Json, Message
@@ -12,8 +12,8 @@ def message_view(sim: Simulator, message: Message) -> Json:
     content = message.content
     view: Json = {
         "id": message.id,
-        "from": "user" if message.person_id is not None else "bot",
-        "user_id": message.person_id,
+        "from": "user" if message.user_id is not None else "bot",
+        "user_id": message.user_id,
         "name": _name(sim, message),
         "date": message.date,
         "text": content.get("text", content.get("caption", "")),
@@ -35,8 +35,8 @@ def message_view(sim: Simulator, message: Message) -> Json:
 
 
 def _name(sim: Simulator, message: Message) -> str:
-    if message.person_id is not None:
-        return sim.person(message.person_id).first_name
+    if message.user_id is not None:
+        return sim.user(message.user_id).first_name
     bot = next((bot for bot in sim.bots.values() if bot.id == message.bot_id), None)
     return bot.first_name if bot else ""
 
@@ -82,7 +82,7 @@ def transcript(sim: Simulator, conversation: Conversation, after: int = 0) -> Js
 
 
 def bot_view(bot: Bot, conversation: Conversation | None, user_id: int) -> Json:
-    """Show a bot with the menu that this person has."""
+    """Show a bot with the menu that this user has."""
     return {
         "id": bot.id,
         "name": bot.first_name,
@@ -103,7 +103,7 @@ def snapshot(sim: Simulator, bot: Bot, conversation: Conversation | None, user_i
         "bots": [
             {"id": b.id, "name": b.first_name, "username": b.username} for b in sim.bots.values()
         ],
-        "user": sim.person(user_id).user(),
+        "user": sim.user(user_id).as_user(),
         "chat": conversation.chat if conversation else None,
         "messages": view["messages"],
         "pinned": [m.id for m in sim.pinned(conversation)] if conversation else [],

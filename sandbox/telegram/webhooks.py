@@ -1,6 +1,6 @@
 """Updates delivered to a bot's address instead of being polled.
 
-Each lane (a chat, or a person's taps in it) keeps its order; lanes do not wait for one another.
+Each lane (a chat, or a user's taps in it) keeps its order; lanes do not wait for one another.
 What is not answered with 2xx is sent again after 1, 2, 4 .. 60 s or as `Retry-After` says, until
 it is too old. A 2xx answer may name a method to run.
 """

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox.fyers.limits import RateLimiter
-from sandbox.fyers.replies import Refusal
+from sandbox.fyers.rate_limit import FyersRateLimiter
+from sandbox.fyers.responses import FyersError
 from tests.fakes.fyers_sandbox import Account, FyersSandbox, limit_order, redirect_fields
 
 CLOCK = "2026-11-23T10:00:00"
@@ -270,7 +270,7 @@ class _Seconds:
         return self.now
 
 
-def _overflow(limiter: RateLimiter, seconds: _Seconds, day: date) -> None:
+def _overflow(limiter: FyersRateLimiter, seconds: _Seconds, day: date) -> None:
     for _ in range(201):
         seconds.now += 0.11
         limiter.admit(day)
@@ -279,15 +279,15 @@ def _overflow(limiter: RateLimiter, seconds: _Seconds, day: date) -> None:
 def test_third_breach_of_the_minute_blocks_the_day():
     """200 calls a minute are served; three overfull minutes shut the app out until next day."""
     seconds, day = _Seconds(), date(2026, 11, 23)
-    limiter = RateLimiter(seconds)
+    limiter = FyersRateLimiter(seconds)
     for breaches in (1, 2, 3):
-        with pytest.raises(Refusal, match="limit reached"):
+        with pytest.raises(FyersError, match="limit reached"):
             _overflow(limiter, seconds, day)
-        with pytest.raises(Refusal):
+        with pytest.raises(FyersError):
             limiter.admit(day)
         assert limiter.breaches == breaches
         seconds.now += 61
-    with pytest.raises(Refusal, match="blocked"):
+    with pytest.raises(FyersError, match="blocked"):
         limiter.admit(day)
     limiter.admit(date(2026, 11, 24))
 

@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 
 from sandbox import orders as words
-from sandbox.fyers.desk import _check_lot, probe
-from sandbox.fyers.replies import Refusal
-from sandbox.fyers.views import local_time, status_of
+from sandbox.fyers.order_service import _check_lot, probe
+from sandbox.fyers.responses import FyersError
+from sandbox.fyers.serializers import local_time, status_of
 from sandbox.instruments import INSTRUMENTS
 from tests.fakes.fyers_sandbox import (
     Account,
@@ -241,7 +241,7 @@ def test_lot_size_is_checked():
     """A quantity that is no multiple of the lot answers -310."""
     sbin = replace(INSTRUMENTS[1], lot_size=50)
     _check_lot(100, sbin)
-    with pytest.raises(Refusal, match="multiples of 50") as caught:
+    with pytest.raises(FyersError, match="multiples of 50") as caught:
         _check_lot(75, sbin)
     assert caught.value.code == -310
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -171,6 +172,23 @@ async def test_a_restart_loses_nothing(tmp_path: Path):
         assert await bot.ok("getMyCommands") == [{"command": "a", "description": "A"}]
         later = await bot.ok("sendMessage", chat_id=1001, text="again")
         assert later["message_id"] > secret
+
+
+async def test_records_of_earlier_versions_load(tmp_path: Path):
+    """A kept directory whose records still say "person" shows the same chat."""
+    wall = Wall()
+    async with serve_telegram(tmp_path, wall) as telegram:
+        await telegram.bot().ok("getMe")
+        await telegram.say("/start", name="Asha")
+        before = await telegram.transcript()
+    with sqlite3.connect(tmp_path / "telegram.sqlite3") as database:
+        database.execute("UPDATE records SET kind = 'person' WHERE kind = 'user'")
+        database.execute(
+            "UPDATE records SET body = REPLACE(body, '\"user_id\":', '\"person_id\":')"
+        )
+    database.close()
+    async with serve_telegram(tmp_path, wall) as telegram:
+        assert await telegram.transcript() == before
 
 
 async def test_a_reset_forgets_everything(tmp_path: Path):

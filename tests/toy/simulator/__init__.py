@@ -169,7 +169,7 @@ class _Toy:
 
     async def positions(self, request: web.Request) -> web.Response:
         """List net positions."""
-        book = self._world.exchange.book(BROKER, request["session"].user_id)
+        portfolio = self._world.exchange.portfolio(BROKER, request["session"].user_id)
         return _data(
             [
                 {
@@ -179,13 +179,13 @@ class _Toy:
                     "price": one.average_price,
                     "last": self._last(one.symbol),
                 }
-                for one in book.positions()
+                for one in portfolio.positions()
             ]
         )
 
     async def holdings(self, request: web.Request) -> web.Response:
         """List delivery holdings."""
-        book = self._world.exchange.book(BROKER, request["session"].user_id)
+        portfolio = self._world.exchange.portfolio(BROKER, request["session"].user_id)
         return _data(
             [
                 {
@@ -194,13 +194,13 @@ class _Toy:
                     "price": one.average_price,
                     "last": self._last(one.symbol),
                 }
-                for one in book.holdings()
+                for one in portfolio.holdings()
             ]
         )
 
     async def funds(self, request: web.Request) -> web.Response:
         """Tell the funds."""
-        funds = self._world.exchange.book(BROKER, request["session"].user_id).funds()
+        funds = self._world.exchange.portfolio(BROKER, request["session"].user_id).funds()
         return _data({"free": funds.net, "used": funds.used, "opening": funds.opening})
 
     async def quotes(self, request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""What an order write of Fyers is, in the ledger's words, before anything is done about it."""
+"""Description of order write requests for the ledger and the faults, before they are handled."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,24 +6,30 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox.fyers.exits import DRAFTS, plan_exit
-from sandbox.fyers.gate import BROKER, Gate, app_key_of, app_of_hash, is_order_write
-from sandbox.fyers.replies import Refusal
-from sandbox.fyers.views import ORDER_TYPES
+from sandbox.fyers.middleware import (
+    BROKER,
+    FyersMiddleware,
+    app_key_of,
+    app_of_hash,
+    is_order_write,
+)
+from sandbox.fyers.position_service import DRAFTS, plan_exit
+from sandbox.fyers.responses import FyersError
+from sandbox.fyers.serializers import ORDER_TYPES
 from sandbox.ledger import Draft
 from sandbox.world import World
 
-__all__ = ["Writes"]
+__all__ = ["WriteReader"]
 
 _ACTIONS = {"POST": "place", "PATCH": "modify", "DELETE": "cancel"}
 
 
-class Writes:
+class WriteReader:
     """Reads requests for the ledger and for the faults; never refuses one."""
 
-    def __init__(self, world: World, gate: Gate) -> None:
+    def __init__(self, world: World, access: FyersMiddleware) -> None:
         self._world = world
-        self._gate = gate
+        self._access = access
 
     async def describe(self, request: web.Request) -> Sequence[Draft]:
         """Return one draft for each order that a request would place, modify or cancel."""
@@ -42,7 +48,7 @@ class Writes:
 
     async def identify(self, request: web.Request) -> Mapping[str, str]:
         """Return what a fault may match besides method and path."""
-        caller = self._gate.find_caller(request)
+        caller = self._access.find_caller(request)
         known = {
             "api_key": app_key_of(request) or await self._login_key(request),
             "user_id": caller.user.user_id if caller else "",
@@ -63,13 +69,13 @@ class Writes:
         return app.api_key if app else ""
 
     def _describe_exit(self, request: web.Request, body: object) -> list[Draft]:
-        caller = self._gate.find_caller(request)
+        caller = self._access.find_caller(request)
         empty = Draft(broker=BROKER, api_key=app_key_of(request), action="place")
         if caller is None or not isinstance(body, dict):
             return [empty]
         try:
             plan = plan_exit(self._world, caller, body)
-        except Refusal:
+        except FyersError:
             return [empty]
         return plan.drafts(caller.app.api_key) or [empty]
 

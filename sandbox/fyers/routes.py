@@ -7,30 +7,37 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox.fyers.desk import Desk, Placed, placed_answer
-from sandbox.fyers.entry import Entry, invalid, read_change, read_entry
-from sandbox.fyers.exits import Exits
-from sandbox.fyers.gate import BROKER, Caller, caller_of
-from sandbox.fyers.person import funds, profile
-from sandbox.fyers.replies import Refusal, error, ok
-from sandbox.fyers.views import Views, shown_tag
+from sandbox.fyers.middleware import BROKER, Caller, caller_of
+from sandbox.fyers.order_requests import (
+    PlaceRequest,
+    invalid,
+    read_modify_request,
+    read_place_request,
+)
+from sandbox.fyers.order_service import OrderService, Placed, placed_answer
+from sandbox.fyers.position_service import PositionService
+from sandbox.fyers.responses import FyersError, error_body, ok
+from sandbox.fyers.serializers import FyersSerializer, shown_tag
+from sandbox.fyers.user import funds, profile
 from sandbox.orders import Order
 from sandbox.world import World
 
-__all__ = ["Trading"]
+__all__ = ["TradingRoutes"]
 
 MAX_BASKET = 10
 _OK = 200
 
 
-class Trading:
-    """The handlers; each knows its caller from the gate."""
+class TradingRoutes:
+    """The handlers; access control has stored the caller in the request."""
 
-    def __init__(self, world: World, desk: Desk, views: Views) -> None:
+    def __init__(
+        self, world: World, order_service: OrderService, serializer: FyersSerializer
+    ) -> None:
         self._world = world
-        self._desk = desk
-        self._views = views
-        self._exits = Exits(world, desk)
+        self._order_service = order_service
+        self._serializer = serializer
+        self._positions = PositionService(world, order_service)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of these handlers."""
@@ -53,37 +60,37 @@ class Trading:
         ]
 
     async def profile(self, request: web.Request) -> web.StreamResponse:
-        """Answer who the caller is."""
+        """Answer the caller's profile."""
         return web.json_response(ok(data=profile(caller_of(request).user)))
 
     async def funds(self, request: web.Request) -> web.StreamResponse:
-        """Answer the caller's money."""
-        book = self._world.exchange.book(BROKER, caller_of(request).user.user_id)
-        return web.json_response(ok(fund_limit=funds(book.funds())))
+        """Answer the caller's funds."""
+        portfolio = self._world.exchange.portfolio(BROKER, caller_of(request).user.user_id)
+        return web.json_response(ok(fund_limit=funds(portfolio.funds())))
 
     async def holdings(self, request: web.Request) -> web.StreamResponse:
         """Answer the caller's holdings."""
-        book = self._world.exchange.book(BROKER, caller_of(request).user.user_id)
-        return web.json_response(ok(**self._views.holdings(book)))
+        portfolio = self._world.exchange.portfolio(BROKER, caller_of(request).user.user_id)
+        return web.json_response(ok(**self._serializer.holdings(portfolio)))
 
     async def positions(self, request: web.Request) -> web.StreamResponse:
         """Answer the caller's positions of the day."""
-        book = self._world.exchange.book(BROKER, caller_of(request).user.user_id)
-        return web.json_response(ok(**self._views.positions(book)))
+        portfolio = self._world.exchange.portfolio(BROKER, caller_of(request).user.user_id)
+        return web.json_response(ok(**self._serializer.positions(portfolio)))
 
     async def exit(self, request: web.Request) -> web.StreamResponse:
         """Close positions."""
         body = await _json(request)
         if not isinstance(body, dict):
             raise invalid("Invalid input: a JSON object is expected")
-        return web.json_response(await self._exits.close(request, caller_of(request), body))
+        return web.json_response(await self._positions.close(request, caller_of(request), body))
 
     async def convert(self, request: web.Request) -> web.StreamResponse:
         """Convert a position to another product."""
         body = await _json(request)
         if not isinstance(body, dict):
             raise invalid("Invalid input: a JSON object is expected")
-        return web.json_response(self._exits.convert(caller_of(request), body))
+        return web.json_response(self._positions.convert(caller_of(request), body))
 
     async def orders(self, request: web.Request) -> web.StreamResponse:
         """Answer the day's orders, all or by id or tag."""
@@ -91,7 +98,7 @@ class Trading:
         found = self._world.exchange.visible_orders(BROKER, user_id)
         wanted, tag = request.query.get("id"), request.query.get("order_tag")
         rows = [
-            self._views.order(order, number)
+            self._serializer.order(order, number)
             for number, order in enumerate(found, 1)
             if wanted is None or order.order_id in wanted.split(",")
             if tag is None or shown_tag(order.tag) == tag
@@ -105,7 +112,7 @@ class Trading:
         tag = request.query.get("order_tag")
         rows = []
         for number, trade in enumerate(exchange.visible_trades(BROKER, user_id), 1):
-            row = self._views.trade(trade, exchange.order(trade.order_id), number)
+            row = self._serializer.trade(trade, exchange.order(trade.order_id), number)
             if tag is None or row["orderTag"] == tag:
                 rows.append(row)
         return web.json_response(ok(tradeBook=rows))
@@ -113,11 +120,13 @@ class Trading:
     async def place(self, request: web.Request) -> web.StreamResponse:
         """Place an order, in slices where it asks for that and is too large."""
         caller = caller_of(request)
-        entry = read_entry(await _json(request), caller.user.user_id)
-        parts = self._desk.slices(entry)
+        requested = read_place_request(await _json(request), caller.user.user_id)
+        parts = self._order_service.slices(requested)
         if len(parts) == 1:
-            return web.json_response(self._place(request, caller, entry, 0))
-        bodies = [_attempt(partial(self._place_slice, request, caller, entry, n)) for n in parts]
+            return web.json_response(self._place(request, caller, requested, 0))
+        bodies = [
+            _attempt(partial(self._place_slice, request, caller, requested, n)) for n in parts
+        ]
         return web.json_response(ok(1101, data=bodies))
 
     async def modify(self, request: web.Request) -> web.StreamResponse:
@@ -148,36 +157,36 @@ class Trading:
         rows = body.get("data") if isinstance(body, dict) else None
         if not isinstance(rows, list) or not rows:
             raise invalid("Invalid input: data must be a list of orders")
-        entries = [read_entry(_margin_row(row), caller.user.user_id) for row in rows]
-        return web.json_response(ok(data=self._desk.margin(caller, entries)))
+        requests = [read_place_request(_margin_row(row), caller.user.user_id) for row in rows]
+        return web.json_response(ok(data=self._order_service.margin(caller, requests)))
 
     def _place_row(
         self, request: web.Request, caller: Caller, row: object, index: int
     ) -> dict[str, Any]:
-        return self._place(request, caller, read_entry(row, caller.user.user_id), index)
+        return self._place(request, caller, read_place_request(row, caller.user.user_id), index)
 
     def _place(
-        self, request: web.Request, caller: Caller, entry: Entry, index: int
+        self, request: web.Request, caller: Caller, requested: PlaceRequest, index: int
     ) -> dict[str, Any]:
         try:
-            placed = self._desk.place(request, caller, entry)
-        except Refusal as refusal:
-            self._applied(request, refusal.extra.get("id"), index)
+            placed = self._order_service.place(request, caller, requested)
+        except FyersError as error:
+            self._applied(request, error.extra.get("id"), index)
             raise
         self._note(request, placed, index)
         return dict(placed_answer(placed))
 
     def _place_slice(
-        self, request: web.Request, caller: Caller, entry: Entry, quantity: int
+        self, request: web.Request, caller: Caller, requested: PlaceRequest, quantity: int
     ) -> dict[str, Any]:
-        placed = self._desk.place(request, caller, entry.sized(quantity))
+        placed = self._order_service.place(request, caller, requested.sized(quantity))
         self._note(request, placed, 0)
         return dict(placed_answer(placed))
 
     def _modify(
         self, request: web.Request, caller: Caller, row: object, index: int
     ) -> dict[str, Any]:
-        order = self._desk.modify(caller, read_change(row))
+        order = self._order_service.modify(caller, read_modify_request(row))
         self._world.ledger.applied(request, order.order_id, index)
         return ok(1102, "Successfully modified order", id=order.order_id)
 
@@ -186,8 +195,8 @@ class Trading:
     ) -> dict[str, Any]:
         order_id = row.get("id") if isinstance(row, dict) else None
         if not order_id:
-            raise Refusal(-51, "Please provide a valid order id")
-        order = self._desk.cancel(caller, str(order_id))
+            raise FyersError(-51, "Please provide a valid order id")
+        order = self._order_service.cancel(caller, str(order_id))
         self._world.ledger.applied(request, order.order_id, index)
         return ok(1103, "Successfully cancelled order", id=order.order_id)
 
@@ -201,13 +210,13 @@ class Trading:
 
 
 def _attempt(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Return one inner answer of a basket; a refusal stays inside."""
+    """Return one inner answer of a basket; an error stays inside."""
     try:
         return {"statusCode": _OK, "body": act(), "statusDescription": "OK"}
-    except Refusal as refusal:
-        body = error(refusal.code, refusal.message, **refusal.extra)
+    except FyersError as error:
+        body = error_body(error.code, error.message, **error.extra)
         return {
-            "statusCode": refusal.status,
+            "statusCode": error.status,
             "body": body,
             "statusDescription": "Bad Request",
         }

@@ -1,4 +1,4 @@
-"""What the exchange remembers: orders, trades and conversions, kept in the state."""
+"""Persistent orders, trades and position conversions of every account."""
 
 from dataclasses import asdict
 from datetime import date, datetime
@@ -7,18 +7,18 @@ from typing import Any
 from sandbox.orders import Order, Trade
 from sandbox.state import State
 
-__all__ = ["Account", "OrderLog"]
+__all__ = ["Account", "OrderStore"]
 
 Account = tuple[str, str]
 
 
-class OrderLog:
+class OrderStore:
     """Orders and trades by number and by account.
 
     Attributes:
         orders: Every order by its number.
         live: Those to which something may still happen.
-        intraday: (account, day) with intraday trades that nobody has squared off yet.
+        intraday: (account, day) with intraday trades that are not squared off yet.
     """
 
     def __init__(self, state: State) -> None:

@@ -1,7 +1,7 @@
-"""Who may call what: app, session, rate, permission and source address, in this order.
+"""Access control: checks app, session, rate, permission and source address, in this order.
 
 A session that is wrong or dead answers 401, with -16 on trading paths and -15 on data paths. The
-plan of an app stands for its permission template: `connect` may do everything, `personal` sees no
+plan of an app is its permission template: `connect` may do everything, `personal` sees no
 market data, `data` writes no orders (as old App IDs since April 2026); what it may not do answers
 403, which says nothing of the session.
 """
@@ -14,12 +14,20 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from sandbox.accounts import Accounts, App, Session, User
-from sandbox.fyers.limits import RateLimiter
-from sandbox.fyers.replies import Refusal
+from sandbox.fyers.rate_limit import FyersRateLimiter
+from sandbox.fyers.responses import FyersError
 from sandbox.fyers.tokens import app_id_hash
 from sandbox.world import World
 
-__all__ = ["BROKER", "Caller", "Gate", "app_key_of", "app_of_hash", "caller_of", "is_order_write"]
+__all__ = [
+    "BROKER",
+    "Caller",
+    "FyersMiddleware",
+    "app_key_of",
+    "app_of_hash",
+    "caller_of",
+    "is_order_write",
+]
 
 BROKER = "fyers"
 _CALLER = "fyers_caller"
@@ -53,15 +61,15 @@ class Caller:
 
 
 def caller_of(request: web.Request) -> Caller:
-    """Return who calls; only for paths that the gate guards."""
+    """Return the caller of a request; only for paths that need a session."""
     caller = request[_CALLER]
     if not isinstance(caller, Caller):
-        raise TypeError("the gate has not seen this request")
+        raise TypeError("the request has not passed access control")
     return caller
 
 
 def is_order_write(request: web.Request) -> bool:
-    """Tell whether a request writes orders."""
+    """Return whether a request writes orders."""
     return (request.method, request.path) in _WRITES
 
 
@@ -79,16 +87,16 @@ def app_of_hash(accounts: Accounts, given: str) -> App | None:
     return None
 
 
-class Gate:
-    """Lets calls through to the handlers or refuses them."""
+class FyersMiddleware:
+    """The middleware that admits calls to the handlers or refuses them."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._limits: dict[str, RateLimiter] = {}
+        self._limits: dict[str, FyersRateLimiter] = {}
         world.reset_hooks.append(self._limits.clear)
 
     @web.middleware
-    async def middleware(
+    async def admit(
         self,
         request: web.Request,
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
@@ -111,7 +119,7 @@ class Gate:
     def _admit(self, request: web.Request) -> Caller:
         key = app_key_of(request)
         if self._world.accounts.app(BROKER, key) is not None:
-            limiter = self._limits.setdefault(key, RateLimiter(time.monotonic))
+            limiter = self._limits.setdefault(key, FyersRateLimiter(time.monotonic))
             limiter.admit(self._world.clock.now().date())
         caller = self.find_caller(request)
         if caller is None:
@@ -122,19 +130,19 @@ class Gate:
         return caller
 
 
-def _dead_session(path: str) -> Refusal:
+def _dead_session(path: str) -> FyersError:
     if path.startswith("/data/"):
-        return Refusal(-15, "Please provide valid token", status=401)
+        return FyersError(-15, "Please provide valid token", status=401)
     if path.endswith("/logout"):
-        return Refusal(-16, "Token is Invalid or Expired", status=401)
-    return Refusal(-16, "Could not authenticate the user", status=401)
+        return FyersError(-16, "Token is Invalid or Expired", status=401)
+    return FyersError(-16, "Could not authenticate the user", status=401)
 
 
 def _check_permission(request: web.Request, app: App) -> None:
     no_data = app.plan == "personal" and request.path.startswith("/data/")
     no_orders = app.plan == "data" and is_order_write(request)
     if no_data or no_orders:
-        raise Refusal(-373, "The app does not have permission for this request", status=403)
+        raise FyersError(-373, "The app does not have permission for this request", status=403)
 
 
 def _check_address(request: web.Request, app: App) -> None:
@@ -143,4 +151,4 @@ def _check_address(request: web.Request, app: App) -> None:
             f"Order is not allowed from this IP address ({request.remote}): "
             "it is not whitelisted for the app. Add a static IP to the app"
         )
-        raise Refusal(-50, text)
+        raise FyersError(-50, text)

@@ -1,10 +1,10 @@
-"""Who the client is and how much money there is, as Fyers shows it."""
+"""Profile and funds of a user as Fyers writes them."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from sandbox.accounts import User
-from sandbox.book import Funds
+from sandbox.portfolio import Funds
 
 __all__ = ["funds", "profile"]
 

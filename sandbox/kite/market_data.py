@@ -9,13 +9,13 @@ from aiohttp import web
 
 from sandbox.clock import IST
 from sandbox.instruments import INSTRUMENTS, find_token
-from sandbox.kite.replies import KiteError, success
-from sandbox.kite.shapes import quote_row
+from sandbox.kite.responses import KiteError, success
+from sandbox.kite.serializers import quote_row
 from sandbox.prices import Bar
 from sandbox.sessions import OPEN
 from sandbox.world import World
 
-__all__ = ["MarketData"]
+__all__ = ["KiteMarketData"]
 
 _QUOTE_CAPS = {"full": 500, "ohlc": 1000, "ltp": 1000}
 _INTERVALS = {
@@ -81,7 +81,7 @@ def _candles(bars: list[Bar], minutes: int) -> list[list[Any]]:
     return rows
 
 
-class MarketData:
+class KiteMarketData:
     """The data routes."""
 
     def __init__(self, world: World) -> None:

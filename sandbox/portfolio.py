@@ -1,4 +1,4 @@
-"""The book of one client: positions, holdings and funds, all worked out from its trades.
+"""Portfolio of one client: positions, holdings and funds, all derived from its trades.
 
 Positions are net per (symbol, product). Delivery bought on an earlier trading day is a holding: T1
 for one trading day, then settled. Intraday positions of an earlier day are gone (the broker squares
@@ -17,7 +17,7 @@ from sandbox.accounts import User
 from sandbox.orders import Order, Trade
 from sandbox.sessions import previous_trading_day
 
-__all__ = ["Book", "Funds", "Holding", "Position"]
+__all__ = ["Funds", "Holding", "Portfolio", "Position"]
 
 LEVERAGE = {"MIS": 5.0}
 
@@ -98,8 +98,8 @@ class Funds:
     delivery: float
 
 
-class Book:
-    """A client's orders and trades, and what follows from them.
+class Portfolio:
+    """A client's orders and trades, with the positions, holdings and funds they lead to.
 
     Args:
         user: Cash and holdings at the start.

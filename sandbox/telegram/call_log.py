@@ -1,7 +1,7 @@
 """Every call that reached the Bot API, those struck by a fault among them.
 
 A call is listed from its arrival; `status` is None until it is answered, and stays so when the
-connection was cut. Texts are left out: a journal of calls is no place for secrets. It is kept in
+connection was cut. Texts are left out: a call_log of calls is no place for secrets. It is kept in
 memory only.
 """
 
@@ -14,13 +14,13 @@ from aiohttp import web
 from sandbox.telegram.api import identify
 from sandbox.telegram.model import Json
 
-__all__ = ["CallJournal"]
+__all__ = ["CallLog"]
 
 _KEPT = 20_000
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class CallJournal:
+class CallLog:
     """The calls in the order of their arrival."""
 
     def __init__(self, now: Callable[[], float]) -> None:

@@ -1,18 +1,18 @@
-"""What a person does in a chat: writes, taps a button, blocks the bot."""
+"""Actions of a user in a chat: send a message, tap a button, block the bot."""
 
 import secrets
 from typing import Any
 
 from sandbox.telegram.model import Bot, Callback, Conversation, Json, Message
+from sandbox.telegram.serializers import callback_object, message_object, update_kind
 from sandbox.telegram.simulator import Simulator
 from sandbox.telegram.text import format_text
-from sandbox.telegram.wire import callback_object, message_object, update_kind
 
-__all__ = ["Refusal", "find_bot", "find_conversation", "send_text", "set_blocked", "tap"]
+__all__ = ["ActionRefused", "find_bot", "find_conversation", "send_text", "set_blocked", "tap"]
 
 
-class Refusal(Exception):
-    """A person cannot do this; `status` and the text are the control API's answer."""
+class ActionRefused(Exception):
+    """An impossible action; `status` and the text are the control API's answer."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -23,12 +23,12 @@ def find_bot(sim: Simulator, bot_id: int | None) -> Bot:
     """Give the bot of an id; without one the first that ever called.
 
     Raises:
-        Refusal: There is none.
+        ActionRefused: There is none.
     """
     for bot in sim.bots.values():
         if bot_id in {None, bot.id}:
             return bot
-    raise Refusal(
+    raise ActionRefused(
         404 if bot_id else 409,
         f"no bot {bot_id} has called yet" if bot_id else "no bot has called the Bot API yet",
     )
@@ -38,7 +38,7 @@ def find_conversation(sim: Simulator, chat_id: int, bot_id: int | None) -> Conve
     """Find a chat that exists; a private one is that with the named or the first bot.
 
     Raises:
-        Refusal: There is no such chat.
+        ActionRefused: There is no such chat.
     """
     for conversation in sim.conversations.values():
         if conversation.bot_token is None and conversation.id == chat_id:
@@ -48,7 +48,7 @@ def find_conversation(sim: Simulator, chat_id: int, bot_id: int | None) -> Conve
         found = sim.conversations.get(sim.private_key(bot, chat_id))
         if found is not None:
             return found
-    raise Refusal(404, f"there is no chat {chat_id}")
+    raise ActionRefused(404, f"there is no chat {chat_id}")
 
 
 def send_text(
@@ -61,34 +61,34 @@ def send_text(
     bot_id: int | None = None,
     name: str | None = None,
 ) -> Message:
-    """Write a message as a person and hand it to the bots of the chat.
+    """Write a message as a user and hand it to the bots of the chat.
 
     Raises:
-        Refusal: The chat, the bot or the replied message is not there.
+        ActionRefused: The chat, the bot or the replied message is not there.
         BotApiError: The text is empty or too long.
     """
-    person = sim.person(user_id, name)
+    user = sim.user(user_id, name)
     if chat_id > 0:
         if chat_id != user_id:
-            raise Refusal(400, "a private chat has the id of its person")
-        conversation = sim.open_private(find_bot(sim, bot_id), person)
+            raise ActionRefused(400, "a private chat has the id of its user")
+        conversation = sim.open_private(find_bot(sim, bot_id), user)
     else:
         conversation = find_conversation(sim, chat_id, bot_id)
     if reply_to is not None and sim.message(conversation, reply_to) is None:
-        raise Refusal(404, f"there is no message {reply_to} to reply to")
+        raise ActionRefused(404, f"there is no message {reply_to} to reply to")
     if conversation.is_blocked and conversation.is_private:
         set_blocked(sim, conversation, is_blocked=False)
     formatted = format_text(text, None)
     content: Json = {"text": formatted.text}
     if formatted.entities:
         content["entities"] = formatted.entities
-    _join(sim, conversation, person.id)
+    _join(sim, conversation, user.id)
     message = Message(
         conversation.key,
         sim.next_message_id(conversation),
         int(sim.now()),
         content,
-        person_id=person.id,
+        user_id=user.id,
         reply_to=reply_to,
     )
     sim.save_message(message)
@@ -126,22 +126,22 @@ def tap(
         is_forged: Send `data` even if no button has it, as a changed or stale client can.
 
     Raises:
-        Refusal: No such message or button, or one that makes no callback.
+        ActionRefused: No such message or button, or one that makes no callback.
     """
     message = sim.messages.get(conversation.key, {}).get(message_id)
     if message is None or (message.is_deleted and not is_forged):
-        raise Refusal(404, f"there is no message {message_id} in chat {conversation.id}")
+        raise ActionRefused(404, f"there is no message {message_id} in chat {conversation.id}")
     if is_forged and data is not None:
         return _call_back(sim, conversation, message, user_id, data)
     button = _button(message, text, data)
     if "callback_data" not in button:
-        raise Refusal(400, _hint(button))
+        raise ActionRefused(400, _hint(button))
     return _call_back(sim, conversation, message, user_id, button["callback_data"])
 
 
 def _button(message: Message, text: str | None, data: str | None) -> Json:
     if text is None and data is None:
-        raise Refusal(400, "name the button by text or data")
+        raise ActionRefused(400, "name the button by text or data")
     rows: list[list[Json]] = (message.inline or {}).get("inline_keyboard", [])
     buttons = [button for row in rows for button in row]
     for button in buttons:
@@ -150,7 +150,7 @@ def _button(message: Message, text: str | None, data: str | None) -> Json:
             return button
     there = ", ".join(repr(button["text"]) for button in buttons) or "none"
     wanted = repr(data if data is not None else text)
-    raise Refusal(404, f"message {message.id} has no button {wanted}; its buttons: {there}")
+    raise ActionRefused(404, f"message {message.id} has no button {wanted}; its buttons: {there}")
 
 
 def _hint(button: Json) -> str:
@@ -168,13 +168,13 @@ def _call_back(
 ) -> Callback:
     owner = next((b for b in sim.bots_in(conversation) if b.id == message.bot_id), None)
     if owner is None:
-        raise Refusal(400, "the message is not a bot's")
+        raise ActionRefused(400, "the message is not a bot's")
     callback = Callback(
         id=str(secrets.randbits(62) + 1),
         bot_token=owner.token,
         conversation=conversation.key,
         message_id=message.id,
-        person_id=sim.person(user_id).id,
+        user_id=sim.user(user_id).id,
         data=data,
         created_at=sim.now(),
     )
@@ -185,15 +185,15 @@ def _call_back(
 
 
 def set_blocked(sim: Simulator, conversation: Conversation, *, is_blocked: bool) -> None:
-    """Let the person of a private chat block or unblock the bot, which is told of it."""
+    """Let the user of a private chat block or unblock the bot, which is notified."""
     if conversation.is_blocked == is_blocked:
         return
     conversation.is_blocked = is_blocked
     sim.save_conversation(conversation)
-    user = sim.person(conversation.id).user()
+    user = sim.user(conversation.id).as_user()
     for bot in sim.bots_in(conversation):
-        free: dict[str, Any] = {"user": bot.user(), "status": "member"}
-        kicked = {"user": bot.user(), "status": "kicked", "until_date": 0}
+        free: dict[str, Any] = {"user": bot.as_user(), "status": "member"}
+        kicked = {"user": bot.as_user(), "status": "kicked", "until_date": 0}
         body: Json = {
             "chat": conversation.chat,
             "from": user,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sandbox.clock import real_now
 
-__all__ = ["Limit", "RateLimiter"]
+__all__ = ["KiteRateLimiter", "Limit"]
 
 
 @dataclass(frozen=True)
@@ -15,14 +15,14 @@ class Limit:
     seconds: int
 
 
-class RateLimiter:
+class KiteRateLimiter:
     """Counters by key and window."""
 
     def __init__(self) -> None:
         self._counts: dict[tuple[str, int], tuple[int, int]] = {}
 
     def admits(self, key: str, limits: tuple[Limit, ...]) -> bool:
-        """Count a request and tell whether it is within all limits."""
+        """Count a request and return whether it is within all limits."""
         now = real_now()
         admitted = True
         for limit in limits:

@@ -13,8 +13,8 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from sandbox.fyers.gate import BROKER, Gate
-from sandbox.fyers.views import Views
+from sandbox.fyers.middleware import BROKER, FyersMiddleware
+from sandbox.fyers.serializers import FyersSerializer
 from sandbox.orders import Order
 from sandbox.world import World
 
@@ -108,25 +108,25 @@ class _Client:
 
 
 class OrderSocket:
-    """The connections, and what they are told."""
+    """The open connections and the frames sent to them."""
 
-    def __init__(self, world: World, gate: Gate, views: Views) -> None:
+    def __init__(self, world: World, access: FyersMiddleware, serializer: FyersSerializer) -> None:
         self._world = world
-        self._gate = gate
-        self._views = views
+        self._access = access
+        self._serializer = serializer
         self._clients: set[_Client] = set()
         self._queue: asyncio.Queue[tuple[Order, dict[str, Any]]] = asyncio.Queue()
-        self._told: set[str] = set()
-        world.reset_hooks.append(self._told.clear)
+        self._sent: set[str] = set()
+        world.reset_hooks.append(self._sent.clear)
 
     async def run(self, _app: web.Application) -> AsyncIterator[None]:
-        """Listen to the exchange and tell, for as long as the application runs."""
-        self._world.exchange.listeners.append(self._hear)
+        """Forward updates of the exchange for as long as the application runs."""
+        self._world.exchange.listeners.append(self._on_order)
         async with asyncio.TaskGroup() as tasks:
-            teller = tasks.create_task(self._tell_all())
+            sender = tasks.create_task(self._send_all())
             yield
-            self._world.exchange.listeners.remove(self._hear)
-            teller.cancel()
+            self._world.exchange.listeners.remove(self._on_order)
+            sender.cancel()
 
     async def close(self, _app: web.Application) -> None:
         """Close every connection when the application stops."""
@@ -135,7 +135,7 @@ class OrderSocket:
 
     async def connect(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection."""
-        caller = self._gate.find_caller(request)
+        caller = self._access.find_caller(request)
         if caller is None:
             raise web.HTTPForbidden
         socket = web.WebSocketResponse()
@@ -171,12 +171,12 @@ class OrderSocket:
             answer = {"code": 1605, "message": "Successfully subscribed", "s": "ok"}
         await client.socket.send_json(answer)
 
-    def _hear(self, order: Order) -> None:
+    def _on_order(self, order: Order) -> None:
         if order.broker == BROKER:
-            self._queue.put_nowait((order, self._views.order(order, 1)))
+            self._queue.put_nowait((order, self._serializer.order(order, 1)))
 
-    async def _tell_all(self) -> None:
-        """Tell what was heard; the book is read here, never inside the exchange's own step."""
+    async def _send_all(self) -> None:
+        """Send queued updates; the portfolio is read here, never inside the exchange's own step."""
         while True:
             order, row = await self._queue.get()
             frames = [("orders", _named(row, _ORDER)), *self._trade_frames(order)]
@@ -188,18 +188,18 @@ class OrderSocket:
                         await client.socket.send_json({"s": "ok", topic: frame})
 
     def _trade_frames(self, order: Order) -> list[tuple[str, dict[str, Any]]]:
-        book = self._world.exchange.book(BROKER, order.user_id)
+        portfolio = self._world.exchange.portfolio(BROKER, order.user_id)
         frames = []
-        for trade in book.trades():
-            if trade.order_id == order.order_id and trade.trade_id not in self._told:
-                self._told.add(trade.trade_id)
-                row = self._views.trade(trade, order, 1)
+        for trade in portfolio.trades():
+            if trade.order_id == order.order_id and trade.trade_id not in self._sent:
+                self._sent.add(trade.trade_id)
+                row = self._serializer.trade(trade, order, 1)
                 frames.append(("trades", _named(row, _TRADE) | {"id_fyers": ""}))
         if not frames:
             return []
-        for position in book.positions():
+        for position in portfolio.positions():
             if (position.symbol, position.product) == (order.symbol, order.product):
-                row = self._views.position(position, 1)
+                row = self._serializer.position(position, 1)
                 frames.append(("positions", _named(row, _POSITION)))
         return frames
 

@@ -3,26 +3,26 @@
 from aiohttp import web
 
 from sandbox.accounts import Session
-from sandbox.kite.gate import SESSION
-from sandbox.kite.replies import KiteError, success
-from sandbox.kite.shapes import holding_row, margins, position_rows
+from sandbox.kite.middleware import SESSION
+from sandbox.kite.responses import KiteError, success
+from sandbox.kite.serializers import holding_row, margins, position_rows
 from sandbox.world import World
 
-__all__ = ["Portfolio"]
+__all__ = ["PortfolioRoutes"]
 
 _PRODUCTS = {"CNC", "MIS", "NRML", "MTF"}
 
 
-class Portfolio:
+class PortfolioRoutes:
     """The account routes."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def margins(self, request: web.Request) -> web.Response:
-        """Tell the funds, of both segments or of one."""
+        """Return the funds, of both segments or of one."""
         session: Session = request[SESSION]
-        data = margins(self._world.exchange.book("kite", session.user_id))
+        data = margins(self._world.exchange.portfolio("kite", session.user_id))
         segment = request.match_info.get("segment")
         if segment is None:
             return success(data)
@@ -36,7 +36,7 @@ class Portfolio:
         market = self._world.market
         now = self._world.clock.now()
         rows = []
-        for holding in self._world.exchange.book("kite", session.user_id).holdings():
+        for holding in self._world.exchange.portfolio("kite", session.user_id).holdings():
             instrument = market.find(holding.symbol)
             if instrument is not None:
                 last = market.last_price(instrument, now)
@@ -47,8 +47,8 @@ class Portfolio:
     async def positions(self, request: web.Request) -> web.Response:
         """List net positions and today's."""
         session: Session = request[SESSION]
-        book = self._world.exchange.book("kite", session.user_id)
-        return success(position_rows(book, self._world.market, self._world.clock.now()))
+        portfolio = self._world.exchange.portfolio("kite", session.user_id)
+        return success(position_rows(portfolio, self._world.market, self._world.clock.now()))
 
     async def convert(self, request: web.Request) -> web.Response:
         """Change the product of a position."""

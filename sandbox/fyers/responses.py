@@ -1,8 +1,8 @@
 """The envelope of Fyers: `s`, `code`, `message` and payload keys at the top level.
 
-A handler returns a payload or raises `Refusal`; both become JSON here. The source does not say with
-which HTTP status a refused order comes back: 400 is used for everything that is neither a session
-(401), a permission (403) nor a rate (429).
+A handler returns a payload or raises `FyersError`; both become JSON here. The documentation does
+not say with which HTTP status a refused order comes back: 400 is used for everything that is
+neither a session (401), a permission (403) nor a rate (429).
 """
 
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from typing import Any
 
 from aiohttp import web
 
-__all__ = ["Refusal", "error", "ok"]
+__all__ = ["FyersError", "error_body", "ok"]
 
 
-class Refusal(Exception):
-    """A definite no of the broker.
+class FyersError(Exception):
+    """An error that the broker answers with; the request was definitely refused.
 
     Attributes:
         code: Fyers' number, negative.
@@ -41,11 +41,11 @@ class Refusal(Exception):
         self.headers = dict(headers or {})
 
     def body(self) -> dict[str, Any]:
-        """Return the JSON object of this refusal."""
+        """Return the JSON object of this error."""
         return {"s": "error", "code": self.code, "message": self.message, **self.extra}
 
     def response(self) -> web.Response:
-        """Return the HTTP answer of this refusal."""
+        """Return the HTTP answer of this error."""
         return web.json_response(self.body(), status=self.status, headers=self.headers)
 
 
@@ -54,6 +54,6 @@ def ok(code: int = 200, message: str = "", **payload: Any) -> dict[str, Any]:
     return {"s": "ok", "code": code, "message": message, **payload}
 
 
-def error(code: int, message: str, **payload: Any) -> dict[str, Any]:
+def error_body(code: int, message: str, **payload: Any) -> dict[str, Any]:
     """Return an error envelope that travels inside another answer, such as in a basket."""
     return {"s": "error", "code": code, "message": message, **payload}

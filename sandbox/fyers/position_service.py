@@ -1,4 +1,4 @@
-"""Closing positions: which ones a body means, and the counter orders that close them.
+"""Exits and conversions of positions: which positions a body selects, and the counter orders.
 
 An exit is a set of market orders, converted to protected limits like any other, so a fill is not
 certain: 200 says that all of them filled at once, 201 that some still work. An empty body, or one
@@ -14,17 +14,17 @@ from aiohttp import web
 
 from sandbox import orders as words
 from sandbox.clock import real_now
-from sandbox.fyers.desk import Desk
-from sandbox.fyers.entry import MARKET, Entry, as_bool, as_int, as_price, invalid
-from sandbox.fyers.gate import BROKER, Caller
-from sandbox.fyers.replies import Refusal, ok
+from sandbox.fyers.middleware import BROKER, Caller
+from sandbox.fyers.order_requests import MARKET, PlaceRequest, as_bool, as_int, as_price, invalid
+from sandbox.fyers.order_service import OrderService
+from sandbox.fyers.responses import FyersError, ok
+from sandbox.fyers.serializers import PRODUCTS, position_id
 from sandbox.fyers.symbols import CAPITAL_MARKET, find_symbol
-from sandbox.fyers.views import PRODUCTS, position_id
 from sandbox.ledger import Draft
 from sandbox.orders import Order, Refused
 from sandbox.world import World
 
-__all__ = ["DRAFTS", "Exits", "Plan", "plan_exit"]
+__all__ = ["DRAFTS", "ExitPlan", "PositionService", "plan_exit"]
 
 DRAFTS = "fyers_drafts"
 PATIENCE_S = 0.5
@@ -33,10 +33,10 @@ _NAMES = {kept: name for name, kept in PRODUCTS.items()}
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExitPlan:
     """Counter orders to place and working orders to cancel."""
 
-    counters: list[Entry]
+    counters: list[PlaceRequest]
     cancels: list[Order]
 
     def drafts(self, api_key: str) -> list[Draft]:
@@ -46,13 +46,13 @@ class Plan:
                 broker=BROKER,
                 api_key=api_key,
                 action="place",
-                symbol=entry.symbol,
-                side="BUY" if entry.side > 0 else "SELL",
-                quantity=entry.quantity,
+                symbol=requested.symbol,
+                side="BUY" if requested.side > 0 else "SELL",
+                quantity=requested.quantity,
                 order_type="MARKET",
-                product=entry.product,
+                product=requested.product,
             )
-            for entry in self.counters
+            for requested in self.counters
         ]
         cancelled = [
             Draft(
@@ -68,17 +68,17 @@ class Plan:
         return cancelled + placed
 
 
-def plan_exit(world: World, caller: Caller, body: Mapping[str, Any]) -> Plan:
+def plan_exit(world: World, caller: Caller, body: Mapping[str, Any]) -> ExitPlan:
     """Return what a body of `DELETE /positions` means right now.
 
     Raises:
-        Refusal: An id names no position (-53).
+        FyersError: An id names no position (-53).
     """
-    book = world.exchange.book(BROKER, caller.user.user_id)
-    positions = {position_id(item.symbol, item.product): item for item in book.positions()}
+    portfolio = world.exchange.portfolio(BROKER, caller.user.user_id)
+    positions = {position_id(item.symbol, item.product): item for item in portfolio.positions()}
     ids = _ids(body)
     if ids is not None and any(item not in positions for item in ids):
-        raise Refusal(-53, "Please provide a valid position id")
+        raise FyersError(-53, "Please provide a valid position id")
     chosen = {
         key: item
         for key, item in positions.items()
@@ -91,19 +91,19 @@ def plan_exit(world: World, caller: Caller, body: Mapping[str, Any]) -> Plan:
     ]
     cancels: list[Order] = []
     if as_bool(body, "pending_orders_cancel"):
-        for order in book.working():
+        for order in portfolio.working():
             key = position_id(order.symbol, order.product)
             if (ids is None or key in ids) and _passes(body, order.sign, order.product):
                 cancels.append(order)
-    return Plan(counters, cancels)
+    return ExitPlan(counters, cancels)
 
 
-class Exits:
+class PositionService:
     """Executes exits and conversions."""
 
-    def __init__(self, world: World, desk: Desk) -> None:
+    def __init__(self, world: World, order_service: OrderService) -> None:
         self._world = world
-        self._desk = desk
+        self._order_service = order_service
 
     async def close(
         self, request: web.Request, caller: Caller, body: Mapping[str, Any]
@@ -111,18 +111,18 @@ class Exits:
         """Close positions with market orders and wait a moment for their fills.
 
         Raises:
-            Refusal: There is nothing to close (-352), or a counter order was refused.
+            FyersError: There is nothing to close (-352), or a counter order was refused.
         """
         plan = plan_exit(self._world, caller, body)
         if not plan.counters and not plan.cancels:
-            raise Refusal(-352, "No open positions to exit")
+            raise FyersError(-352, "No open positions to exit")
         placed: list[Order] = []
         try:
             for order in plan.cancels:
                 if not order.is_terminal:
                     self._world.exchange.cancel(order.order_id)
-            for entry in plan.counters:
-                done = self._desk.place(request, caller, entry)
+            for requested in plan.counters:
+                done = self._order_service.place(request, caller, requested)
                 if done.order is not None:
                     placed.append(done.order)
         finally:
@@ -135,7 +135,7 @@ class Exits:
         """Move a position from one product to another.
 
         Raises:
-            Refusal: A field is wrong, or there is no such position.
+            FyersError: A field is wrong, or there is no such position.
         """
         for name in ("symbol", "positionSide", "convertQty", "convertFrom", "convertTo"):
             if body.get(name) is None:
@@ -146,7 +146,7 @@ class Exits:
         ticker = str(body["symbol"]).removesuffix(f"-{old}")
         instrument = find_symbol(ticker)
         if instrument is None:
-            raise Refusal(-53, "Please provide a valid position id")
+            raise FyersError(-53, "Please provide a valid position id")
         signed = as_int(body, "convertQty") * as_int(body, "positionSide")
         account = (BROKER, caller.user.user_id)
         try:
@@ -157,8 +157,10 @@ class Exits:
             raise invalid(refused.message) from refused
         return ok(200, "Position converted", positionDetails=1101)
 
-    def _note(self, request: web.Request, caller: Caller, plan: Plan, placed: list[Order]) -> None:
-        """Complete the ledger's entries of this exit, which were made when it was received."""
+    def _note(
+        self, request: web.Request, caller: Caller, plan: ExitPlan, placed: list[Order]
+    ) -> None:
+        """Complete the ledger entries of this exit, which were made when it was received."""
         ledger = self._world.ledger
         received: list[Draft | None] = list(request.get(DRAFTS, []))
         done = [order.order_id for order in plan.cancels] + [order.order_id for order in placed]
@@ -208,9 +210,9 @@ def _passes(body: Mapping[str, Any], quantity: int, product: str) -> bool:
     return True
 
 
-def _counter(symbol: str, product: str, quantity: int) -> Entry:
+def _counter(symbol: str, product: str, quantity: int) -> PlaceRequest:
     zero = as_price({}, "")
-    return Entry(
+    return PlaceRequest(
         symbol=ticker_of(symbol),
         quantity=abs(quantity),
         kind=MARKET,

@@ -1,4 +1,4 @@
-"""What stands before every Kite route: error shapes, sessions, rates, static addresses, plans."""
+"""Middlewares of every Kite route: error shapes, sessions, rates, static addresses, plans."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -7,13 +7,20 @@ from aiohttp import web
 
 from sandbox.accounts import App, Session
 from sandbox.clock import http_date
-from sandbox.kite.replies import BAD_TOKEN, NO_PERMISSION, TOO_MANY, KiteError, error_reply, refused
+from sandbox.kite.rate_limit import KiteRateLimiter, Limit
+from sandbox.kite.responses import (
+    BAD_TOKEN,
+    NO_PERMISSION,
+    TOO_MANY,
+    KiteError,
+    error_reply,
+    refused,
+)
 from sandbox.ledger import Draft
 from sandbox.orders import Refused
-from sandbox.rates import Limit, RateLimiter
 from sandbox.world import World
 
-__all__ = ["APP", "ORDER_LIMITS", "SESSION", "Gate", "describe_write", "identify"]
+__all__ = ["APP", "ORDER_LIMITS", "SESSION", "KiteMiddleware", "describe_write", "identify"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -74,12 +81,12 @@ async def describe_write(request: web.Request) -> list[Draft]:
     return [draft]
 
 
-class Gate:
+class KiteMiddleware:
     """Middlewares of the Kite application, with the rate counters."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._rates = RateLimiter()
+        self._rates = KiteRateLimiter()
         world.reset_hooks.append(self._rates.clear)
 
     async def stamp(self, _request: web.Request, response: web.StreamResponse) -> None:

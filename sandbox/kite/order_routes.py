@@ -8,13 +8,13 @@ from aiohttp import web
 
 from sandbox.accounts import App, Session
 from sandbox.instruments import Instrument
-from sandbox.kite.gate import APP, SESSION, identify
-from sandbox.kite.replies import NO_PROTECTION, STATUS, KiteError, refused, success
-from sandbox.kite.shapes import history_rows, order_row, trade_row
+from sandbox.kite.middleware import APP, SESSION, identify
+from sandbox.kite.responses import NO_PROTECTION, STATUS, KiteError, refused, success
+from sandbox.kite.serializers import history_rows, order_row, trade_row
 from sandbox.orders import Change, NewOrder, Order, Refused
 from sandbox.world import World
 
-__all__ = ["Orders"]
+__all__ = ["OrderRoutes"]
 
 _VARIETIES = {"regular", "amo", "iceberg", "auction", "co"}
 _SIMULATED = {"regular", "amo"}
@@ -72,7 +72,7 @@ def _protection(form: Form) -> float | None:
     return value or None
 
 
-class Orders:
+class OrderRoutes:
     """The order routes."""
 
     def __init__(self, world: World) -> None:
@@ -231,11 +231,11 @@ class Orders:
         return rows
 
     async def order_margins(self, request: web.Request) -> web.Response:
-        """Tell what a list of orders would block."""
+        """Return the margin that a list of orders would block."""
         return success([self._margin(request, item) for item in await _order_list(request)])
 
     async def basket_margins(self, request: web.Request) -> web.Response:
-        """Tell what a basket of orders would block together."""
+        """Return the margin that a basket of orders would block together."""
         rows = [self._margin(request, item) for item in await _order_list(request)]
         total = {"total": sum(row["total"] for row in rows)}
         return success({"initial": total, "final": total, "orders": rows})
@@ -247,12 +247,12 @@ class Orders:
         instrument = self._world.market.find(form.get("tradingsymbol", ""))
         if instrument is None:
             raise KiteError("InputException", f"Invalid `tradingsymbol` for {app.api_key}.")
-        book = self._exchange.book("kite", session.user_id)
+        portfolio = self._exchange.portfolio("kite", session.user_id)
         price = _decimal(form, "price") or self._world.market.last_price(instrument)
         leverage = 5 if form.get("product") == "MIS" else 1
         total = round((_whole(form, "quantity") or 0) * price / leverage, 4)
         if form.get("product") == "CNC" and form.get("transaction_type") == "SELL":
-            total = 0.0 if book.sellable(instrument.symbol) > 0 else total
+            total = 0.0 if portfolio.sellable(instrument.symbol) > 0 else total
         return {
             "type": "equity",
             "tradingsymbol": instrument.symbol,

@@ -1,12 +1,12 @@
-"""Kite's JSON rows, made from the exchange's orders, trades and books."""
+"""Kite's JSON rows, made from the exchange's orders, trades and portfolios."""
 
 from datetime import datetime
 from typing import Any
 
-from sandbox.book import Book, Holding, Position
 from sandbox.instruments import Instrument
 from sandbox.market import Market, Quote
 from sandbox.orders import CANCELLED, REJECTED, Order, Trade
+from sandbox.portfolio import Holding, Portfolio, Position
 
 __all__ = [
     "history_rows",
@@ -170,10 +170,12 @@ def _position_row(
     }
 
 
-def position_rows(book: Book, market: Market, at: datetime) -> dict[str, list[dict[str, Any]]]:
+def position_rows(
+    portfolio: Portfolio, market: Market, at: datetime
+) -> dict[str, list[dict[str, Any]]]:
     """Return ``GET /portfolio/positions``: net exposure, and today's activity alone."""
     net, day = [], []
-    for position in book.positions():
+    for position in portfolio.positions():
         instrument = market.find(position.symbol)
         if instrument is None:
             continue
@@ -246,9 +248,9 @@ def _segment(cash: float, net: float, utilised: dict[str, float]) -> dict[str, A
     }
 
 
-def margins(book: Book) -> dict[str, Any]:
+def margins(portfolio: Portfolio) -> dict[str, Any]:
     """Return ``GET /user/margins``; ``net`` is what may be used."""
-    funds = book.funds()
+    funds = portfolio.funds()
     used = {
         "debits": round(funds.opening - funds.net, 4),
         "exposure": round(funds.used - funds.delivery, 4),

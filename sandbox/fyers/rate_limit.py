@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable
 from datetime import date
 
-from sandbox.fyers.replies import Refusal
+from sandbox.fyers.responses import FyersError
 
-__all__ = ["RateLimiter"]
+__all__ = ["FyersRateLimiter"]
 
 PER_SECOND = 10
 PER_MINUTE = 200
@@ -21,7 +21,7 @@ BREACHES_A_DAY = 3
 MINUTE_S = 60.0
 
 
-class RateLimiter:
+class FyersRateLimiter:
     """Counts the calls of one app and refuses those above the limits.
 
     Attributes:
@@ -40,7 +40,7 @@ class RateLimiter:
         """Count one call.
 
         Raises:
-            Refusal: With status 429 when the call is above a limit; it is not counted then.
+            FyersError: With status 429 when the call is above a limit; it is not counted then.
         """
         if today != self._day:
             self._day, self._today, self.breaches = today, 0, 0
@@ -70,7 +70,7 @@ class RateLimiter:
             raise _limited("request limit reached", self._calls[-PER_SECOND] + 1.0 - now)
 
 
-def _limited(message: str, wait_s: float) -> Refusal:
+def _limited(message: str, wait_s: float) -> FyersError:
     wait_ms = max(1, math.ceil(wait_s * 1000))
     headers = {"Retry-After": str(math.ceil(wait_ms / 1000)), "X-Retry-After-Ms": str(wait_ms)}
-    return Refusal(-429, message, status=429, headers=headers)
+    return FyersError(-429, message, status=429, headers=headers)

@@ -1,6 +1,6 @@
-"""The order desk: checks in Fyers' codes, then the exchange, then the answer in Fyers' words.
+"""Order placement, modification and cancellation: Fyers' own checks, then the exchange.
 
-What the desk refuses outright (-50, -300, -310, -392) leaves no order. What the risk system refuses
+What the API refuses outright (-50, -300, -310, -392) leaves no order. What the risk system refuses
 (margin, holding) leaves a rejected one, and the answer is -99 with its id. Market orders are sent
 on as limit orders about the last price, so they may rest.
 """
@@ -14,16 +14,23 @@ from typing import Any
 from aiohttp import web
 
 from sandbox import orders as words
-from sandbox.fyers.entry import LIMIT, MARKET, STOP, STOP_LIMIT, Change, Entry
-from sandbox.fyers.gate import BROKER, Caller
-from sandbox.fyers.replies import Refusal, ok
+from sandbox.fyers.middleware import BROKER, Caller
+from sandbox.fyers.order_requests import (
+    LIMIT,
+    MARKET,
+    STOP,
+    STOP_LIMIT,
+    ModifyRequest,
+    PlaceRequest,
+)
+from sandbox.fyers.responses import FyersError, ok
+from sandbox.fyers.serializers import ORDER_TYPES, PRODUCTS
 from sandbox.fyers.symbols import find_symbol
-from sandbox.fyers.views import ORDER_TYPES, PRODUCTS
 from sandbox.instruments import Instrument
 from sandbox.orders import NewOrder, Order, Refused
 from sandbox.world import World
 
-__all__ = ["Desk", "Placed", "placed_answer", "probe"]
+__all__ = ["OrderService", "Placed", "placed_answer", "probe"]
 
 MAX_SLICES = 10
 EXCHANGE_CHOOSES = -1.0
@@ -39,32 +46,32 @@ class Placed:
     is_acknowledged: bool = True
 
 
-class Desk:
+class OrderService:
     """Takes order writes of one caller at a time."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def place(self, request: web.Request, caller: Caller, entry: Entry) -> Placed:
+    def place(self, request: web.Request, caller: Caller, requested: PlaceRequest) -> Placed:
         """Place one order.
 
         Raises:
-            Refusal: It was refused, with or without a row in the order book.
+            FyersError: It was refused, with or without a row in the order@@portfolio.
         """
-        instrument = self._tradable(entry.symbol)
-        self._check(entry, instrument)
-        new = self._new_order(caller, entry)
+        instrument = self._tradable(requested.symbol)
+        self._check(requested, instrument)
+        new = self._new_order(caller, requested)
         known = {
             "api_key": caller.app.api_key,
             "user_id": caller.user.user_id,
-            "tag": entry.tag or "",
-            "symbol": entry.symbol,
+            "tag": requested.tag or "",
+            "symbol": requested.symbol,
         }
         faults = self._world.faults
         silent = faults.take(BROKER, {"code_201"}, request, known)
         if silent is not None and not silent.options.get("effect", True):
             return Placed(None, is_acknowledged=False)
-        effects = faults.take_order_effects(BROKER, request, entry.quantity, known)
+        effects = faults.take_order_effects(BROKER, request, requested.quantity, known)
         order_id = self._next_id()
         try:
             order = self._world.exchange.submit(new, effects, order_id)
@@ -72,22 +79,22 @@ class Desk:
             raise self._refusal(new, refused, order_id) from refused
         return Placed(order, is_acknowledged=silent is None)
 
-    def slices(self, entry: Entry) -> list[int]:
+    def slices(self, requested: PlaceRequest) -> list[int]:
         """Return the quantities into which an order is cut when it exceeds the freeze quantity."""
-        freeze = self._tradable(entry.symbol).freeze_quantity
-        if not entry.is_sliced or entry.quantity <= freeze:
-            return [entry.quantity]
-        whole, rest = divmod(entry.quantity, freeze)
+        freeze = self._tradable(requested.symbol).freeze_quantity
+        if not requested.is_sliced or requested.quantity <= freeze:
+            return [requested.quantity]
+        whole, rest = divmod(requested.quantity, freeze)
         parts = [freeze] * whole + ([rest] if rest else [])
         if len(parts) > MAX_SLICES:
-            raise Refusal(-310, f"Quantity needs more than {MAX_SLICES} slices")
+            raise FyersError(-310, f"Quantity needs more than {MAX_SLICES} slices")
         return parts
 
-    def modify(self, caller: Caller, change: Change) -> Order:
+    def modify(self, caller: Caller, change: ModifyRequest) -> Order:
         """Alter a working order.
 
         Raises:
-            Refusal: It is unknown, finished, or the new values are wrong.
+            FyersError: It is unknown, finished, or the new values are wrong.
         """
         order = self._own(caller, change.order_id)
         instrument = self._world.market.find(order.symbol)
@@ -110,28 +117,28 @@ class Desk:
         except Refused as refused:
             if refused.kind == "margin":
                 text = self._shortfall(order.account, order)
-                raise Refusal(-99, text, extra={"id": order.order_id}) from refused
-            raise Refusal(-163, refused.message, extra={"id": order.order_id}) from refused
+                raise FyersError(-99, text, extra={"id": order.order_id}) from refused
+            raise FyersError(-163, refused.message, extra={"id": order.order_id}) from refused
 
     def cancel(self, caller: Caller, order_id: str) -> Order:
         """Cancel a working order.
 
         Raises:
-            Refusal: It is unknown or finished.
+            FyersError: It is unknown or finished.
         """
         order = self._own(caller, order_id)
         try:
             return self._world.exchange.cancel(order.order_id)
         except Refused as refused:
-            raise Refusal(-99, refused.message, extra={"id": order.order_id}) from refused
+            raise FyersError(-99, refused.message, extra={"id": order.order_id}) from refused
 
-    def margin(self, caller: Caller, entries: list[Entry]) -> dict[str, float]:
+    def margin(self, caller: Caller, requests: list[PlaceRequest]) -> dict[str, float]:
         """Return the money at hand and what some orders would need."""
-        for entry in entries:
-            self._check(entry, self._tradable(entry.symbol))
-        book = self._world.exchange.book(BROKER, caller.user.user_id)
-        needed = sum(book.required(probe(self._new_order(caller, entry))) for entry in entries)
-        money = book.funds()
+        for requested in requests:
+            self._check(requested, self._tradable(requested.symbol))
+        portfolio = self._world.exchange.portfolio(BROKER, caller.user.user_id)
+        needed = sum(portfolio.required(probe(self._new_order(caller, item))) for item in requests)
+        money = portfolio.funds()
         return {
             "margin_avail": round(money.net, 2),
             "margin_total": round(money.used + needed, 2),
@@ -141,53 +148,53 @@ class Desk:
     def _tradable(self, symbol: str) -> Instrument:
         instrument = find_symbol(symbol)
         if instrument is None or instrument.is_index:
-            raise Refusal(-300, "Please provide a valid symbol")
+            raise FyersError(-300, "Please provide a valid symbol")
         return instrument
 
-    def _check(self, entry: Entry, instrument: Instrument) -> None:
-        _check_lot(entry.quantity, instrument)
-        if entry.quantity > instrument.freeze_quantity and not entry.is_sliced:
+    def _check(self, requested: PlaceRequest, instrument: Instrument) -> None:
+        _check_lot(requested.quantity, instrument)
+        if requested.quantity > instrument.freeze_quantity and not requested.is_sliced:
             limit = instrument.freeze_quantity
-            raise Refusal(-310, f"Quantity is above the freeze quantity of {limit}")
-        for price in (entry.limit_price, entry.stop_price):
+            raise FyersError(-310, f"Quantity is above the freeze quantity of {limit}")
+        for price in (requested.limit_price, requested.stop_price):
             _check_tick(price, instrument)
-        if not entry.is_offline and not self._world.market.is_open(instrument):
-            raise Refusal(-99, "RED:Market is closed, place an offline order")
+        if not requested.is_offline and not self._world.market.is_open(instrument):
+            raise FyersError(-99, "RED:Market is closed, place an offline order")
 
     def _own(self, caller: Caller, order_id: str) -> Order:
         order = self._world.exchange.order(order_id)
         if order is None or order.account != (BROKER, caller.user.user_id):
-            raise Refusal(-51, "Please provide a valid order id")
+            raise FyersError(-51, "Please provide a valid order id")
         if order.is_terminal:
             code = _FINISHED.get(order.status, -99)
             text = f"Order is already {order.status.lower()}"
-            raise Refusal(code, text, extra={"id": order.order_id})
+            raise FyersError(code, text, extra={"id": order.order_id})
         return order
 
-    def _new_order(self, caller: Caller, entry: Entry) -> NewOrder:
-        is_limit = entry.kind in {LIMIT, STOP_LIMIT}
-        is_stop = entry.kind in {STOP, STOP_LIMIT}
-        instrument = self._tradable(entry.symbol)
+    def _new_order(self, caller: Caller, requested: PlaceRequest) -> NewOrder:
+        is_limit = requested.kind in {LIMIT, STOP_LIMIT}
+        is_stop = requested.kind in {STOP, STOP_LIMIT}
+        instrument = self._tradable(requested.symbol)
         return NewOrder(
             account=(BROKER, caller.user.user_id),
             api_key=caller.app.api_key,
             symbol=instrument.symbol,
-            side="BUY" if entry.side > 0 else "SELL",
-            quantity=entry.quantity,
-            product=PRODUCTS[entry.product],
-            order_type=ORDER_TYPES[entry.kind],
-            price=float(entry.limit_price) if is_limit else 0.0,
-            trigger_price=float(entry.stop_price) if is_stop else 0.0,
-            validity=entry.validity,
-            disclosed_quantity=entry.disclosed_quantity,
-            protection=EXCHANGE_CHOOSES if entry.kind == MARKET else None,
-            tag=entry.tag,
-            after_market=entry.is_offline,
+            side="BUY" if requested.side > 0 else "SELL",
+            quantity=requested.quantity,
+            product=PRODUCTS[requested.product],
+            order_type=ORDER_TYPES[requested.kind],
+            price=float(requested.limit_price) if is_limit else 0.0,
+            trigger_price=float(requested.stop_price) if is_stop else 0.0,
+            validity=requested.validity,
+            disclosed_quantity=requested.disclosed_quantity,
+            protection=EXCHANGE_CHOOSES if requested.kind == MARKET else None,
+            tag=requested.tag,
+            after_market=requested.is_offline,
             extra={
                 "id_fyers": str(uuid.uuid4()),
-                "offline": entry.is_offline,
-                "stopLoss": float(entry.stop_loss),
-                "takeProfit": float(entry.take_profit),
+                "offline": requested.is_offline,
+                "stopLoss": float(requested.stop_loss),
+                "takeProfit": float(requested.take_profit),
             },
         )
 
@@ -197,20 +204,20 @@ class Desk:
         state.put("counter", _COUNTER, count)
         return f"{self._world.clock.now():%y%m%d}{count:08d}"
 
-    def _refusal(self, new: NewOrder, refused: Refused, order_id: str) -> Refusal:
+    def _refusal(self, new: NewOrder, refused: Refused, order_id: str) -> FyersError:
         if refused.kind not in {"margin", "holding"}:
-            return Refusal(-99, f"RED:{refused.message}")
+            return FyersError(-99, f"RED:{refused.message}")
         if refused.kind == "margin":
             text = self._shortfall(new.account, probe(new))
         else:
             text = f"RED:Holding Shortfall:{refused.message} for C-{new.account[1]}"
         order = self._world.exchange.reject(new, text, order_id)
-        return Refusal(-99, text, extra={"id": order.order_id})
+        return FyersError(-99, text, extra={"id": order.order_id})
 
     def _shortfall(self, account: tuple[str, str], order: Order) -> str:
-        book = self._world.exchange.book(*account)
-        available = book.funds().net
-        missing = book.required(order) - available
+        portfolio = self._world.exchange.portfolio(*account)
+        available = portfolio.funds().net
+        missing = portfolio.required(order) - available
         return (
             f"RED:Margin Shortfall:INR {missing:,.2f} Available:INR {available:,.2f} "
             f"for C-{account[1]} [FYERS_RISK_CUG]"
@@ -254,10 +261,10 @@ def _optional(price: Decimal | None) -> float | None:
 
 def _check_lot(quantity: int, instrument: Instrument) -> None:
     if quantity % instrument.lot_size:
-        raise Refusal(-310, f"Quantity should be in multiples of {instrument.lot_size}")
+        raise FyersError(-310, f"Quantity should be in multiples of {instrument.lot_size}")
 
 
 def _check_tick(price: Decimal, instrument: Instrument) -> None:
     tick = Decimal(str(instrument.tick_size))
     if price % tick:
-        raise Refusal(-392, f"Price should be in multiples of tick size {tick}")
+        raise FyersError(-392, f"Price should be in multiples of tick size {tick}")

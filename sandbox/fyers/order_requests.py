@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
-from sandbox.fyers.replies import Refusal
+from sandbox.fyers.responses import FyersError
 
 __all__ = [
     "LIMIT",
@@ -19,14 +19,14 @@ __all__ = [
     "PRODUCTS",
     "STOP",
     "STOP_LIMIT",
-    "Change",
-    "Entry",
+    "ModifyRequest",
+    "PlaceRequest",
     "as_bool",
     "as_int",
     "as_price",
     "invalid",
-    "read_change",
-    "read_entry",
+    "read_modify_request",
+    "read_place_request",
 ]
 
 LIMIT, MARKET, STOP, STOP_LIMIT = 1, 2, 3, 4
@@ -49,7 +49,7 @@ _TAG = re.compile(r"[A-Za-z0-9]{1,30}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class PlaceRequest:
     """A new order as the client wrote it. Prices are rupees, side is 1 to buy and -1 to sell."""
 
     symbol: str
@@ -67,13 +67,13 @@ class Entry:
     tag: str | None
     is_sliced: bool
 
-    def sized(self, quantity: int) -> "Entry":
+    def sized(self, quantity: int) -> "PlaceRequest":
         """Return the same order for another quantity: one slice of it."""
         return replace(self, quantity=quantity, is_sliced=False)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class ModifyRequest:
     """A modification; None leaves a field as it is. The quantity is the new total."""
 
     order_id: str
@@ -84,22 +84,22 @@ class Change:
     disclosed_quantity: int | None
 
 
-def invalid(message: str) -> Refusal:
-    """Return the refusal for parameters that make no sense."""
-    return Refusal(-50, message)
+def invalid(message: str) -> FyersError:
+    """Return the error for invalid parameters."""
+    return FyersError(-50, message)
 
 
-def read_entry(body: object, user_id: str) -> Entry:
+def read_place_request(body: object, user_id: str) -> PlaceRequest:
     """Read the body of a new order.
 
     Raises:
-        Refusal: When a field is missing or has a value that Fyers does not know.
+        FyersError: When a field is missing or has a value that Fyers does not know.
     """
     fields = _fields(body)
     for name in REQUIRED:
         if fields.get(name) is None:
             raise invalid(f"Invalid input: {name} is required")
-    entry = Entry(
+    requested = PlaceRequest(
         symbol=str(fields["symbol"]).strip(),
         quantity=as_int(fields, "qty"),
         kind=_one_of(as_int(fields, "type"), (LIMIT, MARKET, STOP, STOP_LIMIT), "type"),
@@ -115,19 +115,19 @@ def read_entry(body: object, user_id: str) -> Entry:
         tag=_tag(fields.get("orderTag"), user_id),
         is_sliced=as_bool(fields, "isSliceOrder"),
     )
-    _check_sense(entry)
-    return entry
+    _check_sense(requested)
+    return requested
 
 
-def read_change(body: object) -> Change:
+def read_modify_request(body: object) -> ModifyRequest:
     """Read the body of a modification.
 
     Raises:
-        Refusal: When the id is missing or a value is wrong.
+        FyersError: When the id is missing or a value is wrong.
     """
     fields = _fields(body)
     if not fields.get("id"):
-        raise Refusal(-51, "Please provide a valid order id")
+        raise FyersError(-51, "Please provide a valid order id")
 
     def price(name: str) -> Decimal | None:
         return as_price(fields, name) or None
@@ -140,7 +140,7 @@ def read_change(body: object) -> Change:
     quantity = number("qty")
     if quantity is not None and quantity <= 0:
         raise invalid("Invalid input: qty must be above 0")
-    return Change(
+    return ModifyRequest(
         order_id=str(fields["id"]),
         kind=_one_of(as_int(fields, "type"), (LIMIT, MARKET, STOP, STOP_LIMIT), "type"),
         quantity=quantity,
@@ -211,14 +211,17 @@ def _tag(value: object, user_id: str) -> str | None:
     return tag
 
 
-def _check_sense(entry: Entry) -> None:
-    if entry.quantity <= 0:
+def _check_sense(requested: PlaceRequest) -> None:
+    if requested.quantity <= 0:
         raise invalid("Invalid input: qty must be above 0")
-    if entry.kind in {LIMIT, STOP_LIMIT} and entry.limit_price <= 0:
+    if requested.kind in {LIMIT, STOP_LIMIT} and requested.limit_price <= 0:
         raise invalid("Invalid input: limitPrice must be above 0")
-    if entry.kind in {STOP, STOP_LIMIT} and entry.stop_price <= 0:
+    if requested.kind in {STOP, STOP_LIMIT} and requested.stop_price <= 0:
         raise invalid("Invalid input: stopPrice must be above 0")
-    if not 0 <= entry.disclosed_quantity <= entry.quantity:
+    if not 0 <= requested.disclosed_quantity <= requested.quantity:
         raise invalid("Invalid input: disclosedQty must be between 0 and qty")
-    if entry.kind == STOP_LIMIT and (entry.limit_price - entry.stop_price) * entry.side < 0:
+    if (
+        requested.kind == STOP_LIMIT
+        and (requested.limit_price - requested.stop_price) * requested.side < 0
+    ):
         raise invalid("Invalid input: the limit price of a stop order lies beyond its stop price")

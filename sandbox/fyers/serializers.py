@@ -1,4 +1,4 @@
-"""The exchange's orders, trades, positions, holdings and money in Fyers' words.
+"""Serializers: orders, trades, positions and holdings as Fyers writes them.
 
 Numbers: status 1 cancelled, 2 filled, 4 in transit, 5 rejected, 6 pending (partly filled and
 waiting for a trigger too); type 1 limit, 2 market, 3 stop, 4 stop-limit. A market order that was
@@ -9,17 +9,17 @@ from datetime import datetime
 from typing import Any
 
 from sandbox import orders as words
-from sandbox.book import Book, Holding, Position
 from sandbox.clock import MarketClock
 from sandbox.fyers.symbols import CAPITAL_MARKET, NSE, fy_token, symbol_of
 from sandbox.instruments import Instrument, find
 from sandbox.market import Market
 from sandbox.orders import Order, Trade
+from sandbox.portfolio import Holding, Portfolio, Position
 
 __all__ = [
     "ORDER_TYPES",
     "PRODUCTS",
-    "Views",
+    "FyersSerializer",
     "local_time",
     "position_id",
     "shown_tag",
@@ -48,7 +48,7 @@ def local_time(text: str) -> str:
 
 
 def when_placed(order: Order) -> str:
-    """Return the time that the order book shows."""
+    """Return the time that the order@@portfolio shows."""
     return local_time(order.updated_at or order.placed_at)
 
 
@@ -69,8 +69,8 @@ def position_id(symbol: str, product: str) -> str:
     return f"{symbol_of(_instrument(symbol))}-{_PRODUCT_NAMES[product]}"
 
 
-class Views:
-    """Writes JSON rows with the market's present prices."""
+class FyersSerializer:
+    """WriteReader JSON rows with the market's present prices."""
 
     def __init__(self, market: Market, clock: MarketClock) -> None:
         self._market = market
@@ -192,9 +192,9 @@ class Views:
             "collateralQuantity": 0,
         }
 
-    def holdings(self, book: Book) -> dict[str, Any]:
+    def holdings(self, portfolio: Portfolio) -> dict[str, Any]:
         """Return the payload of the holdings with their totals."""
-        rows = [self.holding(held, number) for number, held in enumerate(book.holdings(), 1)]
+        rows = [self.holding(held, number) for number, held in enumerate(portfolio.holdings(), 1)]
         invested = sum(row["costPrice"] * row["remainingQuantity"] for row in rows)
         current = sum(row["marketVal"] for row in rows)
         total = current - invested
@@ -207,9 +207,9 @@ class Views:
         }
         return {"holdings": rows, "overall": overall}
 
-    def positions(self, book: Book) -> dict[str, Any]:
+    def positions(self, portfolio: Portfolio) -> dict[str, Any]:
         """Return the payload of the positions with their totals."""
-        rows = [self.position(item, number) for number, item in enumerate(book.positions(), 1)]
+        rows = [self.position(item, number) for number, item in enumerate(portfolio.positions(), 1)]
         overall = {
             "count_total": len(rows),
             "count_open": sum(1 for row in rows if row["netQty"]),

@@ -8,8 +8,8 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.clock import IST
-from sandbox.fyers.entry import invalid
-from sandbox.fyers.replies import Refusal, ok
+from sandbox.fyers.order_requests import invalid
+from sandbox.fyers.responses import FyersError, ok
 from sandbox.fyers.symbols import CAPITAL_MARKET, NSE, find_symbol, fy_token, symbol_of
 from sandbox.instruments import Instrument
 from sandbox.market import Quote
@@ -17,7 +17,7 @@ from sandbox.prices import Bar
 from sandbox.sessions import is_trading_day
 from sandbox.world import World
 
-__all__ = ["MarketData"]
+__all__ = ["FyersMarketData"]
 
 MAX_SYMBOLS = 50
 LEVELS = 5
@@ -29,7 +29,7 @@ _PREOPEN_SINCE = date(2026, 9, 7)
 _AUCTION_SINCE = date(2026, 8, 3)
 
 
-class MarketData:
+class FyersMarketData:
     """The handlers of the data paths."""
 
     def __init__(self, world: World) -> None:
@@ -108,7 +108,7 @@ class MarketData:
 def _known(symbol: str) -> Instrument:
     instrument = find_symbol(symbol)
     if instrument is None:
-        raise Refusal(-300, "Please provide a valid symbol")
+        raise FyersError(-300, "Please provide a valid symbol")
     return instrument
 
 

@@ -47,10 +47,10 @@ def message_object(sim: Simulator, message: Message, depth: int = 1) -> Json:
 def _sender(sim: Simulator, conversation: Conversation, message: Message) -> Json:
     if conversation.chat["type"] == "channel":
         return {"sender_chat": conversation.chat}
-    if message.person_id is not None:
-        return {"from": sim.person(message.person_id).user()}
+    if message.user_id is not None:
+        return {"from": sim.user(message.user_id).as_user()}
     bot = next((bot for bot in sim.bots.values() if bot.id == message.bot_id), None)
-    return {"from": bot.user()} if bot else {}
+    return {"from": bot.as_user()} if bot else {}
 
 
 def _related(sim: Simulator, conversation: Conversation, message: Message, depth: int) -> Json:
@@ -79,7 +79,7 @@ def callback_object(sim: Simulator, callback: Callback) -> Json:
     conversation = sim.conversations[callback.conversation]
     return {
         "id": callback.id,
-        "from": sim.person(callback.person_id).user(),
+        "from": sim.user(callback.user_id).as_user(),
         "message": _maybe_inaccessible(sim, conversation, callback.message_id, 1),
         "chat_instance": str(abs(conversation.id) * 7919 + 104729),
         "data": callback.data,
@@ -95,7 +95,7 @@ def update_kind(conversation: Conversation, *, is_edit: bool = False) -> str:
 def bot_profile(bot: Bot) -> Json:
     """Give what getMe answers: the User object with the abilities of a bot."""
     return {
-        **bot.user(),
+        **bot.as_user(),
         "can_join_groups": True,
         "can_read_all_group_messages": False,
         "supports_inline_queries": False,

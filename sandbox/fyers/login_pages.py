@@ -1,4 +1,4 @@
-"""The two pages a person meets at the simulated login of Fyers: the consent and its refusal."""
+"""The two pages of the simulated Fyers login: consent and error."""
 
 from html import escape
 
@@ -30,7 +30,7 @@ code { overflow-wrap: anywhere; }
 
 
 def consent_page(app_name: str, app_id: str, user_id: str) -> str:
-    """Return the page that asks a person to allow an app; its form posts to its own address."""
+    """Return the page that asks the user to allow an app; its form posts to its own address."""
     body = f"""
 <h1>Allow {escape(app_name)} to use your account?</h1>
 <p class="note">App <code>{escape(app_id)}</code> will see funds, positions and orders, and may
