@@ -182,6 +182,16 @@ class Control:
             self._world.market.resume(data.get("symbol"))
         return web.json_response(self._world.market.settings())
 
+    async def liquidity(self, request: web.Request) -> web.Response:
+        """Limit what trades of a symbol while its price moves on; null lifts the limit."""
+        data = await _body(request)
+        if "quantity" not in data:
+            raise web.HTTPBadRequest(text="quantity is required (a whole number, or null)")
+        self._world.exchange.advance()
+        self._world.market.limit_liquidity(str(data.get("symbol", "")), data["quantity"])
+        self._world.exchange.advance()
+        return web.json_response(self._world.market.settings())
+
     async def clock(self, request: web.Request) -> web.Response:
         """Step the market clock."""
         data = await _body(request)
@@ -226,6 +236,7 @@ def build_app(world: World, extra: list[web.RouteDef] | None = None) -> web.Appl
             web.post("/tokens/expire", control.expire),
             web.post("/market", control.move),
             web.post("/market/halt", control.halt),
+            web.post("/market/liquidity", control.liquidity),
             web.post("/clock", control.clock),
             web.get("/clock", control.read_clock),
             web.post("/reset", control.reset),

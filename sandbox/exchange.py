@@ -16,7 +16,6 @@ working ``MIS`` orders and closes open ``MIS`` positions with its own orders, pl
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import date, datetime
 
 from sandbox import orders as status
@@ -25,18 +24,18 @@ from sandbox.clock import IST, MarketClock, real_now
 from sandbox.faults import Effects
 from sandbox.instruments import Instrument
 from sandbox.market import Market
-from sandbox.matching_engine import MatchingEngine
+from sandbox.matching_engine import LAST_MATCHED, MatchingEngine
+from sandbox.order_changes import changed_order
 from sandbox.order_entry import OrderEntry, resting_status
 from sandbox.order_store import Account, OrderStore
 from sandbox.orders import Change, NewOrder, Order, Refused, Trade
 from sandbox.portfolio import Portfolio
-from sandbox.risk import check_funds, check_order, check_price
+from sandbox.risk import check_funds, check_order
 from sandbox.sessions import square_off_time
 from sandbox.state import State
 
-__all__ = ["MAX_MODIFICATIONS", "Exchange"]
+__all__ = ["Exchange"]
 
-MAX_MODIFICATIONS = 25
 UNKNOWN_INSTRUMENT = (
     "The instrument you are placing an order for has either expired or does not exist."
 )
@@ -162,49 +161,20 @@ class Exchange:
             Refused: Unknown or finished order, too many changes, or a wrong value.
         """
         order = self._working(order_id)
-        if order.modifications >= MAX_MODIFICATIONS:
-            raise Refused("order", "Maximum allowed order modifications exceeded.")
         instrument = self._instrument(order.symbol)
-        quantity = change.quantity if change.quantity is not None else order.quantity
-        if quantity <= order.filled_quantity:
-            raise Refused(
-                "input", "Quantity cannot be less than or equal to what is already filled."
-            )
-        check_price(instrument, change.price or 0.0)
-        check_price(instrument, change.trigger_price or 0.0)
+        changed = changed_order(order, change, instrument, self._entry)
+        check_funds(self.portfolio(*order.account), changed, replaces=order)
         now = self.clock.now()
-        before = asdict(order)
-        order.quantity = quantity
-        for name in ("price", "trigger_price", "validity", "disclosed_quantity"):
-            value = getattr(change, name)
-            if value is not None:
-                setattr(order, name, value)
-        if change.order_type is not None:
-            self._retype(order, change, instrument)
-        try:
-            check_funds(self.portfolio(*order.account), order, is_replaced=True)
-        except Refused:
-            for name, value in before.items():
-                setattr(order, name, value)
-            raise
-        order.modifications += 1
-        order.arrived_at, order.is_fresh = now.isoformat(), True
-        order.move("MODIFIED", now)
-        order.move(
-            before["status"] if before["status"] in status.INTERIM else resting_status(order), now
-        )
+        changed.modifications += 1
+        changed.arrived_at, changed.is_fresh = now.isoformat(), True
+        changed.extra = {k: v for k, v in order.extra.items() if k != LAST_MATCHED}
+        changed.move("MODIFIED", now)
+        is_interim = order.status in status.INTERIM
+        changed.move(order.status if is_interim else resting_status(changed), now)
+        vars(order).update(vars(changed))
         self._store.keep(order)
         self._notify(order)
         return order
-
-    def _retype(self, order: Order, change: Change, instrument: Instrument) -> None:
-        order.order_type = change.order_type or order.order_type
-        if order.order_type not in {"SL", "SL-M"}:
-            order.trigger_price, order.is_triggered = 0.0, False
-        if order.order_type == "MARKET":
-            order.price = 0.0
-            if change.protection:
-                self._entry.protect(order, change.protection, instrument)
 
     def cancel(self, order_id: str) -> Order:
         """Cancel what has not filled of a working order.

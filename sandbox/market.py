@@ -8,6 +8,7 @@ were there when the bar began. A gap in a recording has no ticks.
 
 ``move`` pins a price from now on; with None it lets the market go on from the pinned level.
 ``halt`` stops one symbol or all of them: prices freeze and no order fills until ``resume``.
+``limit_liquidity`` lets prices move while no more than a given quantity of a symbol trades.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ class Market:
         self._state = state
         self._segments: dict[str, list[_Segment]] = {}
         self._halts: dict[str, str] = {}
+        self._liquidity: dict[str, int] = {}
         self.moves = 0
         self.load()
 
@@ -109,6 +111,7 @@ class Market:
     def load(self) -> None:
         """Read moves and halts from the state."""
         self._halts = self._state.group("halt")
+        self._liquidity = self._state.group("liquidity")
         self._segments = {
             symbol: [_Segment(datetime.fromisoformat(at), pin, scale) for at, pin, scale in rows]
             for symbol, rows in self._state.group("segments").items()
@@ -164,6 +167,27 @@ class Market:
         for key in [self._known(symbol).symbol] if symbol else list(self._halts):
             self._halts.pop(key, None)
             self._state.put("halt", key, None)
+
+    def limit_liquidity(self, symbol: str, quantity: object) -> int | None:
+        """Let no more than a quantity of a symbol trade from now on, 0 for none; None lifts it.
+
+        Raises:
+            MarketError: Unknown symbol or a quantity that is none.
+        """
+        key = self._known(symbol).symbol
+        if quantity is not None and (not isinstance(quantity, int) or quantity < 0):
+            raise MarketError("quantity must be a whole number of units, or null")
+        self.moves += 1
+        if quantity is None:
+            self._liquidity.pop(key, None)
+        else:
+            self._liquidity[key] = quantity
+        self._state.put("liquidity", key, quantity)
+        return quantity
+
+    def liquidity(self, symbol: str) -> int | None:
+        """Return how many units of a symbol may still trade, None when there is no limit."""
+        return self._liquidity.get(symbol)
 
     def _known(self, symbol: str | None) -> Instrument:
         instrument = self.find(symbol or "")
@@ -384,7 +408,11 @@ class Market:
 
     def settings(self) -> dict[str, Any]:
         """Return what commands have changed, as JSON."""
-        return {"halted": sorted(self._halts), "moved": sorted(self._segments)}
+        return {
+            "halted": sorted(self._halts),
+            "moved": sorted(self._segments),
+            "liquidity": dict(self._liquidity),
+        }
 
 
 def _circuit(close: float, factor: float, instrument: Instrument) -> float:

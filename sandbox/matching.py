@@ -14,7 +14,7 @@ from sandbox import orders
 from sandbox.market import Tick
 from sandbox.orders import Order
 
-__all__ = ["fill_price", "may_meet", "replay_arrival", "triggers"]
+__all__ = ["admits", "fill_price", "is_unpriced", "may_meet", "replay_arrival", "triggers"]
 
 _GRACE_S = 10.0
 _GRACE_REAL_S = 0.75
@@ -29,17 +29,28 @@ def triggers(order: Order, tick: Tick) -> bool:
     return reached >= 0 and datetime.fromisoformat(order.arrived_at) <= tick.since
 
 
+def is_unpriced(order: Order) -> bool:
+    """Return whether an order takes any price: a market order that nothing protects."""
+    return order.order_type in {"MARKET", "SL-M"} and not order.price
+
+
+def admits(order: Order, price: float) -> bool:
+    """Return whether an order may trade at a price, as far as its own limit goes."""
+    return is_unpriced(order) or (order.price - price) * order.sign >= 0
+
+
 def fill_price(order: Order, tick: Tick) -> float | None:
     """Return the price at which an open order trades on a tick, or None.
 
-    A market order takes the price as it is, and only at a real print. A limit order that is
-    marketable when it arrives gets the better price; one that rests trades at its limit.
+    An order without a price takes the tick's price, and only at a real print. A limit order that
+    is marketable when it arrives gets the better price; one that rests trades at its limit. A
+    triggered stop with price protection is a limit order.
     """
     if datetime.fromisoformat(order.arrived_at) > tick.since:
         return None
-    if order.order_type in {"MARKET", "SL-M"}:
+    if is_unpriced(order):
         return tick.price if tick.is_print or order.is_triggered else None
-    if (order.price - tick.price) * order.sign < 0:
+    if not admits(order, tick.price):
         return None
     if tick.is_print and order.is_fresh:
         return tick.price
@@ -50,7 +61,7 @@ def may_meet(order: Order, low: float, high: float) -> bool:
     """Return whether prices from low to high can trigger or fill an order in its present state."""
     if order.status == orders.TRIGGER_PENDING:
         return high >= order.trigger_price if order.sign > 0 else low <= order.trigger_price
-    if order.is_fresh or order.order_type in {"MARKET", "SL-M"}:
+    if order.is_fresh or is_unpriced(order):
         return True
     return low <= order.price if order.sign > 0 else high >= order.price
 

@@ -14,15 +14,18 @@ from sandbox import orders as status
 from sandbox.clock import IST, MarketClock
 from sandbox.instruments import Instrument
 from sandbox.market import Market, Tick
-from sandbox.matching import fill_price, may_meet, triggers
+from sandbox.matching import admits, fill_price, may_meet, triggers
 from sandbox.order_entry import resting_status
 from sandbox.order_store import OrderStore
 from sandbox.orders import Order, Trade
+from sandbox.risk import protected_price
 from sandbox.sessions import session
 
-__all__ = ["SETTLE_S", "MatchingEngine"]
+__all__ = ["LAST_MATCHED", "SETTLE_S", "MatchingEngine"]
 
 SETTLE_S = 0.03
+LAST_MATCHED = "_seen"
+"""Key in an order's ``extra``: market time up to which it was matched."""
 _MATCH_EVERY = timedelta(milliseconds=200)
 _STAGES = ((0.3, status.VALIDATING), (0.6, status.OPENING))
 _LATE_REJECTION = "RMS:Rule: Check circuit limit including square off order exceeds"
@@ -116,7 +119,7 @@ class MatchingEngine:
 
     def _match(self, order: Order, now: datetime, real: float) -> None:
         arrived = datetime.fromisoformat(order.arrived_at)
-        seen = order.extra.get("_seen")
+        seen = order.extra.get(LAST_MATCHED)
         after = max(arrived, datetime.fromisoformat(seen)) if seen else arrived
         if seen is None:
             after -= timedelta(microseconds=1)
@@ -131,7 +134,7 @@ class MatchingEngine:
                 break
         if met and order.validity == "IOC" and order.status == status.OPEN:
             self.finish(order, status.CANCELLED, now)
-        order.extra["_seen"] = now.isoformat()
+        order.extra[LAST_MATCHED] = now.isoformat()
         if changed:
             self._store.keep(order)
 
@@ -144,11 +147,11 @@ class MatchingEngine:
 
     def _match_tick(self, order: Order, tick: Tick, real: float) -> bool:
         if triggers(order, tick):
-            order.is_triggered, order.is_fresh = True, tick.is_print
-            order.move(status.OPEN, tick.at)
-            if order.order_type == "SL-M":
-                touched = order.trigger_price if not tick.is_print else tick.price
-                return self._fill(order, touched, tick, real)
+            self._trigger(order, tick)
+            touched = tick.price if tick.is_print else order.trigger_price
+            if order.order_type == "SL-M" and admits(order, touched):
+                self._fill(order, touched, tick, real)
+                return True
         if order.status != status.OPEN:
             return False
         price = fill_price(order, tick)
@@ -158,14 +161,34 @@ class MatchingEngine:
             return False
         return self._fill(order, price, tick, real)
 
+    def _trigger(self, order: Order, tick: Tick) -> None:
+        """Release a stop: with price protection it becomes a limit order about its trigger.
+
+        That limit is why a stop may rest: when the next price is beyond it, nothing fills until
+        the price comes back.
+        """
+        order.is_triggered, order.is_fresh = True, tick.is_print
+        if order.order_type == "SL-M" and order.protection:
+            instrument = self._instrument(order)
+            order.price = protected_price(
+                instrument, order.trigger_price, order.sign, order.protection
+            )
+        order.move(status.OPEN, tick.at)
+        self._store.keep(order)
+
     def _fill(self, order: Order, price: float, tick: Tick, real: float) -> bool:
         quantity = order.leaves_quantity
+        available = self._market.liquidity(order.symbol)
+        if available is not None:
+            quantity = min(quantity, available)
         if order.fill_cap is not None and not (
             order.cap_until_real and real >= order.cap_until_real
         ):
             quantity = min(quantity, order.fill_cap - order.filled_quantity)
         if quantity <= 0:
             return False
+        if available is not None:
+            self._market.limit_liquidity(order.symbol, available - quantity)
         at = max(tick.at, datetime.fromisoformat(order.placed_at))
         self._add_trade(order, quantity, price, at)
         total = order.average_price * order.filled_quantity + price * quantity

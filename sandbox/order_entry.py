@@ -14,13 +14,18 @@ from sandbox.orders import NewOrder, Order
 from sandbox.risk import protected_price
 from sandbox.sessions import next_open
 
-__all__ = ["OrderEntry", "resting_status"]
+__all__ = ["OrderEntry", "protection_tags", "resting_status"]
 
 
 def resting_status(order: Order) -> str:
     """Return the status in which an order waits at the exchange."""
     waits = order.order_type in {"SL", "SL-M"} and not order.is_triggered
     return status.TRIGGER_PENDING if waits else status.OPEN
+
+
+def protection_tags(protection: float) -> list[str]:
+    """Return the tags that a protected order carries; -1 lets the broker choose the percentage."""
+    return ["mktp"] + ([f"mktp:{protection:.2f}"] if protection > 0 else [])
 
 
 class OrderEntry:
@@ -81,11 +86,13 @@ class OrderEntry:
             order.cap_until_real = real + effects.cap_s
         if new.protection and new.order_type == "MARKET":
             self.protect(order, new.protection, instrument)
+        elif new.protection and new.order_type == "SL-M":
+            order.system_tags = protection_tags(new.protection)
         return order
 
     def protect(self, order: Order, protection: float, instrument: Instrument) -> None:
         """Turn a market order into a limit order about the last price."""
         last = self._market.last_price(instrument)
-        order.system_tags = ["mktp"] + ([f"mktp:{protection:.2f}"] if protection > 0 else [])
+        order.system_tags = protection_tags(protection)
         order.order_type = "LIMIT"
         order.price = protected_price(instrument, last, order.sign, protection)

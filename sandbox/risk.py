@@ -64,23 +64,23 @@ def _check_stop(new: NewOrder, last: float) -> None:
         )
 
 
-def check_funds(portfolio: Portfolio, order: Order, *, is_replaced: bool = False) -> None:
+def check_funds(portfolio: Portfolio, order: Order, *, replaces: Order | None = None) -> None:
     """Check that there is stock to deliver, or money to block.
 
     Args:
         portfolio: The client's portfolio.
         order: The order in the shape that is wanted.
-        is_replaced: Whether the portfolio already counts the order in that shape.
+        replaces: The order as it was, when this is a change: what it blocks is free for the new.
     """
     if order.product == "CNC" and order.side == "SELL":
-        may = portfolio.sellable(order.symbol) + (order.leaves_quantity if is_replaced else 0)
+        may = portfolio.sellable(order.symbol) + (replaces.leaves_quantity if replaces else 0)
         if order.leaves_quantity > may:
             raise Refused(
                 "holding", f"Insufficient stock holding. Max. sellable quantity is {max(0, may)}."
             )
         return
     required = portfolio.required(order)
-    available = portfolio.funds().net + (required if is_replaced else 0.0)
+    available = portfolio.funds().net + (portfolio.required(replaces) if replaces else 0.0)
     if required > available:
         raise Refused(
             "margin",

@@ -2,7 +2,8 @@
 
 What the API refuses outright (-50, -300, -310, -392) leaves no order. What the risk system refuses
 (margin, holding) leaves a rejected one, and the answer is -99 with its id. Market orders are sent
-on as limit orders about the last price, so they may rest.
+on as limit orders about the last price, stop orders become limit orders about their trigger once
+it is touched, so both may rest.
 """
 
 import uuid
@@ -187,7 +188,7 @@ class OrderService:
             trigger_price=float(requested.stop_price) if is_stop else 0.0,
             validity=requested.validity,
             disclosed_quantity=requested.disclosed_quantity,
-            protection=EXCHANGE_CHOOSES if requested.kind == MARKET else None,
+            protection=EXCHANGE_CHOOSES if requested.kind in {MARKET, STOP} else None,
             tag=requested.tag,
             after_market=requested.is_offline,
             extra={

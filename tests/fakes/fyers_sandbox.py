@@ -202,21 +202,26 @@ def redirect_fields(answer: requests.Response) -> dict[str, str]:
 
 
 class FyersSandbox:
-    """The child process, its control port and the accounts made at it."""
+    """The child process, its control port and the accounts made at it.
 
-    def __init__(self, log_path: Path, *options: str) -> None:
+    With ``ports`` of a sandbox that runs already, no process is started or ended.
+    """
+
+    def __init__(self, log_path: Path, *options: str, ports: dict[str, int] | None = None) -> None:
         self.log_path = log_path
         self._accounts: list[Account] = []
         self._control = requests.Session()
         self._control.trust_env = False
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "sandbox", *options],
-            stdout=subprocess.PIPE,
-            cwd=Path(__file__).parents[2],
-            text=True,
-        )
-        assert self.process.stdout is not None
-        ports = json.loads(self.process.stdout.readline())
+        self.process: subprocess.Popen[str] | None = None
+        if ports is None:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "sandbox", *options],
+                stdout=subprocess.PIPE,
+                cwd=Path(__file__).parents[2],
+                text=True,
+            )
+            assert self.process.stdout is not None
+            ports = json.loads(self.process.stdout.readline())
         self.url = f"http://127.0.0.1:{ports['fyers']}"
         self._control_url = f"http://127.0.0.1:{ports['control']}"
         self.aim()
@@ -260,6 +265,8 @@ class FyersSandbox:
         for account in self._accounts:
             account.session.close()
         self._control.close()
+        if self.process is None:
+            return
         self.process.terminate()
         try:
             assert self.process.wait(10) == 0

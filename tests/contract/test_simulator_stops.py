@@ -1,0 +1,126 @@
+"""Triggered stops at both simulated brokers: they fill, or rest under their price protection.
+
+Facts: a market or stop-market order with protection is a limit order, and what does not fill stays
+open under the same order id (Kite, kite.md 5.3); Fyers converts by itself (fyers.md 10).
+"""
+
+from typing import Any
+
+import pytest
+
+from tests.fakes.fyers_sandbox import Account, market_order
+from tests.fakes.kite_client import buy, filled, row
+from tests.fakes.sandbox_process import Sandbox, eventually
+
+pytest_plugins = ("tests.fakes.kite_fixtures", "tests.fakes.fyers_sandbox_fixtures")
+
+
+def move(sandbox: Sandbox, price: float) -> None:
+    sandbox.ask("POST", "/market", {"symbol": "SBIN", "last_price": price})
+
+
+def stop(kite: Any, sandbox: Sandbox, **changes: Any) -> str:
+    """Buy ten at 900 and place a stop to sell them at 890, which waits."""
+    move(sandbox, 900)
+    filled(sandbox, buy(kite))
+    wanted = {"order_type": "SL-M", "trigger_price": 890, "market_protection": 2} | changes
+    order_id = buy(kite, transaction_type="SELL", **wanted)
+    eventually(lambda: row(sandbox, order_id)["status"] == "TRIGGER PENDING")
+    return order_id
+
+
+def shown(kite: Any, order_id: str) -> dict[str, Any]:
+    """Return an order as the broker lists it."""
+    found: dict[str, Any] = next(o for o in kite.orders() if o["order_id"] == order_id)
+    return found
+
+
+def test_a_gap_beyond_the_protection_leaves_the_stop_open(sandbox: Sandbox, kite: Any) -> None:
+    """890 less 2 percent is 872.2: at 870 nothing fills, and the order is OPEN under its old id."""
+    order_id = stop(kite, sandbox)
+    move(sandbox, 870)
+    eventually(lambda: shown(kite, order_id)["status"] == "OPEN")
+    order = shown(kite, order_id)
+    assert (order["filled_quantity"], order["price"], order["trigger_price"]) == (0, 872.2, 890)
+    assert order["tags"] == ["mktp", "mktp:2.00"]
+    assert order["market_protection"] == 0
+    assert kite.positions()["net"][0]["quantity"] == 10
+    move(sandbox, 880)
+    assert filled(sandbox, order_id)["average_price"] == 872.2
+
+
+def test_a_fall_within_the_protection_fills(sandbox: Sandbox, kite: Any) -> None:
+    """The stop sells at the price that set it off, which is above its limit."""
+    order_id = stop(kite, sandbox)
+    move(sandbox, 873)
+    assert filled(sandbox, order_id)["average_price"] == 873
+
+
+def test_automatic_protection_has_a_limit_too(sandbox: Sandbox, kite: Any) -> None:
+    """With -1 the broker chooses the percentage; the order may rest all the same."""
+    order_id = stop(kite, sandbox, market_protection=-1)
+    move(sandbox, 870)
+    eventually(lambda: shown(kite, order_id)["status"] == "OPEN")
+    assert shown(kite, order_id)["tags"] == ["mktp"]
+    assert 870 < shown(kite, order_id)["price"] < 890
+
+
+def test_a_stop_limit_rests_at_its_own_limit(sandbox: Sandbox, kite: Any) -> None:
+    """An SL order is a limit order once triggered."""
+    order_id = stop(kite, sandbox, order_type="SL", price=888, market_protection=None)
+    move(sandbox, 880)
+    eventually(lambda: shown(kite, order_id)["status"] == "OPEN")
+    assert shown(kite, order_id)["filled_quantity"] == 0
+    move(sandbox, 889)
+    assert filled(sandbox, order_id)["average_price"] == 888
+
+
+def test_a_resting_stop_can_be_chased(sandbox: Sandbox, kite: Any) -> None:
+    """A triggered stop takes a new limit under the same id and fills there."""
+    order_id = stop(kite, sandbox)
+    move(sandbox, 870)
+    eventually(lambda: shown(kite, order_id)["status"] == "OPEN")
+    kite.modify_order("regular", order_id, order_type="LIMIT", price=865)
+    assert filled(sandbox, order_id)["average_price"] == 870
+
+
+def test_without_liquidity_a_triggered_stop_does_not_fill(sandbox: Sandbox, kite: Any) -> None:
+    """The price moves on, nobody buys: the order is OPEN, then fills in part and at last whole."""
+    order_id = stop(kite, sandbox)
+    sandbox.ask("POST", "/market/liquidity", {"symbol": "SBIN", "quantity": 0})
+    move(sandbox, 885)
+    eventually(lambda: shown(kite, order_id)["status"] == "OPEN")
+    assert shown(kite, order_id)["filled_quantity"] == 0
+    sandbox.ask("POST", "/market/liquidity", {"symbol": "SBIN", "quantity": 4})
+    eventually(lambda: shown(kite, order_id)["filled_quantity"] == 4)
+    sandbox.ask("POST", "/market/liquidity", {"symbol": "SBIN", "quantity": None})
+    assert filled(sandbox, order_id)["average_price"] == 885
+
+
+def test_liquidity_wants_a_number(sandbox: Sandbox) -> None:
+    """A quantity that is none is refused with the reason."""
+    for quantity in (-1, "all", 1.5):
+        body = {"symbol": "SBIN", "quantity": quantity}
+        answer = sandbox.call("POST", "/market/liquidity", body)
+        assert answer.status_code == 400
+        assert "whole number" in answer.json()["error"]
+    assert sandbox.call("POST", "/market/liquidity", {"symbol": "SBIN"}).status_code == 400
+
+
+def test_fyers_protects_a_stop_by_itself(sandbox: Sandbox, fyers: Account) -> None:
+    """A type 3 order becomes a limit order about its trigger and stays pending (6) beyond it."""
+    move(sandbox, 900)
+    bought = fyers.api.place_order(market_order())["id"]
+    fyers.settled(bought, "COMPLETE")
+    body = market_order(type=3, side=-1, stopPrice=890)
+    order_id = fyers.api.place_order(body)["id"]
+    fyers.settled(order_id, "TRIGGER PENDING")
+    assert fyers.row(order_id)["limitPrice"] == 0
+    move(sandbox, 870)
+    fyers.settled(order_id, "OPEN")
+    order = fyers.row(order_id)
+    assert (order["status"], order["filledQty"], order["stopPrice"]) == (6, 0, 890)
+    assert 870 < order["limitPrice"] < 890
+    assert fyers.api.positions()["netPositions"][0]["netQty"] == 10
+    move(sandbox, 889)
+    fyers.settled(order_id, "COMPLETE")
