@@ -162,7 +162,8 @@ class Exchange:
         """
         order = self._working(order_id)
         instrument = self._instrument(order.symbol)
-        changed = changed_order(order, change, instrument, self._entry)
+        last = self.market.last_price(instrument)
+        changed = changed_order(order, change, instrument, self._entry, last)
         check_funds(self.portfolio(*order.account), changed, replaces=order)
         now = self.clock.now()
         changed.modifications += 1

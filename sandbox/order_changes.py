@@ -6,18 +6,26 @@ from copy import copy
 
 from sandbox.instruments import Instrument
 from sandbox.order_entry import OrderEntry, protection_tags
-from sandbox.orders import Change, Order, Refused
-from sandbox.risk import check_price
+from sandbox.orders import AMO_RECEIVED, Change, Order, Refused
+from sandbox.risk import STOPS, check_price, check_stop
 
 __all__ = ["MAX_MODIFICATIONS", "changed_order"]
 
 MAX_MODIFICATIONS = 25
-_STOPS = frozenset({"SL", "SL-M"})
 _FIELDS = ("quantity", "price", "trigger_price", "validity", "disclosed_quantity")
 
 
-def changed_order(order: Order, change: Change, instrument: Instrument, entry: OrderEntry) -> Order:
+def changed_order(
+    order: Order, change: Change, instrument: Instrument, entry: OrderEntry, last: float
+) -> Order:
     """Return a copy of a working order with a change applied.
+
+    Args:
+        order: The order as it is.
+        change: What the client wants.
+        instrument: What it trades.
+        entry: Protects an order that becomes a market order.
+        last: The last price, beyond which a new trigger must lie.
 
     Raises:
         Refused: Too many changes, or a wrong value.
@@ -38,6 +46,10 @@ def changed_order(order: Order, change: Change, instrument: Instrument, entry: O
         changed.protection = change.protection
     if change.order_type is not None:
         _retype(changed, order.order_type, change.order_type, instrument, entry)
+    if changed.order_type in STOPS and not changed.is_triggered:
+        before = (order.order_type, order.trigger_price)
+        is_moved = (changed.order_type, changed.trigger_price) != before
+        check_stop(changed, last if is_moved and order.status != AMO_RECEIVED else None)
     return changed
 
 
@@ -45,7 +57,7 @@ def _retype(
     order: Order, before: str, order_type: str, instrument: Instrument, entry: OrderEntry
 ) -> None:
     order.order_type = order_type
-    if order_type not in _STOPS:
+    if order_type not in STOPS:
         order.trigger_price, order.is_triggered = 0.0, False
     if before == "SL-M" and order_type != "SL-M":
         order.system_tags = []

@@ -4,8 +4,17 @@ from sandbox.instruments import Instrument
 from sandbox.orders import NewOrder, Order, Refused
 from sandbox.portfolio import Portfolio
 
-__all__ = ["check_funds", "check_order", "check_price", "protected_price", "to_tick"]
+__all__ = [
+    "STOPS",
+    "check_funds",
+    "check_order",
+    "check_price",
+    "check_stop",
+    "protected_price",
+    "to_tick",
+]
 
+STOPS = frozenset({"SL", "SL-M"})
 _ROUNDING = 1e-6
 _PROTECTION_BANDS = ((100.0, 3.0), (500.0, 2.0))
 _NARROWEST_BAND = 1.0
@@ -46,22 +55,31 @@ def check_order(new: NewOrder, instrument: Instrument, last: float) -> None:
         )
     if new.order_type in {"LIMIT", "SL"} and new.price <= 0:
         raise Refused("input", "Price is required for this order type.")
-    if new.order_type in {"SL", "SL-M"}:
-        _check_stop(new, last)
+    if new.order_type in STOPS:
+        check_stop(new, None if new.after_market else last)
     check_price(instrument, new.price)
     check_price(instrument, new.trigger_price)
 
 
-def _check_stop(new: NewOrder, last: float) -> None:
-    if new.trigger_price <= 0:
+def check_stop(order: NewOrder | Order, last: float | None) -> None:
+    """Check that a stop lies beyond the last price, and a stop-limit's limit beyond its trigger.
+
+    Args:
+        order: A stop that has not triggered.
+        last: The last price; None when there is none to compare with (an order for tomorrow).
+    """
+    if order.trigger_price <= 0:
         raise Refused("input", "Trigger price is required for this order type.")
-    sign, word = (1, "higher") if new.side == "BUY" else (-1, "lower")
-    if (new.trigger_price - last) * sign <= 0 and not new.after_market:
+    sign, word = (1, "higher") if order.side == "BUY" else (-1, "lower")
+    if last is not None and (order.trigger_price - last) * sign <= 0:
         raise Refused(
             "input",
-            f"Trigger price for stoploss {new.side.lower()} orders should be {word} than the "
+            f"Trigger price for stoploss {order.side.lower()} orders should be {word} than the "
             f"last traded price ({last:.2f}).",
         )
+    if order.order_type == "SL" and (order.price - order.trigger_price) * sign < 0:
+        wrong = "higher" if sign > 0 else "lower"
+        raise Refused("input", f"Trigger price cannot be {wrong} than the price.")
 
 
 def check_funds(portfolio: Portfolio, order: Order, *, replaces: Order | None = None) -> None:

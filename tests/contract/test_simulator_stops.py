@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.fyers_sandbox import Account, market_order
-from tests.fakes.kite_client import buy, filled, row
+from tests.fakes.kite_client import buy, filled, kite_errors, resting, row
 from tests.fakes.sandbox_process import Sandbox, eventually
 
 pytest_plugins = ("tests.fakes.kite_fixtures", "tests.fakes.fyers_sandbox_fixtures")
@@ -124,3 +124,77 @@ def test_fyers_protects_a_stop_by_itself(sandbox: Sandbox, fyers: Account) -> No
     assert fyers.api.positions()["netPositions"][0]["netQty"] == 10
     move(sandbox, 889)
     fyers.settled(order_id, "COMPLETE")
+
+
+# The side of the trigger
+
+
+WRONG_SIDE = [("SELL", 901, "lower"), ("SELL", 900, "lower"), ("BUY", 899, "higher")]
+
+
+@pytest.mark.parametrize(("side", "trigger", "word"), WRONG_SIDE)
+def test_kite_refuses_a_trigger_that_has_passed(
+    sandbox: Sandbox, kite: Any, side: str, trigger: float, word: str
+) -> None:
+    """A trigger at or through the last price is an input error, and no order comes of it."""
+    move(sandbox, 900)
+    with pytest.raises(kite_errors.InputException, match=f"should be {word} than the last traded"):
+        buy(kite, transaction_type=side, order_type="SL-M", trigger_price=trigger)
+    assert kite.orders() == []
+
+
+def test_kite_checks_the_side_on_a_change(sandbox: Sandbox, kite: Any) -> None:
+    """A stop cannot be moved through the price; it stays as it was, and may move on its side."""
+    order_id = stop(kite, sandbox)
+    with pytest.raises(kite_errors.InputException, match=r"lower than .* \(900\.00\)"):
+        kite.modify_order("regular", order_id, order_type="SL-M", trigger_price=905)
+    order = shown(kite, order_id)
+    assert (order["trigger_price"], order["status"]) == (890, "TRIGGER PENDING")
+    assert order["modified"] is False
+    kite.modify_order("regular", order_id, order_type="SL-M", trigger_price=895)
+    assert shown(kite, order_id)["trigger_price"] == 895
+
+
+def test_a_limit_order_becomes_a_stop_only_on_the_right_side(sandbox: Sandbox, kite: Any) -> None:
+    """The check follows the order's type after the change."""
+    order_id = resting(kite, sandbox)
+    change = {"order_type": "SL-M", "market_protection": -1}
+    with pytest.raises(kite_errors.InputException, match="should be higher"):
+        kite.modify_order("regular", order_id, trigger_price=895, **change)
+    kite.modify_order("regular", order_id, trigger_price=905, **change)
+    assert shown(kite, order_id)["status"] == "TRIGGER PENDING"
+
+
+def test_quantity_changes_whatever_the_price(sandbox: Sandbox, kite: Any) -> None:
+    """Only a new trigger is compared with the price."""
+    order_id = stop(kite, sandbox)
+    sandbox.ask("POST", "/market/halt", {"symbol": "SBIN"})
+    kite.modify_order("regular", order_id, quantity=7, order_type="SL-M", trigger_price=890)
+    assert shown(kite, order_id)["quantity"] == 7
+
+
+@pytest.mark.parametrize(("side", "limit"), [("SELL", 891), ("BUY", 909)])
+def test_a_stop_limit_needs_its_limit_beyond_the_trigger(
+    sandbox: Sandbox, kite: Any, side: str, limit: float
+) -> None:
+    """An SL order that could not trade once triggered is refused."""
+    move(sandbox, 900)
+    trigger = 890 if side == "SELL" else 910
+    with pytest.raises(kite_errors.InputException, match="Trigger price cannot be"):
+        buy(kite, transaction_type=side, order_type="SL", trigger_price=trigger, price=limit)
+
+
+def test_fyers_checks_the_side_too(sandbox: Sandbox, fyers: Account) -> None:
+    """A stop through the price is rejected (-99) when placed and refused (-163) when changed."""
+    move(sandbox, 900)
+    answer = fyers.api.place_order(market_order(type=3, side=-1, stopPrice=905))
+    assert answer["code"] == -99
+    assert "should be lower than the last traded price" in answer["message"]
+    order_id = fyers.api.place_order(market_order(type=3, side=-1, stopPrice=890))["id"]
+    fyers.settled(order_id, "TRIGGER PENDING")
+    answer = fyers.api.modify_order({"id": order_id, "type": 3, "stopPrice": 905})
+    assert answer["code"] == -163
+    assert fyers.row(order_id)["stopPrice"] == 890
+    changed = fyers.api.modify_order({"id": order_id, "type": 3, "stopPrice": 895})
+    assert changed["code"] == 1102
+    assert fyers.row(order_id)["stopPrice"] == 895
