@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from http import HTTPStatus
@@ -13,24 +12,15 @@ from aiohttp import web
 
 from sandbox.accounts import AccountError
 from sandbox.clock import ClockError
+from sandbox.control_body import json_body
+from sandbox.control_market import MarketControl
 from sandbox.faults import FaultError
+from sandbox.instruments import InstrumentError
 from sandbox.market import MarketError
 from sandbox.portfolio import Portfolio
 from sandbox.world import World
 
 __all__ = ["build_app"]
-
-
-async def _body(request: web.Request) -> dict[str, Any]:
-    if not request.can_read_body:
-        return {}
-    try:
-        data = await request.json()
-    except json.JSONDecodeError as error:
-        raise web.HTTPBadRequest(text=f"not JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise web.HTTPBadRequest(text="a JSON object is expected")
-    return data
 
 
 @web.middleware
@@ -42,7 +32,7 @@ async def _errors(
         return await handler(request)
     except web.HTTPException as error:
         return web.json_response({"error": error.text or error.reason}, status=error.status)
-    except (AccountError, ClockError, FaultError, MarketError) as error:
+    except (AccountError, ClockError, FaultError, InstrumentError, MarketError) as error:
         return web.json_response({"error": str(error)}, status=400)
 
 
@@ -92,7 +82,7 @@ class Control:
 
     async def add_account(self, request: web.Request) -> web.Response:
         """Register an app and its user."""
-        app = self._world.accounts.register(await _body(request))
+        app = self._world.accounts.register(await json_body(request))
         return web.json_response(asdict(app))
 
     async def list_accounts(self, _request: web.Request) -> web.Response:
@@ -140,7 +130,7 @@ class Control:
 
     async def add_fault(self, request: web.Request) -> web.Response:
         """Set a fault."""
-        return web.json_response({"id": self._world.faults.add(await _body(request)).id})
+        return web.json_response({"id": self._world.faults.add(await json_body(request)).id})
 
     async def list_faults(self, _request: web.Request) -> web.Response:
         """List the faults that still strike."""
@@ -156,45 +146,15 @@ class Control:
 
     async def expire(self, request: web.Request) -> web.Response:
         """Do to an app's sessions what 06:00 does."""
-        data = await _body(request)
+        data = await json_body(request)
         broker, key = str(data.get("broker")), str(data.get("api_key"))
         if self._world.accounts.app(broker, key) is None:
             raise web.HTTPNotFound(text=f"no app {key!r} at {broker!r}")
         return web.json_response({"expired": self._world.accounts.expire(broker, key)})
 
-    async def move(self, request: web.Request) -> web.Response:
-        """Move a price; null lets it go on."""
-        data = await _body(request)
-        if "last_price" not in data:
-            raise web.HTTPBadRequest(text="last_price is required (a number, or null)")
-        self._world.exchange.advance()
-        price = self._world.market.move(str(data.get("symbol", "")), data["last_price"])
-        self._world.exchange.advance()
-        return web.json_response({"symbol": data.get("symbol"), "last_price": price})
-
-    async def halt(self, request: web.Request) -> web.Response:
-        """Stop a symbol or the market; with ``halted`` false lift the halt."""
-        data = await _body(request)
-        self._world.exchange.advance()
-        if data.get("halted", True):
-            self._world.market.halt(data.get("symbol"))
-        else:
-            self._world.market.resume(data.get("symbol"))
-        return web.json_response(self._world.market.settings())
-
-    async def liquidity(self, request: web.Request) -> web.Response:
-        """Limit what trades of a symbol while its price moves on; null lifts the limit."""
-        data = await _body(request)
-        if "quantity" not in data:
-            raise web.HTTPBadRequest(text="quantity is required (a whole number, or null)")
-        self._world.exchange.advance()
-        self._world.market.limit_liquidity(str(data.get("symbol", "")), data["quantity"])
-        self._world.exchange.advance()
-        return web.json_response(self._world.market.settings())
-
     async def clock(self, request: web.Request) -> web.Response:
         """Step the market clock."""
-        data = await _body(request)
+        data = await json_body(request)
         by = data.get("by")
         if by is not None and not isinstance(by, int | float):
             raise web.HTTPBadRequest(text="by must be a number of seconds")
@@ -234,9 +194,7 @@ def build_app(world: World, extra: list[web.RouteDef] | None = None) -> web.Appl
             web.delete("/faults", control.delete_faults),
             web.delete("/faults/{id}", control.delete_faults),
             web.post("/tokens/expire", control.expire),
-            web.post("/market", control.move),
-            web.post("/market/halt", control.halt),
-            web.post("/market/liquidity", control.liquidity),
+            *MarketControl(world).routes(),
             web.post("/clock", control.clock),
             web.get("/clock", control.read_clock),
             web.post("/reset", control.reset),

@@ -134,6 +134,8 @@ class Exchange:
         """
         self.advance()
         instrument = self._instrument(new.symbol)
+        if not instrument.is_listed:
+            raise Refused("input", UNKNOWN_INSTRUMENT)
         check_order(new, instrument, self.market.last_price(instrument))
         now = self.clock.now()
         if not (new.after_market or self.market.is_open(instrument, now)):

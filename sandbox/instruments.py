@@ -1,14 +1,27 @@
-"""What can be traded: a dozen large NSE stocks and two indices, shared by every broker.
+"""Instruments of the simulated exchange, shared by every broker.
 
 Tokens follow Kite's rule ``exchange_token << 8 | segment`` (1 for NSE, 9 for indices). A broker's
-simulator writes these instruments in that broker's own spelling.
+simulator writes these instruments in that broker's own spelling. Inside the sandbox an instrument
+is named by its ``key``. The control port can change instruments while the sandbox runs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-__all__ = ["INSTRUMENTS", "Instrument", "find", "find_token"]
+__all__ = [
+    "INSTRUMENTS",
+    "Instrument",
+    "InstrumentError",
+    "changed_instrument",
+    "find",
+    "find_token",
+    "instruments",
+    "put",
+    "restore",
+]
 
 _NSE = 1
 _INDEX = 9
@@ -27,6 +40,9 @@ class Instrument:
         tick_size: Smallest price step in rupees.
         freeze_quantity: The largest quantity of one order.
         is_index: An index: quoted, never traded.
+        published_freeze: What a broker's master calls the freeze quantity, when it is not the
+            largest quantity but the smallest one that is refused.
+        is_listed: Masters and quotes have it, and orders are taken.
     """
 
     symbol: str
@@ -39,6 +55,18 @@ class Instrument:
     is_index: bool = False
     exchange: str = "NSE"
     lot_size: int = 1
+    published_freeze: int | None = None
+    is_listed: bool = True
+
+    @property
+    def key(self) -> str:
+        """The name inside the sandbox: the symbol, with its exchange unless that is NSE."""
+        return self.symbol if self.exchange == "NSE" else f"{self.exchange}:{self.symbol}"
+
+    @property
+    def largest_order(self) -> int:
+        """The largest quantity of one order that is whole lots, the size of a slice."""
+        return self.freeze_quantity // self.lot_size * self.lot_size
 
     @property
     def instrument_token(self) -> int:
@@ -68,16 +96,77 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     Instrument("NIFTY BANK", 1017, "NIFTY BANK", "", 58700.0, is_index=True),
 )
 
-_BY_SYMBOL = {item.symbol: item for item in INSTRUMENTS}
+_BY_SYMBOL = {item.key: item for item in INSTRUMENTS}
 _BY_TOKEN = {item.instrument_token: item for item in INSTRUMENTS}
+_CHANGEABLE = {
+    "exchange_token": int,
+    "name": str,
+    "isin": str,
+    "base_price": float,
+    "tick_size": float,
+    "freeze_quantity": int,
+    "published_freeze": int,
+    "lot_size": int,
+    "is_listed": bool,
+}
 
 
-def find(symbol: str, exchange: str = "NSE") -> Instrument | None:
-    """Return the instrument of a symbol, or None when there is none."""
-    found = _BY_SYMBOL.get(symbol)
-    return found if found is not None and found.exchange == exchange else None
+class InstrumentError(ValueError):
+    """A change of an instrument that cannot be made; the message says why."""
+
+
+def instruments() -> list[Instrument]:
+    """Return every instrument that is listed."""
+    return [item for item in _BY_SYMBOL.values() if item.is_listed]
+
+
+def find(key: str) -> Instrument | None:
+    """Return the instrument of a key, listed or not, or None when there is none."""
+    return _BY_SYMBOL.get(key)
 
 
 def find_token(instrument_token: int) -> Instrument | None:
     """Return the instrument of a Kite instrument token, or None."""
     return _BY_TOKEN.get(instrument_token)
+
+
+def put(instrument: Instrument) -> None:
+    """Add an instrument, or replace the one with its key."""
+    old = _BY_SYMBOL.get(instrument.key)
+    if old is not None:
+        _BY_TOKEN.pop(old.instrument_token, None)
+    _BY_SYMBOL[instrument.key] = instrument
+    _BY_TOKEN[instrument.instrument_token] = instrument
+
+
+def restore() -> None:
+    """Undo every change: the instruments are the built-in ones again."""
+    _BY_SYMBOL.clear()
+    _BY_TOKEN.clear()
+    for item in INSTRUMENTS:
+        put(item)
+
+
+def changed_instrument(key: str, fields: Mapping[str, Any]) -> Instrument:
+    """Return an instrument with some fields changed, or a new share of NSE.
+
+    Raises:
+        InstrumentError: An unknown field, a value of the wrong type, or a new share that lacks
+            what every instrument needs.
+    """
+    for name, value in fields.items():
+        wanted = _CHANGEABLE.get(name)
+        if wanted is None:
+            raise InstrumentError(f"no field {name!r}; there are {sorted(_CHANGEABLE)}")
+        is_number = wanted is float and isinstance(value, int) and not isinstance(value, bool)
+        if type(value) is not wanted and not is_number:
+            raise InstrumentError(f"{name} must be of type {wanted.__name__}")
+        if wanted in {int, float} and value <= 0:
+            raise InstrumentError(f"{name} must be above 0")
+    old = _BY_SYMBOL.get(key)
+    if old is not None:
+        return replace(old, **fields)
+    missing = {"exchange_token", "name", "isin", "base_price"} - set(fields)
+    if missing or ":" in key or not key:
+        raise InstrumentError(f"no instrument {key!r}; a new one also needs {sorted(missing)}")
+    return Instrument(symbol=key, **fields)

@@ -22,7 +22,7 @@ from itertools import pairwise
 from typing import Any
 
 from sandbox.clock import IST, MarketClock
-from sandbox.instruments import INSTRUMENTS, Instrument, find
+from sandbox.instruments import Instrument, find, instruments
 from sandbox.prices import Bar, BarSource
 from sandbox.sessions import is_trading_day, previous_trading_day, session, within_session
 from sandbox.state import State
@@ -127,7 +127,7 @@ class Market:
 
     def is_halted(self, instrument: Instrument) -> bool:
         """Return whether a halt applies to the instrument."""
-        return instrument.symbol in self._halts or "*" in self._halts
+        return instrument.key in self._halts or "*" in self._halts
 
     # Commands
 
@@ -148,23 +148,23 @@ class Market:
         else:
             raise MarketError("last_price must be a positive number")
         self.moves += 1
-        rows = [*self._segments.get(instrument.symbol, []), segment]
-        self._segments[instrument.symbol] = rows
+        rows = [*self._segments.get(instrument.key, []), segment]
+        self._segments[instrument.key] = rows
         self._state.put(
-            "segments", instrument.symbol, [[r.at.isoformat(), r.pin, r.scale] for r in rows]
+            "segments", instrument.key, [[r.at.isoformat(), r.pin, r.scale] for r in rows]
         )
         return self.last_price(instrument, now)
 
     def halt(self, symbol: str | None = None) -> None:
         """Stop one symbol, or the whole market."""
-        key = self._known(symbol).symbol if symbol else "*"
+        key = self._known(symbol).key if symbol else "*"
         self._halts.setdefault(key, self._clock.now().isoformat())
         self._state.put("halt", key, self._halts[key])
 
     def resume(self, symbol: str | None = None) -> None:
         """Lift the halt of one symbol, or every halt."""
         self.moves += 1
-        for key in [self._known(symbol).symbol] if symbol else list(self._halts):
+        for key in [self._known(symbol).key] if symbol else list(self._halts):
             self._halts.pop(key, None)
             self._state.put("halt", key, None)
 
@@ -174,7 +174,7 @@ class Market:
         Raises:
             MarketError: Unknown symbol or a quantity that is none.
         """
-        key = self._known(symbol).symbol
+        key = self._known(symbol).key
         if quantity is not None and (not isinstance(quantity, int) or quantity < 0):
             raise MarketError("quantity must be a whole number of units, or null")
         self.moves += 1
@@ -193,7 +193,7 @@ class Market:
         instrument = self.find(symbol or "")
         if instrument is None:
             raise MarketError(
-                f"no instrument {symbol!r}; there are {[i.symbol for i in INSTRUMENTS]}"
+                f"no instrument {symbol!r}; there are {[i.key for i in instruments()]}"
             )
         return instrument
 
@@ -208,12 +208,12 @@ class Market:
         return self._scaled(instrument, self._base_price(instrument, at), segment)
 
     def _seen(self, instrument: Instrument, at: datetime) -> datetime:
-        since = [self._halts[key] for key in (instrument.symbol, "*") if key in self._halts]
+        since = [self._halts[key] for key in (instrument.key, "*") if key in self._halts]
         return min([at, *(datetime.fromisoformat(text) for text in since)])
 
     def _segment(self, instrument: Instrument, at: datetime) -> _Segment | None:
         found = None
-        for segment in self._segments.get(instrument.symbol, []):
+        for segment in self._segments.get(instrument.key, []):
             if segment.at <= at:
                 found = segment
         return found
@@ -282,7 +282,7 @@ class Market:
     ) -> Iterator[Tick]:
         if upto <= after:
             return
-        segments = self._segments.get(instrument.symbol, [])
+        segments = self._segments.get(instrument.key, [])
         if not self.is_replay:
             yield from self._second_ticks(instrument, after, upto, None if segments else matters)
         elif any(segment.pin is not None for segment in segments):
@@ -358,7 +358,7 @@ class Market:
         return known
 
     def _shown(self, instrument: Instrument, bar: Bar, now: datetime | None) -> Bar:
-        segments = self._segments.get(instrument.symbol, [])
+        segments = self._segments.get(instrument.key, [])
         end = min(now, bar.start + _MINUTE) if now else bar.start + _MINUTE
         if now is None and not any(segment.at < end for segment in segments):
             return bar

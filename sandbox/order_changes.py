@@ -7,7 +7,7 @@ from copy import copy
 from sandbox.instruments import Instrument
 from sandbox.order_entry import OrderEntry, protection_tags
 from sandbox.orders import AMO_RECEIVED, Change, Order, Refused
-from sandbox.risk import STOPS, check_price, check_stop
+from sandbox.risk import STOPS, check_price, check_quantity, check_stop
 
 __all__ = ["MAX_MODIFICATIONS", "changed_order"]
 
@@ -34,6 +34,8 @@ def changed_order(
         raise Refused("order", "Maximum allowed order modifications exceeded.")
     if change.quantity is not None and change.quantity <= order.filled_quantity:
         raise Refused("input", "Quantity cannot be less than or equal to what is already filled.")
+    if change.quantity is not None:
+        check_quantity(instrument, change.quantity)
     check_price(instrument, change.price or 0.0)
     check_price(instrument, change.trigger_price or 0.0)
     changed = copy(order)

@@ -59,7 +59,7 @@ class OrderEntry:
             broker=new.account[0],
             user_id=new.account[1],
             api_key=new.api_key,
-            symbol=instrument.symbol,
+            symbol=instrument.key,
             side=new.side,
             quantity=new.quantity,
             product=new.product,

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sandbox.clock import IST
-from sandbox.instruments import INSTRUMENTS, Instrument
+from sandbox.instruments import Instrument, find
 from sandbox.sessions import is_trading_day, session
 
 __all__ = ["Bar", "BarSource", "ReplayBars", "ReplayError", "SyntheticBars"]
@@ -191,13 +191,12 @@ class ReplayBars:
     replayed = True
 
     def __init__(self, directory: Path) -> None:
-        known = {item.symbol for item in INSTRUMENTS}
         try:
             files = sorted(directory.glob("*.csv"))
             self._bars: dict[str, list[Bar]] = {}
             for path in files:
                 symbol = path.stem.replace("_", " ")
-                if symbol not in known:
+                if find(symbol) is None:
                     raise ReplayError(f"{path.name}: no instrument {symbol!r} on this exchange")
                 self._bars[symbol] = _read_file(path)
         except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -9,6 +9,7 @@ __all__ = [
     "check_funds",
     "check_order",
     "check_price",
+    "check_quantity",
     "check_stop",
     "protected_price",
     "to_tick",
@@ -42,17 +43,20 @@ def check_price(instrument: Instrument, price: float) -> None:
         )
 
 
+def check_quantity(instrument: Instrument, quantity: int) -> None:
+    """Check that a quantity is whole lots and no more than one order may have."""
+    if quantity <= 0:
+        raise Refused("input", "Invalid `quantity`.")
+    if quantity % instrument.lot_size:
+        raise Refused("input", f"Quantity should be a multiple of {instrument.lot_size}.")
+    if quantity > instrument.freeze_quantity:
+        limit, symbol = instrument.freeze_quantity, instrument.symbol
+        raise Refused("input", f"Quantity exceeds the freeze limit of {limit} for {symbol}.")
+
+
 def check_order(new: NewOrder, instrument: Instrument, last: float) -> None:
     """Check quantity, lot, freeze limit, prices and the side of a stop."""
-    if new.quantity <= 0:
-        raise Refused("input", "Invalid `quantity`.")
-    if new.quantity % instrument.lot_size:
-        raise Refused("input", f"Quantity should be a multiple of {instrument.lot_size}.")
-    if new.quantity > instrument.freeze_quantity:
-        raise Refused(
-            "input",
-            f"Quantity exceeds the freeze limit of {instrument.freeze_quantity} for {new.symbol}.",
-        )
+    check_quantity(instrument, new.quantity)
     if new.order_type in {"LIMIT", "SL"} and new.price <= 0:
         raise Refused("input", "Price is required for this order type.")
     if new.order_type in STOPS:

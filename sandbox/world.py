@@ -12,6 +12,7 @@ from sandbox.accounts import Accounts
 from sandbox.clock import ClockSpec, MarketClock, parse_clock
 from sandbox.exchange import Exchange
 from sandbox.faults import Faults
+from sandbox.instruments import Instrument, changed_instrument, put, restore
 from sandbox.ledger import Ledger
 from sandbox.market import Market
 from sandbox.prices import BarSource, ReplayBars, SyntheticBars
@@ -54,9 +55,22 @@ class World:
         self.state.put("clock", "stepped", self.clock.stepped.total_seconds())
         self.exchange.advance()
 
+    def change_instrument(self, key: str, fields: dict[str, Any]) -> Instrument:
+        """Change an instrument, or add one, and keep the change over restarts.
+
+        Raises:
+            InstrumentError: The change cannot be made.
+        """
+        changed = changed_instrument(key, fields)
+        put(changed)
+        kept = self.state.get("instrument", key) or {}
+        self.state.put("instrument", key, kept | fields)
+        return changed
+
     def reset(self) -> None:
         """Put everything back to the start; the clock's steps too."""
         self.state.clear()
+        restore()
         self.ledger.clear()
         self.faults.remove()
         self.clock.stepped = timedelta()
@@ -113,8 +127,11 @@ def build_world(
         ClockError: The clock cannot be read.
         ReplayError: The recording cannot be used.
     """
+    restore()
     source: BarSource = ReplayBars(replay) if replay else SyntheticBars()
     state = State(state_dir)
+    for key, fields in state.group("instrument").items():
+        put(changed_instrument(key, fields))
     market_clock = _clock(state, clock)
     market = Market(market_clock, source, state)
     accounts = Accounts(market_clock, state, redirect_base, simulated_brokers())

@@ -82,11 +82,12 @@ class OrderService:
 
     def slices(self, requested: PlaceRequest) -> list[int]:
         """Return the quantities into which an order is cut when it exceeds the freeze quantity."""
-        freeze = self._tradable(requested.symbol).freeze_quantity
-        if not requested.is_sliced or requested.quantity <= freeze:
+        instrument = self._tradable(requested.symbol)
+        if not requested.is_sliced or requested.quantity <= instrument.freeze_quantity:
             return [requested.quantity]
-        whole, rest = divmod(requested.quantity, freeze)
-        parts = [freeze] * whole + ([rest] if rest else [])
+        _check_lot(requested.quantity, instrument)
+        whole, rest = divmod(requested.quantity, instrument.largest_order)
+        parts = [instrument.largest_order] * whole + ([rest] if rest else [])
         if len(parts) > MAX_SLICES:
             raise FyersError(-310, f"Quantity needs more than {MAX_SLICES} slices")
         return parts
@@ -101,6 +102,7 @@ class OrderService:
         instrument = self._world.market.find(order.symbol)
         if instrument is not None:
             _check_lot(change.quantity or instrument.lot_size, instrument)
+            _check_freeze(change.quantity or 0, instrument)
             _check_tick(change.limit_price or Decimal(), instrument)
             _check_tick(change.stop_price or Decimal(), instrument)
         wanted = words.Change(
@@ -154,9 +156,8 @@ class OrderService:
 
     def _check(self, requested: PlaceRequest, instrument: Instrument) -> None:
         _check_lot(requested.quantity, instrument)
-        if requested.quantity > instrument.freeze_quantity and not requested.is_sliced:
-            limit = instrument.freeze_quantity
-            raise FyersError(-310, f"Quantity is above the freeze quantity of {limit}")
+        if not requested.is_sliced:
+            _check_freeze(requested.quantity, instrument)
         for price in (requested.limit_price, requested.stop_price):
             _check_tick(price, instrument)
         if not requested.is_offline and not self._world.market.is_open(instrument):
@@ -179,7 +180,7 @@ class OrderService:
         return NewOrder(
             account=(BROKER, caller.user.user_id),
             api_key=caller.app.api_key,
-            symbol=instrument.symbol,
+            symbol=instrument.key,
             side="BUY" if requested.side > 0 else "SELL",
             quantity=requested.quantity,
             product=PRODUCTS[requested.product],
@@ -263,6 +264,12 @@ def _optional(price: Decimal | None) -> float | None:
 def _check_lot(quantity: int, instrument: Instrument) -> None:
     if quantity % instrument.lot_size:
         raise FyersError(-310, f"Quantity should be in multiples of {instrument.lot_size}")
+
+
+def _check_freeze(quantity: int, instrument: Instrument) -> None:
+    if quantity > instrument.freeze_quantity:
+        limit = instrument.freeze_quantity
+        raise FyersError(-310, f"Quantity is above the freeze quantity of {limit}")
 
 
 def _check_tick(price: Decimal, instrument: Instrument) -> None:

@@ -151,7 +151,7 @@ class PositionService:
         account = (BROKER, caller.user.user_id)
         try:
             self._world.exchange.convert(
-                account, instrument.symbol, signed, PRODUCTS[old], PRODUCTS[new]
+                account, instrument.key, signed, PRODUCTS[old], PRODUCTS[new]
             )
         except Refused as refused:
             raise invalid(refused.message) from refused

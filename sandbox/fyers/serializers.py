@@ -85,7 +85,7 @@ class FyersSerializer:
             **_identity(order),
             **_amounts(order),
             **_place_of(instrument),
-            "ex_sym": order.symbol,
+            "ex_sym": instrument.symbol,
             "description": instrument.name,
             "instrument": 0,
             "symbol": symbol_of(instrument),

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.fyers.symbols import CAPITAL_MARKET, NSE, fy_token, symbol_of
-from sandbox.instruments import INSTRUMENTS, Instrument
+from sandbox.instruments import Instrument, instruments
 
 __all__ = ["csv_master", "json_master", "serve_master"]
 
@@ -37,7 +37,7 @@ def csv_master(segment: str, today: date) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     if segment == "NSE_CM":
-        writer.writerows(_row(item, today) for item in INSTRUMENTS)
+        writer.writerows(_row(item, today) for item in instruments())
     return out.getvalue()
 
 
@@ -45,7 +45,7 @@ def json_master(segment: str, today: date) -> dict[str, dict[str, Any]]:
     """Return the JSON file of one segment, keyed by symbol ticker."""
     if segment != "NSE_CM":
         return {}
-    return {symbol_of(item): _entry(item, today) for item in INSTRUMENTS}
+    return {symbol_of(item): _entry(item, today) for item in instruments()}
 
 
 def _row(item: Instrument, today: date) -> list[object]:
@@ -98,7 +98,7 @@ def _entry(item: Instrument, today: date) -> dict[str, Any]:
         "lastUpdate": today.isoformat(),
         "expiryDate": "",
         "strikePrice": -1.0,
-        "qtyFreeze": str(item.freeze_quantity),
+        "qtyFreeze": str(item.published_freeze or item.freeze_quantity),
         "tradeStatus": 0 if item.is_index else 1,
         "currencyCode": "INR",
         "faceValue": 0.0,

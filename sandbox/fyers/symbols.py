@@ -1,6 +1,6 @@
 """Fyers' spelling of the exchange's instruments: `NSE:SBIN-EQ`, `NSE:NIFTY50-INDEX`, fyToken."""
 
-from sandbox.instruments import INSTRUMENTS, Instrument
+from sandbox.instruments import Instrument, instruments
 
 __all__ = ["CAPITAL_MARKET", "NSE", "find_symbol", "fy_token", "symbol_of"]
 
@@ -20,9 +20,6 @@ def fy_token(instrument: Instrument) -> str:
     return f"{NSE}{CAPITAL_MARKET}000000{instrument.exchange_token}"
 
 
-_BY_SYMBOL = {symbol_of(item): item for item in INSTRUMENTS}
-
-
 def find_symbol(symbol: str) -> Instrument | None:
-    """Return the instrument of a symbol ticker, or None when there is none."""
-    return _BY_SYMBOL.get(symbol)
+    """Return the listed instrument of a symbol ticker, or None when there is none."""
+    return next((item for item in instruments() if symbol_of(item) == symbol), None)

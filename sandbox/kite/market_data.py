@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.clock import IST
-from sandbox.instruments import INSTRUMENTS, find_token
+from sandbox.instruments import find_token, instruments
 from sandbox.kite.responses import KiteError, success
 from sandbox.kite.serializers import quote_row
 from sandbox.prices import Bar
@@ -100,9 +100,10 @@ class KiteMarketData:
         self._world.exchange.advance()
         data = {}
         for name in wanted:
-            exchange, _, symbol = name.partition(":")
-            instrument = self._world.market.find(symbol)
-            if instrument is not None and instrument.exchange == exchange:
+            instrument = self._world.market.find(name)
+            if instrument is None or not instrument.is_listed:
+                continue
+            if name == f"{instrument.exchange}:{instrument.symbol}":
                 data[name] = quote_row(self._world.market.quote(instrument), mode)
         return success(data)
 
@@ -133,7 +134,7 @@ class KiteMarketData:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(_COLUMNS)
-        for item in INSTRUMENTS:
+        for item in instruments():
             if exchange in {None, item.exchange}:
                 writer.writerow(
                     [

@@ -129,26 +129,29 @@ class OrderRoutes:
         form = await self._form(request)
         new = self._new(request, form)
         known = dict(await identify(request))
-        effects = self._world.faults.take_order_effects("kite", request, new.quantity, known)
         if form.get("autoslice", "").lower() == "true":
-            return self._slice(request, new)
+            return self._slice(request, new, known)
+        effects = self._world.faults.take_order_effects("kite", request, new.quantity, known)
         order = self._exchange.submit(new, effects)
         self._world.ledger.applied(request, order.order_id)
         return success({"order_id": order.order_id})
 
-    def _slice(self, request: web.Request, new: NewOrder) -> web.Response:
+    def _slice(self, request: web.Request, new: NewOrder, known: Mapping[str, str]) -> web.Response:
         """Place an order in slices of the freeze quantity; each slice succeeds or fails alone."""
         instrument = self._world.market.find(new.symbol)
-        largest = instrument.freeze_quantity if instrument else new.quantity
+        largest = instrument.largest_order if instrument else new.quantity
+        if new.quantity > largest * _MAX_SLICES:
+            raise KiteError("InputException", f"Quantity needs more than {_MAX_SLICES} slices.")
         parent = f"{1_960_000_000_000_000_000 + len(self._world.ledger.entries())}"
         children: list[dict[str, Any]] = []
         left = new.quantity
-        while left > 0 and len(children) < _MAX_SLICES:
+        while left > 0:
             extra = new.extra | {"tags": ["autoslice", f"autoslice:{parent}"]}
             part = NewOrder(**vars(new) | {"quantity": min(left, largest), "extra": extra})
             left -= part.quantity
+            effects = self._world.faults.take_order_effects("kite", request, part.quantity, known)
             try:
-                order = self._exchange.submit(part)
+                order = self._exchange.submit(part, effects)
             except Refused as error:
                 children.append({"error": _child_error(error)})
             else:
@@ -252,7 +255,7 @@ class OrderRoutes:
         leverage = 5 if form.get("product") == "MIS" else 1
         total = round((_whole(form, "quantity") or 0) * price / leverage, 4)
         if form.get("product") == "CNC" and form.get("transaction_type") == "SELL":
-            total = 0.0 if portfolio.sellable(instrument.symbol) > 0 else total
+            total = 0.0 if portfolio.sellable(instrument.key) > 0 else total
         return {
             "type": "equity",
             "tradingsymbol": instrument.symbol,

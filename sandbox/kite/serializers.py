@@ -54,7 +54,7 @@ def order_row(order: Order, instrument: Instrument) -> dict[str, Any]:
         "variety": order.extra.get("variety", "regular"),
         "modified": order.modifications > 0,
         "exchange": instrument.exchange,
-        "tradingsymbol": order.symbol,
+        "tradingsymbol": instrument.symbol,
         "instrument_token": instrument.instrument_token,
         "order_type": order.order_type,
         "transaction_type": order.side,
@@ -103,7 +103,7 @@ def trade_row(trade: Trade, order: Order, instrument: Instrument) -> dict[str, A
         "trade_id": trade.trade_id,
         "order_id": trade.order_id,
         "exchange": instrument.exchange,
-        "tradingsymbol": trade.symbol,
+        "tradingsymbol": instrument.symbol,
         "instrument_token": instrument.instrument_token,
         "product": trade.product,
         "average_price": trade.price,
@@ -138,7 +138,7 @@ def _position_row(
     pnl = shown.pnl(last)
     unrealised = shown.unrealised(last)
     return {
-        "tradingsymbol": shown.symbol,
+        "tradingsymbol": instrument.symbol,
         "exchange": instrument.exchange,
         "instrument_token": instrument.instrument_token,
         "product": shown.product,
@@ -194,7 +194,7 @@ def holding_row(
     held = holding.quantity + holding.t1_quantity
     average = round(holding.average_price, 4)
     return {
-        "tradingsymbol": holding.symbol,
+        "tradingsymbol": instrument.symbol,
         "exchange": instrument.exchange,
         "instrument_token": instrument.instrument_token,
         "isin": instrument.isin,
