@@ -18,6 +18,7 @@ from sandbox.faults import FaultError
 from sandbox.instruments import InstrumentError
 from sandbox.market import MarketError
 from sandbox.portfolio import Portfolio
+from sandbox.sessions import SessionError
 from sandbox.world import World
 
 __all__ = ["build_app"]
@@ -32,7 +33,14 @@ async def _errors(
         return await handler(request)
     except web.HTTPException as error:
         return web.json_response({"error": error.text or error.reason}, status=error.status)
-    except (AccountError, ClockError, FaultError, InstrumentError, MarketError) as error:
+    except (
+        AccountError,
+        ClockError,
+        FaultError,
+        InstrumentError,
+        MarketError,
+        SessionError,
+    ) as error:
         return web.json_response({"error": str(error)}, status=400)
 
 

@@ -1,13 +1,15 @@
-"""Control routes of the market: prices, halts, liquidity and instruments."""
+"""Control routes of the market: prices, halts, liquidity, sessions and instruments."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import date, time
 
 from aiohttp import web
 
 from sandbox.control_body import json_body
 from sandbox.instruments import instruments
+from sandbox.sessions import SEGMENTS, is_trading_day, segment_session
 from sandbox.world import World
 
 __all__ = ["MarketControl"]
@@ -25,6 +27,8 @@ class MarketControl:
             web.post("/market", self.move),
             web.post("/market/halt", self.halt),
             web.post("/market/liquidity", self.liquidity),
+            web.get("/sessions", self.list_sessions),
+            web.post("/sessions", self.change_session),
             web.get("/instruments", self.list_instruments),
             web.post("/instruments", self.change_instrument),
         ]
@@ -59,6 +63,25 @@ class MarketControl:
         self._world.exchange.advance()
         return web.json_response(self._world.market.settings())
 
+    async def list_sessions(self, request: web.Request) -> web.Response:
+        """Return the hours of each segment on a day, empty when it is closed."""
+        day = _day(request.query.get("day"), self._world.clock.now().date())
+        hours = {}
+        if is_trading_day(day):
+            for segment in SEGMENTS:
+                hours[segment] = [at.isoformat() for at in segment_session(segment, day)]
+        return web.json_response({"day": day.isoformat(), "segments": hours})
+
+    async def change_session(self, request: web.Request) -> web.Response:
+        """Give a day a special session, or close it when no hours are given."""
+        data = await json_body(request)
+        day = _day(data.get("day"), None)
+        opens, closes = (_time(data.get(name), name) for name in ("open", "close"))
+        self._world.exchange.advance()
+        self._world.change_day(day, opens, closes)
+        self._world.exchange.advance()
+        return web.json_response({"day": day.isoformat(), "is_open": is_trading_day(day)})
+
     async def list_instruments(self, _request: web.Request) -> web.Response:
         """List the instruments that are listed today."""
         return web.json_response([asdict(item) | {"key": item.key} for item in instruments()])
@@ -70,3 +93,21 @@ class MarketControl:
         self._world.exchange.advance()
         changed = self._world.change_instrument(key, fields)
         return web.json_response(asdict(changed) | {"key": changed.key})
+
+
+def _day(text: object, default: date | None) -> date:
+    if text is None and default is not None:
+        return default
+    try:
+        return date.fromisoformat(str(text))
+    except ValueError as error:
+        raise web.HTTPBadRequest(text=f"day must be a date, found {text!r}") from error
+
+
+def _time(text: object, name: str) -> time | None:
+    if text is None:
+        return None
+    try:
+        return time.fromisoformat(str(text))
+    except ValueError as error:
+        raise web.HTTPBadRequest(text=f"{name} must be a time, found {text!r}") from error

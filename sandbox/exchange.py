@@ -23,6 +23,7 @@ from sandbox.accounts import Accounts
 from sandbox.clock import IST, MarketClock, real_now
 from sandbox.faults import Effects
 from sandbox.instruments import Instrument
+from sandbox.listing import is_listed
 from sandbox.market import Market
 from sandbox.matching_engine import LAST_MATCHED, MatchingEngine
 from sandbox.order_changes import changed_order
@@ -134,10 +135,10 @@ class Exchange:
         """
         self.advance()
         instrument = self._instrument(new.symbol)
-        if not instrument.is_listed:
+        now = self.clock.now()
+        if not is_listed(instrument, now.astimezone(IST).date()):
             raise Refused("input", UNKNOWN_INSTRUMENT)
         check_order(new, instrument, self.market.last_price(instrument))
-        now = self.clock.now()
         if not (new.after_market or self.market.is_open(instrument, now)):
             raise Refused("input", CLOSED_MESSAGE)
         number = order_id or self._store.next_order_id(now)

@@ -1,30 +1,36 @@
 """Instruments of the simulated exchange, shared by every broker.
 
-Tokens follow Kite's rule ``exchange_token << 8 | segment`` (1 for NSE, 9 for indices). A broker's
-simulator writes these instruments in that broker's own spelling. Inside the sandbox an instrument
-is named by its ``key``. The control port can change instruments while the sandbox runs.
+A dozen large shares of NSE with their twins at BSE, a small share without derivatives, two indices.
+Tokens follow Kite's rule ``exchange_token << 8 | segment`` (1 NSE, 2 NFO, 4 BSE, 9 indices). A
+broker's simulator writes instruments in that broker's own spelling; inside the sandbox one is named
+by its ``key``. The control port can change instruments while the sandbox runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 __all__ = [
+    "BSE",
     "INSTRUMENTS",
+    "NFO",
+    "NSE",
     "Instrument",
     "InstrumentError",
+    "by_key",
+    "by_token",
     "changed_instrument",
-    "find",
-    "find_token",
     "instruments",
     "put",
     "restore",
 ]
 
-_NSE = 1
-_INDEX = 9
+NSE, BSE, NFO = "NSE", "BSE", "NFO"
+_SEGMENT_NUMBERS = {NSE: 1, NFO: 2, BSE: 4}
+_INDEX_NUMBER = 9
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,12 @@ class Instrument:
         is_index: An index: quoted, never traded.
         published_freeze: What a broker's master calls the freeze quantity, when it is not the
             largest quantity but the smallest one that is refused.
+        has_derivatives: A share with derivatives has a closing auction, so it stops at 15:15.
+        future_lot: Lot of its futures; 0 lists none.
+        future_freeze: Freeze quantity of its futures; 0 for 40 lots.
+        derivative_name: What its futures are called: ``NIFTY`` of ``NIFTY 50``.
+        expiry: Last day of a contract, None in the cash market.
+        follows: Key of the instrument whose price it follows: a twin at BSE, an underlying.
         is_listed: Masters and quotes have it, and orders are taken.
     """
 
@@ -53,15 +65,35 @@ class Instrument:
     tick_size: float = 0.05
     freeze_quantity: int = 100_000
     is_index: bool = False
-    exchange: str = "NSE"
+    exchange: str = NSE
     lot_size: int = 1
     published_freeze: int | None = None
     is_listed: bool = True
+    has_derivatives: bool = True
+    future_lot: int = 0
+    future_freeze: int = 0
+    derivative_name: str = ""
+    expiry: date | None = None
+    follows: str = ""
+
+    def __post_init__(self) -> None:
+        """Derivatives of a share carry its symbol."""
+        if not self.derivative_name:
+            object.__setattr__(self, "derivative_name", self.symbol)
 
     @property
     def key(self) -> str:
         """The name inside the sandbox: the symbol, with its exchange unless that is NSE."""
-        return self.symbol if self.exchange == "NSE" else f"{self.exchange}:{self.symbol}"
+        return self.symbol if self.exchange == NSE else f"{self.exchange}:{self.symbol}"
+
+    @property
+    def hours(self) -> str:
+        """The segment whose sessions it trades in (``sandbox.sessions``)."""
+        if self.is_index:
+            return "index"
+        if self.expiry:
+            return "derivatives"
+        return "auction" if self.has_derivatives else "cash"
 
     @property
     def largest_order(self) -> int:
@@ -71,30 +103,75 @@ class Instrument:
     @property
     def instrument_token(self) -> int:
         """Kite's instrument token."""
-        return self.exchange_token << 8 | (_INDEX if self.is_index else _NSE)
+        number = _INDEX_NUMBER if self.is_index else _SEGMENT_NUMBERS[self.exchange]
+        return self.exchange_token << 8 | number
 
     @property
     def segment(self) -> str:
         """Kite's segment name."""
-        return "INDICES" if self.is_index else self.exchange
+        if self.is_index:
+            return "INDICES"
+        return f"{self.exchange}-FUT" if self.expiry else self.exchange
+
+
+_SHARES = (
+    # symbol, token at NSE, token at BSE, name, ISIN, synthetic level, lot of its futures
+    ("RELIANCE", 2885, 500325, "RELIANCE INDUSTRIES", "INE002A01018", 1480.0, 500),
+    ("SBIN", 3045, 500112, "STATE BANK OF INDIA", "INE062A01020", 905.0, 750),
+    ("INFY", 1594, 500209, "INFOSYS", "INE009A01021", 1510.0, 400),
+    ("TCS", 11536, 532540, "TATA CONSULTANCY SERV LT", "INE467B01029", 3120.0, 175),
+    ("HDFCBANK", 1333, 500180, "HDFC BANK", "INE040A01034", 985.0, 550),
+    ("ICICIBANK", 4963, 532174, "ICICI BANK", "INE090A01021", 1365.0, 700),
+    ("AXISBANK", 5900, 532215, "AXIS BANK", "INE238A01034", 1225.0, 625),
+    ("TATAMOTORS", 3456, 500570, "TATA MOTORS", "INE155A01022", 395.0, 800),
+    ("WIPRO", 3787, 507685, "WIPRO", "INE075A01022", 245.0, 3000),
+    ("MARUTI", 10999, 532500, "MARUTI SUZUKI INDIA", "INE585B01010", 15800.0, 50),
+    ("KOTAKBANK", 1922, 500247, "KOTAK MAHINDRA BANK", "INE237A01028", 2090.0, 400),
+    ("ITC", 1660, 500875, "ITC", "INE154A01025", 405.0, 1600),
+)
+_COARSE_TICKS = {"MARUTI": 0.5}
+
+
+def _shares(exchange: str) -> list[Instrument]:
+    rows = []
+    for symbol, nse, bse, name, isin, level, lot in _SHARES:
+        tick = _COARSE_TICKS.get(symbol, 0.05)
+        if exchange == NSE:
+            rows.append(Instrument(symbol, nse, name, isin, level, tick, future_lot=lot))
+        else:
+            twin = Instrument(symbol, bse, name, isin, level, tick, exchange=BSE, follows=symbol)
+            rows.append(twin)
+    return rows
 
 
 INSTRUMENTS: tuple[Instrument, ...] = (
-    Instrument("RELIANCE", 2885, "RELIANCE INDUSTRIES", "INE002A01018", 1480.0),
-    Instrument("SBIN", 3045, "STATE BANK OF INDIA", "INE062A01020", 905.0),
-    Instrument("INFY", 1594, "INFOSYS", "INE009A01021", 1510.0),
-    Instrument("TCS", 11536, "TATA CONSULTANCY SERV LT", "INE467B01029", 3120.0),
-    Instrument("HDFCBANK", 1333, "HDFC BANK", "INE040A01034", 985.0),
-    Instrument("ICICIBANK", 4963, "ICICI BANK", "INE090A01021", 1365.0),
-    Instrument("AXISBANK", 5900, "AXIS BANK", "INE238A01034", 1225.0),
-    Instrument("TATAMOTORS", 3456, "TATA MOTORS", "INE155A01022", 395.0),
-    Instrument("WIPRO", 3787, "WIPRO", "INE075A01022", 245.0),
-    Instrument("MARUTI", 10999, "MARUTI SUZUKI INDIA", "INE585B01010", 15800.0, 0.5),
-    Instrument("KOTAKBANK", 1922, "KOTAK MAHINDRA BANK", "INE237A01028", 2090.0),
-    Instrument("ITC", 1660, "ITC", "INE154A01025", 405.0),
-    Instrument("NIFTY 50", 1001, "NIFTY 50", "", 25900.0, is_index=True),
-    Instrument("NIFTY BANK", 1017, "NIFTY BANK", "", 58700.0, is_index=True),
+    *_shares(NSE),
+    Instrument("AARON", 1030, "AARON INDUSTRIES", "INE721Z01010", 350.0, has_derivatives=False),
+    Instrument(
+        "NIFTY 50",
+        1001,
+        "NIFTY 50",
+        "",
+        25900.0,
+        is_index=True,
+        future_lot=65,
+        future_freeze=1755,
+        derivative_name="NIFTY",
+    ),
+    Instrument(
+        "NIFTY BANK",
+        1017,
+        "NIFTY BANK",
+        "",
+        58700.0,
+        is_index=True,
+        future_lot=30,
+        future_freeze=600,
+        derivative_name="BANKNIFTY",
+    ),
+    *_shares(BSE),
 )
+"""The cash market and the indices; their futures depend on the day (``sandbox.futures``)."""
 
 _BY_SYMBOL = {item.key: item for item in INSTRUMENTS}
 _BY_TOKEN = {item.instrument_token: item for item in INSTRUMENTS}
@@ -108,6 +185,7 @@ _CHANGEABLE = {
     "published_freeze": int,
     "lot_size": int,
     "is_listed": bool,
+    "has_derivatives": bool,
 }
 
 
@@ -116,17 +194,17 @@ class InstrumentError(ValueError):
 
 
 def instruments() -> list[Instrument]:
-    """Return every instrument that is listed."""
+    """Return every share and index that is listed."""
     return [item for item in _BY_SYMBOL.values() if item.is_listed]
 
 
-def find(key: str) -> Instrument | None:
-    """Return the instrument of a key, listed or not, or None when there is none."""
+def by_key(key: str) -> Instrument | None:
+    """Return the share or index of a key, listed or not, or None when there is none."""
     return _BY_SYMBOL.get(key)
 
 
-def find_token(instrument_token: int) -> Instrument | None:
-    """Return the instrument of a Kite instrument token, or None."""
+def by_token(instrument_token: int) -> Instrument | None:
+    """Return the share or index of a Kite instrument token, or None."""
     return _BY_TOKEN.get(instrument_token)
 
 

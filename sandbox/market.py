@@ -16,15 +16,17 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 from sandbox.clock import IST, MarketClock
-from sandbox.instruments import Instrument, find, instruments
-from sandbox.prices import Bar, BarSource
-from sandbox.sessions import is_trading_day, previous_trading_day, session, within_session
+from sandbox.following import follow_factor
+from sandbox.instruments import NSE, Instrument, instruments
+from sandbox.listing import find
+from sandbox.prices import Bar, BarSource, rounded
+from sandbox.sessions import is_trading_day, previous_trading_day, segment_session, within_segment
 from sandbox.state import State
 
 __all__ = ["Market", "MarketError", "Quote", "Tick"]
@@ -118,12 +120,12 @@ class Market:
         }
 
     def find(self, symbol: str) -> Instrument | None:
-        """Return an instrument by symbol, with or without the ``NSE:`` prefix and ``-EQ``."""
-        return find(symbol.removeprefix("NSE:").removesuffix("-EQ").removesuffix("-INDEX"))
+        """Return an instrument by key, with or without the ``NSE:`` prefix and ``-EQ``."""
+        return find(symbol.removeprefix(f"{NSE}:").removesuffix("-EQ").removesuffix("-INDEX"))
 
     def is_open(self, instrument: Instrument, at: datetime | None = None) -> bool:
         """Return whether the instrument trades continuously now, ignoring halts."""
-        return within_session(at or self._clock.now(), index=instrument.is_index)
+        return within_segment(instrument.hours, at or self._clock.now())
 
     def is_halted(self, instrument: Instrument) -> bool:
         """Return whether a halt applies to the instrument."""
@@ -213,10 +215,27 @@ class Market:
 
     def _segment(self, instrument: Instrument, at: datetime) -> _Segment | None:
         found = None
-        for segment in self._segments.get(instrument.key, []):
+        for segment in self._segments_of(instrument):
             if segment.at <= at:
                 found = segment
         return found
+
+    def _segments_of(self, instrument: Instrument) -> list[_Segment]:
+        """Return the commands for an instrument: its own, or those for the one it follows."""
+        own = self._segments.get(instrument.key)
+        if own is not None or not instrument.follows:
+            return own or []
+        return [
+            replace(segment, pin=self._followed(instrument, segment))
+            for segment in self._segments.get(instrument.follows, [])
+        ]
+
+    @staticmethod
+    def _followed(instrument: Instrument, segment: _Segment) -> float | None:
+        if segment.pin is None:
+            return None
+        factor = follow_factor(instrument, segment.at.astimezone(IST).date())
+        return rounded(segment.pin * factor, instrument.tick_size)
 
     @staticmethod
     def _scaled(instrument: Instrument, price: float, segment: _Segment | None) -> float:
@@ -268,7 +287,7 @@ class Market:
         day = after.astimezone(IST).date()
         while day <= upto.astimezone(IST).date():
             if is_trading_day(day):
-                opened, closed = session(day)
+                opened, closed = segment_session(instrument.hours, day)
                 first = max(after, opened - _SECOND / 1000)
                 yield from self._day_ticks(instrument, first, min(upto, closed), matters)
             day += timedelta(days=1)
@@ -282,7 +301,7 @@ class Market:
     ) -> Iterator[Tick]:
         if upto <= after:
             return
-        segments = self._segments.get(instrument.key, [])
+        segments = self._segments_of(instrument)
         if not self.is_replay:
             yield from self._second_ticks(instrument, after, upto, None if segments else matters)
         elif any(segment.pin is not None for segment in segments):
@@ -358,7 +377,7 @@ class Market:
         return known
 
     def _shown(self, instrument: Instrument, bar: Bar, now: datetime | None) -> Bar:
-        segments = self._segments.get(instrument.key, [])
+        segments = self._segments_of(instrument)
         end = min(now, bar.start + _MINUTE) if now else bar.start + _MINUTE
         if now is None and not any(segment.at < end for segment in segments):
             return bar

@@ -19,7 +19,7 @@ from sandbox.order_entry import resting_status
 from sandbox.order_store import OrderStore
 from sandbox.orders import Order, Trade
 from sandbox.risk import protected_price
-from sandbox.sessions import session
+from sandbox.sessions import segment_session
 
 __all__ = ["LAST_MATCHED", "SETTLE_S", "MatchingEngine"]
 
@@ -227,7 +227,7 @@ class MatchingEngine:
 
     def _expire(self, order: Order, now: datetime) -> None:
         arrived = datetime.fromisoformat(order.arrived_at).astimezone(IST)
-        ends = session(arrived.date())[1]
+        ends = segment_session(self._instrument(order).hours, arrived.date())[1]
         minutes = order.extra.get("ttl_minutes")
         if minutes is not None:
             placed = max(datetime.fromisoformat(order.placed_at), arrived)

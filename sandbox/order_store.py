@@ -29,7 +29,7 @@ class OrderStore:
         self._by_account: dict[Account, list[Order]] = {}
         self._trades: dict[Account, list[Trade]] = {}
         self._conversions: dict[Account, list[dict[str, Any]]] = {}
-        self._count = 0
+        self._count = self._ids = 0
         self.load()
 
     def load(self) -> None:
@@ -93,7 +93,7 @@ class OrderStore:
 
     def next_order_id(self, now: datetime) -> str:
         """Hand out both of Kite's forms in turn: 15 digits by date, 19 digits."""
-        number = self.next_number()
-        if number % 3:
+        number, self._ids = self.next_number(), self._ids + 1
+        if self._ids % 3:
             return f"{now:%y%m%d}{number + 1_000_000:09d}"
         return str(1_950_000_000_000_000_000 + int(now.timestamp()) * 1000 + number)

@@ -2,8 +2,8 @@
 
 Positions are net per (symbol, product). Delivery bought on an earlier trading day is a holding: T1
 for one trading day, then settled. Intraday positions of an earlier day are gone (the broker squares
-them off), other products are carried. Margin: intraday takes a fifth of the value, everything else
-all of it; a sale of what is held takes none.
+them off), other products are carried until their contract ends. Margin: intraday takes a fifth of
+the value, a future a seventh, everything else all of it; a sale of what is held takes none.
 """
 
 from __future__ import annotations
@@ -14,12 +14,22 @@ from datetime import date, datetime
 from typing import Any
 
 from sandbox.accounts import User
+from sandbox.listing import find
 from sandbox.orders import Order, Trade
 from sandbox.sessions import previous_trading_day
 
-__all__ = ["Funds", "Holding", "Portfolio", "Position"]
+__all__ = ["Funds", "Holding", "Portfolio", "Position", "leverage"]
 
-LEVERAGE = {"MIS": 5.0}
+_LEVERAGE = {"MIS": 5.0}
+_LEVERAGE_OF_DERIVATIVES = 7.0
+
+
+def leverage(symbol: str, product: str) -> float:
+    """Return how many times the blocked margin a position may be worth."""
+    instrument = find(symbol)
+    if instrument is not None and instrument.expiry is not None:
+        return _LEVERAGE_OF_DERIVATIVES
+    return _LEVERAGE.get(product, 1.0)
 
 
 @dataclass
@@ -147,7 +157,7 @@ class Portfolio:
         found: dict[tuple[str, str], Position] = {}
         for trade in self._trades:
             day = _day(trade.at)
-            if day != self.today and trade.product in {"CNC", "MIS"}:
+            if day != self.today and self._is_gone(trade):
                 continue
             key = (trade.symbol, trade.product)
             position = found.setdefault(key, Position(*key))
@@ -161,6 +171,14 @@ class Portfolio:
                 position.sell_value += trade.quantity * trade.price
         touched = {(t.symbol, t.product) for t in self._trades if _day(t.at) == self.today}
         return [p for key, p in found.items() if p.overnight_quantity or key in touched]
+
+    def _is_gone(self, trade: Trade) -> bool:
+        """Return whether a trade of an earlier day is in no position any more."""
+        if trade.product in {"CNC", "MIS"}:
+            return True
+        instrument = find(trade.symbol)
+        expiry = instrument.expiry if instrument else None
+        return expiry is not None and expiry < self.today
 
     def position(self, symbol: str, product: str) -> int:
         """Return a signed net quantity."""
@@ -221,7 +239,7 @@ class Portfolio:
         closing = max(0, -net)
         price = order.price or order.trigger_price or self._price(order.symbol)
         opening = max(0, order.quantity - order.filled_quantity - closing)
-        return opening * price / LEVERAGE.get(order.product, 1.0)
+        return opening * price / leverage(order.symbol, order.product)
 
     def funds(self) -> Funds:
         """Return the money at the present prices."""
@@ -236,7 +254,7 @@ class Portfolio:
                 used += value if position.quantity > 0 else -value
                 delivery += value if position.quantity > 0 else -value
             else:
-                used += value / LEVERAGE.get(position.product, 1.0)
+                used += value / leverage(position.symbol, position.product)
             realised += position.pnl(price) - open_pnl
             if position.product != "CNC":
                 unrealised += open_pnl

@@ -22,10 +22,19 @@ from pathlib import Path
 from typing import Protocol
 
 from sandbox.clock import IST
-from sandbox.instruments import Instrument, find
-from sandbox.sessions import is_trading_day, session
+from sandbox.instruments import Instrument
+from sandbox.listing import find
+from sandbox.sessions import is_trading_day, segment_session
 
-__all__ = ["Bar", "BarSource", "ReplayBars", "ReplayError", "SyntheticBars"]
+__all__ = [
+    "Bar",
+    "BarSource",
+    "ReplayBars",
+    "ReplayError",
+    "SyntheticBars",
+    "price_seed",
+    "rounded",
+]
 
 MINUTE = timedelta(minutes=1)
 _ALWAYS_BREAKS = frozenset({"SBIN", "RELIANCE"})
@@ -62,13 +71,14 @@ class BarSource(Protocol):
         ...
 
 
-def _seed(*parts: object) -> int:
+def price_seed(*parts: object) -> int:
+    """Return the same seed for the same parts, on every machine."""
     text = "|".join(str(part) for part in parts)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
 def _phase(symbol: str, name: str) -> float:
-    return (_seed(symbol, name) % 6283) / 1000
+    return (price_seed(symbol, name) % 6283) / 1000
 
 
 def _weekday_number(day: date) -> int:
@@ -93,17 +103,16 @@ def _push(minute: int, total: int, direction: int) -> float:
     return direction * (-0.0012 + (_PUSH + 0.0012) * climbed - (_PUSH - 0.002) * faded)
 
 
-def _round(price: float, tick: float) -> float:
+def rounded(price: float, tick: float) -> float:
+    """Round a price to a tick."""
     return round(round(price / tick) * tick, 2)
 
 
 @lru_cache(maxsize=512)
-def _synthetic_day(instrument: Instrument, day: date) -> tuple[Bar, ...]:
-    if not is_trading_day(day):
-        return ()
-    opened, closed = session(day, index=instrument.is_index)
+def _synthetic_day(instrument: Instrument, opened: datetime, closed: datetime) -> tuple[Bar, ...]:
+    day = opened.date()
     total = int((closed - opened) / MINUTE)
-    rng = random.Random(_seed(instrument.symbol, day))
+    rng = random.Random(price_seed(instrument.symbol, day))
     path = _path(instrument, day, total, rng)
     tick = instrument.tick_size
     bars = []
@@ -113,7 +122,7 @@ def _synthetic_day(instrument: Instrument, day: date) -> tuple[Bar, ...]:
         high = max(first, last) + abs(rng.gauss(0, reach))
         low = min(first, last) - abs(rng.gauss(0, reach))
         volume = 0 if instrument.is_index else int(2e7 / instrument.base_price * rng.uniform(1, 4))
-        start, top, bottom, end = (_round(value, tick) for value in (first, high, low, last))
+        start, top, bottom, end = (rounded(value, tick) for value in (first, high, low, last))
         bars.append(Bar(opened + minute * MINUTE, start, top, bottom, end, volume))
     return tuple(bars)
 
@@ -147,7 +156,9 @@ class SyntheticBars:
 
     def day(self, instrument: Instrument, day: date) -> tuple[Bar, ...]:
         """Return the instrument's bars of one day, none on a day without trading."""
-        return _synthetic_day(instrument, day)
+        if not is_trading_day(day):
+            return ()
+        return _synthetic_day(instrument, *segment_session(instrument.hours, day))
 
 
 def _read_bar(row: list[str]) -> Bar:

@@ -57,6 +57,8 @@ def check_quantity(instrument: Instrument, quantity: int) -> None:
 def check_order(new: NewOrder, instrument: Instrument, last: float) -> None:
     """Check quantity, lot, freeze limit, prices and the side of a stop."""
     check_quantity(instrument, new.quantity)
+    if new.product == "CNC" and instrument.expiry is not None:
+        raise Refused("input", "Product CNC is not allowed for derivatives.")
     if new.order_type in {"LIMIT", "SL"} and new.price <= 0:
         raise Refused("input", "Price is required for this order type.")
     if new.order_type in STOPS:

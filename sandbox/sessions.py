@@ -1,30 +1,50 @@
-"""When the simulated exchange trades: dated sessions of the cash market and its holidays.
+"""When the simulated exchange trades: dated sessions of each segment, special days and holidays.
 
-Stocks with derivatives trade continuously 09:15 to 15:30 until 2026-08-02 and 09:15 to 15:15 from
-2026-08-03; indices are computed until 15:30. Weekdays are open except the listed holidays, which
-cover 2021 and 2026; in other years only the fixed national holidays are known.
+Segments: ``auction`` is a share with derivatives, whose continuous trading ends at 15:15 since the
+closing auctions of 2026-08-03; ``cash`` is any other share (to 15:30); ``index`` is computed to
+15:30; ``derivatives`` trade to 15:30, since 2026-08-03 to 15:40. All start at 09:15.
+
+Weekdays are open except the listed holidays, which cover 2021 and 2026; in other years only the
+fixed national holidays are known. Special sessions (Muhurat, a Saturday, a Sunday with the budget)
+have the same hours in every segment. The control port can add sessions and close days.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from sandbox.clock import IST
 
 __all__ = [
+    "AUCTION_SINCE",
+    "SEGMENTS",
+    "SessionError",
+    "change_day",
     "is_trading_day",
     "next_open",
     "previous_trading_day",
+    "restore_days",
+    "segment_session",
     "session",
+    "special_hours",
     "square_off_time",
+    "takes_after_market_orders",
+    "within_segment",
     "within_session",
 ]
 
 OPEN = time(9, 15)
 CLOSE = time(15, 30)
 CLOSE_BEFORE_AUCTION = time(15, 15)
+CLOSE_OF_DERIVATIVES = time(15, 40)
+AFTER_MARKET_FROM = time(15, 45)
+AFTER_MARKET_UNTIL = time(9, 0)
+AFTER_MARKET_UNTIL_DERIVATIVES = time(9, 10)
 AUCTION_SINCE = date(2026, 8, 3)
+SEGMENTS = ("auction", "cash", "index", "derivatives")
 _SATURDAY = 5
+_BEFORE_SPECIAL_CLOSE = timedelta(minutes=15)
 
 _HOLIDAYS = frozenset(
     {
@@ -39,8 +59,10 @@ _HOLIDAYS = frozenset(
         date(2021, 8, 19),
         date(2021, 9, 10),
         date(2021, 10, 15),
+        date(2021, 11, 4),
         date(2021, 11, 5),
         date(2021, 11, 19),
+        date(2026, 1, 15),
         date(2026, 1, 26),
         date(2026, 3, 3),
         date(2026, 3, 26),
@@ -59,34 +81,130 @@ _HOLIDAYS = frozenset(
     }
 )
 _NATIONAL = {(1, 26), (8, 15), (10, 2)}
+_WHOLE_DAY = (OPEN, CLOSE)
+_SPECIAL: dict[date, tuple[time, time]] = {
+    date(2021, 11, 4): (time(18, 15), time(19, 15)),
+    date(2022, 10, 24): (time(18, 15), time(19, 15)),
+    date(2023, 11, 12): (time(18, 15), time(19, 15)),
+    date(2024, 1, 20): _WHOLE_DAY,
+    date(2024, 11, 1): (time(18, 0), time(19, 0)),
+    date(2025, 2, 1): _WHOLE_DAY,
+    date(2025, 10, 21): (time(13, 45), time(14, 45)),
+    date(2026, 2, 1): _WHOLE_DAY,
+}
+"""Muhurat evenings, budgets and drills on a weekend. The hours of Muhurat on 2026-11-08 were not
+published when this was written: the day is closed unless the control port opens it."""
+
+
+@dataclass(frozen=True)
+class _Cutoffs:
+    """When a broker squares off intraday positions in each segment, since a date."""
+
+    since: date
+    auction: time
+    cash: time
+    derivatives: time
+
+
+_CUTOFFS = {
+    "kite": (
+        _Cutoffs(date.min, time(15, 20), time(15, 20), time(15, 25)),
+        _Cutoffs(AUCTION_SINCE, time(15, 12), time(15, 20), time(15, 25)),
+    ),
+    "fyers": (
+        _Cutoffs(date.min, time(15, 15), time(15, 15), time(15, 15)),
+        _Cutoffs(AUCTION_SINCE, time(15, 12), time(15, 15), time(15, 15)),
+    ),
+}
+"""Zerodha: 15:20 and 15:25 by its support page; Fyers: 15:15 by its own. Neither has published a
+time for shares that stop at 15:15 now; 15:12 is the latest that press reports name."""
+
+_changed: dict[date, tuple[time, time] | None] = {}
+
+
+class SessionError(ValueError):
+    """Hours that no session can have; the message says why."""
+
+
+def change_day(day: date, opens: time | None, closes: time | None) -> None:
+    """Give a day a session of its own in every segment, or close it with None.
+
+    Raises:
+        SessionError: Only one of the two times, or they are the wrong way round.
+    """
+    if opens is None and closes is None:
+        _changed[day] = None
+        return
+    if opens is None or closes is None or opens >= closes:
+        raise SessionError("a session needs an opening and a later closing time")
+    _changed[day] = (opens, closes)
+
+
+def restore_days() -> None:
+    """Undo every change of a day."""
+    _changed.clear()
+
+
+def special_hours(day: date) -> tuple[time, time] | None:
+    """Return opening and closing time of a special session, None on an ordinary or closed day."""
+    return _changed[day] if day in _changed else _SPECIAL.get(day)
 
 
 def is_trading_day(day: date) -> bool:
     """Return whether the exchange opens on a day."""
+    if day in _changed or day in _SPECIAL:
+        return special_hours(day) is not None
     if day.weekday() >= _SATURDAY or (day.month, day.day) in _NATIONAL:
         return False
     return day not in _HOLIDAYS
 
 
 def session(day: date, *, index: bool = False) -> tuple[datetime, datetime]:
-    """Return open and close (exclusive) of a trading day, IST aware."""
-    close = CLOSE if index or day < AUCTION_SINCE else CLOSE_BEFORE_AUCTION
-    return datetime.combine(day, OPEN, IST), datetime.combine(day, close, IST)
+    """Return open and close (exclusive) of a trading day, IST aware; of shares, or of indices."""
+    ordinary = (OPEN, CLOSE if index or day < AUCTION_SINCE else CLOSE_BEFORE_AUCTION)
+    opens, closes = special_hours(day) or ordinary
+    return datetime.combine(day, opens, IST), datetime.combine(day, closes, IST)
 
 
-def square_off_time(day: date) -> datetime:
-    """Return when the broker closes intraday positions: 15:20, since the auctions 15:12."""
-    cutoff = time(15, 20) if day < AUCTION_SINCE else time(15, 12)
-    return datetime.combine(day, cutoff, IST)
+def segment_session(segment: str, day: date) -> tuple[datetime, datetime]:
+    """Return open and close (exclusive) of a segment on a trading day, IST aware."""
+    opened, closed = session(day, index=segment != "auction")
+    if segment == "derivatives" and special_hours(day) is None and day >= AUCTION_SINCE:
+        closed = datetime.combine(day, CLOSE_OF_DERIVATIVES, IST)
+    return opened, closed
 
 
-def within_session(moment: datetime, *, index: bool = False) -> bool:
-    """Return whether the market trades continuously at a moment."""
+def square_off_time(day: date, *, broker: str = "kite", segment: str = "auction") -> datetime:
+    """Return when a broker closes intraday positions; before the end of a special session."""
+    rules = [rule for rule in _CUTOFFS[broker] if rule.since <= day]
+    cutoff = datetime.combine(day, getattr(rules[-1], segment), IST)
+    opened, closed = segment_session(segment, day)
+    return cutoff if opened < cutoff < closed else closed - _BEFORE_SPECIAL_CLOSE
+
+
+def within_segment(segment: str, moment: datetime) -> bool:
+    """Return whether a segment trades continuously at a moment."""
     local = moment.astimezone(IST)
     if not is_trading_day(local.date()):
         return False
-    opened, closed = session(local.date(), index=index)
+    opened, closed = segment_session(segment, local.date())
     return opened <= local < closed
+
+
+def within_session(moment: datetime, *, index: bool = False) -> bool:
+    """Return whether shares trade continuously at a moment, or whether indices are computed."""
+    return within_segment("index" if index else "auction", moment)
+
+
+def takes_after_market_orders(segment: str, moment: datetime) -> bool:
+    """Return whether Zerodha takes an order for the next session: from 15:45 to the morning."""
+    local = moment.astimezone(IST)
+    if not is_trading_day(local.date()):
+        return True
+    if special_hours(local.date()):
+        return not within_segment(segment, moment)
+    until = AFTER_MARKET_UNTIL_DERIVATIVES if segment == "derivatives" else AFTER_MARKET_UNTIL
+    return not until <= local.time() < AFTER_MARKET_FROM
 
 
 def next_open(moment: datetime) -> datetime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,12 @@ from sandbox.accounts import Accounts
 from sandbox.clock import ClockSpec, MarketClock, parse_clock
 from sandbox.exchange import Exchange
 from sandbox.faults import Faults
+from sandbox.following import FollowedBars
 from sandbox.instruments import Instrument, changed_instrument, put, restore
 from sandbox.ledger import Ledger
 from sandbox.market import Market
-from sandbox.prices import BarSource, ReplayBars, SyntheticBars
+from sandbox.prices import ReplayBars, SyntheticBars
+from sandbox.sessions import change_day, restore_days
 from sandbox.simulators import simulated_brokers
 from sandbox.state import State
 
@@ -67,10 +69,21 @@ class World:
         self.state.put("instrument", key, kept | fields)
         return changed
 
+    def change_day(self, day: date, opens: time | None, closes: time | None) -> None:
+        """Give a day a special session or close it, and keep that over restarts.
+
+        Raises:
+            SessionError: No session can have these hours.
+        """
+        change_day(day, opens, closes)
+        hours = [opens.isoformat(), closes.isoformat()] if opens and closes else []
+        self.state.put("day", day.isoformat(), hours)
+
     def reset(self) -> None:
         """Put everything back to the start; the clock's steps too."""
         self.state.clear()
         restore()
+        restore_days()
         self.ledger.clear()
         self.faults.remove()
         self.clock.stepped = timedelta()
@@ -85,6 +98,13 @@ class World:
         """Close the files."""
         self.state.close()
         self.ledger.close()
+
+
+def _read_day(day: str, hours: list[str]) -> tuple[date, time | None, time | None]:
+    if not hours:
+        return date.fromisoformat(day), None, None
+    opens, closes = (time.fromisoformat(text) for text in hours)
+    return date.fromisoformat(day), opens, closes
 
 
 def _keep_anchor(state: State, spec: ClockSpec) -> None:
@@ -128,8 +148,11 @@ def build_world(
         ReplayError: The recording cannot be used.
     """
     restore()
-    source: BarSource = ReplayBars(replay) if replay else SyntheticBars()
+    restore_days()
+    source = FollowedBars(ReplayBars(replay) if replay else SyntheticBars())
     state = State(state_dir)
+    for day, hours in state.group("day").items():
+        change_day(*_read_day(day, hours))
     for key, fields in state.group("instrument").items():
         put(changed_instrument(key, fields))
     market_clock = _clock(state, clock)

@@ -10,11 +10,11 @@ from aiohttp import web
 from sandbox.clock import IST
 from sandbox.fyers.order_requests import invalid
 from sandbox.fyers.responses import FyersError, ok
-from sandbox.fyers.symbols import CAPITAL_MARKET, NSE, find_symbol, fy_token, symbol_of
+from sandbox.fyers.symbols import CAPITAL_MARKET, DERIVATIVES, find_symbol, fy_token, symbol_of
 from sandbox.instruments import Instrument
 from sandbox.market import Quote
 from sandbox.prices import Bar
-from sandbox.sessions import is_trading_day
+from sandbox.sessions import AUCTION_SINCE, is_trading_day, special_hours, within_segment
 from sandbox.world import World
 
 __all__ = ["FyersMarketData"]
@@ -24,9 +24,8 @@ LEVELS = 5
 MINUTES = (1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 240)
 INTRADAY_DAYS = 100
 DAILY_DAYS = 366
-_MCX, _BSE, _DERIVATIVES, _COMMODITY = 11, 12, 11, 20
+_NSE, _MCX, _BSE, _COMMODITY = 10, 11, 12, 20
 _PREOPEN_SINCE = date(2026, 9, 7)
-_AUCTION_SINCE = date(2026, 8, 3)
 
 
 class FyersMarketData:
@@ -64,7 +63,7 @@ class FyersMarketData:
 
     async def depth(self, request: web.Request) -> web.StreamResponse:
         """Answer the five best levels of one symbol."""
-        instrument = _known(request.query.get("symbol", ""))
+        instrument = self._known(request.query.get("symbol", ""))
         quote = self._world.market.quote(instrument)
         with_ohlc = request.query.get("ohlcv_flag", "0") == "1"
         payload = {symbol_of(instrument): _depth(quote, with_ohlc=with_ohlc)}
@@ -73,7 +72,7 @@ class FyersMarketData:
     async def history(self, request: web.Request) -> web.StreamResponse:
         """Answer candles; the forming one is included while the range reaches it."""
         query = request.query
-        instrument = _known(query.get("symbol", ""))
+        instrument = self._known(query.get("symbol", ""))
         minutes = _minutes(query.get("resolution", ""))
         is_epoch = query.get("date_format", "0") == "0"
         first = _moment(query.get("range_from", ""), is_epoch=is_epoch, at_end=False)
@@ -98,18 +97,17 @@ class FyersMarketData:
         return web.json_response(ok(d=[self._quote(symbol) for symbol in wanted]))
 
     def _quote(self, symbol: str) -> dict[str, Any]:
-        instrument = find_symbol(symbol)
+        instrument = find_symbol(symbol, self._world.clock.now().date())
         if instrument is None:
             problem = {"s": "error", "code": -300, "errmsg": "Please provide a valid symbol"}
             return {"n": symbol, "s": "error", "v": problem}
         return {"n": symbol, "s": "ok", "v": _quote_values(self._world.market.quote(instrument))}
 
-
-def _known(symbol: str) -> Instrument:
-    instrument = find_symbol(symbol)
-    if instrument is None:
-        raise FyersError(-300, "Please provide a valid symbol")
-    return instrument
+    def _known(self, symbol: str) -> Instrument:
+        instrument = find_symbol(symbol, self._world.clock.now().date())
+        if instrument is None:
+            raise FyersError(-300, "Please provide a valid symbol")
+        return instrument
 
 
 def _change(quote: Quote) -> tuple[float, float]:
@@ -246,17 +244,17 @@ def _stamp(start: datetime, minutes: int | None) -> int:
 
 
 def _phases(now: datetime) -> list[dict[str, Any]]:
-    """Return the phase of each segment; stocks in the closing auction stop before theirs does."""
+    """Return the phase of each segment; shares in the closing auction stop before theirs does."""
     local = now.astimezone(IST)
-    cash, derivatives, commodity = "CLOSED", "CLOSED", "CLOSED"
-    if is_trading_day(local.date()):
-        late = time(15, 40) if local.date() >= _AUCTION_SINCE else time(15, 30)
+    cash, commodity = "CLOSED", "CLOSED"
+    if special_hours(local.date()):
+        cash = "OPEN" if within_segment("cash", now) else "CLOSED"
+    elif is_trading_day(local.date()):
         cash = _cash_phase(local)
-        derivatives = "OPEN" if time(9, 15) <= local.time() < late else "CLOSED"
         commodity = "OPEN" if time(9, 0) <= local.time() < time(23, 30) else "CLOSED"
     rows = (
-        (NSE, CAPITAL_MARKET, cash),
-        (NSE, _DERIVATIVES, derivatives),
+        (_NSE, CAPITAL_MARKET, cash),
+        (_NSE, DERIVATIVES, "OPEN" if within_segment("derivatives", now) else "CLOSED"),
         (_BSE, CAPITAL_MARKET, cash),
         (_MCX, _COMMODITY, commodity),
     )
@@ -268,7 +266,7 @@ def _phases(now: datetime) -> list[dict[str, Any]]:
 
 def _cash_phase(local: datetime) -> str:
     preopen_end = time(9, 12) if local.date() >= _PREOPEN_SINCE else time(9, 8)
-    postclose = time(15, 50) if local.date() >= _AUCTION_SINCE else time(15, 40)
+    postclose = time(15, 50) if local.date() >= AUCTION_SINCE else time(15, 40)
     phases = (
         (time(9, 0), "CLOSED"),
         (preopen_end, "PREOPEN"),

@@ -149,7 +149,7 @@ class OrderService:
         }
 
     def _tradable(self, symbol: str) -> Instrument:
-        instrument = find_symbol(symbol)
+        instrument = find_symbol(symbol, self._world.clock.now().date())
         if instrument is None or instrument.is_index:
             raise FyersError(-300, "Please provide a valid symbol")
         return instrument

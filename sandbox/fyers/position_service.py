@@ -19,8 +19,9 @@ from sandbox.fyers.order_requests import MARKET, PlaceRequest, as_bool, as_int, 
 from sandbox.fyers.order_service import OrderService
 from sandbox.fyers.responses import FyersError, ok
 from sandbox.fyers.serializers import PRODUCTS, position_id
-from sandbox.fyers.symbols import CAPITAL_MARKET, find_symbol
+from sandbox.fyers.symbols import find_symbol, segment_number
 from sandbox.ledger import Draft
+from sandbox.listing import find
 from sandbox.orders import Order, Refused
 from sandbox.world import World
 
@@ -82,7 +83,7 @@ def plan_exit(world: World, caller: Caller, body: Mapping[str, Any]) -> ExitPlan
     chosen = {
         key: item
         for key, item in positions.items()
-        if (ids is None or key in ids) and _passes(body, item.quantity, item.product)
+        if (ids is None or key in ids) and _passes(body, item.symbol, item.quantity, item.product)
     }
     counters = [
         _counter(item.symbol, item.product, item.quantity)
@@ -93,7 +94,9 @@ def plan_exit(world: World, caller: Caller, body: Mapping[str, Any]) -> ExitPlan
     if as_bool(body, "pending_orders_cancel"):
         for order in portfolio.working():
             key = position_id(order.symbol, order.product)
-            if (ids is None or key in ids) and _passes(body, order.sign, order.product):
+            if (ids is None or key in ids) and _passes(
+                body, order.symbol, order.sign, order.product
+            ):
                 cancels.append(order)
     return ExitPlan(counters, cancels)
 
@@ -144,7 +147,7 @@ class PositionService:
         if old not in PRODUCTS or new not in PRODUCTS or old == new:
             raise invalid("Invalid input: convertFrom and convertTo")
         ticker = str(body["symbol"]).removesuffix(f"-{old}")
-        instrument = find_symbol(ticker)
+        instrument = find_symbol(ticker, self._world.clock.now().date())
         if instrument is None:
             raise FyersError(-53, "Please provide a valid position id")
         signed = as_int(body, "convertQty") * as_int(body, "positionSide")
@@ -195,9 +198,10 @@ def _ids(body: Mapping[str, Any]) -> list[str] | None:
     return [str(item) for item in wanted] if isinstance(wanted, list) else [str(wanted)]
 
 
-def _passes(body: Mapping[str, Any], quantity: int, product: str) -> bool:
+def _passes(body: Mapping[str, Any], symbol: str, quantity: int, product: str) -> bool:
+    instrument = find(symbol)
     tests: tuple[tuple[str, object], ...] = (
-        ("segment", CAPITAL_MARKET),
+        ("segment", segment_number(instrument) if instrument else None),
         ("side", (quantity > 0) - (quantity < 0)),
         ("productType", _NAMES[product]),
     )

@@ -10,8 +10,9 @@ from typing import Any
 
 from sandbox import orders as words
 from sandbox.clock import MarketClock
-from sandbox.fyers.symbols import CAPITAL_MARKET, NSE, fy_token, symbol_of
-from sandbox.instruments import Instrument, find
+from sandbox.fyers.symbols import exchange_number, fy_token, segment_number, symbol_of
+from sandbox.instruments import Instrument
+from sandbox.listing import find
 from sandbox.market import Market
 from sandbox.orders import Order, Trade
 from sandbox.portfolio import Holding, Portfolio, Position
@@ -252,7 +253,11 @@ def _amounts(order: Order) -> dict[str, Any]:
 
 
 def _place_of(instrument: Instrument) -> dict[str, Any]:
-    return {"fyToken": fy_token(instrument), "exchange": NSE, "segment": CAPITAL_MARKET}
+    return {
+        "fyToken": fy_token(instrument),
+        "exchange": exchange_number(instrument),
+        "segment": segment_number(instrument),
+    }
 
 
 def _instrument(symbol: str) -> Instrument:

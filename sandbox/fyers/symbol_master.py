@@ -1,7 +1,8 @@
 """The public symbol masters: CSV without header in 21 columns, and the JSON twin.
 
-Only NSE cash has instruments here. The other six files exist and are empty, as a segment without
-instruments would be; any other name is 404. Ticks are in rupees.
+NSE and BSE cash and NSE derivatives have instruments here. The other files exist and are empty, as
+a segment without instruments would be; any other name is 404. Ticks are in rupees. The freeze
+quantity (`qtyFreeze`) is in the JSON twin only.
 """
 
 import csv
@@ -11,14 +12,16 @@ from typing import Any
 
 from aiohttp import web
 
-from sandbox.fyers.symbols import CAPITAL_MARKET, NSE, fy_token, symbol_of
-from sandbox.instruments import Instrument, instruments
+from sandbox.clock import IST
+from sandbox.fyers.symbols import exchange_number, fy_token, segment_number, symbol_of
+from sandbox.instruments import BSE, Instrument
+from sandbox.listing import find, listed_on
+from sandbox.sessions import segment_session
 
 __all__ = ["csv_master", "json_master", "serve_master"]
 
 _FILES = frozenset({"NSE_CM", "NSE_FO", "NSE_CD", "NSE_COM", "BSE_CM", "BSE_FO", "MCX_COM"})
-_SESSION = "0915-1530"
-_EQUITY, _INDEX = 0, 10
+_EQUITY, _INDEX, _FUTURE_OF_INDEX, _FUTURE_OF_SHARE = 0, 10, 11, 13
 
 
 def serve_master(name: str, today: date) -> web.Response:
@@ -36,16 +39,52 @@ def csv_master(segment: str, today: date) -> str:
     """Return the CSV file of one segment."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    if segment == "NSE_CM":
-        writer.writerows(_row(item, today) for item in instruments())
+    writer.writerows(_row(item, today) for item in _members(segment, today))
     return out.getvalue()
 
 
 def json_master(segment: str, today: date) -> dict[str, dict[str, Any]]:
     """Return the JSON file of one segment, keyed by symbol ticker."""
-    if segment != "NSE_CM":
-        return {}
-    return {symbol_of(item): _entry(item, today) for item in instruments()}
+    return {symbol_of(item): _entry(item, today) for item in _members(segment, today)}
+
+
+def _members(segment: str, today: date) -> list[Instrument]:
+    return [item for item in listed_on(today) if _file_of(item) == segment]
+
+
+def _file_of(item: Instrument) -> str:
+    if item.expiry is not None:
+        return "NSE_FO"
+    return "BSE_CM" if item.exchange == BSE else "NSE_CM"
+
+
+def _kind(item: Instrument) -> int:
+    if item.is_index:
+        return _INDEX
+    if item.expiry is None:
+        return _EQUITY
+    underlying = find(item.follows)
+    return _FUTURE_OF_INDEX if underlying and underlying.is_index else _FUTURE_OF_SHARE
+
+
+def _series(item: Instrument) -> str:
+    if item.is_index:
+        return "INDEX"
+    if item.expiry is not None:
+        return "XX"
+    return "A" if item.exchange == BSE else "EQ"
+
+
+def _expiry(item: Instrument) -> str:
+    """Return the end of the contract's last session as an epoch, empty in the cash market."""
+    if item.expiry is None:
+        return ""
+    return str(int(segment_session(item.hours, item.expiry)[1].timestamp()))
+
+
+def _session(item: Instrument, today: date) -> str:
+    opened, closed = segment_session("cash" if item.expiry is None else item.hours, today)
+    return f"{opened.astimezone(IST):%H%M}-{closed.astimezone(IST):%H%M}"
 
 
 def _row(item: Instrument, today: date) -> list[object]:
@@ -53,18 +92,18 @@ def _row(item: Instrument, today: date) -> list[object]:
     return [
         token,
         item.name,
-        _INDEX if item.is_index else _EQUITY,
+        _kind(item),
         item.lot_size,
         item.tick_size,
         item.isin,
-        _SESSION,
+        _session(item, today),
         today.isoformat(),
-        "",
+        _expiry(item),
         symbol_of(item),
-        NSE,
-        CAPITAL_MARKET,
+        exchange_number(item),
+        segment_number(item),
         item.exchange_token,
-        item.symbol,
+        item.derivative_name,
         item.exchange_token,
         -1.0,
         "XX",
@@ -83,20 +122,20 @@ def _entry(item: Instrument, today: date) -> dict[str, Any]:
         "exSymbol": item.symbol,
         "symDetails": item.name,
         "symTicker": symbol_of(item),
-        "exchange": NSE,
-        "segment": CAPITAL_MARKET,
+        "exchange": exchange_number(item),
+        "segment": segment_number(item),
         "exSymName": item.name,
         "exToken": item.exchange_token,
-        "exSeries": "INDEX" if item.is_index else "EQ",
+        "exSeries": _series(item),
         "optType": "XX",
-        "underSym": item.symbol,
+        "underSym": item.derivative_name,
         "underFyTok": token,
-        "exInstType": _INDEX if item.is_index else _EQUITY,
+        "exInstType": _kind(item),
         "minLotSize": item.lot_size,
         "tickSize": item.tick_size,
-        "tradingSession": _SESSION,
+        "tradingSession": _session(item, today),
         "lastUpdate": today.isoformat(),
-        "expiryDate": "",
+        "expiryDate": _expiry(item),
         "strikePrice": -1.0,
         "qtyFreeze": str(item.published_freeze or item.freeze_quantity),
         "tradeStatus": 0 if item.is_index else 1,

@@ -8,9 +8,9 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.clock import IST
-from sandbox.instruments import find_token, instruments
 from sandbox.kite.responses import KiteError, success
 from sandbox.kite.serializers import quote_row
+from sandbox.listing import find_token, is_listed, listed_on
 from sandbox.prices import Bar
 from sandbox.sessions import OPEN
 from sandbox.world import World
@@ -99,9 +99,10 @@ class KiteMarketData:
             raise KiteError("InputException", f"Maximum {_QUOTE_CAPS[mode]} instruments allowed.")
         self._world.exchange.advance()
         data = {}
+        today = self._world.clock.now().date()
         for name in wanted:
             instrument = self._world.market.find(name)
-            if instrument is None or not instrument.is_listed:
+            if instrument is None or not is_listed(instrument, today):
                 continue
             if name == f"{instrument.exchange}:{instrument.symbol}":
                 data[name] = quote_row(self._world.market.quote(instrument), mode)
@@ -134,7 +135,7 @@ class KiteMarketData:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(_COLUMNS)
-        for item in instruments():
+        for item in listed_on(self._world.clock.now().date()):
             if exchange in {None, item.exchange}:
                 writer.writerow(
                     [
@@ -143,11 +144,11 @@ class KiteMarketData:
                         item.symbol,
                         item.name,
                         "0.0",
-                        "",
+                        item.expiry.isoformat() if item.expiry else "",
                         "0.0",
                         item.tick_size,
                         item.lot_size,
-                        "EQ",
+                        "FUT" if item.expiry else "EQ",
                         item.segment,
                         item.exchange,
                     ]

@@ -12,6 +12,8 @@ from sandbox.kite.middleware import APP, SESSION, identify
 from sandbox.kite.responses import NO_PROTECTION, STATUS, KiteError, refused, success
 from sandbox.kite.serializers import history_rows, order_row, trade_row
 from sandbox.orders import Change, NewOrder, Order, Refused
+from sandbox.portfolio import leverage
+from sandbox.sessions import takes_after_market_orders
 from sandbox.world import World
 
 __all__ = ["OrderRoutes"]
@@ -29,6 +31,7 @@ _UNPRICED = {"MARKET", "SL-M"}
 _TAG_LENGTH = 20
 _MAX_SLICES = 10
 _HIGHEST_PROTECTION = 100.0
+_NO_AFTER_MARKET = "After market orders (AMO) are not accepted during market hours."
 _CLOSED_TO_CHANGE = "Couldn't find that `order_id`."
 
 Form = Mapping[str, str]
@@ -128,6 +131,7 @@ class OrderRoutes:
         _check_variety(request.match_info["variety"])
         form = await self._form(request)
         new = self._new(request, form)
+        self._check_after_market(new)
         known = dict(await identify(request))
         if form.get("autoslice", "").lower() == "true":
             return self._slice(request, new, known)
@@ -135,6 +139,14 @@ class OrderRoutes:
         order = self._exchange.submit(new, effects)
         self._world.ledger.applied(request, order.order_id)
         return success({"order_id": order.order_id})
+
+    def _check_after_market(self, new: NewOrder) -> None:
+        instrument = self._world.market.find(new.symbol)
+        now = self._world.clock.now()
+        if not new.after_market or instrument is None:
+            return
+        if not takes_after_market_orders(instrument.hours, now):
+            raise KiteError("InputException", _NO_AFTER_MARKET)
 
     def _slice(self, request: web.Request, new: NewOrder, known: Mapping[str, str]) -> web.Response:
         """Place an order in slices of the freeze quantity; each slice succeeds or fails alone."""
@@ -247,13 +259,13 @@ class OrderRoutes:
         app: App = request[APP]
         session: Session = request[SESSION]
         form = {name: str(value) for name, value in item.items() if value is not None}
-        instrument = self._world.market.find(form.get("tradingsymbol", ""))
+        instrument = self._world.market.find(self._symbol({"exchange": "NSE"} | form))
         if instrument is None:
             raise KiteError("InputException", f"Invalid `tradingsymbol` for {app.api_key}.")
         portfolio = self._exchange.portfolio("kite", session.user_id)
         price = _decimal(form, "price") or self._world.market.last_price(instrument)
-        leverage = 5 if form.get("product") == "MIS" else 1
-        total = round((_whole(form, "quantity") or 0) * price / leverage, 4)
+        times = leverage(instrument.key, form.get("product", ""))
+        total = round((_whole(form, "quantity") or 0) * price / times, 4)
         if form.get("product") == "CNC" and form.get("transaction_type") == "SELL":
             total = 0.0 if portfolio.sellable(instrument.key) > 0 else total
         return {
@@ -268,7 +280,7 @@ class OrderRoutes:
             "cash": 0,
             "var": total,
             "pnl": {"realised": 0, "unrealised": 0},
-            "leverage": leverage,
+            "leverage": times,
             "charges": {"total": 0},
             "total": total,
         }

@@ -18,8 +18,8 @@ import aiohttp
 from aiohttp import WSMsgType, web
 
 from sandbox.accounts import App
-from sandbox.instruments import find_token
 from sandbox.kite.serializers import order_row
+from sandbox.listing import find_token
 from sandbox.orders import TERMINAL, Order
 from sandbox.world import World
 

@@ -410,6 +410,6 @@ def test_symbol_master_is_public_and_consistent(sandbox: FyersSandbox, shared: A
 
 def test_other_masters_are_empty_or_missing(sandbox: FyersSandbox):
     """A segment without instruments has an empty file; an unknown name is 404."""
-    empty = requests.get(f"{sandbox.url}/sym_details/NSE_FO.csv", timeout=10)
+    empty = requests.get(f"{sandbox.url}/sym_details/MCX_COM.csv", timeout=10)
     assert (empty.status_code, empty.text) == (200, "")
     assert requests.get(f"{sandbox.url}/sym_details/XYZ.csv", timeout=10).status_code == 404

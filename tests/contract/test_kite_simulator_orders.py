@@ -298,9 +298,14 @@ def test_immediate_or_cancel(sandbox: Sandbox, kite: Any) -> None:
 
 def test_outside_the_session(sandbox: Sandbox, kite: Any) -> None:
     """No regular order is taken after 15:15; an AMO waits for the next open and fills there."""
+    with pytest.raises(kite_errors.InputException, match="AMO"):
+        buy(kite, variety="amo")
     sandbox.ask("POST", "/clock", {"to": "2026-11-23T15:16:00"})
     with pytest.raises(kite_errors.InputException, match="Markets are closed"):
         buy(kite)
+    with pytest.raises(kite_errors.InputException, match="AMO"):
+        buy(kite, variety="amo")
+    sandbox.ask("POST", "/clock", {"to": "2026-11-23T15:46:00"})
     order_id = buy(kite, variety="amo")
     assert kite.orders()[0]["status"] == "AMO REQ RECEIVED"
     sandbox.ask("POST", "/clock", {"to": "2026-11-25T09:15:30"})

@@ -5,7 +5,17 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from sandbox.clock import IST, ClockError, MarketClock, http_date, parse_clock
-from sandbox.sessions import next_open, previous_trading_day, session, within_session
+from sandbox.sessions import (
+    SEGMENTS,
+    is_trading_day,
+    next_open,
+    previous_trading_day,
+    segment_session,
+    session,
+    square_off_time,
+    takes_after_market_orders,
+    within_session,
+)
 
 pytestmark = pytest.mark.dates
 
@@ -64,3 +74,60 @@ def test_sessions_are_dated() -> None:
     assert not within_session(holiday)
     assert next_open(holiday) == datetime(2026, 11, 25, 9, 15, tzinfo=IST)
     assert previous_trading_day(date(2026, 11, 25)) == date(2026, 11, 23)
+
+
+@pytest.mark.parametrize(
+    ("segment", "before", "since"),
+    [
+        ("auction", "15:30", "15:15"),
+        ("cash", "15:30", "15:30"),
+        ("index", "15:30", "15:30"),
+        ("derivatives", "15:30", "15:40"),
+    ],
+)
+def test_each_segment_closes_at_its_own_time(segment: str, before: str, since: str) -> None:
+    """The closing auctions of August 2026 moved two of the four."""
+    assert f"{segment_session(segment, date(2026, 7, 31))[1]:%H:%M}" == before
+    assert f"{segment_session(segment, date(2026, 8, 3))[1]:%H:%M}" == since
+
+
+@pytest.mark.parametrize(
+    ("day", "opens", "closes", "cutoff"),
+    [
+        (date(2025, 10, 21), "13:45", "14:45", "14:30"),
+        (date(2026, 2, 1), "09:15", "15:30", "15:20"),
+        (date(2021, 11, 4), "18:15", "19:15", "19:00"),
+    ],
+)
+def test_special_sessions_are_known(day: date, opens: str, closes: str, cutoff: str) -> None:
+    """Muhurat and the budget's Sunday are open, and positions are squared off before their end."""
+    assert is_trading_day(day)
+    for segment in SEGMENTS:
+        opened, closed = segment_session(segment, day)
+        assert (f"{opened:%H:%M}", f"{closed:%H:%M}") == (opens, closes)
+    assert f"{square_off_time(day):%H:%M}" == cutoff
+
+
+def test_unknown_hours_are_closed() -> None:
+    """Muhurat of 2026 has no published hours yet, and an election day is a holiday."""
+    for day in (date(2026, 11, 8), date(2026, 1, 15)):
+        assert not is_trading_day(day)
+
+
+@pytest.mark.parametrize(
+    ("moment", "cash", "derivatives"),
+    [
+        ("2026-11-23T08:59", True, True),
+        ("2026-11-23T09:05", False, True),
+        ("2026-11-23T15:44", False, False),
+        ("2026-11-23T15:45", True, True),
+        ("2026-11-22T12:00", True, True),
+    ],
+)
+def test_after_market_orders_have_their_hours(
+    moment: str, *, cash: bool, derivatives: bool
+) -> None:
+    """Zerodha takes them from 15:45 until 09:00, for derivatives until 09:10."""
+    at = datetime.fromisoformat(moment).replace(tzinfo=IST)
+    assert takes_after_market_orders("cash", at) is cash
+    assert takes_after_market_orders("derivatives", at) is derivatives
