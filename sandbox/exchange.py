@@ -75,20 +75,22 @@ class Exchange:
 
     # Reading
 
-    def portfolio(self, broker: str, user_id: str) -> Portfolio:
-        """Return a client's portfolio as of now.
+    def portfolio(self, broker: str, user_id: str, *, as_of: float | None = None) -> Portfolio:
+        """Return a client's portfolio, of now or as it was at an earlier real time.
 
         Raises:
             KeyError: The broker has no such client.
         """
         self.advance()
-        return self._portfolio((broker, user_id), self.clock.now().astimezone(IST).date())
+        today = self.clock.now().astimezone(IST).date()
+        return self._portfolio((broker, user_id), today, as_of)
 
-    def _portfolio(self, account: Account, day: date) -> Portfolio:
+    def _portfolio(self, account: Account, day: date, as_of: float | None = None) -> Portfolio:
         user = self._accounts.user(*account)
         if user is None:
             raise KeyError(account[1])
-        orders, trades, conversions = self._store.of(account)
+        known = self._store.of(account) if as_of is None else self._store.as_of(account, as_of)
+        orders, trades, conversions = known
         return Portfolio(
             user, orders, trades, price=self._price, today=day, conversions=conversions
         )
@@ -98,15 +100,20 @@ class Exchange:
         self.advance()
         return self._store.orders.get(order_id)
 
-    def visible_orders(self, broker: str, user_id: str) -> list[Order]:
+    def visible_orders(
+        self, broker: str, user_id: str, *, as_of: float | None = None
+    ) -> list[Order]:
         """Return the day's orders that the broker shows by now, oldest first."""
-        real = real_now()
-        return [o for o in self.portfolio(broker, user_id).orders() if o.visible_real <= real]
+        real = real_now() if as_of is None else as_of
+        shown = self.portfolio(broker, user_id, as_of=as_of).orders()
+        return [order for order in shown if order.visible_real <= real]
 
-    def visible_trades(self, broker: str, user_id: str) -> list[Trade]:
+    def visible_trades(
+        self, broker: str, user_id: str, *, as_of: float | None = None
+    ) -> list[Trade]:
         """Return the day's trades of the orders that the broker shows by now."""
-        real = real_now()
-        shown = self.portfolio(broker, user_id).trades()
+        real = real_now() if as_of is None else as_of
+        shown = self.portfolio(broker, user_id, as_of=as_of).trades()
         return [t for t in shown if self._store.orders[t.order_id].visible_real <= real]
 
     def _price(self, symbol: str) -> float:
@@ -216,6 +223,7 @@ class Exchange:
         if quantity == 0 or held * quantity <= 0 or abs(quantity) > abs(held):
             raise Refused("input", "No open position of that quantity to convert.")
         moved = {"day": portfolio.today.isoformat(), "symbol": symbol, "quantity": quantity}
+        moved |= {"real": real_now()}
         row = moved | {"old": old, "new": new, "price": portfolio.average_price(symbol, old)}
         self._store.add_conversion(account, row)
 

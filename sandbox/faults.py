@@ -7,13 +7,14 @@ null means until deleted). Kinds of two sorts:
   ``hang``, ``reset_before``, ``reset_after``, ``http``, ``html``, ``malformed``, ``drip``.
 * Of the broker, asked for by the broker's application at the place where they matter with
   ``Faults.take``: ``hide``, ``reject_later``, ``partial_fill``, ``no_fill``, ``lose_tag``,
-  ``cancel_then_fill``, ``code_201`` (all on order placement) and ``not_admitted``,
-  ``other_user`` (on the login form). ``take_order_effects`` collects those that travel with an
-  order into the exchange.
+  ``cancel_then_fill``, ``code_201`` (all on order placement), ``not_admitted``, ``other_user`` (on
+  the login form), and ``stale_reads``, ``empty_reads`` (on reads of orders, trades, positions and
+  holdings). ``take_order_effects`` collects those that travel with an order into the exchange.
 
 Fields of a fault: ``target``, ``kind``, ``match`` (``method``, ``path`` and any attribute that the
-application's ``identify`` gives, as ``api_key``, ``user_id``, ``tag`` or ``chat_id``), ``times``,
-``delay_s``, and
+application's ``identify`` gives, as ``api_key``, ``user_id``, ``tag`` or ``chat_id``; a list
+matches when one of its values does), ``times``, ``lasts_s`` (the fault ends that many real seconds
+after it was set), ``delay_s``, and
 
 * ``effect`` (transport kinds): does the request take effect? Default false for ``hang``,
   ``reset_before``, ``http``, ``html``; true for ``reset_after``, ``malformed``, ``drip``. A
@@ -26,6 +27,9 @@ application's ``identify`` gives, as ``api_key``, ``user_id``, ``tag`` or ``chat
   and all of ``no_fill`` fill after that time. ``reject_later``: ``message``, ``delay_s`` (0.3).
 * ``cancel_then_fill``: once cancelled, the order fills after all, ``delay_s`` (0.5) later.
 * ``other_user``: ``user_id`` (another user of the broker by default).
+* ``stale_reads``: the answer is the state of ``delay_s`` real seconds ago (at most 900); without
+  ``delay_s`` that of the moment at which the fault was set. ``empty_reads``: a good answer without
+  a single row.
 
 A path matches when it is equal, a leading or a trailing run of whole segments (``/orders`` matches
 ``/orders/regular``, ``/sendMessage`` matches ``/bot1:x/sendMessage``), or a glob with ``*``.
@@ -33,19 +37,15 @@ A path matches when it is equal, a leading or a trailing run of whole segments (
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import gzip
-import json
-import socket
-import struct
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 from aiohttp import web
 
+from sandbox.clock import real_now
+from sandbox.fault_transport import Fault, TransportFaults
 from sandbox.simulators import simulators
 from sandbox.state import State
 
@@ -57,36 +57,14 @@ TRANSPORT_KINDS = frozenset(
 ORDER_KINDS = frozenset(
     {"hide", "reject_later", "partial_fill", "no_fill", "lose_tag", "cancel_then_fill"}
 )
-BROKER_KINDS = ORDER_KINDS | {"code_201", "not_admitted", "other_user"}
-_EFFECT_BY_DEFAULT = frozenset({"reset_after", "malformed", "drip"})
-_NUMBERS = ("delay_s", "effect_delay_s")
-_HTML = "<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
+READ_KINDS = frozenset({"stale_reads", "empty_reads"})
+BROKER_KINDS = ORDER_KINDS | READ_KINDS | {"code_201", "not_admitted", "other_user"}
+_NUMBERS = ("delay_s", "effect_delay_s", "lasts_s")
+_HEALTH = "/_sandbox/"
 
 
 class FaultError(ValueError):
     """A fault that cannot be set; the message says what is wrong."""
-
-
-@dataclass
-class Fault:
-    """One fault; ``left`` is how often it still strikes, None for ever."""
-
-    id: str
-    target: str
-    kind: str
-    match: dict[str, Any] = field(default_factory=dict)
-    left: int | None = 1
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def seconds(self, name: str, default: float) -> float:
-        """Return an option that is a duration in seconds."""
-        value = self.options.get(name)
-        return default if value is None else float(value)
-
-    @property
-    def has_effect(self) -> bool:
-        """Whether the request takes effect although its answer is spoilt."""
-        return bool(self.options.get("effect", self.kind in _EFFECT_BY_DEFAULT))
 
 
 @dataclass(frozen=True)
@@ -128,15 +106,18 @@ def _matches(match: Mapping[str, Any], request: web.Request, known: Mapping[str,
     for name, wanted in match.items():
         if wanted is None:
             continue
-        if name == "method":
-            fits = request.method == str(wanted).upper()
-        elif name == "path":
-            fits = _path_matches(str(wanted), request.path)
-        else:
-            fits = known.get(name) == str(wanted)
-        if not fits:
+        values = wanted if isinstance(wanted, list) else [wanted]
+        if not any(_fits(name, str(value), request, known) for value in values):
             return False
     return True
+
+
+def _fits(name: str, wanted: str, request: web.Request, known: Mapping[str, str]) -> bool:
+    if name == "method":
+        return request.method == wanted.upper()
+    if name == "path":
+        return _path_matches(wanted, request.path)
+    return known.get(name) == wanted
 
 
 class Faults:
@@ -146,7 +127,7 @@ class Faults:
         self._state = state
         self._faults = {key: Fault(**value) for key, value in state.group("fault").items()}
         self._count = int(state.get("counter", "fault") or 0)
-        self._background: set[asyncio.Task[Any]] = set()
+        self._transport = TransportFaults()
 
     def add(self, spec: Mapping[str, Any]) -> Fault:
         """Set a fault from the JSON of ``POST /faults``.
@@ -169,7 +150,7 @@ class Faults:
             if not isinstance(rest.get(name, 0), int | float | None):
                 raise FaultError(f"{name} must be a number of seconds")
         self._count += 1
-        fault = Fault(f"f{self._count}", target, kind, match, times or None, rest)
+        fault = Fault(f"f{self._count}", target, kind, match, times or None, rest, real_now())
         self._faults[fault.id] = fault
         self._state.put("counter", "fault", self._count)
         self._state.put("fault", fault.id, asdict(fault))
@@ -185,7 +166,13 @@ class Faults:
 
     def all(self) -> list[dict[str, Any]]:
         """Return the faults that still strike, as JSON."""
+        self._end_old()
         return [asdict(fault) for fault in self._faults.values()]
+
+    def _end_old(self) -> None:
+        now = real_now()
+        for fault in [item for item in self._faults.values() if item.ends_real <= now]:
+            self.remove(fault.id)
 
     def take(
         self,
@@ -195,6 +182,7 @@ class Faults:
         known: Mapping[str, str] | None = None,
     ) -> Fault | None:
         """Return the oldest matching fault of some kinds and count it as struck, or None."""
+        self._end_old()
         for fault in self._faults.values():
             if fault.target != target or fault.kind not in kinds:
                 continue
@@ -256,128 +244,14 @@ class Faults:
             request: web.Request,
             handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
         ) -> web.StreamResponse:
-            if not any(fault.target == target for fault in self._faults.values()):
+            is_aimed_at = any(fault.target == target for fault in self._faults.values())
+            if not is_aimed_at or request.path.startswith(_HEALTH):
                 return await handler(request)
             known = await identify(request) if identify else {}
             fault = self.take(target, TRANSPORT_KINDS, request, known)
             if fault is None:
                 return await handler(request)
             await request.read()
-            return await self._apply(fault, request, handler)
+            return await self._transport.apply(fault, request, handler)
 
         return strike
-
-    async def _apply(
-        self,
-        fault: Fault,
-        request: web.Request,
-        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
-    ) -> web.StreamResponse:
-        if fault.kind == "delay":
-            return await _delayed(fault, request, handler)
-        answer = await self._effect(fault, request, handler) if fault.has_effect else None
-        if fault.kind == "hang":
-            await asyncio.sleep(fault.seconds("delay_s", 3600.0))
-            return _dropped(request)
-        if fault.kind in {"reset_before", "reset_after"}:
-            return _dropped(request)
-        if fault.kind == "http":
-            return _canned(fault)
-        if fault.kind == "html":
-            status = int(fault.options.get("status", 502))
-            return web.Response(status=status, text=_HTML, content_type="text/html")
-        if fault.kind == "malformed":
-            return _truncated(answer)
-        return await _dripped(fault, request, answer)
-
-    async def _effect(
-        self,
-        fault: Fault,
-        request: web.Request,
-        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
-    ) -> web.StreamResponse | None:
-        later = fault.seconds("effect_delay_s", 0.0)
-        if later <= 0:
-            return await _answered(request, handler)
-
-        async def act() -> None:
-            await asyncio.sleep(later)
-            await _answered(request, handler)
-
-        task = asyncio.create_task(act())
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-        return None
-
-
-async def _answered(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except web.HTTPException as answer:
-        return answer
-
-
-async def _delayed(
-    fault: Fault,
-    request: web.Request,
-    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
-) -> web.StreamResponse:
-    wait = fault.seconds("delay_s", 1.0)
-    if fault.has_effect:
-        answer = await _answered(request, handler)
-        await asyncio.sleep(wait)
-        return answer
-    await asyncio.sleep(wait)
-    return await handler(request)
-
-
-def _dropped(request: web.Request) -> web.Response:
-    """Cut the connection with a reset, as a crashed server or a firewall does."""
-    transport = request.transport
-    if transport is not None:
-        raw = transport.get_extra_info("socket")
-        if raw is not None:
-            with contextlib.suppress(OSError):
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-    return web.Response(status=500)
-
-
-def _canned(fault: Fault) -> web.Response:
-    status = int(fault.options.get("status", 500))
-    headers = {str(key): str(value) for key, value in fault.options.get("headers", {}).items()}
-    body = fault.options.get("body", "")
-    text = body if isinstance(body, str) else json.dumps(body)
-    data = text.ljust(int(fault.options.get("size", 0))).encode()
-    if fault.options.get("gzip"):
-        data, headers["Content-Encoding"] = gzip.compress(data), "gzip"
-    if not any(name.lower() == "content-type" for name in headers):
-        headers["Content-Type"] = "text/plain" if isinstance(body, str) else "application/json"
-    return web.Response(status=status, headers=headers, body=data)
-
-
-def _body_of(answer: web.StreamResponse | None) -> bytes:
-    body = answer.body if isinstance(answer, web.Response) else None
-    return body if isinstance(body, bytes) else b'{"status":"success","data":{}}'
-
-
-def _truncated(answer: web.StreamResponse | None) -> web.Response:
-    body = _body_of(answer)
-    return web.Response(body=body[: max(1, len(body) // 2)], content_type="application/json")
-
-
-async def _dripped(
-    fault: Fault, request: web.Request, answer: web.StreamResponse | None
-) -> web.StreamResponse:
-    body = _body_of(answer)
-    stream = web.StreamResponse(status=answer.status if answer else 200)
-    stream.content_type = "application/json"
-    stream.content_length = len(body)
-    await stream.prepare(request)
-    for index in range(len(body)):
-        await asyncio.sleep(fault.seconds("delay_s", 0.5))
-        await stream.write(body[index : index + 1])
-    await stream.write_eof()
-    return stream

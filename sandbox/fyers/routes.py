@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from sandbox.account_reads import AccountReads, AccountView
 from sandbox.fyers.middleware import BROKER, Caller, caller_of
 from sandbox.fyers.order_requests import (
     PlaceRequest,
@@ -38,6 +39,11 @@ class TradingRoutes:
         self._order_service = order_service
         self._serializer = serializer
         self._positions = PositionService(world, order_service)
+        self._reads = AccountReads(world, BROKER)
+
+    def _view(self, request: web.Request) -> AccountView:
+        caller = caller_of(request)
+        return self._reads.view(request, caller.app.api_key, caller.user.user_id)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of these handlers."""
@@ -70,12 +76,12 @@ class TradingRoutes:
 
     async def holdings(self, request: web.Request) -> web.StreamResponse:
         """Answer the caller's holdings."""
-        portfolio = self._world.exchange.portfolio(BROKER, caller_of(request).user.user_id)
+        portfolio = self._view(request).portfolio()
         return web.json_response(ok(**self._serializer.holdings(portfolio)))
 
     async def positions(self, request: web.Request) -> web.StreamResponse:
         """Answer the caller's positions of the day."""
-        portfolio = self._world.exchange.portfolio(BROKER, caller_of(request).user.user_id)
+        portfolio = self._view(request).portfolio()
         return web.json_response(ok(**self._serializer.positions(portfolio)))
 
     async def exit(self, request: web.Request) -> web.StreamResponse:
@@ -94,8 +100,7 @@ class TradingRoutes:
 
     async def orders(self, request: web.Request) -> web.StreamResponse:
         """Answer the day's orders, all or by id or tag."""
-        user_id = caller_of(request).user.user_id
-        found = self._world.exchange.visible_orders(BROKER, user_id)
+        found = self._view(request).orders()
         wanted, tag = request.query.get("id"), request.query.get("order_tag")
         rows = [
             self._serializer.order(order, number)
@@ -107,11 +112,10 @@ class TradingRoutes:
 
     async def trades(self, request: web.Request) -> web.StreamResponse:
         """Answer the day's trades, all or by tag."""
-        user_id = caller_of(request).user.user_id
         exchange = self._world.exchange
         tag = request.query.get("order_tag")
         rows = []
-        for number, trade in enumerate(exchange.visible_trades(BROKER, user_id), 1):
+        for number, trade in enumerate(self._view(request).trades(), 1):
             row = self._serializer.trade(trade, exchange.order(trade.order_id), number)
             if tag is None or row["orderTag"] == tag:
                 rows.append(row)

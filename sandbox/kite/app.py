@@ -11,6 +11,7 @@ from aiohttp import web
 from sandbox.kite.login import KiteLogin
 from sandbox.kite.market_data import KiteMarketData
 from sandbox.kite.middleware import KiteMiddleware, describe_write, identify
+from sandbox.kite.order_reads import OrderReads
 from sandbox.kite.order_routes import OrderRoutes
 from sandbox.kite.portfolio_routes import PortfolioRoutes
 from sandbox.kite.push import Push
@@ -43,7 +44,7 @@ def build_app(world: World) -> web.Application:
 
 
 def _routes(world: World, push: Push) -> list[web.RouteDef]:
-    login, orders = KiteLogin(world), OrderRoutes(world)
+    login, orders, reads = KiteLogin(world), OrderRoutes(world), OrderReads(world)
     portfolio, data = PortfolioRoutes(world), KiteMarketData(world)
     return [
         web.get("/_sandbox/health", _health),
@@ -60,13 +61,13 @@ def _routes(world: World, push: Push) -> list[web.RouteDef]:
         web.get("/portfolio/holdings", portfolio.holdings),
         web.get("/portfolio/positions", portfolio.positions),
         web.put("/portfolio/positions", portfolio.convert),
-        web.get("/orders", orders.day),
-        web.get("/orders/{order_id}", orders.history),
+        web.get("/orders", reads.day),
+        web.get("/orders/{order_id}", reads.history),
         web.post("/orders/{variety}", orders.place),
         web.put("/orders/{variety}/{order_id}", orders.modify),
         web.delete("/orders/{variety}/{order_id}", orders.cancel),
-        web.get("/trades", orders.trades),
-        web.get("/orders/{order_id}/trades", orders.order_trades),
+        web.get("/trades", reads.trades),
+        web.get("/orders/{order_id}/trades", reads.order_trades),
         web.post("/margins/orders", orders.order_margins),
         web.post("/margins/basket", orders.basket_margins),
         web.get("/quote", data.quote),

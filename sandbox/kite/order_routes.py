@@ -1,4 +1,4 @@
-"""Kite's order routes: place, modify, cancel, the day's orders, histories and trades."""
+"""Kite's order writes: place, modify, cancel; and the margins of orders."""
 
 import math
 from collections.abc import Mapping
@@ -7,10 +7,9 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.accounts import App, Session
-from sandbox.instruments import Instrument
 from sandbox.kite.middleware import APP, SESSION, identify
+from sandbox.kite.order_reads import find_order
 from sandbox.kite.responses import NO_PROTECTION, STATUS, KiteError, refused, success
-from sandbox.kite.serializers import history_rows, order_row, trade_row
 from sandbox.orders import Change, NewOrder, Order, Refused
 from sandbox.portfolio import leverage
 from sandbox.sessions import takes_after_market_orders
@@ -32,7 +31,6 @@ _TAG_LENGTH = 20
 _MAX_SLICES = 10
 _HIGHEST_PROTECTION = 100.0
 _NO_AFTER_MARKET = "After market orders (AMO) are not accepted during market hours."
-_CLOSED_TO_CHANGE = "Couldn't find that `order_id`."
 
 Form = Mapping[str, str]
 
@@ -204,46 +202,7 @@ class OrderRoutes:
     def _own(self, request: web.Request) -> Order:
         """Return the order named in the path, if the user has it and it is shown."""
         session: Session = request[SESSION]
-        wanted = request.match_info["order_id"]
-        for order in self._exchange.visible_orders("kite", session.user_id):
-            if order.order_id == wanted:
-                return order
-        raise KiteError("OrderException", _CLOSED_TO_CHANGE)
-
-    def _instrument(self, symbol: str) -> Instrument:
-        instrument = self._world.market.find(symbol)
-        if instrument is None:
-            raise KiteError("GeneralException", f"no instrument {symbol}")
-        return instrument
-
-    async def day(self, request: web.Request) -> web.Response:
-        """List the day's orders of the user, of every app."""
-        session: Session = request[SESSION]
-        shown = self._exchange.visible_orders("kite", session.user_id)
-        return success([order_row(order, self._instrument(order.symbol)) for order in shown])
-
-    async def history(self, request: web.Request) -> web.Response:
-        """List the states of one order."""
-        order = self._own(request)
-        return success(history_rows(order, self._instrument(order.symbol)))
-
-    async def trades(self, request: web.Request) -> web.Response:
-        """List the day's trades."""
-        return success(self._trade_rows(request[SESSION]))
-
-    async def order_trades(self, request: web.Request) -> web.Response:
-        """List the trades of one order."""
-        order = self._own(request)
-        rows = self._trade_rows(request[SESSION])
-        return success([row for row in rows if row["order_id"] == order.order_id])
-
-    def _trade_rows(self, session: Session) -> list[dict[str, Any]]:
-        rows = []
-        for trade in self._exchange.visible_trades("kite", session.user_id):
-            order = self._exchange.order(trade.order_id)
-            if order is not None:
-                rows.append(trade_row(trade, order, self._instrument(trade.symbol)))
-        return rows
+        return find_order(request, self._exchange.visible_orders("kite", session.user_id))
 
     async def order_margins(self, request: web.Request) -> web.Response:
         """Return the margin that a list of orders would block."""

@@ -2,10 +2,12 @@
 
 from aiohttp import web
 
+from sandbox.account_reads import AccountReads
 from sandbox.accounts import Session
 from sandbox.kite.middleware import SESSION
 from sandbox.kite.responses import KiteError, success
 from sandbox.kite.serializers import holding_row, margins, position_rows
+from sandbox.portfolio import Portfolio
 from sandbox.world import World
 
 __all__ = ["PortfolioRoutes"]
@@ -18,6 +20,11 @@ class PortfolioRoutes:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._reads = AccountReads(world, "kite")
+
+    def _portfolio(self, request: web.Request) -> Portfolio:
+        session: Session = request[SESSION]
+        return self._reads.view(request, session.api_key, session.user_id).portfolio()
 
     async def margins(self, request: web.Request) -> web.Response:
         """Return the funds, of both segments or of one."""
@@ -32,11 +39,10 @@ class PortfolioRoutes:
 
     async def holdings(self, request: web.Request) -> web.Response:
         """List the delivery holdings."""
-        session: Session = request[SESSION]
         market = self._world.market
         now = self._world.clock.now()
         rows = []
-        for holding in self._world.exchange.portfolio("kite", session.user_id).holdings():
+        for holding in self._portfolio(request).holdings():
             instrument = market.find(holding.symbol)
             if instrument is not None:
                 last = market.last_price(instrument, now)
@@ -46,9 +52,8 @@ class PortfolioRoutes:
 
     async def positions(self, request: web.Request) -> web.Response:
         """List net positions and today's."""
-        session: Session = request[SESSION]
-        portfolio = self._world.exchange.portfolio("kite", session.user_id)
-        return success(position_rows(portfolio, self._world.market, self._world.clock.now()))
+        rows = position_rows(self._portfolio(request), self._world.market, self._world.clock.now())
+        return success(rows)
 
     async def convert(self, request: web.Request) -> web.Response:
         """Change the product of a position."""
