@@ -14,9 +14,11 @@ from sandbox.accounts import AccountError
 from sandbox.clock import ClockError
 from sandbox.control_body import json_body
 from sandbox.control_market import MarketControl
+from sandbox.control_orders import OrderControl
 from sandbox.faults import FaultError
 from sandbox.instruments import InstrumentError
 from sandbox.market import MarketError
+from sandbox.orders import Refused
 from sandbox.portfolio import Portfolio
 from sandbox.sessions import SessionError
 from sandbox.world import World
@@ -39,6 +41,7 @@ async def _errors(
         FaultError,
         InstrumentError,
         MarketError,
+        Refused,
         SessionError,
     ) as error:
         return web.json_response({"error": str(error)}, status=400)
@@ -203,6 +206,7 @@ def build_app(world: World, extra: list[web.RouteDef] | None = None) -> web.Appl
             web.delete("/faults/{id}", control.delete_faults),
             web.post("/tokens/expire", control.expire),
             *MarketControl(world).routes(),
+            *OrderControl(world).routes(),
             web.post("/clock", control.clock),
             web.get("/clock", control.read_clock),
             web.post("/reset", control.reset),

@@ -148,18 +148,22 @@ class Exchange:
         check_order(new, instrument, self.market.last_price(instrument))
         if not (new.after_market or self.market.is_open(instrument, now)):
             raise Refused("input", CLOSED_MESSAGE)
-        number = order_id or self._store.next_order_id(now)
+        number = order_id or self.new_order_id(new.account[0])
         order = self._entry.build(new, instrument, number, now, effects)
         check_funds(self.portfolio(*order.account), order)
         order.move(status.AMO_RECEIVED if new.after_market else status.RECEIVED, now)
         self._store.keep(order)
         return order
 
+    def new_order_id(self, broker: str) -> str:
+        """Return an order id that was never given before, in the broker's form."""
+        return self._store.next_order_id(broker, self.clock.now())
+
     def reject(self, new: NewOrder, reason: str, order_id: str | None = None) -> Order:
         """Store an order that the RMS refused, where a broker lists such orders (Fyers)."""
         now = self.clock.now()
         instrument = self._instrument(new.symbol)
-        number = order_id or self._store.next_order_id(now)
+        number = order_id or self.new_order_id(new.account[0])
         order = self._entry.build(new, instrument, number, now)
         self._engine.reject(order, reason, now)
         return order
@@ -197,6 +201,23 @@ class Exchange:
         if order.late_fill_s is not None:
             order.late_fill_real = real_now() + order.late_fill_s
         self._engine.finish(order, status.CANCELLED, self.clock.now())
+        return order
+
+    def fill(self, order_id: str, quantity: int | None, price: float | None) -> Order:
+        """Fill a working order whatever the market says: all of it, at the last price by default.
+
+        Raises:
+            Refused: Unknown or finished order, or more than it still wants.
+        """
+        order = self._working(order_id)
+        wanted = order.leaves_quantity if quantity is None else quantity
+        if not 0 < wanted <= order.leaves_quantity:
+            raise Refused("input", f"Only {order.leaves_quantity} may still fill.")
+        now = self.clock.now()
+        if order.status in status.INTERIM:
+            self._engine.settle(order, now)
+        last = self.market.last_price(self._instrument(order.symbol))
+        self._engine.execute(order, wanted, last if price is None else price, now)
         return order
 
     def _working(self, order_id: str) -> Order:
@@ -256,7 +277,8 @@ class Exchange:
             quantity = abs(position.quantity)
             new = NewOrder(account, "", position.symbol, side, quantity, "MIS", "MARKET")
             instrument = self._instrument(position.symbol)
-            order = self._entry.build(new, instrument, self._store.next_order_id(cutoff), cutoff)
+            number = self._store.next_order_id(account[0], cutoff)
+            order = self._entry.build(new, instrument, number, cutoff)
             order.placed_by = RMS_USER
             self._engine.settle(order, cutoff)
             self._engine.advance(order, self.clock.now(), real)

@@ -189,7 +189,12 @@ class MatchingEngine:
             return False
         if available is not None:
             self._market.limit_liquidity(order.symbol, available - quantity)
-        at = max(tick.at, datetime.fromisoformat(order.placed_at))
+        self.execute(order, quantity, price, tick.at)
+        return True
+
+    def execute(self, order: Order, quantity: int, price: float, at: datetime) -> None:
+        """Trade a quantity of an order at a price."""
+        at = max(at, datetime.fromisoformat(order.placed_at))
         self._add_trade(order, quantity, price, at)
         total = order.average_price * order.filled_quantity + price * quantity
         order.filled_quantity += quantity
@@ -198,7 +203,6 @@ class MatchingEngine:
         order.move(status.COMPLETE if done else status.OPEN, at)
         self._store.keep(order)
         self._notify(order)
-        return True
 
     def _fill_late(self, order: Order, now: datetime, real: float) -> None:
         """Fill a cancelled order, as an exchange does whose fill and cancel crossed."""

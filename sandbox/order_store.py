@@ -17,6 +17,7 @@ __all__ = ["HISTORY_S", "Account", "OrderStore"]
 Account = tuple[str, str]
 HISTORY_S = 900.0
 _BEFORE_START = 0.0
+_FYERS_ORDERS = "fyers_orders"
 
 
 class OrderStore:
@@ -130,8 +131,12 @@ class OrderStore:
         self._state.put("counter", "exchange", self._count)
         return self._count
 
-    def next_order_id(self, now: datetime) -> str:
-        """Hand out both of Kite's forms in turn: 15 digits by date, 19 digits."""
+    def next_order_id(self, broker: str, now: datetime) -> str:
+        """Return a new order id in the broker's form: for Kite 15 digits by date, 19 in turn."""
+        if broker == "fyers":
+            count = int(self._state.get("counter", _FYERS_ORDERS) or 0) + 1
+            self._state.put("counter", _FYERS_ORDERS, count)
+            return f"{now:%y%m%d}{count:08d}"
         number, self._ids = self.next_number(), self._ids + 1
         if self._ids % 3:
             return f"{now:%y%m%d}{number + 1_000_000:09d}"

@@ -35,7 +35,6 @@ __all__ = ["OrderService", "Placed", "placed_answer", "probe"]
 
 MAX_SLICES = 10
 EXCHANGE_CHOOSES = -1.0
-_COUNTER = "fyers_orders"
 _FINISHED = {words.CANCELLED: -161, words.COMPLETE: -162, words.REJECTED: -164}
 
 
@@ -73,7 +72,7 @@ class OrderService:
         if silent is not None and not silent.options.get("effect", True):
             return Placed(None, is_acknowledged=False)
         effects = faults.take_order_effects(BROKER, request, requested.quantity, known)
-        order_id = self._next_id()
+        order_id = self._world.exchange.new_order_id(BROKER)
         try:
             order = self._world.exchange.submit(new, effects, order_id)
         except Refused as refused:
@@ -199,12 +198,6 @@ class OrderService:
                 "takeProfit": float(requested.take_profit),
             },
         )
-
-    def _next_id(self) -> str:
-        state = self._world.state
-        count = int(state.get("counter", _COUNTER) or 0) + 1
-        state.put("counter", _COUNTER, count)
-        return f"{self._world.clock.now():%y%m%d}{count:08d}"
 
     def _refusal(self, new: NewOrder, refused: Refused, order_id: str) -> FyersError:
         if refused.kind not in {"margin", "holding"}:

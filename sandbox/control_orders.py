@@ -1,0 +1,131 @@
+"""Control routes of what a user does at the broker by hand, in the broker's own app.
+
+Such an order has no tag and no app of ours: it is in the broker's books, not in the ledger of order
+writes that came over an API. Working orders can be changed, cancelled and filled by hand too,
+whoever placed them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import web
+
+from sandbox.control_body import json_body
+from sandbox.orders import Change, NewOrder, Order
+from sandbox.world import World
+
+__all__ = ["OrderControl"]
+
+_CHOICES = {
+    "side": ("BUY", "SELL"),
+    "product": ("MIS", "CNC", "NRML", "MTF"),
+    "order_type": ("MARKET", "LIMIT", "SL", "SL-M"),
+    "validity": ("DAY", "IOC"),
+}
+
+
+class OrderControl:
+    """The handlers; one method a route."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes of these handlers."""
+        return [
+            web.post("/orders", self.place),
+            web.patch("/orders/{order_id}", self.modify),
+            web.delete("/orders/{order_id}", self.cancel),
+            web.post("/orders/{order_id}/fill", self.fill),
+        ]
+
+    async def place(self, request: web.Request) -> web.Response:
+        """Place an order by hand."""
+        data = await json_body(request)
+        order_type = _choice(data, "order_type", "MARKET")
+        new = NewOrder(
+            account=self.account(data),
+            api_key="",
+            symbol=str(data.get("symbol", "")).removeprefix("NSE:"),
+            side=_choice(data, "side"),
+            quantity=_whole(data, "quantity") or 0,
+            product=_choice(data, "product", "MIS"),
+            order_type=order_type,
+            price=_number(data, "price") or 0.0,
+            trigger_price=_number(data, "trigger_price") or 0.0,
+            validity=_choice(data, "validity", "DAY"),
+            protection=_number(data, "protection"),
+            after_market=bool(data.get("after_market")),
+        )
+        return _answer(self._world.exchange.submit(new))
+
+    async def modify(self, request: web.Request) -> web.Response:
+        """Change a working order by hand; fields that are left out stay."""
+        order = self._order(request)
+        data = await json_body(request)
+        change = Change(
+            quantity=_whole(data, "quantity"),
+            price=_number(data, "price"),
+            trigger_price=_number(data, "trigger_price"),
+            order_type=_choice(data, "order_type") if "order_type" in data else None,
+            protection=_number(data, "protection"),
+        )
+        return _answer(self._world.exchange.modify(order.order_id, change))
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """Cancel a working order by hand."""
+        return _answer(self._world.exchange.cancel(self._order(request).order_id))
+
+    async def fill(self, request: web.Request) -> web.Response:
+        """Fill a working order, or a part of it, whatever the market says."""
+        order = self._order(request)
+        data = await json_body(request)
+        quantity, price = _whole(data, "quantity"), _number(data, "price")
+        return _answer(self._world.exchange.fill(order.order_id, quantity, price))
+
+    def account(self, data: dict[str, Any]) -> tuple[str, str]:
+        """Return the account that a body names by ``user_id``, or by an app and its first user.
+
+        Raises:
+            HTTPNotFound: There is no such account.
+        """
+        accounts, broker = self._world.accounts, str(data.get("broker"))
+        app = accounts.app(broker, str(data.get("api_key", "")))
+        user_id = str(data.get("user_id") or (app.users[0] if app else ""))
+        if accounts.user(broker, user_id) is None:
+            raise web.HTTPNotFound(text=f"no user {user_id!r} at {broker!r}")
+        return broker, user_id
+
+    def _order(self, request: web.Request) -> Order:
+        order_id = request.match_info["order_id"]
+        order = self._world.exchange.order(order_id)
+        if order is None:
+            raise web.HTTPNotFound(text=f"no order {order_id!r}")
+        return order
+
+
+def _answer(order: Order) -> web.Response:
+    return web.json_response(asdict(order))
+
+
+def _choice(data: dict[str, Any], name: str, default: str | None = None) -> str:
+    value = data.get(name, default)
+    if value not in _CHOICES[name]:
+        raise web.HTTPBadRequest(text=f"{name} must be one of {list(_CHOICES[name])}")
+    return str(value)
+
+
+def _whole(data: dict[str, Any], name: str) -> int | None:
+    value = data.get(name)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise web.HTTPBadRequest(text=f"{name} must be a whole number")
+
+
+def _number(data: dict[str, Any], name: str) -> float | None:
+    value = data.get(name)
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    raise web.HTTPBadRequest(text=f"{name} must be a number")
