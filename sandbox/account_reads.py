@@ -36,7 +36,7 @@ class AccountView:
 
     def portfolio(self) -> Portfolio:
         """Return positions and holdings."""
-        shown = self.exchange.portfolio(self.broker, self.user_id, as_of=self.as_of)
+        shown = self.exchange.shown_portfolio(self.broker, self.user_id, as_of=self.as_of)
         if not self.is_empty:
             return shown
         nobody = replace(shown.user, holdings=[])

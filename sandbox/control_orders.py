@@ -39,6 +39,8 @@ class OrderControl:
             web.patch("/orders/{order_id}", self.modify),
             web.delete("/orders/{order_id}", self.cancel),
             web.post("/orders/{order_id}/fill", self.fill),
+            web.post("/positions/convert", self.convert),
+            web.post("/square-off", self.square_off),
         ]
 
     async def place(self, request: web.Request) -> web.Response:
@@ -85,6 +87,23 @@ class OrderControl:
         quantity, price = _whole(data, "quantity"), _number(data, "price")
         return _answer(self._world.exchange.fill(order.order_id, quantity, price))
 
+    async def convert(self, request: web.Request) -> web.Response:
+        """Move a position, or a part of it, from one product to another by hand."""
+        data = await json_body(request)
+        account = self.account(data)
+        symbol = str(data.get("symbol", "")).removeprefix("NSE:")
+        old, new = (_choice(data, name, options="product") for name in ("from", "to"))
+        held = self._world.exchange.portfolio(*account).position(symbol, old)
+        quantity = _whole(data, "quantity") or abs(held)
+        signed = quantity if held > 0 else -quantity
+        self._world.exchange.convert(account, symbol, signed, old, new)
+        return web.json_response({"converted": signed})
+
+    async def square_off(self, request: web.Request) -> web.Response:
+        """Let the broker's RMS close the intraday positions of an account now."""
+        account = self.account(await json_body(request))
+        return web.json_response({"closed": self._world.exchange.square_off(*account)})
+
     def account(self, data: dict[str, Any]) -> tuple[str, str]:
         """Return the account that a body names by ``user_id``, or by an app and its first user.
 
@@ -110,10 +129,12 @@ def _answer(order: Order) -> web.Response:
     return web.json_response(asdict(order))
 
 
-def _choice(data: dict[str, Any], name: str, default: str | None = None) -> str:
-    value = data.get(name, default)
-    if value not in _CHOICES[name]:
-        raise web.HTTPBadRequest(text=f"{name} must be one of {list(_CHOICES[name])}")
+def _choice(
+    data: dict[str, Any], name: str, default: str | None = None, options: str | None = None
+) -> str:
+    value, allowed = data.get(name, default), _CHOICES[options or name]
+    if value not in allowed:
+        raise web.HTTPBadRequest(text=f"{name} must be one of {list(allowed)}")
     return str(value)
 
 

@@ -8,14 +8,12 @@ whatever would have filled on the way. Each change is stored before the call ret
 are called with each order that reached COMPLETE, CANCELLED or REJECTED, was modified or partly
 filled.
 
-At the intraday cut-off (``sessions.square_off_time``) the broker's risk management (RMS) cancels
-working ``MIS`` orders and closes open ``MIS`` positions with its own orders, placed by
-``ADMINSQF``.
+The broker's own square-off of intraday positions is in ``sandbox.square_off``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 
 from sandbox import orders as status
@@ -32,7 +30,9 @@ from sandbox.order_store import Account, OrderStore
 from sandbox.orders import Change, NewOrder, Order, Refused, Trade
 from sandbox.portfolio import Portfolio
 from sandbox.risk import check_funds, check_order
-from sandbox.sessions import square_off_time
+from sandbox.sessions import broker_day, is_before_start_of_day
+from sandbox.simulators import SimulatedBroker
+from sandbox.square_off import SquareOff
 from sandbox.state import State
 
 __all__ = ["Exchange"]
@@ -41,7 +41,6 @@ UNKNOWN_INSTRUMENT = (
     "The instrument you are placing an order for has either expired or does not exist."
 )
 CLOSED_MESSAGE = "Markets are closed right now. Use GTT for placing long standing orders instead."
-RMS_USER = "ADMINSQF"
 
 
 class Exchange:
@@ -52,18 +51,28 @@ class Exchange:
         market: Prices.
         accounts: Clients, with cash and holdings.
         state: Keeps orders and trades.
+        brokers: The simulated brokers by name.
     """
 
     def __init__(
-        self, clock: MarketClock, market: Market, accounts: Accounts, state: State
+        self,
+        clock: MarketClock,
+        market: Market,
+        accounts: Accounts,
+        state: State,
+        brokers: Mapping[str, SimulatedBroker],
     ) -> None:
         self.clock = clock
         self.market = market
         self._accounts = accounts
+        self._brokers = brokers
         self.listeners: list[Callable[[Order], None]] = []
         self._store = OrderStore(state)
         self._entry = OrderEntry(clock, market)
         self._engine = MatchingEngine(clock, market, self._store, self._notify)
+        self._square_off = SquareOff(
+            clock, self._store, self._engine, self._rms_order, self._portfolio, brokers
+        )
 
     def load(self) -> None:
         """Read orders and trades from the state again."""
@@ -82,17 +91,38 @@ class Exchange:
             KeyError: The broker has no such client.
         """
         self.advance()
-        today = self.clock.now().astimezone(IST).date()
-        return self._portfolio((broker, user_id), today, as_of)
+        return self._portfolio((broker, user_id), broker_day(self.clock.now()), as_of)
 
-    def _portfolio(self, account: Account, day: date, as_of: float | None = None) -> Portfolio:
+    def shown_portfolio(
+        self, broker: str, user_id: str, *, as_of: float | None = None
+    ) -> Portfolio:
+        """Return what the broker shows: before the start of a day nothing that is carried."""
+        self.advance()
+        now = self.clock.now()
+        account, is_purged = (broker, user_id), is_before_start_of_day(now)
+        return self._portfolio(account, broker_day(now), as_of, is_purged=is_purged)
+
+    def _portfolio(
+        self,
+        account: Account,
+        day: date,
+        as_of: float | None = None,
+        *,
+        is_purged: bool = False,
+    ) -> Portfolio:
         user = self._accounts.user(*account)
         if user is None:
             raise KeyError(account[1])
         known = self._store.of(account) if as_of is None else self._store.as_of(account, as_of)
         orders, trades, conversions = known
         return Portfolio(
-            user, orders, trades, price=self._price, today=day, conversions=conversions
+            user,
+            orders,
+            trades,
+            price=self._price,
+            today=day,
+            conversions=conversions,
+            is_purged=is_purged,
         )
 
     def order(self, order_id: str) -> Order | None:
@@ -157,7 +187,14 @@ class Exchange:
 
     def new_order_id(self, broker: str) -> str:
         """Return an order id that was never given before, in the broker's form."""
-        return self._store.next_order_id(broker, self.clock.now())
+        return self._order_id(broker, self.clock.now())
+
+    def _order_id(self, broker: str, at: datetime) -> str:
+        return self._brokers[broker].order_id(at, self._store.next_order_number(broker))
+
+    def _rms_order(self, new: NewOrder, at: datetime) -> Order:
+        number = self._order_id(new.account[0], at)
+        return self._entry.build(new, self._instrument(new.symbol), number, at)
 
     def reject(self, new: NewOrder, reason: str, order_id: str | None = None) -> Order:
         """Store an order that the RMS refused, where a broker lists such orders (Fyers)."""
@@ -243,8 +280,8 @@ class Exchange:
         held = portfolio.position(symbol, old)
         if quantity == 0 or held * quantity <= 0 or abs(quantity) > abs(held):
             raise Refused("input", "No open position of that quantity to convert.")
-        moved = {"day": portfolio.today.isoformat(), "symbol": symbol, "quantity": quantity}
-        moved |= {"real": real_now()}
+        now = self.clock.now().isoformat()
+        moved = {"day": now, "real": real_now(), "symbol": symbol, "quantity": quantity}
         row = moved | {"old": old, "new": new, "price": portfolio.average_price(symbol, old)}
         self._store.add_conversion(account, row)
 
@@ -257,28 +294,9 @@ class Exchange:
         now, real = self.clock.now(), real_now()
         for order in list(self._store.live.values()):
             self._engine.advance(order, now, real)
-        for account, day in list(self._store.intraday):
-            cutoff = square_off_time(day)
-            if now >= cutoff:
-                self._square_off(account, cutoff, real)
+        self._square_off.run(now, real)
 
-    def _square_off(self, account: Account, cutoff: datetime, real: float) -> None:
-        """Cancel working intraday orders and close open intraday positions, as the RMS does."""
-        day = cutoff.date()
-        self._store.intraday.discard((account, day))
-        portfolio = self._portfolio(account, day)
-        for order in portfolio.working():
-            if order.product == "MIS" and order.placed_by != RMS_USER:
-                self._engine.finish(order, status.CANCELLED, cutoff)
-        for position in portfolio.positions():
-            if position.product != "MIS" or position.quantity == 0:
-                continue
-            side = "SELL" if position.quantity > 0 else "BUY"
-            quantity = abs(position.quantity)
-            new = NewOrder(account, "", position.symbol, side, quantity, "MIS", "MARKET")
-            instrument = self._instrument(position.symbol)
-            number = self._store.next_order_id(account[0], cutoff)
-            order = self._entry.build(new, instrument, number, cutoff)
-            order.placed_by = RMS_USER
-            self._engine.settle(order, cutoff)
-            self._engine.advance(order, self.clock.now(), real)
+    def square_off(self, broker: str, user_id: str) -> int:
+        """Let the broker's RMS close an account's intraday positions now; return how many."""
+        self.advance()
+        return self._square_off.force((broker, user_id), real_now())

@@ -17,7 +17,6 @@ __all__ = ["HISTORY_S", "Account", "OrderStore"]
 Account = tuple[str, str]
 HISTORY_S = 900.0
 _BEFORE_START = 0.0
-_FYERS_ORDERS = "fyers_orders"
 
 
 class OrderStore:
@@ -26,20 +25,21 @@ class OrderStore:
     Attributes:
         orders: Every order by its number.
         live: Those to which something may still happen.
-        intraday: (account, day) with intraday trades that are not squared off yet.
+        intraday: (account, day, symbol) that intraday trades or conversions made, not squared off
+            yet.
     """
 
     def __init__(self, state: State) -> None:
         self._state = state
         self.orders: dict[str, Order] = {}
         self.live: dict[str, Order] = {}
-        self.intraday: set[tuple[Account, date]] = set()
+        self.intraday: set[tuple[Account, date, str]] = set()
         self._by_account: dict[Account, list[Order]] = {}
         self._trades: dict[Account, list[Trade]] = {}
         self._conversions: dict[Account, list[dict[str, Any]]] = {}
         self._versions: dict[str, list[tuple[float, dict[str, Any]]]] = {}
         self._known_since: dict[str, float] = {}
-        self._count = self._ids = 0
+        self._count = 0
         self.load()
 
     def load(self) -> None:
@@ -69,7 +69,7 @@ class OrderStore:
         account = (trade.broker, trade.user_id)
         self._trades.setdefault(account, []).append(trade)
         if trade.product == "MIS":
-            self.intraday.add((account, datetime.fromisoformat(trade.at).date()))
+            self.intraday.add((account, datetime.fromisoformat(trade.at).date(), trade.symbol))
 
     def keep(self, order: Order) -> None:
         """Keep an order as it is now."""
@@ -99,6 +99,8 @@ class OrderStore:
         """Keep a product change."""
         rows = self._conversions.setdefault(account, [])
         rows.append(row)
+        if row["new"] == "MIS":
+            self.intraday.add((account, date.fromisoformat(row["day"][:10]), row["symbol"]))
         self._state.put("conversions", ":".join(account), rows)
 
     def of(self, account: Account) -> tuple[list[Order], list[Trade], list[dict[str, Any]]]:
@@ -131,13 +133,9 @@ class OrderStore:
         self._state.put("counter", "exchange", self._count)
         return self._count
 
-    def next_order_id(self, broker: str, now: datetime) -> str:
-        """Return a new order id in the broker's form: for Kite 15 digits by date, 19 in turn."""
-        if broker == "fyers":
-            count = int(self._state.get("counter", _FYERS_ORDERS) or 0) + 1
-            self._state.put("counter", _FYERS_ORDERS, count)
-            return f"{now:%y%m%d}{count:08d}"
-        number, self._ids = self.next_number(), self._ids + 1
-        if self._ids % 3:
-            return f"{now:%y%m%d}{number + 1_000_000:09d}"
-        return str(1_950_000_000_000_000_000 + int(now.timestamp()) * 1000 + number)
+    def next_order_number(self, broker: str) -> int:
+        """Return a number that no order of a broker had before."""
+        key = f"orders:{broker}"
+        number = int(self._state.get("counter", key) or self._count) + 1
+        self._state.put("counter", key, number)
+        return number

@@ -16,7 +16,7 @@ from typing import Any
 from sandbox.accounts import User
 from sandbox.listing import find
 from sandbox.orders import Order, Trade
-from sandbox.sessions import previous_trading_day
+from sandbox.sessions import broker_day, previous_trading_day
 
 __all__ = ["Funds", "Holding", "Portfolio", "Position", "leverage"]
 
@@ -116,7 +116,8 @@ class Portfolio:
         orders: Its orders, oldest first.
         trades: Its trades, oldest first.
         price: Gives the last price of a symbol.
-        today: The market day.
+        today: The broker's day, which ends some hours after midnight.
+        is_purged: Nothing that is carried is shown, as between the purge and the new day's start.
         conversions: Product changes: ``day, symbol, quantity`` (signed), ``old, new, price``.
     """
 
@@ -129,12 +130,14 @@ class Portfolio:
         price: Callable[[str], float],
         today: date,
         conversions: Iterable[dict[str, Any]] = (),
+        is_purged: bool = False,
     ) -> None:
         self.user = user
         self._orders = list(orders)
         self._trades = [*trades, *_converted(user, conversions)]
         self._price = price
         self.today = today
+        self._is_purged = is_purged
 
     def orders(self) -> list[Order]:
         """Return today's orders, oldest first; one that waited for today's open is among them."""
@@ -170,7 +173,11 @@ class Portfolio:
                 position.sell_quantity += trade.quantity
                 position.sell_value += trade.quantity * trade.price
         touched = {(t.symbol, t.product) for t in self._trades if _day(t.at) == self.today}
-        return [p for key, p in found.items() if p.overnight_quantity or key in touched]
+        return [
+            position
+            for key, position in found.items()
+            if key in touched or (position.overnight_quantity and not self._is_purged)
+        ]
 
     def _is_gone(self, trade: Trade) -> bool:
         """Return whether a trade of an earlier day is in no position any more."""
@@ -300,7 +307,9 @@ def _converted(user: User, conversions: Iterable[dict[str, Any]]) -> Iterable[Tr
 
 
 def _day(text: str) -> date:
-    return datetime.fromisoformat(text).date()
+    """Return the broker's day of a market time, or a day as it is."""
+    moment = datetime.fromisoformat(text)
+    return moment.date() if moment.tzinfo is None else broker_day(moment)
 
 
 def _carry(position: Position, trade: Trade) -> None:

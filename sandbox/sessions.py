@@ -11,6 +11,7 @@ have the same hours in every segment. The control port can add sessions and clos
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
@@ -19,8 +20,11 @@ from sandbox.clock import IST
 __all__ = [
     "AUCTION_SINCE",
     "SEGMENTS",
+    "Cutoffs",
     "SessionError",
+    "broker_day",
     "change_day",
+    "is_before_start_of_day",
     "is_trading_day",
     "next_open",
     "previous_trading_day",
@@ -38,6 +42,8 @@ OPEN = time(9, 15)
 CLOSE = time(15, 30)
 CLOSE_BEFORE_AUCTION = time(15, 15)
 CLOSE_OF_DERIVATIVES = time(15, 40)
+PURGED_AFTER_MIDNIGHT = timedelta(hours=5, minutes=10)
+CARRIED_AFTER_MIDNIGHT = timedelta(hours=6)
 AFTER_MARKET_FROM = time(15, 45)
 AFTER_MARKET_UNTIL = time(9, 0)
 AFTER_MARKET_UNTIL_DERIVATIVES = time(9, 10)
@@ -97,7 +103,7 @@ published when this was written: the day is closed unless the control port opens
 
 
 @dataclass(frozen=True)
-class _Cutoffs:
+class Cutoffs:
     """When a broker squares off intraday positions in each segment, since a date."""
 
     since: date
@@ -105,19 +111,6 @@ class _Cutoffs:
     cash: time
     derivatives: time
 
-
-_CUTOFFS = {
-    "kite": (
-        _Cutoffs(date.min, time(15, 20), time(15, 20), time(15, 25)),
-        _Cutoffs(AUCTION_SINCE, time(15, 12), time(15, 20), time(15, 25)),
-    ),
-    "fyers": (
-        _Cutoffs(date.min, time(15, 15), time(15, 15), time(15, 15)),
-        _Cutoffs(AUCTION_SINCE, time(15, 12), time(15, 15), time(15, 15)),
-    ),
-}
-"""Zerodha: 15:20 and 15:25 by its support page; Fyers: 15:15 by its own. Neither has published a
-time for shares that stop at 15:15 now; 15:12 is the latest that press reports name."""
 
 _changed: dict[date, tuple[time, time] | None] = {}
 
@@ -143,6 +136,18 @@ def change_day(day: date, opens: time | None, closes: time | None) -> None:
 def restore_days() -> None:
     """Undo every change of a day."""
     _changed.clear()
+
+
+def broker_day(moment: datetime) -> date:
+    """Return the day whose orders and positions a broker shows: it ends at about 05:10."""
+    return (moment.astimezone(IST) - PURGED_AFTER_MIDNIGHT).date()
+
+
+def is_before_start_of_day(moment: datetime) -> bool:
+    """Return whether yesterday is purged while what is carried has not been loaded yet."""
+    local = moment.astimezone(IST)
+    midnight = datetime.combine(local.date(), time.min, IST)
+    return midnight + PURGED_AFTER_MIDNIGHT <= local < midnight + CARRIED_AFTER_MIDNIGHT
 
 
 def special_hours(day: date) -> tuple[time, time] | None:
@@ -174,9 +179,9 @@ def segment_session(segment: str, day: date) -> tuple[datetime, datetime]:
     return opened, closed
 
 
-def square_off_time(day: date, *, broker: str = "kite", segment: str = "auction") -> datetime:
+def square_off_time(day: date, cutoffs: Sequence[Cutoffs], segment: str = "auction") -> datetime:
     """Return when a broker closes intraday positions; before the end of a special session."""
-    rules = [rule for rule in _CUTOFFS[broker] if rule.since <= day]
+    rules = [rule for rule in cutoffs if rule.since <= day]
     cutoff = datetime.combine(day, getattr(rules[-1], segment), IST)
     opened, closed = segment_session(segment, day)
     return cutoff if opened < cutoff < closed else closed - _BEFORE_SPECIAL_CLOSE

@@ -157,13 +157,14 @@ def build_world(
         put(changed_instrument(key, fields))
     market_clock = _clock(state, clock)
     market = Market(market_clock, source, state)
-    accounts = Accounts(market_clock, state, redirect_base, simulated_brokers())
+    brokers = simulated_brokers()
+    accounts = Accounts(market_clock, state, redirect_base, brokers)
     return World(
         clock=market_clock,
         state=state,
         market=market,
         accounts=accounts,
-        exchange=Exchange(market_clock, market, accounts, state),
+        exchange=Exchange(market_clock, market, accounts, state, brokers),
         ledger=Ledger(market_clock, state_dir),
         faults=Faults(state),
         state_dir=state_dir,

@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from sandbox.clock import IST, ClockError, MarketClock, http_date, parse_clock
+from sandbox.kite.apps import CUTOFFS
 from sandbox.sessions import (
     SEGMENTS,
     is_trading_day,
@@ -105,7 +106,7 @@ def test_special_sessions_are_known(day: date, opens: str, closes: str, cutoff: 
     for segment in SEGMENTS:
         opened, closed = segment_session(segment, day)
         assert (f"{opened:%H:%M}", f"{closed:%H:%M}") == (opens, closes)
-    assert f"{square_off_time(day):%H:%M}" == cutoff
+    assert f"{square_off_time(day, CUTOFFS):%H:%M}" == cutoff
 
 
 def test_unknown_hours_are_closed() -> None:
