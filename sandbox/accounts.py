@@ -56,7 +56,8 @@ class User:
 
     Attributes:
         cash: Opening balance in rupees.
-        holdings: Rows of ``symbol, quantity, average_price, t1_quantity`` held from the start.
+        holdings: Rows of ``symbol, quantity, average_price, t1_quantity, collateral_quantity`` held
+            from the start; pledged shares (collateral) are not part of ``quantity``.
     """
 
     broker: str
@@ -340,4 +341,5 @@ def _holding(row: Mapping[str, Any]) -> dict[str, Any]:
         "quantity": int(row["quantity"]),
         "average_price": float(row.get("average_price", 0.0)),
         "t1_quantity": int(row.get("t1_quantity", 0)),
+        "collateral_quantity": int(row.get("collateral_quantity", 0)),
     }

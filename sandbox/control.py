@@ -21,6 +21,7 @@ from sandbox.market import MarketError
 from sandbox.orders import Refused
 from sandbox.portfolio import Portfolio
 from sandbox.sessions import SessionError
+from sandbox.settings import SettingError
 from sandbox.world import World
 
 __all__ = ["build_app"]
@@ -43,6 +44,7 @@ async def _errors(
         MarketError,
         Refused,
         SessionError,
+        SettingError,
     ) as error:
         return web.json_response({"error": str(error)}, status=400)
 
@@ -178,6 +180,16 @@ class Control:
         body = {"now": clock.now().isoformat(), "clock": clock.anchored().format()}
         return web.json_response(body)
 
+    async def settings(self, _request: web.Request) -> web.Response:
+        """List the settings."""
+        return web.json_response(self._world.settings.all())
+
+    async def change_settings(self, request: web.Request) -> web.Response:
+        """Change settings."""
+        for name, value in (await json_body(request)).items():
+            self._world.settings.change(name, value)
+        return web.json_response(self._world.settings.all())
+
     async def reset(self, _request: web.Request) -> web.Response:
         """Put everything back to the start."""
         self._world.reset()
@@ -209,6 +221,8 @@ def build_app(world: World, extra: list[web.RouteDef] | None = None) -> web.Appl
             *OrderControl(world).routes(),
             web.post("/clock", control.clock),
             web.get("/clock", control.read_clock),
+            web.get("/settings", control.settings),
+            web.post("/settings", control.change_settings),
             web.post("/reset", control.reset),
             *(extra or []),
         ]

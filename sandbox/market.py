@@ -392,7 +392,12 @@ class Market:
     def previous_close(self, instrument: Instrument, at: datetime) -> float:
         """Return the close of the trading day before a market time's day; 0 if unknown."""
         bar = self._last_bar_before(instrument, at.astimezone(IST).date())
-        return bar.close if bar else 0.0
+        if bar is None:
+            return 0.0
+        segment = self._segment(instrument, bar.start + _MINUTE - _SECOND)
+        if segment is not None and segment.pin is not None:
+            return segment.pin
+        return self._scaled(instrument, bar.close, segment)
 
     def circuits(self, instrument: Instrument) -> tuple[float, float]:
         """Return the lowest and the highest price of today."""

@@ -81,19 +81,35 @@ class Position:
 
 @dataclass
 class Holding:
-    """Delivery stock: settled ``quantity``, ``t1_quantity`` not yet; ``used_quantity`` sold."""
+    """Delivery shares of one ISIN.
+
+    Attributes:
+        symbol: Key of the instrument under which the broker lists them.
+        quantity: Settled and not sold.
+        t1_quantity: Bought a trading day ago, not settled.
+        used_quantity: Sold today, ``used_settled`` of them from the settled ones.
+        collateral_quantity: Pledged, and not to be sold.
+    """
 
     symbol: str
     quantity: int = 0
     t1_quantity: int = 0
     used_quantity: int = 0
     cost: float = 0.0
+    used_settled: int = 0
+    collateral_quantity: int = 0
 
     @property
     def average_price(self) -> float:
         """Average cost of a share."""
         total = self.quantity + self.t1_quantity + self.used_quantity
         return self.cost / total if total else 0.0
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the broker lists it; sold out today still counts."""
+        shares = self.quantity + self.t1_quantity + self.used_quantity
+        return bool(shares or self.collateral_quantity)
 
 
 @dataclass(frozen=True)
@@ -206,33 +222,40 @@ class Portfolio:
         found: dict[str, Holding] = {}
         for row in self.user.holdings:
             quantity, t1 = row["quantity"], row["t1_quantity"]
-            held = found.setdefault(row["symbol"], Holding(row["symbol"]))
+            held = found.setdefault(_isin(row["symbol"]), Holding(row["symbol"]))
+            held.collateral_quantity += row.get("collateral_quantity", 0)
             held.quantity += quantity
             held.t1_quantity += t1
             held.cost += (quantity + t1) * row["average_price"]
         yesterday = previous_trading_day(self.today)
         for trade in self._trades:
             if trade.product == "CNC" and (_day(trade.at) != self.today):
-                held = found.setdefault(trade.symbol, Holding(trade.symbol))
+                held = found.setdefault(_isin(trade.symbol), Holding(trade.symbol))
                 _settle(held, trade, unsettled=_day(trade.at) >= yesterday)
         for position in self.positions():
-            if position.product == "CNC" and position.symbol in found:
-                _use(found[position.symbol], max(0, -position.quantity))
-        return [h for h in found.values() if h.quantity or h.t1_quantity or h.used_quantity]
+            if position.product == "CNC" and _isin(position.symbol) in found:
+                _use(found[_isin(position.symbol)], max(0, -position.quantity))
+        return [held for held in found.values() if held.is_shown]
 
     def sellable(self, symbol: str) -> int:
         """Return what may be sold for delivery: held, bought today, less sold and being sold."""
+        isin = _isin(symbol)
         held = sum(
             h.quantity + h.t1_quantity + h.used_quantity
             for h in self.holdings()
-            if h.symbol == symbol
+            if _isin(h.symbol) == isin
         )
         selling = sum(
             order.leaves_quantity
             for order in self.working()
-            if (order.symbol, order.product, order.side) == (symbol, "CNC", "SELL")
+            if (_isin(order.symbol), order.product, order.side) == (isin, "CNC", "SELL")
         )
-        return held + self.position(symbol, "CNC") - selling
+        bought = sum(
+            position.quantity
+            for position in self.positions()
+            if (_isin(position.symbol), position.product) == (isin, "CNC")
+        )
+        return held + bought - selling
 
     def required(self, order: Order | None = None) -> float:
         """Return the money that working orders block, or that one more order would."""
@@ -306,6 +329,12 @@ def _converted(user: User, conversions: Iterable[dict[str, Any]]) -> Iterable[Tr
             )
 
 
+def _isin(symbol: str) -> str:
+    """Return what joins a share over exchanges, the symbol where there is none."""
+    instrument = find(symbol)
+    return instrument.isin if instrument and instrument.isin else symbol
+
+
 def _day(text: str) -> date:
     """Return the broker's day of a market time, or a day as it is."""
     moment = datetime.fromisoformat(text)
@@ -342,4 +371,5 @@ def _use(held: Holding, sold: int) -> None:
     settled = min(held.quantity, sold)
     held.quantity -= settled
     held.t1_quantity -= min(held.t1_quantity, sold - settled)
+    held.used_settled += settled
     held.used_quantity += sold

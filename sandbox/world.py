@@ -18,6 +18,7 @@ from sandbox.ledger import Ledger
 from sandbox.market import Market
 from sandbox.prices import ReplayBars, SyntheticBars
 from sandbox.sessions import change_day, restore_days
+from sandbox.settings import Settings
 from sandbox.simulators import simulated_brokers
 from sandbox.state import State
 
@@ -45,6 +46,7 @@ class World:
     exchange: Exchange
     ledger: Ledger
     faults: Faults
+    settings: Settings
     state_dir: Path | None = None
     urls: dict[str, str] = field(default_factory=dict)
     parts: dict[str, Any] = field(default_factory=dict)
@@ -167,5 +169,6 @@ def build_world(
         exchange=Exchange(market_clock, market, accounts, state, brokers),
         ledger=Ledger(market_clock, state_dir),
         faults=Faults(state),
+        settings=Settings(state),
         state_dir=state_dir,
     )

@@ -132,21 +132,25 @@ class FyersSerializer:
         }
 
     def position(self, position: Position, number: int) -> dict[str, Any]:
-        """Return a row of `netPositions`."""
+        """Return a row of `netPositions`.
+
+        `avgPrice` is the average of the open side, `netAvg` what the net quantity has cost after
+        what was realised, as in the published sample.
+        """
         instrument = _instrument(position.symbol)
         last = self._market.last_price(instrument)
         net = position.quantity
         bought, buy_value = position.total_buys
         sold, sell_value = position.total_sells
         unrealised = position.unrealised(last)
-        average = round(position.average_price, 2)
+        cost = (buy_value - sell_value) / net if net else 0.0
         return {
             "symbol": symbol_of(instrument),
             "id": position_id(position.symbol, position.product),
             "netQty": net,
             "qty": abs(net),
-            "avgPrice": average,
-            "netAvg": average,
+            "avgPrice": round(position.average_price, 2),
+            "netAvg": round(cost, 2),
             "side": (net > 0) - (net < 0),
             "productType": _PRODUCT_NAMES[position.product],
             "realized_profit": round(position.pnl(last) - unrealised, 2),
@@ -190,7 +194,7 @@ class FyersSerializer:
             "isin": instrument.isin,
             "qty_t1": held.t1_quantity,
             "remainingPledgeQuantity": remaining,
-            "collateralQuantity": 0,
+            "collateralQuantity": held.collateral_quantity,
         }
 
     def holdings(self, portfolio: Portfolio) -> dict[str, Any]:

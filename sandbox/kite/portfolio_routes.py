@@ -47,13 +47,15 @@ class PortfolioRoutes:
             if instrument is not None:
                 last = market.last_price(instrument, now)
                 close = market.previous_close(instrument, now)
-                rows.append(holding_row(holding, instrument, last, close))
+                rows.append(holding_row(holding, instrument, last, close, now.date()))
         return success(rows)
 
     async def positions(self, request: web.Request) -> web.Response:
         """List net positions and today's."""
-        rows = position_rows(self._portfolio(request), self._world.market, self._world.clock.now())
-        return success(rows)
+        world = self._world
+        is_split = world.settings["kite_profit"] == "split"
+        portfolio = self._portfolio(request)
+        return success(position_rows(portfolio, world.market, world.clock.now(), is_split=is_split))
 
     async def convert(self, request: web.Request) -> web.Response:
         """Change the product of a position."""

@@ -53,7 +53,16 @@ def refused(kind: str, message: str) -> KiteError:
 
 def success(data: Any) -> web.Response:
     """Wrap data as Kite does."""
-    return web.json_response({"status": "success", "data": data})
+    return web.json_response({"status": "success", "data": _plain(data)})
+
+
+def _plain(data: Any) -> Any:
+    """Write whole numbers without a fraction, as the server's language does: 72, not 72.0."""
+    if isinstance(data, dict):
+        return {name: _plain(value) for name, value in data.items()}
+    if isinstance(data, list):
+        return [_plain(value) for value in data]
+    return int(data) if isinstance(data, float) and data.is_integer() else data
 
 
 def error_reply(error: KiteError) -> web.Response:

@@ -1,6 +1,8 @@
 """Kite's JSON rows, made from the exchange's orders, trades and portfolios."""
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 from sandbox.instruments import Instrument
@@ -121,22 +123,23 @@ def _average(quantity: int, value: float) -> float:
 
 
 def _position_row(
-    position: Position, instrument: Instrument, last: float, close: float, *, day_only: bool
+    position: Position,
+    instrument: Instrument,
+    last: float,
+    close: float,
+    *,
+    day_only: bool,
+    is_split: bool,
 ) -> dict[str, Any]:
-    shown = position
-    if day_only and position.overnight_quantity:
-        shown = Position(
-            position.symbol,
-            position.product,
-            buy_quantity=position.buy_quantity,
-            buy_value=position.buy_value,
-            sell_quantity=position.sell_quantity,
-            sell_value=position.sell_value,
-        )
-    bought, buy_value = shown.total_buys
-    sold, sell_value = shown.total_sells
+    """Return a row; ``pnl`` is since the entry, ``m2m`` since the previous close.
+
+    Both come from values: what was sold less what was bought, plus what is still held. Kite puts
+    all of the profit into ``unrealised`` and none into ``realised``, also on a flat row, unless
+    ``is_split``.
+    """
+    shown = _of_today(position) if day_only else position
     pnl = shown.pnl(last)
-    unrealised = shown.unrealised(last)
+    unrealised = shown.unrealised(last) if is_split else pnl
     return {
         "tradingsymbol": instrument.symbol,
         "exchange": instrument.exchange,
@@ -146,21 +149,37 @@ def _position_row(
         "overnight_quantity": shown.overnight_quantity,
         "multiplier": 1,
         "average_price": round(shown.average_price, 4),
-        "close_price": close if shown.overnight_quantity else 0,
+        "close_price": close if position.overnight_quantity else 0,
         "last_price": last,
-        "value": round(sell_value - buy_value, 4),
         "pnl": round(pnl, 4),
-        "m2m": round(pnl, 4),
         "unrealised": round(unrealised, 4),
         "realised": round(pnl - unrealised, 4),
+        **_values(shown, last, close),
+    }
+
+
+def _of_today(position: Position) -> Position:
+    """Return a position without what was carried into the day."""
+    return replace(position, overnight_quantity=0, overnight_price=0.0)
+
+
+def _values(shown: Position, last: float, close: float) -> dict[str, float]:
+    """Return values bought and sold: in all, today, and with the carried part at ``close``."""
+    bought, buy_value = shown.total_buys
+    sold, sell_value = shown.total_sells
+    buy_m2m = shown.buy_value + max(0, shown.overnight_quantity) * close
+    sell_m2m = shown.sell_value + max(0, -shown.overnight_quantity) * close
+    return {
+        "value": round(sell_value - buy_value, 4),
+        "m2m": round(sell_m2m - buy_m2m + shown.quantity * last, 4),
         "buy_quantity": bought,
         "buy_price": _average(bought, buy_value),
         "buy_value": round(buy_value, 4),
-        "buy_m2m": round(buy_value, 4),
+        "buy_m2m": round(buy_m2m, 4),
         "sell_quantity": sold,
         "sell_price": _average(sold, sell_value),
         "sell_value": round(sell_value, 4),
-        "sell_m2m": round(sell_value, 4),
+        "sell_m2m": round(sell_m2m, 4),
         "day_buy_quantity": shown.buy_quantity,
         "day_buy_price": _average(shown.buy_quantity, shown.buy_value),
         "day_buy_value": round(shown.buy_value, 4),
@@ -171,7 +190,7 @@ def _position_row(
 
 
 def position_rows(
-    portfolio: Portfolio, market: Market, at: datetime
+    portfolio: Portfolio, market: Market, at: datetime, *, is_split: bool
 ) -> dict[str, list[dict[str, Any]]]:
     """Return ``GET /portfolio/positions``: net exposure, and today's activity alone."""
     net, day = [], []
@@ -181,16 +200,21 @@ def position_rows(
             continue
         last = market.last_price(instrument, at)
         close = market.previous_close(instrument, at)
-        net.append(_position_row(position, instrument, last, close, day_only=False))
+        row = partial(_position_row, position, instrument, last, close, is_split=is_split)
+        net.append(row(day_only=False))
         if position.buy_quantity or position.sell_quantity:
-            day.append(_position_row(position, instrument, last, close, day_only=True))
+            day.append(row(day_only=True))
     return {"net": net, "day": day}
 
 
 def holding_row(
-    holding: Holding, instrument: Instrument, last: float, close: float
+    holding: Holding, instrument: Instrument, last: float, close: float, today: date
 ) -> dict[str, Any]:
-    """Return a row of ``GET /portfolio/holdings``."""
+    """Return a row of ``GET /portfolio/holdings``.
+
+    ``quantity`` is what may still be sold of the settled shares; T1, sold and pledged ones are
+    apart.
+    """
     held = holding.quantity + holding.t1_quantity
     average = round(holding.average_price, 4)
     return {
@@ -203,13 +227,13 @@ def holding_row(
         "quantity": holding.quantity,
         "used_quantity": holding.used_quantity,
         "t1_quantity": holding.t1_quantity,
-        "realised_quantity": holding.quantity,
+        "realised_quantity": holding.quantity + holding.used_settled,
         "authorised_quantity": 0,
-        "authorised_date": None,
+        "authorised_date": f"{today} 00:00:00",
         "authorisation": {},
         "opening_quantity": held + holding.used_quantity,
         "short_quantity": 0,
-        "collateral_quantity": 0,
+        "collateral_quantity": holding.collateral_quantity,
         "collateral_type": "",
         "discrepancy": False,
         "average_price": average,
