@@ -8,8 +8,9 @@ null means until deleted). Kinds of two sorts:
 * Of the broker, asked for by the broker's application at the place where they matter with
   ``Faults.take``: ``hide``, ``reject_later``, ``partial_fill``, ``no_fill``, ``lose_tag``,
   ``cancel_then_fill``, ``code_201`` (all on order placement), ``not_admitted``, ``other_user`` (on
-  the login form), and ``stale_reads``, ``empty_reads`` (on reads of orders, trades, positions and
-  holdings). ``take_order_effects`` collects those that travel with an order into the exchange.
+  the login form), ``stale_reads``, ``empty_reads`` (on reads of orders, trades, positions and
+  holdings) and ``clock_skew`` (on any answer). ``take_order_effects`` collects those that travel
+  with an order into the exchange.
 
 Fields of a fault: ``target``, ``kind``, ``match`` (``method``, ``path`` and any attribute that the
 application's ``identify`` gives, as ``api_key``, ``user_id``, ``tag`` or ``chat_id``; a list
@@ -30,6 +31,7 @@ after it was set), ``delay_s``, and
 * ``stale_reads``: the answer is the state of ``delay_s`` real seconds ago (at most 900); without
   ``delay_s`` that of the moment at which the fault was set. ``empty_reads``: a good answer without
   a single row.
+* ``clock_skew``: ``skew_s``, by which the answer's ``Date`` header is ahead of the market clock.
 
 A path matches when it is equal, a leading or a trailing run of whole segments (``/orders`` matches
 ``/orders/regular``, ``/sendMessage`` matches ``/bot1:x/sendMessage``), or a glob with ``*``.
@@ -39,12 +41,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
 from aiohttp import web
 
-from sandbox.clock import real_now
+from sandbox.clock import http_date, real_now
 from sandbox.fault_transport import Fault, TransportFaults
 from sandbox.simulators import simulators
 from sandbox.state import State
@@ -58,8 +61,9 @@ ORDER_KINDS = frozenset(
     {"hide", "reject_later", "partial_fill", "no_fill", "lose_tag", "cancel_then_fill"}
 )
 READ_KINDS = frozenset({"stale_reads", "empty_reads"})
-BROKER_KINDS = ORDER_KINDS | READ_KINDS | {"code_201", "not_admitted", "other_user"}
-_NUMBERS = ("delay_s", "effect_delay_s", "lasts_s")
+SKEW = "clock_skew"
+BROKER_KINDS = ORDER_KINDS | READ_KINDS | {SKEW, "code_201", "not_admitted", "other_user"}
+_NUMBERS = ("delay_s", "effect_delay_s", "lasts_s", "skew_s")
 _HEALTH = "/_sandbox/"
 
 
@@ -200,6 +204,22 @@ class Faults:
             self._state.put("fault", fault.id, None)
         else:
             self._state.put("fault", fault.id, asdict(fault))
+
+    async def date_of(
+        self,
+        target: str,
+        request: web.Request,
+        now: datetime,
+        identify: Callable[[web.Request], Awaitable[Mapping[str, str]]],
+    ) -> str:
+        """Return the ``Date`` header of an answer, skewed when a fault says so."""
+        self._end_old()
+        is_skewed = any((f.target, f.kind) == (target, SKEW) for f in self._faults.values())
+        if not is_skewed or request.path.startswith(_HEALTH):
+            return http_date(now)
+        fault = self.take(target, {SKEW}, request, await identify(request))
+        skew = fault.seconds("skew_s", 0.0) if fault else 0.0
+        return http_date(now + timedelta(seconds=skew))
 
     def take_order_effects(
         self, target: str, request: web.Request, quantity: int, known: Mapping[str, str]

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from sandbox.clock import http_date
 from sandbox.fyers.login import FyersLogin
 from sandbox.fyers.market_data import FyersMarketData
 from sandbox.fyers.middleware import BROKER, FyersMiddleware
@@ -45,8 +44,10 @@ def build_app(world: World) -> web.Application:
         client_max_size=1024**2,
     )
 
-    async def date(_request: web.Request, response: web.StreamResponse) -> None:
-        response.headers["Date"] = http_date(world.clock.now())
+    async def date(request: web.Request, response: web.StreamResponse) -> None:
+        now = world.clock.now()
+        stamp = await world.faults.date_of(BROKER, request, now, writes.identify)
+        response.headers["Date"] = stamp
 
     async def master(request: web.Request) -> web.StreamResponse:
         return serve_master(request.match_info["name"], world.clock.now().date())

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from sandbox.accounts import App, Session
-from sandbox.clock import http_date
 from sandbox.kite.rate_limit import KiteRateLimiter, Limit
 from sandbox.kite.responses import (
     BAD_TOKEN,
@@ -89,9 +88,10 @@ class KiteMiddleware:
         self._rates = KiteRateLimiter()
         world.reset_hooks.append(self._rates.clear)
 
-    async def stamp(self, _request: web.Request, response: web.StreamResponse) -> None:
+    async def stamp(self, request: web.Request, response: web.StreamResponse) -> None:
         """Date every answer by the market clock."""
-        response.headers["Date"] = http_date(self._world.clock.now())
+        now = self._world.clock.now()
+        response.headers["Date"] = await self._world.faults.date_of("kite", request, now, identify)
 
     @web.middleware
     async def errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
