@@ -89,6 +89,41 @@ def test_restart_forgets_nothing(start: Start, tmp_path: Path) -> None:
     assert [entry["seq"] for entry in second.ask("GET", "/ledger")] == [1, 2]
 
 
+def test_restart_keeps_what_the_market_was_told(start: Start, tmp_path: Path) -> None:
+    """Instruments, sessions, liquidity, prices and conversions are there again; a reset ends them."""
+    first = start("--state", str(tmp_path))
+    kite = log_in(first)
+    first.ask("POST", "/instruments", {"symbol": "SBIN", "freeze_quantity": 50})
+    new = {"exchange_token": 2031, "name": "MAHINDRA", "isin": "INE101A01026", "base_price": 3600}
+    first.ask("POST", "/instruments", {"symbol": "M&M"} | new)
+    first.ask("POST", "/sessions", {"day": "2026-11-28", "open": "18:00", "close": "19:00"})
+    first.ask("POST", "/sessions", {"day": "2026-11-26"})
+    filled(first, buy(kite))
+    move = {"broker": "kite", "api_key": API_KEY, "symbol": "SBIN", "from": "MIS", "to": "CNC"}
+    first.ask("POST", "/positions/convert", move | {"quantity": 4})
+    first.ask("POST", "/market/liquidity", {"symbol": "SBIN", "quantity": 0})
+    first.kill()
+
+    second = start("--state", str(tmp_path))
+    kite.root = second.url("kite")
+    instruments = {item["key"]: item for item in second.ask("GET", "/instruments")}
+    assert instruments["SBIN"]["freeze_quantity"] == 50
+    assert instruments["M&M"]["name"] == "MAHINDRA"
+    saturday = second.ask("GET", "/sessions", day="2026-11-28")["segments"]
+    assert saturday["cash"][0].startswith("2026-11-28T18:00")
+    assert second.ask("GET", "/sessions", day="2026-11-26")["segments"] == {}
+    held = {item["product"]: item["quantity"] for item in kite.positions()["net"]}
+    assert held == {"MIS": 6, "CNC": 4}
+    waiting = buy(kite, quantity=1)
+    eventually(lambda: row(second, waiting)["status"] == "OPEN")
+    second.ask("POST", "/reset")
+    instruments = {item["key"]: item for item in second.ask("GET", "/instruments")}
+    assert instruments["SBIN"]["freeze_quantity"] == 100_000
+    assert "M&M" not in instruments
+    assert second.ask("GET", "/sessions", day="2026-11-28")["segments"] == {}
+    filled(second, buy(log_in(second)))
+
+
 def test_reset_puts_everything_back(start: Start) -> None:
     """After a reset there are the built-in accounts, three of each broker, and nothing else."""
     sandbox = start()
@@ -198,6 +233,16 @@ def test_replay_fills_at_the_next_open(start: Start, tmp_path: Path) -> None:
     assert row(sandbox, limit)["status"] == "OPEN"
     sandbox.ask("POST", "/clock", {"to": "2021-05-10T10:06:00"})
     assert filled(sandbox, limit)["average_price"] == 348
+
+
+def test_replay_prices_what_follows_a_recording(start: Start, tmp_path: Path) -> None:
+    """Futures and the twin at BSE follow the recorded share; what has no recording has no price."""
+    sandbox = start("--replay", str(recording(tmp_path)), clock="2021-05-10T10:00:30")
+    kite = log_in(sandbox)
+    quotes = kite.quote("NSE:SBIN", "BSE:SBIN", "NFO:SBIN21MAYFUT", "NFO:ITC21MAYFUT")
+    assert quotes["BSE:SBIN"]["last_price"] == quotes["NSE:SBIN"]["last_price"] == 350.5
+    assert 350.5 < quotes["NFO:SBIN21MAYFUT"]["last_price"] < 353
+    assert quotes["NFO:ITC21MAYFUT"]["last_price"] == 0
 
 
 def test_replay_fills_a_prompt_order_at_the_open_just_gone(start: Start, tmp_path: Path) -> None:
