@@ -123,8 +123,8 @@ class MatchingEngine:
         after = max(arrived, datetime.fromisoformat(seen)) if seen else arrived
         if seen is None:
             after -= timedelta(microseconds=1)
-        elif self._may_wait(order, now - after):
-            return
+        elif now <= after or self._may_wait(order, now - after):
+            return  # a move of the price counts as seen only once a price of its time was looked at
         changed = met = False
         matters = partial(may_meet, order)
         for tick in self._market.ticks(self._instrument(order), after, now, matters):

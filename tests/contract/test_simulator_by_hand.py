@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.fyers_sandbox import Account, limit_order
-from tests.fakes.kite_client import API_KEY, buy, filled, kite_errors, resting, row
+from tests.fakes.kite_client import API_KEY, buy, filled, kite_errors, patient, resting, row
 from tests.fakes.sandbox_process import Sandbox, eventually
 
 pytest_plugins = ("tests.fakes.kite_fixtures", "tests.fakes.fyers_sandbox_fixtures")
@@ -25,7 +25,8 @@ def by_hand(sandbox: Sandbox, **fields: Any) -> str:
 
 
 def shown(kite: Any, order_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(o for o in kite.orders() if o["order_id"] == order_id)
+    orders = eventually(lambda: patient(kite.orders))
+    found: dict[str, Any] = next(o for o in orders if o["order_id"] == order_id)
     return found
 
 

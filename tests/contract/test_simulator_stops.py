@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.fyers_sandbox import Account, market_order
-from tests.fakes.kite_client import buy, filled, kite_errors, resting, row
+from tests.fakes.kite_client import buy, filled, kite_errors, patient, resting, row
 from tests.fakes.sandbox_process import Sandbox, eventually
 
 pytest_plugins = ("tests.fakes.kite_fixtures", "tests.fakes.fyers_sandbox_fixtures")
@@ -31,7 +31,8 @@ def stop(kite: Any, sandbox: Sandbox, **changes: Any) -> str:
 
 def shown(kite: Any, order_id: str) -> dict[str, Any]:
     """Return an order as the broker lists it."""
-    found: dict[str, Any] = next(o for o in kite.orders() if o["order_id"] == order_id)
+    orders = eventually(lambda: patient(kite.orders))
+    found: dict[str, Any] = next(o for o in orders if o["order_id"] == order_id)
     return found
 
 
