@@ -18,10 +18,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --no-deps --require-hashes
 PROJECT := $(PIP) install --no-deps --no-build-isolation --editable .
 
-.PHONY: demo test test-dates nightly check bench lock clean format system-deps
+.PHONY: demo test quick test-dates nightly check bench lock clean format system-deps
 
 demo: $(VENV)/installed
 	$(BIN)/saarthi demo --port $(PORT) $(if $(DATA),--data "$(DATA)") $(if $(filter-out 0,$(AUTOPLAY)),--autoplay)
+
+# What to run after each change: no store, no simulator, no browser.
+quick: check
+	$(BIN)/python -P -m pytest -q -n 2 --dist worksteal tests/unit tests/architecture $(PYTEST_ARGS)
 
 test: system-deps check
 	$(BIN)/python -P -m pytest -n $(JOBS) --dist worksteal --rows $(PYTEST_ARGS)
