@@ -8,7 +8,6 @@ a second reconcile changes nothing.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -234,10 +233,23 @@ def check_notifications(evidence: Evidence) -> Iterable[str]:
         if notice_id < latest.get(subject, ""):
             yield f"I8: {notice_id} on {subject} came after {latest[subject]}"
         latest[subject] = notice_id
-    for row in evidence.tables["outbox"]:
-        shown_by = row["reason"].removeprefix("shown by ") if row["reason"] else row["_id"]
-        if row["state"] != "SENT" or shown_by not in seen[row["chat_id"]]:
-            yield f"I8: the notice {row['_id']} ({row['kind']}) is {row['state']}"
+    rows = {row["_id"]: row for row in evidence.tables["outbox"]}
+    for row in rows.values():
+        if row["state"] != "SENT" or _shown_by(row, rows) not in seen[row["chat_id"]]:
+            yield f"I8: the notice {row['_id']} ({row['kind']}) is {row['state']} {row['reason']}"
+
+
+def _shown_by(row: Document, rows: Mapping[str, Document]) -> str:
+    """Return the notice that shows what this one was to show: itself, or a later edit.
+
+    A later edit may have been left out for one that is later still.
+    """
+    while row["reason"].startswith(_LEFT_OUT) and row["reason"] != _LEFT_OUT + row["_id"]:
+        row = rows[row["reason"].removeprefix(_LEFT_OUT)]
+    return str(row["_id"])
+
+
+_LEFT_OUT = "shown by "
 
 
 def check_commands(evidence: Evidence) -> Iterable[str]:
@@ -292,7 +304,9 @@ async def at_rest(life: Life) -> None:
             return
         events = found
         await life.refresh()
-        await asyncio.sleep(0.3)  # a turn in which the next exit or stop would be sent
+        # Two whole turns of every worker: one may cancel a stop, the next send the exit.
+        for _ in range(2):
+            await life.turned()
     raise AssertionError("the journal never comes to rest")
 
 

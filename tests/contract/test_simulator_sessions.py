@@ -10,7 +10,7 @@ import pytest
 
 from tests.fakes.fyers_sandbox import Account, market_order
 from tests.fakes.kite_client import buy, filled, kite_client, kite_errors, log_in
-from tests.fakes.sandbox_process import Sandbox
+from tests.fakes.sandbox_process import Sandbox, eventually
 
 pytest_plugins = ("tests.fakes.kite_fixtures", "tests.fakes.fyers_sandbox_fixtures")
 
@@ -86,9 +86,14 @@ def test_a_special_session_opens_an_evening(sandbox: Sandbox) -> None:
     at(sandbox, "2026-11-26T18:20:00")
     for instrument in ALL:
         assert is_taken(kite, instrument)
+
+    def intraday() -> int:
+        rows = [row for row in kite.positions()["net"] if row["product"] == "MIS"]
+        return sum(row["quantity"] for row in rows)
+
+    assert eventually(lambda: intraday() == 30)
     at(sandbox, "2026-11-26T18:44:00")
-    held = {row["product"]: row["quantity"] for row in kite.positions()["net"]}
-    assert held["MIS"] == 10
+    assert intraday() == 30
     at(sandbox, "2026-11-26T18:46:00")
     assert {row["quantity"] for row in kite.positions()["net"] if row["product"] == "MIS"} == {0}
     at(sandbox, "2026-11-26T19:00:00")

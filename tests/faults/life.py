@@ -34,6 +34,7 @@ from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
 from core.domain.notices.post import Post
 from core.domain.order import OrderState
+from core.errors import StoreUnavailable
 from core.ports.broker import Broker, BrokerClient, Credentials
 from core.ports.clock import Clock
 from core.ports.notifier import Delivered
@@ -101,10 +102,16 @@ async def until(ask: Callable[[], Awaitable[T]], *, within_s: float = 15.0, what
     """Ask until the answer is true and return it; fail when it does not become true in time."""
     deadline = time.monotonic() + within_s
     while True:
-        answer = await ask()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"{what}: still {answer!r} after {within_s} s"
+        seen: object
+        try:
+            seen = answer = await ask()
+        except StoreUnavailable as error:
+            # A test that kills the store asks on until its server is back, or the time is up.
+            seen = error
+        else:
+            if answer:
+                return answer
+        assert time.monotonic() < deadline, f"{what}: still {seen!r} after {within_s} s"
         await asyncio.sleep(0.05)
 
 
@@ -320,6 +327,14 @@ class Life:
             return not (orders or notices or runs)
 
         await until(nothing_moves, within_s=within_s, what="rest")
+
+    async def turned(self) -> None:
+        """Wait until every worker has taken a whole turn."""
+        for broker_id in self.world.accounts:
+            worker = self.system.worker(broker_id)
+            if worker is not None:
+                async with asyncio.timeout(20):
+                    await worker.next_turn()
 
     async def refresh(self) -> None:
         """Read every broker once more."""

@@ -36,7 +36,7 @@ async def test_a_stranger_gets_nothing_from_any_command(
         await world.settled()
     seen = await stranger.messages()
     assert [one for one in seen if one["from"] == "bot"] == []
-    assert caplog.text.count(f"stranger {STRANGER}") >= len(COMMANDS) + 1
+    assert caplog.text.count(f"user {STRANGER}") >= len(COMMANDS) + 1
     assert await world.effects() == []
     assert await world.rows("users") == []
 
