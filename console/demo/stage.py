@@ -32,6 +32,8 @@ _FIRST_DAY = date(2026, 11, 20)
 _LAST_DAY = date(2026, 12, 31)
 _HOLIDAYS = frozenset({date(2026, 11, 24), date(2026, 12, 25)})
 _SATURDAY = 5
+_LOWEST_PORT = 17_000
+_OUTGOING_FROM = 32_768
 _MORNING = time(9, 10)
 _EVENING = time(15, 15)
 _SPEED = 10.0
@@ -186,7 +188,7 @@ def set_stage(directory: Path, options: DemoOptions) -> Stage:
     kept = _kept(directory / "demo.json")
     if kept and options.autoplay:
         raise DemoFailed(f"--autoplay starts from nothing, but {directory} holds a demo already.")
-    stage = Stage(directory, _clock(options, kept), _free_port(kept.get("listen_port", 0)))
+    stage = Stage(directory, _clock(options, kept), _free_port(int(kept.get("listen_port") or 0)))
     stage.save()
     return stage
 
@@ -243,12 +245,20 @@ def _last_recorded_day(replay: Path) -> date:
     return max(days)
 
 
-def _free_port(wanted: object) -> int:
-    """Return the kept port when nobody listens there, else any free one."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", wanted if isinstance(wanted, int) else 0))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _free_port(wanted: int) -> int:
+    """Return the kept port when nobody listens there, else any free one.
+
+    The controller binds it some seconds later. A port that the system hands out for outgoing
+    connections could be taken meanwhile, so those above 32767 are the last resort.
+    """
+    first = _LOWEST_PORT + os.getpid() % (_OUTGOING_FROM - _LOWEST_PORT)
+    kept = (wanted,) if wanted else ()
+    for port in (*kept, *range(first, _OUTGOING_FROM), *range(_LOWEST_PORT, first), 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise DemoFailed("no port is free on 127.0.0.1.")
