@@ -26,11 +26,14 @@ async def test_an_update_that_was_stored_but_not_handled_is_handled_after_a_rest
     world: World,
 ):
     """Stop between the put and the handler: Telegram has confirmed it, the next start handles it."""
+    await world.start()
+    await world.owner.say("/health")  # a chat comes into being with its first message
+    await world.owner.sees("Health")
+    await world.settled()
+    await world.crash()
     await world.lay_in_inbox(a_message(41, "/help", at=world.clock.now()))
     await world.start()
     await world.owner.sees("What I can do")
-    await world.owner.say("/health")
-    await world.owner.sees("Health")
     await world.settled()
     await world.crash()
     await world.start()
