@@ -1,0 +1,155 @@
+"""The entries of an account's runs: intents, each sent at most once (row D2, row B10).
+
+A run commits its entries; here they are submitted in their turn, or denied when they come too late,
+are no longer wanted or have waited for a login.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from core.domain.ledger import Ledger
+from core.domain.notices.orders import EntriesDropped
+from core.domain.notices.post import Post
+from core.domain.order import Order, OrderState
+from core.domain.outcome import Refusal
+from core.engine.orders.gateway import Gateway, Ticket
+from core.engine.orders.goals import goal_at
+from core.engine.orders.journal import Journal, OrderEvent
+from core.engine.orders.pauses import WAITS_FOR_THE_USER, Pauses, key_of
+from core.engine.outbox import Outbox
+from core.errors import Denied
+from core.ports.broker import BrokerClient
+from core.ports.clock import Clock
+from core.ports.store import Store
+
+__all__ = ["Entries"]
+
+
+class Entries:
+    """Sends one account's entries.
+
+    ``ttl_s``: an entry that could not be sent by then is dropped, real seconds.
+    """
+
+    def __init__(
+        self,
+        broker_id: str,
+        *,
+        store: Store,
+        clock: Clock,
+        journal: Journal,
+        gateway: Gateway,
+        outbox: Outbox,
+        pauses: Pauses,
+        ttl_s: float,
+    ) -> None:
+        self._broker_id = broker_id
+        self._store = store
+        self._clock = clock
+        self._journal = journal
+        self._gateway = gateway
+        self._outbox = outbox
+        self._pauses = pauses
+        self._ttl_s = ttl_s
+
+    async def park(self) -> None:
+        """Hold entries that were not sent before the login died; after the next they are dropped.
+
+        Their signal is old by then, however soon the login comes (row B10).
+        """
+        for order in await self._journal.pending(self._broker_id):
+            if order.state is OrderState.INITIALIZED:
+                event = OrderEvent(
+                    OrderState.HELD,
+                    reason="login needed before it was sent",
+                    held_for=Refusal.AUTH_REQUIRED,
+                )
+                await self._journal.apply(order.client_order_id, event)
+
+    async def clear_held(self) -> None:
+        """Drop what was held (row B10): entries that waited for a login, and every exit.
+
+        An exit is worked out anew from the ledger.
+        """
+        dropped = []
+        for order in await self._journal.pending(self._broker_id):
+            if order.state is not OrderState.HELD:
+                continue
+            waited = order.held_for in WAITS_FOR_THE_USER
+            # A throttled entry stays HELD: its signal is seconds old, and it may go out under the
+            # same id until its time to live ends.
+            if order.purpose.is_reducing or waited:
+                await self._deny(order, f"{order.reason}; dropped, worked out anew where needed")
+                if waited and not order.purpose.is_reducing:
+                    dropped.append(order.client_order_id)
+        if dropped:
+            notice = EntriesDropped(self._broker_id, tuple(dropped))
+            await self._outbox.post(self._store, Post(notice))
+
+    async def send(self, client: BrokerClient) -> bool:
+        """Send what runs have decided and can go out now; return whether anything was sent."""
+        sent = False
+        ledgers = {ledger.key: ledger for ledger in await self._journal.ledgers(self._broker_id)}
+        for order in await self._journal.pending(self._broker_id):
+            if order.state not in {OrderState.INITIALIZED, OrderState.HELD}:
+                continue
+            if await self._enter(client, order, ledgers):
+                sent = True
+        return sent
+
+    async def _enter(self, client: BrokerClient, order: Order, ledgers: dict[str, Ledger]) -> bool:
+        now = self._clock.now()
+        is_late = now - order.created_at > timedelta(seconds=self._ttl_s)
+        late = f"could not be sent in time ({order.reason or 'no chance'})" if is_late else ""
+        # A late entry skips what could still delay it: the gate denies it now, so that the run's
+        # card does not show it as waiting for ever.
+        if not late and not await self._is_ready(order, ledgers):
+            return False
+        try:
+            after, outcome = await self._gateway.submit(client, Ticket(order, late=late))
+        except Denied as denied:
+            await self._deny(order, denied.reason)
+            return False
+        self._pauses.note(after, outcome)
+        return True
+
+    async def _is_ready(self, order: Order, ledgers: dict[str, Ledger]) -> bool:
+        """Whether an entry in time can go out now; one that is no longer wanted is denied."""
+        if self._pauses.until(order.client_order_id):
+            return False
+        if not await self._is_wanted(order):
+            await self._deny(order, "no longer wanted: the goal has changed since")
+            return False
+        return not self._is_opposed(order, ledgers)
+
+    async def _is_wanted(self, order: Order) -> bool:
+        """Whether the run that decided the entry still sets the goal: a close ends it too."""
+        request = order.request
+        key = key_of(order)
+        # The run id too, not only the direction: a later run, a square-off or a close replaces the
+        # goal, and the earlier entry would reopen what they have just closed (D7).
+        goal = await goal_at(self._store, key)
+        if goal is None or goal.run_id != order.run_id:
+            return False
+        return bool(goal.quantity * request.side.sign > 0)
+
+    def _is_opposed(self, order: Order, ledgers: dict[str, Ledger]) -> bool:
+        """Whether the other side is still held: a reversal enters when that is closed."""
+        request = order.request
+        for ledger in ledgers.values():
+            same = (ledger.strategy, ledger.instrument, ledger.product) == (
+                order.strategy,
+                request.instrument,
+                request.product,
+            )
+            if same and ledger.quantity * request.side.sign < 0:
+                # Sent now, the entry would net against the position at the broker, and the exit
+                # that is on its way would then open one the other way (I6).
+                return True
+        return False
+
+    async def _deny(self, order: Order, reason: str) -> None:
+        await self._journal.apply(
+            order.client_order_id, OrderEvent(OrderState.DENIED, reason=reason)
+        )

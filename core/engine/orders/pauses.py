@@ -1,0 +1,65 @@
+"""When something may be tried again on an account, and what an answer says about that.
+
+One ``Pauses`` an account, shared by the parts of its executor. Times are real.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from core.domain.ledger import ledger_key
+from core.domain.order import Order
+from core.domain.outcome import NotSent, Refusal, Refused, WriteOutcome
+from core.engine.orders.gateway import WriteRefused
+from core.ports.clock import Clock
+
+__all__ = ["WAITS_FOR_THE_USER", "Pauses", "key_of", "raise_for_account"]
+
+_PAUSE_S = 1.0
+WAITS_FOR_THE_USER = frozenset({Refusal.AUTH_REQUIRED, Refusal.PERMISSION})
+"""Refusals that concern the whole account, until the user does something."""
+
+
+class Pauses:
+    """Remembers by key (an order's id, or a ledger's key) until when nothing is tried."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._not_before: dict[str, datetime] = {}
+
+    def until(self, key: str) -> datetime | None:
+        """Return until when nothing is tried; None when it may go now."""
+        due = self._not_before.get(key)
+        return due if due is not None and due > self._clock.now() else None
+
+    def pause(self, key: str, seconds: float = _PAUSE_S) -> datetime:
+        """Try nothing for a while; return until when."""
+        self._not_before[key] = self._clock.now() + timedelta(seconds=seconds)
+        return self._not_before[key]
+
+    def note(self, order: Order, outcome: WriteOutcome | None) -> None:
+        """Pause what an answer asks to pause.
+
+        Raises:
+            WriteRefused: No other write of this account could succeed either.
+        """
+        raise_for_account(outcome)
+        if isinstance(outcome, NotSent):
+            self.pause(order.client_order_id)
+        if isinstance(outcome, Refused) and outcome.kind is Refusal.THROTTLED:
+            seconds = outcome.retry_after_s or 1.0
+            self.pause(order.client_order_id, seconds)
+            # An exit goes out under a new id; it waits as long.
+            self.pause(key_of(order), seconds)
+
+
+def raise_for_account(outcome: WriteOutcome | None) -> None:
+    """Stop the turn when no other write of this account could succeed either."""
+    if isinstance(outcome, Refused) and outcome.kind in WAITS_FOR_THE_USER:
+        raise WriteRefused(outcome.kind, outcome.message)
+
+
+def key_of(order: Order) -> str:
+    """Return the key of the ledger that an order moves."""
+    request = order.request
+    return ledger_key(order.strategy, order.broker_id, request.instrument, request.product)

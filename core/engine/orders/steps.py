@@ -1,0 +1,228 @@
+"""Carrying out one step towards a goal: an exit, a stop, a change, a cancel.
+
+``core.domain.converge`` says what the step is; here it becomes a request to the broker, through the
+gateway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from core.domain.converge import Cancel, GiveUpStop, Goal, PlaceExit, PlaceStop, ResizeStop, Step
+from core.domain.identifiers import client_order_id
+from core.domain.instrument import Instrument, InstrumentId
+from core.domain.money import round_to_tick
+from core.domain.notices.accounts import SoftwareStop
+from core.domain.notices.orders import CancelRefused
+from core.domain.notices.post import Post
+from core.domain.order import Order, OrderRequest, OrderState, OrderType, Purpose, Side
+from core.domain.outcome import NotSent, Refusal, Refused
+from core.engine.orders.gateway import Gateway, SnapshotStale, Ticket
+from core.engine.orders.goals import leave_without_stop
+from core.engine.orders.looks import Looks
+from core.engine.orders.pauses import Pauses, key_of, raise_for_account
+from core.engine.outbox import Outbox
+from core.errors import AlreadyDone, Denied
+from core.ports.broker import BrokerClient
+from core.ports.clock import Clock
+from core.ports.store import Store, StoreView
+
+__all__ = ["CancelLimit", "Steps"]
+
+_LOOKS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CancelLimit:
+    """How often a cancel that the broker refuses is repeated, and for how long that counts."""
+
+    refusals: int
+    forget_s: float
+
+
+class Steps:
+    """Carries out the steps of one account."""
+
+    def __init__(
+        self,
+        broker_id: str,
+        *,
+        store: Store,
+        clock: Clock,
+        gateway: Gateway,
+        outbox: Outbox,
+        looks: Looks,
+        pauses: Pauses,
+        cancel_limit: CancelLimit,
+    ) -> None:
+        self._broker_id = broker_id
+        self._store = store
+        self._clock = clock
+        self._gateway = gateway
+        self._outbox = outbox
+        self._looks = looks
+        self._pauses = pauses
+        self._cancel_limit = cancel_limit
+        self._refused_cancels: dict[str, tuple[int, datetime]] = {}
+        self.denials: dict[str, Denied] = {}
+        """Why a run's exits were denied when last tried, by run id; shown to a user who waits."""
+
+    async def carry_out(
+        self,
+        client: BrokerClient,
+        goal: Goal,
+        step: Step,
+        today: str,
+        master: Mapping[InstrumentId, Instrument],
+    ) -> bool:
+        """Carry out one step towards a goal; return whether anything was sent.
+
+        Raises:
+            Denied: By the gate or a limit, or as the broker does not cancel what is in the way.
+            WriteRefused: The broker refused a write because of the login or the permissions.
+        """
+        match step:
+            case Cancel(order, reason):
+                return await self._cancel(client, order, reason)
+            case PlaceExit(side, quantity, attempt):
+                order = self._order(goal, Purpose.EXIT, side, quantity, attempt, today)
+                await self._reduce(client, goal, order)
+                return True
+            case PlaceStop(side, quantity, trigger, attempt):
+                order = self._order(goal, Purpose.STOP, side, quantity, attempt, today)
+                trigger = _on_tick(trigger, side, master.get(goal.instrument))
+                order = replace(
+                    order,
+                    request=replace(
+                        order.request, order_type=OrderType.SL_M, trigger_price=trigger
+                    ),
+                )
+                await self._reduce(client, goal, order)
+                return True
+            case ResizeStop():
+                return await self._resize(client, step, master)
+            case GiveUpStop(order):
+                await self._stop_refused(order)
+        return False
+
+    def _order(
+        self, goal: Goal, purpose: Purpose, side: Side, quantity: int, attempt: int, today: str
+    ) -> Order:
+        leg = f"{goal.instrument}|{goal.product}|{purpose}"
+        cid = client_order_id(
+            self._broker_id, goal.strategy, f"{today}|{goal.run_id}", leg, attempt
+        )
+        request = OrderRequest(cid, goal.instrument, side, quantity, OrderType.MARKET, goal.product)
+        return Order(
+            request=request,
+            broker_id=self._broker_id,
+            strategy=goal.strategy,
+            run_id=goal.run_id,
+            purpose=purpose,
+            state=OrderState.SUBMITTED,
+            day=today,
+            created_at=self._clock.now(),
+            attempt=attempt,
+        )
+
+    async def _reduce(self, client: BrokerClient, goal: Goal, order: Order) -> None:
+        """Submit a reducing order after a fresh read of what the broker holds.
+
+        In EXIT_ONLY nothing goes out without that read; in NORMAL a broker that cannot show its
+        positions does not hold back an exit: the ledger alone then bounds it.
+        """
+        place = (order.request.instrument, order.request.product)
+        # Repeated only where nothing was sent: a fill between the read and the gate makes the read
+        # stale, and an exit sized by it could sell units that are gone (C3).
+        for _ in range(_LOOKS):
+            held = self._looks.take_recent(*place) or await self._looks.look(client, *place)
+            ticket = Ticket(
+                order, held=held, by_user=goal.by_user, despite_pause=goal.despite_pause
+            )
+            try:
+                after, outcome = await self._gateway.submit(client, ticket)
+            except SnapshotStale:
+                continue
+            self.denials.pop(goal.run_id, None)
+            self._pauses.note(after, outcome)
+            return
+        raise Denied("POSITION_MOVING", "the position keeps changing while it is looked at")
+
+    async def _resize(
+        self,
+        client: BrokerClient,
+        step: ResizeStop,
+        master: Mapping[InstrumentId, Instrument],
+    ) -> bool:
+        stop = step.order
+        tick = master.get(stop.request.instrument)
+        request = replace(
+            stop.request,
+            quantity=stop.filled_quantity + step.quantity,
+            trigger_price=_on_tick(step.trigger_price, stop.request.side, tick),
+        )
+        if request == stop.request:
+            # The trigger differs only below the tick: a change would cost rate in every turn.
+            return False
+        outcome = await self._gateway.resize(client, stop, replace(stop, request=request))
+        raise_for_account(outcome)
+        if isinstance(outcome, Refused) and outcome.kind is Refusal.REJECTED:
+            # A broker that does not take the change gets a new stop instead.
+            return await self._cancel(client, stop, "could not be changed")
+        return True
+
+    async def _cancel(self, client: BrokerClient, order: Order, reason: str) -> bool:
+        """Ask to cancel; after some refusals of one order the user is notified, once (B05)."""
+        now, cid = self._clock.now(), order.client_order_id
+        if self._pauses.until(cid):
+            return False
+        refusals, since = self._refused_cancels.get(cid, (0, now))
+        forgotten = now - since > timedelta(seconds=self._cancel_limit.forget_s)
+        if refusals >= self._cancel_limit.refusals and not forgotten:
+            await self._notify_stuck(order)
+            raise Denied("CANCEL_LIMIT", "the broker does not cancel an order that is in the way")
+        outcome = await self._gateway.cancel(client, order, reason)
+        raise_for_account(outcome)
+        if isinstance(outcome, Refused) and outcome.kind is Refusal.REJECTED:
+            self._refused_cancels[cid] = (1 if forgotten else refusals + 1, now)
+        elif isinstance(outcome, NotSent):
+            self._pauses.pause(cid)
+            return False
+        return True
+
+    async def _notify_stuck(self, order: Order) -> None:
+        notice = CancelRefused(order.client_order_id)
+        await self._post_once(f"stuck:{order.client_order_id}", Post(notice))
+
+    async def _post_once(self, nonce: str, post: Post) -> None:
+        async def body(view: StoreView) -> None:
+            await self._outbox.post(view, post)
+
+        try:
+            await self._store.transaction(body, nonce=nonce)
+        except AlreadyDone:
+            return
+
+    async def _stop_refused(self, order: Order) -> None:
+        """A stop that the broker refuses does not rest: say so once, the strategy watches it."""
+        key = key_of(order)
+        notice = SoftwareStop(order.broker_id, str(order.request.instrument), order.reason)
+
+        async def body(view: StoreView) -> None:
+            await leave_without_stop(view, key)
+            await self._outbox.post(view, Post(notice))
+
+        try:
+            await self._store.transaction(body, nonce=f"soft:{order.client_order_id}")
+        except AlreadyDone:
+            return
+
+
+def _on_tick(price: Decimal, side: Side, instrument: Instrument | None) -> Decimal:
+    """Put a trigger on the tick grid, on the far side: a stop fires no earlier than asked."""
+    if instrument is None or instrument.tick_size <= 0:
+        return price
+    return round_to_tick(price, instrument.tick_size, up=side is Side.BUY)
