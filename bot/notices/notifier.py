@@ -1,7 +1,8 @@
 """Delivers notices through Telegram, and maps the answer of each call to one of four results.
 
-It neither waits nor retries; the outbox does. One exception: a text or keyboard that Telegram does
-not accept is sent once more as plain text.
+It neither waits nor retries; the outbox does. Two exceptions: a text or keyboard that Telegram does
+not accept is sent once more as plain text, and an edit that it refuses becomes a new message, where
+the card goes on (row H5).
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import html
 import logging
 import re
+from dataclasses import dataclass
 
-from telegram import InlineKeyboardMarkup
 from telegram.constants import ParseMode
 from telegram.error import (
     BadRequest,
@@ -43,6 +44,8 @@ _OUTAGE_S = 5.0
 _TOKEN_REFUSED_S = 60.0
 _TAG = re.compile(r"<[^>]+>")
 _CHAT_GONE = ("chat not found", "user not found", "peer_id_invalid")
+_BAD_CONTENT = ("parse", "entit", "button", "markup", "too long", "too_long", "text is empty")
+"""What a refusal says when the content is to blame, not the editing: plain text may pass."""
 _log = logging.getLogger(__name__)
 
 
@@ -76,15 +79,15 @@ class TelegramNotifier:
             # after it. The outbox keeps it among the dead letters.
             _log.exception("a notice of the kind %s cannot be rendered", post.notice.kind)
             return Undeliverable("it cannot be rendered")
-        screen = _with_short_id(screen, post, notice_id, message_id, is_repeat=is_repeat)
-        return await self._show(chat_id, post, screen, message_id)
+        marked = _with_short_id(screen, notice_id, is_repeat=is_repeat)
+        return await self._show(chat_id, post, _Content(screen, marked), message_id)
 
     async def _show(
-        self, chat_id: int, post: Post, screen: Screen, message_id: int | None
+        self, chat_id: int, post: Post, content: _Content, message_id: int | None
     ) -> Result:
         """Show a screen, once more as plain text when Telegram does not accept it."""
         try:
-            return await self._place(chat_id, post, screen, message_id, is_plain=False)
+            return await self._place(chat_id, post, content, message_id, is_plain=False)
         except BadRequest as error:
             if _is_chat_gone(error):
                 return Blocked(str(error))
@@ -92,7 +95,7 @@ class TelegramNotifier:
         except TelegramError as error:
             return _outcome(error)
         try:
-            return await self._place(chat_id, post, screen, message_id, is_plain=True)
+            return await self._place(chat_id, post, content, message_id, is_plain=True)
         except TelegramError as error:
             return _outcome(error)
 
@@ -100,56 +103,66 @@ class TelegramNotifier:
         self,
         chat_id: int,
         post: Post,
-        screen: Screen,
+        content: _Content,
         message_id: int | None,
         *,
         is_plain: bool,
     ) -> Result:
-        text = fit(_plain(screen.text) if is_plain else screen.text)
         parse_mode = None if is_plain else ParseMode.HTML
-        markup = None if is_plain else screen.markup()
-        if message_id is not None and post.delivery is Delivery.EDIT:
-            # A card that is gone (deleted in the chat, or too old to edit) is sent anew below.
-            if await self._edit(chat_id, message_id, text, parse_mode, markup):
-                return Delivered(message_id)
-        elif message_id is not None and post.delivery is Delivery.REPLACE:
+        is_card = message_id is not None and post.delivery is Delivery.EDIT
+        if is_card and await self._edit(chat_id, message_id, content.edited, is_plain=is_plain):
+            return Delivered(message_id)
+        if message_id is not None and post.delivery is Delivery.REPLACE:
             await self._remove(chat_id, message_id)
+        screen = content.sent
         sent = await self._api.send_message(
             chat_id,
-            text,
+            fit(_plain(screen.text) if is_plain else screen.text),
             parse_mode=parse_mode,
-            reply_markup=markup,
+            reply_markup=None if is_plain else screen.markup(),
             link_preview_options=NO_PREVIEW,
             rate_limit_args=AT_ONCE,
         )
+        if is_card:
+            await self._clear_away(chat_id, message_id)
         return Delivered(sent.message_id)
 
     async def _edit(
-        self,
-        chat_id: int,
-        message_id: int,
-        text: str,
-        parse_mode: ParseMode | None,
-        markup: InlineKeyboardMarkup | None,
+        self, chat_id: int, message_id: int | None, screen: Screen, *, is_plain: bool
     ) -> bool:
-        """Edit a card; False when it is gone and must be sent anew."""
+        """Edit a card; False when Telegram refuses to, and it must be sent anew (row H5)."""
         try:
             await self._api.edit_message_text(
-                text,
+                fit(_plain(screen.text) if is_plain else screen.text),
                 chat_id=chat_id,
                 message_id=message_id,
-                parse_mode=parse_mode,
-                reply_markup=markup,
+                parse_mode=None if is_plain else ParseMode.HTML,
+                reply_markup=None if is_plain else screen.markup(),
                 link_preview_options=NO_PREVIEW,
                 rate_limit_args=AT_ONCE,
             )
         except BadRequest as error:
             if is_not_modified(error):
                 return True
-            if _is_message_gone(error):
-                return False
-            raise
+            if _is_chat_gone(error) or (not is_plain and _is_content_refused(error)):
+                raise
+            # Not by a list of known words: gone, too old, editing switched off in a country. Who
+            # waits for the end of an order must see it, whatever the reason is called.
+            _log.warning("an edit was refused, the card is sent anew: %s", error)
+            return False
+        except Forbidden as error:
+            # Blocked altogether, or only editing is: the message that follows tells.
+            _log.warning("an edit was forbidden, the card is sent anew: %s", error)
+            return False
         return True
+
+    async def _clear_away(self, chat_id: int, message_id: int | None) -> None:
+        """Delete a card that could not be edited, so that no old state stays in the chat."""
+        try:
+            await self._remove(chat_id, message_id)
+        except TelegramError as error:
+            # The new message is there, and saying otherwise would send it again.
+            _log.info("an old card stays in the chat: %s", error)
 
     async def _remove(self, chat_id: int, message_id: int | None) -> Delivered:
         """Delete a card; one that is gone or too old to delete is no failure."""
@@ -163,12 +176,16 @@ class TelegramNotifier:
         return Delivered(None)
 
 
-def _with_short_id(
-    screen: Screen, post: Post, notice_id: str, message_id: int | None, *, is_repeat: bool
-) -> Screen:
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """A notice as it is edited into its card, and as it is sent: with its short id."""
+
+    edited: Screen
+    sent: Screen
+
+
+def _with_short_id(screen: Screen, notice_id: str, *, is_repeat: bool) -> Screen:
     """Add the short id by which the user recognises a repeat; an edit needs none."""
-    if post.delivery is Delivery.EDIT and message_id is not None:
-        return screen
     mark = f"#{short_id(notice_id)}" + (" · repeated" if is_repeat else "")
     return Screen(f"{fit(screen.text)}\n{italic(mark)}", screen.rows)
 
@@ -181,9 +198,9 @@ def _is_chat_gone(error: BadRequest) -> bool:
     return any(mark in str(error).lower() for mark in _CHAT_GONE)
 
 
-def _is_message_gone(error: BadRequest) -> bool:
+def _is_content_refused(error: BadRequest) -> bool:
     text = str(error).lower()
-    return "message to edit not found" in text or "message can't be edited" in text
+    return any(mark in text for mark in _BAD_CONTENT)
 
 
 def _outcome(error: TelegramError) -> Result:
