@@ -64,7 +64,8 @@ class Instrument:
         broker_token: The broker's numeric token, as text (Kite's historical data needs it).
         lot_size: Orders are multiples of it, in units.
         tick_size: Prices are multiples of it, in rupees.
-        freeze_quantity: The largest quantity of one order, when known.
+        freeze_quantity: The exchange's largest quantity of one order, in units and whole lots;
+            None when it is unknown.
         expiry: Last trading day of a derivative.
         has_derivatives: The exchange lists derivatives of it, so it has a closing auction since
             2026-08-03 and trades continuously only until 15:15 (facts/kite.md 12).

@@ -33,6 +33,7 @@ __all__ = [
     "Broker",
     "BrokerClient",
     "Credentials",
+    "FreezeSource",
     "InstrumentSource",
     "LoginGrant",
     "LoginPort",
@@ -180,11 +181,28 @@ class InstrumentSource(Protocol):
         ...
 
 
+class FreezeSource(Protocol):
+    """The exchanges' freeze quantities, which hold at every broker; needs no login."""
+
+    async def load(self) -> Mapping[InstrumentId, int]:
+        """Return the largest quantity of one order, in units, of what it is known of.
+
+        Raises:
+            BrokerReadError: Nothing could be read.
+        """
+        ...
+
+
 class Broker(Protocol):
-    """Everything about one broker. Built once a process."""
+    """Everything about one broker. Built once a process.
+
+    Attributes:
+        freezes: Freeze quantities, where this broker publishes them.
+    """
 
     login: LoginPort
     instruments: InstrumentSource
+    freezes: FreezeSource | None
 
     @property
     def profile(self) -> BrokerProfile:

@@ -28,7 +28,13 @@ from core.domain.instrument import Instrument, InstrumentId, Product
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import Acked, Refusal, Refused, WriteOutcome
 from core.errors import BrokerReadError
-from core.ports.broker import Credentials, InstrumentSource, LoginGrant, LoginPort
+from core.ports.broker import (
+    Credentials,
+    FreezeSource,
+    InstrumentSource,
+    LoginGrant,
+    LoginPort,
+)
 from tests.fakes.brokers import MASTER
 
 __all__ = ["ScriptedAccount", "ScriptedBroker"]
@@ -185,6 +191,7 @@ class ScriptedBroker:
         self.profile = profile
         self.login: LoginPort = _Login()
         self.instruments: InstrumentSource = _Master(profile)
+        self.freezes: FreezeSource | None = None
         self.accounts: defaultdict[str, ScriptedAccount] = defaultdict(ScriptedAccount)
 
     def connect(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from core.adapters.fyers.client import FyersClient
+from core.adapters.fyers.freezes import FyersFreezes
 from core.adapters.fyers.instruments import FyersInstruments, SymbolBook
 from core.adapters.fyers.profile import FYERS
 from core.adapters.fyers.sdk import FyersSdk
@@ -14,7 +15,13 @@ from core.adapters.throttle import EVERYTHING, READS, Limit
 from core.adapters.transports import Transports
 from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import Instrument, InstrumentId
-from core.ports.broker import BrokerClient, Credentials, InstrumentSource, LoginPort
+from core.ports.broker import (
+    BrokerClient,
+    Credentials,
+    FreezeSource,
+    InstrumentSource,
+    LoginPort,
+)
 from core.ports.clock import Clock
 
 __all__ = ["FYERS_LIMITS", "FyersBroker"]
@@ -48,6 +55,9 @@ class FyersBroker:
         self.login: LoginPort = FyersLogin(api_root=self._api_root, transport=self._transports.of)
         self.instruments: InstrumentSource = FyersInstruments(
             clock, masters_root=masters_root, transport=self._transports.public
+        )
+        self.freezes: FreezeSource | None = FyersFreezes(
+            masters_root=masters_root, transport=self._transports.public
         )
 
     def connect(

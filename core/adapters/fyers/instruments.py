@@ -25,7 +25,7 @@ from core.domain.instrument import Instrument, InstrumentId, Segment
 from core.errors import BrokerReadError, ReadFault
 from core.ports.clock import Clock
 
-__all__ = ["FyersInstruments", "SymbolBook", "parse_masters"]
+__all__ = ["FyersInstruments", "SymbolBook", "our_name", "parse_masters"]
 
 _LOG = logging.getLogger(__name__)
 _DEADLINE_S = 60.0
@@ -203,15 +203,32 @@ def _exchange(row: _MasterRow) -> str | None:
     return found[0] if found else None
 
 
-def _instrument(row: _MasterRow, underlyings: set[tuple[str | None, str]]) -> Instrument:
-    prefix, _, rest = row.ticker.partition(":")
-    exchange, segment = _SEGMENTS[row.segment, prefix]
+def our_name(ticker: str, segment_number: int) -> InstrumentId | None:
+    """Return Saarthi's name of a master's row, None when Saarthi does not trade its exchange."""
+    found = _named(ticker, segment_number)
+    return found[0] if found else None
+
+
+def _named(ticker: str, segment_number: int) -> tuple[InstrumentId, Segment] | None:
+    prefix, _, rest = ticker.partition(":")
+    known = _SEGMENTS.get((segment_number, prefix))
+    if known is None:
+        return None
+    exchange, segment = known
     if segment is Segment.CASH and rest.endswith("-INDEX"):
         segment = Segment.INDEX
-    symbol = _symbol(exchange, rest, segment)
+    return InstrumentId(exchange, _symbol(exchange, rest, segment)), segment
+
+
+def _instrument(row: _MasterRow, underlyings: set[tuple[str | None, str]]) -> Instrument:
+    named = _named(row.ticker, row.segment)
+    if named is None:
+        raise malformed(f"a row of the symbol master is of segment {row.segment}")
+    name, segment = named
+    exchange, symbol = name.exchange, name.symbol
     derivatives = {"NSE": "NFO", "BSE": "BFO"}.get(exchange, "")
     return Instrument(
-        id=InstrumentId(exchange, symbol),
+        id=name,
         broker_symbol=row.ticker,
         broker_token=row.token,
         lot_size=row.lot or 1,

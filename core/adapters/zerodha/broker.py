@@ -14,7 +14,13 @@ from core.adapters.zerodha.sdk import kite_sdk
 from core.adapters.zerodha.session import ZerodhaLogin
 from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import Instrument, InstrumentId
-from core.ports.broker import BrokerClient, Credentials, InstrumentSource, LoginPort
+from core.ports.broker import (
+    BrokerClient,
+    Credentials,
+    FreezeSource,
+    InstrumentSource,
+    LoginPort,
+)
 from core.ports.clock import Clock
 
 __all__ = ["KITE_LIMITS", "ZerodhaBroker"]
@@ -51,6 +57,7 @@ class ZerodhaBroker:
         self.instruments: InstrumentSource = ZerodhaInstruments(
             api_root=self._api_root, transport=self._transports.public
         )
+        self.freezes: FreezeSource | None = None  # Kite's master has no freeze quantities
 
     def connect(
         self, credentials: Credentials, master: Mapping[InstrumentId, Instrument]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from core.domain.account import Account
@@ -33,6 +34,9 @@ class Masters:
         self._days: dict[BrokerProfile, str] = {}
         self._locks = {broker: asyncio.Lock() for broker in brokers}
         self._failed_at: dict[BrokerProfile, float] = {}
+        self._freezes: Mapping[InstrumentId, int] = {}
+        self._freeze_day = ""
+        self._freeze_lock = asyncio.Lock()
         self.trouble: dict[BrokerProfile, str] = {}
 
     async def instruments(self, broker: BrokerProfile) -> Mapping[InstrumentId, Instrument]:
@@ -66,12 +70,39 @@ class Masters:
             self.trouble[broker] = f"{broker.label} instruments: {error}"
             _log.warning("%s instrument master: %s", broker, error)
             return
+        freezes = await self._freezes_of(today)
+        fresh = await asyncio.to_thread(_table, rows, freezes)
         # Changed in place, because every client holds a reference to this dict.
         table = self._loaded.setdefault(broker, {})
         table.clear()
-        table.update({row.id: row for row in rows})
+        table.update(fresh)
         self._days[broker] = today
         self.trouble.pop(broker, None)
+
+    async def _freezes_of(self, today: str) -> Mapping[InstrumentId, int]:
+        """Return the freeze quantities of whichever broker publishes them; the last when none."""
+        async with self._freeze_lock:
+            sources = [one.freezes for one in self._brokers.values() if one.freezes is not None]
+            if self._freeze_day != today and sources:
+                self._freeze_day = today
+                for source in sources:
+                    try:
+                        self._freezes = {**self._freezes, **await source.load()}
+                    except BrokerReadError as error:
+                        _log.warning("freeze quantities: %s", error)
+            return self._freezes
+
+
+def _table(
+    rows: Sequence[Instrument], freezes: Mapping[InstrumentId, int]
+) -> dict[InstrumentId, Instrument]:
+    """Return a master by name, with the freeze quantities that it does not have itself."""
+    return {
+        row.id: replace(row, freeze_quantity=freezes[row.id])
+        if row.freeze_quantity is None and row.id in freezes
+        else row
+        for row in rows
+    }
 
 
 class Connections:

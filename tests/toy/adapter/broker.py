@@ -9,7 +9,13 @@ from core.adapters.throttle import EVERYTHING, Limit
 from core.adapters.transports import Transports
 from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import Instrument, InstrumentId
-from core.ports.broker import BrokerClient, Credentials, InstrumentSource, LoginPort
+from core.ports.broker import (
+    BrokerClient,
+    Credentials,
+    FreezeSource,
+    InstrumentSource,
+    LoginPort,
+)
 from core.ports.clock import Clock
 from tests.toy.adapter.client import ToyClient
 from tests.toy.adapter.instruments import ToyInstruments
@@ -31,6 +37,7 @@ class ToyBroker:
         self._transports = Transports(clock, _LIMITS, deadline_s=deadline_s)
         self.login: LoginPort = ToyLogin(self._root, self._transports.of)
         self.instruments: InstrumentSource = ToyInstruments(self._root, self._transports.public)
+        self.freezes: FreezeSource | None = None
 
     def connect(
         self, credentials: Credentials, master: Mapping[InstrumentId, Instrument]

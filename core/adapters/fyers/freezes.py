@@ -1,0 +1,98 @@
+"""Freeze quantities from Fyers' public JSON masters (facts/fyers.md 11, rules-2026.md, rule 13).
+
+They are the exchange's, so they hold at every broker; Kite's master has none. Half of the files
+can be missing: what they hold stays unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import requests
+
+from core.adapters.broker_http import MASTER_LIMIT, BrokerTransport, NoReply, Raw
+from core.adapters.fields import malformed
+from core.adapters.fyers.instruments import our_name
+from core.adapters.throttle import Bucket
+from core.domain.instrument import InstrumentId
+from core.errors import BrokerReadError, ReadFault
+
+__all__ = ["FyersFreezes", "parse_freezes"]
+
+_LOG = logging.getLogger(__name__)
+_DEADLINE_S = 30.0
+_FILES = ("NSE_FO", "BSE_FO", "NSE_CM", "BSE_CM")
+_LIMIT = 2 * MASTER_LIMIT
+"""The JSON of a hundred thousand contracts is several times its CSV."""
+_ENTRY = re.compile(rb"\{[^{}]*\}")
+"""One instrument. Read one by one: the whole file as Python objects would take a gigabyte."""
+
+
+class FyersFreezes:
+    """A ``FreezeSource``."""
+
+    def __init__(self, *, masters_root: str, transport: Callable[[], BrokerTransport]) -> None:
+        self._root = masters_root.rstrip("/")
+        self._transport = transport
+
+    async def load(self) -> Mapping[InstrumentId, int]:
+        """Download today's files and return the largest quantity of one order by instrument."""
+        found: dict[InstrumentId, int] = {}
+        trouble = ""
+        async with self._transport() as transport:
+            for name in _FILES:
+                address = f"{self._root}/sym_details/{name}_sym_master.json"
+                request = requests.Request("GET", address).prepare()
+                raw = await transport.send(
+                    request, Bucket.OTHER, limit=_LIMIT, deadline_s=_DEADLINE_S
+                )
+                try:
+                    # Many thousand entries take a second of computing: not on the loop.
+                    found.update(await asyncio.to_thread(parse_freezes, _body(raw)))
+                except BrokerReadError as error:
+                    trouble = f"{name}: {error}"
+                    _LOG.warning("freeze quantities of %s", trouble)
+        if not found:
+            raise BrokerReadError(ReadFault.UNREACHABLE, f"freeze quantities of {trouble}")
+        return found
+
+
+def _body(raw: Raw) -> bytes:
+    if isinstance(raw, NoReply):
+        raise raw.read_error()
+    if not raw.is_ok:
+        raise BrokerReadError(ReadFault.UNREACHABLE, f"HTTP {raw.status}")
+    return raw.body
+
+
+def parse_freezes(body: bytes) -> Mapping[InstrumentId, int]:
+    """Return the largest quantity of one order, in units, of what the file says it of.
+
+    Raises:
+        BrokerReadError: MALFORMED: this is no such file.
+    """
+    if not body.lstrip().startswith(b"{"):
+        raise malformed("the JSON master is no object")
+    return dict(_usable(body))
+
+
+def _usable(body: bytes) -> Iterator[tuple[InstrumentId, int]]:
+    for match in _ENTRY.finditer(body):
+        try:
+            entry: dict[str, Any] = json.loads(match.group())
+            name = our_name(str(entry["symTicker"]), int(entry["segment"]))
+            published = int(Decimal(str(entry["qtyFreeze"])))
+            lot = int(Decimal(str(entry["minLotSize"]))) or 1
+        except (ValueError, KeyError, InvalidOperation, OverflowError):
+            continue  # an index, an empty field: unknown
+        # The file gives the quantity that trips: 1,756 where 1,755 passes (rules-2026.md, rule
+        # 13). Where it gives the last one that passes, one lot less passes too.
+        usable = (published - 1) // lot * lot
+        if name is not None and usable > 0:
+            yield name, usable
