@@ -10,6 +10,7 @@ from bot.views.lines import order_line, order_terms
 from bot.views.markup import LONG, bold, esc, join, short
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
+from bot.views.words import ORDER_ICON, is_final, order_state
 from core.domain.notices.orders import (
     CancelRefused,
     EntriesDropped,
@@ -38,7 +39,7 @@ async def order_notice(notice: OrderNotice, lookups: Lookups) -> Screen:
         case OrderUnresolved():
             return _unresolved(order)
         case OrderResolved():
-            return _card("Known now", order)
+            return _known(order)
         case OrderRevived():
             return _revived(order)
         case OrderUpdate():
@@ -70,7 +71,7 @@ def _rejected(order: OrderView) -> Screen:
 
 def _unresolved(order: OrderView) -> Screen:
     if order.state is not OrderState.UNRESOLVED:
-        return _card("Known now", order)
+        return _known(order)
     text = join(
         f"❓ {bold(f'Not known yet · {order.account_label}')}",
         order_terms(order),
@@ -83,13 +84,27 @@ def _unresolved(order: OrderView) -> Screen:
     return Screen(text, ((button("I looked at the broker …", Verb.ASK_RESOLVE, order.key),),))
 
 
+def _known(order: OrderView) -> Screen:
+    """Return what became of the doubt, in words that stay true: the order's own card goes on."""
+    return Screen(
+        join(bold(f"Known now · {order.account_label}"), order_terms(order), _outcome(order))
+    )
+
+
+def _outcome(order: OrderView) -> str:
+    if not is_final(order):
+        return "The broker has it."
+    words = short(order_state(order), LONG)
+    return f"{ORDER_ICON[order.state]} {esc(words[:1].upper() + words[1:])}."
+
+
 def _revived(order: OrderView) -> Screen:
     note = (
         f"🚨 {bold('An order that counted as finished came back.')} Check the position at the "
         "broker; I count it as it is there."
     )
-    screen = _card("Came back", order)
-    return Screen(join(note, screen.text), screen.rows)
+    title = bold(f"Came back · {order.account_label}")
+    return Screen(join(note, title, order_terms(order), _outcome(order)))
 
 
 def _not_cancelled(order: OrderView) -> Screen:

@@ -15,6 +15,7 @@ __all__ = [
     "Delivery",
     "Post",
     "external_order_card",
+    "external_order_removal",
     "morning_round_card",
     "order_card",
     "run_card",
@@ -74,6 +75,12 @@ def external_order_card(broker_id: str, client_order_id: str) -> Post:
     """Return the post of the card of an order that was not placed by Saarthi."""
     notice = ExternalOrder(broker_id, client_order_id)
     return Post(notice, Delivery.EDIT, f"external:{client_order_id}")
+
+
+def external_order_removal(broker_id: str, client_order_id: str) -> Post:
+    """Return the post that removes that card: the order was ours."""
+    notice = ExternalOrder(broker_id, client_order_id)
+    return Post(notice, Delivery.REMOVE, f"external:{client_order_id}")
 
 
 def morning_round_card(chat_id: int, *, fresh: bool = False) -> Post:

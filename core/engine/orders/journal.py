@@ -16,7 +16,14 @@ from core.domain.broker import BrokerTrade
 from core.domain.instrument import InstrumentId
 from core.domain.ledger import Ledger, ledger_key, with_fill
 from core.domain.notices.orders import OrderRejected, OrderResolved, OrderRevived
-from core.domain.notices.post import Post, order_card, run_card, unresolved_card
+from core.domain.notices.post import (
+    Post,
+    external_order_card,
+    external_order_removal,
+    order_card,
+    run_card,
+    unresolved_card,
+)
 from core.domain.order import (
     CLOSED_STATES,
     EXTERNAL,
@@ -130,8 +137,15 @@ class Journal:
             await view.update(_ORDERS, {"_id": key}, found)
 
     async def remove(self, view: StoreView, client_order_id: str) -> None:
-        """Remove an order that was adopted as somebody else's and has turned out to be ours."""
+        """Remove an order that was adopted as somebody else's and has turned out to be ours.
+
+        Its card goes as well: nothing would bring it to an end.
+        """
+        row = await view.get(_ORDERS, client_order_id)
+        if row is None:
+            return
         await view.delete(_ORDERS, {"_id": client_order_id})
+        await self._outbox.post(view, external_order_removal(row["broker_id"], client_order_id))
 
     async def trades_of_day(self, broker_id: str, day: str) -> list[tuple[str, BrokerTrade]]:
         """Return an account's trades of a day, each with the client order id it belongs to."""
@@ -292,13 +306,20 @@ def _empty_ledger(order: Order) -> Ledger:
 
 
 def posts_of(before: Order, after: Order) -> list[Post]:
-    """Return what a step reports: the run's card, and a notice of its own for what is urgent."""
+    """Return what a step reports: its cards, and a notice of its own for what is urgent.
+
+    Every card of an order follows it to its end, whoever placed it.
+    """
     posts = []
     key = after.client_order_id
-    if after.strategy not in {MANUAL, EXTERNAL}:
-        posts.append(run_card(after.run_id))
     if after.strategy == MANUAL:
         posts.append(order_card(key))
+    elif after.strategy == EXTERNAL:
+        posts.append(external_order_card(after.broker_id, key))
+    else:
+        posts.append(run_card(after.run_id))
+    if OrderState.UNRESOLVED in {before.state, after.state} and before.state is not after.state:
+        posts.append(unresolved_card(key))
     # First, because it is also a change of state: that an order came back after its end outweighs
     # what it came back as.
     if is_alarmed(before.state, after.state):
@@ -307,8 +328,6 @@ def posts_of(before: Order, after: Order) -> list[Post]:
         return posts
     elif after.state is OrderState.REJECTED:
         posts.append(Post(OrderRejected(key)))
-    elif after.state is OrderState.UNRESOLVED:
-        posts.append(unresolved_card(key))
     elif before.state is OrderState.UNRESOLVED:
         posts.append(Post(OrderResolved(key)))
     return posts

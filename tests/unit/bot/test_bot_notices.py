@@ -208,6 +208,28 @@ async def test_an_order_of_somebody_elses_is_a_card_too():
     assert screen.text.startswith("<b>Not placed by me · Zerodha - Main</b>")
 
 
+@pytest.mark.parametrize("kind", [OrderUnresolved, OrderResolved, OrderRevived])
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (OrderState.ACCEPTED, "The broker has it."),
+        (OrderState.NOT_PLACED, "➖ Never reached the broker."),
+        (OrderState.REJECTED, "❌ Rejected by the broker: no funds."),
+    ],
+)
+async def test_what_became_known_stays_true(
+    kind: type[OrderUnresolved], state: OrderState, words: str
+):
+    """These messages are not followed: they say nothing that the order's next step makes wrong."""
+    engine = BotEngine()
+    await engine.connect(ACCOUNT)
+    reason = "no funds" if state is OrderState.REJECTED else ""
+    order = an_order(ACCOUNT, state=state, reason=reason)
+    await engine.order(order)
+    screen = await render(kind(order.key), lookups(engine))
+    assert screen.text.endswith(f"BUY 10 NSE:SBIN MIS limit ₹812.00\n{words}") and not screen.rows
+
+
 @pytest.mark.row("B10")
 async def test_dropped_entries_are_listed():
     """What was parked and is too old now is named."""

@@ -11,6 +11,7 @@ import pytest
 from core.domain.broker import BrokerTrade
 from core.domain.instrument import Product
 from core.domain.notices.orders import (
+    ExternalOrder,
     OrderRejected,
     OrderResolved,
     OrderRevived,
@@ -244,9 +245,9 @@ async def test_trade_is_kept_once(engine: MemoryEngine, journal: Journal) -> Non
         (S.SUBMITTED, S.REJECTED, [OrderRejected(TAG)]),
         (S.ACCEPTED, S.REJECTED, [OrderRejected(TAG)]),
         (S.SUBMITTED, S.UNRESOLVED, [OrderUnresolved(TAG)]),
-        (S.UNRESOLVED, S.ACCEPTED, [OrderResolved(TAG)]),
-        (S.UNRESOLVED, S.NOT_PLACED, [OrderResolved(TAG)]),
-        (S.UNRESOLVED, S.REJECTED, [OrderRejected(TAG)]),
+        (S.UNRESOLVED, S.ACCEPTED, [OrderUnresolved(TAG), OrderResolved(TAG)]),
+        (S.UNRESOLVED, S.NOT_PLACED, [OrderUnresolved(TAG), OrderResolved(TAG)]),
+        (S.UNRESOLVED, S.REJECTED, [OrderUnresolved(TAG), OrderRejected(TAG)]),
         (S.CANCELED, S.FILLED, [OrderRevived(TAG)]),
         (S.NOT_PLACED, S.ACCEPTED, [OrderRevived(TAG)]),
         (S.PARTIALLY_FILLED, S.PARTIALLY_FILLED, []),
@@ -256,14 +257,26 @@ async def test_trade_is_kept_once(engine: MemoryEngine, journal: Journal) -> Non
 def test_step_reports_what_must_not_be_missed(
     before: OrderState, after: OrderState, expected: list[object]
 ) -> None:
-    """Besides the card of the run, or of a user's own order; of external orders nothing else."""
+    """Besides the card of the run, of a user's own order, or of one placed elsewhere."""
     for strategy, cards in (
         ("orb", [RunCard("orb|run")]),
         (MANUAL, [OrderUpdate(TAG)]),
-        (EXTERNAL, []),
+        (EXTERNAL, [ExternalOrder(ACCOUNT, TAG)]),
     ):
         posts = posts_of(order_in(before, strategy=strategy), order_in(after, strategy=strategy))
         assert [post.notice for post in posts] == [*cards, *expected]
+
+
+@pytest.mark.row("H5")
+async def test_card_of_an_order_that_turns_out_to_be_ours_is_removed(
+    engine: MemoryEngine, journal: Journal
+) -> None:
+    """Nothing would ever bring it to an end; an order that was never adopted has none."""
+    await add(engine, order_in(S.ACCEPTED, client_order_id="X|a|b1", strategy=EXTERNAL))
+    for _ in range(2):
+        await journal.remove(engine.store, "X|a|b1")
+    rows = await engine.store.find("outbox", {})
+    assert [(row["key"], row["delivery"]) for row in rows] == [("external:X|a|b1", "remove")]
 
 
 async def test_audit_knows_how_long_each_step_took(engine: MemoryEngine, journal: Journal) -> None:

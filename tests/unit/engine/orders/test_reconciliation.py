@@ -12,8 +12,14 @@ from core.domain.broker import BrokerStatus, BrokerTrade, Funds, Position
 from core.domain.instrument import Product
 from core.domain.ledger import Ledger
 from core.domain.notices.accounts import Anomaly, PositionShrunk
-from core.domain.notices.orders import ExternalOrder, OrderResolved, OrderUnresolved
-from core.domain.order import OrderState, Purpose, Side
+from core.domain.notices.orders import (
+    ExternalOrder,
+    OrderResolved,
+    OrderUnresolved,
+    OrderUpdate,
+)
+from core.domain.notices.runs import RunCard
+from core.domain.order import EXTERNAL, MANUAL, OrderState, Purpose, Side
 from core.domain.sessions import IST
 from core.engine.orders.decisions import external_id
 from core.engine.orders.gate import add_gate
@@ -91,7 +97,7 @@ async def test_lost_order_is_given_up_in_two_steps_that_are_told(bench: Bench) -
     assert await bench.look()
     assert [order.state for order in await bench.engine.orders()] == [S.NOT_PLACED]
     told = await bench.engine.notices(OrderUnresolved, OrderResolved)
-    assert told == [OrderUnresolved(TAG), OrderResolved(TAG)]
+    assert told == [OrderUnresolved(TAG), OrderUnresolved(TAG), OrderResolved(TAG)]
 
 
 @pytest.mark.matrix("B05")
@@ -152,8 +158,25 @@ async def test_foreign_order_is_adopted_once_and_followed(bench: Bench) -> None:
     (order,) = await bench.engine.orders()
     assert (order.purpose, order.state) == (Purpose.EXTERNAL, S.FILLED)
     key = external_id(ACCOUNT, "b9")
-    assert await bench.engine.notices() == [ExternalOrder(ACCOUNT, key)]
+    card = ExternalOrder(ACCOUNT, key)
+    assert await bench.engine.notices() == [card, card], "seen first, and brought to its end"
     assert await bench.engine.ledgers() == []
+
+
+@pytest.mark.row("H5")
+@pytest.mark.matrix("B10")
+@pytest.mark.parametrize("owner", [EXTERNAL, MANUAL, "orb"])
+async def test_the_end_of_a_day_ends_the_card_of_what_still_worked(
+    bench: Bench, owner: str
+) -> None:
+    """The first look of the next day closes it by rule, and the card says so."""
+    left = order_in(S.ACCEPTED, strategy=owner, day="2021-05-11", broker_order_id="b1")
+    await bench.engine.wiring.journal.add(bench.engine.store, [left])
+    assert await bench.look()
+    (order,) = await bench.engine.orders()
+    assert order.state is S.EXPIRED
+    card = {EXTERNAL: ExternalOrder(ACCOUNT, TAG), MANUAL: OrderUpdate(TAG)}
+    assert await bench.engine.notices() == [card.get(owner, RunCard("orb|run"))]
 
 
 @pytest.mark.matrix("B10")
