@@ -12,6 +12,7 @@ from bot.notices.calendar import calendar_notice
 from bot.notices.logins import login_notice
 from bot.notices.lookups import Lookups
 from bot.notices.orders import order_notice
+from bot.notices.protection import protection_notice
 from bot.notices.runs import run_notice
 from bot.notices.system import system_notice
 from bot.views.markup import esc
@@ -21,6 +22,7 @@ from core.domain.notices.calendar import CalendarNotice
 from core.domain.notices.logins import LoginNotice
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import OrderNotice
+from core.domain.notices.protection import ProtectionNotice
 from core.domain.notices.runs import RunNotice
 from core.domain.notices.system import SystemNotice
 from core.errors import NotFound
@@ -50,6 +52,8 @@ async def _render(notice: Notice, lookups: Lookups) -> Screen:
         return await login_notice(notice, lookups)
     if isinstance(notice, AccountNotice):
         return await account_notice(notice, lookups)
+    if isinstance(notice, ProtectionNotice):
+        return await protection_notice(notice, lookups)
     if isinstance(notice, CalendarNotice):
         return calendar_notice(notice)
     if isinstance(notice, SystemNotice):

@@ -23,6 +23,15 @@ from core.domain.order import (
     Purpose,
     Side,
 )
+from core.domain.steps import (
+    Cancel,
+    GiveUpStop,
+    PlaceExit,
+    PlaceStop,
+    ResizeStop,
+    Step,
+    Wait,
+)
 
 __all__ = [
     "Cancel",
@@ -34,8 +43,10 @@ __all__ = [
     "Step",
     "Wait",
     "next_step",
+    "restored_stop",
 ]
 
+_MAKES_WAY = "makes way for an exit"
 _EXIT_BACKOFF_S = (0, 2, 5, 10, 20, 30, 60)
 
 
@@ -68,63 +79,6 @@ class Goal:
     by_user: bool = False
     despite_pause: bool = False
     to_close: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing to do now; ``until`` is when to look again, None for the next event."""
-
-    until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """Cancel this order and wait for its final state."""
-
-    order: Order
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceExit:
-    """Send an exit of ``quantity`` units."""
-
-    side: Side
-    quantity: int
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceStop:
-    """Rest a stop of ``quantity`` units at the broker."""
-
-    side: Side
-    quantity: int
-    trigger_price: Decimal
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUpStop:
-    """The broker refused the newest stop: it does not rest, and the user is notified (D9)."""
-
-    order: Order
-
-
-@dataclass(frozen=True, slots=True)
-class ResizeStop:
-    """Change a resting stop to cover ``quantity`` units besides what has filled, at this trigger.
-
-    Only ever to fewer units or another trigger: a stop that has to cover more is cancelled and
-    placed anew, through the gate like every order.
-    """
-
-    order: Order
-    quantity: int
-    trigger_price: Decimal
-
-
-Step = Wait | Cancel | PlaceExit | PlaceStop | ResizeStop | GiveUpStop
 
 
 def next_step(
@@ -200,20 +154,72 @@ def _reduce(
     now: datetime,
     chase_s: float,
 ) -> Step:
-    # A resting stop and an exit would close the same units twice (C6), and an entry that still
-    # fills would be left over after the exit. Only their final state shows how much is left to
-    # close.
+    # An entry that still fills would be left over after the exit.
     for order in live:
-        if order.purpose is not Purpose.EXIT:
-            return _cancel(order, "makes way for an exit")
+        if order.purpose is Purpose.ENTRY:
+            return _cancel(order, _MAKES_WAY)
     exits = [order for order in orders if order.purpose is Purpose.EXIT]
-    for order in live:
+    stops = [order for order in live if order.purpose is Purpose.STOP]
+    working = [order for order in live if order.purpose is Purpose.EXIT]
+    if working and stops:
+        # One of them came back from the dead: both would close the same units (C6).
+        return _cancel(stops[0], _MAKES_WAY)
+    for order in working:
         since = order.submitted_at or order.created_at
         due = since + timedelta(seconds=chase_s)
         # A market order with protection rests as a limit order where the price has run away. It is
         # cancelled and not changed: the next one is sized from what is left by then (D7).
         return _cancel(order, "rested too long") if now >= due else Wait(due)
-    return _backoff(exits, now=now) or PlaceExit(Side.of(-held), excess, len(exits) + 1)
+    wait = _backoff(exits, now=now)
+    if wait is not None:
+        # Between two tries of an exit the units are covered as they were before it (R6).
+        is_over = _came_to_nothing(exits) and not stops
+        return (restored_stop(held, orders) if is_over else None) or wait
+    step = PlaceExit(Side.of(-held), excess, len(exits) + 1)
+    # A resting stop and an exit would close the same units twice (C6), and only its final state
+    # shows how much is left to close. It is cancelled once the exit behind it is allowed to go.
+    for order in stops:
+        if order.state is OrderState.PENDING_CANCEL:
+            continue
+        return Cancel(order, _MAKES_WAY, step, tuple(one.client_order_id for one in stops))
+    return Wait() if stops else step
+
+
+def _came_to_nothing(exits: Sequence[Order]) -> bool:
+    """Whether the newest exit came to nothing for longer than a moment.
+
+    The first that the broker was too busy for is not: the next goes out within seconds.
+    """
+    ended = sorted(
+        (order for order in exits if order.state in CLOSED_STATES),
+        key=lambda order: (order.created_at, order.attempt),
+    )
+    if not ended:
+        return False
+    return ended[-1].state is not OrderState.DENIED or (
+        len(ended) > 1 and ended[-2].state is OrderState.DENIED
+    )
+
+
+def restored_stop(held: int, orders: Sequence[Order]) -> PlaceStop | None:
+    """Return the stop that made way for an exit that came to nothing, to be placed again (R6).
+
+    Args:
+        held: Signed units that need it.
+        orders: Today's orders of the ledger, in any state.
+    """
+    stops = [order for order in orders if order.purpose is Purpose.STOP]
+    if not stops or held == 0 or any(order.state not in CLOSED_STATES for order in stops):
+        return None
+    newest = max(stops, key=lambda order: (order.created_at, order.attempt))
+    price = newest.request.trigger_price
+    # One that the broker refused, or that somebody else cancelled, is not put back.
+    if newest.cancel_reason != _MAKES_WAY or newest.state is not OrderState.CANCELED:
+        return None
+    side = Side.of(-held)
+    if price is None or newest.request.side is not side:
+        return None
+    return PlaceStop(side, abs(held), price, len(stops) + 1, is_restored=True)
 
 
 def _backoff(attempts: list[Order], *, now: datetime) -> Wait | None:

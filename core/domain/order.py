@@ -185,6 +185,8 @@ class Order:
         held_for: The class of the refusal that an order is HELD for; None when nothing was sent.
         submitted_at: Real time of the commit that allowed the send, UTC.
         settled_at: Real time it reached a final state, UTC.
+        cancel_reason: Why we asked to cancel it; '' when nobody here did, so that a cancel is the
+            broker's or a person's.
         version: Raised by every event.
     """
 
@@ -204,6 +206,7 @@ class Order:
     held_for: Refusal | None = None
     submitted_at: datetime | None = None
     settled_at: datetime | None = None
+    cancel_reason: str = ""
     version: int = 0
 
     @property

@@ -8,11 +8,18 @@ from core.domain.notices.accounts import AccountNotice
 from core.domain.notices.calendar import CalendarNotice
 from core.domain.notices.logins import LoginNotice
 from core.domain.notices.orders import OrderNotice
+from core.domain.notices.protection import ProtectionNotice
 from core.domain.notices.runs import RunNotice
 from core.domain.notices.system import SystemNotice
 
 __all__ = ["Notice"]
 
 Notice: TypeAlias = (
-    RunNotice | OrderNotice | LoginNotice | AccountNotice | CalendarNotice | SystemNotice
+    RunNotice
+    | OrderNotice
+    | LoginNotice
+    | AccountNotice
+    | ProtectionNotice
+    | CalendarNotice
+    | SystemNotice
 )

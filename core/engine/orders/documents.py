@@ -47,6 +47,7 @@ def order_row(order: Order) -> Document:
         "created_at": order.created_at,
         "submitted_at": order.submitted_at,
         "settled_at": order.settled_at,
+        "cancel_reason": order.cancel_reason,
         "version": order.version,
     }
 
@@ -81,6 +82,7 @@ def order_of(row: Document) -> Order:
         held_for=Refusal(row["held_for"]) if row.get("held_for") else None,
         submitted_at=row.get("submitted_at"),
         settled_at=row.get("settled_at"),
+        cancel_reason=row.get("cancel_reason", ""),
         version=row["version"],
     )
 

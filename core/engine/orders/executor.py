@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.domain.converge import Goal, Wait, next_step
+from core.domain.converge import Goal, next_step, restored_stop
 from core.domain.instrument import Instrument, InstrumentId
 from core.domain.mode import TradingMode
-from core.domain.order import MANUAL, Order
+from core.domain.order import MANUAL, Order, Purpose
 from core.domain.sessions import trading_day
+from core.domain.steps import Cancel, PlaceExit, Step, Wait
 from core.engine.orders.entries import Entries
 from core.engine.orders.gate import Gate, gate_at
 from core.engine.orders.gateway import Gateway
@@ -36,6 +37,8 @@ __all__ = ["Executor", "ExecutorSettings"]
 
 _log = logging.getLogger(__name__)
 _DENIED_PAUSE_S = 5.0
+_NOT_SAID = NOTHING_LEFT | {"CANCEL_LIMIT", "GATE_MOVED", "POSITION_MOVING"}
+"""Denials that are no news: nothing is left, it was told already, or it is over in a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Executor:
         self._journal = journal
         self._settings = settings
         self._pauses = Pauses(clock)
+        self._denied: dict[str, str] = {}
         self.look_again_at: datetime | None = None
         self.looks = Looks(broker_id, clock, journal)
         self._entries = Entries(
@@ -165,7 +169,8 @@ class Executor:
             self._look_again(step.until)
             return False
         try:
-            return await self._steps.carry_out(client, goal, step, today, master)
+            why = _last_reason(orders)
+            sent = await self._steps.carry_out(client, goal, step, today, master, why)
         except Denied as denied:
             # A denied exit is not given up: it is tried again after a pause, because what denies it
             # (an unresolved order, a position that cannot be read) passes.
@@ -175,6 +180,45 @@ class Executor:
                 await end_goal(self._store, goal)
             self._look_again(self._pauses.pause(goal.key, _DENIED_PAUSE_S))
             _log.info("%s: %s", goal.key, denied)
+            await self._notify_denied(goal, step, orders, denied)
+            if not isinstance(step, PlaceExit):
+                return False
+            return await self._put_back(client, goal, held, orders, today, master, denied)
+        self._denied.pop(goal.key, None)
+        return sent
+
+    async def _notify_denied(
+        self, goal: Goal, step: Step, orders: list[Order], denied: Denied
+    ) -> None:
+        """Say that an exit may not go, once it was denied twice in a row for one cause."""
+        is_exit = isinstance(step, PlaceExit) or (isinstance(step, Cancel) and step.behind)
+        if not is_exit or denied.code in _NOT_SAID:
+            return
+        # One failed read passes before anybody could do something about it.
+        if self._denied.get(goal.key) != denied.code:
+            self._denied[goal.key] = denied.code
+            return
+        has_stop = any(one.purpose is Purpose.STOP and one.leaves_quantity for one in orders)
+        await self._steps.notify_denied(goal, denied, has_stop=has_stop)
+
+    async def _put_back(
+        self,
+        client: BrokerClient,
+        goal: Goal,
+        held: int,
+        orders: list[Order],
+        today: str,
+        master: Mapping[InstrumentId, Instrument],
+        denied: Denied,
+    ) -> bool:
+        """Put the stop back that made way for an exit that was denied afterwards (R6)."""
+        stop = restored_stop(held, orders)
+        if stop is None:
+            return False
+        try:
+            return await self._steps.carry_out(client, goal, stop, today, master, denied.reason)
+        except Denied as again:
+            _log.warning("%s: its stop could not be put back: %s", goal.key, again)
             return False
 
     async def _held(self, goal: Goal, orders: list[Order], today: str) -> int:
@@ -207,6 +251,13 @@ class Executor:
             if (order.strategy, order.request.instrument, order.request.product)
             == (goal.strategy, goal.instrument, goal.product)
         ]
+
+
+def _last_reason(orders: list[Order]) -> str:
+    """Return why the newest exit came to nothing."""
+    exits = [order for order in orders if order.purpose is Purpose.EXIT]
+    newest = max(exits, key=lambda order: (order.created_at, order.attempt), default=None)
+    return newest.reason if newest else ""
 
 
 def _is_pursued(goal: Goal, gate: Gate) -> bool:

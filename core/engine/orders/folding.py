@@ -83,8 +83,17 @@ def folded(order: Order, event: OrderEvent) -> Order | None:
         average_price=order.average_price if price is None else price,
         reason=event.reason or order.reason,
         held_for=event.held_for if state is OrderState.HELD else None,
+        cancel_reason=_cancel_reason(order, event, state),
         version=order.version + 1,
     )
+
+
+def _cancel_reason(order: Order, event: OrderEvent, state: OrderState) -> str:
+    """Return why we asked for the cancel of an order, '' once that request is known to be void."""
+    if event.state is OrderState.PENDING_CANCEL:
+        return event.reason
+    # It works on: whoever cancels it from now on, it is not this request.
+    return "" if state in _AT_WORK else order.cancel_reason
 
 
 _PENDING = {OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE}

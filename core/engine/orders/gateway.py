@@ -9,18 +9,18 @@ account's worker decides whether it goes again with the same id.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from core.domain.ledger import Ledger
 from core.domain.order import LIVE_STATES, Order, OrderState
 from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused, WriteOutcome
-from core.engine.orders.gate import Gate, hold_fence, pass_gate
+from core.engine.orders.gate import Gate, gate_at, hold_fence, pass_gate
 from core.engine.orders.journal import Journal, OrderEvent, orders_in, posts_of
 from core.engine.orders.ledgers import ledgers_of
 from core.engine.orders.risk import Facts, allowed_quantity, require
 from core.engine.outbox import Outbox
-from core.errors import AlreadyDone, DuplicateKey, OrderAnomaly, SaarthiError
+from core.errors import AlreadyDone, Denied, DuplicateKey, OrderAnomaly, SaarthiError
 from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
@@ -71,6 +71,7 @@ class Ticket:
         by_user: A user's own close, of a strategy's ledger or of what no strategy owns.
         despite_pause: The user confirmed it a second time, so it passes in PAUSED.
         late: Why the order comes too late, or ''.
+        is_restored: A stop that is put back in the place of one that was cancelled for an exit.
     """
 
     order: Order
@@ -78,6 +79,7 @@ class Ticket:
     by_user: bool = False
     despite_pause: bool = False
     late: str = ""
+    is_restored: bool = False
 
 
 def facts_of(order: Order, gate: Gate, *, others: Sequence[Order] = (), late: str = "") -> Facts:
@@ -184,7 +186,28 @@ class Gateway:
         nonce = f"submit:{order.client_order_id}#{version}"
         return await self._store.transaction(body, nonce=nonce)
 
-    async def _facts(self, view: StoreView, gate: Gate, ticket: Ticket) -> Facts:
+    async def clear(self, ticket: Ticket, *, going: Collection[str]) -> None:
+        """Ask every check about an order as it would be asked now; nothing is written or sent.
+
+        For what has to be taken away before the order can go: a stop is not cancelled for an exit
+        that would be denied (R6).
+
+        Args:
+            ticket: What would be sent.
+            going: Orders that would be final by then, by client order id.
+
+        Raises:
+            Denied: The order would not go.
+            SnapshotStale: The read of the positions is out of date.
+        """
+        gate = await gate_at(self._store, ticket.order.broker_id)
+        if gate is None:
+            raise Denied("NO_GATE", "the account has no gate")
+        require(await self._facts(self._store, gate, ticket, going))
+
+    async def _facts(
+        self, view: StoreView, gate: Gate, ticket: Ticket, going: Collection[str] = ()
+    ) -> Facts:
         """Read what the checks look at, inside the gate's transaction.
 
         Raises:
@@ -193,14 +216,15 @@ class Gateway:
         order = ticket.order
         request = order.request
         rows = await orders_in(view, order.broker_id, request.instrument, order.day)
-        others = [row for row in rows if row.client_order_id != order.client_order_id]
+        read = [row for row in rows if row.client_order_id != order.client_order_id]
+        others = [row for row in read if row.client_order_id not in going]
         facts = facts_of(order, gate, others=others, late=ticket.late)
         if not order.purpose.is_reducing:
             # Read in here although the run has asked already: an assignment that is switched off
             # touches the gate, so one of the two transactions loses (D4).
             is_on = await self._is_assigned(view, order.strategy, order.broker_id)
             return replace(facts, is_assigned=is_on)
-        same = [row for row in others if row.request.product is request.product]
+        same = [row for row in read if row.request.product is request.product]
         # A fill that is in the orders and not in the net (or the other way round) would count twice
         # or not at all; only a pair that was read together bounds an exit (C3).
         if ticket.held is not None and signature(same) != ticket.held.orders:
@@ -209,6 +233,7 @@ class Gateway:
             facts,
             by_user=ticket.by_user,
             despite_pause=ticket.despite_pause,
+            is_restored=ticket.is_restored,
             ledgers=await self._ledgers(view, order),
             held=None if ticket.held is None else ticket.held.quantity,
         )

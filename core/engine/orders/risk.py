@@ -65,6 +65,7 @@ class Facts:
         needs_login: Whether the account has no valid login.
         by_user: A user's own close: it passes on a disabled account.
         despite_pause: The user confirmed a second time that it passes in PAUSED.
+        is_restored: A stop that is put back after the exit that it made way for came to nothing.
         others: Today's other orders of the same account and instrument, in any state.
         ledgers: What strategies hold of the same (instrument, product) on the account.
         held: Signed units at the broker; None when they could not be read: unknown is not flat.
@@ -84,6 +85,7 @@ class Facts:
     needs_login: bool = False
     by_user: bool = False
     despite_pause: bool = False
+    is_restored: bool = False
     others: Sequence[Order] = ()
     ledgers: Sequence[Ledger] = ()
     held: int | None = None
@@ -275,6 +277,10 @@ def _needs_net(facts: Facts) -> bool:
 
     Not in NORMAL: there a stop-loss must not wait until a broker shows its positions (C3, B09).
     """
+    # Nor does one that is put back: it rested a moment ago, for no more units than the ledger has,
+    # and what made the exit fail may well be that the positions cannot be read (R6).
+    if facts.is_restored:
+        return False
     is_exit_only = facts.gate is not None and facts.gate.mode is TradingMode.EXIT_ONLY
     return facts.by_user or is_exit_only
 

@@ -11,16 +11,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from core.domain.converge import Cancel, GiveUpStop, Goal, PlaceExit, PlaceStop, ResizeStop, Step
+from core.domain.converge import Goal
 from core.domain.identifiers import client_order_id
 from core.domain.instrument import Instrument, InstrumentId
 from core.domain.money import round_to_tick
 from core.domain.notices.accounts import SoftwareStop
 from core.domain.notices.orders import CancelRefused
 from core.domain.notices.post import Post
+from core.domain.notices.protection import ExitDenied, StopRestored
 from core.domain.order import Order, OrderRequest, OrderState, OrderType, Purpose, Side
 from core.domain.outcome import NotSent, Refusal, Refused
-from core.engine.orders.gateway import Gateway, SnapshotStale, Ticket
+from core.domain.steps import Cancel, GiveUpStop, PlaceExit, PlaceStop, ResizeStop, Step
+from core.engine.orders.gateway import Gateway, Held, SnapshotStale, Ticket
 from core.engine.orders.goals import leave_without_stop
 from core.engine.orders.looks import Looks
 from core.engine.orders.pauses import Pauses, key_of, raise_for_account
@@ -77,21 +79,35 @@ class Steps:
         step: Step,
         today: str,
         master: Mapping[InstrumentId, Instrument],
+        why: str = "",
     ) -> bool:
         """Carry out one step towards a goal; return whether anything was sent.
+
+        Args:
+            client: The account's client.
+            goal: What is wanted.
+            step: What is next.
+            today: The trading day.
+            master: The broker's instruments.
+            why: Why an exit came to nothing, for a stop that is put back.
 
         Raises:
             Denied: By the gate or a limit, or as the broker does not cancel what is in the way.
             WriteRefused: The broker refused a write because of the login or the permissions.
         """
         match step:
-            case Cancel(order, reason):
+            case Cancel(order, reason, behind, going):
+                if behind is not None:
+                    exit_ = self._order(
+                        goal, Purpose.EXIT, behind.side, behind.quantity, behind.attempt, today
+                    )
+                    await self._clear(client, goal, exit_, going)
                 return await self._cancel(client, order, reason)
             case PlaceExit(side, quantity, attempt):
                 order = self._order(goal, Purpose.EXIT, side, quantity, attempt, today)
                 await self._reduce(client, goal, order)
                 return True
-            case PlaceStop(side, quantity, trigger, attempt):
+            case PlaceStop(side, quantity, trigger, attempt, is_restored):
                 order = self._order(goal, Purpose.STOP, side, quantity, attempt, today)
                 trigger = _on_tick(trigger, side, master.get(goal.instrument))
                 order = replace(
@@ -100,7 +116,9 @@ class Steps:
                         order.request, order_type=OrderType.SL_M, trigger_price=trigger
                     ),
                 )
-                await self._reduce(client, goal, order)
+                if is_restored:
+                    await self._notify_restored(order, why)
+                await self._reduce(client, goal, order, is_restored=is_restored)
                 return True
             case ResizeStop():
                 return await self._resize(client, step, master)
@@ -128,7 +146,34 @@ class Steps:
             attempt=attempt,
         )
 
-    async def _reduce(self, client: BrokerClient, goal: Goal, order: Order) -> None:
+    async def _clear(
+        self, client: BrokerClient, goal: Goal, order: Order, going: tuple[str, ...]
+    ) -> None:
+        """Ask whether an exit may go once ``going`` is cancelled; raises ``Denied`` (R6)."""
+        place = (order.request.instrument, order.request.product)
+        for _ in range(_LOOKS):
+            held = self._looks.take_recent(*place) or await self._looks.look(client, *place)
+            try:
+                await self._gateway.clear(self._ticket(goal, order, held), going=going)
+            except SnapshotStale:
+                continue
+            return
+        raise _moving()
+
+    def _ticket(
+        self, goal: Goal, order: Order, held: Held | None, *, is_restored: bool = False
+    ) -> Ticket:
+        return Ticket(
+            order,
+            held=held,
+            by_user=goal.by_user,
+            despite_pause=goal.despite_pause,
+            is_restored=is_restored,
+        )
+
+    async def _reduce(
+        self, client: BrokerClient, goal: Goal, order: Order, *, is_restored: bool = False
+    ) -> None:
         """Submit a reducing order after a fresh read of what the broker holds.
 
         In EXIT_ONLY nothing goes out without that read; in NORMAL a broker that cannot show its
@@ -139,17 +184,34 @@ class Steps:
         # stale, and an exit sized by it could sell units that are gone (C3).
         for _ in range(_LOOKS):
             held = self._looks.take_recent(*place) or await self._looks.look(client, *place)
-            ticket = Ticket(
-                order, held=held, by_user=goal.by_user, despite_pause=goal.despite_pause
-            )
+            ticket = self._ticket(goal, order, held, is_restored=is_restored)
             try:
                 after, outcome = await self._gateway.submit(client, ticket)
             except SnapshotStale:
                 continue
-            self.denials.pop(goal.run_id, None)
+            if not is_restored:
+                self.denials.pop(goal.run_id, None)
             self._pauses.note(after, outcome)
             return
-        raise Denied("POSITION_MOVING", "the position keeps changing while it is looked at")
+        raise _moving()
+
+    async def _notify_restored(self, stop: Order, why: str) -> None:
+        """Say once for each close that its stop is put back."""
+        request = stop.request
+        notice = StopRestored(
+            stop.broker_id,
+            str(request.instrument),
+            request.trigger_price or Decimal(0),
+            why or "the exit was not taken",
+        )
+        await self._post_once(f"restored:{key_of(stop)}|{stop.run_id}|{stop.day}", Post(notice))
+
+    async def notify_denied(self, goal: Goal, denied: Denied, *, has_stop: bool) -> None:
+        """Say once for each close and cause that an exit may not go."""
+        notice = ExitDenied(goal.broker_id, str(goal.instrument), denied.reason, has_stop)
+        await self._post_once(
+            f"denied:{goal.key}|{goal.run_id}|{goal.day}|{denied.code}", Post(notice)
+        )
 
     async def _resize(
         self,
@@ -219,6 +281,10 @@ class Steps:
             await self._store.transaction(body, nonce=f"soft:{order.client_order_id}")
         except AlreadyDone:
             return
+
+
+def _moving() -> Denied:
+    return Denied("POSITION_MOVING", "the position keeps changing while it is looked at")
 
 
 def _on_tick(price: Decimal, side: Side, instrument: Instrument | None) -> Decimal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from decimal import Decimal
 from typing import get_args
 
 import pytest
@@ -45,6 +46,7 @@ from core.domain.notices.orders import (
     OrderUnresolved,
     OrderUpdate,
 )
+from core.domain.notices.protection import ExitDenied, StopRestored
 from core.domain.notices.runs import DataMissing, RunCard, RunFailed, SlotMissed
 from core.domain.notices.system import PollerTrouble, ServiceCrashed, Started, Text
 from core.domain.order import OrderState
@@ -86,6 +88,8 @@ def notices(word: str) -> tuple[Notice, ...]:
         PositionShrunk(account, word, word, 3),
         OrdersLeftResting(account, 2, word),
         Anomaly(account, word),
+        ExitDenied(account, word, word, has_stop=True),
+        StopRestored(account, word, Decimal("810.05"), word),
         CalendarEnds("2027-12-31", 1),
         YearDerived(2027, word),
         DayUnknown("2028-01-03", word),

@@ -1,0 +1,125 @@
+"""Protection is never worse after an act than before it: a stop goes when its exit may go (R6)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from core.domain.mode import TradingMode
+from core.domain.notices.protection import ExitDenied, StopRestored
+from core.domain.order import OrderRequest, OrderType, Purpose
+from core.domain.outcome import Refusal, Refused, WriteOutcome
+from core.engine.orders.goals import UserClose
+from tests.fakes.desk import Desk, a_desk
+
+pytestmark = pytest.mark.row("R6")
+STOP = Decimal("800.00")
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    """An account with 10 SBIN and a stop that rests."""
+    desk = await a_desk()
+    await desk.holds(10, STOP)
+    assert [one.quantity for one in desk.at.resting()] == [10]
+    return desk
+
+
+def refusing_exits(order: OrderRequest) -> WriteOutcome | None:
+    """Refuse what is sent at the market."""
+    if order.order_type is OrderType.MARKET:
+        return Refused(Refusal.REJECTED, "RMS: blocked for this product")
+    return None
+
+
+async def mode(desk: Desk, wanted: TradingMode) -> None:
+    """Set the account's mode as a user does."""
+    await desk.engine.control.modes.set(desk.engine.command(), wanted, desk.broker_id)
+
+
+@pytest.mark.matrix("B09")
+async def test_stop_stays_while_its_exit_would_be_denied(desk: Desk) -> None:
+    """EXIT_ONLY and positions that cannot be read: the stop rests on, and one notice says why."""
+    await mode(desk, TradingMode.EXIT_ONLY)
+    desk.at.has_positions = False
+    await desk.wants(0, run_id="orb|flat")
+    await desk.turns(12, apart_s=2)
+    assert [one.quantity for one in desk.at.resting()] == [10]
+    assert await desk.orders(Purpose.EXIT) == []
+    (notice,) = await desk.engine.notices(ExitDenied)
+    assert isinstance(notice, ExitDenied) and notice.has_stop
+    assert "could not be read" in notice.reason
+    desk.at.has_positions = True
+    await desk.turns(10)
+    await desk.clock.advance(6)
+    await desk.turns(10)
+    assert (await desk.units(), desk.at.resting()) == (0, [])
+
+
+async def test_stop_goes_back_when_the_exit_is_refused(desk: Desk) -> None:
+    """Between two tries of an exit that the broker refuses the stop rests, and this is said once."""
+    desk.at.answer = refusing_exits
+    await desk.wants(0, run_id="orb|flat")
+    for _ in range(40):
+        await desk.turns(1)
+        held, rests = await desk.units(), [one.quantity for one in desk.at.resting()]
+        assert held == 10 and rests in ([10], [])
+    exits = await desk.orders(Purpose.EXIT)
+    assert {one.state.value for one in exits} == {"REJECTED"}
+    assert [one.quantity for one in desk.at.resting()] == [10]
+    assert [one.trigger_price for one in desk.at.resting()] == [STOP]
+    (notice,) = await desk.engine.notices(StopRestored)
+    assert isinstance(notice, StopRestored) and "RMS" in notice.reason
+    desk.at.answer = lambda _order: None
+    await desk.clock.advance(60)
+    await desk.turns(10)
+    assert (await desk.units(), desk.at.resting()) == (0, [])
+
+
+@pytest.mark.matrix("B09")
+async def test_stop_goes_back_when_the_exit_is_denied_after_it_went(desk: Desk) -> None:
+    """The positions become unreadable just after the stop's cancel: the stop is put back."""
+    await mode(desk, TradingMode.EXIT_ONLY)
+    cancel = desk.at.cancel
+
+    async def cancel_and_lose(broker_order_id: str) -> WriteOutcome:
+        desk.at.has_positions = False
+        return await cancel(broker_order_id)
+
+    desk.at.cancel = cancel_and_lose  # type: ignore[method-assign]
+    await desk.wants(0, run_id="orb|flat")
+    await desk.turns(6)
+    assert await desk.orders(Purpose.EXIT) == []
+    assert [one.quantity for one in desk.at.resting()] == [10]
+    assert len(await desk.engine.notices(StopRestored)) == 1
+
+
+async def test_stop_that_was_refused_meanwhile_is_not_asked_for_again(desk: Desk) -> None:
+    """A broker that takes neither the exit nor the stop gets no series of stops."""
+    desk.at.answer = lambda _order: Refused(Refusal.REJECTED, "the account is blocked")
+    await desk.wants(0, run_id="orb|flat")
+    await desk.turns(60, apart_s=1)
+    assert await desk.states(Purpose.STOP) == ["CANCELED", "REJECTED"]
+    assert len(await desk.orders(Purpose.EXIT)) < 8
+
+
+@pytest.mark.row("C2", "E4")
+@pytest.mark.matrix("N09", "B12")
+async def test_close_in_pause_with_a_stop_is_followed_to_its_end(desk: Desk) -> None:
+    """PAUSED, a 429, then an exit that rests: the stop makes way, and the position is closed."""
+    await mode(desk, TradingMode.PAUSED)
+    refusals = [Refused(Refusal.THROTTLED, "slow down", retry_after_s=0.5)]
+    desk.at.answer = lambda order: (
+        refusals.pop() if refusals and order.order_type is OrderType.MARKET else None
+    )
+    desk.at.rests = True
+    await desk.wants(0, run_id="manual|1", close=UserClose(despite_pause=True))
+    await desk.turns(20, apart_s=0.5)
+    assert [one.order_type for one in desk.at.resting()] == [OrderType.MARKET]
+    desk.at.rests = False
+    await desk.turns(20)
+    await desk.clock.advance(15)
+    await desk.turns(10)
+    assert (await desk.units(), desk.at.resting()) == (0, [])
+    assert await desk.states(Purpose.EXIT) == ["DENIED", "CANCELED", "FILLED"]
