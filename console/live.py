@@ -23,7 +23,7 @@ from core.domain.account import Account
 from core.domain.order import LIVE_STATES, Purpose
 from core.domain.sessions import IST
 from core.domain.views import OrderView
-from core.engine.runs.plan import RunRequest
+from core.engine.runs.plan import RunRequest, requested_slot
 from core.engine.runs.scheduler import Selection
 from core.errors import (
     LeaseHeld,
@@ -256,14 +256,13 @@ async def _poll(
 
 
 def _request(system: System, selection: Selection) -> RunRequest:
-    """Return a run for this minute; raises ``UserError`` when the market is closed."""
+    """Return a run for this moment; raises ``UserError`` when the market is closed."""
     now = system.foundation.clock.market_now()
     window = system.runner.session(now)
     if window is None or not window.contains(now):
         raise UserError("The market is closed now; a run needs a trading session.")
     run_id = f"{selection.strategy}|live|{secrets.token_hex(6)}"
-    minute = now.replace(second=0, microsecond=0)
-    return RunRequest(run_id, selection.strategy, minute, only=selection.broker_id)
+    return RunRequest(run_id, selection.strategy, requested_slot(now), only=selection.broker_id)
 
 
 async def _show_result(system: System, request: RunRequest, result: str) -> None:

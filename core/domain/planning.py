@@ -27,6 +27,7 @@ class AccountState:
         working_entry: Whether an entry of the strategy in this instrument may still fill.
         why_not: Says why an entry of so many units is not let through, or ''; 0 units ask about
             an entry that has no size yet.
+        is_acted_on: Whether an entry was decided here before on this very signal.
     """
 
     held: int
@@ -38,6 +39,7 @@ class AccountState:
     capital: Decimal | None
     price: Decimal
     instrument: Instrument | None
+    is_acted_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +69,22 @@ def plan_leg(
 
     A goal in the direction already held keeps its size: size changes wait for the next entry. An
     entry needs a fresh signal: an account that joins late, or whose entry came to nothing, waits.
-    So does a position that is being closed, by a user too: an old signal does not keep it.
+    So does a position that is being closed, by a user too: an old signal does not keep it. A signal
+    enters once: after a stop, or a user's own close, another run does not enter on it again.
     """
     direction = int(target.direction)
-    is_fresh = slot_at - target.signal_at < fresh_for
+    is_fresh = slot_at - target.signal_at < fresh_for and not current.is_acted_on
     if target.direction is Direction.FLAT:
         return Leg(0, 0, "")
+    # Before what is held: of an entry that has filled in part, the rest may still come, and a goal
+    # of what has filled would sell it as it does.
+    if current.working_entry and current.wanted * direction > 0:
+        return Leg(current.wanted, 0, "")
     if current.held * direction > 0:
         # While an exit is under way, only a new signal takes it back, and only if an entry would be
         # allowed: to stop an exit in EXIT_ONLY would be an entry in all but name (C3).
         is_kept = not current.is_closing or (is_fresh and not current.why_not(0))
         return Leg(current.held if is_kept else 0, 0, "")
-    if current.working_entry and current.wanted * direction > 0:
-        return Leg(current.wanted, 0, "")
     # No note: at every later slot the same target is old here, and a note makes a card of the run.
     if not is_fresh:
         return Leg(0, 0, "")

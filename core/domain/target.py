@@ -23,6 +23,7 @@ __all__ = [
     "Strategy",
     "Target",
     "checked_parameters",
+    "declares_short",
 ]
 
 ParameterValue = int | Decimal | str
@@ -166,3 +167,8 @@ def checked_parameters(
         name: parameter.check(str(given[name])) if name in given else parameter.default
         for name, parameter in known.items()
     }
+
+
+def declares_short(parameters: Mapping[str, ParameterValue]) -> bool:
+    """Whether the parameter ``side`` lets a strategy sell short; False without that parameter."""
+    return parameters.get("side", "long") != "long"

@@ -103,7 +103,7 @@ class LockstepClock(SystemClock):
 
 
 BAR_LOOK_S, BAR_WAIT_S = 0.5, 5.0
-"""How often and how long a run looks for a bar that is not there yet (core.engine.runs.runner)."""
+"""How often and how long a run looks for a bar that is not there yet (core.engine.runs.bars)."""
 
 
 @dataclass

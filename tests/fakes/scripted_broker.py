@@ -48,6 +48,9 @@ class ScriptedAccount:
 
     Attributes:
         trouble: Raised by the next read.
+        bars: What a read of candles finds, by instrument.
+        quote_list: What a read of quotes finds; an instrument that is not there trades at 815.10.
+        is_slow: Market orders rest unfilled until the test fills them.
         reads: How often the positions were read.
     """
 
@@ -59,6 +62,9 @@ class ScriptedAccount:
         self.balance = Funds(Decimal(250000), Decimal(0), Decimal(250000))
         self.placed: list[OrderRequest] = []
         self.trouble: BrokerReadError | None = None
+        self.bars: dict[InstrumentId, Sequence[Candle]] = {}
+        self.quote_list: dict[InstrumentId, Quote | None] = {}
+        self.is_slow = False
         self.reads = 0
 
     def show(self, order: OrderRequest, status: BrokerStatus = BrokerStatus.WORKING) -> BrokerOrder:
@@ -80,18 +86,22 @@ class ScriptedAccount:
         self.order_list[shown.broker_order_id] = shown
         return shown
 
-    def fill(self, broker_order_id: str, price: Decimal = _PRICE) -> None:
-        """Fill a listed order, and move the position with it."""
+    def fill(
+        self, broker_order_id: str, price: Decimal = _PRICE, *, units: int | None = None
+    ) -> None:
+        """Fill a listed order, all of it or so many units, and move the position with it."""
         order = self.order_list[broker_order_id]
+        more = order.quantity - order.filled_quantity if units is None else units
+        filled = order.filled_quantity + more
         self.order_list[broker_order_id] = replace(
             order,
-            status=BrokerStatus.COMPLETE,
-            filled_quantity=order.quantity,
+            status=BrokerStatus.COMPLETE if filled == order.quantity else order.status,
+            filled_quantity=filled,
             average_price=price,
         )
         key = (order.instrument, order.product)
         held = self.position_list.get(key) or Position(*key, 0, price, price)
-        signed = order.quantity if order.side is Side.BUY else -order.quantity
+        signed = more if order.side is Side.BUY else -more
         self.position_list[key] = replace(held, quantity=held.quantity + signed)
 
     # Writes
@@ -99,7 +109,7 @@ class ScriptedAccount:
     async def place(self, order: OrderRequest) -> WriteOutcome:
         self.placed.append(order)
         shown = self.show(order)
-        if order.order_type is OrderType.MARKET:
+        if order.order_type is OrderType.MARKET and not self.is_slow:
             self.fill(shown.broker_order_id)
         return Acked(shown.broker_order_id)
 
@@ -147,13 +157,14 @@ class ScriptedAccount:
 
     async def quotes(self, instruments: Sequence[InstrumentId]) -> Mapping[InstrumentId, Quote]:
         self._answer()
-        return {one: Quote(one, _PRICE) for one in instruments}
+        found = {one: self.quote_list.get(one, Quote(one, _PRICE)) for one in instruments}
+        return {one: quote for one, quote in found.items() if quote is not None}
 
     async def candles(
         self, instrument: InstrumentId, *, start: datetime, end: datetime, minutes: int
     ) -> Sequence[Candle]:
         self._answer()
-        return []
+        return [bar for bar in self.bars.get(instrument, ()) if start <= bar.start < end]
 
     async def logout(self) -> None:
         self._answer()

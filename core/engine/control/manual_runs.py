@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.domain.command import Command
-from core.engine.runs.plan import RunRequest
+from core.engine.runs.plan import RunRequest, requested_slot
 from core.engine.runs.requests import RunRequests
 from core.engine.runs.runner import Runner
 from core.engine.runs.settings import StrategySettings
@@ -40,7 +40,7 @@ class ManualRuns:
             UserError: The market is closed.
         """
         self._strategies.strategy(name)
-        now = self._clock.market_now().replace(second=0, microsecond=0)
+        now = requested_slot(self._clock.market_now())
         window = self._runner.session(now)
         if window is None or not window.contains(now):
             raise UserError("The market is closed now; a run needs a trading session.")

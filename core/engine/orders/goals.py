@@ -1,7 +1,8 @@
 """Goals: the position that each strategy wants in each ledger. Owns the collection ``goals``.
 
 A goal has the key of its ledger and the fields of :class:`core.domain.converge.Goal`, besides
-``set_at``. A goal of an earlier ``day`` is stale: MIS positions do not live over night.
+``set_at`` and the newest signal on which an entry was decided (``entered_side``, ``entered_on``). A
+goal of an earlier ``day`` is stale: MIS positions do not live over night.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ __all__ = [
     "Flattening",
     "UserClose",
     "end_goal",
+    "entered_on",
     "flatten",
     "goal_at",
     "goal_of",
@@ -68,6 +70,15 @@ async def goal_at(view: StoreView, key: str) -> Goal | None:
     return goal_of(row) if row else None
 
 
+async def entered_on(view: StoreView, key: str, side: int) -> datetime | None:
+    """Return the newest signal of a side (1 or -1) on which an entry was decided in a ledger."""
+    row = await view.get(_GOALS, key)
+    if row is None or row.get("entered_side") != side:
+        return None
+    found: datetime | None = row["entered_on"]
+    return found
+
+
 async def leave_without_stop(view: StoreView, key: str) -> None:
     """Rest no stop at the broker for this goal any more, until a run sets it anew."""
     await view.update(_GOALS, {"_id": key}, Change(set={"can_rest": False}))
@@ -104,9 +115,14 @@ async def put_goal(
     day: str,
     at: datetime,
     close: UserClose | None = None,
+    signal_at: datetime | None = None,
 ) -> None:
-    """Set one goal; a stop may rest at the broker again, whatever it refused before."""
-    fields = {
+    """Set one goal; a stop may rest at the broker again, whatever it refused before.
+
+    With ``signal_at`` an entry goes with it: the goal remembers the signal over later goals, for a
+    signal enters once.
+    """
+    fields: dict[str, object] = {
         "strategy": strategy,
         "broker_id": broker_id,
         "instrument": str(instrument),
@@ -121,6 +137,8 @@ async def put_goal(
         "despite_pause": close is not None and close.despite_pause,
         "to_close": close.outside if close and strategy == MANUAL else 0,
     }
+    if signal_at is not None:
+        fields |= {"entered_side": 1 if quantity > 0 else -1, "entered_on": signal_at}
     key = ledger_key(strategy, broker_id, instrument, product)
     await view.update(_GOALS, {"_id": key}, Change(set=fields), upsert=True)
 

@@ -152,6 +152,13 @@ def assignment(facts: Facts) -> Denial | None:
     return None
 
 
+def delivery_short(facts: Facts) -> Denial | None:
+    """A delivery product holds no short: the sale would take the user's own shares (R3)."""
+    if facts.is_entry and facts.product is Product.CNC and facts.side is Side.SELL:
+        return Denial("NO_SHORT", "CNC holds no short position: no entry is sent")
+    return None
+
+
 def frozen_entries(facts: Facts) -> Denial | None:
     """An impossible order event stops entries until a user sets NORMAL (reliability.md 2.2)."""
     if facts.is_entry and facts.gate and facts.gate.frozen:
@@ -220,6 +227,7 @@ CHECKS: tuple[Check, ...] = (
     trading_mode,
     account_switch,
     assignment,
+    delivery_short,
     frozen_entries,
     login,
     unsettled_orders,

@@ -22,7 +22,7 @@ from core.engine.orders.gate import Gate
 from core.engine.orders.risk import Facts
 from core.ports.store import Document
 
-__all__ = ["RunPlan", "RunRequest", "run_row", "target_of"]
+__all__ = ["RunPlan", "RunRequest", "requested_slot", "run_row", "target_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,15 @@ class RunRequest:
     slot_at: datetime
     may_enter: bool = True
     only: str | None = None
+
+
+def requested_slot(now: datetime) -> datetime:
+    """Return the slot of a run that a user asks for at a market time.
+
+    To the millisecond, as the store keeps it: two runs of one minute are two slots, so that a
+    signal which a strategy gives afresh in each is not taken for the same one (D3).
+    """
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 @dataclass(frozen=True, slots=True)

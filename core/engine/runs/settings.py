@@ -15,7 +15,7 @@ from decimal import Decimal
 from core.domain.account import Account
 from core.domain.command import Command
 from core.domain.instrument import Product
-from core.domain.target import ParameterValue, Strategy, checked_parameters
+from core.domain.target import ParameterValue, Strategy, checked_parameters, declares_short
 from core.domain.views import AssignmentView, SizeKind
 from core.engine.accounts.accounts import Accounts
 from core.engine.orders.gate import touch_gate
@@ -99,6 +99,8 @@ class StrategySettings:
         checked = checked_parameters(strategy, given)
         strategy.instruments(checked)
         strategy.schedule(checked)
+        if parameter == "side" and declares_short(checked):
+            await self._refuse_short_in_delivery(strategy)
 
         async def body(view: StoreView) -> None:
             await view.update(
@@ -150,6 +152,11 @@ class StrategySettings:
         now = await self.assignment(name, account)
         if product is not None and product is not now.product:
             await self._refuse_while_held(name, account)
+        if product is Product.CNC and declares_short(await self.parameters(name)):
+            raise UserError(
+                f"{self.strategy(name).title} may sell short, and CNC holds no short position; set "
+                "its side to long first, or use MIS."
+            )
         kind = size_kind or now.size_kind
         _check_size(kind, now.size_value if size_value is None else size_value)
         if multiplier is not None and not _MULTIPLIER[0] <= multiplier <= _MULTIPLIER[1]:
@@ -173,6 +180,16 @@ class StrategySettings:
             await touch_gate(view, account.broker_id)
 
         await self._store.transaction(body, nonce=f"assign:{command.id}")
+
+    async def _refuse_short_in_delivery(self, strategy: Strategy) -> None:
+        """A sale in a delivery product would take the user's own shares (R3)."""
+        for account in await self._accounts.all():
+            one = await self.assignment(strategy.name, account)
+            if one.is_on and one.product is Product.CNC:
+                raise UserError(
+                    f"{strategy.title} runs in CNC on {account.label}, which holds no short "
+                    "position; use MIS there first, or leave the side at long."
+                )
 
     async def _refuse_while_held(self, name: str, account: Account) -> None:
         """A ledger belongs to one product: changing it while something is held would orphan it."""

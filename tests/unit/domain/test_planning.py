@@ -72,6 +72,28 @@ def test_a_run_does_not_undo_a_close(sbin: Instrument) -> None:
     assert leg(closing, Direction.LONG) == Leg(2, 0, "")
 
 
+@pytest.mark.row("D3")
+def test_a_partly_filled_entry_keeps_its_goal(sbin: Instrument) -> None:
+    """While the rest may come the goal stays; when nothing works any more it is what has filled."""
+    filling = replace(FLAT, held=4, wanted=10, working_entry=True, instrument=sbin)
+    assert leg(filling, Direction.LONG, age=MINUTE) == Leg(10, 0, "")
+    assert leg(filling, Direction.LONG) == Leg(10, 0, "")
+    assert leg(filling, Direction.FLAT) == Leg(0, 0, "")
+    assert leg(filling, Direction.SHORT, age=MINUTE) == Leg(0, 0, "")
+    assert leg(replace(filling, working_entry=False), Direction.LONG) == Leg(4, 0, "")
+    closing = replace(filling, wanted=0, is_closing=True)
+    assert leg(closing, Direction.LONG, age=MINUTE) == Leg(0, 0, "")
+
+
+@pytest.mark.row("D3")
+def test_a_signal_that_was_acted_on_neither_enters_nor_keeps(sbin: Instrument) -> None:
+    """It is old however young: it opens nothing, and does not take back a close."""
+    acted = replace(FLAT, is_acted_on=True, instrument=sbin)
+    assert leg(acted, Direction.LONG) == Leg(0, 0, "")
+    assert leg(replace(acted, held=2, is_closing=True), Direction.LONG) == Leg(0, 0, "")
+    assert leg(replace(acted, held=2, wanted=2), Direction.LONG) == Leg(2, 0, "")
+
+
 def test_a_refused_entry_says_why(sbin: Instrument) -> None:
     """Where entries are not let through, the goal is flat and the reason is noted."""
     refused = replace(FLAT, why_not=lambda _: "EXIT_ONLY: no entry is sent", instrument=sbin)

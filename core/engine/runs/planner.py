@@ -1,0 +1,183 @@
+"""Writing a run: goals and entry intents of every account, in the transaction of the run.
+
+Everything is read from the store, so that no slow broker delays another account's run (I7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+
+from core.domain.account import Account
+from core.domain.instrument import Instrument, InstrumentId
+from core.domain.ledger import ledger_key
+from core.domain.notices.post import run_card
+from core.domain.order import OPEN_STATES, Order, OrderState, Purpose
+from core.domain.planning import AccountState, Leg, plan_leg
+from core.domain.target import Target
+from core.domain.views import AssignmentView
+from core.engine.orders.gate import gate_at
+from core.engine.orders.goals import entered_on, goal_at, put_goal, retarget_goal
+from core.engine.orders.journal import Journal, orders_in
+from core.engine.orders.ledgers import ledger_at
+from core.engine.orders.reconciliation import capital_of_day
+from core.engine.orders.risk import Facts, first_denial
+from core.engine.orders.run_rows import insert_run
+from core.engine.outbox import Outbox
+from core.engine.runs.plan import RunPlan, run_row
+from core.engine.stored_settings import read_setting
+from core.ports.store import StoreView
+
+__all__ = ["Planner"]
+
+
+class Planner:
+    """Plans a run's accounts inside its transaction."""
+
+    def __init__(self, journal: Journal, outbox: Outbox) -> None:
+        self._journal = journal
+        self._outbox = outbox
+
+    async def write(
+        self,
+        view: StoreView,
+        plan: RunPlan,
+        targets: Sequence[Target],
+        prices: Mapping[InstrumentId, Decimal],
+        accounts: Sequence[tuple[Account, AssignmentView]],
+        instruments: Mapping[str, Mapping[InstrumentId, Instrument]],
+    ) -> tuple[list[Order], bool]:
+        """Write goals, entries and the run itself; return the entries and whether it matters."""
+        request = plan.request
+        orders: list[Order] = []
+        notes: dict[str, str] = {}
+        changed = False
+        for account, assignment in accounts:
+            for target in targets:
+                current = await self._account_state(
+                    view,
+                    plan,
+                    target,
+                    assignment,
+                    account,
+                    prices,
+                    instruments[account.broker_id].get(target.instrument),
+                )
+                leg = plan_leg(
+                    target,
+                    assignment,
+                    current,
+                    slot_at=request.slot_at,
+                    fresh_for=timedelta(minutes=plan.every_minutes),
+                )
+                changed |= await self._put(view, plan, target, assignment, current, leg)
+                if leg.entry:
+                    orders.append(plan.entry(target, assignment, leg))
+                said = notes.get(account.broker_id, "")
+                if leg.note and leg.note not in said:
+                    # Of two instruments each is told: neither may hide the other.
+                    notes[account.broker_id] = f"{said}; {leg.note}" if said else leg.note
+        await self._journal.add(view, orders)
+        is_signal = bool(orders or notes or changed)
+        await insert_run(view, run_row(plan, targets, notes, accounts, is_signal=is_signal))
+        if is_signal:
+            await self._outbox.post(view, run_card(request.run_id))
+        return orders, is_signal
+
+    async def _put(
+        self,
+        view: StoreView,
+        plan: RunPlan,
+        target: Target,
+        assignment: AssignmentView,
+        current: AccountState,
+        leg: Leg,
+    ) -> bool:
+        """Write the leg's goal; return whether it changes what is held or working."""
+        keeps = leg.goal == current.wanted and not leg.entry
+        # Flat and nothing held: no goal is written, so that a slot without a signal leaves no trace
+        # on an account.
+        if keeps and leg.goal == 0 and current.held == 0:
+            return False
+        stop_price = target.stop_price if leg.goal else None
+        key = ledger_key(
+            assignment.strategy, assignment.broker_id, target.instrument, assignment.product
+        )
+        # A goal that is kept keeps its run id too: an entry still waiting is only sent while its
+        # own run's goal is in force. Its stop may move (a trailing stop).
+        if keeps and await retarget_goal(
+            view, key, stop_price=stop_price, day=plan.day, at=plan.now
+        ):
+            return False
+        await put_goal(
+            view,
+            strategy=assignment.strategy,
+            broker_id=assignment.broker_id,
+            instrument=target.instrument,
+            product=assignment.product,
+            quantity=leg.goal,
+            stop_price=stop_price,
+            run_id=plan.request.run_id if not keeps else current.run_id,
+            day=plan.day,
+            at=plan.now,
+            signal_at=target.signal_at if leg.entry else None,
+        )
+        reduces = current.held not in {0, leg.goal}
+        return reduces and not keeps
+
+    async def _account_state(
+        self,
+        view: StoreView,
+        plan: RunPlan,
+        target: Target,
+        assignment: AssignmentView,
+        account: Account,
+        prices: Mapping[InstrumentId, Decimal],
+        instrument: Instrument | None,
+    ) -> AccountState:
+        key = ledger_key(
+            assignment.strategy, account.broker_id, target.instrument, assignment.product
+        )
+        # Yesterday's goal is no goal: MIS units are squared off by then, and a kept one would look
+        # like an entry that is still to come.
+        ledger = await ledger_at(view, key)
+        acted_on = await entered_on(view, key, int(target.direction))
+        goal = await goal_at(view, key)
+        wanted = goal.quantity if goal and goal.day == plan.day else None
+        orders = await orders_in(view, account.broker_id, target.instrument, plan.day)
+        mine = [o for o in orders if o.strategy == assignment.strategy]
+        gate = await gate_at(view, account.broker_id)
+        facts = plan.facts(target, assignment, account, gate, orders)
+        own = await read_setting(view, f"capital|{account.broker_id}")
+        capital = (
+            Decimal(str(own["value"]))
+            if own
+            else await capital_of_day(view, account.broker_id, plan.day)
+        )
+        return AccountState(
+            held=ledger.quantity if ledger else 0,
+            wanted=wanted or 0,
+            is_closing=wanted == 0,
+            run_id=goal.run_id if goal else plan.request.run_id,
+            working_entry=any(
+                o.purpose is Purpose.ENTRY and (o.state in OPEN_STATES or o.state in _WAITING)
+                for o in mine
+            ),
+            why_not=partial(_why_not, facts),
+            capital=capital,
+            price=prices.get(target.instrument, Decimal(0)),
+            instrument=instrument,
+            is_acted_on=acted_on is not None and target.signal_at <= acted_on,
+        )
+
+
+def _why_not(facts: Facts, units: int) -> str:
+    """Return why an entry of so many units is not sent, or ''."""
+    denial = first_denial(replace(facts, quantity=units))
+    return denial.reason if denial else ""
+
+
+_WAITING = {OrderState.INITIALIZED, OrderState.HELD}
