@@ -37,6 +37,7 @@ from pymongo.write_concern import WriteConcern
 from core.adapters.mongo._errors import mapped
 from core.adapters.mongo._transaction import Budget, TransactionCall
 from core.adapters.mongo._view import DirectView
+from core.adapters.mongo._waits import mend_waits
 from core.errors import ConfigurationError, StoreUnavailable
 from core.ports.store import Change, Document, StoreView
 
@@ -125,6 +126,7 @@ class MongoStore:
             ConfigurationError: The address is malformed, or names a server without transactions.
             StoreUnavailable: The server does not answer.
         """
+        mend_waits()
         chosen = options or StoreOptions()
         client = _client(uri, chosen)
         try:
