@@ -9,6 +9,7 @@ from typing import assert_never
 
 from bot.notices.accounts import account_notice
 from bot.notices.calendar import calendar_notice
+from bot.notices.exits import exit_notice
 from bot.notices.logins import login_notice
 from bot.notices.lookups import Lookups
 from bot.notices.orders import order_notice
@@ -19,6 +20,7 @@ from bot.views.markup import esc
 from bot.views.screen import Screen
 from core.domain.notices.accounts import AccountNotice
 from core.domain.notices.calendar import CalendarNotice
+from core.domain.notices.exits import ExitNotice
 from core.domain.notices.logins import LoginNotice
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import OrderNotice
@@ -54,6 +56,8 @@ async def _render(notice: Notice, lookups: Lookups) -> Screen:
         return await account_notice(notice, lookups)
     if isinstance(notice, ProtectionNotice):
         return await protection_notice(notice, lookups)
+    if isinstance(notice, ExitNotice):
+        return await exit_notice(notice, lookups)
     if isinstance(notice, CalendarNotice):
         return calendar_notice(notice)
     if isinstance(notice, SystemNotice):

@@ -49,6 +49,7 @@ def control_of(foundation: Foundation, engine: Wiring) -> Control:
         runs=ManualRuns(
             store=store,
             clock=clock,
+            calendar=foundation.calendar,
             strategies=engine.strategies,
             runner=engine.runner,
             requests=engine.run_requests,
@@ -67,6 +68,8 @@ def _orders(foundation: Foundation, engine: Wiring) -> ManualOrders:
         journal=engine.journal,
         gateway=engine.gateway,
         outbox=engine.outbox,
+        hours=engine.hours,
+        masters=engine.masters,
         worker=engine.pool.get,
     )
 

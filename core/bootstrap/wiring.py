@@ -17,6 +17,7 @@ from core.engine.orders.drift import LedgerDrift
 from core.engine.orders.executor import Executor, ExecutorSettings
 from core.engine.orders.gateway import Gateway
 from core.engine.orders.journal import Journal
+from core.engine.orders.market_hours import MarketHours
 from core.engine.orders.reconciliation import Reconciler
 from core.engine.outbox import Outbox
 from core.engine.runs.calendar_watch import CalendarWatch
@@ -101,6 +102,11 @@ class Wiring:
         """Compares ledgers with positions."""
         return LedgerDrift(self._store, self._clock, self.journal, self.outbox)
 
+    @cached_property
+    def hours(self) -> MarketHours:
+        """When instruments trade."""
+        return MarketHours(self._calendar, self._clock)
+
     def new_executor(self, broker_id: str) -> Executor:
         """Return an executor of one account."""
         return Executor(
@@ -110,6 +116,7 @@ class Wiring:
             journal=self.journal,
             gateway=self.gateway,
             outbox=self.outbox,
+            hours=self.hours,
             settings=ExecutorSettings(),
         )
 

@@ -44,6 +44,7 @@ __all__ = [
     "Wait",
     "next_step",
     "restored_stop",
+    "to_close",
 ]
 
 _MAKES_WAY = "makes way for an exit"
@@ -107,7 +108,7 @@ def next_step(
     # within seconds, and this is asked again (I2, reliability.md 2.1).
     if any(order.state in UNKNOWN_STATES for order in orders):
         return Wait()
-    excess = _excess(goal.quantity, held)
+    excess = to_close(goal.quantity, held)
     # In this order: exits that could oversell, then what is held too much, then entries, and the
     # stop last, because its size depends on all of them. One step at a time, since each changes
     # what the next is worked out from.
@@ -130,7 +131,7 @@ def _surplus_exit(live: list[Order], excess: int) -> Step | None:
     return None
 
 
-def _excess(wanted: int, held: int) -> int:
+def to_close(wanted: int, held: int) -> int:
     """Units to close so that what is held goes no further than what is wanted."""
     if held == 0:
         return 0

@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-__all__ = ["IST", "Schedule", "SessionWindow", "slots_of", "trading_day"]
+from core.domain.instrument import Instrument, InstrumentId, Segment
+
+__all__ = [
+    "IST",
+    "Kind",
+    "Schedule",
+    "SessionWindow",
+    "plausible_kinds",
+    "slots_of",
+    "trading_day",
+    "widest",
+]
 
 IST = ZoneInfo("Asia/Kolkata")
+
+Kind = tuple[Segment, bool]
+"""What decides an instrument's hours and cut-off: its segment, and whether it has derivatives."""
+
+_CASH: tuple[Kind, ...] = ((Segment.CASH, True), (Segment.CASH, False))
+_KINDS: dict[str, tuple[Kind, ...]] = {
+    "NSE": _CASH,
+    "BSE": _CASH,
+    "NFO": ((Segment.DERIVATIVES, False),),
+    "BFO": ((Segment.DERIVATIVES, False),),
+    "CDS": ((Segment.CURRENCY, False),),
+    "BCD": ((Segment.CURRENCY, False),),
+    "MCX": ((Segment.COMMODITY, False),),
+    "NCO": ((Segment.COMMODITY, False),),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +75,26 @@ class Schedule:
     every_minutes: int
     square_off: time | None = time(15, 0)
     entry_grace_s: int = 60
+
+
+def plausible_kinds(name: InstrumentId, known: Instrument | None) -> tuple[Kind, ...]:
+    """Return what an instrument may be: its kind by the master, else all that its exchange trades.
+
+    A master may be missing, and a contract leaves it at its end; what is held of it still has to be
+    closed, so doubt must not close its hours early.
+    """
+    if known is not None:
+        return ((known.segment, known.has_derivatives),)
+    return _KINDS.get(name.exchange, (*_CASH, (Segment.DERIVATIVES, False)))
+
+
+def widest(windows: Iterable[SessionWindow | None]) -> SessionWindow | None:
+    """Return one window from the earliest open to the latest close; None when none is open."""
+    found = [window for window in windows if window is not None]
+    if not found:
+        return None
+    last = max(found, key=lambda window: window.close_at)
+    return replace(last, open_at=min(window.open_at for window in found))
 
 
 def slots_of(schedule: Schedule, window: SessionWindow) -> tuple[datetime, ...]:

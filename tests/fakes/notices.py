@@ -26,6 +26,7 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     Decimal: st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-1e9),
     datetime: MOMENTS,
+    datetime | None: st.none() | MOMENTS,
     LoginFault: st.sampled_from(LoginFault),
     tuple[str, ...]: st.lists(TEXTS, max_size=3).map(tuple),
 }

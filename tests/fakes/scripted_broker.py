@@ -52,6 +52,7 @@ class ScriptedAccount:
         quote_list: What a read of quotes finds; an instrument that is not there trades at 815.10.
         is_slow: Market orders rest unfilled until the test fills them.
         reads: How often the positions were read.
+        answers: Given to the next placements, which then place nothing.
     """
 
     def __init__(self) -> None:
@@ -66,6 +67,7 @@ class ScriptedAccount:
         self.quote_list: dict[InstrumentId, Quote | None] = {}
         self.is_slow = False
         self.reads = 0
+        self.answers: list[WriteOutcome] = []
 
     def show(self, order: OrderRequest, status: BrokerStatus = BrokerStatus.WORKING) -> BrokerOrder:
         """List an order; return it."""
@@ -108,6 +110,8 @@ class ScriptedAccount:
 
     async def place(self, order: OrderRequest) -> WriteOutcome:
         self.placed.append(order)
+        if self.answers:
+            return self.answers.pop(0)
         shown = self.show(order)
         if order.order_type is OrderType.MARKET and not self.is_slow:
             self.fill(shown.broker_order_id)

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from core.domain.notices.accounts import AccountNotice
 from core.domain.notices.calendar import CalendarNotice
+from core.domain.notices.exits import ExitNotice
 from core.domain.notices.logins import LoginNotice
 from core.domain.notices.orders import OrderNotice
 from core.domain.notices.protection import ProtectionNotice
@@ -20,6 +21,7 @@ Notice: TypeAlias = (
     | LoginNotice
     | AccountNotice
     | ProtectionNotice
+    | ExitNotice
     | CalendarNotice
     | SystemNotice
 )

@@ -58,6 +58,10 @@ class Masters:
             )
         return self._loaded[broker]
 
+    def known(self, broker: BrokerProfile) -> Mapping[InstrumentId, Instrument]:
+        """Return what is loaded of a broker's instruments, without waiting for any request."""
+        return self._loaded.get(broker, {})
+
     def _may_try(self, broker: BrokerProfile) -> bool:
         failed_at = self._failed_at.get(broker)
         return failed_at is None or self._clock.monotonic() - failed_at > _RETRY_S

@@ -22,12 +22,13 @@ from core.domain.order import (
 from core.domain.outcome import NotSent, Refused
 from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
-from core.engine.accounts.connections import Connections
+from core.engine.accounts.connections import Connections, Masters
 from core.engine.orders.decisions import external_id
 from core.engine.orders.gate import gate_at
 from core.engine.orders.gateway import Gateway, Held
 from core.engine.orders.goals import Flattening, UserClose, flatten, goals_of, leave_without_stop
 from core.engine.orders.journal import Journal, OrderEvent
+from core.engine.orders.market_hours import MarketHours
 from core.engine.orders.reconciliation import proposed_for
 from core.engine.orders.risk import NOTHING_LEFT
 from core.engine.outbox import Outbox
@@ -81,6 +82,8 @@ class ManualOrders:
         journal: Journal,
         gateway: Gateway,
         outbox: Outbox,
+        hours: MarketHours,
+        masters: Masters,
         worker: Callable[[str], AccountWorker | None],
     ) -> None:
         self._store = store
@@ -90,6 +93,8 @@ class ManualOrders:
         self._journal = journal
         self._gateway = gateway
         self._outbox = outbox
+        self._hours = hours
+        self._masters = masters
         self._worker = worker
 
     async def _reach(self, broker_id: str) -> tuple[AccountWorker, BrokerClient]:
@@ -118,9 +123,11 @@ class ManualOrders:
 
         Raises:
             ChoiceNeeded: The account is PAUSED and ``despite_pause`` is False.
-            UserError: Nothing is held, the position is not known, or no order went out in time.
+            UserError: Nothing is held, the position is not known, its instrument does not trade
+                now, or no order went out in time.
         """
         instrument, product = _parse_key(key)
+        await self._refuse_when_closed(broker_id, instrument)
         worker, client = await self._reach(broker_id)
         await self._ask_about_pause(broker_id, despite_pause=despite_pause)
         position = _Position(command, worker, instrument, product)
@@ -128,6 +135,19 @@ class ManualOrders:
             held = await self._look(position, client)
             await self._set_goals(position, held, despite_pause=despite_pause)
         return await self._first_order(position)
+
+    async def _refuse_when_closed(self, broker_id: str, instrument: InstrumentId) -> None:
+        """Refuse a close outside the instrument's session: it would wait, and nobody remembers."""
+        account = await self._accounts.get(broker_id)
+        known = self._masters.known(account.broker).get(instrument)
+        if self._hours.is_open(instrument, known):
+            return
+        opens_at = self._hours.opens_at(instrument, known)
+        when = f"; it trades again on {opens_at:%a %-d %b at %H:%M}" if opens_at else ""
+        raise UserError(
+            f"The market is closed for {instrument} now{when}. Nothing was sent, and nothing "
+            "waits for the open."
+        )
 
     async def _ask_about_pause(self, broker_id: str, *, despite_pause: bool) -> None:
         gate = await gate_at(self._store, broker_id)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from core.domain.command import Command
+from core.domain.instrument import Segment
 from core.engine.runs.plan import RunRequest, requested_slot
 from core.engine.runs.requests import RunRequests
 from core.engine.runs.runner import Runner
 from core.engine.runs.settings import StrategySettings
 from core.errors import UserError
+from core.ports.calendar import Calendar
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
 
@@ -22,12 +24,14 @@ class ManualRuns:
         *,
         store: Store,
         clock: Clock,
+        calendar: Calendar,
         strategies: StrategySettings,
         runner: Runner,
         requests: RunRequests,
     ) -> None:
         self._store = store
         self._clock = clock
+        self._calendar = calendar
         self._strategies = strategies
         self._runner = runner
         self._requests = requests
@@ -37,12 +41,20 @@ class ManualRuns:
 
         Raises:
             NotFound: There is no such strategy.
-            UserError: The market is closed.
+            UserError: The market is closed, or its hours are not known.
         """
         self._strategies.strategy(name)
         now = requested_slot(self._clock.market_now())
         window = self._runner.session(now)
         if window is None or not window.contains(now):
+            # "Closed" would be a guess where a session is known without its hours (Muhurat).
+            try:
+                self._calendar.session(now.date(), Segment.CASH, has_derivatives=True)
+            except LookupError as error:
+                raise UserError(
+                    "The market counts as closed now, because its hours of today are not known. "
+                    f"{str(error).removesuffix('.')}. Import them with saarthi calendar import."
+                ) from error
             raise UserError("The market is closed now; a run needs a trading session.")
         request = RunRequest(f"{name}|now|{command.id}", name, now)
 

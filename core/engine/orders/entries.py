@@ -6,8 +6,10 @@ are no longer wanted or have waited for a login.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
+from core.domain.instrument import Instrument, InstrumentId
 from core.domain.ledger import Ledger
 from core.domain.notices.orders import EntriesDropped
 from core.domain.notices.post import Post
@@ -16,6 +18,7 @@ from core.domain.outcome import Refusal
 from core.engine.orders.gateway import Gateway, Ticket
 from core.engine.orders.goals import goal_at
 from core.engine.orders.journal import Journal, OrderEvent
+from core.engine.orders.market_hours import MarketHours
 from core.engine.orders.pauses import WAITS_FOR_THE_USER, Pauses, key_of
 from core.engine.outbox import Outbox
 from core.errors import Denied
@@ -42,6 +45,7 @@ class Entries:
         gateway: Gateway,
         outbox: Outbox,
         pauses: Pauses,
+        hours: MarketHours,
         ttl_s: float,
     ) -> None:
         self._broker_id = broker_id
@@ -51,6 +55,7 @@ class Entries:
         self._gateway = gateway
         self._outbox = outbox
         self._pauses = pauses
+        self._hours = hours
         self._ttl_s = ttl_s
 
     async def park(self) -> None:
@@ -87,14 +92,17 @@ class Entries:
             notice = EntriesDropped(self._broker_id, tuple(dropped))
             await self._outbox.post(self._store, Post(notice))
 
-    async def send(self, client: BrokerClient) -> bool:
+    async def send(self, client: BrokerClient, master: Mapping[InstrumentId, Instrument]) -> bool:
         """Send what runs have decided and can go out now; return whether anything was sent."""
         sent = False
         ledgers = {ledger.key: ledger for ledger in await self._journal.ledgers(self._broker_id)}
         for order in await self._journal.pending(self._broker_id):
             if order.state not in {OrderState.INITIALIZED, OrderState.HELD}:
                 continue
-            if await self._enter(client, order, ledgers):
+            name = order.request.instrument
+            if not self._hours.is_open(name, master.get(name)):
+                await self._deny(order, f"{name} does not trade now: nothing is entered")
+            elif await self._enter(client, order, ledgers):
                 sent = True
         return sent
 

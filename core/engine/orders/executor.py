@@ -18,12 +18,14 @@ from core.domain.order import MANUAL, Order, Purpose
 from core.domain.sessions import trading_day
 from core.domain.steps import Cancel, PlaceExit, Step, Wait
 from core.engine.orders.entries import Entries
+from core.engine.orders.exit_watch import ExitWatch
 from core.engine.orders.gate import Gate, gate_at
 from core.engine.orders.gateway import Gateway
 from core.engine.orders.goals import end_goal, goals_of
 from core.engine.orders.journal import Journal
 from core.engine.orders.ledgers import ledger_at
 from core.engine.orders.looks import Looks
+from core.engine.orders.market_hours import MarketHours
 from core.engine.orders.pauses import Pauses
 from core.engine.orders.risk import NOTHING_LEFT
 from core.engine.orders.steps import CancelLimit, Steps
@@ -72,6 +74,7 @@ class Executor:
         journal: Journal,
         gateway: Gateway,
         outbox: Outbox,
+        hours: MarketHours,
         settings: ExecutorSettings,
     ) -> None:
         self._broker_id = broker_id
@@ -79,6 +82,8 @@ class Executor:
         self._clock = clock
         self._journal = journal
         self._settings = settings
+        self._hours = hours
+        self._watch = ExitWatch(store, outbox, hours)
         self._pauses = Pauses(clock)
         self._denied: dict[str, str] = {}
         self.look_again_at: datetime | None = None
@@ -91,6 +96,7 @@ class Executor:
             gateway=gateway,
             outbox=outbox,
             pauses=self._pauses,
+            hours=hours,
             ttl_s=settings.entry_ttl_s,
         )
         self._steps = Steps(
@@ -132,7 +138,7 @@ class Executor:
         # First of all: a held entry must not go out once its login is back (row B10), and an exit
         # that is still held would be sent beside the one that is worked out anew below (I6).
         await self._entries.clear_held()
-        sent = await self._entries.send(client)
+        sent = await self._entries.send(client, master)
         for goal in await goals_of(self._store, self._broker_id):
             if _is_pursued(goal, gate):
                 sent |= await self._pursue(client, goal, gate, today, master)
@@ -167,6 +173,10 @@ class Executor:
         )
         if isinstance(step, Wait):
             self._look_again(step.until)
+            return False
+        known = master.get(goal.instrument)
+        if not self._hours.is_open(goal.instrument, known):
+            await self._watch.wait_for_open(goal, held, step, known)
             return False
         try:
             why = _last_reason(orders)

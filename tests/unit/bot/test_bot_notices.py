@@ -27,6 +27,7 @@ from core.domain.notices.accounts import (
     SquareOffAlarm,
 )
 from core.domain.notices.calendar import CalendarEnds, DayUnknown, YearDerived
+from core.domain.notices.exits import ExitStuck, ExitThrough, ExitWaits, LedgersLeft
 from core.domain.notices.logins import (
     LoginDone,
     LoginFailed,
@@ -90,6 +91,10 @@ def notices(word: str) -> tuple[Notice, ...]:
         Anomaly(account, word),
         ExitDenied(account, word, word, has_stop=True),
         StopRestored(account, word, Decimal("810.05"), word),
+        ExitWaits(account, word, opens_at=AT),
+        ExitStuck(account, word, word, word),
+        ExitThrough(account, word),
+        LedgersLeft(account, word, (word,), word),
         CalendarEnds("2027-12-31", 1),
         YearDerived(2027, word),
         DayUnknown("2028-01-03", word),

@@ -1,0 +1,87 @@
+"""When an instrument trades: its own session of the day, by its segment and its derivatives (R3).
+
+A share with derivatives stops at 15:15, other shares at 15:30, futures and options at 15:40, and
+special days have hours of their own (facts/kite.md 12): what is true of one instrument says nothing
+of another. Nothing is sent outside these hours. Where it is not known what an instrument is, or
+whether the day trades, the widest hours that are plausible hold, so that doubt keeps no exit back.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from core.domain.instrument import Instrument, InstrumentId, Segment
+from core.domain.sessions import IST, SessionWindow, plausible_kinds, widest
+from core.ports.calendar import Calendar
+from core.ports.clock import Clock
+
+__all__ = ["MarketHours"]
+
+_LONGEST_BREAK = 15
+"""Days; longer than any row of holidays."""
+
+
+class MarketHours:
+    """Answers for every instrument, from the calendar and the market clock."""
+
+    def __init__(self, calendar: Calendar, clock: Clock) -> None:
+        self._calendar = calendar
+        self._clock = clock
+
+    def window(
+        self, name: InstrumentId, known: Instrument | None, day: date
+    ) -> SessionWindow | None:
+        """Return an instrument's session of a day; None when it does not trade on it.
+
+        Args:
+            name: The instrument.
+            known: Its row of the broker's master, None where that has none.
+            day: The day.
+        """
+        return widest(
+            self._window(day, segment, has_derivatives=has_derivatives)
+            for segment, has_derivatives in plausible_kinds(name, known)
+        )
+
+    def _window(
+        self, day: date, segment: Segment, *, has_derivatives: bool
+    ) -> SessionWindow | None:
+        try:
+            return self._calendar.exit_session(day, segment, has_derivatives=has_derivatives)
+        except LookupError:  # before the first hours that the calendar holds
+            return None
+
+    def is_open(self, name: InstrumentId, known: Instrument | None) -> bool:
+        """Return whether an instrument trades now."""
+        now = self._clock.market_now()
+        window = self.window(name, known, now.date())
+        return window is not None and window.contains(now)
+
+    def opens_at(self, name: InstrumentId, known: Instrument | None) -> datetime | None:
+        """Return when an instrument trades next, market time; None when that is not known.
+
+        It is now while its session lasts.
+        """
+        now = self._clock.market_now()
+        for days in range(_LONGEST_BREAK):
+            window = self.window(name, known, now.date() + timedelta(days=days))
+            if window is not None and now < window.close_at:
+                return max(now, window.open_at)
+        return None
+
+    def latest(
+        self, name: InstrumentId, known: Instrument | None, now: datetime
+    ) -> SessionWindow | None:
+        """Return the newest session of an instrument that has begun; None when that is not known.
+
+        Args:
+            name: The instrument.
+            known: Its row of the broker's master, None where that has none.
+            now: Market time.
+        """
+        today = now.astimezone(IST).date()
+        for days in range(_LONGEST_BREAK):
+            window = self.window(name, known, today - timedelta(days=days))
+            if window is not None and window.open_at <= now:
+                return window
+        return None
