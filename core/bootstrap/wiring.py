@@ -26,6 +26,7 @@ from core.engine.runs.requests import RunRequests
 from core.engine.runs.runner import Runner
 from core.engine.runs.scheduler import Scheduler, Selection
 from core.engine.runs.settings import StrategySettings, is_assigned
+from core.engine.runs.square_off import SquareOff
 from core.engine.workers.account_worker import AccountWorker
 from core.engine.workers.lease import Lease
 from core.engine.workers.pool import WorkerPool
@@ -239,15 +240,30 @@ class Wiring:
         )
 
     @cached_property
+    def square_off(self) -> SquareOff:
+        """Squares ledgers off from their cut-off on."""
+        return SquareOff(
+            store=self._store,
+            clock=self._clock,
+            calendar=self._calendar,
+            accounts=self.accounts,
+            strategies=self.strategies,
+            masters=self.masters,
+            hours=self.hours,
+            outbox=self.outbox,
+            wake=self.pool.wake,
+        )
+
+    @cached_property
     def scheduler(self) -> Scheduler:
         """Begins runs and square-offs when they are due."""
         return Scheduler(
             self._store,
             self._clock,
             self._calendar,
-            self.accounts,
             self.strategies,
             self.runner,
+            self.square_off,
             self.outbox,
             self._selection,
         )

@@ -14,22 +14,17 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from core.domain.account import Account
 from core.domain.due import due_slots, next_slot
 from core.domain.instrument import Segment
-from core.domain.ledger import Ledger
-from core.domain.notices.accounts import SquareOffAlarm
 from core.domain.notices.post import Post
 from core.domain.notices.runs import RunFailed, SlotMissed
 from core.domain.sessions import IST, SessionWindow, trading_day
 from core.domain.target import Strategy
-from core.engine.accounts.accounts import Accounts
-from core.engine.orders.goals import Flattening, flatten, goals_of
-from core.engine.orders.ledgers import ledgers_of
 from core.engine.outbox import Outbox
 from core.engine.runs.plan import RunRequest
 from core.engine.runs.runner import Runner
 from core.engine.runs.settings import StrategySettings
+from core.engine.runs.square_off import SquareOff
 from core.errors import AlreadyDone, StoreError
 from core.ports.calendar import Calendar
 from core.ports.clock import Clock
@@ -38,8 +33,6 @@ from core.ports.store import Store, StoreView
 __all__ = ["Scheduler", "Selection"]
 
 _log = logging.getLogger(__name__)
-_ALARM_AFTER = timedelta(minutes=10)
-_LATEST_ALARM = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +55,18 @@ class Scheduler:
         store: Store,
         clock: Clock,
         calendar: Calendar,
-        accounts: Accounts,
         strategies: StrategySettings,
         runner: Runner,
+        square_off: SquareOff,
         outbox: Outbox,
         selection: Selection | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._calendar = calendar
-        self._accounts = accounts
         self._strategies = strategies
         self._runner = runner
+        self._square_off = square_off
         self._outbox = outbox
         self._selection = selection
         self._selected_until = clock.market_now()
@@ -98,12 +91,10 @@ class Scheduler:
 
     async def tick_square_offs(self) -> None:
         """Begin the square-offs that are due; it waits for no market data."""
-        now = self._clock.market_now()
-        window = self._open_session(now)
-        if window is None:
-            return
-        for name, strategy in self._chosen():
-            await self._guarded(name, self._square_off(name, strategy, window, now))
+        only = self._selection
+        await self._square_off.tick(
+            strategy=only.strategy if only else None, broker_id=only.broker_id if only else None
+        )
 
     def _open_session(self, now: datetime) -> SessionWindow | None:
         window = self._runner.session(now)
@@ -168,72 +159,6 @@ class Scheduler:
     async def _notify_missed(self, name: str, slot: datetime, now: datetime, missed: int) -> None:
         notice = SlotMissed(name, slot, int((now - slot).total_seconds()), missed)
         await self._post_once(f"missed:{name}|{slot.isoformat()}", Post(notice))
-
-    async def _square_off(
-        self, name: str, strategy: Strategy, window: SessionWindow, now: datetime
-    ) -> None:
-        """Make every ledger of a strategy flat from its cut-off on; alarm about what remains.
-
-        Ledgers of a strategy that was disabled meanwhile are squared off all the same.
-        """
-        schedule = strategy.schedule(await self._strategies.parameters(name))
-        for account in await self._accounts.all():
-            if self._selection is not None and account.broker_id != self._selection.broker_id:
-                continue
-            begin = self._runner.square_off_begins(schedule, window.day, account.broker)
-            # Where strategies send nothing, the user manages the positions (A5).
-            if begin is None or now < begin or not (account.enabled or account.drain):
-                continue
-            open_ledgers = await self._open_ledgers(name, account)
-            if not open_ledgers:
-                continue
-            await self._flatten(name, account, open_ledgers, window)
-            deadline = min(begin + _ALARM_AFTER, window.close_at - _LATEST_ALARM)
-            if now >= deadline:
-                await self._alarm(name, account, open_ledgers, window)
-
-    async def _open_ledgers(self, name: str, account: Account) -> list[Ledger]:
-        ledgers = await ledgers_of(self._store, account.broker_id)
-        return [ledger for ledger in ledgers if ledger.strategy == name and ledger.quantity]
-
-    async def _flatten(
-        self, name: str, account: Account, ledgers: list[Ledger], window: SessionWindow
-    ) -> None:
-        """Set the goals of these ledgers to flat, where they are not yet."""
-        day, now = window.day.isoformat(), self._clock.market_now()
-        goals = {goal.key: goal for goal in await goals_of(self._store, account.broker_id)}
-        # Every tick comes here until the ledgers are flat: a goal that is flat already must keep
-        # its run, whose exits are on their way. One that a run set anew after the cut-off is not
-        # kept.
-        not_flat = [
-            ledger
-            for ledger in ledgers
-            if ledger.key not in goals or goals[ledger.key].quantity != 0
-        ]
-        if not not_flat:
-            return
-        run_id = f"{name}|{now:%Y-%m-%dT%H:%M}|square-off|{account.broker_id}"
-        decision = Flattening(
-            run_id, "square-off", name, account.broker_id, day, self._clock.now(), now
-        )
-
-        async def body(view: StoreView) -> None:
-            await flatten(view, self._outbox, not_flat, decision)
-
-        try:
-            await self._store.transaction(body, nonce=f"run:{run_id}")
-        except AlreadyDone:
-            return
-        _log.info("square-off of %s on %s", name, account.label)
-
-    async def _alarm(
-        self, name: str, account: Account, ledgers: list[Ledger], window: SessionWindow
-    ) -> None:
-        positions = tuple(f"{ledger.instrument} {ledger.quantity:+d}" for ledger in ledgers)
-        notice = SquareOffAlarm(account.broker_id, name, positions)
-        await self._post_once(
-            f"alarm:{name}|{account.broker_id}|{window.day.isoformat()}", Post(notice)
-        )
 
     async def next_slot(self, name: str) -> datetime | None:
         """Return a strategy's next slot, IST; None when disabled or the calendar ends."""
