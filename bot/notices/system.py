@@ -6,7 +6,14 @@ from typing import assert_never
 
 from bot.views.markup import esc
 from bot.views.screen import Screen
-from core.domain.notices.system import PollerTrouble, ServiceCrashed, Started, SystemNotice, Text
+from core.domain.notices.system import (
+    InstrumentsOld,
+    PollerTrouble,
+    ServiceCrashed,
+    Started,
+    SystemNotice,
+    Text,
+)
 
 __all__ = ["system_notice"]
 
@@ -16,6 +23,8 @@ def system_notice(notice: SystemNotice) -> Screen:
     match notice:
         case PollerTrouble():
             return Screen(f"🚨 {esc(notice.text)}")
+        case InstrumentsOld():
+            return Screen(_instruments_old(notice))
         case Started():
             return Screen(f"🟢 {_started(notice.unknown_orders)}")
         case ServiceCrashed():
@@ -27,6 +36,18 @@ def system_notice(notice: SystemNotice) -> Screen:
             return Screen(esc(notice.text))
         case _:
             assert_never(notice)
+
+
+def _instruments_old(notice: InstrumentsOld) -> str:
+    exits = (
+        f"Exits go on with those of {esc(notice.known)}"
+        if notice.known
+        else "Exits go on where the broker needs no list for them"
+    )
+    return (
+        f"⚠️ {esc(notice.broker)}'s list of instruments could not be loaded today "
+        f"({esc(notice.reason)}). {exits}; entries wait for today's. I keep trying."
+    )
 
 
 def _started(unknown_orders: int) -> str:

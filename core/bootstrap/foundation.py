@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from core.adapters.clock import clock_from_setting
+from core.adapters.kept_masters import KeptMasterFiles
 from core.adapters.mongo.migrations import migrate
 from core.adapters.mongo.server import RunningStore, launch, read_store_file
 from core.adapters.mongo.store import MongoStore
@@ -16,6 +17,7 @@ from core.config import Settings
 from core.errors import StoreUnavailable
 from core.ports.calendar import Calendar
 from core.ports.clock import Clock
+from core.ports.masters import MasterArchive
 from core.ports.store import ServedStore
 
 __all__ = ["Foundation", "attach", "open_system", "rotate_secrets"]
@@ -23,7 +25,11 @@ __all__ = ["Foundation", "attach", "open_system", "rotate_secrets"]
 
 @dataclass(frozen=True, slots=True)
 class Foundation:
-    """What every command needs: the store, the vault, the clock and the calendar."""
+    """What every command needs: the store, the vault, the clock and the calendar.
+
+    Attributes:
+        masters: Where instrument masters are kept over a restart; None keeps none.
+    """
 
     settings: Settings
     store: ServedStore
@@ -32,6 +38,7 @@ class Foundation:
     vault: FernetVault
     clock: Clock
     calendar: Calendar
+    masters: MasterArchive | None = None
 
 
 @asynccontextmanager
@@ -55,6 +62,7 @@ async def open_system(settings: Settings) -> AsyncIterator[Foundation]:
                 foundation.vault,
                 clock,
                 foundation.calendar,
+                foundation.masters,
             )
     finally:
         await running.stop()
@@ -80,7 +88,9 @@ async def attach(
         await migrate(store)
         kind = str(store.server_kind())
         moment = clock or clock_from_setting(settings.clock)
-        yield Foundation(settings, store, kind, None, vault, moment, calendar_of(settings))
+        masters = KeptMasterFiles(settings.data_dir / "masters")
+        calendar = calendar_of(settings)
+        yield Foundation(settings, store, kind, None, vault, moment, calendar, masters)
 
 
 async def rotate_secrets(foundation: Foundation) -> tuple[int, list[str]]:

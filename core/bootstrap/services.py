@@ -11,6 +11,7 @@ from core.domain.notices.post import Post
 from core.domain.notices.system import ServiceCrashed
 from core.engine.accounts.connections import Connections
 from core.engine.accounts.logins import Logins
+from core.engine.accounts.masters import Masters
 from core.engine.accounts.tokens import Tokens
 from core.engine.outbox import Outbox
 from core.engine.runs.calendar_watch import CalendarWatch
@@ -25,6 +26,7 @@ _log = logging.getLogger(__name__)
 _TICK_S = 0.5
 _TOKEN_TICK_S = 2.0
 _CALENDAR_TICK_S = 20.0
+_MASTERS_TICK_S = 2.0
 
 
 def ticks_of(
@@ -33,8 +35,9 @@ def ticks_of(
     logins: Logins,
     connections: Connections,
     calendar_watch: CalendarWatch,
+    masters: Masters,
 ) -> Service:
-    """Return the service that wakes the scheduler and the watches of tokens and calendar."""
+    """Return the service that wakes the scheduler and what watches tokens, calendar and masters."""
 
     async def watch_tokens() -> None:
         await tokens.tick(connections)
@@ -48,6 +51,7 @@ def ticks_of(
                 "square-off": (_TICK_S, scheduler.tick_square_offs),
                 "tokens": (_TOKEN_TICK_S, watch_tokens),
                 "calendar": (_CALENDAR_TICK_S, calendar_watch.tick),
+                "instruments": (_MASTERS_TICK_S, masters.tick),
             }
         )
 

@@ -137,6 +137,7 @@ def _services(
             wiring.logins,
             wiring.connections,
             wiring.calendar_watch,
+            wiring.masters,
         ),
         "runs": partial(wiring.run_requests.work, wiring.runner, only),
     }

@@ -10,8 +10,9 @@ from core.bootstrap.services import crash_reporter
 from core.domain.broker_profile import BrokerProfile
 from core.domain.target import Strategy
 from core.engine.accounts.accounts import Accounts
-from core.engine.accounts.connections import Connections, Masters
+from core.engine.accounts.connections import Connections
 from core.engine.accounts.logins import Logins
+from core.engine.accounts.masters import Masters, MasterWatch
 from core.engine.accounts.tokens import Tokens
 from core.engine.orders.drift import LedgerDrift
 from core.engine.orders.executor import Executor, ExecutorSettings
@@ -131,7 +132,12 @@ class Wiring:
     @cached_property
     def masters(self) -> Masters:
         """Instruments by broker."""
-        return Masters(self._brokers, self._clock)
+        return Masters(
+            self._brokers,
+            self._clock,
+            archive=self._foundation.masters,
+            watch=MasterWatch(self._store, self.outbox),
+        )
 
     @cached_property
     def connections(self) -> Connections:

@@ -169,6 +169,8 @@ class BrokerProfile:
         callback: How the redirect after a login is read.
         postback: How postbacks are read; None when the broker sends none.
         cut_offs: Where its square-off differs from the calendar's general times.
+        names_need_master: Its names of instruments are known from its master alone, so without one
+            its accounts can neither be read nor traded.
         is_supported: False for the placeholder of a stored broker that this program does not know.
     """
 
@@ -185,6 +187,7 @@ class BrokerProfile:
     callback: CallbackForm
     postback: PostbackForm | None = None
     cut_offs: tuple[CutOff, ...] = ()
+    names_need_master: bool = False
     is_supported: bool = True
 
     def __str__(self) -> str:

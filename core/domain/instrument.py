@@ -9,7 +9,10 @@ from enum import StrEnum
 
 from core.errors import UserError
 
-__all__ = ["Instrument", "InstrumentId", "Product", "Segment"]
+__all__ = ["DERIVATIVES_OF", "Instrument", "InstrumentId", "Product", "Segment"]
+
+DERIVATIVES_OF = {"NSE": "NFO", "BSE": "BFO"}
+"""Where the derivatives of each cash exchange's shares are listed."""
 
 
 class Product(StrEnum):
@@ -69,6 +72,8 @@ class Instrument:
         expiry: Last trading day of a derivative.
         has_derivatives: The exchange lists derivatives of it, so it has a closing auction since
             2026-08-03 and trades continuously only until 15:15 (facts/kite.md 12).
+        is_stale: It comes from an earlier day's master, because today's could not be had: good for
+            exits, not for entries.
     """
 
     id: InstrumentId
@@ -81,3 +86,4 @@ class Instrument:
     freeze_quantity: int | None = None
     expiry: date | None = None
     has_derivatives: bool = False
+    is_stale: bool = False

@@ -97,6 +97,8 @@ def _entry(target: Target, assignment: AssignmentView, current: AccountState) ->
     """Return the entry that the assignment's size asks for, or why there is none."""
     if current.instrument is None:
         return Leg(0, 0, f"{target.instrument} is not in this broker's instruments")
+    if current.instrument.is_stale:
+        return Leg(0, 0, "today's list of instruments could not be loaded, entries wait for it")
     units = units_for(
         assignment.size_kind,
         assignment.size_value,

@@ -9,7 +9,8 @@ from core.adapters.fyers import FYERS
 from core.adapters.zerodha import ZERODHA
 from core.domain.account import Account
 from core.domain.command import Command
-from core.engine.accounts.connections import Connections, Masters
+from core.engine.accounts.connections import Connections
+from core.engine.accounts.masters import Masters
 from core.errors import BrokerReadError, LoginFault, LoginRefused
 from core.ports.store import Change
 from tests.fakes.login_world import LoginWorld

@@ -23,8 +23,9 @@ from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
 from core.domain.sessions import IST
 from core.engine.accounts.accounts import Accounts
-from core.engine.accounts.connections import Connections, Masters
+from core.engine.accounts.connections import Connections
 from core.engine.accounts.logins import Logins
+from core.engine.accounts.masters import Masters
 from core.engine.accounts.tokens import Tokens
 from core.engine.outbox import Outbox
 from core.errors import LoginFault, StoreUnavailable

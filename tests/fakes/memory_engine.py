@@ -33,11 +33,12 @@ from core.engine.control.control import Control
 from core.engine.orders.documents import order_of
 from core.engine.orders.ledgers import ledger_of, ledger_row
 from core.engine.outbox import card_id
+from core.ports.masters import KeptMaster
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.scripted_broker import ScriptedAccount, ScriptedBroker
 
-__all__ = ["CHAT", "REAL_NOW", "MemoryEngine", "market_clock"]
+__all__ = ["CHAT", "REAL_NOW", "MemoryEngine", "MemoryMasters", "market_clock"]
 
 CHAT = 4711
 REAL_NOW = datetime(2026, 11, 23, 4, 30, tzinfo=UTC)
@@ -46,6 +47,19 @@ REAL_NOW = datetime(2026, 11, 23, 4, 30, tzinfo=UTC)
 def market_clock(market: datetime) -> ManualClock:
     """Return a clock that stands at a market time, real time apart from it."""
     return ManualClock(REAL_NOW, market)
+
+
+@dataclass
+class MemoryMasters:
+    """A ``MasterArchive``; given to a second engine it is what a restart finds."""
+
+    kept: dict[BrokerProfile, KeptMaster] = field(default_factory=dict)
+
+    async def recall(self, broker: BrokerProfile) -> KeptMaster | None:
+        return self.kept.get(broker)
+
+    async def keep(self, broker: BrokerProfile, master: KeptMaster) -> None:
+        self.kept[broker] = master
 
 
 @dataclass
@@ -61,6 +75,7 @@ class MemoryEngine:
     brokers: Mapping[BrokerProfile, ScriptedBroker] = field(
         default_factory=lambda: {one: ScriptedBroker(one) for one in (ZERODHA, FYERS)}
     )
+    masters: MemoryMasters = field(default_factory=MemoryMasters)
     wiring: Wiring = field(init=False)
     control: Control = field(init=False)
     _numbers: count[int] = field(default_factory=count)
@@ -74,6 +89,7 @@ class MemoryEngine:
             vault=FernetVault([Fernet.generate_key().decode()]),
             clock=self.clock,
             calendar=TradingCalendar(),
+            masters=self.masters,
         )
         self.wiring = Wiring(foundation, self.registry, self.brokers)
         self.control = control_of(foundation, self.wiring)
@@ -109,7 +125,8 @@ class MemoryEngine:
         offer = await self.control.logins.offer(account.broker_id)
         address = await self.control.logins.start(str(offer.page_url).rpartition("/")[2])
         code = f"code{next(self._numbers)}"
-        query = dict(parse_qsl(urlsplit(address).query)) | {"request_token": code}
+        nonce = dict(parse_qsl(urlsplit(address).query))["nonce"]
+        query = {account.broker.callback.nonce: nonce, account.broker.callback.code: code}
         await self.control.logins.callback(account.broker, query)
 
     def at_broker(self, account: Account) -> ScriptedAccount:

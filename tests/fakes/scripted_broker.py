@@ -27,7 +27,7 @@ from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import Instrument, InstrumentId, Product
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import Acked, Refusal, Refused, WriteOutcome
-from core.errors import BrokerReadError
+from core.errors import BrokerReadError, ReadFault
 from core.ports.broker import (
     Credentials,
     FreezeSource,
@@ -190,12 +190,15 @@ class _Login:
 
 
 class _Master:
-    """An ``InstrumentSource`` of the shares that the tests trade."""
+    """An ``InstrumentSource`` of the shares that the tests trade; ``trouble`` fails it."""
 
     def __init__(self, profile: BrokerProfile) -> None:
         self._profile = profile
+        self.trouble = ""
 
     async def load(self) -> Sequence[Instrument]:
+        if self.trouble:
+            raise BrokerReadError(ReadFault.UNREACHABLE, self.trouble)
         return list(MASTER[self._profile].values())
 
 
@@ -205,7 +208,8 @@ class ScriptedBroker:
     def __init__(self, profile: BrokerProfile) -> None:
         self.profile = profile
         self.login: LoginPort = _Login()
-        self.instruments: InstrumentSource = _Master(profile)
+        self.master = _Master(profile)
+        self.instruments: InstrumentSource = self.master
         self.freezes: FreezeSource | None = None
         self.accounts: defaultdict[str, ScriptedAccount] = defaultdict(ScriptedAccount)
 

@@ -10,7 +10,7 @@ import asyncio
 import csv
 import io
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from core.adapters.broker_http import MASTER_LIMIT, BrokerTransport, NoReply
 from core.adapters.clock import MARKET_ZONE
 from core.adapters.fields import malformed
 from core.adapters.throttle import Bucket
-from core.domain.instrument import Instrument, InstrumentId, Segment
+from core.domain.instrument import DERIVATIVES_OF, Instrument, InstrumentId, Segment
 from core.errors import BrokerReadError, ReadFault
 from core.ports.clock import Clock
 
@@ -29,13 +29,11 @@ __all__ = ["FyersInstruments", "SymbolBook", "our_name", "parse_masters"]
 
 _LOG = logging.getLogger(__name__)
 _DEADLINE_S = 60.0
-_REQUIRED = ("NSE_CM", "NSE_FO")
-_OPTIONAL = ("BSE_CM", "BSE_FO", "NSE_CD", "MCX_COM")
-"""What a missing file of these holds cannot be resolved, and so cannot be traded."""
+_FILES = ("NSE_CM", "NSE_FO", "BSE_CM", "BSE_FO", "NSE_CD", "MCX_COM")
+"""What a missing file holds cannot be resolved; the others do not wait for it."""
+_DERIVATIVES_FILES = {"NSE_FO": "NFO", "BSE_FO": "BFO"}
 _STALE = timedelta(days=7)
 """Longer than any row of holidays."""
-_NOT_FOUND = 404
-_COLUMNS = 18
 _INDEX_TYPE = 10
 _SEGMENTS = {
     # Fyers' segment and exchange: our exchange and segment
@@ -65,18 +63,28 @@ class _MasterRow(NamedTuple):
     lot: int
     tick: Decimal
     updated: str
-    expiry: str
+    expiry: date | None
     ticker: str
     segment: int
     underlying: str
 
 
 class SymbolBook:
-    """Names of one master in both directions."""
+    """Names of one master in both directions; it follows a master that is loaded anew."""
 
     def __init__(self, master: Mapping[InstrumentId, Instrument]) -> None:
         self._master = master
-        self._names = {instrument.broker_symbol: name for name, instrument in master.items()}
+        self._first: Instrument | None = None
+        self._size = 0
+        self._by_symbol: dict[str, InstrumentId] = {}
+
+    @property
+    def _names(self) -> dict[str, InstrumentId]:
+        first = next(iter(self._master.values()), None)
+        if first is not self._first or len(self._master) != self._size:
+            self._first, self._size = first, len(self._master)
+            self._by_symbol = {row.broker_symbol: name for name, row in self._master.items()}
+        return self._by_symbol
 
     @property
     def master(self) -> Mapping[InstrumentId, Instrument]:
@@ -94,8 +102,8 @@ class SymbolBook:
         One that the master lacks keeps Fyers' own name, so that a row of the account is neither
         lost nor taken for something else; nothing can be ordered under it.
         """
-        if symbol in self._names:
-            return self._names[symbol]
+        if (found := self._names.get(symbol)) is not None:
+            return found
         exchange, _, rest = symbol.partition(":")
         return InstrumentId(exchange, rest) if rest else InstrumentId("", symbol)
 
@@ -111,18 +119,28 @@ class FyersInstruments:
         self._transport = transport
 
     async def load(self) -> Sequence[Instrument]:
-        """Download and translate today's files."""
-        files: list[bytes] = []
-        async with self._transport() as transport:
-            for name in (*_REQUIRED, *_OPTIONAL):
-                body = await self._file(transport, name)
-                if body is not None:
-                    files.append(body)
-        today = self._clock.market_now().date()
-        # Some hundred thousand rows take seconds of computing: not on the loop.
-        return await asyncio.to_thread(parse_masters, files, today)
+        """Download and translate today's files; one that fails leaves its exchange out.
 
-    async def _file(self, transport: BrokerTransport, name: str) -> bytes | None:
+        Raises:
+            BrokerReadError: No file of shares or derivatives could be read.
+        """
+        files: dict[str, bytes] = {}
+        trouble: BrokerReadError | None = None
+        async with self._transport() as transport:
+            for name in _FILES:
+                try:
+                    files[name] = await self._file(transport, name)
+                except BrokerReadError as error:
+                    trouble = trouble or error
+                    _LOG.warning("Fyers' symbol master %s: %s", name, error)
+        today = self._clock.market_now().date()
+        try:
+            # Some hundred thousand rows take seconds of computing: not on the loop.
+            return await asyncio.to_thread(parse_masters, files, today)
+        except BrokerReadError as error:
+            raise trouble or error from error
+
+    async def _file(self, transport: BrokerTransport, name: str) -> bytes:
         request = requests.Request("GET", f"{self._root}/sym_details/{name}.csv").prepare()
         raw = await transport.send(
             request, Bucket.OTHER, limit=MASTER_LIMIT, deadline_s=_DEADLINE_S
@@ -131,33 +149,34 @@ class FyersInstruments:
             raise raw.read_error()
         if raw.is_ok:
             return raw.body
-        if raw.status == _NOT_FOUND and name in _OPTIONAL:
-            _LOG.warning("Fyers has no symbol master %s; its instruments cannot be traded", name)
-            return None
         raise BrokerReadError(
             ReadFault.UNREACHABLE, f"Fyers' symbol master {name}: HTTP {raw.status}"
         )
 
 
-def parse_masters(files: Iterable[bytes], today: date) -> Sequence[Instrument]:
-    """Translate the files; rows of exchanges that Saarthi does not trade are left out.
+def parse_masters(files: Mapping[str, bytes], today: date) -> Sequence[Instrument]:
+    """Translate the files by name; rows of exchanges that Saarthi does not trade are left out.
+
+    A file that cannot be read, or was not renewed for a week, leaves its exchange out; so does a
+    damaged row its instrument.
 
     Raises:
-        BrokerReadError: MALFORMED, also when a file was not renewed for a week.
+        BrokerReadError: MALFORMED: there are no shares in them.
     """
-    try:
-        masters = [_parsed(body, today) for body in files]
-        underlyings = {
-            (_exchange(row), row.underlying)
-            for rows in masters
-            for row in rows
-            if _exchange(row) in {"NFO", "BFO"}
-        }
-        instruments = [_instrument(row, underlyings) for rows in masters for row in rows]
-    except (ValueError, InvalidOperation, OverflowError, csv.Error) as error:
-        raise malformed(f"the symbol master: {error}") from error
+    rows: list[_MasterRow] = []
+    trouble, unknown = "the symbol masters hold no shares", set(_DERIVATIVES_FILES.values())
+    for name, body in files.items():
+        try:
+            rows += _parsed(body, today)
+        except (BrokerReadError, ValueError, InvalidOperation, OverflowError, csv.Error) as error:
+            trouble = f"the symbol master {name}: {error}"
+            _LOG.warning("%s", trouble)
+        else:
+            unknown.discard(_DERIVATIVES_FILES.get(name, ""))
+    underlyings = {(_exchange(row), row.underlying) for row in rows}
+    instruments = [_instrument(row, underlyings, unknown) for row in rows]
     if not any(instrument.segment is Segment.CASH for instrument in instruments):
-        raise malformed("the symbol masters hold no shares")
+        raise malformed(trouble)
     return instruments
 
 
@@ -165,9 +184,11 @@ def _parsed(body: bytes, today: date) -> list[_MasterRow]:
     rows = list(_rows(body))
     if not rows:  # a segment without instruments
         return []
-    newest = max(_day(row.updated) for row in rows)
+    newest = max(filter(None, (_day(row.updated) for row in rows)), default=None)
+    if newest is None:
+        raise malformed("no row of it has a date")
     if today - newest > _STALE:
-        raise malformed(f"a symbol master is of {newest}, {(today - newest).days} days old")
+        raise malformed(f"it is of {newest}, {(today - newest).days} days old")
     # Generations of the files differ in the unit of the tick (facts/fyers.md 11): prices in rupees
     # have some tick below one, in paise none.
     if all(row.tick >= 1 for row in rows if row.kind != _INDEX_TYPE):
@@ -176,25 +197,37 @@ def _parsed(body: bytes, today: date) -> list[_MasterRow]:
 
 
 def _rows(body: bytes) -> Iterator[_MasterRow]:
+    read = damaged = 0
     for cells in csv.reader(io.StringIO(body.decode())):
         if not cells:
             continue
-        if len(cells) < _COLUMNS:
-            raise malformed(f"a row of the symbol master has {len(cells)} columns")
-        row = _MasterRow(
-            token=cells[0],
-            details=cells[1],
-            kind=int(cells[2] or -1),
-            lot=int(Decimal(cells[3] or 0)),
-            tick=Decimal(cells[4] or 0),
-            updated=cells[7],
-            expiry=cells[8],
-            ticker=cells[9],
-            segment=int(cells[11]),
-            underlying=cells[13],
-        )
+        read += 1
+        try:
+            row = _row(cells)
+        except (ValueError, IndexError, InvalidOperation, OverflowError):
+            damaged += 1
+            continue
         if _exchange(row):
             yield row
+    if damaged:
+        _LOG.warning("%d of %d rows of a symbol master cannot be read", damaged, read)
+    if damaged and damaged == read:
+        raise malformed("no row of it can be read")
+
+
+def _row(cells: Sequence[str]) -> _MasterRow:
+    return _MasterRow(
+        token=cells[0],
+        details=cells[1],
+        kind=int(cells[2] or -1),
+        lot=int(Decimal(cells[3] or 0)),
+        tick=Decimal(cells[4] or 0),
+        updated=cells[7],
+        expiry=_expiry(cells[8]),
+        ticker=cells[9],
+        segment=int(cells[11]),
+        underlying=cells[13],
+    )
 
 
 def _exchange(row: _MasterRow) -> str | None:
@@ -220,13 +253,17 @@ def _named(ticker: str, segment_number: int) -> tuple[InstrumentId, Segment] | N
     return InstrumentId(exchange, _symbol(exchange, rest, segment)), segment
 
 
-def _instrument(row: _MasterRow, underlyings: set[tuple[str | None, str]]) -> Instrument:
+def _instrument(
+    row: _MasterRow, underlyings: set[tuple[str | None, str]], unknown: set[str]
+) -> Instrument:
     named = _named(row.ticker, row.segment)
     if named is None:
         raise malformed(f"a row of the symbol master is of segment {row.segment}")
     name, segment = named
     exchange, symbol = name.exchange, name.symbol
-    derivatives = {"NSE": "NFO", "BSE": "BFO"}.get(exchange, "")
+    derivatives = DERIVATIVES_OF.get(exchange, "")
+    # With their file missing nobody knows: the earlier end of the session is the safe one.
+    is_underlying = (derivatives, symbol) in underlyings or derivatives in unknown
     return Instrument(
         id=name,
         broker_symbol=row.ticker,
@@ -235,8 +272,8 @@ def _instrument(row: _MasterRow, underlyings: set[tuple[str | None, str]]) -> In
         tick_size=row.tick or Decimal("0.05"),
         segment=segment,
         name=row.details,
-        expiry=_expiry(row.expiry) if segment not in {Segment.CASH, Segment.INDEX} else None,
-        has_derivatives=segment is Segment.CASH and (derivatives, symbol) in underlyings,
+        expiry=row.expiry if segment not in {Segment.CASH, Segment.INDEX} else None,
+        has_derivatives=segment is Segment.CASH and is_underlying,
     )
 
 
@@ -251,8 +288,11 @@ def _symbol(exchange: str, rest: str, segment: Segment) -> str:
     return rest.removesuffix("-EQ")
 
 
-def _day(text: str) -> date:
-    return date.fromisoformat(text[:10])
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError:
+        return None
 
 
 def _expiry(epoch: str) -> date | None:

@@ -76,6 +76,7 @@ FYERS = BrokerProfile(
     ),
     log_out_hint="Open fyers.in in this browser, tap the profile, then Logout.",
     tokens_die_at=time(6, 0),
+    names_need_master=True,
     callback=CallbackForm(nonce="state", code="auth_code", refusal=_refusal),
     # Fyers signs nothing, and bars an address for half an hour after answers other than 200.
     postback=PostbackForm(_postback, is_signed=False),

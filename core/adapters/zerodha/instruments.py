@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -15,11 +16,12 @@ import requests
 from core.adapters.broker_http import MASTER_LIMIT, BrokerTransport, NoReply
 from core.adapters.fields import malformed
 from core.adapters.throttle import Bucket
-from core.domain.instrument import Instrument, InstrumentId, Segment
+from core.domain.instrument import DERIVATIVES_OF, Instrument, InstrumentId, Segment
 from core.errors import BrokerReadError, ReadFault
 
 __all__ = ["ZerodhaInstruments", "parse_master"]
 
+_LOG = logging.getLogger(__name__)
 _DEADLINE_S = 60.0
 _COLUMNS = {
     "instrument_token",
@@ -41,7 +43,6 @@ _SEGMENTS = {
     "MCX": Segment.COMMODITY,
     "NCO": Segment.COMMODITY,
 }
-_DERIVATIVES_OF = {"NSE": "NFO", "BSE": "BFO"}
 
 
 class ZerodhaInstruments:
@@ -78,17 +79,24 @@ def parse_master(body: bytes) -> Sequence[Instrument]:
             raise malformed("the master lacks columns")
         rows = [row for row in reader if row["exchange"] in _SEGMENTS]
         underlyings = _underlyings(rows)
-        instruments = [_instrument(row, underlyings) for row in rows]
-    except (ValueError, TypeError, InvalidOperation, csv.Error) as error:
+    except (ValueError, TypeError, csv.Error) as error:
         raise malformed(f"the master: {error}") from error
+    instruments = []
+    for row in rows:
+        try:
+            instruments.append(_instrument(row, underlyings))
+        except (ValueError, TypeError, InvalidOperation):
+            continue  # a damaged row leaves its instrument out, and no more
+    if len(instruments) < len(rows):
+        _LOG.warning("%d of %d rows of the master damaged", len(rows) - len(instruments), len(rows))
     if not instruments:
-        raise malformed("the master is empty")
+        raise malformed("the master is empty" if not rows else "no row of the master can be read")
     return instruments
 
 
 def _underlyings(rows: Iterable[Mapping[str, str]]) -> set[tuple[str, str]]:
     """Return (exchange of derivatives, name) of everything that derivatives are listed of."""
-    exchanges = set(_DERIVATIVES_OF.values())
+    exchanges = set(DERIVATIVES_OF.values())
     return {(row["exchange"], row["name"]) for row in rows if row["exchange"] in exchanges}
 
 
@@ -105,7 +113,7 @@ def _instrument(row: Mapping[str, str], underlyings: set[tuple[str, str]]) -> In
         name=intern(row["name"]),
         expiry=date.fromisoformat(row["expiry"]) if row["expiry"] else None,
         has_derivatives=(
-            segment is Segment.CASH and (_DERIVATIVES_OF[exchange], symbol) in underlyings
+            segment is Segment.CASH and (DERIVATIVES_OF[exchange], symbol) in underlyings
         ),
     )
 

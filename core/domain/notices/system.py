@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
-__all__ = ["PollerTrouble", "ServiceCrashed", "Started", "SystemNotice", "Text"]
+__all__ = ["InstrumentsOld", "PollerTrouble", "ServiceCrashed", "Started", "SystemNotice", "Text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,22 @@ class PollerTrouble:
 
     kind: ClassVar[str] = "poller_trouble"
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentsOld:
+    """A broker's instruments of today cannot be loaded; posted once a day (D10).
+
+    Attributes:
+        broker: The broker, as users read it.
+        reason: Why, a clause.
+        known: Of when those are that exits go on with, '' when there are none.
+    """
+
+    kind: ClassVar[str] = "instruments_old"
+    broker: str
+    reason: str
+    known: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +70,4 @@ class Text:
     text: str
 
 
-SystemNotice: TypeAlias = PollerTrouble | Started | ServiceCrashed | Text
+SystemNotice: TypeAlias = PollerTrouble | InstrumentsOld | Started | ServiceCrashed | Text

@@ -1,112 +1,20 @@
-"""Clients, one for each account and login; instrument masters, one for each broker."""
+"""Clients, one for each account and login."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from datetime import datetime
 
 from core.domain.account import Account
 from core.domain.broker_profile import BrokerProfile
-from core.domain.instrument import Instrument, InstrumentId
-from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
+from core.engine.accounts.masters import Masters
 from core.errors import BrokerReadError, NotFound, ReadFault
 from core.ports.broker import Broker, BrokerClient
-from core.ports.clock import Clock
 
-__all__ = ["Connections", "Masters"]
-
-_log = logging.getLogger(__name__)
-_RETRY_S = 30.0
-
-
-class Masters:
-    """Instrument masters; each is loaded without a login, once a trading day (D10)."""
-
-    def __init__(self, brokers: Mapping[BrokerProfile, Broker], clock: Clock) -> None:
-        self._brokers = brokers
-        self._clock = clock
-        self._loaded: dict[BrokerProfile, dict[InstrumentId, Instrument]] = {}
-        self._days: dict[BrokerProfile, str] = {}
-        self._locks = {broker: asyncio.Lock() for broker in brokers}
-        self._failed_at: dict[BrokerProfile, float] = {}
-        self._freezes: Mapping[InstrumentId, int] = {}
-        self._freeze_day = ""
-        self._freeze_lock = asyncio.Lock()
-        self.trouble: dict[BrokerProfile, str] = {}
-
-    async def instruments(self, broker: BrokerProfile) -> Mapping[InstrumentId, Instrument]:
-        """Return a broker's instruments: today's if they can be loaded, else the last ones.
-
-        Raises:
-            BrokerReadError: None were ever loaded.
-        """
-        if broker not in self._brokers:
-            raise BrokerReadError(ReadFault.REFUSED, f"there are no instruments of {broker.label}")
-        today = trading_day(self._clock.market_now())
-        if self._days.get(broker) != today and self._may_try(broker):
-            async with self._locks[broker]:
-                if self._days.get(broker) != today:
-                    await self._load(broker, today)
-        if broker not in self._loaded:
-            raise BrokerReadError(
-                ReadFault.UNREACHABLE, self.trouble.get(broker, "no instruments loaded yet")
-            )
-        return self._loaded[broker]
-
-    def known(self, broker: BrokerProfile) -> Mapping[InstrumentId, Instrument]:
-        """Return what is loaded of a broker's instruments, without waiting for any request."""
-        return self._loaded.get(broker, {})
-
-    def _may_try(self, broker: BrokerProfile) -> bool:
-        failed_at = self._failed_at.get(broker)
-        return failed_at is None or self._clock.monotonic() - failed_at > _RETRY_S
-
-    async def _load(self, broker: BrokerProfile, today: str) -> None:
-        try:
-            rows = await self._brokers[broker].instruments.load()
-        except BrokerReadError as error:
-            self._failed_at[broker] = self._clock.monotonic()
-            self.trouble[broker] = f"{broker.label} instruments: {error}"
-            _log.warning("%s instrument master: %s", broker, error)
-            return
-        freezes = await self._freezes_of(today)
-        fresh = await asyncio.to_thread(_table, rows, freezes)
-        # Changed in place, because every client holds a reference to this dict.
-        table = self._loaded.setdefault(broker, {})
-        table.clear()
-        table.update(fresh)
-        self._days[broker] = today
-        self.trouble.pop(broker, None)
-
-    async def _freezes_of(self, today: str) -> Mapping[InstrumentId, int]:
-        """Return the freeze quantities of whichever broker publishes them; the last when none."""
-        async with self._freeze_lock:
-            sources = [one.freezes for one in self._brokers.values() if one.freezes is not None]
-            if self._freeze_day != today and sources:
-                self._freeze_day = today
-                for source in sources:
-                    try:
-                        self._freezes = {**self._freezes, **await source.load()}
-                    except BrokerReadError as error:
-                        _log.warning("freeze quantities: %s", error)
-            return self._freezes
-
-
-def _table(
-    rows: Sequence[Instrument], freezes: Mapping[InstrumentId, int]
-) -> dict[InstrumentId, Instrument]:
-    """Return a master by name, with the freeze quantities that it does not have itself."""
-    return {
-        row.id: replace(row, freeze_quantity=freezes[row.id])
-        if row.freeze_quantity is None and row.id in freezes
-        else row
-        for row in rows
-    }
+__all__ = ["Connections"]
 
 
 class Connections:
@@ -152,7 +60,9 @@ class Connections:
         if known is not None and known[0] == account.token_generated_at:
             return known[1]
         await self.drop(account.broker_id)
-        master = await self._masters.instruments(account.broker)
+        master = await self._masters.at_hand(account.broker)
+        if not master and account.broker.names_need_master:
+            master = await self._masters.instruments(account.broker)
         credentials = await self._accounts.credentials(account.broker_id)
         client = self._brokers[account.broker].connect(credentials, master)
         self._clients[account.broker_id] = (account.token_generated_at, client)

@@ -22,7 +22,8 @@ from core.domain.order import (
 from core.domain.outcome import NotSent, Refused
 from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
-from core.engine.accounts.connections import Connections, Masters
+from core.engine.accounts.connections import Connections
+from core.engine.accounts.masters import Masters
 from core.engine.orders.decisions import external_id
 from core.engine.orders.gate import gate_at
 from core.engine.orders.gateway import Gateway, Held

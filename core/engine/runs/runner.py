@@ -28,7 +28,7 @@ from core.domain.sessions import Schedule, SessionWindow, trading_day
 from core.domain.target import Context, ParameterValue, Strategy, Target
 from core.domain.views import AssignmentView
 from core.engine.accounts.accounts import Accounts
-from core.engine.accounts.connections import Masters
+from core.engine.accounts.masters import Masters
 from core.engine.orders.journal import Journal
 from core.engine.orders.ledgers import ledgers_of
 from core.engine.orders.run_rows import newest_run

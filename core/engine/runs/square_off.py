@@ -27,7 +27,7 @@ from core.domain.order import MANUAL
 from core.domain.sessions import Schedule, plausible_kinds
 from core.domain.square_off import square_off_times
 from core.engine.accounts.accounts import Accounts
-from core.engine.accounts.connections import Masters
+from core.engine.accounts.masters import Masters
 from core.engine.orders.goals import Flattening, flatten, goals_of
 from core.engine.orders.ledgers import ledgers_of
 from core.engine.orders.market_hours import MarketHours

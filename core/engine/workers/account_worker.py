@@ -16,7 +16,8 @@ from core.domain.account import Account
 from core.domain.outcome import Refusal
 from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
-from core.engine.accounts.connections import Connections, Masters
+from core.engine.accounts.connections import Connections
+from core.engine.accounts.masters import Masters
 from core.engine.accounts.tokens import Tokens
 from core.engine.orders.executor import Executor
 from core.engine.orders.gateway import WriteRefused
@@ -153,7 +154,7 @@ class AccountWorker:
 
     async def advance(self, account: Account, client: BrokerClient) -> bool:
         """Send what can be sent, under the account's lock."""
-        master = await self._masters.instruments(account.broker)
+        master = await self._masters.at_hand(account.broker)
         async with self.lock:
             sent = await self.executor.advance(client, master)
         if sent and account.parked_reason:

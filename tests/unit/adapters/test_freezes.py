@@ -12,7 +12,7 @@ from core.adapters.fyers import FYERS
 from core.adapters.fyers.freezes import parse_freezes
 from core.adapters.zerodha import ZERODHA
 from core.domain.instrument import InstrumentId
-from core.engine.accounts.connections import Masters
+from core.engine.accounts.masters import Masters
 from core.errors import BrokerReadError, ReadFault
 from tests.fakes.clock import ManualClock
 from tests.fakes.scripted_broker import ScriptedBroker

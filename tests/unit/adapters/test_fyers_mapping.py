@@ -329,7 +329,8 @@ BSE = master_row("BSE:SBIN-A", 10) + master_row("BSE:BAJAJ-AUTO-A", 10)
 
 def test_masters_are_named_as_kite_names_them() -> None:
     """Suffixes go, derivatives get their own exchange, indices their usual names."""
-    files = [text.encode() for text in (CASH, FUTURES, BSE, "")]
+    texts = {"NSE_CM": CASH, "NSE_FO": FUTURES, "BSE_CM": BSE, "BSE_FO": ""}
+    files = {name: text.encode() for name, text in texts.items()}
     rows = {str(row.id): row for row in parse_masters(files, TODAY)}
     assert {name: row.broker_symbol for name, row in rows.items()} == {
         "NSE:SBIN": "NSE:SBIN-EQ",
@@ -351,7 +352,7 @@ def test_masters_are_named_as_kite_names_them() -> None:
 def test_ticks_in_paise_become_rupees() -> None:
     """A file without a tick below one counts in paise."""
     text = master_row("NSE:SBIN-EQ", 10, tick="5") + master_row("NSE:MRF-EQ", 10, tick="500")
-    ticks = [row.tick_size for row in parse_masters([text.encode()], TODAY)]
+    ticks = [row.tick_size for row in parse_masters({"NSE_CM": text.encode()}, TODAY)]
     assert ticks == [Decimal("0.05"), Decimal(5)]
 
 
@@ -370,5 +371,39 @@ def test_ticks_in_paise_become_rupees() -> None:
 def test_stale_or_damaged_master_is_malformed(text: str) -> None:
     """Yesterday's week or half a file is not used."""
     with pytest.raises(BrokerReadError) as caught:
-        parse_masters([text.encode()], TODAY)
+        parse_masters({"NSE_CM": text.encode()}, TODAY)
     assert caught.value.fault is ReadFault.MALFORMED
+
+
+@pytest.mark.row("D10")
+def test_one_bad_file_or_row_leaves_the_rest() -> None:
+    """A damaged file leaves its exchange out, a damaged row its instrument, and no more."""
+    cash = CASH + master_row("NSE:ITC-EQ", 10, updated="") + master_row("NSE:BAD-EQ", 10, tick="x")
+    files = {"NSE_CM": cash.encode(), "NSE_FO": FUTURES.encode(), "BSE_CM": b"<html>"}
+    rows = {str(row.id): row for row in parse_masters(files, TODAY)}
+    assert {"NSE:SBIN", "NSE:ITC", "NFO:SBIN26NOVFUT"} <= rows.keys()
+    assert "NSE:BAD" not in rows
+    assert not [name for name in rows if name.startswith("BSE:")]
+    assert rows["NSE:SBIN"].has_derivatives
+    assert not rows["NSE:ITC"].has_derivatives
+
+
+@pytest.mark.row("D10")
+def test_without_the_derivatives_file_the_shorter_session_holds() -> None:
+    """What has derivatives is unknown then, and the earlier end of the session is the safe one."""
+    rows = {str(row.id): row for row in parse_masters({"NSE_CM": CASH.encode()}, TODAY)}
+    assert rows["NSE:SBIN"].has_derivatives
+    assert not rows["NSE:NIFTY 50"].has_derivatives
+
+
+def test_names_follow_a_master_that_is_loaded_anew() -> None:
+    """A symbol that is new in the morning's master is known by its name at once."""
+    old = parse_masters({"NSE_CM": CASH.encode()}, TODAY)
+    table = {row.id: row for row in old}
+    book = SymbolBook(table)
+    assert str(book.named("NSE:NEWCO-EQ")) == "NSE:NEWCO-EQ"
+    text = CASH.replace("NSE:BAJAJ-AUTO-EQ", "NSE:NEWCO-EQ")
+    fresh = parse_masters({"NSE_CM": text.encode()}, TODAY)
+    table.clear()
+    table.update({row.id: row for row in fresh})
+    assert str(book.named("NSE:NEWCO-EQ")) == "NSE:NEWCO"

@@ -333,12 +333,19 @@ def test_master_is_translated() -> None:
         b"<html>no</html>",
         HEADER.encode(),
         HEADER.encode() + b"1,2,3\n",
-        MASTER.replace(",750,", ",many,").encode(),
         b"\xff\xfe",
     ],
 )
 def test_damaged_master_is_malformed(body: bytes) -> None:
-    """Half a master is none: it would make instruments disappear."""
+    """What is no master is none: it would make instruments disappear."""
     with pytest.raises(BrokerReadError) as caught:
         parse_master(body)
     assert caught.value.fault is ReadFault.MALFORMED
+
+
+@pytest.mark.row("D10")
+def test_damaged_row_leaves_its_instrument_out() -> None:
+    """One row that cannot be read takes no other with it."""
+    rows = {str(row.id) for row in parse_master(MASTER.replace(",750,", ",many,").encode())}
+    assert "NSE:SBIN" in rows
+    assert "NFO:SBIN26NOVFUT" not in rows

@@ -49,7 +49,7 @@ from core.domain.notices.orders import (
 )
 from core.domain.notices.protection import ExitDenied, StopRestored
 from core.domain.notices.runs import DataMissing, RunCard, RunFailed, SlotMissed
-from core.domain.notices.system import PollerTrouble, ServiceCrashed, Started, Text
+from core.domain.notices.system import InstrumentsOld, PollerTrouble, ServiceCrashed, Started, Text
 from core.domain.order import OrderState
 from core.errors import LoginFault
 from tests.fakes.bot_engine import BotEngine
@@ -99,6 +99,7 @@ def notices(word: str) -> tuple[Notice, ...]:
         YearDerived(2027, word),
         DayUnknown("2028-01-03", word),
         PollerTrouble(word),
+        InstrumentsOld(word, word, word),
         Started(3),
         ServiceCrashed(word, word),
         Text(word),

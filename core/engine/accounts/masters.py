@@ -1,0 +1,309 @@
+"""Instrument masters: what each broker calls the instruments, loaded without a login (D10).
+
+What was loaded is kept on disk. The kept one serves exits at once after a start, whatever becomes
+of the download; entries wait for today's. Nothing here keeps a caller waiting for a broker that has
+something to work with already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, time
+
+from core.domain.broker_profile import BrokerProfile
+from core.domain.instrument import DERIVATIVES_OF, Instrument, InstrumentId
+from core.domain.notices.post import Post
+from core.domain.notices.system import InstrumentsOld
+from core.domain.sessions import IST, trading_day
+from core.engine.outbox import Outbox
+from core.errors import AlreadyDone, BrokerReadError, ReadFault, StoreError
+from core.ports.broker import Broker
+from core.ports.clock import Clock
+from core.ports.masters import KeptMaster, MasterArchive
+from core.ports.store import Store, StoreView
+
+__all__ = ["MasterWatch", "Masters"]
+
+_log = logging.getLogger(__name__)
+_RETRY_S = 15.0
+_PATIENCE_S = 5.0
+"""How long a caller waits for today's when there are older ones."""
+_ISSUED = time(8, 40)
+"""The brokers' files of the day are out (about 08:30, facts/kite.md 7)."""
+_TOLD_AFTER = 2
+"""Failures in a row: one alone may be a hiccup."""
+
+_Table = dict[InstrumentId, Instrument]
+
+
+class MasterWatch:
+    """Notifies, once a day for each broker, that today's instruments cannot be had."""
+
+    def __init__(self, store: Store, outbox: Outbox) -> None:
+        self._store = store
+        self._outbox = outbox
+
+    async def missing(self, broker: BrokerProfile, day: str, reason: str, known: str) -> None:
+        """Post the notice, unless it was posted today; without the store it comes another time."""
+
+        async def body(view: StoreView) -> None:
+            await self._outbox.post(view, Post(InstrumentsOld(broker.label, reason, known)))
+
+        try:
+            await self._store.transaction(body, nonce=f"{InstrumentsOld.kind}|{broker.name}|{day}")
+        except AlreadyDone:
+            return
+        except StoreError as error:
+            _log.warning("instruments of %s: %s", broker, error)
+
+
+@dataclass
+class _Known:
+    """What is known of one broker, or of the freeze quantities.
+
+    Attributes:
+        table: The instruments; changed in place, because every client holds a reference to it.
+        edition: Which edition was loaded last, '' for none since the start.
+        of_day: The day of the oldest instruments in the table.
+        failures: How many downloads failed in a row.
+        is_wanted: Somebody has asked for it.
+    """
+
+    table: _Table = field(default_factory=dict)
+    edition: str = ""
+    of_day: str = ""
+    failed_at: float | None = None
+    failures: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    is_recalled: bool = False
+    is_wanted: bool = False
+
+
+class Masters:
+    """The instruments of every broker.
+
+    Args:
+        brokers: The brokers by profile.
+        clock: Its market time says what is today's.
+        archive: Where they are kept over a restart.
+        watch: Told when today's cannot be had.
+    """
+
+    def __init__(
+        self,
+        brokers: Mapping[BrokerProfile, Broker],
+        clock: Clock,
+        *,
+        archive: MasterArchive | None = None,
+        watch: MasterWatch | None = None,
+    ) -> None:
+        self._brokers = brokers
+        self._clock = clock
+        self._archive = archive
+        self._watch = watch
+        self._known = {broker: _Known() for broker in brokers}
+        self._freezes: dict[InstrumentId, int] = {}
+        self._freeze_work = _Known()
+        self.trouble: dict[BrokerProfile, str] = {}
+
+    async def instruments(self, broker: BrokerProfile) -> Mapping[InstrumentId, Instrument]:
+        """Return a broker's instruments: today's if they can be loaded, else the last ones.
+
+        Waits for a download; where older ones are known, for a few seconds only. Those are marked
+        ``is_stale`` when today's could not be had.
+
+        Raises:
+            BrokerReadError: None were ever loaded.
+        """
+        known = await self._recalled(broker)
+        await self._load(broker, None if not known.table else _PATIENCE_S)
+        if not known.table:
+            raise BrokerReadError(
+                ReadFault.UNREACHABLE, self.trouble.get(broker, "no instruments loaded yet")
+            )
+        return known.table
+
+    async def at_hand(self, broker: BrokerProfile) -> Mapping[InstrumentId, Instrument]:
+        """Return what is known now, perhaps nothing; the rest is loaded by ``tick``.
+
+        The mapping is the one that ``instruments`` returns, and fills when a download is done. Only
+        where nothing at all is known is one download tried, for a few seconds.
+
+        Raises:
+            BrokerReadError: This program does not know the broker.
+        """
+        known = await self._recalled(broker)
+        if not known.table and not known.failures:
+            await self._load(broker, _PATIENCE_S)
+        return known.table
+
+    def known(self, broker: BrokerProfile) -> Mapping[InstrumentId, Instrument]:
+        """Return what is known of a broker's instruments, without waiting for anything."""
+        return self._known[broker].table if broker in self._known else {}
+
+    async def tick(self) -> None:
+        """Load what is due of the brokers that were asked for, all at the same time."""
+        wanted = [broker for broker, known in self._known.items() if known.is_wanted]
+        if wanted:
+            await asyncio.gather(*(self._load(broker, None) for broker in wanted))
+
+    async def _recalled(self, broker: BrokerProfile) -> _Known:
+        if broker not in self._known:
+            raise BrokerReadError(ReadFault.REFUSED, f"there are no instruments of {broker.label}")
+        known = self._known[broker]
+        known.is_wanted = True
+        if not known.is_recalled:
+            async with known.lock:
+                if not known.is_recalled:
+                    await self._recall(broker, known)
+                    known.is_recalled = True
+        return known
+
+    async def _load(self, broker: BrokerProfile, patience: float | None) -> None:
+        """Download what is due, and return when it is there or ``patience`` is over."""
+        known = self._known[broker]
+        if not self._is_due(known) and not self._is_due(self._freeze_work):
+            return
+        try:
+            async with asyncio.timeout(patience):
+                async with known.lock:
+                    if self._is_due(known):
+                        await self._download(broker, known)
+                async with self._freeze_work.lock:
+                    if self._is_due(self._freeze_work):
+                        await self._download_freezes()
+        except TimeoutError:
+            _log.warning("%s instruments are not there after %s s", broker, patience)
+            if not known.table:
+                known.failures += 1
+
+    def _is_due(self, known: _Known) -> bool:
+        edition = _edition_of(self._clock.market_now())
+        # In the night the files may be half written, and yesterday's serve as well.
+        if known.edition == edition or (known.edition and not _is_issued(edition)):
+            return False
+        failed_at = known.failed_at
+        return failed_at is None or self._clock.monotonic() - failed_at > _RETRY_S
+
+    async def _recall(self, broker: BrokerProfile, known: _Known) -> None:
+        kept = await self._archive.recall(broker) if self._archive else None
+        if kept is None:
+            return
+        is_old = kept.edition != _edition_of(self._clock.market_now())
+        known.table.update(_table(kept.instruments, {}, is_stale=is_old))
+        known.of_day = kept.edition[:10]
+
+    async def _download(self, broker: BrokerProfile, known: _Known) -> None:
+        edition = _edition_of(self._clock.market_now())
+        try:
+            rows = await self._brokers[broker].instruments.load()
+        except BrokerReadError as error:
+            await self._failed(broker, known, edition, str(error))
+            return
+        before = dict(known.table)
+        fresh = await asyncio.to_thread(_merged, rows, before, self._freezes)
+        _put(known.table, fresh)
+        known.edition, known.of_day = edition, edition[:10]
+        known.failed_at, known.failures = None, 0
+        self.trouble.pop(broker, None)
+        if lost := {row.id.exchange for row in before.values()} - {row.id.exchange for row in rows}:
+            reason = f"the file of {', '.join(sorted(lost))} could not be read"
+            _log.warning("%s instruments: %s", broker, reason)
+            if self._watch is not None:
+                await self._watch.missing(broker, edition[:10], reason, "an earlier day")
+        await self._keep(broker, known)
+
+    async def _failed(
+        self, broker: BrokerProfile, known: _Known, edition: str, reason: str
+    ) -> None:
+        known.failed_at = self._clock.monotonic()
+        known.failures += 1
+        self.trouble[broker] = f"{broker.label} instruments: {reason}"
+        _log.warning("%s instrument master: %s", broker, reason)
+        if known.edition and _is_issued(edition):
+            old = dict(known.table)
+            _put(known.table, await asyncio.to_thread(_table, old.values(), {}, is_stale=True))
+        is_needed = _is_issued(edition) or not known.table
+        if known.failures >= _TOLD_AFTER and is_needed and self._watch is not None:
+            await self._watch.missing(broker, edition[:10], reason, known.of_day)
+
+    async def _download_freezes(self) -> None:
+        edition = _edition_of(self._clock.market_now())
+        work = self._freeze_work
+        sources = [one.freezes for one in self._brokers.values() if one.freezes is not None]
+        try:
+            for source in sources:
+                self._freezes.update(await source.load())
+        except BrokerReadError as error:
+            work.failed_at = self._clock.monotonic()
+            work.failures += 1
+            _log.warning("freeze quantities: %s", error)
+            return
+        work.edition, work.failed_at, work.failures = edition, None, 0
+        for broker, known in self._known.items():
+            async with known.lock:
+                if known.table and self._freezes:
+                    fresh = await asyncio.to_thread(_refrozen, known.table, self._freezes)
+                    _put(known.table, fresh)
+                    if known.edition:
+                        await self._keep(broker, known)
+
+    async def _keep(self, broker: BrokerProfile, known: _Known) -> None:
+        if self._archive is not None:
+            kept = KeptMaster(known.edition, list(known.table.values()))
+            await self._archive.keep(broker, kept)
+
+
+def _edition_of(market_now: datetime) -> str:
+    issued = market_now.astimezone(IST).time() >= _ISSUED
+    return f"{trading_day(market_now)}{'' if issued else ' early'}"
+
+
+def _is_issued(edition: str) -> bool:
+    return not edition.endswith("early")
+
+
+def _put(table: _Table, fresh: _Table) -> None:
+    """Change a table in place and at once, so that no reader sees it empty."""
+    table.clear()
+    table.update(fresh)
+
+
+def _table(
+    rows: Iterable[Instrument], freezes: Mapping[InstrumentId, int], *, is_stale: bool
+) -> _Table:
+    """Return instruments by name, with the freeze quantities that their broker does not publish."""
+    found = {}
+    for row in rows:
+        freeze = freezes.get(row.id, row.freeze_quantity)
+        marked = row.is_stale or is_stale
+        is_same = (freeze, marked) == (row.freeze_quantity, row.is_stale)
+        found[row.id] = row if is_same else replace(row, freeze_quantity=freeze, is_stale=marked)
+    return found
+
+
+def _merged(
+    rows: Iterable[Instrument], known: _Table, freezes: Mapping[InstrumentId, int]
+) -> _Table:
+    """Return today's instruments; of an exchange that is missing today the ones known before."""
+    fresh = _table(rows, {}, is_stale=False)
+    present = {one.exchange for one in fresh}
+    unknown = {cash for cash, other in DERIVATIVES_OF.items() if other not in present}
+    for name, row in fresh.items():
+        before = known.get(name)
+        if before is None:
+            continue
+        # What has derivatives is read from a file that is missing: it is as it was.
+        derivatives = before.has_derivatives if name.exchange in unknown else row.has_derivatives
+        freeze = row.freeze_quantity or freezes.get(name, before.freeze_quantity)
+        if (derivatives, freeze) != (row.has_derivatives, row.freeze_quantity):
+            fresh[name] = replace(row, has_derivatives=derivatives, freeze_quantity=freeze)
+    old = [row for name, row in known.items() if name.exchange not in present]
+    return _table(old, freezes, is_stale=True) | _refrozen(fresh, freezes)
+
+
+def _refrozen(table: _Table, freezes: Mapping[InstrumentId, int]) -> _Table:
+    return _table(list(table.values()), freezes, is_stale=False)
