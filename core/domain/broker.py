@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from core.domain.instrument import InstrumentId, Product
 from core.domain.order import OrderType, Side
+from core.domain.outcome import Cause
 
 __all__ = [
     "BrokerOrder",
@@ -41,6 +42,8 @@ class BrokerOrder:
         tag: Our ``client_order_id`` with any broker prefix stripped, or a foreign tag, or None.
         has_pending_request: A placement, change or cancel is still on its way to the exchange.
         placed_at: The broker's time of the order, aware, IST.
+        cause: Why it was rejected, by the broker's words; None unless it was.
+        largest: The largest quantity of one order that these words name.
     """
 
     broker_order_id: str
@@ -59,6 +62,8 @@ class BrokerOrder:
     trigger_price: Decimal | None = None
     message: str = ""
     placed_at: datetime | None = None
+    cause: Cause | None = None
+    largest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from core.domain.instrument import InstrumentId, Product
-from core.domain.outcome import Refusal
+from core.domain.outcome import Cause, Refusal
 
 __all__ = [
     "CLOSED_STATES",
@@ -183,6 +183,8 @@ class Order:
         reason: Why it was denied, rejected, held or given up; the broker's words where there are
             any.
         held_for: The class of the refusal that an order is HELD for; None when nothing was sent.
+        cause: Why the broker rejected it, by its words; None unless it was rejected.
+        largest: The largest quantity of one order that these words name.
         submitted_at: Real time of the commit that allowed the send, UTC.
         settled_at: Real time it reached a final state, UTC.
         cancel_reason: Why we asked to cancel it; '' when nobody here did, so that a cancel is the
@@ -204,6 +206,8 @@ class Order:
     average_price: Decimal = Decimal(0)
     reason: str = ""
     held_for: Refusal | None = None
+    cause: Cause | None = None
+    largest: int | None = None
     submitted_at: datetime | None = None
     settled_at: datetime | None = None
     cancel_reason: str = ""

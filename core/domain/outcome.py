@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Acked", "Ambiguous", "NotSent", "Refusal", "Refused", "WriteOutcome"]
+__all__ = ["Acked", "Ambiguous", "Cause", "NotSent", "Refusal", "Refused", "WriteOutcome"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,27 @@ class Refusal(StrEnum):
     """The app may not do this, or the source address is not registered. Not a dead login."""
 
 
+class Cause(StrEnum):
+    """Why a broker rejected an order, as far as its words say (row R3)."""
+
+    PRODUCT = "product"
+    """The product is blocked in this instrument: intraday, most often."""
+    INSTRUMENT = "instrument"
+    """The instrument is banned, suspended or expired."""
+    MARGIN = "margin"
+    HOLDING = "holding"
+    """Not enough shares, or they are not released for sale."""
+    BAND = "band"
+    """The price is beyond the circuit limits."""
+    FREEZE = "freeze"
+    """More units than the exchange takes in one order."""
+    TRIGGER = "trigger"
+    """The trigger of a stop is on the wrong side of the price."""
+    CLOSED = "closed"
+    """The market is closed."""
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The broker's parsed answer proves that nothing was placed, changed or cancelled.
@@ -36,11 +57,15 @@ class Refused:
     Attributes:
         message: The broker's words.
         retry_after_s: Seconds to wait, for THROTTLED, when the broker said so.
+        cause: Why, of a rejected order, where its words say so.
+        largest: The largest quantity of one order that the words name.
     """
 
     kind: Refusal
     message: str
     retry_after_s: float | None = None
+    cause: Cause | None = None
+    largest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from core.adapters.broker_http import NoReply, Raw, Reply, retry_after
 from core.adapters.clock import MARKET_ZONE
 from core.adapters.fields import Row, malformed
 from core.adapters.fyers.instruments import SymbolBook
+from core.adapters.rejection_words import cause_of, largest_in
 from core.domain.broker import (
     BrokerOrder,
     BrokerStatus,
@@ -164,8 +165,9 @@ def _refusal(body: Mapping[str, Any], raw: Reply) -> WriteOutcome:
     # after which the order would be sent again (I2).
     if code not in _REJECTIONS:
         return Ambiguous(message)
-    kind = Refusal.PERMISSION if _ADDRESS.search(message) else Refusal.REJECTED
-    return Refused(kind, message)
+    if _ADDRESS.search(message):
+        return Refused(Refusal.PERMISSION, message)
+    return Refused(Refusal.REJECTED, message, cause=cause_of(message), largest=largest_in(message))
 
 
 def _message(body: Mapping[str, Any] | None, raw: Reply) -> str:
@@ -251,6 +253,8 @@ def _epoch(seconds: int) -> datetime:
 def broker_order(row: Row, book: SymbolBook) -> BrokerOrder:
     """Translate one of the day's orders."""
     status = row.whole("status")
+    message = row.maybe_text("message") or ""
+    is_rejected = _STATUSES.get(status) is BrokerStatus.REJECTED
     return BrokerOrder(
         broker_order_id=row.text("id"),
         instrument=book.named(row.text("symbol")),
@@ -266,7 +270,9 @@ def broker_order(row: Row, book: SymbolBook) -> BrokerOrder:
         exchange_order_id=row.maybe_text("exchOrdId"),
         limit_price=row.price("limitPrice"),
         trigger_price=row.price("stopPrice"),
-        message=row.maybe_text("message") or "",
+        message=message,
+        cause=cause_of(message) if is_rejected else None,
+        largest=largest_in(message) if is_rejected else None,
         placed_at=_ist(row.maybe_text("orderDateTime")),
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 from core.adapters.broker_http import NoReply, Raw, Reply, retry_after
 from core.adapters.clock import MARKET_ZONE
 from core.adapters.fields import Row, malformed
+from core.adapters.rejection_words import cause_of, largest_in
 from core.domain.broker import (
     BrokerOrder,
     BrokerStatus,
@@ -133,6 +134,8 @@ def _refusal(body: Mapping[str, Any], raw: Reply) -> WriteOutcome:
         return Ambiguous(message)
     if is_address_refusal(message):
         return Refused(Refusal.PERMISSION, message)
+    if kind is Refusal.REJECTED:
+        return Refused(kind, message, cause=cause_of(message), largest=largest_in(message))
     return Refused(kind, message)
 
 
@@ -209,6 +212,8 @@ def _tag(row: Row) -> str | None:
 def broker_order(row: Row) -> BrokerOrder:
     """Translate one of the day's orders."""
     status = row.text("status")
+    message = row.maybe_text("status_message") or row.maybe_text("status_message_raw") or ""
+    is_rejected = _STATUSES.get(status) is BrokerStatus.REJECTED
     return BrokerOrder(
         broker_order_id=row.text("order_id"),
         instrument=_instrument(row),
@@ -224,7 +229,9 @@ def broker_order(row: Row) -> BrokerOrder:
         exchange_order_id=row.maybe_text("exchange_order_id"),
         limit_price=row.price("price"),
         trigger_price=row.price("trigger_price"),
-        message=row.maybe_text("status_message") or row.maybe_text("status_message_raw") or "",
+        message=message,
+        cause=cause_of(message) if is_rejected else None,
+        largest=largest_in(message) if is_rejected else None,
         placed_at=row.ist("order_timestamp"),
     )
 

@@ -147,6 +147,8 @@ def seen_event(seen: BrokerOrder) -> OrderEvent:
         filled_quantity=seen.filled_quantity,
         average_price=seen.average_price,
         reason=seen.message,
+        cause=seen.cause,
+        largest=seen.largest,
     )
 
 

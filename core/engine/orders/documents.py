@@ -13,7 +13,7 @@ from core.domain.order import (
     Side,
     Validity,
 )
-from core.domain.outcome import Refusal
+from core.domain.outcome import Cause, Refusal
 from core.ports.store import Document
 
 __all__ = ["order_of", "order_row", "trade_of"]
@@ -44,6 +44,8 @@ def order_row(order: Order) -> Document:
         "average_price": order.average_price,
         "reason": order.reason,
         "held_for": order.held_for.value if order.held_for else None,
+        "cause": order.cause.value if order.cause else None,
+        "largest": order.largest,
         "created_at": order.created_at,
         "submitted_at": order.submitted_at,
         "settled_at": order.settled_at,
@@ -80,6 +82,8 @@ def order_of(row: Document) -> Order:
         average_price=row["average_price"],
         reason=row.get("reason", ""),
         held_for=Refusal(row["held_for"]) if row.get("held_for") else None,
+        cause=Cause(row["cause"]) if row.get("cause") else None,
+        largest=row.get("largest"),
         submitted_at=row.get("submitted_at"),
         settled_at=row.get("settled_at"),
         cancel_reason=row.get("cancel_reason", ""),

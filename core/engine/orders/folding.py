@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from core.domain.order import CLOSED_STATES, UNKNOWN_STATES, Order, OrderState, may_become
-from core.domain.outcome import Refusal
+from core.domain.outcome import Cause, Refusal
 from core.errors import OrderAnomaly
 
 __all__ = ["OrderEvent", "folded"]
@@ -26,6 +26,8 @@ class OrderEvent:
         average_price: Of the total filled, rupees.
         quantity: New total quantity after a modification that the broker confirmed.
         held_for: Why the broker refused an order that is held, None when nothing was sent.
+        cause: Why the broker rejected it, None where its words were not read.
+        largest: The largest quantity of one order that its words name.
         is_resumed: A cancel or modification had no effect and the order is known to work on.
     """
 
@@ -37,6 +39,8 @@ class OrderEvent:
     quantity: int | None = None
     trigger_price: Decimal | None = None
     held_for: Refusal | None = None
+    cause: Cause | None = None
+    largest: int | None = None
     is_resumed: bool = False
 
 
@@ -83,6 +87,8 @@ def folded(order: Order, event: OrderEvent) -> Order | None:
         average_price=order.average_price if price is None else price,
         reason=event.reason or order.reason,
         held_for=event.held_for if state is OrderState.HELD else None,
+        cause=event.cause or order.cause,
+        largest=event.largest or order.largest,
         cancel_reason=_cancel_reason(order, event, state),
         version=order.version + 1,
     )

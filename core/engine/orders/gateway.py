@@ -99,6 +99,7 @@ def facts_of(order: Order, gate: Gate, *, others: Sequence[Order] = (), late: st
         gate=gate,
         others=others,
         late=late,
+        run_id=order.run_id,
     )
 
 
@@ -219,6 +220,7 @@ class Gateway:
         read = [row for row in rows if row.client_order_id != order.client_order_id]
         others = [row for row in read if row.client_order_id not in going]
         facts = facts_of(order, gate, others=others, late=ticket.late)
+        facts = replace(facts, now=self._clock.now())
         if not order.purpose.is_reducing:
             # Read in here although the run has asked already: an assignment that is switched off
             # touches the gate, so one of the two transactions loses (D4).
@@ -321,8 +323,8 @@ def event_of(outcome: WriteOutcome) -> OrderEvent:
     match outcome:
         case Acked(broker_order_id):
             return OrderEvent(OrderState.ACCEPTED, broker_order_id=broker_order_id)
-        case Refused(Refusal.REJECTED, message):
-            return OrderEvent(OrderState.REJECTED, reason=message)
+        case Refused(Refusal.REJECTED, message, cause=cause, largest=largest):
+            return OrderEvent(OrderState.REJECTED, reason=message, cause=cause, largest=largest)
         case Refused(kind, message):
             reason = f"{_HELD_WORDS[kind]}: {message}"
             return OrderEvent(OrderState.HELD, reason=reason, held_for=kind)

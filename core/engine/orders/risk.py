@@ -15,12 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from core.domain.exits import left_to_exit
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger, shrunk
 from core.domain.mode import TradingMode
 from core.domain.order import MANUAL, OPEN_STATES, UNKNOWN_STATES, Order, Purpose, Side
+from core.domain.rejection import refused_before
 from core.engine.orders.gate import Gate
 from core.errors import Denied
 
@@ -61,6 +63,8 @@ class Facts:
         is_assigned: Whether the strategy is switched on for the account.
         is_known_day: Whether the calendar knows that the exchange trades today.
         late: Why the order comes too late, or ''.
+        now: Real time; None where no refusal that passes with time counts.
+        run_id: The run of the order: slices of one entry have the same.
         is_closing: Whether the strategy is being squared off at this broker.
         needs_login: Whether the account has no valid login.
         by_user: A user's own close: it passes on a disabled account.
@@ -81,6 +85,8 @@ class Facts:
     is_assigned: bool = True
     is_known_day: bool = True
     late: str = ""
+    now: datetime | None = None
+    run_id: str = ""
     is_closing: bool = False
     needs_login: bool = False
     by_user: bool = False
@@ -185,6 +191,17 @@ def unsettled_orders(facts: Facts) -> Denial | None:
     return None
 
 
+def refused_before_today(facts: Facts) -> Denial | None:
+    """What the broker refused today for a cause that lasts is not tried at each signal (R3)."""
+    if not facts.is_entry:
+        return None
+    order = refused_before(facts.others, facts.product, facts.side, facts.quantity, facts.now)
+    if order is None:
+        return None
+    words = order.reason.removesuffix(".") or "it gave no reason"
+    return Denial("REFUSED_BEFORE", f"the broker refused it before today: {words}")
+
+
 def second_entry(facts: Facts) -> Denial | None:
     """One entry of a strategy works at a time; a second could double its size."""
     if not facts.is_entry:
@@ -230,6 +247,7 @@ CHECKS: tuple[Check, ...] = (
     delivery_short,
     frozen_entries,
     login,
+    refused_before_today,
     unsettled_orders,
     second_entry,
     known_position,

@@ -100,6 +100,8 @@ class RunPlan:
             gate=gate,
             is_assigned=assignment.is_on,
             is_known_day=self.is_known_day,
+            now=self.now,
+            run_id=self.request.run_id,
             late="" if self.request.may_enter else "the slot came too late, entries are dropped",
             is_closing=account.broker in self.closing,
             needs_login=account.needs_login,

@@ -15,7 +15,7 @@ from core.adapters.zerodha.instruments import parse_master
 from core.domain.broker import BrokerStatus
 from core.domain.instrument import InstrumentId, Product, Segment
 from core.domain.order import OrderType, Side
-from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused, WriteOutcome
+from core.domain.outcome import Acked, Ambiguous, Cause, NotSent, Refusal, Refused, WriteOutcome
 from core.errors import BrokerReadError, ReadFault
 
 IST = timezone(timedelta(hours=5, minutes=30))
@@ -116,7 +116,7 @@ def test_every_end_of_a_write_has_its_outcome(raw: Raw, expected: object) -> Non
 def test_refusal_carries_the_broker_s_words() -> None:
     """The person reads what Kite said."""
     outcome = mapping.write_outcome(error(400, "MarginException", "Insufficient funds."))
-    assert outcome == Refused(Refusal.REJECTED, "Insufficient funds.")
+    assert outcome == Refused(Refusal.REJECTED, "Insufficient funds.", cause=Cause.MARGIN)
 
 
 @pytest.mark.matrix("N15")

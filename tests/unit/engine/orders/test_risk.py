@@ -20,6 +20,7 @@ from core.domain.order import (
     Purpose,
     Side,
 )
+from core.domain.outcome import Cause
 from core.engine.orders.gate import Gate
 from core.engine.orders.risk import CHECKS, Facts, allowed_quantity, first_denial, require
 from core.errors import Denied
@@ -198,3 +199,17 @@ def test_every_denial_is_one_sentence() -> None:
         assert denial is not None
         assert denial.reason
         assert not denial.reason.endswith(".")
+
+
+@pytest.mark.row("R3")
+def test_what_the_broker_refused_today_is_not_entered_again() -> None:
+    """A product that is blocked today denies an entry with the broker's words, and no exit."""
+    words = "RMS:Blocked for nse_cm MIS"
+    refused = order(Purpose.ENTRY, Side.BUY, 10, OrderState.REJECTED, strategy="another")
+    refused = replace(refused, cause=Cause.PRODUCT, reason=words)
+    denial = first_denial(replace(ENTRY, quantity=0, others=[refused]))
+    assert denial is not None
+    assert denial.code == "REFUSED_BEFORE"
+    assert words in denial.reason
+    assert first_denial(replace(ENTRY, others=[replace(refused, cause=Cause.OTHER)])) is None
+    assert first_denial(replace(EXIT, others=[refused])) is None
