@@ -5,7 +5,7 @@ The result depends on the notice and the ``Lookups`` only.
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from bot.notices.accounts import account_notice
 from bot.notices.calendar import calendar_notice
@@ -14,6 +14,7 @@ from bot.notices.logins import login_notice
 from bot.notices.lookups import Lookups
 from bot.notices.orders import order_notice
 from bot.notices.protection import protection_notice
+from bot.notices.results import result_notice
 from bot.notices.runs import run_notice
 from bot.notices.system import system_notice
 from bot.views.markup import esc
@@ -25,6 +26,7 @@ from core.domain.notices.logins import LoginNotice
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import OrderNotice
 from core.domain.notices.protection import ProtectionNotice
+from core.domain.notices.results import ResultNotice
 from core.domain.notices.runs import RunNotice
 from core.domain.notices.system import SystemNotice
 from core.errors import NotFound
@@ -44,22 +46,34 @@ async def render(notice: Notice, lookups: Lookups) -> Screen:
         return Screen(f"{esc(notice.kind.replace('_', ' ').capitalize())}: {esc(error)}")
 
 
+_Trading: TypeAlias = RunNotice | OrderNotice | ResultNotice | ProtectionNotice | ExitNotice
+"""What concerns orders and positions; the other topics follow below."""
+
+
 async def _render(notice: Notice, lookups: Lookups) -> Screen:
     # mypy proves that no topic is left out here, and in each topic that no notice is.
-    if isinstance(notice, RunNotice):
-        return await run_notice(notice, lookups)
-    if isinstance(notice, OrderNotice):
-        return await order_notice(notice, lookups)
+    if isinstance(notice, _Trading):
+        return await _trading(notice, lookups)
     if isinstance(notice, LoginNotice):
         return await login_notice(notice, lookups)
     if isinstance(notice, AccountNotice):
         return await account_notice(notice, lookups)
-    if isinstance(notice, ProtectionNotice):
-        return await protection_notice(notice, lookups)
-    if isinstance(notice, ExitNotice):
-        return await exit_notice(notice, lookups)
     if isinstance(notice, CalendarNotice):
         return calendar_notice(notice)
     if isinstance(notice, SystemNotice):
         return system_notice(notice)
+    assert_never(notice)
+
+
+async def _trading(notice: _Trading, lookups: Lookups) -> Screen:
+    if isinstance(notice, RunNotice):
+        return await run_notice(notice, lookups)
+    if isinstance(notice, OrderNotice):
+        return await order_notice(notice, lookups)
+    if isinstance(notice, ResultNotice):
+        return await result_notice(notice, lookups)
+    if isinstance(notice, ProtectionNotice):
+        return await protection_notice(notice, lookups)
+    if isinstance(notice, ExitNotice):
+        return await exit_notice(notice, lookups)
     assert_never(notice)

@@ -12,6 +12,7 @@ from core.domain.views import OrderView
 from core.errors import LoginFault
 
 __all__ = [
+    "DONE_VERB",
     "LOGIN_FAULT",
     "MODE",
     "MODE_EFFECT",
@@ -21,6 +22,7 @@ __all__ = [
     "plural",
     "price",
     "token_state",
+    "unbroken",
 ]
 
 MODE = {
@@ -78,7 +80,7 @@ ORDER_ICON = {
     OrderState.CANCELED: "➖",
     OrderState.EXPIRED: "➖",
 }
-_DONE_VERB = {Side.BUY: "bought", Side.SELL: "sold"}
+DONE_VERB = {Side.BUY: "bought", Side.SELL: "sold"}
 
 
 def plural(count: int, noun: str) -> str:
@@ -89,6 +91,11 @@ def plural(count: int, noun: str) -> str:
 def price(amount: Decimal) -> str:
     """Return a price in rupees and paise."""
     return rupees(amount)
+
+
+def unbroken(amount: str) -> str:
+    """Return an amount whose sign no line break takes from its figure."""
+    return amount.replace("-₹", "-\u2060₹").replace("+₹", "+\u2060₹")
 
 
 def token_state(account: Account) -> str:
@@ -107,7 +114,7 @@ def order_state(order: OrderView) -> str:
     part = f", {done} of {asked} filled" if done else ""
     state = order.state
     if state is OrderState.FILLED:
-        return f"{_DONE_VERB[order.side]} {done} at {price(order.average_price)}"
+        return f"{DONE_VERB[order.side]} {done} at {price(order.average_price)}"
     if state in {OrderState.PARTIALLY_FILLED, OrderState.ACCEPTED}:
         return f"{done} of {asked} filled" if done else "working at the broker"
     plain = {

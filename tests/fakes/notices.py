@@ -10,7 +10,9 @@ from typing import Any, get_type_hints
 from hypothesis import strategies as st
 
 from core.domain.notices.notice import Notice
+from core.domain.notices.results import ClosedBy
 from core.domain.notices.stored import KINDS
+from core.domain.order import Side
 from core.errors import LoginFault
 
 __all__ = ["ALL_KINDS", "any_notice"]
@@ -19,15 +21,19 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=40)
 MOMENTS = st.integers(0, 10**12).map(
     lambda ms: datetime(2000, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
 )
+DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-1e9)
 VALUES: dict[Any, st.SearchStrategy[Any]] = {
     str: TEXTS,
     str | None: st.none() | TEXTS,
     int: st.integers(-(2**63), 2**63 - 1),
     bool: st.booleans(),
-    Decimal: st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-1e9),
+    Decimal: DECIMALS,
+    Decimal | None: st.none() | DECIMALS,
     datetime: MOMENTS,
     datetime | None: st.none() | MOMENTS,
     LoginFault: st.sampled_from(LoginFault),
+    ClosedBy: st.sampled_from(ClosedBy),
+    Side: st.sampled_from(Side),
     tuple[str, ...]: st.lists(TEXTS, max_size=3).map(tuple),
 }
 

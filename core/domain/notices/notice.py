@@ -10,6 +10,7 @@ from core.domain.notices.exits import ExitNotice
 from core.domain.notices.logins import LoginNotice
 from core.domain.notices.orders import OrderNotice
 from core.domain.notices.protection import ProtectionNotice
+from core.domain.notices.results import ResultNotice
 from core.domain.notices.runs import RunNotice
 from core.domain.notices.system import SystemNotice
 
@@ -18,6 +19,7 @@ __all__ = ["Notice"]
 Notice: TypeAlias = (
     RunNotice
     | OrderNotice
+    | ResultNotice
     | LoginNotice
     | AccountNotice
     | ProtectionNotice

@@ -38,6 +38,7 @@ from core.domain.order import (
 from core.engine.orders.documents import order_of, order_row, trade_of
 from core.engine.orders.folding import OrderEvent, folded
 from core.engine.orders.ledgers import ledger_at, ledgers_of, put_ledger
+from core.engine.orders.results import result_of_close, result_of_ledger
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, NotFound, TransactionConflict
 from core.ports.clock import Clock
@@ -227,8 +228,9 @@ class Journal:
         if matched != 1:
             raise AlreadyDone(f"order {key} was changed meanwhile")
         await view.insert(_EVENTS, self._audit(after, before.state.value))
-        await self._move_ledger(view, before, after)
-        for post in posts_of(before, after):
+        result = await self._move_ledger(view, before, after)
+        posts = posts_of(before, after)
+        for post in posts if result is None else [*posts, result]:
             await self._outbox.post(view, post)
 
     def _audit(self, order: Order, old: str) -> dict[str, object]:
@@ -246,12 +248,17 @@ class Journal:
             "at": self._clock.now(),
         }
 
-    async def _move_ledger(self, view: StoreView, before: Order, after: Order) -> None:
+    async def _move_ledger(self, view: StoreView, before: Order, after: Order) -> Post | None:
+        """Move the ledger by what newly filled; return the result when that closed a position."""
         # By the difference, in the transaction that raises the total: a repeated event moves the
         # ledger by nothing, and a crash leaves both or neither (I5).
         newly = after.filled_quantity - before.filled_quantity
-        if newly <= 0 or after.strategy in _WITHOUT_LEDGER:
-            return
+        if newly <= 0:
+            return None
+        if after.strategy in _WITHOUT_LEDGER:
+            if after.strategy == EXTERNAL:
+                return None
+            return await result_of_close(view, after, await self._beside(view, after))
         # Brokers give the average of all fills; the new ones' price is what the total rose by.
         value = (
             after.average_price * after.filled_quantity
@@ -263,6 +270,13 @@ class Journal:
         ledger = await ledger_at(view, key) or _empty_ledger(after)
         moved = with_fill(ledger, newly * after.request.side.sign, value / newly)
         await put_ledger(view, moved)
+        if moved.quantity or not ledger.quantity:
+            return None
+        return await result_of_ledger(view, after, ledger, moved, await self._beside(view, after))
+
+    async def _beside(self, view: StoreView, order: Order) -> list[Order]:
+        """Return the account's orders of the same day and instrument, this one included."""
+        return await orders_in(view, order.broker_id, order.request.instrument, order.day)
 
     async def record_trades(
         self, broker_id: str, day: str, trades: Sequence[BrokerTrade], owners: dict[str, str]

@@ -48,9 +48,10 @@ from core.domain.notices.orders import (
     OrderUpdate,
 )
 from core.domain.notices.protection import ExitDenied, StopRestored
+from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.notices.runs import DataMissing, RunCard, RunFailed, SlotMissed
 from core.domain.notices.system import InstrumentsOld, PollerTrouble, ServiceCrashed, Started, Text
-from core.domain.order import OrderState
+from core.domain.order import OrderState, Side
 from core.errors import LoginFault
 from tests.fakes.bot_engine import BotEngine
 from tests.fakes.views import AT, a_run, an_account, an_order
@@ -77,6 +78,9 @@ def notices(word: str) -> tuple[Notice, ...]:
         ExternalOrder(account, order),
         CancelRefused(order),
         EntriesDropped(account, (order, word)),
+        PositionClosed(
+            account, ClosedBy.STOP, word, word, word, Side.SELL, 3, Decimal(361), Decimal(-19)
+        ),
         LoginDone(account, word),
         LoginFailed(account, LoginFault.DENIED, word),
         LoginReopened(account),
@@ -238,6 +242,50 @@ async def test_what_became_known_stays_true(
     await engine.order(order)
     screen = await render(kind(order.key), lookups(engine))
     assert screen.text.endswith(f"BUY 10 NSE:SBIN MIS limit ₹812.00\n{words}") and not screen.rows
+
+
+@pytest.mark.parametrize(
+    ("closed_by", "strategy", "result", "text"),
+    [
+        (
+            ClosedBy.STOP,
+            "opening_range_breakout",
+            Decimal(-19),
+            (
+                "🛑 Stop hit · Zerodha - Main\nSBIN: sold 10 at ₹361.15\n"
+                "Result -\u2060₹19.00 before charges\nopening range breakout"
+            ),
+        ),
+        (
+            ClosedBy.USER,
+            "manual",
+            Decimal("1234.5"),
+            (
+                "✅ Closed by you · Zerodha - Main\nSBIN: sold 10 at ₹361.15\n"
+                "Result +\u2060₹1,234.50 before charges"
+            ),
+        ),
+        (
+            ClosedBy.USER,
+            "manual",
+            None,
+            (
+                "✅ Closed by you · Zerodha - Main\nSBIN: sold 10 at ₹361.15\n"
+                "Result not known: not all of it was opened here today."
+            ),
+        ),
+    ],
+)
+async def test_the_result_of_a_position_fits_a_phone(
+    closed_by: ClosedBy, strategy: str, result: Decimal | None, text: str
+):
+    """Short lines, and no sign that a line break could take from its figure."""
+    account = ACCOUNT.broker_id
+    price = Decimal("361.15")
+    notice = PositionClosed(
+        account, closed_by, strategy, "NSE:SBIN", "MIS", Side.SELL, 10, price, result
+    )
+    assert await text_of(notice) == text
 
 
 @pytest.mark.row("B10")

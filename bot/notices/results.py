@@ -1,0 +1,51 @@
+"""The messages of notices about positions that came to their end."""
+
+from __future__ import annotations
+
+from bot.notices.lookups import Lookups
+from bot.views.lines import strategy_words
+from bot.views.markup import bold, esc, join
+from bot.views.screen import Screen, button
+from bot.views.verbs import Verb
+from bot.views.words import DONE_VERB, price, unbroken
+from core.domain.money import signed_rupees
+from core.domain.notices.results import ClosedBy, PositionClosed, ResultNotice
+from core.domain.order import MANUAL
+
+__all__ = ["result_notice"]
+
+_TITLE = {
+    ClosedBy.STOP: ("🛑", "Stop hit"),
+    ClosedBy.GUARD: ("🛑", "Closed at the stop"),
+    ClosedBy.USER: ("✅", "Closed by you"),
+}
+
+
+async def result_notice(notice: ResultNotice, lookups: Lookups) -> Screen:
+    """Return the message of a notice about the end of a position."""
+    return _closed(notice, await lookups.label(notice.broker_id))
+
+
+def _closed(notice: PositionClosed, label: str) -> Screen:
+    icon, title = _TITLE[notice.closed_by]
+    return Screen(
+        join(
+            f"{icon} {bold(f'{title} · {label}')}",
+            f"{bold(_symbol(notice.instrument))}: {DONE_VERB[notice.side]} {notice.quantity} at "
+            f"{price(notice.price)}",
+            _result(notice),
+            None if notice.strategy == MANUAL else esc(strategy_words(notice.strategy)),
+        ),
+        ((button("Positions", Verb.POSITIONS, notice.broker_id),),),
+    )
+
+
+def _symbol(instrument: str) -> str:
+    """Return the symbol without its exchange: one phone line has no room for it."""
+    return instrument.partition(":")[2] or instrument
+
+
+def _result(notice: PositionClosed) -> str:
+    if notice.result is None:
+        return "Result not known: not all of it was opened here today."
+    return f"Result {bold(unbroken(signed_rupees(notice.result)))} before charges"

@@ -1,0 +1,129 @@
+"""The result of a position that a stop, a guard or a user closed (row H5: no silent end).
+
+Called in the transaction of the fill that makes the position flat, so that the result is told once
+and never before it is true. What a strategy's own exit closes stays on the card of its run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from core.domain.ledger import Ledger, ledger_key
+from core.domain.notices.post import Post
+from core.domain.notices.results import ClosedBy, PositionClosed
+from core.domain.order import EXTERNAL, MANUAL, Order, Purpose
+from core.engine.orders.goals import goal_at
+from core.engine.orders.run_rows import run_at
+from core.ports.store import StoreView
+
+__all__ = ["result_of_close", "result_of_ledger"]
+
+_BY_USER = frozenset({"close", "switch-off"})
+"""The kinds of runs that a user asked for."""
+
+
+async def result_of_ledger(
+    view: StoreView, last: Order, before: Ledger, after: Ledger, today: Sequence[Order]
+) -> Post | None:
+    """Return the post of a strategy's position that has just been closed; None for any other step.
+
+    Args:
+        view: The transaction of the fill.
+        last: The order that filled.
+        before: The ledger before the fill.
+        after: The ledger after it.
+        today: The account's orders of the day in the instrument, this step included.
+    """
+    if before.quantity == 0 or after.quantity != 0:
+        return None
+    closing = [
+        order
+        for order in today
+        if order.purpose.is_reducing
+        and order.filled_quantity
+        and (order.strategy, order.request.product, order.run_id)
+        == (last.strategy, last.request.product, last.run_id)
+    ]
+    closed_by = await _closed_by(view, last, before, closing)
+    if closed_by is None:
+        return None
+    units, price = _filled(closing)
+    direction = 1 if before.quantity > 0 else -1
+    # Closing moves no average, so that of the ledger is what all these units had cost.
+    result = (price - before.average_price) * units * direction
+    return Post(_notice(last, closed_by, units, price, result))
+
+
+async def _closed_by(
+    view: StoreView, last: Order, before: Ledger, closing: Sequence[Order]
+) -> ClosedBy | None:
+    run = await run_at(view, last.run_id)
+    if run is not None and run.get("kind") in _BY_USER:
+        return ClosedBy.USER
+    if any(order.purpose is Purpose.STOP for order in closing):
+        return ClosedBy.STOP
+    # The strategy still wants what was closed, so it was not its exit.
+    goal = await goal_at(view, before.key)
+    if goal is not None and goal.run_id == last.run_id and goal.quantity * before.quantity > 0:
+        return ClosedBy.GUARD
+    return None
+
+
+async def result_of_close(view: StoreView, last: Order, today: Sequence[Order]) -> Post | None:
+    """Return the post of a user's close of what no strategy held, once all of it has filled.
+
+    Args:
+        view: The transaction of the fill.
+        last: The order of ``MANUAL`` that filled.
+        today: The account's orders of the day in the instrument, this step included.
+    """
+    request = last.request
+    key = ledger_key(MANUAL, last.broker_id, request.instrument, request.product)
+    goal = await goal_at(view, key)
+    if goal is None or goal.run_id != last.run_id:
+        return None
+    same = [order for order in today if order.request.product is request.product]
+    closing = [o for o in same if o.run_id == last.run_id and o.filled_quantity]
+    units, price = _filled(closing)
+    if units != abs(goal.to_close):
+        return None
+    result = _result_of_own_trades(last, same, units, price)
+    return Post(_notice(last, ClosedBy.USER, units, price, result))
+
+
+def _result_of_own_trades(
+    last: Order, same: Sequence[Order], units: int, price: Decimal
+) -> Decimal | None:
+    """Return the result where the day's own orders opened just these units; else it is unknown."""
+    own = [o for o in same if o.strategy in {MANUAL, EXTERNAL} and o.filled_quantity]
+    opening = [o for o in own if o.request.side is not last.request.side]
+    others = [o for o in own if o.request.side is last.request.side and o.run_id != last.run_id]
+    opened, cost = _filled(opening)
+    if others or opened != units:
+        return None
+    return (price - cost) * units * -last.request.side.sign
+
+
+def _filled(orders: Sequence[Order]) -> tuple[int, Decimal]:
+    """Return how many units orders have filled, and their average price."""
+    units = sum(order.filled_quantity for order in orders)
+    value = sum((order.average_price * order.filled_quantity for order in orders), Decimal(0))
+    return units, value / units if units else Decimal(0)
+
+
+def _notice(
+    last: Order, closed_by: ClosedBy, units: int, price: Decimal, result: Decimal | None
+) -> PositionClosed:
+    request = last.request
+    return PositionClosed(
+        last.broker_id,
+        closed_by,
+        last.strategy,
+        str(request.instrument),
+        request.product.value,
+        request.side,
+        units,
+        price,
+        result,
+    )

@@ -1,0 +1,175 @@
+"""A position that a stop, a guard or a user closed is told with its result, once."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from core.domain.instrument import Product
+from core.domain.ledger import Ledger
+from core.domain.notices.results import ClosedBy, PositionClosed
+from core.domain.order import EXTERNAL, MANUAL, Order, OrderState, OrderType, Purpose, Side
+from core.engine.orders.folding import OrderEvent
+from core.engine.orders.goals import Flattening, UserClose, flatten, put_goal
+from tests.fakes.clock import ManualClock
+from tests.fakes.memory_engine import MemoryEngine
+from tests.fakes.orders import ACCOUNT, DAY, SBIN, SENT_AT, order_in
+
+S = OrderState
+
+
+@pytest.fixture
+async def engine() -> MemoryEngine:
+    return await MemoryEngine(ManualClock(SENT_AT, SENT_AT)).owned()
+
+
+def reducing(key: str, **changes: Any) -> Order:
+    """Return a sell of ten that works at the broker."""
+    row: dict[str, Any] = {
+        "client_order_id": key * 20,
+        "broker_order_id": key,
+        "side": Side.SELL,
+        "quantity": 10,
+        "purpose": Purpose.STOP,
+        "order_type": OrderType.SL_M,
+    }
+    return order_in(S.ACCEPTED, **{**row, **changes})
+
+
+async def hold(engine: MemoryEngine, quantity: int, price: int, wanted: int) -> None:
+    """Let a strategy hold SBIN, and want this much of it."""
+    ledger = Ledger("orb", ACCOUNT, SBIN, Product.MIS, quantity, Decimal(price), Decimal(500))
+    await engine.hold(ledger)
+    await put_goal(
+        engine.store,
+        strategy="orb",
+        broker_id=ACCOUNT,
+        instrument=SBIN,
+        product=Product.MIS,
+        quantity=wanted,
+        stop_price=Decimal(361),
+        run_id="orb|run",
+        day=DAY,
+        at=SENT_AT,
+    )
+
+
+async def fill(
+    engine: MemoryEngine, order: Order, price: str, filled: int = 10, *, ends: bool = True
+) -> list[Any]:
+    """Let an order fill, adding it where it is new; return the results that were posted by then."""
+    journal = engine.wiring.journal
+    if not any(one.client_order_id == order.client_order_id for one in await engine.orders()):
+        await journal.add(engine.store, [order])
+    state = S.PARTIALLY_FILLED
+    if ends:
+        state = S.FILLED if filled == order.request.quantity else S.CANCELED
+    event = OrderEvent(state, order.broker_order_id, filled, Decimal(price))
+    for _ in range(2):  # the same news twice is one result
+        await journal.apply(order.client_order_id, event)
+    return await engine.notices(PositionClosed)
+
+
+def result(
+    closed_by: ClosedBy, units: int, price: str, amount: str | None, **changes: Any
+) -> PositionClosed:
+    """Return the notice of a closed long position in SBIN."""
+    given: dict[str, Any] = {"strategy": "orb", "side": Side.SELL, **changes}
+    return PositionClosed(
+        ACCOUNT,
+        closed_by,
+        instrument="NSE:SBIN",
+        product="MIS",
+        quantity=units,
+        price=Decimal(price),
+        result=None if amount is None else Decimal(amount),
+        **given,
+    )
+
+
+@pytest.mark.row("H5")
+async def test_a_stop_that_fired_is_told_when_the_position_is_flat(engine: MemoryEngine):
+    """Not at its first fill; units, price and result are of all its fills."""
+    await hold(engine, 10, 363, 10)
+    stop = reducing("S")
+    assert await fill(engine, stop, "361.00", 4, ends=False) == []
+    assert await fill(engine, stop, "361.10") == [result(ClosedBy.STOP, 10, "361.10", "-19.00")]
+
+
+async def test_a_short_position_loses_when_it_is_bought_back_higher(engine: MemoryEngine):
+    """The sign follows the side that was held."""
+    await hold(engine, -10, 360, -10)
+    stop = reducing("S", side=Side.BUY)
+    expected = result(ClosedBy.STOP, 10, "361.50", "-15.00", side=Side.BUY)
+    assert await fill(engine, stop, "361.50") == [expected]
+
+
+async def test_a_stop_that_was_chased_is_one_result(engine: MemoryEngine):
+    """Four units filled at the trigger and six by the exit after it: ten, at their mean."""
+    await hold(engine, 10, 363, 10)
+    assert await fill(engine, reducing("S"), "361", 4) == []
+    chase = reducing("X", purpose=Purpose.EXIT, quantity=6, order_type=OrderType.MARKET)
+    assert await fill(engine, chase, "360", 6) == [
+        result(ClosedBy.STOP, 10, "360.4", "-26.0"),
+    ]
+
+
+async def test_an_exit_that_the_strategy_did_not_want_is_a_guards(engine: MemoryEngine):
+    """Its goal still wants the position: the stop was passed, or is watched in software."""
+    await hold(engine, 10, 363, 10)
+    leave = reducing("X", purpose=Purpose.EXIT, order_type=OrderType.MARKET)
+    assert await fill(engine, leave, "362") == [result(ClosedBy.GUARD, 10, "362", "-10")]
+
+
+@pytest.mark.parametrize("wanted", [0, -5])
+async def test_a_strategys_own_exit_stays_on_its_card(engine: MemoryEngine, wanted: int):
+    """It wants to be flat, or on the other side: no message of its own."""
+    await hold(engine, 10, 363, wanted)
+    leave = reducing("X", purpose=Purpose.EXIT, order_type=OrderType.MARKET)
+    assert await fill(engine, leave, "364") == []
+
+
+async def test_a_users_close_of_a_strategys_position_is_told(engine: MemoryEngine):
+    """By the kind of its run, whatever the goal is by then."""
+    await hold(engine, 10, 363, 10)
+    close = Flattening(
+        "manual|1", "close", MANUAL, ACCOUNT, DAY, SENT_AT, SENT_AT, UserClose(False)
+    )
+    await flatten(engine.store, engine.wiring.outbox, await engine.ledgers(), close)
+    leave = reducing("X", purpose=Purpose.EXIT, run_id="manual|1", order_type=OrderType.MARKET)
+    assert await fill(engine, leave, "364") == [result(ClosedBy.USER, 10, "364", "10")]
+
+
+@pytest.mark.parametrize(
+    ("bought", "sold", "amount"),
+    [(10, 0, "5.0"), (12, 0, None), (13, 3, None), (0, 0, None)],
+    ids=["just these", "more", "sold before", "of another day"],
+)
+async def test_a_users_close_of_what_no_strategy_held(
+    engine: MemoryEngine, bought: int, sold: int, amount: str | None
+):
+    """In two orders, told once; the result only where the day's own trades opened just this."""
+    journal = engine.wiring.journal
+    for key, side, units in (("B", Side.BUY, bought), ("C", Side.SELL, sold)):
+        if units:
+            foreign = order_in(
+                S.FILLED,
+                client_order_id=f"X|{key}",
+                strategy=EXTERNAL,
+                side=side,
+                quantity=units,
+                filled_quantity=units,
+                average_price=Decimal(970),
+            )
+            await journal.add(engine.store, [foreign])
+    close = UserClose(despite_pause=False, outside=10)
+    decision = Flattening("manual|1", "close", MANUAL, ACCOUNT, DAY, SENT_AT, SENT_AT, close)
+    nobodys = Ledger(MANUAL, ACCOUNT, SBIN, Product.MIS)
+    await flatten(engine.store, engine.wiring.outbox, [nobodys], decision)
+    own = {"strategy": MANUAL, "run_id": "manual|1", "purpose": Purpose.EXIT}
+    assert await fill(engine, reducing("D", quantity=10, **own), "971", 5) == []
+    expected = result(ClosedBy.USER, 10, "970.5", amount, strategy=MANUAL)
+    last = reducing("E", quantity=5, **own)
+    assert await fill(engine, last, "970", 5) == [expected]
