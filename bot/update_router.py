@@ -16,6 +16,7 @@ from bot.registry import ACTIONS, COMMANDS
 from bot.views.callbacks import Tap, parse
 from bot.views.screen import Screen
 from bot.wizard.answers import handle_text
+from core.errors import StoreError
 
 __all__ = ["UpdateRouter"]
 
@@ -50,6 +51,14 @@ class UpdateRouter:
             await self._handle_message(update, update.message, stored_s)
         if update.effective_chat is not None:
             await self._menu.ensure(update.effective_chat.id)
+            await self._repeat_undelivered(update.effective_chat.id)
+
+    async def _repeat_undelivered(self, chat_id: int) -> None:
+        """Who writes can be reached again: what could not be delivered comes now, once."""
+        try:
+            await self._services.control.deliveries.repeat(chat_id)
+        except StoreError as error:
+            _log.warning("undelivered notices could not be queued: %s", type(error).__name__)
 
     async def _handle_tap(self, update: Update, query: CallbackQuery, stored_s: float) -> None:
         visit = self._visit(update, age_s=stored_s)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from bot.views.markup import esc
+from bot.views.markup import bold, day_time, esc, join
 from bot.views.screen import Screen
+from bot.views.words import plural
 from core.domain.notices.system import (
     InstrumentsOld,
     PollerTrouble,
@@ -13,6 +14,7 @@ from core.domain.notices.system import (
     Started,
     SystemNotice,
     Text,
+    Undelivered,
 )
 
 __all__ = ["system_notice"]
@@ -32,6 +34,8 @@ def system_notice(notice: SystemNotice) -> Screen:
                 f"A part of Saarthi stopped and is being restarted: {esc(notice.service)} "
                 f"({esc(notice.error)}). The others go on; the log has the details."
             )
+        case Undelivered():
+            return Screen(_undelivered(notice))
         case Text():
             return Screen(esc(notice.text))
         case _:
@@ -56,4 +60,19 @@ def _started(unknown_orders: int) -> str:
     return (
         f"Saarthi is running again. {unknown_orders} order(s) were on their way when it stopped; "
         "the brokers are being asked what became of them."
+    )
+
+
+def _undelivered(notice: Undelivered) -> str:
+    kinds = ", ".join(one.replace("_", " ") for one in notice.refused)
+    return join(
+        f"⚠️ {bold(f'Not delivered since {day_time(notice.since)}')}",
+        f"{plural(notice.following, 'message')} that could not reach you follow now."
+        if notice.following
+        else None,
+        f"Left out, because they are older: {notice.left_out}." if notice.left_out else None,
+        f"Telegram accepts these in no form: {esc(kinds)}. The log has the details."
+        if kinds
+        else None,
+        "/orders and /positions show how things stand.",
     )

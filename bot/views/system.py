@@ -31,6 +31,11 @@ _DATA_ACCOUNT = "data_account"
 def health_screen(health: HealthView, chat_trouble: str) -> Screen:
     """Return the state of the controller; troubles come first."""
     troubles = [*health.troubles, *([chat_trouble] if chat_trouble else [])]
+    if health.outbox_dead:
+        troubles.append(
+            f"{plural(health.outbox_dead, 'message')} could not be delivered. They come when the "
+            "chat that they are for writes to me."
+        )
     lines = [f"⚠️ {esc(one)}" for one in troubles] or ["✅ No trouble known."]
     accounts = []
     for one in health.accounts:

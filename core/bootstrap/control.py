@@ -8,6 +8,7 @@ from core.engine.control.account_registration import AccountRegistration
 from core.engine.control.account_switch import AccountSwitch
 from core.engine.control.control import Control
 from core.engine.control.controller_health import ControllerHealth
+from core.engine.control.deliveries import Deliveries
 from core.engine.control.manual_orders import ManualOrders
 from core.engine.control.manual_runs import ManualRuns
 from core.engine.control.strategy_views import StrategyViews
@@ -56,6 +57,7 @@ def control_of(foundation: Foundation, engine: Wiring) -> Control:
         ),
         settings=SystemSettings(store, engine.accounts),
         health=_health(foundation, engine),
+        deliveries=Deliveries(store, engine.outbox),
     )
 
 

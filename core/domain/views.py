@@ -275,7 +275,12 @@ class AccountHealth:
 
 @dataclass(frozen=True, slots=True)
 class HealthView:
-    """How the controller does."""
+    """How the controller does.
+
+    Attributes:
+        outbox_waiting: Notices that are not delivered yet.
+        outbox_dead: Notices that could not be delivered.
+    """
 
     started_at: datetime
     now: datetime
@@ -284,5 +289,6 @@ class HealthView:
     store_kind: str
     data_account: str
     outbox_waiting: int
+    outbox_dead: int
     accounts: tuple[AccountHealth, ...]
     troubles: tuple[str, ...]

@@ -1,27 +1,39 @@
 """The outbox: notices written with the event they report, delivered in order per chat (E5, I8).
 
 Collection ``outbox``: ``chat_id``, ``seq`` (sorts in the order of writing), ``kind``, ``data``,
-``delivery``, ``key``, ``state`` (WAITING, SENDING, SENT, DEAD), ``attempts``, ``created_at``,
-``sent_at``, ``reason``. Collection ``cards`` (``chat_id|key``): the message that a card lives in
-now. A row found SENDING at start was perhaps delivered: it goes out again, marked as a repeat.
+``delivery``, ``key``, ``state`` (WAITING, SENDING, SENT, DEAD, TOLD), ``attempts``, ``created_at``,
+``sent_at``, ``reason``, ``is_refused`` (Telegram, or the row itself, makes another try useless).
+Collection ``cards`` (``chat_id|key``): the message that a card lives in now. A row found SENDING at
+start was perhaps delivered: it goes out again, marked as a repeat. A DEAD one could not be
+delivered; at the user's next visit it goes out once more, or is TOLD of in a summary.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from core.domain.notices.post import Delivery, Post
 from core.domain.notices.stored import from_document, to_document
+from core.domain.notices.system import Undelivered
 from core.engine.users import owner_chats
 from core.errors import StoreUnavailable, UnreadableNotice
 from core.ports.clock import Clock
 from core.ports.notifier import Blocked, Delivered, Notifier, TryLater, Undeliverable
 from core.ports.store import Change, Document, Store, StoreView
 
-__all__ = ["Outbox", "OutboxSender", "card_id", "has_card", "waiting_notices"]
+__all__ = [
+    "Outbox",
+    "OutboxSender",
+    "card_id",
+    "dead_letters",
+    "has_card",
+    "undelivered_notices",
+    "waiting_notices",
+]
 
 _log = logging.getLogger(__name__)
 _OUTBOX = "outbox"
@@ -31,6 +43,8 @@ _STORE_PAUSE_S = 2.0
 _BATCH = 50
 _GATHER_S = 0.05
 _BY_LATER = "shown by "
+_REPEATED = 10
+_REPEATED_CARDS = 20
 
 
 def card_id(chat_id: int, key: str) -> str:
@@ -41,6 +55,16 @@ def card_id(chat_id: int, key: str) -> str:
 async def waiting_notices(view: StoreView) -> int:
     """Return how many notices are not delivered yet."""
     return len(await view.find(_OUTBOX, {"state": "WAITING"}))
+
+
+async def undelivered_notices(view: StoreView) -> int:
+    """Return how many notices could not be delivered, and were not repeated or told of since."""
+    return len(await view.find(_OUTBOX, {"state": "DEAD"}))
+
+
+async def dead_letters(view: StoreView, chat_id: int) -> list[Document]:
+    """Return what could not be delivered to a chat, oldest first."""
+    return await view.find(_OUTBOX, {"chat_id": chat_id, "state": "DEAD"}, sort=[("seq", 1)])
 
 
 async def has_card(view: StoreView, chat_id: int, key: str) -> bool:
@@ -71,6 +95,48 @@ class Outbox:
         if post.chat_id is not None:
             return [post.chat_id]
         return await owner_chats(view)
+
+    async def repeat_undelivered(self, view: StoreView, dead: Sequence[Document]) -> None:
+        """Let a chat that can be reached again have what could not be delivered to it, once.
+
+        The newest messages and cards are queued behind a summary, which counts what is left out and
+        names what cannot be shown at all.
+
+        Args:
+            view: The caller's transaction.
+            dead: All dead letters of the chat, oldest first.
+        """
+        chat_id, since = dead[0]["chat_id"], dead[0]["created_at"]
+        refused = [row for row in dead if row.get("is_refused")]
+        # A card shows the present whenever it is rendered: its newest row stands for all of them.
+        cards = {row["key"]: row for row in dead if row["key"] and not row.get("is_refused")}
+        messages = [row for row in dead if not (row["key"] or row.get("is_refused"))]
+        # A summary that did not arrive either is replaced by this one.
+        messages = [row for row in messages if row["kind"] != Undelivered.kind]
+        newest = messages[-_REPEATED:]
+        await view.update(
+            _OUTBOX,
+            {"_id": {"$in": [row["_id"] for row in dead]}, "state": "DEAD"},
+            Change(set={"state": "TOLD"}),
+            many=True,
+        )
+        summary = Undelivered(
+            since,
+            len(newest),
+            len(messages) - len(newest),
+            tuple(dict.fromkeys(str(row["kind"]) for row in refused)),
+        )
+        header = self._row(chat_id, Post(summary))
+        if newest or refused:
+            await view.insert(_OUTBOX, header)
+        again = sorted(
+            [*newest, *list(cards.values())[-_REPEATED_CARDS:]], key=lambda row: str(row["seq"])
+        )
+        for number, row in enumerate(again):
+            # Right behind the summary, and before whatever is posted after it.
+            back = {"state": "WAITING", "seq": f"{header['seq']}.{number:03d}"}
+            await view.update(_OUTBOX, {"_id": row["_id"]}, Change(set=back, inc={"repeats": 1}))
+        self.wake.set()
 
     def _row(self, chat_id: int, post: Post) -> Document:
         now = self._clock.now()
@@ -181,7 +247,7 @@ class OutboxSender:
             post = _post_of(row)
         except UnreadableNotice as error:
             # Of another version, or damaged: it would be as unreadable at the next try.
-            await self._mark_dead(row, f"it cannot be read: {error}")
+            await self._mark_dead(row, f"it cannot be read: {error}", is_refused=True)
             return True
         chat_id = row["chat_id"]
         card = await self._card(chat_id, post.key)
@@ -198,8 +264,10 @@ class OutboxSender:
             case TryLater():
                 await self._later(row, outcome)
                 return False
-            case Blocked(reason) | Undeliverable(reason):
-                await self._mark_dead(row, reason)
+            case Blocked(reason):
+                await self._mark_dead(row, reason, is_refused=False)
+            case Undeliverable(reason):
+                await self._mark_dead(row, reason, is_refused=True)
         return True
 
     async def _card(self, chat_id: int, key: str | None) -> int | None:
@@ -231,7 +299,7 @@ class OutboxSender:
         )
         await self._store.update(_OUTBOX, {"_id": row["_id"]}, back)
 
-    async def _mark_dead(self, row: Document, reason: str) -> None:
+    async def _mark_dead(self, row: Document, reason: str, *, is_refused: bool) -> None:
         _log.error("outbox: %s of kind %s is undeliverable: %s", row["_id"], row["kind"], reason)
-        dead = Change(set={"state": "DEAD", "reason": reason})
+        dead = Change(set={"state": "DEAD", "reason": reason, "is_refused": is_refused})
         await self._store.update(_OUTBOX, {"_id": row["_id"]}, dead)

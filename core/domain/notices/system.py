@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar, TypeAlias
 
-__all__ = ["InstrumentsOld", "PollerTrouble", "ServiceCrashed", "Started", "SystemNotice", "Text"]
+__all__ = [
+    "InstrumentsOld",
+    "PollerTrouble",
+    "ServiceCrashed",
+    "Started",
+    "SystemNotice",
+    "Text",
+    "Undelivered",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,24 @@ class ServiceCrashed:
 
 
 @dataclass(frozen=True, slots=True)
+class Undelivered:
+    """Notices that could not be delivered to this chat; the newest of them follow (row H5).
+
+    Attributes:
+        since: When the oldest was written.
+        following: How many messages follow.
+        left_out: How many older ones do not.
+        refused: The kinds of those that cannot be shown at all.
+    """
+
+    kind: ClassVar[str] = "undelivered"
+    since: datetime
+    following: int
+    left_out: int
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """A plain sentence. Not posted any more: earlier versions stored such notices."""
 
@@ -70,4 +97,6 @@ class Text:
     text: str
 
 
-SystemNotice: TypeAlias = PollerTrouble | InstrumentsOld | Started | ServiceCrashed | Text
+SystemNotice: TypeAlias = (
+    PollerTrouble | InstrumentsOld | Started | ServiceCrashed | Undelivered | Text
+)

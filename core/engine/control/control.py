@@ -15,6 +15,7 @@ from core.engine.accounts.tokens import Tokens
 from core.engine.control.account_registration import AccountRegistration
 from core.engine.control.account_switch import AccountSwitch
 from core.engine.control.controller_health import ControllerHealth
+from core.engine.control.deliveries import Deliveries
 from core.engine.control.manual_orders import ManualOrders
 from core.engine.control.manual_runs import ManualRuns
 from core.engine.control.strategy_views import StrategyViews
@@ -44,6 +45,7 @@ class Control:
         runs: Extra runs.
         settings: What else can be set from the chat.
         health: How the controller and its accounts do.
+        deliveries: Notices that could not be delivered.
     """
 
     accounts: Accounts
@@ -59,3 +61,4 @@ class Control:
     runs: ManualRuns
     settings: SystemSettings
     health: ControllerHealth
+    deliveries: Deliveries

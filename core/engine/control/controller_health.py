@@ -10,7 +10,7 @@ from core.domain.instrument import Segment
 from core.domain.views import AccountHealth, HealthView, Readiness
 from core.engine.accounts.accounts import Accounts
 from core.engine.orders.journal import count_unresolved
-from core.engine.outbox import waiting_notices
+from core.engine.outbox import undelivered_notices, waiting_notices
 from core.engine.runs.market_data import MarketData
 from core.engine.workers.pool import WorkerPool
 from core.ports.calendar import Calendar
@@ -58,6 +58,7 @@ class ControllerHealth:
             store_kind=self._store_kind,
             data_account=sources[0].label if sources else "",
             outbox_waiting=waiting,
+            outbox_dead=await undelivered_notices(self._store),
             accounts=tuple(healths),
             troubles=tuple(self._troubles.values()),
         )

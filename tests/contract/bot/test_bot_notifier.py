@@ -21,6 +21,7 @@ from core.domain.notices.system import Text
 from core.domain.order import OrderState
 from core.errors import StoreUnavailable
 from core.ports.notifier import Blocked, Delivered, TryLater, Undeliverable
+from core.ports.store import Change
 from tests.fakes.bot_world import OWNER, World, soon
 from tests.fakes.views import a_run, an_account, an_order
 
@@ -126,6 +127,24 @@ async def test_a_blocked_chat_and_an_unknown_one_are_dead_letters(talking: World
         424242, TEXT, notice_id="N", message_id=None, is_repeat=False
     )
     assert isinstance(result, Blocked)
+
+
+@pytest.mark.row("H5")
+@pytest.mark.matrix("T04")
+async def test_who_writes_again_gets_what_could_not_be_delivered(talking: World):
+    """Any message or tap is a visit; the dead letters are queued behind a summary."""
+    outbox = talking.wiring.outbox
+    await outbox.post(talking.store, Post(LoginDone("gone"), chat_id=OWNER))
+    dead = Change(set={"state": "DEAD"})
+    await talking.store.update("outbox", {"kind": LoginDone.kind}, dead)
+    await talking.owner.say("/health")
+    await talking.owner.sees("1 message could not be delivered")
+    await talking.settled()
+    rows = await talking.store.find("outbox", {"state": "WAITING"}, sort=[("seq", 1)])
+    assert [row["kind"] for row in rows if row["chat_id"] == OWNER][-2:] == [
+        "undelivered",
+        "login_done",
+    ]
 
 
 @pytest.mark.matrix("T02")

@@ -50,7 +50,14 @@ from core.domain.notices.orders import (
 from core.domain.notices.protection import ExitDenied, StopRestored
 from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.notices.runs import DataMissing, RunCard, RunFailed, SlotMissed
-from core.domain.notices.system import InstrumentsOld, PollerTrouble, ServiceCrashed, Started, Text
+from core.domain.notices.system import (
+    InstrumentsOld,
+    PollerTrouble,
+    ServiceCrashed,
+    Started,
+    Text,
+    Undelivered,
+)
 from core.domain.order import OrderState, Side
 from core.errors import LoginFault
 from tests.fakes.bot_engine import BotEngine
@@ -106,6 +113,7 @@ def notices(word: str) -> tuple[Notice, ...]:
         InstrumentsOld(word, word, word),
         Started(3),
         ServiceCrashed(word, word),
+        Undelivered(AT, 2, 3, (word,)),
         Text(word),
     )
 

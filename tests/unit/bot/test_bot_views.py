@@ -421,7 +421,7 @@ def every_screen(name: str) -> list[Screen]:
     )
     board = a_board(account, incomplete=(name,), positions=(position,), working=(order,))
     health = HealthView(
-        AT, AT, AT, name, name, name, 3, (AccountHealth(account, AT, name, 2),), (name,)
+        AT, AT, AT, name, name, name, 3, 2, (AccountHealth(account, AT, name, 2),), (name,)
     )
     change = ModeChange(
         None, TradingMode.NORMAL, TradingMode.PAUSED, {}, (order, replace(order, key="x")), 1
