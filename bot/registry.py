@@ -9,7 +9,7 @@ from bot.conversation.dispatch import Action, Handler
 from bot.edge.menu import CommandHelp
 from bot.handlers import accounts, dashboard, login, modes, orders, start, strategies
 from bot.views.verbs import Verb
-from bot.wizard import answers
+from bot.wizard import answers, renewal
 
 __all__ = ["ACTIONS", "COMMANDS", "CommandEntry", "command_help"]
 
@@ -68,6 +68,8 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.DROP_QUESTION: Action(start.cancel, "/start"),
     Verb.ASK_NAME: Action(accounts.ask_name, "/brokers"),
     Verb.ASK_DISCONNECT: Action(accounts.ask_disconnect, "/brokers"),
+    Verb.ASK_RENEWAL: Action(renewal.ask_renewal, "/brokers"),
+    Verb.KEEP_KEY: Action(renewal.keep_key, "/brokers"),
     Verb.ASK_MODE: Action(modes.ask, "/mode"),
     Verb.ASK_RUN: Action(strategies.ask_run, "/strategies"),
     Verb.ASK_CANCEL_ALL: Action(orders.ask_cancel_all, "/orders"),

@@ -141,7 +141,7 @@ _WORDS: Final[dict[LoginFault, tuple[str, str, Sequence[str]]]] = {
         ),
         (
             "Compare the API key and secret with those at {console}.",
-            "In Telegram disconnect the account and add it again with the right ones.",
+            "In Telegram open /brokers, Edit, then Key and secret, and send the right ones.",
         ),
     ),
     LoginFault.OTHER_USER: (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from telegram import InlineKeyboardButton
+
 from bot.notices.lookups import Lookups
 from bot.views.markup import LONG, bold, esc, join, short
 from bot.views.screen import Screen, button
@@ -60,7 +62,14 @@ async def _failed(notice: LoginFailed, lookups: Lookups) -> Screen:
         esc(LOGIN_FAULT[notice.fault]),
         _detail(notice),
     )
-    return Screen(text, await lookups.login_rows(accounts))
+    rows = await lookups.login_rows(accounts)
+    if notice.fault is LoginFault.WRONG_SECRET and accounts:
+        rows = (_renewal(notice.broker_id), *rows)
+    return Screen(text, rows)
+
+
+def _renewal(broker_id: str) -> tuple[InlineKeyboardButton, ...]:
+    return (button("Key and secret", Verb.ASK_RENEWAL, broker_id),)
 
 
 def _detail(notice: LoginFailed) -> str | None:
@@ -85,8 +94,10 @@ async def _silent(notice: LoginSilent, lookups: Lookups) -> Screen:
         f"⏳ {bold(f'Login of {label} is not finished')}",
         "It began five minutes ago and nothing came back. Is somebody else logged in at the "
         "broker in that browser? Log out there, or use a private window, and try again.",
+        "Did the broker's page say that the key is wrong? Then send the right one.",
     )
-    return Screen(text, await lookups.login_rows(accounts))
+    rows = await lookups.login_rows(accounts)
+    return Screen(text, (*rows, _renewal(notice.broker_id)) if accounts else rows)
 
 
 async def _morning(lookups: Lookups) -> Screen:

@@ -23,6 +23,7 @@ __all__ = [
     "disable_question",
     "disconnect_question",
     "exposure_lines",
+    "held_line",
     "name_question",
     "parked_line",
     "spaced",
@@ -151,6 +152,7 @@ def account_page(account: Account, global_mode: TradingMode, login: InlineKeyboa
         (refresh,),
         (toggle_button(account, ""), button("Rename", Verb.ASK_NAME, key)),
         (button("Mode", Verb.MODES, key), *default),
+        (button("Key and secret", Verb.ASK_RENEWAL, key),),
         (button("Dashboard", Verb.DASHBOARD, key), button("Share login", Verb.SHARE_LOGIN, key)),
         (
             button("Disconnect", Verb.ASK_DISCONNECT, key, style=DANGER),
@@ -181,6 +183,17 @@ def exposure_lines(exposure: ExposureView) -> list[str]:
     if hidden:
         lines.append(f"… and {hidden} more, see the dashboard.")
     return lines
+
+
+def held_line(exposure: ExposureView) -> str | None:
+    """Return what nothing is sent for while the account has no login, or None."""
+    held = len(exposure.positions) or len(exposure.strategy_positions)
+    if not held:
+        return None
+    return (
+        f"⚠️ {bold(plural(held, 'position'))} held: until you have logged in again I can neither "
+        "close nor protect them. Stops that rest at the broker stay there."
+    )
 
 
 def disable_question(exposure: ExposureView) -> str:

@@ -38,6 +38,8 @@ class Verb(StrEnum):
     DROP_QUESTION = "drop"
     ASK_NAME = "ren"
     ASK_DISCONNECT = "disc"
+    ASK_RENEWAL = "renew"
+    KEEP_KEY = "keepkey"
     ASK_MODE = "ask_mode"
     ASK_RUN = "ask_run"
     ASK_CANCEL_ALL = "ask_cxall"

@@ -46,8 +46,8 @@ LOGIN_FAULT = {
     LoginFault.ACCOUNT_UNKNOWN: "The account of this login is not connected here any more.",
     LoginFault.CODE_USED: "The broker says this code was used or is too old. Log in again.",
     LoginFault.WRONG_SECRET: (
-        "The broker does not accept the API secret. Disconnect the account and add it again with "
-        "the right secret."
+        "The broker does not accept the API key and secret. Open /brokers, Edit, then Key and "
+        "secret, and send the right ones."
     ),
     LoginFault.OTHER_USER: (
         "Another user is logged in at the broker in that browser. Log out there, or use a "

@@ -12,7 +12,15 @@ from bot.views.screen import PRIMARY, SUCCESS, Screen, button, copy_button
 from bot.views.verbs import Verb
 from core.domain.broker_profile import BrokerProfile, CredentialForm
 
-__all__ = ["ANSWERED_STEPS", "KIND", "STEPS", "broker_screen", "previous", "step_screen"]
+__all__ = [
+    "ANSWERED_STEPS",
+    "KIND",
+    "STEPS",
+    "broker_screen",
+    "previous",
+    "question",
+    "step_screen",
+]
 
 KIND = "add"
 STEPS = ("broker", "guide", "name", "key", "secret", "summary")
@@ -62,9 +70,7 @@ def step_screen(
             (button("Connect this account", Verb.WIZARD_STEP, "confirm", stamp, style=SUCCESS),),
         )
     else:
-        text = (
-            _NAME if step == "name" else _question(broker.key if step == "key" else broker.secret)
-        )
+        text = _NAME if step == "name" else question(broker.key if step == "key" else broker.secret)
     return Screen(join(head, "", text), (*rows, _way_out(stamp)))
 
 
@@ -99,7 +105,8 @@ def _guide(broker: BrokerProfile, redirect_url: str) -> str:
     return join(steps, "", "The redirect URL to paste there:", code(redirect_url))
 
 
-def _question(form: CredentialForm) -> str:
+def question(form: CredentialForm) -> str:
+    """Return the question for a key or a secret."""
     example = f", in the form {code(form.example)}" if form.example else ""
     asked = f"Send the {bold(form.name)} {esc(form.where)}{example}."
     return join(asked, "", _DELETED) if form.is_secret else asked

@@ -23,6 +23,8 @@ from bot.views.markup import bold, esc
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
 from bot.wizard.add_account import ANSWERED_STEPS, KIND, broker_screen, previous, step_screen
+from bot.wizard.renewal import RENEWAL, answer_step
+from bot.wizard.secret_message import delete_secret
 from core.domain.account import Account, AccountDraft, checked_display_name
 from core.errors import AlreadyDone, UserError
 
@@ -64,6 +66,8 @@ async def handle_text(visit: Visit) -> None:
         await visit.send(Screen("I can read only text. Send the answer as a message, or /cancel."))
     elif prompt.kind == KIND:
         await _handle_step(visit, prompt)
+    elif prompt.kind == RENEWAL:
+        await answer_step(visit, prompt)
     elif visit.is_stale:
         await visit.send(
             Screen("Your answer reached me late, so nothing was changed. Send it again, please.")
@@ -79,8 +83,8 @@ async def _handle_unexpected(visit: Visit, expired: Prompt | None) -> None:
         return
     if expired is not None:
         await visit.services.prompts.close(expired)
-        if expired.kind == KIND and expired.step == "secret":
-            await _delete_secret(visit)
+        if expired.kind in {KIND, RENEWAL} and expired.step == "secret":
+            await delete_secret(visit)
         again = "/add" if expired.kind == KIND else "/start"
         await visit.send(
             Screen(f"That question waited too long and was closed. Open {again} again.")
@@ -105,23 +109,13 @@ async def _handle_step(visit: Visit, prompt: Prompt) -> None:
         await _ask(visit, prompt, is_new=True)
         return
     if prompt.step == "secret":
-        await _delete_secret(visit)
+        await delete_secret(visit)
     data = await _checked_data(visit, prompt)
     following = _NEXT[prompt.step]
     moved = await visit.services.prompts.move(prompt, following, data, update_id=visit.update_id)
     await visit.drop_keyboard(prompt.message_id)
     if moved is not None:
         await _ask(visit, moved, is_new=True)
-
-
-async def _delete_secret(visit: Visit) -> None:
-    if not await visit.delete_message():
-        await visit.send(
-            Screen(
-                f"⚠️ {bold('I could not delete your message with the secret.')} Please delete it "
-                "yourself: press and hold it, then Delete."
-            )
-        )
 
 
 async def _checked_data(visit: Visit, prompt: Prompt) -> dict[str, Any]:

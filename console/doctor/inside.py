@@ -95,7 +95,7 @@ async def _secrets(system: System, account: Account) -> Sequence[Finding]:
     try:
         await system.accounts.credentials(account.broker_id)
     except VaultError as error:
-        advice = "bring back the key that sealed them, or disconnect the account and add it again"
+        advice = "bring back the key that sealed them, or send key and secret again: /brokers, Edit"
         return [fail("secret key", f"{account.label}: {error}", advice)]
     return []
 

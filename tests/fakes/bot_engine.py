@@ -51,6 +51,7 @@ COMMANDS = frozenset(
         "rename",
         "default",
         "switch",
+        "renew",
         "disconnect",
         "mode",
         "paste",

@@ -11,7 +11,7 @@ sealed by the vault and opened only in :meth:`Accounts.credentials`.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -267,6 +267,45 @@ class Accounts:
 
         await self._store.transaction(body, nonce=nonce)
         return replace(account, enabled=False, is_default=False)
+
+    async def replace_credentials(
+        self,
+        broker_id: str,
+        api_key: str,
+        api_secret: str,
+        *,
+        nonce: str,
+        also: Callable[[StoreView], Awaitable[None]],
+    ) -> Account:
+        """Store another key and secret; the token goes with the old ones.
+
+        Id, name, user, settings and ledgers stay: the next login must be by the same user.
+
+        Args:
+            broker_id: The account.
+            api_key: The new key.
+            api_secret: The new secret, plain; it is sealed here.
+            nonce: Makes it take effect once; raises ``AlreadyDone`` the second time.
+            also: What belongs to the end of the login, in the same transaction.
+        """
+        fields = {
+            "api_key": api_key,
+            "api_secret": self._vault.seal(api_secret),
+            "access_token": None,
+            "token_status": TokenStatus.EXPIRED.value,
+            "token_lost_at": self._clock.now(),
+            "parked_reason": "its key and secret were replaced; log in again",
+        }
+
+        async def body(view: StoreView) -> None:
+            await _change_live(view, broker_id, Change(set=fields))
+            await also(view)
+
+        try:
+            await self._store.transaction(body, nonce=nonce)
+        except DuplicateKey as error:
+            raise UserError("Another account here is of the same user and key already.") from error
+        return await self.get(broker_id)
 
     async def set_source_address(self, broker_id: str, address: str | None) -> None:
         """Record the local address that this account's orders leave from (A12)."""

@@ -134,6 +134,10 @@ class Tokens:
         again = Change(set={"dismissed": False, "shown_at": None}, inc={"episode": 1})
         await write_setting(view, WARNING_KEY, again)
 
+    async def ended(self, view: StoreView) -> None:
+        """Begin the warning inside the transaction that ends a login for another reason."""
+        await self._begin_warning(view)
+
     async def refreshed(self, view: StoreView) -> None:
         """Bring the standing warning up to date inside the transaction of a completed login."""
         await write_setting(view, WARNING_KEY, Change(set={"shown_at": None}))

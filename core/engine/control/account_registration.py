@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, MutableMapping
+from contextlib import nullcontext
 
 from core.domain.account import Account, AccountDraft
 from core.domain.command import Command
@@ -14,6 +16,8 @@ from core.errors import BrokerReadError, UserError
 from core.ports.broker import BrokerClient
 
 __all__ = ["AccountRegistration"]
+
+_log = logging.getLogger(__name__)
 
 
 class AccountRegistration:
@@ -42,13 +46,14 @@ class AccountRegistration:
         self._troubles = troubles
         self._live_brokers_allowed = live_brokers_allowed
 
-    async def check_key(self, api_key: str, broker: str) -> str:
+    async def check_key(self, api_key: str, broker: str, *, besides: str | None = None) -> str:
         """Return a hint when this API key is connected already (a family may share it), or ''.
 
         Raises:
             UserError: An account of this key has not logged in yet: the two look the same.
         """
-        twins = await self._accounts.with_key(broker, api_key)
+        found = await self._accounts.with_key(broker, api_key)
+        twins = [one for one in found if one.broker_id != besides]
         for twin in twins:
             if twin.user_id is None:
                 raise UserError(
@@ -74,6 +79,37 @@ class AccountRegistration:
             author=str(command.user_id),
         )
         self._pool.accounts_changed()
+        return account
+
+    async def renew(
+        self, command: Command, broker_id: str, api_key: str, api_secret: str
+    ) -> Account:
+        """Replace key and secret of an account; its login ends, all else of it stays.
+
+        Raises:
+            UserError: Another account of this key has not logged in yet, or is the same user's.
+        """
+        account = await self._accounts.get(broker_id)
+        await self.check_key(api_key, account.broker.name, besides=broker_id)
+        client = await self._client_or_none(broker_id)
+        worker = self._pool.get(broker_id)
+        # Under the lock no order is on its way with the client that ends here.
+        async with worker.lock if worker is not None else nullcontext():
+            account = await self._accounts.replace_credentials(
+                broker_id,
+                api_key,
+                api_secret,
+                nonce=f"renew:{command.id}",
+                also=self._tokens.ended,
+            )
+            if client is not None:
+                try:
+                    await client.logout()
+                except BrokerReadError as error:
+                    _log.info("account %s: the old login was not ended: %s", broker_id, error)
+            await self._connections.drop(broker_id)
+        self._pool.wake(broker_id)
+        await self._tokens.show_warning(force=True)
         return account
 
     async def disconnect(self, command: Command, broker_id: str) -> Account:

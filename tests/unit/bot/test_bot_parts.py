@@ -50,6 +50,8 @@ OF_THE_FIRST_VERSION = {
     "DROP_QUESTION": "drop",
     "ASK_NAME": "ren",
     "ASK_DISCONNECT": "disc",
+    "ASK_RENEWAL": "renew",
+    "KEEP_KEY": "keepkey",
     "ASK_MODE": "ask_mode",
     "ASK_RUN": "ask_run",
     "ASK_CANCEL_ALL": "ask_cxall",

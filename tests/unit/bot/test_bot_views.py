@@ -281,7 +281,7 @@ def test_the_account_list_has_what_the_day_needs():
 
 @pytest.mark.row("A4")
 def test_an_accounts_page_has_every_button():
-    """Enable or disable, rename, set default, disconnect, refresh token, mode."""
+    """Enable or disable, rename, default, mode, key and secret, disconnect."""
     other = replace(MAIN, is_default=False)
     flat = [
         label for row in labels(account_page(other, TradingMode.NORMAL, LOGIN)) for label in row
@@ -292,6 +292,7 @@ def test_an_accounts_page_has_every_button():
         "Rename",
         "Mode",
         "Set default",
+        "Key and secret",
         "Dashboard",
         "Share login",
         "Disconnect",
