@@ -10,7 +10,7 @@ from sandbox.state import State
 
 __all__ = ["CHOICES", "SettingError", "Settings"]
 
-CHOICES = {"kite_profit": ("split", "published")}
+CHOICES = {"kite_profit": ("published", "split")}
 """``kite_profit``: ``published`` answers as Kite does, all profit of a position in ``unrealised``
 and none in ``realised``; ``split`` tells them apart, as clients wish that it did."""
 

@@ -28,6 +28,8 @@ _REASON_LIMIT = 160
 def position_line(position: PositionView) -> str:
     """Return two lines: what is held and its profit; prices and who holds it."""
     gain = bold(signed_rupees(position.unrealised + position.realised))
+    if position.is_since_entry:
+        gain += " since entry"
     name = f"{bold(position.instrument)} {esc(position.product.value)}"
     if position.quantity == 0:
         return f"{name} · closed · {gain}"
@@ -39,9 +41,12 @@ def position_line(position: PositionView) -> str:
         # contradict the prices in the next line.
         opened = signed_rupees(position.unrealised)
         taken = f" (open {opened}, taken {signed_rupees(position.realised)})"
+    # What was carried into the day counts from the previous close, not from its entry.
+    close = position.previous_close
+    carried = f", last close {price(close)}" if close is not None else ""
     return (
         f"{name} · {position.quantity:+d} · {gain}{taken}\n"
-        f"   avg {price(position.average_price)}, now {price(position.last_price)}{stop}"
+        f"   avg {price(position.average_price)}{carried}, now {price(position.last_price)}{stop}"
         + (f" · {esc(owners)}" if owners else "")
     )
 

@@ -88,8 +88,13 @@ class Position:
         quantity: Signed units; a negative CNC quantity is a delivery sale, not a short.
         day_buy_quantity: Units bought today.
         day_sell_quantity: Units sold today.
-        realised: Rupees of profit already taken today, when the broker reports it.
-        unrealised: Rupees of open profit at ``last_price``.
+        realised: Rupees of profit already taken, as the broker reports it.
+        unrealised: Rupees of open profit at ``last_price``, as the broker reports it. Both may
+            count from the entry; ``core.domain.profit`` has today's.
+        previous_close: The last session's closing price, None when the row does not say.
+        day_buy_value: Rupees bought for today, None when the row does not say.
+        day_sell_value: Rupees sold for today, None when the row does not say.
+        multiplier: Rupees for each unit and rupee of price, other than 1 in commodities.
     """
 
     instrument: InstrumentId
@@ -101,6 +106,15 @@ class Position:
     day_sell_quantity: int = 0
     realised: Decimal = Decimal(0)
     unrealised: Decimal = Decimal(0)
+    previous_close: Decimal | None = None
+    day_buy_value: Decimal | None = None
+    day_sell_value: Decimal | None = None
+    multiplier: Decimal = Decimal(1)
+
+    @property
+    def carried(self) -> int:
+        """Signed units that were held when the day began."""
+        return self.quantity - self.day_buy_quantity + self.day_sell_quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +126,7 @@ class Holding:
     t1_quantity: int
     average_price: Decimal
     last_price: Decimal
+    previous_close: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +155,7 @@ class Quote:
     at: datetime | None = None
     lower_circuit: Decimal | None = None
     upper_circuit: Decimal | None = None
+    previous_close: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

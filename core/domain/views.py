@@ -44,6 +44,10 @@ class PositionView:
         key: Short handle for buttons, stable while the position exists (``NSE:SBIN|MIS``).
         owners: Units by strategy; what is left over is ``external``.
         stop: Trigger price of a resting stop, if any.
+        realised: Today's profit of units closed today, rupees.
+        unrealised: Today's profit of units held; with ``realised`` it is the day's.
+        is_since_entry: The previous close is not known: profit counts from the entry.
+        previous_close: From where the profit of what was carried into the day counts, if any was.
     """
 
     key: str
@@ -58,6 +62,8 @@ class PositionView:
     unrealised: Decimal
     owners: Mapping[str, int]
     stop: Decimal | None = None
+    is_since_entry: bool = False
+    previous_close: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

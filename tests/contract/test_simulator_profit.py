@@ -74,12 +74,6 @@ ROUND_TRIP = {
 """Rows of the reply: gold, carried from yesterday and sold, and a cover order of the day."""
 
 
-@pytest.fixture(autouse=True)
-def as_published(sandbox: Sandbox) -> None:
-    """Kite answers as its published replies do."""
-    sandbox.ask("POST", "/settings", {"kite_profit": "published"})
-
-
 def move(sandbox: Sandbox, symbol: str, price: float) -> None:
     sandbox.ask("POST", "/market", {"symbol": symbol, "last_price": price})
 
@@ -192,8 +186,8 @@ def test_a_share_bought_at_nse_joins_the_holding_at_bse(sandbox: Sandbox) -> Non
     assert truth(sandbox)["holdings"][0]["symbol"] == "BSE:SBIN"
 
 
-def test_profit_is_split_unless_asked_for(sandbox: Sandbox, kite: Any) -> None:
-    """By default what is realised is told apart; the setting is listed, checked and reset."""
+def test_profit_is_split_when_asked_for(sandbox: Sandbox, kite: Any) -> None:
+    """By default nothing is realised, as at Kite; the setting is listed, checked and reset."""
     trade(sandbox, kite, "SBIN", 900)
     trade(sandbox, kite, "SBIN", 904, quantity=4, transaction_type="SELL")
     fields = ("realised", "unrealised", "pnl")
@@ -202,9 +196,8 @@ def test_profit_is_split_unless_asked_for(sandbox: Sandbox, kite: Any) -> None:
     assert [kite.positions()["net"][0][name] for name in fields] == [16, 24, 40]
     for wrong in ({"kite_profit": "some"}, {"colour": "red"}):
         assert sandbox.call("POST", "/settings", wrong).status_code == 400
-    sandbox.ask("POST", "/settings", {"kite_profit": "published"})
     sandbox.ask("POST", "/reset")
-    assert sandbox.ask("GET", "/settings") == {"kite_profit": "split"}
+    assert sandbox.ask("GET", "/settings") == {"kite_profit": "published"}
 
 
 # Fyers

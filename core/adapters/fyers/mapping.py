@@ -292,7 +292,11 @@ def broker_trade(row: Row, book: SymbolBook) -> BrokerTrade:
 
 
 def position(row: Row, book: SymbolBook) -> Position:
-    """Translate one net position."""
+    """Translate one net position.
+
+    Values bought and sold hold what was carried too, so they are today's only where nothing was.
+    """
+    is_of_today = not row.whole("cfBuyQty", 0) and not row.whole("cfSellQty", 0)
     return Position(
         instrument=book.named(row.text("symbol")),
         product=_product(row),
@@ -303,6 +307,9 @@ def position(row: Row, book: SymbolBook) -> Position:
         day_sell_quantity=row.whole("daySellQty", 0),
         realised=row.number("realized_profit"),
         unrealised=row.number("unrealized_profit"),
+        day_buy_value=row.number("buyVal", None) if is_of_today and row.get("buyVal") else None,
+        day_sell_value=row.number("sellVal", None) if is_of_today and row.get("sellVal") else None,
+        multiplier=row.price("qtyMulti_com") or Decimal(1),
     )
 
 
@@ -345,7 +352,12 @@ def profile(payload: Row) -> Profile:
 def quote(instrument: InstrumentId, row: Row) -> Quote:
     """Translate the ``v`` of one quote."""
     at = row.whole("tt", 0)
-    return Quote(instrument, row.number("lp", None), _epoch(at) if at else None)
+    return Quote(
+        instrument,
+        row.number("lp", None),
+        _epoch(at) if at else None,
+        previous_close=row.price("prev_close_price"),
+    )
 
 
 def candle(values: object, minutes: int) -> Candle:

@@ -262,6 +262,10 @@ def position(row: Row) -> Position:
         day_sell_quantity=row.whole("day_sell_quantity", 0),
         realised=row.number("realised"),
         unrealised=row.number("unrealised"),
+        previous_close=row.price("close_price"),
+        day_buy_value=row.number("day_buy_value"),
+        day_sell_value=row.number("day_sell_value"),
+        multiplier=row.price("multiplier") or Decimal(1),
     )
 
 
@@ -273,6 +277,7 @@ def holding(row: Row) -> Holding:
         t1_quantity=row.whole("t1_quantity", 0),
         average_price=row.number("average_price"),
         last_price=row.number("last_price"),
+        previous_close=row.price("close_price"),
     )
 
 
@@ -298,6 +303,7 @@ def quote(instrument: InstrumentId, row: Row) -> Quote:
         at=row.ist("timestamp") or row.ist("last_trade_time"),
         lower_circuit=row.price("lower_circuit_limit"),
         upper_circuit=row.price("upper_circuit_limit"),
+        previous_close=row.row("ohlc").price("close") if row.get("ohlc") else None,
     )
 
 

@@ -10,6 +10,7 @@ from core.domain.broker import Holding, Position
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger
 from core.domain.order import Order, OrderState
+from core.domain.profit import Profit
 from core.domain.views import OrderView, PositionView
 from core.ports.clock import Clock
 
@@ -28,7 +29,11 @@ def position_key(instrument: InstrumentId, product: Product) -> str:
 
 
 def position_view(
-    account: Account, position: Position, owners: Mapping[str, int], stop: Decimal | None
+    account: Account,
+    position: Position,
+    profit: Profit,
+    owners: Mapping[str, int],
+    stop: Decimal | None,
 ) -> PositionView:
     """Return a position as the chat shows it."""
     return PositionView(
@@ -40,10 +45,12 @@ def position_view(
         quantity=position.quantity,
         average_price=position.average_price,
         last_price=position.last_price,
-        realised=position.realised,
-        unrealised=position.unrealised,
+        realised=profit.realised,
+        unrealised=profit.unrealised,
         owners=owners,
         stop=stop,
+        is_since_entry=profit.is_since_entry,
+        previous_close=position.previous_close if position.carried else None,
     )
 
 

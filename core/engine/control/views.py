@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from core.domain.account import Account, TokenStatus
+from core.domain.broker import Position
 from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.order import EXTERNAL, LIVE_STATES, OPEN_STATES, Purpose
+from core.domain.profit import Profit, days_profit
 from core.domain.sessions import trading_day
 from core.domain.views import (
     DashboardView,
@@ -135,7 +137,10 @@ class Views:
             stops = await self._stops(account.broker_id)
             for position in snapshot.positions:
                 key = (position.instrument, position.product)
-                found.append(position_view(account, position, owners.get(key, {}), stops.get(key)))
+                profit = _profit(position, snapshot)
+                found.append(
+                    position_view(account, position, profit, owners.get(key, {}), stops.get(key))
+                )
         return tuple(found)
 
     async def _owners(self, broker_id: str) -> dict[tuple[InstrumentId, Product], dict[str, int]]:
@@ -195,8 +200,9 @@ class Views:
     def _pnl(self, account: Account, snapshot: Snapshot | None) -> PnlView:
         if snapshot is None or snapshot.positions is None:
             return PnlView(account.broker_id, account.label, None, None)
-        realised = sum((position.realised for position in snapshot.positions), Decimal(0))
-        unrealised = sum((position.unrealised for position in snapshot.positions), Decimal(0))
+        profits = [_profit(position, snapshot) for position in snapshot.positions]
+        realised = sum((one.realised for one in profits), Decimal(0))
+        unrealised = sum((one.unrealised for one in profits), Decimal(0))
         return PnlView(account.broker_id, account.label, realised, unrealised)
 
     async def exposure(self, broker_id: str) -> ExposureView:
@@ -261,3 +267,7 @@ class Views:
         """Return a strategy's newest run."""
         run_id = await newest_run(self._store, strategy)
         return await self.run(run_id) if run_id else None
+
+
+def _profit(position: Position, snapshot: Snapshot) -> Profit:
+    return days_profit(position, snapshot.trades or (), snapshot.holdings or ())

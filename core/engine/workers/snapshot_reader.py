@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from core.engine.orders.drift import LedgerDrift
 from core.engine.orders.reconciliation import Reconciler, Snapshot
+from core.engine.workers.previous_closes import PreviousCloses
 from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 
@@ -44,6 +45,7 @@ class SnapshotReader:
         self._reconciler = reconciler
         self._drift = drift
         self._settings = settings
+        self._closes = PreviousCloses(clock)
         self.snapshot = Snapshot()
 
     async def read_orders(self, client: BrokerClient, day: str) -> bool:
@@ -65,6 +67,7 @@ class SnapshotReader:
         if everything or has_moved or self._is_old(snapshot.positions_at, settings.positions_s):
             await self._reconciler.read_trades(client, self._broker_id, snapshot, day)
             await self._reconciler.read_positions(client, snapshot)
+            await self._closes.fill(client, snapshot, day)
             # Just after a fill the positions may lag behind the orders: no drift is judged by them.
             if not has_moved:
                 await self._drift.check(self._broker_id, snapshot, day)
