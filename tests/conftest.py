@@ -21,8 +21,9 @@ from pymongo.errors import PyMongoError
 from core.adapters.mongo.migrations import SCHEMA_VERSION
 from core.adapters.mongo.schema import COLLECTIONS
 from core.adapters.mongo.server import launch
+from tests.fakes.memory_store import MemoryStore
 
-pytest_plugins = ("tests.proofs",)
+pytest_plugins = ("tests.order", "tests.proofs")
 
 # How long an example takes says something of the machine, nothing of the code.
 hypothesis.settings.register_profile("saarthi", deadline=None)
@@ -140,6 +141,12 @@ def bare_database(store_uri: str) -> Iterator[str]:
     yield name
     with pymongo.MongoClient[dict[str, Any]](store_uri) as client:
         client.drop_database(name)
+
+
+@pytest.fixture
+def memory_store() -> MemoryStore:
+    """An empty store in memory; ``tests/contract/test_store_contract.py`` holds it to the servers."""
+    return MemoryStore()
 
 
 def _database(uri: str, spares: dict[str, str]) -> Iterator[str]:

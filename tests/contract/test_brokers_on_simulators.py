@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -28,6 +28,8 @@ from tests.fakes.brokers import roots_at
 from tests.fakes.clock import running_from
 from tests.fakes.sandbox_process import Sandbox
 
+pytest_plugins = ("tests.faults.fixtures",)
+
 pytestmark = pytest.mark.dates
 
 SBIN = InstrumentId("NSE", "SBIN")
@@ -36,19 +38,10 @@ ORDER = OrderRequest("SCONTRACTAAAAAAAAAAA", SBIN, Side.BUY, 3, OrderType.MARKET
 KINDS = [(ZERODHA, "kite"), (FYERS, "fyers")]
 
 
-@pytest.fixture(scope="module")
-def process() -> Iterator[Sandbox]:
-    """One sandbox for the module."""
-    sandbox = Sandbox()
-    yield sandbox
-    sandbox.end()
-
-
 @pytest.fixture
-def sandbox(process: Sandbox) -> Sandbox:
+def sandbox(simulators: Sandbox) -> Sandbox:
     """The sandbox as it was at its start."""
-    process.ask("POST", "/reset")
-    return process
+    return simulators
 
 
 @dataclass(frozen=True)

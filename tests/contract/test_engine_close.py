@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,28 +11,13 @@ from core.domain.mode import TradingMode
 from core.domain.order import MANUAL, OrderRequest, OrderState, OrderType, Side
 from core.domain.outcome import Acked, Refusal, Refused, WriteOutcome
 from core.errors import ChoiceNeeded, UserError
-from tests.fakes.sandbox_process import Sandbox
 from tests.faults.life import KITE, Life, World, by_hand, living, until
 from tests.faults.pulse import PULSE, SBIN
 from tests.invariants import assert_invariants
 
+pytest_plugins = ("tests.faults.fixtures",)
+
 KEY = "NSE:SBIN|MIS"
-
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[Sandbox]:
-    sandbox = Sandbox()
-    yield sandbox
-    sandbox.end()
-
-
-@pytest.fixture
-def world(
-    process: Sandbox, embedded_store_uri: str, embedded_database: str, tmp_path: Path
-) -> World:
-    """Simulators as at their start, and an empty store."""
-    process.ask("POST", "/reset")
-    return World(process, embedded_store_uri, embedded_database, tmp_path / "data")
 
 
 async def buy_by_hand(world: World, quantity: int) -> None:

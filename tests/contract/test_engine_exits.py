@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,29 +12,14 @@ from core.domain.order import OrderRequest, OrderState, OrderType, Side
 from core.domain.outcome import Acked
 from core.errors import UserError
 from core.ports.store import Document
-from tests.fakes.sandbox_process import Sandbox
 from tests.faults.life import FYERS, KITE, Simulated, World, by_hand, living, until
 from tests.faults.pulse import SBIN
 from tests.invariants import assert_invariants, never_grew
 
+pytest_plugins = ("tests.faults.fixtures",)
+
 PAIR = (KITE, FYERS)
 KEY = "NSE:SBIN|MIS"
-
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[Sandbox]:
-    sandbox = Sandbox()
-    yield sandbox
-    sandbox.end()
-
-
-@pytest.fixture
-def world(
-    process: Sandbox, embedded_store_uri: str, embedded_database: str, tmp_path: Path
-) -> World:
-    """Simulators as at their start, and an empty store."""
-    process.ask("POST", "/reset")
-    return World(process, embedded_store_uri, embedded_database, tmp_path / "data")
 
 
 def assert_only_shrank(world: World, who: Simulated, held: int) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +11,11 @@ import pytest
 from core.domain.mode import TradingMode
 from core.domain.order import OrderState
 from core.domain.outcome import NotSent, WriteOutcome
-from tests.fakes.sandbox_process import Sandbox
 from tests.faults.life import FYERS, KITE, Life, Simulated, World, another, living, until
 from tests.faults.watch import Watch
 from tests.invariants import assert_invariants
+
+pytest_plugins = ("tests.faults.fixtures",)
 
 PLACE = {"method": "POST", "path": "*/orders/*"}
 PAIR = (KITE, FYERS)
@@ -28,22 +27,6 @@ TIMED_OUT = {
     "s": "error",
     "code": -99,
 }
-
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[Sandbox]:
-    sandbox = Sandbox()
-    yield sandbox
-    sandbox.end()
-
-
-@pytest.fixture
-def world(
-    process: Sandbox, embedded_store_uri: str, embedded_database: str, tmp_path: Path
-) -> World:
-    """Simulators as at their start, and an empty store."""
-    process.ask("POST", "/reset")
-    return World(process, embedded_store_uri, embedded_database, tmp_path / "data")
 
 
 def strike(world: World, who: Simulated, kind: str, **fields: Any) -> str:

@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from core.domain.mode import TradingMode
 from core.domain.order import OrderState
-from tests.fakes.sandbox_process import Sandbox
 from tests.faults.life import FYERS, KITE, World, living, until
 from tests.faults.watch import Rule, Watch
 from tests.invariants import assert_invariants
 
+pytest_plugins = ("tests.faults.fixtures",)
+
 pytestmark = pytest.mark.dates
 
 PLACE = {"method": "POST", "path": "*/orders/*", "api_key": KITE.api_key}
-
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[Sandbox]:
-    sandbox = Sandbox()
-    yield sandbox
-    sandbox.end()
-
-
-@pytest.fixture
-def world(
-    process: Sandbox, embedded_store_uri: str, embedded_database: str, tmp_path: Path
-) -> World:
-    """Simulators as at their start, and an empty store."""
-    process.ask("POST", "/reset")
-    return World(process, embedded_store_uri, embedded_database, tmp_path / "data")
 
 
 @pytest.mark.matrix("A01", "A03")

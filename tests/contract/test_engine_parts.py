@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from core.adapters.mongo.store import MongoStore
 from core.domain.notices.post import Delivery, Post
 from core.domain.notices.runs import RunCard
 from core.domain.notices.system import Text
@@ -16,8 +14,11 @@ from core.engine.outbox import Outbox, OutboxSender
 from core.ports.notifier import Delivered
 from core.ports.store import Change, StoreView
 from tests.fakes.clock import RunningClock
+from tests.fakes.memory_store import MemoryStore
 from tests.fakes.sandbox_process import Sandbox
 from tests.faults.life import KITE, Told, World, living, until
+
+pytest_plugins = ("tests.faults.fixtures",)
 
 pytestmark = pytest.mark.dates
 
@@ -25,16 +26,9 @@ CHAT = 4711
 CARD = Post(RunCard("r"), Delivery.EDIT, "run:r", CHAT)
 
 
-@pytest.fixture(scope="module")
-def process() -> Iterator[Sandbox]:
-    sandbox = Sandbox()
-    yield sandbox
-    sandbox.end()
-
-
 @pytest.mark.invariant("I8")
 @pytest.mark.row("E5")
-async def test_event_that_commits_behind_a_delivery_is_shown(mongo_store: MongoStore) -> None:
+async def test_event_that_commits_behind_a_delivery_is_shown(memory_store: MemoryStore) -> None:
     """A card is rendered while another event on it has not committed: it is rendered once more."""
     clock = RunningClock()
     outbox = Outbox(clock)
@@ -53,7 +47,7 @@ async def test_event_that_commits_behind_a_delivery_is_shown(mongo_store: MongoS
             message_id: int | None,
             is_repeat: bool,
         ) -> Delivered:
-            row = await mongo_store.get("settings", "fact")
+            row = await memory_store.get("settings", "fact")
             shown.append(row["value"] if row else 0)
             delivering.set()
             return await super().deliver(
@@ -64,17 +58,17 @@ async def test_event_that_commits_behind_a_delivery_is_shown(mongo_store: MongoS
                 is_repeat=is_repeat,
             )
 
-    sender = OutboxSender(mongo_store, clock, outbox, Renderer())
+    sender = OutboxSender(memory_store, clock, outbox, Renderer())
 
     async def event(view: StoreView) -> None:
         await view.update("settings", {"_id": "fact"}, Change(set={"value": 1}), upsert=True)
         await outbox.post(view, CARD)
         await asyncio.wait_for(delivering.wait(), 5)
 
-    await outbox.post(mongo_store, CARD)
+    await outbox.post(memory_store, CARD)
     running = asyncio.create_task(sender.run())
     try:
-        await mongo_store.transaction(event, nonce="event")
+        await memory_store.transaction(event, nonce="event")
 
         async def is_shown() -> bool:
             return shown[-1] == 1
@@ -87,18 +81,18 @@ async def test_event_that_commits_behind_a_delivery_is_shown(mongo_store: MongoS
 
 @pytest.mark.invariant("I8")
 @pytest.mark.row("E5")
-async def test_waiting_edits_of_a_card_are_one_message(mongo_store: MongoStore) -> None:
+async def test_waiting_edits_of_a_card_are_one_message(memory_store: MemoryStore) -> None:
     """After an outage a card is edited once, however many events waited; other notices all come."""
     clock, told = RunningClock(), Told()
     outbox = Outbox(clock)
     for n in range(5):
-        await outbox.post(mongo_store, CARD)
-        await outbox.post(mongo_store, Post(Text(str(n)), chat_id=CHAT))
-    running = asyncio.create_task(OutboxSender(mongo_store, clock, outbox, told).run())
+        await outbox.post(memory_store, CARD)
+        await outbox.post(memory_store, Post(Text(str(n)), chat_id=CHAT))
+    running = asyncio.create_task(OutboxSender(memory_store, clock, outbox, told).run())
     try:
 
         async def all_sent() -> bool:
-            rows = await mongo_store.find("outbox", {"state": {"$ne": "SENT"}})
+            rows = await memory_store.find("outbox", {"state": {"$ne": "SENT"}})
             return not rows
 
         await until(all_sent, within_s=10, what="the outbox to empty")
@@ -112,11 +106,10 @@ async def test_waiting_edits_of_a_card_are_one_message(mongo_store: MongoStore) 
 
 @pytest.mark.invariant("I13")
 async def test_account_has_one_client_whoever_asks(
-    process: Sandbox, embedded_store_uri: str, embedded_database: str, tmp_path: Path
+    simulators: Sandbox, embedded_store_uri: str, embedded_database: str, tmp_path: Path
 ) -> None:
     """A worker, a probe and market data that ask at once share one client; none is left open."""
-    process.ask("POST", "/reset")
-    world = World(process, embedded_store_uri, embedded_database, tmp_path / "data")
+    world = World(simulators, embedded_store_uri, embedded_database, tmp_path / "data")
     async with living(world) as life:
         account = await life.system.control.accounts.get(await life.connect(KITE))
         connections = life.system.connections

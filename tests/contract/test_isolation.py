@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +11,18 @@ from tests.fakes.sandbox_process import Sandbox
 from tests.faults.life import FYERS, KITE, THIRD, Life, World, living, until
 from tests.invariants import assert_invariants
 
+pytest_plugins = ("tests.faults.fixtures",)
+
 HEALTHY, HUNG, EXPIRED = KITE, FYERS, THIRD
-
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[Sandbox]:
-    sandbox = Sandbox()
-    yield sandbox
-    sandbox.end()
 
 
 @pytest.fixture
 def world(
-    process: Sandbox, embedded_store_uri: str, embedded_database: str, tmp_path: Path
+    simulators: Sandbox, embedded_store_uri: str, embedded_database: str, tmp_path: Path
 ) -> World:
     """Simulators as at their start, and an empty store; a hung call lasts four seconds."""
-    process.ask("POST", "/reset")
     return World(
-        process,
+        simulators,
         embedded_store_uri,
         embedded_database,
         tmp_path / "data",

@@ -13,6 +13,7 @@ from core.adapters.fyers import FYERS
 from core.adapters.zerodha import ZERODHA
 from core.domain.broker_profile import BrokerProfile
 from core.errors import LoginFault
+from tests.fakes.login_fixtures import login_world
 from tests.fakes.login_world import (
     DEADLINE_S,
     USERS,
@@ -25,7 +26,8 @@ from tests.fakes.login_world import (
 
 pytestmark = pytest.mark.dates
 
-pytest_plugins = ("tests.fakes.kite_fixtures", "tests.fakes.login_fixtures")
+pytest_plugins = ("tests.fakes.kite_fixtures",)
+world = login_world
 
 KITE = ZERODHA
 TARGET = {KITE: "kite", FYERS: "fyers"}

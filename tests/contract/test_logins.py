@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import pymongo
 import pytest
 
 from core.adapters.fyers import FYERS
@@ -17,6 +16,7 @@ from core.adapters.zerodha import ZERODHA
 from core.domain.account import TokenStatus
 from core.domain.broker_profile import BrokerProfile
 from core.errors import LoginRefused, UserError
+from tests.fakes.login_fixtures import login_world
 from tests.fakes.login_world import (
     SECRETS,
     USERS,
@@ -25,10 +25,12 @@ from tests.fakes.login_world import (
     query_of,
     with_query,
 )
+from tests.fakes.memory_store import MemoryStore
 
 pytestmark = pytest.mark.dates
 
-pytest_plugins = ("tests.fakes.kite_fixtures", "tests.fakes.login_fixtures")
+pytest_plugins = ("tests.fakes.kite_fixtures",)
+world = login_world
 
 KITE = ZERODHA
 TARGET = {KITE: "kite", FYERS: "fyers"}
@@ -114,10 +116,7 @@ async def test_link_is_the_same_until_connected(world: LoginWorld, kind: BrokerP
 @pytest.mark.row("G2")
 @pytest.mark.invariant("I12")
 async def test_secrets_are_sealed_and_never_logged(
-    world: LoginWorld,
-    store_uri: str,
-    store_database: str,
-    caplog: pytest.LogCaptureFixture,
+    world: LoginWorld, memory_store: MemoryStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No raw document and no log line holds a secret, a token, a code; no page holds a secret."""
     caplog.set_level("INFO")
@@ -138,9 +137,7 @@ async def test_secrets_are_sealed_and_never_logged(
         assert [code for code in codes if code in lines] == []
     assert [c for c in canaries if c in caplog.text] == []
     assert [c for c in canaries for page in pages if c in page.text] == []
-    with pymongo.MongoClient[dict[str, Any]](store_uri) as client:
-        database = client[store_database]
-        raw = repr([list(database[name].find()) for name in database.list_collection_names()])
+    raw = repr(memory_store.database.committed)
     assert "gAAAA" in raw
     assert [c for c in canaries if c in raw] == []
 

@@ -8,9 +8,11 @@ from playwright.async_api import Browser, Page, ViewportSize
 from core.adapters.fyers import FYERS
 from core.adapters.zerodha import ZERODHA
 from core.domain.broker_profile import BrokerProfile
+from tests.fakes.login_fixtures import login_world
 from tests.fakes.login_world import USERS, LoginWorld
 
-pytest_plugins = ("tests.fakes.kite_fixtures", "tests.fakes.login_fixtures")
+pytest_plugins = ("tests.fakes.kite_fixtures",)
+world = login_world
 
 PHONE = ViewportSize(width=390, height=844)
 

@@ -13,9 +13,11 @@ from core.engine.accounts.connections import Connections
 from core.engine.accounts.masters import Masters
 from core.errors import BrokerReadError, LoginFault, LoginRefused
 from core.ports.store import Change
+from tests.fakes.login_fixtures import login_world
 from tests.fakes.login_world import LoginWorld
 
-pytest_plugins = ("tests.fakes.kite_fixtures", "tests.fakes.login_fixtures")
+pytest_plugins = ("tests.fakes.kite_fixtures",)
+world = login_world
 
 REASON = "this version of Saarthi does not know the broker 'gone'"
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pymongo
@@ -21,14 +20,9 @@ from tests.faults.life import KITE, Life, World, living
 from tests.faults.watch import Rule, Watch
 from tests.invariants import assert_invariants
 
+pytest_plugins = ("tests.faults.fixtures",)
+
 IDS = ("I1", "I2", "I3", "I4", "I5", "I8", "I9")
-
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[Sandbox]:
-    sandbox = Sandbox()
-    yield sandbox
-    sandbox.end()
 
 
 async def scenario(life: Life) -> None:
@@ -41,11 +35,11 @@ async def scenario(life: Life) -> None:
     await life.settled()
 
 
-async def begun(process: Sandbox, uri: str, tmp_path: Path) -> World:
+async def begun(simulators: Sandbox, uri: str, tmp_path: Path) -> World:
     """Return a new world in which one account is connected."""
-    process.ask("POST", "/reset")
+    simulators.ask("POST", "/reset")
     name = f"test_{uuid.uuid4().hex[:12]}"
-    world = World(process, uri, name, tmp_path / name)
+    world = World(simulators, uri, name, tmp_path / name)
     async with living(world) as life:
         await life.connect(KITE)
         await life.settled()
@@ -70,16 +64,18 @@ async def cut_short(world: World, k: int) -> None:
     await world.bury()
 
 
-async def enumerate_crashes(process: Sandbox, uri: str, tmp_path: Path, sample: int | None) -> None:
+async def enumerate_crashes(
+    simulators: Sandbox, uri: str, tmp_path: Path, sample: int | None
+) -> None:
     """Count the moments of the scenario, then crash at some or all of them."""
     watch = Watch()
-    worlds = [await begun(process, uri, tmp_path)]
+    worlds = [await begun(simulators, uri, tmp_path)]
     async with living(worlds[0], watch) as life:
         await scenario(life)
         moments = len(watch.moments)
     chosen = range(1, moments + 1)
     for k in random.sample(chosen, sample) if sample else chosen:
-        world = await begun(process, uri, tmp_path)
+        world = await begun(simulators, uri, tmp_path)
         worlds.append(world)
         await cut_short(world, k)
         async with living(world) as life:
@@ -94,10 +90,10 @@ async def enumerate_crashes(process: Sandbox, uri: str, tmp_path: Path, sample: 
 @pytest.mark.matrix("C01", "C02", "C05", "C07", "C10")
 @pytest.mark.invariant(*IDS)
 async def test_crash_at_some_moments(
-    process: Sandbox, embedded_store_uri: str, tmp_path: Path
+    simulators: Sandbox, embedded_store_uri: str, tmp_path: Path
 ) -> None:
     """Two moments by chance (the seed is printed): the invariants hold after each."""
-    await enumerate_crashes(process, embedded_store_uri, tmp_path, 2)
+    await enumerate_crashes(simulators, embedded_store_uri, tmp_path, 2)
 
 
 @pytest.mark.matrix("C01", "C02", "C05", "C07", "C10")
@@ -105,7 +101,7 @@ async def test_crash_at_some_moments(
 @pytest.mark.nightly
 @pytest.mark.timeout(1800)
 async def test_crash_at_every_moment(
-    process: Sandbox, embedded_store_uri: str, tmp_path: Path
+    simulators: Sandbox, embedded_store_uri: str, tmp_path: Path
 ) -> None:
     """Every moment: the invariants hold after each."""
-    await enumerate_crashes(process, embedded_store_uri, tmp_path, None)
+    await enumerate_crashes(simulators, embedded_store_uri, tmp_path, None)

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from core.domain.order import OrderState
-from tests.fakes.sandbox_process import Sandbox
 from tests.faults.controller import Doomed, Nursery
 from tests.faults.life import FYERS, KITE, Simulated, World, living, until
 from tests.faults.watch import Rule
 from tests.invariants import assert_invariants
 
+pytest_plugins = ("tests.faults.fixtures",)
+
 KITE_KEY = KITE.api_key
-
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[Sandbox]:
-    sandbox = Sandbox()
-    yield sandbox
-    sandbox.end()
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    nursery = Nursery()
-    yield nursery
-    nursery.end()
-
-
-@pytest.fixture
-def world(
-    process: Sandbox, embedded_store_uri: str, embedded_database: str, tmp_path: Path
-) -> World:
-    """Simulators as at their start, and an empty store."""
-    process.ask("POST", "/reset")
-    return World(process, embedded_store_uri, embedded_database, tmp_path / "data")
 
 
 async def prepared(world: World, *, holding: bool) -> None:

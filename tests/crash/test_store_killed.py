@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +16,7 @@ from tests.faults.life import KITE, World, living
 from tests.faults.watch import Rule, Watch
 from tests.invariants import assert_invariants
 
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[Sandbox]:
-    sandbox = Sandbox()
-    yield sandbox
-    sandbox.end()
+pytest_plugins = ("tests.faults.fixtures",)
 
 
 @pytest.fixture
@@ -43,11 +38,10 @@ PLACES = [
 @pytest.mark.invariant("I1", "I2", "I3", "I4", "I5")
 @pytest.mark.parametrize("rule", PLACES)
 async def test_store_killed_while_entering(
-    process: Sandbox, running: RunningStore, tmp_path: Path, rule: Rule
+    simulators: Sandbox, running: RunningStore, tmp_path: Path, rule: Rule
 ) -> None:
     """At the broker is what the journal knew before; when the server is back the rest follows."""
-    process.ask("POST", "/reset")
-    world = World(process, running.server.uri, "killed", tmp_path / "data")
+    world = World(simulators, running.server.uri, "killed", tmp_path / "data")
 
     async def kill() -> None:
         watch.witness = None

@@ -14,7 +14,7 @@ from tests.dates.moments import MOMENTS, Moment, environment, library
 
 ROOT = Path(__file__).parents[2]
 SHORT = (
-    "tests/contract/test_run_queue.py",
+    "tests/unit/engine/runs/test_run_queue.py",
     "tests/unit/adapters/test_clock.py",
     "tests/unit/demo/test_stage.py",
     "tests/unit/domain/test_due.py",

@@ -1,4 +1,4 @@
-"""Notices in the outbox of a real store: all of them come back, and one of no use stops nothing."""
+"""Notices in the outbox: all of them come back, and one of no use stops nothing."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from core.adapters.mongo.store import MongoStore
 from core.domain.notices.notice import Notice
 from core.domain.notices.post import Delivery, Post
 from core.domain.notices.system import Started
 from core.engine.outbox import Outbox, OutboxSender, _post_of
 from core.ports.store import StoreView
 from tests.fakes.clock import RunningClock
+from tests.fakes.memory_store import MemoryStore
 from tests.fakes.notices import ALL_KINDS
 from tests.faults.life import Told, until
 
@@ -28,10 +28,10 @@ CHAT = 4711
 @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(notices=ALL_KINDS)
 async def test_every_notice_comes_back_from_the_store(
-    mongo_store: MongoStore, notices: tuple[Notice, ...]
+    memory_store: MemoryStore, notices: tuple[Notice, ...]
 ) -> None:
     """Kind, fields and delivery are read as they were posted."""
-    await mongo_store.delete("outbox", {})
+    await memory_store.delete("outbox", {})
     outbox = Outbox(RunningClock())
     posts = [Post(one, Delivery.REPLACE, f"card:{one.kind}", CHAT) for one in notices]
 
@@ -39,8 +39,8 @@ async def test_every_notice_comes_back_from_the_store(
         for post in posts:
             await outbox.post(view, post)
 
-    await mongo_store.transaction(event, nonce=uuid.uuid4().hex)
-    rows = await mongo_store.find("outbox", {}, sort=[("seq", 1)])
+    await memory_store.transaction(event, nonce=uuid.uuid4().hex)
+    rows = await memory_store.find("outbox", {}, sort=[("seq", 1)])
     assert [_post_of(row) for row in rows] == posts
 
 
@@ -54,15 +54,15 @@ async def test_every_notice_comes_back_from_the_store(
     ],
 )
 async def test_unreadable_notice_is_a_dead_letter(
-    mongo_store: MongoStore, damage: dict[str, Any], caplog: pytest.LogCaptureFixture
+    memory_store: MemoryStore, damage: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Of another version, or damaged: it is logged and kept, and what waits behind it is sent."""
     clock, told = RunningClock(), Told()
     outbox = Outbox(clock)
     damaged = outbox._row(CHAT, Post(Started()))
-    await mongo_store.insert("outbox", {**damaged, **damage})
-    await outbox.post(mongo_store, Post(Started(2), chat_id=CHAT))
-    sending = asyncio.create_task(OutboxSender(mongo_store, clock, outbox, told).run())
+    await memory_store.insert("outbox", {**damaged, **damage})
+    await outbox.post(memory_store, Post(Started(2), chat_id=CHAT))
+    sending = asyncio.create_task(OutboxSender(memory_store, clock, outbox, told).run())
     try:
 
         async def is_sent() -> bool:
@@ -73,7 +73,7 @@ async def test_unreadable_notice_is_a_dead_letter(
     finally:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
-    (row,) = await mongo_store.find("outbox", {"state": "DEAD"})
+    (row,) = await memory_store.find("outbox", {"state": "DEAD"})
     assert row["_id"] == damaged["_id"] and "cannot be read" in row["reason"]
     assert "undeliverable" in caplog.text
     assert [post.notice for _, _, _, post in told.delivered] == [Started(2)]

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from core.adapters.calendar import FILE_NAME, TradingCalendar, _data, import_file
-from core.adapters.mongo.store import MongoStore
 from core.domain.calendar_years import CalendarYear, Confidence
 from core.domain.sessions import IST
 from core.engine.outbox import Outbox
 from core.engine.runs.calendar_watch import CalendarWatch
 from core.ports.calendar import Calendar
 from tests.fakes.clock import ManualClock
+from tests.fakes.memory_store import MemoryStore
 
 pytestmark = [pytest.mark.dates, pytest.mark.matrix("K04"), pytest.mark.row("E5")]
 
@@ -39,7 +39,7 @@ def published() -> TradingCalendar:
 class Chat:
     """A watch that is asked at some hour of a day, and what the chat got."""
 
-    def __init__(self, store: MongoStore, calendar: Calendar) -> None:
+    def __init__(self, store: MemoryStore, calendar: Calendar) -> None:
         self.store = store
         self.calendar = calendar
         self._told = 0
@@ -57,13 +57,13 @@ class Chat:
 
 
 @pytest.fixture
-async def owned(mongo_store: MongoStore) -> MongoStore:
+async def owned(memory_store: MemoryStore) -> MemoryStore:
     """A store with an owner, who has a chat."""
-    await mongo_store.insert("users", {"_id": "1", "role": "owner", "chat_id": 1})
-    return mongo_store
+    await memory_store.insert("users", {"_id": "1", "role": "owner", "chat_id": 1})
+    return memory_store
 
 
-async def test_end_is_told_at_thirty_seven_and_one_day(owned: MongoStore) -> None:
+async def test_end_is_told_at_thirty_seven_and_one_day(owned: MemoryStore) -> None:
     """Three notices in the last month, whatever is restarted or forgotten in between."""
     chat = Chat(owned, published())
     end = date(LAST, 12, 31)
@@ -72,29 +72,29 @@ async def test_end_is_told_at_thirty_seven_and_one_day(owned: MongoStore) -> Non
         told += [
             (left, one["kind"], one["days_left"]) for one in await chat.on(end - timedelta(left))
         ]
-        await owned.delete("commits", {"_id": {"$exists": True}})  # as the store does after 8 days
+        await owned.delete("commits", {})  # as the store does after 8 days
     assert told == [(left, "calendar_ends", left) for left in (30, 7, 1)]
 
 
-async def test_who_comes_back_late_is_told_once(owned: MongoStore) -> None:
+async def test_who_comes_back_late_is_told_once(owned: MemoryStore) -> None:
     """Five days before the end there is one notice, not those of 30 and 7 days."""
     chat = Chat(owned, published())
     (told,) = await chat.on(date(LAST, 12, 26))
     assert (told["kind"], told["days_left"], told["until"]) == ("calendar_ends", 5, "2027-12-31")
 
 
-async def test_derived_year_is_named_once(owned: MongoStore) -> None:
+async def test_derived_year_is_named_once(owned: MemoryStore) -> None:
     """From mid-December, with its source; never again in that year."""
     chat = Chat(owned, SHIPPED)
     assert await chat.on(date(LAST - 1, 12, 16)) == []
     (told,) = await chat.on(date(LAST - 1, 12, 17))
     assert (told["kind"], told["year"]) == ("year_derived", LAST)
     assert told["source"].startswith("worked out before NSE's list was out")
-    await owned.delete("commits", {"_id": {"$exists": True}})
+    await owned.delete("commits", {})
     assert await chat.on(date(LAST, 3, 1)) == []
 
 
-async def test_imported_list_ends_the_reminder(owned: MongoStore, tmp_path: Path) -> None:
+async def test_imported_list_ends_the_reminder(owned: MemoryStore, tmp_path: Path) -> None:
     """Whoever imports the list in December is not asked for it."""
     (tmp_path / "list.csv").write_text(IN_2027)
     import_file(tmp_path / "list.csv", tmp_path / FILE_NAME)
@@ -102,7 +102,7 @@ async def test_imported_list_ends_the_reminder(owned: MongoStore, tmp_path: Path
     assert await chat.on(date(LAST - 1, 12, 17)) == []
 
 
-async def test_each_unknown_weekday_is_told_once(owned: MongoStore) -> None:
+async def test_each_unknown_weekday_is_told_once(owned: MemoryStore) -> None:
     """From eight in the morning, with the hours in which exits go on; a weekend says nothing."""
     chat = Chat(owned, SHIPPED)
     monday = date(LAST + 1, 1, 3)
@@ -116,7 +116,7 @@ async def test_each_unknown_weekday_is_told_once(owned: MongoStore) -> None:
     assert await chat.on(date(LAST + 1, 1, 26)) == []
 
 
-async def test_session_of_unknown_hours_is_told(owned: MongoStore) -> None:
+async def test_session_of_unknown_hours_is_told(owned: MemoryStore) -> None:
     """Muhurat trading on a Sunday whose hours nobody has imported: nothing is squared off then."""
     chat = Chat(owned, SHIPPED)
     (told,) = await chat.on(date(2026, 11, 8))

@@ -6,19 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import pytest
 
 from core.engine.runs.plan import RunRequest
 from core.engine.runs.requests import REQUESTS, RunRequests
+from core.engine.runs.runner import Runner
 from core.ports.store import Change
 from tests.fakes.bot_world import soon
 from tests.fakes.clock import ManualClock
-
-if TYPE_CHECKING:
-    from core.adapters.mongo.store import MongoStore
-    from core.engine.runs.runner import Runner
+from tests.fakes.memory_store import MemoryStore
 
 pytestmark = [pytest.mark.dates, pytest.mark.row("D5", "D6")]
 
@@ -48,11 +46,11 @@ async def working(queue: RunRequests, only: str | None = None) -> AsyncIterator[
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_withdrawn_run_is_never_run(mongo_store: MongoStore) -> None:
+async def test_withdrawn_run_is_never_run(memory_store: MemoryStore) -> None:
     """Whoever gives up waiting takes the run back; one that is done cannot be."""
-    queue = RunRequests(mongo_store, CLOCK)
-    await queue.file(mongo_store, RunRequest("gone", "s", SLOT))
-    await queue.file(mongo_store, RunRequest("stays", "s", SLOT))
+    queue = RunRequests(memory_store, CLOCK)
+    await queue.file(memory_store, RunRequest("gone", "s", SLOT))
+    await queue.file(memory_store, RunRequest("stays", "s", SLOT))
     assert await queue.withdraw("gone")
 
     async with working(queue) as runner:
@@ -64,11 +62,11 @@ async def test_withdrawn_run_is_never_run(mongo_store: MongoStore) -> None:
     assert not await queue.withdraw("gone")
 
 
-async def test_begun_run_cannot_be_withdrawn_and_is_taken_up(mongo_store: MongoStore) -> None:
+async def test_begun_run_cannot_be_withdrawn_and_is_taken_up(memory_store: MemoryStore) -> None:
     """A crash left it running: the next controller runs it, whose unique id makes that harmless."""
-    queue = RunRequests(mongo_store, CLOCK)
-    await queue.file(mongo_store, RunRequest("begun", "s", SLOT))
-    await mongo_store.update(REQUESTS, {"_id": "begun"}, Change(set={"state": "running"}))
+    queue = RunRequests(memory_store, CLOCK)
+    await queue.file(memory_store, RunRequest("begun", "s", SLOT))
+    await memory_store.update(REQUESTS, {"_id": "begun"}, Change(set={"state": "running"}))
     assert not await queue.withdraw("begun")
 
     async with working(queue) as runner:
@@ -77,11 +75,11 @@ async def test_begun_run_cannot_be_withdrawn_and_is_taken_up(mongo_store: MongoS
     assert runner.ran == ["begun"]
 
 
-async def test_holder_of_one_account_leaves_the_others(mongo_store: MongoStore) -> None:
+async def test_holder_of_one_account_leaves_the_others(memory_store: MemoryStore) -> None:
     """``saarthi live`` holds the lease for one account: what is for another stays filed."""
-    queue = RunRequests(mongo_store, CLOCK)
-    await queue.file(mongo_store, RunRequest("other", "s", SLOT, only="fyers_other1"))
-    await queue.file(mongo_store, RunRequest("mine", "s", SLOT, only="zerodha_mine01"))
+    queue = RunRequests(memory_store, CLOCK)
+    await queue.file(memory_store, RunRequest("other", "s", SLOT, only="fyers_other1"))
+    await queue.file(memory_store, RunRequest("mine", "s", SLOT, only="zerodha_mine01"))
 
     async with working(queue, "zerodha_mine01") as runner:
         await soon(lambda: queue.result("mine"))
@@ -90,10 +88,10 @@ async def test_holder_of_one_account_leaves_the_others(mongo_store: MongoStore) 
     assert await queue.result("other") is None
 
 
-async def test_run_that_was_asked_for_on_another_day_is_not_run(mongo_store: MongoStore) -> None:
+async def test_run_that_was_asked_for_on_another_day_is_not_run(memory_store: MemoryStore) -> None:
     """A crash may lie between: what was asked for yesterday is not entered today."""
-    queue = RunRequests(mongo_store, CLOCK)
-    await queue.file(mongo_store, RunRequest("late", "s", SLOT - timedelta(days=1)))
+    queue = RunRequests(memory_store, CLOCK)
+    await queue.file(memory_store, RunRequest("late", "s", SLOT - timedelta(days=1)))
 
     async with working(queue) as runner:
         result = await soon(lambda: queue.result("late"))
