@@ -63,19 +63,19 @@ class Day:
 
 
 DAYS = {
-    "made up, minute bars until 11:30": Day(
+    "made up, minute bars until 10:30": Day(
         "2021-05-12",
         "made up",
         1,
-        "11:30",
+        "10:30",
         (
             Trade("09:46", "SBIN", "BUY", "402.60", ENTRY, 124),
             Trade("10:06", "RELIANCE", "SELL", "1997.50", ENTRY, 25),
-            Trade("11:20", "SBIN", "SELL", "398.00", STOP, 124),
-            Trade("11:30", "RELIANCE", "BUY", "1990.20", SQUARE_OFF, 25),
+            Trade("10:30", "SBIN", "SELL", "404.55", SQUARE_OFF, 124),
+            Trade("10:30", "RELIANCE", "BUY", "1996.20", SQUARE_OFF, 25),
         ),
-        ("27.00", "-387.90"),
-        {"square_off": "11:30"},
+        ("32.50", "274.30"),
+        {"square_off": "10:30"},
         sources=8,
     ),
     "made up, bars of five minutes": Day(
