@@ -37,8 +37,9 @@ async def ask(visit: Visit) -> None:
     control = visit.services.control
     account = None if target == GLOBAL else await control.accounts.get(target)
     old = await control.modes.global_mode() if account is None else account.trading_mode
+    exits = await control.modes.exits_to_come(new, account.broker_id if account else None)
     await visit.confirm(
-        mode_question(account, old, new),
+        mode_question(account, old, new, exits),
         Verb.CHANGE_MODE,
         {"target": target, "mode": new.value},
         {"": f"Yes, set {MODE[new]}"},

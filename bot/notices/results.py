@@ -18,6 +18,7 @@ _TITLE = {
     ClosedBy.STOP: ("🛑", "Stop hit"),
     ClosedBy.GUARD: ("🛑", "Closed at the stop"),
     ClosedBy.USER: ("✅", "Closed by you"),
+    ClosedBy.AFTER_PAUSE: ("✅", "Closed after the pause"),
 }
 
 

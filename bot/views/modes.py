@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from telegram import InlineKeyboardButton
 
 from bot.views.dashboard import order_button
-from bot.views.lines import holding_line, order_line, position_line
+from bot.views.lines import holding_line, order_line, position_line, strategy_words
 from bot.views.markup import bold, esc, join
 from bot.views.screen import DANGER, Screen, button
 from bot.views.verbs import Verb
@@ -15,7 +15,7 @@ from bot.views.words import MODE, MODE_EFFECT, plural
 from core.domain.account import Account
 from core.domain.mode import TradingMode, stricter
 from core.domain.money import rupees
-from core.domain.views import DrainView, ModeChange
+from core.domain.views import DrainView, ExitView, ModeChange
 
 __all__ = ["GLOBAL", "MODE_CODES", "drain_screen", "mode_panel", "mode_question", "mode_result"]
 
@@ -74,8 +74,13 @@ def _choices(name: str, target: str, present: TradingMode) -> tuple[InlineKeyboa
     )
 
 
-def mode_question(account: Account | None, old: TradingMode, new: TradingMode) -> str:
-    """Return what a mode change will do, before it is done."""
+def mode_question(
+    account: Account | None,
+    old: TradingMode,
+    new: TradingMode,
+    exits: Sequence[ExitView] = (),
+) -> str:
+    """Return what a mode change will do, before it is done: which waiting exits go out, too."""
     whose = "all accounts" if account is None else account.label
     lines = [
         bold(f"Set {MODE[new]} for {whose}?"),
@@ -84,7 +89,21 @@ def mode_question(account: Account | None, old: TradingMode, new: TradingMode) -
     ]
     if new is TradingMode.PAUSED:
         lines.append("You can still cancel orders and close positions yourself.")
-    return join([lines[0], *map(esc, lines[1:])])
+    waiting = None
+    if exits:
+        waits = "exit waits and goes" if len(exits) == 1 else "exits wait and go"
+        waiting = ["", f"⚠️ {bold(f'{len(exits)} {waits} out at once:')}", *_exit_lines(exits)]
+    return join([lines[0], *map(esc, lines[1:])], waiting)
+
+
+def _exit_lines(exits: Sequence[ExitView]) -> list[str]:
+    lines = [
+        f"• {one.side.value} {one.quantity} {esc(one.instrument.symbol)} {one.product.value} · "
+        f"{esc(one.account_label)} · {esc(strategy_words(one.strategy))}"
+        for one in exits[:_SHOWN]
+    ]
+    more = len(exits) - len(lines)
+    return [*lines, f"… and {more} more."] if more else lines
 
 
 def mode_result(change: ModeChange, whose: str) -> Screen:
@@ -95,6 +114,10 @@ def mode_result(change: ModeChange, whose: str) -> Screen:
             f"⚠️ {bold(plural(change.unprotected, 'position'))} now without the care of a "
             "strategy: no stop that I move, no square-off."
         )
+    if change.exits:
+        heading = f"Going out now: {plural(len(change.exits), 'exit')} that waited"
+        lines.extend(["", bold(heading), *_exit_lines(change.exits)])
+        lines.append("The result of each comes as its own message.")
     if change.working:
         lines.extend(
             ["", bold(f"Still working at the broker: {plural(len(change.working), 'order')}")]

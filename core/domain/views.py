@@ -154,12 +154,25 @@ class ExposureView:
 
 
 @dataclass(frozen=True, slots=True)
+class ExitView:
+    """An exit that waits and will be sent."""
+
+    account_label: str
+    strategy: str
+    instrument: InstrumentId
+    product: Product
+    side: Side
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModeChange:
     """The result of a mode change (C2): what still works at brokers, what it leaves unprotected.
 
     Attributes:
         broker_id: None for the global mode.
         unprotected: Positions whose stop or square-off strategies no longer care for.
+        exits: What waited while an account was PAUSED, and goes out now.
     """
 
     broker_id: str | None
@@ -168,6 +181,7 @@ class ModeChange:
     effective: Mapping[str, TradingMode]
     working: tuple[OrderView, ...]
     unprotected: int
+    exits: tuple[ExitView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

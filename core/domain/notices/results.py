@@ -20,6 +20,8 @@ class ClosedBy(StrEnum):
     GUARD = "guard"
     """An exit that Saarthi sent although the strategy still wants the position."""
     USER = "user"
+    AFTER_PAUSE = "after_pause"
+    """A strategy's exit that waited while the account was PAUSED."""
 
 
 @dataclass(frozen=True, slots=True)

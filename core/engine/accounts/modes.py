@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -14,7 +15,22 @@ from core.engine.orders.goals import want_nothing
 from core.engine.orders.ledgers import ledgers_of, put_ledger
 from core.ports.store import StoreView
 
-__all__ = ["hand_over", "write_mode"]
+__all__ = ["ModeWrite", "hand_over", "write_mode"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModeWrite:
+    """What a written mode changed.
+
+    Attributes:
+        old: The mode that was set before, of the account or the global one.
+        effective: What holds now, by account.
+        resumed: The accounts that were PAUSED and no longer are.
+    """
+
+    old: TradingMode
+    effective: Mapping[str, TradingMode]
+    resumed: tuple[str, ...]
 
 
 async def write_mode(
@@ -24,11 +40,12 @@ async def write_mode(
     *,
     at: datetime,
     by: str,
-) -> tuple[TradingMode, dict[str, TradingMode]]:
+) -> ModeWrite:
     """Write a mode into the gates; the global one into all of them at once (C1, C4)."""
     old = await global_mode(view)
     targets = await live_ids(view) if broker_id is None else [broker_id]
     effective: dict[str, TradingMode] = {}
+    resumed: list[str] = []
     for target in targets:
         before, after = await change_gate(
             view,
@@ -42,12 +59,14 @@ async def write_mode(
             frozen=False if mode is TradingMode.NORMAL else None,
         )
         effective[target] = after.mode
+        if before.mode is TradingMode.PAUSED and after.mode is not TradingMode.PAUSED:
+            resumed.append(target)
         if broker_id:
             old = before.account_mode
             await update_account(view, target, {"trading_mode": mode.value})
     if broker_id is None:
         await set_global_mode(view, mode, by=by)
-    return old, effective
+    return ModeWrite(old, effective, tuple(resumed))
 
 
 async def hand_over(view: StoreView, broker_id: str) -> None:

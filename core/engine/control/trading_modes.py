@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from core.domain.command import Command
-from core.domain.mode import TradingMode
+from core.domain.mode import TradingMode, stricter
 from core.domain.order import OPEN_STATES
-from core.domain.views import ModeChange, OrderView
+from core.domain.sessions import trading_day
+from core.domain.views import ExitView, ModeChange, OrderView
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.global_mode import global_mode
-from core.engine.accounts.modes import write_mode
+from core.engine.accounts.modes import ModeWrite, write_mode
 from core.engine.control.views import Views
 from core.engine.orders.ledgers import ledgers_of
+from core.engine.orders.waiting import ExitToCome, exits_to_come, tell_results
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
 
@@ -47,16 +49,61 @@ class TradingModes:
             await self._accounts.get(broker_id)
         now, by = self._clock.now(), str(command.user_id)
 
-        async def body(view: StoreView) -> tuple[TradingMode, dict[str, TradingMode]]:
-            return await write_mode(view, mode, broker_id, at=now, by=by)
+        async def body(view: StoreView) -> tuple[ModeWrite, list[ExitToCome]]:
+            written = await write_mode(view, mode, broker_id, at=now, by=by)
+            exits = [one for who in written.resumed for one in await self._exits(view, who)]
+            await tell_results(view, exits)
+            return written, exits
 
         # What is left is read after the commit: an order that was sent just before it is at the
         # broker and has to be in the answer (C2).
-        old, effective = await self._store.transaction(body, nonce=f"mode:{command.id}")
-        for changed in effective:
+        written, exits = await self._store.transaction(body, nonce=f"mode:{command.id}")
+        for changed in written.effective:
             self._wake(changed)
-        working, unprotected = await self._left_behind(effective)
-        return ModeChange(broker_id, old, mode, effective, working, unprotected)
+        working, unprotected = await self._left_behind(written.effective)
+        return ModeChange(
+            broker_id,
+            written.old,
+            mode,
+            written.effective,
+            working,
+            unprotected,
+            await self._shown(exits),
+        )
+
+    async def exits_to_come(self, mode: TradingMode, broker_id: str | None) -> tuple[ExitView, ...]:
+        """Return the exits that wait in PAUSED and would go out once this mode is set."""
+        present = await self.global_mode()
+        exits: list[ExitToCome] = []
+        for account in await self._accounts.all():
+            if broker_id not in {None, account.broker_id}:
+                continue
+            own = account.trading_mode if broker_id is None else mode
+            after = stricter(own, mode if broker_id is None else present)
+            before = stricter(account.trading_mode, present)
+            if before is TradingMode.PAUSED and after is not TradingMode.PAUSED:
+                exits += await self._exits(self._store, account.broker_id)
+        return await self._shown(exits)
+
+    async def _exits(self, view: StoreView, broker_id: str) -> list[ExitToCome]:
+        return await exits_to_come(view, broker_id, trading_day(self._clock.market_now()))
+
+    async def _shown(self, exits: Sequence[ExitToCome]) -> tuple[ExitView, ...]:
+        found = []
+        for one in exits:
+            account = await self._accounts.get(one.goal.broker_id)
+            goal = one.goal
+            found.append(
+                ExitView(
+                    account.label,
+                    goal.strategy,
+                    goal.instrument,
+                    goal.product,
+                    one.side,
+                    one.quantity,
+                )
+            )
+        return tuple(found)
 
     async def _left_behind(
         self, effective: Mapping[str, TradingMode]

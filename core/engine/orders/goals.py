@@ -30,9 +30,11 @@ __all__ = [
     "goal_at",
     "goal_of",
     "goals_of",
+    "is_result_wanted",
     "leave_without_stop",
     "put_goal",
     "retarget_goal",
+    "tell_result",
     "to_flatten",
     "want_nothing",
 ]
@@ -82,6 +84,17 @@ async def entered_on(view: StoreView, key: str, side: int) -> datetime | None:
 async def leave_without_stop(view: StoreView, key: str) -> None:
     """Rest no stop at the broker for this goal any more, until a run sets it anew."""
     await view.update(_GOALS, {"_id": key}, Change(set={"can_rest": False}))
+
+
+async def tell_result(view: StoreView, goal: Goal) -> None:
+    """Have the result of this goal's exit told, as long as no other run sets the goal anew."""
+    await view.update(_GOALS, {"_id": goal.key}, Change(set={"tell_run": goal.run_id}))
+
+
+async def is_result_wanted(view: StoreView, key: str, run_id: str) -> bool:
+    """Whether the result of an exit of this run is to be told."""
+    row = await view.get(_GOALS, key)
+    return row is not None and row.get("tell_run") == run_id
 
 
 async def want_nothing(view: StoreView, key: str) -> None:

@@ -13,7 +13,7 @@ from core.domain.ledger import Ledger, ledger_key
 from core.domain.notices.post import Post
 from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.order import EXTERNAL, MANUAL, Order, Purpose
-from core.engine.orders.goals import goal_at
+from core.engine.orders.goals import goal_at, is_result_wanted
 from core.engine.orders.run_rows import run_at
 from core.ports.store import StoreView
 
@@ -67,6 +67,8 @@ async def _closed_by(
     goal = await goal_at(view, before.key)
     if goal is not None and goal.run_id == last.run_id and goal.quantity * before.quantity > 0:
         return ClosedBy.GUARD
+    if await is_result_wanted(view, before.key, last.run_id):
+        return ClosedBy.AFTER_PAUSE
     return None
 
 
