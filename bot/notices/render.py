@@ -13,6 +13,7 @@ from bot.notices.exits import exit_notice
 from bot.notices.logins import login_notice
 from bot.notices.lookups import Lookups
 from bot.notices.orders import order_notice
+from bot.notices.positions import position_notice
 from bot.notices.protection import protection_notice
 from bot.notices.results import result_notice
 from bot.notices.runs import run_notice
@@ -25,6 +26,7 @@ from core.domain.notices.exits import ExitNotice
 from core.domain.notices.logins import LoginNotice
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import OrderNotice
+from core.domain.notices.positions import PositionNotice
 from core.domain.notices.protection import ProtectionNotice
 from core.domain.notices.results import ResultNotice
 from core.domain.notices.runs import RunNotice
@@ -46,7 +48,9 @@ async def render(notice: Notice, lookups: Lookups) -> Screen:
         return Screen(f"{esc(notice.kind.replace('_', ' ').capitalize())}: {esc(error)}")
 
 
-_Trading: TypeAlias = RunNotice | OrderNotice | ResultNotice | ProtectionNotice | ExitNotice
+_Trading: TypeAlias = (
+    RunNotice | OrderNotice | PositionNotice | ResultNotice | ProtectionNotice | ExitNotice
+)
 """What concerns orders and positions; the other topics follow below."""
 
 
@@ -70,6 +74,8 @@ async def _trading(notice: _Trading, lookups: Lookups) -> Screen:
         return await run_notice(notice, lookups)
     if isinstance(notice, OrderNotice):
         return await order_notice(notice, lookups)
+    if isinstance(notice, PositionNotice):
+        return await position_notice(notice, lookups)
     if isinstance(notice, ResultNotice):
         return await result_notice(notice, lookups)
     if isinstance(notice, ProtectionNotice):

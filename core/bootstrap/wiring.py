@@ -14,11 +14,12 @@ from core.engine.accounts.connections import Connections
 from core.engine.accounts.logins import Logins
 from core.engine.accounts.masters import Masters, MasterWatch
 from core.engine.accounts.tokens import Tokens
-from core.engine.orders.drift import LedgerDrift
 from core.engine.orders.executor import Executor, ExecutorSettings
 from core.engine.orders.gateway import Gateway
 from core.engine.orders.journal import Journal
+from core.engine.orders.looks import Looks
 from core.engine.orders.market_hours import MarketHours
+from core.engine.orders.net_positions import NetPositions
 from core.engine.orders.reconciliation import Reconciler
 from core.engine.outbox import Outbox
 from core.engine.runs.calendar_watch import CalendarWatch
@@ -100,9 +101,9 @@ class Wiring:
         )
 
     @cached_property
-    def drift(self) -> LedgerDrift:
-        """Compares ledgers with positions."""
-        return LedgerDrift(self._store, self._clock, self.journal, self.outbox)
+    def nets(self) -> NetPositions:
+        """What accounts hold, by all witnesses."""
+        return NetPositions(self._store, self._clock, self._calendar, self.journal, self.outbox)
 
     @cached_property
     def hours(self) -> MarketHours:
@@ -118,6 +119,7 @@ class Wiring:
             journal=self.journal,
             gateway=self.gateway,
             outbox=self.outbox,
+            looks=Looks(broker_id, self._clock, self.journal, self.nets),
             hours=self.hours,
             settings=ExecutorSettings(),
         )
@@ -201,7 +203,7 @@ class Wiring:
             broker_id,
             clock=self._clock,
             reconciler=self.reconciler,
-            drift=self.drift,
+            nets=self.nets,
             settings=settings,
         )
         return AccountWorker(

@@ -20,7 +20,8 @@ def ledger_key(strategy: str, broker_id: str, instrument: InstrumentId, product:
 class Ledger:
     """What one strategy holds on one account: signed units, average price, realised profit.
 
-    Prices are in rupees; ``realised`` is the profit of all fills so far.
+    Prices are in rupees; ``realised`` is the profit of all fills so far. ``day`` is the trading day
+    of the last fill: an intraday ledger ends with it.
     """
 
     strategy: str
@@ -30,6 +31,7 @@ class Ledger:
     quantity: int = 0
     average_price: Decimal = Decimal(0)
     realised: Decimal = Decimal(0)
+    day: str = ""
 
     @property
     def key(self) -> str:

@@ -238,7 +238,14 @@ class BotEngine:
             unrealised=view.unrealised,
         )
         for strategy, quantity in view.owners.items():
-            ledger = Ledger(strategy, view.broker_id, *key, quantity, view.average_price)
+            ledger = Ledger(
+                strategy,
+                view.broker_id,
+                *key,
+                quantity,
+                view.average_price,
+                day=trading_day(self.clock.market_now()),
+            )
             await self.store.insert("ledgers", ledger_row(ledger))
 
     async def order(self, view: OrderView, run_id: str = "a run") -> str:

@@ -6,7 +6,7 @@ Everything else is the product's own, put together by its own wiring; a test cal
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from urllib.parse import parse_qsl, urlsplit
@@ -24,13 +24,15 @@ from core.config import Settings
 from core.domain.account import Account, AccountDraft
 from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
+from core.domain.instrument import Product
 from core.domain.ledger import Ledger
 from core.domain.notices.notice import Notice
 from core.domain.notices.stored import from_document
-from core.domain.order import Order
+from core.domain.order import Order, OrderRequest, OrderState, OrderType, Purpose, Side
+from core.domain.sessions import trading_day
 from core.domain.target import Strategy
 from core.engine.control.control import Control
-from core.engine.orders.documents import order_of
+from core.engine.orders.documents import order_of, order_row
 from core.engine.orders.ledgers import ledger_of, ledger_row
 from core.engine.outbox import card_id
 from core.ports.masters import KeptMaster
@@ -134,8 +136,15 @@ class MemoryEngine:
         return self.brokers[account.broker].accounts[account.broker_id]
 
     async def hold(self, ledger: Ledger) -> None:
-        """Let a strategy hold something."""
-        await self.store.insert("ledgers", ledger_row(ledger))
+        """Let a strategy hold something, by an entry that filled today.
+
+        A ledger that names its day was filled on that day.
+        """
+        today = trading_day(self.clock.market_now())
+        await self.store.insert("ledgers", ledger_row(replace(ledger, day=ledger.day or today)))
+        if ledger.quantity and ledger.day in {"", today} and ledger.product is Product.MIS:
+            entry = _entry_of(ledger, f"held{next(self._numbers)}", today, self.clock.now())
+            await self.store.insert("orders", order_row(entry))
 
     async def orders(self) -> list[Order]:
         """Return every order of the journal."""
@@ -155,3 +164,27 @@ class MemoryEngine:
         """Return the message in which a card of the owner's chat lives."""
         row = await self.store.get("cards", card_id(CHAT, key))
         return row["message_id"] if row else None
+
+
+def _entry_of(ledger: Ledger, key: str, day: str, at: datetime) -> Order:
+    """Return the order whose fill made a ledger."""
+    request = OrderRequest(
+        key,
+        ledger.instrument,
+        Side.of(ledger.quantity),
+        abs(ledger.quantity),
+        OrderType.MARKET,
+        ledger.product,
+    )
+    return Order(
+        request=request,
+        broker_id=ledger.broker_id,
+        strategy=ledger.strategy,
+        run_id="held",
+        purpose=Purpose.ENTRY,
+        state=OrderState.FILLED,
+        day=day,
+        created_at=at,
+        filled_quantity=abs(ledger.quantity),
+        average_price=ledger.average_price,
+    )

@@ -9,6 +9,7 @@ from core.domain.notices.calendar import CalendarNotice
 from core.domain.notices.exits import ExitNotice
 from core.domain.notices.logins import LoginNotice
 from core.domain.notices.orders import OrderNotice
+from core.domain.notices.positions import PositionNotice
 from core.domain.notices.protection import ProtectionNotice
 from core.domain.notices.results import ResultNotice
 from core.domain.notices.runs import RunNotice
@@ -22,6 +23,7 @@ Notice: TypeAlias = (
     | ResultNotice
     | LoginNotice
     | AccountNotice
+    | PositionNotice
     | ProtectionNotice
     | ExitNotice
     | CalendarNotice

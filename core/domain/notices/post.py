@@ -8,12 +8,14 @@ from enum import StrEnum
 from core.domain.notices.logins import MorningRound, TokenWarning
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import ExternalOrder, OrderUnresolved, OrderUpdate
+from core.domain.notices.positions import PositionDisputed
 from core.domain.notices.runs import RunCard
 
 __all__ = [
     "MORNING_ROUND_KEY",
     "Delivery",
     "Post",
+    "dispute_card",
     "external_order_card",
     "external_order_removal",
     "morning_round_card",
@@ -81,6 +83,12 @@ def external_order_removal(broker_id: str, client_order_id: str) -> Post:
     """Return the post that removes that card: the order was ours."""
     notice = ExternalOrder(broker_id, client_order_id)
     return Post(notice, Delivery.REMOVE, f"external:{client_order_id}")
+
+
+def dispute_card(notice: PositionDisputed) -> Post:
+    """Return the post of the card that asks about a position, or says that it is known again."""
+    key = f"dispute:{notice.broker_id}|{notice.instrument}|{notice.product}"
+    return Post(notice, Delivery.EDIT, key)
 
 
 def morning_round_card(chat_id: int, *, fresh: bool = False) -> Post:

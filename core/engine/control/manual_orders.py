@@ -34,7 +34,7 @@ from core.engine.orders.reconciliation import proposed_for
 from core.engine.orders.risk import NOTHING_LEFT
 from core.engine.outbox import Outbox
 from core.engine.workers.account_worker import AccountWorker
-from core.errors import AlreadyDone, BrokerReadError, ChoiceNeeded, UserError
+from core.errors import AlreadyDone, BrokerReadError, ChoiceNeeded, Denied, UserError
 from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
@@ -163,8 +163,13 @@ class ManualOrders:
         except BrokerReadError as error:
             await position.worker.read_failed(error)
             raise UserError("The login has ended; log in first, nothing was sent.") from error
+        except Denied as denied:
+            raise UserError(f"Nothing was sent: {denied.reason}.") from denied
         if held is None:
-            raise UserError("The broker's positions could not be read; nothing was sent.")
+            raise UserError(
+                "The broker's positions and today's fills do not agree, so nobody knows what is "
+                "held; nothing was sent. Look in the broker's app."
+            )
         if held.quantity == 0:
             raise _flat_already(position)
         looks.keep(position.instrument, position.product, held)

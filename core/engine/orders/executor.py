@@ -75,6 +75,7 @@ class Executor:
         gateway: Gateway,
         outbox: Outbox,
         hours: MarketHours,
+        looks: Looks,
         settings: ExecutorSettings,
     ) -> None:
         self._broker_id = broker_id
@@ -87,7 +88,7 @@ class Executor:
         self._pauses = Pauses(clock)
         self._denied: dict[str, str] = {}
         self.look_again_at: datetime | None = None
-        self.looks = Looks(broker_id, clock, journal)
+        self.looks = looks
         self._entries = Entries(
             broker_id,
             store=store,

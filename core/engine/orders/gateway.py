@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from core.domain.ledger import Ledger
-from core.domain.order import LIVE_STATES, Order, OrderState
+from core.domain.order import LIVE_STATES, Order, OrderState, Purpose
 from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused, WriteOutcome
 from core.engine.orders.gate import Gate, gate_at, hold_fence, pass_gate
 from core.engine.orders.journal import Journal, OrderEvent, orders_in, posts_of
@@ -55,10 +55,21 @@ def signature(orders: Sequence[Order]) -> Signature:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Units held at the broker for one (instrument, product), and the orders as they were then."""
+    """Units held at the broker for one (instrument, product), and the orders as they were then.
+
+    Attributes:
+        by_fills: What the fills alone say; it bounds a stop, which must not wait until the broker's
+            positions follow a fill.
+    """
 
     quantity: int
     orders: Signature
+    by_fills: int | None = None
+
+    def for_purpose(self, purpose: Purpose) -> int:
+        """Return the units that an order of this purpose is bounded by."""
+        is_stop = purpose is Purpose.STOP and self.by_fills is not None
+        return self.by_fills if is_stop and self.by_fills is not None else self.quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +248,7 @@ class Gateway:
             despite_pause=ticket.despite_pause,
             is_restored=ticket.is_restored,
             ledgers=await self._ledgers(view, order),
-            held=None if ticket.held is None else ticket.held.quantity,
+            held=None if ticket.held is None else ticket.held.for_purpose(order.purpose),
         )
 
     async def _ledgers(self, view: StoreView, order: Order) -> list[Ledger]:

@@ -269,7 +269,7 @@ class Journal:
         )
         ledger = await ledger_at(view, key) or _empty_ledger(after)
         moved = with_fill(ledger, newly * after.request.side.sign, value / newly)
-        await put_ledger(view, moved)
+        await put_ledger(view, replace(moved, day=max(moved.day, after.day)))
         if moved.quantity or not ledger.quantity:
             return None
         return await result_of_ledger(view, after, ledger, moved, await self._beside(view, after))

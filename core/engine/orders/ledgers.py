@@ -43,6 +43,7 @@ def ledger_row(ledger: Ledger) -> Document:
         "quantity": ledger.quantity,
         "average_price": ledger.average_price,
         "realised": ledger.realised,
+        "day": ledger.day,
     }
 
 
@@ -56,4 +57,5 @@ def ledger_of(row: Document) -> Ledger:
         row["quantity"],
         row["average_price"],
         row["realised"],
+        row.get("day", ""),
     )

@@ -53,7 +53,8 @@ _DAY_FIGURES = "day_figures"
 class Snapshot:
     """The last successful reads of one account; each is None until its first.
 
-    ``orders_at`` and the others are real times; ``as_of`` is the market time of the latest.
+    ``orders_at`` and the others are real times; ``orders_began_at`` is when the request of the
+    orders left, and ``as_of`` the market time of the latest read.
     """
 
     orders: Sequence[BrokerOrder] | None = None
@@ -62,6 +63,7 @@ class Snapshot:
     holdings: Sequence[Holding] | None = None
     funds: Funds | None = None
     orders_at: datetime | None = None
+    orders_began_at: datetime | None = None
     positions_at: datetime | None = None
     funds_at: datetime | None = None
     as_of: datetime | None = None
@@ -120,7 +122,7 @@ class Reconciler:
         if snapshot.day != day:
             snapshot.cancels.clear()
         snapshot.orders, snapshot.orders_at, snapshot.day = theirs, self._clock.now(), day
-        snapshot.as_of = self._clock.market_now()
+        snapshot.orders_began_at, snapshot.as_of = began_at, self._clock.market_now()
         ours = were_sent(await self._rows(broker_id, day))
         read = OrdersRead(
             theirs,

@@ -217,7 +217,8 @@ def known_position(facts: Facts) -> Denial | None:
     """What must not exceed the broker's net is not sent while that net is unknown (B09)."""
     if facts.is_entry or facts.quantity == 0 or not _needs_net(facts) or facts.held is not None:
         return None
-    return Denial("POSITION_UNKNOWN", "the broker's positions could not be read")
+    reason = "the broker's positions could not be read, or contradict today's fills"
+    return Denial("POSITION_UNKNOWN", reason)
 
 
 def units_left(facts: Facts) -> Denial | None:

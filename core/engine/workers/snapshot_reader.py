@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from core.engine.orders.drift import LedgerDrift
+from core.engine.orders.net_positions import NetPositions
 from core.engine.orders.reconciliation import Reconciler, Snapshot
 from core.engine.workers.previous_closes import PreviousCloses
 from core.ports.broker import BrokerClient
@@ -37,20 +37,22 @@ class SnapshotReader:
         *,
         clock: Clock,
         reconciler: Reconciler,
-        drift: LedgerDrift,
+        nets: NetPositions,
         settings: WorkerSettings,
     ) -> None:
         self._broker_id = broker_id
         self._clock = clock
         self._reconciler = reconciler
-        self._drift = drift
+        self._nets = nets
         self._settings = settings
         self._closes = PreviousCloses(clock)
         self.snapshot = Snapshot()
 
     async def read_orders(self, client: BrokerClient, day: str) -> bool:
         """Read the day's orders and settle the journal; return whether any order moved."""
-        return await self._reconciler.read_orders(client, self._broker_id, self.snapshot, day)
+        has_moved = await self._reconciler.read_orders(client, self._broker_id, self.snapshot, day)
+        await self._nets.orders_read(self._broker_id, self.snapshot, day, has_moved=has_moved)
+        return has_moved
 
     async def read_rest(
         self, client: BrokerClient, day: str, *, has_moved: bool, everything: bool
@@ -68,9 +70,9 @@ class SnapshotReader:
             await self._reconciler.read_trades(client, self._broker_id, snapshot, day)
             await self._reconciler.read_positions(client, snapshot)
             await self._closes.fill(client, snapshot, day)
-            # Just after a fill the positions may lag behind the orders: no drift is judged by them.
+            # Just after a fill the positions may lag behind the orders: nothing is judged by them.
             if not has_moved:
-                await self._drift.check(self._broker_id, snapshot, day)
+                await self._nets.positions_read(self._broker_id, snapshot, day)
         if everything or self._is_old(snapshot.funds_at, settings.funds_s):
             await self._reconciler.read_funds(client, self._broker_id, snapshot, day)
 

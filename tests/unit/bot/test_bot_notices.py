@@ -47,6 +47,12 @@ from core.domain.notices.orders import (
     OrderUnresolved,
     OrderUpdate,
 )
+from core.domain.notices.positions import (
+    ClosedByHand,
+    IntradayLedgerVoid,
+    PositionConverted,
+    PositionDisputed,
+)
 from core.domain.notices.protection import ExitDenied, StopRestored
 from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.notices.runs import DataMissing, RunCard, RunFailed, SlotMissed
@@ -100,6 +106,10 @@ def notices(word: str) -> tuple[Notice, ...]:
         PositionShrunk(account, word, word, 3),
         OrdersLeftResting(account, 2, word),
         Anomaly(account, word),
+        ClosedByHand(account, word, word, (word,), 5, Decimal("970.50"), 0),
+        PositionDisputed(account, word, word, 5, 0),
+        PositionConverted(account, word, word, word, 5, (word,)),
+        IntradayLedgerVoid(account, (word,)),
         ExitDenied(account, word, word, has_stop=True),
         StopRestored(account, word, Decimal("810.05"), word),
         ExitWaits(account, word, opens_at=AT),

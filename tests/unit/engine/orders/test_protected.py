@@ -40,17 +40,18 @@ async def mode(desk: Desk, wanted: TradingMode) -> None:
 
 @pytest.mark.matrix("B09")
 async def test_stop_stays_while_its_exit_would_be_denied(desk: Desk) -> None:
-    """EXIT_ONLY and positions that cannot be read: the stop rests on, and one notice says why."""
+    """EXIT_ONLY and positions that contradict the fills: the stop rests on, one notice says why."""
     await mode(desk, TradingMode.EXIT_ONLY)
-    desk.at.has_positions = False
+    shown = dict(desk.at.position_list)
+    desk.at.position_list.clear()
     await desk.wants(0, run_id="orb|flat")
     await desk.turns(12, apart_s=2)
     assert [one.quantity for one in desk.at.resting()] == [10]
     assert await desk.orders(Purpose.EXIT) == []
     (notice,) = await desk.engine.notices(ExitDenied)
     assert isinstance(notice, ExitDenied) and notice.has_stop
-    assert "could not be read" in notice.reason
-    desk.at.has_positions = True
+    assert "contradict" in notice.reason
+    desk.at.position_list.update(shown)
     await desk.turns(10)
     await desk.clock.advance(6)
     await desk.turns(10)
@@ -79,12 +80,12 @@ async def test_stop_goes_back_when_the_exit_is_refused(desk: Desk) -> None:
 
 @pytest.mark.matrix("B09")
 async def test_stop_goes_back_when_the_exit_is_denied_after_it_went(desk: Desk) -> None:
-    """The positions become unreadable just after the stop's cancel: the stop is put back."""
+    """The positions are gone just after the stop's cancel: unknown, so the stop is put back."""
     await mode(desk, TradingMode.EXIT_ONLY)
     cancel = desk.at.cancel
 
     async def cancel_and_lose(broker_order_id: str) -> WriteOutcome:
-        desk.at.has_positions = False
+        desk.at.position_list.clear()
         return await cancel(broker_order_id)
 
     desk.at.cancel = cancel_and_lose  # type: ignore[method-assign]

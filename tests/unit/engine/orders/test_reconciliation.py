@@ -8,10 +8,9 @@ from decimal import Decimal
 
 import pytest
 
-from core.domain.broker import BrokerStatus, BrokerTrade, Funds, Position
+from core.domain.broker import BrokerStatus, BrokerTrade, Funds
 from core.domain.instrument import Product
-from core.domain.ledger import Ledger
-from core.domain.notices.accounts import Anomaly, PositionShrunk
+from core.domain.notices.accounts import Anomaly
 from core.domain.notices.orders import (
     ExternalOrder,
     OrderResolved,
@@ -239,23 +238,3 @@ async def test_capital_of_the_day_is_the_first_that_was_read(bench: Bench) -> No
         await reconciler.read_funds(bench.broker, ACCOUNT, bench.snapshot, day)
     figures = await bench.engine.store.find("day_figures", {}, sort=[("day", 1)])
     assert [figure["capital"] for figure in figures] == [Decimal(100), Decimal(70)]
-
-
-@pytest.mark.row("D3")
-async def test_ledgers_shrink_to_the_broker_at_the_third_look(bench: Bench) -> None:
-    """First one strategy's, then the next; the chat is told once; one that agrees is let be."""
-    engine, drift = bench.engine, bench.engine.wiring.drift
-    for strategy, quantity in (("mac", 4), ("orb", 10)):
-        await engine.hold(Ledger(strategy, ACCOUNT, SBIN, Product.MIS, quantity, Decimal(800)))
-    price = Decimal(800)
-    snapshot = Snapshot(positions=[Position(SBIN, Product.MIS, 9, price, price)], day=DAY)
-    for _ in range(4):
-        await drift.check(
-            ACCOUNT, snapshot, "2021-05-13"
-        )  # yesterday's snapshot counts for nothing
-        await engine.clock.advance(4)
-    for expected in ([4, 10], [4, 10], [0, 9], [0, 9]):
-        await drift.check(ACCOUNT, snapshot, DAY)
-        assert [ledger.quantity for ledger in await engine.ledgers()] == expected
-        await engine.clock.advance(4)
-    assert await engine.notices() == [PositionShrunk(ACCOUNT, "NSE:SBIN", "MIS", 9)]

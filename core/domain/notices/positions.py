@@ -1,0 +1,100 @@
+"""Notices about what is held: what was done besides Saarthi, and where witnesses disagree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar, TypeAlias
+
+__all__ = [
+    "ClosedByHand",
+    "IntradayLedgerVoid",
+    "PositionConverted",
+    "PositionDisputed",
+    "PositionNotice",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedByHand:
+    """Fills that Saarthi did not send have closed units of strategies (R8).
+
+    Attributes:
+        broker_id: The account.
+        instrument: What was held.
+        product: In which product.
+        strategies: Whose ledgers were reduced.
+        units: How many units.
+        price: The average price of the foreign fills; 0 when the broker did not say.
+        left: The strategies' signed units after it.
+    """
+
+    kind: ClassVar[str] = "closed_by_hand"
+    broker_id: str
+    instrument: str
+    product: str
+    strategies: tuple[str, ...]
+    units: int
+    price: Decimal
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class PositionDisputed:
+    """The broker's positions contradict the day's fills, or do so no more. A card (R8).
+
+    Attributes:
+        broker_id: The account.
+        instrument: What is held.
+        product: In which product.
+        by_fills: Signed units by the fills.
+        by_positions: Signed units that the broker shows.
+        is_over: They agree again.
+    """
+
+    kind: ClassVar[str] = "position_disputed"
+    broker_id: str
+    instrument: str
+    product: str
+    by_fills: int
+    by_positions: int
+    is_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PositionConverted:
+    """Units were moved to another product besides Saarthi: they are the user's own now (R8).
+
+    Attributes:
+        broker_id: The account.
+        instrument: What is held.
+        product: The product that they were in.
+        into: The product that they are in.
+        units: Signed units.
+        strategies: Whose ledgers were reduced.
+    """
+
+    kind: ClassVar[str] = "position_converted"
+    broker_id: str
+    instrument: str
+    product: str
+    into: str
+    units: int
+    strategies: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IntradayLedgerVoid:
+    """Intraday ledgers of an earlier day were not flat; they ended with their day (R8).
+
+    Attributes:
+        broker_id: The account.
+        ledgers: Strategy, instrument and units of each, as a text.
+    """
+
+    kind: ClassVar[str] = "intraday_ledger_void"
+    broker_id: str
+    ledgers: tuple[str, ...]
+
+
+PositionNotice: TypeAlias = ClosedByHand | PositionDisputed | PositionConverted | IntradayLedgerVoid

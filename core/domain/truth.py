@@ -1,0 +1,203 @@
+"""What an account holds, worked out from several witnesses; pure functions (row R8, decision 0013).
+
+The day's fills, of every origin, are proof: a fill is never taken back. Added to what lived over
+night they are the net. What the broker shows as positions is the second witness: it confirms the
+net, or makes it disputed, which is a question to a user and never a reason to forget a position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from core.domain.broker import Holding, Position
+from core.domain.exits import held_quantity
+from core.domain.instrument import InstrumentId, Product
+from core.domain.ledger import Ledger, shrunk
+from core.domain.order import EXTERNAL, MANUAL, Order
+
+__all__ = [
+    "Conversion",
+    "Key",
+    "Net",
+    "closed_by_hand",
+    "conversions",
+    "filled",
+    "key_of",
+    "lived_over_night",
+    "owned",
+    "shown",
+    "voided",
+]
+
+Key = tuple[InstrumentId, Product]
+_PAIR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Net:
+    """What an account holds of one (instrument, product), in signed units.
+
+    Attributes:
+        by_fills: What lived over night and the day's fills; None while the former is not known.
+        by_positions: What the broker showed last; None before the first read.
+        owned: The sum of the strategies' ledgers.
+        is_disputed: The broker's positions contradict the fills.
+        is_settling: They do so too, but a fill that the orders did not show yet may explain it.
+    """
+
+    by_fills: int | None
+    by_positions: int | None = None
+    owned: int = 0
+    is_disputed: bool = False
+    is_settling: bool = False
+
+    @property
+    def quantity(self) -> int | None:
+        """The net, None while nobody knows it: unknown is not flat (B09).
+
+        While it settles, no more than both witnesses show.
+        """
+        if self.by_fills is None or self.is_disputed:
+            return None
+        if self.is_settling and self.by_positions is not None:
+            return _smaller(self.by_fills, self.by_positions)
+        return self.by_fills
+
+    @property
+    def outside(self) -> int | None:
+        """What no strategy owns, None while the net is not known."""
+        return None if self.quantity is None else self.quantity - self.owned
+
+
+def _smaller(first: int, second: int) -> int:
+    """Return the net that both figures agree is held: none where they are on different sides."""
+    return 0 if first * second <= 0 else min(first, second, key=abs)
+
+
+def key_of(thing: Order | Ledger | Position) -> Key:
+    """Return the (instrument, product) of an order, a ledger or a position."""
+    named = thing.request if isinstance(thing, Order) else thing
+    return named.instrument, named.product
+
+
+def filled(orders: Iterable[Order]) -> dict[Key, int]:
+    """Return the signed units that these orders have filled."""
+    found: dict[Key, int] = {}
+    for order in orders:
+        if order.filled_quantity:
+            signed = order.filled_quantity * order.request.side.sign
+            found[key_of(order)] = found.get(key_of(order), 0) + signed
+    return found
+
+
+def owned(ledgers: Iterable[Ledger]) -> dict[Key, int]:
+    """Return the strategies' signed units together; a key without units is left out."""
+    found: dict[Key, int] = {}
+    for ledger in ledgers:
+        if ledger.quantity:
+            found[key_of(ledger)] = found.get(key_of(ledger), 0) + ledger.quantity
+    return found
+
+
+def shown(
+    keys: Iterable[Key], positions: Sequence[Position], holdings: Sequence[Holding] | None
+) -> dict[Key, int]:
+    """Return what a broker's reads show of these keys; CNC only where holdings are known."""
+    return {
+        key: held_quantity(*key, positions, holdings or ())
+        for key in keys
+        if key[1] is not Product.CNC or holdings is not None
+    }
+
+
+def lived_over_night(*, by_positions: int, by_fills: int, owned: int) -> int:
+    """Return the units from before the day's first fill, by a look at the positions.
+
+    Args:
+        by_positions: What the broker shows.
+        by_fills: The day's fills.
+        owned: What the strategies' ledgers say.
+    """
+    # A first look that shows less than the strategies own may be a list that is not filled yet: the
+    # ledgers stand, the difference is a dispute, and only a user or a later look ends it.
+    sign = -1 if owned < 0 else 1
+    net = by_positions if by_positions * sign >= owned * sign else owned
+    return net - by_fills
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """Units that were moved from one product to another: positions change without fills.
+
+    Attributes:
+        units: Signed, as they were held.
+    """
+
+    instrument: InstrumentId
+    product: Product
+    into: Product
+    units: int
+
+
+def conversions(gaps: Mapping[Key, int], by_fills: Mapping[Key, int]) -> list[Conversion]:
+    """Find conversions among gaps (positions less fills).
+
+    What is missing in one product of an instrument is there in another, to the unit: no read that
+    is merely late looks like that.
+    """
+    found = []
+    for (instrument, product), gap in gaps.items():
+        moved = {other: left for (name, other), left in gaps.items() if name == instrument and left}
+        was_held = by_fills.get((instrument, product), 0) * gap < 0
+        if len(moved) != _PAIR or sum(moved.values()) != 0 or not was_held:
+            continue
+        into = next(other for other in moved if other is not product)
+        found.append(Conversion(instrument, product, into, -gap))
+    return found
+
+
+def voided(ledgers: Iterable[Ledger], day: str, orders: Sequence[Order]) -> list[Ledger]:
+    """Return the intraday ledgers of an earlier day, emptied: such a position ended with its day.
+
+    Args:
+        ledgers: An account's ledgers.
+        day: Today.
+        orders: Today's orders; they date a ledger that was stored without its day.
+    """
+    today = {(order.strategy, key_of(order)) for order in orders if order.filled_quantity}
+    return [
+        replace(ledger, quantity=0)
+        for ledger in ledgers
+        if ledger.product is Product.MIS
+        and ledger.quantity
+        and ledger.day != day
+        and (ledger.day or (ledger.strategy, key_of(ledger)) not in today)
+    ]
+
+
+def closed_by_hand(
+    before: Sequence[Ledger], net: int, orders: Iterable[Order]
+) -> tuple[list[Ledger], Decimal]:
+    """Return the ledgers that foreign fills have reduced, and the average price of those fills.
+
+    Args:
+        before: The ledgers of one (instrument, product).
+        net: What is held of it.
+        orders: Today's orders of it.
+    """
+    total = sum(ledger.quantity for ledger in before)
+    sign = 1 if total > 0 else -1
+    units, value = 0, Decimal(0)
+    for order in orders:
+        is_foreign = order.strategy in {EXTERNAL, MANUAL}
+        if is_foreign and order.filled_quantity and order.request.side.sign == -sign:
+            units += order.filled_quantity
+            value += order.average_price * order.filled_quantity
+    if not units:
+        return [], Decimal(0)
+    # Never by more than foreign fills account for: what else is missing is not known, and is a
+    # dispute of positions and fills.
+    floor = max(net * sign, abs(total) - units) * sign
+    return shrunk(before, floor), value / units

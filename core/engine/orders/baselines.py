@@ -1,0 +1,114 @@
+"""What lived over night, and what no fill explains, by day. Owns the collection ``baselines``.
+
+A document an (account, day), ``_id`` ``broker_id|day``: ``kept`` names the ``product|exchange`` of
+which a look of the day was kept; ``units`` is a list of ``instrument``, ``product`` and signed
+``units``, none for what is not listed; ``disputes`` is a list of ``instrument``, ``product``,
+``by_fills`` and ``by_positions``: what the chat was told to disagree. An intraday product needs no
+look, for it begins the day flat; only a conversion or a user's word gives it units here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from core.domain.instrument import InstrumentId, Product
+from core.domain.truth import Key
+from core.ports.store import Change, Document, StoreView
+
+__all__ = ["Baseline", "Dispute", "baseline_at", "put_baseline"]
+
+_BASELINES = "baselines"
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """Positions that contradict the fills, as the chat was told."""
+
+    by_fills: int
+    by_positions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What an account had before the day's first fill.
+
+    Attributes:
+        kept: The exchanges of which it is known, each with the products.
+        units: Signed units; 0 where a key is not named.
+        disputes: What was reported as disputed and is so still.
+    """
+
+    broker_id: str
+    day: str
+    kept: frozenset[str] = frozenset()
+    units: Mapping[Key, int] = field(default_factory=dict)
+    disputes: Mapping[Key, Dispute] = field(default_factory=dict)
+
+    def is_kept(self, key: Key) -> bool:
+        """Whether it is known what lived over night of this key."""
+        return key[1] is Product.MIS or _place(key) in self.kept
+
+    def of(self, key: Key) -> int | None:
+        """Return what lived over night; None while that is not known."""
+        return self.units.get(key, 0) if self.is_kept(key) else None
+
+    def moved(self, key: Key, units: int) -> Baseline:
+        """Return it with units added that no fill of today explains."""
+        return replace(self, units={**self.units, key: self.units.get(key, 0) + units})
+
+    def disputed(self, key: Key, dispute: Dispute | None) -> Baseline:
+        """Return it with a dispute noted, or its end."""
+        others = {place: one for place, one in self.disputes.items() if place != key}
+        return replace(self, disputes=others if dispute is None else {**others, key: dispute})
+
+    def with_look(self, exchange: str, product: Product, units: Mapping[Key, int]) -> Baseline:
+        """Return it with a look of the day at one product on one exchange."""
+        place = f"{product.value}|{exchange}"
+        return replace(self, kept=self.kept | {place}, units={**self.units, **units})
+
+
+def _place(key: Key) -> str:
+    return f"{key[1].value}|{key[0].exchange}"
+
+
+async def baseline_at(view: StoreView, broker_id: str, day: str) -> Baseline:
+    """Return an account's baseline of a day."""
+    row = await view.get(_BASELINES, f"{broker_id}|{day}")
+    if row is None:
+        return Baseline(broker_id, day)
+    return Baseline(
+        broker_id,
+        day,
+        frozenset(row["kept"]),
+        {_key(one): one["units"] for one in row["units"]},
+        {_key(one): Dispute(one["by_fills"], one["by_positions"]) for one in row["disputes"]},
+    )
+
+
+async def put_baseline(view: StoreView, baseline: Baseline) -> None:
+    """Write a baseline as it stands now."""
+    fields = {
+        "broker_id": baseline.broker_id,
+        "day": baseline.day,
+        "kept": sorted(baseline.kept),
+        "units": [
+            {**_fields(key), "units": units}
+            for key, units in sorted(baseline.units.items())
+            if units
+        ],
+        "disputes": [
+            {**_fields(key), "by_fills": one.by_fills, "by_positions": one.by_positions}
+            for key, one in sorted(baseline.disputes.items())
+        ],
+    }
+    key = f"{baseline.broker_id}|{baseline.day}"
+    await view.update(_BASELINES, {"_id": key}, Change(set=fields), upsert=True)
+
+
+def _key(row: Document) -> Key:
+    return InstrumentId.parse(row["instrument"]), Product(row["product"])
+
+
+def _fields(key: Key) -> Document:
+    return {"instrument": str(key[0]), "product": key[1].value}

@@ -1,0 +1,350 @@
+"""What an account holds, by all witnesses (row R8): keeps ledgers true to fills, reports disputes.
+
+Works on reads that are done; it asks no broker. A foreign fill reduces ledgers in the turn in which
+it is seen. Positions that contradict the fills change nothing: the net is unknown until both agree
+again or a user says which is right. Decision 0013 says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import count
+
+from core.domain.broker import Holding
+from core.domain.instrument import InstrumentId, Product, Segment
+from core.domain.ledger import Ledger, shrunk
+from core.domain.notices.positions import (
+    ClosedByHand,
+    IntradayLedgerVoid,
+    PositionConverted,
+    PositionDisputed,
+)
+from core.domain.notices.post import Post, dispute_card
+from core.domain.order import UNKNOWN_STATES
+from core.domain.sessions import IST, trading_day
+from core.domain.truth import (
+    Conversion,
+    Key,
+    Net,
+    closed_by_hand,
+    conversions,
+    filled,
+    key_of,
+    lived_over_night,
+    owned,
+    shown,
+    voided,
+)
+from core.engine.orders.baselines import Dispute, baseline_at, put_baseline
+from core.engine.orders.gaps import Gap, Gaps
+from core.engine.orders.gate import touch_gate
+from core.engine.orders.journal import Journal, orders_in
+from core.engine.orders.ledgers import ledgers_of, put_ledger
+from core.engine.orders.reconciliation import Snapshot
+from core.engine.outbox import Outbox
+from core.ports.calendar import Calendar
+from core.ports.clock import Clock
+from core.ports.store import Store, StoreView
+
+__all__ = ["NetPositions"]
+
+_TOGETHER = timedelta(seconds=5)
+_EXCHANGES = {
+    "NSE": Segment.CASH,
+    "BSE": Segment.CASH,
+    "NFO": Segment.DERIVATIVES,
+    "BFO": Segment.DERIVATIVES,
+    "CDS": Segment.CURRENCY,
+    "BCD": Segment.CURRENCY,
+    "MCX": Segment.COMMODITY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look at an account: what the broker shows, the day's fills, and the ledgers."""
+
+    shows: Mapping[Key, int]
+    fills: Mapping[Key, int]
+    owns: Mapping[Key, int]
+    has_holdings: bool
+
+    def before(self, exchange: str, product: Product) -> dict[Key, int]:
+        """Return what lived over night of one product on one exchange."""
+        return {
+            key: lived_over_night(
+                by_positions=net, by_fills=self.fills.get(key, 0), owned=self.owns.get(key, 0)
+            )
+            for key, net in self.shows.items()
+            if key[0].exchange == exchange and key[1] is product
+        }
+
+
+class NetPositions:
+    """One for all accounts; in memory it keeps only how often a contradiction was seen."""
+
+    def __init__(
+        self, store: Store, clock: Clock, calendar: Calendar, journal: Journal, outbox: Outbox
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._calendar = calendar
+        self._journal = journal
+        self._outbox = outbox
+        self._begun: dict[str, str] = {}
+        self._orders_began: dict[str, datetime | None] = {}
+        self._numbers = count()
+        self.gaps = Gaps()
+
+    # What is held
+
+    async def net(self, broker_id: str, instrument: InstrumentId, product: Product) -> Net:
+        """Return what an account holds of one instrument in one product."""
+        day = trading_day(self._clock.market_now())
+        return await self.net_in(self._store, broker_id, (instrument, product), day)
+
+    async def net_in(self, view: StoreView, broker_id: str, key: Key, day: str) -> Net:
+        """Return what an account holds of ``key`` by the rows of ``view``."""
+        orders = await orders_in(view, broker_id, key[0], day)
+        ledgers = await ledgers_of(view, broker_id)
+        base = (await baseline_at(view, broker_id, day)).of(key)
+        by_fills = None if base is None else base + filled(orders).get(key, 0)
+        gap = self.gaps.at(broker_id, key)
+        is_disputed = gap is not None and gap.by_fills == by_fills
+        by_positions = gap.by_positions if gap and is_disputed else by_fills
+        return Net(by_fills, by_positions, owned(ledgers).get(key, 0), is_disputed)
+
+    async def held(
+        self, broker_id: str, key: Key, day: str, *, by_positions: int | None, at: datetime
+    ) -> Net:
+        """Judge what an order may close, by a read of the positions that began at ``at``.
+
+        Positions that contradict the fills may mean a foreign fill that the orders did not show
+        yet: until they were read again, what both agree on may be closed and no more. After that
+        the net is disputed.
+        """
+        net = await self.net_in(self._store, broker_id, key, day)
+        fills = net.by_fills
+        if by_positions is None:
+            return net
+        if fills is None or fills == by_positions:
+            return Net(by_positions, by_positions, net.owned)
+        gap = Gap(fills, by_positions)
+        began = self._orders_began.get(broker_id)
+        if began is not None and self.gaps.lasts(broker_id, key, gap, since=began):
+            return Net(fills, by_positions, net.owned, is_disputed=True)
+        self.gaps.saw(broker_id, key, gap, at)
+        return Net(fills, by_positions, net.owned, is_settling=True)
+
+    # After reads
+
+    async def orders_read(
+        self, broker_id: str, snapshot: Snapshot, day: str, *, has_moved: bool
+    ) -> bool:
+        """Bring the ledgers to the day's orders; return whether a ledger changed.
+
+        Called after each read of the orders, before anything is sent: the first one of a day ends
+        the intraday ledgers of earlier days.
+        """
+        self._orders_began[broker_id] = snapshot.orders_began_at
+        is_new = self._begun.get(broker_id) != day
+        if not (is_new or has_moved):
+            return False
+        changed = await self._end_earlier_days(broker_id, day) if is_new else False
+        self._begun[broker_id] = day
+        for key in owned(await self._journal.ledgers(broker_id)):
+            changed |= await self._take_foreign_fills(broker_id, key, day)
+        return changed
+
+    async def positions_read(self, broker_id: str, snapshot: Snapshot, day: str) -> None:
+        """Compare the broker's positions with the fills; call it when no order moved."""
+        positions = snapshot.positions
+        if positions is None or snapshot.day != day:
+            return
+        orders = await self._journal.of_day(broker_id, day)
+        fills, owns = filled(orders), owned(await self._journal.ledgers(broker_id))
+        keys = {*fills, *owns, *(key_of(position) for position in positions)}
+        is_open = {exchange: self._is_open(exchange) for exchange in _EXCHANGES}
+        keys = {key for key in keys if is_open.get(key[0].exchange)}
+        holdings = _holdings(snapshot)
+        shows = shown(keys, positions, holdings)
+        look = _Look(shows, fills, owns, has_holdings=holdings is not None)
+        await self._keep_baseline(broker_id, day, look, [one for one in is_open if is_open[one]])
+        base = await baseline_at(self._store, broker_id, day)
+        # An order of unknown fate may have filled: reconciliation settles that, it is no dispute.
+        unsettled = {key_of(order) for order in orders if order.state in UNKNOWN_STATES}
+        by_fills = {
+            key: lived + fills.get(key, 0)
+            for key in shows
+            if key not in unsettled and (lived := base.of(key)) is not None
+        }
+        gaps = {key: shows[key] - net for key, net in by_fills.items()}
+        for found in conversions(gaps, by_fills):
+            await self._convert(broker_id, day, found)
+            gaps.pop((found.instrument, found.product))
+            gaps.pop((found.instrument, found.into))
+        for key in gaps:
+            await self._judge(broker_id, day, key, Gap(by_fills[key], shows[key]))
+
+    # Days
+
+    async def _end_earlier_days(self, broker_id: str, day: str) -> bool:
+        orders = await self._journal.of_day(broker_id, day)
+        if not voided(await self._journal.ledgers(broker_id), day, orders):
+            return False
+
+        async def body(view: StoreView) -> None:
+            before = await ledgers_of(view, broker_id)
+            ended = voided(before, day, orders)
+            units = {ledger.key: ledger.quantity for ledger in before}
+            await self._reduce(view, broker_id, ended)
+            texts = tuple(
+                f"{one.strategy}: {units[one.key]:+d} {one.instrument} ({one.product})"
+                for one in ended
+            )
+            if texts:
+                await self._outbox.post(view, Post(IntradayLedgerVoid(broker_id, texts)))
+
+        await self._store.transaction(body, nonce=self._nonce("void", broker_id))
+        return True
+
+    async def _keep_baseline(
+        self, broker_id: str, day: str, look: _Look, exchanges: Iterable[str]
+    ) -> None:
+        """Keep what lived over night, at the first look of the day in an exchange's session."""
+        base = after = await baseline_at(self._store, broker_id, day)
+        for exchange in exchanges:
+            for product in (Product.NRML, Product.CNC):
+                is_readable = product is Product.NRML or look.has_holdings
+                if is_readable and not base.is_kept((InstrumentId(exchange, ""), product)):
+                    after = after.with_look(exchange, product, look.before(exchange, product))
+        if after is not base:
+            await put_baseline(self._store, after)
+
+    def _is_open(self, exchange: str) -> bool:
+        """Whether an exchange trades now: outside its session positions prove nothing."""
+        now = self._clock.market_now().astimezone(IST)
+        try:
+            window = self._calendar.exit_session(
+                now.date(), _EXCHANGES[exchange], has_derivatives=False
+            )
+        except LookupError:  # a segment whose hours nobody knows is not traded here either
+            return False
+        return window is not None and window.contains(now)
+
+    # Fills that are not ours
+
+    async def _take_foreign_fills(self, broker_id: str, key: Key, day: str) -> bool:
+        """Reduce ledgers by what was closed beyond what is outside; notify the user once."""
+        if not (await self._closing(self._store, broker_id, key, day))[0]:
+            return False
+
+        async def body(view: StoreView) -> None:
+            changed, notice = await self._closing(view, broker_id, key, day)
+            if changed:
+                await self._reduce(view, broker_id, changed)
+                await self._outbox.post(view, Post(notice))
+
+        await self._store.transaction(body, nonce=self._nonce("by-hand", broker_id))
+        return True
+
+    async def _closing(
+        self, view: StoreView, broker_id: str, key: Key, day: str
+    ) -> tuple[list[Ledger], ClosedByHand]:
+        """Return the ledgers that foreign fills reduce, as they are afterwards, and the notice."""
+        net = await self.net_in(view, broker_id, key, day)
+        before = [one for one in await ledgers_of(view, broker_id) if key_of(one) == key]
+        rows = await orders_in(view, broker_id, key[0], day)
+        changed: list[Ledger] = []
+        price = Decimal(0)
+        if net.by_fills is not None:
+            mine = [one for one in rows if key_of(one) == key]
+            changed, price = closed_by_hand(before, net.by_fills, mine)
+        less = _units_less(before, changed)
+        notice = ClosedByHand(
+            broker_id,
+            str(key[0]),
+            key[1].value,
+            tuple(one.strategy for one in changed),
+            abs(less),
+            price,
+            net.owned - less,
+        )
+        return changed, notice
+
+    async def _reduce(self, view: StoreView, broker_id: str, changed: Iterable[Ledger]) -> None:
+        """Write reduced ledgers; a submission that has just read them fails at the gate (I6)."""
+        await touch_gate(view, broker_id)
+        for ledger in changed:
+            await put_ledger(view, ledger)
+
+    # Positions that fills do not explain
+
+    async def _convert(self, broker_id: str, day: str, found: Conversion) -> None:
+        """Follow a conversion: units move between baselines, the strategies lose them."""
+        source, target = (found.instrument, found.product), (found.instrument, found.into)
+
+        async def body(view: StoreView) -> None:
+            base = await baseline_at(view, broker_id, day)
+            moved = base.moved(source, -found.units).moved(target, found.units)
+            await put_baseline(view, moved)
+            net = await self.net_in(view, broker_id, source, day)
+            before = [one for one in await ledgers_of(view, broker_id) if key_of(one) == source]
+            changed = shrunk(before, net.by_fills or 0)
+            await self._reduce(view, broker_id, changed)
+            notice = PositionConverted(
+                broker_id,
+                str(found.instrument),
+                found.product.value,
+                found.into.value,
+                found.units,
+                tuple(one.strategy for one in changed),
+            )
+            await self._outbox.post(view, Post(notice))
+
+        await self._store.transaction(body, nonce=self._nonce("convert", broker_id))
+
+    async def _judge(self, broker_id: str, day: str, key: Key, gap: Gap) -> None:
+        """Count a look; report a contradiction when it is certain, and its end."""
+        instrument, product = key
+        told = (await baseline_at(self._store, broker_id, day)).disputes.get(key)
+        is_certain = self.gaps.saw(broker_id, key, gap, self._clock.now())
+        now = Dispute(gap.by_fills, gap.by_positions)
+        if (gap and (not is_certain or told == now)) or (not gap and told is None):
+            return
+
+        async def body(view: StoreView) -> None:
+            base = await baseline_at(view, broker_id, day)
+            await put_baseline(view, base.disputed(key, now if gap else None))
+            notice = PositionDisputed(
+                broker_id,
+                str(instrument),
+                product.value,
+                gap.by_fills,
+                gap.by_positions,
+                is_over=not gap,
+            )
+            await self._outbox.post(view, dispute_card(notice))
+
+        await self._store.transaction(body, nonce=self._nonce("dispute", broker_id))
+
+    def _nonce(self, what: str, broker_id: str) -> str:
+        return f"{what}:{broker_id}|{self._clock.now().isoformat()}|{next(self._numbers)}"
+
+
+def _units_less(before: Iterable[Ledger], after: Iterable[Ledger]) -> int:
+    """Return the signed units by which ledgers were reduced."""
+    was = {ledger.key: ledger.quantity for ledger in before}
+    return sum(was[ledger.key] - ledger.quantity for ledger in after)
+
+
+def _holdings(snapshot: Snapshot) -> Sequence[Holding] | None:
+    """Return the holdings, None where they do not belong to the positions."""
+    positions_at, holdings_at = snapshot.positions_at, snapshot.funds_at
+    if snapshot.holdings is None or positions_at is None or holdings_at is None:
+        return None
+    # A delivery moves from positions to holdings: read apart, it is in both or in neither.
+    return snapshot.holdings if abs(positions_at - holdings_at) <= _TOGETHER else None

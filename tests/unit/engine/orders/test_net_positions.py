@@ -1,0 +1,164 @@
+"""One truth of what is held, over reads that come one after another."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from core.domain.instrument import Product
+from core.domain.ledger import Ledger
+from core.domain.notices.positions import (
+    ClosedByHand,
+    IntradayLedgerVoid,
+    PositionConverted,
+    PositionDisputed,
+)
+from core.domain.sessions import IST
+from core.domain.truth import Net
+from tests.fakes.orders import ACCOUNT, SBIN, SENT_AT
+from tests.fakes.turns import Turns
+
+pytestmark = pytest.mark.row("R8")
+NIGHT = datetime(2021, 5, 14, 5, 30, tzinfo=IST)
+MORNING = datetime(2021, 5, 14, 9, 20, tzinfo=IST)
+
+
+@pytest.fixture
+async def turns() -> Turns:
+    return await Turns().begin()
+
+
+async def net(turns: Turns, product: Product = Product.MIS) -> Net:
+    return await turns.engine.wiring.nets.net(ACCOUNT, SBIN, product)
+
+
+async def told(turns: Turns) -> list[object]:
+    kinds = (ClosedByHand, IntradayLedgerVoid, PositionConverted, PositionDisputed)
+    return list(await turns.engine.notices(*kinds))
+
+
+async def test_positions_that_show_nothing_do_not_empty_a_ledger(turns: Turns) -> None:
+    """Empty lists for minutes while the fills stand: unknown, said once, over when they agree."""
+    await turns.enter(5)
+    turns.shows(0)
+    await turns.read(times=12)
+    assert await turns.ledgers() == {"orb MIS": 5}
+    assert (await net(turns)).quantity is None
+    assert await told(turns) == [PositionDisputed(ACCOUNT, "NSE:SBIN", "MIS", 5, 0)]
+    turns.shows(5)
+    await turns.read(times=3)
+    assert (await net(turns)) == Net(5, 5, 5)
+    over = PositionDisputed(ACCOUNT, "NSE:SBIN", "MIS", 5, 5, is_over=True)
+    assert (await told(turns))[1:] == [over]
+
+
+async def test_dispute_is_said_once_over_a_restart(turns: Turns) -> None:
+    """What the chat was told is stored; the memory of the looks need not be."""
+    await turns.enter(5)
+    turns.shows(0)
+    await turns.read(times=3)
+    later = Turns(turns.engine.store, turns.broker, SENT_AT + timedelta(minutes=5))
+    await later.read(times=6)
+    assert len(await told(later)) == 1
+    turns.shows(5)
+    await later.read(times=2)
+    assert len(await told(later)) == 2
+
+
+async def test_hand_sale_reduces_the_ledger_in_the_same_read(turns: Turns) -> None:
+    """The fill alone proves it: no look at the positions is waited for."""
+    await turns.enter(5)
+    turns.by_hand(-5)
+    turns.shows(5)
+    assert await turns.reader.read_orders(turns.broker, turns.day)
+    assert await turns.ledgers() == {}
+    closed = ClosedByHand(ACCOUNT, "NSE:SBIN", "MIS", ("orb",), 5, Decimal(970), 0)
+    assert await told(turns) == [closed]
+    await turns.read(times=4)
+    assert [type(one) for one in await told(turns)] == [ClosedByHand, PositionDisputed]
+
+
+async def test_what_the_user_bought_is_outside_and_his_to_sell(turns: Turns) -> None:
+    """Units beyond the ledgers are nobody's business; beyond them a sale is the strategies'."""
+    await turns.enter(5)
+    turns.by_hand(10)
+    await turns.read(times=2)
+    assert (await net(turns)).outside == 10
+    turns.by_hand(-10)
+    await turns.read(times=2)
+    assert await turns.ledgers() == {"orb MIS": 5}
+    turns.by_hand(-2)
+    await turns.read()
+    assert await turns.ledgers() == {"orb MIS": 3}
+    assert [type(one) for one in await told(turns)] == [ClosedByHand]
+
+
+@pytest.mark.parametrize("gap", [1, 2])
+async def test_lag_of_a_fill_is_no_dispute(turns: Turns, gap: int) -> None:
+    """Positions that follow within two looks are not worth a word."""
+    await turns.enter(5)
+    turns.shows(0)
+    await turns.read(times=gap)
+    turns.shows(5)
+    await turns.read(times=5)
+    assert await told(turns) == []
+
+
+async def test_conversion_by_hand_makes_the_units_the_users_own(turns: Turns) -> None:
+    """MIS to NRML: positions move without fills; the ledger ends, and nothing stays unknown."""
+    await turns.enter(5)
+    await turns.read()
+    turns.shows(0)
+    turns.shows(5, Product.NRML)
+    await turns.read(times=4)
+    assert await turns.ledgers() == {}
+    converted = PositionConverted(ACCOUNT, "NSE:SBIN", "MIS", "NRML", 5, ("orb",))
+    assert await told(turns) == [converted]
+    assert ((await net(turns)).quantity, (await net(turns, Product.NRML)).outside) == (0, 5)
+
+
+async def test_intraday_ledger_of_yesterday_ends_at_the_first_read(turns: Turns) -> None:
+    """Before anything is sent, and without a look at the positions."""
+    await turns.engine.hold(Ledger("orb", ACCOUNT, SBIN, Product.MIS, 5, day="2021-05-12"))
+    await turns.engine.hold(Ledger("mac", ACCOUNT, SBIN, Product.NRML, 75, day="2021-05-12"))
+    morning = Turns(turns.engine.store, turns.broker, MORNING)
+    await morning.reader.read_orders(turns.broker, morning.day)
+    assert await morning.ledgers() == {"mac NRML": 75}
+    ended = IntradayLedgerVoid(ACCOUNT, ("orb: +5 NSE:SBIN (MIS)",))
+    assert await told(morning) == [ended]
+
+
+async def test_carried_position_that_is_purged_at_night_is_no_dispute(turns: Turns) -> None:
+    """Outside the session positions prove nothing; in the morning they are there again."""
+    await turns.engine.hold(Ledger("mac", ACCOUNT, SBIN, Product.NRML, 75))
+    night = Turns(turns.engine.store, turns.broker, NIGHT)
+    await night.read(times=6)
+    assert await night.ledgers() == {"mac NRML": 75}
+    assert (await net(night, Product.NRML)).quantity is None
+    turns.shows(75, Product.NRML)
+    morning = Turns(turns.engine.store, turns.broker, MORNING)
+    await morning.read(times=3)
+    assert await net(morning, Product.NRML) == Net(75, 75, 75)
+    assert await told(morning) == []
+
+
+async def test_carried_position_that_is_missing_in_the_morning_is_asked_about(
+    turns: Turns,
+) -> None:
+    """The first look of the day is no reason to forget it either."""
+    await turns.engine.hold(Ledger("mac", ACCOUNT, SBIN, Product.NRML, 75))
+    morning = Turns(turns.engine.store, turns.broker, MORNING)
+    await morning.read(times=6)
+    assert await morning.ledgers() == {"mac NRML": 75}
+    assert await told(morning) == [PositionDisputed(ACCOUNT, "NSE:SBIN", "NRML", 75, 0)]
+
+
+async def test_what_was_carried_survives_a_restart(turns: Turns) -> None:
+    """The first look of the day is stored: a later one that shows nothing does not replace it."""
+    turns.shows(75, Product.NRML)
+    await turns.read()
+    turns.shows(0, Product.NRML)
+    later = Turns(turns.engine.store, turns.broker, SENT_AT + timedelta(minutes=5))
+    assert (await net(later, Product.NRML)).quantity == 75
