@@ -102,9 +102,11 @@ def trade_line(view: TradeView) -> str:
 def holding_line(holding: Holding) -> str:
     """Return one line for delivery shares."""
     arriving = f" (+{holding.t1_quantity} arriving)" if holding.t1_quantity else ""
-    gain = (holding.last_price - holding.average_price) * (holding.quantity + holding.t1_quantity)
+    pledged = f" (+{holding.pledged_quantity} pledged)" if holding.pledged_quantity else ""
+    owned = holding.quantity + holding.t1_quantity + holding.pledged_quantity
+    gain = (holding.last_price - holding.average_price) * owned
     return (
-        f"{bold(holding.instrument)} {holding.quantity}{arriving} · "
+        f"{bold(holding.instrument)} {holding.quantity}{arriving}{pledged} · "
         f"now {price(holding.last_price)} · {signed_rupees(gain)}"
     )
 

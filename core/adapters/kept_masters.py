@@ -21,7 +21,7 @@ from core.ports.masters import KeptMaster
 __all__ = ["KeptMasterFiles"]
 
 _LOG = logging.getLogger(__name__)
-_VERSION = 1
+_VERSION = 2
 """A file of another version is not read: the next download replaces it."""
 _FAST = 3
 
@@ -96,12 +96,14 @@ def _row(one: Instrument) -> list[Any]:
         one.freeze_quantity,
         one.expiry.isoformat() if one.expiry else None,
         one.has_derivatives,
+        one.isin,
         one.is_stale,
     ]
 
 
 def _instrument(row: list[Any]) -> Instrument:
-    exchange, symbol, name, token, lot, tick, segment, details, freeze, expiry, derivs, old = row
+    exchange, symbol, name, token, lot, tick, segment, details, freeze, expiry, *rest = row
+    derivs, isin, old = rest
     return Instrument(
         id=InstrumentId(intern(exchange), symbol),
         broker_symbol=name,
@@ -113,5 +115,6 @@ def _instrument(row: list[Any]) -> Instrument:
         freeze_quantity=freeze,
         expiry=date.fromisoformat(expiry) if expiry else None,
         has_derivatives=derivs,
+        isin=isin,
         is_stale=old,
     )

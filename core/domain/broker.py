@@ -119,7 +119,15 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Delivery shares: ``quantity`` settled and free, ``t1_quantity`` arriving."""
+    """Delivery shares: ``quantity`` settled and free, ``t1_quantity`` arriving.
+
+    Attributes:
+        instrument: The name under which the broker lists them.
+        used_quantity: Sold today; not in the quantities above.
+        pledged_quantity: Pledged as collateral: owned, and not to be sold; not in those above.
+        isin: What the share is, whatever its exchange; '' when the broker does not say.
+        names: Every name of the share at any exchange, by its ISIN.
+    """
 
     instrument: InstrumentId
     quantity: int
@@ -127,6 +135,10 @@ class Holding:
     average_price: Decimal
     last_price: Decimal
     previous_close: Decimal | None = None
+    used_quantity: int = 0
+    pledged_quantity: int = 0
+    isin: str = ""
+    names: frozenset[InstrumentId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

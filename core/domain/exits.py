@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from core.domain.broker import Holding, Position
 from core.domain.instrument import InstrumentId, Product
 from core.domain.order import Order, Side
+from core.domain.shares import sellable_shares
 
 __all__ = ["held_quantity", "left_to_exit"]
 
@@ -19,16 +20,12 @@ def held_quantity(
 ) -> int:
     """Return the signed units that an exit could close.
 
-    For MIS and NRML this is the net position. For CNC it is what may be sold: holdings left after
-    today's sales, shares still arriving (T1), and today's purchases not sold again. The brokers'
-    holdings already leave out what was sold today (facts/kite.md 3.3), so a negative CNC position
-    is counted there and nowhere else, and is never bought back.
+    For MIS and NRML this is the net position. For CNC it is what may be sold
+    (``core.domain.shares``): a negative CNC position is a delivery sale, and is never bought back.
     """
-    net = sum(p.quantity for p in positions if (p.instrument, p.product) == (instrument, product))
-    if product is not Product.CNC:
-        return net
-    owned = sum(h.quantity + h.t1_quantity for h in holdings if h.instrument == instrument)
-    return owned + max(net, 0)
+    if product is Product.CNC:
+        return sellable_shares(instrument, positions, holdings)
+    return sum(p.quantity for p in positions if (p.instrument, p.product) == (instrument, product))
 
 
 def left_to_exit(held: int, side: Side, working: Iterable[Order]) -> int:

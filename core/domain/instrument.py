@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from core.errors import UserError
 
-__all__ = ["DERIVATIVES_OF", "Instrument", "InstrumentId", "Product", "Segment"]
+__all__ = ["DERIVATIVES_OF", "ExchangeFacts", "Instrument", "InstrumentId", "Product", "Segment"]
 
 DERIVATIVES_OF = {"NSE": "NFO", "BSE": "BFO"}
 """Where the derivatives of each cash exchange's shares are listed."""
@@ -58,6 +58,19 @@ class InstrumentId:
 
 
 @dataclass(frozen=True, slots=True)
+class ExchangeFacts:
+    """What the exchange says of an instrument, the same at every broker.
+
+    Attributes:
+        freeze_quantity: The largest quantity of one order, in units and whole lots.
+        isin: Of a share, '' for anything else.
+    """
+
+    freeze_quantity: int | None = None
+    isin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Instrument:
     """One row of a broker's instrument master, translated.
 
@@ -72,6 +85,7 @@ class Instrument:
         expiry: Last trading day of a derivative.
         has_derivatives: The exchange lists derivatives of it, so it has a closing auction since
             2026-08-03 and trades continuously only until 15:15 (facts/kite.md 12).
+        isin: What a share is, whatever its exchange; '' when it is unknown.
         is_stale: It comes from an earlier day's master, because today's could not be had: good for
             exits, not for entries.
     """
@@ -86,4 +100,5 @@ class Instrument:
     freeze_quantity: int | None = None
     expiry: date | None = None
     has_derivatives: bool = False
+    isin: str = ""
     is_stale: bool = False

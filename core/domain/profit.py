@@ -14,6 +14,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from core.domain.broker import BrokerTrade, Holding, Position
 from core.domain.instrument import Product
 from core.domain.order import Side
+from core.domain.shares import is_same_share
 
 __all__ = ["Profit", "days_profit", "previous_closes_missing"]
 
@@ -108,6 +109,9 @@ def _values(position: Position, trades: Iterable[BrokerTrade]) -> tuple[Decimal,
 
 def _close_of_holding(position: Position, holdings: Iterable[Holding]) -> Decimal | None:
     for one in holdings:
-        if one.instrument.symbol == position.instrument.symbol and one.previous_close:
+        is_it = position.instrument in one.names or is_same_share(
+            one.instrument, position.instrument
+        )
+        if is_it and one.previous_close:
             return one.previous_close
     return None

@@ -24,7 +24,7 @@ from core.domain.broker import (
     Quote,
 )
 from core.domain.broker_profile import BrokerProfile
-from core.domain.instrument import Instrument, InstrumentId
+from core.domain.instrument import ExchangeFacts, Instrument, InstrumentId
 from core.domain.order import OrderRequest
 from core.domain.outcome import WriteOutcome
 
@@ -33,7 +33,7 @@ __all__ = [
     "Broker",
     "BrokerClient",
     "Credentials",
-    "FreezeSource",
+    "FactsSource",
     "InstrumentSource",
     "LoginGrant",
     "LoginPort",
@@ -181,11 +181,11 @@ class InstrumentSource(Protocol):
         ...
 
 
-class FreezeSource(Protocol):
-    """The exchanges' freeze quantities, which hold at every broker; needs no login."""
+class FactsSource(Protocol):
+    """What the exchanges say of instruments, which holds at every broker; needs no login."""
 
-    async def load(self) -> Mapping[InstrumentId, int]:
-        """Return the largest quantity of one order, in units, of what it is known of.
+    async def load(self) -> Mapping[InstrumentId, ExchangeFacts]:
+        """Return what is known, by instrument.
 
         Raises:
             BrokerReadError: Nothing could be read.
@@ -197,12 +197,12 @@ class Broker(Protocol):
     """Everything about one broker. Built once a process.
 
     Attributes:
-        freezes: Freeze quantities, where this broker publishes them.
+        exchange_facts: Freeze quantities and ISINs, where this broker publishes them.
     """
 
     login: LoginPort
     instruments: InstrumentSource
-    freezes: FreezeSource | None
+    exchange_facts: FactsSource | None
 
     @property
     def profile(self) -> BrokerProfile:

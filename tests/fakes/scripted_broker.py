@@ -30,7 +30,7 @@ from core.domain.outcome import Acked, Refusal, Refused, WriteOutcome
 from core.errors import BrokerReadError, ReadFault
 from core.ports.broker import (
     Credentials,
-    FreezeSource,
+    FactsSource,
     InstrumentSource,
     LoginGrant,
     LoginPort,
@@ -210,7 +210,7 @@ class ScriptedBroker:
         self.login: LoginPort = _Login()
         self.master = _Master(profile)
         self.instruments: InstrumentSource = self.master
-        self.freezes: FreezeSource | None = None
+        self.exchange_facts: FactsSource | None = None
         self.accounts: defaultdict[str, ScriptedAccount] = defaultdict(ScriptedAccount)
 
     def connect(

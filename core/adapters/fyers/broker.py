@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from core.adapters.fyers.client import FyersClient
-from core.adapters.fyers.freezes import FyersFreezes
+from core.adapters.fyers.exchange_facts import FyersExchangeFacts
 from core.adapters.fyers.instruments import FyersInstruments, SymbolBook
 from core.adapters.fyers.profile import FYERS
 from core.adapters.fyers.sdk import FyersSdk
@@ -18,7 +18,7 @@ from core.domain.instrument import Instrument, InstrumentId
 from core.ports.broker import (
     BrokerClient,
     Credentials,
-    FreezeSource,
+    FactsSource,
     InstrumentSource,
     LoginPort,
 )
@@ -56,7 +56,7 @@ class FyersBroker:
         self.instruments: InstrumentSource = FyersInstruments(
             clock, masters_root=masters_root, transport=self._transports.public
         )
-        self.freezes: FreezeSource | None = FyersFreezes(
+        self.exchange_facts: FactsSource | None = FyersExchangeFacts(
             masters_root=masters_root, transport=self._transports.public
         )
 

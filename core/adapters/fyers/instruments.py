@@ -20,6 +20,7 @@ import requests
 from core.adapters.broker_http import MASTER_LIMIT, BrokerTransport, NoReply
 from core.adapters.clock import MARKET_ZONE
 from core.adapters.fields import malformed
+from core.adapters.share_names import ShareNames
 from core.adapters.throttle import Bucket
 from core.domain.instrument import DERIVATIVES_OF, Instrument, InstrumentId, Segment
 from core.errors import BrokerReadError, ReadFault
@@ -62,6 +63,7 @@ class _MasterRow(NamedTuple):
     kind: int
     lot: int
     tick: Decimal
+    isin: str
     updated: str
     expiry: date | None
     ticker: str
@@ -74,6 +76,7 @@ class SymbolBook:
 
     def __init__(self, master: Mapping[InstrumentId, Instrument]) -> None:
         self._master = master
+        self.shares = ShareNames(master)
         self._first: Instrument | None = None
         self._size = 0
         self._by_symbol: dict[str, InstrumentId] = {}
@@ -222,6 +225,7 @@ def _row(cells: Sequence[str]) -> _MasterRow:
         kind=int(cells[2] or -1),
         lot=int(Decimal(cells[3] or 0)),
         tick=Decimal(cells[4] or 0),
+        isin=cells[5],
         updated=cells[7],
         expiry=_expiry(cells[8]),
         ticker=cells[9],
@@ -272,6 +276,7 @@ def _instrument(
         tick_size=row.tick or Decimal("0.05"),
         segment=segment,
         name=row.details,
+        isin=row.isin if segment is Segment.CASH else "",
         expiry=row.expiry if segment not in {Segment.CASH, Segment.INDEX} else None,
         has_derivatives=segment is Segment.CASH and is_underlying,
     )

@@ -322,12 +322,18 @@ def holding(row: Row, book: SymbolBook) -> Holding:
     remaining = row.whole("remainingQuantity", row.whole("quantity", 0))
     is_arriving = row.maybe_text("holdingType") == "T1"
     arriving = remaining if is_arriving else min(row.whole("qty_t1", 0), remaining)
+    name, isin = book.named(row.text("symbol")), row.maybe_text("isin") or ""
     return Holding(
-        instrument=book.named(row.text("symbol")),
+        instrument=name,
         quantity=remaining - arriving,
         t1_quantity=arriving,
         average_price=row.number("costPrice"),
         last_price=row.number("ltp"),
+        # What was sold today is in the quantity of the morning and not in what remains.
+        used_quantity=max(0, row.whole("quantity", remaining) - remaining),
+        pledged_quantity=row.whole("collateralQuantity", 0),
+        isin=isin,
+        names=book.shares.of(isin) | {name},
     )
 
 

@@ -17,7 +17,7 @@ from core.domain.instrument import Instrument, InstrumentId
 from core.ports.broker import (
     BrokerClient,
     Credentials,
-    FreezeSource,
+    FactsSource,
     InstrumentSource,
     LoginPort,
 )
@@ -57,7 +57,7 @@ class ZerodhaBroker:
         self.instruments: InstrumentSource = ZerodhaInstruments(
             api_root=self._api_root, transport=self._transports.public
         )
-        self.freezes: FreezeSource | None = None  # Kite's master has no freeze quantities
+        self.exchange_facts: FactsSource | None = None  # Kite's master has no freeze quantities
 
     def connect(
         self, credentials: Credentials, master: Mapping[InstrumentId, Instrument]

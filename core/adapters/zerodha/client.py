@@ -12,6 +12,7 @@ from typing import Any
 from core.adapters.broker_http import BrokerTransport, Raw, Reply, capture, retry_after
 from core.adapters.clock import MARKET_ZONE
 from core.adapters.fields import Row, malformed, rows_of
+from core.adapters.share_names import ShareNames
 from core.adapters.throttle import Bucket
 from core.adapters.zerodha import mapping
 from core.domain.broker import (
@@ -78,6 +79,7 @@ class ZerodhaClient:
         self._transport = transport
         self._kite = kite
         self._master = master
+        self._names = ShareNames(master)
         self._varieties: dict[str, str] = {}
 
     async def place(self, order: OrderRequest) -> WriteOutcome:
@@ -137,7 +139,7 @@ class ZerodhaClient:
     async def holdings(self) -> Sequence[Holding]:
         """Return delivery holdings."""
         payload = await self._read(self._kite.holdings)
-        return [mapping.holding(row) for row in rows_of(payload, "holdings")]
+        return [mapping.holding(row, self._names) for row in rows_of(payload, "holdings")]
 
     async def funds(self) -> Funds:
         """Return the equity segment's funds."""

@@ -12,6 +12,7 @@ from core.adapters.broker_http import NoReply, Raw, Reply, retry_after
 from core.adapters.clock import MARKET_ZONE
 from core.adapters.fields import Row, malformed
 from core.adapters.rejection_words import cause_of, largest_in
+from core.adapters.share_names import ShareNames
 from core.domain.broker import (
     BrokerOrder,
     BrokerStatus,
@@ -269,8 +270,13 @@ def position(row: Row) -> Position:
     )
 
 
-def holding(row: Row) -> Holding:
-    """Translate one delivery holding."""
+def holding(row: Row, names: ShareNames) -> Holding:
+    """Translate one delivery holding; ``quantity`` is what is left of it to sell.
+
+    ``authorised_quantity`` does not say what may be sold: with a standing authorisation (DDPI) it
+    is 0, as in every published reply. Without one the broker refuses the order.
+    """
+    isin = row.maybe_text("isin") or ""
     return Holding(
         instrument=_instrument(row),
         quantity=row.whole("quantity"),
@@ -278,6 +284,10 @@ def holding(row: Row) -> Holding:
         average_price=row.number("average_price"),
         last_price=row.number("last_price"),
         previous_close=row.price("close_price"),
+        used_quantity=row.whole("used_quantity", 0),
+        pledged_quantity=row.whole("collateral_quantity", 0),
+        isin=isin,
+        names=names.of(isin) | {_instrument(row)},
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 
 from core.domain.broker_profile import BrokerProfile
-from core.domain.instrument import DERIVATIVES_OF, Instrument, InstrumentId
+from core.domain.instrument import DERIVATIVES_OF, ExchangeFacts, Instrument, InstrumentId
 from core.domain.notices.post import Post
 from core.domain.notices.system import InstrumentsOld
 from core.domain.sessions import IST, trading_day
@@ -37,6 +37,8 @@ _TOLD_AFTER = 2
 """Failures in a row: one alone may be a hiccup."""
 
 _Table = dict[InstrumentId, Instrument]
+_Facts = dict[InstrumentId, ExchangeFacts]
+_NOTHING = ExchangeFacts()
 
 
 class MasterWatch:
@@ -62,7 +64,7 @@ class MasterWatch:
 
 @dataclass
 class _Known:
-    """What is known of one broker, or of the freeze quantities.
+    """What is known of one broker, or of what the exchanges say.
 
     Attributes:
         table: The instruments; changed in place, because every client holds a reference to it.
@@ -105,8 +107,8 @@ class Masters:
         self._archive = archive
         self._watch = watch
         self._known = {broker: _Known() for broker in brokers}
-        self._freezes: dict[InstrumentId, int] = {}
-        self._freeze_work = _Known()
+        self._facts: _Facts = {}
+        self._facts_work = _Known()
         self.trouble: dict[BrokerProfile, str] = {}
 
     async def instruments(self, broker: BrokerProfile) -> Mapping[InstrumentId, Instrument]:
@@ -165,16 +167,16 @@ class Masters:
     async def _load(self, broker: BrokerProfile, patience: float | None) -> None:
         """Download what is due, and return when it is there or ``patience`` is over."""
         known = self._known[broker]
-        if not self._is_due(known) and not self._is_due(self._freeze_work):
+        if not self._is_due(known) and not self._is_due(self._facts_work):
             return
         try:
             async with asyncio.timeout(patience):
                 async with known.lock:
                     if self._is_due(known):
                         await self._download(broker, known)
-                async with self._freeze_work.lock:
-                    if self._is_due(self._freeze_work):
-                        await self._download_freezes()
+                async with self._facts_work.lock:
+                    if self._is_due(self._facts_work):
+                        await self._download_facts()
         except TimeoutError:
             _log.warning("%s instruments are not there after %s s", broker, patience)
             if not known.table:
@@ -204,7 +206,7 @@ class Masters:
             await self._failed(broker, known, edition, str(error))
             return
         before = dict(known.table)
-        fresh = await asyncio.to_thread(_merged, rows, before, self._freezes)
+        fresh = await asyncio.to_thread(_merged, rows, before, self._facts)
         _put(known.table, fresh)
         known.edition, known.of_day = edition, edition[:10]
         known.failed_at, known.failures = None, 0
@@ -230,23 +232,25 @@ class Masters:
         if known.failures >= _TOLD_AFTER and is_needed and self._watch is not None:
             await self._watch.missing(broker, edition[:10], reason, known.of_day)
 
-    async def _download_freezes(self) -> None:
+    async def _download_facts(self) -> None:
         edition = _edition_of(self._clock.market_now())
-        work = self._freeze_work
-        sources = [one.freezes for one in self._brokers.values() if one.freezes is not None]
+        work = self._facts_work
+        sources = [
+            one.exchange_facts for one in self._brokers.values() if one.exchange_facts is not None
+        ]
         try:
             for source in sources:
-                self._freezes.update(await source.load())
+                self._facts.update(await source.load())
         except BrokerReadError as error:
             work.failed_at = self._clock.monotonic()
             work.failures += 1
-            _log.warning("freeze quantities: %s", error)
+            _log.warning("freeze quantities and ISINs: %s", error)
             return
         work.edition, work.failed_at, work.failures = edition, None, 0
         for broker, known in self._known.items():
             async with known.lock:
-                if known.table and self._freezes:
-                    fresh = await asyncio.to_thread(_refrozen, known.table, self._freezes)
+                if known.table and self._facts:
+                    fresh = await asyncio.to_thread(_with_facts, known.table, self._facts)
                     _put(known.table, fresh)
                     if known.edition:
                         await self._keep(broker, known)
@@ -272,38 +276,35 @@ def _put(table: _Table, fresh: _Table) -> None:
     table.update(fresh)
 
 
-def _table(
-    rows: Iterable[Instrument], freezes: Mapping[InstrumentId, int], *, is_stale: bool
-) -> _Table:
-    """Return instruments by name, with the freeze quantities that their broker does not publish."""
+def _table(rows: Iterable[Instrument], facts: _Facts, *, is_stale: bool) -> _Table:
+    """Return instruments by name, with what their broker does not publish of them."""
     found = {}
     for row in rows:
-        freeze = freezes.get(row.id, row.freeze_quantity)
-        marked = row.is_stale or is_stale
-        is_same = (freeze, marked) == (row.freeze_quantity, row.is_stale)
-        found[row.id] = row if is_same else replace(row, freeze_quantity=freeze, is_stale=marked)
+        known = facts.get(row.id, _NOTHING)
+        freeze = known.freeze_quantity or row.freeze_quantity
+        isin, marked = row.isin or known.isin, row.is_stale or is_stale
+        is_same = (freeze, isin, marked) == (row.freeze_quantity, row.isin, row.is_stale)
+        found[row.id] = (
+            row if is_same else replace(row, freeze_quantity=freeze, isin=isin, is_stale=marked)
+        )
     return found
 
 
-def _merged(
-    rows: Iterable[Instrument], known: _Table, freezes: Mapping[InstrumentId, int]
-) -> _Table:
+def _merged(rows: Iterable[Instrument], known: _Table, facts: _Facts) -> _Table:
     """Return today's instruments; of an exchange that is missing today the ones known before."""
-    fresh = _table(rows, {}, is_stale=False)
+    before = {name: ExchangeFacts(row.freeze_quantity, row.isin) for name, row in known.items()}
+    # Today's facts may not be there yet: until then those of the last master hold.
+    fresh = _table(rows, before | facts, is_stale=False)
     present = {one.exchange for one in fresh}
     unknown = {cash for cash, other in DERIVATIVES_OF.items() if other not in present}
     for name, row in fresh.items():
-        before = known.get(name)
-        if before is None:
-            continue
         # What has derivatives is read from a file that is missing: it is as it was.
-        derivatives = before.has_derivatives if name.exchange in unknown else row.has_derivatives
-        freeze = row.freeze_quantity or freezes.get(name, before.freeze_quantity)
-        if (derivatives, freeze) != (row.has_derivatives, row.freeze_quantity):
-            fresh[name] = replace(row, has_derivatives=derivatives, freeze_quantity=freeze)
+        if name.exchange in unknown and name in known:
+            derivatives = known[name].has_derivatives
+            fresh[name] = replace(row, has_derivatives=derivatives)
     old = [row for name, row in known.items() if name.exchange not in present]
-    return _table(old, freezes, is_stale=True) | _refrozen(fresh, freezes)
+    return _table(old, facts, is_stale=True) | fresh
 
 
-def _refrozen(table: _Table, freezes: Mapping[InstrumentId, int]) -> _Table:
-    return _table(list(table.values()), freezes, is_stale=False)
+def _with_facts(table: _Table, facts: _Facts) -> _Table:
+    return _table(list(table.values()), facts, is_stale=False)

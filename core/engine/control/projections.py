@@ -100,5 +100,6 @@ def order_view(clock: Clock, account: Account | str, order: Order) -> OrderView:
 def value_of(positions: Sequence[PositionView], holdings: Sequence[Holding]) -> Decimal:
     """Return what positions and holdings are worth."""
     open_value = sum((abs(p.quantity) * p.last_price for p in positions), Decimal(0))
-    held = sum(((h.quantity + h.t1_quantity) * h.last_price for h in holdings), Decimal(0))
+    shares = [(h.quantity + h.t1_quantity + h.pledged_quantity, h.last_price) for h in holdings]
+    held = sum((units * price for units, price in shares), Decimal(0))
     return open_value + held

@@ -12,7 +12,7 @@ from core.domain.instrument import Instrument, InstrumentId
 from core.ports.broker import (
     BrokerClient,
     Credentials,
-    FreezeSource,
+    FactsSource,
     InstrumentSource,
     LoginPort,
 )
@@ -37,7 +37,7 @@ class ToyBroker:
         self._transports = Transports(clock, _LIMITS, deadline_s=deadline_s)
         self.login: LoginPort = ToyLogin(self._root, self._transports.of)
         self.instruments: InstrumentSource = ToyInstruments(self._root, self._transports.public)
-        self.freezes: FreezeSource | None = None
+        self.exchange_facts: FactsSource | None = None
 
     def connect(
         self, credentials: Credentials, master: Mapping[InstrumentId, Instrument]

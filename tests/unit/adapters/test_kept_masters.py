@@ -34,6 +34,7 @@ SHARE = Instrument(
     Decimal("0.05"),
     Segment.CASH,
     has_derivatives=True,
+    isin="INE101A01026",
     is_stale=True,
 )
 MASTER = KeptMaster("2026-11-23", [FUTURE, SHARE])
@@ -66,7 +67,7 @@ async def test_damaged_file_is_as_good_as_none(tmp_path: Path, damage: str) -> N
             file.write_bytes(b"not compressed")
         case "version":
             file.write_bytes(
-                gzip.compress(lines[0].replace('"version": 1', '"version": 9').encode())
+                gzip.compress(lines[0].replace('"version": 2', '"version": 9').encode())
             )
         case "row":
             file.write_bytes(gzip.compress(f"{lines[0]}[1]\n[2]\n".encode()))

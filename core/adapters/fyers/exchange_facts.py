@@ -1,4 +1,4 @@
-"""Freeze quantities from Fyers' public JSON masters (facts/fyers.md 11, rules-2026.md, rule 13).
+"""Freeze quantities and ISINs from Fyers' public JSON masters (facts/fyers.md 11).
 
 They are the exchange's, so they hold at every broker; Kite's master has none. Half of the files
 can be missing: what they hold stays unknown.
@@ -20,30 +20,32 @@ from core.adapters.broker_http import MASTER_LIMIT, BrokerTransport, NoReply, Ra
 from core.adapters.fields import malformed
 from core.adapters.fyers.instruments import our_name
 from core.adapters.throttle import Bucket
-from core.domain.instrument import InstrumentId
+from core.domain.instrument import ExchangeFacts, InstrumentId
 from core.errors import BrokerReadError, ReadFault
 
-__all__ = ["FyersFreezes", "parse_freezes"]
+__all__ = ["FyersExchangeFacts", "parse_facts"]
 
 _LOG = logging.getLogger(__name__)
 _DEADLINE_S = 30.0
 _FILES = ("NSE_FO", "BSE_FO", "NSE_CM", "BSE_CM")
 _LIMIT = 2 * MASTER_LIMIT
 """The JSON of a hundred thousand contracts is several times its CSV."""
+_ISIN = re.compile(r"IN[A-Z0-9]{10}")
+_NOTHING = ExchangeFacts()
 _ENTRY = re.compile(rb"\{[^{}]*\}")
 """One instrument. Read one by one: the whole file as Python objects would take a gigabyte."""
 
 
-class FyersFreezes:
-    """A ``FreezeSource``."""
+class FyersExchangeFacts:
+    """A ``FactsSource``."""
 
     def __init__(self, *, masters_root: str, transport: Callable[[], BrokerTransport]) -> None:
         self._root = masters_root.rstrip("/")
         self._transport = transport
 
-    async def load(self) -> Mapping[InstrumentId, int]:
-        """Download today's files and return the largest quantity of one order by instrument."""
-        found: dict[InstrumentId, int] = {}
+    async def load(self) -> Mapping[InstrumentId, ExchangeFacts]:
+        """Download today's files and return what they say, by instrument."""
+        found: dict[InstrumentId, ExchangeFacts] = {}
         trouble = ""
         async with self._transport() as transport:
             for name in _FILES:
@@ -54,7 +56,7 @@ class FyersFreezes:
                 )
                 try:
                     # Many thousand entries take a second of computing: not on the loop.
-                    found.update(await asyncio.to_thread(parse_freezes, _body(raw)))
+                    found.update(await asyncio.to_thread(parse_facts, _body(raw)))
                 except BrokerReadError as error:
                     trouble = f"{name}: {error}"
                     _LOG.warning("freeze quantities of %s", trouble)
@@ -71,28 +73,38 @@ def _body(raw: Raw) -> bytes:
     return raw.body
 
 
-def parse_freezes(body: bytes) -> Mapping[InstrumentId, int]:
-    """Return the largest quantity of one order, in units, of what the file says it of.
+def parse_facts(body: bytes) -> Mapping[InstrumentId, ExchangeFacts]:
+    """Return what a file says, by instrument.
 
     Raises:
         BrokerReadError: MALFORMED: this is no such file.
     """
     if not body.lstrip().startswith(b"{"):
         raise malformed("the JSON master is no object")
-    return dict(_usable(body))
+    return dict(_facts(body))
 
 
-def _usable(body: bytes) -> Iterator[tuple[InstrumentId, int]]:
+def _facts(body: bytes) -> Iterator[tuple[InstrumentId, ExchangeFacts]]:
     for match in _ENTRY.finditer(body):
         try:
             entry: dict[str, Any] = json.loads(match.group())
             name = our_name(str(entry["symTicker"]), int(entry["segment"]))
-            published = int(Decimal(str(entry["qtyFreeze"])))
-            lot = int(Decimal(str(entry["minLotSize"]))) or 1
-        except (ValueError, KeyError, InvalidOperation, OverflowError):
-            continue  # an index, an empty field: unknown
-        # The file gives the quantity that trips: 1,756 where 1,755 passes (rules-2026.md, rule
-        # 13). Where it gives the last one that passes, one lot less passes too.
-        usable = (published - 1) // lot * lot
-        if name is not None and usable > 0:
-            yield name, usable
+        except (ValueError, KeyError):
+            continue
+        isin = str(entry.get("isin") or "")
+        facts = ExchangeFacts(_freeze(entry), isin if _ISIN.fullmatch(isin) else "")
+        if name is not None and facts != _NOTHING:
+            yield name, facts
+
+
+def _freeze(entry: Mapping[str, Any]) -> int | None:
+    """Return the largest quantity of one order, None when the entry does not say it."""
+    try:
+        published = int(Decimal(str(entry["qtyFreeze"])))
+        lot = int(Decimal(str(entry["minLotSize"]))) or 1
+    except (ValueError, KeyError, InvalidOperation, OverflowError):
+        return None  # an index, an empty field
+    # The file gives the quantity that trips: 1,756 where 1,755 passes (rules-2026.md, rule 13).
+    # Where it gives the last one that passes, one lot less passes too.
+    usable = (published - 1) // lot * lot
+    return usable if usable > 0 else None
