@@ -21,7 +21,7 @@ from core.adapters.zerodha import ZERODHA
 from core.domain.account import Account
 from core.domain.views import SizeKind
 from strategy.registry import STRATEGIES
-from tests.fakes.lockstep import Rig, ist, rig
+from tests.fakes.lockstep import Rig, ist, rig, standing
 
 ROOT = Path(__file__).resolve().parents[2]
 ORB = "opening_range_breakout"
@@ -30,6 +30,7 @@ CALLBACK = "http://127.0.0.1:8443/broker/callback/zerodha"
 QUANTITY = Decimal(10)
 ENTRY, STOP, SQUARE_OFF = "entry", "stop", "square-off"
 SLOW_MACHINE_S = 300
+ON_A_SERVER = "made up, bars of five minutes"
 
 # The share of capital of the second account: 10 % of 2,50,000 rupees, twice, at the signal's close.
 SHARE, MULTIPLIER = Decimal(10), Decimal(2)
@@ -137,6 +138,12 @@ def recording(day: Day) -> Path:
     return directory
 
 
+@pytest.fixture
+def store(name: str, request: pytest.FixtureRequest) -> str | None:
+    """The store of one day: a server for one of them, in memory (None) for the others."""
+    return str(request.getfixturevalue("embedded_store_uri")) if name == ON_A_SERVER else None
+
+
 @pytest.mark.row("D2", "D3", "D4", "D7", "D9", "D10", "S2", "S3")
 @pytest.mark.invariant("I1")
 @pytest.mark.slow
@@ -150,16 +157,17 @@ def recording(day: Day) -> Path:
     ],
 )
 async def test_a_day_on_two_accounts_trades_as_reckoned(
-    name: str, tmp_path: Path, embedded_store_uri: str
+    name: str, tmp_path: Path, store: str | None, request: pytest.FixtureRequest
 ):
     """Each order, fill, exit and result of both accounts is the one reckoned by hand.
 
     The brokers received each order once, and an account that runs nothing received none.
     """
     day = DAYS[name]
-    replay = ("--replay", str(recording(day)))
     start = ist(f"{day.date} 09:10")
-    async with rig(tmp_path, embedded_store_uri, STRATEGIES, start, *replay) as engine:
+    sandbox = standing(start, "--replay", str(recording(day)))
+    request.addfinalizer(sandbox.end)
+    async with rig(tmp_path, store, STRATEGIES, start, sandbox) as engine:
         fixed, share = await two_accounts(engine)
         await data_accounts(engine, day.sources)
         await engine.enable_strategy(ORB, **day.given)

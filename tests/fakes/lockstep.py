@@ -36,11 +36,14 @@ from core.engine.orders.documents import order_of
 from core.engine.orders.goals import goal_of
 from core.engine.orders.ledgers import ledger_of
 from core.engine.workers.account_worker import AccountWorker
+from core.ports.clock import Clock
 from tests.fakes.brokers import roots_at
 from tests.fakes.clock import clock_text
+from tests.fakes.memory_foundation import memory_foundation
+from tests.fakes.memory_store import MemoryDatabase
 from tests.fakes.sandbox_process import Sandbox
 
-__all__ = ["OWNER", "LockstepClock", "Rig", "ist", "rig"]
+__all__ = ["OWNER", "LockstepClock", "Rig", "ist", "rig", "standing"]
 
 OWNER = 1001
 _PATIENCE_S = 30.0
@@ -338,34 +341,48 @@ def _difference(ours: Order, theirs: Mapping[str, Any]) -> str:
 
 
 @contextlib.asynccontextmanager
+async def _foundation(
+    settings: Settings, uri: str | None, clock: Clock
+) -> AsyncIterator[Foundation]:
+    if uri is None:
+        yield memory_foundation(settings, clock, MemoryDatabase())
+        return
+    async with attach(settings, uri, clock) as foundation:
+        yield foundation
+
+
+def standing(start: datetime, *options: str) -> Sandbox:
+    """Start a sandbox whose market time all but stands."""
+    return Sandbox(*options, clock=clock_text(start.isoformat(), 0.001))
+
+
+@contextlib.asynccontextmanager
 async def rig(
     tmp_path: Path,
-    uri: str,
+    uri: str | None,
     registry: Mapping[str, Strategy],
     start: datetime,
-    *options: str,
+    sandbox: Sandbox,
 ) -> AsyncIterator[Rig]:
-    """Start a sandbox with these options and an engine at a market time; end both."""
+    """Start an engine at a market time, before a sandbox that stands there; end the engine.
+
+    Its store is at ``uri``, or in memory: a day reads a store some ten thousand times.
+    """
     clock = LockstepClock(start)
-    anchor = clock_text(start.isoformat(), 0.001)
-    sandbox = Sandbox(*options, clock=anchor)
-    try:
-        settings = Settings(
-            data=tmp_path,
-            db=f"test_{uuid.uuid4().hex[:12]}",
-            secret_key=SecretStr("dGVzdC1rZXktdGVzdC1rZXktdGVzdC1rZXktdGVzdC0="),
-            roots=roots_at(sandbox.url),
-            public_url="http://127.0.0.1:8443",
-            accept_embedded_store_for_live=True,
-        )
-        async with attach(settings, uri, clock) as foundation:
-            owner = {"_id": str(OWNER), "user_id": OWNER, "chat_id": OWNER, "role": "owner"}
-            await foundation.store.insert("users", owner)
-            made = Rig(sandbox, clock, foundation, registry, build(foundation, registry))
-            await made.start()
-            try:
-                yield made
-            finally:
-                await made.stop()
-    finally:
-        sandbox.end()
+    settings = Settings(
+        data=tmp_path,
+        db=f"test_{uuid.uuid4().hex[:12]}",
+        secret_key=SecretStr("dGVzdC1rZXktdGVzdC1rZXktdGVzdC1rZXktdGVzdC0="),
+        roots=roots_at(sandbox.url),
+        public_url="http://127.0.0.1:8443",
+        accept_embedded_store_for_live=True,
+    )
+    async with _foundation(settings, uri, clock) as foundation:
+        owner = {"_id": str(OWNER), "user_id": OWNER, "chat_id": OWNER, "role": "owner"}
+        await foundation.store.insert("users", owner)
+        made = Rig(sandbox, clock, foundation, registry, build(foundation, registry))
+        await made.start()
+        try:
+            yield made
+        finally:
+            await made.stop()
