@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import assert_never
 
 from bot.notices.lookups import Lookups
-from bot.views.markup import bold, esc, join
+from bot.views.markup import LONG, bold, clock_time, esc, join, short
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
 from core.domain.notices.accounts import (
     AccountNotice,
     AccountParked,
+    AccountReadable,
+    AccountUnreadable,
     Anomaly,
     OrdersLeftResting,
     PositionShrunk,
@@ -20,6 +22,8 @@ from core.domain.notices.accounts import (
 
 __all__ = ["account_notice"]
 
+_MINUTES_FROM_S = 180
+
 
 async def account_notice(notice: AccountNotice, lookups: Lookups) -> Screen:
     """Return the message of a notice about an account."""
@@ -27,6 +31,10 @@ async def account_notice(notice: AccountNotice, lookups: Lookups) -> Screen:
     match notice:
         case AccountParked():
             return await _parked(notice, label, lookups)
+        case AccountUnreadable():
+            return _unreadable(notice, label)
+        case AccountReadable():
+            return _readable(notice, label)
         case SquareOffAlarm():
             return _square_off(notice, label)
         case SoftwareStop():
@@ -51,6 +59,28 @@ async def _parked(notice: AccountParked, label: str, lookups: Lookups) -> Screen
         ["", bold("Exits that wait:"), *exits] if exits else None,
     )
     return Screen(text, await lookups.login_rows(accounts))
+
+
+def _unreadable(notice: AccountUnreadable, label: str) -> Screen:
+    return Screen(
+        join(
+            f"⚠️ {bold(f'{label} cannot be read')}",
+            f"Since {clock_time(notice.since, seconds=True)} the broker's answer is no use: "
+            f"{esc(short(notice.reason, LONG))}.",
+            "What I show of this account may be old. I go on asking, and tell you when it can be "
+            "read again; for what is urgent look into the broker's app.",
+        ),
+        ((button("Health", Verb.HEALTH),),),
+    )
+
+
+def _readable(notice: AccountReadable, label: str) -> Screen:
+    after = f", after {_duration(notice.seconds)}" if notice.seconds else ""
+    return Screen(f"✅ {bold(label)} can be read again{after}.")
+
+
+def _duration(seconds: int) -> str:
+    return f"{seconds} s" if seconds < _MINUTES_FROM_S else f"{seconds // 60} min"
 
 
 def _sentence(text: str) -> str:

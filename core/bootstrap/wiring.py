@@ -32,6 +32,7 @@ from core.engine.runs.square_off import SquareOff
 from core.engine.workers.account_worker import AccountWorker
 from core.engine.workers.lease import Lease
 from core.engine.workers.pool import WorkerPool
+from core.engine.workers.read_watch import ReadWatch
 from core.engine.workers.snapshot_reader import SnapshotReader, WorkerSettings
 from core.engine.workers.supervisor import Supervisor
 from core.ports.broker import Broker
@@ -216,6 +217,13 @@ class Wiring:
             masters=self.masters,
             journal=self.journal,
             tokens=self.tokens,
+            watch=ReadWatch(
+                broker_id,
+                store=self._store,
+                clock=self._clock,
+                outbox=self.outbox,
+                is_market_open=self.hours.is_any_open,
+            ),
             settings=settings,
         )
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar, TypeAlias
 
 __all__ = [
     "AccountNotice",
     "AccountParked",
+    "AccountReadable",
+    "AccountUnreadable",
     "Anomaly",
     "OrdersLeftResting",
     "PositionShrunk",
@@ -30,6 +33,36 @@ class AccountParked:
     broker_id: str
     reason: str
     waiting_exits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AccountUnreadable:
+    """Orders or positions of an account cannot be read for a while; posted once, a card.
+
+    Attributes:
+        broker_id: The account.
+        reason: What the last read said.
+        since: When the first of these reads failed, market time.
+    """
+
+    kind: ClassVar[str] = "account_unreadable"
+    broker_id: str
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AccountReadable:
+    """An account that could not be read can be read again.
+
+    Attributes:
+        broker_id: The account.
+        seconds: How long it could not be read; 0 when that is not known.
+    """
+
+    kind: ClassVar[str] = "account_readable"
+    broker_id: str
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,5 +146,12 @@ class Anomaly:
 
 
 AccountNotice: TypeAlias = (
-    AccountParked | SquareOffAlarm | SoftwareStop | PositionShrunk | OrdersLeftResting | Anomaly
+    AccountParked
+    | AccountUnreadable
+    | AccountReadable
+    | SquareOffAlarm
+    | SoftwareStop
+    | PositionShrunk
+    | OrdersLeftResting
+    | Anomaly
 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
+from core.domain.notices.accounts import AccountReadable, AccountUnreadable
 from core.domain.notices.logins import MorningRound, TokenWarning
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import ExternalOrder, OrderUnresolved, OrderUpdate
@@ -23,6 +25,8 @@ __all__ = [
     "run_card",
     "token_warning_card",
     "token_warning_removal",
+    "unreadable_card",
+    "unreadable_removal",
     "unresolved_card",
 ]
 
@@ -89,6 +93,18 @@ def dispute_card(notice: PositionDisputed) -> Post:
     """Return the post of the card that asks about a position, or says that it is known again."""
     key = f"dispute:{notice.broker_id}|{notice.instrument}|{notice.product}"
     return Post(notice, Delivery.EDIT, key)
+
+
+def unreadable_card(broker_id: str, reason: str, since: datetime) -> Post:
+    """Return the post that says that an account cannot be read."""
+    notice = AccountUnreadable(broker_id, reason, since)
+    return Post(notice, Delivery.EDIT, f"unreadable:{broker_id}")
+
+
+def unreadable_removal(broker_id: str) -> Post:
+    """Return the post that removes that message: the account can be read again."""
+    notice = AccountReadable(broker_id, 0)
+    return Post(notice, Delivery.REMOVE, f"unreadable:{broker_id}")
 
 
 def morning_round_card(chat_id: int, *, fresh: bool = False) -> Post:

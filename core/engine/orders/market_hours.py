@@ -57,6 +57,10 @@ class MarketHours:
         window = self.window(name, known, now.date())
         return window is not None and window.contains(now)
 
+    def is_any_open(self) -> bool:
+        """Return whether anything trades now that is handled here."""
+        return any(self.is_open(InstrumentId(one, "ANY"), None) for one in ("NSE", "NFO"))
+
     def opens_at(self, name: InstrumentId, known: Instrument | None) -> datetime | None:
         """Return when an instrument trades next, market time; None when that is not known.
 

@@ -23,6 +23,7 @@ from core.engine.orders.executor import Executor
 from core.engine.orders.gateway import WriteRefused
 from core.engine.orders.journal import Journal
 from core.engine.orders.reconciliation import Snapshot
+from core.engine.workers.read_watch import ReadWatch
 from core.engine.workers.snapshot_reader import SnapshotReader, WorkerSettings
 from core.errors import BrokerReadError, NotFound, ReadFault, StoreError, VaultError
 from core.ports.broker import BrokerClient
@@ -49,6 +50,7 @@ class AccountWorker:
         masters: Masters,
         journal: Journal,
         tokens: Tokens,
+        watch: ReadWatch,
         settings: WorkerSettings,
     ) -> None:
         self.broker_id = broker_id
@@ -62,6 +64,7 @@ class AccountWorker:
         self._masters = masters
         self._journal = journal
         self._tokens = tokens
+        self._watch = watch
         self._settings = settings
         self._wake = asyncio.Event()
         self._turn_ended = asyncio.Event()
@@ -114,6 +117,7 @@ class AccountWorker:
             self._token_time = account.token_generated_at
             if client is None:
                 self.trouble = "waiting for a login"
+                self._watch.login_ended()
                 await self.executor.park()
                 return settings.idle_s
             # Send first, read then: a fresh entry must not wait for a slow read. What the read
@@ -173,6 +177,7 @@ class AccountWorker:
         has_moved = await self._reader.read_orders(client, day)
         self._ready_for = day
         await self._reader.read_rest(client, day, has_moved=has_moved, everything=everything)
+        await self._watch.succeeded()
         return has_moved
 
     async def refresh(self) -> str:
@@ -199,6 +204,7 @@ class AccountWorker:
             await self._tokens.not_permitted(self.broker_id, str(error))
         else:
             _log.info("account %s: %s", self.broker_id, error)
+            await self._watch.failed(str(error))
 
     async def write_refused(self, refused: WriteRefused) -> None:
         """Park the account when the broker refused a write for its login or permissions."""
@@ -210,6 +216,7 @@ class AccountWorker:
 
     async def _login_refused(self) -> None:
         self._ready_for = None
+        self._watch.login_ended()
         reason = "the broker refused the login"
         await self._tokens.mark_expired(self.broker_id, reason, generated_at=self._token_time)
         await self._connections.drop(self.broker_id)

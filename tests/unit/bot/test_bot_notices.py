@@ -20,6 +20,8 @@ from core.domain.account import TokenStatus
 from core.domain.broker_profile import unknown_broker
 from core.domain.notices.accounts import (
     AccountParked,
+    AccountReadable,
+    AccountUnreadable,
     Anomaly,
     OrdersLeftResting,
     PositionShrunk,
@@ -101,6 +103,8 @@ def notices(word: str) -> tuple[Notice, ...]:
         MorningRound(),
         TokenWarning((account, "gone_account")),
         AccountParked(account, word, (order, word)),
+        AccountUnreadable(account, word, AT),
+        AccountReadable(account, 200),
         SquareOffAlarm(account, word, (word,)),
         SoftwareStop(account, word, word),
         PositionShrunk(account, word, word, 3),
