@@ -93,7 +93,7 @@ async def answer_step(visit: Visit, prompt: Prompt) -> None:
         return
     secret = account.broker.secret.checked(visit.text)
     try:
-        account = await services.control.registration.renew(
+        account = await services.control.registration.renew_credentials(
             visit.command, account.broker_id, prompt.data["key"], secret
         )
     except AlreadyDone:

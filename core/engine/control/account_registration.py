@@ -81,7 +81,7 @@ class AccountRegistration:
         self._pool.accounts_changed()
         return account
 
-    async def renew(
+    async def renew_credentials(
         self, command: Command, broker_id: str, api_key: str, api_secret: str
     ) -> Account:
         """Replace key and secret of an account; its login ends, all else of it stays.

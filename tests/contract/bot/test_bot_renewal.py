@@ -136,4 +136,4 @@ async def test_an_old_button_of_the_question_changes_nothing(world: World):
     await world.owner.press(asked["id"], keep)
     await world.owner.reads(asked["id"], "This step is over")
     with pytest.raises(NotFound):
-        await world.control.registration.renew(Command("x", 1, 1), "gone", NEW_KEY, "s")
+        await world.control.registration.renew_credentials(Command("x", 1, 1), "gone", NEW_KEY, "s")
