@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bot.conversation.dispatch import Action, Handler
 from bot.edge.menu import CommandHelp
-from bot.handlers import accounts, dashboard, login, modes, orders, start, strategies
+from bot.handlers import accounts, dashboard, login, modes, orders, start, stops, strategies
 from bot.views.verbs import Verb
 from bot.wizard import answers, renewal
 
@@ -91,6 +91,7 @@ ACTIONS: Mapping[Verb, Action] = {
     ),
     Verb.SET_PRODUCT: Action(strategies.set_product, "/strategies", is_change=True),
     Verb.DISMISS_WARNING: Action(login.dismiss, "/login", is_change=True),
+    Verb.RESTORE_STOP: Action(stops.put_back, "/positions", is_change=True),
     # change something for good: each has a nonce
     Verb.DISABLE_WITH_POLICY: Action(accounts.disable_with, "/brokers", has_nonce=True),
     Verb.DISCONNECT: Action(accounts.disconnect, "/brokers", has_nonce=True),

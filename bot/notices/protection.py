@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import assert_never
 
 from bot.notices.lookups import Lookups
+from bot.views.callbacks import handle
 from bot.views.markup import LONG, bold, esc, join, short
 from bot.views.screen import Keyboard, Screen, button
 from bot.views.verbs import Verb
 from bot.views.words import price
-from core.domain.notices.protection import ExitDenied, ProtectionNotice, StopRestored
+from core.domain.notices.protection import (
+    ExitDenied,
+    ProtectionNotice,
+    StopCancelled,
+    StopChanged,
+    StopHit,
+    StopRestored,
+)
 
 __all__ = ["protection_notice"]
 
@@ -22,6 +30,12 @@ async def protection_notice(notice: ProtectionNotice, lookups: Lookups) -> Scree
             return _denied(notice, label)
         case StopRestored():
             return _restored(notice, label)
+        case StopChanged():
+            return _changed(notice, label)
+        case StopCancelled():
+            return _cancelled(notice, label)
+        case StopHit():
+            return _hit(notice, label)
         case _:
             assert_never(notice)
 
@@ -51,6 +65,53 @@ def _restored(notice: StopRestored, label: str) -> Screen:
             f"⚠️ {bold(f'Exit came to nothing · {label}')}",
             f"{esc(notice.instrument)}: {esc(short(notice.reason, LONG))}. I am putting its stop "
             f"back at {price(notice.trigger_price)}, and try the exit again.",
+        ),
+        _to_positions(notice.broker_id),
+    )
+
+
+def _changed(notice: StopChanged, label: str) -> Screen:
+    moved = notice.old_trigger != notice.new_trigger
+    was = f" (it was {price(notice.old_trigger)})" if moved else ""
+    at = price(notice.new_trigger)
+    return Screen(
+        join(
+            f"⚠️ {bold(f'Stop changed at the broker · {label}')}",
+            f"{esc(notice.instrument)}: its stop is now for {notice.quantity} at {at}{was}. I keep "
+            "that price for today, and see that all units are covered.",
+        ),
+        _to_positions(notice.broker_id),
+    )
+
+
+def _cancelled(notice: StopCancelled, label: str) -> Screen:
+    who = (
+        f"the broker cancelled its stop twice ({esc(short(notice.reason, LONG))})"
+        if notice.reason
+        else "its stop was cancelled at the broker, not by me"
+    )
+    back = button(
+        "Put the stop back",
+        Verb.RESTORE_STOP,
+        notice.broker_id,
+        handle(f"{notice.instrument}|{notice.product}"),
+    )
+    return Screen(
+        join(
+            f"⚠️ {bold(f'Stop gone · {label}')}",
+            f"{esc(notice.instrument)}: {who}. I do not place it again by myself. Meanwhile I "
+            f"watch the price for {price(notice.trigger_price)}; that works only while I run.",
+        ),
+        ((back,), *_to_positions(notice.broker_id)),
+    )
+
+
+def _hit(notice: StopHit, label: str) -> Screen:
+    return Screen(
+        join(
+            f"🛑 {bold(f'Stop hit · {label}')}",
+            f"{esc(notice.instrument)} {notice.quantity:+d} ({esc(notice.strategy)}), stop "
+            f"{price(notice.trigger_price)}: {esc(notice.how)}. I close it at the market now.",
         ),
         _to_positions(notice.broker_id),
     )

@@ -234,6 +234,7 @@ def _order_words(order: OrderView) -> str:
 _DECISION = {
     "square-off": "Square-off · {title}",
     "close": "Closed by you",
+    "stop": "Stop hit · {title}",
     "switch-off": "Closing everything of the strategies",
 }
 """The titles of runs that are not a signal of a strategy, by their note."""

@@ -59,6 +59,7 @@ class Verb(StrEnum):
     DISABLE_ASSIGNMENT = "a_off"
     SET_PRODUCT = "a_prod"
     DISMISS_WARNING = "nowarn"
+    RESTORE_STOP = "stop_on"
     # change something for good: each has a nonce
     DISABLE_WITH_POLICY = "dis"
     DISCONNECT = "discok"

@@ -41,6 +41,8 @@ class BrokerOrder:
     Attributes:
         tag: Our ``client_order_id`` with any broker prefix stripped, or a foreign tag, or None.
         has_pending_request: A placement, change or cancel is still on its way to the exchange.
+        is_triggered: Whether a stop has triggered and works now as a limit order; None when the
+            broker does not say.
         placed_at: The broker's time of the order, aware, IST.
         cause: Why it was rejected, by the broker's words; None unless it was.
         largest: The largest quantity of one order that these words name.
@@ -64,6 +66,7 @@ class BrokerOrder:
     placed_at: datetime | None = None
     cause: Cause | None = None
     largest: int | None = None
+    is_triggered: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

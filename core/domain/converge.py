@@ -9,11 +9,9 @@ nothing is simply worked out anew (reliability.md 2.3.7), a resting stop is canc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 
-from core.domain.instrument import InstrumentId, Product
+from core.domain.goal import Goal
 from core.domain.order import (
     CLOSED_STATES,
     LIVE_STATES,
@@ -25,61 +23,16 @@ from core.domain.order import (
 )
 from core.domain.steps import (
     Cancel,
-    GiveUpStop,
     PlaceExit,
-    PlaceStop,
-    ResizeStop,
     Step,
     Wait,
+    cancelled,
 )
+from core.domain.stops import MAKES_WAY, protect, restored_stop
 
-__all__ = [
-    "Cancel",
-    "GiveUpStop",
-    "Goal",
-    "PlaceExit",
-    "PlaceStop",
-    "ResizeStop",
-    "Step",
-    "Wait",
-    "next_step",
-    "restored_stop",
-    "to_close",
-]
+__all__ = ["next_step", "to_close"]
 
-_MAKES_WAY = "makes way for an exit"
 _EXIT_BACKOFF_S = (0, 2, 5, 10, 20, 30, 60)
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """The position that a strategy wants in one ledger.
-
-    Attributes:
-        quantity: Signed units wanted; the ledger is only ever reduced towards it here.
-        stop_price: Trigger of the protective stop in rupees, None without one.
-        can_rest: Whether a stop may rest at the broker; False once it refused one.
-        run_id: The run that set the goal.
-        day: The trading day it was set on.
-        by_user: A user asked for it: it is pursued on a disabled account too.
-        despite_pause: The user confirmed it a second time, so it is pursued in PAUSED.
-        to_close: Signed units of what no strategy owns, for a goal of ``MANUAL``; a strategy's goal
-            reduces its ledger instead.
-    """
-
-    key: str
-    strategy: str
-    broker_id: str
-    instrument: InstrumentId
-    product: Product
-    quantity: int
-    stop_price: Decimal | None
-    run_id: str
-    can_rest: bool = True
-    day: str = ""
-    by_user: bool = False
-    despite_pause: bool = False
-    to_close: int = 0
 
 
 def next_step(
@@ -120,14 +73,16 @@ def next_step(
     leftover = _overdue_entry(live, goal, now=now, rest_s=rest_s if may_enter else 0)
     if leftover:
         return leftover
-    return _protect(goal, held, orders, live, now=now)
+    stops = [order for order in orders if order.purpose is Purpose.STOP]
+    wait = _backoff([order for order in stops if order.run_id == goal.run_id], now=now)
+    return protect(goal, held, stops, wait=wait, now=now, chase_s=chase_s)
 
 
 def _surplus_exit(live: list[Order], excess: int) -> Step | None:
     """Cancel an exit that would close more than is asked for: one came back, or was overtaken."""
     exits = [order for order in live if order.purpose is Purpose.EXIT]
     if sum(order.leaves_quantity for order in exits) > excess:
-        return _cancel(exits[-1], "closes more than is held")
+        return cancelled(exits[-1], "closes more than is held")
     return None
 
 
@@ -139,11 +94,6 @@ def to_close(wanted: int, held: int) -> int:
     # of the run that waits until the ledger is flat.
     keep = abs(wanted) if (wanted > 0) == (held > 0) and wanted != 0 else 0
     return max(0, abs(held) - keep)
-
-
-def _cancel(order: Order, reason: str) -> Step:
-    """Cancel an order once; while its cancel is on the way, wait."""
-    return Wait() if order.state is OrderState.PENDING_CANCEL else Cancel(order, reason)
 
 
 def _reduce(
@@ -158,19 +108,19 @@ def _reduce(
     # An entry that still fills would be left over after the exit.
     for order in live:
         if order.purpose is Purpose.ENTRY:
-            return _cancel(order, _MAKES_WAY)
+            return cancelled(order, MAKES_WAY)
     exits = [order for order in orders if order.purpose is Purpose.EXIT]
     stops = [order for order in live if order.purpose is Purpose.STOP]
     working = [order for order in live if order.purpose is Purpose.EXIT]
     if working and stops:
         # One of them came back from the dead: both would close the same units (C6).
-        return _cancel(stops[0], _MAKES_WAY)
+        return cancelled(stops[0], MAKES_WAY)
     for order in working:
         since = order.submitted_at or order.created_at
         due = since + timedelta(seconds=chase_s)
         # A market order with protection rests as a limit order where the price has run away. It is
         # cancelled and not changed: the next one is sized from what is left by then (D7).
-        return _cancel(order, "rested too long") if now >= due else Wait(due)
+        return cancelled(order, "rested too long") if now >= due else Wait(due)
     wait = _backoff(exits, now=now)
     if wait is not None:
         # Between two tries of an exit the units are covered as they were before it (R6).
@@ -182,7 +132,7 @@ def _reduce(
     for order in stops:
         if order.state is OrderState.PENDING_CANCEL:
             continue
-        return Cancel(order, _MAKES_WAY, step, tuple(one.client_order_id for one in stops))
+        return Cancel(order, MAKES_WAY, step, tuple(one.client_order_id for one in stops))
     return Wait() if stops else step
 
 
@@ -200,27 +150,6 @@ def _came_to_nothing(exits: Sequence[Order]) -> bool:
     return ended[-1].state is not OrderState.DENIED or (
         len(ended) > 1 and ended[-2].state is OrderState.DENIED
     )
-
-
-def restored_stop(held: int, orders: Sequence[Order]) -> PlaceStop | None:
-    """Return the stop that made way for an exit that came to nothing, to be placed again (R6).
-
-    Args:
-        held: Signed units that need it.
-        orders: Today's orders of the ledger, in any state.
-    """
-    stops = [order for order in orders if order.purpose is Purpose.STOP]
-    if not stops or held == 0 or any(order.state not in CLOSED_STATES for order in stops):
-        return None
-    newest = max(stops, key=lambda order: (order.created_at, order.attempt))
-    price = newest.request.trigger_price
-    # One that the broker refused, or that somebody else cancelled, is not put back.
-    if newest.cancel_reason != _MAKES_WAY or newest.state is not OrderState.CANCELED:
-        return None
-    side = Side.of(-held)
-    if price is None or newest.request.side is not side:
-        return None
-    return PlaceStop(side, abs(held), price, len(stops) + 1, is_restored=True)
 
 
 def _backoff(attempts: list[Order], *, now: datetime) -> Wait | None:
@@ -258,45 +187,5 @@ def _overdue_entry(live: list[Order], goal: Goal, *, now: datetime, rest_s: floa
         )
         due = (order.submitted_at or order.created_at) + timedelta(seconds=rest_s)
         if wrong_way or now >= due:
-            return _cancel(order, "no longer wanted" if wrong_way else "rested too long")
+            return cancelled(order, "no longer wanted" if wrong_way else "rested too long")
     return None
-
-
-def _protect(
-    goal: Goal, held: int, orders: Sequence[Order], live: list[Order], *, now: datetime
-) -> Step:
-    stops = [order for order in live if order.purpose is Purpose.STOP]
-    if held == 0 or goal.stop_price is None or not goal.can_rest:
-        return _cancel(stops[0], "nothing left to protect") if stops else Wait()
-    side = Side.of(-held)
-    if not stops:
-        return _place_stop(goal, held, side, orders, now=now)
-    stop, *more = stops
-    # Two stops would close the units twice, and one of the wrong side would open more of them (I6).
-    if more or stop.request.side is not side:
-        return _cancel(stops[-1], "one stop is enough")
-    # Its cancel or change is on the way: one request at a time, else neither outcome is known.
-    if stop.state not in {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED}:
-        return Wait()
-    if stop.leaves_quantity < abs(held):
-        return _cancel(stop, "covers too little")
-    if stop.leaves_quantity != abs(held) or stop.request.trigger_price != goal.stop_price:
-        return ResizeStop(stop, abs(held), goal.stop_price)
-    return Wait()
-
-
-def _place_stop(
-    goal: Goal, held: int, side: Side, orders: Sequence[Order], *, now: datetime
-) -> Step:
-    attempts = [order for order in orders if order.purpose is Purpose.STOP]
-    # A broker that refused this run's stop would refuse it again: the price is watched here instead
-    # (D9), until a new run sets a new stop. Other ends (a cancel, a day's end) are no refusal.
-    latest = max(attempts, key=lambda o: (o.created_at, o.attempt), default=None)
-    refused = latest is not None and latest.state is OrderState.REJECTED
-    if latest is not None and refused and latest.run_id == goal.run_id:
-        return GiveUpStop(latest)
-    wait = _backoff([o for o in attempts if o.run_id == goal.run_id], now=now)
-    price = goal.stop_price
-    if wait or price is None:
-        return wait or Wait()
-    return PlaceStop(side, abs(held), price, len(attempts) + 1)

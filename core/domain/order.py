@@ -187,6 +187,10 @@ class Order:
         largest: The largest quantity of one order that these words name.
         submitted_at: Real time of the commit that allowed the send, UTC.
         settled_at: Real time it reached a final state, UTC.
+        triggered_at: Real time at which a stop was first seen to have triggered, UTC.
+        changed_at: Real time at which its terms last changed after it was sent, UTC.
+        replaced: Quantity and trigger before that change, which a late read may still show.
+        is_changed_outside: Somebody changed it at the broker: its terms are theirs from then on.
         cancel_reason: Why we asked to cancel it; '' when nobody here did, so that a cancel is the
             broker's or a person's.
         version: Raised by every event.
@@ -210,6 +214,10 @@ class Order:
     largest: int | None = None
     submitted_at: datetime | None = None
     settled_at: datetime | None = None
+    triggered_at: datetime | None = None
+    changed_at: datetime | None = None
+    replaced: tuple[int, Decimal | None] | None = None
+    is_changed_outside: bool = False
     cancel_reason: str = ""
     version: int = 0
 

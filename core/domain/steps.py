@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from core.domain.order import Order, Side
+from core.domain.order import Order, OrderState, Side
 
 __all__ = [
     "Cancel",
@@ -15,7 +15,10 @@ __all__ = [
     "PlaceStop",
     "ResizeStop",
     "Step",
+    "StopGone",
+    "StopPassed",
     "Wait",
+    "cancelled",
 ]
 
 
@@ -84,4 +87,31 @@ class ResizeStop:
     trigger_price: Decimal
 
 
-Step = Wait | Cancel | PlaceExit | PlaceStop | ResizeStop | GiveUpStop
+@dataclass(frozen=True, slots=True)
+class StopGone:
+    """Somebody else cancelled the stop: it is not placed again, and a user is asked (R7).
+
+    ``by_person``: a person at the broker did, and not the broker itself.
+    """
+
+    order: Order
+    by_person: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StopPassed:
+    """The price is through the stop, which has not closed the position: close it now (R7).
+
+    ``how``: what happened, a sentence without its full stop.
+    """
+
+    order: Order
+    how: str
+
+
+Step = Wait | Cancel | PlaceExit | PlaceStop | ResizeStop | GiveUpStop | StopGone | StopPassed
+
+
+def cancelled(order: Order, reason: str) -> Step:
+    """Cancel an order once; while its cancel is on the way, wait."""
+    return Wait() if order.state is OrderState.PENDING_CANCEL else Cancel(order, reason)

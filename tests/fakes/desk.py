@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from core.adapters.zerodha import ZERODHA
 from core.domain.broker import BrokerOrder, BrokerStatus, Position, Quote
-from core.domain.converge import Goal
+from core.domain.goal import Goal
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger, ledger_key
 from core.domain.order import Order, OrderRequest, OrderType, Purpose, Side
@@ -177,4 +177,6 @@ async def a_desk(clock: ManualClock | None = None) -> Desk:
     at = broker.accounts[account.broker_id]
     assert isinstance(at, StubbornAccount)
     worker = engine.wiring.new_worker(account.broker_id)
+    # Known to the control as if its task ran; a test takes the turns itself.
+    engine.wiring.pool._workers[account.broker_id] = worker
     return Desk(engine, account.broker_id, worker, at)

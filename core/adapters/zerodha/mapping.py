@@ -77,6 +77,7 @@ _STATUSES = {
 }
 _AT_REST = "TRIGGER PENDING"
 """Of the words with PENDING the one in which nothing is on its way (facts/kite.md 5.1)."""
+_OPEN = "OPEN"
 _PRODUCTS = {
     "CNC": Product.CNC,
     "MIS": Product.MIS,
@@ -234,7 +235,18 @@ def broker_order(row: Row) -> BrokerOrder:
         cause=cause_of(message) if is_rejected else None,
         largest=largest_in(message) if is_rejected else None,
         placed_at=row.ist("order_timestamp"),
+        is_triggered=_is_triggered(row, status),
     )
+
+
+def _is_triggered(row: Row, status: str) -> bool | None:
+    """Return whether a stop has triggered: then it is OPEN with its trigger still named.
+
+    The echo of the order type does not say that it was a stop (facts/kite.md 5.3).
+    """
+    if row.price("trigger_price") is None:
+        return None
+    return {_AT_REST: False, _OPEN: True}.get(status.upper())
 
 
 def broker_trade(row: Row) -> BrokerTrade:

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar, TypeAlias
 
-__all__ = ["ExitDenied", "ProtectionNotice", "StopRestored"]
+__all__ = [
+    "ExitDenied",
+    "ProtectionNotice",
+    "StopCancelled",
+    "StopChanged",
+    "StopHit",
+    "StopRestored",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,4 +52,66 @@ class StopRestored:
     reason: str
 
 
-ProtectionNotice: TypeAlias = ExitDenied | StopRestored
+@dataclass(frozen=True, slots=True)
+class StopChanged:
+    """Somebody changed a stop at the broker: its trigger is kept for the day (R7).
+
+    Attributes:
+        broker_id: The account.
+        instrument: What it protects.
+        quantity: Its units now.
+        old_trigger: Its trigger before, rupees.
+        new_trigger: Its trigger now, rupees.
+    """
+
+    kind: ClassVar[str] = "stop_changed"
+    broker_id: str
+    instrument: str
+    quantity: int
+    old_trigger: Decimal
+    new_trigger: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class StopCancelled:
+    """A resting stop was cancelled by somebody else; the user is asked about it once (R7).
+
+    Attributes:
+        broker_id: The account.
+        instrument: What it protected.
+        product: In which product.
+        trigger_price: Its trigger, rupees.
+        reason: The broker's words, '' when a person cancelled it.
+    """
+
+    kind: ClassVar[str] = "stop_cancelled"
+    broker_id: str
+    instrument: str
+    product: str
+    trigger_price: Decimal
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopHit:
+    """A stop is hit and has not closed the position: it is closed at the market now (R7).
+
+    Attributes:
+        broker_id: The account.
+        strategy: Whose position.
+        instrument: What it protected.
+        quantity: Signed units that are closed.
+        trigger_price: Its trigger, rupees.
+        how: What happened, a sentence without its full stop.
+    """
+
+    kind: ClassVar[str] = "stop_hit"
+    broker_id: str
+    strategy: str
+    instrument: str
+    quantity: int
+    trigger_price: Decimal
+    how: str
+
+
+ProtectionNotice: TypeAlias = ExitDenied | StopRestored | StopChanged | StopCancelled | StopHit

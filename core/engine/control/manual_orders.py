@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.domain.command import Command
+from core.domain.goal import NoRest
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger, ledger_key
 from core.domain.mode import TradingMode
@@ -338,7 +339,7 @@ class ManualOrders:
         """Keep a stop that the user cancels from being placed again for this goal."""
         request = order.request
         key = ledger_key(order.strategy, order.broker_id, request.instrument, request.product)
-        await leave_without_stop(self._store, key)
+        await leave_without_stop(self._store, key, NoRest.CANCELLED_HERE)
 
     async def release(self, broker_id: str) -> int:
         """Cancel what strategies have resting on an account; return how many were not cancelled."""

@@ -42,6 +42,8 @@ __all__ = [
 ]
 
 _CHANGE_SETTLES = timedelta(seconds=5)
+_CHANGE_IS_LOST = timedelta(seconds=90)
+_AT_REST = {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED}
 _NEVER_SENT = {OrderState.INITIALIZED, OrderState.DENIED, OrderState.HELD}
 _ASKED = {OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE}
 
@@ -173,17 +175,46 @@ def _settlements(pairs: Iterable[tuple[Order, BrokerOrder]], read: OrdersRead) -
     for order, seen in pairs:
         if order.submitted_at and order.submitted_at > read.began_at:
             continue  # sent again after this read began: only the next one can show it (I4)
-        event = seen_event(seen)
+        event = replace(seen_event(seen), is_triggered=_has_triggered(order, seen))
         yield Advance(
             order,
             replace(
-                event,
+                _with_terms(order, seen, event, read),
                 # While an order works, a broker's message is chatter, and would replace our reason
                 # of a cancel that is pending.
                 reason=event.reason if event.state in CLOSED_STATES else "",
                 is_resumed=order.state in _ASKED and _had_no_effect(order, seen, read),
             ),
         )
+
+
+def _has_triggered(order: Order, seen: BrokerOrder) -> bool:
+    return order.purpose is Purpose.STOP and seen.is_triggered is True
+
+
+def _with_terms(order: Order, seen: BrokerOrder, event: OrderEvent, read: OrdersRead) -> OrderEvent:
+    """Return the event with the quantity and trigger that the broker shows for a resting stop.
+
+    They differ from ours when somebody changed the stop at the broker (R7), or when a change of
+    ours was acknowledged and never made.
+    """
+    request = order.request
+    terms = (seen.quantity, seen.trigger_price)
+    is_settled = order.state in _AT_REST and not seen.has_pending_request
+    if order.purpose is not Purpose.STOP or not is_settled or seen.trigger_price is None:
+        return event
+    if event.state not in _AT_REST or terms == (request.quantity, request.trigger_price):
+        return event
+    since = read.began_at - (order.changed_at or order.submitted_at or order.created_at)
+    # What was so before our last change is a read that lags, and no deed of anybody's.
+    if since < (_CHANGE_IS_LOST if terms == order.replaced else _CHANGE_SETTLES):
+        return event
+    return replace(
+        event,
+        quantity=seen.quantity,
+        trigger_price=seen.trigger_price,
+        is_outside=terms != order.replaced,
+    )
 
 
 def _had_no_effect(order: Order, seen: BrokerOrder, read: OrdersRead) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from core.domain.broker import BrokerTrade
 from core.domain.instrument import InstrumentId, Product
 from core.domain.order import (
@@ -49,6 +51,11 @@ def order_row(order: Order) -> Document:
         "created_at": order.created_at,
         "submitted_at": order.submitted_at,
         "settled_at": order.settled_at,
+        "triggered_at": order.triggered_at,
+        "changed_at": order.changed_at,
+        "replaced_quantity": order.replaced[0] if order.replaced else None,
+        "replaced_trigger": order.replaced[1] if order.replaced else None,
+        "is_changed_outside": order.is_changed_outside,
         "cancel_reason": order.cancel_reason,
         "version": order.version,
     }
@@ -86,9 +93,18 @@ def order_of(row: Document) -> Order:
         largest=row.get("largest"),
         submitted_at=row.get("submitted_at"),
         settled_at=row.get("settled_at"),
+        triggered_at=row.get("triggered_at"),
+        changed_at=row.get("changed_at"),
+        replaced=_replaced(row),
+        is_changed_outside=row.get("is_changed_outside", False),
         cancel_reason=row.get("cancel_reason", ""),
         version=row["version"],
     )
+
+
+def _replaced(row: Document) -> tuple[int, Decimal | None] | None:
+    quantity = row.get("replaced_quantity")
+    return None if quantity is None else (quantity, row.get("replaced_trigger"))
 
 
 def trade_of(row: Document) -> BrokerTrade:

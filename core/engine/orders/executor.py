@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.domain.converge import Goal, next_step, restored_stop
+from core.domain.converge import next_step
+from core.domain.goal import Goal
 from core.domain.instrument import Instrument, InstrumentId
 from core.domain.mode import TradingMode
 from core.domain.order import MANUAL, Order, Purpose
 from core.domain.sessions import trading_day
 from core.domain.steps import Cancel, PlaceExit, Step, Wait
+from core.domain.stops import restored_stop
 from core.engine.orders.entries import Entries
 from core.engine.orders.exit_watch import ExitWatch
 from core.engine.orders.gate import Gate, gate_at
@@ -29,6 +31,7 @@ from core.engine.orders.market_hours import MarketHours
 from core.engine.orders.pauses import Pauses
 from core.engine.orders.risk import NOTHING_LEFT
 from core.engine.orders.steps import CancelLimit, Steps
+from core.engine.orders.stop_hits import StopHits
 from core.engine.outbox import Outbox
 from core.errors import Denied
 from core.ports.broker import BrokerClient
@@ -109,6 +112,7 @@ class Executor:
             looks=self.looks,
             pauses=self._pauses,
             cancel_limit=CancelLimit(settings.cancel_limit, settings.cancel_forget_s),
+            hits=StopHits(store, clock, outbox),
         )
 
     @property

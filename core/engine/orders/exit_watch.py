@@ -7,12 +7,14 @@ transaction, so that a restart repeats nothing.
 
 from __future__ import annotations
 
-from core.domain.converge import Cancel, Goal, PlaceExit, PlaceStop, Step, to_close
+from core.domain.converge import to_close
+from core.domain.goal import Goal
 from core.domain.instrument import Instrument
 from core.domain.notices.exits import ExitWaits
 from core.domain.notices.notice import Notice
 from core.domain.notices.post import Post
 from core.domain.order import Side
+from core.domain.steps import Cancel, PlaceExit, PlaceStop, Step
 from core.engine.orders.market_hours import MarketHours
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone

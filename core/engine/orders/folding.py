@@ -28,6 +28,8 @@ class OrderEvent:
         held_for: Why the broker refused an order that is held, None when nothing was sent.
         cause: Why the broker rejected it, None where its words were not read.
         largest: The largest quantity of one order that its words name.
+        is_triggered: A stop has triggered.
+        is_outside: Quantity and trigger are what somebody else has made of them.
         is_resumed: A cancel or modification had no effect and the order is known to work on.
     """
 
@@ -41,6 +43,8 @@ class OrderEvent:
     held_for: Refusal | None = None
     cause: Cause | None = None
     largest: int | None = None
+    is_triggered: bool = False
+    is_outside: bool = False
     is_resumed: bool = False
 
 
@@ -69,6 +73,7 @@ def folded(order: Order, event: OrderEvent) -> Order | None:
         and not grew
         and request == order.request
         and broker_order_id == order.broker_order_id
+        and (order.triggered_at is not None or not event.is_triggered)
     )
     if same:
         return None
@@ -89,6 +94,12 @@ def folded(order: Order, event: OrderEvent) -> Order | None:
         held_for=event.held_for if state is OrderState.HELD else None,
         cause=event.cause or order.cause,
         largest=event.largest or order.largest,
+        replaced=(
+            order.replaced
+            if request == order.request
+            else (order.request.quantity, order.request.trigger_price)
+        ),
+        is_changed_outside=order.is_changed_outside or event.is_outside,
         cancel_reason=_cancel_reason(order, event, state),
         version=order.version + 1,
     )

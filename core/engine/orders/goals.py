@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from core.domain.converge import Goal
+from core.domain.goal import Goal, NoRest
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger, ledger_key
 from core.domain.notices.post import run_card
@@ -32,6 +32,7 @@ __all__ = [
     "goals_of",
     "is_result_wanted",
     "leave_without_stop",
+    "let_stop_rest",
     "put_goal",
     "retarget_goal",
     "tell_result",
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 _GOALS = "goals"
+_MAY_REST = {"can_rest": True, "no_rest": None, "no_rest_reason": ""}
 
 
 def goal_of(row: Document) -> Goal:
@@ -54,6 +56,9 @@ def goal_of(row: Document) -> Goal:
         stop_price=row.get("stop_price"),
         run_id=row["run_id"],
         can_rest=row.get("can_rest", True),
+        no_rest=NoRest(row["no_rest"]) if row.get("no_rest") else None,
+        no_rest_reason=row.get("no_rest_reason", ""),
+        stop_set_at=row.get("stop_set_at"),
         day=row.get("day", ""),
         by_user=row.get("by_user", False),
         despite_pause=row.get("despite_pause", False),
@@ -81,9 +86,15 @@ async def entered_on(view: StoreView, key: str, side: int) -> datetime | None:
     return found
 
 
-async def leave_without_stop(view: StoreView, key: str) -> None:
-    """Rest no stop at the broker for this goal any more, until a run sets it anew."""
-    await view.update(_GOALS, {"_id": key}, Change(set={"can_rest": False}))
+async def leave_without_stop(view: StoreView, key: str, why: NoRest, reason: str = "") -> None:
+    """Place no stop for this goal any more, until its stop is set anew or a user puts it back."""
+    fields = {"can_rest": False, "no_rest": why.value, "no_rest_reason": reason}
+    await view.update(_GOALS, {"_id": key}, Change(set=fields))
+
+
+async def let_stop_rest(view: StoreView, key: str, *, at: datetime) -> None:
+    """Place this goal's stop again, whatever became of it before."""
+    await view.update(_GOALS, {"_id": key}, Change(set={**_MAY_REST, "stop_set_at": at}))
 
 
 async def tell_result(view: StoreView, goal: Goal) -> None:
@@ -143,7 +154,8 @@ async def put_goal(
         "quantity": quantity,
         "stop_price": stop_price,
         "run_id": run_id,
-        "can_rest": True,
+        **_MAY_REST,
+        "stop_set_at": at,
         "day": day,
         "set_at": at,
         "by_user": close is not None,
@@ -160,7 +172,16 @@ async def retarget_goal(
     view: StoreView, key: str, *, stop_price: Decimal | None, day: str, at: datetime
 ) -> bool:
     """Move only the stop of a goal of this day, whoever set it; return whether there is one."""
-    fields = {"stop_price": stop_price, "can_rest": True, "set_at": at}
+    goal = await goal_at(view, key)
+    if goal is None or goal.day != day:
+        return False
+    fields: Document = {"set_at": at}
+    if stop_price != goal.stop_price:
+        # A price that was refused may be taken elsewhere. What a person cancelled stays away until
+        # a person puts it back (R7).
+        is_left_alone = goal.no_rest is not None and goal.no_rest.is_by_person
+        fields |= {"stop_price": stop_price, "stop_set_at": at}
+        fields |= {} if is_left_alone else _MAY_REST
     return await view.update(_GOALS, {"_id": key, "day": day}, Change(set=fields)) == 1
 
 
@@ -190,7 +211,7 @@ class Flattening:
 
     Attributes:
         run_id: Unique; the card in the chat and the exits carry it.
-        kind: Why, for the card: ``square-off``, ``close`` or ``switch-off``.
+        kind: Why, for the card: ``square-off``, ``close``, ``switch-off`` or ``stop``.
         strategy: Whose ledgers, or ``manual`` for a user's decision.
         day: Trading day.
         at: Real time.

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 
 from core.domain.broker import BrokerTrade
 from core.domain.instrument import InstrumentId
@@ -24,6 +25,7 @@ from core.domain.notices.post import (
     run_card,
     unresolved_card,
 )
+from core.domain.notices.protection import StopChanged
 from core.domain.order import (
     CLOSED_STATES,
     EXTERNAL,
@@ -194,14 +196,26 @@ class Journal:
             after = folded(order, event)
             if after is None:
                 return order
-            if after.state in CLOSED_STATES:
-                after = replace(after, settled_at=self._clock.now())
+            after = self._timed(order, after, event)
             try:
                 await self._commit(order, after, first)
             except AlreadyDone:
                 continue
             return after
         raise TransactionConflict(f"order {client_order_id} kept changing under an event")
+
+    def _timed(self, before: Order, after: Order, event: OrderEvent) -> Order:
+        """Return the order with the times of what has just happened to it."""
+        now = self._clock.now()
+        if after.state in CLOSED_STATES:
+            after = replace(after, settled_at=now)
+        if after.request != before.request:
+            after = replace(after, changed_at=now)
+        # A fill proves that a stop has triggered, whatever the broker says of it.
+        is_hit = event.is_triggered or after.filled_quantity
+        if after.purpose is Purpose.STOP and is_hit and after.triggered_at is None:
+            after = replace(after, triggered_at=now)
+        return after
 
     async def _commit(
         self,
@@ -319,6 +333,16 @@ def _empty_ledger(order: Order) -> Ledger:
     return Ledger(order.strategy, order.broker_id, order.request.instrument, order.request.product)
 
 
+def _changed(before: Order, after: Order) -> StopChanged:
+    return StopChanged(
+        after.broker_id,
+        str(after.request.instrument),
+        after.request.quantity,
+        before.request.trigger_price or Decimal(0),
+        after.request.trigger_price or Decimal(0),
+    )
+
+
 def posts_of(before: Order, after: Order) -> list[Post]:
     """Return what a step reports: its cards, and a notice of its own for what is urgent.
 
@@ -338,6 +362,8 @@ def posts_of(before: Order, after: Order) -> list[Post]:
     # what it came back as.
     if is_alarmed(before.state, after.state):
         posts.append(Post(OrderRevived(key)))
+    elif after.is_changed_outside and after.request != before.request:
+        posts.append(Post(_changed(before, after)))
     elif before.state is after.state:
         return posts
     elif after.state is OrderState.REJECTED:

@@ -11,21 +11,33 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from core.domain.converge import Goal
+from core.domain.goal import Goal, NoRest
 from core.domain.identifiers import client_order_id
 from core.domain.instrument import Instrument, InstrumentId
 from core.domain.money import round_to_tick
 from core.domain.notices.accounts import SoftwareStop
+from core.domain.notices.notice import Notice
 from core.domain.notices.orders import CancelRefused
 from core.domain.notices.post import Post
-from core.domain.notices.protection import ExitDenied, StopRestored
+from core.domain.notices.protection import ExitDenied, StopCancelled, StopRestored
 from core.domain.order import Order, OrderRequest, OrderState, OrderType, Purpose, Side
-from core.domain.outcome import NotSent, Refusal, Refused
-from core.domain.steps import Cancel, GiveUpStop, PlaceExit, PlaceStop, ResizeStop, Step
+from core.domain.outcome import Cause, NotSent, Refusal, Refused
+from core.domain.steps import (
+    Cancel,
+    GiveUpStop,
+    PlaceExit,
+    PlaceStop,
+    ResizeStop,
+    Step,
+    StopGone,
+    StopPassed,
+)
+from core.domain.stops import is_price_through
 from core.engine.orders.gateway import Gateway, Held, SnapshotStale, Ticket
 from core.engine.orders.goals import leave_without_stop
 from core.engine.orders.looks import Looks
 from core.engine.orders.pauses import Pauses, key_of, raise_for_account
+from core.engine.orders.stop_hits import StopHits
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, Denied
 from core.ports.broker import BrokerClient
@@ -59,6 +71,7 @@ class Steps:
         looks: Looks,
         pauses: Pauses,
         cancel_limit: CancelLimit,
+        hits: StopHits,
     ) -> None:
         self._broker_id = broker_id
         self._store = store
@@ -68,6 +81,8 @@ class Steps:
         self._looks = looks
         self._pauses = pauses
         self._cancel_limit = cancel_limit
+        self._hits = hits
+        self._refused_changes: dict[str, OrderRequest] = {}
         self._refused_cancels: dict[str, tuple[int, datetime]] = {}
         self.denials: dict[str, Denied] = {}
         """Why a run's exits were denied when last tried, by run id; shown to a user who waits."""
@@ -121,9 +136,24 @@ class Steps:
                 await self._reduce(client, goal, order, is_restored=is_restored)
                 return True
             case ResizeStop():
-                return await self._resize(client, step, master)
+                return await self._resize(client, goal, step, master)
+            case _:
+                return await self._end_stop(goal, step)
+
+    async def _end_stop(self, goal: Goal, step: Step) -> bool:
+        """Carry out a step that sends nothing by itself: what became of a stop."""
+        match step:
             case GiveUpStop(order):
-                await self._stop_refused(order)
+                reason = order.reason
+                notice = SoftwareStop(order.broker_id, str(goal.instrument), reason)
+                await self._leave(order, NoRest.REFUSED, reason, notice)
+            case StopGone(order, by_person):
+                reason = "" if by_person else order.reason or "it ended at the broker"
+                why = NoRest.CANCELLED_OUTSIDE if by_person else NoRest.CANCELLED_BY_BROKER
+                await self._leave(order, why, reason, _gone(goal, order, reason))
+            case StopPassed(order, how):
+                trigger = order.request.trigger_price or Decimal(0)
+                return await self._hits.close(goal, trigger, how)
         return False
 
     def _order(
@@ -216,10 +246,12 @@ class Steps:
     async def _resize(
         self,
         client: BrokerClient,
+        goal: Goal,
         step: ResizeStop,
         master: Mapping[InstrumentId, Instrument],
     ) -> bool:
         stop = step.order
+        cid = stop.client_order_id
         tick = master.get(stop.request.instrument)
         request = replace(
             stop.request,
@@ -229,12 +261,35 @@ class Steps:
         if request == stop.request:
             # The trigger differs only below the tick: a change would cost rate in every turn.
             return False
+        if self._pauses.until(cid) or self._refused_changes.get(cid) == request:
+            return False
         outcome = await self._gateway.resize(client, stop, replace(stop, request=request))
         raise_for_account(outcome)
         if isinstance(outcome, Refused) and outcome.kind is Refusal.REJECTED:
-            # A broker that does not take the change gets a new stop instead.
-            return await self._cancel(client, stop, "could not be changed")
+            self._refused_changes[cid] = request
+            return await self._change_refused(client, goal, stop, request, outcome)
+        if isinstance(outcome, NotSent | Refused):
+            self._pauses.pause(cid)
+            return False
         return True
+
+    async def _change_refused(
+        self, client: BrokerClient, goal: Goal, stop: Order, request: OrderRequest, refused: Refused
+    ) -> bool:
+        """Keep a stop that the broker does not move; replace one that covers too much."""
+        trigger = request.trigger_price or Decimal(0)
+        if refused.cause is Cause.TRIGGER or is_price_through(refused.message):
+            how = "the broker did not move it there, as the price is through it"
+            return await self._hits.close(goal, trigger, how)
+        if request.quantity < stop.request.quantity:
+            # Hit as it is, it would open a position of what is not held any more (I6).
+            return await self._cancel(client, stop, "could not be changed")
+        # Cancelled to be placed anew, it would leave a moment without any (R6): it rests where it
+        # is, and the price that is wanted is watched here.
+        text = f"it stays at {stop.request.trigger_price} there: {refused.message}"
+        notice = SoftwareStop(goal.broker_id, str(goal.instrument), text)
+        await self._post_once(f"unmoved:{stop.client_order_id}", Post(notice))
+        return False
 
     async def _cancel(self, client: BrokerClient, order: Order, reason: str) -> bool:
         """Ask to cancel; after some refusals of one order the user is notified, once (B05)."""
@@ -268,19 +323,23 @@ class Steps:
         except AlreadyDone:
             return
 
-    async def _stop_refused(self, order: Order) -> None:
-        """A stop that the broker refuses does not rest: say so once, the strategy watches it."""
+    async def _leave(self, order: Order, why: NoRest, reason: str, notice: Notice) -> None:
+        """Place no other stop in the place of one that ended, and say so once."""
         key = key_of(order)
-        notice = SoftwareStop(order.broker_id, str(order.request.instrument), order.reason)
 
         async def body(view: StoreView) -> None:
-            await leave_without_stop(view, key)
+            await leave_without_stop(view, key, why, reason)
             await self._outbox.post(view, Post(notice))
 
         try:
             await self._store.transaction(body, nonce=f"soft:{order.client_order_id}")
         except AlreadyDone:
             return
+
+
+def _gone(goal: Goal, order: Order, reason: str) -> StopCancelled:
+    trigger = order.request.trigger_price or Decimal(0)
+    return StopCancelled(goal.broker_id, str(goal.instrument), goal.product.value, trigger, reason)
 
 
 def _moving() -> Denied:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.domain.converge import Goal, to_close
+from core.domain.converge import to_close
+from core.domain.goal import Goal
 from core.domain.order import MANUAL, Side
 from core.engine.orders.gate import gate_at
 from core.engine.orders.goals import goals_of, tell_result

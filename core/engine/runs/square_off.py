@@ -16,7 +16,7 @@ from datetime import date, datetime, time, timedelta
 
 from core.domain.account import Account
 from core.domain.broker_profile import BrokerProfile
-from core.domain.converge import Goal
+from core.domain.goal import Goal
 from core.domain.instrument import Instrument, Product
 from core.domain.ledger import Ledger
 from core.domain.notices.accounts import SquareOffAlarm

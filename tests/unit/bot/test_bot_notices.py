@@ -55,7 +55,13 @@ from core.domain.notices.positions import (
     PositionConverted,
     PositionDisputed,
 )
-from core.domain.notices.protection import ExitDenied, StopRestored
+from core.domain.notices.protection import (
+    ExitDenied,
+    StopCancelled,
+    StopChanged,
+    StopHit,
+    StopRestored,
+)
 from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.notices.runs import DataMissing, RunCard, RunFailed, SlotMissed
 from core.domain.notices.system import (
@@ -116,6 +122,9 @@ def notices(word: str) -> tuple[Notice, ...]:
         IntradayLedgerVoid(account, (word,)),
         ExitDenied(account, word, word, has_stop=True),
         StopRestored(account, word, Decimal("810.05"), word),
+        StopChanged(account, word, 3, Decimal(810), Decimal(800)),
+        StopCancelled(account, word, "MIS", Decimal(810), word),
+        StopHit(account, word, word, -3, Decimal(810), word),
         ExitWaits(account, word, opens_at=AT),
         ExitStuck(account, word, word, word),
         ExitThrough(account, word),

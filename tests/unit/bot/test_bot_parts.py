@@ -70,6 +70,7 @@ OF_THE_FIRST_VERSION = {
     "DISABLE_ASSIGNMENT": "a_off",
     "SET_PRODUCT": "a_prod",
     "DISMISS_WARNING": "nowarn",
+    "RESTORE_STOP": "stop_on",
     "DISABLE_WITH_POLICY": "dis",
     "DISCONNECT": "discok",
     "CHANGE_MODE": "mode_ok",
