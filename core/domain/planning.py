@@ -25,6 +25,7 @@ class AccountState:
         is_closing: Whether today's goal is already to hold nothing: an exit is under way.
         run_id: The run that set the present goal, or this one.
         working_entry: Whether an entry of the strategy in this instrument may still fill.
+        largest_order: The largest quantity of one order, when known.
         why_not: Says why an entry of so many units is not let through, or ''; 0 units ask about
             an entry that has no size yet.
         is_acted_on: Whether an entry was decided here before on this very signal.
@@ -39,6 +40,7 @@ class AccountState:
     capital: Decimal | None
     price: Decimal
     instrument: Instrument | None
+    largest_order: int | None = None
     is_acted_on: bool = False
 
 

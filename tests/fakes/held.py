@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
 from core.domain.account import Account
 from core.domain.broker import Position
-from core.domain.instrument import InstrumentId, Product
+from core.domain.instrument import ExchangeFacts, InstrumentId, Product
 from core.domain.ledger import Ledger
 from core.domain.sessions import trading_day
 from core.engine.orders.goals import UserClose, put_goal
@@ -15,10 +16,20 @@ from core.engine.workers.account_worker import AccountWorker
 from tests.fakes.brokers import SBIN
 from tests.fakes.memory_engine import MemoryEngine
 
-__all__ = ["STRATEGY", "hold", "want", "worker_of"]
+__all__ = ["STRATEGY", "Freezes", "hold", "want", "worker_of"]
 
 STRATEGY = "trend"
 _PRICE = Decimal("815.10")
+
+
+class Freezes:
+    """What an exchange says of one instrument: its freeze quantity."""
+
+    def __init__(self, units: int, instrument: InstrumentId = SBIN) -> None:
+        self._facts = {instrument: ExchangeFacts(units)}
+
+    async def load(self) -> Mapping[InstrumentId, ExchangeFacts]:
+        return self._facts
 
 
 async def hold(

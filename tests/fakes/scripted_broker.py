@@ -26,7 +26,7 @@ from core.domain.broker import (
 from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import Instrument, InstrumentId, Product
 from core.domain.order import OrderRequest, OrderType, Side
-from core.domain.outcome import Acked, Refusal, Refused, WriteOutcome
+from core.domain.outcome import Acked, Cause, Refusal, Refused, WriteOutcome
 from core.errors import BrokerReadError, ReadFault
 from core.ports.broker import (
     Credentials,
@@ -53,6 +53,8 @@ class ScriptedAccount:
         is_slow: Market orders rest unfilled until the test fills them.
         reads: How often the positions were read.
         answers: Given to the next placements, which then place nothing.
+        largest: Orders of more units are refused, as above the freeze quantity; None for none.
+        says_largest: Whether that refusal names the number.
     """
 
     def __init__(self) -> None:
@@ -68,6 +70,8 @@ class ScriptedAccount:
         self.is_slow = False
         self.reads = 0
         self.answers: list[WriteOutcome] = []
+        self.largest: int | None = None
+        self.says_largest = True
 
     def show(self, order: OrderRequest, status: BrokerStatus = BrokerStatus.WORKING) -> BrokerOrder:
         """List an order; return it."""
@@ -112,6 +116,10 @@ class ScriptedAccount:
         self.placed.append(order)
         if self.answers:
             return self.answers.pop(0)
+        if self.largest is not None and order.quantity > self.largest:
+            named = self.largest if self.says_largest else None
+            words = f"Quantity exceeds the freeze limit of {named or 'this contract'}."
+            return Refused(Refusal.REJECTED, words, cause=Cause.FREEZE, largest=named)
         shown = self.show(order)
         if order.order_type is OrderType.MARKET and not self.is_slow:
             self.fill(shown.broker_order_id)

@@ -7,24 +7,27 @@ are no longer wanted or have waited for a login.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from core.domain.instrument import Instrument, InstrumentId
 from core.domain.ledger import Ledger
 from core.domain.notices.orders import EntriesDropped
-from core.domain.notices.post import Post
-from core.domain.order import Order, OrderState
+from core.domain.notices.post import Post, run_card
+from core.domain.order import Order, OrderState, Purpose
 from core.domain.outcome import Refusal
+from core.domain.sessions import trading_day
+from core.domain.slicing import cut, largest_order, slices, was_too_large
 from core.engine.orders.gateway import Gateway, Ticket
 from core.engine.orders.goals import goal_at
 from core.engine.orders.journal import Journal, OrderEvent
 from core.engine.orders.market_hours import MarketHours
 from core.engine.orders.pauses import WAITS_FOR_THE_USER, Pauses, key_of
 from core.engine.outbox import Outbox
-from core.errors import Denied
+from core.errors import AlreadyDone, Denied
 from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
-from core.ports.store import Store
+from core.ports.store import Store, StoreView
 
 __all__ = ["Entries"]
 
@@ -57,6 +60,8 @@ class Entries:
         self._pauses = pauses
         self._hours = hours
         self._ttl_s = ttl_s
+        self._look_until = clock.now() + timedelta(seconds=ttl_s)
+        self._replaced: set[str] = set()
 
     async def park(self) -> None:
         """Hold entries that were not sent before the login died; after the next they are dropped.
@@ -96,7 +101,9 @@ class Entries:
         """Send what runs have decided and can go out now; return whether anything was sent."""
         sent = False
         ledgers = {ledger.key: ledger for ledger in await self._journal.ledgers(self._broker_id)}
-        for order in await self._journal.pending(self._broker_id):
+        await self._cut_refused(master)
+        pending = await self._journal.pending(self._broker_id)
+        for order in sorted(pending, key=lambda one: (one.created_at, one.attempt)):
             if order.state not in {OrderState.INITIALIZED, OrderState.HELD}:
                 continue
             name = order.request.instrument
@@ -114,6 +121,7 @@ class Entries:
         # card does not show it as waiting for ever.
         if not late and not await self._is_ready(order, ledgers):
             return False
+        self._look_until = now + timedelta(seconds=self._ttl_s)
         try:
             after, outcome = await self._gateway.submit(client, Ticket(order, late=late))
         except Denied as denied:
@@ -121,6 +129,55 @@ class Entries:
             return False
         self._pauses.note(after, outcome)
         return True
+
+    async def _cut_refused(self, master: Mapping[InstrumentId, Instrument]) -> None:
+        """Cut entries that were refused for the freeze into slices of what the refusal teaches."""
+        now = self._clock.now()
+        if now > self._look_until:  # nothing was sent since, and what was before is too old
+            return
+        today = trading_day(self._clock.market_now())
+        orders = await self._journal.of_day(self._broker_id, today)
+        for order in orders:
+            is_young = now - order.created_at <= timedelta(seconds=self._ttl_s)
+            if order.purpose is Purpose.ENTRY and is_young and was_too_large(order):
+                name = order.request.instrument
+                same = [one for one in orders if one.request.instrument == name]
+                limit = largest_order(master.get(name), same)
+                orders = [*orders, *await self._replace(order, same, limit)]
+
+    async def _replace(self, refused: Order, orders: list[Order], limit: int | None) -> list[Order]:
+        """Put slices in the place of an entry that was too large, once; return them."""
+        units = refused.request.quantity
+        if limit is None or limit >= units or refused.client_order_id in self._replaced:
+            return []
+        ledger = key_of(refused)
+        first = 1 + max(
+            one.attempt for one in orders if (one.run_id, key_of(one)) == (refused.run_id, ledger)
+        )
+        intent = replace(
+            refused,
+            state=OrderState.INITIALIZED,
+            broker_order_id=None,
+            reason="",
+            cause=None,
+            largest=None,
+            submitted_at=None,
+            settled_at=None,
+            version=0,
+        )
+        sliced = cut(intent, slices(units, limit), first=first)
+
+        async def body(view: StoreView) -> None:
+            await self._journal.add(view, sliced)
+            await self._outbox.post(view, run_card(refused.run_id))
+
+        try:
+            await self._store.transaction(body, nonce=f"cut:{refused.client_order_id}")
+        except AlreadyDone:
+            self._replaced.add(refused.client_order_id)
+            return []
+        self._replaced.add(refused.client_order_id)
+        return sliced
 
     async def _is_ready(self, order: Order, ledgers: dict[str, Ledger]) -> bool:
         """Whether an entry in time can go out now; one that is no longer wanted is denied."""

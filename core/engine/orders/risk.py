@@ -208,6 +208,10 @@ def second_entry(facts: Facts) -> Denial | None:
         return None
     for other in facts.others:
         mine = other.strategy == facts.strategy and other.request.product is facts.product
+        # Slices of one entry work beside one another.
+        is_slice = facts.run_id != "" and other.run_id == facts.run_id
+        if is_slice:
+            continue
         if mine and other.purpose is Purpose.ENTRY and other.state in OPEN_STATES:
             return Denial("ENTRY_WORKING", "an entry of this strategy is still working")
     return None

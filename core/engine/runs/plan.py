@@ -16,6 +16,7 @@ from core.domain.instrument import InstrumentId
 from core.domain.order import Order, OrderRequest, OrderState, OrderType, Purpose, Side
 from core.domain.planning import Leg
 from core.domain.sessions import trading_day
+from core.domain.slicing import cut, slices
 from core.domain.target import Direction, Target
 from core.domain.views import AssignmentView
 from core.engine.orders.gate import Gate
@@ -108,8 +109,14 @@ class RunPlan:
             others=orders,
         )
 
-    def entry(self, target: Target, assignment: AssignmentView, leg: Leg) -> Order:
-        """Return the entry intent of a leg."""
+    def entries(
+        self, target: Target, assignment: AssignmentView, leg: Leg, limit: int | None
+    ) -> list[Order]:
+        """Return the entry intent of a leg, in slices of at most ``limit`` units."""
+        intent = self._entry(target, assignment, leg)
+        return cut(intent, slices(intent.request.quantity, limit))
+
+    def _entry(self, target: Target, assignment: AssignmentView, leg: Leg) -> Order:
         name = f"{target.instrument}|{assignment.product}|entry"
         cid = client_order_id(
             assignment.broker_id, assignment.strategy, self.request.run_id, name, 1

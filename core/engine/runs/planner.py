@@ -17,6 +17,7 @@ from core.domain.ledger import ledger_key
 from core.domain.notices.post import run_card
 from core.domain.order import OPEN_STATES, Order, OrderState, Purpose
 from core.domain.planning import AccountState, Leg, plan_leg
+from core.domain.slicing import largest_order
 from core.domain.target import Target
 from core.domain.views import AssignmentView
 from core.engine.orders.gate import gate_at
@@ -75,7 +76,7 @@ class Planner:
                 )
                 changed |= await self._put(view, plan, target, assignment, current, leg)
                 if leg.entry:
-                    orders.append(plan.entry(target, assignment, leg))
+                    orders += plan.entries(target, assignment, leg, current.largest_order)
                 said = notes.get(account.broker_id, "")
                 if leg.note and leg.note not in said:
                     # Of two instruments each is told: neither may hide the other.
@@ -170,6 +171,7 @@ class Planner:
             capital=capital,
             price=prices.get(target.instrument, Decimal(0)),
             instrument=instrument,
+            largest_order=largest_order(instrument, orders),
             is_acted_on=acted_on is not None and target.signal_at <= acted_on,
         )
 
