@@ -8,6 +8,7 @@ from bot.notices.lookups import Lookups
 from bot.views.markup import LONG, bold, clock_time, esc, join, short
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
+from bot.views.words import plural
 from core.domain.notices.accounts import (
     AccountNotice,
     AccountParked,
@@ -16,6 +17,7 @@ from core.domain.notices.accounts import (
     Anomaly,
     OrdersLeftResting,
     PositionShrunk,
+    RowsUnread,
     SoftwareStop,
     SquareOffAlarm,
 )
@@ -31,10 +33,8 @@ async def account_notice(notice: AccountNotice, lookups: Lookups) -> Screen:
     match notice:
         case AccountParked():
             return await _parked(notice, label, lookups)
-        case AccountUnreadable():
-            return _unreadable(notice, label)
-        case AccountReadable():
-            return _readable(notice, label)
+        case AccountUnreadable() | AccountReadable() | RowsUnread():
+            return await _reading(notice, label, lookups)
         case SquareOffAlarm():
             return _square_off(notice, label)
         case SoftwareStop():
@@ -59,6 +59,18 @@ async def _parked(notice: AccountParked, label: str, lookups: Lookups) -> Screen
         ["", bold("Exits that wait:"), *exits] if exits else None,
     )
     return Screen(text, await lookups.login_rows(accounts))
+
+
+async def _reading(
+    notice: AccountUnreadable | AccountReadable | RowsUnread, label: str, lookups: Lookups
+) -> Screen:
+    match notice:
+        case AccountUnreadable():
+            return _unreadable(notice, label)
+        case AccountReadable():
+            return _readable(notice, label)
+        case RowsUnread():
+            return await _rows_unread(notice, label, lookups)
 
 
 def _unreadable(notice: AccountUnreadable, label: str) -> Screen:
@@ -122,6 +134,19 @@ def _left_resting(notice: OrdersLeftResting, label: str) -> Screen:
     return Screen(
         f"{esc(label)} is yours now, but {notice.count} order(s) of the strategies may still "
         f"rest there ({esc(notice.reason)}). Look at /orders."
+    )
+
+
+async def _rows_unread(notice: RowsUnread, label: str, lookups: Lookups) -> Screen:
+    own = await lookups.order_lines(notice.own)
+    return Screen(
+        join(
+            f"⚠️ {bold(label)}: {plural(notice.count, notice.what)} of the broker's list could not "
+            f"be read ({esc(', '.join(notice.reasons))}). What I show and count leaves that out; "
+            "look at it at the broker.",
+            ["", bold("My own among them, whose outcome I do not know:"), *own] if own else None,
+        ),
+        ((button("Orders", Verb.ORDERS, notice.broker_id),),),
     )
 
 

@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 
 from core.adapters.clock import MARKET_ZONE
+from core.domain.instrument import InstrumentId
+from core.domain.odd_rows import OddRow, Rows
 from core.errors import BrokerReadError, ReadFault
 
-__all__ = ["Row", "malformed", "rows_of"]
+__all__ = [
+    "Malformed",
+    "Row",
+    "UnknownWord",
+    "checked_name",
+    "malformed",
+    "readable",
+    "rows_of",
+]
 
 _ZERO = Decimal(0)
+_LONGEST_WORD = 20
+
+T = TypeVar("T")
+
+
+class Malformed(BrokerReadError):
+    """An answer, or a row of it, does not have the documented shape; ``what`` says where."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(ReadFault.MALFORMED, f"the broker's answer is malformed: {what}")
+        self.what = what
+
+
+class UnknownWord(Malformed):
+    """A row names a product, a side or an exchange that is none of those documented."""
+
+    def __init__(self, field: str, word: object) -> None:
+        super().__init__(f"{field} {str(word)[:_LONGEST_WORD]!r}")
 
 
 def malformed(what: str) -> BrokerReadError:
     """Return the error for an answer that does not have the documented shape."""
-    return BrokerReadError(ReadFault.MALFORMED, f"the broker's answer is malformed: {what}")
+    return Malformed(what)
 
 
 class Row:
@@ -98,3 +126,42 @@ def rows_of(payload: object, what: str) -> list[Row]:
     if not isinstance(payload, list):
         raise malformed(f"{what} is {type(payload).__name__}, expected a list")
     return [Row(item) for item in payload]
+
+
+def checked_name(name: InstrumentId) -> InstrumentId:
+    """Return a name that can be written down and read back.
+
+    Raises:
+        UnknownWord: The exchange is no word in capitals.
+    """
+    if not name.exchange.isupper() or ":" in name.exchange:
+        raise UnknownWord("exchange", name.exchange)
+    return name
+
+
+def readable(
+    rows: Iterable[Row],
+    translate: Callable[[Row], T],
+    odd: Callable[[Row, Malformed], OddRow | None],
+) -> Rows[T]:
+    """Translate rows one by one.
+
+    Args:
+        rows: The rows.
+        translate: Reads one.
+        odd: Says what is known of a row that could not be read and may be left out; None when it
+            may not, because nobody knows what would be missing then.
+
+    Raises:
+        BrokerReadError: A row could not be read that may not be left out.
+    """
+    found, left_out = [], []
+    for row in rows:
+        try:
+            found.append(translate(row))
+        except Malformed as error:
+            one = odd(row, error)
+            if one is None:
+                raise
+            left_out.append(one)
+    return Rows(found, left_out)

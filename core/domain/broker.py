@@ -10,6 +10,7 @@ from enum import StrEnum
 from core.domain.instrument import InstrumentId, Product
 from core.domain.order import OrderType, Side
 from core.domain.outcome import Cause
+from core.domain.sessions import trading_day
 
 __all__ = [
     "BrokerOrder",
@@ -44,6 +45,7 @@ class BrokerOrder:
         is_triggered: Whether a stop has triggered and works now as a limit order; None when the
             broker does not say.
         placed_at: The broker's time of the order, aware, IST.
+        updated_at: When the exchange last touched it, where the broker says so.
         cause: Why it was rejected, by the broker's words; None unless it was.
         largest: The largest quantity of one order that these words name.
     """
@@ -67,6 +69,19 @@ class BrokerOrder:
     cause: Cause | None = None
     largest: int | None = None
     is_triggered: bool | None = None
+    updated_at: datetime | None = None
+
+    @property
+    def own_day(self) -> str | None:
+        """The trading day that a finished order belongs to, by its own times; else None.
+
+        One that still works is today's whenever it was placed: an order for the next day is given
+        in the evening.
+        """
+        times = [at for at in (self.placed_at, self.updated_at) if at is not None]
+        if self.status is BrokerStatus.WORKING or not times:
+            return None
+        return trading_day(max(times))
 
 
 @dataclass(frozen=True, slots=True)

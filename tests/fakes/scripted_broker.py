@@ -25,6 +25,7 @@ from core.domain.broker import (
 )
 from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import Instrument, InstrumentId, Product
+from core.domain.odd_rows import OddRow, Rows
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import Acked, Cause, Refusal, Refused, WriteOutcome
 from core.errors import BrokerReadError, ReadFault
@@ -51,6 +52,7 @@ class ScriptedAccount:
         bars: What a read of candles finds, by instrument.
         quote_list: What a read of quotes finds; an instrument that is not there trades at 815.10.
         is_slow: Market orders rest unfilled until the test fills them.
+        odd: Rows that cannot be read, by what is asked for: ``orders``.
         reads: How often the positions were read.
         answers: Given to the next placements, which then place nothing.
         largest: Orders of more units are refused, as above the freeze quantity; None for none.
@@ -68,6 +70,7 @@ class ScriptedAccount:
         self.bars: dict[InstrumentId, Sequence[Candle]] = {}
         self.quote_list: dict[InstrumentId, Quote | None] = {}
         self.is_slow = False
+        self.odd: dict[str, Sequence[OddRow]] = {}
         self.reads = 0
         self.answers: list[WriteOutcome] = []
         self.largest: int | None = None
@@ -144,20 +147,20 @@ class ScriptedAccount:
 
     async def orders(self) -> Sequence[BrokerOrder]:
         self._answer()
-        return list(self.order_list.values())
+        return Rows(self.order_list.values(), self.odd.get("orders", ()))
 
     async def trades(self) -> Sequence[BrokerTrade]:
         self._answer()
-        return list(self.trade_list)
+        return Rows(self.trade_list, self.odd.get("trades", ()))
 
     async def positions(self) -> Sequence[Position]:
         self._answer()
         self.reads += 1
-        return list(self.position_list.values())
+        return Rows(self.position_list.values(), self.odd.get("positions", ()))
 
     async def holdings(self) -> Sequence[Holding]:
         self._answer()
-        return list(self.holding_list)
+        return Rows(self.holding_list, self.odd.get("holdings", ()))
 
     async def funds(self) -> Funds:
         self._answer()

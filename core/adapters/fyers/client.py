@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from core.adapters.broker_http import BrokerTransport, Raw, Reply, capture, retry_after
-from core.adapters.fields import Row, malformed
+from core.adapters.fields import Malformed, Row, malformed, readable
 from core.adapters.fyers import mapping
 from core.adapters.fyers.instruments import SymbolBook
 from core.adapters.fyers.sdk import FyersSdk
@@ -26,11 +26,14 @@ from core.domain.broker import (
     Quote,
 )
 from core.domain.instrument import InstrumentId
+from core.domain.odd_rows import OddRow, Rows
 from core.domain.order import OrderRequest, OrderType
 from core.domain.outcome import NotSent, WriteOutcome
 from core.errors import BrokerReadError, ReadFault
 
 __all__ = ["FyersClient", "send_to_fyers"]
+
+T = TypeVar("T")
 
 _TAG = re.compile(r"[A-Za-z0-9]{1,20}")
 _LIMITED = {OrderType.LIMIT, OrderType.SL}
@@ -104,22 +107,22 @@ class FyersClient:
     async def orders(self) -> Sequence[BrokerOrder]:
         """Return the day's orders."""
         payload = await self._read(self._sdk.orderbook)
-        return [mapping.broker_order(row, self._book) for row in payload.rows("orderBook")]
+        return self._readable(payload.rows("orderBook"), mapping.broker_order, mapping.odd_order)
 
     async def trades(self) -> Sequence[BrokerTrade]:
         """Return the day's executions."""
         payload = await self._read(self._sdk.tradebook)
-        return [mapping.broker_trade(row, self._book) for row in payload.rows("tradeBook")]
+        return self._readable(payload.rows("tradeBook"), mapping.broker_trade, mapping.odd_order)
 
     async def positions(self) -> Sequence[Position]:
         """Return net positions."""
         payload = await self._read(self._sdk.positions)
-        return [mapping.position(row, self._book) for row in payload.rows("netPositions")]
+        return self._readable(payload.rows("netPositions"), mapping.position, mapping.odd_position)
 
     async def holdings(self) -> Sequence[Holding]:
         """Return delivery holdings."""
         payload = await self._read(self._sdk.holdings)
-        return [mapping.holding(row, self._book) for row in payload.rows("holdings")]
+        return self._readable(payload.rows("holdings"), mapping.holding, mapping.odd_holding)
 
     async def funds(self) -> Funds:
         """Return the equity segment's funds."""
@@ -177,6 +180,18 @@ class FyersClient:
     async def aclose(self) -> None:
         """Release the connections."""
         await self._transport.aclose()
+
+    def _readable(
+        self,
+        rows: Iterable[Row],
+        translate: Callable[[Row, SymbolBook], T],
+        odd: Callable[[Row, Malformed, SymbolBook], OddRow | None],
+    ) -> Rows[T]:
+        return readable(
+            rows,
+            lambda row: translate(row, self._book),
+            lambda row, error: odd(row, error, self._book),
+        )
 
     async def _write(
         self, call: Callable[[], object], accepted: int, expected_id: str | None = None

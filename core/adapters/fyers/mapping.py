@@ -10,7 +10,7 @@ from typing import Any
 
 from core.adapters.broker_http import NoReply, Raw, Reply, retry_after
 from core.adapters.clock import MARKET_ZONE
-from core.adapters.fields import Row, malformed
+from core.adapters.fields import Malformed, Row, UnknownWord, checked_name, malformed
 from core.adapters.fyers.instruments import SymbolBook
 from core.adapters.rejection_words import cause_of, largest_in
 from core.domain.broker import (
@@ -25,6 +25,7 @@ from core.domain.broker import (
     Quote,
 )
 from core.domain.instrument import InstrumentId, Product
+from core.domain.odd_rows import OddRow
 from core.domain.order import OrderType, Side
 from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused, WriteOutcome
 from core.errors import BrokerReadError, ReadFault
@@ -39,6 +40,9 @@ __all__ = [
     "funds",
     "holding",
     "is_throttled",
+    "odd_holding",
+    "odd_order",
+    "odd_position",
     "payload_of",
     "position",
     "profile",
@@ -212,15 +216,46 @@ def _read_fault(body: Mapping[str, Any] | None, raw: Reply) -> ReadFault:
 def _side(row: Row, key: str = "side") -> Side:
     number = row.whole(key)
     if number not in _SIDES:
-        raise malformed(f"{key} is {number}, expected 1 or -1")
+        raise UnknownWord(key, number)
     return _SIDES[number]
 
 
 def _product(row: Row) -> Product:
     word = row.text("productType")
     if word not in _PRODUCTS:
-        raise malformed(f"productType {word[:20]!r} is unknown")
+        raise UnknownWord("product", word)
     return _PRODUCTS[word]
+
+
+def _name(row: Row, book: SymbolBook) -> InstrumentId:
+    return checked_name(book.named(row.text("symbol")))
+
+
+def _name_of(row: Row, book: SymbolBook) -> InstrumentId | None:
+    try:
+        return _name(row, book)
+    except BrokerReadError:
+        return None
+
+
+def odd_order(row: Row, error: Malformed, book: SymbolBook) -> OddRow | None:
+    """Return what is known of an order or trade that cannot be read; without an id it is no row."""
+    order_id = row.maybe_text("id") or row.maybe_text("orderNumber")
+    return OddRow(error.what, order_id, _tag(row), _name_of(row, book)) if order_id else None
+
+
+def odd_position(row: Row, error: Malformed, book: SymbolBook) -> OddRow | None:
+    """Return what is known of a position whose words are none of ours.
+
+    A row of our own products that cannot be read fails the read: left out, it would look flat.
+    """
+    is_foreign = isinstance(error, UnknownWord)
+    return OddRow(error.what, instrument=_name_of(row, book)) if is_foreign else None
+
+
+def odd_holding(row: Row, error: Malformed, book: SymbolBook) -> OddRow | None:
+    """Return what is known of a holding that cannot be read: without it less may be sold."""
+    return OddRow(error.what, instrument=_name_of(row, book))
 
 
 def _tag(row: Row) -> str | None:
@@ -257,7 +292,7 @@ def broker_order(row: Row, book: SymbolBook) -> BrokerOrder:
     is_rejected = _STATUSES.get(status) is BrokerStatus.REJECTED
     return BrokerOrder(
         broker_order_id=row.text("id"),
-        instrument=book.named(row.text("symbol")),
+        instrument=_name(row, book),
         side=_side(row),
         product=_product(row),
         order_type=_ORDER_TYPES.get(row.whole("type", 0), OrderType.LIMIT),
@@ -282,7 +317,7 @@ def broker_trade(row: Row, book: SymbolBook) -> BrokerTrade:
     return BrokerTrade(
         trade_id=row.text("tradeNumber"),
         broker_order_id=row.text("orderNumber"),
-        instrument=book.named(row.text("symbol")),
+        instrument=_name(row, book),
         side=_side(row),
         product=_product(row),
         quantity=row.whole("tradedQty"),
@@ -298,7 +333,7 @@ def position(row: Row, book: SymbolBook) -> Position:
     """
     is_of_today = not row.whole("cfBuyQty", 0) and not row.whole("cfSellQty", 0)
     return Position(
-        instrument=book.named(row.text("symbol")),
+        instrument=_name(row, book),
         product=_product(row),
         quantity=row.whole("netQty"),
         average_price=row.number("netAvg", row.number("avgPrice")),
@@ -322,7 +357,7 @@ def holding(row: Row, book: SymbolBook) -> Holding:
     remaining = row.whole("remainingQuantity", row.whole("quantity", 0))
     is_arriving = row.maybe_text("holdingType") == "T1"
     arriving = remaining if is_arriving else min(row.whole("qty_t1", 0), remaining)
-    name, isin = book.named(row.text("symbol")), row.maybe_text("isin") or ""
+    name, isin = _name(row, book), row.maybe_text("isin") or ""
     return Holding(
         instrument=name,
         quantity=remaining - arriving,

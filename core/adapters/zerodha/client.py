@@ -11,7 +11,7 @@ from typing import Any
 
 from core.adapters.broker_http import BrokerTransport, Raw, Reply, capture, retry_after
 from core.adapters.clock import MARKET_ZONE
-from core.adapters.fields import Row, malformed, rows_of
+from core.adapters.fields import Row, malformed, readable, rows_of
 from core.adapters.share_names import ShareNames
 from core.adapters.throttle import Bucket
 from core.adapters.zerodha import mapping
@@ -124,22 +124,26 @@ class ZerodhaClient:
             variety = row.maybe_text("variety")
             if variety and variety != _REGULAR:
                 self._varieties[row.text("order_id")] = variety
-        return [mapping.broker_order(row) for row in rows]
+        return readable(rows, mapping.broker_order, mapping.odd_order)
 
     async def trades(self) -> Sequence[BrokerTrade]:
         """Return the day's executions."""
         payload = await self._read(self._kite.trades)
-        return [mapping.broker_trade(row) for row in rows_of(payload, "trades")]
+        return readable(rows_of(payload, "trades"), mapping.broker_trade, mapping.odd_order)
 
     async def positions(self) -> Sequence[Position]:
         """Return net positions."""
         payload = await self._read(self._kite.positions)
-        return [mapping.position(row) for row in Row(payload).rows("net")]
+        return readable(Row(payload).rows("net"), mapping.position, mapping.odd_position)
 
     async def holdings(self) -> Sequence[Holding]:
         """Return delivery holdings."""
         payload = await self._read(self._kite.holdings)
-        return [mapping.holding(row, self._names) for row in rows_of(payload, "holdings")]
+        return readable(
+            rows_of(payload, "holdings"),
+            partial(mapping.holding, names=self._names),
+            mapping.odd_holding,
+        )
 
     async def funds(self) -> Funds:
         """Return the equity segment's funds."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from core.adapters.broker_http import NoReply, Raw, Reply, retry_after
 from core.adapters.clock import MARKET_ZONE
-from core.adapters.fields import Row, malformed
+from core.adapters.fields import Malformed, Row, UnknownWord, checked_name, malformed
 from core.adapters.rejection_words import cause_of, largest_in
 from core.adapters.share_names import ShareNames
 from core.domain.broker import (
@@ -26,6 +26,7 @@ from core.domain.broker import (
 )
 from core.domain.identifiers import is_client_order_id
 from core.domain.instrument import InstrumentId, Product
+from core.domain.odd_rows import OddRow
 from core.domain.order import OrderType, Side
 from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused, WriteOutcome
 from core.errors import BrokerReadError, ReadFault
@@ -37,6 +38,9 @@ __all__ = [
     "funds",
     "holding",
     "is_address_refusal",
+    "odd_holding",
+    "odd_order",
+    "odd_position",
     "payload_of",
     "position",
     "profile",
@@ -179,20 +183,27 @@ def _read_fault(body: Mapping[str, Any] | None, raw: Reply) -> ReadFault:
 
 
 def _instrument(row: Row) -> InstrumentId:
-    return InstrumentId(row.text("exchange"), row.text("tradingsymbol"))
+    return checked_name(InstrumentId(row.text("exchange"), row.text("tradingsymbol")))
+
+
+def _name_of(row: Row) -> InstrumentId | None:
+    try:
+        return _instrument(row)
+    except BrokerReadError:
+        return None
 
 
 def _side(row: Row) -> Side:
     try:
         return Side(row.text("transaction_type"))
     except ValueError as error:
-        raise malformed("transaction_type is neither BUY nor SELL") from error
+        raise UnknownWord("transaction_type", row.text("transaction_type")) from error
 
 
 def _product(row: Row) -> Product:
     word = row.text("product")
     if word not in _PRODUCTS:
-        raise malformed(f"product {word[:20]!r} is unknown")
+        raise UnknownWord("product", word)
     return _PRODUCTS[word]
 
 
@@ -235,6 +246,7 @@ def broker_order(row: Row) -> BrokerOrder:
         cause=cause_of(message) if is_rejected else None,
         largest=largest_in(message) if is_rejected else None,
         placed_at=row.ist("order_timestamp"),
+        updated_at=row.ist("exchange_update_timestamp") or row.ist("exchange_timestamp"),
         is_triggered=_is_triggered(row, status),
     )
 
@@ -247,6 +259,26 @@ def _is_triggered(row: Row, status: str) -> bool | None:
     if row.price("trigger_price") is None:
         return None
     return {_AT_REST: False, _OPEN: True}.get(status.upper())
+
+
+def odd_order(row: Row, error: Malformed) -> OddRow | None:
+    """Return what is known of an order or trade that cannot be read; without an id it is no row."""
+    order_id = row.maybe_text("order_id")
+    return OddRow(error.what, order_id, _tag(row), _name_of(row)) if order_id else None
+
+
+def odd_position(row: Row, error: Malformed) -> OddRow | None:
+    """Return what is known of a position whose words are none of ours.
+
+    A row of our own products that cannot be read fails the read: left out, it would look flat.
+    """
+    is_foreign = isinstance(error, UnknownWord)
+    return OddRow(error.what, instrument=_name_of(row)) if is_foreign else None
+
+
+def odd_holding(row: Row, error: Malformed) -> OddRow | None:
+    """Return what is known of a holding that cannot be read: without it less may be sold."""
+    return OddRow(error.what, instrument=_name_of(row))
 
 
 def broker_trade(row: Row) -> BrokerTrade:

@@ -14,6 +14,7 @@ __all__ = [
     "Anomaly",
     "OrdersLeftResting",
     "PositionShrunk",
+    "RowsUnread",
     "SoftwareStop",
     "SquareOffAlarm",
 ]
@@ -132,6 +133,26 @@ class OrdersLeftResting:
 
 
 @dataclass(frozen=True, slots=True)
+class RowsUnread:
+    """Rows of a broker's answer cannot be read and are left out; once a day for each kind.
+
+    Attributes:
+        broker_id: The account.
+        what: What the rows are, in the singular: ``order``, ``trade``, ``position``, ``holding``.
+        count: How many.
+        reasons: What about them cannot be read: ``product 'XYZ'``.
+        own: The client order ids of Saarthi's own orders among them.
+    """
+
+    kind: ClassVar[str] = "rows_unread"
+    broker_id: str
+    what: str
+    count: int
+    reasons: tuple[str, ...]
+    own: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Anomaly:
     """An event that the state table does not allow: the account's entries are frozen.
 
@@ -153,5 +174,6 @@ AccountNotice: TypeAlias = (
     | SoftwareStop
     | PositionShrunk
     | OrdersLeftResting
+    | RowsUnread
     | Anomaly
 )

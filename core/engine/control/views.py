@@ -122,6 +122,9 @@ class Views:
         worker = self._worker(account.broker_id)
         if worker is not None and worker.trouble and not account.needs_login:
             sentences.append(f"the last read failed: {worker.trouble}")
+        for what, count in (snapshot.odd if snapshot else {}).items():
+            if count:
+                sentences.append(f"{count} {what}(s) of the broker's list could not be read")
         if snapshot is None or snapshot.as_of is None:
             sentences.append("nothing was read from the broker yet today")
         return tuple(sentences)

@@ -304,7 +304,9 @@ def _adoptions(
         for seen in look_alikes(order, foreign, _sent_at(order, read))
     }
     for seen in foreign:
-        if seen.broker_order_id not in perhaps_ours:
+        # Until some time in the morning a broker still lists yesterday's orders (case B10).
+        is_of_today = seen.own_day in {None, read.day}
+        if is_of_today and seen.broker_order_id not in perhaps_ours:
             yield Adopt(seen)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -16,9 +17,11 @@ from decimal import Decimal
 from core.domain.broker import BrokerOrder, BrokerTrade, Funds, Holding, Position
 from core.domain.notices.accounts import Anomaly
 from core.domain.notices.post import Post, external_order_card
+from core.domain.odd_rows import OddRow, odd_rows_of
 from core.domain.order import (
     Order,
 )
+from core.domain.sessions import trading_day
 from core.engine.orders.decisions import (
     Adopt,
     Advance,
@@ -36,6 +39,7 @@ from core.engine.orders.decisions import (
 )
 from core.engine.orders.gate import freeze_entries
 from core.engine.orders.journal import Journal, OrderEvent
+from core.engine.orders.odd_rows import OddRowWatch, is_row_of
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, OrderAnomaly
 from core.ports.broker import BrokerClient
@@ -54,7 +58,8 @@ class Snapshot:
     """The last successful reads of one account; each is None until its first.
 
     ``orders_at`` and the others are real times; ``orders_began_at`` is when the request of the
-    orders left, and ``as_of`` the market time of the latest read.
+    orders left, and ``as_of`` the market time of the latest read. ``odd`` counts, for each kind of
+    row, those of the last read that could not be read.
     """
 
     orders: Sequence[BrokerOrder] | None = None
@@ -69,6 +74,7 @@ class Snapshot:
     as_of: datetime | None = None
     day: str = ""
     cancels: dict[str, int] = field(default_factory=dict)
+    odd: dict[str, int] = field(default_factory=dict)
 
 
 async def capital_of_day(view: StoreView, broker_id: str, day: str) -> Decimal | None:
@@ -85,6 +91,23 @@ async def proposed_for(view: StoreView, client_order_id: str) -> str | None:
 
 def _proposal_key(client_order_id: str) -> str:
     return f"proposal|{client_order_id}"
+
+
+def _apart(orders: Sequence[Order], odd: Sequence[OddRow]) -> tuple[list[Order], list[Order]]:
+    """Tell orders that the read can settle from those whose row is, or may be, unreadable.
+
+    The latter stay as they are: a row that cannot be read is neither there nor absent (I2).
+    """
+    unread = [order for order in orders if any(is_row_of(order, one) for one in odd)]
+    ids = {order.client_order_id for order in unread}
+    return [order for order in orders if order.client_order_id not in ids], unread
+
+
+def _is_of_day(trade: BrokerTrade, day: str, orders: AbstractSet[str]) -> bool:
+    """Return whether a trade is of a day: by its own time, else because its order is."""
+    if trade.traded_at is None:
+        return trade.broker_order_id in orders
+    return trading_day(trade.traded_at) == day
 
 
 class Reconciler:
@@ -106,6 +129,7 @@ class Reconciler:
         self._outbox = outbox
         self._horizon = timedelta(seconds=horizon_s)
         self._in_flight = in_flight
+        self._watch = OddRowWatch(store, outbox)
 
     async def read_orders(
         self, client: BrokerClient, broker_id: str, snapshot: Snapshot, day: str
@@ -121,9 +145,13 @@ class Reconciler:
         theirs = await client.orders()
         if snapshot.day != day:
             snapshot.cancels.clear()
-        snapshot.orders, snapshot.orders_at, snapshot.day = theirs, self._clock.now(), day
+        # Until some time in the morning a broker still lists yesterday's orders (case B10).
+        snapshot.orders = [one for one in theirs if one.own_day in {None, day}]
+        snapshot.orders_at, snapshot.day = self._clock.now(), day
         snapshot.orders_began_at, snapshot.as_of = began_at, self._clock.market_now()
-        ours = were_sent(await self._rows(broker_id, day))
+        odd = odd_rows_of(theirs)
+        ours, unread = _apart(were_sent(await self._rows(broker_id, day)), odd)
+        await self._tell(broker_id, snapshot, "order", odd, unread)
         read = OrdersRead(
             theirs,
             day,
@@ -137,6 +165,17 @@ class Reconciler:
         for decision in decide(ours, read):
             moved |= await self._do(broker_id, day, decision)
         return moved
+
+    async def _tell(
+        self,
+        broker_id: str,
+        snapshot: Snapshot,
+        kind: str,
+        odd: Sequence[OddRow],
+        ours: Sequence[Order] = (),
+    ) -> None:
+        snapshot.odd[kind] = len(odd)
+        await self._watch.tell(broker_id, snapshot.day, kind, odd, ours)
 
     async def _rows(self, broker_id: str, day: str) -> list[Order]:
         rows = {
@@ -239,18 +278,25 @@ class Reconciler:
     async def read_trades(
         self, client: BrokerClient, broker_id: str, snapshot: Snapshot, day: str
     ) -> None:
-        """Read and keep the day's trades."""
-        snapshot.trades = await client.trades()
+        """Read and keep the day's trades; those of an earlier day that are still listed are not."""
+        theirs = await client.trades()
+        await self._tell(broker_id, snapshot, "trade", odd_rows_of(theirs))
         owners = {
             order.broker_order_id: order.client_order_id
             for order in await self._journal.of_day(broker_id, day)
             if order.broker_order_id
         }
+        known = owners.keys() | {one.broker_order_id for one in snapshot.orders or ()}
+        snapshot.trades = [one for one in theirs if _is_of_day(one, day, known)]
         await self._journal.record_trades(broker_id, day, snapshot.trades, owners)
 
-    async def read_positions(self, client: BrokerClient, snapshot: Snapshot) -> None:
+    async def read_positions(
+        self, client: BrokerClient, broker_id: str, snapshot: Snapshot
+    ) -> None:
         """Read net positions."""
-        snapshot.positions = await client.positions()
+        theirs = await client.positions()
+        await self._tell(broker_id, snapshot, "position", odd_rows_of(theirs))
+        snapshot.positions = theirs
         snapshot.positions_at = self._clock.now()
         snapshot.as_of = self._clock.market_now()
 
@@ -260,6 +306,7 @@ class Reconciler:
         """Read funds and holdings, and keep the capital at the start of the day (D4)."""
         snapshot.funds = await client.funds()
         snapshot.holdings = await client.holdings()
+        await self._tell(broker_id, snapshot, "holding", odd_rows_of(snapshot.holdings))
         snapshot.funds_at = self._clock.now()
         # Sizes are a share of the capital the day began with, not of what is left of it: the second
         # entry of a day must not be smaller because of the first. Kept once a day, hence on insert.

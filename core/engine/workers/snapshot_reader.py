@@ -68,7 +68,7 @@ class SnapshotReader:
         snapshot, settings = self.snapshot, self._settings
         if everything or has_moved or self._is_old(snapshot.positions_at, settings.positions_s):
             await self._reconciler.read_trades(client, self._broker_id, snapshot, day)
-            await self._reconciler.read_positions(client, snapshot)
+            await self._reconciler.read_positions(client, self._broker_id, snapshot)
             await self._closes.fill(client, snapshot, day)
             # Just after a fill the positions may lag behind the orders: nothing is judged by them.
             if not has_moved:

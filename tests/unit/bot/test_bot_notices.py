@@ -25,6 +25,7 @@ from core.domain.notices.accounts import (
     Anomaly,
     OrdersLeftResting,
     PositionShrunk,
+    RowsUnread,
     SoftwareStop,
     SquareOffAlarm,
 )
@@ -115,6 +116,7 @@ def notices(word: str) -> tuple[Notice, ...]:
         SoftwareStop(account, word, word),
         PositionShrunk(account, word, word, 3),
         OrdersLeftResting(account, 2, word),
+        RowsUnread(account, "order", 2, (word,), (order, word)),
         Anomaly(account, word),
         ClosedByHand(account, word, word, (word,), 5, Decimal("970.50"), 0),
         PositionDisputed(account, word, word, 5, 0),
