@@ -39,6 +39,7 @@ from strategy.registry import STRATEGIES
 from tests.fakes.bot_api import Wall
 from tests.fakes.brokers import MASTER
 from tests.fakes.memory_store import MemoryStore
+from tests.fakes.orders import entry_of
 from tests.fakes.scripted_broker import ScriptedAccount, ScriptedBroker
 
 __all__ = ["BotEngine", "QuickClock", "StumblingOnce"]
@@ -237,16 +238,12 @@ class BotEngine:
             realised=view.realised,
             unrealised=view.unrealised,
         )
+        now, today = self.clock.now(), trading_day(self.clock.market_now())
         for strategy, quantity in view.owners.items():
-            ledger = Ledger(
-                strategy,
-                view.broker_id,
-                *key,
-                quantity,
-                view.average_price,
-                day=trading_day(self.clock.market_now()),
-            )
+            ledger = Ledger(strategy, view.broker_id, *key, quantity, view.average_price, day=today)
             await self.store.insert("ledgers", ledger_row(ledger))
+            entry = entry_of(ledger, f"{view.broker_id}{strategy}{view.key}", today, now)
+            await self.store.insert("orders", order_row(entry))
 
     async def order(self, view: OrderView, run_id: str = "a run") -> str:
         """Put an order into the journal and at the broker; return the broker's id of it.

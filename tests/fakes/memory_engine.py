@@ -28,7 +28,7 @@ from core.domain.instrument import Product
 from core.domain.ledger import Ledger
 from core.domain.notices.notice import Notice
 from core.domain.notices.stored import from_document
-from core.domain.order import Order, OrderRequest, OrderState, OrderType, Purpose, Side
+from core.domain.order import Order
 from core.domain.sessions import trading_day
 from core.domain.target import Strategy
 from core.engine.control.control import Control
@@ -38,6 +38,7 @@ from core.engine.outbox import card_id
 from core.ports.masters import KeptMaster
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
+from tests.fakes.orders import entry_of
 from tests.fakes.scripted_broker import ScriptedAccount, ScriptedBroker
 
 __all__ = ["CHAT", "REAL_NOW", "MemoryEngine", "MemoryMasters", "market_clock"]
@@ -143,7 +144,7 @@ class MemoryEngine:
         today = trading_day(self.clock.market_now())
         await self.store.insert("ledgers", ledger_row(replace(ledger, day=ledger.day or today)))
         if ledger.quantity and ledger.day in {"", today} and ledger.product is Product.MIS:
-            entry = _entry_of(ledger, f"held{next(self._numbers)}", today, self.clock.now())
+            entry = entry_of(ledger, f"held{next(self._numbers)}", today, self.clock.now())
             await self.store.insert("orders", order_row(entry))
 
     async def orders(self) -> list[Order]:
@@ -164,27 +165,3 @@ class MemoryEngine:
         """Return the message in which a card of the owner's chat lives."""
         row = await self.store.get("cards", card_id(CHAT, key))
         return row["message_id"] if row else None
-
-
-def _entry_of(ledger: Ledger, key: str, day: str, at: datetime) -> Order:
-    """Return the order whose fill made a ledger."""
-    request = OrderRequest(
-        key,
-        ledger.instrument,
-        Side.of(ledger.quantity),
-        abs(ledger.quantity),
-        OrderType.MARKET,
-        ledger.product,
-    )
-    return Order(
-        request=request,
-        broker_id=ledger.broker_id,
-        strategy=ledger.strategy,
-        run_id="held",
-        purpose=Purpose.ENTRY,
-        state=OrderState.FILLED,
-        day=day,
-        created_at=at,
-        filled_quantity=abs(ledger.quantity),
-        average_price=ledger.average_price,
-    )

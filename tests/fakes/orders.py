@@ -9,9 +9,10 @@ from typing import Any
 
 from core.domain.broker import BrokerOrder, BrokerStatus
 from core.domain.instrument import InstrumentId, Product
+from core.domain.ledger import Ledger
 from core.domain.order import Order, OrderRequest, OrderState, OrderType, Purpose, Side
 
-__all__ = ["ACCOUNT", "DAY", "SBIN", "SENT_AT", "TAG", "order_in", "shown"]
+__all__ = ["ACCOUNT", "DAY", "SBIN", "SENT_AT", "TAG", "entry_of", "order_in", "shown"]
 
 ACCOUNT = "zerodha_aaaaaaaaaa"
 SBIN = InstrumentId("NSE", "SBIN")
@@ -61,3 +62,27 @@ def shown(
         "tag": TAG,
     }
     return BrokerOrder(broker_order_id, status=status, **{**row, **changes})
+
+
+def entry_of(ledger: Ledger, key: str, day: str, at: datetime) -> Order:
+    """Return the order whose fill made a ledger."""
+    request = OrderRequest(
+        key,
+        ledger.instrument,
+        Side.of(ledger.quantity),
+        abs(ledger.quantity),
+        OrderType.MARKET,
+        ledger.product,
+    )
+    return Order(
+        request=request,
+        broker_id=ledger.broker_id,
+        strategy=ledger.strategy,
+        run_id="held",
+        purpose=Purpose.ENTRY,
+        state=OrderState.FILLED,
+        day=day,
+        created_at=at,
+        filled_quantity=abs(ledger.quantity),
+        average_price=ledger.average_price,
+    )

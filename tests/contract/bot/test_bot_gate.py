@@ -10,7 +10,6 @@ from bot.edge.authorization import pairing_code
 from bot.registry import ACTIONS, COMMANDS
 from core.domain.mode import TradingMode
 from core.domain.order import Side
-from core.errors import BrokerReadError, ReadFault
 from tests.fakes.bot_world import OWNER, Person, World, a_tap, soon
 from tests.fakes.views import a_position, an_account, an_order
 
@@ -200,10 +199,10 @@ async def test_a_refused_command_leaves_its_button_usable(world: World):
     await world.owner.tap("Close SBIN")
     question = await world.owner.sees("Close this position")
     data = question["keyboard"][0][0]["data"]
-    trouble = BrokerReadError(ReadFault.UNREACHABLE, "no answer")
-    world.at_broker(account.broker_id).trouble = trouble
+    await world.wiring.tokens.mark_expired(account.broker_id, "a test")
     await world.owner.press(question["id"], data)
-    await world.owner.sees("nothing was sent")
+    await world.owner.sees("needs a login first")
+    await world.log_in(account)
     await world.owner.press(question["id"], data)
     await world.owner.sees("Closing order sent")
 

@@ -133,6 +133,7 @@ async def test_a_blocked_chat_and_an_unknown_one_are_dead_letters(talking: World
 @pytest.mark.matrix("T04")
 async def test_who_writes_again_gets_what_could_not_be_delivered(talking: World):
     """Any message or tap is a visit; the dead letters are queued behind a summary."""
+    await talking.settled()
     outbox = talking.wiring.outbox
     await outbox.post(talking.store, Post(LoginDone("gone"), chat_id=OWNER))
     dead = Change(set={"state": "DEAD"})
