@@ -7,11 +7,11 @@ from dataclasses import replace
 from bot.conversation.visit import Visit
 from bot.views.callbacks import handle
 from bot.views.dashboard import ON_CARD
-from bot.views.lines import order_line, order_terms, position_line
+from bot.views.lines import order_line, order_terms, outcome_words, position_line
 from bot.views.markup import bold, esc, join
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
-from bot.views.words import plural
+from bot.views.words import is_final, plural
 from core.domain.command import Command
 from core.domain.order import Purpose
 from core.domain.views import OrderView, PositionView
@@ -27,6 +27,9 @@ __all__ = [
     "close",
     "resolve_order",
 ]
+
+
+_LATER = "Its card shows how it goes on."
 
 
 async def _position(visit: Visit, broker_id: str, wanted: str) -> PositionView:
@@ -95,9 +98,13 @@ async def _show_order(visit: Visit, title: str, client_order_id: str) -> None:
             button("Dashboard", Verb.DASHBOARD, order.broker_id),
         ),
     )
-    await visit.show(
-        Screen(join(bold(f"{title} · {order.account_label}"), order_line(order)), rows)
+    # Its state is left out: this message is not followed, and would say "working" for ever.
+    text = join(
+        bold(f"{title} · {order.account_label}"),
+        order_terms(order),
+        outcome_words(order) if is_final(order) else _LATER,
     )
+    await visit.show(Screen(text, rows))
 
 
 async def ask_cancel_order(visit: Visit) -> None:
@@ -165,11 +172,11 @@ async def cancel_all(visit: Visit) -> None:
         try:
             cancelled = await control.orders.cancel(part, broker_id, key)
             order = await control.views.order(cancelled.client_order_id)
-            lines.append(f"{esc(order.account_label)}: {order_line(order)}")
+            lines.append(f"• {esc(order.account_label)}: {order_terms(order)}")
         except UserError as error:
             lines.append(f"❌ {esc(error)}")
     await visit.show(
-        Screen(join(bold("Cancel requested"), lines), ((button("« Modes", Verb.MODES),),))
+        Screen(join(bold("Cancel requested"), lines, _LATER), ((button("« Modes", Verb.MODES),),))
     )
 
 

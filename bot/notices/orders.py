@@ -6,11 +6,11 @@ from typing import assert_never
 
 from bot.notices.lookups import Lookups
 from bot.views.dashboard import ON_CARD, order_button
-from bot.views.lines import order_line, order_terms
+from bot.views.lines import order_line, order_terms, outcome_words
 from bot.views.markup import LONG, bold, esc, join, short
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
-from bot.views.words import ORDER_ICON, is_final, order_state
+from bot.views.words import is_final
 from core.domain.notices.orders import (
     CancelRefused,
     EntriesDropped,
@@ -94,8 +94,7 @@ def _known(order: OrderView) -> Screen:
 def _outcome(order: OrderView) -> str:
     if not is_final(order):
         return "The broker has it."
-    words = short(order_state(order), LONG)
-    return f"{ORDER_ICON[order.state]} {esc(words[:1].upper() + words[1:])}."
+    return outcome_words(order)
 
 
 def _revived(order: OrderView) -> Screen:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from bot.views.markup import bold, clock_time, esc, short
+from bot.views.markup import LONG, bold, clock_time, esc, short
 from bot.views.words import ORDER_ICON, order_state, price
 from core.domain.broker import Holding
 from core.domain.money import signed_rupees
@@ -15,6 +15,7 @@ __all__ = [
     "holding_line",
     "order_line",
     "order_terms",
+    "outcome_words",
     "owner_words",
     "pnl_words",
     "position_line",
@@ -87,6 +88,12 @@ def order_line(order: OrderView) -> str:
         f"   {clock_time(order.at)} {esc(short(order_state(order), _REASON_LIMIT))}"
         f" · {esc(origin)}{esc(purpose)}"
     )
+
+
+def outcome_words(order: OrderView) -> str:
+    """Return how an order ended, such as ``✅ Sold 10 at ₹812.35.`` (escaped)."""
+    words = short(order_state(order), LONG)
+    return f"{ORDER_ICON[order.state]} {esc(words[:1].upper() + words[1:])}."
 
 
 def trade_line(view: TradeView) -> str:

@@ -10,7 +10,7 @@ from core.domain.account import Account, TokenStatus
 from core.domain.broker import Position
 from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
-from core.domain.order import EXTERNAL, LIVE_STATES, OPEN_STATES, Purpose
+from core.domain.order import EXTERNAL, LIVE_STATES, MANUAL, OPEN_STATES, Purpose
 from core.domain.profit import Profit, days_profit
 from core.domain.sessions import trading_day
 from core.domain.views import (
@@ -247,6 +247,8 @@ class Views:
             raise NotFound("That run is not in the journal.")
         orders: dict[str, list[OrderView]] = {}
         for order in await self._journal.of_run(run_id):
+            if order.strategy == MANUAL:
+                continue  # it has a card of its own
             account = await self._any_account(order.broker_id)
             view = order_view(self._clock, account, order)
             orders.setdefault(order.broker_id, []).append(view)

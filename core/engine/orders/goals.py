@@ -232,7 +232,11 @@ class Flattening:
 async def flatten(
     view: StoreView, outbox: Outbox, ledgers: list[Ledger], decision: Flattening
 ) -> None:
-    """Set the goal of each of these ledgers to flat, and show it as a run of its own."""
+    """Set the goal of each of these ledgers to flat, and show it as a run of its own.
+
+    What no strategy owns is closed by orders that have cards of their own: a close of nothing else
+    has no card of a run, which nothing would bring to its end (row H5).
+    """
     for ledger in ledgers:
         await put_goal(
             view,
@@ -261,4 +265,5 @@ async def flatten(
             "created_at": decision.at,
         },
     )
-    await outbox.post(view, run_card(decision.run_id))
+    if any(ledger.strategy != MANUAL for ledger in ledgers):
+        await outbox.post(view, run_card(decision.run_id))

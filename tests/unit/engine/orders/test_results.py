@@ -10,6 +10,7 @@ import pytest
 from core.domain.instrument import Product
 from core.domain.ledger import Ledger
 from core.domain.notices.results import ClosedBy, PositionClosed
+from core.domain.notices.runs import RunCard
 from core.domain.order import EXTERNAL, MANUAL, Order, OrderState, OrderType, Purpose, Side
 from core.engine.orders.folding import OrderEvent
 from core.engine.orders.goals import Flattening, UserClose, flatten, put_goal
@@ -173,3 +174,22 @@ async def test_a_users_close_of_what_no_strategy_held(
     expected = result(ClosedBy.USER, 10, "970.5", amount, strategy=MANUAL)
     last = reducing("E", quantity=5, **own)
     assert await fill(engine, last, "970", 5) == [expected]
+
+
+@pytest.mark.row("H5")
+async def test_a_close_of_what_no_strategy_held_has_the_card_of_its_order_alone(
+    engine: MemoryEngine,
+):
+    """Nothing would bring a run's card to its end; beside a strategy's position there is one."""
+    nobodys = Ledger(MANUAL, ACCOUNT, SBIN, Product.MIS)
+    held = Ledger("orb", ACCOUNT, SBIN, Product.MIS, 10, Decimal(363))
+    for number, ledgers in enumerate(([nobodys], [held, nobodys])):
+        run_id = f"manual|{number}"
+        close = UserClose(despite_pause=False, outside=10)
+        decision = Flattening(run_id, "close", MANUAL, ACCOUNT, DAY, SENT_AT, SENT_AT, close)
+        await flatten(engine.store, engine.wiring.outbox, ledgers, decision)
+    assert await engine.notices() == [RunCard("manual|1")]
+    own = reducing("D", strategy=MANUAL, run_id="manual|1", purpose=Purpose.EXIT)
+    await engine.wiring.journal.add(engine.store, [own])
+    (line,) = (await engine.control.views.run("manual|1")).lines
+    assert line.orders == ()
