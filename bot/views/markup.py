@@ -7,6 +7,7 @@ line break, so a long text can be cut at any line.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -30,6 +31,7 @@ LIMIT = 4096
 LONG = 3000
 """The most characters of a text from outside that has no natural end."""
 _ROOM = 3900
+_SIGNED = re.compile("([+-])₹")
 _CUT = "… the rest is cut: too long for one message."
 
 
@@ -84,7 +86,11 @@ def join(*parts: str | Iterable[str] | None) -> str:
 
 
 def fit(text: str) -> str:
-    """Return ``text``, cut at a line end when Telegram would refuse its length, with a note."""
+    """Return ``text`` as it is sent: no sign alone at a line's end, and not longer than allowed.
+
+    It is cut at a line end when Telegram would refuse its length, with a note.
+    """
+    text = _SIGNED.sub("\\1\u2060₹", text)
     if len(text) <= _ROOM:
         return text
     kept: list[str] = []

@@ -22,7 +22,6 @@ __all__ = [
     "plural",
     "price",
     "token_state",
-    "unbroken",
 ]
 
 MODE = {
@@ -91,11 +90,6 @@ def plural(count: int, noun: str) -> str:
 def price(amount: Decimal) -> str:
     """Return a price in rupees and paise."""
     return rupees(amount)
-
-
-def unbroken(amount: str) -> str:
-    """Return an amount whose sign no line break takes from its figure."""
-    return amount.replace("-₹", "-\u2060₹").replace("+₹", "+\u2060₹")
 
 
 def token_state(account: Account) -> str:

@@ -136,7 +136,7 @@ async def test_cancel_ends_an_open_question(world: World):
         ("positions", "NSE:SBIN MIS · +10"),
         ("orders", "BUY 10 NSE:SBIN MIS limit ₹812.00"),
         ("trades", "BUY 10 NSE:SBIN at ₹812.35"),
-        ("pnl", "+₹1,250.50"),
+        ("pnl", "+\u2060₹1,250.50"),
     ],
 )
 async def test_lists_show_one_account_and_all(world: World, command: str, shown: str):

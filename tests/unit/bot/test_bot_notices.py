@@ -286,7 +286,7 @@ async def test_what_became_known_stays_true(
             Decimal(-19),
             (
                 "🛑 Stop hit · Zerodha - Main\nSBIN: sold 10 at ₹361.15\n"
-                "Result -\u2060₹19.00 before charges\nopening range breakout"
+                "Result -₹19.00 before charges\nopening range breakout"
             ),
         ),
         (
@@ -295,7 +295,7 @@ async def test_what_became_known_stays_true(
             Decimal("1234.5"),
             (
                 "✅ Closed by you · Zerodha - Main\nSBIN: sold 10 at ₹361.15\n"
-                "Result +\u2060₹1,234.50 before charges"
+                "Result +₹1,234.50 before charges"
             ),
         ),
         (
@@ -312,7 +312,7 @@ async def test_what_became_known_stays_true(
 async def test_the_result_of_a_position_fits_a_phone(
     closed_by: ClosedBy, strategy: str, result: Decimal | None, text: str
 ):
-    """Short lines, and no sign that a line break could take from its figure."""
+    """Short lines: what closed it, at which price, the result, whose it was."""
     account = ACCOUNT.broker_id
     price = Decimal("361.15")
     notice = PositionClosed(

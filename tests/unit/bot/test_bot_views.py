@@ -484,3 +484,11 @@ def test_a_cut_text_stays_well_formed(lines: list[str]):
     cut = fit(text)
     assert len(cut) <= LIMIT and cut.count("<b>") == cut.count("</b>")
     assert (cut == text) or cut.endswith("too long for one message.")
+
+
+@pytest.mark.row("E6")
+@pytest.mark.parametrize("amount", ["-₹19.00", "+₹1,250.50"])
+def test_no_sign_is_parted_from_its_figure_by_a_line_break(amount: str):
+    """A word joiner stands between them in every message, once however often it is fitted."""
+    sent = fit(fit(f"Result <b>{amount}</b>"))
+    assert sent == f"Result <b>{amount[0]}\u2060{amount[1:]}</b>"
