@@ -107,6 +107,8 @@ def order_state(order: OrderView) -> str:
     reason = f": {order.reason}" if order.reason else ""
     part = f", {done} of {asked} filled" if done else ""
     state = order.state
+    if not order.is_followed and not is_final(order):
+        return f"not followed any more: the account was disconnected{part}"
     if state is OrderState.FILLED:
         return f"{DONE_VERB[order.side]} {done} at {price(order.average_price)}"
     if state in {OrderState.PARTIALLY_FILLED, OrderState.ACCEPTED}:

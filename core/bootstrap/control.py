@@ -84,6 +84,7 @@ def _registration(foundation: Foundation, engine: Wiring) -> AccountRegistration
         accounts=engine.accounts,
         connections=engine.connections,
         tokens=engine.tokens,
+        journal=engine.journal,
         pool=engine.pool,
         fence=lambda: engine.lease.fence,
         troubles=engine.supervisor.troubles,

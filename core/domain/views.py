@@ -72,6 +72,7 @@ class OrderView:
 
     Attributes:
         key: Handle for buttons: our ``client_order_id``, else the broker's order id.
+        is_followed: False once its account is disconnected: nobody learns what becomes of it.
     """
 
     key: str
@@ -93,6 +94,7 @@ class OrderView:
     broker_order_id: str | None
     at: datetime
     is_cancellable: bool
+    is_followed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,11 @@ class Accounts:
             )
         return self.read(row)
 
+    async def label_of(self, broker_id: str) -> str:
+        """Return an account's label, a disconnected one's too; its id when it never was."""
+        row = await self._store.get(_ACCOUNTS, broker_id)
+        return self.read(row).label if row else broker_id
+
     async def credentials(self, broker_id: str) -> Credentials:
         """Open the secrets of an account; raises ``VaultError`` for this account alone."""
         row = await self._store.get(_ACCOUNTS, broker_id)
@@ -240,8 +245,17 @@ class Accounts:
         await self._store.transaction(body, nonce=f"default:{command.id}")
         return await self.get(broker_id)
 
-    async def wipe(self, broker_id: str, *, nonce: str) -> Account:
-        """Disconnect: blank the secrets, keep the document as history, move the default mark."""
+    async def wipe(
+        self,
+        broker_id: str,
+        *,
+        nonce: str,
+        also: Callable[[StoreView], Awaitable[None]] | None = None,
+    ) -> Account:
+        """Disconnect: blank the secrets, keep the document as history, move the default mark.
+
+        ``also`` is what belongs to the end of the account, in the same transaction.
+        """
         # The document stays, because orders, fills and ledgers refer to it; ``live`` false frees
         # its name and its key for another account.
         account = await self.get(broker_id)
@@ -264,6 +278,8 @@ class Accounts:
             await end_links(view, broker_id)
             if account.is_default:
                 await _pass_default_on(view)
+            if also is not None:
+                await also(view)
 
         await self._store.transaction(body, nonce=nonce)
         return replace(account, enabled=False, is_default=False)

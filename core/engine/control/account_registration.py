@@ -11,9 +11,11 @@ from core.domain.command import Command
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
 from core.engine.accounts.tokens import Tokens
+from core.engine.orders.journal import Journal
 from core.engine.workers.pool import WorkerPool
 from core.errors import BrokerReadError, UserError
 from core.ports.broker import BrokerClient
+from core.ports.store import StoreView
 
 __all__ = ["AccountRegistration"]
 
@@ -33,6 +35,7 @@ class AccountRegistration:
         accounts: Accounts,
         connections: Connections,
         tokens: Tokens,
+        journal: Journal,
         pool: WorkerPool,
         fence: Callable[[], int],
         troubles: MutableMapping[str, str],
@@ -41,6 +44,7 @@ class AccountRegistration:
         self._accounts = accounts
         self._connections = connections
         self._tokens = tokens
+        self._journal = journal
         self._pool = pool
         self._fence = fence
         self._troubles = troubles
@@ -115,7 +119,11 @@ class AccountRegistration:
     async def disconnect(self, command: Command, broker_id: str) -> Account:
         """Log out, wipe the secrets, keep the history (A8)."""
         client = await self._client_or_none(broker_id)
-        account = await self._accounts.wipe(broker_id, nonce=f"disconnect:{command.id}")
+
+        async def also(view: StoreView) -> None:
+            await self._journal.end_cards(view, broker_id)
+
+        account = await self._accounts.wipe(broker_id, nonce=f"disconnect:{command.id}", also=also)
         if client is not None:
             try:
                 await client.logout()

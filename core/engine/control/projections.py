@@ -72,8 +72,9 @@ def ledger_view(account: Account, ledger: Ledger) -> PositionView:
 
 
 def order_view(clock: Clock, account: Account | str, order: Order) -> OrderView:
-    """Return an order as the chat shows it."""
+    """Return an order as the chat shows it; of a disconnected account only the name is given."""
     request = order.request
+    is_followed = not isinstance(account, str)
     return OrderView(
         key=order.client_order_id,
         broker_id=order.broker_id,
@@ -93,7 +94,9 @@ def order_view(clock: Clock, account: Account | str, order: Order) -> OrderView:
         reason=order.reason,
         broker_order_id=order.broker_order_id,
         at=clock.market_at(order.submitted_at or order.created_at),
-        is_cancellable=order.state in {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED},
+        is_cancellable=is_followed
+        and order.state in {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED},
+        is_followed=is_followed,
     )
 
 

@@ -180,7 +180,7 @@ class Views:
         try:
             return await self._accounts.get(broker_id)
         except NotFound:
-            return broker_id
+            return await self._accounts.label_of(broker_id)
 
     async def trades(self, broker_id: str | None) -> tuple[TradeView, ...]:
         """Return today's trades, newest first."""

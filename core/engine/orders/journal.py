@@ -292,6 +292,13 @@ class Journal:
         """Return the account's orders of the same day and instrument, this one included."""
         return await orders_in(view, order.broker_id, order.request.instrument, order.day)
 
+    async def end_cards(self, view: StoreView, broker_id: str) -> None:
+        """Have the cards of an account's pending orders say that nobody follows them any more."""
+        rows = await view.find(_ORDERS, {"broker_id": broker_id, "state": {"$in": PENDING}})
+        posts = {(post := _card_of(order_of(row))).key: post for row in rows}
+        for post in posts.values():
+            await self._outbox.post(view, post)
+
     async def record_trades(
         self, broker_id: str, day: str, trades: Sequence[BrokerTrade], owners: dict[str, str]
     ) -> None:
@@ -343,19 +350,22 @@ def _changed(before: Order, after: Order) -> StopChanged:
     )
 
 
+def _card_of(order: Order) -> Post:
+    """Return the post that brings the card on which an order is shown up to date."""
+    if order.strategy == MANUAL:
+        return order_card(order.client_order_id)
+    if order.strategy == EXTERNAL:
+        return external_order_card(order.broker_id, order.client_order_id)
+    return run_card(order.run_id)
+
+
 def posts_of(before: Order, after: Order) -> list[Post]:
     """Return what a step reports: its cards, and a notice of its own for what is urgent.
 
     Every card of an order follows it to its end, whoever placed it.
     """
-    posts = []
     key = after.client_order_id
-    if after.strategy == MANUAL:
-        posts.append(order_card(key))
-    elif after.strategy == EXTERNAL:
-        posts.append(external_order_card(after.broker_id, key))
-    else:
-        posts.append(run_card(after.run_id))
+    posts = [_card_of(after)]
     if OrderState.UNRESOLVED in {before.state, after.state} and before.state is not after.state:
         posts.append(unresolved_card(key))
     # First, because it is also a change of state: that an order came back after its end outweighs

@@ -483,7 +483,8 @@ def test_a_cut_text_stays_well_formed(lines: list[str]):
     text = "\n".join(f"<b>{esc(line)}</b>" for line in lines)
     cut = fit(text)
     assert len(cut) <= LIMIT and cut.count("<b>") == cut.count("</b>")
-    assert (cut == text) or cut.endswith("too long for one message.")
+    is_whole = cut.replace("\u2060", "") == text.replace("\u2060", "")
+    assert is_whole or cut.endswith("too long for one message.")
 
 
 @pytest.mark.row("E6")
