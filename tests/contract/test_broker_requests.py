@@ -24,7 +24,14 @@ from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import NotSent
 from core.errors import BrokerReadError, LoginFault, LoginRefused, ReadFault
 from core.ports.broker import Broker, BrokerClient, Credentials
-from tests.fakes.brokers import BROKER_CASES, SBIN, BrokerCase, market_order, master_of
+from tests.fakes.brokers import (
+    BROKER_CASES,
+    MASTER,
+    SBIN,
+    BrokerCase,
+    market_order,
+    master_of,
+)
 from tests.fakes.clock import ManualClock
 from tests.faults.raw_http import Behaviour, RawServer, answer, json_answer, serving
 
@@ -156,6 +163,9 @@ async def test_cover_order_is_cancelled_under_its_own_variety() -> None:
     assert server.received[-1].target.startswith("/orders/amo/1001")
 
 
+SBIN_TOKEN = int(MASTER[KITE.profile][SBIN].broker_token)
+
+
 def _names(count: int) -> list[InstrumentId]:
     return [InstrumentId("NSE", f"S{number}") for number in range(count)]
 
@@ -169,6 +179,16 @@ async def test_kite_quotes_take_as_few_requests_as_allowed() -> None:
         assert await client.quotes(_names(500)) == {}
     (request,) = server.received
     assert len(parse_qs(urlsplit(request.target).query)["i"]) == 500
+
+
+@pytest.mark.row("D10")
+async def test_kite_quote_of_another_token_is_no_quote() -> None:
+    """Under the name of SBIN comes the row of another instrument: it is left out."""
+    for token, found in ((SBIN_TOKEN, 1), (SBIN_TOKEN + 1, 0)):
+        row = {"instrument_token": token, "last_price": 97.0}
+        told = json_answer(200, {"status": "success", "data": {"NSE:SBIN": row}})
+        async with connected(KITE, told) as (_, client):
+            assert len(await client.quotes([SBIN])) == found
 
 
 async def test_fyers_quotes_take_as_few_requests_as_allowed() -> None:

@@ -51,6 +51,7 @@ class ScriptedAccount:
         trouble: Raised by the next read.
         bars: What a read of candles finds, by instrument.
         quote_list: What a read of quotes finds; an instrument that is not there trades at 815.10.
+        quote_troubles: Raised by the next reads of quotes, one each.
         is_slow: Market orders rest unfilled until the test fills them.
         odd: Rows that cannot be read, by what is asked for: ``orders``.
         reads: How often the positions were read.
@@ -69,6 +70,7 @@ class ScriptedAccount:
         self.trouble: BrokerReadError | None = None
         self.bars: dict[InstrumentId, Sequence[Candle]] = {}
         self.quote_list: dict[InstrumentId, Quote | None] = {}
+        self.quote_troubles: list[BrokerReadError] = []
         self.is_slow = False
         self.odd: dict[str, Sequence[OddRow]] = {}
         self.reads = 0
@@ -172,6 +174,8 @@ class ScriptedAccount:
 
     async def quotes(self, instruments: Sequence[InstrumentId]) -> Mapping[InstrumentId, Quote]:
         self._answer()
+        if self.quote_troubles:
+            raise self.quote_troubles.pop(0)
         found = {one: self.quote_list.get(one, Quote(one, _PRICE)) for one in instruments}
         return {one: quote for one, quote in found.items() if quote is not None}
 

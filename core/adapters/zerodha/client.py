@@ -162,9 +162,15 @@ class ZerodhaClient:
             if not isinstance(payload, dict):
                 raise malformed("quotes are no object")
             for name, values in payload.items():
-                if name in names:
+                if name in names and self._is_of(names[name], Row(values)):
                     quotes[names[name]] = mapping.quote(names[name], Row(values))
         return quotes
+
+    def _is_of(self, instrument: InstrumentId, row: Row) -> bool:
+        """Whether a quote carries the token of the instrument under whose name it came (D10)."""
+        known = self._master.get(instrument)
+        token = row.maybe_text("instrument_token")
+        return known is None or token is None or token == known.broker_token
 
     async def candles(
         self, instrument: InstrumentId, *, start: datetime, end: datetime, minutes: int

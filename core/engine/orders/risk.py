@@ -67,6 +67,7 @@ class Facts:
         run_id: The run of the order: slices of one entry have the same.
         is_closing: Whether the strategy is being squared off at this broker.
         needs_login: Whether the account has no valid login.
+        price_doubt: Why the price that it was decided on is not believed, or ''.
         by_user: A user's own close: it passes on a disabled account.
         despite_pause: The user confirmed a second time that it passes in PAUSED.
         is_restored: A stop that is put back after the exit that it made way for came to nothing.
@@ -89,6 +90,7 @@ class Facts:
     run_id: str = ""
     is_closing: bool = False
     needs_login: bool = False
+    price_doubt: str = ""
     by_user: bool = False
     despite_pause: bool = False
     is_restored: bool = False
@@ -180,6 +182,11 @@ def login(facts: Facts) -> Denial | None:
     return None
 
 
+def believed_price(facts: Facts) -> Denial | None:
+    """A wrong price is a wrong size and a wrong stop: nothing is entered at it (D10)."""
+    return Denial("PRICE", facts.price_doubt) if facts.is_entry and facts.price_doubt else None
+
+
 def unsettled_orders(facts: Facts) -> Denial | None:
     """Nothing is sent beside an order that may or may not be at the broker (reliability.md 2.1)."""
     if any(other.state in UNKNOWN_STATES for other in facts.others):
@@ -253,6 +260,7 @@ CHECKS: tuple[Check, ...] = (
     frozen_entries,
     login,
     refused_before_today,
+    believed_price,
     unsettled_orders,
     second_entry,
     known_position,

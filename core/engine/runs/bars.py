@@ -10,18 +10,17 @@ from datetime import date, datetime, timedelta
 
 from core.domain.broker import Candle
 from core.domain.instrument import InstrumentId, Segment
+from core.domain.price_check import STALE_BARS
 from core.domain.sessions import SessionWindow
 from core.domain.target import DataNeed
 from core.engine.runs.market_data import MarketData, NoData
 from core.ports.calendar import Calendar
 from core.ports.clock import Clock
 
-__all__ = ["STALE_BARS", "BarReader", "Bars"]
+__all__ = ["BarReader", "Bars"]
 
 _BAR_WAIT_S = 5.0
 _BAR_LOOK_S = 0.5
-STALE_BARS = 3
-"""How many bars may be missing at the end before prices count as stale."""
 _LONGEST_LOOKBACK = timedelta(days=366)
 
 Bars = dict[InstrumentId, Sequence[Candle]]

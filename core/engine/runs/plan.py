@@ -6,8 +6,9 @@ Documents of the collection ``runs`` (core.engine.runs.runner) are written and r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 from core.domain.account import Account
 from core.domain.broker_profile import BrokerProfile
@@ -21,9 +22,10 @@ from core.domain.target import Direction, Target
 from core.domain.views import AssignmentView
 from core.engine.orders.gate import Gate
 from core.engine.orders.risk import Facts
+from core.engine.runs.bars import Bars
 from core.ports.store import Document
 
-__all__ = ["RunPlan", "RunRequest", "requested_slot", "run_row", "target_of"]
+__all__ = ["Decided", "RunPlan", "RunRequest", "requested_slot", "run_row", "target_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,20 @@ def requested_slot(now: datetime) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """What a strategy decided, and on which bars."""
+
+    targets: Sequence[Target]
+    bars: Bars
+    bar_minutes: int
+
+    @property
+    def prices(self) -> Mapping[InstrumentId, Decimal]:
+        """The close of each instrument's newest bar."""
+        return {name: rows[-1].close for name, rows in self.bars.items() if rows}
+
+
+@dataclass(frozen=True, slots=True)
 class RunPlan:
     """What is the same for every account of a run.
 
@@ -61,6 +77,7 @@ class RunPlan:
         closing: Brokers at which the strategy is being squared off.
         now: Real time.
         is_known_day: Whether the calendar knows that the exchange trades (K04).
+        doubts: Why the price of an instrument is not believed, for those that are not entered.
     """
 
     request: RunRequest
@@ -68,6 +85,12 @@ class RunPlan:
     closing: frozenset[BrokerProfile]
     now: datetime
     is_known_day: bool = True
+    doubts: Mapping[InstrumentId, str] = field(default_factory=dict)
+
+    @property
+    def fresh_for(self) -> timedelta:
+        """How old a signal may be to enter."""
+        return timedelta(minutes=self.every_minutes)
 
     @property
     def day(self) -> str:
@@ -106,6 +129,7 @@ class RunPlan:
             late="" if self.request.may_enter else "the slot came too late, entries are dropped",
             is_closing=account.broker in self.closing,
             needs_login=account.needs_login,
+            price_doubt=self.doubts.get(target.instrument, ""),
             others=orders,
         )
 

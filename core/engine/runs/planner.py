@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -28,7 +27,8 @@ from core.engine.orders.reconciliation import capital_of_day
 from core.engine.orders.risk import Facts, first_denial
 from core.engine.orders.run_rows import insert_run
 from core.engine.outbox import Outbox
-from core.engine.runs.plan import RunPlan, run_row
+from core.engine.runs.pinned_bars import pin_bars
+from core.engine.runs.plan import Decided, RunPlan, run_row
 from core.engine.stored_settings import read_setting
 from core.ports.store import StoreView
 
@@ -46,18 +46,18 @@ class Planner:
         self,
         view: StoreView,
         plan: RunPlan,
-        targets: Sequence[Target],
-        prices: Mapping[InstrumentId, Decimal],
+        decided: Decided,
         accounts: Sequence[tuple[Account, AssignmentView]],
         instruments: Mapping[str, Mapping[InstrumentId, Instrument]],
     ) -> tuple[list[Order], bool]:
         """Write goals, entries and the run itself; return the entries and whether it matters."""
         request = plan.request
+        prices = decided.prices
         orders: list[Order] = []
         notes: dict[str, str] = {}
         changed = False
         for account, assignment in accounts:
-            for target in targets:
+            for target in decided.targets:
                 current = await self._account_state(
                     view,
                     plan,
@@ -72,7 +72,7 @@ class Planner:
                     assignment,
                     current,
                     slot_at=request.slot_at,
-                    fresh_for=timedelta(minutes=plan.every_minutes),
+                    fresh_for=plan.fresh_for,
                 )
                 changed |= await self._put(view, plan, target, assignment, current, leg)
                 if leg.entry:
@@ -82,8 +82,17 @@ class Planner:
                     # Of two instruments each is told: neither may hide the other.
                     notes[account.broker_id] = f"{said}; {leg.note}" if said else leg.note
         await self._journal.add(view, orders)
+        await pin_bars(
+            view,
+            request.strategy,
+            plan.day,
+            decided.bar_minutes,
+            decided.bars,
+            instruments={order.request.instrument for order in orders},
+            at=plan.now,
+        )
         is_signal = bool(orders or notes or changed)
-        await insert_run(view, run_row(plan, targets, notes, accounts, is_signal=is_signal))
+        await insert_run(view, run_row(plan, decided.targets, notes, accounts, is_signal=is_signal))
         if is_signal:
             await self._outbox.post(view, run_card(request.run_id))
         return orders, is_signal

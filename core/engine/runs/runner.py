@@ -4,7 +4,7 @@ Collection ``runs`` (``_id`` is the run id): ``strategy``, ``slot_at``, ``target
 account, ``broker_ids``, ``kind``, ``created_at``. The run, its goals and its entry intents commit
 together before the first send (reliability.md 2.3.1); a restart goes on with what was committed and
 never computes targets again. Planning reads only the store, so no slow broker delays another
-account's run (I7).
+account's run (I7); the prices of entries are looked up before it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
-from decimal import Decimal
 
 from core.domain.account import Account
 from core.domain.broker_profile import BrokerProfile
@@ -21,9 +21,7 @@ from core.domain.due import square_off_at
 from core.domain.instrument import Instrument, InstrumentId, Segment
 from core.domain.notices.post import Post
 from core.domain.notices.runs import DataMissing, RunFailed
-from core.domain.order import (
-    Order,
-)
+from core.domain.order import Order
 from core.domain.sessions import Schedule, SessionWindow, trading_day
 from core.domain.target import Context, ParameterValue, Strategy, Target
 from core.domain.views import AssignmentView
@@ -34,8 +32,10 @@ from core.engine.orders.ledgers import ledgers_of
 from core.engine.orders.run_rows import newest_run
 from core.engine.outbox import Outbox
 from core.engine.runs.bars import BarReader
+from core.engine.runs.entry_prices import EntryPrices
 from core.engine.runs.market_data import MarketData, NoData
-from core.engine.runs.plan import RunPlan, RunRequest
+from core.engine.runs.pinned_bars import with_pinned
+from core.engine.runs.plan import Decided, RunPlan, RunRequest
 from core.engine.runs.planner import Planner
 from core.engine.runs.settings import StrategySettings
 from core.errors import AlreadyDone, BrokerReadError
@@ -76,6 +76,7 @@ class Runner:
         self._outbox = outbox
         self._wake = wake
         self._bars = BarReader(clock, calendar, market_data)
+        self._entry_prices = EntryPrices(clock, market_data)
         self._planner = Planner(journal, outbox)
 
     async def run(self, request: RunRequest) -> str:
@@ -86,7 +87,7 @@ class Runner:
         strategy = self._strategies.strategy(request.strategy)
         try:
             parameters = await self._strategies.parameters(request.strategy)
-            targets, prices = await self._targets(strategy, parameters, request)
+            decided = await self._decided(strategy, parameters, request)
         except NoData as error:
             notice = DataMissing(request.strategy, str(error))
             await self._notify(notice, request, await self._last_run(request))
@@ -95,7 +96,7 @@ class Runner:
             await self._notify(RunFailed(request.strategy, str(error)), request, str(error))
             return str(error)
         try:
-            return await self._commit(strategy, request, targets, prices, parameters)
+            return await self._commit(strategy, request, decided, parameters)
         except AlreadyDone:
             return "this slot ran already"
 
@@ -119,18 +120,19 @@ class Runner:
         except AlreadyDone:
             return
 
-    async def _targets(
+    async def _decided(
         self, strategy: Strategy, parameters: Mapping[str, ParameterValue], request: RunRequest
-    ) -> tuple[Sequence[Target], dict[InstrumentId, Decimal]]:
+    ) -> Decided:
         window = self.session(request.slot_at)
         if window is None:
             raise _StrategyFailed("the exchange is closed on this day")
         need = strategy.data(parameters)
         instruments = strategy.instruments(parameters)
-        bars = await self._bars.read(instruments, need, window, request.slot_at)
-        context = Context(request.slot_at, window, bars, parameters)
-        targets = await self._decide(strategy, context)
-        return targets, {name: rows[-1].close for name, rows in bars.items() if rows}
+        live = await self._bars.read(instruments, need, window, request.slot_at)
+        day = trading_day(request.slot_at)
+        bars = await with_pinned(self._store, strategy.name, day, need.bar_minutes, live)
+        targets = await self._decide(strategy, Context(request.slot_at, window, bars, parameters))
+        return Decided(targets, bars, need.bar_minutes)
 
     def session(self, moment: datetime) -> SessionWindow | None:
         """Return the cash session of a moment's day (``BarReader.session_of``)."""
@@ -151,20 +153,20 @@ class Runner:
         self,
         strategy: Strategy,
         request: RunRequest,
-        targets: Sequence[Target],
-        prices: dict[InstrumentId, Decimal],
+        decided: Decided,
         parameters: Mapping[str, ParameterValue],
     ) -> str:
         accounts = await self._assigned(strategy.name, request)
         # All that needs a request or a file is read before the transaction, which may run again.
         brokers = {account.broker for account, _ in accounts}
         plan = self._plan(strategy.schedule(parameters), request, brokers)
+        plan = replace(plan, doubts=await self._doubts(plan, decided))
         instruments = {
             account.broker_id: await self._instruments(account) for account, _ in accounts
         }
 
         async def body(view: StoreView) -> tuple[list[Order], bool]:
-            return await self._planner.write(view, plan, targets, prices, accounts, instruments)
+            return await self._planner.write(view, plan, decided, accounts, instruments)
 
         orders, is_signal = await self._store.transaction(body, nonce=f"run:{request.run_id}")
         for account, _ in accounts:
@@ -192,6 +194,21 @@ class Runner:
             frozenset(closing),
             self._clock.now(),
             is_known_day=window is not None and not window.is_assumed,
+        )
+
+    async def _doubts(self, plan: RunPlan, decided: Decided) -> Mapping[InstrumentId, str]:
+        """Look up the prices of what may be entered; most runs enter nothing and ask nothing."""
+        slot_at = plan.request.slot_at
+        entered = [
+            target.instrument
+            for target in decided.targets
+            if target.direction and slot_at - target.signal_at < plan.fresh_for
+        ]
+        return await self._entry_prices.doubts(
+            entered if plan.request.may_enter else (),
+            decided.bars,
+            slot_at=slot_at,
+            bar_minutes=decided.bar_minutes,
         )
 
     def square_off_begins(

@@ -105,6 +105,8 @@ def test_an_order_within_all_rules_passes() -> None:
         (EXIT, {"gate": FROZEN}, ""),
         (ENTRY, {"needs_login": True}, "LOGIN"),
         (EXIT, {"needs_login": True}, ""),
+        (ENTRY, {"price_doubt": "bars end at 97.00, last price is 970.00"}, "PRICE"),
+        (EXIT, {"price_doubt": "bars end at 97.00, last price is 970.00"}, ""),
     ],
 )
 def test_account_and_strategy_decide(facts: Facts, changes: dict[str, Any], expected: str) -> None:

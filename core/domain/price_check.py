@@ -1,0 +1,76 @@
+"""Whether the price that a signal was decided on is its instrument's price now (product.md D10).
+
+Bars may be of another instrument, old, or wrong, and a wrong price is a wrong size and a wrong
+stop. Pure: market times and prices in, a sentence out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from core.domain.broker import Candle, Quote
+from core.domain.instrument import InstrumentId
+
+__all__ = ["STALE_BARS", "Asked", "band_of", "doubt_about"]
+
+STALE_BARS = 3
+"""How many bars may be missing at the end before prices count as stale."""
+_QUOTE_LIVES = timedelta(minutes=5)
+_CASH = frozenset({"NSE", "BSE"})
+_CASH_BAND = Decimal(5)
+_OTHER_BAND = Decimal(20)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one run asks about: market times.
+
+    Attributes:
+        slot_at: The run's slot.
+        asked_at: When the quotes were asked for. Not when they came: a slow answer is not an old
+            price.
+        step: The length of a bar.
+    """
+
+    slot_at: datetime
+    asked_at: datetime
+    step: timedelta
+
+
+def band_of(instrument: InstrumentId) -> Decimal:
+    """Return how far, in percent of the last price, a signal's price may be from it."""
+    return _CASH_BAND if instrument.exchange in _CASH else _OTHER_BAND
+
+
+def doubt_about(
+    instrument: InstrumentId, bars: Sequence[Candle], quote: Quote | None, asked: Asked
+) -> str:
+    """Return why nothing is entered at these prices, one sentence, or ''.
+
+    Args:
+        instrument: What a signal would enter.
+        bars: What was decided on, oldest first.
+        quote: What the data account answered for it; None when it left it out.
+        asked: The times.
+    """
+    if not bars:
+        return f"{instrument}: there are no bars of it: not entered"
+    newest = bars[-1]
+    if asked.slot_at - (newest.start + asked.step) > STALE_BARS * asked.step:
+        return f"{instrument}: its newest bar is of {newest.start:%d %b %H:%M}: not entered"
+    if quote is None:
+        return f"{instrument}: no last price could be had for it: not entered"
+    if quote.instrument != instrument:
+        return f"{instrument}: the quote that came is of {quote.instrument}: not entered"
+    lives = max(_QUOTE_LIVES, STALE_BARS * asked.step)
+    if quote.at is not None and asked.asked_at - quote.at > lives:
+        return f"{instrument}: its last price is of {quote.at:%d %b %H:%M}: not entered"
+    last = quote.last_price
+    if last <= 0 or abs(newest.close - last) * 100 > band_of(instrument) * last:
+        return (
+            f"{instrument}: bars end at {newest.close:.2f}, last price is {last:.2f}: not entered"
+        )
+    return ""

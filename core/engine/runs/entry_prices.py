@@ -1,0 +1,83 @@
+"""The prices of a run's entries, looked up before it is planned in one quote (product.md D10).
+
+The data account is asked outside every transaction, a few times at most; where no answer can be had
+nothing is entered, and the run says so. How long an answer takes decides nothing: ages are judged
+in market time, from the moment of asking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from core.domain.broker import Quote
+from core.domain.instrument import InstrumentId
+from core.domain.price_check import Asked, doubt_about
+from core.engine.runs.bars import Bars
+from core.engine.runs.market_data import MarketData, NoData
+from core.ports.clock import Clock
+
+__all__ = ["EntryPrices"]
+
+_log = logging.getLogger(__name__)
+_TRIES = 3
+_PAUSE_S = 1.0
+_LONGEST_S = 20.0
+"""Exits of the same run wait that long at most; mostly an answer takes part of a second."""
+
+
+class EntryPrices:
+    """Compares the bars that a run decided on with the last prices."""
+
+    def __init__(self, clock: Clock, market_data: MarketData) -> None:
+        self._clock = clock
+        self._market_data = market_data
+
+    async def doubts(
+        self,
+        instruments: Sequence[InstrumentId],
+        bars: Bars,
+        *,
+        slot_at: datetime,
+        bar_minutes: int,
+    ) -> Mapping[InstrumentId, str]:
+        """Return why instruments are not entered, for those that are not."""
+        if not instruments:
+            return {}
+        asked = Asked(slot_at, self._clock.market_now(), timedelta(minutes=bar_minutes))
+        quotes, trouble = await self._quotes(instruments)
+        found = {}
+        for one in instruments:
+            doubt = doubt_about(one, bars.get(one, ()), quotes.get(one), asked)
+            if doubt and trouble and one not in quotes:
+                doubt = f"{one}: its last price could not be read ({trouble}): not entered"
+            if doubt:
+                found[one] = doubt
+        return found
+
+    async def _quotes(
+        self, instruments: Sequence[InstrumentId]
+    ) -> tuple[Mapping[InstrumentId, Quote], str]:
+        """Return what quotes can be had, and what went wrong when none can."""
+        quotes: dict[InstrumentId, Quote] = {}
+        trouble = ""
+        try:
+            async with asyncio.timeout(_LONGEST_S):
+                for number in range(_TRIES):
+                    if number:
+                        await self._clock.sleep(_PAUSE_S)
+                    missing = [one for one in instruments if one not in quotes]
+                    try:
+                        quotes.update(await self._market_data.quotes(missing))
+                        trouble = ""
+                    except NoData as error:
+                        trouble = str(error)
+                    if all(one in quotes for one in instruments):
+                        break
+        except TimeoutError:
+            trouble = trouble or f"no answer within {_LONGEST_S:.0f} s"
+        if trouble:
+            _log.warning("no quotes: %s", trouble)
+        return quotes, trouble

@@ -1,0 +1,69 @@
+"""Which prices are believed before an entry: by age, identity and band, each with its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from core.domain.broker import Candle, Quote
+from core.domain.instrument import InstrumentId
+from core.domain.price_check import Asked, band_of, doubt_about
+from core.domain.sessions import IST
+
+SBIN = InstrumentId("NSE", "SBIN")
+FUTURE = InstrumentId("NFO", "SBIN26NOVFUT")
+SLOT = datetime(2026, 11, 23, 10, 0, tzinfo=IST)
+MINUTE = timedelta(minutes=1)
+ASKED = Asked(SLOT, SLOT + timedelta(seconds=2), MINUTE)
+
+
+def bar(close: str, age: timedelta = MINUTE) -> Candle:
+    price = Decimal(close)
+    return Candle(SLOT - age, price, price, price, price, 1)
+
+
+def quote(price: str, at: datetime | None = SLOT, of: InstrumentId = SBIN) -> Quote:
+    return Quote(of, Decimal(price), at)
+
+
+@pytest.mark.row("D10")
+@pytest.mark.parametrize(
+    ("bars", "answer", "said"),
+    [
+        ([bar("970.00")], quote("970.00"), ""),
+        ([bar("970.00")], quote("1018.50"), ""),
+        ([bar("970.00")], quote("924.00"), ""),
+        ([bar("97.00")], quote("970.00"), "bars end at 97.00, last price is 970.00"),
+        ([bar("970.00")], quote("97.00"), "bars end at 970.00, last price is 97.00"),
+        ([bar("970.00")], quote("1030.00"), "bars end at 970.00, last price is 1030.00"),
+        ([bar("970.00")], quote("0"), "last price is 0.00"),
+        ([], quote("970.00"), "there are no bars of it"),
+        ([bar("970.00", 4 * MINUTE)], quote("970.00"), ""),
+        ([bar("970.00", 5 * MINUTE)], quote("970.00"), "its newest bar is of 23 Nov 09:55"),
+        ([bar("970.00")], None, "no last price could be had"),
+        ([bar("970.00")], quote("970.00", of=FUTURE), "the quote that came is of NFO:SBIN26NOVFUT"),
+        ([bar("970.00")], quote("970.00", None), ""),
+        ([bar("970.00")], quote("970.00", SLOT - 4 * MINUTE), ""),
+        ([bar("970.00")], quote("970.00", SLOT - 6 * MINUTE), "its last price is of 23 Nov 09:54"),
+        ([bar("970.00")], quote("970.00", SLOT + 60 * MINUTE), ""),
+    ],
+)
+def test_a_price_is_believed_or_said_to_be_wrong(
+    bars: list[Candle], answer: Quote | None, said: str
+) -> None:
+    """Age of bars and quote, identity and five percent of the last price decide, one sentence each."""
+    doubt = doubt_about(SBIN, bars, answer, ASKED)
+    assert doubt == "" if not said else (said in doubt and doubt.startswith("NSE:SBIN: "))
+    assert not said or doubt.endswith(": not entered")
+
+
+def test_long_bars_may_be_older_and_derivatives_move_further() -> None:
+    """With bars of 15 minutes a quote may be 45 minutes old; a future moves 20 % before it is denied."""
+    asked = replace(ASKED, step=15 * MINUTE)
+    bars = [bar("970.00", 15 * MINUTE)]
+    assert doubt_about(SBIN, bars, quote("970.00", SLOT - 40 * MINUTE), asked) == ""
+    assert (band_of(SBIN), band_of(FUTURE)) == (Decimal(5), Decimal(20))
+    assert doubt_about(FUTURE, [bar("970.00")], quote("1100", of=FUTURE), ASKED) == ""

@@ -1,0 +1,134 @@
+"""Before an entry its price is looked up: a wrong one, an old one or none is said and not entered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import pytest
+
+from core.domain.broker import Candle, Quote
+from core.domain.instrument import InstrumentId
+from core.domain.target import Direction
+from core.errors import BrokerReadError, ReadFault
+from strategy.opening_range_breakout import OpeningRangeBreakout
+from tests.fakes.brokers import SBIN
+from tests.fakes.run_bench import TEN, RunBench, bar
+
+LONG, FLAT = Direction.LONG, Direction.FLAT
+AWAY = BrokerReadError(ReadFault.UNREACHABLE, "no route")
+
+
+@pytest.fixture
+async def bench() -> RunBench:
+    made = await RunBench().opened()
+    made.strategy.want(LONG, TEN)
+    return made
+
+
+@pytest.mark.row("D10")
+async def test_bars_of_another_instrument_enter_nothing(bench: RunBench) -> None:
+    """The bars say 97, the share trades at 970: no order, and the run gives both numbers."""
+    bench.bars("97.00")
+    bench.quoted("970.00")
+    await bench.run()
+    await bench.turns()
+    assert bench.sent() == []
+    assert await bench.note() == ("NSE:SBIN: bars end at 97.00, last price is 970.00: not entered")
+
+
+@pytest.mark.row("D10")
+async def test_an_exit_needs_no_price(bench: RunBench) -> None:
+    """What is held is closed whatever the prices say, and nothing is asked for it."""
+    await bench.run()
+    await bench.turns()
+    bench.bars("97.00")
+    bench.broker.quote_troubles = [AWAY]
+    bench.strategy.want(FLAT, TEN)
+    await bench.run()
+    await bench.turns()
+    assert (await bench.held(), bench.sent()) == (0, [("BUY", 10), ("SELL", 10)])
+    assert bench.broker.quote_troubles == [AWAY]
+
+
+@pytest.mark.row("D10")
+async def test_one_failed_quote_is_asked_for_again(bench: RunBench) -> None:
+    """A read may be repeated: the entry goes, a second later."""
+    bench.broker.quote_troubles = [AWAY, AWAY]
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bench.run())
+        for _ in range(2):
+            await bench.engine.clock.wait_for_sleepers()
+            await bench.engine.clock.advance(1)
+    await bench.turns()
+    assert await bench.held() == 10
+
+
+@pytest.mark.row("D10")
+async def test_without_any_quote_nothing_is_entered(bench: RunBench) -> None:
+    """After three tries the entry is denied with what the data account answered."""
+    bench.broker.quote_troubles = [AWAY] * 3
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bench.run())
+        for _ in range(2):
+            await bench.engine.clock.wait_for_sleepers()
+            await bench.engine.clock.advance(1)
+    await bench.turns()
+    assert bench.sent() == []
+    note = await bench.note()
+    assert note.startswith("NSE:SBIN: its last price could not be read (") and "no route" in note
+
+
+@pytest.mark.row("D10")
+async def test_a_slow_answer_is_not_an_old_price(bench: RunBench) -> None:
+    """The market went on for an hour while the answer was on its way: its age then is what counts."""
+    bench.quoted("815.00", TEN)
+    quotes = bench.broker.quotes
+
+    async def late(instruments: Sequence[InstrumentId]) -> Mapping[InstrumentId, Quote]:
+        found = await quotes(instruments)
+        await bench.engine.clock.advance(3600)
+        return found
+
+    bench.broker.quotes = late  # type: ignore[method-assign]
+    await bench.run(TEN)
+    await bench.worker.turn()
+    assert (await bench.note(), await bench.goal()) == ("", 10)
+
+
+@pytest.mark.row("D10")
+async def test_rewritten_bars_do_not_close_what_they_opened() -> None:
+    """The opening bar's high is put right after the entry: the breakout that was acted on stands."""
+    orb = OpeningRangeBreakout()
+    bench = await RunBench(orb).opened()  # type: ignore[arg-type]
+    opened = TEN.replace(hour=9, minute=15)
+
+    def bars(first_high: int, *closes: str) -> list[Candle]:
+        rows = [bar(opened + timedelta(minutes=number), "815.00", 1) for number in range(15)]
+        rows[0] = Candle(
+            rows[0].start,
+            rows[0].open,
+            rows[0].high * 0 + first_high,
+            rows[0].low,
+            rows[0].close,
+            100,
+        )
+        later = opened + timedelta(minutes=15)
+        return rows + [bar(later + timedelta(minutes=n), one, 1) for n, one in enumerate(closes)]
+
+    settings = bench.engine.control.strategy_settings
+    await settings.set_parameter(bench.engine.command(), orb.name, "instruments", "NSE:SBIN")
+    bench.broker.bars[SBIN] = bars(817, "818.00")
+    await bench.engine.clock.advance_to(opened + timedelta(minutes=16))
+    await bench.run(opened + timedelta(minutes=16))
+    await bench.turns()
+    assert await bench.held() == 10
+    bench.broker.bars[SBIN] = bars(820, "818.00", "818.50")
+    await bench.run(opened + timedelta(minutes=17))
+    await bench.turns()
+    assert (await bench.held(), await bench.goal()) == (10, 10)
+    bench.broker.bars[SBIN] = bars(820, "818.00", "818.50", "812.00")
+    await bench.run(opened + timedelta(minutes=18))
+    await bench.turns()
+    assert await bench.held() == 0
