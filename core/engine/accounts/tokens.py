@@ -30,13 +30,14 @@ from core.ports.calendar import Calendar
 from core.ports.clock import Clock
 from core.ports.store import Change, Store, StoreView
 
-__all__ = ["WARNING_KEY", "Tokens", "token_ends_at"]
+__all__ = ["WARNING_KEY", "Tokens", "is_of_the_day", "token_ends_at"]
 
 _log = logging.getLogger(__name__)
 
 WARNING_KEY = "token_warning"
 _NEAR_OPEN = timedelta(minutes=45)
 _OPEN_FACTOR = 3
+_NIGHT_ENDS, _SESSION = time(7, 0), time(9, 0)
 _PROBE_BEFORE_OPEN = timedelta(minutes=15)
 
 
@@ -45,6 +46,18 @@ def token_ends_at(logged_in: datetime, dies_at: time) -> datetime:
     moment = logged_in.astimezone(IST)
     end = datetime.combine(moment.date(), dies_at, IST)
     return end if moment < end else end + timedelta(days=1)
+
+
+def is_of_the_day(logged_in: datetime, dies_at: time | None, now: datetime) -> bool:
+    """Whether a login (market time) is the one that a day's session is traded with.
+
+    One of the evening before, or of the small hours, ends before the session begins. Logins that
+    do not end by the clock count once the night is over.
+    """
+    if dies_at is None:
+        return now.astimezone(IST).time() >= _NIGHT_ENDS
+    opens = datetime.combine(now.astimezone(IST).date(), _SESSION, IST)
+    return token_ends_at(logged_in, dies_at) > opens
 
 
 class Tokens:

@@ -301,15 +301,32 @@ class Reconciler:
         snapshot.as_of = self._clock.market_now()
 
     async def read_funds(
-        self, client: BrokerClient, broker_id: str, snapshot: Snapshot, day: str
+        self,
+        client: BrokerClient,
+        broker_id: str,
+        snapshot: Snapshot,
+        day: str,
+        *,
+        is_days_login: bool = True,
     ) -> None:
-        """Read funds and holdings, and keep the capital at the start of the day (D4)."""
+        """Read funds and holdings, and keep the capital at the start of the day (D4).
+
+        Args:
+            client: The account's client.
+            broker_id: The account.
+            snapshot: Where the reads are kept.
+            day: The trading day.
+            is_days_login: Whether the login is the morning's: in the night after midnight a login
+                of yesterday still answers, with yesterday's book.
+        """
         snapshot.funds = await client.funds()
         snapshot.holdings = await client.holdings()
         await self._tell(broker_id, snapshot, "holding", odd_rows_of(snapshot.holdings))
         snapshot.funds_at = self._clock.now()
         # Sizes are a share of the capital the day began with, not of what is left of it: the second
         # entry of a day must not be smaller because of the first. Kept once a day, hence on insert.
+        if not is_days_login:
+            return
         capital = snapshot.funds.opening if snapshot.funds.opening > 0 else snapshot.funds.available
         await self._store.update(
             _DAY_FIGURES,

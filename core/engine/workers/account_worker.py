@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import datetime
+from datetime import datetime, time
 
 from core.domain.account import Account
 from core.domain.outcome import Refusal
@@ -18,7 +18,7 @@ from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
 from core.engine.accounts.masters import Masters
-from core.engine.accounts.tokens import Tokens
+from core.engine.accounts.tokens import Tokens, is_of_the_day
 from core.engine.orders.executor import Executor
 from core.engine.orders.gateway import WriteRefused
 from core.engine.orders.journal import Journal
@@ -70,6 +70,7 @@ class AccountWorker:
         self._turn_ended = asyncio.Event()
         self._ready_for: str | None = None
         self._token_time: datetime | None = None
+        self._dies_at: time | None = None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -115,6 +116,7 @@ class AccountWorker:
             if client is None or self._token_time != account.token_generated_at:
                 self._ready_for = None
             self._token_time = account.token_generated_at
+            self._dies_at = account.broker.tokens_die_at
             if client is None:
                 self.trouble = "waiting for a login"
                 self._watch.login_ended()
@@ -176,9 +178,21 @@ class AccountWorker:
         day = trading_day(self._clock.market_now())
         has_moved = await self._reader.read_orders(client, day)
         self._ready_for = day
-        await self._reader.read_rest(client, day, has_moved=has_moved, everything=everything)
+        await self._reader.read_rest(
+            client,
+            day,
+            has_moved=has_moved,
+            everything=everything,
+            is_days_login=self._is_days_login(),
+        )
         await self._watch.succeeded()
         return has_moved
+
+    def _is_days_login(self) -> bool:
+        if self._token_time is None:
+            return False
+        logged_in = self._clock.market_at(self._token_time)
+        return is_of_the_day(logged_in, self._dies_at, self._clock.market_now())
 
     async def refresh(self) -> str:
         """Read everything now, for a user who waits; return what went wrong, or ''."""

@@ -55,7 +55,13 @@ class SnapshotReader:
         return has_moved
 
     async def read_rest(
-        self, client: BrokerClient, day: str, *, has_moved: bool, everything: bool
+        self,
+        client: BrokerClient,
+        day: str,
+        *,
+        has_moved: bool,
+        everything: bool,
+        is_days_login: bool,
     ) -> None:
         """Read trades, positions, funds and holdings: what is old, or may have changed.
 
@@ -64,6 +70,7 @@ class SnapshotReader:
             day: The trading day.
             has_moved: Whether an order moved in the last read, and with it the positions.
             everything: Read all of it whatever its age.
+            is_days_login: Whether the login is the morning's, so that the day's capital is known.
         """
         snapshot, settings = self.snapshot, self._settings
         if everything or has_moved or self._is_old(snapshot.positions_at, settings.positions_s):
@@ -74,7 +81,9 @@ class SnapshotReader:
             if not has_moved:
                 await self._nets.positions_read(self._broker_id, snapshot, day)
         if everything or self._is_old(snapshot.funds_at, settings.funds_s):
-            await self._reconciler.read_funds(client, self._broker_id, snapshot, day)
+            await self._reconciler.read_funds(
+                client, self._broker_id, snapshot, day, is_days_login=is_days_login
+            )
 
     def _is_old(self, at: datetime | None, seconds: float) -> bool:
         return at is None or self._clock.now() - at > timedelta(seconds=seconds)
