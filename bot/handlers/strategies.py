@@ -14,6 +14,7 @@ from bot.views.strategies import (
     parameters_page,
     run_question,
     size_question,
+    still_held,
     strategies_list,
     strategy_page,
 )
@@ -63,22 +64,36 @@ async def page(visit: Visit) -> None:
     await visit.show(strategy_page(await _strategy(visit)))
 
 
-async def _switch(visit: Visit, *, enabled: bool) -> None:
+async def switch_on(visit: Visit) -> None:
+    """Enable a strategy for scheduled runs."""
     strategy = await _strategy(visit)
     await visit.services.control.strategy_settings.set_enabled(
-        visit.command, strategy.name, enabled=enabled
+        visit.command, strategy.name, enabled=True
     )
     await visit.show(strategy_page(await visit.services.control.strategies.get(strategy.name)))
 
 
-async def switch_on(visit: Visit) -> None:
-    """Enable a strategy for scheduled runs."""
-    await _switch(visit, enabled=True)
-
-
 async def switch_off(visit: Visit) -> None:
-    """Disable a strategy for scheduled runs."""
-    await _switch(visit, enabled=False)
+    """Disable a strategy for scheduled runs; ask about what it holds."""
+    strategy = await _strategy(visit)
+    await visit.services.control.strategy_settings.set_enabled(
+        visit.command, strategy.name, enabled=False
+    )
+    await _show_switched_off(visit, strategy.name, None)
+
+
+async def _show_switched_off(visit: Visit, name: str, broker_id: str | None) -> None:
+    """Show the page of what was switched off, or ask first what becomes of what it holds (D4)."""
+    control = visit.services.control
+    strategy = await control.strategies.get(name)
+    shown = await control.views.positions(broker_id)
+    held = [one for one in shown if one.quantity and name in one.owners]
+    if held:
+        await visit.show(still_held(strategy, held, broker_id))
+    elif broker_id is None:
+        await visit.show(strategy_page(strategy))
+    else:
+        await visit.show(assignment_page(strategy, _assignment(strategy, broker_id)))
 
 
 async def ask_run(visit: Visit) -> None:
@@ -167,8 +182,13 @@ async def switch_assignment_on(visit: Visit) -> None:
 
 
 async def switch_assignment_off(visit: Visit) -> None:
-    """Keep a strategy off an account."""
-    await _reassign(visit, is_on=False)
+    """Keep a strategy off an account; ask about what it holds there."""
+    strategy = await _strategy(visit)
+    broker_id = visit.tap.argument(1)
+    await visit.services.control.strategy_settings.assign(
+        visit.command, strategy.name, broker_id, is_on=False
+    )
+    await _show_switched_off(visit, strategy.name, broker_id)
 
 
 async def set_product(visit: Visit) -> None:

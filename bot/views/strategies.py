@@ -15,7 +15,14 @@ from bot.views.verbs import Verb
 from bot.views.words import ORDER_ICON, order_state, price
 from core.domain.instrument import Product
 from core.domain.target import Direction, Parameter, Target
-from core.domain.views import AssignmentView, OrderView, RunView, SizeKind, StrategyView
+from core.domain.views import (
+    AssignmentView,
+    OrderView,
+    PositionView,
+    RunView,
+    SizeKind,
+    StrategyView,
+)
 
 __all__ = [
     "assignment_page",
@@ -24,6 +31,7 @@ __all__ = [
     "run_card",
     "run_question",
     "size_question",
+    "still_held",
     "strategies_list",
     "strategy_page",
 ]
@@ -205,6 +213,35 @@ def assignment_page(strategy: StrategyView, one: AssignmentView) -> Screen:
         ),
     )
     return Screen(text, rows)
+
+
+def still_held(
+    strategy: StrategyView, positions: Sequence[PositionView], broker_id: str | None
+) -> Screen:
+    """Return the question what becomes of what a strategy holds that was just switched off."""
+    key = handle(strategy.name)
+    lines = [
+        f"{esc(one.account_label)}: {bold(f'{one.owners[strategy.name]:+d} {one.instrument}')} "
+        f"{one.product.value}"
+        for one in positions
+    ]
+    text = join(
+        f"⚪ {bold(strategy.title)} is off{'' if broker_id is None else ' here'} and enters "
+        "nothing more. It still holds:",
+        lines,
+        "",
+        "Its stop and its square-off go on. Do you want to close it now?",
+    )
+    closes = tuple(
+        (button(f"Close {one.instrument.symbol}", Verb.ASK_CLOSE, one.broker_id, handle(one.key)),)
+        for one in positions
+    )
+    keep = (
+        button("« Keep it", Verb.STRATEGY, key)
+        if broker_id is None
+        else button("« Keep it", Verb.ASSIGNMENT, key, broker_id)
+    )
+    return Screen(text, (*closes, (keep,)))
 
 
 def size_question(strategy: str, account: str, kind: str) -> str:

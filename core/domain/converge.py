@@ -70,7 +70,7 @@ def next_step(
         return surplus
     if excess:
         return _reduce(held, excess, orders, live, now=now, chase_s=chase_s)
-    leftover = _overdue_entry(live, goal, now=now, rest_s=rest_s if may_enter else 0)
+    leftover = _overdue_entry(live, goal, held, now=now, rest_s=rest_s if may_enter else 0)
     if leftover:
         return leftover
     stops = [order for order in orders if order.purpose is Purpose.STOP]
@@ -177,7 +177,9 @@ def _backoff(attempts: list[Order], *, now: datetime) -> Wait | None:
     return Wait(due) if now < due else None
 
 
-def _overdue_entry(live: list[Order], goal: Goal, *, now: datetime, rest_s: float) -> Step | None:
+def _overdue_entry(
+    live: list[Order], goal: Goal, held: int, *, now: datetime, rest_s: float
+) -> Step | None:
     for order in live:
         if order.purpose is not Purpose.ENTRY:
             continue
@@ -185,7 +187,9 @@ def _overdue_entry(live: list[Order], goal: Goal, *, now: datetime, rest_s: floa
         wrong_way = goal.quantity == 0 or (goal.quantity > 0) is not (
             order.request.side is Side.BUY
         )
+        # Of a goal that was trimmed under it the rest would be sold again as it fills.
+        unwanted = wrong_way or abs(held) + order.leaves_quantity > abs(goal.quantity)
         due = (order.submitted_at or order.created_at) + timedelta(seconds=rest_s)
-        if wrong_way or now >= due:
-            return cancelled(order, "no longer wanted" if wrong_way else "rested too long")
+        if unwanted or now >= due:
+            return cancelled(order, "no longer wanted" if unwanted else "rested too long")
     return None

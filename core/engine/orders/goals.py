@@ -37,6 +37,7 @@ __all__ = [
     "retarget_goal",
     "tell_result",
     "to_flatten",
+    "trim_goal",
     "want_nothing",
 ]
 
@@ -111,6 +112,11 @@ async def is_result_wanted(view: StoreView, key: str, run_id: str) -> bool:
 async def want_nothing(view: StoreView, key: str) -> None:
     """Give a goal up where its ledger was given up: nothing is wanted and nothing protected."""
     await view.update(_GOALS, {"_id": key}, Change(set={"quantity": 0, "stop_price": None}))
+
+
+async def trim_goal(view: StoreView, key: str, quantity: int) -> None:
+    """Want fewer units than before, under the same run and stop."""
+    await view.update(_GOALS, {"_id": key}, Change(set={"quantity": quantity}))
 
 
 @dataclass(frozen=True, slots=True)

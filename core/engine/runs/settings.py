@@ -19,8 +19,8 @@ from core.domain.target import ParameterValue, Strategy, checked_parameters, dec
 from core.domain.views import AssignmentView, SizeKind
 from core.engine.accounts.accounts import Accounts
 from core.engine.orders.gate import touch_gate
-from core.engine.orders.goals import goals_of
-from core.engine.orders.ledgers import ledgers_of
+from core.engine.orders.goals import goals_of, trim_goal
+from core.engine.orders.ledgers import ledger_at, ledgers_of
 from core.errors import NotFound, UserError
 from core.ports.clock import Clock
 from core.ports.store import Change, Document, Store, StoreView
@@ -34,6 +34,18 @@ _LIMITS = {
     SizeKind.CAPITAL_SHARE: (Decimal("0.1"), Decimal(100), "percent of capital"),
 }
 _MULTIPLIER = (Decimal("0.01"), Decimal(100))
+
+
+async def _drop_entries(view: StoreView, name: str, broker_id: str) -> None:
+    """Want no more than what a strategy holds on an account, so that what still enters is ended."""
+    for goal in await goals_of(view, broker_id):
+        if goal.strategy != name or not goal.quantity:
+            continue
+        ledger = await ledger_at(view, goal.key)
+        held = ledger.quantity if ledger else 0
+        kept = held if held * goal.quantity > 0 else 0
+        if abs(kept) < abs(goal.quantity):
+            await trim_goal(view, goal.key, kept)
 
 
 async def is_assigned(view: StoreView, strategy: str, broker_id: str) -> bool:
@@ -152,11 +164,9 @@ class StrategySettings:
         now = await self.assignment(name, account)
         if product is not None and product is not now.product:
             await self._refuse_while_held(name, account)
-        if product is Product.CNC and declares_short(await self.parameters(name)):
-            raise UserError(
-                f"{self.strategy(name).title} may sell short, and CNC holds no short position; set "
-                "its side to long first, or use MIS."
-            )
+        runs = now.is_on if is_on is None else is_on
+        if runs and (product or now.product) is Product.CNC and (product or is_on):
+            await self._refuse_short_side(name)
         kind = size_kind or now.size_kind
         _check_size(kind, now.size_value if size_value is None else size_value)
         if multiplier is not None and not _MULTIPLIER[0] <= multiplier <= _MULTIPLIER[1]:
@@ -174,8 +184,9 @@ class StrategySettings:
 
         async def body(view: StoreView) -> None:
             key = f"{name}|{account.broker_id}"
-            # An entry that read "on" must not commit after the chat has shown "off".
             await view.update(_ASSIGNMENTS, {"_id": key}, Change(set=fields), upsert=True)
+            if is_on is False:
+                await _drop_entries(view, name, account.broker_id)
             # An entry that read "on" must not commit after the user was told "off".
             await touch_gate(view, account.broker_id)
 
@@ -190,6 +201,13 @@ class StrategySettings:
                     f"{strategy.title} runs in CNC on {account.label}, which holds no short "
                     "position; use MIS there first, or leave the side at long."
                 )
+
+    async def _refuse_short_side(self, name: str) -> None:
+        if declares_short(await self.parameters(name)):
+            raise UserError(
+                f"{self.strategy(name).title} may sell short, and CNC holds no short position; set "
+                "its side to long first, or use MIS."
+            )
 
     async def _refuse_while_held(self, name: str, account: Account) -> None:
         """A ledger belongs to one product: changing it while something is held would orphan it."""

@@ -8,6 +8,7 @@ import pytest
 
 from core.domain.account import TokenStatus
 from core.domain.broker import BrokerStatus, Holding
+from core.domain.command import Command
 from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.views import SizeKind
@@ -78,6 +79,31 @@ async def test_an_assignment_is_changed_from_the_chat(world: World):
     (changed,) = (await world.control.strategies.get(NAME)).assignments
     assert (changed.is_on, changed.product) == (False, Product.NRML)
     assert (changed.size_kind, changed.size_value) == (SizeKind.CAPITAL_SHARE, Decimal(5))
+
+
+@pytest.mark.row("D4")
+@pytest.mark.parametrize("is_here", [True, False])
+async def test_what_a_strategy_holds_is_asked_about_when_it_is_switched_off(
+    world: World, is_here: bool
+):
+    """Off at once, on the account or everywhere; the question offers to close, or to keep it."""
+    await world.connect(an_account())
+    await world.hold(a_position(an_account(), owners={NAME: 10}))
+    await world.start()
+    person = world.owner
+    wish = Command("wish", 1, 1)
+    await world.control.strategy_settings.set_enabled(wish, NAME, enabled=True)
+    await person.say("/strategies")
+    page = await person.tap("Opening range breakout")
+    if is_here:
+        await person.tap("On Zerodha - Main")
+    await person.tap("Turn off here" if is_here else "Disable")
+    question = await person.reads(page, "It still holds:")
+    assert "+10 NSE:SBIN" in question["text"]
+    strategy = await world.control.strategies.get(NAME)
+    assert (strategy.is_enabled, strategy.assignments[0].is_on) == (is_here, not is_here)
+    await person.tap("Close SBIN")
+    await person.reads(page, "Close this position on Zerodha - Main?")
 
 
 async def test_a_setting_is_changed_after_a_wrong_value(world: World):

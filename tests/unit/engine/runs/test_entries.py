@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from core.domain.broker import BrokerStatus
 from core.domain.instrument import Product
 from core.domain.target import Direction
 from core.errors import UserError
@@ -86,6 +87,29 @@ async def test_a_run_during_a_partly_filled_entry_keeps_its_goal(bench: RunBench
     bench.broker.fill(entry)
     await bench.turns()
     assert (await bench.held(), bench.sent()) == (10, [("BUY", 10)])
+
+
+@pytest.mark.row("D4")
+async def test_off_ends_an_entry_that_still_fills(bench: RunBench) -> None:
+    """Four of ten have filled when it is switched off: the rest is cancelled, the four stay."""
+    bench.broker.is_slow = True
+    bench.strategy.want(LONG, TEN)
+    await bench.run()
+    await bench.turns()
+    (entry,) = bench.broker.order_list
+    bench.broker.fill(entry, units=4)
+    await bench.turns()
+    await bench.assign(is_on=False)
+    await bench.turns()
+    assert (await bench.goal(), await bench.held()) == (4, 4)
+    assert bench.broker.order_list[entry].status is BrokerStatus.CANCELED
+    bench.strategy.want(SHORT, TEN + timedelta(seconds=1))
+    await bench.engine.clock.advance(1)
+    await bench.run()
+    bench.broker.is_slow = False
+    await bench.turns()
+    assert (await bench.held(), bench.sent()) == (0, [("BUY", 10), ("SELL", 4)])
+    assert "off on this account" in await bench.note()
 
 
 @pytest.mark.row("R3")
