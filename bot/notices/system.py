@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import assert_never
 
 from bot.views.markup import bold, day_time, esc, join
 from bot.views.screen import Screen
 from bot.views.words import plural
+from core.domain.host_clock import words
 from core.domain.notices.system import (
+    ClockRight,
+    ClockWrong,
     InstrumentsOld,
     PollerTrouble,
     ServiceCrashed,
@@ -36,6 +40,10 @@ def system_notice(notice: SystemNotice) -> Screen:
             )
         case Undelivered():
             return Screen(_undelivered(notice))
+        case ClockWrong():
+            return Screen(f"🕰 {_clock(notice.offset_s)}")
+        case ClockRight():
+            return Screen("🕰 This computer's clock agrees with the brokers' again.")
         case Text():
             return Screen(esc(notice.text))
         case _:
@@ -51,6 +59,14 @@ def _instruments_old(notice: InstrumentsOld) -> str:
     return (
         f"⚠️ {esc(notice.broker)}'s list of instruments could not be loaded today "
         f"({esc(notice.reason)}). {exits}; entries wait for today's. I keep trying."
+    )
+
+
+def _clock(offset_s: int) -> str:
+    size = words(timedelta(seconds=offset_s))
+    return (
+        f"This computer's clock is {size} by the brokers' answers; expected within 2 s. Set it by "
+        "NTP: runs come at the wrong moment, and from 30 s on nothing is entered."
     )
 
 

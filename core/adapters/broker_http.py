@@ -18,7 +18,9 @@ import ssl
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from functools import cache
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -29,7 +31,7 @@ import requests
 
 from core.adapters.throttle import Bucket, RateExceeded, Throttle
 from core.errors import BrokerReadError, ReadFault
-from core.ports.clock import Clock
+from core.ports.clock import Clock, ComparedClock
 
 __all__ = [
     "MASTER_LIMIT",
@@ -226,11 +228,11 @@ class BrokerTransport:
         latest = self._clock.monotonic() + total_s
         # Which fault it was decides nothing below; whether a byte had left does. That alone makes a
         # write "not sent" or "ambiguous" (I4).
-        attempt = _Attempt(lambda: self._throttle.acquire(bucket, latest))
+        attempt = _Attempt(self._clock, lambda: self._throttle.acquire(bucket, latest))
         try:
             async with asyncio.timeout(total_s), self._lanes[bucket]:
                 connect_s = (latest - self._clock.monotonic()) * _CONNECT_SHARE
-                return await self._exchange(_translated(request, attempt, connect_s), size)
+                return await self._exchange(_translated(request, attempt, connect_s), attempt, size)
         except TimeoutError:
             return attempt.failed(ReadFault.TIMEOUT, f"no answer within {total_s:g} s")
         except RateExceeded as error:
@@ -250,16 +252,33 @@ class BrokerTransport:
             except (httpx.HTTPError, OSError, RuntimeError):
                 logging.getLogger(__name__).debug("closing the connections failed", exc_info=True)
 
-    async def _exchange(self, request: httpx.Request, limit: int) -> Reply:
+    async def _exchange(self, request: httpx.Request, attempt: _Attempt, limit: int) -> Reply:
         if self._is_closed:
             raise ConnectionError("the account's transport is closed")
         # Streamed, so that a body without end cannot fill the memory of all accounts.
         response = await self._opened().send(request, stream=True)
+        self._compare_clocks(request.url.netloc.decode(), response.headers, attempt)
         try:
             body = await _read(response, limit)
         finally:
             await response.aclose()
         return Reply(response.status_code, dict(response.headers), body)
+
+    def _compare_clocks(self, peer: str, headers: httpx.Headers, attempt: _Attempt) -> None:
+        """Let the clock see the answer's ``Date``; one that a cache gave again says nothing."""
+        if (
+            attempt.left_at is None
+            or "age" in headers
+            or not isinstance(self._clock, ComparedClock)
+        ):
+            return
+        try:
+            date = parsedate_to_datetime(headers.get("date", ""))
+        except (ValueError, OverflowError):
+            return
+        if date.tzinfo is not None:
+            answered_at = self._clock.now()
+            self._clock.compare(peer, date, sent_at=attempt.left_at, answered_at=answered_at)
 
     def _opened(self) -> httpx.AsyncClient:
         if self._client is None:
@@ -286,17 +305,23 @@ class _Attempt:
     counted earlier, a slow connection would bring requests closer together than they were let go.
     """
 
-    __slots__ = ("_permit", "has_left")
+    __slots__ = ("_clock", "_permit", "left_at")
 
-    def __init__(self, permit: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, clock: Clock, permit: Callable[[], Awaitable[None]]) -> None:
+        self._clock = clock
         self._permit = permit
-        self.has_left = False
+        self.left_at: datetime | None = None
+
+    @property
+    def has_left(self) -> bool:
+        """Whether a byte has left."""
+        return self.left_at is not None
 
     async def trace(self, event: str, _info: Mapping[str, Any]) -> None:
         """Hold the request back until it may leave; called by httpcore at each of its steps."""
         if event.endswith("send_request_headers.started"):
             await self._permit()
-            self.has_left = True
+            self.left_at = self._clock.now()
 
     def failed(self, fault: ReadFault, reason: str) -> NoReply:
         """Return the result of an attempt that ended without an answer."""

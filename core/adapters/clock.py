@@ -10,9 +10,12 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
+from core.domain.host_clock import READINGS, Offsets, offset_at
 from core.errors import ConfigurationError
 from core.ports.clock import Clock
 
@@ -22,6 +25,7 @@ MARKET_ZONE = ZoneInfo("Asia/Kolkata")
 """The exchanges' own zone; a time in the setting without an offset is meant in it."""
 
 _MAX_SPEED = 60.0
+_COMPARED_FOR_S = 600.0
 _EXPECTED = (
     "expected SIM@WALL*SPEED with ISO times and a speed above 0 and up to 60, "
     "like 2026-11-20T09:10:00+05:30@2026-11-23T10:00:00+05:30*10"
@@ -29,7 +33,9 @@ _EXPECTED = (
 
 
 class SystemClock:
-    """Real time and market time are the same."""
+    """Real time and market time are the same; a ``ComparedClock`` too."""
+
+    _seen: Mapping[str, tuple[tuple[float, timedelta], ...]] = MappingProxyType({})
 
     def now(self) -> datetime:
         """Return real time, aware, UTC."""
@@ -54,6 +60,24 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Wait for real seconds."""
         await asyncio.sleep(seconds)
+
+    def compare(
+        self, peer: str, date: datetime, *, sent_at: datetime, answered_at: datetime
+    ) -> None:
+        """Note what a peer's answer shows about this clock, if it came soon enough."""
+        offset = offset_at(date, self.market_at(sent_at), self.market_at(answered_at))
+        if offset is not None:
+            newest = (*self._seen.get(peer, ()), (self.monotonic(), offset))
+            self._seen = {**self._seen, peer: newest[-READINGS:]}
+
+    def offsets(self) -> Offsets:
+        """Return each peer's newest offsets; one that was not heard of for a while is left out."""
+        since = self.monotonic() - _COMPARED_FOR_S
+        return {
+            peer: [offset for at, offset in seen if at >= since]
+            for peer, seen in self._seen.items()
+            if seen[-1][0] >= since
+        }
 
 
 class SimulatedClock(SystemClock):

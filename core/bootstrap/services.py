@@ -15,6 +15,7 @@ from core.engine.accounts.masters import Masters
 from core.engine.accounts.tokens import Tokens
 from core.engine.outbox import Outbox
 from core.engine.runs.calendar_watch import CalendarWatch
+from core.engine.runs.clock_watch import ClockWatch
 from core.engine.runs.scheduler import Scheduler
 from core.engine.workers.supervisor import Service
 from core.errors import StoreUnavailable
@@ -27,6 +28,7 @@ _TICK_S = 0.5
 _TOKEN_TICK_S = 2.0
 _CALENDAR_TICK_S = 20.0
 _MASTERS_TICK_S = 2.0
+_CLOCK_TICK_S = 2.0
 
 
 def ticks_of(
@@ -36,8 +38,9 @@ def ticks_of(
     connections: Connections,
     calendar_watch: CalendarWatch,
     masters: Masters,
+    clock_watch: ClockWatch,
 ) -> Service:
-    """Return the service that wakes the scheduler and what watches tokens, calendar and masters."""
+    """Return the service that wakes the scheduler and what watches tokens, instruments and more."""
 
     async def watch_tokens() -> None:
         await tokens.tick(connections)
@@ -52,6 +55,7 @@ def ticks_of(
                 "tokens": (_TOKEN_TICK_S, watch_tokens),
                 "calendar": (_CALENDAR_TICK_S, calendar_watch.tick),
                 "instruments": (_MASTERS_TICK_S, masters.tick),
+                "clock": (_CLOCK_TICK_S, clock_watch.tick),
             }
         )
 

@@ -138,6 +138,7 @@ def _services(
             wiring.connections,
             wiring.calendar_watch,
             wiring.masters,
+            wiring.clock_watch,
         ),
         "runs": partial(wiring.run_requests.work, wiring.runner, only),
     }

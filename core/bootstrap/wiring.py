@@ -23,6 +23,7 @@ from core.engine.orders.net_positions import NetPositions
 from core.engine.orders.reconciliation import Reconciler
 from core.engine.outbox import Outbox
 from core.engine.runs.calendar_watch import CalendarWatch
+from core.engine.runs.clock_watch import ClockWatch
 from core.engine.runs.market_data import MarketData
 from core.engine.runs.requests import RunRequests
 from core.engine.runs.runner import Runner
@@ -288,6 +289,11 @@ class Wiring:
     def calendar_watch(self) -> CalendarWatch:
         """Says when the calendar ends or does not know today."""
         return CalendarWatch(self._store, self._clock, self._calendar, self.outbox)
+
+    @cached_property
+    def clock_watch(self) -> ClockWatch:
+        """Says when this computer's clock is wrong."""
+        return ClockWatch(self._store, self._clock, self.outbox)
 
     @cached_property
     def run_requests(self) -> RunRequests:

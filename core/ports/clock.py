@@ -7,10 +7,12 @@ replay or a demo it runs elsewhere and faster (``SIM@WALL*SPEED``, interfaces.md
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Protocol, runtime_checkable
 
-__all__ = ["Clock"]
+from core.domain.host_clock import Offsets, certain_offset
+
+__all__ = ["Clock", "ComparedClock", "clock_offset"]
 
 
 class Clock(Protocol):
@@ -39,3 +41,23 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait for real seconds."""
         ...
+
+
+@runtime_checkable
+class ComparedClock(Protocol):
+    """A clock that the transports compare with the brokers', by the ``Date`` of their answers."""
+
+    def compare(
+        self, peer: str, date: datetime, *, sent_at: datetime, answered_at: datetime
+    ) -> None:
+        """Note one answer: a peer's ``Date``, and our real times around it."""
+        ...
+
+    def offsets(self) -> Offsets:
+        """Return the newest offsets of each peer, oldest first; none when nothing was compared."""
+        ...
+
+
+def clock_offset(clock: Clock) -> timedelta:
+    """Return how far the brokers' clocks are certainly ahead of this one; 0 when nobody knows."""
+    return certain_offset(clock.offsets()) if isinstance(clock, ComparedClock) else timedelta(0)

@@ -26,6 +26,7 @@ from core.engine.orders.goals import Flattening, UserClose, flatten, to_flatten
 from core.engine.runs.plan import RunRequest
 from core.ports.store import StoreView
 from tests.fakes.brokers import SBIN
+from tests.fakes.clock import ManualClock
 from tests.fakes.memory_engine import MemoryEngine, market_clock
 from tests.fakes.scripted_broker import ScriptedAccount
 
@@ -82,9 +83,12 @@ class Obedient:
 class RunBench:
     """One account that runs ``Obedient``, at ten o'clock; SBIN trades at 815.10."""
 
-    def __init__(self, strategy: Obedient | None = None) -> None:
+    def __init__(
+        self, strategy: Obedient | None = None, *, clock: ManualClock | None = None
+    ) -> None:
         self.strategy = strategy or Obedient()
-        self.engine = MemoryEngine(market_clock(TEN), {self.strategy.name: self.strategy})
+        registry = {self.strategy.name: self.strategy}
+        self.engine = MemoryEngine(clock or market_clock(TEN), registry)
         self.account: Account
         self._numbers = count()
 

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import ClassVar, TypeAlias
 
 __all__ = [
+    "ClockRight",
+    "ClockWrong",
     "InstrumentsOld",
     "PollerTrouble",
     "ServiceCrashed",
@@ -90,6 +92,25 @@ class Undelivered:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockWrong:
+    """This computer's clock differs from the brokers' by more than 2 s; said once (K02).
+
+    Attributes:
+        offset_s: Seconds by which the brokers' clocks are ahead; negative when they are behind.
+    """
+
+    kind: ClassVar[str] = "clock_wrong"
+    offset_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClockRight:
+    """This computer's clock agrees with the brokers' again (K02)."""
+
+    kind: ClassVar[str] = "clock_right"
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """A plain sentence. Not posted any more: earlier versions stored such notices."""
 
@@ -98,5 +119,12 @@ class Text:
 
 
 SystemNotice: TypeAlias = (
-    PollerTrouble | InstrumentsOld | Started | ServiceCrashed | Undelivered | Text
+    PollerTrouble
+    | InstrumentsOld
+    | Started
+    | ServiceCrashed
+    | Undelivered
+    | ClockWrong
+    | ClockRight
+    | Text
 )

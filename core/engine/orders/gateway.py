@@ -22,7 +22,7 @@ from core.engine.orders.risk import Facts, allowed_quantity, require
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, Denied, DuplicateKey, OrderAnomaly, SaarthiError
 from core.ports.broker import BrokerClient
-from core.ports.clock import Clock
+from core.ports.clock import Clock, clock_offset
 from core.ports.store import Store, StoreView
 
 __all__ = ["Gateway", "Held", "SnapshotStale", "Ticket", "WriteRefused", "signature"]
@@ -236,7 +236,7 @@ class Gateway:
             # Read in here although the run has asked already: an assignment that is switched off
             # touches the gate, so one of the two transactions loses (D4).
             is_on = await self._is_assigned(view, order.strategy, order.broker_id)
-            return replace(facts, is_assigned=is_on)
+            return replace(facts, is_assigned=is_on, clock_offset=clock_offset(self._clock))
         same = [row for row in read if row.request.product is request.product]
         # A fill that is in the orders and not in the net (or the other way round) would count twice
         # or not at all; only a pair that was read together bounds an exit (C3).

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from core.domain.exits import left_to_exit
+from core.domain.host_clock import DENIED_FROM, words
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger, shrunk
 from core.domain.mode import TradingMode
@@ -67,6 +68,7 @@ class Facts:
         run_id: The run of the order: slices of one entry have the same.
         is_closing: Whether the strategy is being squared off at this broker.
         needs_login: Whether the account has no valid login.
+        clock_offset: How far the brokers' clocks are certainly ahead of this computer's.
         price_doubt: Why the price that it was decided on is not believed, or ''.
         by_user: A user's own close: it passes on a disabled account.
         despite_pause: The user confirmed a second time that it passes in PAUSED.
@@ -90,6 +92,7 @@ class Facts:
     run_id: str = ""
     is_closing: bool = False
     needs_login: bool = False
+    clock_offset: timedelta = timedelta(0)
     price_doubt: str = ""
     by_user: bool = False
     despite_pause: bool = False
@@ -182,6 +185,14 @@ def login(facts: Facts) -> Denial | None:
     return None
 
 
+def host_clock(facts: Facts) -> Denial | None:
+    """With a wrong clock every slot, age and deadline is wrong: nothing is entered (K02)."""
+    if facts.is_entry and abs(facts.clock_offset) > DENIED_FROM:
+        reason = f"this computer's clock is {words(facts.clock_offset)}: no entry is sent"
+        return Denial("CLOCK", reason)
+    return None
+
+
 def believed_price(facts: Facts) -> Denial | None:
     """A wrong price is a wrong size and a wrong stop: nothing is entered at it (D10)."""
     return Denial("PRICE", facts.price_doubt) if facts.is_entry and facts.price_doubt else None
@@ -260,6 +271,7 @@ CHECKS: tuple[Check, ...] = (
     frozen_entries,
     login,
     refused_before_today,
+    host_clock,
     believed_price,
     unsettled_orders,
     second_entry,

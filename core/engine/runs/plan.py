@@ -77,6 +77,7 @@ class RunPlan:
         closing: Brokers at which the strategy is being squared off.
         now: Real time.
         is_known_day: Whether the calendar knows that the exchange trades (K04).
+        clock_offset: How far the brokers' clocks are certainly ahead of this computer's.
         doubts: Why the price of an instrument is not believed, for those that are not entered.
     """
 
@@ -85,6 +86,7 @@ class RunPlan:
     closing: frozenset[BrokerProfile]
     now: datetime
     is_known_day: bool = True
+    clock_offset: timedelta = timedelta(0)
     doubts: Mapping[InstrumentId, str] = field(default_factory=dict)
 
     @property
@@ -129,6 +131,7 @@ class RunPlan:
             late="" if self.request.may_enter else "the slot came too late, entries are dropped",
             is_closing=account.broker in self.closing,
             needs_login=account.needs_login,
+            clock_offset=self.clock_offset,
             price_doubt=self.doubts.get(target.instrument, ""),
             others=orders,
         )

@@ -40,7 +40,7 @@ from core.engine.runs.planner import Planner
 from core.engine.runs.settings import StrategySettings
 from core.errors import AlreadyDone, BrokerReadError
 from core.ports.calendar import Calendar
-from core.ports.clock import Clock
+from core.ports.clock import Clock, clock_offset
 from core.ports.store import Store, StoreView
 
 __all__ = ["Runner"]
@@ -194,6 +194,7 @@ class Runner:
             frozenset(closing),
             self._clock.now(),
             is_known_day=window is not None and not window.is_assumed,
+            clock_offset=clock_offset(self._clock),
         )
 
     async def _doubts(self, plan: RunPlan, decided: Decided) -> Mapping[InstrumentId, str]:

@@ -66,6 +66,8 @@ from core.domain.notices.protection import (
 from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.notices.runs import DataMissing, RunCard, RunFailed, SlotMissed
 from core.domain.notices.system import (
+    ClockRight,
+    ClockWrong,
     InstrumentsOld,
     PollerTrouble,
     ServiceCrashed,
@@ -139,6 +141,8 @@ def notices(word: str) -> tuple[Notice, ...]:
         Started(3),
         ServiceCrashed(word, word),
         Undelivered(AT, 2, 3, (word,)),
+        ClockWrong(-40),
+        ClockRight(),
         Text(word),
     )
 

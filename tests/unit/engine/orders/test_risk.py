@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -105,6 +105,10 @@ def test_an_order_within_all_rules_passes() -> None:
         (EXIT, {"gate": FROZEN}, ""),
         (ENTRY, {"needs_login": True}, "LOGIN"),
         (EXIT, {"needs_login": True}, ""),
+        (ENTRY, {"clock_offset": timedelta(seconds=31)}, "CLOCK"),
+        (ENTRY, {"clock_offset": timedelta(seconds=-31)}, "CLOCK"),
+        (ENTRY, {"clock_offset": timedelta(seconds=30)}, ""),
+        (EXIT, {"clock_offset": timedelta(seconds=3100)}, ""),
         (ENTRY, {"price_doubt": "bars end at 97.00, last price is 970.00"}, "PRICE"),
         (EXIT, {"price_doubt": "bars end at 97.00, last price is 970.00"}, ""),
     ],
