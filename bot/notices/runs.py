@@ -10,7 +10,14 @@ from bot.views.markup import LONG, bold, clock_time, esc, short
 from bot.views.screen import Screen, button
 from bot.views.strategies import run_card
 from bot.views.verbs import Verb
-from core.domain.notices.runs import DataMissing, RunCard, RunFailed, RunNotice, SlotMissed
+from core.domain.notices.runs import (
+    DataMissing,
+    InstrumentGone,
+    RunCard,
+    RunFailed,
+    RunNotice,
+    SlotMissed,
+)
 
 __all__ = ["run_notice"]
 
@@ -28,6 +35,8 @@ async def run_notice(notice: RunNotice, lookups: Lookups) -> Screen:
             return await _no_data(notice, lookups)
         case RunFailed():
             return await _failed(notice, lookups)
+        case InstrumentGone():
+            return await _gone(notice, lookups)
         case _:
             assert_never(notice)
 
@@ -54,6 +63,15 @@ def _late(seconds: int) -> str:
 async def _no_data(notice: DataMissing, lookups: Lookups) -> Screen:
     title = await lookups.strategy_title(notice.strategy)
     return Screen(f"📉 {bold(title)}: no fresh market data, so no entries.\n{esc(notice.detail)}")
+
+
+async def _gone(notice: InstrumentGone, lookups: Lookups) -> Screen:
+    title = await lookups.strategy_title(notice.strategy)
+    reason = notice.reason if notice.reason.endswith("?") else f"{notice.reason}."
+    return Screen(
+        f"🔎 {bold(title)}: {esc(short(reason, LONG))} It is not entered.",
+        ((button("Parameters", Verb.PARAMETERS, handle(notice.strategy)),),),
+    )
 
 
 async def _failed(notice: RunFailed, lookups: Lookups) -> Screen:

@@ -17,6 +17,7 @@ from core.engine.outbox import Outbox
 from core.engine.runs.calendar_watch import CalendarWatch
 from core.engine.runs.clock_watch import ClockWatch
 from core.engine.runs.scheduler import Scheduler
+from core.engine.runs.symbol_watch import SymbolWatch
 from core.engine.workers.supervisor import Service
 from core.errors import StoreUnavailable
 from core.ports.store import ServedStore
@@ -39,6 +40,7 @@ def ticks_of(
     calendar_watch: CalendarWatch,
     masters: Masters,
     clock_watch: ClockWatch,
+    symbol_watch: SymbolWatch,
 ) -> Service:
     """Return the service that wakes the scheduler and what watches tokens, instruments and more."""
 
@@ -56,6 +58,7 @@ def ticks_of(
                 "calendar": (_CALENDAR_TICK_S, calendar_watch.tick),
                 "instruments": (_MASTERS_TICK_S, masters.tick),
                 "clock": (_CLOCK_TICK_S, clock_watch.tick),
+                "symbols": (_CALENDAR_TICK_S, symbol_watch.tick),
             }
         )
 

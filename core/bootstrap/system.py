@@ -139,6 +139,7 @@ def _services(
             wiring.calendar_watch,
             wiring.masters,
             wiring.clock_watch,
+            wiring.symbol_watch,
         ),
         "runs": partial(wiring.run_requests.work, wiring.runner, only),
     }

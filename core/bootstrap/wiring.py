@@ -30,6 +30,8 @@ from core.engine.runs.runner import Runner
 from core.engine.runs.scheduler import Scheduler, Selection
 from core.engine.runs.settings import StrategySettings, is_assigned
 from core.engine.runs.square_off import SquareOff
+from core.engine.runs.symbol_watch import SymbolWatch
+from core.engine.runs.symbols import Symbols
 from core.engine.workers.account_worker import AccountWorker
 from core.engine.workers.lease import Lease
 from core.engine.workers.pool import WorkerPool
@@ -233,7 +235,19 @@ class Wiring:
     @cached_property
     def strategies(self) -> StrategySettings:
         """Strategies and how they run on accounts."""
-        return StrategySettings(self._store, self._clock, self.accounts, self._registry)
+        return StrategySettings(
+            self._store, self._clock, self.accounts, self._registry, self.symbols
+        )
+
+    @cached_property
+    def symbols(self) -> Symbols:
+        """Instruments by the brokers' lists."""
+        return Symbols(self.accounts, self.masters, self._clock)
+
+    @cached_property
+    def symbol_watch(self) -> SymbolWatch:
+        """Says when an instrument that a strategy trades is gone."""
+        return SymbolWatch(self._store, self._clock, self.outbox, self.symbols, self.strategies)
 
     @cached_property
     def market_data(self) -> MarketData:
@@ -251,6 +265,7 @@ class Wiring:
             strategies=self.strategies,
             market_data=self.market_data,
             masters=self.masters,
+            symbols=self.symbols,
             journal=self.journal,
             outbox=self.outbox,
             wake=self.pool.wake,

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.domain.instrument import Instrument
+from core.domain.listing import untradable
 from core.domain.sizing import units_for
 from core.domain.target import Direction, Target
 from core.domain.views import AssignmentView
@@ -92,13 +93,17 @@ def plan_leg(
         return Leg(0, 0, "")
     if reason := current.why_not(0):
         return Leg(0, 0, reason)
-    return _entry(target, assignment, current)
+    return _entry(target, assignment, current, slot_at)
 
 
-def _entry(target: Target, assignment: AssignmentView, current: AccountState) -> Leg:
+def _entry(
+    target: Target, assignment: AssignmentView, current: AccountState, slot_at: datetime
+) -> Leg:
     """Return the entry that the assignment's size asks for, or why there is none."""
     if current.instrument is None:
         return Leg(0, 0, f"{target.instrument} is not in this broker's instruments")
+    if reason := untradable(current.instrument, slot_at.date()):
+        return Leg(0, 0, f"{target.instrument} {reason}: not entered")
     if current.instrument.is_stale:
         return Leg(0, 0, "today's list of instruments could not be loaded, entries wait for it")
     units = units_for(

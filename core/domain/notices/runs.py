@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, TypeAlias
 
-__all__ = ["DataMissing", "RunCard", "RunFailed", "RunNotice", "SlotMissed"]
+__all__ = ["DataMissing", "InstrumentGone", "RunCard", "RunFailed", "RunNotice", "SlotMissed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,4 +63,20 @@ class RunFailed:
     detail: str = ""
 
 
-RunNotice: TypeAlias = RunCard | SlotMissed | DataMissing | RunFailed
+@dataclass(frozen=True, slots=True)
+class InstrumentGone:
+    """An instrument that a strategy trades is not in the brokers' lists; once a day (D10).
+
+    Attributes:
+        strategy: Name of the strategy.
+        instrument: The instrument.
+        reason: Why it cannot be traded, a sentence without its end, with what else may be meant.
+    """
+
+    kind: ClassVar[str] = "instrument_gone"
+    strategy: str
+    instrument: str
+    reason: str
+
+
+RunNotice: TypeAlias = RunCard | SlotMissed | DataMissing | RunFailed | InstrumentGone

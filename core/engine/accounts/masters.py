@@ -146,6 +146,15 @@ class Masters:
         """Return what is known of a broker's instruments, without waiting for anything."""
         return self._known[broker].table if broker in self._known else {}
 
+    def is_of_today(self, broker: BrokerProfile) -> bool:
+        """Whether the whole of a broker's list is of this morning: what it lacks is gone."""
+        known = self._known.get(broker)
+        return (
+            known is not None
+            and known.edition == _edition_of(self._clock.market_now())
+            and not any(row.is_stale for row in known.table.values())
+        )
+
     async def tick(self) -> None:
         """Load what is due of the brokers that were asked for, all at the same time."""
         wanted = [broker for broker, known in self._known.items() if known.is_wanted]

@@ -14,6 +14,7 @@ from core.domain.price_check import STALE_BARS
 from core.domain.sessions import SessionWindow
 from core.domain.target import DataNeed
 from core.engine.runs.market_data import MarketData, NoData
+from core.engine.runs.symbols import Symbols
 from core.ports.calendar import Calendar
 from core.ports.clock import Clock
 
@@ -29,10 +30,13 @@ Bars = dict[InstrumentId, Sequence[Candle]]
 class BarReader:
     """Reads what a strategy's ``DataNeed`` asks for."""
 
-    def __init__(self, clock: Clock, calendar: Calendar, market_data: MarketData) -> None:
+    def __init__(
+        self, clock: Clock, calendar: Calendar, market_data: MarketData, symbols: Symbols
+    ) -> None:
         self._clock = clock
         self._calendar = calendar
         self._market_data = market_data
+        self._symbols = symbols
 
     def session_of(self, day: date) -> SessionWindow | None:
         """Return the cash session of a day; of a weekday that is not known, the assumed one (K04).
@@ -77,9 +81,10 @@ class BarReader:
             await self._clock.sleep(_BAR_LOOK_S)
         # A few late bars are tolerated; a longer gap is an outage, and a decision on old prices
         # would enter at a signal that is over (D10).
-        if newest is None or slot_at - (newest + step) > STALE_BARS * step:
-            seen = f"the newest bar is of {newest:%d %b %H:%M}" if newest else "there are no bars"
-            raise NoData(f"prices are stale: {seen}")
+        if newest is None:
+            raise NoData(await self._symbols.why_no_bars(instruments))
+        if slot_at - (newest + step) > STALE_BARS * step:
+            raise NoData(f"prices are stale: the newest bar is of {newest:%d %b %H:%M}")
         return bars
 
     def _lookback_start(self, need: DataNeed, window: SessionWindow) -> datetime:

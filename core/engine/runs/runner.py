@@ -38,6 +38,7 @@ from core.engine.runs.pinned_bars import with_pinned
 from core.engine.runs.plan import Decided, RunPlan, RunRequest
 from core.engine.runs.planner import Planner
 from core.engine.runs.settings import StrategySettings
+from core.engine.runs.symbols import Symbols
 from core.errors import AlreadyDone, BrokerReadError
 from core.ports.calendar import Calendar
 from core.ports.clock import Clock, clock_offset
@@ -62,6 +63,7 @@ class Runner:
         strategies: StrategySettings,
         market_data: MarketData,
         masters: Masters,
+        symbols: Symbols,
         journal: Journal,
         outbox: Outbox,
         wake: Callable[[str], None],
@@ -73,9 +75,10 @@ class Runner:
         self._strategies = strategies
         self._market_data = market_data
         self._masters = masters
+        self._symbols = symbols
         self._outbox = outbox
         self._wake = wake
-        self._bars = BarReader(clock, calendar, market_data)
+        self._bars = BarReader(clock, calendar, market_data, symbols)
         self._entry_prices = EntryPrices(clock, market_data)
         self._planner = Planner(journal, outbox)
 
@@ -129,10 +132,17 @@ class Runner:
         need = strategy.data(parameters)
         instruments = strategy.instruments(parameters)
         live = await self._bars.read(instruments, need, window, request.slot_at)
+        await self._report_missing(request, [one for one in instruments if not live[one]])
         day = trading_day(request.slot_at)
         bars = await with_pinned(self._store, strategy.name, day, need.bar_minutes, live)
         targets = await self._decide(strategy, Context(request.slot_at, window, bars, parameters))
         return Decided(targets, bars, need.bar_minutes)
+
+    async def _report_missing(self, request: RunRequest, missing: Sequence[InstrumentId]) -> None:
+        """Name the instruments without a bar, once a day; the others are run."""
+        if missing:
+            notice = DataMissing(request.strategy, await self._symbols.why_no_bars(missing))
+            await self._notify(notice, request, ",".join(map(str, missing)))
 
     def session(self, moment: datetime) -> SessionWindow | None:
         """Return the cash session of a moment's day (``BarReader.session_of``)."""

@@ -14,13 +14,14 @@ from decimal import Decimal
 
 from core.domain.account import Account
 from core.domain.command import Command
-from core.domain.instrument import Product
+from core.domain.instrument import InstrumentId, Product
 from core.domain.target import ParameterValue, Strategy, checked_parameters, declares_short
 from core.domain.views import AssignmentView, SizeKind
 from core.engine.accounts.accounts import Accounts
 from core.engine.orders.gate import touch_gate
 from core.engine.orders.goals import goals_of, trim_goal
 from core.engine.orders.ledgers import ledger_at, ledgers_of
+from core.engine.runs.symbols import Symbols
 from core.errors import NotFound, UserError
 from core.ports.clock import Clock
 from core.ports.store import Change, Document, Store, StoreView
@@ -63,10 +64,12 @@ class StrategySettings:
         clock: Clock,
         accounts: Accounts,
         registry: Mapping[str, Strategy],
+        symbols: Symbols,
     ) -> None:
         self._store = store
         self._clock = clock
         self._accounts = accounts
+        self._symbols = symbols
         self.registry = registry
 
     def strategy(self, name: str) -> Strategy:
@@ -86,6 +89,12 @@ class StrategySettings:
     async def parameters(self, name: str) -> dict[str, ParameterValue]:
         """Return checked parameter values."""
         return checked_parameters(self.strategy(name), (await self.row(name))["parameters"])
+
+    async def instruments(self, name: str) -> tuple[InstrumentId, ...]:
+        """Return what an enabled strategy trades; nothing of one that is not enabled."""
+        if not (await self.row(name))["enabled"]:
+            return ()
+        return self.strategy(name).instruments(await self.parameters(name))
 
     async def set_enabled(self, command: Command, name: str, *, enabled: bool) -> None:
         """Enable or disable scheduled runs; enabling starts with the next slot."""
@@ -109,8 +118,10 @@ class StrategySettings:
         strategy = self.strategy(name)
         given = {**(await self.row(name))["parameters"], parameter: text.strip()}
         checked = checked_parameters(strategy, given)
-        strategy.instruments(checked)
         strategy.schedule(checked)
+        await self._symbols.refuse(
+            set(strategy.instruments(checked)) - await self._chosen_before(strategy)
+        )
         if parameter == "side" and declares_short(checked):
             await self._refuse_short_in_delivery(strategy)
 
@@ -126,6 +137,13 @@ class StrategySettings:
             )
 
         await self._store.transaction(body, nonce=f"parameter:{command.id}")
+
+    async def _chosen_before(self, strategy: Strategy) -> set[InstrumentId]:
+        """What is chosen already is not looked up: other parameters can be changed beside it."""
+        try:
+            return set(strategy.instruments(await self.parameters(strategy.name)))
+        except UserError:
+            return set()
 
     async def mark_slot(self, name: str, slot_at: datetime) -> None:
         """Note the newest slot that was handled."""

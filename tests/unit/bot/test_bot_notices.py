@@ -64,7 +64,13 @@ from core.domain.notices.protection import (
     StopRestored,
 )
 from core.domain.notices.results import ClosedBy, PositionClosed
-from core.domain.notices.runs import DataMissing, RunCard, RunFailed, SlotMissed
+from core.domain.notices.runs import (
+    DataMissing,
+    InstrumentGone,
+    RunCard,
+    RunFailed,
+    SlotMissed,
+)
 from core.domain.notices.system import (
     ClockRight,
     ClockWrong,
@@ -94,6 +100,7 @@ def notices(word: str) -> tuple[Notice, ...]:
         SlotMissed(word, AT, 61),
         DataMissing(word, word),
         RunFailed(word, word),
+        InstrumentGone(word, word, word),
         OrderRejected(order),
         OrderUnresolved(order),
         OrderResolved(order),
