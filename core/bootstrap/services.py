@@ -30,6 +30,7 @@ _TOKEN_TICK_S = 2.0
 _CALENDAR_TICK_S = 20.0
 _MASTERS_TICK_S = 2.0
 _CLOCK_TICK_S = 2.0
+_SYMBOLS_TICK_S = 5.0
 
 
 def ticks_of(
@@ -58,7 +59,7 @@ def ticks_of(
                 "calendar": (_CALENDAR_TICK_S, calendar_watch.tick),
                 "instruments": (_MASTERS_TICK_S, masters.tick),
                 "clock": (_CLOCK_TICK_S, clock_watch.tick),
-                "symbols": (_CALENDAR_TICK_S, symbol_watch.tick),
+                "symbols": (_SYMBOLS_TICK_S, symbol_watch.tick),
             }
         )
 

@@ -247,7 +247,14 @@ class Wiring:
     @cached_property
     def symbol_watch(self) -> SymbolWatch:
         """Says when an instrument that a strategy trades is gone."""
-        return SymbolWatch(self._store, self._clock, self.outbox, self.symbols, self.strategies)
+        return SymbolWatch(
+            self._store,
+            self._clock,
+            self.outbox,
+            self.accounts,
+            self.symbols,
+            self.strategies,
+        )
 
     @cached_property
     def market_data(self) -> MarketData:

@@ -12,7 +12,8 @@ import pytest
 
 from core.adapters.zerodha import ZERODHA
 from core.domain.broker import Quote
-from core.domain.instrument import Instrument, InstrumentId, Segment
+from core.domain.instrument import Instrument, InstrumentId, Product, Segment
+from core.domain.ledger import Ledger
 from core.domain.notices.runs import DataMissing, InstrumentGone
 from core.domain.target import Direction
 from core.errors import UserError
@@ -95,6 +96,19 @@ async def test_a_chosen_instrument_that_is_gone_is_told_in_the_morning_once() ->
     assert isinstance(notice, InstrumentGone)
     assert (notice.instrument, notice.strategy) == ("NSE:TATAMOTORS", bench.strategy.name)
     assert "is not in the instruments of Zerodha" in notice.reason
+
+
+@pytest.mark.row("D10")
+async def test_what_is_held_under_a_name_that_is_gone_is_told_too() -> None:
+    """The strategy is not enabled; its delivery position is in the old name still."""
+    bench = await opened(SBIN)
+    engine = bench.engine
+    await engine.hold(Ledger("orb", bench.account.broker_id, TATA, Product.CNC, 3))
+    await engine.wiring.masters.instruments(ZERODHA)
+    await engine.wiring.symbol_watch.tick()
+    (notice,) = await engine.notices(InstrumentGone)
+    assert isinstance(notice, InstrumentGone)
+    assert (notice.instrument, notice.strategy) == ("NSE:TATAMOTORS", "orb")
 
 
 @pytest.mark.row("D10")
