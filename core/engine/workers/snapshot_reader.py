@@ -61,7 +61,7 @@ class SnapshotReader:
         *,
         has_moved: bool,
         everything: bool,
-        is_days_login: bool,
+        is_days_login: bool = True,
     ) -> None:
         """Read trades, positions, funds and holdings: what is old, or may have changed.
 
