@@ -62,6 +62,10 @@ def _late(seconds: int) -> str:
 
 async def _no_data(notice: DataMissing, lookups: Lookups) -> Screen:
     title = await lookups.strategy_title(notice.strategy)
+    if notice.others_run:
+        return Screen(
+            f"📉 {bold(title)}: {esc(short(notice.detail, LONG))}. The other instruments are run."
+        )
     return Screen(f"📉 {bold(title)}: no fresh market data, so no entries.\n{esc(notice.detail)}")
 
 

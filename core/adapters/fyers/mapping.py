@@ -390,13 +390,20 @@ def profile(payload: Row) -> Profile:
     return Profile(data.text("fy_id"), data.maybe_text("name") or "")
 
 
+_DAY_S = 24 * 60 * 60
+_IST_S = 5 * 60 * 60 + 30 * 60
+
+
 def quote(instrument: InstrumentId, row: Row) -> Quote:
     """Translate the ``v`` of one quote."""
     at = row.whole("tt", 0)
+    # Called "today's time": where it is the day's midnight, of UTC or of IST, it is a date and no
+    # time of a price, and none is better than one that is hours old.
+    is_date = any((at + zone) % _DAY_S == 0 for zone in (0, _IST_S))
     return Quote(
         instrument,
         row.number("lp", None),
-        _epoch(at) if at else None,
+        None if is_date else _epoch(at),
         previous_close=row.price("prev_close_price"),
     )
 

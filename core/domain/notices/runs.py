@@ -42,11 +42,13 @@ class DataMissing:
     Attributes:
         strategy: Name of the strategy.
         detail: What is missing.
+        others_run: Only some instruments have no bars; the others are run.
     """
 
     kind: ClassVar[str] = "no_data"
     strategy: str
     detail: str = ""
+    others_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,8 @@ class Runner:
     async def _report_missing(self, request: RunRequest, missing: Sequence[InstrumentId]) -> None:
         """Name the instruments without a bar, once a day; the others are run."""
         if missing:
-            notice = DataMissing(request.strategy, await self._symbols.why_no_bars(missing))
+            detail = await self._symbols.why_no_bars(missing)
+            notice = DataMissing(request.strategy, detail, others_run=True)
             await self._notify(notice, request, ",".join(map(str, missing)))
 
     def session(self, moment: datetime) -> SessionWindow | None:

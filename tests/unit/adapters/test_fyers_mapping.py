@@ -407,3 +407,19 @@ def test_names_follow_a_master_that_is_loaded_anew() -> None:
     table.clear()
     table.update({row.id: row for row in fresh})
     assert str(book.named("NSE:NEWCO-EQ")) == "NSE:NEWCO"
+
+
+@pytest.mark.row("D10")
+@pytest.mark.parametrize(
+    ("tt", "at"),
+    [
+        ("1795406400", "2026-11-23T09:30:00+05:30"),
+        ("1795392000", None),  # midnight of UTC
+        ("1795372200", None),  # midnight in India
+        ("0", None),
+    ],
+)
+def test_a_days_date_is_no_time_of_a_price(tt: str, at: str | None) -> None:
+    """A quote whose time is the day's midnight has no time, instead of one that is hours old."""
+    found = mapping.quote(SBIN, Row({"lp": Decimal(970), "tt": tt})).at
+    assert found == (None if at is None else datetime.fromisoformat(at))

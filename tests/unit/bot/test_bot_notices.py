@@ -98,7 +98,7 @@ def notices(word: str) -> tuple[Notice, ...]:
     return (
         RunCard("run"),
         SlotMissed(word, AT, 61),
-        DataMissing(word, word),
+        DataMissing(word, word, others_run=True),
         RunFailed(word, word),
         InstrumentGone(word, word, word),
         OrderRejected(order),
