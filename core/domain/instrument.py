@@ -53,7 +53,8 @@ class InstrumentId:
         """
         exchange, colon, symbol = text.strip().partition(":")
         if not (exchange.isupper() and colon and symbol):
-            raise UserError(f"Found the instrument {text!r}; expected a form like NSE:SBIN.")
+            meant = text.strip().upper() if exchange.isalpha() and symbol else "NSE:SBIN"
+            raise UserError(f"Found the instrument {text!r}; expected a form like {meant}.")
         return cls(exchange, symbol)
 
 

@@ -98,7 +98,10 @@ class MarketDataSource(Protocol):
     """Prices. Unknown instruments are absent from the answer. Raises ``BrokerReadError``."""
 
     async def quotes(self, instruments: Sequence[InstrumentId]) -> Mapping[InstrumentId, Quote]:
-        """Return last prices, in as few requests as the broker's limits allow."""
+        """Return last prices, in as few requests as the broker's limits allow.
+
+        A quote that is not of the instrument that was asked for is left out.
+        """
         ...
 
     async def candles(

@@ -57,7 +57,8 @@ async def choose(bench: RunBench, text: str) -> None:
         ("NSE:sbin", "did you mean NSE:SBIN?"),
         ("NSE:SBIN,NSE:TATAMOTOR", "did you mean NSE:TATAMOTORS?"),
         ("NSE:NIFTY 50", "NSE:NIFTY 50 is an index, which cannot be traded"),
-        ("nse:sbin", "expected a form like NSE:SBIN"),
+        ("nse:tatamotors", "expected a form like NSE:TATAMOTORS"),
+        ("sbin", "expected a form like NSE:SBIN"),
     ],
 )
 async def test_what_cannot_be_traded_is_refused_when_it_is_typed(text: str, said: str) -> None:
