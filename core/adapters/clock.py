@@ -65,10 +65,14 @@ class SystemClock:
         self, peer: str, date: datetime, *, sent_at: datetime, answered_at: datetime
     ) -> None:
         """Note what a peer's answer shows about this clock, if it came soon enough."""
-        offset = offset_at(date, self.market_at(sent_at), self.market_at(answered_at))
-        if offset is not None:
-            newest = (*self._seen.get(peer, ()), (self.monotonic(), offset))
-            self._seen = {**self._seen, peer: newest[-READINGS:]}
+        by_market = offset_at(date, self.market_at(sent_at), self.market_at(answered_at))
+        if by_market is None:
+            return
+        # Where market time is another (a demo, a replay), a peer that tells real time is right too.
+        by_real = offset_at(date, sent_at, answered_at)
+        offset = by_market if by_real is None else min(by_market, by_real, key=abs)
+        newest = (*self._seen.get(peer, ()), (self.monotonic(), offset))
+        self._seen = {**self._seen, peer: newest[-READINGS:]}
 
     def offsets(self) -> Offsets:
         """Return each peer's newest offsets; one that was not heard of for a while is left out."""

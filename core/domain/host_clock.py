@@ -26,7 +26,7 @@ READINGS = 3
 _SLOWEST = timedelta(seconds=1)
 _HALF_SECOND = timedelta(seconds=0.5)
 _NONE = timedelta(0)
-_MINUTES_FROM = timedelta(minutes=3)
+_MINUTES_FROM, _HOURS_FROM = timedelta(minutes=3), timedelta(hours=3)
 
 Offsets = Mapping[str, Sequence[timedelta]]
 
@@ -71,5 +71,9 @@ def words(offset: timedelta) -> str:
     """Return ``40 s slow`` or ``5 min fast``, as it is for this computer's clock."""
     size = abs(offset)
     seconds = int(size.total_seconds())
-    amount = f"{seconds} s" if size < _MINUTES_FROM else f"{seconds // 60} min"
+    amount = f"{seconds} s"
+    if size >= _HOURS_FROM:
+        amount = f"{seconds // 3600} h"
+    elif size >= _MINUTES_FROM:
+        amount = f"{seconds // 60} min"
     return f"{amount} {'slow' if offset > _NONE else 'fast'}"

@@ -13,16 +13,17 @@ from core.adapters.clock import SystemClock
 from core.domain.host_clock import certain_offset
 from core.ports.clock import clock_offset
 from tests.fakes.brokers import BROKER_CASES, BrokerCase
+from tests.fakes.clock import running_from
 from tests.faults.raw_http import Behaviour, answer, serving
 
 AHEAD = timedelta(seconds=40)
 
 
-def dated(clock: SystemClock, **headers: str) -> Behaviour:
-    """Answer with an empty day of orders, 40 s ahead of a clock."""
+def dated(clock: SystemClock, ahead: timedelta = AHEAD, **headers: str) -> Behaviour:
+    """Answer with an empty day of orders, some seconds ahead of a clock."""
 
     async def behave(writer: asyncio.StreamWriter) -> bool:
-        date = format_datetime((clock.now() + AHEAD).replace(microsecond=0), usegmt=True)
+        date = format_datetime((clock.now() + ahead).replace(microsecond=0), usegmt=True)
         body = json.dumps({"status": "success", "s": "ok", "data": [], "orderBook": []}).encode()
         return await answer(200, body, "application/json", Date=date, **headers)(writer)
 
@@ -40,6 +41,18 @@ async def test_three_answers_show_how_slow_the_clock_is(case: BrokerCase) -> Non
             await client.orders()
         await client.aclose()
     assert abs(offset - AHEAD) <= timedelta(seconds=1)
+
+
+async def test_in_a_replay_a_broker_that_tells_real_time_is_right() -> None:
+    """Market time is years away from its ``Date``, and nothing is wrong with the clock."""
+    clock = running_from(SystemClock().now() - timedelta(days=2000))
+    case = BROKER_CASES[0]
+    async with serving(dated(clock, timedelta(0))) as server:
+        client = case.client(server.url, deadline_s=30, clock=clock)
+        while not clock.offsets():
+            await client.orders()
+        await client.aclose()
+    assert abs(clock_offset(clock)) <= timedelta(seconds=1)
 
 
 @pytest.mark.matrix("K02")

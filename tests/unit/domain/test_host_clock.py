@@ -64,3 +64,4 @@ def test_words_are_for_this_computers_clock() -> None:
     """The brokers ahead means that ours is slow."""
     assert words(timedelta(seconds=40.7)) == "40 s slow"
     assert words(timedelta(seconds=-300)) == "5 min fast"
+    assert words(timedelta(hours=-30)) == "30 h fast"
