@@ -19,8 +19,8 @@ from core.ports.store import StoreView
 
 __all__ = ["result_of_close", "result_of_ledger"]
 
-_BY_USER = frozenset({"close", "switch-off"})
-"""The kinds of runs that a user asked for."""
+_BY_KIND = {"close": ClosedBy.USER, "switch-off": ClosedBy.USER, "stop": ClosedBy.STOP}
+"""Who closes by a run of its own; a strategy's runs and its square-off are not here."""
 
 
 async def result_of_ledger(
@@ -37,14 +37,7 @@ async def result_of_ledger(
     """
     if before.quantity == 0 or after.quantity != 0:
         return None
-    closing = [
-        order
-        for order in today
-        if order.purpose.is_reducing
-        and order.filled_quantity
-        and (order.strategy, order.request.product, order.run_id)
-        == (last.strategy, last.request.product, last.run_id)
-    ]
+    closing = _closing(last, today)
     closed_by = await _closed_by(view, last, before, closing)
     if closed_by is None:
         return None
@@ -55,12 +48,34 @@ async def result_of_ledger(
     return Post(_notice(last, closed_by, units, price, result))
 
 
+def _closing(last: Order, today: Sequence[Order]) -> list[Order]:
+    """Return the orders that closed the position: those of one decision, and its stop before."""
+    same = [
+        order
+        for order in today
+        if (order.strategy, order.request.product) == (last.strategy, last.request.product)
+        and order.filled_quantity
+    ]
+    entries = [order.created_at for order in same if order.purpose is Purpose.ENTRY]
+    # A stop that filled in part and was then chased belongs to the run that had set it.
+    opened = max(entries, default=None)
+    return [
+        order
+        for order in same
+        if order.purpose.is_reducing
+        and (
+            order.run_id == last.run_id
+            or (order.purpose is Purpose.STOP and (opened is None or order.created_at >= opened))
+        )
+    ]
+
+
 async def _closed_by(
     view: StoreView, last: Order, before: Ledger, closing: Sequence[Order]
 ) -> ClosedBy | None:
     run = await run_at(view, last.run_id)
-    if run is not None and run.get("kind") in _BY_USER:
-        return ClosedBy.USER
+    if run is not None and run.get("kind") in _BY_KIND:
+        return _BY_KIND[run["kind"]]
     if any(order.purpose is Purpose.STOP for order in closing):
         return ClosedBy.STOP
     # The strategy still wants what was closed, so it was not its exit.

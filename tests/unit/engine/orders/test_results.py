@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -115,6 +117,21 @@ async def test_a_stop_that_was_chased_is_one_result(engine: MemoryEngine):
     assert await fill(engine, chase, "360", 6) == [
         result(ClosedBy.STOP, 10, "360.4", "-26.0"),
     ]
+
+
+async def test_a_stop_that_rested_and_was_closed_at_the_market_is_one_result(engine: MemoryEngine):
+    """Its exit is of a run of its own; what the stop filled before counts, an older stop not."""
+    await hold(engine, 10, 363, 10)
+    earlier = reducing("E", created_at=SENT_AT - timedelta(hours=1))
+    earlier = replace(earlier, state=S.FILLED, filled_quantity=3, average_price=Decimal(300))
+    entry = order_in(S.FILLED, quantity=10, filled_quantity=10, average_price=Decimal(363))
+    await engine.wiring.journal.add(engine.store, [earlier, entry])
+    assert await fill(engine, reducing("S"), "361", 4) == []
+    ledgers = await engine.ledgers()
+    hit = Flattening("orb|stop", "stop", "orb", ACCOUNT, DAY, SENT_AT, SENT_AT)
+    await flatten(engine.store, engine.wiring.outbox, ledgers, hit)
+    leave = reducing("X", purpose=Purpose.EXIT, run_id="orb|stop", quantity=6)
+    assert await fill(engine, leave, "360", 6) == [result(ClosedBy.STOP, 10, "360.4", "-26.0")]
 
 
 async def test_an_exit_that_the_strategy_did_not_want_is_a_guards(engine: MemoryEngine):
