@@ -93,6 +93,8 @@ def _same(account: AccountTruth, listed: Iterable[ShownOrder]) -> list[str]:
     for one in listed:
         (there if one.was_sent else unsent)[one.terms] += 1
     taken = Counter(terms for tag, terms in sent.items() if tag in applied)
+    # What the user did in the broker's own app is in the chat, and in no ledger of order writes.
+    taken.update(_terms(account, row) for row in account.book["orders"] if not row["api_key"])
     refused = Counter(terms for tag, terms in sent.items() if tag not in applied)
     spare = there - taken
     missing = (taken - there) + (refused - spare - unsent)

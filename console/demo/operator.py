@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -17,6 +17,8 @@ from console.demo.chat import Chat, ChatError, Event, Message
 from console.demo.stage import CHAT
 
 __all__ = ["Operator", "StepFailed"]
+
+T = TypeVar("T")
 
 _ANSWER_S = 20.0
 _PAUSE_S = 0.4
@@ -138,6 +140,16 @@ class Operator:
     ) -> Any:
         """Wait until the chat shows something; as long as for an answer by default."""
         return await self.chat.wait(ask, what, within_s=within_s or self._answer_s)
+
+    async def until(self, ask: Callable[[], Awaitable[T | None]], what: str, within_s: float) -> T:
+        """Ask the sandbox until the answer is true, and return it; raises ``ChatError``."""
+        try:
+            async with asyncio.timeout(within_s):
+                while not (answer := await ask()):
+                    await self.pause()
+                return answer
+        except TimeoutError:
+            raise ChatError(f"expected {what} within {within_s:g} s") from None
 
     async def logs_in(self, message: Message, account: str, user_id: str) -> None:
         """Open a message's login button in the browser and log in there."""

@@ -35,6 +35,9 @@ _SATURDAY = 5
 _LOWEST_PORT = 17_000
 _OUTGOING_FROM = 32_768
 _MORNING = time(9, 10)
+# Late enough that nobody waits long for 09:30, when the strategy may enter, and early enough that a
+# slow machine has connected both accounts by then.
+_MORNING_OF_AUTOPLAY = time(9, 16)
 _EVENING = time(15, 15)
 _SPEED = 10.0
 _SPEED_OF_AUTOPLAY = 30.0
@@ -209,7 +212,8 @@ def _clock(options: DemoOptions, kept: Mapping[str, Any]) -> DemoClock:
     speed = _SPEED_OF_AUTOPLAY if options.autoplay else _SPEED
     if "clock" not in kept:
         day = _FIRST_DAY if options.replay is None else _last_recorded_day(options.replay)
-        return DemoClock(datetime.combine(day, _MORNING, IST), _now(), speed)
+        begin = _MORNING_OF_AUTOPLAY if options.autoplay else _MORNING
+        return DemoClock(datetime.combine(day, begin, IST), _now(), speed)
     clock = DemoClock.parse(kept["clock"])
     seen = _aware(kept["market_seen"]).astimezone(IST)
     now = clock.now()

@@ -1,18 +1,21 @@
 """The story of the demo, step by step: from the first greeting to two disabled accounts.
 
-Two accounts are connected and logged in, a strategy trades on both, one is set to EXIT_ONLY and
-drains while the other goes on, a login ends in the middle of the day and is renewed, and both are
-disabled. Then the chat is compared with the brokers' own records.
+Two accounts are connected and logged in, a strategy trades on both, a stop is hit, a position is
+sold in the broker's own app, one account is set to EXIT_ONLY and drains while the other goes on, a
+login ends in the middle of the day and is renewed, and both are disabled. Then the chat is compared
+with the brokers' own records.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from console.demo.audit import AccountTruth, Period, audit
 from console.demo.cards import Card, ShownOrder, orders_on_page, read_cards
 from console.demo.chat import ChatError, Message
+from console.demo.market_events import RestingStop, result_of_last_trade, stop_of
 from console.demo.operator import Operator
 
 __all__ = ["Actor", "Story"]
@@ -63,6 +66,8 @@ class Story:
         await self._meet()
         await self._choose_strategy()
         await self._trade()
+        await self._hit_stops()
+        await self._trade_by_hand()
         await self._drain()
         await self._renew()
         await self._leave()
@@ -153,6 +158,90 @@ class Story:
         if not isinstance(card, Card):
             raise ChatError(f"expected {what}")
         return card
+
+    async def _hit_stops(self) -> None:
+        """Move the price through a stop that rests on both accounts, and compare the results."""
+        do = self._do
+        newest = do.chat.newest
+        async with do.step("a stop is hit on both accounts, each with its result in rupees"):
+            mark = do.chat.mark
+            stop = await self._resting_stop()
+            symbol = stop.symbol
+            await do.order("/market", {"symbol": symbol, "last_price": stop.price_beyond})
+            do.notes(f"the price of {symbol} moves to {stop.price_beyond:.2f}")
+            for actor in self._actors:
+                message = await do.sees("Stop hit", actor.label, symbol, since=mark)
+                await self._check_result(actor, symbol, message)
+            await do.order("/market", {"symbol": symbol, "last_price": None})
+        async with do.step("the strategy enters again on both accounts"):
+            await self._card(
+                lambda card: all(card.filled(label, "entry") for label in self._labels),
+                "a run card with a filled entry on both accounts",
+                after=newest,
+            )
+
+    async def _resting_stop(self) -> RestingStop:
+        """Wait for a stop that rests on both accounts, in one instrument."""
+
+        async def found() -> RestingStop | None:
+            return stop_of([await self._book(actor) for actor in self._actors])
+
+        return await self._do.until(found, "a stop that rests on both accounts", _TRADES_S)
+
+    async def _check_result(self, actor: Actor, symbol: str, message: Message) -> None:
+        expected = result_of_last_trade((await self._book(actor))["trades"], symbol)
+        if expected not in message.text.replace("\u2060", ""):
+            raise ChatError(
+                f"expected the result {expected} of {symbol} on {actor.label}, as in the "
+                f"broker's book; found {message.text!r}"
+            )
+
+    async def _book(self, actor: Actor) -> Any:
+        return await self._do.ask("/book", broker=actor.broker, api_key=actor.api_key)
+
+    async def _trade_by_hand(self) -> None:
+        """Close a position of one account in the broker's own app: the strategy lets go of it."""
+        do, new = self._do, self._new
+        async with do.step(f"a position of {new.label} is closed in the broker's app"):
+            mark = do.chat.mark
+            position = await self._open_position(new)
+            symbol, quantity = position["symbol"], int(position["quantity"])
+            await do.order(
+                "/orders",
+                {
+                    "broker": new.broker,
+                    "api_key": new.api_key,
+                    "symbol": symbol,
+                    "side": "SELL" if quantity > 0 else "BUY",
+                    "quantity": abs(quantity),
+                },
+            )
+            do.notes(f"the user closes {quantity:+d} {symbol} of {new.label} in the broker's app")
+            await do.sees("Not placed by me", new.label, symbol, since=mark)
+            await do.sees("closed by hand", new.label, symbol, since=mark)
+        async with do.step(f"its stop goes, and {new.label} is not left short"):
+            await do.until(
+                lambda: self._is_let_go(new, symbol), f"{symbol} of {new.label} to be flat", 30
+            )
+
+    async def _open_position(self, actor: Actor) -> Any:
+        async def found() -> Any:
+            positions = (await self._book(actor))["positions"]
+            return next((one for one in positions if one["quantity"]), None)
+
+        return await self._do.until(found, f"{actor.label} to hold something", _TRADES_S)
+
+    async def _is_let_go(self, actor: Actor, symbol: str) -> bool:
+        """Whether an account's units in an instrument are the strategy's own or none."""
+        book = await self._book(actor)
+        net = sum(one["quantity"] for one in book["positions"] if one["symbol"] == symbol)
+        stops = [
+            one
+            for one in book["orders"]
+            if one["symbol"] == symbol and one["status"] == "TRIGGER PENDING"
+        ]
+        # The next run may have entered again, with a stop of its own.
+        return bool(net) == bool(stops)
 
     async def _drain(self) -> None:
         do, old, new = self._do, self._old, self._new
@@ -318,7 +407,7 @@ class Story:
         return AccountTruth(
             label=actor.label,
             ledger=await do.ask("/ledger", broker=actor.broker, api_key=actor.api_key),
-            book=await do.ask("/book", broker=actor.broker, api_key=actor.api_key),
+            book=await self._book(actor),
             silent=(Period(0, self._marks["enabled"]), Period(disabled)),
             shrinking=shrinking,
         )

@@ -21,10 +21,19 @@ def written(seq: int, side: str, at: str, quantity: int = 2, **fields: Any) -> d
     return {**row, "symbol": "NSE:SBIN-EQ", "tag": f"T{seq}", "applied": True, **fields}
 
 
-def done(side: str, at: str, price: float, quantity: int = 2) -> tuple[dict[str, Any], ...]:
+def done(
+    side: str, at: str, price: float, quantity: int = 2, api_key: str = "app"
+) -> tuple[dict[str, Any], ...]:
     terms = {"symbol": "SBIN", "side": side}
     trade = {**terms, "quantity": quantity, "at": at}
-    order = {**terms, "filled_quantity": quantity, "average_price": price, "status": "COMPLETE"}
+    order = {
+        **terms,
+        "quantity": quantity,
+        "filled_quantity": quantity,
+        "average_price": price,
+        "status": "COMPLETE",
+        "api_key": api_key,
+    }
     return order, trade
 
 
@@ -48,6 +57,14 @@ def test_agreement_is_silent() -> None:
     """The same orders, once each, at the same prices: nothing to say."""
     card = Card(5, "09:31", frozenset({LABEL}), (BOUGHT,), "")
     assert audit([TRUTH], [BOUGHT, SOLD], [card]) == []
+
+
+def test_an_order_by_hand_is_in_the_chat_and_in_no_ledger() -> None:
+    """What the user did in the broker's own app must be shown as well, at its price."""
+    by_hand = done("SELL", "09:45", 960.0, api_key="")
+    truth = replace(TRUTH, ledger=TRUTH.ledger[:1], book=book(ENTRY, by_hand), shrinking=())
+    assert audit([truth], [BOUGHT, SOLD], []) == []
+    assert f"in the ledger, not in the chat: SELL 2 SBIN on {LABEL}" in audit([truth], [BOUGHT], [])
 
 
 def test_an_order_that_one_side_does_not_have() -> None:
