@@ -9,7 +9,15 @@ from enum import StrEnum
 
 from core.errors import UserError
 
-__all__ = ["DERIVATIVES_OF", "ExchangeFacts", "Instrument", "InstrumentId", "Product", "Segment"]
+__all__ = [
+    "DERIVATIVES_OF",
+    "ExchangeFacts",
+    "Instrument",
+    "InstrumentId",
+    "Product",
+    "Segment",
+    "why_not_handled",
+]
 
 DERIVATIVES_OF = {"NSE": "NFO", "BSE": "BFO"}
 """Where the derivatives of each cash exchange's shares are listed."""
@@ -103,3 +111,19 @@ class Instrument:
     has_derivatives: bool = False
     isin: str = ""
     is_stale: bool = False
+
+
+_HANDLED = ("NSE", "BSE", "NFO", "BFO")
+
+
+def why_not_handled(instrument: InstrumentId) -> str:
+    """Return why Saarthi sends no order of an instrument, '' when it does.
+
+    Commodities and currencies are ordered in lots at both brokers where everything else is in
+    units (facts/kite.md 5.1, facts/fyers.md 4.2): a quantity would mean another size there.
+    """
+    if instrument.exchange in _HANDLED:
+        return ""
+    return (
+        f"found {instrument}; Saarthi trades on {', '.join(_HANDLED[:-1])} and {_HANDLED[-1]} only"
+    )

@@ -11,7 +11,7 @@ from core.domain.instrument import Instrument
 from core.domain.listing import untradable
 from core.domain.sizing import units_for
 from core.domain.target import Direction, Target
-from core.domain.views import AssignmentView
+from core.domain.views import AssignmentView, SizeKind
 
 __all__ = ["AccountState", "Leg", "plan_leg"]
 
@@ -52,7 +52,7 @@ class Leg:
     Attributes:
         goal: Signed units wanted from now on.
         entry: Signed units to enter with, 0 for none.
-        note: Why nothing is entered although the target asks for it, or ''.
+        note: Why nothing, or less than the user typed, is entered for the target, or ''.
     """
 
     goal: int
@@ -115,13 +115,31 @@ def _entry(
         lot_size=current.instrument.lot_size,
     )
     if units == 0:
-        return Leg(0, 0, _no_size(current))
+        return Leg(0, 0, _no_size(assignment, current))
     if reason := current.why_not(units):
         return Leg(0, 0, reason)
-    return Leg(units * int(target.direction), units * int(target.direction), "")
+    note = _rounded(target, assignment, units, current.instrument.lot_size)
+    return Leg(units * int(target.direction), units * int(target.direction), note)
 
 
-def _no_size(current: AccountState) -> str:
-    if current.capital is None:
+def _no_size(assignment: AssignmentView, current: AccountState) -> str:
+    is_share = assignment.size_kind is SizeKind.CAPITAL_SHARE
+    if is_share and current.capital is None:
         return "its capital is not known yet today, so no size can be worked out"
-    return "its size does not buy one lot"
+    lot = current.instrument.lot_size if current.instrument else 1
+    if is_share or lot == 1:
+        return "its size does not buy one lot"
+    asked = _asked(assignment)
+    return f"its size of {asked} does not buy one lot, which is {lot}"
+
+
+def _rounded(target: Target, assignment: AssignmentView, units: int, lot: int) -> str:
+    """Return what to say of a number that a user typed and that is not whole lots, or ''."""
+    if assignment.size_kind is not SizeKind.QUANTITY or _asked(assignment) == str(units):
+        return ""
+    lots = f"whole lots of {lot}" if lot > 1 else "whole units"
+    return f"{target.instrument}: {units} instead of {_asked(assignment)}, in {lots}"
+
+
+def _asked(assignment: AssignmentView) -> str:
+    return f"{(assignment.size_value * assignment.multiplier).normalize():f}"

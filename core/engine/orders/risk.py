@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 
 from core.domain.exits import left_to_exit
 from core.domain.host_clock import DENIED_FROM, words
-from core.domain.instrument import InstrumentId, Product
+from core.domain.instrument import InstrumentId, Product, why_not_handled
 from core.domain.ledger import Ledger, shrunk
 from core.domain.mode import TradingMode
 from core.domain.order import MANUAL, OPEN_STATES, UNKNOWN_STATES, Order, Purpose, Side
@@ -113,6 +113,12 @@ Check = Callable[[Facts], Denial | None]
 def account_gate(facts: Facts) -> Denial | None:
     """An account without a gate takes no orders: nothing could hold its mode (C4)."""
     return Denial("NO_GATE", "the account has no gate") if facts.gate is None else None
+
+
+def handled_exchange(facts: Facts) -> Denial | None:
+    """Where quantities are lots nothing is sent, not even an exit: its size would be wrong (R3)."""
+    reason = why_not_handled(facts.instrument)
+    return Denial("NOT_HANDLED", reason) if reason else None
 
 
 def known_day(facts: Facts) -> Denial | None:
@@ -261,6 +267,7 @@ NOTHING_LEFT = frozenset({"NOT_HELD", "EXIT_ONLY"})
 
 CHECKS: tuple[Check, ...] = (
     account_gate,
+    handled_exchange,
     known_day,
     slot_freshness,
     square_off,

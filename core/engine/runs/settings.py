@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from core.domain.account import Account
 from core.domain.command import Command
-from core.domain.instrument import InstrumentId, Product
+from core.domain.instrument import InstrumentId, Product, why_not_handled
 from core.domain.target import ParameterValue, Strategy, checked_parameters, declares_short
 from core.domain.views import AssignmentView, SizeKind
 from core.engine.accounts.accounts import Accounts
@@ -119,9 +119,10 @@ class StrategySettings:
         given = {**(await self.row(name))["parameters"], parameter: text.strip()}
         checked = checked_parameters(strategy, given)
         strategy.schedule(checked)
-        await self._symbols.refuse(
-            set(strategy.instruments(checked)) - await self._chosen_before(strategy)
-        )
+        chosen = set(strategy.instruments(checked)) - await self._chosen_before(strategy)
+        for reason in filter(None, map(why_not_handled, sorted(chosen))):
+            raise UserError(f"{reason[:1].upper()}{reason[1:]}.")
+        await self._symbols.refuse(chosen)
         if parameter == "side" and declares_short(checked):
             await self._refuse_short_in_delivery(strategy)
 

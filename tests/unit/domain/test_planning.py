@@ -110,3 +110,44 @@ def sbin() -> Instrument:
         tick_size=Decimal("0.05"),
         segment=Segment.CASH,
     )
+
+
+@pytest.mark.row("R3")
+@pytest.mark.parametrize(
+    ("size", "multiplier", "lot", "entry", "note"),
+    [
+        ("65", "1", 65, 65, ""),
+        ("100", "1", 65, 65, "NSE:SBIN: 65 instead of 100, in whole lots of 65"),
+        ("30", "1", 65, 0, "its size of 30 does not buy one lot, which is 65"),
+        ("5", "0.5", 1, 2, "NSE:SBIN: 2 instead of 2.5, in whole units"),
+        ("10", "2", 1, 20, ""),
+    ],
+)
+def test_rounded_size_is_said(
+    sbin: Instrument, size: str, multiplier: str, lot: int, entry: int, note: str
+) -> None:
+    """Case "rounded lots": a number that a user typed never becomes another one in silence."""
+    assigned = replace(ASSIGNED, size_value=Decimal(size), multiplier=Decimal(multiplier))
+    current = replace(FLAT, instrument=replace(sbin, lot_size=lot))
+    target = Target(SBIN, Direction.LONG, SLOT)
+    made = plan_leg(target, assigned, current, slot_at=SLOT, fresh_for=MINUTE)
+    assert made == Leg(entry, entry, note)
+
+
+@pytest.mark.row("R3")
+def test_share_of_the_capital_is_rounded_as_ever(sbin: Instrument) -> None:
+    """Nobody typed a number of units, so there is nothing to say."""
+    share = replace(ASSIGNED, size_kind=SizeKind.CAPITAL_SHARE, size_value=Decimal(10))
+    current = replace(FLAT, capital=Decimal(100_000), instrument=sbin)
+    target = Target(SBIN, Direction.LONG, SLOT)
+    made = plan_leg(target, share, current, slot_at=SLOT, fresh_for=MINUTE)
+    assert made == Leg(11, 11, "")
+
+
+@pytest.mark.row("D10")
+def test_old_master_enters_nothing(sbin: Instrument) -> None:
+    """An instrument of an earlier day's master may have another lot by now: entries wait."""
+    current = replace(FLAT, instrument=replace(sbin, is_stale=True))
+    made = leg(current, Direction.LONG)
+    assert (made.goal, made.entry) == (0, 0)
+    assert "today's list of instruments" in made.note

@@ -219,3 +219,16 @@ def test_what_the_broker_refused_today_is_not_entered_again() -> None:
     assert words in denial.reason
     assert first_denial(replace(ENTRY, others=[replace(refused, cause=Cause.OTHER)])) is None
     assert first_denial(replace(EXIT, others=[refused])) is None
+
+
+@pytest.mark.row("R3")
+@pytest.mark.parametrize("name", ["MCX:CRUDEOIL26NOVFUT", "CDS:USDINR26NOVFUT", "BCD:X", "NCO:Y"])
+def test_what_is_counted_in_lots_is_not_sent(name: str) -> None:
+    """Commodities and currencies are refused in both directions: their size would be wrong."""
+    for facts in (ENTRY, EXIT, replace(EXIT, strategy=MANUAL, by_user=True)):
+        denial = first_denial(replace(facts, instrument=InstrumentId.parse(name)))
+        assert denial is not None
+        assert denial.code == "NOT_HANDLED"
+        assert denial.reason == f"found {name}; Saarthi trades on NSE, BSE, NFO and BFO only"
+    for handled in ("BSE:SBIN", "NFO:SBIN26NOVFUT", "BFO:SENSEX26NOVFUT"):
+        assert first_denial(replace(ENTRY, instrument=InstrumentId.parse(handled))) is None
