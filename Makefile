@@ -11,6 +11,8 @@ DATA ?=
 AUTOPLAY ?=
 DATES ?=
 JOBS ?= 5
+LONG ?=
+SEED ?= 1
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,7 +20,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --no-deps --require-hashes
 PROJECT := $(PIP) install --no-deps --no-build-isolation --editable .
 
-.PHONY: demo test quick test-dates nightly check bench lock clean format system-deps
+.PHONY: demo test quick test-dates faults nightly check bench lock clean format system-deps
 
 demo: $(VENV)/installed
 	$(BIN)/saarthi demo --port $(PORT) $(if $(DATA),--data "$(DATA)") $(if $(filter-out 0,$(AUTOPLAY)),--autoplay)
@@ -34,6 +36,12 @@ test: system-deps check
 # DATES picks moments, such as DATES=new-years-eve. `make test` holds a short form.
 test-dates: system-deps $(VENV)/installed-dev
 	$(BIN)/python -m tests.dates $(DATES)
+
+# The fault campaign: ends of the process, faults of brokers, store and chat, people who trade
+# besides, judged by an umpire; prints a table. LONG=1 is 1,000 kills and 10,000 faults in twenty
+# minutes, SEED another set of days. docs/reliability.md says what it holds.
+faults: $(VENV)/installed-dev
+	$(BIN)/python -m tests.campaign --seed $(SEED) $(if $(filter-out 0,$(LONG)),--long)
 
 # What is too long for every commit: every moment of the crash enumerator, and the like.
 nightly: system-deps $(VENV)/installed-dev

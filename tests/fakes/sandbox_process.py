@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import requests
 
+from tests.faults.tether import tethered
+
 __all__ = ["CLOCK", "Sandbox", "eventually"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -36,10 +38,12 @@ def eventually(ask: Callable[[], T], *, within_s: float = 5.0) -> T:
 class Sandbox:
     """A running sandbox; ``ports`` by name."""
 
-    def __init__(self, *options: str, clock: str | None = CLOCK) -> None:
+    def __init__(self, *options: str, clock: str | None = CLOCK, is_tethered: bool = False) -> None:
         command = [sys.executable, "-P", "-m", "sandbox", *options]
         if clock is not None:
             command += ["--clock", clock]
+        if is_tethered:
+            command = tethered(command)
         self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()

@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +27,7 @@ from core.domain.notices.stored import from_document, to_document
 from core.ports.notifier import Delivered
 from tests.fakes.sandbox_process import ROOT, Sandbox
 from tests.faults.life import FYERS, KITE, THIRD, Told, World, living
+from tests.faults.tether import die_with_parent, tethered
 from tests.faults.watch import Rule, Watch
 
 __all__ = ["Doomed", "Nursery"]
@@ -91,13 +93,18 @@ async def _live(task: dict[str, Any]) -> None:
         await asyncio.Event().wait()
 
 
-def _child(task: dict[str, Any]) -> None:
+def _child(task: dict[str, Any], nurse: int) -> None:
     """Be a controller, in a process of its own, until killed."""
+    die_with_parent(nurse)
     with Path(task["complaints"]).open("w", encoding="utf-8") as file:
         os.dup2(file.fileno(), 2)
         os.dup2(file.fileno(), 1)
     try:
         asyncio.run(_live(task))
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        raise
     finally:
         os._exit(70)
 
@@ -108,10 +115,11 @@ def _nurse() -> None:
     Everything is imported once, so that a controller stands in no time; no thread and no event loop
     runs here, so that a fork is clean.
     """
+    nurse = os.getpid()
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
-            _child(json.loads(line))
+            _child(json.loads(line), nurse)
         sys.stdout.write(f"{pid}\n")
         sys.stdout.flush()
         _, status = os.waitpid(pid, 0)
@@ -124,7 +132,7 @@ class Nursery:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.controller"],
+            tethered([sys.executable, "-m", "tests.faults.controller"]),
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -187,16 +195,23 @@ class Doomed:
 
     async def dies(self, *, within_s: float = 25.0) -> None:
         """Wait until it has killed itself, then let the next controller start at once."""
+        done = await self.ends(within_s=within_s)
+        assert done, f"it did not die: {self._complaint()}"
+
+    async def ends(self, *, within_s: float) -> bool:
+        """Wait until it has killed itself, or kill it; return whether it did."""
         ended = asyncio.create_task(asyncio.to_thread(self._nursery.hear))
         done, _ = await asyncio.wait({ended}, timeout=within_s)
         if not done:
             os.kill(self.pid, signal.SIGKILL)
             await ended
-        complaints = self._complaints.read_text(encoding="utf-8")[-2000:]
-        assert done, f"it did not die: {complaints}"
-        assert ended.result() == -signal.SIGKILL, f"{ended.result()}: {complaints}"
+        assert ended.result() == -signal.SIGKILL, f"{ended.result()}: {self._complaint()}"
         self._inherit()
         await self._world.bury()
+        return bool(done)
+
+    def _complaint(self) -> str:
+        return self._complaints.read_text(encoding="utf-8")[-2000:]
 
     async def kill(self) -> None:
         """Kill it now."""

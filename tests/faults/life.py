@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -215,7 +216,7 @@ class Life:
 
     def command(self) -> Command:
         """Return a new wish of the owner."""
-        return Command(f"test:{next(_serial)}", OWNER, OWNER)
+        return Command(f"test:{os.getpid()}:{next(_serial)}", OWNER, OWNER)
 
     async def connect(self, who: Simulated, *, quantity: int = 1, enabled: bool = True) -> str:
         """Connect an account, log it in, and wait until its worker has read its broker."""

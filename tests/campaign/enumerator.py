@@ -1,0 +1,91 @@
+"""The crash enumerator in memory: each scenario ends once at every call of every port.
+
+One life without an end counts the calls. Then, for each of them, a controller dies there, another
+one starts, and the umpire judges where it has come to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from tests.campaign.rest import come_to_rest
+from tests.campaign.scenarios import SCENARIOS, opened
+from tests.campaign.story import story_of
+from tests.campaign.umpire import Umpire, Verdict
+from tests.campaign.virtual import VirtualLoop, run_virtually
+from tests.campaign.world import World
+from tests.faults.watch import Rule
+
+__all__ = ["crash_at", "moments_of", "sampled"]
+
+_RESTART_S = (1.0, 4.0, 0.2)
+"""After how long the next controller starts: by turns, so that some find the horizon passed."""
+
+
+async def _crash(name: str, k: int, loop: VirtualLoop) -> tuple[Verdict, World]:
+    """Live a scenario; with k above 0 the controller ends at the k-th call of it."""
+    world = await opened(name, loop)
+    umpire = Umpire(world)
+    (broker_id,) = world.accounts
+    for trade in world.venue(broker_id).trades:
+        umpire.filled(broker_id, trade)
+    world.venue(broker_id).on_fill = lambda trade: umpire.filled(broker_id, trade)
+    life = world.life
+    assert life is not None
+    before = len(life.watch.moments)
+    if k:
+        life.watch.rule = Rule("*", "", k)
+    helpers = [
+        loop.create_task(world.every(1.0, umpire.observe), name="w:umpire"),
+        loop.create_task(_revive(world, k), name="w:reaper"),
+    ]
+    await SCENARIOS[name].live(world)
+    if not k:
+        world.moments = len(life.watch.moments) - before
+    await come_to_rest(world, umpire.verdict)
+    for helper in helpers:
+        helper.cancel()
+    verdict = umpire.judge()
+    net = sum(world.venue(broker_id).net(key) for key in world.venue(broker_id).touched())
+    if net not in SCENARIOS[name].ends:
+        verdict.bad("positions wrong", f"{name} ended at {net}")
+    return verdict, world
+
+
+async def _revive(world: World, k: int) -> None:
+    while True:
+        await asyncio.sleep(0.1)
+        life = world.life
+        if life is not None and life.watch.is_dead:
+            await world.restart(_RESTART_S[k % len(_RESTART_S)])
+
+
+def moments_of(name: str) -> int:
+    """Return how many calls a scenario makes when nothing ends it."""
+
+    async def count(loop: VirtualLoop) -> int:
+        _, world = await _crash(name, 0, loop)
+        return world.moments
+
+    return run_virtually(count, 7)
+
+
+def crash_at(name: str, k: int) -> Verdict:
+    """End a scenario at its k-th call and return what the umpire says."""
+
+    async def crash(loop: VirtualLoop) -> Verdict:
+        verdict, world = await _crash(name, k, loop)
+        if verdict.faults:
+            verdict.story = story_of(world)
+        return verdict
+
+    return run_virtually(crash, 7)
+
+
+def sampled(moments: int, wanted: int, seed: int) -> Sequence[int]:
+    """Return ``wanted`` of the moments, evenly spread from a start that the seed chooses."""
+    if wanted >= moments:
+        return range(1, moments + 1)
+    step = moments / wanted
+    return [1 + (int(n * step) + seed) % moments for n in range(wanted)]

@@ -1,0 +1,110 @@
+"""The scenarios of the crash enumerator: what goes on while the process ends at some call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from core.adapters.zerodha import ZERODHA
+from core.domain.instrument import Product
+from core.domain.order import OrderRequest, OrderType, Side
+from core.domain.sessions import IST
+from core.domain.target import Direction
+from tests.campaign.scripted import Wish, WishingStrategy
+from tests.campaign.virtual import VirtualLoop
+from tests.campaign.world import SBIN, World
+
+__all__ = ["SCENARIOS", "Scenario", "opened"]
+
+_MORNING = datetime(2026, 11, 23, 10, 0, 30, tzinfo=IST)
+_CLOSING = datetime(2026, 11, 23, 14, 57, 30, tzinfo=IST)
+_KEY = f"{SBIN}|MIS"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One thing that Saarthi does.
+
+    Attributes:
+        wishes: Minutes after the start, direction, percent of the stop.
+        prepare_s: How long is lived before the process may end: what the scenario begins with.
+        live: What happens while it may end.
+        ends: The net positions that are right at the end.
+        units: Size of the strategy.
+    """
+
+    wishes: tuple[tuple[int, Direction, str], ...]
+    prepare_s: float
+    live: Callable[[World], Awaitable[None]]
+    ends: frozenset[int]
+    units: int = 10
+    start: datetime = _MORNING
+
+
+async def _wait(world: World) -> None:
+    assert world.accounts
+    await asyncio.sleep(50)
+
+
+async def _close(world: World) -> None:
+    (broker_id,) = world.accounts
+    await world.ask(
+        "close",
+        lambda system, command: system.control.orders.close(
+            command, broker_id, _KEY, despite_pause=False
+        ),
+    )
+    await asyncio.sleep(20)
+
+
+async def _hand_sale(world: World) -> None:
+    (broker_id,) = world.accounts
+    sale = OrderRequest("", SBIN, Side.SELL, 10, OrderType.MARKET, Product.MIS)
+    world.venue(broker_id).by_hand(sale)
+    await asyncio.sleep(50)
+
+
+async def _stop_hit(world: World) -> None:
+    world.market.move(SBIN, world.clock.market_now() + timedelta(seconds=3), "0.97")
+    await asyncio.sleep(30)
+
+
+_LONG = ((1, Direction.LONG, "1"),)
+_LONG_FLAT = (*_LONG, (3, Direction.FLAT, "0"))
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "entry": Scenario(_LONG, 15, _wait, frozenset({0, 10})),
+    "exit": Scenario(_LONG_FLAT, 140, _wait, frozenset({0})),
+    "stop": Scenario(_LONG, 70, _stop_hit, frozenset({0})),
+    "slices": Scenario(_LONG_FLAT, 140, _wait, frozenset({0}), units=100),
+    "sliced entry": Scenario(_LONG, 15, _wait, frozenset({0, 20, 40, 60, 80, 100}), units=100),
+    "reversal": Scenario((*_LONG, (3, Direction.SHORT, "1")), 140, _wait, frozenset({0, -10})),
+    "close": Scenario(_LONG, 70, _close, frozenset({0})),
+    "hand sale": Scenario(_LONG, 70, _hand_sale, frozenset({0})),
+    "square-off": Scenario(_LONG, 130, _wait, frozenset({0}), start=_CLOSING),
+}
+
+
+async def opened(name: str, loop: VirtualLoop) -> World:
+    """Return a world that stands where its scenario begins."""
+    scenario = SCENARIOS[name]
+    strategy = WishingStrategy("alpha", SBIN)
+    begin = scenario.start.replace(second=0)
+    strategy.wishes = [
+        Wish(begin + timedelta(minutes=after), direction, Decimal(percent))
+        for after, direction, percent in scenario.wishes
+    ]
+    world = World(7, loop, scenario.start, {"alpha": strategy}, unrest=0.0002)
+    await world.open()
+    await world.connect(ZERODHA, "One", {"alpha": scenario.units})
+    await world.ask(
+        "enable",
+        lambda system, command: system.control.strategy_settings.set_enabled(
+            command, "alpha", enabled=True
+        ),
+    )
+    await asyncio.sleep(scenario.prepare_s)
+    return world

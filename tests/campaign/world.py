@@ -1,0 +1,376 @@
+"""The world of a campaign in memory: what outlives a controller, and the controllers that live in it.
+
+The engine is the product's own, put together by its own bootstrap; store, brokers, chat and time
+are the campaign's. A controller ends as a killed one does: no call goes out or comes back any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from itertools import count
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+from core.adapters.calendar import TradingCalendar
+from core.adapters.fyers import FYERS
+from core.adapters.vault import FernetVault
+from core.adapters.zerodha import ZERODHA
+from core.bootstrap import Foundation, System, build
+from core.config import Settings
+from core.domain.account import AccountDraft
+from core.domain.broker_profile import BrokerProfile
+from core.domain.command import Command
+from core.domain.instrument import Instrument, InstrumentId, Segment
+from core.domain.notices.post import Post
+from core.domain.sessions import IST
+from core.errors import AlreadyDone, StoreError, UserError
+from core.ports.notifier import Delivered, TryLater
+from tests.campaign.client import CampaignBroker, CampaignClient
+from tests.campaign.market import Market
+from tests.campaign.scripted import WishingStrategy
+from tests.campaign.troubles import Troubles
+from tests.campaign.venue import Key, Venue
+from tests.campaign.virtual import VirtualClock, VirtualLoop
+from tests.fakes.memory_store import MemoryDatabase, MemoryStore
+from tests.faults.watch import Rule, Watch, watched_brokers, watched_store
+
+__all__ = ["CHAT", "INFY", "SBIN", "Chat", "Dead", "Life", "World"]
+
+T = TypeVar("T")
+CHAT = 4711
+SBIN = InstrumentId("NSE", "SBIN")
+INFY = InstrumentId("NSE", "INFY")
+BASES = {SBIN: 815, INFY: 1490}
+FREEZE = 40
+HORIZON_S = 12.0
+LAG_S = 7.0
+_KEY = "dGVzdC1rZXktdGVzdC1rZXktdGVzdC1rZXktdGVzdC0="
+
+
+class Dead(Exception):
+    """The controller ended while something was asked of it."""
+
+
+@dataclass
+class Chat:
+    """The messenger: what it shows, and what goes wrong on the way to it.
+
+    Attributes:
+        away_until: Until then it answers nothing, world's seconds.
+        loses_answers: How many of the next deliveries arrive and are not confirmed.
+    """
+
+    now: Callable[[], float]
+    watch: Watch | None = None
+    delivered: list[tuple[int, str, bool, Post]] = field(default_factory=list)
+    away_until: float = 0.0
+    loses_answers: int = 0
+    bitten: int = 0
+
+    async def deliver(
+        self,
+        chat_id: int,
+        post: Post,
+        *,
+        notice_id: str,
+        message_id: int | None,
+        is_repeat: bool,
+    ) -> Delivered | TryLater:
+        if self.watch is not None:
+            await self.watch.before("deliver")
+        if self.now() < self.away_until:
+            self.bitten += 1
+            return TryLater(3.0, "the messenger is away")
+        self.delivered.append((chat_id, notice_id, is_repeat, post))
+        if self.watch is not None:
+            await self.watch.after("deliver")
+        if self.loses_answers:
+            self.loses_answers -= 1
+            self.bitten += 1
+            return TryLater(1.0, "no answer in time", may_have_arrived=True)
+        return Delivered(message_id or len(self.delivered))
+
+
+@dataclass
+class Life:
+    """One controller."""
+
+    system: System
+    watch: Watch
+    task: asyncio.Task[None]
+
+
+@dataclass
+class World:
+    """What outlives a controller.
+
+    Attributes:
+        kills: How many controllers were ended.
+        commands: What a person asked for, with what came of it.
+    """
+
+    seed: int
+    loop: VirtualLoop
+    start: datetime
+    strategies: Mapping[str, WishingStrategy]
+    unrest: float = 0.0012
+    database: MemoryDatabase = field(default_factory=MemoryDatabase)
+    accounts: list[str] = field(default_factory=list)
+    life: Life | None = None
+    kills: int = 0
+    store_outages: int = 0
+    commands: list[tuple[str, str, str]] = field(default_factory=list)
+    unjournalled: list[str] = field(default_factory=list)
+    moments: int = 0
+    log: list[tuple[float, str]] = field(default_factory=list)
+
+    def note(self, what: str) -> None:
+        """Write down what the day did, for its story."""
+        self.log.append((self.loop.time(), what))
+
+    def __post_init__(self) -> None:
+        self.clock = VirtualClock(self.start, self.loop)
+        self.chance = random.Random(f"world {self.seed}")
+        morning = self.start.astimezone(IST).replace(hour=9, minute=15)
+        self.market = Market(self.seed, morning, BASES, self.unrest)
+        self.vault = FernetVault([_KEY])
+        self.settings = Settings(
+            public_url="https://saarthi.example",
+            horizon_s=HORIZON_S,
+            accept_embedded_store_for_live=True,
+        )
+        self.chat = Chat(self.loop.time)
+        self.brokers: Mapping[BrokerProfile, CampaignBroker] = {
+            profile: CampaignBroker(profile, _master(), self._new_client)
+            for profile in (ZERODHA, FYERS)
+        }
+        self._numbers = count(1)
+
+    def _new_client(self, broker_id: str) -> CampaignClient:
+        venue = Venue(
+            self.market,
+            self.loop.time,
+            self.clock.market_now,
+            random.Random(f"{self.seed} {broker_id[:6]}"),
+            FREEZE,
+            note=self.note,
+        )
+        return CampaignClient(venue, Troubles(self.loop.time, note=self.note), LAG_S)
+
+    # Looking
+
+    def client(self, broker_id: str) -> CampaignClient:
+        """Return an account as it is at its broker."""
+        for broker in self.brokers.values():
+            if broker_id in broker.clients:
+                return broker.clients[broker_id]
+        raise KeyError(broker_id)
+
+    def venue(self, broker_id: str) -> Venue:
+        """Return the truth of an account."""
+        return self.client(broker_id).venue
+
+    def rows(self, collection: str) -> list[Mapping[str, Any]]:
+        """Return what is committed; not to be changed."""
+        return list(self.database.committed[collection].values())
+
+    def is_asked_about(self, broker_id: str, key: Key) -> bool:
+        """Whether the person was told that a position contradicts the fills, and is still asked."""
+        asked = False
+        for row in sorted(self.rows("outbox"), key=lambda row: str(row["_id"])):
+            data = row["data"]
+            if row["kind"] == "position_disputed" and (
+                (data["broker_id"], data["instrument"], data["product"])
+                == (broker_id, str(key[0]), key[1].value)
+            ):
+                asked = not data["is_over"]
+        return asked
+
+    @property
+    def faults(self) -> int:
+        """How many answers were spoilt, and how often somebody or something else acted."""
+        clients = [self.client(broker_id) for broker_id in self.accounts]
+        bitten = sum(client.troubles.bitten.total() for client in clients)
+        foreign = sum(len(client.venue.foreign) for client in clients)
+        return bitten + foreign + self.chat.bitten + self.store_outages
+
+    # Lives
+
+    async def begin(self, rule: Rule | None = None) -> Life:
+        """Start a controller, which dies at the moment that ``rule`` names."""
+        watch = Watch(rule, witness=self._is_submitted, unjournalled=self.unjournalled)
+        watch.act = watch.die
+        foundation = Foundation(
+            settings=self.settings,
+            store=watched_store(MemoryStore(self.database), watch),
+            store_kind="memory",
+            running=None,
+            vault=self.vault,
+            clock=self.clock,
+            calendar=TradingCalendar(),
+        )
+        system = build(
+            foundation, dict(self.strategies), brokers=watched_brokers(self.brokers, watch)
+        )
+        self.chat.watch = watch
+        task = self.loop.create_task(self._live(system))
+        self.life = Life(system, watch, task)
+        return self.life
+
+    async def _live(self, system: System) -> None:
+        while True:
+            try:
+                await system.begin()
+                break
+            except StoreError:
+                await asyncio.sleep(2.0)  # the service manager starts it again
+        services = {**system.services, "outbox": system.sender(self.chat)}
+        await system.supervisor.run(services)
+
+    async def _is_submitted(self, client_order_id: str) -> bool:
+        row = self.database.committed["orders"].get(client_order_id)
+        return row is not None and row["state"] == "SUBMITTED"
+
+    async def kill(self) -> None:
+        """End the controller now, as ``kill -9`` does."""
+        life, self.life = self.life, None
+        if life is None:
+            return
+        self.kills += 1
+        self.note("the controller ends")
+        life.watch.is_dead = True
+        self.moments += len(life.watch.moments)
+        mine = {asyncio.current_task(), *self._own_tasks()}
+        for _ in range(5):
+            left = [task for task in asyncio.all_tasks(self.loop) if task not in mine]
+            for task in left:
+                task.cancel()
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+    def _own_tasks(self) -> set[asyncio.Task[Any]]:
+        return {task for task in asyncio.all_tasks(self.loop) if task.get_name().startswith("w:")}
+
+    async def restart(self, after_s: float, rule: Rule | None = None) -> None:
+        """End the controller and start another one some seconds later."""
+        await self.kill()
+        await asyncio.sleep(after_s)
+        if self.chance.random() < 0.7:  # it ended in a way that gave its lease back, or in time
+            lease = self.database.committed["lease"]
+            changed = {key: {**row, "holder": ""} for key, row in lease.items()}
+            self.database.committed["lease"] = changed
+        await self.begin(rule)
+
+    # A person
+
+    def command(self) -> Command:
+        """Return a new wish of the owner."""
+        return Command(f"wish-{next(self._numbers)}", 1, CHAT)
+
+    async def ask(self, kind: str, act: Callable[[System, Command], Awaitable[object]]) -> str:
+        """Have a wish carried out, asked again and again over ends of the process (I9).
+
+        Returns:
+            ``done``, or what the person was told instead.
+        """
+        command = self.command()
+        while True:
+            life = self.life
+            if life is None:
+                await asyncio.sleep(1.0)
+                continue
+            task = self.loop.create_task(_told(act(life.system, command)))
+            while not task.done() and self.life is life:
+                await asyncio.sleep(0.1)
+            if not task.done():
+                task.cancel()
+                continue
+            if task.cancelled():
+                continue
+            result = task.result()
+            if result == "again":
+                await asyncio.sleep(1.0)
+                continue
+            self.commands.append((command.id, kind, result))
+            self.note(f"wish {command.id} {kind}: {result}")
+            return result
+
+    async def connect(self, profile: BrokerProfile, name: str, sizes: Mapping[str, int]) -> str:
+        """Connect an account, log it in, and let strategies trade these sizes on it."""
+        life = self.life
+        assert life is not None
+        control = life.system.control
+        draft = AccountDraft(profile, name, f"key{next(self._numbers)}", "a secret")
+        account = await control.registration.add(self.command(), draft)
+        self.accounts.append(account.broker_id)
+        self.brokers[profile].client(account.broker_id)
+        await self.log_in(account.broker_id)
+        await control.switch.enable(self.command(), account.broker_id)
+        for strategy, units in sizes.items():
+            await control.strategy_settings.assign(
+                self.command(), strategy, account.broker_id, size_value=Decimal(units)
+            )
+        return account.broker_id
+
+    async def log_in(self, broker_id: str) -> None:
+        """Log an account in, however often it takes."""
+
+        async def through(system: System, _command: Command) -> object:
+            offer = await system.control.logins.offer(broker_id)
+            address = await system.control.logins.start(str(offer.page_url).rpartition("/")[2])
+            account = await system.accounts.get(broker_id)
+            code = f"code{next(self._numbers)}"
+            nonce = dict(parse_qsl(urlsplit(address).query))["nonce"]
+            form = account.broker.callback
+            query = {form.nonce: nonce, form.code: code, "status": "success", "s": "ok"}
+            await system.control.logins.callback(account.broker, query)
+            return None
+
+        await self.ask("login", through)
+
+    async def open(self) -> None:
+        """Let the chat have an owner, and start the first controller."""
+        store = MemoryStore(self.database)
+        await store.insert("users", {"_id": str(CHAT), "role": "owner", "chat_id": CHAT})
+        await self.begin()
+        await asyncio.sleep(0.5)
+
+    async def every(self, seconds: float, act: Callable[[], None]) -> None:
+        """Do something again and again; a task of this is the world's own."""
+        with contextlib.suppress(asyncio.CancelledError):
+            while True:
+                act()
+                await asyncio.sleep(seconds)
+
+
+async def _told(asked: Awaitable[object]) -> str:
+    try:
+        await asked
+    except AlreadyDone:
+        return "done"
+    except StoreError:
+        return "again"
+    except UserError as error:
+        return f"told: {error}"
+    return "done"
+
+
+def _master() -> list[Instrument]:
+    return [
+        Instrument(
+            name,
+            f"NSE:{name.symbol}-EQ",
+            f"{n}",
+            1,
+            Decimal("0.05"),
+            Segment.CASH,
+            freeze_quantity=FREEZE,
+        )
+        for n, name in enumerate(BASES, 100001)
+    ]
