@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from core.domain.instrument import InstrumentId, Product
@@ -41,6 +42,14 @@ _DECIDED = frozenset({"run_card", "login_done", "started", "morning_round", "tok
 """Notices that name no trouble of a position."""
 
 
+class Standing(Enum):
+    """How a ledger stands: safe, being worked on, or neither."""
+
+    SAFE = "safe"
+    AT_WORK = "at work"
+    NAKED = "naked"
+
+
 @dataclass
 class Verdict:
     """What one world came to.
@@ -68,6 +77,7 @@ class Umpire:
     verdict: Verdict = field(default_factory=Verdict)
     modes: list[tuple[float, str, str]] = field(default_factory=list)
     _naked_since: dict[str, float] = field(default_factory=dict)
+    _safe_at: dict[str, float] = field(default_factory=dict)
     _counted: Counter[str] = field(default_factory=Counter)
     _true_books: Counter[str] = field(default_factory=Counter)
     _judged: set[str] = field(default_factory=set)
@@ -125,13 +135,15 @@ class Umpire:
             self._look_at(row)
 
     def _look_at(self, ledger: Mapping[str, Any]) -> None:
-        key = ledger["_id"]
-        if self._is_looked_after(ledger):
+        key, standing = ledger["_id"], self._standing(ledger)
+        if standing is not Standing.NAKED:
             self._naked_since.pop(key, None)
+        if standing is Standing.SAFE:
+            self._safe_at[key] = self.now
+        if standing is not Standing.NAKED:
             return
-        since = self._naked_since.setdefault(key, self.now)
-        since = max(since, self._alive_since)
-        if self.now - since <= GRACE_S or self._is_named(ledger, self._naked_since[key]):
+        since = max(self._naked_since.setdefault(key, self.now), self._alive_since)
+        if self.now - since <= GRACE_S or self._is_named(ledger, self._safe_at.get(key, 0.0)):
             return
         self.verdict.figures["seconds unprotected without a notice"] += 1
         self._counted[key] += 1
@@ -158,17 +170,19 @@ class Umpire:
             if all(row[name] == ledger[name] for name in names)
         ]
 
-    def _is_looked_after(self, ledger: Mapping[str, Any]) -> bool:
-        """Whether a ledger is flat, asks for no stop, is protected, or is being closed."""
+    def _standing(self, ledger: Mapping[str, Any]) -> Standing:
+        """Say whether a ledger is flat, asks for no stop, is protected, or is being closed."""
         held, committed = ledger["quantity"], self.world.database.committed
         goal = committed["goals"].get(ledger["_id"])
-        if self.world.life is None or not held or goal is None:
-            return True
+        if not held or goal is None:
+            return Standing.SAFE
+        if self.world.life is None:
+            return Standing.AT_WORK
         if committed["account_gates"][ledger["broker_id"]]["mode"] == "PAUSED":
-            return True  # its confirmation named what it leaves alone
+            return Standing.SAFE  # its confirmation named what it leaves alone
         keeps = goal["quantity"] * held > 0
         if keeps and goal.get("stop_price") is None and abs(goal["quantity"]) >= abs(held):
-            return True
+            return Standing.SAFE
         venue = self.world.venue(ledger["broker_id"])
         protects = 0
         for row in self._orders_of(ledger):
@@ -176,14 +190,15 @@ class Umpire:
             if row["purpose"] == "entry" or row["state"] in _CLOSED:
                 continue
             if at_work is None or row["purpose"] == "exit":
-                return True  # on its way, unknown, or an exit that works
+                return Standing.AT_WORK  # on its way, unknown, or an exit that works
             if at_work.is_live and not at_work.has_triggered:
                 protects += at_work.left
         net = venue.net((InstrumentId.parse(ledger["instrument"]), Product(ledger["product"])))
-        return bool(keeps) and protects >= min(abs(held), abs(net))
+        is_covered = keeps and protects >= min(abs(held), abs(net))
+        return Standing.SAFE if is_covered else Standing.NAKED
 
     def _is_named(self, ledger: Mapping[str, Any], since: float) -> bool:
-        """Whether a notice since a minute before tells of this account's trouble."""
+        """Whether a notice since a minute before it was last safe tells of its trouble."""
         start = self.world.start.timestamp()
         ids = {row["_id"] for row in self._orders_of(ledger)}
         for row in self.world.rows("outbox"):

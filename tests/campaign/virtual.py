@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
-__all__ = ["VirtualClock", "VirtualLoop", "run_virtually"]
+__all__ = ["VirtualClock", "VirtualLoop", "lived", "run_virtually", "virtual_loop"]
 
 T = TypeVar("T")
 _IST = ZoneInfo("Asia/Kolkata")
@@ -119,13 +119,14 @@ def _seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def run_virtually(main: Callable[[VirtualLoop], Coroutine[Any, Any, T]], seed: int) -> T:
-    """Run a coroutine on a virtual loop; tasks that it leaves behind are dropped."""
+@contextmanager
+def virtual_loop(seed: int) -> Iterator[VirtualLoop]:
+    """Give a virtual loop; tasks that are left on it at the end are dropped."""
     loop = VirtualLoop()
     asyncio.set_event_loop(loop)
     try:
         with _seeded(seed):
-            return loop.run_until_complete(loop.create_task(main(loop), name="w:main"))
+            yield loop
     finally:
         for task in asyncio.all_tasks(loop):
             task.cancel()
@@ -134,3 +135,14 @@ def run_virtually(main: Callable[[VirtualLoop], Coroutine[Any, Any, T]], seed: i
             loop.run_until_complete(asyncio.sleep(0))
         loop.close()
         asyncio.set_event_loop(None)
+
+
+def run_virtually(main: Callable[[VirtualLoop], Coroutine[Any, Any, T]], seed: int) -> T:
+    """Run a coroutine, the world's own task, on a virtual loop."""
+    with virtual_loop(seed) as loop:
+        return lived(loop, main(loop))
+
+
+def lived(loop: VirtualLoop, part: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine of the world's own on its loop."""
+    return loop.run_until_complete(loop.create_task(part, name="w:main"))
