@@ -15,6 +15,12 @@ pytest_plugins = ("tests.faults.fixtures",)
 KITE_KEY = KITE.api_key
 
 
+@pytest.fixture
+def world(stored_world: World) -> World:
+    """On a server, because the controllers are processes of their own."""
+    return stored_world
+
+
 async def prepared(world: World, *, holding: bool) -> None:
     """Live once: connect both brokers, and hold one unit each where an exit is to be hurt."""
     async with living(world) as life:

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from console.live import run_live
 from core.adapters.zerodha import ZERODHA
 from core.domain.account import Account
+from core.errors import SaarthiError
 from tests.fakes.clock import clock_text
 from tests.fakes.installation import Installation
 from tests.fakes.sandbox_process import Sandbox, eventually
@@ -97,37 +99,42 @@ async def test_once_enters_and_rests_its_stop(place: Place) -> None:
 
 
 @pytest.mark.row("F5")
-async def test_refusals_are_one_line(place: Place) -> None:
-    """Unknown names, a disabled account, no login, a beta store without a yes, a closed market."""
+async def test_refusals(
+    place: Place,
+    embedded_store_uri: str,
+    embedded_database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Unknown names, a disabled account, no login, a beta store without a yes, a closed market.
+
+    Each is one sentence; the command makes one line and exit code 1 of it (tests/unit/test_cli.py).
+    """
+    monkeypatch.setattr("console.live.set_up_log", lambda _settings: None)
     here = place()
+    here.extra = {"MONGODB_URI": embedded_store_uri, "SAARTHI_DB": embedded_database}
     account = await connected(here, enabled=False, logged_in=False)
 
-    unknown = here.run(*arguments(account, "--once", strategy="guesswork"))
-    stranger = here.run(*arguments("zerodha_nobody1", "--once"))
-    disabled = here.run(*arguments(account, "--once"))
+    async def refused(said: str, broker_id: str, strategy: str = STRATEGY) -> None:
+        with pytest.raises(SaarthiError) as error:
+            await run_live(here.settings, strategy=strategy, broker_id=broker_id, once=True)
+        assert said in str(error.value)
+        assert "\n" not in str(error.value)
+
+    await refused(f"expected one of {STRATEGY}", account.broker_id, "guesswork")
+    await refused(f"expected one of {account.broker_id}", "zerodha_nobody1")
+    await refused("Zerodha - Main is disabled", account.broker_id)
     async with here.opened() as system:
         await system.control.switch.enable(here.command(), account.broker_id)
-        logged_out = here.run(*arguments(account, "--once"))
+    await refused("Zerodha - Main needs a login", account.broker_id)
+    async with here.opened() as system:
         await here.log_in(system, account)
     here.extra["SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE"] = "no"
-    beta = here.run(*arguments(account, "--once"))
-    here.extra.clear()
+    await refused("The embedded store is beta", account.broker_id)
+    del here.extra["SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE"]
     here.clock = clock_text("2026-11-23T17:00:00+05:30")
-    closed = here.run(*arguments(account, "--once"))
-
-    for refused, said in (
-        (unknown, f"expected one of {STRATEGY}"),
-        (stranger, f"expected one of {account.broker_id}"),
-        (disabled, "Zerodha - Main is disabled"),
-        (logged_out, "Zerodha - Main needs a login"),
-        (beta, "The embedded store is beta"),
-        (closed, "The market is closed now"),
-    ):
-        assert refused.returncode == 1
-        (line,) = refused.stderr.splitlines()
-        assert line.startswith("saarthi: ")
-        assert said in line
-        assert refused.stdout == ""
+    await refused("The market is closed now", account.broker_id)
+    assert capsys.readouterr().out == ""
     assert here.ledger() == []
 
 

@@ -17,7 +17,7 @@ __all__ = ["Demo", "command_lines_below", "is_alive"]
 
 ROOT = Path(__file__).resolve().parents[2]
 _START_S = 60.0
-_STOP_S = 10.0
+_STOP_S = 40.0
 
 
 def is_alive(pid: int) -> bool:
@@ -124,7 +124,7 @@ class Demo:
         if self._process.poll() is None:
             self._process.terminate()
             try:
-                self.wait(2 * _STOP_S)
+                self.wait()
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self.wait()

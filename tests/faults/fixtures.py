@@ -11,7 +11,7 @@ from tests.fakes.sandbox_process import Sandbox
 from tests.faults.controller import Nursery
 from tests.faults.life import World
 
-__all__ = ["nursery", "simulators", "world"]
+__all__ = ["nursery", "simulators", "stored_world", "world"]
 
 
 @pytest.fixture(scope="session")
@@ -30,10 +30,16 @@ def simulators(_sandbox_process: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
-def world(
+def world(simulators: Sandbox, tmp_path: Path) -> World:
+    """Simulators as at their start, and an empty store in memory."""
+    return World(simulators, None, "memory", tmp_path / "data")
+
+
+@pytest.fixture
+def stored_world(
     simulators: Sandbox, embedded_store_uri: str, embedded_database: str, tmp_path: Path
 ) -> World:
-    """Simulators as at their start, and an empty store."""
+    """Simulators as at their start, and an empty store on a server: for several processes."""
     return World(simulators, embedded_store_uri, embedded_database, tmp_path / "data")
 
 

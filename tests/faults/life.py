@@ -39,8 +39,10 @@ from core.errors import StoreUnavailable
 from core.ports.broker import Broker, BrokerClient, Credentials
 from core.ports.clock import Clock
 from core.ports.notifier import Delivered
-from core.ports.store import Change, Document
+from core.ports.store import Change, Document, ServedStore
 from tests.fakes.brokers import roots_at
+from tests.fakes.memory_foundation import memory_foundation
+from tests.fakes.memory_store import MemoryDatabase, MemoryStore
 from tests.fakes.sandbox_process import Sandbox
 from tests.faults.pulse import PULSE, REGISTRY
 from tests.faults.watch import Watch, watched_brokers, watched_store
@@ -144,13 +146,14 @@ class World:
     """What outlives a controller.
 
     Attributes:
+        store_uri: The store's server; without one the store is in ``memory``.
         told: The chat.
         accounts: The connected accounts by broker_id.
         unjournalled: What ``Watch.witness`` found.
     """
 
     sandbox: Sandbox
-    store_uri: str
+    store_uri: str | None
     db: str
     data: Path
     horizon_s: float = 2.0
@@ -158,6 +161,7 @@ class World:
     told: Told = field(default_factory=Told)
     accounts: dict[str, Simulated] = field(default_factory=dict)
     unjournalled: list[str] = field(default_factory=list)
+    memory: MemoryDatabase = field(default_factory=MemoryDatabase)
 
     def settings(self) -> Settings:
         """Return the settings of every controller of this world."""
@@ -166,7 +170,7 @@ class World:
             owners=(OWNER,),
             data=self.data,
             db=self.db,
-            mongodb_uri=SecretStr(self.store_uri),
+            mongodb_uri=SecretStr(self.store_uri) if self.store_uri else None,
             roots=roots_at(self.sandbox.url),
             public_url="http://127.0.0.1:8443",
             clock=self.sandbox.ask("GET", "/clock")["clock"],
@@ -194,10 +198,24 @@ class World:
         return sum(int(p["quantity"]) for p in self.book(who)["positions"] if p["symbol"] == "SBIN")
 
     @contextlib.asynccontextmanager
-    async def store(self) -> AsyncIterator[MongoStore]:
+    async def store(self) -> AsyncIterator[ServedStore]:
         """Open the store beside whatever controller runs."""
+        if self.store_uri is None:
+            yield MemoryStore(self.memory)
+            return
         async with await MongoStore.connect(self.store_uri, self.db, _WITNESS) as store:
             yield store
+
+    @contextlib.asynccontextmanager
+    async def foundation(self) -> AsyncIterator[Foundation]:
+        """Open what a controller of this world stands on."""
+        settings = self.settings()
+        clock = clock_from_setting(settings.clock)
+        if self.store_uri is None:
+            yield memory_foundation(settings, clock, self.memory)
+            return
+        async with attach(settings, self.store_uri, clock) as foundation:
+            yield foundation
 
     async def bury(self) -> None:
         """Take the lease from a controller that this test has killed, instead of waiting it out."""
@@ -376,9 +394,7 @@ async def living(
         witness = await stack.enter_async_context(world.store())
         watch.witness = _witness(witness)
         watch.unjournalled = world.unjournalled
-        settings = world.settings()
-        clock = clock_from_setting(settings.clock)
-        foundation = await stack.enter_async_context(attach(settings, world.store_uri, clock))
+        foundation = await stack.enter_async_context(world.foundation())
         if running is not None:
             kind = running.server.kind
             foundation = replace(foundation, running=running, store_kind=kind)
@@ -398,7 +414,7 @@ async def living(
                 await system.connections.aclose()
 
 
-def _witness(store: MongoStore) -> Callable[[str], Awaitable[bool]]:
+def _witness(store: ServedStore) -> Callable[[str], Awaitable[bool]]:
     async def sees(client_order_id: str) -> bool:
         row = await store.get("orders", client_order_id)
         return row is not None and row["state"] == OrderState.SUBMITTED.value

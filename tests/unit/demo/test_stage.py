@@ -144,3 +144,11 @@ def own_settings():
         os.environ.pop(name)
         if name in before:
             os.environ[name] = before[name]
+
+
+def test_what_was_kept_cannot_be_read(tmp_path: Path) -> None:
+    """A damaged file of an earlier demo is named, and left as it is."""
+    (tmp_path / "demo.json").write_text("{")
+    with pytest.raises(DemoFailed, match=r"demo\.json: cannot be read"):
+        set_stage(tmp_path, DemoOptions())
+    assert (tmp_path / "demo.json").read_text() == "{"
