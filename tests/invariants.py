@@ -300,19 +300,17 @@ def violations(evidence: Evidence) -> list[str]:
 
 
 async def at_rest(life: Life) -> None:
-    """Wait until two reads in a row changed nothing; exits and stops may still be worked out."""
-    events, calm = -1, 0
-    for _ in range(20):
+    """Wait until some reads in a row changed nothing; exits and stops may still be worked out."""
+    events = -1
+    for _ in range(40):
         await life.settled()
         found = len(await life.foundation.store.find("order_events", {}))
-        calm = calm + 1 if found == events else 0
-        if calm >= 2:
+        if found == events:
             return
         events = found
         await life.refresh()
         # Two whole turns of every worker: one may cancel a stop, the next send the exit.
-        for _ in range(2):
-            await life.turned()
+        await life.turned(2)
     raise AssertionError("the journal never comes to rest")
 
 

@@ -54,7 +54,7 @@ async def test_person_closes_what_a_strategy_holds(world: World, stop_percent: s
             )
         for broker_id in ids:
             await life.holds(broker_id, 0)
-        await asyncio.sleep(2)  # two turns in which a second exit would go
+        await life.turned(2)  # in which a second exit would go
         await assert_invariants(life)
         for broker_id, who in zip(ids, PAIR, strict=True):
             await life.holds(broker_id, 0)
@@ -82,7 +82,7 @@ async def test_everybody_exits_at_once(world: World, mode: TradingMode) -> None:
         answers = await asyncio.gather(life.run("FLAT"), tap(), tap(), return_exceptions=True)
         assert all(isinstance(a, UserError) for a in answers if isinstance(a, BaseException))
         await life.holds(kite, 0)
-        await asyncio.sleep(2)  # two turns in which a second exit would go
+        await life.turned(2)  # in which a second exit would go
         await assert_invariants(life)
         await life.holds(kite, 0)
         assert_only_shrank(world, KITE, 2)

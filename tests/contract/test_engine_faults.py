@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import Any
 
@@ -325,8 +324,9 @@ async def test_order_without_its_tag_is_only_proposed(world: World) -> None:
         for broker_id in ids:
             row = await life.becomes(OrderState.UNRESOLVED, broker_id=broker_id)
             await until(partial(life.foundation.store.get, "alerts", f"proposal|{row['_id']}"))
-        await asyncio.sleep(world.horizon_s + 1)  # the horizon passes, and nothing is given up
         for broker_id in ids:
+            # The horizon passes, and nothing is given up.
+            await life.outlived(await life.row(broker_id=broker_id), world.horizon_s + 1)
             row = await life.row(broker_id=broker_id)
             assert row["state"] == "UNRESOLVED"
             await life.system.control.orders.resolve(life.command(), row["_id"], was_placed=True)

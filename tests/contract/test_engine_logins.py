@@ -94,7 +94,8 @@ async def test_login_dies_while_an_order_is_in_the_air(world: World) -> None:
             return (await life.system.control.accounts.get(kite)).needs_login
 
         await until(parked)
-        await asyncio.sleep(world.horizon_s)  # no read succeeds, so the horizon proves nothing
+        # No read succeeds, so the horizon proves nothing.
+        await life.outlived(await life.row(broker_id=kite), world.horizon_s)
         assert (await life.row(broker_id=kite))["state"] in {"SUBMITTED", "UNRESOLVED"}
         await life.login(kite)
         await life.holds(kite, 1)

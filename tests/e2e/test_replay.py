@@ -22,6 +22,7 @@ from core.domain.account import Account
 from core.domain.views import SizeKind
 from strategy.registry import STRATEGIES
 from tests.fakes.lockstep import Rig, ist, rig, standing
+from tests.faults.reads import refreshed
 
 ROOT = Path(__file__).resolve().parents[2]
 ORB = "opening_range_breakout"
@@ -251,7 +252,7 @@ async def check_account(
     assert sorted(theirs) == wanted
     assert {p["quantity"] for p in book["positions"]} == {0}
     assert paise(sum(p["pnl"] for p in book["positions"])) == Decimal(result)
-    assert await engine.worker(account).refresh() == ""
+    assert await refreshed(engine.worker(account)) == ""
     (pnl,) = await engine.system.control.views.pnl(account.broker_id)
     assert (paise(pnl.realised), pnl.unrealised) == (Decimal(result), Decimal(0))
     assert await engine.held(account) == {}

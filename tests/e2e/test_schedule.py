@@ -22,6 +22,7 @@ from core.domain.views import SizeKind
 from core.errors import UserError
 from tests.fakes.lockstep import Rig, ist
 from tests.fakes.scripted import Opened, Scripted, at, kite
+from tests.faults.reads import refreshed
 
 pytestmark = [pytest.mark.dates, pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -224,7 +225,7 @@ async def test_an_entry_that_fills_after_the_square_off_began_is_squared_off(ope
         assert engine.book(account)["trades"] == []
         engine.step(at("15:01"))
         await engine.until(lambda: bool(engine.book(account)["trades"]), "its late fill")
-        assert await engine.worker(account).refresh() == ""
+        assert await refreshed(engine.worker(account)) == ""
         await engine.minute(at("15:01"))
         assert await engine.held(account) == {}
         assert {p["quantity"] for p in engine.book(account)["positions"]} == {0}

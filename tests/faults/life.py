@@ -45,6 +45,7 @@ from tests.fakes.memory_foundation import memory_foundation
 from tests.fakes.memory_store import MemoryDatabase, MemoryStore
 from tests.fakes.sandbox_process import Sandbox
 from tests.faults.pulse import PULSE, REGISTRY
+from tests.faults.reads import refreshed
 from tests.faults.watch import Watch, watched_brokers, watched_store
 
 __all__ = [
@@ -347,20 +348,31 @@ class Life:
 
         await until(nothing_moves, within_s=within_s, what="rest")
 
-    async def turned(self) -> None:
-        """Wait until every worker has taken a whole turn."""
-        for broker_id in self.world.accounts:
+    async def turned(self, times: int = 1) -> None:
+        """Wait until every worker has taken so many whole turns."""
+        # One more: the first to end may have been under way already.
+        for broker_id in [*self.world.accounts] * (times + 1):
             worker = self.system.worker(broker_id)
             if worker is not None:
                 async with asyncio.timeout(20):
                     await worker.next_turn()
 
+    async def outlived(self, row: Document, seconds: float) -> None:
+        """Wait until an order is this old, and every worker has taken a turn since."""
+
+        async def is_old() -> bool:
+            age = self.foundation.clock.now() - row["created_at"]
+            return bool(age.total_seconds() > seconds)
+
+        await until(is_old, within_s=seconds + 15)
+        await self.turned()
+
     async def refresh(self) -> None:
-        """Read every broker once more."""
+        """Read every broker once more, within its rate."""
         for broker_id in self.world.accounts:
             worker = self.system.worker(broker_id)
             if worker is not None:
-                await worker.refresh()
+                await refreshed(worker)
 
 
 async def _owner(foundation: Foundation) -> None:
