@@ -221,7 +221,7 @@ async def test_an_unresolved_order_has_its_own_card_and_a_persons_word(talking: 
     assert "may or may not be there" in seen["text"] and order.key in seen["text"]
     await talking.owner.tap("I looked at the broker")
     await talking.owner.tap("it is not there")
-    await talking.owner.sees("never reached the broker")
+    await talking.owner.sees("Never reached the broker")
     known = await talking.control.views.order(order.key)
     assert known.state is OrderState.NOT_PLACED
     await deliver(talking, card, message_id=sent.message_id)

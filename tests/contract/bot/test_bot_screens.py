@@ -174,7 +174,8 @@ async def test_lists_show_one_account_and_all(world: World, command: str, shown:
         realised, unrealised = Decimal(1000), Decimal("250.50")
         await world.hold(a_position(one, realised=realised, unrealised=unrealised))
         await world.order(an_order(one, key=key))
-        world.at_broker(one.broker_id).trade_list.append(a_trade(one).trade)
+        trade = a_trade(one, traded_at=world.clock.market_now()).trade
+        world.at_broker(one.broker_id).trade_list.append(trade)
     await world.start()
     await world.owner.say(f"/{command}")
     seen = await world.owner.sees(shown)
