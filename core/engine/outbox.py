@@ -106,7 +106,8 @@ class Outbox:
             view: The caller's transaction.
             dead: All dead letters of the chat, oldest first.
         """
-        chat_id, since = dead[0]["chat_id"], dead[0]["created_at"]
+        chat_id = dead[0]["chat_id"]
+        since = self._clock.market_at(dead[0]["created_at"])
         refused = [row for row in dead if row.get("is_refused")]
         # A card shows the present whenever it is rendered: its newest row stands for all of them.
         cards = {row["key"]: row for row in dead if row["key"] and not row.get("is_refused")}

@@ -78,7 +78,7 @@ class Undelivered:
     """Notices that could not be delivered to this chat; the newest of them follow (row H5).
 
     Attributes:
-        since: When the oldest was written.
+        since: When the oldest was written, market time.
         following: How many messages follow.
         left_out: How many older ones do not.
         refused: The kinds of those that cannot be shown at all.

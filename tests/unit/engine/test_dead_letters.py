@@ -63,7 +63,7 @@ async def test_what_a_blocked_chat_missed_comes_at_the_next_visit(engine: Memory
     """Behind a summary that says since when; counted until then, and not a second time."""
     chat = _Chat()
     await post(engine, Post(LoginDone("a")), run_card("r"), Post(LoginDone("b")), run_card("r"))
-    since = engine.clock.now()
+    since = engine.clock.market_now()
     await deliver(engine, chat)
     assert (await engine.control.health.read()).outbox_dead == 3, "one edit stands for both"
     chat.blocked = False
