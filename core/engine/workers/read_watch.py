@@ -6,6 +6,7 @@ account is old, and somebody has to know (row R8). A login that ended has a noti
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -13,12 +14,13 @@ from core.domain.notices.accounts import AccountReadable
 from core.domain.notices.post import Post, unreadable_card, unreadable_removal
 from core.engine.outbox import Outbox, has_card
 from core.engine.users import owner_chats
-from core.errors import AlreadyDone
+from core.errors import AlreadyDone, StoreError
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
 
 __all__ = ["ReadWatch"]
 
+_log = logging.getLogger(__name__)
 _PATIENCE = timedelta(seconds=20)
 
 
@@ -52,12 +54,17 @@ class ReadWatch:
             self._since = now
         if now - self._since < _PATIENCE or not self._is_market_open():
             return
-        if await self._was_told():
-            return
-        since = self._clock.market_at(self._since)
-        post = unreadable_card(self._broker_id, reason, since)
-        await self._post_once(f"unreadable:{self._broker_id}|{self._since.isoformat()}", post)
-        self._is_told = True
+        try:
+            if await self._was_told():
+                return
+            since = self._clock.market_at(self._since)
+            post = unreadable_card(self._broker_id, reason, since)
+            await self._post_once(f"unreadable:{self._broker_id}|{self._since.isoformat()}", post)
+        except StoreError as error:
+            # The next failed read tries again; that the store is away is told by itself.
+            _log.warning("account %s: %s", self._broker_id, error)
+        else:
+            self._is_told = True
 
     async def succeeded(self) -> None:
         """Note that everything due could be read."""

@@ -107,6 +107,21 @@ async def test_a_restart_in_between_repeats_nothing():
     assert (await told(desk))[-1] == AccountReadable(desk.broker_id, 0)
 
 
+async def test_a_store_that_is_away_too_delays_the_notice():
+    """The worker goes on, and the first failed read after the store's return tells it."""
+    desk = await a_desk(market_clock(MORNING))
+    hide_orders(desk)
+    error = BrokerReadError(ReadFault.MALFORMED, "no list")
+    await desk.worker.read_failed(error)
+    await desk.clock.advance(30)
+    desk.engine.store.database.is_away = True
+    await desk.worker.read_failed(error)
+    desk.engine.store.database.is_away = False
+    assert await told(desk) == []
+    await desk.worker.read_failed(error)
+    assert [type(one) for one in await told(desk)] == [AccountUnreadable]
+
+
 async def test_a_login_that_ended_is_no_trouble_of_reading():
     """It has a notice of its own."""
     desk = await a_desk(market_clock(MORNING))
