@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from telegram import InlineKeyboardButton
+
 from bot.notices.lookups import Lookups
 from bot.views.callbacks import handle
 from bot.views.markup import LONG, bold, esc, join, short
@@ -12,11 +14,13 @@ from bot.views.verbs import Verb
 from bot.views.words import price
 from core.domain.notices.protection import (
     ExitDenied,
+    ProtectedAgain,
     ProtectionNotice,
     StopCancelled,
     StopChanged,
     StopHit,
     StopRestored,
+    Unprotected,
 )
 
 __all__ = ["protection_notice"]
@@ -36,12 +40,21 @@ async def protection_notice(notice: ProtectionNotice, lookups: Lookups) -> Scree
             return _cancelled(notice, label)
         case StopHit():
             return _hit(notice, label)
+        case Unprotected():
+            return _unprotected(notice, label)
+        case ProtectedAgain():
+            return _protected_again(notice, label)
         case _:
             assert_never(notice)
 
 
 def _to_positions(broker_id: str) -> Keyboard:
     return ((button("Positions", Verb.POSITIONS, broker_id),),)
+
+
+def _put_back(notice: StopCancelled | Unprotected) -> InlineKeyboardButton:
+    key = handle(f"{notice.instrument}|{notice.product}")
+    return button("Put the stop back", Verb.RESTORE_STOP, notice.broker_id, key)
 
 
 def _denied(notice: ExitDenied, label: str) -> Screen:
@@ -90,12 +103,7 @@ def _cancelled(notice: StopCancelled, label: str) -> Screen:
         if notice.reason
         else "its stop was cancelled at the broker, not by me"
     )
-    back = button(
-        "Put the stop back",
-        Verb.RESTORE_STOP,
-        notice.broker_id,
-        handle(f"{notice.instrument}|{notice.product}"),
-    )
+    back = _put_back(notice)
     return Screen(
         join(
             f"⚠️ {bold(f'Stop gone · {label}')}",
@@ -114,4 +122,28 @@ def _hit(notice: StopHit, label: str) -> Screen:
             f"{price(notice.trigger_price)}: {esc(notice.how)}. I close it at the market now.",
         ),
         _to_positions(notice.broker_id),
+    )
+
+
+def _unprotected(notice: Unprotected, label: str) -> Screen:
+    rows: Keyboard = _to_positions(notice.broker_id)
+    if notice.can_put_back:
+        rows = ((_put_back(notice),), *rows)
+    return Screen(
+        join(
+            f"⚠️ {bold(f'Unprotected · {label}')}",
+            f"{esc(notice.instrument)} {notice.quantity:+d} ({esc(notice.strategy)}): "
+            f"{esc(short(notice.why, LONG))}.",
+        ),
+        rows,
+    )
+
+
+def _protected_again(notice: ProtectedAgain, label: str) -> Screen:
+    return Screen(
+        join(
+            f"✅ {bold(f'Protected again · {label}')}",
+            f"{esc(notice.instrument)} {notice.quantity:+d} ({esc(notice.strategy)}): "
+            f"{esc(short(notice.how, LONG))}.",
+        )
     )

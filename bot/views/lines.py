@@ -49,6 +49,7 @@ def position_line(position: PositionView) -> str:
         f"{name} · {position.quantity:+d} · {gain}{taken}\n"
         f"   avg {price(position.average_price)}{carried}, now {price(position.last_price)}{stop}"
         + (f" · {esc(owners)}" if owners else "")
+        + "".join(f"\n   ⚠️ {esc(one)}" for one in position.warnings)
     )
 
 

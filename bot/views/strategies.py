@@ -288,6 +288,7 @@ def _run_text(run: RunView, title: str) -> str:
         lines.extend(f"   {_order_words(one)}" for one in line.orders)
         if line.note:
             lines.append(f"   {esc(line.note)}")
+        lines.extend(f"   ⚠️ {esc(one)}" for one in line.warnings)
         if not line.orders and not line.note:
             lines.append("   nothing to do")
     return join(lines)

@@ -29,6 +29,7 @@ def control_of(foundation: Foundation, engine: Wiring) -> Control:
         accounts=engine.accounts,
         journal=engine.journal,
         worker=engine.pool.get,
+        protections=engine.protections,
     )
     orders = _orders(foundation, engine)
     return Control(

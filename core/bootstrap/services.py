@@ -9,6 +9,7 @@ from core.adapters.mongo.server import RunningStore
 from core.adapters.scheduling import run_ticks
 from core.domain.notices.post import Post
 from core.domain.notices.system import ServiceCrashed
+from core.domain.protection import WATCH_EVERY_S
 from core.engine.accounts.connections import Connections
 from core.engine.accounts.logins import Logins
 from core.engine.accounts.masters import Masters
@@ -17,6 +18,7 @@ from core.engine.outbox import Outbox
 from core.engine.runs.calendar_watch import CalendarWatch
 from core.engine.runs.clock_watch import ClockWatch
 from core.engine.runs.scheduler import Scheduler
+from core.engine.runs.stop_watch import StopWatch
 from core.engine.runs.symbol_watch import SymbolWatch
 from core.engine.workers.supervisor import Service
 from core.errors import StoreUnavailable
@@ -42,6 +44,7 @@ def ticks_of(
     masters: Masters,
     clock_watch: ClockWatch,
     symbol_watch: SymbolWatch,
+    stop_watch: StopWatch,
 ) -> Service:
     """Return the service that wakes the scheduler and what watches tokens, instruments and more."""
 
@@ -55,6 +58,7 @@ def ticks_of(
             {
                 "slots": (_TICK_S, scheduler.tick_slots),
                 "square-off": (_TICK_S, scheduler.tick_square_offs),
+                "stops": (WATCH_EVERY_S, stop_watch.tick),
                 "tokens": (_TOKEN_TICK_S, watch_tokens),
                 "calendar": (_CALENDAR_TICK_S, calendar_watch.tick),
                 "instruments": (_MASTERS_TICK_S, masters.tick),

@@ -16,11 +16,15 @@ from core.engine.accounts.masters import Masters, MasterWatch
 from core.engine.accounts.tokens import Tokens
 from core.engine.orders.executor import Executor, ExecutorSettings
 from core.engine.orders.gateway import Gateway
+from core.engine.orders.guards import Guards
 from core.engine.orders.journal import Journal
 from core.engine.orders.looks import Looks
 from core.engine.orders.market_hours import MarketHours
 from core.engine.orders.net_positions import NetPositions
+from core.engine.orders.prices import Prices
+from core.engine.orders.protections import Protections
 from core.engine.orders.reconciliation import Reconciler
+from core.engine.orders.stop_hits import StopHits
 from core.engine.outbox import Outbox
 from core.engine.runs.calendar_watch import CalendarWatch
 from core.engine.runs.clock_watch import ClockWatch
@@ -30,6 +34,7 @@ from core.engine.runs.runner import Runner
 from core.engine.runs.scheduler import Scheduler, Selection
 from core.engine.runs.settings import StrategySettings, is_assigned
 from core.engine.runs.square_off import SquareOff
+from core.engine.runs.stop_watch import StopWatch
 from core.engine.runs.symbol_watch import SymbolWatch
 from core.engine.runs.symbols import Symbols
 from core.engine.workers.account_worker import AccountWorker
@@ -113,6 +118,28 @@ class Wiring:
     def hours(self) -> MarketHours:
         """When instruments trade."""
         return MarketHours(self._calendar, self._clock)
+
+    @cached_property
+    def prices(self) -> Prices:
+        """Last prices."""
+        return Prices()
+
+    @cached_property
+    def protections(self) -> Protections:
+        """How positions stand."""
+        return Protections(
+            store=self._store,
+            clock=self._clock,
+            journal=self.journal,
+            hours=self.hours,
+            nets=self.nets,
+            prices=self.prices,
+        )
+
+    @cached_property
+    def guards(self) -> Guards:
+        """Tells what is unprotected."""
+        return Guards(self._store, self._clock, self.outbox, self.protections)
 
     def new_executor(self, broker_id: str) -> Executor:
         """Return an executor of one account."""
@@ -227,6 +254,7 @@ class Wiring:
                 outbox=self.outbox,
                 is_market_open=self.hours.is_any_open,
             ),
+            guards=self.guards,
             settings=settings,
         )
 
@@ -305,6 +333,22 @@ class Wiring:
             self.square_off,
             self.outbox,
             self._selection,
+        )
+
+    @cached_property
+    def stop_watch(self) -> StopWatch:
+        """Watches the prices of stops."""
+        return StopWatch(
+            store=self._store,
+            clock=self._clock,
+            accounts=self.accounts,
+            journal=self.journal,
+            market_data=self.market_data,
+            hours=self.hours,
+            prices=self.prices,
+            hits=StopHits(self._store, self._clock, self.outbox),
+            wake=self.pool.wake,
+            only=self._selection.broker_id if self._selection else None,
         )
 
     @cached_property

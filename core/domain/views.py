@@ -44,6 +44,7 @@ class PositionView:
         key: Short handle for buttons, stable while the position exists (``NSE:SBIN|MIS``).
         owners: Units by strategy; what is left over is ``external``.
         stop: Trigger price of a resting stop, if any.
+        warnings: Why a strategy's part of it is unprotected, a sentence each (R6).
         realised: Today's profit of units closed today, rupees.
         unrealised: Today's profit of units held; with ``realised`` it is the day's.
         is_since_entry: The previous close is not known: profit counts from the entry.
@@ -62,6 +63,7 @@ class PositionView:
     unrealised: Decimal
     owners: Mapping[str, int]
     stop: Decimal | None = None
+    warnings: tuple[str, ...] = ()
     is_since_entry: bool = False
     previous_close: Decimal | None = None
 
@@ -188,12 +190,16 @@ class ModeChange:
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """One account's part in a run; ``note`` says why nothing (more) is done."""
+    """One account's part in a run; ``note`` says why nothing (more) is done.
+
+    ``warnings`` say what of it is unprotected now, and why (R6).
+    """
 
     broker_id: str
     account_label: str
     orders: tuple[OrderView, ...]
     note: str
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

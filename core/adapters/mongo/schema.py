@@ -204,6 +204,7 @@ COLLECTIONS: tuple[Collection, ...] = (
         "ledgers", index("broker_id"), index("strategy")
     ),
     collection("goals", index("broker_id")),  # _id: as ledgers
+    collection("guards", index("broker_id")),  # _id: as ledgers
     collection("baselines", index("broker_id", "day")),  # _id: broker_id|day|product
     collection("strategies"),  # _id: name
     collection("assignments", index("broker_id")),  # _id: strategy|broker_id

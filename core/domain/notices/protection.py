@@ -8,11 +8,13 @@ from typing import ClassVar, TypeAlias
 
 __all__ = [
     "ExitDenied",
+    "ProtectedAgain",
     "ProtectionNotice",
     "StopCancelled",
     "StopChanged",
     "StopHit",
     "StopRestored",
+    "Unprotected",
 ]
 
 
@@ -114,4 +116,50 @@ class StopHit:
     how: str
 
 
-ProtectionNotice: TypeAlias = ExitDenied | StopRestored | StopChanged | StopCancelled | StopHit
+@dataclass(frozen=True, slots=True)
+class Unprotected:
+    """A position has neither a stop nor an exit at work for some seconds (R6).
+
+    Attributes:
+        broker_id: The account.
+        strategy: Whose position.
+        instrument: What is held.
+        product: In which product.
+        quantity: Signed units.
+        why: Why, a sentence without its full stop.
+        can_put_back: Whether a stop that was cancelled can be put back by a button.
+    """
+
+    kind: ClassVar[str] = "unprotected"
+    broker_id: str
+    strategy: str
+    instrument: str
+    product: str
+    quantity: int
+    why: str
+    can_put_back: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectedAgain:
+    """A position that was unprotected is not any more.
+
+    Attributes:
+        broker_id: The account.
+        strategy: Whose position.
+        instrument: What is held.
+        quantity: Signed units.
+        how: What protects or closes it, a sentence without its full stop.
+    """
+
+    kind: ClassVar[str] = "protected_again"
+    broker_id: str
+    strategy: str
+    instrument: str
+    quantity: int
+    how: str
+
+
+ProtectionNotice: TypeAlias = (
+    ExitDenied | StopRestored | StopChanged | StopCancelled | StopHit | Unprotected | ProtectedAgain
+)

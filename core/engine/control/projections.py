@@ -34,6 +34,7 @@ def position_view(
     profit: Profit,
     owners: Mapping[str, int],
     stop: Decimal | None,
+    warnings: Sequence[str] = (),
 ) -> PositionView:
     """Return a position as the chat shows it."""
     return PositionView(
@@ -49,6 +50,7 @@ def position_view(
         unrealised=profit.unrealised,
         owners=owners,
         stop=stop,
+        warnings=tuple(warnings),
         is_since_entry=profit.is_since_entry,
         previous_close=position.previous_close if position.carried else None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -33,6 +33,7 @@ from core.engine.control.projections import (
 )
 from core.engine.orders.gate import gate_at
 from core.engine.orders.journal import Journal
+from core.engine.orders.protections import Protections, Standing
 from core.engine.orders.reconciliation import Snapshot
 from core.engine.orders.run_rows import newest_run, run_at
 from core.engine.runs.plan import target_of
@@ -60,12 +61,14 @@ class Views:
         accounts: Accounts,
         journal: Journal,
         worker: Callable[[str], AccountWorker | None],
+        protections: Protections,
     ) -> None:
         self._store = store
         self._clock = clock
         self._accounts = accounts
         self._journal = journal
         self._worker = worker
+        self._protections = protections
 
     @property
     def _today(self) -> str:
@@ -138,13 +141,22 @@ class Views:
                 continue
             owners = await self._owners(account.broker_id)
             stops = await self._stops(account.broker_id)
+            standings = await self._standings(account)
             for position in snapshot.positions:
                 key = (position.instrument, position.product)
                 profit = _profit(position, snapshot)
+                warnings = _warnings(standings, key)
                 found.append(
-                    position_view(account, position, profit, owners.get(key, {}), stops.get(key))
+                    position_view(
+                        account, position, profit, owners.get(key, {}), stops.get(key), warnings
+                    )
                 )
         return tuple(found)
+
+    async def _standings(self, account: Account) -> list[Standing]:
+        return await self._protections.of_account(
+            account.broker_id, needs_login=account.needs_login
+        )
 
     async def _owners(self, broker_id: str) -> dict[tuple[InstrumentId, Product], dict[str, int]]:
         owners: dict[tuple[InstrumentId, Product], dict[str, int]] = {}
@@ -257,7 +269,8 @@ class Views:
             account = await self._any_account(broker_id)
             label = account if isinstance(account, str) else account.label
             mine = tuple(sorted(orders.get(broker_id, []), key=lambda view: view.at))
-            lines.append(RunLine(broker_id, label, mine, row["notes"].get(broker_id, "")))
+            note, warnings = row["notes"].get(broker_id, ""), await self._warned(account, run_id)
+            lines.append(RunLine(broker_id, label, mine, note, warnings))
         return RunView(
             run_id=run_id,
             strategy=row["strategy"],
@@ -268,6 +281,16 @@ class Views:
             note=row.get("kind", ""),
         )
 
+    async def _warned(self, account: Account | str, run_id: str) -> tuple[str, ...]:
+        """Say what of a run is unprotected now."""
+        if isinstance(account, str):
+            return ()
+        return tuple(
+            f"{one.ledger.instrument}: {one.protection.warning}"
+            for one in await self._standings(account)
+            if one.goal is not None and one.goal.run_id == run_id and one.protection.warning
+        )
+
     async def last_run(self, strategy: str) -> RunView | None:
         """Return a strategy's newest run."""
         run_id = await newest_run(self._store, strategy)
@@ -276,3 +299,12 @@ class Views:
 
 def _profit(position: Position, snapshot: Snapshot) -> Profit:
     return days_profit(position, snapshot.trades or (), snapshot.holdings or ())
+
+
+def _warnings(standings: Sequence[Standing], key: tuple[InstrumentId, Product]) -> list[str]:
+    """Return the warnings of one position, each with its strategy where several hold it."""
+    found = [one for one in standings if (one.ledger.instrument, one.ledger.product) == key]
+    said = [one for one in found if one.protection.warning]
+    if len(found) > 1:
+        return [f"{one.ledger.strategy}: {one.protection.warning}" for one in said]
+    return [one.protection.warning for one in said]

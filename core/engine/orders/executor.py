@@ -38,7 +38,7 @@ from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 from core.ports.store import Store
 
-__all__ = ["Executor", "ExecutorSettings"]
+__all__ = ["Executor", "ExecutorSettings", "is_pursued"]
 
 _log = logging.getLogger(__name__)
 _DENIED_PAUSE_S = 5.0
@@ -145,7 +145,7 @@ class Executor:
         await self._entries.clear_held()
         sent = await self._entries.send(client, master)
         for goal in await goals_of(self._store, self._broker_id):
-            if _is_pursued(goal, gate):
+            if is_pursued(goal, gate):
                 sent |= await self._pursue(client, goal, gate, today, master)
         return sent
 
@@ -275,7 +275,7 @@ def _last_reason(orders: list[Order]) -> str:
     return newest.reason if newest else ""
 
 
-def _is_pursued(goal: Goal, gate: Gate) -> bool:
+def is_pursued(goal: Goal, gate: Gate) -> bool:
     """Whether mode and switch let anything be done for a goal; the gate decides on each order."""
     if gate.mode is TradingMode.PAUSED:
         return goal.by_user and goal.despite_pause

@@ -21,6 +21,7 @@ from core.engine.accounts.masters import Masters
 from core.engine.accounts.tokens import Tokens, is_of_the_day
 from core.engine.orders.executor import Executor
 from core.engine.orders.gateway import WriteRefused
+from core.engine.orders.guards import Guards
 from core.engine.orders.journal import Journal
 from core.engine.orders.reconciliation import Snapshot
 from core.engine.workers.read_watch import ReadWatch
@@ -51,6 +52,7 @@ class AccountWorker:
         journal: Journal,
         tokens: Tokens,
         watch: ReadWatch,
+        guards: Guards,
         settings: WorkerSettings,
     ) -> None:
         self.broker_id = broker_id
@@ -65,6 +67,8 @@ class AccountWorker:
         self._journal = journal
         self._tokens = tokens
         self._watch = watch
+        self._guards = guards
+        self._needs_login = False
         self._settings = settings
         self._wake = asyncio.Event()
         self._turn_ended = asyncio.Event()
@@ -107,6 +111,15 @@ class AccountWorker:
 
     async def turn(self) -> float:
         """Send what can be sent, read, settle; return the pause until the next turn."""
+        pause = await self._turn()
+        try:
+            # However the turn ended: a broker that cannot be read protects nothing either.
+            await self._guards.check(self.broker_id, needs_login=self._needs_login)
+        except StoreError as error:
+            _log.warning("account %s: %s", self.broker_id, error)
+        return pause
+
+    async def _turn(self) -> float:
         settings = self._settings
         try:
             account = await self._accounts.get(self.broker_id)
@@ -117,6 +130,7 @@ class AccountWorker:
                 self._ready_for = None
             self._token_time = account.token_generated_at
             self._dies_at = account.broker.tokens_die_at
+            self._needs_login = client is None
             if client is None:
                 self.trouble = "waiting for a login"
                 self._watch.login_ended()

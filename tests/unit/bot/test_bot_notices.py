@@ -58,10 +58,12 @@ from core.domain.notices.positions import (
 )
 from core.domain.notices.protection import (
     ExitDenied,
+    ProtectedAgain,
     StopCancelled,
     StopChanged,
     StopHit,
     StopRestored,
+    Unprotected,
 )
 from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.notices.runs import (
@@ -136,6 +138,8 @@ def notices(word: str) -> tuple[Notice, ...]:
         StopChanged(account, word, 3, Decimal(810), Decimal(800)),
         StopCancelled(account, word, "MIS", Decimal(810), word),
         StopHit(account, word, word, -3, Decimal(810), word),
+        Unprotected(account, word, word, "MIS", 3, word, can_put_back=True),
+        ProtectedAgain(account, word, word, 3, word),
         ExitWaits(account, word, opens_at=AT),
         ExitStuck(account, word, word, word),
         ExitThrough(account, word),

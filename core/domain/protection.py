@@ -1,0 +1,239 @@
+"""Whether a ledger is protected, being closed, or unprotected, and why: one pure function (R6).
+
+A stop counts when it rests at the broker for the units that are held, or when its price is really
+watched here: with a fresh price, while an exit may be sent. What is neither is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from core.domain.goal import Goal, NoRest
+from core.domain.ledger import Ledger
+from core.domain.order import LIVE_STATES, OPEN_STATES, Order, OrderType, Purpose, Side
+
+__all__ = [
+    "PRICE_LIVES",
+    "WATCH_EVERY_S",
+    "Lack",
+    "LastPrice",
+    "Protection",
+    "ProtectionFacts",
+    "Shelter",
+    "protection_of",
+]
+
+WATCH_EVERY_S = 3
+"""How often the price of a stop that does not rest is asked for, real seconds."""
+PRICE_LIVES = timedelta(seconds=15)
+"""How old a price may be that is still said to be watched."""
+_STOPS = {OrderType.SL, OrderType.SL_M}
+
+
+class Shelter(StrEnum):
+    """How a position stands."""
+
+    PROTECTED = "protected"
+    CLOSING = "closing"
+    UNPROTECTED = "unprotected"
+
+
+class Lack(StrEnum):
+    """Why a position is unprotected."""
+
+    NO_STOP = "no_stop"
+    """Its strategy sets no stop."""
+    UNKNOWN = "unknown"
+    """What is held is not known."""
+    CANCELLED = "cancelled"
+    """The user cancelled its stop in the chat."""
+    NOT_RESTING = "not_resting"
+    """Its stop is not at the broker, or for too few units; a moment after each fill."""
+    NOT_CLOSING = "not_closing"
+    """It is to be closed, and neither its exit nor its stop is at the broker."""
+    PRICE_OLD = "price_old"
+    """Its stop is watched here, and there is no fresh price."""
+    NOT_SENT = "not_sent"
+    """Its stop is watched here, and no exit may be sent now."""
+    MARKET_CLOSED = "market_closed"
+    """Its instrument does not trade now; its stop goes out at the open."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastPrice:
+    """A last price in rupees, and the real time of it."""
+
+    last: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionFacts:
+    """What is looked at.
+
+    Attributes:
+        ledger: What is held.
+        goal: What is wanted; None where nothing was ever decided.
+        orders: Today's orders of the ledger, in any state.
+        foreign: Orders of the same position that were not placed by Saarthi and still work.
+        price: The last price that was seen.
+        now: Real time.
+        is_open: Whether the instrument trades now.
+        not_sent: Why no exit may be sent now, or ''.
+        is_known: Whether it is known what the broker holds.
+    """
+
+    ledger: Ledger
+    goal: Goal | None
+    orders: Sequence[Order]
+    now: datetime
+    foreign: Sequence[Order] = field(default=())
+    price: LastPrice | None = None
+    is_open: bool = True
+    not_sent: str = ""
+    is_known: bool = True
+
+    @property
+    def side(self) -> Side:
+        """The side that closes."""
+        return Side.of(-self.ledger.quantity)
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """How a ledger stands.
+
+    Attributes:
+        how: What protects or closes it, or why nothing does; a sentence without its full stop.
+        gap: Why it is unprotected; None while it is not.
+        is_software: Whether it is watched here alone.
+    """
+
+    shelter: Shelter
+    how: str
+    gap: Lack | None = None
+    is_software: bool = False
+
+    @property
+    def warning(self) -> str:
+        """What every view of the position says of it, '' when it is covered at the broker."""
+        if self.shelter is Shelter.UNPROTECTED:
+            return f"unprotected: {self.how}"
+        return f"software stop: {self.how}" if self.is_software else ""
+
+    @property
+    def is_alarming(self) -> bool:
+        """Whether a user has to be told: something could happen to it now."""
+        # What is disputed is asked about by a notice of its own.
+        return self.gap not in {None, Lack.MARKET_CLOSED, Lack.UNKNOWN}
+
+
+def protection_of(facts: ProtectionFacts) -> Protection:
+    """Return how a ledger that holds something stands."""
+    if not facts.is_known:
+        return _open(Lack.UNKNOWN, "it is not known what the broker holds of it")
+    if _is_to_close(facts):
+        return _closing(facts)
+    held = abs(facts.ledger.quantity)
+    if hit := [order for order in _live(facts, Purpose.STOP) if order.triggered_at is not None]:
+        return Protection(Shelter.CLOSING, f"its stop at {_at(hit)} has triggered")
+    stops = _live(facts, Purpose.STOP)
+    covered = sum(order.leaves_quantity for order in stops)
+    if covered >= held:
+        return Protection(Shelter.PROTECTED, f"a stop rests at the broker at {_at(stops)}")
+    theirs = _foreign_stops(facts)
+    if covered + sum(order.leaves_quantity for order in theirs) >= held:
+        return Protection(Shelter.PROTECTED, f"your own stop rests at the broker at {_at(theirs)}")
+    return _uncovered(facts, held - covered)
+
+
+def _open(gap: Lack, why: str) -> Protection:
+    return Protection(Shelter.UNPROTECTED, why, gap)
+
+
+def _is_to_close(facts: ProtectionFacts) -> bool:
+    goal = facts.goal
+    return goal is not None and goal.quantity * facts.ledger.quantity <= 0
+
+
+def _live(facts: ProtectionFacts, purpose: Purpose) -> list[Order]:
+    return [
+        order
+        for order in facts.orders
+        if order.purpose is purpose
+        and order.state in LIVE_STATES
+        and order.request.side is facts.side
+    ]
+
+
+def _foreign_stops(facts: ProtectionFacts) -> list[Order]:
+    return [
+        order
+        for order in facts.foreign
+        if order.request.side is facts.side and order.request.order_type in _STOPS
+    ]
+
+
+def _at(stops: Sequence[Order]) -> str:
+    prices = sorted({order.request.trigger_price or Decimal(0) for order in stops})
+    return " and ".join(f"{price:f}" for price in prices)
+
+
+def _closing(facts: ProtectionFacts) -> Protection:
+    exits = [
+        order
+        for order in facts.orders
+        if order.purpose is Purpose.EXIT and order.state in OPEN_STATES
+    ]
+    if exits:
+        return Protection(Shelter.CLOSING, "its exit is at the broker")
+    stops = _live(facts, Purpose.STOP)
+    if sum(order.leaves_quantity for order in stops) >= abs(facts.ledger.quantity):
+        how = f"its stop rests at the broker at {_at(stops)} until its exit may go"
+        return Protection(Shelter.PROTECTED, how)
+    if not facts.is_open:
+        return _open(Lack.MARKET_CLOSED, "the market is closed; its exit goes out at the open")
+    ended = [order for order in facts.orders if order.purpose is Purpose.EXIT]
+    newest = max(ended, key=lambda order: (order.created_at, order.attempt), default=None)
+    why = facts.not_sent or (newest.reason if newest else "")
+    return _open(Lack.NOT_CLOSING, f"its exit is not at the broker{f': {why}' if why else ''}")
+
+
+def _uncovered(facts: ProtectionFacts, units: int) -> Protection:
+    """Say what is with the units that no resting stop covers."""
+    goal = facts.goal
+    if goal is None or goal.stop_price is None:
+        return _open(Lack.NO_STOP, "its strategy sets no stop")
+    if goal.no_rest is NoRest.CANCELLED_HERE:
+        return _open(Lack.CANCELLED, "you cancelled its stop")
+    if not facts.is_open:
+        return _open(Lack.MARKET_CLOSED, "the market is closed; its stop goes out at the open")
+    if goal.can_rest:
+        held = abs(facts.ledger.quantity)
+        part = "" if units == held else f" for {units} of {held}"
+        why = f": {facts.not_sent}" if facts.not_sent else ""
+        return _open(Lack.NOT_RESTING, f"its stop is not at the broker{part}{why}")
+    return _watched(facts, goal.stop_price)
+
+
+def _watched(facts: ProtectionFacts, price: Decimal) -> Protection:
+    if facts.not_sent:
+        why = f"its stop at {price:f} is watched here, but {facts.not_sent}"
+        return _open(Lack.NOT_SENT, why)
+    if facts.price is None:
+        return _open(
+            Lack.PRICE_OLD, f"its stop at {price:f} is watched here, but there is no price"
+        )
+    age = facts.now - facts.price.at
+    if age > PRICE_LIVES:
+        seconds = int(age.total_seconds())
+        why = f"its stop at {price:f} is watched here, but the price is {seconds} s old"
+        return _open(Lack.PRICE_OLD, why)
+    how = (
+        f"I watch its stop at {price:f} myself, about every {WATCH_EVERY_S} s and only while I run"
+    )
+    return Protection(Shelter.PROTECTED, how, is_software=True)

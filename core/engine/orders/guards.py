@@ -1,0 +1,144 @@
+"""Tells the user when a position becomes unprotected and when that is over, each once (R6).
+
+Collection ``guards``, one document for each ledger that is or was unprotected: ``broker_id``,
+``gap``, ``since`` (real time), ``is_told``, ``told_at``, ``fine_since``. It is stored so that a
+restart repeats nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from core.domain.notices.notice import Notice
+from core.domain.notices.post import Post, run_card
+from core.domain.notices.protection import ProtectedAgain, Unprotected
+from core.domain.protection import Lack
+from core.engine.orders.protections import Protections, Standing
+from core.engine.outbox import Outbox
+from core.errors import AlreadyDone
+from core.ports.clock import Clock
+from core.ports.store import Change, Document, Store, StoreView
+
+__all__ = ["Guards"]
+
+_GUARDS = "guards"
+_GRACE = timedelta(seconds=5)
+"""A stop follows its fill, and an exit its stop, within seconds: that is no news."""
+_STEADY = timedelta(seconds=10)
+"""What was told is over when it has been well for so long."""
+_AGAIN = timedelta(minutes=10)
+"""The same gap is not told again within this time, however often it opens and closes."""
+
+
+class Guards:
+    """Watches over the ledgers of all accounts; the state is in the store."""
+
+    def __init__(
+        self, store: Store, clock: Clock, outbox: Outbox, protections: Protections
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._outbox = outbox
+        self._protections = protections
+
+    async def check(self, broker_id: str, *, needs_login: bool) -> None:
+        """Look at an account's ledgers once, and tell what has changed."""
+        rows = await self._store.find(_GUARDS, {"broker_id": broker_id})
+        known = {str(row["_id"]): row for row in rows}
+        for standing in await self._protections.of_account(broker_id, needs_login=needs_login):
+            row = known.pop(standing.ledger.key, None)
+            if standing.protection.is_alarming:
+                await self._unprotected(standing, row)
+            elif row is not None and not _is_quiet(row):
+                await self._fine(row, standing)
+        for row in known.values():
+            # Nothing is held any more; what closed it is told by its own notice.
+            if not _is_quiet(row):
+                await self._quiet(row)
+
+    async def _unprotected(self, standing: Standing, row: Document | None) -> None:
+        now, gap = self._clock.now(), standing.protection.gap
+        if gap is None:
+            return
+        if row is None or row["since"] is None or row["gap"] != gap.value:
+            await self._begin(standing, gap, row, now)
+            return
+        if row["fine_since"] is not None:
+            await self._update(row, {"fine_since": None})
+        if row["is_told"] or now - row["since"] < _GRACE:
+            return
+        told_at = row["told_at"]
+        if told_at is not None and row["told_gap"] == gap.value and now - told_at < _AGAIN:
+            return
+        ledger = standing.ledger
+        notice = Unprotected(
+            ledger.broker_id,
+            ledger.strategy,
+            str(ledger.instrument),
+            ledger.product.value,
+            ledger.quantity,
+            standing.protection.how,
+            can_put_back=gap is Lack.CANCELLED,
+        )
+        fields = {"is_told": True, "told_at": now, "told_gap": gap.value}
+        await self._tell(row, fields, notice, standing)
+
+    async def _begin(
+        self, standing: Standing, gap: Lack, row: Document | None, now: datetime
+    ) -> None:
+        """Note a gap; one that follows another that was told stays told."""
+        fields: Document = {
+            "broker_id": standing.ledger.broker_id,
+            "gap": gap.value,
+            "since": now,
+            "fine_since": None,
+            "is_told": bool(row and row["since"] is not None and row["is_told"]),
+            "told_at": row["told_at"] if row else None,
+            "told_gap": row["told_gap"] if row else "",
+        }
+        where = {"_id": standing.ledger.key}
+        await self._store.update(_GUARDS, where, Change(set=fields), upsert=True)
+
+    async def _fine(self, row: Document, standing: Standing) -> None:
+        """Note that a ledger is well again, and tell it once it has been for a while."""
+        now = self._clock.now()
+        if not row["is_told"]:
+            await self._quiet(row)
+        elif row["fine_since"] is None:
+            await self._update(row, {"fine_since": now})
+        elif now - row["fine_since"] >= _STEADY:
+            ledger = standing.ledger
+            notice = ProtectedAgain(
+                ledger.broker_id,
+                ledger.strategy,
+                str(ledger.instrument),
+                ledger.quantity,
+                standing.protection.how,
+            )
+            await self._tell(row, {"since": None, "is_told": False}, notice, standing)
+
+    async def _quiet(self, row: Document) -> None:
+        await self._update(row, {"since": None, "is_told": False, "fine_since": None})
+
+    async def _update(self, row: Document, fields: Document) -> None:
+        await self._store.update(_GUARDS, {"_id": row["_id"]}, Change(set=fields))
+
+    async def _tell(
+        self, row: Document, fields: Document, notice: Notice, standing: Standing
+    ) -> None:
+        async def body(view: StoreView) -> None:
+            await view.update(_GUARDS, {"_id": row["_id"]}, Change(set=fields))
+            await self._outbox.post(view, Post(notice))
+            # Its run's card shows the warning too.
+            if standing.goal is not None:
+                await self._outbox.post(view, run_card(standing.goal.run_id))
+
+        since = row["since"].isoformat()
+        try:
+            await self._store.transaction(body, nonce=f"{notice.kind}:{row['_id']}|{since}")
+        except AlreadyDone:
+            await self._update(row, fields)
+
+
+def _is_quiet(row: Document) -> bool:
+    return row["since"] is None

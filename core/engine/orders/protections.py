@@ -1,0 +1,119 @@
+"""How each ledger of an account stands: the facts for ``core.domain.protection``, read together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from core.domain.goal import Goal
+from core.domain.ledger import Ledger, ledger_key
+from core.domain.mode import TradingMode
+from core.domain.order import LIVE_STATES, Order, Purpose
+from core.domain.protection import Protection, ProtectionFacts, protection_of
+from core.domain.sessions import trading_day
+from core.engine.orders.gate import Gate, gate_at
+from core.engine.orders.goals import goals_of
+from core.engine.orders.journal import Journal
+from core.engine.orders.market_hours import MarketHours
+from core.engine.orders.net_positions import NetPositions
+from core.engine.orders.prices import Prices
+from core.ports.clock import Clock
+from core.ports.store import Store
+
+__all__ = ["Protections", "Standing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One ledger that holds something, and how it stands."""
+
+    ledger: Ledger
+    goal: Goal | None
+    protection: Protection
+
+
+class Protections:
+    """Says how the ledgers of accounts stand; changes nothing."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        journal: Journal,
+        hours: MarketHours,
+        nets: NetPositions,
+        prices: Prices,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._journal = journal
+        self._hours = hours
+        self._nets = nets
+        self._prices = prices
+
+    async def of_account(self, broker_id: str, *, needs_login: bool) -> list[Standing]:
+        """Return how each ledger of an account stands that holds something."""
+        ledgers = [one for one in await self._journal.ledgers(broker_id) if one.quantity]
+        if not ledgers:
+            return []
+        goals = {goal.key: goal for goal in await goals_of(self._store, broker_id)}
+        gate = await gate_at(self._store, broker_id)
+        orders = await self._journal.of_day(broker_id, trading_day(self._clock.market_now()))
+        mine = _by_ledger(orders)
+        return [
+            await self._standing(ledger, goals, gate, orders, mine, needs_login=needs_login)
+            for ledger in ledgers
+        ]
+
+    async def _standing(
+        self,
+        ledger: Ledger,
+        goals: Mapping[str, Goal],
+        gate: Gate | None,
+        orders: Sequence[Order],
+        mine: Mapping[str, Sequence[Order]],
+        *,
+        needs_login: bool,
+    ) -> Standing:
+        goal = goals.get(ledger.key)
+        net = await self._nets.net(ledger.broker_id, ledger.instrument, ledger.product)
+        facts = ProtectionFacts(
+            ledger,
+            goal,
+            mine.get(ledger.key, ()),
+            self._clock.now(),
+            foreign=[order for order in orders if _is_foreign(order, ledger)],
+            price=self._prices.get(ledger.instrument),
+            is_open=self._hours.is_open(ledger.instrument, None),
+            not_sent="the account needs a login" if needs_login else _not_sent(gate, goal),
+            is_known=not net.is_disputed,
+        )
+        return Standing(ledger, goal, protection_of(facts))
+
+
+def _by_ledger(orders: Sequence[Order]) -> Mapping[str, list[Order]]:
+    found: dict[str, list[Order]] = {}
+    for order in orders:
+        request = order.request
+        key = ledger_key(order.strategy, order.broker_id, request.instrument, request.product)
+        found.setdefault(key, []).append(order)
+    return found
+
+
+def _is_foreign(order: Order, ledger: Ledger) -> bool:
+    request = order.request
+    same = (request.instrument, request.product) == (ledger.instrument, ledger.product)
+    return same and order.purpose is Purpose.EXTERNAL and order.state in LIVE_STATES
+
+
+def _not_sent(gate: Gate | None, goal: Goal | None) -> str:
+    """Return why mode and switch let no exit out, or ''."""
+    if gate is None:
+        return "the account has no gate"
+    by_user = goal is not None and goal.by_user
+    if gate.mode is TradingMode.PAUSED:
+        return "" if by_user and goal is not None and goal.despite_pause else "it is paused"
+    if not (gate.enabled or gate.drain or by_user):
+        return "the account is disabled"
+    return ""

@@ -1,0 +1,230 @@
+"""Watches the prices of stops, through the data account (rows D9, R7).
+
+A stop that does not rest at the broker is only worth something while its price is looked at: every
+few seconds one batched request asks for all of them, and a position whose price is through its stop
+is closed at the market. A stop that rests is looked after as well: a broker that does not say
+whether a stop has triggered shows it by a price that is through it while nothing fills.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from core.domain.broker import Quote
+from core.domain.goal import Goal
+from core.domain.order import LIVE_STATES, Order, Purpose
+from core.domain.protection import PRICE_LIVES, WATCH_EVERY_S, LastPrice
+from core.domain.sessions import trading_day
+from core.engine.accounts.accounts import Accounts
+from core.engine.orders.executor import is_pursued
+from core.engine.orders.gate import gate_at
+from core.engine.orders.goals import goals_of
+from core.engine.orders.journal import Journal
+from core.engine.orders.ledgers import ledgers_of
+from core.engine.orders.market_hours import MarketHours
+from core.engine.orders.prices import Prices
+from core.engine.orders.stop_hits import StopHits
+from core.engine.runs.market_data import MarketData, NoData
+from core.errors import StoreError
+from core.ports.clock import Clock
+from core.ports.store import Store
+
+__all__ = ["StopWatch", "Watched", "watched_stop"]
+
+_log = logging.getLogger(__name__)
+_RESTING_EVERY_S = 6.0
+"""How often prices are asked for while every stop rests at its broker."""
+_ALLOWANCE = Decimal("0.002")
+_UNFILLED_FOR = timedelta(seconds=15)
+_FEED_STANDS = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A stop whose price is looked at.
+
+    Attributes:
+        held: Signed units that it protects.
+        price: Its trigger, rupees.
+        rests: Whether it rests at the broker for all of them.
+    """
+
+    goal: Goal
+    held: int
+    price: Decimal
+    rests: bool
+
+    def is_through(self, last: Decimal) -> bool:
+        """Whether a price is at the stop or beyond it."""
+        return last <= self.price if self.held > 0 else last >= self.price
+
+
+def watched_stop(goal: Goal, held: int, orders: list[Order]) -> Watched | None:
+    """Return the stop of a ledger that has to be watched, None when there is none.
+
+    Args:
+        goal: What is wanted.
+        held: The ledger's signed units.
+        orders: Today's orders of the ledger.
+    """
+    if goal.stop_price is None or held == 0 or goal.quantity * held <= 0:
+        return None
+    if goal.no_rest is not None and not goal.no_rest.is_watched:
+        return None
+    resting = [one for one in orders if one.purpose is Purpose.STOP and one.state in LIVE_STATES]
+    theirs = [one.request.trigger_price for one in resting if one.is_changed_outside]
+    price = theirs[0] if theirs and theirs[0] is not None else goal.stop_price
+    # A stop that the broker did not move rests at its old price: the new one is watched here.
+    there = [one for one in resting if _is_near(one.request.trigger_price, price)]
+    rests = sum(one.leaves_quantity for one in there) >= abs(held)
+    return Watched(goal, held, price, rests)
+
+
+def _is_near(trigger: Decimal | None, price: Decimal) -> bool:
+    """Whether a trigger is the price that is wanted, but for the tick."""
+    return trigger is not None and abs(trigger - price) <= price * _ALLOWANCE
+
+
+class StopWatch:
+    """Looks at prices and closes what is through its stop; with ``only``, on that account alone.
+
+    ``wake`` lets an account's worker take a turn.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        accounts: Accounts,
+        journal: Journal,
+        market_data: MarketData,
+        hours: MarketHours,
+        prices: Prices,
+        hits: StopHits,
+        wake: Callable[[str], None],
+        only: str | None = None,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._accounts = accounts
+        self._journal = journal
+        self._market_data = market_data
+        self._hours = hours
+        self._prices = prices
+        self._hits = hits
+        self._wake = wake
+        self._only = only
+        self._asked_at: float | None = None
+        self._through_since: dict[str, datetime] = {}
+
+    async def tick(self) -> None:
+        """Ask for the prices that are due, and close what is through its stop."""
+        try:
+            watched = await self._watched()
+        except StoreError as error:
+            _log.warning("stops cannot be watched, the store is away: %s", error)
+            return
+        if not watched or not self._is_due(watched):
+            return
+        self._asked_at = self._clock.monotonic()
+        asked = sorted({one.goal.instrument for one in watched}, key=str)
+        began = self._clock.now()
+        try:
+            quotes = await self._market_data.quotes(asked)
+        except NoData as error:
+            # The prices grow old, and the positions are named as unprotected (guards).
+            _log.warning("no prices for the stops: %s", error)
+            return
+        for name, quote in quotes.items():
+            if _is_plausible(quote):
+                self._prices.put(name, quote.last_price, self._time_of(quote, began))
+        for one in watched:
+            await self._judge(one)
+
+    def _is_due(self, watched: list[Watched]) -> bool:
+        every = _RESTING_EVERY_S if all(one.rests for one in watched) else WATCH_EVERY_S
+        asked_at = self._asked_at
+        # A little early: the ticks that lead here do not come to the millisecond.
+        return asked_at is None or self._clock.monotonic() - asked_at >= every - 0.25
+
+    def _time_of(self, quote: Quote, began: datetime) -> datetime:
+        """Return the real time of a price: when it was asked for, or what the broker says of it.
+
+        An exchange sends no newer time while nothing moves, so a time of the broker's counts only
+        against a feed that stands still for long.
+        """
+        if quote.at is None:
+            return began
+        at = self._clock.real_at(quote.at)
+        return at if began - at > _FEED_STANDS else began
+
+    async def _watched(self) -> list[Watched]:
+        found: list[Watched] = []
+        today = trading_day(self._clock.market_now())
+        for account in await self._accounts.all():
+            broker_id = account.broker_id
+            if self._only not in {None, broker_id}:
+                continue
+            ledgers = {one.key: one for one in await ledgers_of(self._store, broker_id)}
+            goals = [
+                goal
+                for goal in await goals_of(self._store, broker_id)
+                if goal.key in ledgers and ledgers[goal.key].quantity and goal.stop_price
+            ]
+            if not goals:
+                continue
+            gate = await gate_at(self._store, broker_id)
+            orders = await self._journal.of_day(broker_id, today)
+            for goal in goals:
+                if gate is None or not is_pursued(goal, gate):
+                    continue
+                if not self._hours.is_open(goal.instrument, None):
+                    continue
+                stop = watched_stop(goal, ledgers[goal.key].quantity, _of(goal, orders))
+                if stop is not None:
+                    found.append(stop)
+        return found
+
+    async def _judge(self, one: Watched) -> None:
+        price = self._prices.get(one.goal.instrument)
+        if price is None or self._clock.now() - price.at > PRICE_LIVES:
+            return
+        if not one.is_through(price.last):
+            self._through_since.pop(one.goal.key, None)
+        elif not one.rests:
+            await self._close(one, f"I watch it myself, and the price is {price.last:f}")
+        else:
+            await self._judge_resting(one, price)
+
+    async def _judge_resting(self, one: Watched, price: LastPrice) -> None:
+        """Close what a resting stop should have closed by now."""
+        now = self._clock.now()
+        since = self._through_since.setdefault(one.goal.key, now)
+        if now - since >= _UNFILLED_FOR:
+            how = f"the price is {price.last:f}, and the stop at the broker has not closed it"
+            await self._close(one, how)
+
+    async def _close(self, one: Watched, how: str) -> None:
+        self._through_since.pop(one.goal.key, None)
+        if await self._hits.close(one.goal, one.price, how):
+            self._wake(one.goal.broker_id)
+
+
+def _of(goal: Goal, orders: list[Order]) -> list[Order]:
+    return [
+        order
+        for order in orders
+        if (order.strategy, order.request.instrument, order.request.product)
+        == (goal.strategy, goal.instrument, goal.product)
+    ]
+
+
+def _is_plausible(quote: Quote) -> bool:
+    """Whether a price lies within the day's circuit limits, where the broker names them."""
+    low, high = quote.lower_circuit, quote.upper_circuit
+    return (not low or quote.last_price >= low) and (not high or quote.last_price <= high)

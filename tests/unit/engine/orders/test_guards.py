@@ -1,0 +1,110 @@
+"""A position that becomes unprotected is told once, and once when that is over (R6)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from core.domain.broker import BrokerStatus
+from core.domain.notices.protection import ProtectedAgain, Unprotected
+from core.domain.order import OrderRequest, OrderType
+from core.domain.outcome import Refusal, Refused, WriteOutcome
+from core.errors import BrokerReadError, ReadFault
+from tests.fakes.desk import Desk, a_desk
+
+pytestmark = pytest.mark.row("R6")
+STOP = Decimal("800.00")
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    return await a_desk()
+
+
+async def told(desk: Desk) -> list[str]:
+    found = await desk.engine.notices(Unprotected, ProtectedAgain)
+    return [type(one).__name__ for one in found]
+
+
+def refusing_stops(order: OrderRequest) -> WriteOutcome | None:
+    if order.order_type is OrderType.SL_M:
+        return Refused(Refusal.REJECTED, "SL-M is not allowed for this instrument")
+    return None
+
+
+async def test_hand_over_from_a_fill_to_its_stop_is_no_news(desk: Desk) -> None:
+    """A stop that follows within seconds is told to nobody."""
+    await desk.holds(10, STOP)
+    await desk.turns(10, apart_s=3)
+    assert await told(desk) == []
+
+
+async def test_strategy_without_stops_is_told_once(desk: Desk) -> None:
+    """For each position once, and shown with it for as long as it lasts."""
+    await desk.holds(10)
+    await desk.turns(10, apart_s=3)
+    assert await told(desk) == ["Unprotected"]
+    (position,) = await desk.engine.control.views.positions(desk.broker_id)
+    assert position.warnings == ("unprotected: its strategy sets no stop",)
+
+
+@pytest.mark.row("D9")
+async def test_software_stop_without_prices_is_told_and_its_end_too(desk: Desk) -> None:
+    """Nobody gives prices: unprotected after some seconds; prices come back: protected again."""
+    desk.at.answer = refusing_stops
+    await desk.holds(10, STOP)
+    for _ in range(5):
+        await desk.engine.wiring.stop_watch.tick()
+        await desk.turns(1, apart_s=3)
+    assert await told(desk) == []
+    quotes = desk.at.quotes
+
+    async def no_quotes(_instruments: object) -> object:
+        raise BrokerReadError(ReadFault.UNREACHABLE, "503")
+
+    desk.at.quotes = no_quotes  # type: ignore[assignment,method-assign]
+    for _ in range(12):
+        await desk.engine.wiring.stop_watch.tick()
+        await desk.turns(1, apart_s=3)
+    assert await told(desk) == ["Unprotected"]
+    (notice,) = await desk.engine.notices(Unprotected)
+    assert isinstance(notice, Unprotected) and "s old" in notice.why
+    desk.at.quotes = quotes  # type: ignore[method-assign]
+    for _ in range(8):
+        await desk.engine.wiring.stop_watch.tick()
+        await desk.turns(1, apart_s=3)
+    assert await told(desk) == ["Unprotected", "ProtectedAgain"]
+
+
+async def test_restart_repeats_nothing(desk: Desk) -> None:
+    """What was told is in the store: another controller's guards say it no second time."""
+    await desk.holds(10)
+    await desk.turns(5, apart_s=3)
+    desk.worker = desk.engine.wiring.new_worker(desk.broker_id)
+    await desk.turns(5, apart_s=3)
+    assert await told(desk) == ["Unprotected"]
+
+
+async def test_gap_that_opens_and_closes_is_no_storm(desk: Desk) -> None:
+    """A stop that the broker cancels and takes again is told no more than once in ten minutes."""
+    await desk.holds(10, STOP)
+    desk.at.answer = refusing_stops
+    for one in desk.at.resting():
+        desk.at.put(one.broker_order_id, status=BrokerStatus.CANCELED)
+    for _ in range(8):
+        await desk.turns(2, apart_s=7)  # no prices at all
+        await desk.engine.wiring.stop_watch.tick()
+        await desk.turns(6, apart_s=3)
+    assert (await told(desk)).count("Unprotected") == 1
+
+
+async def test_position_that_is_closed_ends_it_without_a_word(desk: Desk) -> None:
+    """Its card says what closed it."""
+    await desk.holds(10)
+    await desk.turns(5, apart_s=3)
+    await desk.wants(0, run_id="orb|flat")
+    await desk.turns(10)
+    assert await desk.units() == 0
+    await desk.turns(5, apart_s=5)
+    assert await told(desk) == ["Unprotected"]
