@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -70,3 +70,13 @@ class Goal:
     by_user: bool = False
     despite_pause: bool = False
     to_close: int = 0
+
+    def on(self, day: str) -> Goal:
+        """Return the goal as it holds on a trading day.
+
+        What the broker did not take on an earlier day is asked for anew: a stop of a position that
+        is carried lives for a day. What a person took away stays away.
+        """
+        if self.day == day or self.no_rest is None or self.no_rest.is_by_person:
+            return self
+        return replace(self, can_rest=True, no_rest=None)

@@ -14,7 +14,15 @@ from enum import StrEnum
 
 from core.domain.goal import Goal, NoRest
 from core.domain.ledger import Ledger
-from core.domain.order import LIVE_STATES, OPEN_STATES, Order, OrderType, Purpose, Side
+from core.domain.order import (
+    LIVE_STATES,
+    OPEN_STATES,
+    UNKNOWN_STATES,
+    Order,
+    OrderType,
+    Purpose,
+    Side,
+)
 
 __all__ = [
     "PRICE_LIVES",
@@ -212,6 +220,8 @@ def _uncovered(facts: ProtectionFacts, units: int) -> Protection:
         return _open(Lack.CANCELLED, "you cancelled its stop")
     if not facts.is_open:
         return _open(Lack.MARKET_CLOSED, "the market is closed; its stop goes out at the open")
+    if any(one.purpose is Purpose.STOP and one.state in UNKNOWN_STATES for one in facts.orders):
+        return _open(Lack.NOT_RESTING, "nobody knows whether its stop is at the broker")
     if goal.can_rest:
         held = abs(facts.ledger.quantity)
         part = "" if units == held else f" for {units} of {held}"

@@ -95,6 +95,7 @@ class Desk:
     broker_id: str
     worker: AccountWorker
     at: StubbornAccount
+    product: Product = Product.MIS
 
     @property
     def clock(self) -> ManualClock:
@@ -104,18 +105,16 @@ class Desk:
     @property
     def key(self) -> str:
         """The ledger's key."""
-        return ledger_key(STRATEGY, self.broker_id, SBIN, Product.MIS)
+        return ledger_key(STRATEGY, self.broker_id, SBIN, self.product)
 
     async def holds(self, quantity: int, stop: Decimal | None = None) -> None:
         """Let the strategy hold units, wanted as they are, with a stop when a price is given."""
-        ledger = Ledger(STRATEGY, self.broker_id, SBIN, Product.MIS, quantity, Decimal(810))
+        ledger = Ledger(STRATEGY, self.broker_id, SBIN, self.product, quantity, Decimal(810))
         await self.engine.hold(ledger)
-        side, key = Side.of(quantity), (SBIN, Product.MIS)
-        entry = OrderRequest("anentry", SBIN, side, abs(quantity), OrderType.MARKET, Product.MIS)
+        key = (SBIN, self.product)
         self.at.position_list[key] = Position(
             *key, quantity, Decimal(810), Decimal(815), day_buy_quantity=max(quantity, 0)
         )
-        assert entry.quantity
         await self.wants(quantity, stop)
         await self.turns(3)
 
@@ -133,7 +132,7 @@ class Desk:
             strategy=STRATEGY,
             broker_id=self.broker_id,
             instrument=SBIN,
-            product=Product.MIS,
+            product=self.product,
             quantity=quantity,
             stop_price=stop,
             run_id=run_id,

@@ -146,7 +146,7 @@ class Executor:
         sent = await self._entries.send(client, master)
         for goal in await goals_of(self._store, self._broker_id):
             if is_pursued(goal, gate):
-                sent |= await self._pursue(client, goal, gate, today, master)
+                sent |= await self._pursue(client, goal.on(today), gate, today, master)
         return sent
 
     async def _pursue(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from core.domain.broker import BrokerStatus
+from core.domain.instrument import Product
 from core.domain.notices.accounts import SoftwareStop
 from core.domain.notices.protection import StopCancelled, StopChanged, StopHit
 from core.domain.order import OrderRequest, OrderType, Purpose
 from core.domain.outcome import Refusal, Refused, WriteOutcome
+from core.domain.sessions import IST
 from core.engine.orders.goals import retarget_goal
+from tests.fakes.clock import ManualClock
 from tests.fakes.desk import Desk, a_desk
 
 pytestmark = pytest.mark.row("R7")
@@ -241,3 +245,30 @@ async def test_stop_shrinks_with_what_is_held(desk: Desk) -> None:
     await desk.wants(4, STOP)
     await desk.turns(1)
     assert resting(desk) == [(4, STOP)]
+
+
+@pytest.mark.row("D9", "R3")
+@pytest.mark.parametrize("reason", ["", "SL-M is not allowed for this instrument"])
+async def test_stop_of_a_carried_position_goes_out_at_the_open(reason: str) -> None:
+    """After a holiday: at midnight nothing is sent, at 09:15 the stop is, even if another day's was refused."""
+    market = datetime(2026, 11, 23, 15, 0, tzinfo=IST)
+    desk = await a_desk(ManualClock(market.astimezone(UTC)))
+    desk.product = Product.NRML
+    if reason:
+        desk.at.answer = refusing_stops(reason)
+    await desk.holds(10, STOP)
+    for one in desk.at.resting():
+        desk.at.put(one.broker_order_id, status=BrokerStatus.CANCELED)
+    desk.at.answer = lambda _order: None
+    await desk.clock.advance_to(market.replace(hour=15, minute=31))
+    placed = len(desk.at.placed)
+    await desk.turns(5, apart_s=60)
+    await desk.clock.advance_to(datetime(2026, 11, 25, 0, 1, tzinfo=IST))
+    desk.at.order_list.clear()
+    await desk.engine.log_in(await desk.engine.wiring.accounts.get(desk.broker_id))
+    await desk.turns(5, apart_s=60)
+    assert len(desk.at.placed) == placed
+    await desk.clock.advance_to(datetime(2026, 11, 25, 9, 15, tzinfo=IST))
+    await desk.turns(5)
+    assert resting(desk) == [(10, STOP)]
+    assert await desk.engine.notices(StopCancelled) == []
