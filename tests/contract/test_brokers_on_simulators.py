@@ -229,6 +229,11 @@ async def test_master_names_and_prices(world: World) -> None:
     rows = {row.id: row for row in await world.broker.instruments.load()}
     assert rows[SBIN].segment is Segment.CASH
     assert rows[InstrumentId("NSE", "NIFTY 50")].segment is Segment.INDEX
+    if world.broker.exchange_facts is not None:
+        facts = await world.broker.exchange_facts.load()
+        assert (facts[SBIN].freeze_quantity, facts[SBIN].isin) == (99_999, "INE062A01020")
+        future = next(row for row in rows.values() if row.id.symbol.startswith("NIFTY26"))
+        assert facts[future.id].freeze_quantity == 1755
     async with world.client() as client:
         nobody = InstrumentId("NSE", "NOBODY")
         quotes = await client.quotes([SBIN, InstrumentId("NSE", "NIFTY 50"), nobody])

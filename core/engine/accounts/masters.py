@@ -69,14 +69,14 @@ class _Known:
     Attributes:
         table: The instruments; changed in place, because every client holds a reference to it.
         edition: Which edition was loaded last, '' for none since the start.
-        of_day: The day of the oldest instruments in the table.
+        of_edition: Which edition the table is, also one that was kept over a restart.
         failures: How many downloads failed in a row.
         is_wanted: Somebody has asked for it.
     """
 
     table: _Table = field(default_factory=dict)
     edition: str = ""
-    of_day: str = ""
+    of_edition: str = ""
     failed_at: float | None = None
     failures: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -205,7 +205,7 @@ class Masters:
             return
         is_old = kept.edition != _edition_of(self._clock.market_now())
         known.table.update(_table(kept.instruments, {}, is_stale=is_old))
-        known.of_day = kept.edition[:10]
+        known.of_edition = kept.edition
 
     async def _download(self, broker: BrokerProfile, known: _Known) -> None:
         edition = _edition_of(self._clock.market_now())
@@ -217,7 +217,7 @@ class Masters:
         before = dict(known.table)
         fresh = await asyncio.to_thread(_merged, rows, before, self._facts)
         _put(known.table, fresh)
-        known.edition, known.of_day = edition, edition[:10]
+        known.edition = known.of_edition = edition
         known.failed_at, known.failures = None, 0
         self.trouble.pop(broker, None)
         if lost := {row.id.exchange for row in before.values()} - {row.id.exchange for row in rows}:
@@ -237,9 +237,10 @@ class Masters:
         if known.edition and _is_issued(edition):
             old = dict(known.table)
             _put(known.table, await asyncio.to_thread(_table, old.values(), {}, is_stale=True))
-        is_needed = _is_issued(edition) or not known.table
+        # Kept this morning, it is today's: a restart in the afternoon misses nothing.
+        is_needed = known.of_edition != edition and (_is_issued(edition) or not known.table)
         if known.failures >= _TOLD_AFTER and is_needed and self._watch is not None:
-            await self._watch.missing(broker, edition[:10], reason, known.of_day)
+            await self._watch.missing(broker, edition[:10], reason, known.of_edition[:10])
 
     async def _download_facts(self) -> None:
         edition = _edition_of(self._clock.market_now())

@@ -75,9 +75,12 @@ class MarketData:
         Raises:
             NoData: No source answered.
         """
+        knows_none = False
 
         async def ask(client: BrokerClient) -> Mapping[InstrumentId, Sequence[Candle]]:
+            nonlocal knows_none
             found: dict[InstrumentId, Sequence[Candle]] = {}
+            refused: BrokerReadError | None = None
             for instrument in instruments:
                 try:
                     found[instrument] = await client.candles(
@@ -88,9 +91,19 @@ class MarketData:
                     if error.fault is not ReadFault.REFUSED:
                         raise
                     _log.warning("no bars of %s: %s", instrument, error)
+                    refused = error
+            if refused is not None and not found:
+                # Perhaps its list of instruments could not be loaded: another source may know them.
+                knows_none = True
+                raise refused
             return found
 
-        return await self._first(ask)
+        try:
+            return await self._first(ask)
+        except NoData:
+            if knows_none:
+                return {}
+            raise
 
     async def quotes(self, instruments: Sequence[InstrumentId]) -> Mapping[InstrumentId, Quote]:
         """Return last prices; raises ``NoData``."""

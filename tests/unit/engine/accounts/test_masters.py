@@ -64,9 +64,13 @@ async def test_restart_on_the_same_day_is_not_old() -> None:
     """What was loaded this morning is today's, whatever the broker answers now."""
     archive = MemoryMasters()
     await at(NOON, masters=archive).wiring.masters.instruments(ZERODHA)
-    engine = at(NOON + timedelta(hours=3), masters=archive)
+    engine = await at(NOON + timedelta(hours=3), masters=archive).owned()
     engine.brokers[ZERODHA].master.trouble = "HTTP 502"
     assert not (await engine.wiring.masters.instruments(ZERODHA))[SBIN].is_stale
+    for _ in range(3):
+        await engine.clock.advance(20)
+        await engine.wiring.masters.tick()
+    assert not await engine.notices(InstrumentsOld)
 
 
 @pytest.mark.row("D10")
