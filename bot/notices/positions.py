@@ -5,23 +5,32 @@ from __future__ import annotations
 from typing import assert_never
 
 from bot.notices.lookups import Lookups
+from bot.views.callbacks import handle
+from bot.views.lines import order_terms
 from bot.views.markup import bold, esc, join
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
 from bot.views.words import price
 from core.domain.notices.positions import (
     ClosedByHand,
+    ExitHeldBack,
+    ExitUnproved,
     IntradayLedgerVoid,
+    OrderUnlisted,
     PositionConverted,
     PositionDisputed,
     PositionNotice,
+    UnownedPosition,
 )
+from core.domain.views import OrderView
 
 __all__ = ["position_notice"]
 
 
 async def position_notice(notice: PositionNotice, lookups: Lookups) -> Screen:
     """Return the message of a notice about what is held."""
+    if isinstance(notice, ExitHeldBack | ExitUnproved | OrderUnlisted):
+        return await _about_orders(notice, lookups)
     label = await lookups.label(notice.broker_id)
     match notice:
         case ClosedByHand():
@@ -32,8 +41,20 @@ async def position_notice(notice: PositionNotice, lookups: Lookups) -> Screen:
             return _converted(notice, label)
         case IntradayLedgerVoid():
             return _void(notice, label)
+        case UnownedPosition():
+            return _unowned(notice, label)
         case _:
             assert_never(notice)
+
+
+async def _about_orders(
+    notice: ExitHeldBack | ExitUnproved | OrderUnlisted, lookups: Lookups
+) -> Screen:
+    if isinstance(notice, ExitHeldBack):
+        lines = await lookups.order_lines(notice.client_order_ids)
+        return _held_back(notice, await lookups.label(notice.broker_id), lines)
+    order = await lookups.order(notice.client_order_id)
+    return _unproved(order) if isinstance(notice, ExitUnproved) else _unlisted(order)
 
 
 def _closed(notice: ClosedByHand, label: str) -> Screen:
@@ -86,4 +107,56 @@ def _void(notice: IntradayLedgerVoid, label: str) -> Screen:
             "broker's app what became of them.",
         ),
         ((button("Positions", Verb.POSITIONS, notice.broker_id),),),
+    )
+
+
+def _unowned(notice: UnownedPosition, label: str) -> Screen:
+    what = f"{notice.units:+d} {esc(notice.instrument)} ({esc(notice.product)})"
+    key = handle(f"{notice.instrument}|{notice.product}")
+    return Screen(
+        join(
+            f"🚨 {bold(f'A position that nobody meant · {label}')}",
+            f"An order by hand and one of mine filled together: {what} is open now, owned by no "
+            "strategy and without a stop. Close it, or keep it as your own.",
+        ),
+        ((button("Close it …", Verb.ASK_CLOSE, notice.broker_id, key),),),
+    )
+
+
+def _held_back(notice: ExitHeldBack, label: str, orders: list[str]) -> Screen:
+    return Screen(
+        join(
+            f"✋ {bold(f'An exit waits for your own order · {label}')}",
+            *orders,
+            f"This rests on the same side, so an exit of {esc(notice.instrument)} besides it could "
+            "close the units twice. Cancel it, or let it fill.",
+        ),
+        ((button("Orders", Verb.ORDERS, notice.broker_id),),),
+    )
+
+
+def _unproved(order: OrderView) -> Screen:
+    text = join(
+        f"🚨 {bold(f'Is this exit at the broker? · {order.account_label}')}",
+        order_terms(order),
+        "The broker's answers have stood still since I sent it, or its positions contradict them, "
+        "so I do not send it again. Look in the broker's app and tell me.",
+    )
+    return Screen(text, ((button("I looked at the broker …", Verb.ASK_RESOLVE, order.key),),))
+
+
+def _unlisted(order: OrderView) -> Screen:
+    return Screen(
+        join(
+            f"🚨 {bold(f'The broker does not list an order that it took · {order.account_label}')}",
+            order_terms(order),
+            "It may have filled, so its position may be without a stop. Look in the broker's app; "
+            "when the positions show other units than I know, I ask you about them.",
+        ),
+        (
+            (
+                button("Orders", Verb.ORDERS, order.broker_id),
+                button("Positions", Verb.POSITIONS, order.broker_id),
+            ),
+        ),
     )

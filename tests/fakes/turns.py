@@ -63,7 +63,7 @@ class Turns:
         for _ in range(times):
             await self.engine.clock.advance(10)
             has_moved = await self.reader.read_orders(self.broker, self.day)
-            await self.reader.read_rest(
+            has_moved = await self.reader.read_rest(
                 self.broker, self.day, has_moved=has_moved, everything=everything
             )
         return has_moved

@@ -8,10 +8,14 @@ from typing import ClassVar, TypeAlias
 
 __all__ = [
     "ClosedByHand",
+    "ExitHeldBack",
+    "ExitUnproved",
     "IntradayLedgerVoid",
+    "OrderUnlisted",
     "PositionConverted",
     "PositionDisputed",
     "PositionNotice",
+    "UnownedPosition",
 ]
 
 
@@ -97,4 +101,75 @@ class IntradayLedgerVoid:
     ledgers: tuple[str, ...]
 
 
-PositionNotice: TypeAlias = ClosedByHand | PositionDisputed | PositionConverted | IntradayLedgerVoid
+@dataclass(frozen=True, slots=True)
+class UnownedPosition:
+    """An exit or stop of ours filled beside a sale by hand: a position that nobody meant (R8).
+
+    Attributes:
+        broker_id: The account.
+        instrument: What is held.
+        product: In which product.
+        units: Signed units outside Saarthi.
+    """
+
+    kind: ClassVar[str] = "unowned_position"
+    broker_id: str
+    instrument: str
+    product: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExitHeldBack:
+    """An exit waits because the user's own order rests on its side (R8).
+
+    Attributes:
+        broker_id: The account.
+        client_order_ids: The orders that rest.
+        instrument: What is held.
+    """
+
+    kind: ClassVar[str] = "exit_held_back"
+    broker_id: str
+    client_order_ids: tuple[str, ...]
+    instrument: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExitUnproved:
+    """An exit of unknown fate is not sent again: the broker's answers may show the past (R4).
+
+    Attributes:
+        broker_id: The account.
+        client_order_id: The exit.
+    """
+
+    kind: ClassVar[str] = "exit_unproved"
+    broker_id: str
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUnlisted:
+    """The broker took an order and does not list it; posted once (R8).
+
+    Attributes:
+        broker_id: The account.
+        client_order_id: The order.
+    """
+
+    kind: ClassVar[str] = "order_unlisted"
+    broker_id: str
+    client_order_id: str
+
+
+PositionNotice: TypeAlias = (
+    ClosedByHand
+    | PositionDisputed
+    | PositionConverted
+    | IntradayLedgerVoid
+    | UnownedPosition
+    | ExitHeldBack
+    | ExitUnproved
+    | OrderUnlisted
+)

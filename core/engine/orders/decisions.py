@@ -28,6 +28,7 @@ from core.engine.orders.folding import OrderEvent
 __all__ = [
     "Adopt",
     "Advance",
+    "Ask",
     "Correct",
     "Decision",
     "Freeze",
@@ -37,6 +38,7 @@ __all__ = [
     "decide",
     "external_id",
     "external_order",
+    "foreign_event",
     "seen_event",
     "were_sent",
 ]
@@ -59,6 +61,7 @@ class OrdersRead:
         market_at: Market time at a real time; the broker's times are market times.
         in_flight: Orders whose answer is still awaited.
         asked_at: When the cancel or change of an order that has one pending was asked for.
+        doubted: Exits whose absence is not believed: the reads may show the past.
     """
 
     theirs: Sequence[BrokerOrder]
@@ -68,6 +71,7 @@ class OrdersRead:
     market_at: Callable[[datetime], datetime]
     in_flight: frozenset[str] = frozenset()
     asked_at: Mapping[str, datetime] = field(default_factory=dict)
+    doubted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,14 @@ class Adopt:
     seen: BrokerOrder
 
 
-Decision = Advance | Correct | Freeze | Propose | Adopt
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the user about an exit of unknown fate: nothing proves that it was not placed."""
+
+    order: Order
+
+
+Decision = Advance | Correct | Freeze | Propose | Adopt | Ask
 
 
 def decide(ours: Sequence[Order], read: OrdersRead) -> list[Decision]:
@@ -139,6 +150,11 @@ def were_sent(orders: Iterable[Order]) -> list[Order]:
 def changes_asked_for(orders: Iterable[Order]) -> list[Order]:
     """Return the orders that wait for the end of a cancel or a change."""
     return [order for order in orders if order.state in _ASKED]
+
+
+def foreign_event(seen: BrokerOrder) -> OrderEvent:
+    """Return what a broker's row says of an order that is not ours: its size may have changed."""
+    return replace(seen_event(seen), quantity=seen.quantity)
 
 
 def seen_event(seen: BrokerOrder) -> OrderEvent:
@@ -175,7 +191,8 @@ def _settlements(pairs: Iterable[tuple[Order, BrokerOrder]], read: OrdersRead) -
     for order, seen in pairs:
         if order.submitted_at and order.submitted_at > read.began_at:
             continue  # sent again after this read began: only the next one can show it (I4)
-        event = replace(seen_event(seen), is_triggered=_has_triggered(order, seen))
+        event = foreign_event(seen) if order.purpose is Purpose.EXTERNAL else seen_event(seen)
+        event = replace(event, is_triggered=_has_triggered(order, seen))
         yield Advance(
             order,
             replace(
@@ -274,7 +291,13 @@ def _absent(order: Order, foreign: Sequence[BrokerOrder], read: OrdersRead) -> I
     if alike:
         # The user decides; as long as it may be this one, the order is not given up.
         yield Propose(order, alike[0].broker_order_id)
-    elif read.began_at >= (order.submitted_at or order.created_at) + read.horizon:
+    elif read.began_at < (order.submitted_at or order.created_at) + read.horizon:
+        return
+    elif order.client_order_id in read.doubted:
+        # An exit that is given up is worked out anew and sent again: where the reads may be older
+        # than the send, that would sell twice (reliability.md 2.3.7).
+        yield Ask(order)
+    else:
         seconds = int(read.horizon.total_seconds())
         reason = f"not among the broker's orders {seconds} s after it was sent"
         yield Advance(order, OrderEvent(OrderState.NOT_PLACED, reason=reason))

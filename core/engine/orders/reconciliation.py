@@ -7,24 +7,25 @@ believed absent because a request failed. Keeps I2, I4 and I5.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from core.domain.broker import BrokerOrder, BrokerTrade, Funds, Holding, Position
+from core.domain.broker import BrokerOrder, BrokerTrade
 from core.domain.notices.accounts import Anomaly
+from core.domain.notices.positions import ExitUnproved, OrderUnlisted
 from core.domain.notices.post import Post, external_order_card
 from core.domain.odd_rows import OddRow, odd_rows_of
-from core.domain.order import (
-    Order,
-)
+from core.domain.order import UNKNOWN_STATES, Order
 from core.domain.sessions import trading_day
+from core.engine.orders.baselines import baseline_at
 from core.engine.orders.decisions import (
     Adopt,
     Advance,
+    Ask,
     Correct,
     Decision,
     Freeze,
@@ -34,12 +35,14 @@ from core.engine.orders.decisions import (
     decide,
     external_id,
     external_order,
-    seen_event,
+    foreign_event,
     were_sent,
 )
 from core.engine.orders.gate import freeze_entries
 from core.engine.orders.journal import Journal, OrderEvent
 from core.engine.orders.odd_rows import OddRowWatch, is_row_of
+from core.engine.orders.snapshot import Snapshot
+from core.engine.orders.unseen import doubted_exits, of_trades, unlisted
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, OrderAnomaly
 from core.ports.broker import BrokerClient
@@ -51,30 +54,6 @@ __all__ = ["Reconciler", "Snapshot", "capital_of_day", "proposed_for"]
 _log = logging.getLogger(__name__)
 _ALERTS = "alerts"
 _DAY_FIGURES = "day_figures"
-
-
-@dataclass
-class Snapshot:
-    """The last successful reads of one account; each is None until its first.
-
-    ``orders_at`` and the others are real times; ``orders_began_at`` is when the request of the
-    orders left, and ``as_of`` the market time of the latest read. ``odd`` counts, for each kind of
-    row, those of the last read that could not be read.
-    """
-
-    orders: Sequence[BrokerOrder] | None = None
-    trades: Sequence[BrokerTrade] | None = None
-    positions: Sequence[Position] | None = None
-    holdings: Sequence[Holding] | None = None
-    funds: Funds | None = None
-    orders_at: datetime | None = None
-    orders_began_at: datetime | None = None
-    positions_at: datetime | None = None
-    funds_at: datetime | None = None
-    as_of: datetime | None = None
-    day: str = ""
-    cancels: dict[str, int] = field(default_factory=dict)
-    odd: dict[str, int] = field(default_factory=dict)
 
 
 async def capital_of_day(view: StoreView, broker_id: str, day: str) -> Decimal | None:
@@ -130,6 +109,7 @@ class Reconciler:
         self._horizon = timedelta(seconds=horizon_s)
         self._in_flight = in_flight
         self._watch = OddRowWatch(store, outbox)
+        self._told: set[str] = set()
 
     async def read_orders(
         self, client: BrokerClient, broker_id: str, snapshot: Snapshot, day: str
@@ -149,9 +129,11 @@ class Reconciler:
         snapshot.orders = [one for one in theirs if one.own_day in {None, day}]
         snapshot.orders_at, snapshot.day = self._clock.now(), day
         snapshot.orders_began_at, snapshot.as_of = began_at, self._clock.market_now()
+        snapshot.took("orders", theirs, began_at)
         odd = odd_rows_of(theirs)
         ours, unread = _apart(were_sent(await self._rows(broker_id, day)), odd)
         await self._tell(broker_id, snapshot, "order", odd, unread)
+        base = await baseline_at(self._store, broker_id, day)
         read = OrdersRead(
             theirs,
             day,
@@ -160,10 +142,12 @@ class Reconciler:
             self._clock.market_at,
             frozenset(self._in_flight),
             await self._asked_at(ours),
+            doubted_exits(ours, snapshot, base),
         )
         moved = False
         for decision in decide(ours, read):
             moved |= await self._do(broker_id, day, decision)
+        await self._notify_unlisted(broker_id, unlisted(ours, read, snapshot))
         return moved
 
     async def _tell(
@@ -207,6 +191,8 @@ class Reconciler:
                 await self._propose(order, broker_order_id)
             case Adopt(seen):
                 return await self._adopt(broker_id, day, seen)
+            case Ask(order):
+                await self._ask(order)
         return False
 
     async def _correct(self, wrong: Sequence[tuple[Order, BrokerOrder]]) -> None:
@@ -259,7 +245,7 @@ class Reconciler:
         # Adopted before: an order from outside lives on like ours, and its fills count (B08).
         known = await self._journal.by_broker_id(broker_id, seen.broker_order_id)
         if known is not None and known.client_order_id == key:
-            return await self._apply(known, seen_event(seen))
+            return await self._apply(known, foreign_event(seen))
         if known is not None:
             # Ours, of an earlier day: brokers list a day's orders until some time in the morning.
             return False
@@ -275,29 +261,69 @@ class Reconciler:
             return False
         return True
 
+    async def _ask(self, order: Order) -> None:
+        """Ask once about an exit of unknown fate that is not sent again."""
+        key = order.client_order_id
+        await self._once(f"ask:{key}#{order.version}", Post(ExitUnproved(order.broker_id, key)))
+
+    async def _notify_unlisted(self, broker_id: str, orders: Sequence[Order]) -> None:
+        """Alert once to orders that the broker took and does not list."""
+        for order in orders:
+            key = order.client_order_id
+            await self._once(f"unlisted:{key}", Post(OrderUnlisted(broker_id, key)))
+
+    async def _once(self, nonce: str, post: Post) -> None:
+        if nonce in self._told:
+            return
+
+        async def body(view: StoreView) -> None:
+            await self._outbox.post(view, post)
+
+        with contextlib.suppress(AlreadyDone):
+            await self._store.transaction(body, nonce=nonce)
+        self._told.add(nonce)
+
     async def read_trades(
         self, client: BrokerClient, broker_id: str, snapshot: Snapshot, day: str
-    ) -> None:
-        """Read and keep the day's trades; those of an earlier day that are still listed are not."""
+    ) -> bool:
+        """Read and keep the day's trades; those of an earlier day that are still listed are not.
+
+        Returns:
+            Whether a trade showed a fill that no order did.
+        """
+        began_at = self._clock.now()
         theirs = await client.trades()
+        snapshot.took("trades", theirs, began_at)
         await self._tell(broker_id, snapshot, "trade", odd_rows_of(theirs))
+        rows = await self._journal.of_day(broker_id, day)
         owners = {
-            order.broker_order_id: order.client_order_id
-            for order in await self._journal.of_day(broker_id, day)
-            if order.broker_order_id
+            order.broker_order_id: order.client_order_id for order in rows if order.broker_order_id
         }
         known = owners.keys() | {one.broker_order_id for one in snapshot.orders or ()}
         snapshot.trades = [one for one in theirs if _is_of_day(one, day, known)]
         await self._journal.record_trades(broker_id, day, snapshot.trades, owners)
+        moved = False
+        for decision in of_trades(snapshot.trades, rows):
+            moved |= await self._do(broker_id, day, decision)
+        return moved
+
+    async def has_unknown_exit(self, broker_id: str, day: str) -> bool:
+        """Whether an exit or a stop of today may or may not be at the broker."""
+        return any(
+            order.purpose.is_reducing and order.day == day and order.state in UNKNOWN_STATES
+            for order in await self._journal.pending(broker_id)
+        )
 
     async def read_positions(
         self, client: BrokerClient, broker_id: str, snapshot: Snapshot
     ) -> None:
         """Read net positions."""
+        began_at = self._clock.now()
         theirs = await client.positions()
         await self._tell(broker_id, snapshot, "position", odd_rows_of(theirs))
+        snapshot.took("positions", theirs, began_at)
         snapshot.positions = theirs
-        snapshot.positions_at = self._clock.now()
+        snapshot.positions_began_at, snapshot.positions_at = began_at, self._clock.now()
         snapshot.as_of = self._clock.market_now()
 
     async def read_funds(

@@ -59,6 +59,7 @@ class AccountWorker:
         self.executor = executor
         self.lock = asyncio.Lock()
         self.trouble = ""
+        self._reading = asyncio.Lock()
         self._reader = reader
         self._clock = clock
         self._accounts = accounts
@@ -189,16 +190,19 @@ class AccountWorker:
             client: The account's client.
             everything: Read positions, trades, funds and holdings whatever their age.
         """
-        day = trading_day(self._clock.market_now())
-        has_moved = await self._reader.read_orders(client, day)
-        self._ready_for = day
-        await self._reader.read_rest(
-            client,
-            day,
-            has_moved=has_moved,
-            everything=everything,
-            is_days_login=self._is_days_login(),
-        )
+        # One at a time: of two reads that overlap the older answer may come last, and a user who
+        # asks for the figures beside a turn would bring fills back to what they were before.
+        async with self._reading:
+            day = trading_day(self._clock.market_now())
+            has_moved = await self._reader.read_orders(client, day)
+            self._ready_for = day
+            has_moved = await self._reader.read_rest(
+                client,
+                day,
+                has_moved=has_moved,
+                everything=everything,
+                is_days_login=self._is_days_login(),
+            )
         await self._watch.succeeded()
         return has_moved
 

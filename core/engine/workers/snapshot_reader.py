@@ -25,6 +25,7 @@ class WorkerSettings:
     idle_s: float = 5.0
     away_s: float = 3.0
     positions_s: float = 10.0
+    unknown_s: float = 2.0
     funds_s: float = 60.0
 
 
@@ -62,7 +63,7 @@ class SnapshotReader:
         has_moved: bool,
         everything: bool,
         is_days_login: bool = True,
-    ) -> None:
+    ) -> bool:
         """Read trades, positions, funds and holdings: what is old, or may have changed.
 
         Args:
@@ -71,10 +72,15 @@ class SnapshotReader:
             has_moved: Whether an order moved in the last read, and with it the positions.
             everything: Read all of it whatever its age.
             is_days_login: Whether the login is the morning's, so that the day's capital is known.
+
+        Returns:
+            Whether an order moved: the trades can show a fill that the orders do not.
         """
         snapshot, settings = self.snapshot, self._settings
-        if everything or has_moved or self._is_old(snapshot.positions_at, settings.positions_s):
-            await self._reconciler.read_trades(client, self._broker_id, snapshot, day)
+        if everything or has_moved or self._is_old(snapshot.positions_at, await self._age(day)):
+            if await self._reconciler.read_trades(client, self._broker_id, snapshot, day):
+                has_moved = True
+                await self._nets.orders_read(self._broker_id, snapshot, day, has_moved=True)
             await self._reconciler.read_positions(client, self._broker_id, snapshot)
             await self._closes.fill(client, snapshot, day)
             # Just after a fill the positions may lag behind the orders: nothing is judged by them.
@@ -84,6 +90,15 @@ class SnapshotReader:
             await self._reconciler.read_funds(
                 client, self._broker_id, snapshot, day, is_days_login=is_days_login
             )
+        return has_moved
+
+    async def _age(self, day: str) -> float:
+        """Return how old positions may become, in seconds: while an exit's fate is unknown, little.
+
+        They are what proves that it did not take effect, and that the reads do not stand still.
+        """
+        is_asked = await self._reconciler.has_unknown_exit(self._broker_id, day)
+        return self._settings.unknown_s if is_asked else self._settings.positions_s
 
     def _is_old(self, at: datetime | None, seconds: float) -> bool:
         return at is None or self._clock.now() - at > timedelta(seconds=seconds)

@@ -52,9 +52,13 @@ from core.domain.notices.orders import (
 )
 from core.domain.notices.positions import (
     ClosedByHand,
+    ExitHeldBack,
+    ExitUnproved,
     IntradayLedgerVoid,
+    OrderUnlisted,
     PositionConverted,
     PositionDisputed,
+    UnownedPosition,
 )
 from core.domain.notices.protection import (
     ExitDenied,
@@ -133,6 +137,10 @@ def notices(word: str) -> tuple[Notice, ...]:
         PositionDisputed(account, word, word, 5, 0),
         PositionConverted(account, word, word, word, 5, (word,)),
         IntradayLedgerVoid(account, (word,)),
+        UnownedPosition(account, word, word, -5),
+        ExitHeldBack(account, (order, word), word),
+        ExitUnproved(account, order),
+        OrderUnlisted(account, order),
         ExitDenied(account, word, word, has_stop=True),
         StopRestored(account, word, Decimal("810.05"), word),
         StopChanged(account, word, 3, Decimal(810), Decimal(800)),
