@@ -13,7 +13,6 @@ from bot.views.verbs import Verb
 from bot.views.words import price
 from core.domain.notices.positions import (
     ClosedByHand,
-    ExitHeldBack,
     ExitUnproved,
     IntradayLedgerVoid,
     OrderUnlisted,
@@ -29,8 +28,8 @@ __all__ = ["position_notice"]
 
 async def position_notice(notice: PositionNotice, lookups: Lookups) -> Screen:
     """Return the message of a notice about what is held."""
-    if isinstance(notice, ExitHeldBack | ExitUnproved | OrderUnlisted):
-        return await _about_orders(notice, lookups)
+    if isinstance(notice, ExitUnproved | OrderUnlisted):
+        return await _about_order(notice, lookups)
     label = await lookups.label(notice.broker_id)
     match notice:
         case ClosedByHand():
@@ -47,12 +46,7 @@ async def position_notice(notice: PositionNotice, lookups: Lookups) -> Screen:
             assert_never(notice)
 
 
-async def _about_orders(
-    notice: ExitHeldBack | ExitUnproved | OrderUnlisted, lookups: Lookups
-) -> Screen:
-    if isinstance(notice, ExitHeldBack):
-        lines = await lookups.order_lines(notice.client_order_ids)
-        return _held_back(notice, await lookups.label(notice.broker_id), lines)
+async def _about_order(notice: ExitUnproved | OrderUnlisted, lookups: Lookups) -> Screen:
     order = await lookups.order(notice.client_order_id)
     return _unproved(order) if isinstance(notice, ExitUnproved) else _unlisted(order)
 
@@ -120,18 +114,6 @@ def _unowned(notice: UnownedPosition, label: str) -> Screen:
             "strategy and without a stop. Close it, or keep it as your own.",
         ),
         ((button("Close it …", Verb.ASK_CLOSE, notice.broker_id, key),),),
-    )
-
-
-def _held_back(notice: ExitHeldBack, label: str, orders: list[str]) -> Screen:
-    return Screen(
-        join(
-            f"✋ {bold(f'An exit waits for your own order · {label}')}",
-            *orders,
-            f"This rests on the same side, so an exit of {esc(notice.instrument)} besides it could "
-            "close the units twice. Cancel it, or let it fill.",
-        ),
-        ((button("Orders", Verb.ORDERS, notice.broker_id),),),
     )
 
 

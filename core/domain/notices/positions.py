@@ -8,7 +8,6 @@ from typing import ClassVar, TypeAlias
 
 __all__ = [
     "ClosedByHand",
-    "ExitHeldBack",
     "ExitUnproved",
     "IntradayLedgerVoid",
     "OrderUnlisted",
@@ -120,22 +119,6 @@ class UnownedPosition:
 
 
 @dataclass(frozen=True, slots=True)
-class ExitHeldBack:
-    """An exit waits because the user's own order rests on its side (R8).
-
-    Attributes:
-        broker_id: The account.
-        client_order_ids: The orders that rest.
-        instrument: What is held.
-    """
-
-    kind: ClassVar[str] = "exit_held_back"
-    broker_id: str
-    client_order_ids: tuple[str, ...]
-    instrument: str
-
-
-@dataclass(frozen=True, slots=True)
 class ExitUnproved:
     """An exit of unknown fate is not sent again: the broker's answers may show the past (R4).
 
@@ -169,7 +152,6 @@ PositionNotice: TypeAlias = (
     | PositionConverted
     | IntradayLedgerVoid
     | UnownedPosition
-    | ExitHeldBack
     | ExitUnproved
     | OrderUnlisted
 )

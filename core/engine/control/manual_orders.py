@@ -111,14 +111,20 @@ class ManualOrders:
         return worker, client
 
     async def close(
-        self, command: Command, broker_id: str, key: str, *, despite_pause: bool
+        self,
+        command: Command,
+        broker_id: str,
+        key: str,
+        *,
+        despite_pause: bool,
+        only_outside: bool = False,
     ) -> Order:
         """Close one position with market orders for all that is left of it.
 
         A close sets goals, and the account's executor pursues them as it pursues every exit: the
         stop makes way (C6), what rests is chased, what came to nothing is worked out anew, in every
         mode and over a restart. What strategies own is closed in their name, the rest in the
-        user's.
+        user's; ``only_outside`` leaves the strategies' units alone.
 
         Returns:
             The first order of the close, or one that was closing the position already.
@@ -135,7 +141,9 @@ class ManualOrders:
         position = _Position(command, worker, instrument, product)
         async with worker.lock:
             held = await self._look(position, client)
-            await self._set_goals(position, held, despite_pause=despite_pause)
+            await self._set_goals(
+                position, held, despite_pause=despite_pause, only_outside=only_outside
+            )
         return await self._first_order(position)
 
     async def _refuse_when_closed(self, broker_id: str, instrument: InstrumentId) -> None:
@@ -172,15 +180,32 @@ class ManualOrders:
                 "held; nothing was sent. Look in the broker's app."
             )
         if held.quantity == 0:
-            raise _flat_already(position)
+            await self._refuse_flat(position, held)
         looks.keep(position.instrument, position.product, held)
         return held
 
-    async def _set_goals(self, position: _Position, held: Held, *, despite_pause: bool) -> None:
+    async def _refuse_flat(self, position: _Position, held: Held) -> None:
+        """Say that nothing is held; but not when a witness or a ledger says otherwise (R8)."""
+        if held.by_positions or held.by_fills:
+            raise UserError(
+                f"The broker's positions show {held.by_positions or 0} {position.instrument}, "
+                f"today's fills {held.by_fills or 0}. Nothing was sent; try again in a few seconds."
+            )
+        # Strategies that hold opposite sides are flat together, and each is still to be closed.
+        if not await self._ledgers(position):
+            raise _flat_already(position)
+
+    async def _set_goals(
+        self, position: _Position, held: Held, *, despite_pause: bool, only_outside: bool
+    ) -> None:
         """Set the goal of the position's ledgers, and of what no strategy owns, to flat."""
         ledgers = await self._ledgers(position)
         # What the broker holds beyond the ledgers is the user's own, or was never seen by us.
         outside = held.quantity - sum(ledger.quantity for ledger in ledgers)
+        if only_outside:
+            if outside * held.quantity <= 0:
+                raise UserError(f"Nothing of {position.instrument} is outside Saarthi any more.")
+            ledgers = []
         if outside * held.quantity > 0 and not await self._is_closing_outside(position):
             # A goal without a ledger: no strategy owns the units, so the goal holds their number.
             # An earlier close that still works covers them; a second one would close them twice

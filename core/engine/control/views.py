@@ -151,6 +151,13 @@ class Views:
                         account, position, profit, owners.get(key, {}), stops.get(key), warnings
                     )
                 )
+            shown = {(one.instrument, one.product) for one in snapshot.positions}
+            # What a strategy holds does not go away because the broker's list lacks it.
+            found.extend(
+                ledger_view(account, ledger)
+                for ledger in await self._journal.ledgers(account.broker_id)
+                if ledger.quantity and (ledger.instrument, ledger.product) not in shown
+            )
         return tuple(found)
 
     async def _standings(self, account: Account) -> list[Standing]:

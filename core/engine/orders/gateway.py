@@ -60,11 +60,13 @@ class Held:
     Attributes:
         by_fills: What the fills alone say; it bounds a stop, which must not wait until the broker's
             positions follow a fill.
+        by_positions: What the broker's positions alone say; None when they were not read.
     """
 
     quantity: int
     orders: Signature
     by_fills: int | None = None
+    by_positions: int | None = None
 
     def for_purpose(self, purpose: Purpose) -> int:
         """Return the units that an order of this purpose is bounded by."""

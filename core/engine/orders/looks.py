@@ -60,7 +60,7 @@ class Looks:
             raise Denied("NOT_SEEN", "the broker's positions were not read yet today")
         if net.quantity is None:
             return None
-        return Held(net.quantity, signature(rows), net.by_fills)
+        return Held(net.quantity, signature(rows), net.by_fills, net.by_positions)
 
     async def _by_positions(self, client: BrokerClient, key: Key) -> int | None:
         instrument, product = key

@@ -14,7 +14,7 @@ position. CONTRIBUTING.md says where its number lives and how its facts are read
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from core.domain.exits import left_to_exit
@@ -22,7 +22,16 @@ from core.domain.host_clock import DENIED_FROM, words
 from core.domain.instrument import InstrumentId, Product, why_not_handled
 from core.domain.ledger import Ledger, shrunk
 from core.domain.mode import TradingMode
-from core.domain.order import MANUAL, OPEN_STATES, UNKNOWN_STATES, Order, Purpose, Side
+from core.domain.order import (
+    EXTERNAL,
+    MANUAL,
+    OPEN_STATES,
+    UNKNOWN_STATES,
+    Order,
+    OrderType,
+    Purpose,
+    Side,
+)
 from core.domain.rejection import refused_before
 from core.engine.orders.gate import Gate
 from core.errors import Denied
@@ -106,6 +115,8 @@ class Facts:
         """Whether the order would open or grow a position."""
         return not self.purpose.is_reducing
 
+
+_STOPS = {OrderType.SL, OrderType.SL_M}
 
 Check = Callable[[Facts], Denial | None]
 
@@ -249,6 +260,22 @@ def known_position(facts: Facts) -> Denial | None:
     return Denial("POSITION_UNKNOWN", reason)
 
 
+def own_order_rests(facts: Facts) -> Denial | None:
+    """An exit waits for a user's own order that closes the same units: both would flip (R8)."""
+    if facts.is_entry or facts.quantity == 0 or allowed_quantity(facts) > 0:
+        return None
+    resting = _resting_by_hand(facts)
+    others = [order for order in facts.others if order not in resting]
+    if not resting or allowed_quantity(replace(facts, others=others)) == 0:
+        return None
+    units = sum(order.leaves_quantity for order in resting)
+    reason = (
+        f"your own {facts.side} {units} {facts.instrument} rests at the broker and would close the "
+        "same units; cancel it or let it fill"
+    )
+    return Denial("OWN_ORDER_RESTS", reason)
+
+
 def units_left(facts: Facts) -> Denial | None:
     """An exit closes only what is held and not being closed already (C3, I6)."""
     if facts.is_entry or facts.quantity == 0 or allowed_quantity(facts) > 0:
@@ -283,6 +310,7 @@ CHECKS: tuple[Check, ...] = (
     unsettled_orders,
     second_entry,
     known_position,
+    own_order_rests,
     units_left,
 )
 """In the order in which a user should learn of them: the first that denies is the one shown."""
@@ -308,9 +336,9 @@ def allowed_quantity(facts: Facts) -> int:
     """Return how many of the units asked for may be sent.
 
     A strategy's exit is bounded by its ledger, shrunk to what the broker holds where that is known:
-    what was closed by hand is not closed twice. In EXIT_ONLY, and for a user's own close, it is
-    bounded as well by the broker's net and by everything that works against it (C3). Less than
-    asked is sent when less is left.
+    what was closed by hand is not closed twice, and what a user's own resting order closes is left
+    to that. In EXIT_ONLY, and for a user's own close, it is bounded as well by the broker's net and
+    by everything that works against it (C3). Less than asked is sent when less is left.
     """
     if facts.is_entry:
         return facts.quantity
@@ -322,12 +350,38 @@ def allowed_quantity(facts: Facts) -> int:
     if facts.strategy != MANUAL:
         # Only the strategy's own orders: another strategy's stop protects another ledger.
         own = [order for order in working if order.strategy == facts.strategy]
-        bounds.append(left_to_exit(_own_units(facts), facts.side, own))
+        mine = left_to_exit(_own_units(facts), facts.side, own)
+        bounds.append(max(0, mine - _closed_by_hand(facts)))
     if _needs_net(facts):
         # Everybody's orders: at the broker they all draw on one net position. An unknown net counts
         # as nothing held; ``known_position`` denies that case with its own sentence.
         bounds.append(left_to_exit(facts.held or 0, facts.side, working))
     return min(bounds)
+
+
+def _resting_by_hand(facts: Facts) -> list[Order]:
+    """Return the orders on this side that somebody else has working at the broker."""
+    # Beside a stop only another stop counts: the two would fire together. A target that a user
+    # rests above the price must not leave the position without its stop.
+    is_stop = facts.purpose is Purpose.STOP
+    return [
+        order
+        for order in facts.others
+        if order.strategy == EXTERNAL
+        and order.state in OPEN_STATES
+        and order.request.side is facts.side
+        and order.request.product is facts.product
+        and (not is_stop or order.request.order_type in _STOPS)
+    ]
+
+
+def _closed_by_hand(facts: Facts) -> int:
+    """Return the strategies' units that foreign working orders on this side would close."""
+    resting = sum(order.leaves_quantity for order in _resting_by_hand(facts))
+    owned = sum(ledger.quantity for ledger in facts.ledgers)
+    outside = 0 if facts.held is None else facts.held - owned
+    # What is outside Saarthi is theirs to close first.
+    return max(0, resting - max(0, -outside * facts.side.sign))
 
 
 def _needs_net(facts: Facts) -> bool:

@@ -52,7 +52,6 @@ from core.domain.notices.orders import (
 )
 from core.domain.notices.positions import (
     ClosedByHand,
-    ExitHeldBack,
     ExitUnproved,
     IntradayLedgerVoid,
     OrderUnlisted,
@@ -138,7 +137,6 @@ def notices(word: str) -> tuple[Notice, ...]:
         PositionConverted(account, word, word, word, 5, (word,)),
         IntradayLedgerVoid(account, (word,)),
         UnownedPosition(account, word, word, -5),
-        ExitHeldBack(account, (order, word), word),
         ExitUnproved(account, order),
         OrderUnlisted(account, order),
         ExitDenied(account, word, word, has_stop=True),

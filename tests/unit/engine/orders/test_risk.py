@@ -12,6 +12,7 @@ from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger
 from core.domain.mode import TradingMode
 from core.domain.order import (
+    EXTERNAL,
     MANUAL,
     Order,
     OrderRequest,
@@ -232,3 +233,56 @@ def test_what_is_counted_in_lots_is_not_sent(name: str) -> None:
         assert denial.reason == f"found {name}; Saarthi trades on NSE, BSE, NFO and BFO only"
     for handled in ("BSE:SBIN", "NFO:SBIN26NOVFUT", "BFO:SENSEX26NOVFUT"):
         assert first_denial(replace(ENTRY, instrument=InstrumentId.parse(handled))) is None
+
+
+def resting(side: Side, quantity: int, kind: OrderType = OrderType.LIMIT) -> Order:
+    """Return a user's own order that works at the broker."""
+    made = order(Purpose.EXTERNAL, side, quantity, strategy=EXTERNAL)
+    return replace(made, request=replace(made.request, order_type=kind))
+
+
+STOP = replace(EXIT, purpose=Purpose.STOP)
+TARGET, HAND_STOP = resting(Side.SELL, 10), resting(Side.SELL, 10, OrderType.SL_M)
+
+
+@pytest.mark.row("R8", "C3")
+@pytest.mark.parametrize("gate", [GATE, EXIT_ONLY])
+@pytest.mark.parametrize(
+    ("facts", "others", "held", "allowed"),
+    [
+        (EXIT, [TARGET], 10, 0),
+        (EXIT, [TARGET], None, 0),
+        (EXIT, [resting(Side.SELL, 4)], 10, 6),
+        (EXIT, [resting(Side.BUY, 10)], 10, 10),
+        (EXIT, [HAND_STOP], 10, 0),
+        (STOP, [HAND_STOP], 10, 0),
+    ],
+)
+def test_users_own_resting_order_is_counted_against_an_exit(
+    facts: Facts, others: list[Order], held: int | None, allowed: int, gate: Gate
+) -> None:
+    """FLAT beside a resting SELL 10 does not sell 20, in whatever mode."""
+    facts = replace(facts, others=others, held=held, gate=gate)
+    assert allowed_quantity(facts) == allowed
+    if held is not None:
+        assert code(facts) == ("" if allowed else "OWN_ORDER_RESTS")
+
+
+@pytest.mark.row("R8")
+def test_users_own_order_closes_what_is_outside_first() -> None:
+    """10 of the strategy and 10 of the user's own: his SELL 10 is about his."""
+    assert allowed_quantity(replace(EXIT, others=[TARGET], held=20)) == 10
+    assert allowed_quantity(replace(EXIT, others=[resting(Side.SELL, 15)], held=20)) == 5
+
+
+@pytest.mark.row("R8", "R6")
+def test_users_own_target_does_not_keep_a_stop_away() -> None:
+    """It rests above the price: the position needs its stop besides."""
+    assert allowed_quantity(replace(STOP, others=[TARGET], held=10)) == 10
+
+
+@pytest.mark.row("R8")
+def test_nothing_held_is_not_blamed_on_a_users_order() -> None:
+    """The sentence says what would help."""
+    facts = replace(EXIT, others=[TARGET], held=0, ledgers=[])
+    assert code(facts) == "NOT_HELD"
