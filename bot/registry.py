@@ -79,6 +79,7 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.ASK_CLOSE: Action(orders.ask_close, "/positions"),
     Verb.ASK_CANCEL_ORDER: Action(orders.ask_cancel_order, "/orders"),
     Verb.ASK_RESOLVE: Action(orders.ask_resolve, "/orders"),
+    Verb.ASK_BELIEVE: Action(orders.ask_believe, "/positions"),
     # change something that one tap changes back
     Verb.ENABLE_ACCOUNT: Action(accounts.enable, "/brokers", is_change=True),
     Verb.DISABLE_ACCOUNT: Action(accounts.disable, "/brokers", is_change=True),
@@ -100,6 +101,7 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.CANCEL_ORDER: Action(orders.cancel_order, "/orders", has_nonce=True),
     Verb.CANCEL_ALL: Action(orders.cancel_all, "/orders", has_nonce=True),
     Verb.RESOLVE_ORDER: Action(orders.resolve_order, "/orders", has_nonce=True),
+    Verb.BELIEVE_POSITIONS: Action(orders.believe, "/positions", has_nonce=True),
     Verb.RUN_NOW: Action(strategies.run_now, "/strategies", has_nonce=True),
 }
 

@@ -17,11 +17,15 @@ from core.domain.order import Purpose
 from core.domain.views import OrderView, PositionView
 from core.errors import ChoiceNeeded, NotFound, UserError
 
+_OUTSIDE = "mine"
+
 __all__ = [
+    "ask_believe",
     "ask_cancel_all",
     "ask_cancel_order",
     "ask_close",
     "ask_resolve",
+    "believe",
     "cancel_all",
     "cancel_order",
     "close",
@@ -66,23 +70,37 @@ async def ask_close(visit: Visit) -> None:
         _close_question(position),
         Verb.CLOSE_POSITION,
         {"broker_id": broker_id, "key": position.key, "despite_pause": False},
-        {"": f"Close {position.instrument.symbol} now"},
+        _closes(position),
         back=((button("« Keep it", Verb.POSITIONS, broker_id),),),
     )
+
+
+def _closes(position: PositionView) -> dict[str, str]:
+    """Return the buttons: all of it, or only what no strategy owns where both are held."""
+    found = {"": f"Close {position.instrument.symbol} now"}
+    outside = position.quantity - sum(position.owners.values())
+    if position.owners and outside * position.quantity > 0:
+        found[_OUTSIDE] = f"Only my own {outside:+d}"
+    return found
 
 
 async def close(visit: Visit) -> None:
     """Close a position; on a paused account ask a second time (C2)."""
     args = visit.args
+    only_outside = args.get("only_outside", visit.tap.argument(1) == _OUTSIDE)
     try:
         order = await visit.services.control.orders.close(
-            visit.command, args["broker_id"], args["key"], despite_pause=args["despite_pause"]
+            visit.command,
+            args["broker_id"],
+            args["key"],
+            despite_pause=args["despite_pause"],
+            only_outside=only_outside,
         )
     except ChoiceNeeded as choice:
         await visit.confirm(
             join(f"⚠️ {bold(choice)}", "Strategies stay paused; only this position is closed."),
             Verb.CLOSE_POSITION,
-            {**args, "despite_pause": True},
+            {**args, "despite_pause": True, "only_outside": only_outside},
             {"": "Close it despite the pause"},
             back=((button("« Keep it", Verb.POSITIONS, args["broker_id"]),),),
         )
@@ -212,3 +230,39 @@ async def resolve_order(visit: Visit) -> None:
         visit.command, visit.args["client_order_id"], was_placed=was_placed
     )
     await _show_order(visit, "Noted", order.client_order_id)
+
+
+async def ask_believe(visit: Visit) -> None:
+    """Say what follows when the broker's positions are right and the fills are not, and ask."""
+    broker_id = visit.tap.argument(0)
+    views = await visit.services.control.views.positions(broker_id)
+    position = next((one for one in views if handle(one.key) == visit.tap.argument(1)), None)
+    if position is None:
+        raise NotFound("That position is not shown any more. Open /positions to see what is.")
+    await visit.confirm(
+        join(
+            bold(f"Are the broker's positions right on {position.account_label}?"),
+            position_line(position),
+            "",
+            "Look in the broker's own app first. When they are right, I correct the strategies' "
+            "records to them, and stops follow.",
+        ),
+        Verb.BELIEVE_POSITIONS,
+        {"broker_id": broker_id, "key": position.key},
+        {"": "The positions are right"},
+        back=((button("« Not sure", Verb.POSITIONS, broker_id),),),
+    )
+
+
+async def believe(visit: Visit) -> None:
+    """Take the broker's positions for right (R8)."""
+    args = visit.args
+    control = visit.services.control
+    units = await control.orders.believe(visit.command, args["broker_id"], args["key"])
+    instrument = str(args["key"]).rpartition("|")[0]
+    await visit.show(
+        Screen(
+            f"{bold('Settled')}\n{esc(instrument)}: {units:+d} held, as the broker shows it.",
+            ((button("Positions", Verb.POSITIONS, args["broker_id"]),),),
+        )
+    )

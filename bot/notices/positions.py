@@ -66,6 +66,7 @@ def _closed(notice: ClosedByHand, label: str) -> Screen:
 
 def _disputed(notice: PositionDisputed, label: str) -> Screen:
     what = f"{esc(notice.instrument)} ({esc(notice.product)})"
+    key = handle(f"{notice.instrument}|{notice.product}")
     if notice.is_over:
         return Screen(
             f"✅ {bold(f'Known again · {label}')}\nPositions and fills of {what} agree again: "
@@ -78,7 +79,12 @@ def _disputed(notice: PositionDisputed, label: str) -> Screen:
             f"{notice.by_positions}. I keep the strategies' records and stops as they are, and ask "
             "again; look in the broker's app.",
         ),
-        ((button("Positions", Verb.POSITIONS, notice.broker_id),),),
+        (
+            (
+                button("Positions", Verb.POSITIONS, notice.broker_id),
+                button("The positions are right …", Verb.ASK_BELIEVE, notice.broker_id, key),
+            ),
+        ),
     )
 
 

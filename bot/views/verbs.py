@@ -49,6 +49,7 @@ class Verb(StrEnum):
     ASK_CLOSE = "pos"
     ASK_CANCEL_ORDER = "ord"
     ASK_RESOLVE = "unres"
+    ASK_BELIEVE = "ask_bel"
     # change something that one tap changes back
     ENABLE_ACCOUNT = "on"
     DISABLE_ACCOUNT = "off"
@@ -68,4 +69,5 @@ class Verb(StrEnum):
     CANCEL_ORDER = "cx"
     CANCEL_ALL = "cxall"
     RESOLVE_ORDER = "res"
+    BELIEVE_POSITIONS = "bel"
     RUN_NOW = "run"

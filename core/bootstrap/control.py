@@ -74,6 +74,7 @@ def _orders(foundation: Foundation, engine: Wiring) -> ManualOrders:
         gateway=engine.gateway,
         outbox=engine.outbox,
         hours=engine.hours,
+        nets=engine.nets,
         masters=engine.masters,
         worker=engine.pool.get,
     )

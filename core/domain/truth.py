@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 
 from core.domain.broker import Holding, Position
@@ -22,6 +23,7 @@ __all__ = [
     "Key",
     "Net",
     "closed_by_hand",
+    "collided",
     "conversions",
     "filled",
     "key_of",
@@ -201,3 +203,25 @@ def closed_by_hand(
     # dispute of positions and fills.
     floor = max(net * sign, abs(total) - units) * sign
     return shrunk(before, floor), value / units
+
+
+def collided(orders: Iterable[Order], *, since: datetime) -> list[Key]:
+    """Return the keys where a foreign order and a reducing one of ours were seen to fill together.
+
+    Both closed the same units, so what they made is nobody's.
+
+    Args:
+        orders: Today's orders.
+        since: When the read began that showed both.
+    """
+    ours, foreign = set(), set()
+    for order in orders:
+        at = order.settled_at or order.created_at
+        if not order.filled_quantity or at < since:
+            continue
+        place = (key_of(order), order.request.side)
+        if order.strategy == EXTERNAL:
+            foreign.add(place)
+        elif order.purpose.is_reducing and order.strategy != MANUAL:
+            ours.add(place)
+    return [key for key, _side in sorted(ours & foreign)]

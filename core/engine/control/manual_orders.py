@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
 from core.domain.command import Command
 from core.domain.goal import NoRest
@@ -31,6 +32,7 @@ from core.engine.orders.gateway import Gateway, Held
 from core.engine.orders.goals import Flattening, UserClose, flatten, goals_of, leave_without_stop
 from core.engine.orders.journal import Journal, OrderEvent
 from core.engine.orders.market_hours import MarketHours
+from core.engine.orders.net_positions import NetPositions
 from core.engine.orders.reconciliation import proposed_for
 from core.engine.orders.risk import NOTHING_LEFT
 from core.engine.outbox import Outbox
@@ -85,6 +87,7 @@ class ManualOrders:
         gateway: Gateway,
         outbox: Outbox,
         hours: MarketHours,
+        nets: NetPositions,
         masters: Masters,
         worker: Callable[[str], AccountWorker | None],
     ) -> None:
@@ -96,6 +99,7 @@ class ManualOrders:
         self._gateway = gateway
         self._outbox = outbox
         self._hours = hours
+        self._nets = nets
         self._masters = masters
         self._worker = worker
 
@@ -365,6 +369,29 @@ class ManualOrders:
         request = order.request
         key = ledger_key(order.strategy, order.broker_id, request.instrument, request.product)
         await leave_without_stop(self._store, key, NoRest.CANCELLED_HERE)
+
+    async def believe(self, command: Command, broker_id: str, key: str) -> int:
+        """Take the broker's positions for right where they contradict the fills (R8).
+
+        Returns:
+            The signed units that are held then.
+
+        Raises:
+            UserError: They agree, or the broker cannot be read.
+        """
+        instrument, product = _parse_key(key)
+        worker, _ = await self._reach(broker_id)
+        trouble = await worker.refresh()
+        if trouble:
+            raise UserError(f"The broker could not be read, nothing was changed: {trouble}")
+        async with worker.lock:
+            place, nonce = (instrument, product), f"believe:{command.id}"
+            shown = worker.snapshot.positions or ()
+            prices = [one.average_price for one in shown if (one.instrument, one.product) == place]
+            price = prices[0] if prices else Decimal(0)
+            units = await self._nets.believe(broker_id, place, price=price, nonce=nonce)
+        worker.wake()
+        return units
 
     async def release(self, broker_id: str) -> int:
         """Cancel what strategies have resting on an account; return how many were not cancelled."""

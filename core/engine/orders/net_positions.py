@@ -7,6 +7,7 @@ again or a user says which is right. Decision 0013 says why.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,20 +17,23 @@ from itertools import count
 from core.domain.broker import Holding
 from core.domain.instrument import InstrumentId, Product, Segment
 from core.domain.ledger import Ledger, shrunk
+from core.domain.notices.accounts import PositionShrunk
 from core.domain.notices.positions import (
     ClosedByHand,
     IntradayLedgerVoid,
     PositionConverted,
     PositionDisputed,
+    UnownedPosition,
 )
 from core.domain.notices.post import Post, dispute_card
-from core.domain.order import UNKNOWN_STATES
+from core.domain.order import EXTERNAL, LIVE_STATES, UNKNOWN_STATES, Order, OrderState
 from core.domain.sessions import IST, trading_day
 from core.domain.truth import (
     Conversion,
     Key,
     Net,
     closed_by_hand,
+    collided,
     conversions,
     filled,
     key_of,
@@ -41,10 +45,11 @@ from core.domain.truth import (
 from core.engine.orders.baselines import Dispute, baseline_at, put_baseline
 from core.engine.orders.gaps import Gap, Gaps
 from core.engine.orders.gate import touch_gate
-from core.engine.orders.journal import Journal, orders_in
+from core.engine.orders.journal import Journal, OrderEvent, orders_in
 from core.engine.orders.ledgers import ledgers_of, put_ledger
 from core.engine.orders.reconciliation import Snapshot
 from core.engine.outbox import Outbox
+from core.errors import AlreadyDone, UserError
 from core.ports.calendar import Calendar
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
@@ -157,6 +162,8 @@ class NetPositions:
         self._begun[broker_id] = day
         for key in owned(await self._journal.ledgers(broker_id)):
             changed |= await self._take_foreign_fills(broker_id, key, day)
+        if snapshot.orders_began_at is not None:
+            await self._report_unowned(broker_id, day, since=snapshot.orders_began_at)
         return changed
 
     async def positions_read(self, broker_id: str, snapshot: Snapshot, day: str) -> None:
@@ -251,6 +258,23 @@ class NetPositions:
         await self._store.transaction(body, nonce=self._nonce("by-hand", broker_id))
         return True
 
+    async def _report_unowned(self, broker_id: str, day: str, *, since: datetime) -> None:
+        """Alarm when a sale by hand and an exit of ours were seen to fill at the same time."""
+        rows = await self._journal.of_day(broker_id, day)
+        for key in collided(rows, since=since):
+            net = await self.net_in(self._store, broker_id, key, day)
+            if not net.outside:
+                continue
+            units = net.outside
+            post = Post(UnownedPosition(broker_id, str(key[0]), key[1].value, units))
+
+            async def body(view: StoreView, post: Post = post) -> None:
+                await self._outbox.post(view, post)
+
+            nonce = f"unowned:{broker_id}|{day}|{key[0]}|{key[1]}|{units}|{len(rows)}"
+            with contextlib.suppress(AlreadyDone):
+                await self._store.transaction(body, nonce=nonce)
+
     async def _closing(
         self, view: StoreView, broker_id: str, key: Key, day: str
     ) -> tuple[list[Ledger], ClosedByHand]:
@@ -306,6 +330,65 @@ class NetPositions:
             await self._outbox.post(view, Post(notice))
 
         await self._store.transaction(body, nonce=self._nonce("convert", broker_id))
+
+    async def believe(self, broker_id: str, key: Key, *, price: Decimal, nonce: str) -> int:
+        """Take the broker's positions for right, on a user's word; return what is held then.
+
+        Args:
+            broker_id: The account.
+            key: What is disputed.
+            price: The average price that the broker shows, for an order of ours that has filled.
+            nonce: Of the user's word.
+
+        Raises:
+            UserError: Positions and fills do not contradict one another (any more).
+            AlreadyDone: This word was taken before.
+        """
+        day = trading_day(self._clock.market_now())
+        gap = self.gaps.at(broker_id, key)
+        if gap is None or (await self.net_in(self._store, broker_id, key, day)).by_fills is None:
+            raise UserError(f"Positions and fills of {key[0]} agree; there is nothing to settle.")
+        lost = await self._lost_fill(broker_id, key, day, gap)
+
+        async def body(view: StoreView) -> None:
+            base = await baseline_at(view, broker_id, day)
+            if lost is None:
+                base = base.moved(key, gap.by_positions - gap.by_fills)
+            await put_baseline(view, base.disputed(key, None))
+            names = (str(key[0]), key[1].value)
+            units = gap.by_positions
+            over = PositionDisputed(broker_id, *names, units, units, is_over=True)
+            await self._outbox.post(view, dispute_card(over))
+            if lost is not None:
+                return
+            before = [one for one in await ledgers_of(view, broker_id) if key_of(one) == key]
+            changed = shrunk(before, gap.by_positions)
+            await self._reduce(view, broker_id, changed)
+            if changed:
+                notice = PositionShrunk(broker_id, *names, units)
+                await self._outbox.post(view, Post(notice))
+
+        await self._store.transaction(body, nonce=nonce)
+        if lost is not None:
+            filled_all = OrderEvent(
+                OrderState.FILLED,
+                filled_quantity=lost.request.quantity,
+                average_price=price,
+                reason="the user says that it has filled",
+            )
+            await self._journal.apply(lost.client_order_id, filled_all)
+        agreed = Gap(gap.by_positions, gap.by_positions)
+        self.gaps.saw(broker_id, key, agreed, self._clock.now())
+        return gap.by_positions
+
+    async def _lost_fill(self, broker_id: str, key: Key, day: str, gap: Gap) -> Order | None:
+        """Return the working order of ours whose fill would explain a gap to the unit."""
+        for order in await self._journal.of_day(broker_id, day):
+            signed = order.leaves_quantity * order.request.side.sign
+            is_ours = order.strategy != EXTERNAL and order.state in LIVE_STATES
+            if is_ours and key_of(order) == key and signed == gap.by_positions - gap.by_fills:
+                return order
+        return None
 
     async def _judge(self, broker_id: str, day: str, key: Key, gap: Gap) -> None:
         """Count a look; report a contradiction when it is certain, and its end."""

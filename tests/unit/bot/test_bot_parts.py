@@ -61,6 +61,7 @@ OF_THE_FIRST_VERSION = {
     "ASK_CLOSE": "pos",
     "ASK_CANCEL_ORDER": "ord",
     "ASK_RESOLVE": "unres",
+    "ASK_BELIEVE": "ask_bel",
     "ENABLE_ACCOUNT": "on",
     "DISABLE_ACCOUNT": "off",
     "SET_DEFAULT": "def",
@@ -78,6 +79,7 @@ OF_THE_FIRST_VERSION = {
     "CANCEL_ORDER": "cx",
     "CANCEL_ALL": "cxall",
     "RESOLVE_ORDER": "res",
+    "BELIEVE_POSITIONS": "bel",
     "RUN_NOW": "run",
 }
 PARTS = st.text(st.characters(exclude_characters=":", codec="utf-8"))
@@ -147,6 +149,7 @@ def test_what_changes_something_for_good_needs_a_nonce():
         "cx",
         "cxall",
         "res",
+        "bel",
         "run",
     }
     homes = {f"/{one.name}" for one in COMMANDS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -9,18 +10,23 @@ import pytest
 
 from core.domain.instrument import Product
 from core.domain.ledger import Ledger
+from core.domain.notices.accounts import PositionShrunk
 from core.domain.notices.positions import (
     ClosedByHand,
     IntradayLedgerVoid,
     PositionConverted,
     PositionDisputed,
+    UnownedPosition,
 )
+from core.domain.order import OrderState, OrderType, Purpose, Side
 from core.domain.sessions import IST
 from core.domain.truth import Net
-from tests.fakes.orders import ACCOUNT, SBIN, SENT_AT
+from core.errors import UserError
+from tests.fakes.orders import ACCOUNT, SBIN, SENT_AT, order_in
 from tests.fakes.turns import Turns
 
 pytestmark = pytest.mark.row("R8")
+PRICE = Decimal(970)
 NIGHT = datetime(2021, 5, 14, 5, 30, tzinfo=IST)
 MORNING = datetime(2021, 5, 14, 9, 20, tzinfo=IST)
 
@@ -162,3 +168,69 @@ async def test_what_was_carried_survives_a_restart(turns: Turns) -> None:
     turns.shows(0, Product.NRML)
     later = Turns(turns.engine.store, turns.broker, SENT_AT + timedelta(minutes=5))
     assert (await net(later, Product.NRML)).quantity == 75
+
+
+async def test_user_who_believes_the_positions_settles_the_dispute(turns: Turns) -> None:
+    """The ledger follows them, once, and is not asked about again; without a dispute nothing is."""
+    nets, key = turns.engine.wiring.nets, (SBIN, Product.MIS)
+    await turns.enter(5)
+    with pytest.raises(UserError, match="agree"):
+        await nets.believe(ACCOUNT, key, price=PRICE, nonce="tap")
+    turns.shows(2)
+    await turns.read(times=4)
+    assert await nets.believe(ACCOUNT, key, price=PRICE, nonce="tap") == 2
+    assert await turns.ledgers() == {"orb MIS": 2}
+    await turns.read(times=5)
+    assert await net(turns) == Net(2, 2, 2)
+    over = PositionDisputed(ACCOUNT, "NSE:SBIN", "MIS", 2, 2, is_over=True)
+    assert (await told(turns))[1:] == [over]
+    assert await turns.engine.notices(PositionShrunk) == [
+        PositionShrunk(ACCOUNT, "NSE:SBIN", "MIS", 2)
+    ]
+
+
+async def test_user_who_believes_the_positions_fills_the_order_that_is_not_listed(
+    turns: Turns,
+) -> None:
+    """Acknowledged, filled, in no list: its ledger gets the units, so that a stop protects them."""
+    entry = order_in(OrderState.ACCEPTED, quantity=5, broker_order_id="b1", day=turns.day)
+    await turns.engine.wiring.journal.add(turns.engine.store, [entry])
+    turns.shows(5)
+    await turns.read(times=5)
+    await turns.engine.wiring.nets.believe(ACCOUNT, (SBIN, Product.MIS), price=PRICE, nonce="tap")
+    (ledger,) = await turns.engine.ledgers()
+    assert (ledger.quantity, ledger.average_price) == (5, PRICE)
+    assert await net(turns) == Net(5, 5, 5)
+
+
+async def test_stop_and_hand_sale_that_fill_together_are_an_alarm(turns: Turns) -> None:
+    """The net that they made is nobody's: said once, with an offer to close it."""
+    await turns.enter(5)
+    stop = order_in(
+        OrderState.ACCEPTED,
+        client_order_id="S" + "B" * 19,
+        side=Side.SELL,
+        quantity=5,
+        purpose=Purpose.STOP,
+        order_type=OrderType.SL_M,
+        day=turns.day,
+    )
+    shown = turns.broker.show(stop.request)
+    known = replace(stop, broker_order_id=shown.broker_order_id)
+    await turns.engine.wiring.journal.add(turns.engine.store, [known])
+    await turns.read()
+    turns.broker.fill(shown.broker_order_id)
+    turns.by_hand(-5)
+    await turns.read(times=3)
+    assert await turns.ledgers() == {}
+    alarm = UnownedPosition(ACCOUNT, "NSE:SBIN", "MIS", -5)
+    assert await turns.engine.notices(UnownedPosition) == [alarm]
+
+
+async def test_user_who_goes_short_by_hand_is_not_alarmed(turns: Turns) -> None:
+    """A sale beyond what strategies hold is the user's own wish."""
+    await turns.enter(5)
+    turns.by_hand(-8)
+    await turns.read(times=3)
+    assert (await net(turns)).outside == -3
+    assert await turns.engine.notices(UnownedPosition) == []
