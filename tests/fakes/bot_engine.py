@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
@@ -46,6 +47,7 @@ __all__ = ["BotEngine", "QuickClock", "StumblingOnce"]
 
 MARKET_BEGIN = datetime(2026, 9, 21, 10, 15, tzinfo=IST)
 """What the market's clock says, a Monday, when the wall's begins."""
+_CODES = count()
 COMMANDS = frozenset(
     [
         "add",
@@ -192,7 +194,7 @@ class BotEngine:
         """Log an account in through its login page."""
         offer = await self.control.logins.offer(account.broker_id)
         address = await self.control.logins.start(str(offer.page_url).rpartition("/")[2])
-        query = dict(parse_qsl(urlsplit(address).query)) | {"request_token": "a-code"}
+        query = dict(parse_qsl(urlsplit(address).query)) | {"request_token": f"code{next(_CODES)}"}
         await self.control.logins.callback(account.broker, query)
 
     # What stands before the bot starts

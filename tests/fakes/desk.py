@@ -12,7 +12,7 @@ from core.domain.goal import Goal
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger, ledger_key
 from core.domain.order import Order, OrderRequest, OrderType, Purpose, Side
-from core.domain.outcome import Acked, WriteOutcome
+from core.domain.outcome import Acked, Refusal, Refused, WriteOutcome
 from core.domain.sessions import trading_day
 from core.engine.orders.goals import UserClose, goal_at, put_goal
 from core.engine.workers.account_worker import AccountWorker
@@ -58,9 +58,8 @@ class StubbornAccount(ScriptedAccount):
 
     async def modify(self, broker_order_id: str, order: OrderRequest) -> WriteOutcome:
         if not self.changes:
-            return await super().modify(broker_order_id, order)
-        self.put(broker_order_id, quantity=order.quantity, trigger_price=order.trigger_price)
-        return Acked(broker_order_id)
+            return Refused(Refusal.REJECTED, "this broker changes no order")
+        return await super().modify(broker_order_id, order)
 
     async def positions(self) -> Sequence[Position]:
         if not self.has_positions:

@@ -28,7 +28,7 @@ from core.domain.instrument import Instrument, InstrumentId, Product
 from core.domain.odd_rows import OddRow, Rows
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import Acked, Cause, Refusal, Refused, WriteOutcome
-from core.errors import BrokerReadError, ReadFault
+from core.errors import BrokerReadError, LoginFault, LoginRefused, ReadFault
 from core.ports.broker import (
     Credentials,
     FactsSource,
@@ -42,6 +42,8 @@ __all__ = ["ScriptedAccount", "ScriptedBroker"]
 
 _IDS = count(240101000000001)
 _PRICE = Decimal("815.10")
+_KNOWN = {name for master in MASTER.values() for name in master}
+_LOGGED_OUT = Refused(Refusal.AUTH_REQUIRED, "the session has ended")
 
 
 class ScriptedAccount:
@@ -58,6 +60,7 @@ class ScriptedAccount:
         answers: Given to the next placements, which then place nothing.
         largest: Orders of more units are refused, as above the freeze quantity; None for none.
         says_largest: Whether that refusal names the number.
+        is_logged_out: Nothing is answered before the next login.
     """
 
     def __init__(self) -> None:
@@ -77,6 +80,7 @@ class ScriptedAccount:
         self.answers: list[WriteOutcome] = []
         self.largest: int | None = None
         self.says_largest = True
+        self.is_logged_out = False
 
     def show(self, order: OrderRequest, status: BrokerStatus = BrokerStatus.WORKING) -> BrokerOrder:
         """List an order; return it."""
@@ -111,14 +115,18 @@ class ScriptedAccount:
             average_price=price,
         )
         key = (order.instrument, order.product)
+        self.trade_list.append(
+            BrokerTrade(f"T{next(_IDS)}", broker_order_id, key[0], order.side, key[1], more, price)
+        )
         held = self.position_list.get(key) or Position(*key, 0, price, price)
-        signed = more if order.side is Side.BUY else -more
-        self.position_list[key] = replace(held, quantity=held.quantity + signed)
+        self.position_list[key] = _moved(held, order.side, more, price)
 
     # Writes
 
     async def place(self, order: OrderRequest) -> WriteOutcome:
         self.placed.append(order)
+        if self.is_logged_out:
+            return _LOGGED_OUT
         if self.answers:
             return self.answers.pop(0)
         if self.largest is not None and order.quantity > self.largest:
@@ -131,18 +139,38 @@ class ScriptedAccount:
         return Acked(shown.broker_order_id)
 
     async def modify(self, broker_order_id: str, order: OrderRequest) -> WriteOutcome:
-        return Refused(Refusal.REJECTED, "this broker changes no order")
+        shown = self._at_work(broker_order_id)
+        if isinstance(shown, Refused):
+            return shown
+        self.order_list[broker_order_id] = replace(
+            shown,
+            order_type=order.order_type,
+            quantity=order.quantity,
+            limit_price=order.limit_price,
+            trigger_price=order.trigger_price,
+        )
+        return Acked(broker_order_id)
 
     async def cancel(self, broker_order_id: str) -> WriteOutcome:
+        order = self._at_work(broker_order_id)
+        if isinstance(order, Refused):
+            return order
+        self.order_list[broker_order_id] = replace(order, status=BrokerStatus.CANCELED)
+        return Acked(broker_order_id)
+
+    def _at_work(self, broker_order_id: str) -> BrokerOrder | Refused:
+        if self.is_logged_out:
+            return _LOGGED_OUT
         order = self.order_list.get(broker_order_id)
         if order is None or order.status is not BrokerStatus.WORKING:
             return Refused(Refusal.REJECTED, "the order is not at work")
-        self.order_list[broker_order_id] = replace(order, status=BrokerStatus.CANCELED)
-        return Acked(broker_order_id)
+        return order
 
     # Reads
 
     def _answer(self) -> None:
+        if self.is_logged_out:
+            raise BrokerReadError(ReadFault.AUTH_REQUIRED, _LOGGED_OUT.message)
         if self.trouble is not None:
             trouble, self.trouble = self.trouble, None
             raise trouble
@@ -176,24 +204,47 @@ class ScriptedAccount:
         self._answer()
         if self.quote_troubles:
             raise self.quote_troubles.pop(0)
-        found = {one: self.quote_list.get(one, Quote(one, _PRICE)) for one in instruments}
+        known = {one for one in instruments if one in _KNOWN or one in self.quote_list}
+        found = {one: self.quote_list.get(one, Quote(one, _PRICE)) for one in known}
         return {one: quote for one, quote in found.items() if quote is not None}
 
     async def candles(
         self, instrument: InstrumentId, *, start: datetime, end: datetime, minutes: int
     ) -> Sequence[Candle]:
         self._answer()
+        if instrument not in self.bars and instrument not in _KNOWN:
+            raise BrokerReadError(ReadFault.REFUSED, f"no instrument {instrument}")
         return [bar for bar in self.bars.get(instrument, ()) if start <= bar.start < end]
 
     async def logout(self) -> None:
         self._answer()
+        self.is_logged_out = True
 
     async def aclose(self) -> None:
         return None
 
 
+def _moved(held: Position, side: Side, units: int, price: Decimal) -> Position:
+    """Return a position after a trade, with the average that brokers show."""
+    after = held.quantity + side.sign * units
+    grows = held.quantity * side.sign >= 0
+    turns = held.quantity * after < 0
+    cost = abs(held.quantity) * held.average_price + units * price
+    return replace(
+        held,
+        quantity=after,
+        average_price=cost / abs(after) if grows else price if turns else held.average_price,
+        day_buy_quantity=held.day_buy_quantity + (units if side is Side.BUY else 0),
+        day_sell_quantity=held.day_sell_quantity + (units if side is Side.SELL else 0),
+    )
+
+
 class _Login:
     """A ``LoginPort``: any code is good once; the user is Asha."""
+
+    def __init__(self, accounts: Mapping[str, ScriptedAccount]) -> None:
+        self._accounts = accounts
+        self._spent: set[str] = set()
 
     def login_url(self, credentials: Credentials, *, nonce: str, redirect_url: str) -> str:
         return f"https://broker.example/login?{urlencode({'nonce': nonce})}"
@@ -201,6 +252,10 @@ class _Login:
     async def exchange(
         self, credentials: Credentials, code: str, *, redirect_url: str
     ) -> LoginGrant:
+        if code in self._spent:
+            raise LoginRefused(LoginFault.CODE_USED, "the code was used before")
+        self._spent.add(code)
+        self._accounts[credentials.broker_id].is_logged_out = False
         return LoginGrant(f"token-of-{code}", "AB1234", "Asha")
 
 
@@ -222,11 +277,11 @@ class ScriptedBroker:
 
     def __init__(self, profile: BrokerProfile) -> None:
         self.profile = profile
-        self.login: LoginPort = _Login()
         self.master = _Master(profile)
         self.instruments: InstrumentSource = self.master
         self.exchange_facts: FactsSource | None = None
         self.accounts: defaultdict[str, ScriptedAccount] = defaultdict(ScriptedAccount)
+        self.login: LoginPort = _Login(self.accounts)
 
     def connect(
         self, credentials: Credentials, master: Mapping[InstrumentId, Instrument]
