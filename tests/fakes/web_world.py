@@ -81,6 +81,7 @@ class FakeLogins:
         if isinstance(self.trouble, VaultError):
             raise self.trouble
         self.started += 1
+        self.is_done = False
         return f"https://broker.example/login?nonce={NONCE}"
 
     async def callback(self, broker: BrokerProfile, query: Mapping[str, str]) -> Account:
@@ -88,6 +89,9 @@ class FakeLogins:
         self.callbacks.append(query)
         if self.fault is not None:
             raise LoginRefused(self.fault, self.detail)
+        if self.is_done:
+            raise LoginRefused(LoginFault.NONCE_USED)
+        self.is_done = True
         return self.account
 
     async def origin(self, broker: BrokerProfile, query: Mapping[str, str]) -> LoginOrigin | None:

@@ -33,7 +33,7 @@ from core.config import Settings
 from core.domain.account import AccountDraft
 from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
-from core.domain.notices.post import Post
+from core.domain.notices.post import Delivery, Post
 from core.domain.order import OrderState
 from core.errors import StoreUnavailable
 from core.ports.broker import Broker, BrokerClient, Credentials
@@ -135,7 +135,10 @@ class Told:
         is_repeat: bool,
     ) -> Delivered:
         self.delivered.append((chat_id, notice_id, is_repeat, post))
-        return Delivered(message_id or len(self.delivered))
+        if post.delivery is Delivery.REMOVE:
+            return Delivered(None)
+        is_edit = post.delivery is Delivery.EDIT and message_id is not None
+        return Delivered(message_id if is_edit else len(self.delivered))
 
     def kinds(self) -> list[str]:
         """Return the kinds of what was delivered, in order."""
