@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from core.domain.broker import BrokerOrder
-from core.domain.matching import look_alikes, match_orders, state_of
+from core.domain.matching import Match, look_alikes, match_orders, state_of
 from core.domain.order import (
     CLOSED_STATES,
     EXTERNAL,
@@ -31,6 +31,7 @@ __all__ = [
     "Ask",
     "Correct",
     "Decision",
+    "Disown",
     "Freeze",
     "OrdersRead",
     "Propose",
@@ -119,7 +120,14 @@ class Ask:
     order: Order
 
 
-Decision = Advance | Correct | Freeze | Propose | Adopt | Ask
+@dataclass(frozen=True, slots=True)
+class Disown:
+    """Remove an order that was adopted as somebody else's: a tag proves that it is ours."""
+
+    order: Order
+
+
+Decision = Advance | Correct | Freeze | Propose | Adopt | Ask | Disown
 
 
 def decide(ours: Sequence[Order], read: OrdersRead) -> list[Decision]:
@@ -132,11 +140,15 @@ def decide(ours: Sequence[Order], read: OrdersRead) -> list[Decision]:
     found = match_orders(ours, read.theirs)
     # Corrections come first: a broker id is unique in the journal, so an order cannot be settled
     # under its own id while another row holds that id by mistake (N15).
+    disowned = list(_disowned(found))
+    gone = {one.order.client_order_id for one in disowned}
     return [
+        # Before anything else takes the broker's id, which is unique in the journal.
+        *disowned,
         *_corrections(found.pairs),
         *_ended_days(found.missing, read.day),
         *_settlements(found.pairs, read),
-        *(_mixed_up(order) for order in found.swapped),
+        *(_mixed_up(one) for one in found.swapped if one.client_order_id not in gone),
         *_adoptions(found.missing, found.foreign, read),
         *_absences(found.missing, found.foreign, read),
     ]
@@ -185,6 +197,16 @@ def _corrections(pairs: Iterable[tuple[Order, BrokerOrder]]) -> Iterator[Correct
     )
     if wrong:
         yield Correct(wrong)
+
+
+def _disowned(found: Match) -> Iterator[Disown]:
+    """Find orders that trades showed before their tag was seen, and that are ours by their tag."""
+    by_tag = {
+        seen.broker_order_id for order, seen in found.pairs if seen.tag == order.client_order_id
+    }
+    for order in found.swapped:
+        if order.purpose is Purpose.EXTERNAL and order.broker_order_id in by_tag:
+            yield Disown(order)
 
 
 def _settlements(pairs: Iterable[tuple[Order, BrokerOrder]], read: OrdersRead) -> Iterator[Advance]:

@@ -17,7 +17,7 @@ from decimal import Decimal
 from core.domain.broker import BrokerOrder, BrokerTrade
 from core.domain.notices.accounts import Anomaly
 from core.domain.notices.positions import ExitUnproved, OrderUnlisted
-from core.domain.notices.post import Post, external_order_card
+from core.domain.notices.post import Post, external_order_card, external_order_removal
 from core.domain.odd_rows import OddRow, odd_rows_of
 from core.domain.order import UNKNOWN_STATES, Order
 from core.domain.sessions import trading_day
@@ -28,6 +28,7 @@ from core.engine.orders.decisions import (
     Ask,
     Correct,
     Decision,
+    Disown,
     Freeze,
     OrdersRead,
     Propose,
@@ -193,6 +194,8 @@ class Reconciler:
                 return await self._adopt(broker_id, day, seen)
             case Ask(order):
                 await self._ask(order)
+            case Disown(order):
+                await self._disown(order)
         return False
 
     async def _correct(self, wrong: Sequence[tuple[Order, BrokerOrder]]) -> None:
@@ -260,6 +263,17 @@ class Reconciler:
         except AlreadyDone:
             return False
         return True
+
+    async def _disown(self, order: Order) -> None:
+        """Remove a row that was kept as somebody else's, and its card."""
+        key = order.client_order_id
+
+        async def body(view: StoreView) -> None:
+            await self._journal.remove(view, key)
+            await self._outbox.post(view, external_order_removal(order.broker_id, key))
+
+        with contextlib.suppress(AlreadyDone):
+            await self._store.transaction(body, nonce=f"disown:{key}#{order.version}")
 
     async def _ask(self, order: Order) -> None:
         """Ask once about an exit of unknown fate that is not sent again."""

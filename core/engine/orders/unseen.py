@@ -75,7 +75,8 @@ def of_trades(trades: Iterable[BrokerTrade], ours: Sequence[Order]) -> Iterator[
     for trade in trades:
         by_order.setdefault(trade.broker_order_id, []).append(trade)
     known = {order.broker_order_id: order for order in ours if order.broker_order_id}
-    unknown = [order for order in ours if order.state in UNKNOWN_STATES]
+    # One that was given up is no better known: it may come back with its tag.
+    unknown = [order for order in ours if order.state in UNKNOWN_STATES | {OrderState.NOT_PLACED}]
     for broker_order_id, made in by_order.items():
         order = known.get(broker_order_id)
         if order is None:

@@ -8,14 +8,14 @@ from decimal import Decimal
 
 import pytest
 
-from core.domain.broker import BrokerTrade, Position
+from core.domain.broker import BrokerStatus, BrokerTrade, Position
 from core.domain.instrument import InstrumentId, Product
 from core.domain.notices.positions import ExitUnproved, OrderUnlisted
 from core.domain.order import EXTERNAL, Order, OrderState, Purpose, Side
 from core.engine.orders.decisions import Adopt, Advance
 from core.engine.orders.snapshot import Snapshot
 from core.engine.orders.unseen import of_trades
-from tests.fakes.orders import ACCOUNT, SBIN, SENT_AT, TAG, order_in
+from tests.fakes.orders import ACCOUNT, SBIN, SENT_AT, TAG, order_in, shown
 from tests.fakes.turns import Turns
 
 S = OrderState
@@ -181,6 +181,22 @@ async def test_foreign_trade_reduces_a_ledger_before_its_order_is_listed(turns: 
     assert (sale.filled_quantity, sale.request.quantity, sale.state) == (5, 5, S.FILLED)
 
 
+@pytest.mark.matrix("B08")
+async def test_order_that_trades_showed_as_foreign_is_ours_by_its_tag(turns: Turns) -> None:
+    """The row that was kept as somebody else's goes, and nothing counts twice."""
+    turns.broker.trade_list = [trade(5, "b5")]
+    await turns.read()
+    ours = order_in(S.SUBMITTED, quantity=5, day=turns.day)
+    await turns.engine.wiring.journal.add(turns.engine.store, [ours])
+    turns.broker.order_list["b5"] = shown(
+        "b5", BrokerStatus.COMPLETE, quantity=5, filled_quantity=5, average_price=Decimal(970)
+    )
+    await turns.read(times=2)
+    (order,) = await turns.engine.orders()
+    assert (order.client_order_id, order.state, order.filled_quantity) == (TAG, S.FILLED, 5)
+    assert await turns.ledgers() == {"orb MIS": 5}
+
+
 @pytest.mark.parametrize(
     ("ours", "kinds"),
     [
@@ -188,6 +204,7 @@ async def test_foreign_trade_reduces_a_ledger_before_its_order_is_listed(turns: 
         ([order_in(S.CANCELED, quantity=5, filled_quantity=3, broker_order_id="b1")], [Advance]),
         ([], [Adopt]),
         ([order_in(S.UNRESOLVED, quantity=9)], []),
+        ([order_in(S.NOT_PLACED, quantity=9)], []),
         ([order_in(S.UNRESOLVED, side=Side.SELL)], [Adopt]),
         ([order_in(S.UNRESOLVED, instrument=RELIANCE)], [Adopt]),
     ],
