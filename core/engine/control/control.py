@@ -8,8 +8,10 @@ one sentence and changes nothing. No view holds a secret. Each service documents
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
-from core.engine.accounts.accounts import Accounts
+from core.domain.account import Account
+from core.domain.command import Command
 from core.engine.accounts.logins import Logins
 from core.engine.accounts.tokens import Tokens
 from core.engine.control.account_registration import AccountRegistration
@@ -25,7 +27,31 @@ from core.engine.control.trading_modes import TradingModes
 from core.engine.control.views import Views
 from core.engine.runs.settings import StrategySettings
 
-__all__ = ["Control"]
+__all__ = ["ConnectedAccounts", "Control"]
+
+
+class ConnectedAccounts(Protocol):
+    """What drivers may ask of the accounts: no secret of theirs is among it."""
+
+    async def all(self) -> tuple[Account, ...]:
+        """Return every connected account, in the order of the list."""
+        ...
+
+    async def get(self, broker_id: str) -> Account:
+        """Return one account; raises ``NotFound``."""
+        ...
+
+    async def check_name_is_free(self, name: str, besides: str | None = None) -> None:
+        """Raise ``UserError`` when another account has the name."""
+        ...
+
+    async def rename(self, command: Command, broker_id: str, name: str) -> Account:
+        """Give an account another name."""
+        ...
+
+    async def set_default(self, command: Command, broker_id: str) -> Account:
+        """Make an account the default one."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +76,7 @@ class Control:
         deliveries: Notices that could not be delivered.
     """
 
-    accounts: Accounts
+    accounts: ConnectedAccounts
     registration: AccountRegistration
     switch: AccountSwitch
     modes: TradingModes

@@ -44,7 +44,7 @@ async def test_a_secret_that_was_made_anew_is_replaced_and_the_account_stays(wor
     await world.owner.sees("are replaced. Log in now")
     login = await world.owner.button("Log in to Zerodha - Main")
     assert login["url"].startswith("https://saarthi.example/login/")
-    found = await world.control.accounts.credentials(account.broker_id)
+    found = await world.wiring.accounts.credentials(account.broker_id)
     assert (found.api_key, found.api_secret) == (account.api_key, NEW_SECRET)
     assert found.access_token == ""
     after = await world.control.accounts.get(account.broker_id)
@@ -89,7 +89,7 @@ async def test_a_wrong_key_or_secret_is_explained_and_nothing_is_changed(world: 
     assert all(one["id"] != wrong for one in await world.owner.messages())
     await world.owner.tap("Cancel")
     await soon(lambda: _is_closed(world))
-    found = await world.control.accounts.credentials(account.broker_id)
+    found = await world.wiring.accounts.credentials(account.broker_id)
     assert (found.api_key, found.access_token) == (account.api_key, "token")
     assert await world.effects("renew") == []
 

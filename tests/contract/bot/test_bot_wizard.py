@@ -15,7 +15,7 @@ SECRET = "canary0secret0value0of0kite00001"
 async def secret_of(world: World) -> str:
     """Open the secret of the only account."""
     (account,) = await world.control.accounts.all()
-    return (await world.control.accounts.credentials(account.broker_id)).api_secret
+    return (await world.wiring.accounts.credentials(account.broker_id)).api_secret
 
 
 async def to_step(person: Person, broker: str, step: str) -> None:
