@@ -140,7 +140,7 @@ def check_truth(evidence: Evidence) -> Iterable[str]:
 
 
 def check_orders_truth(evidence: Evidence) -> Iterable[str]:
-    """I4 without the net, which a person's own trades share with the books."""
+    """I4 without the net, which a user's own trades share with the books."""
     for broker_id, book in evidence.books.items():
         theirs = {order["order_id"]: order for order in book["orders"]}
         for row in evidence.orders(broker_id):
@@ -259,7 +259,7 @@ _LEFT_OUT = "shown by "
 
 
 def check_commands(evidence: Evidence) -> Iterable[str]:
-    """I9: a command takes effect once: one run, one order of a person; what was filed was done."""
+    """I9: a command takes effect once: one run, one order of a user; what was filed was done."""
     runs = Counter(row["_id"] for row in evidence.tables["runs"])
     entries = Counter(
         (row["run_id"], row["broker_id"], row["instrument"])

@@ -1,4 +1,4 @@
-"""One command tests everything: for a person, for the automation, and from a fresh clone."""
+"""One command tests everything: for a user, for the automation, and from a fresh clone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def needed(target: str) -> set[str]:
     return found
 
 
-def test_automation_runs_what_a_person_runs() -> None:
+def test_automation_runs_what_a_user_runs() -> None:
     """The automation's script hands over to ``make test``: nothing more, nothing less."""
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)

@@ -46,7 +46,7 @@ def write(figures: Mapping[str, Figure], path: Path) -> None:
 
 
 def table(figures: Mapping[str, Figure]) -> str:
-    """Return the figures for a person."""
+    """Return the figures for a user."""
     lines = [f"{'':<32} {'value':>9} {'peer':>9} {'ratio':>7}  unit  peer is"]
     lines += [
         f"{name:<32} {one.value:>9.2f} {one.peer:>9.2f} {one.ratio:>7.2f}  {one.unit:<4}  "

@@ -1,4 +1,4 @@
-"""The chat page in a real browser: what a person sees and does, on a phone and on a desktop."""
+"""The chat page in a real browser: what a user sees and does, on a phone and on a desktop."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def next_tap(bot: BotClient) -> dict[str, Any]:
                     return found
 
 
-async def test_a_person_starts_types_and_is_answered(
+async def test_a_user_starts_types_and_is_answered(
     telegram: Telegram, bot: BotClient, browser: Browser
 ):
     """START opens the chat, what is typed reaches the bot, and its answers appear by themselves."""

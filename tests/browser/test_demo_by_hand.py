@@ -1,4 +1,4 @@
-"""The demo by hand: a person with a browser connects two accounts and watches them trade."""
+"""The demo by hand: a user with a browser connects two accounts and watches them trade."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
 
 
 class Person:
-    """What a person does on the chat page."""
+    """What a user does on the chat page."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -100,7 +100,7 @@ async def choose(person: Person) -> None:
 @pytest.mark.row("A1")
 @pytest.mark.row("A2")
 @pytest.mark.row("S2")
-async def test_a_person_connects_two_accounts_and_sees_them_trade(
+async def test_a_user_connects_two_accounts_and_sees_them_trade(
     demo: Demo, browser: Browser, tmp_path: Path
 ) -> None:
     """Two accounts, two logins in a second tab, one strategy: both trade, one is set to exit only."""

@@ -32,7 +32,7 @@ def assert_only_shrank(world: World, who: Simulated, held: int) -> None:
 
 
 def order_of(side: Side, quantity: int = 1, tag: str = "byhand") -> OrderRequest:
-    """Return a market order as a person places it in the broker's own app."""
+    """Return a market order as a user places it in the broker's own app."""
     return OrderRequest(tag, SBIN, side, quantity, OrderType.MARKET, Product.MIS)
 
 
@@ -40,8 +40,8 @@ def order_of(side: Side, quantity: int = 1, tag: str = "byhand") -> OrderRequest
 @pytest.mark.invariant("I1", "I4", "I6")
 @pytest.mark.row("C6", "E4")
 @pytest.mark.parametrize("stop_percent", ["0", "5"])
-async def test_person_closes_what_a_strategy_holds(world: World, stop_percent: str) -> None:
-    """The position is closed once; the strategy does not sell it again behind the person."""
+async def test_user_closes_what_a_strategy_holds(world: World, stop_percent: str) -> None:
+    """The position is closed once; the strategy does not sell it again behind the user."""
     async with living(world) as life:
         ids = [await life.connect(who, quantity=2) for who in PAIR]
         await life.enter(stop_percent=stop_percent)
@@ -66,7 +66,7 @@ async def test_person_closes_what_a_strategy_holds(world: World, stop_percent: s
 @pytest.mark.row("C3")
 @pytest.mark.parametrize("mode", [TradingMode.NORMAL, TradingMode.EXIT_ONLY])
 async def test_everybody_exits_at_once(world: World, mode: TradingMode) -> None:
-    """A strategy's exit and two taps of a person at the same instant sell what is held, no more."""
+    """A strategy's exit and two taps of a user at the same instant sell what is held, no more."""
     async with living(world) as life:
         kite = await life.connect(KITE, quantity=2)
         await life.enter()
@@ -91,7 +91,7 @@ async def test_everybody_exits_at_once(world: World, mode: TradingMode) -> None:
 @pytest.mark.matrix("B08")
 @pytest.mark.invariant("I2", "I4")
 async def test_order_by_hand_is_adopted(world: World) -> None:
-    """What a person places in the broker's app is shown as theirs, and no strategy touches it."""
+    """What a user places in the broker's app is shown as theirs, and no strategy touches it."""
     async with living(world) as life:
         ids = [await life.connect(who) for who in PAIR]
         for who in PAIR:

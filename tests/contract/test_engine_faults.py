@@ -314,7 +314,7 @@ async def test_refused_cancel_asks_for_the_state(world: World) -> None:
 @pytest.mark.invariant("I1", "I2", "I4")
 @pytest.mark.row("R4")
 async def test_order_without_its_tag_is_only_proposed(world: World) -> None:
-    """Answer and tag lost: the look-alike is proposed, nothing is guessed, a person confirms."""
+    """Answer and tag lost: the look-alike is proposed, nothing is guessed, a user confirms."""
     async with living(world) as life:
         ids = await both(life)
         for who in PAIR:
@@ -339,7 +339,7 @@ async def test_order_without_its_tag_is_only_proposed(world: World) -> None:
 @pytest.mark.invariant("I1", "I2", "I4")
 @pytest.mark.row("R4")
 async def test_look_alike_that_is_not_ours(world: World) -> None:
-    """The person says that it was not placed: given up, and the look-alike is somebody else's."""
+    """The user says that it was not placed: given up, and the look-alike is somebody else's."""
     async with living(world) as life:
         kite = await life.connect(KITE)
         strike(world, KITE, "lose_tag")

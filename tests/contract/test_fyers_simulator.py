@@ -55,7 +55,7 @@ def claims(token: str) -> dict[str, Any]:
 
 
 def test_login_page_names_the_app_and_offers_both_answers(sandbox: FyersSandbox):
-    """A person sees which app asks, finds the user id filled in, and may allow or deny."""
+    """A user sees which app asks, finds the user id filled in, and may allow or deny."""
     account = sandbox.register()
     page = account.session.get(account.authcode_url())
     assert page.status_code == 200

@@ -41,7 +41,7 @@ both = pytest.mark.parametrize("kind", [KITE, FYERS], ids=str)
 @both
 @pytest.mark.row("B3")
 async def test_denied(world: LoginWorld, kind: BrokerProfile) -> None:
-    """A person who says no at the broker sees that and may try again."""
+    """A user who says no at the broker sees that and may try again."""
     account = await world.add(kind)
     page = await world.page(account)
     callback = await world.at_broker(await world.begin(account), USERS[kind][0], "deny")
@@ -279,7 +279,7 @@ async def test_malformed_callback(world: LoginWorld, kind: BrokerProfile) -> Non
 @pytest.mark.row("B3")
 @pytest.mark.matrix("A05")
 async def test_save_fails(world: LoginWorld, kind: BrokerProfile) -> None:
-    """A login that cannot be saved is no login; the person is asked again, and then it works."""
+    """A login that cannot be saved is no login; the user is asked again, and then it works."""
     account = await world.add(kind)
     callback = await world.come_back(account)
     world.store.failing = "login:"

@@ -193,7 +193,7 @@ async def test_one_key_two_users(world: LoginWorld, kind: BrokerProfile) -> None
 @pytest.mark.row("B4")
 @pytest.mark.parametrize("form", ["address", "query", "code", "address without nonce"])
 async def test_paste(world: LoginWorld, kind: BrokerProfile, form: str) -> None:
-    """Without a public address the person pastes where the browser landed, or only the code."""
+    """Without a public address the user pastes where the browser landed, or only the code."""
     world.logins._public_url = None
     account = await world.add(kind)
     first = await world.logins.offer(account.broker_id)

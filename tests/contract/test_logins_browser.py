@@ -1,4 +1,4 @@
-"""A login by a person in a browser: the policy of our pages lets the way through, and only it."""
+"""A login by a user in a browser: the policy of our pages lets the way through, and only it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def fits(page: Page) -> bool:
 
 @pytest.mark.row("B1", "B2")
 @pytest.mark.parametrize("kind", [ZERODHA, FYERS], ids=str)
-async def test_person_logs_in_on_a_phone(
+async def test_user_logs_in_on_a_phone(
     world: LoginWorld, browser: Browser, kind: BrokerProfile
 ) -> None:
     """Button, broker's form, connected page; denied first, then tried again from that page."""

@@ -1,4 +1,4 @@
-"""``saarthi rotate-key`` as a person types it: on a store at rest, and beside a running controller."""
+"""``saarthi rotate-key`` as a user types it: on a store at rest, and beside a running controller."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def test_what_cannot_be_opened_is_named(here: Installation) -> None:
     assert SECRET not in done.stdout + done.stderr
 
 
-def test_key_of_the_environment_is_the_persons(here: Installation) -> None:
+def test_key_of_the_environment_is_the_users(here: Installation) -> None:
     """With the keys in the environment none is added: what stands first there seals everything."""
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
     here.extra["SAARTHI_SECRET_KEY"] = f"{new},{old}"

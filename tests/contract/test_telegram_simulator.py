@@ -180,7 +180,7 @@ async def test_an_edit_changes_text_and_keyboard_or_is_refused(telegram: Telegra
 
 
 async def test_a_deleted_secret_cannot_be_read_any_more(telegram: Telegram, bot: BotClient):
-    """A bot may delete a person's message for 48 hours; nothing of its text stays visible."""
+    """A bot may delete a user's message for 48 hours; nothing of its text stays visible."""
     secret = await telegram.say("my-api-secret")
     answer = await telegram.say("an answer", reply_to=secret)
     await bot.ok("deleteMessage", chat_id=1001, message_id=secret)
@@ -200,7 +200,7 @@ async def test_a_deleted_secret_cannot_be_read_any_more(telegram: Telegram, bot:
 
 
 async def test_a_tap_takes_one_answer_and_only_soon(telegram: Telegram, bot: BotClient):
-    """A callback is answered once and within its time; its text is what the person is shown."""
+    """A callback is answered once and within its time; its text is what the user is shown."""
     markup = keyboard({"text": "Go", "callback_data": "go"}, {"text": "Web", "url": "http://a.b/"})
     sent = await bot.ok("sendMessage", chat_id=1001, text="x", reply_markup=markup)
     place = {"chat_id": 1001, "user_id": 1001, "message_id": sent["message_id"]}
@@ -270,7 +270,7 @@ async def test_pins_are_shown_and_announced(telegram: Telegram, bot: BotClient):
 
 
 async def test_a_blocked_bot_is_forbidden_to_write(telegram: Telegram, bot: BotClient):
-    """A person who blocks the bot is out of reach until they write again."""
+    """A user who blocks the bot is out of reach until they write again."""
     status, _ = await telegram.control("chats", id=1001, blocked=True)
     assert status == 200
     text = await bot.refused("sendMessage", chat_id=1001, text="x")
@@ -356,7 +356,7 @@ async def test_photos_and_documents_can_be_fetched_again(telegram: Telegram, bot
 
 
 async def test_the_narrowest_command_menu_wins(telegram: Telegram, bot: BotClient):
-    """Commands are kept per scope and checked; the person's page shows the narrowest scope."""
+    """Commands are kept per scope and checked; the user's page shows the narrowest scope."""
     wide = [{"command": "start", "description": "Home"}]
     own = [{"command": "kill", "description": "Stop"}]
     scope = {"type": "chat", "chat_id": 1001}
@@ -383,7 +383,7 @@ async def test_the_narrowest_command_menu_wins(telegram: Telegram, bot: BotClien
         assert await bot.ok(f"getMy{name}") == {key: "ChatServices bot"}
 
 
-async def test_the_transcript_shows_what_a_person_sees(telegram: Telegram, bot: BotClient):
+async def test_the_transcript_shows_what_a_user_sees(telegram: Telegram, bot: BotClient):
     """Each message has its sender, text, entities, keyboard and marks; `after` leaves older ones out."""
     prompt = await bot.ok(
         "sendMessage",

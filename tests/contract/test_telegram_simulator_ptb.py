@@ -96,7 +96,7 @@ async def running(telegram: Telegram) -> AsyncIterator[Any_Application]:
 async def eventually(
     telegram: Telegram, holds: Callable[[list[dict[str, Any]]], bool]
 ) -> list[dict[str, Any]]:
-    """Wait until the person sees what is expected, and give the messages."""
+    """Wait until the user sees what is expected, and give the messages."""
     async with asyncio.timeout(10):
         while True:
             messages: list[dict[str, Any]] = (await telegram.transcript())["messages"]

@@ -76,7 +76,7 @@ async def test_a_negative_offset_keeps_the_last_and_forgets_the_rest(
 
 
 async def test_a_long_poll_wakes_with_the_first_update(telegram: Telegram, bot: BotClient):
-    """A held poll is answered as soon as a person writes, and empty at its time-out."""
+    """A held poll is answered as soon as a user writes, and empty at its time-out."""
     poll = asyncio.create_task(bot.ok("getUpdates", timeout=20))
     await until(lambda: waits(telegram))
     started = time.monotonic()

@@ -1,4 +1,4 @@
-"""``saarthi live`` as a person types it: processes, the sandbox, a store on disk."""
+"""``saarthi live`` as a user types it: processes, the sandbox, a store on disk."""
 
 from __future__ import annotations
 

@@ -234,7 +234,7 @@ async def test_an_entry_that_fills_after_the_square_off_began_is_squared_off(ope
 
 @pytest.mark.row("D7")
 async def test_nothing_is_entered_once_the_square_off_has_begun(opened: Opened):
-    """A run that a person asks for after 15:00 may exit, not enter."""
+    """A run that a user asks for after 15:00 may exit, not enter."""
     async with opened(Scripted("calm", {"14:55": FLAT, "15:05": LONG})) as engine:
         account = await kite(engine)
         await engine.minute(at("15:05"))
@@ -377,7 +377,7 @@ async def test_two_strategies_on_one_instrument_keep_their_own_ledgers(opened: O
 
 
 @pytest.mark.row("D4")
-async def test_a_share_of_a_persons_own_figure_sizes_each_account(opened: Opened):
+async def test_a_share_of_a_users_own_figure_sizes_each_account(opened: Opened):
     """7.5 % of 1,00,000 at 400.70 are 18.7 shares, so 18; half of that on the other account: 9."""
     async with opened(Scripted("calm", {"09:30": LONG})) as engine:
         full = await kite(engine)

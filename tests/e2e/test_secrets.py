@@ -90,7 +90,7 @@ class Arguments:
 
 @dataclass
 class Scene:
-    """The simulators, the installation, the person, and what the controller writes."""
+    """The simulators, the installation, the user, and what the controller writes."""
 
     sandbox: Sandbox
     here: Installation

@@ -154,14 +154,14 @@ class Telegram:
             return answer.status, await answer.json()
 
     async def say(self, text: str, user_id: int = 1001, **body: Any) -> int:
-        """Write as a person in their private chat and give the message's id."""
+        """Write as a user in their private chat and give the message's id."""
         wanted = {"chat_id": user_id, "user_id": user_id, "text": text, **body}
         status, answer = await self.control("send", **wanted)
         assert status == 200, answer
         return int(answer["message_id"])
 
     async def transcript(self, chat_id: int = 1001, **query: int) -> dict[str, Any]:
-        """Read what the person sees."""
+        """Read what the user sees."""
         url = f"{self.root}/telegram/transcript"
         async with self.session.get(url, params={"chat_id": chat_id, **query}) as answer:
             found: dict[str, Any] = await answer.json()

@@ -96,7 +96,7 @@ class ManualClock:
                 await asyncio.sleep(0.001)
 
     def step_wall(self, seconds: float) -> None:
-        """Step real and market time without letting any pass, as NTP or a person does."""
+        """Step real and market time without letting any pass, as NTP or a user does."""
         self._start += timedelta(seconds=seconds)
 
     @staticmethod

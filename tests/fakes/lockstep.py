@@ -147,7 +147,7 @@ class Rig:
         await self.start()
         self.traders = [await self.system.accounts.get(a.broker_id) for a in self.traders]
 
-    # A person
+    # A user
 
     def command(self) -> Command:
         """Return a wish of the owner."""
@@ -175,7 +175,7 @@ class Rig:
         return account
 
     async def log_in(self, account: Account, app: Mapping[str, Any]) -> None:
-        """Log in as a person does."""
+        """Log in as a user does."""
         offer = await self.system.control.logins.offer(account.broker_id)
         assert offer.page_url is not None
         address = await self.system.logins.start(offer.page_url.rsplit("/", 1)[1])

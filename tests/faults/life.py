@@ -257,7 +257,7 @@ class Life:
         return account.broker_id
 
     async def login(self, broker_id: str) -> None:
-        """Log in as the person would: the broker's form, then the callback."""
+        """Log in as the user would: the broker's form, then the callback."""
         who = self.world.accounts[broker_id]
         offer = await self.system.control.logins.offer(broker_id)
         assert offer.page_url is not None
@@ -439,7 +439,7 @@ def _witness(store: ServedStore) -> Callable[[str], Awaitable[bool]]:
 
 @contextlib.asynccontextmanager
 async def by_hand(world: World, who: Simulated) -> AsyncIterator[BrokerClient]:
-    """Log the user in at another app of the broker, as a person with the broker's own app does."""
+    """Log the user in at another app of the broker, as a user with the broker's own app does."""
     app = replace(who, api_key=_OTHER_APP[who.target], api_secret="handhand00000000")
     fields = {"broker": app.target, "api_key": app.api_key, "api_secret": app.api_secret}
     world.sandbox.ask("POST", "/accounts", {**fields, "user_id": who.user_id, **_redirect(app)})

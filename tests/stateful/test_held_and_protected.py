@@ -128,7 +128,7 @@ class HeldAndProtected(RuleBasedStateMachine):
 
     @rule(part=st.sampled_from([1, 2]))
     def person_sells_what_is_held(self, part: int) -> None:
-        """A person closes all or half of the position in the broker's app."""
+        """A user closes all or half of the position in the broker's app."""
         venue = self.world.venue(self.who)
         held = venue.net((SBIN, Product.MIS))
         units = abs(held) // part

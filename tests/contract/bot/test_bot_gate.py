@@ -161,7 +161,7 @@ async def test_an_expired_button_says_so(world: World):
 @pytest.mark.matrix("O05")
 @pytest.mark.parametrize("how", ["verb", "nonce", "person", "nonsense"])
 async def test_a_tampered_button_does_nothing(world: World, how: str):
-    """A nonce of another verb, an invented nonce, another person's nonce, and noise are refused."""
+    """A nonce of another verb, an invented nonce, another user's nonce, and noise are refused."""
     account = an_account()
     await world.connect(account)
     await world.hold(a_position(account))
@@ -232,7 +232,7 @@ async def test_pausing_takes_two_taps_and_lists_what_still_works(world: World):
 
 @pytest.mark.row("C2")
 async def test_closing_on_a_paused_account_asks_twice(world: World):
-    """A person's own Close works in PAUSED after a second confirmation."""
+    """A user's own Close works in PAUSED after a second confirmation."""
     account = an_account(trading_mode=TradingMode.PAUSED)
     await world.connect(account)
     await world.hold(a_position(account))
@@ -249,7 +249,7 @@ async def test_closing_on_a_paused_account_asks_twice(world: World):
 
 @pytest.mark.matrix("T07")
 async def test_a_tap_that_waited_is_not_obeyed(world: World):
-    """A tap stored before a long stop changes nothing when it is replayed; the person is told."""
+    """A tap stored before a long stop changes nothing when it is replayed; the user is told."""
     account = an_account(enabled=False)
     await world.connect(account)
     await world.start()

@@ -134,7 +134,7 @@ async def test_wrong_input_is_explained_and_the_wizard_stays(world: World):
 
 @pytest.mark.row("A3")
 async def test_a_refused_deletion_is_told(world: World):
-    """When Telegram does not delete the secret, the person is asked to."""
+    """When Telegram does not delete the secret, the user is asked to."""
     await world.start()
     person = world.owner
     await to_step(person, "Zerodha", "secret")

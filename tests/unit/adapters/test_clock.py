@@ -51,7 +51,7 @@ def test_two_processes_with_one_setting_show_one_market_time() -> None:
 
 
 def test_times_without_a_zone_are_indian() -> None:
-    """A person writes the exchange's time."""
+    """A user writes the exchange's time."""
     clock = clock_from_setting("2026-11-20T09:10@2026-11-23T10:00*1")
     assert clock.real_at(SIM) == datetime(2026, 11, 23, 10, 0, tzinfo=IST)
 

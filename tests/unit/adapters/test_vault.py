@@ -98,6 +98,6 @@ def test_a_running_vault_goes_on_while_a_key_is_added(tmp_path: Path) -> None:
 
 
 def test_keys_of_the_environment_cannot_be_added_to() -> None:
-    """A person does that; the sentence says how."""
+    """A user does that; the sentence says how."""
     with pytest.raises(ConfigurationError, match="SAARTHI_SECRET_KEY"):
         FernetVault([key()]).add_key()

@@ -114,7 +114,7 @@ def test_every_end_of_a_write_has_its_outcome(raw: Raw, expected: object) -> Non
 
 @pytest.mark.matrix("N08")
 def test_refusal_carries_the_broker_s_words() -> None:
-    """The person reads what Kite said."""
+    """The user reads what Kite said."""
     outcome = mapping.write_outcome(error(400, "MarginException", "Insufficient funds."))
     assert outcome == Refused(Refusal.REJECTED, "Insufficient funds.", cause=Cause.MARGIN)
 
@@ -265,7 +265,7 @@ def test_our_tag_is_found_wherever_it_stands(
 
 @pytest.mark.parametrize("word", ["MTF", "CO", "BO"])
 def test_foreign_products_do_not_blind_the_account(word: str) -> None:
-    """A person's funded or cover trade is shown, and never taken for delivery stock."""
+    """A user's funded or cover trade is shown, and never taken for delivery stock."""
     assert mapping.broker_order(order_row(product=word)).product is not Product.CNC
 
 

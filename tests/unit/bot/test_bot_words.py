@@ -19,7 +19,7 @@ MAIN = an_account()
 
 @pytest.mark.parametrize("state", OrderState)
 def test_every_order_state_has_words(state: OrderState):
-    """No state's machine name reaches a person."""
+    """No state's machine name reaches a user."""
     order = an_order(MAIN, state=state, filled_quantity=4, average_price=Decimal(1))
     words = order_state(order)
     assert words and "_" not in words and state.value not in words.split()

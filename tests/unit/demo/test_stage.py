@@ -116,7 +116,7 @@ def test_autoplay_wants_a_place_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.row("G2")
-def test_a_persons_own_settings_stay_out(tmp_path: Path, own_settings: None) -> None:
+def test_a_users_own_settings_stay_out(tmp_path: Path, own_settings: None) -> None:
     """The children know nothing of a real token, store or proxy; the sandbox gets no token at all."""
     stage = set_stage(tmp_path, DemoOptions())
     box, controller = stage.environment(), stage.controller_environment(PORTS)

@@ -25,7 +25,7 @@ def test_the_two_complete_strategies_are_there():
 
 @ALL
 def test_defaults_pass_their_own_bounds(strategy: Strategy):
-    """Each default is a value that a person might have typed."""
+    """Each default is a value that a user might have typed."""
     for parameter in strategy.parameters:
         assert parameter.check(str(parameter.default)) == parameter.default
 

@@ -82,7 +82,7 @@ async def test_each_fault_has_its_own_page(fault: LoginFault) -> None:
     [(ZERODHA, "kite.zerodha.com"), (FYERS, "fyers.in")],
 )
 async def test_other_user_page_says_how_to_log_out(broker: BrokerProfile, where: str) -> None:
-    """Whose cookie chose for the person is said, and where to log out there."""
+    """Whose cookie chose for the user is said, and where to log out there."""
     logins = FakeLogins(account(broker), LoginFault.OTHER_USER, "CD5678 logged in")
     query = QUERY | {broker.callback.nonce: NONCE}
     async with running(logins) as world:
@@ -104,7 +104,7 @@ async def test_stranger_gets_no_name_and_no_link() -> None:
 
 @pytest.mark.row("B2")
 async def test_connected_page() -> None:
-    """Success names the account and the person, and leads back to the chat."""
+    """Success names the account and the user, and leads back to the chat."""
     async with running(chat_url="https://t.me/example_bot") as world:
         answer = await world.http.get(CALLBACK, params=QUERY)
     assert answer.status_code == 200
