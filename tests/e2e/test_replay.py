@@ -31,7 +31,7 @@ CALLBACK = "http://127.0.0.1:8443/broker/callback/zerodha"
 QUANTITY = Decimal(10)
 ENTRY, STOP, SQUARE_OFF = "entry", "stop", "square-off"
 SLOW_MACHINE_S = 300
-ON_A_SERVER = "made up, bars of five minutes"
+ON_A_SERVER = "made up, minute bars until 10:30"
 
 # The share of capital of the second account: 10 % of 2,50,000 rupees, twice, at the signal's close.
 SHARE, MULTIPLIER = Decimal(10), Decimal(2)
@@ -243,7 +243,7 @@ async def check_account(
         (clock(f.traded_at), f.instrument.symbol, str(f.side), f.quantity, f.price)
         for f in await engine.fills(account)
     ]
-    assert sorted(found) == wanted
+    assert sorted(found) == wanted, await engine.story(account)
     book = engine.book(account)
     theirs = [
         (clock(t["at"]), t["symbol"], t["side"], t["quantity"], Decimal(str(t["price"])))

@@ -89,6 +89,14 @@ class LockstepClock(SystemClock):
         await super().sleep(2 * BAR_LOOK_S)
         self._lead += BAR_WAIT_S
 
+    def compare(
+        self, peer: str, date: datetime, *, sent_at: datetime, answered_at: datetime
+    ) -> None:
+        """Note nothing: ``Rig.step`` puts the sandbox's clock first, then this one.
+
+        An answer that is on its way between the two would tell of minutes, on a slow machine.
+        """
+
     def market_now(self) -> datetime:
         return self._steps[-1][1]
 
@@ -318,6 +326,17 @@ class Rig:
         """Return the data of the notices of a kind, in the order in which they were posted."""
         rows = await self.foundation.store.find("outbox", {"kind": kind}, sort=[("_id", 1)])
         return [row["data"] for row in rows]
+
+    async def story(self, account: Account) -> str:
+        """Tell what became of an account's orders, for a test that finds others than it expects."""
+        orders = [
+            f"{o.created_at:%H:%M:%S} {o.purpose} {o.request.instrument} {o.state}: {o.reason}"
+            for o in await self.orders(account)
+        ]
+        runs = await self.foundation.store.find("runs", {}, sort=[("_id", 1)])
+        notes = [f"{row['_id']}: {row['notes']}" for row in runs if row.get("notes")]
+        posted = await self.foundation.store.find("outbox", {}, sort=[("_id", 1)])
+        return "\n".join([*orders, *notes, *(f"{row['kind']} {row['data']}" for row in posted)])
 
     def book(self, account: Account) -> dict[str, Any]:
         """Return the truth of an account at its broker."""
