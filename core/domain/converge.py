@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from core.domain.backoff import RESTED, chase_at, retry_at
 from core.domain.goal import Goal
 from core.domain.order import (
     CLOSED_STATES,
@@ -32,8 +33,6 @@ from core.domain.stops import MAKES_WAY, protect, restored_stop
 
 __all__ = ["next_step", "to_close"]
 
-_EXIT_BACKOFF_S = (0, 2, 5, 10, 20, 30, 60)
-
 
 def next_step(
     goal: Goal,
@@ -44,6 +43,7 @@ def next_step(
     chase_s: float,
     rest_s: float,
     may_enter: bool = True,
+    limit: int | None = None,
 ) -> Step:
     """Return the one next step for a ledger.
 
@@ -55,6 +55,7 @@ def next_step(
         chase_s: Seconds an exit may rest before it is cancelled and worked out anew.
         rest_s: Seconds an entry may rest before what is left of it is cancelled.
         may_enter: Whether the mode lets entries work; if not, a resting one is cancelled at once.
+        limit: The largest quantity of one order: what is above it goes in slices (R3).
     """
     live = [order for order in orders if order.state in LIVE_STATES]
     # Whatever is sent beside an order of unknown fate could double it; reconciliation settles it
@@ -69,13 +70,13 @@ def next_step(
     if surplus:
         return surplus
     if excess:
-        return _reduce(held, excess, orders, live, now=now, chase_s=chase_s)
+        return _reduce(held, excess, orders, live, now=now, chase_s=chase_s, limit=limit)
     leftover = _overdue_entry(live, goal, held, now=now, rest_s=rest_s if may_enter else 0)
     if leftover:
         return leftover
     stops = [order for order in orders if order.purpose is Purpose.STOP]
-    wait = _backoff([order for order in stops if order.run_id == goal.run_id], now=now)
-    return protect(goal, held, stops, wait=wait, now=now, chase_s=chase_s)
+    wait = _backoff([order for order in stops if order.run_id == goal.run_id], limit, now=now)
+    return protect(goal, held, stops, wait=wait, now=now, chase_s=chase_s, limit=limit)
 
 
 def _surplus_exit(live: list[Order], excess: int) -> Step | None:
@@ -104,6 +105,7 @@ def _reduce(
     *,
     now: datetime,
     chase_s: float,
+    limit: int | None,
 ) -> Step:
     # An entry that still fills would be left over after the exit.
     for order in live:
@@ -115,18 +117,14 @@ def _reduce(
     if working and stops:
         # One of them came back from the dead: both would close the same units (C6).
         return cancelled(stops[0], MAKES_WAY)
-    for order in working:
-        since = order.submitted_at or order.created_at
-        due = since + timedelta(seconds=chase_s)
-        # A market order with protection rests as a limit order where the price has run away. It is
-        # cancelled and not changed: the next one is sized from what is left by then (D7).
-        return cancelled(order, "rested too long") if now >= due else Wait(due)
-    wait = _backoff(exits, now=now)
+    if working:
+        return _beside(held, excess, exits, working, now=now, chase_s=chase_s, limit=limit)
+    wait = _backoff(exits, limit, now=now)
     if wait is not None:
         # Between two tries of an exit the units are covered as they were before it (R6).
-        is_over = _came_to_nothing(exits) and not stops
-        return (restored_stop(held, orders) if is_over else None) or wait
-    step = PlaceExit(Side.of(-held), excess, len(exits) + 1)
+        is_over = _came_to_nothing(exits)
+        return (restored_stop(held, orders, limit) if is_over else None) or wait
+    step = _exit(held, excess, exits, limit)
     # A resting stop and an exit would close the same units twice (C6), and only its final state
     # shows how much is left to close. It is cancelled once the exit behind it is allowed to go.
     for order in stops:
@@ -134,6 +132,40 @@ def _reduce(
             continue
         return Cancel(order, MAKES_WAY, step, tuple(one.client_order_id for one in stops))
     return Wait() if stops else step
+
+
+def _exit(held: int, units: int, exits: Sequence[Order], limit: int | None) -> PlaceExit:
+    """Return the next exit for so many units: all of them, or a slice."""
+    size = units if limit is None else min(units, limit)
+    return PlaceExit(Side.of(-held), size, len(exits) + 1)
+
+
+def _beside(
+    held: int,
+    excess: int,
+    exits: Sequence[Order],
+    working: list[Order],
+    *,
+    now: datetime,
+    chase_s: float,
+    limit: int | None,
+) -> Step:
+    """Return what is next while exits work: one that rested too long goes, another slice comes."""
+    pending = [order for order in working if order.state is OrderState.PENDING_CANCEL]
+    # A market order with protection rests as a limit order where the price has run away. It is
+    # cancelled and not changed: the next one is sized from what is left by then (D7).
+    dues = []
+    for order in working:
+        if order not in pending:
+            due = chase_at(order, exits, chase_s)
+            if now >= due:
+                return Cancel(order, RESTED)
+            dues.append(due)
+    wait = _backoff(exits, limit, now=now)
+    left = excess - sum(order.leaves_quantity for order in working)
+    if limit is not None and left > 0 and not pending and wait is None:
+        return _exit(held, left, exits, limit)
+    return Wait(min([*dues, *([wait.until] if wait and wait.until else [])], default=None))
 
 
 def _came_to_nothing(exits: Sequence[Order]) -> bool:
@@ -152,29 +184,10 @@ def _came_to_nothing(exits: Sequence[Order]) -> bool:
     )
 
 
-def _backoff(attempts: list[Order], *, now: datetime) -> Wait | None:
-    """Return how long to wait after orders that came to nothing, None when the next may go now.
-
-    An order that filled, even in part, or was cancelled to be chased ends the series.
-    """
-    ended = sorted(
-        (o for o in attempts if o.state in CLOSED_STATES), key=lambda o: (o.created_at, o.attempt)
-    )
-    # Only orders that were refused or lost count. A broker that refuses an exit will refuse it
-    # again in a second, and each try costs order rate (I11); giving up is no choice, for the
-    # position is still open, so the pause grows to a minute and stays there.
-    failures = 0
-    for order in reversed(ended):
-        if order.filled_quantity or order.state is OrderState.CANCELED:
-            break
-        failures += 1
-    if not failures:
-        return None
-    pause = _EXIT_BACKOFF_S[min(failures, len(_EXIT_BACKOFF_S) - 1)]
-    # From its end, not its start: the answer may have taken as long as the pause.
-    since = ended[-1].settled_at or ended[-1].created_at
-    due = since + timedelta(seconds=pause)
-    return Wait(due) if now < due else None
+def _backoff(attempts: Sequence[Order], limit: int | None, *, now: datetime) -> Wait | None:
+    """Return how long to wait after orders that came to nothing; None when the next may go now."""
+    due = retry_at(attempts, limit)
+    return Wait(due) if due is not None and now < due else None
 
 
 def _overdue_entry(
@@ -191,5 +204,5 @@ def _overdue_entry(
         unwanted = wrong_way or abs(held) + order.leaves_quantity > abs(goal.quantity)
         due = (order.submitted_at or order.created_at) + timedelta(seconds=rest_s)
         if unwanted or now >= due:
-            return cancelled(order, "no longer wanted" if unwanted else "rested too long")
+            return cancelled(order, "no longer wanted" if unwanted else RESTED)
     return None

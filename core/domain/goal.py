@@ -52,6 +52,7 @@ class Goal:
         despite_pause: The user confirmed it a second time, so it is pursued in PAUSED.
         to_close: Signed units of what no strategy owns, for a goal of ``MANUAL``; a strategy's goal
             reduces its ledger instead.
+        stuck: The run whose exit was reported as not through, '' for none.
     """
 
     key: str
@@ -70,6 +71,7 @@ class Goal:
     by_user: bool = False
     despite_pause: bool = False
     to_close: int = 0
+    stuck: str = ""
 
     def on(self, day: str) -> Goal:
         """Return the goal as it holds on a trading day.

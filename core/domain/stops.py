@@ -52,6 +52,7 @@ def protect(
     wait: Wait | None,
     now: datetime,
     chase_s: float,
+    limit: int | None = None,
 ) -> Step:
     """Return the next step of the stops of a ledger that is to be kept.
 
@@ -62,6 +63,7 @@ def protect(
         wait: Until when no other stop is tried after some came to nothing.
         now: Real time.
         chase_s: Seconds a stop that has triggered may rest.
+        limit: The largest quantity of one order: what is above it is covered by several (R3).
     """
     live = [order for order in stops if order.state in LIVE_STATES]
     if held == 0 or goal.stop_price is None:
@@ -75,7 +77,8 @@ def protect(
     if surplus > 0:
         return _less(goal, live, surplus)
     if surplus < 0:
-        step = _more(goal, stops, side, -surplus, wait=wait)
+        size = -surplus if limit is None else min(-surplus, limit)
+        step = _more(goal, stops, side, size, wait=wait)
         if not isinstance(step, Wait):
             return step
     return _moved(goal, live) or (wait if surplus < 0 and wait else Wait())
@@ -137,7 +140,7 @@ def _more(
         and (since is None or order.created_at >= since)
     ]
     newest = max(ended, key=lambda order: (order.created_at, order.attempt), default=None)
-    if newest is not None and (answer := _after(newest, ended)) is not None:
+    if newest is not None and (answer := _after(newest, ended, quantity)) is not None:
         return answer
     if wait is not None:
         return wait
@@ -148,9 +151,11 @@ def _more(
     return PlaceStop(side, quantity, price, len(stops) + 1)
 
 
-def _after(newest: Order, ended: Sequence[Order]) -> Step | None:
-    """Return what follows from how the newest stop ended; None when another may be placed."""
+def _after(newest: Order, ended: Sequence[Order], size: int) -> Step | None:
+    """Return what follows from how the newest stop ended; None when one of ``size`` may go."""
     if newest.state is OrderState.REJECTED:
+        if newest.cause is Cause.FREEZE and newest.request.quantity > size:
+            return None
         if newest.cause is Cause.TRIGGER or is_price_through(newest.reason):
             return StopPassed(newest, "the broker did not take it, as the price is through it")
         if newest.cause is Cause.CLOSED:
@@ -177,17 +182,23 @@ def _is_brokers(order: Order) -> bool:
     return order.state is OrderState.EXPIRED or bool(_BROKERS_OWN.search(order.reason))
 
 
-def restored_stop(held: int, orders: Sequence[Order]) -> PlaceStop | None:
+def restored_stop(held: int, orders: Sequence[Order], limit: int | None = None) -> PlaceStop | None:
     """Return the stop that made way for an exit that came to nothing, to be placed again (R6).
 
     Args:
         held: Signed units that need it.
         orders: Today's orders of the ledger, in any state.
+        limit: The largest quantity of one order.
     """
     stops = [order for order in orders if order.purpose is Purpose.STOP]
-    if not stops or held == 0 or any(order.state not in CLOSED_STATES for order in stops):
+    ended = [order for order in stops if order.state in CLOSED_STATES]
+    live = [order for order in stops if order.state not in CLOSED_STATES]
+    left = abs(held) - sum(order.leaves_quantity for order in live)
+    # Beside others only where several cover what is held: slices, of which some have made way.
+    is_alone = not live or (limit is not None and all(one.state in _AT_WORK for one in live))
+    if not ended or left <= 0 or not is_alone:
         return None
-    newest = max(stops, key=lambda order: (order.created_at, order.attempt))
+    newest = max(ended, key=lambda order: (order.created_at, order.attempt))
     price = newest.request.trigger_price
     # One that the broker refused, or that somebody else cancelled, is not put back.
     if newest.cancel_reason != MAKES_WAY or newest.state is not OrderState.CANCELED:
@@ -195,4 +206,5 @@ def restored_stop(held: int, orders: Sequence[Order]) -> PlaceStop | None:
     side = Side.of(-held)
     if price is None or newest.request.side is not side:
         return None
-    return PlaceStop(side, abs(held), price, len(stops) + 1, is_restored=True)
+    size = left if limit is None else min(left, limit)
+    return PlaceStop(side, size, price, len(stops) + 1, is_restored=True)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from core.domain.converge import next_step
 from core.domain.exits import left_to_exit
 from core.domain.goal import Goal
-from core.domain.instrument import InstrumentId, Product
+from core.domain.instrument import Instrument, InstrumentId, Product, Segment
 from core.domain.ledger import Ledger, shrunk, with_fill
 from core.domain.order import (
     LIVE_STATES,
@@ -26,6 +26,8 @@ from core.domain.order import (
     Purpose,
     Side,
 )
+from core.domain.outcome import Cause
+from core.domain.slicing import largest_order
 from core.domain.steps import (
     Cancel,
     GiveUpStop,
@@ -79,6 +81,8 @@ class CruelBroker:
     orders: list[Order] = field(default_factory=list)
     now: datetime = NOW
     cruelty: int = 12
+    freeze: int | None = None
+    is_freeze_known: bool = False
 
     def choose(self, *ways: str) -> str:
         """Pick a way; when the cruelty is used up the first, which is kind."""
@@ -126,6 +130,11 @@ class CruelBroker:
         )
         order = replace(order, request=replace(order.request, trigger_price=trigger))
         self.orders.append(order)
+        if self.freeze is not None and quantity > self.freeze:
+            largest = self.freeze if self.choose("named", "unnamed") == "named" else None
+            end = {"state": S.REJECTED, "cause": Cause.FREEZE, "largest": largest}
+            self.put(order, settled_at=self.now, **end)
+            return
         kind = "fill" if purpose is Purpose.EXIT else "rest"
         way = self.choose(kind, "rest", "part", "reject", "unknown")
         if way == "unknown":
@@ -198,14 +207,22 @@ class CruelBroker:
 
     def next(self) -> Step:
         """Ask for the next step."""
+        known = self.freeze if self.is_freeze_known else None
+        row = Instrument(SBIN, "x", "1", 1, Decimal("0.05"), Segment.CASH, freeze_quantity=known)
         return next_step(
-            self.goal, self.held, self.orders, now=self.now, chase_s=CHASE_S, rest_s=REST_S
+            self.goal,
+            self.held,
+            self.orders,
+            now=self.now,
+            chase_s=CHASE_S,
+            rest_s=REST_S,
+            limit=largest_order(row, self.orders),
         )
 
 
 @pytest.mark.matrix("B02", "B05", "B12")
 @pytest.mark.invariant("I6")
-@pytest.mark.row("C6", "D7", "D9")
+@pytest.mark.row("C6", "D7", "D9", "R3")
 @settings(max_examples=400, deadline=None)
 @given(
     data=st.data(), held=st.integers(1, 5), sign=st.sampled_from([1, -1]), keep=st.integers(0, 5)
@@ -217,7 +234,13 @@ def test_ledger_reaches_its_goal(data: st.DataObject, held: int, sign: int, keep
     goal = Goal(
         "k", "orb", "zerodha_a", SBIN, Product.MIS, keep * sign, stop if keep else None, "run"
     )
-    broker = CruelBroker(goal, held * sign, data.draw)
+    broker = CruelBroker(
+        goal,
+        held * sign,
+        data.draw,
+        freeze=data.draw(st.none() | st.integers(1, 5)),
+        is_freeze_known=data.draw(st.booleans()),
+    )
     if data.draw(st.booleans()):
         resting = an_order(Purpose.STOP, Side.of(-held * sign), held, S.ACCEPTED)
         broker.orders.append(

@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from core.domain.converge import next_step
 from core.domain.goal import Goal
 from core.domain.instrument import Instrument, InstrumentId
 from core.domain.mode import TradingMode
-from core.domain.order import MANUAL, Order, Purpose
+from core.domain.order import LIVE_STATES, MANUAL, Order, Purpose
 from core.domain.sessions import trading_day
+from core.domain.slicing import largest_order
 from core.domain.steps import Cancel, PlaceExit, Step, Wait
 from core.domain.stops import restored_stop
 from core.engine.orders.entries import Entries
@@ -42,6 +43,7 @@ __all__ = ["Executor", "ExecutorSettings", "is_pursued"]
 
 _log = logging.getLogger(__name__)
 _DENIED_PAUSE_S = 5.0
+_UNTIL_READ = timedelta(seconds=0.3)
 _NOT_SAID = NOTHING_LEFT | {"CANCEL_LIMIT", "GATE_MOVED", "POSITION_MOVING"}
 """Denials that are no news: nothing is left, it was told already, or it is over in a moment."""
 
@@ -54,6 +56,7 @@ class ExecutorSettings:
         entry_ttl_s: An entry that could not be sent by then is dropped.
         rest_s: What is left of an entry that rests this long is cancelled.
         chase_s: An exit that rests this long is cancelled and worked out anew.
+        stuck_s: An exit that is not through after this long is reported (R3).
         cancel_limit: Refused cancels of one order before the user is asked (B05).
         cancel_forget_s: Refusals older than this no longer count.
     """
@@ -61,8 +64,28 @@ class ExecutorSettings:
     entry_ttl_s: float = 60.0
     rest_s: float = 60.0
     chase_s: float = 15.0
+    stuck_s: float = 30.0
     cancel_limit: int = 3
     cancel_forget_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What one look at a goal found.
+
+    Attributes:
+        held: Signed units that the goal may still reduce.
+        orders: Today's orders of its ledger.
+        limit: The largest quantity of one order, None where none is known.
+    """
+
+    client: BrokerClient
+    goal: Goal
+    held: int
+    orders: list[Order]
+    today: str
+    master: Mapping[InstrumentId, Instrument]
+    limit: int | None
 
 
 class Executor:
@@ -87,7 +110,7 @@ class Executor:
         self._journal = journal
         self._settings = settings
         self._hours = hours
-        self._watch = ExitWatch(store, outbox, hours)
+        self._watch = ExitWatch(store, clock, outbox, hours, stuck_s=settings.stuck_s)
         self._pauses = Pauses(clock)
         self._denied: dict[str, str] = {}
         self.look_again_at: datetime | None = None
@@ -161,12 +184,19 @@ class Executor:
         if paused_until := self._pauses.until(goal.key):
             self._look_again(paused_until)
             return False
-        orders = await self._orders_of(goal, today)
+        same = await self._orders_of(goal.instrument, today)
+        orders = [order for order in same if _is_of(order, goal)]
         held = await self._held(goal, orders, today)
+        known = master.get(goal.instrument)
+        is_open = self._hours.is_open(goal.instrument, known)
+        # A denial is reported in words of its own.
+        may_go = is_open and goal.key not in self._denied
+        self._look_again(await self._watch.look(goal, held, orders, is_open=may_go))
         if held == 0 and all(order.leaves_quantity == 0 for order in orders):
             if goal.strategy == MANUAL:
                 await end_goal(self._store, goal)
             return False
+        limit = largest_order(known, same)
         step = next_step(
             goal,
             held,
@@ -175,18 +205,31 @@ class Executor:
             chase_s=self._settings.chase_s,
             rest_s=self._settings.rest_s,
             may_enter=gate.mode is TradingMode.NORMAL and gate.enabled,
+            limit=limit,
         )
         if isinstance(step, Wait):
             self._look_again(step.until)
             return False
-        known = master.get(goal.instrument)
-        if not self._hours.is_open(goal.instrument, known):
+        if not is_open:
             await self._watch.wait_for_open(goal, held, step, known)
             return False
+        if await self._watch.keeps_place(client, step):
+            return False
+        turn = _Turn(client, goal, held, orders, today, master, limit)
+        return await self._carry_out(turn, step)
+
+    async def _carry_out(self, turn: _Turn, step: Step) -> bool:
+        """Carry out a step towards a goal; return whether anything was sent."""
+        goal, orders = turn.goal, turn.orders
         try:
-            why = _last_reason(orders)
-            sent = await self._steps.carry_out(client, goal, step, today, master, why)
+            sent = await self._steps.carry_out(
+                turn.client, goal, step, turn.today, turn.master, _last_reason(orders)
+            )
         except Denied as denied:
+            if denied.code in NOTHING_LEFT and _has_working_exit(orders):
+                # A slice has filled and was not read yet: what is left shows in a moment.
+                self._look_again(self._clock.now() + _UNTIL_READ)
+                return False
             # A denied exit is not given up: it is tried again after a pause, because what denies it
             # (an unresolved order, a position that cannot be read) passes.
             if goal.by_user:
@@ -196,9 +239,7 @@ class Executor:
             self._look_again(self._pauses.pause(goal.key, _DENIED_PAUSE_S))
             _log.info("%s: %s", goal.key, denied)
             await self._notify_denied(goal, step, orders, denied)
-            if not isinstance(step, PlaceExit):
-                return False
-            return await self._put_back(client, goal, held, orders, today, master, denied)
+            return isinstance(step, PlaceExit) and await self._put_back(turn, denied)
         self._denied.pop(goal.key, None)
         return sent
 
@@ -216,24 +257,17 @@ class Executor:
         has_stop = any(one.purpose is Purpose.STOP and one.leaves_quantity for one in orders)
         await self._steps.notify_denied(goal, denied, has_stop=has_stop)
 
-    async def _put_back(
-        self,
-        client: BrokerClient,
-        goal: Goal,
-        held: int,
-        orders: list[Order],
-        today: str,
-        master: Mapping[InstrumentId, Instrument],
-        denied: Denied,
-    ) -> bool:
+    async def _put_back(self, turn: _Turn, denied: Denied) -> bool:
         """Put the stop back that made way for an exit that was denied afterwards (R6)."""
-        stop = restored_stop(held, orders)
+        stop = restored_stop(turn.held, turn.orders, turn.limit)
         if stop is None:
             return False
         try:
-            return await self._steps.carry_out(client, goal, stop, today, master, denied.reason)
+            return await self._steps.carry_out(
+                turn.client, turn.goal, stop, turn.today, turn.master, denied.reason
+            )
         except Denied as again:
-            _log.warning("%s: its stop could not be put back: %s", goal.key, again)
+            _log.warning("%s: its stop could not be put back: %s", turn.goal.key, again)
             return False
 
     async def _held(self, goal: Goal, orders: list[Order], today: str) -> int:
@@ -259,13 +293,21 @@ class Executor:
         if at is not None and (self.look_again_at is None or at < self.look_again_at):
             self.look_again_at = at
 
-    async def _orders_of(self, goal: Goal, today: str) -> list[Order]:
+    async def _orders_of(self, instrument: InstrumentId, today: str) -> list[Order]:
         return [
             order
             for order in await self._journal.of_day(self._broker_id, today)
-            if (order.strategy, order.request.instrument, order.request.product)
-            == (goal.strategy, goal.instrument, goal.product)
+            if order.request.instrument == instrument
         ]
+
+
+def _is_of(order: Order, goal: Goal) -> bool:
+    """Whether an order is of a goal's ledger."""
+    return (order.strategy, order.request.product) == (goal.strategy, goal.product)
+
+
+def _has_working_exit(orders: list[Order]) -> bool:
+    return any(one.purpose is Purpose.EXIT and one.state in LIVE_STATES for one in orders)
 
 
 def _last_reason(orders: list[Order]) -> str:

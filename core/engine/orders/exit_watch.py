@@ -1,23 +1,39 @@
 """Says what becomes of an exit that cannot go or does not get through, each thing once (R3).
 
 An exit that waits for the open is announced; one that is not through after ``stuck_s`` is a notice
-of its own with the reason, and so is its end. What was said is remembered by the nonce of its
-transaction, so that a restart repeats nothing.
+of its own with the reason, and so is its end. What was said of a goal stands in the goal, so that a
+restart neither repeats it nor forgets to say the end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+
+from core.domain.backoff import RESTED
 from core.domain.converge import to_close
 from core.domain.goal import Goal
 from core.domain.instrument import Instrument
-from core.domain.notices.exits import ExitWaits
+from core.domain.notices.exits import ExitStuck, ExitThrough, ExitWaits
 from core.domain.notices.notice import Notice
 from core.domain.notices.post import Post
-from core.domain.order import Side
+from core.domain.order import (
+    LIVE_STATES,
+    MANUAL,
+    UNKNOWN_STATES,
+    Order,
+    OrderState,
+    Purpose,
+    Side,
+)
 from core.domain.steps import Cancel, PlaceExit, PlaceStop, Step
+from core.engine.orders.circuit import CircuitLimits
+from core.engine.orders.goals import mark_stuck
 from core.engine.orders.market_hours import MarketHours
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone
+from core.ports.broker import BrokerClient
+from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
 
 __all__ = ["ExitWatch"]
@@ -26,10 +42,16 @@ __all__ = ["ExitWatch"]
 class ExitWatch:
     """Watches the exits of one account."""
 
-    def __init__(self, store: Store, outbox: Outbox, hours: MarketHours) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, outbox: Outbox, hours: MarketHours, *, stuck_s: float
+    ) -> None:
         self._store = store
+        self._clock = clock
         self._outbox = outbox
         self._hours = hours
+        self._stuck_after = timedelta(seconds=stuck_s)
+        self._limits = CircuitLimits(clock)
+        self._since: dict[str, tuple[str, datetime]] = {}
 
     async def wait_for_open(
         self, goal: Goal, held: int, step: Step, known: Instrument | None
@@ -37,9 +59,9 @@ class ExitWatch:
         """Say that what the goal asks for is sent at the open, once for each decision."""
         excess = to_close(goal.quantity, held)
         if isinstance(step, PlaceExit) or (excess and isinstance(step, Cancel)):
-            order, is_stop = order_words(goal, held, excess), False
+            order, is_stop = _order_words(goal, held, excess), False
         elif isinstance(step, PlaceStop):
-            order, is_stop = order_words(goal, held, step.quantity), True
+            order, is_stop = _order_words(goal, held, step.quantity), True
         else:
             return
         opens_at = self._hours.opens_at(goal.instrument, known)
@@ -47,16 +69,114 @@ class ExitWatch:
         what = "stop" if is_stop else "exit"
         await self._post_once(f"waits:{what}|{goal.key}|{goal.run_id}", notice)
 
+    async def look(
+        self, goal: Goal, held: int, orders: Sequence[Order], *, is_open: bool
+    ) -> datetime | None:
+        """Say that an exit is not through, or that it is; return when to look again.
+
+        Args:
+            goal: What is wanted.
+            held: Signed units held.
+            orders: Today's orders of the ledger.
+            is_open: Whether the exit may go now, as far as hours and gate say.
+        """
+        excess = to_close(goal.quantity, held)
+        if not excess:
+            self._since.pop(goal.key, None)
+            if goal.stuck:
+                await self._say_through(goal)
+            return None
+        if not is_open:
+            # What does not trade is not stuck; at the open its time begins.
+            self._since.pop(goal.key, None)
+            return None
+        due = self._begun(goal, orders) + self._stuck_after
+        if self._clock.now() < due:
+            return due
+        if goal.stuck != goal.run_id:
+            notice = ExitStuck(
+                goal.broker_id,
+                _order_words(goal, held, excess),
+                self._why(orders),
+                "" if goal.strategy == MANUAL else goal.strategy,
+            )
+            await self._say_stuck(goal, notice)
+        return None
+
+    async def keeps_place(self, client: BrokerClient, step: Step) -> bool:
+        """Return whether an exit that rested too long stands at a circuit limit, and so stays."""
+        is_chase = isinstance(step, Cancel) and step.reason == RESTED
+        if not isinstance(step, Cancel) or not is_chase or step.order.purpose is not Purpose.EXIT:
+            return False
+        return await self._limits.keeps(client, step.order)
+
+    def _begun(self, goal: Goal, orders: Sequence[Order]) -> datetime:
+        """Return since when this decision's exit has been wanted, as far as it is known."""
+        run_id, since = self._since.get(goal.key, ("", self._clock.now()))
+        if run_id != goal.run_id:
+            since = self._clock.now()
+        tried = [o.created_at for o in orders if _is_exit(o) and o.run_id == goal.run_id]
+        since = min([since, *tried])
+        self._since[goal.key] = (goal.run_id, since)
+        return since
+
+    def _why(self, orders: Sequence[Order]) -> str:
+        """Return why an exit is not through, by the orders of its ledger."""
+        if any(order.state in UNKNOWN_STATES for order in orders):
+            return "the broker's answer to an order is not known yet"
+        live = [order for order in orders if order.state in LIVE_STATES]
+        for order in live:
+            if not _is_exit(order):
+                return f"its {order.purpose.value} is in the way, and its cancel is not confirmed"
+        for order in live:
+            if order.state is OrderState.PENDING_CANCEL:
+                return "the exchange does not confirm the cancel of the exit that rests"
+            if self._limits.is_kept(order):
+                return "the price stands at its circuit limit; the order keeps its place there"
+        if live:
+            return "the broker has taken the order, and it does not fill"
+        ended = [order for order in orders if _is_exit(order)]
+        newest = max(ended, key=lambda order: (order.created_at, order.attempt), default=None)
+        if newest is None:
+            return "no order could be sent yet"
+        return newest.reason.removesuffix(".") or "the exit came to nothing"
+
+    async def _say_stuck(self, goal: Goal, notice: ExitStuck) -> None:
+        async def body(view: StoreView) -> None:
+            if await mark_stuck(view, goal, goal.run_id):
+                await self._outbox.post(view, Post(notice))
+
+        since = self._since[goal.key][1].isoformat()
+        nonce = f"exit-stuck:{goal.key}|{goal.run_id}|{since}"
+        await self._transact(body, nonce)
+
+    async def _say_through(self, goal: Goal) -> None:
+        notice = ExitThrough(goal.broker_id, f"{goal.instrument} {goal.product.value}")
+
+        async def body(view: StoreView) -> None:
+            if await mark_stuck(view, goal, ""):
+                await self._outbox.post(view, Post(notice))
+
+        nonce = f"exit-through:{goal.key}|{goal.stuck}|{self._clock.now().isoformat()}"
+        await self._transact(body, nonce)
+
     async def _post_once(self, nonce: str, notice: Notice) -> None:
         async def body(view: StoreView) -> None:
             await self._outbox.post(view, Post(notice))
 
+        await self._transact(body, nonce)
+
+    async def _transact(self, body: Callable[[StoreView], Awaitable[None]], nonce: str) -> None:
         try:
             await self._store.transaction(body, nonce=nonce)
         except AlreadyDone:
             return
 
 
-def order_words(goal: Goal, held: int, units: int) -> str:
+def _is_exit(order: Order) -> bool:
+    return order.purpose is Purpose.EXIT
+
+
+def _order_words(goal: Goal, held: int, units: int) -> str:
     """Return the order that closes so many units: ``SELL 10 NSE:SBIN MIS``."""
     return f"{Side.of(-held).value} {units} {goal.instrument} {goal.product.value}"

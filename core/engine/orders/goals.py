@@ -33,6 +33,7 @@ __all__ = [
     "is_result_wanted",
     "leave_without_stop",
     "let_stop_rest",
+    "mark_stuck",
     "put_goal",
     "retarget_goal",
     "tell_result",
@@ -64,6 +65,7 @@ def goal_of(row: Document) -> Goal:
         by_user=row.get("by_user", False),
         despite_pause=row.get("despite_pause", False),
         to_close=row.get("to_close", 0),
+        stuck=row.get("stuck", ""),
     )
 
 
@@ -107,6 +109,12 @@ async def is_result_wanted(view: StoreView, key: str, run_id: str) -> bool:
     """Whether the result of an exit of this run is to be told."""
     row = await view.get(_GOALS, key)
     return row is not None and row.get("tell_run") == run_id
+
+
+async def mark_stuck(view: StoreView, goal: Goal, run_id: str) -> bool:
+    """Note which run's exit was reported as not through, '' for none; False when the goal moved."""
+    where = {"_id": goal.key, "run_id": goal.run_id}
+    return await view.update(_GOALS, where, Change(set={"stuck": run_id})) == 1
 
 
 async def want_nothing(view: StoreView, key: str) -> None:

@@ -1,0 +1,79 @@
+"""How long an exit or a stop waits after others came to nothing, or rested unfilled. Pure.
+
+Giving up is no choice, for the position is still open; each try costs order rate and may lose a
+place in the queue, so the pauses grow and then stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from core.domain.order import CLOSED_STATES, Order, OrderState
+from core.domain.slicing import was_too_large
+
+__all__ = ["RESTED", "chase_at", "retry_at"]
+
+RESTED = "rested too long"
+"""Why an exit is cancelled that did not fill, to be worked out anew."""
+_AFTER_FAILURES_S = (0, 2, 5, 10, 20, 30, 60)
+_CHASES_AS_EVER = 2
+_LONGEST_REST = 8
+
+
+def retry_at(attempts: Sequence[Order], limit: int | None) -> datetime | None:
+    """Return when the next may go after orders that came to nothing; None when none did.
+
+    An order that filled, even in part, or was cancelled to be chased ends the series.
+
+    Args:
+        attempts: Orders of one purpose of a ledger, of today.
+        limit: The largest quantity of one order: a refusal of more is answered by smaller ones.
+    """
+    ended = sorted(
+        (order for order in attempts if order.state in CLOSED_STATES),
+        key=lambda order: (order.created_at, order.attempt),
+    )
+    ended = [order for order in ended if not _is_answered(order, limit)]
+    # Only orders that were refused or lost count. A broker that refuses an exit will refuse it
+    # again in a second.
+    failures = 0
+    for order in reversed(ended):
+        if order.filled_quantity or order.state is OrderState.CANCELED:
+            break
+        failures += 1
+    if not failures:
+        return None
+    pause = _AFTER_FAILURES_S[min(failures, len(_AFTER_FAILURES_S) - 1)]
+    # From its end, not its start: the answer may have taken as long as the pause.
+    since = ended[-1].settled_at or ended[-1].created_at
+    return since + timedelta(seconds=pause)
+
+
+def _is_answered(order: Order, limit: int | None) -> bool:
+    return was_too_large(order) and limit is not None and order.request.quantity > limit
+
+
+def chase_at(working: Order, exits: Sequence[Order], chase_s: float) -> datetime:
+    """Return when an exit that rests is cancelled and worked out anew (D7).
+
+    The first two rest ``chase_s``: the price has run away from their protection. Where the next
+    rest as well, the market does not trade (a circuit limit, a line that is down), and an order
+    that is sent anew only loses its place in the queue.
+
+    Args:
+        working: The exit that rests.
+        exits: Exits of the ledger, of today.
+        chase_s: How long the first rests.
+    """
+    rested = 0
+    newest_first = sorted(exits, key=lambda order: (order.created_at, order.attempt), reverse=True)
+    for order in newest_first:
+        if order.state not in CLOSED_STATES:
+            continue
+        if order.run_id != working.run_id or order.cancel_reason != RESTED or order.filled_quantity:
+            break
+        rested += 1
+    times = min(2 ** max(0, rested - _CHASES_AS_EVER + 1), _LONGEST_REST)
+    since = working.submitted_at or working.created_at
+    return since + timedelta(seconds=chase_s * times)

@@ -1,0 +1,174 @@
+"""An exit that is not through is said once, with its reason, and so is its end (row R3)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+
+from core.domain.account import Account
+from core.domain.broker import BrokerStatus, Quote
+from core.domain.ledger import Ledger
+from core.domain.notices.exits import ExitStuck, ExitThrough
+from core.domain.order import Side
+from core.domain.outcome import Refusal, Refused
+from core.engine.orders.circuit import is_at_limit
+from core.engine.workers.account_worker import AccountWorker
+from tests.fakes.brokers import SBIN
+from tests.fakes.held import STRATEGY, hold, want, worker_of
+from tests.fakes.memory_engine import MemoryEngine, market_clock
+from tests.fakes.run_bench import TEN
+from tests.fakes.scripted_broker import ScriptedAccount
+
+pytestmark = pytest.mark.row("R3")
+
+ORDER = "SELL 10 NSE:SBIN MIS"
+
+
+class Closing:
+    """An account whose strategy wants to be flat; it holds 10."""
+
+    account: Account
+    ledger: Ledger
+    worker: AccountWorker
+
+    def __init__(self, now: datetime = TEN) -> None:
+        self.engine = MemoryEngine(market_clock(now))
+
+    async def opened(self) -> Closing:
+        await self.engine.owned()
+        self.account = await self.engine.connect()
+        self.ledger = await hold(self.engine, self.account, 10)
+        self.worker = await worker_of(self.engine, self.account)
+        self.broker.is_slow = True
+        await want(self.engine, self.ledger)
+        return self
+
+    @property
+    def broker(self) -> ScriptedAccount:
+        return self.engine.at_broker(self.account)
+
+    async def passes(self, seconds: int, step: int = 5) -> None:
+        """Let time pass, with turns of the worker."""
+        for _ in range(seconds // step):
+            await self.engine.clock.advance(step)
+            await self.worker.turn()
+            await self.worker.turn()
+
+    def fill(self) -> None:
+        (shown,) = [
+            one for one in self.broker.order_list.values() if one.status is BrokerStatus.WORKING
+        ]
+        self.broker.fill(shown.broker_order_id)
+
+    async def stuck(self) -> list[tuple[str, str]]:
+        found = await self.engine.notices(ExitStuck)
+        return [(one.order, one.reason) for one in found if isinstance(one, ExitStuck)]
+
+
+@pytest.fixture
+async def closing() -> Closing:
+    return await Closing().opened()
+
+
+async def test_an_exit_that_does_not_fill_is_said_once_and_its_end_too(closing: Closing):
+    """Nothing for 29 s, then one notice however long it lasts, and one when it is through (n04)."""
+    await closing.worker.turn()
+    await closing.passes(25)
+    assert await closing.stuck() == []
+    await closing.passes(180)
+    assert await closing.engine.notices(ExitStuck) == [
+        ExitStuck(
+            closing.account.broker_id,
+            ORDER,
+            "the broker has taken the order, and it does not fill",
+            STRATEGY,
+        )
+    ]
+    assert await closing.engine.notices(ExitThrough) == []
+    closing.fill()
+    await closing.passes(30)
+    assert await closing.engine.notices(ExitThrough) == [
+        ExitThrough(closing.account.broker_id, "NSE:SBIN MIS")
+    ]
+    assert len(await closing.stuck()) == 1
+
+
+async def test_a_restart_neither_repeats_it_nor_forgets_the_end(closing: Closing):
+    """What was said stands in the goal."""
+    await closing.worker.turn()
+    await closing.passes(40)
+    closing.worker = await worker_of(closing.engine, closing.account)
+    await closing.passes(60)
+    assert len(await closing.stuck()) == 1
+    closing.fill()
+    closing.worker = await worker_of(closing.engine, closing.account)
+    await closing.passes(10)
+    assert len(await closing.engine.notices(ExitThrough)) == 1
+
+
+async def test_an_exit_that_is_refused_backs_off_and_is_said_with_the_words(closing: Closing):
+    """It is never given up: a handful of orders in five minutes, and one notice that says why."""
+    words = "Something that nobody has seen before"
+    closing.broker.answers = [Refused(Refusal.REJECTED, words)] * 50
+    await closing.worker.turn()
+    await closing.passes(300)
+    assert 6 <= len(closing.broker.placed) <= 11
+    assert await closing.stuck() == [(ORDER, words)]
+    closing.broker.answers = []
+    closing.broker.is_slow = False
+    await closing.passes(120)
+    assert len(await closing.engine.notices(ExitThrough)) == 1
+
+
+async def test_at_the_circuit_limit_an_exit_keeps_its_place(closing: Closing):
+    """It is not cancelled and sent anew each 15 s, and the notice names the limit (n14)."""
+    price = Decimal(733)
+    closing.broker.quote_list[SBIN] = Quote(SBIN, price, lower_circuit=price)
+    await closing.worker.turn()
+    await closing.passes(300)
+    assert len(closing.broker.placed) == 1
+    (told,) = await closing.stuck()
+    assert told == (ORDER, "the price stands at its circuit limit; the order keeps its place there")
+    closing.broker.quote_list[SBIN] = Quote(SBIN, price + 1, lower_circuit=price)
+    await closing.passes(30)
+    assert len(closing.broker.placed) > 1, "away from the limit it is chased"
+
+
+async def test_without_a_quote_an_exit_is_chased_more_and_more_rarely(closing: Closing):
+    """A market that does not trade and is not known to: five exits in three minutes, one at work."""
+    closing.broker.quote_list[SBIN] = None
+    await closing.worker.turn()
+    await closing.passes(180)
+    assert len(closing.broker.placed) <= 5
+    working = [o for o in closing.broker.order_list.values() if o.status is BrokerStatus.WORKING]
+    assert [one.quantity for one in working] == [10]
+
+
+async def test_what_waits_for_the_open_is_not_stuck():
+    """At night an exit waits and is announced; it is not reported as stuck."""
+    closing = await Closing(TEN.replace(hour=20)).opened()
+    await closing.passes(120)
+    assert await closing.stuck() == []
+
+
+@pytest.mark.parametrize(
+    ("side", "price", "lower", "upper", "expected"),
+    [
+        (Side.SELL, 90, 90, 110, True),
+        (Side.SELL, 91, 90, 110, False),
+        (Side.SELL, 110, 90, 110, False),
+        (Side.BUY, 110, 90, 110, True),
+        (Side.BUY, 90, 90, 110, False),
+        (Side.SELL, 90, None, None, False),
+        (Side.BUY, 90, None, None, False),
+    ],
+)
+def test_a_side_cannot_trade_beyond_its_own_limit(
+    side: Side, price: int, lower: int | None, upper: int | None, expected: bool
+):
+    """A sell has no buyer at the lower limit; an unknown limit is no reason to wait."""
+    low, high = (None if one is None else Decimal(one) for one in (lower, upper))
+    quote = Quote(SBIN, Decimal(price), lower_circuit=low, upper_circuit=high)
+    assert is_at_limit(side, quote) is expected
