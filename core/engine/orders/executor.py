@@ -6,8 +6,10 @@ out at most once; exits and stops are worked out anew each time by ``core.domain
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -24,7 +26,7 @@ from core.engine.orders.entries import Entries
 from core.engine.orders.exit_watch import ExitWatch
 from core.engine.orders.gate import Gate, gate_at
 from core.engine.orders.gateway import Gateway
-from core.engine.orders.goals import end_goal, goals_of
+from core.engine.orders.goals import end_goal, goal_at, goals_of
 from core.engine.orders.journal import Journal
 from core.engine.orders.ledgers import ledger_at
 from core.engine.orders.looks import Looks
@@ -67,6 +69,17 @@ class ExecutorSettings:
     stuck_s: float = 30.0
     cancel_limit: int = 3
     cancel_forget_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What all goals of one turn share."""
+
+    client: BrokerClient
+    gate: Gate
+    today: str
+    master: Mapping[InstrumentId, Instrument]
+    settle: Callable[[], Awaitable[object]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +161,21 @@ class Executor:
         await self._entries.park()
 
     async def advance(
-        self, client: BrokerClient, master: Mapping[InstrumentId, Instrument]
+        self,
+        client: BrokerClient,
+        master: Mapping[InstrumentId, Instrument],
+        settle: Callable[[], Awaitable[object]] | None = None,
     ) -> bool:
         """Do what can be done now; return whether anything was sent.
+
+        Instruments are worked on beside one another: a request of one that the broker answers
+        slowly holds no other back. Each goes from its cancel to its exit without waiting for the
+        cancels of the others.
+
+        Args:
+            client: The account's client.
+            master: The broker's instruments.
+            settle: Reads the day's orders anew; None leaves that to the next turn.
 
         Raises:
             WriteRefused: The broker refused a write because of the login or the permissions.
@@ -167,10 +192,49 @@ class Executor:
         # that is still held would be sent beside the one that is worked out anew below (I6).
         await self._entries.clear_held()
         sent = await self._entries.send(client, master)
+        by_instrument: defaultdict[InstrumentId, list[Goal]] = defaultdict(list)
         for goal in await goals_of(self._store, self._broker_id):
             if is_pursued(goal, gate):
-                sent |= await self._pursue(client, goal.on(today), gate, today, master)
+                by_instrument[goal.instrument].append(goal.on(today))
+        view = _View(client, gate, today, master, settle)
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._pursue_all(goals, view)) for goals in by_instrument.values()
+            ]
+        ends = [task.result() for task in tasks]
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
+        return sent or any(end is True for end in ends)
+
+    async def _pursue_all(self, goals: list[Goal], view: _View) -> bool | Exception:
+        """Pursue the goals of one instrument, one after another; return what ended it early.
+
+        An exception is returned and not raised: raised, it would cancel the requests of the other
+        instruments, and a request that is cancelled on its way is ambiguous.
+        """
+        sent = False
+        try:
+            for goal in goals:
+                sent |= await self._pursue_one(goal, view)
+        except Exception as error:  # noqa: BLE001 - raised by advance when all are done
+            return error
         return sent
+
+    async def _pursue_one(self, goal: Goal, view: _View) -> bool:
+        """Take a ledger one step further; after the cancel of its stop to its exit as well."""
+        step = await self._pursue(view.client, goal, view.gate, view.today, view.master)
+        if step is None:
+            return False
+        makes_way = isinstance(step, Cancel) and step.behind is not None
+        if makes_way and view.settle is not None:
+            await view.settle()
+            again = await goal_at(self._store, goal.key)
+            if again is not None and again.run_id == goal.run_id:
+                await self._pursue(
+                    view.client, again.on(view.today), view.gate, view.today, view.master
+                )
+        return True
 
     async def _pursue(
         self,
@@ -179,11 +243,12 @@ class Executor:
         gate: Gate,
         today: str,
         master: Mapping[InstrumentId, Instrument],
-    ) -> bool:
+    ) -> Step | None:
+        """Take a ledger one step towards its goal; return the step when anything was sent."""
         now = self._clock.now()
         if paused_until := self._pauses.until(goal.key):
             self._look_again(paused_until)
-            return False
+            return None
         same = await self._orders_of(goal.instrument, today)
         orders = [order for order in same if _is_of(order, goal)]
         held = await self._held(goal, orders, today)
@@ -195,7 +260,7 @@ class Executor:
         if held == 0 and all(order.leaves_quantity == 0 for order in orders):
             if goal.strategy == MANUAL:
                 await end_goal(self._store, goal)
-            return False
+            return None
         limit = largest_order(known, same)
         step = next_step(
             goal,
@@ -209,14 +274,14 @@ class Executor:
         )
         if isinstance(step, Wait):
             self._look_again(step.until)
-            return False
+            return None
         if not is_open:
             await self._watch.wait_for_open(goal, held, step, known)
-            return False
+            return None
         if await self._watch.keeps_place(client, step):
-            return False
+            return None
         turn = _Turn(client, goal, held, orders, today, master, limit)
-        return await self._carry_out(turn, step)
+        return step if await self._carry_out(turn, step) else None
 
     async def _carry_out(self, turn: _Turn, step: Step) -> bool:
         """Carry out a step towards a goal; return whether anything was sent."""

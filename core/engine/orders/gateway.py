@@ -8,7 +8,9 @@ account's worker decides whether it goes again with the same id.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
@@ -136,6 +138,7 @@ class Gateway:
         self._fence = fence
         self._is_assigned = is_assigned
         self.in_flight: set[str] = set()
+        self._commits: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def submit(
         self, client: BrokerClient, ticket: Ticket
@@ -157,7 +160,10 @@ class Gateway:
         self.in_flight.add(order.client_order_id)
         try:
             try:
-                submitted = await self._commit(ticket)
+                # All of an account's submissions write its gate: side by side they would only
+                # collide and run again. The send is outside, so a slow one holds no other back.
+                async with self._commits[order.broker_id]:
+                    submitted = await self._commit(ticket)
             except (AlreadyDone, DuplicateKey):
                 # The commit is not ours, so the send is not either (I1).
                 _log.warning("order %s was submitted before", order.client_order_id)

@@ -25,6 +25,7 @@ from core.engine.orders.guards import Guards
 from core.engine.orders.journal import Journal
 from core.engine.orders.reconciliation import Snapshot
 from core.engine.workers.read_watch import ReadWatch
+from core.engine.workers.shared_read import SharedRead
 from core.engine.workers.snapshot_reader import SnapshotReader, WorkerSettings
 from core.errors import BrokerReadError, NotFound, ReadFault, StoreError, VaultError
 from core.ports.broker import BrokerClient
@@ -177,7 +178,9 @@ class AccountWorker:
         """Send what can be sent, under the account's lock."""
         master = await self._masters.at_hand(account.broker)
         async with self.lock:
-            sent = await self.executor.advance(client, master)
+            day = trading_day(self._clock.market_now())
+            settle = SharedRead(lambda: self._reader.read_orders(client, day))
+            sent = await self.executor.advance(client, master, settle)
         if sent and account.parked_reason:
             # The broker takes orders again, so whatever it refused before is over.
             await self._accounts.park(self.broker_id, "")
