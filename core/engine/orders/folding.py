@@ -100,17 +100,12 @@ def folded(order: Order, event: OrderEvent) -> Order | None:
             else (order.request.quantity, order.request.trigger_price)
         ),
         is_changed_outside=order.is_changed_outside or event.is_outside,
-        cancel_reason=_cancel_reason(order, event, state),
+        # Kept when the request had no effect at first: a late cancel is no other person's deed.
+        cancel_reason=event.reason
+        if event.state is OrderState.PENDING_CANCEL
+        else order.cancel_reason,
         version=order.version + 1,
     )
-
-
-def _cancel_reason(order: Order, event: OrderEvent, state: OrderState) -> str:
-    """Return why we asked for the cancel of an order, '' once that request is known to be void."""
-    if event.state is OrderState.PENDING_CANCEL:
-        return event.reason
-    # It works on: whoever cancels it from now on, it is not this request.
-    return "" if state in _AT_WORK else order.cancel_reason
 
 
 _PENDING = {OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE}

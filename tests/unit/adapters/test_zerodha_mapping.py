@@ -229,6 +229,24 @@ def test_pending_word_means_that_a_request_is_on_its_way(
     assert order.has_pending_request is has_pending_request
 
 
+@pytest.mark.row("R7")
+@pytest.mark.parametrize(
+    ("word", "trigger", "is_triggered"),
+    [
+        ("TRIGGER PENDING", 790, False),
+        ("OPEN", 790, True),
+        ("MODIFY PENDING", 790, None),
+        ("OPEN", 0, None),
+    ],
+)
+def test_stop_that_is_open_has_triggered(
+    word: str, trigger: int, is_triggered: bool | None
+) -> None:
+    """By its trigger and its status; the echoed order type does not say that it was a stop."""
+    order = mapping.broker_order(order_row(status=word, trigger_price=trigger, order_type="LIMIT"))
+    assert order.is_triggered is is_triggered
+
+
 def test_order_row_is_translated_exactly() -> None:
     """Ids stay text, prices keep their digits, times are Indian."""
     order = mapping.broker_order(order_row())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -116,3 +117,29 @@ def test_reason_and_refusal_are_the_newest_said() -> None:
     again = folded(held, OrderEvent(S.SUBMITTED))
     assert again is not None
     assert (again.reason, again.held_for) == ("log in", None)
+
+
+@pytest.mark.row("R7")
+def test_why_a_cancel_was_asked_for_stays_known() -> None:
+    """A cancel that comes late, after it seemed to have had no effect, is still ours."""
+    order = order_in(S.ACCEPTED, broker_order_id="b1")
+    steps = [
+        OrderEvent(S.PENDING_CANCEL, reason="makes way for an exit"),
+        OrderEvent(S.ACCEPTED, is_resumed=True),
+        OrderEvent(S.CANCELED, reason="the broker's words"),
+    ]
+    for event in steps:
+        after = folded(order, event)
+        assert after is not None
+        order = after
+    assert (order.cancel_reason, order.reason) == ("makes way for an exit", "the broker's words")
+
+
+@pytest.mark.row("R7")
+def test_stop_is_seen_to_trigger_once() -> None:
+    """The first sight is a step; every later one is nothing new."""
+    order = order_in(S.ACCEPTED, broker_order_id="b1")
+    event = OrderEvent(S.ACCEPTED, "b1", is_triggered=True)
+    after = folded(order, event)
+    assert after is not None
+    assert folded(replace(after, triggered_at=after.created_at), event) is None
