@@ -21,7 +21,9 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=40)
 MOMENTS = st.integers(0, 10**12).map(
     lambda ms: datetime(2000, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
 )
-DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-1e9)
+DECIMALS = st.decimals(
+    allow_nan=False, allow_infinity=False, places=2, min_value=-1e9, max_value=1e9
+)
 VALUES: dict[Any, st.SearchStrategy[Any]] = {
     str: TEXTS,
     str | None: st.none() | TEXTS,
