@@ -64,12 +64,12 @@ async def test_an_assignment_is_changed_from_the_chat(world: World):
     await person.reads(page, "1 unit")
     await person.tap("On Zerodha - Main")
     await person.reads(page, "Runs there: yes")
+    await person.tap("Use CNC")
+    await person.sees("CNC holds no short position")
     await person.tap("Turn off here")
     await person.reads(page, "Runs there: no")
     await person.tap("Use CNC")
-    await person.sees("CNC holds no short position")
-    await person.tap("Use NRML")
-    await person.reads(page, "Product: NRML")
+    await person.reads(page, "Product: CNC")
     await person.tap("Share of capital")
     await person.sees("in percent")
     await person.say("lots")
@@ -77,7 +77,7 @@ async def test_an_assignment_is_changed_from_the_chat(world: World):
     await person.say("5%")
     await person.sees("Size: 5 % of capital")
     (changed,) = (await world.control.strategies.get(NAME)).assignments
-    assert (changed.is_on, changed.product) == (False, Product.NRML)
+    assert (changed.is_on, changed.product) == (False, Product.CNC)
     assert (changed.size_kind, changed.size_value) == (SizeKind.CAPITAL_SHARE, Decimal(5))
 
 
