@@ -71,7 +71,7 @@ def next_step(
         return surplus
     if excess:
         return _reduce(held, excess, orders, live, now=now, chase_s=chase_s, limit=limit)
-    leftover = _overdue_entry(live, goal, held, now=now, rest_s=rest_s if may_enter else 0)
+    leftover = _overdue_entry(orders, goal, now=now, rest_s=rest_s if may_enter else 0)
     if leftover:
         return leftover
     stops = [order for order in orders if order.purpose is Purpose.STOP]
@@ -191,17 +191,21 @@ def _backoff(attempts: Sequence[Order], limit: int | None, *, now: datetime) -> 
 
 
 def _overdue_entry(
-    live: list[Order], goal: Goal, held: int, *, now: datetime, rest_s: float
+    orders: Sequence[Order], goal: Goal, *, now: datetime, rest_s: float
 ) -> Step | None:
-    for order in live:
-        if order.purpose is not Purpose.ENTRY:
+    entries = [order for order in orders if order.purpose is Purpose.ENTRY]
+    mine = [order for order in entries if order.run_id == goal.run_id]
+    # Of a goal that was trimmed under it the rest would be sold again as it fills. Counted by the
+    # orders alone: what is held was read a moment later, and may hold a fill that they do not.
+    exceeds = sum(o.filled_quantity + o.leaves_quantity for o in mine) > abs(goal.quantity)
+    for order in entries:
+        if order.state not in LIVE_STATES:
             continue
         # What rests when its signal is over would fill at a price that no run decided on.
         wrong_way = goal.quantity == 0 or (goal.quantity > 0) is not (
             order.request.side is Side.BUY
         )
-        # Of a goal that was trimmed under it the rest would be sold again as it fills.
-        unwanted = wrong_way or abs(held) + order.leaves_quantity > abs(goal.quantity)
+        unwanted = wrong_way or (exceeds and order.run_id == goal.run_id)
         due = (order.submitted_at or order.created_at) + timedelta(seconds=rest_s)
         if unwanted or now >= due:
             return cancelled(order, "no longer wanted" if unwanted else RESTED)
