@@ -141,5 +141,9 @@ async def test_delivery_and_a_short_side_are_refused_at_choice() -> None:
     await settings.assign(engine.command(), orb.name, account.broker_id, product=Product.CNC)
     with pytest.raises(UserError, match="runs in CNC on"):
         await settings.set_parameter(engine.command(), orb.name, "side", "both")
+    await settings.assign(engine.command(), orb.name, account.broker_id, is_on=False)
+    await settings.set_parameter(engine.command(), orb.name, "side", "both")
+    with pytest.raises(UserError, match="CNC holds no short"):
+        await settings.assign(engine.command(), orb.name, account.broker_id, is_on=True)
     await settings.set_parameter(engine.command(), orb.name, "stop_percent", "2")
     assert (await settings.parameters(orb.name))["stop_percent"] == Decimal(2)
