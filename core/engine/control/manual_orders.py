@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from core.domain.command import Command
 from core.domain.goal import NoRest
-from core.domain.instrument import InstrumentId, Product
+from core.domain.instrument import InstrumentId, Product, why_not_handled
 from core.domain.ledger import Ledger, ledger_key
 from core.domain.mode import TradingMode
 from core.domain.order import (
@@ -139,6 +139,11 @@ class ManualOrders:
                 now, or no order went out in time.
         """
         instrument, product = _parse_key(key)
+        if reason := why_not_handled(instrument):
+            # At the gate it would be denied too, again and again: the goal would stay.
+            raise UserError(
+                f"{reason[:1].upper()}{reason[1:]}. Close this position in the broker's app."
+            )
         await self._refuse_when_closed(broker_id, instrument)
         worker, client = await self._reach(broker_id)
         await self._ask_about_pause(broker_id, despite_pause=despite_pause)
