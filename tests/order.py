@@ -1,9 +1,10 @@
-"""The order of a run on several workers: what takes longest first, spread over all of them.
+"""The order of a run on several workers: long tests early, spread over all of them.
 
 ``--dist worksteal`` gives each worker an equal share of the list, and what is idle takes from the
-end of another's share. So each share begins with its part of the long tests, the longest first, and
-goes on with short ones, which are what is left to take at the end: no worker is still busy with a
-long test when the others have nothing left. Within both the order stays the random one.
+end of another's share. So each share has its part of the long tests, and ends with short ones, which
+are what is left to take: no worker is still busy with a long test when the others have nothing left.
+Before that long and short ones alternate, because most long tests wait and most short ones compute.
+Within both the order stays the random one.
 """
 
 from __future__ import annotations
@@ -67,11 +68,22 @@ def spread(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
         )
         shares[place].append(item)
         taken[place] += seconds[item]
+    place_of = {item: place for place, item in enumerate(items)}
+    ordered: list[pytest.Item] = []
     for share, size in zip(shares, sizes, strict=True):
         count = size - len(share)
-        share.extend(short[:count])
+        ordered += _alternate(sorted(share, key=place_of.__getitem__), short[:count])
         short = short[count:]
-    return [item for share in shares for item in share]
+    return ordered
+
+
+def _alternate(long: Sequence[pytest.Item], short: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Return a share: after each long test a part of the first half of the short ones."""
+    each = len(short) // 2 // max(1, len(long))
+    found: list[pytest.Item] = []
+    for number, item in enumerate(long):
+        found += [item, *short[number * each : (number + 1) * each]]
+    return [*found, *short[len(long) * each :]]
 
 
 def _sizes(count: int, workers: int) -> list[int]:

@@ -34,7 +34,7 @@ from tests.fakes.sandbox_process import Sandbox, eventually
 pytestmark = [
     pytest.mark.dates,
     pytest.mark.row("F4"),
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(300),
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),  # see driver_leaves
 ]
 

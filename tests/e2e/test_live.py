@@ -18,7 +18,7 @@ from tests.fakes.clock import clock_text
 from tests.fakes.installation import Installation
 from tests.fakes.sandbox_process import Sandbox, eventually
 
-pytestmark = [pytest.mark.dates, pytest.mark.row("D5"), pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.dates, pytest.mark.row("D5"), pytest.mark.slow, pytest.mark.timeout(300)]
 
 STRATEGY = "opening_range_breakout"
 BREAKOUT = "2026-11-23T09:31:02+05:30"
@@ -147,7 +147,7 @@ async def test_running_controller_does_it(
     account = await connected(here)
     controller = here.start("run")
     processes.append(controller)
-    eventually((here.data / "store.json").exists, within_s=20)
+    eventually((here.data / "store.json").exists, within_s=60)
 
     done = here.run(*arguments(account, "--once"))
 
@@ -157,7 +157,7 @@ async def test_running_controller_does_it(
     assert sent(here) == ENTRY_AND_STOP
     assert controller.poll() is None
     controller.send_signal(signal.SIGTERM)
-    assert controller.wait(10) == 0
+    assert controller.wait(60) == 0
 
 
 async def test_scheduled_slots_until_a_signal(
@@ -171,10 +171,10 @@ async def test_scheduled_slots_until_a_signal(
     process = here.start(*arguments(account))
     processes.append(process)
 
-    eventually(lambda: len(here.ledger()) >= 2, within_s=40)
+    eventually(lambda: len(here.ledger()) >= 2, within_s=120)
 
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "next slot 23 Nov 09:31 IST" in out
     assert "entry BUY 1 NSE:SBIN MIS" in out

@@ -30,8 +30,9 @@ MADE_UP = ROOT / "tests" / "data" / "replay" / "2021-05-12"
 CALLBACK = "http://127.0.0.1:8443/broker/callback/zerodha"
 QUANTITY = Decimal(10)
 ENTRY, STOP, SQUARE_OFF = "entry", "stop", "square-off"
-SLOW_MACHINE_S = 300
-ON_A_SERVER = "made up, minute bars until 10:30"
+SLOW_MACHINE_S = 600
+NIGHTLY = {("recorded, minute bars", "memory"), ("made up, bars of five minutes", "server")}
+"""The longest of four, and one on a server: its contract tests hold the store in memory to both."""
 
 # The share of capital of the second account: 10 % of 2,50,000 rupees, twice, at the signal's close.
 SHARE, MULTIPLIER = Decimal(10), Decimal(2)
@@ -140,9 +141,9 @@ def recording(day: Day) -> Path:
 
 
 @pytest.fixture
-def store(name: str, request: pytest.FixtureRequest) -> str | None:
-    """The store of one day: a server for one of them, in memory (None) for the others."""
-    return str(request.getfixturevalue("embedded_store_uri")) if name == ON_A_SERVER else None
+def store(place: str, request: pytest.FixtureRequest) -> str | None:
+    """The store's address; None is in memory."""
+    return str(request.getfixturevalue("embedded_store_uri")) if place == "server" else None
 
 
 @pytest.mark.row("D2", "D3", "D4", "D7", "D9", "D10", "S2", "S3")
@@ -150,11 +151,13 @@ def store(name: str, request: pytest.FixtureRequest) -> str | None:
 @pytest.mark.slow
 @pytest.mark.timeout(SLOW_MACHINE_S)
 @pytest.mark.parametrize(
-    "name",
+    ("name", "place"),
     [
-        # The longest of four; the same day in bars of five minutes runs each time.
-        pytest.param(name, marks=pytest.mark.nightly if name == "recorded, minute bars" else [])
-        for name in DAYS
+        pytest.param(*one, marks=pytest.mark.nightly if one in NIGHTLY else [])
+        for one in [
+            *((name, "memory") for name in DAYS),
+            ("made up, bars of five minutes", "server"),
+        ]
     ],
 )
 async def test_a_day_on_two_accounts_trades_as_reckoned(

@@ -43,7 +43,7 @@ from tests.fakes.sandbox_process import ROOT, Sandbox, eventually
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(150),
+    pytest.mark.timeout(300),
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="arguments are read in /proc"),
 ]
 

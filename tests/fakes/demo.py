@@ -16,7 +16,7 @@ from tests.fakes.sandbox_process import eventually
 __all__ = ["Demo", "command_lines_below", "is_alive"]
 
 ROOT = Path(__file__).resolve().parents[2]
-_START_S = 60.0
+_START_S = 120.0
 _STOP_S = 40.0
 
 

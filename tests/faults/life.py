@@ -102,7 +102,7 @@ def _redirect(who: Simulated) -> dict[str, str]:
     return {"redirect_url": f"http://127.0.0.1:8443{who.broker.callback_path}"}
 
 
-async def until(ask: Callable[[], Awaitable[T]], *, within_s: float = 15.0, what: str = "it") -> T:
+async def until(ask: Callable[[], Awaitable[T]], *, within_s: float = 40.0, what: str = "it") -> T:
     """Ask until the answer is true and return it; fail when it does not become true in time."""
     deadline = time.monotonic() + within_s
     while True:
@@ -295,7 +295,7 @@ class Life:
         (row,) = await self.rows(**where)
         return row
 
-    async def becomes(self, state: OrderState, *, within_s: float = 15.0, **where: Any) -> Document:
+    async def becomes(self, state: OrderState, *, within_s: float = 40.0, **where: Any) -> Document:
         """Wait until a row like this is in ``state``, and return it."""
 
         async def found() -> list[Document]:
@@ -312,7 +312,7 @@ class Life:
         rows = await self.foundation.store.find("ledgers", {"broker_id": broker_id})
         return sum(int(row["quantity"]) for row in rows)
 
-    async def holds(self, broker_id: str, quantity: int, *, within_s: float = 15.0) -> None:
+    async def holds(self, broker_id: str, quantity: int, *, within_s: float = 40.0) -> None:
         """Wait until books and broker both say that so much is held."""
         who = self.world.accounts[broker_id]
 
@@ -338,7 +338,7 @@ class Life:
             )
             await self.holds(broker_id, sign * row["quantity"])
 
-    async def settled(self, *, within_s: float = 20.0) -> None:
+    async def settled(self, *, within_s: float = 60.0) -> None:
         """Wait until nothing is on its way: no order unknown, every notice delivered."""
         store = self.foundation.store
         moving = ["INITIALIZED", "HELD", "SUBMITTED", "UNRESOLVED", "PENDING_CANCEL"]
@@ -357,7 +357,7 @@ class Life:
         for broker_id in [*self.world.accounts] * (times + 1):
             worker = self.system.worker(broker_id)
             if worker is not None:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     await worker.next_turn()
 
     async def outlived(self, row: Document, seconds: float) -> None:

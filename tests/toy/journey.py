@@ -25,7 +25,7 @@ from tests.fakes.clock import clock_text
 from tests.fakes.installation import Installation
 from tests.fakes.sandbox_process import ROOT, Sandbox, eventually
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(300)
 
 BREAKOUT = "2026-11-23T09:31:02+05:30"
 """The run of this minute enters."""
