@@ -15,6 +15,7 @@ from core.domain.notices.positions import (
     ClosedByHand,
     ExitUnproved,
     IntradayLedgerVoid,
+    LedgersCrossed,
     OrderUnlisted,
     PositionConverted,
     PositionDisputed,
@@ -42,6 +43,8 @@ async def position_notice(notice: PositionNotice, lookups: Lookups) -> Screen:
             return _void(notice, label)
         case UnownedPosition():
             return _unowned(notice, label)
+        case LedgersCrossed():
+            return _crossed(notice, label)
         case _:
             assert_never(notice)
 
@@ -120,6 +123,15 @@ def _unowned(notice: UnownedPosition, label: str) -> Screen:
             "strategy and without a stop. Close it, or keep it as your own.",
         ),
         ((button("Close it …", Verb.ASK_CLOSE, notice.broker_id, key),),),
+    )
+
+
+def _crossed(notice: LedgersCrossed, label: str) -> Screen:
+    names = esc(", ".join(notice.strategies))
+    what = f"{notice.units} {esc(notice.instrument)} ({esc(notice.product)})"
+    return Screen(
+        f"🔀 {bold(f'Closed against one another · {label}')}\n{names} held opposite sides: {what} "
+        f"were crossed at {price(notice.price)} without an order at the broker."
     )
 
 

@@ -14,6 +14,7 @@ from core.engine.accounts.connections import Connections
 from core.engine.accounts.logins import Logins
 from core.engine.accounts.masters import Masters, MasterWatch
 from core.engine.accounts.tokens import Tokens
+from core.engine.orders.crossings import Crossings
 from core.engine.orders.executor import Executor, ExecutorSettings
 from core.engine.orders.gateway import Gateway
 from core.engine.orders.guards import Guards
@@ -113,6 +114,11 @@ class Wiring:
     def nets(self) -> NetPositions:
         """What accounts hold, by all witnesses."""
         return NetPositions(self._store, self._clock, self._calendar, self.journal, self.outbox)
+
+    @cached_property
+    def crossings(self) -> Crossings:
+        """Crosses opposite strategies."""
+        return Crossings(self._store, self._clock, self.outbox)
 
     @cached_property
     def hours(self) -> MarketHours:
@@ -240,6 +246,7 @@ class Wiring:
         return AccountWorker(
             broker_id,
             executor=self.new_executor(broker_id),
+            crossings=self.crossings,
             reader=reader,
             clock=self._clock,
             accounts=self.accounts,

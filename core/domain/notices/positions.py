@@ -10,6 +10,7 @@ __all__ = [
     "ClosedByHand",
     "ExitUnproved",
     "IntradayLedgerVoid",
+    "LedgersCrossed",
     "OrderUnlisted",
     "PositionConverted",
     "PositionDisputed",
@@ -146,6 +147,28 @@ class OrderUnlisted:
     client_order_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class LedgersCrossed:
+    """Opposite strategies closed against one another, without an order at the broker (D3).
+
+    Attributes:
+        broker_id: The account.
+        instrument: What they held.
+        product: In which product.
+        units: How many units of each side.
+        price: At which both were settled.
+        strategies: Which.
+    """
+
+    kind: ClassVar[str] = "ledgers_crossed"
+    broker_id: str
+    instrument: str
+    product: str
+    units: int
+    price: Decimal
+    strategies: tuple[str, ...]
+
+
 PositionNotice: TypeAlias = (
     ClosedByHand
     | PositionDisputed
@@ -154,4 +177,5 @@ PositionNotice: TypeAlias = (
     | UnownedPosition
     | ExitUnproved
     | OrderUnlisted
+    | LedgersCrossed
 )

@@ -19,6 +19,7 @@ from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
 from core.engine.accounts.masters import Masters
 from core.engine.accounts.tokens import Tokens, is_of_the_day
+from core.engine.orders.crossings import Crossings
 from core.engine.orders.executor import Executor
 from core.engine.orders.gateway import WriteRefused
 from core.engine.orders.guards import Guards
@@ -45,6 +46,7 @@ class AccountWorker:
         broker_id: str,
         *,
         executor: Executor,
+        crossings: Crossings,
         reader: SnapshotReader,
         clock: Clock,
         accounts: Accounts,
@@ -58,6 +60,7 @@ class AccountWorker:
     ) -> None:
         self.broker_id = broker_id
         self.executor = executor
+        self._crossings = crossings
         self.lock = asyncio.Lock()
         self.trouble = ""
         self._reading = asyncio.Lock()
@@ -179,12 +182,17 @@ class AccountWorker:
         master = await self._masters.at_hand(account.broker)
         async with self.lock:
             day = trading_day(self._clock.market_now())
-            settle = SharedRead(lambda: self._reader.read_orders(client, day))
+            settle = SharedRead(lambda: self._read_orders(client, day))
+            await self._crossings.cross(self.broker_id, self.snapshot.positions or ())
             sent = await self.executor.advance(client, master, settle)
         if sent and account.parked_reason:
             # The broker takes orders again, so whatever it refused before is over.
             await self._accounts.park(self.broker_id, "")
         return sent
+
+    async def _read_orders(self, client: BrokerClient, day: str) -> bool:
+        async with self._reading:
+            return await self._reader.read_orders(client, day)
 
     async def read(self, client: BrokerClient, *, everything: bool = False) -> bool:
         """Read the broker and settle the journal; return whether any order moved.
