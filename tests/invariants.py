@@ -262,7 +262,8 @@ def check_commands(evidence: Evidence) -> Iterable[str]:
     """I9: a command takes effect once: one run, one order of a user; what was filed was done."""
     runs = Counter(row["_id"] for row in evidence.tables["runs"])
     entries = Counter(
-        (row["run_id"], row["broker_id"], row["instrument"])
+        # Slices of one intent are attempts of their own (row R3).
+        (row["run_id"], row["broker_id"], row["instrument"], row["attempt"])
         for row in evidence.orders()
         if row["purpose"] == "entry" or row["strategy"] == "manual"
     )

@@ -160,8 +160,8 @@ async def test_what_was_not_sent_goes_again_with_the_same_id(world: World) -> No
 async def test_refusal_is_told_in_the_brokers_words(world: World) -> None:
     """A refused order is REJECTED at once, with the broker's words, and does not come again."""
     async with living(world) as life:
-        kite = await life.connect(KITE, quantity=100_000)
-        fyers = await life.connect(FYERS, quantity=100_000)
+        kite = await life.connect(KITE, quantity=90_000)
+        fyers = await life.connect(FYERS, quantity=90_000)
         await life.run("LONG")
         for broker_id in (kite, fyers):
             row = await life.becomes(OrderState.REJECTED, broker_id=broker_id)
