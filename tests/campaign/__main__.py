@@ -55,7 +55,7 @@ class Form:
 
 
 FORMS = {
-    "short": Form(2, 4, (2,), 120),
+    "short": Form(1, 3, (1,), 90),
     "usual": Form(20, 50, (5,), 300),
     "long": Form(1_000_000, 200, (10, 10, 10, 10), 1_000),
 }
@@ -124,6 +124,7 @@ class Campaign:
             start_new_session=True,
         )
         assert process.stdin is not None and process.stdout is not None
+        _say(f"a worker began: {process.pid}")
         try:
             while (task := self.take()) is not None:
                 process.stdin.write((json.dumps(task) + "\n").encode())

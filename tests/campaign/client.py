@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -42,7 +41,6 @@ _STATUS = {
     "CANCELLED": BrokerStatus.CANCELED,
     "REJECTED": BrokerStatus.REJECTED,
 }
-_KNOWS_TRIGGERED = {field.name for field in fields(BrokerOrder)} & {"has_triggered"}
 
 
 class CampaignClient:
@@ -88,7 +86,7 @@ class CampaignClient:
         if order.quantity > self.venue.freeze:
             return Refused(Refusal.REJECTED, "the quantity exceeds the freeze quantity")
         if order.order_type is OrderType.SL_M and self.venue.is_through(order):
-            return Refused(Refusal.REJECTED, "Trigger price should be beyond the last price")
+            return _through(order)
         return None
 
     def _take(self, order: OrderRequest, kind: str) -> VenueOrder | None:
@@ -115,7 +113,7 @@ class CampaignClient:
     async def modify(self, broker_order_id: str, order: OrderRequest) -> WriteOutcome:
         def change(found: VenueOrder) -> WriteOutcome:
             if self.venue.is_through(order):
-                return Refused(Refusal.REJECTED, "Trigger price should be beyond the last price")
+                return _through(order)
             if order.quantity <= found.filled:
                 return Refused(Refusal.REJECTED, "less than what has filled")
             found.quantity, found.trigger_price = order.quantity, order.trigger_price
@@ -268,8 +266,14 @@ _NOTHING = Funds(Decimal(0), Decimal(0), Decimal(0))
 _NOBODY = Profile("AB1234", "")
 
 
+def _through(order: OrderRequest) -> Refused:
+    way = "higher" if order.side is Side.BUY else "lower"
+    words = f"Trigger price for stoploss {order.side.value.lower()} orders should be {way} than"
+    return Refused(Refusal.REJECTED, f"{words} the last traded price")
+
+
 def _shown(order: VenueOrder) -> BrokerOrder:
-    shown = BrokerOrder(
+    return BrokerOrder(
         broker_order_id=order.order_id,
         instrument=order.instrument,
         side=order.side,
@@ -284,9 +288,8 @@ def _shown(order: VenueOrder) -> BrokerOrder:
         trigger_price=order.trigger_price,
         message=order.message,
         placed_at=order.placed_at,
+        is_triggered=order.has_triggered if order.order_type is OrderType.SL_M else None,
     )
-    known = {name: getattr(order, name) for name in _KNOWS_TRIGGERED}
-    return replace(shown, **known)
 
 
 class _Login:

@@ -168,7 +168,7 @@ class _Day:
         if menu.people:
             kinds += [(0.7, self._hand_trade), (0.3, self._hand_cancel), (0.1, self._convert)]
         if menu.modes:
-            kinds.append((0.4, self._mode))
+            kinds += [(0.4, self._mode), (0.2, self.world.redeliver)]
         (act,) = chance.choices([kind[1] for kind in kinds], [kind[0] for kind in kinds])
         done = act()
         if isinstance(done, Awaitable):
@@ -233,15 +233,9 @@ class _Day:
         mode = self.chance.choice([TradingMode.EXIT_ONLY, TradingMode.PAUSED])
         who = self.chance.choice([None, self._someone()])
 
-        async def put(wanted: TradingMode) -> None:
-            self.world.note(f"mode {wanted} for {who}")
-            await self.world.ask(
-                "mode", lambda system, command: system.control.modes.set(command, wanted, who)
-            )
-
-        await put(mode)
+        await self.world.set_mode(mode, who)
         await asyncio.sleep(self.chance.uniform(3, 30))
-        await put(TradingMode.NORMAL)
+        await self.world.set_mode(TradingMode.NORMAL, who)
 
     # Others
 

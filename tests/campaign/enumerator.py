@@ -7,7 +7,7 @@ one starts, and the umpire judges where it has come to.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tests.campaign.rest import come_to_rest
 from tests.campaign.scenarios import SCENARIOS, opened
@@ -17,15 +17,18 @@ from tests.campaign.virtual import VirtualLoop, run_virtually
 from tests.campaign.world import World
 from tests.faults.watch import Rule
 
-__all__ = ["crash_at", "moments_of", "sampled"]
+__all__ = ["crash_at", "moments_of", "played", "sampled"]
 
 _RESTART_S = (1.0, 4.0, 0.2)
 """After how long the next controller starts: by turns, so that some find the horizon passed."""
 
 
-async def _crash(name: str, k: int, loop: VirtualLoop) -> tuple[Verdict, World]:
-    """Live a scenario; with k above 0 the controller ends at the k-th call of it."""
+async def _crash(
+    name: str, rule: Rule | None, loop: VirtualLoop, arm: Callable[[World], None]
+) -> tuple[Verdict, World]:
+    """Live a scenario; the controller ends at the call that ``rule`` names."""
     world = await opened(name, loop)
+    arm(world)
     umpire = Umpire(world)
     (broker_id,) = world.accounts
     for trade in world.venue(broker_id).trades:
@@ -34,14 +37,13 @@ async def _crash(name: str, k: int, loop: VirtualLoop) -> tuple[Verdict, World]:
     life = world.life
     assert life is not None
     before = len(life.watch.moments)
-    if k:
-        life.watch.rule = Rule("*", "", k)
+    life.watch.rule = rule
     helpers = [
         loop.create_task(world.every(1.0, umpire.observe), name="w:umpire"),
-        loop.create_task(_revive(world, k), name="w:reaper"),
+        loop.create_task(_revive(world, rule.k if rule else 0), name="w:reaper"),
     ]
     await SCENARIOS[name].live(world)
-    if not k:
+    if rule is None:
         world.moments = len(life.watch.moments) - before
     await come_to_rest(world, umpire.verdict)
     for helper in helpers:
@@ -65,17 +67,26 @@ def moments_of(name: str) -> int:
     """Return how many calls a scenario makes when nothing ends it."""
 
     async def count(loop: VirtualLoop) -> int:
-        _, world = await _crash(name, 0, loop)
+        _, world = await _crash(name, None, loop, _nothing)
         return world.moments
 
     return run_virtually(count, 7)
 
 
 def crash_at(name: str, k: int) -> Verdict:
-    """End a scenario at its k-th call and return what the umpire says."""
+    """End a scenario at its k-th call and return what the umpire says; 0 ends nothing."""
+    return played(name, Rule("*", "", k) if k else None)
+
+
+def _nothing(_world: World) -> None:
+    return None
+
+
+def played(name: str, rule: Rule | None = None, arm: Callable[[World], None] = _nothing) -> Verdict:
+    """Live a scenario with an end at some call and with what ``arm`` sets; judge it."""
 
     async def crash(loop: VirtualLoop) -> Verdict:
-        verdict, world = await _crash(name, k, loop)
+        verdict, world = await _crash(name, rule, loop, arm)
         if verdict.faults:
             verdict.story = story_of(world)
         return verdict

@@ -72,6 +72,15 @@ async def _stop_hit(world: World) -> None:
     await asyncio.sleep(30)
 
 
+async def _stop_rests(world: World) -> None:
+    """The stop triggers and rests under its protection until somebody does something."""
+    venue = world.venue(world.accounts[0])
+    for order in venue.orders.values():
+        order.rests = order.order_type is OrderType.SL_M
+    world.market.move(SBIN, world.clock.market_now() + timedelta(seconds=3), "0.97")
+    await asyncio.sleep(70)
+
+
 _LONG = ((1, Direction.LONG, "1"),)
 _LONG_FLAT = (*_LONG, (3, Direction.FLAT, "0"))
 
@@ -83,6 +92,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     "sliced entry": Scenario(_LONG, 15, _wait, frozenset({0, 20, 40, 60, 80, 100}), units=100),
     "reversal": Scenario((*_LONG, (3, Direction.SHORT, "1")), 140, _wait, frozenset({0, -10})),
     "close": Scenario(_LONG, 70, _close, frozenset({0})),
+    "hold": Scenario(_LONG, 70, _wait, frozenset({10})),
+    "resting stop": Scenario(_LONG, 70, _stop_rests, frozenset({0})),
     "hand sale": Scenario(_LONG, 70, _hand_sale, frozenset({0})),
     "square-off": Scenario(_LONG, 130, _wait, frozenset({0}), start=_CLOSING),
 }

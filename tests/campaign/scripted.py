@@ -45,6 +45,7 @@ class WishingStrategy:
     title: str = "Wishing"
     description: str = "Wants what the day's script says."
     parameters: tuple[Parameter, ...] = ()
+    _stops: dict[datetime, Decimal] = field(default_factory=dict)
 
     def instruments(self, parameters: Mapping[str, ParameterValue]) -> tuple[InstrumentId, ...]:
         assert not parameters
@@ -65,8 +66,9 @@ class WishingStrategy:
         wish = begun[-1]
         bars = [bar for bar in context.bars[self.instrument] if bar.start < wish.since]
         signal_at = wish.since.replace(second=0, microsecond=0)
-        stop = None
-        if wish.direction and wish.stop_percent and bars:
+        stop = self._stops.get(wish.since)
+        if stop is None and wish.direction and wish.stop_percent and bars:
             away = wish.direction * wish.stop_percent / 100
             stop = (bars[-1].close * (1 - away)).quantize(Decimal("0.1"))
+            self._stops[wish.since] = stop  # a stop stays where its signal put it
         return [Target(self.instrument, wish.direction, signal_at, stop, "as the script says")]

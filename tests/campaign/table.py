@@ -27,6 +27,7 @@ BAD = (
     "notices lost",
     "commands lost or doubled",
     "invariants broken",
+    "stops taken away in vain",
     "storms of orders",
     "not at rest",
     "worlds broken",

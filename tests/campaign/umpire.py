@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import Enum
 from typing import Any
 
 from core.domain.instrument import InstrumentId, Product
+from core.domain.mode import TradingMode
 from core.domain.order import CLOSED_STATES
+from core.domain.stops import MAKES_WAY
 from tests.campaign.venue import Key, Trade
 from tests.campaign.world import CHAT, World
 from tests.invariants import (
@@ -77,6 +80,7 @@ class Umpire:
     verdict: Verdict = field(default_factory=Verdict)
     modes: list[tuple[float, str, str]] = field(default_factory=list)
     _naked_since: dict[str, float] = field(default_factory=dict)
+    _hindered: list[float] = field(default_factory=list)
     _safe_at: dict[str, float] = field(default_factory=dict)
     _counted: Counter[str] = field(default_factory=Counter)
     _true_books: Counter[str] = field(default_factory=Counter)
@@ -126,6 +130,16 @@ class Umpire:
         life = self.world.life
         if life is not self._life:
             self._life, self._alive_since = life, self.now
+        gates = self.world.rows("account_gates")
+        if (
+            life is None
+            or life.watch.is_dead
+            or self.world.database.is_away
+            or self._alive_since == self.now
+            or any(self.world.client(who).is_login_dead for who in self.world.accounts)
+            or any(gate["mode"] == "PAUSED" for gate in gates)
+        ):
+            self._hindered.append(self.now)
         for broker_id in self.world.accounts:
             self.world.venue(broker_id).settle()
             gate = self.world.database.committed["account_gates"].get(broker_id)
@@ -239,11 +253,13 @@ class Umpire:
             ("invariants broken", check_orders_truth(evidence)),
             ("invariants broken", check_monotone(evidence)),
             ("notices lost", check_notifications(evidence)),
+            ("notices lost", self._untold()),
             ("positions wrong", self._positions()),
             ("commands lost or doubled", self._commands()),
             ("invariants broken", self._forbidden()),
             ("invariants broken", self._secrets(evidence)),
             ("storms of orders", self._storms()),
+            ("stops taken away in vain", self._in_vain()),
         ):
             for sentence in found:
                 verdict.bad(figure, sentence)
@@ -261,6 +277,20 @@ class Umpire:
             told=self.world.chat,  # type: ignore[arg-type]
             unjournalled=tuple(self.world.unjournalled),
         )
+
+    def _untold(self) -> Iterable[str]:
+        """I2: whatever became unknown was said to be so."""
+        said = {
+            (row["data"].get("client_order_id"), row["created_at"].replace(microsecond=0))
+            for row in self.world.rows("outbox")
+            if row["kind"] == "order_unresolved"
+        }
+        for event in self.world.rows("order_events"):
+            at = event["at"].replace(microsecond=0)
+            when = {at, at + timedelta(seconds=1)}
+            told = {(event["client_order_id"], moment) for moment in when} & said
+            if event["state"] == "UNRESOLVED" and not told:
+                yield f"{event['client_order_id']} became unknown and nobody was told"
 
     def _books(self, broker_id: str) -> Counter[Key]:
         books: Counter[Key] = Counter()
@@ -306,11 +336,22 @@ class Umpire:
         for request, state in requests.items():
             if state != "done":
                 yield f"the run {request} was asked for and is {state}"
+        for gate in self.world.rows("account_gates"):
+            wanted = self._wanted_mode(gate["_id"])
+            if gate["mode"] != wanted:
+                yield f"{gate['_id']} is in {gate['mode']}, the last wish was {wanted}"
         for command_id, kind, result in self.world.commands:
             if kind == "run" and result == "done" and not any(command_id in r for r in requests):
                 yield f"{kind} {command_id} was acknowledged and is not there"
             if kind == "close" and result == "done" and f"manual|{command_id}" not in runs:
                 yield f"{kind} {command_id} was acknowledged and is not there"
+
+    def _wanted_mode(self, broker_id: str) -> str:
+        """Return the stricter of what was wanted for all and for this account."""
+        wanted = self.world.wanted_modes
+        both = (wanted.get(None), wanted.get(broker_id))
+        strict = [TradingMode.NORMAL, TradingMode.EXIT_ONLY, TradingMode.PAUSED]
+        return max((mode or TradingMode.NORMAL for mode in both), key=strict.index).value
 
     def _forbidden(self) -> Iterable[str]:
         """I6: nothing was sent that the mode forbade when it was committed."""
@@ -327,6 +368,22 @@ class Umpire:
     @staticmethod
     def _is_by_user(row: Mapping[str, Any]) -> bool:
         return str(row["run_id"]).startswith("manual|")
+
+    def _in_vain(self) -> Iterable[str]:
+        """R6: a stop makes way for an exit that follows, or for one that puts it back."""
+        for row in self.world.rows("orders"):
+            stop = self.world.venue(row["broker_id"]).orders.get(row["broker_order_id"] or "")
+            if row["purpose"] != "stop" or stop is None or stop.cancelled_by != "us":
+                continue
+            gone, patience = stop.ended_at, stop.ended_at + GRACE_S
+            follows = any(
+                gone <= other["created_at"].timestamp() - self.world.start.timestamp() <= patience
+                for other in self._orders_of(row)
+            )
+            is_hindered = any(gone - 1 <= at <= patience for at in self._hindered)
+            is_for_exit = row["reason"] == MAKES_WAY
+            if is_for_exit and not follows and not is_hindered and patience < self.now:
+                yield f"the stop {row['_id']} made way at {gone:.0f} s and nothing followed"
 
     def _storms(self) -> Iterable[str]:
         """I11: an account sends no more orders in a minute than something could need."""

@@ -27,6 +27,7 @@ from core.domain.account import AccountDraft
 from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
 from core.domain.instrument import Instrument, InstrumentId, Segment
+from core.domain.mode import TradingMode
 from core.domain.notices.post import Post
 from core.domain.sessions import IST
 from core.errors import AlreadyDone, StoreError, UserError
@@ -43,6 +44,7 @@ from tests.faults.watch import Rule, Watch, watched_brokers, watched_store
 __all__ = ["CHAT", "INFY", "SBIN", "Chat", "Dead", "Life", "World"]
 
 T = TypeVar("T")
+Act = Callable[[System, Command], Awaitable[object]]
 CHAT = 4711
 SBIN = InstrumentId("NSE", "SBIN")
 INFY = InstrumentId("NSE", "INFY")
@@ -128,6 +130,8 @@ class World:
     commands: list[tuple[str, str, str]] = field(default_factory=list)
     unjournalled: list[str] = field(default_factory=list)
     moments: int = 0
+    wanted_modes: dict[str | None, TradingMode] = field(default_factory=dict)
+    mode_wishes: list[tuple[Command, Act]] = field(default_factory=list)
     log: list[tuple[float, str]] = field(default_factory=list)
 
     def note(self, what: str) -> None:
@@ -273,13 +277,32 @@ class World:
         """Return a new wish of the owner."""
         return Command(f"wish-{next(self._numbers)}", 1, CHAT)
 
-    async def ask(self, kind: str, act: Callable[[System, Command], Awaitable[object]]) -> str:
+    async def set_mode(self, mode: TradingMode, broker_id: str | None) -> None:
+        """Set a mode; what is wanted last is what has to stand at the end (I9)."""
+
+        async def act(system: System, command: Command) -> object:
+            return await system.control.modes.set(command, mode, broker_id)
+
+        command = self.command()
+        self.mode_wishes.append((command, act))
+        self.wanted_modes[broker_id] = mode
+        self.note(f"mode {mode} for {broker_id}")
+        await self.ask("mode", act, command)
+
+    async def redeliver(self, which: int | None = None) -> None:
+        """Bring an old wish again, as a messenger does that was not told that it arrived."""
+        if self.mode_wishes:
+            any_one = self.chance.randrange(len(self.mode_wishes))
+            command, act = self.mode_wishes[any_one if which is None else which]
+            await self.ask("again", act, command)
+
+    async def ask(self, kind: str, act: Act, command: Command | None = None) -> str:
         """Have a wish carried out, asked again and again over ends of the process (I9).
 
         Returns:
             ``done``, or what the person was told instead.
         """
-        command = self.command()
+        command = command or self.command()
         while True:
             life = self.life
             if life is None:

@@ -104,10 +104,12 @@ class HeldAndProtected(RuleBasedStateMachine):
 
     @rule(mode=st.sampled_from(TradingMode))
     def user_sets_mode(self, mode: TradingMode) -> None:
-        setting = self.world.ask(
-            "mode", lambda system, command: system.control.modes.set(command, mode, self.who)
-        )
-        lived(self.loop, setting)
+        lived(self.loop, self.world.set_mode(mode, self.who))
+
+    @rule()
+    def wish_comes_again(self) -> None:
+        """The messenger brings an old wish a second time."""
+        lived(self.loop, self.world.redeliver())
 
     @rule(kind=st.sampled_from(PLACE_TROUBLES))
     def next_placement_meets(self, kind: str) -> None:
@@ -144,13 +146,7 @@ class HeldAndProtected(RuleBasedStateMachine):
         try:
             verdict = self.umpire.verdict
             if self.world.accounts and not verdict.faults:
-                normal = self.world.ask(
-                    "mode",
-                    lambda system, command: system.control.modes.set(
-                        command, TradingMode.NORMAL, self.who
-                    ),
-                )
-                lived(self.loop, normal)
+                lived(self.loop, self.world.set_mode(TradingMode.NORMAL, self.who))
                 lived(self.loop, come_to_rest(self.world, verdict))
                 self.umpire.judge()
             told = "\n".join([*story_of(self.world), *verdict.faults])
