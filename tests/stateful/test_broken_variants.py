@@ -234,7 +234,12 @@ VARIANTS = {
     "EXIT_ONLY reduces": Variant("reversal", exit_only_reduces, arm=exit_only),
     "positions alone": Variant("hold", positions_alone, arm=reads("positions", "empty", 40)),
     "stop before the gate": Variant("exit", stop_goes_before_the_gate, arm=blind_in_exit_only),
-    "triggered stop is waited for": Variant("resting stop", triggered_stop_is_waited_for),
+    "triggered stop is waited for": Variant(
+        # Without quotes: a watch of prices would find it as well.
+        "resting stop",
+        triggered_stop_is_waited_for,
+        arm=reads("quotes", "fails", 300),
+    ),
     "foreign fills are ignored": Variant("hand sale", foreign_fills_are_ignored),
 }
 

@@ -72,7 +72,8 @@ def unlisted(ours: Iterable[Order], read: OrdersRead, snapshot: Snapshot) -> lis
 def of_trades(trades: Iterable[BrokerTrade], ours: Sequence[Order]) -> Iterator[Decision]:
     """Return what the day's trades show beyond the orders: a fill is a fill whoever shows it."""
     by_order: dict[str, list[BrokerTrade]] = {}
-    for trade in trades:
+    # An answer may hold a row twice; a trade counts once (I5).
+    for trade in {(one.broker_order_id, one.trade_id): one for one in trades}.values():
         by_order.setdefault(trade.broker_order_id, []).append(trade)
     known = {order.broker_order_id: order for order in ours if order.broker_order_id}
     # One that was given up is no better known: it may come back with its tag.

@@ -213,3 +213,13 @@ def test_trades_say_only_what_orders_do_not(ours: list[Order], kinds: list[type]
     """One that may be ours without an answer is left to the orders, which carry its tag."""
     found = list(of_trades([trade(5)], ours))
     assert [type(one) for one in found] == kinds
+
+
+@pytest.mark.invariant("I5")
+def test_trade_listed_twice_counts_once() -> None:
+    """For an order of ours and for one of nobody; another trade of the same order counts."""
+    ours = order_in(S.ACCEPTED, side=Side.SELL, quantity=5, broker_order_id="b1")
+    rows = [trade(-3), trade(-3), trade(-1, trade_id="t2"), trade(2, "b2"), trade(2, "b2")]
+    advance, adopt = of_trades(rows, [ours])
+    assert isinstance(advance, Advance) and advance.event.filled_quantity == 4
+    assert isinstance(adopt, Adopt) and adopt.seen.filled_quantity == 2
