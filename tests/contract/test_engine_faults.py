@@ -236,7 +236,7 @@ async def test_stop_covers_what_has_filled(world: World) -> None:
 
         async def covered() -> bool:
             rows = await life.rows(purpose="stop", state="ACCEPTED")
-            return [row["quantity"] for row in rows] == [3, 3]
+            return sorted(row["quantity"] for row in rows) == [1, 1, 2, 2]
 
         await until(covered, what="stops of three")
         await life.run("FLAT")
@@ -376,7 +376,7 @@ async def test_no_entry_beside_an_order_that_nobody_knows(world: World) -> None:
 @pytest.mark.invariant("I6")
 @pytest.mark.row("C3")
 async def test_unknown_positions_are_not_flat(world: World) -> None:
-    """In EXIT_ONLY an exit needs the broker's positions; when they come back it goes."""
+    """Positions that cannot be read are not flat: the day's fills bound an exit in EXIT_ONLY."""
     async with living(world) as life:
         ids = await both(life)
         await life.enter()
@@ -386,16 +386,6 @@ async def test_unknown_positions_are_not_flat(world: World) -> None:
             world.sandbox.fault("http", who.target, match=match, status=500, body="no", times=0)
         await life.system.control.modes.set(life.command(), TradingMode.EXIT_ONLY, None)
         await life.run("FLAT")
-
-        looked = {who.api_key: life.watch.count("positions", api_key=who.api_key) for who in PAIR}
-
-        async def looked_in_vain() -> bool:
-            counts = [life.watch.count("positions", api_key=key) for key in looked]
-            return all(n > looked[key] for n, key in zip(counts, looked, strict=True))
-
-        await until(looked_in_vain, what="a look at the positions on each account")
-        assert len(world.placed()) == 2
-        world.sandbox.ask("DELETE", "/faults")
         for broker_id in ids:
             await life.holds(broker_id, 0, within_s=20)
         await assert_invariants(life)
