@@ -15,7 +15,7 @@ from core.domain.outcome import Cause
 __all__ = ["refused_before"]
 
 _PASSES = timedelta(minutes=15)
-"""How long a refusal counts whose cause may pass within the day: funds come, a band is widened."""
+"""How long a refusal counts whose cause may pass within the day: funds come."""
 
 
 def refused_before(
@@ -55,6 +55,6 @@ def _still_holds(
     ended = order.settled_at or order.created_at
     if now is None or now - ended >= _PASSES:
         return False
-    # Fewer units may be paid for; the same number is not, a moment later.
-    is_as_large = units >= request.quantity
-    return order.cause is Cause.BAND or (order.cause is Cause.MARGIN and is_as_large)
+    # Fewer units may be paid for; the same number is not, a moment later. A price outside the band
+    # says nothing of the next one: the next signal has another price.
+    return order.cause is Cause.MARGIN and units >= request.quantity

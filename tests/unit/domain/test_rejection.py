@@ -62,14 +62,9 @@ def test_a_margin_refusal_holds_for_the_same_size_and_a_while():
     assert not is_refused(Cause.MARGIN, after=timedelta(minutes=15))
 
 
-def test_a_price_beyond_its_band_holds_for_its_side_and_a_while():
-    """Another side may trade, and bands are widened."""
-    assert is_refused(Cause.BAND, units=1)
-    assert not is_refused(Cause.BAND, side=Side.SELL)
-    assert not is_refused(Cause.BAND, after=timedelta(minutes=15))
-
-
-@pytest.mark.parametrize("cause", [None, Cause.OTHER, Cause.FREEZE, Cause.CLOSED, Cause.TRIGGER])
+@pytest.mark.parametrize(
+    "cause", [None, Cause.OTHER, Cause.FREEZE, Cause.CLOSED, Cause.TRIGGER, Cause.BAND]
+)
 def test_other_refusals_say_nothing_of_the_next(cause: Cause | None):
     """Words that are not known, and causes that end or are answered otherwise, deny nothing."""
     assert not is_refused(cause)
