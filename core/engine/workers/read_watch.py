@@ -21,7 +21,7 @@ from core.ports.store import Store, StoreView
 __all__ = ["ReadWatch"]
 
 _log = logging.getLogger(__name__)
-_PATIENCE = timedelta(seconds=20)
+_PATIENCE = timedelta(seconds=15)
 
 
 class ReadWatch:
