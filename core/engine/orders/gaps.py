@@ -48,6 +48,10 @@ class Gaps:
         seen = self._seen.get((broker_id, key))
         return seen.gap if seen else None
 
+    def has_any(self, broker_id: str) -> bool:
+        """Whether the last look at an account showed a contradiction."""
+        return any(place == broker_id for place, _ in self._seen)
+
     def saw(self, broker_id: str, key: Key, gap: Gap, at: datetime) -> bool:
         """Count a look; return whether its contradiction is certain now."""
         place = (broker_id, key)

@@ -57,6 +57,7 @@ from core.ports.store import Store, StoreView
 __all__ = ["NetPositions"]
 
 _TOGETHER = timedelta(seconds=5)
+_SHARES = "NSE"
 _EXCHANGES = {
     "NSE": Segment.CASH,
     "BSE": Segment.CASH,
@@ -101,6 +102,7 @@ class NetPositions:
         self._outbox = outbox
         self._begun: dict[str, str] = {}
         self._orders_began: dict[str, datetime | None] = {}
+        self._with_holdings: dict[str, str] = {}
         self._numbers = count()
         self.gaps = Gaps()
 
@@ -177,6 +179,8 @@ class NetPositions:
         is_open = {exchange: self._is_open(exchange) for exchange in _EXCHANGES}
         keys = {key for key in keys if is_open.get(key[0].exchange)}
         holdings = _holdings(snapshot)
+        if holdings is not None and self._is_open(_SHARES):
+            self._with_holdings[broker_id] = day
         shows = shown(keys, positions, holdings)
         look = _Look(shows, fills, owns, has_holdings=holdings is not None)
         await self._keep_baseline(broker_id, day, look, [one for one in is_open if is_open[one]])
@@ -195,6 +199,15 @@ class NetPositions:
             gaps.pop((found.instrument, found.into))
         for key in gaps:
             await self._judge(broker_id, day, key, Gap(by_fills[key], shows[key]))
+
+    def wants_holdings(self, broker_id: str, day: str) -> bool:
+        """Whether the next look at the positions should have the holdings of the same moment.
+
+        The first of a day in the session is what the day began with; and while something
+        contradicts, units that were converted are missing in one list and appear in the other.
+        """
+        is_first = self._with_holdings.get(broker_id) != day and self._is_open(_SHARES)
+        return is_first or self.gaps.has_any(broker_id)
 
     # Days
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from core.engine.orders.net_positions import NetPositions
 from core.engine.orders.reconciliation import Reconciler, Snapshot
 from core.engine.workers.previous_closes import PreviousCloses
+from core.errors import BrokerReadError
 from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 
@@ -76,21 +77,53 @@ class SnapshotReader:
         Returns:
             Whether an order moved: the trades can show a fill that the orders do not.
         """
-        snapshot, settings = self.snapshot, self._settings
+        snapshot = self.snapshot
         if everything or has_moved or self._is_old(snapshot.positions_at, await self._age(day)):
             if await self._reconciler.read_trades(client, self._broker_id, snapshot, day):
                 has_moved = True
                 await self._nets.orders_read(self._broker_id, snapshot, day, has_moved=True)
             await self._reconciler.read_positions(client, self._broker_id, snapshot)
             await self._closes.fill(client, snapshot, day)
-            # Just after a fill the positions may lag behind the orders: nothing is judged by them.
-            if not has_moved:
-                await self._nets.positions_read(self._broker_id, snapshot, day)
-        if everything or self._is_old(snapshot.funds_at, settings.funds_s):
+            await self._judge(
+                client,
+                day,
+                has_moved=has_moved,
+                is_days_login=is_days_login,
+                with_funds=everything or self._are_funds_due(),
+            )
+        elif self._are_funds_due():
             await self._reconciler.read_funds(
                 client, self._broker_id, snapshot, day, is_days_login=is_days_login
             )
         return has_moved
+
+    async def _judge(
+        self,
+        client: BrokerClient,
+        day: str,
+        *,
+        has_moved: bool,
+        is_days_login: bool,
+        with_funds: bool,
+    ) -> None:
+        """Compare positions that were just read with the fills, beside holdings where needed."""
+        snapshot, failed = self.snapshot, None
+        if with_funds or self._nets.wants_holdings(self._broker_id, day):
+            try:
+                await self._reconciler.read_funds(
+                    client, self._broker_id, snapshot, day, is_days_login=is_days_login
+                )
+            except BrokerReadError as error:
+                # Raised below: intraday positions are judged without holdings too.
+                failed = error
+        # Just after a fill the positions may lag behind the orders: nothing is judged by them.
+        if not has_moved:
+            await self._nets.positions_read(self._broker_id, snapshot, day)
+        if failed is not None:
+            raise failed
+
+    def _are_funds_due(self) -> bool:
+        return self._is_old(self.snapshot.funds_at, self._settings.funds_s)
 
     async def _age(self, day: str) -> float:
         """Return how old positions may become, in seconds: while an exit's fate is unknown, little.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -21,7 +22,7 @@ from core.domain.notices.positions import (
 from core.domain.order import OrderState, OrderType, Purpose, Side
 from core.domain.sessions import IST
 from core.domain.truth import Net
-from core.errors import UserError
+from core.errors import BrokerReadError, ReadFault, UserError
 from tests.fakes.orders import ACCOUNT, SBIN, SENT_AT, order_in
 from tests.fakes.turns import Turns
 
@@ -123,6 +124,36 @@ async def test_conversion_by_hand_makes_the_units_the_users_own(turns: Turns) ->
     converted = PositionConverted(ACCOUNT, "NSE:SBIN", "MIS", "NRML", 5, ("orb",))
     assert await told(turns) == [converted]
     assert ((await net(turns)).quantity, (await net(turns, Product.NRML)).outside) == (0, 5)
+
+
+async def test_delivery_conversion_is_seen_between_two_reads_of_the_funds(turns: Turns) -> None:
+    """Holdings are read once a minute, and at once where positions contradict the fills."""
+    await turns.enter(5)
+    await turns.read(times=2, everything=False)
+    turns.shows(0)
+    turns.shows(5, Product.CNC)
+    await turns.read(times=6, everything=False)
+    assert await turns.ledgers() == {}
+    assert await told(turns) == [PositionConverted(ACCOUNT, "NSE:SBIN", "MIS", "CNC", 5, ("orb",))]
+
+
+async def test_intraday_positions_are_judged_while_holdings_cannot_be_read(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An outage of one list hides no contradiction of another, and is still an error."""
+    await turns.enter(5)
+
+    async def fails() -> None:
+        raise BrokerReadError(ReadFault.UNREACHABLE, "no answer")
+
+    monkeypatch.setattr(turns.broker, "holdings", fails)
+    turns.shows(0)
+    for _ in range(5):
+        with contextlib.suppress(BrokerReadError):
+            await turns.read()
+    assert await told(turns) == [PositionDisputed(ACCOUNT, "NSE:SBIN", "MIS", 5, 0)]
+    with pytest.raises(BrokerReadError):
+        await turns.read()
 
 
 async def test_intraday_ledger_of_yesterday_ends_at_the_first_read(turns: Turns) -> None:
