@@ -261,11 +261,11 @@ class ManualOrders:
         """Wait for the executor's first order, so that the chat shows what was sent."""
         try:
             async with asyncio.timeout(_ANSWER_S):
-                while True:
-                    await position.worker.next_turn()
-                    order = await self._order_of(position)
-                    if order is not None:
-                        return order
+                await position.worker.next_turn()
+                while (order := await self._order_of(position)) is None:
+                    # At the worker's own pace: each turn reads the broker and uses up its rate.
+                    await position.worker.turn_ended()
+                return order
         except TimeoutError:
             reason = position.worker.trouble or "an order that is in the way is not cancelled yet"
             raise UserError(

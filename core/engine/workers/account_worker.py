@@ -92,9 +92,12 @@ class AccountWorker:
 
     async def next_turn(self) -> None:
         """Take a turn soon, and wait for its end."""
-        ended = self._turn_ended
         self.wake()
-        await ended.wait()
+        await self.turn_ended()
+
+    async def turn_ended(self) -> None:
+        """Wait for the end of a turn, taken when the worker takes it: it keeps to its rate."""
+        await self._turn_ended.wait()
 
     async def run(self) -> None:
         """Take turns until the account is disconnected."""
