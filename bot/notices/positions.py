@@ -6,7 +6,7 @@ from typing import assert_never
 
 from bot.notices.lookups import Lookups
 from bot.views.callbacks import handle
-from bot.views.lines import order_terms
+from bot.views.lines import order_terms, result_words, strategy_words
 from bot.views.markup import bold, esc, join
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
@@ -56,12 +56,15 @@ async def _about_order(notice: ExitUnproved | OrderUnlisted, lookups: Lookups) -
 
 def _closed(notice: ClosedByHand, label: str) -> Screen:
     at = f" at {price(notice.price)}" if notice.price else ""
+    whose = ", ".join(strategy_words(one) for one in notice.strategies)
+    left = f"{notice.left}; the stop follows" if notice.left else "nothing; its stop is cancelled"
     return Screen(
         join(
             f"✋ {bold(f'Closed by hand · {label}')}",
-            f"{notice.units} {esc(notice.instrument)} ({esc(notice.product)}) of "
-            f"{esc(', '.join(notice.strategies))} were closed{at} by an order that I did not send. "
-            f"The strategies hold {notice.left} of it now; their stops follow.",
+            f"{bold(notice.instrument)}: {notice.units} units closed{at} by an order that I did "
+            "not send.",
+            None if notice.result is None else result_words(notice.result),
+            f"Held now by {esc(whose)}: {left}.",
         ),
         ((button("Orders", Verb.ORDERS, notice.broker_id),),),
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from bot.notices.lookups import Lookups
-from bot.views.lines import strategy_words
+from bot.views.lines import result_words, strategy_words
 from bot.views.markup import bold, esc, join
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
 from bot.views.words import DONE_VERB, price
-from core.domain.money import signed_rupees
 from core.domain.notices.results import ClosedBy, PositionClosed, ResultNotice
 from core.domain.order import MANUAL
 
@@ -49,4 +48,4 @@ def _symbol(instrument: str) -> str:
 def _result(notice: PositionClosed) -> str:
     if notice.result is None:
         return "Result not known: not all of it was opened here today."
-    return f"Result {bold(signed_rupees(notice.result))} before charges"
+    return result_words(notice.result)

@@ -19,6 +19,7 @@ __all__ = [
     "owner_words",
     "pnl_words",
     "position_line",
+    "result_words",
     "strategy_words",
     "trade_line",
 ]
@@ -51,6 +52,11 @@ def position_line(position: PositionView) -> str:
         + (f" · {esc(owners)}" if owners else "")
         + "".join(f"\n   ⚠️ {esc(one)}" for one in position.warnings)
     )
+
+
+def result_words(amount: Decimal) -> str:
+    """Return what a closed position brought, as a line of its message; rupees."""
+    return f"Result {bold(signed_rupees(amount))} before charges"
 
 
 def strategy_words(name: str) -> str:

@@ -218,7 +218,7 @@ class Story:
             )
             do.notes(f"the user closes {quantity:+d} {symbol} of {new.label} in the broker's app")
             await do.sees("Not placed by me", new.label, symbol, since=mark)
-            await do.sees("closed by hand", new.label, symbol, since=mark)
+            await do.sees("Closed by hand", new.label, symbol, since=mark)
         async with do.step(f"its stop goes, and {new.label} is not left short"):
             await do.until(
                 lambda: self._is_let_go(new, symbol), f"{symbol} of {new.label} to be flat", 30

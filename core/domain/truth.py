@@ -29,6 +29,7 @@ __all__ = [
     "key_of",
     "lived_over_night",
     "owned",
+    "result_of_close",
     "shown",
     "voided",
 ]
@@ -225,3 +226,17 @@ def collided(orders: Iterable[Order], *, since: datetime) -> list[Key]:
         elif order.purpose.is_reducing and order.strategy != MANUAL:
             ours.add(place)
     return [key for key, _side in sorted(ours & foreign)]
+
+
+def result_of_close(
+    before: Iterable[Ledger], after: Iterable[Ledger], price: Decimal
+) -> Decimal | None:
+    """Return what units that left these ledgers at ``price`` brought, in rupees before charges.
+
+    None when that price or the average of a ledger is not known.
+    """
+    was = {ledger.key: ledger for ledger in before}
+    gone = [(was[one.key], was[one.key].quantity - one.quantity) for one in after]
+    if not price or not gone or any(not ledger.average_price for ledger, _ in gone):
+        return None
+    return sum(((price - ledger.average_price) * units for ledger, units in gone), Decimal(0))

@@ -31,6 +31,8 @@ class ClosedByHand:
         units: How many units.
         price: The average price of the foreign fills; 0 when the broker did not say.
         left: The strategies' signed units after it.
+        result: Rupees before charges, by the fills against the ledgers' averages; None when a price
+            is not known.
     """
 
     kind: ClassVar[str] = "closed_by_hand"
@@ -41,6 +43,7 @@ class ClosedByHand:
     units: int
     price: Decimal
     left: int
+    result: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from core.domain.truth import (
     key_of,
     lived_over_night,
     owned,
+    result_of_close,
     shown,
     voided,
 )
@@ -309,6 +310,7 @@ class NetPositions:
             abs(less),
             price,
             net.owned - less,
+            result_of_close(before, changed, price),
         )
         return changed, notice
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -19,6 +20,7 @@ from core.domain.truth import (
     filled,
     lived_over_night,
     owned,
+    result_of_close,
     shown,
     voided,
 )
@@ -189,3 +191,13 @@ def test_hand_sale_beyond_what_is_outside_reduces_ledgers(
     assert [one.quantity for one in changed] == (left or [])
     if changed:
         assert price == 970
+
+
+def test_result_of_a_close_by_hand() -> None:
+    """By the price of the foreign fills against each ledger's average; unknown prices say so."""
+    long = Ledger("orb", ACCOUNT, SBIN, Product.MIS, 10, Decimal(100))
+    short = Ledger("mac", ACCOUNT, SBIN, Product.MIS, -10, Decimal(100))
+    assert result_of_close([long], [replace(long, quantity=4)], Decimal(103)) == Decimal(18)
+    assert result_of_close([short], [replace(short, quantity=0)], Decimal(103)) == Decimal(-30)
+    assert result_of_close([long], [replace(long, quantity=0)], Decimal(0)) is None
+    assert result_of_close([long], [], Decimal(103)) is None

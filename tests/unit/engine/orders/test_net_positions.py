@@ -81,7 +81,7 @@ async def test_hand_sale_reduces_the_ledger_in_the_same_read(turns: Turns) -> No
     turns.shows(5)
     assert await turns.reader.read_orders(turns.broker, turns.day)
     assert await turns.ledgers() == {}
-    closed = ClosedByHand(ACCOUNT, "NSE:SBIN", "MIS", ("orb",), 5, Decimal(970), 0)
+    closed = ClosedByHand(ACCOUNT, "NSE:SBIN", "MIS", ("orb",), 5, Decimal(970), 0, Decimal(0))
     assert await told(turns) == [closed]
     await turns.read(times=4)
     assert [type(one) for one in await told(turns)] == [ClosedByHand, PositionDisputed]
