@@ -254,10 +254,12 @@ def size_question(strategy: str, account: str, kind: str) -> str:
     return f"{bold(strategy)} on {bold(account)}\nSend {what}."
 
 
-def _target_line(target: Target) -> str:
+def _target_line(target: Target, slot_at: datetime) -> str:
+    # A strategy repeats its target at each slot; only a signal of this one enters (D3).
+    since = f" since {clock_time(target.signal_at)}" if target.signal_at < slot_at else ""
     stop = f", stop {price(target.stop_price)}" if target.stop_price is not None else ""
     reason = f" — {esc(short(target.reason, _REASON_LIMIT))}" if target.reason else ""
-    return f"{_DIRECTION[target.direction]} {bold(target.instrument)}{stop}{reason}"
+    return f"{_DIRECTION[target.direction]} {bold(target.instrument)}{since}{stop}{reason}"
 
 
 def _order_words(order: OrderView) -> str:
@@ -280,7 +282,7 @@ _DECISION = {
 def _run_text(run: RunView, title: str) -> str:
     head = _DECISION[run.note].format(title=title) if run.note in _DECISION else title
     lines: list[str] = [f"{bold(head)} · {clock_time(run.slot_at)}"]
-    lines.extend(_target_line(one) for one in run.targets)
+    lines.extend(_target_line(one, run.slot_at) for one in run.targets)
     if not run.targets and run.note not in _DECISION:
         lines.append("No signal.")
     for line in run.lines:
