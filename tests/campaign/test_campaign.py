@@ -16,9 +16,9 @@ from tests.campaign.worker import play
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.matrix("C01", "C02", "C03", "C04", "C05", "C07", "C08", "C10", "C14")
-@pytest.mark.matrix("N01", "N02", "N06", "N14", "B01", "B03", "B08", "T03", "D01")
-@pytest.mark.invariant("I1", "I2", "I3", "I4", "I5", "I6", "I8", "I9", "I11", "I12", "I13")
+@pytest.mark.matrix("C01", "C02", "C04", "C05", "C07", "C08", "C10", "C14")
+@pytest.mark.matrix("N01", "N02", "N14", "B01", "B03", "B08", "D01")
+@pytest.mark.invariant("I1", "I2", "I3", "I4", "I5", "I6", "I8", "I9", "I11", "I12")
 @pytest.mark.row("R6", "R8")
 @pytest.mark.slow
 @pytest.mark.timeout(400)
