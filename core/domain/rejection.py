@@ -21,7 +21,9 @@ _PASSES = timedelta(minutes=15)
 def refused_before(
     orders: Iterable[Order], product: Product, side: Side, units: int, now: datetime | None
 ) -> Order | None:
-    """Return the rejected order that shows that the broker will not take an entry like this.
+    """Return the rejected entry that shows that the broker will not take one like it.
+
+    A refused stop or exit says nothing of entries: the order type or the position was its fault.
 
     Args:
         orders: Today's orders of the account and the instrument.
@@ -31,7 +33,7 @@ def refused_before(
         now: Real time; None counts every refusal that may pass as passed.
     """
     for order in orders:
-        if order.state is not OrderState.REJECTED or order.purpose is Purpose.EXTERNAL:
+        if order.state is not OrderState.REJECTED or order.purpose is not Purpose.ENTRY:
             continue
         if _still_holds(order, product, side, units, now):
             return order

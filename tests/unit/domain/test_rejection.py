@@ -70,7 +70,14 @@ def test_other_refusals_say_nothing_of_the_next(cause: Cause | None):
     assert not is_refused(cause)
 
 
-def test_only_rejected_orders_of_ours_count():
+def test_only_rejected_entries_of_ours_count():
     """Another end of an order, or a refusal of an order placed outside, is no memory."""
     assert not is_refused(Cause.PRODUCT, state=OrderState.CANCELED)
     assert not is_refused(Cause.PRODUCT, purpose=Purpose.EXTERNAL)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.STOP, Purpose.EXIT])
+@pytest.mark.parametrize("cause", [Cause.INSTRUMENT, Cause.PRODUCT, Cause.HOLDING, Cause.MARGIN])
+def test_a_refused_stop_or_exit_bans_no_entry(purpose: Purpose, cause: Cause):
+    """An order type that the instrument does not take as a stop says nothing of an entry."""
+    assert not is_refused(cause, purpose=purpose)
