@@ -1,12 +1,13 @@
 """How long an exit or a stop waits after others came to nothing, or rested unfilled. Pure.
 
 Giving up is no choice, for the position is still open; each try costs order rate and may lose a
-place in the queue, so the pauses grow and then stay as they are.
+place in the queue, so the pauses grow and then stay as they are. Slices that were at work together
+are one try: what counts is how often it was tried, not in how many orders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from core.domain.order import CLOSED_STATES, Order, OrderState
@@ -37,17 +38,38 @@ def retry_at(attempts: Sequence[Order], limit: int | None) -> datetime | None:
     ended = [order for order in ended if not _is_answered(order, limit)]
     # Only orders that were refused or lost count. A broker that refuses an exit will refuse it
     # again in a second.
-    failures = 0
+    failed: list[Order] = []
     for order in reversed(ended):
         if order.filled_quantity or order.state is OrderState.CANCELED:
             break
-        failures += 1
-    if not failures:
+        failed.append(order)
+    if not failed:
         return None
-    pause = _AFTER_FAILURES_S[min(failures, len(_AFTER_FAILURES_S) - 1)]
+    pause = _AFTER_FAILURES_S[min(_rounds(failed), len(_AFTER_FAILURES_S) - 1)]
     # From its end, not its start: the answer may have taken as long as the pause.
-    since = ended[-1].settled_at or ended[-1].created_at
-    return since + timedelta(seconds=pause)
+    return max(_end_of(order) for order in failed) + timedelta(seconds=pause)
+
+
+def _rounds(orders: Iterable[Order]) -> int:
+    """Return how many of these closed orders were at work one after another, at most.
+
+    Of orders whose lives overlap one counts. Not by chains of overlaps: the first slice of a round
+    goes out while the last of the round before still rests.
+    """
+    rounds = 0
+    last: Order | None = None
+    for order in sorted(orders, key=_end_of):
+        is_beside = last is not None and (
+            order.created_at < _end_of(last) or order.created_at == last.created_at
+        )
+        if not is_beside:
+            rounds += 1
+            last = order
+    return rounds
+
+
+def _end_of(order: Order) -> datetime:
+    return order.settled_at or order.created_at
 
 
 def _is_answered(order: Order, limit: int | None) -> bool:
@@ -66,14 +88,15 @@ def chase_at(working: Order, exits: Sequence[Order], chase_s: float) -> datetime
         exits: Exits of the ledger, of today.
         chase_s: How long the first rests.
     """
-    rested = 0
+    rested: list[Order] = []
     newest_first = sorted(exits, key=lambda order: (order.created_at, order.attempt), reverse=True)
     for order in newest_first:
         if order.state not in CLOSED_STATES:
             continue
         if order.run_id != working.run_id or order.cancel_reason != RESTED or order.filled_quantity:
             break
-        rested += 1
-    times = min(2 ** max(0, rested - _CHASES_AS_EVER + 1), _LONGEST_REST)
+        if _end_of(order) <= working.created_at:  # no slice beside it
+            rested.append(order)
+    times = min(2 ** max(0, _rounds(rested) - _CHASES_AS_EVER + 1), _LONGEST_REST)
     since = working.submitted_at or working.created_at
     return since + timedelta(seconds=chase_s * times)

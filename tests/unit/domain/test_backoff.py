@@ -81,3 +81,50 @@ def test_a_fill_makes_it_chase_as_at_first():
     assert (chase_at(working, [*rested, filled, working], 15) - working.created_at).seconds == 15
     other = replace(working, run_id="another")
     assert (chase_at(other, [*rested, other], 15) - other.created_at).seconds == 15
+
+
+def slices_of(first: int, starts_s: float, ends_s: float, state: OrderState) -> list[Order]:
+    """Return five slices that are sent within a second and end within another."""
+    return [
+        an_exit(
+            first + number,
+            state,
+            created_at=NOW + timedelta(seconds=starts_s + number / 5),
+            settled_at=NOW + timedelta(seconds=ends_s + number / 5),
+        )
+        for number in range(5)
+    ]
+
+
+def test_slices_that_are_refused_together_are_one_failure():
+    """Five slices that the broker took and rejected later are one try: two seconds, then five."""
+    first = slices_of(1, 0, 3, OrderState.REJECTED)
+    assert pause_after(*first) == 2
+    assert pause_after(*first, *slices_of(6, 6, 9, OrderState.REJECTED)) == 5
+
+
+def test_the_pause_begins_when_the_last_slice_has_ended():
+    """The slice that was sent first may be the last that the broker rejects."""
+    slow = an_exit(1, OrderState.REJECTED, settled_at=NOW + timedelta(seconds=30))
+    quick = an_exit(2, OrderState.REJECTED)
+    assert retry_at([slow, quick], None) == NOW + timedelta(seconds=32)
+
+
+def test_slices_that_rested_together_rested_once():
+    """The next round is chased after 15 s as well, and the third after 30, slice by slice."""
+    exits: list[Order] = []
+    seen = []
+    starts_s = 0.0
+    for number in range(5):
+        working = slices_of(number * 5, starts_s, 0, OrderState.ACCEPTED)
+        ended: list[Order] = []
+        for order in working:
+            due = chase_at(order, [*exits, *ended, *working[len(ended) :]], 15)
+            seen.append((due - order.created_at).total_seconds())
+            ended.append(
+                replace(order, state=OrderState.CANCELED, cancel_reason=RESTED, settled_at=due)
+            )
+        exits += ended
+        # The first slice goes anew while the last of the round before still rests.
+        starts_s += seen[-1] + 0.1
+    assert seen == [15] * 10 + [30] * 5 + [60] * 5 + [120] * 5
