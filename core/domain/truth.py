@@ -148,7 +148,8 @@ def conversions(gaps: Mapping[Key, int], by_fills: Mapping[Key, int]) -> list[Co
     """Find conversions among gaps (positions less fills).
 
     What is missing in one product of an instrument is there in another, to the unit: no read that
-    is merely late looks like that.
+    is merely late looks like that. An empty answer does where opposite sides are held in two
+    products, so the product that gained must show something.
     """
     found = []
     for (instrument, product), gap in gaps.items():
@@ -157,6 +158,8 @@ def conversions(gaps: Mapping[Key, int], by_fills: Mapping[Key, int]) -> list[Co
         if len(moved) != _PAIR or sum(moved.values()) != 0 or not was_held:
             continue
         into = next(other for other in moved if other is not product)
+        if by_fills.get((instrument, into), 0) + moved[into] == 0:
+            continue
         found.append(Conversion(instrument, product, into, -gap))
     return found
 

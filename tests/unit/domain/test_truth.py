@@ -128,6 +128,8 @@ def test_what_lived_over_night_never_forgets_a_ledger(
     [
         ({MIS: -5, CNC: 5}, {MIS: 5, CNC: 0}, [Conversion(SBIN, Product.MIS, Product.CNC, 5)]),
         ({MIS: 5, NRML: -5}, {MIS: -5, NRML: 0}, [Conversion(SBIN, Product.MIS, Product.NRML, -5)]),
+        # An empty answer while both sides are held.
+        ({MIS: -5, NRML: 5}, {MIS: 5, NRML: -5}, []),
         ({MIS: -5, CNC: 4}, {MIS: 5, CNC: 0}, []),
         ({MIS: -5, (RELIANCE, Product.CNC): 5}, {MIS: 5}, []),
         ({MIS: -5, CNC: 5}, {MIS: 0, CNC: 0}, []),
