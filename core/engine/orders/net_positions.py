@@ -162,11 +162,12 @@ class NetPositions:
         if not (is_new or has_moved):
             return False
         changed = await self._end_earlier_days(broker_id, day) if is_new else False
-        self._begun[broker_id] = day
         for key in owned(await self._journal.ledgers(broker_id)):
             changed |= await self._take_foreign_fills(broker_id, key, day)
         if snapshot.orders_began_at is not None:
             await self._report_unowned(broker_id, day, since=snapshot.orders_began_at)
+        # Last: what failed half way through is done by the next read.
+        self._begun[broker_id] = day
         return changed
 
     async def positions_read(self, broker_id: str, snapshot: Snapshot, day: str) -> None:

@@ -49,12 +49,20 @@ class SnapshotReader:
         self._settings = settings
         self._closes = PreviousCloses(clock)
         self.snapshot = Snapshot()
+        self._have_ledgers_followed = False
 
     async def read_orders(self, client: BrokerClient, day: str) -> bool:
         """Read the day's orders and settle the journal; return whether any order moved."""
+        # A read that ends between a fill's row and the ledgers (a store away, a user who no longer
+        # waits) leaves them behind, and no later read moves an order again.
+        is_behind, self._have_ledgers_followed = not self._have_ledgers_followed, False
         has_moved = await self._reconciler.read_orders(client, self._broker_id, self.snapshot, day)
-        await self._nets.orders_read(self._broker_id, self.snapshot, day, has_moved=has_moved)
+        await self._follow(day, has_moved=has_moved or is_behind)
         return has_moved
+
+    async def _follow(self, day: str, *, has_moved: bool) -> None:
+        await self._nets.orders_read(self._broker_id, self.snapshot, day, has_moved=has_moved)
+        self._have_ledgers_followed = True
 
     async def read_rest(
         self,
@@ -79,9 +87,11 @@ class SnapshotReader:
         """
         snapshot = self.snapshot
         if everything or has_moved or self._is_old(snapshot.positions_at, await self._age(day)):
+            self._have_ledgers_followed = False
             if await self._reconciler.read_trades(client, self._broker_id, snapshot, day):
                 has_moved = True
-                await self._nets.orders_read(self._broker_id, snapshot, day, has_moved=True)
+                await self._follow(day, has_moved=True)
+            self._have_ledgers_followed = True
             await self._reconciler.read_positions(client, self._broker_id, snapshot)
             await self._closes.fill(client, snapshot, day)
             await self._judge(

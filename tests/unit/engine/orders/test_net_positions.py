@@ -22,7 +22,7 @@ from core.domain.notices.positions import (
 from core.domain.order import OrderState, OrderType, Purpose, Side
 from core.domain.sessions import IST
 from core.domain.truth import Net
-from core.errors import BrokerReadError, ReadFault, UserError
+from core.errors import BrokerReadError, ReadFault, StoreUnavailable, UserError
 from tests.fakes.orders import ACCOUNT, SBIN, SENT_AT, order_in
 from tests.fakes.turns import Turns
 
@@ -85,6 +85,26 @@ async def test_hand_sale_reduces_the_ledger_in_the_same_read(turns: Turns) -> No
     assert await told(turns) == [closed]
     await turns.read(times=4)
     assert [type(one) for one in await told(turns)] == [ClosedByHand, PositionDisputed]
+
+
+async def test_hand_sale_is_not_forgotten_when_the_read_ends_half_way(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order is adopted, then the store is away: the next read takes the units off."""
+    await turns.enter(5)
+    turns.by_hand(-5)
+    turns.shows(0)
+
+    async def fails(*_arguments: object, **_more: object) -> bool:
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(turns.engine.wiring.nets, "orders_read", fails)
+        with pytest.raises(StoreUnavailable):
+            await turns.reader.read_orders(turns.broker, turns.day)
+    assert await turns.ledgers() == {"orb MIS": 5}
+    await turns.reader.read_orders(turns.broker, turns.day)
+    assert await turns.ledgers() == {}
 
 
 async def test_what_the_user_bought_is_outside_and_his_to_sell(turns: Turns) -> None:
