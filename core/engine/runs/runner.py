@@ -1,10 +1,10 @@
 """One run of a strategy: targets once, then goals and entries of every account in one commit.
 
 Collection ``runs`` (``_id`` is the run id): ``strategy``, ``slot_at``, ``targets``, ``notes`` by
-account, ``broker_ids``, ``kind``, ``created_at``. The run, its goals and its entry intents commit
-together before the first send (reliability.md 2.3.1); a restart goes on with what was committed and
-never computes targets again. Planning reads only the store, so no slow broker delays another
-account's run (I7); the prices of entries are looked up before it.
+account, ``broker_ids``, ``is_signal``, ``created_at``. The run, its goals and its entry intents
+commit together before the first send (reliability.md 2.3.1); a restart goes on with what was
+committed and never computes targets again. Planning reads only the store, so no slow broker delays
+another account's run (I7); the prices of entries are looked up before it.
 """
 
 from __future__ import annotations
