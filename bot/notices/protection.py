@@ -61,7 +61,7 @@ def _denied(notice: ExitDenied, label: str) -> Screen:
     guard = (
         "Its stop keeps resting at the broker."
         if notice.has_stop
-        else "No stop rests at the broker for it."
+        else "No stop at the broker covers all of it."
     )
     return Screen(
         join(

@@ -191,20 +191,68 @@ def restored_stop(held: int, orders: Sequence[Order], limit: int | None = None) 
         limit: The largest quantity of one order.
     """
     stops = [order for order in orders if order.purpose is Purpose.STOP]
-    ended = [order for order in stops if order.state in CLOSED_STATES]
-    live = [order for order in stops if order.state not in CLOSED_STATES]
-    left = abs(held) - sum(order.leaves_quantity for order in live)
-    # Beside others only where several cover what is held: slices, of which some have made way.
-    is_alone = not live or (limit is not None and all(one.state in _AT_WORK for one in live))
-    if not ended or left <= 0 or not is_alone:
-        return None
-    newest = max(ended, key=lambda order: (order.created_at, order.attempt))
-    price = newest.request.trigger_price
-    # One that the broker refused, or that somebody else cancelled, is not put back.
-    if newest.cancel_reason != MAKES_WAY or newest.state is not OrderState.CANCELED:
-        return None
     side = Side.of(-held)
-    if price is None or newest.request.side is not side:
+    made_way = [
+        order
+        for order in stops
+        if order.state is OrderState.CANCELED
+        and order.cancel_reason == MAKES_WAY
+        and order.request.side is side
+    ]
+    # Beside those that rest or are being cancelled, for what none of them covers; beside one of
+    # unknown fate nothing is sent.
+    unsettled = any(one.state not in CLOSED_STATES | LIVE_STATES for one in stops)
+    left = abs(held) - sum(order.leaves_quantity for order in stops)
+    if not made_way or left <= 0 or unsettled:
         return None
+    last = max(made_way, key=_end_of)
+    price = last.request.trigger_price
+    since = _end_of(last)
+    if price is None or any(_bars(order, since, limit) for order in orders):
+        return None
+    if any(_is_refused(order, limit) for order in stops):
+        # What the broker refused beside it before is not asked for again with each exit.
+        left = min(left, _given_up(orders, made_way))
     size = left if limit is None else min(left, limit)
-    return PlaceStop(side, size, price, len(stops) + 1, is_restored=True)
+    return PlaceStop(side, size, price, len(stops) + 1, is_restored=True) if size > 0 else None
+
+
+def _end_of(order: Order) -> datetime:
+    return order.settled_at or order.created_at
+
+
+def _bars(order: Order, since: datetime, limit: int | None) -> bool:
+    """Whether an order since then says that a stop which made way is not put back.
+
+    The broker refused it, somebody else or the user cancelled it, or it belongs to another
+    position than the one that was entered since.
+    """
+    if order.created_at < since:
+        return False
+    if order.purpose is Purpose.ENTRY:
+        return order.filled_quantity > 0
+    is_gone = order.state in {OrderState.CANCELED, OrderState.EXPIRED}
+    other = is_gone and order.cancel_reason != MAKES_WAY
+    return order.purpose is Purpose.STOP and (other or _is_refused(order, limit))
+
+
+def _is_refused(stop: Order, limit: int | None) -> bool:
+    """Whether the broker refused a stop; one above its largest quantity is answered by slices."""
+    too_large = stop.cause is Cause.FREEZE and limit is not None and stop.request.quantity > limit
+    return stop.state is OrderState.REJECTED and not too_large
+
+
+def _given_up(orders: Sequence[Order], made_way: Sequence[Order]) -> int:
+    """Return the units of stops that made way, and were neither placed again nor closed since."""
+    never = {OrderState.REJECTED, OrderState.DENIED, OrderState.NOT_PLACED}
+    stops = [one for one in orders if one.purpose is Purpose.STOP and one.state not in never]
+    exits = [one for one in orders if one.purpose is Purpose.EXIT]
+    changes = [
+        *((_end_of(one), one.request.quantity - one.filled_quantity) for one in made_way),
+        *((one.created_at, -one.request.quantity) for one in stops),
+        *((_end_of(one), -one.filled_quantity) for one in exits),
+    ]
+    units = 0
+    for _, change in sorted(changes, key=lambda one: (one[0], -one[1])):
+        units = max(0, units + change)
+    return units

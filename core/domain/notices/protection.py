@@ -26,7 +26,7 @@ class ExitDenied:
         broker_id: The account.
         instrument: What is to be closed.
         reason: Why, a sentence without its full stop.
-        has_stop: Whether its stop still rests at the broker.
+        has_stop: Whether stops rest at the broker for all that is held.
     """
 
     kind: ClassVar[str] = "exit_denied"

@@ -17,7 +17,7 @@ from core.domain.converge import next_step
 from core.domain.goal import Goal
 from core.domain.instrument import Instrument, InstrumentId
 from core.domain.mode import TradingMode
-from core.domain.order import LIVE_STATES, MANUAL, Order, Purpose
+from core.domain.order import LIVE_STATES, MANUAL, Order, Purpose, Side
 from core.domain.sessions import trading_day
 from core.domain.slicing import largest_order
 from core.domain.steps import Cancel, PlaceExit, Step, Wait
@@ -45,6 +45,7 @@ __all__ = ["Executor", "ExecutorSettings", "is_pursued"]
 
 _log = logging.getLogger(__name__)
 _DENIED_PAUSE_S = 5.0
+_MOST_SLICES = 10
 _UNTIL_READ = timedelta(seconds=0.3)
 _NOT_SAID = NOTHING_LEFT | {"CANCEL_LIMIT", "GATE_MOVED", "POSITION_MOVING"}
 """Denials that are no news: nothing is left, it was told already, or it is over in a moment."""
@@ -303,37 +304,39 @@ class Executor:
                 await end_goal(self._store, goal)
             self._look_again(self._pauses.pause(goal.key, _DENIED_PAUSE_S))
             _log.info("%s: %s", goal.key, denied)
-            await self._notify_denied(goal, step, orders, denied)
-            return isinstance(step, PlaceExit) and await self._put_back(turn, denied)
+            await self._notify_denied(turn, step, denied)
+            return _is_exit(step) and await self._put_back(turn, denied)
         self._denied.pop(goal.key, None)
         return sent
 
-    async def _notify_denied(
-        self, goal: Goal, step: Step, orders: list[Order], denied: Denied
-    ) -> None:
+    async def _notify_denied(self, turn: _Turn, step: Step, denied: Denied) -> None:
         """Say that an exit may not go, once it was denied twice in a row for one cause."""
-        is_exit = isinstance(step, PlaceExit) or (isinstance(step, Cancel) and step.behind)
-        if not is_exit or denied.code in _NOT_SAID:
+        goal = turn.goal
+        if not _is_exit(step) or denied.code in _NOT_SAID:
             return
         # One failed read passes before anybody could do something about it.
         if self._denied.get(goal.key) != denied.code:
             self._denied[goal.key] = denied.code
             return
-        has_stop = any(one.purpose is Purpose.STOP and one.leaves_quantity for one in orders)
-        await self._steps.notify_denied(goal, denied, has_stop=has_stop)
+        await self._steps.notify_denied(goal, denied, has_stop=_is_covered(turn))
 
     async def _put_back(self, turn: _Turn, denied: Denied) -> bool:
-        """Put the stop back that made way for an exit that was denied afterwards (R6)."""
-        stop = restored_stop(turn.held, turn.orders, turn.limit)
-        if stop is None:
-            return False
-        try:
-            return await self._steps.carry_out(
-                turn.client, turn.goal, stop, turn.today, turn.master, denied.reason
-            )
-        except Denied as again:
-            _log.warning("%s: its stop could not be put back: %s", turn.goal.key, again)
-            return False
+        """Put back what made way for an exit that was denied afterwards, in slices (R6)."""
+        orders, sent = turn.orders, False
+        for _ in range(_MOST_SLICES):
+            stop = restored_stop(turn.held, orders, turn.limit)
+            if stop is None:
+                break
+            try:
+                sent |= await self._steps.carry_out(
+                    turn.client, turn.goal, stop, turn.today, turn.master, denied.reason
+                )
+            except Denied as again:
+                _log.warning("%s: its stop could not be put back: %s", turn.goal.key, again)
+                break
+            same = await self._orders_of(turn.goal.instrument, turn.today)
+            orders = [order for order in same if _is_of(order, turn.goal)]
+        return sent
 
     async def _held(self, goal: Goal, orders: list[Order], today: str) -> int:
         """Return the signed units that a goal may still reduce.
@@ -369,6 +372,22 @@ class Executor:
 def _is_of(order: Order, goal: Goal) -> bool:
     """Whether an order is of a goal's ledger."""
     return (order.strategy, order.request.product) == (goal.strategy, goal.product)
+
+
+def _is_exit(step: Step) -> bool:
+    """Whether a step is an exit, or takes a stop out of its way."""
+    return isinstance(step, PlaceExit) or (isinstance(step, Cancel) and step.behind is not None)
+
+
+def _is_covered(turn: _Turn) -> bool:
+    """Whether stops rest at the broker for all that is held."""
+    side = Side.of(-turn.held)
+    stops = [
+        order
+        for order in turn.orders
+        if order.purpose is Purpose.STOP and order.request.side is side
+    ]
+    return sum(order.leaves_quantity for order in stops) >= abs(turn.held)
 
 
 def _has_working_exit(orders: list[Order]) -> bool:
