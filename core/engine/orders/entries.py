@@ -6,7 +6,8 @@ are no longer wanted or have waited for a login.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -97,11 +98,15 @@ class Entries:
             notice = EntriesDropped(self._broker_id, tuple(dropped))
             await self._outbox.post(self._store, Post(notice))
 
-    async def send(self, client: BrokerClient, master: Mapping[InstrumentId, Instrument]) -> bool:
-        """Send what runs have decided and can go out now; return whether anything was sent."""
-        sent = False
-        ledgers = {ledger.key: ledger for ledger in await self._journal.ledgers(self._broker_id)}
+    async def due(
+        self, master: Mapping[InstrumentId, Instrument]
+    ) -> dict[InstrumentId, list[Order]]:
+        """Return what runs have decided and was not sent, by instrument, oldest first.
+
+        What is refused for its size is cut, and what does not trade now is denied. Nothing is sent.
+        """
         await self._cut_refused(master)
+        found: defaultdict[InstrumentId, list[Order]] = defaultdict(list)
         pending = await self._journal.pending(self._broker_id)
         for order in sorted(pending, key=lambda one: (one.created_at, one.attempt)):
             if order.state not in {OrderState.INITIALIZED, OrderState.HELD}:
@@ -109,17 +114,28 @@ class Entries:
             name = order.request.instrument
             if not self._hours.is_open(name, master.get(name)):
                 await self._deny(order, f"{name} does not trade now: nothing is entered")
-            elif await self._enter(client, order, ledgers):
-                sent = True
+            else:
+                found[name].append(order)
+        return found
+
+    async def send(self, client: BrokerClient, orders: Sequence[Order]) -> bool:
+        """Send entries of one instrument that can go out now; return whether anything was sent.
+
+        One after another, and after the exits of the instrument: what these have closed or left
+        unresolved decides whether an entry may go.
+        """
+        sent = False
+        for order in orders:
+            sent |= await self._enter(client, order)
         return sent
 
-    async def _enter(self, client: BrokerClient, order: Order, ledgers: dict[str, Ledger]) -> bool:
+    async def _enter(self, client: BrokerClient, order: Order) -> bool:
         now = self._clock.now()
         is_late = now - order.created_at > timedelta(seconds=self._ttl_s)
         late = f"could not be sent in time ({order.reason or 'no chance'})" if is_late else ""
         # A late entry skips what could still delay it: the gate denies it now, so that the run's
         # card does not show it as waiting for ever.
-        if not late and not await self._is_ready(order, ledgers):
+        if not late and not await self._is_ready(order):
             return False
         self._look_until = now + timedelta(seconds=self._ttl_s)
         try:
@@ -179,14 +195,14 @@ class Entries:
         self._replaced.add(refused.client_order_id)
         return sliced
 
-    async def _is_ready(self, order: Order, ledgers: dict[str, Ledger]) -> bool:
+    async def _is_ready(self, order: Order) -> bool:
         """Whether an entry in time can go out now; one that is no longer wanted is denied."""
         if self._pauses.until(order.client_order_id):
             return False
         if not await self._is_wanted(order):
             await self._deny(order, "no longer wanted: the goal has changed since")
             return False
-        return not self._is_opposed(order, ledgers)
+        return not self._is_opposed(order, await self._journal.ledgers(self._broker_id))
 
     async def _is_wanted(self, order: Order) -> bool:
         """Whether the run that decided the entry still sets the goal: a close ends it too."""
@@ -199,10 +215,10 @@ class Entries:
             return False
         return bool(goal.quantity * request.side.sign > 0)
 
-    def _is_opposed(self, order: Order, ledgers: dict[str, Ledger]) -> bool:
+    def _is_opposed(self, order: Order, ledgers: Iterable[Ledger]) -> bool:
         """Whether the other side is still held: a reversal enters when that is closed."""
         request = order.request
-        for ledger in ledgers.values():
+        for ledger in ledgers:
             same = (ledger.strategy, ledger.instrument, ledger.product) == (
                 order.strategy,
                 request.instrument,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -25,7 +25,7 @@ from core.domain.stops import restored_stop
 from core.engine.orders.entries import Entries
 from core.engine.orders.exit_watch import ExitWatch
 from core.engine.orders.gate import Gate, gate_at
-from core.engine.orders.gateway import Gateway
+from core.engine.orders.gateway import Gateway, WriteRefused
 from core.engine.orders.goals import end_goal, goal_at, goals_of
 from core.engine.orders.journal import Journal
 from core.engine.orders.ledgers import ledger_at
@@ -36,7 +36,7 @@ from core.engine.orders.risk import NOTHING_LEFT
 from core.engine.orders.steps import CancelLimit, Steps
 from core.engine.orders.stop_hits import StopHits
 from core.engine.outbox import Outbox
-from core.errors import Denied
+from core.errors import Denied, LeaseLost
 from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 from core.ports.store import Store
@@ -171,7 +171,7 @@ class Executor:
 
         Instruments are worked on beside one another: a request of one that the broker answers
         slowly holds no other back. Each goes from its cancel to its exit without waiting for the
-        cancels of the others.
+        cancels of the others, and sends its entries after its exits.
 
         Args:
             client: The account's client.
@@ -192,32 +192,38 @@ class Executor:
         # First of all: a held entry must not go out once its login is back (row B10), and an exit
         # that is still held would be sent beside the one that is worked out anew below (I6).
         await self._entries.clear_held()
-        sent = await self._entries.send(client, master)
+        entries = await self._entries.due(master)
         by_instrument: defaultdict[InstrumentId, list[Goal]] = defaultdict(list)
         for goal in await goals_of(self._store, self._broker_id):
             if is_pursued(goal, gate):
                 by_instrument[goal.instrument].append(goal.on(today))
         view = _View(client, gate, today, master, settle)
+        # Those without entries are the first in line for the order rate.
+        names = [*(name for name in by_instrument if name not in entries), *entries]
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self._pursue_all(goals, view)) for goals in by_instrument.values()
+                group.create_task(
+                    self._pursue_all(by_instrument.get(name, []), entries.get(name, []), view)
+                )
+                for name in names
             ]
         ends = [task.result() for task in tasks]
-        for end in ends:
-            if isinstance(end, Exception):
-                raise end
-        return sent or any(end is True for end in ends)
+        _raise_worst([end for end in ends if isinstance(end, Exception)])
+        return any(end is True for end in ends)
 
-    async def _pursue_all(self, goals: list[Goal], view: _View) -> bool | Exception:
-        """Pursue the goals of one instrument, one after another; return what ended it early.
+    async def _pursue_all(
+        self, goals: list[Goal], entries: list[Order], view: _View
+    ) -> bool | Exception:
+        """Pursue the goals of one instrument, one after another, then send its entries.
 
-        An exception is returned and not raised: raised, it would cancel the requests of the other
+        What ended it early is returned: raised, it would cancel the requests of the other
         instruments, and a request that is cancelled on its way is ambiguous.
         """
         sent = False
         try:
             for goal in goals:
                 sent |= await self._pursue_one(goal, view)
+            sent |= await self._entries.send(view.client, entries)
         except Exception as error:  # noqa: BLE001 - raised by advance when all are done
             return error
         return sent
@@ -367,6 +373,20 @@ class Executor:
             for order in await self._journal.of_day(self._broker_id, today)
             if order.request.instrument == instrument
         ]
+
+
+def _raise_worst(errors: Sequence[Exception]) -> None:
+    """Raise what concerns most of the errors that instruments have ended with; log the others."""
+    worst_first = sorted(errors, key=_gravity)
+    for error in worst_first[1:]:
+        _log.error("besides: %s", error, exc_info=error)
+    if worst_first:
+        raise worst_first[0]
+
+
+def _gravity(error: Exception) -> int:
+    """Return 0 for what ends the controller, 1 for what parks the account, 2 for the rest."""
+    return 0 if isinstance(error, LeaseLost) else 1 if isinstance(error, WriteRefused) else 2
 
 
 def _is_of(order: Order, goal: Goal) -> bool:
