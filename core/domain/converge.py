@@ -8,7 +8,7 @@ nothing is simply worked out anew (reliability.md 2.3.7), a resting stop is canc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from core.domain.backoff import RESTED, chase_at, retry_at
@@ -18,6 +18,7 @@ from core.domain.order import (
     LIVE_STATES,
     UNKNOWN_STATES,
     Order,
+    OrderRequest,
     OrderState,
     Purpose,
     Side,
@@ -44,11 +45,12 @@ def next_step(
     rest_s: float,
     may_enter: bool = True,
     limit: int | None = None,
+    refused: Mapping[str, OrderRequest] | None = None,
 ) -> Step:
     """Return the one next step for a ledger.
 
     Args:
-        goal: What is wanted.
+        goal: What is wanted, its stop on the tick grid.
         held: The ledger's signed units.
         orders: Today's orders of this (strategy, account, instrument, product), in any state.
         now: Real time.
@@ -56,6 +58,7 @@ def next_step(
         rest_s: Seconds an entry may rest before what is left of it is cancelled.
         may_enter: Whether the mode lets entries work; if not, a resting one is cancelled at once.
         limit: The largest quantity of one order: what is above it goes in slices (R3).
+        refused: The last change of a stop that the broker refused, by client order id.
     """
     live = [order for order in orders if order.state in LIVE_STATES]
     # Whatever is sent beside an order of unknown fate could double it; reconciliation settles it
@@ -76,7 +79,9 @@ def next_step(
         return leftover
     stops = [order for order in orders if order.purpose is Purpose.STOP]
     wait = _backoff([order for order in stops if order.run_id == goal.run_id], limit, now=now)
-    return protect(goal, held, stops, wait=wait, now=now, chase_s=chase_s, limit=limit)
+    return protect(
+        goal, held, stops, wait=wait, now=now, chase_s=chase_s, limit=limit, refused=refused
+    )
 
 
 def _surplus_exit(live: list[Order], excess: int) -> Step | None:

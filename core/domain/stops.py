@@ -9,11 +9,20 @@ beside it, for a stop that is cancelled to be replaced leaves a moment without a
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from core.domain.goal import Goal
-from core.domain.order import CLOSED_STATES, LIVE_STATES, Order, OrderState, Purpose, Side
+from core.domain.order import (
+    CLOSED_STATES,
+    LIVE_STATES,
+    Order,
+    OrderRequest,
+    OrderState,
+    Purpose,
+    Side,
+)
 from core.domain.outcome import Cause
 from core.domain.steps import (
     GiveUpStop,
@@ -53,6 +62,7 @@ def protect(
     now: datetime,
     chase_s: float,
     limit: int | None = None,
+    refused: Mapping[str, OrderRequest] | None = None,
 ) -> Step:
     """Return the next step of the stops of a ledger that is to be kept.
 
@@ -64,6 +74,7 @@ def protect(
         now: Real time.
         chase_s: Seconds a stop that has triggered may rest.
         limit: The largest quantity of one order: what is above it is covered by several (R3).
+        refused: The last change of a stop that the broker refused, by client order id.
     """
     live = [order for order in stops if order.state in LIVE_STATES]
     if held == 0 or goal.stop_price is None:
@@ -81,7 +92,7 @@ def protect(
         step = _more(goal, stops, side, size, wait=wait)
         if not isinstance(step, Wait):
             return step
-    return _moved(goal, live) or (wait if surplus < 0 and wait else Wait())
+    return _moved(goal, live, refused or {}) or (wait if surplus < 0 and wait else Wait())
 
 
 def _astray(live: Sequence[Order], side: Side) -> Step | None:
@@ -90,11 +101,13 @@ def _astray(live: Sequence[Order], side: Side) -> Step | None:
     return cancelled(wrong[0], "stands on the wrong side") if wrong else None
 
 
-def _moved(goal: Goal, live: Sequence[Order]) -> Step | None:
-    """Move a stop to the price that is wanted now; a user's own is kept for the day (R7)."""
+def _moved(goal: Goal, live: Sequence[Order], refused: Mapping[str, OrderRequest]) -> Step | None:
+    """Move the next stop to the price that is wanted now; a user's own is kept for the day (R7)."""
     for order in live:
-        is_moved = order.request.trigger_price != goal.stop_price
-        if goal.stop_price is not None and is_moved and not order.is_changed_outside:
+        wanted = replace(order.request, trigger_price=goal.stop_price)
+        # One that the broker does not move stays where it is, and holds back none of the others.
+        is_done = wanted == order.request or refused.get(order.client_order_id) == wanted
+        if goal.stop_price is not None and not is_done and not order.is_changed_outside:
             return ResizeStop(order, order.leaves_quantity, goal.stop_price)
     return None
 
@@ -166,7 +179,11 @@ def _after(newest: Order, ended: Sequence[Order], size: int) -> Step | None:
         return None
     if not _is_brokers(newest):
         return StopGone(newest, by_person=True)
-    if sum(_was_taken(order) for order in ended) > 1:
+    # Slices that it cancels at once are put back once each: the second time is when it takes away
+    # what was put back.
+    taken = [order for order in ended if _was_taken(order)]
+    first = min(_end_of(order) for order in taken)
+    if any(order.created_at >= first for order in taken):
         return StopGone(newest, by_person=False)
     return None
 

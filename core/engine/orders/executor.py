@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from core.domain.converge import next_step
@@ -33,7 +33,7 @@ from core.engine.orders.looks import Looks
 from core.engine.orders.market_hours import MarketHours
 from core.engine.orders.pauses import Pauses
 from core.engine.orders.risk import NOTHING_LEFT
-from core.engine.orders.steps import CancelLimit, Steps
+from core.engine.orders.steps import CancelLimit, Steps, on_tick
 from core.engine.orders.stop_hits import StopHits
 from core.engine.outbox import Outbox
 from core.errors import Denied, LeaseLost
@@ -270,7 +270,7 @@ class Executor:
             return None
         limit = largest_order(known, same)
         step = next_step(
-            goal,
+            _on_tick(goal, held, known),
             held,
             orders,
             now=now,
@@ -278,6 +278,7 @@ class Executor:
             rest_s=self._settings.rest_s,
             may_enter=gate.mode is TradingMode.NORMAL and gate.enabled,
             limit=limit,
+            refused=self._steps.refused_changes,
         )
         if isinstance(step, Wait):
             self._look_again(step.until)
@@ -387,6 +388,13 @@ def _raise_worst(errors: Sequence[Exception]) -> None:
 def _gravity(error: Exception) -> int:
     """Return 0 for what ends the controller, 1 for what parks the account, 2 for the rest."""
     return 0 if isinstance(error, LeaseLost) else 1 if isinstance(error, WriteRefused) else 2
+
+
+def _on_tick(goal: Goal, held: int, known: Instrument | None) -> Goal:
+    """Return a goal whose stop can be compared with those that rest."""
+    if goal.stop_price is None:
+        return goal
+    return replace(goal, stop_price=on_tick(goal.stop_price, Side.of(-held), known))
 
 
 def _is_of(order: Order, goal: Goal) -> bool:

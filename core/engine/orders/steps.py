@@ -44,7 +44,7 @@ from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
 
-__all__ = ["CancelLimit", "Steps"]
+__all__ = ["CancelLimit", "Steps", "on_tick"]
 
 _LOOKS = 3
 
@@ -82,7 +82,8 @@ class Steps:
         self._pauses = pauses
         self._cancel_limit = cancel_limit
         self._hits = hits
-        self._refused_changes: dict[str, OrderRequest] = {}
+        self.refused_changes: dict[str, OrderRequest] = {}
+        """The last change that the broker refused, by the stop's client order id."""
         self._refused_cancels: dict[str, tuple[int, datetime]] = {}
         self.denials: dict[str, Denied] = {}
         """Why a run's exits were denied when last tried, by run id; shown to a user who waits."""
@@ -124,7 +125,7 @@ class Steps:
                 return True
             case PlaceStop(side, quantity, trigger, attempt, is_restored):
                 order = self._order(goal, Purpose.STOP, side, quantity, attempt, today)
-                trigger = _on_tick(trigger, side, master.get(goal.instrument))
+                trigger = on_tick(trigger, side, master.get(goal.instrument))
                 order = replace(
                     order,
                     request=replace(
@@ -256,17 +257,17 @@ class Steps:
         request = replace(
             stop.request,
             quantity=stop.filled_quantity + step.quantity,
-            trigger_price=_on_tick(step.trigger_price, stop.request.side, tick),
+            trigger_price=on_tick(step.trigger_price, stop.request.side, tick),
         )
         if request == stop.request:
             # The trigger differs only below the tick: a change would cost rate in every turn.
             return False
-        if self._pauses.until(cid) or self._refused_changes.get(cid) == request:
+        if self._pauses.until(cid) or self.refused_changes.get(cid) == request:
             return False
         outcome = await self._gateway.resize(client, stop, replace(stop, request=request))
         raise_for_account(outcome)
         if isinstance(outcome, Refused) and outcome.kind is Refusal.REJECTED:
-            self._refused_changes[cid] = request
+            self.refused_changes[cid] = request
             return await self._change_refused(client, goal, stop, request, outcome)
         if isinstance(outcome, NotSent | Refused):
             self._pauses.pause(cid)
@@ -346,7 +347,7 @@ def _moving() -> Denied:
     return Denied("POSITION_MOVING", "the position keeps changing while it is looked at")
 
 
-def _on_tick(price: Decimal, side: Side, instrument: Instrument | None) -> Decimal:
+def on_tick(price: Decimal, side: Side, instrument: Instrument | None) -> Decimal:
     """Put a trigger on the tick grid, on the far side: a stop fires no earlier than asked."""
     if instrument is None or instrument.tick_size <= 0:
         return price

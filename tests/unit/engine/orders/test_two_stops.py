@@ -101,3 +101,30 @@ async def test_stop_comes_back_although_another_was_refused_before(desk: Desk) -
     await desk.turns(40, apart_s=5)
     stops = [one.request.quantity for one in await desk.orders(Purpose.STOP)]
     assert resting(desk) == [10] and set(stops[2:]) == {10}
+
+
+@pytest.mark.row("R7")
+async def test_every_stop_trails(desk: Desk) -> None:
+    """A price off the tick grid: each is moved to the tick, once."""
+    await fills_5_more(desk)
+    await desk.wants(15, Decimal("805.03"))
+    await desk.turns(10)
+    assert [one.trigger_price for one in desk.at.resting()] == [Decimal("805.00")] * 2
+    assert resting(desk) == [5, 10]
+
+
+@pytest.mark.row("R7")
+async def test_stop_that_is_not_moved_holds_back_no_other(desk: Desk) -> None:
+    """The broker refuses to change the first: it stays, the second is moved."""
+    await fills_5_more(desk)
+    modify, first = desk.at.modify, desk.at.resting()[0].broker_order_id
+
+    async def but_the_first(broker_order_id: str, order: OrderRequest) -> WriteOutcome:
+        if broker_order_id == first:
+            return Refused(Refusal.REJECTED, "this order cannot be changed")
+        return await modify(broker_order_id, order)
+
+    desk.at.modify = but_the_first  # type: ignore[method-assign]
+    await desk.wants(15, Decimal("805.03"))
+    await desk.turns(10)
+    assert [one.trigger_price for one in desk.at.resting()] == [STOP, Decimal("805.00")]
