@@ -76,8 +76,8 @@ def _restored(notice: StopRestored, label: str) -> Screen:
     return Screen(
         join(
             f"⚠️ {bold(f'Exit came to nothing · {label}')}",
-            f"{esc(notice.instrument)}: {esc(short(notice.reason, LONG))}. I am putting its stop "
-            f"back at {price(notice.trigger_price)}, and try the exit again.",
+            f"{esc(notice.instrument)}: {esc(short(notice.reason, LONG))}. Its stop is back at "
+            f"the broker at {price(notice.trigger_price)}, and I try the exit again.",
         ),
         _to_positions(notice.broker_id),
     )

@@ -19,6 +19,7 @@ from core.domain.order import (
     OPEN_STATES,
     UNKNOWN_STATES,
     Order,
+    OrderState,
     OrderType,
     Purpose,
     Side,
@@ -56,7 +57,9 @@ class Lack(StrEnum):
     NO_STOP = "no_stop"
     """Its strategy sets no stop."""
     UNKNOWN = "unknown"
-    """What is held is not known."""
+    """What is held is not known; stops rest for all that the ledger has."""
+    UNKNOWN_BARE = "unknown_bare"
+    """What is held is not known, and no stops rest for all that the ledger has."""
     CANCELLED = "cancelled"
     """The user cancelled its stop in the chat."""
     NOT_RESTING = "not_resting"
@@ -143,13 +146,13 @@ class Protection:
 def protection_of(facts: ProtectionFacts) -> Protection:
     """Return how a ledger that holds something stands."""
     if not facts.is_known:
-        return _open(Lack.UNKNOWN, "it is not known what the broker holds of it")
+        return _disputed(facts)
     if _is_to_close(facts):
         return _closing(facts)
     held = abs(facts.ledger.quantity)
     if hit := [order for order in _live(facts, Purpose.STOP) if order.triggered_at is not None]:
         return Protection(Shelter.CLOSING, f"its stop at {_at(hit)} has triggered")
-    stops = _live(facts, Purpose.STOP)
+    stops = _resting(facts)
     covered = sum(order.leaves_quantity for order in stops)
     if covered >= held:
         return Protection(Shelter.PROTECTED, f"a stop rests at the broker at {_at(stops)}")
@@ -178,6 +181,35 @@ def _live(facts: ProtectionFacts, purpose: Purpose) -> list[Order]:
     ]
 
 
+def _resting(facts: ProtectionFacts) -> list[Order]:
+    """Return the stops that count: one whose cancel is on the way may be gone already."""
+    # For the moment until its exit goes, the guards wait before they tell anybody.
+    return [
+        order
+        for order in _live(facts, Purpose.STOP)
+        if order.state is not OrderState.PENDING_CANCEL
+    ]
+
+
+def _disputed(facts: ProtectionFacts) -> Protection:
+    why = "it is not known what the broker holds of it"
+    held = abs(facts.ledger.quantity)
+    covered = sum(order.leaves_quantity for order in [*_resting(facts), *_foreign_stops(facts)])
+    if covered >= held or not facts.is_open or (_is_to_close(facts) and _exits(facts)):
+        return _open(Lack.UNKNOWN, why)
+    stops = f"stops rest for {covered} of {held}" if covered else "no stop rests at the broker"
+    return _open(Lack.UNKNOWN_BARE, f"{why}, and {stops}")
+
+
+def _exits(facts: ProtectionFacts) -> list[Order]:
+    """Return the exits that are at the broker, or may be."""
+    return [
+        order
+        for order in facts.orders
+        if order.purpose is Purpose.EXIT and order.state in OPEN_STATES
+    ]
+
+
 def _foreign_stops(facts: ProtectionFacts) -> list[Order]:
     return [
         order
@@ -192,14 +224,9 @@ def _at(stops: Sequence[Order]) -> str:
 
 
 def _closing(facts: ProtectionFacts) -> Protection:
-    exits = [
-        order
-        for order in facts.orders
-        if order.purpose is Purpose.EXIT and order.state in OPEN_STATES
-    ]
-    if exits:
+    if _exits(facts):
         return Protection(Shelter.CLOSING, "its exit is at the broker")
-    stops = _live(facts, Purpose.STOP)
+    stops = _resting(facts)
     if sum(order.leaves_quantity for order in stops) >= abs(facts.ledger.quantity):
         how = f"its stop rests at the broker at {_at(stops)} until its exit may go"
         return Protection(Shelter.PROTECTED, how)
@@ -208,6 +235,8 @@ def _closing(facts: ProtectionFacts) -> Protection:
     ended = [order for order in facts.orders if order.purpose is Purpose.EXIT]
     newest = max(ended, key=lambda order: (order.created_at, order.attempt), default=None)
     why = facts.not_sent or (newest.reason if newest else "")
+    if not why and len(stops) < len(_live(facts, Purpose.STOP)):
+        why = "the cancel of its stop is not confirmed"
     return _open(Lack.NOT_CLOSING, f"its exit is not at the broker{f': {why}' if why else ''}")
 
 

@@ -38,7 +38,7 @@ class ExitDenied:
 
 @dataclass(frozen=True, slots=True)
 class StopRestored:
-    """An exit came to nothing, so the stop that had made way for it is put back (R6).
+    """An exit came to nothing, and the stop that had made way for it is back at the broker (R6).
 
     Attributes:
         broker_id: The account.

@@ -49,8 +49,12 @@ class Guards:
             row = known.pop(standing.ledger.key, None)
             if standing.protection.is_alarming:
                 await self._unprotected(standing, row)
-            elif row is not None and not _is_quiet(row):
+            elif row is None or _is_quiet(row):
+                continue
+            elif standing.protection.gap is None:
                 await self._fine(row, standing)
+            else:
+                await self._still_open(row)
         for row in known.values():
             # Nothing is held any more; what closed it is told by its own notice.
             if not _is_quiet(row):
@@ -116,6 +120,13 @@ class Guards:
                 standing.protection.how,
             )
             await self._tell(row, {"since": None, "is_told": False}, notice, standing)
+
+    async def _still_open(self, row: Document) -> None:
+        """Keep what was told: nothing protects it, though nothing can happen to it just now."""
+        if not row["is_told"]:
+            await self._quiet(row)
+        elif row["fine_since"] is not None:
+            await self._update(row, {"fine_since": None})
 
     async def _quiet(self, row: Document) -> None:
         await self._update(row, {"since": None, "is_told": False, "fine_since": None})

@@ -21,7 +21,7 @@ from core.domain.notices.orders import CancelRefused
 from core.domain.notices.post import Post
 from core.domain.notices.protection import ExitDenied, StopCancelled, StopRestored
 from core.domain.order import Order, OrderRequest, OrderState, OrderType, Purpose, Side
-from core.domain.outcome import Cause, NotSent, Refusal, Refused
+from core.domain.outcome import Acked, Cause, NotSent, Refusal, Refused
 from core.domain.steps import (
     Cancel,
     GiveUpStop,
@@ -132,9 +132,9 @@ class Steps:
                         order.request, order_type=OrderType.SL_M, trigger_price=trigger
                     ),
                 )
-                if is_restored:
+                is_taken = await self._reduce(client, goal, order, is_restored=is_restored)
+                if is_restored and is_taken:
                     await self._notify_restored(order, why)
-                await self._reduce(client, goal, order, is_restored=is_restored)
                 return True
             case ResizeStop():
                 return await self._resize(client, goal, step, master)
@@ -204,8 +204,10 @@ class Steps:
 
     async def _reduce(
         self, client: BrokerClient, goal: Goal, order: Order, *, is_restored: bool = False
-    ) -> None:
+    ) -> bool:
         """Submit a reducing order after a fresh read of what the broker holds.
+
+        Returns whether the broker has acknowledged it.
 
         In EXIT_ONLY nothing goes out without that read; in NORMAL a broker that cannot show its
         positions does not hold back an exit: the ledger alone then bounds it.
@@ -223,11 +225,11 @@ class Steps:
             if not is_restored:
                 self.denials.pop(goal.run_id, None)
             self._pauses.note(after, outcome)
-            return
+            return isinstance(outcome, Acked)
         raise _moving()
 
     async def _notify_restored(self, stop: Order, why: str) -> None:
-        """Say once for each close that its stop is put back."""
+        """Say once for each close that its stop is back."""
         request = stop.request
         notice = StopRestored(
             stop.broker_id,

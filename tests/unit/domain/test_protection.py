@@ -84,7 +84,12 @@ def test_what_is_covered_or_being_closed(seen: ProtectionFacts, shelter: Shelter
         (facts(goal(), a_stop(6)), Lack.NOT_RESTING),
         (facts(goal(), a_stop(side=Side.BUY)), Lack.NOT_RESTING),
         (facts(goal(), a_stop(state=S.CANCELED)), Lack.NOT_RESTING),
+        (facts(goal(), a_stop(state=S.PENDING_CANCEL)), Lack.NOT_RESTING),
         (facts(goal(0)), Lack.NOT_CLOSING),
+        (facts(goal(0), a_stop(6), a_stop(4, S.PENDING_CANCEL)), Lack.NOT_CLOSING),
+        (facts(goal(), is_known=False), Lack.UNKNOWN_BARE),
+        (facts(goal(0), a_stop(6), is_known=False), Lack.UNKNOWN_BARE),
+        (facts(goal(), a_stop(state=S.PENDING_CANCEL), is_known=False), Lack.UNKNOWN_BARE),
         (facts(goal(0), order_in(S.REJECTED, purpose=Purpose.EXIT)), Lack.NOT_CLOSING),
         (facts(goal(can_rest=False, no_rest=NoRest.CANCELLED_HERE)), Lack.CANCELLED),
         (facts(WATCHED), Lack.PRICE_OLD),
@@ -106,9 +111,26 @@ def test_closed_market_is_shown_and_not_alarmed(wanted: Goal) -> None:
     assert (protection.gap, protection.is_alarming) == (Lack.MARKET_CLOSED, False)
 
 
-def test_what_is_disputed_is_not_said_to_be_protected() -> None:
-    """Nobody knows what the broker holds, so no stop is known to fit."""
-    assert protection_of(facts(goal(), a_stop(), is_known=False)).gap is Lack.UNKNOWN
+@pytest.mark.parametrize(
+    "seen",
+    [
+        facts(goal(), a_stop(), is_known=False),
+        facts(goal(0), a_stop(6), a_stop(4), is_known=False),
+        facts(goal(), foreign=[a_stop(purpose=Purpose.EXTERNAL)], is_known=False),
+        facts(goal(0), order_in(S.SUBMITTED, purpose=Purpose.EXIT), is_known=False),
+        facts(goal(), is_known=False, is_open=False),
+    ],
+)
+def test_what_is_disputed_is_not_said_to_be_protected(seen: ProtectionFacts) -> None:
+    """Nobody knows what the broker holds, so no stop is known to fit; its own notice asks."""
+    protection = protection_of(seen)
+    assert (protection.gap, protection.is_alarming) == (Lack.UNKNOWN, False)
+
+
+def test_cancel_that_is_not_confirmed_is_named() -> None:
+    """The stop may be gone, and the exit waits for it: neither counts."""
+    seen = facts(goal(0), a_stop(state=S.PENDING_CANCEL))
+    assert "the cancel of its stop is not confirmed" in protection_of(seen).how
 
 
 def test_software_stop_says_what_it_is_worth() -> None:

@@ -108,3 +108,36 @@ async def test_position_that_is_closed_ends_it_without_a_word(desk: Desk) -> Non
     assert await desk.units() == 0
     await desk.turns(5, apart_s=5)
     assert await told(desk) == ["Unprotected"]
+
+
+async def test_end_of_the_session_does_not_protect(desk: Desk) -> None:
+    """What was told as unprotected is not told as protected when the market closes."""
+    await desk.holds(10, STOP)
+    desk.at.answer = lambda _order: Refused(Refusal.REJECTED, "the account is blocked")
+    await desk.wants(0, run_id="orb|flat")
+    await desk.turns(10, apart_s=3)
+    await desk.clock.advance(7 * 3600)
+    await desk.turns(10, apart_s=3)
+    (position,) = await desk.engine.control.views.positions(desk.broker_id)
+    assert "the market is closed" in position.warnings[0]
+    assert await told(desk) == ["Unprotected"]
+
+
+async def test_cancel_that_is_never_confirmed_is_told(desk: Desk) -> None:
+    """The day's orders cannot be read after the cancel of a stop for its exit: told after seconds."""
+    await desk.holds(10, STOP)
+    cancel = desk.at.cancel
+
+    async def unreadable() -> object:
+        raise BrokerReadError(ReadFault.UNREACHABLE, "503")
+
+    async def cancel_and_lose(broker_order_id: str) -> WriteOutcome:
+        desk.at.orders = unreadable  # type: ignore[assignment,method-assign]
+        return await cancel(broker_order_id)
+
+    desk.at.cancel = cancel_and_lose  # type: ignore[method-assign]
+    await desk.wants(0, run_id="orb|flat")
+    await desk.turns(3)
+    assert await told(desk) == []
+    await desk.turns(10, apart_s=1)
+    assert await told(desk) == ["Unprotected"]

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from core.domain.mode import TradingMode
-from core.domain.notices.protection import ExitDenied, StopRestored
+from core.domain.notices.protection import ExitDenied, StopRestored, Unprotected
 from core.domain.order import OrderRequest, OrderType, Purpose
 from core.domain.outcome import Refusal, Refused, WriteOutcome
 from core.engine.orders.goals import UserClose
@@ -103,6 +103,24 @@ async def test_stop_that_was_refused_meanwhile_is_not_asked_for_again(desk: Desk
     await desk.turns(60, apart_s=1)
     assert await desk.states(Purpose.STOP) == ["CANCELED", "REJECTED"]
     assert len(await desk.orders(Purpose.EXIT)) < 8
+    assert await desk.engine.notices(StopRestored) == []
+
+
+async def test_stop_is_said_to_be_back_only_when_it_is(desk: Desk) -> None:
+    """PAUSED comes between its cancel and its return: it may not go back, and nothing says so."""
+    cancel = desk.at.cancel
+
+    async def cancel_and_pause(broker_order_id: str) -> WriteOutcome:
+        outcome = await cancel(broker_order_id)
+        await mode(desk, TradingMode.PAUSED)
+        return outcome
+
+    desk.at.cancel = cancel_and_pause  # type: ignore[method-assign]
+    await desk.wants(0, run_id="orb|flat")
+    await desk.turns(20, apart_s=1)
+    assert desk.at.resting() == []
+    assert await desk.engine.notices(StopRestored) == []
+    assert len(await desk.engine.notices(Unprotected)) == 1
 
 
 @pytest.mark.row("C2", "E4")
