@@ -190,6 +190,8 @@ class Order:
         triggered_at: Real time at which a stop was first seen to have triggered, UTC.
         changed_at: Real time at which its terms last changed after it was sent, UTC.
         replaced: Quantity and trigger before that change, which a late read may still show.
+        asked: Quantity and trigger of a change that we have asked for and that may yet take effect,
+            or has without an answer: the same terms at the broker are no other person's.
         is_changed_outside: Somebody changed it at the broker: its terms are theirs from then on.
         cancel_reason: Why we asked to cancel it; '' when nobody here did, so that a cancel is the
             broker's or a person's.
@@ -217,6 +219,7 @@ class Order:
     triggered_at: datetime | None = None
     changed_at: datetime | None = None
     replaced: tuple[int, Decimal | None] | None = None
+    asked: tuple[int, Decimal | None] | None = None
     is_changed_outside: bool = False
     cancel_reason: str = ""
     version: int = 0

@@ -222,7 +222,8 @@ def _settlements(pairs: Iterable[tuple[Order, BrokerOrder]], read: OrdersRead) -
                 # While an order works, a broker's message is chatter, and would replace our reason
                 # of a cancel that is pending.
                 reason=event.reason if event.state in CLOSED_STATES else "",
-                is_resumed=order.state in _ASKED and _had_no_effect(order, seen, read),
+                is_resumed=order.state in _ASKED
+                and (_has_effect(order, seen, read) or _had_no_effect(order, seen, read)),
             ),
         )
 
@@ -234,11 +235,13 @@ def _has_triggered(order: Order, seen: BrokerOrder) -> bool:
 def _with_terms(order: Order, seen: BrokerOrder, event: OrderEvent, read: OrdersRead) -> OrderEvent:
     """Return the event with the quantity and trigger that the broker shows for a resting stop.
 
-    They differ from ours when somebody changed the stop at the broker (R7), or when a change of
-    ours was acknowledged and never made.
+    They differ from ours when somebody changed the stop at the broker (R7), when a change of ours
+    was acknowledged and never made, or when it was made and its answer was lost.
     """
     request = order.request
     terms = (seen.quantity, seen.trigger_price)
+    if _has_effect(order, seen, read):
+        return replace(event, quantity=seen.quantity, trigger_price=seen.trigger_price)
     is_settled = order.state in _AT_REST and not seen.has_pending_request
     if order.purpose is not Purpose.STOP or not is_settled or seen.trigger_price is None:
         return event
@@ -252,7 +255,18 @@ def _with_terms(order: Order, seen: BrokerOrder, event: OrderEvent, read: Orders
         event,
         quantity=seen.quantity,
         trigger_price=seen.trigger_price,
-        is_outside=terms != order.replaced,
+        is_outside=terms not in {order.replaced, order.asked},
+    )
+
+
+def _has_effect(order: Order, seen: BrokerOrder, read: OrdersRead) -> bool:
+    """Return whether a change without an answer shows at the broker: it is ours, nobody else's."""
+    if order.state is not OrderState.PENDING_UPDATE or seen.has_pending_request:
+        return False
+    asked_at = read.asked_at.get(order.client_order_id, order.created_at)
+    works = state_of(seen) in _AT_REST
+    return (
+        works and read.began_at >= asked_at and order.asked == (seen.quantity, seen.trigger_price)
     )
 
 

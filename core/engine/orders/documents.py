@@ -55,6 +55,8 @@ def order_row(order: Order) -> Document:
         "changed_at": order.changed_at,
         "replaced_quantity": order.replaced[0] if order.replaced else None,
         "replaced_trigger": order.replaced[1] if order.replaced else None,
+        "asked_quantity": order.asked[0] if order.asked else None,
+        "asked_trigger": order.asked[1] if order.asked else None,
         "is_changed_outside": order.is_changed_outside,
         "cancel_reason": order.cancel_reason,
         "version": order.version,
@@ -95,16 +97,17 @@ def order_of(row: Document) -> Order:
         settled_at=row.get("settled_at"),
         triggered_at=row.get("triggered_at"),
         changed_at=row.get("changed_at"),
-        replaced=_replaced(row),
+        replaced=_terms(row, "replaced"),
+        asked=_terms(row, "asked"),
         is_changed_outside=row.get("is_changed_outside", False),
         cancel_reason=row.get("cancel_reason", ""),
         version=row["version"],
     )
 
 
-def _replaced(row: Document) -> tuple[int, Decimal | None] | None:
-    quantity = row.get("replaced_quantity")
-    return None if quantity is None else (quantity, row.get("replaced_trigger"))
+def _terms(row: Document, which: str) -> tuple[int, Decimal | None] | None:
+    quantity = row.get(f"{which}_quantity")
+    return None if quantity is None else (quantity, row.get(f"{which}_trigger"))
 
 
 def trade_of(row: Document) -> BrokerTrade:

@@ -10,7 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from core.domain.order import CLOSED_STATES, UNKNOWN_STATES, Order, OrderState, may_become
+from core.domain.order import (
+    CLOSED_STATES,
+    UNKNOWN_STATES,
+    Order,
+    OrderRequest,
+    OrderState,
+    may_become,
+)
 from core.domain.outcome import Cause, Refusal
 from core.errors import OrderAnomaly
 
@@ -25,6 +32,9 @@ class OrderEvent:
         filled_quantity: Total filled, None when the event says nothing of it.
         average_price: Of the total filled, rupees.
         quantity: New total quantity after a modification that the broker confirmed.
+        asked: Terms of the change that PENDING_UPDATE asks for; with ``is_answered`` those of an
+            earlier one that has no answer.
+        is_answered: The broker did not take the change, so that it cannot take effect any more.
         held_for: Why the broker refused an order that is held, None when nothing was sent.
         cause: Why the broker rejected it, None where its words were not read.
         largest: The largest quantity of one order that its words name.
@@ -40,6 +50,8 @@ class OrderEvent:
     reason: str = ""
     quantity: int | None = None
     trigger_price: Decimal | None = None
+    asked: tuple[int, Decimal | None] | None = None
+    is_answered: bool = False
     held_for: Refusal | None = None
     cause: Cause | None = None
     largest: int | None = None
@@ -59,11 +71,8 @@ def folded(order: Order, event: OrderEvent) -> Order | None:
     filled = max(order.filled_quantity, event.filled_quantity or 0)
     grew = filled > order.filled_quantity
     state = _state_after(order, event, grew=grew)
-    request = order.request
-    if event.quantity is not None and event.quantity != request.quantity:
-        request = replace(request, quantity=event.quantity)
-    if event.trigger_price is not None and event.trigger_price != request.trigger_price:
-        request = replace(request, trigger_price=event.trigger_price)
+    request = _request_after(order.request, event)
+    asked = _asked_after(order, event, request)
     # The first id stays: another one is a mix-up (N15), which reconciliation corrects by the tag.
     broker_order_id = order.broker_order_id or event.broker_order_id
     # The reason is not compared: brokers reword a message from read to read, and each rewording
@@ -72,6 +81,7 @@ def folded(order: Order, event: OrderEvent) -> Order | None:
         state is order.state
         and not grew
         and request == order.request
+        and asked == order.asked
         and broker_order_id == order.broker_order_id
         and (order.triggered_at is not None or not event.is_triggered)
     )
@@ -99,6 +109,7 @@ def folded(order: Order, event: OrderEvent) -> Order | None:
             if request == order.request
             else (order.request.quantity, order.request.trigger_price)
         ),
+        asked=asked,
         is_changed_outside=order.is_changed_outside or event.is_outside,
         # Kept when the request had no effect at first: a late cancel is no other person's deed.
         cancel_reason=event.reason
@@ -106,6 +117,23 @@ def folded(order: Order, event: OrderEvent) -> Order | None:
         else order.cancel_reason,
         version=order.version + 1,
     )
+
+
+def _request_after(request: OrderRequest, event: OrderEvent) -> OrderRequest:
+    if event.quantity is not None and event.quantity != request.quantity:
+        request = replace(request, quantity=event.quantity)
+    if event.trigger_price is not None and event.trigger_price != request.trigger_price:
+        request = replace(request, trigger_price=event.trigger_price)
+    return request
+
+
+def _asked_after(
+    order: Order, event: OrderEvent, request: OrderRequest
+) -> tuple[int, Decimal | None] | None:
+    """Return the terms of our change that may yet show at the broker; None once they do."""
+    says = event.is_answered or (event.state is OrderState.PENDING_UPDATE and event.asked)
+    asked = event.asked if says else order.asked
+    return None if asked == (request.quantity, request.trigger_price) else asked
 
 
 _PENDING = {OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE}

@@ -289,7 +289,10 @@ class Gateway:
         if changed.request.quantity > order.request.quantity:
             # Growing would need the gate's bounds (I6), and those size new orders only.
             raise ValueError("a resting order is never made larger")
-        if not await self._journal_request(order, OrderEvent(OrderState.PENDING_UPDATE)):
+        terms = (changed.request.quantity, changed.request.trigger_price)
+        if not await self._journal_request(
+            order, OrderEvent(OrderState.PENDING_UPDATE, asked=terms)
+        ):
             return Refused(Refusal.REJECTED, "the order is final already")
         outcome = await client.modify(order.broker_order_id, changed.request)
         if isinstance(outcome, Acked):
@@ -303,7 +306,11 @@ class Gateway:
                 ),
             )
         elif isinstance(outcome, NotSent | Refused):
-            await self._resume(order)
+            # "Nothing to change" may be the answer to a change that an earlier one has made.
+            event = OrderEvent(
+                OrderState.ACCEPTED, is_resumed=True, is_answered=True, asked=order.asked
+            )
+            await self._journal.apply(order.client_order_id, event)
         return outcome
 
     async def _journal_request(self, order: Order, asked: OrderEvent) -> bool:

@@ -340,6 +340,11 @@ def _empty_ledger(order: Order) -> Ledger:
     return Ledger(order.strategy, order.broker_id, order.request.instrument, order.request.product)
 
 
+def _is_foreign_change(before: Order, after: Order) -> bool:
+    terms = (after.request.quantity, after.request.trigger_price)
+    return after.request != before.request and terms != before.asked
+
+
 def _changed(before: Order, after: Order) -> StopChanged:
     return StopChanged(
         after.broker_id,
@@ -372,7 +377,7 @@ def posts_of(before: Order, after: Order) -> list[Post]:
     # what it came back as.
     if is_alarmed(before.state, after.state):
         posts.append(Post(OrderRevived(key)))
-    elif after.is_changed_outside and after.request != before.request:
+    elif after.is_changed_outside and _is_foreign_change(before, after):
         posts.append(Post(_changed(before, after)))
     elif before.state is after.state:
         return posts

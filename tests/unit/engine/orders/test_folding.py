@@ -7,8 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from core.domain.order import CLOSED_STATES, OrderState
+from core.domain.order import CLOSED_STATES, Order, OrderState, Purpose
 from core.domain.outcome import Refusal
+from core.engine.orders.documents import order_of, order_row
 from core.engine.orders.folding import OrderEvent, folded
 from core.errors import OrderAnomaly
 from tests.fakes.orders import order_in
@@ -143,3 +144,31 @@ def test_stop_is_seen_to_trigger_once() -> None:
     after = folded(order, event)
     assert after is not None
     assert folded(replace(after, triggered_at=after.created_at), event) is None
+
+
+def fold(order: Order, event: OrderEvent) -> Order:
+    after = folded(order, event)
+    assert after is not None
+    return after
+
+
+def test_terms_that_were_asked_for_are_kept_until_they_show() -> None:
+    """An answer that says nothing of them keeps them; a refusal keeps those of an earlier change."""
+    before = order_in(S.ACCEPTED, purpose=Purpose.STOP, quantity=10, trigger_price=Decimal(800))
+    terms, later = (10, Decimal(805)), (10, Decimal(810))
+    pending = fold(before, OrderEvent(S.PENDING_UPDATE, asked=terms))
+    assert pending.asked == terms and order_of(order_row(pending)) == pending
+    resumed = fold(pending, OrderEvent(S.ACCEPTED, is_resumed=True))
+    assert (resumed.state, resumed.asked) == (S.ACCEPTED, terms)
+    again = fold(resumed, OrderEvent(S.PENDING_UPDATE, asked=later))
+    refused = OrderEvent(S.ACCEPTED, is_resumed=True, is_answered=True, asked=terms)
+    assert again.asked == later and fold(again, refused).asked == terms
+    shows = OrderEvent(S.ACCEPTED, quantity=10, trigger_price=Decimal(805), is_resumed=True)
+    assert fold(pending, shows).asked is None
+
+
+def test_rows_of_before_have_no_terms_asked_for() -> None:
+    """A row that an earlier version has stored is read as one without an unanswered change."""
+    row = order_row(order_in(S.PENDING_UPDATE))
+    del row["asked_quantity"], row["asked_trigger"]
+    assert order_of(row).asked is None

@@ -18,6 +18,7 @@ from core.domain.notices.orders import (
     OrderUnresolved,
     OrderUpdate,
 )
+from core.domain.notices.protection import StopChanged
 from core.domain.notices.runs import RunCard
 from core.domain.order import EXTERNAL, MANUAL, Order, OrderState, Purpose, Side
 from core.engine.orders.folding import OrderEvent
@@ -290,3 +291,13 @@ async def test_audit_knows_how_long_each_step_took(engine: MemoryEngine, journal
     assert [(row["n"], row["at"] - began) for row in rows] == [
         (number, timedelta(seconds=number)) for number in range(3)
     ]
+
+
+@pytest.mark.row("R7")
+def test_only_a_change_of_somebody_else_is_reported() -> None:
+    """Of a stop that a user has moved Saarthi takes units away: that is no change outside."""
+    ours = {"purpose": Purpose.STOP, "is_changed_outside": True, "trigger_price": Decimal(805)}
+    before = order_in(S.PENDING_UPDATE, quantity=10, asked=(4, Decimal(805)), **ours)
+    for units, is_reported in ((4, False), (7, True)):
+        posts = posts_of(before, order_in(S.ACCEPTED, quantity=units, **ours))
+        assert any(isinstance(post.notice, StopChanged) for post in posts) is is_reported

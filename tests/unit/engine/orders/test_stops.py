@@ -13,7 +13,7 @@ from core.domain.instrument import Product
 from core.domain.notices.accounts import SoftwareStop
 from core.domain.notices.protection import StopCancelled, StopChanged, StopHit
 from core.domain.order import OrderRequest, OrderType, Purpose
-from core.domain.outcome import Refusal, Refused, WriteOutcome
+from core.domain.outcome import Ambiguous, Refusal, Refused, WriteOutcome
 from core.domain.sessions import IST
 from core.engine.orders.goals import retarget_goal
 from tests.fakes.clock import ManualClock
@@ -217,6 +217,44 @@ async def test_read_that_lags_behind_a_move_is_no_deed_of_a_person(desk: Desk) -
     await desk.turns(10, apart_s=3)
     (stop,) = await desk.orders(Purpose.STOP)
     assert stop.request.trigger_price == Decimal(806)
+    assert await desk.engine.notices(StopChanged) == []
+
+
+@pytest.mark.parametrize("lags", [False, True])
+@pytest.mark.parametrize("then", ["taken", "refused", "wanted back"])
+async def test_own_change_without_an_answer_is_no_deed_of_a_person(
+    desk: Desk, then: str, *, lags: bool
+) -> None:
+    """It took effect: whatever is asked next, the stop stays ours and follows the strategy (R7)."""
+    modify, asked = desk.at.modify, 0
+
+    async def loses_the_first_answer(broker_order_id: str, order: OrderRequest) -> WriteOutcome:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            await modify(broker_order_id, order)
+            if lags:
+                desk.at.put(broker_order_id, trigger_price=STOP)
+            return Ambiguous("no answer")
+        if then == "refused" and order.trigger_price == Decimal(805):
+            return Refused(Refusal.REJECTED, "order has not been changed")
+        return await modify(broker_order_id, order)
+
+    desk.at.modify = loses_the_first_answer  # type: ignore[method-assign]
+    await move_stop(desk, Decimal(805))
+    await desk.turns(2)
+    if then == "wanted back":
+        await move_stop(desk, STOP)
+    if lags:  # the broker shows the old trigger for ten seconds
+        await desk.turns(10, apart_s=1)
+        desk.at.put(the_stop(desk), trigger_price=Decimal(805))
+    await desk.turns(20, apart_s=1)
+    assert await desk.engine.notices(StopChanged) == []
+    await move_stop(desk, Decimal(810))
+    await desk.turns(20, apart_s=1)
+    (stop,) = await desk.orders(Purpose.STOP)
+    assert resting(desk) == [(10, Decimal(810))]
+    assert not stop.is_changed_outside
     assert await desk.engine.notices(StopChanged) == []
 
 
