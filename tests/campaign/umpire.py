@@ -85,6 +85,7 @@ class Umpire:
     _counted: Counter[str] = field(default_factory=Counter)
     _true_books: Counter[str] = field(default_factory=Counter)
     _judged: set[str] = field(default_factory=set)
+    _crossed: set[str] = field(default_factory=set)
     _alive_since: float = 0.0
     _life: object = None
 
@@ -102,6 +103,7 @@ class Umpire:
         if row is None:
             self.verdict.bad("orders unknown to the journal", f"{trade.order.tag} filled")
             return
+        self._follow_crossings()
         key = f"{row['strategy']}|{broker_id}|{row['instrument']}|{row['product']}"
         before = self._true_books[key]
         self._true_books[key] = after = before + trade.signed
@@ -122,6 +124,17 @@ class Umpire:
                 "positions wrong",
                 f"{row['purpose']} {row['_id']} took {key} from {before} to {after} at {at}",
             )
+
+    def _follow_crossings(self) -> None:
+        """Move what strategies hold by what crossed inside, for which the broker has no order."""
+        for row in self.world.database.committed["outbox"].values():
+            if row["kind"] != "ledgers_crossed" or row["_id"] in self._crossed:
+                continue
+            self._crossed.add(row["_id"])
+            told = row["data"]
+            for strategy in told["strategies"]:
+                key = f"{strategy}|{told['broker_id']}|{told['instrument']}|{told['product']}"
+                self._true_books[key] -= told["units"] * (1 if self._true_books[key] > 0 else -1)
 
     # Every second
 
