@@ -247,7 +247,7 @@ def _bars(order: Order, since: datetime, limit: int | None) -> bool:
     if order.created_at < since:
         return False
     if order.purpose is Purpose.ENTRY:
-        return order.filled_quantity > 0
+        return order.created_at > since and order.filled_quantity > 0
     is_gone = order.state in {OrderState.CANCELED, OrderState.EXPIRED}
     other = is_gone and order.cancel_reason != MAKES_WAY
     return order.purpose is Purpose.STOP and (other or _is_refused(order, limit))

@@ -130,6 +130,31 @@ async def test_a_stop_covers_all_in_slices(holder: Holder):
     assert await holder.held() == 0
 
 
+@pytest.mark.row("R6")
+@pytest.mark.matrix("B09")
+@pytest.mark.parametrize("lost_at", [1, 3])
+async def test_slices_of_a_stop_come_back_together(
+    holder: Holder, monkeypatch: pytest.MonkeyPatch, lost_at: int
+):
+    """The positions are gone once some have made way: all are put back at once, not one by one."""
+    await want(holder.engine, holder.ledger, 250, stop_price=Decimal(800))
+    await holder.turns()
+    await holder.engine.control.modes.set(
+        holder.engine.command(), TradingMode.EXIT_ONLY, holder.account.broker_id
+    )
+    cancel, calls = holder.broker.cancel, count(1)
+
+    async def lost(broker_order_id: str) -> Any:
+        if next(calls) == lost_at:
+            holder.broker.position_list.clear()
+        return await cancel(broker_order_id)
+
+    monkeypatch.setattr(holder.broker, "cancel", lost)
+    await want(holder.engine, holder.ledger, run_id="run2")
+    await holder.turns(6)
+    assert sorted(holder.resting()) == [50, 100, 100]
+
+
 async def test_a_stop_refused_for_the_freeze_goes_in_slices():
     """A freeze that the master does not know costs one refused stop, and no software stop."""
     holder = await Holder().opened(freeze=None)
