@@ -75,6 +75,29 @@ async def _answer_questions(world: World) -> None:
             continue
 
 
+def _deal_with_own_orders(world: World) -> None:
+    """Let the person cancel, or let fill, an order of theirs that an exit is said to wait for.
+
+    Such an exit waits for as long as the person's order rests (R8), so no time ends it; an exit
+    that waits without a notice gets no help here, and is found not at rest.
+    """
+    named = {
+        (row["data"]["broker_id"], row["data"]["instrument"])
+        for row in world.rows("outbox")
+        if row["kind"] == "exit_denied" and row["data"]["reason"].startswith("your own ")
+    }
+    for broker_id in world.accounts:
+        venue = world.venue(broker_id)
+        for order in list(venue.orders.values()):
+            is_named = (broker_id, str(order.instrument)) in named
+            if order.origin != "hand" or not order.is_live or not is_named:
+                continue
+            if int(order.order_id) % 2:
+                venue.end(order, "CANCELLED", by="hand")
+            else:
+                venue.fill_rest(order)
+
+
 async def come_to_rest(world: World, verdict: Verdict) -> None:
     """End every fault and wait until nothing moves; what never does is a fault of the product."""
     calm_down(world)
@@ -102,3 +125,4 @@ async def come_to_rest(world: World, verdict: Verdict) -> None:
             return
         if world.loop.time() - begun > 120:
             await _answer_questions(world)
+            _deal_with_own_orders(world)
