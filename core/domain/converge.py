@@ -119,19 +119,28 @@ def _reduce(
     exits = [order for order in orders if order.purpose is Purpose.EXIT]
     stops = [order for order in live if order.purpose is Purpose.STOP]
     working = [order for order in live if order.purpose is Purpose.EXIT]
-    if working and stops:
-        # One of them came back from the dead: both would close the same units (C6).
-        return cancelled(stops[0], MAKES_WAY)
     if working:
-        return _beside(held, excess, exits, working, now=now, chase_s=chase_s, limit=limit)
+        closing = sum(order.leaves_quantity for order in [*working, *stops])
+        if stops and closing > abs(held):
+            # One of them came back from the dead: both would close the same units (C6). A stop for
+            # units that no exit closes yet stays, until the slice that closes them may go (R6).
+            return cancelled(stops[0], MAKES_WAY)
+        step = _beside(held, excess, exits, working, now=now, chase_s=chase_s, limit=limit)
+        return _after_stops(step, stops) if isinstance(step, PlaceExit) else step
     wait = _backoff(exits, limit, now=now)
     if wait is not None:
         # Between two tries of an exit the units are covered as they were before it (R6).
         is_over = _came_to_nothing(exits)
         return (restored_stop(held, orders, limit) if is_over else None) or wait
-    step = _exit(held, excess, exits, limit)
-    # A resting stop and an exit would close the same units twice (C6), and only its final state
-    # shows how much is left to close. It is cancelled once the exit behind it is allowed to go.
+    return _after_stops(_exit(held, excess, exits, limit), stops)
+
+
+def _after_stops(step: PlaceExit, stops: Sequence[Order]) -> Step:
+    """Return the cancel of a stop that rests in an exit's way, or the exit.
+
+    A resting stop and an exit would close the same units twice (C6), and only its final state
+    shows how much is left to close. It is cancelled once the exit behind it is allowed to go.
+    """
     for order in stops:
         if order.state is OrderState.PENDING_CANCEL:
             continue

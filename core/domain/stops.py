@@ -216,10 +216,11 @@ def restored_stop(held: int, orders: Sequence[Order], limit: int | None = None) 
         and order.cancel_reason == MAKES_WAY
         and order.request.side is side
     ]
-    # Beside those that rest or are being cancelled, for what none of them covers; beside one of
-    # unknown fate nothing is sent.
+    # Beside those that rest or are being cancelled, for what none of them covers and no exit
+    # closes; beside one of unknown fate nothing is sent.
     unsettled = any(one.state not in CLOSED_STATES | LIVE_STATES for one in stops)
-    left = abs(held) - sum(order.leaves_quantity for order in stops)
+    exits = [order for order in orders if order.purpose is Purpose.EXIT]
+    left = abs(held) - sum(order.leaves_quantity for order in [*stops, *exits])
     if not made_way or left <= 0 or unsettled:
         return None
     last = max(made_way, key=_end_of)

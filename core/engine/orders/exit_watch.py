@@ -27,6 +27,7 @@ from core.domain.order import (
     Side,
 )
 from core.domain.steps import Cancel, PlaceExit, PlaceStop, Step
+from core.domain.stops import MAKES_WAY
 from core.engine.orders.circuit import CircuitLimits
 from core.engine.orders.goals import mark_stuck
 from core.engine.orders.market_hours import MarketHours
@@ -115,7 +116,12 @@ class ExitWatch:
         run_id, since = self._since.get(goal.key, ("", self._clock.now()))
         if run_id != goal.run_id:
             since = self._clock.now()
-        tried = [o.created_at for o in orders if _is_exit(o) and o.run_id == goal.run_id]
+        # One that has filled is no sign that what is left could not go since then.
+        tried = [
+            order.created_at
+            for order in orders
+            if _is_exit(order) and order.run_id == goal.run_id and not _has_filled(order)
+        ]
         since = min([since, *tried])
         self._since[goal.key] = (goal.run_id, since)
         return since
@@ -126,8 +132,11 @@ class ExitWatch:
             return "the broker's answer to an order is not known yet"
         live = [order for order in orders if order.state in LIVE_STATES]
         for order in live:
-            if not _is_exit(order):
+            # One that was never asked to go rests beside the exit, or until that may go.
+            is_asked = order.state is OrderState.PENDING_CANCEL or order.reason == MAKES_WAY
+            if not _is_exit(order) and is_asked:
                 return f"its {order.purpose.value} is in the way, and its cancel is not confirmed"
+        live = [order for order in live if _is_exit(order)]
         for order in live:
             if order.state is OrderState.PENDING_CANCEL:
                 return "the exchange does not confirm the cancel of the exit that rests"
@@ -135,7 +144,7 @@ class ExitWatch:
                 return "the price stands at its circuit limit; the order keeps its place there"
         if live:
             return "the broker has taken the order, and it does not fill"
-        ended = [order for order in orders if _is_exit(order)]
+        ended = [order for order in orders if _is_exit(order) and not _has_filled(order)]
         newest = max(ended, key=lambda order: (order.created_at, order.attempt), default=None)
         if newest is None:
             return "no order could be sent yet"
@@ -175,6 +184,10 @@ class ExitWatch:
 
 def _is_exit(order: Order) -> bool:
     return order.purpose is Purpose.EXIT
+
+
+def _has_filled(order: Order) -> bool:
+    return order.state is OrderState.FILLED
 
 
 def _order_words(goal: Goal, held: int, units: int) -> str:

@@ -9,9 +9,11 @@ import pytest
 
 from core.domain.account import Account
 from core.domain.broker import BrokerStatus, Quote
+from core.domain.instrument import Product
 from core.domain.ledger import Ledger
 from core.domain.notices.exits import ExitStuck, ExitThrough
-from core.domain.order import Side
+from core.domain.notices.protection import ExitDenied
+from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import Refusal, Refused
 from core.engine.orders.circuit import is_at_limit
 from core.engine.workers.account_worker import AccountWorker
@@ -144,6 +146,26 @@ async def test_without_a_quote_an_exit_is_chased_more_and_more_rarely(closing: C
     assert len(closing.broker.placed) <= 5
     working = [o for o in closing.broker.order_list.values() if o.status is BrokerStatus.WORKING]
     assert [one.quantity for one in working] == [10]
+
+
+async def test_a_restart_does_not_blame_the_stop_for_what_waits_for_a_person(closing: Closing):
+    """The rest of an exit waits for a person's own order, which was said: its stop is no news.
+
+    After a restart it was reported at once, as a stop whose cancel is not confirmed (row R8).
+    """
+    closing.broker.is_slow = False
+    await want(closing.engine, closing.ledger, 10, stop_price=Decimal(800), run_id="stop")
+    await closing.passes(5)
+    target = OrderRequest("", SBIN, Side.SELL, 7, OrderType.LIMIT, Product.MIS, Decimal(830))
+    closing.broker.show(target)
+    await closing.passes(5)
+    await want(closing.engine, closing.ledger, run_id="flat")
+    await closing.passes(60)
+    assert [one.quantity for one in await closing.engine.ledgers()] == [7]
+    assert len(await closing.engine.notices(ExitDenied)) == 1
+    closing.worker = await worker_of(closing.engine, closing.account)
+    await closing.passes(60)
+    assert await closing.stuck() == []
 
 
 async def test_what_waits_for_the_open_is_not_stuck():

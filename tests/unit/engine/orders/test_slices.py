@@ -14,7 +14,7 @@ from core.domain.broker import Position
 from core.domain.instrument import Product
 from core.domain.ledger import Ledger
 from core.domain.mode import TradingMode
-from core.domain.order import MANUAL, OrderType
+from core.domain.order import MANUAL, OrderRequest, OrderType, Side
 from core.engine.orders.goals import UserClose
 from core.engine.workers.account_worker import AccountWorker
 from core.errors import StoreUnavailable
@@ -197,3 +197,29 @@ async def test_slices_of_an_exit_go_on_after_a_restart(
     holder.worker = await worker_of(holder.engine, holder.account)
     await holder.turns()
     assert holder.sent() == [100, 100, 50]
+
+
+async def test_a_stop_of_units_that_wait_is_not_taken_away_in_vain(holder: Holder):
+    """Beside slices that rest, the stop of what a person's own order closes stays (rows R6, R8).
+
+    It was cancelled and put back every five seconds, for as long as that order rested.
+    """
+    await want(holder.engine, holder.ledger, 250, stop_price=Decimal(800))
+    await holder.turns()
+    holder.broker.show(by_hand_sale(70))
+    await holder.turns(2)
+    holder.broker.is_slow = True
+    await want(holder.engine, holder.ledger, run_id="run2")
+    await holder.turns()
+    for _ in range(2):
+        await holder.engine.clock.advance(5)
+        await holder.turns(4)
+    assert holder.sent() == [100, 80]
+    assert holder.sent(OrderType.SL_M) == [100, 100, 50, 70], "it was put back once"
+    assert holder.resting() == [70, 100, 80, 70]
+
+
+def by_hand_sale(units: int) -> OrderRequest:
+    """Return what a person rests in the broker's app, above the price."""
+    price = Decimal(830)
+    return OrderRequest("", SBIN, Side.SELL, units, OrderType.LIMIT, Product.MIS, price)
