@@ -233,11 +233,16 @@ def _has_triggered(order: Order, seen: BrokerOrder) -> bool:
 
 
 def _with_terms(order: Order, seen: BrokerOrder, event: OrderEvent, read: OrdersRead) -> OrderEvent:
-    """Return the event with the quantity and trigger that the broker shows for a resting stop.
+    """Return the event with a final order's quantity, or with a resting stop's terms.
 
     They differ from ours when somebody changed the stop at the broker (R7), when a change of ours
     was acknowledged and never made, or when it was made and its answer was lost.
     """
+    if event.state in CLOSED_STATES:
+        # No read need have shown the order at work since it was changed: a stop of 6 that was made
+        # 3 without an answer, and filled or was cancelled at once, was for 3 (I4). Its trigger does
+        # not matter any more, and some brokers clear it.
+        return replace(event, quantity=seen.quantity or None)
     request = order.request
     terms = (seen.quantity, seen.trigger_price)
     if _has_effect(order, seen, read):

@@ -341,6 +341,9 @@ def _empty_ledger(order: Order) -> Ledger:
 
 
 def _is_foreign_change(before: Order, after: Order) -> bool:
+    # Of an order that is final its end is told, not what it was made before.
+    if after.state in CLOSED_STATES:
+        return False
     terms = (after.request.quantity, after.request.trigger_price)
     return after.request != before.request and terms != before.asked
 

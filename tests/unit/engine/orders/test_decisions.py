@@ -72,8 +72,30 @@ def test_order_found_by_its_tag_is_settled_with_all_that_is_shown() -> None:
     seen = shown(status=BrokerStatus.COMPLETE, filled_quantity=1, average_price=Decimal("801.5"))
     order = order_in(S.UNRESOLVED)
     assert decide([order], read(seen)) == [
-        Advance(order, OrderEvent(S.FILLED, "b1", 1, Decimal("801.5")))
+        Advance(order, OrderEvent(S.FILLED, "b1", 1, Decimal("801.5"), quantity=1))
     ]
+
+
+@pytest.mark.invariant("I4")
+@pytest.mark.parametrize("state", [S.ACCEPTED, S.PENDING_UPDATE, S.PENDING_CANCEL])
+@pytest.mark.parametrize(
+    ("status", "filled"), [(BrokerStatus.COMPLETE, 3), (BrokerStatus.CANCELED, 0)]
+)
+def test_order_that_has_ended_is_for_what_the_broker_says(
+    state: OrderState, status: BrokerStatus, filled: int
+) -> None:
+    """A change without an answer took effect, and no read showed the stop at work since."""
+    trigger = Decimal(805)
+    stop = order_in(
+        state, purpose=Purpose.STOP, quantity=6, trigger_price=trigger, broker_order_id="b1"
+    )
+    seen = shown(status=status, quantity=3, filled_quantity=filled, trigger_price=Decimal(0))
+    decision = only(decide([stop], read(seen, after_s=1)))
+    assert isinstance(decision, Advance)
+    after = folded(stop, decision.event)
+    assert after is not None and after.state in CLOSED_STATES
+    assert (after.request.quantity, after.request.trigger_price) == (3, trigger)
+    assert decide([after], read(seen)) and folded(after, decision.event) is None
 
 
 def test_read_that_began_before_the_order_was_sent_says_nothing_of_it() -> None:

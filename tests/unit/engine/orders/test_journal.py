@@ -301,3 +301,5 @@ def test_only_a_change_of_somebody_else_is_reported() -> None:
     for units, is_reported in ((4, False), (7, True)):
         posts = posts_of(before, order_in(S.ACCEPTED, quantity=units, **ours))
         assert any(isinstance(post.notice, StopChanged) for post in posts) is is_reported
+    ended = posts_of(before, order_in(S.REJECTED, quantity=7, **ours))
+    assert [type(post.notice) for post in ended] == [RunCard, OrderRejected]
