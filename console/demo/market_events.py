@@ -9,7 +9,7 @@ from typing import Any
 
 from core.domain.money import signed_rupees
 
-__all__ = ["RestingStop", "result_of_last_trade", "stop_of"]
+__all__ = ["RestingStop", "results_of", "stop_of"]
 
 Row = Mapping[str, Any]
 
@@ -57,20 +57,21 @@ def stop_of(books: Sequence[Row]) -> RestingStop | None:
     return None
 
 
-def result_of_last_trade(trades: Iterable[Row], symbol: str) -> str:
-    """Return what the newest position in an instrument brought when it was closed, as shown.
+def results_of(trades: Iterable[Row], symbol: str) -> list[str]:
+    """Return what each closed position in an instrument brought, as the chat shows it, in order.
 
     Args:
         trades: The account's trades of the day.
         symbol: Which instrument, without its exchange.
     """
     # By the money that went in and out, and not by the averages that the product itself keeps.
-    held, paid = 0, Decimal(0)
+    found, held, paid = [], 0, Decimal(0)
     mine = [row for row in trades if row["symbol"] == symbol]
     for row in sorted(mine, key=lambda one: str(one["at"])):
-        if held == 0:
-            paid = Decimal(0)
         units = int(row["quantity"]) * (1 if row["side"] == "BUY" else -1)
         held += units
         paid += units * Decimal(str(row["price"]))
-    return signed_rupees(-paid)
+        if held == 0:
+            found.append(signed_rupees(-paid))
+            paid = Decimal(0)
+    return found

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from console.demo.market_events import result_of_last_trade, stop_of
+from console.demo.market_events import results_of, stop_of
 
 pytestmark = pytest.mark.row("F2")
 
@@ -30,14 +30,15 @@ def test_a_stop_is_one_that_every_account_rests() -> None:
     assert stop_of([one, {"orders": []}]) is None
 
 
-def test_a_result_is_that_of_the_newest_position() -> None:
-    """By the money that went in and out since the account was flat; partial fills count."""
+def test_results_are_those_of_positions_that_ended() -> None:
+    """By the money that went in and out between two flat moments; what is open has none yet."""
     trades = [
         trade("BUY", 2, 100.0, "09:31"),
         trade("SELL", 2, 90.0, "09:35"),
         trade("SELL", 2, 95.0, "09:40"),
         trade("BUY", 1, 94.0, "09:41"),
         trade("BUY", 1, 93.5, "09:42"),
+        trade("SELL", 2, 93.0, "09:43"),
     ]
-    assert result_of_last_trade(trades, "SBIN") == "+₹2.50"
-    assert result_of_last_trade(trades[:2], "SBIN") == "-₹20.00"
+    assert results_of(trades, "SBIN") == ["-₹20.00", "+₹2.50"]
+    assert results_of(trades[:1], "SBIN") == []
