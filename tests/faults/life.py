@@ -341,7 +341,9 @@ class Life:
     async def settled(self, *, within_s: float = 60.0) -> None:
         """Wait until nothing is on its way: no order unknown, every notice delivered."""
         store = self.foundation.store
-        moving = ["INITIALIZED", "HELD", "SUBMITTED", "UNRESOLVED", "PENDING_CANCEL"]
+        moving = ["INITIALIZED", "HELD", "SUBMITTED", "UNRESOLVED"]
+        # A change without an answer is given up some seconds later.
+        moving += ["PENDING_CANCEL", "PENDING_UPDATE"]
 
         async def nothing_moves() -> bool:
             orders = await store.find("orders", {"state": {"$in": moving}})
