@@ -36,11 +36,19 @@ __all__ = [
 _LATER = "Its card shows how it goes on."
 
 
-async def _position(visit: Visit, broker_id: str, wanted: str) -> PositionView:
-    for one in await visit.services.control.views.positions(broker_id):
-        if handle(one.key) == wanted and one.quantity:
-            return one
-    raise NotFound("That position is not open any more. Open /positions to see what is.")
+async def _position(
+    visit: Visit, broker_id: str, wanted: str, *, is_open: bool = True
+) -> PositionView:
+    """Return a position; one that the last read did not show is looked for in a fresh one."""
+    control = visit.services.control
+    for is_read_again in (False, True):
+        if is_read_again:
+            await control.orders.read_again(broker_id)
+        for one in await control.views.positions(broker_id):
+            if handle(one.key) == wanted and (one.quantity or not is_open):
+                return one
+    what = "open any more" if is_open else "shown any more"
+    raise NotFound(f"That position is not {what}. Open /positions to see what is.")
 
 
 async def _order(visit: Visit, broker_id: str, wanted: str) -> OrderView:
@@ -235,10 +243,7 @@ async def resolve_order(visit: Visit) -> None:
 async def ask_believe(visit: Visit) -> None:
     """Say what follows when the broker's positions are right and the fills are not, and ask."""
     broker_id = visit.tap.argument(0)
-    views = await visit.services.control.views.positions(broker_id)
-    position = next((one for one in views if handle(one.key) == visit.tap.argument(1)), None)
-    if position is None:
-        raise NotFound("That position is not shown any more. Open /positions to see what is.")
+    position = await _position(visit, broker_id, visit.tap.argument(1), is_open=False)
     await visit.confirm(
         join(
             bold(f"Are the broker's positions right on {position.account_label}?"),

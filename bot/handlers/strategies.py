@@ -87,7 +87,8 @@ async def _show_switched_off(visit: Visit, name: str, broker_id: str | None) -> 
     control = visit.services.control
     strategy = await control.strategies.get(name)
     shown = await control.views.positions(broker_id)
-    held = [one for one in shown if one.quantity and name in one.owners]
+    # Opposite strategies net to nothing at the broker, and each still holds its units.
+    held = [one for one in shown if one.owners.get(name)]
     if held:
         await visit.show(still_held(strategy, held, broker_id))
     elif broker_id is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.domain.account import Account, DisablePolicy
 from core.domain.command import Command
+from core.domain.ledger import Ledger
 from core.domain.notices.accounts import OrdersLeftResting
 from core.domain.notices.post import Post
 from core.domain.order import MANUAL
@@ -58,7 +59,10 @@ class AccountSwitch:
         Raises:
             ChoiceNeeded: They hold positions there, and no policy says what becomes of these.
         """
-        ledgers = [one for one in await ledgers_of(self._store, broker_id) if one.quantity]
+        if policy is None and await self._held(broker_id):
+            # What was closed by hand seconds ago is no reason to ask.
+            await self._orders.read_again(broker_id)
+        ledgers = await self._held(broker_id)
         if ledgers and policy is None:
             raise ChoiceNeeded(
                 f"Strategies hold {len(ledgers)} position(s) on this account: let them only exit, "
@@ -70,6 +74,9 @@ class AccountSwitch:
         if policy is DisablePolicy.MANUAL:
             await self._release(account)
         return account
+
+    async def _held(self, broker_id: str) -> list[Ledger]:
+        return [one for one in await ledgers_of(self._store, broker_id) if one.quantity]
 
     async def _switch(
         self,
