@@ -15,6 +15,7 @@ import re
 __all__ = [
     "BROKER_ID",
     "broker_id_for",
+    "broker_of",
     "client_order_id",
     "is_client_order_id",
     "short_id",
@@ -28,6 +29,11 @@ def broker_id_for(broker: str, entropy: bytes) -> str:
     """Return ``<broker>_<10 lowercase alphanumerics>`` made of ``entropy`` (at least 8 bytes)."""
     text = base64.b32encode(hashlib.blake2b(entropy, digest_size=10).digest()).decode().lower()
     return f"{broker}_{text[:10]}"
+
+
+def broker_of(broker_id: str) -> str:
+    """Return the name of the broker of an account's id."""
+    return broker_id.partition("_")[0]
 
 
 def client_order_id(account: str, strategy: str, slot: str, leg: str, attempt: int) -> str:
