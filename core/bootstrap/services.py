@@ -17,8 +17,8 @@ from core.engine.accounts.tokens import Tokens
 from core.engine.outbox import Outbox
 from core.engine.runs.calendar_watch import CalendarWatch
 from core.engine.runs.clock_watch import ClockWatch
+from core.engine.runs.price_watch import PriceWatch
 from core.engine.runs.scheduler import Scheduler
-from core.engine.runs.stop_watch import StopWatch
 from core.engine.runs.symbol_watch import SymbolWatch
 from core.engine.workers.supervisor import Service
 from core.errors import StoreUnavailable
@@ -44,7 +44,7 @@ def ticks_of(
     masters: Masters,
     clock_watch: ClockWatch,
     symbol_watch: SymbolWatch,
-    stop_watch: StopWatch,
+    price_watch: PriceWatch,
 ) -> Service:
     """Return the service that wakes the scheduler and what watches tokens, instruments and more."""
 
@@ -58,7 +58,7 @@ def ticks_of(
             {
                 "slots": (_TICK_S, scheduler.tick_slots),
                 "square-off": (_TICK_S, scheduler.tick_square_offs),
-                "stops": (WATCH_EVERY_S, stop_watch.tick),
+                "prices": (WATCH_EVERY_S, price_watch.tick),
                 "tokens": (_TOKEN_TICK_S, watch_tokens),
                 "calendar": (_CALENDAR_TICK_S, calendar_watch.tick),
                 "instruments": (_MASTERS_TICK_S, masters.tick),

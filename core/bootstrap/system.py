@@ -140,7 +140,7 @@ def _services(
             wiring.masters,
             wiring.clock_watch,
             wiring.symbol_watch,
-            wiring.stop_watch,
+            wiring.price_watch,
         ),
         "runs": partial(wiring.run_requests.work, wiring.runner, only),
     }

@@ -30,6 +30,7 @@ from core.engine.outbox import Outbox
 from core.engine.runs.calendar_watch import CalendarWatch
 from core.engine.runs.clock_watch import ClockWatch
 from core.engine.runs.market_data import MarketData
+from core.engine.runs.price_watch import PriceWatch
 from core.engine.runs.requests import RunRequests
 from core.engine.runs.runner import Runner
 from core.engine.runs.scheduler import Scheduler, Selection
@@ -350,13 +351,17 @@ class Wiring:
             clock=self._clock,
             accounts=self.accounts,
             journal=self.journal,
-            market_data=self.market_data,
             hours=self.hours,
             prices=self.prices,
             hits=StopHits(self._store, self._clock, self.outbox),
             wake=self.pool.wake,
             only=self._selection.broker_id if self._selection else None,
         )
+
+    @cached_property
+    def price_watch(self) -> PriceWatch:
+        """One look at prices, for all who judge by them."""
+        return PriceWatch(self._clock, self.market_data, self.prices, (self.stop_watch,))
 
     @cached_property
     def calendar_watch(self) -> CalendarWatch:

@@ -31,6 +31,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 DATA_ACCOUNT = "data_account"
 _SOURCE_DEADLINE_S = 12.0
+_SLOW_FOR_S = 60.0
 
 
 class NoData(SaarthiError):
@@ -48,6 +49,7 @@ class MarketData:
         self._accounts = accounts
         self._connections = connections
         self._without_plan: dict[str, str] = {}
+        self._slow_at: dict[str, float] = {}
 
     async def sources(self) -> tuple[Account, ...]:
         """Return the accounts that can be asked, the chosen one first."""
@@ -105,18 +107,31 @@ class MarketData:
                 return {}
             raise
 
-    async def quotes(self, instruments: Sequence[InstrumentId]) -> Mapping[InstrumentId, Quote]:
-        """Return last prices; raises ``NoData``."""
-        return await self._first(lambda client: client.quotes(instruments))
+    async def quotes(
+        self, instruments: Sequence[InstrumentId], *, deadline_s: float = _SOURCE_DEADLINE_S
+    ) -> Mapping[InstrumentId, Quote]:
+        """Return last prices; raises ``NoData``.
 
-    async def _first(self, ask: Callable[[BrokerClient], Awaitable[T]]) -> T:
+        Args:
+            instruments: Of what.
+            deadline_s: How long each source may take; one that took longer is asked last for a
+                while.
+        """
+        return await self._first(lambda client: client.quotes(instruments), deadline_s)
+
+    async def _first(
+        self,
+        ask: Callable[[BrokerClient], Awaitable[T]],
+        deadline_s: float = _SOURCE_DEADLINE_S,
+    ) -> T:
         answers = []
-        for account in await self.sources():
+        # One that hangs would cost each look at the prices its whole deadline.
+        for account in sorted(await self.sources(), key=self._is_slow):
             try:
                 client = await self._connections.client(account)
                 if client is None:
                     continue
-                async with asyncio.timeout(_SOURCE_DEADLINE_S):
+                async with asyncio.timeout(deadline_s):
                     return await ask(client)
             except BrokerReadError as error:
                 # The plan is bought for a month: asking again today would cost every slot a
@@ -126,7 +141,12 @@ class MarketData:
                     self._without_plan[account.broker_id] = today
                 answers.append(f"{account.label}: {error}")
             except TimeoutError:
+                self._slow_at[account.broker_id] = self._clock.monotonic()
                 answers.append(f"{account.label}: no answer in time")
             except (VaultError, NotFound) as error:
                 answers.append(f"{account.label}: {error}")
         raise NoData("; ".join(answers) or "no account is logged in that could give market data")
+
+    def _is_slow(self, account: Account) -> bool:
+        at = self._slow_at.get(account.broker_id)
+        return at is not None and self._clock.monotonic() - at < _SLOW_FOR_S

@@ -1,20 +1,18 @@
-"""Watches the prices of stops, through the data account (rows D9, R7).
+"""Watches the prices of stops, a judge of the look at prices (rows D9, R7).
 
-A stop that does not rest at the broker is only worth something while its price is looked at: every
-few seconds one batched request asks for all of them, and a position whose price is through its stop
-is closed at the market. A stop that rests is looked after as well: a broker that does not say
-whether a stop has triggered shows it by a price that is through it while nothing fills.
+A stop that does not rest at the broker is only worth something while its price is looked at: a
+position whose price is through its stop is closed at the market. A stop that rests is looked after
+as well: a broker that does not say whether a stop has triggered shows it by a price that is through
+it while nothing fills.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from core.domain.broker import Quote
 from core.domain.goal import Goal
 from core.domain.order import LIVE_STATES, Order, Purpose
 from core.domain.protection import PRICE_LIVES, WATCH_EVERY_S, LastPrice
@@ -28,19 +26,16 @@ from core.engine.orders.ledgers import ledgers_of
 from core.engine.orders.market_hours import MarketHours
 from core.engine.orders.prices import Prices
 from core.engine.orders.stop_hits import StopHits
-from core.engine.runs.market_data import MarketData, NoData
-from core.errors import StoreError
+from core.engine.runs.price_watch import Need
 from core.ports.clock import Clock
 from core.ports.store import Store
 
 __all__ = ["StopWatch", "Watched", "watched_stop"]
 
-_log = logging.getLogger(__name__)
 _RESTING_EVERY_S = 6.0
 """How often prices are asked for while every stop rests at its broker."""
 _ALLOWANCE = Decimal("0.002")
 _UNFILLED_FOR = timedelta(seconds=15)
-_FEED_STANDS = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +97,6 @@ class StopWatch:
         clock: Clock,
         accounts: Accounts,
         journal: Journal,
-        market_data: MarketData,
         hours: MarketHours,
         prices: Prices,
         hits: StopHits,
@@ -113,55 +107,26 @@ class StopWatch:
         self._clock = clock
         self._accounts = accounts
         self._journal = journal
-        self._market_data = market_data
         self._hours = hours
         self._prices = prices
         self._hits = hits
         self._wake = wake
         self._only = only
-        self._asked_at: float | None = None
+        self._seen: list[Watched] = []
         self._through_since: dict[str, datetime] = {}
 
-    async def tick(self) -> None:
-        """Ask for the prices that are due, and close what is through its stop."""
-        try:
-            watched = await self._watched()
-        except StoreError as error:
-            _log.warning("stops cannot be watched, the store is away: %s", error)
-            return
-        if not watched or not self._is_due(watched):
-            return
-        self._asked_at = self._clock.monotonic()
-        asked = sorted({one.goal.instrument for one in watched}, key=str)
-        began = self._clock.now()
-        try:
-            quotes = await self._market_data.quotes(asked)
-        except NoData as error:
-            # The prices grow old, and the positions are named as unprotected (guards).
-            _log.warning("no prices for the stops: %s", error)
-            return
-        for name, quote in quotes.items():
-            if _is_plausible(quote):
-                self._prices.put(name, quote.last_price, self._time_of(quote, began))
-        for one in watched:
+    async def need(self) -> Need | None:
+        """Return what the stops need that are watched now."""
+        watched = self._seen = await self._watched()
+        if not watched:
+            return None
+        every_s = _RESTING_EVERY_S if all(one.rests for one in watched) else WATCH_EVERY_S
+        return Need(frozenset(one.goal.instrument for one in watched), every_s)
+
+    async def judge(self) -> None:
+        """Close what is through its stop."""
+        for one in self._seen:
             await self._judge(one)
-
-    def _is_due(self, watched: list[Watched]) -> bool:
-        every = _RESTING_EVERY_S if all(one.rests for one in watched) else WATCH_EVERY_S
-        asked_at = self._asked_at
-        # A little early: the ticks that lead here do not come to the millisecond.
-        return asked_at is None or self._clock.monotonic() - asked_at >= every - 0.25
-
-    def _time_of(self, quote: Quote, began: datetime) -> datetime:
-        """Return the real time of a price: when it was asked for, or what the broker says of it.
-
-        An exchange sends no newer time while nothing moves, so a time of the broker's counts only
-        against a feed that stands still for long.
-        """
-        if quote.at is None:
-            return began
-        at = self._clock.real_at(quote.at)
-        return at if began - at > _FEED_STANDS else began
 
     async def _watched(self) -> list[Watched]:
         found: list[Watched] = []
@@ -222,9 +187,3 @@ def _of(goal: Goal, orders: list[Order]) -> list[Order]:
         if (order.strategy, order.request.instrument, order.request.product)
         == (goal.strategy, goal.instrument, goal.product)
     ]
-
-
-def _is_plausible(quote: Quote) -> bool:
-    """Whether a price lies within the day's circuit limits, where the broker names them."""
-    low, high = quote.lower_circuit, quote.upper_circuit
-    return (not low or quote.last_price >= low) and (not high or quote.last_price <= high)

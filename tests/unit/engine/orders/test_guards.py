@@ -55,7 +55,7 @@ async def test_software_stop_without_prices_is_told_and_its_end_too(desk: Desk) 
     desk.at.answer = refusing_stops
     await desk.holds(10, STOP)
     for _ in range(5):
-        await desk.engine.wiring.stop_watch.tick()
+        await desk.engine.wiring.price_watch.tick()
         await desk.turns(1, apart_s=3)
     assert await told(desk) == []
     quotes = desk.at.quotes
@@ -65,14 +65,14 @@ async def test_software_stop_without_prices_is_told_and_its_end_too(desk: Desk) 
 
     desk.at.quotes = no_quotes  # type: ignore[assignment,method-assign]
     for _ in range(12):
-        await desk.engine.wiring.stop_watch.tick()
+        await desk.engine.wiring.price_watch.tick()
         await desk.turns(1, apart_s=3)
     assert await told(desk) == ["Unprotected"]
     (notice,) = await desk.engine.notices(Unprotected)
     assert isinstance(notice, Unprotected) and "s old" in notice.why
     desk.at.quotes = quotes  # type: ignore[method-assign]
     for _ in range(8):
-        await desk.engine.wiring.stop_watch.tick()
+        await desk.engine.wiring.price_watch.tick()
         await desk.turns(1, apart_s=3)
     assert await told(desk) == ["Unprotected", "ProtectedAgain"]
 
@@ -94,7 +94,7 @@ async def test_gap_that_opens_and_closes_is_no_storm(desk: Desk) -> None:
         desk.at.put(one.broker_order_id, status=BrokerStatus.CANCELED)
     for _ in range(8):
         await desk.turns(2, apart_s=7)  # no prices at all
-        await desk.engine.wiring.stop_watch.tick()
+        await desk.engine.wiring.price_watch.tick()
         await desk.turns(6, apart_s=3)
     assert (await told(desk)).count("Unprotected") == 1
 

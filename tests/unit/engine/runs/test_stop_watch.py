@@ -34,7 +34,7 @@ async def desk() -> Desk:
 async def watch(desk: Desk, times: int = 1) -> None:
     for _ in range(times):
         await desk.clock.advance(3)
-        await desk.engine.wiring.stop_watch.tick()
+        await desk.engine.wiring.price_watch.tick()
         await desk.turns(2)
 
 

@@ -1,0 +1,132 @@
+"""One look at prices for everybody who needs them (rows D9, R5, decision 0016).
+
+Every few seconds one batched request to the data account asks for every instrument that a judge
+needs: stops, and what is held where a result is watched. Then the judges look. A request that fails
+leaves the last prices: each judge decides what an old one is worth. The client cuts a batch to its
+broker's size and keeps its rate (facts/kite.md 10, facts/fyers.md 10).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from core.domain.broker import Quote
+from core.domain.instrument import InstrumentId
+from core.engine.orders.prices import Prices
+from core.engine.runs.market_data import MarketData, NoData
+from core.errors import StoreError
+from core.ports.clock import Clock
+
+__all__ = ["Need", "PriceJudge", "PriceWatch"]
+
+_log = logging.getLogger(__name__)
+_FEED_STANDS = timedelta(seconds=60)
+_ANSWER_S = 4.0
+"""How long one source may take: behind one that hangs the prices would grow old."""
+_EARLY_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a judge looks at.
+
+    Attributes:
+        instruments: What it needs prices of; none where it judges what is closed.
+        every_s: How often, real seconds.
+    """
+
+    instruments: frozenset[InstrumentId]
+    every_s: float
+
+
+class PriceJudge(Protocol):
+    """Judges what it watches after each look at the prices."""
+
+    async def need(self) -> Need | None:
+        """Return what it needs now; None when it has nothing to judge."""
+        ...
+
+    async def judge(self) -> None:
+        """Judge by the last prices; asked only after a ``need``."""
+        ...
+
+
+class PriceWatch:
+    """Asks for prices, then its judges, one after another."""
+
+    def __init__(
+        self, clock: Clock, market_data: MarketData, prices: Prices, judges: Sequence[PriceJudge]
+    ) -> None:
+        self._clock = clock
+        self._market_data = market_data
+        self._prices = prices
+        self._judges = judges
+        self._asked_at: float | None = None
+
+    async def tick(self) -> None:
+        """Ask for the prices that are due, and let everybody judge who needs them."""
+        found = [(judge, await self._need(judge)) for judge in self._judges]
+        needs = [(judge, need) for judge, need in found if need is not None]
+        if not needs or not self._is_due(min(need.every_s for _, need in needs)):
+            return
+        self._asked_at = self._clock.monotonic()
+        await self._ask(frozenset().union(*(need.instruments for _, need in needs)))
+        failed: Exception | None = None
+        for judge, _ in needs:
+            try:
+                await judge.judge()
+            except StoreError as error:
+                _log.warning("%s could not judge: %s", type(judge).__name__, error)
+            except Exception as error:  # noqa: BLE001 - raised below, after the other judges
+                _log.warning("%s could not judge: %s", type(judge).__name__, error)
+                failed = failed or error
+        if failed is not None:
+            raise failed
+
+    async def _need(self, judge: PriceJudge) -> Need | None:
+        try:
+            return await judge.need()
+        except StoreError as error:
+            _log.warning("%s: the store is away: %s", type(judge).__name__, error)
+            return None
+
+    def _is_due(self, every_s: float) -> bool:
+        asked_at = self._asked_at
+        # A little early: the ticks that lead here do not come to the millisecond.
+        return asked_at is None or self._clock.monotonic() - asked_at >= every_s - _EARLY_S
+
+    async def _ask(self, instruments: frozenset[InstrumentId]) -> None:
+        if not instruments:
+            return
+        began = self._clock.now()
+        asked = sorted(instruments, key=str)
+        try:
+            quotes = await self._market_data.quotes(asked, deadline_s=_ANSWER_S)
+        except (NoData, StoreError) as error:
+            # The prices grow old, and whoever judges by them says so.
+            _log.warning("no prices: %s", error)
+            return
+        for name, quote in quotes.items():
+            if _is_plausible(quote):
+                self._prices.put(name, quote.last_price, self._time_of(quote, began))
+
+    def _time_of(self, quote: Quote, began: datetime) -> datetime:
+        """Return the real time of a price: when it was asked for, or what the broker says of it.
+
+        An exchange sends no newer time while nothing moves, so a time of the broker's counts only
+        against a feed that stands still for long.
+        """
+        if quote.at is None:
+            return began
+        at = self._clock.real_at(quote.at)
+        return at if began - at > _FEED_STANDS else began
+
+
+def _is_plausible(quote: Quote) -> bool:
+    """Whether a price lies within the day's circuit limits, where the broker names them."""
+    low, high = quote.lower_circuit, quote.upper_circuit
+    return (not low or quote.last_price >= low) and (not high or quote.last_price <= high)

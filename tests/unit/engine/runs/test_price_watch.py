@@ -1,0 +1,130 @@
+"""One look at prices serves everybody who judges by them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import pytest
+
+from core.adapters.fyers import FYERS
+from core.adapters.zerodha import ZERODHA
+from core.domain.broker import Quote
+from core.domain.instrument import InstrumentId
+from core.engine.runs import price_watch
+from core.engine.runs.price_watch import Need, PriceWatch
+from core.errors import BrokerReadError, ReadFault, StoreUnavailable
+from tests.fakes.brokers import SBIN
+from tests.fakes.clock import ManualClock
+from tests.fakes.memory_engine import MemoryEngine
+from tests.fakes.scripted_broker import ScriptedAccount
+
+pytestmark = [pytest.mark.row("R5", "D9")]
+TCS = InstrumentId("NSE", "TCS")
+
+
+class CountingAccount(ScriptedAccount):
+    """Notes what quotes it was asked for; one that ``hangs`` never answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[list[InstrumentId]] = []
+        self.hangs = False
+
+    async def quotes(self, instruments: Sequence[InstrumentId]) -> Mapping[InstrumentId, Quote]:
+        self.asked.append(list(instruments))
+        if self.hangs:
+            await asyncio.Event().wait()
+        return await super().quotes(instruments)
+
+
+@dataclass
+class Judge:
+    """Needs what a test says, and notes that it judged."""
+
+    wants: Need | None
+    trouble: Exception | None = None
+    judged: int = 0
+    needs: list[str] = field(default_factory=list)
+
+    async def need(self) -> Need | None:
+        return self.wants
+
+    async def judge(self) -> None:
+        self.judged += 1
+        if self.trouble is not None:
+            raise self.trouble
+
+
+async def opened(*judges: Judge) -> tuple[MemoryEngine, CountingAccount, PriceWatch]:
+    engine = await MemoryEngine(ManualClock()).owned()
+    for broker in engine.brokers.values():
+        broker.accounts.default_factory = CountingAccount
+    account = await engine.connect()
+    at = engine.brokers[ZERODHA].accounts[account.broker_id]
+    assert isinstance(at, CountingAccount)
+    wiring = engine.wiring
+    watch = PriceWatch(engine.clock, wiring.market_data, wiring.prices, judges)
+    return engine, at, watch
+
+
+async def test_one_request_serves_all_judges() -> None:
+    """At the pace of the quickest; nobody asks for the same price twice."""
+    quick, slow = Judge(Need(frozenset([SBIN]), 3)), Judge(Need(frozenset([SBIN, TCS]), 6))
+    idle = Judge(None)
+    engine, at, watch = await opened(quick, slow, idle)
+    for _ in range(3):
+        await watch.tick()
+        await engine.clock.advance(1.5)
+    assert at.asked == [[SBIN, TCS]] * 2
+    assert (quick.judged, slow.judged, idle.judged) == (2, 2, 0)
+    assert engine.wiring.prices.get(SBIN) is not None
+
+
+async def test_nothing_is_asked_where_nobody_needs_a_price() -> None:
+    """What is closed has a result without a price."""
+    judge = Judge(Need(frozenset(), 3))
+    _, at, watch = await opened(judge)
+    await watch.tick()
+    assert (at.asked, judge.judged) == ([], 1)
+
+
+async def test_failing_request_leaves_the_judging_to_the_judges() -> None:
+    """The last price keeps its time, and everybody judges what it is worth."""
+    judge = Judge(Need(frozenset([SBIN]), 3))
+    engine, at, watch = await opened(judge)
+    await watch.tick()
+    first = engine.wiring.prices.get(SBIN)
+    at.trouble = BrokerReadError(ReadFault.UNREACHABLE, "503")
+    await engine.clock.advance(3)
+    await watch.tick()
+    assert engine.wiring.prices.get(SBIN) == first
+    assert judge.judged == 2
+
+
+async def test_judge_that_fails_keeps_no_other_from_judging() -> None:
+    """Its error is raised when all have judged; a store that is away is no error."""
+    broken, away = Judge(Need(frozenset(), 3), ValueError("no")), Judge(Need(frozenset(), 3))
+    away.trouble, last = StoreUnavailable("away"), Judge(Need(frozenset(), 3))
+    _, _, watch = await opened(away, broken, last)
+    with pytest.raises(ValueError, match="no"):
+        await watch.tick()
+    assert last.judged == 1
+
+
+async def test_source_that_hangs_costs_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one answers, and the slow one is asked last from then on."""
+    monkeypatch.setattr(price_watch, "_ANSWER_S", 0.01)
+    engine, at, watch = await opened(Judge(Need(frozenset([SBIN]), 3)))
+    other = await engine.connect("Other", FYERS)
+    at.hangs = True
+    await watch.tick()
+    price = engine.wiring.prices.get(SBIN)
+    assert price is not None and price.last == Decimal("815.10")
+    await engine.clock.advance(3)
+    await watch.tick()
+    second = engine.brokers[FYERS].accounts[other.broker_id]
+    assert isinstance(second, CountingAccount)
+    assert (len(at.asked), len(second.asked)) == (1, 2)
