@@ -45,7 +45,7 @@ async def _position(
         if is_read_again:
             await control.orders.read_again(broker_id)
         for one in await control.views.positions(broker_id):
-            if handle(one.key) == wanted and (one.quantity or not is_open):
+            if handle(one.key) == wanted and (one.quantity or one.owners or not is_open):
                 return one
     what = "open any more" if is_open else "shown any more"
     raise NotFound(f"That position is not {what}. Open /positions to see what is.")
@@ -60,6 +60,14 @@ async def _order(visit: Visit, broker_id: str, wanted: str) -> OrderView:
 
 def _close_question(position: PositionView) -> str:
     side = "SELL" if position.quantity > 0 else "BUY"
+    if not position.quantity:
+        return join(
+            bold(f"Close this position on {position.account_label}?"),
+            position_line(position),
+            "",
+            "Strategies hold the same units on opposite sides. I close them against one another, "
+            "without an order.",
+        )
     terms = f"{side} {abs(position.quantity)} {position.instrument} {position.product.value}"
     stop = "\nIts resting stop is cancelled first." if position.stop is not None else ""
     return join(

@@ -9,7 +9,7 @@ from core.domain.instrument import InstrumentId, Product
 from core.domain.order import Order, Side
 from core.domain.shares import sellable_shares
 
-__all__ = ["held_quantity", "left_to_exit"]
+__all__ = ["held_quantity", "left_to_exit", "units_on_side"]
 
 
 def held_quantity(
@@ -26,6 +26,21 @@ def held_quantity(
     if product is Product.CNC:
         return sellable_shares(instrument, positions, holdings)
     return sum(p.quantity for p in positions if (p.instrument, p.product) == (instrument, product))
+
+
+def units_on_side(held: int, ledgers: Iterable[int], side: Side) -> int:
+    """Return the units that orders of ``side`` could close, of all strategies and outside them.
+
+    Strategies on opposite sides hold more of each than the broker's net shows.
+
+    Args:
+        held: The broker's net, signed.
+        ledgers: What each strategy holds of it, signed; the rest of the net is outside.
+        side: The side of the orders.
+    """
+    sizes = list(ledgers)
+    outside = held - sum(sizes)
+    return sum(max(0, -size * side.sign) for size in [*sizes, outside])
 
 
 def left_to_exit(held: int, side: Side, working: Iterable[Order]) -> int:

@@ -133,11 +133,13 @@ class Closing:
         await self._ask_about_pause(broker_id, despite_pause=despite_pause)
         position = _Position(command, worker, instrument, product)
         terms = _Terms(despite_pause, only_outside)
-        if not await self._decide(position, client, terms):
+        known = await self._decide(position, client, terms)
+        if known is None:
             # Outside the lock: a slow read holds back nothing that the account sends.
             trouble = await worker.refresh()
-            await self._decide(position, client, terms, after_read=True, trouble=trouble)
-        return await self._first_order(position)
+            known = await self._decide(position, client, terms, after_read=True, trouble=trouble)
+        is_net_flat = known is not None and known.quantity == 0
+        return await self._first_order(position, is_net_flat=is_net_flat)
 
     async def _decide(
         self,
@@ -147,21 +149,21 @@ class Closing:
         *,
         after_read: bool = False,
         trouble: str = "",
-    ) -> bool:
+    ) -> Held | None:
         """Look at the position and set the goals of its close.
 
         Returns:
-            False when the look contradicts the day's fills and ``after_read`` is not set: trades
-            by hand of the last seconds show in the positions first, so the orders are read before
-            anything is refused, or closed by half.
+            What is held; None when the look contradicts the day's fills and ``after_read`` is not
+            set: trades by hand of the last seconds show in the positions first, so the orders are
+            read before anything is refused, or closed by half.
         """
         async with position.worker.lock:
             held = await self._look(position, client, after_read=after_read)
             if not after_read and _is_doubtful(held):
-                return False
+                return None
             known = await self._known(position, held, trouble)
             await self._set_goals(position, known, terms)
-        return True
+        return known
 
     async def _refuse_when_closed(self, broker_id: str, instrument: InstrumentId) -> None:
         """Refuse a close outside the instrument's session: it would wait, and nobody remembers."""
@@ -266,12 +268,12 @@ class Closing:
             and order.state in OPEN_STATES
         ]
 
-    async def _first_order(self, position: _Position) -> Order:
+    async def _first_order(self, position: _Position, *, is_net_flat: bool) -> Order:
         """Wait for the executor's first order, so that the chat shows what was sent."""
         try:
             async with asyncio.timeout(_ANSWER_S):
                 await position.worker.next_turn()
-                while (order := await self._order_of(position)) is None:
+                while (order := await self._order_of(position, is_net_flat)) is None:
                     # At the worker's own pace: each turn reads the broker and uses up its rate.
                     await position.worker.turn_ended()
                 return order
@@ -282,7 +284,7 @@ class Closing:
                 "position; look at /orders and at the broker."
             ) from None
 
-    async def _order_of(self, position: _Position) -> Order | None:
+    async def _order_of(self, position: _Position, is_net_flat: bool) -> Order | None:
         """Return the order that closes the position; None while nothing is known yet.
 
         Raises:
@@ -298,9 +300,15 @@ class Closing:
         denied = position.worker.executor.denials.get(position.run_id)
         if denied is not None and denied.code not in NOTHING_LEFT:
             raise UserError(f"Not sent yet: {denied.reason}. I keep trying.")
-        if denied is not None or not await self._is_pursued(position):
-            raise _flat_already(position)
-        return None
+        # "Nothing left" of a close that is still pursued: other orders are in its way.
+        if await self._is_pursued(position):
+            return None
+        if is_net_flat:
+            raise UserError(
+                f"{position.instrument}: strategies held the same units on opposite sides. They "
+                "were closed against one another; no order was needed."
+            )
+        raise _flat_already(position)
 
     async def _is_pursued(self, position: _Position) -> bool:
         """Whether something is left to close, owned by a strategy or by none."""

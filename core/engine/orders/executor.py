@@ -17,7 +17,7 @@ from core.domain.converge import next_step
 from core.domain.goal import Goal
 from core.domain.instrument import Instrument, InstrumentId
 from core.domain.mode import TradingMode
-from core.domain.order import LIVE_STATES, MANUAL, Order, Purpose, Side
+from core.domain.order import LIVE_STATES, MANUAL, OPEN_STATES, Order, OrderState, Purpose, Side
 from core.domain.sessions import trading_day
 from core.domain.slicing import largest_order
 from core.domain.steps import Cancel, PlaceExit, Step, Wait
@@ -45,6 +45,7 @@ __all__ = ["Executor", "ExecutorSettings", "is_pursued"]
 
 _log = logging.getLogger(__name__)
 _DENIED_PAUSE_S = 5.0
+_CANCEL_PAUSE_S = 1.0
 _MOST_SLICES = 10
 _UNTIL_READ = timedelta(seconds=0.3)
 _NOT_SAID = NOTHING_LEFT | {"CANCEL_LIMIT", "GATE_MOVED", "POSITION_MOVING"}
@@ -307,14 +308,36 @@ class Executor:
             # (an unresolved order, a position that cannot be read) passes.
             if goal.by_user:
                 self.denials[goal.run_id] = denied
+            pause_s = _DENIED_PAUSE_S
             if goal.strategy == MANUAL and denied.code in NOTHING_LEFT:
-                await end_goal(self._store, goal)
-            self._look_again(self._pauses.pause(goal.key, _DENIED_PAUSE_S))
+                pause_s = await self._end_when_done(turn)
+            self._look_again(self._pauses.pause(goal.key, pause_s))
             _log.info("%s: %s", goal.key, denied)
             await self._notify_denied(turn, step, denied)
             return _is_exit(step) and await self._put_back(turn, denied)
         self._denied.pop(goal.key, None)
         return sent
+
+    async def _end_when_done(self, turn: _Turn) -> float:
+        """End a user's close of what no strategy owns, once nothing of that is left.
+
+        Returns the pause until the next try.
+
+        While other orders of the position are live, a fill that was not read yet may hide what is
+        left: then it ends only when fills and positions agree that nothing is outside.
+        """
+        goal = turn.goal
+        same = await self._orders_of(goal.instrument, turn.today)
+        live = [
+            one for one in same if one.state in OPEN_STATES and one.request.product is goal.product
+        ]
+        if live:
+            outside = await self.looks.outside(turn.client, goal.instrument, goal.product)
+            if outside is None or outside * goal.to_close > 0:
+                is_going = any(one.state is OrderState.PENDING_CANCEL for one in live)
+                return _CANCEL_PAUSE_S if is_going else _DENIED_PAUSE_S
+        await end_goal(self._store, goal)
+        return _DENIED_PAUSE_S
 
     async def _notify_denied(self, turn: _Turn, step: Step, denied: Denied) -> None:
         """Say that an exit may not go, once it was denied twice in a row for one cause."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.domain.exits import held_quantity
 from core.domain.instrument import InstrumentId, Product
 from core.domain.sessions import trading_day
-from core.domain.truth import Key, key_of
+from core.domain.truth import Key, key_of, owned
 from core.engine.orders.gateway import Held, signature
 from core.engine.orders.journal import Journal
 from core.engine.orders.net_positions import NetPositions
@@ -61,6 +61,19 @@ class Looks:
         if net.quantity is None:
             return None
         return Held(net.quantity, signature(rows), net.by_fills, net.by_positions)
+
+    async def outside(
+        self, client: BrokerClient, instrument: InstrumentId, product: Product
+    ) -> int | None:
+        """Return the signed units that no strategy owns; None while the witnesses do not agree."""
+        try:
+            held = await self.look(client, instrument, product)
+        except Denied:
+            return None
+        if held is None or held.by_positions is None or held.by_positions != held.by_fills:
+            return None
+        ledgers = await self._journal.ledgers(self._broker_id)
+        return held.quantity - owned(ledgers).get((instrument, product), 0)
 
     async def _by_positions(self, client: BrokerClient, key: Key) -> int | None:
         instrument, product = key

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from core.domain.exits import left_to_exit
+from core.domain.exits import left_to_exit, units_on_side
 from core.domain.host_clock import DENIED_FROM, words
 from core.domain.instrument import InstrumentId, Product, why_not_handled
 from core.domain.ledger import Ledger, shrunk
@@ -338,7 +338,8 @@ def allowed_quantity(facts: Facts) -> int:
     A strategy's exit is bounded by its ledger, shrunk to what the broker holds where that is known:
     what was closed by hand is not closed twice, and what a user's own resting order closes is left
     to that. In EXIT_ONLY, and for a user's own close, it is bounded as well by the broker's net and
-    by everything that works against it (C3). Less than asked is sent when less is left.
+    by everything that works against it (C3). Less than asked is sent when less is left. A close of
+    what no strategy owns is bounded by what is outside: it never takes a strategy's units.
     """
     if facts.is_entry:
         return facts.quantity
@@ -352,11 +353,31 @@ def allowed_quantity(facts: Facts) -> int:
         own = [order for order in working if order.strategy == facts.strategy]
         mine = left_to_exit(_own_units(facts), facts.side, own)
         bounds.append(max(0, mine - _closed_by_hand(facts)))
+    else:
+        theirs = [order for order in working if order.strategy in {MANUAL, EXTERNAL}]
+        bounds.append(left_to_exit(_outside(facts), facts.side, theirs))
     if _needs_net(facts):
-        # Everybody's orders: at the broker they all draw on one net position. An unknown net counts
-        # as nothing held; ``known_position`` denies that case with its own sentence.
-        bounds.append(left_to_exit(facts.held or 0, facts.side, working))
+        bounds.append(_left_of_net(facts, working))
     return min(bounds)
+
+
+def _left_of_net(facts: Facts, working: Sequence[Order]) -> int:
+    """Return what everybody's working orders leave of the broker's net, which all draw on.
+
+    A stop of another strategy is for the units of its own ledger. Of strategies on opposite sides
+    the net shows only the difference, and such a stop would use up all of it: it is counted against
+    what that side holds in all. Without opposite sides both are the same.
+    """
+    # An unknown net counts as nothing held; ``known_position`` denies it with its own sentence.
+    held = facts.held or 0
+    counted = [
+        order
+        for order in working
+        if order.purpose is not Purpose.STOP or order.strategy == facts.strategy
+    ]
+    side_units = units_on_side(held, _sizes(facts).values(), facts.side)
+    used = sum(order.leaves_quantity for order in working if order.request.side is facts.side)
+    return min(left_to_exit(held, facts.side, counted), max(0, side_units - used))
 
 
 def _resting_by_hand(facts: Facts) -> list[Order]:
@@ -397,12 +418,21 @@ def _needs_net(facts: Facts) -> bool:
     return facts.by_user or is_exit_only
 
 
+def _outside(facts: Facts) -> int:
+    """Return the signed units of the net that no strategy owns; 0 while the net is not known."""
+    return 0 if facts.held is None else facts.held - sum(_sizes(facts).values())
+
+
 def _own_units(facts: Facts) -> int:
-    """Return the strategy's units, shrunk to the broker's net where that is known."""
+    return _sizes(facts).get(facts.strategy, 0)
+
+
+def _sizes(facts: Facts) -> dict[str, int]:
+    """Return what each strategy holds, shrunk to the broker's net where that is known."""
     # Not left to the drift check alone, which needs three reads: until then an exit of the ledger's
     # size would sell units that were closed outside.
     sizes = {ledger.strategy: ledger.quantity for ledger in facts.ledgers}
     if facts.held is not None:
         changed = shrunk(facts.ledgers, facts.held)
         sizes.update({ledger.strategy: ledger.quantity for ledger in changed})
-    return sizes.get(facts.strategy, 0)
+    return sizes

@@ -286,3 +286,41 @@ def test_nothing_held_is_not_blamed_on_a_users_order() -> None:
     """The sentence says what would help."""
     facts = replace(EXIT, others=[TARGET], held=0, ledgers=[])
     assert code(facts) == "NOT_HELD"
+
+
+def of(strategy: str, quantity: int) -> Ledger:
+    return replace(HELD, strategy=strategy, quantity=quantity)
+
+
+OWN_CLOSE = replace(EXIT, strategy=MANUAL, by_user=True)
+STOP_OF_ORB = order(Purpose.STOP, Side.SELL, 10)
+
+
+@pytest.mark.row("C3", "D3")
+@pytest.mark.parametrize(
+    ("strategy", "ledgers", "held", "others", "expected"),
+    [
+        # +10 and -10 and +5 outside: the stop of the +10 does not use up the net of 5.
+        (MANUAL, [of("orb", 10), of("fade", -10)], 5, [STOP_OF_ORB], 5),
+        # Without opposite sides a stop counts as it always did.
+        (MANUAL, [of("orb", 10)], 15, [STOP_OF_ORB], 5),
+        # Nothing is outside: a strategy's units are not the user's, stop or no stop.
+        (MANUAL, [of("orb", 10)], 10, [], 0),
+        # A stop for more than its ledger has would take the user's units.
+        (MANUAL, [of("orb", 4), of("fade", -4)], 5, [STOP_OF_ORB], 0),
+        # An exit of another strategy counts in full, for it fills now.
+        (MANUAL, [of("orb", 10), of("fade", -10)], 5, [order(Purpose.EXIT, Side.SELL, 10)], 0),
+        # The same for a strategy whose exit is bounded by the net.
+        ("trend", [of("orb", 10), of("fade", -10), of("trend", 5)], 5, [STOP_OF_ORB], 5),
+        # Units that were closed outside are not held by two: the stop comes first.
+        ("trend", [of("orb", 5), of("trend", 5)], 5, [order(Purpose.STOP, Side.SELL, 5)], 0),
+    ],
+)
+def test_another_strategys_stop_counts_against_what_its_side_holds(
+    strategy: str, ledgers: list[Ledger], held: int, others: list[Order], expected: int
+) -> None:
+    """A user's close beside opposite strategies: not blocked by a stop, and never too large."""
+    facts = replace(
+        OWN_CLOSE, strategy=strategy, ledgers=ledgers, held=held, others=others, quantity=10
+    )
+    assert allowed_quantity(facts) == expected
