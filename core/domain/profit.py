@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from core.domain.broker import BrokerTrade, Holding, Position
-from core.domain.instrument import Product
+from core.domain.instrument import InstrumentId, Product
 from core.domain.order import Side
 from core.domain.shares import is_same_share
 
-__all__ = ["Profit", "days_profit", "previous_closes_missing"]
+__all__ = ["Profit", "days_profit", "holding_of", "previous_closes_missing"]
 
 _ZERO = Decimal(0)
 _PAISA = Decimal("0.01")
@@ -58,7 +58,8 @@ def days_profit(
     held = position
     if position.product is Product.CNC and position.quantity < 0:
         # A delivery sale: the shares came out of the holdings, and are gone.
-        close = _close_of_holding(position, holdings)
+        holding = holding_of(position.instrument, holdings)
+        close = holding.previous_close if holding else None
         carried -= position.quantity
         held = replace(position, quantity=0)
     values = _values(position, trades)
@@ -107,11 +108,14 @@ def _values(position: Position, trades: Iterable[BrokerTrade]) -> tuple[Decimal,
     return rupees[Side.BUY], rupees[Side.SELL]
 
 
-def _close_of_holding(position: Position, holdings: Iterable[Holding]) -> Decimal | None:
-    for one in holdings:
-        is_it = position.instrument in one.names or is_same_share(
-            one.instrument, position.instrument
-        )
-        if is_it and one.previous_close:
-            return one.previous_close
-    return None
+def holding_of(instrument: InstrumentId, holdings: Iterable[Holding]) -> Holding | None:
+    """Return the delivery shares of an instrument, whatever exchange they are listed under.
+
+    One without its previous close only when no other has it.
+    """
+    found = [
+        one
+        for one in holdings
+        if instrument in one.names or is_same_share(one.instrument, instrument)
+    ]
+    return next((one for one in found if one.previous_close), found[0] if found else None)

@@ -9,6 +9,7 @@ from core.domain.charges.amounts import NOTHING, Charges
 from core.domain.charges.kinds import (
     Execution,
     Kind,
+    closing_execution,
     executions_of_orders,
     executions_of_trades,
     kind_of,
@@ -23,6 +24,7 @@ __all__ = [
     "Rates",
     "charges_of",
     "closing_charges",
+    "closing_execution",
     "executions_of_orders",
     "executions_of_trades",
     "kind_of",

@@ -25,7 +25,14 @@ from core.domain.broker import BrokerTrade
 from core.domain.instrument import InstrumentId, Product
 from core.domain.order import Order, Side
 
-__all__ = ["Execution", "Kind", "executions_of_orders", "executions_of_trades", "kind_of"]
+__all__ = [
+    "Execution",
+    "Kind",
+    "closing_execution",
+    "executions_of_orders",
+    "executions_of_trades",
+    "kind_of",
+]
 
 _CASH = frozenset({"NSE", "BSE"})
 _DERIVATIVES = frozenset({"NFO", "BFO"})
@@ -97,3 +104,11 @@ def executions_of_orders(orders: Iterable[Order]) -> Iterator[Execution]:
                 one.filled_quantity,
                 one.average_price,
             )
+
+
+def closing_execution(
+    instrument: InstrumentId, product: Product, held: int, price: Decimal
+) -> Execution:
+    """Return what would close ``held`` signed units at a price, in one order."""
+    side = Side.of(-held)
+    return Execution(f"close {instrument} {product}", instrument, product, side, abs(held), price)

@@ -6,9 +6,9 @@ buy and of a sell, or rupees, or both: ``0.03, 0.03, 20`` is 0.03 percent and at
 an order, ``, , 20`` is flat. ``certainty`` is ``published`` or ``uncertain``; a source says where
 the number is from and what it does not tell apart.
 
-The file begins on 1 October 2024, when exchanges began to charge every member alike; before it they
-charged by slabs of a broker's turnover, which nobody outside the broker can work out. What the file
-has no row for is unknown, never nothing: a nil charge has a row that says 0.
+The file begins with 2021, as the calendar does. Until 30 September 2024 exchanges charged by slabs
+of a broker's turnover, and what a client paid is ``uncertain``. What the file has no row for is
+unknown, never nothing: a nil charge has a row that says 0.
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ def test_depository_charges_once_for_a_share_and_day() -> None:
         (SBIN, Product.NRML, ZERODHA, DAY, "NSE:SBIN NRML"),
         (InstrumentId("NFO", "NIFTY"), Product.NRML, ZERODHA, DAY, "NFO:NIFTY"),
         (SBIN, Product.MIS, "other", DAY, "no brokerage rate of intraday at NSE with other"),
-        (SBIN, Product.MIS, ZERODHA, date(2024, 9, 30), "on 2024-09-30"),
+        (SBIN, Product.MIS, ZERODHA, date(2020, 12, 31), "on 2020-12-31"),
         (SBIN, Product.CNC, "other", DAY, "no dp rate with other"),
     ],
 )
@@ -247,6 +247,7 @@ def test_kinds() -> None:
 def test_committed_rates_are_whole() -> None:
     """Every kind has all its rates at both exchanges and both brokers, on each day that changes."""
     rates = packaged_rates()
+    assert [row for row in rates.rows if row.effective < date(2021, 1, 1)] == []
     for day in {row.effective for row in rates.rows}:
         for broker in (ZERODHA, FYERS):
             for instrument, product in (
