@@ -205,6 +205,8 @@ COLLECTIONS: tuple[Collection, ...] = (
     ),
     collection("goals", index("broker_id")),  # _id: as ledgers
     collection("guards", index("broker_id")),  # _id: as ledgers
+    collection("result_guards"),  # _id: scope, as GuardScope.key
+    collection("shut_days", index("at", keep_days=_KEEP_DAYS, name="expiry")),  # _id: scope|day
     collection("baselines", index("broker_id", "day")),  # _id: broker_id|day|product
     collection("strategies"),  # _id: name
     collection("assignments", index("broker_id")),  # _id: strategy|broker_id

@@ -21,6 +21,7 @@ from core.engine.orders.gate import Gate, gate_at, hold_fence, pass_gate
 from core.engine.orders.journal import Journal, OrderEvent, orders_in, posts_of
 from core.engine.orders.ledgers import ledgers_of
 from core.engine.orders.risk import Facts, allowed_quantity, require
+from core.engine.orders.shut import why_shut
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, Denied, DuplicateKey, OrderAnomaly, SaarthiError
 from core.ports.broker import BrokerClient
@@ -244,7 +245,9 @@ class Gateway:
             # Read in here although the run has asked already: an assignment that is switched off
             # touches the gate, so one of the two transactions loses (D4).
             is_on = await self._is_assigned(view, order.strategy, order.broker_id)
-            return replace(facts, is_assigned=is_on, clock_offset=clock_offset(self._clock))
+            shut = await why_shut(view, order.broker_id, order.strategy, order.day)
+            offset = clock_offset(self._clock)
+            return replace(facts, is_assigned=is_on, shut=shut, clock_offset=offset)
         same = [row for row in read if row.request.product is request.product]
         # A fill that is in the orders and not in the net (or the other way round) would count twice
         # or not at all; only a pair that was read together bounds an exit (C3).

@@ -76,6 +76,7 @@ class Facts:
         now: Real time; None where no refusal that passes with time counts.
         run_id: The run of the order: slices of one entry have the same.
         is_closing: Whether the strategy is being squared off at this broker.
+        shut: Why nothing is entered here for the rest of the day, or ''.
         needs_login: Whether the account has no valid login.
         clock_offset: How far the brokers' clocks are certainly ahead of this computer's.
         price_doubt: Why the price that it was decided on is not believed, or ''.
@@ -100,6 +101,7 @@ class Facts:
     now: datetime | None = None
     run_id: str = ""
     is_closing: bool = False
+    shut: str = ""
     needs_login: bool = False
     clock_offset: timedelta = timedelta(0)
     price_doubt: str = ""
@@ -150,6 +152,13 @@ def square_off(facts: Facts) -> Denial | None:
         reason = "positions are being squared off, nothing is entered any more today"
         return Denial("SQUARE_OFF", reason)
     return None
+
+
+def shut_for_today(facts: Facts) -> Denial | None:
+    """What a guard has closed for the day is not opened again before the next (R5)."""
+    return (
+        Denial("SHUT", f"shut for today: {facts.shut}") if facts.is_entry and facts.shut else None
+    )
 
 
 def trading_mode(facts: Facts) -> Denial | None:
@@ -298,6 +307,7 @@ CHECKS: tuple[Check, ...] = (
     known_day,
     slot_freshness,
     square_off,
+    shut_for_today,
     trading_mode,
     account_switch,
     assignment,

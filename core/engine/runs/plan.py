@@ -106,6 +106,7 @@ class RunPlan:
         account: Account,
         gate: Gate | None,
         orders: Sequence[Order],
+        shut: str = "",
     ) -> Facts:
         """Return what the checks look at for an entry that has no size yet.
 
@@ -115,6 +116,7 @@ class RunPlan:
             account: Where it would enter.
             gate: The account's gate as it is in this transaction.
             orders: Today's orders of the account in the target's instrument.
+            shut: Why nothing is entered there for the rest of the day, or ''.
         """
         return Facts(
             purpose=Purpose.ENTRY,
@@ -130,6 +132,7 @@ class RunPlan:
             run_id=self.request.run_id,
             late="" if self.request.may_enter else "the slot came too late, entries are dropped",
             is_closing=account.broker in self.closing,
+            shut=shut,
             needs_login=account.needs_login,
             clock_offset=self.clock_offset,
             price_doubt=self.doubts.get(target.instrument, ""),

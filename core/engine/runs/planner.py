@@ -26,6 +26,7 @@ from core.engine.orders.ledgers import ledger_at
 from core.engine.orders.reconciliation import capital_of_day
 from core.engine.orders.risk import Facts, first_denial
 from core.engine.orders.run_rows import insert_run
+from core.engine.orders.shut import why_shut
 from core.engine.outbox import Outbox
 from core.engine.runs.pinned_bars import pin_bars
 from core.engine.runs.plan import Decided, RunPlan, run_row
@@ -160,7 +161,8 @@ class Planner:
         orders = await orders_in(view, account.broker_id, target.instrument, plan.day)
         mine = [o for o in orders if o.strategy == assignment.strategy]
         gate = await gate_at(view, account.broker_id)
-        facts = plan.facts(target, assignment, account, gate, orders)
+        shut = await why_shut(view, account.broker_id, assignment.strategy, plan.day)
+        facts = plan.facts(target, assignment, account, gate, orders, shut)
         own = await read_setting(view, f"capital|{account.broker_id}")
         capital = (
             Decimal(str(own["value"]))

@@ -78,6 +78,8 @@ def test_an_order_within_all_rules_passes() -> None:
     [
         (ENTRY, {"gate": None}, "NO_GATE"),
         (ENTRY, {"is_known_day": False}, "UNKNOWN_DAY"),
+        (ENTRY, {"shut": "your guard"}, "SHUT"),
+        (EXIT, {"shut": "your guard"}, ""),
         (EXIT, {"is_known_day": False}, ""),
         (ENTRY, {"late": "the slot came too late"}, "LATE"),
         (EXIT, {"late": "the slot came too late"}, ""),

@@ -1,0 +1,111 @@
+"""What is shut for the day enters nothing, in planning and in the gate; the next day it may."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from core.domain.order import Purpose
+from core.domain.result_guard import GuardScope, ScopeKind
+from core.domain.sessions import trading_day
+from core.domain.target import Direction
+from core.engine.orders.shut import shut_day, why_shut
+from core.ports.store import StoreView
+from tests.fakes.run_bench import TEN, RunBench
+
+pytestmark = [pytest.mark.row("R5")]
+
+
+@pytest.fixture
+async def bench() -> RunBench:
+    return await RunBench().opened()
+
+
+def scopes(bench: RunBench) -> list[GuardScope]:
+    broker_id = bench.account.broker_id
+    return [
+        GuardScope(ScopeKind.STRATEGY, broker_id, bench.strategy.name),
+        GuardScope(ScopeKind.ACCOUNT, broker_id),
+        GuardScope(ScopeKind.ALL),
+    ]
+
+
+async def shut(bench: RunBench, scope: GuardScope, reason: str = "your guard") -> None:
+    day = trading_day(bench.engine.clock.market_now())
+
+    async def body(view: StoreView) -> None:
+        await shut_day(
+            view,
+            scope,
+            day,
+            reason=reason,
+            at=bench.engine.clock.now(),
+            broker_ids=[bench.account.broker_id],
+        )
+
+    await bench.engine.store.transaction(body, nonce=f"shut {scope.key} {reason}")
+
+
+@pytest.mark.parametrize("which", range(3))
+async def test_run_plans_no_entry_under_a_shut_scope(bench: RunBench, which: int) -> None:
+    """The chat says why; a scope that does not cover the strategy shuts nothing."""
+    await shut(bench, GuardScope(ScopeKind.ACCOUNT, "another"))
+    await shut(bench, scopes(bench)[which])
+    bench.strategy.want(Direction.LONG)
+    await bench.run()
+    await bench.turns()
+    assert (bench.sent(), await bench.note()) == ([], "shut for today: your guard")
+
+
+async def test_scope_that_covers_something_else_shuts_nothing(bench: RunBench) -> None:
+    """Another account's, another strategy's."""
+    await shut(bench, GuardScope(ScopeKind.ACCOUNT, "another"))
+    await shut(bench, GuardScope(ScopeKind.STRATEGY, bench.account.broker_id, "another"))
+    bench.strategy.want(Direction.LONG)
+    await bench.run()
+    await bench.turns()
+    assert bench.sent() == [("BUY", 10)]
+
+
+@pytest.mark.parametrize("which", range(3))
+async def test_gate_denies_what_was_planned_before(bench: RunBench, which: int) -> None:
+    """Shut between planning and sending: the entry is denied, with its code."""
+    bench.strategy.want(Direction.LONG)
+    await bench.run()
+    await shut(bench, scopes(bench)[which])
+    await bench.turns()
+    assert bench.sent() == []
+    (entry,) = [one for one in await bench.engine.orders() if one.purpose is Purpose.ENTRY]
+    assert (entry.state.value, entry.reason) == ("DENIED", "shut for today: your guard")
+
+
+async def test_shutting_collides_with_a_submission(bench: RunBench) -> None:
+    """It writes the gate of each account that it covers, so one of the two runs again (I6)."""
+    broker_id = bench.account.broker_id
+    before = await bench.engine.store.get("account_gates", broker_id)
+    await shut(bench, GuardScope(ScopeKind.ALL))
+    after = await bench.engine.store.get("account_gates", broker_id)
+    assert before is not None and after is not None and after["seq"] > before["seq"]
+
+
+async def test_exit_passes_under_a_shut_scope(bench: RunBench) -> None:
+    """What is held is closed as ever."""
+    bench.strategy.want(Direction.LONG)
+    await bench.run()
+    await bench.turns()
+    await shut(bench, GuardScope(ScopeKind.ALL))
+    bench.strategy.want(Direction.FLAT, TEN + timedelta(minutes=1))
+    await bench.run()
+    await bench.turns()
+    assert (await bench.held(), bench.sent()) == (0, [("BUY", 10), ("SELL", 10)])
+
+
+async def test_day_stays_shut_for_its_first_reason_and_no_longer(bench: RunBench) -> None:
+    """A second cause does not replace the first; the next trading day is not shut."""
+    scope = GuardScope(ScopeKind.ALL)
+    await shut(bench, scope, "the first")
+    await shut(bench, scope, "the second")
+    store, broker_id = bench.engine.store, bench.account.broker_id
+    assert await why_shut(store, broker_id, "any", "2026-11-23") == "the first"
+    assert await why_shut(store, broker_id, "any", "2026-11-24") == ""
