@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from datetime import date
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +15,7 @@ from sandbox.accounts import AccountError
 from sandbox.clock import ClockError
 from sandbox.control_body import json_body
 from sandbox.control_market import MarketControl
-from sandbox.control_orders import OrderControl
+from sandbox.control_orders import OrderControl, account_of
 from sandbox.faults import FaultError
 from sandbox.instruments import InstrumentError
 from sandbox.market import MarketError
@@ -137,6 +138,16 @@ class Control:
             portfolios[users[0]] | ({"users": portfolios} if len(users) > 1 else {})
         )
 
+    async def charges(self, request: web.Request) -> web.Response:
+        """Return what an account is charged for a day: its first user, today by default."""
+        account = account_of(self._world, request.query)
+        try:
+            day = date.fromisoformat(request.query["day"]) if "day" in request.query else None
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=f"day must be a date: {error}") from error
+        bill = self._world.exchange.bill(*account, day)
+        return web.json_response({"broker": account[0], "user_id": account[1]} | bill)
+
     def _price(self, symbol: str) -> float:
         instrument = self._world.market.find(symbol)
         return self._world.market.last_price(instrument) if instrument else 0.0
@@ -212,6 +223,7 @@ def build_app(world: World, extra: list[web.RouteDef] | None = None) -> web.Appl
             web.get("/accounts", control.list_accounts),
             web.get("/ledger", control.ledger),
             web.get("/book", control.book),
+            web.get("/charges", control.charges),
             web.post("/faults", control.add_fault),
             web.get("/faults", control.list_faults),
             web.delete("/faults", control.delete_faults),

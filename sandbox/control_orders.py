@@ -7,6 +7,7 @@ whoever placed them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -16,7 +17,7 @@ from sandbox.control_body import json_body
 from sandbox.orders import Change, NewOrder, Order
 from sandbox.world import World
 
-__all__ = ["OrderControl"]
+__all__ = ["OrderControl", "account_of"]
 
 _CHOICES = {
     "side": ("BUY", "SELL"),
@@ -48,7 +49,7 @@ class OrderControl:
         data = await json_body(request)
         order_type = _choice(data, "order_type", "MARKET")
         new = NewOrder(
-            account=self.account(data),
+            account=account_of(self._world, data),
             api_key="",
             symbol=str(data.get("symbol", "")).removeprefix("NSE:"),
             side=_choice(data, "side"),
@@ -90,7 +91,7 @@ class OrderControl:
     async def convert(self, request: web.Request) -> web.Response:
         """Move a position, or a part of it, from one product to another by hand."""
         data = await json_body(request)
-        account = self.account(data)
+        account = account_of(self._world, data)
         symbol = str(data.get("symbol", "")).removeprefix("NSE:")
         old, new = (_choice(data, name, options="product") for name in ("from", "to"))
         held = self._world.exchange.portfolio(*account).position(symbol, old)
@@ -101,21 +102,8 @@ class OrderControl:
 
     async def square_off(self, request: web.Request) -> web.Response:
         """Let the broker's RMS close the intraday positions of an account now."""
-        account = self.account(await json_body(request))
+        account = account_of(self._world, await json_body(request))
         return web.json_response({"closed": self._world.exchange.square_off(*account)})
-
-    def account(self, data: dict[str, Any]) -> tuple[str, str]:
-        """Return the account that a body names by ``user_id``, or by an app and its first user.
-
-        Raises:
-            HTTPNotFound: There is no such account.
-        """
-        accounts, broker = self._world.accounts, str(data.get("broker"))
-        app = accounts.app(broker, str(data.get("api_key", "")))
-        user_id = str(data.get("user_id") or (app.users[0] if app else ""))
-        if accounts.user(broker, user_id) is None:
-            raise web.HTTPNotFound(text=f"no user {user_id!r} at {broker!r}")
-        return broker, user_id
 
     def _order(self, request: web.Request) -> Order:
         order_id = request.match_info["order_id"]
@@ -123,6 +111,20 @@ class OrderControl:
         if order is None:
             raise web.HTTPNotFound(text=f"no order {order_id!r}")
         return order
+
+
+def account_of(world: World, named: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the account that is named by ``user_id``, or by an app and its first user.
+
+    Raises:
+        HTTPNotFound: There is no such account.
+    """
+    accounts, broker = world.accounts, str(named.get("broker"))
+    app = accounts.app(broker, str(named.get("api_key", "")))
+    user_id = str(named.get("user_id") or (app.users[0] if app else ""))
+    if accounts.user(broker, user_id) is None:
+        raise web.HTTPNotFound(text=f"no user {user_id!r} at {broker!r}")
+    return broker, user_id
 
 
 def _answer(order: Order) -> web.Response:

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from typing import Any
 
 from sandbox import orders as status
 from sandbox.accounts import Accounts
+from sandbox.billing import Billing, Costs
 from sandbox.clock import IST, MarketClock, real_now
 from sandbox.faults import Effects
 from sandbox.instruments import Instrument
@@ -68,6 +70,7 @@ class Exchange:
         self._brokers = brokers
         self.listeners: list[Callable[[Order], None]] = []
         self._store = OrderStore(state)
+        self.billing = Billing({name: broker.tariff for name, broker in brokers.items()})
         self._entry = OrderEntry(clock, market)
         self._engine = MatchingEngine(clock, market, self._store, self._notify)
         self._square_off = SquareOff(
@@ -77,6 +80,7 @@ class Exchange:
     def load(self) -> None:
         """Read orders and trades from the state again."""
         self._store.load()
+        self.billing.clear()
 
     def _notify(self, order: Order) -> None:
         for listener in self.listeners:
@@ -123,7 +127,16 @@ class Exchange:
             today=day,
             conversions=conversions,
             is_purged=is_purged,
+            costs=Costs(self.billing, account, self._store.orders),
         )
+
+    def bill(self, broker: str, user_id: str, day: date | None = None) -> dict[str, Any]:
+        """Return what a client is charged for a day, for the broker's present one by default."""
+        self.advance()
+        account = (broker, user_id)
+        wanted = day or broker_day(self.clock.now())
+        _orders, trades, _conversions = self._store.of(account)
+        return self.billing.shown(account, wanted, trades, self._store.orders)
 
     def order(self, order_id: str) -> Order | None:
         """Return an order of any day, or None."""

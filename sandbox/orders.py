@@ -11,7 +11,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-__all__ = ["INTERIM", "LIVE", "TERMINAL", "Change", "NewOrder", "Order", "Refused", "Trade"]
+__all__ = [
+    "INTERIM",
+    "LIVE",
+    "RMS_USER",
+    "TERMINAL",
+    "Change",
+    "NewOrder",
+    "Order",
+    "Refused",
+    "Trade",
+]
 
 RECEIVED = "PUT ORDER REQ RECEIVED"
 VALIDATING = "VALIDATION PENDING"
@@ -22,6 +32,9 @@ COMPLETE = "COMPLETE"
 CANCELLED = "CANCELLED"
 REJECTED = "REJECTED"
 AMO_RECEIVED = "AMO REQ RECEIVED"
+
+RMS_USER = "ADMINSQF"
+"""Who placed an order with which the broker's risk management closes a position."""
 
 INTERIM = frozenset({RECEIVED, VALIDATING, OPENING, AMO_RECEIVED})
 LIVE = frozenset({OPEN, TRIGGER_PENDING})

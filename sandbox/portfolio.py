@@ -3,7 +3,8 @@
 Positions are net per (symbol, product). Delivery bought on an earlier trading day is a holding: T1
 for one trading day, then settled. Intraday positions of an earlier day are gone (the broker squares
 them off), other products are carried until their contract ends. Margin: intraday takes a fifth of
-the value, a future a seventh, everything else all of it; a sale of what is held takes none.
+the value, a future a seventh, everything else all of it; a sale of what is held takes none. What
+trades cost is debited as ``sandbox.billing`` says.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import date, datetime
 from typing import Any
 
 from sandbox.accounts import User
+from sandbox.billing import Costs
 from sandbox.listing import find
 from sandbox.orders import Order, Trade
 from sandbox.sessions import broker_day, previous_trading_day
@@ -135,6 +137,7 @@ class Portfolio:
         today: The broker's day, which ends some hours after midnight.
         is_purged: Nothing that is carried is shown, as between the purge and the new day's start.
         conversions: Product changes: ``day, symbol, quantity`` (signed), ``old, new, price``.
+        costs: What the broker charges; None for nothing.
     """
 
     def __init__(
@@ -147,10 +150,13 @@ class Portfolio:
         today: date,
         conversions: Iterable[dict[str, Any]] = (),
         is_purged: bool = False,
+        costs: Costs | None = None,
     ) -> None:
         self.user = user
         self._orders = list(orders)
-        self._trades = [*trades, *_converted(user, conversions)]
+        self._executed = list(trades)
+        self._trades = [*self._executed, *_converted(user, conversions)]
+        self._costs = costs
         self._price = price
         self.today = today
         self._is_purged = is_purged
@@ -257,10 +263,15 @@ class Portfolio:
         )
         return held + bought - selling
 
-    def required(self, order: Order | None = None) -> float:
-        """Return the money that working orders block, or that one more order would."""
-        wanted = [order] if order is not None else self.working()
-        return sum(self._order_margin(item) for item in wanted)
+    def required(self, order: Order) -> float:
+        """Return the money that an order blocks: margin, and charges where they are withheld."""
+        return self._order_margin(order) + self._withheld(order)
+
+    def _withheld(self, order: Order) -> float:
+        if self._costs is None:
+            return 0.0
+        price = order.price or order.trigger_price or self._price(order.symbol)
+        return self._costs.withheld(order, price, self.today)
 
     def _order_margin(self, order: Order) -> float:
         if order.product == "CNC" and order.side == "SELL":
@@ -274,7 +285,10 @@ class Portfolio:
     def funds(self) -> Funds:
         """Return the money at the present prices."""
         opening = self.user.cash + self._earlier_cash()
-        used = self.required()
+        if self._costs is not None:
+            opening -= self._costs.before(self.today, self._executed)
+        used = sum(self._order_margin(order) for order in self.working())
+        used += sum(self._withheld(order) for order in self._charged_today())
         realised = unrealised = delivery = 0.0
         for position in self.positions():
             price = self._price(position.symbol)
@@ -290,6 +304,11 @@ class Portfolio:
                 unrealised += open_pnl
         net = opening - used + realised + min(0.0, unrealised)
         return Funds(opening, net, used, realised, unrealised, delivery)
+
+    def _charged_today(self) -> list[Order]:
+        """Return the orders of today that cost something, and those that may."""
+        today = {order.order_id: order for order in self.orders() if order.filled_quantity}
+        return list((today | {order.order_id: order for order in self.working()}).values())
 
     def _earlier_cash(self) -> float:
         """Return what earlier days' trades brought in or cost."""

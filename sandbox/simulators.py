@@ -4,7 +4,8 @@ Such a package has ``build_app(world) -> web.Application``, called first, and ma
 ``control_routes(world) -> list[web.RouteDef]`` for the control port. A broker's has a module
 ``apps`` besides: ``CALLBACK_PATH``, where logins lead back to, and ``KEYS``, the (API key, secret,
 user id) of the apps that are there from the start. It may say there, too, in which form the broker
-numbers orders (``order_id(now, number)``) and when it squares intraday positions off (``CUTOFFS``).
+numbers orders (``order_id(now, number)``), when it squares intraday positions off (``CUTOFFS``) and
+what it charges for itself (``TARIFF``, nothing when it does not say).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from functools import cache
 from types import ModuleType
 
 import sandbox
+from sandbox.charge_rates import FREE, Tariff
 from sandbox.sessions import AUCTION_SINCE, Cutoffs
 
 __all__ = ["SimulatedBroker", "simulated_brokers", "simulators"]
@@ -42,12 +44,14 @@ class SimulatedBroker:
         keys: (API key, secret, user id) of the apps that are there from the start.
         order_id: Writes the number of an order, counted from 1, at a market time.
         cutoffs: When intraday positions are squared off, the oldest rule first.
+        tariff: The broker's own fees; taxes and exchanges' fees come on top.
     """
 
     callback_path: str
     keys: tuple[tuple[str, str, str], ...]
     order_id: Callable[[datetime, int], str]
     cutoffs: tuple[Cutoffs, ...]
+    tariff: Tariff
 
 
 @cache
@@ -70,5 +74,6 @@ def simulated_brokers() -> Mapping[str, SimulatedBroker]:
                 apps.KEYS,
                 getattr(apps, "order_id", _order_id),
                 getattr(apps, "CUTOFFS", _CUTOFFS),
+                getattr(apps, "TARIFF", FREE),
             )
     return found

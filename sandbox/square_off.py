@@ -15,14 +15,13 @@ from sandbox.clock import IST, MarketClock
 from sandbox.listing import find
 from sandbox.matching_engine import MatchingEngine
 from sandbox.order_store import Account, OrderStore
-from sandbox.orders import NewOrder, Order
+from sandbox.orders import RMS_USER, NewOrder, Order
 from sandbox.portfolio import Portfolio
 from sandbox.sessions import square_off_time
 from sandbox.simulators import SimulatedBroker
 
-__all__ = ["RMS_USER", "SquareOff"]
+__all__ = ["SquareOff"]
 
-RMS_USER = "ADMINSQF"
 INTRADAY = "MIS"
 
 

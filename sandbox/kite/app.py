@@ -2,13 +2,15 @@
 
 An order write is entered in the ledger, then faults apply, then errors get Kite's shape, then
 access control admits the request. Errors get Kite's shape outside of all that too, for a body that
-the ledger cannot read. GTT, mutual funds, iceberg, cover and auction orders, ``/charges`` and the
-refresh of tokens are not simulated.
+the ledger cannot read. GTT, mutual funds, iceberg, cover and auction orders and the refresh of
+tokens are not simulated.
 """
 
 from aiohttp import web
 
+from sandbox.kite.charges import ChargeRoutes
 from sandbox.kite.login import KiteLogin
+from sandbox.kite.margin_routes import MarginRoutes
 from sandbox.kite.market_data import KiteMarketData
 from sandbox.kite.middleware import KiteMiddleware, describe_write, identify
 from sandbox.kite.order_reads import OrderReads
@@ -46,6 +48,7 @@ def build_app(world: World) -> web.Application:
 def _routes(world: World, push: Push) -> list[web.RouteDef]:
     login, orders, reads = KiteLogin(world), OrderRoutes(world), OrderReads(world)
     portfolio, data = PortfolioRoutes(world), KiteMarketData(world)
+    margins, charges = MarginRoutes(world), ChargeRoutes(world)
     return [
         web.get("/_sandbox/health", _health),
         web.get("/", push.socket),
@@ -68,8 +71,9 @@ def _routes(world: World, push: Push) -> list[web.RouteDef]:
         web.delete("/orders/{variety}/{order_id}", orders.cancel),
         web.get("/trades", reads.trades),
         web.get("/orders/{order_id}/trades", reads.order_trades),
-        web.post("/margins/orders", orders.order_margins),
-        web.post("/margins/basket", orders.basket_margins),
+        web.post("/margins/orders", margins.orders),
+        web.post("/margins/basket", margins.basket),
+        web.post("/charges/orders", charges.orders),
         web.get("/quote", data.quote),
         web.get("/quote/{mode}", data.quote),
         web.get("/instruments", data.instruments),

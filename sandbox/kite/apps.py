@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time
+from decimal import Decimal
 
+from sandbox.charge_rates import Fee, Kind, Tariff
 from sandbox.sessions import AUCTION_SINCE, Cutoffs
 
-__all__ = ["CALLBACK_PATH", "CUTOFFS", "KEYS", "order_id"]
+__all__ = ["CALLBACK_PATH", "CUTOFFS", "KEYS", "TARIFF", "order_id"]
 
 CALLBACK_PATH = "/broker/callback/zerodha"
 KEYS = (
@@ -21,6 +23,25 @@ CUTOFFS = (
 )
 """15:20 and 15:25 by Zerodha's support page, which has no time for shares that stop at 15:15 now:
 15:12 is the latest that press reports name."""
+
+_TRADING = Fee(cap=Decimal(20), share=Decimal("0.0003"))
+TARIFF = Tariff(
+    brokerage=(
+        (
+            date.min,
+            {
+                Kind.INTRADAY: _TRADING,
+                Kind.DELIVERY: Fee(cap=Decimal(0), share=Decimal(0)),
+                Kind.FUTURE: _TRADING,
+                Kind.OPTION: Fee(cap=Decimal(20)),
+            },
+        ),
+    ),
+    depository=((date.min, Decimal("13.5")), (date(2024, 10, 1), Decimal(13))),
+    square_off=((date.min, Decimal(20)), (date(2020, 3, 19), Decimal(50))),
+)
+"""By Zerodha's list of charges. The day on which the depository fee fell is that of the rule of
+uniform fees, which its pages do not name; a first holder who is a woman pays 25 paise less."""
 
 
 def order_id(now: datetime, number: int) -> str:

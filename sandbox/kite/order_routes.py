@@ -1,17 +1,16 @@
-"""Kite's order writes: place, modify, cancel; and the margins of orders."""
+"""Kite's order writes: place, modify, cancel."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
 
-from sandbox.accounts import App, Session
+from sandbox.accounts import Session
 from sandbox.kite.middleware import APP, SESSION, identify
+from sandbox.kite.order_fields import Form, choice, decimal_of, key_of, whole
 from sandbox.kite.order_reads import find_order
 from sandbox.kite.responses import NO_PROTECTION, STATUS, KiteError, refused, success
 from sandbox.orders import Change, NewOrder, Order, Refused
-from sandbox.portfolio import leverage
 from sandbox.sessions import takes_after_market_orders
 from sandbox.world import World
 
@@ -19,55 +18,15 @@ __all__ = ["OrderRoutes"]
 
 _VARIETIES = {"regular", "amo", "iceberg", "auction", "co"}
 _SIMULATED = {"regular", "amo"}
-_CHOICES = {
-    "transaction_type": {"BUY", "SELL"},
-    "product": {"CNC", "MIS", "NRML", "MTF"},
-    "order_type": {"MARKET", "LIMIT", "SL", "SL-M"},
-    "validity": {"DAY", "IOC", "TTL"},
-}
-_EXCHANGES = {"NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX"}
 _UNPRICED = {"MARKET", "SL-M"}
 _TAG_LENGTH = 20
 _MAX_SLICES = 10
 _HIGHEST_PROTECTION = 100.0
 _NO_AFTER_MARKET = "After market orders (AMO) are not accepted during market hours."
 
-Form = Mapping[str, str]
-
-
-def _choice(form: Form, name: str, default: str | None = None) -> str:
-    value = form.get(name) or default
-    if value is None:
-        raise KiteError("InputException", f"Missing or empty field `{name}`.")
-    if value not in _CHOICES[name]:
-        raise KiteError("InputException", f"Invalid `{name}`.")
-    return value
-
-
-def _whole(form: Form, name: str) -> int | None:
-    text = form.get(name)
-    if text is None or not text:
-        return None
-    if not text.isdecimal():
-        raise KiteError("InputException", f"Invalid `{name}`.")
-    return int(text)
-
-
-def _decimal(form: Form, name: str) -> float | None:
-    text = form.get(name)
-    if text is None or not text:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise KiteError("InputException", f"Invalid `{name}`.")
-    return value
-
 
 def _protection(form: Form) -> float | None:
-    value = _decimal(form, "market_protection")
+    value = decimal_of(form, "market_protection")
     if value is not None and value != -1 and not 0 <= value <= _HIGHEST_PROTECTION:
         raise KiteError("InputException", "Invalid `market_protection`.")
     return value or None
@@ -86,43 +45,34 @@ class OrderRoutes:
     def _new(self, request: web.Request, form: Form) -> NewOrder:
         app, session = request[APP], request[SESSION]
         variety = request.match_info["variety"]
-        quantity = _whole(form, "quantity")
+        quantity = whole(form, "quantity")
         if quantity is None:
             raise KiteError("InputException", "Missing or empty field `quantity`.")
         if len(form.get("tag", "")) > _TAG_LENGTH:
             raise KiteError("InputException", f"Invalid `tag`. At most {_TAG_LENGTH} characters.")
-        order_type, protection = _choice(form, "order_type"), _protection(form)
+        order_type, protection = choice(form, "order_type"), _protection(form)
         if order_type in _UNPRICED and protection is None:
             raise KiteError("InputException", NO_PROTECTION)
         extra: dict[str, Any] = {"variety": variety}
         if form.get("validity") == "TTL":
-            extra["ttl_minutes"] = _whole(form, "validity_ttl") or 1
+            extra["ttl_minutes"] = whole(form, "validity_ttl") or 1
         return NewOrder(
             account=("kite", session.user_id),
             api_key=app.api_key,
-            symbol=self._symbol(form),
-            side=_choice(form, "transaction_type"),
+            symbol=key_of(form),
+            side=choice(form, "transaction_type"),
             quantity=quantity,
-            product=_choice(form, "product"),
+            product=choice(form, "product"),
             order_type=order_type,
-            price=0.0 if order_type in _UNPRICED else _decimal(form, "price") or 0.0,
-            trigger_price=_decimal(form, "trigger_price") or 0.0,
-            validity=_choice(form, "validity", "DAY"),
-            disclosed_quantity=_whole(form, "disclosed_quantity") or 0,
+            price=0.0 if order_type in _UNPRICED else decimal_of(form, "price") or 0.0,
+            trigger_price=decimal_of(form, "trigger_price") or 0.0,
+            validity=choice(form, "validity", "DAY"),
+            disclosed_quantity=whole(form, "disclosed_quantity") or 0,
             protection=protection,
             tag=form.get("tag") or None,
             after_market=variety == "amo",
             extra=extra,
         )
-
-    def _symbol(self, form: Form) -> str:
-        exchange, symbol = form.get("exchange", ""), form.get("tradingsymbol", "")
-        for name, value in (("exchange", exchange), ("tradingsymbol", symbol)):
-            if not value:
-                raise KiteError("InputException", f"Missing or empty field `{name}`.")
-        if exchange not in _EXCHANGES:
-            raise KiteError("InputException", "Invalid `exchange`.")
-        return symbol if exchange == "NSE" else f"{exchange}:{symbol}"
 
     async def place(self, request: web.Request) -> web.Response:
         """Take an order; success means that the broker has it, no more."""
@@ -176,16 +126,16 @@ class OrderRoutes:
         wanted = form.get("order_type")
         protection = _protection(form)
         if wanted is not None:
-            _choice(form, "order_type")
+            choice(form, "order_type")
             if wanted in _UNPRICED and wanted != order.order_type and protection is None:
                 raise KiteError("InputException", NO_PROTECTION)
         change = Change(
-            quantity=_whole(form, "quantity"),
-            price=_decimal(form, "price"),
-            trigger_price=_decimal(form, "trigger_price"),
+            quantity=whole(form, "quantity"),
+            price=decimal_of(form, "price"),
+            trigger_price=decimal_of(form, "trigger_price"),
             order_type=wanted,
             validity=form.get("validity"),
-            disclosed_quantity=_whole(form, "disclosed_quantity"),
+            disclosed_quantity=whole(form, "disclosed_quantity"),
             protection=protection,
         )
         self._exchange.modify(order.order_id, change)
@@ -203,56 +153,6 @@ class OrderRoutes:
         """Return the order named in the path, if the user has it and it is shown."""
         session: Session = request[SESSION]
         return find_order(request, self._exchange.visible_orders("kite", session.user_id))
-
-    async def order_margins(self, request: web.Request) -> web.Response:
-        """Return the margin that a list of orders would block."""
-        return success([self._margin(request, item) for item in await _order_list(request)])
-
-    async def basket_margins(self, request: web.Request) -> web.Response:
-        """Return the margin that a basket of orders would block together."""
-        rows = [self._margin(request, item) for item in await _order_list(request)]
-        total = {"total": sum(row["total"] for row in rows)}
-        return success({"initial": total, "final": total, "orders": rows})
-
-    def _margin(self, request: web.Request, item: Mapping[str, Any]) -> dict[str, Any]:
-        app: App = request[APP]
-        session: Session = request[SESSION]
-        form = {name: str(value) for name, value in item.items() if value is not None}
-        instrument = self._world.market.find(self._symbol({"exchange": "NSE"} | form))
-        if instrument is None:
-            raise KiteError("InputException", f"Invalid `tradingsymbol` for {app.api_key}.")
-        portfolio = self._exchange.portfolio("kite", session.user_id)
-        price = _decimal(form, "price") or self._world.market.last_price(instrument)
-        times = leverage(instrument.key, form.get("product", ""))
-        total = round((_whole(form, "quantity") or 0) * price / times, 4)
-        if form.get("product") == "CNC" and form.get("transaction_type") == "SELL":
-            total = 0.0 if portfolio.sellable(instrument.key) > 0 else total
-        return {
-            "type": "equity",
-            "tradingsymbol": instrument.symbol,
-            "exchange": instrument.exchange,
-            "span": 0,
-            "exposure": 0,
-            "option_premium": 0,
-            "additional": 0,
-            "bo": 0,
-            "cash": 0,
-            "var": total,
-            "pnl": {"realised": 0, "unrealised": 0},
-            "leverage": times,
-            "charges": {"total": 0},
-            "total": total,
-        }
-
-
-async def _order_list(request: web.Request) -> list[Mapping[str, Any]]:
-    try:
-        items = await request.json()
-    except ValueError as error:
-        raise KiteError("InputException", "Invalid JSON in request body.") from error
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise KiteError("InputException", "A list of orders is expected.")
-    return items
 
 
 def _check_variety(variety: str) -> None:

@@ -317,11 +317,15 @@ def test_order_above_the_freeze_quantity_is_sliced(sandbox: FyersSandbox):
 
 
 def test_margin_of_an_order_is_told_beforehand(account: Account):
-    """The margin path answers what an order would block, and blocks nothing."""
+    """The margin path answers what an order would block, and blocks nothing.
+
+    That is 9,000 and the charges without transaction tax: 20 of brokerage, 1.35 of stamp duty, 0.29
+    for exchange and SEBI, 3.65 of GST.
+    """
     order = {"symbol": "NSE:SBIN-EQ", "qty": 10, "side": 1, "type": 1, "productType": "CNC"}
     body = {"data": [order | {"limitPrice": 900.0}]}
     data = account.raw("POST", "/api/v3/multiorder/margin", json=body).json()["data"]
-    assert data["margin_new_order"] == 9000.0
+    assert data["margin_new_order"] == 9025.29
     assert data["margin_avail"] == 200_000.0
     assert account.api.funds()["fund_limit"][1]["equityAmount"] == 0
 
