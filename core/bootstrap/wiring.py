@@ -39,6 +39,7 @@ from core.engine.runs.square_off import SquareOff
 from core.engine.runs.stop_watch import StopWatch
 from core.engine.runs.symbol_watch import SymbolWatch
 from core.engine.runs.symbols import Symbols
+from core.engine.safeguards.day_results import DayResults, DayWatch
 from core.engine.workers.account_worker import AccountWorker
 from core.engine.workers.lease import Lease
 from core.engine.workers.pool import WorkerPool
@@ -361,7 +362,27 @@ class Wiring:
     @cached_property
     def price_watch(self) -> PriceWatch:
         """One look at prices, for all who judge by them."""
-        return PriceWatch(self._clock, self.market_data, self.prices, (self.stop_watch,))
+        judges = (self.stop_watch, self.day_watch)
+        return PriceWatch(self._clock, self.market_data, self.prices, judges)
+
+    # Safeguards
+
+    @cached_property
+    def day_results(self) -> DayResults:
+        """The days of accounts, as they stand."""
+        return DayResults(
+            clock=self._clock,
+            accounts=self.accounts,
+            journal=self.journal,
+            nets=self.nets,
+            prices=self.prices,
+            worker=self.pool.get,
+        )
+
+    @cached_property
+    def day_watch(self) -> DayWatch:
+        """Judges the days' results; each safeguard that judges them is named here."""
+        return DayWatch(self.accounts, self.hours, self.day_results, ())
 
     @cached_property
     def calendar_watch(self) -> CalendarWatch:
