@@ -11,7 +11,15 @@ from telegram import InlineKeyboardButton
 
 from bot.views.accounts import banner, parked_line, spaced, switcher
 from bot.views.callbacks import handle
-from bot.views.lines import holding_line, order_line, pnl_words, position_line, trade_line
+from bot.views.lines import (
+    ESTIMATED,
+    after_words,
+    holding_line,
+    order_line,
+    pnl_words,
+    position_line,
+    trade_line,
+)
 from bot.views.markup import bold, clock_time, esc, join
 from bot.views.screen import Keyboard, Screen, button, grid
 from bot.views.verbs import Verb
@@ -44,11 +52,12 @@ _NOTHING = "\nNo positions, no working orders, no trades today."
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One entry of a list: its lines, its heading, and its button."""
+    """One entry of a list: its lines, its heading, its button, and whether it has charges."""
 
     text: str
     heading: str = ""
     button: InlineKeyboardButton | None = None
+    is_estimated: bool = False
 
 
 def position_button(position: PositionView, *, named: bool = False) -> InlineKeyboardButton | None:
@@ -80,6 +89,7 @@ def position_items(positions: Iterable[PositionView], *, named: bool = False) ->
             position_line(one),
             one.account_label if named else "Positions",
             position_button(one, named=named),
+            bool(one.charges),
         )
         for one in positions
     ]
@@ -149,6 +159,7 @@ def _head(view: DashboardView) -> list[str | None]:
         "",
         f"Funds: {money}",
         f"Today: {pnl_words(view.pnl)}",
+        f"   {ESTIMATED}" if view.pnl.charges else None,
     ]
 
 
@@ -216,6 +227,7 @@ def listing(
         spaced(*map(banner, _listed_accounts(accounts, selected))),
         bold(f"{title} · {where}"),
         lines or "\nNone.",
+        f"\n{ESTIMATED}" if any(one.is_estimated for one in items) else None,
     )
     rows: Keyboard = (
         *(((login,),) if login is not None else ()),
@@ -250,11 +262,21 @@ def pnl_screen(
     """Return today's profit by account, and the total of those that could be read."""
     entries = [Item(f"{bold(one.account_label)}\n   {pnl_words(one)}") for one in lines]
     screen = listing("Profit today", Verb.PNL, [], accounts, selected, login=login)
-    total = None
-    if len(lines) > 1:
-        known = [one.total for one in lines if one.total is not None]
-        missing = len(lines) - len(known)
-        note = f" (without {missing} that could not be read)" if missing else ""
-        total = f"\nTogether {bold(signed_rupees(sum(known, Decimal(0))))}{note}"
+    total = _together(lines) if len(lines) > 1 else None
+    estimated = f"\n{ESTIMATED}" if any(one.charges for one in lines) else None
     head = screen.text.removesuffix("\n\nNone.")
-    return Screen(join(head, "", [entry.text for entry in entries] or "None.", total), screen.rows)
+    return Screen(
+        join(head, "", [entry.text for entry in entries] or "None.", total, estimated), screen.rows
+    )
+
+
+def _together(lines: Sequence[PnlView]) -> str:
+    """Return the total of the accounts that could be read, before charges and after them."""
+    known = [one for one in lines if one.total is not None]
+    missing = len(lines) - len(known)
+    note = f" (without {missing} that could not be read)" if missing else ""
+    before = sum((one.total for one in known if one.total is not None), Decimal(0))
+    costs = [one.charges for one in known]
+    charges = None if None in costs else sum((one for one in costs if one), Decimal(0))
+    after = after_words(before, charges)
+    return f"\nTogether {bold(signed_rupees(before))}{note}" + (f"\n   {after}" if after else "")

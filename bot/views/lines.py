@@ -12,6 +12,8 @@ from core.domain.order import OrderType, Purpose
 from core.domain.views import OrderView, PnlView, PositionView, TradeView
 
 __all__ = [
+    "ESTIMATED",
+    "after_words",
     "holding_line",
     "order_line",
     "order_terms",
@@ -25,16 +27,20 @@ __all__ = [
 ]
 
 _REASON_LIMIT = 160
+ESTIMATED = "Charges estimated, with closing."
+"""Stands once under figures after charges: the contract note counts, and what is held is held."""
 
 
 def position_line(position: PositionView) -> str:
-    """Return two lines: what is held and its profit; prices and who holds it."""
+    """Return some lines: what is held and its profit; prices and who holds it."""
     gain = bold(signed_rupees(position.unrealised + position.realised))
     if position.is_since_entry:
         gain += " since entry"
     name = f"{bold(position.instrument)} {esc(position.product.value)}"
+    after = after_words(position.unrealised + position.realised, position.charges)
+    after = f"\n   {after}" if after else ""
     if position.quantity == 0:
-        return f"{name} · closed · {gain}"
+        return f"{name} · closed · {gain}{after}"
     stop = f" · stop {price(position.stop)}" if position.stop is not None else ""
     owners = owner_words(position)
     taken = ""
@@ -47,7 +53,7 @@ def position_line(position: PositionView) -> str:
     close = position.previous_close
     carried = f", last close {price(close)}" if close is not None else ""
     return (
-        f"{name} · {position.quantity:+d} · {gain}{taken}\n"
+        f"{name} · {position.quantity:+d} · {gain}{taken}{after}\n"
         f"   avg {price(position.average_price)}{carried}, now {price(position.last_price)}{stop}"
         + (f" · {esc(owners)}" if owners else "")
         + "".join(f"\n   ⚠️ {esc(one)}" for one in position.warnings)
@@ -126,11 +132,19 @@ def holding_line(holding: Holding) -> str:
 
 
 def pnl_words(pnl: PnlView) -> str:
-    """Return today's profit, or that it is not known."""
+    """Return today's profit before charges and after them, or that it is not known."""
     if pnl.total is None:
         return "not known: the broker could not be read"
     realised, unrealised = pnl.realised or Decimal(0), pnl.unrealised or Decimal(0)
-    return (
-        f"{bold(signed_rupees(pnl.total))} "
-        f"(taken {signed_rupees(realised)}, open {signed_rupees(unrealised)})"
-    )
+    parts = f"taken {signed_rupees(realised)}, open {signed_rupees(unrealised)}"
+    after = after_words(pnl.total, pnl.charges)
+    if not after:
+        return f"{bold(signed_rupees(pnl.total))} ({parts})"
+    return f"{bold(signed_rupees(pnl.total))} before charges\n   {after}\n   {parts}"
+
+
+def after_words(before: Decimal, charges: Decimal | None) -> str:
+    """Return ``after charges +₹917.28``, that they are unknown, or '' when there are none."""
+    if charges is None:
+        return "charges unknown"
+    return f"after charges {bold(signed_rupees(before - charges))}" if charges else ""

@@ -35,6 +35,8 @@ __all__ = [
     "TradeView",
 ]
 
+_ZERO = Decimal(0)
+
 
 @dataclass(frozen=True, slots=True)
 class PositionView:
@@ -47,6 +49,8 @@ class PositionView:
         warnings: Why a strategy's part of it is unprotected, a sentence each (R6).
         realised: Today's profit of units closed today, rupees.
         unrealised: Today's profit of units held; with ``realised`` it is the day's.
+        charges: Of what was traded in it today and of closing it, estimated alone. None when they
+            are not known, 0 where there are none or no profit was worked out.
         is_since_entry: The previous close is not known: profit counts from the entry.
         previous_close: From where the profit of what was carried into the day counts, if any was.
     """
@@ -66,6 +70,7 @@ class PositionView:
     warnings: tuple[str, ...] = ()
     is_since_entry: bool = False
     previous_close: Decimal | None = None
+    charges: Decimal | None = _ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +115,23 @@ class TradeView:
 
 @dataclass(frozen=True, slots=True)
 class PnlView:
-    """Today's profit of one account in rupees; None where the broker could not be read."""
+    """Today's profit of one account in rupees; None where the broker could not be read.
+
+    Attributes:
+        realised: Before charges, of units closed today.
+        unrealised: Before charges, of units held.
+        charges: Of the day so far and of closing what is held, estimated; None when unknown.
+    """
 
     broker_id: str
     account_label: str
     realised: Decimal | None
     unrealised: Decimal | None
+    charges: Decimal | None = None
 
     @property
     def total(self) -> Decimal | None:
-        """Realised and unrealised together, or None when either is unknown."""
+        """Realised and unrealised together before charges, or None when either is unknown."""
         if self.realised is None or self.unrealised is None:
             return None
         return self.realised + self.unrealised

@@ -32,6 +32,7 @@ def position_view(
     account: Account,
     position: Position,
     profit: Profit,
+    charges: Decimal | None,
     owners: Mapping[str, int],
     stop: Decimal | None,
     warnings: Sequence[str] = (),
@@ -53,6 +54,7 @@ def position_view(
         warnings=tuple(warnings),
         is_since_entry=profit.is_since_entry,
         previous_close=position.previous_close if position.carried else None,
+        charges=charges,
     )
 
 

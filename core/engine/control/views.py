@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from core.domain.account import Account, TokenStatus
 from core.domain.broker import Position
+from core.domain.day_result import day_result
 from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.order import EXTERNAL, LIVE_STATES, MANUAL, OPEN_STATES, Purpose
 from core.domain.profit import Profit, days_profit
 from core.domain.sessions import trading_day
+from core.domain.truth import key_of
 from core.domain.views import (
     DashboardView,
     DrainView,
@@ -145,10 +147,17 @@ class Views:
             for position in snapshot.positions:
                 key = (position.instrument, position.product)
                 profit = _profit(position, snapshot)
+                charges = self._charges(account, snapshot, position)
                 warnings = _warnings(standings, key)
                 found.append(
                     position_view(
-                        account, position, profit, owners.get(key, {}), stops.get(key), warnings
+                        account,
+                        position,
+                        profit,
+                        charges,
+                        owners.get(key, {}),
+                        stops.get(key),
+                        warnings,
                     )
                 )
             shown = {(one.instrument, one.product) for one in snapshot.positions}
@@ -222,10 +231,25 @@ class Views:
     def _pnl(self, account: Account, snapshot: Snapshot | None) -> PnlView:
         if snapshot is None or snapshot.positions is None:
             return PnlView(account.broker_id, account.label, None, None)
-        profits = [_profit(position, snapshot) for position in snapshot.positions]
-        realised = sum((one.realised for one in profits), Decimal(0))
-        unrealised = sum((one.unrealised for one in profits), Decimal(0))
-        return PnlView(account.broker_id, account.label, realised, unrealised)
+        trades, holdings = snapshot.trades or (), snapshot.holdings or ()
+        day = date.fromisoformat(self._today)
+        name = account.broker.name
+        result = day_result(snapshot.positions, trades, holdings, name, day)
+        return PnlView(
+            account.broker_id,
+            account.label,
+            result.realised,
+            result.unrealised,
+            result.all_charges,
+        )
+
+    def _charges(self, account: Account, snapshot: Snapshot, position: Position) -> Decimal | None:
+        """Return the charges of one position by itself, with those of closing it."""
+        key = key_of(position)
+        trades = [one for one in snapshot.trades or () if (one.instrument, one.product) == key]
+        day = date.fromisoformat(self._today)
+        holdings = snapshot.holdings or ()
+        return day_result([position], trades, holdings, account.broker.name, day).all_charges
 
     async def exposure(self, broker_id: str) -> ExposureView:
         """Return what an account holds and has working, read fresh from the broker if possible."""

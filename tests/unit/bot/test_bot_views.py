@@ -88,8 +88,10 @@ def a_board(account: Account = MAIN, **fields: Any) -> DashboardView:
         effective_mode=TradingMode.NORMAL,
         as_of=datetime(2026, 11, 23, 10, 15, 5, tzinfo=IST),
         funds=Funds(Decimal("1234567.89"), Decimal(20000), Decimal("1254567.89")),
-        pnl=PnlView(account.broker_id, account.label, Decimal(1000), Decimal("-250.50")),
-        positions=(a_position(account),),
+        pnl=PnlView(
+            account.broker_id, account.label, Decimal(1000), Decimal("-250.50"), Decimal("59.40")
+        ),
+        positions=(a_position(account, charges=Decimal("12.30")),),
         working=(an_order(account),),
         trades=(a_trade(account),),
         holdings=(Holding(InstrumentId("NSE", "INFY"), 100, 5, Decimal(1400), Decimal("1502.50")),),
@@ -108,10 +110,14 @@ def test_the_dashboard_reads_well_on_a_phone():
         "enabled · Normal · as of 10:15:05 IST\n"
         "\n"
         "Funds: ₹12,34,567.89 free, ₹20,000.00 used\n"
-        "Today: +₹749.50 (taken +₹1,000.00, open -₹250.50)\n"
+        "Today: +₹749.50 before charges\n"
+        "   after charges +₹690.10\n"
+        "   taken +₹1,000.00, open -₹250.50\n"
+        "   Charges estimated, with closing.\n"
         "\n"
         "Positions\n"
         "NSE:SBIN MIS · +10 · +₹27.50\n"
+        "   after charges +₹15.20\n"
         "   avg ₹812.35, now ₹815.10 · orb +10\n"
         "\n"
         "Working orders\n"
@@ -173,7 +179,7 @@ def test_lists_for_all_accounts_name_each_account():
     assert plain(screen).startswith("Positions · all accounts\n\nZerodha - Main\nNSE:SBIN")
     assert "\n\nFyers - Second\nNSE:SBIN" in plain(screen)
     lines = [
-        PnlView(MAIN.broker_id, MAIN.label, Decimal(100), Decimal(50)),
+        PnlView(MAIN.broker_id, MAIN.label, Decimal(100), Decimal(50), Decimal(0)),
         PnlView(second.broker_id, second.label, None, None),
     ]
     assert plain(pnl_screen(lines, both, ALL, None)) == (
@@ -203,6 +209,44 @@ def test_buttons_of_all_accounts_tell_the_accounts_apart():
     )
     assert plain(alone).startswith("Positions · Zerodha - Main\n\nNSE:SBIN")
     assert labels(alone)[0] == ["Close SBIN"]
+
+
+@pytest.mark.row("E3")
+def test_results_stand_before_and_after_charges():
+    """Both figures of each account and of all; unknown charges are said and leave no total after.
+
+    That they are estimated stands once; no line is too long for a phone.
+    """
+    second = an_account("fyers_b", FYERS, "Second", is_default=False)
+    lines = [
+        PnlView(MAIN.broker_id, MAIN.label, Decimal(100000), Decimal(50), Decimal("82.72")),
+        PnlView(second.broker_id, second.label, Decimal(-200), Decimal(0), Decimal("17.28")),
+    ]
+    shown = plain(pnl_screen(lines, (MAIN, second), ALL, None))
+    assert shown == (
+        "Profit today · all accounts\n\n"
+        "Zerodha - Main\n"
+        "   +₹1,00,050.00 before charges\n"
+        "   after charges +₹99,967.28\n"
+        "   taken +₹1,00,000.00, open +₹50.00\n"
+        "Fyers - Second\n"
+        "   -₹200.00 before charges\n"
+        "   after charges -₹217.28\n"
+        "   taken -₹200.00, open ₹0.00\n\n"
+        "Together +₹99,850.00\n"
+        "   after charges +₹99,750.00\n\n"
+        "Charges estimated, with closing."
+    )
+    assert max(len(line) for line in shown.splitlines()) <= 36
+    lines[1] = replace(lines[1], charges=None)
+    shown = plain(pnl_screen(lines, (MAIN, second), ALL, None))
+    assert "-₹200.00 before charges\n   charges unknown" in shown
+    assert "Together +₹99,850.00\n   charges unknown" in shown
+    items = position_items([a_position(MAIN, charges=Decimal("12.30")), a_position(second)])
+    screen = listing("Positions", Verb.POSITIONS, items, (MAIN,), MAIN.broker_id)
+    assert plain(screen).count("stimated") == 1
+    assert "charges" not in plain(listing("P", Verb.POSITIONS, items[1:], (MAIN,), ALL))
+    assert "   charges unknown\n" in position_line(a_position(MAIN, charges=None))
 
 
 @pytest.mark.row("E2")
