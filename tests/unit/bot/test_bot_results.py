@@ -1,0 +1,64 @@
+"""Results in the chat: before charges and after them, on lines that fit a phone."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from bot.views.dashboard import ALL, listing, pnl_screen, position_items
+from bot.views.lines import position_line
+from bot.views.screen import Screen
+from bot.views.verbs import Verb
+from core.adapters.fyers import FYERS
+from core.domain.views import PnlView
+from tests.fakes.views import a_position, an_account
+
+TAGS = re.compile(r"</?(b|i|code)>")
+MAIN = an_account()
+
+
+def plain(screen: Screen) -> str:
+    """Return the text of a screen as it is read."""
+    return html.unescape(TAGS.sub("", screen.text))
+
+
+@pytest.mark.row("E3")
+def test_results_stand_before_and_after_charges():
+    """Both figures of each account and of all; unknown charges are said and leave no total after.
+
+    That they are estimated stands once; no line is too long for a phone.
+    """
+    second = an_account("fyers_b", FYERS, "Second", is_default=False)
+    lines = [
+        PnlView(MAIN.broker_id, MAIN.label, Decimal(100000), Decimal(50), Decimal("82.72")),
+        PnlView(second.broker_id, second.label, Decimal(-200), Decimal(0), Decimal("17.28")),
+    ]
+    shown = plain(pnl_screen(lines, (MAIN, second), ALL, None))
+    assert shown == (
+        "Profit today · all accounts\n\n"
+        "Zerodha - Main\n"
+        "   +₹1,00,050.00 before charges\n"
+        "   after charges +₹99,967.28\n"
+        "   taken +₹1,00,000.00, open +₹50.00\n"
+        "Fyers - Second\n"
+        "   -₹200.00 before charges\n"
+        "   after charges -₹217.28\n"
+        "   taken -₹200.00, open ₹0.00\n\n"
+        "Together +₹99,850.00\n"
+        "   after charges +₹99,750.00\n\n"
+        "Charges estimated, with closing."
+    )
+    assert max(len(line) for line in shown.splitlines()) <= 36
+    lines[1] = replace(lines[1], charges=None)
+    shown = plain(pnl_screen(lines, (MAIN, second), ALL, None))
+    assert "-₹200.00 before charges\n   charges unknown" in shown
+    assert "Together +₹99,850.00\n   charges unknown" in shown
+    items = position_items([a_position(MAIN, charges=Decimal("12.30")), a_position(second)])
+    screen = listing("Positions", Verb.POSITIONS, items, (MAIN,), MAIN.broker_id)
+    assert plain(screen).count("stimated") == 1
+    assert "charges" not in plain(listing("P", Verb.POSITIONS, items[1:], (MAIN,), ALL))
+    assert "   charges unknown\n" in position_line(a_position(MAIN, charges=None))
