@@ -62,3 +62,10 @@ def test_results_stand_before_and_after_charges():
     assert plain(screen).count("stimated") == 1
     assert "charges" not in plain(listing("P", Verb.POSITIONS, items[1:], (MAIN,), ALL))
     assert "   charges unknown\n" in position_line(a_position(MAIN, charges=None))
+
+
+@pytest.mark.row("E2")
+def test_a_position_with_profit_taken_before_shows_both_parts():
+    """-5 at 957.57, now 960.65, is no gain by itself: what was taken earlier stands beside it."""
+    position = a_position(MAIN, realised=Decimal("20.65"), unrealised=Decimal("-15.40"))
+    assert "+₹5.25</b> (open -₹15.40, taken +₹20.65)" in position_line(position)

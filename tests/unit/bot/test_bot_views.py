@@ -24,7 +24,6 @@ from bot.views.dashboard import (
     position_items,
     trade_items,
 )
-from bot.views.lines import position_line
 from bot.views.markup import LIMIT, esc, fit
 from bot.views.modes import drain_screen, mode_panel, mode_question, mode_result
 from bot.views.screen import Screen, button
@@ -209,13 +208,6 @@ def test_buttons_of_all_accounts_tell_the_accounts_apart():
     )
     assert plain(alone).startswith("Positions · Zerodha - Main\n\nNSE:SBIN")
     assert labels(alone)[0] == ["Close SBIN"]
-
-
-@pytest.mark.row("E2")
-def test_a_position_with_profit_taken_before_shows_both_parts():
-    """-5 at 957.57, now 960.65, is no gain by itself: what was taken earlier stands beside it."""
-    position = a_position(MAIN, realised=Decimal("20.65"), unrealised=Decimal("-15.40"))
-    assert "+₹5.25</b> (open -₹15.40, taken +₹20.65)" in position_line(position)
 
 
 @pytest.mark.row("A8", "E2")
