@@ -153,8 +153,14 @@ class Control:
         return self._world.market.last_price(instrument) if instrument else 0.0
 
     async def add_fault(self, request: web.Request) -> web.Response:
-        """Set a fault."""
-        return web.json_response({"id": self._world.faults.add(await json_body(request)).id})
+        """Set a fault, or all of ``faults``."""
+        data = await json_body(request)
+        if "faults" not in data:
+            return web.json_response({"id": self._world.faults.add(data).id})
+        if not isinstance(data["faults"], list):
+            raise web.HTTPBadRequest(text="faults must be a list")
+        made = self._world.faults.add_all(data["faults"])
+        return web.json_response({"ids": [fault.id for fault in made]})
 
     async def list_faults(self, _request: web.Request) -> web.Response:
         """List the faults that still strike."""
@@ -169,12 +175,15 @@ class Control:
         return web.json_response({"deleted": gone})
 
     async def expire(self, request: web.Request) -> web.Response:
-        """Do to an app's sessions what 06:00 does."""
+        """Do to the sessions of an app, or of a list of apps, what 06:00 does."""
         data = await json_body(request)
-        broker, key = str(data.get("broker")), str(data.get("api_key"))
-        if self._world.accounts.app(broker, key) is None:
-            raise web.HTTPNotFound(text=f"no app {key!r} at {broker!r}")
-        return web.json_response({"expired": self._world.accounts.expire(broker, key)})
+        broker, named = str(data.get("broker")), data.get("api_key")
+        keys = [str(key) for key in (named if isinstance(named, list) else [named])]
+        for key in keys:
+            if self._world.accounts.app(broker, key) is None:
+                raise web.HTTPNotFound(text=f"no app {key!r} at {broker!r}")
+        expired = sum(self._world.accounts.expire(broker, key) for key in keys)
+        return web.json_response({"expired": expired})
 
     async def clock(self, request: web.Request) -> web.Response:
         """Step the market clock."""

@@ -27,6 +27,7 @@ class MarketControl:
             web.post("/market", self.move),
             web.post("/market/halt", self.halt),
             web.post("/market/liquidity", self.liquidity),
+            web.post("/market/circuit", self.circuit),
             web.get("/sessions", self.list_sessions),
             web.post("/sessions", self.change_session),
             web.get("/instruments", self.list_instruments),
@@ -62,6 +63,16 @@ class MarketControl:
         self._world.market.limit_liquidity(str(data.get("symbol", "")), data["quantity"])
         self._world.exchange.advance()
         return web.json_response(self._world.market.settings())
+
+    async def circuit(self, request: web.Request) -> web.Response:
+        """Put a symbol at its lower or upper circuit; null lets the price go on."""
+        data = await json_body(request)
+        if "circuit" not in data:
+            raise web.HTTPBadRequest(text="circuit is required (lower, upper, or null)")
+        self._world.exchange.advance()
+        price = self._world.market.lock(str(data.get("symbol", "")), data["circuit"])
+        self._world.exchange.advance()
+        return web.json_response({"symbol": data.get("symbol"), "last_price": price})
 
     async def list_sessions(self, request: web.Request) -> web.Response:
         """Return the hours of each segment on a day, empty when it is closed."""

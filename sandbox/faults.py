@@ -9,8 +9,8 @@ null means until deleted). Kinds of two sorts:
   ``Faults.take``: ``hide``, ``reject_later``, ``partial_fill``, ``no_fill``, ``lose_tag``,
   ``cancel_then_fill``, ``code_201`` (all on order placement), ``not_admitted``, ``other_user`` (on
   the login form), ``stale_reads``, ``empty_reads`` (on reads of orders, trades, positions and
-  holdings) and ``clock_skew`` (on any answer). ``take_order_effects`` collects those that travel
-  with an order into the exchange.
+  holdings), ``rate_limited`` (on any request with a live session) and ``clock_skew`` (on any
+  answer). ``take_order_effects`` collects those that travel with an order into the exchange.
 
 Fields of a fault: ``target``, ``kind``, ``match`` (``method``, ``path`` and any attribute that the
 application's ``identify`` gives, as ``api_key``, ``user_id``, ``tag`` or ``chat_id``; a list
@@ -31,6 +31,8 @@ after it was set), ``delay_s``, and
 * ``stale_reads``: the answer is the state of ``delay_s`` real seconds ago (at most 900); without
   ``delay_s`` that of the moment at which the fault was set. ``empty_reads``: a good answer without
   a single row.
+* ``rate_limited``: the broker's own 429 until the fault ends, with the seconds that are left where
+  the broker names them; without ``lasts_s`` one second is named.
 * ``clock_skew``: ``skew_s``, by which the answer's ``Date`` header is ahead of the market clock.
 
 A path matches when it is equal, a leading or a trailing run of whole segments (``/orders`` matches
@@ -39,6 +41,7 @@ A path matches when it is equal, a leading or a trailing run of whole segments (
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -61,8 +64,10 @@ ORDER_KINDS = frozenset(
     {"hide", "reject_later", "partial_fill", "no_fill", "lose_tag", "cancel_then_fill"}
 )
 READ_KINDS = frozenset({"stale_reads", "empty_reads"})
-SKEW = "clock_skew"
-BROKER_KINDS = ORDER_KINDS | READ_KINDS | {SKEW, "code_201", "not_admitted", "other_user"}
+SKEW, RATE_LIMITED = "clock_skew", "rate_limited"
+BROKER_KINDS = (
+    ORDER_KINDS | READ_KINDS | {SKEW, RATE_LIMITED, "code_201", "not_admitted", "other_user"}
+)
 _NUMBERS = ("delay_s", "effect_delay_s", "lasts_s", "skew_s")
 _HEALTH = "/_sandbox/"
 
@@ -139,6 +144,27 @@ class Faults:
         Raises:
             FaultError: Unknown target or kind, or a field of the wrong type.
         """
+        return self.add_all([spec])[0]
+
+    def add_all(self, specs: Collection[Any]) -> list[Fault]:
+        """Set several faults, or none when one of them is wrong.
+
+        Raises:
+            FaultError: Unknown target or kind, or a field of the wrong type.
+        """
+        made = [self._read(spec) for spec in specs]
+        for fault in made:
+            self._count += 1
+            fault.id = f"f{self._count}"
+            self._faults[fault.id] = fault
+            self._state.put("fault", fault.id, asdict(fault))
+        self._state.put("counter", "fault", self._count)
+        return made
+
+    @staticmethod
+    def _read(spec: Any) -> Fault:
+        if not isinstance(spec, dict):
+            raise FaultError("a fault must be an object")
         rest = dict(spec)
         target, kind = rest.pop("target", None), rest.pop("kind", None)
         match, times = rest.pop("match", None) or {}, rest.pop("times", 1)
@@ -153,12 +179,7 @@ class Faults:
         for name in _NUMBERS:
             if not isinstance(rest.get(name, 0), int | float | None):
                 raise FaultError(f"{name} must be a number of seconds")
-        self._count += 1
-        fault = Fault(f"f{self._count}", target, kind, match, times or None, rest, real_now())
-        self._faults[fault.id] = fault
-        self._state.put("counter", "fault", self._count)
-        self._state.put("fault", fault.id, asdict(fault))
-        return fault
+        return Fault("", target, kind, match, times or None, rest, real_now())
 
     def remove(self, fault_id: str | None = None) -> int:
         """Delete a fault, or all of them, and return how many went."""
@@ -194,6 +215,16 @@ class Faults:
                 self._strike(fault)
                 return fault
         return None
+
+    def limited_for_s(
+        self, target: str, request: web.Request, known: Mapping[str, str]
+    ) -> float | None:
+        """Return for how long a request is refused as one too many, None when it is not."""
+        fault = self.take(target, {RATE_LIMITED}, request, known)
+        if fault is None:
+            return None
+        left = fault.ends_real - real_now()
+        return max(0.0, left) if math.isfinite(left) else 1.0
 
     def _strike(self, fault: Fault) -> None:
         if fault.left is None:

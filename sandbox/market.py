@@ -9,6 +9,7 @@ were there when the bar began. A gap in a recording has no ticks.
 ``move`` pins a price from now on; with None it lets the market go on from the pinned level.
 ``halt`` stops one symbol or all of them: prices freeze and no order fills until ``resume``.
 ``limit_liquidity`` lets prices move while no more than a given quantity of a symbol trades.
+``lock`` pins a price at one of the day's circuit limits, where nobody takes the other side.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+from sandbox.circuits import CIRCUITS, CircuitLocks, circuit_limits
 from sandbox.clock import IST, MarketClock
 from sandbox.following import follow_factor
 from sandbox.instruments import NSE, Instrument, instruments
@@ -34,7 +36,6 @@ __all__ = ["Market", "MarketError", "Quote", "Tick"]
 _SECOND = timedelta(seconds=1)
 _MINUTE = timedelta(minutes=1)
 _DAYS_BACK = 30
-_BAND = 0.10
 
 
 class MarketError(ValueError):
@@ -58,7 +59,10 @@ class Tick:
 
 @dataclass(frozen=True)
 class Quote:
-    """What the market knows of an instrument at ``at``; ``close`` is the previous day's."""
+    """What the market knows of an instrument at ``at``; ``close`` is the previous day's.
+
+    ``stuck_side``: orders of this side find nobody, at a circuit limit; empty when there is none.
+    """
 
     instrument: Instrument
     at: datetime
@@ -72,6 +76,7 @@ class Quote:
     average_price: float
     lower_circuit: float
     upper_circuit: float
+    stuck_side: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,7 @@ class Market:
         self._segments: dict[str, list[_Segment]] = {}
         self._halts: dict[str, str] = {}
         self._liquidity: dict[str, int] = {}
+        self._locks = CircuitLocks(state)
         self.moves = 0
         self.load()
 
@@ -114,6 +120,7 @@ class Market:
         """Read moves and halts from the state."""
         self._halts = self._state.group("halt")
         self._liquidity = self._state.group("liquidity")
+        self._locks.load()
         self._segments = {
             symbol: [_Segment(datetime.fromisoformat(at), pin, scale) for at, pin, scale in rows]
             for symbol, rows in self._state.group("segments").items()
@@ -136,6 +143,8 @@ class Market:
     def move(self, symbol: str, last_price: object) -> float:
         """Pin a price from now on, or with None let it go on from there; return the price.
 
+        Whichever it is, it lifts a lock at the circuit.
+
         Raises:
             MarketError: Unknown symbol or a price that is none.
         """
@@ -150,6 +159,7 @@ class Market:
         else:
             raise MarketError("last_price must be a positive number")
         self.moves += 1
+        self._locks.put(instrument.key, None)
         rows = [*self._segments.get(instrument.key, []), segment]
         self._segments[instrument.key] = rows
         self._state.put(
@@ -186,6 +196,29 @@ class Market:
             self._liquidity[key] = quantity
         self._state.put("liquidity", key, quantity)
         return quantity
+
+    def lock(self, symbol: str, circuit: object) -> float:
+        """Pin a price at the day's lower or upper circuit; with None let it go on from there.
+
+        Raises:
+            MarketError: Unknown symbol or circuit.
+        """
+        instrument = self._known(symbol)
+        if circuit is None:
+            return self.move(symbol, None)
+        if circuit not in CIRCUITS:
+            raise MarketError("circuit must be lower, upper or null")
+        number = CIRCUITS.index(str(circuit))
+        price = self.move(symbol, self.circuits(instrument)[number])
+        self._locks.put(instrument.key, CIRCUITS[number])
+        return price
+
+    def stuck_side(self, instrument: Instrument) -> str:
+        """Return the side whose orders find nobody at the circuit, empty when both trade."""
+        if instrument.key not in self._locks.all():
+            return ""
+        last, limits = self.last_price(instrument), self.circuits(instrument)
+        return self._locks.stuck_side(instrument.key, last, limits)
 
     def liquidity(self, symbol: str) -> int | None:
         """Return how many units of a symbol may still trade, None when there is no limit."""
@@ -403,7 +436,7 @@ class Market:
         """Return the lowest and the highest price of today."""
         now = self._clock.now()
         close = self.previous_close(instrument, now) or self.last_price(instrument, now)
-        return _circuit(close, 1 - _BAND, instrument), _circuit(close, 1 + _BAND, instrument)
+        return circuit_limits(instrument, close)
 
     def quote(self, instrument: Instrument) -> Quote:
         """Return the full quote of now."""
@@ -428,6 +461,7 @@ class Market:
             average_price=round(value / volume, 2) if volume else 0.0,
             lower_circuit=self.circuits(instrument)[0],
             upper_circuit=self.circuits(instrument)[1],
+            stuck_side=self.stuck_side(instrument),
         )
 
     def settings(self) -> dict[str, Any]:
@@ -436,12 +470,8 @@ class Market:
             "halted": sorted(self._halts),
             "moved": sorted(self._segments),
             "liquidity": dict(self._liquidity),
+            "circuit": self._locks.all(),
         }
-
-
-def _circuit(close: float, factor: float, instrument: Instrument) -> float:
-    tick = instrument.tick_size
-    return round(round(close * factor / tick) * tick, 2)
 
 
 def _inside(bar: Bar, at: datetime, tick: float) -> float:

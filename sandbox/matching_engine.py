@@ -185,7 +185,7 @@ class MatchingEngine:
             order.cap_until_real and real >= order.cap_until_real
         ):
             quantity = min(quantity, order.fill_cap - order.filled_quantity)
-        if quantity <= 0:
+        if quantity <= 0 or self._market.stuck_side(self._instrument(order)) == order.side:
             return False
         if available is not None:
             self._market.limit_liquidity(order.symbol, available - quantity)

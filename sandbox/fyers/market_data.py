@@ -177,6 +177,8 @@ def _depth(quote: Quote, *, with_ohlc: bool) -> dict[str, Any]:
 
 def _levels(quote: Quote, sign: int) -> list[dict[str, Any]]:
     """Return five levels away from the last price; the best bid is the last price itself."""
+    if quote.stuck_side == ("SELL" if sign < 0 else "BUY"):
+        return [{"price": 0, "volume": 0, "ord": 0} for _ in range(LEVELS)]
     tick = quote.instrument.tick_size
     first = 0 if sign < 0 else 1
     return [

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from sandbox.accounts import Accounts, App, Session, User
-from sandbox.fyers.rate_limit import FyersRateLimiter
+from sandbox.fyers.rate_limit import FyersRateLimiter, limited
 from sandbox.fyers.responses import FyersError
 from sandbox.fyers.tokens import app_id_hash
 from sandbox.world import World
@@ -124,6 +124,10 @@ class FyersMiddleware:
         caller = self.find_caller(request)
         if caller is None:
             raise _dead_session(request.path)
+        known = {"api_key": caller.app.api_key, "user_id": caller.user.user_id}
+        limited_s = self._world.faults.limited_for_s(BROKER, request, known)
+        if limited_s is not None:
+            raise limited("request limit reached", limited_s)
         _check_permission(request, caller.app)
         if is_order_write(request):
             _check_address(request, caller.app)

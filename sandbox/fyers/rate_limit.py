@@ -12,7 +12,7 @@ from datetime import date
 
 from sandbox.fyers.responses import FyersError
 
-__all__ = ["FyersRateLimiter"]
+__all__ = ["FyersRateLimiter", "limited"]
 
 PER_SECOND = 10
 PER_MINUTE = 200
@@ -46,14 +46,14 @@ class FyersRateLimiter:
             self._day, self._today, self.breaches = today, 0, 0
             self._breached_at = -math.inf
         if self.breaches >= BREACHES_A_DAY:
-            raise _limited("You are blocked for the day: request limit breached 3 times", MINUTE_S)
+            raise limited("You are blocked for the day: request limit breached 3 times", MINUTE_S)
         now = self._monotonic()
         while self._calls and now - self._calls[0] >= MINUTE_S:
             self._calls.popleft()
         self._check_minute(now)
         self._check_second(now)
         if self._today >= PER_DAY:
-            raise _limited("request limit reached for the day", MINUTE_S)
+            raise limited("request limit reached for the day", MINUTE_S)
         self._today += 1
         self._calls.append(now)
 
@@ -63,14 +63,15 @@ class FyersRateLimiter:
         if now - self._breached_at >= MINUTE_S:
             self._breached_at = now
             self.breaches += 1
-        raise _limited("request limit reached", self._calls[-PER_MINUTE] + MINUTE_S - now)
+        raise limited("request limit reached", self._calls[-PER_MINUTE] + MINUTE_S - now)
 
     def _check_second(self, now: float) -> None:
         if len(self._calls) >= PER_SECOND and now - self._calls[-PER_SECOND] < 1.0:
-            raise _limited("request limit reached", self._calls[-PER_SECOND] + 1.0 - now)
+            raise limited("request limit reached", self._calls[-PER_SECOND] + 1.0 - now)
 
 
-def _limited(message: str, wait_s: float) -> FyersError:
+def limited(message: str, wait_s: float) -> FyersError:
+    """Return the refusal of a call that is one too many, with the time to wait."""
     wait_ms = max(1, math.ceil(wait_s * 1000))
     headers = {"Retry-After": str(math.ceil(wait_ms / 1000)), "X-Retry-After-Ms": str(wait_ms)}
     return FyersError(-429, message, status=429, headers=headers)

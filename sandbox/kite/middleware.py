@@ -116,6 +116,9 @@ class KiteMiddleware:
             return await handler(request)
         app, session = self._session(request)
         self._throttle(request, app, session)
+        known = {"api_key": app.api_key, "user_id": session.user_id}
+        if self._world.faults.limited_for_s("kite", request, known) is not None:
+            raise KiteError("NetworkException", TOO_MANY, 429)
         if _needs_data_plan(request.path) and app.plan == "personal":
             raise KiteError("PermissionException", NO_PERMISSION)
         if _is_order_write(request):

@@ -324,7 +324,7 @@ def quote_row(quote: Quote, mode: str) -> dict[str, Any]:
 
 
 def _depth(quote: Quote, sign: int) -> list[dict[str, Any]]:
-    if quote.instrument.is_index:
+    if quote.instrument.is_index or quote.stuck_side == ("SELL" if sign < 0 else "BUY"):
         return [{"price": 0, "quantity": 0, "orders": 0} for _ in range(5)]
     tick = quote.instrument.tick_size
     return [
