@@ -11,6 +11,7 @@ from decimal import Decimal
 from functools import partial
 
 from core.domain.account import Account
+from core.domain.goal import Goal
 from core.domain.instrument import Instrument, InstrumentId
 from core.domain.ledger import ledger_key
 from core.domain.notices.post import run_card
@@ -117,6 +118,9 @@ class Planner:
         key = ledger_key(
             assignment.strategy, assignment.broker_id, target.instrument, assignment.product
         )
+        # An exit that is under way stays as it was decided, by whom and when.
+        if keeps and leg.goal == 0 and current.is_closing:
+            return False
         # A goal that is kept keeps its run id too: an entry still waiting is only sent while its
         # own run's goal is in force. Its stop may move (a trailing stop).
         if keeps and await retarget_goal(
@@ -152,12 +156,11 @@ class Planner:
         key = ledger_key(
             assignment.strategy, account.broker_id, target.instrument, assignment.product
         )
-        # Yesterday's goal is no goal: MIS units are squared off by then, and a kept one would look
-        # like an entry that is still to come.
         ledger = await ledger_at(view, key)
         acted_on = await entered_on(view, key, int(target.direction))
         goal = await goal_at(view, key)
-        wanted = goal.quantity if goal and goal.day == plan.day else None
+        held = ledger.quantity if ledger else 0
+        wanted = _wanted(goal, held, plan.day)
         orders = await orders_in(view, account.broker_id, target.instrument, plan.day)
         mine = [o for o in orders if o.strategy == assignment.strategy]
         gate = await gate_at(view, account.broker_id)
@@ -170,7 +173,7 @@ class Planner:
             else await capital_of_day(view, account.broker_id, plan.day)
         )
         return AccountState(
-            held=ledger.quantity if ledger else 0,
+            held=held,
             wanted=wanted or 0,
             is_closing=wanted == 0,
             run_id=goal.run_id if goal else plan.request.run_id,
@@ -185,6 +188,20 @@ class Planner:
             largest_order=largest_order(instrument, orders),
             is_acted_on=acted_on is not None and target.signal_at <= acted_on,
         )
+
+
+def _wanted(goal: Goal | None, held: int, day: str) -> int | None:
+    """Return what a goal wants on a day, None where nothing was decided that still holds.
+
+    A goal of an earlier day is none: intraday units are squared off by then, and a kept one would
+    look like an entry that is still to come. But an exit that was decided stays decided while the
+    ledger holds something: units that are carried wait over night for it.
+    """
+    if goal is None:
+        return None
+    if goal.day == day:
+        return goal.quantity
+    return 0 if held and goal.quantity * held <= 0 else None
 
 
 def _why_not(facts: Facts, units: int) -> str:
