@@ -15,6 +15,7 @@ from bot.notices.lookups import Lookups
 from bot.notices.orders import order_notice
 from bot.notices.positions import position_notice
 from bot.notices.protection import protection_notice
+from bot.notices.result_guards import guard_notice
 from bot.notices.results import result_notice
 from bot.notices.runs import run_notice
 from bot.notices.system import system_notice
@@ -28,6 +29,7 @@ from core.domain.notices.notice import Notice
 from core.domain.notices.orders import OrderNotice
 from core.domain.notices.positions import PositionNotice
 from core.domain.notices.protection import ProtectionNotice
+from core.domain.notices.result_guards import GuardNotice
 from core.domain.notices.results import ResultNotice
 from core.domain.notices.runs import RunNotice
 from core.domain.notices.system import SystemNotice
@@ -58,6 +60,8 @@ async def _render(notice: Notice, lookups: Lookups) -> Screen:
     # mypy proves that no topic is left out here, and in each topic that no notice is.
     if isinstance(notice, _Trading):
         return await _trading(notice, lookups)
+    if isinstance(notice, GuardNotice):
+        return await guard_notice(notice, lookups)
     if isinstance(notice, LoginNotice):
         return await login_notice(notice, lookups)
     if isinstance(notice, AccountNotice):

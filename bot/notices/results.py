@@ -16,6 +16,7 @@ __all__ = ["result_notice"]
 _TITLE = {
     ClosedBy.STOP: ("🛑", "Stop hit"),
     ClosedBy.GUARD: ("🛑", "Closed at the stop"),
+    ClosedBy.DAY_GUARD: ("🛑", "Closed by your guard"),
     ClosedBy.USER: ("✅", "Closed by you"),
     ClosedBy.AFTER_PAUSE: ("✅", "Closed after the pause"),
 }

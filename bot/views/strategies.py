@@ -272,6 +272,7 @@ def _order_words(order: OrderView) -> str:
 
 _DECISION = {
     "square-off": "Square-off · {title}",
+    "guard": "Closed by your guard · {title}",
     "close": "Closed by you",
     "stop": "Stop hit · {title}",
     "switch-off": "Closing everything of the strategies",

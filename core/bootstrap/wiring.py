@@ -40,6 +40,8 @@ from core.engine.runs.stop_watch import StopWatch
 from core.engine.runs.symbol_watch import SymbolWatch
 from core.engine.runs.symbols import Symbols
 from core.engine.safeguards.day_results import DayResults, DayWatch
+from core.engine.safeguards.guard_firing import GuardFiring
+from core.engine.safeguards.result_guards import ResultGuards
 from core.engine.workers.account_worker import AccountWorker
 from core.engine.workers.lease import Lease
 from core.engine.workers.pool import WorkerPool
@@ -382,7 +384,27 @@ class Wiring:
     @cached_property
     def day_watch(self) -> DayWatch:
         """Judges the days' results; each safeguard that judges them is named here."""
-        return DayWatch(self.accounts, self.hours, self.day_results, ())
+        judges = (self.result_guards,)
+        return DayWatch(self.accounts, self.hours, self.day_results, judges)
+
+    @cached_property
+    def result_guards(self) -> ResultGuards:
+        """Guards on the day's result."""
+        firing = GuardFiring(
+            store=self._store,
+            clock=self._clock,
+            outbox=self.outbox,
+            journal=self.journal,
+            nets=self.nets,
+            wake=self.pool.wake,
+        )
+        return ResultGuards(
+            store=self._store,
+            clock=self._clock,
+            outbox=self.outbox,
+            accounts=self.accounts,
+            firing=firing,
+        )
 
     @cached_property
     def calendar_watch(self) -> CalendarWatch:

@@ -13,6 +13,7 @@ from core.domain.notices.notice import Notice
 from core.domain.notices.results import ClosedBy
 from core.domain.notices.stored import KINDS
 from core.domain.order import Side
+from core.domain.result_guard import Reached
 from core.errors import LoginFault
 
 __all__ = ["ALL_KINDS", "any_notice"]
@@ -34,6 +35,7 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
     datetime: MOMENTS,
     datetime | None: st.none() | MOMENTS,
     LoginFault: st.sampled_from(LoginFault),
+    Reached: st.sampled_from(Reached),
     ClosedBy: st.sampled_from(ClosedBy),
     Side: st.sampled_from(Side),
     tuple[str, ...]: st.lists(TEXTS, max_size=3).map(tuple),

@@ -11,6 +11,7 @@ from core.domain.notices.logins import LoginNotice
 from core.domain.notices.orders import OrderNotice
 from core.domain.notices.positions import PositionNotice
 from core.domain.notices.protection import ProtectionNotice
+from core.domain.notices.result_guards import GuardNotice
 from core.domain.notices.results import ResultNotice
 from core.domain.notices.runs import RunNotice
 from core.domain.notices.system import SystemNotice
@@ -26,6 +27,7 @@ Notice: TypeAlias = (
     | PositionNotice
     | ProtectionNotice
     | ExitNotice
+    | GuardNotice
     | CalendarNotice
     | SystemNotice
 )

@@ -11,6 +11,7 @@ from core.domain.notices.logins import MorningRound, TokenWarning
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import ExternalOrder, OrderUnresolved, OrderUpdate
 from core.domain.notices.positions import PositionDisputed
+from core.domain.notices.result_guards import GuardBlind, GuardPricesOld
 from core.domain.notices.runs import RunCard
 
 __all__ = [
@@ -20,8 +21,10 @@ __all__ = [
     "dispute_card",
     "external_order_card",
     "external_order_removal",
+    "guard_blind_card",
     "morning_round_card",
     "order_card",
+    "prices_old_card",
     "run_card",
     "token_warning_card",
     "token_warning_removal",
@@ -93,6 +96,16 @@ def dispute_card(notice: PositionDisputed) -> Post:
     """Return the post of the card that asks about a position, or says that it is known again."""
     key = f"dispute:{notice.broker_id}|{notice.instrument}|{notice.product}"
     return Post(notice, Delivery.EDIT, key)
+
+
+def guard_blind_card(notice: GuardBlind) -> Post:
+    """Return the post that says that a guard cannot be judged, or can be again."""
+    return Post(notice, Delivery.EDIT, f"guard-blind:{notice.scope}")
+
+
+def prices_old_card(notice: GuardPricesOld) -> Post:
+    """Return the post that says that guards are judged by old prices, or by fresh ones again."""
+    return Post(notice, Delivery.EDIT, "guard-prices")
 
 
 def unreadable_card(broker_id: str, reason: str, since: datetime) -> Post:

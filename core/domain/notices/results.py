@@ -19,6 +19,8 @@ class ClosedBy(StrEnum):
     """A stop that rested at the broker."""
     GUARD = "guard"
     """An exit that Saarthi sent although the strategy still wants the position."""
+    DAY_GUARD = "day_guard"
+    """A guard on the day's result."""
     USER = "user"
     AFTER_PAUSE = "after_pause"
     """A strategy's exit that waited while the account was PAUSED."""

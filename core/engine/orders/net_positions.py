@@ -134,6 +134,11 @@ class NetPositions:
         fills, owns = filled(orders), owned(ledgers)
         return {key: self._net(broker_id, key, fills, owns, base) for key in keys}
 
+    async def carried(self, broker_id: str, day: str) -> set[Key]:
+        """Return the keys of which something lived over night, or is there without a fill."""
+        base = await baseline_at(self._store, broker_id, day)
+        return {key for key, units in base.units.items() if units}
+
     def _net(
         self,
         broker_id: str,

@@ -19,7 +19,12 @@ from core.ports.store import StoreView
 
 __all__ = ["result_of_close", "result_of_ledger"]
 
-_BY_KIND = {"close": ClosedBy.USER, "switch-off": ClosedBy.USER, "stop": ClosedBy.STOP}
+_BY_KIND = {
+    "close": ClosedBy.USER,
+    "switch-off": ClosedBy.USER,
+    "stop": ClosedBy.STOP,
+    "guard": ClosedBy.DAY_GUARD,
+}
 """Who closes by a run of its own; a strategy's runs and its square-off are not here."""
 
 
@@ -105,8 +110,10 @@ async def result_of_close(view: StoreView, last: Order, today: Sequence[Order]) 
     units, price = _filled(closing)
     if units != abs(goal.to_close):
         return None
+    run = await run_at(view, last.run_id)
+    closed_by = _BY_KIND.get(run.get("kind", ""), ClosedBy.USER) if run else ClosedBy.USER
     result = _result_of_own_trades(last, same, units, price)
-    return Post(_notice(last, ClosedBy.USER, units, price, result))
+    return Post(_notice(last, closed_by, units, price, result))
 
 
 def _result_of_own_trades(

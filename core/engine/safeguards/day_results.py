@@ -6,6 +6,7 @@ account that cannot be read, or whose positions are disputed, has no result.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -34,6 +35,7 @@ from core.ports.clock import Clock
 
 __all__ = ["DayResults", "DayWatch", "ResultJudge"]
 
+_log = logging.getLogger(__name__)
 _EVERY_S = 3.0
 """How often prices are asked for, so that none is older than five seconds at a look."""
 _READ_LIVES = timedelta(seconds=30)
@@ -204,5 +206,12 @@ class DayWatch:
         for account in await self._accounts.all():
             if account.broker_id in self._wanted:
                 days[account.broker_id] = await self._results.of(account)
+        failed: Exception | None = None
         for judge in self._judges:
-            await judge.judge(days)
+            try:
+                await judge.judge(days)
+            except Exception as error:  # noqa: BLE001 - raised below, after the other judges
+                _log.warning("%s could not judge: %s", type(judge).__name__, error)
+                failed = failed or error
+        if failed is not None:
+            raise failed

@@ -69,6 +69,7 @@ from core.domain.notices.protection import (
     StopRestored,
     Unprotected,
 )
+from core.domain.notices.result_guards import GuardBlind, GuardFired, GuardPricesOld
 from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.notices.runs import (
     DataMissing,
@@ -88,6 +89,7 @@ from core.domain.notices.system import (
     Undelivered,
 )
 from core.domain.order import OrderState, Side
+from core.domain.result_guard import GuardScope, Reached, ScopeKind
 from core.errors import LoginFault
 from tests.fakes.bot_engine import BotEngine
 from tests.fakes.views import AT, a_run, an_account, an_order
@@ -152,6 +154,21 @@ def notices(word: str) -> tuple[Notice, ...]:
         ExitStuck(account, word, word, word),
         ExitThrough(account, word),
         LedgersLeft(account, word, (word,), word),
+        GuardFired(
+            GuardScope(ScopeKind.STRATEGY, account, "orb").key,
+            Reached.FLOOR,
+            Decimal(5000),
+            Decimal(5100),
+            Decimal(140),
+            Decimal(4960),
+            Decimal(11000),
+            3,
+            14,
+            (account,),
+            ("gone_account",),
+        ),
+        GuardBlind(word, account, word),
+        GuardPricesOld(40),
         CalendarEnds("2027-12-31", 1),
         YearDerived(2027, word),
         DayUnknown("2028-01-03", word),

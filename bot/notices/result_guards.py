@@ -1,0 +1,122 @@
+"""The messages of notices about guards on the day's result."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from bot.notices.lookups import Lookups
+from bot.views.markup import LONG, bold, esc, join, short
+from bot.views.screen import Screen, button
+from bot.views.verbs import Verb
+from bot.views.words import plural
+from core.domain.money import rupees, signed_rupees
+from core.domain.notices.result_guards import (
+    GuardBlind,
+    GuardFired,
+    GuardNotice,
+    GuardPricesOld,
+)
+from core.domain.result_guard import GuardScope, Reached, ScopeKind
+
+__all__ = ["guard_notice"]
+
+_OLD_S = 5
+
+
+async def guard_notice(notice: GuardNotice, lookups: Lookups) -> Screen:
+    """Return the message of a notice about a guard."""
+    match notice:
+        case GuardFired():
+            return await _fired(notice, lookups)
+        case GuardBlind():
+            return await _blind(notice, lookups)
+        case GuardPricesOld():
+            return _prices(notice)
+        case _:
+            assert_never(notice)
+
+
+async def _name(key: str, lookups: Lookups) -> str:
+    """Return what a guard covers: ``all accounts``, an account, a strategy on an account."""
+    try:
+        scope = GuardScope.parse(key)
+    except ValueError:
+        return key
+    if scope.kind is ScopeKind.ALL:
+        return "all accounts"
+    label = await lookups.label(scope.broker_id)
+    if scope.kind is ScopeKind.ACCOUNT:
+        return label
+    return f"{await lookups.strategy_title(scope.strategy)} · {label}"
+
+
+async def _fired(notice: GuardFired, lookups: Lookups) -> Screen:
+    name = await _name(notice.scope, lookups)
+    result = bold(signed_rupees(notice.after))
+    lines = [f"{_reached(notice)}: {result} after charges."]
+    if notice.floor_from is not None:
+        lines.append(f"The highest today was {signed_rupees(notice.floor_from)}.")
+    lines.append(
+        f"Before charges {signed_rupees(notice.before)}, charges {rupees(notice.charges)}."
+    )
+    closing = plural(notice.closing, "position")
+    lines.append(
+        f"Closing {closing}. Shut until the next trading day."
+        if notice.closing
+        else "Nothing is left to close. Shut until the next trading day."
+    )
+    if notice.price_age_s > _OLD_S:
+        lines.append(f"⚠️ Judged by prices of {notice.price_age_s} s ago.")
+    for broker_id in notice.paused:
+        label = esc(await lookups.label(broker_id))
+        lines.append(f"⏸ {label} is paused: nothing is closed there before you end the pause.")
+    for broker_id in notice.logged_out:
+        label = esc(await lookups.label(broker_id))
+        lines.append(f"🔑 {label} needs a login: nothing is closed there before it.")
+    head = f"🛑 {bold(f'Your guard has fired · {name}')}"
+    return Screen(join(head, lines), ((button("Positions", Verb.POSITIONS),),))
+
+
+def _reached(notice: GuardFired) -> str:
+    limit = signed_rupees(notice.limit, paise=False)
+    match notice.reached:
+        case Reached.STOP:
+            return f"The stop of {limit} is reached"
+        case Reached.TARGET:
+            return f"The target of {limit} is reached"
+        case Reached.FLOOR:
+            return f"The floor of {limit} is reached"
+        case _:
+            assert_never(notice.reached)
+
+
+async def _blind(notice: GuardBlind, lookups: Lookups) -> Screen:
+    name = await _name(notice.scope, lookups)
+    if not notice.why:
+        return Screen(
+            join(
+                f"✅ {bold(f'Guard sees again · {name}')}",
+                "The day's result is known again, and the guard judges it.",
+            )
+        )
+    label = esc(await lookups.label(notice.broker_id))
+    return Screen(
+        join(
+            f"⚠️ {bold(f'Guard cannot judge · {name}')}",
+            f"{label}: {esc(short(notice.why, LONG))}. While the result is not known the guard "
+            "closes nothing; look in the broker's app.",
+        ),
+        ((button("Positions", Verb.POSITIONS, notice.broker_id),),),
+    )
+
+
+def _prices(notice: GuardPricesOld) -> Screen:
+    if notice.is_over:
+        return Screen(f"✅ {bold('Prices are fresh again')}\nGuards are judged by them.")
+    return Screen(
+        join(
+            f"⚠️ {bold('Prices are old')}",
+            f"The oldest is {notice.age_s} s old. Guards are judged by the last prices; look "
+            "whether the data account in /settings answers.",
+        )
+    )

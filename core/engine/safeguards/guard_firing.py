@@ -1,0 +1,247 @@
+"""What a guard does when it fires: one commit that closes what it covers and shuts it (row R5).
+
+State, shut day, goals and notice are one transaction; the executors pursue the goals as they pursue
+every exit, each account for itself, so a slow one delays no other. While the day lasts what the
+guard covers is kept flat: a run that was planned at the very moment may have set a goal anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from itertools import groupby
+
+from core.domain.account import Account
+from core.domain.day_result import DayResult
+from core.domain.instrument import Product, why_not_handled
+from core.domain.ledger import Ledger, ledger_key
+from core.domain.mode import TradingMode
+from core.domain.money import rupees, signed_rupees
+from core.domain.notices.post import Post
+from core.domain.notices.result_guards import GuardFired
+from core.domain.order import MANUAL
+from core.domain.result_guard import Breach, GuardDay, GuardScope, Reached
+from core.domain.sessions import trading_day
+from core.domain.truth import Key, filled, key_of
+from core.engine.orders.gate import gate_at
+from core.engine.orders.goals import Flattening, UserClose, flatten, goal_at, goals_of, to_flatten
+from core.engine.orders.journal import Journal
+from core.engine.orders.net_positions import NetPositions
+from core.engine.orders.shut import shut_day
+from core.engine.outbox import Outbox
+from core.engine.safeguards.guard_store import StoredGuard, guard_at, put_day
+from core.errors import AlreadyDone
+from core.ports.clock import Clock
+from core.ports.store import Store, StoreView
+
+__all__ = ["Firing", "GuardFiring"]
+
+_KIND = "guard"
+_PAISA = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """A guard that fires.
+
+    Attributes:
+        day: Its state, in which it has not fired yet.
+        result: What was judged.
+        accounts: Every account that it covers.
+        price_age_s: How old the oldest price is.
+    """
+
+    guard: StoredGuard
+    day: GuardDay
+    breach: Breach
+    result: DayResult
+    accounts: Sequence[Account]
+    price_age_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    day: str
+    now: datetime
+    market_now: datetime
+
+
+class GuardFiring:
+    """Fires guards; ``wake`` lets an account's worker take a turn."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        outbox: Outbox,
+        journal: Journal,
+        nets: NetPositions,
+        wake: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._outbox = outbox
+        self._journal = journal
+        self._nets = nets
+        self._wake = wake
+
+    async def fire(self, firing: Firing) -> bool:
+        """Close and shut what a guard covers, once a day; return whether this call did."""
+        scope, moment = firing.guard.scope, self._moment()
+        outside = {
+            account.broker_id: await self._outside(scope, account.broker_id, moment)
+            for account in firing.accounts
+        }
+
+        async def body(view: StoreView) -> bool:
+            current = await guard_at(view, scope)
+            # A user has changed it since it was judged: the next look judges the new one.
+            if current.version != firing.guard.version or current.on(moment.day).fired:
+                return False
+            if not await put_day(view, current, firing.day):
+                return False
+            await shut_day(
+                view,
+                scope,
+                moment.day,
+                reason=_reason(firing.breach),
+                at=moment.now,
+                broker_ids=[account.broker_id for account in firing.accounts],
+            )
+            closing = 0
+            for account in firing.accounts:
+                closing += await self._close(view, scope, account.broker_id, moment)
+                closing += await self._close_outside(
+                    view, account.broker_id, outside[account.broker_id], moment
+                )
+            await self._outbox.post(view, Post(await self._notice(view, firing, closing)))
+            return True
+
+        nonce = f"guard-fires:{scope.key}|{moment.day}|{firing.guard.version}"
+        try:
+            has_fired = await self._store.transaction(body, nonce=nonce)
+        except AlreadyDone:
+            return False
+        for account in firing.accounts:
+            self._wake(account.broker_id)
+        return has_fired
+
+    async def keep_shut(self, guard: StoredGuard, account: Account) -> None:
+        """Close what a fired guard covers and somebody wants again."""
+        moment, broker_id = self._moment(), account.broker_id
+        if not await _open_ledgers(self._store, guard.scope, broker_id):
+            return
+
+        async def body(view: StoreView) -> None:
+            await self._close(view, guard.scope, broker_id, moment)
+
+        nonce = f"guard-keeps:{guard.scope.key}|{broker_id}|{moment.now.isoformat()}"
+        await self._store.transaction(body, nonce=nonce)
+        self._wake(broker_id)
+
+    def _moment(self) -> _Moment:
+        market_now = self._clock.market_now()
+        return _Moment(trading_day(market_now), self._clock.now(), market_now)
+
+    async def _close(
+        self, view: StoreView, scope: GuardScope, broker_id: str, moment: _Moment
+    ) -> int:
+        """Set the goals of the covered ledgers to flat; return how many hold something."""
+        ledgers = await _open_ledgers(view, scope, broker_id)
+        ledgers.sort(key=lambda one: one.key)
+        for strategy, owned in groupby(ledgers, lambda one: one.strategy):
+            run_id = f"{strategy}|{moment.market_now:%Y-%m-%dT%H:%M:%S}|{_KIND}|{broker_id}"
+            await flatten(
+                view, self._outbox, list(owned), _decision(run_id, strategy, broker_id, moment)
+            )
+        return sum(1 for one in ledgers if one.quantity)
+
+    async def _close_outside(
+        self, view: StoreView, broker_id: str, keys: Sequence[Key], moment: _Moment
+    ) -> int:
+        """Close what no strategy owns; return how many positions."""
+        closing = 0
+        for key in keys:
+            net = await self._nets.net_in(view, broker_id, key, moment.day)
+            outside = net.outside
+            goal = await goal_at(view, ledger_key(MANUAL, broker_id, *key))
+            # A close of a user's that still works covers the same units.
+            is_closing = goal is not None and goal.day == moment.day and bool(goal.to_close)
+            if not outside or not net.quantity or outside * net.quantity <= 0 or is_closing:
+                continue
+            run_id = f"{_KIND}|{broker_id}|{key[0]}|{key[1]}|{moment.market_now:%Y-%m-%dT%H:%M:%S}"
+            decision = _decision(
+                run_id, MANUAL, broker_id, moment, UserClose(despite_pause=False, outside=outside)
+            )
+            await flatten(view, self._outbox, [Ledger(MANUAL, broker_id, *key)], decision)
+            closing += 1
+        return closing
+
+    async def _outside(self, scope: GuardScope, broker_id: str, moment: _Moment) -> list[Key]:
+        """Return the keys that may hold something which no strategy owns, holdings left out."""
+        if scope.strategy:
+            return []
+        orders = await self._journal.of_day(broker_id, moment.day)
+        ledgers = await self._journal.ledgers(broker_id)
+        keys = {*filled(orders), *(key_of(one) for one in ledgers if one.quantity)}
+        keys |= await self._nets.carried(broker_id, moment.day)
+        found = await self._nets.nets(broker_id, keys, orders, ledgers, moment.day)
+        return sorted(
+            key
+            for key, net in found.items()
+            if net.outside and key[1] is not Product.CNC and not why_not_handled(key[0])
+        )
+
+    async def _notice(self, view: StoreView, firing: Firing, closing: int) -> GuardFired:
+        paused, logged_out = [], []
+        for account in firing.accounts:
+            gate = await gate_at(view, account.broker_id)
+            if gate is not None and gate.mode is TradingMode.PAUSED:
+                paused.append(account.broker_id)
+            elif account.needs_login:
+                logged_out.append(account.broker_id)
+        result, breach = firing.result, firing.breach
+        return GuardFired(
+            firing.guard.scope.key,
+            breach.reached,
+            breach.limit,
+            result.before.quantize(_PAISA),
+            (result.before - result.judged).quantize(_PAISA),
+            result.judged.quantize(_PAISA),
+            firing.day.highest if breach.reached is Reached.FLOOR else None,
+            closing,
+            firing.price_age_s,
+            tuple(paused),
+            tuple(logged_out),
+        )
+
+
+async def _open_ledgers(view: StoreView, scope: GuardScope, broker_id: str) -> list[Ledger]:
+    """Return the covered ledgers that are held or wanted, and not to be flat already."""
+    # A goal that is flat already keeps its run, whose exits are on their way.
+    flat = {goal.key for goal in await goals_of(view, broker_id) if not goal.quantity}
+    return [
+        one
+        for one in await to_flatten(view, broker_id)
+        if one.strategy != MANUAL and scope.covers(broker_id, one.strategy) and one.key not in flat
+    ]
+
+
+def _decision(
+    run_id: str, strategy: str, broker_id: str, moment: _Moment, close: UserClose | None = None
+) -> Flattening:
+    return Flattening(
+        run_id, _KIND, strategy, broker_id, moment.day, moment.now, moment.market_now, close
+    )
+
+
+def _reason(breach: Breach) -> str:
+    """Return why the day is shut: ``your guard: the stop of -₹5,000 was reached (-₹5,120)``."""
+    limit = signed_rupees(breach.limit, paise=False)
+    if breach.reached is Reached.FLOOR:
+        limit = rupees(breach.limit, paise=False)
+    what = f"the {breach.reached.value} of {limit} was reached"
+    return f"your guard: {what} ({signed_rupees(breach.result, paise=False)} after charges)"

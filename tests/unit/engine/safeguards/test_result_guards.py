@@ -1,0 +1,254 @@
+"""A guard on the day's result fires once, closes what it covers, and keeps it shut for the day."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from core.domain.instrument import Product
+from core.domain.mode import TradingMode
+from core.domain.notices.result_guards import GuardBlind, GuardFired, GuardPricesOld
+from core.domain.notices.results import ClosedBy, PositionClosed
+from core.domain.order import Purpose, Side
+from core.domain.result_guard import Guard, Reached, Trail
+from core.domain.truth import Key
+from core.engine.orders.gaps import Gap
+from core.engine.orders.shut import why_shut
+from tests.fakes.brokers import SBIN
+from tests.fakes.desk import STRATEGY, Desk, a_desk
+from tests.fakes.guarded import ALL, account_scope, look, set_guard, stored, strategy_scope
+from tests.fakes.memory_engine import MemoryEngine
+
+pytestmark = [pytest.mark.row("R5")]
+KEY: Key = (SBIN, Product.MIS)
+STOP = Guard(stop=Decimal(150))
+
+
+async def fired(desk: Desk) -> list[GuardFired]:
+    found = await desk.engine.notices(GuardFired)
+    return [one for one in found if isinstance(one, GuardFired)]
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    """An account whose strategy bought 10 SBIN at 810."""
+    desk = await a_desk()
+    await desk.holds(10)
+    return desk
+
+
+async def test_stop_of_a_strategy_closes_it_and_shuts_it(desk: Desk) -> None:
+    """Judged after charges; one notice with the numbers, one exit, the result told as the guard's."""
+    await set_guard(desk.engine, strategy_scope(desk), STOP)
+    await look(desk, "797", 2)  # -130 before charges
+    assert (await desk.units(), await fired(desk)) == (10, [])
+    await look(desk, "795")
+    await desk.turns(4)
+    assert await desk.units() == 0
+    assert await desk.states(Purpose.EXIT) == ["FILLED"]
+    (notice,) = await fired(desk)
+    assert (notice.scope, notice.reached) == (strategy_scope(desk).key, Reached.STOP)
+    assert notice.limit == notice.before == -150 and notice.closing == 1
+    assert notice.after == notice.before - notice.charges and notice.after < -150
+    (told,) = await desk.engine.notices(PositionClosed)
+    assert isinstance(told, PositionClosed) and told.closed_by is ClosedBy.DAY_GUARD
+    day = (await stored(desk.engine, strategy_scope(desk))).state.day
+    shut = await why_shut(desk.engine.store, desk.broker_id, STRATEGY, day)
+    assert shut.startswith("your guard: the stop of -₹150 was reached")
+
+
+async def test_it_fires_once_and_never_again_that_day(desk: Desk) -> None:
+    """Whatever the result does afterwards, a restart included."""
+    await set_guard(desk.engine, account_scope(desk), STOP)
+    await look(desk, "790")
+    await desk.turns(4)
+    again = MemoryEngine(desk.clock, store=desk.engine.store, brokers=desk.engine.brokers)
+    for _ in range(3):
+        await look(desk, "700")
+        await again.wiring.price_watch.tick()
+    assert len(await fired(desk)) == 1
+    assert len(await desk.orders(Purpose.EXIT)) == 1
+
+
+async def test_target_is_reached_by_the_result_after_charges(desk: Desk) -> None:
+    """A profit that charges eat is none."""
+    await set_guard(desk.engine, strategy_scope(desk), Guard(target=Decimal(150)))
+    await look(desk, "825")  # +150 before charges
+    assert await fired(desk) == []
+    await look(desk, "826")
+    (notice,) = await fired(desk)
+    assert notice.reached is Reached.TARGET
+    assert notice.limit == 150 <= notice.after
+
+
+async def test_lock_and_trail_keeps_what_was_reached_over_a_restart(desk: Desk) -> None:
+    """The floor is stored before anything is done by it."""
+    trail = Trail(Decimal(200), Decimal(100), Decimal(100), Decimal(100))
+    await set_guard(desk.engine, strategy_scope(desk), Guard(trail=trail))
+    await look(desk, "850")
+    before = (await stored(desk.engine, strategy_scope(desk))).state
+    assert before.floor == 200 and before.highest is not None
+    again = MemoryEngine(desk.clock, store=desk.engine.store, brokers=desk.engine.brokers)
+    again.wiring.pool._workers[desk.broker_id] = desk.worker
+    desk.at.price = Decimal(831)
+    await desk.clock.advance(3)
+    await desk.turns(1)
+    await again.wiring.price_watch.tick()
+    (notice,) = await fired(desk)
+    assert notice.reached is Reached.FLOOR and notice.limit == 200
+    assert notice.floor_from == before.highest.quantize(Decimal("0.01"))
+
+
+async def test_account_closes_what_is_outside_saarthi_too_but_no_holdings(desk: Desk) -> None:
+    """Its own exits, in the name of the guard; delivery shares stay."""
+    desk.at.by_hand(Side.BUY, 5)
+    await desk.turns(3)
+    await set_guard(desk.engine, account_scope(desk), STOP)
+    await look(desk, "780")
+    await desk.turns(8, apart_s=1)
+    assert desk.at.position_list[KEY].quantity == 0
+    (notice,) = await fired(desk)
+    assert notice.closing == 2
+    closed = await desk.engine.notices(PositionClosed)
+    assert [one.closed_by for one in closed if isinstance(one, PositionClosed)] == [
+        ClosedBy.DAY_GUARD
+    ] * 2
+
+
+async def test_strategy_guard_leaves_the_rest_of_the_account_alone(desk: Desk) -> None:
+    """A person's own units are not the strategy's."""
+    desk.at.by_hand(Side.BUY, 5)
+    await desk.turns(3)
+    await set_guard(desk.engine, strategy_scope(desk), STOP)
+    await set_guard(desk.engine, strategy_scope(desk, "another"), STOP)
+    await look(desk, "780")
+    await desk.turns(6)
+    assert desk.at.position_list[KEY].quantity == 5
+    assert [one.scope for one in await fired(desk)] == [strategy_scope(desk).key]
+
+
+async def test_disputed_truth_fires_nothing_and_is_said_once(desk: Desk) -> None:
+    """And once more when it can be judged again; then it fires."""
+    await set_guard(desk.engine, account_scope(desk), STOP)
+    gaps = desk.engine.wiring.nets.gaps
+    shown = desk.at.position_list[KEY]
+    desk.at.position_list[KEY] = type(shown)(*KEY, 3, Decimal(810), Decimal(700))
+    await look(desk, "815", 8)
+    await look(desk, "700", 12)
+    assert gaps.at(desk.broker_id, KEY) == Gap(10, 3)
+    assert await fired(desk) == []
+    blind = await desk.engine.notices(GuardBlind)
+    assert len(blind) == 1 and isinstance(blind[0], GuardBlind) and "contradict" in blind[0].why
+    desk.at.position_list[KEY] = shown
+    await look(desk, "700", 6)
+    told = [one.why for one in await desk.engine.notices(GuardBlind) if isinstance(one, GuardBlind)]
+    assert len(told) == 2 and told[1] == ""
+    assert len(await fired(desk)) == 1
+
+
+async def test_account_that_cannot_be_read_fires_nothing(desk: Desk) -> None:
+    """Its result is not known: it is said, and nothing is closed on a guess."""
+    await set_guard(desk.engine, ALL, STOP)
+    desk.at.has_positions = False
+    await look(desk, "815", 12)
+    await look(desk, "700", 8)
+    assert await fired(desk) == []
+    (told,) = await desk.engine.notices(GuardBlind)
+    assert isinstance(told, GuardBlind) and told.broker_id == desk.broker_id
+
+
+async def test_old_prices_are_said_once_and_judged_by(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last prices decide, and the notice says how old they were."""
+    watch = desk.engine.wiring.price_watch
+    await set_guard(desk.engine, account_scope(desk), Guard(stop=Decimal(100_000)))
+    await look(desk, "795")
+    monkeypatch.setattr(desk.engine.wiring.market_data, "sources", _no_sources)
+    shown = desk.at.position_list[KEY]
+    desk.at.position_list[KEY] = type(shown)(*KEY, 10, Decimal(810), Decimal(0))
+    await look(desk, None, 8)
+    (old,) = await desk.engine.notices(GuardPricesOld)
+    assert isinstance(old, GuardPricesOld) and old.age_s > 15
+    await set_guard(desk.engine, account_scope(desk), STOP)
+    await desk.clock.advance(3)
+    await desk.turns(1)
+    await watch.tick()
+    (notice,) = await fired(desk)
+    assert notice.price_age_s > 20
+
+
+async def _no_sources() -> tuple[()]:
+    return ()
+
+
+async def test_paused_account_is_named_and_closed_after_the_pause(desk: Desk) -> None:
+    """PAUSED sends nothing; what the guard wants flat goes out when the pause ends."""
+    modes = desk.engine.control.modes
+    await modes.set(desk.engine.command(), TradingMode.PAUSED, desk.broker_id)
+    await set_guard(desk.engine, account_scope(desk), STOP)
+    await look(desk, "780")
+    await desk.turns(3)
+    (notice,) = await fired(desk)
+    assert (await desk.units(), notice.paused) == (10, (desk.broker_id,))
+    await modes.set(desk.engine.command(), TradingMode.NORMAL, desk.broker_id)
+    await desk.turns(4)
+    assert await desk.units() == 0
+
+
+async def test_what_somebody_wants_again_is_closed_again(desk: Desk) -> None:
+    """A run that was planned at the very moment of the firing keeps nothing open."""
+    await set_guard(desk.engine, account_scope(desk), STOP)
+    await look(desk, "780")
+    await desk.wants(10, run_id="orb|late")
+    await look(desk, "780")
+    await desk.turns(5)
+    assert await desk.units() == 0
+    assert len(await fired(desk)) == 1
+
+
+async def test_exit_on_its_way_keeps_its_run(desk: Desk) -> None:
+    """A goal that is flat already is not set anew: its exit works."""
+    desk.at.rests = True
+    await desk.wants(0, run_id="orb|exit")
+    await desk.turns(2)
+    await set_guard(desk.engine, account_scope(desk), STOP)
+    await look(desk, "780")
+    assert (await desk.goal()).run_id == "orb|exit"
+    (notice,) = await fired(desk)
+    assert notice.closing == 0
+
+
+async def test_guard_of_all_closes_each_account_for_itself() -> None:
+    """One whose broker hangs keeps its goal, and delays no other."""
+    desk = await a_desk()
+    await desk.holds(10)
+    engine = desk.engine
+    second = await engine.connect("Second")
+    worker = engine.wiring.new_worker(second.broker_id)
+    engine.wiring.pool._workers[second.broker_id] = worker
+    other = Desk(engine, second.broker_id, worker, type(desk.at)())
+    other.at = engine.at_broker(second)  # type: ignore[assignment]
+    await other.holds(10)
+    await set_guard(engine, ALL, Guard(stop=Decimal(400)))
+    for one in (desk, other):
+        one.at.price = Decimal(788)
+        await one.turns(1)
+    await engine.wiring.price_watch.tick()
+    desk.at.answer = lambda _order: None
+    await other.turns(4)
+    held = {one.broker_id: one.quantity for one in await engine.ledgers()}
+    assert held == {desk.broker_id: 10, second.broker_id: 0}
+    goals = {row["broker_id"]: row["quantity"] for row in await engine.store.find("goals", {})}
+    assert goals == {desk.broker_id: 0, second.broker_id: 0}
+
+
+async def test_next_day_begins_without_a_state(desk: Desk) -> None:
+    """High, floor and firing are of one trading day."""
+    await set_guard(desk.engine, account_scope(desk), STOP)
+    await look(desk, "780")
+    guard = await stored(desk.engine, account_scope(desk))
+    assert guard.state.fired is not None
+    tomorrow = guard.on("2030-01-01")
+    assert (tomorrow.fired, tomorrow.highest, tomorrow.floor) == (None, None, None)
