@@ -41,7 +41,8 @@ TARIFF = Tariff(
     square_off=((date.min, Decimal(20)), (date(2020, 3, 19), Decimal(50))),
 )
 """By Zerodha's list of charges. The day on which the depository fee fell is that of the rule of
-uniform fees, which its pages do not name; a first holder who is a woman pays 25 paise less."""
+uniform fees, which its pages do not name; a first holder who is a woman pays 25 paise less. ``MTF``
+is charged as delivery: its own brokerage and interest are not simulated."""
 
 
 def order_id(now: datetime, number: int) -> str:

@@ -91,6 +91,15 @@ def test_an_order_that_is_partly_intraday_has_one_cap() -> None:
     assert bill.segments["NSE"].stamp_duty == Decimal("9.18")  # of 36,000 and of 54,000
 
 
+def test_intraday_orders_are_matched_before_older_delivery() -> None:
+    """Stamp duty is that of 9,000 delivered (1.35) and 9,100 intraday (0.273), cut to paise."""
+    bill = zerodha(
+        order("BUY", 10, "900", product="CNC"), order("BUY", 10, "910"), order("SELL", 10, "920")
+    )
+    assert bill.segments["NSE"].stamp_duty == Decimal("1.62")
+    assert bill.segments["NSE"].brokerage == Decimal("5.49")  # 2.73 and 2.76
+
+
 def test_holdings_that_leave_cost_once_for_a_share_and_day() -> None:
     """Two sales of one share and one of another: twice 13 rupees with GST, beside the note."""
     sales = [
