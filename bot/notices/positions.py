@@ -63,7 +63,7 @@ def _closed(notice: ClosedByHand, label: str) -> Screen:
             f"✋ {bold(f'Closed by hand · {label}')}",
             f"{bold(notice.instrument)}: {notice.units} units closed{at} by an order that I did "
             "not send.",
-            None if notice.result is None else result_words(notice.result),
+            None if notice.result is None else result_words(notice.result, notice.charges),
             f"Held now by {esc(whose)}: {left}.",
         ),
         ((button("Orders", Verb.ORDERS, notice.broker_id),),),

@@ -46,7 +46,7 @@ def _symbol(instrument: str) -> str:
     return instrument.partition(":")[2] or instrument
 
 
-def _result(notice: PositionClosed) -> str:
+def _result(notice: PositionClosed) -> list[str]:
     if notice.result is None:
-        return "Result not known: not all of it was opened here today."
-    return result_words(notice.result)
+        return ["Result not known: not all of it was opened here today."]
+    return result_words(notice.result, notice.charges)

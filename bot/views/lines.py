@@ -60,9 +60,12 @@ def position_line(position: PositionView) -> str:
     )
 
 
-def result_words(amount: Decimal) -> str:
-    """Return what a closed position brought, as a line of its message; rupees."""
-    return f"Result {bold(signed_rupees(amount))} before charges"
+def result_words(amount: Decimal, charges: Decimal | None) -> list[str]:
+    """Return what a closed position brought, as two lines of its message; rupees."""
+    before = f"Result {bold(signed_rupees(amount))} before charges"
+    if charges is None:
+        return [before, "charges unknown"]
+    return [before, f"after them {bold(signed_rupees(amount - charges))} (estimated)"]
 
 
 def strategy_words(name: str) -> str:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from telegram import InlineKeyboardButton
 
 from bot.views.callbacks import handle
+from bot.views.lines import result_words
 from bot.views.markup import bold, clock_time, code, day_time, esc, italic, join, short
 from bot.views.screen import PRIMARY, SUCCESS, Screen, button, grid
 from bot.views.verbs import Verb
@@ -289,6 +290,8 @@ def _run_text(run: RunView, title: str) -> str:
     for line in run.lines:
         lines.append(bold(line.account_label))
         lines.extend(f"   {_order_words(one)}" for one in line.orders)
+        if line.result is not None:
+            lines.extend(f"   {one}" for one in result_words(line.result, line.charges))
         if line.note:
             lines.append(f"   {esc(line.note)}")
         lines.extend(f"   ⚠️ {esc(one)}" for one in line.warnings)

@@ -195,6 +195,8 @@ class Order:
         is_changed_outside: Somebody changed it at the broker: its terms are theirs from then on.
         cancel_reason: Why we asked to cancel it; '' when nobody here did, so that a cancel is the
             broker's or a person's.
+        realised: Rupees before charges that its fills have taken by closing units of its ledger;
+            None while it has closed none.
         version: Raised by every event.
     """
 
@@ -222,6 +224,7 @@ class Order:
     asked: tuple[int, Decimal | None] | None = None
     is_changed_outside: bool = False
     cancel_reason: str = ""
+    realised: Decimal | None = None
     version: int = 0
 
     @property

@@ -204,7 +204,10 @@ class ModeChange:
 class RunLine:
     """One account's part in a run; ``note`` says why nothing (more) is done.
 
-    ``warnings`` say what of it is unprotected now, and why (R6).
+    Attributes:
+        warnings: What of it is unprotected now, and why (R6).
+        result: Rupees before charges of the units that its orders have closed; None when none did.
+        charges: Of opening and closing these, estimated; None where they are not known.
     """
 
     broker_id: str
@@ -212,6 +215,8 @@ class RunLine:
     orders: tuple[OrderView, ...]
     note: str
     warnings: tuple[str, ...] = ()
+    result: Decimal | None = None
+    charges: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

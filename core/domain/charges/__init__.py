@@ -15,6 +15,7 @@ from core.domain.charges.kinds import (
     kind_of,
 )
 from core.domain.charges.rates import Rates, packaged_rates
+from core.domain.charges.round_trip import newest, round_trip_charges
 
 __all__ = [
     "NOTHING",
@@ -28,5 +29,7 @@ __all__ = [
     "executions_of_orders",
     "executions_of_trades",
     "kind_of",
+    "newest",
     "packaged_rates",
+    "round_trip_charges",
 ]

@@ -33,6 +33,7 @@ class ClosedByHand:
         left: The strategies' signed units after it.
         result: Rupees before charges, by the fills against the ledgers' averages; None when a price
             is not known.
+        charges: Of opening and closing the units, estimated; None where they are not known.
     """
 
     kind: ClassVar[str] = "closed_by_hand"
@@ -44,6 +45,7 @@ class ClosedByHand:
     price: Decimal
     left: int
     result: Decimal | None = None
+    charges: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ class PositionClosed:
         quantity: Units that they closed.
         price: Their average price, rupees.
         result: Rupees before charges; None where it is not known what the units had cost.
+        charges: Of opening and closing the units, estimated; None where they are not known.
     """
 
     kind: ClassVar[str] = "position_closed"
@@ -48,6 +49,7 @@ class PositionClosed:
     quantity: int
     price: Decimal
     result: Decimal | None = None
+    charges: Decimal | None = None
 
 
 ResultNotice: TypeAlias = PositionClosed

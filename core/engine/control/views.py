@@ -11,7 +11,7 @@ from core.domain.broker import Position
 from core.domain.day_result import day_result
 from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
-from core.domain.order import EXTERNAL, LIVE_STATES, MANUAL, OPEN_STATES, Purpose
+from core.domain.order import EXTERNAL, LIVE_STATES, MANUAL, OPEN_STATES, Order, Purpose
 from core.domain.profit import Profit, days_profit
 from core.domain.sessions import trading_day
 from core.domain.truth import key_of
@@ -33,6 +33,7 @@ from core.engine.control.projections import (
     position_view,
     value_of,
 )
+from core.engine.control.run_results import result_of_run
 from core.engine.orders.gate import gate_at
 from core.engine.orders.journal import Journal
 from core.engine.orders.protections import Protections, Standing
@@ -288,20 +289,20 @@ class Views:
         row = await run_at(self._store, run_id)
         if row is None:
             raise NotFound("That run is not in the journal.")
-        orders: dict[str, list[OrderView]] = {}
+        orders: dict[str, list[Order]] = {}
         for order in await self._journal.of_run(run_id):
-            if order.strategy == MANUAL:
-                continue  # it has a card of its own
-            account = await self._any_account(order.broker_id)
-            view = order_view(self._clock, account, order)
-            orders.setdefault(order.broker_id, []).append(view)
+            if order.strategy != MANUAL:  # that has a card of its own
+                orders.setdefault(order.broker_id, []).append(order)
         lines = []
         for broker_id in row["broker_ids"]:
             account = await self._any_account(broker_id)
             label = account if isinstance(account, str) else account.label
-            mine = tuple(sorted(orders.get(broker_id, []), key=lambda view: view.at))
+            mine = orders.get(broker_id, [])
+            views = [order_view(self._clock, account, one) for one in mine]
+            shown = tuple(sorted(views, key=lambda view: view.at))
             note, warnings = row["notes"].get(broker_id, ""), await self._warned(account, run_id)
-            lines.append(RunLine(broker_id, label, mine, note, warnings))
+            result = await self._result(broker_id, mine)
+            lines.append(RunLine(broker_id, label, shown, note, warnings, *result))
         return RunView(
             run_id=run_id,
             strategy=row["strategy"],
@@ -311,6 +312,16 @@ class Views:
             lines=tuple(lines),
             note=row.get("kind", ""),
         )
+
+    async def _result(
+        self, broker_id: str, orders: Sequence[Order]
+    ) -> tuple[Decimal | None, Decimal | None]:
+        """Return what orders of a run have brought, and the charges of it."""
+        days = {one.day for one in orders if one.realised is not None}
+        if not days:
+            return None, None
+        today = [one for day in days for one in await self._journal.of_day(broker_id, day)]
+        return result_of_run(orders, today)
 
     async def _warned(self, account: Account | str, run_id: str) -> tuple[str, ...]:
         """Say what of a run is unprotected now."""

@@ -59,6 +59,7 @@ def order_row(order: Order) -> Document:
         "asked_trigger": order.asked[1] if order.asked else None,
         "is_changed_outside": order.is_changed_outside,
         "cancel_reason": order.cancel_reason,
+        "realised": order.realised,
         "version": order.version,
     }
 
@@ -101,6 +102,7 @@ def order_of(row: Document) -> Order:
         asked=_terms(row, "asked"),
         is_changed_outside=row.get("is_changed_outside", False),
         cancel_reason=row.get("cancel_reason", ""),
+        realised=row.get("realised"),
         version=row["version"],
     )
 

@@ -59,6 +59,7 @@ _ORDERS = "orders"
 _EVENTS = "order_events"
 _FILLS = "fills"
 _EVENT_ATTEMPTS = 5
+_EXACT = Decimal("0.000001")
 OPEN = [state.value for state in OPEN_STATES]
 PENDING = [*OPEN, OrderState.INITIALIZED.value, OrderState.HELD.value]
 
@@ -234,6 +235,9 @@ class Journal:
 
     async def step(self, view: StoreView, before: Order, after: Order) -> None:
         """Write one step inside a transaction: row, audit, ledger, notices."""
+        ledgers = await _ledgers(view, before, after)
+        if ledgers is not None:
+            after = _with_realised(after, *ledgers)
         row = order_row(after)
         key = row.pop("_id")
         matched = await view.update(
@@ -242,7 +246,7 @@ class Journal:
         if matched != 1:
             raise AlreadyDone(f"order {key} was changed meanwhile")
         await view.insert(_EVENTS, self._audit(after, before.state.value))
-        result = await self._move_ledger(view, before, after)
+        result = await self._move_ledger(view, before, after, ledgers)
         posts = posts_of(before, after)
         for post in posts if result is None else [*posts, result]:
             await self._outbox.post(view, post)
@@ -262,27 +266,15 @@ class Journal:
             "at": self._clock.now(),
         }
 
-    async def _move_ledger(self, view: StoreView, before: Order, after: Order) -> Post | None:
+    async def _move_ledger(
+        self, view: StoreView, before: Order, after: Order, ledgers: tuple[Ledger, Ledger] | None
+    ) -> Post | None:
         """Move the ledger by what newly filled; return the result when that closed a position."""
-        # By the difference, in the transaction that raises the total: a repeated event moves the
-        # ledger by nothing, and a crash leaves both or neither (I5).
-        newly = after.filled_quantity - before.filled_quantity
-        if newly <= 0:
-            return None
-        if after.strategy in _WITHOUT_LEDGER:
-            if after.strategy == EXTERNAL:
+        if ledgers is None:
+            if after.strategy != MANUAL or after.filled_quantity <= before.filled_quantity:
                 return None
             return await result_of_close(view, after, await self._beside(view, after))
-        # Brokers give the average of all fills; the new ones' price is what the total rose by.
-        value = (
-            after.average_price * after.filled_quantity
-            - before.average_price * before.filled_quantity
-        )
-        key = ledger_key(
-            after.strategy, after.broker_id, after.request.instrument, after.request.product
-        )
-        ledger = await ledger_at(view, key) or _empty_ledger(after)
-        moved = with_fill(ledger, newly * after.request.side.sign, value / newly)
+        ledger, moved = ledgers
         await put_ledger(view, replace(moved, day=max(moved.day, after.day)))
         if moved.quantity or not ledger.quantity:
             return None
@@ -334,6 +326,32 @@ def _fill_fields(
         "price": trade.price,
         "traded_at": trade.traded_at,
     }
+
+
+async def _ledgers(view: StoreView, before: Order, after: Order) -> tuple[Ledger, Ledger] | None:
+    """Return the ledger before and after what newly filled; None when nothing moves one."""
+    # By the difference, in the transaction that raises the total: a repeated event moves the
+    # ledger by nothing, and a crash leaves both or neither (I5).
+    newly = after.filled_quantity - before.filled_quantity
+    if newly <= 0 or after.strategy in _WITHOUT_LEDGER:
+        return None
+    # Brokers give the average of all fills; the new ones' price is what the total rose by.
+    value = (
+        after.average_price * after.filled_quantity - before.average_price * before.filled_quantity
+    )
+    request = after.request
+    key = ledger_key(after.strategy, after.broker_id, request.instrument, request.product)
+    ledger = await ledger_at(view, key) or _empty_ledger(after)
+    return ledger, with_fill(ledger, newly * request.side.sign, value / newly)
+
+
+def _with_realised(order: Order, before: Ledger, after: Ledger) -> Order:
+    """Return the order with what its fills have taken by closing units."""
+    if before.quantity * order.request.side.sign >= 0:
+        return order
+    # The price of what newly filled comes of a division: its last digits are not rupees.
+    taken = (after.realised - before.realised).quantize(_EXACT)
+    return replace(order, realised=(order.realised or Decimal(0)) + taken)
 
 
 def _empty_ledger(order: Order) -> Ledger:

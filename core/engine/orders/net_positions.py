@@ -49,6 +49,7 @@ from core.engine.orders.gate import touch_gate
 from core.engine.orders.journal import Journal, OrderEvent, orders_in
 from core.engine.orders.ledgers import ledgers_of, put_ledger
 from core.engine.orders.reconciliation import Snapshot
+from core.engine.orders.results import charges_by_hand
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, UserError
 from core.ports.calendar import Calendar
@@ -328,9 +329,10 @@ class NetPositions:
         rows = await orders_in(view, broker_id, key[0], day)
         changed: list[Ledger] = []
         price = Decimal(0)
+        mine = [one for one in rows if key_of(one) == key]
         if net.by_fills is not None:
-            mine = [one for one in rows if key_of(one) == key]
             changed, price = closed_by_hand(before, net.by_fills, mine)
+        result = result_of_close(before, changed, price)
         less = _units_less(before, changed)
         notice = ClosedByHand(
             broker_id,
@@ -340,7 +342,8 @@ class NetPositions:
             abs(less),
             price,
             net.owned - less,
-            result_of_close(before, changed, price),
+            result,
+            None if result is None else charges_by_hand(before, changed, mine, result),
         )
         return changed, notice
 

@@ -6,9 +6,12 @@ and never before it is true. What a strategy's own exit closes stays on the card
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import date
 from decimal import Decimal
 
+from core.domain.charges import executions_of_orders, newest, round_trip_charges
+from core.domain.identifiers import broker_of
 from core.domain.ledger import Ledger, ledger_key
 from core.domain.notices.post import Post
 from core.domain.notices.results import ClosedBy, PositionClosed
@@ -17,7 +20,7 @@ from core.engine.orders.goals import goal_at, is_result_wanted
 from core.engine.orders.run_rows import run_at
 from core.ports.store import StoreView
 
-__all__ = ["result_of_close", "result_of_ledger"]
+__all__ = ["charges_by_hand", "charges_of_close", "result_of_close", "result_of_ledger"]
 
 _BY_KIND = {
     "close": ClosedBy.USER,
@@ -50,7 +53,9 @@ async def result_of_ledger(
     direction = 1 if before.quantity > 0 else -1
     # Closing moves no average, so that of the ledger is what all these units had cost.
     result = (price - before.average_price) * units * direction
-    return Post(_notice(last, closed_by, units, price, result))
+    same = [one for one in today if one.strategy == last.strategy]
+    charges = charges_of_close(closing, same, before.average_price)
+    return Post(_notice(last, closed_by, units, price, result, charges))
 
 
 def _closing(last: Order, today: Sequence[Order]) -> list[Order]:
@@ -113,7 +118,73 @@ async def result_of_close(view: StoreView, last: Order, today: Sequence[Order]) 
     run = await run_at(view, last.run_id)
     closed_by = _BY_KIND.get(run.get("kind", ""), ClosedBy.USER) if run else ClosedBy.USER
     result = _result_of_own_trades(last, same, units, price)
-    return Post(_notice(last, closed_by, units, price, result))
+    charges = None
+    if result is not None:
+        own = [one for one in same if one.strategy in {MANUAL, EXTERNAL}]
+        charges = charges_of_close(closing, own, price)
+    return Post(_notice(last, closed_by, units, price, result, charges))
+
+
+def charges_of_close(
+    closing: Sequence[Order], today: Iterable[Order], average_price: Decimal, units: int = 0
+) -> Decimal | None:
+    """Return what opening and closing units cost; None when it is not known.
+
+    Args:
+        closing: The orders that closed them.
+        today: The owner's orders of the day in the instrument.
+        average_price: What the units had cost.
+        units: Only so many of what ``closing`` filled, the newest; 0 for all of it.
+    """
+    if not closing:
+        return None
+    last = closing[-1]
+    opening = sorted(
+        (
+            one
+            for one in today
+            if one.filled_quantity
+            and one.request.product is last.request.product
+            and one.request.side is not last.request.side
+        ),
+        key=lambda one: one.created_at,
+    )
+    closed = list(executions_of_orders(sorted(closing, key=lambda one: one.created_at)))
+    return round_trip_charges(
+        newest(closed, units) if units else closed,
+        executions_of_orders(opening),
+        average_price,
+        broker_of(last.broker_id),
+        date.fromisoformat(last.day),
+    ).total
+
+
+def charges_by_hand(
+    before: Sequence[Ledger], changed: Sequence[Ledger], orders: Sequence[Order], result: Decimal
+) -> Decimal | None:
+    """Return what opening and closing the units cost that foreign fills took from ledgers.
+
+    Args:
+        before: The ledgers of one (instrument, product).
+        changed: Those that the fills have reduced, as they are afterwards.
+        orders: Today's orders of it.
+        result: What the units brought, before charges.
+    """
+    was = {one.key: one.quantity for one in before}
+    units = sum(was[one.key] - one.quantity for one in changed)
+    names = {one.strategy for one in changed}
+    foreign = [
+        one
+        for one in orders
+        if one.strategy in {MANUAL, EXTERNAL}
+        and one.filled_quantity
+        and one.request.side.sign * units < 0
+    ]
+    if not foreign:
+        return None
+    _, price = _filled(foreign)
+    mine = [one for one in orders if one.strategy in names]
+    return charges_of_close(foreign, mine, price - result / units, abs(units))
 
 
 def _result_of_own_trades(
@@ -137,7 +208,12 @@ def _filled(orders: Sequence[Order]) -> tuple[int, Decimal]:
 
 
 def _notice(
-    last: Order, closed_by: ClosedBy, units: int, price: Decimal, result: Decimal | None
+    last: Order,
+    closed_by: ClosedBy,
+    units: int,
+    price: Decimal,
+    result: Decimal | None,
+    charges: Decimal | None,
 ) -> PositionClosed:
     request = last.request
     return PositionClosed(
@@ -150,4 +226,5 @@ def _notice(
         units,
         price,
         result,
+        charges,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from decimal import Decimal
 from typing import get_args
 
@@ -326,7 +327,8 @@ async def test_what_became_known_stays_true(
             Decimal(-19),
             (
                 "🛑 Stop hit · Zerodha - Main\nSBIN: sold 10 at ₹361.15\n"
-                "Result -₹19.00 before charges\nopening range breakout"
+                "Result -₹19.00 before charges\nafter them -₹22.98 (estimated)\n"
+                "opening range breakout"
             ),
         ),
         (
@@ -335,7 +337,7 @@ async def test_what_became_known_stays_true(
             Decimal("1234.5"),
             (
                 "✅ Closed by you · Zerodha - Main\nSBIN: sold 10 at ₹361.15\n"
-                "Result +₹1,234.50 before charges"
+                "Result +₹1,234.50 before charges\nafter them +₹1,230.52 (estimated)"
             ),
         ),
         (
@@ -354,11 +356,13 @@ async def test_the_result_of_a_position_fits_a_phone(
 ):
     """Short lines: what closed it, at which price, the result, whose it was."""
     account = ACCOUNT.broker_id
-    price = Decimal("361.15")
+    price, charges = Decimal("361.15"), Decimal("3.98")
     notice = PositionClosed(
-        account, closed_by, strategy, "NSE:SBIN", "MIS", Side.SELL, 10, price, result
+        account, closed_by, strategy, "NSE:SBIN", "MIS", Side.SELL, 10, price, result, charges
     )
     assert await text_of(notice) == text
+    unknown = await text_of(replace(notice, charges=None))
+    assert ("charges unknown" in unknown) is (result is not None)
 
 
 @pytest.mark.row("B10")

@@ -12,10 +12,11 @@ import pytest
 from bot.views.dashboard import ALL, listing, pnl_screen, position_items
 from bot.views.lines import position_line
 from bot.views.screen import Screen
+from bot.views.strategies import run_card
 from bot.views.verbs import Verb
 from core.adapters.fyers import FYERS
 from core.domain.views import PnlView
-from tests.fakes.views import a_position, an_account
+from tests.fakes.views import a_position, a_run, an_account, an_order
 
 TAGS = re.compile(r"</?(b|i|code)>")
 MAIN = an_account()
@@ -69,3 +70,20 @@ def test_a_position_with_profit_taken_before_shows_both_parts():
     """-5 at 957.57, now 960.65, is no gain by itself: what was taken earlier stands beside it."""
     position = a_position(MAIN, realised=Decimal("20.65"), unrealised=Decimal("-15.40"))
     assert "+₹5.25</b> (open -₹15.40, taken +₹20.65)" in position_line(position)
+
+
+@pytest.mark.row("E1")
+def test_card_of_a_run_has_the_result_of_its_exits() -> None:
+    """Under the account's orders, before charges and after them; nothing for a run of entries."""
+    run = a_run(an_order(MAIN))
+    (line,) = run.lines
+    assert "Result" not in plain(run_card(run, "Breakout"))
+    closed = replace(line, result=Decimal("-1234.5"), charges=Decimal("82.72"))
+    shown = plain(run_card(replace(run, lines=(closed,)), "Breakout"))
+    assert shown.endswith(
+        "\n   Result -₹1,234.50 before charges\n   after them -₹1,317.22 (estimated)"
+    )
+    assert max(len(one) for one in shown.splitlines()[-2:]) <= 37
+    unknown = replace(closed, charges=None)
+    shown = plain(run_card(replace(run, lines=(unknown,)), "Breakout"))
+    assert shown.endswith("\n   Result -₹1,234.50 before charges\n   charges unknown")

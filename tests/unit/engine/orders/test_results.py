@@ -62,7 +62,10 @@ async def hold(engine: MemoryEngine, quantity: int, price: int, wanted: int) -> 
 async def fill(
     engine: MemoryEngine, order: Order, price: str, filled: int = 10, *, ends: bool = True
 ) -> list[Any]:
-    """Let an order fill, adding it where it is new; return the results that were posted by then."""
+    """Let an order fill, adding it where it is new; return the results that were posted by then.
+
+    Without their charges, which have tests of their own (test_result_charges.py).
+    """
     journal = engine.wiring.journal
     if not any(one.client_order_id == order.client_order_id for one in await engine.orders()):
         await journal.add(engine.store, [order])
@@ -72,7 +75,8 @@ async def fill(
     event = OrderEvent(state, order.broker_order_id, filled, Decimal(price))
     for _ in range(2):  # the same news twice is one result
         await journal.apply(order.client_order_id, event)
-    return await engine.notices(PositionClosed)
+    found = await engine.notices(PositionClosed)
+    return [replace(one, charges=None) for one in found if isinstance(one, PositionClosed)]
 
 
 def result(
