@@ -189,7 +189,7 @@ class Closing:
         """Look at the broker's position once; the executor sends by the same look."""
         looks = position.worker.executor.looks
         try:
-            held = await looks.look(client, position.instrument, position.product)
+            held = await looks.look(client, position.instrument, position.product, is_fresh=True)
         except BrokerReadError as error:
             await position.worker.read_failed(error)
             raise UserError("The login has ended; log in first, nothing was sent.") from error

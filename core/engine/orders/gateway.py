@@ -28,7 +28,7 @@ from core.ports.broker import BrokerClient
 from core.ports.clock import Clock, clock_offset
 from core.ports.store import Store, StoreView
 
-__all__ = ["Gateway", "Held", "SnapshotStale", "Ticket", "WriteRefused", "signature"]
+__all__ = ["Gateway", "Held", "Signature", "SnapshotStale", "Ticket", "WriteRefused", "signature"]
 
 _log = logging.getLogger(__name__)
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.domain.broker import Holding, Position
 from core.domain.exits import held_quantity
 from core.domain.instrument import InstrumentId, Product
+from core.domain.order import Order
 from core.domain.sessions import trading_day
 from core.domain.truth import Key, key_of, owned
-from core.engine.orders.gateway import Held, signature
+from core.engine.orders.gateway import Held, Signature, signature
 from core.engine.orders.journal import Journal
 from core.engine.orders.net_positions import NetPositions
 from core.errors import BrokerReadError, Denied, ReadFault
@@ -16,10 +23,42 @@ from core.ports.clock import Clock
 __all__ = ["Looks"]
 
 _LIVES_S = 2.0
+_CNC = Product.CNC
+_NONE: Signature = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One read of the positions; ``None`` in place of rows says that they could not be read.
+
+    Attributes:
+        turn: The turn in which it began.
+        began_at: Real time of that.
+        ended: On the monotonic clock.
+        orders: The orders of each position as they were before it began.
+        holdings: Read just after the positions; ``has_holdings`` says whether.
+    """
+
+    turn: int
+    began_at: datetime
+    ended: float
+    orders: Mapping[Key, Signature]
+    positions: Sequence[Position] | None
+    holdings: Sequence[Holding] | None = None
+    has_holdings: bool = False
 
 
 class Looks:
-    """Looks for one account; a fresh read that was kept is used for one exit.
+    """Looks for one account: what is held of one position, beside the orders as they were.
+
+    The looks of one turn share a read of the positions, for many exits that are denied would
+    otherwise use up the broker's rate. A read serves only looks of the turn in which it began, up
+    to ``_LIVES_S`` after its end, and only while the day's orders of that position, of everybody,
+    stand as they did when it began. That is what the gate asks of every look in its transaction, so
+    a shared one is as safe as one that was on its way for so long: whatever we know to have
+    happened since makes a new read. The look behind a stop's cancel is always new. A trade by hand
+    that no read has shown yet is the one thing that a read of two seconds ago can miss; a user's
+    own close asks for a fresh one.
 
     ``keep`` and ``take_recent`` are called under the lock of the account's worker alone.
     """
@@ -30,13 +69,31 @@ class Looks:
         self._journal = journal
         self._nets = nets
         self._recent: dict[Key, tuple[Held, float]] = {}
+        self._turn = 0
+        self._read: _Read | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    def new_turn(self) -> None:
+        """Begin a turn: no look of it is served by a read that began before."""
+        self._turn += 1
 
     async def look(
-        self, client: BrokerClient, instrument: InstrumentId, product: Product
+        self,
+        client: BrokerClient,
+        instrument: InstrumentId,
+        product: Product,
+        *,
+        is_fresh: bool = False,
     ) -> Held | None:
-        """Read what is held, together with the orders as the journal knew them before.
+        """Say what is held, by the turn's read, together with the orders as the journal knows them.
 
         Positions that cannot be read leave the day's fills to say it.
+
+        Args:
+            client: The account's client.
+            instrument: Of the position.
+            product: Of the position.
+            is_fresh: Read now, whatever was read before: for a user, who has traded beside us.
 
         Returns:
             None when nobody knows what is held: unknown is not flat (B09).
@@ -45,22 +102,56 @@ class Looks:
             BrokerReadError: With AUTH_REQUIRED; the account's login is dead.
             Denied: Nothing is known yet of what lived over night (NOT_SEEN).
         """
-        key, at = (instrument, product), self._clock.now()
-        today = trading_day(self._clock.market_now())
-        # The orders first: a fill that comes after them makes the signature stale and the read is
-        # repeated. The other way round it would be in the orders and not in the net (C3).
-        rows = [
-            order
-            for order in await self._journal.of_day(self._broker_id, today)
-            if key_of(order) == key
-        ]
-        by_positions = await self._by_positions(client, key)
-        net = await self._nets.held(self._broker_id, key, today, by_positions=by_positions, at=at)
+        key, today = (instrument, product), trading_day(self._clock.market_now())
+        # One at a time, so that who waits is served by what is on its way.
+        async with self._one_at_a_time:
+            # The orders first: a fill that comes after them makes the signature stale and the read
+            # is repeated. The other way round it would be in the orders and not in the net (C3).
+            rows = await self._journal.of_day(self._broker_id, today)
+            found = self._read
+            if is_fresh or found is None or not self._serves(found, key, rows):
+                found = await self._read_now(client, rows, with_holdings=product is Product.CNC)
+                self._read = found
+        by_positions = None
+        if found.positions is not None and (found.holdings is not None or product is not _CNC):
+            by_positions = held_quantity(*key, found.positions, found.holdings or ())
+        net = await self._nets.held(
+            self._broker_id, key, today, by_positions=by_positions, at=found.began_at
+        )
         if net.by_fills is None:
             raise Denied("NOT_SEEN", "the broker's positions were not read yet today")
         if net.quantity is None:
             return None
-        return Held(net.quantity, signature(rows), net.by_fills, net.by_positions)
+        mine = [order for order in rows if key_of(order) == key]
+        return Held(net.quantity, signature(mine), net.by_fills, net.by_positions)
+
+    def _serves(self, read: _Read, key: Key, rows: Sequence[Order]) -> bool:
+        is_recent = self._clock.monotonic() - read.ended <= _LIVES_S
+        has_all = read.has_holdings or key[1] is not _CNC
+        stands = read.orders.get(key, _NONE) == _by_key(rows).get(key, _NONE)
+        return read.turn == self._turn and is_recent and has_all and stands
+
+    async def _read_now(
+        self, client: BrokerClient, rows: Sequence[Order], *, with_holdings: bool
+    ) -> _Read:
+        turn, began_at = self._turn, self._clock.now()
+        positions: Sequence[Position] | None = None
+        holdings: Sequence[Holding] | None = None
+        try:
+            positions = await client.positions()
+            holdings = await client.holdings() if with_holdings else None
+        except BrokerReadError as error:
+            if error.fault is ReadFault.AUTH_REQUIRED:
+                raise
+        return _Read(
+            turn,
+            began_at,
+            self._clock.monotonic(),
+            _by_key(rows),
+            positions,
+            holdings,
+            with_holdings,
+        )
 
     async def outside(
         self, client: BrokerClient, instrument: InstrumentId, product: Product
@@ -75,17 +166,6 @@ class Looks:
         ledgers = await self._journal.ledgers(self._broker_id)
         return held.quantity - owned(ledgers).get((instrument, product), 0)
 
-    async def _by_positions(self, client: BrokerClient, key: Key) -> int | None:
-        instrument, product = key
-        try:
-            positions = await client.positions()
-            holdings = await client.holdings() if product is Product.CNC else ()
-        except BrokerReadError as error:
-            if error.fault is ReadFault.AUTH_REQUIRED:
-                raise
-            return None
-        return held_quantity(instrument, product, positions, holdings)
-
     def keep(self, instrument: InstrumentId, product: Product, held: Held) -> None:
         """Let the next exit of this position use a read that has just been made."""
         self._recent[instrument, product] = (held, self._clock.monotonic())
@@ -97,3 +177,11 @@ class Looks:
         """
         held, at = self._recent.pop((instrument, product), (None, 0.0))
         return held if self._clock.monotonic() - at <= _LIVES_S else None
+
+
+def _by_key(rows: Iterable[Order]) -> Mapping[Key, Signature]:
+    """Return how the orders of each position stand."""
+    found: dict[Key, list[Order]] = {}
+    for order in rows:
+        found.setdefault(key_of(order), []).append(order)
+    return {key: signature(orders) for key, orders in found.items()}

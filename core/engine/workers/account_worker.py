@@ -119,6 +119,7 @@ class AccountWorker:
 
     async def turn(self) -> float:
         """Send what can be sent, read, settle; return the pause until the next turn."""
+        self.executor.looks.new_turn()
         pause = await self._turn()
         try:
             # However the turn ended: a broker that cannot be read protects nothing either.
