@@ -31,7 +31,7 @@ from bot.notices.lookups import Lookups
 from bot.notices.notifier import Api, TelegramNotifier
 from bot.parameters import BotParameters
 from bot.registry import command_help
-from bot.update_router import UpdateRouter
+from bot.update_router import UpdateRouter, is_urgent
 from core.engine.control.control import Control
 from core.errors import StoreError
 from core.ports.clock import Clock
@@ -195,7 +195,7 @@ def _application(parameters: BotParameters, clock: Clock, inbox: Inbox, queue: I
         .request(request)
         .get_updates_request(polling)
         .rate_limiter(ChatLimiter(clock))
-        .concurrent_updates(ChatProcessor(inbox, queue))
+        .concurrent_updates(ChatProcessor(inbox, queue, is_urgent))
         .update_queue(queue)
         .updater(None)
         .job_queue(None)

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 
 from bot.conversation.dispatch import Action, Handler
 from bot.edge.menu import CommandHelp
-from bot.handlers import accounts, dashboard, login, modes, orders, start, stops, strategies
+from bot.handlers import (
+    accounts,
+    dashboard,
+    login,
+    modes,
+    orders,
+    panic,
+    start,
+    stops,
+    strategies,
+)
 from bot.views.verbs import Verb
 from bot.wizard import answers, renewal
 
@@ -37,6 +47,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry("trades", "Today's trades", dashboard.trades),
     CommandEntry("pnl", "Today's profit", dashboard.pnl),
     CommandEntry("mode", "Normal, exit only, paused", modes.panel),
+    CommandEntry("panic", "Cancel and close everything, at once", panic.ask),
     CommandEntry("settings", "Settings", start.settings),
     CommandEntry("health", "How I am doing", start.health),
     CommandEntry("help", "What I can do", start.help_),
@@ -80,6 +91,9 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.ASK_CANCEL_ORDER: Action(orders.ask_cancel_order, "/orders"),
     Verb.ASK_RESOLVE: Action(orders.ask_resolve, "/orders"),
     Verb.ASK_BELIEVE: Action(orders.ask_believe, "/positions"),
+    Verb.ASK_PANIC: Action(panic.ask, "/panic"),
+    Verb.PANIC_PICK: Action(panic.pick, "/panic"),
+    Verb.ASK_STOP_PANIC: Action(panic.ask_stop, "/panic"),
     # change something that one tap changes back
     Verb.ENABLE_ACCOUNT: Action(accounts.enable, "/brokers", is_change=True),
     Verb.DISABLE_ACCOUNT: Action(accounts.disable, "/brokers", is_change=True),
@@ -103,6 +117,8 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.RESOLVE_ORDER: Action(orders.resolve_order, "/orders", has_nonce=True),
     Verb.BELIEVE_POSITIONS: Action(orders.believe, "/positions", has_nonce=True),
     Verb.RUN_NOW: Action(strategies.run_now, "/strategies", has_nonce=True),
+    Verb.PANIC: Action(panic.start, "/panic", has_nonce=True),
+    Verb.STOP_PANIC: Action(panic.stop, "/panic", has_nonce=True),
 }
 
 

@@ -12,15 +12,21 @@ from bot.conversation.visit import Visit
 from bot.edge.authorization import Authorization, PairingResult
 from bot.edge.inbox import Inbox
 from bot.edge.menu import Menu
+from bot.handlers.panic import is_panic_word
 from bot.registry import ACTIONS, COMMANDS
 from bot.views.callbacks import Tap, parse
 from bot.views.screen import Screen
+from bot.views.verbs import Verb
 from bot.wizard.answers import handle_text
 from core.errors import StoreError
 
-__all__ = ["UpdateRouter"]
+__all__ = ["UpdateRouter", "is_urgent"]
 
 _PAIR = "pair"
+_PANIC = "panic"
+_PANIC_VERBS = frozenset(
+    {Verb.ASK_PANIC, Verb.PANIC_PICK, Verb.PANIC, Verb.ASK_STOP_PANIC, Verb.STOP_PANIC}
+)
 _log = logging.getLogger(__name__)
 
 
@@ -72,7 +78,10 @@ class UpdateRouter:
         visit.message = message
         name, arguments = _parsed_command(message)
         visit.arguments = arguments
-        if not name:
+        if _is_panic(message):
+            # Before any open question: a wizard that asks for a name is not answered with STOP.
+            await attempt(visit, self._commands[_PANIC])
+        elif not name:
             await attempt(visit, handle_text)
         elif name in self._commands:
             await attempt(visit, self._commands[name])
@@ -110,6 +119,20 @@ class UpdateRouter:
 
 async def _unknown(visit: Visit) -> None:
     await visit.send(Screen("I do not know that command. /help lists those that I know."))
+
+
+def is_urgent(update: Update) -> bool:
+    """Whether an update is of a panic: it waits for no other of its chat (row R2)."""
+    if update.callback_query is not None:
+        tap = parse(update.callback_query.data)
+        return tap is not None and tap.verb in _PANIC_VERBS
+    return update.message is not None and _is_panic(update.message)
+
+
+def _is_panic(message: Message) -> bool:
+    """Whether a message asks for a panic: its command, or one of its words in any form."""
+    name = _parsed_command(message)[0]
+    return name == _PANIC if name in {_PANIC, _PAIR} else is_panic_word(message.text or "")
 
 
 def _parsed_command(message: Message) -> tuple[str, tuple[str, ...]]:

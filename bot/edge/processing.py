@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -21,13 +21,20 @@ _log = logging.getLogger(__name__)
 
 
 class ChatProcessor(BaseUpdateProcessor):
-    """Holds a lock for each chat, and marks handled updates in the inbox."""
+    """Holds a lock for each chat, and marks handled updates in the inbox.
 
-    def __init__(self, inbox: Inbox, queue: InboxQueue) -> None:
+    What ``is_urgent`` names waits for urgent ones of its chat alone: a handler that waits for a
+    broker must not hold it back.
+    """
+
+    def __init__(
+        self, inbox: Inbox, queue: InboxQueue, is_urgent: Callable[[Update], bool]
+    ) -> None:
         super().__init__(_AT_ONCE)
         self._inbox = inbox
         self._queue = queue
-        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._is_urgent = is_urgent
+        self._locks: WeakValueDictionary[tuple[int, bool], asyncio.Lock] = WeakValueDictionary()
 
     async def initialize(self) -> None:
         """Do nothing: there is no resource to open."""
@@ -41,7 +48,7 @@ class ChatProcessor(BaseUpdateProcessor):
             await coroutine
             return
         chat = update.effective_chat
-        key = chat.id if chat else 0
+        key = (chat.id if chat else 0, self._is_urgent(update))
         lock = self._locks.get(key)
         if lock is None:
             lock = self._locks[key] = asyncio.Lock()

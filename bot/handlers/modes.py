@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.conversation.visit import Visit
+from bot.views.dashboard import ON_CARD
 from bot.views.modes import (
     GLOBAL,
     MODE_CODES,
@@ -44,6 +45,7 @@ async def ask(visit: Visit) -> None:
         {"target": target, "mode": new.value},
         {"": f"Yes, set {MODE[new]}"},
         back=((button("« Leave it", Verb.MODES),),),
+        is_new=visit.tap.argument(2) == ON_CARD,
     )
 
 

@@ -13,6 +13,7 @@ from bot.notices.exits import exit_notice
 from bot.notices.logins import login_notice
 from bot.notices.lookups import Lookups
 from bot.notices.orders import order_notice
+from bot.notices.panic import panic_notice
 from bot.notices.positions import position_notice
 from bot.notices.protection import protection_notice
 from bot.notices.result_guards import guard_notice
@@ -27,6 +28,7 @@ from core.domain.notices.exits import ExitNotice
 from core.domain.notices.logins import LoginNotice
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import OrderNotice
+from core.domain.notices.panic import PanicNotice
 from core.domain.notices.positions import PositionNotice
 from core.domain.notices.protection import ProtectionNotice
 from core.domain.notices.result_guards import GuardNotice
@@ -70,6 +72,8 @@ async def _render(notice: Notice, lookups: Lookups) -> Screen:
         return calendar_notice(notice)
     if isinstance(notice, SystemNotice):
         return system_notice(notice)
+    if isinstance(notice, PanicNotice):
+        return await panic_notice(notice, lookups)
     assert_never(notice)
 
 

@@ -53,6 +53,7 @@ def mode_panel(
     rows.append(
         (button("Drain view", Verb.DRAIN_VIEW), button("🔄 Refresh", Verb.MODES, *_named(selected)))
     )
+    rows.append((button("🛑 Panic: close everything", Verb.ASK_PANIC),))
     text = join(
         bold("Trading modes"),
         lines,

@@ -50,6 +50,9 @@ class Verb(StrEnum):
     ASK_CANCEL_ORDER = "ord"
     ASK_RESOLVE = "unres"
     ASK_BELIEVE = "ask_bel"
+    ASK_PANIC = "ask_pn"
+    PANIC_PICK = "pn_pick"
+    ASK_STOP_PANIC = "ask_pnx"
     # change something that one tap changes back
     ENABLE_ACCOUNT = "on"
     DISABLE_ACCOUNT = "off"
@@ -71,3 +74,5 @@ class Verb(StrEnum):
     RESOLVE_ORDER = "res"
     BELIEVE_POSITIONS = "bel"
     RUN_NOW = "run"
+    PANIC = "panic"
+    STOP_PANIC = "pnx"

@@ -11,6 +11,7 @@ from core.engine.control.controller_health import ControllerHealth
 from core.engine.control.deliveries import Deliveries
 from core.engine.control.manual_orders import ManualOrders
 from core.engine.control.manual_runs import ManualRuns
+from core.engine.control.panic import PanicControl
 from core.engine.control.stops import Stops
 from core.engine.control.strategy_views import StrategyViews
 from core.engine.control.system_settings import SystemSettings
@@ -47,6 +48,16 @@ def control_of(foundation: Foundation, engine: Wiring) -> Control:
         tokens=engine.tokens,
         views=views,
         orders=orders,
+        panic=PanicControl(
+            store=store,
+            clock=clock,
+            accounts=engine.accounts,
+            journal=engine.journal,
+            outbox=engine.outbox,
+            panics=engine.panics,
+            facts=engine.panic_facts,
+            worker=engine.pool.get,
+        ),
         stops=Stops(store=store, clock=clock, wake=engine.pool.wake),
         strategies=StrategyViews(engine.strategies, engine.accounts, engine.scheduler, views),
         strategy_settings=engine.strategies,

@@ -142,6 +142,7 @@ def _services(
             wiring.symbol_watch,
             wiring.price_watch,
         ),
+        "panic": wiring.panics.run,
         "runs": partial(wiring.run_requests.work, wiring.runner, only),
     }
     if running is not None:

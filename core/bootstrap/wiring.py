@@ -41,6 +41,9 @@ from core.engine.runs.symbol_watch import SymbolWatch
 from core.engine.runs.symbols import Symbols
 from core.engine.safeguards.day_results import DayResults, DayWatch
 from core.engine.safeguards.guard_firing import GuardFiring
+from core.engine.safeguards.panic import Panics
+from core.engine.safeguards.panic_account import PursuitParts
+from core.engine.safeguards.panic_facts import PanicFacts
 from core.engine.safeguards.result_guards import ResultGuards
 from core.engine.workers.account_worker import AccountWorker
 from core.engine.workers.lease import Lease
@@ -267,6 +270,42 @@ class Wiring:
             ),
             guards=self.guards,
             settings=settings,
+        )
+
+    # Safeguards
+
+    @cached_property
+    def panic_facts(self) -> PanicFacts:
+        """What a panic knows of accounts."""
+        return PanicFacts(
+            store=self._store,
+            clock=self._clock,
+            accounts=self.accounts,
+            journal=self.journal,
+            nets=self.nets,
+            hours=self.hours,
+            masters=self.masters,
+            worker=self.pool.get,
+        )
+
+    @cached_property
+    def panics(self) -> Panics:
+        """Cancels and closes everything when a user asks for it."""
+        parts = PursuitParts(
+            self._store,
+            self._clock,
+            self.outbox,
+            self.gateway,
+            self.connections,
+            self.panic_facts,
+            self.pool.get,
+        )
+        return Panics(
+            store=self._store,
+            clock=self._clock,
+            outbox=self.outbox,
+            parts=parts,
+            wake=self.pool.wake,
         )
 
     # Runs

@@ -171,6 +171,7 @@ class BrokerProfile:
         cut_offs: Where its square-off differs from the calendar's general times.
         names_need_master: Its names of instruments are known from its master alone, so without one
             its accounts can neither be read nor traded.
+        exit_hint: How a user closes everything in the broker's own app, a sentence.
         is_supported: False for the placeholder of a stored broker that this program does not know.
     """
 
@@ -188,6 +189,7 @@ class BrokerProfile:
     postback: PostbackForm | None = None
     cut_offs: tuple[CutOff, ...] = ()
     names_need_master: bool = False
+    exit_hint: str = "In the broker's app, cancel what works and close the positions."
     is_supported: bool = True
 
     def __str__(self) -> str:

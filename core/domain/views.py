@@ -13,6 +13,7 @@ from core.domain.broker import BrokerTrade, Funds, Holding
 from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.order import OrderState, OrderType, Purpose, Side
+from core.domain.panic import Panic
 from core.domain.target import Parameter, ParameterValue, Target
 
 __all__ = [
@@ -25,6 +26,9 @@ __all__ = [
     "LoginOffer",
     "ModeChange",
     "OrderView",
+    "PanicAccount",
+    "PanicQuestion",
+    "PanicView",
     "PnlView",
     "PositionView",
     "Readiness",
@@ -337,3 +341,48 @@ class HealthView:
     outbox_dead: int
     accounts: tuple[AccountHealth, ...]
     troubles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PanicAccount:
+    """What a panic would find on one account, by the last reads.
+
+    Attributes:
+        positions: Positions that it would close.
+        orders: Orders that it would cancel.
+        delivery: Delivery positions and holdings, which it closes only if asked.
+        is_read: Whether the broker was read today.
+    """
+
+    account: Account
+    positions: int
+    orders: int
+    delivery: int
+    is_paused: bool
+    is_read: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PanicQuestion:
+    """What a user decides on before a panic; ``running`` is the one that runs already."""
+
+    accounts: tuple[PanicAccount, ...]
+    running: Panic | None
+
+
+@dataclass(frozen=True, slots=True)
+class PanicView:
+    """A panic as its message shows it.
+
+    Attributes:
+        accounts: The connected accounts by id, those without a part in it too.
+        labels: Names of its accounts that are disconnected.
+        cancelled: Other people's orders that it cancelled, once it has ended.
+        global_mode: What holds for every account beside its own mode.
+    """
+
+    panic: Panic
+    accounts: Mapping[str, Account]
+    labels: Mapping[str, str]
+    cancelled: tuple[OrderView, ...]
+    global_mode: TradingMode

@@ -143,10 +143,10 @@ def test_texts_of_the_chat_name_commands_that_exist() -> None:
 def test_what_is_not_there_is_found() -> None:
     """Wrong names are seen in code marks and blocks; routes and BotFather's commands are none."""
     text = (
-        "Send `/panic` or `/pair CODE`; @BotFather takes `/revoke`. `/healthz` answers.\n"
+        "Send `/frenzy` or `/pair CODE`; @BotFather takes `/revoke`. `/healthz` answers.\n"
         "```sh\nsaarthi fly --fast && saarthi run --config x   # saarthi is the program\n```\n"
     )
-    assert commands_in(text) - SERVED == {"/panic"}
+    assert commands_in(text) - SERVED == {"/frenzy"}
     assert commands_in("`/revoke` it") == {"/revoke"}
     assert list(subcommands_in(text)) == [("fly", ["--fast"]), ("run", ["--config"])]
     assert options_of("run") >= {"--config"}

@@ -75,6 +75,7 @@ FYERS = BrokerProfile(
         is_secret=True,
     ),
     log_out_hint="Open fyers.in in this browser, tap the profile, then Logout.",
+    exit_hint="Open the Fyers app: Orders, cancel what is pending; then Positions, Exit all.",
     tokens_die_at=time(6, 0),
     names_need_master=True,
     callback=CallbackForm(nonce="state", code="auth_code", refusal=_refusal),

@@ -211,6 +211,7 @@ COLLECTIONS: tuple[Collection, ...] = (
     collection("strategies"),  # _id: name
     collection("assignments", index("broker_id")),  # _id: strategy|broker_id
     collection("day_figures"),  # _id: broker_id|day
+    collection("panics"),  # _id: a number
     collection(  # _id: strategy|day|minutes|instrument
         "pinned_bars", index("at", keep_days=_KEEP_DAYS, name="expiry")
     ),

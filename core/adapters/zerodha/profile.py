@@ -87,6 +87,7 @@ ZERODHA = BrokerProfile(
         is_secret=True,
     ),
     log_out_hint="Open kite.zerodha.com in this browser, tap the profile, then Logout.",
+    exit_hint="Open Kite: Orders, cancel what is open; then Positions, Exit all.",
     tokens_die_at=time(6, 0),
     callback=CallbackForm(nonce="nonce", code="request_token", refusal=_refusal),
     postback=PostbackForm(_postback, is_signed=True),

@@ -9,6 +9,7 @@ from core.domain.notices.calendar import CalendarNotice
 from core.domain.notices.exits import ExitNotice
 from core.domain.notices.logins import LoginNotice
 from core.domain.notices.orders import OrderNotice
+from core.domain.notices.panic import PanicNotice
 from core.domain.notices.positions import PositionNotice
 from core.domain.notices.protection import ProtectionNotice
 from core.domain.notices.result_guards import GuardNotice
@@ -28,6 +29,7 @@ Notice: TypeAlias = (
     | ProtectionNotice
     | ExitNotice
     | GuardNotice
+    | PanicNotice
     | CalendarNotice
     | SystemNotice
 )

@@ -10,6 +10,7 @@ from core.domain.notices.accounts import AccountReadable, AccountUnreadable
 from core.domain.notices.logins import MorningRound, TokenWarning
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import ExternalOrder, OrderUnresolved, OrderUpdate
+from core.domain.notices.panic import PanicCard
 from core.domain.notices.positions import PositionDisputed
 from core.domain.notices.result_guards import GuardBlind, GuardPricesOld
 from core.domain.notices.runs import RunCard
@@ -24,6 +25,7 @@ __all__ = [
     "guard_blind_card",
     "morning_round_card",
     "order_card",
+    "panic_card",
     "prices_old_card",
     "run_card",
     "token_warning_card",
@@ -90,6 +92,12 @@ def external_order_removal(broker_id: str, client_order_id: str) -> Post:
     """Return the post that removes that card: the order was ours."""
     notice = ExternalOrder(broker_id, client_order_id)
     return Post(notice, Delivery.REMOVE, f"external:{client_order_id}")
+
+
+def panic_card(panic_id: str, *, fresh: bool = False) -> Post:
+    """Return the post that brings the live message of a panic up to date, or sends it anew."""
+    delivery = Delivery.REPLACE if fresh else Delivery.EDIT
+    return Post(PanicCard(panic_id), delivery, f"panic:{panic_id}")
 
 
 def dispute_card(notice: PositionDisputed) -> Post:

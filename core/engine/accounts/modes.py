@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from core.domain.mode import TradingMode
+from core.domain.mode import TradingMode, stricter
 from core.engine.accounts.accounts import live_ids, update_account
 from core.engine.accounts.global_mode import global_mode, set_global_mode
-from core.engine.orders.gate import change_gate
+from core.engine.orders.gate import change_gate, gate_at
 from core.engine.orders.goals import want_nothing
 from core.engine.orders.ledgers import ledgers_of, put_ledger
 from core.ports.store import StoreView
 
-__all__ = ["ModeWrite", "hand_over", "write_mode"]
+__all__ = ["ModeWrite", "hand_over", "let_only_exit", "write_mode"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,33 @@ async def write_mode(
     if broker_id is None:
         await set_global_mode(view, mode, by=by)
     return ModeWrite(old, effective, tuple(resumed))
+
+
+async def let_only_exit(
+    view: StoreView, broker_ids: Collection[str], *, everywhere: bool, at: datetime, by: str
+) -> None:
+    """Set EXIT_ONLY on accounts; one that is PAUSED stays so, for no mode becomes less strict.
+
+    Args:
+        view: The caller's transaction.
+        broker_ids: The accounts.
+        everywhere: Set the global mode too, which holds for accounts that are added later.
+        at: Real time.
+        by: Who asked for it.
+    """
+    everyone = None
+    if everywhere:
+        everyone = stricter(await global_mode(view), TradingMode.EXIT_ONLY)
+        await set_global_mode(view, everyone, by=by)
+    for target in await live_ids(view):
+        gate = await gate_at(view, target)
+        is_chosen = target in broker_ids
+        if gate is None or not (is_chosen or everywhere):
+            continue
+        own = stricter(gate.account_mode, TradingMode.EXIT_ONLY) if is_chosen else None
+        await change_gate(view, target, at=at, by=by, account_mode=own, global_mode=everyone)
+        if own is not None:
+            await update_account(view, target, {"trading_mode": own.value})
 
 
 async def hand_over(view: StoreView, broker_id: str) -> None:

@@ -20,6 +20,7 @@ from core.engine.control.controller_health import ControllerHealth
 from core.engine.control.deliveries import Deliveries
 from core.engine.control.manual_orders import ManualOrders
 from core.engine.control.manual_runs import ManualRuns
+from core.engine.control.panic import PanicControl
 from core.engine.control.stops import Stops
 from core.engine.control.strategy_views import StrategyViews
 from core.engine.control.system_settings import SystemSettings
@@ -67,6 +68,7 @@ class Control:
         tokens: The warning about expired tokens.
         views: Dashboards, positions, orders, trades, profit and runs.
         orders: Close a position, cancel an order, resolve an unknown one.
+        panic: Cancel and close everything.
         stops: Put a stop back that somebody cancelled.
         strategies: Strategies as they are shown.
         strategy_settings: Enable strategies, change parameters and assignments.
@@ -84,6 +86,7 @@ class Control:
     tokens: Tokens
     views: Views
     orders: ManualOrders
+    panic: PanicControl
     stops: Stops
     strategies: StrategyViews
     strategy_settings: StrategySettings

@@ -15,6 +15,8 @@ from core.engine.accounts.modes import ModeWrite, write_mode
 from core.engine.control.views import Views
 from core.engine.orders.ledgers import ledgers_of
 from core.engine.orders.waiting import ExitToCome, exits_to_come, tell_results
+from core.engine.safeguards.panics import is_panicking
+from core.errors import UserError
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
 
@@ -50,6 +52,13 @@ class TradingModes:
         now, by = self._clock.now(), str(command.user_id)
 
         async def body(view: StoreView) -> tuple[ModeWrite, list[ExitToCome]]:
+            if mode is TradingMode.NORMAL and await is_panicking(view, broker_id):
+                # Strategies would enter what the panic closes. Both write the gates, so neither
+                # commits without the other being seen.
+                raise UserError(
+                    "A panic still closes everything here. End it first: open /panic, then Stop "
+                    "trying."
+                )
             written = await write_mode(view, mode, broker_id, at=now, by=by)
             exits = [one for who in written.resumed for one in await self._exits(view, who)]
             await tell_results(view, exits)

@@ -158,6 +158,10 @@ class Executor:
         """Why a run's exits were denied when last tried, by run id; shown to a user who waits."""
         return self._steps.denials
 
+    def why_not_through(self, orders: Sequence[Order]) -> str:
+        """Return why an exit is not through, by the day's orders of its ledger."""
+        return self._watch.why(orders)
+
     async def park(self) -> None:
         """Hold entries that were not sent before the login died."""
         await self._entries.park()

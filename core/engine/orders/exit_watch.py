@@ -37,7 +37,10 @@ from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
 
-__all__ = ["ExitWatch"]
+__all__ = ["AT_CIRCUIT", "ExitWatch"]
+
+AT_CIRCUIT = "the price stands at its circuit limit; the order keeps its place there"
+"""Why an exit that rests is not through."""
 
 
 class ExitWatch:
@@ -98,7 +101,7 @@ class ExitWatch:
             notice = ExitStuck(
                 goal.broker_id,
                 _order_words(goal, held, excess),
-                self._why(orders),
+                self.why(orders),
                 "" if goal.strategy == MANUAL else goal.strategy,
             )
             await self._say_stuck(goal, notice)
@@ -126,7 +129,7 @@ class ExitWatch:
         self._since[goal.key] = (goal.run_id, since)
         return since
 
-    def _why(self, orders: Sequence[Order]) -> str:
+    def why(self, orders: Sequence[Order]) -> str:
         """Return why an exit is not through, by the orders of its ledger."""
         if any(order.state in UNKNOWN_STATES for order in orders):
             return "the broker's answer to an order is not known yet"
@@ -141,7 +144,7 @@ class ExitWatch:
             if order.state is OrderState.PENDING_CANCEL:
                 return "the exchange does not confirm the cancel of the exit that rests"
             if self._limits.is_kept(order):
-                return "the price stands at its circuit limit; the order keeps its place there"
+                return AT_CIRCUIT
         if live:
             return "the broker has taken the order, and it does not fill"
         ended = [order for order in orders if _is_exit(order) and not _has_filled(order)]

@@ -16,6 +16,7 @@ from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger, ledger_key
 from core.domain.notices.post import run_card
 from core.domain.order import MANUAL
+from core.domain.panic import is_of_panic
 from core.engine.orders.ledgers import ledgers_of
 from core.engine.orders.run_rows import insert_run
 from core.engine.outbox import Outbox
@@ -225,7 +226,7 @@ class Flattening:
 
     Attributes:
         run_id: Unique; the card in the chat and the exits carry it.
-        kind: Why, for the card: ``square-off``, ``close``, ``switch-off`` or ``stop``.
+        kind: Why, for the card: ``square-off``, ``close``, ``switch-off``, ``stop`` or ``panic``.
         strategy: Whose ledgers, or ``manual`` for a user's decision.
         day: Trading day.
         at: Real time.
@@ -249,7 +250,8 @@ async def flatten(
     """Set the goal of each of these ledgers to flat, and show it as a run of its own.
 
     What no strategy owns is closed by orders that have cards of their own: a close of nothing else
-    has no card of a run, which nothing would bring to its end (row H5).
+    has no card of a run, which nothing would bring to its end (row H5). A panic has one message
+    for all that it does.
     """
     for ledger in ledgers:
         await put_goal(
@@ -279,5 +281,6 @@ async def flatten(
             "created_at": decision.at,
         },
     )
-    if any(ledger.strategy != MANUAL for ledger in ledgers):
+    has_card = not is_of_panic(decision.run_id)
+    if has_card and any(ledger.strategy != MANUAL for ledger in ledgers):
         await outbox.post(view, run_card(decision.run_id))

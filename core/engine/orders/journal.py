@@ -37,6 +37,7 @@ from core.domain.order import (
     Purpose,
     is_alarmed,
 )
+from core.domain.panic import is_of_panic
 from core.engine.orders.documents import order_of, order_row, trade_of
 from core.engine.orders.folding import OrderEvent, folded
 from core.engine.orders.ledgers import ledger_at, ledgers_of, put_ledger
@@ -248,7 +249,8 @@ class Journal:
         await view.insert(_EVENTS, self._audit(after, before.state.value))
         result = await self._move_ledger(view, before, after, ledgers)
         posts = posts_of(before, after)
-        for post in posts if result is None else [*posts, result]:
+        is_told = result is not None and not is_of_panic(after.run_id)
+        for post in [*posts, result] if result is not None and is_told else posts:
             await self._outbox.post(view, post)
 
     def _audit(self, order: Order, old: str) -> dict[str, object]:
@@ -287,7 +289,7 @@ class Journal:
     async def end_cards(self, view: StoreView, broker_id: str) -> None:
         """Have the cards of an account's pending orders say that nobody follows them any more."""
         rows = await view.find(_ORDERS, {"broker_id": broker_id, "state": {"$in": PENDING}})
-        posts = {(post := _card_of(order_of(row))).key: post for row in rows}
+        posts = {post.key: post for row in rows for post in _cards_of(order_of(row))}
         for post in posts.values():
             await self._outbox.post(view, post)
 
@@ -376,13 +378,18 @@ def _changed(before: Order, after: Order) -> StopChanged:
     )
 
 
-def _card_of(order: Order) -> Post:
-    """Return the post that brings the card on which an order is shown up to date."""
+def _cards_of(order: Order) -> list[Post]:
+    """Return the posts that bring the cards on which an order is shown up to date.
+
+    An exit of a panic is shown by the panic's one message, which counts all of them down.
+    """
+    if is_of_panic(order.run_id):
+        return []
     if order.strategy == MANUAL:
-        return order_card(order.client_order_id)
+        return [order_card(order.client_order_id)]
     if order.strategy == EXTERNAL:
-        return external_order_card(order.broker_id, order.client_order_id)
-    return run_card(order.run_id)
+        return [external_order_card(order.broker_id, order.client_order_id)]
+    return [run_card(order.run_id)]
 
 
 def posts_of(before: Order, after: Order) -> list[Post]:
@@ -391,7 +398,7 @@ def posts_of(before: Order, after: Order) -> list[Post]:
     Every card of an order follows it to its end, whoever placed it.
     """
     key = after.client_order_id
-    posts = [_card_of(after)]
+    posts = _cards_of(after)
     if OrderState.UNRESOLVED in {before.state, after.state} and before.state is not after.state:
         posts.append(unresolved_card(key))
     # First, because it is also a change of state: that an order came back after its end outweighs

@@ -1,7 +1,7 @@
 """Runs in the store: what was decided, for whom, and why not. Owns the collection ``runs``.
 
 A run is a strategy's slot, an extra run, or a decision to make ledgers flat (``kind``: square-off,
-close, switch-off, stop); its card in the chat is drawn from this document and its orders.
+close, switch-off, stop, panic); its card in the chat is drawn from this document and its orders.
 """
 
 from __future__ import annotations

@@ -36,10 +36,19 @@ __all__ = ["AccountWorker"]
 
 _log = logging.getLogger(__name__)
 _SHORT_S = 0.05
+_FAULT_OF = {
+    Refusal.AUTH_REQUIRED: ReadFault.AUTH_REQUIRED,
+    Refusal.PERMISSION: ReadFault.PERMISSION,
+}
 
 
 class AccountWorker:
-    """Works for one account until it is disconnected."""
+    """Works for one account until it is disconnected.
+
+    Attributes:
+        trouble: Why the last turn did nothing, '' when it did.
+        fault: The class of that, where the broker refused or did not answer.
+    """
 
     def __init__(
         self,
@@ -63,6 +72,7 @@ class AccountWorker:
         self._crossings = crossings
         self.lock = asyncio.Lock()
         self.trouble = ""
+        self.fault: ReadFault | None = None
         self._reading = asyncio.Lock()
         self._reader = reader
         self._clock = clock
@@ -163,7 +173,7 @@ class AccountWorker:
             self.trouble = f"the store: {error}"
             _log.warning("account %s: %s", self.broker_id, error)
             return settings.away_s
-        self.trouble = ""
+        self.trouble, self.fault = "", None
         if sent:
             return _SHORT_S
         return await self._pause()
@@ -244,7 +254,7 @@ class AccountWorker:
 
     async def read_failed(self, error: BrokerReadError) -> None:
         """Classify a failed read: a dead login parks the account, anything else waits."""
-        self.trouble = str(error)
+        self.trouble, self.fault = str(error), error.fault
         if error.fault is ReadFault.AUTH_REQUIRED:
             await self._login_refused()
         elif error.fault is ReadFault.PERMISSION:
@@ -255,7 +265,7 @@ class AccountWorker:
 
     async def write_refused(self, refused: WriteRefused) -> None:
         """Park the account when the broker refused a write for its login or permissions."""
-        self.trouble = str(refused)
+        self.trouble, self.fault = str(refused), _FAULT_OF.get(refused.kind)
         if refused.kind is Refusal.AUTH_REQUIRED:
             await self._login_refused()
         else:

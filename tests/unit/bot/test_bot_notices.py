@@ -51,6 +51,7 @@ from core.domain.notices.orders import (
     OrderUnresolved,
     OrderUpdate,
 )
+from core.domain.notices.panic import PanicCard, PanicOver
 from core.domain.notices.positions import (
     ClosedByHand,
     ExitUnproved,
@@ -170,6 +171,8 @@ def notices(word: str) -> tuple[Notice, ...]:
         ),
         GuardBlind(word, account, word),
         GuardPricesOld(40),
+        PanicCard("000001"),
+        PanicOver("000001"),
         CalendarEnds("2027-12-31", 1),
         YearDerived(2027, word),
         DayUnknown("2028-01-03", word),

@@ -62,6 +62,9 @@ OF_THE_FIRST_VERSION = {
     "ASK_CANCEL_ORDER": "ord",
     "ASK_RESOLVE": "unres",
     "ASK_BELIEVE": "ask_bel",
+    "ASK_PANIC": "ask_pn",
+    "PANIC_PICK": "pn_pick",
+    "ASK_STOP_PANIC": "ask_pnx",
     "ENABLE_ACCOUNT": "on",
     "DISABLE_ACCOUNT": "off",
     "SET_DEFAULT": "def",
@@ -81,6 +84,8 @@ OF_THE_FIRST_VERSION = {
     "RESOLVE_ORDER": "res",
     "BELIEVE_POSITIONS": "bel",
     "RUN_NOW": "run",
+    "PANIC": "panic",
+    "STOP_PANIC": "pnx",
 }
 PARTS = st.text(st.characters(exclude_characters=":", codec="utf-8"))
 
@@ -151,6 +156,8 @@ def test_what_changes_something_for_good_needs_a_nonce():
         "res",
         "bel",
         "run",
+        "panic",
+        "pnx",
     }
     homes = {f"/{one.name}" for one in COMMANDS}
     assert {action.home for action in ACTIONS.values()} <= homes

@@ -1,0 +1,133 @@
+"""Panic, /panic and the typed words: choose, confirm once, follow, end (row R2).
+
+Nothing here waits for a broker: the question is built from the store and the last reads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from bot.conversation.visit import Visit
+from bot.views.panic import (
+    HOLDINGS,
+    panic_choices,
+    panic_question,
+    start_label,
+    stop_question,
+)
+from bot.views.screen import DANGER, Screen, button
+from bot.views.verbs import Verb
+from core.domain.views import PanicQuestion
+from core.errors import AlreadyDone, UserError
+
+__all__ = ["ask", "ask_stop", "is_panic_word", "pick", "start", "stop"]
+
+_WORDS = frozenset({"stop", "panic", "exitall"})
+_NO_LETTERS = re.compile(r"[\W_]+")
+_LONGEST = 40
+
+
+def is_panic_word(text: str) -> bool:
+    """Whether a typed message is one of the words of a panic, however it is written."""
+    return len(text) <= _LONGEST and _NO_LETTERS.sub("", text).casefold() in _WORDS
+
+
+async def ask(visit: Visit) -> None:
+    """Ask, with every account chosen; while a panic runs, show it, and ask what to add to it."""
+    question = await visit.services.control.panic.question()
+    if not question.accounts:
+        raise UserError("There is no account yet, so there is nothing to close.")
+    running = question.running
+    if running is None:
+        chosen = [one.account.broker_id for one in question.accounts]
+        await _show(visit, question, chosen, with_holdings=False)
+        return
+    await visit.services.control.panic.show_again(visit.chat_id)
+    others = [
+        one.account.broker_id
+        for one in question.accounts
+        if one.account.broker_id not in running.broker_ids
+    ]
+    if others:
+        await _show(visit, question, others, with_holdings=running.with_holdings)
+    else:
+        await visit.send(Screen("A panic runs already on every account. It shows here:"))
+
+
+async def _show(
+    visit: Visit, question: PanicQuestion, chosen: Collection[str], *, with_holdings: bool
+) -> None:
+    args = {"chosen": list(chosen), "holdings": with_holdings}
+    nonce = await visit.issue(Verb.PANIC, args)
+    first = (button(start_label(chosen), Verb.PANIC, nonce, style=DANGER),)
+    choices = panic_choices(question, chosen, nonce, with_holdings=with_holdings)
+    text = panic_question(question, chosen, with_holdings=with_holdings)
+    rows = (first, *choices) if chosen else choices
+    await visit.show(Screen(text, rows))
+
+
+async def pick(visit: Visit) -> None:
+    """Choose an account or leave it out, or choose holdings too; the question is shown anew."""
+    nonces = visit.services.nonces
+    nonce = await nonces.find(visit.tap.argument(0))
+    is_mine = nonce is not None and nonce.is_for(Verb.PANIC, visit.chat_id, visit.user_id)
+    if nonce is None or not is_mine or nonces.is_expired(nonce):
+        await ask(visit)
+        return
+    question = await visit.services.control.panic.question()
+    chosen, with_holdings = _picked(question, nonce.args, visit.tap.argument(1))
+    await _show(visit, question, chosen, with_holdings=with_holdings)
+    await nonces.spend(nonce.id)
+
+
+def _picked(question: PanicQuestion, args: Mapping[str, Any], what: str) -> tuple[list[str], bool]:
+    """Return the accounts that are chosen after a tap, and whether holdings are."""
+    known = [one.account.broker_id for one in question.accounts]
+    chosen = [one for one in known if one in args["chosen"]]
+    if what == HOLDINGS:
+        return chosen, not args["holdings"]
+    if what.isdecimal() and int(what) < len(known):
+        tapped = known[int(what)]
+        chosen = [one for one in known if (one in chosen) is not (one == tapped)]
+    return chosen, bool(args["holdings"])
+
+
+async def start(visit: Visit) -> None:
+    """Begin; the live message follows by itself."""
+    args = visit.args
+    control = visit.services.control
+    try:
+        panic = await control.panic.start(
+            visit.command, args["chosen"], with_holdings=args["holdings"]
+        )
+    except AlreadyDone:
+        await visit.services.control.panic.show_again(visit.chat_id)
+        raise
+    count = len(panic.broker_ids)
+    await visit.show(
+        Screen(f"🛑 Confirmed: everything goes on {count} account{'s' * (count != 1)}.")
+    )
+
+
+async def ask_stop(visit: Visit) -> None:
+    """Say what ending a panic leaves behind, and ask."""
+    panic_id = visit.tap.argument(0)
+    view = await visit.services.control.panic.view(panic_id)
+    if not view.panic.is_running:
+        raise AlreadyDone("That panic is over already.")
+    await visit.confirm(
+        stop_question(view),
+        Verb.STOP_PANIC,
+        {"panic_id": panic_id},
+        {"": "Stop trying"},
+        back=(),
+        is_new=True,
+    )
+
+
+async def stop(visit: Visit) -> None:
+    """End a panic that is not through."""
+    await visit.services.control.panic.stop(visit.command, visit.args["panic_id"])
+    await visit.show(Screen("Stopped. The message of the panic says what is not closed."))

@@ -1,0 +1,31 @@
+"""The messages of a panic: its live count, and how to come back (row R2)."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from bot.notices.lookups import Lookups
+from bot.views.panic import panic_card, panic_over
+from bot.views.screen import Screen
+from core.domain.notices.panic import PanicCard, PanicNotice, PanicOver
+from core.domain.panic import Hindrance
+
+__all__ = ["panic_notice"]
+
+
+async def panic_notice(notice: PanicNotice, lookups: Lookups) -> Screen:
+    """Return the message of a notice about a panic."""
+    view = await lookups.control.panic.view(notice.panic_id)
+    match notice:
+        case PanicCard():
+            expired = [
+                account
+                for line in view.panic.lines
+                if line.hindrance is Hindrance.LOGIN
+                and (account := view.accounts.get(line.broker_id)) is not None
+            ]
+            return panic_card(view, await lookups.login_rows(expired))
+        case PanicOver():
+            return panic_over(view)
+        case _:
+            assert_never(notice)

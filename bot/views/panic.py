@@ -1,0 +1,218 @@
+"""Panic: the question before it, its live message, and how to come back from it (row R2). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from telegram import InlineKeyboardButton
+
+from bot.views.dashboard import ON_CARD
+from bot.views.lines import order_terms
+from bot.views.markup import bold, esc, join, short
+from bot.views.modes import GLOBAL
+from bot.views.screen import Keyboard, Screen, button
+from bot.views.verbs import Verb
+from bot.views.words import MODE, plural
+from core.domain.account import Account
+from core.domain.mode import TradingMode
+from core.domain.panic import Hindrance, Line, PanicEnd
+from core.domain.views import PanicAccount, PanicQuestion, PanicView
+
+__all__ = [
+    "HOLDINGS",
+    "panic_card",
+    "panic_choices",
+    "panic_over",
+    "panic_question",
+    "start_label",
+    "stop_question",
+]
+
+HOLDINGS = "h"
+"""The argument of the button that chooses holdings too."""
+_SHOWN = 10
+_DETAIL = 160
+_UNSEEN = "GTTs and other rules kept at the broker are not seen by me: look at them in its app."
+
+
+def panic_question(question: PanicQuestion, chosen: Collection[str], *, with_holdings: bool) -> str:
+    """Return what a panic would do on the chosen accounts, and what it would not touch."""
+    found = [one for one in question.accounts if one.account.broker_id in chosen]
+    positions, orders = sum(o.positions for o in found), sum(o.orders for o in found)
+    delivery = sum(one.delivery for one in found)
+    is_all = len(found) == len(question.accounts)
+    whose = "all accounts" if is_all else plural(len(found), "account")
+    mode = f"{MODE[TradingMode.EXIT_ONLY]} first, on " + (
+        "all accounts, those added later too." if is_all else "these accounts."
+    )
+    if with_holdings:
+        kept = f"Delivery positions and holdings are closed too: {delivery}."
+    else:
+        kept = f"Not touched: delivery positions and holdings ({delivery}), with their stops."
+    heading = "🛑 " + bold(f"Cancel and close everything on {whose}?")
+    if question.running is not None:
+        heading = "🛑 " + bold(f"A panic runs already. Add {whose} to it?")
+    return join(
+        heading,
+        f"{plural(positions, 'position')} closed at the market price, "
+        f"{plural(orders, 'working order')} cancelled, your own at the broker too.",
+        "",
+        [_choice_line(one, one.account.broker_id in chosen) for one in question.accounts],
+        "",
+        esc(mode),
+        esc(kept),
+        esc(_UNSEEN),
+    )
+
+
+def _choice_line(one: PanicAccount, is_chosen: bool) -> str:
+    mark = "☑" if is_chosen else "☐"
+    notes = [plural(one.positions, "position"), plural(one.orders, "order")]
+    if not one.is_read:
+        notes.append("not read yet today")
+    if one.account.needs_login:
+        notes.append("needs a login")
+    if one.is_paused:
+        notes.append("PAUSED: closed there too")
+    return f"{mark} {esc(one.account.label)}: {esc(', '.join(notes))}"
+
+
+def start_label(chosen: Collection[str]) -> str:
+    """Return the label of the red button."""
+    return f"🛑 Close everything now ({plural(len(chosen), 'account')})"
+
+
+def panic_choices(
+    question: PanicQuestion, chosen: Collection[str], nonce: str, *, with_holdings: bool
+) -> Keyboard:
+    """Return the buttons beside the red one: which accounts, and whether holdings too."""
+    picks = [
+        button(
+            f"{'☑' if one.account.broker_id in chosen else '☐'} {one.account.display_name}",
+            Verb.PANIC_PICK,
+            nonce,
+            number,
+        )
+        for number, one in enumerate(question.accounts)
+    ]
+    rows: list[tuple[InlineKeyboardButton, ...]] = []
+    if len(picks) > 1:
+        rows += [tuple(picks[at : at + 2]) for at in range(0, len(picks), 2)]
+    mark = "☑" if with_holdings else "☐"
+    rows.append((button(f"{mark} Also holdings and delivery", Verb.PANIC_PICK, nonce, HOLDINGS),))
+    rows.append((button("« Leave it", Verb.MODES),))
+    return tuple(rows)
+
+
+def panic_card(view: PanicView, logins: Keyboard = ()) -> Screen:
+    """Return the live message: what is flat, what is left, and what stands in the way."""
+    panic = view.panic
+    counts = panic.counts
+    flat = f"{counts.flat} of {counts.accounts} flat"
+    left = f"{plural(counts.orders, 'order')} working · {plural(counts.positions, 'position')} left"
+    named = [_line(view, line) for line in panic.lines if not line.is_flat]
+    if panic.is_running:
+        rows = (*logins, (button("Stop trying", Verb.ASK_STOP_PANIC, panic.panic_id),))
+        scope = "Delivery positions and holdings too." if panic.with_holdings else None
+        return Screen(join(f"🛑 {bold(f'PANIC · {flat} · {left}')}", scope, named), rows)
+    if panic.end is PanicEnd.STOPPED:
+        heading = f"🛑 {bold(f'PANIC ended by you · {flat}')}"
+        return Screen(join(heading, f"Not closed: {left}.", named), logins)
+    return Screen(join(f"✅ {bold(f'PANIC is over · {flat}')}", named), logins)
+
+
+def _line(view: PanicView, line: Line) -> str:
+    account = view.accounts.get(line.broker_id)
+    label = account.label if account else view.labels.get(line.broker_id, line.broker_id)
+    parts = []
+    if line.positions:
+        parts.append(plural(line.positions, "position"))
+    if line.orders:
+        parts.append(plural(line.orders, "order"))
+    left = f" · {', '.join(parts)}" if parts else ""
+    return f"• {bold(label)}{left}: {esc(_way(line, account, is_running=view.panic.is_running))}"
+
+
+def _way(line: Line, account: Account | None, *, is_running: bool) -> str:
+    """Return what stands in the way, and what a user can do about it."""
+    detail = short(line.detail, _DETAIL).removesuffix(".")
+    app = account.broker.exit_hint if account else "Look in the broker's app."
+    again = "I go on by myself when that is over." if is_running else ""
+    words = {
+        Hindrance.NONE: "closing." if is_running else "not closed. " + app,
+        Hindrance.LOGIN: f"login expired. Log in below, or do it by hand: {app} {again}",
+        Hindrance.PERMISSION: f"the broker does not let this app order ({detail}). {app}",
+        Hindrance.THROTTLED: f"the broker asks to slow down. {again} If it is urgent: {app}",
+        Hindrance.SILENT: f"the broker does not answer ({detail}). {again} If it is urgent: {app}",
+        Hindrance.NOT_READ: f"the broker was not read yet ({detail}). {again}",
+        Hindrance.UNSETTLED: (
+            f"nobody knows yet whether the broker has {detail}. {again} See /orders."
+        ),
+        Hindrance.DISPUTED: (
+            f"positions and fills contradict one another: {detail}. See /positions, or: {app}"
+        ),
+        Hindrance.NOT_HANDLED: f"I send no orders of {detail}. {app}",
+        Hindrance.CLOSED: f"the market is closed: {detail}. {again}",
+        Hindrance.CANCEL: f"the cancel of {detail} is not confirmed. {again} Or: {app}",
+        Hindrance.CIRCUIT: (
+            f"{detail}. Nobody trades against it now; in the broker's app it would rest as well."
+        ),
+        Hindrance.EXIT: f"{detail}. {again} Or: {app}",
+        Hindrance.GONE: f"it is disconnected here. {app}",
+    }
+    return " ".join(words[line.hindrance].split())
+
+
+def stop_question(view: PanicView) -> str:
+    """Return what ending a panic early leaves behind."""
+    counts = view.panic.counts
+    return join(
+        bold("Stop trying to close what is left?"),
+        f"{counts.flat} of {counts.accounts} accounts are flat; left are "
+        f"{plural(counts.positions, 'position')} and {plural(counts.orders, 'order')}.",
+        "Nothing more is cancelled or closed. What strategies still hold is theirs again, with the "
+        "stop it had. The accounts stay as they are: exit only.",
+    )
+
+
+def panic_over(view: PanicView) -> Screen:
+    """Return how to come back, step by step."""
+    panic = view.panic
+    open_ = [line for line in panic.lines if not line.is_flat]
+    steps = ["Look at the positions and orders in each broker's app. " + _UNSEEN]
+    if open_:
+        steps[0] = "Close what is named above in the broker's app. " + _UNSEEN
+    cancelled = view.cancelled
+    steps.append(
+        f"Cancelled at the brokers: {plural(len(cancelled), 'order')} of your own"
+        + (":" if cancelled else "; those of strategies went with their positions.")
+    )
+    names = [f"   {esc(one.account_label)}: {order_terms(one)}" for one in cancelled[:_SHOWN]]
+    more = len(cancelled) - len(names)
+    names += [f"   … and {more} more"] if more > 0 else []
+    after = [
+        "Set Normal when you want strategies to enter again, with the buttons below.",
+        "A guard or limit that has fired stays shut until tomorrow.",
+        "Strategies keep their settings; they enter at their next signal.",
+    ]
+    text = join(
+        bold("How to come back"),
+        f"1. {esc(steps[0])}",
+        f"2. {esc(steps[1])}",
+        names,
+        [f"{number}. {esc(step)}" for number, step in enumerate(after, 3)],
+    )
+    return Screen(text, _modes(view))
+
+
+def _modes(view: PanicView) -> Keyboard:
+    found: list[tuple[InlineKeyboardButton, ...]] = []
+    if view.global_mode is not TradingMode.NORMAL:
+        found.append((button("🟢 All accounts: Normal", Verb.ASK_MODE, GLOBAL, "n", ON_CARD),))
+    for broker_id in view.panic.broker_ids:
+        account = view.accounts.get(broker_id)
+        if account is not None and account.trading_mode is not TradingMode.NORMAL:
+            label = f"🟢 {account.display_name}: Normal"
+            found.append((button(label, Verb.ASK_MODE, broker_id, "n", ON_CARD),))
+    found.append((button("Positions", Verb.POSITIONS), button("Modes", Verb.MODES)))
+    return tuple(found)

@@ -1,0 +1,285 @@
+"""The pursuit of a panic on one account: looks, decides, acts until nothing is left (row R2).
+
+What is done next is worked out from the store and the last reads alone (``moves_of``), so a
+pursuit that is begun anew after a crash goes on where the last one was. Exits are the executor's:
+this sets goals. Only what no goal can end is cancelled here, under the account's lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from core.domain.account import Account
+from core.domain.ledger import Ledger
+from core.domain.order import MANUAL, Order
+from core.domain.outcome import Acked, WriteOutcome
+from core.domain.panic import (
+    CANCELLED_FOR,
+    AccountFacts,
+    Hindrance,
+    Line,
+    Moves,
+    Panic,
+    left_of,
+    moves_of,
+    run_of,
+)
+from core.domain.sessions import trading_day
+from core.domain.truth import Key
+from core.engine.accounts.connections import Connections
+from core.engine.orders.gateway import Gateway, WriteRefused
+from core.engine.orders.goals import Flattening, UserClose, flatten
+from core.engine.orders.pauses import raise_for_account
+from core.engine.outbox import Outbox
+from core.engine.safeguards.panic_facts import PanicFacts
+from core.engine.safeguards.panics import hold_running
+from core.engine.workers.account_worker import AccountWorker
+from core.errors import AlreadyDone, BrokerReadError, LeaseLost, StoreError, VaultError
+from core.ports.broker import BrokerClient
+from core.ports.clock import Clock
+from core.ports.store import Store, StoreView
+
+__all__ = ["PanicPursuit", "PursuitParts"]
+
+_log = logging.getLogger(__name__)
+_PACE_S = 1.0
+_PAUSE_S = 2.0
+_SILENT_S = 8.0
+_STUBBORN_S = 6.0
+_AGAIN_S = 3.0
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class PursuitParts:
+    """What the pursuits of all accounts share; ``worker`` returns an account's worker."""
+
+    store: Store
+    clock: Clock
+    outbox: Outbox
+    gateway: Gateway
+    connections: Connections
+    facts: PanicFacts
+    worker: Callable[[str], AccountWorker | None]
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A cancel that was asked for: since when, when it may be asked again, and after what pause."""
+
+    since: float
+    again: float
+    pause: float = _FIRST_PAUSE_S
+
+
+class PanicPursuit:
+    """One account of a running panic.
+
+    Args:
+        parts: What it works with.
+        broker_id: The account.
+        panic: Returns the panic as it stands now.
+        line: How the account stood when it was last stored.
+        changed: Called when the account stands otherwise.
+    """
+
+    def __init__(
+        self,
+        parts: PursuitParts,
+        broker_id: str,
+        panic: Callable[[], Panic],
+        line: Line,
+        changed: Callable[[], None],
+    ) -> None:
+        self._parts = parts
+        self._broker_id = broker_id
+        self._panic = panic
+        self._line = line
+        self._changed = changed
+        self._asked: dict[str, _Asked] = {}
+        self._closed: dict[Key, float] = {}
+        self._heard_at = parts.clock.monotonic()
+
+    @property
+    def line(self) -> Line:
+        """How the account stands; when nothing was heard of it for long, that its broker is silent.
+
+        Whoever asks need not wait for a pursuit that waits for its broker.
+        """
+        silent_s = self._parts.clock.monotonic() - self._heard_at
+        if self._line.is_over or self._line.hindrance or silent_s < _SILENT_S:
+            return self._line
+        return replace(self._line, hindrance=Hindrance.SILENT, detail="it does not answer")
+
+    async def run(self) -> None:
+        """Pursue until the account is over; what is away is tried again."""
+        while not self._line.is_over:
+            try:
+                await self.step()
+            except LeaseLost:
+                raise
+            except (StoreError, VaultError) as error:
+                _log.warning("panic on %s: %s", self._broker_id, error)
+                await self._parts.clock.sleep(_PAUSE_S)
+                continue
+            # The boundary of one account: whatever fails there must not end the pursuit of others.
+            except Exception as error:  # noqa: BLE001 - see above
+                _log.exception("the panic on %s failed", self._broker_id)
+                words = f"something went wrong on my side ({type(error).__name__})"
+                self._stand(replace(self._line, hindrance=Hindrance.EXIT, detail=words))
+                await self._parts.clock.sleep(_PAUSE_S)
+                continue
+            await self._wait()
+
+    async def _wait(self) -> None:
+        """Wait for the end of a turn of the worker, not longer than the pace."""
+        worker = self._parts.worker(self._broker_id)
+        if self._line.is_over:
+            return
+        if worker is None:
+            await self._parts.clock.sleep(_PACE_S)
+            return
+        try:
+            async with asyncio.timeout(_PACE_S):
+                await worker.turn_ended()
+        except TimeoutError:
+            return
+        self._heard_at = self._parts.clock.monotonic()
+
+    async def step(self) -> None:
+        """Look once, and do what is next."""
+        account = await self._parts.facts.account(self._broker_id)
+        if account is None:
+            self._stand(Line(self._broker_id, hindrance=Hindrance.GONE))
+            return
+        facts = await self._look(account)
+        moves = moves_of(facts)
+        is_told = await self._close(moves)
+        worker = self._parts.worker(self._broker_id)
+        if worker is None:
+            return
+        if is_told:
+            worker.wake()
+        if self._parts.facts.trouble_of(account)[0] not in {Hindrance.NONE, Hindrance.PERMISSION}:
+            return
+        due = [order for order in moves.cancels if self._is_due(order)]
+        if due:
+            await self._cancel(account, worker, due)
+        elif left_of(facts).is_nothing or not facts.is_read:
+            await self._confirm(account, worker)
+
+    async def _look(self, account: Account) -> AccountFacts:
+        """Work out how the account stands, and note it."""
+        panic = self._panic()
+        facts = await self._parts.facts.of(
+            account, with_holdings=panic.with_holdings, stubborn=self._stubborn()
+        )
+        left = left_of(facts)
+        hindrance, detail = self._parts.facts.hindrance_of(account, panic, facts)
+        self._stand(Line(self._broker_id, len(left.orders), len(left.places), hindrance, detail))
+        return facts
+
+    def _stand(self, line: Line) -> None:
+        if line != self._line:
+            self._line = line
+            self._changed()
+
+    async def _confirm(self, account: Account, worker: AccountWorker) -> None:
+        """Read the broker once more: flat is what a read after the last change shows."""
+        if await worker.refresh():
+            return
+        self._heard_at = self._parts.clock.monotonic()
+        facts = await self._look(account)
+        if not facts.is_read or not left_of(facts).is_nothing:
+            return
+        panic = self._panic()
+        after = (self._parts.clock.now() - panic.began_at).total_seconds()
+        self._stand(Line(self._broker_id, is_flat=True, flat_after_s=max(0.0, round(after, 1))))
+
+    # Closing
+
+    async def _close(self, moves: Moves) -> bool:
+        """Set to flat what is to be closed; return whether anything was."""
+        outside = {key: units for key, units in moves.outside.items() if self._may_close(key)}
+        if not moves.ledgers and not outside:
+            return False
+        now, market_at = self._parts.clock.now(), self._parts.clock.market_now()
+        panic, day = self._panic(), trading_day(market_at)
+        # Each decision has a run of its own: what a later look finds is closed by another.
+        mark = f"{now.timestamp():.3f}"
+        run_id = run_of(panic.panic_id, self._broker_id, mark)
+        decision = Flattening(
+            run_id, "panic", MANUAL, self._broker_id, day, now, market_at, UserClose(True)
+        )
+
+        async def body(view: StoreView) -> bool:
+            if not await hold_running(view, panic.panic_id):
+                return False
+            if moves.ledgers:
+                await flatten(view, self._parts.outbox, list(moves.ledgers), decision)
+            for number, ((instrument, product), units) in enumerate(outside.items()):
+                close = UserClose(True, units)
+                part = replace(decision, run_id=f"{run_id}.{number}", close=close)
+                ledger = Ledger(MANUAL, self._broker_id, instrument, product)
+                await flatten(view, self._parts.outbox, [ledger], part)
+            return True
+
+        try:
+            is_set = await self._parts.store.transaction(body, nonce=run_id)
+        except AlreadyDone:
+            return False
+        at = self._parts.clock.monotonic()
+        self._closed.update(dict.fromkeys(outside, at))
+        return is_set
+
+    def _may_close(self, key: Key) -> bool:
+        """Whether what is outside may be closed again: figures may lag behind the last close."""
+        at = self._closed.get(key)
+        return at is None or self._parts.clock.monotonic() - at >= _AGAIN_S
+
+    # Cancelling
+
+    async def _cancel(
+        self, account: Account, worker: AccountWorker, orders: Sequence[Order]
+    ) -> None:
+        """Ask the broker to cancel orders, each once, beside one another."""
+        try:
+            client = await self._parts.connections.client(account)
+        except BrokerReadError as error:
+            await worker.read_failed(error)
+            return
+        if client is None:
+            return
+        async with worker.lock:
+            outcomes = await asyncio.gather(*(self._cancel_one(client, one) for one in orders))
+        self._heard_at = self._parts.clock.monotonic()
+        try:
+            for outcome in outcomes:
+                raise_for_account(outcome)
+        except WriteRefused as refused:
+            await worker.write_refused(refused)
+        worker.wake()
+
+    async def _cancel_one(self, client: BrokerClient, order: Order) -> WriteOutcome:
+        now = self._parts.clock.monotonic()
+        asked = self._asked.setdefault(order.client_order_id, _Asked(now, now))
+        outcome = await self._parts.gateway.cancel(client, order, CANCELLED_FOR)
+        if not isinstance(outcome, Acked):
+            asked.again = self._parts.clock.monotonic() + asked.pause
+            asked.pause = min(asked.pause * 2, _LONGEST_PAUSE_S)
+        return outcome
+
+    def _is_due(self, order: Order) -> bool:
+        asked = self._asked.get(order.client_order_id)
+        return asked is None or self._parts.clock.monotonic() >= asked.again
+
+    def _stubborn(self) -> frozenset[str]:
+        """Return the orders whose cancel was asked for some time ago, and is not confirmed."""
+        now = self._parts.clock.monotonic()
+        return frozenset(
+            key for key, asked in self._asked.items() if now - asked.since > _STUBBORN_S
+        )
