@@ -12,6 +12,7 @@ from core.engine.control.deliveries import Deliveries
 from core.engine.control.manual_orders import ManualOrders
 from core.engine.control.manual_runs import ManualRuns
 from core.engine.control.panic import PanicControl
+from core.engine.control.result_guards import GuardSettings
 from core.engine.control.stops import Stops
 from core.engine.control.strategy_views import StrategyViews
 from core.engine.control.system_settings import SystemSettings
@@ -59,6 +60,7 @@ def control_of(foundation: Foundation, engine: Wiring) -> Control:
             worker=engine.pool.get,
         ),
         stops=Stops(store=store, clock=clock, wake=engine.pool.wake),
+        guards=_guards(foundation, engine),
         strategies=StrategyViews(engine.strategies, engine.accounts, engine.scheduler, views),
         strategy_settings=engine.strategies,
         runs=ManualRuns(
@@ -88,6 +90,18 @@ def _orders(foundation: Foundation, engine: Wiring) -> ManualOrders:
         nets=engine.nets,
         masters=engine.masters,
         worker=engine.pool.get,
+    )
+
+
+def _guards(foundation: Foundation, engine: Wiring) -> GuardSettings:
+    return GuardSettings(
+        store=foundation.store,
+        clock=foundation.clock,
+        calendar=foundation.calendar,
+        hours=engine.hours,
+        accounts=engine.accounts,
+        strategies=engine.strategies,
+        results=engine.day_results,
     )
 
 

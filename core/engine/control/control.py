@@ -21,6 +21,7 @@ from core.engine.control.deliveries import Deliveries
 from core.engine.control.manual_orders import ManualOrders
 from core.engine.control.manual_runs import ManualRuns
 from core.engine.control.panic import PanicControl
+from core.engine.control.result_guards import GuardSettings
 from core.engine.control.stops import Stops
 from core.engine.control.strategy_views import StrategyViews
 from core.engine.control.system_settings import SystemSettings
@@ -70,6 +71,7 @@ class Control:
         orders: Close a position, cancel an order, resolve an unknown one.
         panic: Cancel and close everything.
         stops: Put a stop back that somebody cancelled.
+        guards: Guards on the day's result.
         strategies: Strategies as they are shown.
         strategy_settings: Enable strategies, change parameters and assignments.
         runs: Extra runs.
@@ -88,6 +90,7 @@ class Control:
     orders: ManualOrders
     panic: PanicControl
     stops: Stops
+    guards: GuardSettings
     strategies: StrategyViews
     strategy_settings: StrategySettings
     runs: ManualRuns
