@@ -17,6 +17,7 @@ from bot.handlers import (
     start,
     stops,
     strategies,
+    unresolved,
 )
 from bot.views.verbs import Verb
 from bot.wizard import answers, renewal
@@ -89,7 +90,8 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.ASK_SETTING: Action(start.ask_setting, "/settings"),
     Verb.ASK_CLOSE: Action(orders.ask_close, "/positions"),
     Verb.ASK_CANCEL_ORDER: Action(orders.ask_cancel_order, "/orders"),
-    Verb.ASK_RESOLVE: Action(orders.ask_resolve, "/orders"),
+    Verb.ASK_RESOLVE: Action(unresolved.ask_resolve, "/orders"),
+    Verb.ASK_BROKER: Action(unresolved.ask_broker, "/orders", toast="Asking the broker …"),
     Verb.ASK_BELIEVE: Action(orders.ask_believe, "/positions"),
     Verb.ASK_PANIC: Action(panic.ask, "/panic"),
     Verb.PANIC_PICK: Action(panic.pick, "/panic"),
@@ -114,7 +116,7 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.CLOSE_POSITION: Action(orders.close, "/positions", has_nonce=True),
     Verb.CANCEL_ORDER: Action(orders.cancel_order, "/orders", has_nonce=True),
     Verb.CANCEL_ALL: Action(orders.cancel_all, "/orders", has_nonce=True),
-    Verb.RESOLVE_ORDER: Action(orders.resolve_order, "/orders", has_nonce=True),
+    Verb.RESOLVE_ORDER: Action(unresolved.resolve_order, "/orders", has_nonce=True),
     Verb.BELIEVE_POSITIONS: Action(orders.believe, "/positions", has_nonce=True),
     Verb.RUN_NOW: Action(strategies.run_now, "/strategies", has_nonce=True),
     Verb.PANIC: Action(panic.start, "/panic", has_nonce=True),

@@ -45,12 +45,14 @@ class Action:
         has_nonce: The first argument is a nonce; the handler reads it from ``visit.nonce``.
         is_change: It changes something, so a late tap is refused.
         home: The command that opens the button's screen again.
+        toast: What the tap is answered with at once, for what takes seconds.
     """
 
     handler: Handler
     home: str
     has_nonce: bool = False
     is_change: bool = False
+    toast: str = ""
 
 
 async def serve_tap(visit: Visit, actions: Mapping[Verb, Action]) -> None:
@@ -67,7 +69,7 @@ async def serve_tap(visit: Visit, actions: Mapping[Verb, Action]) -> None:
         await visit.answer("That tap came late; nothing was changed.", is_alert=True)
         await visit.send(_stale(visit, action))
         return
-    await visit.answer()
+    await visit.answer(action.toast or None)
     took_effect = await attempt(visit, action.handler)
     # A failed action leaves the nonce open, so that the user can tap the same button again.
     if took_effect and visit.nonce is not None:

@@ -1,4 +1,4 @@
-"""Close a position, cancel orders, resolve an unresolved one: ask, then do it (E4, C2, R4)."""
+"""Close a position, cancel orders, believe the positions: ask, then do it (E4, C2, R8)."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ __all__ = [
     "ask_cancel_all",
     "ask_cancel_order",
     "ask_close",
-    "ask_resolve",
     "believe",
     "cancel_all",
     "cancel_order",
     "close",
-    "resolve_order",
+    "show_order",
 ]
 
 
@@ -121,10 +120,11 @@ async def close(visit: Visit) -> None:
             back=((button("« Keep it", Verb.POSITIONS, args["broker_id"]),),),
         )
         return
-    await _show_order(visit, "Closing order sent", order.client_order_id)
+    await show_order(visit, "Closing order sent", order.client_order_id)
 
 
-async def _show_order(visit: Visit, title: str, client_order_id: str) -> None:
+async def show_order(visit: Visit, title: str, client_order_id: str) -> None:
+    """Show an order under a title: its end, or where it can be followed."""
     order = await visit.services.control.views.order(client_order_id)
     rows = (
         (
@@ -168,7 +168,7 @@ async def cancel_order(visit: Visit) -> None:
     order = await visit.services.control.orders.cancel(
         visit.command, args["broker_id"], args["key"]
     )
-    await _show_order(visit, "Cancel requested", order.client_order_id)
+    await show_order(visit, "Cancel requested", order.client_order_id)
 
 
 async def _cancellable(visit: Visit, broker_id: str | None) -> list[OrderView]:
@@ -217,35 +217,6 @@ async def cancel_all(visit: Visit) -> None:
 def _part(visit: Visit, number: int) -> Command:
     """Return the command of one order of several: its own id, the same at every repeat."""
     return replace(visit.command, id=f"{visit.command.id}.{number}")
-
-
-async def ask_resolve(visit: Visit) -> None:
-    """Ask the user whether the broker has an unresolved order (R4)."""
-    order = await visit.services.control.views.order(visit.tap.argument(0))
-    where = order.account_label
-    await visit.confirm(
-        join(
-            bold("What do you see at the broker?"),
-            f"{esc(where)}: {order_terms(order)}",
-            "",
-            "Look into the orders in the broker's own app first. Say that it is not there only "
-            "when you are sure: strategies then act as if it had never been sent.",
-        ),
-        Verb.RESOLVE_ORDER,
-        {"client_order_id": order.key},
-        {"no": "I looked: it is not there", "yes": "It is there"},
-        back=((button("« Let me look first", Verb.ORDERS, order.broker_id),),),
-        is_new=True,
-    )
-
-
-async def resolve_order(visit: Visit) -> None:
-    """Resolve an order by the user's answer."""
-    was_placed = visit.tap.argument(1) == "yes"
-    order = await visit.services.control.orders.resolve(
-        visit.command, visit.args["client_order_id"], was_placed=was_placed
-    )
-    await _show_order(visit, "Noted", order.client_order_id)
 
 
 async def ask_believe(visit: Visit) -> None:

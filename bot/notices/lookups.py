@@ -14,6 +14,7 @@ from bot.conversation.login_buttons import LoginButtons
 from bot.views.lines import order_terms
 from bot.views.markup import esc
 from core.domain.account import Account
+from core.domain.inquiry import InquiryView
 from core.domain.views import OrderView
 from core.engine.control.control import Control
 from core.errors import NotFound
@@ -48,6 +49,10 @@ class Lookups:
     async def order(self, client_order_id: str) -> OrderView:
         """Return an order; raises ``NotFound``."""
         return await self.control.views.order(client_order_id)
+
+    async def inquiry(self, client_order_id: str) -> InquiryView:
+        """Return an order that is or was unresolved; raises ``NotFound``."""
+        return await self.control.unresolved.view(client_order_id)
 
     async def order_lines(self, keys: Sequence[str]) -> list[str]:
         """Return lines for orders by id; a text that is no known id is shown as it is."""

@@ -1,4 +1,11 @@
-"""The messages of notices about orders."""
+"""The messages of notices about orders.
+
+An unresolved order has one message, its card, which is edited until the order is settled (R4).
+Because an edit makes no sound, two short messages may come beside it: ``ExitUnproved``, once, when
+only a user can settle it, and ``OrderResolved`` when the broker's answers have settled it: it was
+given up, or found more than ten seconds after it was sent, when the card is no longer read. Who
+settles it with a button sees the answer; nobody else is rung.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +13,11 @@ from typing import assert_never
 
 from bot.notices.lookups import Lookups
 from bot.views.dashboard import ON_CARD, order_button
-from bot.views.lines import order_line, order_terms, outcome_words
+from bot.views.lines import order_line, order_terms
 from bot.views.markup import LONG, bold, esc, join, short
 from bot.views.screen import Screen, button
+from bot.views.unresolved import outcome, unresolved_screen
 from bot.views.verbs import Verb
-from bot.views.words import is_final
 from core.domain.notices.orders import (
     CancelRefused,
     EntriesDropped,
@@ -22,7 +29,6 @@ from core.domain.notices.orders import (
     OrderUnresolved,
     OrderUpdate,
 )
-from core.domain.order import OrderState
 from core.domain.views import OrderView
 
 __all__ = ["order_notice"]
@@ -32,14 +38,13 @@ async def order_notice(notice: OrderNotice, lookups: Lookups) -> Screen:
     """Return the message of a notice about an order."""
     if isinstance(notice, EntriesDropped):
         return await _dropped(notice, lookups)
+    if isinstance(notice, OrderUnresolved | OrderResolved):
+        # Either shows the present: the end once it is known, and never an old doubt.
+        return unresolved_screen(await lookups.inquiry(notice.client_order_id))
     order = await lookups.order(notice.client_order_id)
     match notice:
         case OrderRejected():
             return _rejected(order)
-        case OrderUnresolved():
-            return _unresolved(order)
-        case OrderResolved():
-            return _known(order)
         case OrderRevived():
             return _revived(order)
         case OrderUpdate():
@@ -69,41 +74,13 @@ def _rejected(order: OrderView) -> Screen:
     )
 
 
-def _unresolved(order: OrderView) -> Screen:
-    if order.state is not OrderState.UNRESOLVED:
-        return _known(order)
-    text = join(
-        f"❓ {bold(f'Not known yet · {order.account_label}')}",
-        order_terms(order),
-        "",
-        "I sent this order and the broker's answer did not arrive. It may or may not be there. "
-        "I keep asking the broker, send nothing in its place, and tell you as soon as I know.",
-        f"It carries the tag {esc(order.key)}." if not order.broker_order_id else None,
-        esc(order.reason) if order.reason else None,
-    )
-    return Screen(text, ((button("I looked at the broker …", Verb.ASK_RESOLVE, order.key),),))
-
-
-def _known(order: OrderView) -> Screen:
-    """Return what became of the doubt, in words that stay true: the order's own card goes on."""
-    return Screen(
-        join(bold(f"Known now · {order.account_label}"), order_terms(order), _outcome(order))
-    )
-
-
-def _outcome(order: OrderView) -> str:
-    if not is_final(order):
-        return "The broker has it."
-    return outcome_words(order)
-
-
 def _revived(order: OrderView) -> Screen:
     note = (
         f"🚨 {bold('An order that counted as finished came back.')} Check the position at the "
         "broker; I count it as it is there."
     )
     title = bold(f"Came back · {order.account_label}")
-    return Screen(join(note, title, order_terms(order), _outcome(order)))
+    return Screen(join(note, title, order_terms(order), outcome(order)))
 
 
 def _not_cancelled(order: OrderView) -> Screen:

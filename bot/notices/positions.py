@@ -9,8 +9,10 @@ from bot.views.callbacks import handle
 from bot.views.lines import order_terms, result_words, strategy_words
 from bot.views.markup import bold, esc, join
 from bot.views.screen import Screen, button
+from bot.views.unresolved import answer_rows, settled_screen
 from bot.views.verbs import Verb
 from bot.views.words import price
+from core.domain.inquiry import InquiryView
 from core.domain.notices.positions import (
     ClosedByHand,
     ExitUnproved,
@@ -22,6 +24,7 @@ from core.domain.notices.positions import (
     PositionNotice,
     UnownedPosition,
 )
+from core.domain.order import OrderState
 from core.domain.views import OrderView
 
 __all__ = ["position_notice"]
@@ -50,8 +53,9 @@ async def position_notice(notice: PositionNotice, lookups: Lookups) -> Screen:
 
 
 async def _about_order(notice: ExitUnproved | OrderUnlisted, lookups: Lookups) -> Screen:
-    order = await lookups.order(notice.client_order_id)
-    return _unproved(order) if isinstance(notice, ExitUnproved) else _unlisted(order)
+    if isinstance(notice, ExitUnproved):
+        return _unproved(await lookups.inquiry(notice.client_order_id))
+    return _unlisted(await lookups.order(notice.client_order_id))
 
 
 def _closed(notice: ClosedByHand, label: str) -> Screen:
@@ -138,14 +142,23 @@ def _crossed(notice: LedgersCrossed, label: str) -> Screen:
     )
 
 
-def _unproved(order: OrderView) -> Screen:
-    text = join(
-        f"🚨 {bold(f'Is this exit at the broker? · {order.account_label}')}",
-        order_terms(order),
-        "The broker's answers have stood still since I sent it, or its positions contradict them, "
-        "so I do not send it again. Look in the broker's app and tell me.",
+def _unproved(view: InquiryView) -> Screen:
+    order = view.order
+    if order.state is not OrderState.UNRESOLVED:
+        return settled_screen(view)
+    why = (
+        "It may be one of the orders that the broker shows without my tag"
+        if view.inquiry.candidates
+        else "The broker's answers have stood still since I sent it, or its positions contradict "
+        "them"
     )
-    return Screen(text, ((button("I looked at the broker …", Verb.ASK_RESOLVE, order.key),),))
+    what = "exit" if order.purpose.is_reducing else "order"
+    text = join(
+        f"🚨 {bold(f'Is this {what} at the broker? · {order.account_label}')}",
+        order_terms(order),
+        f"{why}, so I do not send it again. Look in the broker's app and tell me.",
+    )
+    return Screen(text, answer_rows(view))
 
 
 def _unlisted(order: OrderView) -> Screen:

@@ -49,6 +49,7 @@ class Verb(StrEnum):
     ASK_CLOSE = "pos"
     ASK_CANCEL_ORDER = "ord"
     ASK_RESOLVE = "unres"
+    ASK_BROKER = "ask_brk"
     ASK_BELIEVE = "ask_bel"
     ASK_PANIC = "ask_pn"
     PANIC_PICK = "pn_pick"

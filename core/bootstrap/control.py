@@ -17,6 +17,7 @@ from core.engine.control.stops import Stops
 from core.engine.control.strategy_views import StrategyViews
 from core.engine.control.system_settings import SystemSettings
 from core.engine.control.trading_modes import TradingModes
+from core.engine.control.unresolved_orders import UnresolvedOrders
 from core.engine.control.views import Views
 
 __all__ = ["control_of"]
@@ -59,6 +60,7 @@ def control_of(foundation: Foundation, engine: Wiring) -> Control:
             facts=engine.panic_facts,
             worker=engine.pool.get,
         ),
+        unresolved=_unresolved(foundation, engine),
         stops=Stops(store=store, clock=clock, wake=engine.pool.wake),
         guards=_guards(foundation, engine),
         strategies=StrategyViews(engine.strategies, engine.accounts, engine.scheduler, views),
@@ -102,6 +104,19 @@ def _guards(foundation: Foundation, engine: Wiring) -> GuardSettings:
         accounts=engine.accounts,
         strategies=engine.strategies,
         results=engine.day_results,
+    )
+
+
+def _unresolved(foundation: Foundation, engine: Wiring) -> UnresolvedOrders:
+    return UnresolvedOrders(
+        store=foundation.store,
+        clock=foundation.clock,
+        accounts=engine.accounts,
+        journal=engine.journal,
+        inquiries=engine.inquiries,
+        protections=engine.protections,
+        horizon_s=foundation.settings.horizon_s,
+        worker=engine.pool.get,
     )
 
 

@@ -18,6 +18,7 @@ from core.engine.orders.crossings import Crossings
 from core.engine.orders.executor import Executor, ExecutorSettings
 from core.engine.orders.gateway import Gateway
 from core.engine.orders.guards import Guards
+from core.engine.orders.inquiries import Inquiries
 from core.engine.orders.journal import Journal
 from core.engine.orders.looks import Looks
 from core.engine.orders.market_hours import MarketHours
@@ -113,9 +114,15 @@ class Wiring:
             self._clock,
             self.journal,
             self.outbox,
+            self.inquiries,
             horizon_s=self._foundation.settings.horizon_s,
             in_flight=self.gateway.in_flight,
         )
+
+    @cached_property
+    def inquiries(self) -> Inquiries:
+        """What is asked about orders of unknown fate."""
+        return Inquiries(self._store, self._clock, self.outbox)
 
     @cached_property
     def nets(self) -> NetPositions:

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.ports.store import Change, StoreView
 
-__all__ = ["is_owner", "owner_chats", "owner_ids", "remember_owner"]
+__all__ = ["is_owner", "owner_chats", "owner_ids", "owner_name", "remember_owner"]
 
 _USERS = "users"
 _OWNER = "owner"
@@ -32,6 +32,12 @@ async def is_owner(view: StoreView, user_id: int) -> bool:
     """Whether the store knows a user as an owner."""
     row = await view.get(_USERS, str(user_id))
     return row is not None and row.get("role") == _OWNER
+
+
+async def owner_name(view: StoreView, user_id: int) -> str:
+    """Return how an owner is called in Telegram, for the other owners to read."""
+    row = await view.get(_USERS, str(user_id))
+    return str((row or {}).get("name") or "a user")
 
 
 async def remember_owner(view: StoreView, user_id: int, fields: Mapping[str, Any]) -> None:

@@ -70,7 +70,7 @@ async def _answer_questions(world: World) -> None:
         if any(order.tag == row["_id"] for order in orders):
             continue
         try:
-            await life.system.control.orders.resolve(world.command(), row["_id"], was_placed=False)
+            await life.system.control.unresolved.not_placed(world.command(), row["_id"])
         except UserError:
             continue
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.domain.inquiry import Candidate
 from core.domain.mode import TradingMode
 from core.domain.order import OrderState
 from core.domain.outcome import NotSent, WriteOutcome
@@ -310,6 +311,12 @@ async def test_refused_cancel_asks_for_the_state(world: World) -> None:
             assert len(cancels) == 2
 
 
+async def _candidates(life: Life, client_order_id: str) -> tuple[Candidate, ...]:
+    """Return what the broker shows that could be an unresolved order."""
+    view = await life.system.control.unresolved.view(client_order_id)
+    return view.inquiry.candidates
+
+
 @pytest.mark.matrix("B07")
 @pytest.mark.invariant("I1", "I2", "I4")
 @pytest.mark.row("R4")
@@ -323,13 +330,15 @@ async def test_order_without_its_tag_is_only_proposed(world: World) -> None:
         await life.run("LONG")
         for broker_id in ids:
             row = await life.becomes(OrderState.UNRESOLVED, broker_id=broker_id)
-            await until(partial(life.foundation.store.get, "alerts", f"proposal|{row['_id']}"))
+            await until(partial(_candidates, life, row["_id"]))
         for broker_id in ids:
             # The horizon passes, and nothing is given up.
             await life.outlived(await life.row(broker_id=broker_id), world.horizon_s + 1)
             row = await life.row(broker_id=broker_id)
             assert row["state"] == "UNRESOLVED"
-            await life.system.control.orders.resolve(life.command(), row["_id"], was_placed=True)
+            (found,) = await _candidates(life, row["_id"])
+            unresolved = life.system.control.unresolved
+            await unresolved.link(life.command(), row["_id"], found.broker_order_id)
             await life.holds(broker_id, 1)
         await assert_invariants(life)
         assert {row["purpose"] for row in await life.rows()} == {"entry"}
@@ -346,7 +355,7 @@ async def test_look_alike_that_is_not_ours(world: World) -> None:
         strike(world, KITE, "hang", effect=True)
         await life.run("LONG")
         row = await life.becomes(OrderState.UNRESOLVED, broker_id=kite)
-        await life.system.control.orders.resolve(life.command(), row["_id"], was_placed=False)
+        await life.system.control.unresolved.not_placed(life.command(), row["_id"])
         external = await life.becomes(OrderState.FILLED, purpose="external")
         assert (await life.row(_id=row["_id"]))["state"] == "NOT_PLACED"
         assert external["filled_quantity"] == 1

@@ -126,11 +126,14 @@ class UnownedPosition:
 
 @dataclass(frozen=True, slots=True)
 class ExitUnproved:
-    """An exit of unknown fate is not sent again: the broker's answers may show the past (R4).
+    """An order of unknown fate that only a user can settle; posted once (R4).
+
+    It is an exit, and the broker's answers may show the past; or the broker shows an order without
+    our tag that could be this one.
 
     Attributes:
         broker_id: The account.
-        client_order_id: The exit.
+        client_order_id: The order.
     """
 
     kind: ClassVar[str] = "exit_unproved"

@@ -26,6 +26,7 @@ from core.engine.control.stops import Stops
 from core.engine.control.strategy_views import StrategyViews
 from core.engine.control.system_settings import SystemSettings
 from core.engine.control.trading_modes import TradingModes
+from core.engine.control.unresolved_orders import UnresolvedOrders
 from core.engine.control.views import Views
 from core.engine.runs.settings import StrategySettings
 
@@ -68,8 +69,9 @@ class Control:
         logins: Offer and complete logins.
         tokens: The warning about expired tokens.
         views: Dashboards, positions, orders, trades, profit and runs.
-        orders: Close a position, cancel an order, resolve an unknown one.
+        orders: Close a position, cancel an order.
         panic: Cancel and close everything.
+        unresolved: Orders of unknown fate: ask again, link, give up.
         stops: Put a stop back that somebody cancelled.
         guards: Guards on the day's result.
         strategies: Strategies as they are shown.
@@ -89,6 +91,7 @@ class Control:
     views: Views
     orders: ManualOrders
     panic: PanicControl
+    unresolved: UnresolvedOrders
     stops: Stops
     guards: GuardSettings
     strategies: StrategyViews

@@ -1,4 +1,4 @@
-"""A user's own orders: close a position, cancel an order, settle an unresolved one (E4, R4)."""
+"""A user's own orders: close a position, cancel an order, believe the positions (E4, R8)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from core.domain.order import (
     LIVE_STATES,
     UNKNOWN_STATES,
     Order,
-    OrderState,
     Purpose,
 )
 from core.domain.outcome import NotSent, Refused
@@ -21,16 +20,15 @@ from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
 from core.engine.accounts.masters import Masters
 from core.engine.control.closing import Closing, parse_key
-from core.engine.orders.decisions import external_id
+from core.engine.control.projections import state_words
 from core.engine.orders.gateway import Gateway
 from core.engine.orders.goals import leave_without_stop
-from core.engine.orders.journal import Journal, OrderEvent
+from core.engine.orders.journal import Journal
 from core.engine.orders.market_hours import MarketHours
 from core.engine.orders.net_positions import NetPositions
-from core.engine.orders.reconciliation import proposed_for
 from core.engine.outbox import Outbox
 from core.engine.workers.account_worker import AccountWorker
-from core.errors import AlreadyDone, BrokerReadError, UserError
+from core.errors import BrokerReadError, UserError
 from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
@@ -39,7 +37,7 @@ __all__ = ["ManualOrders"]
 
 
 class ManualOrders:
-    """Closes positions, and cancels and resolves orders, under the account's lock.
+    """Closes positions and cancels orders, under the account's lock.
 
     ``worker`` returns an account's worker while it runs.
     """
@@ -117,7 +115,7 @@ class ManualOrders:
                 "Nobody knows yet whether the broker has this order; wait for the answer."
             )
         if order.state not in LIVE_STATES:
-            raise UserError(f"That order is {_WORDS.get(order.state, order.state)} already.")
+            raise UserError(f"That order is {state_words(order)} already.")
         worker, client = await self._reach(broker_id)
 
         await self._once(f"cancel:{command.id}")
@@ -133,7 +131,7 @@ class ManualOrders:
             await self.read_again(broker_id)
             after = await self._journal.get(key)
             if after.state in CLOSED_STATES:
-                raise UserError(f"That order is {_WORDS.get(after.state, after.state)} already.")
+                raise UserError(f"That order is {state_words(after)} already.")
             raise UserError(f"The broker did not cancel it: {reason}")
         return await self._journal.get(key)
 
@@ -147,47 +145,6 @@ class ManualOrders:
         """
         worker = self._worker(broker_id)
         return await worker.refresh() if worker is not None else "not started yet"
-
-    async def _claim(self, order: Order) -> Order:
-        """Attach the proposed broker order to this order."""
-        key = order.client_order_id
-        found = await proposed_for(self._store, key)
-        if found is None:
-            await self.read_again(order.broker_id)
-            order = await self._journal.get(key)
-            if order.state is not OrderState.UNRESOLVED:
-                return order
-            found = await proposed_for(self._store, key)
-        if found is None:
-            raise UserError("The broker shows no order that could be this one.")
-        event = OrderEvent(
-            OrderState.ACCEPTED, broker_order_id=found, reason="confirmed by the user"
-        )
-
-        async def first(view: StoreView) -> None:
-            # It was adopted as somebody else's, under a broker id that is unique in the journal.
-            await self._journal.remove(view, external_id(order.broker_id, found))
-
-        return await self._journal.apply(key, event, first=first)
-
-    async def _give_up(self, order: Order) -> Order:
-        # The user may have looked before the broker listed it, so their word alone is not enough.
-        await self._look_once_more(order.broker_id)
-        order = await self._journal.get(order.client_order_id)
-        if order.state is not OrderState.UNRESOLVED:
-            return order
-        event = OrderEvent(OrderState.NOT_PLACED, reason="the user says it was not placed")
-        return await self._journal.apply(order.client_order_id, event)
-
-    async def _look_once_more(self, broker_id: str) -> None:
-        worker, client = await self._reach(broker_id)
-        try:
-            await worker.read(client)
-        except BrokerReadError as error:
-            await worker.read_failed(error)
-            raise UserError(
-                f"The broker could not be read, nothing was changed: {error}"
-            ) from error
 
     async def _once(self, nonce: str) -> None:
         """Note that a command takes effect now; raises ``AlreadyDone`` when it did before (I9)."""
@@ -238,33 +195,3 @@ class ManualOrders:
                 failed += isinstance(outcome, NotSent | Refused)
         worker.wake()
         return failed
-
-    async def resolve(self, command: Command, key: str, *, was_placed: bool) -> Order:
-        """Settle an unresolved order by what the user says of it.
-
-        "It is the one that the broker shows" attaches the proposed broker order; "it was not
-        placed" is taken only after a fresh look that does not find it.
-        """
-        order = await self._journal.get(key)
-        await self._once(f"resolve:{command.id}")
-        if order.state is not OrderState.UNRESOLVED:
-            raise AlreadyDone(f"That order is {_WORDS.get(order.state, order.state)} already.")
-        if was_placed:
-            after = await self._claim(order)
-        else:
-            after = await self._give_up(order)
-        reached = self._worker(order.broker_id)
-        if reached is not None:
-            reached.wake()
-        return after
-
-
-_WORDS = {
-    OrderState.FILLED: "filled",
-    OrderState.CANCELED: "cancelled",
-    OrderState.REJECTED: "rejected",
-    OrderState.EXPIRED: "expired",
-    OrderState.DENIED: "refused by Saarthi",
-    OrderState.NOT_PLACED: "given up as not placed",
-    OrderState.ACCEPTED: "working at the broker",
-}

@@ -19,8 +19,25 @@ __all__ = [
     "order_view",
     "position_key",
     "position_view",
+    "state_words",
     "value_of",
 ]
+
+_WORDS = {
+    OrderState.FILLED: "filled",
+    OrderState.CANCELED: "cancelled",
+    OrderState.REJECTED: "rejected",
+    OrderState.EXPIRED: "expired",
+    OrderState.DENIED: "refused by Saarthi",
+    OrderState.NOT_PLACED: "given up as not placed",
+    OrderState.ACCEPTED: "working at the broker",
+    OrderState.PARTIALLY_FILLED: "filled in part",
+}
+
+
+def state_words(order: Order) -> str:
+    """Return what became of an order, for a sentence: "that order is … already"."""
+    return _WORDS.get(order.state, order.state.value)
 
 
 def position_key(instrument: InstrumentId, product: Product) -> str:

@@ -34,13 +34,13 @@ __all__ = [
     "Disown",
     "Freeze",
     "OrdersRead",
-    "Propose",
     "changes_asked_for",
     "decide",
     "external_id",
     "external_order",
     "foreign_event",
     "seen_event",
+    "sent_at",
     "were_sent",
 ]
 
@@ -74,6 +74,10 @@ class OrdersRead:
     asked_at: Mapping[str, datetime] = field(default_factory=dict)
     doubted: frozenset[str] = frozenset()
 
+    def is_over(self, order: Order) -> bool:
+        """Whether the horizon of an order of unknown fate had passed when this read began."""
+        return self.began_at >= (order.submitted_at or order.created_at) + self.horizon
+
 
 @dataclass(frozen=True, slots=True)
 class Advance:
@@ -99,14 +103,6 @@ class Freeze:
 
 
 @dataclass(frozen=True, slots=True)
-class Propose:
-    """Ask the user whether a broker order without our tag is this one (B07)."""
-
-    order: Order
-    broker_order_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class Adopt:
     """Keep an order that is not ours as EXTERNAL, so that positions and exits add up (B08)."""
 
@@ -115,7 +111,11 @@ class Adopt:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask the user about an exit of unknown fate: nothing proves that it was not placed."""
+    """Ask the user about an order of unknown fate that no read will settle.
+
+    It is an exit, and nothing proves that it was not placed; or the broker shows an order without
+    our tag that could be this one (B07).
+    """
 
     order: Order
 
@@ -127,7 +127,7 @@ class Disown:
     order: Order
 
 
-Decision = Advance | Correct | Freeze | Propose | Adopt | Ask | Disown
+Decision = Advance | Correct | Freeze | Adopt | Ask | Disown
 
 
 def decide(ours: Sequence[Order], read: OrdersRead) -> list[Decision]:
@@ -328,12 +328,11 @@ def _absent(order: Order, foreign: Sequence[BrokerOrder], read: OrdersRead) -> I
         reason = "the answer to the order never arrived"
         yield Advance(order, OrderEvent(OrderState.UNRESOLVED, reason=reason))
         return
-    alike = look_alikes(order, foreign, _sent_at(order, read))
-    if alike:
-        # The user decides; as long as it may be this one, the order is not given up.
-        yield Propose(order, alike[0].broker_order_id)
-    elif read.began_at < (order.submitted_at or order.created_at) + read.horizon:
+    if not read.is_over(order):
         return
+    if look_alikes(order, foreign, sent_at(order, read)):
+        # The user decides; as long as it may be this one, the order is not given up.
+        yield Ask(order)
     elif order.client_order_id in read.doubted:
         # An exit that is given up is worked out anew and sent again: where the reads may be older
         # than the send, that would sell twice (reliability.md 2.3.7).
@@ -344,7 +343,7 @@ def _absent(order: Order, foreign: Sequence[BrokerOrder], read: OrdersRead) -> I
         yield Advance(order, OrderEvent(OrderState.NOT_PLACED, reason=reason))
 
 
-def _sent_at(order: Order, read: OrdersRead) -> datetime:
+def sent_at(order: Order, read: OrdersRead) -> datetime:
     """Return the market time at which an order was sent."""
     return read.market_at(order.submitted_at or order.created_at)
 
@@ -365,7 +364,7 @@ def _adoptions(
         seen.broker_order_id
         for order in missing
         if order.state in UNKNOWN_STATES
-        for seen in look_alikes(order, foreign, _sent_at(order, read))
+        for seen in look_alikes(order, foreign, sent_at(order, read))
     }
     for seen in foreign:
         # Until some time in the morning a broker still lists yesterday's orders (case B10).

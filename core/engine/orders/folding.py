@@ -41,6 +41,8 @@ class OrderEvent:
         is_triggered: A stop has triggered.
         is_outside: Quantity and trigger are what somebody else has made of them.
         is_resumed: A cancel or modification had no effect and the order is known to work on.
+        by_user: A user's word about an order of unknown fate; once that is settled, it changes
+            nothing (R4).
     """
 
     state: OrderState
@@ -58,6 +60,7 @@ class OrderEvent:
     is_triggered: bool = False
     is_outside: bool = False
     is_resumed: bool = False
+    by_user: bool = False
 
 
 def folded(order: Order, event: OrderEvent) -> Order | None:
@@ -66,6 +69,8 @@ def folded(order: Order, event: OrderEvent) -> Order | None:
     Raises:
         OrderAnomaly: The state table does not allow this step.
     """
+    if event.by_user and order.state is not OrderState.UNRESOLVED:
+        return None
     # Fills only add up. A read that began before a fill shows fewer, and would shrink the ledger of
     # units that are held (I5).
     filled = max(order.filled_quantity, event.filled_quantity or 0)
@@ -73,8 +78,7 @@ def folded(order: Order, event: OrderEvent) -> Order | None:
     state = _state_after(order, event, grew=grew)
     request = _request_after(order.request, event)
     asked = _asked_after(order, event, request)
-    # The first id stays: another one is a mix-up (N15), which reconciliation corrects by the tag.
-    broker_order_id = order.broker_order_id or event.broker_order_id
+    broker_order_id = _broker_id_after(order, event)
     # The reason is not compared: brokers reword a message from read to read, and each rewording
     # would be a step with its own audit row.
     same = (
@@ -125,6 +129,13 @@ def _request_after(request: OrderRequest, event: OrderEvent) -> OrderRequest:
     if event.trigger_price is not None and event.trigger_price != request.trigger_price:
         request = replace(request, trigger_price=event.trigger_price)
     return request
+
+
+def _broker_id_after(order: Order, event: OrderEvent) -> str | None:
+    if event.by_user:
+        return event.broker_order_id or order.broker_order_id
+    # The first id stays: another one is a mix-up (N15), which reconciliation corrects by the tag.
+    return order.broker_order_id or event.broker_order_id
 
 
 def _asked_after(

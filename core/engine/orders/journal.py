@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.domain.broker import BrokerTrade
@@ -53,6 +53,7 @@ __all__ = [
     "count_unknown",
     "count_unresolved",
     "orders_in",
+    "unresolved_orders",
     "waiting_exits",
 ]
 
@@ -61,6 +62,7 @@ _EVENTS = "order_events"
 _FILLS = "fills"
 _EVENT_ATTEMPTS = 5
 _EXACT = Decimal("0.000001")
+_JUST_TOLD = timedelta(seconds=10)
 OPEN = [state.value for state in OPEN_STATES]
 PENDING = [*OPEN, OrderState.INITIALIZED.value, OrderState.HELD.value]
 
@@ -83,10 +85,15 @@ async def count_unknown(view: StoreView) -> int:
     return len(await view.find(_ORDERS, {"state": {"$in": states}}))
 
 
+async def unresolved_orders(view: StoreView, broker_id: str) -> list[Order]:
+    """Return an account's orders of which nobody knows whether they are at the broker."""
+    where = {"broker_id": broker_id, "state": OrderState.UNRESOLVED.value}
+    return [order_of(row) for row in await view.find(_ORDERS, where)]
+
+
 async def count_unresolved(view: StoreView, broker_id: str) -> int:
     """Return how many orders of an account nobody knows to be at the broker or not."""
-    where = {"broker_id": broker_id, "state": OrderState.UNRESOLVED.value}
-    return len(await view.find(_ORDERS, where))
+    return len(await unresolved_orders(view, broker_id))
 
 
 async def waiting_exits(view: StoreView, broker_id: str) -> tuple[str, ...]:
@@ -200,7 +207,7 @@ class Journal:
                 return order
             after = self._timed(order, after, event)
             try:
-                await self._commit(order, after, first)
+                await self._commit(order, after, first, is_told=event.by_user)
             except AlreadyDone:
                 continue
             return after
@@ -224,18 +231,29 @@ class Journal:
         before: Order,
         after: Order,
         first: Callable[[StoreView], Awaitable[None]] | None = None,
+        *,
+        is_told: bool = False,
     ) -> None:
         async def body(view: StoreView) -> None:
             if first is not None:
                 await first(view)
-            await self.step(view, before, after)
+            await self.step(view, before, after, is_told=is_told)
 
         # One nonce a version: of two events that were folded onto the same row, one commits.
         nonce = f"order:{after.client_order_id}#{after.version}"
         await self._store.transaction(body, nonce=nonce)
 
-    async def step(self, view: StoreView, before: Order, after: Order) -> None:
-        """Write one step inside a transaction: row, audit, ledger, notices."""
+    async def step(
+        self, view: StoreView, before: Order, after: Order, *, is_told: bool = False
+    ) -> None:
+        """Write one step inside a transaction: row, audit, ledger, notices.
+
+        Args:
+            view: The transaction.
+            before: The order as it stands.
+            after: The order after the step, its version raised by one.
+            is_told: A user has brought the step about, and sees it in the answer.
+        """
         ledgers = await _ledgers(view, before, after)
         if ledgers is not None:
             after = _with_realised(after, *ledgers)
@@ -248,10 +266,16 @@ class Journal:
             raise AlreadyDone(f"order {key} was changed meanwhile")
         await view.insert(_EVENTS, self._audit(after, before.state.value))
         result = await self._move_ledger(view, before, after, ledgers)
-        posts = posts_of(before, after)
-        is_told = result is not None and not is_of_panic(after.run_id)
-        for post in [*posts, result] if result is not None and is_told else posts:
+        posts = posts_of(before, after, is_told=is_told or self._was_found_at_once(before, after))
+        if result is not None and not is_of_panic(after.run_id):
+            posts.append(result)
+        for post in posts:
             await self._outbox.post(view, post)
+
+    def _was_found_at_once(self, before: Order, after: Order) -> bool:
+        """Whether the broker shows an unresolved order whose card came seconds ago."""
+        since = self._clock.now() - (before.submitted_at or before.created_at)
+        return since < _JUST_TOLD and after.state is not OrderState.NOT_PLACED
 
     def _audit(self, order: Order, old: str) -> dict[str, object]:
         return {
@@ -289,7 +313,12 @@ class Journal:
     async def end_cards(self, view: StoreView, broker_id: str) -> None:
         """Have the cards of an account's pending orders say that nobody follows them any more."""
         rows = await view.find(_ORDERS, {"broker_id": broker_id, "state": {"$in": PENDING}})
-        posts = {post.key: post for row in rows for post in _cards_of(order_of(row))}
+        orders = [order_of(row) for row in rows]
+        posts = {post.key: post for order in orders for post in _cards_of(order)}
+        for order in orders:
+            if order.state is OrderState.UNRESOLVED:
+                post = unresolved_card(order.client_order_id)
+                posts[post.key] = post
         for post in posts.values():
             await self._outbox.post(view, post)
 
@@ -392,10 +421,17 @@ def _cards_of(order: Order) -> list[Post]:
     return [run_card(order.run_id)]
 
 
-def posts_of(before: Order, after: Order) -> list[Post]:
+def posts_of(before: Order, after: Order, *, is_told: bool = False) -> list[Post]:
     """Return what a step reports: its cards, and a notice of its own for what is urgent.
 
-    Every card of an order follows it to its end, whoever placed it.
+    Every card of an order follows it to its end, whoever placed it. That an unresolved order is
+    settled stands on its card, and an edit makes no sound: so it is a message as well, unless the
+    users have it before their eyes.
+
+    Args:
+        before: The order before the step.
+        after: The order after it.
+        is_told: The user who settled it sees the answer, or it was found seconds after its card.
     """
     key = after.client_order_id
     posts = _cards_of(after)
@@ -411,6 +447,6 @@ def posts_of(before: Order, after: Order) -> list[Post]:
         return posts
     elif after.state is OrderState.REJECTED:
         posts.append(Post(OrderRejected(key)))
-    elif before.state is OrderState.UNRESOLVED:
+    elif before.state is OrderState.UNRESOLVED and not is_told:
         posts.append(Post(OrderResolved(key)))
     return posts

@@ -19,7 +19,7 @@ from core.domain.notices.accounts import Anomaly
 from core.domain.notices.positions import ExitUnproved, OrderUnlisted
 from core.domain.notices.post import Post, external_order_card, external_order_removal
 from core.domain.odd_rows import OddRow, odd_rows_of
-from core.domain.order import UNKNOWN_STATES, Order
+from core.domain.order import UNKNOWN_STATES, Order, OrderState
 from core.domain.sessions import trading_day
 from core.engine.orders.baselines import baseline_at
 from core.engine.orders.decisions import (
@@ -31,7 +31,6 @@ from core.engine.orders.decisions import (
     Disown,
     Freeze,
     OrdersRead,
-    Propose,
     changes_asked_for,
     decide,
     external_id,
@@ -40,20 +39,20 @@ from core.engine.orders.decisions import (
     were_sent,
 )
 from core.engine.orders.gate import freeze_entries
+from core.engine.orders.inquiries import Inquiries
 from core.engine.orders.journal import Journal, OrderEvent
 from core.engine.orders.odd_rows import OddRowWatch, is_row_of
 from core.engine.orders.snapshot import Snapshot
-from core.engine.orders.unseen import doubted_exits, of_trades, unlisted
+from core.engine.orders.unseen import compared, doubted_exits, inquiries_of, of_trades, unlisted
 from core.engine.outbox import Outbox
-from core.errors import AlreadyDone, OrderAnomaly
+from core.errors import AlreadyDone, BrokerReadError, OrderAnomaly
 from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 from core.ports.store import Change, Store, StoreView
 
-__all__ = ["Reconciler", "Snapshot", "capital_of_day", "proposed_for"]
+__all__ = ["Reconciler", "Snapshot", "capital_of_day"]
 
 _log = logging.getLogger(__name__)
-_ALERTS = "alerts"
 _DAY_FIGURES = "day_figures"
 
 
@@ -61,16 +60,6 @@ async def capital_of_day(view: StoreView, broker_id: str, day: str) -> Decimal |
     """Return what was available at the start of the day, rupees; None until the funds were read."""
     row = await view.get(_DAY_FIGURES, f"{broker_id}|{day}")
     return None if row is None or row.get("capital") is None else Decimal(str(row["capital"]))
-
-
-async def proposed_for(view: StoreView, client_order_id: str) -> str | None:
-    """Return the broker's order that was proposed as ours, for a user to confirm."""
-    row = await view.get(_ALERTS, _proposal_key(client_order_id))
-    return str(row["broker_order_id"]) if row else None
-
-
-def _proposal_key(client_order_id: str) -> str:
-    return f"proposal|{client_order_id}"
 
 
 def _apart(orders: Sequence[Order], odd: Sequence[OddRow]) -> tuple[list[Order], list[Order]]:
@@ -81,6 +70,16 @@ def _apart(orders: Sequence[Order], odd: Sequence[OddRow]) -> tuple[list[Order],
     unread = [order for order in orders if any(is_row_of(order, one) for one in odd)]
     ids = {order.client_order_id for order in unread}
     return [order for order in orders if order.client_order_id not in ids], unread
+
+
+def _unresolved_after(decisions: Sequence[Decision], rows: Sequence[Order]) -> list[Order]:
+    """Return the orders that were unresolved before a read and that it did not settle."""
+    moved = {one.order.client_order_id for one in decisions if isinstance(one, Advance)}
+    return [
+        order
+        for order in rows
+        if order.state is OrderState.UNRESOLVED and order.client_order_id not in moved
+    ]
 
 
 def _is_of_day(trade: BrokerTrade, day: str, orders: AbstractSet[str]) -> bool:
@@ -99,6 +98,7 @@ class Reconciler:
         clock: Clock,
         journal: Journal,
         outbox: Outbox,
+        inquiries: Inquiries,
         *,
         horizon_s: float,
         in_flight: set[str],
@@ -107,6 +107,7 @@ class Reconciler:
         self._clock = clock
         self._journal = journal
         self._outbox = outbox
+        self._inquiries = inquiries
         self._horizon = timedelta(seconds=horizon_s)
         self._in_flight = in_flight
         self._watch = OddRowWatch(store, outbox)
@@ -123,7 +124,11 @@ class Reconciler:
         # Before the request: what was sent while it was on its way need not be in the answer, and
         # its absence there proves nothing (I4).
         began_at = self._clock.now()
-        theirs = await client.orders()
+        try:
+            theirs = await client.orders()
+        except BrokerReadError as error:
+            await self._inquiries.failed(broker_id, str(error))
+            raise
         if snapshot.day != day:
             snapshot.cancels.clear()
         # Until some time in the morning a broker still lists yesterday's orders (case B10).
@@ -145,9 +150,12 @@ class Reconciler:
             await self._asked_at(ours),
             doubted_exits(ours, snapshot, base),
         )
-        moved = False
-        for decision in decide(ours, read):
+        moved, decisions = False, decide(ours, read)
+        for decision in decisions:
             moved |= await self._do(broker_id, day, decision)
+        found = inquiries_of(ours, read, snapshot, base)
+        left = _unresolved_after(decisions, [*ours, *unread])
+        await self._inquiries.looked(broker_id, left, found)
         await self._notify_unlisted(broker_id, unlisted(ours, read, snapshot))
         return moved
 
@@ -188,8 +196,6 @@ class Reconciler:
                 await self._correct(pairs)
             case Freeze(order, text):
                 await self._freeze(order, text)
-            case Propose(order, broker_order_id):
-                await self._propose(order, broker_order_id)
             case Adopt(seen):
                 return await self._adopt(broker_id, day, seen)
             case Ask(order):
@@ -236,13 +242,6 @@ class Reconciler:
         except AlreadyDone:
             return
 
-    async def _propose(self, order: Order, broker_order_id: str) -> None:
-        """Ask a user, once for each look-alike, whether it is the order whose fate is unknown."""
-        if await proposed_for(self._store, order.client_order_id) != broker_order_id:
-            key = _proposal_key(order.client_order_id)
-            proposal = Change(set={"state": "open", "broker_order_id": broker_order_id})
-            await self._store.update(_ALERTS, {"_id": key}, proposal, upsert=True)
-
     async def _adopt(self, broker_id: str, day: str, seen: BrokerOrder) -> bool:
         key = external_id(broker_id, seen.broker_order_id)
         # Adopted before: an order from outside lives on like ours, and its fills count (B08).
@@ -276,7 +275,7 @@ class Reconciler:
             await self._store.transaction(body, nonce=f"disown:{key}#{order.version}")
 
     async def _ask(self, order: Order) -> None:
-        """Ask once about an exit of unknown fate that is not sent again."""
+        """Ask once about an order of unknown fate that no read will settle."""
         key = order.client_order_id
         await self._once(f"ask:{key}#{order.version}", Post(ExitUnproved(order.broker_id, key)))
 
@@ -308,6 +307,7 @@ class Reconciler:
         began_at = self._clock.now()
         theirs = await client.trades()
         snapshot.took("trades", theirs, began_at)
+        snapshot.trades_began_at = began_at
         await self._tell(broker_id, snapshot, "trade", odd_rows_of(theirs))
         rows = await self._journal.of_day(broker_id, day)
         owners = {
@@ -339,6 +339,10 @@ class Reconciler:
         snapshot.positions = theirs
         snapshot.positions_began_at, snapshot.positions_at = began_at, self._clock.now()
         snapshot.as_of = self._clock.market_now()
+        if self._inquiries.are_open(broker_id):
+            ours = were_sent(await self._rows(broker_id, snapshot.day))
+            base = await baseline_at(self._store, broker_id, snapshot.day)
+            self._inquiries.compared(compared(ours, snapshot, base))
 
     async def read_funds(
         self,

@@ -15,8 +15,8 @@ __all__ = ["Snapshot"]
 class Snapshot:
     """The last successful reads of one account; each is None until its first.
 
-    ``orders_at`` and the others are real times; ``orders_began_at`` and ``positions_began_at`` are
-    when the requests left. ``as_of`` is the market time of the latest read.
+    ``orders_at`` and the others are real times; ``orders_began_at`` and the like are when the
+    requests left. ``as_of`` is the market time of the latest read.
 
     Attributes:
         moves_since: A read that began then was followed by one of the same kind that differs: what
@@ -34,6 +34,7 @@ class Snapshot:
     orders_began_at: datetime | None = None
     positions_at: datetime | None = None
     positions_began_at: datetime | None = None
+    trades_began_at: datetime | None = None
     funds_at: datetime | None = None
     as_of: datetime | None = None
     day: str = ""

@@ -1,22 +1,24 @@
-"""Orders that the day's orders do not show: exits of unknown fate, lost listings, trades alone."""
+"""Orders that the day's orders do not show: of unknown fate, lost listings, trades alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.domain.broker import BrokerOrder, BrokerStatus, BrokerTrade
+from core.domain.inquiry import Inquiry, candidate_of
 from core.domain.instrument import Product
-from core.domain.matching import match_orders
+from core.domain.matching import look_alikes, match_orders
 from core.domain.order import LIVE_STATES, UNKNOWN_STATES, Order, OrderState, OrderType
 from core.domain.truth import filled, key_of
 from core.engine.orders.baselines import Baseline
-from core.engine.orders.decisions import Adopt, Advance, Decision, OrdersRead
+from core.engine.orders.decisions import Adopt, Advance, Decision, OrdersRead, sent_at
 from core.engine.orders.folding import OrderEvent
 from core.engine.orders.snapshot import Snapshot
 
-__all__ = ["doubted_exits", "of_trades", "unlisted"]
+__all__ = ["compared", "doubted_exits", "inquiries_of", "of_trades", "unlisted"]
 
 _LOOKS = 5
 _LISTED_WITHIN = timedelta(seconds=15)
@@ -34,17 +36,71 @@ def doubted_exits(ours: Iterable[Order], snapshot: Snapshot, base: Baseline) -> 
 
 
 def _is_doubted(order: Order, rows: Sequence[Order], snapshot: Snapshot, base: Baseline) -> bool:
-    sent_at = order.submitted_at or order.created_at
-    if not _is_after(snapshot.moves_since, sent_at):
+    sent = order.submitted_at or order.created_at
+    if not _is_after(snapshot.moves_since, sent):
         return True
-    if snapshot.positions is None or not _is_after(snapshot.positions_began_at, sent_at):
+    if snapshot.positions is None or not _is_after(snapshot.positions_began_at, sent):
         return True
+    return bool(_gap(order, rows, snapshot, base))
+
+
+def _gap(order: Order, rows: Sequence[Order], snapshot: Snapshot, base: Baseline) -> int | None:
+    """Return the units that positions read since the send show beyond the fills, if known."""
+    if not _is_after(snapshot.positions_began_at, order.submitted_at or order.created_at):
+        return None
     key = key_of(order)
     # Of delivery shares the positions list the day alone.
     before = 0 if key[1] is Product.CNC else base.of(key)
+    if before is None:
+        return None
     today = [row for row in rows if row.day == order.day]
-    shows = sum(one.quantity for one in snapshot.positions if key_of(one) == key)
-    return before is not None and shows != before + filled(today).get(key, 0)
+    shows = sum(one.quantity for one in snapshot.positions or () if key_of(one) == key)
+    return shows - before - filled(today).get(key, 0)
+
+
+def compared(ours: Sequence[Order], snapshot: Snapshot, base: Baseline) -> dict[str, Inquiry]:
+    """Return what trades and positions show of each unresolved order, by client order id."""
+    return {
+        order.client_order_id: Inquiry(
+            traded=_traded(order, ours, snapshot), gap=_gap(order, ours, snapshot, base)
+        )
+        for order in ours
+        if order.state is OrderState.UNRESOLVED
+    }
+
+
+def inquiries_of(
+    ours: Sequence[Order], read: OrdersRead, snapshot: Snapshot, base: Baseline
+) -> dict[str, Inquiry]:
+    """Return what the broker shows of each unresolved order, by client order id."""
+    found = compared(ours, snapshot, base)
+    if not found:
+        return {}
+    foreign = match_orders(list(ours), read.theirs).foreign
+    return {
+        order.client_order_id: replace(
+            found[order.client_order_id],
+            candidates=tuple(
+                candidate_of(seen) for seen in look_alikes(order, foreign, sent_at(order, read))
+            ),
+            is_overdue=read.is_over(order),
+        )
+        for order in ours
+        if order.client_order_id in found
+    }
+
+
+def _traded(order: Order, ours: Sequence[Order], snapshot: Snapshot) -> int | None:
+    """Return the units of trades read since the send that no order of ours explains."""
+    if not _is_after(snapshot.trades_began_at, order.submitted_at or order.created_at):
+        return None
+    known = {one.broker_order_id for one in ours if one.broker_order_id}
+    trades = {(one.broker_order_id, one.trade_id): one for one in snapshot.trades or ()}
+    return sum(
+        trade.quantity
+        for trade in trades.values()
+        if trade.broker_order_id not in known and _could_be(order, trade)
+    )
 
 
 def _is_after(moment: datetime | None, other: datetime) -> bool:

@@ -237,13 +237,13 @@ class AccountWorker:
         logged_in = self._clock.market_at(self._token_time)
         return is_of_the_day(logged_in, self._dies_at, self._clock.market_now())
 
-    async def refresh(self) -> str:
+    async def refresh(self, *, within_s: float | None = None) -> str:
         """Read everything now, for a user who waits; return what went wrong, or ''."""
         try:
             client = await self._connections.client_of(self.broker_id)
             if client is None:
                 return "waiting for a login"
-            async with asyncio.timeout(self._settings.positions_s):
+            async with asyncio.timeout(within_s or self._settings.positions_s):
                 await self.read(client, everything=True)
         except BrokerReadError as error:
             await self.read_failed(error)

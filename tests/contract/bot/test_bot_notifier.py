@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +19,7 @@ from core.domain.notices.post import (
     unresolved_card,
 )
 from core.domain.notices.system import Text
-from core.domain.order import OrderState
+from core.domain.order import OrderRequest, OrderState, OrderType
 from core.errors import StoreUnavailable
 from core.ports.notifier import Blocked, Delivered, TryLater, Undeliverable
 from core.ports.store import Change
@@ -207,9 +208,9 @@ async def test_what_cannot_be_rendered_now_is_tried_later_and_nonsense_is_laid_a
     assert isinstance(await deliver(talking), Delivered)
 
 
-@pytest.mark.row("R4")
+@pytest.mark.row("R4", "G3")
 async def test_an_unresolved_order_has_its_own_card_and_a_persons_word(talking: World):
-    """The card says what is known; 'it is not there' counts only after a look and a confirmation."""
+    """The card says what is known; 'not placed' counts only after a look and a confirmation."""
     account = an_account()
     await talking.connect(account)
     order = an_order(account, state=OrderState.UNRESOLVED, broker_order_id=None)
@@ -218,11 +219,53 @@ async def test_an_unresolved_order_has_its_own_card_and_a_persons_word(talking: 
     card = unresolved_card(order.key)
     sent = await deliver(talking, card)
     seen = await talking.owner.sees("Not known yet")
-    assert "may or may not be there" in seen["text"] and order.key in seen["text"]
-    await talking.owner.tap("I looked at the broker")
-    await talking.owner.tap("it is not there")
+    assert "everything else goes on" in seen["text"] and order.key in seen["text"]
+    again = await talking.owner.button("Ask again")
+    await talking.owner.tap("Not placed")
+    question = await talking.owner.sees("Not placed on Zerodha - Main?")
+    assert question["id"] != seen["id"], "the card stays as it is"
+    await talking.owner.tap("It was not placed")
     await talking.owner.sees("Never reached the broker")
     known = await talking.control.views.order(order.key)
     assert known.state is OrderState.NOT_PLACED
     await deliver(talking, card, message_id=sent.message_id)
-    await talking.owner.reads(sent.message_id, "Known now")
+    end = await talking.owner.reads(sent.message_id, "Known now")
+    assert "said so, and a last look did not show it" in end["text"] and not end["keyboard"]
+    # A tap on what another phone still shows.
+    await talking.owner.press(sent.message_id, again["data"])
+    await talking.owner.sees("Already known: BUY 10 NSE:SBIN is given up as not placed")
+
+
+@pytest.mark.row("R4", "G3")
+async def test_an_unresolved_order_is_linked_from_its_card(talking: World):
+    """Ask again edits the card with what the broker shows; the order there is chosen by a button."""
+    account = an_account()
+    await talking.connect(account)
+    order = an_order(account, state=OrderState.UNRESOLVED, broker_order_id=None)
+    await talking.order(order)
+    await soon(talking.have_read)
+    card = unresolved_card(order.key)
+    sent = await deliver(talking, card)
+    at_broker = talking.at_broker(account.broker_id)
+    request = OrderRequest(
+        "", order.instrument, order.side, order.quantity, OrderType.LIMIT, order.product
+    )
+    number = at_broker.show(request).broker_order_id
+    at_broker.order_list[number] = replace(at_broker.order_list[number], tag=None)
+    await talking.owner.tap("Ask again")
+    await soon(lambda: _has_candidates(talking, order.key))
+    await deliver(talking, card, message_id=sent.message_id)
+    await talking.owner.reads(sent.message_id, number)
+    await talking.owner.tap("It is this")
+    question = await talking.owner.sees("Is it this one on Zerodha - Main?")
+    assert number in question["text"]
+    await talking.owner.tap("It is this one", message=question)
+    await talking.owner.sees("Noted")
+    known = await talking.control.views.order(order.key)
+    assert (known.state, known.broker_order_id) == (OrderState.ACCEPTED, number)
+    await deliver(talking, card, message_id=sent.message_id)
+    await talking.owner.reads(sent.message_id, "said which order it is")
+
+
+async def _has_candidates(talking: World, key: str) -> bool:
+    return bool((await talking.control.unresolved.view(key)).inquiry.candidates)

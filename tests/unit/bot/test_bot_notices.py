@@ -304,12 +304,12 @@ async def test_an_order_of_somebody_elses_is_a_card_too():
     ("state", "words"),
     [
         (OrderState.ACCEPTED, "The broker has it."),
-        (OrderState.NOT_PLACED, "➖ Never reached the broker."),
+        (OrderState.CANCELED, "➖ Cancelled."),
         (OrderState.REJECTED, "❌ Rejected by the broker: no funds."),
     ],
 )
 async def test_what_became_known_stays_true(
-    kind: type[OrderUnresolved], state: OrderState, words: str
+    kind: type[OrderUnresolved | OrderResolved | OrderRevived], state: OrderState, words: str
 ):
     """These messages are not followed: they say nothing that the order's next step makes wrong."""
     engine = BotEngine()
@@ -318,7 +318,9 @@ async def test_what_became_known_stays_true(
     order = an_order(ACCOUNT, state=state, reason=reason)
     await engine.order(order)
     screen = await render(kind(order.key), lookups(engine))
-    assert screen.text.endswith(f"BUY 10 NSE:SBIN MIS limit ₹812.00\n{words}") and not screen.rows
+    found = "" if kind is OrderRevived else "\nI found it among the broker's orders."
+    assert screen.text.endswith(f"BUY 10 NSE:SBIN MIS limit ₹812.00\n{words}{found}")
+    assert not screen.rows
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,11 @@ from core.domain.sessions import IST
 from core.engine.orders.decisions import (
     Adopt,
     Advance,
+    Ask,
     Correct,
     Decision,
     Freeze,
     OrdersRead,
-    Propose,
     changes_asked_for,
     decide,
     external_id,
@@ -231,12 +231,13 @@ def test_unresolved_order_whose_answer_is_awaited_is_not_given_up() -> None:
 
 @pytest.mark.matrix("B07")
 def test_look_alike_is_proposed_and_neither_adopted_nor_the_order_given_up() -> None:
-    """The nearest in time, for as long as a user has not decided."""
+    """A user is asked once the horizon has passed; until then it may still be found by its tag."""
     order = order_in(S.UNRESOLVED)
     sent = SENT_AT.astimezone(IST)
     far = shown("far", tag=None, placed_at=sent + timedelta(seconds=50))
     near = shown("near", tag=None, placed_at=sent + timedelta(seconds=1))
-    assert decide([order], read(far, near, after_s=3600)) == [Propose(order, "near")]
+    assert decide([order], read(far, near, after_s=119)) == []
+    assert decide([order], read(far, near, after_s=3600)) == [Ask(order)]
 
 
 @pytest.mark.matrix("B07", "B08")

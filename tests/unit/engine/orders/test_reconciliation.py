@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -19,7 +18,6 @@ from core.domain.notices.orders import (
 )
 from core.domain.notices.runs import RunCard
 from core.domain.order import EXTERNAL, MANUAL, OrderState, Purpose, Side
-from core.domain.sessions import IST
 from core.engine.orders.decisions import external_id
 from core.engine.orders.gate import add_gate
 from core.engine.orders.reconciliation import Snapshot
@@ -186,29 +184,6 @@ async def test_our_order_of_yesterday_is_not_adopted_in_the_morning(bench: Bench
     bench.broker.order_list["b1"] = shown(status=BrokerStatus.COMPLETE, filled_quantity=1)
     assert not await bench.look()
     assert [order.client_order_id for order in await bench.engine.orders()] == [TAG]
-
-
-@pytest.mark.matrix("B07")
-async def test_look_alike_is_asked_about_once(bench: Bench) -> None:
-    """An answered question is not asked again; another look-alike is another question."""
-    await bench.engine.wiring.journal.add(bench.engine.store, [order_in(S.UNRESOLVED)])
-    placed_at = SENT_AT.astimezone(IST) + timedelta(seconds=9)
-    bench.broker.order_list["b8"] = shown("b8", tag=None, placed_at=placed_at)
-    store, key = bench.engine.store, f"proposal|{TAG}"
-    await bench.look()
-    assert await store.get("alerts", key) == {
-        "_id": key,
-        "state": "open",
-        "broker_order_id": "b8",
-    }
-    await store.insert("alerts", {"_id": "other", "state": "open"})
-    nearer = shown("b7", tag=None, placed_at=SENT_AT.astimezone(IST))
-    bench.broker.order_list["b7"] = nearer
-    await bench.look()
-    proposal = await store.get("alerts", key)
-    assert proposal is not None
-    assert proposal["broker_order_id"] == "b7"
-    assert len(await bench.engine.orders()) == 1
 
 
 async def test_trades_are_kept_under_the_orders_that_they_belong_to(bench: Bench) -> None:
