@@ -183,7 +183,19 @@ class Control:
             if self._world.accounts.app(broker, key) is None:
                 raise web.HTTPNotFound(text=f"no app {key!r} at {broker!r}")
         expired = sum(self._world.accounts.expire(broker, key) for key in keys)
+        await self._world.sockets.close_ended()
         return web.json_response({"expired": expired})
+
+    async def count_sockets(self, request: web.Request) -> web.Response:
+        """Return how many sockets of an app are open."""
+        broker, key = request.query.get("broker", ""), request.query.get("api_key", "")
+        return web.json_response({"open": len(self._world.sockets.of_app(broker, key))})
+
+    async def drop_sockets(self, request: web.Request) -> web.Response:
+        """Cut the connections of an app's sockets, or of all."""
+        data = await json_body(request)
+        dropped = self._world.sockets.drop(data.get("broker"), data.get("api_key"))
+        return web.json_response({"dropped": dropped})
 
     async def clock(self, request: web.Request) -> web.Response:
         """Step the market clock."""
@@ -238,6 +250,8 @@ def build_app(world: World, extra: list[web.RouteDef] | None = None) -> web.Appl
             web.delete("/faults", control.delete_faults),
             web.delete("/faults/{id}", control.delete_faults),
             web.post("/tokens/expire", control.expire),
+            web.get("/sockets", control.count_sockets),
+            web.post("/sockets/drop", control.drop_sockets),
             *MarketControl(world).routes(),
             *OrderControl(world).routes(),
             web.post("/clock", control.clock),

@@ -9,8 +9,9 @@ null means until deleted). Kinds of two sorts:
   ``Faults.take``: ``hide``, ``reject_later``, ``partial_fill``, ``no_fill``, ``lose_tag``,
   ``cancel_then_fill``, ``code_201`` (all on order placement), ``not_admitted``, ``other_user`` (on
   the login form), ``stale_reads``, ``empty_reads`` (on reads of orders, trades, positions and
-  holdings), ``rate_limited`` (on any request with a live session) and ``clock_skew`` (on any
-  answer). ``take_order_effects`` collects those that travel with an order into the exchange.
+  holdings), ``rate_limited`` (on any request with a live session), ``lose_frames`` (on frames about
+  orders; path and ``api_key`` are those of the socket) and ``clock_skew`` (on any answer).
+  ``take_order_effects`` collects those that travel with an order into the exchange.
 
 Fields of a fault: ``target``, ``kind``, ``match`` (``method``, ``path`` and any attribute that the
 application's ``identify`` gives, as ``api_key``, ``user_id``, ``tag`` or ``chat_id``; a list
@@ -65,8 +66,12 @@ ORDER_KINDS = frozenset(
 )
 READ_KINDS = frozenset({"stale_reads", "empty_reads"})
 SKEW, RATE_LIMITED = "clock_skew", "rate_limited"
+STREAM_KINDS = frozenset({"lose_frames"})
 BROKER_KINDS = (
-    ORDER_KINDS | READ_KINDS | {SKEW, RATE_LIMITED, "code_201", "not_admitted", "other_user"}
+    ORDER_KINDS
+    | READ_KINDS
+    | STREAM_KINDS
+    | {SKEW, RATE_LIMITED, "code_201", "not_admitted", "other_user"}
 )
 _NUMBERS = ("delay_s", "effect_delay_s", "lasts_s", "skew_s")
 _HEALTH = "/_sandbox/"

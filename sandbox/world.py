@@ -17,6 +17,7 @@ from sandbox.instruments import Instrument, changed_instrument, put, restore
 from sandbox.ledger import Ledger
 from sandbox.market import Market
 from sandbox.prices import ReplayBars, SyntheticBars
+from sandbox.push_sockets import PushSockets
 from sandbox.sessions import change_day, restore_days
 from sandbox.settings import Settings
 from sandbox.simulators import simulated_brokers
@@ -47,6 +48,7 @@ class World:
     ledger: Ledger
     faults: Faults
     settings: Settings
+    sockets: PushSockets
     state_dir: Path | None = None
     urls: dict[str, str] = field(default_factory=dict)
     parts: dict[str, Any] = field(default_factory=dict)
@@ -86,6 +88,7 @@ class World:
         self.state.clear()
         restore()
         restore_days()
+        self.sockets.drop()
         self.ledger.clear()
         self.faults.remove()
         self.clock.stepped = timedelta()
@@ -161,6 +164,7 @@ def build_world(
     market = Market(market_clock, source, state)
     brokers = simulated_brokers()
     accounts = Accounts(market_clock, state, redirect_base, brokers)
+    faults = Faults(state)
     return World(
         clock=market_clock,
         state=state,
@@ -168,7 +172,8 @@ def build_world(
         accounts=accounts,
         exchange=Exchange(market_clock, market, accounts, state, brokers),
         ledger=Ledger(market_clock, state_dir),
-        faults=Faults(state),
+        faults=faults,
         settings=Settings(state),
+        sockets=PushSockets(accounts, faults),
         state_dir=state_dir,
     )

@@ -8,7 +8,6 @@ Frames are of the whole account: orders that other apps of the same user placed 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -16,6 +15,7 @@ from aiohttp import WSMsgType, web
 from sandbox.fyers.middleware import BROKER, FyersMiddleware
 from sandbox.fyers.serializers import FyersSerializer
 from sandbox.orders import Order
+from sandbox.push_sockets import PushSocket
 from sandbox.world import World
 
 __all__ = ["OrderSocket"]
@@ -100,13 +100,6 @@ _POSITION = {
 }
 
 
-@dataclass(eq=False)
-class _Client:
-    user_id: str
-    socket: web.WebSocketResponse
-    topics: set[str] = field(default_factory=set)
-
-
 class OrderSocket:
     """The open connections and the frames sent to them."""
 
@@ -114,7 +107,6 @@ class OrderSocket:
         self._world = world
         self._access = access
         self._serializer = serializer
-        self._clients: set[_Client] = set()
         self._queue: asyncio.Queue[tuple[Order, dict[str, Any]]] = asyncio.Queue()
         self._sent: set[str] = set()
         world.reset_hooks.append(self._sent.clear)
@@ -130,29 +122,25 @@ class OrderSocket:
 
     async def close(self, _app: web.Application) -> None:
         """Close every connection when the application stops."""
-        for client in list(self._clients):
-            await client.socket.close()
+        await self._world.sockets.close_all(BROKER)
 
     async def connect(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection."""
         caller = self._access.find_caller(request)
         if caller is None:
             raise web.HTTPForbidden
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        client = _Client(caller.user.user_id, socket)
-        self._clients.add(client)
+        client = await self._world.sockets.open(request, caller.session)
         try:
-            async for message in socket:
+            async for message in client.socket:
                 if message.type is WSMsgType.TEXT:
                     await self._answer(client, message.data)
         finally:
-            self._clients.discard(client)
-        return socket
+            self._world.sockets.forget(client)
+        return client.socket
 
-    async def _answer(self, client: _Client, text: str) -> None:
+    async def _answer(self, client: PushSocket, text: str) -> None:
         if text == "ping":
-            await client.socket.send_str("pong")
+            await self._world.sockets.send(client, "pong")
             return
         try:
             asked = json.loads(text)
@@ -164,10 +152,11 @@ class OrderSocket:
             await client.socket.send_json(answer)
             return
         if asked.get("SUB_T") == -1:
-            client.topics -= set(topics)
+            for topic in topics:
+                client.wants.pop(str(topic), None)
             answer = {"code": 1606, "message": "Successfully unsubscribed", "s": "ok"}
         else:
-            client.topics |= set(topics)
+            client.wants |= dict.fromkeys(map(str, topics))
             answer = {"code": 1605, "message": "Successfully subscribed", "s": "ok"}
         await client.socket.send_json(answer)
 
@@ -180,12 +169,11 @@ class OrderSocket:
         while True:
             order, row = await self._queue.get()
             frames = [("orders", _named(row, _ORDER)), *self._trade_frames(order)]
-            for client in list(self._clients):
-                if client.user_id != order.user_id:
-                    continue
+            for client in self._world.sockets.of_user(BROKER, order.user_id):
                 for topic, frame in frames:
-                    if topic in client.topics and not client.socket.closed:
-                        await client.socket.send_json({"s": "ok", topic: frame})
+                    if topic in client.wants and not client.socket.closed:
+                        text = json.dumps({"s": "ok", topic: frame})
+                        await self._world.sockets.send_order(client, text)
 
     def _trade_frames(self, order: Order) -> list[tuple[str, dict[str, Any]]]:
         portfolio = self._world.exchange.portfolio(BROKER, order.user_id)

@@ -41,6 +41,7 @@ def build_app(world: World) -> web.Application:
     app = web.Application(middlewares=middlewares, client_max_size=_BODY_LIMIT)
     app.on_response_prepare.append(access.stamp)
     app.cleanup_ctx.append(push.running)
+    app.on_shutdown.append(push.close)
     app.add_routes(_routes(world, push))
     return app
 

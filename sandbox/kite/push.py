@@ -11,29 +11,23 @@ import contextlib
 import hashlib
 import json
 import struct
-from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 from aiohttp import WSMsgType, web
 
-from sandbox.accounts import App
+from sandbox.accounts import App, Session
 from sandbox.kite.serializers import order_row
 from sandbox.listing import find_token
 from sandbox.orders import TERMINAL, Order
+from sandbox.push_sockets import PushSocket
 from sandbox.world import World
 
 __all__ = ["Push"]
 
 _HEARTBEAT_S = 1.0
 _POSTBACK_TIMEOUT_S = 3.0
-
-
-@dataclass(eq=False)
-class _Socket:
-    user_id: str
-    socket: web.WebSocketResponse
-    tokens: dict[int, int] = field(default_factory=dict)
+_SOCKETS_OF_AN_APP = 3
 
 
 class Push:
@@ -41,7 +35,6 @@ class Push:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._sockets: set[_Socket] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._http: aiohttp.ClientSession | None = None
 
@@ -54,9 +47,11 @@ class Push:
         self._world.exchange.listeners.remove(self._on_order)
         for task in self._tasks:
             task.cancel()
-        for known in list(self._sockets):
-            await known.socket.close()
         await self._http.close()
+
+    async def close(self, _app: web.Application) -> None:
+        """Close every socket when the application stops."""
+        await self._world.sockets.close_all("kite")
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -71,10 +66,9 @@ class Push:
         app = self._world.accounts.app("kite", order.api_key)
         if app is not None and app.postback_url:
             self._spawn(self._post(app, _postback(order, app, row)))
-        for known in self._sockets:
-            if known.user_id == order.user_id:
-                frame = json.dumps({"type": "order", "data": row})
-                self._spawn(_send(known.socket, frame))
+        frame = json.dumps({"type": "order", "data": row})
+        for known in self._world.sockets.of_user("kite", order.user_id):
+            self._spawn(self._world.sockets.send_order(known, frame))
 
     async def _post(self, app: App, body: dict[str, Any]) -> None:
         """Send a postback once; a dead or slow address loses it, as at the broker."""
@@ -85,57 +79,55 @@ class Push:
                 pass
 
     async def socket(self, request: web.Request) -> web.StreamResponse:
-        """Serve one WebSocket; a wrong token is refused in the handshake."""
-        api_key, token = (request.query.get(k, "") for k in ("api_key", "access_token"))
-        session = self._world.accounts.session("kite", api_key, token)
+        """Serve one WebSocket; a wrong token or a free app is refused in the handshake."""
+        session = self._admitted(request)
         if session is None:
             return web.Response(status=403, text="Forbidden")
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        known = _Socket(session.user_id, socket)
-        self._sockets.add(known)
+        if len(self._world.sockets.of_app("kite", session.api_key)) >= _SOCKETS_OF_AN_APP:
+            # The limit is a fact; how a fourth is answered is not documented.
+            return web.Response(status=429, text="Too many requests")
+        known = await self._world.sockets.open(request, session)
         heartbeat = asyncio.get_running_loop().create_task(self._heartbeat(known))
         try:
-            async for message in socket:
+            async for message in known.socket:
                 if message.type == WSMsgType.TEXT:
                     _subscribe(known, message.data)
         finally:
-            self._sockets.discard(known)
+            self._world.sockets.forget(known)
             heartbeat.cancel()
-        return socket
+        return known.socket
 
-    async def _heartbeat(self, known: _Socket) -> None:
+    def _admitted(self, request: web.Request) -> Session | None:
+        api_key, token = (request.query.get(k, "") for k in ("api_key", "access_token"))
+        app = self._world.accounts.app("kite", api_key)
+        if app is None or app.plan == "personal":
+            return None
+        return self._world.accounts.session("kite", api_key, token)
+
+    async def _heartbeat(self, known: PushSocket) -> None:
         while not known.socket.closed:
-            await _send(known.socket, self._ticks(known) or b"\x00")
+            await self._world.sockets.send(known, self._ticks(known) or b"\x00")
             await asyncio.sleep(_HEARTBEAT_S)
 
-    def _ticks(self, known: _Socket) -> bytes:
+    def _ticks(self, known: PushSocket) -> bytes:
         packets = []
-        for token, seen in known.tokens.items():
+        for token, seen in known.wants.items():
             instrument = find_token(token)
             paise = round(self._world.market.last_price(instrument) * 100) if instrument else seen
             if paise != seen:
-                known.tokens[token] = paise
+                known.wants[token] = paise
                 packets.append(struct.pack(">HII", 8, token, paise))
         return struct.pack(">H", len(packets)) + b"".join(packets) if packets else b""
 
 
-async def _send(socket: web.WebSocketResponse, frame: str | bytes) -> None:
-    with contextlib.suppress(ConnectionError):
-        if isinstance(frame, str):
-            await socket.send_str(frame)
-        else:
-            await socket.send_bytes(frame)
-
-
-def _subscribe(known: _Socket, text: str) -> None:
+def _subscribe(known: PushSocket, text: str) -> None:
     with contextlib.suppress(ValueError, TypeError, AttributeError):
         command = json.loads(text)
         if command.get("a") == "subscribe":
-            known.tokens.update({int(token): 0 for token in command["v"]})
+            known.wants.update({int(token): 0 for token in command["v"]})
         elif command.get("a") == "unsubscribe":
             for token in command["v"]:
-                known.tokens.pop(int(token), None)
+                known.wants.pop(int(token), None)
 
 
 def _postback(order: Order, app: App, row: dict[str, Any]) -> dict[str, Any]:
