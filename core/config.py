@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from core.adapters.brokers import PROFILES
+from core.domain.broker_profile import NO_STREAM
 from core.errors import ConfigurationError
 
 __all__ = ["Settings", "load_settings", "setting_name", "settings_with_defaults"]
@@ -36,12 +37,22 @@ _PREFIX = "SAARTHI_"
 _OWN_NAMES = {"mongodb_uri": "MONGODB_URI"}
 _LARGEST_PORT = 65535
 _ROOTS = "roots"
+_STREAMS = "streams"
 
 
 def _http_root(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.netloc:
         raise ValueError("expected an address like https://example.in")
+    return value.rstrip("/")
+
+
+def _stream_root(value: str) -> str:
+    if value == NO_STREAM:
+        return value
+    parts = urlsplit(value)
+    if parts.scheme not in {"ws", "wss"} or not parts.netloc:
+        raise ValueError(f"expected an address like wss://example.in, or {NO_STREAM}")
     return value.rstrip("/")
 
 
@@ -68,6 +79,7 @@ def _empty_is_none(value: object) -> object:
 
 
 Root = Annotated[str, AfterValidator(_http_root)]
+StreamRoot = Annotated[str, AfterValidator(_stream_root)]
 Optional_ = BeforeValidator(_empty_is_none)
 
 
@@ -81,6 +93,7 @@ class Settings(BaseModel):
         order_deadline_s: Total time of one call to a broker, waits included.
         mongod: A ``mongod`` binary to start, when no ``mongodb_uri`` is given.
         roots: Addresses of brokers other than their own, by setting.
+        streams: The same for their order updates, or ``off``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -96,6 +109,7 @@ class Settings(BaseModel):
     data: Path = Path("~/.saarthi")
     secret_key: Annotated[SecretStr | None, Optional_] = None
     roots: Mapping[str, Root] = {}
+    streams: Mapping[str, StreamRoot] = {}
     log: Annotated[str, Field(pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
     clock: Annotated[str | None, Optional_] = None
     horizon_s: Annotated[float, Field(ge=1, le=3600)] = 120.0
@@ -106,7 +120,13 @@ class Settings(BaseModel):
     @property
     def given(self) -> Sequence[str]:
         """The names of the settings that were given, in order."""
-        return sorted({*self.model_fields_set, *self.roots} - {_ROOTS})
+        named = {*self.model_fields_set, *self.roots, *self.streams}
+        return sorted(named - {_ROOTS, _STREAMS})
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """Every address of a broker that was given, by setting."""
+        return {**self.roots, **self.streams}
 
     @property
     def data_dir(self) -> Path:
@@ -131,10 +151,12 @@ def load_settings(
     values = _from_file(file) if file else {}
     values.update(_from_environment(os.environ if environment is None else environment))
     roots = {name: values.pop(name) for name in _broker_roots() if name in values}
-    if _ROOTS in values:
-        raise ConfigurationError(_unknown(_ROOTS))
+    streams = {name: values.pop(name) for name in _broker_streams() if name in values}
+    for name in (_ROOTS, _STREAMS):
+        if name in values:
+            raise ConfigurationError(_unknown(name))
     try:
-        return Settings(**values, roots=roots)
+        return Settings(**values, roots=roots, streams=streams)
     except ValidationError as error:
         raise ConfigurationError(_explain(error)) from None
 
@@ -161,10 +183,16 @@ def _broker_roots() -> dict[str, str]:
     return {root.setting: root.default for broker in PROFILES for root in broker.roots}
 
 
+def _broker_streams() -> dict[str, str]:
+    found = [broker.stream for broker in PROFILES if broker.stream is not None]
+    return {stream.setting: stream.default for stream in found}
+
+
 def settings_with_defaults() -> dict[str, Any]:
     """Return every setting's field name and default, those that brokers declare among them."""
-    own = {name: field.default for name, field in Settings.model_fields.items() if name != _ROOTS}
-    return own | _broker_roots()
+    named = {_ROOTS, _STREAMS}
+    own = {name: one.default for name, one in Settings.model_fields.items() if name not in named}
+    return own | _broker_roots() | _broker_streams()
 
 
 def setting_name(field: str) -> str:
@@ -179,7 +207,7 @@ def _explain(error: ValidationError) -> str:
     """Return one sentence for the first wrong setting."""
     first = error.errors(include_url=False, include_context=False)[0]
     where = [str(part) for part in first["loc"]] or ["?"]
-    field = where[1] if where[0] == _ROOTS else where[0]
+    field = where[1] if where[0] in {_ROOTS, _STREAMS} else where[0]
     if first["type"] == "extra_forbidden":
         return _unknown(field)
     found = "a value" if field in _SECRETS else repr(first.get("input"))

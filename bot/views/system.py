@@ -12,7 +12,7 @@ from bot.views.verbs import Verb
 from bot.views.words import plural, token_state
 from core.domain.account import Account
 from core.domain.money import rupees
-from core.domain.views import HealthView, Readiness
+from core.domain.views import AccountHealth, HealthView, Readiness
 
 __all__ = [
     "health_screen",
@@ -47,7 +47,8 @@ def health_screen(health: HealthView, chat_trouble: str) -> Screen:
         )
         accounts.append(
             f"{bold(one.account.label)}: {token_state(one.account)}, "
-            f"read {clock_time(one.last_read_at, seconds=True)}{trouble}{open_questions}"
+            f"read {clock_time(one.last_read_at, seconds=True)} · {_updates(one)}"
+            f"{trouble}{open_questions}"
         )
     text = join(
         bold("Health"),
@@ -62,6 +63,14 @@ def health_screen(health: HealthView, chat_trouble: str) -> Screen:
         ["", *accounts] if accounts else None,
     )
     return Screen(text, ((button("🔄 Refresh", Verb.HEALTH),),))
+
+
+def _updates(one: AccountHealth) -> str:
+    """Return how order updates come: ``live``, or ``polling`` and why."""
+    if one.is_live or one.polled_since is None:
+        return "live" if one.is_live else "polling"
+    since = clock_time(one.polled_since, seconds=True)
+    return f"polling since {since}: {esc(one.polled_why)}"
 
 
 def label_of(name: str, accounts: Sequence[Account] = ()) -> str:

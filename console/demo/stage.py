@@ -109,11 +109,11 @@ class Ports:
         except (AttributeError, TypeError, ValueError):
             raise DemoFailed(f"the sandbox printed {line[:100]!r} instead of its ports.") from None
 
-    def url(self, name: str) -> str:
+    def url(self, name: str, scheme: str = "http") -> str:
         """Return the root address of a simulator."""
         if name not in self.by_name:
             raise DemoFailed(f"the sandbox has no simulator {name!r}.")
-        return f"http://127.0.0.1:{self.by_name[name]}"
+        return f"{scheme}://127.0.0.1:{self.by_name[name]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +157,14 @@ class Stage:
             for broker in PROFILES
             for root in broker.roots
         }
+        streams = {
+            setting_name(broker.stream.setting): ports.url(broker.api_name, "ws")
+            for broker in PROFILES
+            if broker.stream is not None
+        }
         return self.environment() | {
             **roots,
+            **streams,
             "SAARTHI_TELEGRAM_TOKEN": _TOKEN,
             "SAARTHI_TELEGRAM_API": ports.url("telegram"),
             "SAARTHI_OWNERS": str(CHAT),

@@ -34,6 +34,7 @@ from core.errors import BrokerReadError, ReadFault
 from core.ports.clock import Clock, ComparedClock
 
 __all__ = [
+    "ANY_IPV4",
     "MASTER_LIMIT",
     "BrokerTransport",
     "NoReply",
@@ -42,6 +43,7 @@ __all__ = [
     "RequestCapture",
     "capture",
     "retry_after",
+    "tls_context",
 ]
 
 WRITE_LIMIT = 256 * 1024
@@ -58,7 +60,7 @@ _KEEPALIVE_S = 4.0
 _CONNECT_SHARE = 0.4
 """Of the time left, what connecting and TLS may each take. Cut by the deadline itself, httpcore
 leaves the socket of a half-made TLS connection to the garbage collector."""
-_ANY_IPV4 = "0.0.0.0"  # noqa: S104 - the local end of outgoing connections, nothing listens
+ANY_IPV4 = "0.0.0.0"  # noqa: S104 - the local end of outgoing connections, nothing listens
 """Brokers register IPv4 addresses; on a dual-stack host IPv6 would leave from another one."""
 _MULTIPLE_CHOICES = 300
 _OK = 200
@@ -182,7 +184,7 @@ class BrokerTransport:
         self._clock = clock
         self._throttle = throttle
         self._deadline_s = deadline_s
-        self._source_address = source_address or _ANY_IPV4
+        self._source_address = source_address or ANY_IPV4
         self._lanes = {bucket: asyncio.Semaphore(size) for bucket, size in _LANES.items()}
         self._client: httpx.AsyncClient | None = None
         self._is_closed = False
@@ -285,7 +287,7 @@ class BrokerTransport:
             limits = httpx.Limits(max_connections=None, keepalive_expiry=_KEEPALIVE_S)
             self._client = httpx.AsyncClient(
                 transport=httpx.AsyncHTTPTransport(
-                    verify=_tls(),
+                    verify=tls_context(),
                     trust_env=False,
                     limits=limits,
                     local_address=self._source_address,
@@ -375,6 +377,6 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
     """Return the one context of the process; making one reads the whole bundle of certificates."""
     return ssl.create_default_context(cafile=certifi.where())

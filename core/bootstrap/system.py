@@ -152,4 +152,4 @@ def _services(
 
 def _brokers_of(settings: Settings, clock: Clock) -> Mapping[BrokerProfile, Broker]:
     """Build the real brokers from the settings' roots."""
-    return build_brokers(clock, settings.roots, deadline_s=settings.order_deadline_s)
+    return build_brokers(clock, settings.addresses, deadline_s=settings.order_deadline_s)

@@ -16,6 +16,7 @@ from core.domain.instrument import Segment
 from core.errors import LoginRefused, UserError
 
 __all__ = [
+    "NO_STREAM",
     "ApiRoot",
     "BrokerProfile",
     "CallbackForm",
@@ -26,6 +27,8 @@ __all__ = [
     "unknown_broker",
 ]
 
+NO_STREAM = "off"
+"""In place of a stream's address: its order updates are not used."""
 _SHOWN = 30
 
 
@@ -169,6 +172,7 @@ class BrokerProfile:
         callback: How the redirect after a login is read.
         postback: How postbacks are read; None when the broker sends none.
         cut_offs: Where its square-off differs from the calendar's general times.
+        stream: The address of its order updates; None when the broker pushes none.
         names_need_master: Its names of instruments are known from its master alone, so without one
             its accounts can neither be read nor traded.
         exit_hint: How a user closes everything in the broker's own app, a sentence.
@@ -188,6 +192,7 @@ class BrokerProfile:
     callback: CallbackForm
     postback: PostbackForm | None = None
     cut_offs: tuple[CutOff, ...] = ()
+    stream: ApiRoot | None = None
     names_need_master: bool = False
     exit_hint: str = "In the broker's app, cancel what works and close the positions."
     is_supported: bool = True
@@ -209,6 +214,20 @@ class BrokerProfile:
     def addresses(self, replaced: Mapping[str, str]) -> list[str]:
         """Return the addresses of ``roots``, in order, with those that the settings replace."""
         return [replaced.get(root.setting, root.default) for root in self.roots]
+
+    def stream_address(self, replaced: Mapping[str, str]) -> str | None:
+        """Return the address of the order updates, None for none.
+
+        Where another address of the API is replaced and this one is not, there are none: a
+        simulator's login has no business at the broker's own door.
+        """
+        if self.stream is None:
+            return None
+        given = replaced.get(self.stream.setting)
+        if given is not None:
+            return None if given == NO_STREAM else given
+        is_simulated = any(one.setting in replaced for one in self.roots if not one.is_public)
+        return None if is_simulated else self.stream.default
 
 
 _ANYTHING = re.compile(r".*", re.DOTALL)

@@ -314,12 +314,21 @@ class DrainView:
 
 @dataclass(frozen=True, slots=True)
 class AccountHealth:
-    """How one account's connection does."""
+    """How one account's connection does.
+
+    Attributes:
+        is_live: Whether the broker pushes its order updates; else they are polled.
+        polled_since: Since when they are, where they might be pushed.
+        polled_why: Why.
+    """
 
     account: Account
     last_read_at: datetime | None
     trouble: str
     unresolved: int
+    is_live: bool = False
+    polled_since: datetime | None = None
+    polled_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

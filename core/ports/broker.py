@@ -27,6 +27,7 @@ from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import ExchangeFacts, Instrument, InstrumentId
 from core.domain.order import OrderRequest
 from core.domain.outcome import WriteOutcome
+from core.ports.updates import OrderUpdates
 
 __all__ = [
     "AccountReader",
@@ -116,6 +117,10 @@ class MarketDataSource(Protocol):
 
 class BrokerClient(OrderEntry, AccountReader, MarketDataSource, Protocol):
     """A logged-in account at its broker."""
+
+    def updates(self) -> OrderUpdates | None:
+        """Return the stream of this login's order updates; None where the broker pushes none."""
+        ...
 
     async def logout(self) -> None:
         """End the session at the broker; raises ``BrokerReadError`` when that fails."""

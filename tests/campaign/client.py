@@ -255,6 +255,9 @@ class CampaignClient:
             lambda: self.venue.market.candles(instrument, start, min(end, wall), minutes),
         )
 
+    def updates(self) -> None:
+        """Return nothing: days are played without a stream."""
+
     async def logout(self) -> None:
         return None
 

@@ -16,7 +16,16 @@ from core.ports.broker import Broker, BrokerClient, Credentials
 from core.ports.clock import Clock
 from tests.fakes.clock import RunningClock
 
-__all__ = ["BROKER_CASES", "MASTER", "SBIN", "BrokerCase", "market_order", "master_of", "roots_at"]
+__all__ = [
+    "BROKER_CASES",
+    "MASTER",
+    "SBIN",
+    "BrokerCase",
+    "market_order",
+    "master_of",
+    "roots_at",
+    "streams_at",
+]
 
 SBIN = InstrumentId("NSE", "SBIN")
 
@@ -24,6 +33,12 @@ SBIN = InstrumentId("NSE", "SBIN")
 def roots_at(url_of: Callable[[str], str]) -> dict[str, str]:
     """Return every broker's addresses as the settings name them, at its simulator's address."""
     return {root.setting: url_of(one.api_name) for one in PROFILES for root in one.roots}
+
+
+def streams_at(url_of: Callable[[str], str]) -> dict[str, str]:
+    """Return the addresses of every broker's order updates, at its simulator's address."""
+    found = ((one.stream, url_of(one.api_name)) for one in PROFILES)
+    return {one.setting: url.replace("http", "ws", 1) for one, url in found if one is not None}
 
 
 def master_of(*rows: tuple[InstrumentId, str, str]) -> Mapping[InstrumentId, Instrument]:

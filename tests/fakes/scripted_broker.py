@@ -36,6 +36,7 @@ from core.ports.broker import (
     LoginGrant,
     LoginPort,
 )
+from core.ports.updates import OrderUpdates
 from tests.fakes.brokers import MASTER
 
 __all__ = ["ScriptedAccount", "ScriptedBroker"]
@@ -61,6 +62,7 @@ class ScriptedAccount:
         largest: Orders of more units are refused, as above the freeze quantity; None for none.
         says_largest: Whether that refusal names the number.
         is_logged_out: Nothing is answered before the next login.
+        stream: Its order updates; None for none.
     """
 
     def __init__(self) -> None:
@@ -81,6 +83,7 @@ class ScriptedAccount:
         self.largest: int | None = None
         self.says_largest = True
         self.is_logged_out = False
+        self.stream: OrderUpdates | None = None
 
     def show(self, order: OrderRequest, status: BrokerStatus = BrokerStatus.WORKING) -> BrokerOrder:
         """List an order; return it."""
@@ -215,6 +218,9 @@ class ScriptedAccount:
         if instrument not in self.bars and instrument not in _KNOWN:
             raise BrokerReadError(ReadFault.REFUSED, f"no instrument {instrument}")
         return [bar for bar in self.bars.get(instrument, ()) if start <= bar.start < end]
+
+    def updates(self) -> OrderUpdates | None:
+        return self.stream
 
     async def logout(self) -> None:
         self._answer()

@@ -40,7 +40,7 @@ from core.ports.broker import Broker, BrokerClient, Credentials
 from core.ports.clock import Clock
 from core.ports.notifier import Delivered
 from core.ports.store import Change, Document, ServedStore
-from tests.fakes.brokers import roots_at
+from tests.fakes.brokers import roots_at, streams_at
 from tests.fakes.memory_foundation import memory_foundation
 from tests.fakes.memory_store import MemoryDatabase, MemoryStore
 from tests.fakes.sandbox_process import Sandbox
@@ -151,6 +151,7 @@ class World:
 
     Attributes:
         store_uri: The store's server; without one the store is in ``memory``.
+        has_streams: Whether the brokers push order updates.
         told: The chat.
         accounts: The connected accounts by broker_id.
         unjournalled: What ``Watch.witness`` found.
@@ -162,6 +163,7 @@ class World:
     data: Path
     horizon_s: float = 2.0
     order_deadline_s: float = 1.5
+    has_streams: bool = False
     told: Told = field(default_factory=Told)
     accounts: dict[str, Simulated] = field(default_factory=dict)
     unjournalled: list[str] = field(default_factory=list)
@@ -176,6 +178,7 @@ class World:
             db=self.db,
             mongodb_uri=SecretStr(self.store_uri) if self.store_uri else None,
             roots=roots_at(self.sandbox.url),
+            streams=streams_at(self.sandbox.url) if self.has_streams else {},
             public_url="http://127.0.0.1:8443",
             clock=self.sandbox.ask("GET", "/clock")["clock"],
             horizon_s=self.horizon_s,
@@ -472,4 +475,4 @@ async def _answer(address: str, who: Simulated) -> dict[str, str]:
 
 
 def _brokers(settings: Settings, clock: Clock) -> Mapping[BrokerProfile, Broker]:
-    return build_brokers(clock, settings.roots, deadline_s=settings.order_deadline_s)
+    return build_brokers(clock, settings.addresses, deadline_s=settings.order_deadline_s)

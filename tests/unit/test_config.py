@@ -23,6 +23,8 @@ WRONG = [
     ("kite_login", "https://", "https://"),
     ("fyers_api", "x", "https://"),
     ("fyers_masters", "x", "https://"),
+    ("kite_stream", "https://ws.kite.trade", "wss://"),
+    ("fyers_stream", "wss://", "or off"),
     ("log", "LOUD", "DEBUG|INFO"),
     ("horizon_s", "0", "greater than or equal to 1"),
     ("horizon_s", "soon", "valid number"),

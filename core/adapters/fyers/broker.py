@@ -11,6 +11,8 @@ from core.adapters.fyers.instruments import FyersInstruments, SymbolBook
 from core.adapters.fyers.profile import FYERS
 from core.adapters.fyers.sdk import FyersSdk
 from core.adapters.fyers.session import FyersLogin
+from core.adapters.fyers.updates import FyersDialect
+from core.adapters.order_stream import OrderStream
 from core.adapters.throttle import EVERYTHING, READS, Limit
 from core.adapters.transports import Transports
 from core.domain.broker_profile import BrokerProfile
@@ -49,7 +51,9 @@ class FyersBroker:
     profile: ClassVar[BrokerProfile] = FYERS
 
     def __init__(self, clock: Clock, roots: Mapping[str, str], *, deadline_s: float = 7.0) -> None:
+        self._clock = clock
         self._api_root, masters_root = self.profile.addresses(roots)
+        self._stream_root = self.profile.stream_address(roots)
         self._transports = Transports(clock, FYERS_LIMITS, deadline_s=deadline_s)
         self._book = SymbolBook({})
         self.login: LoginPort = FyersLogin(api_root=self._api_root, transport=self._transports.of)
@@ -70,4 +74,15 @@ class FyersBroker:
             self._transports.of(credentials),
             FyersSdk(self._api_root, credentials.api_key, credentials.access_token),
             self._book,
+            self._updates(credentials),
+        )
+
+    def _updates(self, credentials: Credentials) -> OrderStream | None:
+        if self._stream_root is None:
+            return None
+        return OrderStream(
+            self._clock,
+            FyersDialect(self._stream_root, credentials),
+            account=credentials.broker_id,
+            source_address=credentials.source_address,
         )

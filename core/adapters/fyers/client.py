@@ -30,6 +30,7 @@ from core.domain.odd_rows import OddRow, Rows
 from core.domain.order import OrderRequest, OrderType
 from core.domain.outcome import NotSent, WriteOutcome
 from core.errors import BrokerReadError, ReadFault
+from core.ports.updates import OrderUpdates
 
 __all__ = ["FyersClient", "send_to_fyers"]
 
@@ -64,8 +65,15 @@ async def send_to_fyers(
 class FyersClient:
     """A ``BrokerClient``. Only ``transport`` does any I/O; ``sdk`` builds requests."""
 
-    def __init__(self, transport: BrokerTransport, sdk: FyersSdk, book: SymbolBook) -> None:
+    def __init__(
+        self,
+        transport: BrokerTransport,
+        sdk: FyersSdk,
+        book: SymbolBook,
+        updates: OrderUpdates | None = None,
+    ) -> None:
         self._transport = transport
+        self._updates = updates
         self._sdk = sdk
         self._book = book
 
@@ -172,6 +180,10 @@ class FyersClient:
                 raise malformed("candles are no list")
             bars.update((bar.start, bar) for bar in (mapping.candle(v, minutes) for v in values))
         return [bars[at] for at in sorted(bars) if start <= at < end]
+
+    def updates(self) -> OrderUpdates | None:
+        """Return the stream of this login's order updates."""
+        return self._updates
 
     async def logout(self) -> None:
         """End the session at the broker."""

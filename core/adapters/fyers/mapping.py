@@ -31,6 +31,7 @@ from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused, Wri
 from core.errors import BrokerReadError, ReadFault
 
 __all__ = [
+    "DEAD_SESSION",
     "ORDER_TYPES",
     "PRODUCTS",
     "broker_order",
@@ -47,6 +48,7 @@ __all__ = [
     "position",
     "profile",
     "quote",
+    "tag_of",
     "write_outcome",
 ]
 
@@ -59,7 +61,7 @@ _FORBIDDEN = 403
 _TOO_MANY = 429
 _SERVER_ERROR = 500
 _ACKNOWLEDGED = {1101, 1102, 1103}
-_DEAD_SESSION = {-8, -15, -16, -17}
+DEAD_SESSION = {-8, -15, -16, -17}
 _THROTTLED = {-429, -353}
 _PERMISSION = {-373}
 _REJECTIONS = {-50, -51, -53, -99, -101, -159, -161, -162, -163, -164, -209} | {
@@ -159,7 +161,7 @@ def _refusal(body: Mapping[str, Any], raw: Reply) -> WriteOutcome:
     # have reached the exchange.
     if _DOUBTFUL.search(message):
         return Ambiguous(message)
-    if raw.status == _UNAUTHORISED or code in _DEAD_SESSION:
+    if raw.status == _UNAUTHORISED or code in DEAD_SESSION:
         return Refused(Refusal.AUTH_REQUIRED, message)
     if code in _THROTTLED:
         return Refused(Refusal.THROTTLED, message, retry_after(raw))
@@ -206,7 +208,7 @@ def _read_fault(body: Mapping[str, Any] | None, raw: Reply) -> ReadFault:
         return ReadFault.UNREACHABLE
     if body is None or body.get("s") != "error":
         return ReadFault.MALFORMED
-    if raw.status == _UNAUTHORISED or code in _DEAD_SESSION:
+    if raw.status == _UNAUTHORISED or code in DEAD_SESSION:
         return ReadFault.AUTH_REQUIRED
     if raw.status == _FORBIDDEN or code in _PERMISSION:
         return ReadFault.PERMISSION
@@ -259,8 +261,12 @@ def odd_holding(row: Row, error: Malformed, book: SymbolBook) -> OddRow | None:
 
 
 def _tag(row: Row) -> str | None:
+    return tag_of(row.maybe_text("orderTag") or "")
+
+
+def tag_of(text: str) -> str | None:
     """Return the tag without Fyers' prefix (``1:<ours>``); ``2:Untagged`` means none."""
-    tag = _TAG_PREFIX.sub("", row.maybe_text("orderTag") or "")
+    tag = _TAG_PREFIX.sub("", text)
     return tag if tag and tag != "Untagged" else None
 
 

@@ -81,6 +81,7 @@ FYERS = BrokerProfile(
     callback=CallbackForm(nonce="state", code="auth_code", refusal=_refusal),
     # Fyers signs nothing, and bars an address for half an hour after answers other than 200.
     postback=PostbackForm(_postback, is_signed=False),
+    stream=ApiRoot("fyers_stream", "wss://socket.fyers.in"),
     cut_offs=(
         # Ten minutes before Fyers' published 15:15.
         CutOff(Segment.DERIVATIVES, time(15, 5), date(2021, 1, 1)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from core.adapters.order_stream import OrderStream
 from core.adapters.throttle import ORDERS, Bucket, Limit
 from core.adapters.transports import Transports
 from core.adapters.zerodha.client import ZerodhaClient
@@ -12,6 +13,7 @@ from core.adapters.zerodha.instruments import ZerodhaInstruments
 from core.adapters.zerodha.profile import ZERODHA
 from core.adapters.zerodha.sdk import kite_sdk
 from core.adapters.zerodha.session import ZerodhaLogin
+from core.adapters.zerodha.updates import KiteDialect
 from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import Instrument, InstrumentId
 from core.ports.broker import (
@@ -49,7 +51,9 @@ class ZerodhaBroker:
     profile: ClassVar[BrokerProfile] = ZERODHA
 
     def __init__(self, clock: Clock, roots: Mapping[str, str], *, deadline_s: float = 7.0) -> None:
+        self._clock = clock
         self._api_root, login_root = self.profile.addresses(roots)
+        self._stream_root = self.profile.stream_address(roots)
         self._transports = Transports(clock, KITE_LIMITS, deadline_s=deadline_s)
         self.login: LoginPort = ZerodhaLogin(
             api_root=self._api_root, login_root=login_root, transport=self._transports.of
@@ -67,4 +71,15 @@ class ZerodhaBroker:
             self._transports.of(credentials),
             kite_sdk(self._api_root, credentials.api_key, credentials.access_token),
             master,
+            self._updates(credentials),
+        )
+
+    def _updates(self, credentials: Credentials) -> OrderStream | None:
+        if self._stream_root is None:
+            return None
+        return OrderStream(
+            self._clock,
+            KiteDialect(self._stream_root, credentials),
+            account=credentials.broker_id,
+            source_address=credentials.source_address,
         )

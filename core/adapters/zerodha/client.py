@@ -29,6 +29,7 @@ from core.domain.instrument import Instrument, InstrumentId
 from core.domain.order import OrderRequest, OrderType
 from core.domain.outcome import NotSent, WriteOutcome
 from core.errors import BrokerReadError, ReadFault
+from core.ports.updates import OrderUpdates
 
 __all__ = ["ZerodhaClient", "send_to_kite"]
 
@@ -75,8 +76,10 @@ class ZerodhaClient:
         transport: BrokerTransport,
         kite: Any,
         master: Mapping[InstrumentId, Instrument],
+        updates: OrderUpdates | None = None,
     ) -> None:
         self._transport = transport
+        self._updates = updates
         self._kite = kite
         self._master = master
         self._names = ShareNames(master)
@@ -194,6 +197,10 @@ class ZerodhaClient:
                 raise malformed("no candles")
             bars.update((bar.start, bar) for bar in map(mapping.candle, values))
         return [bars[at] for at in sorted(bars) if start <= at < end]
+
+    def updates(self) -> OrderUpdates | None:
+        """Return the stream of this login's order updates."""
+        return self._updates
 
     async def logout(self) -> None:
         """End the session at the broker."""

@@ -91,6 +91,7 @@ ZERODHA = BrokerProfile(
     tokens_die_at=time(6, 0),
     callback=CallbackForm(nonce="nonce", code="request_token", refusal=_refusal),
     postback=PostbackForm(_postback, is_signed=True),
+    stream=ApiRoot("kite_stream", "wss://ws.kite.trade"),
     cut_offs=(
         # Ten minutes before Kite's published 15:25.
         CutOff(Segment.DERIVATIVES, time(15, 15), date(2021, 1, 1)),

@@ -66,11 +66,16 @@ class ControllerHealth:
     async def _account_health(self, account: Account) -> AccountHealth:
         worker = self._pool.get(account.broker_id)
         unresolved = await count_unresolved(self._store, account.broker_id)
+        pushed = worker.updates.status if worker else None
+        is_live = pushed is not None and pushed.is_live
         return AccountHealth(
             account,
             worker.snapshot.as_of if worker else None,
             worker.trouble if worker else "not started yet",
             unresolved,
+            is_live=is_live,
+            polled_since=self._clock.market_at(pushed.since) if pushed and not is_live else None,
+            polled_why=pushed.why if pushed else "",
         )
 
     def _session_note(self) -> str:

@@ -28,6 +28,7 @@ from core.engine.orders.reconciliation import Snapshot
 from core.engine.workers.read_watch import ReadWatch
 from core.engine.workers.shared_read import SharedRead
 from core.engine.workers.snapshot_reader import SnapshotReader, WorkerSettings
+from core.engine.workers.updates_follower import UpdatesFollower
 from core.errors import BrokerReadError, NotFound, ReadFault, StoreError, VaultError
 from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
@@ -86,6 +87,9 @@ class AccountWorker:
         self._needs_login = False
         self._settings = settings
         self._wake = asyncio.Event()
+        self.updates = UpdatesFollower(broker_id, clock, self.wake)
+        self._is_read_wanted = True
+        self._read_at = 0.0
         self._turn_ended = asyncio.Event()
         self._ready_for: str | None = None
         self._token_time: datetime | None = None
@@ -97,7 +101,8 @@ class AccountWorker:
         return self._reader.snapshot
 
     def wake(self) -> None:
-        """Take the next turn now: after a run, a postback or a user's command."""
+        """Take the next turn now: after a run, an update, a postback or a user's command."""
+        self._is_read_wanted = True
         self._wake.set()
 
     async def next_turn(self) -> None:
@@ -110,7 +115,20 @@ class AccountWorker:
         await self._turn_ended.wait()
 
     async def run(self) -> None:
-        """Take turns until the account is disconnected."""
+        """Take turns, and follow the order updates, until the account is disconnected."""
+        crash: Exception | None = None
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(self.updates.run(), name=f"{self.broker_id} updates")
+            try:
+                await self._take_turns()
+            except Exception as error:  # noqa: BLE001 - raised below, as it is and not in a group
+                crash = error
+            finally:
+                following.cancel()
+        if crash is not None:
+            raise crash
+
+    async def _take_turns(self) -> None:
         while True:
             self._wake.clear()
             try:
@@ -150,6 +168,7 @@ class AccountWorker:
             self._token_time = account.token_generated_at
             self._dies_at = account.broker.tokens_die_at
             self._needs_login = client is None
+            self.updates.follow(client)
             if client is None:
                 self.trouble = "waiting for a login"
                 self._watch.login_ended()
@@ -158,8 +177,9 @@ class AccountWorker:
             # Send first, read then: a fresh entry must not wait for a slow read. What the read
             # moved is acted on in the same turn, so that a stop follows its fill at once.
             sent = self._is_ready() and await self.advance(account, client)
-            moved = await self.read(client)
-            sent |= (moved or not sent) and await self.advance(account, client)
+            if sent or await self._is_read_due():
+                moved = await self.read(client)
+                sent |= (moved or not sent) and await self.advance(account, client)
         except BrokerReadError as error:
             await self.read_failed(error)
             return error.retry_after_s or settings.away_s
@@ -186,6 +206,13 @@ class AccountWorker:
             return pause
         until = (self.executor.look_again_at - self._clock.now()).total_seconds()
         return min(pause, max(_SHORT_S, until))
+
+    async def _is_read_due(self) -> bool:
+        """Whether to read in this turn: in each, but while updates are pushed only as a check."""
+        if self._is_read_wanted or not self.updates.is_live or not self._is_ready():
+            return True
+        age = self._clock.monotonic() - self._read_at
+        return age >= self._reader.allowed_age(await self._journal.pending(self.broker_id))
 
     def _is_ready(self) -> bool:
         """Whether the day's orders were read since the start and since the last login or fault."""
@@ -218,16 +245,24 @@ class AccountWorker:
         # One at a time: of two reads that overlap the older answer may come last, and a user who
         # asks for the figures beside a turn would bring fills back to what they were before.
         async with self._reading:
-            day = trading_day(self._clock.market_now())
-            has_moved = await self._reader.read_orders(client, day)
-            self._ready_for = day
-            has_moved = await self._reader.read_rest(
-                client,
-                day,
-                has_moved=has_moved,
-                everything=everything,
-                is_days_login=self._is_days_login(),
-            )
+            # An update that comes from here on is for the next read; a read that fails is wanted
+            # still.
+            began, self._is_read_wanted, is_done = self._clock.monotonic(), False, False
+            try:
+                day = trading_day(self._clock.market_now())
+                has_moved = await self._reader.read_orders(client, day)
+                self._ready_for = day
+                has_moved = await self._reader.read_rest(
+                    client,
+                    day,
+                    has_moved=has_moved,
+                    everything=everything,
+                    is_days_login=self._is_days_login(),
+                    is_pushed=self.updates.is_live,
+                )
+                self._read_at, is_done = began, True
+            finally:
+                self._is_read_wanted |= not is_done
         await self._watch.succeeded()
         return has_moved
 
@@ -274,6 +309,7 @@ class AccountWorker:
     async def _login_refused(self) -> None:
         self._ready_for = None
         self._watch.login_ended()
+        self.updates.follow(None)
         reason = "the broker refused the login"
         await self._tokens.mark_expired(self.broker_id, reason, generated_at=self._token_time)
         await self._connections.drop(self.broker_id)

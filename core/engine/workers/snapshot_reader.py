@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from core.domain.order import OPEN_STATES, UNKNOWN_STATES, Order, OrderState
 from core.engine.orders.net_positions import NetPositions
 from core.engine.orders.reconciliation import Reconciler, Snapshot
 from core.engine.workers.previous_closes import PreviousCloses
@@ -14,12 +16,19 @@ from core.ports.clock import Clock
 
 __all__ = ["SnapshotReader", "WorkerSettings"]
 
+_UNANSWERED = UNKNOWN_STATES | {OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE}
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
     """Pauses between reads, in real seconds.
 
     They keep within the brokers' rates: facts/kite.md 10, facts/fyers.md 10.
+
+    Attributes:
+        working_s: While order updates are pushed, the age of the orders that is checked with orders
+            that work, or with anything that is not settled: a frame may be lost.
+        checked_s: The same when nothing is open: five requests in it, under 0.1 a second.
     """
 
     busy_s: float = 1.0
@@ -28,6 +37,8 @@ class WorkerSettings:
     positions_s: float = 10.0
     unknown_s: float = 2.0
     funds_s: float = 60.0
+    working_s: float = 5.0
+    checked_s: float = 60.0
 
 
 class SnapshotReader:
@@ -50,6 +61,28 @@ class SnapshotReader:
         self._closes = PreviousCloses(clock)
         self.snapshot = Snapshot()
         self._have_ledgers_followed = False
+        self._are_positions_judged = False
+
+    def allowed_age(self, pending: Iterable[Order]) -> float:
+        """Return how old the orders may become while updates are pushed, in seconds.
+
+        What the broker has not answered yet is asked for as if nothing were pushed.
+        """
+        states = {order.state for order in pending}
+        if states & _UNANSWERED:
+            return 0.0
+        is_quiet = not states & OPEN_STATES and self._is_settled
+        return self._settings.checked_s if is_quiet else self._settings.working_s
+
+    @property
+    def _is_settled(self) -> bool:
+        """Whether positions were judged since an order last moved, and every read agrees."""
+        return (
+            self._are_positions_judged
+            and not self._nets.gaps.has_any(self._broker_id)
+            and not self.snapshot.unlisted
+            and not any(self.snapshot.odd.values())
+        )
 
     async def read_orders(self, client: BrokerClient, day: str) -> bool:
         """Read the day's orders and settle the journal; return whether any order moved."""
@@ -57,6 +90,8 @@ class SnapshotReader:
         # waits) leaves them behind, and no later read moves an order again.
         is_behind, self._have_ledgers_followed = not self._have_ledgers_followed, False
         has_moved = await self._reconciler.read_orders(client, self._broker_id, self.snapshot, day)
+        if has_moved:
+            self._are_positions_judged = False
         await self._follow(day, has_moved=has_moved or is_behind)
         return has_moved
 
@@ -72,6 +107,7 @@ class SnapshotReader:
         has_moved: bool,
         everything: bool,
         is_days_login: bool = True,
+        is_pushed: bool = False,
     ) -> bool:
         """Read trades, positions, funds and holdings: what is old, or may have changed.
 
@@ -81,12 +117,14 @@ class SnapshotReader:
             has_moved: Whether an order moved in the last read, and with it the positions.
             everything: Read all of it whatever its age.
             is_days_login: Whether the login is the morning's, so that the day's capital is known.
+            is_pushed: Whether order updates are pushed, so that positions change with orders alone.
 
         Returns:
             Whether an order moved: the trades can show a fill that the orders do not.
         """
         snapshot = self.snapshot
-        if everything or has_moved or self._is_old(snapshot.positions_at, await self._age(day)):
+        age = await self._age(day, is_pushed=is_pushed)
+        if everything or has_moved or self._is_old(snapshot.positions_at, age):
             self._have_ledgers_followed = False
             if await self._reconciler.read_trades(client, self._broker_id, snapshot, day):
                 has_moved = True
@@ -127,6 +165,7 @@ class SnapshotReader:
                 # Raised below: intraday positions are judged without holdings too.
                 failed = error
         # Just after a fill the positions may lag behind the orders: nothing is judged by them.
+        self._are_positions_judged = not has_moved
         if not has_moved:
             await self._nets.positions_read(self._broker_id, snapshot, day)
         if failed is not None:
@@ -135,13 +174,18 @@ class SnapshotReader:
     def _are_funds_due(self) -> bool:
         return self._is_old(self.snapshot.funds_at, self._settings.funds_s)
 
-    async def _age(self, day: str) -> float:
+    async def _age(self, day: str, *, is_pushed: bool) -> float:
         """Return how old positions may become, in seconds: while an exit's fate is unknown, little.
 
         They are what proves that it did not take effect, and that the reads do not stand still.
         """
         is_asked = await self._reconciler.has_unknown_exit(self._broker_id, day)
-        return self._settings.unknown_s if is_asked else self._settings.positions_s
+        if is_asked:
+            return self._settings.unknown_s
+        if is_pushed and self._is_settled:
+            # Shorter than the check of the orders, so that each check finds them due.
+            return self._settings.checked_s - self._settings.idle_s
+        return self._settings.positions_s
 
     def _is_old(self, at: datetime | None, seconds: float) -> bool:
         return at is None or self._clock.now() - at > timedelta(seconds=seconds)

@@ -126,6 +126,9 @@ class ToyClient:
         bars = [_candle(row) for row in rows_of(payload, "candles")]
         return [bar for bar in bars if start <= bar.start < end]
 
+    def updates(self) -> None:
+        """Return nothing: Toy pushes no order updates."""
+
     async def logout(self) -> None:
         """End the session at the broker."""
         raw = await self._transport.send(

@@ -1,0 +1,29 @@
+"""The health of accounts as the chat shows it."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.views.markup import clock_time
+from bot.views.system import health_screen
+from core.domain.views import AccountHealth, HealthView
+from tests.fakes.views import AT, an_account
+
+ACCOUNT = an_account()
+SINCE = clock_time(AT, seconds=True)
+WAYS = [
+    (AccountHealth(ACCOUNT, AT, "", 0, is_live=True), "live"),
+    (AccountHealth(ACCOUNT, AT, "", 0), "polling"),
+    (
+        AccountHealth(ACCOUNT, AT, "", 0, polled_since=AT, polled_why="closed <by it>"),
+        f"polling since {SINCE}: closed &lt;by it&gt;",
+    ),
+]
+
+
+@pytest.mark.parametrize(("one", "said"), WAYS, ids=["live", "polling", "polling why"])
+def test_health_says_how_orders_are_followed(one: AccountHealth, said: str) -> None:
+    """``live`` while updates are pushed, else ``polling``, with since when and why where known."""
+    health = HealthView(AT, AT, AT, "", "memory", "", 0, 0, (one,), ())
+    line = health_screen(health, "").text.splitlines()[-1]
+    assert line.endswith(f", read {SINCE} · {said}")
