@@ -92,6 +92,8 @@ class Settings(BaseModel):
             up.
         order_deadline_s: Total time of one call to a broker, waits included.
         mongod: A ``mongod`` binary to start, when no ``mongodb_uri`` is given.
+        prove_accounts: Whether entries need limits and a round trip at other addresses than the
+            broker's own as well (F8).
         roots: Addresses of brokers other than their own, by setting.
         streams: The same for their order updates, or ``off``.
     """
@@ -116,6 +118,7 @@ class Settings(BaseModel):
     order_deadline_s: Annotated[float, Field(ge=0.5, le=60)] = 7.0
     warning_interval_s: Annotated[float, Field(ge=1, le=86400)] = 1800.0
     accept_embedded_store_for_live: bool = False
+    prove_accounts: bool = False
 
     @property
     def given(self) -> Sequence[str]:

@@ -10,6 +10,7 @@ from typing import TypeAlias, assert_never
 from bot.notices.accounts import account_notice
 from bot.notices.calendar import calendar_notice
 from bot.notices.exits import exit_notice
+from bot.notices.limits import limit_notice
 from bot.notices.logins import login_notice
 from bot.notices.lookups import Lookups
 from bot.notices.orders import order_notice
@@ -25,6 +26,7 @@ from bot.views.screen import Screen
 from core.domain.notices.accounts import AccountNotice
 from core.domain.notices.calendar import CalendarNotice
 from core.domain.notices.exits import ExitNotice
+from core.domain.notices.limits import LimitNotice
 from core.domain.notices.logins import LoginNotice
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import OrderNotice
@@ -66,6 +68,8 @@ async def _render(notice: Notice, lookups: Lookups) -> Screen:
         return await guard_notice(notice, lookups)
     if isinstance(notice, LoginNotice):
         return await login_notice(notice, lookups)
+    if isinstance(notice, LimitNotice):
+        return await limit_notice(notice, lookups)
     if isinstance(notice, AccountNotice):
         return await account_notice(notice, lookups)
     if isinstance(notice, CalendarNotice):

@@ -16,6 +16,7 @@ from bot.conversation.dispatch import attempt
 from bot.conversation.prompts import Prompt
 from bot.conversation.visit import Visit
 from bot.handlers.accounts import answer_name
+from bot.handlers.limits import answer_limit
 from bot.handlers.login import answer_login, looks_like_login
 from bot.handlers.start import answer_setting
 from bot.handlers.strategies import answer_parameter, answer_size
@@ -37,6 +38,7 @@ _ANSWERS: Mapping[str, Callable[[Visit, Mapping[str, Any]], Awaitable[None]]] = 
     "rename": lambda visit, data: answer_name(visit, data["broker_id"]),
     "setting": lambda visit, data: answer_setting(visit, data["name"]),
     "login": lambda visit, data: answer_login(visit, data["broker_id"]),
+    "limit": lambda visit, data: answer_limit(visit, data["scope"], data["kind"]),
     "parameter": lambda visit, data: answer_parameter(visit, data["strategy"], data["parameter"]),
     "size": lambda visit, data: answer_size(
         visit, data["strategy"], data["broker_id"], data["what"]

@@ -9,6 +9,7 @@ from core.engine.control.account_switch import AccountSwitch
 from core.engine.control.control import Control
 from core.engine.control.controller_health import ControllerHealth
 from core.engine.control.deliveries import Deliveries
+from core.engine.control.limits import LimitSettings
 from core.engine.control.manual_orders import ManualOrders
 from core.engine.control.manual_runs import ManualRuns
 from core.engine.control.panic import PanicControl
@@ -45,7 +46,9 @@ def control_of(foundation: Foundation, engine: Wiring) -> Control:
             accounts=engine.accounts,
             views=views,
             wake=engine.pool.wake,
+            allow_normal=engine.loss_limit.allow_normal,
         ),
+        limits=_limits(foundation, engine),
         logins=engine.logins,
         tokens=engine.tokens,
         views=views,
@@ -117,6 +120,16 @@ def _unresolved(foundation: Foundation, engine: Wiring) -> UnresolvedOrders:
         protections=engine.protections,
         horizon_s=foundation.settings.horizon_s,
         worker=engine.pool.get,
+    )
+
+
+def _limits(foundation: Foundation, engine: Wiring) -> LimitSettings:
+    return LimitSettings(
+        store=foundation.store,
+        clock=foundation.clock,
+        accounts=engine.accounts,
+        result=engine.loss_limit.result,
+        proof_address=engine.proof_address,
     )
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from core.bootstrap.foundation import Foundation
 from core.bootstrap.services import crash_reporter
 from core.domain.broker_profile import BrokerProfile
+from core.domain.identifiers import broker_of
 from core.domain.target import Strategy
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
@@ -42,6 +43,7 @@ from core.engine.runs.symbol_watch import SymbolWatch
 from core.engine.runs.symbols import Symbols
 from core.engine.safeguards.day_results import DayResults, DayWatch
 from core.engine.safeguards.guard_firing import GuardFiring
+from core.engine.safeguards.loss_limit import LossLimit
 from core.engine.safeguards.panic import Panics
 from core.engine.safeguards.panic_account import PursuitParts
 from core.engine.safeguards.panic_facts import PanicFacts
@@ -104,7 +106,21 @@ class Wiring:
             self.outbox,
             fence=lambda: self.lease.fence,
             is_assigned=is_assigned,
+            proof_address=self.proof_address,
         )
+
+    def proof_address(self, broker_id: str) -> str | None:
+        """Return where an account has to be proved before it enters, None where it need not (F8).
+
+        At the broker's own address always; elsewhere a simulator answers.
+        """
+        settings = self._foundation.settings
+        for broker in self._brokers:
+            if broker.name == broker_of(broker_id) and broker.roots:
+                own = broker.roots[0].default
+                address = broker.addresses(settings.roots)[0]
+                return address if address == own or settings.prove_accounts else None
+        return None
 
     @cached_property
     def reconciler(self) -> Reconciler:
@@ -361,6 +377,7 @@ class Wiring:
             journal=self.journal,
             outbox=self.outbox,
             wake=self.pool.wake,
+            proof_address=self.proof_address,
         )
 
     @cached_property
@@ -430,7 +447,7 @@ class Wiring:
     @cached_property
     def day_watch(self) -> DayWatch:
         """Judges the days' results; each safeguard that judges them is named here."""
-        judges = (self.result_guards,)
+        judges = (self.loss_limit, self.result_guards)
         return DayWatch(self.accounts, self.hours, self.day_results, judges)
 
     @cached_property
@@ -450,6 +467,13 @@ class Wiring:
             outbox=self.outbox,
             accounts=self.accounts,
             firing=firing,
+        )
+
+    @cached_property
+    def loss_limit(self) -> LossLimit:
+        """Turns accounts to EXIT_ONLY at their daily loss."""
+        return LossLimit(
+            store=self._store, clock=self._clock, outbox=self.outbox, wake=self.pool.wake
         )
 
     @cached_property

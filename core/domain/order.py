@@ -193,6 +193,8 @@ class Order:
         asked: Quantity and trigger of a change that we have asked for and that may yet take effect,
             or has without an answer: the same terms at the broker are no other person's.
         is_changed_outside: Somebody changed it at the broker: its terms are theirs from then on.
+        decided_price: The price that an entry was sized by; limits of values are judged by it. None
+            for what is no entry, and where no price was known.
         cancel_reason: Why we asked to cancel it; '' when nobody here did, so that a cancel is the
             broker's or a person's.
         realised: Rupees before charges that its fills have taken by closing units of its ledger;
@@ -225,6 +227,7 @@ class Order:
     is_changed_outside: bool = False
     cancel_reason: str = ""
     realised: Decimal | None = None
+    decided_price: Decimal | None = None
     version: int = 0
 
     @property

@@ -38,6 +38,7 @@ from tests.campaign.scripted import WishingStrategy
 from tests.campaign.troubles import Troubles
 from tests.campaign.venue import Key, Venue
 from tests.campaign.virtual import VirtualClock, VirtualLoop
+from tests.fakes.brokers import roots_at
 from tests.fakes.memory_store import MemoryDatabase, MemoryStore
 from tests.faults.watch import Rule, Watch, watched_brokers, watched_store
 
@@ -148,6 +149,7 @@ class World:
             public_url="https://saarthi.example",
             horizon_s=HORIZON_S,
             accept_embedded_store_for_live=True,
+            roots=roots_at(lambda name: f"https://{name}.example"),
         )
         self.chat = Chat(self.loop.time)
         self.brokers: Mapping[BrokerProfile, CampaignBroker] = {

@@ -38,7 +38,7 @@ from core.engine.orders.ledgers import ledger_row
 from core.ports.store import ServedStore, Store
 from strategy.registry import STRATEGIES
 from tests.fakes.bot_api import Wall
-from tests.fakes.brokers import MASTER
+from tests.fakes.brokers import MASTER, roots_at
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.orders import entry_of
 from tests.fakes.scripted_broker import ScriptedAccount, ScriptedBroker
@@ -158,7 +158,10 @@ class BotEngine:
     def build_engine(self) -> None:
         """Put the engine together anew, as another process would; nothing of it runs."""
         foundation = Foundation(
-            settings=Settings(public_url=self.public_url),
+            settings=Settings(
+                public_url=self.public_url,
+                roots=roots_at(lambda name: f"https://{name}.example"),
+            ),
             store=cast(ServedStore, self.engine_store),
             store_kind="a test's",
             running=None,

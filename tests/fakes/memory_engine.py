@@ -36,6 +36,7 @@ from core.engine.orders.documents import order_of, order_row
 from core.engine.orders.ledgers import ledger_of, ledger_row
 from core.engine.outbox import card_id
 from core.ports.masters import KeptMaster
+from tests.fakes.brokers import roots_at
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.orders import entry_of
@@ -73,7 +74,11 @@ class MemoryEngine:
     registry: Mapping[str, Strategy] = field(default_factory=dict)
     store: MemoryStore = field(default_factory=MemoryStore)
     settings: Settings = field(
-        default_factory=lambda: Settings(public_url="https://saarthi.example")
+        default_factory=lambda: Settings(
+            public_url="https://saarthi.example",
+            # Not the brokers' own, where an account is proved before it enters (F8).
+            roots=roots_at(lambda name: f"https://{name}.example"),
+        )
     )
     brokers: Mapping[BrokerProfile, ScriptedBroker] = field(
         default_factory=lambda: {one: ScriptedBroker(one) for one in (ZERODHA, FYERS)}

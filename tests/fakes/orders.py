@@ -83,6 +83,7 @@ def entry_of(ledger: Ledger, key: str, day: str, at: datetime) -> Order:
         state=OrderState.FILLED,
         day=day,
         created_at=at,
+        submitted_at=at,
         filled_quantity=abs(ledger.quantity),
         average_price=ledger.average_price,
     )

@@ -33,6 +33,7 @@ WRONG = [
     ("order_deadline_s", "61", "less than or equal to 60"),
     ("warning_interval_s", "-1", "greater than or equal to 1"),
     ("accept_embedded_store_for_live", "perhaps", "boolean"),
+    ("prove_accounts", "perhaps", "boolean"),
 ]
 
 

@@ -159,6 +159,29 @@ _ORDER = validator(
     required=("broker_id", "state", "side", "purpose", "quantity"),
 )
 
+_LIMITS = validator(
+    {
+        "version": _WHOLE,
+        "seq": _WHOLE,
+        "changed_at": _DATE,
+        "changed_by": _STRING,
+    },
+    required=(),
+)
+
+_LIMIT_CHANGE = validator(
+    {
+        "scope": _STRING,
+        "version": _WHOLE,
+        "what": _STRING,
+        "old": _STRING,
+        "new": _STRING,
+        "at": _DATE,
+        "by": _STRING,
+    },
+    required=("scope", "version", "what", "at", "by"),
+)
+
 COLLECTIONS: tuple[Collection, ...] = (
     # -- accounts ------------------------------------------------------------
     collection(  # _id: broker_id
@@ -207,7 +230,9 @@ COLLECTIONS: tuple[Collection, ...] = (
     collection("guards", index("broker_id")),  # _id: as ledgers
     collection("result_guards"),  # _id: scope, as GuardScope.key
     collection("shut_days", index("at", keep_days=_KEEP_DAYS, name="expiry")),  # _id: scope|day
-    collection("baselines", index("broker_id", "day")),  # _id: broker_id|day|product
+    collection("limits", rules=_LIMITS),  # _id: broker_id, or all
+    collection("limit_changes", index("scope", "version"), rules=_LIMIT_CHANGE),  # scope#version
+    collection("baselines", index("broker_id", "day"), index("day")),  # _id: broker_id|day
     collection("strategies"),  # _id: name
     collection("assignments", index("broker_id")),  # _id: strategy|broker_id
     collection("day_figures"),  # _id: broker_id|day

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from core.domain.notices.accounts import AccountNotice
 from core.domain.notices.calendar import CalendarNotice
 from core.domain.notices.exits import ExitNotice
+from core.domain.notices.limits import LimitNotice
 from core.domain.notices.logins import LoginNotice
 from core.domain.notices.orders import OrderNotice
 from core.domain.notices.panic import PanicNotice
@@ -30,6 +31,7 @@ Notice: TypeAlias = (
     | ExitNotice
     | GuardNotice
     | PanicNotice
+    | LimitNotice
     | CalendarNotice
     | SystemNotice
 )

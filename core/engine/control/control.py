@@ -18,6 +18,7 @@ from core.engine.control.account_registration import AccountRegistration
 from core.engine.control.account_switch import AccountSwitch
 from core.engine.control.controller_health import ControllerHealth
 from core.engine.control.deliveries import Deliveries
+from core.engine.control.limits import LimitSettings
 from core.engine.control.manual_orders import ManualOrders
 from core.engine.control.manual_runs import ManualRuns
 from core.engine.control.panic import PanicControl
@@ -66,6 +67,7 @@ class Control:
         registration: Connect and disconnect accounts.
         switch: Enable and disable accounts.
         modes: The trading modes.
+        limits: Limits of accounts and of all together.
         logins: Offer and complete logins.
         tokens: The warning about expired tokens.
         views: Dashboards, positions, orders, trades, profit and runs.
@@ -86,6 +88,7 @@ class Control:
     registration: AccountRegistration
     switch: AccountSwitch
     modes: TradingModes
+    limits: LimitSettings
     logins: Logins
     tokens: Tokens
     views: Views

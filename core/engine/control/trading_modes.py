@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from core.domain.command import Command
 from core.domain.mode import TradingMode, stricter
@@ -20,11 +21,23 @@ from core.errors import UserError
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
 
-__all__ = ["TradingModes"]
+__all__ = ["AllowNormal", "TradingModes"]
+
+
+class AllowNormal(Protocol):
+    """Raises ``UserError`` when an account may not be set to NORMAL yet."""
+
+    async def __call__(self, view: StoreView, broker_id: str, *, by: str) -> None:
+        """Look, in the transaction of the change."""
+        ...
 
 
 class TradingModes:
-    """Reads and sets modes; ``wake`` lets an account's worker take a turn."""
+    """Reads and sets modes; ``wake`` lets an account's worker take a turn.
+
+    ``allow_normal`` raises ``UserError`` inside the transaction that would set an account to
+    NORMAL too early after its daily loss (R1).
+    """
 
     def __init__(
         self,
@@ -34,12 +47,14 @@ class TradingModes:
         accounts: Accounts,
         views: Views,
         wake: Callable[[str], None],
+        allow_normal: AllowNormal,
     ) -> None:
         self._store = store
         self._clock = clock
         self._accounts = accounts
         self._views = views
         self._wake = wake
+        self._allow_normal = allow_normal
 
     async def global_mode(self) -> TradingMode:
         """Return the mode that holds for every account beside its own."""
@@ -59,6 +74,8 @@ class TradingModes:
                     "A panic still closes everything here. End it first: open /panic, then Stop "
                     "trying."
                 )
+            if mode is TradingMode.NORMAL and broker_id is not None:
+                await self._allow_normal(view, broker_id, by=by)
             written = await write_mode(view, mode, broker_id, at=now, by=by)
             exits = [one for who in written.resumed for one in await self._exits(view, who)]
             await tell_results(view, exits)

@@ -16,7 +16,7 @@ from core.domain.instrument import InstrumentId, Product
 from core.domain.truth import Key
 from core.ports.store import Change, Document, StoreView
 
-__all__ = ["Baseline", "Dispute", "baseline_at", "put_baseline"]
+__all__ = ["Baseline", "Dispute", "baseline_at", "baselines_of", "put_baseline"]
 
 _BASELINES = "baselines"
 
@@ -75,11 +75,20 @@ def _place(key: Key) -> str:
 async def baseline_at(view: StoreView, broker_id: str, day: str) -> Baseline:
     """Return an account's baseline of a day."""
     row = await view.get(_BASELINES, f"{broker_id}|{day}")
-    if row is None:
-        return Baseline(broker_id, day)
+    return Baseline(broker_id, day) if row is None else _baseline(row)
+
+
+async def baselines_of(view: StoreView, broker_id: str | None, day: str) -> list[Baseline]:
+    """Return the baselines of a day: of one account, or with None those of all."""
+    if broker_id is not None:
+        return [await baseline_at(view, broker_id, day)]
+    return [_baseline(row) for row in await view.find(_BASELINES, {"day": day})]
+
+
+def _baseline(row: Document) -> Baseline:
     return Baseline(
-        broker_id,
-        day,
+        row["broker_id"],
+        row["day"],
         frozenset(row["kept"]),
         {_key(one): one["units"] for one in row["units"]},
         {_key(one): Dispute(one["by_fills"], one["by_positions"]) for one in row["disputes"]},

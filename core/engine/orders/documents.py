@@ -60,6 +60,7 @@ def order_row(order: Order) -> Document:
         "is_changed_outside": order.is_changed_outside,
         "cancel_reason": order.cancel_reason,
         "realised": order.realised,
+        "decided_price": order.decided_price,
         "version": order.version,
     }
 
@@ -103,6 +104,7 @@ def order_of(row: Document) -> Order:
         is_changed_outside=row.get("is_changed_outside", False),
         cancel_reason=row.get("cancel_reason", ""),
         realised=row.get("realised"),
+        decided_price=row.get("decided_price"),
         version=row["version"],
     )
 

@@ -30,6 +30,7 @@ __all__ = [
     "pass_gate",
     "raise_fence",
     "touch_gate",
+    "touch_gates",
 ]
 
 _GATES = "account_gates"
@@ -156,6 +157,11 @@ async def hold_fence(view: StoreView, broker_id: str, fence: int) -> None:
 async def touch_gate(view: StoreView, broker_id: str) -> None:
     """Make a change of something that submissions read collide with them, as a mode change does."""
     await view.update(_GATES, {"_id": broker_id}, Change(inc={"seq": 1}))
+
+
+async def touch_gates(view: StoreView) -> None:
+    """Do so for every account's submissions."""
+    await view.update(_GATES, {}, Change(inc={"seq": 1}), many=True)
 
 
 async def change_gate(

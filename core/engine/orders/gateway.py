@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from core.domain.ledger import Ledger
@@ -20,6 +21,8 @@ from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused, Wri
 from core.engine.orders.gate import Gate, gate_at, hold_fence, pass_gate
 from core.engine.orders.journal import Journal, OrderEvent, orders_in, posts_of
 from core.engine.orders.ledgers import ledgers_of
+from core.engine.orders.limit_use import bounds_of, entering
+from core.engine.orders.limits import ALL, count_entry, limits_at
 from core.engine.orders.risk import Facts, allowed_quantity, require
 from core.engine.orders.shut import why_shut
 from core.engine.outbox import Outbox
@@ -131,6 +134,7 @@ class Gateway:
         *,
         fence: Callable[[], int],
         is_assigned: Callable[[StoreView, str, str], Awaitable[bool]],
+        proof_address: Callable[[str], str | None] = lambda _broker_id: None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -138,8 +142,10 @@ class Gateway:
         self._outbox = outbox
         self._fence = fence
         self._is_assigned = is_assigned
+        self._proof_address = proof_address
         self.in_flight: set[str] = set()
         self._commits: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._bounded = asyncio.Lock()
 
     async def submit(
         self, client: BrokerClient, ticket: Ticket
@@ -163,7 +169,7 @@ class Gateway:
             try:
                 # All of an account's submissions write its gate: side by side they would only
                 # collide and run again. The send is outside, so a slow one holds no other back.
-                async with self._commits[order.broker_id]:
+                async with self._commits[order.broker_id], await self._turn(order):
                     submitted = await self._commit(ticket)
             except (AlreadyDone, DuplicateKey):
                 # The commit is not ours, so the send is not either (I1).
@@ -176,6 +182,17 @@ class Gateway:
         finally:
             self.in_flight.discard(order.client_order_id)
 
+    async def _turn(self, order: Order) -> AbstractAsyncContextManager[None]:
+        """Let entries that a limit of all accounts bounds commit one after another.
+
+        They write one document, so side by side they would only collide and run again. What holds
+        is that document, not this turn.
+        """
+        if order.purpose.is_reducing:
+            return nullcontext()
+        everybody = await limits_at(self._store, ALL)
+        return self._bounded if everybody.limits.bounds_entries else nullcontext()
+
     async def _commit(self, ticket: Ticket) -> Order:
         order = ticket.order
         # An exit is worked out anew and has no row yet; an entry's row was committed with its run.
@@ -186,6 +203,8 @@ class Gateway:
             gate = await pass_gate(view, order.broker_id, fence=self._fence())
             facts = await self._facts(view, gate, ticket)
             require(facts)
+            if any(load.is_all for load in facts.loads):
+                await count_entry(view)
             # The size is fixed in here, where no fill, mode change or second exit can move what it
             # is computed from (I6); the quantity that was asked for is only an upper bound.
             submitted = replace(
@@ -246,8 +265,23 @@ class Gateway:
             # touches the gate, so one of the two transactions loses (D4).
             is_on = await self._is_assigned(view, order.strategy, order.broker_id)
             shut = await why_shut(view, order.broker_id, order.strategy, order.day)
-            offset = clock_offset(self._clock)
-            return replace(facts, is_assigned=is_on, shut=shut, clock_offset=offset)
+            # Read in here as well: orders, ledgers and the numbers themselves move (R1).
+            bounds = await bounds_of(
+                view,
+                entering(order),
+                day=order.day,
+                now=self._clock.now(),
+                address=self._proof_address(order.broker_id),
+            )
+            return replace(
+                facts,
+                is_assigned=is_on,
+                shut=shut,
+                clock_offset=clock_offset(self._clock),
+                price=order.decided_price,
+                loads=bounds.loads,
+                unproved=bounds.unproved,
+            )
         same = [row for row in read if row.request.product is request.product]
         # A fill that is in the orders and not in the net (or the other way round) would count twice
         # or not at all; only a pair that was read together bounds an exit (C3).

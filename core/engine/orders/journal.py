@@ -53,6 +53,7 @@ __all__ = [
     "count_unknown",
     "count_unresolved",
     "orders_in",
+    "orders_of_day",
     "unresolved_orders",
     "waiting_exits",
 ]
@@ -76,6 +77,12 @@ async def orders_in(
 ) -> list[Order]:
     """Return an account's orders of a day in one instrument, inside the caller's transaction."""
     where = {"broker_id": broker_id, "instrument": str(instrument), "day": day}
+    return [order_of(row) for row in await view.find(_ORDERS, where)]
+
+
+async def orders_of_day(view: StoreView, broker_id: str | None, day: str) -> list[Order]:
+    """Return an account's orders of a day, with None those of all, inside a transaction."""
+    where = {"day": day} if broker_id is None else {"day": day, "broker_id": broker_id}
     return [order_of(row) for row in await view.find(_ORDERS, where)]
 
 

@@ -14,9 +14,10 @@ __all__ = ["ledger_at", "ledger_of", "ledger_row", "ledgers_of", "put_ledger"]
 _LEDGERS = "ledgers"
 
 
-async def ledgers_of(view: StoreView, broker_id: str) -> list[Ledger]:
-    """Return an account's ledgers, flat ones included."""
-    return [ledger_of(row) for row in await view.find(_LEDGERS, {"broker_id": broker_id})]
+async def ledgers_of(view: StoreView, broker_id: str | None) -> list[Ledger]:
+    """Return an account's ledgers, with None those of all; flat ones included."""
+    where = {} if broker_id is None else {"broker_id": broker_id}
+    return [ledger_of(row) for row in await view.find(_LEDGERS, where)]
 
 
 async def ledger_at(view: StoreView, key: str) -> Ledger | None:

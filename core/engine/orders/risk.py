@@ -16,11 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from core.domain.exits import left_to_exit, units_on_side
 from core.domain.host_clock import DENIED_FROM, words
 from core.domain.instrument import InstrumentId, Product, why_not_handled
 from core.domain.ledger import Ledger, shrunk
+from core.domain.limits import Load, first_passed
 from core.domain.mode import TradingMode
 from core.domain.order import (
     EXTERNAL,
@@ -84,6 +86,9 @@ class Facts:
         despite_pause: The user confirmed a second time that it passes in PAUSED.
         is_restored: A stop that is put back after the exit that it made way for came to nothing.
         others: Today's other orders of the same account and instrument, in any state.
+        price: The price that an entry is sized by; None where it is not known.
+        loads: What counts against the limits that bound an entry (R1).
+        unproved: Why nothing is entered on the account yet, or '' (F8).
         ledgers: What strategies hold of the same (instrument, product) on the account.
         held: Signed units at the broker; None when they could not be read: unknown is not flat.
     """
@@ -109,6 +114,9 @@ class Facts:
     despite_pause: bool = False
     is_restored: bool = False
     others: Sequence[Order] = ()
+    price: Decimal | None = None
+    loads: Sequence[Load] = ()
+    unproved: str = ""
     ledgers: Sequence[Ledger] = ()
     held: int | None = None
 
@@ -261,6 +269,19 @@ def second_entry(facts: Facts) -> Denial | None:
     return None
 
 
+def proved_account(facts: Facts) -> Denial | None:
+    """At the broker's own address nothing is entered before limits and a round trip (F8)."""
+    return Denial("UNPROVED", facts.unproved) if facts.is_entry and facts.unproved else None
+
+
+def limits(facts: Facts) -> Denial | None:
+    """An entry passes no limit of its account, nor of all accounts together (R1)."""
+    if not facts.is_entry:
+        return None
+    passed = first_passed(facts.loads, facts.quantity, facts.price)
+    return Denial(passed.code, passed.reason) if passed else None
+
+
 def known_position(facts: Facts) -> Denial | None:
     """What must not exceed the broker's net is not sent while that net is unknown (B09)."""
     if facts.is_entry or facts.quantity == 0 or not _needs_net(facts) or facts.held is not None:
@@ -313,12 +334,14 @@ CHECKS: tuple[Check, ...] = (
     assignment,
     delivery_short,
     frozen_entries,
+    proved_account,
     login,
     refused_before_today,
     host_clock,
     believed_price,
     unsettled_orders,
     second_entry,
+    limits,
     known_position,
     own_order_rests,
     units_left,

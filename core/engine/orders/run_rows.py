@@ -2,13 +2,17 @@
 
 A run is a strategy's slot, an extra run, or a decision to make ledgers flat (``kind``: square-off,
 close, switch-off, stop, panic); its card in the chat is drawn from this document and its orders.
+``said`` names the denials by limits that its notes tell: the day's later runs do not repeat them.
 """
 
 from __future__ import annotations
 
+from datetime import datetime, time
+
+from core.domain.sessions import IST
 from core.ports.store import Document, StoreView
 
-__all__ = ["insert_run", "newest_run", "run_at"]
+__all__ = ["insert_run", "newest_run", "run_at", "said_of_limits"]
 
 _RUNS = "runs"
 
@@ -21,6 +25,14 @@ async def insert_run(view: StoreView, row: Document) -> None:
 async def run_at(view: StoreView, run_id: str) -> Document | None:
     """Return a run's document, or None."""
     return await view.get(_RUNS, run_id)
+
+
+async def said_of_limits(view: StoreView, strategy: str, at: datetime) -> set[str]:
+    """Return which denials by limits a strategy's runs of the day of ``at`` have said."""
+    day = at.astimezone(IST).date()
+    since = datetime.combine(day, time(), IST)
+    rows = await view.find(_RUNS, {"strategy": strategy, "slot_at": {"$gte": since}})
+    return {one for row in rows for one in row.get("said", ())}
 
 
 async def newest_run(view: StoreView, strategy: str) -> str | None:

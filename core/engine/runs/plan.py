@@ -6,7 +6,7 @@ Documents of the collection ``runs`` (core.engine.runs.runner) are written and r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -15,12 +15,13 @@ from core.domain.broker_profile import BrokerProfile
 from core.domain.identifiers import client_order_id
 from core.domain.instrument import InstrumentId
 from core.domain.order import Order, OrderRequest, OrderState, OrderType, Purpose, Side
-from core.domain.planning import Leg
+from core.domain.planning import AccountState, Leg
 from core.domain.sessions import trading_day
 from core.domain.slicing import cut, slices
 from core.domain.target import Direction, Target
 from core.domain.views import AssignmentView
 from core.engine.orders.gate import Gate
+from core.engine.orders.limit_use import EntryBounds
 from core.engine.orders.risk import Facts
 from core.engine.runs.bars import Bars
 from core.ports.store import Document
@@ -44,6 +45,11 @@ class RunRequest:
     slot_at: datetime
     may_enter: bool = True
     only: str | None = None
+
+    @property
+    def is_by_user(self) -> bool:
+        """Whether a user asked for it (``core.engine.control.manual_runs``)."""
+        return self.run_id.startswith(f"{self.strategy}|now|")
 
 
 def requested_slot(now: datetime) -> datetime:
@@ -89,6 +95,11 @@ class RunPlan:
     clock_offset: timedelta = timedelta(0)
     doubts: Mapping[InstrumentId, str] = field(default_factory=dict)
 
+    def is_fresh(self, target: Target) -> bool:
+        """Whether an entry may be decided on a target at all."""
+        age = self.request.slot_at - target.signal_at
+        return bool(target.direction) and age < self.fresh_for
+
     @property
     def fresh_for(self) -> timedelta:
         """How old a signal may be to enter."""
@@ -106,7 +117,10 @@ class RunPlan:
         account: Account,
         gate: Gate | None,
         orders: Sequence[Order],
+        *,
         shut: str = "",
+        price: Decimal | None = None,
+        bounds: EntryBounds | None = None,
     ) -> Facts:
         """Return what the checks look at for an entry that has no size yet.
 
@@ -117,6 +131,8 @@ class RunPlan:
             gate: The account's gate as it is in this transaction.
             orders: Today's orders of the account in the target's instrument.
             shut: Why nothing is entered there for the rest of the day, or ''.
+            price: What it would be sized by.
+            bounds: What it would be held to.
         """
         return Facts(
             purpose=Purpose.ENTRY,
@@ -137,14 +153,18 @@ class RunPlan:
             clock_offset=self.clock_offset,
             price_doubt=self.doubts.get(target.instrument, ""),
             others=orders,
+            price=price,
+            loads=bounds.loads if bounds else (),
+            unproved=bounds.unproved if bounds else "",
         )
 
     def entries(
-        self, target: Target, assignment: AssignmentView, leg: Leg, limit: int | None
+        self, target: Target, assignment: AssignmentView, leg: Leg, current: AccountState
     ) -> list[Order]:
-        """Return the entry intent of a leg, in slices of at most ``limit`` units."""
-        intent = self._entry(target, assignment, leg)
-        return cut(intent, slices(intent.request.quantity, limit))
+        """Return the entry intent of a leg, in slices of what one order may be."""
+        price = current.price if current.price > 0 else None
+        intent = replace(self._entry(target, assignment, leg), decided_price=price)
+        return cut(intent, slices(intent.request.quantity, current.largest_order))
 
     def _entry(self, target: Target, assignment: AssignmentView, leg: Leg) -> Order:
         name = f"{target.instrument}|{assignment.product}|entry"
@@ -188,6 +208,7 @@ def run_row(
     notes: Mapping[str, str],
     accounts: Sequence[tuple[Account, AssignmentView]],
     *,
+    said: Sequence[str],
     is_signal: bool,
 ) -> Document:
     """Return the document of a run."""
@@ -206,6 +227,7 @@ def run_row(
             for target in targets
         ],
         "notes": dict(notes),
+        "said": list(said),
         "broker_ids": [account.broker_id for account, _ in accounts],
         "is_signal": is_signal,
         "created_at": plan.now,

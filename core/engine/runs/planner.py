@@ -5,17 +5,18 @@ Everything is read from the store, so that no slow broker delays another account
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import partial
 
 from core.domain.account import Account
 from core.domain.goal import Goal
 from core.domain.instrument import Instrument, InstrumentId
 from core.domain.ledger import ledger_key
+from core.domain.limit_use import Entering
+from core.domain.limits import SAID_ONCE
 from core.domain.notices.post import run_card
-from core.domain.order import OPEN_STATES, Order, OrderState, Purpose
+from core.domain.order import OPEN_STATES, Order, OrderState, Purpose, Side
 from core.domain.planning import AccountState, Leg, plan_leg
 from core.domain.slicing import largest_order
 from core.domain.target import Target
@@ -24,9 +25,10 @@ from core.engine.orders.gate import gate_at
 from core.engine.orders.goals import entered_on, goal_at, put_goal, retarget_goal
 from core.engine.orders.journal import Journal, orders_in
 from core.engine.orders.ledgers import ledger_at
+from core.engine.orders.limit_use import EntryBounds, bounds_of
 from core.engine.orders.reconciliation import capital_of_day
-from core.engine.orders.risk import Facts, first_denial
-from core.engine.orders.run_rows import insert_run
+from core.engine.orders.risk import Denial, Facts, first_denial
+from core.engine.orders.run_rows import insert_run, said_of_limits
 from core.engine.orders.shut import why_shut
 from core.engine.outbox import Outbox
 from core.engine.runs.pinned_bars import pin_bars
@@ -40,9 +42,15 @@ __all__ = ["Planner"]
 class Planner:
     """Plans a run's accounts inside its transaction."""
 
-    def __init__(self, journal: Journal, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        outbox: Outbox,
+        proof_address: Callable[[str], str | None] = lambda _broker_id: None,
+    ) -> None:
         self._journal = journal
         self._outbox = outbox
+        self._proof_address = proof_address
 
     async def write(
         self,
@@ -57,10 +65,11 @@ class Planner:
         prices = decided.prices
         orders: list[Order] = []
         notes: dict[str, str] = {}
+        said: list[str] = []
         changed = False
         for account, assignment in accounts:
             for target in decided.targets:
-                current = await self._account_state(
+                current, asked = await self._account_state(
                     view,
                     plan,
                     target,
@@ -68,6 +77,7 @@ class Planner:
                     account,
                     prices,
                     instruments[account.broker_id].get(target.instrument),
+                    orders,
                 )
                 leg = plan_leg(
                     target,
@@ -78,11 +88,11 @@ class Planner:
                 )
                 changed |= await self._put(view, plan, target, assignment, current, leg)
                 if leg.entry:
-                    orders += plan.entries(target, assignment, leg, current.largest_order)
-                said = notes.get(account.broker_id, "")
-                if leg.note and leg.note not in said:
+                    orders += plan.entries(target, assignment, leg, current)
+                before = notes.get(account.broker_id, "")
+                if leg.note not in before and await self._is_new(view, plan, asked, said):
                     # Of two instruments each is told: neither may hide the other.
-                    notes[account.broker_id] = f"{said}; {leg.note}" if said else leg.note
+                    notes[account.broker_id] = f"{before}; {leg.note}" if before else leg.note
         await self._journal.add(view, orders)
         await pin_bars(
             view,
@@ -94,10 +104,29 @@ class Planner:
             at=plan.now,
         )
         is_signal = bool(orders or notes or changed)
-        await insert_run(view, run_row(plan, decided.targets, notes, accounts, is_signal=is_signal))
+        await insert_run(
+            view,
+            run_row(plan, decided.targets, notes, accounts, said=said, is_signal=is_signal),
+        )
         if is_signal:
             await self._outbox.post(view, run_card(request.run_id))
         return orders, is_signal
+
+    async def _is_new(
+        self, view: StoreView, plan: RunPlan, asked: _EntryAnswer, said: list[str]
+    ) -> bool:
+        """Whether an answer of the checks is to be told; note a denial by a limit as said.
+
+        A strategy that signals at each slot would have a card at each, saying the same (R1). Who
+        asks for a run is answered.
+        """
+        mark, request = asked.mark, plan.request
+        if not mark or request.is_by_user:
+            return True
+        if mark in said or mark in await said_of_limits(view, request.strategy, request.slot_at):
+            return False
+        said.append(mark)
+        return True
 
     async def _put(
         self,
@@ -152,7 +181,8 @@ class Planner:
         account: Account,
         prices: Mapping[InstrumentId, Decimal],
         instrument: Instrument | None,
-    ) -> AccountState:
+        planned: Sequence[Order],
+    ) -> tuple[AccountState, _EntryAnswer]:
         key = ledger_key(
             assignment.strategy, account.broker_id, target.instrument, assignment.product
         )
@@ -165,14 +195,26 @@ class Planner:
         mine = [o for o in orders if o.strategy == assignment.strategy]
         gate = await gate_at(view, account.broker_id)
         shut = await why_shut(view, account.broker_id, assignment.strategy, plan.day)
-        facts = plan.facts(target, assignment, account, gate, orders, shut)
+        price = prices.get(target.instrument, Decimal(0))
+        bounds = await self._bounds(view, plan, target, assignment, planned)
+        facts = plan.facts(
+            target,
+            assignment,
+            account,
+            gate,
+            orders,
+            shut=shut,
+            price=price or None,
+            bounds=bounds,
+        )
+        asked = _EntryAnswer(facts, bounds.version)
         own = await read_setting(view, f"capital|{account.broker_id}")
         capital = (
             Decimal(str(own["value"]))
             if own
             else await capital_of_day(view, account.broker_id, plan.day)
         )
-        return AccountState(
+        state = AccountState(
             held=held,
             wanted=wanted or 0,
             is_closing=wanted == 0,
@@ -181,12 +223,41 @@ class Planner:
                 o.purpose is Purpose.ENTRY and (o.state in OPEN_STATES or o.state in _WAITING)
                 for o in mine
             ),
-            why_not=partial(_why_not, facts),
+            why_not=asked.why_not,
             capital=capital,
-            price=prices.get(target.instrument, Decimal(0)),
+            price=price,
             instrument=instrument,
             largest_order=largest_order(instrument, orders),
             is_acted_on=acted_on is not None and target.signal_at <= acted_on,
+        )
+        return state, asked
+
+    async def _bounds(
+        self,
+        view: StoreView,
+        plan: RunPlan,
+        target: Target,
+        assignment: AssignmentView,
+        planned: Sequence[Order],
+    ) -> EntryBounds:
+        """Read what an entry would be held to; nothing where none can be decided."""
+        if not plan.is_fresh(target):
+            return EntryBounds()
+        entry = Entering(
+            assignment.broker_id,
+            assignment.strategy,
+            target.instrument,
+            assignment.product,
+            Side.of(int(target.direction)),
+            plan.request.run_id,
+        )
+        return await bounds_of(
+            view,
+            entry,
+            day=plan.day,
+            now=plan.now,
+            address=self._proof_address(assignment.broker_id),
+            planned=planned,
         )
 
 
@@ -204,10 +275,26 @@ def _wanted(goal: Goal | None, held: int, day: str) -> int | None:
     return 0 if held and goal.quantity * held <= 0 else None
 
 
-def _why_not(facts: Facts, units: int) -> str:
-    """Return why an entry of so many units is not sent, or ''."""
-    denial = first_denial(replace(facts, quantity=units))
-    return denial.reason if denial else ""
+@dataclass(slots=True)
+class _EntryAnswer:
+    """The checks about one entry; remembers the last answer."""
+
+    facts: Facts
+    version: int
+    denial: Denial | None = None
+
+    def why_not(self, units: int) -> str:
+        """Return why an entry of so many units is not sent, or ''."""
+        self.denial = first_denial(replace(self.facts, quantity=units))
+        return self.denial.reason if self.denial else ""
+
+    @property
+    def mark(self) -> str:
+        """Name a denial that lasts by its cause, '' for others."""
+        if self.denial is None or self.denial.code not in SAID_ONCE or self.facts.gate is None:
+            return ""
+        where = f"{self.facts.gate.broker_id}|{self.facts.instrument}"
+        return f"{where}|{self.denial.code}|{self.version}"
 
 
 _WAITING = {OrderState.INITIALIZED, OrderState.HELD}

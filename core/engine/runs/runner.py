@@ -67,6 +67,7 @@ class Runner:
         journal: Journal,
         outbox: Outbox,
         wake: Callable[[str], None],
+        proof_address: Callable[[str], str | None] = lambda _broker_id: None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -80,7 +81,7 @@ class Runner:
         self._wake = wake
         self._bars = BarReader(clock, calendar, market_data, symbols)
         self._entry_prices = EntryPrices(clock, market_data)
-        self._planner = Planner(journal, outbox)
+        self._planner = Planner(journal, outbox, proof_address)
 
     async def run(self, request: RunRequest) -> str:
         """Compute the targets, commit the run, wake the accounts; return one line on the result.

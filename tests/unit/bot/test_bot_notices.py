@@ -32,6 +32,7 @@ from core.domain.notices.accounts import (
 )
 from core.domain.notices.calendar import CalendarEnds, DayUnknown, YearDerived
 from core.domain.notices.exits import ExitStuck, ExitThrough, ExitWaits, LedgersLeft
+from core.domain.notices.limits import DailyLossReached, RoundTripFailed, RoundTripPassed
 from core.domain.notices.logins import (
     LoginDone,
     LoginFailed,
@@ -173,6 +174,9 @@ def notices(word: str) -> tuple[Notice, ...]:
         GuardPricesOld(40),
         PanicCard("000001"),
         PanicOver("000001"),
+        DailyLossReached(account, Decimal("-1240.5"), Decimal(1000), AT, (account,)),
+        RoundTripPassed(account, word, 1, Decimal(812), Decimal("811.5")),
+        RoundTripFailed(account, word, word),
         CalendarEnds("2027-12-31", 1),
         YearDerived(2027, word),
         DayUnknown("2028-01-03", word),
@@ -395,6 +399,23 @@ async def test_order_that_cannot_be_cancelled_is_named():
         "🚨 An order is in the way · Zerodha - Main\n"
         "BUY 10 NSE:SBIN MIS limit ₹812.00\n"
         "The broker does not cancel it. Please look at it in the broker's app."
+    )
+
+
+@pytest.mark.row("R1")
+@pytest.mark.parametrize("is_all", [False, True])
+async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
+    """What was lost, the limit, what goes on, and from when on a user may set Normal."""
+    account = "" if is_all else ACCOUNT.broker_id
+    notice = DailyLossReached(account, Decimal("-1240.5"), Decimal(1000), AT, (ACCOUNT.broker_id,))
+    whose = "all accounts" if is_all else "Zerodha - Main"
+    assert await text_of(notice) == (
+        f"🛑 Daily loss reached · {whose}\n"
+        "Today -₹1,240.50 after charges, the limit is ₹1,000.\n"
+        + ("Set to exit only: Zerodha - Main.\n" if is_all else "")
+        + "Nothing new is entered. Stops and exits go on.\n"
+        "You can set Normal from 10:15 on, if the loss is within the limit then or you have raised "
+        "the limit."
     )
 
 

@@ -87,6 +87,12 @@ OF_THE_FIRST_VERSION = {
     "RUN_NOW": "run",
     "PANIC": "panic",
     "STOP_PANIC": "pnx",
+    "LIMITS": "lims",
+    "LIMIT": "limit",
+    "ASK_LIMIT": "ask_lim",
+    "ASK_NO_LIMIT": "ask_nolim",
+    "SET_LIMIT": "lim_ok",
+    "REMOVE_LIMIT": "nolim_ok",
 }
 PARTS = st.text(st.characters(exclude_characters=":", codec="utf-8"))
 
@@ -151,6 +157,8 @@ def test_what_changes_something_for_good_needs_a_nonce():
         "dis",
         "discok",
         "mode_ok",
+        "lim_ok",
+        "nolim_ok",
         "close",
         "cx",
         "cxall",

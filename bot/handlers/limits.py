@@ -1,0 +1,106 @@
+"""Limits, /limits: look, choose a number or type one, take one away (rows R1, F8)."""
+
+from __future__ import annotations
+
+from bot.conversation.visit import Visit
+from bot.views.limits import (
+    KINDS,
+    limit_changed,
+    limit_page,
+    limit_question,
+    limits_screen,
+    removal_question,
+)
+from bot.views.verbs import Verb
+from core.domain.limits import NAMES, LimitKind, shown
+from core.engine.control.limits import LimitChanged
+from core.errors import UserError
+
+__all__ = ["answer_limit", "ask", "ask_removal", "overview", "page", "remove", "set_limit"]
+
+_PROMPT = "limit"
+
+
+async def overview(visit: Visit) -> None:
+    """Show the limits of all scopes."""
+    await visit.show(limits_screen(await visit.services.control.limits.overview()))
+
+
+async def page(visit: Visit) -> None:
+    """Show the limits of one scope."""
+    await _end_question(visit)
+    await visit.show(limit_page(await visit.services.control.limits.view(visit.tap.argument(0))))
+
+
+async def ask(visit: Visit) -> None:
+    """Ask for a number: buttons for usual ones, and a question that a typed one answers."""
+    scope, kind = visit.tap.argument(0), _kind(visit.tap.argument(1))
+    view = await visit.services.control.limits.view(scope)
+    nonce = await visit.issue(Verb.SET_LIMIT, {"scope": scope, "kind": kind.value})
+    prompt = await visit.services.prompts.open(
+        visit.chat_id,
+        visit.user_id,
+        _PROMPT,
+        "value",
+        {"scope": scope, "kind": kind.value},
+        update_id=visit.update_id,
+    )
+    await visit.services.prompts.shown_in(
+        prompt, await visit.show(limit_question(view, kind, nonce))
+    )
+
+
+async def set_limit(visit: Visit) -> None:
+    """Set the number of the tapped button."""
+    await _end_question(visit)
+    control, args = visit.services.control, visit.args
+    change = await control.limits.set(
+        visit.command, args["scope"], LimitKind(args["kind"]), visit.tap.argument(1)
+    )
+    await _show(visit, change)
+
+
+async def answer_limit(visit: Visit, scope: str, kind: str) -> None:
+    """Set the number that was typed."""
+    control = visit.services.control
+    change = await control.limits.set(visit.command, scope, LimitKind(kind), visit.text)
+    await visit.send(limit_changed(await control.limits.view(scope), change))
+
+
+async def ask_removal(visit: Visit) -> None:
+    """Say what taking a limit away does, and ask."""
+    await _end_question(visit)
+    scope, kind = visit.tap.argument(0), _kind(visit.tap.argument(1))
+    view = await visit.services.control.limits.view(scope)
+    text, back = removal_question(view, kind)
+    seen = shown(kind, view.limits.of(kind))
+    args = {"scope": scope, "kind": kind.value, "seen": seen}
+    label = f"Yes, no limit of {NAMES[kind]}"
+    await visit.confirm(text, Verb.REMOVE_LIMIT, args, {"": label}, back=back)
+
+
+async def remove(visit: Visit) -> None:
+    """Take a limit away."""
+    control, args = visit.services.control, visit.args
+    change = await control.limits.remove(
+        visit.command, args["scope"], LimitKind(args["kind"]), args["seen"]
+    )
+    await _show(visit, change)
+
+
+async def _show(visit: Visit, change: LimitChanged) -> None:
+    view = await visit.services.control.limits.view(change.scope)
+    await visit.show(limit_changed(view, change))
+
+
+async def _end_question(visit: Visit) -> None:
+    """Close the question for a number: a button has answered it, or led away from it."""
+    prompt = await visit.services.prompts.current(visit.chat_id, visit.user_id)
+    if prompt is not None and prompt.kind == _PROMPT:
+        await visit.services.prompts.close(prompt)
+
+
+def _kind(code: str) -> LimitKind:
+    if code not in KINDS:
+        raise UserError("I do not know that limit. Open /limits again.")
+    return KINDS[code]

@@ -1,0 +1,75 @@
+"""The messages of notices about limits, and about round trips of the smallest size."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from bot.notices.lookups import Lookups
+from bot.views.markup import LONG, bold, clock_time, esc, join, short
+from bot.views.screen import Screen, button
+from bot.views.verbs import Verb
+from bot.views.words import price
+from core.domain.money import rupees, signed_rupees
+from core.domain.notices.limits import (
+    DailyLossReached,
+    LimitNotice,
+    RoundTripFailed,
+    RoundTripPassed,
+)
+
+__all__ = ["limit_notice"]
+
+
+async def limit_notice(notice: LimitNotice, lookups: Lookups) -> Screen:
+    """Return the message of a notice about limits."""
+    match notice:
+        case DailyLossReached():
+            return await _daily_loss(notice, lookups)
+        case RoundTripPassed():
+            return await _passed(notice, lookups)
+        case RoundTripFailed():
+            return await _failed(notice, lookups)
+        case _:
+            assert_never(notice)
+
+
+async def _daily_loss(notice: DailyLossReached, lookups: Lookups) -> Screen:
+    is_all = not notice.broker_id
+    whose = "all accounts" if is_all else await lookups.label(notice.broker_id)
+    stopped = [await lookups.label(one) for one in notice.stopped]
+    text = join(
+        f"🛑 {bold(f'Daily loss reached · {whose}')}",
+        f"Today {bold(signed_rupees(notice.result))} after charges, the limit is "
+        f"{rupees(notice.limit, paise=False)}.",
+        f"Set to exit only: {esc(', '.join(stopped))}." if is_all and stopped else None,
+        "Nothing new is entered. Stops and exits go on.",
+        f"You can set Normal from {clock_time(notice.rearm_at)} on, if the loss is within the "
+        "limit then or you have raised the limit.",
+    )
+    return Screen(text, ((button("Limits", Verb.LIMITS), button("Modes", Verb.MODES)),))
+
+
+async def _passed(notice: RoundTripPassed, lookups: Lookups) -> Screen:
+    label = await lookups.label(notice.broker_id)
+    return Screen(
+        join(
+            f"✅ {bold(f'Round trip passed · {label}')}",
+            f"Bought {notice.quantity} {esc(notice.instrument)} at {price(notice.bought)}, sold at "
+            f"{price(notice.sold)}.",
+            "Strategies may enter on this account now, within its limits.",
+        ),
+        ((button("Limits", Verb.LIMITS),),),
+    )
+
+
+async def _failed(notice: RoundTripFailed, lookups: Lookups) -> Screen:
+    label = await lookups.label(notice.broker_id)
+    return Screen(
+        join(
+            f"⚠️ {bold(f'Round trip failed · {label}')}",
+            f"{esc(notice.instrument)} was not bought: {esc(short(notice.reason, LONG))}.",
+            "Nothing is held of it. Put that right, then tap Smallest round trip in /limits again; "
+            "until one has passed, nothing is entered on this account.",
+        ),
+        ((button("Limits", Verb.LIMITS),),),
+    )

@@ -1,0 +1,121 @@
+"""What counts against the limits, read inside the caller's transaction (row R1, decision 0016)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from core.domain.limit_use import WAITING, Books, Entering, Place, load_of
+from core.domain.limits import NAMES, Load, missing_live
+from core.domain.order import OPEN_STATES, Order, OrderState
+from core.domain.truth import Key
+from core.engine.orders.baselines import Baseline, baselines_of
+from core.engine.orders.journal import orders_of_day
+from core.engine.orders.ledgers import ledgers_of
+from core.engine.orders.limits import ALL, StoredLimits, limits_at
+from core.ports.store import StoreView
+
+__all__ = ["PROOF", "EntryBounds", "books_of", "bounds_of", "entering", "why_unproved"]
+
+PROOF = "round trip"
+"""In place of a strategy's name: the round trip of the smallest size (F8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryBounds:
+    """What an entry is held to.
+
+    Attributes:
+        loads: What counts against the account's limits, and against those of all together.
+        unproved: Why nothing is entered on the account yet (F8), or ''.
+        version: Moves with every change of either.
+    """
+
+    loads: tuple[Load, ...] = ()
+    unproved: str = ""
+    version: int = 0
+
+
+def entering(order: Order) -> Entering:
+    """Return what is asked about an entry's row."""
+    request = order.request
+    return Entering(
+        order.broker_id,
+        order.strategy,
+        request.instrument,
+        request.product,
+        request.side,
+        order.run_id,
+        order.client_order_id,
+    )
+
+
+async def bounds_of(
+    view: StoreView,
+    entry: Entering,
+    *,
+    day: str,
+    now: datetime,
+    address: str | None,
+    planned: Sequence[Order] | None = None,
+) -> EntryBounds:
+    """Read what an entry is held to.
+
+    Args:
+        view: The transaction in which the entry is decided or sent.
+        entry: What is asked about.
+        day: The trading day.
+        now: Real time.
+        address: Where the account has to be proved, None where it need not be (F8).
+        planned: When a run is planned, what it has decided before: these and all that waits count
+            as well. None in the gate, where each entry is asked itself.
+    """
+    own, everybody = await limits_at(view, entry.broker_id), await limits_at(view, ALL)
+    counted: Collection[OrderState] = OPEN_STATES
+    if planned is not None:
+        counted = OPEN_STATES | WAITING
+    loads = []
+    for standing, whose in ((own, entry.broker_id), (everybody, None)):
+        if not standing.limits.bounds_entries:
+            continue
+        books = await books_of(view, whose, day)
+        ahead = [one for one in planned or () if whose in {None, one.broker_id}]
+        books = replace(books, orders=[*books.orders, *ahead])
+        load = load_of(standing.limits, books, entry, now, is_all=whose is None, counted=counted)
+        loads.append(load)
+    unproved = why_unproved(own, entry.strategy, address)
+    return EntryBounds(tuple(loads), unproved, own.version + everybody.version)
+
+
+def why_unproved(own: StoredLimits, strategy: str, address: str | None) -> str:
+    """Return why a strategy's entries on an account are denied until it is proved (F8), or ''."""
+    if address is None:
+        return ""
+    missing = " and ".join(NAMES[kind] for kind in missing_live(own.limits))
+    if missing:
+        return f"its limits are not set: set {missing} in /limits"
+    if strategy == PROOF or (own.proved is not None and own.proved.address == address):
+        return ""
+    return "no smallest round trip has passed on it yet: do one in /limits"
+
+
+async def books_of(view: StoreView, broker_id: str | None, day: str) -> Books:
+    """Read what counts on an account, or with None on all of them."""
+    found = await baselines_of(view, broker_id, day)
+    carried: dict[Place, int] = {
+        (base.broker_id, key): units for base in found for key, units in base.units.items()
+    }
+    return Books(
+        await orders_of_day(view, broker_id, day),
+        await ledgers_of(view, broker_id),
+        carried,
+        _known({base.broker_id: base for base in found}, day),
+    )
+
+
+def _known(bases: dict[str, Baseline], day: str) -> Callable[[str, Key], bool]:
+    def is_known(broker_id: str, key: Key) -> bool:
+        return bases.get(broker_id, Baseline(broker_id, day)).is_kept(key)
+
+    return is_known
