@@ -337,7 +337,7 @@ def moves_of(facts: AccountFacts) -> Moves:
         and place.may_trade
         and place.outside
         and key not in blocked
-        and not _is_closing_outside(key, facts)
+        and not _is_closing(key, facts)
     }
     return Moves(tuple(cancels), tuple(ledgers), outside)
 
@@ -362,16 +362,20 @@ def _is_flat_goal(ledger: Ledger, facts: AccountFacts) -> bool:
     return goal is not None and goal.quantity == 0 and goal.by_user and goal.despite_pause
 
 
-def _is_closing_outside(key: Key, facts: AccountFacts) -> bool:
-    """Whether a close of what no strategy owns is under way there already."""
+def _is_closing(key: Key, facts: AccountFacts) -> bool:
+    """Whether what no strategy owns has to wait, or is being closed already.
+
+    What strategies hold there goes first: an exit beside theirs would be denied until theirs is
+    seen to have filled.
+    """
+    if any(key_of(ledger) == key for ledger in facts.ledgers if ledger.quantity):
+        return True
     for goal in facts.goals:
         is_here = goal.strategy == MANUAL and (goal.instrument, goal.product) == key
         if is_here and goal.day == facts.day and goal.despite_pause:
             return True
-    return any(
-        order.strategy == MANUAL and order.purpose is Purpose.EXIT and key_of(order) == key
-        for order in facts.open_orders
-    )
+    exits = [order for order in facts.open_orders if order.purpose is Purpose.EXIT]
+    return any(key_of(order) == key for order in exits)
 
 
 def _blocked(facts: AccountFacts) -> set[Key]:

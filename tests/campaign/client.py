@@ -162,6 +162,8 @@ class CampaignClient:
         match kind:
             case "fails":
                 raise BrokerReadError(ReadFault.UNREACHABLE, "503 from the broker")
+            case "throttled":
+                raise BrokerReadError(ReadFault.THROTTLED, "too many requests", retry_after_s=2.0)
             case "malformed":
                 raise BrokerReadError(ReadFault.MALFORMED, "an answer that is no JSON")
             case "hangs":
@@ -239,7 +241,7 @@ class CampaignClient:
         rows = await self._read(
             "quotes",
             lambda: [
-                Quote(one, market.price(one, wall), wall)
+                Quote(one, market.price(one, wall), wall, *market.limits.get(one, ()))
                 for one in instruments
                 if one in market.instruments
             ],

@@ -25,12 +25,16 @@ class Market:
         opens: When the walks begin (IST), before the world does.
         bases: First price of each instrument, rupees.
         unrest: Largest step in five seconds, as a share of the price.
+
+    Attributes:
+        limits: Lower and upper circuit limit, where a quote names them.
     """
 
     def __init__(
         self, seed: int, opens: datetime, bases: dict[InstrumentId, int], unrest: float = 0.0012
     ) -> None:
         self._opens = opens
+        self.limits: dict[InstrumentId, tuple[Decimal, Decimal]] = {}
         self._halted: datetime | None = None
         self._walks = {
             name: _walk(random.Random(f"{seed}|{name}"), base, unrest)

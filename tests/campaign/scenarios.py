@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from core.adapters.zerodha import ZERODHA
 from core.domain.instrument import Product
+from core.domain.mode import TradingMode
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.sessions import IST
 from core.domain.target import Direction
@@ -60,6 +61,25 @@ async def _close(world: World) -> None:
     await asyncio.sleep(20)
 
 
+async def _panic(world: World) -> None:
+    """Everything goes: the strategy's units with their stop, five by hand, and a target."""
+    (broker_id,) = world.accounts
+    venue = world.venue(broker_id)
+    venue.by_hand(OrderRequest("", SBIN, Side.BUY, 5, OrderType.MARKET, Product.MIS))
+    far = Decimal(2000)
+    target = OrderRequest("", SBIN, Side.SELL, 15, OrderType.LIMIT, Product.MIS, far)
+    venue.by_hand(target, rests=True)
+    await asyncio.sleep(12)
+    world.wanted_modes = {None: TradingMode.EXIT_ONLY, broker_id: TradingMode.EXIT_ONLY}
+    await world.ask(
+        "panic",
+        lambda system, command: system.control.panic.start(
+            command, [broker_id], with_holdings=False
+        ),
+    )
+    await asyncio.sleep(25)
+
+
 async def _hand_sale(world: World) -> None:
     (broker_id,) = world.accounts
     sale = OrderRequest("", SBIN, Side.SELL, 10, OrderType.MARKET, Product.MIS)
@@ -95,6 +115,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "hold": Scenario(_LONG, 70, _wait, frozenset({10})),
     "resting stop": Scenario(_LONG, 70, _stop_rests, frozenset({0})),
     "hand sale": Scenario(_LONG, 70, _hand_sale, frozenset({0})),
+    "panic": Scenario(_LONG, 70, _panic, frozenset({0})),
     "square-off": Scenario(_LONG, 130, _wait, frozenset({0}), start=_CLOSING),
 }
 

@@ -76,6 +76,10 @@ class VirtualClock:
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self._loop.time())
 
+    def step(self, by: timedelta) -> None:
+        """Set the clock by so much, as a user or NTP does; ``monotonic`` goes on."""
+        self._start += by
+
     def monotonic(self) -> float:
         return self._loop.time()
 

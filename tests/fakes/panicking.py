@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,6 +13,7 @@ from core.adapters.fyers import FYERS
 from core.adapters.zerodha import ZERODHA
 from core.bootstrap import System
 from core.domain.command import Command
+from core.domain.mode import TradingMode
 from core.domain.notices.panic import PanicCard, PanicOver
 from core.domain.order import OrderRequest, OrderType
 from core.domain.panic import Line, Panic
@@ -115,6 +117,28 @@ class Trading:
     def mode(self, broker_id: str) -> str:
         """Return the mode that holds for an account."""
         return str(self.world.database.committed["account_gates"][broker_id]["mode"])
+
+    async def set_normal(self, broker_id: str | None) -> str:
+        """Ask for NORMAL; return what the user is told."""
+        return await self.world.ask(
+            "mode",
+            lambda system, command: system.control.modes.set(
+                command, TradingMode.NORMAL, broker_id
+            ),
+        )
+
+    def lowest(self, broker_id: str) -> int:
+        """Return the lowest net that a position of an account has ever had."""
+        nets: Counter[object] = Counter()
+        lowest = 0
+        for trade in self.world.venue(broker_id).trades:
+            nets[trade.order.key] += trade.signed
+            lowest = min(lowest, nets[trade.order.key])
+        return lowest
+
+    def notices(self) -> Counter[str]:
+        """Return how many notices of each kind were written."""
+        return Counter(str(row["kind"]) for row in self.world.rows("outbox"))
 
     def told(self, kind: type[PanicCard | PanicOver]) -> int:
         """Return how many notices of a kind were written."""
