@@ -26,6 +26,7 @@ from bot.views.verbs import Verb
 from bot.views.words import MODE
 from core.domain.account import Account
 from core.domain.money import rupees, signed_rupees
+from core.domain.order import OrderState
 from core.domain.views import DashboardView, OrderView, PnlView, PositionView, TradeView
 
 __all__ = [
@@ -82,6 +83,15 @@ def order_button(order: OrderView, *place: str, named: bool = False) -> InlineKe
     return button(label, Verb.ASK_CANCEL_ORDER, order.broker_id, handle(order.key), *place)
 
 
+def _unresolved_button(order: OrderView, *, named: bool) -> InlineKeyboardButton | None:
+    """Return the button that answers for an order of unknown fate whose card is far above (R4)."""
+    if order.state is not OrderState.UNRESOLVED or not order.is_followed:
+        return None
+    name = _at(order.account_label, named=named)
+    label = f"Is it there? {order.side.value} {order.instrument.symbol}{name}"
+    return button(label, Verb.ASK_RESOLVE, order.key)
+
+
 def position_items(positions: Iterable[PositionView], *, named: bool = False) -> list[Item]:
     """Return positions as items, under their account's name when ``named``."""
     return [
@@ -103,7 +113,7 @@ def order_items(
         Item(
             order_line(one),
             one.account_label if named else heading,
-            order_button(one, named=named),
+            order_button(one, named=named) or _unresolved_button(one, named=named),
         )
         for one in orders
     ]

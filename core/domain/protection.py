@@ -224,7 +224,10 @@ def _at(stops: Sequence[Order]) -> str:
 
 
 def _closing(facts: ProtectionFacts) -> Protection:
-    if _exits(facts):
+    if exits := _exits(facts):
+        if all(order.state is OrderState.UNRESOLVED for order in exits):
+            how = "nobody knows yet whether its exit is at the broker"
+            return Protection(Shelter.CLOSING, how)
         return Protection(Shelter.CLOSING, "its exit is at the broker")
     stops = _resting(facts)
     if sum(order.leaves_quantity for order in stops) >= abs(facts.ledger.quantity):

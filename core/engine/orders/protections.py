@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from core.domain.goal import Goal
 from core.domain.ledger import Ledger, ledger_key
 from core.domain.mode import TradingMode
-from core.domain.order import LIVE_STATES, Order, Purpose
+from core.domain.order import LIVE_STATES, Order, OrderState, Purpose
 from core.domain.protection import Protection, ProtectionFacts, protection_of
 from core.domain.sessions import trading_day
 from core.engine.orders.gate import Gate, gate_at
@@ -86,7 +86,11 @@ class Protections:
             foreign=[order for order in orders if _is_foreign(order, ledger)],
             price=self._prices.get(ledger.instrument),
             is_open=self._hours.is_open(ledger.instrument, None),
-            not_sent="the account needs a login" if needs_login else _not_sent(gate, goal),
+            not_sent=(
+                "the account needs a login"
+                if needs_login
+                else _not_sent(gate, goal) or _unsettled(orders, ledger)
+            ),
             is_known=not net.is_disputed,
         )
         return Standing(ledger, goal, protection_of(facts))
@@ -116,4 +120,14 @@ def _not_sent(gate: Gate | None, goal: Goal | None) -> str:
         return "" if by_user and goal is not None and goal.despite_pause else "it is paused"
     if not (gate.enabled or gate.drain or by_user):
         return "the account is disabled"
+    return ""
+
+
+def _unsettled(orders: Sequence[Order], ledger: Ledger) -> str:
+    """Return that no exit goes beside an order of unknown fate, or '' when there is none."""
+    # Not while an answer is awaited: that is over in a moment, one way or the other.
+    for order in orders:
+        is_unknown = order.state is OrderState.UNRESOLVED
+        if is_unknown and order.request.instrument == ledger.instrument:
+            return f"an order of {ledger.instrument.symbol} is not known to be placed or not"
     return ""

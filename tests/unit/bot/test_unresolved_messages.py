@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bot.views.dashboard import order_items
 from bot.views.screen import Screen
 from bot.views.unresolved import (
     asked_screen,
@@ -238,3 +239,14 @@ def test_questions_name_account_order_and_effect():
     assert "SBIN takes entries again, and this one is not repeated." in entry
     exit_ = text_of(Screen(not_placed_question(a_view(purpose=Purpose.EXIT))))
     assert "the exit is worked out anew and sent if it is still needed." in exit_
+
+
+def test_list_of_orders_asks_too():
+    """The card may be far above: an unresolved order can be answered for from /orders."""
+    waiting = replace(a_view().order, is_cancellable=False)
+    assert [one.button.text for one in order_items([waiting]) if one.button] == [
+        "Is it there? BUY SBIN"
+    ]
+    gone = replace(waiting, is_followed=False)
+    known = replace(waiting, state=OrderState.FILLED)
+    assert [one.button for one in order_items([gone, known])] == [None, None]
