@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -36,6 +37,15 @@ def executions(names: tuple[tuple[InstrumentId, Product], ...]) -> st.SearchStra
     )
 
 
+def _at_one_price(day: list[Execution]) -> list[Execution]:
+    """Return the executions with shares at 1,000."""
+    shares = {"NSE", "BSE"}
+    return [
+        replace(one, price=Decimal(1000)) if one.instrument.exchange in shares else one
+        for one in day
+    ]
+
+
 brokers = st.sampled_from(["zerodha", "fyers"])
 
 
@@ -43,7 +53,11 @@ brokers = st.sampled_from(["zerodha", "fyers"])
 def test_one_more_execution_lowers_no_charge(
     day: list[Execution], more: Execution, broker: str
 ) -> None:
-    """Each line stays or grows, but for CNC that is sold again on the day, which is other tax."""
+    """Each line stays or grows, as long as a share has one price: its tax is on the average.
+
+    And but for CNC that is sold again on the day, which is another tax.
+    """
+    day, more = _at_one_price(day), _at_one_price([more])[0]
     growth = closing_charges(day, [more], broker, DAY)
     lines = (growth.brokerage, growth.stt, growth.exchange, growth.sebi, growth.gst, growth.stamp)
     assert min(lines) >= 0

@@ -63,9 +63,9 @@ def lines(charges: Charges) -> list[str]:
 def test_intraday_round_trip_at_the_cap(broker: str) -> None:
     """100 at 1,000, sold at 1,010: values 1,00,000 and 1,01,000.
 
-    Brokerage 0.03 % is 30 and 30.30, capped at 20 each. STT 0.025 % of 1,01,000 is 25.25, so 25.
-    Exchange 0.00307 % of 2,01,000 is 6.1707; SEBI 0.0001 % is 0.201. GST 18 % of 46.3717 is
-    8.346906. Stamp 0.003 % of 1,00,000 is 3.
+    Brokerage 0.03 % is 30 and 30.30, capped at 20 each. STT 0.025 % of 100 at the average of 1,005
+    is 25.125, so 25. Exchange 0.00307 % of 2,01,000 is 6.1707; SEBI 0.0001 % is 0.201. GST 18 % of
+    40 + 6.17 + 0.20 is 8.3466. Stamp 0.003 % of 1,00,000 is 3.
     """
     day = [done(Side.BUY, 100, "1000"), done(Side.SELL, 100, "1010")]
     expected = ["40.00", "25.00", "6.17", "0.20", "8.35", "3.00", "0.00", "82.72"]
@@ -75,8 +75,8 @@ def test_intraday_round_trip_at_the_cap(broker: str) -> None:
 def test_small_order_pays_its_percent() -> None:
     """10 at 500, sold at 505: values 5,000 and 5,050, below the cap.
 
-    Brokerage 1.50 and 1.515. STT 0.025 % of 5,050 is 1.2625, so 1. Exchange on 10,050 is
-    0.308535; SEBI 0.01005. GST 18 % of 3.333585 is 0.6000453. Stamp 0.15.
+    Brokerage 1.50 and 1.515. STT 0.025 % of 5,025 is 1.25625, so 1. Exchange on 10,050 is
+    0.308535; SEBI 0.01005. GST 18 % of 3.34 is 0.6012. Stamp 0.15.
     """
     day = [done(Side.BUY, 10, "500"), done(Side.SELL, 10, "505")]
     expected = ["3.02", "1.00", "0.31", "0.01", "0.60", "0.15", "0.00", "5.09"]
@@ -86,19 +86,19 @@ def test_small_order_pays_its_percent() -> None:
 def test_delivery_buy() -> None:
     """10 at 1,498 in CNC: value 14,980, no brokerage at Zerodha.
 
-    STT 0.1 % is 14.98, so 15. Exchange 0.459886; SEBI 0.01498. GST 18 % of 0.474866 is
-    0.08547588. Stamp 0.015 % is 2.247.
+    STT 0.1 % is 14.98, so 15. Exchange 0.459886; SEBI 0.01498. GST 18 % of 0.47 is 0.0846. Stamp
+    0.015 % is 2.247, cut to 2.24.
     """
     day = [done(Side.BUY, 10, "1498", product=Product.CNC)]
-    expected = ["0.00", "15.00", "0.46", "0.01", "0.09", "2.25", "0.00", "17.81"]
+    expected = ["0.00", "15.00", "0.46", "0.01", "0.08", "2.24", "0.00", "17.79"]
     assert lines(charges_of(day, ZERODHA, DAY)) == expected
 
 
 def test_delivery_sale_out_of_the_holdings() -> None:
     """10 at 1,500: value 15,000. STT 15. Exchange 0.4605; SEBI 0.015.
 
-    Zerodha: GST 18 % of 0.4755 is 0.08559; the depository's 13 with GST are 15.34. Fyers: brokerage
-    0.3 % is 45, capped at 20; GST 18 % of 20.4755 is 3.68559; 12.50 with GST are 14.75.
+    Zerodha: GST 18 % of 0.48 is 0.0864; the depository's 13 with GST are 15.34. Fyers: brokerage
+    0.3 % is 45, capped at 20; GST 18 % of 20.48 is 3.6864; 12.50 with GST are 14.75.
     """
     day = [done(Side.SELL, 10, "1500", product=Product.CNC)]
     expected = ["0.00", "15.00", "0.46", "0.02", "0.09", "0.00", "15.34", "30.91"]
@@ -115,7 +115,7 @@ def test_future_before_and_after_the_new_tax(day: date, stt: str, total: str) ->
 
     Brokerage 20 and 20. STT of 16,25,650: 0.02 % is 325.13 until 31 March 2026, 0.05 % is 812.825
     from then on. Exchange 0.00183 % of 32,50,650 is 59.486895; SEBI 3.25065. GST 18 % of
-    102.737545 is 18.4927581. Stamp 0.002 % of 16,25,000 is 32.50.
+    40 + 59.49 + 3.25 is 18.4932. Stamp 0.002 % of 16,25,000 is 32.50.
     """
     trip = [done(side, 65, price, FUTURE, Product.NRML) for side, price in _trip("25000", "25010")]
     expected = ["40.00", stt, "59.49", "3.25", "18.49", "32.50", "0.00", total]
@@ -125,20 +125,20 @@ def test_future_before_and_after_the_new_tax(day: date, stt: str, total: str) ->
 @pytest.mark.parametrize(
     ("broker", "day", "stt", "exchange", "gst", "total"),
     [
-        (ZERODHA, BEFORE, "8.00", "5.08", "8.12", "61.41"),
-        (ZERODHA, DAY, "12.00", "5.08", "8.12", "65.41"),
-        (FYERS, DAY, "12.00", "6.37", "8.35", "66.93"),
+        (ZERODHA, BEFORE, "8.00", "5.08", "8.12", "61.40"),
+        (ZERODHA, DAY, "12.00", "5.08", "8.12", "65.40"),
+        (FYERS, DAY, "12.00", "6.37", "8.35", "66.92"),
     ],
 )
 def test_option(broker: str, day: date, stt: str, exchange: str, gst: str, total: str) -> None:
     """65 at 100, sold at 120: premiums 6,500 and 7,800.
 
     Brokerage is 20 flat, twice. STT of 7,800: 0.1 % is 7.80 before, 0.15 % is 11.70 after. Exchange
-    0.03553 % of 14,300 is 5.08079, with the 0.009 % of Fyers' clearing member 6.36779. SEBI 0.0143.
-    GST 18 % of 45.09509 is 8.1171162, at Fyers 18 % of 46.38209 is 8.3487762. Stamp 0.195.
+    0.03553 % of 14,300 is 5.08079, the 0.009 % of Fyers' clearing member 1.287 more. SEBI 0.0143.
+    GST 18 % of 45.09 is 8.1162, at Fyers 18 % of 46.38 is 8.3484. Stamp 0.195, cut to 0.19.
     """
     trip = [done(side, 65, price, OPTION) for side, price in _trip("100", "120")]
-    expected = ["40.00", stt, exchange, "0.01", gst, "0.20", "0.00", total]
+    expected = ["40.00", stt, exchange, "0.01", gst, "0.19", "0.00", total]
     assert lines(charges_of(trip, broker, day)) == expected
 
 
@@ -160,15 +160,16 @@ def test_executions_of_one_order_share_its_brokerage() -> None:
 def test_delivery_sold_again_on_the_day_is_intraday() -> None:
     """100 bought in CNC at 100 and 40 of them sold at 110, at BSE: 40 intraday, 60 delivery.
 
-    Intraday 4,000 and 4,400: brokerage 1.20 and 1.32; STT 0.025 % of 4,400 is 1.10, so 1; exchange
-    0.00375 % of 8,400 is 0.315; SEBI 0.0084; GST 18 % of 2.8434 is 0.511812; stamp 0.12.
-    Delivery 6,000: STT 6; exchange 0.225; SEBI 0.006; GST 0.04158; stamp 0.90. No shares leave.
+    Intraday 4,000 and 4,400: brokerage 1.20 and 1.32; stamp 0.12. Delivery 6,000: stamp 0.90. The
+    average price is 14,400 / 140: STT 0.025 % of 40 at it is 1.0286, 0.1 % of 60 is 6.1714, in all
+    7.20, so 7. Exchange 0.00375 % of 14,400 is 0.54; SEBI 0.0144; GST 18 % of 3.07 is 0.5526. No
+    shares leave.
     """
     day = [
         done(Side.BUY, 100, "100", SBIN_BSE, Product.CNC),
         done(Side.SELL, 40, "110", SBIN_BSE, Product.CNC),
     ]
-    expected = ["2.52", "7.00", "0.55", "0.02", "0.55", "1.02", "0.00", "11.66"]
+    expected = ["2.52", "7.00", "0.54", "0.01", "0.55", "1.02", "0.00", "11.64"]
     assert lines(charges_of(day, ZERODHA, DAY)) == expected
 
 

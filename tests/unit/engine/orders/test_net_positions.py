@@ -78,14 +78,14 @@ async def test_hand_sale_reduces_the_ledger_in_the_same_read(turns: Turns) -> No
     """The fill alone proves it: no look at the positions is waited for.
 
     Charges: brokerage 0.03 % of 4,850 twice is 2.91; STT 1.21, so 1; exchange 0.00345 % of 9,700 is
-    0.33465; SEBI 0.0097; GST 18 % of 3.25435 is 0.59; stamp 0.1455. In all 4.99.
+    0.33465; SEBI 0.0097; GST 18 % of 3.25 is 0.585; stamp 0.1455, cut. In all 4.98.
     """
     await turns.enter(5)
     turns.by_hand(-5)
     turns.shows(5)
     assert await turns.reader.read_orders(turns.broker, turns.day)
     assert await turns.ledgers() == {}
-    figures = (5, Decimal(970), 0, Decimal(0), Decimal("4.99"))
+    figures = (5, Decimal(970), 0, Decimal(0), Decimal("4.98"))
     closed = ClosedByHand(ACCOUNT, "NSE:SBIN", "MIS", ("orb",), *figures)
     assert await told(turns) == [closed]
     await turns.read(times=4)

@@ -20,14 +20,14 @@ from tests.fakes.memory_engine import MemoryEngine
 from tests.fakes.orders import ACCOUNT, DAY, SBIN, SENT_AT, order_in
 
 S = OrderState
-TRIP = Decimal("3.98")
+TRIP = Decimal("3.97")
 """10 bought at 363 and sold at 361 in MIS on 12 May 2021, values 3,630 and 3,610.
 
-Brokerage 0.03 % is 1.089 and 1.083, so 2.17. STT 0.025 % of 3,610 is 0.9025, so 1. Exchange
-0.00345 % of 7,240 is 0.24978; SEBI 0.00724. GST 18 % of 2.42902 is 0.4372236. Stamp 0.1089.
+Brokerage 0.03 % is 1.089 and 1.083, so 2.17. STT 0.025 % of 3,620 is 0.905, so 1. Exchange
+0.00345 % of 7,240 is 0.24978; SEBI 0.00724. GST 18 % of 2.43 is 0.4374. Stamp 0.1089, cut to 0.10.
 """
-CARRIED = Decimal("3.97")
-"""The same, each side rounded by itself: 1.09 + 0.13 + 0.22 + 0.11, and 1.08 + 1 + 0.12 + 0.22."""
+CARRIED = Decimal("3.96")
+"""The same, each side rounded by itself: 1.09 + 0.13 + 0.22 + 0.10, and 1.08 + 1 + 0.12 + 0.22."""
 
 
 @pytest.fixture
