@@ -16,7 +16,7 @@ from core.domain.broker import Holding, Position
 from core.domain.exits import held_quantity
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger, shrunk
-from core.domain.order import EXTERNAL, MANUAL, Order
+from core.domain.order import CLOSED_STATES, EXTERNAL, MANUAL, Order
 
 __all__ = [
     "Conversion",
@@ -25,6 +25,7 @@ __all__ = [
     "closed_by_hand",
     "collided",
     "conversions",
+    "ended_by_hand",
     "filled",
     "key_of",
     "lived_over_night",
@@ -207,6 +208,27 @@ def closed_by_hand(
     # dispute of positions and fills.
     floor = max(net * sign, abs(total) - units) * sign
     return shrunk(before, floor), value / units
+
+
+def ended_by_hand(orders: Iterable[Order], key: Key, *, since: datetime | None) -> Order | None:
+    """Return the one foreign order of ``key`` that was seen to end with a fill; None if not one.
+
+    Args:
+        orders: Today's orders.
+        key: The position.
+        since: When the read began that showed it.
+    """
+    found = [
+        order
+        for order in orders
+        if order.strategy == EXTERNAL
+        and key_of(order) == key
+        and order.filled_quantity
+        and order.state in CLOSED_STATES
+        and since is not None
+        and (order.settled_at or order.created_at) >= since
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def collided(orders: Iterable[Order], *, since: datetime) -> list[Key]:

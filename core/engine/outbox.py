@@ -223,7 +223,9 @@ class OutboxSender:
                 group.create_task(self._deliver_chat(chat_id, waiting))
 
     async def _deliver_chat(self, chat_id: int, rows: list[Document]) -> None:
-        newest = {row["key"]: row["_id"] for row in rows if row["delivery"] == Delivery.EDIT.value}
+        # An edit is needless too where its card is about to be sent anew.
+        cards = (Delivery.EDIT.value, Delivery.REPLACE.value)
+        newest = {row["key"]: row["_id"] for row in rows if row["delivery"] in cards}
         for row in rows:
             if self._not_before.get(chat_id, self._clock.now()) > self._clock.now():
                 return

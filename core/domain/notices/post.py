@@ -11,7 +11,7 @@ from core.domain.notices.logins import MorningRound, TokenWarning
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import ExternalOrder, OrderUnresolved, OrderUpdate
 from core.domain.notices.panic import PanicCard
-from core.domain.notices.positions import PositionDisputed
+from core.domain.notices.positions import ClosedByHand, PositionDisputed
 from core.domain.notices.result_guards import GuardBlind, GuardPricesOld
 from core.domain.notices.runs import RunCard
 
@@ -19,6 +19,7 @@ __all__ = [
     "MORNING_ROUND_KEY",
     "Delivery",
     "Post",
+    "closed_by_hand_card",
     "dispute_card",
     "external_order_card",
     "external_order_removal",
@@ -98,6 +99,14 @@ def panic_card(panic_id: str, *, fresh: bool = False) -> Post:
     """Return the post that brings the live message of a panic up to date, or sends it anew."""
     delivery = Delivery.REPLACE if fresh else Delivery.EDIT
     return Post(PanicCard(panic_id), delivery, f"panic:{panic_id}")
+
+
+def closed_by_hand_card(notice: ClosedByHand, client_order_id: str) -> Post:
+    """Return the post that takes the place of that card: one message for one sale by hand.
+
+    It is sent anew, at the end of the chat, for the card may be that of an order of hours ago.
+    """
+    return Post(notice, Delivery.REPLACE, f"external:{client_order_id}")
 
 
 def dispute_card(notice: PositionDisputed) -> Post:

@@ -25,7 +25,7 @@ from core.domain.notices.positions import (
     PositionDisputed,
     UnownedPosition,
 )
-from core.domain.notices.post import Post, dispute_card
+from core.domain.notices.post import Post, closed_by_hand_card, dispute_card
 from core.domain.order import EXTERNAL, LIVE_STATES, UNKNOWN_STATES, Order, OrderState
 from core.domain.sessions import IST, trading_day
 from core.domain.truth import (
@@ -35,6 +35,7 @@ from core.domain.truth import (
     closed_by_hand,
     collided,
     conversions,
+    ended_by_hand,
     filled,
     key_of,
     lived_over_night,
@@ -193,7 +194,9 @@ class NetPositions:
             return False
         changed = await self._end_earlier_days(broker_id, day) if is_new else False
         for key in owned(await self._journal.ledgers(broker_id)):
-            changed |= await self._take_foreign_fills(broker_id, key, day)
+            changed |= await self._take_foreign_fills(
+                broker_id, key, day, since=snapshot.orders_began_at
+            )
         if snapshot.orders_began_at is not None:
             await self._report_unowned(broker_id, day, since=snapshot.orders_began_at)
         # Last: what failed half way through is done by the next read.
@@ -289,7 +292,9 @@ class NetPositions:
 
     # Fills that are not ours
 
-    async def _take_foreign_fills(self, broker_id: str, key: Key, day: str) -> bool:
+    async def _take_foreign_fills(
+        self, broker_id: str, key: Key, day: str, *, since: datetime | None
+    ) -> bool:
         """Reduce ledgers by what was closed beyond what is outside; notify the user once."""
         if not (await self._closing(self._store, broker_id, key, day))[0]:
             return False
@@ -298,7 +303,17 @@ class NetPositions:
             changed, notice = await self._closing(view, broker_id, key, day)
             if changed:
                 await self._reduce(view, broker_id, changed)
-                await self._outbox.post(view, Post(notice))
+                # The order's own card would be a second message about the same sale. One that
+                # still works keeps it, for it can be cancelled there.
+                rows = await orders_in(view, broker_id, key[0], day)
+                order = ended_by_hand(rows, key, since=since) if notice.price else None
+                is_one = order is not None and order.filled_quantity >= notice.units
+                post = (
+                    closed_by_hand_card(notice, order.client_order_id)
+                    if order is not None and is_one
+                    else Post(notice)
+                )
+                await self._outbox.post(view, post)
 
         await self._store.transaction(body, nonce=self._nonce("by-hand", broker_id))
         return True
