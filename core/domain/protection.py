@@ -7,7 +7,7 @@ watched here: with a fresh price, while an exit may be sent. What is neither is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -33,6 +33,7 @@ __all__ = [
     "Protection",
     "ProtectionFacts",
     "Shelter",
+    "awaited",
     "protection_of",
 ]
 
@@ -49,6 +50,8 @@ class Shelter(StrEnum):
     PROTECTED = "protected"
     CLOSING = "closing"
     UNPROTECTED = "unprotected"
+    AWAITED = "awaited"
+    """Its entry has just filled, and its stop follows within seconds: for views alone."""
 
 
 class Lack(StrEnum):
@@ -122,18 +125,22 @@ class Protection:
         how: What protects or closes it, or why nothing does; a sentence without its full stop.
         gap: Why it is unprotected; None while it is not.
         is_software: Whether it is watched here alone.
+        is_to_come: Whether nothing is known to keep its stop from being placed now.
     """
 
     shelter: Shelter
     how: str
     gap: Lack | None = None
     is_software: bool = False
+    is_to_come: bool = False
 
     @property
     def warning(self) -> str:
         """What every view of the position says of it, '' when it is covered at the broker."""
         if self.shelter is Shelter.UNPROTECTED:
             return f"unprotected: {self.how}"
+        if self.shelter is Shelter.AWAITED:
+            return self.how
         return f"software stop: {self.how}" if self.is_software else ""
 
     @property
@@ -141,6 +148,17 @@ class Protection:
         """Whether a user has to be told: something could happen to it now."""
         # What is disputed is asked about by a notice of its own.
         return self.gap not in {None, Lack.MARKET_CLOSED, Lack.UNKNOWN}
+
+
+def awaited(protection: Protection) -> Protection:
+    """Return how a ledger stands in the moment that its stop takes after a fill.
+
+    For views, while that moment lasts: a card that says "unprotected" for a second after each entry
+    teaches not to read it.
+    """
+    if not protection.is_to_come:
+        return protection
+    return replace(protection, shelter=Shelter.AWAITED, how="its stop is on its way to the broker")
 
 
 def protection_of(facts: ProtectionFacts) -> Protection:
@@ -252,13 +270,18 @@ def _uncovered(facts: ProtectionFacts, units: int) -> Protection:
         return _open(Lack.CANCELLED, "you cancelled its stop")
     if not facts.is_open:
         return _open(Lack.MARKET_CLOSED, "the market is closed; its stop goes out at the open")
-    if any(one.purpose is Purpose.STOP and one.state in UNKNOWN_STATES for one in facts.orders):
-        return _open(Lack.NOT_RESTING, "nobody knows whether its stop is at the broker")
+    sent = [one for one in facts.orders if one.purpose is Purpose.STOP]
+    if any(one.state in UNKNOWN_STATES for one in sent):
+        unknown = _open(Lack.NOT_RESTING, "nobody knows whether its stop is at the broker")
+        # Sent, and not answered yet: in a moment it is known.
+        is_lost = any(one.state is OrderState.UNRESOLVED for one in sent)
+        return replace(unknown, is_to_come=not is_lost)
     if goal.can_rest:
         held = abs(facts.ledger.quantity)
         part = "" if units == held else f" for {units} of {held}"
         why = f": {facts.not_sent}" if facts.not_sent else ""
-        return _open(Lack.NOT_RESTING, f"its stop is not at the broker{part}{why}")
+        bare = _open(Lack.NOT_RESTING, f"its stop is not at the broker{part}{why}")
+        return replace(bare, is_to_come=not facts.not_sent)
     return _watched(facts, goal.stop_price)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -13,6 +14,7 @@ from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.order import EXTERNAL, LIVE_STATES, MANUAL, OPEN_STATES, Order, Purpose
 from core.domain.profit import Profit, days_profit
+from core.domain.protection import awaited
 from core.domain.sessions import trading_day
 from core.domain.truth import key_of
 from core.domain.views import (
@@ -35,6 +37,7 @@ from core.engine.control.projections import (
 )
 from core.engine.control.run_results import result_of_run
 from core.engine.orders.gate import gate_at
+from core.engine.orders.guards import lasting_gaps
 from core.engine.orders.journal import Journal
 from core.engine.orders.protections import Protections, Standing
 from core.engine.orders.reconciliation import Snapshot
@@ -171,9 +174,16 @@ class Views:
         return tuple(found)
 
     async def _standings(self, account: Account) -> list[Standing]:
-        return await self._protections.of_account(
+        standings = await self._protections.of_account(
             account.broker_id, needs_login=account.needs_login
         )
+        if not any(one.protection.is_to_come for one in standings):
+            return standings
+        lasting = await lasting_gaps(self._store, account.broker_id, self._clock.now())
+        return [
+            one if one.ledger.key in lasting else replace(one, protection=awaited(one.protection))
+            for one in standings
+        ]
 
     async def _owners(self, broker_id: str) -> dict[tuple[InstrumentId, Product], dict[str, int]]:
         owners: dict[tuple[InstrumentId, Product], dict[str, int]] = {}

@@ -1,12 +1,13 @@
 """Tells the user when a position becomes unprotected and when that is over, each once (R6).
 
 Collection ``guards``, one document for each ledger that is or was unprotected: ``broker_id``,
-``gap``, ``since`` (real time), ``is_told``, ``told_at``, ``fine_since``. It is stored so that a
-restart repeats nothing.
+``gap``, ``since`` (real time), ``is_told``, ``told_at``, ``fine_since``, ``is_shown`` (on the card
+of its run, where it is not told anew). It is stored so that a restart repeats nothing.
 """
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime, timedelta
 
 from core.domain.notices.notice import Notice
@@ -19,7 +20,7 @@ from core.errors import AlreadyDone
 from core.ports.clock import Clock
 from core.ports.store import Change, Document, Store, StoreView
 
-__all__ = ["Guards"]
+__all__ = ["Guards", "lasting_gaps"]
 
 _GUARDS = "guards"
 _GRACE = timedelta(seconds=5)
@@ -28,6 +29,19 @@ _STEADY = timedelta(seconds=10)
 """What was told is over when it has been well for so long."""
 _AGAIN = timedelta(minutes=10)
 """The same gap is not told again within this time, however often it opens and closes."""
+
+
+async def lasting_gaps(view: StoreView, broker_id: str, now: datetime) -> frozenset[str]:
+    """Return the ledgers of an account that are unprotected for longer than a stop takes.
+
+    By key; one that opened a moment ago, or that no turn has looked at yet, is not among them.
+    """
+    rows = await view.find(_GUARDS, {"broker_id": broker_id})
+    return frozenset(
+        str(row["_id"])
+        for row in rows
+        if row["since"] is not None and (row["is_told"] or now - row["since"] >= _GRACE)
+    )
 
 
 class Guards:
@@ -73,6 +87,7 @@ class Guards:
             return
         told_at = row["told_at"]
         if told_at is not None and row["told_gap"] == gap.value and now - told_at < _AGAIN:
+            await self._show(row, standing)
             return
         ledger = standing.ledger
         notice = Unprotected(
@@ -87,6 +102,20 @@ class Guards:
         fields = {"is_told": True, "told_at": now, "told_gap": gap.value}
         await self._tell(row, fields, notice, standing)
 
+    async def _show(self, row: Document, standing: Standing) -> None:
+        """Let the card say what is not told anew: until now it said that the stop is on its way."""
+        if row.get("is_shown") or standing.goal is None:
+            return
+        card = run_card(standing.goal.run_id)
+
+        async def body(view: StoreView) -> None:
+            await view.update(_GUARDS, {"_id": row["_id"]}, Change(set={"is_shown": True}))
+            await self._outbox.post(view, card)
+
+        since = row["since"].isoformat()
+        with contextlib.suppress(AlreadyDone):
+            await self._store.transaction(body, nonce=f"shown:{row['_id']}|{since}")
+
     async def _begin(
         self, standing: Standing, gap: Lack, row: Document | None, now: datetime
     ) -> None:
@@ -96,6 +125,7 @@ class Guards:
             "gap": gap.value,
             "since": now,
             "fine_since": None,
+            "is_shown": False,
             "is_told": bool(row and row["since"] is not None and row["is_told"]),
             "told_at": row["told_at"] if row else None,
             "told_gap": row["told_gap"] if row else "",
