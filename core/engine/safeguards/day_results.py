@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol
 
@@ -38,8 +38,6 @@ __all__ = ["DayResults", "DayWatch", "ResultJudge"]
 _log = logging.getLogger(__name__)
 _EVERY_S = 3.0
 """How often prices are asked for, so that none is older than five seconds at a look."""
-_READ_LIVES = timedelta(seconds=30)
-"""How old a read of the positions may be: they are read every ten seconds, and after each fill."""
 _ZERO = Decimal(0)
 
 
@@ -99,7 +97,8 @@ class DayResults:
         if snapshot.odd.get("position"):
             return "a row of its positions cannot be read"
         age = self._clock.now() - snapshot.positions_at
-        if age > _READ_LIVES:
+        worker = self._worker(account.broker_id)
+        if worker is None or age > worker.reads_live:
             return f"its positions were last read {age.total_seconds():.0f} s ago"
         return ""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 
 from core.domain.account import Account
 from core.domain.outcome import Refusal
@@ -37,6 +37,7 @@ __all__ = ["AccountWorker"]
 
 _log = logging.getLogger(__name__)
 _SHORT_S = 0.05
+_GRACE_S = 20.0
 _FAULT_OF = {
     Refusal.AUTH_REQUIRED: ReadFault.AUTH_REQUIRED,
     Refusal.PERMISSION: ReadFault.PERMISSION,
@@ -99,6 +100,13 @@ class AccountWorker:
     def snapshot(self) -> Snapshot:
         """What the last reads of the broker showed."""
         return self._reader.snapshot
+
+    @property
+    def reads_live(self) -> timedelta:
+        """How old the read of the positions may be while all is well, with some seconds' grace."""
+        settings = self._settings
+        longest = settings.checked_s if self.updates.is_live else settings.positions_s
+        return timedelta(seconds=longest + _GRACE_S)
 
     def wake(self) -> None:
         """Take the next turn now: after a run, an update, a postback or a user's command."""

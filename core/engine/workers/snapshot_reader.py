@@ -28,7 +28,8 @@ class WorkerSettings:
     Attributes:
         working_s: While order updates are pushed, the age of the orders that is checked with orders
             that work, or with anything that is not settled: a frame may be lost.
-        checked_s: The same when nothing is open: five requests in it, under 0.1 a second.
+        held_s: The same while a position is held and nothing else is open.
+        checked_s: The same when nothing is: five requests in it, under 0.1 a second.
     """
 
     busy_s: float = 1.0
@@ -38,6 +39,7 @@ class WorkerSettings:
     unknown_s: float = 2.0
     funds_s: float = 60.0
     working_s: float = 5.0
+    held_s: float = 15.0
     checked_s: float = 60.0
 
 
@@ -71,8 +73,14 @@ class SnapshotReader:
         states = {order.state for order in pending}
         if states & _UNANSWERED:
             return 0.0
-        is_quiet = not states & OPEN_STATES and self._is_settled
-        return self._settings.checked_s if is_quiet else self._settings.working_s
+        if states & OPEN_STATES or not self._is_settled:
+            return self._settings.working_s
+        return self._quiet_age
+
+    @property
+    def _quiet_age(self) -> float:
+        is_held = any(one.quantity for one in self.snapshot.positions or ())
+        return self._settings.held_s if is_held else self._settings.checked_s
 
     @property
     def _is_settled(self) -> bool:
@@ -184,7 +192,7 @@ class SnapshotReader:
             return self._settings.unknown_s
         if is_pushed and self._is_settled:
             # Shorter than the check of the orders, so that each check finds them due.
-            return self._settings.checked_s - self._settings.idle_s
+            return self._quiet_age - self._settings.idle_s
         return self._settings.positions_s
 
     def _is_old(self, at: datetime | None, seconds: float) -> bool:
