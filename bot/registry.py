@@ -15,6 +15,7 @@ from bot.handlers import (
     modes,
     orders,
     panic,
+    result_guards,
     start,
     stops,
     strategies,
@@ -51,6 +52,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry("mode", "Normal, exit only, paused", modes.panel),
     CommandEntry("panic", "Cancel and close everything, at once", panic.ask),
     CommandEntry("limits", "Limits of loss, orders and positions", limits.overview),
+    CommandEntry("guard", "Guards on the day's result", result_guards.overview),
     CommandEntry("settings", "Settings", start.settings),
     CommandEntry("health", "How I am doing", start.health),
     CommandEntry("help", "What I can do", start.help_),
@@ -76,6 +78,9 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.PNL: Action(dashboard.pnl, "/pnl"),
     Verb.HEALTH: Action(start.health, "/health"),
     Verb.HELP: Action(start.help_, "/help"),
+    Verb.GUARDS: Action(result_guards.overview, "/guard"),
+    Verb.GUARD: Action(result_guards.page, "/guard"),
+    Verb.GUARD_PART: Action(result_guards.part, "/guard"),
     Verb.SHARE_LOGIN: Action(login.share, "/brokers"),
     Verb.LOGIN: Action(login.login, "/login"),
     # ask something
@@ -102,6 +107,9 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.ASK_PANIC: Action(panic.ask, "/panic"),
     Verb.PANIC_PICK: Action(panic.pick, "/panic"),
     Verb.ASK_STOP_PANIC: Action(panic.ask_stop, "/panic"),
+    Verb.TYPE_GUARD: Action(result_guards.type_value, "/guard"),
+    Verb.ASK_GUARD: Action(result_guards.ask_value, "/guard"),
+    Verb.ASK_GUARD_LOCK: Action(result_guards.ask_lock, "/guard"),
     # change something that one tap changes back
     Verb.ENABLE_ACCOUNT: Action(accounts.enable, "/brokers", is_change=True),
     Verb.DISABLE_ACCOUNT: Action(accounts.disable, "/brokers", is_change=True),
@@ -115,6 +123,8 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.SET_PRODUCT: Action(strategies.set_product, "/strategies", is_change=True),
     Verb.DISMISS_WARNING: Action(login.dismiss, "/login", is_change=True),
     Verb.RESTORE_STOP: Action(stops.put_back, "/positions", is_change=True),
+    Verb.LOOSEN_GUARD: Action(result_guards.loosen, "/guard", is_change=True),
+    Verb.KEEP_GUARD: Action(result_guards.keep, "/guard", is_change=True),
     # change something for good: each has a nonce
     Verb.DISABLE_WITH_POLICY: Action(accounts.disable_with, "/brokers", has_nonce=True),
     Verb.DISCONNECT: Action(accounts.disconnect, "/brokers", has_nonce=True),
@@ -127,6 +137,8 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.RESOLVE_ORDER: Action(unresolved.resolve_order, "/orders", has_nonce=True),
     Verb.BELIEVE_POSITIONS: Action(orders.believe, "/positions", has_nonce=True),
     Verb.RUN_NOW: Action(strategies.run_now, "/strategies", has_nonce=True),
+    Verb.SET_GUARD: Action(result_guards.put, "/guard", has_nonce=True),
+    Verb.LOCK_GUARD: Action(result_guards.lock, "/guard", has_nonce=True),
     Verb.PANIC: Action(panic.start, "/panic", has_nonce=True),
     Verb.STOP_PANIC: Action(panic.stop, "/panic", has_nonce=True),
 }

@@ -74,7 +74,8 @@ async def _fired(notice: GuardFired, lookups: Lookups) -> Screen:
         label = esc(await lookups.label(broker_id))
         lines.append(f"🔑 {label} needs a login: nothing is closed there before it.")
     head = f"🛑 {bold(f'Your guard has fired · {name}')}"
-    return Screen(join(head, lines), ((button("Positions", Verb.POSITIONS),),))
+    rows = ((button("Positions", Verb.POSITIONS), button("Guards", Verb.GUARDS)),)
+    return Screen(join(head, lines), rows)
 
 
 def _reached(notice: GuardFired) -> str:

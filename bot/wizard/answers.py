@@ -18,6 +18,7 @@ from bot.conversation.visit import Visit
 from bot.handlers.accounts import answer_name
 from bot.handlers.limits import answer_limit
 from bot.handlers.login import answer_login, looks_like_login
+from bot.handlers.result_guards import answer_value
 from bot.handlers.start import answer_setting
 from bot.handlers.strategies import answer_parameter, answer_size
 from bot.views.markup import bold, esc
@@ -40,6 +41,7 @@ _ANSWERS: Mapping[str, Callable[[Visit, Mapping[str, Any]], Awaitable[None]]] = 
     "login": lambda visit, data: answer_login(visit, data["broker_id"]),
     "limit": lambda visit, data: answer_limit(visit, data["scope"], data["kind"]),
     "parameter": lambda visit, data: answer_parameter(visit, data["strategy"], data["parameter"]),
+    "guard": lambda visit, data: answer_value(visit, data["scope"], data["part"]),
     "size": lambda visit, data: answer_size(
         visit, data["strategy"], data["broker_id"], data["what"]
     ),
