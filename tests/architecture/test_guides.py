@@ -150,3 +150,21 @@ def test_what_is_not_there_is_found() -> None:
     assert commands_in("`/revoke` it") == {"/revoke"}
     assert list(subcommands_in(text)) == [("fly", ["--fast"]), ("run", ["--config"])]
     assert options_of("run") >= {"--config"}
+
+
+def unnamed_routes(text: str) -> list[str]:
+    """Return the routes of the control port that a text does not name."""
+    pages = [*(ROOT / "sandbox").glob("control*.py"), ROOT / "sandbox" / "telegram" / "control.py"]
+    code = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    routes = re.findall(r'web\.(get|post|put|patch|delete)\(\s*"([^"]+)"', code)
+    paths = {re.sub(r"\{[^}]+\}", "{id}", path) for _, path in routes}
+    plain = text.replace("[/id]", "/{id}")
+    return sorted(path for path in paths if not re.search(rf"{re.escape(path)}(?![a-z])", plain))
+
+
+def test_routes_of_the_control_port_are_named() -> None:
+    """Who tests against the simulators finds each request in the guide or in the interfaces."""
+    page = (ROOT / "docs" / "spec" / "interfaces.md").read_text(encoding="utf-8")
+    named = GUIDES[OF_THE_SIMULATORS] + page
+    assert unnamed_routes(named) == []
+    assert unnamed_routes(named.replace("/telegram/calls", "")) == ["/telegram/calls"]
