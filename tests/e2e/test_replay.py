@@ -258,6 +258,8 @@ async def check_account(
     assert await refreshed(engine.worker(account)) == ""
     (pnl,) = await engine.system.control.views.pnl(account.broker_id)
     assert (paise(pnl.realised), pnl.unrealised) == (Decimal(result), Decimal(0))
+    # The simulators' bill shares no code with the controller's charges.
+    assert pnl.charges == Decimal(str(engine.bill(account)["total"]))
     assert await engine.held(account) == {}
     check_writes(engine, account, day, sizes)
 

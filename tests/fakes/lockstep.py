@@ -343,6 +343,11 @@ class Rig:
         where = {"broker": account.broker.api_name, "api_key": account.api_key}
         return dict(self.sandbox.ask("GET", "/book", **where))
 
+    def bill(self, account: Account) -> dict[str, Any]:
+        """Return what the broker charges an account for the day."""
+        where = {"broker": account.broker.api_name, "api_key": account.api_key}
+        return dict(self.sandbox.ask("GET", "/charges", **where))
+
     def writes(self, account: Account) -> list[dict[str, Any]]:
         """Return the order writes that the broker received, oldest first."""
         where = {"broker": account.broker.api_name, "api_key": account.api_key}

@@ -26,6 +26,7 @@ __all__ = ["ANY", "Rate", "Rates", "packaged_rates", "read_rates"]
 ANY = "any"
 _CERTAINTIES = frozenset({"published", "uncertain"})
 _HUNDRED = Decimal(100)
+_MOST_ASKED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +52,24 @@ class Rate:
 
 
 class Rates:
-    """All rows, asked by day."""
+    """All rows, asked by day. What was asked is kept: it is asked again at every look at prices."""
 
     def __init__(self, rows: Iterable[Rate]) -> None:
         self.rows = tuple(rows)
+        self._asked: dict[tuple[str, date, str, str, str], Rate | None] = {}
 
     def at(
         self, charge: str, day: date, *, broker: str, exchange: str, segment: str
     ) -> Rate | None:
         """Return the rate of a charge on a day; None when the file has none."""
-        wanted = (broker, exchange, segment)
+        key = (charge, day, broker, exchange, segment)
+        if key not in self._asked:
+            if len(self._asked) >= _MOST_ASKED:
+                self._asked.clear()
+            self._asked[key] = self._look(charge, day, (broker, exchange, segment))
+        return self._asked[key]
+
+    def _look(self, charge: str, day: date, wanted: tuple[str, str, str]) -> Rate | None:
         found = [
             row
             for row in self.rows
@@ -74,10 +83,6 @@ class Rates:
             )
         ]
         return max(found, key=lambda row: (row.effective, _particular(row)), default=None)
-
-    def knows(self, broker: str) -> bool:
-        """Return whether the file has rows of a broker's own."""
-        return any(row.broker == broker for row in self.rows)
 
 
 def _particular(row: Rate) -> int:
