@@ -7,8 +7,10 @@ date until the next. The rates were read from public pages, and nowhere else:
   2026 futures 0.05 %, premium of options sold 0.15 %; shares unchanged), Zerodha's support page.
 * Exchanges: NSE's fees of 1 April 2023 and 1 October 2024 and BSE's of the same days by way of the
   press (Hindu BusinessLine, NDTV Profit); between them as brokers quoted them. Zerodha's list of
-  charges gives NSE's with the protection fund included: 0.00307, 0.00183 and 0.03553 %.
-* NSE's investor protection fund (IPFT): support pages of Zerodha and Fyers.
+  charges gives 0.00307, 0.00183 and 0.03553 % for NSE: by a circular of 27 February 2026 that is
+  the exchange's own charge since 1 March, for it takes over what the protection fund took.
+* NSE's investor protection fund (IPFT): support pages of Zerodha and Fyers; Zerodha's as WebNotes
+  read it on 19 June 2026 has 0.01 rupees a crore.
 * SEBI 10 rupees a crore, stamp duty on purchases, GST 18 %: Zerodha's list of charges.
 * Fees of Zerodha: its list of charges, support pages on depository and square-off fees.
 * Fees of Fyers: its charges list; support pages "brokerage, statutory and other applicable charges"
@@ -103,6 +105,7 @@ _EXCHANGES: Mapping[str, Sequence[tuple[date, Mapping[Kind, Decimal]]]] = {
         (date(2023, 4, 1), _venue("0.00325", "0.0019", "0.05")),
         (date(2024, 4, 1), _venue("0.00322", "0.00183", "0.0495")),
         (date(2024, 10, 1), _venue("0.00297", "0.00173", "0.03503")),
+        (date(2026, 3, 1), _venue("0.00307", "0.00183", "0.03553")),
     ),
     _BSE: (
         (date(2021, 1, 1), _venue("0.00345", "0", "0.005")),
@@ -118,6 +121,8 @@ _PROTECTION_FUND = (
         date(2023, 4, 1),
         dict.fromkeys(Kind, Decimal(10) / _CRORE) | {Kind.OPTION: Decimal(50) / _CRORE},
     ),
+    # 0.01 rupees a crore, which makes no paisa.
+    (date(2026, 3, 1), dict.fromkeys(Kind, _NONE)),
 )
 _SEBI = ((date(2020, 6, 1), Decimal(5) / _CRORE), (date(2021, 4, 1), Decimal(10) / _CRORE))
 _STAMP_DUTY = {

@@ -1,6 +1,6 @@
 """What trades cost at both simulated brokers: estimates, the day's bill, funds over the night.
 
-The figures are worked by hand: 10 SBIN bought at 900 and sold at 905 within a day cost 9.35 on
+The figures are worked by hand: 10 SBIN bought at 900 and sold at 905 within a day cost 9.34 on
 the contract note (``tests/unit/sandbox/test_contract_note.py``), at either broker.
 """
 
@@ -14,7 +14,7 @@ from tests.fakes.sandbox_process import Sandbox
 
 pytest_plugins = ("tests.fakes.kite_fixtures", "tests.fakes.fyers_sandbox_fixtures")
 
-ROUND_TRIP = 9.35
+ROUND_TRIP = 9.34
 MORNING = {"to": "2026-11-25T08:45:00"}
 NOTE_KEYS = [
     "transaction_type",
@@ -76,8 +76,8 @@ def test_kite_estimates_the_charges_of_orders(kite: Any) -> None:
         "sebi_turnover_charge": 0.0905,
         "brokerage": 20,
         "stamp_duty": 0,
-        "gst": {"igst": 4.100103, "cgst": 0, "sgst": 0, "total": 4.100103},
-        "total": 49.593953,
+        "gst": {"igst": 4.116393, "cgst": 0, "sgst": 0, "total": 4.116393},
+        "total": 49.610243,
     }
     assert notes[1]["charges"]["transaction_tax"] == 9.75  # 0.15 % of a premium of 6,500
     assert notes[2]["charges"]["transaction_tax"] == 339.375  # 0.05 % of 678,750
@@ -166,7 +166,7 @@ def test_a_bill_names_the_fees_that_are_on_no_note(sandbox: Sandbox, kite: Any) 
 def test_fyers_withholds_charges_and_debits_the_bill(sandbox: Sandbox, fyers: Account) -> None:
     """By day all but the tax is taken out of the available balance, overnight the bill is.
 
-    Of the purchase 3.79 are withheld (brokerage 2.70, exchange, fund and SEBI 0.29, stamp duty 0.27,
+    Of the purchase 3.79 are withheld (brokerage 2.70, exchange and SEBI 0.29, stamp duty 0.27,
     GST 0.54), of the sale 3.54 (2.715, 0.29 and 0.54).
     """
     price(sandbox, 900)

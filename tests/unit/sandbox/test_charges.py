@@ -23,16 +23,15 @@ def fyers(kind: Kind, side: str, value: str, day: date = NOW) -> Charges:
 
 
 def test_an_intraday_purchase() -> None:
-    """90,000 rupees: no transaction tax, brokerage at its cap, 18 % on 22.763."""
+    """90,000 rupees: no transaction tax, brokerage at its cap, 18 % on 22.853."""
     assert zerodha(Kind.INTRADAY, "BUY", "90000") == Charges(
-        exchange=Decimal("2.673"),
-        protection_fund=Decimal("0.09"),
+        exchange=Decimal("2.763"),
         sebi=Decimal("0.09"),
         brokerage=Decimal(20),
         stamp_duty=Decimal("2.7"),
-        gst=Decimal("4.09734"),
+        gst=Decimal("4.11354"),
     )
-    assert zerodha(Kind.INTRADAY, "BUY", "90000").total == Decimal("29.65034")
+    assert zerodha(Kind.INTRADAY, "BUY", "90000").total == Decimal("29.66654")
 
 
 def test_an_intraday_sale() -> None:
@@ -40,19 +39,31 @@ def test_an_intraday_sale() -> None:
     sale = zerodha(Kind.INTRADAY, "SELL", "90500")
     assert sale.transaction_tax == Decimal("22.625")
     assert sale.stamp_duty == 0
-    assert sale.total == Decimal("49.593953")
+    assert sale.total == Decimal("49.610243")
     small = zerodha(Kind.INTRADAY, "SELL", "9050")
     assert small.brokerage == Decimal("2.715")
 
 
 @pytest.mark.parametrize("side", ["BUY", "SELL"])
 def test_delivery_is_taxed_on_both_sides_and_free_at_zerodha(side: str) -> None:
-    """0.1 % of 100,000 each way; stamp duty of 0.015 % for the buyer only; GST on 3.07."""
+    """0.1 % of 100,000 each way; stamp duty of 0.015 % for the buyer only; GST on 3.17."""
     order = zerodha(Kind.DELIVERY, side, "100000")
     assert order.transaction_tax == 100
     assert order.brokerage == 0
     assert order.stamp_duty == (Decimal(15) if side == "BUY" else 0)
-    assert order.gst == Decimal("0.5526")
+    assert order.gst == Decimal("0.5706")
+
+
+@pytest.mark.parametrize(
+    ("day", "exchange", "fund"),
+    [(date(2026, 2, 28), "2.97", "0.1"), (date(2026, 3, 1), "3.07", "0")],
+)
+def test_the_exchange_took_over_the_funds_part(day: date, exchange: str, fund: str) -> None:
+    """Of 100,000 rupees 3.07 in all before and after 1 March 2026; GST is on the exchange's."""
+    order = zerodha(Kind.DELIVERY, "SELL", "100000", day)
+    assert order.exchange == Decimal(exchange)
+    assert order.protection_fund == Decimal(fund)
+    assert order.gst == Decimal("0.18") * (Decimal(exchange) + Decimal("0.1"))
 
 
 @pytest.mark.parametrize(
@@ -79,12 +90,12 @@ def test_tax_on_derivatives_rose_on_known_days(day: date, future: str, option: s
 def test_a_round_trip_in_a_future() -> None:
     """1,690,000 bought and 1,700,000 sold: 850 of tax and 33.80 of stamp duty lead the bill."""
     bought = zerodha(Kind.FUTURE, "BUY", "1690000")
-    assert bought.exchange == Decimal("29.237")
+    assert bought.exchange == Decimal("30.927")
     assert bought.stamp_duty == Decimal("33.8")
     sold = zerodha(Kind.FUTURE, "SELL", "1700000")
     assert sold.transaction_tax == Decimal(850)
-    assert sold.exchange == Decimal("29.41")
-    assert sold.gst == Decimal("0.18") * (20 + Decimal("29.41") + Decimal("1.7"))
+    assert sold.exchange == Decimal("31.11")
+    assert sold.gst == Decimal("0.18") * (20 + Decimal("31.11") + Decimal("1.7"))
     assert bought.brokerage == sold.brokerage == 20
 
 
@@ -122,4 +133,4 @@ def test_fyers_charges_for_delivery_and_clearing() -> None:
     assert fyers(Kind.INTRADAY, "BUY", "9000").brokerage == Decimal("2.7")
     future = fyers(Kind.FUTURE, "BUY", "1000000")
     assert future.clearing == Decimal(5)
-    assert future.gst == Decimal("0.18") * (20 + Decimal("17.3") + 5 + 1)
+    assert future.gst == Decimal("0.18") * (20 + Decimal("18.3") + 5 + 1)

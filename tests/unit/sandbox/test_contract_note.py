@@ -40,13 +40,12 @@ def zerodha(*orders: Executed) -> Bill:
 
 
 def test_a_round_trip() -> None:
-    """10 bought at 900 and sold at 905: brokerage 2.70 and 2.715, tax 2.256, GST on 5.98."""
+    """10 bought at 900 and sold at 905: brokerage 2.70 and 2.715, tax 2.256, GST on 5.99."""
     bill = zerodha(order("BUY", 10, "900"), order("SELL", 10, "905"))
     assert bill.segments == {
         "NSE": Charges(
             transaction_tax=Decimal(2),
-            exchange=Decimal("0.54"),
-            protection_fund=Decimal("0.02"),
+            exchange=Decimal("0.55"),
             sebi=Decimal("0.02"),
             brokerage=Decimal("5.42"),
             stamp_duty=Decimal("0.27"),
@@ -54,7 +53,7 @@ def test_a_round_trip() -> None:
         )
     }
     assert bill.depository == bill.square_off == 0
-    assert bill.total == bill.note_total == Decimal("9.35")
+    assert bill.total == bill.note_total == Decimal("9.34")
 
 
 def test_zerodhas_example_of_a_mixed_day() -> None:
@@ -119,7 +118,7 @@ def test_the_brokers_own_square_off_costs_for_each_order() -> None:
     """50 rupees and GST for the one order that the broker placed."""
     bill = zerodha(order("BUY", 10, "900"), order("SELL", 10, "905", is_square_off=True))
     assert bill.square_off == Decimal("59.00")
-    assert bill.total == Decimal("68.35")
+    assert bill.total == Decimal("68.34")
 
 
 def test_each_exchange_has_a_column() -> None:
