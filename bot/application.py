@@ -147,10 +147,10 @@ def build_bot(
     """Return the bot, wired and not yet started."""
     _quiet_library_logs()
     inbox = Inbox(store, vault, clock, parameters.bot_id)
-    queue = InboxQueue(inbox)
+    gate = Authorization(store, clock, parameters.owners)
+    queue = InboxQueue(inbox, gate.is_wanted)
     app = _application(parameters, clock, inbox, queue)
     api: Api = app.bot
-    gate = Authorization(store, clock, parameters.owners)
     poller = Poller(api, queue, clock, timeout_s=parameters.poll_timeout_s)
     logins = LoginButtons(control.logins, parameters)
     services = ChatServices(

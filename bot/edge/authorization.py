@@ -26,6 +26,10 @@ _PAIRING = "pairing"
 _TRIES = 10
 _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _LENGTH = 8
+_FORGET_S = 1.0
+_STRANGERS = 1000
+_LOGGED = 50
+_ONE_OF = 1000
 _log = logging.getLogger(__name__)
 
 
@@ -62,6 +66,35 @@ class Authorization:
         self._clock = clock
         self._owners = owners
         self._known: set[int] = set()
+        self._strangers: dict[int, tuple[int, float]] = {}
+
+    async def is_wanted(self, update: Update) -> bool:
+        """Return whether an update is worth storing: an owner's, or a try to become the first one.
+
+        Each stranger costs one read a second at most, however much they write.
+
+        Raises:
+            StoreError: It cannot be known.
+        """
+        user = update.effective_user
+        if user is None:
+            return False
+        if user.id in self._owners or user.id in self._known:
+            return True
+        now = self._clock.monotonic()
+        times, at = self._strangers.get(user.id, (0, now - _FORGET_S))
+        if now - at >= _FORGET_S and await self._may_speak(user.id):
+            return True
+        if len(self._strangers) >= _STRANGERS:
+            self._strangers.clear()
+        at = now if now - at >= _FORGET_S else at
+        self._strangers[user.id] = (times + 1, at)
+        if times < _LOGGED or times % _ONE_OF == 0:
+            _log.warning("user %s is not an owner and is not served", user.id)
+        return False
+
+    async def _may_speak(self, user_id: int) -> bool:
+        return await is_owner(self._store, user_id) or not await self.owners()
 
     async def admits(self, update: Update) -> bool:
         """Return whether this update is served, and record its sender."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -111,11 +112,16 @@ class Inbox:
 
 
 class InboxQueue(asyncio.Queue[object]):
-    """The application's update queue; ``put`` returns only when the update is stored."""
+    """The application's update queue; ``put`` returns only when the update is stored.
 
-    def __init__(self, inbox: Inbox) -> None:
+    What ``is_wanted`` refuses is dropped before it costs a write: a thousand messages of strangers
+    must not stand between an owner and a panic (row R2).
+    """
+
+    def __init__(self, inbox: Inbox, is_wanted: Callable[[Update], Awaitable[bool]]) -> None:
         super().__init__()
         self._inbox = inbox
+        self._is_wanted = is_wanted
         self._held: set[int] = set()
 
     async def put(self, item: object) -> None:
@@ -123,7 +129,7 @@ class InboxQueue(asyncio.Queue[object]):
         if not isinstance(item, Update):
             self.put_nowait(item)
             return
-        if await self._inbox.keep(item):
+        if await self._is_wanted(item) and await self._inbox.keep(item):
             self.replay(item)
 
     def replay(self, update: Update) -> None:
