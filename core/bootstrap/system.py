@@ -74,7 +74,8 @@ class System:
         """Take the lease, and notify the user that the controller has started."""
         await self.lease.wait_and_take()
         store = self.foundation.store
-        await self.outbox.post(store, Post(Started(await count_unknown(store))))
+        unknown = await count_unknown(store, await self.accounts.ids())
+        await self.outbox.post(store, Post(Started(unknown)))
 
     async def end(self) -> None:
         """Close every client and give the lease back."""

@@ -3,8 +3,8 @@
 To add a collection, add one ``collection(...)`` to ``COLLECTIONS``; the next start brings every
 store up to it (``migrations.py``). Every ``_id`` is a string. Indexes have explicit names, which
 ``DuplicateKey.index`` carries. A validator says what would break the program if it were otherwise,
-and leaves further fields free. Filters of partial indexes use equality and ``$type`` only, which
-both servers keep (tests/contract/test_schema.py).
+and leaves further fields free. Filters of partial indexes use equality, ``$type`` and ``$gt`` only,
+which both servers keep (tests/contract/test_schema.py).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Index:
 
     Attributes:
         keys: (field, 1 or -1), in order.
-        where: Equalities and ``$type`` that a document must meet to be in the index.
+        where: Equalities, ``$type`` and ``$gt`` that a document must meet to be in the index.
         keep_s: Seconds after the (single, date) field's time at which a document goes.
     """
 
@@ -210,7 +210,8 @@ COLLECTIONS: tuple[Collection, ...] = (
             "broker_id",
             "broker_order_id",
             unique=True,
-            where={"broker_order_id": {"$type": "string"}},
+            # Not {"$type": "string"}: mongod would not use the index to look an id up.
+            where={"broker_order_id": {"$gt": ""}},
         ),
         index("run_id"),
         index("day", "broker_id", "instrument"),
@@ -257,7 +258,8 @@ COLLECTIONS: tuple[Collection, ...] = (
     # -- logins --------------------------------------------------------------
     collection(  # _id: nonce
         "logins",
-        index("broker_id"),
+        index("broker_id", "state"),
+        index("state", "created_at"),
         index("created_at", keep_days=_KEEP_DAYS, name="expiry"),
     ),
     collection("login_links", index("broker_id")),

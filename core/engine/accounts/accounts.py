@@ -104,6 +104,10 @@ class Accounts:
         accounts = [self.read(row) for row in rows]
         return tuple(sorted(accounts, key=lambda a: (not a.is_default, a.display_name.lower())))
 
+    async def ids(self) -> list[str]:
+        """Return the ids of all accounts, of those that were disconnected too."""
+        return [row["_id"] for row in await self._store.find(_ACCOUNTS, {})]
+
     async def get(self, broker_id: str) -> Account:
         """Return one connected account.
 

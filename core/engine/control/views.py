@@ -345,7 +345,7 @@ class Views:
 
     async def last_run(self, strategy: str) -> RunView | None:
         """Return a strategy's newest run."""
-        run_id = await newest_run(self._store, strategy)
+        run_id = await newest_run(self._store, strategy, self._clock.market_now())
         return await self.run(run_id) if run_id else None
 
 

@@ -7,7 +7,7 @@ close, switch-off, stop, panic); its card in the chat is drawn from this documen
 
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 
 from core.domain.sessions import IST
 from core.ports.store import Document, StoreView
@@ -15,6 +15,7 @@ from core.ports.store import Document, StoreView
 __all__ = ["insert_run", "newest_run", "run_at", "said_of_limits"]
 
 _RUNS = "runs"
+_LATELY = timedelta(days=4)  # the longest weekend
 
 
 async def insert_run(view: StoreView, row: Document) -> None:
@@ -35,7 +36,13 @@ async def said_of_limits(view: StoreView, strategy: str, at: datetime) -> set[st
     return {one for row in rows for one in row.get("said", ())}
 
 
-async def newest_run(view: StoreView, strategy: str) -> str | None:
-    """Return the id of a strategy's newest run, or None before its first."""
-    rows = await view.find(_RUNS, {"strategy": strategy}, sort=[("slot_at", -1)], limit=1)
+async def newest_run(view: StoreView, strategy: str, now: datetime) -> str | None:
+    """Return the id of a strategy's newest run by market time, or None before its first."""
+    # The embedded server sorts all that the filter finds (facts/store.md 4), and a strategy has
+    # thousands of runs a year: the last days are asked first, everything only when they hold none.
+    newest = [("slot_at", -1)]
+    lately = {"strategy": strategy, "slot_at": {"$gt": now - _LATELY}}
+    rows = await view.find(_RUNS, lately, sort=newest, limit=1)
+    if not rows:
+        rows = await view.find(_RUNS, {"strategy": strategy}, sort=newest, limit=1)
     return str(rows[0]["_id"]) if rows else None

@@ -106,7 +106,8 @@ class Runner:
 
     async def _last_run(self, request: RunRequest) -> str:
         """Name the run after which data went missing: each slot may hear other words about it."""
-        return await newest_run(self._store, request.strategy) or ""
+        now = self._clock.market_now()
+        return await newest_run(self._store, request.strategy, now) or ""
 
     async def _notify(
         self, notice: DataMissing | RunFailed, request: RunRequest, cause: str
