@@ -77,7 +77,7 @@ def _unreadable(notice: AccountUnreadable, label: str) -> Screen:
     return Screen(
         join(
             f"⚠️ {bold(f'{label} cannot be read')}",
-            f"Since {clock_time(notice.since, seconds=True)} the broker's answer is no use: "
+            f"Since {clock_time(notice.since, seconds=True)} no usable answer: "
             f"{esc(short(notice.reason, LONG))}.",
             "What I show of this account may be old. I go on asking, and tell you when it can be "
             "read again; for what is urgent look into the broker's app.",
@@ -102,9 +102,10 @@ def _sentence(text: str) -> str:
 def _square_off(notice: SquareOffAlarm, label: str) -> Screen:
     return Screen(
         join(
-            f"🚨 {bold(f'Still open at the end of the day · {label}')}",
+            f"🚨 {bold(f'Still open · {label}')}",
             [f"• {esc(one)}" for one in notice.positions],
-            "I could not close these in time. Look at them now, here or at the broker.",
+            "I could not close these before the end of the day. Look at them now, here or at the "
+            "broker.",
         ),
         ((button("Positions", Verb.POSITIONS, notice.broker_id),),),
     )
@@ -121,10 +122,10 @@ def _software_stop(notice: SoftwareStop, label: str) -> Screen:
 def _shrunk(notice: PositionShrunk, label: str) -> Screen:
     return Screen(
         join(
-            bold(f"Not placed by me · {label}"),
+            bold(f"Fewer units held · {label}"),
             f"The broker holds {notice.quantity} of {esc(notice.instrument)} "
-            f"({esc(notice.product)}), less than the strategies' records showed: it was closed "
-            "by hand or by the broker. The records were corrected to match.",
+            f"({esc(notice.product)}), fewer than the strategies' records: the rest was closed by "
+            "hand or by the broker. I corrected the records.",
         ),
         ((button("Orders", Verb.ORDERS, notice.broker_id),),),
     )
@@ -132,18 +133,19 @@ def _shrunk(notice: PositionShrunk, label: str) -> Screen:
 
 def _left_resting(notice: OrdersLeftResting, label: str) -> Screen:
     return Screen(
-        f"{esc(label)} is yours now, but {notice.count} order(s) of the strategies may still "
-        f"rest there ({esc(notice.reason)}). Look at /orders."
+        f"{esc(label)} is yours now, but {plural(notice.count, 'order')} of the strategies may "
+        f"still rest there ({esc(notice.reason)}). Look at /orders."
     )
 
 
 async def _rows_unread(notice: RowsUnread, label: str, lookups: Lookups) -> Screen:
     own = await lookups.order_lines(notice.own)
+    them = "it" if notice.count == 1 else "them"
     return Screen(
         join(
             f"⚠️ {bold(label)}: {plural(notice.count, notice.what)} of the broker's list could not "
-            f"be read ({esc(', '.join(notice.reasons))}). What I show and count leaves that out; "
-            "look at it at the broker.",
+            f"be read ({esc(', '.join(notice.reasons))}). What I show and count leaves {them} "
+            f"out; look at {them} at the broker.",
             ["", bold("My own among them, whose outcome I do not know:"), *own] if own else None,
         ),
         ((button("Orders", Verb.ORDERS, notice.broker_id),),),
@@ -152,7 +154,7 @@ async def _rows_unread(notice: RowsUnread, label: str, lookups: Lookups) -> Scre
 
 def _anomaly(notice: Anomaly, label: str) -> Screen:
     return Screen(
-        f"🚨 {bold(f'Something impossible happened · {label}')}\n{esc(notice.text)}\nI enter "
+        f"🚨 {bold(f'Impossible event · {label}')}\n{esc(notice.text)}\nI enter "
         "nothing new on this account. When you have looked at it, set it to Exit only and then to "
         "Normal under /mode, to go on.",
         ((button("Orders", Verb.ORDERS, notice.broker_id), button("Health", Verb.HEALTH)),),

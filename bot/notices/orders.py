@@ -64,29 +64,33 @@ def _card(title: str, order: OrderView) -> Screen:
 
 
 def _rejected(order: OrderView) -> Screen:
-    reason = order.reason or "the broker gave no reason"
+    said = (
+        f"The broker says: {esc(short(order.reason, LONG))}"
+        if order.reason
+        else "The broker gave no reason."
+    )
     return Screen(
         join(
             f"❌ {bold(f'Rejected · {order.account_label}')}",
             order_terms(order),
-            f"The broker says: {esc(short(reason, LONG))}",
+            said,
         )
     )
 
 
 def _revived(order: OrderView) -> Screen:
+    title = f"🚨 {bold(f'Came back · {order.account_label}')}"
     note = (
-        f"🚨 {bold('An order that counted as finished came back.')} Check the position at the "
-        "broker; I count it as it is there."
+        "It counted as finished. Check the position at the broker; I count the order as it is "
+        "there now:"
     )
-    title = bold(f"Came back · {order.account_label}")
-    return Screen(join(note, title, order_terms(order), outcome(order)))
+    return Screen(join(title, note, order_terms(order), outcome(order)))
 
 
 def _not_cancelled(order: OrderView) -> Screen:
     return Screen(
         join(
-            f"🚨 {bold(f'An order is in the way · {order.account_label}')}",
+            f"🚨 {bold(f'Order in the way · {order.account_label}')}",
             order_terms(order),
             "The broker does not cancel it. Please look at it in the broker's app.",
         ),

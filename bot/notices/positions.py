@@ -84,7 +84,7 @@ def _disputed(notice: PositionDisputed, label: str) -> Screen:
         )
     return Screen(
         join(
-            f"❓ {bold(f'What is held is not known · {label}')}",
+            f"❓ {bold(f'Position not known · {label}')}",
             f"By today's fills {notice.by_fills} {what} are held, but the broker's positions show "
             f"{notice.by_positions}. I keep the strategies' records and stops as they are, and ask "
             "again; look in the broker's app.",
@@ -111,10 +111,10 @@ def _converted(notice: PositionConverted, label: str) -> Screen:
 def _void(notice: IntradayLedgerVoid, label: str) -> Screen:
     return Screen(
         join(
-            f"🌅 {bold(f'Intraday positions ended with their day · {label}')}",
+            f"🌅 {bold(f'Ended with their day · {label}')}",
             [f"• {esc(one)}" for one in notice.ledgers],
-            "They were still in the records this morning. I sell nothing for them; look in the "
-            "broker's app what became of them.",
+            "These intraday positions were still in the records this morning. I sell nothing for "
+            "them; look in the broker's app what became of them.",
         ),
         ((button("Positions", Verb.POSITIONS, notice.broker_id),),),
     )
@@ -125,7 +125,7 @@ def _unowned(notice: UnownedPosition, label: str) -> Screen:
     key = handle(f"{notice.instrument}|{notice.product}")
     return Screen(
         join(
-            f"🚨 {bold(f'A position that nobody meant · {label}')}",
+            f"🚨 {bold(f'Unowned position · {label}')}",
             f"An order by hand and one of mine filled together: {what} is open now, owned by no "
             "strategy and without a stop. Close it, or keep it as your own.",
         ),
@@ -137,7 +137,7 @@ def _crossed(notice: LedgersCrossed, label: str) -> Screen:
     names = esc(", ".join(notice.strategies))
     what = f"{notice.units} {esc(notice.instrument)} ({esc(notice.product)})"
     return Screen(
-        f"🔀 {bold(f'Closed against one another · {label}')}\n{names} held opposite sides: {what} "
+        f"🔀 {bold(f'Crossed inside · {label}')}\n{names} held opposite sides: {what} "
         f"were crossed at {price(notice.price)} without an order at the broker."
     )
 
@@ -154,7 +154,7 @@ def _unproved(view: InquiryView) -> Screen:
     )
     what = "exit" if order.purpose.is_reducing else "order"
     text = join(
-        f"🚨 {bold(f'Is this {what} at the broker? · {order.account_label}')}",
+        f"🚨 {bold(f'Is this {what} there? · {order.account_label}')}",
         order_terms(order),
         f"{why}, so I do not send it again. Look in the broker's app and tell me.",
     )
@@ -164,10 +164,11 @@ def _unproved(view: InquiryView) -> Screen:
 def _unlisted(order: OrderView) -> Screen:
     return Screen(
         join(
-            f"🚨 {bold(f'The broker does not list an order that it took · {order.account_label}')}",
+            f"🚨 {bold(f'Order not listed · {order.account_label}')}",
             order_terms(order),
-            "It may have filled, so its position may be without a stop. Look in the broker's app; "
-            "when the positions show other units than I know, I ask you about them.",
+            "The broker took it and does not list it. It may have filled, so its position may be "
+            "without a stop. Look in the broker's app; when the positions show other units than I "
+            "know, I ask you about them.",
         ),
         (
             (

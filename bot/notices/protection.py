@@ -75,7 +75,7 @@ def _denied(notice: ExitDenied, label: str) -> Screen:
 def _restored(notice: StopRestored, label: str) -> Screen:
     return Screen(
         join(
-            f"⚠️ {bold(f'Exit came to nothing · {label}')}",
+            f"⚠️ {bold(f'Exit failed · {label}')}",
             f"{esc(notice.instrument)}: {esc(short(notice.reason, LONG))}. Its stop is back at "
             f"the broker at {price(notice.trigger_price)}, and I try the exit again.",
         ),
@@ -89,7 +89,7 @@ def _changed(notice: StopChanged, label: str) -> Screen:
     at = price(notice.new_trigger)
     return Screen(
         join(
-            f"⚠️ {bold(f'Stop changed at the broker · {label}')}",
+            f"⚠️ {bold(f'Stop changed · {label}')}",
             f"{esc(notice.instrument)}: its stop is now for {notice.quantity} at {at}{was}. I keep "
             "that price for today, and see that all units are covered.",
         ),

@@ -73,9 +73,10 @@ def _clock(offset_s: int) -> str:
 def _started(unknown_orders: int) -> str:
     if not unknown_orders:
         return "Saarthi is running."
+    were, them = ("was", "it") if unknown_orders == 1 else ("were", "them")
     return (
-        f"Saarthi is running again. {unknown_orders} order(s) were on their way when it stopped; "
-        "the brokers are being asked what became of them."
+        f"Saarthi is running again. {plural(unknown_orders, 'order')} {were} on the way when it "
+        f"stopped; the brokers are being asked what became of {them}."
     )
 
 

@@ -32,6 +32,7 @@ LONG = 3000
 """The most characters of a text from outside that has no natural end."""
 _ROOM = 3900
 _SIGNED = re.compile("([+-])₹")
+_UNIT = re.compile(r"(?<=\d) (?=(?:s|min|%)(?!\w))")
 _CUT = "… the rest is cut: too long for one message."
 
 
@@ -86,11 +87,11 @@ def join(*parts: str | Iterable[str] | None) -> str:
 
 
 def fit(text: str) -> str:
-    """Return ``text`` as it is sent: no sign alone at a line's end, and not longer than allowed.
+    """Return ``text`` as it is sent: no sign or unit apart from its figure, and not too long.
 
     It is cut at a line end when Telegram would refuse its length, with a note.
     """
-    text = _SIGNED.sub("\\1\u2060₹", text)
+    text = _UNIT.sub("\u00a0", _SIGNED.sub("\\1\u2060₹", text))
     if len(text) <= _ROOM:
         return text
     kept: list[str] = []

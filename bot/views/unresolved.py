@@ -53,7 +53,6 @@ def unresolved_screen(view: InquiryView) -> Screen:
         f"Sent {clock_time(order.at, seconds=True)}; no clear answer came.",
         esc(short(f"The answer: {order.reason}", LONG)) if order.reason else None,
         tag,
-        "",
         _asked(view),
         _candidates(view),
         "",
@@ -117,9 +116,9 @@ def _units(one: Candidate) -> str:
 def _asked(view: InquiryView) -> list[str]:
     """Return what was asked, and what each answer was."""
     inquiry = view.inquiry
-    if inquiry.asked == 0 and not inquiry.trouble:
-        return ["I ask the broker for it about once a second, and send nothing in its place."]
-    lines = []
+    if inquiry.asked == 0 and not inquiry.trouble and not view.needs_login:
+        return ["", "I ask the broker for it about once a second, and send nothing in its place."]
+    lines = [""] if inquiry.asked or inquiry.trouble else []
     if inquiry.asked:
         times = "once" if inquiry.asked == 1 else f"{inquiry.asked} times"
         found = "not listed under its tag" if inquiry.candidates else "not listed"
@@ -194,7 +193,7 @@ def _time_left(view: InquiryView) -> str:
 def _blocked(view: InquiryView) -> list[str]:
     """Return what waits for this order, and how what is held stands meanwhile."""
     symbol, where = esc(_symbol(view)), esc(view.order.account_label)
-    lines = [f"Until then no entry of {symbol} on {where}; everything else goes on."]
+    lines = [f"Meanwhile no entry of {symbol} on {where}; everything else goes on."]
     if view.held:
         lines.append("⚠️ An exit of what is held there waits as well:")
         lines += [f"• {esc(one)}" for one in view.held]

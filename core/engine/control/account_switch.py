@@ -65,7 +65,7 @@ class AccountSwitch:
         ledgers = await self._held(broker_id)
         if ledgers and policy is None:
             raise ChoiceNeeded(
-                f"Strategies hold {len(ledgers)} position(s) on this account: let them only exit, "
+                f"Strategies hold {_positions(len(ledgers))} on this account: let them only exit, "
                 "close all now, or leave them to you?"
             )
         # An entry that still works may fill after this: its exits must be let through then.
@@ -130,3 +130,7 @@ class AccountSwitch:
         if failed:
             notice = OrdersLeftResting(account.broker_id, failed, reason)
             await self._outbox.post(self._store, Post(notice))
+
+
+def _positions(count: int) -> str:
+    return f"{count} position" + ("" if count == 1 else "s")

@@ -260,7 +260,7 @@ async def test_a_tap_that_waited_is_not_obeyed(world: World):
     await world.lay_in_inbox(a_tap(77, f"v1:on:{account.broker_id}", shown["id"]))
     world.clock.wall.seconds += 5 * 3600
     await world.start()
-    await world.owner.sees("You tapped that 300 min ago")
+    await world.owner.sees("You tapped that 300\u00a0min ago")
     assert await world.effects() == []
 
 

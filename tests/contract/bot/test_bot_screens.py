@@ -75,7 +75,7 @@ async def test_an_assignment_is_changed_from_the_chat(world: World):
     await person.say("lots")
     await person.sees("expected a number above zero")
     await person.say("5%")
-    await person.sees("Size: 5 % of capital")
+    await person.sees("Size: 5\u00a0% of capital")
     (changed,) = (await world.control.strategies.get(NAME)).assignments
     assert (changed.is_on, changed.product) == (False, Product.CNC)
     assert (changed.size_kind, changed.size_value) == (SizeKind.CAPITAL_SHARE, Decimal(5))

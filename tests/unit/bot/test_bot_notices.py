@@ -396,7 +396,7 @@ async def test_a_parked_account_shows_its_waiting_exits_and_its_login():
 async def test_order_that_cannot_be_cancelled_is_named():
     """Which order it is, and where to look; the account goes on, and is not said to stop."""
     assert await text_of(CancelRefused(ORDER.key)) == (
-        "🚨 An order is in the way · Zerodha - Main\n"
+        "🚨 Order in the way · Zerodha - Main\n"
         "BUY 10 NSE:SBIN MIS limit ₹812.00\n"
         "The broker does not cancel it. Please look at it in the broker's app."
     )
@@ -425,7 +425,7 @@ async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
         (
             OrdersLeftResting(ACCOUNT.broker_id, 2, "the broker did not confirm"),
             (
-                "Zerodha - Main is yours now, but 2 order(s) of the strategies may still rest there "
+                "Zerodha - Main is yours now, but 2 orders of the strategies may still rest there "
                 "(the broker did not confirm). Look at /orders."
             ),
         ),
@@ -443,16 +443,16 @@ async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
         (
             PositionShrunk(ACCOUNT.broker_id, "NSE:SBIN", "MIS", 3),
             (
-                "Not placed by me · Zerodha - Main\nThe broker holds 3 of NSE:SBIN (MIS), less than "
-                "the strategies' records showed: it was closed by hand or by the broker. The records "
-                "were corrected to match."
+                "Fewer units held · Zerodha - Main\nThe broker holds 3 of NSE:SBIN (MIS), fewer than "
+                "the strategies' records: the rest was closed by hand or by the broker. I corrected "
+                "the records."
             ),
         ),
         (Started(), "🟢 Saarthi is running."),
         (
             Started(2),
             (
-                "🟢 Saarthi is running again. 2 order(s) were on their way when it stopped; the "
+                "🟢 Saarthi is running again. 2 orders were on the way when it stopped; the "
                 "brokers are being asked what became of them."
             ),
         ),

@@ -91,7 +91,7 @@ def test_card_says_what_is_known_asked_and_blocked():
         "Trades: none. Positions: unchanged.\n"
         "\n"
         "If it is not there by 10:33:05 (in 2 min), I give it up.\n"
-        "Until then no entry of SBIN on Zerodha - Main; everything else goes on."
+        "Meanwhile no entry of SBIN on Zerodha - Main; everything else goes on."
     )
     assert labels(screen) == [["Not placed …", "Ask again"]]
 
