@@ -14,6 +14,7 @@ from core.domain.mode import TradingMode
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.sessions import IST
 from core.domain.target import Direction
+from tests.campaign.guards import guard_fires, guard_is_loosened
 from tests.campaign.scripted import Wish, WishingStrategy
 from tests.campaign.virtual import VirtualLoop
 from tests.campaign.world import SBIN, World
@@ -116,6 +117,10 @@ SCENARIOS: Mapping[str, Scenario] = {
     "resting stop": Scenario(_LONG, 70, _stop_rests, frozenset({0})),
     "hand sale": Scenario(_LONG, 70, _hand_sale, frozenset({0})),
     "panic": Scenario(_LONG, 70, _panic, frozenset({0})),
+    "guard": Scenario(
+        ((1, Direction.LONG, "5"), (4, Direction.LONG, "5")), 70, guard_fires, frozenset({0})
+    ),
+    "guard change": Scenario(_LONG, 70, guard_is_loosened, frozenset({10})),
     "square-off": Scenario(_LONG, 130, _wait, frozenset({0}), start=_CLOSING),
 }
 
