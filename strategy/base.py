@@ -15,6 +15,7 @@ from core.domain.bars import bar_close
 from core.domain.broker import Candle
 from core.domain.instrument import InstrumentId
 from core.domain.sessions import IST, Schedule, SessionWindow
+from core.domain.stop_rule import StopRule
 from core.domain.target import Context, Direction, Parameter, ParameterValue, Target
 from core.errors import UserError
 
@@ -24,6 +25,8 @@ __all__ = [
     "MARKET_OPEN",
     "SIDE",
     "SQUARE_OFF",
+    "STOP_TO_COST",
+    "TRAIL",
     "Stance",
     "clock_time",
     "clock_times",
@@ -36,6 +39,7 @@ __all__ = [
     "may_take",
     "percent_stop",
     "stop_is_hit",
+    "stop_rule",
     "text_of",
     "todays_bars",
 ]
@@ -64,6 +68,11 @@ BAR_MINUTES = Parameter("bar_minutes", "Minutes a bar", "1", choices=("1", "3", 
 SIDE = Parameter("side", "Side", "both", choices=("both", "long", "short"))
 SQUARE_OFF = Parameter("square_off", "Flat by", "15:00", choices=clock_times("10:00", "15:15"))
 
+STOP_TO_COST = Parameter(
+    "stop_to_cost", "Stop to cost from a profit of, % (0: no)", Decimal(0), 0, 20
+)
+TRAIL = Parameter("trail", "Trail the stop at a distance of, % (0: no)", Decimal(0), 0, 20)
+
 
 @dataclass(frozen=True, slots=True)
 class Stance:
@@ -74,9 +83,9 @@ class Stance:
     reason: str
     stop: Decimal | None = None
 
-    def target(self, instrument: InstrumentId) -> Target:
-        """Return the stance as the target of one instrument."""
-        return Target(instrument, self.direction, self.since, self.stop, self.reason)
+    def target(self, instrument: InstrumentId, rule: StopRule | None = None) -> Target:
+        """Return the stance as the target of one instrument; its stop follows by ``rule``."""
+        return Target(instrument, self.direction, self.since, self.stop, self.reason, rule)
 
 
 def flat(since: datetime, reason: str) -> Stance:
@@ -101,6 +110,12 @@ def instrument_list(parameters: Mapping[str, ParameterValue]) -> tuple[Instrumen
         if found.count(instrument) > 1:
             raise UserError(f"Instruments: found {instrument} twice; expected each once.")
     return found
+
+
+def stop_rule(parameters: Mapping[str, ParameterValue]) -> StopRule | None:
+    """Return how stops follow their positions, None where they stay."""
+    to_cost, trail = decimal_of(parameters, "stop_to_cost"), decimal_of(parameters, "trail")
+    return StopRule(to_cost or None, trail or None) if to_cost or trail else None
 
 
 def text_of(parameters: Mapping[str, ParameterValue], name: str) -> str:

@@ -27,6 +27,8 @@ from strategy.base import (
     INSTRUMENTS,
     SIDE,
     SQUARE_OFF,
+    STOP_TO_COST,
+    TRAIL,
     Stance,
     clock_time,
     clock_times,
@@ -39,6 +41,7 @@ from strategy.base import (
     may_take,
     percent_stop,
     stop_is_hit,
+    stop_rule,
     text_of,
     todays_bars,
 )
@@ -81,6 +84,8 @@ class MovingAverageCrossover:
         Parameter("slow", "Bars of the slow average", 21, 3, 200),
         SIDE,
         Parameter("stop_percent", "Stop distance, percent", Decimal(1), Decimal("0.1"), 10),
+        STOP_TO_COST,
+        TRAIL,
         Parameter(
             "entry_from", "No entries before", "09:30", choices=clock_times("09:15", "14:45")
         ),
@@ -110,7 +115,7 @@ class MovingAverageCrossover:
         An instrument without any bar of today is left out before the square-off: missing market
         data must not close a position.
         """
-        rules = _rules(context)
+        rules, follows = _rules(context), stop_rule(context.parameters)
         targets = []
         for instrument in instrument_list(context.parameters):
             today = todays_bars(context, instrument, rules.bar_minutes)
@@ -120,7 +125,7 @@ class MovingAverageCrossover:
                     for bar in context.bars.get(instrument, ())
                     if bar.start < context.session.open_at
                 ]
-                targets.append(_goal(context, rules, earlier, today).target(instrument))
+                targets.append(_goal(context, rules, earlier, today).target(instrument, follows))
         return targets
 
 

@@ -24,6 +24,8 @@ from strategy.base import (
     INSTRUMENTS,
     SIDE,
     SQUARE_OFF,
+    STOP_TO_COST,
+    TRAIL,
     Stance,
     clock_time,
     clock_times,
@@ -36,6 +38,7 @@ from strategy.base import (
     may_take,
     percent_stop,
     stop_is_hit,
+    stop_rule,
     text_of,
     todays_bars,
 )
@@ -103,6 +106,8 @@ class OpeningRangeBreakout:
             Decimal("0.1"),
             10,
         ),
+        STOP_TO_COST,
+        TRAIL,
         Parameter("target_multiple", "Target, multiples of the risk (0: none)", Decimal(0), 0, 20),
         Parameter("max_entries", "Entries a day, per instrument and direction", 1, 1, 5),
         Parameter(
@@ -130,12 +135,12 @@ class OpeningRangeBreakout:
         An instrument without any bar of today is left out before the square-off: missing market
         data must not close a position.
         """
-        rules = _rules(context)
+        rules, follows = _rules(context), stop_rule(context.parameters)
         targets = []
         for instrument in instrument_list(context.parameters):
             bars = todays_bars(context, instrument, rules.bar_minutes)
             if bars or context.slot_at >= rules.flat_at:
-                targets.append(_goal(context, rules, bars).target(instrument))
+                targets.append(_goal(context, rules, bars).target(instrument, follows))
         return targets
 
 

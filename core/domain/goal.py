@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from core.domain.instrument import InstrumentId, Product
+from core.domain.stop_rule import StopRule
 
 __all__ = ["Goal", "NoRest"]
 
@@ -52,6 +53,7 @@ class Goal:
         despite_pause: The user confirmed it a second time, so it is pursued in PAUSED.
         to_close: Signed units of what no strategy owns, for a goal of ``MANUAL``; a strategy's goal
             reduces its ledger instead.
+        stop_rule: How the stop follows the position between the runs.
         stuck: The run whose exit was reported as not through, '' for none.
     """
 
@@ -72,6 +74,7 @@ class Goal:
     despite_pause: bool = False
     to_close: int = 0
     stuck: str = ""
+    stop_rule: StopRule | None = None
 
     def on(self, day: str) -> Goal:
         """Return the goal as it holds on a trading day.

@@ -12,6 +12,7 @@ from typing import Protocol
 from core.domain.broker import Candle
 from core.domain.instrument import InstrumentId, Product
 from core.domain.sessions import Schedule, SessionWindow
+from core.domain.stop_rule import StopRule
 from core.errors import UserError
 
 __all__ = [
@@ -46,6 +47,7 @@ class Target:
             caused it. An account enters only on the run of that very slot ("fresh"): one that joins
             late, or whose entry was abandoned, waits for the next signal (D3).
         stop_price: Where a protective stop belongs, rupees; None without one.
+        stop_rule: How that stop follows the position; None where it stays until the next slot.
         reason: A short sentence for the chat.
     """
 
@@ -54,6 +56,7 @@ class Target:
     signal_at: datetime
     stop_price: Decimal | None = None
     reason: str = ""
+    stop_rule: StopRule | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from core.domain.ledger import Ledger, ledger_key
 from core.domain.notices.post import run_card
 from core.domain.order import MANUAL
 from core.domain.panic import is_of_panic
+from core.domain.stop_rule import StopRule
 from core.engine.orders.ledgers import ledgers_of
 from core.engine.orders.run_rows import insert_run
 from core.engine.outbox import Outbox
@@ -35,6 +36,7 @@ __all__ = [
     "leave_without_stop",
     "let_stop_rest",
     "mark_stuck",
+    "move_stop",
     "put_goal",
     "retarget_goal",
     "tell_result",
@@ -67,7 +69,16 @@ def goal_of(row: Document) -> Goal:
         despite_pause=row.get("despite_pause", False),
         to_close=row.get("to_close", 0),
         stuck=row.get("stuck", ""),
+        stop_rule=_rule_of(row.get("stop_rule")),
     )
+
+
+def _rule_of(row: Document | None) -> StopRule | None:
+    return StopRule(row["to_cost_at"], row["trail_by"]) if row else None
+
+
+def _rule_row(rule: StopRule | None) -> Document | None:
+    return {"to_cost_at": rule.to_cost_at, "trail_by": rule.trail_by} if rule else None
 
 
 async def goals_of(view: StoreView, broker_id: str) -> list[Goal]:
@@ -155,6 +166,7 @@ async def put_goal(
     at: datetime,
     close: UserClose | None = None,
     signal_at: datetime | None = None,
+    stop_rule: StopRule | None = None,
 ) -> None:
     """Set one goal; a stop may rest at the broker again, whatever it refused before.
 
@@ -168,6 +180,7 @@ async def put_goal(
         "product": product.value,
         "quantity": quantity,
         "stop_price": stop_price,
+        "stop_rule": _rule_row(stop_rule),
         "run_id": run_id,
         **_MAY_REST,
         "stop_set_at": at,
@@ -183,14 +196,31 @@ async def put_goal(
     await view.update(_GOALS, {"_id": key}, Change(set=fields), upsert=True)
 
 
+async def move_stop(view: StoreView, goal: Goal, stop_price: Decimal, *, at: datetime) -> bool:
+    """Move the stop of a goal that still is as it was read; return whether it was.
+
+    Whether a stop may rest stays as it is: what the broker refused is not asked for again at each
+    step.
+    """
+    where = {"_id": goal.key, "run_id": goal.run_id, "stop_price": goal.stop_price}
+    fields = {"stop_price": stop_price, "stop_set_at": at}
+    return await view.update(_GOALS, where, Change(set=fields)) == 1
+
+
 async def retarget_goal(
-    view: StoreView, key: str, *, stop_price: Decimal | None, day: str, at: datetime
+    view: StoreView,
+    key: str,
+    *,
+    stop_price: Decimal | None,
+    day: str,
+    at: datetime,
+    stop_rule: StopRule | None = None,
 ) -> bool:
     """Move only the stop of a goal of this day, whoever set it; return whether there is one."""
     goal = await goal_at(view, key)
     if goal is None or goal.day != day:
         return False
-    fields: Document = {"set_at": at}
+    fields: Document = {"set_at": at, "stop_rule": _rule_row(stop_rule)}
     if stop_price != goal.stop_price:
         # A price that was refused may be taken elsewhere. What a person cancelled stays away until
         # a person puts it back (R7).

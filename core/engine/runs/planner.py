@@ -19,6 +19,7 @@ from core.domain.notices.post import run_card
 from core.domain.order import OPEN_STATES, Order, OrderState, Purpose, Side
 from core.domain.planning import AccountState, Leg, plan_leg
 from core.domain.slicing import largest_order
+from core.domain.stop_rule import tighter
 from core.domain.target import Target
 from core.domain.views import AssignmentView
 from core.engine.orders.gate import gate_at
@@ -150,10 +151,16 @@ class Planner:
         # An exit that is under way stays as it was decided, by whom and when.
         if keeps and leg.goal == 0 and current.is_closing:
             return False
+        if leg.goal and not leg.entry and target.stop_rule is not None:
+            # What the engine has moved towards the price between the runs stays there.
+            goal = await goal_at(view, key)
+            if goal is not None and goal.quantity * leg.goal > 0:
+                stop_price = tighter(goal.stop_price, stop_price, leg.goal)
+        rule = target.stop_rule if leg.goal else None
         # A goal that is kept keeps its run id too: an entry still waiting is only sent while its
         # own run's goal is in force. Its stop may move (a trailing stop).
         if keeps and await retarget_goal(
-            view, key, stop_price=stop_price, day=plan.day, at=plan.now
+            view, key, stop_price=stop_price, day=plan.day, at=plan.now, stop_rule=rule
         ):
             return False
         await put_goal(
@@ -168,6 +175,7 @@ class Planner:
             day=plan.day,
             at=plan.now,
             signal_at=target.signal_at if leg.entry else None,
+            stop_rule=rule,
         )
         reduces = current.held not in {0, leg.goal}
         return reduces and not keeps

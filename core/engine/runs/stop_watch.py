@@ -9,7 +9,7 @@ it while nothing fills.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -17,10 +17,11 @@ from core.domain.goal import Goal
 from core.domain.order import LIVE_STATES, Order, Purpose
 from core.domain.protection import PRICE_LIVES, WATCH_EVERY_S, LastPrice
 from core.domain.sessions import trading_day
+from core.domain.stop_rule import MOVE_EVERY, moved_stop
 from core.engine.accounts.accounts import Accounts
 from core.engine.orders.executor import is_pursued
 from core.engine.orders.gate import gate_at
-from core.engine.orders.goals import goals_of
+from core.engine.orders.goals import goals_of, move_stop
 from core.engine.orders.journal import Journal
 from core.engine.orders.ledgers import ledgers_of
 from core.engine.orders.market_hours import MarketHours
@@ -46,12 +47,14 @@ class Watched:
         held: Signed units that it protects.
         price: Its trigger, rupees.
         rests: Whether it rests at the broker for all of them.
+        cost: Their average price.
     """
 
     goal: Goal
     held: int
     price: Decimal
     rests: bool
+    cost: Decimal = Decimal(0)
 
     def is_through(self, last: Decimal) -> bool:
         """Whether a price is at the stop or beyond it."""
@@ -114,6 +117,7 @@ class StopWatch:
         self._only = only
         self._seen: list[Watched] = []
         self._through_since: dict[str, datetime] = {}
+        self._last: dict[str, Decimal] = {}
 
     async def need(self) -> Need | None:
         """Return what the stops need that are watched now."""
@@ -124,9 +128,10 @@ class StopWatch:
         return Need(frozenset(one.goal.instrument for one in watched), every_s)
 
     async def judge(self) -> None:
-        """Close what is through its stop."""
+        """Close what is through its stop, and move what follows its position."""
         for one in self._seen:
             await self._judge(one)
+            await self._follow(one)
 
     async def _watched(self) -> list[Watched]:
         found: list[Watched] = []
@@ -150,9 +155,10 @@ class StopWatch:
                     continue
                 if not self._hours.is_open(goal.instrument, None):
                     continue
-                stop = watched_stop(goal, ledgers[goal.key].quantity, _of(goal, orders))
+                ledger = ledgers[goal.key]
+                stop = watched_stop(goal, ledger.quantity, _of(goal, orders))
                 if stop is not None:
-                    found.append(stop)
+                    found.append(replace(stop, cost=ledger.average_price))
         return found
 
     async def _judge(self, one: Watched) -> None:
@@ -165,6 +171,25 @@ class StopWatch:
             await self._close(one, f"I watch it myself, and the price is {price.last:f}")
         else:
             await self._judge_resting(one, price)
+
+    async def _follow(self, one: Watched) -> None:
+        """Move a stop by its rule: to the entry price, behind the best price."""
+        goal, price, now = one.goal, self._prices.get(one.goal.instrument), self._clock.now()
+        if goal.stop_rule is None or goal.stop_price is None or price is None:
+            return
+        before, self._last[goal.key] = self._last.get(goal.key), price.last
+        # What a person moved at the broker is theirs for the day.
+        is_theirs = one.price != goal.stop_price
+        is_early = goal.stop_set_at is not None and now - goal.stop_set_at < MOVE_EVERY
+        if before is None or is_theirs or is_early or now - price.at > PRICE_LIVES:
+            return
+        # By the worse of two looks: one price that is wrong moves no stop.
+        last = min(before, price.last) if one.held > 0 else max(before, price.last)
+        stop = moved_stop(
+            goal.stop_rule, held=one.held, cost=one.cost, stop=goal.stop_price, last=last
+        )
+        if stop is not None and await move_stop(self._store, goal, stop, at=now):
+            self._wake(goal.broker_id)
 
     async def _judge_resting(self, one: Watched, price: LastPrice) -> None:
         """Close what a resting stop should have closed by now."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import time
+from decimal import Decimal
 
 import pytest
 
 from core.domain.broker import Candle
 from core.domain.instrument import InstrumentId
+from core.domain.stop_rule import StopRule
 from core.domain.target import Context, Strategy, checked_parameters
 from core.errors import UserError
 from strategy.registry import STRATEGIES
@@ -56,3 +58,26 @@ def test_with_its_defaults_it_runs_and_decides(strategy: Strategy):
     day: list[Candle] = bars("09:15", [100] * 20, minutes)
     context = Context(at("12:00"), window(), dict.fromkeys(instruments, day), parameters)
     assert [target.instrument for target in strategy.decide(context)] == list(instruments)
+
+
+@pytest.mark.row("R5")
+@ALL
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({}, None),
+        ({"stop_to_cost": "1.5"}, StopRule(Decimal("1.5"))),
+        ({"trail": "2"}, StopRule(trail_by=Decimal(2))),
+        ({"stop_to_cost": "1", "trail": "2"}, StopRule(Decimal(1), Decimal(2))),
+    ],
+)
+def test_stops_follow_as_the_parameters_say(
+    strategy: Strategy, changes: dict[str, str], rule: StopRule | None
+):
+    """Each target carries the rule; by default stops stay where the strategy puts them."""
+    parameters = checked_parameters(strategy, changes)
+    names = strategy.instruments(parameters)
+    minutes = strategy.data(parameters).bar_minutes
+    day: list[Candle] = bars("09:15", [100] * 20, minutes)
+    context = Context(at("12:00"), window(), dict.fromkeys(names, day), parameters)
+    assert {target.stop_rule for target in strategy.decide(context)} == {rule}
