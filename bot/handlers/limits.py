@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.conversation.visit import Visit
+from bot.views.callbacks import resolve
 from bot.views.limits import (
     KINDS,
     limit_changed,
@@ -10,13 +11,27 @@ from bot.views.limits import (
     limit_question,
     limits_screen,
     removal_question,
+    trip_begun,
+    trip_choices,
+    trip_question,
 )
 from bot.views.verbs import Verb
+from core.domain.instrument import InstrumentId
 from core.domain.limits import NAMES, LimitKind, shown
 from core.engine.control.limits import LimitChanged
 from core.errors import UserError
 
-__all__ = ["answer_limit", "ask", "ask_removal", "overview", "page", "remove", "set_limit"]
+__all__ = [
+    "answer_limit",
+    "ask",
+    "ask_removal",
+    "ask_round_trip",
+    "overview",
+    "page",
+    "remove",
+    "round_trip",
+    "set_limit",
+]
 
 _PROMPT = "limit"
 
@@ -86,6 +101,27 @@ async def remove(visit: Visit) -> None:
         visit.command, args["scope"], LimitKind(args["kind"]), args["seen"]
     )
     await _show(visit, change)
+
+
+async def ask_round_trip(visit: Visit) -> None:
+    """Ask with which instrument, then whether."""
+    scope, wanted = visit.tap.argument(0), visit.tap.argument(1)
+    control = visit.services.control
+    choices = await control.round_trips.choices(scope)
+    if not wanted:
+        await visit.show(trip_choices(await control.limits.view(scope), choices))
+        return
+    name = resolve(wanted, map(str, choices), "instrument")
+    text, back = trip_question(await control.round_trips.offer(scope, InstrumentId.parse(name)))
+    args = {"broker_id": scope, "instrument": name}
+    await visit.confirm(text, Verb.ROUND_TRIP, args, {"": "Yes, buy and sell it"}, back=back)
+
+
+async def round_trip(visit: Visit) -> None:
+    """Begin a round trip."""
+    args, trips = visit.args, visit.services.control.round_trips
+    instrument = InstrumentId.parse(args["instrument"])
+    await visit.show(trip_begun(await trips.begin(visit.command, args["broker_id"], instrument)))
 
 
 async def _show(visit: Visit, change: LimitChanged) -> None:

@@ -7,12 +7,15 @@ from decimal import Decimal
 
 from telegram import InlineKeyboardButton
 
+from bot.views.callbacks import handle
 from bot.views.markup import bold, esc, italic, join
 from bot.views.screen import Keyboard, Screen, button, grid
 from bot.views.verbs import Verb
+from core.domain.instrument import InstrumentId
 from core.domain.limits import MONEY, NAMES, NEEDED_LIVE, USUAL, LimitKind, parse_limit, shown
 from core.domain.money import rupees, signed_rupees
 from core.engine.control.limits import LimitChanged, LimitsView
+from core.engine.safeguards.round_trips import TripOffer
 
 __all__ = [
     "KINDS",
@@ -22,6 +25,9 @@ __all__ = [
     "limits_screen",
     "removal_question",
     "scope_name",
+    "trip_begun",
+    "trip_choices",
+    "trip_question",
 ]
 
 KINDS: Mapping[str, LimitKind] = {
@@ -84,7 +90,10 @@ def limit_page(view: LimitsView) -> Screen:
         if view.account is None
         else "The limits of all accounts together hold beside these.",
     )
-    return Screen(text, (*grid(buttons, 2), (button("« Limits", Verb.LIMITS),)))
+    trip = (
+        [(button("Smallest round trip", Verb.ASK_ROUND_TRIP, view.scope),)] if view.unproved else []
+    )
+    return Screen(text, (*grid(buttons, 2), *trip, (button("« Limits", Verb.LIMITS),)))
 
 
 def _standing(view: LimitsView) -> list[str]:
@@ -157,6 +166,44 @@ def _without(view: LimitsView, kind: LimitKind) -> str:
         return f"A loss of any size no longer turns {whose} to exit only."
     beside = "" if view.account is None else " unless the limit of all accounts denies them"
     return f"Entries of any {NAMES[kind]} go out then{beside}."
+
+
+def trip_choices(view: LimitsView, instruments: Sequence[InstrumentId]) -> Screen:
+    """Return the question with which instrument a round trip is made."""
+    text = join(
+        bold(f"Smallest round trip · {scope_name(view)}"),
+        "It buys the smallest size at the market and sells it again, to prove that orders of this "
+        "account go out, fill and are followed.",
+        "Choose a liquid instrument with a low price."
+        if instruments
+        else "No strategy names an instrument of this broker; set one under /strategies first.",
+    )
+    buttons = [
+        button(str(one), Verb.ASK_ROUND_TRIP, view.scope, handle(str(one))) for one in instruments
+    ]
+    return Screen(text, (*grid(buttons, 2), (button("« Back", Verb.LIMIT, view.scope),)))
+
+
+def trip_question(offer: TripOffer) -> tuple[str, Keyboard]:
+    """Return what a round trip will do, and the way back."""
+    costs = "charges that are not known" if offer.charges is None else rupees(offer.charges)
+    text = join(
+        bold(f"Smallest round trip on {offer.account.label}?"),
+        f"Buys {offer.units} {esc(offer.instrument)} (MIS) at the market, about "
+        f"{rupees(offer.price * offer.units)}, and sells it again at once.",
+        f"It costs about {costs} in charges, and what the price moves meanwhile.",
+    )
+    return text, ((button("« Leave it", Verb.LIMIT, offer.account.broker_id),),)
+
+
+def trip_begun(offer: TripOffer) -> Screen:
+    """Return that a round trip has begun."""
+    text = join(
+        f"✅ {bold(f'Round trip begun · {offer.account.label}')}",
+        f"{offer.units} {esc(offer.instrument)} is bought and sold again. Its card shows the "
+        "orders; a message says whether it has passed.",
+    )
+    return Screen(text, ((button("« Limits", Verb.LIMIT, offer.account.broker_id),),))
 
 
 def limit_changed(view: LimitsView, change: LimitChanged) -> Screen:

@@ -276,6 +276,7 @@ _DECISION = {
     "guard": "Closed by your guard · {title}",
     "close": "Closed by you",
     "stop": "Stop hit · {title}",
+    "round-trip": "Smallest round trip",
     "switch-off": "Closing everything of the strategies",
 }
 """The titles of runs that are not a signal of a strategy, by their note."""

@@ -20,6 +20,7 @@ from core.engine.control.system_settings import SystemSettings
 from core.engine.control.trading_modes import TradingModes
 from core.engine.control.unresolved_orders import UnresolvedOrders
 from core.engine.control.views import Views
+from core.engine.safeguards.round_trips import RoundTrips
 
 __all__ = ["control_of"]
 
@@ -49,6 +50,7 @@ def control_of(foundation: Foundation, engine: Wiring) -> Control:
             allow_normal=engine.loss_limit.allow_normal,
         ),
         limits=_limits(foundation, engine),
+        round_trips=_round_trips(foundation, engine),
         logins=engine.logins,
         tokens=engine.tokens,
         views=views,
@@ -130,6 +132,22 @@ def _limits(foundation: Foundation, engine: Wiring) -> LimitSettings:
         accounts=engine.accounts,
         result=engine.loss_limit.result,
         proof_address=engine.proof_address,
+    )
+
+
+def _round_trips(foundation: Foundation, engine: Wiring) -> RoundTrips:
+    return RoundTrips(
+        store=foundation.store,
+        clock=foundation.clock,
+        outbox=engine.outbox,
+        journal=engine.journal,
+        accounts=engine.accounts,
+        strategies=engine.strategies,
+        masters=engine.masters,
+        market_data=engine.market_data,
+        hours=engine.hours,
+        proof_address=engine.proof_address,
+        wake=engine.pool.wake,
     )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from core.adapters.mongo.server import RunningStore
 from core.adapters.scheduling import run_ticks
+from core.config import Settings
+from core.domain.broker_profile import BrokerProfile
+from core.domain.identifiers import broker_of
 from core.domain.notices.post import Post
 from core.domain.notices.system import ServiceCrashed
 from core.domain.protection import WATCH_EVERY_S
@@ -20,11 +23,12 @@ from core.engine.runs.clock_watch import ClockWatch
 from core.engine.runs.price_watch import PriceWatch
 from core.engine.runs.scheduler import Scheduler
 from core.engine.runs.symbol_watch import SymbolWatch
+from core.engine.safeguards.round_trips import RoundTrips
 from core.engine.workers.supervisor import Service
 from core.errors import StoreUnavailable
 from core.ports.store import ServedStore
 
-__all__ = ["crash_reporter", "store_keeper", "ticks_of"]
+__all__ = ["crash_reporter", "proof_address", "store_keeper", "ticks_of"]
 
 _log = logging.getLogger(__name__)
 _TICK_S = 0.5
@@ -33,6 +37,7 @@ _CALENDAR_TICK_S = 20.0
 _MASTERS_TICK_S = 2.0
 _CLOCK_TICK_S = 2.0
 _SYMBOLS_TICK_S = 5.0
+_TRIPS_TICK_S = 1.0
 
 
 def ticks_of(
@@ -45,6 +50,7 @@ def ticks_of(
     clock_watch: ClockWatch,
     symbol_watch: SymbolWatch,
     price_watch: PriceWatch,
+    round_trips: RoundTrips,
 ) -> Service:
     """Return the service that wakes the scheduler and what watches tokens, instruments and more."""
 
@@ -64,6 +70,7 @@ def ticks_of(
                 "instruments": (_MASTERS_TICK_S, masters.tick),
                 "clock": (_CLOCK_TICK_S, clock_watch.tick),
                 "symbols": (_SYMBOLS_TICK_S, symbol_watch.tick),
+                "round trips": (_TRIPS_TICK_S, round_trips.tick),
             }
         )
 
@@ -79,6 +86,21 @@ def crash_reporter(
         await outbox.post(store, Post(ServiceCrashed(name, type(error).__name__)))
 
     return report
+
+
+def proof_address(
+    settings: Settings, brokers: Iterable[BrokerProfile], broker_id: str
+) -> str | None:
+    """Return where an account has to be proved before it enters, None where it need not (F8).
+
+    At the broker's own address always; elsewhere a simulator answers, unless the setting asks.
+    """
+    for broker in brokers:
+        if broker.name == broker_of(broker_id) and broker.roots:
+            own = broker.roots[0].default
+            address = broker.addresses(settings.roots)[0]
+            return address if address == own or settings.prove_accounts else None
+    return None
 
 
 def store_keeper(running: RunningStore) -> Service:

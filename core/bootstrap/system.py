@@ -105,9 +105,10 @@ def build(
         brokers or _brokers_of(foundation.settings, foundation.clock),
         selection,
     )
+    control = control_of(foundation, wiring)
     return System(
         foundation=foundation,
-        control=control_of(foundation, wiring),
+        control=control,
         accounts=wiring.accounts,
         connections=wiring.connections,
         logins=wiring.logins,
@@ -119,14 +120,14 @@ def build(
         calendar_watch=wiring.calendar_watch,
         run_requests=wiring.run_requests,
         supervisor=wiring.supervisor,
-        services=_services(wiring, foundation.running, selection),
+        services=_services(wiring, control, foundation.running, selection),
         hint=wiring.pool.wake,
         worker=wiring.pool.get,
     )
 
 
 def _services(
-    wiring: Wiring, running: RunningStore | None, selection: Selection | None
+    wiring: Wiring, control: Control, running: RunningStore | None, selection: Selection | None
 ) -> Mapping[str, Service]:
     only = selection.broker_id if selection else None
     services: dict[str, Service] = {
@@ -142,6 +143,7 @@ def _services(
             wiring.clock_watch,
             wiring.symbol_watch,
             wiring.price_watch,
+            control.round_trips,
         ),
         "panic": wiring.panics.run,
         "runs": partial(wiring.run_requests.work, wiring.runner, only),

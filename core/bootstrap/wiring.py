@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from core.bootstrap.foundation import Foundation
-from core.bootstrap.services import crash_reporter
+from core.bootstrap.services import crash_reporter, proof_address
 from core.domain.broker_profile import BrokerProfile
-from core.domain.identifiers import broker_of
 from core.domain.target import Strategy
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
@@ -110,17 +109,8 @@ class Wiring:
         )
 
     def proof_address(self, broker_id: str) -> str | None:
-        """Return where an account has to be proved before it enters, None where it need not (F8).
-
-        At the broker's own address always; elsewhere a simulator answers.
-        """
-        settings = self._foundation.settings
-        for broker in self._brokers:
-            if broker.name == broker_of(broker_id) and broker.roots:
-                own = broker.roots[0].default
-                address = broker.addresses(settings.roots)[0]
-                return address if address == own or settings.prove_accounts else None
-        return None
+        """Return where an account has to be proved before it enters, None where it need not."""
+        return proof_address(self._foundation.settings, self._brokers, broker_id)
 
     @cached_property
     def reconciler(self) -> Reconciler:

@@ -68,6 +68,8 @@ COMMANDS = frozenset(
         "assign",
         "run-now",
         "setting",
+        "limit",
+        "round-trip",
     ]
 )
 """What the nonces of commands begin with."""
@@ -144,6 +146,7 @@ class BotEngine:
         default_factory=lambda: FernetVault([Fernet.generate_key().decode()])
     )
     public_url: str | None = "https://saarthi.example"
+    prove_accounts: bool = False
     brokers: dict[BrokerProfile, ScriptedBroker] = field(
         default_factory=lambda: {one: ScriptedBroker(one) for one in MASTER}
     )
@@ -161,6 +164,7 @@ class BotEngine:
             settings=Settings(
                 public_url=self.public_url,
                 roots=roots_at(lambda name: f"https://{name}.example"),
+                prove_accounts=self.prove_accounts,
             ),
             store=cast(ServedStore, self.engine_store),
             store_kind="a test's",

@@ -84,6 +84,7 @@ class MemoryEngine:
         default_factory=lambda: {one: ScriptedBroker(one) for one in (ZERODHA, FYERS)}
     )
     masters: MemoryMasters = field(default_factory=MemoryMasters)
+    key: str = field(default_factory=lambda: Fernet.generate_key().decode())
     wiring: Wiring = field(init=False)
     control: Control = field(init=False)
     _numbers: count[int] = field(default_factory=count)
@@ -94,7 +95,7 @@ class MemoryEngine:
             store=self.store,
             store_kind=self.store.server_kind(),
             running=None,
-            vault=FernetVault([Fernet.generate_key().decode()]),
+            vault=FernetVault([self.key]),
             clock=self.clock,
             calendar=TradingCalendar(),
             masters=self.masters,

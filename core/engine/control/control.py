@@ -30,6 +30,7 @@ from core.engine.control.trading_modes import TradingModes
 from core.engine.control.unresolved_orders import UnresolvedOrders
 from core.engine.control.views import Views
 from core.engine.runs.settings import StrategySettings
+from core.engine.safeguards.round_trips import RoundTrips
 
 __all__ = ["ConnectedAccounts", "Control"]
 
@@ -68,6 +69,7 @@ class Control:
         switch: Enable and disable accounts.
         modes: The trading modes.
         limits: Limits of accounts and of all together.
+        round_trips: The round trip of the smallest size that proves an account.
         logins: Offer and complete logins.
         tokens: The warning about expired tokens.
         views: Dashboards, positions, orders, trades, profit and runs.
@@ -89,6 +91,7 @@ class Control:
     switch: AccountSwitch
     modes: TradingModes
     limits: LimitSettings
+    round_trips: RoundTrips
     logins: Logins
     tokens: Tokens
     views: Views

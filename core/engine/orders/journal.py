@@ -142,6 +142,11 @@ class Journal:
         rows = await self._store.find(_ORDERS, {"broker_id": broker_id, "state": {"$in": PENDING}})
         return [order_of(row) for row in rows]
 
+    async def filled(self, broker_id: str) -> list[Order]:
+        """Return every order of an account that has filled, of any day."""
+        where = {"broker_id": broker_id, "state": OrderState.FILLED.value}
+        return [order_of(row) for row in await self._store.find(_ORDERS, where)]
+
     async def by_broker_id(self, broker_id: str, broker_order_id: str) -> Order | None:
         """Return the order that has this id at the broker; None when it is not in the journal."""
         where = {"broker_id": broker_id, "broker_order_id": broker_order_id}

@@ -5,7 +5,8 @@
 each entry that it bounds, for submissions of two accounts share no gate). The daily loss writes
 ``tripped``: None, or ``at`` (real time), ``day``, ``result``, ``limit`` and ``scope`` (whose limit:
 the account's, or ``all``). The proof of an account (F8): ``proved`` (None, or ``at``, ``address``,
-``how``) and ``trip`` (None, or how far its round trip of the smallest size is).
+``how``), ``trip`` (None, or how far its round trip is: ``core.engine.safeguards.round_trips``) and
+``simulated_at`` (when it was last seen at a simulator).
 
 ``limit_changes`` (``scope#version``): ``scope``, ``version``, ``what``, ``old``, ``new``, ``at``,
 ``by``; append-only. Whoever changes what a submission reads here writes the gates concerned.
@@ -33,6 +34,7 @@ __all__ = [
     "count_entry",
     "limits_at",
     "note_change",
+    "note_simulated",
     "put_trip",
     "set_limit",
     "set_proof",
@@ -88,6 +90,7 @@ class StoredLimits:
     tripped: Tripped | None = None
     proved: Proof | None = None
     trip: Document | None = None
+    simulated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,7 @@ def _stored(scope: str, row: Document | None) -> StoredLimits:
         Tripped(**tripped) if tripped else None,
         Proof(**proved) if proved else None,
         row.get("trip"),
+        row.get("simulated_at"),
     )
 
 
@@ -169,6 +173,11 @@ async def set_proof(view: StoreView, broker_id: str, proof: Proof, *, by: str) -
 async def put_trip(view: StoreView, broker_id: str, trip: Document | None) -> None:
     """Write how far an account's round trip of the smallest size is."""
     await _write(view, broker_id, {"trip": trip})
+
+
+async def note_simulated(view: StoreView, broker_id: str, *, at: datetime) -> None:
+    """Note that an account is at a simulator; no gate is written, for no submission reads it."""
+    await view.update(_LIMITS, {"_id": broker_id}, Change(set={"simulated_at": at}), upsert=True)
 
 
 async def note_change(

@@ -103,6 +103,8 @@ OF_THE_FIRST_VERSION = {
     "ASK_NO_LIMIT": "ask_nolim",
     "SET_LIMIT": "lim_ok",
     "REMOVE_LIMIT": "nolim_ok",
+    "ASK_ROUND_TRIP": "ask_trip",
+    "ROUND_TRIP": "trip_ok",
 }
 PARTS = st.text(st.characters(exclude_characters=":", codec="utf-8"))
 
@@ -169,6 +171,7 @@ def test_what_changes_something_for_good_needs_a_nonce():
         "mode_ok",
         "lim_ok",
         "nolim_ok",
+        "trip_ok",
         "close",
         "cx",
         "cxall",
