@@ -74,6 +74,7 @@ def _rejected(order: OrderView) -> Screen:
             f"❌ {bold(f'Rejected · {order.account_label}')}",
             order_terms(order),
             said,
+            order.sequel or None,
         )
     )
 

@@ -84,6 +84,7 @@ class OrderView:
     Attributes:
         key: Handle for buttons: our ``client_order_id``, else the broker's order id.
         is_followed: False once its account is disconnected: nobody learns what becomes of it.
+        sequel: What follows a refused exit, one sentence; '' for everything else.
     """
 
     key: str
@@ -106,6 +107,7 @@ class OrderView:
     at: datetime
     is_cancellable: bool
     is_followed: bool = True
+    sequel: str = ""
 
 
 @dataclass(frozen=True, slots=True)

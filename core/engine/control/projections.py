@@ -9,8 +9,9 @@ from core.domain.account import Account
 from core.domain.broker import Holding, Position
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger
-from core.domain.order import Order, OrderState
+from core.domain.order import Order, OrderState, Purpose
 from core.domain.profit import Profit
+from core.domain.slicing import was_too_large
 from core.domain.views import OrderView, PositionView
 from core.ports.clock import Clock
 
@@ -118,7 +119,18 @@ def order_view(clock: Clock, account: Account | str, order: Order) -> OrderView:
         is_cancellable=is_followed
         and order.state in {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED},
         is_followed=is_followed,
+        sequel=_sequel(order) if is_followed else "",
     )
+
+
+def _sequel(order: Order) -> str:
+    """Say what follows a refused exit: its position is open, whatever the refusal sounds like."""
+    if order.state is not OrderState.REJECTED or order.purpose is not Purpose.EXIT:
+        return ""
+    if was_too_large(order):
+        most = f"at most {order.largest}" if order.largest else "fewer units"
+        return f"The position is open until I have closed it in orders of {most}, which follow now."
+    return "The position is still open; I try again."
 
 
 def value_of(positions: Sequence[PositionView], holdings: Sequence[Holding]) -> Decimal:

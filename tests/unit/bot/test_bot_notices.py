@@ -91,7 +91,7 @@ from core.domain.notices.system import (
     Text,
     Undelivered,
 )
-from core.domain.order import OrderState, Side
+from core.domain.order import OrderState, Purpose, Side
 from core.domain.result_guard import GuardScope, Reached, ScopeKind
 from core.errors import LoginFault
 from tests.fakes.bot_engine import BotEngine
@@ -268,6 +268,19 @@ async def test_a_rejection_carries_the_brokers_reason():
         "❌ Rejected · Zerodha - Main\n"
         "BUY 10 NSE:SBIN MIS limit ₹812.00\n"
         "The broker says: RMS: Margin exceeds"
+    )
+
+
+@pytest.mark.row("E1", "R3")
+async def test_a_refused_exit_says_what_follows():
+    """That its position is open is told with the refusal (s2)."""
+    engine = BotEngine()
+    await engine.connect(ACCOUNT)
+    order = an_order(ACCOUNT, state=OrderState.REJECTED, purpose=Purpose.EXIT, reason="RMS")
+    await engine.order(order)
+    screen = await render(OrderRejected(order.key), lookups(engine))
+    assert html.unescape(screen.text).endswith(
+        "The broker says: RMS\nThe position is still open; I try again."
     )
 
 
