@@ -14,7 +14,7 @@ from core.domain.ledger import Ledger
 from core.domain.notices.exits import ExitStuck, ExitThrough
 from core.domain.notices.protection import ExitDenied
 from core.domain.order import OrderRequest, OrderType, Side
-from core.domain.outcome import Refusal, Refused
+from core.domain.outcome import Acked, Refusal, Refused, WriteOutcome
 from core.engine.orders.circuit import is_at_limit
 from core.engine.workers.account_worker import AccountWorker
 from tests.fakes.brokers import SBIN
@@ -95,6 +95,26 @@ async def test_an_exit_that_does_not_fill_is_said_once_and_its_end_too(closing: 
         ExitThrough(closing.account.broker_id, "NSE:SBIN MIS")
     ]
     assert len(await closing.stuck()) == 1
+
+
+async def test_a_cancel_that_changes_nothing_is_said_and_not_stormed(closing: Closing):
+    """The exchange's link is down: one exit, few cancels, one notice that names the cancel (n04)."""
+    asked = []
+
+    async def accepted(broker_order_id: str) -> WriteOutcome:
+        asked.append(broker_order_id)
+        return Acked(broker_order_id)
+
+    closing.broker.cancel = accepted  # type: ignore[method-assign]
+    await closing.worker.turn()
+    await closing.passes(45)
+    reason = "the exchange does not confirm the cancel of the exit that rests"
+    assert await closing.stuck() == [(ORDER, reason)]
+    assert (len(closing.broker.placed), len(asked) <= 6) == (1, True)
+    closing.fill()
+    await closing.passes(10)
+    assert len(await closing.engine.notices(ExitThrough)) == 1
+    assert len(closing.broker.placed) == 1
 
 
 async def test_a_restart_neither_repeats_it_nor_forgets_the_end(closing: Closing):
