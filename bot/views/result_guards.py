@@ -88,8 +88,10 @@ def _lines(view: GuardView) -> list[str]:
 def _result_line(view: GuardView) -> str:
     if view.result is None:
         return f"⚠️ Result not known: {esc(view.why)}"
+    # Judged by what is known of the charges, which must not pass for all of them.
+    which = "charges" if view.result.after is not None else "known charges"
     after = bold(signed_rupees(view.result.judged))
-    return f"Now {after} after charges ({signed_rupees(view.result.before)} before)"
+    return f"Now {after} after {which} ({signed_rupees(view.result.before)} before)"
 
 
 def _reached(breach: Breach) -> str:

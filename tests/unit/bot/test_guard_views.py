@@ -19,6 +19,7 @@ from bot.views.result_guards import (
     with_part,
 )
 from bot.views.screen import Screen
+from core.domain.charges import Charges
 from core.domain.day_result import DayResult
 from core.domain.guard_views import GuardPreview, GuardView, PendingView
 from core.domain.result_guard import (
@@ -77,6 +78,9 @@ def test_overview_says_what_is_unknown_old_fired_locked_or_waiting() -> None:
     assert "🔒 Locked until Wed 25 Nov" in text
     text = guards_screen([replace(VIEW, result=None, why="it needs a login", guard=Guard())]).text
     assert "Result not known: it needs a login" in text and "No guard" in text
+    unknown = DayResult(Decimal(-100), charges=Charges(stt=Decimal(5), unknown=("MCX",)))
+    text = guards_screen([replace(VIEW, result=unknown)]).text
+    assert "Now <b>-₹105.00</b> after known charges (-₹100.00 before)" in text
 
 
 def test_page_offers_what_can_be_done() -> None:
