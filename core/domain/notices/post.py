@@ -117,12 +117,15 @@ def dispute_card(notice: PositionDisputed) -> Post:
 
 def guard_blind_card(notice: GuardBlind) -> Post:
     """Return the post that says that a guard cannot be judged, or can be again."""
-    return Post(notice, Delivery.EDIT, f"guard-blind:{notice.scope}")
+    # A new trouble is the newest message; its end is said where the trouble stands.
+    delivery = Delivery.REPLACE if notice.why else Delivery.EDIT
+    return Post(notice, delivery, f"guard-blind:{notice.scope}")
 
 
 def prices_old_card(notice: GuardPricesOld) -> Post:
     """Return the post that says that guards are judged by old prices, or by fresh ones again."""
-    return Post(notice, Delivery.EDIT, "guard-prices")
+    delivery = Delivery.EDIT if notice.is_over else Delivery.REPLACE
+    return Post(notice, delivery, "guard-prices")
 
 
 def unreadable_card(broker_id: str, reason: str, since: datetime) -> Post:

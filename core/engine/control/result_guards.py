@@ -101,8 +101,8 @@ class GuardSettings:
         )
 
     async def scopes(self) -> tuple[GuardScope, ...]:
-        """Return everything that can have a guard: all, each account, each strategy on it."""
-        found = [_ALL]
+        """Return everything that can have a guard, or has one of a strategy that is gone."""
+        found = [_ALL, *(one.scope for one in await guards_of(self._store))]
         for account in await self._accounts.all():
             if account.broker.is_supported:
                 found.append(GuardScope(ScopeKind.ACCOUNT, account.broker_id))
@@ -110,7 +110,7 @@ class GuardSettings:
                     GuardScope(ScopeKind.STRATEGY, account.broker_id, name)
                     for name in self._strategies.registry
                 ]
-        return tuple(found)
+        return tuple(dict.fromkeys(found))
 
     async def get(self, scope: GuardScope) -> GuardView:
         """Return one scope; raises ``NotFound`` for an account or strategy that is gone."""

@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 _FEED_STANDS = timedelta(seconds=60)
 _ANSWER_S = 4.0
 """How long one source may take: behind one that hangs the prices would grow old."""
+_ANSWER_S_EACH = 0.01
+"""And so much longer for each instrument: a large batch is several requests."""
 _EARLY_S = 0.25
 
 
@@ -105,7 +107,8 @@ class PriceWatch:
         began = self._clock.now()
         asked = sorted(instruments, key=str)
         try:
-            quotes = await self._market_data.quotes(asked, deadline_s=_ANSWER_S)
+            deadline_s = _ANSWER_S + len(asked) * _ANSWER_S_EACH
+            quotes = await self._market_data.quotes(asked, deadline_s=deadline_s)
         except (NoData, StoreError) as error:
             # The prices grow old, and whoever judges by them says so.
             _log.warning("no prices: %s", error)

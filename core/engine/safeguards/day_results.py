@@ -31,6 +31,7 @@ from core.engine.orders.prices import Prices
 from core.engine.orders.snapshot import Snapshot
 from core.engine.runs.price_watch import Need
 from core.engine.workers.account_worker import AccountWorker
+from core.errors import StoreError
 from core.ports.clock import Clock
 
 __all__ = ["DayResults", "DayWatch", "ResultJudge"]
@@ -129,10 +130,14 @@ class DayResults:
             found.append(priced(position, last))
         trades, holdings = snapshot.trades or (), snapshot.holdings or ()
         broker, day = broker_of(broker_id), date.fromisoformat(snapshot.day)
+        result = day_result(found, trades, holdings, broker, day)
+        if result.is_since_entry:
+            # Counted from its entry, a loss of last week would be one of today.
+            return AccountDay(broker_id, None, "a previous close of what was carried is not known")
         names = {one.strategy for one in ledgers} | {one.strategy for one in traded}
         return AccountDay(
             broker_id,
-            day_result(found, trades, holdings, broker, day),
+            result,
             "",
             {
                 name: strategy_result(name, ledgers, traded, found, holdings, broker, day)
@@ -204,7 +209,7 @@ class DayWatch:
         days = {}
         for account in await self._accounts.all():
             if account.broker_id in self._wanted:
-                days[account.broker_id] = await self._results.of(account)
+                days[account.broker_id] = await self._day(account)
         failed: Exception | None = None
         for judge in self._judges:
             try:
@@ -214,3 +219,14 @@ class DayWatch:
                 failed = failed or error
         if failed is not None:
             raise failed
+
+    async def _day(self, account: Account) -> AccountDay:
+        """Return the day of an account; one that cannot be worked out keeps no other from it."""
+        try:
+            return await self._results.of(account)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - said to whoever judges
+            _log.exception("the day of %s", account.label)
+            why = f"its day cannot be worked out: {type(error).__name__}"
+            return AccountDay(account.broker_id, None, why)

@@ -70,8 +70,9 @@ def day_of_scope(
         found = day.result
         if scope.strategy:
             found = day.by_strategy.get(scope.strategy, DayResult())
-        if found.missing:
-            return ScopeDay(None, account.broker_id, found.missing[0])
+        if found.missing or found.is_since_entry:
+            why = "a previous close of what was carried is not known"
+            return ScopeDay(None, account.broker_id, next(iter(found.missing), why))
         results.append(found)
         if day.prices_at is not None:
             times.append(day.prices_at)

@@ -10,6 +10,7 @@ from core.domain.order import Purpose
 from core.domain.result_guard import GuardScope, ScopeKind
 from core.domain.sessions import trading_day
 from core.domain.target import Direction
+from core.engine.orders.gate import pass_gate
 from core.engine.orders.shut import shut_day, why_shut
 from core.ports.store import StoreView
 from tests.fakes.run_bench import TEN, RunBench
@@ -109,3 +110,19 @@ async def test_day_stays_shut_for_its_first_reason_and_no_longer(bench: RunBench
     store, broker_id = bench.engine.store, bench.account.broker_id
     assert await why_shut(store, broker_id, "any", "2026-11-23") == "the first"
     assert await why_shut(store, broker_id, "any", "2026-11-24") == ""
+
+
+@pytest.mark.invariant("I6")
+async def test_submission_that_read_an_open_day_does_not_commit(bench: RunBench) -> None:
+    """The day is shut between its read and the gate: it runs again, and finds it shut."""
+    engine, broker_id = bench.engine, bench.account.broker_id
+    found: list[str] = []
+
+    async def submit(view: StoreView) -> None:
+        found.append(await why_shut(view, broker_id, bench.strategy.name, "2026-11-23"))
+        if len(found) == 1:
+            await shut(bench, GuardScope(ScopeKind.ALL))
+        await pass_gate(view, broker_id, fence=engine.wiring.lease.fence)
+
+    await engine.store.transaction(submit, nonce="submit")
+    assert found == ["", "your guard"]

@@ -116,7 +116,7 @@ async def test_judge_that_fails_keeps_no_other_from_judging() -> None:
 
 async def test_source_that_hangs_costs_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next one answers, and the slow one is asked last from then on."""
-    monkeypatch.setattr(price_watch, "_ANSWER_S", 0.01)
+    monkeypatch.setattr(price_watch, "_ANSWER_S", 0.0)
     engine, at, watch = await opened(Judge(Need(frozenset([SBIN]), 3)))
     other = await engine.connect("Other", FYERS)
     at.hangs = True

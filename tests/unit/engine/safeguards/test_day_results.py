@@ -166,3 +166,30 @@ async def test_nothing_is_judged_while_nothing_trades() -> None:
     """Outside the session an exit could not be sent."""
     desk = await a_desk(market_clock(TEN.replace(hour=17)))
     assert await watch_of(desk, Judge(frozenset([desk.broker_id]))).need() is None
+
+
+async def test_carried_position_without_its_last_close_has_no_result() -> None:
+    """Counted from its entry, a loss of last week would be one of today."""
+    desk = await a_desk()
+    key = (SBIN, Product.NRML)
+    desk.at.position_list[key] = Position(*key, 5, Decimal(900), Decimal(815))
+    desk.at.quote_list[SBIN] = None
+    await desk.turns(1)
+    day = await day_of(desk)
+    assert day.result is None and "previous close" in day.why
+
+
+async def test_day_that_cannot_be_worked_out_keeps_no_other_from_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is unknown, and says so."""
+    judge = Judge(frozenset([desk.broker_id]))
+    watch = watch_of(desk, judge)
+    await watch.need()
+
+    async def broken(_account: object) -> AccountDay:
+        raise KeyError("odd")
+
+    monkeypatch.setattr(desk.engine.wiring.day_results, "of", broken)
+    await watch.judge()
+    assert "KeyError" in judge.seen[0][desk.broker_id].why
