@@ -187,7 +187,7 @@ def voided(ledgers: Iterable[Ledger], day: str, orders: Sequence[Order]) -> list
 def closed_by_hand(
     before: Sequence[Ledger], net: int, orders: Iterable[Order]
 ) -> tuple[list[Ledger], Decimal]:
-    """Return the ledgers that foreign fills have reduced, and the average price of those fills.
+    """Return the ledgers that foreign fills have reduced, and the average price of these units.
 
     Args:
         before: The ledgers of one (instrument, product).
@@ -196,18 +196,38 @@ def closed_by_hand(
     """
     total = sum(ledger.quantity for ledger in before)
     sign = 1 if total > 0 else -1
-    units, value = 0, Decimal(0)
-    for order in orders:
-        is_foreign = order.strategy in {EXTERNAL, MANUAL}
-        if is_foreign and order.filled_quantity and order.request.side.sign == -sign:
-            units += order.filled_quantity
-            value += order.average_price * order.filled_quantity
+    foreign = [
+        order
+        for order in orders
+        if order.strategy in {EXTERNAL, MANUAL}
+        and order.filled_quantity
+        and order.request.side.sign == -sign
+    ]
+    units = sum(order.filled_quantity for order in foreign)
     if not units:
         return [], Decimal(0)
     # Never by more than foreign fills account for: what else is missing is not known, and is a
     # dispute of positions and fills.
     floor = max(net * sign, abs(total) - units) * sign
-    return shrunk(before, floor), value / units
+    changed = shrunk(before, floor)
+    was = {ledger.key: ledger.quantity for ledger in before}
+    gone = abs(sum(was[ledger.key] - ledger.quantity for ledger in changed))
+    return changed, _price_of_newest(foreign, gone)
+
+
+def _price_of_newest(orders: Iterable[Order], units: int) -> Decimal:
+    """Return the average price of the last units that these orders filled; 0 where one is unknown.
+
+    Earlier ones closed what was outside, or what left the ledgers before.
+    """
+    left, value = units, Decimal(0)
+    for order in sorted(orders, key=lambda one: one.settled_at or one.created_at, reverse=True):
+        taken = min(left, order.filled_quantity)
+        if taken and not order.average_price:
+            return Decimal(0)
+        value += order.average_price * taken
+        left -= taken
+    return value / (units - left) if units > left else Decimal(0)
 
 
 def ended_by_hand(orders: Iterable[Order], key: Key, *, since: datetime | None) -> Order | None:

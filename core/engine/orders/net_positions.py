@@ -25,32 +25,29 @@ from core.domain.notices.positions import (
     PositionDisputed,
     UnownedPosition,
 )
-from core.domain.notices.post import Post, closed_by_hand_card, dispute_card
+from core.domain.notices.post import Post, dispute_card
 from core.domain.order import EXTERNAL, LIVE_STATES, UNKNOWN_STATES, Order, OrderState
 from core.domain.sessions import IST, trading_day
 from core.domain.truth import (
     Conversion,
     Key,
     Net,
-    closed_by_hand,
     collided,
     conversions,
-    ended_by_hand,
     filled,
     key_of,
     lived_over_night,
     owned,
-    result_of_close,
     shown,
     voided,
 )
 from core.engine.orders.baselines import Baseline, Dispute, baseline_at, put_baseline
 from core.engine.orders.gaps import Gap, Gaps
 from core.engine.orders.gate import touch_gate
+from core.engine.orders.hand_sales import hand_sale, post_of_hand_sale
 from core.engine.orders.journal import Journal, OrderEvent, orders_in
 from core.engine.orders.ledgers import ledgers_of, put_ledger
 from core.engine.orders.reconciliation import Snapshot
-from core.engine.orders.results import charges_by_hand
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, UserError
 from core.ports.calendar import Calendar
@@ -296,24 +293,16 @@ class NetPositions:
         self, broker_id: str, key: Key, day: str, *, since: datetime | None
     ) -> bool:
         """Reduce ledgers by what was closed beyond what is outside; notify the user once."""
-        if not (await self._closing(self._store, broker_id, key, day))[0]:
+        if await self._hand_sale(self._store, broker_id, key, day) is None:
             return False
 
         async def body(view: StoreView) -> None:
-            changed, notice = await self._closing(view, broker_id, key, day)
-            if changed:
+            found = await self._hand_sale(view, broker_id, key, day)
+            if found is not None:
+                changed, notice = found
                 await self._reduce(view, broker_id, changed)
-                # The order's own card would be a second message about the same sale. One that
-                # still works keeps it, for it can be cancelled there.
                 rows = await orders_in(view, broker_id, key[0], day)
-                order = ended_by_hand(rows, key, since=since) if notice.price else None
-                is_one = order is not None and order.filled_quantity >= notice.units
-                post = (
-                    closed_by_hand_card(notice, order.client_order_id)
-                    if order is not None and is_one
-                    else Post(notice)
-                )
-                await self._outbox.post(view, post)
+                await self._outbox.post(view, post_of_hand_sale(notice, key, rows, since=since))
 
         await self._store.transaction(body, nonce=self._nonce("by-hand", broker_id))
         return True
@@ -335,32 +324,12 @@ class NetPositions:
             with contextlib.suppress(AlreadyDone):
                 await self._store.transaction(body, nonce=nonce)
 
-    async def _closing(
+    async def _hand_sale(
         self, view: StoreView, broker_id: str, key: Key, day: str
-    ) -> tuple[list[Ledger], ClosedByHand]:
-        """Return the ledgers that foreign fills reduce, as they are afterwards, and the notice."""
+    ) -> tuple[list[Ledger], ClosedByHand] | None:
         net = await self.net_in(view, broker_id, key, day)
-        before = [one for one in await ledgers_of(view, broker_id) if key_of(one) == key]
         rows = await orders_in(view, broker_id, key[0], day)
-        changed: list[Ledger] = []
-        price = Decimal(0)
-        mine = [one for one in rows if key_of(one) == key]
-        if net.by_fills is not None:
-            changed, price = closed_by_hand(before, net.by_fills, mine)
-        result = result_of_close(before, changed, price)
-        less = _units_less(before, changed)
-        notice = ClosedByHand(
-            broker_id,
-            str(key[0]),
-            key[1].value,
-            tuple(one.strategy for one in changed),
-            abs(less),
-            price,
-            net.owned - less,
-            result,
-            None if result is None else charges_by_hand(before, changed, mine, result),
-        )
-        return changed, notice
+        return hand_sale(broker_id, key, net, await ledgers_of(view, broker_id), rows)
 
     async def _reduce(self, view: StoreView, broker_id: str, changed: Iterable[Ledger]) -> None:
         """Write reduced ledgers; a submission that has just read them fails at the gate (I6)."""
@@ -479,12 +448,6 @@ class NetPositions:
 
     def _nonce(self, what: str, broker_id: str) -> str:
         return f"{what}:{broker_id}|{self._clock.now().isoformat()}|{next(self._numbers)}"
-
-
-def _units_less(before: Iterable[Ledger], after: Iterable[Ledger]) -> int:
-    """Return the signed units by which ledgers were reduced."""
-    was = {ledger.key: ledger.quantity for ledger in before}
-    return sum(was[ledger.key] - ledger.quantity for ledger in after)
 
 
 def _holdings(snapshot: Snapshot) -> Sequence[Holding] | None:

@@ -160,7 +160,12 @@ def charges_of_close(
 
 
 def charges_by_hand(
-    before: Sequence[Ledger], changed: Sequence[Ledger], orders: Sequence[Order], result: Decimal
+    before: Sequence[Ledger],
+    changed: Sequence[Ledger],
+    orders: Sequence[Order],
+    *,
+    price: Decimal,
+    result: Decimal,
 ) -> Decimal | None:
     """Return what opening and closing the units cost that foreign fills took from ledgers.
 
@@ -168,6 +173,7 @@ def charges_by_hand(
         before: The ledgers of one (instrument, product).
         changed: Those that the fills have reduced, as they are afterwards.
         orders: Today's orders of it.
+        price: The average price of the fills that took the units.
         result: What the units brought, before charges.
     """
     was = {one.key: one.quantity for one in before}
@@ -182,7 +188,6 @@ def charges_by_hand(
     ]
     if not foreign:
         return None
-    _, price = _filled(foreign)
     mine = [one for one in orders if one.strategy in names]
     return charges_of_close(foreign, mine, price - result / units, abs(units))
 

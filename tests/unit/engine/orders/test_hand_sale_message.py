@@ -83,6 +83,17 @@ async def test_a_sale_by_hand_is_one_message(turns: Turns, units: int) -> None:
     assert chat.sent == 1
 
 
+async def test_the_second_part_is_told_at_its_own_price(turns: Turns) -> None:
+    """Two of five are sold at 980, later three at 960: each message has the price of its units."""
+    for units, price in ((2, 980), (3, 960)):
+        order = turns.by_hand(-units, rests_at=Decimal(price))
+        turns.broker.fill(order, Decimal(price))
+        await turns.read(times=2)
+    told = await turns.engine.notices(ClosedByHand)
+    found = [(one.units, one.price, one.result) for one in told if isinstance(one, ClosedByHand)]
+    assert found == [(2, Decimal(980), Decimal(20)), (3, Decimal(960), Decimal(-30))]
+
+
 async def test_a_card_that_was_shown_makes_way(turns: Turns) -> None:
     """A limit order by hand rests for a while, then fills: its card goes, the result is newest."""
     order = turns.by_hand(-5, rests_at=Decimal(980))
