@@ -50,8 +50,7 @@ def unresolved_screen(view: InquiryView) -> Screen:
     text = join(
         title,
         order_terms(order),
-        f"Sent {clock_time(order.at, seconds=True)}; no clear answer came.",
-        esc(short(f"The answer: {order.reason}", LONG)) if order.reason else None,
+        f"Sent {clock_time(order.at, seconds=True)}. {_answer(order)}",
         tag,
         _asked(view),
         _candidates(view),
@@ -60,6 +59,11 @@ def unresolved_screen(view: InquiryView) -> Screen:
         _blocked(view),
     )
     return Screen(text, answer_rows(view))
+
+
+def _answer(order: OrderView) -> str:
+    reason = short(order.reason, LONG).removesuffix(".")
+    return f"No clear answer: {esc(reason)}." if reason else "No clear answer came."
 
 
 def asked_screen(view: InquiryView) -> Screen:

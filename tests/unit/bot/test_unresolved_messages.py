@@ -50,7 +50,7 @@ def a_view(inquiry: Inquiry | None = None, left_s: float = 113, **fields: Any) -
         "order_type": OrderType.MARKET,
         "state": OrderState.UNRESOLVED,
         "broker_order_id": None,
-        "reason": "no answer within 7 s",
+        "reason": "ReadTimeout after 7 s",
         "at": SENT,
     }
     others = {name: fields.pop(name) for name in ("held", "needs_login") if name in fields}
@@ -83,8 +83,7 @@ def test_card_says_what_is_known_asked_and_blocked():
     assert text_of(screen) == (
         "❓ Not known yet · Zerodha - Main\n"
         "BUY 10 NSE:SBIN MIS market\n"
-        "Sent 10:31:05; no clear answer came.\n"
-        "The answer: no answer within 7 s\n"
+        "Sent 10:31:05. No clear answer: ReadTimeout after 7 s.\n"
         "Its tag there: SABCDEFGHIJKLMNOPQR2\n"
         "\n"
         "Orders: asked 4 times, last at 10:31:12: not listed.\n"
