@@ -58,6 +58,7 @@ def portfolio_json(portfolio: Portfolio, price: Callable[[str], float]) -> dict[
             "product": position.product,
             "quantity": position.quantity,
             "average_price": position.average_price,
+            "last_price": price(position.symbol),
             "pnl": position.pnl(price(position.symbol)),
         }
         for position in portfolio.positions()

@@ -20,11 +20,12 @@ from typing import Any, TypeVar
 
 import httpx
 
+from console.demo.actor import Actor
 from console.demo.child import Child, DemoFailed
 from console.demo.operator import Operator, StepFailed
 from console.demo.options import DemoOptions
 from console.demo.stage import Ports, Stage, set_stage
-from console.demo.story import Actor, Story
+from console.demo.story import Story
 from core.bootstrap import PROFILES
 
 __all__ = ["main"]

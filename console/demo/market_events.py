@@ -9,12 +9,14 @@ from typing import Any
 
 from core.domain.money import signed_rupees
 
-__all__ = ["RestingStop", "results_of", "stop_of"]
+__all__ = ["RestingStop", "adverse_price", "results_of", "stop_of"]
 
 Row = Mapping[str, Any]
 
 # Far enough to trigger, and within the protection of every broker: the stop fills at once.
 _BEYOND = 0.002
+# Less than a usual stop of one percent, which would close the position first.
+_ADVERSE = 0.006
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,12 @@ def stop_of(books: Sequence[Row]) -> RestingStop | None:
         triggers = [one[symbol, side] for one in by_place]
         return RestingStop(symbol, side, min(triggers) if side == "SELL" else max(triggers))
     return None
+
+
+def adverse_price(position: Row) -> float:
+    """Return a price at which a position of a broker's book loses a little, on the tick."""
+    factor = 1 - _ADVERSE if position["quantity"] > 0 else 1 + _ADVERSE
+    return round(round(float(position["last_price"]) * factor / 0.05) * 0.05, 2)
 
 
 def results_of(trades: Iterable[Row], symbol: str) -> list[str]:

@@ -2,47 +2,30 @@
 
 Two accounts are connected and logged in, a strategy trades on both, a stop is hit, a position is
 sold in the broker's own app, one account is set to EXIT_ONLY and drains while the other goes on, a
-login ends in the middle of the day and is renewed, and both are disabled. Then the chat is compared
-with the brokers' own records.
+login ends in the middle of the day and is renewed, a guard fires, a limit denies, a panic closes
+everything, and both accounts are disabled. Then the chat is compared with the brokers' own records.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from console.demo.actor import Actor
 from console.demo.audit import AccountTruth, Period, audit
 from console.demo.cards import Card, ShownOrder, orders_on_page, read_cards
 from console.demo.chat import ChatError, Message
 from console.demo.market_events import RestingStop, results_of, stop_of
 from console.demo.operator import Operator
+from console.demo.safeguard_steps import SafeguardSteps
 
-__all__ = ["Actor", "Story"]
+__all__ = ["Story"]
 
 STRATEGY = "Moving average crossover"
 _PARAMETERS = (("Minutes a bar", "1"), ("fast average", "2"), ("slow average", "5"))
 _TRADES_S = 240.0
 _SIZES = ("1", "2")
 _PAGES = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """One account of the story, as the sandbox has it and as the chat will call it."""
-
-    broker: str
-    type_label: str
-    name: str
-    api_key: str
-    api_secret: str
-    user_id: str
-    redirect_url: str
-
-    @property
-    def label(self) -> str:
-        """``Zerodha - Main``."""
-        return f"{self.type_label} - {self.name}"
 
 
 class Story:
@@ -60,6 +43,7 @@ class Story:
         self._new = new
         self._labels = (old.label, new.label)
         self._marks: dict[str, int] = {}
+        self._safeguards = SafeguardSteps(operator, old, new, card=self._card, book=self._book)
 
     async def play(self) -> None:
         """Play every step; raises ``StepFailed`` at the first that shows something else."""
@@ -70,6 +54,7 @@ class Story:
         await self._trade_by_hand()
         await self._drain()
         await self._renew()
+        await self._safeguard()
         await self._leave()
         await self._compare()
 
@@ -304,6 +289,14 @@ class Story:
     def _warnings(self) -> list[Message]:
         return [one for one in self._do.chat.shown() if one.button("Dismiss")]
 
+    async def _safeguard(self) -> None:
+        await self._safeguards.guard()
+        self._marks["guard"] = await self._ledger_length()
+        await self._safeguards.limit()
+        self._marks["panic"] = await self._ledger_length()
+        await self._safeguards.panic(self._actors)
+        self._marks["back"] = await self._ledger_length()
+
     # The end
 
     async def _leave(self) -> None:
@@ -403,9 +396,15 @@ class Story:
     async def _truth(self, actor: Actor) -> AccountTruth:
         do = self._do
         disabled = self._marks[f"{actor.name} disabled"]
-        shrinking = []
+        marks = self._marks
         if actor is self._old:
-            shrinking.append(Period(self._marks["exit only"]))
+            shrinking = [
+                Period(marks["exit only"], marks["guard"]),
+                Period(marks["panic"], marks["back"]),
+            ]
+        else:
+            # What a guard has shut stays shut, in Normal too.
+            shrinking = [Period(marks["guard"])]
         return AccountTruth(
             label=actor.label,
             ledger=await do.ask("/ledger", broker=actor.broker, api_key=actor.api_key),

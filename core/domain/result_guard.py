@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
+from core.domain.money import rupees
+
 __all__ = [
     "AMOUNT_RANGE",
     "Breach",
@@ -26,7 +28,7 @@ __all__ = [
     "step",
 ]
 
-AMOUNT_RANGE = (Decimal(100), Decimal(100_000_000))
+AMOUNT_RANGE = (Decimal(1), Decimal(1_000_000_000))
 """Rupees of any amount of a guard."""
 
 
@@ -197,7 +199,10 @@ def problem_of(guard: Guard) -> str:
     low, high = AMOUNT_RANGE
     for amount in amounts:
         if amount is not None and not low <= amount <= high:
-            return f"Found {amount:f} rupees; expected {low} to {high}."
+            return (
+                f"Found {rupees(amount)}; expected {rupees(low, paise=False)} to "
+                f"{rupees(high, paise=False)}."
+            )
     if trail is None:
         return ""
     if not 0 <= trail.keep < trail.start:
@@ -207,7 +212,7 @@ def problem_of(guard: Guard) -> str:
     if trail.each and not (0 < trail.more <= trail.each and low <= trail.each <= high):
         return (
             f"Of each further {trail.each:f} it keeps {trail.more:f}; it must keep no more than "
-            f"that, of steps of {low} to {high} rupees."
+            f"that, of steps of {rupees(low, paise=False)} or more."
         )
     if guard.target is not None and guard.target <= trail.start:
         return "The target is reached before the trail begins; expected a higher one, or none."

@@ -75,6 +75,12 @@ STORY = (
     "Fyers - Growth enters, Zerodha - Main may not",
     "the login of Fyers - Growth ends: a prompt and a warning come",
     "Fyers - Growth is logged in again, and the warning goes",
+    "a guard is set on the day's result of Fyers - Growth",
+    "the guard fires and closes what Fyers - Growth holds",
+    "a limit on the value of an order is set for Zerodha - Main",
+    "a run says what the limit and the guard deny, with the numbers",
+    "STOP asks once, naming the accounts",
+    "panic closes everything and counts down",
     "Fyers - Growth is disabled",
     "the brokers' own records agree with the chat",
 )

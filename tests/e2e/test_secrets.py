@@ -29,11 +29,12 @@ import pymongo
 import pytest
 from cryptography.fernet import Fernet
 
+from console.demo.actor import Actor
 from console.demo.browser import _submit
 from console.demo.chat import ChatError
 from console.demo.operator import Operator
 from console.demo.stage import CHAT
-from console.demo.story import Actor, Story
+from console.demo.story import Story
 from core.adapters.clock import clock_from_setting
 from core.adapters.mongo.server import StoreServer, read_store_file
 from tests.fakes.clock import clock_text

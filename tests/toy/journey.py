@@ -18,8 +18,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from console.demo.actor import Actor
 from console.demo.operator import Operator
-from console.demo.story import Actor, Story
+from console.demo.story import Story
 from core.adapters.clock import clock_from_setting
 from tests.fakes.clock import clock_text
 from tests.fakes.installation import Installation

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from console.demo.market_events import results_of, stop_of
+from console.demo.market_events import adverse_price, results_of, stop_of
 
 pytestmark = pytest.mark.row("F2")
 
@@ -42,3 +42,9 @@ def test_results_are_those_of_positions_that_ended() -> None:
     ]
     assert results_of(trades, "SBIN") == ["-₹20.00", "+₹2.50"]
     assert results_of(trades[:1], "SBIN") == []
+
+
+@pytest.mark.parametrize(("quantity", "expected"), [(2, 994.0), (-2, 1006.0)])
+def test_an_adverse_price_loses_less_than_a_usual_stop(quantity: int, expected: float):
+    """A guard that is set a little below the day's result fires before the position's own stop."""
+    assert adverse_price({"quantity": quantity, "last_price": 1000.0}) == expected

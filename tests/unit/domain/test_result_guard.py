@@ -153,8 +153,8 @@ def test_looser_by_field_of_the_trail(change: dict[str, Decimal], is_looser: boo
 @pytest.mark.parametrize(
     ("guard", "words"),
     [
-        (Guard(stop=Decimal(99)), "expected 100"),
-        (Guard(target=Decimal(100_000_001)), "expected 100"),
+        (Guard(stop=Decimal("0.50")), "expected ₹1 to"),
+        (Guard(target=Decimal(1_000_000_001)), "to ₹1,00,00,00,000"),
         (Guard(trail=Trail(Decimal(1000), Decimal(1000))), "less than"),
         (Guard(trail=Trail(Decimal(1000), Decimal(0), Decimal(500))), "expected both"),
         (Guard(trail=Trail(Decimal(1000), Decimal(0), Decimal(500), Decimal(501))), "no more than"),

@@ -215,8 +215,8 @@ async def test_same_command_changes_it_once(desk: Desk) -> None:
 
 async def test_values_that_make_no_sense_are_refused(desk: Desk) -> None:
     """With what was found and what is expected; an account that is gone too."""
-    with pytest.raises(UserError, match="expected 100"):
-        await change(desk, Guard(Decimal(5)))
+    with pytest.raises(UserError, match="expected ₹1 to"):
+        await change(desk, Guard(Decimal("0.5")))
     with pytest.raises(NotFound):
         await desk.engine.control.guards.get(GuardScope(ScopeKind.ACCOUNT, "gone"))
 
