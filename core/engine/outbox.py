@@ -40,7 +40,7 @@ _OUTBOX = "outbox"
 _CARDS = "cards"
 _POLL_S = 1.0
 _STORE_PAUSE_S = 2.0
-_BATCH = 50
+_BATCH = 100
 _GATHER_S = 0.05
 _BY_LATER = "shown by "
 _REPEATED = 10
@@ -167,7 +167,11 @@ def _post_of(row: Document) -> Post:
 
 
 class OutboxSender:
-    """Delivers what waits: one at a time in a chat, chats beside one another."""
+    """Delivers what waits: one at a time in a chat, chats beside one another.
+
+    How fast is for the messenger to say: a chat that it limits waits (``TryLater``), and nothing
+    else does.
+    """
 
     def __init__(self, store: Store, clock: Clock, outbox: Outbox, notifier: Notifier) -> None:
         self._store = store
@@ -175,15 +179,19 @@ class OutboxSender:
         self._outbox = outbox
         self._notifier = notifier
         self._not_before: dict[int, datetime] = {}
+        self._busy: set[int] = set()
 
     async def run(self) -> None:
         """Deliver for ever; while the store is away, wait: the notices are in it, none is lost."""
         while True:
             try:
                 await self._recover()
-                while True:
-                    await self._deliver_waiting()
-                    await self._sleep()
+                async with asyncio.TaskGroup() as group:
+                    while True:
+                        for chat_id in await self._chats():
+                            self._busy.add(chat_id)
+                            group.create_task(self._drain(chat_id))
+                        await self._sleep()
             except* StoreUnavailable:
                 _log.warning("outbox: the store is away, trying again")
                 await self._clock.sleep(_STORE_PAUSE_S)
@@ -199,42 +207,54 @@ class OutboxSender:
 
     async def _sleep(self) -> None:
         self._outbox.wake.clear()
+        now = self._clock.now()
+        held = [(at - now).total_seconds() for at in self._not_before.values()]
         try:
-            async with asyncio.timeout(_POLL_S):
+            async with asyncio.timeout(max(0.0, min([_POLL_S, *held]))):
                 await self._outbox.wake.wait()
         except TimeoutError:
             return
         # The wake comes from inside a transaction; let it commit, and others with it.
         await self._clock.sleep(_GATHER_S)
 
-    async def _deliver_waiting(self) -> None:
+    async def _chats(self) -> list[int]:
+        """Return the chats that something waits for and nothing is delivered to now."""
         now = self._clock.now()
         self._not_before = {chat: at for chat, at in self._not_before.items() if at > now}
-        # Chats that wait out a flood limit are left out, so that they do not fill the batch.
-        where: dict[str, Any] = {"state": "WAITING"}
-        if self._not_before:
-            where["chat_id"] = {"$nin": list(self._not_before)}
-        rows = await self._store.find(_OUTBOX, where, sort=[("seq", 1)], limit=_BATCH)
-        chats: dict[int, list[Document]] = {}
-        for row in rows:
-            chats.setdefault(row["chat_id"], []).append(row)
-        async with asyncio.TaskGroup() as group:
-            for chat_id, waiting in chats.items():
-                group.create_task(self._deliver_chat(chat_id, waiting))
+        found: list[int] = []
+        while True:
+            # Chats that wait out a flood limit are left out, so that they do not fill the batch.
+            left_out = [*self._not_before, *self._busy, *found]
+            where: dict[str, Any] = {"state": "WAITING"}
+            if left_out:
+                where["chat_id"] = {"$nin": left_out}
+            rows = await self._store.find(_OUTBOX, where, sort=[("seq", 1)], limit=_BATCH)
+            found += dict.fromkeys(row["chat_id"] for row in rows)
+            if len(rows) < _BATCH:
+                return found
 
-    async def _deliver_chat(self, chat_id: int, rows: list[Document]) -> None:
-        # An edit is needless too where its card is about to be sent anew.
-        cards = (Delivery.EDIT.value, Delivery.REPLACE.value)
-        newest = {row["key"]: row["_id"] for row in rows if row["delivery"] in cards}
+    async def _drain(self, chat_id: int) -> None:
+        """Deliver to a chat until nothing waits for it, or it has to wait."""
+        where = {"chat_id": chat_id, "state": "WAITING"}
+        try:
+            while rows := await self._store.find(_OUTBOX, where, sort=[("seq", 1)], limit=_BATCH):
+                if not await self._deliver_all(rows):
+                    return
+        finally:
+            self._busy.discard(chat_id)
+            self._outbox.wake.set()  # what was posted since the last look was passed over
+
+    async def _deliver_all(self, rows: list[Document]) -> bool:
+        """Deliver rows of one chat in their order; return False when the chat has to wait."""
+        newest = {row["key"]: row["_id"] for row in rows if row["delivery"] == Delivery.EDIT.value}
         for row in rows:
-            if self._not_before.get(chat_id, self._clock.now()) > self._clock.now():
-                return
             edit = row["delivery"] == Delivery.EDIT.value
             if edit and newest[row["key"]] != row["_id"]:
                 await self._skip(row, newest[row["key"]])
             elif not await self._deliver(row):
                 # The rest of the chat waits with it: the order of notices is kept (I8).
-                return
+                return False
+        return True
 
     async def _skip(self, row: Document, by: str) -> None:
         """Mark an edit as sent by a later one: a card shows the present, so that is enough."""

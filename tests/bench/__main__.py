@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.bench.figure import table, write
 from tests.bench.isolation import isolation
+from tests.bench.outbox import outbox
 from tests.bench.startup import startup
 from tests.bench.submission import submission
 
@@ -24,6 +25,7 @@ def main() -> None:
         figures = {
             **asyncio.run(submission(directory / "submission")),
             **asyncio.run(isolation(directory / "isolation")),
+            **asyncio.run(outbox(directory / "outbox")),
             **startup(directory / "startup"),
         }
     write(figures, output)

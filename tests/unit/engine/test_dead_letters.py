@@ -47,7 +47,8 @@ async def engine() -> MemoryEngine:
 async def deliver(engine: MemoryEngine, chat: _Chat) -> None:
     """Deliver what waits now."""
     sender = OutboxSender(engine.store, engine.clock, engine.wiring.outbox, chat)
-    await sender._deliver_waiting()
+    for chat_id in await sender._chats():
+        await sender._drain(chat_id)
 
 
 async def post(engine: MemoryEngine, *posts: Post) -> None:

@@ -1,0 +1,134 @@
+"""The outbox is as fast as the messenger lets it be, and a chat that hangs delays no other (E5)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from core.domain.notices.post import Post
+from core.domain.notices.system import Started
+from core.engine import outbox as module
+from core.engine.outbox import Outbox, OutboxSender
+from core.ports.notifier import Delivered, TryLater
+from tests.fakes.clock import RunningClock
+from tests.fakes.memory_store import MemoryStore
+from tests.faults.life import Told, until
+
+pytestmark = pytest.mark.row("E5")
+
+
+@dataclass
+class Chats(Told):
+    """A messenger in which a chat can hang, and which limits one chat after every tenth message."""
+
+    hangs: dict[int, asyncio.Event] = field(default_factory=dict)
+    limited: int | None = None
+    refusals: int = 0
+
+    async def deliver(self, chat_id: int, post: Post, **more: object) -> Delivered | TryLater:  # type: ignore[override]
+        if chat_id in self.hangs:
+            await self.hangs[chat_id].wait()
+        if chat_id == self.limited and len(self.numbers(chat_id)) // 10 > self.refusals:
+            self.refusals += 1
+            return TryLater(0.01, "flood limit of this chat")
+        return await super().deliver(chat_id, post, **more)  # type: ignore[arg-type]
+
+    def numbers(self, chat_id: int) -> list[int]:
+        """Return what a chat was shown, in order."""
+        shown = [post.notice for chat, _, _, post in self.delivered if chat == chat_id]
+        return [one.unknown_orders for one in shown if isinstance(one, Started)]
+
+
+@pytest.fixture(autouse=True)
+def _no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a look each second: what is not delivered at once would not be at all."""
+    monkeypatch.setattr(module, "_POLL_S", 3600.0)
+    monkeypatch.setattr(module, "_BATCH", 10)
+
+
+@asynccontextmanager
+async def sending(store: MemoryStore, outbox: Outbox, told: Told) -> AsyncIterator[None]:
+    task = asyncio.create_task(OutboxSender(store, RunningClock(), outbox, told).run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def post(store: MemoryStore, outbox: Outbox, chat_id: int, *numbers: int) -> None:
+    for number in numbers:
+        await outbox.post(store, Post(Started(number), chat_id=chat_id))
+
+
+async def test_whatever_waits_goes_out_without_a_pause(memory_store: MemoryStore) -> None:
+    """More than a batch, in several chats: all of it is delivered, in order in each chat."""
+    outbox, told = Outbox(RunningClock()), Chats()
+    for chat_id in (1, 2, 3):
+        await post(memory_store, outbox, chat_id, *range(21))
+    outbox.wake.clear()
+    async with sending(memory_store, outbox, told):
+
+        async def is_sent() -> bool:
+            return len(told.delivered) == 3 * 21
+
+        await until(is_sent, within_s=60, what="all notices")
+    for chat_id in (1, 2, 3):
+        assert told.numbers(chat_id) == list(range(21))
+
+
+async def test_hanging_chat_delays_no_other(memory_store: MemoryStore) -> None:
+    """While a delivery to one chat hangs, what is posted to another arrives."""
+    outbox, told = Outbox(RunningClock()), Chats(hangs={1: asyncio.Event()})
+    await post(memory_store, outbox, 1, 0, 1)
+    async with sending(memory_store, outbox, told):
+        for number in range(3):
+            await post(memory_store, outbox, 2, number)
+
+            async def is_shown(wanted: int = number) -> bool:
+                return wanted in told.numbers(2)
+
+            await until(is_shown, within_s=30, what="the notice of the other chat")
+        assert told.numbers(1) == []
+        told.hangs[1].set()
+
+        async def is_over() -> bool:
+            return len(told.numbers(1)) == 2
+
+        await until(is_over, within_s=30, what="what hung")
+    assert told.numbers(1) == [0, 1] and told.numbers(2) == [0, 1, 2]
+
+
+async def test_limited_chat_goes_on_when_the_messenger_lets_it(memory_store: MemoryStore) -> None:
+    """It waits as long as it was told to, in its order, and the others do not wait with it."""
+    outbox, told = Outbox(RunningClock()), Chats(limited=1)
+    await post(memory_store, outbox, 1, *range(35))
+    await post(memory_store, outbox, 2, *range(35))
+    async with sending(memory_store, outbox, told):
+
+        async def is_sent() -> bool:
+            return len(told.delivered) == 70
+
+        await until(is_sent, within_s=60, what="all notices")
+    assert told.refusals == 3
+    assert told.numbers(1) == told.numbers(2) == list(range(35))
+
+
+async def test_notice_that_is_posted_as_a_chat_ends_is_not_passed_over(
+    memory_store: MemoryStore,
+) -> None:
+    """One that is posted while the last of a chat is on its way goes out right behind it."""
+    outbox, told = Outbox(RunningClock()), Chats(hangs={1: asyncio.Event()})
+    await post(memory_store, outbox, 1, 0)
+    async with sending(memory_store, outbox, told):
+        await post(memory_store, outbox, 1, 1)
+        told.hangs[1].set()
+
+        async def is_sent() -> bool:
+            return told.numbers(1) == [0, 1]
+
+        await until(is_sent, within_s=30, what="the second notice")
