@@ -32,7 +32,7 @@ class Verb(StrEnum):
     PNL = "pnl"
     HEALTH = "health"
     HELP = "help"
-    GUARDS = "guards"
+    GUARDS = "rg_all"
     GUARD = "guard"
     GUARD_PART = "gd_part"
     SHARE_LOGIN = "share"
