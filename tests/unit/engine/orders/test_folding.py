@@ -172,3 +172,24 @@ def test_rows_of_before_have_no_terms_asked_for() -> None:
     row = order_row(order_in(S.PENDING_UPDATE))
     del row["asked_quantity"], row["asked_trigger"]
     assert order_of(row).asked is None
+
+
+@pytest.mark.row("R4")
+@pytest.mark.parametrize("state", [one for one in S if one is not S.UNRESOLVED])
+@pytest.mark.parametrize("word", [OrderState.ACCEPTED, OrderState.NOT_PLACED])
+def test_users_word_changes_nothing_once_the_order_is_settled(
+    state: OrderState, word: OrderState
+) -> None:
+    """It answers a question; when that is settled, it is no answer, and no alarm either."""
+    event = OrderEvent(word, broker_order_id="b8", by_user=True)
+    assert folded(order_in(state), event) is None
+
+
+@pytest.mark.row("R4")
+@pytest.mark.matrix("N15")
+def test_users_word_takes_the_place_of_an_id_that_was_mixed_up() -> None:
+    """The broker's answer named another order; the user has chosen the right one."""
+    order = order_in(OrderState.UNRESOLVED, broker_order_id="of-another")
+    after = folded(order, OrderEvent(OrderState.ACCEPTED, broker_order_id="b8", by_user=True))
+    assert after is not None
+    assert (after.state, after.broker_order_id) == (OrderState.ACCEPTED, "b8")

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from core.domain.broker import BrokerStatus
-from core.domain.inquiry import Inquiry
+from core.domain.inquiry import Inquiry, candidate_of
 from core.domain.notices.orders import OrderResolved, OrderUnresolved
 from core.domain.notices.positions import ExitUnproved
 from core.domain.odd_rows import OddRow
@@ -211,6 +211,23 @@ async def test_cards_of_many_orders_are_edited_one_a_second(turns: Turns) -> Non
         await looks(turns, 1)
         assert await edits(turns) <= second
     assert len({one.client_order_id for one in await turns.engine.notices(OrderUnresolved)}) == 9  # type: ignore[union-attr]
+
+
+async def test_cards_of_many_accounts_share_the_second(turns: Turns) -> None:
+    """Three accounts look in the same moment: one card is edited, the others are next."""
+    inquiries = turns.engine.wiring.inquiries
+    news = Inquiry(candidates=(candidate_of(shown("b8", tag=None)),))
+    orders = {
+        name: order_in(S.UNRESOLVED, client_order_id=f"S{name}", broker_id=name)
+        for name in ("first", "second", "third")
+    }
+    for second in range(1, 4):
+        for name, order in orders.items():
+            await inquiries.looked(name, [order], {order.client_order_id: news})
+        assert await edits(turns) == second
+        await turns.engine.clock.advance(1)
+    told = await turns.engine.notices(OrderUnresolved)
+    assert {one.client_order_id for one in told} == {"Sfirst", "Ssecond", "Sthird"}  # type: ignore[union-attr]
 
 
 async def test_found_order_is_edited_to_its_end_and_asked_for_no_more(turns: Turns) -> None:
