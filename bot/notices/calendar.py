@@ -63,7 +63,7 @@ def _unknown(notice: DayUnknown) -> Screen:
     return Screen(
         join(
             f"🗓 {bold('I do not know the hours of today: strategies enter nothing.')}",
-            esc(_as_sentence(notice.reason)),
+            esc(_as_sentence(notice.reason[:1].upper() + notice.reason[1:])),
             goes_on,
             "To trade today, import its hours: saarthi calendar import FILE.",
         )

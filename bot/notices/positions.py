@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import assert_never
 
 from bot.notices.lookups import Lookups
@@ -58,9 +59,13 @@ async def _about_order(notice: ExitUnproved | OrderUnlisted, lookups: Lookups) -
     return _unlisted(await lookups.order(notice.client_order_id))
 
 
+def _names(strategies: Iterable[str]) -> str:
+    return ", ".join(strategy_words(one) for one in strategies)
+
+
 def _closed(notice: ClosedByHand, label: str) -> Screen:
     at = f" at {price(notice.price)}" if notice.price else ""
-    whose = ", ".join(strategy_words(one) for one in notice.strategies)
+    whose = _names(notice.strategies)
     left = f"{notice.left}; the stop follows" if notice.left else "nothing; its stop is cancelled"
     return Screen(
         join(
@@ -99,7 +104,7 @@ def _disputed(notice: PositionDisputed, label: str) -> Screen:
 
 
 def _converted(notice: PositionConverted, label: str) -> Screen:
-    whose = f" of {esc(', '.join(notice.strategies))}" if notice.strategies else ""
+    whose = f" of {esc(_names(notice.strategies))}" if notice.strategies else ""
     what = f"{notice.units} {esc(notice.instrument)}{whose}"
     return Screen(
         f"🔁 {bold(f'Converted by hand · {label}')}\n{what} "
@@ -134,7 +139,7 @@ def _unowned(notice: UnownedPosition, label: str) -> Screen:
 
 
 def _crossed(notice: LedgersCrossed, label: str) -> Screen:
-    names = esc(", ".join(notice.strategies))
+    names = esc(_names(notice.strategies))
     what = f"{notice.units} {esc(notice.instrument)} ({esc(notice.product)})"
     return Screen(
         f"🔀 {bold(f'Crossed inside · {label}')}\n{names} held opposite sides: {what} "

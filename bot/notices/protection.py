@@ -8,6 +8,7 @@ from telegram import InlineKeyboardButton
 
 from bot.notices.lookups import Lookups
 from bot.views.callbacks import handle
+from bot.views.lines import strategy_words
 from bot.views.markup import LONG, bold, esc, join, short
 from bot.views.screen import Keyboard, Screen, button
 from bot.views.verbs import Verb
@@ -118,7 +119,7 @@ def _hit(notice: StopHit, label: str) -> Screen:
     return Screen(
         join(
             f"🛑 {bold(f'Stop hit · {label}')}",
-            f"{esc(notice.instrument)} {notice.quantity:+d} ({esc(notice.strategy)}), stop "
+            f"{_position(notice)}, stop "
             f"{price(notice.trigger_price)}: {esc(notice.how)}. I close it at the market now.",
         ),
         _to_positions(notice.broker_id),
@@ -132,8 +133,7 @@ def _unprotected(notice: Unprotected, label: str) -> Screen:
     return Screen(
         join(
             f"⚠️ {bold(f'Unprotected · {label}')}",
-            f"{esc(notice.instrument)} {notice.quantity:+d} ({esc(notice.strategy)}): "
-            f"{esc(short(notice.why, LONG))}.",
+            f"{_position(notice)}: {esc(short(notice.why, LONG))}.",
         ),
         rows,
     )
@@ -143,7 +143,12 @@ def _protected_again(notice: ProtectedAgain, label: str) -> Screen:
     return Screen(
         join(
             f"✅ {bold(f'Protected again · {label}')}",
-            f"{esc(notice.instrument)} {notice.quantity:+d} ({esc(notice.strategy)}): "
-            f"{esc(short(notice.how, LONG))}.",
+            f"{_position(notice)}: {esc(short(notice.how, LONG))}.",
         )
     )
+
+
+def _position(notice: StopHit | Unprotected | ProtectedAgain) -> str:
+    """Return what is held and whose it is: ``NSE:SBIN +10 (trend)`` (escaped)."""
+    whose = strategy_words(notice.strategy)
+    return f"{esc(notice.instrument)} {notice.quantity:+d} ({esc(whose)})"

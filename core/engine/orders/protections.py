@@ -129,5 +129,5 @@ def _unsettled(orders: Sequence[Order], ledger: Ledger) -> str:
     for order in orders:
         is_unknown = order.state is OrderState.UNRESOLVED
         if is_unknown and order.request.instrument == ledger.instrument:
-            return f"an order of {ledger.instrument.symbol} is not known to be placed or not"
+            return f"an order of {ledger.instrument.symbol} is unresolved"
     return ""

@@ -85,7 +85,7 @@ OF_THE_FIRST_VERSION = {
     "RESOLVE_ORDER": "res",
     "BELIEVE_POSITIONS": "bel",
     "RUN_NOW": "run",
-    "GUARDS": "guards",
+    "GUARDS": "rg_all",
     "GUARD": "guard",
     "GUARD_PART": "gd_part",
     "TYPE_GUARD": "gd_type",

@@ -192,4 +192,4 @@ async def test_stop_that_is_watched_here_protects_nothing_beside_it(desk: Desk) 
     await unresolved(desk.engine, desk.broker_id)
     protection = (await standing(desk)).protection
     assert (protection.shelter, protection.gap) == (Shelter.UNPROTECTED, Lack.NOT_SENT)
-    assert "an order of SBIN is not known to be placed or not" in protection.how
+    assert "an order of SBIN is unresolved" in protection.how
