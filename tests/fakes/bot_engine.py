@@ -70,6 +70,10 @@ COMMANDS = frozenset(
         "setting",
         "limit",
         "round-trip",
+        "guard",
+        "guard-confirm",
+        "guard-keep",
+        "guard-lock",
     ]
 )
 """What the nonces of commands begin with."""
