@@ -11,7 +11,7 @@ sealed by the vault and opened only in :meth:`Accounts.credentials`.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -24,7 +24,7 @@ from core.domain.mode import TradingMode
 from core.engine.accounts.global_mode import hold_global_mode
 from core.engine.accounts.login_links import end_links
 from core.engine.orders.gate import add_gate, close_gate, new_gate
-from core.errors import DuplicateKey, NotFound, UserError
+from core.errors import DuplicateKey, NotFound, TransactionConflict, UserError
 from core.ports.broker import Credentials
 from core.ports.clock import Clock
 from core.ports.store import Change, Document, Store, StoreView
@@ -340,9 +340,15 @@ class Accounts:
         )
         return matched == 1
 
-    async def mark_run(self, broker_id: str, at: datetime) -> None:
-        """Note the last strategy run on an account."""
-        await self._store.update(_ACCOUNTS, {"_id": broker_id}, Change(set={"last_run_at": at}))
+    async def mark_run(self, broker_ids: Sequence[str], at: datetime) -> None:
+        """Note the last strategy run on accounts."""
+        mark = Change(set={"last_run_at": at})
+        try:
+            await self._store.update(_ACCOUNTS, {"_id": {"$in": broker_ids}}, mark, many=True)
+        except TransactionConflict:
+            # One of them was changed at this moment: a write of one document waits for that.
+            for broker_id in broker_ids:
+                await self._store.update(_ACCOUNTS, {"_id": broker_id}, mark)
 
 
 def _refuse_indistinct(draft: AccountDraft, live: list[Document]) -> None:

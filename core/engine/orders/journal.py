@@ -192,9 +192,10 @@ class Journal:
 
     async def add(self, view: StoreView, orders: Iterable[Order]) -> None:
         """Insert new orders inside the caller's transaction, with their first audit rows."""
-        for order in orders:
-            await view.insert(_ORDERS, order_row(order))
-            await view.insert(_EVENTS, self._audit(order, ""))
+        new = list(orders)
+        if new:
+            await view.insert(_ORDERS, *(order_row(order) for order in new))
+            await view.insert(_EVENTS, *(self._audit(order, "") for order in new))
 
     async def apply(
         self,

@@ -182,11 +182,13 @@ class Runner:
             return await self._planner.write(view, plan, decided, accounts, instruments)
 
         orders, is_signal = await self._store.transaction(body, nonce=f"run:{request.run_id}")
-        for account, _ in accounts:
-            await self._accounts.mark_run(account.broker_id, self._clock.now())
-            if is_signal:
-                # A turn costs reads of the broker's rate: one for each slot would use it up.
-                self._wake(account.broker_id)
+        ids = [account.broker_id for account, _ in accounts]
+        if is_signal:
+            # A turn costs reads of the broker's rate: one for each slot would use it up. Before
+            # anything else: what was committed can go out now.
+            for broker_id in ids:
+                self._wake(broker_id)
+        await self._accounts.mark_run(ids, self._clock.now())
         if not is_signal:
             return f"nothing to change on {len(accounts)} account(s)"
         return f"{len(orders)} entry order(s) on {len(accounts)} account(s)"
@@ -236,10 +238,10 @@ class Runner:
         self, name: str, request: RunRequest
     ) -> list[tuple[Account, AssignmentView]]:
         found = []
-        for account in await self._accounts.all():
-            if request.only is not None and account.broker_id != request.only:
-                continue
-            assignment = await self._strategies.assignment(name, account)
+        every = await self._accounts.all()
+        asked = [one for one in every if request.only in {None, one.broker_id}]
+        assignments = await self._strategies.assignments(name, asked)
+        for account, assignment in zip(asked, assignments, strict=True):
             # Switched off, but still holding: the run must be able to decide its exit (D4).
             if (account.enabled and assignment.is_on) or await self._holds(name, account):
                 found.append((account, assignment))

@@ -8,7 +8,7 @@ time of the newest slot handled; enabling a strategy sets it to now, so that no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -154,7 +154,20 @@ class StrategySettings:
 
     async def assignment(self, name: str, account: Account) -> AssignmentView:
         """Return how a strategy runs on an account."""
-        row = await self._store.get(_ASSIGNMENTS, f"{name}|{account.broker_id}") or {}
+        (found,) = await self.assignments(name, [account])
+        return found
+
+    async def assignments(self, name: str, accounts: Sequence[Account]) -> list[AssignmentView]:
+        """Return how a strategy runs on accounts, in their order."""
+        keys = [f"{name}|{account.broker_id}" for account in accounts]
+        found = await self._store.find(_ASSIGNMENTS, {"_id": {"$in": keys}})
+        rows = {row["_id"]: row for row in found}
+        return [
+            self._assignment(name, account, rows.get(key, {}))
+            for key, account in zip(keys, accounts, strict=True)
+        ]
+
+    def _assignment(self, name: str, account: Account, row: Document) -> AssignmentView:
         return AssignmentView(
             strategy=name,
             broker_id=account.broker_id,
