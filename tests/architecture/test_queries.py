@@ -27,8 +27,9 @@ SMALL = frozenset(
 )
 """Collections that hold what a person sets up or does by hand, and nothing of what a day brings;
 ledgers, one for each instrument that a strategy holds on an account."""
-ADAPTER = ("core/adapters/mongo/", "core/adapters/vault.py")
-"""The port itself, migrations (once a version) and the change of keys, which reads what it seals."""
+ADAPTER = ("core/adapters/mongo/", "core/adapters/vault.py", "core/engine/runs/read_ahead.py")
+"""The port itself, migrations (once a version), the change of keys, which reads what it seals, and a
+view that passes on what others ask."""
 NARROWED = frozenset(
     {
         ("inbox", "bot_id"),  # among the few updates that wait

@@ -98,6 +98,25 @@ class Planner:
                 if leg.note not in before and await self._is_new(view, plan, asked, said):
                     # Of two instruments each is told: neither may hide the other.
                     notes[account.broker_id] = f"{before}; {leg.note}" if before else leg.note
+        is_signal = await self._write_run(
+            view, plan, decided, accounts, orders, notes, said, is_changed=changed
+        )
+        return orders, is_signal
+
+    async def _write_run(
+        self,
+        view: StoreView,
+        plan: RunPlan,
+        decided: Decided,
+        accounts: Sequence[tuple[Account, AssignmentView]],
+        orders: Sequence[Order],
+        notes: Mapping[str, str],
+        said: Sequence[str],
+        *,
+        is_changed: bool,
+    ) -> bool:
+        """Write the entries, their bars and the run; return whether the run matters."""
+        request = plan.request
         await self._journal.add(view, orders)
         await pin_bars(
             view,
@@ -108,14 +127,14 @@ class Planner:
             instruments={order.request.instrument for order in orders},
             at=plan.now,
         )
-        is_signal = bool(orders or notes or changed)
+        is_signal = bool(orders or notes or is_changed)
         await insert_run(
             view,
             run_row(plan, decided.targets, notes, accounts, said=said, is_signal=is_signal),
         )
         if is_signal:
             await self._outbox.post(view, run_card(request.run_id))
-        return orders, is_signal
+        return is_signal
 
     async def _read_ahead(
         self,
