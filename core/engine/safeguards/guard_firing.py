@@ -7,7 +7,7 @@ guard covers is kept flat: a run that was planned at the very moment may have se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -111,12 +111,12 @@ class GuardFiring:
                 at=moment.now,
                 broker_ids=[account.broker_id for account in firing.accounts],
             )
-            closing = 0
+            closing = {}
             for account in firing.accounts:
-                closing += await self._close(view, scope, account.broker_id, moment)
-                closing += await self._close_outside(
-                    view, account.broker_id, outside[account.broker_id], moment
-                )
+                broker_id = account.broker_id
+                units = await self._close(view, scope, broker_id, moment)
+                units += await self._close_outside(view, broker_id, outside[broker_id], moment)
+                closing[broker_id] = units
             await self._outbox.post(view, Post(await self._notice(view, firing, closing)))
             return True
 
@@ -195,9 +195,13 @@ class GuardFiring:
             if net.outside and key[1] is not Product.CNC and not why_not_handled(key[0])
         )
 
-    async def _notice(self, view: StoreView, firing: Firing, closing: int) -> GuardFired:
+    async def _notice(
+        self, view: StoreView, firing: Firing, closing: Mapping[str, int]
+    ) -> GuardFired:
         paused, logged_out = [], []
         for account in firing.accounts:
+            if not closing[account.broker_id]:
+                continue
             gate = await gate_at(view, account.broker_id)
             if gate is not None and gate.mode is TradingMode.PAUSED:
                 paused.append(account.broker_id)
@@ -212,7 +216,7 @@ class GuardFiring:
             (result.before - result.judged).quantize(_PAISA),
             result.judged.quantize(_PAISA),
             firing.day.highest if breach.reached is Reached.FLOOR else None,
-            closing,
+            sum(closing.values()),
             firing.price_age_s,
             tuple(paused),
             tuple(logged_out),

@@ -187,11 +187,14 @@ async def test_paused_account_is_named_and_closed_after_the_pause(desk: Desk) ->
     """PAUSED sends nothing; what the guard wants flat goes out when the pause ends."""
     modes = desk.engine.control.modes
     await modes.set(desk.engine.command(), TradingMode.PAUSED, desk.broker_id)
-    await set_guard(desk.engine, account_scope(desk), STOP)
+    idle = await desk.engine.connect("Idle", logged_in=False)
+    await modes.set(desk.engine.command(), TradingMode.PAUSED, idle.broker_id)
+    await set_guard(desk.engine, ALL, STOP)
     await look(desk, "780")
     await desk.turns(3)
     (notice,) = await fired(desk)
     assert (await desk.units(), notice.paused) == (10, (desk.broker_id,))
+    assert notice.logged_out == ()
     await modes.set(desk.engine.command(), TradingMode.NORMAL, desk.broker_id)
     await desk.turns(4)
     assert await desk.units() == 0
