@@ -15,6 +15,7 @@ from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.sessions import IST
 from core.domain.target import Direction
 from tests.campaign.guards import guard_fires, guard_is_loosened
+from tests.campaign.limits import limit_is_set, loss_is_reached, round_trip_is_made
 from tests.campaign.scripted import Wish, WishingStrategy
 from tests.campaign.virtual import VirtualLoop
 from tests.campaign.world import SBIN, World
@@ -36,6 +37,7 @@ class Scenario:
         live: What happens while it may end.
         ends: The net positions that are right at the end.
         units: Size of the strategy.
+        must_prove: Entries need limits and a round trip (F8).
     """
 
     wishes: tuple[tuple[int, Direction, str], ...]
@@ -43,6 +45,7 @@ class Scenario:
     live: Callable[[World], Awaitable[None]]
     ends: frozenset[int]
     units: int = 10
+    must_prove: bool = False
     start: datetime = _MORNING
 
 
@@ -121,6 +124,9 @@ SCENARIOS: Mapping[str, Scenario] = {
         ((1, Direction.LONG, "5"), (4, Direction.LONG, "5")), 70, guard_fires, frozenset({0})
     ),
     "guard change": Scenario(_LONG, 70, guard_is_loosened, frozenset({10})),
+    "limit": Scenario(_LONG, 2, limit_is_set, frozenset({0})),
+    "daily loss": Scenario(_LONG, 70, loss_is_reached, frozenset({10})),
+    "round trip": Scenario((), 2, round_trip_is_made, frozenset({0}), must_prove=True),
     "square-off": Scenario(_LONG, 130, _wait, frozenset({0}), start=_CLOSING),
 }
 
@@ -135,6 +141,7 @@ async def opened(name: str, loop: VirtualLoop) -> World:
         for after, direction, percent in scenario.wishes
     ]
     world = World(7, loop, scenario.start, {"alpha": strategy}, unrest=0.0002)
+    world.settings = world.settings.model_copy(update={"prove_accounts": scenario.must_prove})
     await world.open()
     await world.connect(ZERODHA, "One", {"alpha": scenario.units})
     await world.ask(

@@ -160,8 +160,11 @@ class RoundTrips:
 
     async def offer(self, broker_id: str, instrument: InstrumentId) -> TripOffer:
         """Return what a round trip would do; raises ``UserError`` when it cannot begin."""
-        account = await self._accounts.get(broker_id)
         self._refuse(await limits_at(self._store, broker_id))
+        return await self._offer(broker_id, instrument)
+
+    async def _offer(self, broker_id: str, instrument: InstrumentId) -> TripOffer:
+        account = await self._accounts.get(broker_id)
         known = await self._known(account, instrument)
         if not self._hours.is_open(instrument, known):
             raise UserError(f"{instrument} does not trade now; try again in its session.")
@@ -222,7 +225,8 @@ class RoundTrips:
 
     async def begin(self, command: Command, broker_id: str, instrument: InstrumentId) -> TripOffer:
         """Begin a round trip; raises ``UserError`` when it cannot, and nothing was changed then."""
-        offer = await self.offer(broker_id, instrument)
+        # What is stored is asked inside: a command that comes again is done already (I9).
+        offer = await self._offer(broker_id, instrument)
         trip = _Trip(
             broker_id,
             f"{PROOF}|{command.id}",
