@@ -60,6 +60,8 @@ class MemoryDatabase:
 
     Attributes:
         is_away: Set it, and every call raises ``StoreUnavailable``.
+        on_commit: Called at each commit with the snapshot that it was worked out on and with what
+            it made of it; ``committed`` holds what others have committed meanwhile as well.
     """
 
     def __init__(self, collections: Sequence[Collection] = COLLECTIONS) -> None:
@@ -68,6 +70,8 @@ class MemoryDatabase:
         self.locks: dict[_Lock, _Attempt] = {}
         self.under_way: set[_Attempt] = set()
         self.is_away = False
+        self.on_commit: Callable[[Mapping[str, _Documents], Mapping[str, _Documents]], None] | None
+        self.on_commit = None
 
     @contextmanager
     def attempt(self, session: str = "") -> Iterator[_Attempt]:
@@ -198,6 +202,8 @@ class _Attempt:
             new = self._documents[collection].get(key)
             committed = self._database.committed
             committed[collection] = _with(committed[collection], key, new)
+        if self._database.on_commit is not None:
+            self._database.on_commit(self._base, self._documents)
         self.end()
 
     def end(self) -> None:
