@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --no-deps --require-hashes
 PROJECT := $(PIP) install --no-deps --no-build-isolation --editable .
 
-.PHONY: demo test quick test-dates faults nightly check bench lock clean format system-deps
+.PHONY: demo test quick test-dates faults nightly check bench panic-table lock clean format system-deps
 
 demo: $(VENV)/installed
 	$(BIN)/saarthi demo --port $(PORT) $(if $(DATA),--data "$(DATA)") $(if $(filter-out 0,$(AUTOPLAY)),--autoplay)
@@ -59,6 +59,10 @@ format: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m tests.bench --output bench.json
+
+# Twenty accounts at the simulators, four of them in trouble: how long a panic takes on the others.
+panic-table: $(VENV)/installed-dev
+	$(BIN)/python -m tests.bench.panic_table
 
 # Only writing the locks needs a resolver; installing from them needs pip alone.
 lock:

@@ -137,13 +137,14 @@ def _way(line: Line, account: Account | None, *, is_running: bool) -> str:
     """Return what stands in the way, and what a user can do about it."""
     detail = short(line.detail, _DETAIL).removesuffix(".")
     app = account.broker.exit_hint if account else "Look in the broker's app."
+    bracketed = f" ({detail})" if detail else ""
     again = "I go on by myself when that is over." if is_running else ""
     words = {
         Hindrance.NONE: "closing." if is_running else "not closed. " + app,
         Hindrance.LOGIN: f"login expired. Log in below, or do it by hand: {app} {again}",
         Hindrance.PERMISSION: f"the broker does not let this app order ({detail}). {app}",
         Hindrance.THROTTLED: f"the broker asks to slow down. {again} If it is urgent: {app}",
-        Hindrance.SILENT: f"the broker does not answer ({detail}). {again} If it is urgent: {app}",
+        Hindrance.SILENT: f"the broker does not answer{bracketed}. {again} If it is urgent: {app}",
         Hindrance.NOT_READ: f"the broker was not read yet ({detail}). {again}",
         Hindrance.UNSETTLED: (
             f"nobody knows yet whether the broker has {detail}. {again} See /orders."

@@ -57,6 +57,8 @@ __all__ = [
     "Told",
     "World",
     "another",
+    "answer_of",
+    "brokers_of",
     "by_hand",
     "living",
     "until",
@@ -265,7 +267,7 @@ class Life:
         offer = await self.system.control.logins.offer(broker_id)
         assert offer.page_url is not None
         address = await self.system.logins.start(offer.page_url.rsplit("/", 1)[1])
-        query = await _answer(address, who)
+        query = await answer_of(address, who)
         await self.system.logins.callback(who.broker, query)
 
     async def ready(self, broker_id: str) -> None:
@@ -390,7 +392,7 @@ async def _owner(foundation: Foundation) -> None:
 
 def wired(foundation: Foundation, watch: Watch) -> System:
     """Build a system whose ports report to ``watch``."""
-    brokers = _brokers(foundation.settings, foundation.clock)
+    brokers = brokers_of(foundation.settings, foundation.clock)
     observed = replace(foundation, store=watched_store(foundation.store, watch))
     return build(observed, REGISTRY, brokers=watched_brokers(brokers, watch))
 
@@ -449,11 +451,11 @@ async def by_hand(world: World, who: Simulated) -> AsyncIterator[BrokerClient]:
     fields = {"broker": app.target, "api_key": app.api_key, "api_secret": app.api_secret}
     world.sandbox.ask("POST", "/accounts", {**fields, "user_id": who.user_id, **_redirect(app)})
     settings = world.settings()
-    broker = _brokers(settings, clock_from_setting(settings.clock))[who.broker]
+    broker = brokers_of(settings, clock_from_setting(settings.clock))[who.broker]
     credentials = Credentials("byhand_0000000000", app.api_key, app.api_secret)
     redirect_url = _redirect(app)["redirect_url"]
     address = broker.login.login_url(credentials, nonce="HAND", redirect_url=redirect_url)
-    query = await _answer(address, who)
+    query = await answer_of(address, who)
     code = broker.profile.callback.code_in(query)
     grant = await broker.login.exchange(credentials, code, redirect_url=redirect_url)
     master = {row.id: row for row in await broker.instruments.load()}
@@ -467,12 +469,12 @@ async def by_hand(world: World, who: Simulated) -> AsyncIterator[BrokerClient]:
 _OTHER_APP = {"kite": "handkite00000001", "fyers": "HANDFY01-100"}
 
 
-async def _answer(address: str, who: Simulated) -> dict[str, str]:
+async def answer_of(address: str, who: Simulated) -> dict[str, str]:
     """Say yes on the broker's page, and return the query of the callback."""
     async with httpx.AsyncClient(trust_env=False) as person:
         answer = await person.post(address, data={"user_id": who.user_id, "action": "allow"})
     return dict(parse_qsl(urlsplit(answer.headers["location"]).query))
 
 
-def _brokers(settings: Settings, clock: Clock) -> Mapping[BrokerProfile, Broker]:
+def brokers_of(settings: Settings, clock: Clock) -> Mapping[BrokerProfile, Broker]:
     return build_brokers(clock, settings.addresses, deadline_s=settings.order_deadline_s)

@@ -78,13 +78,18 @@ class Entries:
                 )
                 await self._journal.apply(order.client_order_id, event)
 
-    async def clear_held(self) -> None:
+    async def clear_held(self) -> list[Order]:
         """Drop what was held (row B10): entries that waited for a login, and every exit.
 
         An exit is worked out anew from the ledger.
+
+        Returns:
+            The account's orders that are not final.
         """
         dropped = []
-        for order in await self._journal.pending(self._broker_id):
+        pending = await self._journal.pending(self._broker_id)
+        is_cleared = False
+        for order in pending:
             if order.state is not OrderState.HELD:
                 continue
             waited = order.held_for in WAITS_FOR_THE_USER
@@ -92,22 +97,28 @@ class Entries:
             # same id until its time to live ends.
             if order.purpose.is_reducing or waited:
                 await self._deny(order, f"{order.reason}; dropped, worked out anew where needed")
+                is_cleared = True
                 if waited and not order.purpose.is_reducing:
                     dropped.append(order.client_order_id)
         if dropped:
             notice = EntriesDropped(self._broker_id, tuple(dropped))
             await self._outbox.post(self._store, Post(notice))
+        return await self._journal.pending(self._broker_id) if is_cleared else pending
 
     async def due(
-        self, master: Mapping[InstrumentId, Instrument]
+        self, master: Mapping[InstrumentId, Instrument], pending: Sequence[Order]
     ) -> dict[InstrumentId, list[Order]]:
         """Return what runs have decided and was not sent, by instrument, oldest first.
 
         What is refused for its size is cut, and what does not trade now is denied. Nothing is sent.
+
+        Args:
+            master: The broker's instruments.
+            pending: The account's orders that are not final, read a moment ago.
         """
-        await self._cut_refused(master)
+        if await self._cut_refused(master):
+            pending = await self._journal.pending(self._broker_id)
         found: defaultdict[InstrumentId, list[Order]] = defaultdict(list)
-        pending = await self._journal.pending(self._broker_id)
         for order in sorted(pending, key=lambda one: (one.created_at, one.attempt)):
             if order.state not in {OrderState.INITIALIZED, OrderState.HELD}:
                 continue
@@ -146,11 +157,15 @@ class Entries:
         self._pauses.note(after, outcome)
         return True
 
-    async def _cut_refused(self, master: Mapping[InstrumentId, Instrument]) -> None:
-        """Cut entries that were refused for the freeze into slices of what the refusal teaches."""
-        now = self._clock.now()
+    async def _cut_refused(self, master: Mapping[InstrumentId, Instrument]) -> bool:
+        """Cut entries that were refused for the freeze into slices of what the refusal teaches.
+
+        Returns:
+            Whether any was cut.
+        """
+        now, is_cut = self._clock.now(), False
         if now > self._look_until:  # nothing was sent since, and what was before is too old
-            return
+            return False
         today = trading_day(self._clock.market_now())
         orders = await self._journal.of_day(self._broker_id, today)
         for order in orders:
@@ -159,7 +174,9 @@ class Entries:
                 name = order.request.instrument
                 same = [one for one in orders if one.request.instrument == name]
                 limit = largest_order(master.get(name), same)
-                orders = [*orders, *await self._replace(order, same, limit)]
+                sliced = await self._replace(order, same, limit)
+                orders, is_cut = [*orders, *sliced], is_cut or bool(sliced)
+        return is_cut
 
     async def _replace(self, refused: Order, orders: list[Order], limit: int | None) -> list[Order]:
         """Put slices in the place of an entry that was too large, once; return them."""

@@ -162,6 +162,10 @@ class Executor:
         """Return why an exit is not through, by the day's orders of its ledger."""
         return self._watch.why(orders)
 
+    async def ask_limit(self, client: BrokerClient, order: Order) -> None:
+        """Ask whether an exit that rests stands at a circuit limit; ``why_not_through`` tells."""
+        await self._watch.ask_limit(client, order)
+
     async def park(self) -> None:
         """Hold entries that were not sent before the login died."""
         await self._entries.park()
@@ -196,8 +200,8 @@ class Executor:
         self.look_again_at = None
         # First of all: a held entry must not go out once its login is back (row B10), and an exit
         # that is still held would be sent beside the one that is worked out anew below (I6).
-        await self._entries.clear_held()
-        entries = await self._entries.due(master)
+        pending = await self._entries.clear_held()
+        entries = await self._entries.due(master, pending)
         by_instrument: defaultdict[InstrumentId, list[Goal]] = defaultdict(list)
         for goal in await goals_of(self._store, self._broker_id):
             if is_pursued(goal, gate):

@@ -114,6 +114,10 @@ class ExitWatch:
             return False
         return await self._limits.keeps(client, step.order)
 
+    async def ask_limit(self, client: BrokerClient, order: Order) -> None:
+        """Ask whether an exit that rests stands at a circuit limit, for who wants to know why."""
+        await self._limits.keeps(client, order)
+
     def _begun(self, goal: Goal, orders: Sequence[Order]) -> datetime:
         """Return since when this decision's exit has been wanted, as far as it is known."""
         run_id, since = self._since.get(goal.key, ("", self._clock.now()))

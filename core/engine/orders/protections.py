@@ -11,6 +11,7 @@ from core.domain.mode import TradingMode
 from core.domain.order import LIVE_STATES, Order, OrderState, Purpose
 from core.domain.protection import Protection, ProtectionFacts, protection_of
 from core.domain.sessions import trading_day
+from core.domain.truth import Net, key_of
 from core.engine.orders.gate import Gate, gate_at
 from core.engine.orders.goals import goals_of
 from core.engine.orders.journal import Journal
@@ -59,16 +60,22 @@ class Protections:
             return []
         goals = {goal.key: goal for goal in await goals_of(self._store, broker_id)}
         gate = await gate_at(self._store, broker_id)
-        orders = await self._journal.of_day(broker_id, trading_day(self._clock.market_now()))
+        day = trading_day(self._clock.market_now())
+        orders = await self._journal.of_day(broker_id, day)
         mine = _by_ledger(orders)
+        keys = {key_of(ledger) for ledger in ledgers}
+        nets = await self._nets.nets(broker_id, keys, orders, ledgers, day)
         return [
-            await self._standing(ledger, goals, gate, orders, mine, needs_login=needs_login)
+            self._standing(
+                ledger, nets[key_of(ledger)], goals, gate, orders, mine, needs_login=needs_login
+            )
             for ledger in ledgers
         ]
 
-    async def _standing(
+    def _standing(
         self,
         ledger: Ledger,
+        net: Net,
         goals: Mapping[str, Goal],
         gate: Gate | None,
         orders: Sequence[Order],
@@ -77,7 +84,6 @@ class Protections:
         needs_login: bool,
     ) -> Standing:
         goal = goals.get(ledger.key)
-        net = await self._nets.net(ledger.broker_id, ledger.instrument, ledger.product)
         facts = ProtectionFacts(
             ledger,
             goal,

@@ -38,6 +38,7 @@ from core.engine.orders.decisions import (
     foreign_event,
     were_sent,
 )
+from core.engine.orders.folding import folded
 from core.engine.orders.gate import freeze_entries
 from core.engine.orders.inquiries import Inquiries
 from core.engine.orders.journal import Journal, OrderEvent
@@ -221,6 +222,9 @@ class Reconciler:
 
     async def _apply(self, order: Order, event: OrderEvent) -> bool:
         try:
+            # Most of what a read shows is known: that needs no second look at the row.
+            if folded(order, event) is None:
+                return False
             after = await self._journal.apply(order.client_order_id, event)
         except OrderAnomaly as anomaly:
             await self._freeze(order, str(anomaly))

@@ -106,9 +106,9 @@ class Panics:
             except DuplicateKey:
                 # Another one began at this very moment: this one is added to it.
                 continue
+            # The workers are woken when there is something for them to do: a turn before that would
+            # stand in its way.
             self._changed.set()
-            for broker_id in panic.broker_ids:
-                self._wake(broker_id)
             return panic
         raise UserError("Panics begin on another side at this moment; open /panic to see them.")
 

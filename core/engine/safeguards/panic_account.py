@@ -11,10 +11,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from core.domain.account import Account
 from core.domain.ledger import Ledger
-from core.domain.order import MANUAL, Order
+from core.domain.order import MANUAL, Order, OrderState, Purpose
 from core.domain.outcome import Acked, WriteOutcome
 from core.domain.panic import (
     CANCELLED_FOR,
@@ -45,11 +46,15 @@ from core.ports.store import Store, StoreView
 __all__ = ["PanicPursuit", "PursuitParts"]
 
 _log = logging.getLogger(__name__)
-_PACE_S = 1.0
-_PAUSE_S = 2.0
+_PACE_S = 1.5
+_PAUSE_S = 0.5
+_FAILED_S = 2.0
 _SILENT_S = 8.0
 _STUBBORN_S = 6.0
 _AGAIN_S = 3.0
+_LONG = timedelta(seconds=3)
+_ASKED_ABOUT = 3
+_RESTING = {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED}
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 20.0
 
@@ -113,7 +118,7 @@ class PanicPursuit:
         silent_s = self._parts.clock.monotonic() - self._heard_at
         if self._line.is_over or self._line.hindrance or silent_s < _SILENT_S:
             return self._line
-        return replace(self._line, hindrance=Hindrance.SILENT, detail="it does not answer")
+        return replace(self._line, hindrance=Hindrance.SILENT, detail="")
 
     async def run(self) -> None:
         """Pursue until the account is over; what is away is tried again."""
@@ -124,19 +129,19 @@ class PanicPursuit:
                 raise
             except (StoreError, VaultError) as error:
                 _log.warning("panic on %s: %s", self._broker_id, error)
-                await self._parts.clock.sleep(_PAUSE_S)
+                await self._parts.clock.sleep(_FAILED_S)
                 continue
             # The boundary of one account: whatever fails there must not end the pursuit of others.
             except Exception as error:  # noqa: BLE001 - see above
                 _log.exception("the panic on %s failed", self._broker_id)
                 words = f"something went wrong on my side ({type(error).__name__})"
                 self._stand(replace(self._line, hindrance=Hindrance.EXIT, detail=words))
-                await self._parts.clock.sleep(_PAUSE_S)
+                await self._parts.clock.sleep(_FAILED_S)
                 continue
             await self._wait()
 
     async def _wait(self) -> None:
-        """Wait for the end of a turn of the worker, not longer than the pace."""
+        """Wait for the end of a turn of the worker: not shorter than a pause, nor than the pace."""
         worker = self._parts.worker(self._broker_id)
         if self._line.is_over:
             return
@@ -146,9 +151,11 @@ class PanicPursuit:
         try:
             async with asyncio.timeout(_PACE_S):
                 await worker.turn_ended()
+                self._heard_at = self._parts.clock.monotonic()
+                # Twenty accounts share one store: exits need it more than looks do.
+                await self._parts.clock.sleep(_PAUSE_S)
         except TimeoutError:
             return
-        self._heard_at = self._parts.clock.monotonic()
 
     async def step(self) -> None:
         """Look once, and do what is next."""
@@ -167,8 +174,11 @@ class PanicPursuit:
         if self._parts.facts.trouble_of(account)[0] not in {Hindrance.NONE, Hindrance.PERMISSION}:
             return
         due = [order for order in moves.cancels if self._is_due(order)]
+        resting = [order for order in left_of(facts).orders if self._rests(order)]
         if due:
             await self._cancel(account, worker, due)
+        elif resting:
+            await self._ask_why(account, worker, resting)
         elif left_of(facts).is_nothing or not facts.is_read:
             await self._confirm(account, worker)
 
@@ -199,6 +209,24 @@ class PanicPursuit:
         panic = self._panic()
         after = (self._parts.clock.now() - panic.began_at).total_seconds()
         self._stand(Line(self._broker_id, is_flat=True, flat_after_s=max(0.0, round(after, 1))))
+
+    def _rests(self, order: Order) -> bool:
+        """Whether an exit has rested for so long that the user wants to know why."""
+        is_resting = order.purpose is Purpose.EXIT and order.state in _RESTING
+        return is_resting and self._parts.clock.now() - order.created_at > _LONG
+
+    async def _ask_why(
+        self, account: Account, worker: AccountWorker, orders: Sequence[Order]
+    ) -> None:
+        """Ask for the prices of exits that rest; not more often than they would be chased."""
+        try:
+            client = await self._parts.connections.client(account)
+        except BrokerReadError:
+            return
+        if client is None:
+            return
+        for order in orders[:_ASKED_ABOUT]:
+            await worker.executor.ask_limit(client, order)
 
     # Closing
 

@@ -21,7 +21,7 @@ from core.domain.panic import (
     left_of,
 )
 from core.domain.sessions import trading_day
-from core.domain.truth import Key, key_of
+from core.domain.truth import Key, Net, key_of
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.masters import Masters
 from core.engine.orders.exit_watch import AT_CIRCUIT
@@ -105,8 +105,9 @@ class PanicFacts:
             if with_holdings:
                 keys |= {(one.instrument, Product.CNC) for one in snapshot.holdings or ()}
         owned = {key: sum(o.quantity for o in ledgers if key_of(o) == key) for key in keys}
+        nets = await self._nets.nets(broker_id, keys, orders, ledgers, day)
         places = {
-            key: await self._place(account, key, day, snapshot, owned[key]) for key in sorted(keys)
+            key: self._place(account, key, nets[key], snapshot, owned[key]) for key in sorted(keys)
         }
         return AccountFacts(
             orders,
@@ -119,10 +120,9 @@ class PanicFacts:
             is_read=snapshot is not None and snapshot.positions is not None,
         )
 
-    async def _place(
-        self, account: Account, key: Key, day: str, snapshot: Snapshot | None, owned: int
+    def _place(
+        self, account: Account, key: Key, net: Net, snapshot: Snapshot | None, owned: int
     ) -> Place:
-        net = await self._nets.net_in(self._store, account.broker_id, key, day)
         known = self._masters.known(account.broker).get(key[0])
         shown = 0
         if snapshot is not None:
