@@ -246,7 +246,9 @@ class OutboxSender:
 
     async def _deliver_all(self, rows: list[Document]) -> bool:
         """Deliver rows of one chat in their order; return False when the chat has to wait."""
-        newest = {row["key"]: row["_id"] for row in rows if row["delivery"] == Delivery.EDIT.value}
+        # An edit is needless too where its card is about to be sent anew.
+        cards = (Delivery.EDIT.value, Delivery.REPLACE.value)
+        newest = {row["key"]: row["_id"] for row in rows if row["delivery"] in cards}
         for row in rows:
             edit = row["delivery"] == Delivery.EDIT.value
             if edit and newest[row["key"]] != row["_id"]:
