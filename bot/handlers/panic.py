@@ -19,6 +19,7 @@ from bot.views.panic import (
 )
 from bot.views.screen import DANGER, Screen, button
 from bot.views.verbs import Verb
+from bot.views.words import plural
 from core.domain.views import PanicQuestion
 from core.errors import AlreadyDone, UserError
 
@@ -105,10 +106,8 @@ async def start(visit: Visit) -> None:
     except AlreadyDone:
         await visit.services.control.panic.show_again(visit.chat_id)
         raise
-    count = len(panic.broker_ids)
-    await visit.show(
-        Screen(f"🛑 Confirmed: everything goes on {count} account{'s' * (count != 1)}.")
-    )
+    accounts = plural(len(panic.broker_ids), "account")
+    await visit.show(Screen(f"🛑 Confirmed: I close everything on {accounts}."))
 
 
 async def ask_stop(visit: Visit) -> None:

@@ -110,7 +110,10 @@ def panic_card(view: PanicView, logins: Keyboard = ()) -> Screen:
     counts = panic.counts
     flat = f"{counts.flat} of {counts.accounts} flat"
     left = f"{plural(counts.orders, 'order')} working · {plural(counts.positions, 'position')} left"
-    named = [_line(view, line) for line in panic.lines if not line.is_flat]
+    open_lines = [line for line in panic.lines if not line.is_flat]
+    if panic.is_running and open_lines and all(_is_unread(line) for line in open_lines):
+        left = "looking at the brokers"
+    named = [_line(view, line) for line in open_lines]
     if panic.is_running:
         rows = (*logins, (button("Stop trying", Verb.ASK_STOP_PANIC, panic.panic_id),))
         scope = "Delivery positions and holdings too." if panic.with_holdings else None
@@ -119,6 +122,12 @@ def panic_card(view: PanicView, logins: Keyboard = ()) -> Screen:
         heading = f"🛑 {bold(f'PANIC ended by you · {flat}')}"
         return Screen(join(heading, f"Not closed: {left}.", named), logins)
     return Screen(join(f"✅ {bold(f'PANIC is over · {flat}')}", named), logins)
+
+
+def _is_unread(line: Line) -> bool:
+    """Whether nothing is known of an account yet: no figure may be shown for it."""
+    is_empty = not line.positions and not line.orders
+    return not line.is_flat and is_empty and line.hindrance is Hindrance.NONE
 
 
 def _line(view: PanicView, line: Line) -> str:
@@ -139,8 +148,9 @@ def _way(line: Line, account: Account | None, *, is_running: bool) -> str:
     app = account.broker.exit_hint if account else "Look in the broker's app."
     bracketed = f" ({detail})" if detail else ""
     again = "I go on by myself when that is over." if is_running else ""
+    doing = "looking at the broker." if _is_unread(line) else "closing."
     words = {
-        Hindrance.NONE: "closing." if is_running else "not closed. " + app,
+        Hindrance.NONE: doing if is_running else "not closed. " + app,
         Hindrance.LOGIN: f"login expired. Log in below, or do it by hand: {app} {again}",
         Hindrance.PERMISSION: f"the broker does not let this app order ({detail}). {app}",
         Hindrance.THROTTLED: f"the broker asks to slow down. {again} If it is urgent: {app}",

@@ -219,8 +219,8 @@ def guard_question(preview: GuardPreview) -> str:
         effect = "Nothing stops it by its result any more."
     lines = [
         bold(f"Set the guard of {view.name}?"),
-        f"Then: {bold(guard_words(guard))}",
-        f"Now: {esc(guard_words(view.guard))}",
+        f"New: {bold(guard_words(guard))}",
+        f"Before: {esc(guard_words(view.guard) if view.guard.is_set else 'no guard')}",
         _result_line(view),
         "",
         effect,

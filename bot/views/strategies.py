@@ -297,7 +297,8 @@ def _run_text(run: RunView, title: str) -> str:
             lines.append(f"   {esc(line.note)}")
         lines.extend(f"   ⚠️ {esc(one)}" for one in line.warnings)
         if not line.orders and not line.note:
-            lines.append("   nothing to do")
+            # A decision to close has its orders in a moment; a signal has none here.
+            lines.append("   no order yet" if run.note in _DECISION else "   nothing to do")
     return join(lines)
 
 

@@ -70,7 +70,7 @@ async def test_second_user_and_lock_are_told_in_the_chat(world: World):
     await person.reads(page, "No guard")
     await person.tap("Stop")
     await person.tap("-₹1,000")
-    question = await person.reads(page, "Then: stop")
+    question = await person.reads(page, "New: stop")
     await person.tap("Yes, set it", message=question)
     await person.reads(page, "✅ Set.")
     await person.tap("🔒 Lock")

@@ -153,7 +153,7 @@ def test_question_names_the_effect() -> None:
     """What becomes of it, that it fires at once, that it has to be confirmed twice."""
     breach = Breach(Reached.STOP, Decimal(-1000), Decimal(-1200))
     tight = guard_question(GuardPreview(VIEW, Guard(Decimal(1000)), (), False, breach))
-    assert "Then: <b>stop -₹1,000</b>" in tight and "It fires at once" in tight
+    assert "New: <b>stop -₹1,000</b>" in tight and "It fires at once" in tight
     assert "everything that the strategy holds there" in tight and "second" not in tight
     loose = guard_question(GuardPreview(VIEW, Guard(), ("stop", "trail"), True, None))
     assert "The stop and trail would be looser" in loose and "two minutes" in loose
