@@ -165,6 +165,7 @@ def _head(view: DashboardView) -> list[str | None]:
         f"{bold(account.label)}{' ⭐' if account.is_default else ''}",
         f"{enabled} · {MODE[view.effective_mode]} · {_as_of(view.as_of)}",
         parked_line(account),
+        *(f"🛑 {esc(one[:1].upper() + one[1:])}." for one in view.held_back),
         *(f"⚠️ {esc(one[:1].upper() + one[1:])}" for one in _other_gaps(view)),
         "",
         f"Funds: {money}",

@@ -165,7 +165,9 @@ def _without(view: LimitsView, kind: LimitKind) -> str:
         whose = "any account" if view.account is None else "this account"
         return f"A loss of any size no longer turns {whose} to exit only."
     beside = "" if view.account is None else " unless the limit of all accounts denies them"
-    return f"Entries of any {NAMES[kind]} go out then{beside}."
+    if kind in MONEY:
+        return f"Entries of any {NAMES[kind]} go out then{beside}."
+    return f"Entries go out whatever the number of {NAMES[kind]}{beside}."
 
 
 def trip_choices(view: LimitsView, instruments: Sequence[InstrumentId]) -> Screen:
@@ -186,12 +188,14 @@ def trip_choices(view: LimitsView, instruments: Sequence[InstrumentId]) -> Scree
 
 def trip_question(offer: TripOffer) -> tuple[str, Keyboard]:
     """Return what a round trip will do, and the way back."""
-    costs = "charges that are not known" if offer.charges is None else rupees(offer.charges)
+    costs = "Its charges are not known; it costs them"
+    if offer.charges is not None:
+        costs = f"It costs about {rupees(offer.charges)} in charges"
     text = join(
         bold(f"Smallest round trip on {offer.account.label}?"),
         f"Buys {offer.units} {esc(offer.instrument)} (MIS) at the market, about "
         f"{rupees(offer.price * offer.units)}, and sells it again at once.",
-        f"It costs about {costs} in charges, and what the price moves meanwhile.",
+        f"{costs}, and what the price moves meanwhile.",
     )
     return text, ((button("« Leave it", Verb.LIMIT, offer.account.broker_id),),)
 

@@ -35,6 +35,7 @@ def control_of(foundation: Foundation, engine: Wiring) -> Control:
         journal=engine.journal,
         worker=engine.pool.get,
         protections=engine.protections,
+        proof_address=engine.proof_address,
     )
     orders = _orders(foundation, engine)
     return Control(
@@ -187,4 +188,5 @@ def _health(foundation: Foundation, engine: Wiring) -> ControllerHealth:
         market_data=engine.market_data,
         pool=engine.pool,
         troubles=engine.supervisor.troubles,
+        proof_address=engine.proof_address,
     )

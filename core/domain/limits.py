@@ -179,27 +179,36 @@ class PassedLimit:
     reason: str
 
 
-def first_passed(loads: Iterable[Load], quantity: int, price: Decimal | None) -> PassedLimit | None:
+def first_passed(
+    loads: Iterable[Load], quantity: int, price: Decimal | None, orders: int = 1
+) -> PassedLimit | None:
     """Return the first limit that an entry of so many units would pass, or None.
 
-    With quantity 0 the entry has no size yet, and only the counts are asked. An unknown price
-    passes no limit of a value: what cannot be worked out is not sent.
+    Args:
+        loads: What counts beside it.
+        quantity: Units; 0 while the entry has no size yet: then only the counts are asked.
+        price: Rupees a unit. An unknown one passes no limit of a value: what cannot be worked out
+            is not sent.
+        orders: How many orders it takes: a large entry goes in slices, and is sent whole or not.
     """
     for load in loads:
-        found = _of_counts(load) or _of_values(load, quantity, price)
+        found = _of_counts(load, orders) or _of_values(load, quantity, price)
         if found is not None:
             return found
     return None
 
 
-def _of_counts(load: Load) -> PassedLimit | None:
+def _of_counts(load: Load, orders: int) -> PassedLimit | None:
     limits, where = load.limits, _where(load)
-    if limits.orders_day is not None and load.in_day >= limits.orders_day:
-        reason = f"{_orders(load.in_day)} today{where}, the limit is {limits.orders_day} a day"
-        return PassedLimit("ORDERS_DAY", reason)
-    if limits.orders_minute is not None and load.in_minute >= limits.orders_minute:
+    more = f" and {orders} for this entry" if orders > 1 else ""
+    if limits.orders_day is not None and load.in_day + orders > limits.orders_day:
         reason = (
-            f"{_orders(load.in_minute)} in the last minute{where}, the limit is "
+            f"{_orders(load.in_day)} today{where}{more}, the limit is {limits.orders_day} a day"
+        )
+        return PassedLimit("ORDERS_DAY", reason)
+    if limits.orders_minute is not None and load.in_minute + orders > limits.orders_minute:
+        reason = (
+            f"{_orders(load.in_minute)} in the last minute{where}{more}, the limit is "
             f"{limits.orders_minute} a minute"
         )
         return PassedLimit("ORDERS_MINUTE", reason)

@@ -150,6 +150,7 @@ class DashboardView:
     Attributes:
         as_of: Market time (IST) of the last successful read of the broker; None for never.
         incomplete: Sentences that say what may be missing and why; empty when all is fresh.
+        held_back: Why it enters nothing by its limits, a clause each (R1, F8).
     """
 
     account: Account
@@ -162,6 +163,7 @@ class DashboardView:
     trades: tuple[TradeView, ...]
     holdings: tuple[Holding, ...]
     incomplete: tuple[str, ...]
+    held_back: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

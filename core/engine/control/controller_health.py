@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 
 from core.domain.account import Account
@@ -10,6 +10,7 @@ from core.domain.instrument import Segment
 from core.domain.views import AccountHealth, HealthView, Readiness
 from core.engine.accounts.accounts import Accounts
 from core.engine.orders.journal import count_unresolved
+from core.engine.orders.limit_use import held_back
 from core.engine.outbox import undelivered_notices, waiting_notices
 from core.engine.runs.market_data import MarketData
 from core.engine.workers.pool import WorkerPool
@@ -34,6 +35,7 @@ class ControllerHealth:
         market_data: MarketData,
         pool: WorkerPool,
         troubles: Mapping[str, str],
+        proof_address: Callable[[str], str | None],
     ) -> None:
         self._store = store
         self._store_kind = store_kind
@@ -43,6 +45,7 @@ class ControllerHealth:
         self._market_data = market_data
         self._pool = pool
         self._troubles = troubles
+        self._proof_address = proof_address
         self._started_at = clock.now()
 
     async def read(self) -> HealthView:
@@ -103,8 +106,10 @@ class ControllerHealth:
         trouble = await worker.refresh() if worker else "not started yet"
         funds = worker.snapshot.funds if worker else None
         has_data = self._market_data.has_plan(account.broker_id)
-        note = trouble or account.parked_reason or ("" if account.enabled else "disabled")
-        is_ready = not trouble and not account.parked_reason
+        address = self._proof_address(account.broker_id)
+        back = "; ".join(await held_back(self._store, account.broker_id, address))
+        note = trouble or account.parked_reason or back or ("" if account.enabled else "disabled")
+        is_ready = not trouble and not account.parked_reason and not back
         return Readiness(account, is_ready, funds.available if funds else None, has_data, note)
 
 

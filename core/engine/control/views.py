@@ -39,6 +39,7 @@ from core.engine.control.run_results import result_of_run
 from core.engine.orders.gate import gate_at
 from core.engine.orders.guards import lasting_gaps
 from core.engine.orders.journal import Journal
+from core.engine.orders.limit_use import held_back
 from core.engine.orders.protections import Protections, Standing
 from core.engine.orders.reconciliation import Snapshot
 from core.engine.orders.run_rows import newest_run, run_at
@@ -56,7 +57,8 @@ _RECENT_READ = timedelta(seconds=3)
 class Views:
     """Puts views together; changes nothing.
 
-    ``worker`` returns an account's worker while it runs.
+    ``worker`` returns an account's worker while it runs, ``proof_address`` where it has to be
+    proved before it enters (F8).
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Views:
         journal: Journal,
         worker: Callable[[str], AccountWorker | None],
         protections: Protections,
+        proof_address: Callable[[str], str | None],
     ) -> None:
         self._store = store
         self._clock = clock
@@ -75,6 +78,7 @@ class Views:
         self._journal = journal
         self._worker = worker
         self._protections = protections
+        self._proof_address = proof_address
 
     @property
     def _today(self) -> str:
@@ -117,6 +121,7 @@ class Views:
             trades=await self.trades(broker_id),
             holdings=tuple(snapshot.holdings or ()) if snapshot else (),
             incomplete=self._incomplete(account, snapshot),
+            held_back=await held_back(self._store, broker_id, self._proof_address(broker_id)),
         )
 
     def _is_recent(self, snapshot: Snapshot) -> bool:

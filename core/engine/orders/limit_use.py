@@ -16,7 +16,7 @@ from core.engine.orders.ledgers import ledgers_of
 from core.engine.orders.limits import ALL, StoredLimits, limits_at
 from core.ports.store import StoreView
 
-__all__ = ["PROOF", "EntryBounds", "books_of", "bounds_of", "entering", "why_unproved"]
+__all__ = ["PROOF", "EntryBounds", "books_of", "bounds_of", "entering", "held_back", "why_unproved"]
 
 PROOF = "round trip"
 """In place of a strategy's name: the round trip of the smallest size (F8)."""
@@ -98,6 +98,17 @@ def why_unproved(own: StoredLimits, strategy: str, address: str | None) -> str:
     if strategy == PROOF or (own.proved is not None and own.proved.address == address):
         return ""
     return "no smallest round trip has passed on it yet: do one in /limits"
+
+
+async def held_back(view: StoreView, broker_id: str, address: str | None) -> tuple[str, ...]:
+    """Return why an account enters nothing by its limits, a clause each; none when it may."""
+    own = await limits_at(view, broker_id)
+    found = []
+    if own.tripped is not None:
+        found.append(f"daily loss reached on {own.tripped.day}, exit only until you set Normal")
+    if unproved := why_unproved(own, "", address):
+        found.append(f"nothing is entered: {unproved}")
+    return tuple(found)
 
 
 async def books_of(view: StoreView, broker_id: str | None, day: str) -> Books:

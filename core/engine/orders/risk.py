@@ -87,6 +87,7 @@ class Facts:
         is_restored: A stop that is put back after the exit that it made way for came to nothing.
         others: Today's other orders of the same account and instrument, in any state.
         price: The price that an entry is sized by; None where it is not known.
+        slices: How many orders an entry of this size takes; when one of them is sent, 1.
         loads: What counts against the limits that bound an entry (R1).
         unproved: Why nothing is entered on the account yet, or '' (F8).
         ledgers: What strategies hold of the same (instrument, product) on the account.
@@ -115,6 +116,7 @@ class Facts:
     is_restored: bool = False
     others: Sequence[Order] = ()
     price: Decimal | None = None
+    slices: int = 1
     loads: Sequence[Load] = ()
     unproved: str = ""
     ledgers: Sequence[Ledger] = ()
@@ -278,7 +280,7 @@ def limits(facts: Facts) -> Denial | None:
     """An entry passes no limit of its account, nor of all accounts together (R1)."""
     if not facts.is_entry:
         return None
-    passed = first_passed(facts.loads, facts.quantity, facts.price)
+    passed = first_passed(facts.loads, facts.quantity, facts.price, facts.slices)
     return Denial(passed.code, passed.reason) if passed else None
 
 

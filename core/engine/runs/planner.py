@@ -19,7 +19,7 @@ from core.domain.limits import SAID_ONCE
 from core.domain.notices.post import run_card
 from core.domain.order import OPEN_STATES, Order, OrderState, Purpose, Side
 from core.domain.planning import AccountState, Leg, plan_leg
-from core.domain.slicing import largest_order
+from core.domain.slicing import largest_order, slices
 from core.domain.stop_rule import tighter
 from core.domain.target import Target
 from core.domain.views import AssignmentView
@@ -272,7 +272,7 @@ class Planner:
             price=price or None,
             bounds=bounds,
         )
-        asked = _EntryAnswer(facts, bounds.version)
+        asked = _EntryAnswer(facts, bounds.version, largest_order(instrument, orders))
         own = await read_setting(view, f"capital|{account.broker_id}")
         capital = (
             Decimal(str(own["value"]))
@@ -292,7 +292,7 @@ class Planner:
             capital=capital,
             price=price,
             instrument=instrument,
-            largest_order=largest_order(instrument, orders),
+            largest_order=asked.largest_order,
             is_acted_on=acted_on is not None and target.signal_at <= acted_on,
         )
         return state, asked
@@ -346,11 +346,13 @@ class _EntryAnswer:
 
     facts: Facts
     version: int
+    largest_order: int | None
     denial: Denial | None = None
 
     def why_not(self, units: int) -> str:
         """Return why an entry of so many units is not sent, or ''."""
-        self.denial = first_denial(replace(self.facts, quantity=units))
+        orders = len(slices(units, self.largest_order)) if units else 1
+        self.denial = first_denial(replace(self.facts, quantity=units, slices=orders))
         return self.denial.reason if self.denial else ""
 
     @property

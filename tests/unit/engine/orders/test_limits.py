@@ -144,6 +144,28 @@ async def test_slices_within_a_limit_go_out():
     assert await bench.held() == 100
 
 
+@pytest.mark.parametrize(
+    ("kind", "each"), [(Kind.ORDERS_DAY, "day"), (Kind.ORDERS_MINUTE, "minute")]
+)
+async def test_an_entry_that_takes_more_orders_than_are_left_is_not_begun(
+    kind: LimitKind, each: str
+):
+    """Three slices and two orders left: denied as a whole in planning, no part of it is sent."""
+    bench = RunBench()
+    bench.engine.brokers[next(iter(bench.engine.brokers))].exchange_facts = Freezes(40)
+    await bench.opened(100)
+    await limit(bench, kind, 2)
+    bench.strategy.want(Direction.LONG)
+    await bench.run()
+    assert await bench.engine.orders() == []
+    assert f"0 orders {'today' if each == 'day' else 'in the last minute'}" in await bench.note()
+    assert f"and 3 for this entry, the limit is 2 a {each}" in await bench.note()
+    await limit(bench, kind, 3)
+    bench.strategy.want(Direction.LONG, TEN + timedelta(minutes=1))
+    await bench.run()
+    assert len(await bench.engine.orders()) == 3
+
+
 async def test_the_same_cause_is_said_once_a_day():
     """A strategy that signals at each slot has one card; a changed limit is said anew."""
     bench = await a_bench()

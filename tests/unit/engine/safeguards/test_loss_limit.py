@@ -220,6 +220,23 @@ async def test_the_next_morning_it_still_stands_until_a_user_sets_normal():
     assert await desk.modes() == ["NORMAL", "NORMAL"]
 
 
+async def test_dashboard_and_morning_say_why_it_stands():
+    """Until a user sets NORMAL: the day of the loss, and what to do."""
+    desk = await a_desk()
+    await desk.limit(desk.one, 1000)
+    await desk.look(-1200)
+    await desk.engine.clock.advance(24 * 3600)
+    why = "daily loss reached on 2026-11-23, exit only until you set Normal"
+    assert (await desk.engine.control.views.dashboard(desk.one)).held_back == (why,)
+    for account in desk.accounts:
+        await desk.engine.log_in(account)
+        worker = desk.engine.wiring.new_worker(account.broker_id)
+        desk.engine.wiring.pool._workers[account.broker_id] = worker
+    first, second = await desk.engine.control.health.readiness()
+    assert (first.is_ready, first.note) == (False, why)
+    assert (second.is_ready, second.note) == (True, "")
+
+
 async def test_paused_stays_paused_and_the_global_mode_goes_around_nothing():
     """EXIT_ONLY never loosens PAUSED; the global NORMAL leaves the account's own mode."""
     desk = await a_desk()

@@ -109,6 +109,15 @@ async def test_a_simulators_address_needs_it_only_where_the_setting_asks(
     assert ("limits are not set" in await signal(bench)) is needs
 
 
+async def test_the_dashboard_says_what_is_missing():
+    """The same words as on the card of a signal."""
+    bench = await a_bench()
+    view = await control(bench).views.dashboard(bench.account.broker_id)
+    assert view.held_back == (
+        "nothing is entered: its limits are not set: set daily loss and order value in /limits",
+    )
+
+
 async def test_the_gate_denies_what_was_planned_before():
     """An entry that waits does not slip through when the account is no longer proved."""
     bench = await a_bench()
