@@ -56,7 +56,11 @@ MASTER_LIMIT = 96 * 1024 * 1024
 _LANES = {Bucket.ORDERS: 10, Bucket.QUOTES: 2, Bucket.HISTORICAL: 3, Bucket.OTHER: 6}
 """Calls in flight per bucket: hung reads must neither pile up nor take the orders' connections."""
 _KEEPALIVE_S = 4.0
-"""Idle connections are dropped early: an order written to a stale one would be ambiguous."""
+"""Idle connections are dropped early: an order written to a stale one would be ambiguous. So one is
+opened just before it is needed (``warm`` of a client) instead of being kept."""
+_WARM_S = 3.0
+"""An account's connection counts as open for so long after an answer; then there is a second left
+to use it."""
 _CONNECT_SHARE = 0.4
 """Of the time left, what connecting and TLS may each take. Cut by the deadline itself, httpcore
 leaves the socket of a half-made TLS connection to the garbage collector."""
@@ -188,6 +192,13 @@ class BrokerTransport:
         self._lanes = {bucket: asyncio.Semaphore(size) for bucket, size in _LANES.items()}
         self._client: httpx.AsyncClient | None = None
         self._is_closed = False
+        self._answered_at: float | None = None
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether a connection is open that stays so for at least another second."""
+        at = self._answered_at
+        return at is not None and self._clock.monotonic() - at < _WARM_S
 
     @property
     def throttle(self) -> Throttle:
@@ -264,6 +275,7 @@ class BrokerTransport:
             body = await _read(response, limit)
         finally:
             await response.aclose()
+        self._answered_at = self._clock.monotonic()
         return Reply(response.status_code, dict(response.headers), body)
 
     def _compare_clocks(self, peer: str, headers: httpx.Headers, attempt: _Attempt) -> None:

@@ -133,6 +133,7 @@ def _services(
     services: dict[str, Service] = {
         "lease": wiring.lease.keep,
         "accounts": wiring.pool.run,
+        "connections": wiring.connections.open_ahead,
         "schedule": ticks_of(
             wiring.scheduler,
             wiring.tokens,

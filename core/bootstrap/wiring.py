@@ -367,6 +367,7 @@ class Wiring:
             journal=self.journal,
             outbox=self.outbox,
             wake=self.pool.wake,
+            warm=self.connections.warm,
             proof_address=self.proof_address,
         )
 

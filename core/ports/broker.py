@@ -122,6 +122,10 @@ class BrokerClient(OrderEntry, AccountReader, MarketDataSource, Protocol):
         """Return the stream of this login's order updates; None where the broker pushes none."""
         ...
 
+    async def warm(self) -> None:
+        """Have a connection open for the next request; at most one harmless read. Never raises."""
+        ...
+
     async def logout(self) -> None:
         """End the session at the broker; raises ``BrokerReadError`` when that fails."""
         ...

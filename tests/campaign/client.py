@@ -260,6 +260,9 @@ class CampaignClient:
     def updates(self) -> None:
         """Return nothing: days are played without a stream."""
 
+    async def warm(self) -> None:
+        return None
+
     async def logout(self) -> None:
         return None
 

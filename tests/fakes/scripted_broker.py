@@ -58,6 +58,7 @@ class ScriptedAccount:
         is_slow: Market orders rest unfilled until the test fills them.
         odd: Rows that cannot be read, by what is asked for: ``orders``.
         reads: How often the positions were read.
+        warmed: How often a connection was asked for ahead.
         answers: Given to the next placements, which then place nothing.
         largest: Orders of more units are refused, as above the freeze quantity; None for none.
         says_largest: Whether that refusal names the number.
@@ -79,6 +80,7 @@ class ScriptedAccount:
         self.is_slow = False
         self.odd: dict[str, Sequence[OddRow]] = {}
         self.reads = 0
+        self.warmed = 0
         self.answers: list[WriteOutcome] = []
         self.largest: int | None = None
         self.says_largest = True
@@ -221,6 +223,9 @@ class ScriptedAccount:
 
     def updates(self) -> OrderUpdates | None:
         return self.stream
+
+    async def warm(self) -> None:
+        self.warmed += 1
 
     async def logout(self) -> None:
         self._answer()

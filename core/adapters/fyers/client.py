@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -184,6 +185,12 @@ class FyersClient:
     def updates(self) -> OrderUpdates | None:
         """Return the stream of this login's order updates."""
         return self._updates
+
+    async def warm(self) -> None:
+        """Have a connection open for the next request, by a read where there is none."""
+        if not self._transport.is_warm:
+            with suppress(BrokerReadError):
+                await self.profile()
 
     async def logout(self) -> None:
         """End the session at the broker."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from core.domain.account import Account
@@ -28,6 +28,7 @@ class Connections:
         self._masters = masters
         self._clients: dict[str, tuple[datetime, BrokerClient]] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._cold: asyncio.Queue[str] = asyncio.Queue()
 
     @property
     def brokers(self) -> tuple[BrokerProfile, ...]:
@@ -74,6 +75,23 @@ class Connections:
             return await self.client(await self._accounts.get(broker_id))
         except NotFound:
             return None
+
+    def warm(self, broker_ids: Iterable[str]) -> None:
+        """Have connections open for orders that may come in a moment; returns at once.
+
+        Accounts without a client are left out: they cannot send an order either.
+        """
+        for broker_id in broker_ids:
+            if broker_id in self._clients:
+                self._cold.put_nowait(broker_id)
+
+    async def open_ahead(self) -> None:
+        """Open, for ever, what ``warm`` asks for; accounts beside one another."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                _, client = self._clients.get(await self._cold.get(), (None, None))
+                if client is not None:
+                    group.create_task(client.warm())
 
     async def drop(self, broker_id: str) -> None:
         """Close an account's client; the next request opens a new one."""

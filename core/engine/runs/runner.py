@@ -51,7 +51,11 @@ _DECIDE_DEADLINE_S = 10.0
 
 
 class Runner:
-    """Runs strategies; ``wake`` lets an account's worker take a turn."""
+    """Runs strategies.
+
+    ``wake`` lets an account's worker take a turn; ``warm`` has connections to brokers open for
+    orders that may come in a moment.
+    """
 
     def __init__(
         self,
@@ -67,6 +71,7 @@ class Runner:
         journal: Journal,
         outbox: Outbox,
         wake: Callable[[str], None],
+        warm: Callable[[Iterable[str]], None],
         proof_address: Callable[[str], str | None] = lambda _broker_id: None,
     ) -> None:
         self._store = store
@@ -79,6 +84,7 @@ class Runner:
         self._symbols = symbols
         self._outbox = outbox
         self._wake = wake
+        self._warm = warm
         self._bars = BarReader(clock, calendar, market_data, symbols)
         self._entry_prices = EntryPrices(clock, market_data)
         self._planner = Planner(journal, outbox, proof_address)
@@ -103,6 +109,11 @@ class Runner:
             return await self._commit(strategy, request, decided, parameters)
         except AlreadyDone:
             return "this slot ran already"
+
+    async def warm(self, name: str, only: str | None = None) -> None:
+        """Have connections open to the brokers of a strategy's accounts: its slot is near."""
+        accounts = await self._assigned(name, only)
+        self._warm(account.broker_id for account, _ in accounts)
 
     async def _last_run(self, request: RunRequest) -> str:
         """Name the run after which data went missing: each slot may hear other words about it."""
@@ -169,10 +180,12 @@ class Runner:
         decided: Decided,
         parameters: Mapping[str, ParameterValue],
     ) -> str:
-        accounts = await self._assigned(strategy.name, request)
+        accounts = await self._assigned(strategy.name, request.only)
         # All that needs a request or a file is read before the transaction, which may run again.
         brokers = {account.broker for account, _ in accounts}
         plan = self._plan(strategy.schedule(parameters), request, brokers)
+        if request.may_enter and any(plan.is_fresh(target) for target in decided.targets):
+            self._warm(account.broker_id for account, _ in accounts)  # while this is written
         plan = replace(plan, doubts=await self._doubts(plan, decided))
         instruments = {
             account.broker_id: await self._instruments(account) for account, _ in accounts
@@ -234,12 +247,10 @@ class Runner:
         cut_off = self._calendar.square_off(day, broker, Segment.CASH, has_derivatives=True)
         return square_off_at(schedule, day, cut_off)
 
-    async def _assigned(
-        self, name: str, request: RunRequest
-    ) -> list[tuple[Account, AssignmentView]]:
+    async def _assigned(self, name: str, only: str | None) -> list[tuple[Account, AssignmentView]]:
         found = []
         every = await self._accounts.all()
-        asked = [one for one in every if request.only in {None, one.broker_id}]
+        asked = [one for one in every if only in {None, one.broker_id}]
         assignments = await self._strategies.assignments(name, asked)
         for account, assignment in zip(asked, assignments, strict=True):
             # Switched off, but still holding: the run must be able to decide its exit (D4).

@@ -33,6 +33,8 @@ from core.ports.store import Store, StoreView
 __all__ = ["Scheduler", "Selection"]
 
 _log = logging.getLogger(__name__)
+_WARM_AHEAD = timedelta(seconds=1)
+"""An idle connection lives for four seconds: two ticks ahead leave three of them to the slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Scheduler:
         self._outbox = outbox
         self._selection = selection
         self._selected_until = clock.market_now()
+        self._warmed: dict[str, datetime] = {}
         self.last_tick_at: datetime | None = None
 
     async def tick(self) -> None:
@@ -142,6 +145,7 @@ class Scheduler:
         handled = self._selected_until if only else row.get("last_slot_at")
         due = due_slots(schedule, window, now=now, handled=handled)
         if due is None:
+            await self._warm(name, next_slot(schedule, window, now), now, only)
             return
         if due.missed or not due.may_enter:
             await self._notify_missed(name, due.slot_at, now, len(due.missed))
@@ -155,6 +159,14 @@ class Scheduler:
         else:
             await self._strategies.mark_slot(name, due.slot_at)
         _log.info("run %s: %s", request.run_id, line)
+
+    async def _warm(
+        self, name: str, slot: datetime | None, now: datetime, only: str | None
+    ) -> None:
+        """Have connections to the brokers open for a slot that is near, once."""
+        if slot is not None and slot - now <= _WARM_AHEAD and self._warmed.get(name) != slot:
+            self._warmed[name] = slot
+            await self._runner.warm(name, only)
 
     async def _notify_missed(self, name: str, slot: datetime, now: datetime, missed: int) -> None:
         notice = SlotMissed(name, slot, int((now - slot).total_seconds()), missed)

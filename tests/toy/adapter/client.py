@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +25,7 @@ from core.domain.broker import (
 from core.domain.instrument import InstrumentId, Product
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import WriteOutcome
+from core.errors import BrokerReadError
 from tests.toy.adapter.wire import payload_of, request, write_outcome
 
 __all__ = ["ToyClient"]
@@ -128,6 +130,12 @@ class ToyClient:
 
     def updates(self) -> None:
         """Return nothing: Toy pushes no order updates."""
+
+    async def warm(self) -> None:
+        """Have a connection open for the next request, by a read where there is none."""
+        if not self._transport.is_warm:
+            with suppress(BrokerReadError):
+                await self.profile()
 
     async def logout(self) -> None:
         """End the session at the broker."""

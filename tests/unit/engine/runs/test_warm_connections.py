@@ -1,0 +1,67 @@
+"""Connections to brokers are open when a slot's orders go out, and nothing is asked for it twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from core.domain.target import Direction
+from tests.fakes.run_bench import TEN, RunBench
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[RunBench]:
+    """An account whose strategy has a slot at ten; its worker has a client."""
+    bench = await RunBench().opened()
+    engine = bench.engine
+    await engine.control.strategy_settings.set_enabled(engine.command(), "obedient", enabled=True)
+    await bench.turns(1)
+    service = asyncio.create_task(engine.wiring.connections.open_ahead())
+    yield bench
+    service.cancel()
+    await asyncio.gather(service, return_exceptions=True)
+
+
+async def asked(bench: RunBench) -> int:
+    """Return how often a connection was asked for, once nothing waits any more."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+    return bench.broker.warmed
+
+
+async def test_connection_is_opened_just_before_the_slot(bench: RunBench) -> None:
+    """Once, and no earlier than it is kept for; when the slot has come nothing is asked anew."""
+    scheduler, clock = bench.engine.wiring.scheduler, bench.engine.clock
+    await scheduler.tick_slots()  # ten o'clock
+    before = await asked(bench)
+    seen = []
+    for ahead_s in (200.0, 5.0, 1.5, 1.0, 0.5, 0.1):
+        await clock.advance_to(TEN + timedelta(minutes=5, seconds=-ahead_s))
+        await scheduler.tick_slots()
+        seen.append(await asked(bench) - before)
+    assert seen == [0, 0, 0, 1, 1, 1]
+    bench.bars("815.00", until=TEN + timedelta(minutes=5))
+    await clock.advance_to(TEN + timedelta(minutes=5))
+    await scheduler.tick_slots()
+    assert await asked(bench) - before == 1
+
+
+async def test_connection_is_opened_while_an_entry_is_committed(bench: RunBench) -> None:
+    """A run that a user asks for comes without a slot; one that enters nothing asks for nothing."""
+    await bench.run()
+    assert await asked(bench) == 0
+    bench.strategy.want(Direction.LONG, TEN)
+    await bench.run()
+    assert await asked(bench) == 1
+
+
+async def test_account_that_does_not_run_the_strategy_is_left_alone(bench: RunBench) -> None:
+    """Nor is one without a client asked for."""
+    other = await bench.engine.connect("Other")
+    await bench.assign(is_on=False)
+    await bench.engine.wiring.runner.warm("obedient")
+    assert await asked(bench) == 0
+    assert bench.engine.at_broker(other).warmed == 0
