@@ -17,6 +17,7 @@ from core.domain.mode import TradingMode
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.sessions import IST
 from core.domain.target import Direction
+from tests.campaign.guards import any_guard
 from tests.campaign.rest import come_to_rest
 from tests.campaign.scripted import Wish, WishingStrategy
 from tests.campaign.story import story_of
@@ -43,6 +44,7 @@ class Menu:
         kills: How often the process ends.
         people: Whether others trade besides.
         modes: Whether the user changes modes.
+        guards: Whether the user sets guards on the day's result.
     """
 
     minutes: int = 8
@@ -50,6 +52,7 @@ class Menu:
     kills: int = 5
     people: bool = True
     modes: bool = True
+    guards: bool = False
 
 
 class _Day:
@@ -169,6 +172,8 @@ class _Day:
             kinds += [(0.7, self._hand_trade), (0.3, self._hand_cancel), (0.1, self._convert)]
         if menu.modes:
             kinds += [(0.4, self._mode), (0.2, self.world.redeliver)]
+        if menu.guards:
+            kinds.append((0.8, partial(any_guard, self.world, chance)))
         (act,) = chance.choices([kind[1] for kind in kinds], [kind[0] for kind in kinds])
         done = act()
         if isinstance(done, Awaitable):
@@ -284,6 +289,9 @@ def random_day(seed: int, menu: Menu | None = None) -> Verdict:
 
 
 def play_day(seed: int) -> Verdict:
-    """Play the day of a seed: every third without people besides and without changes of mode."""
+    """Play the day of a seed.
+
+    Every third is without people besides and without changes of mode, another third has guards.
+    """
     quiet = seed % 3 == 0
-    return random_day(seed, Menu(people=not quiet, modes=not quiet))
+    return random_day(seed, Menu(people=not quiet, modes=not quiet, guards=seed % 3 == 1))

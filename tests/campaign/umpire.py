@@ -19,6 +19,7 @@ from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.order import CLOSED_STATES
 from core.domain.stops import MAKES_WAY
+from tests.campaign.guards import guard_faults
 from tests.campaign.venue import Key, Trade
 from tests.campaign.world import CHAT, World
 from tests.invariants import (
@@ -273,10 +274,11 @@ class Umpire:
             ("invariants broken", self._secrets(evidence)),
             ("storms of orders", self._storms()),
             ("stops taken away in vain", self._in_vain()),
+            ("invariants broken", guard_faults(world)),
         ):
             for sentence in found:
                 verdict.bad(figure, sentence)
-        verdict.figures["invariants checked"] += 10
+        verdict.figures["invariants checked"] += 11
         return verdict
 
     def _evidence(self) -> Evidence:
