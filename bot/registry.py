@@ -68,6 +68,7 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.DRAIN_VIEW: Action(modes.drain, "/mode"),
     Verb.LIMITS: Action(limits.overview, "/limits"),
     Verb.LIMIT: Action(limits.page, "/limits"),
+    Verb.LIMIT_CHANGES: Action(limits.changes, "/limits"),
     Verb.STRATEGIES: Action(strategies.listing, "/strategies"),
     Verb.STRATEGY: Action(strategies.page, "/strategies"),
     Verb.PARAMETERS: Action(strategies.parameters, "/strategies"),

@@ -6,6 +6,7 @@ from bot.conversation.visit import Visit
 from bot.views.callbacks import resolve
 from bot.views.limits import (
     KINDS,
+    changes_screen,
     limit_changed,
     limit_page,
     limit_question,
@@ -26,6 +27,7 @@ __all__ = [
     "ask",
     "ask_removal",
     "ask_round_trip",
+    "changes",
     "overview",
     "page",
     "remove",
@@ -45,6 +47,12 @@ async def page(visit: Visit) -> None:
     """Show the limits of one scope."""
     await _end_question(visit)
     await visit.show(limit_page(await visit.services.control.limits.view(visit.tap.argument(0))))
+
+
+async def changes(visit: Visit) -> None:
+    """Show the newest changes of one scope."""
+    service, scope = visit.services.control.limits, visit.tap.argument(0)
+    await visit.show(changes_screen(await service.view(scope), await service.changes(scope)))
 
 
 async def ask(visit: Visit) -> None:

@@ -8,17 +8,19 @@ from decimal import Decimal
 from telegram import InlineKeyboardButton
 
 from bot.views.callbacks import handle
-from bot.views.markup import bold, esc, italic, join
+from bot.views.markup import bold, day_time, esc, italic, join
 from bot.views.screen import Keyboard, Screen, button, grid
 from bot.views.verbs import Verb
 from core.domain.instrument import InstrumentId
 from core.domain.limits import MONEY, NAMES, NEEDED_LIVE, USUAL, LimitKind, parse_limit, shown
 from core.domain.money import rupees, signed_rupees
 from core.engine.control.limits import LimitChanged, LimitsView
+from core.engine.orders.limits import LimitChange
 from core.engine.safeguards.round_trips import TripOffer
 
 __all__ = [
     "KINDS",
+    "changes_screen",
     "limit_changed",
     "limit_page",
     "limit_question",
@@ -93,7 +95,25 @@ def limit_page(view: LimitsView) -> Screen:
     trip = (
         [(button("Smallest round trip", Verb.ASK_ROUND_TRIP, view.scope),)] if view.unproved else []
     )
-    return Screen(text, (*grid(buttons, 2), *trip, (button("« Limits", Verb.LIMITS),)))
+    last = (button("Changes", Verb.LIMIT_CHANGES, view.scope), button("« Limits", Verb.LIMITS))
+    return Screen(text, (*grid(buttons, 2), *trip, last))
+
+
+def changes_screen(view: LimitsView, changes: Sequence[LimitChange]) -> Screen:
+    """Return who changed what of one scope's limits, the newest first."""
+    lines = [f"{day_time(one.at)} {_change(one)} · {esc(one.by)}" for one in changes]
+    text = join(bold(f"Changes · {scope_name(view)}"), lines or "None yet.")
+    return Screen(text, ((button("« Back", Verb.LIMIT, view.scope),),))
+
+
+def _change(change: LimitChange) -> str:
+    """Return ``order value no limit → ₹1,00,000``, or what else is in the record."""
+    kinds = {kind.value: kind for kind in LimitKind}
+    kind = kinds.get(change.what)
+    if kind is None:
+        return esc(" ".join(filter(None, (change.what, change.old, change.new))))
+    old, new = (shown(kind, Decimal(text) if text else None) for text in (change.old, change.new))
+    return f"{NAMES[kind]} {esc(old)} → {bold(new)}"
 
 
 def _standing(view: LimitsView) -> list[str]:

@@ -21,6 +21,7 @@ class Verb(StrEnum):
     MODES = "mode"
     LIMITS = "lims"
     LIMIT = "limit"
+    LIMIT_CHANGES = "lim_log"
     DRAIN_VIEW = "drain"
     STRATEGIES = "strats"
     STRATEGY = "strat"

@@ -99,6 +99,7 @@ OF_THE_FIRST_VERSION = {
     "STOP_PANIC": "pnx",
     "LIMITS": "lims",
     "LIMIT": "limit",
+    "LIMIT_CHANGES": "lim_log",
     "ASK_LIMIT": "ask_lim",
     "ASK_NO_LIMIT": "ask_nolim",
     "SET_LIMIT": "lim_ok",

@@ -10,6 +10,7 @@ import pytest
 
 from bot.views.limits import (
     KINDS,
+    changes_screen,
     limit_page,
     limit_question,
     limits_screen,
@@ -21,7 +22,7 @@ from bot.views.screen import Screen
 from core.domain.instrument import InstrumentId
 from core.domain.limits import LimitKind, Limits
 from core.engine.control.limits import LimitsView
-from core.engine.orders.limits import Tripped
+from core.engine.orders.limits import LimitChange, Tripped
 from core.engine.safeguards.round_trips import TripOffer
 from tests.fakes.views import an_account
 
@@ -100,6 +101,23 @@ def test_taking_a_limit_away_names_what_follows():
     assert "Nothing is entered on this account until it is set again." in text
     text, _ = removal_question(ALL, LimitKind.ORDERS_DAY)
     assert text.endswith("Entries go out whatever the number of orders a day.")
+
+
+def test_the_record_says_who_changed_what():
+    """Newest first, with the numbers before and after, the time and the user."""
+    at = datetime(2026, 11, 23, 5, 1, tzinfo=UTC)
+    rows = [
+        LimitChange("x", 3, "daily loss reached", "", "-5100", at, "daily loss"),
+        LimitChange("x", 2, "orders_day", "100", "", at, "1001"),
+        LimitChange("x", 1, "order_value", "", "250000", at, "1001"),
+    ]
+    assert changes_screen(SOME, rows).text.split("\n") == [
+        "<b>Changes · Zerodha - Main</b>",
+        "23 Nov 10:31 daily loss reached -5100 · daily loss",
+        "23 Nov 10:31 orders a day 100 → <b>no limit</b> · 1001",
+        "23 Nov 10:31 order value no limit → <b>₹2,50,000</b> · 1001",
+    ]
+    assert "None yet." in changes_screen(ALL, []).text
 
 
 @pytest.mark.row("F8")
