@@ -9,7 +9,6 @@ another account's run (I7); the prices of entries are looked up before it.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +22,7 @@ from core.domain.notices.post import Post
 from core.domain.notices.runs import DataMissing, RunFailed
 from core.domain.order import Order
 from core.domain.sessions import Schedule, SessionWindow, trading_day
-from core.domain.target import Context, ParameterValue, Strategy, Target
+from core.domain.target import Context, ParameterValue, Strategy
 from core.domain.views import AssignmentView
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.masters import Masters
@@ -32,6 +31,7 @@ from core.engine.orders.ledgers import ledgers_of
 from core.engine.orders.run_rows import newest_run
 from core.engine.outbox import Outbox
 from core.engine.runs.bars import BarReader
+from core.engine.runs.decider import Decider, StrategyFailed
 from core.engine.runs.entry_prices import EntryPrices
 from core.engine.runs.market_data import MarketData, NoData
 from core.engine.runs.pinned_bars import with_pinned
@@ -85,6 +85,7 @@ class Runner:
         self._outbox = outbox
         self._wake = wake
         self._warm = warm
+        self._decider = Decider(_DECIDE_DEADLINE_S)
         self._bars = BarReader(clock, calendar, market_data, symbols)
         self._entry_prices = EntryPrices(clock, market_data)
         self._planner = Planner(journal, outbox, proof_address)
@@ -102,7 +103,7 @@ class Runner:
             notice = DataMissing(request.strategy, str(error))
             await self._notify(notice, request, await self._last_run(request))
             return f"no market data: {error}"
-        except _StrategyFailed as error:
+        except StrategyFailed as error:
             await self._notify(RunFailed(request.strategy, str(error)), request, str(error))
             return str(error)
         try:
@@ -141,14 +142,15 @@ class Runner:
     ) -> Decided:
         window = self.session(request.slot_at)
         if window is None:
-            raise _StrategyFailed("the exchange is closed on this day")
+            raise StrategyFailed("the exchange is closed on this day")
         need = strategy.data(parameters)
         instruments = strategy.instruments(parameters)
         live = await self._bars.read(instruments, need, window, request.slot_at)
         await self._report_missing(request, [one for one in instruments if not live[one]])
         day = trading_day(request.slot_at)
         bars = await with_pinned(self._store, strategy.name, day, need.bar_minutes, live)
-        targets = await self._decide(strategy, Context(request.slot_at, window, bars, parameters))
+        context = Context(request.slot_at, window, bars, parameters)
+        targets = await self._decider.decide(strategy, context)
         return Decided(targets, bars, need.bar_minutes)
 
     async def _report_missing(self, request: RunRequest, missing: Sequence[InstrumentId]) -> None:
@@ -161,17 +163,6 @@ class Runner:
     def session(self, moment: datetime) -> SessionWindow | None:
         """Return the cash session of a moment's day (``BarReader.session_of``)."""
         return self._bars.session_of(moment.date())
-
-    async def _decide(self, strategy: Strategy, context: Context) -> Sequence[Target]:
-        try:
-            async with asyncio.timeout(_DECIDE_DEADLINE_S):
-                return await asyncio.to_thread(strategy.decide, context)
-        except TimeoutError:
-            raise _StrategyFailed(f"it did not decide within {_DECIDE_DEADLINE_S:.0f} s") from None
-        # A strategy is the user's own code: whatever it raises must stop this run and nothing else.
-        except Exception as error:
-            _log.exception("strategy %s failed", strategy.name)
-            raise _StrategyFailed(f"it failed with {type(error).__name__}: {error}") from error
 
     async def _commit(
         self,
@@ -270,7 +261,3 @@ class Runner:
         except BrokerReadError as error:
             _log.warning("%s: %s", account.label, error)
             return {}
-
-
-class _StrategyFailed(Exception):
-    """A strategy did not decide; the message is for the chat."""
