@@ -91,7 +91,7 @@ def _result_line(view: GuardView) -> str:
     # Judged by what is known of the charges, which must not pass for all of them.
     which = "charges" if view.result.after is not None else "known charges"
     after = bold(signed_rupees(view.result.judged))
-    return f"Now {after} after {which} ({signed_rupees(view.result.before)} before)"
+    return f"Now {after} after {which}\n{signed_rupees(view.result.before)} before them"
 
 
 def _reached(breach: Breach) -> str:

@@ -19,7 +19,7 @@ from console.demo.operator import Operator
 
 __all__ = ["SafeguardSteps"]
 
-_NOW = re.compile(r"Now ([+-−]?)₹([\d,.]+\d)")
+_NOW = re.compile(r"Now ([+-]?)₹([\d,.]+\d)")
 _BEYOND = Decimal(5)
 _TRIES = 6
 _TRY_S = 10.0
@@ -188,4 +188,4 @@ def _loss_shown(page: Message) -> Decimal:
     if found is None:
         raise ChatError(f"expected a page with the day's result, found {page.text!r}")
     amount = Decimal(found[2].replace(",", "")).to_integral_value(ROUND_CEILING)
-    return amount if found[1] in {"-", "−"} else Decimal(0)
+    return amount if found[1] == "-" else Decimal(0)

@@ -96,14 +96,43 @@ async def choose(person: Person) -> None:
     await person.taps(page, "Enable", title, "enabled")
 
 
+async def safeguard(person: Person, shots: Path) -> None:
+    """Set a limit and a guard with their buttons, and end everything with a panic."""
+    page = person.page
+    limits = await person.says("/limits", "They deny entries", "No limits.")
+    limits = await person.taps(limits, "Growth", "Limits · Fyers - Growth")
+    question = await person.taps(limits, "Order value", "Order value · Fyers - Growth")
+    await page.screenshot(path=shots / "limit.png")
+    limits = await person.taps(question, "₹1,00,000", "Order value: ₹1,00,000 (was no limit)")
+    await page.screenshot(path=shots / "limits.png")
+
+    guards = await person.says("/guard", "Guards on the day's result", "No guard")
+    await page.screenshot(path=shots / "guards.png")
+    guard = await person.taps(guards, "Fyers - Growth", "Fyers - Growth", "No guard")
+    part = await person.taps(guard, "Stop", "Stop · Fyers - Growth")
+    question = await person.taps(part, "-₹5,000", "Set the guard of Fyers - Growth?")
+    await page.screenshot(path=shots / "guard.png")
+    await person.taps(question, "Yes, set it", "✅ Set.", "₹5,000")
+
+    question = await person.says("/panic", "Cancel and close everything on all accounts?")
+    await page.screenshot(path=shots / "panic.png")
+    await question.get_by_role("button", name="🛑 Close everything now (2 accounts)").click()
+    await person.sees("PANIC is over · 2 of 2 flat", within_ms=TRADES_MS)
+    back = await person.sees("How to come back")
+    await page.screenshot(path=shots / "panic-over.png")
+    question = await person.taps(back, "🟢 All accounts: Normal", "Set Normal for all accounts?")
+    await person.taps(question, "Yes, set Normal", "✅ All accounts: Normal")
+
+
 @pytest.mark.row("F1")
+@pytest.mark.row("R2")
 @pytest.mark.row("A1")
 @pytest.mark.row("A2")
 @pytest.mark.row("S2")
 async def test_a_user_connects_two_accounts_and_sees_them_trade(
     demo: Demo, browser: Browser, tmp_path: Path
 ) -> None:
-    """Two accounts, two logins in a second tab, one strategy: both trade, one is set to exit only."""
+    """Two logins, one strategy on both, one account to exit only, a limit, a guard and a panic."""
     context = await browser.new_context(viewport={"width": 420, "height": 860})
     page = await context.new_page()
     complaints: list[str] = []
@@ -134,5 +163,6 @@ async def test_a_user_connects_two_accounts_and_sees_them_trade(
     await person.taps(asked, "Yes, set Exit only", "Zerodha - Main: Exit only")
     await person.sees("EXIT_ONLY: no entry is sent", "Fyers - Growth", within_ms=TRADES_MS)
     await page.screenshot(path=tmp_path / "exit-only.png")
+    await safeguard(person, tmp_path)
     assert complaints == []
     await context.close()

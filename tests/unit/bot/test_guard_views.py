@@ -62,7 +62,7 @@ def buttons(screen: Screen) -> list[str]:
 def test_overview_shows_result_guard_and_floor() -> None:
     """Each scope in a few short lines."""
     text = guards_screen([VIEW]).text
-    assert "Now <b>-₹1,200.00</b> after charges (-₹1,200.00 before)" in text
+    assert "Now <b>-₹1,200.00</b> after charges\n-₹1,200.00 before them" in text
     assert "Stop -₹5,000, target +₹20,000, from +₹10,000 keep ₹5,000" in text
     assert "Floor now <b>+₹6,000.00</b>, highest +₹12,000.00" in text
     assert "prices of" not in text
