@@ -450,6 +450,7 @@ class Wiring:
             outbox=self.outbox,
             journal=self.journal,
             nets=self.nets,
+            gateway=self.gateway,
             wake=self.pool.wake,
         )
         return ResultGuards(

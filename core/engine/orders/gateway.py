@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 from core.domain.ledger import Ledger
@@ -192,6 +192,19 @@ class Gateway:
             return nullcontext()
         everybody = await limits_at(self._store, ALL)
         return self._bounded if everybody.limits.bounds_entries else nullcontext()
+
+    @asynccontextmanager
+    async def held_back(self, broker_ids: Iterable[str]) -> AsyncIterator[None]:
+        """Let no submission of these accounts commit meanwhile; their sends go on.
+
+        For a transaction that writes many gates: with submissions beside it, it would collide with
+        one or another again and again.
+        """
+        async with AsyncExitStack() as stack:
+            # In one order, so that two who hold several back never wait for one another.
+            for broker_id in sorted(broker_ids):
+                await stack.enter_async_context(self._commits[broker_id])
+            yield
 
     async def _commit(self, ticket: Ticket) -> Order:
         order = ticket.order
