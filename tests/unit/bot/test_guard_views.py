@@ -80,7 +80,7 @@ def test_overview_says_what_is_unknown_old_fired_locked_or_waiting() -> None:
     assert "Result not known: it needs a login" in text and "No guard" in text
     unknown = DayResult(Decimal(-100), charges=Charges(stt=Decimal(5), unknown=("MCX",)))
     text = guards_screen([replace(VIEW, result=unknown)]).text
-    assert "Now <b>-₹105.00</b> after known charges (-₹100.00 before)" in text
+    assert "Now <b>-₹105.00</b> after known charges\n-₹100.00 before them" in text
 
 
 def test_page_offers_what_can_be_done() -> None:
