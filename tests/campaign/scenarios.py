@@ -13,6 +13,7 @@ from core.domain.instrument import Product
 from core.domain.mode import TradingMode
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.sessions import IST
+from core.domain.stop_rule import StopRule
 from core.domain.target import Direction
 from tests.campaign.guards import guard_fires, guard_is_loosened
 from tests.campaign.limits import limit_is_set, loss_is_reached, round_trip_is_made
@@ -37,6 +38,7 @@ class Scenario:
         live: What happens while it may end.
         ends: The net positions that are right at the end.
         units: Size of the strategy.
+        rule: How its stops follow their positions.
         must_prove: Entries need limits and a round trip (F8).
     """
 
@@ -47,6 +49,7 @@ class Scenario:
     units: int = 10
     must_prove: bool = False
     start: datetime = _MORNING
+    rule: StopRule | None = None
 
 
 async def _wait(world: World) -> None:
@@ -96,6 +99,19 @@ async def _stop_hit(world: World) -> None:
     await asyncio.sleep(30)
 
 
+async def _stop_follows(world: World) -> None:
+    """The price rises, the stop goes to cost and trails it at the broker; then it falls back."""
+    now = world.clock.market_now()
+    world.market.move(SBIN, now + timedelta(seconds=3), "1.012")
+    world.market.move(SBIN, now + timedelta(seconds=30), "1.012")
+    await asyncio.sleep(90)
+    (goal,) = world.rows("goals")
+    (ledger,) = world.rows("ledgers")
+    assert goal["stop_price"] >= ledger["average_price"], "the stop did not follow"
+    world.market.move(SBIN, world.clock.market_now() + timedelta(seconds=3), "0.98")
+    await asyncio.sleep(40)
+
+
 async def _stop_rests(world: World) -> None:
     """The stop triggers and rests under its protection until somebody does something."""
     venue = world.venue(world.accounts[0])
@@ -112,6 +128,13 @@ SCENARIOS: Mapping[str, Scenario] = {
     "entry": Scenario(_LONG, 15, _wait, frozenset({0, 10})),
     "exit": Scenario(_LONG_FLAT, 140, _wait, frozenset({0})),
     "stop": Scenario(_LONG, 70, _stop_hit, frozenset({0})),
+    "trailing stop": Scenario(
+        ((1, Direction.LONG, "2"),),
+        70,
+        _stop_follows,
+        frozenset({0}),
+        rule=StopRule(Decimal(1), Decimal(1)),
+    ),
     "slices": Scenario(_LONG_FLAT, 140, _wait, frozenset({0}), units=100),
     "sliced entry": Scenario(_LONG, 15, _wait, frozenset({0, 20, 40, 60, 80, 100}), units=100),
     "reversal": Scenario((*_LONG, (3, Direction.SHORT, "1")), 140, _wait, frozenset({0, -10})),
@@ -134,7 +157,7 @@ SCENARIOS: Mapping[str, Scenario] = {
 async def opened(name: str, loop: VirtualLoop) -> World:
     """Return a world that stands where its scenario begins."""
     scenario = SCENARIOS[name]
-    strategy = WishingStrategy("alpha", SBIN)
+    strategy = WishingStrategy("alpha", SBIN, stop_rule=scenario.rule)
     begin = scenario.start.replace(second=0)
     strategy.wishes = [
         Wish(begin + timedelta(minutes=after), direction, Decimal(percent))

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from core.domain.instrument import InstrumentId, Product
 from core.domain.sessions import Schedule
+from core.domain.stop_rule import StopRule
 from core.domain.target import (
     Context,
     DataNeed,
@@ -45,6 +46,7 @@ class WishingStrategy:
     title: str = "Wishing"
     description: str = "Wants what the day's script says."
     parameters: tuple[Parameter, ...] = ()
+    stop_rule: StopRule | None = None
     _stops: dict[datetime, Decimal] = field(default_factory=dict)
 
     def instruments(self, parameters: Mapping[str, ParameterValue]) -> tuple[InstrumentId, ...]:
@@ -71,4 +73,5 @@ class WishingStrategy:
             away = wish.direction * wish.stop_percent / 100
             stop = (bars[-1].close * (1 - away)).quantize(Decimal("0.1"))
             self._stops[wish.since] = stop  # a stop stays where its signal put it
-        return [Target(self.instrument, wish.direction, signal_at, stop, "as the script says")]
+        why, rule = "as the script says", self.stop_rule
+        return [Target(self.instrument, wish.direction, signal_at, stop, why, rule)]
