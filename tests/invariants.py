@@ -182,7 +182,8 @@ def _net_differences(evidence: Evidence, broker_id: str, book: Mapping[str, Any]
         if row["broker_id"] == broker_id:
             ours[row["instrument"].removeprefix("NSE:"), row["product"]] += row["quantity"]
     for row in evidence.orders(broker_id):
-        if row["purpose"] == "external":
+        # What no ledger holds: other people's orders, and a user's close of what they opened.
+        if row["purpose"] == "external" or row["strategy"] == "manual":
             sign = 1 if row["side"] == "BUY" else -1
             key = row["instrument"].removeprefix("NSE:"), row["product"]
             ours[key] += sign * row["filled_quantity"]
