@@ -11,7 +11,7 @@ sealed by the vault and opened only in :meth:`Accounts.credentials`.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -46,6 +46,14 @@ async def update_account(
     """Set fields of a connected account; return whether it was there and held ``where``."""
     this = {"_id": broker_id, "live": True, **(where or {})}
     return await view.update(_ACCOUNTS, this, Change(set=fields)) == 1
+
+
+async def update_accounts(
+    view: StoreView, broker_ids: Collection[str], fields: Mapping[str, Any]
+) -> None:
+    """Set fields of connected accounts in one write."""
+    these = {"_id": {"$in": list(broker_ids)}, "live": True}
+    await view.update(_ACCOUNTS, these, Change(set=fields), many=True)
 
 
 async def live_ids(view: StoreView) -> list[str]:

@@ -8,9 +8,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.domain.mode import TradingMode, stricter
-from core.engine.accounts.accounts import live_ids, update_account
+from core.engine.accounts.accounts import live_ids, update_account, update_accounts
 from core.engine.accounts.global_mode import global_mode, set_global_mode
-from core.engine.orders.gate import change_gate, gate_at
+from core.engine.orders.gate import change_gate, restrict_gates
 from core.engine.orders.goals import want_nothing
 from core.engine.orders.ledgers import ledgers_of, put_ledger
 from core.ports.store import StoreView
@@ -81,19 +81,16 @@ async def let_only_exit(
         at: Real time.
         by: Who asked for it.
     """
-    everyone = None
-    if everywhere:
-        everyone = stricter(await global_mode(view), TradingMode.EXIT_ONLY)
+    connected = await live_ids(view)
+    everyone = stricter(await global_mode(view), TradingMode.EXIT_ONLY) if everywhere else None
+    if everyone is not None:
         await set_global_mode(view, everyone, by=by)
-    for target in await live_ids(view):
-        gate = await gate_at(view, target)
-        is_chosen = target in broker_ids
-        if gate is None or not (is_chosen or everywhere):
-            continue
-        own = stricter(gate.account_mode, TradingMode.EXIT_ONLY) if is_chosen else None
-        await change_gate(view, target, at=at, by=by, account_mode=own, global_mode=everyone)
-        if own is not None:
-            await update_account(view, target, {"trading_mode": own.value})
+    chosen = [one for one in connected if one in broker_ids]
+    modes = await restrict_gates(
+        view, connected if everywhere else chosen, chosen, global_mode=everyone, at=at, by=by
+    )
+    for mode, accounts in modes.items():
+        await update_accounts(view, accounts, {"trading_mode": mode.value})
 
 
 async def hand_over(view: StoreView, broker_id: str) -> None:

@@ -10,6 +10,8 @@ because a mode change writes it too. Keeps I6 and I10.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,6 +31,7 @@ __all__ = [
     "new_gate",
     "pass_gate",
     "raise_fence",
+    "restrict_gates",
     "touch_gate",
     "touch_gates",
 ]
@@ -162,6 +165,52 @@ async def touch_gate(view: StoreView, broker_id: str) -> None:
 async def touch_gates(view: StoreView) -> None:
     """Do so for every account's submissions."""
     await view.update(_GATES, {}, Change(inc={"seq": 1}), many=True)
+
+
+async def restrict_gates(
+    view: StoreView,
+    broker_ids: Collection[str],
+    chosen: Collection[str],
+    *,
+    global_mode: TradingMode | None,
+    at: datetime,
+    by: str,
+) -> dict[TradingMode, list[str]]:
+    """Make gates EXIT_ONLY at least, in a few writes however many they are.
+
+    Args:
+        view: The caller's transaction.
+        broker_ids: Whose gates.
+        chosen: Those whose own mode changes.
+        global_mode: The mode for all; None leaves it.
+        at: Real time.
+        by: Who asked for it.
+
+    Returns:
+        The chosen accounts by the mode of their own that they have now.
+    """
+    # A transaction of five calls for each of twenty accounts would not end in time when the store
+    # is busy, and it collides with every submission meanwhile.
+    groups: defaultdict[tuple[TradingMode, TradingMode], list[str]] = defaultdict(list)
+    for row in await view.find(_GATES, {"_id": {"$in": list(broker_ids)}}):
+        gate = gate_of(row)
+        own = gate.account_mode
+        if gate.broker_id in chosen:
+            own = stricter(own, TradingMode.EXIT_ONLY)
+        groups[own, global_mode or gate.global_mode].append(gate.broker_id)
+    modes: defaultdict[TradingMode, list[str]] = defaultdict(list)
+    for (own, everyone), members in groups.items():
+        fields = {
+            "account_mode": own.value,
+            "global_mode": everyone.value,
+            "mode": stricter(own, everyone).value,
+            "changed_at": at,
+            "changed_by": by,
+        }
+        change = Change(set=fields, inc={"seq": 1, "version": 1})
+        await view.update(_GATES, {"_id": {"$in": members}}, change, many=True)
+        modes[own] += [one for one in members if one in chosen]
+    return {mode: members for mode, members in modes.items() if members}
 
 
 async def change_gate(

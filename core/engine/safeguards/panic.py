@@ -21,6 +21,7 @@ from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import live_ids
 from core.engine.accounts.global_mode import hold_global_mode
 from core.engine.accounts.modes import let_only_exit
+from core.engine.orders.gate import touch_gate
 from core.engine.orders.goals import goals_of
 from core.engine.orders.hold_again import hold_again
 from core.engine.outbox import Outbox
@@ -171,7 +172,9 @@ class Panics:
                 raise NotFound("That panic is not known.")
             if not await end_panic(view, panic_id, PanicEnd.STOPPED, at=self._clock.now(), by=by):
                 raise AlreadyDone("That panic is over already.")
-            for broker_id in panic.broker_ids:
+            for broker_id in [line.broker_id for line in panic.lines if not line.is_flat]:
+                # A pursuit that sets goals at this moment collides here (``hold_running``).
+                await touch_gate(view, broker_id)
                 await self._let_go(view, panic_id, broker_id)
             await self._tell_end(view, panic_id)
 

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from core.domain.account import Account
 from core.domain.ledger import Ledger
@@ -54,6 +54,7 @@ _STUBBORN_S = 6.0
 _AGAIN_S = 3.0
 _LONG = timedelta(seconds=3)
 _ASKED_ABOUT = 3
+_UNASKED_S = 2.0
 _RESTING = {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED}
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 20.0
@@ -70,6 +71,16 @@ class PursuitParts:
     connections: Connections
     facts: PanicFacts
     worker: Callable[[str], AccountWorker | None]
+
+
+_Reads = tuple[datetime | None, datetime | None]
+"""When the last reads of the orders and of the positions began."""
+_NEVER: _Reads = (None, None)
+
+
+def _reads(worker: AccountWorker) -> _Reads:
+    snapshot = worker.snapshot
+    return snapshot.orders_began_at, snapshot.positions_began_at
 
 
 @dataclass(slots=True)
@@ -107,6 +118,8 @@ class PanicPursuit:
         self._changed = changed
         self._asked: dict[str, _Asked] = {}
         self._closed: dict[Key, float] = {}
+        self._reads: _Reads = _NEVER
+        self._nothing_since: float | None = None
         self._heard_at = parts.clock.monotonic()
 
     @property
@@ -180,7 +193,7 @@ class PanicPursuit:
         elif resting:
             await self._ask_why(account, worker, resting)
         elif left_of(facts).is_nothing or not facts.is_read:
-            await self._confirm(account, worker)
+            await self._confirm(account, worker, facts)
 
     async def _look(self, account: Account) -> AccountFacts:
         """Work out how the account stands, and note it."""
@@ -189,6 +202,9 @@ class PanicPursuit:
             account, with_holdings=panic.with_holdings, stubborn=self._stubborn()
         )
         left = left_of(facts)
+        worker = self._parts.worker(self._broker_id)
+        if worker is not None and (not left.is_nothing or self._reads == _NEVER):
+            self._reads, self._nothing_since = _reads(worker), None
         hindrance, detail = self._parts.facts.hindrance_of(account, panic, facts)
         self._stand(Line(self._broker_id, len(left.orders), len(left.places), hindrance, detail))
         return facts
@@ -198,17 +214,36 @@ class PanicPursuit:
             self._line = line
             self._changed()
 
-    async def _confirm(self, account: Account, worker: AccountWorker) -> None:
-        """Read the broker once more: flat is what a read after the last change shows."""
-        if await worker.refresh():
-            return
-        self._heard_at = self._parts.clock.monotonic()
-        facts = await self._look(account)
-        if not facts.is_read or not left_of(facts).is_nothing:
-            return
+    async def _confirm(self, account: Account, worker: AccountWorker, facts: AccountFacts) -> None:
+        """Note that the account is flat once both orders and positions were read since the change.
+
+        The worker reads both in the turn of a fill; where it has no reason to, it is asked to.
+        """
+        now = self._parts.clock.monotonic()
+        if self._nothing_since is None:
+            self._nothing_since = now
+        if not (facts.is_read and self._has_read_since(worker)):
+            if now - self._nothing_since < _UNASKED_S:
+                return
+            if await worker.refresh():
+                return
+            self._heard_at = self._parts.clock.monotonic()
+            facts = await self._look(account)
+            if not facts.is_read or not left_of(facts).is_nothing:
+                return
         panic = self._panic()
         after = (self._parts.clock.now() - panic.began_at).total_seconds()
         self._stand(Line(self._broker_id, is_flat=True, flat_after_s=max(0.0, round(after, 1))))
+
+    def _has_read_since(self, worker: AccountWorker) -> bool:
+        """Whether orders and positions were read since something was left; told apart, not timed.
+
+        A step of the clock would make a later read look earlier.
+        """
+        reads = _reads(worker)
+        return None not in reads and all(
+            new != old for new, old in zip(reads, self._reads, strict=True)
+        )
 
     def _rests(self, order: Order) -> bool:
         """Whether an exit has rested for so long that the user wants to know why."""
@@ -245,7 +280,7 @@ class PanicPursuit:
         )
 
         async def body(view: StoreView) -> bool:
-            if not await hold_running(view, panic.panic_id):
+            if not await hold_running(view, panic.panic_id, self._broker_id):
                 return False
             if moves.ledgers:
                 await flatten(view, self._parts.outbox, list(moves.ledgers), decision)

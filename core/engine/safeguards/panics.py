@@ -2,7 +2,7 @@
 
 ``_id`` is a number with leading zeros, so that of two that begin at once one is refused; the fields
 are those of :class:`core.domain.panic.Panic`, ``lines`` as a list of documents, besides ``seq``,
-which whoever relies on a panic still running raises: its end collides with that.
+which every change raises.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import fields
 from datetime import datetime
 
 from core.domain.panic import Hindrance, Line, Panic, PanicEnd
+from core.engine.orders.gate import touch_gate
 from core.ports.store import Change, Document, StoreView
 
 __all__ = [
@@ -108,10 +109,15 @@ async def add_panic(
     return _panic_of(row)
 
 
-async def hold_running(view: StoreView, panic_id: str) -> bool:
-    """Write a panic in the caller's transaction, so that its end collides; False when it ended."""
-    mine = {"_id": panic_id, "end": PanicEnd.NONE.value}
-    return await view.update(_PANICS, mine, Change(inc={"seq": 1})) == 1
+async def hold_running(view: StoreView, panic_id: str, broker_id: str) -> bool:
+    """Hold in the caller's transaction that a panic runs on an account; False when it has ended.
+
+    The account's gate is written, which a user's end of the panic writes too. The panic itself is
+    not: the pursuits of twenty accounts would collide on it.
+    """
+    await touch_gate(view, broker_id)
+    panic = await panic_at(view, panic_id)
+    return panic is not None and panic.is_running
 
 
 async def widen_panic(
