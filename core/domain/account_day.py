@@ -48,6 +48,7 @@ class _Fills:
     sold: int = 0
     paid: Decimal = _ZERO
     received: Decimal = _ZERO
+    are_priced: bool = True
 
     @property
     def net(self) -> int:
@@ -56,21 +57,24 @@ class _Fills:
 
 def _fills(orders: Iterable[Order]) -> _Fills:
     bought, sold, paid, received = 0, 0, _ZERO, _ZERO
+    are_priced = True
     for order in orders:
         units = order.filled_quantity
+        are_priced &= not units or order.average_price > 0
         if order.request.side.sign > 0:
             bought += units
             paid += order.average_price * units
         else:
             sold += units
             received += order.average_price * units
-    return _Fills(bought, sold, paid, received)
+    return _Fills(bought, sold, paid, received, are_priced)
 
 
 def caught_up(position: Position, net: Net, orders: Iterable[Order]) -> Position | None:
-    """Return a position as the day's fills make it; None when it is not known what is held.
+    """Return a position as the day's fills make it; None when it is not known what it brought.
 
-    Of the two the one that shows more of the day is newer.
+    Of the two the one that shows more of the day is newer. An intraday position that did not begin
+    flat was converted: its units went with their price, so only the broker's row can say it.
 
     Args:
         position: The broker's row; one of zero units where it has none.
@@ -87,6 +91,9 @@ def caught_up(position: Position, net: Net, orders: Iterable[Order]) -> Position
         return position
     else:
         carried = net.by_fills - fills.net
+    is_converted = position.product is Product.MIS and carried != 0
+    if is_converted:
+        return position if position.quantity == carried + fills.net else None
     by_fills = replace(
         position,
         quantity=carried + fills.net,
@@ -98,6 +105,6 @@ def caught_up(position: Position, net: Net, orders: Iterable[Order]) -> Position
     days = (position.day_buy_quantity, position.day_sell_quantity)
     if fills.bought > days[0] or fills.sold > days[1]:
         # A position follows a fill seconds later, and some rows do not tell of the day at all.
-        return by_fills
+        return by_fills if fills.are_priced else None
     is_alike = days == (fills.bought, fills.sold) and position.day_buy_value is None
-    return by_fills if is_alike else position
+    return by_fills if is_alike and fills.are_priced else position

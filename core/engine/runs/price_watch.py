@@ -130,6 +130,9 @@ class PriceWatch:
 
 
 def _is_plausible(quote: Quote) -> bool:
-    """Whether a price lies within the day's circuit limits, where the broker names them."""
+    """Whether a price is one, within the day's circuit limits where the broker names them."""
+    # Nothing trades at zero: it is what a feed says that has no price, and would be a total loss.
+    if quote.last_price <= 0:
+        return False
     low, high = quote.lower_circuit, quote.upper_circuit
     return (not low or quote.last_price >= low) and (not high or quote.last_price <= high)

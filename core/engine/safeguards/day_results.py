@@ -121,6 +121,8 @@ class DayResults:
             position = caught_up(row, net, [one for one in traded if key_of(one) == key])
             if position is None:
                 why = f"the broker's positions and the fills of {key[0]} contradict one another"
+                if not net.is_disputed:
+                    why = f"the broker does not show yet at what price {key[0]} was filled"
                 return AccountDay(broker_id, None, why)
             last, at = self._price(key[0], row, snapshot.positions_at)
             if position.quantity or key in owned:

@@ -128,3 +128,14 @@ async def test_source_that_hangs_costs_one_look(monkeypatch: pytest.MonkeyPatch)
     second = engine.brokers[FYERS].accounts[other.broker_id]
     assert isinstance(second, CountingAccount)
     assert (len(at.asked), len(second.asked)) == (1, 2)
+
+
+async def test_price_of_zero_is_no_price() -> None:
+    """A feed without a price says zero, which every guard and stop would take for a total loss."""
+    engine, at, watch = await opened(Judge(Need(frozenset([SBIN]), 3)))
+    await watch.tick()
+    first = engine.wiring.prices.get(SBIN)
+    at.quote_list[SBIN] = Quote(SBIN, Decimal(0))
+    await engine.clock.advance(3)
+    await watch.tick()
+    assert engine.wiring.prices.get(SBIN) == first
