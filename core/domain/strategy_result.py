@@ -8,7 +8,7 @@ account's by the rounding of the tax to the rupee, and where they trade the same
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -103,7 +103,7 @@ class _Witnesses:
         instrument, product = key
         holding = holding_of(instrument, self.holdings) if product is Product.CNC else None
         rows = [row for row in (self.positions.get(key), holding) if row is not None]
-        last = next((row.last_price for row in rows), None)
+        last = next((row.last_price for row in rows if row.last_price), None)
         return last, next((row.previous_close for row in rows if row.previous_close), None)
 
     def carried(self, key: Key, quantity: int, traded: int) -> int:
@@ -132,6 +132,7 @@ class _LedgerDay:
     price: Decimal
     close: Decimal | None
     witnesses: _Witnesses
+    is_priced: bool
     missing: tuple[str, ...]
 
     @classmethod
@@ -143,11 +144,11 @@ class _LedgerDay:
         last, close = witnesses.prices(key)
         price = last if later is None else later
         missing = (f"no price of {key[0]}",) if price is None and quantity else ()
-        return cls(
-            key, quantity, average, average if price is None else price, close, witnesses, missing
-        )
+        known = average if price is None else price
+        is_priced = price is not None
+        return cls(key, quantity, average, known, close, witnesses, is_priced, missing)
 
-    def result(self, mine: Iterable[Order], others: Iterable[Order]) -> DayResult:
+    def result(self, mine: Sequence[Order], others: Sequence[Order]) -> DayResult:
         """Return the result before charges."""
         units, rupees = _sums(one for one in mine if key_of(one) == self.key)
         traded = units[Side.BUY] - units[Side.SELL]
@@ -155,13 +156,18 @@ class _LedgerDay:
         # What moved the ledger without an order of the strategy: a fill by hand, or a crossing with
         # another strategy, which is settled at the last price.
         moved = self.quantity - carried - traded
+        missing = self.missing
+        if not all(one.average_price for one in mine if key_of(one) == self.key):
+            missing = (*missing, f"the price of a fill of {self.key[0]} is not known")
         if moved:
             side = Side.of(moved)
             by_hand, value = _sums(one for one in others if key_of(one) == self.key)
             price = value[side] / by_hand[side] if by_hand[side] else self.price
             units[side] += abs(moved)
             rupees[side] += abs(moved) * price
-        close, missing = self.close, self.missing
+            if not by_hand[side] and not self.is_priced:
+                missing = (*missing, f"no price of {self.key[0]}")
+        close = self.close
         is_since_entry = bool(carried and not close)
         if is_since_entry and self.quantity * carried > 0:
             close = self.average

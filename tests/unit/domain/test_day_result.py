@@ -255,3 +255,19 @@ def test_intraday_ledger_of_an_earlier_day_has_ended() -> None:
     """What an intraday ledger of yesterday says is held by nobody today."""
     held = [ledger(10, 900, day="2026-05-29")]
     assert strategy_result("orb", held, (), (), (), BROKER, DAY) == DayResult()
+
+
+@pytest.mark.row("R5")
+def test_strategy_whose_fill_has_no_price_has_no_result() -> None:
+    """The journal keeps the price that came with the fill: one of zero would be a total loss."""
+    orders = [filled(Side.BUY, 100, 1000), filled(Side.SELL, 100, 0)]
+    result = strategy_result("orb", [ledger(0, 1000)], orders, [], [], BROKER, DAY)
+    assert result.missing == ("the price of a fill of NSE:SBIN is not known",)
+
+
+@pytest.mark.row("R5")
+def test_ledger_crossed_at_no_price_has_no_result() -> None:
+    """Its units went to another strategy, and nothing says at what price."""
+    orders = [filled(Side.BUY, 100, 1000)]
+    result = strategy_result("orb", [ledger(0, 1000)], orders, [], [], BROKER, DAY)
+    assert result.missing == ("no price of NSE:SBIN",)
