@@ -117,7 +117,7 @@ class StopWatch:
         self._only = only
         self._seen: list[Watched] = []
         self._through_since: dict[str, datetime] = {}
-        self._last: dict[str, Decimal] = {}
+        self._looks: dict[str, tuple[LastPrice | None, LastPrice]] = {}
 
     async def need(self) -> Need | None:
         """Return what the stops need that are watched now."""
@@ -177,14 +177,19 @@ class StopWatch:
         goal, price, now = one.goal, self._prices.get(one.goal.instrument), self._clock.now()
         if goal.stop_rule is None or goal.stop_price is None or price is None:
             return
-        before, self._last[goal.key] = self._last.get(goal.key), price.last
+        before, seen = self._looks.get(goal.key, (None, price))
+        if seen.at != price.at:
+            # An answer that failed leaves the price of the look before: that is one look.
+            before = seen if price.at - seen.at <= PRICE_LIVES else None
+        self._looks[goal.key] = (before, price)
         # What a person moved at the broker is theirs for the day.
         is_theirs = one.price != goal.stop_price
         is_early = goal.stop_set_at is not None and now - goal.stop_set_at < MOVE_EVERY
         if before is None or is_theirs or is_early or now - price.at > PRICE_LIVES:
             return
         # By the worse of two looks: one price that is wrong moves no stop.
-        last = min(before, price.last) if one.held > 0 else max(before, price.last)
+        worse = min if one.held > 0 else max
+        last = worse(before.last, price.last)
         stop = moved_stop(
             goal.stop_rule, held=one.held, cost=one.cost, stop=goal.stop_price, last=last
         )

@@ -88,6 +88,33 @@ async def test_one_wrong_price_moves_no_stop(desk: Desk) -> None:
     assert (await desk.goal()).stop_price == before
 
 
+async def test_wrong_price_that_stays_while_no_newer_one_comes_is_one_look(desk: Desk) -> None:
+    """A source that fails leaves the last price: seen again, it proves nothing more."""
+    await look(desk, "815", 4)
+    before = (await desk.goal()).stop_price
+    await look(desk, "900", 2)
+    desk.engine.wiring.price_watch._market_data.sources = _no_sources  # type: ignore[method-assign]
+    await look(desk, times=3)
+    assert (await desk.goal()).stop_price == before
+
+
+async def test_price_of_an_earlier_position_is_no_look(desk: Desk) -> None:
+    """After a pause the first price alone moves nothing, however high the last one was."""
+    await look(desk, "815", 4)
+    sources = desk.engine.wiring.price_watch._market_data.sources
+    desk.engine.wiring.price_watch._market_data.sources = _no_sources  # type: ignore[method-assign]
+    desk.engine.wiring.prices.put(SBIN, Decimal(900), desk.clock.now())
+    await look(desk, times=20)
+    desk.engine.wiring.price_watch._market_data.sources = sources  # type: ignore[method-assign]
+    before = (await desk.goal()).stop_price
+    await look(desk, "950", 2)
+    assert (await desk.goal()).stop_price == before
+
+
+async def _no_sources() -> tuple[()]:
+    return ()
+
+
 async def test_it_moves_at_most_every_fifteen_seconds(desk: Desk) -> None:
     """However fast the price runs: the order rate is for exits."""
     began, seen = desk.clock.monotonic(), set[Decimal | None]()
