@@ -32,7 +32,7 @@ from core.engine.orders.limits import (
     set_tripped,
 )
 from core.engine.outbox import Outbox
-from core.errors import AlreadyDone, UserError
+from core.errors import AlreadyDone, StoreError, UserError
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
 
@@ -88,16 +88,24 @@ class LossLimit:
             if day.result is not None:
                 self._results[broker_id] = day.result.judged
         present = await all_limits(self._store)
-        for broker_id in days:
-            if broker_id in present:
-                await self._judge(present[broker_id], [broker_id])
+        asked = [(present[one], [one]) for one in days if one in present]
         if ALL in present:
-            await self._judge(present[ALL], sorted(await live_ids(self._store)))
+            asked.append((present[ALL], sorted(await live_ids(self._store))))
+        failed: StoreError | None = None
+        for standing, accounts in asked:
+            try:
+                await self._judge(standing, accounts)
+            except StoreError as error:
+                # One that met a conflict is judged at the next look; the others are judged now.
+                _log.warning("the daily loss of %s: %s", standing.scope, error)
+                failed = error
+        if failed is not None:
+            raise failed
 
     async def _judge(self, standing: StoredLimits, accounts: Sequence[str]) -> None:
         if not self._is_beyond(standing):
             return
-        is_new = standing.tripped is None or standing.tripped.day != self._day
+        is_new = self._is_new(standing)
         if not is_new and not await self._in_normal(self._store, accounts):
             return
         try:
@@ -120,7 +128,7 @@ class LossLimit:
         standing, now = await limits_at(view, scope), self._clock.now()
         limit, result = standing.limits.daily_loss, self.result(_account(scope))
         stopped = await self._in_normal(view, accounts)
-        is_new = standing.tripped is None or standing.tripped.day != self._day
+        is_new = self._is_new(standing)
         if limit is None or result is None or result > -limit or not (is_new or stopped):
             raise AlreadyDone("nothing is beyond the limit any more")
         tripped = Tripped(now, self._day, result, limit, scope)
@@ -142,6 +150,11 @@ class LossLimit:
     async def _in_normal(self, view: StoreView, accounts: Sequence[str]) -> list[str]:
         gates = [await gate_at(view, broker_id) for broker_id in accounts]
         return [one.broker_id for one in gates if one and one.account_mode is TradingMode.NORMAL]
+
+    def _is_new(self, standing: StoredLimits) -> bool:
+        """Whether it is not recorded yet that this very limit was reached today."""
+        tripped = standing.tripped
+        return tripped is None or (tripped.day, tripped.scope) != (self._day, standing.scope)
 
     def _is_beyond(self, standing: StoredLimits) -> bool:
         """Whether the present result is at or beyond the present limit."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from core.domain.mode import TradingMode
 from core.domain.notices.limits import DailyLossReached
 from core.engine.orders.gate import gate_at
 from core.engine.orders.limits import ALL, changes_of, limits_at
-from core.errors import UserError
+from core.errors import TransactionConflict, UserError
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_engine import MemoryEngine
 
@@ -271,3 +272,39 @@ async def test_an_account_in_normal_does_not_stay_there_beyond_the_limit_of_all(
     await desk.look(-1200, 0, 0)
     assert await desk.modes() == ["EXIT_ONLY"] * 3
     assert [one.stopped for one in await desk.told()][1:] == [(desk.accounts[2].broker_id,)]
+
+
+async def test_an_account_whose_store_writes_fail_keeps_no_other_from_its_limit(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """One that meets a conflict is judged at the next look; the other is turned now."""
+    desk = await a_desk()
+    await desk.limit(desk.one, 1000)
+    await desk.limit(desk.two, 1000)
+    transaction = desk.engine.store.transaction
+
+    async def contended(body: Any, *, nonce: str) -> Any:
+        if nonce.startswith(f"loss:{desk.one}"):
+            raise TransactionConflict("busy")
+        return await transaction(body, nonce=nonce)
+
+    monkeypatch.setattr(desk.engine.store, "transaction", contended)
+    with pytest.raises(TransactionConflict):
+        await desk.look(-1200, -1200)
+    assert await desk.modes() == ["NORMAL", "EXIT_ONLY"]
+
+
+async def test_its_own_limit_is_told_after_that_of_all_and_has_five_minutes_of_its_own():
+    """An account that all together have turned reaches its own later: that is a new cause."""
+    desk = await a_desk()
+    await desk.limit(ALL, 1000)
+    await desk.limit(desk.one, 2000)
+    await desk.look(-1200, 0)
+    await desk.engine.clock.advance(600)
+    for _ in range(3):
+        await desk.look(-2100, 0)
+    assert [one.broker_id for one in await desk.told()] == ["", desk.one]
+    for scope in (ALL, desk.one):
+        await desk.limit(scope, 5000)
+    with pytest.raises(UserError, match="five minutes"):
+        await desk.set(TradingMode.NORMAL, desk.one)
