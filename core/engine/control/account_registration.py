@@ -10,6 +10,7 @@ from core.domain.account import Account, AccountDraft
 from core.domain.command import Command
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
+from core.engine.accounts.modes import hand_over
 from core.engine.accounts.tokens import Tokens
 from core.engine.orders.journal import Journal
 from core.engine.workers.pool import WorkerPool
@@ -117,11 +118,13 @@ class AccountRegistration:
         return account
 
     async def disconnect(self, command: Command, broker_id: str) -> Account:
-        """Log out, wipe the secrets, keep the history (A8)."""
+        """Log out, wipe the secrets, keep the history; what is held is the person's (A8)."""
         client = await self._client_or_none(broker_id)
 
         async def also(view: StoreView) -> None:
             await self._journal.end_cards(view, broker_id)
+            # Nothing here would ever close it, and the limits of all accounts together count it.
+            await hand_over(view, broker_id)
 
         account = await self._accounts.wipe(broker_id, nonce=f"disconnect:{command.id}", also=also)
         if client is not None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from core.domain.limit_use import WAITING, Books, Entering, Place, load_of
 from core.domain.limits import NAMES, Load, missing_live
 from core.domain.order import OPEN_STATES, Order, OrderState
-from core.domain.truth import Key
+from core.domain.truth import Key, voided
 from core.engine.orders.baselines import Baseline, baselines_of
 from core.engine.orders.journal import orders_of_day
 from core.engine.orders.ledgers import ledgers_of
@@ -117,9 +117,13 @@ async def books_of(view: StoreView, broker_id: str | None, day: str) -> Books:
     carried: dict[Place, int] = {
         (base.broker_id, key): units for base in found for key, units in base.units.items()
     }
+    orders = await orders_of_day(view, broker_id, day)
+    ledgers = await ledgers_of(view, broker_id)
+    # Of an account that nobody has logged in today no read has ended them yet.
+    ended = {one.key for one in voided(ledgers, day, orders)}
     return Books(
-        await orders_of_day(view, broker_id, day),
-        await ledgers_of(view, broker_id),
+        orders,
+        [one for one in ledgers if one.key not in ended],
         carried,
         _known({base.broker_id: base for base in found}, day),
     )

@@ -8,14 +8,16 @@ from decimal import Decimal
 
 import pytest
 
+from core.adapters.fyers import FYERS
 from core.domain.account import Account
-from core.domain.instrument import InstrumentId
+from core.domain.instrument import InstrumentId, Product
 from core.domain.limits import LimitKind
 from core.domain.order import Order, OrderState
 from core.domain.target import Direction
 from core.engine.orders.gateway import Ticket
 from core.engine.orders.limits import ALL, changes_of, limits_at
 from core.errors import Denied, UserError
+from core.ports.store import Change
 from tests.fakes.held import Freezes, hold
 from tests.fakes.run_bench import TEN, RunBench
 
@@ -193,6 +195,36 @@ async def test_orders_leave_the_minute_after_a_minute():
     await bench.engine.clock.advance(61)
     used = (await limits.view(bench.account.broker_id)).used
     assert (used[Kind.ORDERS_MINUTE], used[Kind.ORDERS_DAY]) == (0, 1)
+
+
+async def holds_elsewhere(bench: RunBench, product: Product) -> str:
+    """Let another account hold something while one open position is the limit of all."""
+    other = await bench.engine.connect("Two", FYERS)
+    await hold(bench.engine, other, 1, strategy="other", instrument=INFY, product=product)
+    await limit(bench, Kind.OPEN_POSITIONS, 1, ALL)
+    return other.broker_id
+
+
+async def test_what_a_disconnected_account_held_counts_no_longer_than_its_day():
+    """Nobody here could ever close it, so it may not deny every entry for ever."""
+    bench = await a_bench()
+    gone = await holds_elsewhere(bench, Product.NRML)
+    await bench.engine.control.registration.disconnect(bench.engine.command(), gone)
+    await planned(bench)
+    await bench.turns()
+    assert await bench.held() == 10
+
+
+async def test_intraday_units_of_yesterday_count_no_more_before_a_login_either():
+    """The ledger is only emptied by a read; the position ended with its day."""
+    bench = await a_bench()
+    away = await holds_elsewhere(bench, Product.MIS)
+    store = bench.engine.store
+    await store.update("ledgers", {"broker_id": away}, Change(set={"day": "2026-11-20"}))
+    await store.delete("orders", {"broker_id": away})
+    await planned(bench)
+    await bench.turns()
+    assert len(bench.sent()) == 1
 
 
 # Side by side
