@@ -105,19 +105,24 @@ class ResultGuards:
     async def accounts(self) -> frozenset[str]:
         """Return the accounts that a guard covers which is set, or has fired today."""
         today = self._today()
-        covered: set[str] = set()
-        for guard in await guards_of(self._store):
-            if guard.guard.is_set or guard.on(today).fired:
-                covered |= {one.broker_id for one in await self._covered(guard.scope)}
-        return frozenset(covered)
+        at_work = [
+            one.scope
+            for one in await guards_of(self._store)
+            if one.guard.is_set or one.on(today).fired
+        ]
+        if not at_work:
+            return frozenset()
+        present = await self._accounts.all()
+        return frozenset(one.broker_id for scope in at_work for one in _covered(scope, present))
 
     async def judge(self, days: Mapping[str, AccountDay]) -> None:
         """Judge every guard by the days of the accounts that it covers."""
         oldest: list[datetime] = []
         failed: StoreError | None = None
+        present = await self._accounts.all()
         for guard in await guards_of(self._store):
             try:
-                oldest += await self._look_at(guard, days)
+                oldest += await self._look_at(guard, _covered(guard.scope, present), days)
             except StoreError as error:
                 # One that met a conflict is judged at the next look; the others are judged now.
                 _log.warning("the guard of %s: %s", guard.scope.key, error)
@@ -126,9 +131,10 @@ class ResultGuards:
             raise failed
         await self._tell_age(min(oldest, default=None))
 
-    async def _look_at(self, guard: StoredGuard, days: Mapping[str, AccountDay]) -> list[datetime]:
+    async def _look_at(
+        self, guard: StoredGuard, accounts: Sequence[Account], days: Mapping[str, AccountDay]
+    ) -> list[datetime]:
         """Judge one guard, or keep shut what it has shut; return the time of its oldest price."""
-        accounts = await self._covered(guard.scope)
         if guard.on(self._today()).fired is not None:
             await self._keep_shut(guard, accounts)
             return []
@@ -137,13 +143,6 @@ class ResultGuards:
         day = day_of_scope(guard.scope, accounts, days)
         await self._judge(guard, accounts, day)
         return [day.prices_at] if day.result and day.prices_at else []
-
-    async def _covered(self, scope: GuardScope) -> list[Account]:
-        return [
-            one
-            for one in await self._accounts.all()
-            if scope.broker_id in {"", one.broker_id} and one.broker.is_supported
-        ]
 
     async def _keep_shut(self, guard: StoredGuard, accounts: Sequence[Account]) -> None:
         for account in accounts:
@@ -232,3 +231,12 @@ class ResultGuards:
 
     def _today(self) -> str:
         return trading_day(self._clock.market_now())
+
+
+def _covered(scope: GuardScope, accounts: Sequence[Account]) -> list[Account]:
+    """Return the accounts that a scope covers."""
+    return [
+        one
+        for one in accounts
+        if scope.broker_id in {"", one.broker_id} and one.broker.is_supported
+    ]

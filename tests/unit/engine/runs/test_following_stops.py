@@ -80,7 +80,7 @@ async def test_stop_goes_to_cost_and_then_trails(desk: Desk) -> None:
 
 async def test_one_wrong_price_moves_no_stop(desk: Desk) -> None:
     """Only what two looks agree on."""
-    await look(desk, "815", 4)
+    await look(desk, "815", 12)
     before = (await desk.goal()).stop_price
     await look(desk, "900", 2)  # resting stops are looked at every six seconds
     await look(desk, "815", 4)
