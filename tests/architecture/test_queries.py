@@ -15,6 +15,7 @@ SMALL = frozenset(
         "account_gates",
         "broker_accounts",
         "chats",
+        "goals",
         "lease",
         "ledgers",
         "limits",
@@ -26,7 +27,7 @@ SMALL = frozenset(
     }
 )
 """Collections that hold what a person sets up or does by hand, and nothing of what a day brings;
-ledgers, one for each instrument that a strategy holds on an account."""
+ledgers and goals, one for each instrument that a strategy trades on an account."""
 ADAPTER = ("core/adapters/mongo/", "core/adapters/vault.py", "core/engine/runs/read_ahead.py")
 """The port itself, migrations (once a version), the change of keys, which reads what it seals, and a
 view that passes on what others ask."""

@@ -108,9 +108,13 @@ class Accounts:
 
     async def all(self) -> tuple[Account, ...]:
         """Return the connected accounts, the default first, then by name."""
+        return tuple(account for account, _ in await self.all_with_logins())
+
+    async def all_with_logins(self) -> list[tuple[Account, datetime | None]]:
+        """Return the same, each with the market time of its last login: it ends the token."""
         rows = await self._store.find(_ACCOUNTS, {"live": True})
-        accounts = [self.read(row) for row in rows]
-        return tuple(sorted(accounts, key=lambda a: (not a.is_default, a.display_name.lower())))
+        found = [(self.read(row), row.get("token_market_at")) for row in rows]
+        return sorted(found, key=lambda one: (not one[0].is_default, one[0].display_name.lower()))
 
     async def ids(self) -> list[str]:
         """Return the ids of all accounts, of those that were disconnected too."""
@@ -147,11 +151,6 @@ class Accounts:
             access_token=self._vault.open(sealed_token) if sealed_token else "",
             source_address=row.get("source_address"),
         )
-
-    async def token_market_at(self, broker_id: str) -> datetime | None:
-        """Return the market time of the last login, which decides when the token dies."""
-        row = await self._store.get(_ACCOUNTS, broker_id)
-        return row.get("token_market_at") if row else None
 
     async def check_name_is_free(self, name: str, besides: str | None = None) -> None:
         """Raise ``UserError`` when another live account has this name, letter case ignored."""

@@ -213,11 +213,10 @@ class Tokens:
 
     async def _expire_by_clock(self) -> None:
         now = self._clock.market_now()
-        for account in await self._accounts.all():
+        for account, since in await self._accounts.all_with_logins():
             dies_at = account.broker.tokens_die_at
             if dies_at is None or account.needs_login:
                 continue
-            since = await self._accounts.token_market_at(account.broker_id)
             if since is not None and now >= token_ends_at(since, dies_at):
                 await self.mark_expired(account.broker_id, f"its login ended at {dies_at:%H:%M}")
 

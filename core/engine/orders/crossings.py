@@ -36,13 +36,13 @@ class Crossings:
 
     async def cross(self, broker_id: str, positions: Sequence[Position]) -> bool:
         """Cross what can be crossed on an account; call it under the account's lock."""
-        gate = await gate_at(self._store, broker_id)
         ledgers = [one for one in await ledgers_of(self._store, broker_id) if one.quantity]
         sides: dict[Key, set[bool]] = {}
         for ledger in ledgers:
             sides.setdefault(key_of(ledger), set()).add(ledger.quantity > 0)
         opposite = [key for key, found in sides.items() if len(found) > 1]
-        if gate is None or not opposite:
+        gate = await gate_at(self._store, broker_id) if opposite else None
+        if gate is None:
             return False
         prices = {key_of(one): one.last_price for one in positions}
         done = False

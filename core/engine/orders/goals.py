@@ -81,9 +81,10 @@ def _rule_row(rule: StopRule | None) -> Document | None:
     return {"to_cost_at": rule.to_cost_at, "trail_by": rule.trail_by} if rule else None
 
 
-async def goals_of(view: StoreView, broker_id: str) -> list[Goal]:
-    """Return an account's goals."""
-    return [goal_of(row) for row in await view.find(_GOALS, {"broker_id": broker_id})]
+async def goals_of(view: StoreView, broker_id: str | None) -> list[Goal]:
+    """Return an account's goals, with None those of all."""
+    where = {} if broker_id is None else {"broker_id": broker_id}
+    return [goal_of(row) for row in await view.find(_GOALS, where)]
 
 
 async def goal_at(view: StoreView, key: str) -> Goal | None:

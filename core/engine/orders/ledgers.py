@@ -9,7 +9,7 @@ from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger
 from core.ports.store import Change, Document, StoreView
 
-__all__ = ["ledger_at", "ledger_of", "ledger_row", "ledgers_of", "put_ledger"]
+__all__ = ["held_ledgers", "ledger_at", "ledger_of", "ledger_row", "ledgers_of", "put_ledger"]
 
 _LEDGERS = "ledgers"
 
@@ -18,6 +18,15 @@ async def ledgers_of(view: StoreView, broker_id: str | None) -> list[Ledger]:
     """Return an account's ledgers, with None those of all; flat ones included."""
     where = {} if broker_id is None else {"broker_id": broker_id}
     return [ledger_of(row) for row in await view.find(_LEDGERS, where)]
+
+
+async def held_ledgers(view: StoreView) -> dict[str, list[Ledger]]:
+    """Return what is held, by account: one question for all of them, for what looks often."""
+    found: dict[str, list[Ledger]] = {}
+    for ledger in await ledgers_of(view, None):
+        if ledger.quantity:
+            found.setdefault(ledger.broker_id, []).append(ledger)
+    return found
 
 
 async def ledger_at(view: StoreView, key: str) -> Ledger | None:

@@ -29,7 +29,7 @@ from core.domain.square_off import square_off_times
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.masters import Masters
 from core.engine.orders.goals import Flattening, flatten, goals_of
-from core.engine.orders.ledgers import ledgers_of
+from core.engine.orders.ledgers import held_ledgers
 from core.engine.orders.market_hours import MarketHours
 from core.engine.outbox import Outbox
 from core.engine.runs.settings import StrategySettings
@@ -95,16 +95,15 @@ class SquareOff:
             strategy: Of this strategy alone.
             broker_id: On this account alone.
         """
-        for account in await self._accounts.all():
+        held = await held_ledgers(self._store)
+        for account in await self._accounts.all() if held else ():
             # Where strategies send nothing, the user manages the positions (A5).
             if broker_id not in {None, account.broker_id} or not (account.enabled or account.drain):
                 continue
             ledgers = [
                 ledger
-                for ledger in await ledgers_of(self._store, account.broker_id)
-                if ledger.quantity
-                and ledger.strategy != MANUAL
-                and strategy in {None, ledger.strategy}
+                for ledger in held.get(account.broker_id, ())
+                if ledger.strategy != MANUAL and strategy in {None, ledger.strategy}
             ]
             if ledgers:
                 await self._account(account, ledgers)

@@ -23,7 +23,7 @@ from core.engine.orders.executor import is_pursued
 from core.engine.orders.gate import gate_at
 from core.engine.orders.goals import goals_of, move_stop
 from core.engine.orders.journal import Journal
-from core.engine.orders.ledgers import ledgers_of
+from core.engine.orders.ledgers import held_ledgers
 from core.engine.orders.market_hours import MarketHours
 from core.engine.orders.prices import Prices
 from core.engine.orders.stop_hits import StopHits
@@ -136,16 +136,14 @@ class StopWatch:
     async def _watched(self) -> list[Watched]:
         found: list[Watched] = []
         today = trading_day(self._clock.market_now())
-        for account in await self._accounts.all():
+        held = await held_ledgers(self._store)
+        every = await goals_of(self._store, None) if held else []
+        for account in await self._accounts.all() if every else ():
             broker_id = account.broker_id
             if self._only not in {None, broker_id}:
                 continue
-            ledgers = {one.key: one for one in await ledgers_of(self._store, broker_id)}
-            goals = [
-                goal
-                for goal in await goals_of(self._store, broker_id)
-                if goal.key in ledgers and ledgers[goal.key].quantity and goal.stop_price
-            ]
+            ledgers = {one.key: one for one in held.get(broker_id, ())}
+            goals = [goal for goal in every if goal.key in ledgers and goal.stop_price]
             if not goals:
                 continue
             gate = await gate_at(self._store, broker_id)

@@ -9,7 +9,7 @@ from core.domain.notices.post import Post
 from core.domain.notices.runs import InstrumentGone
 from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
-from core.engine.orders.ledgers import ledgers_of
+from core.engine.orders.ledgers import held_ledgers
 from core.engine.outbox import Outbox
 from core.engine.runs.settings import StrategySettings
 from core.engine.runs.symbols import Symbols
@@ -62,10 +62,10 @@ class SymbolWatch:
             name: set(await self._strategies.instruments(name))
             for name in self._strategies.registry
         }
-        for account in await self._accounts.all():
-            for ledger in await ledgers_of(self._store, account.broker_id):
-                if ledger.quantity:
-                    found.setdefault(ledger.strategy, set()).add(ledger.instrument)
+        held = await held_ledgers(self._store)
+        for account in await self._accounts.all() if held else ():
+            for ledger in held.get(account.broker_id, ()):
+                found.setdefault(ledger.strategy, set()).add(ledger.instrument)
         return found
 
     async def _post(self, day: str, name: str, instrument: InstrumentId, reason: str) -> None:

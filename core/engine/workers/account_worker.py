@@ -184,10 +184,13 @@ class AccountWorker:
                 return settings.idle_s
             # Send first, read then: a fresh entry must not wait for a slow read. What the read
             # moved is acted on in the same turn, so that a stop follows its fill at once.
-            sent = self._is_ready() and await self.advance(account, client)
+            was_ready, held_at = self._is_ready(), self.snapshot.positions_at
+            sent = was_ready and await self.advance(account, client)
             if sent or await self._is_read_due():
                 moved = await self.read(client)
-                sent |= (moved or not sent) and await self.advance(account, client)
+                # A read that showed nothing new leaves nothing to do that was not done just now.
+                is_news = moved or not was_ready or self.snapshot.positions_at != held_at
+                sent |= (moved or not sent) and is_news and await self.advance(account, client)
         except BrokerReadError as error:
             await self.read_failed(error)
             return error.retry_after_s or settings.away_s
