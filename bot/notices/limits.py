@@ -42,7 +42,9 @@ async def _daily_loss(notice: DailyLossReached, lookups: Lookups) -> Screen:
         f"Today {bold(signed_rupees(notice.result))} after charges, the limit is "
         f"{rupees(notice.limit, paise=False)}.",
         f"Set to exit only: {esc(', '.join(stopped))}." if is_all and stopped else None,
-        "Nothing new is entered. Stops and exits go on.",
+        "Nothing new is entered. Stops and exits go on."
+        if stopped
+        else "Nothing new was entered already: the mode stays as it is.",
         f"You can set Normal from {clock_time(notice.rearm_at)} on, if the loss is within the "
         "limit then or you have raised the limit.",
     )

@@ -42,6 +42,14 @@ KINDS: Mapping[str, LimitKind] = {
 }
 """The arguments of buttons; a letter is never changed."""
 _CODE = {kind: code for code, kind in KINDS.items()}
+_SHORT = {
+    LimitKind.DAILY_LOSS: "loss",
+    LimitKind.ORDER_VALUE: "order",
+    LimitKind.POSITION_VALUE: "position",
+    LimitKind.OPEN_POSITIONS: "open",
+    LimitKind.ORDERS_MINUTE: "this minute",
+    LimitKind.ORDERS_DAY: "orders",
+}
 _EFFECT = {
     LimitKind.DAILY_LOSS: (
         "Taken and open, after charges. When it is reached, the account goes to exit only, and "
@@ -63,11 +71,17 @@ def scope_name(view: LimitsView) -> str:
 
 
 def limits_screen(views: Sequence[LimitsView]) -> Screen:
-    """Return the limits of every scope with what is used of them, and a button for each scope."""
+    """Return the limits of every scope with what is used of them, and a button for each scope.
+
+    A line a scope: twenty accounts fit one message.
+    """
     blocks: list[str] = []
     for view in views:
-        lines = [_line(view, kind) for kind in LimitKind if view.limits.of(kind) is not None]
-        blocks.extend(["", bold(scope_name(view)), *_standing(view), *(lines or ["No limits."])])
+        parts = [_part(view, kind) for kind in LimitKind if view.limits.of(kind) is not None]
+        line = ", ".join(parts) or "No limits."
+        flag = " 🛑 daily loss reached" if view.tripped else " 🔒 not entered yet"
+        is_flagged = view.tripped is not None or view.unproved
+        blocks.extend(["", f"{bold(scope_name(view))}{flag if is_flagged else ''}", line])
     names = [
         (view, view.account.display_name if view.account else "All accounts") for view in views
     ]
@@ -137,6 +151,12 @@ def _line(view: LimitsView, kind: LimitKind) -> str:
         return f"{name}: {italic('no limit')}{f' ({used} now)' if used else ''}"
     text = shown(kind, limit)
     return f"{name}: {bold(f'{used} of {text}' if used else text)}"
+
+
+def _part(view: LimitsView, kind: LimitKind) -> str:
+    """Return ``orders 12 of 100``."""
+    used, text = _used(view, kind), shown(kind, view.limits.of(kind))
+    return f"{_SHORT[kind]} {f'{used} of {text}' if used else text}"
 
 
 def _used(view: LimitsView, kind: LimitKind) -> str:

@@ -311,20 +311,20 @@ class RoundTrips:
     async def tick(self) -> None:
         """Take every round trip on, and look once whether an account is proved by its journal."""
         for account in await self._accounts.all():
-            broker_id = account.broker_id
-            address = self._proof_address(broker_id)
-            if address is None:
-                await self._note_simulated(broker_id)
-                continue
-            stored = await limits_at(self._store, broker_id)
-            trip = _trip(stored)
-            try:
-                if trip is not None:
-                    await self._follow(trip, address)
-                elif broker_id not in self._looked:
-                    await self._look_back(stored, address)
-            except AlreadyDone:
-                continue
+            with suppress(AlreadyDone):
+                await self._tick(account.broker_id)
+
+    async def _tick(self, broker_id: str) -> None:
+        address = self._proof_address(broker_id)
+        if address is None:
+            await self._note_simulated(broker_id)
+            return
+        stored = await limits_at(self._store, broker_id)
+        trip = _trip(stored)
+        if trip is not None:
+            await self._follow(trip, address)
+        elif broker_id not in self._looked:
+            await self._look_back(stored, address)
 
     async def _note_simulated(self, broker_id: str) -> None:
         """Note that an account is at a simulator: what fills there proves nothing elsewhere."""

@@ -430,6 +430,8 @@ async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
         "You can set Normal from 10:15 on, if the loss is within the limit then or you have raised "
         "the limit."
     )
+    already = DailyLossReached(ACCOUNT.broker_id, Decimal(-1000), Decimal(1000), AT)
+    assert "the mode stays as it is" in await text_of(already)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from bot.views.limits import (
     trip_choices,
     trip_question,
 )
+from bot.views.markup import fit
 from bot.views.screen import Screen
 from core.domain.instrument import InstrumentId
 from core.domain.limits import LimitKind, Limits
@@ -47,7 +48,7 @@ def labels(screen: Screen) -> list[str]:
 
 
 def test_the_overview_shows_what_is_set_and_used():
-    """A line a limit that is set; nothing of those that are not."""
+    """A line a scope with what is set; twenty accounts fit one message."""
     screen = limits_screen([ALL, SOME])
     assert screen.text.split("\n") == [
         "<b>Limits</b>",
@@ -57,11 +58,14 @@ def test_the_overview_shows_what_is_set_and_used():
         "No limits.",
         "",
         "<b>Zerodha - Main</b>",
-        "Daily loss: <b>₹1,240 of ₹5,000</b>",
-        "Order value: <b>₹2,50,000</b>",
-        "Orders a day: <b>12 of 100</b>",
+        "loss ₹1,240 of ₹5,000, order ₹2,50,000, orders 12 of 100",
     ]
     assert labels(screen) == ["All accounts", MAIN.display_name]
+    lakhs = Decimal(1000000)
+    full = Limits(lakhs, lakhs, lakhs, 500, 1000, 10000)
+    many = limits_screen([ALL, *[replace(SOME, limits=full, tripped=TRIPPED)] * 20])
+    assert fit(many.text) == many.text
+    assert many.text.count("🛑 daily loss reached") == 20
 
 
 def test_a_profit_uses_nothing_of_the_daily_loss():
