@@ -77,7 +77,7 @@ class CampaignClient:
         taken = self._take(order, kind) if refused is None else None
         if kind == "slow":
             await asyncio.sleep(1.5)
-        if kind == "lost answer":
+        if kind in {"lost answer", "lost tag"}:
             await asyncio.sleep(_DEADLINE_S)
             return Ambiguous("no answer in time")
         return Acked(taken.order_id) if taken else refused or NotSent("nothing")
@@ -93,7 +93,9 @@ class CampaignClient:
         if self._refusal(order) is not None:
             return None
         hidden = self.lag_s if kind == "hidden" else 0.0
-        return self.venue.accept(order, hidden_s=hidden, plan=kind)
+        taken = self.venue.accept(order, hidden_s=hidden, plan=kind)
+        taken.shows_tag = kind != "lost tag"
+        return taken
 
     async def _before(self, kind: str) -> WriteOutcome | None:
         """Return the end of a write that never arrives, after what it takes."""
@@ -291,7 +293,7 @@ def _shown(order: VenueOrder) -> BrokerOrder:
         filled_quantity=order.filled,
         average_price=order.average,
         status=_STATUS.get(order.status, BrokerStatus.WORKING),
-        tag=order.tag,
+        tag=order.tag if order.shows_tag else None,
         limit_price=order.limit_price,
         trigger_price=order.trigger_price,
         message=order.message,

@@ -17,12 +17,12 @@ from core.domain.mode import TradingMode
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.sessions import IST
 from core.domain.target import Direction
-from tests.campaign.guards import any_guard
 from tests.campaign.rest import come_to_rest
 from tests.campaign.scripted import Wish, WishingStrategy
 from tests.campaign.story import story_of
 from tests.campaign.troubles import PLACE_TROUBLES, READ_TROUBLES, WRITE_TROUBLES
 from tests.campaign.umpire import Umpire, Verdict
+from tests.campaign.users import Users
 from tests.campaign.virtual import VirtualLoop, run_virtually
 from tests.campaign.world import INFY, SBIN, World
 from tests.faults.watch import Rule
@@ -44,7 +44,7 @@ class Menu:
         kills: How often the process ends.
         people: Whether others trade besides.
         modes: Whether the user changes modes.
-        guards: Whether the user sets guards on the day's result.
+        safeguards: Whether two users set limits and guards and start panics.
     """
 
     minutes: int = 8
@@ -52,7 +52,7 @@ class Menu:
     kills: int = 5
     people: bool = True
     modes: bool = True
-    guards: bool = False
+    safeguards: bool = True
 
 
 class _Day:
@@ -69,6 +69,7 @@ class _Day:
         unrest = self.chance.choice([0.0006, 0.0012, 0.0025])
         self.world = World(seed, loop, start, strategies, unrest)
         self.umpire = Umpire(self.world)
+        self.users = Users(self.world, random.Random(f"users {seed}"))
 
     def _wishes(self, start: datetime) -> list[Wish]:
         chance, at, found = self.chance, start.replace(second=0), []
@@ -106,6 +107,7 @@ class _Day:
             await asyncio.sleep(chance.expovariate(1 / menu.pause_s))
             await self._trouble()
         helpers[2].cancel()
+        await self.users.end()
         await come_to_rest(world, self.umpire.verdict)
         for helper in helpers:
             helper.cancel()
@@ -172,8 +174,13 @@ class _Day:
             kinds += [(0.7, self._hand_trade), (0.3, self._hand_cancel), (0.1, self._convert)]
         if menu.modes:
             kinds += [(0.4, self._mode), (0.2, self.world.redeliver)]
-        if menu.guards:
-            kinds.append((0.8, partial(any_guard, self.world, chance)))
+        if menu.safeguards:
+            kinds += [
+                (0.6, self.users.set_limits),
+                (0.4, self.users.change_guard),
+                (0.15, self.users.panic),
+                (0.8, self.users.answer),
+            ]
         (act,) = chance.choices([kind[1] for kind in kinds], [kind[0] for kind in kinds])
         done = act()
         if isinstance(done, Awaitable):
@@ -186,6 +193,8 @@ class _Day:
         chance = self.chance
         action = chance.choice(["place", "place", "cancel", "modify"])
         kinds = PLACE_TROUBLES if action == "place" else WRITE_TROUBLES
+        if action == "place" and self.menu.safeguards:
+            kinds = (*kinds, "lost tag")
         kind = chance.choice([*kinds, "fills"] if action == "cancel" else kinds)
         self.world.client(self._someone()).troubles.write(action, kind)
 
@@ -289,9 +298,9 @@ def random_day(seed: int, menu: Menu | None = None) -> Verdict:
 
 
 def play_day(seed: int) -> Verdict:
-    """Play the day of a seed.
+    """Play the day of a seed: every third without people besides and without changes of mode.
 
-    Every third is without people besides and without changes of mode, another third has guards.
+    Every fourth is without limits, guards and panics, which keep much of a day from happening.
     """
     quiet = seed % 3 == 0
-    return random_day(seed, Menu(people=not quiet, modes=not quiet, guards=seed % 3 == 1))
+    return random_day(seed, Menu(people=not quiet, modes=not quiet, safeguards=bool(seed % 4)))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from core.domain.instrument import InstrumentId, Product
-from core.errors import UserError
-from tests.campaign.umpire import Verdict
+from tests.campaign.panics_umpire import is_left_to_a_person
+from tests.campaign.users import answer_question
+from tests.campaign.verdict import Verdict
 from tests.campaign.world import World
 
 __all__ = ["calm_down", "come_to_rest", "restless"]
@@ -48,6 +49,11 @@ def restless(world: World) -> list[str]:
         for row in world.rows("run_requests")
         if row["state"] != "done"
     ]
+    found += [
+        f"the panic {row['_id']} runs"
+        for row in world.rows("panics")
+        if not row["end"] and not is_left_to_a_person(world, row)
+    ]
     goals = world.database.committed["goals"]
     for row in world.rows("ledgers"):
         goal = goals.get(row["_id"])
@@ -62,17 +68,9 @@ def restless(world: World) -> list[str]:
 
 async def _answer_questions(world: World) -> None:
     """Let the person say of each unresolved order what is true."""
-    life = world.life
     for row in world.rows("orders"):
-        if row["state"] != "UNRESOLVED" or life is None:
-            continue
-        orders = world.venue(row["broker_id"]).orders.values()
-        if any(order.tag == row["_id"] for order in orders):
-            continue
-        try:
-            await life.system.control.unresolved.not_placed(world.command(), row["_id"])
-        except UserError:
-            continue
+        if row["state"] == "UNRESOLVED" and world.life is not None:
+            await answer_question(world, row["_id"])
 
 
 def _deal_with_own_orders(world: World) -> None:

@@ -10,7 +10,6 @@ from decimal import Decimal
 
 from core.adapters.zerodha import ZERODHA
 from core.domain.instrument import Product
-from core.domain.mode import TradingMode
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.sessions import IST
 from core.domain.stop_rule import StopRule
@@ -77,13 +76,7 @@ async def _panic(world: World) -> None:
     target = OrderRequest("", SBIN, Side.SELL, 15, OrderType.LIMIT, Product.MIS, far)
     venue.by_hand(target, rests=True)
     await asyncio.sleep(12)
-    world.wanted_modes = {None: TradingMode.EXIT_ONLY, broker_id: TradingMode.EXIT_ONLY}
-    await world.ask(
-        "panic",
-        lambda system, command: system.control.panic.start(
-            command, [broker_id], with_holdings=False
-        ),
-    )
+    await world.panic([broker_id])
     await asyncio.sleep(25)
 
 

@@ -16,6 +16,12 @@ DONE = (
     "orders intended",
     "orders placed",
     "positions asked about",
+    "limits set or removed",
+    "entries denied",
+    "daily losses",
+    "guards fired",
+    "panics",
+    "questions answered",
     "invariants checked",
 )
 BAD = (
@@ -29,6 +35,10 @@ BAD = (
     "invariants broken",
     "stops taken away in vain",
     "storms of orders",
+    "limits passed",
+    "guards fired twice or not closed",
+    "locks loosened",
+    "panics not finished",
     "not at rest",
     "worlds broken",
 )

@@ -21,7 +21,7 @@ PLACE_TROUBLES = (
     "rests",
     "part",
 )
-"""What may happen to the next placement."""
+"""What may happen to the next placement; a ``lost tag`` as well, which only a user can answer."""
 
 WRITE_TROUBLES = ("slow", "lost answer", "lost request", "refused", "throttled", "not sent")
 """What may happen to the next cancel or change; a cancel may also meet a fill (``fills``)."""

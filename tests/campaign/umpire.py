@@ -19,8 +19,9 @@ from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.order import CLOSED_STATES
 from core.domain.stops import MAKES_WAY
-from tests.campaign.guards import guard_faults
+from tests.campaign.safeguards_umpire import SafeguardsUmpire
 from tests.campaign.venue import Key, Trade
+from tests.campaign.verdict import GRACE_S, REACTION_S, Verdict
 from tests.campaign.world import CHAT, World
 from tests.invariants import (
     Evidence,
@@ -34,11 +35,6 @@ from tests.invariants import (
 
 __all__ = ["GRACE_S", "Umpire", "Verdict"]
 
-GRACE_S = 30.0
-"""How long something held may be naked while the product is at work on it: a fill's turn, a read
-that failed, a stop that is cancelled for an exit. What lasts longer has to be named in the chat."""
-REACTION_S = 60.0
-"""How long what a person or the broker did by hand may go unseen, while reads are spoilt."""
 STORM = 30
 """Orders of one account within a minute above which the product goes round in a circle."""
 _CLOSED = {state.value for state in CLOSED_STATES}
@@ -52,25 +48,6 @@ class Standing(Enum):
     SAFE = "safe"
     AT_WORK = "at work"
     NAKED = "naked"
-
-
-@dataclass
-class Verdict:
-    """What one world came to.
-
-    Attributes:
-        figures: The table's figures, by name; those of ``Verdict.BAD`` are to be 0.
-        faults: Sentences about what is wrong.
-    """
-
-    figures: Counter[str] = field(default_factory=Counter)
-    faults: list[str] = field(default_factory=list)
-    story: list[str] = field(default_factory=list)
-
-    def bad(self, figure: str, sentence: str, times: int = 1) -> None:
-        """Count something that must not be."""
-        self.figures[figure] += times
-        self.faults.append(f"{figure}: {sentence}")
 
 
 @dataclass
@@ -89,6 +66,9 @@ class Umpire:
     _crossed: set[str] = field(default_factory=set)
     _alive_since: float = 0.0
     _life: object = None
+
+    def __post_init__(self) -> None:
+        self._safeguards = SafeguardsUmpire(self.world, self.verdict, self._true_books)
 
     @property
     def now(self) -> float:
@@ -161,6 +141,7 @@ class Umpire:
                 self.modes.append((self.now, broker_id, gate["mode"]))
         for row in self.world.rows("ledgers"):
             self._look_at(row)
+        self._safeguards.observe(is_hindered=self._hindered[-1:] == [self.now])
 
     def _look_at(self, ledger: Mapping[str, Any]) -> None:
         key, standing = ledger["_id"], self._standing(ledger)
@@ -274,11 +255,11 @@ class Umpire:
             ("invariants broken", self._secrets(evidence)),
             ("storms of orders", self._storms()),
             ("stops taken away in vain", self._in_vain()),
-            ("invariants broken", guard_faults(world)),
         ):
             for sentence in found:
                 verdict.bad(figure, sentence)
-        verdict.figures["invariants checked"] += 11
+        self._safeguards.judge()
+        verdict.figures["invariants checked"] += 10
         return verdict
 
     def _evidence(self) -> Evidence:

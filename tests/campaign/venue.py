@@ -33,6 +33,7 @@ class VenueOrder:
     Attributes:
         origin: ``us``, ``hand`` or ``broker``.
         shown_at: From when the lists show it, world's seconds.
+        shows_tag: Whether the broker tells its tag; it may have lost it.
         rests: It was meant to fill at once and rests under its protection.
         cancelled_by: Who cancelled it.
     """
@@ -53,6 +54,7 @@ class VenueOrder:
     filled: int = 0
     average: Decimal = Decimal(0)
     message: str = ""
+    shows_tag: bool = True
     rests: bool = False
     has_triggered: bool = False
     cancelled_by: str = ""
@@ -290,6 +292,10 @@ class Venue:
         """Return when somebody else last moved units of a position; None if nobody ever did."""
         moved = [t.at for t in self.trades if t.order.key == key and t.order.origin != "us"]
         return max([*moved, *(at for at, where in self.conversions if where == key)], default=None)
+
+    def of_tag(self, tag: str) -> VenueOrder | None:
+        """Return the order that was placed under an id of ours."""
+        return next((one for one in self.orders.values() if one.tag == tag), None)
 
     def touched(self) -> set[Key]:
         """Return every (instrument, product) that was touched."""

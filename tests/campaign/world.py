@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from core.adapters.calendar import TradingCalendar
 from core.adapters.fyers import FYERS
+from core.adapters.mongo._transaction import COMMITS
 from core.adapters.vault import FernetVault
 from core.adapters.zerodha import ZERODHA
 from core.bootstrap import Foundation, System, build
@@ -28,6 +29,7 @@ from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
 from core.domain.instrument import Instrument, InstrumentId, Segment
 from core.domain.mode import TradingMode
+from core.domain.notices.panic import PanicCard
 from core.domain.notices.post import Post
 from core.domain.sessions import IST
 from core.errors import AlreadyDone, StoreError, UserError
@@ -42,7 +44,7 @@ from tests.fakes.brokers import roots_at
 from tests.fakes.memory_store import MemoryDatabase, MemoryStore
 from tests.faults.watch import Rule, Watch, watched_brokers, watched_store
 
-__all__ = ["CHAT", "INFY", "SBIN", "Chat", "Dead", "Life", "World"]
+__all__ = ["CHAT", "INFY", "SBIN", "Chat", "Dead", "Life", "World", "Written"]
 
 T = TypeVar("T")
 Act = Callable[[System, Command], Awaitable[object]]
@@ -53,7 +55,17 @@ BASES = {SBIN: 815, INFY: 1490}
 FREEZE = 40
 HORIZON_S = 12.0
 LAG_S = 7.0
+WATCHED = ("orders", "outbox", "result_guards", "panics", "limits")
 _KEY = "dGVzdC1rZXktdGVzdC1rZXktdGVzdC1rZXktdGVzdC0="
+
+
+class Written(NamedTuple):
+    """A document that a commit has changed; ``old`` is None for a new one."""
+
+    collection: str
+    key: str
+    old: Mapping[str, Any] | None
+    new: Mapping[str, Any]
 
 
 class Dead(Exception):
@@ -67,6 +79,7 @@ class Chat:
     Attributes:
         away_until: Until then it answers nothing, world's seconds.
         loses_answers: How many of the next deliveries arrive and are not confirmed.
+        look: Called with what arrives, at the moment at which its text is made.
     """
 
     now: Callable[[], float]
@@ -75,6 +88,7 @@ class Chat:
     away_until: float = 0.0
     loses_answers: int = 0
     bitten: int = 0
+    look: Callable[[Post], None] = lambda _post: None
 
     async def deliver(
         self,
@@ -91,6 +105,7 @@ class Chat:
             self.bitten += 1
             return TryLater(3.0, "the messenger is away")
         self.delivered.append((chat_id, notice_id, is_repeat, post))
+        self.look(post)
         if self.watch is not None:
             await self.watch.after("deliver")
         if self.loses_answers:
@@ -116,6 +131,12 @@ class World:
     Attributes:
         kills: How many controllers were ended.
         commands: What a person asked for, with what came of it.
+        nonces: What was committed under a name, in order, world's seconds.
+        effects: What a wish does to the world once it is committed, by the nonce of its transaction.
+        listeners: Told of what each commit has changed.
+        on_normal: Called when a wish has set an account to NORMAL.
+        answered: How many orders of unknown fate a user settled, or found settled.
+        cards: The document of each panic as its live message showed it last.
     """
 
     seed: int
@@ -133,6 +154,12 @@ class World:
     moments: int = 0
     wanted_modes: dict[str | None, TradingMode] = field(default_factory=dict)
     mode_wishes: list[tuple[Command, Act]] = field(default_factory=list)
+    nonces: dict[str, float] = field(default_factory=dict)
+    effects: dict[str, Callable[[], None]] = field(default_factory=dict)
+    listeners: list[Callable[[list[Written]], None]] = field(default_factory=list)
+    answered: int = 0
+    on_normal: Callable[[str], None] = lambda _broker_id: None
+    cards: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     log: list[tuple[float, str]] = field(default_factory=list)
 
     def note(self, what: str) -> None:
@@ -151,7 +178,8 @@ class World:
             accept_embedded_store_for_live=True,
             roots=roots_at(lambda name: f"https://{name}.example"),
         )
-        self.chat = Chat(self.loop.time)
+        self.chat = Chat(self.loop.time, look=self._shown)
+        self.database.on_commit = self._committed
         self.brokers: Mapping[BrokerProfile, CampaignBroker] = {
             profile: CampaignBroker(profile, _master(), self._new_client)
             for profile in (ZERODHA, FYERS)
@@ -168,6 +196,27 @@ class World:
             note=self.note,
         )
         return CampaignClient(venue, Troubles(self.loop.time, note=self.note), LAG_S)
+
+    def _committed(self, base: Mapping[str, Any], made: Mapping[str, Any]) -> None:
+        """Take in a commit: what it was a wish for has taken effect from now on."""
+        if made[COMMITS] is not base[COMMITS]:
+            nonce = next(reversed(made[COMMITS]))
+            self.nonces[nonce] = self.loop.time()
+            self.effects.get(nonce, lambda: None)()
+        changed = [
+            Written(name, key, base[name].get(key), row)
+            for name in WATCHED
+            if made[name] is not base[name]
+            for key, row in made[name].items()
+            if base[name].get(key) is not row
+        ]
+        for listener in self.listeners if changed else ():
+            listener(changed)
+
+    def _shown(self, post: Post) -> None:
+        if isinstance(post.notice, PanicCard):
+            panic_id = post.notice.panic_id
+            self.cards[panic_id] = self.database.committed["panics"][panic_id]
 
     # Looking
 
@@ -276,20 +325,47 @@ class World:
     # A person
 
     def command(self) -> Command:
-        """Return a new wish of the owner."""
-        return Command(f"wish-{next(self._numbers)}", 1, CHAT)
+        """Return a new wish of one of two users."""
+        number = next(self._numbers)
+        return Command(f"wish-{number}", 1 + number % 2, CHAT)
 
-    async def set_mode(self, mode: TradingMode, broker_id: str | None) -> None:
-        """Set a mode; what is wanted last is what has to stand at the end (I9)."""
+    async def set_mode(self, mode: TradingMode, broker_id: str | None) -> str:
+        """Set a mode; what was committed last is what has to stand at the end (I9)."""
 
         async def act(system: System, command: Command) -> object:
             return await system.control.modes.set(command, mode, broker_id)
 
+        def takes_effect() -> None:
+            self.wanted_modes[broker_id] = mode
+            if broker_id is not None and mode is TradingMode.NORMAL:
+                self.on_normal(broker_id)
+
         command = self.command()
         self.mode_wishes.append((command, act))
-        self.wanted_modes[broker_id] = mode
+        self.effects[f"mode:{command.id}"] = takes_effect
         self.note(f"mode {mode} for {broker_id}")
-        await self.ask("mode", act, command)
+        return await self.ask("mode", act, command)
+
+    async def panic(self, broker_ids: Collection[str], *, with_holdings: bool = False) -> str:
+        """Begin a panic; from its commit on its accounts only exit, and all of them if all are in it."""
+        command = self.command()
+
+        def only_exit() -> None:
+            running = [row for row in self.rows("panics") if not row["end"]]
+            chosen = {*broker_ids, *(one["broker_id"] for row in running for one in row["lines"])}
+            for who in {*chosen, *([None] if chosen >= set(self.accounts) else [])}:
+                if self.wanted_modes.get(who) is not TradingMode.PAUSED:
+                    self.wanted_modes[who] = TradingMode.EXIT_ONLY
+
+        self.effects[f"panic:{command.id}"] = only_exit
+        self.note(f"panic on {sorted(broker_ids)}, with holdings: {with_holdings}")
+        return await self.ask(
+            "panic",
+            lambda system, asked: system.control.panic.start(
+                asked, broker_ids, with_holdings=with_holdings
+            ),
+            command,
+        )
 
     async def redeliver(self, which: int | None = None) -> None:
         """Bring an old wish again, as a messenger does that was not told that it arrived."""
