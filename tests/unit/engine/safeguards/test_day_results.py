@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import pytest
@@ -14,6 +14,7 @@ from core.domain.instrument import Product
 from core.domain.order import Side
 from core.engine.orders.gaps import Gap
 from core.engine.safeguards.day_results import DayWatch
+from core.ports.store import Change
 from tests.fakes.brokers import SBIN
 from tests.fakes.desk import STRATEGY, Desk, a_desk
 from tests.fakes.memory_engine import market_clock
@@ -193,3 +194,22 @@ async def test_day_that_cannot_be_worked_out_keeps_no_other_from_it(
     monkeypatch.setattr(desk.engine.wiring.day_results, "of", broken)
     await watch.judge()
     assert "KeyError" in judge.seen[0][desk.broker_id].why
+
+
+async def test_fill_without_its_price_has_no_result() -> None:
+    """Bought for nothing it would be a profit that never was: the strategy's is not known.
+
+    The account's is, where the broker's row says what was paid.
+    """
+    desk = await a_desk()
+    await desk.holds(10)
+    key = (SBIN, Product.MIS)
+    shown = desk.at.position_list[key]
+    desk.at.position_list[key] = replace(shown, day_buy_value=Decimal(8100))
+    await desk.clock.advance(11)
+    await desk.turns(1)
+    await desk.engine.store.update("orders", {}, Change(set={"average_price": Decimal(0)}))
+    price(desk, "805")
+    day = await day_of(desk)
+    assert day.result is not None and day.result.before == -50
+    assert "at what price" in day.by_strategy[STRATEGY].missing[0]
