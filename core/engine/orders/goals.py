@@ -29,6 +29,7 @@ __all__ = [
     "end_goal",
     "entered_on",
     "flatten",
+    "give_up_close",
     "goal_at",
     "goal_of",
     "goals_of",
@@ -234,6 +235,16 @@ async def retarget_goal(
 async def end_goal(view: StoreView, goal: Goal) -> None:
     """Remove a user's close that is done, unless it was asked for anew meanwhile."""
     await view.delete(_GOALS, {"_id": goal.key, "run_id": goal.run_id})
+
+
+async def give_up_close(view: StoreView, goal: Goal) -> None:
+    """Let a user's close ask for nothing more, as one of an earlier day does.
+
+    It is removed when no exit of it works any more: without a goal nobody would cancel that, and it
+    would open a position once its units are gone (I6).
+    """
+    where = {"_id": goal.key, "run_id": goal.run_id}
+    await view.update(_GOALS, where, Change(set={"day": ""}))
 
 
 async def to_flatten(view: StoreView, broker_id: str) -> list[Ledger]:

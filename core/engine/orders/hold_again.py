@@ -10,7 +10,7 @@ from core.domain.ledger import Ledger
 from core.domain.order import Order, OrderState, Purpose
 from core.domain.stops import MAKES_WAY
 from core.domain.truth import key_of
-from core.engine.orders.goals import end_goal, put_goal
+from core.engine.orders.goals import give_up_close, put_goal
 from core.engine.orders.journal import orders_in
 from core.engine.orders.ledgers import ledger_at
 from core.ports.store import StoreView
@@ -21,11 +21,12 @@ __all__ = ["hold_again"]
 async def hold_again(view: StoreView, goal: Goal, *, day: str, at: datetime) -> None:
     """Want what the goal's ledger holds, protected as before the close; an empty one is left.
 
-    A goal without a ledger, of what no strategy owns, is removed.
+    A goal without a ledger, of what no strategy owns, asks for nothing any more: an exit of it that
+    still works is cancelled, and the goal is removed with that.
     """
     ledger = await ledger_at(view, goal.key)
     if ledger is None:
-        await end_goal(view, goal)
+        await give_up_close(view, goal)
         return
     if not ledger.quantity:
         return

@@ -223,8 +223,17 @@ class Panics:
         """Pursue a panic to its end, with a task for each account."""
         async with asyncio.TaskGroup() as group:
             run = _Run(panic, group)
-            while await self._look(run):
-                await self._sleep(_LOOK_S)
+            is_running = True
+            while is_running:
+                try:
+                    is_running = await self._look(run)
+                except StoreError as error:
+                    # Here and not outside: the group would end the pursuits, whose requests are on
+                    # their way, and raise an error of its own.
+                    _log.warning("panic: %s", error)
+                    await self._clock.sleep(_STORE_PAUSE_S)
+                else:
+                    await self._sleep(_LOOK_S)
             for task in run.tasks.values():
                 task.cancel()
 

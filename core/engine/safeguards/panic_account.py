@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from core.domain.account import Account
 from core.domain.ledger import Ledger
-from core.domain.order import MANUAL, Order, OrderState, Purpose
+from core.domain.order import EXTERNAL, MANUAL, Order, OrderState, Purpose
 from core.domain.outcome import Acked, WriteOutcome
 from core.domain.panic import (
     CANCELLED_FOR,
@@ -52,6 +52,7 @@ _FAILED_S = 2.0
 _SILENT_S = 8.0
 _STUBBORN_S = 6.0
 _AGAIN_S = 3.0
+_READ_S = 60.0
 _LONG = timedelta(seconds=3)
 _ASKED_ABOUT = 3
 _UNASKED_S = 2.0
@@ -202,6 +203,7 @@ class PanicPursuit:
             account, with_holdings=panic.with_holdings, stubborn=self._stubborn()
         )
         left = left_of(facts)
+        self._note_asked(left.orders)
         worker = self._parts.worker(self._broker_id)
         if worker is not None and (not left.is_nothing or self._reads == _NEVER):
             self._reads, self._nothing_since = _reads(worker), None
@@ -225,7 +227,9 @@ class PanicPursuit:
         if not (facts.is_read and self._has_read_since(worker)):
             if now - self._nothing_since < _UNASKED_S:
                 return
-            if await worker.refresh():
+            # As long as its requests may take: a broker that answers each of them slowly is no
+            # silent one, and would never be seen to be flat.
+            if await worker.refresh(within_s=_READ_S):
                 return
             self._heard_at = self._parts.clock.monotonic()
             facts = await self._look(account)
@@ -335,6 +339,13 @@ class PanicPursuit:
             asked.again = self._parts.clock.monotonic() + asked.pause
             asked.pause = min(asked.pause * 2, _LONGEST_PAUSE_S)
         return outcome
+
+    def _note_asked(self, orders: Sequence[Order]) -> None:
+        """Note cancels that others or an earlier life asked for: they may be in vain too."""
+        now = self._parts.clock.monotonic()
+        for order in orders:
+            if order.state is OrderState.PENDING_CANCEL and order.strategy == EXTERNAL:
+                self._asked.setdefault(order.client_order_id, _Asked(now, now))
 
     def _is_due(self, order: Order) -> bool:
         asked = self._asked.get(order.client_order_id)
