@@ -65,6 +65,15 @@ _EFFECT = {
 }
 
 
+_EFFECT_ON_ALL = {
+    LimitKind.DAILY_LOSS: (
+        "The accounts' results together, after charges. When it is reached, every account goes to "
+        "exit only, and only you set them back."
+    ),
+    LimitKind.ORDER_VALUE: "Units times price of one signal's entries, over all accounts.",
+}
+
+
 def scope_name(view: LimitsView) -> str:
     """Return whose limits they are."""
     return view.account.label if view.account else "All accounts together"
@@ -172,7 +181,7 @@ def limit_question(view: LimitsView, kind: LimitKind, nonce: str) -> Screen:
     example = "2,50,000" if kind in MONEY else "25"
     text = join(
         bold(f"{NAMES[kind].capitalize()} · {scope_name(view)}"),
-        _EFFECT[kind],
+        _EFFECT[kind] if view.account else _EFFECT_ON_ALL.get(kind, _EFFECT[kind]),
         f"Now: {bold(shown(kind, view.limits.of(kind)))}.",
         f"Tap a value, or send a number like <code>{example}</code>.",
     )

@@ -97,6 +97,12 @@ def test_each_question_fits_a_phone(kind: LimitKind):
     assert kind in KINDS.values()
 
 
+def test_what_all_accounts_together_means_is_said():
+    """The daily loss turns every account; an order value is that of one signal."""
+    assert "every account goes to exit only" in limit_question(ALL, LimitKind.DAILY_LOSS, "n").text
+    assert "over all accounts" in limit_question(ALL, LimitKind.ORDER_VALUE, "n").text
+
+
 def test_taking_a_limit_away_names_what_follows():
     """Where entries need it, that nothing is entered then; else what goes out."""
     text, _ = removal_question(SOME, LimitKind.DAILY_LOSS)
