@@ -465,7 +465,11 @@ class Wiring:
     def loss_limit(self) -> LossLimit:
         """Turns accounts to EXIT_ONLY at their daily loss."""
         return LossLimit(
-            store=self._store, clock=self._clock, outbox=self.outbox, wake=self.pool.wake
+            store=self._store,
+            clock=self._clock,
+            outbox=self.outbox,
+            gateway=self.gateway,
+            wake=self.pool.wake,
         )
 
     @cached_property
