@@ -11,6 +11,7 @@ from bot.views.verbs import Verb
 from bot.views.words import price
 from core.domain.money import rupees, signed_rupees
 from core.domain.notices.limits import (
+    DailyLossBlind,
     DailyLossReached,
     LimitNotice,
     RoundTripFailed,
@@ -25,6 +26,8 @@ async def limit_notice(notice: LimitNotice, lookups: Lookups) -> Screen:
     match notice:
         case DailyLossReached():
             return await _daily_loss(notice, lookups)
+        case DailyLossBlind():
+            return await _blind(notice, lookups)
         case RoundTripPassed():
             return await _passed(notice, lookups)
         case RoundTripFailed():
@@ -49,6 +52,28 @@ async def _daily_loss(notice: DailyLossReached, lookups: Lookups) -> Screen:
         "limit then or you have raised the limit.",
     )
     return Screen(text, ((button("Limits", Verb.LIMITS), button("Modes", Verb.MODES)),))
+
+
+async def _blind(notice: DailyLossBlind, lookups: Lookups) -> Screen:
+    label = await lookups.label(notice.broker_id)
+    if not notice.why:
+        return Screen(
+            join(
+                f"✅ {bold(f'Daily loss is judged again · {label}')}",
+                "The day's result is known again.",
+            )
+        )
+    last = "No result of today is known"
+    if notice.result is not None:
+        last = f"The last result of today, {signed_rupees(notice.result)}, counts until then"
+    return Screen(
+        join(
+            f"⚠️ {bold(f'Daily loss cannot be judged · {label}')}",
+            f"The day's result is not known: {esc(short(notice.why, LONG))}.",
+            f"{last}. A loss since then stops nothing; look in the broker's app.",
+        ),
+        ((button("Limits", Verb.LIMITS), button("Positions", Verb.POSITIONS, notice.broker_id)),),
+    )
 
 
 async def _passed(notice: RoundTripPassed, lookups: Lookups) -> Screen:

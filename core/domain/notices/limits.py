@@ -7,7 +7,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar, TypeAlias
 
-__all__ = ["DailyLossReached", "LimitNotice", "RoundTripFailed", "RoundTripPassed"]
+__all__ = [
+    "DailyLossBlind",
+    "DailyLossReached",
+    "LimitNotice",
+    "RoundTripFailed",
+    "RoundTripPassed",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,21 @@ class DailyLossReached:
     limit: Decimal
     rearm_at: datetime
     stopped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DailyLossBlind:
+    """The day's result of an account is unknown, so its daily loss cannot be judged (R1).
+
+    Attributes:
+        why: Why, a sentence without its full stop; '' when it can be judged again.
+        result: The last one of today, in rupees, by which it is judged meanwhile; None without one.
+    """
+
+    kind: ClassVar[str] = "daily_loss_blind"
+    broker_id: str
+    why: str
+    result: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +87,4 @@ class RoundTripFailed:
     reason: str
 
 
-LimitNotice: TypeAlias = DailyLossReached | RoundTripPassed | RoundTripFailed
+LimitNotice: TypeAlias = DailyLossReached | DailyLossBlind | RoundTripPassed | RoundTripFailed

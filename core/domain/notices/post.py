@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from core.domain.notices.accounts import AccountReadable, AccountUnreadable
+from core.domain.notices.limits import DailyLossBlind
 from core.domain.notices.logins import MorningRound, TokenWarning
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import ExternalOrder, OrderUnresolved, OrderUpdate
@@ -24,6 +25,7 @@ __all__ = [
     "external_order_card",
     "external_order_removal",
     "guard_blind_card",
+    "loss_blind_card",
     "morning_round_card",
     "order_card",
     "panic_card",
@@ -120,6 +122,12 @@ def guard_blind_card(notice: GuardBlind) -> Post:
     # A new trouble is the newest message; its end is said where the trouble stands.
     delivery = Delivery.REPLACE if notice.why else Delivery.EDIT
     return Post(notice, delivery, f"guard-blind:{notice.scope}")
+
+
+def loss_blind_card(notice: DailyLossBlind) -> Post:
+    """Return the post that says that a daily loss cannot be judged, or can be again."""
+    delivery = Delivery.REPLACE if notice.why else Delivery.EDIT
+    return Post(notice, delivery, f"loss-blind:{notice.broker_id}")
 
 
 def prices_old_card(notice: GuardPricesOld) -> Post:

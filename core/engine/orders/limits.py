@@ -6,7 +6,8 @@ each entry that it bounds, for submissions of two accounts share no gate). The d
 ``tripped``: None, or ``at`` (real time), ``day``, ``result``, ``limit`` and ``scope`` (whose limit:
 the account's, or ``all``). The proof of an account (F8): ``proved`` (None, or ``at``, ``address``,
 ``how``), ``trip`` (None, or how far its round trip is: ``core.engine.safeguards.round_trips``) and
-``simulated_at`` (when it was last seen at a simulator).
+``simulated_at`` (when it was last seen at a simulator). ``blind``: why its daily loss cannot be
+judged, as the chat was told; '' while it can.
 
 ``limit_changes`` (``scope#version``): ``scope``, ``version``, ``what``, ``old``, ``new``, ``at``,
 ``by``; append-only. Whoever changes what a submission reads here writes the gates concerned.
@@ -35,6 +36,7 @@ __all__ = [
     "limits_at",
     "note_change",
     "note_simulated",
+    "put_blind",
     "put_trip",
     "set_limit",
     "set_proof",
@@ -91,6 +93,7 @@ class StoredLimits:
     proved: Proof | None = None
     trip: Document | None = None
     simulated_at: datetime | None = None
+    blind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,7 @@ def _stored(scope: str, row: Document | None) -> StoredLimits:
         Proof(**proved) if proved else None,
         row.get("trip"),
         row.get("simulated_at"),
+        row.get("blind", ""),
     )
 
 
@@ -178,6 +182,11 @@ async def put_trip(view: StoreView, broker_id: str, trip: Document | None) -> No
 async def note_simulated(view: StoreView, broker_id: str, *, at: datetime) -> None:
     """Note that an account is at a simulator; no gate is written, for no submission reads it."""
     await view.update(_LIMITS, {"_id": broker_id}, Change(set={"simulated_at": at}), upsert=True)
+
+
+async def put_blind(view: StoreView, broker_id: str, why: str) -> None:
+    """Note what the chat is told of a daily loss that cannot be judged; no submission reads it."""
+    await view.update(_LIMITS, {"_id": broker_id}, Change(set={"blind": why}), upsert=True)
 
 
 async def note_change(

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.domain.account_day import AccountDay
 from core.domain.mode import TradingMode
 from core.domain.money import rupees
-from core.domain.notices.limits import DailyLossReached
-from core.domain.notices.post import Post
+from core.domain.notices.limits import DailyLossBlind, DailyLossReached
+from core.domain.notices.post import Post, loss_blind_card
 from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import live_ids
 from core.engine.accounts.modes import write_mode
@@ -30,6 +31,7 @@ from core.engine.orders.limits import (
     Tripped,
     all_limits,
     limits_at,
+    put_blind,
     set_tripped,
 )
 from core.engine.outbox import Outbox
@@ -42,6 +44,8 @@ __all__ = ["REARM_AFTER", "LossLimit"]
 _log = logging.getLogger(__name__)
 REARM_AFTER = timedelta(minutes=5)
 _BY = "daily loss"
+_BLIND_FOR_S = 20.0
+"""How long a result may be unknown before it is told: a fill on its way passes sooner."""
 
 
 class LossLimit:
@@ -68,6 +72,7 @@ class LossLimit:
         self._day = ""
         self._results: dict[str, Decimal] = {}
         self._reached: dict[str, float] = {}
+        self._unknown_since: dict[str, float] = {}
 
     def result(self, broker_id: str | None) -> Decimal | None:
         """Return an account's result at today's last look, with None that of all together."""
@@ -99,7 +104,7 @@ class LossLimit:
         asked = [(present[one], [one]) for one in days if one in present]
         if ALL in present:
             asked.append((present[ALL], sorted(await live_ids(self._store))))
-        failed: StoreError | None = None
+        failed = await self._tell_sight(present, days)
         for standing, accounts in asked:
             try:
                 await self._judge(standing, accounts)
@@ -155,6 +160,41 @@ class LossLimit:
         )
         await self._outbox.post(view, Post(notice))
         return stopped
+
+    async def _tell_sight(
+        self, present: Mapping[str, StoredLimits], days: Mapping[str, AccountDay]
+    ) -> StoreError | None:
+        """Say once that a daily loss cannot be judged, and once that it can be again."""
+        failed: StoreError | None = None
+        now = self._clock.monotonic()
+        is_any = ALL in present and present[ALL].limits.daily_loss is not None
+        for broker_id, day in days.items():
+            own = present.get(broker_id, StoredLimits(broker_id))
+            why = day.why if day.result is None else ""
+            told = own.blind
+            if not told and not is_any and own.limits.daily_loss is None:
+                continue
+            if not why:
+                self._unknown_since.pop(broker_id, None)
+            elif told or now - self._unknown_since.setdefault(broker_id, now) < _BLIND_FOR_S:
+                continue
+            if bool(why) is bool(told):
+                continue
+            notice = DailyLossBlind(broker_id, why, self._results.get(broker_id))
+            try:
+                await self._tell(notice)
+            except StoreError as error:
+                failed = error
+        return failed
+
+    async def _tell(self, notice: DailyLossBlind) -> None:
+        async def body(view: StoreView) -> None:
+            await put_blind(view, notice.broker_id, notice.why)
+            await self._outbox.post(view, loss_blind_card(notice))
+
+        nonce = f"loss-blind:{notice.broker_id}|{self._clock.now().isoformat()}"
+        with suppress(AlreadyDone):
+            await self._store.transaction(body, nonce=nonce)
 
     async def _in_normal(self, view: StoreView, accounts: Sequence[str]) -> list[str]:
         gates = [await gate_at(view, broker_id) for broker_id in accounts]

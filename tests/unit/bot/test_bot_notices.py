@@ -32,7 +32,12 @@ from core.domain.notices.accounts import (
 )
 from core.domain.notices.calendar import CalendarEnds, DayUnknown, YearDerived
 from core.domain.notices.exits import ExitStuck, ExitThrough, ExitWaits, LedgersLeft
-from core.domain.notices.limits import DailyLossReached, RoundTripFailed, RoundTripPassed
+from core.domain.notices.limits import (
+    DailyLossBlind,
+    DailyLossReached,
+    RoundTripFailed,
+    RoundTripPassed,
+)
 from core.domain.notices.logins import (
     LoginDone,
     LoginFailed,
@@ -175,6 +180,7 @@ def notices(word: str) -> tuple[Notice, ...]:
         PanicCard("000001"),
         PanicOver("000001"),
         DailyLossReached(account, Decimal("-1240.5"), Decimal(1000), AT, (account,)),
+        DailyLossBlind(account, word, Decimal(-40)),
         RoundTripPassed(account, word, 1, Decimal(812), Decimal("811.5")),
         RoundTripFailed(account, word, word),
         CalendarEnds("2027-12-31", 1),
@@ -437,6 +443,15 @@ async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
 @pytest.mark.parametrize(
     ("notice", "text"),
     [
+        (
+            DailyLossBlind(ACCOUNT.broker_id, "it needs a login", Decimal(-40)),
+            (
+                "⚠️ Daily loss cannot be judged · Zerodha - Main\n"
+                "The day's result is not known: it needs a login.\n"
+                "The last result of today, -₹40.00, counts until then. A loss since then stops "
+                "nothing; look in the broker's app."
+            ),
+        ),
         (
             OrdersLeftResting(ACCOUNT.broker_id, 2, "the broker did not confirm"),
             (

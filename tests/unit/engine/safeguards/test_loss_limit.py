@@ -14,7 +14,7 @@ from core.domain.account_day import AccountDay
 from core.domain.day_result import DayResult
 from core.domain.limits import LimitKind
 from core.domain.mode import TradingMode
-from core.domain.notices.limits import DailyLossReached
+from core.domain.notices.limits import DailyLossBlind, DailyLossReached
 from core.engine.orders.gate import gate_at
 from core.engine.orders.limits import ALL, changes_of, limits_at
 from core.errors import TransactionConflict, UserError
@@ -52,9 +52,9 @@ class Desk:
     async def look(self, *results: int | None) -> None:
         """Judge the accounts' results, in their order; None is not known."""
         days = {
-            one.broker_id: AccountDay(
-                one.broker_id, None if n is None else DayResult(realised=Decimal(n))
-            )
+            one.broker_id: AccountDay(one.broker_id, None, "hung")
+            if n is None
+            else AccountDay(one.broker_id, DayResult(realised=Decimal(n)))
             for one, n in zip(self.accounts, results, strict=False)
         }
         await self.engine.wiring.loss_limit.judge(days)
@@ -321,3 +321,35 @@ async def test_submissions_wait_while_the_loss_of_all_turns_the_accounts():
         assert not looking.done()
     await looking
     assert await desk.modes() == ["EXIT_ONLY", "EXIT_ONLY"]
+
+
+@pytest.mark.parametrize("is_all", [False, True])
+async def test_a_result_that_stays_unknown_is_told_once_and_so_is_its_end(is_all: bool):
+    """A limit that nobody can judge would hold nothing, and nobody would know."""
+    desk = await a_desk()
+    await desk.limit(ALL if is_all else desk.one, 1000)
+    await desk.look(-40, 0)
+    for _ in range(9):
+        await desk.look(None, None if not is_all else 0)
+        await desk.engine.clock.advance(3)
+    after = desk.restart()
+    for _ in range(9):
+        await after.look(None, 0)
+        await after.engine.clock.advance(3)
+    (told,) = await desk.engine.notices(DailyLossBlind)
+    assert isinstance(told, DailyLossBlind)
+    assert (told.broker_id, told.why, told.result) == (desk.one, "hung", Decimal(-40))
+    for _ in range(2):
+        await after.look(-50, 0)
+    found = await desk.engine.notices(DailyLossBlind)
+    assert [one.why for one in found if isinstance(one, DailyLossBlind)] == ["hung", ""]
+
+
+async def test_a_result_that_is_unknown_for_a_moment_is_not_told():
+    """A fill on its way; and where nothing is bounded nobody is told anything."""
+    desk = await a_desk()
+    await desk.limit(desk.one, 1000)
+    for result in (0, None, None, None, 0, None, None, None, 0):
+        await desk.look(result, None)
+        await desk.engine.clock.advance(5)
+    assert await desk.engine.notices(DailyLossBlind) == []
