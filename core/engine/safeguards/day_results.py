@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol
@@ -143,11 +142,7 @@ class DayResults:
             result,
             "",
             {
-                name: _priced(
-                    name,
-                    strategy_result(name, ledgers, traded, found, holdings, broker, day),
-                    traded,
-                )
+                name: strategy_result(name, ledgers, traded, found, holdings, broker, day)
                 for name in sorted(names - {MANUAL, EXTERNAL})
             },
             min(times, default=None),
@@ -161,15 +156,6 @@ class DayResults:
         if asked is not None and (read_at is None or asked.at >= read_at or not row.last_price):
             return asked.last, asked.at
         return row.last_price, read_at if row.last_price else None
-
-
-def _priced(strategy: str, result: DayResult, traded: Sequence[Order]) -> DayResult:
-    """Return a strategy's result, with what is missing where a fill of its has no price yet."""
-    for one in traded:
-        if one.strategy == strategy and one.average_price <= 0:
-            why = f"the broker does not show yet at what price {one.request.instrument} was filled"
-            return replace(result, missing=(*result.missing, why))
-    return result
 
 
 class ResultJudge(Protocol):

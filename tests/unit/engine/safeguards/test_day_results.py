@@ -212,4 +212,4 @@ async def test_fill_without_its_price_has_no_result() -> None:
     price(desk, "805")
     day = await day_of(desk)
     assert day.result is not None and day.result.before == -50
-    assert "at what price" in day.by_strategy[STRATEGY].missing[0]
+    assert "price of a fill" in day.by_strategy[STRATEGY].missing[0]
