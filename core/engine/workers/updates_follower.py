@@ -22,7 +22,7 @@ __all__ = ["UpdatesFollower"]
 
 _log = logging.getLogger(__name__)
 
-_TOGETHER_S: Final = 0.02
+_TOGETHER_S: Final = 0.01
 """One order makes several frames within milliseconds: they are one read."""
 _REFUSED_S: Final = 300.0
 """A stream that was refused while reads are answered (an app without that permission) is tried

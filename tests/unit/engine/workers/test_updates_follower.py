@@ -55,10 +55,10 @@ async def test_frames_of_one_moment_are_one_read() -> None:
     async with following() as waked:
         _, stream = await waked.follows()
         stream.say(50)
-        await waked.clock.advance(0.01)
+        await waked.clock.advance(0.005)
         stream.say(50)
         assert waked.times == 0
-        await waked.clock.advance(0.015)
+        await waked.clock.advance(0.006)
         assert (waked.times, waked.follower.hints) == (1, 100)
         await waked.clock.advance(60)
         assert waked.times == 1
