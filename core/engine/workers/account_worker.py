@@ -88,8 +88,9 @@ class AccountWorker:
         self._needs_login = False
         self._settings = settings
         self._wake = asyncio.Event()
-        self.updates = UpdatesFollower(broker_id, clock, self.wake)
+        self.updates = UpdatesFollower(broker_id, clock, self.hinted)
         self._is_read_wanted = True
+        self._reads_first = False
         self._read_at = 0.0
         self._turn_ended = asyncio.Event()
         self._ready_for: str | None = None
@@ -109,7 +110,15 @@ class AccountWorker:
         return timedelta(seconds=longest + _GRACE_S)
 
     def wake(self) -> None:
-        """Take the next turn now: after a run, an update, a postback or a user's command."""
+        """Take the next turn now: after a run, a postback or a user's command."""
+        self._is_read_wanted, self._reads_first = True, False
+        self._wake.set()
+
+    def hinted(self) -> None:
+        """Take the next turn now, for an order update: its read comes before what is sent."""
+        # One that was woken as well has something to send, which goes first.
+        if not self._wake.is_set():
+            self._reads_first = True
         self._is_read_wanted = True
         self._wake.set()
 
@@ -185,11 +194,13 @@ class AccountWorker:
             # Send first, read then: a fresh entry must not wait for a slow read. What the read
             # moved is acted on in the same turn, so that a stop follows its fill at once.
             was_ready, held_at = self._is_ready(), self.snapshot.positions_at
-            sent = was_ready and await self.advance(account, client)
+            reads_first, self._reads_first = self._reads_first, False
+            sent = was_ready and not reads_first and await self.advance(account, client)
             if sent or await self._is_read_due():
                 moved = await self.read(client)
                 # A read that showed nothing new leaves nothing to do that was not done just now.
-                is_news = moved or not was_ready or self.snapshot.positions_at != held_at
+                has_advanced = was_ready and not reads_first
+                is_news = moved or not has_advanced or self.snapshot.positions_at != held_at
                 sent |= (moved or not sent) and is_news and await self.advance(account, client)
         except BrokerReadError as error:
             await self.read_failed(error)

@@ -149,6 +149,35 @@ async def test_hint_is_one_read_in_the_next_turn() -> None:
     assert await it.desk.units() == 3
 
 
+@pytest.mark.parametrize("is_hint", [True, False], ids=["hint", "wake"])
+async def test_hint_reads_before_it_sends(is_hint: bool) -> None:
+    """An update is there to be read; what a run or a user wants leaves before any read."""
+    it = await pushed()
+    await it.desk.holds(5)
+    await it.desk.turns(6, apart_s=5)
+    order: list[str] = []
+    for name in ("orders", "place"):
+        _noting(it, name, order)
+    await it.desk.wants(0)
+    it.desk.worker.hinted()
+    if not is_hint:
+        it.desk.worker.wake()
+    await it.desk.worker.turn()
+    assert order[:2] == (["orders", "place"] if is_hint else ["place", "orders"])
+    await it.desk.turns(6, apart_s=1)
+    assert (await it.desk.units(), await it.desk.states(Purpose.EXIT)) == (0, ["FILLED"])
+
+
+def _noting(it: Pushed, name: str, order: list[str]) -> None:
+    call = getattr(it.desk.at, name)
+
+    async def noted(*arguments: Any) -> Any:
+        order.append(name)
+        return await call(*arguments)
+
+    setattr(it.desk.at, name, noted)
+
+
 async def test_positions_after_a_fill_are_judged_soon() -> None:
     """They lag behind orders, so that a fill is followed by reads until both were compared."""
     it = await pushed()
