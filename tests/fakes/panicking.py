@@ -13,6 +13,7 @@ from core.adapters.fyers import FYERS
 from core.adapters.zerodha import ZERODHA
 from core.bootstrap import System
 from core.domain.command import Command
+from core.domain.instrument import Product
 from core.domain.mode import TradingMode
 from core.domain.notices.panic import PanicCard, PanicOver
 from core.domain.order import OrderRequest, OrderType
@@ -37,11 +38,16 @@ async def _enable(name: str, system: System, command: Command) -> None:
 class Trading:
     """A world in which a strategy holds ten units of SBIN with a stop on each account."""
 
-    def __init__(self, loop: VirtualLoop, strategies: dict[str, Direction] | None = None) -> None:
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        strategies: dict[str, Direction] | None = None,
+        product: Product = Product.MIS,
+    ) -> None:
         self.loop = loop
         wanted = strategies or {"alpha": Direction.LONG}
         since = START.replace(second=0) + timedelta(minutes=1)
-        self.strategies = {name: WishingStrategy(name, SBIN) for name in wanted}
+        self.strategies = {name: WishingStrategy(name, SBIN, product=product) for name in wanted}
         for name, direction in wanted.items():
             self.strategies[name].wishes = [Wish(since, direction, Decimal(1))]
         self.world = World(7, loop, START, self.strategies, unrest=0.0002)

@@ -1,51 +1,149 @@
-"""The live message of a panic, as its accounts go on (row R2)."""
+"""What the messages of a panic say (row R2)."""
 
 from __future__ import annotations
 
+import html
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from bot.views.panic import panic_card
+from bot.handlers.panic import is_panic_word
+from bot.views.panic import panic_card, panic_over, panic_question, stop_question
+from bot.views.screen import Screen
+from core.adapters.fyers import FYERS
+from core.domain.account import Account
 from core.domain.mode import TradingMode
 from core.domain.panic import Hindrance, Line, Panic, PanicEnd
-from core.domain.views import PanicView
+from core.domain.views import PanicAccount, PanicQuestion, PanicView
+from tests.fakes.views import an_account, an_order
 
 pytestmark = pytest.mark.row("R2")
 
-ONE, TWO = "zerodha_aaaaaa", "fyers_bbbbbb"
-AT = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
+MAIN = an_account()
+OTHER = an_account("fyers_bbbbbbbbbb", FYERS, "Two", is_default=False)
+AT = datetime(2026, 11, 23, 4, 30, tzinfo=UTC)
 
 
-def shown(*lines: Line, end: PanicEnd = PanicEnd.NONE) -> str:
-    panic = Panic("000001", AT, f"{AT:%Y-%m-%d}", "1", False, True, lines)
-    view = PanicView(
-        replace(panic, end=end), {}, {ONE: "Main", TWO: "Growth"}, (), TradingMode.EXIT_ONLY
+def plain(text: str | Screen) -> str:
+    """Return what a user reads."""
+    found = text.text if isinstance(text, Screen) else text
+    return html.unescape(re.sub(r"<[^>]+>", "", found))
+
+
+def a_view(*lines: Line, end: PanicEnd = PanicEnd.NONE, **fields: object) -> PanicView:
+    """Return a panic of both accounts."""
+    panic = Panic("000001", AT, "2026-11-23", "1", False, True, lines, end)
+    accounts: dict[str, Account] = {one.broker_id: one for one in (MAIN, OTHER)}
+    view = PanicView(panic, accounts, {}, (), TradingMode.EXIT_ONLY)
+    return replace(view, **fields)  # type: ignore[arg-type]
+
+
+FLAT = Line(MAIN.broker_id, is_flat=True, flat_after_s=1.5)
+
+
+def test_the_card_counts_down_and_names_who_is_not_flat() -> None:
+    """One line an account that is not flat, with the reason and what to do in the broker's app."""
+    line = Line(OTHER.broker_id, 1, 2, Hindrance.LOGIN)
+    text = plain(panic_card(a_view(FLAT, line)))
+    assert text.splitlines() == [
+        "🛑 PANIC · 1 of 2 flat · 1 order working · 2 positions left",
+        (
+            "• Fyers - Two · 2 positions, 1 order: login expired. Log in below, or do it by hand: "
+            "Open the Fyers app: Orders, cancel what is pending; then Positions, Exit all. I go on "
+            "by myself when that is over."
+        ),
+    ]
+    screen = panic_card(a_view(FLAT, line))
+    assert [row[0].text for row in screen.rows] == ["Stop trying"]
+
+
+@pytest.mark.parametrize("hindrance", Hindrance)
+@pytest.mark.parametrize("end", PanicEnd)
+def test_every_hindrance_has_words(hindrance: Hindrance, end: PanicEnd) -> None:
+    """No machine's word reaches a user, and none reads like another."""
+    texts = {
+        one: plain(panic_card(a_view(FLAT, Line(OTHER.broker_id, 0, 1, one, "x"), end=end)))
+        for one in Hindrance
+    }
+    assert list(texts.values()).count(texts[hindrance]) == 1
+    assert "_" not in texts[hindrance] and "  " not in texts[hindrance]
+
+
+def test_the_end_says_how_to_come_back() -> None:
+    """Check, what was cancelled, Normal with a button for each, what stays shut."""
+    cancelled = (an_order(MAIN, quantity=7),)
+    view = a_view(FLAT, replace(FLAT, broker_id=OTHER.broker_id), end=PanicEnd.FLAT)
+    both = {
+        one.broker_id: replace(one, trading_mode=TradingMode.EXIT_ONLY) for one in (MAIN, OTHER)
+    }
+    screen = panic_over(replace(view, cancelled=cancelled, accounts=both))
+    text = plain(screen)
+    assert text.startswith("How to come back\n1. Look at the positions and orders")
+    assert "Cancelled at the brokers: 1 order of your own:" in text
+    assert "BUY 7 NSE:SBIN MIS limit ₹812.00" in text
+    assert "stays shut until tomorrow" in text
+    labels = [button.text for row in screen.rows for button in row]
+    assert labels == [
+        "🟢 All accounts: Normal",
+        "🟢 Main: Normal",
+        "🟢 Two: Normal",
+        "Positions",
+        "Modes",
+    ]
+    assert plain(panic_card(view)) == "✅ PANIC is over · 2 of 2 flat"
+
+
+def test_a_panic_that_was_ended_names_what_is_not_closed() -> None:
+    """The message is final: no button, and nothing goes on by itself."""
+    view = a_view(FLAT, Line(OTHER.broker_id, 1, 1, Hindrance.SILENT, "503"), end=PanicEnd.STOPPED)
+    screen = panic_card(view)
+    assert screen.rows == ()
+    assert "PANIC ended by you · 1 of 2 flat" in plain(screen)
+    assert "the broker does not answer (503). If it is urgent:" in plain(screen)
+    assert "I go on" not in plain(screen)
+    assert "named above" in plain(panic_over(view))
+    assert "1 of 2 accounts are flat" in plain(stop_question(view))
+
+
+def test_the_question_names_accounts_counts_and_what_is_not_touched() -> None:
+    """Before anything happens, with what each account would lose."""
+    accounts = (
+        PanicAccount(MAIN, 2, 3, 1, is_paused=False, is_read=True),
+        PanicAccount(OTHER, 1, 0, 0, is_paused=True, is_read=True),
     )
-    return panic_card(view).text
+    question = PanicQuestion(accounts, None)
+    text = plain(panic_question(question, [MAIN.broker_id], with_holdings=False))
+    assert text.splitlines() == [
+        "🛑 Cancel and close everything on 1 account?",
+        (
+            "2 positions closed at the market price, 3 working orders cancelled, your own at the "
+            "broker too."
+        ),
+        "",
+        "☑ Zerodha - Main: 2 positions, 3 orders",
+        "☐ Fyers - Two: 1 position, 0 orders, PAUSED: closed there too",
+        "",
+        "Exit only first, on these accounts.",
+        "Not touched: delivery positions and holdings (1), with their stops.",
+        ("GTTs and other rules kept at the broker are not seen by me: look at them in its app."),
+    ]
+    both = [MAIN.broker_id, OTHER.broker_id]
+    text = plain(panic_question(question, both, with_holdings=True))
+    assert "on all accounts?" in text and "those added later too" in text
+    assert "Delivery positions and holdings are closed too: 1." in text
 
 
-def test_no_figure_is_shown_before_an_account_was_looked_at() -> None:
-    """Zero orders and zero positions would be a guess while nothing was read yet."""
-    text = shown(Line(ONE), Line(TWO))
-    assert "0 of 2 flat · looking at the brokers" in text
-    assert "Main</b>: looking at the broker." in text
-    assert "0 positions" not in text
+@pytest.mark.parametrize(
+    "word", ["stop", "STOP", " Stop! ", "panic", "P A N I C", "exit all.", "EXITALL"]
+)
+def test_words_of_a_panic(word: str) -> None:
+    """In any case, with spaces and marks."""
+    assert is_panic_word(word)
 
 
-def test_what_is_left_is_counted_once_it_is_known() -> None:
-    """The account that is flat is only counted; the other is named with what it has."""
-    text = shown(Line(ONE, orders=1, positions=2), Line(TWO, is_flat=True))
-    assert "1 of 2 flat · 1 order working · 2 positions left" in text
-    assert "Main</b> · 2 positions, 1 order: closing." in text
-    assert "Growth" not in text
-
-
-def test_what_was_left_when_a_user_ended_it_is_named() -> None:
-    """With what to do there."""
-    line = Line(ONE, positions=1, hindrance=Hindrance.LOGIN)
-    text = shown(line, Line(TWO, is_flat=True), end=PanicEnd.STOPPED)
-    assert "PANIC ended by you · 1 of 2 flat" in text
-    assert "Not closed: 0 orders working · 1 position left." in text
-    assert "login expired" in text
+@pytest.mark.parametrize("word", ["", "stops", "do not stop", "exit", "all", "stop loss", "s" * 41])
+def test_other_words_are_none(word: str) -> None:
+    """A sentence that holds one of them is not one."""
+    assert not is_panic_word(word)

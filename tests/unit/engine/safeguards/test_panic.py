@@ -16,7 +16,7 @@ from core.domain.notices.panic import PanicCard, PanicOver
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.panic import Hindrance, PanicEnd
 from core.domain.target import Direction
-from tests.campaign.virtual import run_virtually
+from tests.campaign.virtual import VirtualLoop, run_virtually
 from tests.campaign.world import SBIN
 from tests.fakes.panicking import Trading
 
@@ -286,6 +286,46 @@ def test_normal_is_refused_while_a_panic_runs() -> None:
         assert trading.mode(one) == "NORMAL"
 
     play(story)
+
+
+def test_delivery_stays_with_its_stop_unless_it_is_asked_for() -> None:
+    """CNC is not touched by the first panic, which ends; the second one is asked to close it."""
+
+    async def story(loop: VirtualLoop) -> None:
+        trading = await Trading(loop, product=Product.CNC).opened()
+        (one,) = trading.accounts
+        assert trading.working(one) == [OrderType.SL_M]
+        await trading.panic()
+        await asyncio.sleep(20)
+        assert (await trading.newest()).end is PanicEnd.FLAT
+        assert trading.net(one) == 10 and trading.working(one) == [OrderType.SL_M]
+        await trading.panic(with_holdings=True)
+        await asyncio.sleep(30)
+        assert trading.is_flat(one)
+        assert (await trading.newest()).end is PanicEnd.FLAT
+
+    run_virtually(story, 7)
+
+
+def test_holdings_are_added_to_a_panic_that_runs() -> None:
+    """An account that was flat without them is looked at anew."""
+
+    async def story(loop: VirtualLoop) -> None:
+        trading = await Trading(loop, product=Product.CNC).opened(2)
+        flat, hung = trading.accounts
+        trading.world.client(hung).troubles.read("*", "hangs", 40)
+        await trading.panic()
+        await asyncio.sleep(15)
+        assert (await trading.line(flat)).is_flat and trading.net(flat) == 10
+        await trading.panic(with_holdings=True)
+        await asyncio.sleep(20)
+        assert trading.is_flat(flat)
+        assert (await trading.newest()).is_running
+        await asyncio.sleep(60)
+        assert trading.is_flat(hung)
+        assert (await trading.newest()).end is PanicEnd.FLAT
+
+    run_virtually(story, 7)
 
 
 @pytest.mark.row("R6")
