@@ -34,7 +34,14 @@ from core.engine.safeguards.panics import (
     running_panic,
     widen_panic,
 )
-from core.errors import AlreadyDone, DuplicateKey, NotFound, StoreError, UserError
+from core.errors import (
+    AlreadyDone,
+    DuplicateKey,
+    NotFound,
+    StoreError,
+    TransactionConflict,
+    UserError,
+)
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
 
@@ -104,14 +111,15 @@ class Panics:
         for _ in range(_STARTS):
             try:
                 panic = await self._store.transaction(body, nonce=f"panic:{command.id}")
-            except DuplicateKey:
-                # Another one began at this very moment: this one is added to it.
+            except (DuplicateKey, TransactionConflict):
+                # Another one began at this very moment, and this one is added to it; or the gates
+                # were written by too many submissions.
                 continue
             # The workers are woken when there is something for them to do: a turn before that would
             # stand in its way.
             self._changed.set()
             return panic
-        raise UserError("Panics begin on another side at this moment; open /panic to see them.")
+        raise UserError("The panic could not begin: too much else was written. Tap once more.")
 
     async def _begin(
         self,
