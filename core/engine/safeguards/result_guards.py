@@ -37,6 +37,8 @@ OLD_PRICE = timedelta(seconds=5)
 """From how old a price on it is said beside every result that it made."""
 _BLIND_FOR = timedelta(seconds=20)
 """How long a result may be unknown before it is told: a fill on its way passes sooner."""
+_FRESH_FOR_S = 60.0
+"""How long prices must have been fresh before that is told."""
 _KEEP_HIGHEST_EVERY = timedelta(seconds=30)
 
 
@@ -100,6 +102,7 @@ class ResultGuards:
         self._stored_at: dict[str, datetime] = {}
         self._unknown_since: dict[str, datetime] = {}
         self._are_prices_old = False
+        self._prices_were_old_at = 0.0
         self._numbers = count()
 
     async def accounts(self) -> frozenset[str]:
@@ -211,16 +214,20 @@ class ResultGuards:
     async def _tell_age(self, oldest: datetime | None) -> None:
         """Say once that guards are judged by old prices, and once that they are fresh again."""
         age = timedelta(0) if oldest is None else self._clock.now() - oldest
-        is_old = age > PRICE_LIVES
-        if is_old is self._are_prices_old:
+        is_old, now = age > PRICE_LIVES, self._clock.monotonic()
+        if is_old:
+            self._prices_were_old_at = now
+        # Where only the reads of positions bring prices, they are old before each of them.
+        is_over = now - self._prices_were_old_at >= _FRESH_FOR_S
+        if is_old is self._are_prices_old or not (is_old or is_over):
             return
-        self._are_prices_old = is_old
         notice = GuardPricesOld(round(age.total_seconds()), is_over=not is_old)
 
         async def body(view: StoreView) -> None:
             await self._outbox.post(view, prices_old_card(notice))
 
         await self._commit("guard-prices", "", body)
+        self._are_prices_old = is_old
 
     async def _commit(
         self, what: str, key: str, body: Callable[[StoreView], Awaitable[None]]

@@ -180,6 +180,25 @@ async def test_old_prices_are_said_once_and_judged_by(
     assert notice.price_age_s > 20
 
 
+async def test_prices_that_only_come_with_the_positions_are_said_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old before each read and fresh after it: two messages each time would hide what matters."""
+    await set_guard(desk.engine, account_scope(desk), Guard(stop=Decimal(100_000)))
+    monkeypatch.setattr(desk.engine.wiring.market_data, "sources", _no_sources)
+    for _ in range(4):
+        await desk.turns(1)
+        for _ in range(6):
+            await desk.clock.advance(3)
+            await desk.engine.wiring.price_watch.tick()
+    told = await desk.engine.notices(GuardPricesOld)
+    assert [one.is_over for one in told if isinstance(one, GuardPricesOld)] == [False]
+    monkeypatch.undo()
+    await look(desk, "815", 25)
+    told = await desk.engine.notices(GuardPricesOld)
+    assert [one.is_over for one in told if isinstance(one, GuardPricesOld)] == [False, True]
+
+
 async def _no_sources() -> tuple[()]:
     return ()
 
