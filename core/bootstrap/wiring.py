@@ -46,6 +46,7 @@ from core.engine.safeguards.loss_limit import LossLimit
 from core.engine.safeguards.panic import Panics
 from core.engine.safeguards.panic_account import PursuitParts
 from core.engine.safeguards.panic_facts import PanicFacts
+from core.engine.safeguards.reconnection import Reconnection
 from core.engine.safeguards.result_guards import ResultGuards
 from core.engine.workers.account_worker import AccountWorker
 from core.engine.workers.lease import Lease
@@ -228,6 +229,7 @@ class Wiring:
             outbox=self.outbox,
             public_url=self._foundation.settings.public_url,
             on_login=self.pool.wake,
+            on_first_login=Reconnection(self._clock, self.accounts).take_over,
         )
 
     # Workers

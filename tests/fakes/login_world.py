@@ -28,6 +28,7 @@ from core.engine.accounts.logins import Logins
 from core.engine.accounts.masters import Masters
 from core.engine.accounts.tokens import Tokens
 from core.engine.outbox import Outbox
+from core.engine.safeguards.reconnection import Reconnection
 from core.errors import LoginFault, StoreUnavailable
 from core.ports.broker import Broker
 from core.ports.store import Change, Document, Store, StoreView
@@ -171,6 +172,7 @@ class LoginWorld:
             outbox=outbox,
             public_url=public_url,
             on_login=self.logged_in.append,
+            on_first_login=Reconnection(self.clock, self.accounts).take_over,
         )
 
     def new_web(self, logins: Logins) -> WebServer:

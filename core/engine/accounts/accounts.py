@@ -163,6 +163,14 @@ class Accounts:
         where = {"live": True, "broker_type": broker, "user_id": user_id}
         return tuple(self.read(row) for row in await view.find(_ACCOUNTS, where))
 
+    async def disconnected_of(
+        self, view: StoreView, broker: str, user_id: str, since: datetime
+    ) -> str | None:
+        """Return the id of a broker user's account that was disconnected last, and since then."""
+        where = {"live": False, "broker_type": broker, "user_id": user_id}
+        rows = await view.find(_ACCOUNTS, where, sort=[("disconnected_at", -1)], limit=1)
+        return next((str(row["_id"]) for row in rows if row["disconnected_at"] >= since), None)
+
     async def get_in(self, view: StoreView, broker_id: str) -> Account:
         """Return one connected account as a transaction sees it; raises ``NotFound``."""
         row = await view.get(_ACCOUNTS, broker_id)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import parse_qsl, urlsplit
@@ -68,7 +68,10 @@ class LoginOrigin:
 
 
 class Logins:
-    """Offers, starts and completes logins."""
+    """Offers, starts and completes logins.
+
+    ``on_first_login`` is called in the transaction in which an account's broker user is learned.
+    """
 
     def __init__(
         self,
@@ -82,6 +85,7 @@ class Logins:
         outbox: Outbox,
         public_url: str | None,
         on_login: Callable[[str], None],
+        on_first_login: Callable[[StoreView, Account, str], Awaitable[None]],
     ) -> None:
         self._store = store
         self._clock = clock
@@ -92,6 +96,7 @@ class Logins:
         self._outbox = outbox
         self._public_url = public_url.rstrip("/") if public_url else None
         self._on_login = on_login
+        self._on_first_login = on_first_login
 
     def redirect_url(self, broker: BrokerProfile) -> str:
         """Return the redirect address that the broker's console must hold."""
@@ -268,6 +273,8 @@ class Logins:
             }
             if not await update_account(view, broker_id, fields):
                 raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN)
+            if account.user_id is None:
+                await self._on_first_login(view, account, grant.user_id)
             await view.update(_LOGINS, {"_id": nonce}, Change(set={"state": "done"}))
             await _silence(view, broker_id)
             await end_links(view, broker_id)

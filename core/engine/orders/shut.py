@@ -15,7 +15,7 @@ from core.domain.result_guard import GuardScope, ScopeKind
 from core.engine.orders.gate import touch_gate
 from core.ports.store import Change, StoreView
 
-__all__ = ["shut_day", "why_shut"]
+__all__ = ["reason_of", "shut_day", "why_shut"]
 
 _SHUT = "shut_days"
 
@@ -54,7 +54,12 @@ async def why_shut(view: StoreView, broker_id: str, strategy: str, day: str) -> 
         GuardScope(ScopeKind.ALL),
     )
     for scope in scopes:
-        row = await view.get(_SHUT, f"{scope.key}|{day}")
-        if row is not None:
-            return str(row["reason"])
+        if reason := await reason_of(view, scope, day):
+            return reason
     return ""
+
+
+async def reason_of(view: StoreView, scope: GuardScope, day: str) -> str:
+    """Return why this very scope is shut on a trading day, or ''."""
+    row = await view.get(_SHUT, f"{scope.key}|{day}")
+    return str(row["reason"]) if row else ""
