@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from core.adapters.clock import clock_from_setting
 from core.adapters.kept_masters import KeptMasterFiles
-from core.adapters.mongo.migrations import migrate
+from core.adapters.mongo.migrations import is_current, migrate
 from core.adapters.mongo.server import RunningStore, launch, read_store_file
-from core.adapters.mongo.store import MongoStore
+from core.adapters.mongo.store import MongoStore, StoreOptions
 from core.adapters.vault import FernetVault, rotate
 from core.bootstrap.calendar import calendar_of
 from core.config import Settings
@@ -21,6 +22,10 @@ from core.ports.masters import MasterArchive
 from core.ports.store import ServedStore
 
 __all__ = ["Foundation", "attach", "open_system", "rotate_secrets"]
+
+_log = logging.getLogger(__name__)
+_BUILD_S = 1800.0
+"""An index over 10,000 documents takes the embedded server some minutes (facts/store.md 11)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +90,20 @@ async def attach(
     secret = settings.secret_key.get_secret_value() if settings.secret_key else None
     vault = FernetVault.from_setting(secret, settings.data_dir)
     async with await MongoStore.connect(uri, settings.db) as store:
-        await migrate(store)
+        if not await is_current(store):
+            await _migrate(uri, settings.db)
         kind = str(store.server_kind())
         moment = clock or clock_from_setting(settings.clock)
         masters = KeptMasterFiles(settings.data_dir / "masters")
         calendar = calendar_of(settings)
         yield Foundation(settings, store, kind, None, vault, moment, calendar, masters)
+
+
+async def _migrate(uri: str, name: str) -> None:
+    """Bring a store to this program's schema, however long its indexes take to build."""
+    _log.info("bringing the store to this program's schema; a large one takes minutes")
+    async with await MongoStore.connect(uri, name, StoreOptions(operation_s=_BUILD_S)) as patient:
+        await migrate(patient, rebuilds=patient.server_kind() != "embedded")
 
 
 async def rotate_secrets(foundation: Foundation) -> tuple[int, list[str]]:

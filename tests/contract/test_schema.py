@@ -223,6 +223,20 @@ async def test_a_migration_killed_at_each_statement_converges(
     assert 12 < statement < 99, "the loop went through every statement"
 
 
+async def test_equivalent_index_is_rebuilt_only_where_that_is_quick(bare_store: MongoStore) -> None:
+    """The embedded server would take minutes for the journal; both filters hold the same rows."""
+    older = index("n", unique=True, where={"n": {"$type": "string"}})
+    newer = index("n", unique=True, where={"n": {"$gt": ""}}, was={"n": {"$type": "string"}})
+    await migrate(bare_store, (collection("things", older),), ())
+    before = await shape(bare_store)
+    await migrate(bare_store, (collection("things", newer),), (), rebuilds=False)
+    assert (await shape(bare_store))["things"] == before["things"]
+    rebuilt = (collection("things", newer, index("other")),)
+    await migrate(bare_store, rebuilt, ())
+    (_, indexes) = (await shape(bare_store))["things"]
+    assert any(("partialFilterExpression", {"n": {"$gt": ""}}) in one for one in indexes)
+
+
 MIGRATE = """
 import asyncio, sys
 from core.adapters.mongo.migrations import migrate

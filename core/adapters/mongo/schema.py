@@ -32,6 +32,8 @@ class Index:
         keys: (field, 1 or -1), in order.
         where: Equalities, ``$type`` and ``$gt`` that a document must meet to be in the index.
         keep_s: Seconds after the (single, date) field's time at which a document goes.
+        was: An earlier ``where`` that holds the same documents; a store that is slow to build
+            indexes may keep it.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Index:
     unique: bool = False
     where: Mapping[str, Any] | None = None
     keep_s: int | None = None
+    was: Mapping[str, Any] | None = None
 
     def specification(self) -> dict[str, Any]:
         """Return what ``createIndexes`` takes."""
@@ -67,6 +70,7 @@ def index(
     where: Mapping[str, Any] | None = None,
     keep_days: int | None = None,
     name: str | None = None,
+    was: Mapping[str, Any] | None = None,
 ) -> Index:
     """Return an ascending index on ``fields``, named after them unless ``name`` is given."""
     return Index(
@@ -75,6 +79,7 @@ def index(
         unique=unique,
         where=where,
         keep_s=None if keep_days is None else keep_days * _DAY_S,
+        was=was,
     )
 
 
@@ -212,6 +217,7 @@ COLLECTIONS: tuple[Collection, ...] = (
             unique=True,
             # Not {"$type": "string"}: mongod would not use the index to look an id up.
             where={"broker_order_id": {"$gt": ""}},
+            was={"broker_order_id": {"$type": "string"}},
         ),
         index("run_id"),
         index("day", "broker_id", "instrument"),
