@@ -52,7 +52,7 @@ async def ask(visit: Visit) -> None:
         if one.account.broker_id not in running.broker_ids
     ]
     if others:
-        await _show(visit, question, others, with_holdings=running.with_holdings)
+        await _show(visit, question, others, with_holdings=False)
     else:
         await visit.send(Screen("A panic runs already on every account. It shows here:"))
 

@@ -116,12 +116,26 @@ def panic_card(view: PanicView, logins: Keyboard = ()) -> Screen:
     named = [_line(view, line) for line in open_lines]
     if panic.is_running:
         rows = (*logins, (button("Stop trying", Verb.ASK_STOP_PANIC, panic.panic_id),))
-        scope = "Delivery positions and holdings too." if panic.with_holdings else None
+        scope = _scope(view) if panic.holdings else None
         return Screen(join(f"🛑 {bold(f'PANIC · {flat} · {left}')}", scope, named), rows)
     if panic.end is PanicEnd.STOPPED:
         heading = f"🛑 {bold(f'PANIC ended by you · {flat}')}"
         return Screen(join(heading, f"Not closed: {left}.", named), logins)
     return Screen(join(f"✅ {bold(f'PANIC is over · {flat}')}", named), logins)
+
+
+def _scope(view: PanicView) -> str:
+    """Say where delivery is closed too."""
+    panic = view.panic
+    if set(panic.holdings) == set(panic.broker_ids):
+        return "Delivery positions and holdings too."
+    names = [_label(view, broker_id) for broker_id in panic.holdings]
+    return esc(f"Delivery positions and holdings too on: {', '.join(names)}.")
+
+
+def _label(view: PanicView, broker_id: str) -> str:
+    account = view.accounts.get(broker_id)
+    return account.label if account else view.labels.get(broker_id, broker_id)
 
 
 def _is_unread(line: Line) -> bool:
@@ -131,8 +145,7 @@ def _is_unread(line: Line) -> bool:
 
 
 def _line(view: PanicView, line: Line) -> str:
-    account = view.accounts.get(line.broker_id)
-    label = account.label if account else view.labels.get(line.broker_id, line.broker_id)
+    account, label = view.accounts.get(line.broker_id), _label(view, line.broker_id)
     parts = []
     if line.positions:
         parts.append(plural(line.positions, "position"))

@@ -146,7 +146,7 @@ class Panic:
         began_at: Real time of the confirmation.
         day: Trading day of it.
         by: The user who confirmed it.
-        with_holdings: Whether delivery positions and holdings are closed too.
+        holdings: The accounts whose delivery positions and holdings are closed too.
         is_global: Whether it set the global mode, because every account was chosen.
         lines: One for each account, as they were shown last.
         end: How it ended.
@@ -158,7 +158,7 @@ class Panic:
     began_at: datetime
     day: str
     by: str
-    with_holdings: bool
+    holdings: tuple[str, ...]
     is_global: bool
     lines: tuple[Line, ...]
     end: PanicEnd = PanicEnd.NONE

@@ -40,7 +40,7 @@ class PanicsUmpire:
         for key in venue.touched():
             since = venue.moved_by_others(key)
             is_new = since is not None and self.world.loop.time() - since < REACTION_S
-            if key[1] is Product.CNC and not panic["with_holdings"]:
+            if key[1] is Product.CNC and broker_id not in panic["holdings"]:
                 continue
             if venue.net(key) and not is_new:
                 self._bad(f"{broker_id} is told flat and holds {venue.net(key)} {key[0]} {key[1]}")
@@ -50,7 +50,7 @@ class PanicsUmpire:
         for order in venue.orders.values():
             age_s = (venue.wall() - order.placed_at).total_seconds()
             is_new = order.origin != "us" and age_s < REACTION_S
-            is_left_out = order.product is Product.CNC and not panic["with_holdings"]
+            is_left_out = order.product is Product.CNC and broker_id not in panic["holdings"]
             if order.is_live and not is_new and not is_left_out:
                 self._bad(f"{broker_id} is told flat and {order.order_id} still works")
 

@@ -152,14 +152,9 @@ class Panics:
                 is_global=is_global,
             )
         else:
-            panic = _widened(present, new, with_holdings=with_holdings, is_global=is_global)
-            await widen_panic(
-                view,
-                panic,
-                panic.lines,
-                with_holdings=panic.with_holdings,
-                is_global=panic.is_global,
-            )
+            holdings = chosen if with_holdings else []
+            panic = _widened(present, new, holdings, is_global=is_global)
+            await widen_panic(view, panic)
         await self._outbox.post(view, panic_card(panic.panic_id, fresh=True))
         return panic
 
@@ -250,10 +245,10 @@ class Panics:
         panic = await panic_at(self._store, run.panic.panic_id)
         if panic is None or not panic.is_running:
             return False
-        is_more = panic.with_holdings and not run.panic.with_holdings
+        more = set(panic.holdings) - set(run.panic.holdings)
         run.panic = panic
         for line in panic.lines:
-            self._keep(run, line, is_more=is_more)
+            self._keep(run, line, is_more=line.broker_id in more)
         lines = run.lines()
         if all(line.is_over for line in lines):
             await self._end(run, lines)
@@ -269,8 +264,10 @@ class Panics:
         """Begin the pursuit of an account, and again when there is more to close there."""
         broker_id = line.broker_id
         task, pursuit = run.tasks.get(broker_id), run.pursuits.get(broker_id)
-        if pursuit is not None and task is not None and not (task.done() and is_more):
-            return
+        if pursuit is not None and task is not None:
+            if not (is_more and pursuit.line.is_over):
+                return
+            task.cancel()
         stands = Line(broker_id) if pursuit is not None else line
         found = PanicPursuit(self._parts, broker_id, lambda: run.panic, stands, self._changed.set)
         run.pursuits[broker_id] = found
@@ -302,20 +299,23 @@ class Panics:
             await self._store.transaction(body, nonce=nonce)
 
 
-def _reach(panic: Panic) -> tuple[tuple[str, ...], bool]:
+def _reach(panic: Panic) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what a panic is about."""
-    return panic.broker_ids, panic.with_holdings
+    return panic.broker_ids, panic.holdings
 
 
-def _widened(panic: Panic, new: Collection[str], *, with_holdings: bool, is_global: bool) -> Panic:
-    """Return a panic with more accounts, or with holdings: then every account is looked at anew."""
-    is_more = with_holdings and not panic.with_holdings
+def _widened(
+    panic: Panic, new: Collection[str], holdings: Collection[str], *, is_global: bool
+) -> Panic:
+    """Return a panic with more accounts, or with the holdings of some, which are looked at anew."""
+    more = [one for one in holdings if one not in panic.holdings]
     lines = [
-        replace(line, is_flat=False, flat_after_s=None) if is_more else line for line in panic.lines
+        replace(line, is_flat=False, flat_after_s=None) if line.broker_id in more else line
+        for line in panic.lines
     ]
     return replace(
         panic,
         lines=(*lines, *(Line(broker_id) for broker_id in new)),
-        with_holdings=panic.with_holdings or with_holdings,
+        holdings=(*panic.holdings, *more),
         is_global=panic.is_global or is_global,
     )

@@ -53,6 +53,7 @@ _SILENT_S = 8.0
 _STUBBORN_S = 6.0
 _AGAIN_S = 3.0
 _READ_S = 60.0
+_WATCH_S = 5.0
 _LONG = timedelta(seconds=3)
 _ASKED_ABOUT = 3
 _UNASKED_S = 2.0
@@ -135,9 +136,16 @@ class PanicPursuit:
         return replace(self._line, hindrance=Hindrance.SILENT, detail="")
 
     async def run(self) -> None:
-        """Pursue until the account is over; what is away is tried again."""
-        while not self._line.is_over:
+        """Pursue until the account is gone; what is away is tried again.
+
+        One that is flat is looked at now and then while the panic runs: an order may still fill
+        late, or be placed beside it, and the panic's message must not say flat then.
+        """
+        while self._line.hindrance is not Hindrance.GONE:
             try:
+                if self._line.is_flat and not await self._has_more():
+                    await self._parts.clock.sleep(_WATCH_S)
+                    continue
                 await self.step()
             except LeaseLost:
                 raise
@@ -171,6 +179,15 @@ class PanicPursuit:
         except TimeoutError:
             return
 
+    async def _has_more(self) -> bool:
+        """Whether a flat account has something to cancel or close again, by the last reads."""
+        account = await self._parts.facts.account(self._broker_id)
+        if account is None:
+            return False
+        is_with = self._broker_id in self._panic().holdings
+        facts = await self._parts.facts.of(account, with_holdings=is_with)
+        return facts.is_read and not left_of(facts).is_nothing
+
     async def step(self) -> None:
         """Look once, and do what is next."""
         account = await self._parts.facts.account(self._broker_id)
@@ -200,7 +217,9 @@ class PanicPursuit:
         """Work out how the account stands, and note it."""
         panic = self._panic()
         facts = await self._parts.facts.of(
-            account, with_holdings=panic.with_holdings, stubborn=self._stubborn()
+            account,
+            with_holdings=self._broker_id in panic.holdings,
+            stubborn=self._stubborn(),
         )
         left = left_of(facts)
         self._note_asked(left.orders)

@@ -46,7 +46,7 @@ def _panic_of(row: Document) -> Panic:
         began_at=row["began_at"],
         day=row["day"],
         by=row["by"],
-        with_holdings=row["with_holdings"],
+        holdings=tuple(row["holdings"]),
         is_global=row["is_global"],
         lines=tuple(_line_of(line) for line in row["lines"]),
         end=PanicEnd(row["end"]),
@@ -97,7 +97,7 @@ async def add_panic(
         "began_at": at,
         "day": day,
         "by": by,
-        "with_holdings": with_holdings,
+        "holdings": list(broker_ids) if with_holdings else [],
         "is_global": is_global,
         "lines": [_line_row(Line(broker_id)) for broker_id in broker_ids],
         "end": PanicEnd.NONE.value,
@@ -120,14 +120,12 @@ async def hold_running(view: StoreView, panic_id: str, broker_id: str) -> bool:
     return panic is not None and panic.is_running
 
 
-async def widen_panic(
-    view: StoreView, panic: Panic, lines: Sequence[Line], *, with_holdings: bool, is_global: bool
-) -> bool:
-    """Add to a panic that runs; return whether it still did."""
+async def widen_panic(view: StoreView, panic: Panic) -> bool:
+    """Add to a panic that runs what ``panic`` has more; return whether it still did."""
     fields_ = {
-        "lines": [_line_row(line) for line in lines],
-        "with_holdings": with_holdings,
-        "is_global": is_global,
+        "lines": [_line_row(line) for line in panic.lines],
+        "holdings": list(panic.holdings),
+        "is_global": panic.is_global,
     }
     mine = {"_id": panic.panic_id, "end": PanicEnd.NONE.value}
     return await view.update(_PANICS, mine, Change(set=fields_, inc={"seq": 1})) == 1

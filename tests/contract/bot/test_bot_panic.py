@@ -58,7 +58,7 @@ async def test_the_question_names_what_goes_and_what_stays(world: World) -> None
     await world.owner.sees("Confirmed")
     row = await the_panic(world)
     assert [line["broker_id"] for line in row["lines"]] == [MAIN.broker_id, OTHER.broker_id]
-    assert (row["with_holdings"], row["is_global"]) == (False, True)
+    assert (row["holdings"], row["is_global"]) == ([], True)
     assert await world.control.modes.global_mode() is TradingMode.EXIT_ONLY
     await world.settled()
 
@@ -76,7 +76,7 @@ async def test_accounts_are_left_out_and_holdings_chosen(world: World) -> None:
     await world.owner.sees("Confirmed")
     row = await the_panic(world)
     assert [line["broker_id"] for line in row["lines"]] == [MAIN.broker_id]
-    assert (row["with_holdings"], row["is_global"]) == (True, False)
+    assert (row["holdings"], row["is_global"]) == ([MAIN.broker_id], False)
     assert await world.control.modes.global_mode() is TradingMode.NORMAL
     await world.owner.say("panic")
     await world.owner.sees("A panic runs already. Add 1 account to it?")

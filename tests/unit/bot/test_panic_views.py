@@ -34,7 +34,7 @@ def plain(text: str | Screen) -> str:
 
 def a_view(*lines: Line, end: PanicEnd = PanicEnd.NONE, **fields: object) -> PanicView:
     """Return a panic of both accounts."""
-    panic = Panic("000001", AT, "2026-11-23", "1", False, True, lines, end)
+    panic = Panic("000001", AT, "2026-11-23", "1", (), True, lines, end)
     accounts: dict[str, Account] = {one.broker_id: one for one in (MAIN, OTHER)}
     view = PanicView(panic, accounts, {}, (), TradingMode.EXIT_ONLY)
     return replace(view, **fields)  # type: ignore[arg-type]
