@@ -10,6 +10,7 @@ import pytest
 from core.adapters.fyers import FYERS
 from core.domain.account import TokenStatus
 from core.domain.mode import TradingMode
+from core.engine.outbox import OutboxSender
 from tests.fakes.bot_world import Person, World
 from tests.fakes.views import a_position, an_account, an_order
 
@@ -141,4 +142,27 @@ async def test_what_cannot_be_read_is_still_asked_about(world: World) -> None:
     await world.owner.say("stop")
     shown = await world.owner.sees(QUESTION)
     assert "not read yet today, needs a login" in shown["text"]
+    await world.settled()
+
+
+async def test_the_live_message_counts_to_the_end_and_says_how_to_come_back(world: World) -> None:
+    """Confirmed in the chat: the card ends with everything flat, and the steps follow it."""
+    await two_accounts(world)
+    wiring = world.wiring
+    sender = OutboxSender(world.store, world.clock, wiring.outbox, world.bot.notifier)
+    for service in (wiring.panics.run, sender.run):
+        world.tasks.add(asyncio.create_task(service()))
+    await world.owner.say("exit all")
+    await world.owner.tap("Close everything now (2 accounts)")
+    over = await world.owner.sees("PANIC is over · 2 of 2 flat")
+    steps = await world.owner.sees("How to come back", after=over["id"])
+    cards = [one for one in await world.owner.messages() if "PANIC" in one["text"]]
+    assert len(cards) == 1  # edited, not sent anew
+    await world.owner.tap("Main: Normal")
+    await world.owner.tap("Yes, set Normal")
+    await world.owner.sees("Zerodha - Main: Normal", after=steps["id"])
+    assert steps["text"] == (await world.owner.reads(steps["id"], "How to come back"))["text"]
+    assert not [
+        one for one in world.at_broker(MAIN.broker_id).position_list.values() if one.quantity
+    ]
     await world.settled()
