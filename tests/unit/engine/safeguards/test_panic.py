@@ -398,3 +398,43 @@ def test_a_step_of_the_clock_does_not_keep_a_panic_from_its_end(step_s: int) -> 
         assert (await trading.newest()).end is PanicEnd.FLAT
 
     play(story, 2)
+
+
+def test_an_account_that_is_disconnected_meanwhile_ends_its_part() -> None:
+    """It cannot be closed from here any more: it is named as that, and the panic can end."""
+
+    async def story(trading: Trading) -> None:
+        gone, other = trading.accounts
+        trading.world.client(gone).is_login_dead = True
+        await asyncio.sleep(8)
+        await trading.panic()
+        await asyncio.sleep(10)
+        await trading.world.ask(
+            "disconnect",
+            lambda system, command: system.control.registration.disconnect(command, gone),
+        )
+        await asyncio.sleep(10)
+        panic = await trading.newest()
+        assert panic.end is PanicEnd.FLAT and panic.counts.flat == 1
+        assert (await trading.line(gone)).hindrance is Hindrance.GONE
+        assert trading.is_flat(other)
+
+    play(story, 2)
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.05, 0.2, 0.3, 0.5])
+def test_a_panic_that_is_ended_at_once_leaves_nothing_half_wanted(after_s: float) -> None:
+    """At whatever moment: flat because it was quick, or held with the stop back; never neither."""
+
+    async def story(trading: Trading) -> None:
+        (one,) = trading.accounts
+        await trading.panic()
+        await asyncio.sleep(after_s)
+        await trading.stop()
+        await asyncio.sleep(30)
+        if trading.net(one):
+            assert (trading.net(one), trading.working(one)) == (10, [OrderType.SL_M])
+        else:
+            assert trading.is_flat(one)
+
+    play(story)
