@@ -75,12 +75,23 @@ class LossLimit:
         self._unknown_since: dict[str, float] = {}
 
     def result(self, broker_id: str | None) -> Decimal | None:
-        """Return an account's result at today's last look, with None that of all together."""
+        """Return an account's result at today's last look, with None that of all together.
+
+        For the sum an account counts as nothing only after it was unknown for some time: of the
+        first looks after a start, one account's loss is not the loss of all.
+        """
         if self._day != self._today():
             return None
         if broker_id is not None:
             return self._results.get(broker_id)
-        return sum(self._results.values(), Decimal(0)) if self._results else None
+        is_partial = any(
+            self._clock.monotonic() - since < _BLIND_FOR_S
+            for one, since in self._unknown_since.items()
+            if one not in self._results
+        )
+        if is_partial or not self._results:
+            return None
+        return sum(self._results.values(), Decimal(0))
 
     async def accounts(self) -> frozenset[str]:
         """Return the accounts whose result a limit of daily loss bounds."""
@@ -95,16 +106,12 @@ class LossLimit:
         Raises:
             StoreUnavailable: Nothing could be judged; the next look does it.
         """
-        if self._day != self._today():
-            self._day, self._results = self._today(), {}
-        for broker_id, day in days.items():
-            if day.result is not None:
-                self._results[broker_id] = day.result.judged
+        self._take(days)
         present = await all_limits(self._store)
         asked = [(present[one], [one]) for one in days if one in present]
         if ALL in present:
             asked.append((present[ALL], sorted(await live_ids(self._store))))
-        failed = await self._tell_sight(present, days)
+        failed: StoreError | None = None
         for standing, accounts in asked:
             try:
                 await self._judge(standing, accounts)
@@ -112,8 +119,23 @@ class LossLimit:
                 # One that met a conflict is judged at the next look; the others are judged now.
                 _log.warning("the daily loss of %s: %s", standing.scope, error)
                 failed = error
+        failed = await self._tell_sight(present, days) or failed
         if failed is not None:
             raise failed
+
+    def _take(self, days: Mapping[str, AccountDay]) -> None:
+        """Keep the newest result of each account, and since when one is unknown."""
+        if self._day != self._today():
+            self._day, self._results, self._unknown_since = self._today(), {}, {}
+        # What was disconnected counts no more: connected again, the same positions would twice.
+        self._results = {one: result for one, result in self._results.items() if one in days}
+        since, now = self._unknown_since, self._clock.monotonic()
+        self._unknown_since = {
+            one: since.get(one, now) for one, day in days.items() if day.result is None
+        }
+        for broker_id, day in days.items():
+            if day.result is not None:
+                self._results[broker_id] = day.result.judged
 
     async def _judge(self, standing: StoredLimits, accounts: Sequence[str]) -> None:
         if not self._is_beyond(standing):
@@ -174,11 +196,8 @@ class LossLimit:
             told = own.blind
             if not told and not is_any and own.limits.daily_loss is None:
                 continue
-            if not why:
-                self._unknown_since.pop(broker_id, None)
-            elif told or now - self._unknown_since.setdefault(broker_id, now) < _BLIND_FOR_S:
-                continue
-            if bool(why) is bool(told):
+            is_moment = bool(why) and now - self._unknown_since[broker_id] < _BLIND_FOR_S
+            if is_moment or bool(why) is bool(told):
                 continue
             notice = DailyLossBlind(broker_id, why, self._results.get(broker_id))
             try:

@@ -353,3 +353,31 @@ async def test_a_result_that_is_unknown_for_a_moment_is_not_told():
         await desk.look(result, None)
         await desk.engine.clock.advance(5)
     assert await desk.engine.notices(DailyLossBlind) == []
+
+
+async def test_after_a_start_one_accounts_loss_is_not_that_of_all():
+    """The others are read a moment later; one that stays unknown counts as nothing after 20 s."""
+    desk = await a_desk()
+    await desk.limit(ALL, 1000)
+    await desk.look(-5000, 4500)
+    after = desk.restart()
+    await after.look(-5000, None)
+    assert after.engine.wiring.loss_limit.result(None) is None
+    await after.look(-5000, 4500)
+    assert await after.modes() == ["NORMAL", "NORMAL"]
+    after = desk.restart()
+    for _ in range(3):
+        await after.look(-5000, None)
+        await after.engine.clock.advance(10)
+    assert await after.modes() == ["EXIT_ONLY", "EXIT_ONLY"]
+
+
+async def test_a_disconnected_accounts_profit_hides_no_loss():
+    """It is of no account any more; connected again, its positions would count twice."""
+    desk = await a_desk()
+    await desk.limit(ALL, 1000)
+    await desk.look(-1200, 4500)
+    gone = desk.accounts.pop()
+    await desk.engine.control.registration.disconnect(desk.engine.command(), gone.broker_id)
+    await desk.look(-1200)
+    assert await desk.modes() == ["EXIT_ONLY"]
