@@ -1,8 +1,9 @@
 """The outbox: notices written with the event they report, delivered in order per chat (E5, I8).
 
-Collection ``outbox``: ``chat_id``, ``seq`` (sorts in the order of writing), ``kind``, ``data``,
-``delivery``, ``key``, ``state`` (WAITING, SENDING, SENT, DEAD, TOLD), ``attempts``, ``created_at``,
-``sent_at``, ``reason``, ``is_refused`` (Telegram, or the row itself, makes another try useless).
+Collection ``outbox``: ``chat_id``, ``seq`` (sorts in the order of writing, what is urgent before
+all else), ``kind``, ``data``, ``delivery``, ``key``, ``state`` (WAITING, SENDING, SENT, DEAD,
+TOLD), ``attempts``, ``created_at``, ``sent_at``, ``reason``, ``is_refused`` (Telegram, or the row
+itself, makes another try useless).
 Collection ``cards`` (``chat_id|key``): the message that a card lives in now. A row found SENDING at
 start was perhaps delivered: it goes out again, marked as a repeat. A DEAD one could not be
 delivered; at the user's next visit it goes out once more, or is TOLD of in a summary.
@@ -42,6 +43,9 @@ _POLL_S = 1.0
 _STORE_PAUSE_S = 2.0
 _BATCH = 100
 _GATHER_S = 0.05
+_URGENT = "!"
+"""Before the first digit of any other ``seq``."""
+_COMMITS_WITHIN_S = 5.0
 _BY_LATER = "shown by "
 _REPEATED = 10
 _REPEATED_CARDS = 20
@@ -78,6 +82,7 @@ class Outbox:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._last = 0
+        self._urgent_at: float | None = None
         self.wake = asyncio.Event()
 
     async def post(self, view: StoreView, post: Post) -> None:
@@ -89,7 +94,15 @@ class Outbox:
         """
         for chat_id in await self._recipients(view, post):
             await view.insert(_OUTBOX, self._row(chat_id, post))
+        if post.is_urgent:
+            self._urgent_at = self._clock.monotonic()
         self.wake.set()
+
+    @property
+    def has_urgent(self) -> bool:
+        """Whether something urgent was posted so lately that it may not be among rows just read."""
+        at = self._urgent_at
+        return at is not None and self._clock.monotonic() - at < _COMMITS_WITHIN_S
 
     async def _recipients(self, view: StoreView, post: Post) -> list[int]:
         if post.chat_id is not None:
@@ -146,7 +159,7 @@ class Outbox:
         self._last = max(self._last + 1, int(now.timestamp() * 1_000_000))
         return {
             "_id": f"{self._last:020d}",
-            "seq": f"{self._last:020d}",
+            "seq": f"{_URGENT if post.is_urgent else ''}{self._last:020d}",
             "chat_id": chat_id,
             **to_document(post.notice),
             "delivery": post.delivery.value,
@@ -245,7 +258,11 @@ class OutboxSender:
             self._outbox.wake.set()  # what was posted since the last look was passed over
 
     async def _deliver_all(self, rows: list[Document]) -> bool:
-        """Deliver rows of one chat in their order; return False when the chat has to wait."""
+        """Deliver rows of one chat in their order; return False when the chat has to wait.
+
+        Just after something urgent was posted it delivers one alone: the next look finds the other
+        before the rest, which may be hundreds at a message a second.
+        """
         # An edit is needless too where its card is about to be sent anew.
         cards = (Delivery.EDIT.value, Delivery.REPLACE.value)
         newest = {row["key"]: row["_id"] for row in rows if row["delivery"] in cards}
@@ -256,6 +273,8 @@ class OutboxSender:
             elif not await self._deliver(row):
                 # The rest of the chat waits with it: the order of notices is kept (I8).
                 return False
+            elif self._outbox.has_urgent:
+                return True
         return True
 
     async def _skip(self, row: Document, by: str) -> None:

@@ -11,7 +11,7 @@ from core.domain.notices.limits import DailyLossBlind
 from core.domain.notices.logins import MorningRound, TokenWarning
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import ExternalOrder, OrderUnresolved, OrderUpdate
-from core.domain.notices.panic import PanicCard
+from core.domain.notices.panic import PanicCard, PanicOver
 from core.domain.notices.positions import ClosedByHand, PositionDisputed
 from core.domain.notices.result_guards import GuardBlind, GuardPricesOld
 from core.domain.notices.runs import RunCard
@@ -68,6 +68,11 @@ class Post:
     delivery: Delivery = Delivery.SEND
     key: str | None = None
     chat_id: int | None = None
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether it goes out before all that waits for its chat: the message of a panic (R2)."""
+        return isinstance(self.notice, PanicCard | PanicOver)
 
 
 def run_card(run_id: str) -> Post:

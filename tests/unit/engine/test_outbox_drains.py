@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from core.domain.notices.post import Post
+from core.domain.notices.panic import PanicOver
+from core.domain.notices.post import Post, panic_card
 from core.domain.notices.system import Started
 from core.engine import outbox as module
 from core.engine.outbox import Outbox, OutboxSender
@@ -132,3 +133,25 @@ async def test_notice_that_is_posted_as_a_chat_ends_is_not_passed_over(
             return told.numbers(1) == [0, 1]
 
         await until(is_sent, within_s=30, what="the second notice")
+
+
+@pytest.mark.row("R2")
+async def test_the_message_of_a_panic_passes_what_waits(memory_store: MemoryStore) -> None:
+    """Behind hundreds of notices, at a message a second, nobody would see it count down."""
+    outbox, told = Outbox(RunningClock()), Chats(hangs={1: asyncio.Event()})
+    await post(memory_store, outbox, 1, *range(30))
+    async with sending(memory_store, outbox, told):
+        await asyncio.sleep(0)
+        await outbox.post(memory_store, replace(panic_card("000001", fresh=True), chat_id=1))
+        await outbox.post(memory_store, replace(panic_card("000001"), chat_id=1))
+        await outbox.post(memory_store, Post(PanicOver("000001"), chat_id=1))
+        told.hangs[1].set()
+
+        async def is_sent() -> bool:
+            return len(told.numbers(1)) == 30
+
+        await until(is_sent, within_s=30, what="all notices")
+    kinds = [post.notice.kind for _, _, _, post in told.delivered]
+    assert max(at for at, kind in enumerate(kinds) if kind.startswith("panic")) <= 3
+    assert kinds.index("panic_over") > max(at for at, k in enumerate(kinds) if k == "panic_card")
+    assert told.numbers(1) == list(range(30))

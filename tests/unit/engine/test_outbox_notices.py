@@ -40,7 +40,7 @@ async def test_every_notice_comes_back_from_the_store(
             await outbox.post(view, post)
 
     await memory_store.transaction(event, nonce=uuid.uuid4().hex)
-    rows = await memory_store.find("outbox", {}, sort=[("seq", 1)])
+    rows = await memory_store.find("outbox", {}, sort=[("_id", 1)])
     assert [_post_of(row) for row in rows] == posts
 
 
