@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from core.domain.ledger import Ledger, with_fill
+from core.domain.ledger import Ledger, with_crossing
 
 __all__ = ["crossed", "surplus"]
 
@@ -21,7 +21,7 @@ def surplus(wanted: int, held: int) -> int:
 
 
 def crossed(
-    ledgers: Sequence[Ledger], wanted: Mapping[str, int], price: Decimal
+    ledgers: Sequence[Ledger], wanted: Mapping[str, int], price: Decimal, day: str
 ) -> tuple[list[Ledger], int]:
     """Cross the ledgers of one (instrument, product) as far as opposite ones are to be closed.
 
@@ -29,6 +29,7 @@ def crossed(
         ledgers: The strategies' ledgers.
         wanted: Goals by ledger key; a ledger without one is left alone.
         price: At which both sides are settled; it moves profit between them, and makes none.
+        day: The trading day.
 
     Returns:
         The ledgers that change, as they are afterwards, and how many units were crossed.
@@ -44,5 +45,5 @@ def crossed(
         take = min(left[sign], abs(free.get(one.key, 0)))
         if take:
             left[sign] -= take
-            changed.append(with_fill(one, -sign * take, price))
+            changed.append(with_crossing(one, -sign * take, price, day))
     return changed, units

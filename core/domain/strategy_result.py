@@ -71,9 +71,10 @@ def strategy_result(
         and (key_of(one) in traded or one.product is not Product.MIS or one.day == day.isoformat())
     }
     witnesses, later = _Witnesses.of(positions, holdings), prices or {}
+    moved = {key for key, one in held.items() if one.crossed_day == day.isoformat()}
     parts = [
-        _LedgerDay.of(key, held.get(key), witnesses, later.get(key[0]))
-        for key in sorted(traded | {key for key, one in held.items() if one.quantity})
+        _LedgerDay.of(key, held.get(key), witnesses, later.get(key[0]), day.isoformat())
+        for key in sorted(traded | moved | {key for key, one in held.items() if one.quantity})
     ]
     results = [one.result(mine, others) for one in parts]
     done = list(executions_of_orders(mine))
@@ -106,12 +107,13 @@ class _Witnesses:
         last = next((row.last_price for row in rows if row.last_price), None)
         return last, next((row.previous_close for row in rows if row.previous_close), None)
 
-    def carried(self, key: Key, quantity: int, traded: int) -> int:
+    def carried(self, key: Key, quantity: int, traded: int, *, is_crossed: bool) -> int:
         """Return the signed units with which a ledger's day began.
 
         It is what its fills leave unexplained, unless the broker knows that nothing was carried:
         then something else than a fill has moved the ledger. In CNC positions do not show what was
-        carried, and it is never a short.
+        carried, and it is never a short. Of opposite strategies, which crossed, it shows the
+        difference alone.
         """
         _, product = key
         if product is Product.MIS:
@@ -119,7 +121,8 @@ class _Witnesses:
         if product is Product.CNC:
             return max(0, quantity - traded)
         shown = self.positions.get(key)
-        return 0 if shown is not None and not shown.carried else quantity - traded
+        is_none = shown is not None and not shown.carried and not is_crossed
+        return 0 if is_none else quantity - traded
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +134,19 @@ class _LedgerDay:
     average: Decimal
     price: Decimal
     close: Decimal | None
+    crossed: tuple[int, Decimal]
     witnesses: _Witnesses
     is_priced: bool
     missing: tuple[str, ...]
 
     @classmethod
     def of(
-        cls, key: Key, ledger: Ledger | None, witnesses: _Witnesses, later: Decimal | None
+        cls,
+        key: Key,
+        ledger: Ledger | None,
+        witnesses: _Witnesses,
+        later: Decimal | None,
+        day: str,
     ) -> _LedgerDay:
         quantity = ledger.quantity if ledger else 0
         average = ledger.average_price if ledger else _ZERO
@@ -146,23 +155,30 @@ class _LedgerDay:
         missing = (f"no price of {key[0]}",) if price is None and quantity else ()
         known = average if price is None else price
         is_priced = price is not None
-        return cls(key, quantity, average, known, close, witnesses, is_priced, missing)
+        crossed = (0, _ZERO)
+        if ledger is not None and ledger.crossed_day == day:
+            crossed = (ledger.crossed_units, ledger.crossed_value)
+        return cls(key, quantity, average, known, close, crossed, witnesses, is_priced, missing)
 
     def result(self, mine: Sequence[Order], others: Sequence[Order]) -> DayResult:
         """Return the result before charges."""
         units, rupees = _sums(one for one in mine if key_of(one) == self.key)
+        crossed, value = self.crossed
+        side = Side.SELL if crossed < 0 else Side.BUY
+        units[side] += abs(crossed)
+        rupees[side] += value * side.sign
         traded = units[Side.BUY] - units[Side.SELL]
-        carried = self.witnesses.carried(self.key, self.quantity, traded)
-        # What moved the ledger without an order of the strategy: a fill by hand, or a crossing with
-        # another strategy, which is settled at the last price.
+        carried = self.witnesses.carried(self.key, self.quantity, traded, is_crossed=bool(crossed))
+        # What else moved the ledger without an order of the strategy: a fill by hand; a conversion,
+        # which is settled at the last price.
         moved = self.quantity - carried - traded
         missing = self.missing
         if not all(one.average_price for one in mine if key_of(one) == self.key):
             missing = (*missing, f"the price of a fill of {self.key[0]} is not known")
         if moved:
             side = Side.of(moved)
-            by_hand, value = _sums(one for one in others if key_of(one) == self.key)
-            price = value[side] / by_hand[side] if by_hand[side] else self.price
+            by_hand, paid = _sums(one for one in others if key_of(one) == self.key)
+            price = paid[side] / by_hand[side] if by_hand[side] else self.price
             units[side] += abs(moved)
             rupees[side] += abs(moved) * price
             if not by_hand[side] and not self.is_priced:

@@ -51,14 +51,16 @@ class Crossings:
         return done
 
     async def _cross(self, broker_id: str, key: Key, price: Decimal | None, gate: Gate) -> bool:
+        day = trading_day(self._clock.market_now())
+
         async def found(view: StoreView) -> tuple[list[Ledger], int, Decimal]:
             ledgers = [one for one in await ledgers_of(view, broker_id) if key_of(one) == key]
             goals = [one for one in await goals_of(view, broker_id) if _is_pursued(one, gate)]
             at = price or max(one.average_price for one in ledgers)
-            changed, units = crossed(ledgers, {one.key: one.quantity for one in goals}, at)
+            wanted = {one.key: one.quantity for one in goals}
+            changed, units = crossed(ledgers, wanted, at, day)
             return changed, units, at
 
-        day = trading_day(self._clock.market_now())
         working = [
             order
             for order in await orders_in(self._store, broker_id, key[0], day)

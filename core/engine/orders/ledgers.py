@@ -5,6 +5,8 @@ Every function takes a view, so that a ledger moves in the transaction of what m
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger
 from core.ports.store import Change, Document, StoreView
@@ -54,6 +56,9 @@ def ledger_row(ledger: Ledger) -> Document:
         "average_price": ledger.average_price,
         "realised": ledger.realised,
         "day": ledger.day,
+        "crossed_units": ledger.crossed_units,
+        "crossed_value": ledger.crossed_value,
+        "crossed_day": ledger.crossed_day,
     }
 
 
@@ -68,4 +73,7 @@ def ledger_of(row: Document) -> Ledger:
         row["average_price"],
         row["realised"],
         row.get("day", ""),
+        row.get("crossed_units", 0),
+        row.get("crossed_value", Decimal(0)),
+        row.get("crossed_day", ""),
     )

@@ -48,7 +48,7 @@ def test_both_sides_lose_the_same_units(
         for name, quantity in zip("abc", held, strict=False)
     ]
     goals = {one.key: goal for one, goal in zip(ledgers, wanted, strict=True) if goal is not None}
-    changed, found = crossed(ledgers, goals, PRICE)
+    changed, found = crossed(ledgers, goals, PRICE, "2026-06-01")
     now = {one.key: one for one in ledgers} | {one.key: one for one in changed}
     assert found == units
     assert tuple(one.quantity for one in now.values()) == (after or held)

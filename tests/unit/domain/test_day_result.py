@@ -11,7 +11,7 @@ import pytest
 from core.domain.broker import BrokerTrade, Holding, Position
 from core.domain.day_result import DayResult, day_result, together
 from core.domain.instrument import InstrumentId, Product
-from core.domain.ledger import Ledger
+from core.domain.ledger import Ledger, with_crossing
 from core.domain.order import EXTERNAL, Order, OrderState, Side
 from core.domain.strategy_result import strategy_result
 from tests.fakes.orders import order_in
@@ -271,3 +271,39 @@ def test_ledger_crossed_at_no_price_has_no_result() -> None:
     orders = [filled(Side.BUY, 100, 1000)]
     result = strategy_result("orb", [ledger(0, 1000)], orders, [], [], BROKER, DAY)
     assert result.missing == ("no price of NSE:SBIN",)
+
+
+@pytest.mark.row("R5")
+@pytest.mark.parametrize("product", [Product.MIS, Product.NRML])
+def test_crossed_units_keep_the_price_of_the_crossing(product: Product) -> None:
+    """100 bought at 1,000 and crossed at 1,010 have brought 1,000, wherever the price goes then."""
+    orders = [filled(Side.BUY, 100, 1000, product=product)]
+    before = ledger(100, 1000, product, day=DAY.isoformat())
+    gone = with_crossing(before, -100, Decimal(1010), DAY.isoformat())
+    row = long_100(product=product, quantity=0, day_sell_quantity=100, last_price=Decimal(950))
+    result = strategy_result("orb", [gone], orders, [row], [], BROKER, DAY)
+    assert result.before == 1000
+    assert result.missing == ()
+    # Back and forth again: 50 came at 1,020 and went at 1,025, and one side's units are even.
+    more = with_crossing(gone, 50, Decimal(1020), DAY.isoformat())
+    more = with_crossing(more, -50, Decimal(1025), DAY.isoformat())
+    result = strategy_result("orb", [more], orders, [row], [], BROKER, DAY)
+    assert result.before == 1250
+    even = with_crossing(before, 50, Decimal(1020), DAY.isoformat())
+    even = with_crossing(even, -50, Decimal(1025), DAY.isoformat())
+    result = strategy_result("orb", [even], orders, [long_100(product=product)], [], BROKER, DAY)
+    assert result.before == 1250
+
+
+@pytest.mark.row("R5")
+def test_crossing_of_a_carried_ledger_counts_on_its_day_alone() -> None:
+    """10 that closed at 910 were crossed at 920: 100 today, and nothing tomorrow."""
+    held = ledger(10, 900, Product.NRML, day="2026-05-29")
+    gone = with_crossing(held, -10, Decimal(920), DAY.isoformat())
+    row = Position(SBIN, Product.NRML, 0, Decimal(0), Decimal(930), previous_close=Decimal(910))
+    result = strategy_result("orb", [gone], (), [row], (), BROKER, DAY)
+    assert result.before == 100
+    assert result.missing == ()
+    unknown = strategy_result("orb", [gone], (), (), (), BROKER, DAY)
+    assert unknown.missing == ("no previous close of NSE:SBIN, which was carried",)
+    assert strategy_result("orb", [gone], (), (), (), BROKER, date(2026, 6, 2)) == DayResult()

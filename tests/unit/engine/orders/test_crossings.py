@@ -42,6 +42,8 @@ async def test_only_the_difference_is_sent() -> None:
     (notice,) = await engine.notices(LedgersCrossed)
     assert isinstance(notice, LedgersCrossed)
     assert (notice.units, notice.strategies) == (4, ("fade", "trend"))
+    moved = {one.strategy: one.crossed_units for one in await engine.ledgers()}
+    assert moved == {"fade": 4, "trend": -4}
 
 
 async def test_opposite_strategies_are_flat_in_exit_only_without_an_order() -> None:
