@@ -21,6 +21,7 @@ from core.engine.outbox import Outbox
 from core.engine.runs.calendar_watch import CalendarWatch
 from core.engine.runs.clock_watch import ClockWatch
 from core.engine.runs.price_watch import PriceWatch
+from core.engine.runs.pruning import Pruning
 from core.engine.runs.scheduler import Scheduler
 from core.engine.runs.symbol_watch import SymbolWatch
 from core.engine.safeguards.round_trips import RoundTrips
@@ -38,6 +39,7 @@ _MASTERS_TICK_S = 2.0
 _CLOCK_TICK_S = 2.0
 _SYMBOLS_TICK_S = 5.0
 _TRIPS_TICK_S = 1.0
+_PRUNING_TICK_S = 60.0
 
 
 def ticks_of(
@@ -51,6 +53,7 @@ def ticks_of(
     symbol_watch: SymbolWatch,
     price_watch: PriceWatch,
     round_trips: RoundTrips,
+    pruning: Pruning,
 ) -> Service:
     """Return the service that wakes the scheduler and what watches tokens, instruments and more."""
 
@@ -71,6 +74,7 @@ def ticks_of(
                 "clock": (_CLOCK_TICK_S, clock_watch.tick),
                 "symbols": (_SYMBOLS_TICK_S, symbol_watch.tick),
                 "round trips": (_TRIPS_TICK_S, round_trips.tick),
+                "pruning": (_PRUNING_TICK_S, pruning.tick),
             }
         )
 

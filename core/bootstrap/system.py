@@ -145,6 +145,7 @@ def _services(
             wiring.symbol_watch,
             wiring.price_watch,
             control.round_trips,
+            wiring.pruning,
         ),
         "panic": wiring.panics.run,
         "runs": partial(wiring.run_requests.work, wiring.runner, only),

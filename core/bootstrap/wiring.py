@@ -32,6 +32,7 @@ from core.engine.runs.calendar_watch import CalendarWatch
 from core.engine.runs.clock_watch import ClockWatch
 from core.engine.runs.market_data import MarketData
 from core.engine.runs.price_watch import PriceWatch
+from core.engine.runs.pruning import Pruning
 from core.engine.runs.requests import RunRequests
 from core.engine.runs.runner import Runner
 from core.engine.runs.scheduler import Scheduler, Selection
@@ -483,6 +484,12 @@ class Wiring:
     def clock_watch(self) -> ClockWatch:
         """Says when this computer's clock is wrong."""
         return ClockWatch(self._store, self._clock, self.outbox)
+
+    @cached_property
+    def pruning(self) -> Pruning:
+        """Forgets what no day to come asks for."""
+        names = tuple(self._registry)
+        return Pruning(self._store, self._clock, self.accounts, self.journal, self.hours, names)
 
     @cached_property
     def run_requests(self) -> RunRequests:

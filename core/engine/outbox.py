@@ -4,14 +4,18 @@ Collection ``outbox``: ``chat_id``, ``seq`` (sorts in the order of writing, what
 all else), ``kind``, ``data``, ``delivery``, ``key``, ``state`` (WAITING, SENDING, SENT, DEAD,
 TOLD), ``attempts``, ``created_at``, ``sent_at``, ``reason``, ``is_refused`` (Telegram, or the row
 itself, makes another try useless).
-Collection ``cards`` (``chat_id|key``): the message that a card lives in now. A row found SENDING at
-start was perhaps delivered: it goes out again, marked as a repeat. A DEAD one could not be
-delivered; at the user's next visit it goes out once more, or is TOLD of in a summary.
+Collection ``cards`` (``chat_id|key``): the message that a card lives in now, and ``at``, when it
+was last shown.
+
+A row found SENDING at start was perhaps delivered: it goes out again, marked as a repeat. A DEAD
+one could not be delivered; at the user's next visit it goes out once more, or is TOLD of in a
+summary.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -24,13 +28,14 @@ from core.engine.users import owner_chats
 from core.errors import StoreUnavailable, UnreadableNotice
 from core.ports.clock import Clock
 from core.ports.notifier import Blocked, Delivered, Notifier, TryLater, Undeliverable
-from core.ports.store import Change, Document, Store, StoreView
+from core.ports.store import Change, Document, Store, StoreView, parts
 
 __all__ = [
     "Outbox",
     "OutboxSender",
     "card_id",
     "dead_letters",
+    "forget_notices",
     "has_card",
     "undelivered_notices",
     "waiting_notices",
@@ -74,6 +79,27 @@ async def dead_letters(view: StoreView, chat_id: int) -> list[Document]:
 async def has_card(view: StoreView, chat_id: int, key: str) -> bool:
     """Whether a chat shows the card of this key."""
     return await view.get(_CARDS, card_id(chat_id, key)) is not None
+
+
+async def forget_notices(view: StoreView, since: datetime, until: datetime) -> int:
+    """Remove what was posted within a time and delivered or told of; return how many.
+
+    With it go the places of cards that were not shown again since ``until``.
+    """
+    gone = 0
+    for state, mark in itertools.product(("SENT", "TOLD"), ("", _URGENT)):
+        where = {"state": state, "seq": {"$gte": mark + _seq(since), "$lt": mark + _seq(until)}}
+        rows = await view.find(_OUTBOX, where)
+        for some in parts(rows):
+            cards = [card_id(row["chat_id"], row["key"]) for row in some if row["key"]]
+            gone += await view.delete(_OUTBOX, {"_id": {"$in": [row["_id"] for row in some]}})
+            await view.delete(_CARDS, {"_id": {"$in": cards}, "at": {"$lt": until}})
+    return gone
+
+
+def _seq(at: datetime) -> str:
+    """Return where a real time stands in the order of rows."""
+    return f"{int(at.timestamp() * 1_000_000):020d}"
 
 
 class Outbox:
@@ -329,9 +355,8 @@ class OutboxSender:
         if message_id is None:
             await self._store.delete(_CARDS, {"_id": key})
         else:
-            await self._store.update(
-                _CARDS, {"_id": key}, Change(set={"message_id": message_id}), upsert=True
-            )
+            fields = {"message_id": message_id, "at": self._clock.now()}
+            await self._store.update(_CARDS, {"_id": key}, Change(set=fields), upsert=True)
 
     async def _later(self, row: Document, outcome: TryLater) -> None:
         pause = timedelta(seconds=outcome.retry_after_s)

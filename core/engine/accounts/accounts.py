@@ -120,6 +120,11 @@ class Accounts:
         """Return the ids of all accounts, of those that were disconnected too."""
         return [row["_id"] for row in await self._store.find(_ACCOUNTS, {})]
 
+    async def first_at(self) -> datetime | None:
+        """Return when the first account was connected, None before: no order is older."""
+        rows = await self._store.find(_ACCOUNTS, {})
+        return min((row["created_at"] for row in rows), default=None)
+
     async def get(self, broker_id: str) -> Account:
         """Return one connected account.
 

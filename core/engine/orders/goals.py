@@ -7,6 +7,7 @@ goal of an earlier ``day`` is stale: MIS positions do not live over night.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -29,6 +30,7 @@ __all__ = [
     "end_goal",
     "entered_on",
     "flatten",
+    "forget_goals",
     "give_up_close",
     "goal_at",
     "goal_of",
@@ -245,6 +247,25 @@ async def give_up_close(view: StoreView, goal: Goal) -> None:
     """
     where = {"_id": goal.key, "run_id": goal.run_id}
     await view.update(_GOALS, where, Change(set={"day": ""}))
+
+
+async def forget_goals(
+    view: StoreView, broker_id: str, *, before: datetime, keep: Collection[str]
+) -> int:
+    """Remove an account's goals that were set before a real time; return how many.
+
+    Args:
+        view: The store.
+        broker_id: The account.
+        before: What was set since is kept.
+        keep: Keys of ledgers that hold something or have an order under way.
+    """
+    gone = 0
+    for goal in await goals_of(view, broker_id):
+        if goal.key not in keep:
+            # One that is set anew at this moment does not match any more.
+            gone += await view.delete(_GOALS, {"_id": goal.key, "set_at": {"$lt": before}})
+    return gone
 
 
 async def to_flatten(view: StoreView, broker_id: str) -> list[Ledger]:

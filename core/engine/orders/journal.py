@@ -45,13 +45,14 @@ from core.engine.orders.results import result_of_close, result_of_ledger
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, NotFound, TransactionConflict
 from core.ports.clock import Clock
-from core.ports.store import Change, Store, StoreView
+from core.ports.store import Change, Store, StoreView, parts
 
 __all__ = [
     "Journal",
     "OrderEvent",
     "count_unknown",
     "count_unresolved",
+    "forget_steps",
     "orders_in",
     "orders_of_day",
     "unresolved_orders",
@@ -115,6 +116,13 @@ async def waiting_exits(view: StoreView, broker_id: str) -> tuple[str, ...]:
     rows = await view.find(_ORDERS, {"broker_id": broker_id, "state": {"$in": states}})
     orders = [order_of(row) for row in rows]
     return tuple(o.client_order_id for o in orders if o.purpose is not Purpose.ENTRY)
+
+
+async def forget_steps(view: StoreView, broker_id: str, since: datetime, until: datetime) -> int:
+    """Remove the steps of an account's orders within a time; the orders stay. Return how many."""
+    where = {"broker_id": broker_id, "at": {"$gte": since, "$lt": until}}
+    ids = [row["_id"] for row in await view.find(_EVENTS, where)]
+    return sum([await view.delete(_EVENTS, {"_id": {"$in": some}}) for some in parts(ids)])
 
 
 class Journal:

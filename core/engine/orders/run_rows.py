@@ -10,9 +10,9 @@ from __future__ import annotations
 from datetime import datetime, time, timedelta
 
 from core.domain.sessions import IST
-from core.ports.store import Document, StoreView
+from core.ports.store import Document, StoreView, parts
 
-__all__ = ["insert_run", "newest_run", "run_at", "said_of_limits"]
+__all__ = ["forget_quiet_runs", "insert_run", "newest_run", "run_at", "said_of_limits"]
 
 _RUNS = "runs"
 _LATELY = timedelta(days=4)  # the longest weekend
@@ -34,6 +34,16 @@ async def said_of_limits(view: StoreView, strategy: str, at: datetime) -> set[st
     since = datetime.combine(day, time(), IST)
     rows = await view.find(_RUNS, {"strategy": strategy, "slot_at": {"$gte": since}})
     return {one for row in rows for one in row.get("said", ())}
+
+
+async def forget_quiet_runs(
+    view: StoreView, strategy: str, since: datetime, until: datetime
+) -> int:
+    """Remove a strategy's runs within a time that changed nothing; return how many."""
+    where = {"strategy": strategy, "slot_at": {"$gte": since, "$lt": until}}
+    rows = await view.find(_RUNS, where)
+    ids = [row["_id"] for row in rows if not row["is_signal"]]
+    return sum([await view.delete(_RUNS, {"_id": {"$in": some}}) for some in parts(ids)])
 
 
 async def newest_run(view: StoreView, strategy: str, now: datetime) -> str | None:

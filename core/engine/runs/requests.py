@@ -10,21 +10,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from core.domain.sessions import IST, trading_day
 from core.engine.runs.plan import RunRequest
 from core.engine.runs.runner import Runner
 from core.errors import SaarthiError
 from core.ports.clock import Clock
-from core.ports.store import Change, Document, Store, StoreView
+from core.ports.store import Change, Document, Store, StoreView, parts
 
-__all__ = ["REQUESTS", "RunRequests"]
+__all__ = ["REQUESTS", "RunRequests", "forget_requests"]
 
 REQUESTS = "run_requests"
 _LOOK_S = 1.0
 _ON_TIME = timedelta(seconds=60)
 _log = logging.getLogger(__name__)
+
+
+async def forget_requests(view: StoreView, since: datetime, until: datetime) -> int:
+    """Remove the requests of a time that were carried out; return how many."""
+    where = {"state": "done", "filed_at": {"$gte": since, "$lt": until}}
+    ids = [row["_id"] for row in await view.find(REQUESTS, where)]
+    return sum([await view.delete(REQUESTS, {"_id": {"$in": some}}) for some in parts(ids)])
 
 
 class RunRequests:

@@ -1,0 +1,121 @@
+"""Forgets what no day to come will ask for (decision 0019), while nothing trades.
+
+What has a time goes a day's worth a tick, oldest first, by indexes that are there for other
+reasons; the setting ``pruned|...`` holds up to when that was done. Orders, trades and ledgers stay
+for good.
+
+A goal has no end of its own: it stays after its position, for it remembers the signal that was
+entered on and what a person decided about its stop. Once a day those go that were set long ago,
+where nothing is held and no order is under way.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from core.domain.sessions import trading_day
+from core.engine.accounts.accounts import Accounts
+from core.engine.orders.goals import forget_goals
+from core.engine.orders.journal import Journal, forget_steps
+from core.engine.orders.market_hours import MarketHours
+from core.engine.orders.pauses import key_of
+from core.engine.orders.run_rows import forget_quiet_runs
+from core.engine.outbox import forget_notices
+from core.engine.runs.requests import forget_requests
+from core.engine.stored_settings import read_setting, write_setting
+from core.ports.clock import Clock
+from core.ports.store import Change, Store
+
+__all__ = ["Pruning"]
+
+_log = logging.getLogger(__name__)
+_DAY = timedelta(days=1)
+_STEPS_KEPT = timedelta(days=400)
+"""A financial year, and the time in which its return is made."""
+_SAID_KEPT = timedelta(days=30)
+_GOALS_KEPT = timedelta(days=8)
+"""Longer than the longest holiday, and than any schedule lets a signal be fresh."""
+
+_Forget = Callable[[datetime, datetime], Awaitable[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What goes together: its name, how long it is kept, and how a time of it is removed."""
+
+    name: str
+    kept: timedelta
+    forget: _Forget
+
+
+class Pruning:
+    """Prunes in small steps; ``strategies`` names those whose quiet runs go."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        accounts: Accounts,
+        journal: Journal,
+        hours: MarketHours,
+        strategies: Sequence[str],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._accounts = accounts
+        self._journal = journal
+        self._hours = hours
+        self._strategies = strategies
+        self._goals_of_day = ""
+
+    async def tick(self) -> None:
+        """Take a step of each kind, unless something trades."""
+        if self._hours.is_any_open():
+            return
+        for kind in (
+            _Kind("notices", _SAID_KEPT, partial(forget_notices, self._store)),
+            _Kind("runs", _SAID_KEPT, self._runs),
+            _Kind("requests", _SAID_KEPT, partial(forget_requests, self._store)),
+            _Kind("steps", _STEPS_KEPT, self._steps),
+        ):
+            await self._step(kind)
+        await self._goals()
+
+    async def _step(self, kind: _Kind) -> None:
+        """Remove the oldest day of a kind that is older than it is kept."""
+        name = f"pruned|{kind.name}"
+        row = await read_setting(self._store, name)
+        since = row["until"] if row else await self._accounts.first_at()
+        until = since + _DAY if since else None
+        if since is None or until is None or until > self._clock.now() - kind.kept:
+            return
+        gone = await kind.forget(since, until)
+        # Afterwards: a day that a crash left half is done again.
+        await write_setting(self._store, name, Change(set={"until": until}))
+        if gone:
+            _log.info("%d old %s were removed", gone, kind.name)
+
+    async def _runs(self, since: datetime, until: datetime) -> int:
+        times = self._clock.market_at(since), self._clock.market_at(until)
+        return sum([await forget_quiet_runs(self._store, n, *times) for n in self._strategies])
+
+    async def _steps(self, since: datetime, until: datetime) -> int:
+        ids = await self._accounts.ids()
+        return sum([await forget_steps(self._store, one, since, until) for one in ids])
+
+    async def _goals(self) -> None:
+        """Forget goals of positions that are long over, once a day."""
+        day = trading_day(self._clock.market_now())
+        if self._goals_of_day == day:
+            return
+        before = self._clock.now() - _GOALS_KEPT
+        for account in await self._accounts.all():
+            ledgers = await self._journal.ledgers(account.broker_id)
+            held = {ledger.key for ledger in ledgers if ledger.quantity}
+            working = {key_of(order) for order in await self._journal.pending(account.broker_id)}
+            await forget_goals(self._store, account.broker_id, before=before, keep=held | working)
+        self._goals_of_day = day
