@@ -66,12 +66,14 @@ class Authorization:
         self._clock = clock
         self._owners = owners
         self._known: set[int] = set()
-        self._strangers: dict[int, tuple[int, float]] = {}
+        self._listed: frozenset[int] = frozenset()
+        self._looked_at: float | None = None
+        self._strangers: dict[int, int] = {}
 
     async def is_wanted(self, update: Update) -> bool:
         """Return whether an update is worth storing: an owner's, or a try to become the first one.
 
-        Each stranger costs one read a second at most, however much they write.
+        All strangers together cost one read a second at most, however many write.
 
         Raises:
             StoreError: It cannot be known.
@@ -82,19 +84,21 @@ class Authorization:
         if user.id in self._owners or user.id in self._known:
             return True
         now = self._clock.monotonic()
-        times, at = self._strangers.get(user.id, (0, now - _FORGET_S))
-        if now - at >= _FORGET_S and await self._may_speak(user.id):
+        if self._looked_at is None or now - self._looked_at >= _FORGET_S:
+            # Whoever becomes an owner later does so here, and is known at once.
+            self._listed, self._looked_at = await self.owners(), now
+        if user.id in self._listed or not (self._listed or self._known):
             return True
-        if len(self._strangers) >= _STRANGERS:
-            self._strangers.clear()
-        at = now if now - at >= _FORGET_S else at
-        self._strangers[user.id] = (times + 1, at)
-        if times < _LOGGED or times % _ONE_OF == 0:
-            _log.warning("user %s is not an owner and is not served", user.id)
+        self._refused(user.id)
         return False
 
-    async def _may_speak(self, user_id: int) -> bool:
-        return await is_owner(self._store, user_id) or not await self.owners()
+    def _refused(self, user_id: int) -> None:
+        if len(self._strangers) >= _STRANGERS:
+            self._strangers.clear()
+        times = self._strangers.get(user_id, 0)
+        self._strangers[user_id] = times + 1
+        if times < _LOGGED or times % _ONE_OF == 0:
+            _log.warning("user %s is not an owner and is not served", user_id)
 
     async def admits(self, update: Update) -> bool:
         """Return whether this update is served, and record its sender."""
