@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from tests.campaign.rest import come_to_rest
 from tests.campaign.scenarios import SCENARIOS, opened
@@ -30,10 +31,11 @@ async def _crash(
     world = await opened(name, loop)
     arm(world)
     umpire = Umpire(world)
-    (broker_id,) = world.accounts
-    for trade in world.venue(broker_id).trades:
-        umpire.filled(broker_id, trade)
-    world.venue(broker_id).on_fill = lambda trade: umpire.filled(broker_id, trade)
+    for broker_id in world.accounts:
+        venue = world.venue(broker_id)
+        for trade in venue.trades:
+            umpire.filled(broker_id, trade)
+        venue.on_fill = partial(umpire.filled, broker_id)
     life = world.life
     assert life is not None
     before = len(life.watch.moments)
@@ -49,9 +51,10 @@ async def _crash(
     for helper in helpers:
         helper.cancel()
     verdict = umpire.judge()
-    net = sum(world.venue(broker_id).net(key) for key in world.venue(broker_id).touched())
-    if net not in SCENARIOS[name].ends:
-        verdict.bad("positions wrong", f"{name} ended at {net}")
+    for broker_id in world.accounts:
+        net = sum(world.venue(broker_id).net(key) for key in world.venue(broker_id).touched())
+        if net not in SCENARIOS[name].ends:
+            verdict.bad("positions wrong", f"{name} of {broker_id} ended at {net}")
     return verdict, world
 
 

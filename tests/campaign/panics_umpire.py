@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.domain.instrument import Product
-from tests.campaign.venue import Venue
+from tests.campaign.venue import Key, Venue, VenueOrder
 from tests.campaign.verdict import REACTION_S, Verdict
 from tests.campaign.world import World, Written
 
@@ -38,18 +38,30 @@ class PanicsUmpire:
         broker_id = line["broker_id"]
         venue = self.world.venue(broker_id)
         for key in venue.touched():
-            since = venue.moved_by_others(key)
-            is_new = since is not None and self.world.loop.time() - since < REACTION_S
+            orders = [one for one in venue.orders.values() if one.key == key and one.filled]
+            is_new = not all(self._is_known(one) for one in orders) or self._is_converted(
+                key, venue
+            )
             if key[1] is Product.CNC and broker_id not in panic["holdings"]:
                 continue
             if venue.net(key) and not is_new:
                 self._bad(f"{broker_id} is told flat and holds {venue.net(key)} {key[0]} {key[1]}")
         self._nothing_works(panic, broker_id, venue)
 
+    def _is_known(self, order: VenueOrder) -> bool:
+        """Whether the journal has all that has filled of an order; of others' it is read later."""
+        return any(
+            row["broker_order_id"] == order.order_id and row["filled_quantity"] == order.filled
+            for row in self.world.rows("orders")
+        )
+
+    def _is_converted(self, key: Key, venue: Venue) -> bool:
+        now = self.world.loop.time()
+        return any(where == key and now - at < REACTION_S for at, where in venue.conversions)
+
     def _nothing_works(self, panic: Row, broker_id: str, venue: Venue) -> None:
         for order in venue.orders.values():
-            age_s = (venue.wall() - order.placed_at).total_seconds()
-            is_new = order.origin != "us" and age_s < REACTION_S
+            is_new = order.origin != "us" and not self._is_known(order)
             is_left_out = order.product is Product.CNC and broker_id not in panic["holdings"]
             if order.is_live and not is_new and not is_left_out:
                 self._bad(f"{broker_id} is told flat and {order.order_id} still works")

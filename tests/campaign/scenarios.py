@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from core.adapters.fyers import FYERS
 from core.adapters.zerodha import ZERODHA
 from core.domain.instrument import Product
 from core.domain.order import OrderRequest, OrderType, Side
@@ -16,6 +17,12 @@ from core.domain.stop_rule import StopRule
 from core.domain.target import Direction
 from tests.campaign.guards import guard_fires, guard_is_loosened
 from tests.campaign.limits import limit_is_set, loss_is_reached, round_trip_is_made
+from tests.campaign.safeguards import (
+    clock_is_set_back,
+    one_hangs,
+    question_is_linked,
+    two_users_at_once,
+)
 from tests.campaign.scripted import Wish, WishingStrategy
 from tests.campaign.virtual import VirtualLoop
 from tests.campaign.world import SBIN, World
@@ -35,9 +42,10 @@ class Scenario:
         wishes: Minutes after the start, direction, percent of the stop.
         prepare_s: How long is lived before the process may end: what the scenario begins with.
         live: What happens while it may end.
-        ends: The net positions that are right at the end.
+        ends: The net positions of an account that are right at the end.
         units: Size of the strategy.
         rule: How its stops follow their positions.
+        accounts: How many there are, by turns at both brokers.
         must_prove: Entries need limits and a round trip (F8).
     """
 
@@ -46,6 +54,7 @@ class Scenario:
     live: Callable[[World], Awaitable[None]]
     ends: frozenset[int]
     units: int = 10
+    accounts: int = 1
     must_prove: bool = False
     start: datetime = _MORNING
     rule: StopRule | None = None
@@ -143,6 +152,10 @@ SCENARIOS: Mapping[str, Scenario] = {
     "limit": Scenario(_LONG, 2, limit_is_set, frozenset({0})),
     "daily loss": Scenario(_LONG, 70, loss_is_reached, frozenset({10})),
     "round trip": Scenario((), 2, round_trip_is_made, frozenset({0}), must_prove=True),
+    "hung panic": Scenario(_LONG, 70, one_hangs, frozenset({0}), accounts=2),
+    "link": Scenario(_LONG, 50, question_is_linked, frozenset({0, 10})),
+    "two users": Scenario(_LONG, 70, two_users_at_once, frozenset({10})),
+    "clock step": Scenario(_LONG, 70, clock_is_set_back, frozenset({0})),
     "square-off": Scenario(_LONG, 130, _wait, frozenset({0}), start=_CLOSING),
 }
 
@@ -159,7 +172,9 @@ async def opened(name: str, loop: VirtualLoop) -> World:
     world = World(7, loop, scenario.start, {"alpha": strategy}, unrest=0.0002)
     world.settings = world.settings.model_copy(update={"prove_accounts": scenario.must_prove})
     await world.open()
-    await world.connect(ZERODHA, "One", {"alpha": scenario.units})
+    for number in range(scenario.accounts):
+        broker = (ZERODHA, FYERS)[number % 2]
+        await world.connect(broker, f"Account {number}", {"alpha": scenario.units})
     await world.ask(
         "enable",
         lambda system, command: system.control.strategy_settings.set_enabled(

@@ -85,6 +85,7 @@ class VirtualClock:
     def __init__(self, market: datetime, loop: asyncio.AbstractEventLoop) -> None:
         self._start = market.astimezone(UTC)
         self._loop = loop
+        self.has_stepped = False
 
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self._loop.time())
@@ -92,6 +93,7 @@ class VirtualClock:
     def step(self, by: timedelta) -> None:
         """Set the clock by so much, as a user or NTP does; ``monotonic`` goes on."""
         self._start += by
+        self.has_stepped = True
 
     def monotonic(self) -> float:
         return self._loop.time()

@@ -58,6 +58,8 @@ class OrdersRead:
     Attributes:
         day: The trading day.
         began_at: Real time before the request: it cannot show what was sent after that.
+        now: Real time at which our orders were looked up: one that was sent later than that was
+            sent before the clock was set back. None where nobody looked.
         horizon: How long an order may stay unknown before its absence is believed.
         market_at: Market time at a real time; the broker's times are market times.
         in_flight: Orders whose answer is still awaited.
@@ -73,6 +75,11 @@ class OrdersRead:
     in_flight: frozenset[str] = frozenset()
     asked_at: Mapping[str, datetime] = field(default_factory=dict)
     doubted: frozenset[str] = frozenset()
+    now: datetime | None = None
+
+    def is_older_than(self, sent_at: datetime) -> bool:
+        """Whether what was sent then was sent after this read began."""
+        return self.began_at < sent_at and (self.now is None or sent_at <= self.now)
 
     def is_over(self, order: Order) -> bool:
         """Whether the horizon of an order of unknown fate had passed when this read began."""
@@ -211,7 +218,7 @@ def _disowned(found: Match) -> Iterator[Disown]:
 
 def _settlements(pairs: Iterable[tuple[Order, BrokerOrder]], read: OrdersRead) -> Iterator[Advance]:
     for order, seen in pairs:
-        if order.submitted_at and order.submitted_at > read.began_at:
+        if order.submitted_at and read.is_older_than(order.submitted_at):
             continue  # sent again after this read began: only the next one can show it (I4)
         event = foreign_event(seen) if order.purpose is Purpose.EXTERNAL else seen_event(seen)
         event = replace(event, is_triggered=_has_triggered(order, seen))

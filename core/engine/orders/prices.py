@@ -17,10 +17,15 @@ class Prices:
     def __init__(self) -> None:
         self._prices: dict[InstrumentId, LastPrice] = {}
 
-    def put(self, instrument: InstrumentId, last: Decimal, at: datetime) -> LastPrice:
-        """Keep a price unless a newer one is known; return the newest."""
+    def put(
+        self, instrument: InstrumentId, last: Decimal, at: datetime, now: datetime | None = None
+    ) -> LastPrice:
+        """Keep a price unless a newer one is known; return the newest.
+
+        Of a price that is later than ``now`` the clock was set back since: it is none of those.
+        """
         known = self._prices.get(instrument)
-        if known is None or known.at <= at:
+        if known is None or known.at <= at or (now is not None and known.at > now):
             known = self._prices[instrument] = LastPrice(last, at)
         return known
 

@@ -150,6 +150,7 @@ class Reconciler:
             frozenset(self._in_flight),
             await self._asked_at(ours),
             doubted_exits(ours, snapshot, base),
+            now=self._clock.now(),
         )
         moved, decisions = False, decide(ours, read)
         for decision in decisions:

@@ -113,9 +113,10 @@ class PriceWatch:
             # The prices grow old, and whoever judges by them says so.
             _log.warning("no prices: %s", error)
             return
+        now = self._clock.now()
         for name, quote in quotes.items():
             if _is_plausible(quote):
-                self._prices.put(name, quote.last_price, self._time_of(quote, began))
+                self._prices.put(name, quote.last_price, self._time_of(quote, began), now)
 
     def _time_of(self, quote: Quote, began: datetime) -> datetime:
         """Return the real time of a price: when it was asked for, or what the broker says of it.

@@ -196,4 +196,8 @@ class SnapshotReader:
         return self._settings.positions_s
 
     def _is_old(self, at: datetime | None, seconds: float) -> bool:
-        return at is None or self._clock.now() - at > timedelta(seconds=seconds)
+        if at is None:
+            return True
+        age = self._clock.now() - at
+        # A time that is yet to come is one of a clock that was set back since.
+        return not timedelta(0) <= age <= timedelta(seconds=seconds)

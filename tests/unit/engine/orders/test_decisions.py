@@ -66,6 +66,18 @@ def states(decisions: Sequence[Decision]) -> list[OrderState]:
 # --- orders that the broker shows ----------------------------------------------------------------
 
 
+@pytest.mark.row("R2")
+@pytest.mark.parametrize("set_back_s", [0, 600])
+def test_order_sent_before_the_clock_was_set_back_is_settled(set_back_s: int) -> None:
+    """Its time lies after the read's end, so it was not sent while the read was on its way."""
+    now = SENT_AT + timedelta(seconds=10 - set_back_s)
+    found = decide(
+        [order_in(S.ACCEPTED, broker_order_id="b1")],
+        read(shown(status=BrokerStatus.CANCELED), after_s=10 - set_back_s, now=now),
+    )
+    assert states(found) == [S.CANCELED]
+
+
 @pytest.mark.matrix("N01", "B04")
 def test_order_found_by_its_tag_is_settled_with_all_that_is_shown() -> None:
     """Its answer was lost: id, fills and price come from the broker's row."""

@@ -139,3 +139,16 @@ async def test_price_of_zero_is_no_price() -> None:
     await engine.clock.advance(3)
     await watch.tick()
     assert engine.wiring.prices.get(SBIN) == first
+
+
+async def test_price_of_before_the_clock_was_set_back_is_replaced() -> None:
+    """Its time is yet to come by then, and it would hide every newer price until that."""
+    engine, at, watch = await opened(Judge(Need(frozenset([SBIN]), 3)))
+    at.quote_list[SBIN] = Quote(SBIN, Decimal(820))
+    await watch.tick()
+    await engine.clock.advance(3)
+    engine.clock.step_wall(-600)
+    at.quote_list[SBIN] = Quote(SBIN, Decimal(700))
+    await watch.tick()
+    found = engine.wiring.prices.get(SBIN)
+    assert found is not None and found.last == 700
