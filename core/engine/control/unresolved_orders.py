@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from core.domain.account import Account
 from core.domain.command import Command
 from core.domain.inquiry import InquiryView
-from core.domain.order import Order, OrderState
+from core.domain.order import Order, OrderState, Purpose
 from core.engine.accounts.accounts import Accounts
 from core.engine.control.projections import order_view, state_words
 from core.engine.orders.decisions import external_id
@@ -25,6 +26,8 @@ __all__ = ["UnresolvedOrders"]
 
 _ANSWER_S = 5.0
 _JUST_ASKED = timedelta(seconds=1)
+_MAY_COME = timedelta(seconds=30)
+"""An order may reach the exchange, and be listed, so long after it was sent."""
 
 
 class UnresolvedOrders:
@@ -149,14 +152,19 @@ class UnresolvedOrders:
     async def not_placed(self, command: Command, client_order_id: str) -> Order:
         """Give an order up; only after a fresh look that does not find it.
 
+        An exit or a stop is worked out anew then: one that is only late would close the same units
+        twice (I6), so it is not given up within half a minute, nor before the horizon if that is
+        shorter.
+
         Returns:
             The order: given up, or what the look has found it to be.
 
         Raises:
             AlreadyDone: It is settled; the sentence says to what.
-            UserError: The broker cannot be read.
+            UserError: The broker cannot be read, or it is too early to say so.
         """
         order = await self._unsettled(client_order_id)
+        self._refuse_early(order)
         # The user may have looked before the broker listed it, so their word alone is not enough.
         trouble = await self._read(order.broker_id)
         if trouble:
@@ -170,6 +178,19 @@ class UnresolvedOrders:
         if after.state is not OrderState.NOT_PLACED:
             await self._unsettled(client_order_id)
         return after
+
+    def _refuse_early(self, order: Order) -> None:
+        sent_at = order.submitted_at or order.created_at
+        since_at = sent_at + min(_MAY_COME, self._horizon)
+        left_s = (since_at - self._clock.now()).total_seconds()
+        if not order.purpose.is_reducing or left_s <= 0:
+            return
+        word = "stop" if order.purpose is Purpose.STOP else "exit"
+        raise UserError(
+            f"Nobody can say so yet: the broker may still list it, and another {word} beside it"
+            f" would close the same units twice. Say it again in {math.ceil(left_s)} s; I keep "
+            "asking the broker meanwhile."
+        )
 
     async def _settle(self, command: Command, order: Order, event: OrderEvent) -> Order:
         """Apply a user's word; one that comes second, after another user's, changes nothing."""

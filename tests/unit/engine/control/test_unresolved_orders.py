@@ -12,7 +12,7 @@ from core.domain.broker import BrokerOrder
 from core.domain.command import Command
 from core.domain.inquiry import InquiryView
 from core.domain.notices.orders import OrderResolved, OrderUnresolved
-from core.domain.order import Order, OrderState, Purpose
+from core.domain.order import Order, OrderState, Purpose, Side
 from core.domain.sessions import IST, trading_day
 from core.engine.control import unresolved_orders
 from core.engine.users import owner_name
@@ -255,3 +255,16 @@ async def test_order_that_is_not_there_is_said_to_be_so(desk: Desk) -> None:
     """Its row was cleaned away."""
     with pytest.raises(NotFound):
         await view(desk, "gone")
+
+
+@pytest.mark.invariant("I6")
+async def test_an_exit_that_may_only_be_late_is_not_given_up(desk: Desk) -> None:
+    """Half a minute after it was sent a word is taken; before, another exit could sell twice."""
+    await unresolved(desk, purpose=Purpose.EXIT, side=Side.SELL)
+    await desk.clock.advance(5)
+    with pytest.raises(UserError, match="Say it again in 25 s"):
+        await desk.engine.control.unresolved.not_placed(ASHA, TAG)
+    assert (await order(desk)).state is S.UNRESOLVED
+    await desk.clock.advance(25)
+    after = await desk.engine.control.unresolved.not_placed(ASHA, TAG)
+    assert after.state is S.NOT_PLACED
