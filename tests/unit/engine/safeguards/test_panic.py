@@ -367,7 +367,7 @@ def test_what_is_given_up_is_not_closed_by_a_later_login() -> None:
     play(story)
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.1, 0.4, 1.0, 2.5])
+@pytest.mark.parametrize("after_s", [0.1, 1.0])
 @pytest.mark.matrix("C10")
 def test_a_panic_goes_on_after_a_kill(after_s: float) -> None:
     """Killed at some moment after the confirmation: the next life closes what is left."""
@@ -422,7 +422,7 @@ def test_an_account_that_is_disconnected_meanwhile_ends_its_part() -> None:
     play(story, 2)
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.05, 0.2, 0.3, 0.5])
+@pytest.mark.parametrize("after_s", [0.0, 0.2, 0.5])
 def test_a_panic_that_is_ended_at_once_leaves_nothing_half_wanted(after_s: float) -> None:
     """At whatever moment: flat because it was quick, or held with the stop back; never neither."""
 
