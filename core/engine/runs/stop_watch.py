@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 from core.domain.goal import Goal
@@ -36,7 +36,7 @@ __all__ = ["StopWatch", "Watched", "watched_stop"]
 _RESTING_EVERY_S = 6.0
 """How often prices are asked for while every stop rests at its broker."""
 _ALLOWANCE = Decimal("0.002")
-_UNFILLED_FOR = timedelta(seconds=15)
+_UNFILLED_FOR_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class StopWatch:
         self._wake = wake
         self._only = only
         self._seen: list[Watched] = []
-        self._through_since: dict[str, datetime] = {}
+        self._through_since: dict[str, float] = {}
         self._looks: dict[str, tuple[LastPrice | None, LastPrice]] = {}
 
     async def need(self) -> Need | None:
@@ -182,7 +182,9 @@ class StopWatch:
         self._looks[goal.key] = (before, price)
         # What a person moved at the broker is theirs for the day.
         is_theirs = one.price != goal.stop_price
-        is_early = goal.stop_set_at is not None and now - goal.stop_set_at < MOVE_EVERY
+        since_set = now - goal.stop_set_at if goal.stop_set_at else MOVE_EVERY
+        # Below zero the clock was set back since.
+        is_early = timedelta(0) <= since_set < MOVE_EVERY
         if before is None or is_theirs or is_early or now - price.at > PRICE_LIVES:
             return
         # By the worse of two looks: one price that is wrong moves no stop.
@@ -196,9 +198,9 @@ class StopWatch:
 
     async def _judge_resting(self, one: Watched, price: LastPrice) -> None:
         """Close what a resting stop should have closed by now."""
-        now = self._clock.now()
+        now = self._clock.monotonic()
         since = self._through_since.setdefault(one.goal.key, now)
-        if now - since >= _UNFILLED_FOR:
+        if now - since >= _UNFILLED_FOR_S:
             how = f"the price is {price.last:f}, and the stop at the broker has not closed it"
             await self._close(one, how)
 

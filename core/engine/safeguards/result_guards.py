@@ -35,7 +35,7 @@ __all__ = ["OLD_PRICE", "ResultGuards", "ScopeDay", "day_of_scope"]
 _log = logging.getLogger(__name__)
 OLD_PRICE = timedelta(seconds=5)
 """From how old a price on it is said beside every result that it made."""
-_BLIND_FOR = timedelta(seconds=20)
+_BLIND_FOR_S = 20.0
 """How long a result may be unknown before it is told: a fill on its way passes sooner."""
 _FRESH_FOR_S = 60.0
 """How long prices must have been fresh before that is told."""
@@ -100,7 +100,7 @@ class ResultGuards:
         self._firing = firing
         self._days: dict[str, GuardDay] = {}
         self._stored_at: dict[str, datetime] = {}
-        self._unknown_since: dict[str, datetime] = {}
+        self._unknown_since: dict[str, float] = {}
         self._are_prices_old = False
         self._prices_were_old_at = 0.0
         self._numbers = count()
@@ -193,14 +193,14 @@ class ResultGuards:
 
     async def _tell_sight(self, guard: StoredGuard, day: ScopeDay) -> None:
         """Say once that a guard cannot be judged, and once that it can be again."""
-        key, now = guard.scope.key, self._clock.now()
+        key, now = guard.scope.key, self._clock.monotonic()
         if day.result is not None:
             self._unknown_since.pop(key, None)
             if guard.blind:
                 await self._tell_blind(guard.scope, "", GuardBlind(key, "", ""))
             return
         since = self._unknown_since.setdefault(key, now)
-        if guard.blind or now - since < _BLIND_FOR:
+        if guard.blind or now - since < _BLIND_FOR_S:
             return
         await self._tell_blind(guard.scope, day.why, GuardBlind(key, day.broker_id, day.why))
 

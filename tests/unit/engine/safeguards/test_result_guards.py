@@ -199,6 +199,19 @@ async def test_prices_that_only_come_with_the_positions_are_said_once(
     assert [one.is_over for one in told if isinstance(one, GuardPricesOld)] == [False, True]
 
 
+async def test_clock_that_is_set_back_leaves_nothing_standing(desk: Desk) -> None:
+    """What was read before looks newer than what is read now; it would be judged by for an hour."""
+    await set_guard(desk.engine, account_scope(desk), STOP)
+    await look(desk, "815", 2)
+    desk.clock.step_wall(-1800)
+    shown = desk.at.position_list[KEY]
+    desk.at.position_list[KEY] = type(shown)(*KEY, 10, Decimal(810), Decimal(700))
+    reads = desk.at.reads
+    await look(desk, "700", 2)
+    assert desk.at.reads > reads
+    assert len(await fired(desk)) == 1
+
+
 async def _no_sources() -> tuple[()]:
     return ()
 
