@@ -10,6 +10,7 @@ result is beyond the limit (``allow_normal``).
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -46,6 +47,7 @@ REARM_AFTER = timedelta(minutes=5)
 _BY = "daily loss"
 _BLIND_FOR_S = 20.0
 """How long a result may be unknown before it is told: a fill on its way passes sooner."""
+_BLIND_FOR_AT_MOST_S = 300.0
 
 
 class LossLimit:
@@ -73,6 +75,7 @@ class LossLimit:
         self._results: dict[str, Decimal] = {}
         self._reached: dict[str, float] = {}
         self._unknown_since: dict[str, float] = {}
+        self._blinded: Counter[str] = Counter()
 
     def result(self, broker_id: str | None) -> Decimal | None:
         """Return an account's result at today's last look, with None that of all together.
@@ -196,9 +199,12 @@ class LossLimit:
             told = own.blind
             if not told and not is_any and own.limits.daily_loss is None:
                 continue
-            is_moment = bool(why) and now - self._unknown_since[broker_id] < _BLIND_FOR_S
+            # Longer each time: of a broker that answers now and then not each pause is told.
+            wait_s = min(_BLIND_FOR_S * 2 ** self._blinded[broker_id], _BLIND_FOR_AT_MOST_S)
+            is_moment = bool(why) and now - self._unknown_since[broker_id] < wait_s
             if is_moment or bool(why) is bool(told):
                 continue
+            self._blinded[broker_id] += bool(why)
             notice = DailyLossBlind(broker_id, why, self._results.get(broker_id))
             try:
                 await self._tell(notice)

@@ -8,6 +8,7 @@ are said as well, and are judged by.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ OLD_PRICE = timedelta(seconds=5)
 """From how old a price on it is said beside every result that it made."""
 _BLIND_FOR_S = 20.0
 """How long a result may be unknown before it is told: a fill on its way passes sooner."""
+_BLIND_FOR_AT_MOST_S = 300.0
 _FRESH_FOR_S = 60.0
 """How long prices must have been fresh before that is told."""
 _KEEP_HIGHEST_EVERY = timedelta(seconds=30)
@@ -101,6 +103,7 @@ class ResultGuards:
         self._days: dict[str, GuardDay] = {}
         self._stored_at: dict[str, datetime] = {}
         self._unknown_since: dict[str, float] = {}
+        self._blinded: Counter[str] = Counter()
         self._are_prices_old = False
         self._prices_were_old_at = 0.0
         self._numbers = count()
@@ -200,8 +203,11 @@ class ResultGuards:
                 await self._tell_blind(guard.scope, "", GuardBlind(key, "", ""))
             return
         since = self._unknown_since.setdefault(key, now)
-        if guard.blind or now - since < _BLIND_FOR_S:
+        # Longer each time: of a broker that answers now and then not each pause is told.
+        wait_s = min(_BLIND_FOR_S * 2 ** self._blinded[key], _BLIND_FOR_AT_MOST_S)
+        if guard.blind or now - since < wait_s:
             return
+        self._blinded[key] += 1
         await self._tell_blind(guard.scope, day.why, GuardBlind(key, day.broker_id, day.why))
 
     async def _tell_blind(self, scope: GuardScope, why: str, notice: GuardBlind) -> None:

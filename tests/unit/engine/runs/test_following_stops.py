@@ -125,6 +125,15 @@ async def test_it_moves_at_most_every_fifteen_seconds(desk: Desk) -> None:
     assert 3 <= len(seen) - 1 <= passed / 15 + 1
 
 
+async def test_clock_that_is_set_back_does_not_hold_a_stop_where_it_is(desk: Desk) -> None:
+    """When it was set last lies ahead then, and says nothing of how long ago that is."""
+    await look(desk, "840", 8)
+    desk.clock.step_wall(-1800)
+    await look(desk, "860", 8)
+    await desk.turns(2)
+    assert resting(desk) == Decimal("842.80")
+
+
 async def test_stop_that_a_person_has_moved_is_left_alone(desk: Desk) -> None:
     """Theirs is kept for the day (R7)."""
     (stop,) = desk.at.resting()

@@ -159,6 +159,18 @@ async def test_account_that_cannot_be_read_fires_nothing(desk: Desk) -> None:
     assert isinstance(told, GuardBlind) and told.broker_id == desk.broker_id
 
 
+async def test_read_that_comes_and_goes_is_said_once(desk: Desk) -> None:
+    """A broker that answers once a minute: two messages each time would hide what matters."""
+    await set_guard(desk.engine, account_scope(desk), Guard(stop=Decimal(100_000)))
+    for _ in range(4):
+        await desk.turns(1)
+        for _ in range(19):
+            await desk.clock.advance(3)
+            await desk.engine.wiring.price_watch.tick()
+    told = [one.why for one in await desk.engine.notices(GuardBlind) if isinstance(one, GuardBlind)]
+    assert told[1:] == [""] and told[0]
+
+
 async def test_old_prices_are_said_once_and_judged_by(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
