@@ -121,7 +121,8 @@ def panic_card(view: PanicView, logins: Keyboard = ()) -> Screen:
     if panic.end is PanicEnd.STOPPED:
         heading = f"🛑 {bold(f'PANIC ended by you · {flat}')}"
         return Screen(join(heading, f"Not closed: {left}.", named), logins)
-    return Screen(join(f"✅ {bold(f'PANIC is over · {flat}')}", named), logins)
+    mark = "✅" if counts.flat == counts.accounts else "⚠️"
+    return Screen(join(f"{mark} {bold(f'PANIC is over · {flat}')}", named), logins)
 
 
 def _scope(view: PanicView) -> str:

@@ -14,8 +14,9 @@ from core.domain.exits import held_quantity
 from core.domain.instrument import Product
 from core.domain.mode import TradingMode
 from core.domain.notices.post import panic_card
-from core.domain.order import EXTERNAL
+from core.domain.order import EXTERNAL, Order, OrderState
 from core.domain.panic import CANCELLED_FOR, Panic, left_of
+from core.domain.sessions import trading_day
 from core.domain.views import PanicAccount, PanicQuestion, PanicView
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.global_mode import global_mode
@@ -124,14 +125,12 @@ class PanicControl:
             if broker_id not in accounts
         }
         cancelled = []
-        if not panic.is_running:
-            for broker_id in panic.broker_ids:
-                of = accounts.get(broker_id, labels.get(broker_id, broker_id))
-                cancelled += [
-                    order_view(self._clock, of, order)
-                    for order in await self._journal.of_day(broker_id, panic.day)
-                    if order.cancel_reason == CANCELLED_FOR and order.strategy == EXTERNAL
-                ]
+        for broker_id in panic.broker_ids if panic.ended_at is not None else ():
+            of = accounts.get(broker_id, labels.get(broker_id, broker_id))
+            cancelled += [
+                order_view(self._clock, of, order)
+                for order in await self._cancelled(panic, broker_id)
+            ]
         return PanicView(
             panic,
             accounts,
@@ -139,3 +138,19 @@ class PanicControl:
             tuple(cancelled),
             await global_mode(self._store),
         )
+
+    async def _cancelled(self, panic: Panic, broker_id: str) -> list[Order]:
+        """Return the user's own orders that this panic has cancelled on an account."""
+        # One that waits for the open goes over a night: what it cancels is of both its days.
+        ended_at = panic.ended_at or panic.began_at
+        days = {panic.day, trading_day(self._clock.market_at(ended_at))}
+        orders = [one for day in sorted(days) for one in await self._journal.of_day(broker_id, day)]
+        return [
+            order
+            for order in orders
+            if order.strategy == EXTERNAL
+            # Asked for is not done: it may have filled before. An earlier panic told of its own.
+            and order.cancel_reason == CANCELLED_FOR
+            and order.state is OrderState.CANCELED
+            and (order.settled_at or order.created_at) >= panic.began_at
+        ]

@@ -175,7 +175,7 @@ class Panics:
                 raise NotFound("That panic is not known.")
             if not await end_panic(view, panic_id, PanicEnd.STOPPED, at=self._clock.now(), by=by):
                 raise AlreadyDone("That panic is over already.")
-            for broker_id in [line.broker_id for line in panic.lines if not line.is_flat]:
+            for broker_id in panic.broker_ids:  # a flat one too: more may have come to it since
                 # A pursuit that sets goals at this moment collides here (``hold_running``).
                 await touch_gate(view, broker_id)
                 await self._let_go(view, panic_id, broker_id)

@@ -135,6 +135,13 @@ def test_the_question_names_accounts_counts_and_what_is_not_touched() -> None:
     assert "Delivery positions and holdings are closed too: 1." in text
 
 
+def test_an_end_without_a_disconnected_account_is_no_success() -> None:
+    """What it held is nobody's here any more; only a person can look."""
+    gone = Line(OTHER.broker_id, hindrance=Hindrance.GONE)
+    text = plain(panic_card(a_view(FLAT, gone, end=PanicEnd.FLAT)))
+    assert text.startswith("⚠️ PANIC is over · 1 of 2 flat")
+
+
 @pytest.mark.parametrize(
     "word", ["stop", "STOP", " Stop! ", "panic", "P A N I C", "exit all.", "EXITALL"]
 )

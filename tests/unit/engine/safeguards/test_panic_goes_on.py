@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 
 import pytest
 
@@ -49,6 +50,32 @@ def test_holdings_are_closed_only_on_the_account_that_they_were_chosen_for() -> 
         panic = await trading.newest()
         assert (panic.panic_id, panic.end, panic.holdings) == ("000001", PanicEnd.FLAT, (other,))
         assert (trading.net(hung), trading.net(other)) == (5, 0)
+
+    play(story)
+
+
+def test_the_end_names_what_this_panic_has_cancelled_and_no_more() -> None:
+    """Not an order that filled instead, nor what an earlier panic of the day has cancelled."""
+
+    async def story(trading: Trading) -> None:
+        one = trading.accounts[0]
+        life = trading.world.life
+        assert life is not None
+        for units in (3, 4):
+            order = OrderRequest(
+                "", INFY, Side.BUY, units, OrderType.LIMIT, Product.MIS, Decimal(700)
+            )
+            trading.by_hand(one, order)
+        await asyncio.sleep(15)
+        trading.world.client(one).troubles.write("cancel", "fills")
+        await trading.panic()
+        await asyncio.sleep(25)
+        first = await life.system.control.panic.view("000001")
+        assert [view.quantity for view in first.cancelled] == [4]
+        await trading.panic()
+        await asyncio.sleep(15)
+        second = await life.system.control.panic.view("000002")
+        assert second.panic.end is PanicEnd.FLAT and second.cancelled == ()
 
     play(story)
 
