@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from core.domain.ledger import Ledger, with_crossing
+from core.domain.ledger import Ledger, with_transfer
 
 __all__ = ["crossed", "surplus"]
 
@@ -45,5 +45,5 @@ def crossed(
         take = min(left[sign], abs(free.get(one.key, 0)))
         if take:
             left[sign] -= take
-            changed.append(with_crossing(one, -sign * take, price, day))
+            changed.append(with_transfer(one, -sign * take, price, day))
     return changed, units

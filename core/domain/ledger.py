@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from core.domain.instrument import InstrumentId, Product
 
-__all__ = ["Ledger", "ledger_key", "shrunk", "with_crossing", "with_fill"]
+__all__ = ["Ledger", "ledger_key", "shrunk", "with_fill", "with_transfer"]
 
 
 def ledger_key(strategy: str, broker_id: str, instrument: InstrumentId, product: Product) -> str:
@@ -21,8 +21,9 @@ class Ledger:
     """What one strategy holds on one account: signed units, average price, realised profit.
 
     Prices are in rupees; ``realised`` is the profit of all fills so far. ``day`` is the trading day
-    of the last fill: an intraday ledger ends with it. ``crossed_units`` and ``crossed_value`` are
-    the signed units, and the rupees paid for them, that crossings of ``crossed_day`` have moved.
+    of the last fill: an intraday ledger ends with it. ``moved_units`` and ``moved_value`` are
+    the signed units, and the rupees paid for them, that came or went without a fill on
+    ``moved_day``: crossed with another strategy, or converted by a person.
     """
 
     strategy: str
@@ -33,9 +34,9 @@ class Ledger:
     average_price: Decimal = Decimal(0)
     realised: Decimal = Decimal(0)
     day: str = ""
-    crossed_units: int = 0
-    crossed_value: Decimal = Decimal(0)
-    crossed_day: str = ""
+    moved_units: int = 0
+    moved_value: Decimal = Decimal(0)
+    moved_day: str = ""
 
     @property
     def key(self) -> str:
@@ -66,14 +67,14 @@ def with_fill(ledger: Ledger, signed: int, price: Decimal) -> Ledger:
     return replace(ledger, quantity=rest, average_price=average, realised=realised)
 
 
-def with_crossing(ledger: Ledger, signed: int, price: Decimal, day: str) -> Ledger:
-    """Return the ledger after ``signed`` units went to or came from another strategy's."""
-    is_more = ledger.crossed_day == day
+def with_transfer(ledger: Ledger, signed: int, price: Decimal, day: str) -> Ledger:
+    """Return the ledger after ``signed`` units came or went without a fill, settled at a price."""
+    is_more = ledger.moved_day == day
     return replace(
         with_fill(ledger, signed, price),
-        crossed_units=signed + (ledger.crossed_units if is_more else 0),
-        crossed_value=signed * price + (ledger.crossed_value if is_more else Decimal(0)),
-        crossed_day=day,
+        moved_units=signed + (ledger.moved_units if is_more else 0),
+        moved_value=signed * price + (ledger.moved_value if is_more else Decimal(0)),
+        moved_day=day,
     )
 
 

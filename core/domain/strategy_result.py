@@ -71,7 +71,7 @@ def strategy_result(
         and (key_of(one) in traded or one.product is not Product.MIS or one.day == day.isoformat())
     }
     witnesses, later = _Witnesses.of(positions, holdings), prices or {}
-    moved = {key for key, one in held.items() if one.crossed_day == day.isoformat()}
+    moved = {key for key, one in held.items() if one.moved_day == day.isoformat()}
     parts = [
         _LedgerDay.of(key, held.get(key), witnesses, later.get(key[0]), day.isoformat())
         for key in sorted(traded | moved | {key for key, one in held.items() if one.quantity})
@@ -156,8 +156,8 @@ class _LedgerDay:
         known = average if price is None else price
         is_priced = price is not None
         crossed = (0, _ZERO)
-        if ledger is not None and ledger.crossed_day == day:
-            crossed = (ledger.crossed_units, ledger.crossed_value)
+        if ledger is not None and ledger.moved_day == day:
+            crossed = (ledger.moved_units, ledger.moved_value)
         return cls(key, quantity, average, known, close, crossed, witnesses, is_priced, missing)
 
     def result(self, mine: Sequence[Order], others: Sequence[Order]) -> DayResult:
@@ -169,15 +169,18 @@ class _LedgerDay:
         rupees[side] += value * side.sign
         traded = units[Side.BUY] - units[Side.SELL]
         carried = self.witnesses.carried(self.key, self.quantity, traded, is_crossed=bool(crossed))
-        # What else moved the ledger without an order of the strategy: a fill by hand; a conversion,
-        # which is settled at the last price.
+        # What else moved the ledger without an order of the strategy: a fill by hand, or what no
+        # price is known of, which is settled at the last one.
         moved = self.quantity - carried - traded
         missing = self.missing
         if not all(one.average_price for one in mine if key_of(one) == self.key):
             missing = (*missing, f"the price of a fill of {self.key[0]} is not known")
         if moved:
             side = Side.of(moved)
-            by_hand, paid = _sums(one for one in others if key_of(one) == self.key)
+            foreign = [one for one in others if key_of(one) == self.key]
+            by_hand, paid = _sums(foreign)
+            if not all(one.average_price for one in foreign if one.request.side is side):
+                missing = (*missing, f"the price of a fill of {self.key[0]} is not known")
             price = paid[side] / by_hand[side] if by_hand[side] else self.price
             units[side] += abs(moved)
             rupees[side] += abs(moved) * price

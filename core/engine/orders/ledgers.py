@@ -56,9 +56,9 @@ def ledger_row(ledger: Ledger) -> Document:
         "average_price": ledger.average_price,
         "realised": ledger.realised,
         "day": ledger.day,
-        "crossed_units": ledger.crossed_units,
-        "crossed_value": ledger.crossed_value,
-        "crossed_day": ledger.crossed_day,
+        "moved_units": ledger.moved_units,
+        "moved_value": ledger.moved_value,
+        "moved_day": ledger.moved_day,
     }
 
 
@@ -73,7 +73,7 @@ def ledger_of(row: Document) -> Ledger:
         row["average_price"],
         row["realised"],
         row.get("day", ""),
-        row.get("crossed_units", 0),
-        row.get("crossed_value", Decimal(0)),
-        row.get("crossed_day", ""),
+        row.get("moved_units", 0),
+        row.get("moved_value", Decimal(0)),
+        row.get("moved_day", ""),
     )

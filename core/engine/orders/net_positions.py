@@ -16,7 +16,7 @@ from itertools import count
 
 from core.domain.broker import Holding
 from core.domain.instrument import InstrumentId, Product, Segment
-from core.domain.ledger import Ledger, shrunk
+from core.domain.ledger import Ledger, shrunk, with_transfer
 from core.domain.notices.accounts import PositionShrunk
 from core.domain.notices.positions import (
     ClosedByHand,
@@ -226,7 +226,8 @@ class NetPositions:
         }
         gaps = {key: shows[key] - net for key, net in by_fills.items()}
         for found in conversions(gaps, by_fills):
-            await self._convert(broker_id, day, found)
+            prices = {one.instrument: one.last_price for one in positions}
+            await self._convert(broker_id, day, found, prices.get(found.instrument))
             gaps.pop((found.instrument, found.product))
             gaps.pop((found.instrument, found.into))
         for key in gaps:
@@ -339,8 +340,13 @@ class NetPositions:
 
     # Positions that fills do not explain
 
-    async def _convert(self, broker_id: str, day: str, found: Conversion) -> None:
-        """Follow a conversion: units move between baselines, the strategies lose them."""
+    async def _convert(
+        self, broker_id: str, day: str, found: Conversion, price: Decimal | None
+    ) -> None:
+        """Follow a conversion: units move between baselines, the strategies lose them.
+
+        At the last price, where there is one: it ends what they have won or lost with them.
+        """
         source, target = (found.instrument, found.product), (found.instrument, found.into)
 
         async def body(view: StoreView) -> None:
@@ -350,6 +356,12 @@ class NetPositions:
             net = await self.net_in(view, broker_id, source, day)
             before = [one for one in await ledgers_of(view, broker_id) if key_of(one) == source]
             changed = shrunk(before, net.by_fills or 0)
+            if price:
+                was = {one.key: one for one in before}
+                changed = [
+                    with_transfer(was[one.key], one.quantity - was[one.key].quantity, price, day)
+                    for one in changed
+                ]
             await self._reduce(view, broker_id, changed)
             notice = PositionConverted(
                 broker_id,

@@ -11,7 +11,7 @@ import pytest
 from core.domain.broker import BrokerTrade, Holding, Position
 from core.domain.day_result import DayResult, day_result, together
 from core.domain.instrument import InstrumentId, Product
-from core.domain.ledger import Ledger, with_crossing
+from core.domain.ledger import Ledger, with_transfer
 from core.domain.order import EXTERNAL, Order, OrderState, Side
 from core.domain.strategy_result import strategy_result
 from tests.fakes.orders import order_in
@@ -260,9 +260,11 @@ def test_intraday_ledger_of_an_earlier_day_has_ended() -> None:
 @pytest.mark.row("R5")
 def test_strategy_whose_fill_has_no_price_has_no_result() -> None:
     """The journal keeps the price that came with the fill: one of zero would be a total loss."""
-    orders = [filled(Side.BUY, 100, 1000), filled(Side.SELL, 100, 0)]
-    result = strategy_result("orb", [ledger(0, 1000)], orders, [], [], BROKER, DAY)
-    assert result.missing == ("the price of a fill of NSE:SBIN is not known",)
+    by_hand = filled(Side.SELL, 100, 0, strategy=EXTERNAL)
+    for sale in (filled(Side.SELL, 100, 0), by_hand):
+        orders = [filled(Side.BUY, 100, 1000), sale]
+        result = strategy_result("orb", [ledger(0, 1000)], orders, [], [], BROKER, DAY)
+        assert result.missing == ("the price of a fill of NSE:SBIN is not known",)
 
 
 @pytest.mark.row("R5")
@@ -275,22 +277,22 @@ def test_ledger_crossed_at_no_price_has_no_result() -> None:
 
 @pytest.mark.row("R5")
 @pytest.mark.parametrize("product", [Product.MIS, Product.NRML])
-def test_crossed_units_keep_the_price_of_the_crossing(product: Product) -> None:
+def test_moved_units_keep_the_price_of_the_crossing(product: Product) -> None:
     """100 bought at 1,000 and crossed at 1,010 have brought 1,000, wherever the price goes then."""
     orders = [filled(Side.BUY, 100, 1000, product=product)]
     before = ledger(100, 1000, product, day=DAY.isoformat())
-    gone = with_crossing(before, -100, Decimal(1010), DAY.isoformat())
+    gone = with_transfer(before, -100, Decimal(1010), DAY.isoformat())
     row = long_100(product=product, quantity=0, day_sell_quantity=100, last_price=Decimal(950))
     result = strategy_result("orb", [gone], orders, [row], [], BROKER, DAY)
     assert result.before == 1000
     assert result.missing == ()
     # Back and forth again: 50 came at 1,020 and went at 1,025, and one side's units are even.
-    more = with_crossing(gone, 50, Decimal(1020), DAY.isoformat())
-    more = with_crossing(more, -50, Decimal(1025), DAY.isoformat())
+    more = with_transfer(gone, 50, Decimal(1020), DAY.isoformat())
+    more = with_transfer(more, -50, Decimal(1025), DAY.isoformat())
     result = strategy_result("orb", [more], orders, [row], [], BROKER, DAY)
     assert result.before == 1250
-    even = with_crossing(before, 50, Decimal(1020), DAY.isoformat())
-    even = with_crossing(even, -50, Decimal(1025), DAY.isoformat())
+    even = with_transfer(before, 50, Decimal(1020), DAY.isoformat())
+    even = with_transfer(even, -50, Decimal(1025), DAY.isoformat())
     result = strategy_result("orb", [even], orders, [long_100(product=product)], [], BROKER, DAY)
     assert result.before == 1250
 
@@ -299,7 +301,7 @@ def test_crossed_units_keep_the_price_of_the_crossing(product: Product) -> None:
 def test_crossing_of_a_carried_ledger_counts_on_its_day_alone() -> None:
     """10 that closed at 910 were crossed at 920: 100 today, and nothing tomorrow."""
     held = ledger(10, 900, Product.NRML, day="2026-05-29")
-    gone = with_crossing(held, -10, Decimal(920), DAY.isoformat())
+    gone = with_transfer(held, -10, Decimal(920), DAY.isoformat())
     row = Position(SBIN, Product.NRML, 0, Decimal(0), Decimal(930), previous_close=Decimal(910))
     result = strategy_result("orb", [gone], (), [row], (), BROKER, DAY)
     assert result.before == 100

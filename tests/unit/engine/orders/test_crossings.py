@@ -42,7 +42,7 @@ async def test_only_the_difference_is_sent() -> None:
     (notice,) = await engine.notices(LedgersCrossed)
     assert isinstance(notice, LedgersCrossed)
     assert (notice.units, notice.strategies) == (4, ("fade", "trend"))
-    moved = {one.strategy: one.crossed_units for one in await engine.ledgers()}
+    moved = {one.strategy: one.moved_units for one in await engine.ledgers()}
     assert moved == {"fade": 4, "trend": -4}
 
 

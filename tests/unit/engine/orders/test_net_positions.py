@@ -149,6 +149,9 @@ async def test_conversion_by_hand_makes_the_units_the_users_own(turns: Turns) ->
     converted = PositionConverted(ACCOUNT, "NSE:SBIN", "MIS", "NRML", 5, ("orb",))
     assert await told(turns) == [converted]
     assert ((await net(turns)).quantity, (await net(turns, Product.NRML)).outside) == (0, 5)
+    # What they had brought is settled at the last price: the strategy's result moves no more.
+    (ledger,) = await turns.engine.ledgers()
+    assert (ledger.moved_units, ledger.moved_value) == (-5, Decimal(-5 * 970))
 
 
 async def test_delivery_conversion_is_seen_between_two_reads_of_the_funds(turns: Turns) -> None:
