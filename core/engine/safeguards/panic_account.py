@@ -46,8 +46,8 @@ from core.ports.store import Store, StoreView
 __all__ = ["PanicPursuit", "PursuitParts"]
 
 _log = logging.getLogger(__name__)
-_PACE_S = 1.5
-_PAUSE_S = 0.5
+_PACE_S = 2.0
+_PAUSE_S = 1.0
 _FAILED_S = 2.0
 _SILENT_S = 8.0
 _STUBBORN_S = 6.0
