@@ -403,9 +403,8 @@ async def test_dropped_entries_are_listed():
 @pytest.mark.row("B8")
 async def test_a_parked_account_shows_its_waiting_exits_and_its_login():
     """One prompt with the reason, the exits that wait and the login button."""
-    notice = AccountParked(ACCOUNT.broker_id, "expired", (ORDER.key,))
-    engine = await an_engine()
-    screen = await render(notice, lookups(engine))
+    engine, parked = await an_engine(), AccountParked(ACCOUNT.broker_id, "expired", (ORDER.key,))
+    screen = await render(parked, lookups(engine))
     assert "Exits that wait:" in screen.text
     link = str(screen.rows[0][0].url).removeprefix("https://saarthi.example/login/")
     assert (await engine.control.logins.linked_account(link)).broker_id == ACCOUNT.broker_id
