@@ -156,11 +156,15 @@ class GuardFiring:
         """Set the goals of the covered ledgers to flat; return how many hold something."""
         ledgers = await _open_ledgers(view, scope, broker_id)
         ledgers.sort(key=lambda one: one.key)
+        gate = await gate_at(view, broker_id)
+        is_left = gate is not None and not (gate.enabled or gate.drain)
+        # On a disabled account nothing of a strategy's is sent: what filled after it was disabled
+        # is closed in the user's name, who has set the guard.
+        close = UserClose(despite_pause=False) if is_left else None
         for strategy, owned in groupby(ledgers, lambda one: one.strategy):
             run_id = f"{strategy}|{moment.market_now:%Y-%m-%dT%H:%M:%S}|{_KIND}|{broker_id}"
-            await flatten(
-                view, self._outbox, list(owned), _decision(run_id, strategy, broker_id, moment)
-            )
+            decision = _decision(run_id, strategy, broker_id, moment, close)
+            await flatten(view, self._outbox, list(owned), decision)
         return sum(1 for one in ledgers if one.quantity)
 
     async def _close_outside(

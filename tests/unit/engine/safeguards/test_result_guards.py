@@ -15,6 +15,7 @@ from core.domain.order import Purpose, Side
 from core.domain.result_guard import Guard, Reached, Trail
 from core.domain.truth import Key
 from core.engine.orders.gaps import Gap
+from core.engine.orders.gate import change_gate
 from core.engine.orders.shut import why_shut
 from tests.fakes.brokers import SBIN
 from tests.fakes.desk import STRATEGY, Desk, a_desk
@@ -243,6 +244,23 @@ async def test_paused_account_is_named_and_closed_after_the_pause(desk: Desk) ->
     await modes.set(desk.engine.command(), TradingMode.NORMAL, desk.broker_id)
     await desk.turns(4)
     assert await desk.units() == 0
+
+
+async def test_what_filled_after_an_account_was_disabled_is_closed(desk: Desk) -> None:
+    """Strategies send nothing there any more, and the guard has said that it closes it."""
+    await set_guard(desk.engine, account_scope(desk), STOP)
+    await disable(desk)
+    await look(desk, "790", 2)
+    await desk.turns(4)
+    (notice,) = await fired(desk)
+    assert (notice.closing, await desk.units()) == (1, 0)
+
+
+async def disable(desk: Desk) -> None:
+    """Disable the account, positions left to the user, as before a late fill."""
+    now = desk.clock.now()
+    store, broker_id = desk.engine.store, desk.broker_id
+    await change_gate(store, broker_id, at=now, by="1", enabled=False, drain=False)
 
 
 async def test_what_somebody_wants_again_is_closed_again(desk: Desk) -> None:
