@@ -27,6 +27,7 @@ class GuardFired:
         price_age_s: How old the oldest price was, seconds.
         paused: The accounts on which nothing can be sent, because they are PAUSED.
         logged_out: The accounts on which nothing can be sent before a login.
+        left: The instruments held by hand for which Saarthi sends nothing at all.
     """
 
     kind: ClassVar[str] = "guard_fired"
@@ -41,6 +42,7 @@ class GuardFired:
     price_age_s: int
     paused: tuple[str, ...] = ()
     logged_out: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

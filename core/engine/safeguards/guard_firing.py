@@ -8,7 +8,7 @@ guard covers is kept flat: a run that was planned at the very moment may have se
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
@@ -120,7 +120,9 @@ class GuardFiring:
                 units = await self._close(view, scope, broker_id, moment)
                 units += await self._close_outside(view, broker_id, outside[broker_id], moment)
                 closing[broker_id] = units
-            await self._outbox.post(view, Post(await self._notice(view, firing, closing)))
+            left = sorted({str(key[0]) for keys in outside.values() for key in keys if _stays(key)})
+            notice = replace(await self._notice(view, firing, closing), left=tuple(left))
+            await self._outbox.post(view, Post(notice))
             return True
 
         nonce = f"guard-fires:{scope.key}|{moment.day}|{firing.guard.version}"
@@ -172,7 +174,7 @@ class GuardFiring:
     ) -> int:
         """Close what no strategy owns; return how many positions."""
         closing = 0
-        for key in keys:
+        for key in (one for one in keys if not _stays(one)):
             net = await self._nets.net_in(view, broker_id, key, moment.day)
             outside = net.outside
             goal = await goal_at(view, ledger_key(MANUAL, broker_id, *key))
@@ -194,13 +196,16 @@ class GuardFiring:
             return []
         orders = await self._journal.of_day(broker_id, moment.day)
         ledgers = await self._journal.ledgers(broker_id)
-        keys = {*filled(orders), *(key_of(one) for one in ledgers if one.quantity)}
+        traded = filled(orders)
+        keys = {*traded, *(key_of(one) for one in ledgers if one.quantity)}
         keys |= await self._nets.carried(broker_id, moment.day)
         found = await self._nets.nets(broker_id, keys, orders, ledgers, moment.day)
         return sorted(
             key
             for key, net in found.items()
-            if net.outside and key[1] is not Product.CNC and not why_not_handled(key[0])
+            # Of an exchange whose hours nobody knows it is not known what was carried.
+            if (net.outside or (net.outside is None and _stays(key) and traded.get(key)))
+            and key[1] is not Product.CNC
         )
 
     async def _notice(
@@ -229,6 +234,11 @@ class GuardFiring:
             tuple(paused),
             tuple(logged_out),
         )
+
+
+def _stays(key: Key) -> bool:
+    """Whether nothing is sent for a position, although its result counts."""
+    return bool(why_not_handled(key[0]))
 
 
 async def _open_ledgers(view: StoreView, scope: GuardScope, broker_id: str) -> list[Ledger]:

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 import pytest
 
-from core.domain.instrument import Product
+from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.notices.result_guards import GuardBlind, GuardFired, GuardPricesOld
 from core.domain.notices.results import ClosedBy, PositionClosed
-from core.domain.order import Purpose, Side
+from core.domain.order import OrderRequest, OrderType, Purpose, Side
 from core.domain.result_guard import Guard, Reached, Trail
 from core.domain.truth import Key
 from core.engine.orders.gaps import Gap
@@ -116,6 +116,21 @@ async def test_account_closes_what_is_outside_saarthi_too_but_no_holdings(desk: 
     assert [one.closed_by for one in closed if isinstance(one, PositionClosed)] == [
         ClosedBy.DAY_GUARD
     ] * 2
+
+
+@pytest.mark.parametrize("product", [Product.MIS, Product.NRML])
+async def test_what_is_never_traded_here_is_named_as_not_closed(
+    desk: Desk, product: Product
+) -> None:
+    """Its result counts, and nothing is sent for it: the person has to close it."""
+    gold = InstrumentId("MCX", "GOLD26DECFUT")
+    order = OrderRequest("gold", gold, Side.BUY, 1, OrderType.MARKET, product)
+    desk.at.fill(desk.at.show(order).broker_order_id)
+    await desk.turns(2)
+    await set_guard(desk.engine, account_scope(desk), STOP)
+    await look(desk, "780")
+    (notice,) = await fired(desk)
+    assert (notice.closing, notice.left) == (1, ("MCX:GOLD26DECFUT",))
 
 
 async def test_strategy_guard_leaves_the_rest_of_the_account_alone(desk: Desk) -> None:
