@@ -262,6 +262,15 @@ class AccountFacts:
         return covers(key[1], with_holdings=self.with_holdings)
 
     @property
+    def do_reads_agree(self) -> bool:
+        """Whether the positions that were read last show what the fills say.
+
+        A trade by hand shows in the positions before the orders list it.
+        """
+        places = [place for key, place in self.places.items() if self.covers(key)]
+        return all(place.shown == place.net for place in places)
+
+    @property
     def open_orders(self) -> list[Order]:
         """Orders that could still fill."""
         return [order for order in self.orders if order.state in OPEN_STATES]

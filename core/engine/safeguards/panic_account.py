@@ -243,7 +243,8 @@ class PanicPursuit:
         now = self._parts.clock.monotonic()
         if self._nothing_since is None:
             self._nothing_since = now
-        if not (facts.is_read and self._has_read_since(worker)):
+        is_seen = facts.is_read and facts.do_reads_agree
+        if not (is_seen and self._has_read_since(worker)):
             if now - self._nothing_since < _UNASKED_S:
                 return
             # As long as its requests may take: a broker that answers each of them slowly is no

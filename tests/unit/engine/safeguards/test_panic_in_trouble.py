@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import pytest
 
-from core.domain.broker import BrokerOrder
+from core.domain.broker import BrokerOrder, BrokerTrade
 from core.domain.instrument import Product
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import Acked, WriteOutcome
@@ -134,5 +134,34 @@ def test_stop_trying_cancels_exits_of_what_no_strategy_owns_too() -> None:
         assert trading.net(one) == 15
         goals = [row for row in trading.world.rows("goals") if row["strategy"] == "manual"]
         assert goals == []
+
+    play(story)
+
+
+@pytest.mark.row("R8")
+def test_a_position_that_shows_before_its_order_keeps_an_account_from_being_flat(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Bought by hand a moment ago: the orders do not list it yet, so the fills say nothing of it."""
+
+    async def story(trading: Trading, one: str) -> None:
+        client, until = trading.world.client(one), trading.loop.time() + 8
+        orders, trades = client.orders, client.trades
+
+        async def late_orders() -> Sequence[BrokerOrder]:
+            rows = await orders()
+            return [r for r in rows if r.instrument != INFY or trading.loop.time() > until]
+
+        async def late_trades() -> Sequence[BrokerTrade]:
+            rows = await trades()
+            return [r for r in rows if r.instrument != INFY or trading.loop.time() > until]
+
+        monkeypatch.setattr(client, "orders", late_orders)
+        monkeypatch.setattr(client, "trades", late_trades)
+        await trading.panic()
+        trading.by_hand(one, own(Side.BUY, 5))
+        await asyncio.sleep(40)
+        assert trading.is_flat(one)
+        assert (await trading.newest()).end is PanicEnd.FLAT
 
     play(story)
