@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from core.domain.order import (
     CLOSED_STATES,
+    LIVE_STATES,
     UNKNOWN_STATES,
     Order,
     OrderRequest,
@@ -166,6 +167,9 @@ def _state_after(order: Order, event: OrderEvent, *, grew: bool) -> OrderState:
             return order.state
     if state is OrderState.UNRESOLVED and order.state not in UNKNOWN_STATES:
         # The answer was lost, but the day's orders have shown the order meanwhile (I4).
+        return order.state
+    if state is OrderState.NOT_PLACED and order.state in LIVE_STATES:
+        # It was absent from a read that began before a user said which order it is.
         return order.state
     if state in CLOSED_STATES and order.state in CLOSED_STATES and not grew:
         # Two words for one end (EXPIRED, then CANCELED): the first is kept, because a second end

@@ -54,6 +54,7 @@ def test_news_moves_an_order_on(state: OrderState, event: OrderEvent, expected: 
         (S.CANCELED, OrderEvent(S.EXPIRED, "b1")),
         (S.EXPIRED, OrderEvent(S.CANCELED, "b1", 0)),
         (S.NOT_PLACED, OrderEvent(S.CANCELED)),
+        (S.ACCEPTED, OrderEvent(S.NOT_PLACED)),
     ],
 )
 def test_old_news_changes_nothing(state: OrderState, event: OrderEvent) -> None:
