@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
 from core.bootstrap import System
 from core.domain.command import Command
@@ -41,6 +43,11 @@ def _held(world: World, broker_id: str) -> int:
     return sum(abs(venue.net(key)) for key in venue.touched())
 
 
+async def _at_once(world: World, *acts: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Let users act beside one another; the end of a controller ends none of them."""
+    return await asyncio.gather(*(world.loop.create_task(act, name="w:user") for act in acts))
+
+
 async def question_is_linked(world: World) -> None:
     """The answer of an entry and its tag are lost: a user links it, and says so twice."""
     world.client(world.accounts[0]).troubles.write("place", "lost tag")
@@ -48,8 +55,7 @@ async def question_is_linked(world: World) -> None:
         await asyncio.sleep(1.0)
         asked = [row["_id"] for row in world.rows("orders") if row["state"] == "UNRESOLVED"]
         for client_order_id in asked:
-            both = [answer_question(world, client_order_id) for _ in range(2)]
-            await asyncio.gather(*both)
+            await _at_once(world, *(answer_question(world, client_order_id) for _ in range(2)))
 
 
 async def two_users_at_once(world: World) -> None:
@@ -64,7 +70,8 @@ async def two_users_at_once(world: World) -> None:
     async def guard(stop: int, system: System, command: Command) -> object:
         return await system.control.guards.set(command, scope, Guard(Decimal(stop)), 0)
 
-    told = await asyncio.gather(
+    told = await _at_once(
+        world,
         *(world.ask("limit", partial(limit, rupees)) for rupees in (90_000, 80_000)),
         *(world.ask("guard", partial(guard, stop)) for stop in (4000, 3000)),
     )
