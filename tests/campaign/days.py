@@ -30,6 +30,8 @@ from tests.faults.watch import Rule
 __all__ = ["Menu", "play_day", "random_day"]
 
 _ENDPOINTS = ("orders", "trades", "positions", "holdings", "funds", "quotes", "candles", "*")
+_LONGEST_S = 7200.0
+"""So long in virtual time no day is: one that does not end is a world that is broken."""
 _MORNING = datetime(2026, 11, 23, 10, 0, 40, tzinfo=IST)
 _CLOSING = datetime(2026, 11, 23, 14, 50, 40, tzinfo=IST)
 
@@ -69,6 +71,7 @@ class _Day:
         unrest = self.chance.choice([0.0006, 0.0012, 0.0025])
         self.world = World(seed, loop, start, strategies, unrest)
         self.umpire = Umpire(self.world)
+        self._ending = asyncio.Lock()
         self.users = Users(self.world, random.Random(f"users {seed}"))
 
     def _wishes(self, start: datetime) -> list[Wish]:
@@ -106,7 +109,8 @@ class _Day:
         while loop.time() < until:
             await asyncio.sleep(chance.expovariate(1 / menu.pause_s))
             await self._trouble()
-        helpers[2].cancel()
+        async with self._ending:  # not in the middle, with no controller
+            helpers[2].cancel()
         await self.users.end()
         await come_to_rest(world, self.umpire.verdict)
         for helper in helpers:
@@ -130,16 +134,18 @@ class _Day:
         while self.menu.kills:
             await asyncio.sleep(chance.uniform(0.3, 1.7) * mean)
             for _ in range(chance.choice([1, 1, 1, 3])):
-                await self.world.restart(chance.uniform(0.5, 6.0))
+                async with self._ending:
+                    await self.world.restart(chance.uniform(0.5, 6.0))
                 await asyncio.sleep(chance.uniform(0.0, 2.0))
 
     async def _reap(self) -> None:
         """Start a controller again that ended at a chosen call."""
         while True:
             await asyncio.sleep(0.25)
-            life = self.world.life
-            if life is not None and (life.watch.is_dead or life.task.done()):
-                await self.world.restart(self.chance.uniform(0.5, 5.0))
+            async with self._ending:
+                life = self.world.life
+                if life is not None and (life.watch.is_dead or life.task.done()):
+                    await self.world.restart(self.chance.uniform(0.5, 5.0))
 
     def _doom(self) -> None:
         """Let the controller die at one of its next calls."""
@@ -289,7 +295,8 @@ def random_day(seed: int, menu: Menu | None = None) -> Verdict:
 
     async def day(loop: VirtualLoop) -> Verdict:
         played = _Day(seed, menu or Menu(), loop)
-        verdict = await played.play()
+        async with asyncio.timeout(_LONGEST_S):
+            verdict = await played.play()
         if verdict.faults:
             verdict.story = story_of(played.world)
         return verdict

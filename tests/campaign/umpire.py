@@ -363,7 +363,8 @@ class Umpire:
 
     @staticmethod
     def _is_by_user(row: Mapping[str, Any]) -> bool:
-        return str(row["run_id"]).startswith("manual|")
+        # A panic closes in every mode, as its confirmation says.
+        return str(row["run_id"]).startswith(("manual|", "panic|"))
 
     def _in_vain(self) -> Iterable[str]:
         """R6: a stop makes way for an exit that follows, or for one that puts it back."""
