@@ -64,6 +64,9 @@ class Umpire:
     _true_books: Counter[str] = field(default_factory=Counter)
     _judged: set[str] = field(default_factory=set)
     _crossed: set[str] = field(default_factory=set)
+    _crossed_at: defaultdict[str, float] = field(
+        default_factory=lambda: defaultdict(lambda: -GRACE_S - 1)
+    )
     _alive_since: float = 0.0
     _life: object = None
 
@@ -90,6 +93,8 @@ class Umpire:
         self._true_books[key] = after = before + trade.signed
         if row["purpose"] == "entry" or row["strategy"] == "manual":
             return
+        if row["state"] == "PENDING_CANCEL" and self.now - self._crossed_at[key] <= GRACE_S:
+            return  # what it protected crossed inside, and it filled although it was cancelled
         venue, where = self.world.venue(broker_id), trade.order.key
         since = venue.moved_by_others(where)
         if since is not None:
@@ -115,6 +120,7 @@ class Umpire:
             told = row["data"]
             for strategy in told["strategies"]:
                 key = f"{strategy}|{told['broker_id']}|{told['instrument']}|{told['product']}"
+                self._crossed_at[key] = self.now
                 self._true_books[key] -= told["units"] * (1 if self._true_books[key] > 0 else -1)
 
     # Every second
