@@ -67,6 +67,10 @@ class Gaps:
             known.last_at = at
         return known.looks >= _LOOKS
 
+    def forget(self, broker_id: str, key: Key) -> None:
+        """Let the next look at a position be the first."""
+        self._seen.pop((broker_id, key), None)
+
     def lasts(self, broker_id: str, key: Key, gap: Gap, *, since: datetime) -> bool:
         """Whether this contradiction had been seen before ``since``.
 

@@ -102,6 +102,7 @@ class NetPositions:
         self._outbox = outbox
         self._begun: dict[str, str] = {}
         self._orders_began: dict[str, datetime | None] = {}
+        self._compared_at: dict[str, datetime] = {}
         self._with_holdings: dict[str, str] = {}
         self._numbers = count()
         self.gaps = Gaps()
@@ -116,6 +117,11 @@ class NetPositions:
     async def net_in(self, view: StoreView, broker_id: str, key: Key, day: str) -> Net:
         """Return what an account holds of ``key`` by the rows of ``view``."""
         orders = await orders_in(view, broker_id, key[0], day)
+        return await self._net_of(view, broker_id, key, day, orders)
+
+    async def _net_of(
+        self, view: StoreView, broker_id: str, key: Key, day: str, orders: Sequence[Order]
+    ) -> Net:
         ledgers = await ledgers_of(view, broker_id)
         base = await baseline_at(view, broker_id, day)
         return self._net(broker_id, key, filled(orders), owned(ledgers), base)
@@ -159,21 +165,34 @@ class NetPositions:
         """Judge what an order may close, by a read of the positions that began at ``at``.
 
         Positions that contradict the fills may mean a foreign fill that the orders did not show
-        yet: until they were read again, what both agree on may be closed and no more. After that
-        the net is disputed.
+        yet, or units that were converted by hand: until the orders were read again and the
+        positions compared, what both agree on may be closed and no more. After that the net is
+        disputed. Beside an order of unknown fate, which may have filled, none of this
+        has begun: what its end leaves unexplained is looked at then, before more is closed.
         """
-        net = await self.net_in(self._store, broker_id, key, day)
+        orders = await orders_in(self._store, broker_id, key[0], day)
+        net = await self._net_of(self._store, broker_id, key, day, orders)
         fills = net.by_fills
         if by_positions is None:
             return net
         if fills is None or fills == by_positions:
             return Net(by_positions, by_positions, net.owned)
+        settling = Net(fills, by_positions, net.owned, is_settling=True)
+        if any(order.state in UNKNOWN_STATES and key_of(order) == key for order in orders):
+            self.gaps.forget(broker_id, key)
+            return settling
         gap = Gap(fills, by_positions)
-        began = self._orders_began.get(broker_id)
-        if began is not None and self.gaps.lasts(broker_id, key, gap, since=began):
+        if self._is_compared(broker_id, key, gap):
             return Net(fills, by_positions, net.owned, is_disputed=True)
         self.gaps.saw(broker_id, key, gap, at)
-        return Net(fills, by_positions, net.owned, is_settling=True)
+        return settling
+
+    def _is_compared(self, broker_id: str, key: Key, gap: Gap) -> bool:
+        """Whether neither later orders nor a comparison of all positions explain a gap."""
+        began, compared = self._orders_began.get(broker_id), self._compared_at.get(broker_id)
+        if began is None or compared is None:
+            return False
+        return self.gaps.lasts(broker_id, key, gap, since=min(began, compared))
 
     # After reads
 
@@ -232,6 +251,8 @@ class NetPositions:
             gaps.pop((found.instrument, found.into))
         for key in gaps:
             await self._judge(broker_id, day, key, Gap(by_fills[key], shows[key]))
+        if snapshot.positions_began_at is not None:
+            self._compared_at[broker_id] = snapshot.positions_began_at
 
     def wants_holdings(self, broker_id: str, day: str) -> bool:
         """Whether the next look at the positions should have the holdings of the same moment.
