@@ -204,7 +204,6 @@ class Story:
                 },
             )
             do.notes(f"the user closes {quantity:+d} {symbol} of {new.label} in the broker's app")
-            await do.sees("Not placed by me", new.label, symbol, since=mark)
             await do.sees("Closed by hand", new.label, symbol, since=mark)
         async with do.step(f"its stop goes, and {new.label} is not left short"):
             await do.until(
