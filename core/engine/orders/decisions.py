@@ -64,7 +64,8 @@ class OrdersRead:
         market_at: Market time at a real time; the broker's times are market times.
         in_flight: Orders whose answer is still awaited.
         asked_at: When the cancel or change of an order that has one pending was asked for.
-        doubted: Exits whose absence is not believed: the reads may show the past.
+        doubted: Orders whose absence is not believed: exits where the reads may show the past, and
+            orders that may be one which an earlier read showed.
     """
 
     theirs: Sequence[BrokerOrder]
@@ -342,7 +343,8 @@ def _absent(order: Order, foreign: Sequence[BrokerOrder], read: OrdersRead) -> I
         yield Ask(order)
     elif order.client_order_id in read.doubted:
         # An exit that is given up is worked out anew and sent again: where the reads may be older
-        # than the send, that would sell twice (reliability.md 2.3.7).
+        # than the send, that would sell twice (reliability.md 2.3.7). Nor does one read that leaves
+        # out what the reads before it showed.
         yield Ask(order)
     else:
         seconds = int(read.horizon.total_seconds())

@@ -30,6 +30,7 @@ _ALERTS = "alerts"
 _SOON = timedelta(seconds=5)
 _SHARE_OF_AGE = 6
 _BETWEEN_CARDS = timedelta(seconds=1)
+_LISTED_AGAIN = timedelta(seconds=15)
 _UNREAD = "a row of its list, perhaps this order's, is not readable"
 
 
@@ -45,13 +46,14 @@ async def put_settler(view: StoreView, client_order_id: str, name: str) -> None:
 
 @dataclass
 class _Kept:
-    """One order's inquiry, and what of it the card shows."""
+    """One order's inquiry, what of it the card shows, and when a read last showed a candidate."""
 
     broker_id: str
     sent_at: datetime
     inquiry: Inquiry
     written: Inquiry
     written_at: datetime
+    shown_at: datetime | None = None
 
 
 class Inquiries:
@@ -92,8 +94,22 @@ class Inquiries:
                 seen = replace(
                     kept.inquiry, trouble=_UNREAD, trouble_at=kept.inquiry.trouble_at or now
                 )
+            if seen.candidates:
+                kept.shown_at = now
             kept.inquiry = replace(seen, asked=kept.inquiry.asked + 1, asked_at=now)
         await self._edit_one()
+
+    def shown_lately(self, broker_id: str) -> frozenset[str]:
+        """Return the orders of which a read of the last seconds showed a candidate.
+
+        One read that leaves it out, as brokers' lists do at times, proves nothing.
+        """
+        since = self._clock.now() - _LISTED_AGAIN
+        return frozenset(
+            key
+            for key, one in self._kept.items()
+            if one.broker_id == broker_id and one.shown_at is not None and one.shown_at >= since
+        )
 
     def are_open(self, broker_id: str) -> bool:
         """Whether anything is asked about orders of an account."""

@@ -149,7 +149,7 @@ class Reconciler:
             self._clock.market_at,
             frozenset(self._in_flight),
             await self._asked_at(ours),
-            doubted_exits(ours, snapshot, base),
+            doubted_exits(ours, snapshot, base) | self._inquiries.shown_lately(broker_id),
             now=self._clock.now(),
         )
         moved, decisions = False, decide(ours, read)

@@ -155,10 +155,26 @@ async def test_horizon_passes_beside_a_candidate(turns: Turns) -> None:
     assert (await inquiry(turns)).is_overdue
     assert await turns.engine.notices(ExitUnproved) == [ExitUnproved(ACCOUNT, TAG)]
     turns.broker.order_list.clear()
-    await looks(turns, 1)
+    await looks(turns, 20)
     (order,) = await turns.engine.orders()
     assert order.state is S.NOT_PLACED, "nothing there could be it any more"
     assert await turns.engine.notices(OrderResolved) == [OrderResolved(TAG)]
+
+
+async def test_one_read_that_leaves_a_candidate_out_gives_no_order_up(turns: Turns) -> None:
+    """Past the horizon the order stays a question; it ends when the candidate stays away."""
+    order = await unresolved(turns)
+    alike(turns, "b8", 9)
+    await looks(turns, 3, apart_s=60)
+    kept = turns.broker.order_list.pop("b8")
+    await looks(turns, 1)
+    turns.broker.order_list["b8"] = kept
+    await looks(turns, 2)
+    journal = turns.engine.wiring.journal
+    assert (await journal.get(order.client_order_id)).state is S.UNRESOLVED
+    del turns.broker.order_list["b8"]
+    await looks(turns, 20)
+    assert (await journal.get(order.client_order_id)).state is S.NOT_PLACED
 
 
 async def test_trades_and_positions_are_compared_once_they_are_read(turns: Turns) -> None:
