@@ -146,14 +146,25 @@ async def _wait_for_port(child: ChildProcess, port: int) -> None:
 
 
 async def _claim_address(client: AsyncMongoClient[dict[str, Any]], port: int) -> None:
-    """Write the present port into the set's configuration when it is another one."""
-    config = await _set_config(client)
-    host = f"127.0.0.1:{port}"
-    if config["members"][0]["host"] == host:
-        return
-    config["members"][0]["host"] = host
-    config["version"] += 1
-    await client.admin.command("replSetReconfig", config, force=True)
+    """Write the present port into the set's configuration when it is another one.
+
+    A server that finds itself under another port leaves its set and closes every connection, at
+    whatever moment of this; the start's own deadline bounds how often it is tried.
+    """
+    while True:
+        try:
+            config = await _set_config(client)
+            host = f"127.0.0.1:{port}"
+            if config["members"][0]["host"] == host:
+                return
+            config["members"][0]["host"] = host
+            config["version"] += 1
+            await client.admin.command("replSetReconfig", config, force=True)
+        except ConnectionFailure:
+            # Perhaps it took effect: the next look says.
+            await asyncio.sleep(_POLL_S)
+        else:
+            return
 
 
 async def _set_config(client: AsyncMongoClient[dict[str, Any]]) -> dict[str, Any]:
