@@ -26,8 +26,8 @@ Row = Mapping[str, Any]
 _REARM_S = 300.0
 _CANDLE = timedelta(seconds=150)
 """How old the price may be by which an entry was sized: a bar that has closed, and the wait."""
-_GONE = {"FILLED", "CANCELED", "EXPIRED", "REJECTED", "NOT_PLACED"}
-_NOTHING = {"REJECTED", "NOT_PLACED"}
+_GONE = {"FILLED", "CANCELED", "EXPIRED", "REJECTED", "NOT_PLACED", "DENIED"}
+_NOTHING = {"REJECTED", "NOT_PLACED", "DENIED"}
 
 
 def result_of(world: World, broker_id: str) -> Decimal:
@@ -123,7 +123,9 @@ class LimitsUmpire:
         units = self._units(entry, covered, orders)
         here = entry["broker_id"], key_of(entry)
         others = {where for where, held in units.items() if held and where != here}
-        is_open = units[here] > entry["quantity"]
+        # What a hand holds of it is open as well: the entry opens no other position.
+        by_hand = self.world.venue(here[0]).net(here[1])
+        is_open = by_hand != 0 or units[here] > entry["quantity"]
         at_key = sum(held for (_, key), held in units.items() if key == here[1])
         return {
             "order_value": whole * price,
