@@ -1,0 +1,55 @@
+"""A strategy that wants one direction in each of its shares, so that a bench enters when it likes."""
+
+# ruff: noqa: ARG002 - the port passes what this strategy needs not look at
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import time
+
+from core.domain.instrument import InstrumentId, Product
+from core.domain.sessions import Schedule
+from core.domain.target import Context, DataNeed, Direction, Parameter, ParameterValue, Target
+from tests.bench.door import share
+
+__all__ = ["Crew"]
+
+
+@dataclass
+class Crew:
+    """Wants what its parameter says, in every share.
+
+    Attributes:
+        first: The number of its first share.
+        count: How many it trades.
+    """
+
+    name: str
+    first: int
+    count: int
+    title: str = "Crew"
+    description: str = "Does as it is told."
+    product: Product = Product.MIS
+    parameters: tuple[Parameter, ...] = (
+        Parameter("direction", "Direction", "FLAT", choices=("LONG", "FLAT")),
+    )
+
+    def instruments(self, parameters: Mapping[str, ParameterValue]) -> tuple[InstrumentId, ...]:
+        """Return its shares."""
+        numbers = range(self.first, self.first + self.count)
+        return tuple(InstrumentId("NSE", share(number)) for number in numbers)
+
+    def schedule(self, parameters: Mapping[str, ParameterValue]) -> Schedule:
+        """Return a slot a minute, for none of which it is enabled."""
+        return Schedule(time(9, 16), time(15, 0), 1)
+
+    def data(self, parameters: Mapping[str, ParameterValue]) -> DataNeed:
+        """Return the bars it looks at: as few as can be."""
+        return DataNeed(1)
+
+    def decide(self, context: Context) -> Sequence[Target]:
+        """Return one target a share."""
+        direction = Direction[str(context.parameters["direction"])]
+        shares = self.instruments(context.parameters)
+        return [Target(one, direction, context.slot_at, reason="told so") for one in shares]

