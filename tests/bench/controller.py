@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,10 @@ class Spec:
     instruments: int = 1
     stream: str = ""
     db: str = "bench"
+
+    def streamed(self, stream: str) -> Spec:
+        """Return the same with order updates pushed from an address."""
+        return replace(self, stream=stream)
 
     def settings(self) -> Settings:
         """Return its settings."""
@@ -177,18 +181,19 @@ class Controlled:
             **self.probe.found(),
         }
 
-    async def rest(self) -> dict[str, int]:
-        """Wait until nothing moves: no order on its way, every notice delivered; return states."""
+    async def rest(self, ignored: Sequence[str] = ()) -> dict[str, int]:
+        """Wait until nothing moves: no order on its way, every notice delivered; return states.
+
+        Args:
+            ignored: Ids of accounts that nothing is waited for.
+        """
         store = self.foundation.store
+        awaited = [one for one in self.accounts if one not in ignored]
+        moving = {"broker_id": {"$in": awaited}, "state": {"$in": _MOVING}}
+        undelivered = {"state": {"$in": ["WAITING", "SENDING"]}}
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE_S):
-                while True:
-                    moving = await store.find(
-                        "orders", {"broker_id": {"$in": self.accounts}, "state": {"$in": _MOVING}}
-                    )
-                    waiting = await store.find("outbox", {"state": {"$in": ["WAITING", "SENDING"]}})
-                    if not moving and not waiting:
-                        break
+                while await store.find("orders", moving) or await store.find("outbox", undelivered):
                     await asyncio.sleep(0.25)
         rows = await store.find("orders", {"broker_id": {"$in": self.accounts}})
         states = Counter(str(row["state"]) for row in rows)

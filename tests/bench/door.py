@@ -2,7 +2,7 @@
 
 ``python -m tests.bench.door --delay-ms 30`` speaks as much of Kite's API as a controller needs: the
 login, the account's reads, bars and quotes at a flat price, and market orders, which fill with their
-answer. The simulator of the sandbox takes milliseconds of CPU an order (ledger, faults, matching,
+answer or ``--fill-ms`` after it; fills are pushed (``tests.bench.door_stream``). The simulator of the sandbox takes milliseconds of CPU an order (ledger, faults, matching,
 its own store) and would hide what is measured here at 200 orders at once. Controller and peers send
 to the same door. It notes when each order's last byte came in and when its answer went out, by the
 machine's monotonic clock, which is one for all processes (``GET /_door/seen``).
@@ -24,6 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from core.adapters.clock import MARKET_ZONE, clock_from_setting
 from core.ports.clock import Clock
+from tests.bench.door_stream import DoorStream
 
 __all__ = ["SHARES", "Door", "serving", "share"]
 
@@ -56,9 +57,12 @@ class _Account:
 class Door:
     """The state behind every connection."""
 
-    def __init__(self, clock: Clock, delay_s: float) -> None:
+    def __init__(self, clock: Clock, delay_s: float, fill_s: float = 0.0) -> None:
         self._clock = clock
         self._delay_s = delay_s
+        self._fill_s = fill_s
+        self.stream = DoorStream()
+        self._filled: list[tuple[str, float]] = []
         self._accounts: dict[str, _Account] = {}
         self._seen: list[tuple[str, str, float, float]] = []
         self._count = 0
@@ -98,7 +102,7 @@ class Door:
             loop = asyncio.get_running_loop()
             arrived = time.perf_counter()
             loop.call_later(
-                self._delay_s, self._fill, account, asked.api_key, given[1], arrived, reply
+                self._delay_s, self._take, account, asked.api_key, given[1], arrived, reply
             )
         else:
             found = self._read(account, asked.api_key, path, given[0])
@@ -112,10 +116,13 @@ class Door:
                 how = query.get("how", [""])[0]
                 self._accounts.setdefault(key, _Account()).behaves = how
             return {}
+        if path == "/_door/filled":
+            filled, self._filled = self._filled, []
+            return filled
         seen, self._seen = self._seen, []
         return seen
 
-    def _fill(
+    def _take(
         self,
         account: _Account,
         api_key: str,
@@ -123,27 +130,41 @@ class Door:
         arrived: float,
         reply: Callable[[int, Any], None],
     ) -> None:
+        """Answer an order, and let it fill."""
         self._count += 1
         number = f"{self._count:015d}"
-        quantity, is_buy = int(form["quantity"]), form["transaction_type"] == "BUY"
-        at = f"{self._clock.market_now():%Y-%m-%d %H:%M:%S}"
-        both = account.net.setdefault((form["tradingsymbol"], form["product"]), [0, 0])
-        both[0 if is_buy else 1] += quantity
         named = ("exchange", "tradingsymbol", "transaction_type", "product", "order_type", "tag")
         row: dict[str, Any] = {name: form.get(name) for name in named}
-        row |= {"order_id": number, "exchange_order_id": number, "status": "COMPLETE"}
-        row |= {"quantity": quantity, "filled_quantity": quantity, "average_price": PRICE}
-        row |= {"order_timestamp": at, "exchange_timestamp": at, "exchange_update_timestamp": at}
+        row |= {"order_id": number, "exchange_order_id": number, "status": "OPEN"}
+        row |= {"quantity": int(form["quantity"]), "filled_quantity": 0, "average_price": 0}
+        row |= self._stamps()
         account.orders.append(row)
+        if not self._fill_s:
+            self._fill(account, api_key, row)
         reply(200, _good({"order_id": number}))
         self._seen.append((api_key, form.get("tag", ""), arrived, time.perf_counter()))
+        if self._fill_s:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._fill_s, self._fill, account, api_key, row)
+
+    def _fill(self, account: _Account, api_key: str, row: dict[str, Any]) -> None:
+        is_sale, quantity = row["transaction_type"] == "SELL", row["quantity"]
+        account.net.setdefault((row["tradingsymbol"], row["product"]), [0, 0])[is_sale] += quantity
+        row |= {"status": "COMPLETE", "filled_quantity": quantity, "average_price": PRICE}
+        row |= self._stamps()
+        self._filled.append((row["tag"] or "", time.perf_counter()))
+        self.stream.push(api_key, row)
+
+    def _stamps(self) -> dict[str, str]:
+        at = f"{self._clock.market_now():%Y-%m-%d %H:%M:%S}"
+        return {"order_timestamp": at, "exchange_timestamp": at, "exchange_update_timestamp": at}
 
     def _read(self, account: _Account, api_key: str, path: str, query: dict[str, list[str]]) -> Any:
         if path.startswith("/instruments/historical/"):
             return {"candles": self._candles(query)}
         answers: dict[str, Callable[[], Any]] = {
             "/orders": lambda: account.orders,
-            "/trades": lambda: [_trade(row) for row in account.orders],
+            "/trades": lambda: [_trade(row) for row in account.orders if row["filled_quantity"]],
             "/portfolio/positions": lambda: {"net": _positions(account), "day": []},
             "/portfolio/holdings": list,
             "/user/profile": lambda: {"user_id": f"U{api_key}", "user_name": api_key},
@@ -274,9 +295,9 @@ async def serving(door: Door) -> asyncio.Server:
     return await loop.create_server(lambda: _Connection(door), "127.0.0.1", 0, backlog=1024)
 
 
-async def _serve(clock: str, delay_s: float) -> None:
-    server = await serving(Door(clock_from_setting(clock), delay_s))
-    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+async def _serve(door: Door) -> None:
+    server, stream = await serving(door), await door.stream.serve()
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]} {stream}\n")
     sys.stdout.flush()
     await server.serve_forever()
 
@@ -286,8 +307,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.door", description=__doc__)
     parser.add_argument("--clock", required=True, help="market time, as SAARTHI_CLOCK says it")
     parser.add_argument("--delay-ms", type=float, default=30.0)
+    parser.add_argument("--fill-ms", type=float, default=0.0)
     chosen = parser.parse_args()
-    asyncio.run(_serve(chosen.clock, chosen.delay_ms / 1e3))
+    clock = clock_from_setting(chosen.clock)
+    asyncio.run(_serve(Door(clock, chosen.delay_ms / 1e3, chosen.fill_ms / 1e3)))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 ``python -m tests.bench.fanout --accounts 1,5,20,50,200 --store mongod --rounds 5 --exits`` runs a real
 controller (its own process; supervisor, workers, outbox, a strategy that enters on all accounts)
 over a store server of its own, against ``tests.bench.door``, which answers each order after 30 ms
-and each read at once. In each round the peers of ``tests.bench.peers`` send as many orders to the
-same door: a bare aiohttp client, the official SDK in a loop, the SDK in threads. Printed are medians
+and each read at once. Fills are pushed; ``--no-stream`` leaves them to polling. In each
+round the peers of ``tests.bench.peers`` send as many orders to the same door: a bare aiohttp client, the official SDK in a loop, the SDK in threads. Printed are medians
 of the rounds.
 
 * ``slot to last answer``: from the start of the run (the slot's tick) until the last ``place`` of
@@ -25,18 +25,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-import aiohttp
-
-from tests.bench.controller import Child, Spec, market_clock
+from tests.bench.bed import Bed, Slot, at, bed, middle
 from tests.bench.figure import Figure
 from tests.bench.peers import Bare, sdk_loop, sdk_threads, sdks
-from tests.bench.stores import STORES, busy, cpu_of, door_process, store_server
+from tests.bench.stores import STORES, busy
 
 __all__ = ["Fanout", "Round", "fanout", "report", "stages_of"]
 
@@ -58,7 +54,7 @@ class Round:
 
     last_answer: float
     doors: float
-    cpu: tuple[float, float, float]
+    cpu: tuple[float, ...]
     stages: Mapping[str, Sequence[float]]
     answered: int
     fill: float
@@ -99,75 +95,46 @@ def stages_of(times: Mapping[str, Any], seen: Mapping[str, Sequence[float]]) -> 
     return found
 
 
-def _round(times: Mapping[str, Any], door: Sequence[Any], store_s: float, expected: int) -> Round:
-    seen = {tag: (arrived, answered) for _, tag, arrived, answered in door}
-    placed = [one["placed"] for one in times["orders"].values() if "placed" in one]
-    is_whole = times["answered_all"] and len(placed) >= expected
-    arrived = [seen[tag][0] for tag in times["orders"] if tag in seen]
-    committed = max((end for _, end in times["commits"]), default=times["began"])
-    cpu = (times["cpu_to_answer"], times["cpu_to_fill"], store_s)
+def _round(slot: Slot) -> Round:
+    cpu = (slot.times["cpu_to_answer"], slot.times["cpu_to_fill"], slot.store_cpu_s)
     return Round(
-        last_answer=(max(placed) - times["began"]) * 1e3 if is_whole else float("nan"),
-        doors=(max(arrived) - committed) * 1e3 if is_whole else float("nan"),
-        cpu=tuple(one * 1e3 / expected for one in cpu),  # type: ignore[arg-type]
-        stages=stages_of(times, seen),
-        answered=len(placed),
-        fill=(times["filled_at"] - times["began"]) * 1e3,
+        last_answer=slot.last_answer_ms,
+        doors=slot.doors_ms,
+        cpu=tuple(one * 1e3 / slot.expected for one in cpu),
+        stages=stages_of(slot.times, slot.seen),
+        answered=len(slot.placed),
+        fill=slot.fill_ms,
     )
 
 
-@dataclass
-class _Run:
-    """The processes of one run."""
+async def _measured(over: Bed, accounts: int, rounds: int, store: str, *, with_sdk: bool) -> Fanout:
+    """Play rounds of an entry, an exit and each peer; one before them warms up."""
+    found = Fanout(accounts, store)
+    keys = [f"peer{number:04d}" for number in range(accounts)]
+    bare = Bare(over.door, over.session, keys)
+    kites = sdks(over.door, keys) if with_sdk else []
+    for number in range(rounds + 1):
+        entry, leave = [_round(await over.slot(way, accounts)) for way in ("LONG", "FLAT")]
+        took, doors = await _bare(over, bare)
+        if number == 0:
+            continue
+        found.entry.append(entry)
+        found.exit.append(leave)
+        found.bare.append(took)
+        found.bare_doors.append(doors)
+        if kites:
+            found.threads.append(sdk_threads(kites) * 1e3)
+            found.loop.append(sdk_loop(kites) * 1e3)
+    return found
 
-    door: str
-    child: Child
-    session: aiohttp.ClientSession
-    store_pid: int | None
-    with_sdk: bool
 
-    async def seen(self) -> list[Any]:
-        async with self.session.get(f"{self.door}/_door/seen") as answer:
-            return list(await answer.json())
-
-    async def measure(self, accounts: int, rounds: int, store: str) -> Fanout:
-        """Play rounds of an entry, an exit and each peer; one before them warms up."""
-        found = Fanout(accounts, store)
-        keys = [f"peer{number:04d}" for number in range(accounts)]
-        bare = Bare(self.door, self.session, keys)
-        kites = sdks(self.door, keys) if self.with_sdk else []
-        for number in range(rounds + 1):
-            entry, leave = [await self._ours(way, accounts) for way in ("LONG", "FLAT")]
-            took, doors = await self._bare(bare)
-            if number == 0:
-                continue
-            found.entry.append(entry)
-            found.exit.append(leave)
-            found.bare.append(took)
-            found.bare_doors.append(doors)
-            if kites:
-                found.threads.append(sdk_threads(kites) * 1e3)
-                found.loop.append(sdk_loop(kites) * 1e3)
-        return found
-
-    async def _ours(self, direction: str, accounts: int) -> Round:
-        await self.seen()
-        before = cpu_of(self.store_pid)
-        times = await asyncio.to_thread(
-            self.child.ask, "run", direction=direction, expected=accounts
-        )
-        used = cpu_of(self.store_pid) - before
-        found = _round(times, await self.seen(), used, accounts)
-        await asyncio.to_thread(self.child.ask, "rest")
-        return found
-
-    async def _bare(self, bare: Bare) -> tuple[float, float]:
-        await bare.warm()
-        await self.seen()
-        began = time.perf_counter()
-        took, _ = await bare.send()
-        last = max(arrived for _, _, arrived, _ in await self.seen())
-        return took * 1e3, (last - began) * 1e3
+async def _bare(over: Bed, bare: Bare) -> tuple[float, float]:
+    await bare.warm()
+    await over.seen()
+    began = time.perf_counter()
+    took, _ = await bare.send()
+    last = max(arrived for arrived, _ in (await over.seen()).values())
+    return took * 1e3, (last - began) * 1e3
 
 
 async def fanout(
@@ -178,27 +145,15 @@ async def fanout(
     *,
     delay_ms: float = 30.0,
     with_sdk: bool = True,
+    has_stream: bool = True,
 ) -> list[Fanout]:
     """Measure each number of accounts, the smallest first, over one controller."""
-    clock = market_clock()
-    async with store_server(store, directory / "store") as server:
-        with ExitStack() as stack:
-            door = stack.enter_context(door_process(clock, delay_ms))
-            uri = server.uri if server else ""
-            child = Child(Spec(door, uri, str(directory), clock))
-            stack.callback(child.end)
-            connector = aiohttp.TCPConnector(limit=0)
-            async with aiohttp.ClientSession(connector=connector) as session:
-                run = _Run(door, child, session, server.pid if server else None, with_sdk)
-                found: list[Fanout] = []
-                there = 0
-                for count in sorted(accounts):
-                    keys = [f"bench{number:08d}" for number in range(there, count)]
-                    await asyncio.to_thread(child.ask, "connect", keys=keys)
-                    there = count
-                    await asyncio.sleep(2.0)  # their first reads
-                    found.append(await run.measure(count, rounds, store))
-                return found
+    async with bed(directory, store, delay_ms=delay_ms, has_stream=has_stream) as over:
+        found = []
+        for count in sorted(accounts):
+            await over.connect(count)
+            found.append(await _measured(over, count, rounds, store, with_sdk=with_sdk))
+        return found
 
 
 def report(found: Sequence[Fanout], ways: Sequence[str]) -> str:
@@ -218,13 +173,13 @@ def report(found: Sequence[Fanout], ways: Sequence[str]) -> str:
 
 def _row(one: Fanout, way: str) -> str:
     rounds: list[Round] = getattr(one, way)
-    slot, doors = _median([r.last_answer for r in rounds]), _median([r.doors for r in rounds])
-    bare, bare_doors, loop = _median(one.bare), _median(one.bare_doors), _median(one.loop)
-    cpu = [_median([r.cpu[n] for r in rounds]) for n in range(3)]
+    slot, doors = middle([r.last_answer for r in rounds]), middle([r.doors for r in rounds])
+    bare, bare_doors, loop = middle(one.bare), middle(one.bare_doors), middle(one.loop)
+    cpu = [middle([r.cpu[n] for r in rounds]) for n in range(3)]
     line = (
         f"{one.store:<9} {one.accounts:>4} {way:<6} {slot:>8.1f} {bare:>7.1f} {slot / bare:>6.2f} "
-        f"{loop:>8.1f} {loop / slot:>6.2f} {_median(one.threads):>8.1f} {doors:>8.1f} "
-        f"{bare_doors:>7.1f} {doors / bare_doors:>6.2f} {_median([r.fill for r in rounds]):>8.1f} "
+        f"{loop:>8.1f} {loop / slot:>6.2f} {middle(one.threads):>8.1f} {doors:>8.1f} "
+        f"{bare_doors:>7.1f} {doors / bare_doors:>6.2f} {middle([r.fill for r in rounds]):>8.1f} "
         f"{cpu[0]:>6.1f} {cpu[1]:>6.1f} {cpu[2]:>6.1f}"
     )
     missing = [r.answered for r in rounds if r.answered < one.accounts]
@@ -235,17 +190,9 @@ def _stage_row(one: Fanout, way: str) -> str:
     rounds: list[Round] = getattr(one, way)
     cells = []
     for stage in STAGES:
-        values = sorted(value for r in rounds for value in r.stages[stage])
-        cells.append(f"{_at(values, 0.5):>6.1f}/{_at(values, 0.99):>6.1f}")
+        values = [value for r in rounds for value in r.stages[stage]]
+        cells.append(f"{at(values, 0.5):>6.1f}/{at(values, 0.99):>6.1f}")
     return f"{one.store:<9} {one.accounts:>4} {way:<6} " + " ".join(cells)
-
-
-def _median(values: Sequence[float]) -> float:
-    return median(values) if values else float("nan")
-
-
-def _at(values: Sequence[float], share: float) -> float:
-    return values[min(len(values) - 1, int(len(values) * share))] if values else float("nan")
 
 
 def figures_of(found: Sequence[Fanout]) -> dict[str, Figure]:
@@ -255,14 +202,14 @@ def figures_of(found: Sequence[Fanout]) -> dict[str, Figure]:
         for way in _WAYS:
             rounds: list[Round] = getattr(one, way)
             name = f"{way}_on_{one.accounts}_{one.store}"
-            slot = _median([r.last_answer for r in rounds])
-            figures[name] = Figure(slot, "ms", _median(one.bare), "a bare client, as many orders")
+            slot = middle([r.last_answer for r in rounds])
+            figures[name] = Figure(slot, "ms", middle(one.bare), "a bare client, as many orders")
             if one.loop:
-                loop = _median(one.loop)
+                loop = middle(one.loop)
                 figures[f"{name}_sdk"] = Figure(slot, "ms", loop, "the official SDK in a loop")
-            doors = _median([r.doors for r in rounds])
+            doors = middle([r.doors for r in rounds])
             figures[f"{name}_doors"] = Figure(
-                doors, "ms", _median(one.bare_doors), "a bare client, start to last byte"
+                doors, "ms", middle(one.bare_doors), "a bare client, start to last byte"
             )
     return figures
 
@@ -277,6 +224,7 @@ def main() -> None:
     parser.add_argument("--busy", type=int, default=0, help="processes that do nothing but work")
     parser.add_argument("--delay-ms", type=float, default=30.0, help="the door's, for an order")
     parser.add_argument("--no-sdk", action="store_true", help="leave the SDK's peers out")
+    parser.add_argument("--no-stream", action="store_true", help="order updates by polling alone")
     parser.add_argument("--json", type=Path, help="where the figures go")
     chosen = parser.parse_args()
     accounts = [int(one) for one in chosen.accounts.split(",")]
@@ -291,6 +239,7 @@ def main() -> None:
                 chosen.rounds,
                 delay_ms=chosen.delay_ms,
                 with_sdk=not chosen.no_sdk,
+                has_stream=not chosen.no_stream,
             )
             found = asyncio.run(work)
         sys.stdout.write(report(found, ways) + "\n")

@@ -15,7 +15,7 @@ from core.adapters.mongo.server import StoreServer, launch
 from tests.fakes.sandbox_process import ROOT
 from tests.faults.tether import tethered
 
-__all__ = ["STORES", "busy", "cpu_of", "door_process", "mongod_binary", "store_server"]
+__all__ = ["STORES", "busy", "cpu_of", "door_process", "memory_mb", "mongod_binary", "store_server"]
 
 STORES = ("embedded", "mongod")
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -48,13 +48,14 @@ async def store_server(kind: str, directory: Path) -> AsyncIterator[StoreServer 
 
 
 @contextmanager
-def door_process(clock: str, delay_ms: float) -> Iterator[str]:
-    """Run ``tests.bench.door`` in a process of its own; yield its address."""
+def door_process(clock: str, delay_ms: float, fill_ms: float = 0.0) -> Iterator[tuple[str, str]]:
+    """Run ``tests.bench.door`` in a process of its own; yield its address and its stream's."""
     command = [sys.executable, "-P", "-m", "tests.bench.door", "--clock", clock]
-    command += ["--delay-ms", str(delay_ms)]
+    command += ["--delay-ms", str(delay_ms), "--fill-ms", str(fill_ms)]
     with _process(command) as door:
         assert door.stdout is not None
-        yield f"http://127.0.0.1:{int(door.stdout.readline())}"
+        port, stream = map(int, door.stdout.readline().split())
+        yield f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{stream}"
 
 
 @contextmanager
@@ -85,3 +86,12 @@ def cpu_of(pid: int | None) -> float:
     text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     fields = text.rpartition(") ")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def memory_mb(pid: int | None) -> float:
+    """Return the resident memory of a process, in megabytes; 0 for none."""
+    if pid is None:
+        return 0.0
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    line = next(one for one in status.splitlines() if one.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
