@@ -10,7 +10,8 @@ null means until deleted). Kinds of two sorts:
   ``cancel_then_fill``, ``code_201`` (all on order placement), ``not_admitted``, ``other_user`` (on
   the login form), ``stale_reads``, ``empty_reads`` (on reads of orders, trades, positions and
   holdings), ``rate_limited`` (on any request with a live session), ``lose_frames`` (on frames about
-  orders; path and ``api_key`` are those of the socket) and ``clock_skew`` (on any answer).
+  orders; path and ``api_key`` are those of the socket), ``stop_ticks``, ``delay_ticks`` and
+  ``stop_frames`` (on frames of ticks; the last on heartbeats too), ``clock_skew`` (on any answer).
   ``take_order_effects`` collects those that travel with an order into the exchange.
 
 Fields of a fault: ``target``, ``kind``, ``match`` (``method``, ``path`` and any attribute that the
@@ -34,6 +35,8 @@ after it was set), ``delay_s``, and
   a single row.
 * ``rate_limited``: the broker's own 429 until the fault ends, with the seconds that are left where
   the broker names them; without ``lasts_s`` one second is named.
+* ``stop_ticks``, ``stop_frames``: each frame counts, so ``times`` is usually 0. ``delay_ticks``:
+  a frame is sent ``delay_s`` (2) later, as it was.
 * ``clock_skew``: ``skew_s``, by which the answer's ``Date`` header is ahead of the market clock.
 
 A path matches when it is equal, a leading or a trailing run of whole segments (``/orders`` matches
@@ -67,10 +70,12 @@ ORDER_KINDS = frozenset(
 READ_KINDS = frozenset({"stale_reads", "empty_reads"})
 SKEW, RATE_LIMITED = "clock_skew", "rate_limited"
 STREAM_KINDS = frozenset({"lose_frames"})
+TICK_KINDS = frozenset({"stop_ticks", "delay_ticks", "stop_frames"})
 BROKER_KINDS = (
     ORDER_KINDS
     | READ_KINDS
     | STREAM_KINDS
+    | TICK_KINDS
     | {SKEW, RATE_LIMITED, "code_201", "not_admitted", "other_user"}
 )
 _NUMBERS = ("delay_s", "effect_delay_s", "lasts_s", "skew_s")

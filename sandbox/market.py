@@ -27,7 +27,7 @@ from sandbox.clock import IST, MarketClock
 from sandbox.following import follow_factor
 from sandbox.instruments import NSE, Instrument, instruments
 from sandbox.listing import find
-from sandbox.prices import Bar, BarSource, rounded
+from sandbox.prices import Bar, BarSource, print_times, rounded
 from sandbox.sessions import is_trading_day, previous_trading_day, segment_session, within_segment
 from sandbox.state import State
 
@@ -352,7 +352,7 @@ class Market:
         at = after.replace(microsecond=0) + _SECOND
         while at < upto:
             if matters and at.second == 0 and at + _MINUTE < upto:
-                bar = self._bar(instrument, at)
+                bar = self.bar(instrument, at)
                 if bar is not None and not matters(bar.low, bar.high):
                     at += _MINUTE
                     continue
@@ -363,8 +363,8 @@ class Market:
         if at > after:
             yield Tick(at, self.last_price(instrument, at), at)
 
-    def _bar(self, instrument: Instrument, at: datetime) -> Bar | None:
-        """Return the bar that runs at a market time."""
+    def bar(self, instrument: Instrument, at: datetime) -> Bar | None:
+        """Return the bar that runs at a market time, as the source has it."""
         bars = self._source.day(instrument, at.astimezone(IST).date())
         position = bisect_right(bars, at, key=lambda bar: bar.start)
         bar = bars[position - 1] if position else None
@@ -414,13 +414,20 @@ class Market:
         end = min(now, bar.start + _MINUTE) if now else bar.start + _MINUTE
         if now is None and not any(segment.at < end for segment in segments):
             return bar
-        steps = int((end - bar.start).total_seconds())
-        points = [bar.start + n * _SECOND for n in range(steps + 1) if n < _MINUTE.seconds]
-        prices = [self.last_price(instrument, at) for at in points]
-        if self.is_replay and not any(s.pin is not None for s in segments if s.at < end):
+        if not self.is_sampled(instrument, end):
             return bar
+        steps = int((end - bar.start).total_seconds())
+        prices = [self.last_price(instrument, at) for at in print_times(bar.start, end)]
         volume = int(bar.volume * max(1, steps) / _MINUTE.seconds)
         return Bar(bar.start, prices[0], max(prices), min(prices), prices[-1], volume)
+
+    def is_sampled(self, instrument: Instrument, end: datetime) -> bool:
+        """Return whether the minute that ends then is made of prices by the second.
+
+        A replayed one is made of its bar, unless a price was set by hand.
+        """
+        pinned = (s for s in self._segments_of(instrument) if s.pin is not None and s.at < end)
+        return not self.is_replay or any(pinned)
 
     def previous_close(self, instrument: Instrument, at: datetime) -> float:
         """Return the close of the trading day before a market time's day; 0 if unknown."""

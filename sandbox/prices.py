@@ -27,16 +27,21 @@ from sandbox.listing import find
 from sandbox.sessions import is_trading_day, segment_session
 
 __all__ = [
+    "LAST_INSTANT",
+    "MINUTE",
     "Bar",
     "BarSource",
     "ReplayBars",
     "ReplayError",
     "SyntheticBars",
     "price_seed",
+    "print_times",
     "rounded",
 ]
 
 MINUTE = timedelta(minutes=1)
+LAST_INSTANT = timedelta(milliseconds=1)
+"""How long before its end a minute prints for the last time."""
 _ALWAYS_BREAKS = frozenset({"SBIN", "RELIANCE"})
 _RANGE_MINUTES = 15
 _PUSH_MINUTES = 8
@@ -69,6 +74,12 @@ class BarSource(Protocol):
     def day(self, instrument: Instrument, day: date) -> tuple[Bar, ...]:
         """Return the instrument's bars of one day."""
         ...
+
+
+def print_times(start: datetime, until: datetime) -> list[datetime]:
+    """Return when a minute prints, up to a moment in it: each second, and at its last instant."""
+    times = [start + timedelta(seconds=n) for n in range(60)] + [start + MINUTE - LAST_INSTANT]
+    return [at for at in times if at <= until]
 
 
 def price_seed(*parts: object) -> int:

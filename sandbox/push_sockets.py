@@ -25,7 +25,7 @@ class PushSocket:
 
     Attributes:
         request: Its handshake, which faults are matched against.
-        wants: What the client has subscribed to: topics, or the prices last sent by token.
+        wants: What the client has subscribed to: topics, or modes by token.
     """
 
     request: web.Request
@@ -61,6 +61,10 @@ class PushSockets:
     def of_user(self, broker: str, user_id: str) -> list[PushSocket]:
         """Return the open sockets of a user, of whatever app."""
         return self._where(lambda one: (one.broker, one.user_id) == (broker, user_id))
+
+    def of_broker(self, broker: str) -> list[PushSocket]:
+        """Return the open sockets of a broker."""
+        return self._where(lambda one: one.broker == broker)
 
     def _where(self, fits: Callable[[Session], bool]) -> list[PushSocket]:
         return [known for known in self._open if fits(known.session)]

@@ -178,7 +178,13 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Last traded price; ``at`` is the broker's time of it (aware), None when it did not say."""
+    """Last traded price; ``at`` is the broker's time of it (aware), None when it did not say.
+
+    Attributes:
+        traded_at: When it was traded, where the broker says so.
+        volume: Units traded today; None where nothing was, or the broker does not say.
+        day_high: The day's highest price so far; likewise ``day_low``.
+    """
 
     instrument: InstrumentId
     last_price: Decimal
@@ -186,6 +192,10 @@ class Quote:
     lower_circuit: Decimal | None = None
     upper_circuit: Decimal | None = None
     previous_close: Decimal | None = None
+    traded_at: datetime | None = None
+    volume: int | None = None
+    day_high: Decimal | None = None
+    day_low: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import ExchangeFacts, Instrument, InstrumentId
 from core.domain.order import OrderRequest
 from core.domain.outcome import WriteOutcome
+from core.ports.price_stream import PriceStream
 from core.ports.updates import OrderUpdates
 
 __all__ = [
@@ -120,6 +121,10 @@ class BrokerClient(OrderEntry, AccountReader, MarketDataSource, Protocol):
 
     def updates(self) -> OrderUpdates | None:
         """Return the stream of this login's order updates; None where the broker pushes none."""
+        ...
+
+    def prices(self) -> PriceStream | None:
+        """Return the stream of prices; None where there is none, and quotes are asked for."""
         ...
 
     async def warm(self) -> None:

@@ -2,15 +2,14 @@
 
 A postback goes once to the app that placed the order when it completes, is cancelled, rejected,
 modified or partly filled (the last two say ``UPDATE``). Every order of the user goes to each of the
-user's sockets, whichever app placed it, with a heartbeat byte each second and, for subscribed
-instruments, the last price (the 8-byte form) when it has changed.
+user's sockets, whichever app placed it, with a heartbeat byte each second and the prices of what
+was subscribed (``sandbox.kite.ticker``).
 """
 
 import asyncio
 import contextlib
 import hashlib
 import json
-import struct
 from typing import Any
 
 import aiohttp
@@ -18,7 +17,7 @@ from aiohttp import WSMsgType, web
 
 from sandbox.accounts import App, Session
 from sandbox.kite.serializers import order_row
-from sandbox.listing import find_token
+from sandbox.kite.ticker import Ticker
 from sandbox.orders import TERMINAL, Order
 from sandbox.push_sockets import PushSocket
 from sandbox.world import World
@@ -37,6 +36,7 @@ class Push:
         self._world = world
         self._tasks: set[asyncio.Task[None]] = set()
         self._http: aiohttp.ClientSession | None = None
+        self._ticker = Ticker(world, self._spawn)
 
     async def running(self, _app: web.Application) -> Any:
         """Listen to the exchange while the application runs."""
@@ -91,7 +91,7 @@ class Push:
         try:
             async for message in known.socket:
                 if message.type == WSMsgType.TEXT:
-                    _subscribe(known, message.data)
+                    await self._ticker.hear(known, message.data)
         finally:
             self._world.sockets.forget(known)
             heartbeat.cancel()
@@ -106,28 +106,8 @@ class Push:
 
     async def _heartbeat(self, known: PushSocket) -> None:
         while not known.socket.closed:
-            await self._world.sockets.send(known, self._ticks(known) or b"\x00")
+            await self._ticker.beat(known)
             await asyncio.sleep(_HEARTBEAT_S)
-
-    def _ticks(self, known: PushSocket) -> bytes:
-        packets = []
-        for token, seen in known.wants.items():
-            instrument = find_token(token)
-            paise = round(self._world.market.last_price(instrument) * 100) if instrument else seen
-            if paise != seen:
-                known.wants[token] = paise
-                packets.append(struct.pack(">HII", 8, token, paise))
-        return struct.pack(">H", len(packets)) + b"".join(packets) if packets else b""
-
-
-def _subscribe(known: PushSocket, text: str) -> None:
-    with contextlib.suppress(ValueError, TypeError, AttributeError):
-        command = json.loads(text)
-        if command.get("a") == "subscribe":
-            known.wants.update({int(token): 0 for token in command["v"]})
-        elif command.get("a") == "unsubscribe":
-            for token in command["v"]:
-                known.wants.pop(int(token), None)
 
 
 def _postback(order: Order, app: App, row: dict[str, Any]) -> dict[str, Any]:

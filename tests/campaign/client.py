@@ -262,6 +262,9 @@ class CampaignClient:
     def updates(self) -> None:
         """Return nothing: days are played without a stream."""
 
+    def prices(self) -> None:
+        """Return nothing: prices are asked for."""
+
     async def warm(self) -> None:
         return None
 

@@ -174,12 +174,12 @@ async def test_pulse_keeps_it(streaming: Stream) -> None:
         await it.is_live()
         for beat in range(30):
             await it.clock.wait_for_sleepers()
-            before = it.stream._heard_at
+            before = it.stream.heard_at
             await it.clock.advance(it.dialect.beat_s)
             if it.dialect.ping is not None:
                 await until(lambda: it.server.heard.count("ping") == beat + 1)  # noqa: B023
             await it.server.say(pulse)
-            await until(lambda: it.stream._heard_at > before)  # noqa: B023 - awaited here
+            await until(lambda: it.stream.heard_at > before)  # noqa: B023 - awaited here
         assert it.stream.status.is_live and len(it.server.seen) == 1
 
 
@@ -239,7 +239,7 @@ async def test_no_confirmation_is_not_live(streaming: Stream) -> None:
         for _ in range(3):
             await it.clock.wait_for_sleepers()
             await it.server.say("pong")
-            await until(lambda: it.stream._heard_at == it.clock.monotonic())
+            await until(lambda: it.stream.heard_at == it.clock.monotonic())
             assert not it.stream.status.is_live
             await it.clock.advance(it.dialect.beat_s)
         await until(lambda: it.stream.status.why != "connecting")

@@ -36,6 +36,7 @@ from core.ports.broker import (
     LoginGrant,
     LoginPort,
 )
+from core.ports.price_stream import PriceStream
 from core.ports.updates import OrderUpdates
 from tests.fakes.brokers import MASTER
 
@@ -64,6 +65,7 @@ class ScriptedAccount:
         says_largest: Whether that refusal names the number.
         is_logged_out: Nothing is answered before the next login.
         stream: Its order updates; None for none.
+        price_stream: Its stream of prices; None for none.
     """
 
     def __init__(self) -> None:
@@ -86,6 +88,7 @@ class ScriptedAccount:
         self.says_largest = True
         self.is_logged_out = False
         self.stream: OrderUpdates | None = None
+        self.price_stream: PriceStream | None = None
 
     def show(self, order: OrderRequest, status: BrokerStatus = BrokerStatus.WORKING) -> BrokerOrder:
         """List an order; return it."""
@@ -223,6 +226,9 @@ class ScriptedAccount:
 
     def updates(self) -> OrderUpdates | None:
         return self.stream
+
+    def prices(self) -> PriceStream | None:
+        return self.price_stream
 
     async def warm(self) -> None:
         self.warmed += 1

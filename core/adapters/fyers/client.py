@@ -31,6 +31,7 @@ from core.domain.odd_rows import OddRow, Rows
 from core.domain.order import OrderRequest, OrderType
 from core.domain.outcome import NotSent, WriteOutcome
 from core.errors import BrokerReadError, ReadFault
+from core.ports.price_stream import PriceStream
 from core.ports.updates import OrderUpdates
 
 __all__ = ["FyersClient", "send_to_fyers"]
@@ -185,6 +186,10 @@ class FyersClient:
     def updates(self) -> OrderUpdates | None:
         """Return the stream of this login's order updates."""
         return self._updates
+
+    def prices(self) -> PriceStream | None:
+        """Return nothing: the data socket needs a key of its own form (facts/fyers.md 8.3)."""
+        return None
 
     async def warm(self) -> None:
         """Have a connection open for the next request, by a read where there is none."""

@@ -411,6 +411,9 @@ def quote(instrument: InstrumentId, row: Row) -> Quote:
         row.number("lp", None),
         None if is_date else _epoch(at),
         previous_close=row.price("prev_close_price"),
+        volume=row.whole("volume", 0) or None,
+        day_high=row.price("high_price"),
+        day_low=row.price("low_price"),
     )
 
 

@@ -10,6 +10,7 @@ from core.adapters.throttle import ORDERS, Bucket, Limit
 from core.adapters.transports import Transports
 from core.adapters.zerodha.client import ZerodhaClient
 from core.adapters.zerodha.instruments import ZerodhaInstruments
+from core.adapters.zerodha.price_stream import KitePriceStream
 from core.adapters.zerodha.profile import ZERODHA
 from core.adapters.zerodha.sdk import kite_sdk
 from core.adapters.zerodha.session import ZerodhaLogin
@@ -72,7 +73,15 @@ class ZerodhaBroker:
             kite_sdk(self._api_root, credentials.api_key, credentials.access_token),
             master,
             self._updates(credentials),
+            self._prices(credentials, master),
         )
+
+    def _prices(
+        self, credentials: Credentials, master: Mapping[InstrumentId, Instrument]
+    ) -> KitePriceStream | None:
+        if self._stream_root is None:
+            return None
+        return KitePriceStream(self._clock, self._stream_root, credentials, master)
 
     def _updates(self, credentials: Credentials) -> OrderStream | None:
         if self._stream_root is None:

@@ -30,6 +30,7 @@ from core.domain.instrument import Instrument, InstrumentId
 from core.domain.order import OrderRequest, OrderType
 from core.domain.outcome import NotSent, WriteOutcome
 from core.errors import BrokerReadError, ReadFault
+from core.ports.price_stream import PriceStream
 from core.ports.updates import OrderUpdates
 
 __all__ = ["ZerodhaClient", "send_to_kite"]
@@ -78,9 +79,11 @@ class ZerodhaClient:
         kite: Any,
         master: Mapping[InstrumentId, Instrument],
         updates: OrderUpdates | None = None,
+        prices: PriceStream | None = None,
     ) -> None:
         self._transport = transport
         self._updates = updates
+        self._prices = prices
         self._kite = kite
         self._master = master
         self._names = ShareNames(master)
@@ -202,6 +205,10 @@ class ZerodhaClient:
     def updates(self) -> OrderUpdates | None:
         """Return the stream of this login's order updates."""
         return self._updates
+
+    def prices(self) -> PriceStream | None:
+        """Return the stream of prices that this login may open."""
+        return self._prices
 
     async def warm(self) -> None:
         """Have a connection open for the next request, by a read where there is none."""

@@ -351,13 +351,18 @@ def profile(row: Row) -> Profile:
 
 def quote(instrument: InstrumentId, row: Row) -> Quote:
     """Translate one full quote."""
+    day = row.row("ohlc") if row.get("ohlc") else Row({})
     return Quote(
         instrument=instrument,
         last_price=row.number("last_price", None),
         at=row.ist("timestamp") or row.ist("last_trade_time"),
         lower_circuit=row.price("lower_circuit_limit"),
         upper_circuit=row.price("upper_circuit_limit"),
-        previous_close=row.row("ohlc").price("close") if row.get("ohlc") else None,
+        previous_close=day.price("close"),
+        traded_at=row.ist("last_trade_time"),
+        volume=row.whole("volume", 0) or None,
+        day_high=day.price("high"),
+        day_low=day.price("low"),
     )
 
 

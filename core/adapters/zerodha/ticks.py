@@ -1,4 +1,4 @@
-"""Kite's binary ticks, read (facts/kite.md 8.2): pure, and wired to nothing yet.
+"""Kite's binary ticks, read (facts/kite.md 8.2): pure.
 
 A frame is a count of packets, then each packet behind its length; all numbers are big-endian. The
 length of a packet is its mode: 8 bytes the last price, 44 the quote, 184 the quote with times, open
@@ -95,8 +95,12 @@ class Frame:
     unknown: int = 0
 
 
-def read_frame(frame: bytes) -> Frame:
+def read_frame(frame: bytes, *, has_depth: bool = True) -> Frame:
     """Return the ticks of a binary frame; none for a heartbeat.
+
+    Args:
+        frame: The frame.
+        has_depth: Whether the book is wanted, which is half of the work.
 
     Raises:
         ValueError: The frame ends before its packets do, or goes on after them.
@@ -107,7 +111,7 @@ def read_frame(frame: bytes) -> Frame:
     at, ticks, unknown = _COUNT.size, [], 0
     for _ in range(count):
         packet, at = _packet(frame, at)
-        tick = _tick(packet)
+        tick = _tick(packet, has_depth=has_depth)
         if tick is None:
             unknown += 1
         else:
@@ -128,7 +132,7 @@ def _packet(frame: bytes, at: int) -> tuple[bytes, int]:
     return frame[begins : begins + length], begins + length
 
 
-def _tick(packet: bytes) -> Tick | None:
+def _tick(packet: bytes, *, has_depth: bool) -> Tick | None:
     """Return what a packet says, None when its length is no known mode."""
     match len(packet):
         case 8:
@@ -137,7 +141,7 @@ def _tick(packet: bytes) -> Tick | None:
         case 28 | 32:
             return _index(packet)
         case 44 | 184:
-            return _instrument(packet)
+            return _instrument(packet, has_depth=has_depth)
         case _:
             return None
 
@@ -156,13 +160,13 @@ def _index(packet: bytes) -> Tick:
     )
 
 
-def _instrument(packet: bytes) -> Tick:
+def _instrument(packet: bytes, *, has_depth: bool) -> Tick:
     token, last, quantity, average, volume, buys, sells, *day = struct.unpack_from(">11I", packet)
     is_full = len(packet) == _FULL
     traded, interest, most, least, at = (
         struct.unpack_from(">5I", packet, _QUOTE) if is_full else (0, None, None, None, 0)
     )
-    levels = _levels(packet, token) if is_full else ()
+    levels = _levels(packet, token) if is_full and has_depth else ()
     return Tick(
         token,
         TickMode.FULL if is_full else TickMode.QUOTE,

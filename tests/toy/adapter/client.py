@@ -131,6 +131,9 @@ class ToyClient:
     def updates(self) -> None:
         """Return nothing: Toy pushes no order updates."""
 
+    def prices(self) -> None:
+        """Return nothing: prices are asked for."""
+
     async def warm(self) -> None:
         """Have a connection open for the next request, by a read where there is none."""
         if not self._transport.is_warm:
