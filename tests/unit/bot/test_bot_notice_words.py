@@ -1,0 +1,308 @@
+"""What notices say, word for word where a word matters."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from bot.notices.render import render
+from core.domain.broker_profile import unknown_broker
+from core.domain.notices.accounts import (
+    AccountParked,
+    OrdersLeftResting,
+    PositionShrunk,
+)
+from core.domain.notices.calendar import CalendarEnds
+from core.domain.notices.limits import (
+    DailyLossBlind,
+    DailyLossReached,
+)
+from core.domain.notices.logins import (
+    LoginFailed,
+    LoginReopened,
+    MorningRound,
+)
+from core.domain.notices.notice import Notice
+from core.domain.notices.orders import (
+    CancelRefused,
+    EntriesDropped,
+    ExternalOrder,
+    OrderRejected,
+    OrderResolved,
+    OrderRevived,
+    OrderUnresolved,
+)
+from core.domain.notices.results import ClosedBy, PositionClosed
+from core.domain.notices.runs import (
+    SlotMissed,
+)
+from core.domain.notices.system import (
+    ServiceCrashed,
+    Started,
+)
+from core.domain.order import OrderState, Purpose, Side
+from core.errors import LoginFault
+from tests.fakes.bot_engine import BotEngine
+from tests.fakes.rendered import ACCOUNT, ORDER, TAGS, an_engine, lookups, text_of
+from tests.fakes.views import AT, an_account, an_order
+
+
+@pytest.mark.row("B3")
+@pytest.mark.parametrize("fault", LoginFault)
+async def test_every_login_fault_has_its_own_words(fault: LoginFault):
+    """Each failure says what happened and what to do; no two read alike."""
+    texts = {one: await text_of(LoginFailed(ACCOUNT.broker_id, one)) for one in LoginFault}
+    assert list(texts.values()).count(texts[fault]) == 1
+    assert fault.value not in texts[fault].split()
+
+
+@pytest.mark.matrix("K04")
+@pytest.mark.parametrize(("days_left", "when"), [(30, "in 30 days"), (1, "in 1 day"), (0, "today")])
+async def test_end_of_the_calendar_says_what_to_do(days_left: int, when: str):
+    """When it ends, what stops and what goes on after that, and the command that helps."""
+    text = await text_of(CalendarEnds("2027-12-31", days_left))
+    assert text.startswith(f"🗓 My exchange calendar ends {when}, on 2027-12-31.\n")
+    assert "After that strategies enter nothing" in text
+    assert "Exits, stops and square-offs go on" in text
+    assert "saarthi calendar import FILE" in text
+
+
+@pytest.mark.row("E1")
+async def test_a_rejection_carries_the_brokers_reason():
+    """Account, order, and the broker's own words."""
+    engine = BotEngine()
+    await engine.connect(ACCOUNT)
+    order = an_order(ACCOUNT, state=OrderState.REJECTED, reason="RMS: Margin exceeds")
+    await engine.order(order)
+    screen = await render(OrderRejected(order.key), lookups(engine))
+    assert html.unescape(TAGS.sub("", screen.text)) == (
+        "❌ Rejected · Zerodha - Main\n"
+        "BUY 10 NSE:SBIN MIS limit ₹812.00\n"
+        "The broker says: RMS: Margin exceeds"
+    )
+
+
+@pytest.mark.row("E1", "R3")
+async def test_a_refused_exit_says_what_follows():
+    """That its position is open is told with the refusal (s2)."""
+    engine = BotEngine()
+    await engine.connect(ACCOUNT)
+    order = an_order(ACCOUNT, state=OrderState.REJECTED, purpose=Purpose.EXIT, reason="RMS")
+    await engine.order(order)
+    screen = await render(OrderRejected(order.key), lookups(engine))
+    assert html.unescape(screen.text).endswith(
+        "The broker says: RMS\nThe position is still open; I try again."
+    )
+
+
+@pytest.mark.row("B9")
+async def test_the_morning_card_ticks_and_ends_with_readiness():
+    """Waiting accounts have a button each; when all are in, a readiness line each."""
+    engine = BotEngine()
+    await engine.connect(
+        ACCOUNT, an_account("zerodha_bbbbbbbbbb", display_name="B", is_default=False)
+    )
+    screen = await render(MorningRound(), lookups(engine))
+    assert "⬜ Zerodha - Main\n✅ Zerodha - B" in screen.text
+    assert [row[0].text for row in screen.rows] == ["Log in to Zerodha - Main"]
+    await engine.log_in(ACCOUNT)
+    async with engine.at_work():
+        done = await render(MorningRound(), lookups(engine))
+    assert "Ready for the day" in done.text and "₹2,50,000 · data ok" in done.text
+
+
+@pytest.mark.row("B9")
+async def test_a_morning_card_is_about_everybody():
+    """Every account that can be logged in; one of a broker that is not known cannot."""
+    engine = BotEngine()
+    gone = unknown_broker("gone")
+    await engine.connect(ACCOUNT, an_account("gone_pppppp", gone, "Play", is_default=False))
+    screen = await render(MorningRound(), lookups(engine))
+    assert "Zerodha - Main" in screen.text and "Play" not in screen.text
+
+
+async def test_an_order_of_somebody_elses_is_a_card_too():
+    """An order that was seen at the broker is shown with its state."""
+    screen = await render(ExternalOrder("x", ORDER.key), lookups(await an_engine()))
+    assert screen.text.startswith("<b>Not placed by me · Zerodha - Main</b>")
+
+
+@pytest.mark.parametrize("kind", [OrderUnresolved, OrderResolved, OrderRevived])
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (OrderState.ACCEPTED, "The broker has it."),
+        (OrderState.CANCELED, "➖ Cancelled."),
+        (OrderState.REJECTED, "❌ Rejected by the broker: no funds."),
+    ],
+)
+async def test_what_became_known_stays_true(
+    kind: type[OrderUnresolved | OrderResolved | OrderRevived], state: OrderState, words: str
+):
+    """These messages are not followed: they say nothing that the order's next step makes wrong."""
+    engine = BotEngine()
+    await engine.connect(ACCOUNT)
+    reason = "no funds" if state is OrderState.REJECTED else ""
+    order = an_order(ACCOUNT, state=state, reason=reason)
+    await engine.order(order)
+    screen = await render(kind(order.key), lookups(engine))
+    found = "" if kind is OrderRevived else "\nI found it among the broker's orders."
+    assert screen.text.endswith(f"BUY 10 NSE:SBIN MIS limit ₹812.00\n{words}{found}")
+    assert not screen.rows
+
+
+@pytest.mark.parametrize(
+    ("closed_by", "strategy", "result", "text"),
+    [
+        (
+            ClosedBy.STOP,
+            "opening_range_breakout",
+            Decimal(-19),
+            (
+                "🛑 Stop hit · Zerodha - Main\nSBIN: sold 10 at ₹361.15\n"
+                "Result -₹19.00 before charges\nafter them -₹22.98 (estimated)\n"
+                "opening range breakout"
+            ),
+        ),
+        (
+            ClosedBy.USER,
+            "manual",
+            Decimal("1234.5"),
+            (
+                "✅ Closed by you · Zerodha - Main\nSBIN: sold 10 at ₹361.15\n"
+                "Result +₹1,234.50 before charges\nafter them +₹1,230.52 (estimated)"
+            ),
+        ),
+        (
+            ClosedBy.USER,
+            "manual",
+            None,
+            (
+                "✅ Closed by you · Zerodha - Main\nSBIN: sold 10 at ₹361.15\n"
+                "Result not known: not all of it was opened here today."
+            ),
+        ),
+    ],
+)
+async def test_the_result_of_a_position_fits_a_phone(
+    closed_by: ClosedBy, strategy: str, result: Decimal | None, text: str
+):
+    """Short lines: what closed it, at which price, the result, whose it was."""
+    account = ACCOUNT.broker_id
+    price, charges = Decimal("361.15"), Decimal("3.98")
+    notice = PositionClosed(
+        account, closed_by, strategy, "NSE:SBIN", "MIS", Side.SELL, 10, price, result, charges
+    )
+    assert await text_of(notice) == text
+    unknown = await text_of(replace(notice, charges=None))
+    assert ("charges unknown" in unknown) is (result is not None)
+
+
+@pytest.mark.row("B10")
+async def test_dropped_entries_are_listed():
+    """What was parked and is too old now is named."""
+    text = await text_of(EntriesDropped(ACCOUNT.broker_id, (ORDER.key,)))
+    assert "BUY 10 NSE:SBIN MIS limit ₹812.00" in text
+
+
+@pytest.mark.row("B8")
+async def test_a_parked_account_shows_its_waiting_exits_and_its_login():
+    """One prompt with the reason, the exits that wait and the login button."""
+    engine, parked = await an_engine(), AccountParked(ACCOUNT.broker_id, "expired", (ORDER.key,))
+    screen = await render(parked, lookups(engine))
+    assert "Exits that wait:" in screen.text
+    link = str(screen.rows[0][0].url).removeprefix("https://saarthi.example/login/")
+    assert (await engine.control.logins.linked_account(link)).broker_id == ACCOUNT.broker_id
+
+
+@pytest.mark.matrix("B05")
+async def test_order_that_cannot_be_cancelled_is_named():
+    """Which order it is, and where to look; the account goes on, and is not said to stop."""
+    assert await text_of(CancelRefused(ORDER.key)) == (
+        "🚨 Order in the way · Zerodha - Main\n"
+        "BUY 10 NSE:SBIN MIS limit ₹812.00\n"
+        "The broker does not cancel it. Please look at it in the broker's app."
+    )
+
+
+@pytest.mark.row("R1")
+@pytest.mark.parametrize("is_all", [False, True])
+async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
+    """What was lost, the limit, what goes on, and from when on a user may set Normal."""
+    account = "" if is_all else ACCOUNT.broker_id
+    notice = DailyLossReached(account, Decimal("-1240.5"), Decimal(1000), AT, (ACCOUNT.broker_id,))
+    whose = "all accounts" if is_all else "Zerodha - Main"
+    assert await text_of(notice) == (
+        f"🛑 Daily loss reached · {whose}\n"
+        "Today -₹1,240.50 after charges, the limit is ₹1,000.\n"
+        + ("Set to exit only: Zerodha - Main.\n" if is_all else "")
+        + "Nothing new is entered. Stops and exits go on.\n"
+        "You can set Normal from 10:15 on, if the loss is within the limit then or you have raised "
+        "the limit."
+    )
+    already = DailyLossReached(ACCOUNT.broker_id, Decimal(-1000), Decimal(1000), AT)
+    assert "the mode stays as it is" in await text_of(already)
+
+
+@pytest.mark.parametrize(
+    ("notice", "text"),
+    [
+        (
+            DailyLossBlind(ACCOUNT.broker_id, "it needs a login", Decimal(-40)),
+            (
+                "⚠️ Daily loss cannot be judged · Zerodha - Main\n"
+                "The day's result is not known: it needs a login.\n"
+                "The last result of today, -₹40.00, counts until then. A loss since then stops "
+                "nothing; look in the broker's app."
+            ),
+        ),
+        (
+            OrdersLeftResting(ACCOUNT.broker_id, 2, "the broker did not confirm"),
+            (
+                "Zerodha - Main is yours now, but 2 orders of the strategies may still rest there "
+                "(the broker did not confirm). Look at /orders."
+            ),
+        ),
+        (
+            LoginReopened(ACCOUNT.broker_id),
+            "Zerodha - Main: a login that was used already was opened again; nothing was changed.",
+        ),
+        (
+            ServiceCrashed("runs", "KeyError"),
+            (
+                "A part of Saarthi stopped and is being restarted: runs (KeyError). The others go on; "
+                "the log has the details."
+            ),
+        ),
+        (
+            PositionShrunk(ACCOUNT.broker_id, "NSE:SBIN", "MIS", 3),
+            (
+                "Fewer units held · Zerodha - Main\nThe broker holds 3 of NSE:SBIN (MIS), fewer than "
+                "the strategies' records: the rest was closed by hand or by the broker. I corrected "
+                "the records."
+            ),
+        ),
+        (Started(), "🟢 Saarthi is running."),
+        (
+            Started(2),
+            (
+                "🟢 Saarthi is running again. 2 orders were on the way when it stopped; the "
+                "brokers are being asked what became of them."
+            ),
+        ),
+        (
+            SlotMissed("gone", AT, 200, missed=3),
+            (
+                "⏰ gone: the run of 10:15 came 3 min late. Runs missed in all: 3. I entered nothing; "
+                "exits are done all the same."
+            ),
+        ),
+    ],
+    ids=lambda value: getattr(value, "kind", ""),
+)
+async def test_what_was_a_plain_sentence_reads_as_before(notice: Notice, text: str):
+    """The words come from the typed fields now."""
+    assert await text_of(notice) == text
