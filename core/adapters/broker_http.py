@@ -1,50 +1,44 @@
 """The transport under both broker SDKs: it alone decides what left and what came back.
 
-The SDKs build requests and name endpoints, and nothing more: ``RequestCapture`` takes the place
-of their ``requests.Session``, takes the prepared request and unwinds the SDK before it can send,
-retry, follow, parse or log. The request then goes out once through the account's own
-``httpx.AsyncClient``: no redirects, no retries, nothing from the environment (proxy, netrc), from
-the account's own address. What the caller gets is what really happened, ``Reply`` or ``NoReply``,
-and never an SDK's reading of it. Since no thread takes part, a hung account delays no other (I7),
-and a call whose deadline passed while it waited cannot be sent later (I13).
+The SDKs build requests and name endpoints, and nothing more (``sdk_requests``). A request then goes
+out once on one of the account's own connections (``broker_connections``): no redirects, no retries,
+nothing from the environment (proxy, netrc), from the account's own address. What the caller gets is
+what really happened, ``Reply`` or ``NoReply``, and never an SDK's reading of it. Since no thread
+takes part, a hung account delays no other (I7), and a call whose deadline passed while it waited
+cannot be sent later (I13).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
-import ssl
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from functools import cache
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-import certifi
-import httpx
 import requests
 
+from core.adapters.broker_connections import (
+    Answer,
+    Connection,
+    ConnectionPool,
+    Lifetime,
+    Origin,
+    origin_of,
+    request_bytes,
+)
+from core.adapters.sdk_requests import Outgoing, outgoing
 from core.adapters.throttle import Bucket, RateExceeded, Throttle
 from core.errors import BrokerReadError, ReadFault
 from core.ports.clock import Clock, ComparedClock
 
-__all__ = [
-    "ANY_IPV4",
-    "MASTER_LIMIT",
-    "BrokerTransport",
-    "NoReply",
-    "Raw",
-    "Reply",
-    "RequestCapture",
-    "capture",
-    "retry_after",
-    "tls_context",
-]
+__all__ = ["MASTER_LIMIT", "BrokerTransport", "NoReply", "Raw", "Reply", "retry_after"]
 
 WRITE_LIMIT = 256 * 1024
 """Largest body of an answer to an order, in bytes."""
@@ -55,23 +49,13 @@ MASTER_LIMIT = 96 * 1024 * 1024
 
 _LANES = {Bucket.ORDERS: 10, Bucket.QUOTES: 2, Bucket.HISTORICAL: 3, Bucket.OTHER: 6}
 """Calls in flight per bucket: hung reads must neither pile up nor take the orders' connections."""
-_KEEPALIVE_S = 4.0
-"""Idle connections are dropped early: an order written to a stale one would be ambiguous. So one is
-opened just before it is needed (``warm`` of a client) instead of being kept."""
-_WARM_S = 3.0
-"""An account's connection counts as open for so long after an answer; then there is a second left
-to use it."""
-_CONNECT_SHARE = 0.4
-"""Of the time left, what connecting and TLS may each take. Cut by the deadline itself, httpcore
-leaves the socket of a half-made TLS connection to the garbage collector."""
-ANY_IPV4 = "0.0.0.0"  # noqa: S104 - the local end of outgoing connections, nothing listens
-"""Brokers register IPv4 addresses; on a dual-stack host IPv6 would leave from another one."""
+_WARM_S = 1.0
+"""A connection is warm when an order may use it for so long from now on."""
+_TRIES = 3
+"""ConnectionPool that a request may find ended while it waits for its rate."""
+_READ_METHODS = frozenset({"GET", "HEAD"})
 _MULTIPLE_CHOICES = 300
 _OK = 200
-
-for _name in ("httpx", "httpcore"):
-    # They log URLs (Kite's logout carries the token) at INFO and headers at DEBUG.
-    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,46 +120,16 @@ def retry_after(reply: Reply) -> float | None:
     return None
 
 
-class _Captured(BaseException):
-    """Carries the request out of the SDK.
-
-    A ``BaseException``, since the Fyers SDK swallows every ``Exception`` and goes on.
-    """
-
-    def __init__(self, request: requests.PreparedRequest) -> None:
-        super().__init__()
-        self.request = request
-
-
-class RequestCapture(requests.Session):
-    """Takes the place of an SDK's session: keeps the request that it built, and sends nothing."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.trust_env = False  # netrc would replace the broker's Authorization header
-
-    def send(self, request: requests.PreparedRequest, **_kwargs: Any) -> NoReturn:
-        """Unwind the SDK with the prepared request."""
-        raise _Captured(request)
-
-
-def capture(call: Callable[[], object]) -> requests.PreparedRequest:
-    """Return the request that the SDK's ``call`` builds; nothing is sent.
-
-    Raises:
-        ValueError: The SDK built no request.
-    """
-    try:
-        call()
-    except _Captured as captured:
-        return captured.request
-    except (requests.RequestException, TypeError, KeyError) as error:
-        raise ValueError(f"the SDK could not build the request: {error}") from error
-    raise ValueError("the SDK built no request")
-
-
 class BrokerTransport:
-    """One account's way to its broker. Opens nothing until the first call."""
+    """One account's way to its broker. Opens nothing until the first call.
+
+    Args:
+        clock: Paces requests; it sees the times that the broker's answers name.
+        throttle: The rates of the account's app.
+        deadline_s: Total time of one call.
+        source_address: The account's own address.
+        lifetime: What its broker has shown about idle connections.
+    """
 
     def __init__(
         self,
@@ -184,21 +138,19 @@ class BrokerTransport:
         *,
         deadline_s: float,
         source_address: str | None = None,
+        lifetime: Lifetime | None = None,
     ) -> None:
         self._clock = clock
+        self._compared = clock if isinstance(clock, ComparedClock) else None
         self._throttle = throttle
         self._deadline_s = deadline_s
-        self._source_address = source_address or ANY_IPV4
         self._lanes = {bucket: asyncio.Semaphore(size) for bucket, size in _LANES.items()}
-        self._client: httpx.AsyncClient | None = None
-        self._is_closed = False
-        self._answered_at: float | None = None
+        self._connections = ConnectionPool(clock, source_address, lifetime or Lifetime())
 
     @property
     def is_warm(self) -> bool:
-        """Whether a connection is open that stays so for at least another second."""
-        at = self._answered_at
-        return at is not None and self._clock.monotonic() - at < _WARM_S
+        """Whether a connection is open that an order may use for at least another second."""
+        return self._connections.is_warm(_WARM_S)
 
     @property
     def throttle(self) -> Throttle:
@@ -218,7 +170,7 @@ class BrokerTransport:
 
     async def send(
         self,
-        request: requests.PreparedRequest,
+        request: Outgoing | requests.PreparedRequest,
         bucket: Bucket,
         *,
         limit: int | None = None,
@@ -241,138 +193,161 @@ class BrokerTransport:
         latest = self._clock.monotonic() + total_s
         # Which fault it was decides nothing below; whether a byte had left does. That alone makes a
         # write "not sent" or "ambiguous" (I4).
-        attempt = _Attempt(self._clock, lambda: self._throttle.acquire(bucket, latest))
+        attempt = _Attempt(lambda: self._throttle.acquire(bucket, latest), size, latest)
         try:
+            wire = _wire(request, bucket)
             async with asyncio.timeout(total_s), self._lanes[bucket]:
-                connect_s = (latest - self._clock.monotonic()) * _CONNECT_SHARE
-                return await self._exchange(_translated(request, attempt, connect_s), attempt, size)
+                return await self._exchange(wire, attempt)
         except TimeoutError:
             return attempt.failed(ReadFault.TIMEOUT, f"no answer within {total_s:g} s")
         except RateExceeded as error:
             return attempt.failed(ReadFault.THROTTLED, str(error))
         except _Oversized as error:
             return attempt.failed(ReadFault.MALFORMED, str(error))
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
+        except (OSError, ValueError) as error:
             return attempt.failed(ReadFault.UNREACHABLE, type(error).__name__)
 
     async def aclose(self) -> None:
         """Drop the connections. Calls in flight end as without an answer. Never raises."""
-        self._is_closed = True
-        client, self._client = self._client, None
-        if client is not None:
+        self._connections.close()
+        await asyncio.sleep(0)  # the loop forgets their sockets
+
+    async def _exchange(self, wire: _Wire, attempt: _Attempt) -> Reply:
+        """Send a request and return its answer.
+
+        Only what merely asks may go out twice: on a connection that had been idle for long, when
+        it ends without a byte of an answer. The broker had closed it by then.
+        """
+        connection = await self._ready(wire, attempt, is_safe=wire.is_write)
+        is_doubtful = not connection.is_new and not self._connections.is_safe(connection)
+        try:
+            return await self._answered(connection, wire, attempt)
+        except OSError:
+            if wire.is_write or not is_doubtful or connection.was_answered:
+                raise
+        return await self._answered(await self._ready(wire, attempt, is_safe=True), wire, attempt)
+
+    async def _ready(self, wire: _Wire, attempt: _Attempt, *, is_safe: bool) -> Connection:
+        """Return a connection on which the request may go out at once.
+
+        The rate is waited for on the open connection: counted earlier, a slow connection would
+        bring requests closer together than they were let go. If it ends in that time, another one
+        is opened and the rate is waited for again.
+
+        Raises:
+            OSError: None could be opened, or each ended at once.
+        """
+        for _ in range(_TRIES):
+            left_s = attempt.latest - self._clock.monotonic()
+            connection = await self._connections.take(wire.origin, left_s, is_safe=is_safe)
             try:
-                await client.aclose()
-            except (httpx.HTTPError, OSError, RuntimeError):
-                logging.getLogger(__name__).debug("closing the connections failed", exc_info=True)
+                await attempt.permit()
+                is_usable = await connection.is_usable()
+            except BaseException:
+                self._connections.put_back(connection)
+                raise
+            if is_usable and (not is_safe or self._connections.is_safe(connection)):
+                return connection
+            connection.abort()
+        raise ConnectionResetError("each connection ended before the request could be sent")
 
-    async def _exchange(self, request: httpx.Request, attempt: _Attempt, limit: int) -> Reply:
-        if self._is_closed:
-            raise ConnectionError("the account's transport is closed")
-        # Streamed, so that a body without end cannot fill the memory of all accounts.
-        response = await self._opened().send(request, stream=True)
-        self._compare_clocks(request.url.netloc.decode(), response.headers, attempt)
+    async def _answered(self, connection: Connection, wire: _Wire, attempt: _Attempt) -> Reply:
         try:
-            body = await _read(response, limit)
-        finally:
-            await response.aclose()
-        self._answered_at = self._clock.monotonic()
-        return Reply(response.status_code, dict(response.headers), body)
+            attempt.left_at = self._clock.now()
+            # Streamed, so that a body without end cannot fill the memory of all accounts.
+            answer = await connection.ask(wire.data, self._clock.monotonic())
+            self._compare_clocks(wire.origin.netloc, answer.headers, attempt.left_at)
+            body = await _read(answer, attempt.size)
+        except BaseException as error:
+            if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+                self._connections.broke(connection)
+            connection.abort()
+            raise
+        self._connections.give(connection)
+        return Reply(answer.status, answer.headers, body)
 
-    def _compare_clocks(self, peer: str, headers: httpx.Headers, attempt: _Attempt) -> None:
+    def _compare_clocks(self, peer: str, headers: Mapping[str, str], left_at: datetime) -> None:
         """Let the clock see the answer's ``Date``; one that a cache gave again says nothing."""
-        if (
-            attempt.left_at is None
-            or "age" in headers
-            or not isinstance(self._clock, ComparedClock)
-        ):
+        if self._compared is None or "age" in headers:
             return
-        try:
-            date = parsedate_to_datetime(headers.get("date", ""))
-        except (ValueError, OverflowError):
-            return
-        if date.tzinfo is not None:
-            answered_at = self._clock.now()
-            self._clock.compare(peer, date, sent_at=attempt.left_at, answered_at=answered_at)
+        date = _date_of(headers.get("date", ""))
+        if date is not None:
+            self._compared.compare(peer, date, sent_at=left_at, answered_at=self._clock.now())
 
-    def _opened(self) -> httpx.AsyncClient:
-        if self._client is None:
-            limits = httpx.Limits(max_connections=None, keepalive_expiry=_KEEPALIVE_S)
-            self._client = httpx.AsyncClient(
-                transport=httpx.AsyncHTTPTransport(
-                    verify=tls_context(),
-                    trust_env=False,
-                    limits=limits,
-                    local_address=self._source_address,
-                    retries=0,
-                ),
-                trust_env=False,
-                follow_redirects=False,
-                timeout=None,  # noqa: S113 - asyncio.timeout in send() is the total deadline
-            )
-        return self._client
+
+@dataclass(frozen=True, slots=True)
+class _Wire:
+    """A request as it is written, and whether it may change anything."""
+
+    origin: Origin
+    data: bytes
+    is_write: bool
+
+
+def _wire(request: Outgoing | requests.PreparedRequest, bucket: Bucket) -> _Wire:
+    """Return a request as it is written.
+
+    Raises:
+        ValueError: It cannot be sent.
+    """
+    sent = request if isinstance(request, Outgoing) else outgoing(request)
+    scheme, _, rest = sent.url.partition("#")[0].partition("://")
+    netloc, slash, path = rest.partition("/")
+    netloc, question, query = netloc.partition("?")
+    headers = {name: value for name, value in sent.headers.items() if name != "Connection"}
+    headers["Accept-Encoding"] = "gzip"  # what _read can unpack under a cap
+    origin = origin_of(f"{scheme}://{netloc}")
+    target = f"/{path}" if slash else f"/{question}{query}"
+    return _Wire(
+        origin,
+        request_bytes(sent.method, target, origin, headers, sent.body),
+        bucket is Bucket.ORDERS or sent.method not in _READ_METHODS,
+    )
 
 
 class _Attempt:
-    """Whether the first byte of one request has left, and the last wait before it does.
+    """What one call may take, and whether the first byte of its request has left."""
 
-    The rate is waited for on the open connection, by httpcore's event right before the first byte:
-    counted earlier, a slow connection would bring requests closer together than they were let go.
-    """
+    __slots__ = ("latest", "left_at", "permit", "size")
 
-    __slots__ = ("_clock", "_permit", "left_at")
-
-    def __init__(self, clock: Clock, permit: Callable[[], Awaitable[None]]) -> None:
-        self._clock = clock
-        self._permit = permit
+    def __init__(self, permit: Callable[[], Awaitable[None]], size: int, latest: float) -> None:
+        self.permit = permit
+        self.size = size
+        self.latest = latest
         self.left_at: datetime | None = None
-
-    @property
-    def has_left(self) -> bool:
-        """Whether a byte has left."""
-        return self.left_at is not None
-
-    async def trace(self, event: str, _info: Mapping[str, Any]) -> None:
-        """Hold the request back until it may leave; called by httpcore at each of its steps."""
-        if event.endswith("send_request_headers.started"):
-            await self._permit()
-            self.left_at = self._clock.now()
 
     def failed(self, fault: ReadFault, reason: str) -> NoReply:
         """Return the result of an attempt that ended without an answer."""
-        where = "after the request was sent" if self.has_left else "before the request was sent"
-        return NoReply(self.has_left, fault, f"{reason}, {where}")
+        has_left = self.left_at is not None
+        where = "after the request was sent" if has_left else "before the request was sent"
+        return NoReply(has_left, fault, f"{reason}, {where}")
 
 
 class _Oversized(Exception):
     """The answer is larger than allowed, or packed in a way that was not asked for."""
 
 
-def _translated(
-    request: requests.PreparedRequest, attempt: _Attempt, connect_s: float
-) -> httpx.Request:
-    body = request.body or b""
-    headers = {str(name): str(value) for name, value in request.headers.items()}
-    headers["Accept-Encoding"] = "gzip"  # what _read can unpack under a cap
-    headers.pop("Connection", None)
-    return httpx.Request(
-        request.method or "GET",
-        request.url or "",
-        headers=headers,
-        content=body.encode() if isinstance(body, str) else body,
-        extensions={"trace": attempt.trace, "timeout": {"connect": max(connect_s, 0.0)}},
-    )
+@lru_cache(maxsize=16)
+def _date_of(text: str) -> datetime | None:
+    """Return the time that a ``Date`` header names."""
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return None if date.tzinfo is None else date
 
 
-async def _read(response: httpx.Response, limit: int) -> bytes:
+async def _read(answer: Answer, limit: int) -> bytes:
     """Return the unpacked body; never hold more than ``limit`` bytes of it."""
-    encoding = response.headers.get("content-encoding", "identity").lower()
+    encoding = answer.headers.get("content-encoding", "identity").lower()
     if encoding not in {"identity", "gzip", ""}:
         raise _Oversized(f"the answer is packed with {encoding[:20]!r}")
-    # Unpacked here and not by httpx, which has no cap: a small answer may unpack to gigabytes.
+    # Unpacked here and not by the parser, which has no cap: a small answer may unpack to gigabytes.
     unpack = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
     parts: list[bytes] = []
     size = 0
-    async for chunk in response.aiter_raw():
+    while not answer.body.at_eof():
+        chunk = await answer.body.readany()
         try:
             part = unpack.decompress(chunk, limit + 1 - size) if unpack else chunk
         except zlib.error as error:
@@ -386,9 +361,3 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
     if unpack and not unpack.eof:
         raise _Oversized("the packed answer ends too early")
     return b"".join(parts)
-
-
-@cache
-def tls_context() -> ssl.SSLContext:
-    """Return the one context of the process; making one reads the whole bundle of certificates."""
-    return ssl.create_default_context(cafile=certifi.where())

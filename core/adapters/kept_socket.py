@@ -19,7 +19,7 @@ from typing import Final, Protocol
 
 import aiohttp
 
-from core.adapters.broker_http import ANY_IPV4, tls_context
+from core.adapters.broker_connections import ANY_IPV4, tls_context
 from core.ports.clock import Clock
 from core.ports.updates import UpdatesState, UpdatesStatus
 

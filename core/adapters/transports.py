@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from core.adapters.broker_connections import Lifetime
 from core.adapters.broker_http import BrokerTransport
 from core.adapters.throttle import Limit, Throttle
 from core.ports.broker import Credentials
@@ -26,6 +27,7 @@ class Transports:
         self._limits = limits
         self._deadline_s = deadline_s
         self._throttles: dict[str, Throttle] = {}
+        self._lifetime = Lifetime()
 
     def of(self, credentials: Credentials) -> BrokerTransport:
         """Return a transport for an account; opens nothing until its first call."""
@@ -34,6 +36,7 @@ class Transports:
             self._throttle(credentials.api_key),
             deadline_s=self._deadline_s,
             source_address=credentials.source_address,
+            lifetime=self._lifetime,
         )
 
     def public(self) -> BrokerTransport:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from core.adapters import broker_http
+from core.adapters import broker_connections
 from core.domain.outcome import Acked, Ambiguous
 from core.ports.broker import BrokerClient
 from tests.fakes.brokers import BROKER_CASES, BrokerCase, market_order
@@ -36,8 +36,8 @@ def case(request: pytest.FixtureRequest) -> BrokerCase:
 @pytest.fixture(autouse=True)
 def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection lives as long as a test on the slowest machine."""
-    monkeypatch.setattr(broker_http, "_KEEPALIVE_S", 600.0)
-    monkeypatch.setattr(broker_http, "_WARM_S", 500.0)
+    monkeypatch.setattr(broker_connections, "_KEPT_S", 600.0)
+    monkeypatch.setattr(broker_connections, "_ALWAYS_SAFE_S", 600.0)
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -165,11 +166,12 @@ class RawServer:
 
 
 @contextlib.asynccontextmanager
-async def serving(always: Behaviour) -> AsyncIterator[RawServer]:
+async def serving(always: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
     """Run a server on a free port of loopback."""
     server = RawServer(always)
-    listener = await asyncio.start_server(server.connected, "127.0.0.1", 0)
-    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    listener = await asyncio.start_server(server.connected, "127.0.0.1", 0, ssl=tls)
+    scheme = "https" if tls else "http"
+    server.url = f"{scheme}://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     try:
         yield server
     finally:

@@ -10,11 +10,12 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
 
-from core.adapters.broker_http import BrokerTransport, Raw, Reply, capture, retry_after
+from core.adapters.broker_http import BrokerTransport, Raw, Reply, retry_after
 from core.adapters.fields import Malformed, Row, malformed, readable
 from core.adapters.fyers import mapping
 from core.adapters.fyers.instruments import SymbolBook
 from core.adapters.fyers.sdk import FyersSdk
+from core.adapters.sdk_requests import capture
 from core.adapters.throttle import Bucket
 from core.domain.broker import (
     BrokerOrder,

@@ -9,13 +9,14 @@ the process; they are left alone, each request is moved to the account's own roo
 from __future__ import annotations
 
 import logging
+from functools import cache
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import requests
 from fyers_apiv3.fyersModel import Config, FyersModel, FyersServiceSync
 
-from core.adapters.broker_http import RequestCapture
+from core.adapters.sdk_requests import RequestCapture
 
 __all__ = ["FyersSdk"]
 
@@ -31,17 +32,26 @@ class _MovedCapture(RequestCapture):
         super().__init__()
         self._root = api_root.rstrip("/")
 
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> NoReturn:
-        parts = urlsplit(Config.API)
-        path = (request.url or "").removeprefix(f"{parts.scheme}://{parts.netloc}")
-        if not path.startswith("/"):
+    def moved(self, url: str) -> str:
+        """Return the address with the account's root in the place of the SDK's.
+
+        Raises:
+            InvalidURL: It does not begin with the SDK's root.
+        """
+        root = _root_of(Config.API)
+        if not url.startswith(f"{root}/"):
             raise requests.exceptions.InvalidURL("the SDK left its own root")
-        request.url = self._root + path
-        super().send(request, **kwargs)
+        return self._root + url.removeprefix(root)
+
+
+@cache
+def _root_of(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 class FyersSdk(FyersModel):  # type: ignore[misc] # published without types
-    """A ``FyersModel`` whose calls end in ``broker_http.capture``."""
+    """A ``FyersModel`` whose calls end in ``sdk_requests.capture``."""
 
     def __init__(self, api_root: str, client_id: str, token: str) -> None:
         # Not super().__init__(): it opens the log files.

@@ -10,9 +10,10 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from core.adapters.broker_http import BrokerTransport, Raw, Reply, capture, retry_after
+from core.adapters.broker_http import BrokerTransport, Raw, Reply, retry_after
 from core.adapters.clock import MARKET_ZONE
 from core.adapters.fields import Row, malformed, readable, rows_of
+from core.adapters.sdk_requests import capture
 from core.adapters.share_names import ShareNames
 from core.adapters.throttle import Bucket
 from core.adapters.zerodha import mapping

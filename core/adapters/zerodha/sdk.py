@@ -10,7 +10,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from core.adapters.broker_http import RequestCapture
+from core.adapters.sdk_requests import RequestCapture
 
 __all__ = ["kite_sdk"]
 
@@ -24,7 +24,7 @@ from kiteconnect import KiteConnect  # noqa: E402 - the stub must come before
 
 
 def kite_sdk(api_root: str, api_key: str, access_token: str = "") -> Any:
-    """Return a ``KiteConnect`` whose calls end in ``broker_http.capture``."""
+    """Return a ``KiteConnect`` whose calls end in ``sdk_requests.capture``."""
     kite = KiteConnect(api_key=api_key, access_token=access_token or None, root=api_root)
     kite.reqsession = RequestCapture()
     return kite
