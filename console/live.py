@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from bot.views.words import is_final, order_state
 from console.process import set_up_log
-from core.bootstrap import Foundation, System, attach, build, open_system
+from core.bootstrap import Foundation, System, attach, build, open_system, strategy_processes
 from core.config import Settings
 from core.domain.account import Account
 from core.domain.order import LIVE_STATES, Purpose
@@ -34,7 +34,7 @@ from core.errors import (
     UserError,
 )
 from core.ports.store import StoreView
-from strategy.registry import STRATEGIES
+from strategy.registry import REGISTRY, STRATEGIES
 
 __all__ = ["run_live"]
 
@@ -74,7 +74,12 @@ async def run_live(settings: Settings, *, strategy: str, broker_id: str, once: b
 
 async def _live(settings: Settings, selection: Selection, *, once: bool) -> None:
     async with _foundation(settings) as foundation:
-        system = build(foundation, STRATEGIES, selection=selection)
+        system = build(
+            foundation,
+            STRATEGIES,
+            decisions=strategy_processes(REGISTRY),
+            selection=selection,
+        )
         try:
             account = await _checked_account(system, selection.broker_id)
             try:

@@ -14,12 +14,12 @@ from bot.application import Bot, build_bot
 from bot.edge.authorization import pairing_code
 from bot.edge.polling_alarm import PollingAlarm
 from bot.parameters import BotParameters
-from core.bootstrap import PROFILES, Foundation, System, build, open_system
+from core.bootstrap import PROFILES, Foundation, System, build, open_system, strategy_processes
 from core.config import Settings
 from core.engine.workers.supervisor import Service
 from core.errors import ConfigurationError, LeaseLost, StoreError
 from core.observability.logs import Redactor, set_up_logging
-from strategy.registry import STRATEGIES
+from strategy.registry import REGISTRY, STRATEGIES
 from webhooks.app import WebParts, build_app, serve
 
 __all__ = ["run_controller", "services_until_stopped", "set_up_log"]
@@ -45,7 +45,7 @@ async def run_controller(settings: Settings) -> int:
     set_up_log(settings)
     parameters = bot_parameters(settings)
     async with open_system(settings) as foundation:
-        system = build(foundation, STRATEGIES)
+        system = build(foundation, STRATEGIES, decisions=strategy_processes(REGISTRY))
         await system.begin()
         bot = build_bot(
             parameters, system.control, foundation.store, foundation.vault, foundation.clock

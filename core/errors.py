@@ -14,6 +14,7 @@
     │   ├── DuplicateKey        a unique index refused a document
     │   └── TransactionConflict a transaction could not be committed within its attempts
     ├── BrokerReadError         a read from a broker failed; carries a ReadFault
+    ├── DecisionFailed          a strategy did not decide; says whether it had to be ended
     ├── LoginRefused            a login could not be completed; carries a LoginFault
     ├── OrderAnomaly            an order event that the state table does not allow
     ├── UnreadableNotice        a stored notice that this version cannot read
@@ -31,6 +32,7 @@ __all__ = [
     "BrokerReadError",
     "ChoiceNeeded",
     "ConfigurationError",
+    "DecisionFailed",
     "Denied",
     "DuplicateKey",
     "LeaseHeld",
@@ -134,6 +136,18 @@ class BrokerReadError(SaarthiError):
         super().__init__(message)
         self.fault = fault
         self.retry_after_s = retry_after_s
+
+
+class DecisionFailed(SaarthiError):
+    """A strategy did not decide; the text is for the chat.
+
+    Attributes:
+        was_ended: It had to be ended (it hung), or its process ended under it (it crashed).
+    """
+
+    def __init__(self, text: str, *, was_ended: bool = False) -> None:
+        super().__init__(text)
+        self.was_ended = was_ended
 
 
 class LoginFault(StrEnum):

@@ -12,7 +12,10 @@ from core.domain.target import Strategy
 from strategy.moving_average_crossover import MovingAverageCrossover
 from strategy.opening_range_breakout import OpeningRangeBreakout
 
-__all__ = ["STRATEGIES"]
+__all__ = ["REGISTRY", "STRATEGIES"]
+
+REGISTRY = f"{__name__}:STRATEGIES"
+"""Where their processes find them."""
 
 _ALL: tuple[Strategy, ...] = (
     OpeningRangeBreakout(),

@@ -13,11 +13,11 @@ from collections.abc import AsyncIterator, Mapping
 from console.doctor import inside, machine, network
 from console.doctor.finding import Finding, Level, fail, warn
 from console.process import set_up_log
-from core.bootstrap import build
+from core.bootstrap import build, strategy_processes
 from core.config import Settings
 from core.errors import ConfigurationError, StoreError
 from core.inspection import clock_of, inspect_store
-from strategy.registry import STRATEGIES
+from strategy.registry import REGISTRY, STRATEGIES
 
 __all__ = ["run_doctor"]
 
@@ -64,7 +64,7 @@ async def _examine(settings: Settings, environment: Mapping[str, str]) -> AsyncI
 async def _inside(settings: Settings) -> list[Finding]:
     try:
         async with inspect_store(settings) as look:
-            system = build(look.foundation, STRATEGIES)
+            system = build(look.foundation, STRATEGIES, decisions=strategy_processes(REGISTRY))
             return [
                 *inside.store(look, settings),
                 *await inside.owners(look, settings),

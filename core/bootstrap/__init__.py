@@ -9,7 +9,7 @@ from __future__ import annotations
 from core.adapters.brokers import PROFILES
 from core.bootstrap.calendar import ImportedDays, calendar_of, import_days
 from core.bootstrap.foundation import Foundation, attach, open_system, rotate_secrets
-from core.bootstrap.system import System, build
+from core.bootstrap.system import System, build, strategy_processes
 
 __all__ = [
     "PROFILES",
@@ -22,4 +22,5 @@ __all__ = [
     "import_days",
     "open_system",
     "rotate_secrets",
+    "strategy_processes",
 ]

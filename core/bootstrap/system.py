@@ -8,6 +8,8 @@ from functools import partial
 
 from core.adapters.brokers import build_brokers
 from core.adapters.mongo.server import RunningStore
+from core.adapters.strategies.process import StrategySource
+from core.adapters.strategies.processes import StrategyProcesses
 from core.bootstrap.control import control_of
 from core.bootstrap.foundation import Foundation
 from core.bootstrap.services import store_keeper, ticks_of
@@ -25,6 +27,7 @@ from core.engine.control.control import Control
 from core.engine.orders.journal import count_unknown
 from core.engine.outbox import Outbox, OutboxSender
 from core.engine.runs.calendar_watch import CalendarWatch
+from core.engine.runs.decider import keep_ready
 from core.engine.runs.requests import RunRequests
 from core.engine.runs.runner import Runner
 from core.engine.runs.scheduler import Scheduler, Selection
@@ -33,9 +36,10 @@ from core.engine.workers.lease import Lease
 from core.engine.workers.supervisor import Service, Supervisor
 from core.ports.broker import Broker
 from core.ports.clock import Clock
+from core.ports.decisions import Decisions
 from core.ports.notifier import Notifier
 
-__all__ = ["System", "build"]
+__all__ = ["System", "build", "strategy_processes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class System:
     calendar_watch: CalendarWatch
     run_requests: RunRequests
     supervisor: Supervisor
+    decisions: Decisions
     services: Mapping[str, Service]
     hint: Callable[[str], None]
     worker: Callable[[str], AccountWorker | None]
@@ -78,7 +83,8 @@ class System:
         await self.outbox.post(store, Post(Started(unknown)))
 
     async def end(self) -> None:
-        """Close every client and give the lease back."""
+        """End the strategies' processes, close every client and give the lease back."""
+        await self.decisions.aclose()
         await self.connections.aclose()
         await self.lease.give_back()
 
@@ -87,6 +93,7 @@ def build(
     foundation: Foundation,
     registry: Mapping[str, Strategy],
     *,
+    decisions: Decisions,
     brokers: Mapping[BrokerProfile, Broker] | None = None,
     selection: Selection | None = None,
 ) -> System:
@@ -95,6 +102,7 @@ def build(
     Args:
         foundation: Store, vault, clock, calendar, settings.
         registry: The strategies by name.
+        decisions: Has them decide; ``strategy_processes`` does so in processes of their own.
         brokers: Other brokers than the real ones; a test that kills the process at a chosen call
             wraps them here.
         selection: Work for this strategy and account alone.
@@ -103,6 +111,7 @@ def build(
         foundation,
         registry,
         brokers or _brokers_of(foundation.settings, foundation.clock),
+        decisions,
         selection,
     )
     control = control_of(foundation, wiring)
@@ -120,6 +129,7 @@ def build(
         calendar_watch=wiring.calendar_watch,
         run_requests=wiring.run_requests,
         supervisor=wiring.supervisor,
+        decisions=decisions,
         services=_services(wiring, control, foundation.running, selection),
         hint=wiring.pool.wake,
         worker=wiring.pool.get,
@@ -147,12 +157,27 @@ def _services(
             control.round_trips,
             wiring.pruning,
         ),
+        "strategies": partial(
+            keep_ready,
+            wiring.decisions,
+            wiring.strategies,
+            selection.strategy if selection else None,
+        ),
         "panic": wiring.panics.run,
         "runs": partial(wiring.run_requests.work, wiring.runner, only),
     }
     if running is not None:
         services["store"] = store_keeper(running)
     return services
+
+
+def strategy_processes(registry: str) -> Decisions:
+    """Return what has strategies decide in processes of their own.
+
+    Args:
+        registry: ``module:attribute`` of the strategies by name, for each process to import.
+    """
+    return StrategyProcesses(StrategySource(registry))
 
 
 def _brokers_of(settings: Settings, clock: Clock) -> Mapping[BrokerProfile, Broker]:

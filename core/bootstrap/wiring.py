@@ -30,6 +30,7 @@ from core.engine.orders.stop_hits import StopHits
 from core.engine.outbox import Outbox
 from core.engine.runs.calendar_watch import CalendarWatch
 from core.engine.runs.clock_watch import ClockWatch
+from core.engine.runs.decider import Decider
 from core.engine.runs.market_data import MarketData
 from core.engine.runs.price_watch import PriceWatch
 from core.engine.runs.pruning import Pruning
@@ -56,6 +57,7 @@ from core.engine.workers.read_watch import ReadWatch
 from core.engine.workers.snapshot_reader import SnapshotReader, WorkerSettings
 from core.engine.workers.supervisor import Supervisor
 from core.ports.broker import Broker
+from core.ports.decisions import Decisions
 
 __all__ = ["Wiring"]
 
@@ -67,6 +69,7 @@ class Wiring:
         foundation: Store, vault, clock, calendar, settings.
         registry: The strategies by name.
         brokers: The brokers by profile.
+        decisions: Has the strategies decide.
         selection: Work for this strategy and account alone.
     """
 
@@ -75,6 +78,7 @@ class Wiring:
         foundation: Foundation,
         registry: Mapping[str, Strategy],
         brokers: Mapping[BrokerProfile, Broker],
+        decisions: Decisions,
         selection: Selection | None = None,
     ) -> None:
         self._foundation = foundation
@@ -83,6 +87,7 @@ class Wiring:
         self._calendar = foundation.calendar
         self._registry = registry
         self._brokers = brokers
+        self.decisions = decisions
         self._selection = selection
 
     @cached_property
@@ -342,12 +347,7 @@ class Wiring:
     def symbol_watch(self) -> SymbolWatch:
         """Says when an instrument that a strategy trades is gone."""
         return SymbolWatch(
-            self._store,
-            self._clock,
-            self.outbox,
-            self.accounts,
-            self.symbols,
-            self.strategies,
+            self._store, self._clock, self.outbox, self.accounts, self.symbols, self.strategies
         )
 
     @cached_property
@@ -364,6 +364,7 @@ class Wiring:
             calendar=self._calendar,
             accounts=self.accounts,
             strategies=self.strategies,
+            decider=Decider(self.decisions, self._clock),
             market_data=self.market_data,
             masters=self.masters,
             symbols=self.symbols,

@@ -14,7 +14,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest.mock import patch
 from zoneinfo import ZoneInfo
@@ -48,18 +47,6 @@ class _AtOnce(ThreadPoolExecutor):
         except BaseException as error:  # noqa: BLE001 - it belongs to who waits for the future
             done.set_exception(error)
         return done
-
-
-class _ThreadAtOnce:
-    """A thread whose work is done when it starts, for the same reason."""
-
-    def __init__(
-        self, *, target: Callable[..., object], args: tuple[Any, ...], **_named: Any
-    ) -> None:
-        self._work = lambda: target(*args)
-
-    def start(self) -> None:
-        self._work()
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -134,7 +121,6 @@ def _seeded(seed: int) -> Iterator[None]:
         patch("secrets.token_hex", lambda n=32: chance.randbytes(n).hex()),
         patch("secrets.token_urlsafe", lambda n=32: chance.randbytes(n).hex()),
         patch("core.bootstrap.services.run_ticks", _ticks),
-        patch("core.engine.runs.decider.threading", SimpleNamespace(Thread=_ThreadAtOnce)),
     ):
         yield
 

@@ -41,6 +41,7 @@ from tests.campaign.troubles import Troubles
 from tests.campaign.venue import Key, Venue
 from tests.campaign.virtual import VirtualClock, VirtualLoop
 from tests.fakes.brokers import roots_at
+from tests.fakes.deciding import InProcess
 from tests.fakes.memory_store import MemoryDatabase, MemoryStore
 from tests.faults.watch import Rule, Watch, watched_brokers, watched_store
 
@@ -270,8 +271,12 @@ class World:
             clock=self.clock,
             calendar=TradingCalendar(),
         )
+        strategies = dict(self.strategies)
         system = build(
-            foundation, dict(self.strategies), brokers=watched_brokers(self.brokers, watch)
+            foundation,
+            strategies,
+            decisions=InProcess(strategies),
+            brokers=watched_brokers(self.brokers, watch),
         )
         self.chat.watch = watch
         task = self.loop.create_task(self._live(system))

@@ -39,6 +39,7 @@ from core.ports.store import ServedStore, Store
 from strategy.registry import STRATEGIES
 from tests.fakes.bot_api import Wall
 from tests.fakes.brokers import MASTER, roots_at
+from tests.fakes.deciding import InProcess
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.orders import entry_of
 from tests.fakes.scripted_broker import ScriptedAccount, ScriptedBroker
@@ -177,7 +178,7 @@ class BotEngine:
             clock=self.clock,
             calendar=TradingCalendar(),
         )
-        self.wiring = Wiring(foundation, STRATEGIES, self.brokers)
+        self.wiring = Wiring(foundation, STRATEGIES, self.brokers, InProcess(STRATEGIES))
         self.control = control_of(foundation, self.wiring)
 
     async def have_read(self) -> bool:

@@ -23,6 +23,7 @@ from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
 from strategy.registry import STRATEGIES
 from tests.fakes.brokers import roots_at
+from tests.fakes.deciding import InProcess
 from tests.fakes.environment import clock_environment
 from tests.fakes.sandbox_process import ROOT, Sandbox
 
@@ -103,7 +104,7 @@ class Installation:
     async def opened(self) -> AsyncIterator[System]:
         """Open the installation in this process, without a lease and with nothing running."""
         async with open_system(self.settings) as foundation:
-            system = build(foundation, STRATEGIES)
+            system = build(foundation, STRATEGIES, decisions=InProcess(STRATEGIES))
             try:
                 yield system
             finally:

@@ -39,6 +39,7 @@ from core.engine.workers.account_worker import AccountWorker
 from core.ports.clock import Clock
 from tests.fakes.brokers import roots_at
 from tests.fakes.clock import clock_text
+from tests.fakes.deciding import InProcess
 from tests.fakes.memory_foundation import memory_foundation
 from tests.fakes.memory_store import MemoryDatabase
 from tests.fakes.sandbox_process import Sandbox
@@ -151,7 +152,7 @@ class Rig:
     async def restart(self) -> None:
         """End the engine and start another one on the same store."""
         await self.stop()
-        self.system = build(self.foundation, self.registry)
+        self.system = build(self.foundation, self.registry, decisions=InProcess(self.registry))
         await self.start()
         self.traders = [await self.system.accounts.get(a.broker_id) for a in self.traders]
 
@@ -404,7 +405,8 @@ async def rig(
     async with _foundation(settings, uri, clock) as foundation:
         owner = {"_id": str(OWNER), "user_id": OWNER, "chat_id": OWNER, "role": "owner"}
         await foundation.store.insert("users", owner)
-        made = Rig(sandbox, clock, foundation, registry, build(foundation, registry))
+        system = build(foundation, registry, decisions=InProcess(registry))
+        made = Rig(sandbox, clock, foundation, registry, system)
         await made.start()
         try:
             yield made

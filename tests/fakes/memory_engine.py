@@ -35,9 +35,11 @@ from core.engine.control.control import Control
 from core.engine.orders.documents import order_of, order_row
 from core.engine.orders.ledgers import ledger_of, ledger_row
 from core.engine.outbox import card_id
+from core.ports.decisions import Decisions
 from core.ports.masters import KeptMaster
 from tests.fakes.brokers import roots_at
 from tests.fakes.clock import ManualClock
+from tests.fakes.deciding import InProcess
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.orders import entry_of
 from tests.fakes.scripted_broker import ScriptedAccount, ScriptedBroker
@@ -83,6 +85,7 @@ class MemoryEngine:
     brokers: Mapping[BrokerProfile, ScriptedBroker] = field(
         default_factory=lambda: {one: ScriptedBroker(one) for one in (ZERODHA, FYERS)}
     )
+    decisions: Decisions | None = None
     masters: MemoryMasters = field(default_factory=MemoryMasters)
     key: str = field(default_factory=lambda: Fernet.generate_key().decode())
     wiring: Wiring = field(init=False)
@@ -100,7 +103,8 @@ class MemoryEngine:
             calendar=TradingCalendar(),
             masters=self.masters,
         )
-        self.wiring = Wiring(foundation, self.registry, self.brokers)
+        decisions = self.decisions or InProcess(self.registry)
+        self.wiring = Wiring(foundation, self.registry, self.brokers, decisions)
         self.control = control_of(foundation, self.wiring)
 
     def command(self) -> Command:

@@ -22,10 +22,12 @@ from typing import Any
 import requests
 from bson import json_util
 
+from core.bootstrap import strategy_processes
 from core.domain.notices.post import Post
 from core.domain.notices.stored import from_document, to_document
 from core.ports.notifier import Delivered
 from tests.fakes.sandbox_process import ROOT, Sandbox
+from tests.faults import pulse
 from tests.faults.life import FYERS, KITE, THIRD, Told, World, living
 from tests.faults.tether import die_with_parent, tethered
 from tests.faults.watch import Rule, Watch
@@ -85,7 +87,8 @@ async def _live(task: dict[str, Any]) -> None:
         accounts={broker_id: _KNOWN[key] for broker_id, key in task["accounts"].items()},
     )
     rule = Rule(**task["rule"]) if task["rule"] else None
-    async with living(world, Watch(rule, _kill)) as life:
+    decisions = strategy_processes(f"{pulse.__name__}:REGISTRY")
+    async with living(world, Watch(rule, _kill), decisions=decisions) as life:
         if task["run"]:
             for broker_id in world.accounts:
                 await life.ready(broker_id)

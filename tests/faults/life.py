@@ -38,9 +38,11 @@ from core.domain.order import OrderState
 from core.errors import StoreUnavailable
 from core.ports.broker import Broker, BrokerClient, Credentials
 from core.ports.clock import Clock
+from core.ports.decisions import Decisions
 from core.ports.notifier import Delivered
 from core.ports.store import Change, Document, ServedStore
 from tests.fakes.brokers import roots_at, streams_at
+from tests.fakes.deciding import InProcess
 from tests.fakes.memory_foundation import memory_foundation
 from tests.fakes.memory_store import MemoryDatabase, MemoryStore
 from tests.fakes.sandbox_process import Sandbox
@@ -390,11 +392,16 @@ async def _owner(foundation: Foundation) -> None:
     await foundation.store.update("users", {"_id": str(OWNER)}, Change(set=fields), upsert=True)
 
 
-def wired(foundation: Foundation, watch: Watch) -> System:
+def wired(foundation: Foundation, watch: Watch, decisions: Decisions | None = None) -> System:
     """Build a system whose ports report to ``watch``."""
     brokers = brokers_of(foundation.settings, foundation.clock)
     observed = replace(foundation, store=watched_store(foundation.store, watch))
-    return build(observed, REGISTRY, brokers=watched_brokers(brokers, watch))
+    return build(
+        observed,
+        REGISTRY,
+        decisions=decisions or InProcess(REGISTRY),
+        brokers=watched_brokers(brokers, watch),
+    )
 
 
 @contextlib.asynccontextmanager
@@ -403,6 +410,7 @@ async def living(
     watch: Watch | None = None,
     *,
     running: RunningStore | None = None,
+    decisions: Decisions | None = None,
 ) -> AsyncIterator[Life]:
     """Run one controller over the world until the block ends.
 
@@ -410,6 +418,7 @@ async def living(
         world: Where it lives.
         watch: What watches its ports.
         running: The store's server when the controller is to look after it.
+        decisions: What has strategies decide; by default they decide in this process.
     """
     watch = watch or Watch()
     async with contextlib.AsyncExitStack() as stack:
@@ -420,7 +429,7 @@ async def living(
         if running is not None:
             kind = running.server.kind
             foundation = replace(foundation, running=running, store_kind=kind)
-        system = wired(foundation, watch)
+        system = wired(foundation, watch, decisions)
         await _owner(foundation)
         await system.begin()
         services = {**system.services, "outbox": system.sender(world.told)}

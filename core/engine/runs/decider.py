@@ -1,25 +1,30 @@
-"""Strategies decide in threads of their own: one that hangs stops its own runs and nothing else.
+"""Strategies decide elsewhere (``core.ports.decisions``); what comes back is checked here.
 
-A strategy is the user's own code. On the pool that everybody shares, a few hung ones would stop all
-others, and then the look-ups of names, on which every broker depends. Here a strategy has one
-thread at a time, a daemon, so that it cannot hold up the program's end either.
+A strategy is the user's own code: it may hang, crash, or answer nonsense. Whatever it does fails
+its own run, and nothing else.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import logging
-import threading
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 
-from core.domain.target import Context, Strategy, Target
+from core.domain.decision import checked_targets
+from core.domain.instrument import InstrumentId
+from core.domain.target import Context, Target
+from core.engine.runs.settings import StrategySettings
+from core.errors import DecisionFailed, StoreError
+from core.ports.clock import Clock
+from core.ports.decisions import Decisions
 
-__all__ = ["Decider", "StrategyFailed"]
+__all__ = ["Decider", "StrategyFailed", "keep_ready"]
 
 _log = logging.getLogger(__name__)
-_Targets = Sequence[Target]
+_DEADLINE_S = 10.0
+_STORE_PAUSE_S = 1.0
 
 
 class StrategyFailed(Exception):
@@ -29,78 +34,62 @@ class StrategyFailed(Exception):
 class Decider:
     """Has strategies decide, each for so many real seconds at most."""
 
-    def __init__(self, deadline_s: float) -> None:
+    def __init__(self, decisions: Decisions, clock: Clock, deadline_s: float = _DEADLINE_S) -> None:
+        self._decisions = decisions
+        self._clock = clock
         self._deadline_s = deadline_s
-        self._running: dict[str, asyncio.Future[_Targets]] = {}
-        self._hung: set[str] = set()
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def decide(self, strategy: Strategy, context: Context) -> _Targets:
-        """Return what a strategy wants.
+    async def decide(
+        self, strategy: str, context: Context, asked: Collection[InstrumentId]
+    ) -> Sequence[Target]:
+        """Return what a strategy wants; two runs of one strategy decide one after the other.
 
-        Two runs of one strategy decide one after the other. While a decision that was given up
-        still runs, the strategy decides nothing.
+        Args:
+            strategy: Its name.
+            context: What it decides from.
+            asked: What it may have targets for.
 
         Raises:
-            StrategyFailed: It raised, or did not decide in time.
+            StrategyFailed: It raised, did not decide in time, or answered nonsense.
         """
-        late = f"it did not decide within {self._deadline_s:.0f} s"
-        if strategy.name in self._hung:
-            raise StrategyFailed(late)
+        until = self._clock.monotonic() + self._deadline_s
         try:
-            async with asyncio.timeout(self._deadline_s) as limit:
-                while (before := self._running.get(strategy.name)) is not None:
-                    await asyncio.wait([before])
-                return await asyncio.shield(self._begin(strategy, context))
-        # Whatever a strategy raises must stop this run and nothing else.
-        except Exception as error:
-            if isinstance(error, TimeoutError) and limit.expired():
-                if strategy.name in self._running:
-                    self._hung.add(strategy.name)
-                raise StrategyFailed(late) from None
-            _log.exception("strategy %s failed", strategy.name)
-            raise StrategyFailed(f"it failed with {type(error).__name__}: {error}") from error
-
-    def _begin(self, strategy: Strategy, context: Context) -> asyncio.Future[_Targets]:
-        """Begin a decision in a thread; return what will hold its result."""
-        loop, name = asyncio.get_running_loop(), strategy.name
-        decision: asyncio.Future[_Targets] = loop.create_future()
-        self._running[name] = decision
-
-        def end(put: Callable[[], None]) -> None:
-            del self._running[name]
-            self._hung.discard(name)
-            put()
-
-        def run() -> None:
-            put = _outcome(decision, lambda: strategy.decide(context))
-            with contextlib.suppress(RuntimeError):  # the loop is over, and nobody waits any more
-                loop.call_soon_threadsafe(end, put)
-
-        inherited = contextvars.copy_context()
-        threading.Thread(
-            target=inherited.run, args=(run,), name=f"decide {name}", daemon=True
-        ).start()
-        return decision
+            async with asyncio.timeout(self._deadline_s):
+                await self._locks[strategy].acquire()
+        except TimeoutError:
+            late = f"it did not decide within {self._deadline_s:.0f} s"
+            raise StrategyFailed(late) from None
+        try:
+            within_s = until - self._clock.monotonic()
+            found = await self._decisions.decide(strategy, context, within_s)
+            return checked_targets(found, asked)
+        except (DecisionFailed, ValueError) as error:
+            what = (
+                f"its decision cannot be used: {error}" if isinstance(error, ValueError) else error
+            )
+            _log.error("strategy %s: %s", strategy, what)
+            raise StrategyFailed(str(what)) from None
+        finally:
+            self._locks[strategy].release()
 
 
-def _outcome(
-    decision: asyncio.Future[_Targets], decide: Callable[[], _Targets]
-) -> Callable[[], None]:
-    """Have a strategy decide; return what puts its result, or its failure, into the future."""
-    try:
-        found = decide()
-    except Exception as error:  # noqa: BLE001 - judged where the future is awaited
-        failure: Exception = error
-        if isinstance(error, StopIteration):  # no future takes it
-            failure = RuntimeError(f"StopIteration: {error}")
-    # A strategy that calls sys.exit must not end the controller.
-    except BaseException as error:  # noqa: BLE001 - see above
-        failure = RuntimeError(type(error).__name__)
-    else:
-        return lambda: decision.set_result(found)
-    return lambda: _fail(decision, failure)
+async def keep_ready(
+    decisions: Decisions, settings: StrategySettings, only: str | None = None
+) -> None:
+    """Have what strategies decide in stand ready for those that are enabled, or for one alone.
 
-
-def _fail(decision: asyncio.Future[_Targets], failure: Exception) -> None:
-    decision.set_exception(failure)
-    decision.exception()  # one that was given up is asked by nobody; that is no news then
+    Nothing of it is in the way of the start or of a slot: it happens in the background.
+    """
+    async with asyncio.TaskGroup() as group:
+        group.create_task(decisions.run(), name="decisions")
+        while True:
+            settings.switched.clear()
+            look_again_s = None
+            try:
+                decisions.expect([only] if only else await settings.enabled())
+            except StoreError:
+                look_again_s = _STORE_PAUSE_S
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(look_again_s):
+                    await settings.switched.wait()

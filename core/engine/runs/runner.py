@@ -47,7 +47,6 @@ from core.ports.store import Store, StoreView
 __all__ = ["Runner"]
 
 _log = logging.getLogger(__name__)
-_DECIDE_DEADLINE_S = 10.0
 
 
 class Runner:
@@ -65,6 +64,7 @@ class Runner:
         calendar: Calendar,
         accounts: Accounts,
         strategies: StrategySettings,
+        decider: Decider,
         market_data: MarketData,
         masters: Masters,
         symbols: Symbols,
@@ -85,7 +85,7 @@ class Runner:
         self._outbox = outbox
         self._wake = wake
         self._warm = warm
-        self._decider = Decider(_DECIDE_DEADLINE_S)
+        self._decider = decider
         self._bars = BarReader(clock, calendar, market_data, symbols)
         self._entry_prices = EntryPrices(clock, market_data)
         self._planner = Planner(journal, outbox, proof_address)
@@ -150,7 +150,7 @@ class Runner:
         day = trading_day(request.slot_at)
         bars = await with_pinned(self._store, strategy.name, day, need.bar_minutes, live)
         context = Context(request.slot_at, window, bars, parameters)
-        targets = await self._decider.decide(strategy, context)
+        targets = await self._decider.decide(strategy.name, context, instruments)
         return Decided(targets, bars, need.bar_minutes)
 
     async def _report_missing(self, request: RunRequest, missing: Sequence[InstrumentId]) -> None:

@@ -8,6 +8,7 @@ time of the newest slot handled; enabling a strategy sets it to now, so that no 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -56,7 +57,12 @@ async def is_assigned(view: StoreView, strategy: str, broker_id: str) -> bool:
 
 
 class StrategySettings:
-    """Reads and changes strategy settings."""
+    """Reads and changes strategy settings.
+
+    Attributes:
+        registry: The strategies by name.
+        switched: Set whenever one was enabled or disabled.
+    """
 
     def __init__(
         self,
@@ -71,6 +77,7 @@ class StrategySettings:
         self._accounts = accounts
         self._symbols = symbols
         self.registry = registry
+        self.switched = asyncio.Event()
 
     def strategy(self, name: str) -> Strategy:
         """Return a strategy by name; raises ``NotFound``."""
@@ -85,6 +92,10 @@ class StrategySettings:
         self.strategy(name)
         row = await self._store.get(_STRATEGIES, name)
         return row or {"_id": name, "enabled": False, "parameters": {}, "last_slot_at": None}
+
+    async def enabled(self) -> list[str]:
+        """Return the strategies that run by their schedules."""
+        return [name for name in self.registry if (await self.row(name))["enabled"]]
 
     async def parameters(self, name: str) -> dict[str, ParameterValue]:
         """Return checked parameter values."""
@@ -112,6 +123,7 @@ class StrategySettings:
             )
 
         await self._store.transaction(body, nonce=f"strategy:{command.id}")
+        self.switched.set()
 
     async def set_parameter(self, command: Command, name: str, parameter: str, text: str) -> None:
         """Change one parameter; raises ``UserError`` when it, or what follows from it, is wrong."""
