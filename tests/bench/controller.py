@@ -28,13 +28,13 @@ from pydantic import SecretStr
 
 from core.adapters.clock import clock_from_setting
 from core.adapters.zerodha import ZERODHA
-from core.bootstrap import Foundation, System, attach, build
+from core.bootstrap import Foundation, System, attach, build, strategy_processes
 from core.config import Settings
 from core.domain.account import AccountDraft
 from core.domain.command import Command
 from core.engine.runs.plan import RunRequest, requested_slot
 from core.ports.store import Change
-from tests.bench.crew import Crew
+from tests.bench.crew import CREWS_AT, Crew, crews_of
 from tests.bench.probe import Probe
 from tests.fakes.brokers import roots_at
 from tests.fakes.clock import clock_text
@@ -223,14 +223,8 @@ async def controlled(spec: Spec) -> AsyncIterator[Controlled]:
         else:
             foundation = memory_foundation(settings, clock, MemoryDatabase())
         probe = stack.enter_context(Probe().installed(type(foundation.store)))
-        crews = {
-            one.name: one
-            for one in (
-                Crew(f"crew{n}", n * spec.instruments, spec.instruments)
-                for n in range(spec.strategies)
-            )
-        }
-        system = build(foundation, crews)
+        crews = {one.name: one for one in crews_of(spec.strategies, spec.instruments)}
+        system = build(foundation, crews, decisions=strategy_processes(CREWS_AT))
         owner = {"user_id": _OWNER, "chat_id": _OWNER, "role": "owner"}
         await foundation.store.update("users", {"_id": str(_OWNER)}, Change(set=owner), upsert=True)
         told = Told()

@@ -13,7 +13,9 @@ from core.domain.sessions import Schedule
 from core.domain.target import Context, DataNeed, Direction, Parameter, ParameterValue, Target
 from tests.bench.door import share
 
-__all__ = ["Crew"]
+__all__ = ["CREWS", "CREWS_AT", "Crew", "crews_of"]
+
+CREWS_AT = f"{__name__}:CREWS"
 
 
 @dataclass
@@ -53,3 +55,19 @@ class Crew:
         direction = Direction[str(context.parameters["direction"])]
         shares = self.instruments(context.parameters)
         return [Target(one, direction, context.slot_at, reason="told so") for one in shares]
+
+
+def crews_of(strategies: int, instruments: int) -> list[Crew]:
+    """Return strategies that share no share; the name tells the rest."""
+    return [CREWS[f"crew{number}x{instruments}"] for number in range(strategies)]
+
+
+class _Crews:
+    """Every crew there can be, by its name: what their processes import."""
+
+    def __getitem__(self, name: str) -> Crew:
+        number, count = map(int, name.removeprefix("crew").split("x"))
+        return Crew(name, number * count, count)
+
+
+CREWS = _Crews()

@@ -29,8 +29,14 @@ class _Place:
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.process: StrategyProcess | None = None
+        self.is_over = False
         self.pause_s = _FIRST_PAUSE_S
         self.not_before = 0.0
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has a process that can be asked."""
+        return self.process is not None and self.process.is_alive
 
 
 class StrategyProcesses:
@@ -45,10 +51,10 @@ class StrategyProcesses:
 
     def expect(self, names: Iterable[str]) -> None:
         """Make ready for these strategies, in the background, and let go of all others."""
-        expected = frozenset(names)
-        if expected != self._expected:
-            self._expected = expected
-            self._changed.set()
+        self._expected = frozenset(names)
+        for name, place in self._places.items():
+            place.is_over = name not in self._expected
+        self._changed.set()
 
     async def decide(self, strategy: str, context: Context, within_s: float) -> Sequence[Target]:
         """Return what a strategy wants.
@@ -57,6 +63,7 @@ class StrategyProcesses:
             DecisionFailed: It raised, did not decide in time, or ended.
         """
         place = self._place(strategy)
+        place.is_over = False  # one that is run by hand is soon run again, as like as not
         asked = False
         try:
             async with asyncio.timeout(within_s) as limit, place.lock, self._used(place):
@@ -128,9 +135,9 @@ class StrategyProcesses:
             if place.lock.locked():
                 continue  # it decides; the end of that asks for another look
             async with place.lock:
-                if name not in self._expected:
+                if place.is_over:
                     await self._end(place)
-                elif place.process is None or not place.process.is_alive:
+                elif name in self._expected and not place.is_alive:
                     await self._prepare(name, place)
 
     async def _prepare(self, name: str, place: _Place) -> None:
