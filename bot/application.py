@@ -15,13 +15,13 @@ from typing import Any
 from telegram import Update
 from telegram.error import RetryAfter, TelegramError
 from telegram.ext import Application, ApplicationBuilder, CallbackContext, TypeHandler
-from telegram.request import HTTPXRequest
 
 from bot.conversation.login_buttons import LoginButtons
 from bot.conversation.nonces import Nonces
 from bot.conversation.prompts import Prompts
 from bot.conversation.services import ChatServices
 from bot.edge.authorization import Authorization
+from bot.edge.http import AiohttpRequest, Timeouts
 from bot.edge.inbox import Inbox, InboxQueue
 from bot.edge.limiter import ChatLimiter, seconds_of
 from bot.edge.menu import Menu
@@ -179,14 +179,13 @@ def build_bot(
 
 def _application(parameters: BotParameters, clock: Clock, inbox: Inbox, queue: InboxQueue) -> App:
     root = parameters.api_root.rstrip("/")
-    request = HTTPXRequest(
-        connection_pool_size=_POOL,
-        read_timeout=_REQUEST_TIMEOUT_S,
-        write_timeout=_REQUEST_TIMEOUT_S,
-        connect_timeout=_REQUEST_TIMEOUT_S,
-        pool_timeout=_REQUEST_TIMEOUT_S,
+    wait = _REQUEST_TIMEOUT_S
+    request = AiohttpRequest(
+        root,
+        connections=_POOL,
+        timeouts=Timeouts(connect=wait, pool=wait, read=wait, write=wait),
     )
-    polling = HTTPXRequest(connection_pool_size=2, connect_timeout=_REQUEST_TIMEOUT_S)
+    polling = AiohttpRequest(root, connections=2, timeouts=Timeouts(connect=wait, pool=1.0))
     builder = (
         ApplicationBuilder()
         .token(parameters.token)

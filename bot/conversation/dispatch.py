@@ -1,11 +1,13 @@
 """Calls the handler of an authorized update, and turns every failure into a message.
 
-A tap is answered first and handled afterwards. The nonce of a button is checked before that: a tap
-on an expired or used button, or on another user's, gets an explanation and reaches no handler.
+A tap is answered first, and handled while the answer is on its way. The nonce of a button is
+checked before that: a tap on an expired or used button, or on another user's, gets an explanation
+and reaches no handler.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -69,8 +71,10 @@ async def serve_tap(visit: Visit, actions: Mapping[Verb, Action]) -> None:
         await visit.answer("That tap came late; nothing was changed.", is_alert=True)
         await visit.send(_stale(visit, action))
         return
-    await visit.answer(action.toast or None)
-    took_effect = await attempt(visit, action.handler)
+    # The answer goes first; the handler needs nothing of what comes back.
+    _, took_effect = await asyncio.gather(
+        visit.answer(action.toast or None), attempt(visit, action.handler)
+    )
     # A failed action leaves the nonce open, so that the user can tap the same button again.
     if took_effect and visit.nonce is not None:
         await visit.services.nonces.spend(visit.nonce.id)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from telegram import Bot, Update
 
+from bot.edge.grouped import Grouped
 from core.errors import DuplicateKey, VaultError
 from core.ports.clock import Clock
 from core.ports.store import Change, Document, Store
@@ -31,6 +33,18 @@ _KEEP = timedelta(days=9)
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """An update that is stored and not handled yet.
+
+    Attributes:
+        is_counted: Its row counts the attempt that is to come.
+    """
+
+    received_at: datetime
+    is_counted: bool
+
+
 class Inbox:
     """Stores the updates of one bot until they are handled."""
 
@@ -39,43 +53,70 @@ class Inbox:
         self._vault = vault
         self._clock = clock
         self._bot_id = bot_id
+        self._arrivals: dict[int, _Arrival] = {}
+        self._finishing = Grouped(self._finish)
 
-    async def keep(self, update: Update) -> bool:
-        """Store an update; False when it was handled before.
+    async def keep(self, updates: Sequence[Update]) -> list[Update]:
+        """Store updates by one call; return those that were not handled before.
 
         Raises:
-            StoreError: It could not be stored, so Telegram must deliver it again.
+            StoreError: Not all could be stored, so Telegram must deliver them again.
         """
-        row: Document = {
-            "_id": self._id(update.update_id),
-            "bot_id": self._bot_id,
-            "update_id": update.update_id,
-            "payload": self._vault.seal(update.to_json()),
-            "received_at": self._clock.now(),
-            "state": _NEW,
-            "attempts": 0,
-        }
+        if not updates:
+            return []
+        now = self._clock.now()
+        rows = [self._row(update, now) for update in updates]
+        try:
+            await self._store.insert(_COLLECTION, *rows)
+        except DuplicateKey:
+            return [one for one in updates if await self._keep_again(self._row(one, now))]
+        for update in updates:
+            self._arrivals[update.update_id] = _Arrival(now, is_counted=True)
+        return list(updates)
+
+    async def _keep_again(self, row: Document) -> bool:
+        """Store an update that may be stored; False when it was handled."""
         try:
             await self._store.insert(_COLLECTION, row)
         except DuplicateKey:
             known = await self._store.get(_COLLECTION, row["_id"])
-            return known is not None and known["state"] == _NEW
+            if known is None or known["state"] != _NEW:
+                return False
+            row = known
+        self._arrivals.setdefault(row["update_id"], _Arrival(row["received_at"], is_counted=True))
         return True
 
+    def _row(self, update: Update, now: datetime) -> Document:
+        """Return the row of an update; it counts the attempt that follows at once."""
+        return {
+            "_id": self._id(update.update_id),
+            "bot_id": self._bot_id,
+            "update_id": update.update_id,
+            "payload": self._vault.seal(update.to_json()),
+            "received_at": now,
+            "state": _NEW,
+            "attempts": 1,
+        }
+
     async def begin(self, update_id: int) -> float:
-        """Count an attempt; return the seconds since the update arrived."""
-        key = self._id(update_id)
-        await self._store.update(_COLLECTION, {"_id": key}, Change(inc={"attempts": 1}))
-        row = await self._store.get(_COLLECTION, key)
-        if row is None:
+        """Count an attempt, unless its row does; return the seconds since the update arrived."""
+        arrival = self._arrivals.get(update_id)
+        if arrival is None:
             return 0.0
-        received_at: datetime = row["received_at"]
-        return (self._clock.now() - received_at).total_seconds()
+        if not arrival.is_counted:
+            key = self._id(update_id)
+            await self._store.update(_COLLECTION, {"_id": key}, Change(inc={"attempts": 1}))
+        return (self._clock.now() - arrival.received_at).total_seconds()
 
     async def finish(self, update_id: int) -> None:
-        """Mark an update handled and clear its payload."""
+        """Mark an update handled and clear its payload, with those that end at the same time."""
+        self._arrivals.pop(update_id, None)
+        await self._finishing.add(update_id)
+
+    async def _finish(self, update_ids: Sequence[int]) -> None:
         change = Change(set={"state": _DONE, "payload": ""})
-        await self._store.update(_COLLECTION, {"_id": self._id(update_id)}, change)
+        where = {"_id": {"$in": [self._id(one) for one in update_ids]}}
+        await self._store.update(_COLLECTION, where, change, many=True)
 
     async def waiting(self, bot: Bot) -> list[Update]:
         """Return the updates that were stored and never handled, oldest first."""
@@ -85,6 +126,8 @@ class Inbox:
         for row in sorted(rows, key=lambda row: (row["received_at"], row["update_id"])):
             update = await self._read(row, bot)
             if update is not None:
+                arrival = _Arrival(row["received_at"], is_counted=False)
+                self._arrivals[update.update_id] = arrival
                 updates.append(update)
         return updates
 
@@ -112,7 +155,7 @@ class Inbox:
 
 
 class InboxQueue(asyncio.Queue[object]):
-    """The application's update queue; ``put`` returns only when the update is stored.
+    """The application's update queue; ``keep`` returns only when the updates are stored.
 
     What ``is_wanted`` refuses is dropped before it costs a write: a thousand messages of strangers
     must not stand between an owner and a panic (row R2).
@@ -124,13 +167,11 @@ class InboxQueue(asyncio.Queue[object]):
         self._is_wanted = is_wanted
         self._held: set[int] = set()
 
-    async def put(self, item: object) -> None:
-        """Store an update and queue it once; anything else passes through."""
-        if not isinstance(item, Update):
-            self.put_nowait(item)
-            return
-        if await self._is_wanted(item) and await self._inbox.keep(item):
-            self.replay(item)
+    async def keep(self, updates: Sequence[Update]) -> None:
+        """Store updates and queue each once."""
+        wanted = [one for one in updates if await self._is_wanted(one)]
+        for update in await self._inbox.keep(wanted):
+            self.replay(update)
 
     def replay(self, update: Update) -> None:
         """Queue an update that is stored already."""

@@ -88,9 +88,9 @@ class Poller:
                 updates = await self._bot.get_updates(
                     offset=self._offset, timeout=self._timeout_s, allowed_updates=ALLOWED
                 )
-            for update in updates:
-                await self._queue.put(update)
-                self._offset = update.update_id + 1
+            await self._queue.keep(updates)
+            if updates:
+                self._offset = updates[-1].update_id + 1
         except (TelegramError, TimeoutError, StoreError) as error:
             await self._clock.sleep(self._wait_after(error))
             return

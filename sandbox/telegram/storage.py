@@ -6,7 +6,6 @@ a machine that loses power may lose the last moments of a simulation.
 
 import json
 import sqlite3
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,8 @@ class Storage:
 
     def save(self, kind: str, key: str, record: Any) -> None:
         """Write one record (a dataclass) over its older version."""
-        body = json.dumps(asdict(record), ensure_ascii=False)
+        # Not by ``asdict``, which copies all that a record holds before it is written.
+        body = json.dumps(vars(record), ensure_ascii=False, default=vars)
         self._database.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", (kind, key, body))
 
     def remove(self, kind: str, key: str) -> None:

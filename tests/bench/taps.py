@@ -52,6 +52,7 @@ class Round:
 
     served: Served
     cpu_s: float
+    messenger_cpu_s: float
 
     @property
     def rate(self) -> float:
@@ -183,23 +184,25 @@ class Bench:
         return await self._serve(OURS, await made(each), pause_s)
 
     async def _serve(self, token: str, data: Mapping[str, list[str]], pause_s: float) -> Round:
-        before = time.process_time()
+        before, theirs = time.process_time(), self._messenger.cpu_s()
         served = await self._messenger.serve(
             int(token.partition(":")[0]), self._message_ids[token], dict(data), pause_s
         )
-        return Round(served, time.process_time() - before)
+        ours = time.process_time() - before
+        return Round(served, ours, self._messenger.cpu_s() - theirs)
 
 
 def _line(name: str, rounds: list[Round], peer: float | None) -> str:
     taps = len(rounds[0].served.answers)
     rate = median(one.rate for one in rounds)
     cpu = median(one.cpu_s / taps * 1e3 for one in rounds)
+    theirs = median(one.messenger_cpu_s / taps * 1e3 for one in rounds)
     answers = [one * 1e3 for found in rounds for one in found.served.answers]
     edits = [one * 1e3 for found in rounds for one in found.served.edits]
     spread = quantiles(answers, n=20)
     ratio = f"{rate / peer:>6.2f}" if peer else f"{'':>6}"
     return (
-        f"{name:<26}{rate:>8.0f}{ratio}{cpu:>8.2f}"
+        f"{name:<26}{rate:>8.0f}{ratio}{cpu:>8.2f}{theirs:>6.2f}"
         f"{median(answers):>9.1f}{spread[-1]:>8.1f}{median(edits):>9.1f}"
         f"{quantiles(edits, n=20)[-1]:>8.1f}\n"
     )
@@ -246,7 +249,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     sys.stdout.write(
         f"{TAPS} taps at once over {CHATS} chats; paced: one each {PACE_S * 1e3:.0f} ms\n"
-        f"{'':<26}{'taps/s':>8}{'ratio':>6}{'cpu ms':>8}{'answer ms p50, p95':>17}"
+        f"{'':<26}{'taps/s':>8}{'ratio':>6}{'cpu ms':>8}{'sim':>6}{'answer ms p50, p95':>17}"
         f"{'edit ms p50, p95':>17}\n"
     )
     for kind in dict.fromkeys(stores):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -116,9 +116,23 @@ class _Attempt:
         limit: int = 0,
     ) -> list[Document]:
         wanted = kept(where)
-        rows = [row for row in self._documents[collection].values() if matches(row, wanted)]
+        rows = [row for row in self._named(collection, wanted) if matches(row, wanted)]
         sort_rows(rows, sort)
         return [copied(row) for row in rows[: limit or None]]
+
+    def _named(self, collection: str, wanted: Document) -> Iterable[Document]:
+        """Return what a filter's ``_id`` names, and take that out of the filter; else all."""
+        documents, name = self._documents[collection], wanted.get("_id")
+        if isinstance(name, str):
+            named = {name}
+        elif isinstance(name, dict) and list(name) == ["$in"]:
+            named = {one for one in name["$in"] if isinstance(one, str)}
+        else:
+            return documents.values()
+        del wanted["_id"]
+        if len(named) == 1:
+            return [documents[one] for one in named if one in documents]
+        return [row for key, row in documents.items() if key in named]
 
     def insert(self, collection: str, document: Document) -> None:
         new = kept(document)

@@ -8,12 +8,11 @@ Entity = dict[str, Any]
 MAX_ENTITIES = 100
 
 _NESTING = ("blockquote", "expandable_blockquote", "text_link", "pre", "code", "bold", "italic")
-_LAST_CODE_POINT_OF_ONE_UNIT = 0xFFFF
 
 
 def utf16_length(text: str) -> int:
     """Count the UTF-16 code units of a text."""
-    return sum(2 if ord(char) > _LAST_CODE_POINT_OF_ONE_UNIT else 1 for char in text)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def byte_offset(text: str, index: int) -> int:

@@ -268,3 +268,17 @@ async def test_the_dashboard_switches_accounts_and_remembers(world: World):
     reads = world.at_broker("zerodha_bbbbbbbbbb").reads
     await world.owner.tap("Refresh")
     await soon(lambda: world.at_broker("zerodha_bbbbbbbbbb").reads > reads)
+
+
+@pytest.mark.row("R2")
+async def test_a_tap_is_served_while_its_answer_hangs(world: World):
+    """The end of a spinner is not worth ten seconds of the screen behind it."""
+    await world.connect(an_account())
+    await world.start()
+    await world.owner.say("/brokers")
+    shown = await world.owner.sees("Your accounts")
+    world.fault("hang", "answerCallbackQuery", times=1)
+    await world.owner.press(shown["id"], "v1:help")
+    await world.owner.reads(shown["id"], "What I can do")
+    sim = world.telegram.sim
+    assert [one.is_answered for one in sim.callbacks.values()] == [False]
