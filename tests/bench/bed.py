@@ -6,6 +6,7 @@ Each is a process of its own; this process only asks, looks at clocks and plays 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Any
 
 import aiohttp
 
+from core.adapters.mongo.server import RunningStore
 from tests.bench.controller import Child, Spec, market_clock
 from tests.bench.stores import cpu_of, door_process, memory_mb, store_server
 
@@ -27,7 +29,8 @@ class Slot:
 
     Attributes:
         times: What ``Controlled.run`` returned.
-        seen: When an order's last byte came to the door and its answer left, by client order id.
+        seen: When an order's last byte came to the door and its answer left, by client order id;
+            orders of accounts that were to be ignored left out.
         store_cpu_s: CPU of the store's process.
     """
 
@@ -38,8 +41,9 @@ class Slot:
 
     @property
     def placed(self) -> list[float]:
-        """When each answer was back in the controller."""
-        return [one["placed"] for one in self.times["orders"].values() if "placed" in one]
+        """When each answer of the door was back in the controller."""
+        orders = self.times["orders"]
+        return [orders[one]["placed"] for one in self.seen if "placed" in orders.get(one, ())]
 
     @property
     def is_whole(self) -> bool:
@@ -72,14 +76,25 @@ class Slot:
 
 @dataclass
 class Bed:
-    """The running processes."""
+    """The running processes.
+
+    Attributes:
+        rested: After the last slot: how many orders are in each state, and how many units are held.
+    """
 
     door: str
     child: Child
     session: aiohttp.ClientSession
-    store_pid: int | None
+    spec: Spec
+    store: RunningStore | None
     keys: list[str] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
+    rested: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def store_pid(self) -> int | None:
+        """The store's process."""
+        return self.store.server.pid if self.store else None
 
     async def ask(self, what: str, **given: Any) -> Any:
         """Call a method of ``Controlled``."""
@@ -96,9 +111,18 @@ class Bed:
         async with self.session.get(f"{self.door}/_door/{path}", params=query) as answer:
             return await answer.json()
 
-    async def seen(self) -> dict[str, tuple[float, float]]:
-        """Return the arrivals and answers at the door since the last look, by tag."""
-        return {tag: (came, went) for _, tag, came, went in await self._get("seen")}
+    async def seen(self, ignored: Sequence[str] = ()) -> dict[str, tuple[float, float]]:
+        """Return arrivals and answers at the door since the last look, by tag.
+
+        Args:
+            ignored: API keys of accounts that are left out.
+        """
+        rows = await self._get("seen")
+        return {tag: (came, went) for key, tag, came, went in rows if key not in ignored}
+
+    async def requests(self) -> int:
+        """Return how many requests came to the door since the last look."""
+        return int(await self._get("requests"))
 
     async def filled(self) -> dict[str, float]:
         """Return when orders filled at the door since the last look, by tag."""
@@ -109,29 +133,58 @@ class Bed:
         await self._get("behave", api_key=key, how=how)
 
     async def slot(
-        self, direction: str, expected: int, *, ignored: Sequence[str] = (), patience_s: float = 60
+        self,
+        direction: str,
+        expected: int,
+        *,
+        ignored: Sequence[str] = (),
+        patience_s: float = 60,
+        lead_s: float = 0.7,
     ) -> Slot:
         """Run all strategies in one slot, and wait until nothing moves any more.
 
         Args:
             direction: LONG enters, FLAT leaves.
             expected: How many orders have to be answered.
-            ignored: Ids of accounts whose orders are not waited for.
+            ignored: API keys of accounts whose orders are not waited for.
             patience_s: How long is waited for answers.
+            lead_s: From when connections are asked for to the slot.
         """
         await self.seen()
         before = cpu_of(self.store_pid)
+        ids = [self.id_of(key) for key in ignored]
         times = await self.ask(
             "run",
             direction=direction,
             expected=expected,
-            hung=list(ignored),
+            ignored=ids,
             patience_s=patience_s,
+            lead_s=lead_s,
         )
         used = cpu_of(self.store_pid) - before
-        found = Slot(times, await self.seen(), expected, used)
-        await self.ask("rest", ignored=list(ignored))
+        found = Slot(times, await self.seen(ignored), expected, used)
+        self.rested = await self.ask("rest", ignored=ids)
         return found
+
+    def id_of(self, key: str) -> str:
+        """Return the account that is connected with an API key."""
+        return self.ids[self.keys.index(key)]
+
+    async def restart(self) -> tuple[float, float, float]:
+        """End controller and store, and start both.
+
+        Returns:
+            Seconds until the store was up, the controller ready, every account read.
+        """
+        await asyncio.to_thread(self.child.end)
+        began = time.perf_counter()
+        if self.store is not None:
+            await self.store.restart()
+        up = time.perf_counter() - began
+        self.child = await asyncio.to_thread(Child, self.spec)
+        ready = time.perf_counter() - began
+        self.ids = await self.ask("resume", ids=self.ids)
+        return up, ready, time.perf_counter() - began
 
     def memory_mb(self) -> tuple[float, float]:
         """Return the resident memory of controller and store."""
@@ -165,16 +218,20 @@ async def bed(
         has_stream: Whether the door pushes order updates.
     """
     clock = market_clock()
-    async with store_server(store, directory / "store") as server:
+    async with store_server(store, directory / "store") as running:
         with ExitStack() as stack:
             door, stream = stack.enter_context(door_process(clock, delay_ms, fill_ms))
-            uri = server.uri if server else ""
+            uri = running.server.uri if running else ""
             spec = Spec(door, uri, str(directory), clock, strategies, instruments)
-            child = Child(spec if not has_stream else spec.streamed(stream))
-            stack.callback(child.end)
+            spec = spec.streamed(stream) if has_stream else spec
+            child = Child(spec)
             connector = aiohttp.TCPConnector(limit=0)
             async with aiohttp.ClientSession(connector=connector) as session:
-                yield Bed(door, child, session, server.pid if server else None)
+                over = Bed(door, child, session, spec, running)
+                try:
+                    yield over
+                finally:
+                    over.child.end()
 
 
 def middle(values: Sequence[float]) -> float:

@@ -12,15 +12,17 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
@@ -32,7 +34,9 @@ from core.bootstrap import Foundation, System, attach, build, strategy_processes
 from core.config import Settings
 from core.domain.account import AccountDraft
 from core.domain.command import Command
+from core.domain.sessions import trading_day
 from core.engine.runs.plan import RunRequest, requested_slot
+from core.ports.notifier import Delivered
 from core.ports.store import Change
 from tests.bench.crew import CREWS_AT, Crew, crews_of
 from tests.bench.probe import Probe
@@ -48,7 +52,8 @@ __all__ = ["Child", "Controlled", "Spec", "controlled", "market_clock"]
 
 _OWNER = 4711
 _PATIENCE_S = 120.0
-_LEAD_S = 1.0
+_LEAD_S = 0.7
+_SAMPLES = 5
 _MOVING = ["INITIALIZED", "HELD", "SUBMITTED", "ACCEPTED", "PARTIALLY_FILLED", "UNRESOLVED"]
 
 
@@ -104,14 +109,14 @@ class Controlled:
     foundation: Foundation
     crews: Mapping[str, Crew]
     probe: Probe
-    told: Told
+    heard: Heard
     accounts: list[str] = field(default_factory=list)
     _serial: int = 0
 
     def command(self) -> Command:
         """Return a new wish of the owner."""
         self._serial += 1
-        return Command(f"bench:{self._serial}", _OWNER, _OWNER)
+        return Command(f"bench:{os.getpid()}:{self._serial}", _OWNER, _OWNER)
 
     async def connect(self, keys: Sequence[str]) -> list[str]:
         """Register accounts, log them in and switch them on; return their ids when all have read."""
@@ -140,7 +145,7 @@ class Controlled:
         self,
         direction: str,
         expected: int,
-        hung: Sequence[str] = (),
+        ignored: Sequence[str] = (),
         *,
         patience_s: float = 60.0,
         lead_s: float = _LEAD_S,
@@ -150,7 +155,7 @@ class Controlled:
         Args:
             direction: LONG enters, FLAT leaves.
             expected: How many orders have to be answered.
-            hung: Ids of accounts that nothing is waited for.
+            ignored: Ids of accounts that nothing is waited for.
             patience_s: How long is waited for answers.
             lead_s: From when the connections are asked for to the slot; the scheduler gives a second.
         """
@@ -161,7 +166,8 @@ class Controlled:
             )
             await runner.warm(name)
         await asyncio.sleep(lead_s)
-        self.probe.begin(expected, frozenset(hung))
+        self.probe.begin(expected, frozenset(ignored))
+        self.heard.moments.clear()
         slot = requested_slot(self.foundation.clock.market_now())
         cpu, began = time.process_time(), time.perf_counter()
         requests = [RunRequest(f"{n}|{slot:%Y-%m-%dT%H:%M:%S.%f}", n, slot) for n in self.crews]
@@ -178,11 +184,12 @@ class Controlled:
             "filled_at": filled_at,
             "cpu_to_answer": answered_cpu - cpu,
             "cpu_to_fill": filled_cpu - cpu,
+            "told": list(self.heard.moments),
             **self.probe.found(),
         }
 
     async def rest(self, ignored: Sequence[str] = ()) -> dict[str, int]:
-        """Wait until nothing moves: no order on its way, every notice delivered; return states.
+        """Wait until nothing moves: no order on its way, every notice delivered; return states of today.
 
         Args:
             ignored: Ids of accounts that nothing is waited for.
@@ -195,7 +202,8 @@ class Controlled:
             async with asyncio.timeout(_PATIENCE_S):
                 while await store.find("orders", moving) or await store.find("outbox", undelivered):
                     await asyncio.sleep(0.25)
-        rows = await store.find("orders", {"broker_id": {"$in": self.accounts}})
+        today = trading_day(self.foundation.clock.market_now())
+        rows = await store.find("orders", {"broker_id": {"$in": self.accounts}, "day": today})
         states = Counter(str(row["state"]) for row in rows)
         held = await store.find("ledgers", {"broker_id": {"$in": self.accounts}})
         return {**states, "held": sum(int(row["quantity"]) for row in held)}
@@ -207,9 +215,51 @@ class Controlled:
         passed = time.perf_counter() - began
         return {"cpu_share": (time.process_time() - cpu) / passed, "seconds": passed}
 
-    async def told_count(self) -> int:
-        """Return how many notices the chat was given."""
-        return len(self.told.delivered)
+    async def resume(self, ids: Sequence[str]) -> list[str]:
+        """Wait until the accounts of a former controller have been read again."""
+        self.accounts = list(ids)
+        async with asyncio.timeout(_PATIENCE_S):
+            while not all(map(self._has_read, self.accounts)):
+                await asyncio.sleep(0.02)
+        return self.accounts
+
+    async def told_at(self) -> list[float]:
+        """Return when notices were delivered since the last slot began."""
+        return self.heard.moments
+
+    async def views(self) -> dict[str, float]:
+        """Return how many milliseconds each screen's data takes, for the first account."""
+        views, health = self.system.control.views, self.system.control.health
+        asked: dict[str, Callable[[], Awaitable[object]]] = {
+            "dashboard": lambda: views.dashboard(self.accounts[0]),
+            "orders": lambda: views.orders(self.accounts[0]),
+            "orders_of_all": lambda: views.orders(None),
+            "positions_of_all": lambda: views.positions(None),
+            "last_run": lambda: views.last_run(next(iter(self.crews))),
+            "health": health.read,
+        }
+        found = {}
+        for name, ask in asked.items():
+            took = []
+            for _ in range(_SAMPLES):
+                began = time.perf_counter()
+                await ask()
+                took.append((time.perf_counter() - began) * 1e3)
+            found[name] = median(took)
+        return found
+
+
+class Heard(Told):
+    """A chat that notes when each notice came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moments: list[float] = []
+
+    async def deliver(self, *given: Any, **named: Any) -> Delivered:
+        """Take a notice."""
+        self.moments.append(time.perf_counter())
+        return await super().deliver(*given, **named)
 
 
 @asynccontextmanager
@@ -227,12 +277,12 @@ async def controlled(spec: Spec) -> AsyncIterator[Controlled]:
         system = build(foundation, crews, decisions=strategy_processes(CREWS_AT))
         owner = {"user_id": _OWNER, "chat_id": _OWNER, "role": "owner"}
         await foundation.store.update("users", {"_id": str(_OWNER)}, Change(set=owner), upsert=True)
-        told = Told()
+        heard = Heard()
         await system.begin()
-        services = {**system.services, "outbox": system.sender(told)}
+        services = {**system.services, "outbox": system.sender(heard)}
         task = asyncio.create_task(system.supervisor.run(services))
         try:
-            yield Controlled(system, foundation, crews, probe, told)
+            yield Controlled(system, foundation, crews, probe, heard)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

@@ -66,6 +66,7 @@ class Door:
         self._accounts: dict[str, _Account] = {}
         self._seen: list[tuple[str, str, float, float]] = []
         self._count = 0
+        self._asked = 0
 
     def answer(self, asked: _Asked, reply: Callable[[int, Any], None]) -> None:
         """Answer a request, now or after the delay of an order."""
@@ -74,6 +75,7 @@ class Door:
         if path.startswith("/_door/"):
             reply(200, self._control(path, query))
             return
+        self._asked += 1
         form = {name: values[0] for name, values in parse_qs(asked.body).items()}
         if path == "/instruments":
             reply(200, _master())
@@ -119,6 +121,9 @@ class Door:
         if path == "/_door/filled":
             filled, self._filled = self._filled, []
             return filled
+        if path == "/_door/requests":
+            asked, self._asked = self._asked, 0
+            return asked
         seen, self._seen = self._seen, []
         return seen
 

@@ -18,7 +18,8 @@ __all__ = ["Probe"]
 class Probe:
     """Notes moments by the machine's monotonic clock.
 
-    Per order (by ``client_order_id``): ``placing`` when the client was called, ``placed`` when it
+    Per order (by ``client_order_id``): ``submitting`` when a commit of its own began (an order that
+    was committed with its run has none), ``placing`` when the client was called, ``placed`` when it
     returned, ``recorded`` when the journal's commit of the answer was over, ``filled`` the same of
     the fill. Of the slot: when its run began to commit, and was committed.
     """
@@ -63,7 +64,7 @@ class Probe:
 
     def _recorded(self, order: Order) -> None:
         if order.client_order_id not in self._orders or order.broker_id in self._ignored:
-            return
+            return  # no order of this slot, or of an account that nothing is waited for
         noted = self._orders[order.client_order_id]
         if order.state is OrderState.FILLED and "filled" not in noted:
             self._filled += 1
@@ -94,6 +95,9 @@ class Probe:
             result = await transaction(of, *arguments, nonce=nonce, **named)
             if nonce.startswith("run:"):
                 self._commits.append((began, time.perf_counter()))
+            elif nonce.startswith("submit:"):
+                order_id = nonce.removeprefix("submit:").partition("#")[0]
+                self._orders.setdefault(order_id, {}).setdefault("submitting", began)
             return result
 
         ZerodhaClient.place = seen_place  # type: ignore[method-assign, assignment]

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from importlib import metadata
 from pathlib import Path
 
-from core.adapters.mongo.server import StoreServer, launch
+from core.adapters.mongo.server import RunningStore, launch
 from tests.fakes.sandbox_process import ROOT
 from tests.faults.tether import tethered
 
@@ -34,7 +34,7 @@ def mongod_binary() -> Path:
 
 
 @asynccontextmanager
-async def store_server(kind: str, directory: Path) -> AsyncIterator[StoreServer | None]:
+async def store_server(kind: str, directory: Path) -> AsyncIterator[RunningStore | None]:
     """Run a server of this kind until the block ends; none for ``memory``."""
     if kind == "memory":
         yield None
@@ -42,7 +42,7 @@ async def store_server(kind: str, directory: Path) -> AsyncIterator[StoreServer 
     mongod = mongod_binary() if kind == "mongod" else None
     running = await launch(directory, uri=None, mongod=mongod, lookup_path=False)
     try:
-        yield running.server
+        yield running
     finally:
         await running.stop()
 

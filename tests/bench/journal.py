@@ -1,0 +1,157 @@
+"""What a long past costs: start, screens and a slot with many finished orders in the store.
+
+``python -m tests.bench.journal --store mongod --orders 1000,100000,1000000``: ten accounts are
+connected, the controller is ended, finished orders of former days are written beside it straight
+into the store, and store and controller are started again. Measured are the time from the start of
+both until the controller is ready (it holds the lease and its recovery is over; the interpreter's
+start counts) and until every account was read, the data of each screen, a slot of all accounts, and
+memory. The embedded server takes 100 documents at a time and falls behind when it is given more, so
+there a million takes an hour; 100,000 is what is measured by default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from pymongo import AsyncMongoClient
+
+from core.adapters.mongo.store import CODEC
+from core.domain.order import OrderState
+from core.engine.orders.documents import order_row
+from core.ports.store import Document
+from tests.bench.bed import Bed, bed, middle
+from tests.bench.figure import Figure
+from tests.bench.stores import STORES
+from tests.fakes.orders import order_in
+
+__all__ = ["Past", "journal", "pasts"]
+
+ACCOUNTS, A_DAY, ROUNDS = 10, 40, 3
+ORDERS = (1_000, 100_000)
+_BATCH = {"mongod": (2_000, 0.0), "embedded": (100, 0.005)}
+"""Documents at a time, and the pause after them."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """What was measured with so many orders in the store.
+
+    Attributes:
+        starts: Seconds until the store was up, the controller ready, every account read.
+        views: Milliseconds by screen.
+        slot_ms: To the last answer, entry and exit.
+        memory_mb: Of controller and store.
+    """
+
+    orders: int
+    filled_in_s: float
+    starts: tuple[float, float, float]
+    views: Mapping[str, float]
+    slot_ms: tuple[float, float]
+    memory_mb: tuple[float, float]
+
+
+def past_orders(ids: Sequence[str], first: int, count: int) -> Iterator[Document]:
+    """Return finished orders of former days as rows, evenly of these accounts."""
+    now = datetime.now(UTC)
+    order = order_in(OrderState.FILLED, broker_id=ids[0], strategy="crew0")
+    template = order_row(replace(order, broker_order_id="", filled_quantity=1, version=3))
+    for number in range(first, first + count):
+        turn = number // len(ids)
+        ago = 1 + turn // A_DAY
+        day = date.fromordinal(now.toordinal() - ago).isoformat()
+        at = now - timedelta(days=ago)
+        yield {
+            **template,
+            "_id": f"SB{number:018d}",
+            "broker_id": ids[number % len(ids)],
+            "broker_order_id": f"p{number}",
+            "run_id": f"crew0|{day}|{turn % A_DAY}",
+            "day": day,
+            "created_at": at,
+            "submitted_at": at,
+            "settled_at": at,
+        }
+
+
+async def _fill(over: Bed, store: str, rows: Iterator[Document]) -> float:
+    began = time.perf_counter()
+    size, pause_s = _BATCH[store]
+    async with AsyncMongoClient[dict[str, Any]](over.spec.store_uri) as client:
+        orders = client[over.spec.db].get_collection("orders", codec_options=CODEC)
+        while batch := [dict(row) for row in islice(rows, size)]:
+            await orders.insert_many(batch, ordered=False)
+            await asyncio.sleep(pause_s)
+    return time.perf_counter() - began
+
+
+async def pasts(directory: Path, store: str, orders: Sequence[int]) -> list[Past]:
+    """Measure each number of orders, the smallest first, over one store."""
+    found: list[Past] = []
+    there = 0
+    async with bed(directory, store) as over:
+        await over.connect(ACCOUNTS)
+        for count in sorted(orders):
+            took = await _fill(over, store, past_orders(over.ids, there, count - there))
+            there = count
+            starts = await over.restart()
+            await asyncio.sleep(2.0)
+            views = await over.ask("views")
+            entries, exits = [], []
+            for _ in range(ROUNDS):
+                entries.append((await over.slot("LONG", ACCOUNTS)).last_answer_ms)
+                exits.append((await over.slot("FLAT", ACCOUNTS)).last_answer_ms)
+            slot = (middle(entries), middle(exits))
+            found.append(Past(count, took, starts, views, slot, over.memory_mb()))
+    return found
+
+
+async def journal(directory: Path, store: str, orders: Sequence[int] = ORDERS) -> dict[str, Figure]:
+    """Measure once, as figures beside the same with the fewest orders."""
+    found = await pasts(directory, store, orders)
+    few = found[0]
+    peer = f"the same with {few.orders} orders"
+    figures = {}
+    for one in found[1:]:
+        name = f"with_{one.orders}_orders_{store}"
+        figures[f"start_{name}"] = Figure(one.starts[1], "s", few.starts[1], peer)
+        figures[f"slot_{name}"] = Figure(one.slot_ms[0], "ms", few.slot_ms[0], peer)
+        slow, before = max(one.views.values()), max(few.views.values())
+        figures[f"slowest_screen_{name}"] = Figure(slow, "ms", before, peer)
+        figures[f"store_memory_{name}"] = Figure(one.memory_mb[1], "MB", few.memory_mb[1], peer)
+    return figures
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.journal", description=__doc__)
+    parser.add_argument("--store", choices=STORES, default="mongod")
+    parser.add_argument("--orders", default=",".join(map(str, ORDERS)))
+    chosen = parser.parse_args()
+    orders = [int(one) for one in chosen.orders.split(",")]
+    with tempfile.TemporaryDirectory(prefix="saarthi-bench-") as made:
+        found = asyncio.run(pasts(Path(made), chosen.store, orders))
+    for one in found:
+        up, ready, read = one.starts
+        sys.stdout.write(
+            f"{chosen.store} {one.orders:>8} orders ({one.filled_in_s:.0f} s to write): store up "
+            f"{up:.2f} s, ready {ready:.2f} s, accounts read {read:.2f} s; slot "
+            f"{one.slot_ms[0]:.0f} / {one.slot_ms[1]:.0f} ms; "
+            f"{one.memory_mb[0]:.0f} / {one.memory_mb[1]:.0f} MB; screens, ms: "
+            + ", ".join(f"{name} {took:.1f}" for name, took in one.views.items())
+            + "\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
