@@ -143,11 +143,13 @@ class DecisionFailed(SaarthiError):
 
     Attributes:
         was_ended: It had to be ended (it hung), or its process ended under it (it crashed).
+        came_back: It ended by itself, with an exception or with something else than targets.
     """
 
-    def __init__(self, text: str, *, was_ended: bool = False) -> None:
+    def __init__(self, text: str, *, was_ended: bool = False, came_back: bool = False) -> None:
         super().__init__(text)
         self.was_ended = was_ended
+        self.came_back = came_back
 
 
 class LoginFault(StrEnum):

@@ -17,6 +17,7 @@ from core.domain.notices.runs import (
     RunFailed,
     RunNotice,
     SlotMissed,
+    StrategyDisabled,
 )
 
 __all__ = ["run_notice"]
@@ -35,6 +36,8 @@ async def run_notice(notice: RunNotice, lookups: Lookups) -> Screen:
             return await _no_data(notice, lookups)
         case RunFailed():
             return await _failed(notice, lookups)
+        case StrategyDisabled():
+            return await _disabled(notice, lookups)
         case InstrumentGone():
             return await _gone(notice, lookups)
         case _:
@@ -82,5 +85,16 @@ async def _failed(notice: RunFailed, lookups: Lookups) -> Screen:
     title = await lookups.strategy_title(notice.strategy)
     return Screen(
         f"⚠️ {bold(title)}: the run failed. Nothing was sent.\n{esc(short(notice.detail, LONG))}",
+        ((button("Open strategy", Verb.STRATEGY, handle(notice.strategy)),),),
+    )
+
+
+async def _disabled(notice: StrategyDisabled, lookups: Lookups) -> Screen:
+    title = await lookups.strategy_title(notice.strategy)
+    return Screen(
+        f"🛑 {bold(title)} is disabled: {notice.strikes} decisions in a row had to be ended; the "
+        f"last: {esc(short(notice.detail, LONG))}. It runs no more until you enable it. What it "
+        "holds keeps its stops, guards and square-off; close it in /positions if you do not want "
+        "to wait for those.",
         ((button("Open strategy", Verb.STRATEGY, handle(notice.strategy)),),),
     )

@@ -40,6 +40,7 @@ from core.engine.runs.scheduler import Scheduler, Selection
 from core.engine.runs.settings import StrategySettings, is_assigned
 from core.engine.runs.square_off import SquareOff
 from core.engine.runs.stop_watch import StopWatch
+from core.engine.runs.strikes import Strikes
 from core.engine.runs.symbol_watch import SymbolWatch
 from core.engine.runs.symbols import Symbols
 from core.engine.safeguards.day_results import DayResults, DayWatch
@@ -263,13 +264,9 @@ class Wiring:
 
     def new_worker(self, broker_id: str) -> AccountWorker:
         """Return a worker of one account."""
-        settings = WorkerSettings()
+        settings, clock = WorkerSettings(), self._clock
         reader = SnapshotReader(
-            broker_id,
-            clock=self._clock,
-            reconciler=self.reconciler,
-            nets=self.nets,
-            settings=settings,
+            broker_id, clock=clock, reconciler=self.reconciler, nets=self.nets, settings=settings
         )
         return AccountWorker(
             broker_id,
@@ -364,7 +361,9 @@ class Wiring:
             calendar=self._calendar,
             accounts=self.accounts,
             strategies=self.strategies,
-            decider=Decider(self.decisions, self._clock),
+            decider=Decider(
+                self.decisions, self._clock, Strikes(self._store, self.outbox, self.strategies)
+            ),
             market_data=self.market_data,
             masters=self.masters,
             symbols=self.symbols,

@@ -7,7 +7,8 @@ process. Contract:
 * ``decide`` returns or raises within ``within_s`` real seconds and a little. What still decides
   then is ended for good, and the next decision of the same strategy begins anew.
 * What a strategy raises comes back as ``DecisionFailed`` with its text, nothing else of it does.
-  ``was_ended`` says that it had to be ended, or that what it ran in ended under it.
+  ``was_ended`` says that it had to be ended, or that what it ran in ended under it. With neither
+  this nor ``came_back`` it was not asked at all.
 * Targets come back as plain values of the right types. Whether they make sense is for the engine to
   check (``core.domain.decision``).
 * One decision of a strategy at a time: the engine's decider sees to that.

@@ -79,7 +79,8 @@ async def test_what_a_strategy_raises_is_told(decisions: Decisions) -> None:
     """As a text; it had not to be ended, and decides again."""
     for act, words in RAISED.items():
         error = await failed(decisions, act)
-        assert words in str(error) and not error.was_ended
+        assert words in str(error)
+        assert (error.was_ended, error.came_back) == (False, True)
     assert await said(decisions) == "well"
 
 
@@ -211,7 +212,8 @@ async def test_strategy_that_cannot_be_loaded_is_told() -> None:
     """It is the failure of the run, and not one of a decision."""
     processes = StrategyProcesses(StrategySource("tests.fakes.unruly:NOTHING"))
     error = await failed(processes, "well")
-    assert "AttributeError" in str(error) and not error.was_ended
+    assert "AttributeError" in str(error)
+    assert (error.was_ended, error.came_back) == (False, False)
     await processes.aclose()
 
 

@@ -78,10 +78,13 @@ class InProcess:
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError):
                 raise
-            raise DecisionFailed(f"it failed with {type(error).__name__}: {error}") from None
+            what = f"it failed with {type(error).__name__}: {error}"
+            raise DecisionFailed(what, came_back=True) from None
         else:
             if strange:
-                raise DecisionFailed(f"decide returned a {strange[0]}; expected a Target")
+                raise DecisionFailed(
+                    f"decide returned a {strange[0]}; expected a Target", came_back=True
+                )
             return tuple(found)
         finally:
             _HERE.pop()

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, TypeAlias
 
-__all__ = ["DataMissing", "InstrumentGone", "RunCard", "RunFailed", "RunNotice", "SlotMissed"]
+__all__ = [
+    "DataMissing",
+    "InstrumentGone",
+    "RunCard",
+    "RunFailed",
+    "RunNotice",
+    "SlotMissed",
+    "StrategyDisabled",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +89,22 @@ class InstrumentGone:
     reason: str
 
 
-RunNotice: TypeAlias = RunCard | SlotMissed | DataMissing | RunFailed | InstrumentGone
+@dataclass(frozen=True, slots=True)
+class StrategyDisabled:
+    """Decisions of a strategy had to be ended, so many in a row: it is disabled (S02).
+
+    Attributes:
+        strategy: Name of the strategy.
+        strikes: How many.
+        detail: What became of the last one.
+    """
+
+    kind: ClassVar[str] = "strategy_disabled"
+    strategy: str
+    strikes: int
+    detail: str = ""
+
+
+RunNotice: TypeAlias = (
+    RunCard | SlotMissed | DataMissing | RunFailed | StrategyDisabled | InstrumentGone
+)

@@ -16,6 +16,7 @@ from core.domain.decision import checked_targets
 from core.domain.instrument import InstrumentId
 from core.domain.target import Context, Target
 from core.engine.runs.settings import StrategySettings
+from core.engine.runs.strikes import Strikes
 from core.errors import DecisionFailed, StoreError
 from core.ports.clock import Clock
 from core.ports.decisions import Decisions
@@ -34,14 +35,21 @@ class StrategyFailed(Exception):
 class Decider:
     """Has strategies decide, each for so many real seconds at most."""
 
-    def __init__(self, decisions: Decisions, clock: Clock, deadline_s: float = _DEADLINE_S) -> None:
+    def __init__(
+        self,
+        decisions: Decisions,
+        clock: Clock,
+        strikes: Strikes,
+        deadline_s: float = _DEADLINE_S,
+    ) -> None:
         self._decisions = decisions
+        self._strikes = strikes
         self._clock = clock
         self._deadline_s = deadline_s
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def decide(
-        self, strategy: str, context: Context, asked: Collection[InstrumentId]
+        self, strategy: str, context: Context, asked: Collection[InstrumentId], run_id: str
     ) -> Sequence[Target]:
         """Return what a strategy wants; two runs of one strategy decide one after the other.
 
@@ -49,6 +57,7 @@ class Decider:
             strategy: Its name.
             context: What it decides from.
             asked: What it may have targets for.
+            run_id: Of the run that it decides for.
 
         Raises:
             StrategyFailed: It raised, did not decide in time, or answered nonsense.
@@ -62,16 +71,31 @@ class Decider:
             raise StrategyFailed(late) from None
         try:
             within_s = until - self._clock.monotonic()
-            found = await self._decisions.decide(strategy, context, within_s)
+            found = await self._decided(strategy, context, within_s, run_id)
             return checked_targets(found, asked)
-        except (DecisionFailed, ValueError) as error:
-            what = (
-                f"its decision cannot be used: {error}" if isinstance(error, ValueError) else error
-            )
-            _log.error("strategy %s: %s", strategy, what)
-            raise StrategyFailed(str(what)) from None
+        except DecisionFailed as error:
+            _log.error("strategy %s: %s", strategy, error)
+            raise StrategyFailed(str(error)) from None
+        except ValueError as error:
+            _log.error("strategy %s answered nonsense: %s", strategy, error)
+            raise StrategyFailed(f"its decision cannot be used: {error}") from None
         finally:
             self._locks[strategy].release()
+
+    async def _decided(
+        self, strategy: str, context: Context, within_s: float, run_id: str
+    ) -> Sequence[Target]:
+        """Have a strategy decide, and count what had to be ended."""
+        try:
+            found = await self._decisions.decide(strategy, context, within_s)
+        except DecisionFailed as error:
+            if error.was_ended:
+                await self._strikes.add(strategy, run_id, str(error))
+            elif error.came_back:
+                await self._strikes.end(strategy)
+            raise
+        await self._strikes.end(strategy)
+        return found
 
 
 async def keep_ready(

@@ -150,7 +150,7 @@ class Runner:
         day = trading_day(request.slot_at)
         bars = await with_pinned(self._store, strategy.name, day, need.bar_minutes, live)
         context = Context(request.slot_at, window, bars, parameters)
-        targets = await self._decider.decide(strategy.name, context, instruments)
+        targets = await self._decider.decide(strategy.name, context, instruments, request.run_id)
         return Decided(targets, bars, need.bar_minutes)
 
     async def _report_missing(self, request: RunRequest, missing: Sequence[InstrumentId]) -> None:

@@ -1,7 +1,8 @@
 """Strategy settings: owns ``strategies`` and ``assignments`` (product.md D4, D6).
 
 ``strategies`` (``_id`` is the name): ``enabled``, ``parameters`` (texts), ``last_slot_at`` (market
-time of the newest slot handled; enabling a strategy sets it to now, so that no old slot fires).
+time of the newest slot handled; enabling a strategy sets it to now, so that no old slot fires),
+``strikes`` (how many decisions in a row had to be ended, ``core.engine.runs.strikes``).
 ``assignments`` (``strategy|broker_id``): ``on``, ``product``, ``size_kind``, ``size_value``,
 ``multiplier``; a pair without a document has the defaults: on, the strategy's product, one unit.
 """
@@ -27,7 +28,7 @@ from core.errors import NotFound, UserError
 from core.ports.clock import Clock
 from core.ports.store import Change, Document, Store, StoreView
 
-__all__ = ["StrategySettings", "is_assigned"]
+__all__ = ["StrategySettings", "add_strike", "end_strikes", "is_assigned"]
 
 _STRATEGIES = "strategies"
 _ASSIGNMENTS = "assignments"
@@ -54,6 +55,25 @@ async def is_assigned(view: StoreView, strategy: str, broker_id: str) -> bool:
     """Whether a strategy is switched on for an account; on unless a user switched it off (D4)."""
     row = await view.get(_ASSIGNMENTS, f"{strategy}|{broker_id}")
     return row is None or bool(row.get("on", True))
+
+
+async def add_strike(view: StoreView, name: str, limit: int) -> bool:
+    """Count a strike; return whether that disables the strategy, which it does from a number on."""
+    row = await view.get(_STRATEGIES, name) or {}
+    strikes = int(row.get("strikes", 0)) + 1
+    is_disabled = strikes >= limit and bool(row.get("enabled"))
+    off = {"enabled": False} if is_disabled else {}
+    initial = {"parameters": {}, **({} if is_disabled else {"enabled": False})}
+    change = Change(set={"strikes": strikes, **off}, set_on_insert=initial)
+    await view.update(_STRATEGIES, {"_id": name}, change, upsert=True)
+    return is_disabled
+
+
+async def end_strikes(view: StoreView, name: str) -> None:
+    """Forget the strikes of a strategy."""
+    row = await view.get(_STRATEGIES, name)
+    if row and row.get("strikes"):
+        await view.update(_STRATEGIES, {"_id": name}, Change(set={"strikes": 0}))
 
 
 class StrategySettings:
@@ -112,7 +132,7 @@ class StrategySettings:
         self.strategy(name)
         fields: dict[str, object] = {"enabled": enabled}
         if enabled:
-            fields["last_slot_at"] = self._clock.market_now()
+            fields.update(last_slot_at=self._clock.market_now(), strikes=0)
 
         async def body(view: StoreView) -> None:
             await view.update(

@@ -77,6 +77,7 @@ from core.domain.notices.runs import (
     RunCard,
     RunFailed,
     SlotMissed,
+    StrategyDisabled,
 )
 from core.domain.notices.system import (
     ClockRight,
@@ -104,6 +105,7 @@ def notices(word: str) -> tuple[Notice, ...]:
         SlotMissed(word, AT, 61),
         DataMissing(word, word, others_run=True),
         RunFailed(word, word),
+        StrategyDisabled(word, 3, word),
         InstrumentGone(word, word, word),
         OrderRejected(order),
         OrderUnresolved(order),

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from core.domain.instrument import InstrumentId
-from core.domain.notices.runs import RunFailed
 from core.domain.stop_rule import StopRule
 from core.domain.target import Context, Direction, Target
 from core.engine.runs.decider import Decider, StrategyFailed
+from core.engine.runs.strikes import Strikes
 from core.errors import DecisionFailed
+from core.ports.decisions import Decisions
 from tests.fakes.brokers import SBIN
-from tests.fakes.clock import ManualClock
-from tests.fakes.deciding import InProcess, hang, perish
-from tests.fakes.memory_engine import REAL_NOW
-from tests.fakes.run_bench import TEN, Obedient, RunBench
+from tests.fakes.deciding import InProcess
+from tests.fakes.memory_engine import MemoryEngine, market_clock
+from tests.fakes.run_bench import TEN, Obedient
 from tests.fakes.unruly import context_of
 
 CONTEXT = context_of("well")
@@ -41,13 +41,24 @@ class Answers(InProcess):
         return (answer,)
 
 
+def over(decisions: Decisions) -> Decider:
+    """Return a decider over an engine in memory."""
+    engine = MemoryEngine(market_clock(TEN), {"one": Obedient()}, decisions=decisions)
+    strikes = Strikes(engine.store, engine.wiring.outbox, engine.wiring.strategies)
+    return Decider(decisions, engine.clock, strikes)
+
+
 def decider_of(*answers: Any) -> Decider:
-    return Decider(Answers(*answers), ManualClock(REAL_NOW, TEN))
+    return over(Answers(*answers))
+
+
+async def decided(decider: Decider, run_id: str = "run") -> Sequence[Target]:
+    return await decider.decide("one", CONTEXT, [SBIN], run_id)
 
 
 async def refused(decider: Decider) -> str:
     with pytest.raises(StrategyFailed) as caught:
-        await decider.decide("one", CONTEXT, [SBIN])
+        await decided(decider)
     return str(caught.value)
 
 
@@ -84,7 +95,7 @@ async def test_two_targets_of_one_instrument_are_refused() -> None:
     """Which of them would hold?"""
     decisions = InProcess({"one": (twice := Obedient())})
     twice.wanted = [target(), target(direction=Direction.SHORT)]
-    assert "two targets" in await refused(Decider(decisions, ManualClock(REAL_NOW, TEN)))
+    assert "two targets" in await refused(over(decisions))
 
 
 async def test_what_makes_sense_is_returned() -> None:
@@ -92,7 +103,7 @@ async def test_what_makes_sense_is_returned() -> None:
     whole = target(
         stop_price=Decimal("801.05"), reason="why", stop_rule=StopRule(None, Decimal("0.5"))
     )
-    assert await decider_of(whole).decide("one", CONTEXT, [SBIN]) == (whole,)
+    assert await decided(decider_of(whole)) == (whole,)
 
 
 async def test_two_runs_of_one_strategy_decide_one_after_the_other() -> None:
@@ -110,8 +121,8 @@ async def test_two_runs_of_one_strategy_decide_one_after_the_other() -> None:
             at_once -= 1
             return ()
 
-    decider = Decider(Slow(*[target()] * 5), ManualClock(REAL_NOW, TEN))
-    found = await asyncio.gather(*(decider.decide("one", CONTEXT, [SBIN]) for _ in range(5)))
+    decider = over(Slow(*[target()] * 5))
+    found = await asyncio.gather(*(decided(decider, f"run{n}") for n in range(5)))
     assert (found, most) == ([()] * 5, 1)
 
 
@@ -119,24 +130,4 @@ async def test_failure_is_told_and_the_next_decision_begins() -> None:
     """In the words of the process."""
     decider = decider_of(DecisionFailed("it hung", was_ended=True), target())
     assert await refused(decider) == "it hung"
-    assert await decider.decide("one", CONTEXT, [SBIN]) == (target(),)
-
-
-class Code(Obedient):
-    """Hangs, ends its process or raises while it is told to."""
-
-    act = "hang"
-
-    def decide(self, context: Context) -> Sequence[Target]:
-        {"hang": hang, "perish": perish, "well": lambda: None}[self.act]()
-        return super().decide(context)
-
-
-async def test_hung_strategy_is_said_once() -> None:
-    """Slot after slot fails; the chat hears of it with the first, and nothing is changed."""
-    bench = await RunBench(Code()).opened()
-    bench.strategy.want(Direction.LONG)
-    lines = {await bench.run() for _ in range(2)}
-    assert lines == {"it did not decide within 10 s"}
-    assert len(await bench.engine.notices(RunFailed)) == 1
-    assert await bench.engine.orders() == []
+    assert await decided(decider) == (target(),)
