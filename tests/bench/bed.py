@@ -205,6 +205,7 @@ async def bed(
     delay_ms: float = 30.0,
     fill_ms: float = 0.0,
     has_stream: bool = True,
+    speed: float = 1.0,
 ) -> AsyncIterator[Bed]:
     """Run all of it until the block ends.
 
@@ -215,9 +216,10 @@ async def bed(
         instruments: See there.
         delay_ms: After which the door answers an order.
         fill_ms: After which an order fills that was answered.
-        has_stream: Whether the door pushes order updates.
+        has_stream: Whether the door pushes order updates and ticks.
+        speed: How many times as fast as real time the market's goes.
     """
-    clock = market_clock()
+    clock = market_clock(speed)
     async with store_server(store, directory / "store") as running:
         with ExitStack() as stack:
             door, stream = stack.enter_context(door_process(clock, delay_ms, fill_ms))

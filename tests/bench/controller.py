@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
@@ -57,9 +57,9 @@ _SAMPLES = 5
 _MOVING = ["INITIALIZED", "HELD", "SUBMITTED", "ACCEPTED", "PARTIALLY_FILLED", "UNRESOLVED"]
 
 
-def market_clock() -> str:
+def market_clock(speed: float = 1.0) -> str:
     """Return a clock setting at which the market is open now."""
-    return clock_text(f"{CLOCK}+05:30")
+    return clock_text(f"{CLOCK}+05:30", speed)
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class Controlled:
             direction: LONG enters, FLAT leaves.
             expected: How many orders have to be answered.
             ignored: Ids of accounts that nothing is waited for.
-            patience_s: How long is waited for answers.
+            patience_s: How long is waited for the runs, and then for the answers.
             lead_s: From when the connections are asked for to the slot; the scheduler gives a second.
         """
         control, runner = self.system.control, self.system.runner
@@ -171,7 +171,7 @@ class Controlled:
         slot = requested_slot(self.foundation.clock.market_now())
         cpu, began = time.process_time(), time.perf_counter()
         requests = [RunRequest(f"{n}|{slot:%Y-%m-%dT%H:%M:%S.%f}", n, slot) for n in self.crews]
-        lines = await asyncio.gather(*map(runner.run, requests))
+        lines = await asyncio.gather(*(_within(patience_s, runner.run(one)) for one in requests))
         answered_all = await self.probe.all_answered(patience_s)
         answered_cpu = time.process_time()
         filled_all = await self.probe.all_filled(patience_s if answered_all else 5.0)
@@ -187,6 +187,14 @@ class Controlled:
             "told": list(self.heard.moments),
             **self.probe.found(),
         }
+
+    async def enable(self, direction: str) -> bool:
+        """Let the scheduler run every strategy from now on."""
+        settings = self.system.control.strategy_settings
+        for name in self.crews:
+            await settings.set_parameter(self.command(), name, "direction", direction)
+            await settings.set_enabled(self.command(), name, enabled=True)
+        return True
 
     async def rest(self, ignored: Sequence[str] = ()) -> dict[str, int]:
         """Wait until nothing moves: no order on its way, every notice delivered; return states of today.
@@ -247,6 +255,15 @@ class Controlled:
                 took.append((time.perf_counter() - began) * 1e3)
             found[name] = median(took)
         return found
+
+
+async def _within(seconds: float, run: Coroutine[Any, Any, str]) -> str:
+    """Return what a run says, or that it was given up."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await run
+    except TimeoutError:
+        return f"given up after {seconds:.0f} s"
 
 
 class Heard(Told):

@@ -20,7 +20,7 @@ CREWS_AT = f"{__name__}:CREWS"
 
 @dataclass
 class Crew:
-    """Wants what its parameter says, in every share.
+    """Wants what its parameter says, in every share; by turns, it is long in even minutes.
 
     Attributes:
         first: The number of its first share.
@@ -34,7 +34,7 @@ class Crew:
     description: str = "Does as it is told."
     product: Product = Product.MIS
     parameters: tuple[Parameter, ...] = (
-        Parameter("direction", "Direction", "FLAT", choices=("LONG", "FLAT")),
+        Parameter("direction", "Direction", "FLAT", choices=("LONG", "FLAT", "BY TURNS")),
     )
 
     def instruments(self, parameters: Mapping[str, ParameterValue]) -> tuple[InstrumentId, ...]:
@@ -43,7 +43,7 @@ class Crew:
         return tuple(InstrumentId("NSE", share(number)) for number in numbers)
 
     def schedule(self, parameters: Mapping[str, ParameterValue]) -> Schedule:
-        """Return a slot a minute, for none of which it is enabled."""
+        """Return a slot a minute; most benches leave it disabled and run it themselves."""
         return Schedule(time(9, 16), time(15, 0), 1)
 
     def data(self, parameters: Mapping[str, ParameterValue]) -> DataNeed:
@@ -52,7 +52,10 @@ class Crew:
 
     def decide(self, context: Context) -> Sequence[Target]:
         """Return one target a share."""
-        direction = Direction[str(context.parameters["direction"])]
+        wanted = str(context.parameters["direction"])
+        if wanted == "BY TURNS":
+            wanted = ("LONG", "FLAT")[context.slot_at.minute % 2]
+        direction = Direction[wanted]
         shares = self.instruments(context.parameters)
         return [Target(one, direction, context.slot_at, reason="told so") for one in shares]
 

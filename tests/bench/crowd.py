@@ -25,7 +25,7 @@ from tests.bench.stores import STORES, busy
 __all__ = ["Crowd", "crowd", "crowded"]
 
 ACCOUNTS, STRATEGIES, SHARES = 50, 4, 20
-_PATIENCE_S = 120.0
+_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ async def crowded(directory: Path, store: str, accounts: int, shares: int) -> Cr
     expected = accounts * STRATEGIES * shares
     async with bed(directory, store, strategies=STRATEGIES, instruments=shares) as over:
         await over.connect(accounts)
-        await over.slot("FLAT", 0)
+        await over.slot("FLAT", 0, patience_s=_PATIENCE_S)
         slot = await over.slot("LONG", expected, patience_s=_PATIENCE_S)
         times: dict[str, Any] = slot.times
         last = max(slot.placed, default=times["began"]) - times["began"]

@@ -24,12 +24,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from core.adapters.clock import MARKET_ZONE, clock_from_setting
 from core.ports.clock import Clock
-from tests.bench.door_stream import DoorStream
+from tests.bench.door_stream import A_MINUTE, PRICE, DoorStream
 
 __all__ = ["SHARES", "Door", "serving", "share"]
 
 SHARES = 100
-PRICE = 100.0
 _OPENS, _CLOSES = (9, 15), (15, 30)
 _STATUS = {200: "OK", 403: "Forbidden", 404: "Not Found", 429: "Too Many Requests"}
 _COLUMNS = (
@@ -41,6 +40,11 @@ _COLUMNS = (
 def share(number: int) -> str:
     """Return the symbol of a share that is listed here."""
     return f"SHARE{number:03d}"
+
+
+def token(number: int) -> int:
+    """Return its token; the last byte says that it is a share of the NSE."""
+    return (1000 + number) * 256 + 1
 
 
 @dataclass
@@ -61,7 +65,7 @@ class Door:
         self._clock = clock
         self._delay_s = delay_s
         self._fill_s = fill_s
-        self.stream = DoorStream()
+        self.stream = DoorStream(clock)
         self._filled: list[tuple[str, float]] = []
         self._accounts: dict[str, _Account] = {}
         self._seen: list[tuple[str, str, float, float]] = []
@@ -185,10 +189,10 @@ class Door:
 
     def _quote(self, name: str) -> dict[str, Any]:
         at = f"{self._clock.market_now():%Y-%m-%d %H:%M:%S}"
-        token = 1000 + int(name.rpartition("SHARE")[2])
+        number = int(name.rpartition("SHARE")[2])
         limits = {"lower_circuit_limit": PRICE * 0.8, "upper_circuit_limit": PRICE * 1.2}
         seen = {"timestamp": at, "last_trade_time": at, "last_price": PRICE}
-        return {"instrument_token": token, "ohlc": {"close": PRICE}, **seen, **limits}
+        return {"instrument_token": token(number), "ohlc": {"close": PRICE}, **seen, **limits}
 
     def _candles(self, query: dict[str, list[str]]) -> list[list[Any]]:
         start, end = (
@@ -199,8 +203,7 @@ class Door:
         at = start.replace(second=0, microsecond=0)
         while at <= end:
             if _OPENS <= (at.hour, at.minute) < _CLOSES:
-                prices = [PRICE, PRICE + 0.5, PRICE - 0.5, PRICE]
-                found.append([f"{at:%Y-%m-%dT%H:%M:%S%z}", *prices, 100])
+                found.append([f"{at:%Y-%m-%dT%H:%M:%S%z}", *[PRICE] * 4, A_MINUTE])
             at += timedelta(minutes=1)
         return found
 
@@ -214,7 +217,7 @@ def _bad(kind: str, message: str) -> dict[str, Any]:
 
 
 def _master() -> bytes:
-    rows = (f"{1000 + n},{n},{share(n)},,0.0,,0.0,0.05,1,EQ,NSE,NSE" for n in range(SHARES))
+    rows = (f"{token(n)},{n},{share(n)},,0.0,,0.0,0.05,1,EQ,NSE,NSE" for n in range(SHARES))
     return "\n".join((_COLUMNS, *rows, "")).encode()
 
 
