@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from console.doctor import run_doctor
 from console.keys import rotate_key
 from console.live import run_live
 from console.process import run_controller
+from core.bootstrap import LoopWatch
 from core.config import Settings, load_settings
 from core.errors import SaarthiError
 
@@ -81,7 +83,12 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _run(options: argparse.Namespace) -> int:
-    return asyncio.run(run_controller(_settings(options)))
+    watch = LoopWatch()
+    with (
+        contextlib.closing(watch),
+        asyncio.Runner(loop_factory=watch.new_loop) as runner,
+    ):
+        return runner.run(run_controller(_settings(options), watch))
 
 
 def _demo(options: argparse.Namespace) -> int:

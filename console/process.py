@@ -14,7 +14,15 @@ from bot.application import Bot, build_bot
 from bot.edge.authorization import pairing_code
 from bot.edge.polling_alarm import PollingAlarm
 from bot.parameters import BotParameters
-from core.bootstrap import PROFILES, Foundation, System, build, open_system, strategy_processes
+from core.bootstrap import (
+    PROFILES,
+    Foundation,
+    LoopWatch,
+    System,
+    build,
+    open_system,
+    strategy_processes,
+)
 from core.config import Settings
 from core.engine.workers.supervisor import Service
 from core.errors import ConfigurationError, LeaseLost, StoreError
@@ -36,8 +44,12 @@ def set_up_log(settings: Settings) -> None:
     set_up_logging(settings.log, redactor)
 
 
-async def run_controller(settings: Settings) -> int:
+async def run_controller(settings: Settings, watch: LoopWatch) -> int:
     """Run until SIGINT or SIGTERM; return the exit code.
+
+    Args:
+        settings: Of the installation.
+        watch: Watches the event loop that this runs in.
 
     Raises:
         SaarthiError: The start failed; the message is one line for the user.
@@ -45,7 +57,12 @@ async def run_controller(settings: Settings) -> int:
     set_up_log(settings)
     parameters = bot_parameters(settings)
     async with open_system(settings) as foundation:
-        system = build(foundation, STRATEGIES, decisions=strategy_processes(REGISTRY))
+        system = build(
+            foundation,
+            STRATEGIES,
+            decisions=strategy_processes(REGISTRY),
+            loop_lag=watch.lag,
+        )
         await system.begin()
         bot = build_bot(
             parameters, system.control, foundation.store, foundation.vault, foundation.clock

@@ -12,7 +12,7 @@ from bot.views.verbs import Verb
 from bot.views.words import plural, token_state
 from core.domain.account import Account
 from core.domain.money import rupees
-from core.domain.views import AccountHealth, HealthView, Readiness
+from core.domain.views import LATE_TURN_S, AccountHealth, HealthView, LoopLag, Readiness
 
 __all__ = [
     "health_screen",
@@ -60,9 +60,16 @@ def health_screen(health: HealthView, chat_trouble: str) -> Screen:
         f"Database: {esc(health.store_kind)}",
         f"Market data from: {esc(health.data_account or 'no account')}",
         f"Messages waiting: {health.outbox_waiting}",
+        _loop(health.loop) if health.loop else None,
         ["", *accounts] if accounts else None,
     )
     return Screen(text, ((button("🔄 Refresh", Verb.HEALTH),),))
+
+
+def _loop(lag: LoopLag) -> str:
+    """Return how long others had to wait for what the controller was busy with."""
+    late = f", {lag.late} times over {LATE_TURN_S * 1000:.0f} ms" if lag.late else ""
+    return f"Longest wait inside, last minute: {lag.worst_ms:.0f} ms{late}"
 
 
 def _updates(one: AccountHealth) -> str:

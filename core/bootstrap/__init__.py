@@ -7,6 +7,7 @@ process' own composition root (``console.process``) adds the bot and the web ser
 from __future__ import annotations
 
 from core.adapters.brokers import PROFILES
+from core.adapters.loop_watch import LoopWatch
 from core.bootstrap.calendar import ImportedDays, calendar_of, import_days
 from core.bootstrap.foundation import Foundation, attach, open_system, rotate_secrets
 from core.bootstrap.system import System, build, strategy_processes
@@ -15,6 +16,7 @@ __all__ = [
     "PROFILES",
     "Foundation",
     "ImportedDays",
+    "LoopWatch",
     "System",
     "attach",
     "build",

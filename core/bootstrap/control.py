@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from core.bootstrap.foundation import Foundation
 from core.bootstrap.wiring import Wiring
+from core.domain.views import LoopLag
 from core.engine.control.account_registration import AccountRegistration
 from core.engine.control.account_switch import AccountSwitch
 from core.engine.control.control import Control
@@ -25,8 +28,10 @@ from core.engine.safeguards.round_trips import RoundTrips
 __all__ = ["control_of"]
 
 
-def control_of(foundation: Foundation, engine: Wiring) -> Control:
-    """Return the services of an engine."""
+def control_of(
+    foundation: Foundation, engine: Wiring, loop_lag: Callable[[], LoopLag] | None = None
+) -> Control:
+    """Return the services of an engine; ``loop_lag`` says how the event loop does."""
     store, clock = foundation.store, foundation.clock
     views = Views(
         store=store,
@@ -80,7 +85,7 @@ def control_of(foundation: Foundation, engine: Wiring) -> Control:
             requests=engine.run_requests,
         ),
         settings=SystemSettings(store, engine.accounts),
-        health=_health(foundation, engine),
+        health=_health(foundation, engine, loop_lag),
         deliveries=Deliveries(store, engine.outbox),
     )
 
@@ -178,7 +183,9 @@ def _switch(foundation: Foundation, engine: Wiring, orders: ManualOrders) -> Acc
     )
 
 
-def _health(foundation: Foundation, engine: Wiring) -> ControllerHealth:
+def _health(
+    foundation: Foundation, engine: Wiring, loop_lag: Callable[[], LoopLag] | None
+) -> ControllerHealth:
     return ControllerHealth(
         store=foundation.store,
         store_kind=foundation.store_kind,
@@ -189,4 +196,5 @@ def _health(foundation: Foundation, engine: Wiring) -> ControllerHealth:
         pool=engine.pool,
         troubles=engine.supervisor.troubles,
         proof_address=engine.proof_address,
+        loop_lag=loop_lag,
     )

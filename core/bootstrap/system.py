@@ -19,6 +19,7 @@ from core.domain.broker_profile import BrokerProfile
 from core.domain.notices.post import Post
 from core.domain.notices.system import Started
 from core.domain.target import Strategy
+from core.domain.views import LoopLag
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
 from core.engine.accounts.logins import Logins
@@ -96,6 +97,7 @@ def build(
     decisions: Decisions,
     brokers: Mapping[BrokerProfile, Broker] | None = None,
     selection: Selection | None = None,
+    loop_lag: Callable[[], LoopLag] | None = None,
 ) -> System:
     """Wire the engine over a foundation.
 
@@ -106,6 +108,7 @@ def build(
         brokers: Other brokers than the real ones; a test that kills the process at a chosen call
             wraps them here.
         selection: Work for this strategy and account alone.
+        loop_lag: Says how the event loop does.
     """
     wiring = Wiring(
         foundation,
@@ -114,7 +117,7 @@ def build(
         decisions,
         selection,
     )
-    control = control_of(foundation, wiring)
+    control = control_of(foundation, wiring, loop_lag)
     return System(
         foundation=foundation,
         control=control,

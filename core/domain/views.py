@@ -17,6 +17,7 @@ from core.domain.panic import Panic
 from core.domain.target import Parameter, ParameterValue, Target
 
 __all__ = [
+    "LATE_TURN_S",
     "AccountHealth",
     "AssignmentView",
     "DashboardView",
@@ -24,6 +25,7 @@ __all__ = [
     "ExposureView",
     "HealthView",
     "LoginOffer",
+    "LoopLag",
     "ModeChange",
     "OrderView",
     "PanicAccount",
@@ -335,6 +337,23 @@ class AccountHealth:
     polled_why: str = ""
 
 
+LATE_TURN_S = 0.02
+"""A turn of the event loop that takes longer keeps others waiting noticeably."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopLag:
+    """How long others had to wait in the last minute, because the event loop was busy.
+
+    Attributes:
+        worst_ms: The longest turn.
+        late: How many turns took longer than ``LATE_TURN_S``.
+    """
+
+    worst_ms: float
+    late: int
+
+
 @dataclass(frozen=True, slots=True)
 class HealthView:
     """How the controller does.
@@ -342,6 +361,7 @@ class HealthView:
     Attributes:
         outbox_waiting: Notices that are not delivered yet.
         outbox_dead: Notices that could not be delivered.
+        loop: How the event loop does; None where nothing watches it.
     """
 
     started_at: datetime
@@ -354,6 +374,7 @@ class HealthView:
     outbox_dead: int
     accounts: tuple[AccountHealth, ...]
     troubles: tuple[str, ...]
+    loop: LoopLag | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import date
 
 from core.domain.account import Account
 from core.domain.instrument import Segment
-from core.domain.views import AccountHealth, HealthView, Readiness
+from core.domain.views import AccountHealth, HealthView, LoopLag, Readiness
 from core.engine.accounts.accounts import Accounts
 from core.engine.orders.journal import count_unresolved
 from core.engine.orders.limit_use import held_back
@@ -36,6 +36,7 @@ class ControllerHealth:
         pool: WorkerPool,
         troubles: Mapping[str, str],
         proof_address: Callable[[str], str | None],
+        loop_lag: Callable[[], LoopLag] | None = None,
     ) -> None:
         self._store = store
         self._store_kind = store_kind
@@ -46,6 +47,7 @@ class ControllerHealth:
         self._pool = pool
         self._troubles = troubles
         self._proof_address = proof_address
+        self._loop_lag = loop_lag
         self._started_at = clock.now()
 
     async def read(self) -> HealthView:
@@ -64,6 +66,7 @@ class ControllerHealth:
             outbox_dead=await undelivered_notices(self._store),
             accounts=tuple(healths),
             troubles=tuple(self._troubles.values()),
+            loop=self._loop_lag() if self._loop_lag else None,
         )
 
     async def _account_health(self, account: Account) -> AccountHealth:

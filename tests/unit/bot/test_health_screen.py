@@ -6,7 +6,7 @@ import pytest
 
 from bot.views.markup import clock_time
 from bot.views.system import health_screen
-from core.domain.views import AccountHealth, HealthView
+from core.domain.views import AccountHealth, HealthView, LoopLag
 from tests.fakes.views import AT, an_account
 
 ACCOUNT = an_account()
@@ -27,3 +27,14 @@ def test_health_says_how_orders_are_followed(one: AccountHealth, said: str) -> N
     health = HealthView(AT, AT, AT, "", "memory", "", 0, 0, (one,), ())
     line = health_screen(health, "").text.splitlines()[-1]
     assert line.endswith(f", read {SINCE} · {said}")
+
+
+@pytest.mark.parametrize(
+    ("lag", "said"),
+    [(LoopLag(7.6, 0), "8 ms"), (LoopLag(45.2, 3), "45 ms, 3 times over 20 ms"), (None, None)],
+)
+def test_health_says_how_long_things_waited(lag: LoopLag | None, said: str | None) -> None:
+    """For what the controller was busy with, where that is watched."""
+    health = HealthView(AT, AT, AT, "", "memory", "", 0, 0, (), (), lag)
+    lines = [one for one in health_screen(health, "").text.splitlines() if "Longest wait" in one]
+    assert lines == ([f"Longest wait inside, last minute: {said}"] if said else [])
