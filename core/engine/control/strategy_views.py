@@ -40,5 +40,5 @@ class StrategyViews:
             parameters=tuple((p, values[p.name]) for p in strategy.parameters),
             next_slot=await self._scheduler.next_slot(name),
             last_run=await self._views.last_run(name),
-            assignments=tuple([await self._settings.assignment(name, one) for one in accounts]),
+            assignments=tuple(await self._settings.assignments(name, accounts)),
         )
