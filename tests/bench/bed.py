@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -206,6 +206,8 @@ async def bed(
     fill_ms: float = 0.0,
     has_stream: bool = True,
     speed: float = 1.0,
+    telegram: str = "",
+    users: int = 0,
 ) -> AsyncIterator[Bed]:
     """Run all of it until the block ends.
 
@@ -218,6 +220,8 @@ async def bed(
         fill_ms: After which an order fills that was answered.
         has_stream: Whether the door pushes order updates and ticks.
         speed: How many times as fast as real time the market's goes.
+        telegram: The root of a Bot API, for a controller with the real bot.
+        users: How many users that bot serves.
     """
     clock = market_clock(speed)
     async with store_server(store, directory / "store") as running:
@@ -225,6 +229,7 @@ async def bed(
             door, stream = stack.enter_context(door_process(clock, delay_ms, fill_ms))
             uri = running.server.uri if running else ""
             spec = Spec(door, uri, str(directory), clock, strategies, instruments)
+            spec = replace(spec, telegram=telegram, users=users)
             spec = spec.streamed(stream) if has_stream else spec
             child = Child(spec)
             connector = aiohttp.TCPConnector(limit=0)

@@ -36,6 +36,7 @@ from core.domain.account import AccountDraft
 from core.domain.command import Command
 from core.domain.sessions import trading_day
 from core.engine.runs.plan import RunRequest, requested_slot
+from core.engine.workers.supervisor import Service
 from core.ports.notifier import Delivered
 from core.ports.store import Change
 from tests.bench.crew import CREWS_AT, Crew, crews_of
@@ -48,7 +49,7 @@ from tests.fakes.sandbox_process import CLOCK, ROOT
 from tests.faults.life import Told
 from tests.faults.tether import tethered
 
-__all__ = ["Child", "Controlled", "Spec", "controlled", "market_clock"]
+__all__ = ["Child", "Controlled", "Spec", "answer", "controlled", "market_clock"]
 
 _OWNER = 4711
 _PATIENCE_S = 120.0
@@ -70,6 +71,8 @@ class Spec:
         store_uri: The store's server; '' is a store in memory.
         strategies: How many there are, each with as many shares of its own as ``instruments``.
         stream: Where order updates are pushed from; '' leaves them to polling.
+        telegram: Where the Bot API is; '' has no bot, and a chat that only notes what it is told.
+        users: How many users that bot serves (``tests.bench.chat``).
     """
 
     door: str
@@ -80,6 +83,8 @@ class Spec:
     instruments: int = 1
     stream: str = ""
     db: str = "bench"
+    telegram: str = ""
+    users: int = 0
 
     def streamed(self, stream: str) -> Spec:
         """Return the same with order updates pushed from an address."""
@@ -280,8 +285,15 @@ class Heard(Told):
 
 
 @asynccontextmanager
-async def controlled(spec: Spec) -> AsyncIterator[Controlled]:
-    """Run a controller in this process until the block ends."""
+async def controlled(
+    spec: Spec, talking: Callable[[Controlled], Mapping[str, Service]] | None = None
+) -> AsyncIterator[Controlled]:
+    """Run a controller in this process until the block ends.
+
+    Args:
+        spec: What it is built from.
+        talking: Makes the services of a real chat, in place of one that only notes.
+    """
     settings = spec.settings()
     clock = clock_from_setting(settings.clock)
     async with contextlib.AsyncExitStack() as stack:
@@ -292,14 +304,19 @@ async def controlled(spec: Spec) -> AsyncIterator[Controlled]:
         probe = stack.enter_context(Probe().installed(type(foundation.store)))
         crews = {one.name: one for one in crews_of(spec.strategies, spec.instruments)}
         system = build(foundation, crews, decisions=strategy_processes(CREWS_AT))
-        owner = {"user_id": _OWNER, "chat_id": _OWNER, "role": "owner"}
-        await foundation.store.update("users", {"_id": str(_OWNER)}, Change(set=owner), upsert=True)
         heard = Heard()
         await system.begin()
-        services = {**system.services, "outbox": system.sender(heard)}
-        task = asyncio.create_task(system.supervisor.run(services))
+        one = Controlled(system, foundation, crews, probe, heard)
+        if talking is None:
+            owner = {"user_id": _OWNER, "chat_id": _OWNER, "role": "owner"}
+            where = {"_id": str(_OWNER)}
+            await foundation.store.update("users", where, Change(set=owner), upsert=True)
+            chat: Mapping[str, Service] = {"outbox": system.sender(heard)}
+        else:
+            chat = talking(one)
+        task = asyncio.create_task(system.supervisor.run({**system.services, **chat}))
         try:
-            yield Controlled(system, foundation, crews, probe, heard)
+            yield one
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -310,7 +327,8 @@ class Child:
     """A controller in a process of its own."""
 
     def __init__(self, spec: Spec) -> None:
-        command = [sys.executable, "-P", "-m", "tests.bench.controller", json.dumps(asdict(spec))]
+        module = "tests.bench.chat" if spec.telegram else "tests.bench.controller"
+        command = [sys.executable, "-P", "-m", module, json.dumps(asdict(spec))]
         self._process = subprocess.Popen(
             tethered(command), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -359,12 +377,17 @@ def _plain(value: object) -> object:
     return float(value) if isinstance(value, Decimal) else str(value)
 
 
+async def answer(one: object) -> None:
+    """Call methods of an object as ``Child`` asks for them, until it asks for no more."""
+    _say("ready")
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        what, given = json.loads(line)
+        _say(await getattr(one, what)(**given))
+
+
 async def _serve(spec: Spec) -> None:
     async with controlled(spec) as one:
-        _say("ready")
-        while line := await asyncio.to_thread(sys.stdin.readline):
-            what, given = json.loads(line)
-            _say(await getattr(one, what)(**given))
+        await answer(one)
 
 
 if __name__ == "__main__":

@@ -40,11 +40,13 @@ class Served:
 
     Attributes:
         seconds: From the first tap to the last edit.
+        tapped: When, by the machine's monotonic clock; the other two in the same order.
         answers: Seconds from each tap to its answer, which ends the spinner.
         edits: Seconds from each tap to the edit of its message.
     """
 
     seconds: float
+    tapped: tuple[float, ...]
     answers: tuple[float, ...]
     edits: tuple[float, ...]
 
@@ -55,7 +57,7 @@ class _Watched(Simulator):
     def __init__(self) -> None:
         super().__init__()
         self.answers: dict[str, float] = {}
-        self.edits: defaultdict[int, list[float]] = defaultdict(list)
+        self.edits: defaultdict[tuple[int, int], list[float]] = defaultdict(list)
         self.changed = asyncio.Event()
 
     def save_callback(self, callback: Callback) -> None:
@@ -67,7 +69,7 @@ class _Watched(Simulator):
     def save_message(self, message: Message) -> None:
         super().save_message(message)
         chat_id = int(message.conversation.rpartition(":")[2])
-        self.edits[chat_id].append(time.perf_counter())
+        self.edits[chat_id, message.id].append(time.perf_counter())
         self.changed.set()
 
 
@@ -79,48 +81,60 @@ class _World:
     reset_hooks: list[Callable[[], None]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Tap:
+    """One that was made: the how-manieth of its message it is, and when."""
+
+    callback_id: str
+    message: tuple[int, int]
+    number: int
+    at: float
+
+
+async def _taps(sim: _Watched, body: dict[str, Any]) -> list[_Tap]:
+    """Tap what each chat is given, in turn, with a pause after each."""
+    given: dict[str, list[str]] = body["data"]
+    made: list[_Tap] = []
+    for number in range(max(map(len, given.values()))):
+        for chat, data in given.items():
+            message = (int(chat), int(body["message_ids"][chat]))
+            where = find_conversation(sim, message[0], body["bot_id"])
+            callback = tap(
+                sim,
+                where,
+                user_id=message[0],
+                message_id=message[1],
+                data=data[number],
+                is_forged=True,
+            )
+            made.append(_Tap(callback.id, message, number, time.perf_counter()))
+            if body["pause_s"]:
+                await asyncio.sleep(body["pause_s"])
+    return made
+
+
 def _routes(sim: _Watched) -> list[web.RouteDef]:
     async def taps(request: web.Request) -> web.Response:
-        """Tap what each chat is given, one after the other or after a pause, and await the rest."""
-        body = await request.json()
-        given: dict[str, list[str]] = body["data"]
+        """Tap, and tell when all are answered and edited how each was served."""
         sim.edits.clear()
         sim.answers.clear()
-        tapped: dict[str, float] = {}
-        by_chat: defaultdict[int, list[float]] = defaultdict(list)
         began = time.perf_counter()
-        for number in range(max(map(len, given.values()))):
-            for chat, data in given.items():
-                if number >= len(data):
-                    continue
-                chat_id = int(chat)
-                where = find_conversation(sim, chat_id, body["bot_id"])
-                message_id = body["message_ids"][chat]
-                made = tap(
-                    sim, where, user_id=chat_id, message_id=message_id, data=data[number],
-                    is_forged=True,
-                )  # fmt: skip
-                at = time.perf_counter()
-                tapped[made.id] = at
-                by_chat[chat_id].append(at)
-                if body["pause_s"]:
-                    await asyncio.sleep(body["pause_s"])
+        made = await _taps(sim, await request.json())
         async with asyncio.timeout(_PATIENCE_S):
-            while len(sim.answers) < len(tapped) or any(
-                len(sim.edits[chat]) < len(found) for chat, found in by_chat.items()
+            while any(
+                one.callback_id not in sim.answers or len(sim.edits[one.message]) <= one.number
+                for one in reversed(made)
             ):
                 sim.changed.clear()
                 await sim.changed.wait()
-        last = max(*sim.answers.values(), *(found[-1] for found in sim.edits.values()))
+        answers = [sim.answers[one.callback_id] for one in made]
+        edits = [sim.edits[one.message][one.number] for one in made]
         return web.json_response(
             {
-                "seconds": last - began,
-                "answers": [sim.answers[one] - at for one, at in tapped.items()],
-                "edits": [
-                    done - at
-                    for chat, found in by_chat.items()
-                    for at, done in zip(found, sim.edits[chat], strict=False)
-                ],
+                "seconds": max(*answers, *edits) - began,
+                "tapped": [one.at for one in made],
+                "answers": [at - one.at for at, one in zip(answers, made, strict=True)],
+                "edits": [at - one.at for at, one in zip(edits, made, strict=True)],
             }
         )
 
@@ -184,7 +198,8 @@ class Messenger:
         found = await self.ask(
             "/bench/taps", bot_id=bot_id, message_ids=message_ids, data=data, pause_s=pause_s
         )
-        return Served(found["seconds"], tuple(found["answers"]), tuple(found["edits"]))
+        times = (tuple(found[name]) for name in ("tapped", "answers", "edits"))
+        return Served(found["seconds"], *times)
 
 
 async def _main() -> None:

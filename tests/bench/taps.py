@@ -1,8 +1,11 @@
 """``python -m tests.bench.taps``: taps a second and the time to an answer, beside a stock echo.
 
-Our bot and an echo that python-telegram-bot's own examples would write stand in one process, turn
-by turn, before the same simulator. Two kinds of taps: *screens* show something; *nonces* confirm a
-change of a mode: nonce, gate, accounts and the audit's commit, each once.
+Our bot runs in a real controller (``tests.bench.chat``: supervisor, workers, outbox); the echo, as the
+examples of python-telegram-bot write it, in this process. Both stand before one simulator, turn by
+turn. *screens* show something; *nonces* confirm a change of a mode: nonce, gate, account, once.
+*echo of screens* answers with texts and buttons as long as those of our screens.
+
+``--during-fanout`` taps while one decision is executed on fifty accounts.
 """
 
 from __future__ import annotations
@@ -14,41 +17,36 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median, quantiles
-from typing import Any, cast
+from statistics import median
+from typing import Any
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, Update
+from telegram.constants import ParseMode
 from telegram.ext import Application, CallbackQueryHandler
 
-from bot.application import build_bot
-from bot.conversation.nonces import Nonces
-from bot.parameters import BotParameters
-from bot.views.callbacks import encode
-from bot.views.verbs import Verb
-from core.adapters.brokers import PROFILES
-from core.adapters.clock import SystemClock
-from core.adapters.mongo.migrations import migrate
-from core.adapters.mongo.server import launch
-from core.adapters.mongo.store import MongoStore
-from core.domain.mode import TradingMode
-from core.ports.store import Store
-from tests.bench.messenger import FIRST_USER, Messenger, Served
-from tests.fakes.bot_engine import BotEngine, QuickClock
-from tests.fakes.memory_store import MemoryStore
-from tests.fakes.views import an_account
+from bot.registry import COMMANDS
+from bot.views.screen import Screen
+from bot.views.system import help_screen
+from tests.bench.bed import Bed, at, bed, middle
+from tests.bench.chat import TOKEN as OURS
+from tests.bench.messenger import Messenger, Served
+from tests.bench.stores import STORES, cpu_of
 
-OURS, ECHO = "7000000001:ours-simulated_token", "7000000002:echo-simulated_token"
+ECHO = "7000000002:echo-simulated_token"
 CHATS, TAPS, ROUNDS = 32, 256, 5
 PACE_S, PACED = 0.02, 96
 """Fifty taps a second, of all chats together."""
+ACCOUNTS, TAPPING, TAPPED, TAP_S = 50, 4, 20, 0.05
+"""During a fan-out: accounts, users who tap, how often each does, and the pause between two."""
+_WIDE = 4
 
 
 @dataclass(frozen=True)
 class Round:
-    """One burst of taps, or one of paced ones, and what it cost this process."""
+    """One burst of taps, or one of paced ones, and the CPU that bot and messenger used for it."""
 
     served: Served
     cpu_s: float
@@ -59,6 +57,19 @@ class Round:
         return len(self.served.answers) / self.served.seconds
 
 
+def _shown(data: str) -> Screen:
+    """Return what the echo shows: a line, or as much as one of our screens."""
+    if not data.startswith("wide"):
+        return Screen(
+            f"You tapped {data}", ((InlineKeyboardButton("Once more", callback_data=data),),)
+        )
+    text = help_screen([(one.name, one.summary) for one in COMMANDS]).text
+    keys = [InlineKeyboardButton(f"Button {n}", callback_data=f"{data}{n}") for n in range(8)]
+    return Screen(
+        f"{text}\n{data}", tuple((a, b) for a, b in zip(keys, keys[_WIDE:], strict=False))
+    )
+
+
 @asynccontextmanager
 async def echoing(root: str) -> AsyncIterator[None]:
     """Run the echo: it answers a tap and edits its message into what was tapped."""
@@ -67,9 +78,9 @@ async def echoing(root: str) -> AsyncIterator[None]:
         query = update.callback_query
         assert query is not None and query.data is not None
         await query.answer()
-        keys = [[InlineKeyboardButton("Once more", callback_data=query.data)]]
+        screen = _shown(query.data)
         await query.edit_message_text(
-            f"You tapped {query.data}", reply_markup=InlineKeyboardMarkup(keys)
+            screen.text, parse_mode=ParseMode.HTML, reply_markup=InlineKeyboardMarkup(screen.rows)
         )
 
     app = Application.builder().token(ECHO).base_url(f"{root}/bot").build()
@@ -83,178 +94,144 @@ async def echoing(root: str) -> AsyncIterator[None]:
         await app.stop()
 
 
-@dataclass
-class Ours:
-    """Our bot, and the engine that it drives."""
-
-    engine: BotEngine
-    clock: SystemClock
-    accounts: list[str]
-
-    async def screens(self, each: int) -> dict[str, list[str]]:
-        """Return the buttons of screens."""
-        kinds = [encode(Verb.HELP), encode(Verb.STRATEGIES)]
-        return {
-            str(FIRST_USER + chat): [
-                encode(Verb.ACCOUNT, self.accounts[chat]) if at % 2 else kinds[at // 2 % len(kinds)]
-                for at in range(each)
-            ]
-            for chat in range(CHATS)
-        }
-
-    async def nonces(self, each: int) -> dict[str, list[str]]:
-        """Issue nonces, and return the buttons that spend them."""
-        issued, modes = Nonces(self.engine.store, self.clock), list(TradingMode)
-        found: dict[str, list[str]] = {}
-        for chat in range(CHATS):
-            user_id = FIRST_USER + chat
-            found[str(user_id)] = []
-            for at in range(each):
-                args = {"target": self.accounts[chat], "mode": modes[at % len(modes)].value}
-                nonce = await issued.issue(Verb.CHANGE_MODE, user_id, user_id, args)
-                found[str(user_id)].append(encode(Verb.CHANGE_MODE, nonce))
-        return found
-
-
-@asynccontextmanager
-async def our_bot(store: Store, root: str) -> AsyncIterator[Ours]:
-    """Run our bot over a store, an account for each of its owners."""
-    clock = SystemClock()
-    engine = BotEngine(store=store, clock=cast(QuickClock, clock))
-    accounts = [f"zerodha_{number:010d}" for number in range(CHATS)]
-    for number, broker_id in enumerate(accounts):
-        name = f"Account {number}"
-        await engine.connect(
-            an_account(broker_id, display_name=name, is_default=not number, enabled=False)
-        )
-    owners = frozenset(range(FIRST_USER, FIRST_USER + CHATS))
-    parameters = BotParameters(OURS, owners, PROFILES, root)
-    bot = build_bot(parameters, engine.control, store, engine.vault, clock)
-    running = asyncio.create_task(bot.run())
-    try:
-        yield Ours(engine, clock, accounts)
-    finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
-        await bot.stop()
-
-
-@asynccontextmanager
-async def stored(kind: str, directory: Path, mongod: Path | None) -> AsyncIterator[Store]:
-    """Open a store of a kind."""
-    if kind == "memory":
-        yield MemoryStore()
-        return
-    binary = mongod if kind == "mongod" else None
-    running = await launch(directory, uri=None, mongod=binary, lookup_path=False)
-    try:
-        async with await MongoStore.connect(running.server.uri, "bench") as store:
-            await migrate(store)
-            yield store
-    finally:
-        await running.stop()
-
-
 class Bench:
     """Both bots before one messenger."""
 
-    def __init__(self, messenger: Messenger, ours: Ours) -> None:
+    def __init__(self, messenger: Messenger, over: Bed) -> None:
         self._messenger = messenger
-        self._ours = ours
+        self._over = over
         self._message_ids: dict[str, dict[str, int]] = {}
 
-    async def open(self) -> None:
+    async def open(self, chats: int) -> None:
         """Open every chat, and let each bot serve a few taps before it is measured."""
         for token in (OURS, ECHO):
-            self._message_ids[token] = await self._messenger.opened(token, CHATS)
+            self._message_ids[token] = await self._messenger.opened(token, chats)
         for _ in range(2):
-            await self.echo(2)
-            await self.ours("screens", 2)
-            await self.ours("nonces", 2)
+            for name in ("echo", "echo of screens", "screens", "both"):
+                await self.serve(name, 2)
 
-    async def echo(self, each: int, pause_s: float = 0.0) -> Round:
-        """Let the echo serve taps."""
-        data = {chat: [f"{chat}-{at}" for at in range(each)] for chat in self._message_ids[ECHO]}
+    async def serve(self, name: str, each: int, pause_s: float = 0.0) -> Round:
+        """Let a bot serve taps of a kind."""
+        if not name.startswith("echo"):
+            return await self._serve(OURS, await self._over.ask(name, each=each), pause_s)
+        word = "wide" if name.endswith("screens") else "tap"
+        chats = self._message_ids[ECHO]
+        data = {chat: [f"{word}-{chat}-{number}" for number in range(each)] for chat in chats}
         return await self._serve(ECHO, data, pause_s)
 
-    async def ours(self, kind: str, each: int, pause_s: float = 0.0) -> Round:
-        """Let our bot serve taps of a kind."""
-        made = self._ours.screens if kind == "screens" else self._ours.nonces
-        return await self._serve(OURS, await made(each), pause_s)
-
     async def _serve(self, token: str, data: Mapping[str, list[str]], pause_s: float) -> Round:
-        before, theirs = time.process_time(), self._messenger.cpu_s()
+        before, theirs = self._cpu_s(token), self._messenger.cpu_s()
         served = await self._messenger.serve(
             int(token.partition(":")[0]), self._message_ids[token], dict(data), pause_s
         )
-        ours = time.process_time() - before
-        return Round(served, ours, self._messenger.cpu_s() - theirs)
+        used = self._cpu_s(token) - before
+        return Round(served, used, self._messenger.cpu_s() - theirs)
+
+    def _cpu_s(self, token: str) -> float:
+        return time.process_time() if token == ECHO else cpu_of(self._over.child.pid)
 
 
-def _line(name: str, rounds: list[Round], peer: float | None) -> str:
+HEAD = (
+    f"{'':<32}{'taps/s':>8}{'x echo':>8}{'x wide':>8}{'cpu ms':>8}{'sim':>6}"
+    f"{'answer ms p50, p95':>20}{'edit ms p50, p95':>18}\n"
+)
+
+
+def _line(name: str, rounds: list[Round], peers: tuple[float, ...]) -> str:
     taps = len(rounds[0].served.answers)
-    rate = median(one.rate for one in rounds)
-    cpu = median(one.cpu_s / taps * 1e3 for one in rounds)
-    theirs = median(one.messenger_cpu_s / taps * 1e3 for one in rounds)
+    rate = middle([one.rate for one in rounds])
+    cpu = middle([one.cpu_s / taps * 1e3 for one in rounds])
+    theirs = middle([one.messenger_cpu_s / taps * 1e3 for one in rounds])
     answers = [one * 1e3 for found in rounds for one in found.served.answers]
     edits = [one * 1e3 for found in rounds for one in found.served.edits]
-    spread = quantiles(answers, n=20)
-    ratio = f"{rate / peer:>6.2f}" if peer else f"{'':>6}"
+    ratios = "".join(f"{rate / peer:>8.2f}" for peer in peers) or f"{'':>16}"
     return (
-        f"{name:<26}{rate:>8.0f}{ratio}{cpu:>8.2f}{theirs:>6.2f}"
-        f"{median(answers):>9.1f}{spread[-1]:>8.1f}{median(edits):>9.1f}"
-        f"{quantiles(edits, n=20)[-1]:>8.1f}\n"
+        f"{name:<32}{rate:>8.0f}{ratios}{cpu:>8.2f}{theirs:>6.2f}"
+        f"{median(answers):>12.1f}{at(answers, 0.95):>8.1f}"
+        f"{median(edits):>10.1f}{at(edits, 0.95):>8.1f}\n"
     )
 
 
-async def measure(kind: str, directory: Path, mongod: Path | None, rounds: int) -> str:
+async def rates(kind: str, directory: Path, rounds: int) -> str:
     """Measure our bot over one kind of store beside the echo; return the lines of a table."""
     messenger = Messenger()
-    names = ("echo", "screens", "nonces")
-    bursts: dict[str, list[Round]] = {name: [] for name in names}
-    paced: dict[str, list[Round]] = {name: [] for name in names}
+    names = ("echo", "echo of screens", "screens", "nonces")
+    found: dict[tuple[str, float], list[Round]] = {}
     try:
         async with (
-            stored(kind, directory, mongod) as store,
-            our_bot(store, messenger.root) as ours,
+            bed(directory, kind, telegram=messenger.root, users=CHATS) as over,
             echoing(messenger.root),
         ):
-            bench = Bench(messenger, ours)
-            await bench.open()
-            for _ in range(rounds):
-                bursts["echo"].append(await bench.echo(TAPS // CHATS))
-                for name in names[1:]:
-                    bursts[name].append(await bench.ours(name, TAPS // CHATS))
-            for _ in range(rounds):
-                paced["echo"].append(await bench.echo(PACED // CHATS, PACE_S))
-                for name in names[1:]:
-                    paced[name].append(await bench.ours(name, PACED // CHATS, PACE_S))
+            await over.connect(CHATS)
+            bench = Bench(messenger, over)
+            await bench.open(CHATS)
+            for pause_s, each in ((0.0, TAPS // CHATS), (PACE_S, PACED // CHATS)):
+                for _ in range(rounds):
+                    for name in names:
+                        served = await bench.serve(name, each, pause_s)
+                        found.setdefault((name, pause_s), []).append(served)
     finally:
         messenger.end()
-    peer = median(one.rate for one in bursts["echo"])
-    lines = [_line(f"{kind}, {name}", bursts[name], peer) for name in names]
-    lines += [_line(f"{kind}, {name}, paced", paced[name], None) for name in names]
+    peers = tuple(middle([one.rate for one in found[name, 0.0]]) for name in names[:2])
+    lines = [_line(f"{kind}, {name}", found[name, 0.0], peers) for name in names]
+    lines += [_line(f"{kind}, {name}, paced", found[name, PACE_S], ()) for name in names]
     return "".join(lines)
+
+
+async def during_fanout(kind: str, directory: Path, rounds: int) -> str:
+    """Tap while fifty accounts enter and leave; return the line of what was tapped meanwhile."""
+    messenger = Messenger()
+    answers: list[float] = []
+    edits: list[float] = []
+    slots: list[float] = []
+    try:
+        async with bed(directory, kind, telegram=messenger.root, users=TAPPING) as over:
+            await over.connect(ACCOUNTS)
+            chats = await messenger.opened(OURS, TAPPING)
+            for number in range(rounds + 1):
+                for way in ("LONG", "FLAT"):
+                    data = await over.ask("both", each=TAPPED)
+                    bot_id = int(OURS.partition(":")[0])
+                    served, slot = await asyncio.gather(
+                        messenger.serve(bot_id, chats, data, TAP_S), over.slot(way, ACCOUNTS)
+                    )
+                    if not number:
+                        continue
+                    began, ended = slot.times["began"], slot.times["filled_at"]
+                    slots.append(slot.last_answer_ms)
+                    for tapped, answer, edit in zip(
+                        served.tapped, served.answers, served.edits, strict=True
+                    ):
+                        if began <= tapped <= ended:
+                            answers.append(answer * 1e3)
+                            edits.append(edit * 1e3)
+    finally:
+        messenger.end()
+    return (
+        f"{kind}: slot to the last answer {middle(slots):.0f} ms; {len(answers)} taps from the slot "
+        f"to the last fill: answer p50 {at(answers, 0.5):.0f}, p95 {at(answers, 0.95):.0f} ms; "
+        f"edit p50 {at(edits, 0.5):.0f}, p95 {at(edits, 0.95):.0f} ms\n"
+    )
 
 
 def main() -> None:
     """Measure over each kind of store."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.taps", description=__doc__)
-    parser.add_argument("--stores", nargs="+", default=["memory", "embedded"], metavar="KIND")
-    parser.add_argument("--mongod", type=Path, help="its binary; measures that store too")
+    parser.add_argument("--store", choices=[*STORES, "memory", "both"], default="both")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    options = parser.parse_args()
-    stores = [*options.stores, *(["mongod"] if options.mongod else [])]
-    logging.disable(logging.WARNING)
-    sys.stdout.write(
-        f"{TAPS} taps at once over {CHATS} chats; paced: one each {PACE_S * 1e3:.0f} ms\n"
-        f"{'':<26}{'taps/s':>8}{'ratio':>6}{'cpu ms':>8}{'sim':>6}{'answer ms p50, p95':>17}"
-        f"{'edit ms p50, p95':>17}\n"
+    parser.add_argument(
+        "--during-fanout", action="store_true", help="tap while fifty accounts trade"
     )
-    for kind in dict.fromkeys(stores):
+    chosen = parser.parse_args()
+    logging.disable(logging.WARNING)
+    if not chosen.during_fanout:
+        sys.stdout.write(
+            f"{TAPS} taps at once over {CHATS} chats; paced: one each {PACE_S * 1e3:.0f} ms\n{HEAD}"
+        )
+    for kind in STORES if chosen.store == "both" else [chosen.store]:
         with tempfile.TemporaryDirectory(prefix="saarthi-bench-") as made:
-            sys.stdout.write(asyncio.run(measure(kind, Path(made), options.mongod, options.rounds)))
+            measure = during_fanout if chosen.during_fanout else rates
+            sys.stdout.write(asyncio.run(measure(kind, Path(made), chosen.rounds)))
             sys.stdout.flush()
 
 
