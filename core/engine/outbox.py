@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -48,12 +48,15 @@ _POLL_S = 1.0
 _STORE_PAUSE_S = 2.0
 _BATCH = 100
 _GATHER_S = 0.05
+_LOOK_S = 0.1
+_EDITS_AT_ONCE = 5
 _URGENT = "!"
 """Before the first digit of any other ``seq``."""
 _COMMITS_WITHIN_S = 5.0
 _BY_LATER = "shown by "
 _REPEATED = 10
 _REPEATED_CARDS = 20
+_Outcome = Delivered | TryLater | Blocked | Undeliverable
 
 
 def card_id(chat_id: int, key: str) -> str:
@@ -198,6 +201,31 @@ class Outbox:
         }
 
 
+class _Pace:
+    """How often cards of a chat are edited: a few at once, then one a second.
+
+    The messenger counts an edit as a message, and makes a chat wait that has too many. A card that
+    changes twenty times a second would let the message behind it wait for half a minute.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._free_at: dict[int, float] = {}
+
+    def wait(self, chat_id: int) -> float:
+        """Return the seconds until another edit is due."""
+        return self._free_at.get(chat_id, 0.0) - self._clock.monotonic() - _EDITS_AT_ONCE + 1
+
+    def edited(self, chat_id: int) -> None:
+        """Count an edit."""
+        now = self._clock.monotonic()
+        self._free_at[chat_id] = max(self._free_at.get(chat_id, 0.0), now) + 1
+
+
+def _is_edit(row: Document) -> bool:
+    return bool(row["delivery"] == Delivery.EDIT.value)
+
+
 def _post_of(row: Document) -> Post:
     """Return what a row posts; raises ``UnreadableNotice``."""
     if row["delivery"] not in list(Delivery):
@@ -208,8 +236,8 @@ def _post_of(row: Document) -> Post:
 class OutboxSender:
     """Delivers what waits: one at a time in a chat, chats beside one another.
 
-    How fast is for the messenger to say: a chat that it limits waits (``TryLater``), and nothing
-    else does.
+    How fast is for the messenger to say: a chat that it limits waits (``TryLater``). Nothing else
+    does, but an edit behind which no message waits, when its chat had many (``_Pace``).
     """
 
     def __init__(self, store: Store, clock: Clock, outbox: Outbox, notifier: Notifier) -> None:
@@ -217,6 +245,7 @@ class OutboxSender:
         self._clock = clock
         self._outbox = outbox
         self._notifier = notifier
+        self._pace = _Pace(clock)
         self._not_before: dict[int, datetime] = {}
         self._busy: set[int] = set()
 
@@ -277,68 +306,105 @@ class OutboxSender:
         where = {"chat_id": chat_id, "state": "WAITING"}
         try:
             while rows := await self._store.find(_OUTBOX, where, sort=[("seq", 1)], limit=_BATCH):
+                rows = await self._needed(rows)
+                if await self._are_edits(rows):
+                    # One at a time, and looked at again soon: a message that is posted meanwhile
+                    # does not wait for them.
+                    if (wait := self._pace.wait(chat_id)) > 0:
+                        await self._clock.sleep(min(wait, _LOOK_S))
+                        continue
+                    rows = rows[:1]
                 if not await self._deliver_all(rows):
                     return
         finally:
             self._busy.discard(chat_id)
             self._outbox.wake.set()  # what was posted since the last look was passed over
 
+    async def _are_edits(self, rows: list[Document]) -> bool:
+        """Whether all of them only change cards that the chat shows already."""
+        for row in rows:
+            if not _is_edit(row) or await self._card(row["chat_id"], row["key"]) is None:
+                return False
+        return True
+
+    async def _needed(self, rows: list[Document]) -> list[Document]:
+        """Mark edits as sent by later ones: a card shows the present, so one is enough.
+
+        An edit is needless too where its card is about to be sent anew.
+        """
+        cards = (Delivery.EDIT.value, Delivery.REPLACE.value)
+        newest = {row["key"]: row["_id"] for row in rows if row["delivery"] in cards}
+        needless: dict[str, list[str]] = {}
+        left = []
+        for row in rows:
+            by = newest.get(row["key"])
+            if _is_edit(row) and by != row["_id"]:
+                needless.setdefault(str(by), []).append(row["_id"])
+            else:
+                left.append(row)
+        for by, ids in needless.items():
+            done = Change(set={"state": "SENT", "reason": f"{_BY_LATER}{by}"})
+            where = {"_id": {"$in": ids}, "state": "WAITING"}
+            await self._store.update(_OUTBOX, where, done, many=True)
+        return left
+
     async def _deliver_all(self, rows: list[Document]) -> bool:
         """Deliver rows of one chat in their order; return False when the chat has to wait.
 
-        Just after something urgent was posted it delivers one alone: the next look finds the other
-        before the rest, which may be hundreds at a message a second.
+        What became of one is written while the next is claimed. Just after something urgent was
+        posted it delivers one alone: the next look finds the other before the rest, which may be
+        hundreds at a message a second.
         """
-        # An edit is needless too where its card is about to be sent anew.
-        cards = (Delivery.EDIT.value, Delivery.REPLACE.value)
-        newest = {row["key"]: row["_id"] for row in rows if row["delivery"] in cards}
+        before: tuple[Document, _Outcome] | None = None
         for row in rows:
-            edit = row["delivery"] == Delivery.EDIT.value
-            if edit and newest[row["key"]] != row["_id"]:
-                await self._skip(row, newest[row["key"]])
-            elif not await self._deliver(row):
-                # The rest of the chat waits with it: the order of notices is kept (I8).
-                return False
-            elif self._outbox.has_urgent:
-                return True
-        return True
+            is_ours, _ = await asyncio.gather(self._claim(row), self._settle(before))
+            before = None
+            if not is_ours:
+                continue
+            outcome = await self._attempt(row)
+            before = (row, outcome)
+            if isinstance(outcome, TryLater) or self._outbox.has_urgent:
+                break
+        await self._settle(before)
+        # The rest of a chat that waits waits with it: the order of notices is kept (I8).
+        return before is None or not isinstance(before[1], TryLater)
 
-    async def _skip(self, row: Document, by: str) -> None:
-        """Mark an edit as sent by a later one: a card shows the present, so that is enough."""
-        done = Change(set={"state": "SENT", "reason": f"{_BY_LATER}{by}"})
-        await self._store.update(_OUTBOX, {"_id": row["_id"], "state": "WAITING"}, done)
+    async def _claim(self, row: Document) -> bool:
+        where = {"_id": row["_id"], "state": "WAITING"}
+        return await self._store.update(_OUTBOX, where, Change(set={"state": "SENDING"})) == 1
 
-    async def _deliver(self, row: Document) -> bool:
-        """Deliver one row; return False when this chat has to wait."""
-        claim = {"_id": row["_id"], "state": "WAITING"}
-        if await self._store.update(_OUTBOX, claim, Change(set={"state": "SENDING"})) != 1:
-            return True
+    async def _attempt(self, row: Document) -> _Outcome:
+        """Deliver one row that is claimed."""
         try:
             post = _post_of(row)
         except UnreadableNotice as error:
             # Of another version, or damaged: it would be as unreadable at the next try.
-            await self._mark_dead(row, f"it cannot be read: {error}", is_refused=True)
-            return True
+            return Undeliverable(f"it cannot be read: {error}")
         chat_id = row["chat_id"]
-        card = await self._card(chat_id, post.key)
-        outcome = await self._notifier.deliver(
+        if _is_edit(row):
+            self._pace.edited(chat_id)
+        return await self._notifier.deliver(
             chat_id,
             post,
             notice_id=row["_id"],
-            message_id=card,
+            message_id=await self._card(chat_id, post.key),
             is_repeat=row["attempts"] > 0,
         )
+
+    async def _settle(self, delivered: tuple[Document, _Outcome] | None) -> None:
+        """Write what became of a row."""
+        if delivered is None:
+            return
+        row, outcome = delivered
         match outcome:
             case Delivered(message_id):
                 await self._sent(row, message_id)
             case TryLater():
                 await self._later(row, outcome)
-                return False
             case Blocked(reason):
                 await self._mark_dead(row, reason, is_refused=False)
             case Undeliverable(reason):
                 await self._mark_dead(row, reason, is_refused=True)
-        return True
 
     async def _card(self, chat_id: int, key: str | None) -> int | None:
         if key is None:
@@ -347,16 +413,18 @@ class OutboxSender:
         return card["message_id"] if card else None
 
     async def _sent(self, row: Document, message_id: int | None) -> None:
-        done = Change(set={"state": "SENT", "sent_at": self._clock.now()})
-        await self._store.update(_OUTBOX, {"_id": row["_id"]}, done)
-        if row["key"] is None:
-            return
-        key = card_id(row["chat_id"], row["key"])
-        if message_id is None:
-            await self._store.delete(_CARDS, {"_id": key})
-        else:
-            fields = {"message_id": message_id, "at": self._clock.now()}
-            await self._store.update(_CARDS, {"_id": key}, Change(set=fields), upsert=True)
+        now = self._clock.now()
+        done = Change(set={"state": "SENT", "sent_at": now})
+        writes: list[Awaitable[object]] = [self._store.update(_OUTBOX, {"_id": row["_id"]}, done)]
+        if row["key"] is not None:
+            where = {"_id": card_id(row["chat_id"], row["key"])}
+            shown = Change(set={"message_id": message_id, "at": now})
+            writes.append(
+                self._store.delete(_CARDS, where)
+                if message_id is None
+                else self._store.update(_CARDS, where, shown, upsert=True)
+            )
+        await asyncio.gather(*writes)
 
     async def _later(self, row: Document, outcome: TryLater) -> None:
         pause = timedelta(seconds=outcome.retry_after_s)

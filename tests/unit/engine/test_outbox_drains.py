@@ -10,11 +10,13 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from core.domain.notices.panic import PanicOver
-from core.domain.notices.post import Post, panic_card
+from core.domain.notices.post import Post, panic_card, run_card
 from core.domain.notices.system import Started
 from core.engine import outbox as module
 from core.engine.outbox import Outbox, OutboxSender
 from core.ports.notifier import Delivered, TryLater
+from tests.fakes.bot_api import Wall
+from tests.fakes.bot_engine import QuickClock
 from tests.fakes.clock import RunningClock
 from tests.fakes.memory_store import MemoryStore
 from tests.faults.life import Told, until
@@ -155,3 +157,54 @@ async def test_the_message_of_a_panic_passes_what_waits(memory_store: MemoryStor
     assert max(at for at, kind in enumerate(kinds) if kind.startswith("panic")) <= 3
     assert kinds.index("panic_over") > max(at for at, k in enumerate(kinds) if k == "panic_card")
     assert told.numbers(1) == list(range(30))
+
+
+@dataclass
+class Strict(Told):
+    """A messenger that lets a chat have twenty calls at once and one a second, as the real one does."""
+
+    clock: QuickClock = field(default_factory=lambda: QuickClock(Wall()))
+    refusals: int = 0
+    free_at: float = 0.0
+
+    async def deliver(self, chat_id: int, post: Post, **more: object) -> Delivered | TryLater:  # type: ignore[override]
+        now = self.clock.monotonic()
+        if self.free_at - now > 19:
+            self.refusals += 1
+            return TryLater(30.0, "flood limit of this chat")
+        self.free_at = max(self.free_at, now) + 1
+        await asyncio.sleep(0.001)
+        return await super().deliver(chat_id, post, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.row("E1")
+async def test_two_hundred_events_leave_a_chat_calm(memory_store: MemoryStore) -> None:
+    """Cards are edited into what they show in the end; the chat is never limited, nothing is lost."""
+    told = Strict()
+    outbox = Outbox(told.clock)
+    runs = [f"run{number}" for number in range(3)]
+    sender = OutboxSender(memory_store, told.clock, outbox, told)
+    task = asyncio.create_task(sender.run())
+    try:
+        for event in range(200):
+            await outbox.post(memory_store, replace(run_card(runs[event % 3]), chat_id=1))
+            if event in (70, 140):
+                await outbox.post(memory_store, Post(Started(event), chat_id=1))
+            told.clock.wall.seconds += 0.005
+            await asyncio.sleep(0.001)
+
+        async def is_over() -> bool:
+            return not await memory_store.find("outbox", {"state": {"$in": ["WAITING", "SENDING"]}})
+
+        await until(is_over, within_s=60, what="all notices")
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    shown = [post.notice for _, _, _, post in told.delivered]
+    messages = [one.unknown_orders for one in shown if isinstance(one, Started)]
+    assert told.refusals == 0
+    assert messages == [70, 140]
+    for key in runs:
+        rows = [row for row in await memory_store.find("outbox", {}) if row["key"] == f"run:{key}"]
+        newest = max(rows, key=lambda row: row["seq"])
+        assert newest["sent_at"] is not None, "the last state of each card is shown"
