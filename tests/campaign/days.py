@@ -32,6 +32,7 @@ __all__ = ["Menu", "play_day", "random_day"]
 _ENDPOINTS = ("orders", "trades", "positions", "holdings", "funds", "quotes", "candles", "*")
 _LONGEST_S = 7200.0
 """So long in virtual time no day is: one that does not end is a world that is broken."""
+_DECISION_DIES_S = 150.0
 _MORNING = datetime(2026, 11, 23, 10, 0, 40, tzinfo=IST)
 _CLOSING = datetime(2026, 11, 23, 14, 50, 40, tzinfo=IST)
 
@@ -104,6 +105,7 @@ class _Day:
             loop.create_task(world.every(1.0, self.umpire.observe), name="w:umpire"),
             loop.create_task(self._reap(), name="w:reaper"),
             loop.create_task(self._kill(), name="w:killer"),
+            loop.create_task(self._kill_decisions(), name="w:decisions"),
         ]
         until = loop.time() + menu.minutes * 60
         while loop.time() < until:
@@ -137,6 +139,14 @@ class _Day:
                 async with self._ending:
                     await self.world.restart(chance.uniform(0.5, 6.0))
                 await asyncio.sleep(chance.uniform(0.0, 2.0))
+
+    async def _kill_decisions(self) -> None:
+        """Now and then kill what decides, in the middle."""
+        chance = random.Random(f"decisions {self.world.seed}")
+        while True:
+            await asyncio.sleep(chance.expovariate(1 / _DECISION_DIES_S))
+            if not self.world.deaths:
+                self.world.decision_dies()
 
     async def _reap(self) -> None:
         """Start a controller again that ended at a chosen call."""

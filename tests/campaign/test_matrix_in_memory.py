@@ -50,6 +50,21 @@ def test_call_that_raises(scenario: str, rule: Rule) -> None:
     assert not verdict.faults, "\n".join([*verdict.story, *verdict.faults])
 
 
+def perishes(world: World) -> None:
+    """Kill what decides, in the middle of the next decision."""
+    world.decision_dies()
+
+
+@pytest.mark.matrix("S02")
+@pytest.mark.row("R6")
+@pytest.mark.parametrize("scenario", ["entry", "exit", "reversal"])
+def test_decision_whose_process_is_killed(scenario: str) -> None:
+    """That run changes nothing and says so, and the next slot works."""
+    verdict = played(scenario, None, perishes)
+    assert not verdict.faults, "\n".join([*verdict.story, *verdict.faults])
+    assert verdict.figures["faults"] >= 1
+
+
 def cut_off(world: World) -> None:
     """Let nothing pass to the broker until the faults end."""
     troubles = world.client(world.accounts[0]).troubles

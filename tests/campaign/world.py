@@ -32,7 +32,7 @@ from core.domain.mode import TradingMode
 from core.domain.notices.panic import PanicCard
 from core.domain.notices.post import Post
 from core.domain.sessions import IST
-from core.errors import AlreadyDone, StoreError, UserError
+from core.errors import AlreadyDone, DecisionFailed, StoreError, UserError
 from core.ports.notifier import Delivered, TryLater
 from tests.campaign.client import CampaignBroker, CampaignClient
 from tests.campaign.market import Market
@@ -41,9 +41,9 @@ from tests.campaign.troubles import Troubles
 from tests.campaign.venue import Key, Venue
 from tests.campaign.virtual import VirtualClock, VirtualLoop
 from tests.fakes.brokers import roots_at
-from tests.fakes.deciding import InProcess
+from tests.fakes.deciding import KILLED, InProcess
 from tests.fakes.memory_store import MemoryDatabase, MemoryStore
-from tests.faults.watch import Rule, Watch, watched_brokers, watched_store
+from tests.faults.watch import Rule, Watch, watched_brokers, watched_decisions, watched_store
 
 __all__ = ["CHAT", "INFY", "SBIN", "Chat", "Dead", "Life", "World", "Written"]
 
@@ -131,6 +131,7 @@ class World:
 
     Attributes:
         kills: How many controllers were ended.
+        died: How many decisions were to be ended in the middle; ``deaths`` are still to come.
         commands: What a person asked for, with what came of it.
         nonces: What was committed under a name, in order, world's seconds.
         effects: What a wish does to the world once it is committed, by the nonce of its transaction.
@@ -150,6 +151,8 @@ class World:
     life: Life | None = None
     kills: int = 0
     store_outages: int = 0
+    died: int = 0
+    deaths: list[DecisionFailed] = field(default_factory=list)
     commands: list[tuple[str, str, str]] = field(default_factory=list)
     unjournalled: list[str] = field(default_factory=list)
     moments: int = 0
@@ -166,6 +169,12 @@ class World:
     def note(self, what: str) -> None:
         """Write down what the day did, for its story."""
         self.log.append((self.loop.time(), what))
+
+    def decision_dies(self) -> None:
+        """Let the process of the next decision be killed in its middle."""
+        self.note("a decision's process is killed")
+        self.died += 1
+        self.deaths.append(DecisionFailed(KILLED, was_ended=True))
 
     def __post_init__(self) -> None:
         self.clock = VirtualClock(self.start, self.loop)
@@ -254,7 +263,8 @@ class World:
         clients = [self.client(broker_id) for broker_id in self.accounts]
         bitten = sum(client.troubles.bitten.total() for client in clients)
         foreign = sum(len(client.venue.foreign) for client in clients)
-        return bitten + foreign + self.chat.bitten + self.store_outages
+        dead = self.died - len(self.deaths)
+        return bitten + foreign + self.chat.bitten + self.store_outages + dead
 
     # Lives
 
@@ -275,7 +285,7 @@ class World:
         system = build(
             foundation,
             strategies,
-            decisions=InProcess(strategies),
+            decisions=watched_decisions(InProcess(strategies, self.deaths), watch),
             brokers=watched_brokers(self.brokers, watch),
         )
         self.chat.watch = watch

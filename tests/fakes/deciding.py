@@ -15,7 +15,9 @@ from typing import Any
 from core.domain.target import Context, Strategy, Target
 from core.errors import DecisionFailed
 
-__all__ = ["InProcess", "hang", "perish"]
+__all__ = ["KILLED", "InProcess", "hang", "perish"]
+
+KILLED = "its process ended while it decided (signal 9, SIGKILL)"
 
 
 class _Hung(BaseException):
@@ -52,10 +54,12 @@ class InProcess:
         troubles: Failures to come before the strategies are asked again, first to come first.
     """
 
-    def __init__(self, registry: Mapping[str, Strategy]) -> None:
+    def __init__(
+        self, registry: Mapping[str, Strategy], troubles: list[DecisionFailed] | None = None
+    ) -> None:
         self._registry = registry
         self.expected: frozenset[str] = frozenset()
-        self.troubles: list[DecisionFailed] = []
+        self.troubles = [] if troubles is None else troubles
 
     def expect(self, names: Iterable[str]) -> None:
         self.expected = frozenset(names)
@@ -72,9 +76,7 @@ class InProcess:
                 f"it did not decide within {within_s:.0f} s", was_ended=True
             ) from None
         except _Perished:
-            raise DecisionFailed(
-                "its process ended while it decided (signal 9, SIGKILL)", was_ended=True
-            ) from None
+            raise DecisionFailed(KILLED, was_ended=True) from None
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError):
                 raise

@@ -27,8 +27,8 @@ from core.domain.notices.post import Post
 from core.domain.notices.stored import from_document, to_document
 from core.ports.notifier import Delivered
 from tests.fakes.sandbox_process import ROOT, Sandbox
-from tests.faults import pulse
 from tests.faults.life import FYERS, KITE, THIRD, Told, World, living
+from tests.faults.pulse import REGISTRY_AT
 from tests.faults.tether import die_with_parent, tethered
 from tests.faults.watch import Rule, Watch
 
@@ -87,7 +87,7 @@ async def _live(task: dict[str, Any]) -> None:
         accounts={broker_id: _KNOWN[key] for broker_id, key in task["accounts"].items()},
     )
     rule = Rule(**task["rule"]) if task["rule"] else None
-    decisions = strategy_processes(f"{pulse.__name__}:REGISTRY")
+    decisions = strategy_processes(REGISTRY_AT)
     async with living(world, Watch(rule, _kill), decisions=decisions) as life:
         if task["run"]:
             for broker_id in world.accounts:

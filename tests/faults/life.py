@@ -48,7 +48,7 @@ from tests.fakes.memory_store import MemoryDatabase, MemoryStore
 from tests.fakes.sandbox_process import Sandbox
 from tests.faults.pulse import PULSE, REGISTRY
 from tests.faults.reads import refreshed
-from tests.faults.watch import Watch, watched_brokers, watched_store
+from tests.faults.watch import Watch, watched_brokers, watched_decisions, watched_store
 
 __all__ = [
     "FYERS",
@@ -399,7 +399,7 @@ def wired(foundation: Foundation, watch: Watch, decisions: Decisions | None = No
     return build(
         observed,
         REGISTRY,
-        decisions=decisions or InProcess(REGISTRY),
+        decisions=watched_decisions(decisions or InProcess(REGISTRY), watch),
         brokers=watched_brokers(brokers, watch),
     )
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Mapping, Sequence
-from datetime import time
+from datetime import time as clock_time
 from decimal import Decimal
+from pathlib import Path
 
 from core.domain.instrument import InstrumentId, Product
 from core.domain.sessions import Schedule
@@ -18,7 +21,7 @@ from core.domain.target import (
     Target,
 )
 
-__all__ = ["PULSE", "REGISTRY", "SBIN", "Pulse"]
+__all__ = ["PULSE", "REGISTRY", "REGISTRY_AT", "SBIN", "Pulse"]
 
 SBIN = InstrumentId("NSE", "SBIN")
 PULSE = "pulse"
@@ -34,6 +37,7 @@ class Pulse:
     parameters: tuple[Parameter, ...] = (
         Parameter("direction", "Direction", "FLAT", choices=("LONG", "FLAT", "SHORT")),
         Parameter("stop_percent", "Stop", Decimal(0), Decimal(0), Decimal(20)),
+        Parameter("waits_for", "Waits for a file", ""),
     )
 
     def instruments(self, parameters: Mapping[str, ParameterValue]) -> tuple[InstrumentId, ...]:
@@ -42,13 +46,15 @@ class Pulse:
 
     def schedule(self, parameters: Mapping[str, ParameterValue]) -> Schedule:
         assert parameters
-        return Schedule(time(9, 16), time(15, 0), 1)
+        return Schedule(clock_time(9, 16), clock_time(15, 0), 1)
 
     def data(self, parameters: Mapping[str, ParameterValue]) -> DataNeed:
         assert parameters
         return DataNeed(1)
 
     def decide(self, context: Context) -> Sequence[Target]:
+        if waits_for := str(context.parameters["waits_for"]):
+            wait_for(Path(waits_for))
         direction = Direction[str(context.parameters["direction"])]
         percent = Decimal(context.parameters["stop_percent"])
         stop = None
@@ -58,4 +64,15 @@ class Pulse:
         return [Target(SBIN, direction, context.slot_at, stop, "told so")]
 
 
+def wait_for(file: Path) -> None:
+    """Say that it waits, and by whom, in a file beside it; then wait until it is there."""
+    while not file.exists():
+        begun = file.with_suffix(".waits")
+        if not begun.exists():
+            begun.with_suffix(".new").write_text(str(os.getpid()))
+            begun.with_suffix(".new").rename(begun)
+        time.sleep(0.01)
+
+
 REGISTRY: Mapping[str, Strategy] = {PULSE: Pulse()}
+REGISTRY_AT = f"{__name__}:REGISTRY"

@@ -1,6 +1,7 @@
 """Counting decorators for the ports of a running system, and the places where a test ends it.
 
-A ``Watch`` sees every call of every broker client and every commit of the store, before and after.
+A ``Watch`` sees every call of every broker client, every commit of the store and every decision of a
+strategy, before and after.
 A ``Rule`` names one of these places; what happens there is the test's: a kill -9 of the process,
 a wait, a look. Product code has no hooks: the decorators are wired through ``core.bootstrap.build``.
 """
@@ -16,9 +17,10 @@ from typing import Any, cast
 from core.domain.broker_profile import BrokerProfile
 from core.domain.outcome import WriteOutcome
 from core.ports.broker import Broker, BrokerClient
+from core.ports.decisions import Decisions
 from core.ports.store import ServedStore
 
-__all__ = ["Call", "Rule", "Watch", "watched_brokers", "watched_store"]
+__all__ = ["Call", "Rule", "Watch", "watched_brokers", "watched_decisions", "watched_store"]
 
 PORT_CALLS = frozenset(
     {"place", "modify", "cancel", "orders", "trades", "positions", "holdings", "funds", "profile"}
@@ -31,9 +33,10 @@ class Call:
     """One moment of one port call.
 
     Attributes:
-        name: A method of a broker client, or ``commit``.
+        name: A method of a broker client, ``commit`` or ``decide``.
         side: ``before`` or ``after``.
-        what: The nonce of a commit; the client order id of a ``place``; empty otherwise.
+        what: The nonce of a commit; the client order id of a ``place``; the strategy of a
+            ``decide``; empty otherwise.
         api_key: Whose client; empty for the store.
         n: The how many-th call of this name and account it is.
     """
@@ -200,6 +203,26 @@ class _Store:
         result = await self._inner.transaction(body, nonce=nonce)
         await self._watch.after(_COMMIT, nonce)
         return result
+
+
+class _Decisions:
+    def __init__(self, inner: Decisions, watch: Watch) -> None:
+        self._inner = inner
+        self._watch = watch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def decide(self, strategy: str, *arguments: Any) -> Any:
+        await self._watch.before("decide", strategy)
+        result = await self._inner.decide(strategy, *arguments)
+        await self._watch.after("decide", strategy)
+        return result
+
+
+def watched_decisions(decisions: Decisions, watch: Watch) -> Decisions:
+    """Return decisions that report to ``watch``."""
+    return cast("Decisions", _Decisions(decisions, watch))
 
 
 def watched_brokers(
