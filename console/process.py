@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -64,6 +65,7 @@ async def run_controller(settings: Settings, watch: LoopWatch) -> int:
             loop_lag=watch.lag,
         )
         await system.begin()
+        gc.freeze()  # modules and wiring stay: no collection has to look at them
         bot = build_bot(
             parameters, system.control, foundation.store, foundation.vault, foundation.clock
         )

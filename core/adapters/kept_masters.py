@@ -16,6 +16,7 @@ from typing import Any
 
 from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import Instrument, InstrumentId, Segment
+from core.long_lived import built_to_stay
 from core.ports.masters import KeptMaster
 
 __all__ = ["KeptMasterFiles"]
@@ -35,7 +36,7 @@ class KeptMasterFiles:
     async def recall(self, broker: BrokerProfile) -> KeptMaster | None:
         """Read a broker's file; a missing or damaged one is as good as none."""
         # A hundred thousand rows take a second of computing: not on the loop.
-        return await asyncio.to_thread(self._read, self._file(broker))
+        return await asyncio.to_thread(self._read_all, self._file(broker))
 
     async def keep(self, broker: BrokerProfile, master: KeptMaster) -> None:
         """Write a broker's file anew; the one before it stays until the new one is whole."""
@@ -46,6 +47,10 @@ class KeptMasterFiles:
 
     def _file(self, broker: BrokerProfile) -> Path:
         return self._directory / f"{broker.name}.json.gz"
+
+    def _read_all(self, file: Path) -> KeptMaster | None:
+        with built_to_stay():
+            return self._read(file)
 
     def _read(self, file: Path) -> KeptMaster | None:
         try:

@@ -23,7 +23,9 @@ from core.adapters.fields import malformed
 from core.adapters.share_names import ShareNames
 from core.adapters.throttle import Bucket
 from core.domain.instrument import DERIVATIVES_OF, Instrument, InstrumentId, Segment
+from core.domain.master import Master
 from core.errors import BrokerReadError, ReadFault
+from core.long_lived import built_to_stay, let_go
 from core.ports.clock import Clock
 
 __all__ = ["FyersInstruments", "SymbolBook", "our_name", "parse_masters"]
@@ -82,7 +84,9 @@ class SymbolBook:
         self._by_symbol: dict[str, InstrumentId] = {}
 
     @property
-    def _names(self) -> dict[str, InstrumentId]:
+    def _names(self) -> Mapping[str, InstrumentId]:
+        if isinstance(self._master, Master):
+            return self._master.by_symbol
         first = next(iter(self._master.values()), None)
         if first is not self._first or len(self._master) != self._size:
             self._first, self._size = first, len(self._master)
@@ -158,6 +162,12 @@ class FyersInstruments:
 
 
 def parse_masters(files: Mapping[str, bytes], today: date) -> Sequence[Instrument]:
+    """Translate the files (``_parsed_files``) without a look of the garbage collector."""
+    with built_to_stay():
+        return _parsed_files(files, today)
+
+
+def _parsed_files(files: Mapping[str, bytes], today: date) -> Sequence[Instrument]:
     """Translate the files by name; rows of exchanges that Saarthi does not trade are left out.
 
     A file that cannot be read, or was not renewed for a week, leaves its exchange out; so does a
@@ -178,6 +188,7 @@ def parse_masters(files: Mapping[str, bytes], today: date) -> Sequence[Instrumen
             unknown.discard(_DERIVATIVES_FILES.get(name, ""))
     underlyings = {(_exchange(row), row.underlying) for row in rows}
     instruments = [_instrument(row, underlyings, unknown) for row in rows]
+    let_go(rows)
     if not any(instrument.segment is Segment.CASH for instrument in instruments):
         raise malformed(trouble)
     return instruments

@@ -15,11 +15,13 @@ from datetime import datetime, time
 
 from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import DERIVATIVES_OF, ExchangeFacts, Instrument, InstrumentId
+from core.domain.master import Master
 from core.domain.notices.post import Post
 from core.domain.notices.system import InstrumentsOld
 from core.domain.sessions import IST, trading_day
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, BrokerReadError, ReadFault, StoreError
+from core.long_lived import built_to_stay, let_go, set_aside
 from core.ports.broker import Broker
 from core.ports.clock import Clock
 from core.ports.masters import KeptMaster, MasterArchive
@@ -37,6 +39,7 @@ _TOLD_AFTER = 2
 """Failures in a row: one alone may be a hiccup."""
 
 _Table = dict[InstrumentId, Instrument]
+_Index = Mapping[InstrumentId, Instrument]
 _Facts = dict[InstrumentId, ExchangeFacts]
 _NOTHING = ExchangeFacts()
 
@@ -68,13 +71,14 @@ class _Known:
 
     Attributes:
         table: The instruments; changed in place, because every client holds a reference to it.
+            What is made of a hundred thousand of them is made in a thread.
         edition: Which edition was loaded last, '' for none since the start.
         of_edition: Which edition the table is, also one that was kept over a restart.
         failures: How many downloads failed in a row.
         is_wanted: Somebody has asked for it.
     """
 
-    table: _Table = field(default_factory=dict)
+    table: Master = field(default_factory=Master)
     edition: str = ""
     of_edition: str = ""
     failed_at: float | None = None
@@ -152,7 +156,7 @@ class Masters:
         return (
             known is not None
             and known.edition == _edition_of(self._clock.market_now())
-            and not any(row.is_stale for row in known.table.values())
+            and not known.table.is_stale
         )
 
     async def tick(self) -> None:
@@ -204,7 +208,7 @@ class Masters:
         if kept is None:
             return
         is_old = kept.edition != _edition_of(self._clock.market_now())
-        known.table.update(_table(kept.instruments, {}, is_stale=is_old))
+        known.table.become(await asyncio.to_thread(_marked, kept.instruments, is_stale=is_old))
         known.of_edition = kept.edition
 
     async def _download(self, broker: BrokerProfile, known: _Known) -> None:
@@ -214,13 +218,15 @@ class Masters:
         except BrokerReadError as error:
             await self._failed(broker, known, edition, str(error))
             return
-        before = dict(known.table)
-        fresh = await asyncio.to_thread(_merged, rows, before, self._facts)
-        _put(known.table, fresh)
+        old = known.table.copied()
+        fresh, present = await asyncio.to_thread(_merged, rows, old, self._facts)
+        known.table.become(fresh)
         known.edition = known.of_edition = edition
         known.failed_at, known.failures = None, 0
         self.trouble.pop(broker, None)
-        if lost := {row.id.exchange for row in before.values()} - {row.id.exchange for row in rows}:
+        lost = old.exchanges - present
+        await asyncio.to_thread(let_go, old, rows, old.by_symbol, old.by_isin)
+        if lost:
             reason = f"the file of {', '.join(sorted(lost))} could not be read"
             _log.warning("%s instruments: %s", broker, reason)
             if self._watch is not None:
@@ -235,8 +241,9 @@ class Masters:
         self.trouble[broker] = f"{broker.label} instruments: {reason}"
         _log.warning("%s instrument master: %s", broker, reason)
         if known.edition and _is_issued(edition):
-            old = dict(known.table)
-            _put(known.table, await asyncio.to_thread(_table, old.values(), {}, is_stale=True))
+            old = list(known.table.values())
+            known.table.become(await asyncio.to_thread(_marked, old, is_stale=True))
+            await asyncio.to_thread(let_go, old)
         # Kept this morning, it is today's: a restart in the afternoon misses nothing.
         is_needed = known.of_edition != edition and (_is_issued(edition) or not known.table)
         if known.failures >= _TOLD_AFTER and is_needed and self._watch is not None:
@@ -260,8 +267,9 @@ class Masters:
         for broker, known in self._known.items():
             async with known.lock:
                 if known.table and self._facts:
-                    fresh = await asyncio.to_thread(_with_facts, known.table, self._facts)
-                    _put(known.table, fresh)
+                    old = list(known.table.values())
+                    known.table.become(await asyncio.to_thread(_with_facts, old, self._facts))
+                    await asyncio.to_thread(let_go, old)
                     if known.edition:
                         await self._keep(broker, known)
 
@@ -280,12 +288,6 @@ def _is_issued(edition: str) -> bool:
     return not edition.endswith("early")
 
 
-def _put(table: _Table, fresh: _Table) -> None:
-    """Change a table in place and at once, so that no reader sees it empty."""
-    table.clear()
-    table.update(fresh)
-
-
 def _table(rows: Iterable[Instrument], facts: _Facts, *, is_stale: bool) -> _Table:
     """Return instruments by name, with what their broker does not publish of them."""
     found = {}
@@ -300,12 +302,38 @@ def _table(rows: Iterable[Instrument], facts: _Facts, *, is_stale: bool) -> _Tab
     return found
 
 
-def _merged(rows: Iterable[Instrument], known: _Table, facts: _Facts) -> _Table:
-    """Return today's instruments; of an exchange that is missing today the ones known before."""
+def _mastered(rows: Iterable[Instrument]) -> Master:
+    """Return instruments that stay for the day."""
+    with built_to_stay():
+        master = Master(rows)
+    set_aside(len(master))
+    return master
+
+
+def _marked(rows: Iterable[Instrument], *, is_stale: bool) -> Master:
+    with built_to_stay():
+        return _mastered(_table(rows, {}, is_stale=is_stale).values())
+
+
+def _merged(
+    rows: Iterable[Instrument], known: _Index, facts: _Facts
+) -> tuple[Master, frozenset[str]]:
+    """Return today's instruments, and their exchanges.
+
+    Of an exchange that is missing today there are the ones known before.
+    """
+    with built_to_stay():
+        return _merged_now(rows, known, facts)
+
+
+def _merged_now(
+    rows: Iterable[Instrument], known: _Index, facts: _Facts
+) -> tuple[Master, frozenset[str]]:
     before = {name: ExchangeFacts(row.freeze_quantity, row.isin) for name, row in known.items()}
     # Today's facts may not be there yet: until then those of the last master hold.
     fresh = _table(rows, before | facts, is_stale=False)
-    present = {one.exchange for one in fresh}
+    let_go(before)
+    present = frozenset(one.exchange for one in fresh)
     unknown = {cash for cash, other in DERIVATIVES_OF.items() if other not in present}
     for name, row in fresh.items():
         # What has derivatives is read from a file that is missing: it is as it was.
@@ -313,8 +341,9 @@ def _merged(rows: Iterable[Instrument], known: _Table, facts: _Facts) -> _Table:
             derivatives = known[name].has_derivatives
             fresh[name] = replace(row, has_derivatives=derivatives)
     old = [row for name, row in known.items() if name.exchange not in present]
-    return _table(old, facts, is_stale=True) | fresh
+    return _mastered((_table(old, facts, is_stale=True) | fresh).values()), present
 
 
-def _with_facts(table: _Table, facts: _Facts) -> _Table:
-    return _table(list(table.values()), facts, is_stale=False)
+def _with_facts(rows: Iterable[Instrument], facts: _Facts) -> Master:
+    with built_to_stay():
+        return _mastered(_table(rows, facts, is_stale=False).values())

@@ -1,0 +1,44 @@
+"""The garbage collector is left as it was found, whoever builds beside whom."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from core.long_lived import built_to_stay, let_go, set_aside
+
+
+@pytest.fixture(autouse=True)
+def thawed() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+
+
+def test_nothing_is_collected_while_it_is_built() -> None:
+    """Two that build beside one another, and one that fails, leave it on."""
+    with built_to_stay():
+        with built_to_stay():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(ValueError, match="odd"), built_to_stay():
+        raise ValueError("odd")
+    assert gc.isenabled()
+
+
+def test_much_is_set_aside_and_little_is_not() -> None:
+    """A small list of a test or a demo leaves the collector all its objects."""
+    before = gc.get_freeze_count()
+    set_aside(100)
+    assert gc.get_freeze_count() == before
+    set_aside(100_000)
+    assert gc.get_freeze_count() > before
+
+
+def test_what_is_let_go_is_empty() -> None:
+    """Dictionaries and lists; other things are nobody's to empty."""
+    table, rows, fixed = {1: 2, 3: 4}, [1, 2, 3], (1, 2)
+    let_go(table, rows, fixed)
+    assert (table, rows, fixed) == ({}, [], (1, 2))
