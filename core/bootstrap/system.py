@@ -159,7 +159,9 @@ def _services(
             wiring.price_watch,
             control.round_trips,
             wiring.pruning,
+            wiring.price_parts.days,
         ),
+        "prices": wiring.price_parts.feed.run,
         "strategies": partial(
             keep_ready,
             wiring.decisions,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from core.bootstrap.foundation import Foundation
+from core.bootstrap.price_parts import PriceParts, price_parts
 from core.bootstrap.services import crash_reporter, proof_address
 from core.domain.broker_profile import BrokerProfile
 from core.domain.target import Strategy
@@ -348,9 +349,14 @@ class Wiring:
         )
 
     @cached_property
+    def price_parts(self) -> PriceParts:
+        """What brings prices and bars."""
+        return price_parts(self._foundation, self)
+
+    @property
     def market_data(self) -> MarketData:
         """Candles and quotes from the data account."""
-        return MarketData(self._store, self._clock, self.accounts, self.connections)
+        return self.price_parts.data
 
     @cached_property
     def runner(self) -> Runner:
@@ -365,6 +371,8 @@ class Wiring:
                 self.decisions, self._clock, Strikes(self._store, self.outbox, self.strategies)
             ),
             market_data=self.market_data,
+            bars=self.price_parts.bars,
+            live=self.price_parts.live,
             masters=self.masters,
             symbols=self.symbols,
             journal=self.journal,
@@ -404,9 +412,9 @@ class Wiring:
         )
 
     @cached_property
-    def stop_watch(self) -> StopWatch:
-        """Watches the prices of stops."""
-        return StopWatch(
+    def price_watch(self) -> PriceWatch:
+        """One look at prices, for all who judge by them."""
+        stops = StopWatch(
             store=self._store,
             clock=self._clock,
             accounts=self.accounts,
@@ -417,12 +425,11 @@ class Wiring:
             wake=self.pool.wake,
             only=self._selection.broker_id if self._selection else None,
         )
-
-    @cached_property
-    def price_watch(self) -> PriceWatch:
-        """One look at prices, for all who judge by them."""
-        judges = (self.stop_watch, self.day_watch)
-        return PriceWatch(self._clock, self.market_data, self.prices, judges)
+        # Each safeguard that judges the days' results is named here.
+        results = DayWatch(
+            self.accounts, self.hours, self.day_results, (self.loss_limit, self.result_guards)
+        )
+        return self.price_parts.watch((stops, results))
 
     # Safeguards
 
@@ -437,12 +444,6 @@ class Wiring:
             prices=self.prices,
             worker=self.pool.get,
         )
-
-    @cached_property
-    def day_watch(self) -> DayWatch:
-        """Judges the days' results; each safeguard that judges them is named here."""
-        judges = (self.loss_limit, self.result_guards)
-        return DayWatch(self.accounts, self.hours, self.day_results, judges)
 
     @cached_property
     def result_guards(self) -> ResultGuards:

@@ -60,6 +60,7 @@ from core.domain.notices.positions import (
     PositionDisputed,
     UnownedPosition,
 )
+from core.domain.notices.prices import PricesPolled, PricesPushed
 from core.domain.notices.protection import (
     ExitDenied,
     ProtectedAgain,
@@ -175,6 +176,8 @@ def notices(word: str) -> tuple[Notice, ...]:
         CalendarEnds("2027-12-31", 1),
         YearDerived(2027, word),
         DayUnknown("2028-01-03", word),
+        PricesPolled(word, word),
+        PricesPushed(),
         PollerTrouble(word),
         InstrumentsOld(word, word, word),
         Started(3),
