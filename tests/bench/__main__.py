@@ -28,9 +28,9 @@ from tests.bench.outbox import outbox
 from tests.bench.resources import resources
 from tests.bench.slots import slots
 from tests.bench.startup import startup
-from tests.bench.stores import STORES, busy, mongod_binary
+from tests.bench.stores import STORES, busy
 from tests.bench.submission import submission
-from tests.bench.taps import measure
+from tests.bench.taps import taps
 
 ACCOUNTS, ROUNDS = (1, 50, 200), 5
 PAST = {"mongod": (1_000, 100_000), "embedded": (1_000, 10_000)}
@@ -55,10 +55,9 @@ async def _taps(directory: Path) -> _Figures:
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        _say(await measure("mongod", directory, mongod_binary(), ROUNDS))
+        return await taps(directory, "mongod")
     finally:
         logging.disable(before)
-    return {}
 
 
 async def _start_up(directory: Path) -> _Figures:
