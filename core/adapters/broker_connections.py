@@ -16,14 +16,14 @@ from __future__ import annotations
 
 import asyncio
 import bisect
+import ipaddress
 import re
 import select
 import socket
 import ssl
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from operator import attrgetter
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -33,7 +33,6 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpResponseParser, RawResponseMessage
 from aiohttp.streams import StreamReader
 
-from core.adapters.host_names import HostNames
 from core.ports.clock import Clock
 
 __all__ = [
@@ -83,6 +82,7 @@ class Origin:
     netloc: str
 
 
+@lru_cache(maxsize=64)
 def origin_of(root: str) -> Origin:
     """Return the origin of an address ``scheme://host[:port]``.
 
@@ -205,16 +205,17 @@ class Connection(BaseProtocol):
             await asyncio.sleep(0)
         return False
 
-    def begin(self, at: float) -> None:
-        """Get ready for a request; nothing has left after this, whether it raises or not.
+    async def ask(self, request: bytes, at: float) -> Answer:
+        """Write a request, all of it at once, and return the head of its answer.
 
         Args:
+            request: What is written.
             at: The owner's time.
 
         Raises:
-            ConnectionResetError: It is closed.
+            OSError: The connection broke, or what came is not HTTP.
         """
-        if self.transport is None or self.transport.is_closing():
+        if self.transport is None:
             raise ConnectionResetError("the connection is closed")
         self.idle_s = None if self.is_new else at - self.idle_since
         self.is_new = self.was_answered = False
@@ -222,15 +223,6 @@ class Connection(BaseProtocol):
         self._parser = HttpResponseParser(
             self, self._loop, _BUFFER, read_until_eof=True, auto_decompress=False
         )
-
-    async def ask(self, request: bytes) -> Answer:
-        """Write a request, all of it at once, and return the head of its answer.
-
-        Raises:
-            OSError: The connection broke, or what came is not HTTP.
-        """
-        if self.transport is None or self._head is None:
-            raise RuntimeError("begin comes right before")
         self.transport.write(request)
         return await self._head
 
@@ -267,9 +259,11 @@ class Connection(BaseProtocol):
     def connection_lost(self, exc: BaseException | None) -> None:
         """End what is under way; an answer without a length ends with the connection."""
         if self._parser is not None and exc is None:
-            with suppress(Exception):  # the parser's, of an answer that was cut
+            try:
                 self._parser.feed_eof()
-        self._fail(exc or ConnectionResetError("closed without a whole answer"))
+            except Exception as error:  # noqa: BLE001 - the parser's: the answer was cut
+                exc = error
+        self._fail(exc or ConnectionResetError("closed without an answer"))
         super().connection_lost(exc)
         self._owner.lost(self, by_peer=not self._is_ended_here)
 
@@ -310,18 +304,15 @@ class ConnectionPool:
         clock: Tells how long a connection has been idle.
         source_address: The account's own address; None for any IPv4 address of this machine.
         lifetime: What is known about the broker's patience.
-        names: Looks up where the broker is.
     """
 
-    def __init__(
-        self, clock: Clock, source_address: str | None, lifetime: Lifetime, names: HostNames
-    ) -> None:
+    def __init__(self, clock: Clock, source_address: str | None, lifetime: Lifetime) -> None:
         self._clock = clock
         self._source = (source_address, 0) if source_address not in {None, ANY_IPV4} else None
-        is_ipv6 = source_address is not None and ":" in source_address
-        self._family = socket.AF_INET6 if is_ipv6 else socket.AF_INET
+        self._family = (
+            socket.AF_INET6 if source_address and ":" in source_address else socket.AF_INET
+        )
         self._lifetime = lifetime
-        self._names = names
         self._idle: dict[Origin, list[Connection]] = {}
         self._open: set[Connection] = set()
         self._is_closed = False
@@ -401,7 +392,7 @@ class ConnectionPool:
         loop = asyncio.get_running_loop()
         until = loop.time() + left_s
         failure: OSError = ConnectionError("no address")
-        for address in await self._names.addresses(origin.host, self._family):
+        for address in await self._addresses(origin):
             if self._is_closed:
                 raise ConnectionError("the account's transport is closed")
             share = max(until - loop.time(), 0.0) * _CONNECT_SHARE
@@ -432,6 +423,16 @@ class ConnectionPool:
             raise ConnectionError("the account's transport is closed")
         connection.idle_since = self._clock.monotonic()
         return connection
+
+    async def _addresses(self, origin: Origin) -> Sequence[str]:
+        try:
+            return [str(ipaddress.ip_address(origin.host))]
+        except ValueError:
+            pass
+        found = await asyncio.get_running_loop().getaddrinfo(
+            origin.host, origin.port, family=self._family, type=socket.SOCK_STREAM
+        )
+        return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 
 @cache

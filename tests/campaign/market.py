@@ -70,9 +70,7 @@ class Market:
     ) -> list[Candle]:
         """Return closed bars with start <= bar start and bar end <= end."""
         step = timedelta(minutes=minutes)
-        first = start
-        while first < self._opens:  # bars lie on the grid of the session, whenever the day begins
-            first += step
+        first = max(start, self._opens)
         found = []
         while first + step <= end:
             begin, end_at = self._step(first), self._step(first + step)

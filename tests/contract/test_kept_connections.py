@@ -56,7 +56,7 @@ async def connected(
 async def gone(server: RawServer, client: BrokerClient) -> None:
     """Have the server close its connections, and wait until this side has seen it."""
     await server.stop()
-    connections = client._transport._pool  # type: ignore[attr-defined]
+    connections = client._transport._connections  # type: ignore[attr-defined]
     async with asyncio.timeout(10):
         while connections._open:
             await asyncio.sleep(0.005)
@@ -95,7 +95,7 @@ async def test_connection_is_not_kept_for_ever(case: BrokerCase) -> None:
         await asyncio.gather(*(client.orders() for _ in range(4)))
         await clock.advance(100.0)
         await client.orders()
-        connections = client._transport._pool  # type: ignore[attr-defined]
+        connections = client._transport._connections  # type: ignore[attr-defined]
         async with asyncio.timeout(10):
             while len(connections._open) > 1:
                 await asyncio.sleep(0.005)
@@ -119,16 +119,6 @@ async def test_read_is_asked_again_when_its_old_connection_was_closed(case: Brok
         assert len(server.received) == 5
 
 
-async def test_read_on_a_fresh_connection_is_not_asked_again(case: BrokerCase) -> None:
-    """It was answered a moment ago, so the broker did not end it for being idle."""
-    async with connected(case, json_answer(200, case.orders)) as (server, client, _):
-        await client.orders()
-        server.script = [close_unanswered]
-        with pytest.raises(BrokerReadError):
-            await client.orders()
-        assert len(server.received) == 2
-
-
 @pytest.mark.parametrize("fault", [half_a_body, garbage])
 async def test_read_that_got_a_part_of_an_answer_is_not_asked_again(
     case: BrokerCase, fault: Behaviour
@@ -147,14 +137,12 @@ async def test_read_that_got_a_part_of_an_answer_is_not_asked_again(
 @pytest.mark.invariant("I1")
 @pytest.mark.parametrize("fault", [close_unanswered, reset_after])
 @pytest.mark.parametrize("write", ["place", "modify", "cancel", "logout"])
-@pytest.mark.parametrize("idle_s", [0.0, 60.0])
 async def test_write_on_a_kept_connection_is_never_repeated(
-    case: BrokerCase, write: str, fault: Behaviour, idle_s: float
+    case: BrokerCase, write: str, fault: Behaviour
 ) -> None:
     """POST, PUT, PATCH and DELETE go out once, however their connection ends."""
-    async with connected(case, json_answer(200, case.placed)) as (server, client, clock):
+    async with connected(case, json_answer(200, case.placed)) as (server, client, _):
         assert await client.place(market_order()) == Acked("1001")
-        await clock.advance(idle_s)
         server.script = [fault]
         if write == "logout":
             with pytest.raises(BrokerReadError):
@@ -167,7 +155,7 @@ async def test_write_on_a_kept_connection_is_never_repeated(
             }[write]()
             assert isinstance(outcome, Ambiguous)
         assert len(server.received) == 2
-        assert len(server.peers) == (2 if idle_s else 1)
+        assert len(server.peers) == 1
 
 
 @pytest.mark.matrix("N12")
