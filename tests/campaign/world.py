@@ -34,7 +34,7 @@ from core.domain.notices.panic import PanicCard
 from core.domain.notices.post import Post
 from core.domain.sessions import IST
 from core.errors import AlreadyDone, DecisionFailed, LeaseLost, StoreError, UserError
-from core.ports.notifier import Delivered, TryLater
+from tests.campaign.chat import Chat
 from tests.campaign.client import CampaignBroker, CampaignClient
 from tests.campaign.market import Market
 from tests.campaign.scripted import WishingStrategy
@@ -80,49 +80,6 @@ class Written(NamedTuple):
 
 class Dead(Exception):
     """The controller ended while something was asked of it."""
-
-
-@dataclass
-class Chat:
-    """The messenger: what it shows, and what goes wrong on the way to it.
-
-    Attributes:
-        away_until: Until then it answers nothing, world's seconds.
-        loses_answers: How many of the next deliveries arrive and are not confirmed.
-        look: Called with what arrives, at the moment at which its text is made.
-    """
-
-    now: Callable[[], float]
-    watch: Watch | None = None
-    delivered: list[tuple[int, str, bool, Post]] = field(default_factory=list)
-    away_until: float = 0.0
-    loses_answers: int = 0
-    bitten: int = 0
-    look: Callable[[Post], None] = lambda _post: None
-
-    async def deliver(
-        self,
-        chat_id: int,
-        post: Post,
-        *,
-        notice_id: str,
-        message_id: int | None,
-        is_repeat: bool,
-    ) -> Delivered | TryLater:
-        if self.watch is not None:
-            await self.watch.before("deliver")
-        if self.now() < self.away_until:
-            self.bitten += 1
-            return TryLater(3.0, "the messenger is away")
-        self.delivered.append((chat_id, notice_id, is_repeat, post))
-        self.look(post)
-        if self.watch is not None:
-            await self.watch.after("deliver")
-        if self.loses_answers:
-            self.loses_answers -= 1
-            self.bitten += 1
-            return TryLater(1.0, "no answer in time", may_have_arrived=True)
-        return Delivered(message_id or len(self.delivered))
 
 
 @dataclass
