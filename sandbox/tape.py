@@ -8,9 +8,10 @@ gap of a recording, a halt and the time outside the session have none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 
 from sandbox.clock import IST
 from sandbox.instruments import Instrument
@@ -77,9 +78,17 @@ class Tape:
         if now - self._at > _LONGEST_WALK or now.astimezone(IST).date() != self._day:
             self._begin(now)
             return []
+        if now < self._next():
+            return []
         found = list(self._walk(now))
         self._at = now
         return found
+
+    def _next(self) -> datetime:
+        """Return the first moment after the last look at which anything is printed."""
+        second = self._at.replace(microsecond=0) + timedelta(seconds=1)
+        last = second - LAST_INSTANT
+        return last if second.second == 0 and self._at < last else second
 
     def _begin(self, now: datetime) -> None:
         """Stand at a moment, with what has been traded today."""
@@ -123,23 +132,24 @@ class Tape:
         traded = 0
         for at, price, volume in self._points(bar):
             if self._at < at <= now:
-                yield self._print(at, price, volume - traded)
+                yield self._print(at, price(), volume - traded)
             traded = volume
 
-    def _points(self, bar: Bar) -> Iterator[tuple[datetime, float, int]]:
-        """Yield time, price and the bar's volume by then."""
+    def _points(self, bar: Bar) -> Iterator[tuple[datetime, Callable[[], float], int]]:
+        """Yield time, price (worked out when it is asked for) and the bar's volume by then."""
         if self._market.is_sampled(self._instrument, bar.start + MINUTE):
             for at in print_times(bar.start, bar.start + MINUTE):
                 seconds = max(1, (at - bar.start).seconds)
                 is_last = at.microsecond > 0
                 volume = bar.volume if is_last else int(bar.volume * seconds / MINUTE.seconds)
-                yield at, self._market.last_price(self._instrument, at), volume
+                yield at, partial(self._market.last_price, self._instrument, at), volume
             return
-        yield bar.start, bar.open, bar.volume // MINUTE.seconds
+        yield bar.start, lambda: bar.open, bar.volume // MINUTE.seconds
         end = bar.start + MINUTE - LAST_INSTANT
         path = [bar.low, bar.high] if bar.close >= bar.open else [bar.high, bar.low]
         for price, left in zip([*path, bar.close], (2, 1, 0), strict=True):
-            yield end, price, max(bar.volume // MINUTE.seconds, bar.volume - left)
+            volume = max(bar.volume // MINUTE.seconds, bar.volume - left)
+            yield end, partial(float, price), volume
 
     def _print(self, at: datetime, price: float, quantity: int) -> Print:
         self._open = self._open or price

@@ -16,6 +16,7 @@ from bot.notices.lookups import Lookups
 from bot.notices.orders import order_notice
 from bot.notices.panic import panic_notice
 from bot.notices.positions import position_notice
+from bot.notices.prices import price_notice
 from bot.notices.protection import protection_notice
 from bot.notices.result_guards import guard_notice
 from bot.notices.results import result_notice
@@ -32,6 +33,7 @@ from core.domain.notices.notice import Notice
 from core.domain.notices.orders import OrderNotice
 from core.domain.notices.panic import PanicNotice
 from core.domain.notices.positions import PositionNotice
+from core.domain.notices.prices import PriceNotice
 from core.domain.notices.protection import ProtectionNotice
 from core.domain.notices.result_guards import GuardNotice
 from core.domain.notices.results import ResultNotice
@@ -58,6 +60,8 @@ _Trading: TypeAlias = (
     RunNotice | OrderNotice | PositionNotice | ResultNotice | ProtectionNotice | ExitNotice
 )
 """What concerns orders and positions; the other topics follow below."""
+_Own: TypeAlias = CalendarNotice | PriceNotice | SystemNotice
+"""What is about no account."""
 
 
 async def _render(notice: Notice, lookups: Lookups) -> Screen:
@@ -72,12 +76,20 @@ async def _render(notice: Notice, lookups: Lookups) -> Screen:
         return await limit_notice(notice, lookups)
     if isinstance(notice, AccountNotice):
         return await account_notice(notice, lookups)
-    if isinstance(notice, CalendarNotice):
-        return calendar_notice(notice)
-    if isinstance(notice, SystemNotice):
-        return system_notice(notice)
+    if isinstance(notice, _Own):
+        return _own(notice)
     if isinstance(notice, PanicNotice):
         return await panic_notice(notice, lookups)
+    assert_never(notice)
+
+
+def _own(notice: _Own) -> Screen:
+    if isinstance(notice, CalendarNotice):
+        return calendar_notice(notice)
+    if isinstance(notice, PriceNotice):
+        return price_notice(notice)
+    if isinstance(notice, SystemNotice):
+        return system_notice(notice)
     assert_never(notice)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from core.bootstrap.foundation import Foundation
+from core.bootstrap.price_parts import PriceParts, price_parts
 from core.bootstrap.services import crash_reporter, proof_address
-from core.bootstrap.upkeep import Upkeep
 from core.domain.broker_profile import BrokerProfile
 from core.domain.target import Strategy
 from core.engine.accounts.accounts import Accounts
@@ -29,9 +29,12 @@ from core.engine.orders.protections import Protections
 from core.engine.orders.reconciliation import Reconciler
 from core.engine.orders.stop_hits import StopHits
 from core.engine.outbox import Outbox
+from core.engine.runs.calendar_watch import CalendarWatch
+from core.engine.runs.clock_watch import ClockWatch
 from core.engine.runs.decider import Decider
 from core.engine.runs.market_data import MarketData
 from core.engine.runs.price_watch import PriceWatch
+from core.engine.runs.pruning import Pruning
 from core.engine.runs.requests import RunRequests
 from core.engine.runs.runner import Runner
 from core.engine.runs.scheduler import Scheduler, Selection
@@ -247,8 +250,6 @@ class Wiring:
             self._clock,
             session_ids=lambda: self._store.session_ids,
             kill_sessions=self._store.kill_sessions,
-            hold=self._store.hold,
-            release=self._store.release,
         )
 
     @cached_property
@@ -348,9 +349,14 @@ class Wiring:
         )
 
     @cached_property
+    def price_parts(self) -> PriceParts:
+        """What brings prices and bars."""
+        return price_parts(self._foundation, self)
+
+    @property
     def market_data(self) -> MarketData:
         """Candles and quotes from the data account."""
-        return MarketData(self._store, self._clock, self.accounts, self.connections)
+        return self.price_parts.data
 
     @cached_property
     def runner(self) -> Runner:
@@ -365,6 +371,8 @@ class Wiring:
                 self.decisions, self._clock, Strikes(self._store, self.outbox, self.strategies)
             ),
             market_data=self.market_data,
+            bars=self.price_parts.bars,
+            live=self.price_parts.live,
             masters=self.masters,
             symbols=self.symbols,
             journal=self.journal,
@@ -404,9 +412,9 @@ class Wiring:
         )
 
     @cached_property
-    def stop_watch(self) -> StopWatch:
-        """Watches the prices of stops."""
-        return StopWatch(
+    def price_watch(self) -> PriceWatch:
+        """One look at prices, for all who judge by them."""
+        stops = StopWatch(
             store=self._store,
             clock=self._clock,
             accounts=self.accounts,
@@ -417,12 +425,11 @@ class Wiring:
             wake=self.pool.wake,
             only=self._selection.broker_id if self._selection else None,
         )
-
-    @cached_property
-    def price_watch(self) -> PriceWatch:
-        """One look at prices, for all who judge by them."""
-        judges = (self.stop_watch, self.day_watch)
-        return PriceWatch(self._clock, self.market_data, self.prices, judges)
+        # Each safeguard that judges the days' results is named here.
+        results = DayWatch(
+            self.accounts, self.hours, self.day_results, (self.loss_limit, self.result_guards)
+        )
+        return self.price_parts.watch((stops, results))
 
     # Safeguards
 
@@ -437,12 +444,6 @@ class Wiring:
             prices=self.prices,
             worker=self.pool.get,
         )
-
-    @cached_property
-    def day_watch(self) -> DayWatch:
-        """Judges the days' results; each safeguard that judges them is named here."""
-        judges = (self.loss_limit, self.result_guards)
-        return DayWatch(self.accounts, self.hours, self.day_results, judges)
 
     @cached_property
     def result_guards(self) -> ResultGuards:
@@ -476,16 +477,20 @@ class Wiring:
         )
 
     @cached_property
-    def upkeep(self) -> Upkeep:
-        """What looks after calendar, clock and store."""
-        return Upkeep(
-            self._foundation,
-            self.outbox,
-            self.accounts,
-            self.journal,
-            self.hours,
-            self._registry,
-        )
+    def calendar_watch(self) -> CalendarWatch:
+        """Says when the calendar ends or does not know today."""
+        return CalendarWatch(self._store, self._clock, self._calendar, self.outbox)
+
+    @cached_property
+    def clock_watch(self) -> ClockWatch:
+        """Says when this computer's clock is wrong."""
+        return ClockWatch(self._store, self._clock, self.outbox)
+
+    @cached_property
+    def pruning(self) -> Pruning:
+        """Forgets what no day to come asks for."""
+        names = tuple(self._registry)
+        return Pruning(self._store, self._clock, self.accounts, self.journal, self.hours, names)
 
     @cached_property
     def run_requests(self) -> RunRequests:

@@ -70,7 +70,9 @@ class Market:
     ) -> list[Candle]:
         """Return closed bars with start <= bar start and bar end <= end."""
         step = timedelta(minutes=minutes)
-        first = max(start, self._opens)
+        first = start
+        while first < self._opens:  # bars lie on the grid of the session, whenever the day begins
+            first += step
         found = []
         while first + step <= end:
             begin, end_at = self._step(first), self._step(first + step)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from urllib.parse import urlencode
@@ -53,7 +53,8 @@ class ScriptedAccount:
 
     Attributes:
         trouble: Raised by the next read.
-        bars: What a read of candles finds, by instrument.
+        bars: What a read of candles finds, by instrument; a read of minutes finds them cut.
+        bar_minutes: How long these bars are.
         quote_list: What a read of quotes finds; an instrument that is not there trades at 815.10.
         quote_troubles: Raised by the next reads of quotes, one each.
         is_slow: Market orders rest unfilled until the test fills them.
@@ -77,6 +78,7 @@ class ScriptedAccount:
         self.placed: list[OrderRequest] = []
         self.trouble: BrokerReadError | None = None
         self.bars: dict[InstrumentId, Sequence[Candle]] = {}
+        self.bar_minutes = 5
         self.quote_list: dict[InstrumentId, Quote | None] = {}
         self.quote_troubles: list[BrokerReadError] = []
         self.is_slow = False
@@ -222,7 +224,10 @@ class ScriptedAccount:
         self._answer()
         if instrument not in self.bars and instrument not in _KNOWN:
             raise BrokerReadError(ReadFault.REFUSED, f"no instrument {instrument}")
-        return [bar for bar in self.bars.get(instrument, ()) if start <= bar.start < end]
+        bars = list(self.bars.get(instrument, ()))
+        if minutes == 1:
+            bars = [minute for bar in bars for minute in _minutes(bar, self.bar_minutes)]
+        return [bar for bar in bars if start <= bar.start < end]
 
     def updates(self) -> OrderUpdates | None:
         return self.stream
@@ -239,6 +244,13 @@ class ScriptedAccount:
 
     async def aclose(self) -> None:
         return None
+
+
+def _minutes(bar: Candle, number: int) -> list[Candle]:
+    """Return minutes that a bar of so many may have been made of."""
+    rest = Candle(bar.start, bar.close, bar.close, bar.close, bar.close, 0)
+    later = [replace(rest, start=bar.start + timedelta(minutes=n)) for n in range(1, number)]
+    return [bar, *later]
 
 
 def _moved(held: Position, side: Side, units: int, price: Decimal) -> Position:

@@ -12,6 +12,7 @@ from core.domain.notices.logins import LoginNotice
 from core.domain.notices.orders import OrderNotice
 from core.domain.notices.panic import PanicNotice
 from core.domain.notices.positions import PositionNotice
+from core.domain.notices.prices import PriceNotice
 from core.domain.notices.protection import ProtectionNotice
 from core.domain.notices.result_guards import GuardNotice
 from core.domain.notices.results import ResultNotice
@@ -33,5 +34,6 @@ Notice: TypeAlias = (
     | PanicNotice
     | LimitNotice
     | CalendarNotice
+    | PriceNotice
     | SystemNotice
 )

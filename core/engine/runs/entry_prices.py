@@ -1,8 +1,9 @@
 """The prices of a run's entries, looked up before it is planned in one quote (product.md D10).
 
-The data account is asked outside every transaction, a few times at most; where no answer can be had
-nothing is entered, and the run says so. How long an answer takes decides nothing: ages are judged
-in market time, from the moment of asking.
+What is pushed, and was confirmed by a quote of its own name today, is at hand: nothing is asked.
+Of the others the data account is asked outside every transaction, a few times at most; where no
+answer can be had nothing is entered, and the run says so. How long an answer takes decides nothing:
+ages are judged in market time, from the moment of asking.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from core.domain.broker import Quote
 from core.domain.instrument import InstrumentId
 from core.domain.price_check import Asked, doubt_about
 from core.engine.runs.bars import Bars
+from core.engine.runs.live_prices import LivePrices
 from core.engine.runs.market_data import MarketData, NoData
 from core.ports.clock import Clock
 
@@ -31,9 +33,10 @@ _LONGEST_S = 20.0
 class EntryPrices:
     """Compares the bars that a run decided on with the last prices."""
 
-    def __init__(self, clock: Clock, market_data: MarketData) -> None:
+    def __init__(self, clock: Clock, market_data: MarketData, live: LivePrices) -> None:
         self._clock = clock
         self._market_data = market_data
+        self._live = live
 
     async def doubts(
         self,
@@ -61,7 +64,9 @@ class EntryPrices:
         self, instruments: Sequence[InstrumentId]
     ) -> tuple[Mapping[InstrumentId, Quote], str]:
         """Return what quotes can be had, and what went wrong when none can."""
-        quotes: dict[InstrumentId, Quote] = {}
+        quotes = {one: quote for one in instruments if (quote := self._live.quote(one)) is not None}
+        if len(quotes) == len(instruments):
+            return quotes, ""
         trouble = ""
         try:
             async with asyncio.timeout(_LONGEST_S):

@@ -1,9 +1,10 @@
 """One look at prices for everybody who needs them (rows D9, R5, decision 0016).
 
-Every few seconds one batched request to the data account asks for every instrument that a judge
-needs: stops, and what is held where a result is watched. Then the judges look. A request that fails
-leaves the last prices: each judge decides what an old one is worth. The client cuts a batch to its
-broker's size and keeps its rate (facts/kite.md 10, facts/fyers.md 10).
+Every few seconds the judges look at the prices of what they need: stops, and what is held where a
+result is watched. What the stream of prices tells of is there already; of the others one batched
+request asks the data account. A request that fails leaves the last prices: each judge decides what
+an old one is worth. The client cuts a batch to its broker's size and keeps its rate (facts/kite.md
+10, facts/fyers.md 10).
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from typing import Protocol
 from core.domain.broker import Quote
 from core.domain.instrument import InstrumentId
 from core.engine.orders.prices import Prices
+from core.engine.runs.live_prices import LivePrices
 from core.engine.runs.market_data import MarketData, NoData
+from core.engine.runs.price_feed import PriceFeed
 from core.errors import StoreError
 from core.ports.clock import Clock
 
@@ -61,22 +64,33 @@ class PriceWatch:
     """Asks for prices, then its judges, one after another."""
 
     def __init__(
-        self, clock: Clock, market_data: MarketData, prices: Prices, judges: Sequence[PriceJudge]
+        self,
+        clock: Clock,
+        market_data: MarketData,
+        prices: Prices,
+        judges: Sequence[PriceJudge],
+        *,
+        live: LivePrices,
+        feed: PriceFeed,
     ) -> None:
         self._clock = clock
         self._market_data = market_data
         self._prices = prices
         self._judges = judges
+        self._live = live
+        self._feed = feed
         self._asked_at: float | None = None
 
     async def tick(self) -> None:
         """Ask for the prices that are due, and let everybody judge who needs them."""
         found = [(judge, await self._need(judge)) for judge in self._judges]
         needs = [(judge, need) for judge, need in found if need is not None]
+        every = frozenset[InstrumentId]().union(*(need.instruments for _, need in needs))
+        self._feed.want("prices", every)
         if not needs or not self._is_due(min(need.every_s for _, need in needs)):
             return
         self._asked_at = self._clock.monotonic()
-        await self._ask(frozenset().union(*(need.instruments for _, need in needs)))
+        await self._ask(frozenset(one for one in every if not self._live.is_fresh(one)))
         failed: Exception | None = None
         for judge, _ in needs:
             try:
@@ -113,6 +127,7 @@ class PriceWatch:
             # The prices grow old, and whoever judges by them says so.
             _log.warning("no prices: %s", error)
             return
+        self._live.take(quotes, asked_at=self._clock.market_at(began))
         now = self._clock.now()
         for name, quote in quotes.items():
             if _is_plausible(quote):

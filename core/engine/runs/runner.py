@@ -33,6 +33,7 @@ from core.engine.outbox import Outbox
 from core.engine.runs.bars import BarReader
 from core.engine.runs.decider import Decider, StrategyFailed
 from core.engine.runs.entry_prices import EntryPrices
+from core.engine.runs.live_prices import LivePrices
 from core.engine.runs.market_data import MarketData, NoData
 from core.engine.runs.pinned_bars import with_pinned
 from core.engine.runs.plan import Decided, RunPlan, RunRequest
@@ -66,6 +67,8 @@ class Runner:
         strategies: StrategySettings,
         decider: Decider,
         market_data: MarketData,
+        bars: BarReader,
+        live: LivePrices,
         masters: Masters,
         symbols: Symbols,
         journal: Journal,
@@ -86,8 +89,8 @@ class Runner:
         self._wake = wake
         self._warm = warm
         self._decider = decider
-        self._bars = BarReader(clock, calendar, market_data, symbols)
-        self._entry_prices = EntryPrices(clock, market_data)
+        self._bars = bars
+        self._entry_prices = EntryPrices(clock, market_data, live)
         self._planner = Planner(journal, outbox, proof_address)
 
     async def run(self, request: RunRequest) -> str:
@@ -115,6 +118,21 @@ class Runner:
         """Have connections open to the brokers of a strategy's accounts: its slot is near."""
         accounts = await self._assigned(name, only)
         self._warm(account.broker_id for account, _ in accounts)
+
+    def expect(
+        self, strategy: Strategy, parameters: Mapping[str, ParameterValue], window: SessionWindow
+    ) -> None:
+        """Have prices pushed, and bars at hand, of what a strategy's next runs will read."""
+        instruments, need = strategy.instruments(parameters), strategy.data(parameters)
+        self._bars.expect(strategy.name, instruments, need, window)
+
+    def is_pushed(self, name: str) -> bool:
+        """Whether prices of what a strategy's next runs will read are pushed."""
+        return self._bars.is_pushed(name)
+
+    def dismiss(self, name: str) -> None:
+        """Expect no run of a strategy."""
+        self._bars.dismiss(name)
 
     async def _last_run(self, request: RunRequest) -> str:
         """Name the run after which data went missing: each slot may hear other words about it."""

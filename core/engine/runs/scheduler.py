@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from core.domain.due import due_slots, next_slot
 from core.domain.instrument import Segment
@@ -33,6 +34,11 @@ from core.ports.store import Store, StoreView
 __all__ = ["Scheduler", "Selection"]
 
 _log = logging.getLogger(__name__)
+_TICK_S = 0.5
+_LOOK_AHEAD = timedelta(seconds=0.7)
+"""A slot that is nearer, in real time, is waited for: a look comes each half second."""
+_AHEAD = timedelta(minutes=10)
+"""From how long before the open prices are pushed: the first minute is to be heard whole."""
 _WARM_AHEAD = timedelta(seconds=1)
 """An idle connection lives for four seconds: two ticks ahead leave three of them to the slot."""
 
@@ -80,17 +86,45 @@ class Scheduler:
         await self.tick_square_offs()
         await self.tick_slots()
 
+    async def run(self) -> None:
+        """Run slots when they are due, until cancelled; no strategy waits for another's run."""
+        running: dict[str, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            while True:
+                for name, part in self._parts(waits=True):
+                    task = running.get(name)
+                    if task is None or task.done():
+                        running[name] = group.create_task(self._survived(name, part()))
+                await self._clock.sleep(_TICK_S)
+
     async def tick_slots(self) -> None:
         """Run the slots that are due, strategies beside one another."""
+        async with asyncio.TaskGroup() as group:
+            for name, part in self._parts():
+                group.create_task(self._guarded(name, part()))
+
+    def _parts(self, *, waits: bool = False) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+        """Yield what each strategy has to do now, from a little before the open to the close.
+
+        With ``waits`` a slot that comes before the next look is waited for.
+        """
         now = self._clock.market_now()
         self.last_tick_at = self._clock.now()
-        window = self._open_session(now)
-        if window is None:
-            return
-        async with asyncio.TaskGroup() as group:
-            for name, strategy in self._chosen():
-                part = self._slots(name, strategy, window, now)
-                group.create_task(self._guarded(name, part))
+        window = self._runner.session(now)
+        is_near = window is not None and window.open_at - _AHEAD <= now < window.close_at
+        for name, strategy in self._chosen():
+            if window is None or not is_near:
+                self._runner.dismiss(name)
+            else:
+                yield name, partial(self._slots, name, strategy, window, waits=waits)
+
+    async def _survived(self, name: str, part: Awaitable[None]) -> None:
+        """Keep a failure that could not even be reported from the slots to come."""
+        try:
+            await self._guarded(name, part)
+        # A boundary: what is due stays due, and is tried again.
+        except Exception:  # noqa: BLE001 - see above
+            _log.exception("the slots of %s failed", name)
 
     async def tick_square_offs(self) -> None:
         """Begin the square-offs that are due; it waits for no market data."""
@@ -98,10 +132,6 @@ class Scheduler:
         await self._square_off.tick(
             strategy=only.strategy if only else None, broker_id=only.broker_id if only else None
         )
-
-    def _open_session(self, now: datetime) -> SessionWindow | None:
-        window = self._runner.session(now)
-        return window if window is not None and window.contains(now) else None
 
     def _chosen(self) -> list[tuple[str, Strategy]]:
         return [
@@ -135,17 +165,29 @@ class Scheduler:
             return
 
     async def _slots(
-        self, name: str, strategy: Strategy, window: SessionWindow, now: datetime
+        self, name: str, strategy: Strategy, window: SessionWindow, *, waits: bool
     ) -> None:
         only = self._selection.broker_id if self._selection else None
         row = await self._strategies.row(name)
         if not (row["enabled"] or only):
+            self._runner.dismiss(name)
             return
-        schedule = strategy.schedule(await self._strategies.parameters(name))
+        parameters = await self._strategies.parameters(name)
+        schedule = strategy.schedule(parameters)
+        self._runner.expect(strategy, parameters, window)
         handled = self._selected_until if only else row.get("last_slot_at")
+        now = self._clock.market_now()
         due = due_slots(schedule, window, now=now, handled=handled)
         if due is None:
-            await self._warm(name, next_slot(schedule, window, now), now, only)
+            slot = next_slot(schedule, window, now)
+            await self._warm(name, slot, now, only)
+            # History has a bar a moment after its close; to the moment is for what is pushed.
+            is_met = waits and self._runner.is_pushed(name)
+            if not (is_met and await self._awaited(slot)):
+                return
+            now = self._clock.market_now()
+            due = due_slots(schedule, window, now=now, handled=handled)
+        if due is None:
             return
         if due.missed or not due.may_enter:
             await self._notify_missed(name, due.slot_at, now, len(due.missed))
@@ -159,6 +201,16 @@ class Scheduler:
         else:
             await self._strategies.mark_slot(name, due.slot_at)
         _log.info("run %s: %s", request.run_id, line)
+
+    async def _awaited(self, slot: datetime | None) -> bool:
+        """Wait for a slot that comes before the next look, so that it is met to the moment."""
+        if slot is None:
+            return False
+        left = self._clock.real_at(slot) - self._clock.now()
+        if left > _LOOK_AHEAD:
+            return False
+        await self._clock.sleep(max(0.0, left / timedelta(seconds=1)))
+        return True
 
     async def _warm(
         self, name: str, slot: datetime | None, now: datetime, only: str | None

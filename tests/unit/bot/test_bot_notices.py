@@ -60,6 +60,7 @@ from core.domain.notices.positions import (
     PositionDisputed,
     UnownedPosition,
 )
+from core.domain.notices.prices import PricesPolled, PricesPushed
 from core.domain.notices.protection import (
     ExitDenied,
     ProtectedAgain,
@@ -83,7 +84,6 @@ from core.domain.notices.system import (
     ClockRight,
     ClockWrong,
     InstrumentsOld,
-    MemoryDiffered,
     PollerTrouble,
     ServiceCrashed,
     Started,
@@ -176,6 +176,8 @@ def notices(word: str) -> tuple[Notice, ...]:
         CalendarEnds("2027-12-31", 1),
         YearDerived(2027, word),
         DayUnknown("2028-01-03", word),
+        PricesPolled(word, word),
+        PricesPushed(),
         PollerTrouble(word),
         InstrumentsOld(word, word, word),
         Started(3),
@@ -183,7 +185,6 @@ def notices(word: str) -> tuple[Notice, ...]:
         Undelivered(AT, 2, 3, (word,)),
         ClockWrong(-40),
         ClockRight(),
-        MemoryDiffered("orders", 2),
         Text(word),
     )
 

@@ -102,6 +102,7 @@ async def test_rewritten_bars_do_not_close_what_they_opened() -> None:
     """The opening bar's high is put right after the entry: the breakout that was acted on stands."""
     orb = OpeningRangeBreakout()
     bench = await RunBench(orb).opened()  # type: ignore[arg-type]
+    bench.broker.bar_minutes = 1
     opened = TEN.replace(hour=9, minute=15)
 
     def bars(first_high: int, *closes: str) -> list[Candle]:

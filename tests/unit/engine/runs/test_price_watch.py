@@ -13,6 +13,7 @@ from core.adapters.fyers import FYERS
 from core.adapters.zerodha import ZERODHA
 from core.domain.broker import Quote
 from core.domain.instrument import InstrumentId
+from core.domain.ticks import PriceTick
 from core.engine.runs import price_watch
 from core.engine.runs.price_watch import Need, PriceWatch
 from core.errors import BrokerReadError, ReadFault, StoreUnavailable
@@ -66,7 +67,10 @@ async def opened(*judges: Judge) -> tuple[MemoryEngine, CountingAccount, PriceWa
     at = engine.brokers[ZERODHA].accounts[account.broker_id]
     assert isinstance(at, CountingAccount)
     wiring = engine.wiring
-    watch = PriceWatch(engine.clock, wiring.market_data, wiring.prices, judges)
+    parts = wiring.price_parts
+    watch = PriceWatch(
+        engine.clock, parts.data, wiring.prices, judges, live=parts.live, feed=parts.feed
+    )
     return engine, at, watch
 
 
@@ -152,3 +156,35 @@ async def test_price_of_before_the_clock_was_set_back_is_replaced() -> None:
     await watch.tick()
     found = engine.wiring.prices.get(SBIN)
     assert found is not None and found.last == 700
+
+
+async def test_price_that_is_pushed_is_not_asked_for() -> None:
+    """Only of what the stream does not tell; when it falls silent the request comes back."""
+    judge = Judge(Need(frozenset([SBIN, TCS]), 3))
+    engine, at, watch = await opened(judge)
+    live, now = engine.wiring.price_parts.live, engine.clock.market_now()
+    live.is_streaming = True
+    for price in ("815.10", "816.00"):
+        live.hear([PriceTick(SBIN, Decimal(price), now, now, now, 5)])
+        live.take({SBIN: Quote(SBIN, Decimal("815.10"), volume=5)}, asked_at=now)
+    await watch.tick()
+    found = engine.wiring.prices.get(SBIN)
+    assert found is not None and found.last == Decimal("816.00")
+    assert (at.asked, judge.judged) == ([[TCS]], 1)
+    live.hear([PriceTick(SBIN, Decimal(0), now, now, now, 6)])
+    assert engine.wiring.prices.get(SBIN) == found  # a price of zero is none
+    await engine.clock.advance(6)
+    await watch.tick()
+    assert at.asked == [[TCS], [SBIN, TCS]]
+
+
+async def test_pushed_price_outside_the_limits_of_the_day_is_none() -> None:
+    """The circuit limits of the last quote hold for what is pushed too."""
+    engine, _, _ = await opened()
+    live, now = engine.wiring.price_parts.live, engine.clock.market_now()
+    live.is_streaming = True
+    low, high = Decimal(800), Decimal(830)
+    live.hear([PriceTick(SBIN, Decimal(815), now, now, now, 5)])
+    live.take({SBIN: Quote(SBIN, Decimal(815), None, low, high, volume=5)}, asked_at=now)
+    live.hear([PriceTick(SBIN, Decimal(700), now, now, now, 6)])
+    assert engine.wiring.prices.get(SBIN) is None and live.quote(SBIN) is None
