@@ -104,8 +104,8 @@ class _Day:
         helpers = [
             loop.create_task(world.every(1.0, self.umpire.observe), name="w:umpire"),
             loop.create_task(self._reap(), name="w:reaper"),
-            loop.create_task(self._kill(), name="w:killer"),
             loop.create_task(self._kill_decisions(), name="w:decisions"),
+            loop.create_task(self._kill(), name="w:killer"),
         ]
         until = loop.time() + menu.minutes * 60
         while loop.time() < until:
