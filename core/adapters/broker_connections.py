@@ -9,21 +9,21 @@ How long a connection may have been idle:
 - An order goes out on one that was used a moment ago, or on a new one. Written to just as the
   broker closes it, an order would be ambiguous, so ``Lifetime`` learns how long the broker keeps
   idle connections, and orders use them for half of that time at most.
-- A read may use an older one: when it was closed meanwhile, reading again does no harm.
+- A read may use any that is kept: when it was closed meanwhile, reading again does no harm.
 """
 
 from __future__ import annotations
 
 import asyncio
 import bisect
-import ipaddress
 import re
 import select
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from operator import attrgetter
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -33,6 +33,7 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpResponseParser, RawResponseMessage
 from aiohttp.streams import StreamReader
 
+from core.adapters.host_names import HostNames
 from core.ports.clock import Clock
 
 __all__ = [
@@ -61,6 +62,13 @@ _SAFE_AT_LEAST_S = 0.5
 _SAFE_SHARE = 0.5
 _CONNECT_SHARE = 0.4
 """Of the time left, what connecting and TLS to one address may take."""
+_PROBED = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 20),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
+"""The kernel asks after idle connections: a router on the way does not forget them unnoticed."""
 _BUFFER = 64 * 1024
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: ?[\t\x20-\x7e\x80-\xff]*")
 _TARGET = re.compile(r"/[\x21-\x7e]*")
@@ -82,7 +90,6 @@ class Origin:
     netloc: str
 
 
-@lru_cache(maxsize=64)
 def origin_of(root: str) -> Origin:
     """Return the origin of an address ``scheme://host[:port]``.
 
@@ -205,17 +212,16 @@ class Connection(BaseProtocol):
             await asyncio.sleep(0)
         return False
 
-    async def ask(self, request: bytes, at: float) -> Answer:
-        """Write a request, all of it at once, and return the head of its answer.
+    def begin(self, at: float) -> None:
+        """Get ready for a request; nothing has left after this, whether it raises or not.
 
         Args:
-            request: What is written.
             at: The owner's time.
 
         Raises:
-            OSError: The connection broke, or what came is not HTTP.
+            ConnectionResetError: It is closed.
         """
-        if self.transport is None:
+        if self.transport is None or self.transport.is_closing():
             raise ConnectionResetError("the connection is closed")
         self.idle_s = None if self.is_new else at - self.idle_since
         self.is_new = self.was_answered = False
@@ -223,6 +229,15 @@ class Connection(BaseProtocol):
         self._parser = HttpResponseParser(
             self, self._loop, _BUFFER, read_until_eof=True, auto_decompress=False
         )
+
+    async def ask(self, request: bytes) -> Answer:
+        """Write a request, all of it at once, and return the head of its answer.
+
+        Raises:
+            OSError: The connection broke, or what came is not HTTP.
+        """
+        if self.transport is None or self._head is None:
+            raise RuntimeError("begin comes right before")
         self.transport.write(request)
         return await self._head
 
@@ -259,11 +274,9 @@ class Connection(BaseProtocol):
     def connection_lost(self, exc: BaseException | None) -> None:
         """End what is under way; an answer without a length ends with the connection."""
         if self._parser is not None and exc is None:
-            try:
+            with suppress(Exception):  # the parser's, of an answer that was cut
                 self._parser.feed_eof()
-            except Exception as error:  # noqa: BLE001 - the parser's: the answer was cut
-                exc = error
-        self._fail(exc or ConnectionResetError("closed without an answer"))
+        self._fail(exc or ConnectionResetError("closed without a whole answer"))
         super().connection_lost(exc)
         self._owner.lost(self, by_peer=not self._is_ended_here)
 
@@ -304,15 +317,18 @@ class ConnectionPool:
         clock: Tells how long a connection has been idle.
         source_address: The account's own address; None for any IPv4 address of this machine.
         lifetime: What is known about the broker's patience.
+        names: Looks up where the broker is.
     """
 
-    def __init__(self, clock: Clock, source_address: str | None, lifetime: Lifetime) -> None:
+    def __init__(
+        self, clock: Clock, source_address: str | None, lifetime: Lifetime, names: HostNames
+    ) -> None:
         self._clock = clock
         self._source = (source_address, 0) if source_address not in {None, ANY_IPV4} else None
-        self._family = (
-            socket.AF_INET6 if source_address and ":" in source_address else socket.AF_INET
-        )
+        is_ipv6 = source_address is not None and ":" in source_address
+        self._family = socket.AF_INET6 if is_ipv6 else socket.AF_INET
         self._lifetime = lifetime
+        self._names = names
         self._idle: dict[Origin, list[Connection]] = {}
         self._open: set[Connection] = set()
         self._is_closed = False
@@ -338,7 +354,8 @@ class ConnectionPool:
             OSError: None could be opened.
         """
         idle = self._idle.get(origin, [])
-        while idle and not (is_safe and not self.is_safe(idle[-1])):
+        self._drop_old(idle)
+        while idle and (not is_safe or self.is_safe(idle[-1])):
             connection = idle.pop()
             if await connection.is_usable():
                 return connection
@@ -355,16 +372,14 @@ class ConnectionPool:
 
     def give(self, connection: Connection) -> None:
         """Take back a connection after a whole answer; it is kept if it can be used again."""
-        now = self._clock.monotonic()
         if connection.idle_s is not None:
             self._lifetime.survived(connection.idle_s)
         if not connection.finish() or self._is_closed:
             connection.abort()
             return
-        connection.idle_since = now
+        connection.idle_since = self._clock.monotonic()
         idle = self._idle.setdefault(connection.origin, [])
-        while idle and now - idle[0].idle_since > _KEPT_S:
-            idle.pop(0).abort()
+        self._drop_old(idle)
         idle.append(connection)
 
     def broke(self, connection: Connection) -> None:
@@ -388,11 +403,16 @@ class ConnectionPool:
         for connection in list(self._open):
             connection.abort()
 
+    def _drop_old(self, idle: list[Connection]) -> None:
+        earliest = self._clock.monotonic() - _KEPT_S
+        while idle and idle[0].idle_since < earliest:
+            idle.pop(0).abort()
+
     async def _dial(self, origin: Origin, left_s: float) -> Connection:
         loop = asyncio.get_running_loop()
         until = loop.time() + left_s
         failure: OSError = ConnectionError("no address")
-        for address in await self._addresses(origin):
+        for address in await self._names.addresses(origin.host, self._family):
             if self._is_closed:
                 raise ConnectionError("the account's transport is closed")
             share = max(until - loop.time(), 0.0) * _CONNECT_SHARE
@@ -422,17 +442,11 @@ class ConnectionPool:
             connection.abort()
             raise ConnectionError("the account's transport is closed")
         connection.idle_since = self._clock.monotonic()
+        if connection.transport is not None:
+            raw = connection.transport.get_extra_info("socket")
+            for level, option, value in _PROBED:
+                raw.setsockopt(level, option, value)
         return connection
-
-    async def _addresses(self, origin: Origin) -> Sequence[str]:
-        try:
-            return [str(ipaddress.ip_address(origin.host))]
-        except ValueError:
-            pass
-        found = await asyncio.get_running_loop().getaddrinfo(
-            origin.host, origin.port, family=self._family, type=socket.SOCK_STREAM
-        )
-        return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 
 @cache

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import ssl
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -28,11 +30,13 @@ from core.adapters.broker_connections import (
     Answer,
     Connection,
     ConnectionPool,
+    ConnectTimedOut,
     Lifetime,
     Origin,
     origin_of,
     request_bytes,
 )
+from core.adapters.host_names import HostNames
 from core.adapters.sdk_requests import Outgoing, outgoing
 from core.adapters.throttle import Bucket, RateExceeded, Throttle
 from core.errors import BrokerReadError, ReadFault
@@ -51,9 +55,10 @@ _LANES = {Bucket.ORDERS: 10, Bucket.QUOTES: 2, Bucket.HISTORICAL: 3, Bucket.OTHE
 """Calls in flight per bucket: hung reads must neither pile up nor take the orders' connections."""
 _WARM_S = 1.0
 """A connection is warm when an order may use it for so long from now on."""
+_AT_ONCE_S = 0.001
+"""A permit that took no longer than this was not waited for."""
 _TRIES = 3
 """ConnectionPool that a request may find ended while it waits for its rate."""
-_READ_METHODS = frozenset({"GET", "HEAD"})
 _MULTIPLE_CHOICES = 300
 _OK = 200
 
@@ -74,7 +79,8 @@ class Reply:
     def json(self) -> object:
         """Return the parsed body with exact decimals, or None when it is not JSON."""
         try:
-            return json.loads(self.body, parse_float=Decimal, parse_constant=_refuse_constant)
+            text = self.body.decode(json.detect_encoding(self.body), "surrogatepass")
+            return _JSON.decode(text)
         except (ValueError, RecursionError):  # RecursionError: a bomb of nested brackets
             return None
 
@@ -111,6 +117,9 @@ def _refuse_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number")
 
 
+_JSON = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)
+
+
 def retry_after(reply: Reply) -> float | None:
     """Return the seconds that a 429 asks to wait (``X-Retry-After-Ms`` or ``Retry-After``)."""
     for name, scale in (("x-retry-after-ms", 1000.0), ("retry-after", 1.0)):
@@ -129,6 +138,7 @@ class BrokerTransport:
         deadline_s: Total time of one call.
         source_address: The account's own address.
         lifetime: What its broker has shown about idle connections.
+        names: Looks up where its broker is.
     """
 
     def __init__(
@@ -139,18 +149,21 @@ class BrokerTransport:
         deadline_s: float,
         source_address: str | None = None,
         lifetime: Lifetime | None = None,
+        names: HostNames | None = None,
     ) -> None:
         self._clock = clock
         self._compared = clock if isinstance(clock, ComparedClock) else None
         self._throttle = throttle
         self._deadline_s = deadline_s
         self._lanes = {bucket: asyncio.Semaphore(size) for bucket, size in _LANES.items()}
-        self._connections = ConnectionPool(clock, source_address, lifetime or Lifetime())
+        self._pool = ConnectionPool(
+            clock, source_address, lifetime or Lifetime(), names or HostNames(clock)
+        )
 
     @property
     def is_warm(self) -> bool:
         """Whether a connection is open that an order may use for at least another second."""
-        return self._connections.is_warm(_WARM_S)
+        return self._pool.is_warm(_WARM_S)
 
     @property
     def throttle(self) -> Throttle:
@@ -193,7 +206,7 @@ class BrokerTransport:
         latest = self._clock.monotonic() + total_s
         # Which fault it was decides nothing below; whether a byte had left does. That alone makes a
         # write "not sent" or "ambiguous" (I4).
-        attempt = _Attempt(lambda: self._throttle.acquire(bucket, latest), size, latest)
+        attempt = _Attempt(self._throttle, bucket, size, latest)
         try:
             wire = _wire(request, bucket)
             async with asyncio.timeout(total_s), self._lanes[bucket]:
@@ -205,11 +218,11 @@ class BrokerTransport:
         except _Oversized as error:
             return attempt.failed(ReadFault.MALFORMED, str(error))
         except (OSError, ValueError) as error:
-            return attempt.failed(ReadFault.UNREACHABLE, type(error).__name__)
+            return attempt.failed(ReadFault.UNREACHABLE, _words(error))
 
     async def aclose(self) -> None:
         """Drop the connections. Calls in flight end as without an answer. Never raises."""
-        self._connections.close()
+        self._pool.close()
         await asyncio.sleep(0)  # the loop forgets their sockets
 
     async def _exchange(self, wire: _Wire, attempt: _Attempt) -> Reply:
@@ -219,7 +232,7 @@ class BrokerTransport:
         it ends without a byte of an answer. The broker had closed it by then.
         """
         connection = await self._ready(wire, attempt, is_safe=wire.is_write)
-        is_doubtful = not connection.is_new and not self._connections.is_safe(connection)
+        is_doubtful = not connection.is_new and not self._pool.is_safe(connection)
         try:
             return await self._answered(connection, wire, attempt)
         except OSError:
@@ -231,39 +244,44 @@ class BrokerTransport:
         """Return a connection on which the request may go out at once.
 
         The rate is waited for on the open connection: counted earlier, a slow connection would
-        bring requests closer together than they were let go. If it ends in that time, another one
-        is opened and the rate is waited for again.
+        bring requests closer together than they were let go. If it ends or grows old in that time,
+        the place is given back, another connection is opened and the rate is waited for again.
 
         Raises:
             OSError: None could be opened, or each ended at once.
         """
         for _ in range(_TRIES):
             left_s = attempt.latest - self._clock.monotonic()
-            connection = await self._connections.take(wire.origin, left_s, is_safe=is_safe)
+            connection = await self._pool.take(wire.origin, left_s, is_safe=is_safe)
+            taken_at = self._clock.monotonic()
             try:
-                await attempt.permit()
+                place = await attempt.permit()
+                if place - taken_at < _AT_ONCE_S:
+                    return connection
                 is_usable = await connection.is_usable()
             except BaseException:
-                self._connections.put_back(connection)
+                self._pool.put_back(connection)
                 raise
-            if is_usable and (not is_safe or self._connections.is_safe(connection)):
+            if is_usable and (not is_safe or self._pool.is_safe(connection)):
                 return connection
+            attempt.give_back(place)
             connection.abort()
         raise ConnectionResetError("each connection ended before the request could be sent")
 
     async def _answered(self, connection: Connection, wire: _Wire, attempt: _Attempt) -> Reply:
         try:
-            attempt.left_at = self._clock.now()
+            connection.begin(self._clock.monotonic())
+            attempt.left_at = left_at = self._clock.now()
             # Streamed, so that a body without end cannot fill the memory of all accounts.
-            answer = await connection.ask(wire.data, self._clock.monotonic())
-            self._compare_clocks(wire.origin.netloc, answer.headers, attempt.left_at)
+            answer = await connection.ask(wire.data)
+            self._compare_clocks(wire.origin.netloc, answer.headers, left_at)
             body = await _read(answer, attempt.size)
         except BaseException as error:
             if isinstance(error, OSError) and not isinstance(error, TimeoutError):
-                self._connections.broke(connection)
+                self._pool.broke(connection)
             connection.abort()
             raise
-        self._connections.give(connection)
+        self._pool.give(connection)
         return Reply(answer.status, answer.headers, body)
 
     def _compare_clocks(self, peer: str, headers: Mapping[str, str], left_at: datetime) -> None:
@@ -291,36 +309,68 @@ def _wire(request: Outgoing | requests.PreparedRequest, bucket: Bucket) -> _Wire
         ValueError: It cannot be sent.
     """
     sent = request if isinstance(request, Outgoing) else outgoing(request)
-    scheme, _, rest = sent.url.partition("#")[0].partition("://")
-    netloc, slash, path = rest.partition("/")
-    netloc, question, query = netloc.partition("?")
+    address, question, query = sent.url.partition("#")[0].partition("?")
+    origin, path = _located(address)
     headers = {name: value for name, value in sent.headers.items() if name != "Connection"}
     headers["Accept-Encoding"] = "gzip"  # what _read can unpack under a cap
-    origin = origin_of(f"{scheme}://{netloc}")
-    target = f"/{path}" if slash else f"/{question}{query}"
     return _Wire(
         origin,
-        request_bytes(sent.method, target, origin, headers, sent.body),
-        bucket is Bucket.ORDERS or sent.method not in _READ_METHODS,
+        request_bytes(sent.method, f"{path}{question}{query}", origin, headers, sent.body),
+        bucket is Bucket.ORDERS or sent.method != "GET",
     )
+
+
+@lru_cache(maxsize=256)
+def _located(address: str) -> tuple[Origin, str]:
+    """Return where an address leads and its path; it has no query, which may hold a secret."""
+    scheme, _, rest = address.partition("://")
+    netloc, _, path = rest.partition("/")
+    return origin_of(f"{scheme}://{netloc}"), f"/{path}"
 
 
 class _Attempt:
     """What one call may take, and whether the first byte of its request has left."""
 
-    __slots__ = ("latest", "left_at", "permit", "size")
+    __slots__ = ("_bucket", "_throttle", "latest", "left_at", "size")
 
-    def __init__(self, permit: Callable[[], Awaitable[None]], size: int, latest: float) -> None:
-        self.permit = permit
+    def __init__(self, throttle: Throttle, bucket: Bucket, size: int, latest: float) -> None:
+        self._throttle = throttle
+        self._bucket = bucket
         self.size = size
         self.latest = latest
         self.left_at: datetime | None = None
+
+    async def permit(self) -> float:
+        """Wait for the rate; return the time of the place that was taken."""
+        return await self._throttle.acquire(self._bucket, self.latest)
+
+    def give_back(self, place: float) -> None:
+        """Free a place that was taken in vain."""
+        self._throttle.give_back(self._bucket, place)
 
     def failed(self, fault: ReadFault, reason: str) -> NoReply:
         """Return the result of an attempt that ended without an answer."""
         has_left = self.left_at is not None
         where = "after the request was sent" if has_left else "before the request was sent"
         return NoReply(has_left, fault, f"{reason}, {where}")
+
+
+def _words(error: OSError | ValueError) -> str:
+    """Return what went wrong, free of addresses and of what was sent or received."""
+    if isinstance(error, ConnectTimedOut):
+        return str(error)
+    return next((said for kind, said in _SAID if isinstance(error, kind)), type(error).__name__)
+
+
+_SAID: Sequence[tuple[type[Exception], str]] = (
+    (socket.gaierror, "the name could not be looked up"),
+    (ssl.SSLCertVerificationError, "the certificate is not trusted"),
+    (ssl.SSLError, "no TLS connection"),
+    (ConnectionRefusedError, "the connection was refused"),
+    (ConnectionError, "the connection broke"),
+    (OSError, "no connection from this machine"),
+    (ValueError, "a request that cannot be sent"),
+)
 
 
 class _Oversized(Exception):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import NoneType
+from functools import lru_cache
 from typing import Any, NoReturn
 from urllib.parse import quote_plus
 
@@ -23,12 +23,13 @@ from requests.utils import default_headers
 
 __all__ = ["Outgoing", "RequestCapture", "capture", "outgoing"]
 
-_PLAIN_URL = re.compile(
-    r"https?://[a-z0-9.:\[\]-]+(?:/(?!\.)(?:[\w.~!$&'()*+,;=:@?-]|%[0-9A-F]{2})*)+", re.ASCII
+_PLAIN_PATH = re.compile(
+    r"https?://[a-z0-9.:\[\]-]+(?:/(?!\.)(?:[\w.~!$&'()*+,;=:@-]|%[0-9A-F]{2})*)+", re.ASCII
 )
 """An address in which nothing is to be quoted and no step leads back."""
+_PLAIN_QUERY = re.compile(r"(?:[\w.~!$&'()*+,;=:@/?-]|%[0-9A-F]{2})*", re.ASCII)
 _UNRESERVED = re.compile(r"[\w.~-]*", re.ASCII)
-_PLAIN_VALUES = (str, int, float, NoneType)
+_PLAIN_NUMBERS = frozenset({int, bool, float})
 _BODYLESS = frozenset({"GET", "HEAD"})
 _FORM = "application/x-www-form-urlencoded"
 _DEFAULTS = {str(name): str(value) for name, value in default_headers().items()}
@@ -77,23 +78,29 @@ class RequestCapture(requests.Session):
         **keywords: Any,
     ) -> NoReturn:
         """Unwind the SDK with the request that it asks for."""
-        if not _is_plain(url, params, data, headers, keywords):
+        query = None if params is None else _form(params)
+        body = data if isinstance(data, str) or data is None else _form(data)
+        if (
+            (query is None) is not (params is None)
+            or (body is None) is not (data is None)
+            or not isinstance(headers, dict)
+            or not all(map(_is_plain_header, headers, headers.values()))
+            or keywords.get("json") is not None
+            or not keywords.keys() <= _PLAIN_KEYWORDS
+            or not _is_plain_url(url)
+        ):
             super().request(method, url, params=params, data=data, headers=headers, **keywords)
             raise ValueError("the session sent a request")  # ``send`` below never returns
         address, verb = str(url), str(method).upper()
-        if params and (query := _form(params)):
+        if query:
             address += ("&" if "?" in address else "?") + query
         sent = {**_DEFAULTS, **headers}
-        body = b""
-        if isinstance(data, dict):
-            body = _form(data).encode()
-            if body:
-                sent.setdefault("Content-Type", _FORM)
-        elif data:
-            body = str(data).encode()
-        if body or verb not in _BODYLESS:
-            sent["Content-Length"] = str(len(body))
-        raise _Captured(Outgoing(verb, self.moved(address), sent, body))
+        content = body.encode() if body else b""
+        if content and not isinstance(data, str):
+            sent.setdefault("Content-Type", _FORM)
+        if content or verb not in _BODYLESS:
+            sent["Content-Length"] = str(len(content))
+        raise _Captured(Outgoing(verb, self.moved(address), sent, content))
 
     def send(self, request: requests.PreparedRequest, **_kwargs: Any) -> NoReturn:
         """Unwind the SDK with the request that ``requests`` prepared."""
@@ -133,20 +140,16 @@ def outgoing(request: requests.PreparedRequest) -> Outgoing:
     )
 
 
-def _is_plain(
-    url: object, params: object, data: object, headers: object, keywords: Mapping[str, Any]
-) -> bool:
-    """Whether the request is of the kind that the SDKs build for orders."""
-    return (
-        isinstance(url, str)
-        and _PLAIN_URL.fullmatch(url) is not None
-        and (params is None or _is_plain_form(params))
-        and (data is None or isinstance(data, str) or _is_plain_form(data))
-        and isinstance(headers, dict)
-        and all(map(_is_plain_header, headers, headers.values()))
-        and keywords.get("json") is None
-        and keywords.keys() <= _PLAIN_KEYWORDS
-    )
+def _is_plain_url(url: object) -> bool:
+    if not isinstance(url, str):
+        return False
+    path, question, query = url.partition("?")
+    return _is_plain_path(path) and (not question or _PLAIN_QUERY.fullmatch(query) is not None)
+
+
+@lru_cache(maxsize=256)
+def _is_plain_path(path: str) -> bool:
+    return _PLAIN_PATH.fullmatch(path) is not None
 
 
 def _is_plain_header(name: object, value: object) -> bool:
@@ -158,22 +161,25 @@ def _is_plain_header(name: object, value: object) -> bool:
     )
 
 
-def _is_plain_form(values: object) -> bool:
-    return isinstance(values, dict) and all(
-        isinstance(value, _PLAIN_VALUES)
-        or (isinstance(value, list | tuple) and all(isinstance(one, str) for one in value))
-        for value in values.values()
-    )
-
-
-def _form(values: Mapping[str, Any]) -> str:
-    return "&".join(
-        f"{_quoted(name)}={_quoted(str(one))}"
-        for name, value in values.items()
-        if value is not None
-        for one in (value if isinstance(value, list | tuple) else (value,))
-    )
+def _form(values: object) -> str | None:
+    """Return a form of names and values; None when it is none of the kind that SDKs build."""
+    if not isinstance(values, dict):
+        return None
+    parts = []
+    for name, value in values.items():
+        kind = type(value)
+        if kind is str:
+            parts.append(f"{_quoted(name)}={_quoted(value)}")
+        elif kind in _PLAIN_NUMBERS:
+            parts.append(f"{_quoted(name)}={_quoted(str(value))}")
+        elif kind in {list, tuple} and all(isinstance(one, str) for one in value):
+            parts += [f"{_quoted(name)}={_quoted(one)}" for one in value]
+        elif value is not None:
+            return None
+    return "&".join(parts)
 
 
 def _quoted(text: str) -> str:
+    if text.isascii() and text.isalnum():
+        return text
     return text if _UNRESERVED.fullmatch(text) else quote_plus(text)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -75,6 +76,11 @@ class _Window:
         """Count one more; the oldest, which no longer matters, falls out."""
         self._times.append(now)
 
+    def forget(self, at: float) -> None:
+        """Count one less."""
+        with suppress(ValueError):
+            self._times.remove(at)
+
 
 class Throttle:
     """Lets requests through at the pace that every limit allows, in order within a bucket.
@@ -93,8 +99,8 @@ class Throttle:
         self._paused_until = dict.fromkeys(Bucket, 0.0)
         self._turns = {bucket: asyncio.Lock() for bucket in Bucket}
 
-    async def acquire(self, bucket: Bucket, deadline: float) -> None:
-        """Wait for a place and take it.
+    async def acquire(self, bucket: Bucket, deadline: float) -> float:
+        """Wait for a place and take it; return the time that it is counted at.
 
         Args:
             bucket: What is going to be sent.
@@ -113,6 +119,12 @@ class Throttle:
             now = self._clock.monotonic()
             for window in self._windows[bucket]:
                 window.record(now)
+            return now
+
+    def give_back(self, bucket: Bucket, at: float) -> None:
+        """Free the place that was taken at a time: nothing was sent."""
+        for window in self._windows[bucket]:
+            window.forget(at)
 
     def pause(self, buckets: Iterable[Bucket], seconds: float) -> None:
         """Let nothing of ``buckets`` through for ``seconds``, as a 429's Retry-After asks."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from core.adapters.broker_connections import Lifetime
 from core.adapters.broker_http import BrokerTransport
+from core.adapters.host_names import HostNames
 from core.adapters.throttle import Limit, Throttle
 from core.ports.broker import Credentials
 from core.ports.clock import Clock
@@ -28,6 +29,7 @@ class Transports:
         self._deadline_s = deadline_s
         self._throttles: dict[str, Throttle] = {}
         self._lifetime = Lifetime()
+        self._names = HostNames(clock)
 
     def of(self, credentials: Credentials) -> BrokerTransport:
         """Return a transport for an account; opens nothing until its first call."""
@@ -37,11 +39,14 @@ class Transports:
             deadline_s=self._deadline_s,
             source_address=credentials.source_address,
             lifetime=self._lifetime,
+            names=self._names,
         )
 
     def public(self) -> BrokerTransport:
         """Return a transport for what needs no account."""
-        return BrokerTransport(self._clock, self._throttle(""), deadline_s=self._deadline_s)
+        return BrokerTransport(
+            self._clock, self._throttle(""), deadline_s=self._deadline_s, names=self._names
+        )
 
     def _throttle(self, api_key: str) -> Throttle:
         if api_key not in self._throttles:

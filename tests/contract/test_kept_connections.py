@@ -56,7 +56,7 @@ async def connected(
 async def gone(server: RawServer, client: BrokerClient) -> None:
     """Have the server close its connections, and wait until this side has seen it."""
     await server.stop()
-    connections = client._transport._connections  # type: ignore[attr-defined]
+    connections = client._transport._pool  # type: ignore[attr-defined]
     async with asyncio.timeout(10):
         while connections._open:
             await asyncio.sleep(0.005)
@@ -93,13 +93,28 @@ async def test_connection_is_not_kept_for_ever(case: BrokerCase) -> None:
     """A burst leaves many connections; those that nobody used for long are closed."""
     async with connected(case, json_answer(200, case.orders)) as (server, client, clock):
         await asyncio.gather(*(client.orders() for _ in range(4)))
-        await clock.advance(100.0)
+        await clock.advance(60.0)
         await client.orders()
-        connections = client._transport._connections  # type: ignore[attr-defined]
+        await clock.advance(60.0)
+        await client.orders()
+        assert len(server.peers) == 4
+        connections = client._transport._pool  # type: ignore[attr-defined]
         async with asyncio.timeout(10):
             while len(connections._open) > 1:
                 await asyncio.sleep(0.005)
-        assert len(server.peers) == 4
+        await clock.advance(100.0)
+        await client.orders()
+        assert len(server.peers) == 5
+
+
+async def test_kernel_asks_after_idle_connections(case: BrokerCase) -> None:
+    """A router that forgets a silent connection would make the next order wait for nothing."""
+    async with connected(case, json_answer(200, case.orders)) as (_, client, _clock):
+        await client.orders()
+        (connection,) = client._transport._pool._open  # type: ignore[attr-defined]
+        raw = connection.transport.get_extra_info("socket")
+        assert raw.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 20
 
 
 @pytest.mark.matrix("N12")
@@ -117,6 +132,16 @@ async def test_read_is_asked_again_when_its_old_connection_was_closed(case: Brok
         with pytest.raises(BrokerReadError):
             await client.orders()
         assert len(server.received) == 5
+
+
+async def test_read_on_a_fresh_connection_is_not_asked_again(case: BrokerCase) -> None:
+    """It was answered a moment ago, so the broker did not end it for being idle."""
+    async with connected(case, json_answer(200, case.orders)) as (server, client, _):
+        await client.orders()
+        server.script = [close_unanswered]
+        with pytest.raises(BrokerReadError):
+            await client.orders()
+        assert len(server.received) == 2
 
 
 @pytest.mark.parametrize("fault", [half_a_body, garbage])
@@ -137,12 +162,14 @@ async def test_read_that_got_a_part_of_an_answer_is_not_asked_again(
 @pytest.mark.invariant("I1")
 @pytest.mark.parametrize("fault", [close_unanswered, reset_after])
 @pytest.mark.parametrize("write", ["place", "modify", "cancel", "logout"])
+@pytest.mark.parametrize("idle_s", [0.0, 60.0])
 async def test_write_on_a_kept_connection_is_never_repeated(
-    case: BrokerCase, write: str, fault: Behaviour
+    case: BrokerCase, write: str, fault: Behaviour, idle_s: float
 ) -> None:
     """POST, PUT, PATCH and DELETE go out once, however their connection ends."""
-    async with connected(case, json_answer(200, case.placed)) as (server, client, _):
+    async with connected(case, json_answer(200, case.placed)) as (server, client, clock):
         assert await client.place(market_order()) == Acked("1001")
+        await clock.advance(idle_s)
         server.script = [fault]
         if write == "logout":
             with pytest.raises(BrokerReadError):
@@ -155,7 +182,7 @@ async def test_write_on_a_kept_connection_is_never_repeated(
             }[write]()
             assert isinstance(outcome, Ambiguous)
         assert len(server.received) == 2
-        assert len(server.peers) == 1
+        assert len(server.peers) == (2 if idle_s else 1)
 
 
 @pytest.mark.matrix("N12")

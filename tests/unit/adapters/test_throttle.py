@@ -148,3 +148,19 @@ async def test_cancelled_waiter_frees_the_queue() -> None:
     first.cancel()
     await clock.advance(10)
     await asyncio.wait_for(second, 1)
+
+
+@pytest.mark.invariant("I11")
+async def test_place_that_was_given_back_is_free_again() -> None:
+    """A request that did not leave counts for nothing, in any of its limits; once."""
+    clock = ManualClock()
+    throttle = Throttle(clock, [Limit(frozenset({Bucket.OTHER}), 2, 1.0), Limit(READS, 2, 60.0)])
+    await throttle.acquire(Bucket.OTHER, FAR)
+    at = await throttle.acquire(Bucket.OTHER, FAR)
+    throttle.give_back(Bucket.OTHER, at)
+    await throttle.acquire(Bucket.OTHER, clock.monotonic())
+    with pytest.raises(RateExceeded):
+        await throttle.acquire(Bucket.OTHER, clock.monotonic() + 59.0)
+    throttle.give_back(Bucket.OTHER, 7.0)  # nothing was counted then
+    with pytest.raises(RateExceeded):
+        await throttle.acquire(Bucket.OTHER, clock.monotonic() + 59.0)
