@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,28 +29,33 @@ class Figure:
     @property
     def ratio(self) -> float:
         """How many times the peer it is."""
-        return self.value / self.peer
+        return self.value / self.peer if self.peer else math.nan
 
 
 def write(figures: Mapping[str, Figure], path: Path) -> None:
     """Write the figures as JSON."""
     rows = {
         name: {
-            "value": round(one.value, 4),
+            "value": _number(one.value),
             "unit": one.unit,
-            "peer": round(one.peer, 4),
-            "ratio": round(one.ratio, 4),
+            "peer": _number(one.peer),
+            "ratio": _number(one.ratio),
         }
         for name, one in figures.items()
     }
     path.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 
 
+def _number(value: float) -> float | None:
+    """Return a number that JSON knows; what could not be measured has none."""
+    return round(value, 4) if math.isfinite(value) else None
+
+
 def table(figures: Mapping[str, Figure]) -> str:
     """Return the figures for a user."""
-    lines = [f"{'':<32} {'value':>9} {'peer':>9} {'ratio':>7}  unit  peer is"]
+    lines = [f"{'':<42} {'value':>9} {'peer':>9} {'ratio':>7}  unit  peer is"]
     lines += [
-        f"{name:<32} {one.value:>9.2f} {one.peer:>9.2f} {one.ratio:>7.2f}  {one.unit:<4}  "
+        f"{name:<42} {one.value:>9.2f} {one.peer:>9.2f} {one.ratio:>7.2f}  {one.unit:<4}  "
         f"{one.peer_name}"
         for name, one in figures.items()
     ]

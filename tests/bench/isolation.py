@@ -1,9 +1,10 @@
 """The healthy accounts' last answer while others are in trouble, beside their time alone.
 
-``python -m tests.bench.isolation --store mongod``: twenty healthy accounts run their slots alone;
-then four more are connected, and get into trouble one after another: one whose broker never answers
-(hung), one that is refused as too fast (throttled), one whose gate another client of the store keeps
-locked in transactions that it takes back (conflict), and one whose login has ended (expired).
+``python -m tests.bench.isolation --store mongod``: twenty healthy accounts run slots alone, an entry
+and an exit each round; then four more are connected, and get into trouble one after another: one
+whose broker never answers (hung), one that is refused as too fast (throttled), one whose gate another
+client of the store keeps locked in transactions that it takes back (conflict), and one whose login
+has ended (expired).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from tests.bench.stores import STORES, busy
 
 __all__ = ["isolation", "troubled"]
 
-HEALTHY, ROUNDS = 20, 5
+HEALTHY, ROUNDS = 20, 3
 TROUBLES = ("hung", "throttled", "conflict", "expired")
 _HOLDS_S, _RESTS_S = 0.02, 0.002
 

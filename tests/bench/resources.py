@@ -1,6 +1,6 @@
 """Memory and CPU of controller and store, idle and busy, with 10, 50 and 200 accounts.
 
-``python -m tests.bench.resources --store mongod``. Idle is twenty seconds in which nothing happens:
+``python -m tests.bench.resources --store mongod``. Idle is twelve seconds in which nothing happens:
 streams live, workers check, nobody taps. Busy is an entry and an exit of every account, again and
 again; CPU is of one core, in percent of the time that passed, and an order.
 """
@@ -23,7 +23,7 @@ from tests.bench.stores import STORES
 __all__ = ["Use", "resources", "used"]
 
 ACCOUNTS = (10, 50, 200)
-IDLE_S, SETTLE_S, PAIRS = 20.0, 8.0, 2
+IDLE_S, SETTLE_S, PAIRS = 12.0, 5.0, 2
 
 
 @dataclass(frozen=True)

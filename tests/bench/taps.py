@@ -32,6 +32,7 @@ from bot.views.screen import Screen
 from bot.views.system import help_screen
 from tests.bench.bed import Bed, at, bed, middle
 from tests.bench.chat import TOKEN as OURS
+from tests.bench.figure import Figure
 from tests.bench.messenger import Messenger, Served
 from tests.bench.stores import STORES, cpu_of
 
@@ -42,6 +43,7 @@ PACE_S, PACED = 0.02, 96
 ACCOUNTS, TAPPING, TAPPED, TAP_S = 50, 4, 20, 0.05
 """During a fan-out: accounts, users who tap, how often each does, and the pause between two."""
 _WIDE = 4
+_PROMISE_MS = 150.0
 
 
 @dataclass(frozen=True)
@@ -152,10 +154,12 @@ def _line(name: str, rounds: list[Round], peers: tuple[float, ...]) -> str:
     )
 
 
-async def rates(kind: str, directory: Path, rounds: int) -> str:
-    """Measure our bot over one kind of store beside the echo; return the lines of a table."""
+_NAMES = ("echo", "echo of screens", "screens", "nonces")
+
+
+async def served(kind: str, directory: Path, rounds: int) -> dict[tuple[str, float], list[Round]]:
+    """Measure our bot over one kind of store beside the echo; by name and pause."""
     messenger = Messenger()
-    names = ("echo", "echo of screens", "screens", "nonces")
     found: dict[tuple[str, float], list[Round]] = {}
     try:
         async with (
@@ -167,19 +171,27 @@ async def rates(kind: str, directory: Path, rounds: int) -> str:
             await bench.open(CHATS)
             for pause_s, each in ((0.0, TAPS // CHATS), (PACE_S, PACED // CHATS)):
                 for _ in range(rounds):
-                    for name in names:
-                        served = await bench.serve(name, each, pause_s)
-                        found.setdefault((name, pause_s), []).append(served)
+                    for name in _NAMES:
+                        one = await bench.serve(name, each, pause_s)
+                        found.setdefault((name, pause_s), []).append(one)
     finally:
         messenger.end()
+    return found
+
+
+async def rates(kind: str, directory: Path, rounds: int) -> str:
+    """Measure, and return the lines of a table."""
+    names, found = _NAMES, await served(kind, directory, rounds)
     peers = tuple(middle([one.rate for one in found[name, 0.0]]) for name in names[:2])
     lines = [_line(f"{kind}, {name}", found[name, 0.0], peers) for name in names]
     lines += [_line(f"{kind}, {name}, paced", found[name, PACE_S], ()) for name in names]
     return "".join(lines)
 
 
-async def during_fanout(kind: str, directory: Path, rounds: int) -> str:
-    """Tap while fifty accounts enter and leave; return the line of what was tapped meanwhile."""
+async def tapped(
+    kind: str, directory: Path, rounds: int
+) -> tuple[list[float], list[float], list[float]]:
+    """Tap while fifty accounts enter and leave; return milliseconds of slots, answers, edits."""
     messenger = Messenger()
     answers: list[float] = []
     edits: list[float] = []
@@ -192,26 +204,48 @@ async def during_fanout(kind: str, directory: Path, rounds: int) -> str:
                 for way in ("LONG", "FLAT"):
                     data = await over.ask("both", each=TAPPED)
                     bot_id = int(OURS.partition(":")[0])
-                    served, slot = await asyncio.gather(
+                    taps, slot = await asyncio.gather(
                         messenger.serve(bot_id, chats, data, TAP_S), over.slot(way, ACCOUNTS)
                     )
                     if not number:
                         continue
                     began, ended = slot.times["began"], slot.times["filled_at"]
                     slots.append(slot.last_answer_ms)
-                    for tapped, answer, edit in zip(
-                        served.tapped, served.answers, served.edits, strict=True
+                    for when, answer, edit in zip(
+                        taps.tapped, taps.answers, taps.edits, strict=True
                     ):
-                        if began <= tapped <= ended:
+                        if began <= when <= ended:
                             answers.append(answer * 1e3)
                             edits.append(edit * 1e3)
     finally:
         messenger.end()
+    return slots, answers, edits
+
+
+async def during_fanout(kind: str, directory: Path, rounds: int) -> str:
+    """Measure, and return the line of what was tapped meanwhile."""
+    slots, answers, edits = await tapped(kind, directory, rounds)
     return (
         f"{kind}: slot to the last answer {middle(slots):.0f} ms; {len(answers)} taps from the slot "
         f"to the last fill: answer p50 {at(answers, 0.5):.0f}, p95 {at(answers, 0.95):.0f} ms; "
         f"edit p50 {at(edits, 0.5):.0f}, p95 {at(edits, 0.95):.0f} ms\n"
     )
+
+
+async def taps(directory: Path, store: str) -> dict[str, Figure]:
+    """Measure both once, as figures."""
+    found = await served(store, directory / "rates", ROUNDS)
+    peer = middle([one.rate for one in found["echo", 0.0]])
+    figures = {
+        f"taps_of_{name}_{store}": Figure(
+            middle([one.rate for one in found[name, 0.0]]), "1/s", peer, "a stock echo's taps"
+        )
+        for name in ("screens", "nonces")
+    }
+    _, answers, _ = await tapped(store, directory / "fanout", ROUNDS)
+    value, promised = at(answers, 0.95), "150 ms"
+    figures[f"tap_while_50_trade_p95_{store}"] = Figure(value, "ms", _PROMISE_MS, promised)
+    return figures
 
 
 def main() -> None:
