@@ -193,6 +193,7 @@ def _health(
         calendar=foundation.calendar,
         accounts=engine.accounts,
         market_data=engine.market_data,
+        feed=engine.price_parts.feed,
         pool=engine.pool,
         troubles=engine.supervisor.troubles,
         proof_address=engine.proof_address,

@@ -13,6 +13,7 @@ from core.engine.orders.journal import count_unresolved
 from core.engine.orders.limit_use import held_back
 from core.engine.outbox import undelivered_notices, waiting_notices
 from core.engine.runs.market_data import MarketData
+from core.engine.runs.price_feed import PriceFeed
 from core.engine.workers.pool import WorkerPool
 from core.ports.calendar import Calendar
 from core.ports.clock import Clock
@@ -33,6 +34,7 @@ class ControllerHealth:
         calendar: Calendar,
         accounts: Accounts,
         market_data: MarketData,
+        feed: PriceFeed,
         pool: WorkerPool,
         troubles: Mapping[str, str],
         proof_address: Callable[[str], str | None],
@@ -44,6 +46,7 @@ class ControllerHealth:
         self._calendar = calendar
         self._accounts = accounts
         self._market_data = market_data
+        self._feed = feed
         self._pool = pool
         self._troubles = troubles
         self._proof_address = proof_address
@@ -65,9 +68,13 @@ class ControllerHealth:
             outbox_waiting=waiting,
             outbox_dead=await undelivered_notices(self._store),
             accounts=tuple(healths),
-            troubles=tuple(self._troubles.values()),
+            troubles=(*self._troubles.values(), *self._price_trouble()),
             loop=self._loop_lag() if self._loop_lag else None,
         )
+
+    def _price_trouble(self) -> tuple[str, ...]:
+        trouble = self._feed.trouble
+        return (f"prices are asked for, not pushed: {trouble}",) if trouble else ()
 
     async def _account_health(self, account: Account) -> AccountHealth:
         worker = self._pool.get(account.broker_id)

@@ -207,6 +207,8 @@ async def test_lost_connection_is_said_when_it_lasts() -> None:
         assert it.live.is_live(SBIN) and await it.told() == []
         it.stream.fall("the connection was closed (1006)")
         await it.passes(5)
+        (trouble,) = (await it.engine.control.health.read()).troubles
+        assert trouble == "prices are asked for, not pushed: the connection was closed (1006)"
         (notice,) = await it.engine.notices(PricesPolled)
         assert notice == PricesPolled("Zerodha - Main", "the connection was closed (1006)")
 
