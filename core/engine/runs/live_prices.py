@@ -24,7 +24,7 @@ from core.ports.clock import Clock
 
 __all__ = ["FRESH_S", "Heard", "LivePrices"]
 
-FRESH_S = 5.0
+FRESH_S = 8.0
 """For how many real seconds a price that was heard, or confirmed by a quote, is of now."""
 _FEED_STANDS = timedelta(seconds=60)
 
@@ -120,7 +120,7 @@ class LivePrices:
     def take(
         self, quotes: Mapping[InstrumentId, Quote], *, asked_at: datetime, poll_s: float = 0.0
     ) -> None:
-        """Take quotes that were asked for at a market time.
+        """Take quotes that were asked for at a market time; they are prices of now as ticks are.
 
         Args:
             quotes: By instrument.
@@ -129,12 +129,14 @@ class LivePrices:
                 than twice that leave a gap.
         """
         self._begin_day(self._clock.market_now().date())
-        now = self._clock.monotonic()
+        now, real_now = self._clock.monotonic(), self._clock.now()
         for name, quote in quotes.items():
-            if quote.last_price <= 0:
+            # Nothing trades at zero: it is what a feed says that has no price.
+            if not _is_plausible(quote.last_price, quote):
                 continue
             heard = self.of(name)
             heard.quote = quote
+            self._prices.put(name, quote.last_price, self._asked_time(quote, asked_at), real_now)
             if heard.tick is not None and not heard.is_proved:
                 gap = abs(heard.tick.last - quote.last_price) * 100
                 heard.is_proved = gap <= band_of(name) * quote.last_price
@@ -142,6 +144,15 @@ class LivePrices:
                 heard.confirmed_at = now
             if poll_s:
                 self._take_poll(heard, tick_of(quote, asked_at), now, poll_s)
+
+    def _asked_time(self, quote: Quote, asked_at: datetime) -> datetime:
+        """Return the real time of a quote: when it was asked for, or what the broker says of it.
+
+        An exchange sends no newer time while nothing moves, so a time of the broker's counts only
+        against a feed that stands still for long.
+        """
+        is_old = quote.at is not None and asked_at - quote.at > _FEED_STANDS
+        return self._clock.real_at(quote.at if quote.at and is_old else asked_at)
 
     @staticmethod
     def _take_poll(heard: Heard, tick: PriceTick, now: float, poll_s: float) -> None:

@@ -47,7 +47,8 @@ _TOLD_AFTER_S: Final = 4.0
 _GOOD_FOR_S: Final = 30.0
 _TOLD_EACH_S: Final = 600.0
 _ANSWER_S: Final = 1.5
-_PROVE_S: Final = 2.0
+_PROVE_S: Final = 1.0
+_LONGEST_PROOF_S: Final = 60.0
 _POLL_S: Final = 1.0
 _A_QUOTE: Final = 400
 """Instruments of one check: a single request at Kite."""
@@ -85,7 +86,8 @@ class PriceFeed:
         self._task: asyncio.Task[None] | None = None
         self._frame_at = clock.market_now()
         self._refused_at: dict[str, float] = {}
-        self._chosen_at = self._proved_at = self._began_at = self._polls_at = float("-inf")
+        self._chosen_at = self._began_at = self._polls_at = float("-inf")
+        self._proofs: dict[InstrumentId, tuple[float, float]] = {}
         self._was_live = False
         self._bad_since: float | None = None
         self._good_since: float | None = None
@@ -248,16 +250,21 @@ class PriceFeed:
     async def _prove(self) -> None:
         """Ask once for the quotes of what the stream has begun to tell of."""
         now = self._clock.monotonic()
-        if self._stream is None or now - self._proved_at < _PROVE_S:
+        if self._stream is None:
             return
         new = [
             one
-            for one in self.wanted
-            if (heard := self._live.of(one)).tick is not None and not heard.is_proved
-        ]
+            for one in sorted(self.wanted)
+            if (heard := self._live.of(one)).tick is not None
+            and not heard.is_proved
+            and now >= self._proofs.get(one, (now, 0.0))[0]
+        ][:_A_QUOTE]
+        for one in new:
+            # What is not proved by the first quotes will hardly be by the next.
+            pause_s = min(2 * self._proofs.get(one, (now, _PROVE_S / 2))[1], _LONGEST_PROOF_S)
+            self._proofs[one] = (now + pause_s, pause_s)
         if new:
-            self._proved_at = now
-            await self._ask(sorted(new)[:_A_QUOTE])
+            await self._ask(new)
 
     async def _ask(
         self, names: Iterable[InstrumentId], *, is_judged: bool = False, poll_s: float = 0.0

@@ -12,10 +12,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Protocol
 
-from core.domain.broker import Quote
 from core.domain.instrument import InstrumentId
 from core.engine.orders.prices import Prices
 from core.engine.runs.live_prices import LivePrices
@@ -27,7 +25,6 @@ from core.ports.clock import Clock
 __all__ = ["Need", "PriceJudge", "PriceWatch"]
 
 _log = logging.getLogger(__name__)
-_FEED_STANDS = timedelta(seconds=60)
 _ANSWER_S = 4.0
 """How long one source may take: behind one that hangs the prices would grow old."""
 _ANSWER_S_EACH = 0.01
@@ -128,27 +125,3 @@ class PriceWatch:
             _log.warning("no prices: %s", error)
             return
         self._live.take(quotes, asked_at=self._clock.market_at(began))
-        now = self._clock.now()
-        for name, quote in quotes.items():
-            if _is_plausible(quote):
-                self._prices.put(name, quote.last_price, self._time_of(quote, began), now)
-
-    def _time_of(self, quote: Quote, began: datetime) -> datetime:
-        """Return the real time of a price: when it was asked for, or what the broker says of it.
-
-        An exchange sends no newer time while nothing moves, so a time of the broker's counts only
-        against a feed that stands still for long.
-        """
-        if quote.at is None:
-            return began
-        at = self._clock.real_at(quote.at)
-        return at if began - at > _FEED_STANDS else began
-
-
-def _is_plausible(quote: Quote) -> bool:
-    """Whether a price is one, within the day's circuit limits where the broker names them."""
-    # Nothing trades at zero: it is what a feed says that has no price, and would be a total loss.
-    if quote.last_price <= 0:
-        return False
-    low, high = quote.lower_circuit, quote.upper_circuit
-    return (not low or quote.last_price >= low) and (not high or quote.last_price <= high)

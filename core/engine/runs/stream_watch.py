@@ -26,6 +26,8 @@ _CHECK_EACH_S = 5.0
 """How often one that does not trade is asked about."""
 _CHECK_ALL_S = (1.0, 2.0, 4.0)
 """How often, where nothing comes at all: less often while quotes say that nothing trades."""
+_TICK_COMES_S = 1.0
+"""How much later than in a quote a trade may be told."""
 _BLIND_S = 4.0
 """For how long nothing may come while quotes cannot be had either."""
 _LATE_S = 3.0
@@ -54,6 +56,7 @@ class StreamWatch:
         self._checked_at: dict[InstrumentId, float] = {}
         self._all_checked_at = float("-inf")
         self._quiet = 0
+        self._judged_at = float("-inf")
         self._asked: Mapping[InstrumentId, PriceTick | None] = {}
         self._suspects: dict[InstrumentId, PriceTick | None] = {}
 
@@ -129,6 +132,7 @@ class StreamWatch:
 
     def judge(self, quotes: Mapping[InstrumentId, Quote]) -> None:
         """Take the quotes of what was doubtful: what has moved is suspect until a tick comes."""
+        self._judged_at = self._clock.monotonic()
         for one, tick in self._asked.items():
             quote = quotes.get(one)
             if quote is not None and self._live.of(one).is_behind(quote):
@@ -143,6 +147,8 @@ class StreamWatch:
 
     def settle(self) -> list[InstrumentId]:
         """Return what is lost by now: a quote moved, and no tick has come since."""
+        if self._clock.monotonic() - self._judged_at < _TICK_COMES_S:
+            return []
         lost = [one for one, tick in self._suspects.items() if self._live.of(one).tick is tick]
         self._suspects.clear()
         if lost and self._clock.monotonic() - self._tick_at >= _SILENT_S:

@@ -141,7 +141,8 @@ async def test_price_of_another_instrument_is_not_believed() -> None:
             it.stream.tick(SBIN, "3512.00", 5)
             await it.goes_on()
         assert not it.live.is_live(SBIN) and it.live.quote(SBIN) is None
-        assert it.engine.wiring.prices.get(SBIN) is None
+        price = it.engine.wiring.prices.get(SBIN)
+        assert price is not None and price.last == Decimal("815.10")  # the quote's
 
 
 async def test_prices_that_stop_are_noticed_within_five_seconds() -> None:

@@ -164,16 +164,16 @@ async def test_price_that_is_pushed_is_not_asked_for() -> None:
     engine, at, watch = await opened(judge)
     live, now = engine.wiring.price_parts.live, engine.clock.market_now()
     live.is_streaming = True
-    for price in ("815.10", "816.00"):
-        live.hear([PriceTick(SBIN, Decimal(price), now, now, now, 5)])
-        live.take({SBIN: Quote(SBIN, Decimal("815.10"), volume=5)}, asked_at=now)
+    live.hear([PriceTick(SBIN, Decimal("815.10"), now, now, now, 5)])
+    live.take({SBIN: Quote(SBIN, Decimal("815.10"), volume=5)}, asked_at=now)
+    live.hear([PriceTick(SBIN, Decimal("816.00"), now, now, now, 6)])
     await watch.tick()
     found = engine.wiring.prices.get(SBIN)
     assert found is not None and found.last == Decimal("816.00")
     assert (at.asked, judge.judged) == ([[TCS]], 1)
     live.hear([PriceTick(SBIN, Decimal(0), now, now, now, 6)])
     assert engine.wiring.prices.get(SBIN) == found  # a price of zero is none
-    await engine.clock.advance(6)
+    await engine.clock.advance(9)
     await watch.tick()
     assert at.asked == [[TCS], [SBIN, TCS]]
 
@@ -187,4 +187,20 @@ async def test_pushed_price_outside_the_limits_of_the_day_is_none() -> None:
     live.hear([PriceTick(SBIN, Decimal(815), now, now, now, 5)])
     live.take({SBIN: Quote(SBIN, Decimal(815), None, low, high, volume=5)}, asked_at=now)
     live.hear([PriceTick(SBIN, Decimal(700), now, now, now, 6)])
-    assert engine.wiring.prices.get(SBIN) is None and live.quote(SBIN) is None
+    found = engine.wiring.prices.get(SBIN)
+    assert found is not None and found.last == 815 and live.quote(SBIN) is None
+
+
+async def test_quote_of_what_does_not_trade_keeps_its_price_of_now() -> None:
+    """No tick comes where nothing trades: the quote that proves it is a price of its own time."""
+    engine, _, _ = await opened()
+    live, clock = engine.wiring.price_parts.live, engine.clock
+    live.is_streaming = True
+    first = clock.market_now()
+    live.hear([PriceTick(SBIN, Decimal(815), first, first, first, 5)])
+    quote = Quote(SBIN, Decimal(815), volume=5)
+    live.take({SBIN: quote}, asked_at=first)
+    await clock.advance(14)
+    live.take({SBIN: quote}, asked_at=clock.market_now())
+    found = engine.wiring.prices.get(SBIN)
+    assert found is not None and found.at == clock.now() and live.is_fresh(SBIN)
