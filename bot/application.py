@@ -31,7 +31,7 @@ from bot.notices.lookups import Lookups
 from bot.notices.notifier import Api, TelegramNotifier
 from bot.parameters import BotParameters
 from bot.registry import command_help
-from bot.update_router import UpdateRouter, is_urgent
+from bot.update_router import UpdateRouter, is_urgent, starts_at_once
 from core.engine.control.control import Control
 from core.errors import StoreError
 from core.ports.clock import Clock
@@ -148,7 +148,7 @@ def build_bot(
     _quiet_library_logs()
     inbox = Inbox(store, vault, clock, parameters.bot_id)
     gate = Authorization(store, clock, parameters.owners)
-    queue = InboxQueue(inbox, gate.is_wanted)
+    queue = InboxQueue(inbox, gate.is_wanted, starts_at_once)
     app = _application(parameters, clock, inbox, queue)
     api: Api = app.bot
     poller = Poller(api, queue, clock, timeout_s=parameters.poll_timeout_s)

@@ -20,7 +20,7 @@ from bot.views.verbs import Verb
 from bot.wizard.answers import handle_text
 from core.errors import StoreError
 
-__all__ = ["UpdateRouter", "is_urgent"]
+__all__ = ["UpdateRouter", "is_urgent", "starts_at_once"]
 
 _PAIR = "pair"
 _PANIC = "panic"
@@ -127,6 +127,11 @@ def is_urgent(update: Update) -> bool:
         tap = parse(update.callback_query.data)
         return tap is not None and tap.verb in _PANIC_VERBS
     return update.message is not None and _is_panic(update.message)
+
+
+def starts_at_once(update: Update) -> bool:
+    """Whether an update is handled while it is being stored: who taps or panics waits for it."""
+    return update.callback_query is not None or is_urgent(update)
 
 
 def _is_panic(message: Message) -> bool:

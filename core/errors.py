@@ -110,6 +110,18 @@ class TransactionConflict(StoreError):
     """A transaction met write conflicts on every one of its attempts; nothing was changed."""
 
 
+class StaleWrite(TransactionConflict):
+    """A document that is to be changed or removed is not there.
+
+    Attributes:
+        collection: Where it was expected.
+    """
+
+    def __init__(self, collection: str) -> None:
+        super().__init__(f"A document of {collection} is not there any more.")
+        self.collection = collection
+
+
 class ReadFault(StrEnum):
     """Why a read from a broker failed."""
 

@@ -33,16 +33,18 @@ _KEEP = timedelta(days=9)
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Arrival:
-    """An update that is stored and not handled yet.
+    """An update that is not handled yet.
 
     Attributes:
         is_counted: Its row counts the attempt that is to come.
+        stored: Tells whether it was stored, once that is known; None where it was from the start.
     """
 
     received_at: datetime
-    is_counted: bool
+    is_counted: bool = True
+    stored: asyncio.Future[bool] | None = None
 
 
 class Inbox:
@@ -54,7 +56,20 @@ class Inbox:
         self._clock = clock
         self._bot_id = bot_id
         self._arrivals: dict[int, _Arrival] = {}
+        self._handled: set[int] = set()
         self._finishing = Grouped(self._finish)
+
+    def arrive(self, update: Update) -> bool:
+        """Take note of an update that is about to be stored; False when it is handled already."""
+        key = update.update_id
+        if key in self._handled:
+            return False
+        present = self._arrivals.get(key)
+        if present is None or (present.stored is not None and present.stored.done()):
+            received_at = present.received_at if present else self._clock.now()
+            stored = asyncio.get_running_loop().create_future()
+            self._arrivals[key] = _Arrival(received_at, stored=stored)
+        return True
 
     async def keep(self, updates: Sequence[Update]) -> list[Update]:
         """Store updates by one call; return those that were not handled before.
@@ -62,28 +77,44 @@ class Inbox:
         Raises:
             StoreError: Not all could be stored, so Telegram must deliver them again.
         """
-        if not updates:
-            return []
-        now = self._clock.now()
-        rows = [self._row(update, now) for update in updates]
+        new = [update for update in updates if self.arrive(update)]
+        late = {update.update_id for update in updates} & self._handled
+        try:
+            if late:
+                await self._finish(sorted(late))
+                self._handled -= late
+            found = await self._insert(new) if new else []
+        except BaseException:
+            self._tell(new, is_stored=False)
+            raise
+        self._tell(new, is_stored=True)
+        return found
+
+    def _tell(self, updates: Sequence[Update], *, is_stored: bool) -> None:
+        for update in updates:
+            arrival = self._arrivals.get(update.update_id)
+            if arrival and arrival.stored and not arrival.stored.done():
+                arrival.stored.set_result(is_stored)
+
+    async def _insert(self, updates: Sequence[Update]) -> list[Update]:
+        rows = [self._row(one, self._arrivals[one.update_id].received_at) for one in updates]
         try:
             await self._store.insert(_COLLECTION, *rows)
         except DuplicateKey:
-            return [one for one in updates if await self._keep_again(self._row(one, now))]
-        for update in updates:
-            self._arrivals[update.update_id] = _Arrival(now, is_counted=True)
+            kept = [(update, await self._insert_again(update)) for update in updates]
+            return [update for update, is_new in kept if is_new]
         return list(updates)
 
-    async def _keep_again(self, row: Document) -> bool:
+    async def _insert_again(self, update: Update) -> bool:
         """Store an update that may be stored; False when it was handled."""
+        arrival = self._arrivals[update.update_id]
         try:
-            await self._store.insert(_COLLECTION, row)
+            await self._store.insert(_COLLECTION, self._row(update, arrival.received_at))
         except DuplicateKey:
-            known = await self._store.get(_COLLECTION, row["_id"])
+            known = await self._store.get(_COLLECTION, self._id(update.update_id))
             if known is None or known["state"] != _NEW:
                 return False
-            row = known
-        self._arrivals.setdefault(row["update_id"], _Arrival(row["received_at"], is_counted=True))
+            arrival.received_at = known["received_at"]
         return True
 
     def _row(self, update: Update, now: datetime) -> Document:
@@ -109,9 +140,18 @@ class Inbox:
         return (self._clock.now() - arrival.received_at).total_seconds()
 
     async def finish(self, update_id: int) -> None:
-        """Mark an update handled and clear its payload, with those that end at the same time."""
+        """Mark an update handled and clear its payload, with those that end at the same time.
+
+        One that is still being stored is waited for.
+        """
+        arrival = self._arrivals.get(update_id)
+        is_stored = arrival is None or arrival.stored is None or await arrival.stored
         self._arrivals.pop(update_id, None)
-        await self._finishing.add(update_id)
+        if is_stored:
+            await self._finishing.add(update_id)
+        else:
+            # Telegram delivers it again: it is marked then, and not handled a second time.
+            self._handled.add(update_id)
 
     async def _finish(self, update_ids: Sequence[int]) -> None:
         change = Change(set={"state": _DONE, "payload": ""})
@@ -159,22 +199,48 @@ class InboxQueue(asyncio.Queue[object]):
 
     What ``is_wanted`` refuses is dropped before it costs a write: a thousand messages of strangers
     must not stand between an owner and a panic (row R2).
+
+    What ``starts_at_once`` names is handled while it is being stored, unless something that is not
+    stands before it in its chat: whatever the handler does is bound to the update's id or nonce,
+    so one that is delivered again after a crash has no second effect.
     """
 
-    def __init__(self, inbox: Inbox, is_wanted: Callable[[Update], Awaitable[bool]]) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        is_wanted: Callable[[Update], Awaitable[bool]],
+        starts_at_once: Callable[[Update], bool],
+    ) -> None:
         super().__init__()
         self._inbox = inbox
         self._is_wanted = is_wanted
+        self._starts_at_once = starts_at_once
         self._held: set[int] = set()
 
-    async def keep(self, updates: Sequence[Update]) -> None:
-        """Store updates and queue each once."""
+    async def keep(self, updates: Sequence[Update], *, are_fresh: bool) -> None:
+        """Store updates and queue each once.
+
+        Args:
+            updates: In the order of Telegram.
+            are_fresh: No earlier process can have handled any of them.
+        """
         wanted = [one for one in updates if await self._is_wanted(one)]
+        if are_fresh:
+            self._start(wanted)
         for update in await self._inbox.keep(wanted):
             self.replay(update)
 
+    def _start(self, updates: Sequence[Update]) -> None:
+        behind: set[int | None] = set()
+        for update in updates:
+            chat_id = update.effective_chat.id if update.effective_chat else None
+            if chat_id in behind or not self._starts_at_once(update):
+                behind.add(chat_id)
+            elif self._inbox.arrive(update):
+                self.replay(update)
+
     def replay(self, update: Update) -> None:
-        """Queue an update that is stored already."""
+        """Queue an update, unless it is queued or being handled."""
         if update.update_id not in self._held:
             self._held.add(update.update_id)
             self.put_nowait(update)

@@ -63,6 +63,7 @@ class Poller:
         self._timeout_s = timeout_s
         self._retry_s = retry_s
         self._offset: int | None = None
+        self._has_polled = False
         self._wait_s = _FIRST_WAIT_S
         self._trouble = ""
         self._last_poll_at: datetime | None = None
@@ -88,12 +89,14 @@ class Poller:
                 updates = await self._bot.get_updates(
                     offset=self._offset, timeout=self._timeout_s, allowed_updates=ALLOWED
                 )
-            await self._queue.keep(updates)
+            # What a former process saw and did not confirm comes with the first poll.
+            await self._queue.keep(updates, are_fresh=self._has_polled)
             if updates:
                 self._offset = updates[-1].update_id + 1
         except (TelegramError, TimeoutError, StoreError) as error:
             await self._clock.sleep(self._wait_after(error))
             return
+        self._has_polled = True
         self._note_answer()
 
     def _note_answer(self) -> None:

@@ -13,6 +13,7 @@ from core.domain.notices.system import (
     ClockRight,
     ClockWrong,
     InstrumentsOld,
+    MemoryDiffered,
     PollerTrouble,
     ServiceCrashed,
     Started,
@@ -24,7 +25,7 @@ from core.domain.notices.system import (
 __all__ = ["system_notice"]
 
 
-def system_notice(notice: SystemNotice) -> Screen:
+def system_notice(notice: SystemNotice) -> Screen:  # noqa: PLR0911 - a line a kind
     """Return the message of a notice about Saarthi itself."""
     match notice:
         case PollerTrouble():
@@ -44,6 +45,8 @@ def system_notice(notice: SystemNotice) -> Screen:
             return Screen(f"🕰 {_clock(notice.offset_s)}")
         case ClockRight():
             return Screen("🕰 This computer's clock agrees with the brokers' again.")
+        case MemoryDiffered():
+            return Screen(_differed(notice))
         case Text():
             return Screen(esc(notice.text))
         case _:
@@ -67,6 +70,15 @@ def _clock(offset_s: int) -> str:
     return (
         f"This computer's clock is {size} by the brokers' answers; expected within 2 s. Set it by "
         "NTP: runs come at the wrong moment, and from 30 s on nothing is entered."
+    )
+
+
+def _differed(notice: MemoryDiffered) -> str:
+    where = f"{plural(notice.documents, 'document')} of {esc(notice.collection)}"
+    return (
+        f"🚨 What I remembered was not what the store holds ({where}). I have read everything anew "
+        "and stopped entries on all accounts; exits and stops go on. Compare /orders and "
+        "/positions with the brokers, then set NORMAL under /brokers."
     )
 
 

@@ -12,9 +12,11 @@ from core.adapters.kept_masters import KeptMasterFiles
 from core.adapters.mongo.migrations import is_current, migrate
 from core.adapters.mongo.server import RunningStore, launch, read_store_file
 from core.adapters.mongo.store import MongoStore, StoreOptions
+from core.adapters.single_writer import SingleWriterStore
 from core.adapters.vault import FernetVault, rotate
 from core.bootstrap.calendar import calendar_of
 from core.config import Settings
+from core.engine.workers.lease import wrote_outside
 from core.errors import StoreUnavailable
 from core.ports.calendar import Calendar
 from core.ports.clock import Clock
@@ -94,9 +96,10 @@ async def attach(
             await _migrate(uri, settings.db)
         kind = str(store.server_kind())
         moment = clock or clock_from_setting(settings.clock)
+        writer = SingleWriterStore(store, moment)
         masters = KeptMasterFiles(settings.data_dir / "masters")
         calendar = calendar_of(settings)
-        yield Foundation(settings, store, kind, None, vault, moment, calendar, masters)
+        yield Foundation(settings, writer, kind, None, vault, moment, calendar, masters)
 
 
 async def _migrate(uri: str, name: str) -> None:
@@ -115,4 +118,5 @@ async def rotate_secrets(foundation: Foundation) -> tuple[int, list[str]]:
     if foundation.vault.is_file_based:
         foundation.vault.add_key()
     done = await rotate(foundation.store, foundation.vault)
+    await wrote_outside(foundation.store)
     return done.resealed, done.unreadable

@@ -26,6 +26,7 @@ from core.engine.runs.pruning import Pruning
 from core.engine.runs.scheduler import Scheduler
 from core.engine.runs.symbol_watch import SymbolWatch
 from core.engine.safeguards.round_trips import RoundTrips
+from core.engine.workers.store_watch import StoreWatch
 from core.engine.workers.supervisor import Service
 from core.errors import StoreUnavailable
 from core.ports.store import ServedStore
@@ -38,6 +39,7 @@ _TOKEN_TICK_S = 2.0
 _CALENDAR_TICK_S = 20.0
 _MASTERS_TICK_S = 2.0
 _CLOCK_TICK_S = 2.0
+_STORE_TICK_S = 5.0
 _SYMBOLS_TICK_S = 5.0
 _TRIPS_TICK_S = 1.0
 _PRUNING_TICK_S = 60.0
@@ -51,6 +53,7 @@ def ticks_of(
     calendar_watch: CalendarWatch,
     masters: Masters,
     clock_watch: ClockWatch,
+    store_watch: StoreWatch,
     symbol_watch: SymbolWatch,
     price_watch: PriceWatch,
     round_trips: RoundTrips,
@@ -71,6 +74,7 @@ def ticks_of(
             "calendar": (_CALENDAR_TICK_S, calendar_watch.tick),
             "instruments": (_MASTERS_TICK_S, masters.tick),
             "clock": (_CLOCK_TICK_S, clock_watch.tick),
+            "store": (_STORE_TICK_S, store_watch.tick),
             "symbols": (_SYMBOLS_TICK_S, symbol_watch.tick),
             "round trips": (_TRIPS_TICK_S, round_trips.tick),
             "pruning": (_PRUNING_TICK_S, pruning.tick),

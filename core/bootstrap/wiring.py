@@ -8,6 +8,7 @@ from functools import cached_property
 from core.bootstrap.foundation import Foundation
 from core.bootstrap.price_parts import PriceParts, price_parts
 from core.bootstrap.services import crash_reporter, proof_address
+from core.bootstrap.upkeep import Upkeep
 from core.domain.broker_profile import BrokerProfile
 from core.domain.target import Strategy
 from core.engine.accounts.accounts import Accounts
@@ -29,12 +30,9 @@ from core.engine.orders.protections import Protections
 from core.engine.orders.reconciliation import Reconciler
 from core.engine.orders.stop_hits import StopHits
 from core.engine.outbox import Outbox
-from core.engine.runs.calendar_watch import CalendarWatch
-from core.engine.runs.clock_watch import ClockWatch
 from core.engine.runs.decider import Decider
 from core.engine.runs.market_data import MarketData
 from core.engine.runs.price_watch import PriceWatch
-from core.engine.runs.pruning import Pruning
 from core.engine.runs.requests import RunRequests
 from core.engine.runs.runner import Runner
 from core.engine.runs.scheduler import Scheduler, Selection
@@ -250,6 +248,8 @@ class Wiring:
             self._clock,
             session_ids=lambda: self._store.session_ids,
             kill_sessions=self._store.kill_sessions,
+            hold=self._store.hold,
+            release=self._store.release,
         )
 
     @cached_property
@@ -477,20 +477,16 @@ class Wiring:
         )
 
     @cached_property
-    def calendar_watch(self) -> CalendarWatch:
-        """Says when the calendar ends or does not know today."""
-        return CalendarWatch(self._store, self._clock, self._calendar, self.outbox)
-
-    @cached_property
-    def clock_watch(self) -> ClockWatch:
-        """Says when this computer's clock is wrong."""
-        return ClockWatch(self._store, self._clock, self.outbox)
-
-    @cached_property
-    def pruning(self) -> Pruning:
-        """Forgets what no day to come asks for."""
-        names = tuple(self._registry)
-        return Pruning(self._store, self._clock, self.accounts, self.journal, self.hours, names)
+    def upkeep(self) -> Upkeep:
+        """What looks after calendar, clock and store."""
+        return Upkeep(
+            self._foundation,
+            self.outbox,
+            self.accounts,
+            self.journal,
+            self.hours,
+            self._registry,
+        )
 
     @cached_property
     def run_requests(self) -> RunRequests:

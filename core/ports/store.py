@@ -22,9 +22,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
-__all__ = ["Change", "Document", "ServedStore", "Store", "StoreView", "parts"]
+__all__ = [
+    "OUTSIDE",
+    "Batch",
+    "BulkView",
+    "Change",
+    "Document",
+    "ServedStore",
+    "Store",
+    "StoreView",
+    "parts",
+]
 
 Document = dict[str, Any]
 T = TypeVar("T")
@@ -43,6 +53,25 @@ class Change:
     set: Mapping[str, Any] = field(default_factory=dict)
     inc: Mapping[str, int] = field(default_factory=dict)
     set_on_insert: Mapping[str, Any] = field(default_factory=dict)
+
+
+OUTSIDE: Final = "outside"
+"""Field of the document given to ``ServedStore.hold``: how often others wrote beside the holder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Writes of one collection, carried out in this order: removals, changes, inserts.
+
+    Attributes:
+        removals: Ids of documents that are there.
+        changes: What to do to documents that are there, by id.
+        inserts: New documents, each with its own ``_id``.
+    """
+
+    removals: list[str] = field(default_factory=list)
+    changes: list[tuple[str, Change]] = field(default_factory=list)
+    inserts: list[Document] = field(default_factory=list)
 
 
 def parts(things: Sequence[T], size: int = 50) -> Iterator[Sequence[T]]:
@@ -101,10 +130,22 @@ class StoreView(Protocol):
         ...
 
 
+class BulkView(StoreView, Protocol):
+    """A transaction's view that takes many writes at once; every store's transactions have it."""
+
+    async def apply(self, collection: str, batch: Batch) -> None:
+        """Carry out a batch.
+
+        Raises:
+            StaleWrite: A document that is to be changed or removed is not there.
+        """
+        ...
+
+
 class Store(StoreView, Protocol):
     """A store view that can also open transactions."""
 
-    async def transaction(self, body: Callable[[StoreView], Awaitable[T]], *, nonce: str) -> T:
+    async def transaction(self, body: Callable[[BulkView], Awaitable[T]], *, nonce: str) -> T:
         """Run ``body`` in one transaction and commit it at most once.
 
         ``body`` may run several times (write conflicts), so it must have no effect outside the view
@@ -140,6 +181,35 @@ class ServedStore(Store, Protocol):
 
         Raises:
             StoreUnavailable: It does not.
+        """
+        ...
+
+    async def hold(self, collection: str, where: Mapping[str, Any]) -> None:
+        """Be the only one who writes from now on: the caller has just taken the lease.
+
+        Every commit from here on matches and writes the document that ``where`` names, and fails
+        once it is another's. A process that writes beside the holder raises that document's
+        ``outside`` in, or after, its write, so that the holder reads its state anew.
+
+        Raises:
+            LeaseLost: There is no such document.
+        """
+        ...
+
+    async def release(self) -> None:
+        """End ``hold``, when all that is under way is committed."""
+        ...
+
+    async def differences(self, collection: str | None = None) -> list[str]:
+        """Compare what the holder keeps with what the store has; there is no difference, ever.
+
+        What differed is read anew.
+
+        Args:
+            collection: Compare this one; None compares all.
+
+        Returns:
+            A line for each document that differs, with the names of its fields.
         """
         ...
 

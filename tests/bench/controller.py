@@ -37,6 +37,7 @@ from core.domain.command import Command
 from core.domain.sessions import trading_day
 from core.engine.runs.plan import RunRequest, requested_slot
 from core.engine.workers.supervisor import Service
+from core.errors import SaarthiError
 from core.ports.notifier import Delivered
 from core.ports.store import Change
 from tests.bench.crew import CREWS_AT, Crew, crews_of
@@ -51,6 +52,7 @@ from tests.faults.tether import tethered
 
 __all__ = ["Child", "Controlled", "Spec", "answer", "controlled", "market_clock"]
 
+_log = logging.getLogger(__name__)
 _OWNER = 4711
 _PATIENCE_S = 120.0
 _LEAD_S = 0.7
@@ -263,12 +265,14 @@ class Controlled:
 
 
 async def _within(seconds: float, run: Coroutine[Any, Any, str]) -> str:
-    """Return what a run says, or that it was given up."""
+    """Return what a run says, or how it failed; the scheduler goes on after either."""
     try:
         async with asyncio.timeout(seconds):
             return await run
     except TimeoutError:
         return f"given up after {seconds:.0f} s"
+    except SaarthiError as error:
+        return f"failed: {type(error).__name__}: {error}"
 
 
 class Heard(Told):
@@ -340,7 +344,10 @@ class Child:
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"the controller ended with {self._process.wait()}")
-        return json.loads(line)
+        answered = json.loads(line)
+        if "error" in answered:
+            raise RuntimeError(answered["error"])
+        return answered["found"]
 
     def say(self, what: str, **given: Any) -> None:
         """Ask for something; ``hear`` waits for the answer."""
@@ -379,10 +386,14 @@ def _plain(value: object) -> object:
 
 async def answer(one: object) -> None:
     """Call methods of an object as ``Child`` asks for them, until it asks for no more."""
-    _say("ready")
+    _say({"found": "ready"})
     while line := await asyncio.to_thread(sys.stdin.readline):
         what, given = json.loads(line)
-        _say(await getattr(one, what)(**given))
+        try:
+            _say({"found": await getattr(one, what)(**given)})
+        except Exception as error:  # noqa: BLE001 - whatever it is, the bench has to tell
+            _log.exception("%s failed", what)
+            _say({"error": f"{what}: {type(error).__name__}: {error}"})
 
 
 async def _serve(spec: Spec) -> None:

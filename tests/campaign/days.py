@@ -103,6 +103,7 @@ class _Day:
         loop = world.loop
         helpers = [
             loop.create_task(world.every(1.0, self.umpire.observe), name="w:umpire"),
+            loop.create_task(world.compare(), name="w:comparer"),
             loop.create_task(self._reap(), name="w:reaper"),
             loop.create_task(self._kill_decisions(), name="w:decisions"),
             loop.create_task(self._kill(), name="w:killer"),
@@ -112,7 +113,7 @@ class _Day:
             await asyncio.sleep(chance.expovariate(1 / menu.pause_s))
             await self._trouble()
         async with self._ending:  # not in the middle, with no controller
-            helpers[2].cancel()
+            helpers[-1].cancel()
         await self.users.end()
         await come_to_rest(world, self.umpire.verdict)
         for helper in helpers:
@@ -232,8 +233,11 @@ class _Day:
 
     async def _store_away(self) -> None:
         world = self.world
-        world.database.is_away = True
         world.store_outages += 1
+        if self.chance.random() < 0.3:
+            world.database.lost_answers = 1  # what it did is done, and the controller is not told
+            return
+        world.database.is_away = True
         await asyncio.sleep(self.chance.uniform(0.5, 6))
         world.database.is_away = False
 

@@ -42,6 +42,7 @@ async def _crash(
     life.watch.rule = rule
     helpers = [
         loop.create_task(world.every(1.0, umpire.observe), name="w:umpire"),
+        loop.create_task(world.compare(), name="w:comparer"),
         loop.create_task(_revive(world, rule.k if rule else 0), name="w:reaper"),
     ]
     await SCENARIOS[name].live(world)

@@ -21,6 +21,7 @@ _LOOK_S = 5.0
 def calm_down(world: World) -> None:
     """End every fault."""
     world.database.is_away = False
+    world.database.lost_answers = 0
     world.chat.away_until = world.chat.loses_answers = 0
     for broker_id in world.accounts:
         client = world.client(broker_id)

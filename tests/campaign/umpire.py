@@ -250,6 +250,7 @@ class Umpire:
         for figure, found in (
             ("orders duplicated", check_no_duplicate(evidence)),
             ("orders lost", check_no_loss(evidence)),
+            ("invariants broken", world.differences),
             ("invariants broken", check_write_ahead(evidence)),
             ("invariants broken", check_orders_truth(evidence)),
             ("invariants broken", check_monotone(evidence)),

@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 from core.adapters.calendar import TradingCalendar
 from core.adapters.fyers import FYERS
 from core.adapters.mongo._transaction import COMMITS
+from core.adapters.single_writer import SingleWriterStore
 from core.adapters.vault import FernetVault
 from core.adapters.zerodha import ZERODHA
 from core.bootstrap import Foundation, System, build
@@ -32,8 +33,8 @@ from core.domain.mode import TradingMode
 from core.domain.notices.panic import PanicCard
 from core.domain.notices.post import Post
 from core.domain.sessions import IST
-from core.errors import AlreadyDone, DecisionFailed, StoreError, UserError
-from core.ports.notifier import Delivered, TryLater
+from core.errors import AlreadyDone, DecisionFailed, LeaseLost, StoreError, UserError
+from tests.campaign.chat import Chat
 from tests.campaign.client import CampaignBroker, CampaignClient
 from tests.campaign.market import Market
 from tests.campaign.scripted import WishingStrategy
@@ -43,7 +44,14 @@ from tests.campaign.virtual import VirtualClock, VirtualLoop
 from tests.fakes.brokers import roots_at
 from tests.fakes.deciding import KILLED, InProcess
 from tests.fakes.memory_store import MemoryDatabase, MemoryStore
-from tests.faults.watch import Rule, Watch, watched_brokers, watched_decisions, watched_store
+from tests.faults.watch import (
+    Rule,
+    Watch,
+    watched_base,
+    watched_brokers,
+    watched_decisions,
+    watched_store,
+)
 
 __all__ = ["CHAT", "INFY", "SBIN", "Chat", "Dead", "Life", "World", "Written"]
 
@@ -57,6 +65,7 @@ FREEZE = 40
 HORIZON_S = 12.0
 LAG_S = 7.0
 WATCHED = ("orders", "outbox", "result_guards", "panics", "limits")
+_COMPARED_EVERY_S = 5.0
 _KEY = "dGVzdC1rZXktdGVzdC1rZXktdGVzdC1rZXktdGVzdC0="
 
 
@@ -71,49 +80,6 @@ class Written(NamedTuple):
 
 class Dead(Exception):
     """The controller ended while something was asked of it."""
-
-
-@dataclass
-class Chat:
-    """The messenger: what it shows, and what goes wrong on the way to it.
-
-    Attributes:
-        away_until: Until then it answers nothing, world's seconds.
-        loses_answers: How many of the next deliveries arrive and are not confirmed.
-        look: Called with what arrives, at the moment at which its text is made.
-    """
-
-    now: Callable[[], float]
-    watch: Watch | None = None
-    delivered: list[tuple[int, str, bool, Post]] = field(default_factory=list)
-    away_until: float = 0.0
-    loses_answers: int = 0
-    bitten: int = 0
-    look: Callable[[Post], None] = lambda _post: None
-
-    async def deliver(
-        self,
-        chat_id: int,
-        post: Post,
-        *,
-        notice_id: str,
-        message_id: int | None,
-        is_repeat: bool,
-    ) -> Delivered | TryLater:
-        if self.watch is not None:
-            await self.watch.before("deliver")
-        if self.now() < self.away_until:
-            self.bitten += 1
-            return TryLater(3.0, "the messenger is away")
-        self.delivered.append((chat_id, notice_id, is_repeat, post))
-        self.look(post)
-        if self.watch is not None:
-            await self.watch.after("deliver")
-        if self.loses_answers:
-            self.loses_answers -= 1
-            self.bitten += 1
-            return TryLater(1.0, "no answer in time", may_have_arrived=True)
-        return Delivered(message_id or len(self.delivered))
 
 
 @dataclass
@@ -165,6 +131,7 @@ class World:
     on_normal: Callable[[str], None] = lambda _broker_id: None
     cards: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     log: list[tuple[float, str]] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
 
     def note(self, what: str) -> None:
         """Write down what the day did, for its story."""
@@ -209,8 +176,7 @@ class World:
 
     def _committed(self, base: Mapping[str, Any], made: Mapping[str, Any]) -> None:
         """Take in a commit: what it was a wish for has taken effect from now on."""
-        if made[COMMITS] is not base[COMMITS]:
-            nonce = next(reversed(made[COMMITS]))
+        for nonce in made[COMMITS].keys() - base[COMMITS].keys():
             self.nonces[nonce] = self.loop.time()
             self.effects.get(nonce, lambda: None)()
         changed = [
@@ -274,7 +240,7 @@ class World:
         watch.act = watch.die
         foundation = Foundation(
             settings=self.settings,
-            store=watched_store(MemoryStore(self.database), watch),
+            store=watched_store(self._writer(watch), watch),
             store_kind="memory",
             running=None,
             vault=self.vault,
@@ -292,6 +258,23 @@ class World:
         task = self.loop.create_task(self._live(system))
         self.life = Life(system, watch, task)
         return self.life
+
+    def _writer(self, watch: Watch) -> SingleWriterStore:
+        return SingleWriterStore(watched_base(MemoryStore(self.database), watch), self.clock)
+
+    async def compare(self) -> None:
+        """Compare what the controller remembers with what is stored, as long as it lives."""
+        while True:
+            await asyncio.sleep(_COMPARED_EVERY_S)
+            life = self.life
+            if life is None or life.watch.is_dead:
+                continue
+            try:
+                found = await life.system.foundation.store.differences()
+            except (LeaseLost, StoreError):
+                continue  # nothing is believed then
+            if life is self.life:
+                self.differences += found
 
     async def _live(self, system: System) -> None:
         while True:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import pytest
 
 from core.adapters.mongo.migrations import migrate
 from core.adapters.mongo.store import Budget, MongoStore, StoreOptions
+from core.adapters.single_writer import SingleWriterStore
 from core.ports.store import ServedStore
+from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryDatabase, MemoryStore
 
 OPTIONS = StoreOptions(sessions=8, server_selection_s=1.0, operation_s=2.0)
@@ -46,6 +49,7 @@ class Place:
     """A fresh database on a server or, without an address, in memory."""
 
     uri: str | None
+    is_held: bool = False
     memory: MemoryDatabase = field(default_factory=MemoryDatabase)
     name: str = field(default_factory=lambda: f"test_{uuid.uuid4().hex[:12]}")
 
@@ -60,12 +64,17 @@ class Place:
                 yield store
 
 
-@pytest.fixture(params=["embedded", "mongod", "memory"])
+BELOW = ("embedded", "mongod", "memory")
+
+
+@pytest.fixture(params=[*BELOW, *(f"held {one}" for one in BELOW)])
 def place(request: pytest.FixtureRequest) -> Place:
-    """Every implementation of the store port in turn."""
+    """Every implementation of the store port in turn, and the single writer over each."""
     # Not in an asynchronous fixture: a server that is not there yet is started on a loop of its own.
-    is_memory = request.param == "memory"
-    return Place(None if is_memory else request.getfixturevalue(f"{request.param}_store_uri"))
+    *held, below = request.param.split()
+    is_memory = below == "memory"
+    uri = None if is_memory else request.getfixturevalue(f"{below}_store_uri")
+    return Place(uri, is_held=bool(held))
 
 
 @pytest.fixture
@@ -74,13 +83,27 @@ async def store(place: Place) -> AsyncIterator[ServedStore]:
     async with place.store(OPTIONS) as store:
         if isinstance(store, MongoStore):
             await migrate(store)
-        yield store
+        async with held(store) if place.is_held else nullcontext(store) as opened:
+            yield opened
         if isinstance(store, MongoStore):
             await store.command({"dropDatabase": 1})
+
+
+@asynccontextmanager
+async def held(store: ServedStore) -> AsyncIterator[SingleWriterStore]:
+    """Hold a store as its only writer; at the end memory is what the store holds."""
+    await store.insert("lease", {"_id": "controller", "fence": 1})
+    writer = SingleWriterStore(store, ManualClock(datetime.fromtimestamp(0, UTC)))
+    await writer.hold("lease", {"_id": "controller", "fence": 1})
+    yield writer
+    assert await writer.differences() == []
+    await writer.release()
 
 
 @pytest.fixture
 async def other_store(place: Place, store: ServedStore) -> AsyncIterator[ServedStore]:
     """A second, impatient store over the same database, as another process has one."""
+    if place.is_held:
+        pytest.skip("no other process writes beside the holder")
     async with place.store(IMPATIENT) as other:
         yield other

@@ -172,11 +172,16 @@ async def test_scheduled_slots_until_a_signal(
     processes.append(process)
 
     eventually(lambda: len(here.ledger()) >= 2, within_s=120)
+    assert process.stdout is not None
+    shown = ""
+    while "entry BUY 1 NSE:SBIN MIS" not in shown:  # it looks at the orders once a moment
+        line = process.stdout.readline()
+        assert line, shown
+        shown += line
 
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert "next slot 23 Nov 09:31 IST" in out
-    assert "entry BUY 1 NSE:SBIN MIS" in out
+    assert "next slot 23 Nov 09:31 IST" in shown
     assert sent(here) == ENTRY_AND_STOP
     assert not (here.data / "store.json").exists()

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from core.ports.store import Change, Document, StoreView
+from core.ports.store import Batch, BulkView, Change, Document
 from tests.fakes.memory_store import MemoryStore
 
 __all__ = ["CountedStore"]
@@ -19,7 +19,7 @@ T = TypeVar("T")
 class _CountedView:
     """Counts what goes through it, by operation and collection."""
 
-    _view: StoreView
+    _view: BulkView
     _commands: Counter[str]
 
     async def get(self, collection: str, key: str) -> Document | None:
@@ -57,6 +57,12 @@ class _CountedView:
         self._commands[f"delete {collection}"] += 1
         return await self._view.delete(collection, where)
 
+    async def apply(self, collection: str, batch: Batch) -> None:
+        for name in ("removals", "changes", "inserts"):
+            if getattr(batch, name):
+                self._commands[f"{name} {collection}"] += 1
+        await self._view.apply(collection, batch)
+
 
 class CountedStore(MemoryStore):
     """``commands`` holds how often each was asked, those inside transactions too.
@@ -92,8 +98,8 @@ class CountedStore(MemoryStore):
         self.commands[f"delete {collection}"] += 1
         return await super().delete(collection, where)
 
-    async def transaction(self, body: Callable[[StoreView], Awaitable[T]], *, nonce: str) -> T:
-        async def counted(view: StoreView) -> T:
+    async def transaction(self, body: Callable[[BulkView], Awaitable[T]], *, nonce: str) -> T:
+        async def counted(view: BulkView) -> T:
             self.commands["claim commits"] += 1
             return await body(_CountedView(view, self.commands))
 

@@ -31,7 +31,7 @@ from core.engine.outbox import Outbox
 from core.engine.safeguards.reconnection import Reconnection
 from core.errors import LoginFault, StoreUnavailable
 from core.ports.broker import Broker
-from core.ports.store import Change, Document, Store, StoreView
+from core.ports.store import BulkView, Change, Document, Store
 from tests.fakes.brokers import roots_at
 from tests.fakes.sandbox_process import CLOCK, Sandbox
 from webhooks.app import WebParts, WebServer, build_app, serve
@@ -118,7 +118,7 @@ class StumblingStore:
         self._check()
         return await self._store.delete(collection, where)
 
-    async def transaction(self, body: Callable[[StoreView], Awaitable[Any]], *, nonce: str) -> Any:
+    async def transaction(self, body: Callable[[BulkView], Awaitable[Any]], *, nonce: str) -> Any:
         self._check()
         if self.failing and nonce.startswith(self.failing):
             raise StoreUnavailable("the store went away in the commit")

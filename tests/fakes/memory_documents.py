@@ -15,9 +15,8 @@ from typing import Any
 
 import bson
 
-from core.adapters.mongo._view import change_operators
+from core.adapters.mongo.codec import CODEC, change_operators
 from core.adapters.mongo.schema import Collection, Index
-from core.adapters.mongo.store import CODEC
 from core.errors import StoreError
 from core.ports.store import Change, Document
 

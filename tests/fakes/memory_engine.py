@@ -15,6 +15,7 @@ from cryptography.fernet import Fernet
 
 from core.adapters.calendar import TradingCalendar
 from core.adapters.fyers import FYERS
+from core.adapters.single_writer import SingleWriterStore
 from core.adapters.vault import FernetVault
 from core.adapters.zerodha import ZERODHA
 from core.bootstrap.control import control_of
@@ -70,7 +71,12 @@ class MemoryMasters:
 
 @dataclass
 class MemoryEngine:
-    """One controller's engine. A second one with the same ``store`` is what a restart finds."""
+    """One controller's engine. A second one with the same ``store`` is what a restart finds.
+
+    Attributes:
+        store: What is durable; a test puts into it what it needs.
+        writer: The engine's store over it. Once it is held (``become_writer``), a test writes through it.
+    """
 
     clock: ManualClock
     registry: Mapping[str, Strategy] = field(default_factory=dict)
@@ -88,14 +94,16 @@ class MemoryEngine:
     decisions: Decisions | None = None
     masters: MemoryMasters = field(default_factory=MemoryMasters)
     key: str = field(default_factory=lambda: Fernet.generate_key().decode())
+    writer: SingleWriterStore = field(init=False)
     wiring: Wiring = field(init=False)
     control: Control = field(init=False)
     _numbers: count[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:
+        self.writer = SingleWriterStore(self.store, self.clock)
         foundation = Foundation(
             settings=self.settings,
-            store=self.store,
+            store=self.writer,
             store_kind=self.store.server_kind(),
             running=None,
             vault=FernetVault([self.key]),
@@ -106,6 +114,12 @@ class MemoryEngine:
         decisions = self.decisions or InProcess(self.registry)
         self.wiring = Wiring(foundation, self.registry, self.brokers, decisions)
         self.control = control_of(foundation, self.wiring)
+
+    async def become_writer(self) -> None:
+        """Let the engine be the only writer of its store, as a controller is after its start."""
+        lease = {"_id": "controller", "fence": 0}
+        await self.store.insert("lease", lease)
+        await self.writer.hold("lease", lease)
 
     def command(self) -> Command:
         """Return a new wish of the owner."""

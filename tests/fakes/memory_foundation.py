@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.adapters.single_writer import SingleWriterStore
 from core.adapters.vault import FernetVault
 from core.bootstrap import Foundation
 from core.bootstrap.calendar import calendar_of
@@ -16,7 +17,7 @@ def memory_foundation(settings: Settings, clock: Clock, database: MemoryDatabase
     """Return what ``core.bootstrap.attach`` gives; a further one over a database is a restart's."""
     secret = settings.secret_key.get_secret_value() if settings.secret_key else None
     vault = FernetVault.from_setting(secret, settings.data_dir)
-    store = MemoryStore(database)
+    store = SingleWriterStore(MemoryStore(database), clock)
     return Foundation(
         settings, store, store.server_kind(), None, vault, clock, calendar_of(settings)
     )

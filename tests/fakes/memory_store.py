@@ -2,7 +2,8 @@
 
 ``tests/contract`` holds it to the same promises as the two servers. It behaves as the embedded one
 where they differ: a single write that meets a transaction's write waits for it, one of many
-documents is refused. What it leaves out: documents do not expire, and a commit is never unknown.
+documents is refused. What it leaves out: documents do not expire, and a commit is never unknown
+unless a test asks for it.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from core.adapters.mongo.schema import COLLECTIONS, Collection
 from core.errors import (
     AlreadyDone,
     DuplicateKey,
+    StaleWrite,
     StoreError,
     StoreUnavailable,
     TransactionConflict,
 )
-from core.ports.store import Change, Document, StoreView
+from core.ports.store import Batch, BulkView, Change, Document
 from tests.fakes.memory_documents import (
     changed,
     copied,
@@ -60,6 +62,7 @@ class MemoryDatabase:
 
     Attributes:
         is_away: Set it, and every call raises ``StoreUnavailable``.
+        lost_answers: So many commits take effect and raise ``StoreUnavailable``.
         on_commit: Called at each commit with the snapshot that it was worked out on and with what
             it made of it; ``committed`` holds what others have committed meanwhile as well.
     """
@@ -70,6 +73,7 @@ class MemoryDatabase:
         self.locks: dict[_Lock, _Attempt] = {}
         self.under_way: set[_Attempt] = set()
         self.is_away = False
+        self.lost_answers = 0
         self.on_commit: Callable[[Mapping[str, _Documents], Mapping[str, _Documents]], None] | None
         self.on_commit = None
 
@@ -219,6 +223,9 @@ class _Attempt:
         if self._database.on_commit is not None:
             self._database.on_commit(self._base, self._documents)
         self.end()
+        if self._database.lost_answers and self._written:
+            self._database.lost_answers -= 1
+            raise StoreUnavailable("It is not known whether the store committed.")
 
     def end(self) -> None:
         self.is_over = True
@@ -292,6 +299,13 @@ class _View:
     async def delete(self, collection: str, where: Mapping[str, Any]) -> int:
         return await self._run(lambda attempt: attempt.delete(collection, where))
 
+    async def apply(self, collection: str, batch: Batch) -> None:
+        gone = [await self.delete(collection, {"_id": key}) for key in batch.removals]
+        found = [await self.update(collection, {"_id": key}, one) for key, one in batch.changes]
+        if 0 in gone or 0 in found:
+            raise StaleWrite(collection)
+        await self.insert(collection, *batch.inserts)
+
 
 @dataclass(eq=False, slots=True)
 class _TransactionView(_View):
@@ -356,7 +370,7 @@ class MemoryStore(_View):
                     return value
             await _wait_for(met, until)
 
-    async def transaction(self, body: Callable[[StoreView], Awaitable[T]], *, nonce: str) -> T:
+    async def transaction(self, body: Callable[[BulkView], Awaitable[T]], *, nonce: str) -> T:
         until = asyncio.get_running_loop().time() + self._patience_s
         try:
             async with asyncio.timeout_at(until):
@@ -375,7 +389,7 @@ class MemoryStore(_View):
             self._free.put_nowait(session)
 
     async def _once(
-        self, body: Callable[[StoreView], Awaitable[T]], nonce: str, session: str, until: float
+        self, body: Callable[[BulkView], Awaitable[T]], nonce: str, session: str, until: float
     ) -> T:
         """Run the body once and commit; a ``_Conflict`` asks for another run."""
         with self.database.attempt(session) as attempt:
@@ -402,6 +416,16 @@ class MemoryStore(_View):
 
     def server_kind(self) -> str:
         return "memory"
+
+    async def hold(self, collection: str, where: Mapping[str, Any]) -> None:
+        del collection, where  # what it holds is the truth itself
+
+    async def release(self) -> None:
+        return
+
+    async def differences(self, collection: str | None = None) -> list[str]:
+        del collection
+        return []
 
     async def kill_sessions(self, ids: Sequence[str]) -> None:
         for attempt in list(self.database.under_way):

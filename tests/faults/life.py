@@ -231,6 +231,9 @@ class World:
     async def bury(self) -> None:
         """Take the lease from a controller that this test has killed, instead of waiting it out."""
         async with self.store() as store:
+            lease = await store.get("lease", "controller")
+            # Its last commit may be open still, and every commit writes the lease.
+            await store.kill_sessions(lease["session_ids"] if lease else [])
             await store.update("lease", {"_id": "controller"}, Change(set={"holder": ""}))
 
 

@@ -20,12 +20,21 @@ from core.ports.broker import Broker, BrokerClient
 from core.ports.decisions import Decisions
 from core.ports.store import ServedStore
 
-__all__ = ["Call", "Rule", "Watch", "watched_brokers", "watched_decisions", "watched_store"]
+__all__ = [
+    "Call",
+    "Rule",
+    "Watch",
+    "watched_base",
+    "watched_brokers",
+    "watched_decisions",
+    "watched_store",
+]
 
 PORT_CALLS = frozenset(
     {"place", "modify", "cancel", "orders", "trades", "positions", "holdings", "funds", "profile"}
 )
 _COMMIT = "commit"
+_GROUP = "group"
 
 
 @dataclass(frozen=True)
@@ -33,9 +42,10 @@ class Call:
     """One moment of one port call.
 
     Attributes:
-        name: A method of a broker client, ``commit`` or ``decide``.
+        name: A method of a broker client, ``commit``, ``group`` (commits that are made as one) or
+            ``decide``.
         side: ``before`` or ``after``.
-        what: The nonce of a commit; the client order id of a ``place``; the strategy of a
+        what: The nonce of a commit or group; the client order id of a ``place``; the strategy of a
             ``decide``; empty otherwise.
         api_key: Whose client; empty for the store.
         n: The how many-th call of this name and account it is.
@@ -182,9 +192,10 @@ class _Broker:
 
 
 class _Store:
-    def __init__(self, inner: ServedStore, watch: Watch) -> None:
+    def __init__(self, inner: ServedStore, watch: Watch, name: str) -> None:
         self._inner = inner
         self._watch = watch
+        self._name = name
 
     def __getattr__(self, name: str) -> Any:
         member = getattr(self._inner, name)
@@ -199,9 +210,9 @@ class _Store:
         return call
 
     async def transaction(self, body: Callable[[Any], Awaitable[Any]], *, nonce: str) -> Any:
-        await self._watch.before(_COMMIT, nonce)
+        await self._watch.before(self._name, nonce)
         result = await self._inner.transaction(body, nonce=nonce)
-        await self._watch.after(_COMMIT, nonce)
+        await self._watch.after(self._name, nonce)
         return result
 
 
@@ -234,4 +245,9 @@ def watched_brokers(
 
 def watched_store(store: ServedStore, watch: Watch) -> ServedStore:
     """Return a store whose commits report to ``watch``."""
-    return cast("ServedStore", _Store(store, watch))
+    return cast("ServedStore", _Store(store, watch, _COMMIT))
+
+
+def watched_base(store: ServedStore, watch: Watch) -> ServedStore:
+    """Return what a single writer commits its groups to; it reports each as a ``group``."""
+    return cast("ServedStore", _Store(store, watch, _GROUP))

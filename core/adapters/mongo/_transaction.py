@@ -31,7 +31,7 @@ from core.errors import (
     StoreUnavailable,
     TransactionConflict,
 )
-from core.ports.store import Document, StoreView
+from core.ports.store import BulkView, Document
 
 __all__ = ["COMMITS", "Budget", "TransactionCall"]
 
@@ -73,7 +73,7 @@ class TransactionCall(Generic[T]):
 
     database: AsyncDatabase[Document]
     session: AsyncClientSession
-    body: Callable[[StoreView], Awaitable[T]]
+    body: Callable[[BulkView], Awaitable[T]]
     nonce: str
     budget: Budget
     tails: set[asyncio.Task[Any]]

@@ -6,21 +6,24 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
+from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
 from core.adapters.mongo._errors import is_conflict, is_transient, mapped
-from core.errors import StoreError
-from core.ports.store import Change, Document
+from core.adapters.mongo.codec import change_operators, refuse_naive
+from core.errors import StaleWrite, StoreError
+from core.ports.store import Batch, Change, Document, parts
 
-__all__ = ["DirectView", "TransactionView", "backoff_s", "change_operators"]
+__all__ = ["DirectView", "TransactionView", "backoff_s"]
 
 T = TypeVar("T")
 
+_BATCH = 200  # documents in a command: the embedded server may take ten milliseconds for each
 _CONFLICT_ATTEMPTS = 40  # about two seconds, within which the other's transaction has ended
 
 
@@ -88,7 +91,7 @@ class MongoView:
         for document in documents:
             if "_id" not in document:
                 raise ValueError(f"A document for {collection} has no _id.")
-            _refuse_naive(document)
+            refuse_naive(document)
         target = self._database[collection]
         if len(documents) == 1:
             # A copy, because the driver may write into what it is given.
@@ -123,6 +126,30 @@ class MongoView:
         target = self._database[collection]
         result = await self._run(lambda: target.delete_many(where, session=self._session))
         return result.deleted_count
+
+    async def apply(self, collection: str, batch: Batch) -> None:
+        """Carry out a batch (see the port)."""
+        target = self._database[collection]
+        run = self._run
+        for keys in parts(batch.removals, _BATCH):
+            gone = await run(partial(target.delete_many, _these(keys), session=self._session))
+            self._refuse_stale(collection, gone.deleted_count, len(keys))
+        for changes in parts(batch.changes, _BATCH):
+            updates = [UpdateOne({"_id": key}, change_operators(one)) for key, one in changes]
+            done = await run(partial(target.bulk_write, updates, session=self._session))
+            self._refuse_stale(collection, done.matched_count, len(changes))
+        for documents in parts(batch.inserts, _BATCH):
+            # Copies, because the driver may write into what it is given.
+            new = [dict(one) for one in documents]
+            await run(partial(target.insert_many, new, session=self._session))
+
+    def _refuse_stale(self, collection: str, found: int, expected: int) -> None:
+        if found != expected:
+            raise StaleWrite(collection)
+
+
+def _these(keys: Sequence[str]) -> Mapping[str, Any]:
+    return {"_id": {"$in": list(keys)}}
 
 
 @dataclass(slots=True)
@@ -195,30 +222,3 @@ class TransactionView(MongoView):
                 session=self._session,
             )
         )
-
-
-def change_operators(change: Change) -> dict[str, Any]:
-    _refuse_naive(change.set)
-    _refuse_naive(change.set_on_insert)
-    parts = {
-        "$set": dict(change.set),
-        "$inc": dict(change.inc),
-        "$setOnInsert": dict(change.set_on_insert),
-    }
-    operators = {operator: fields for operator, fields in parts.items() if fields}
-    if not operators:
-        raise ValueError("A change that changes nothing.")
-    return operators
-
-
-def _refuse_naive(value: object) -> None:
-    """Raise for a datetime without a zone: BSON would take it for UTC, silently."""
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise ValueError(f"A datetime without a zone: {value.isoformat()}.")
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            _refuse_naive(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            _refuse_naive(part)

@@ -19,13 +19,10 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, Self, TypeVar
 
 from bson.binary import Binary
-from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
-from bson.decimal128 import Decimal128
 from pymongo import AsyncMongoClient, ReadPreference
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
@@ -38,8 +35,9 @@ from core.adapters.mongo._errors import mapped
 from core.adapters.mongo._transaction import Budget, TransactionCall
 from core.adapters.mongo._view import DirectView
 from core.adapters.mongo._waits import mend_waits
+from core.adapters.mongo.codec import CODEC
 from core.errors import ConfigurationError, StoreUnavailable
-from core.ports.store import Change, Document, StoreView
+from core.ports.store import BulkView, Change, Document
 
 __all__ = ["CODEC", "Budget", "MongoStore", "ServerKind", "StoreOptions"]
 
@@ -54,24 +52,6 @@ class ServerKind(StrEnum):
 
 
 _UUID_SUBTYPE: Final = 4
-
-
-class _DecimalCodec(TypeCodec):
-    """``Decimal`` in the program, ``Decimal128`` (34 digits) in the store."""
-
-    python_type = Decimal
-    bson_type = Decimal128
-
-    def transform_python(self, value: Decimal) -> Decimal128:
-        return Decimal128(value)
-
-    def transform_bson(self, value: Decimal128) -> Decimal:
-        return value.to_decimal()
-
-
-CODEC: CodecOptions[Document] = CodecOptions(
-    tz_aware=True, tzinfo=UTC, type_registry=TypeRegistry([_DecimalCodec()])
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +158,17 @@ class MongoStore:
         wanted = [{"id": Binary(uuid.UUID(hex=one).bytes, _UUID_SUBTYPE)} for one in ids]
         await self.command({"killSessions": wanted}, admin=True)
 
+    async def hold(self, collection: str, where: Mapping[str, Any]) -> None:
+        """Do nothing: this store keeps no state that others could make out of date."""
+
+    async def release(self) -> None:
+        """Do nothing."""
+
+    async def differences(self, collection: str | None = None) -> list[str]:
+        """Return none: nothing is kept."""
+        del collection
+        return []
+
     async def command(self, command: Mapping[str, Any], *, admin: bool = False) -> Document:
         """Run one database command; for migrations and administration only.
 
@@ -191,7 +182,7 @@ class MongoStore:
             raise mapped(error) from error
         return reply
 
-    async def transaction(self, body: Callable[[StoreView], Awaitable[T]], *, nonce: str) -> T:
+    async def transaction(self, body: Callable[[BulkView], Awaitable[T]], *, nonce: str) -> T:
         """Run ``body`` in one transaction and commit it at most once (see the port)."""
         try:
             async with asyncio.timeout(self._options.budget.deadline_s):

@@ -19,6 +19,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from core.domain.bars import bars_in, text_of_bars
 from core.domain.broker import Candle
 from core.domain.instrument import InstrumentId
 from core.domain.sessions import IST
@@ -60,7 +61,7 @@ class Sent:
         for instrument, given in context.bars.items():
             bars, before = tuple(given), self._bars.get(instrument, ())
             known = len(before) if bars[: len(before)] == before else 0
-            news[instrument] = (known, _lines(bars[known:]))
+            news[instrument] = (known, text_of_bars(bars[known:]))
             self._bars[instrument] = bars
         return pickle.dumps((replace(context, bars={}), news), pickle.HIGHEST_PROTOCOL)
 
@@ -77,31 +78,9 @@ class Seen:
         context, news = pickle.loads(question)  # noqa: S301 - the controller's own words
         for instrument, (known, lines) in news.items():
             before = self._bars.get(instrument, ())[:known]
-            self._bars[instrument] = before + _candles(lines)
+            self._bars[instrument] = before + bars_in(lines)
         bars = {instrument: self._bars[instrument] for instrument in news}
         return replace(context, bars=bars)
-
-
-def _lines(bars: Iterable[Candle]) -> str:
-    return "\n".join(
-        f"{_local(bar.start)} {bar.open} {bar.high} {bar.low} {bar.close} {bar.volume}"
-        for bar in bars
-    )
-
-
-def _local(moment: datetime) -> str:
-    local = moment if moment.tzinfo is IST else moment.astimezone(IST)
-    return local.replace(tzinfo=None).isoformat()
-
-
-def _candles(lines: str) -> tuple[Candle, ...]:
-    found = []
-    for line in lines.splitlines():
-        start, first, high, low, close, volume = line.split(" ")
-        moment = datetime.fromisoformat(start).replace(tzinfo=IST)
-        prices = Decimal(first), Decimal(high), Decimal(low), Decimal(close)
-        found.append(Candle(moment, *prices, int(volume)))
-    return tuple(found)
 
 
 def failure_of(error: BaseException) -> bytes:

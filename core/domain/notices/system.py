@@ -10,6 +10,7 @@ __all__ = [
     "ClockRight",
     "ClockWrong",
     "InstrumentsOld",
+    "MemoryDiffered",
     "PollerTrouble",
     "ServiceCrashed",
     "Started",
@@ -111,6 +112,20 @@ class ClockRight:
 
 
 @dataclass(frozen=True, slots=True)
+class MemoryDiffered:
+    """What the controller kept of its store was not what the store holds; entries were stopped.
+
+    Attributes:
+        collection: Where.
+        documents: How many differed.
+    """
+
+    kind: ClassVar[str] = "memory_differed"
+    collection: str
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """A plain sentence. Not posted any more: earlier versions stored such notices."""
 
@@ -126,5 +141,6 @@ SystemNotice: TypeAlias = (
     | Undelivered
     | ClockWrong
     | ClockRight
+    | MemoryDiffered
     | Text
 )

@@ -3,15 +3,17 @@
 Strategies replay the day's bars at each slot. A provider that puts an opening bar right after the
 entry, or another data account with slightly other bars, would take the breakout away under a
 position that was opened on it (docs/decisions/0012-pinned-bars.md). Owns the collection
-``pinned_bars`` (``_id`` is ``strategy|day|minutes|instrument``): ``bars``, each
-``[start, open, high, low, close, volume]``, oldest first, and ``at``.
+``pinned_bars`` (``_id`` is ``strategy|day|minutes|instrument``): ``bars``, oldest first, a line of
+text each (``core.domain.bars``; the version before kept a list of numbers for each), and ``at``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
+from core.domain.bars import bars_in, text_of_bars
 from core.domain.broker import Candle
 from core.domain.instrument import InstrumentId
 from core.domain.sessions import IST
@@ -39,9 +41,15 @@ async def with_pinned(view: StoreView, strategy: str, day: str, minutes: int, ba
     found = dict(bars)
     for row in await view.find(_PINNED, {"_id": {"$in": list(keys)}}):
         one = keys[row["_id"]]
-        pinned = [Candle(values[0].astimezone(IST), *values[1:]) for values in row["bars"]]
-        found[one] = merged(bars[one], pinned)
+        found[one] = merged(bars[one], _bars_of(row["bars"]))
     return found
+
+
+def _bars_of(kept: Any) -> Sequence[Candle]:
+    """Return what was kept; a list is of a version before, on the day of its upgrade."""
+    if isinstance(kept, str):
+        return bars_in(kept)
+    return [Candle(values[0].astimezone(IST), *values[1:]) for values in kept]
 
 
 async def pin_bars(
@@ -56,14 +64,10 @@ async def pin_bars(
 ) -> None:
     """Keep the bars of instruments that are entered now, in the transaction of the entry."""
     for instrument in instruments:
-        rows = [
-            [bar.start, bar.open, bar.high, bar.low, bar.close, bar.volume]
-            for bar in bars.get(instrument, ())
-        ]
         await view.update(
             _PINNED,
             {"_id": _key(strategy, day, minutes, instrument)},
-            Change(set={"bars": rows, "at": at}),
+            Change(set={"bars": text_of_bars(bars.get(instrument, ())), "at": at}),
             upsert=True,
         )
 

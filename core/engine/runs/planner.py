@@ -5,7 +5,6 @@ Everything is read from the store, so that no slow broker delays another account
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -35,7 +34,6 @@ from core.engine.orders.shut import why_shut
 from core.engine.outbox import Outbox
 from core.engine.runs.pinned_bars import pin_bars
 from core.engine.runs.plan import Decided, RunPlan, run_row
-from core.engine.runs.read_ahead import ReadAhead
 from core.engine.stored_settings import read_setting
 from core.ports.store import StoreView
 
@@ -65,8 +63,6 @@ class Planner:
     ) -> tuple[list[Order], bool]:
         """Write goals, entries and the run itself; return the entries and whether it matters."""
         request = plan.request
-        view = ReadAhead(view)
-        await self._read_ahead(view, plan, decided, accounts, instruments)
         prices = decided.prices
         orders: list[Order] = []
         notes: dict[str, str] = {}
@@ -135,40 +131,6 @@ class Planner:
         if is_signal:
             await self._outbox.post(view, run_card(request.run_id))
         return is_signal
-
-    async def _read_ahead(
-        self,
-        view: ReadAhead,
-        plan: RunPlan,
-        decided: Decided,
-        accounts: Sequence[tuple[Account, AssignmentView]],
-        instruments: Mapping[str, Mapping[InstrumentId, Instrument]],
-    ) -> None:
-        """Read what the legs are decided by, of all accounts at once; the view keeps the answers.
-
-        Each leg is decided afterwards, one by one: what the run has planned before counts for it.
-        """
-        reads = [
-            self._account_state(
-                view,
-                plan,
-                target,
-                assignment,
-                account,
-                decided.prices,
-                instruments[account.broker_id].get(target.instrument),
-                (),
-            )
-            for account, assignment in accounts
-            for target in decided.targets
-        ]
-        try:
-            async with asyncio.TaskGroup() as group:
-                for read in reads:
-                    group.create_task(read)
-        except BaseExceptionGroup as errors:
-            # The store judges by its own exceptions whether the transaction may run again.
-            raise errors.exceptions[0] from errors
 
     async def _is_new(
         self, view: StoreView, plan: RunPlan, asked: _EntryAnswer, said: list[str]

@@ -1,7 +1,8 @@
 """The lease: one controller sends for a store, and the fence that proves it (I10).
 
 Document ``controller`` of ``lease``: ``holder``, ``fence``, ``renewed_at`` (real time),
-``session_ids`` of the holder's transactions. A take-over first ends the sessions of the holder
+``session_ids`` of the holder's transactions; ``commits`` and ``outside``, which its store counts
+(``core.ports.store.ServedStore.hold``). A take-over first ends the sessions of the holder
 before it, whose unfinished transaction would otherwise keep a gate locked for a minute
 (reliability.md 2.3.8); then it raises the fence and copies it into every gate, in one transaction.
 A controller that finds a newer fence stops at once.
@@ -11,21 +12,27 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from core.engine.orders.gate import raise_fence
 from core.errors import LeaseHeld, LeaseLost, StoreError
 from core.ports.clock import Clock
-from core.ports.store import Change, Store, StoreView
+from core.ports.store import OUTSIDE, Change, Store, StoreView
 
-__all__ = ["LEASE_S", "Lease"]
+__all__ = ["LEASE_S", "Lease", "wrote_outside"]
 
 _log = logging.getLogger(__name__)
 LEASE_S = 15.0
 _RENEW_S = 4.0
 _LEASE = "lease"
 _KEY = "controller"
+
+
+async def wrote_outside(view: StoreView) -> None:
+    """Say that something was written beside the controller, which then reads its state anew."""
+    await view.update(_LEASE, {"_id": _KEY}, Change(inc={OUTSIDE: 1}))
 
 
 class Lease:
@@ -38,11 +45,15 @@ class Lease:
         *,
         session_ids: Callable[[], Sequence[str]],
         kill_sessions: Callable[[Sequence[str]], Awaitable[None]],
+        hold: Callable[[str, Mapping[str, Any]], Awaitable[None]],
+        release: Callable[[], Awaitable[None]],
     ) -> None:
         self._store = store
         self._clock = clock
         self._session_ids = session_ids
         self._kill_sessions = kill_sessions
+        self._hold = hold
+        self._release = release
         self._holder = secrets.token_hex(8)
         self._fence = 0
 
@@ -88,6 +99,7 @@ class Lease:
             await raise_fence(view, self._fence)
 
         await self._store.transaction(body, nonce=f"lease:{self._holder}|{self._fence}")
+        await self._hold(_LEASE, {"_id": _KEY, "fence": self._fence})
 
     async def wait_and_take(self) -> None:
         """Take the lease, waiting out a holder that stopped renewing it (it crashed).
@@ -134,4 +146,7 @@ class Lease:
     async def give_back(self) -> None:
         """Let the next controller start at once."""
         mine = {"_id": _KEY, "fence": self._fence, "holder": self._holder}
-        await self._store.update(_LEASE, mine, Change(set={"holder": ""}))
+        try:
+            await self._store.update(_LEASE, mine, Change(set={"holder": ""}))
+        finally:
+            await self._release()

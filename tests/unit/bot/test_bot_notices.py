@@ -84,6 +84,7 @@ from core.domain.notices.system import (
     ClockRight,
     ClockWrong,
     InstrumentsOld,
+    MemoryDiffered,
     PollerTrouble,
     ServiceCrashed,
     Started,
@@ -185,6 +186,7 @@ def notices(word: str) -> tuple[Notice, ...]:
         Undelivered(AT, 2, 3, (word,)),
         ClockWrong(-40),
         ClockRight(),
+        MemoryDiffered("orders", 2),
         Text(word),
     )
 

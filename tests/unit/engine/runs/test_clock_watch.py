@@ -45,7 +45,7 @@ async def test_a_wrong_clock_is_told_once_and_enters_nothing() -> None:
         [],
         "this computer's clock is 40 s slow: no entry is sent",
     )
-    watch = engine.wiring.clock_watch
+    watch = engine.wiring.upkeep.clock
     for _ in range(2):
         await watch.tick()
     await ClockWatch(engine.store, clock, engine.wiring.outbox).tick()
@@ -71,7 +71,7 @@ async def test_up_to_thirty_seconds_entries_go_on() -> None:
     clock = Compared(REAL_NOW, TEN)
     clock.seconds = (-5, -6, -5.5)
     bench = await RunBench(clock=clock).opened()
-    await bench.engine.wiring.clock_watch.tick()
+    await bench.engine.wiring.upkeep.clock.tick()
     assert await bench.engine.notices(ClockWrong) == [ClockWrong(-5)]
     bench.strategy.want(Direction.LONG, TEN)
     await bench.run()

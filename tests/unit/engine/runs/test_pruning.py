@@ -72,13 +72,13 @@ async def engine() -> MemoryEngine:
 
 async def test_goals_of_positions_that_are_long_over_are_forgotten(engine: MemoryEngine) -> None:
     """Not where something is held or an order's fate is open, nor those of the last days."""
-    await engine.wiring.pruning.tick()
+    await engine.wiring.upkeep.pruning.tick()
     assert await left(engine) == {str(HELD), str(WORKING), str(RECENT)}
 
 
 async def test_pruning_is_done_once_a_day(engine: MemoryEngine) -> None:
     """What grows old during a day waits for the next one."""
-    pruning = engine.wiring.pruning
+    pruning = engine.wiring.upkeep.pruning
     await pruning.tick()
     await engine.clock.advance(timedelta(days=9).total_seconds())
     await pruning.tick()
@@ -99,7 +99,7 @@ async def days(engine: MemoryEngine, number: int) -> None:
     """Let days pass, each with as many ticks as there are days of backlog."""
     await engine.clock.advance(timedelta(days=number).total_seconds())
     for _ in range(number + 1):
-        await engine.wiring.pruning.tick()
+        await engine.wiring.upkeep.pruning.tick()
 
 
 async def count(engine: MemoryEngine, collection: str) -> int:
@@ -183,7 +183,7 @@ async def test_nothing_is_removed_while_something_trades(engine: MemoryEngine) -
         day += timedelta(days=1)
         await engine.clock.advance_to(day)
     store = CountedStore(database=engine.store.database)
-    pruning = MemoryEngine(engine.clock, store=store).wiring.pruning
+    pruning = MemoryEngine(engine.clock, store=store).wiring.upkeep.pruning
     await pruning.tick()
     assert store.commands.total() == 0
 

@@ -1,0 +1,327 @@
+"""What one transaction's body sees: the commits before it, and over them its own writes.
+
+"Before it" includes what is committed at this moment or is about to be: such commits go out in
+their order, and when one fails, whatever was worked out upon it runs again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from core.adapters.mongo.codec import change_operators
+from core.adapters.single_writer.documents import (
+    changed,
+    copied,
+    kept,
+    matches,
+    sort_rows,
+    unique_keys,
+)
+from core.adapters.single_writer.memory import Memory
+from core.adapters.single_writer.shelf import Layer, Shelf
+from core.errors import DuplicateKey, StaleWrite, StoreError
+from core.ports.store import Batch, Change, Document, StoreView
+
+__all__ = ["BodyView", "Layers", "seen"]
+
+Layers = Mapping[str, Layer]
+T = TypeVar("T")
+
+
+def seen(shelves: Sequence[Shelf], where: Mapping[str, Any]) -> list[Document]:
+    """Return what a filter matches in shelves that lie over one another, the lowest first."""
+    found: list[Document] = []
+    for depth, shelf in enumerate(shelves):
+        above = [one.docs for one in shelves[depth + 1 :]]
+        for key in shelf.candidates(where):
+            row = shelf.docs[key]
+            if row is None or any(key in docs for docs in above) or not matches(row, where):
+                continue
+            found.append(row)
+    return found
+
+
+class BodyView:
+    """A ``StoreView`` for one run of a body.
+
+    Args:
+        memory: What is committed.
+        base: The store below, for what memory does not hold.
+        pending: Returns the layers of the commits under way, the first first.
+        moves: Returns a number that rises whenever what ``pending`` shows has changed.
+
+    Attributes:
+        layers: What this body wrote.
+        failure: The first failure, as it was raised to the body.
+        is_over: Whether the transaction has left the body's hands.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        base: StoreView,
+        pending: Callable[[], Sequence[Layers]],
+        moves: Callable[[], int],
+    ) -> None:
+        self._memory = memory
+        self._base = base
+        self._pending = pending
+        self._moves = moves
+        self._began = moves()
+        self.layers: dict[str, Layer] = {}
+        self.failure: StoreError | None = None
+        self.is_over = False
+        self._read: dict[tuple[str, str], Document | None] = {}
+        self._found: list[tuple[str, Mapping[str, Any], frozenset[int]]] = []
+        self._from_below: dict[tuple[str, str], Document] = {}
+
+    # -- the port --------------------------------------------------------------------------------
+
+    async def get(self, collection: str, key: str) -> Document | None:
+        """Return the document whose ``_id`` is ``key``, or None."""
+        row = await self._look_up(collection, key)
+        return None if row is None else copied(row)
+
+    async def find(
+        self,
+        collection: str,
+        where: Mapping[str, Any],
+        *,
+        sort: Sequence[tuple[str, int]] = (),
+        limit: int = 0,
+    ) -> list[Document]:
+        """Return the matching documents."""
+        rows = await self._rows(collection, kept(where), sort, limit)
+        return [copied(row) for row in rows]
+
+    async def insert(self, collection: str, *documents: Document) -> None:
+        """Insert documents; each carries its own ``_id``."""
+        self._check()
+        for document in documents:
+            if "_id" not in document:
+                raise ValueError(f"A document for {collection} has no _id.")
+        for document in [kept(one) for one in documents]:
+            self._add(collection, document)
+
+    async def update(
+        self,
+        collection: str,
+        where: Mapping[str, Any],
+        change: Change,
+        *,
+        upsert: bool = False,
+        many: bool = False,
+    ) -> int:
+        """Change one (or with ``many`` every) matching document; return how many matched."""
+        self._check()
+        asked = kept(where)
+        change_operators(change)  # refuses what no document takes
+        rows = await self._rows(collection, asked)
+        for row in rows if many else rows[:1]:
+            after = changed(row, change)
+            if not _is_same(row, after):
+                self._refuse_duplicate(collection, after, row)
+                self._write(collection, row["_id"], after)
+        if upsert and not rows:
+            equal = {name: one for name, one in asked.items() if not isinstance(one, dict)}
+            self._add(collection, changed(equal, change, inserts=True))
+            return 1
+        return len(rows) if many else min(1, len(rows))
+
+    async def delete(self, collection: str, where: Mapping[str, Any]) -> int:
+        """Delete every matching document; return how many."""
+        rows = await self._rows(collection, kept(where))
+        for row in rows:
+            self._write(collection, row["_id"], None)
+        return len(rows)
+
+    async def apply(self, collection: str, batch: Batch) -> None:
+        """Carry out a batch (see the port)."""
+        gone = [await self.delete(collection, {"_id": key}) for key in batch.removals]
+        found = [await self.update(collection, {"_id": key}, one) for key, one in batch.changes]
+        if 0 in gone or 0 in found:
+            raise self._failed(StaleWrite(collection))
+        await self.insert(collection, *batch.inserts)
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        if self.is_over:
+            raise StoreError("A view was used after its transaction.")
+        if self.failure is not None:
+            raise self.failure
+
+    def _shelves(self, collection: str) -> list[Shelf]:
+        """Return what lies over one another, the lowest first."""
+        found: list[Shelf] = [self._memory.shelf(collection)]
+        found += [layers[collection] for layers in self._pending() if collection in layers]
+        if collection in self.layers:
+            found.append(self.layers[collection])
+        return found
+
+    def _top(self, collection: str, key: str) -> Document | None:
+        for shelf in reversed(self._shelves(collection)):
+            if key in shelf.docs:
+                return shelf.docs[key]
+        return None
+
+    def _is_above(self, collection: str, key: str) -> bool:
+        return any(key in one.docs for one in self._shelves(collection)[1:])
+
+    async def _look_up(self, collection: str, key: str) -> Document | None:
+        self._check()
+        memory = self._memory
+        if memory.knows(collection, key) or self._is_above(collection, key):
+            return self._note(collection, key, self._top(collection, key))
+        if not memory.rule(collection).is_foreign:
+            await self._below(memory.fetch_keys(collection, [key]))
+        if memory.knows(collection, key) or self._is_above(collection, key):
+            return self._note(collection, key, self._top(collection, key))
+        row: Document | None = await self._below(self._base.get(collection, key))
+        if row is not None:
+            self._from_below[collection, key] = row
+        return row
+
+    def _note(self, collection: str, key: str, row: Document | None) -> Document | None:
+        own = self.layers.get(collection)
+        if own is None or key not in own.docs:
+            self._read.setdefault((collection, key), row)
+        return row
+
+    async def _rows(
+        self,
+        collection: str,
+        where: Mapping[str, Any],
+        sort: Sequence[tuple[str, int]] = (),
+        limit: int = 0,
+    ) -> list[Document]:
+        """Return what a filter matches, not copied."""
+        self._check()
+        memory = self._memory
+        if not memory.answers(collection, where) and not memory.rule(collection).is_foreign:
+            await self._below(memory.fetch(collection, where))
+        if memory.answers(collection, where):
+            rows = seen(self._shelves(collection), where)
+            self._remember(collection, where, rows)
+        else:
+            rows = await self._rows_below(collection, where, sort, limit)
+        sort_rows(rows, sort)
+        return rows[: limit or None]
+
+    async def _below(self, call: Awaitable[T]) -> T:
+        try:
+            return await call
+        except StoreError as error:
+            self.failure = error
+            raise
+
+    async def _rows_below(
+        self,
+        collection: str,
+        where: Mapping[str, Any],
+        sort: Sequence[tuple[str, int]],
+        limit: int,
+    ) -> list[Document]:
+        """Ask the store, and lay over its answer what is not committed yet."""
+        over = sum(len(one.docs) for one in self._shelves(collection)[1:])
+        asked = limit + over if limit else 0
+        below = await self._below(self._base.find(collection, where, sort=sort, limit=asked))
+        held, *written = self._shelves(collection)
+        hidden = {key for one in written for key in one.docs}
+        rows = []
+        for row in below:
+            key = row["_id"]
+            if key in hidden:
+                continue
+            known = held.docs.get(key)
+            if known is not None:
+                self._note(collection, key, known)
+            else:
+                self._from_below[collection, key] = row
+            rows.append(row if known is None else known)
+        return rows + seen(written, where)
+
+    def _remember(
+        self, collection: str, where: Mapping[str, Any], rows: Iterable[Document]
+    ) -> None:
+        if collection not in self.layers:
+            self._found.append((collection, where, frozenset(map(id, rows))))
+        for row in rows:
+            self._note(collection, row["_id"], row)
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def _add(self, collection: str, document: Document) -> None:
+        if self._top(collection, document["_id"]) is not None:
+            raise self._failed(_duplicate("_id_"))
+        self._refuse_duplicate(collection, document, None)
+        self._write(collection, document["_id"], document)
+
+    def _write(self, collection: str, key: str, new: Document | None) -> None:
+        layer = self.layers.get(collection)
+        if layer is None:
+            layer = self.layers[collection] = self._memory.layer(collection)
+        base = self._from_below.get((collection, key))
+        layer.write(key, new, self._top(collection, key) if base is None else base)
+
+    def _refuse_duplicate(self, collection: str, after: Document, before: Document | None) -> None:
+        """Raise when a unique index holds the same key already, as far as memory shows."""
+        schema = self._memory.collections.get(collection)
+        if schema is None:
+            return
+        stands = (
+            {} if before is None else {one.name: key for one, key in unique_keys(schema, before)}
+        )
+        for index, key in unique_keys(schema, after):
+            if stands.get(index.name) == key:
+                continue
+            where = {path: value for (path, _), value in zip(index.keys, key, strict=True)}
+            for row in seen(self._shelves(collection), where):
+                is_in = index.where is None or matches(row, index.where)
+                if row["_id"] != after["_id"] and is_in:
+                    raise self._failed(_duplicate(index.name))
+
+    def _failed(self, error: StoreError) -> StoreError:
+        self.failure = error
+        return error
+
+    # -- the end ---------------------------------------------------------------------------------
+
+    def is_current(self) -> bool:
+        """Whether all that this body read still stands."""
+        if self._moves() == self._began:
+            return True
+        for collection, key in self._from_below:
+            is_foreign = self._memory.rule(collection).is_foreign
+            if not is_foreign and self._stands(collection, key) is not None:
+                return False
+        for (collection, key), row in self._read.items():
+            if self._stands(collection, key) is not row:
+                return False
+        return all(
+            frozenset(map(id, seen(self._others(collection), where))) == rows
+            for collection, where, rows in self._found
+        )
+
+    def _others(self, collection: str) -> list[Shelf]:
+        own = self.layers.get(collection)
+        return [one for one in self._shelves(collection) if one is not own]
+
+    def _stands(self, collection: str, key: str) -> Document | None:
+        """Return what stands at an id, without what this body wrote."""
+        for shelf in reversed(self._others(collection)):
+            if key in shelf.docs:
+                return shelf.docs[key]
+        return None
+
+
+def _duplicate(name: str) -> DuplicateKey:
+    return DuplicateKey(f"A document with this key exists already ({name}).", name)
+
+
+def _is_same(before: Document, after: Document) -> bool:
+    """Whether setting what stands wrote nothing; ``Decimal('1.0')`` is not ``Decimal('1.00')``."""
+    return before.keys() == after.keys() and all(
+        before[name] is one or repr(before[name]) == repr(one) for name, one in after.items()
+    )

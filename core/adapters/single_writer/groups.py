@@ -1,0 +1,141 @@
+"""Transactions that commit as one: what they wrote, in the order in which a server takes it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any
+
+from core.adapters.mongo.schema import Collection
+from core.adapters.single_writer.documents import unique_keys
+from core.adapters.single_writer.shelf import Layer
+from core.ports.store import Batch, Change, Document
+
+__all__ = ["Group", "Member", "Outcome", "batches"]
+
+_MOST_MEMBERS = 256
+
+
+class Outcome(Enum):
+    """What came of a member's group."""
+
+    LANDED = auto()
+    RERUN = auto()
+    """What it was worked out upon did not commit."""
+    ALONE = auto()
+    """A member of its group was refused; each runs again by itself, so that it is known which."""
+
+
+@dataclass(eq=False, slots=True)
+class Member:
+    """One transaction that is ready to be committed.
+
+    Attributes:
+        ended: Its outcome, or the error to raise.
+    """
+
+    nonce: str | None
+    ended: asyncio.Future[Outcome | Exception]
+
+
+@dataclass(eq=False, slots=True)
+class Group:
+    """Transactions that are committed together, with what they wrote."""
+
+    key: str = field(default_factory=lambda: f"group:{secrets.token_hex(12)}")
+    layers: dict[str, Layer] = field(default_factory=dict)
+    members: list[Member] = field(default_factory=list)
+    is_alone: bool = False
+    is_closed: bool = False
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    has_landed: bool = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody else may join."""
+        return self.is_closed or self.is_alone or len(self.members) >= _MOST_MEMBERS
+
+    def join(self, member: Member, layers: Mapping[str, Layer]) -> None:
+        """Take in a transaction that saw what this group wrote before."""
+        self.members.append(member)
+        for collection, written in layers.items():
+            mine = self.layers.get(collection)
+            if mine is None:
+                self.layers[collection] = written
+                continue
+            for key, new in written.docs.items():
+                mine.write(key, new, written.bases[key])
+
+    def end(self, outcome: Outcome | Exception) -> None:
+        """Answer all members."""
+        self.has_landed = outcome is Outcome.LANDED
+        self.ended.set()
+        for member in self.members:
+            if not member.ended.done():
+                member.ended.set_result(outcome)
+
+
+def batches(group: Group, schemas: Mapping[str, Collection]) -> Iterator[tuple[str, Batch]]:
+    """Return what a group writes, by collection, leaving out what comes to nothing."""
+    for collection, layer in group.layers.items():
+        batch = Batch()
+        moved: list[tuple[Document, Document]] = []
+        for key, new in layer.docs.items():
+            base = layer.bases[key]
+            if base is None and new is not None:
+                batch.inserts.append(new)
+            elif base is not None and new is None:
+                batch.removals.append(key)
+            elif base is not None and new is not None:
+                moved.append((base, new))
+        schema = schemas.get(collection)
+        batch.changes.extend(_in_order(moved, schema))
+        if batch.inserts or batch.changes or batch.removals:
+            yield collection, batch
+
+
+def _in_order(
+    moved: list[tuple[Document, Document]], schema: Collection | None
+) -> Iterator[tuple[str, Change]]:
+    """Return changes in an order in which no unique value stands in two documents at once.
+
+    Inside one transaction a server checks each write by itself: who gives a value up goes before
+    who takes it, and where two exchange theirs, one is blank between.
+    """
+    changes = [(base, new, _difference(base, new)) for base, new in moved]
+    if schema is None or not any(one.unique for one in schema.indexes):
+        yield from ((new["_id"], Change(set=fields)) for _, new, fields in changes if fields)
+        return
+    given: dict[tuple[str, tuple[Any, ...]], str] = {}
+    taken: dict[str, list[tuple[str, tuple[Any, ...]]]] = {}
+    for base, new, _ in changes:
+        before = {(index.name, key) for index, key in unique_keys(schema, base)}
+        after = {(index.name, key) for index, key in unique_keys(schema, new)}
+        given.update(dict.fromkeys(before - after, str(new["_id"])))
+        taken[new["_id"]] = list(after - before)
+    waits = {key for key, wants in taken.items() if any(one in given for one in wants)}
+    for base, new, _ in changes:
+        if new["_id"] in waits and any(owner == new["_id"] for owner in given.values()):
+            blank = {
+                path: None
+                for index, key in unique_keys(schema, base)
+                if given.get((index.name, key)) == new["_id"]
+                for path, _ in index.keys
+                if base.get(path) != new.get(path)
+            }
+            yield new["_id"], Change(set=blank)
+    for is_waiting in (False, True):
+        for _, new, fields in changes:
+            if fields and (new["_id"] in waits) is is_waiting:
+                yield new["_id"], Change(set=fields)
+
+
+def _difference(base: Document, new: Document) -> Document:
+    return {
+        name: value
+        for name, value in new.items()
+        if name not in base or (base[name] is not value and repr(base[name]) != repr(value))
+    }

@@ -1,0 +1,287 @@
+"""What is committed, as far as it is held in memory; read from the store below when first asked.
+
+A reading of the store runs beside commits. What a commit touched meanwhile is newer in memory than
+in the answer, so each reading learns what was touched and lets that stand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from core.adapters.mongo.schema import COLLECTIONS, Collection
+from core.adapters.single_writer.documents import points
+from core.adapters.single_writer.rules import Cover, Rule, rule_of
+from core.adapters.single_writer.shelf import Layer, Shelf, fields_of
+from core.ports.store import Document, StoreView
+
+__all__ = ["Memory"]
+
+_KNOWN = 4096
+_Part = tuple[tuple[str, ...], tuple[Any, ...]]  # fields of a cover, and their values
+_Touched = set[tuple[str, str]]
+
+
+class Memory:
+    """Committed documents, by collection.
+
+    Args:
+        base: Where they are read from.
+        collections: Their indexes.
+    """
+
+    def __init__(self, base: StoreView, collections: Sequence[Collection] = COLLECTIONS) -> None:
+        self._base = base
+        self.collections = {one.name: one for one in collections}
+        self._fields = {one.name: fields_of(one) for one in collections}
+        self.shelves: dict[str, Shelf] = {}
+        self._rules: dict[str, Rule] = {}
+        self._parts: defaultdict[str, OrderedDict[_Part, None]] = defaultdict(OrderedDict)
+        self._known: defaultdict[str, OrderedDict[str, None]] = defaultdict(OrderedDict)
+        self._readings: list[_Touched] = []
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._asked: dict[str, dict[str, None]] = {}
+
+    # -- what is held ----------------------------------------------------------------------------
+
+    def rule(self, collection: str) -> Rule:
+        """Return how a collection is held."""
+        found = self._rules.get(collection)
+        if found is None:
+            found = self._rules[collection] = rule_of(collection)
+        return found
+
+    def shelf(self, collection: str) -> Shelf:
+        """Return the committed documents of a collection that are held."""
+        found = self.shelves.get(collection)
+        if found is None:
+            found = self.shelves[collection] = Shelf(self._fields.get(collection, ()))
+        return found
+
+    def layer(self, collection: str) -> Layer:
+        """Return an empty layer for a collection."""
+        return Layer(self._fields.get(collection, ()))
+
+    def knows(self, collection: str, key: str) -> bool:
+        """Whether the document of an ``_id`` is held, or is known not to be there."""
+        rule = self.rule(collection)
+        if rule.is_foreign:
+            return False
+        return rule.is_whole or key in self.shelf(collection).docs or key in self._known[collection]
+
+    def answers(self, collection: str, where: Mapping[str, Any]) -> bool:
+        """Whether all documents that a filter matches are held."""
+        rule = self.rule(collection)
+        if rule.is_whole or rule.is_foreign:
+            return rule.is_whole
+        keys = points(where["_id"]) if "_id" in where else None
+        if keys is not None:
+            return all(self.knows(collection, key) for key in keys)
+        held = self._parts[collection]
+        for cover in rule.covers:
+            wanted = _parts_of(cover, where)
+            if wanted and all(part in held for part in wanted):
+                for part in wanted:
+                    held.move_to_end(part)
+                return True
+        return False
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Read what is held from the start on."""
+        self.shelves.clear()
+        self._parts.clear()
+        self._known.clear()
+        for name in self.collections:
+            rule = self.rule(name)
+            if rule.is_whole:
+                with self._reading() as touched:
+                    self._take(name, await self._base.find(name, {}), touched)
+        for name in self.collections:
+            for cover in self.rule(name).covers:
+                if cover.only is not None:
+                    await self._read_fixed(name, cover)
+
+    async def _read_fixed(self, name: str, cover: Cover) -> None:
+        *first, last = cover.fields
+        wanted = {"$in": sorted(cover.only or ())}
+        owners = list(self.shelf(cover.of_each).docs) if first else [""]
+        for owner in owners:
+            where = {**dict.fromkeys(first, owner), last: wanted}
+            await self._fetch_parts(name, cover, _parts_of(cover, where))
+
+    async def fetch(self, collection: str, where: Mapping[str, Any]) -> None:
+        """Read what a filter asks for, where it can be held."""
+        keys = points(where["_id"]) if "_id" in where else None
+        if keys is not None:
+            await self.fetch_keys(collection, keys)
+            return
+        for cover in self.rule(collection).covers:
+            wanted = _parts_of(cover, where)
+            if wanted:
+                await self._fetch_parts(collection, cover, wanted)
+                return
+
+    async def _fetch_parts(self, collection: str, cover: Cover, wanted: Sequence[_Part]) -> None:
+        async with self._turns[collection]:
+            held = self._parts[collection]
+            new = [part for part in wanted if part not in held]
+            if not new:
+                return
+            columns = zip(*(values for _, values in new), strict=True)
+            where = {
+                field: _one_or_some(values)
+                for field, values in zip(cover.fields, columns, strict=True)
+            }
+            with self._reading() as touched:
+                self._take(collection, await self._base.find(collection, where), touched)
+            held.update(dict.fromkeys(new))
+            same = [one for one in held if one[0] == cover.fields and cover.only is None]
+            for old in same[: max(0, len(same) - cover.most)]:
+                self._let_go(collection, old)
+
+    async def fetch_keys(self, collection: str, keys: Iterable[str]) -> None:
+        """Read documents by their ids, in one question with all who ask at this moment."""
+        asked = self._asked.setdefault(collection, {})
+        asked.update(dict.fromkeys(keys))
+        async with self._turns[f"{collection}/ids"]:
+            mine = self._asked.pop(collection, {})
+            wanted = [key for key in mine if not self.knows(collection, key)]
+            if not wanted:
+                return
+            where = {"_id": wanted[0] if len(wanted) == 1 else {"$in": wanted}}
+            with self._reading() as touched:
+                self._take(collection, await self._base.find(collection, where), touched)
+            for key in wanted:
+                self._note(collection, key)
+
+    @contextmanager
+    def _reading(self) -> Iterator[_Touched]:
+        touched: _Touched = set()
+        self._readings.append(touched)
+        try:
+            yield touched
+        finally:
+            self._readings.remove(touched)
+
+    def _take(self, collection: str, rows: Iterable[Document], touched: _Touched) -> None:
+        shelf = self.shelf(collection)
+        for row in rows:
+            key = row["_id"]
+            if key not in shelf.docs and (collection, key) not in touched:
+                shelf.put(key, row)
+
+    # -- keeping ---------------------------------------------------------------------------------
+
+    def apply(self, layers: Mapping[str, Layer]) -> None:
+        """Take over what was committed."""
+        for collection, layer in layers.items():
+            if self.rule(collection).is_foreign:
+                continue
+            shelf = self.shelf(collection)
+            for key, new in layer.docs.items():
+                for touched in self._readings:
+                    touched.add((collection, key))
+                if new is None:
+                    shelf.drop(key)
+                else:
+                    shelf.put(key, new)
+                self._note(collection, key)
+
+    def _note(self, collection: str, key: str) -> None:
+        """Note that an id is known; the oldest of what no part holds goes."""
+        if self.rule(collection).is_whole:
+            return
+        known = self._known[collection]
+        known[key] = None
+        known.move_to_end(key)
+        while len(known) > _KNOWN:
+            old, _ = known.popitem(last=False)
+            self._drop_unless_held(collection, old)
+
+    def _let_go(self, collection: str, part: _Part) -> None:
+        """Hold a part no longer."""
+        del self._parts[collection][part]
+        where = dict(zip(*part, strict=True))
+        shelf = self.shelf(collection)
+        for key in list(shelf.candidates(where)):
+            if key not in self._known[collection]:
+                self._drop_unless_held(collection, key)
+
+    def _drop_unless_held(self, collection: str, key: str) -> None:
+        shelf = self.shelf(collection)
+        row = shelf.docs.get(key)
+        if row is None:
+            shelf.drop(key)
+            return
+        held = self._parts[collection]
+        for cover in self.rule(collection).covers:
+            part = (cover.fields, tuple(row.get(field) for field in cover.fields))
+            if part in held:
+                return
+        shelf.drop(key)
+
+    # -- proof -----------------------------------------------------------------------------------
+
+    async def differences(self, collection: str | None = None) -> list[str]:
+        """Return in what memory differs from the store, provided that nothing commits meanwhile."""
+        found = []
+        for name in [collection] if collection else list(self.shelves):
+            rule = self.rule(name)
+            if rule.is_foreign:
+                continue
+            shelf = self.shelf(name)
+            held = {key: row for key, row in shelf.docs.items() if row is not None}
+            with self._reading() as touched:
+                rows = await self._rows_below(name, rule, held)
+            for key in sorted(held.keys() | rows.keys()):
+                ours, theirs = held.get(key), rows.get(key)
+                if ours != theirs and (name, key) not in touched and shelf.docs.get(key) is ours:
+                    found.append(f"{name}/{key}: {_fields_of(ours, theirs)}")
+        return found
+
+    async def _rows_below(
+        self, name: str, rule: Rule, held: Mapping[str, Document]
+    ) -> dict[str, Document]:
+        if rule.is_whole:
+            return {row["_id"]: row for row in await self._base.find(name, {})}
+        rows: dict[str, Document] = {}
+        for fields, values in list(self._parts[name]):
+            where = dict(zip(fields, values, strict=True))
+            rows.update({row["_id"]: row for row in await self._base.find(name, where)})
+        rest = [key for key in held if key not in rows]
+        rest += [key for key in self._known[name] if key not in held and key not in rows]
+        if rest:
+            found = await self._base.find(name, {"_id": {"$in": rest}})
+            rows.update({row["_id"]: row for row in found})
+        return rows
+
+
+def _fields_of(ours: Document | None, theirs: Document | None) -> str:
+    """Name what differs; the values may be secrets."""
+    if ours is None or theirs is None:
+        return "is not in memory" if ours is None else "is not in the store"
+    names = sorted(ours.keys() | theirs.keys())
+    return ", ".join(name for name in names if ours.get(name) != theirs.get(name))
+
+
+def _one_or_some(values: Sequence[Any]) -> Any:
+    several = list(dict.fromkeys(values))
+    return several[0] if len(several) == 1 else {"$in": several}
+
+
+def _parts_of(cover: Cover, where: Mapping[str, Any]) -> list[_Part]:
+    """Return the parts of a cover that hold what a filter asks for; none when it has no such."""
+    values: list[tuple[Any, ...]] = [()]
+    for field in cover.fields:
+        several = points(where[field]) if field in where else None
+        if not several:
+            return []
+        values = [(*one, value) for one in values for value in several]
+    if cover.only is not None and any(value[-1] not in cover.only for value in values):
+        return []
+    return [(cover.fields, one) for one in values]

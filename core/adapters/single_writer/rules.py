@@ -1,0 +1,85 @@
+"""Which documents the writer's memory holds: whole collections, parts of them, or none.
+
+What grows with the journal is held in parts. A *cover* names equal fields; once all documents with
+given values of these fields were read, every question that names these values is answered from
+memory. The fields of a cover are the beginning of an index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.adapters.mongo.schema import COLLECTIONS
+from core.domain.order import CLOSED_STATES, OrderState
+
+__all__ = ["FOREIGN", "WHOLE", "Cover", "Rule", "rule_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """One way in which a part of a collection is held.
+
+    Attributes:
+        fields: Equal in all documents of the part.
+        only: Values of the last field for which a part is held; None for any. Such parts are read
+            at the start and stay; of others at most ``most`` stay.
+        of_each: The collection whose ids are the values of the first of two fields.
+    """
+
+    fields: tuple[str, ...]
+    only: frozenset[str] | None = None
+    most: int = 4
+    of_each: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How a collection is held.
+
+    Attributes:
+        is_whole: All of it.
+        covers: Parts of it.
+        is_foreign: Other processes write it too, so nothing of it is believed from memory.
+    """
+
+    is_whole: bool = False
+    covers: tuple[Cover, ...] = ()
+    is_foreign: bool = False
+
+
+WHOLE = Rule(is_whole=True)
+FOREIGN = Rule(is_foreign=True)
+_BY_ID = Rule()
+_OPEN_ORDERS = frozenset(state.value for state in OrderState if state not in CLOSED_STATES)
+
+_RULES: Mapping[str, Rule] = {
+    "orders": Rule(
+        covers=(
+            Cover(("day",)),
+            Cover(("broker_id", "state"), _OPEN_ORDERS, of_each="broker_accounts"),
+            Cover(("run_id",), most=512),
+        )
+    ),
+    "fills": Rule(covers=(Cover(("broker_id", "day"), most=1024),)),
+    "baselines": Rule(covers=(Cover(("day",)), Cover(("broker_id", "day"), most=1024))),
+    "outbox": Rule(covers=(Cover(("state",), frozenset({"WAITING", "SENDING", "DEAD"})),)),
+    "inbox": Rule(covers=(Cover(("state",), frozenset({"new"})),)),
+    "order_events": _BY_ID,
+    "runs": _BY_ID,
+    "cards": _BY_ID,
+    "nonces": _BY_ID,
+    "day_figures": _BY_ID,
+    "pinned_bars": _BY_ID,
+    "limit_changes": Rule(covers=(Cover(("scope",), most=512),)),
+    # `saarthi live` files runs while another process holds the lease.
+    "run_requests": FOREIGN,
+    "lease": FOREIGN,
+    "commits": FOREIGN,
+}
+
+
+def rule_of(collection: str) -> Rule:
+    """Return how a collection is held; one that the schema does not know is not."""
+    known = {one.name for one in COLLECTIONS}
+    return _RULES.get(collection, WHOLE if collection in known else FOREIGN)

@@ -1,0 +1,445 @@
+"""``SingleWriterStore``: the store port for the process that holds the lease.
+
+The holder of the lease is the only process that writes (I10), so what it has committed is what the
+store holds, and it need not ask. What it promises is what the port promises: a transaction that
+returned is durable, in the same commit as all that it wrote; one whose commit is of unknown outcome
+is read back before anything else is done. Each commit proves by the fence that the lease is still
+held, so another controller's take-over ends all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from core.adapters.mongo.schema import COLLECTIONS, Collection
+from core.adapters.single_writer.body import BodyView, Layers, seen
+from core.adapters.single_writer.documents import copied, kept, sort_rows
+from core.adapters.single_writer.groups import Group, Member, Outcome, batches
+from core.adapters.single_writer.memory import Memory
+from core.errors import (
+    AlreadyDone,
+    DuplicateKey,
+    LeaseLost,
+    StaleWrite,
+    StoreUnavailable,
+    TransactionConflict,
+)
+from core.ports.clock import Clock
+from core.ports.store import OUTSIDE, Batch, BulkView, Change, Document, ServedStore, StoreView
+
+__all__ = ["SingleWriterStore"]
+
+T = TypeVar("T")
+
+_COMMITS = "commits"
+_REMEMBERED = 20_000
+_GATHERS = 4
+
+
+class _WrittenOutside(TransactionConflict):
+    """Another process wrote beside this one, and said so in the lease."""
+
+
+class _DoneBefore(TransactionConflict):
+    """A nonce of the group was committed before."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fence:
+    """The document that each commit matches and writes."""
+
+    collection: str
+    where: Mapping[str, Any]
+
+
+class SingleWriterStore:
+    """A store that keeps what it has written, while it is the only one who writes.
+
+    Args:
+        base: The store that everything is committed to.
+        clock: For the times of nonces.
+        collections: The schema.
+        deadline_s: Longest time for all runs of a body.
+    """
+
+    def __init__(
+        self,
+        base: ServedStore,
+        clock: Clock,
+        collections: Sequence[Collection] = COLLECTIONS,
+        *,
+        deadline_s: float = 8.0,
+    ) -> None:
+        self.base = base
+        self._clock = clock
+        self._memory = Memory(base, collections)
+        self._deadline_s = deadline_s
+        self._fence: _Fence | None = None
+        self._outside = 0
+        self._groups: list[Group] = []
+        self._moves = 0
+        self._doubt: Group | None = None
+        self._is_stale = False
+        self._lost: LeaseLost | None = None
+        self._settling = asyncio.Lock()
+        self._worker: asyncio.Task[None] | None = None
+        self._done: OrderedDict[str, None] = OrderedDict()
+        self._under_way: dict[str, asyncio.Future[Outcome | Exception]] = {}
+
+    # -- the server ------------------------------------------------------------------------------
+
+    @property
+    def session_ids(self) -> tuple[str, ...]:
+        """Ids of the sessions that every transaction of this store runs on; they never change."""
+        return self.base.session_ids
+
+    async def kill_sessions(self, ids: Sequence[str]) -> None:
+        """End sessions of a controller that is gone, and roll back what they hold open."""
+        await self.base.kill_sessions(ids)
+
+    async def ping(self) -> None:
+        """Return when the server answers; raises ``StoreUnavailable``."""
+        await self.base.ping()
+
+    def server_kind(self) -> str:
+        """Return what is behind the store: ``embedded`` or ``mongod``."""
+        return self.base.server_kind()
+
+    async def hold(self, collection: str, where: Mapping[str, Any]) -> None:
+        """Be the only one who writes from now on (see the port)."""
+        self._fence = _Fence(collection, dict(where))
+        self._is_stale, self._lost, self._doubt = True, None, None
+        try:
+            await self._settle()
+        except BaseException:
+            self._fence = None
+            raise
+
+    async def release(self) -> None:
+        """Commit what is under way, and let every call through again."""
+        while self._worker is not None:
+            await asyncio.wait([self._worker])
+        self._fence = None
+
+    # -- reads -----------------------------------------------------------------------------------
+
+    async def get(self, collection: str, key: str) -> Document | None:
+        """Return the document whose ``_id`` is ``key``, or None."""
+        if self._fence is None:
+            return await self.base.get(collection, key)
+        await self._ready()
+        memory = self._memory
+        if not memory.knows(collection, key):
+            if memory.rule(collection).is_foreign:
+                return await self.base.get(collection, key)
+            await memory.fetch_keys(collection, [key])
+        row = memory.shelf(collection).docs.get(key)
+        return None if row is None else copied(row)
+
+    async def find(
+        self,
+        collection: str,
+        where: Mapping[str, Any],
+        *,
+        sort: Sequence[tuple[str, int]] = (),
+        limit: int = 0,
+    ) -> list[Document]:
+        """Return the matching documents."""
+        if self._fence is None:
+            return await self.base.find(collection, where, sort=sort, limit=limit)
+        await self._ready()
+        asked = kept(where)
+        memory = self._memory
+        if not memory.answers(collection, asked):
+            if not memory.rule(collection).is_foreign:
+                await memory.fetch(collection, asked)
+            if not memory.answers(collection, asked):
+                return await self.base.find(collection, where, sort=sort, limit=limit)
+        rows = seen([memory.shelf(collection)], asked)
+        sort_rows(rows, sort)
+        return [copied(row) for row in rows[: limit or None]]
+
+    # -- writes ----------------------------------------------------------------------------------
+
+    async def insert(self, collection: str, *documents: Document) -> None:
+        """Insert documents; each carries its own ``_id``."""
+        if self._fence is None:
+            await self.base.insert(collection, *documents)
+        else:
+            await self._run(lambda view: view.insert(collection, *documents), None)
+
+    async def update(
+        self,
+        collection: str,
+        where: Mapping[str, Any],
+        change: Change,
+        *,
+        upsert: bool = False,
+        many: bool = False,
+    ) -> int:
+        """Change one (or with ``many`` every) matching document; return how many matched."""
+        if self._fence is None:
+            return await self.base.update(collection, where, change, upsert=upsert, many=many)
+        return await self._run(
+            lambda view: view.update(collection, where, change, upsert=upsert, many=many), None
+        )
+
+    async def delete(self, collection: str, where: Mapping[str, Any]) -> int:
+        """Delete every matching document; return how many."""
+        if self._fence is None:
+            return await self.base.delete(collection, where)
+        return await self._run(lambda view: view.delete(collection, where), None)
+
+    async def transaction(self, body: Callable[[BulkView], Awaitable[T]], *, nonce: str) -> T:
+        """Run ``body`` in one transaction and commit it at most once (see the port)."""
+        if self._fence is None:
+            return await self.base.transaction(body, nonce=nonce)
+        return await self._run(body, nonce)
+
+    async def _run(self, body: Callable[[BulkView], Awaitable[T]], nonce: str | None) -> T:
+        until = asyncio.get_running_loop().time() + self._deadline_s
+        is_alone = False
+        while True:
+            await self._ready()
+            if nonce is not None:
+                await self._refuse_done(nonce)
+            view = BodyView(self._memory, self.base, self._pending, lambda: self._moves)
+            value, is_good = await self._attempt(body, view, until)
+            outcome: Outcome | Exception = Outcome.RERUN
+            if is_good and self._doubt is None and not self._is_stale and self._lost is None:
+                if nonce is None and not view.layers:
+                    outcome = await self._seen()
+                else:
+                    # Nothing may run between the proof that what was read stands, and this.
+                    outcome = await asyncio.shield(self._join(view, nonce, is_alone=is_alone))
+            if outcome is Outcome.LANDED:
+                answer: T = value
+                return answer
+            if isinstance(outcome, Exception):
+                raise outcome
+            is_alone |= outcome is Outcome.ALONE
+            if asyncio.get_running_loop().time() >= until:
+                raise TransactionConflict("Other writes were faster, again and again.")
+
+    async def _attempt(
+        self, body: Callable[[BulkView], Awaitable[T]], view: BodyView, until: float
+    ) -> tuple[Any, bool]:
+        """Run the body once; return its value, and whether that may be committed."""
+        value: Any = None
+        try:
+            async with asyncio.timeout_at(until) as limit:
+                value = await body(view)
+        except Exception as error:  # whatever a body raises: out of date, it means nothing
+            if isinstance(error, TimeoutError) and limit.expired():
+                raise StoreUnavailable("The transaction did not end in time.") from error
+            if view.is_current() and await self._seen() is Outcome.LANDED:
+                raise
+            return None, False
+        finally:
+            view.is_over = True
+        if view.failure is not None:
+            raise view.failure  # a body that goes on after an error commits nothing
+        return value, view.is_current()
+
+    async def _seen(self) -> Outcome:
+        """Wait for the commits that a body saw before they were durable."""
+        if not self._groups:
+            return Outcome.LANDED
+        last = self._groups[-1]
+        await last.ended.wait()
+        return Outcome.LANDED if last.has_landed else Outcome.RERUN
+
+    async def _refuse_done(self, nonce: str) -> None:
+        while nonce in self._under_way:
+            await asyncio.shield(self._under_way[nonce])
+        if nonce in self._done:
+            raise AlreadyDone("This was done before.")
+
+    # -- groups ----------------------------------------------------------------------------------
+
+    def _pending(self) -> list[Layers]:
+        return [group.layers for group in self._groups]
+
+    def _join(
+        self, view: BodyView, nonce: str | None, *, is_alone: bool
+    ) -> asyncio.Future[Outcome | Exception]:
+        loop = asyncio.get_running_loop()
+        member = Member(nonce, loop.create_future())
+        if is_alone or not self._groups or self._groups[-1].is_full:
+            self._groups.append(Group(is_alone=is_alone))
+        self._groups[-1].join(member, view.layers)
+        self._moves += 1
+        if nonce is not None:
+            self._under_way[nonce] = member.ended
+            member.ended.add_done_callback(lambda _: self._under_way.pop(nonce, None))
+        if self._worker is None:
+            self._worker = loop.create_task(self._work(), name="commits")
+        return member.ended
+
+    async def _work(self) -> None:
+        """Commit groups, one after another, until none is left."""
+        try:
+            while self._groups:
+                await self._gather()
+                group = self._groups[0]
+                group.is_closed = True
+                try:
+                    await self._commit(group)
+                except Exception as error:  # noqa: BLE001 - it is the answer to the members
+                    self._failed(group, error)
+                else:
+                    self._groups.pop(0)
+                    self._land(group)
+        finally:
+            self._worker = None
+
+    async def _gather(self) -> None:
+        """Let whoever is ready at this moment join."""
+        before = -1
+        for _ in range(_GATHERS):
+            now = sum(len(group.members) for group in self._groups)
+            if now == before or self._groups[0].is_full:
+                return
+            before = now
+            await asyncio.sleep(0)
+
+    async def _commit(self, group: Group) -> None:
+        written = list(batches(group, self._memory.collections))
+        now = self._clock.now()
+        nonces: list[Document] = [
+            {"_id": member.nonce, "by": group.key, "run": 0, "at": now}
+            for member in group.members
+            if member.nonce is not None
+        ]
+
+        async def body(view: BulkView) -> None:
+            await self._hold_fence(view)
+            if nonces:
+                try:
+                    await view.apply(_COMMITS, Batch(inserts=nonces))
+                except DuplicateKey as error:
+                    raise _DoneBefore("A nonce was committed before.") from error
+            for collection, batch in written:
+                await view.apply(collection, batch)
+
+        await self.base.transaction(body, nonce=group.key)
+
+    async def _hold_fence(self, view: StoreView) -> None:
+        fence = self._fence
+        if fence is None:
+            raise LeaseLost("The lease was given back.")
+        mine = {**fence.where, OUTSIDE: self._outside}
+        if await view.update(fence.collection, mine, Change(inc={"commits": 1})) == 1:
+            return
+        if await view.find(fence.collection, fence.where):
+            raise _WrittenOutside("Another process wrote beside this one.")
+        raise LeaseLost("another controller holds a newer lease")
+
+    def _land(self, group: Group) -> None:
+        self._memory.apply(group.layers)
+        for member in group.members:
+            if member.nonce is not None:
+                self._done[member.nonce] = None
+        while len(self._done) > _REMEMBERED:
+            self._done.popitem(last=False)
+        group.end(Outcome.LANDED)
+
+    def _failed(self, group: Group, error: Exception) -> None:
+        """Answer the members of a group that did not commit, and of those worked out upon it."""
+        later = [one for one in self._groups if one is not group]
+        self._groups.clear()
+        self._moves += 1
+        if isinstance(error, LeaseLost):
+            self._lost = error
+        elif isinstance(error, StoreUnavailable):
+            self._doubt = group
+        elif isinstance(error, _WrittenOutside) or self._is_wrong(group, error):
+            self._is_stale = True
+        group.end(self._answer(group, error))
+        for one in later:
+            one.end(error if isinstance(error, LeaseLost) else Outcome.RERUN)
+
+    def _is_wrong(self, group: Group, error: Exception) -> bool:
+        """Whether a refusal shows that memory is not what the store holds."""
+        is_known = (
+            isinstance(error, StaleWrite) and not self._memory.rule(error.collection).is_foreign
+        )
+        return is_known and len(group.members) == 1
+
+    def _answer(self, group: Group, error: Exception) -> Outcome | Exception:
+        if isinstance(error, LeaseLost | StoreUnavailable):
+            return error
+        if isinstance(error, _WrittenOutside):
+            return Outcome.RERUN
+        if len(group.members) > 1:
+            return Outcome.ALONE
+        if isinstance(error, StaleWrite):
+            return Outcome.RERUN
+        return AlreadyDone("This was done before.") if isinstance(error, _DoneBefore) else error
+
+    # -- what is not known -----------------------------------------------------------------------
+
+    async def _ready(self) -> None:
+        """Return when memory is what the store holds.
+
+        Raises:
+            LeaseLost: Another controller writes now.
+            StoreUnavailable: It cannot be learned what a commit did.
+        """
+        if self._lost is not None:
+            raise LeaseLost(str(self._lost))
+        if self._doubt is not None or self._is_stale:
+            await self._settle()
+
+    async def _settle(self) -> None:
+        async with self._settling:
+            if self._doubt is not None:
+                await self._learn(self._doubt)
+                self._doubt = None
+            if self._is_stale and self._fence is not None:
+                await self._read_anew(self._fence)
+                self._is_stale = False
+
+    async def _learn(self, group: Group) -> None:
+        """Learn whether a group was committed, and take it over if it was."""
+
+        async def body(view: StoreView) -> Document | None:
+            # In a transaction: it is of the session that the group's was of, which ends that one
+            # if it is open still. From here on the group can no longer land.
+            return await view.get(_COMMITS, group.key)
+
+        if await self.base.transaction(body, nonce=f"settle:{secrets.token_hex(12)}") is not None:
+            self._land(group)
+
+    async def _read_anew(self, fence: _Fence) -> None:
+        await self.base.update(fence.collection, fence.where, Change(inc={OUTSIDE: 0}))
+        rows = await self.base.find(fence.collection, fence.where)
+        if not rows:
+            self._lost = LeaseLost("another controller holds a newer lease")
+            raise LeaseLost(str(self._lost))
+        self._outside = rows[0][OUTSIDE]
+        await self._memory.open()
+
+    async def differences(self, collection: str | None = None) -> list[str]:
+        """Compare memory with the store (see the port)."""
+        found: list[str] = []
+        if self._fence is None:
+            return found
+        for _ in range(_GATHERS):
+            while self._worker is not None:
+                await asyncio.wait([self._worker])
+            await self._ready()
+            moves = self._moves
+            found = await self._memory.differences(collection)
+            # What commits beside the reading looks like a difference: only a quiet one counts.
+            if not found or (moves == self._moves and self._worker is None):
+                break
+        else:
+            return []
+        self._is_stale |= bool(found)
+        return found

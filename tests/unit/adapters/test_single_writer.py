@@ -1,0 +1,262 @@
+"""The single writer's store: groups that commit as one, memory that is what the store holds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from core.adapters.single_writer import SingleWriterStore
+from core.errors import AlreadyDone, DuplicateKey, LeaseLost, StoreError, StoreUnavailable
+from core.ports.store import OUTSIDE, Change, Document, StoreView
+from tests.fakes.clock import ManualClock
+from tests.fakes.counted_store import CountedStore
+
+LEASE = {"_id": "controller", "fence": 7}
+THEN = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass
+class Held:
+    """A writer over a store in memory, whose commits a test can hold up."""
+
+    base: CountedStore = field(default_factory=CountedStore)
+    writer: SingleWriterStore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.writer = SingleWriterStore(self.base, ManualClock(THEN))
+
+    async def opened(self) -> Held:
+        """Take the lease."""
+        await self.base.insert("lease", dict(LEASE))
+        await self.writer.hold("lease", LEASE)
+        self.base.commands.clear()
+        return self
+
+    async def add(self, key: str, amount: int = 1, nonce: str | None = None) -> int:
+        """Add to a counter in a transaction; return what it then is."""
+
+        async def body(view: StoreView) -> int:
+            await view.update("chats", {"_id": key}, Change(inc={"n": amount}), upsert=True)
+            row = await view.get("chats", key)
+            return int(row["n"]) if row else -1
+
+        return await self.writer.transaction(body, nonce=nonce or f"{key}|{id(body)}|{amount}")
+
+    async def count(self, key: str) -> int:
+        """Return a counter as it is stored."""
+        row = await self.base.get("chats", key)
+        return int(row["n"]) if row else 0
+
+
+@pytest.fixture
+async def held() -> AsyncIterator[Held]:
+    """A writer; at the end it remembers what is stored."""
+    made = await Held().opened()
+    yield made
+    assert await made.writer.differences() == []
+
+
+def order(key: str, **fields: Any) -> Document:
+    """A row that the journal's validator accepts."""
+    row = {"broker_id": "zerodha_abc123", "state": "ACCEPTED", "side": "BUY", "purpose": "entry"}
+    return {"_id": key, "quantity": 1, "day": "2026-11-23", **row, **fields}
+
+
+# --- groups --------------------------------------------------------------------------------------
+
+
+async def test_what_is_ready_at_once_is_one_commit(held: Held) -> None:
+    """Fifty accounts cost the store what two do."""
+    await asyncio.gather(*(held.add(f"chat {n}") for n in range(50)))
+    assert held.base.commands["commit"] <= 2
+    assert [await held.count(f"chat {n}") for n in range(50)] == [1] * 50
+
+
+async def test_members_of_a_group_see_one_another(held: Held) -> None:
+    """Transactions that write the same document do not run again for it."""
+    seen = await asyncio.gather(*(held.add("one", nonce=f"n{n}") for n in range(20)))
+    assert sorted(seen) == list(range(1, 21))
+    assert held.base.commands["commit"] <= 2
+
+
+async def test_trouble_of_one_is_not_the_others(held: Held) -> None:
+    """A group that is refused ends for each alone, and only one of them hears of it."""
+    await held.base.insert("order_events", {"_id": "taken"})
+
+    async def clashes(view: StoreView) -> None:
+        await view.insert("order_events", {"_id": "taken"})
+
+    await held.base.insert("commits", {"_id": "old", "by": "somebody"})
+    ended = await asyncio.gather(
+        held.add("one"),
+        held.writer.transaction(clashes, nonce="clash"),
+        held.add("two", nonce="old"),
+        held.writer.insert("orders", order("three", quantity=0)),
+        held.add("four"),
+        return_exceptions=True,
+    )
+    assert ended[0] == ended[4] == 1
+    assert isinstance(ended[1], DuplicateKey)
+    assert isinstance(ended[2], AlreadyDone)
+    assert isinstance(ended[3], StoreError)
+    assert [await held.count(one) for one in ("one", "two", "four")] == [1, 0, 1]
+
+
+async def test_what_was_worked_out_upon_a_failed_commit_runs_again(held: Held) -> None:
+    """An answer given on what did not come to pass would be a guess."""
+    await held.base.insert("order_events", {"_id": "taken"})
+    ran: list[int] = []
+
+    async def fails(view: StoreView) -> None:
+        await view.update("chats", {"_id": "one"}, Change(set={"n": 5}), upsert=True)
+        await view.insert("order_events", {"_id": "taken"})
+
+    async def judges(view: StoreView) -> str:
+        row = await view.get("chats", "one")
+        ran.append(row["n"] if row else 0)
+        if row is not None:
+            raise AlreadyDone("five")
+        return "none"
+
+    failed = asyncio.create_task(held.writer.transaction(fails, nonce="fails"))
+    await asyncio.sleep(0)
+    assert await held.writer.transaction(judges, nonce="judges") == "none"
+    assert ran == [5, 0]
+    with pytest.raises(DuplicateKey):
+        await failed
+
+
+async def test_body_that_waited_runs_again_when_what_it_read_has_changed(held: Held) -> None:
+    """So no limit, gate or ledger is overlooked that moved meanwhile."""
+    go, ran = asyncio.Event(), 0
+
+    async def slow(view: StoreView) -> None:
+        nonlocal ran
+        ran += 1
+        row = await view.get("chats", "one")
+        await go.wait()
+        await view.update(
+            "chats", {"_id": "two"}, Change(set={"n": row["n"] if row else 0}), upsert=True
+        )
+
+    waiting = asyncio.create_task(held.writer.transaction(slow, nonce="slow"))
+    await asyncio.sleep(0)
+    await held.add("one", 4)
+    go.set()
+    await waiting
+    assert (ran, await held.count("two")) == (2, 4)
+
+
+async def test_body_that_found_nothing_runs_again_when_there_is_something(held: Held) -> None:
+    """A search that would find more by now is as out of date as a document that changed."""
+    go, found = asyncio.Event(), []
+
+    async def slow(view: StoreView) -> None:
+        found.append(len(await view.find("orders", {"day": "2026-11-23"})))
+        await go.wait()
+        await view.insert("chats", {"_id": "one", "n": found[-1]})
+
+    waiting = asyncio.create_task(held.writer.transaction(slow, nonce="slow"))
+    while not found:
+        await asyncio.sleep(0)
+    await held.writer.insert("orders", order("new"))
+    go.set()
+    await waiting
+    assert found == [0, 1]
+
+
+async def test_unique_values_are_exchanged_in_one_group(held: Held) -> None:
+    """A server checks each write by itself: whoever gives a value up goes first."""
+    rows = [order(f"o{n}", broker_order_id=f"{n}") for n in range(3)]
+    await held.writer.insert("orders", *rows)
+
+    async def body(view: StoreView) -> None:
+        for n in range(3):
+            await view.update("orders", {"_id": f"o{n}"}, Change(set={"broker_order_id": None}))
+        for n in range(3):
+            new = Change(set={"broker_order_id": f"{(n + 1) % 3}"})
+            await view.update("orders", {"_id": f"o{n}"}, new)
+
+    await held.writer.transaction(body, nonce="turn")
+    stored = {row["_id"]: row["broker_order_id"] for row in await held.base.find("orders", {})}
+    assert stored == {"o0": "1", "o1": "2", "o2": "0"}
+
+
+async def test_caller_that_is_cancelled_leaves_its_commit_whole(held: Held) -> None:
+    """What is on its way goes on; the others of the group do not notice."""
+    leaving = asyncio.create_task(held.add("one"))
+    staying = asyncio.create_task(held.add("two"))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await staying
+    assert [await held.count("one"), await held.count("two")] == [1, 1]
+
+
+# --- what is not known ---------------------------------------------------------------------------
+
+
+async def test_commit_that_took_effect_unheard_is_read_back(held: Held) -> None:
+    """Its caller hears that it is not known; from then on memory is what came of it."""
+    held.base.database.lost_answers = 1
+    with pytest.raises(StoreUnavailable):
+        await held.add("one", nonce="once")
+    assert (await held.writer.get("chats", "one") or {})["n"] == 1
+    with pytest.raises(AlreadyDone):
+        await held.add("one", nonce="once")
+
+
+async def test_nothing_is_believed_while_a_commit_is_unknown(held: Held) -> None:
+    """A read would be a guess; it raises, and is right once the store answers."""
+    held.base.database.is_away = True
+    with pytest.raises(StoreUnavailable):
+        await held.add("one")
+    for ask in (held.writer.get("chats", "one"), held.writer.find("chats", {}), held.add("two")):
+        with pytest.raises(StoreUnavailable):
+            await ask
+    held.base.database.is_away = False
+    assert await held.writer.get("chats", "one") is None
+    assert await held.add("one") == 1
+
+
+async def test_take_over_ends_every_write() -> None:
+    """Whatever is written, not only what passes a gate (I10)."""
+    held = await Held().opened()
+    await held.base.update("lease", {"_id": "controller"}, Change(set={"fence": 8}))
+    for write in (held.add("one"), held.writer.insert("chats", {"_id": "two"}), held.add("three")):
+        with pytest.raises(LeaseLost):
+            await write
+    assert await held.base.find("chats", {}) == []
+
+
+async def test_what_is_written_beside_the_holder_is_seen_once_it_is_said(held: Held) -> None:
+    """``saarthi rotate-key`` seals secrets anew while the controller runs."""
+    await held.add("one")
+    await held.base.update("chats", {"_id": "one"}, Change(set={"n": 40}))
+    await held.base.update("lease", {"_id": "controller"}, Change(inc={OUTSIDE: 1}))
+    assert await held.add("one", 2) == 42
+
+
+async def test_difference_is_named_without_its_values_and_mended() -> None:
+    """The values may be secrets."""
+    held = await Held().opened()
+    await held.add("one")
+    await held.base.update("chats", {"_id": "one"}, Change(set={"n": 40, "by": "a secret"}))
+    assert await held.writer.differences("chats") == ["chats/one: by, n"]
+    assert await held.writer.differences() == []
+    assert (await held.writer.get("chats", "one") or {})["n"] == 40
+
+
+async def test_before_and_after_the_lease_every_call_goes_through() -> None:
+    """A process that does not hold the lease keeps nothing in memory."""
+    held = Held()
+    await held.writer.insert("chats", {"_id": "one", "n": 1})
+    await held.opened()
+    await held.add("one")
+    await held.writer.release()
+    await held.base.update("chats", {"_id": "one"}, Change(set={"n": 9}))
+    assert (await held.writer.get("chats", "one") or {})["n"] == 9
