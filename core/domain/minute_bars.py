@@ -59,7 +59,7 @@ class MinuteBars:
         self._starts: list[datetime] = []
         self._last: PriceTick | None = None
         self.revision = 0
-        """Counts the ticks that came for a minute before the newest two: bars were read of it."""
+        """Counts the ticks that came for a minute before the newest: bars may be read of it."""
 
     @property
     def last(self) -> PriceTick | None:
@@ -91,7 +91,7 @@ class MinuteBars:
         if tick.day_high and tick.day_low:
             minute.day_high = max(minute.day_high or tick.day_high, tick.day_high)
             minute.day_low = min(minute.day_low or tick.day_low, tick.day_low)
-        if start < self._starts[-2:][0]:
+        if start < self._starts[-1]:
             self.revision += 1
 
     def bars(self, since: datetime, until: datetime) -> list[Candle]:

@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from core.adapters.zerodha import ZERODHA
 from core.adapters.zerodha.instruments import parse_master
 from core.adapters.zerodha.mapping import candle
 from core.adapters.zerodha.price_stream import KitePriceStream
@@ -28,10 +29,11 @@ from core.domain.minute_bars import MinuteBars
 from core.domain.sessions import IST
 from core.domain.ticks import PriceTick
 from core.ports.broker import Credentials
-from tests.fakes.clock import RunningClock
+from tests.fakes.brokers import MASTER
+from tests.fakes.clock import ManualClock, RunningClock
 from tests.fakes.kite_client import log_in, raw
 from tests.fakes.sandbox_process import Sandbox, eventually
-from tests.fakes.stream_server import until
+from tests.fakes.stream_server import serving_stream, until
 
 pytest_plugins = ("tests.fakes.kite_fixtures",)
 
@@ -236,3 +238,29 @@ async def test_times_are_those_of_the_market(sandbox: Sandbox) -> None:
         times = [t.moment for t in heard.ticks]
         assert times == sorted(times)
         assert all(later - one <= timedelta(seconds=1) for one, later in pairwise(times))
+
+
+async def test_silent_connection_is_given_up_within_five_seconds() -> None:
+    """No frame at all, the heartbeat neither: the next connection asks for everything again."""
+    clock, told = ManualClock(), list[Sequence[PriceTick]]()
+    login = Credentials("zerodha_aaaaaaaaaa", "apikey", "secret", "CANARYtokenCANARY")
+    async with serving_stream() as server:
+        stream = KitePriceStream(clock, server.url, login, MASTER[ZERODHA])
+        stream.want(frozenset({SBIN}))
+        task = asyncio.create_task(stream.run(told.append))
+        try:
+            await until(lambda: stream.status.is_live and len(server.heard) == 2)
+            began = clock.monotonic()
+            while stream.status.is_live:
+                assert clock.monotonic() - began <= 4.75
+                await clock.wait_for_sleepers()
+                await clock.advance(0.25)
+                await until(lambda: clock.sleepers == 1)
+            await clock.advance(1.0)
+            await until(lambda: len(server.heard) == 4)
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+    assert [json.loads(text)["a"] for text in server.heard] == ["subscribe", "mode"] * 2
+    assert "CANARY" not in repr((stream.status, stream))

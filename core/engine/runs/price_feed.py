@@ -230,11 +230,13 @@ class PriceFeed:
         if self._stream is None or not self._stream.status.is_live:
             return
         lost = self._watch.settle()
-        for one in lost:
-            self._live.of(one).is_lost = True
-        if lost:
-            _log.warning("the stream of prices lost %s", ", ".join(map(str, sorted(lost)[:10])))
-            self._live.break_off(self._frame_at, lost)
+        heard = [self._live.of(one) for one in lost]
+        news = sum(one.tick is not None and not one.is_lost for one in heard)
+        for one in heard:
+            one.is_lost = True
+        if news:
+            _log.warning("the stream of prices lost %d of %d instruments", news, len(self.wanted))
+        self._live.break_off(self._frame_at, lost)
         now = self._clock.monotonic()
         if self._watch.stands and now - self._began_at >= _RESTART_S:
             stream = self._stream
