@@ -15,6 +15,7 @@ from bot.application import Bot, build_bot
 from bot.edge.authorization import pairing_code
 from bot.edge.polling_alarm import PollingAlarm
 from bot.parameters import BotParameters
+from console.memory import keep_pauses_short
 from core.bootstrap import (
     PROFILES,
     Foundation,
@@ -117,10 +118,17 @@ def _web_parts(system: System) -> WebParts:
 
 def _services(system: System, bot: Bot) -> dict[str, Service]:
     post = partial(system.outbox.post, system.foundation.store)
+
+    def is_trading() -> bool:
+        now = system.foundation.clock.market_now()
+        window = system.runner.session(now)
+        return window is not None and window.contains(now)
+
     return {
         **system.services,
         "outbox": system.sender(bot.notifier),
         "bot": bot.run,
+        "memory": partial(keep_pauses_short, system.foundation.clock, is_trading),
         "polling alarm": PollingAlarm(bot.health, post, system.foundation.clock).run,
     }
 

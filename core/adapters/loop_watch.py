@@ -31,7 +31,9 @@ _LOOK_S = 0.01
 _SECONDS = 60
 _FRAMES = 8
 _LOGGED_A_MINUTE = 20
-_OF_THE_LOOP = ("asyncio/", "selectors.py", "threading.py")
+_INNERMOST = 2
+_LIBRARIES = "site-packages"
+_OF_THE_LOOP = ("/asyncio/", "/selectors.py", "/threading.py", "adapters/loop_watch.py")
 
 
 @dataclass(slots=True)
@@ -159,12 +161,14 @@ class LoopWatch:
 
 
 def _where(frame: FrameType | None) -> str:
-    """Return the innermost frames of a stack, newest first, without the loop's own."""
+    """Return the frames of a stack, newest first: the innermost ones, then those of Saarthi."""
     found: list[str] = []
     while frame is not None and len(found) < _FRAMES:
-        name = "/".join(frame.f_code.co_filename.split("/")[-3:])
-        if not any(part in name for part in _OF_THE_LOOP):
-            found.append(f"{name}:{frame.f_lineno} {frame.f_code.co_name}")
+        name = frame.f_code.co_filename
+        is_told = len(found) < _INNERMOST or _LIBRARIES not in name
+        if is_told and not any(part in name for part in _OF_THE_LOOP):
+            short = "/".join(name.split("/")[-3:])
+            found.append(f"{short}:{frame.f_lineno} {frame.f_code.co_name}")
         frame = frame.f_back
     return " < ".join(found)
 
