@@ -1,0 +1,102 @@
+"""Slots are met to the moment where prices are pushed, and no strategy waits for another's run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from core.domain.broker import Quote
+from core.domain.target import Context, Target
+from core.domain.ticks import PriceTick
+from core.engine.runs.plan import RunRequest
+from tests.fakes.brokers import SBIN
+from tests.fakes.memory_engine import MemoryEngine, market_clock
+from tests.fakes.run_bench import TEN, Obedient, RunBench
+
+pytestmark = pytest.mark.row("D2", "D10")
+
+
+@asynccontextmanager
+async def scheduled(engine: MemoryEngine) -> AsyncIterator[None]:
+    """Run the scheduler until the block ends."""
+    task = asyncio.create_task(engine.wiring.scheduler.run())
+    try:
+        await engine.clock.wait_for_sleepers()
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def passes(engine: MemoryEngine, seconds: float) -> None:
+    """Let time pass in small steps, with what is done in each."""
+    for _ in range(round(seconds / 0.05)):
+        await engine.clock.advance(0.05)
+        await engine.clock.wait_for_sleepers()
+
+
+async def test_slot_is_decided_as_its_bar_closes() -> None:
+    """Within 150 ms, by what was heard: no look of half a second and no request comes before it."""
+    bench = await RunBench().opened()
+    engine = bench.engine
+    live, clock = engine.wiring.price_parts.live, engine.clock
+    settings = engine.control.strategy_settings
+    await settings.set_enabled(engine.command(), bench.strategy.name, enabled=True)
+    await engine.wiring.strategies.mark_slot(bench.strategy.name, TEN)
+    live.is_streaming = True
+    decided: list[float] = []
+    decide = bench.strategy.decide
+
+    def noted(context: Context) -> Sequence[Target]:
+        decided.append((clock.market_now() - context.slot_at) / timedelta(seconds=1))
+        return decide(context)
+
+    bench.strategy.decide = noted  # type: ignore[method-assign]
+    async with scheduled(engine):
+        for second in range(300):
+            now = clock.market_now()
+            live.hear([PriceTick(SBIN, Decimal(815), now, now, now, 100 + second)])
+            live.take({SBIN: Quote(SBIN, Decimal(815))}, asked_at=now)
+            await clock.advance(1 if second < 298 else 0.99)
+        assert decided == []
+        await passes(engine, 0.3)
+        (late_s,) = decided
+        assert 0 <= late_s <= 0.15
+        bars = bench.strategy.seen[-1].bars[SBIN]
+        assert bars[-1].start == TEN and bars[-1].volume > 250
+
+
+async def test_no_strategy_waits_for_the_run_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One whose run does not end loses its own slots alone."""
+    slow, quick = Obedient(), Obedient()
+    slow.name, quick.name = "slow", "quick"
+    registry = {one.name: one for one in (slow, quick)}
+    engine = await MemoryEngine(market_clock(TEN - timedelta(seconds=1)), registry).owned()
+    await engine.connect()
+    for name in registry:
+        settings = engine.control.strategy_settings
+        await settings.set_enabled(engine.command(), name, enabled=True)
+        await engine.wiring.strategies.mark_slot(name, TEN - timedelta(minutes=5))
+    ran: list[str] = []
+
+    async def run(request: RunRequest) -> str:
+        ran.append(request.run_id)
+        if request.strategy == "slow":
+            await asyncio.Event().wait()
+        return "done"
+
+    monkeypatch.setattr(engine.wiring.runner, "run", run)
+    async with scheduled(engine):
+        for _ in range(2):
+            await passes(engine, 2)
+            await engine.clock.advance_to(TEN + timedelta(minutes=5))
+        await passes(engine, 1)
+    day = f"{TEN:%Y-%m-%d}T"
+    assert sorted(ran) == [f"quick|{day}10:00", f"quick|{day}10:05", f"slow|{day}10:00"]
