@@ -149,7 +149,9 @@ def build_bot(
     inbox = Inbox(store, vault, clock, parameters.bot_id)
     gate = Authorization(store, clock, parameters.owners)
     queue = InboxQueue(inbox, gate.is_wanted, starts_at_once)
-    app = _application(parameters, clock, inbox, queue)
+    nonces = Nonces(store, clock)
+    order = ChatProcessor(inbox, queue, is_urgent, nonces.settle)
+    app = _application(parameters, clock, order, queue)
     api: Api = app.bot
     poller = Poller(api, queue, clock, timeout_s=parameters.poll_timeout_s)
     logins = LoginButtons(control.logins, parameters)
@@ -159,7 +161,7 @@ def build_bot(
         store=store,
         vault=vault,
         clock=clock,
-        nonces=Nonces(store, clock),
+        nonces=nonces,
         prompts=Prompts(store, clock),
         logins=logins,
         commands=command_help(),
@@ -177,7 +179,9 @@ def build_bot(
     return Bot(_Parts(app, api, gate, inbox, menu, queue, poller, notifier, clock))
 
 
-def _application(parameters: BotParameters, clock: Clock, inbox: Inbox, queue: InboxQueue) -> App:
+def _application(
+    parameters: BotParameters, clock: Clock, order: ChatProcessor, queue: InboxQueue
+) -> App:
     root = parameters.api_root.rstrip("/")
     wait = _REQUEST_TIMEOUT_S
     request = AiohttpRequest(
@@ -194,7 +198,7 @@ def _application(parameters: BotParameters, clock: Clock, inbox: Inbox, queue: I
         .request(request)
         .get_updates_request(polling)
         .rate_limiter(ChatLimiter(clock))
-        .concurrent_updates(ChatProcessor(inbox, queue, is_urgent))
+        .concurrent_updates(order)
         .update_queue(queue)
         .updater(None)
         .job_queue(None)

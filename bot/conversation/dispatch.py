@@ -77,7 +77,7 @@ async def serve_tap(visit: Visit, actions: Mapping[Verb, Action]) -> None:
     )
     # A failed action leaves the nonce open, so that the user can tap the same button again.
     if took_effect and visit.nonce is not None:
-        await visit.services.nonces.spend(visit.nonce.id)
+        visit.services.nonces.spend(visit.nonce.id)
 
 
 async def _check_nonce(visit: Visit, verb: Verb, action: Action) -> bool:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from bot.views.verbs import Verb
+from core.errors import StoreError
 from core.ports.clock import Clock
 from core.ports.store import Change, Document, Store
 
@@ -22,6 +23,7 @@ __all__ = ["Nonce", "NonceState", "Nonces"]
 
 _COLLECTION = "nonces"
 _LIFETIME_S = 300
+_REMEMBERED = 10_000
 
 
 class NonceState(StrEnum):
@@ -54,6 +56,8 @@ class Nonces:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._used: set[str] = set()
+        self._unwritten: list[str] = []
 
     async def issue(
         self,
@@ -90,15 +94,33 @@ class Nonces:
             verb=row["verb"],
             args=row["args"],
             expires_at=row["expires_at"],
-            state=NonceState(row["state"]),
+            state=NonceState.USED if nonce in self._used else NonceState(row["state"]),
         )
 
     def is_expired(self, nonce: Nonce) -> bool:
         """Return whether the nonce has expired."""
         return self._clock.now() > nonce.expires_at
 
-    async def spend(self, nonce: str) -> bool:
-        """Mark it used; False when it was already."""
+    def spend(self, nonce: str) -> None:
+        """Hold it for used from now on; ``settle`` writes that."""
+        if len(self._used) >= _REMEMBERED:
+            self._used.clear()
+        self._used.add(nonce)
+        self._unwritten.append(nonce)
+
+    async def settle(self) -> None:
+        """Write which nonces were used, those of other visits too.
+
+        Raises:
+            StoreError: They are written the next time. Until then the row alone would let a tap
+                through after a restart, which the command's own transaction stops.
+        """
+        some, self._unwritten = self._unwritten, []
+        if not some:
+            return
         change = Change(set={"state": NonceState.USED.value})
-        where = {"_id": nonce, "state": NonceState.OPEN.value}
-        return await self._store.update(_COLLECTION, where, change) == 1
+        try:
+            await self._store.update(_COLLECTION, {"_id": {"$in": some}}, change, many=True)
+        except StoreError:
+            self._unwritten += some
+            raise

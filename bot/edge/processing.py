@@ -24,13 +24,19 @@ class ChatProcessor(BaseUpdateProcessor):
     """Holds a lock for each chat, and marks handled updates in the inbox.
 
     What ``is_urgent`` names waits for urgent ones of its chat alone: a handler that waits for a
-    broker must not hold it back.
+    broker must not hold it back. ``settle`` writes, beside the mark and behind the lock, what
+    handlers left to be written.
     """
 
     def __init__(
-        self, inbox: Inbox, queue: InboxQueue, is_urgent: Callable[[Update], bool]
+        self,
+        inbox: Inbox,
+        queue: InboxQueue,
+        is_urgent: Callable[[Update], bool],
+        settle: Callable[[], Awaitable[None]],
     ) -> None:
         super().__init__(_AT_ONCE)
+        self._settle = settle
         self._inbox = inbox
         self._queue = queue
         self._is_urgent = is_urgent
@@ -58,7 +64,7 @@ class ChatProcessor(BaseUpdateProcessor):
 
     async def _finish(self, update_id: int) -> None:
         try:
-            await self._inbox.finish(update_id)
+            await asyncio.gather(self._inbox.finish(update_id), self._settle())
         except StoreError:
             # It stays in the inbox and is replayed; the id of its command prevents a second effect.
             _log.warning("update %s was handled but could not be marked", update_id)

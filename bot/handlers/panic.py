@@ -80,7 +80,7 @@ async def pick(visit: Visit) -> None:
     question = await visit.services.control.panic.question()
     chosen, with_holdings = _picked(question, nonce.args, visit.tap.argument(1))
     await _show(visit, question, chosen, with_holdings=with_holdings)
-    await nonces.spend(nonce.id)
+    nonces.spend(nonce.id)
 
 
 def _picked(question: PanicQuestion, args: Mapping[str, Any], what: str) -> tuple[list[str], bool]:

@@ -15,6 +15,7 @@ from bot.parameters import BotParameters
 from bot.views.callbacks import encode
 from bot.views.verbs import Verb
 from core.bootstrap import PROFILES
+from core.domain.limits import LimitKind
 from core.domain.mode import TradingMode
 from core.engine.workers.supervisor import Service
 from tests.bench.controller import Controlled, Spec, answer, controlled
@@ -54,6 +55,7 @@ class _Tapped:
     def __init__(self, chat: _Chat, one: Controlled) -> None:
         self._chat = chat
         self._one = one
+        self._value = 0
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._one, name)
@@ -71,7 +73,15 @@ class _Tapped:
         }
 
     async def nonces(self, each: int) -> dict[str, list[str]]:
-        """Issue nonces that change modes, and return the buttons that spend them."""
+        """Issue nonces that change a limit, and return the buttons that spend them."""
+        self._value += each
+        return {
+            str(user_id): [await self._limit_button(user_id, at) for at in range(each)]
+            for user_id in self._chat.users
+        }
+
+    async def modes(self, each: int) -> dict[str, list[str]]:
+        """Issue nonces that change modes, which wakes workers, and return their buttons."""
         modes = list(TradingMode)
         return {
             str(user_id): [
@@ -90,12 +100,18 @@ class _Tapped:
             for user_id, found in (await self.screens(each)).items()
         }
 
+    async def _limit_button(self, user_id: int, at: int) -> str:
+        args = {"scope": self._account_of(user_id), "kind": LimitKind.POSITION_VALUE.value}
+        nonce = await self._issued(Verb.SET_LIMIT, user_id, args)
+        return encode(Verb.SET_LIMIT, nonce, 10_000_000 + self._value + at)
+
     async def _mode_button(self, user_id: int, mode: TradingMode) -> str:
-        under = self._one.foundation
         args = {"target": self._account_of(user_id), "mode": mode.value}
-        issued = Nonces(under.store, under.clock)
-        nonce = await issued.issue(Verb.CHANGE_MODE, user_id, user_id, args)
-        return encode(Verb.CHANGE_MODE, nonce)
+        return encode(Verb.CHANGE_MODE, await self._issued(Verb.CHANGE_MODE, user_id, args))
+
+    async def _issued(self, verb: Verb, user_id: int, args: Mapping[str, str]) -> str:
+        under = self._one.foundation
+        return await Nonces(under.store, under.clock).issue(verb, user_id, user_id, args)
 
     def _account_of(self, user_id: int) -> str:
         accounts = self._one.accounts

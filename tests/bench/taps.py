@@ -2,7 +2,8 @@
 
 Our bot runs in a real controller (``tests.bench.chat``: supervisor, workers, outbox); the echo, as the
 examples of python-telegram-bot write it, in this process. Both stand before one simulator, turn by
-turn. *screens* show something; *nonces* confirm a change of a mode: nonce, gate, account, once.
+turn. *screens* show something; *nonces* confirm a change of a limit: nonce, gate, limits, journal of
+changes, in one commit; *modes* confirm one of a mode, which wakes the account's worker besides.
 *echo of screens* answers with texts and buttons as long as those of our screens.
 
 ``--during-fanout`` taps while one decision is executed on fifty accounts.
@@ -154,7 +155,7 @@ def _line(name: str, rounds: list[Round], peers: tuple[float, ...]) -> str:
     )
 
 
-_NAMES = ("echo", "echo of screens", "screens", "nonces")
+_NAMES = ("echo", "echo of screens", "screens", "nonces", "modes")
 
 
 async def served(kind: str, directory: Path, rounds: int) -> dict[tuple[str, float], list[Round]]:

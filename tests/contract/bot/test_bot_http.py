@@ -202,3 +202,15 @@ async def test_a_closed_client_says_so():
         pass
     with pytest.raises(NetworkError, match="not open"):
         await bot.get_me()
+
+
+async def test_of_a_message_that_was_sent_its_id_is_read():
+    """Text and keyboard are ours; making objects of them anew costs more than the rest of a tap."""
+    shown = '{"message_id": 7, "date": 1, "chat": {"id": 5, "type": "private"}, "text": "x"}'
+    async with calling(answer("200 OK", f'{{"ok": true, "result": {shown}}}')) as (_, bot):
+        sent = await bot.send_message(5, "x")
+        assert (sent.message_id, sent.chat.id, sent.text) == (7, 5, None)
+        edited = await bot.edit_message_text("x", chat_id=5, message_id=7)
+        assert not isinstance(edited, bool) and edited.message_id == 7
+    async with calling(answer("200 OK", '{"ok": true, "result": true}')) as (_, bot):
+        assert await bot.edit_message_text("x", inline_message_id="7") is True
