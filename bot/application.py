@@ -21,7 +21,7 @@ from bot.conversation.nonces import Nonces
 from bot.conversation.prompts import Prompts
 from bot.conversation.services import ChatServices
 from bot.edge.authorization import Authorization
-from bot.edge.http import AiohttpRequest, Timeouts
+from bot.edge.http import AiohttpRequest, PollRequest, Timeouts
 from bot.edge.inbox import Inbox, InboxQueue
 from bot.edge.limiter import ChatLimiter, seconds_of
 from bot.edge.menu import Menu
@@ -146,12 +146,15 @@ def build_bot(
 ) -> Bot:
     """Return the bot, wired and not yet started."""
     _quiet_library_logs()
-    inbox = Inbox(store, vault, clock, parameters.bot_id)
+    polling = PollRequest(
+        parameters.api_root, timeouts=Timeouts(connect=_REQUEST_TIMEOUT_S, pool=1.0)
+    )
+    inbox = Inbox(store, vault, clock, parameters.bot_id, polling.text_of)
     gate = Authorization(store, clock, parameters.owners)
     queue = InboxQueue(inbox, gate.is_wanted, starts_at_once)
     nonces = Nonces(store, clock)
     order = ChatProcessor(inbox, queue, is_urgent, nonces.settle)
-    app = _application(parameters, clock, order, queue)
+    app = _application(parameters, clock, order, queue, polling)
     api: Api = app.bot
     poller = Poller(api, queue, clock, timeout_s=parameters.poll_timeout_s)
     logins = LoginButtons(control.logins, parameters)
@@ -180,7 +183,11 @@ def build_bot(
 
 
 def _application(
-    parameters: BotParameters, clock: Clock, order: ChatProcessor, queue: InboxQueue
+    parameters: BotParameters,
+    clock: Clock,
+    order: ChatProcessor,
+    queue: InboxQueue,
+    polling: PollRequest,
 ) -> App:
     root = parameters.api_root.rstrip("/")
     wait = _REQUEST_TIMEOUT_S
@@ -189,7 +196,6 @@ def _application(
         connections=_POOL,
         timeouts=Timeouts(connect=wait, pool=wait, read=wait, write=wait),
     )
-    polling = AiohttpRequest(root, connections=2, timeouts=Timeouts(connect=wait, pool=1.0))
     builder = (
         ApplicationBuilder()
         .token(parameters.token)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -17,12 +18,13 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import certifi
+from telegram import Update
 from telegram._utils.defaultvalue import DefaultValue
 from telegram.error import NetworkError, TimedOut
 from telegram.request import BaseRequest, RequestData
 from yarl import URL
 
-__all__ = ["AiohttpRequest", "Timeouts"]
+__all__ = ["AiohttpRequest", "PollRequest", "Timeouts"]
 
 _JSON = {"Content-Type": "application/json"}
 _KEEPALIVE_S = 5.0
@@ -129,6 +131,26 @@ class AiohttpRequest(BaseRequest):
         except aiohttp.ClientError as error:
             raise NetworkError(_said(error)) from None
         return status, _brief(body) if url.endswith(_SHOWS) else body
+
+
+class PollRequest(AiohttpRequest):
+    """The pool of polling; it keeps each update of the last poll as Telegram wrote it."""
+
+    def __init__(self, root: str, *, timeouts: Timeouts) -> None:
+        super().__init__(root, connections=2, timeouts=timeouts)
+        self._written: dict[int, Any] = {}
+
+    async def do_request(self, *given: Any, **named: Any) -> tuple[int, bytes]:
+        """Poll (see the base class)."""
+        status, body = await super().do_request(*given, **named)
+        with suppress(ValueError, KeyError, TypeError):
+            self._written = {one["update_id"]: one for one in json.loads(body)["result"]}
+        return status, body
+
+    def text_of(self, update: Update) -> str:
+        """Return an update as JSON; an older one from its object, which takes far longer."""
+        written = self._written.get(update.update_id)
+        return update.to_json() if written is None else json.dumps(written)
 
 
 def _brief(body: bytes) -> bytes:

@@ -48,9 +48,25 @@ class _Arrival:
 
 
 class Inbox:
-    """Stores the updates of one bot until they are handled."""
+    """Stores the updates of one bot until they are handled.
 
-    def __init__(self, store: Store, vault: Vault, clock: Clock, bot_id: int) -> None:
+    Args:
+        store: Where.
+        vault: Seals what users typed.
+        clock: For the times of arrival.
+        bot_id: The bot's own user id.
+        text_of: Returns an update as JSON.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        vault: Vault,
+        clock: Clock,
+        bot_id: int,
+        text_of: Callable[[Update], str] = Update.to_json,
+    ) -> None:
+        self._text_of = text_of
         self._store = store
         self._vault = vault
         self._clock = clock
@@ -123,7 +139,7 @@ class Inbox:
             "_id": self._id(update.update_id),
             "bot_id": self._bot_id,
             "update_id": update.update_id,
-            "payload": self._vault.seal(update.to_json()),
+            "payload": self._vault.seal(self._text_of(update)),
             "received_at": now,
             "state": _NEW,
             "attempts": 1,

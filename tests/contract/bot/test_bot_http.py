@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
-from telegram import Bot, InputFile
+from telegram import Bot, InputFile, Update
 from telegram.error import BadRequest, NetworkError, RetryAfter, TelegramError, TimedOut
 from telegram.request import RequestData
 from telegram.request._requestparameter import RequestParameter
 
-from bot.edge.http import AiohttpRequest, Timeouts
+from bot.edge.http import AiohttpRequest, PollRequest, Timeouts
 
 SECRET = "AAsecretOfTheToken"
 TOKEN = f"7000000001:{SECRET}"
@@ -214,3 +215,18 @@ async def test_of_a_message_that_was_sent_its_id_is_read():
         assert not isinstance(edited, bool) and edited.message_id == 7
     async with calling(answer("200 OK", '{"ok": true, "result": true}')) as (_, bot):
         assert await bot.edit_message_text("x", inline_message_id="7") is True
+
+
+@pytest.mark.matrix("T05")
+async def test_an_update_is_stored_as_telegram_wrote_it():
+    """What the library does not know of it stays in it; the next poll takes its place."""
+    update = '{"update_id": 9, "of_a_later_version": {"a": 1}}'
+    async with calling(answer("200 OK", f'{{"ok": true, "result": [{update}]}}')) as (server, _):
+        polling = PollRequest(server.root, timeouts=QUICK)
+        root = f"{server.root}/bot"
+        bot = Bot(TOKEN, base_url=root, request=polling, get_updates_request=polling)
+        await polling.initialize()
+        (read,) = await bot.get_updates()
+        await polling.shutdown()
+    assert json.loads(polling.text_of(read)) == json.loads(update)
+    assert json.loads(polling.text_of(Update(3))) == {"update_id": 3}
