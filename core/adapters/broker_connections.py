@@ -20,6 +20,7 @@ import re
 import select
 import socket
 import ssl
+from asyncio import sslproto
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -72,8 +73,14 @@ _PROBED = (
 _BUFFER = 64 * 1024
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: ?[\t\x20-\x7e\x80-\xff]*")
 _TARGET = re.compile(r"/[\x21-\x7e]*")
+_TLS_BUFFER = 32 * 1024
 _INTERIM = range(100, 200)
 _SWITCHED = 101
+
+
+# For each TLS connection asyncio holds a buffer of this size, 256 KiB unless it is told otherwise:
+# 50 MB for 200 accounts. A record of TLS has 16 KiB at most.
+sslproto.SSLProtocol.max_size = _TLS_BUFFER
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +228,10 @@ class Connection(BaseProtocol):
         Raises:
             ConnectionResetError: It is closed.
         """
-        if self.transport is None or self.transport.is_closing():
-            raise ConnectionResetError("the connection is closed")
         self.idle_s = None if self.is_new else at - self.idle_since
         self.is_new = self.was_answered = False
+        if self.transport is None or self.transport.is_closing():
+            raise ConnectionResetError("the connection is closed")
         self._head = self._loop.create_future()
         self._parser = HttpResponseParser(
             self, self._loop, _BUFFER, read_until_eof=True, auto_decompress=False

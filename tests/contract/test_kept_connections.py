@@ -328,3 +328,14 @@ async def test_certificate_that_cannot_be_trusted_stops_the_order(
             monkeypatch.undo()
         assert isinstance(await client.place(market_order()), NotSent)
         assert server.received == []
+
+
+async def test_connection_over_tls_holds_little_memory(
+    case: BrokerCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asyncio's own buffer would be 256 KiB for each connection of each account."""
+    placed = json_answer(200, case.placed)
+    async with over_tls(case, tmp_path, monkeypatch, placed) as (_, client):
+        assert await client.place(market_order()) == Acked("1001")
+        (connection,) = client._transport._pool._open  # type: ignore[attr-defined]
+        assert len(connection.transport._ssl_protocol._ssl_buffer) == 32 * 1024
