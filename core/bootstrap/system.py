@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from core.adapters.broker_connections import tls_context
 from core.adapters.brokers import build_brokers
 from core.adapters.mongo.server import RunningStore
 from core.adapters.strategies.process import StrategySource
@@ -78,6 +80,8 @@ class System:
 
     async def begin(self) -> None:
         """Take the lease, and notify the user that the controller has started."""
+        # Reads the bundle of certificates: not on the loop, and not before the first order.
+        await asyncio.to_thread(tls_context)
         await self.lease.wait_and_take()
         store = self.foundation.store
         unknown = await count_unknown(store, await self.accounts.ids())

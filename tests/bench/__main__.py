@@ -18,6 +18,7 @@ from typing import Any
 
 from tests.bench.alone import alone
 from tests.bench.crowd import crowd
+from tests.bench.decide import decide
 from tests.bench.fanout import fanout, figures_of, report
 from tests.bench.figure import Figure, table, write
 from tests.bench.fills import fills
@@ -77,6 +78,7 @@ def parts() -> dict[str, _Part]:
     found["crowd"] = lambda at: crowd(at, "mongod")
     found["resources"] = lambda at: resources(at, "mongod")
     found["instruments"] = lambda at: instruments(at, "mongod")
+    found["decide"] = lambda _at: decide()
     found["submission"] = submission
     found["outbox"] = outbox
     found["startup"] = _start_up

@@ -123,7 +123,7 @@ def _surroundings(context: Context) -> list[Target]:
 
 
 def _hungry(context: Context) -> list[Target]:
-    return told(context, str(len(bytearray(4 << 30))))
+    return told(context, str(len(bytearray(16 << 30))))
 
 
 def _lying(_context: Context) -> None:

@@ -23,6 +23,7 @@ from core.domain.target import Strategy
 __all__ = ["loaded", "main"]
 
 _PR_SET_PDEATHSIG = 1
+_RESERVED = 8
 
 
 def main(descriptor: int, parent_pid: int, registry: str, name: str, memory_bytes: int) -> None:
@@ -67,6 +68,9 @@ def _die_with(parent_pid: int) -> None:
 def _bound(memory_bytes: int) -> None:
     """Bound what this process may take: a ``MemoryError`` here before the machine runs short."""
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    # Where the system does not hold that one: libraries reserve far more than they use.
+    reserved = _RESERVED * memory_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (reserved, reserved))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
