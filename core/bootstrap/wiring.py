@@ -454,7 +454,6 @@ class Wiring:
             outbox=self.outbox,
             journal=self.journal,
             nets=self.nets,
-            gateway=self.gateway,
             wake=self.pool.wake,
         )
         return ResultGuards(
@@ -472,7 +471,6 @@ class Wiring:
             store=self._store,
             clock=self._clock,
             outbox=self.outbox,
-            gateway=self.gateway,
             wake=self.pool.wake,
         )
 

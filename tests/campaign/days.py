@@ -17,6 +17,7 @@ from core.domain.mode import TradingMode
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.sessions import IST
 from core.domain.target import Direction
+from tests.campaign.compared import compare
 from tests.campaign.rest import come_to_rest
 from tests.campaign.scripted import Wish, WishingStrategy
 from tests.campaign.story import story_of
@@ -103,7 +104,7 @@ class _Day:
         loop = world.loop
         helpers = [
             loop.create_task(world.every(1.0, self.umpire.observe), name="w:umpire"),
-            loop.create_task(world.compare(), name="w:comparer"),
+            loop.create_task(compare(world), name="w:comparer"),
             loop.create_task(self._reap(), name="w:reaper"),
             loop.create_task(self._kill_decisions(), name="w:decisions"),
             loop.create_task(self._kill(), name="w:killer"),

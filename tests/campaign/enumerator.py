@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from tests.campaign.compared import compare
 from tests.campaign.rest import come_to_rest
 from tests.campaign.scenarios import SCENARIOS, opened
 from tests.campaign.story import story_of
@@ -42,7 +43,7 @@ async def _crash(
     life.watch.rule = rule
     helpers = [
         loop.create_task(world.every(1.0, umpire.observe), name="w:umpire"),
-        loop.create_task(world.compare(), name="w:comparer"),
+        loop.create_task(compare(world), name="w:comparer"),
         loop.create_task(_revive(world, rule.k if rule else 0), name="w:reaper"),
     ]
     await SCENARIOS[name].live(world)

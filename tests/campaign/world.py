@@ -33,7 +33,7 @@ from core.domain.mode import TradingMode
 from core.domain.notices.panic import PanicCard
 from core.domain.notices.post import Post
 from core.domain.sessions import IST
-from core.errors import AlreadyDone, DecisionFailed, LeaseLost, StoreError, UserError
+from core.errors import AlreadyDone, DecisionFailed, StoreError, UserError
 from tests.campaign.chat import Chat
 from tests.campaign.client import CampaignBroker, CampaignClient
 from tests.campaign.market import Market
@@ -65,7 +65,6 @@ FREEZE = 40
 HORIZON_S = 12.0
 LAG_S = 7.0
 WATCHED = ("orders", "outbox", "result_guards", "panics", "limits")
-_COMPARED_EVERY_S = 5.0
 _KEY = "dGVzdC1rZXktdGVzdC1rZXktdGVzdC1rZXktdGVzdC0="
 
 
@@ -240,7 +239,10 @@ class World:
         watch.act = watch.die
         foundation = Foundation(
             settings=self.settings,
-            store=watched_store(self._writer(watch), watch),
+            store=watched_store(
+                SingleWriterStore(watched_base(MemoryStore(self.database), watch), self.clock),
+                watch,
+            ),
             store_kind="memory",
             running=None,
             vault=self.vault,
@@ -258,23 +260,6 @@ class World:
         task = self.loop.create_task(self._live(system))
         self.life = Life(system, watch, task)
         return self.life
-
-    def _writer(self, watch: Watch) -> SingleWriterStore:
-        return SingleWriterStore(watched_base(MemoryStore(self.database), watch), self.clock)
-
-    async def compare(self) -> None:
-        """Compare what the controller remembers with what is stored, as long as it lives."""
-        while True:
-            await asyncio.sleep(_COMPARED_EVERY_S)
-            life = self.life
-            if life is None or life.watch.is_dead:
-                continue
-            try:
-                found = await life.system.foundation.store.differences()
-            except (LeaseLost, StoreError):
-                continue  # nothing is believed then
-            if life is self.life:
-                self.differences += found
 
     async def _live(self, system: System) -> None:
         while True:

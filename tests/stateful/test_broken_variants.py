@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from core.adapters.single_writer import SingleWriterStore
 from core.domain import stops
 from core.domain.exits import held_quantity
 from core.domain.ledger import shrunk
@@ -109,12 +110,12 @@ def post_is_retried(patch: Patch) -> None:
 
 def nothing_is_unique(patch: Patch) -> None:
     """No unique index refuses what was done before."""
-    numbers, original = count(), memory_store.MemoryStore.transaction
+    numbers, original = count(), SingleWriterStore.transaction
 
     async def transaction(self: Any, body: Any, *, nonce: str) -> Any:
         return await original(self, body, nonce=f"{nonce}|{next(numbers)}")
 
-    patch.setattr(memory_store.MemoryStore, "transaction", transaction)
+    patch.setattr(SingleWriterStore, "transaction", transaction)
 
 
 def outbox_in_memory(patch: Patch) -> None:

@@ -15,7 +15,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 
 from core.adapters.mongo._errors import is_conflict, is_transient, mapped
-from core.adapters.mongo.codec import change_operators, refuse_naive
+from core.adapters.mongo.codec import change_operators, operators, refuse_naive
 from core.errors import StaleWrite, StoreError
 from core.ports.store import Batch, Change, Document, parts
 
@@ -135,7 +135,7 @@ class MongoView:
             gone = await run(partial(target.delete_many, _these(keys), session=self._session))
             self._refuse_stale(collection, gone.deleted_count, len(keys))
         for changes in parts(batch.changes, _BATCH):
-            updates = [UpdateOne({"_id": key}, change_operators(one)) for key, one in changes]
+            updates = [UpdateOne({"_id": key}, operators(one)) for key, one in changes]
             done = await run(partial(target.bulk_write, updates, session=self._session))
             self._refuse_stale(collection, done.matched_count, len(changes))
         for documents in parts(batch.inserts, _BATCH):

@@ -12,7 +12,10 @@ from bson.decimal128 import Decimal128
 
 from core.ports.store import Change, Document
 
-__all__ = ["CODEC", "change_operators", "refuse_naive"]
+__all__ = ["CODEC", "change_operators", "operators", "refuse_naive"]
+
+
+_WITHOUT_TIMES = frozenset({str, int, bool, type(None), Decimal, float, bytes})
 
 
 class _DecimalCodec(TypeCodec):
@@ -41,19 +44,26 @@ def change_operators(change: Change) -> dict[str, Any]:
     """
     refuse_naive(change.set)
     refuse_naive(change.set_on_insert)
+    return operators(change)
+
+
+def operators(change: Change) -> dict[str, Any]:
+    """Return the same, of values that are known to have their zones."""
     parts = {
         "$set": dict(change.set),
         "$inc": dict(change.inc),
         "$setOnInsert": dict(change.set_on_insert),
     }
-    operators = {operator: fields for operator, fields in parts.items() if fields}
-    if not operators:
+    found = {operator: fields for operator, fields in parts.items() if fields}
+    if not found:
         raise ValueError("A change that changes nothing.")
-    return operators
+    return found
 
 
 def refuse_naive(value: object) -> None:
     """Raise for a datetime without a zone: BSON would take it for UTC, silently."""
+    if type(value) in _WITHOUT_TIMES:
+        return
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError(f"A datetime without a zone: {value.isoformat()}.")

@@ -33,12 +33,14 @@ def seen(shelves: Sequence[Shelf], where: Mapping[str, Any]) -> list[Document]:
     """Return what a filter matches in shelves that lie over one another, the lowest first."""
     found: list[Document] = []
     for depth, shelf in enumerate(shelves):
+        docs = shelf.docs
         above = [one.docs for one in shelves[depth + 1 :]]
         for key in shelf.candidates(where):
-            row = shelf.docs[key]
-            if row is None or any(key in docs for docs in above) or not matches(row, where):
+            row = docs[key]
+            if row is None or (above and any(key in one for one in above)):
                 continue
-            found.append(row)
+            if matches(row, where):
+                found.append(row)
     return found
 
 
@@ -116,8 +118,9 @@ class BodyView:
         """Change one (or with ``many`` every) matching document; return how many matched."""
         self._check()
         asked = kept(where)
-        change_operators(change)  # refuses what no document takes
         rows = await self._rows(collection, asked)
+        if not rows:
+            change_operators(change)  # refuses what no document takes
         for row in rows if many else rows[:1]:
             after = changed(row, change)
             if not _is_same(row, after):

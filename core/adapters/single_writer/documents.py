@@ -14,14 +14,15 @@ from typing import Any
 
 import bson
 
-from core.adapters.mongo.codec import CODEC, change_operators
+from core.adapters.mongo.codec import CODEC, operators
 from core.adapters.mongo.schema import Collection, Index
 from core.errors import StoreError
 from core.ports.store import Change, Document
 
 __all__ = ["changed", "copied", "kept", "matches", "points", "sort_rows", "unique_keys", "value_at"]
 
-_PLAIN = frozenset({str, int, bool, type(None), float, bytes})
+_KEPT = frozenset({str, bool, type(None), float, bytes})
+_PLAIN = _KEPT | {int}
 _DIGITS = 34  # of a Decimal128
 _EXPONENT = 6000
 _INT64 = 2**63
@@ -30,7 +31,7 @@ _INT64 = 2**63
 # --- values --------------------------------------------------------------------------------------
 
 
-def kept(value: Any) -> Any:
+def kept(value: Any) -> Any:  # noqa: PLR0911 - a line a kind of value
     """Return ``value`` as it comes back from a server, with every dict and list of its own.
 
     Raises:
@@ -45,6 +46,11 @@ def kept(value: Any) -> Any:
         return _moment(value)
     if kind is Decimal:
         return value if _is_short(value) else _through_bson(value)
+    if kind is dict:
+        return {
+            name if type(name) is str else _name(name): part if type(part) in _KEPT else kept(part)
+            for name, part in value.items()
+        }
     if isinstance(value, Mapping):
         return {_name(name): kept(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
@@ -177,16 +183,25 @@ def matches(document: Document, where: Mapping[str, Any]) -> bool:
         ValueError: The filter is none of the port.
     """
     for path, wanted in where.items():
-        found = value_at(document, path)
-        if not _is_operators(wanted):
+        found = document.get(path) if "." not in path else value_at(document, path)
+        if type(wanted) is not dict:
+            # Of one type, equal is the same; only numbers of two kinds need more.
+            if found != wanted or (type(found) is not type(wanted) and not _same(found, wanted)):
+                return False
+        elif not _is_operators(wanted):
             if not _same(found, wanted):
                 return False
-            continue
-        for name, operand in wanted.items():
-            if name not in _FILTERS:
-                raise ValueError(f"{name} is no filter of the port.")
-            if not _FILTERS[name](found, operand):
-                return False
+        elif not _meets(found, wanted):
+            return False
+    return True
+
+
+def _meets(found: Any, wanted: Mapping[str, Any]) -> bool:
+    for name, operand in wanted.items():
+        if name not in _FILTERS:
+            raise ValueError(f"{name} is no filter of the port.")
+        if not _FILTERS[name](found, operand):
+            return False
     return True
 
 
@@ -220,10 +235,14 @@ def changed(document: Document, change: Change, *, inserts: bool = False) -> Doc
         ValueError: The change changes nothing, or holds a time without a zone.
         StoreError: It would change the ``_id``, or reach into a value.
     """
-    parts = change_operators(change)
+    parts = operators(change)
     after: Document = copied(document)
     for path, value in parts.get("$set", {}).items():
-        _put(after, path, kept(value))
+        new = value if type(value) in _KEPT else kept(value)
+        if "." in path:
+            _put(after, path, new)
+        else:
+            after[path] = new
     for path, amount in parts.get("$inc", {}).items():
         _put(after, path, (value_at(after, path) or 0) + amount)
     if inserts:

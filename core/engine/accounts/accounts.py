@@ -24,6 +24,7 @@ from core.domain.mode import TradingMode
 from core.engine.accounts.global_mode import hold_global_mode
 from core.engine.accounts.login_links import end_links
 from core.engine.orders.gate import add_gate, close_gate, new_gate
+from core.engine.remembered import Remembered
 from core.errors import DuplicateKey, NotFound, TransactionConflict, UserError
 from core.ports.broker import Credentials
 from core.ports.clock import Clock
@@ -77,12 +78,16 @@ class Accounts:
         self._vault = vault
         self._clock = clock
         self._brokers = {broker.name: broker for broker in brokers}
+        self._remembered = Remembered(self._read)
 
     def read(self, row: Document) -> Account:
         """Turn a stored document into an ``Account``, without its secrets.
 
         An account of a broker that this program does not know is parked; the others go on.
         """
+        return self._remembered(row)
+
+    def _read(self, row: Document) -> Account:
         broker = self._brokers.get(row["broker_type"]) or unknown_broker(row["broker_type"])
         parked = row.get("parked_reason", "")
         if not broker.is_supported:

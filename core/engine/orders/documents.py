@@ -16,6 +16,7 @@ from core.domain.order import (
     Validity,
 )
 from core.domain.outcome import Cause, Refusal
+from core.engine.remembered import Remembered
 from core.ports.store import Document
 
 __all__ = ["order_of", "order_row", "trade_of"]
@@ -65,7 +66,7 @@ def order_row(order: Order) -> Document:
     }
 
 
-def order_of(row: Document) -> Order:
+def _read_order(row: Document) -> Order:
     """Return the order of a document."""
     request = OrderRequest(
         client_order_id=row["_id"],
@@ -107,6 +108,10 @@ def order_of(row: Document) -> Order:
         decided_price=row.get("decided_price"),
         version=row["version"],
     )
+
+
+order_of: Remembered[Order] = Remembered(_read_order)
+"""Returns the order of a document."""
 
 
 def _terms(row: Document, which: str) -> tuple[int, Decimal | None] | None:

@@ -8,11 +8,8 @@ account's worker decides whether it goes again with the same id.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from core.domain.ledger import Ledger
@@ -22,7 +19,7 @@ from core.engine.orders.gate import Gate, gate_at, hold_fence, pass_gate
 from core.engine.orders.journal import Journal, OrderEvent, orders_in, posts_of
 from core.engine.orders.ledgers import ledgers_of
 from core.engine.orders.limit_use import bounds_of, entering
-from core.engine.orders.limits import ALL, count_entry, limits_at
+from core.engine.orders.limits import count_entry
 from core.engine.orders.risk import Facts, allowed_quantity, require
 from core.engine.orders.shut import why_shut
 from core.engine.outbox import Outbox
@@ -144,8 +141,6 @@ class Gateway:
         self._is_assigned = is_assigned
         self._proof_address = proof_address
         self.in_flight: set[str] = set()
-        self._commits: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._bounded = asyncio.Lock()
 
     async def submit(
         self, client: BrokerClient, ticket: Ticket
@@ -167,10 +162,7 @@ class Gateway:
         self.in_flight.add(order.client_order_id)
         try:
             try:
-                # All of an account's submissions write its gate: side by side they would only
-                # collide and run again. The send is outside, so a slow one holds no other back.
-                async with self._commits[order.broker_id], await self._turn(order):
-                    submitted = await self._commit(ticket)
+                submitted = await self._commit(ticket)
             except (AlreadyDone, DuplicateKey):
                 # The commit is not ours, so the send is not either (I1).
                 _log.warning("order %s was submitted before", order.client_order_id)
@@ -181,30 +173,6 @@ class Gateway:
             return await self._record(submitted, outcome), outcome
         finally:
             self.in_flight.discard(order.client_order_id)
-
-    async def _turn(self, order: Order) -> AbstractAsyncContextManager[None]:
-        """Let entries that a limit of all accounts bounds commit one after another.
-
-        They write one document, so side by side they would only collide and run again. What holds
-        is that document, not this turn.
-        """
-        if order.purpose.is_reducing:
-            return nullcontext()
-        everybody = await limits_at(self._store, ALL)
-        return self._bounded if everybody.limits.bounds_entries else nullcontext()
-
-    @asynccontextmanager
-    async def held_back(self, broker_ids: Iterable[str]) -> AsyncIterator[None]:
-        """Let no submission of these accounts commit meanwhile; their sends go on.
-
-        For a transaction that writes many gates: with submissions beside it, it would collide with
-        one or another again and again.
-        """
-        async with AsyncExitStack() as stack:
-            # In one order, so that two who hold several back never wait for one another.
-            for broker_id in sorted(broker_ids):
-                await stack.enter_async_context(self._commits[broker_id])
-            yield
 
     async def _commit(self, ticket: Ticket) -> Order:
         order = ticket.order

@@ -19,6 +19,7 @@ __all__ = ["MarketHours"]
 
 _LONGEST_BREAK = 15
 """Days; longer than any row of holidays."""
+_REMEMBERED_S = 1.0
 
 
 class MarketHours:
@@ -27,6 +28,8 @@ class MarketHours:
     def __init__(self, calendar: Calendar, clock: Clock) -> None:
         self._calendar = calendar
         self._clock = clock
+        self._windows: dict[tuple[date, Segment, bool], SessionWindow | None] = {}
+        self._asked_at = clock.monotonic()
 
     def window(
         self, name: InstrumentId, known: Instrument | None, day: date
@@ -46,6 +49,17 @@ class MarketHours:
     def _window(
         self, day: date, segment: Segment, *, has_derivatives: bool
     ) -> SessionWindow | None:
+        # The calendar looks at a file each time it is asked, and each step of an order asks.
+        now = self._clock.monotonic()
+        if now - self._asked_at >= _REMEMBERED_S:
+            self._windows.clear()
+            self._asked_at = now
+        key = (day, segment, has_derivatives)
+        if key not in self._windows:
+            self._windows[key] = self._ask(*key)
+        return self._windows[key]
+
+    def _ask(self, day: date, segment: Segment, has_derivatives: bool) -> SessionWindow | None:
         try:
             return self._calendar.exit_session(day, segment, has_derivatives=has_derivatives)
         except LookupError:  # before the first hours that the calendar holds

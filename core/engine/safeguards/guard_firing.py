@@ -26,7 +26,6 @@ from core.domain.result_guard import Breach, GuardDay, GuardScope, Reached
 from core.domain.sessions import trading_day
 from core.domain.truth import Key, filled, key_of
 from core.engine.orders.gate import gate_at
-from core.engine.orders.gateway import Gateway
 from core.engine.orders.goals import Flattening, UserClose, flatten, goal_at, goals_of, to_flatten
 from core.engine.orders.journal import Journal
 from core.engine.orders.net_positions import NetPositions
@@ -80,7 +79,6 @@ class GuardFiring:
         outbox: Outbox,
         journal: Journal,
         nets: NetPositions,
-        gateway: Gateway,
         wake: Callable[[str], None],
     ) -> None:
         self._store = store
@@ -88,7 +86,6 @@ class GuardFiring:
         self._outbox = outbox
         self._journal = journal
         self._nets = nets
-        self._gateway = gateway
         self._wake = wake
 
     async def fire(self, firing: Firing) -> bool:
@@ -127,8 +124,7 @@ class GuardFiring:
 
         nonce = f"guard-fires:{scope.key}|{moment.day}|{firing.guard.version}"
         try:
-            async with self._gateway.held_back(one.broker_id for one in firing.accounts):
-                has_fired = await self._store.transaction(body, nonce=nonce)
+            has_fired = await self._store.transaction(body, nonce=nonce)
         except AlreadyDone:
             return False
         for account in firing.accounts:

@@ -25,7 +25,6 @@ from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import live_ids
 from core.engine.accounts.modes import write_mode
 from core.engine.orders.gate import gate_at
-from core.engine.orders.gateway import Gateway
 from core.engine.orders.limits import (
     ALL,
     StoredLimits,
@@ -63,13 +62,11 @@ class LossLimit:
         store: Store,
         clock: Clock,
         outbox: Outbox,
-        gateway: Gateway,
         wake: Callable[[str], None],
     ) -> None:
         self._store = store
         self._clock = clock
         self._outbox = outbox
-        self._gateway = gateway
         self._wake = wake
         self._day = ""
         self._results: dict[str, Decimal] = {}
@@ -147,12 +144,11 @@ class LossLimit:
         if not is_new and not await self._in_normal(self._store, accounts):
             return
         try:
-            async with self._gateway.held_back(accounts):
-                stopped = await self._store.transaction(
-                    lambda view: self._trip(view, standing.scope, accounts),
-                    # Each record raises the version, so the next time has another name.
-                    nonce=f"loss:{standing.scope}|{standing.version}",
-                )
+            stopped = await self._store.transaction(
+                lambda view: self._trip(view, standing.scope, accounts),
+                # Each record raises the version, so the next time has another name.
+                nonce=f"loss:{standing.scope}|{standing.version}",
+            )
         except AlreadyDone:
             return
         self._reached[standing.scope] = self._clock.monotonic()

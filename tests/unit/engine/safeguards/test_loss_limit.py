@@ -310,19 +310,6 @@ async def test_its_own_limit_is_told_after_that_of_all_and_has_five_minutes_of_i
         await desk.set(TradingMode.NORMAL, desk.one)
 
 
-async def test_submissions_wait_while_the_loss_of_all_turns_the_accounts():
-    """Beside a transaction over many gates they would make it run again and again."""
-    desk = await a_desk()
-    await desk.limit(ALL, 1000)
-    async with desk.engine.wiring.gateway.held_back([desk.two]):
-        looking = asyncio.create_task(desk.look(-1200, 0))
-        for _ in range(200):
-            await asyncio.sleep(0)
-        assert not looking.done()
-    await looking
-    assert await desk.modes() == ["EXIT_ONLY", "EXIT_ONLY"]
-
-
 @pytest.mark.parametrize("is_all", [False, True])
 async def test_a_result_that_stays_unknown_is_told_once_and_so_is_its_end(is_all: bool):
     """A limit that nobody can judge would hold nothing, and nobody would know."""

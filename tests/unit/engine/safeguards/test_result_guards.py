@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from decimal import Decimal
 
 import pytest
@@ -333,17 +332,3 @@ async def test_next_day_begins_without_a_state(desk: Desk) -> None:
     assert guard.state.fired is not None
     tomorrow = guard.on("2030-01-01")
     assert (tomorrow.fired, tomorrow.highest, tomorrow.floor) == (None, None, None)
-
-
-async def test_submissions_wait_while_a_guard_fires(desk: Desk) -> None:
-    """Beside a transaction over many gates they would make it run again and again."""
-    await desk.wants(0, run_id="orb|exit")
-    gateway = desk.engine.wiring.gateway
-    async with gateway.held_back([desk.broker_id, "another"]):
-        turn = asyncio.create_task(desk.worker.turn())
-        for _ in range(200):
-            await asyncio.sleep(0)
-        assert not turn.done() and desk.at.placed == []
-    await turn
-    await desk.turns(1)
-    assert [order.quantity for order in desk.at.placed] == [10]
