@@ -35,11 +35,11 @@ async def scheduled(engine: MemoryEngine) -> AsyncIterator[None]:
             await task
 
 
-async def passes(engine: MemoryEngine, seconds: float) -> None:
-    """Let time pass in small steps, with what is done in each."""
-    for _ in range(round(seconds / 0.05)):
-        await engine.clock.advance(0.05)
-        await engine.clock.wait_for_sleepers()
+async def has_looked(engine: MemoryEngine) -> None:
+    """Wait until the scheduler has ended its look and sleeps again."""
+    await engine.clock.wait_for_sleepers()
+    for _ in range(150):
+        await asyncio.sleep(0)
 
 
 async def test_slot_is_decided_as_its_bar_closes() -> None:
@@ -64,9 +64,16 @@ async def test_slot_is_decided_as_its_bar_closes() -> None:
             now = clock.market_now()
             live.hear([PriceTick(SBIN, Decimal(815), now, now, now, 100 + second)])
             live.take({SBIN: Quote(SBIN, Decimal(815))}, asked_at=now)
-            await clock.advance(1 if second < 298 else 0.99)
+            for _ in range(2 if second < 299 else 1):
+                await clock.advance(0.5)
+                await has_looked(engine)
+        await clock.wait_for_sleepers(2)  # the scheduler, and the slot that it waits for
         assert decided == []
-        await passes(engine, 0.3)
+        while not decided:
+            # Time passes for who waits for it alone: what is worked on takes none.
+            if clock.sleepers > 1:
+                await clock.advance(0.01)
+            await asyncio.sleep(0.001)
         (late_s,) = decided
         assert 0 <= late_s <= 0.15
         bars = bench.strategy.seen[-1].bars[SBIN]
@@ -94,9 +101,9 @@ async def test_no_strategy_waits_for_the_run_of_another(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(engine.wiring.runner, "run", run)
     async with scheduled(engine):
-        for _ in range(2):
-            await passes(engine, 2)
-            await engine.clock.advance_to(TEN + timedelta(minutes=5))
-        await passes(engine, 1)
-    day = f"{TEN:%Y-%m-%d}T"
-    assert sorted(ran) == [f"quick|{day}10:00", f"quick|{day}10:05", f"slow|{day}10:00"]
+        for moment in (TEN, TEN + timedelta(minutes=5)):
+            await engine.clock.advance_to(moment)
+            while not any(f"quick|{moment:%Y-%m-%dT%H:%M}" == one for one in ran):
+                await engine.clock.advance(0.5)
+                await has_looked(engine)
+    assert len([one for one in ran if one.startswith("slow")]) == 1
