@@ -31,7 +31,7 @@ _BAR_LOOK_S = 0.5
 _TICKS_COME_S = 0.1
 """How long the last ticks of a bar may take, beside what the stream is late by at the least."""
 _LONGEST_LAG_S = 0.9
-_POLL_COMES_S = 2.5
+_POLL_COMES_S = 3.5
 _TICK_LOOK_S = 0.01
 _LONGEST_LOOKBACK = timedelta(days=366)
 

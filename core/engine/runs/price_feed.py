@@ -49,11 +49,12 @@ _TOLD_EACH_S: Final = 600.0
 _ANSWER_S: Final = 1.5
 _PROVE_S: Final = 1.0
 _LONGEST_PROOF_S: Final = 60.0
-_POLL_S: Final = 1.0
+_POLL_S: Final = 2.0
+"""Thirty a minute, where reads of a Fyers app have 120 to themselves (facts/fyers.md 10)."""
 _A_QUOTE: Final = 400
 """Instruments of one check: a single request at Kite."""
 _A_POLL: Final = 50
-"""Instruments for each second of a poll: the smallest batch of a broker (facts/fyers.md 7)."""
+"""Instruments of one request at Fyers (facts/fyers.md 7): more are polled less often."""
 
 
 class PriceFeed:
