@@ -367,9 +367,7 @@ class Wiring:
             calendar=self._calendar,
             accounts=self.accounts,
             strategies=self.strategies,
-            decider=Decider(
-                self.decisions, self._clock, Strikes(self._store, self.outbox, self.strategies)
-            ),
+            decider=Decider(self.decisions, Strikes(self._store, self.outbox, self.strategies)),
             market_data=self.market_data,
             bars=self.price_parts.bars,
             live=self.price_parts.live,

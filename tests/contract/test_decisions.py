@@ -261,3 +261,14 @@ def is_zombie(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
+
+
+async def test_process_that_is_late_leaves_the_strategy_without_blame(
+    processes: StrategyProcesses,
+) -> None:
+    """What had no time to decide in had not to be ended for it."""
+    error = await failed(processes, "well", 0.0)
+    assert "not ready" in str(error) and not error.was_ended
+    assert await said(processes) == "well"
+    error = await failed(processes, "hangs", SOON_S)
+    assert error.was_ended

@@ -64,17 +64,20 @@ class StrategyProcesses:
         """
         place = self._place(strategy)
         place.is_over = False  # one that is run by hand is soon run again, as like as not
-        asked = False
+        loop = asyncio.get_running_loop()
+        asked_at: float | None = None
         try:
             async with asyncio.timeout(within_s) as limit, place.lock, self._used(place):
                 process = await self._ready(strategy, place)
-                asked = True
+                asked_at = loop.time()
                 return await process.ask(context)
         except TimeoutError:
             if not limit.expired():
                 raise
-            what = "it did not decide" if asked else "its process was not ready"
-            raise DecisionFailed(f"{what} within {within_s:.0f} s", was_ended=asked) from None
+            what = "its process was not ready" if asked_at is None else "it did not decide"
+            # One whose process was ready in the last moment had no time to decide in.
+            had_time = asked_at is not None and loop.time() - asked_at >= within_s / 2
+            raise DecisionFailed(f"{what} within {within_s:.0f} s", was_ended=had_time) from None
 
     async def run(self) -> None:
         """Keep ready what is expected, until cancelled; then end everything."""

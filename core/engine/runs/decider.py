@@ -18,7 +18,6 @@ from core.domain.target import Context, Target
 from core.engine.runs.settings import StrategySettings
 from core.engine.runs.strikes import Strikes
 from core.errors import DecisionFailed, StoreError
-from core.ports.clock import Clock
 from core.ports.decisions import Decisions
 
 __all__ = ["Decider", "StrategyFailed", "keep_ready"]
@@ -38,13 +37,11 @@ class Decider:
     def __init__(
         self,
         decisions: Decisions,
-        clock: Clock,
         strikes: Strikes,
         deadline_s: float = _DEADLINE_S,
     ) -> None:
         self._decisions = decisions
         self._strikes = strikes
-        self._clock = clock
         self._deadline_s = deadline_s
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -52,6 +49,8 @@ class Decider:
         self, strategy: str, context: Context, asked: Collection[InstrumentId], run_id: str
     ) -> Sequence[Target]:
         """Return what a strategy wants; two runs of one strategy decide one after the other.
+
+        Each has the whole time once it may begin.
 
         Args:
             strategy: Its name.
@@ -62,16 +61,14 @@ class Decider:
         Raises:
             StrategyFailed: It raised, did not decide in time, or answered nonsense.
         """
-        until = self._clock.monotonic() + self._deadline_s
         try:
             async with asyncio.timeout(self._deadline_s):
                 await self._locks[strategy].acquire()
         except TimeoutError:
-            late = f"it did not decide within {self._deadline_s:.0f} s"
+            late = f"another decision of it was not over within {self._deadline_s:.0f} s"
             raise StrategyFailed(late) from None
         try:
-            within_s = until - self._clock.monotonic()
-            found = await self._decided(strategy, context, within_s, run_id)
+            found = await self._decided(strategy, context, run_id)
             return checked_targets(found, asked)
         except DecisionFailed as error:
             _log.error("strategy %s: %s", strategy, error)
@@ -82,12 +79,10 @@ class Decider:
         finally:
             self._locks[strategy].release()
 
-    async def _decided(
-        self, strategy: str, context: Context, within_s: float, run_id: str
-    ) -> Sequence[Target]:
+    async def _decided(self, strategy: str, context: Context, run_id: str) -> Sequence[Target]:
         """Have a strategy decide, and count what had to be ended."""
         try:
-            found = await self._decisions.decide(strategy, context, within_s)
+            found = await self._decisions.decide(strategy, context, self._deadline_s)
         except DecisionFailed as error:
             if error.was_ended:
                 await self._strikes.add(strategy, run_id, str(error))

@@ -45,7 +45,7 @@ def over(decisions: Decisions) -> Decider:
     """Return a decider over an engine in memory."""
     engine = MemoryEngine(market_clock(TEN), {"one": Obedient()}, decisions=decisions)
     strikes = Strikes(engine.store, engine.wiring.outbox, engine.wiring.strategies)
-    return Decider(decisions, engine.clock, strikes)
+    return Decider(decisions, strikes)
 
 
 def decider_of(*answers: Any) -> Decider:
