@@ -25,7 +25,7 @@ from tests.bench.stores import STORES, busy
 __all__ = ["Crowd", "crowd", "crowded"]
 
 ACCOUNTS, STRATEGIES, SHARES = 50, 4, 20
-_PATIENCE_S = 60.0
+_PATIENCE_S = 45.0
 
 
 @dataclass(frozen=True)

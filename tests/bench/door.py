@@ -30,7 +30,13 @@ __all__ = ["SHARES", "Door", "serving", "share"]
 
 SHARES = 100
 _OPENS, _CLOSES = (9, 15), (15, 30)
-_STATUS = {200: "OK", 403: "Forbidden", 404: "Not Found", 429: "Too Many Requests"}
+_STATUS = {
+    200: "OK",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    429: "Too Many Requests",
+}
 _COLUMNS = (
     "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,"
     "lot_size,instrument_type,segment,exchange"
@@ -110,6 +116,8 @@ class Door:
             loop.call_later(
                 self._delay_s, self._take, account, asked.api_key, given[1], arrived, reply
             )
+        elif asked.method == "DELETE":
+            reply(*self._cancel(account, path.rpartition("/")[2]))
         else:
             found = self._read(account, asked.api_key, path, given[0])
             reply(
@@ -157,12 +165,21 @@ class Door:
             loop.call_later(self._fill_s, self._fill, account, api_key, row)
 
     def _fill(self, account: _Account, api_key: str, row: dict[str, Any]) -> None:
+        if row["status"] != "OPEN":
+            return
         is_sale, quantity = row["transaction_type"] == "SELL", row["quantity"]
         account.net.setdefault((row["tradingsymbol"], row["product"]), [0, 0])[is_sale] += quantity
         row |= {"status": "COMPLETE", "filled_quantity": quantity, "average_price": PRICE}
         row |= self._stamps()
         self._filled.append((row["tag"] or "", time.perf_counter()))
         self.stream.push(api_key, row)
+
+    def _cancel(self, account: _Account, number: str) -> tuple[int, Any]:
+        row = next((one for one in account.orders if one["order_id"] == number), None)
+        if row is None or row["status"] != "OPEN":
+            return 400, _bad("OrderException", "Order cannot be cancelled as it is not open.")
+        row |= {"status": "CANCELLED", **self._stamps()}
+        return 200, _good({"order_id": number})
 
     def _stamps(self) -> dict[str, str]:
         at = f"{self._clock.market_now():%Y-%m-%d %H:%M:%S}"
