@@ -375,6 +375,8 @@ class Wiring:
             symbols=self.symbols,
             journal=self.journal,
             outbox=self.outbox,
+            gateway=self.gateway,
+            lanes=self.pool.lanes,
             wake=self.pool.wake,
             warm=self.connections.warm,
             proof_address=self.proof_address,

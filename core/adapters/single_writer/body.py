@@ -270,9 +270,9 @@ class BodyView:
 
     def _refuse_duplicate(self, collection: str, after: Document, before: Document | None) -> None:
         """Raise when a unique index holds the same key already, as far as memory shows."""
-        schema = self._memory.collections.get(collection)
-        if schema is None:
+        if collection not in self._memory.with_unique:
             return
+        schema = self._memory.collections[collection]
         stands = (
             {} if before is None else {one.name: key for one, key in unique_keys(schema, before)}
         )

@@ -36,6 +36,9 @@ class Memory:
     def __init__(self, base: StoreView, collections: Sequence[Collection] = COLLECTIONS) -> None:
         self._base = base
         self.collections = {one.name: one for one in collections}
+        self.with_unique = frozenset(
+            one.name for one in collections if any(index.unique for index in one.indexes)
+        )
         self._fields = {one.name: fields_of(one) for one in collections}
         self.shelves: dict[str, Shelf] = {}
         self._rules: dict[str, Rule] = {}

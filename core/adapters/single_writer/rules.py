@@ -41,15 +41,19 @@ class Rule:
         is_whole: All of it.
         covers: Parts of it.
         is_foreign: Other processes write it too, so nothing of it is believed from memory.
+        is_aside: Single writes of it go to the store at once and not with a group: nothing that is
+            committed depends on them, and who taps does not wait for fifty accounts' commit.
     """
 
     is_whole: bool = False
     covers: tuple[Cover, ...] = ()
     is_foreign: bool = False
+    is_aside: bool = False
 
 
 WHOLE = Rule(is_whole=True)
 FOREIGN = Rule(is_foreign=True)
+_ASIDE = Rule(is_foreign=True, is_aside=True)
 _BY_ID = Rule()
 _OPEN_ORDERS = frozenset(state.value for state in OrderState if state not in CLOSED_STATES)
 
@@ -64,7 +68,7 @@ _RULES: Mapping[str, Rule] = {
     "fills": Rule(covers=(Cover(("broker_id", "day"), most=1024),)),
     "baselines": Rule(covers=(Cover(("day",)), Cover(("broker_id", "day"), most=1024))),
     "outbox": Rule(covers=(Cover(("state",), frozenset({"WAITING", "SENDING", "DEAD"})),)),
-    "inbox": Rule(covers=(Cover(("state",), frozenset({"new"})),)),
+    "inbox": _ASIDE,
     "order_events": _BY_ID,
     "runs": _BY_ID,
     "cards": _BY_ID,

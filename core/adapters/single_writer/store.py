@@ -168,7 +168,7 @@ class SingleWriterStore:
 
     async def insert(self, collection: str, *documents: Document) -> None:
         """Insert documents; each carries its own ``_id``."""
-        if self._fence is None:
+        if self._fence is None or self._memory.rule(collection).is_aside:
             await self.base.insert(collection, *documents)
         else:
             await self._run(lambda view: view.insert(collection, *documents), None)
@@ -183,7 +183,7 @@ class SingleWriterStore:
         many: bool = False,
     ) -> int:
         """Change one (or with ``many`` every) matching document; return how many matched."""
-        if self._fence is None:
+        if self._fence is None or self._memory.rule(collection).is_aside:
             return await self.base.update(collection, where, change, upsert=upsert, many=many)
         return await self._run(
             lambda view: view.update(collection, where, change, upsert=upsert, many=many), None
@@ -191,7 +191,7 @@ class SingleWriterStore:
 
     async def delete(self, collection: str, where: Mapping[str, Any]) -> int:
         """Delete every matching document; return how many."""
-        if self._fence is None:
+        if self._fence is None or self._memory.rule(collection).is_aside:
             return await self.base.delete(collection, where)
         return await self._run(lambda view: view.delete(collection, where), None)
 

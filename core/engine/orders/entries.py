@@ -157,6 +157,25 @@ class Entries:
         self._pauses.note(after, outcome)
         return True
 
+    def can_leave(self, order: Order, known: Instrument | None) -> bool:
+        """Whether an entry that is decided now could leave now."""
+        is_held = self._pauses.until(order.client_order_id) or self._pauses.until(key_of(order))
+        return not is_held and self._hours.is_open(order.request.instrument, known)
+
+    async def send_born(self, client: BrokerClient, order: Order) -> None:
+        """Send an entry that was born SUBMITTED.
+
+        Raises:
+            WriteRefused: No other write of this account could succeed either.
+        """
+        self._look_until = self._clock.now() + timedelta(seconds=self._ttl_s)
+        after, outcome = await self._gateway.send(client, order)
+        self._pauses.note(after, outcome)
+
+    def forget(self, orders: Iterable[Order]) -> None:
+        """Leave entries that were born SUBMITTED and not sent to the reconciliation."""
+        self._gateway.forget(order.client_order_id for order in orders)
+
     async def _cut_refused(self, master: Mapping[InstrumentId, Instrument]) -> bool:
         """Cut entries that were refused for the freeze into slices of what the refusal teaches.
 

@@ -179,6 +179,11 @@ class Executor:
         """Ask whether an exit that rests stands at a circuit limit; ``why_not_through`` tells."""
         await self._watch.ask_limit(client, order)
 
+    @property
+    def entries(self) -> Entries:
+        """The entries of the account's runs."""
+        return self._entries
+
     async def park(self) -> None:
         """Hold entries that were not sent before the login died."""
         await self._entries.park()

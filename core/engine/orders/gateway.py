@@ -8,8 +8,9 @@ account's worker decides whether it goes again with the same id.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from core.domain.ledger import Ledger
@@ -167,12 +168,59 @@ class Gateway:
                 # The commit is not ours, so the send is not either (I1).
                 _log.warning("order %s was submitted before", order.client_order_id)
                 return await self._journal.get(order.client_order_id), None
+            return await self.send(client, submitted)
+        finally:
+            self.in_flight.discard(order.client_order_id)
+
+    async def send(self, client: BrokerClient, submitted: Order) -> tuple[Order, WriteOutcome]:
+        """Send what was committed as SUBMITTED by this process, once, and record the outcome."""
+        try:
             # Durable by now (I3): a crash from here on leaves a SUBMITTED row, which reconciliation
             # settles, and never an order at the broker that the journal does not know.
             outcome = await client.place(submitted.request)
+            await asyncio.sleep(0)  # take the answers that have come before any is written down
             return await self._record(submitted, outcome), outcome
         finally:
-            self.in_flight.discard(order.client_order_id)
+            self.in_flight.discard(submitted.client_order_id)
+
+    async def bear(self, view: StoreView, order: Order, facts: Facts) -> Order:
+        """Let an entry be born SUBMITTED in the transaction that decides it (decision 24).
+
+        Whoever commits it sends it; if the commit comes to nothing, ``forget`` it.
+
+        Args:
+            view: The transaction, in which all facts were read.
+            order: The intent.
+            facts: What the checks have looked at, and let through.
+
+        Raises:
+            Denied: By the gate or a limit.
+            LeaseLost: Another controller has taken over.
+        """
+        await pass_gate(view, order.broker_id, fence=self._fence())
+        require(facts)
+        if any(load.is_all for load in facts.loads):
+            await count_entry(view)
+        # Before the commit, as in ``submit``: a reconciliation leaves it alone from here on.
+        self.in_flight.add(order.client_order_id)
+        return replace(order, state=OrderState.SUBMITTED, submitted_at=self._clock.now())
+
+    def before_sending(self, orders: Iterable[Order]) -> list[Order]:
+        """Return orders with those that are on their way at this moment as the intents they were.
+
+        They are settled before the account's worker comes to what is decided now; only an order of
+        which nothing has been heard in time is of unknown fate.
+        """
+        return [
+            replace(order, state=OrderState.INITIALIZED)
+            if order.state is OrderState.SUBMITTED and order.client_order_id in self.in_flight
+            else order
+            for order in orders
+        ]
+
+    def forget(self, client_order_ids: Iterable[str]) -> None:
+        """Leave orders that will not be sent by this process to the reconciliation."""
+        self.in_flight.difference_update(client_order_ids)
 
     async def _commit(self, ticket: Ticket) -> Order:
         order = ticket.order

@@ -16,16 +16,18 @@ from core.domain.ledger import ledger_key
 from core.domain.limit_use import Entering
 from core.domain.limits import SAID_ONCE
 from core.domain.notices.post import run_card
-from core.domain.order import OPEN_STATES, Order, OrderState, Purpose, Side
+from core.domain.order import CLOSED_STATES, OPEN_STATES, Order, OrderState, Purpose, Side
 from core.domain.planning import AccountState, Leg, plan_leg
 from core.domain.slicing import largest_order, slices
 from core.domain.stop_rule import tighter
 from core.domain.target import Target
 from core.domain.views import AssignmentView
 from core.engine.orders.gate import gate_at
+from core.engine.orders.gateway import Gateway
 from core.engine.orders.goals import entered_on, goal_at, put_goal, retarget_goal
 from core.engine.orders.journal import Journal, orders_in
-from core.engine.orders.ledgers import ledger_at
+from core.engine.orders.lanes import Lane
+from core.engine.orders.ledgers import ledger_at, ledgers_of
 from core.engine.orders.limit_use import EntryBounds, bounds_of
 from core.engine.orders.reconciliation import capital_of_day
 from core.engine.orders.risk import Denial, Facts, first_denial
@@ -35,6 +37,7 @@ from core.engine.outbox import Outbox
 from core.engine.runs.pinned_bars import pin_bars
 from core.engine.runs.plan import Decided, RunPlan, run_row
 from core.engine.stored_settings import read_setting
+from core.errors import Denied
 from core.ports.store import StoreView
 
 __all__ = ["Planner"]
@@ -47,10 +50,12 @@ class Planner:
         self,
         journal: Journal,
         outbox: Outbox,
+        gateway: Gateway,
         proof_address: Callable[[str], str | None] = lambda _broker_id: None,
     ) -> None:
         self._journal = journal
         self._outbox = outbox
+        self._gateway = gateway
         self._proof_address = proof_address
 
     async def write(
@@ -60,8 +65,12 @@ class Planner:
         decided: Decided,
         accounts: Sequence[tuple[Account, AssignmentView]],
         instruments: Mapping[str, Mapping[InstrumentId, Instrument]],
+        lanes: Mapping[str, Lane],
     ) -> tuple[list[Order], bool]:
-        """Write goals, entries and the run itself; return the entries and whether it matters."""
+        """Write goals, entries and the run itself; return the entries and whether it matters.
+
+        Entries of accounts that have a lane are born SUBMITTED where nothing stands in the way.
+        """
         request = plan.request
         prices = decided.prices
         orders: list[Order] = []
@@ -89,7 +98,9 @@ class Planner:
                 )
                 changed |= await self._put(view, plan, target, assignment, current, leg)
                 if leg.entry:
-                    orders += plan.entries(target, assignment, leg, current)
+                    entries = plan.entries(target, assignment, leg, current)
+                    lane = lanes.get(account.broker_id)
+                    orders += await self._born(view, lane, entries, current, asked)
                 before = notes.get(account.broker_id, "")
                 if leg.note not in before and await self._is_new(view, plan, asked, said):
                     # Of two instruments each is told: neither may hide the other.
@@ -98,6 +109,35 @@ class Planner:
             view, plan, decided, accounts, orders, notes, said, is_changed=changed
         )
         return orders, is_signal
+
+    async def _born(
+        self,
+        view: StoreView,
+        lane: Lane | None,
+        entries: list[Order],
+        current: AccountState,
+        asked: _EntryAnswer,
+    ) -> list[Order]:
+        """Return entries as they are committed: SUBMITTED, where they can leave at this moment.
+
+        What the account has to do first in the instrument (an exit, a stop, another order), and
+        what goes in slices, is its worker's.
+        """
+        facts = asked.facts
+        is_alone = len(entries) == 1 and not current.held
+        is_alone = is_alone and all(one.state in CLOSED_STATES for one in facts.others)
+        if lane is None or not is_alone or not lane.can_take(entries[0], current.instrument):
+            return entries
+        (entry,) = entries
+        request = entry.request
+        ledgers = await ledgers_of(view, entry.broker_id)
+        if any(one.quantity and one.instrument == request.instrument for one in ledgers):
+            return entries
+        sized = replace(facts, quantity=request.quantity, slices=1)
+        try:
+            return [await self._gateway.bear(view, entry, sized)]
+        except Denied:
+            return entries  # its worker hears it from the gate, and says so on the run's card
 
     async def _write_run(
         self,
@@ -218,7 +258,8 @@ class Planner:
         goal = await goal_at(view, key)
         held = ledger.quantity if ledger else 0
         wanted = _wanted(goal, held, plan.day)
-        orders = await orders_in(view, account.broker_id, target.instrument, plan.day)
+        read = await orders_in(view, account.broker_id, target.instrument, plan.day)
+        orders = self._gateway.before_sending(read)
         mine = [o for o in orders if o.strategy == assignment.strategy]
         gate = await gate_at(view, account.broker_id)
         shut = await why_shut(view, account.broker_id, assignment.strategy, plan.day)

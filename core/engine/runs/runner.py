@@ -9,6 +9,7 @@ another account's run (I7); the prices of entries are looked up before it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -20,13 +21,15 @@ from core.domain.due import square_off_at
 from core.domain.instrument import Instrument, InstrumentId, Segment
 from core.domain.notices.post import Post
 from core.domain.notices.runs import DataMissing, RunFailed
-from core.domain.order import Order
+from core.domain.order import Order, OrderState
 from core.domain.sessions import Schedule, SessionWindow, trading_day
 from core.domain.target import Context, ParameterValue, Strategy
 from core.domain.views import AssignmentView
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.masters import Masters
+from core.engine.orders.gateway import Gateway
 from core.engine.orders.journal import Journal
+from core.engine.orders.lanes import TakeLanes, no_lanes
 from core.engine.orders.ledgers import ledgers_of
 from core.engine.orders.run_rows import newest_run
 from core.engine.outbox import Outbox
@@ -73,6 +76,8 @@ class Runner:
         symbols: Symbols,
         journal: Journal,
         outbox: Outbox,
+        gateway: Gateway,
+        lanes: TakeLanes = no_lanes,
         wake: Callable[[str], None],
         warm: Callable[[Iterable[str]], None],
         proof_address: Callable[[str], str | None] = lambda _broker_id: None,
@@ -91,7 +96,9 @@ class Runner:
         self._decider = decider
         self._bars = bars
         self._entry_prices = EntryPrices(clock, market_data, live)
-        self._planner = Planner(journal, outbox, proof_address)
+        self._planner = Planner(journal, outbox, gateway, proof_address)
+        self._gateway = gateway
+        self._lanes = lanes
 
     async def run(self, request: RunRequest) -> str:
         """Compute the targets, commit the run, wake the accounts; return one line on the result.
@@ -200,20 +207,60 @@ class Runner:
             account.broker_id: await self._instruments(account) for account, _ in accounts
         }
 
-        async def body(view: StoreView) -> tuple[list[Order], bool]:
-            return await self._planner.write(view, plan, decided, accounts, instruments)
-
-        orders, is_signal = await self._store.transaction(body, nonce=f"run:{request.run_id}")
+        orders, is_signal = await self._write(plan, decided, accounts, instruments)
         ids = [account.broker_id for account, _ in accounts]
         if is_signal:
             # A turn costs reads of the broker's rate: one for each slot would use it up. Before
-            # anything else: what was committed can go out now.
+            # anything else: what was committed can go out now. Whose entry leaves by a lane is
+            # woken when it has left.
+            leaving = {one.broker_id for one in orders if one.state is OrderState.SUBMITTED}
             for broker_id in ids:
-                self._wake(broker_id)
+                if broker_id not in leaving:
+                    self._wake(broker_id)
+            await asyncio.sleep(0)
         await self._accounts.mark_run(ids, self._clock.now())
         if not is_signal:
             return f"nothing to change on {len(accounts)} account(s)"
         return f"{len(orders)} entry order(s) on {len(accounts)} account(s)"
+
+    async def _write(
+        self,
+        plan: RunPlan,
+        decided: Decided,
+        accounts: Sequence[tuple[Account, AssignmentView]],
+        instruments: Mapping[str, Mapping[InstrumentId, Instrument]],
+    ) -> tuple[list[Order], bool]:
+        """Commit the run, and send at once what was born SUBMITTED in it."""
+        request = plan.request
+        may_enter = request.may_enter and any(map(plan.is_fresh, decided.targets))
+        lanes = await self._lanes(one.broker_id for one, _ in accounts) if may_enter else {}
+        born: dict[str, Order] = {}
+
+        async def body(view: StoreView) -> tuple[list[Order], bool]:
+            self._gateway.forget(born)
+            born.clear()
+            orders, is_signal = await self._planner.write(
+                view, plan, decided, accounts, instruments, lanes
+            )
+            born.update(
+                {one.client_order_id: one for one in orders if one.state is OrderState.SUBMITTED}
+            )
+            return orders, is_signal
+
+        try:
+            orders, is_signal = await self._store.transaction(body, nonce=f"run:{request.run_id}")
+        except BaseException:
+            self._gateway.forget(born)
+            for lane in lanes.values():
+                lane.leave()
+            raise
+        for broker_id, lane in lanes.items():
+            mine = [one for one in born.values() if one.broker_id == broker_id]
+            if mine:
+                lane.send(mine)
+            else:
+                lane.leave()
+        return orders, is_signal
 
     def _plan(
         self, schedule: Schedule, request: RunRequest, brokers: Iterable[BrokerProfile]

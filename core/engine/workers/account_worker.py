@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 
 from core.domain.account import Account
+from core.domain.order import Order
 from core.domain.outcome import Refusal
 from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
@@ -25,6 +27,7 @@ from core.engine.orders.gateway import WriteRefused
 from core.engine.orders.guards import Guards
 from core.engine.orders.journal import Journal
 from core.engine.orders.reconciliation import Snapshot
+from core.engine.workers.account_lane import AccountLane
 from core.engine.workers.read_watch import ReadWatch
 from core.engine.workers.shared_read import SharedRead
 from core.engine.workers.snapshot_reader import SnapshotReader, WorkerSettings
@@ -96,6 +99,8 @@ class AccountWorker:
         self._ready_for: str | None = None
         self._token_time: datetime | None = None
         self._dies_at: time | None = None
+        self._client: BrokerClient | None = None
+        self._group: asyncio.TaskGroup | None = None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -135,15 +140,56 @@ class AccountWorker:
         """Take turns, and follow the order updates, until the account is disconnected."""
         crash: Exception | None = None
         async with asyncio.TaskGroup() as group:
+            self._group = group
             following = group.create_task(self.updates.run(), name=f"{self.broker_id} updates")
             try:
                 await self._take_turns()
             except Exception as error:  # noqa: BLE001 - raised below, as it is and not in a group
                 crash = error
             finally:
+                self._group = None
                 following.cancel()
         if crash is not None:
             raise crash
+
+    async def take_lane(self) -> AccountLane | None:
+        """Return the account's lane when entries can leave at this moment, None otherwise.
+
+        It holds the account's lock, so nothing else is sent for it until the lane ends.
+        """
+        is_free = not self.lock.locked() and not self._reads_first and not self.trouble
+        if self._client is None or self._group is None or not is_free or not self._is_ready():
+            return None
+        await self.lock.acquire()
+        return AccountLane(self.executor.entries, self._send_born, self.lock.release)
+
+    def _send_born(self, orders: Sequence[Order]) -> None:
+        if self._client is None or self._group is None:
+            # The login or the worker has just ended: they are looked up, as after a crash.
+            self.executor.entries.forget(orders)
+            self.lock.release()
+            return
+        name = f"{self.broker_id} entries"
+        self._group.create_task(self._send_all(self._client, orders), name=name)
+
+    async def _send_all(self, client: BrokerClient, orders: Sequence[Order]) -> None:
+        sending = self.executor.entries.send_born
+        try:
+            results = await asyncio.gather(
+                *(sending(client, order) for order in orders), return_exceptions=True
+            )
+        finally:
+            self.executor.entries.forget(orders)
+            self.lock.release()
+            self.wake()
+        for result in results:
+            if isinstance(result, WriteRefused):
+                await self.write_refused(result)
+            elif isinstance(result, StoreError):
+                # What came of the order is not written down: it is looked up as after a crash.
+                _log.warning("account %s: %s", self.broker_id, result)
+            elif isinstance(result, BaseException):
+                raise result
 
     async def _take_turns(self) -> None:
         while True:
@@ -185,6 +231,7 @@ class AccountWorker:
             self._token_time = account.token_generated_at
             self._dies_at = account.broker.tokens_die_at
             self._needs_login = client is None
+            self._client = client
             self.updates.follow(client)
             if client is None:
                 self.trouble = "waiting for a login"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from core.engine.accounts.accounts import Accounts
+from core.engine.orders.lanes import Lane
 from core.engine.workers.account_worker import AccountWorker
 from core.engine.workers.supervisor import Supervisor
 from core.errors import StoreError
@@ -46,6 +47,16 @@ class WorkerPool:
         worker = self._workers.get(broker_id)
         if worker is not None:
             worker.wake()
+
+    async def lanes(self, broker_ids: Iterable[str]) -> dict[str, Lane]:
+        """Take the lanes of those accounts that can send at this moment."""
+        found: dict[str, Lane] = {}
+        for broker_id in broker_ids:
+            worker = self._workers.get(broker_id)
+            lane = await worker.take_lane() if worker is not None else None
+            if lane is not None:
+                found[broker_id] = lane
+        return found
 
     def accounts_changed(self) -> None:
         """Look at the list of accounts now."""

@@ -77,6 +77,29 @@ async def test_what_is_ready_at_once_is_one_commit(held: Held) -> None:
     assert [await held.count(f"chat {n}") for n in range(50)] == [1] * 50
 
 
+@pytest.mark.row("R2")
+async def test_the_inbox_waits_for_no_commit(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who taps, or panics, is heard while the commit of fifty accounts is under way."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    commit = held.base.transaction
+
+    async def slowly(*given: Any, **named: Any) -> Any:
+        begun.set()
+        await go_on.wait()
+        return await commit(*given, **named)
+
+    monkeypatch.setattr(held.base, "transaction", slowly)
+    adding = asyncio.ensure_future(held.add("chat"))
+    await begun.wait()
+    await held.writer.insert("inbox", {"_id": "7:1", "state": "new", "bot_id": 7})
+    done = Change(set={"state": "done"})
+    assert await held.writer.update("inbox", {"_id": {"$in": ["7:1"]}}, done, many=True) == 1
+    assert await held.writer.find("inbox", {"state": "new", "bot_id": 7}) == []
+    assert not adding.done()
+    go_on.set()
+    assert await adding == 1
+
+
 async def test_members_of_a_group_see_one_another(held: Held) -> None:
     """Transactions that write the same document do not run again for it."""
     seen = await asyncio.gather(*(held.add("one", nonce=f"n{n}") for n in range(20)))

@@ -1,0 +1,44 @@
+"""Entries that leave with the commit of their run (decision 24).
+
+A run's entries are otherwise intents, which each account's worker submits in its next turn: a
+second commit, and all that a turn looks at before. Where nothing stands in the way, an entry is
+born SUBMITTED in the run's own commit, behind the same gate and the same checks, and sent at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from core.domain.instrument import Instrument
+from core.domain.order import Order
+
+__all__ = ["Lane", "TakeLanes", "no_lanes"]
+
+
+class Lane(Protocol):
+    """An account that can send this very moment; nothing else is sent for it until ``leave``.
+
+    One of ``send`` and ``leave`` ends it, once.
+    """
+
+    def can_take(self, order: Order, known: Instrument | None) -> bool:
+        """Whether an entry could leave now: its instrument trades, and nothing holds it back."""
+        ...
+
+    def send(self, orders: Sequence[Order]) -> None:
+        """Send what was born SUBMITTED and has committed; the worker goes on after that."""
+        ...
+
+    def leave(self) -> None:
+        """Send nothing."""
+        ...
+
+
+TakeLanes = Callable[[Iterable[str]], Awaitable[Mapping[str, Lane]]]
+"""Takes the lanes of those accounts that can send now, by broker_id."""
+
+
+async def no_lanes(_broker_ids: Iterable[str]) -> Mapping[str, Lane]:
+    """Take none: every entry waits for its account's worker."""
+    return {}
