@@ -129,7 +129,7 @@ def guard_at_the_last_moment(world: World) -> None:
 VARIANTS = {
     "limits in planning alone": Variant(
         "limits passed",
-        "entry",
+        "sliced entry",  # a plain one leaves with its plan
         asked_in_planning_alone,
         Rule("commit", "before", what="submit:"),
         limit_at_the_last_moment,

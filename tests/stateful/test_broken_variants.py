@@ -98,14 +98,13 @@ def timeout_is_failure(patch: Patch) -> None:
 def post_is_retried(patch: Patch) -> None:
     """What was not answered is sent again."""
 
-    async def submit(self: Any, client: Any, ticket: Any) -> Any:
-        submitted = await self._commit(ticket)
+    async def send(self: Any, client: Any, submitted: Any) -> Any:
         outcome = await client.place(submitted.request)
         if isinstance(outcome, Ambiguous):
             outcome = await client.place(submitted.request)
         return await self._record(submitted, outcome), outcome
 
-    patch.setattr(Gateway, "submit", submit)
+    patch.setattr(Gateway, "send", send)
 
 
 def nothing_is_unique(patch: Patch) -> None:
