@@ -68,7 +68,7 @@ async def _start_up(directory: Path) -> _Figures:
 def parts() -> dict[str, _Part]:
     """Return everything that is measured, by name and in order."""
     found: dict[str, _Part] = {}
-    for store in STORES:
+    for store in reversed(STORES):
         found[f"fanout-{store}"] = lambda at, store=store: _fan_out(at, store)  # type: ignore[misc]
         found[f"alone-{store}"] = lambda at, store=store: alone(at, store)  # type: ignore[misc]
         found[f"journal-{store}"] = lambda at, store=store: journal(at, store, PAST[store])  # type: ignore[misc]
