@@ -9,9 +9,10 @@ running controller goes on while ``saarthi rotate-key`` adds a key and seals eve
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from core.errors import ConfigurationError, VaultError
-from core.ports.store import Change, Store
+from core.ports.store import Change, Store, StoreView
 
 __all__ = ["KEY_FILE", "SEALED_COLLECTIONS", "FernetVault", "Rotation", "rotate"]
 
@@ -128,10 +129,20 @@ class Rotation:
     unreadable: list[str] = field(default_factory=list)
 
 
+async def _nothing(_view: StoreView) -> None:
+    return None
+
+
 async def rotate(
-    store: Store, vault: FernetVault, collections: Sequence[str] = SEALED_COLLECTIONS
+    store: Store,
+    vault: FernetVault,
+    collections: Sequence[str] = SEALED_COLLECTIONS,
+    *,
+    beside: Callable[[StoreView], Awaitable[None]] = _nothing,
 ) -> Rotation:
     """Seal every sealed text of ``store`` anew with the newest key; call after ``add_key``.
+
+    ``beside`` belongs in each transaction that changes something: a controller may run.
 
     Safe while a controller runs: a text that changed meanwhile is left, for it was sealed with the
     newest key. A damaged text is reported and leaves all others untouched. Running it again is
@@ -140,16 +151,36 @@ async def rotate(
     done = Rotation()
     for collection in collections:
         for document in await store.find(collection, {}):
+            anew = {}
             for path, sealed in _sealed_texts(document):
                 try:
-                    resealed = vault.reseal(sealed)
+                    anew[path] = (sealed, vault.reseal(sealed))
                 except VaultError:
                     done.unreadable.append(f"{collection}/{document['_id']}: {path}")
-                    continue
-                done.resealed += await store.update(
-                    collection, {"_id": document["_id"], path: sealed}, Change(set={path: resealed})
-                )
+            if anew:
+                done.resealed += await _put(store, collection, document["_id"], anew, beside)
     return done
+
+
+async def _put(
+    store: Store,
+    collection: str,
+    key: str,
+    anew: Mapping[str, tuple[str, str]],
+    beside: Callable[[StoreView], Awaitable[None]],
+) -> int:
+    """Put texts in the places of those that still stand; return how many there were."""
+
+    async def body(view: StoreView) -> int:
+        done = [
+            await view.update(collection, {"_id": key, path: old}, Change(set={path: new}))
+            for path, (old, new) in anew.items()
+        ]
+        if any(done):
+            await beside(view)
+        return sum(done)
+
+    return await store.transaction(body, nonce=f"reseal:{secrets.token_hex(12)}")
 
 
 def _sealed_texts(value: object, path: str = "") -> Iterator[tuple[str, str]]:

@@ -117,6 +117,5 @@ async def rotate_secrets(foundation: Foundation) -> tuple[int, list[str]]:
     """
     if foundation.vault.is_file_based:
         foundation.vault.add_key()
-    done = await rotate(foundation.store, foundation.vault)
-    await wrote_outside(foundation.store)
+    done = await rotate(foundation.store, foundation.vault, beside=wrote_outside)
     return done.resealed, done.unreadable

@@ -10,6 +10,7 @@ import asyncio
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 from core.adapters.mongo.schema import COLLECTIONS, Collection
@@ -230,8 +231,11 @@ class Memory:
 
     # -- proof -----------------------------------------------------------------------------------
 
-    async def differences(self, collection: str | None = None) -> list[str]:
-        """Return in what memory differs from the store, provided that nothing commits meanwhile."""
+    async def differences(self, now: datetime, collection: str | None = None) -> list[str]:
+        """Return in what memory differs from the store, provided that nothing commits meanwhile.
+
+        What has expired there by its index is forgotten here, and no difference.
+        """
         found = []
         for name in [collection] if collection else list(self.shelves):
             rule = self.rule(name)
@@ -243,9 +247,20 @@ class Memory:
                 rows = await self._rows_below(name, rule, held)
             for key in sorted(held.keys() | rows.keys()):
                 ours, theirs = held.get(key), rows.get(key)
-                if ours != theirs and (name, key) not in touched and shelf.docs.get(key) is ours:
+                if ours == theirs or (name, key) in touched or shelf.docs.get(key) is not ours:
+                    continue
+                if ours is not None and theirs is None and self._has_expired(name, ours, now):
+                    shelf.drop(key)
+                else:
                     found.append(f"{name}/{key}: {_fields_of(ours, theirs)}")
         return found
+
+    def _has_expired(self, name: str, row: Document, now: datetime) -> bool:
+        for index in self.collections[name].indexes if name in self.collections else ():
+            since = row.get(index.keys[0][0]) if index.keep_s is not None else None
+            if isinstance(since, datetime) and now >= since + timedelta(seconds=index.keep_s or 0):
+                return True
+        return False
 
     async def _rows_below(
         self, name: str, rule: Rule, held: Mapping[str, Document]

@@ -435,11 +435,19 @@ class SingleWriterStore:
                 await asyncio.wait([self._worker])
             await self._ready()
             moves = self._moves
-            found = await self._memory.differences(collection)
+            found = await self._memory.differences(self._clock.now(), collection)
             # What commits beside the reading looks like a difference: only a quiet one counts.
             if not found or (moves == self._moves and self._worker is None):
                 break
         else:
             return []
-        self._is_stale |= bool(found)
-        return found
+        if not found:
+            return []
+        self._is_stale = True
+        return [] if await self._was_written_outside() else found
+
+    async def _was_written_outside(self) -> bool:
+        """Whether another process has written, and said so, since memory was read."""
+        fence = self._fence
+        rows = await self.base.find(fence.collection, fence.where) if fence is not None else []
+        return not rows or rows[0][OUTSIDE] != self._outside

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -261,7 +261,11 @@ async def test_what_is_written_beside_the_holder_is_seen_once_it_is_said(held: H
     await held.add("one")
     await held.base.update("chats", {"_id": "one"}, Change(set={"n": 40}))
     await held.base.update("lease", {"_id": "controller"}, Change(inc={OUTSIDE: 1}))
+    assert await held.writer.differences() == []  # it was said: no mistake of anybody's
     assert await held.add("one", 2) == 42
+    await held.base.update("chats", {"_id": "one"}, Change(set={"n": 50}))
+    await held.base.update("lease", {"_id": "controller"}, Change(inc={OUTSIDE: 1}))
+    assert await held.add("one") == 51
 
 
 async def test_difference_is_named_without_its_values_and_mended() -> None:
@@ -272,6 +276,16 @@ async def test_difference_is_named_without_its_values_and_mended() -> None:
     assert await held.writer.differences("chats") == ["chats/one: by, n"]
     assert await held.writer.differences() == []
     assert (await held.writer.get("chats", "one") or {})["n"] == 40
+
+
+async def test_what_expires_in_the_store_is_no_difference() -> None:
+    """A server removes old logins by an index; that must not stop a controller's entries."""
+    held = await Held().opened()
+    for days in (9, 7):
+        row = {"_id": f"{days} days", "created_at": THEN - timedelta(days=days)}
+        await held.writer.insert("logins", row)
+        await held.base.delete("logins", {"_id": row["_id"]})
+    assert await held.writer.differences() == ["logins/7 days: is not in the store"]
 
 
 async def test_before_and_after_the_lease_every_call_goes_through() -> None:
