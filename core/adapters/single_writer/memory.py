@@ -45,7 +45,7 @@ class Memory:
         self._rules: dict[str, Rule] = {}
         self._parts: defaultdict[str, OrderedDict[_Part, None]] = defaultdict(OrderedDict)
         self._known: defaultdict[str, OrderedDict[str, None]] = defaultdict(OrderedDict)
-        self._readings: list[_Touched] = []
+        self._readings: dict[int, _Touched] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._asked: dict[str, dict[str, None]] = {}
 
@@ -166,11 +166,11 @@ class Memory:
     @contextmanager
     def _reading(self) -> Iterator[_Touched]:
         touched: _Touched = set()
-        self._readings.append(touched)
+        self._readings[id(touched)] = touched  # by identity: two that are empty are equal
         try:
             yield touched
         finally:
-            self._readings.remove(touched)
+            del self._readings[id(touched)]
 
     def _take(self, collection: str, rows: Iterable[Document], touched: _Touched) -> None:
         shelf = self.shelf(collection)
@@ -188,7 +188,7 @@ class Memory:
                 continue
             shelf = self.shelf(collection)
             for key, new in layer.docs.items():
-                for touched in self._readings:
+                for touched in self._readings.values():
                     touched.add((collection, key))
                 if new is None:
                     shelf.drop(key)

@@ -10,9 +10,11 @@ held, so another controller's take-over ends all of them.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -35,6 +37,8 @@ from core.ports.store import OUTSIDE, Batch, BulkView, Change, Document, ServedS
 __all__ = ["SingleWriterStore"]
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 _COMMITS = "commits"
 _REMEMBERED = 20_000
@@ -221,7 +225,7 @@ class SingleWriterStore:
                 answer: T = value
                 return answer
             if isinstance(outcome, Exception):
-                raise outcome
+                raise copy(outcome)  # its own: raised by many, one would gather all their frames
             is_alone |= outcome is Outcome.ALONE
             if asyncio.get_running_loop().time() >= until:
                 raise TransactionConflict("Other writes were faster, again and again.")
@@ -352,6 +356,10 @@ class SingleWriterStore:
     def _failed(self, group: Group, error: Exception) -> None:
         """Answer the members of a group that did not commit, and of those worked out upon it."""
         later = [one for one in self._groups if one is not group]
+        many = (
+            f"{len(group.members)} of {sum(len(one.docs) for one in group.layers.values())} writes"
+        )
+        _log.info("a group did not commit (%s): %s: %s", many, type(error).__name__, error)
         self._groups.clear()
         self._moves += 1
         if isinstance(error, LeaseLost):

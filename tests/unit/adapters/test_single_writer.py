@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ class Held:
 
     base: CountedStore = field(default_factory=CountedStore)
     writer: SingleWriterStore = field(init=False)
+    _numbers: count[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:
         self.writer = SingleWriterStore(self.base, ManualClock(THEN))
@@ -45,7 +47,7 @@ class Held:
             row = await view.get("chats", key)
             return int(row["n"]) if row else -1
 
-        return await self.writer.transaction(body, nonce=nonce or f"{key}|{id(body)}|{amount}")
+        return await self.writer.transaction(body, nonce=nonce or f"add {next(self._numbers)}")
 
     async def count(self, key: str) -> int:
         """Return a counter as it is stored."""
@@ -218,6 +220,29 @@ async def test_caller_that_is_cancelled_leaves_its_commit_whole(held: Held) -> N
     leaving.cancel()
     await staying
     assert [await held.count("one"), await held.count("two")] == [1, 1]
+
+
+async def test_readings_beside_one_another_each_learn_what_was_written(held: Held) -> None:
+    """What a commit brings while the store is being read is newer than the answer."""
+    await held.base.insert("orders", order("old", run_id="r1"), order("older", run_id="r2"))
+    find, slow = held.base.find, asyncio.Event()
+
+    async def held_up(collection: str, where: Any, **options: Any) -> list[Document]:
+        rows = await find(collection, where, **options)
+        if where == {"run_id": "r2"}:
+            await slow.wait()
+        return rows
+
+    held.base.find = held_up  # type: ignore[method-assign]
+    reading = asyncio.create_task(held.writer.find("orders", {"run_id": "r2"}))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert await held.writer.differences("chats") == []  # one that begins later and ends before
+    await held.writer.update("orders", {"_id": "older"}, Change(set={"state": "FILLED"}))
+    slow.set()
+    await reading
+    (row,) = await held.writer.find("orders", {"run_id": "r2"})
+    assert row["state"] == "FILLED"
 
 
 # --- what is not known ---------------------------------------------------------------------------
