@@ -20,7 +20,7 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from core.errors import ConfigurationError, VaultError
-from core.ports.store import Change, Store, StoreView
+from core.ports.store import Change, Store, StoreView, parts
 
 __all__ = ["KEY_FILE", "SEALED_COLLECTIONS", "FernetVault", "Rotation", "rotate"]
 
@@ -129,6 +129,9 @@ class Rotation:
     unreadable: list[str] = field(default_factory=list)
 
 
+_Anew = tuple[str, str, str, str]  # id, dotted path, the text as it was, and as it will be
+
+
 async def _nothing(_view: StoreView) -> None:
     return None
 
@@ -150,23 +153,22 @@ async def rotate(
     """
     done = Rotation()
     for collection in collections:
+        anew: list[_Anew] = []
         for document in await store.find(collection, {}):
-            anew = {}
             for path, sealed in _sealed_texts(document):
                 try:
-                    anew[path] = (sealed, vault.reseal(sealed))
+                    anew.append((document["_id"], path, sealed, vault.reseal(sealed)))
                 except VaultError:
                     done.unreadable.append(f"{collection}/{document['_id']}: {path}")
-            if anew:
-                done.resealed += await _put(store, collection, document["_id"], anew, beside)
+        for some in parts(anew):
+            done.resealed += await _put(store, collection, some, beside)
     return done
 
 
 async def _put(
     store: Store,
     collection: str,
-    key: str,
-    anew: Mapping[str, tuple[str, str]],
+    anew: Sequence[_Anew],
     beside: Callable[[StoreView], Awaitable[None]],
 ) -> int:
     """Put texts in the places of those that still stand; return how many there were."""
@@ -174,7 +176,7 @@ async def _put(
     async def body(view: StoreView) -> int:
         done = [
             await view.update(collection, {"_id": key, path: old}, Change(set={path: new}))
-            for path, (old, new) in anew.items()
+            for key, path, old, new in anew
         ]
         if any(done):
             await beside(view)

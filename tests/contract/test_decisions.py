@@ -244,7 +244,7 @@ asyncio.run(main())
 async def test_process_dies_with_the_controller() -> None:
     """Even one that hangs, when the controller is killed."""
     controller = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-c", DIES_WITH_PARENT, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", DIES_WITH_PARENT, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     assert controller.stdout is not None
     pid = int(await controller.stdout.readline())

@@ -8,6 +8,7 @@ import pytest
 
 from core.domain.mode import TradingMode
 from core.domain.order import OrderState
+from core.engine.orders.lanes import no_lanes
 from tests.faults.life import FYERS, KITE, World, living, until
 from tests.faults.watch import Rule, Watch
 from tests.invariants import assert_invariants
@@ -56,6 +57,7 @@ async def test_entry_that_met_a_dead_login_is_dropped(world: World) -> None:
     watch = Watch(Rule("commit", "before", what="submit:"), release.wait)  # type: ignore[arg-type]
     async with living(world, watch) as life:
         kite = await life.connect(KITE)
+        life.system.runner._lanes = no_lanes  # it waits for its worker
         await life.run("LONG")
         await asyncio.wait_for(watch.struck.wait(), 10)
         world.sandbox.ask("POST", "/tokens/expire", {"broker": "kite", "api_key": KITE.api_key})
@@ -113,6 +115,7 @@ async def test_mode_changes_between_plan_and_commit(world: World, mode: TradingM
     watch = Watch(Rule("commit", "before", what="submit:"), release.wait)  # type: ignore[arg-type]
     async with living(world, watch) as life:
         kite = await life.connect(KITE)
+        life.system.runner._lanes = no_lanes  # it waits for its worker
         await life.run("LONG")
         await asyncio.wait_for(watch.struck.wait(), 10)
         await life.system.control.modes.set(life.command(), mode, kite)

@@ -51,7 +51,8 @@ class BodyView:
         memory: What is committed.
         base: The store below, for what memory does not hold.
         pending: Returns the layers of the commits under way, the first first.
-        moves: Returns a number that rises whenever what ``pending`` shows has changed.
+        moves: Returns a number that rises whenever what a body sees has changed.
+        changed_at: Returns that number of a collection's last change.
 
     Attributes:
         layers: What this body wrote.
@@ -65,12 +66,15 @@ class BodyView:
         base: StoreView,
         pending: Callable[[], Sequence[Layers]],
         moves: Callable[[], int],
+        changed_at: Callable[[str], int],
     ) -> None:
         self._memory = memory
         self._base = base
         self._pending = pending
         self._moves = moves
         self._began = moves()
+        self._changed_at = changed_at
+        self._uncovered: set[str] = set()
         self.layers: dict[str, Layer] = {}
         self.failure: StoreError | None = None
         self.is_over = False
@@ -181,7 +185,10 @@ class BodyView:
             await self._below(memory.fetch_keys(collection, [key]))
         if memory.knows(collection, key) or self._is_above(collection, key):
             return self._note(collection, key, self._top(collection, key))
+        began = self._moves()
         row: Document | None = await self._below(self._base.get(collection, key))
+        if self._moves() != began and self._is_above(collection, key):
+            return self._note(collection, key, self._top(collection, key))
         if row is not None:
             self._from_below[collection, key] = row
         return row
@@ -227,9 +234,13 @@ class BodyView:
         limit: int,
     ) -> list[Document]:
         """Ask the store, and lay over its answer what is not committed yet."""
-        over = sum(len(one.docs) for one in self._shelves(collection)[1:])
-        asked = limit + over if limit else 0
-        below = await self._below(self._base.find(collection, where, sort=sort, limit=asked))
+        self._uncovered.add(collection)
+        while True:
+            over = sum(len(one.docs) for one in self._shelves(collection)[1:])
+            asked, began = limit + over if limit else 0, self._moves()
+            below = await self._below(self._base.find(collection, where, sort=sort, limit=asked))
+            if self._changed_at(collection) <= began:
+                break  # what landed meanwhile may be in the answer or not
         held, *written = self._shelves(collection)
         hidden = {key for one in written for key in one.docs}
         rows = []
@@ -238,6 +249,8 @@ class BodyView:
             if key in hidden:
                 continue
             known = held.docs.get(key)
+            if known is not None and not matches(known, where):
+                continue
             if known is not None:
                 self._note(collection, key, known)
             else:
@@ -248,7 +261,10 @@ class BodyView:
     def _remember(
         self, collection: str, where: Mapping[str, Any], rows: Iterable[Document]
     ) -> None:
-        if collection not in self.layers:
+        if collection in self.layers:
+            others = seen(self._others(collection), where)
+            self._found.append((collection, where, frozenset(map(id, others))))
+        else:
             self._found.append((collection, where, frozenset(map(id, rows))))
         for row in rows:
             self._note(collection, row["_id"], row)
@@ -295,6 +311,8 @@ class BodyView:
         """Whether all that this body read still stands."""
         if self._moves() == self._began:
             return True
+        if any(self._changed_at(one) > self._began for one in self._uncovered):
+            return False
         for collection, key in self._from_below:
             is_foreign = self._memory.rule(collection).is_foreign
             if not is_foreign and self._stands(collection, key) is not None:

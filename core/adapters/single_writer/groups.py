@@ -14,9 +14,11 @@ from core.adapters.single_writer.documents import unique_keys
 from core.adapters.single_writer.shelf import Layer
 from core.ports.store import Batch, Change, Document
 
-__all__ = ["Group", "Member", "Outcome", "batches"]
+__all__ = ["MOST_MEMBERS", "Group", "Member", "Outcome", "batches"]
 
-_MOST_MEMBERS = 256
+MOST_MEMBERS = 256
+_MOST_DOCUMENTS = 600
+"""The embedded server writes some 500 documents a second, and a commit has eight."""
 
 
 class Outcome(Enum):
@@ -25,8 +27,8 @@ class Outcome(Enum):
     LANDED = auto()
     RERUN = auto()
     """What it was worked out upon did not commit."""
-    ALONE = auto()
-    """A member of its group was refused; each runs again by itself, so that it is known which."""
+    SMALLER = auto()
+    """A member of its group was refused; they run again in halves, so that it is known which."""
 
 
 @dataclass(eq=False, slots=True)
@@ -35,10 +37,12 @@ class Member:
 
     Attributes:
         ended: Its outcome, or the error to raise.
+        group_size: How many there were in its group.
     """
 
     nonce: str | None
     ended: asyncio.Future[Outcome | Exception]
+    group_size: int = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -48,7 +52,7 @@ class Group:
     key: str = field(default_factory=lambda: f"group:{secrets.token_hex(12)}")
     layers: dict[str, Layer] = field(default_factory=dict)
     members: list[Member] = field(default_factory=list)
-    is_alone: bool = False
+    most: int = MOST_MEMBERS
     is_closed: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     has_landed: bool = False
@@ -56,7 +60,9 @@ class Group:
     @property
     def is_full(self) -> bool:
         """Whether nobody else may join."""
-        return self.is_closed or self.is_alone or len(self.members) >= _MOST_MEMBERS
+        if self.is_closed or len(self.members) >= self.most:
+            return True
+        return sum(len(layer.docs) for layer in self.layers.values()) >= _MOST_DOCUMENTS
 
     def join(self, member: Member, layers: Mapping[str, Layer]) -> None:
         """Take in a transaction that saw what this group wrote before."""
@@ -74,6 +80,7 @@ class Group:
         self.has_landed = outcome is Outcome.LANDED
         self.ended.set()
         for member in self.members:
+            member.group_size = len(self.members)
             if not member.ended.done():
                 member.ended.set_result(outcome)
 
@@ -86,6 +93,9 @@ def batches(group: Group, schemas: Mapping[str, Collection]) -> Iterator[tuple[s
         for key, new in layer.docs.items():
             base = layer.bases[key]
             if base is None and new is not None:
+                batch.inserts.append(new)
+            elif base is not None and new is not None and base.keys() - new.keys():
+                batch.removals.append(key)  # one of the same id was removed before
                 batch.inserts.append(new)
             elif base is not None and new is None:
                 batch.removals.append(key)

@@ -22,6 +22,7 @@ from core.ports.store import Document, StoreView
 __all__ = ["Memory"]
 
 _KNOWN = 4096
+_CLOCKS_APART = timedelta(hours=1)
 _Part = tuple[tuple[str, ...], tuple[Any, ...]]  # fields of a cover, and their values
 _Touched = set[tuple[str, str]]
 
@@ -96,10 +97,13 @@ class Memory:
     # -- reading ---------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Read what is held from the start on."""
-        self.shelves.clear()
-        self._parts.clear()
-        self._known.clear()
+        """Read what is held from the start on, beside what is held, and take it in one step."""
+        fresh = Memory(self._base, tuple(self.collections.values()))
+        await fresh.read_all()
+        self.shelves, self._parts, self._known = fresh.shelves, fresh._parts, fresh._known
+
+    async def read_all(self) -> None:
+        """Read into an empty memory; nothing commits meanwhile."""
         for name in self.collections:
             rule = self.rule(name)
             if rule.is_whole:
@@ -258,7 +262,9 @@ class Memory:
     def _has_expired(self, name: str, row: Document, now: datetime) -> bool:
         for index in self.collections[name].indexes if name in self.collections else ():
             since = row.get(index.keys[0][0]) if index.keep_s is not None else None
-            if isinstance(since, datetime) and now >= since + timedelta(seconds=index.keep_s or 0):
+            # The server removes by its own clock, which may go before this one.
+            kept = timedelta(seconds=index.keep_s or 0) - _CLOCKS_APART
+            if isinstance(since, datetime) and now >= since + kept:
                 return True
         return False
 
@@ -268,8 +274,11 @@ class Memory:
         if rule.is_whole:
             return {row["_id"]: row for row in await self._base.find(name, {})}
         rows: dict[str, Document] = {}
-        for fields, values in list(self._parts[name]):
-            where = dict(zip(fields, values, strict=True))
+        asked: defaultdict[tuple[Any, ...], list[Any]] = defaultdict(list)
+        for fields, values in self._parts[name]:
+            asked[fields, values[:-1]].append(values[-1])
+        for (fields, first), last in asked.items():
+            where = dict(zip(fields, (*first, _one_or_some(last)), strict=True))
             rows.update({row["_id"]: row for row in await self._base.find(name, where)})
         rest = [key for key in held if key not in rows]
         rest += [key for key in self._known[name] if key not in held and key not in rows]

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from core.adapters.mongo.schema import COLLECTIONS, Collection
 from core.adapters.single_writer.body import BodyView, Layers, seen
 from core.adapters.single_writer.documents import copied, kept, sort_rows
-from core.adapters.single_writer.groups import Group, Member, Outcome, batches
+from core.adapters.single_writer.groups import MOST_MEMBERS, Group, Member, Outcome, batches
 from core.adapters.single_writer.memory import Memory
 from core.errors import (
     AlreadyDone,
@@ -87,6 +87,7 @@ class SingleWriterStore:
         self._outside = 0
         self._groups: list[Group] = []
         self._moves = 0
+        self._changes: dict[str, int] = {}
         self._doubt: Group | None = None
         self._is_stale = False
         self._lost: LeaseLost | None = None
@@ -138,10 +139,10 @@ class SingleWriterStore:
             return await self.base.get(collection, key)
         await self._ready()
         memory = self._memory
-        if not memory.knows(collection, key):
-            if memory.rule(collection).is_foreign:
-                return await self.base.get(collection, key)
+        if not memory.knows(collection, key) and not memory.rule(collection).is_foreign:
             await memory.fetch_keys(collection, [key])
+        if not memory.knows(collection, key):
+            return await self.base.get(collection, key)
         row = memory.shelf(collection).docs.get(key)
         return None if row is None else copied(row)
 
@@ -207,26 +208,30 @@ class SingleWriterStore:
 
     async def _run(self, body: Callable[[BulkView], Awaitable[T]], nonce: str | None) -> T:
         until = asyncio.get_running_loop().time() + self._deadline_s
-        is_alone = False
+        most = MOST_MEMBERS
         while True:
             await self._ready()
             if nonce is not None:
                 await self._refuse_done(nonce)
-            view = BodyView(self._memory, self.base, self._pending, lambda: self._moves)
+            view = BodyView(
+                self._memory, self.base, self._pending, lambda: self._moves, self._changed_at
+            )
             value, is_good = await self._attempt(body, view, until)
             outcome: Outcome | Exception = Outcome.RERUN
-            if is_good and self._doubt is None and not self._is_stale and self._lost is None:
+            if is_good and not self._is_unsure():
                 if nonce is None and not view.layers:
                     outcome = await self._seen()
                 else:
                     # Nothing may run between the proof that what was read stands, and this.
-                    outcome = await asyncio.shield(self._join(view, nonce, is_alone=is_alone))
+                    member = self._join(view, nonce, most)
+                    outcome = await asyncio.shield(member.ended)
+                    if outcome is Outcome.SMALLER:
+                        most = max(1, member.group_size // 2)
             if outcome is Outcome.LANDED:
                 answer: T = value
                 return answer
             if isinstance(outcome, Exception):
                 raise copy(outcome)  # its own: raised by many, one would gather all their frames
-            is_alone |= outcome is Outcome.ALONE
             if asyncio.get_running_loop().time() >= until:
                 raise TransactionConflict("Other writes were faster, again and again.")
 
@@ -241,7 +246,8 @@ class SingleWriterStore:
         except Exception as error:  # whatever a body raises: out of date, it means nothing
             if isinstance(error, TimeoutError) and limit.expired():
                 raise StoreUnavailable("The transaction did not end in time.") from error
-            if view.is_current() and await self._seen() is Outcome.LANDED:
+            is_good = view.is_current() and not self._is_unsure()
+            if is_good and await self._seen() is Outcome.LANDED:
                 raise
             return None, False
         finally:
@@ -249,6 +255,16 @@ class SingleWriterStore:
         if view.failure is not None:
             raise view.failure  # a body that goes on after an error commits nothing
         return value, view.is_current()
+
+    def _is_unsure(self) -> bool:
+        return self._doubt is not None or self._is_stale or self._lost is not None
+
+    def _changed_at(self, collection: str) -> int:
+        return self._changes.get(collection, 0)
+
+    def _note_changes(self, layers: Layers) -> None:
+        self._moves += 1
+        self._changes.update(dict.fromkeys(layers, self._moves))
 
     async def _seen(self) -> Outcome:
         """Wait for the commits that a body saw before they were durable."""
@@ -269,38 +285,59 @@ class SingleWriterStore:
     def _pending(self) -> list[Layers]:
         return [group.layers for group in self._groups]
 
-    def _join(
-        self, view: BodyView, nonce: str | None, *, is_alone: bool
-    ) -> asyncio.Future[Outcome | Exception]:
+    def _join(self, view: BodyView, nonce: str | None, most: int) -> Member:
         loop = asyncio.get_running_loop()
         member = Member(nonce, loop.create_future())
-        if is_alone or not self._groups or self._groups[-1].is_full:
-            self._groups.append(Group(is_alone=is_alone))
-        self._groups[-1].join(member, view.layers)
-        self._moves += 1
+        last = self._groups[-1] if self._groups else None
+        if last is None or last.is_full or len(last.members) >= most:
+            last = Group(most=most)
+            self._groups.append(last)
+        last.most = min(last.most, most)
+        last.join(member, view.layers)
+        self._note_changes(view.layers)
         if nonce is not None:
             self._under_way[nonce] = member.ended
-            member.ended.add_done_callback(lambda _: self._under_way.pop(nonce, None))
         if self._worker is None:
-            self._worker = loop.create_task(self._work(), name="commits")
-        return member.ended
+            self._start()
+        return member
+
+    def _end(self, group: Group, outcome: Outcome | Exception) -> None:
+        # Before anybody hears of it: who asks for the nonce next must not find it under way.
+        for member in group.members:
+            if member.nonce is not None:
+                self._under_way.pop(member.nonce, None)
+        group.end(outcome)
 
     async def _work(self) -> None:
         """Commit groups, one after another, until none is left."""
-        try:
-            while self._groups:
-                await self._gather()
-                group = self._groups[0]
-                group.is_closed = True
-                try:
-                    await self._commit(group)
-                except Exception as error:  # noqa: BLE001 - it is the answer to the members
-                    self._failed(group, error)
-                else:
-                    self._groups.pop(0)
-                    self._land(group)
-        finally:
-            self._worker = None
+        while self._groups:
+            await self._gather()
+            group = self._groups[0]
+            group.is_closed = True
+            try:
+                await self._commit(group)
+            except Exception as error:  # noqa: BLE001 - it is the answer to the members
+                self._failed(group, error)
+            else:
+                self._land(group)
+                self._groups.pop(0)
+                self._end(group, Outcome.LANDED)
+
+    def _worked(self, worker: asyncio.Task[None]) -> None:
+        """Leave nobody waiting, also when the worker was cancelled, before its first step too."""
+        self._worker = None
+        if not self._groups:
+            return
+        if worker.cancelled() or worker.exception() is not None:
+            # What came of the first is not known.
+            self._failed(self._groups[0], StoreUnavailable("The store is being closed."))
+        else:
+            self._start()  # somebody joined when it had just looked for the last time
+
+    def _start(self) -> None:
+        work = asyncio.get_running_loop().create_task(self._work(), name="commits")
+        work.add_done_callback(self._worked)
+        self._worker = work
 
     async def _gather(self) -> None:
         """Let whoever is ready at this moment join."""
@@ -351,7 +388,7 @@ class SingleWriterStore:
                 self._done[member.nonce] = None
         while len(self._done) > _REMEMBERED:
             self._done.popitem(last=False)
-        group.end(Outcome.LANDED)
+        self._note_changes(group.layers)
 
     def _failed(self, group: Group, error: Exception) -> None:
         """Answer the members of a group that did not commit, and of those worked out upon it."""
@@ -361,16 +398,17 @@ class SingleWriterStore:
         )
         _log.info("a group did not commit (%s): %s: %s", many, type(error).__name__, error)
         self._groups.clear()
-        self._moves += 1
+        for one in (group, *later):
+            self._note_changes(one.layers)
         if isinstance(error, LeaseLost):
             self._lost = error
         elif isinstance(error, StoreUnavailable):
             self._doubt = group
         elif isinstance(error, _WrittenOutside) or self._is_wrong(group, error):
             self._is_stale = True
-        group.end(self._answer(group, error))
+        self._end(group, self._answer(group, error))
         for one in later:
-            one.end(error if isinstance(error, LeaseLost) else Outcome.RERUN)
+            self._end(one, error if isinstance(error, LeaseLost) else Outcome.RERUN)
 
     def _is_wrong(self, group: Group, error: Exception) -> bool:
         """Whether a refusal shows that memory is not what the store holds."""
@@ -385,7 +423,7 @@ class SingleWriterStore:
         if isinstance(error, _WrittenOutside):
             return Outcome.RERUN
         if len(group.members) > 1:
-            return Outcome.ALONE
+            return Outcome.SMALLER
         if isinstance(error, StaleWrite):
             return Outcome.RERUN
         return AlreadyDone("This was done before.") if isinstance(error, _DoneBefore) else error
@@ -432,17 +470,20 @@ class SingleWriterStore:
             raise LeaseLost(str(self._lost))
         self._outside = rows[0][OUTSIDE]
         await self._memory.open()
+        self._moves += 1
+        self._changes = dict.fromkeys(self._memory.collections, self._moves)
 
     async def differences(self, collection: str | None = None) -> list[str]:
         """Compare memory with the store (see the port)."""
         found: list[str] = []
         if self._fence is None:
             return found
+        outside = self._outside
         for _ in range(_GATHERS):
             while self._worker is not None:
                 await asyncio.wait([self._worker])
             await self._ready()
-            moves = self._moves
+            moves, outside = self._moves, self._outside
             found = await self._memory.differences(self._clock.now(), collection)
             # What commits beside the reading looks like a difference: only a quiet one counts.
             if not found or (moves == self._moves and self._worker is None):
@@ -452,10 +493,10 @@ class SingleWriterStore:
         if not found:
             return []
         self._is_stale = True
-        return [] if await self._was_written_outside() else found
+        return [] if await self._was_written_outside(outside) else found
 
-    async def _was_written_outside(self) -> bool:
+    async def _was_written_outside(self, known: int) -> bool:
         """Whether another process has written, and said so, since memory was read."""
         fence = self._fence
         rows = await self.base.find(fence.collection, fence.where) if fence is not None else []
-        return not rows or rows[0][OUTSIDE] != self._outside
+        return not rows or rows[0][OUTSIDE] != known

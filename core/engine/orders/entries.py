@@ -159,8 +159,10 @@ class Entries:
 
     def can_leave(self, order: Order, known: Instrument | None) -> bool:
         """Whether an entry that is decided now could leave now."""
-        is_held = self._pauses.until(order.client_order_id) or self._pauses.until(key_of(order))
-        return not is_held and self._hours.is_open(order.request.instrument, known)
+        is_late = self._clock.now() - order.created_at > timedelta(seconds=self._ttl_s)
+        if is_late or self._pauses.until(key_of(order)):
+            return False
+        return self._hours.is_open(order.request.instrument, known)
 
     async def send_born(self, client: BrokerClient, order: Order) -> None:
         """Send an entry that was born SUBMITTED.

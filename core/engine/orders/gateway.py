@@ -186,24 +186,25 @@ class Gateway:
     async def bear(self, view: StoreView, order: Order, facts: Facts) -> Order:
         """Let an entry be born SUBMITTED in the transaction that decides it (decision 24).
 
-        Whoever commits it sends it; if the commit comes to nothing, ``forget`` it.
+        Whoever commits it puts it among ``in_flight`` before, and sends it after.
 
         Args:
-            view: The transaction, in which all facts were read.
+            view: The transaction.
             order: The intent.
-            facts: What the checks have looked at, and let through.
+            facts: What the checks have looked at in this transaction.
 
         Raises:
             Denied: By the gate or a limit.
             LeaseLost: Another controller has taken over.
         """
         await pass_gate(view, order.broker_id, fence=self._fence())
-        require(facts)
+        # The run has read this one before its transaction (D4), and its time is of then.
+        is_on = await self._is_assigned(view, order.strategy, order.broker_id)
+        now, offset = self._clock.now(), clock_offset(self._clock)
+        require(replace(facts, is_assigned=is_on, now=now, clock_offset=offset))
         if any(load.is_all for load in facts.loads):
             await count_entry(view)
-        # Before the commit, as in ``submit``: a reconciliation leaves it alone from here on.
-        self.in_flight.add(order.client_order_id)
-        return replace(order, state=OrderState.SUBMITTED, submitted_at=self._clock.now())
+        return replace(order, state=OrderState.SUBMITTED, submitted_at=now)
 
     def before_sending(self, orders: Iterable[Order]) -> list[Order]:
         """Return orders with those that are on their way at this moment as the intents they were.

@@ -55,6 +55,7 @@ __all__ = [
     "forget_steps",
     "orders_in",
     "orders_of_day",
+    "pending_orders",
     "unresolved_orders",
     "waiting_exits",
 ]
@@ -85,6 +86,12 @@ async def orders_of_day(view: StoreView, broker_id: str | None, day: str) -> lis
     """Return an account's orders of a day, with None those of all, inside a transaction."""
     where = {"day": day} if broker_id is None else {"day": day, "broker_id": broker_id}
     return [order_of(row) for row in await view.find(_ORDERS, where)]
+
+
+async def pending_orders(view: StoreView, broker_id: str) -> list[Order]:
+    """Return every order of an account that is not final: initialized, held or open."""
+    rows = await view.find(_ORDERS, {"broker_id": broker_id, "state": {"$in": PENDING}})
+    return [order_of(row) for row in rows]
 
 
 async def count_unknown(view: StoreView, broker_ids: Iterable[str]) -> int:
@@ -147,8 +154,7 @@ class Journal:
 
     async def pending(self, broker_id: str) -> list[Order]:
         """Return every order of an account that is not final: initialized, held or open."""
-        rows = await self._store.find(_ORDERS, {"broker_id": broker_id, "state": {"$in": PENDING}})
-        return [order_of(row) for row in rows]
+        return await pending_orders(self._store, broker_id)
 
     async def filled(self, broker_id: str) -> list[Order]:
         """Return every order of an account that has filled, of any day."""

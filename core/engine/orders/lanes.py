@@ -7,7 +7,7 @@ born SUBMITTED in the run's own commit, behind the same gate and the same checks
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from core.domain.instrument import Instrument
@@ -19,7 +19,7 @@ __all__ = ["Lane", "TakeLanes", "no_lanes"]
 class Lane(Protocol):
     """An account that can send this very moment; nothing else is sent for it until ``leave``.
 
-    One of ``send`` and ``leave`` ends it, once.
+    One of ``send`` and ``leave`` ends it, once; neither raises.
     """
 
     def can_take(self, order: Order, known: Instrument | None) -> bool:
@@ -27,7 +27,7 @@ class Lane(Protocol):
         ...
 
     def send(self, orders: Sequence[Order]) -> None:
-        """Send what was born SUBMITTED and has committed; the worker goes on after that."""
+        """Send what was born SUBMITTED and has committed, if anything; then the worker goes on."""
         ...
 
     def leave(self) -> None:
@@ -35,10 +35,10 @@ class Lane(Protocol):
         ...
 
 
-TakeLanes = Callable[[Iterable[str]], Awaitable[Mapping[str, Lane]]]
-"""Takes the lanes of those accounts that can send now, by broker_id."""
+TakeLanes = Callable[[Iterable[str]], Mapping[str, Lane]]
+"""Takes the lanes of those accounts that can send now, by broker_id; waits for nobody."""
 
 
-async def no_lanes(_broker_ids: Iterable[str]) -> Mapping[str, Lane]:
+def no_lanes(_broker_ids: Iterable[str]) -> Mapping[str, Lane]:
     """Take none: every entry waits for its account's worker."""
     return {}

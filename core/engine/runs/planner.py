@@ -5,7 +5,7 @@ Everything is read from the store, so that no slow broker delays another account
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -16,7 +16,7 @@ from core.domain.ledger import ledger_key
 from core.domain.limit_use import Entering
 from core.domain.limits import SAID_ONCE
 from core.domain.notices.post import run_card
-from core.domain.order import CLOSED_STATES, OPEN_STATES, Order, OrderState, Purpose, Side
+from core.domain.order import OPEN_STATES, Order, OrderState, Purpose, Side
 from core.domain.planning import AccountState, Leg, plan_leg
 from core.domain.slicing import largest_order, slices
 from core.domain.stop_rule import tighter
@@ -25,7 +25,7 @@ from core.domain.views import AssignmentView
 from core.engine.orders.gate import gate_at
 from core.engine.orders.gateway import Gateway
 from core.engine.orders.goals import entered_on, goal_at, put_goal, retarget_goal
-from core.engine.orders.journal import Journal, orders_in
+from core.engine.orders.journal import Journal, orders_in, pending_orders
 from core.engine.orders.lanes import Lane
 from core.engine.orders.ledgers import ledger_at, ledgers_of
 from core.engine.orders.limit_use import EntryBounds, bounds_of
@@ -77,6 +77,7 @@ class Planner:
         notes: dict[str, str] = {}
         said: list[str] = []
         changed = False
+        lanes = await self._free(view, lanes, [account for account, _ in accounts])
         for account, assignment in accounts:
             for target in decided.targets:
                 current, asked = await self._account_state(
@@ -118,26 +119,33 @@ class Planner:
         current: AccountState,
         asked: _EntryAnswer,
     ) -> list[Order]:
-        """Return entries as they are committed: SUBMITTED, where they can leave at this moment.
-
-        What the account has to do first in the instrument (an exit, a stop, another order), and
-        what goes in slices, is its worker's.
-        """
-        facts = asked.facts
-        is_alone = len(entries) == 1 and not current.held
-        is_alone = is_alone and all(one.state in CLOSED_STATES for one in facts.others)
-        if lane is None or not is_alone or not lane.can_take(entries[0], current.instrument):
+        """Return entries as they are committed: SUBMITTED, where they can leave at this moment."""
+        if lane is None or len(entries) != 1 or not lane.can_take(entries[0], current.instrument):
             return entries
         (entry,) = entries
-        request = entry.request
-        ledgers = await ledgers_of(view, entry.broker_id)
-        if any(one.quantity and one.instrument == request.instrument for one in ledgers):
-            return entries
-        sized = replace(facts, quantity=request.quantity, slices=1)
+        sized = replace(asked.facts, quantity=entry.request.quantity, slices=1)
         try:
             return [await self._gateway.bear(view, entry, sized)]
         except Denied:
             return entries  # its worker hears it from the gate, and says so on the run's card
+
+    async def _free(
+        self, view: StoreView, lanes: Mapping[str, Lane], accounts: Iterable[Account]
+    ) -> Mapping[str, Lane]:
+        """Return the lanes of accounts that have nothing to do first: no exit, stop or order.
+
+        One that the broker has refused in all is its worker's too, which sees that it is over.
+        """
+        found = {}
+        for account in accounts:
+            lane = lanes.get(account.broker_id)
+            if lane is None or account.parked_reason:
+                continue
+            ledgers = await ledgers_of(view, account.broker_id)
+            is_flat = not any(one.quantity for one in ledgers)
+            if is_flat and not await pending_orders(view, account.broker_id):
+                found[account.broker_id] = lane
+        return found
 
     async def _write_run(
         self,

@@ -233,7 +233,7 @@ class Runner:
         """Commit the run, and send at once what was born SUBMITTED in it."""
         request = plan.request
         may_enter = request.may_enter and any(map(plan.is_fresh, decided.targets))
-        lanes = await self._lanes(one.broker_id for one, _ in accounts) if may_enter else {}
+        lanes = self._lanes(one.broker_id for one, _ in accounts) if may_enter else {}
         born: dict[str, Order] = {}
 
         async def body(view: StoreView) -> tuple[list[Order], bool]:
@@ -245,6 +245,8 @@ class Runner:
             born.update(
                 {one.client_order_id: one for one in orders if one.state is OrderState.SUBMITTED}
             )
+            # Before the commit, as for every submission: a reconciliation leaves them alone.
+            self._gateway.in_flight.update(born)
             return orders, is_signal
 
         try:
@@ -255,11 +257,7 @@ class Runner:
                 lane.leave()
             raise
         for broker_id, lane in lanes.items():
-            mine = [one for one in born.values() if one.broker_id == broker_id]
-            if mine:
-                lane.send(mine)
-            else:
-                lane.leave()
+            lane.send([one for one in born.values() if one.broker_id == broker_id])
         return orders, is_signal
 
     def _plan(

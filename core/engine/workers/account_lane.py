@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any
 
 from core.domain.instrument import Instrument
 from core.domain.order import Order
 from core.engine.orders.entries import Entries
+from core.errors import StoreError
+from core.ports.broker import BrokerClient
 
-__all__ = ["AccountLane"]
+__all__ = ["AccountLane", "Work", "try_lock"]
+
+_log = logging.getLogger(__name__)
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+def try_lock(lock: asyncio.Lock) -> bool:
+    """Take a lock if it is free and nobody waits for it."""
+    taking = lock.acquire()
+    try:
+        taking.send(None)  # free, it is taken at once
+    except StopIteration:
+        return True
+    taking.close()  # it would have waited
+    return False
 
 
 class AccountLane:
@@ -16,28 +36,57 @@ class AccountLane:
 
     Args:
         entries: Of the account's executor.
-        start: Starts the sending; the lane is the worker's again.
-        release: Gives the lane back.
+        client: What it sends through.
+        start: Starts a task beside the worker's turns; returns None when the worker is ending.
+        is_valid: Whether the client is still the worker's, and its day was read.
+        ended: Called once, when the lane is given back.
     """
 
     def __init__(
         self,
         entries: Entries,
-        start: Callable[[Sequence[Order]], None],
-        release: Callable[[], None],
+        client: BrokerClient,
+        *,
+        start: Callable[[Work], asyncio.Task[None] | None],
+        is_valid: Callable[[BrokerClient], bool],
+        ended: Callable[[], None],
     ) -> None:
         self._entries = entries
+        self._client = client
         self._start = start
-        self._release = release
+        self._is_valid = is_valid
+        self._ended = ended
 
     def can_take(self, order: Order, known: Instrument | None) -> bool:
         """Whether an entry could leave now."""
         return self._entries.can_leave(order, known)
 
-    def send(self, orders: Sequence[Order]) -> None:
-        """Send what was born SUBMITTED and has committed."""
-        self._start(orders)
-
     def leave(self) -> None:
         """Send nothing."""
-        self._release()
+        self._ended()
+
+    def send(self, orders: Sequence[Order]) -> None:
+        """Send what was born SUBMITTED and has committed."""
+        task = None
+        if orders and self._is_valid(self._client):
+            task = self._start(partial(self._send_all, orders))
+        if task is None:
+            # Nothing to send; or the login or the worker has just ended: they are looked up.
+            self._entries.forget(orders)
+            self._ended()
+        else:
+            task.add_done_callback(partial(self._done, orders))
+
+    def _done(self, orders: Sequence[Order], _task: asyncio.Task[None]) -> None:
+        """Give the lane back, also after a task that was cancelled before its first step."""
+        self._entries.forget(orders)
+        self._ended()
+
+    async def _send_all(self, orders: Sequence[Order]) -> None:
+        sending = [self._entries.send_born(self._client, order) for order in orders]
+        for result in await asyncio.gather(*sending, return_exceptions=True):
+            if isinstance(result, StoreError):
+                # What came of the order is not written down: it is looked up as after a crash.
+                _log.warning("an answer could not be written down: %s", result)
+            elif isinstance(result, Exception):
+                raise result

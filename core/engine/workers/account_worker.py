@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 
 from core.domain.account import Account
-from core.domain.order import Order
 from core.domain.outcome import Refusal
 from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
@@ -27,7 +25,7 @@ from core.engine.orders.gateway import WriteRefused
 from core.engine.orders.guards import Guards
 from core.engine.orders.journal import Journal
 from core.engine.orders.reconciliation import Snapshot
-from core.engine.workers.account_lane import AccountLane
+from core.engine.workers.account_lane import AccountLane, Work, try_lock
 from core.engine.workers.read_watch import ReadWatch
 from core.engine.workers.shared_read import SharedRead
 from core.engine.workers.snapshot_reader import SnapshotReader, WorkerSettings
@@ -101,6 +99,8 @@ class AccountWorker:
         self._dies_at: time | None = None
         self._client: BrokerClient | None = None
         self._group: asyncio.TaskGroup | None = None
+        self._in_turn = False
+        self._from_lane: Exception | None = None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -152,54 +152,61 @@ class AccountWorker:
         if crash is not None:
             raise crash
 
-    async def take_lane(self) -> AccountLane | None:
+    def take_lane(self) -> AccountLane | None:
         """Return the account's lane when entries can leave at this moment, None otherwise.
 
-        It holds the account's lock, so nothing else is sent for it until the lane ends.
+        It holds the account's lock, so nothing else is sent for it until the lane ends. A worker in
+        the middle of a turn, or woken for one, may have an exit or a stop to send first.
         """
-        is_free = not self.lock.locked() and not self._reads_first and not self.trouble
-        if self._client is None or self._group is None or not is_free or not self._is_ready():
+        client = self._client
+        is_idle = not self._in_turn and not self._wake.is_set() and not self.trouble
+        if client is None or self._group is None or not is_idle or not self._is_ready():
             return None
-        await self.lock.acquire()
-        return AccountLane(self.executor.entries, self._send_born, self.lock.release)
+        if not try_lock(self.lock):
+            return None
+        return AccountLane(
+            self.executor.entries,
+            client,
+            start=self._start,
+            is_valid=lambda one: one is self._client and self._is_ready(),
+            ended=self._lane_ended,
+        )
 
-    def _send_born(self, orders: Sequence[Order]) -> None:
-        if self._client is None or self._group is None:
-            # The login or the worker has just ended: they are looked up, as after a crash.
-            self.executor.entries.forget(orders)
-            self.lock.release()
-            return
-        name = f"{self.broker_id} entries"
-        self._group.create_task(self._send_all(self._client, orders), name=name)
-
-    async def _send_all(self, client: BrokerClient, orders: Sequence[Order]) -> None:
-        sending = self.executor.entries.send_born
+    def _start(self, work: Work) -> asyncio.Task[None] | None:
+        """Start work beside the turns; None when the worker is ending."""
+        if self._group is None:
+            return None
+        beside = self._beside(work)
         try:
-            results = await asyncio.gather(
-                *(sending(client, order) for order in orders), return_exceptions=True
-            )
-        finally:
-            self.executor.entries.forget(orders)
-            self.lock.release()
-            self.wake()
-        for result in results:
-            if isinstance(result, WriteRefused):
-                await self.write_refused(result)
-            elif isinstance(result, StoreError):
-                # What came of the order is not written down: it is looked up as after a crash.
-                _log.warning("account %s: %s", self.broker_id, result)
-            elif isinstance(result, BaseException):
-                raise result
+            return self._group.create_task(beside, name=f"{self.broker_id} entries")
+        except RuntimeError:
+            beside.close()
+            return None
+
+    async def _beside(self, work: Work) -> None:
+        # Raised here, an error would cancel what a turn has on its way at this moment, and a
+        # request that is cancelled on its way is ambiguous: the next turn raises it.
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - raised by the next turn
+            self._from_lane = error
+
+    def _lane_ended(self) -> None:
+        self.lock.release()
+        self.wake()
 
     async def _take_turns(self) -> None:
         while True:
             self._wake.clear()
+            self._in_turn = True
             try:
                 pause = await self.turn()
             except NotFound:
-                await self._connections.drop(self.broker_id)
+                async with self.lock:  # what is on its way ends first
+                    await self._connections.drop(self.broker_id)
                 return
             finally:
+                self._in_turn = False
                 ended, self._turn_ended = self._turn_ended, asyncio.Event()
                 ended.set()
             try:
@@ -240,6 +247,9 @@ class AccountWorker:
                 return settings.idle_s
             # Send first, read then: a fresh entry must not wait for a slow read. What the read
             # moved is acted on in the same turn, so that a stop follows its fill at once.
+            error, self._from_lane = self._from_lane, None
+            if error is not None:
+                raise error
             was_ready, held_at = self._is_ready(), self.snapshot.positions_at
             reads_first, self._reads_first = self._reads_first, False
             sent = was_ready and not reads_first and await self.advance(account, client)
@@ -381,7 +391,8 @@ class AccountWorker:
         self.updates.follow(None)
         reason = "the broker refused the login"
         await self._tokens.mark_expired(self.broker_id, reason, generated_at=self._token_time)
-        await self._connections.drop(self.broker_id)
+        async with self.lock:  # what is on its way ends first
+            await self._connections.drop(self.broker_id)
         await self.executor.park()
 
     async def _is_busy(self) -> bool:

@@ -48,12 +48,12 @@ class WorkerPool:
         if worker is not None:
             worker.wake()
 
-    async def lanes(self, broker_ids: Iterable[str]) -> dict[str, Lane]:
+    def lanes(self, broker_ids: Iterable[str]) -> dict[str, Lane]:
         """Take the lanes of those accounts that can send at this moment."""
         found: dict[str, Lane] = {}
         for broker_id in broker_ids:
             worker = self._workers.get(broker_id)
-            lane = await worker.take_lane() if worker is not None else None
+            lane = worker.take_lane() if worker is not None else None
             if lane is not None:
                 found[broker_id] = lane
         return found

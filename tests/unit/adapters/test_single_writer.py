@@ -245,6 +245,92 @@ async def test_readings_beside_one_another_each_learn_what_was_written(held: Hel
     assert row["state"] == "FILLED"
 
 
+async def test_one_nonce_asked_again_and_again_takes_effect_once(held: Held) -> None:
+    """Also when it is asked at the very moment at which it lands."""
+    asking = []
+    for _ in range(60):
+        asking.append(asyncio.create_task(held.add("one", nonce="once")))
+        await asyncio.sleep(0)
+    ended = await asyncio.gather(*asking, return_exceptions=True)
+    assert sum(one == 1 for one in ended) == 1
+    assert sum(isinstance(one, AlreadyDone) for one in ended) == 59
+    assert await held.count("one") == 1
+
+
+async def test_one_that_is_refused_is_found_by_halves(held: Held) -> None:
+    """Sixty-four members do not become sixty-four commits."""
+    await held.base.insert("order_events", {"_id": "taken"})
+    held.base.commands.clear()
+    clash = held.writer.insert("order_events", {"_id": "taken"})
+    good = [held.add(f"chat {n}") for n in range(63)]
+    ended = await asyncio.gather(*good[:40], clash, *good[40:], return_exceptions=True)
+    assert sum(isinstance(one, DuplicateKey) for one in ended) == 1
+    assert sum(one == 1 for one in ended) == 63
+    assert held.base.commands["commit"] <= 2 * 7 + 2
+
+
+async def test_what_is_removed_and_put_back_keeps_nothing_of_before(held: Held) -> None:
+    """Two transactions of one group: the document is new."""
+    await held.writer.insert("chats", {"_id": "one", "n": 1, "old": True})
+    await asyncio.gather(
+        held.writer.delete("chats", {"_id": "one"}),
+        held.writer.insert("chats", {"_id": "one", "n": 2}),
+    )
+    assert await held.base.get("chats", "one") == {"_id": "one", "n": 2}
+
+
+async def test_search_after_an_own_write_is_proved_too(held: Held) -> None:
+    """A count that another order has changed meanwhile is out of date."""
+    go = asyncio.Event()
+    counts: list[int] = []
+
+    async def counting(view: StoreView) -> None:
+        await view.insert("orders", order(f"mine {len(counts)}"))
+        counts.append(len(await view.find("orders", {"day": "2026-11-23"})))
+        await go.wait()
+
+    waiting = asyncio.create_task(held.writer.transaction(counting, nonce="counting"))
+    while not counts:
+        await asyncio.sleep(0)
+    await held.writer.insert("orders", order("another"))
+    go.set()
+    await waiting
+    assert counts == [1, 2]
+
+
+async def test_body_that_waits_while_memory_is_read_anew_runs_again(held: Held) -> None:
+    """What it has read before was of another memory."""
+    go, seen = asyncio.Event(), []
+    await held.add("one")
+
+    async def slow(view: StoreView) -> None:
+        seen.append((await view.get("chats", "one") or {}).get("n"))
+        await go.wait()
+        await view.insert("chats", {"_id": "two", "n": seen[-1]})
+
+    waiting = asyncio.create_task(held.writer.transaction(slow, nonce="slow"))
+    while not seen:
+        await asyncio.sleep(0)
+    await held.base.update("chats", {"_id": "one"}, Change(set={"n": 40}))
+    assert await held.writer.differences("chats") == ["chats/one: n"]
+    go.set()
+    await waiting
+    assert (seen, await held.count("two")) == ([1, 40], 40)
+
+
+async def test_cancelled_commits_end_as_unknown() -> None:
+    """A loop that ends leaves nobody waiting for ever."""
+    held = await Held().opened()
+    waiting = asyncio.create_task(held.add("one"))
+    await asyncio.sleep(0)
+    worker = held.writer._worker
+    assert worker is not None
+    worker.cancel()
+    with pytest.raises(StoreUnavailable):
+        await waiting
+    assert await held.writer.differences() == []
+
+
 # --- what is not known ---------------------------------------------------------------------------
 
 

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from core.domain.order import OrderState, Purpose
-from core.domain.outcome import Acked
+from core.domain.outcome import Acked, Refusal, Refused
 from core.domain.target import Direction
 from core.engine.runs.plan import RunRequest
+from core.engine.workers.account_lane import try_lock
 from core.errors import StoreUnavailable
 from tests.fakes.counted_store import CountedStore
 from tests.fakes.memory_engine import MemoryEngine, market_clock
@@ -145,3 +146,78 @@ async def test_second_strategy_of_the_slot_waits_for_the_first() -> None:
         go.set()
         await bench.until(lambda: not bench.engine.wiring.gateway.in_flight)
         assert bench.engine.wiring.gateway.before_sending([first]) == [first]
+
+
+async def test_switched_off_while_the_run_looks_at_prices_enters_nothing() -> None:
+    """The run has read "on" before its transaction; in it the switch is read again (D4)."""
+    async with Laned().running() as bench:
+        bench.strategy.want(Direction.LONG)
+        runner = bench.engine.wiring.runner
+        doubts = runner._doubts
+
+        async def meanwhile(*arguments: object) -> object:
+            await bench.assign(is_on=False)
+            return await doubts(*arguments)  # type: ignore[arg-type]
+
+        runner._doubts = meanwhile  # type: ignore[assignment, method-assign]
+        await bench.run()
+        await bench.until(lambda: not bench.worker.lock.locked())
+        for _ in range(_PASSES):
+            await asyncio.sleep(0)
+        (order,) = await bench.engine.orders()
+        assert (order.state, bench.sent()) == (OrderState.DENIED, [])
+
+
+async def test_worker_in_a_turn_or_woken_for_one_gives_no_lane() -> None:
+    """It may have a stop or an exit to send, which must not wait for an entry's answer."""
+    async with Laned().running() as bench:
+        worker = bench.worker
+        worker.wake()
+        assert worker.take_lane() is None
+        for _ in range(_PASSES):
+            await asyncio.sleep(0)
+        lane = worker.take_lane()
+        assert lane is not None
+        assert worker.take_lane() is None
+        lane.leave()
+
+
+async def test_lock_that_somebody_waits_for_is_not_free() -> None:
+    """Released with a waiter, a lock is not locked, and whoever asks for it waits behind."""
+    lock = asyncio.Lock()
+    assert try_lock(lock)
+    waiting = asyncio.create_task(lock.acquire())
+    await asyncio.sleep(0)
+    assert not try_lock(lock)
+    lock.release()
+    assert not try_lock(lock)
+    await waiting
+    lock.release()
+    assert try_lock(lock)
+
+
+async def test_lane_of_a_worker_that_has_ended_is_given_back() -> None:
+    """What was born for it is left to the reconciliation, and nothing stays locked."""
+    async with Laned().running() as bench:
+        lane = bench.worker.take_lane()
+    assert lane is not None
+    bench.strategy.want(Direction.LONG)
+    await bench.run()
+    (order,) = await bench.engine.orders()
+    in_flight = bench.engine.wiring.gateway.in_flight
+    in_flight.add(order.client_order_id)
+    lane.send([order])
+    assert not in_flight
+    assert not bench.worker.lock.locked()
+    assert bench.sent() == []
+
+
+async def test_what_goes_wrong_beside_a_turn_is_raised_by_the_next() -> None:
+    """Raised at once, it would cut off what the turn has on its way."""
+    async with Laned().running() as bench:
+        bench.broker.answers.append(Refused(Refusal.PERMISSION, "no permission"))
+        bench.strategy.want(Direction.LONG)
+        await bench.run()
+        await bench.until(lambda: bench.worker.trouble == "no permission")
+        assert bench.sent() == [("BUY", 10)]
+        assert not bench.worker.lock.locked()
