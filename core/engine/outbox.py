@@ -25,7 +25,7 @@ from core.domain.notices.post import Delivery, Post
 from core.domain.notices.stored import from_document, to_document
 from core.domain.notices.system import Undelivered
 from core.engine.users import owner_chats
-from core.errors import StoreUnavailable, UnreadableNotice
+from core.errors import StoreUnavailable, TransactionConflict, UnreadableNotice
 from core.ports.clock import Clock
 from core.ports.notifier import Blocked, Delivered, Notifier, TryLater, Undeliverable
 from core.ports.store import Change, Document, Store, StoreView, parts
@@ -260,7 +260,7 @@ class OutboxSender:
                             self._busy.add(chat_id)
                             group.create_task(self._drain(chat_id))
                         await self._sleep()
-            except* StoreUnavailable:
+            except* (StoreUnavailable, TransactionConflict):
                 _log.warning("outbox: the store is away, trying again")
                 await self._clock.sleep(_STORE_PAUSE_S)
 
