@@ -15,12 +15,12 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from core.adapters.mongo.schema import COLLECTIONS, Collection
 from core.adapters.single_writer.body import BodyView, Layers, seen
 from core.adapters.single_writer.documents import copied, kept, sort_rows
+from core.adapters.single_writer.fence import DoneBefore, Fence, WrittenOutside, prove
 from core.adapters.single_writer.groups import MOST_MEMBERS, Group, Member, Outcome, batches
 from core.adapters.single_writer.memory import Memory
 from core.errors import (
@@ -45,22 +45,6 @@ _REMEMBERED = 20_000
 _GATHERS = 4
 
 
-class _WrittenOutside(TransactionConflict):
-    """Another process wrote beside this one, and said so in the lease."""
-
-
-class _DoneBefore(TransactionConflict):
-    """A nonce of the group was committed before."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Fence:
-    """The document that each commit matches and writes."""
-
-    collection: str
-    where: Mapping[str, Any]
-
-
 class SingleWriterStore:
     """A store that keeps what it has written, while it is the only one who writes.
 
@@ -83,7 +67,7 @@ class SingleWriterStore:
         self._clock = clock
         self._memory = Memory(base, collections)
         self._deadline_s = deadline_s
-        self._fence: _Fence | None = None
+        self._fence: Fence | None = None
         self._outside = 0
         self._groups: list[Group] = []
         self._moves = 0
@@ -117,7 +101,7 @@ class SingleWriterStore:
 
     async def hold(self, collection: str, where: Mapping[str, Any]) -> None:
         """Be the only one who writes from now on (see the port)."""
-        self._fence = _Fence(collection, dict(where))
+        self._fence = Fence(collection, dict(where))
         self._is_stale, self._lost, self._doubt = True, None, None
         try:
             await self._settle()
@@ -359,27 +343,16 @@ class SingleWriterStore:
         ]
 
         async def body(view: BulkView) -> None:
-            await self._hold_fence(view)
+            await prove(view, self._fence, self._outside)
             if nonces:
                 try:
                     await view.apply(_COMMITS, Batch(inserts=nonces))
                 except DuplicateKey as error:
-                    raise _DoneBefore("A nonce was committed before.") from error
+                    raise DoneBefore("A nonce was committed before.") from error
             for collection, batch in written:
                 await view.apply(collection, batch)
 
         await self.base.transaction(body, nonce=group.key)
-
-    async def _hold_fence(self, view: StoreView) -> None:
-        fence = self._fence
-        if fence is None:
-            raise LeaseLost("The lease was given back.")
-        mine = {**fence.where, OUTSIDE: self._outside}
-        if await view.update(fence.collection, mine, Change(inc={"commits": 1})) == 1:
-            return
-        if await view.find(fence.collection, fence.where):
-            raise _WrittenOutside("Another process wrote beside this one.")
-        raise LeaseLost("another controller holds a newer lease")
 
     def _land(self, group: Group) -> None:
         self._memory.apply(group.layers)
@@ -404,7 +377,7 @@ class SingleWriterStore:
             self._lost = error
         elif isinstance(error, StoreUnavailable):
             self._doubt = group
-        elif isinstance(error, _WrittenOutside) or self._is_wrong(group, error):
+        elif isinstance(error, WrittenOutside) or self._is_wrong(group, error):
             self._is_stale = True
         self._end(group, self._answer(group, error))
         for one in later:
@@ -420,13 +393,13 @@ class SingleWriterStore:
     def _answer(self, group: Group, error: Exception) -> Outcome | Exception:
         if isinstance(error, LeaseLost | StoreUnavailable):
             return error
-        if isinstance(error, _WrittenOutside):
+        if isinstance(error, WrittenOutside):
             return Outcome.RERUN
         if len(group.members) > 1:
             return Outcome.SMALLER
         if isinstance(error, StaleWrite):
             return Outcome.RERUN
-        return AlreadyDone("This was done before.") if isinstance(error, _DoneBefore) else error
+        return AlreadyDone("This was done before.") if isinstance(error, DoneBefore) else error
 
     # -- what is not known -----------------------------------------------------------------------
 
@@ -462,7 +435,7 @@ class SingleWriterStore:
         if await self.base.transaction(body, nonce=f"settle:{secrets.token_hex(12)}") is not None:
             self._land(group)
 
-    async def _read_anew(self, fence: _Fence) -> None:
+    async def _read_anew(self, fence: Fence) -> None:
         await self.base.update(fence.collection, fence.where, Change(inc={OUTSIDE: 0}))
         rows = await self.base.find(fence.collection, fence.where)
         if not rows:
