@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,6 @@ from tests.fakes.memory_engine import MemoryEngine, market_clock
 from tests.fakes.run_bench import TEN, RunBench
 
 pytestmark = [pytest.mark.invariant("I1"), pytest.mark.invariant("I3")]
-_PASSES = 2000
 
 
 class Laned(RunBench):
@@ -40,21 +40,28 @@ class Laned(RunBench):
         pool._workers[self.account.broker_id] = self.worker
         task = asyncio.create_task(self.worker.run())
         await self.until(lambda: self.worker.snapshot.funds is not None)
-        for _ in range(_PASSES):  # whatever it has to note of its first read is noted
-            await asyncio.sleep(0)
+        await self.until(self.is_calm)
         try:
             yield self
         finally:
             task.cancel()
             await asyncio.wait([task])
 
-    async def until(self, is_so: object) -> None:
-        """Let everybody go on until something is so."""
-        for _ in range(_PASSES):
-            if is_so():  # type: ignore[operator]
-                return
-            await asyncio.sleep(0)
-        raise AssertionError("it did not come to pass")
+    async def until(self, is_so: Callable[[], object]) -> None:
+        """Let everybody go on until something is so, threads that read files too."""
+        async with asyncio.timeout(60):
+            while not is_so():
+                await asyncio.sleep(0.001)
+
+    def rows(self) -> list[Mapping[str, Any]]:
+        """Return the orders as they are stored."""
+        return list(self.store.database.committed["orders"].values())
+
+    def is_calm(self) -> bool:
+        """Whether the worker waits, and all that it had to note is noted."""
+        worker = self.worker
+        is_waiting = not worker._in_turn and not worker._wake.is_set()
+        return is_waiting and not worker.lock.locked() and self.engine.writer._worker is None
 
 
 async def test_entry_leaves_after_one_commit() -> None:
@@ -116,7 +123,17 @@ async def test_run_that_is_not_known_to_be_committed_sends_nothing() -> None:
     """Its lane is given back, and what it may have left is looked up as after a crash."""
     async with Laned().running() as bench:
         bench.strategy.want(Direction.LONG)
-        bench.store.database.lost_answers = 1
+        planner, write = (
+            bench.engine.wiring.runner._planner,
+            bench.engine.wiring.runner._planner.write,
+        )
+
+        async def loses(*arguments: Any) -> Any:
+            written = await write(*arguments)
+            bench.store.database.lost_answers = 1  # of the run's own commit, which comes next
+            return written
+
+        planner.write = loses  # type: ignore[assignment, method-assign]
         request = RunRequest("lost", bench.strategy.name, bench.engine.clock.market_now())
         with pytest.raises(StoreUnavailable):
             await bench.engine.wiring.runner.run(request)
@@ -161,9 +178,7 @@ async def test_switched_off_while_the_run_looks_at_prices_enters_nothing() -> No
 
         runner._doubts = meanwhile  # type: ignore[assignment, method-assign]
         await bench.run()
-        await bench.until(lambda: not bench.worker.lock.locked())
-        for _ in range(_PASSES):
-            await asyncio.sleep(0)
+        await bench.until(lambda: [row["state"] for row in bench.rows()] == ["DENIED"])
         (order,) = await bench.engine.orders()
         assert (order.state, bench.sent()) == (OrderState.DENIED, [])
 
@@ -174,8 +189,7 @@ async def test_worker_in_a_turn_or_woken_for_one_gives_no_lane() -> None:
         worker = bench.worker
         worker.wake()
         assert worker.take_lane() is None
-        for _ in range(_PASSES):
-            await asyncio.sleep(0)
+        await bench.until(bench.is_calm)
         lane = worker.take_lane()
         assert lane is not None
         assert worker.take_lane() is None
