@@ -15,6 +15,7 @@ from bot.application import Bot, build_bot
 from bot.edge.authorization import pairing_code
 from bot.edge.polling_alarm import PollingAlarm
 from bot.parameters import BotParameters
+from console.limits import raise_descriptor_limit, rate_loop_errors
 from console.memory import keep_pauses_short
 from core.bootstrap import (
     PROFILES,
@@ -57,8 +58,10 @@ async def run_controller(settings: Settings, watch: LoopWatch) -> int:
         SaarthiError: The start failed; the message is one line for the user.
     """
     set_up_log(settings)
+    raise_descriptor_limit()
     parameters = bot_parameters(settings)
     async with open_system(settings) as foundation:
+        rate_loop_errors(asyncio.get_running_loop(), foundation.clock)
         system = build(
             foundation,
             STRATEGIES,
@@ -70,7 +73,7 @@ async def run_controller(settings: Settings, watch: LoopWatch) -> int:
         bot = build_bot(
             parameters, system.control, foundation.store, foundation.vault, foundation.clock
         )
-        web = serve(build_app(_web_parts(system)), settings.listen)
+        web = serve(build_app(_web_parts(system, settings)), settings.listen)
         await _show_pairing(foundation, settings)
         try:
             await web.start()
@@ -98,7 +101,7 @@ def bot_parameters(settings: Settings) -> BotParameters:
     )
 
 
-def _web_parts(system: System) -> WebParts:
+def _web_parts(system: System, settings: Settings) -> WebParts:
     async def is_healthy() -> bool:
         try:
             await system.foundation.store.ping()
@@ -113,6 +116,7 @@ def _web_parts(system: System) -> WebParts:
         hint=system.hint,
         is_healthy=is_healthy,
         clock=system.foundation.clock,
+        trusted_proxies=settings.trusted_proxies,
     )
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -74,12 +75,28 @@ def _owners(value: object) -> object:
     return value
 
 
+def _proxies(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ip_network(value, strict=False))
+    except ValueError:
+        raise ValueError(
+            "expected addresses or networks separated by commas, like 10.0.0.2,172.16.0.0/12"
+        ) from None
+
+
 def _empty_is_none(value: object) -> object:
     return None if value == "" else value
 
 
 Root = Annotated[str, AfterValidator(_http_root)]
 StreamRoot = Annotated[str, AfterValidator(_stream_root)]
+Network = Annotated[str, AfterValidator(_network)]
 Optional_ = BeforeValidator(_empty_is_none)
 
 
@@ -91,6 +108,8 @@ class Settings(BaseModel):
         horizon_s: Seconds after which an unresolved order that the broker does not show is given
             up.
         order_deadline_s: Total time of one call to a broker, waits included.
+        trusted_proxies: Reverse proxies elsewhere than on this machine, whose X-Forwarded-For is
+            believed.
         mongod: A ``mongod`` binary to start, when no ``mongodb_uri`` is given.
         prove_accounts: Whether entries need limits and a round trip at other addresses than the
             broker's own as well (F8).
@@ -105,6 +124,7 @@ class Settings(BaseModel):
     owners: Annotated[tuple[int, ...], BeforeValidator(_owners)] = ()
     public_url: Annotated[Root | None, Optional_] = None
     listen: Annotated[str, AfterValidator(_host_port)] = "127.0.0.1:8443"
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_proxies)] = ()
     mongodb_uri: Annotated[SecretStr | None, Optional_] = None
     mongod: Annotated[Path | None, Optional_] = None
     db: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,60}$")] = "saarthi"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
@@ -13,10 +12,13 @@ from aiohttp import web
 from core.domain.broker_profile import BrokerProfile
 from core.errors import ConfigurationError
 from core.ports.clock import Clock
-from webhooks.guard import AccessLog, RateLimit, SlidingWindow, guard, harden
+from webhooks.connections import CONNECTION_LIMITS, ConnectionLimits, WebRunner
+from webhooks.guard import RateLimit, SlidingWindow, access_log, guard, harden
 from webhooks.health import Health
 from webhooks.login import LoginPages, LoginService
-from webhooks.postbacks import AccountKeys, Postbacks
+from webhooks.peers import Peers
+from webhooks.postbacks import AccountKeys, FaultyPeers, Postbacks
+from webhooks.rated_log import RatedLog
 
 __all__ = ["POSTBACKS", "WebParts", "WebServer", "build_app", "serve"]
 
@@ -24,8 +26,6 @@ _log = logging.getLogger(__name__)
 _access_log = logging.getLogger("webhooks.access")
 POSTBACKS: Final = web.AppKey("postbacks", Postbacks)
 _LARGEST_BODY: Final = 64 * 1024
-_IDLE_S: Final = 20.0
-_GRACE_S: Final = 5.0
 _LARGEST_PORT: Final = 65535
 
 
@@ -38,6 +38,9 @@ class WebParts:
         hint: Makes the worker of an account read its broker soon.
         is_healthy: Returns whether the controller can work.
         chat_url: Address that leads back into the chat, or empty.
+        trusted_proxies: Proxies elsewhere than on this machine, by address or network.
+        connections: What connections may cost.
+        postback_faults: How many postbacks of an address may be none.
     """
 
     logins: LoginService
@@ -48,13 +51,45 @@ class WebParts:
     clock: Clock
     chat_url: str = ""
     rate: RateLimit = field(default_factory=RateLimit)
+    trusted_proxies: Sequence[str] = ()
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+    postback_faults: RateLimit = field(default_factory=RateLimit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """What the application and its connections share."""
+
+    peers: Peers
+    log: RatedLog
+    access: RatedLog
+
+
+_EDGE: Final = web.AppKey("edge", _Edge)
 
 
 def build_app(parts: WebParts) -> web.Application:
     """Build the application of all routes; ``app[POSTBACKS].counts`` counts the postbacks."""
     window = SlidingWindow(parts.rate, parts.clock)
-    postbacks = Postbacks(parts.accounts, parts.brokers, parts.hint, parts.clock)
-    app = web.Application(middlewares=[guard(window)], client_max_size=_LARGEST_BODY)
+    edge = _Edge(
+        Peers(parts.trusted_proxies),
+        RatedLog(_log, parts.clock),
+        RatedLog(_access_log, parts.clock),
+    )
+    faults = SlidingWindow(parts.postback_faults, parts.clock)
+    postbacks = Postbacks(
+        parts.accounts,
+        parts.brokers,
+        parts.hint,
+        parts.clock,
+        FaultyPeers(edge.peers, faults),
+        edge.log,
+    )
+    app = web.Application(
+        middlewares=[guard(window, edge.peers, edge.log)], client_max_size=_LARGEST_BODY
+    )
+    app[_EDGE] = edge
+    app[CONNECTION_LIMITS] = parts.connections
     app[POSTBACKS] = postbacks
     app.on_response_prepare.append(harden)
     app.add_routes(
@@ -67,53 +102,18 @@ def build_app(parts: WebParts) -> web.Application:
     return app
 
 
-class _Connection(web.RequestHandler):
-    """A connection that answers malformed HTTP with a bare status and logs none of its bytes."""
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = HTTPStatus.INTERNAL_SERVER_ERROR,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer, and close."""
-        del request, message
-        _log.warning("a request could not be read (%s)", type(exc).__name__)
-        answer = web.Response(status=status, text=HTTPStatus(status).phrase)
-        answer.headers["Server"] = ""
-        answer.force_close()
-        return answer
-
-
-class _Listener(web.Server):
-    """Creates connections of the class above."""
-
-    def __call__(self) -> web.RequestHandler:
-        """Return the protocol of a new connection."""
-        return _Connection(self, loop=self._loop, **self._kwargs)
-
-
-class _Runner(web.AppRunner):
-    """Runs the application on the listener above."""
-
-    async def _make_server(self) -> web.Server:
-        made = await super()._make_server()
-        return _Listener(made.request_handler, request_factory=made.request_factory, **self._kwargs)
-
-
 class WebServer:
     """The application on an address; starts and stops once."""
 
     def __init__(self, app: web.Application, host: str, port: int) -> None:
         self._host = host
         self._port = port
-        self._runner = _Runner(
+        edge = app[_EDGE]
+        self._runner = WebRunner(
             app,
-            access_log_class=AccessLog,
+            edge.log,
+            access_log_class=access_log(edge.peers, edge.access),
             access_log=_access_log,
-            keepalive_timeout=_IDLE_S,
-            shutdown_timeout=_GRACE_S,
         )
 
     @property
@@ -144,7 +144,7 @@ class WebServer:
 
 
 def serve(app: web.Application, listen: str) -> WebServer:
-    """Return a server of ``app`` for ``host:port``, not started yet.
+    """Return a server of what ``build_app`` made for ``host:port``, not started yet.
 
     Raises:
         ConfigurationError: ``listen`` is not ``host:port``.

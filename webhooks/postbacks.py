@@ -8,8 +8,13 @@ How a broker's postbacks are read, and whether it signs them, is in its profile.
 no account's secret signed is refused; signatures are compared in constant time. An unsigned one is
 always answered 200, since nothing can prove it wrong, and may wake an account only now and then.
 
+A signed one that was captured can be sent again, with other words in the fields that its signature
+leaves free. So what was signed more than a day ago wakes nobody, a body wakes an account once a
+day, and so do at most a few bodies of one signature.
+
 Under a flood the store is not read for each one: the accounts are cached for a few seconds. When
-they cannot be read in time the postback is ignored, and the answer is 200 all the same.
+they cannot be read in time the postback is ignored, and the answer is 200 all the same. What is no
+postback costs its sender: an address that sends too many of these is not listened to for a while.
 """
 
 from __future__ import annotations
@@ -30,10 +35,13 @@ from core.domain.broker_profile import BrokerProfile, Postback, PostbackForm
 from core.errors import NotFound, StoreError, VaultError
 from core.ports.broker import Credentials
 from core.ports.clock import Clock
+from webhooks.guard import CLIENT_FAULTS, SlidingWindow
+from webhooks.peers import Peers
+from webhooks.rated_log import RatedLog
+from webhooks.seen_postbacks import SeenPostbacks
 
-__all__ = ["AccountKeys", "Postbacks"]
+__all__ = ["AccountKeys", "FaultyPeers", "Postbacks"]
 
-_log = logging.getLogger(__name__)
 _BODY_S: Final = 2.0
 _STORE_S: Final = 1.0
 _REMEMBER_S: Final = 5.0
@@ -80,6 +88,22 @@ class _Unreadable(Exception):
     """A body that is not a postback."""
 
 
+class FaultyPeers:
+    """Counts what each address sends that is no postback."""
+
+    def __init__(self, peers: Peers, window: SlidingWindow) -> None:
+        self._peers = peers
+        self._window = window
+
+    def count(self, request: web.Request) -> None:
+        """Count a fault."""
+        self._window.admits(self._peers.client_of(request))
+
+    def are_too_many(self, request: web.Request) -> bool:
+        """Return whether the sender has no more to say for now."""
+        return not self._window.has_room(self._peers.client_of(request))
+
+
 class Postbacks:
     """The handlers of the postbacks; ``counts`` has their number by broker and verdict."""
 
@@ -89,11 +113,16 @@ class Postbacks:
         brokers: Sequence[BrokerProfile],
         hint: Callable[[str], None],
         clock: Clock,
+        faults: FaultyPeers,
+        log: RatedLog,
     ) -> None:
         self._accounts = accounts
         self._brokers = brokers
         self._hint = hint
         self._clock = clock
+        self._faults = faults
+        self._log = log
+        self._seen = SeenPostbacks(clock)
         self._known: tuple[_Sender, ...] | None = None
         self._known_at = 0.0
         self._lock = asyncio.Lock()
@@ -112,9 +141,15 @@ class Postbacks:
         self, broker: BrokerProfile, form: PostbackForm, request: web.Request
     ) -> web.Response:
         """Wake the account that a postback names, or all of the broker's when it names none."""
+        if self._faults.are_too_many(request):
+            self._count(broker, "unheard")
+            if form.is_signed:
+                raise web.HTTPTooManyRequests
+            return _ok()
         try:
-            postback = await self._read(broker, form, request)
+            postback, body = await self._read(broker, form, request)
         except _Unreadable as error:
+            self._faults.count(request)
             if form.is_signed:
                 raise web.HTTPBadRequest from error
             return _ok()
@@ -127,7 +162,11 @@ class Postbacks:
             mine = [sender for sender in mine if postback.is_signed_with(sender.secret)]
             if not mine:
                 self._count(broker, "forged")
+                self._faults.count(request)
                 raise web.HTTPForbidden
+            if not self._seen.is_news(postback, body):
+                self._count(broker, "repeated")
+                return _ok()
         named = [sender for sender in mine if postback.user_id in {None, sender.user_id}]
         self._count(broker, "hinted" if named else "foreign")
         for sender in named:
@@ -136,17 +175,23 @@ class Postbacks:
 
     async def _read(
         self, broker: BrokerProfile, form: PostbackForm, request: web.Request
-    ) -> Postback:
-        """Read a postback; raises ``_Unreadable``, or aiohttp's refusal of a signed one's type."""
+    ) -> tuple[Postback, bytes]:
+        """Read a postback and its bytes.
+
+        Raises:
+            _Unreadable: It is none.
+            web.HTTPUnsupportedMediaType: A signed one has a wrong type.
+        """
         if form.is_signed and request.content_type not in _TYPES:
             self._count(broker, "unreadable")
             raise web.HTTPUnsupportedMediaType
-        body = await _body(request)
+        raw = await _raw(request)
+        body = _object(raw)
         postback = form.read(body) if body is not None else None
         if postback is None:
             self._count(broker, "unreadable")
             raise _Unreadable
-        return postback
+        return postback, raw
 
     def _count(self, broker: BrokerProfile, verdict: str) -> None:
         self.counts[f"{broker}_{verdict}"] += 1
@@ -160,9 +205,15 @@ class Postbacks:
         self._hinted_at[broker_id] = now
         try:
             self._hint(broker_id)
-        except Exception:  # noqa: BLE001 - supervised: logged whole, the answer stays 200
+        except Exception as error:  # noqa: BLE001 - supervised: logged whole, the answer stays 200
             # Polling finds the order anyway; the broker must not see a failed wake-up.
-            _log.exception("account %s could not be woken by a postback", broker_id)
+            self._log.say(
+                logging.ERROR,
+                "not woken by a postback",
+                "account %s could not be woken by a postback",
+                broker_id,
+                error=error,
+            )
 
     async def _senders(self) -> tuple[_Sender, ...] | None:
         """Return the accounts, at most a few seconds old if the store answers, or None."""
@@ -173,9 +224,9 @@ class Postbacks:
                     self._known = await self._read_senders()
                     self._known_at = now
         except StoreError as error:
-            _log.warning("a postback came while the store cannot be reached: %s", error)
+            self._say("a postback came while the store cannot be reached: %s", error)
         except TimeoutError:
-            _log.warning("a postback came while the store is too slow")
+            self._say("a postback came while the store is too slow")
         return self._known
 
     async def _read_senders(self) -> tuple[_Sender, ...]:
@@ -184,7 +235,7 @@ class Postbacks:
             try:
                 secret = (await self._accounts.credentials(account.broker_id)).api_secret
             except (NotFound, VaultError) as error:
-                _log.warning("account %s: postbacks are not read: %s", account.broker_id, error)
+                self._say("account %s: postbacks are not read: %s", account.broker_id, error)
                 continue
             if secret:
                 found.append(
@@ -192,16 +243,31 @@ class Postbacks:
                 )
         return tuple(found)
 
+    def _say(self, message: str, *values: object) -> None:
+        self._log.say(logging.WARNING, message, message, *values)
+
 
 def _ok() -> web.Response:
     return web.Response(text="ok")
 
 
-async def _body(request: web.Request) -> Mapping[str, Any] | None:
-    """Return the JSON object of a body, or None; raises aiohttp's refusal of a large one."""
+async def _raw(request: web.Request) -> bytes:
+    """Return the bytes of a body, none when it is not what its headers say or comes too slowly.
+
+    Raises:
+        web.HTTPRequestEntityTooLarge: There are too many of them.
+    """
     try:
         async with asyncio.timeout(_BODY_S):
-            body = json.loads(await request.read())
-    except (ValueError, RecursionError, TimeoutError):
+            return await request.read()
+    except (*CLIENT_FAULTS, TimeoutError):
+        return b""
+
+
+def _object(raw: bytes) -> Mapping[str, Any] | None:
+    """Return the JSON object of a body, or None."""
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date, datetime, time
 
 from core.domain.instrument import Segment
 from core.errors import LoginRefused, UserError
@@ -118,10 +118,14 @@ class Postback:
         user_id: The broker's user that it names; None when it names no user.
         is_signed_with: Whether an API secret signed it. Never called for a broker that signs
             nothing.
+        signature: What was sent as its signature; empty without one.
+        signed_at: The moment that is signed along; None when there is none.
     """
 
     user_id: str | None
     is_signed_with: Callable[[bytes], bool] = lambda _secret: False
+    signature: str = ""
+    signed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

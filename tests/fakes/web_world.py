@@ -20,6 +20,7 @@ from core.errors import LoginFault, LoginRefused, StoreUnavailable, VaultError
 from core.ports.broker import Credentials
 from tests.fakes.clock import ManualClock
 from webhooks.app import POSTBACKS, WebParts, build_app, serve
+from webhooks.connections import ConnectionLimits
 from webhooks.guard import RateLimit
 
 __all__ = [
@@ -133,6 +134,7 @@ class WebWorld:
     hints: list[str]
     port: int
     counts: Counter[str]
+    parts: WebParts
 
 
 @asynccontextmanager
@@ -141,6 +143,9 @@ async def running(
     accounts: FakeAccounts | None = None,
     *,
     rate: RateLimit | None = None,
+    faults: RateLimit | None = None,
+    connections: ConnectionLimits | None = None,
+    trusted_proxies: tuple[str, ...] = (),
     chat_url: str = "",
     hint_fails: bool = False,
 ) -> AsyncIterator[WebWorld]:
@@ -166,6 +171,9 @@ async def running(
         clock,
         chat_url,
         rate or RateLimit(requests=10_000),
+        trusted_proxies,
+        connections or ConnectionLimits(),
+        faults or RateLimit(requests=10_000),
     )
     app = build_app(parts)
     server = serve(app, "127.0.0.1:0")
@@ -173,6 +181,7 @@ async def running(
     try:
         base = f"http://127.0.0.1:{server.port}"
         async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=10) as http:
-            yield WebWorld(http, logins, accounts, clock, hints, server.port, app[POSTBACKS].counts)
+            counts = app[POSTBACKS].counts
+            yield WebWorld(http, logins, accounts, clock, hints, server.port, counts, parts)
     finally:
         await server.stop()

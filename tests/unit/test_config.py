@@ -18,6 +18,7 @@ WRONG = [
     ("public_url", "saarthi.example.in", "https://"),
     ("listen", "8443", "host:port"),
     ("listen", "127.0.0.1:65536", "host:port"),
+    ("trusted_proxies", "proxy", "addresses or networks"),
     ("db", "a/b", "pattern"),
     ("kite_api", "ftp://x.example", "https://"),
     ("kite_login", "https://", "https://"),
@@ -72,6 +73,15 @@ def test_settings_do_not_show_their_secrets() -> None:
         }
     )
     assert "canary" not in f"{settings} {settings!r}"
+
+
+def test_proxies_are_addresses_or_networks(tmp_path: Path) -> None:
+    """Separated by commas in the environment, a list in the file."""
+    file = tmp_path / "saarthi.toml"
+    file.write_text('trusted_proxies = ["10.0.0.2", "2001:db8::/32"]\n')
+    assert load_settings(file, {}).trusted_proxies == ("10.0.0.2/32", "2001:db8::/32")
+    named = load_settings(environment={"SAARTHI_TRUSTED_PROXIES": "10.0.0.2, 172.16.0.1/12"})
+    assert named.trusted_proxies == ("10.0.0.2/32", "172.16.0.0/12")
 
 
 def test_environment_wins_over_the_file(tmp_path: Path) -> None:

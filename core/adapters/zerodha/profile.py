@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from datetime import date, time
+from datetime import date, datetime, time
 
 from core.domain.broker_profile import (
     ApiRoot,
@@ -18,6 +18,7 @@ from core.domain.broker_profile import (
     PostbackForm,
 )
 from core.domain.instrument import Segment
+from core.domain.sessions import IST
 from core.errors import LoginFault, LoginRefused
 
 __all__ = ["NOT_ADMITTED", "ZERODHA"]
@@ -51,7 +52,15 @@ def _postback(body: Mapping[str, object]) -> Postback | None:
         expected = hashlib.sha256((order_id + timestamp).encode() + secret).hexdigest()
         return hmac.compare_digest(expected.encode(), checksum.lower().encode())
 
-    return Postback(user_id, is_signed_with)
+    return Postback(user_id, is_signed_with, checksum.lower(), _moment(timestamp))
+
+
+def _moment(text: str) -> datetime | None:
+    """Read a signed ``YYYY-MM-DD HH:MM:SS`` (facts/kite.md)."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=IST)
+    except ValueError:
+        return None
 
 
 ZERODHA = BrokerProfile(

@@ -10,7 +10,7 @@ from aiohttp import web
 from core.errors import ConfigurationError, LoginFault
 from tests.fakes.clock import ManualClock
 from tests.fakes.web_world import LINK, NONCE, FakeLogins, running
-from webhooks.app import serve
+from webhooks.app import build_app, serve
 from webhooks.guard import RateLimit, SlidingWindow
 
 CALLBACK = "/broker/callback/zerodha"
@@ -200,6 +200,6 @@ def test_listen_setting_is_checked(listen: str) -> None:
 async def test_port_that_is_taken() -> None:
     """A port that another program holds is named."""
     async with running() as world:
-        server = serve(web.Application(), f"127.0.0.1:{world.port}")
+        server = serve(build_app(world.parts), f"127.0.0.1:{world.port}")
         with pytest.raises(ConfigurationError, match=str(world.port)):
             await server.start()

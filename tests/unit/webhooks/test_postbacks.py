@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import time
 from dataclasses import replace
 from typing import Any
@@ -15,10 +16,15 @@ import pytest
 from core.adapters.brokers import PROFILES
 from core.adapters.fyers import FYERS
 from core.domain.account import Account
+from core.domain.broker_profile import Postback
 from core.errors import StoreUnavailable
 from tests.fakes.clock import ManualClock
 from tests.fakes.web_world import SECRET, FakeAccounts, account, running
-from webhooks.postbacks import Postbacks
+from webhooks.guard import RateLimit, SlidingWindow
+from webhooks.peers import Peers
+from webhooks.postbacks import FaultyPeers, Postbacks
+from webhooks.rated_log import RatedLog
+from webhooks.seen_postbacks import SeenPostbacks
 
 pytestmark = pytest.mark.dates
 
@@ -65,14 +71,76 @@ async def test_raw_body_without_a_type() -> None:
 
 @pytest.mark.matrix("W01")
 async def test_duplicates_are_one_hint_a_moment() -> None:
-    """Five copies are answered 200 and wake the account once; later it may be woken again."""
+    """Five copies are answered 200 and wake the account once, and so does a copy that comes later."""
     async with running(accounts=book()) as world:
         for _ in range(5):
             assert (await world.http.post(KITE, json=postback())).status_code == 200
-        assert world.hints == [MINE.broker_id]
         await world.clock.advance(1)
-        await world.http.post(KITE, json=postback())
+        assert (await world.http.post(KITE, json=postback())).status_code == 200
+        assert world.hints == [MINE.broker_id]
+        await world.http.post(KITE, json=postback(filled_quantity=2))
     assert world.hints == [MINE.broker_id] * 2
+    assert world.counts == {"zerodha_hinted": 2, "zerodha_repeated": 5}
+
+
+@pytest.mark.row("G4")
+@pytest.mark.matrix("W04")
+async def test_captured_postback_drives_no_reads() -> None:
+    """One that was captured wakes its account once a day; with other words in it a few times."""
+    async with running(accounts=book()) as world:
+        for _ in range(20):
+            await world.http.post(KITE, json=postback())
+            await world.clock.advance(5)
+        assert len(world.hints) == 1
+        for number in range(50):
+            await world.http.post(KITE, json=postback(filled_quantity=number))
+            await world.clock.advance(5)
+        assert len(world.hints) == 10
+        another = postback(order_id="220303000308933")
+        await world.http.post(KITE, json=another)
+        assert len(world.hints) == 11
+        await world.clock.advance(2 * 86_400)
+        answer = await world.http.post(KITE, json=postback(filled_quantity=99))
+    assert (answer.status_code, len(world.hints)) == (200, 11)
+
+
+@pytest.mark.row("G4")
+async def test_fresh_signatures_wake_no_faster_than_the_floor() -> None:
+    """Many orders at once, each signed rightly, are one look in a quarter of a second."""
+    async with running(accounts=book()) as world:
+        for number in range(20):
+            await world.http.post(KITE, json=postback(order_id=str(number)))
+        assert len(world.hints) == 1
+        await world.clock.advance(0.25)
+        await world.http.post(KITE, json=postback(order_id="20"))
+    assert len(world.hints) == 2
+
+
+def test_what_postbacks_have_said_is_bounded() -> None:
+    """However many signatures come, only so many are remembered, the newest of them."""
+    seen = SeenPostbacks(ManualClock())
+    for number in range(20_100):
+        assert seen.is_news(Postback("AB1234", signature=str(number)), b"body")
+    assert len(seen._seen) == 20_000
+    assert not seen.is_news(Postback("AB1234", signature="20099"), b"body")
+
+
+@pytest.mark.row("G4")
+@pytest.mark.parametrize(("path", "status"), [(KITE, 429), (FY_PATH, 200)])
+async def test_address_that_sends_rubbish_is_not_listened_to(path: str, status: int) -> None:
+    """After so many bodies that are none, an address is answered unread for a while, and only it."""
+    good = postback() | {"clientId": "XA00001"}
+    mine = {KITE: MINE, FY_PATH: FY}[path].broker_id
+    async with running(accounts=book(), faults=RateLimit(requests=5, window_s=10)) as world:
+        for _ in range(5):
+            await world.http.post(path, content=b"rubbish")
+        answer = await world.http.post(path, json=good)
+        assert (answer.status_code, world.hints) == (status, [])
+        await world.http.post(path, json=good, headers={"X-Forwarded-For": "203.0.113.9"})
+        assert world.hints == [mine]
+        await world.clock.advance(10)
+        await world.http.post(path, json=good | {"filled_quantity": 2})
+    assert world.hints == [mine] * 2
 
 
 @pytest.mark.matrix("W03")
@@ -202,7 +270,7 @@ async def test_accounts_are_looked_at_again() -> None:
         world.accounts.trouble = StoreUnavailable("away")
         await world.clock.advance(6)
         assert (await world.http.post(KITE, json=postback("wrong"))).status_code == 403
-        await world.http.post(KITE, json=postback(user_id="CD5678"))
+        await world.http.post(KITE, json=postback(user_id="CD5678", filled_quantity=2))
     assert world.hints[2:] == [FAMILY.broker_id]
 
 
@@ -248,7 +316,10 @@ async def test_strangers_do_not_set_the_pace_of_reading() -> None:
 async def test_secret_is_in_no_representation() -> None:
     """What is remembered of an account shows no secret, and neither does the log."""
     hints: list[str] = []
-    postbacks = Postbacks(book(), PROFILES, hints.append, ManualClock())
+    clock = ManualClock()
+    faults = FaultyPeers(Peers(), SlidingWindow(RateLimit(), clock))
+    log = RatedLog(logging.getLogger(__name__), clock)
+    postbacks = Postbacks(book(), PROFILES, hints.append, clock, faults, log)
     senders = await postbacks._senders()
     assert senders is not None
     assert SECRET not in repr(senders) and "zerodha_abc123" in repr(senders)

@@ -1,0 +1,44 @@
+"""What the process may use up: its descriptors, and the lines of its log when they run out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+from typing import Any, Final
+
+from core.ports.clock import Clock
+from webhooks.rated_log import RatedLog
+
+__all__ = ["raise_descriptor_limit", "rate_loop_errors"]
+
+_log = logging.getLogger(__name__)
+_ENOUGH: Final = 65_536
+_LINES: Final = 3
+
+
+def raise_descriptor_limit() -> None:
+    """Allow as many open descriptors as the machine lets this process have.
+
+    The usual soft limit of 1,024 is for programs that use ``select``; the connections of the web
+    server, of twenty accounts and of a store that is started here may need more.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def rate_loop_errors(loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
+    """Log what goes wrong below every task a few times a minute.
+
+    Without descriptors asyncio writes a traceback for each connection that waits to be accepted,
+    a hundred at a time.
+    """
+    rated = RatedLog(_log, clock, lines=_LINES)
+
+    def handle(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        message = str(context.get("message", "something failed in the event loop"))
+        rated.say(logging.ERROR, message, "%s", message, error=context.get("exception"))
+
+    loop.set_exception_handler(handle)

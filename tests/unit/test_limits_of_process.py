@@ -1,0 +1,56 @@
+"""What the controller does about descriptors, and about the log when they run out (G4)."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from console.limits import rate_loop_errors
+from tests.fakes.clock import ManualClock
+
+pytestmark = pytest.mark.row("G4")
+
+
+def test_soft_limit_of_descriptors_is_raised() -> None:
+    """As far as the hard limit of the process allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    hard = min(hard, 4096) if hard != resource.RLIM_INFINITY else 4096
+    program = (
+        "import resource\n"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, (256, {hard}))\n"
+        "from console.limits import raise_descriptor_limit\n"
+        "raise_descriptor_limit()\n"
+        "print(*resource.getrlimit(resource.RLIMIT_NOFILE))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [str(hard), str(hard)]
+
+
+async def test_accepting_without_descriptors_is_few_lines(caplog: pytest.LogCaptureFixture) -> None:
+    """A thousand failures to accept leave three tracebacks, and a count a minute later."""
+    loop = asyncio.get_running_loop()
+    clock = ManualClock()
+    before = loop.get_exception_handler()
+    rate_loop_errors(loop, clock)
+    context = {
+        "message": "socket.accept() out of system resource",
+        "exception": OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
+    }
+    try:
+        for _ in range(1000):
+            loop.call_exception_handler(context)
+        assert len(caplog.records) == 3
+        await clock.advance(60)
+        loop.call_exception_handler(context)
+    finally:
+        loop.set_exception_handler(before)
+    assert "997 more lines like this were left out" in caplog.text
+    assert len(caplog.records) == 5
