@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -235,10 +235,17 @@ class Memory:
 
     # -- proof -----------------------------------------------------------------------------------
 
-    async def differences(self, now: datetime, collection: str | None = None) -> list[str]:
-        """Return in what memory differs from the store, provided that nothing commits meanwhile.
+    async def differences(
+        self,
+        now: datetime,
+        pending: Callable[[], Iterable[Mapping[str, Layer]]],
+        collection: str | None = None,
+    ) -> list[str]:
+        """Return in what memory differs from the store, while commits go on.
 
-        What has expired there by its index is forgotten here, and no difference.
+        What was written during the reading says nothing: the answer may be of before or of after.
+        That is what has landed since it began, and what ``pending`` names when it has ended. What
+        has expired there by its index is forgotten here, and no difference.
         """
         found = []
         for name in [collection] if collection else list(self.shelves):
@@ -249,9 +256,13 @@ class Memory:
             held = {key: row for key, row in shelf.docs.items() if row is not None}
             with self._reading() as touched:
                 rows = await self._rows_below(name, rule, held)
+            if self.shelf(name) is not shelf:
+                continue  # everything was read anew meanwhile
+            moving = {key for layers in pending() if name in layers for key in layers[name].docs}
+            moving.update(key for one, key in touched if one == name)
             for key in sorted(held.keys() | rows.keys()):
                 ours, theirs = held.get(key), rows.get(key)
-                if ours == theirs or (name, key) in touched or shelf.docs.get(key) is not ours:
+                if ours == theirs or key in moving or shelf.docs.get(key) is not ours:
                     continue
                 if ours is not None and theirs is None and self._has_expired(name, ours, now):
                     shelf.drop(key)

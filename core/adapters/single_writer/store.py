@@ -420,6 +420,9 @@ class SingleWriterStore:
             if self._doubt is not None:
                 await self._learn(self._doubt)
                 self._doubt = None
+            # What lands was worked out upon the memory that there is: it is read anew after that.
+            while self._is_stale and self._worker is not None:
+                await asyncio.wait([self._worker])
             if self._is_stale and self._fence is not None:
                 await self._read_anew(self._fence)
                 self._is_stale = False
@@ -447,23 +450,17 @@ class SingleWriterStore:
         self._changes = dict.fromkeys(self._memory.collections, self._moves)
 
     async def differences(self, collection: str | None = None) -> list[str]:
-        """Compare memory with the store (see the port)."""
-        found: list[str] = []
+        """Compare memory with the store (see the port); commits need not pause for it."""
         if self._fence is None:
-            return found
-        outside = self._outside
-        for _ in range(_GATHERS):
-            while self._worker is not None:
-                await asyncio.wait([self._worker])
-            await self._ready()
-            moves, outside = self._moves, self._outside
-            found = await self._memory.differences(self._clock.now(), collection)
-            # What commits beside the reading looks like a difference: only a quiet one counts.
-            if not found or (moves == self._moves and self._worker is None):
-                break
-        else:
             return []
-        if not found:
+        await self._ready()
+        outside, now = self._outside, self._clock.now()
+        found = await self._memory.differences(now, self._pending, collection)
+        if found:  # a difference is there the second time too
+            again = await self._memory.differences(now, self._pending, collection)
+            found = [line for line in found if line in again]
+        # While a commit's outcome is not known, nor is what the store should hold.
+        if not found or self._is_unsure():
             return []
         self._is_stale = True
         return [] if await self._was_written_outside(outside) else found
