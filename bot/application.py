@@ -23,8 +23,10 @@ from bot.conversation.services import ChatServices
 from bot.edge.authorization import Authorization
 from bot.edge.http import AiohttpRequest, PollRequest, Timeouts
 from bot.edge.inbox import Inbox, InboxQueue
+from bot.edge.intake import Intake
 from bot.edge.limiter import ChatLimiter, seconds_of
 from bot.edge.menu import Menu
+from bot.edge.pairing import Pairing
 from bot.edge.polling import Poller, PollerHealth
 from bot.edge.processing import ChatProcessor
 from bot.notices.lookups import Lookups
@@ -142,21 +144,29 @@ class Bot:
 
 
 def build_bot(
-    parameters: BotParameters, control: Control, store: Store, vault: Vault, clock: Clock
+    parameters: BotParameters,
+    control: Control,
+    store: Store,
+    vault: Vault,
+    clock: Clock,
+    *,
+    tell: Callable[[str], None] | None = None,
 ) -> Bot:
-    """Return the bot, wired and not yet started."""
+    """Return the bot, wired and not yet started; ``tell`` shows a line on the console."""
     _quiet_library_logs()
     polling = PollRequest(
         parameters.api_root, timeouts=Timeouts(connect=_REQUEST_TIMEOUT_S, pool=1.0)
     )
     inbox = Inbox(store, vault, clock, parameters.bot_id, polling.text_of)
-    gate = Authorization(store, clock, parameters.owners)
-    queue = InboxQueue(inbox, gate.is_wanted, starts_at_once)
+    gate = Authorization(store, clock)
+    pairing = Pairing(store, gate)
+    queue = InboxQueue(inbox, starts_at_once)
     nonces = Nonces(store, clock)
     order = ChatProcessor(inbox, queue, is_urgent, nonces.settle)
     app = _application(parameters, clock, order, queue, polling)
     api: Api = app.bot
-    poller = Poller(api, queue, clock, timeout_s=parameters.poll_timeout_s)
+    intake = Intake(gate, pairing, api, clock, tell)
+    poller = Poller(api, polling, intake, queue, clock, timeout_s=parameters.poll_timeout_s)
     logins = LoginButtons(control.logins, parameters)
     services = ChatServices(
         parameters=parameters,
@@ -171,7 +181,7 @@ def build_bot(
         poller_health=poller.health,
     )
     menu = Menu(api, services.commands)
-    router = UpdateRouter(services, gate, inbox, api, menu)
+    router = UpdateRouter(services, gate, pairing, inbox, api, menu)
 
     async def receive(update: Update, _: CallbackContext[Any, Any, Any, Any]) -> None:
         await router.receive(update)

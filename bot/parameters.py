@@ -19,7 +19,6 @@ class BotParameters:
 
     Attributes:
         token: The bot's token; never shown.
-        owners: Ids of the users that are served without pairing.
         api_root: Root of the Bot API.
         brokers: The brokers whose accounts can be added, in the order of the buttons.
         public_url: The address that brokers redirect to; None when there is none (B4).
@@ -30,7 +29,6 @@ class BotParameters:
     """
 
     token: str
-    owners: frozenset[int] = frozenset()
     brokers: tuple[BrokerProfile, ...] = ()
     api_root: str = _API
     public_url: str | None = None

@@ -14,6 +14,7 @@ from bot.handlers import (
     login,
     modes,
     orders,
+    owners,
     panic,
     result_guards,
     start,
@@ -54,6 +55,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry("limits", "Limits of loss, orders and positions", limits.overview),
     CommandEntry("guard", "Guards on the day's result", result_guards.overview),
     CommandEntry("settings", "Settings", start.settings),
+    CommandEntry("owners", "Who may use me, and remove one", owners.listing),
     CommandEntry("health", "How I am doing", start.health),
     CommandEntry("help", "What I can do", start.help_),
     CommandEntry("cancel", "Stop the question that I am asking", start.cancel),
@@ -84,6 +86,7 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.GUARD_PART: Action(result_guards.part, "/guard"),
     Verb.SHARE_LOGIN: Action(login.share, "/brokers"),
     Verb.LOGIN: Action(login.login, "/login"),
+    Verb.OWNERS: Action(owners.listing, "/owners"),
     # ask something
     Verb.ADD_ACCOUNT: Action(answers.begin, "/add"),
     Verb.WIZARD_STEP: Action(answers.move, "/add"),
@@ -109,6 +112,7 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.ASK_PANIC: Action(panic.ask, "/panic"),
     Verb.PANIC_PICK: Action(panic.pick, "/panic"),
     Verb.ASK_STOP_PANIC: Action(panic.ask_stop, "/panic"),
+    Verb.ASK_REMOVE_OWNER: Action(owners.ask_removal, "/owners"),
     Verb.TYPE_GUARD: Action(result_guards.type_value, "/guard"),
     Verb.ASK_GUARD: Action(result_guards.ask_value, "/guard"),
     Verb.ASK_GUARD_LOCK: Action(result_guards.ask_lock, "/guard"),
@@ -144,6 +148,7 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.LOCK_GUARD: Action(result_guards.lock, "/guard", has_nonce=True),
     Verb.PANIC: Action(panic.start, "/panic", has_nonce=True),
     Verb.STOP_PANIC: Action(panic.stop, "/panic", has_nonce=True),
+    Verb.REMOVE_OWNER: Action(owners.remove, "/owners", has_nonce=True),
 }
 
 

@@ -9,9 +9,10 @@ from telegram import Bot, CallbackQuery, Message, MessageEntity, Update
 from bot.conversation.dispatch import attempt, serve_tap
 from bot.conversation.services import ChatServices
 from bot.conversation.visit import Visit
-from bot.edge.authorization import Authorization, PairingResult
+from bot.edge.authorization import Authorization
 from bot.edge.inbox import Inbox
 from bot.edge.menu import Menu
+from bot.edge.pairing import Pairing, PairingResult
 from bot.handlers.panic import is_panic_word
 from bot.registry import ACTIONS, COMMANDS
 from bot.views.callbacks import Tap, parse
@@ -34,10 +35,17 @@ class UpdateRouter:
     """Takes updates from the queue to their handlers."""
 
     def __init__(
-        self, services: ChatServices, gate: Authorization, inbox: Inbox, api: Bot, menu: Menu
+        self,
+        services: ChatServices,
+        gate: Authorization,
+        pairing: Pairing,
+        inbox: Inbox,
+        api: Bot,
+        menu: Menu,
     ) -> None:
         self._services = services
         self._gate = gate
+        self._pairing = pairing
         self._inbox = inbox
         self._api = api
         self._menu = menu
@@ -94,7 +102,7 @@ class UpdateRouter:
         if user is None or chat is None or user.is_bot or chat.id != user.id:
             return
         attempt_text = " ".join(_parsed_command(message)[1])
-        result = await self._gate.pair(user, chat, attempt_text)
+        result = await self._pairing.pair(user, chat, attempt_text)
         if result is PairingResult.WELCOME or await self._gate.admits(update):
             visit = self._visit(update, age_s=0.0)
             visit.message = message

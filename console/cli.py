@@ -1,4 +1,4 @@
-"""The ``saarthi`` command: ``run``, ``demo``, ``live``, ``doctor``, ``rotate-key``, ``calendar``.
+"""The ``saarthi`` command; its subcommands are in ``_COMMANDS``.
 
 Exit codes: 0 success, 1 a failure that is explained in one line on stderr, 2 wrong usage.
 """
@@ -18,6 +18,7 @@ from console.demo.options import DemoOptions
 from console.doctor import run_doctor
 from console.keys import rotate_key
 from console.live import run_live
+from console.owners import run_owners
 from console.process import run_controller
 from core.bootstrap import LoopWatch
 from core.config import Settings, load_settings
@@ -60,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(doctor)
     rotate = commands.add_parser("rotate-key", help="seal every secret with a new key")
     _add_config(rotate)
+    owners = commands.add_parser("owners", help="who may use the bot, and remove one")
+    owners.add_argument("--remove", type=int, metavar="USER_ID", help="serve this user no more")
+    _add_config(owners)
     calendar = commands.add_parser("calendar", help="holidays and sessions of your own")
     actions = calendar.add_subparsers(dest="action", required=True, metavar="ACTION")
     importing = actions.add_parser("import", help="check a file of days and add them")
@@ -122,6 +126,10 @@ def _rotate(options: argparse.Namespace) -> int:
     return asyncio.run(rotate_key(_settings(options)))
 
 
+def _owners(options: argparse.Namespace) -> int:
+    return asyncio.run(run_owners(_settings(options), options.remove))
+
+
 def _calendar(options: argparse.Namespace) -> int:
     return run_import(_settings(options), options.file)
 
@@ -132,5 +140,6 @@ _COMMANDS = {
     "live": _live,
     "doctor": _doctor,
     "rotate-key": _rotate,
+    "owners": _owners,
     "calendar": _calendar,
 }

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from functools import partial
 
 from bot.application import Bot, build_bot
-from bot.edge.authorization import pairing_code
+from bot.edge.pairing import pairing_code
 from bot.edge.polling_alarm import PollingAlarm
 from bot.parameters import BotParameters
 from console.limits import raise_descriptor_limit, rate_loop_errors
@@ -69,12 +69,18 @@ async def run_controller(settings: Settings, watch: LoopWatch) -> int:
             loop_lag=watch.lag,
         )
         await system.begin()
+        await system.control.owners.settle(settings.owners)
         gc.freeze()  # modules and wiring stay: no collection has to look at them
         bot = build_bot(
-            parameters, system.control, foundation.store, foundation.vault, foundation.clock
+            parameters,
+            system.control,
+            foundation.store,
+            foundation.vault,
+            foundation.clock,
+            tell=_tell,
         )
-        web = serve(build_app(_web_parts(system, settings)), settings.listen)
-        await _show_pairing(foundation, settings)
+        web = serve(build_app(_web_parts(system, bot, settings)), settings.listen)
+        await _show_pairing(foundation)
         try:
             await web.start()
             await services_until_stopped(system, _services(system, bot))
@@ -94,15 +100,16 @@ def bot_parameters(settings: Settings) -> BotParameters:
         )
     return BotParameters(
         token=token,
-        owners=frozenset(settings.owners),
         api_root=settings.telegram_api,
         public_url=settings.public_url,
         brokers=PROFILES,
     )
 
 
-def _web_parts(system: System, settings: Settings) -> WebParts:
+def _web_parts(system: System, bot: Bot, settings: Settings) -> WebParts:
     async def is_healthy() -> bool:
+        if bot.health().trouble:
+            return False
         try:
             await system.foundation.store.ping()
         except StoreError:
@@ -137,12 +144,17 @@ def _services(system: System, bot: Bot) -> dict[str, Service]:
     }
 
 
-async def _show_pairing(foundation: Foundation, settings: Settings) -> None:
+async def _show_pairing(foundation: Foundation) -> None:
     """Without an owner, print the pairing code: to the console, never to the log."""
-    code = await pairing_code(foundation.store, settings.owners)
+    code = await pairing_code(foundation.store)
     if code is not None:
-        sys.stdout.write(f"No owner yet. Send this to the bot in Telegram:  /pair {code}\n")
-        sys.stdout.flush()
+        _tell(f"No owner yet. Send this to the bot in Telegram:  /pair {code}")
+
+
+def _tell(line: str) -> None:
+    """Show a line on the console."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 async def services_until_stopped(system: System, services: Mapping[str, Service]) -> None:

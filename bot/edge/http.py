@@ -30,6 +30,7 @@ _JSON = {"Content-Type": "application/json"}
 _KEEPALIVE_S = 5.0
 """How long a connection may rest. A server that has closed one meanwhile would not have read what
 is sent on it, and a message is not sent twice."""
+_NOTHING_NEW = b'{"ok": true, "result": []}'
 _SHOWS = ("/sendMessage", "/editMessageText")
 T = TypeVar("T")
 
@@ -134,22 +135,41 @@ class AiohttpRequest(BaseRequest):
 
 
 class PollRequest(AiohttpRequest):
-    """The pool of polling; it keeps each update of the last poll as Telegram wrote it."""
+    """The pool of polling. It keeps the updates of the last poll as Telegram wrote them.
+
+    The library is given none of them: it parses all or nothing, and writes what it could not parse
+    into the log.
+    """
 
     def __init__(self, root: str, *, timeouts: Timeouts) -> None:
         super().__init__(root, connections=2, timeouts=timeouts)
-        self._written: dict[int, Any] = {}
+        self._written: list[object] = []
+        self._by_id: dict[int, object] = {}
 
     async def do_request(self, *given: Any, **named: Any) -> tuple[int, bytes]:
         """Poll (see the base class)."""
+        self._written = []
         status, body = await super().do_request(*given, **named)
-        with suppress(ValueError, KeyError, TypeError):
-            self._written = {one["update_id"]: one for one in json.loads(body)["result"]}
-        return status, body
+        try:
+            answer = json.loads(body)
+            updates = answer["result"] if answer["ok"] is True else None
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return status, body
+        if updates is None:
+            return status, body
+        self._written = updates if isinstance(updates, list) else []
+        self._by_id = {}
+        with suppress(KeyError, TypeError):
+            self._by_id = {one["update_id"]: one for one in self._written}  # type: ignore[index]
+        return status, _NOTHING_NEW
+
+    def written(self) -> list[object]:
+        """Return what the last poll brought, in its order."""
+        return self._written
 
     def text_of(self, update: Update) -> str:
         """Return an update as JSON; an older one from its object, which takes far longer."""
-        written = self._written.get(update.update_id)
+        written = self._by_id.get(update.update_id)
         return update.to_json() if written is None else json.dumps(written)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -204,7 +204,12 @@ class Inbox:
             _log.error("update %s cannot be read with the present key", row["_id"])
             await self.finish(row["update_id"])
             return None
-        return Update.de_json(data, bot)
+        try:
+            return Update.de_json(data, bot)
+        except Exception as error:  # noqa: BLE001 - whatever the library makes of old data
+            _log.error("update %s cannot be read: %s", row["_id"], type(error).__name__)
+            await self.finish(row["update_id"])
+            return None
 
     def _id(self, update_id: int) -> str:
         return f"{self._bot_id}:{update_id}"
@@ -212,9 +217,6 @@ class Inbox:
 
 class InboxQueue(asyncio.Queue[object]):
     """The application's update queue; ``keep`` returns only when the updates are stored.
-
-    What ``is_wanted`` refuses is dropped before it costs a write: a thousand messages of strangers
-    must not stand between an owner and a panic (row R2).
 
     What ``starts_at_once`` names is handled while it is being stored, unless something that is not
     stands before it in its chat: whatever the handler does is bound to the update's id or nonce,
@@ -224,12 +226,10 @@ class InboxQueue(asyncio.Queue[object]):
     def __init__(
         self,
         inbox: Inbox,
-        is_wanted: Callable[[Update], Awaitable[bool]],
         starts_at_once: Callable[[Update], bool],
     ) -> None:
         super().__init__()
         self._inbox = inbox
-        self._is_wanted = is_wanted
         self._starts_at_once = starts_at_once
         self._held: set[int] = set()
 
@@ -240,10 +240,9 @@ class InboxQueue(asyncio.Queue[object]):
             updates: In the order of Telegram.
             are_fresh: No earlier process can have handled any of them.
         """
-        wanted = [one for one in updates if await self._is_wanted(one)]
         if are_fresh:
-            self._start(wanted)
-        for update in await self._inbox.keep(wanted):
+            self._start(updates)
+        for update in await self._inbox.keep(updates):
             self.replay(update)
 
     def _start(self, updates: Sequence[Update]) -> None:

@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from telegram import Bot, Update
+from telegram import Bot
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError, TimedOut
 
+from bot.edge.http import PollRequest
 from bot.edge.inbox import InboxQueue
+from bot.edge.intake import KINDS, Intake, update_ids
 from bot.edge.limiter import seconds_of
 from core.errors import StoreError
 from core.ports.clock import Clock
 
 __all__ = ["REFUSED_BY_TELEGRAM", "SECOND_INSTANCE", "Poller", "PollerHealth"]
 
-ALLOWED = [Update.MESSAGE, Update.CALLBACK_QUERY, Update.MY_CHAT_MEMBER]
 REFUSED_BY_TELEGRAM = (
     "Telegram refuses the bot's token, so the chat is dead. Trading goes on. Check the token with "
     "BotFather."
@@ -52,12 +54,32 @@ class PollerHealth:
 
 
 class Poller:
-    """One loop over ``getUpdates``."""
+    """One loop over ``getUpdates``.
+
+    Args:
+        bot: Asks Telegram.
+        request: Through this, and keeps what came.
+        intake: Sifts what came.
+        queue: Stores it.
+        clock: For the waits.
+        timeout_s: How long one poll waits at Telegram.
+        retry_s: The wait after a refusal.
+    """
 
     def __init__(
-        self, bot: Bot, queue: InboxQueue, clock: Clock, *, timeout_s: int, retry_s: float = 30.0
+        self,
+        bot: Bot,
+        request: PollRequest,
+        intake: Intake,
+        queue: InboxQueue,
+        clock: Clock,
+        *,
+        timeout_s: int,
+        retry_s: float = 30.0,
     ) -> None:
         self._bot = bot
+        self._request = request
+        self._intake = intake
         self._queue = queue
         self._clock = clock
         self._timeout_s = timeout_s
@@ -86,18 +108,30 @@ class Poller:
         """Make one poll, store its updates, and wait when it failed."""
         try:
             async with asyncio.timeout(self._timeout_s + _ALARM_AFTER_S):
-                updates = await self._bot.get_updates(
-                    offset=self._offset, timeout=self._timeout_s, allowed_updates=ALLOWED
+                await self._bot.get_updates(
+                    offset=self._offset, timeout=self._timeout_s, allowed_updates=KINDS
                 )
+            written = self._request.written()
+            updates = await self._intake.sift(written)
             # What a former process saw and did not confirm comes with the first poll.
             await self._queue.keep(updates, are_fresh=self._has_polled)
-            if updates:
-                self._offset = updates[-1].update_id + 1
+            self._confirm(written)
         except (TelegramError, TimeoutError, StoreError) as error:
             await self._clock.sleep(self._wait_after(error))
             return
         self._has_polled = True
         self._note_answer()
+
+    def _confirm(self, written: Sequence[object]) -> None:
+        """Have the next poll tell Telegram that these came.
+
+        Raises:
+            TelegramError: None has an id: the same would come again at once.
+        """
+        if ids := update_ids(written):
+            self._offset = max(ids) + 1
+        elif written:
+            raise TelegramError("a poll brought nothing that is an update")
 
     def _note_answer(self) -> None:
         if self._trouble:

@@ -14,6 +14,7 @@ from core.domain.notices.system import (
     ClockWrong,
     InstrumentsOld,
     MemoryDiffered,
+    OwnerRemoved,
     PollerTrouble,
     ServiceCrashed,
     Started,
@@ -25,7 +26,7 @@ from core.domain.notices.system import (
 __all__ = ["system_notice"]
 
 
-def system_notice(notice: SystemNotice) -> Screen:  # noqa: PLR0911 - a line a kind
+def system_notice(notice: SystemNotice) -> Screen:  # noqa: C901, PLR0911 - a line a kind
     """Return the message of a notice about Saarthi itself."""
     match notice:
         case PollerTrouble():
@@ -47,6 +48,8 @@ def system_notice(notice: SystemNotice) -> Screen:  # noqa: PLR0911 - a line a k
             return Screen("🕰 This computer's clock agrees with the brokers' again.")
         case MemoryDiffered():
             return Screen(_differed(notice))
+        case OwnerRemoved():
+            return Screen(_removed(notice))
         case Text():
             return Screen(esc(notice.text))
         case _:
@@ -80,6 +83,11 @@ def _differed(notice: MemoryDiffered) -> str:
         "and stopped entries on all accounts; exits and stops go on. Compare /orders and "
         "/positions with the brokers, then set NORMAL under /brokers."
     )
+
+
+def _removed(notice: OwnerRemoved) -> str:
+    who = f"{esc(notice.name)} ({notice.user_id})" if notice.name else f"User {notice.user_id}"
+    return f"{who} was removed by {esc(notice.by)} and is served no more."
 
 
 def _started(unknown_orders: int) -> str:

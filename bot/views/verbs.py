@@ -38,6 +38,7 @@ class Verb(StrEnum):
     GUARD_PART = "gd_part"
     SHARE_LOGIN = "share"
     LOGIN = "login"
+    OWNERS = "owners"
     # ask something
     ADD_ACCOUNT = "add"
     WIZARD_STEP = "wiz"
@@ -66,6 +67,7 @@ class Verb(StrEnum):
     ASK_PANIC = "ask_pn"
     PANIC_PICK = "pn_pick"
     ASK_STOP_PANIC = "ask_pnx"
+    ASK_REMOVE_OWNER = "ask_own"
     # change something that one tap changes back
     ENABLE_ACCOUNT = "on"
     DISABLE_ACCOUNT = "off"
@@ -96,3 +98,4 @@ class Verb(StrEnum):
     LOCK_GUARD = "gd_lockok"
     PANIC = "panic"
     STOP_PANIC = "pnx"
+    REMOVE_OWNER = "own_off"

@@ -12,7 +12,8 @@ from core.bootstrap import System
 from core.config import Settings
 from core.domain.account import Account
 from core.domain.broker_profile import BrokerProfile
-from core.engine.users import owner_ids
+from core.domain.owner import BotOwner, Way
+from core.engine.users import owners as owners_of
 from core.errors import BrokerReadError, VaultError
 from core.inspection import StoreLook
 
@@ -58,11 +59,10 @@ def _beta(settings: Settings) -> Finding:
 
 
 async def owners(look: StoreLook, settings: Settings) -> list[Finding]:
-    """Check that the bot has an owner."""
-    known = {*settings.owners, *await owner_ids(look.foundation.store)}
+    """Check that the bot has an owner, and say how each came in."""
+    known = await owners_of(look.foundation.store, settings.owners)
     if known:
-        users = ", ".join(str(one) for one in sorted(known))
-        return [ok("owners", f"Telegram users {users}")]
+        return [ok("owners", f"Telegram users {', '.join(map(_owner, known))}")]
     return [
         warn(
             "owners",
@@ -70,6 +70,11 @@ async def owners(look: StoreLook, settings: Settings) -> list[Finding]:
             "saarthi run prints a code for /pair, or set SAARTHI_OWNERS",
         )
     ]
+
+
+def _owner(owner: BotOwner) -> str:
+    way = "listed" if owner.way is Way.LISTED else "paired"
+    return f"{owner.user_id} ({way})"
 
 
 async def accounts(system: System) -> list[Finding]:

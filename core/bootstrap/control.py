@@ -15,6 +15,7 @@ from core.engine.control.deliveries import Deliveries
 from core.engine.control.limits import LimitSettings
 from core.engine.control.manual_orders import ManualOrders
 from core.engine.control.manual_runs import ManualRuns
+from core.engine.control.owners import Owners
 from core.engine.control.panic import PanicControl
 from core.engine.control.result_guards import GuardSettings
 from core.engine.control.stops import Stops
@@ -61,16 +62,7 @@ def control_of(
         tokens=engine.tokens,
         views=views,
         orders=orders,
-        panic=PanicControl(
-            store=store,
-            clock=clock,
-            accounts=engine.accounts,
-            journal=engine.journal,
-            outbox=engine.outbox,
-            panics=engine.panics,
-            facts=engine.panic_facts,
-            worker=engine.pool.get,
-        ),
+        panic=_panic(foundation, engine),
         unresolved=_unresolved(foundation, engine),
         stops=Stops(store=store, clock=clock, wake=engine.pool.wake),
         guards=_guards(foundation, engine),
@@ -87,6 +79,7 @@ def control_of(
         settings=SystemSettings(store, engine.accounts),
         health=_health(foundation, engine, loop_lag),
         deliveries=Deliveries(store, engine.outbox),
+        owners=Owners(store, engine.outbox),
     )
 
 
@@ -102,6 +95,19 @@ def _orders(foundation: Foundation, engine: Wiring) -> ManualOrders:
         hours=engine.hours,
         nets=engine.nets,
         masters=engine.masters,
+        worker=engine.pool.get,
+    )
+
+
+def _panic(foundation: Foundation, engine: Wiring) -> PanicControl:
+    return PanicControl(
+        store=foundation.store,
+        clock=foundation.clock,
+        accounts=engine.accounts,
+        journal=engine.journal,
+        outbox=engine.outbox,
+        panics=engine.panics,
+        facts=engine.panic_facts,
         worker=engine.pool.get,
     )
 

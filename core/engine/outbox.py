@@ -35,6 +35,7 @@ __all__ = [
     "OutboxSender",
     "card_id",
     "dead_letters",
+    "drop_waiting",
     "forget_notices",
     "has_card",
     "undelivered_notices",
@@ -77,6 +78,13 @@ async def undelivered_notices(view: StoreView) -> int:
 async def dead_letters(view: StoreView, chat_id: int) -> list[Document]:
     """Return what could not be delivered to a chat, oldest first."""
     return await view.find(_OUTBOX, {"chat_id": chat_id, "state": "DEAD"}, sort=[("seq", 1)])
+
+
+async def drop_waiting(view: StoreView, chat_id: int) -> None:
+    """Deliver nothing more of what is posted for a chat: its user is served no more."""
+    for state in ("WAITING", "DEAD"):
+        dropped = Change(set={"state": "TOLD", "reason": "its user is served no more"})
+        await view.update(_OUTBOX, {"chat_id": chat_id, "state": state}, dropped, many=True)
 
 
 async def has_card(view: StoreView, chat_id: int, key: str) -> bool:

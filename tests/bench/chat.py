@@ -42,11 +42,16 @@ class _Chat:
     def talking(self, one: Controlled) -> Mapping[str, Service]:
         """Build the bot over a controller, as ``console.process`` does."""
         self.one = one
-        parameters = BotParameters(TOKEN, frozenset(self.users), PROFILES, self.spec.telegram)
+        parameters = BotParameters(TOKEN, PROFILES, self.spec.telegram)
         under = one.foundation
         bot = build_bot(parameters, one.system.control, under.store, under.vault, under.clock)
         self.bot = bot
-        return {"outbox": one.system.sender(bot.notifier), "bot": bot.run}
+
+        async def run() -> None:
+            await one.system.control.owners.settle(self.users)
+            await bot.run()
+
+        return {"outbox": one.system.sender(bot.notifier), "bot": run}
 
 
 class _Tapped:

@@ -187,9 +187,15 @@ class Person:
 
 @dataclass(kw_only=True)
 class World(BotEngine):
-    """Everything around one bot; at each start it stands on another engine."""
+    """Everything around one bot; at each start it stands on another engine.
+
+    Attributes:
+        owners: Whom the settings list.
+        console: What was shown there.
+    """
 
     telegram: Telegram
+    console: list[str] = field(default_factory=list)
     owners: frozenset[int] = frozenset({OWNER})
     bots: list[Bot] = field(default_factory=list)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -210,18 +216,21 @@ class World(BotEngine):
         self.build_engine()
         parameters = BotParameters(
             token=TOKEN,
-            owners=self.owners,
             brokers=PROFILES,
             api_root=self.telegram.root,
             public_url=self.public_url,
             poll_timeout_s=5,
         )
-        self.bots.append(build_bot(parameters, self.control, self.store, self.vault, self.clock))
-        return self.bot
+        bot = build_bot(
+            parameters, self.control, self.store, self.vault, self.clock, tell=self.console.append
+        )
+        self.bots.append(bot)
+        return bot
 
     async def start(self) -> Bot:
         """Build a bot and run it, with a worker for each account that has read its broker."""
         bot = self.build()
+        await self.control.owners.settle(self.owners)
         self.before = asyncio.all_tasks()
         self.tasks = {
             asyncio.create_task(bot.run()),

@@ -11,6 +11,7 @@ __all__ = [
     "ClockWrong",
     "InstrumentsOld",
     "MemoryDiffered",
+    "OwnerRemoved",
     "PollerTrouble",
     "ServiceCrashed",
     "Started",
@@ -126,6 +127,22 @@ class MemoryDiffered:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnerRemoved:
+    """A user is served no more; told to those who are (G1).
+
+    Attributes:
+        user_id: Who is not served any more.
+        name: What Telegram calls them, or empty.
+        by: Who removed them.
+    """
+
+    kind: ClassVar[str] = "owner_removed"
+    user_id: int
+    name: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """A plain sentence. Not posted any more: earlier versions stored such notices."""
 
@@ -142,5 +159,6 @@ SystemNotice: TypeAlias = (
     | ClockWrong
     | ClockRight
     | MemoryDiffered
+    | OwnerRemoved
     | Text
 )

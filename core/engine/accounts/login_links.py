@@ -6,7 +6,7 @@ from datetime import datetime
 
 from core.ports.store import StoreView
 
-__all__ = ["account_of_link", "add_link", "end_links", "link_of"]
+__all__ = ["account_of_link", "add_link", "end_all_links", "end_links", "link_of"]
 
 _LINKS = "login_links"
 
@@ -31,3 +31,8 @@ async def account_of_link(view: StoreView, link: str) -> str | None:
 async def end_links(view: StoreView, broker_id: str) -> None:
     """End an account's login pages: it is connected now, or disconnected."""
     await view.delete(_LINKS, {"broker_id": broker_id})
+
+
+async def end_all_links(view: StoreView) -> None:
+    """End every login page: somebody who saw their addresses is served no more."""
+    await view.delete(_LINKS, {})

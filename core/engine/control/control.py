@@ -21,6 +21,7 @@ from core.engine.control.deliveries import Deliveries
 from core.engine.control.limits import LimitSettings
 from core.engine.control.manual_orders import ManualOrders
 from core.engine.control.manual_runs import ManualRuns
+from core.engine.control.owners import Owners
 from core.engine.control.panic import PanicControl
 from core.engine.control.result_guards import GuardSettings
 from core.engine.control.stops import Stops
@@ -84,6 +85,7 @@ class Control:
         settings: What else can be set from the chat.
         health: How the controller and its accounts do.
         deliveries: Notices that could not be delivered.
+        owners: Who is served.
     """
 
     accounts: ConnectedAccounts
@@ -106,3 +108,4 @@ class Control:
     settings: SystemSettings
     health: ControllerHealth
     deliveries: Deliveries
+    owners: Owners

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from bot.edge.authorization import pairing_code
+from bot.edge.pairing import pairing_code
 from bot.registry import ACTIONS, COMMANDS
 from core.domain.mode import TradingMode
 from core.domain.order import Side
@@ -23,7 +23,7 @@ STRANGER = 6666
 async def test_a_stranger_gets_nothing_from_any_command(
     world: World, caplog: pytest.LogCaptureFixture
 ):
-    """Every command of the registry, free text and /pair with a wrong code: no answer, a log line."""
+    """Every command of the registry, free text, /pair with a wrong code: no answer, one log line."""
     await world.connect(an_account())
     await world.start()
     stranger = Person(world.telegram, STRANGER)
@@ -37,7 +37,8 @@ async def test_a_stranger_gets_nothing_from_any_command(
         await world.settled()
     seen = await stranger.messages()
     assert [one for one in seen if one["from"] == "bot"] == []
-    assert caplog.text.count(f"user {STRANGER}") >= len(COMMANDS) + 1
+    lines = [line for line in caplog.text.splitlines() if str(STRANGER) in line]
+    assert len(lines) == 1 and "not served" in lines[0]
     assert await world.effects() == []
     assert [row["_id"] for row in await world.rows("users")] == [str(OWNER)]
     assert len(await world.rows("inbox")) == 1
@@ -74,7 +75,8 @@ async def test_an_owner_is_not_served_in_a_group(world: World):
     assert status == 200
     status, _ = await world.telegram.control("send", chat_id=-500, user_id=OWNER, text="/dashboard")
     assert status == 200
-    await world.settled()
+    await world.owner.say("/help")  # behind that
+    await world.owner.sees("What I can do")
     seen = await world.telegram.transcript(-500)
     assert [one for one in seen["messages"] if one["from"] == "bot"] == []
 
@@ -83,8 +85,8 @@ async def test_an_owner_is_not_served_in_a_group(world: World):
 async def test_the_pairing_code_makes_the_first_owner(world: World):
     """The console's code lets its holder in, once; nobody else after that."""
     world.owners = frozenset()
-    code = await pairing_code(world.store, ())
-    assert code is not None and await pairing_code(world.store, ()) == code
+    code = await pairing_code(world.store)
+    assert code is not None and await pairing_code(world.store) == code
     await world.start()
     await world.owner.say("/start")
     await world.owner.say("/pair WRONGONE")
@@ -96,23 +98,25 @@ async def test_the_pairing_code_makes_the_first_owner(world: World):
     assert [one for one in await late.messages() if one["from"] == "bot"] == []
     (row,) = await world.rows("users")
     assert (row["_id"], row["user_id"], row["role"]) == (str(OWNER), OWNER, "owner")
-    assert await pairing_code(world.store, ()) is None
-    assert await pairing_code(world.store, (5,)) is None
+    assert await pairing_code(world.store) is None
 
 
 @pytest.mark.row("G1")
-async def test_pairing_dies_of_wrong_tries(world: World):
-    """Ten wrong codes close the door, the right one included; the next start makes a new one."""
+async def test_strangers_do_not_close_pairing(world: World):
+    """Wrong codes silence their sender alone and are told on the console; the owner still pairs."""
     world.owners = frozenset()
-    code = await pairing_code(world.store, ())
+    code = await pairing_code(world.store)
     await world.start()
+    stranger = Person(world.telegram, STRANGER)
     for number in range(10):
-        await world.owner.say(f"/pair WRONG{number:03d}")
+        await stranger.say(f"/pair WRONG{number:03d}")
+    await stranger.say(f"/pair {code}")  # too late: nothing of theirs is compared any more
     await world.owner.say(f"/pair {code}")
+    await world.owner.sees("Namaste")
     await world.settled()
-    assert await world.rows("users") == []
-    fresh = await pairing_code(world.store, ())
-    assert fresh not in {None, code}
+    assert [row["_id"] for row in await world.rows("users")] == [str(OWNER)]
+    assert len(await world.rows("inbox")) == 1
+    assert len(world.console) == 1 and str(STRANGER) in world.console[0]
 
 
 @pytest.mark.row("E4", "G3")

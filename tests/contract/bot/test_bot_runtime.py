@@ -153,7 +153,9 @@ async def test_the_bot_starts_while_telegram_is_away(world: World):
 
 
 async def _run(world: World) -> None:
-    await world.build().run()
+    bot = world.build()
+    await world.control.owners.settle(world.owners)
+    await bot.run()
 
 
 @pytest.mark.matrix("T02")

@@ -85,6 +85,7 @@ from core.domain.notices.system import (
     ClockWrong,
     InstrumentsOld,
     MemoryDiffered,
+    OwnerRemoved,
     PollerTrouble,
     ServiceCrashed,
     Started,
@@ -187,6 +188,7 @@ def notices(word: str) -> tuple[Notice, ...]:
         ClockWrong(-40),
         ClockRight(),
         MemoryDiffered("orders", 2),
+        OwnerRemoved(2002, word, word),
         Text(word),
     )
 

@@ -106,6 +106,9 @@ OF_THE_FIRST_VERSION = {
     "REMOVE_LIMIT": "nolim_ok",
     "ASK_ROUND_TRIP": "ask_trip",
     "ROUND_TRIP": "trip_ok",
+    "OWNERS": "owners",
+    "ASK_REMOVE_OWNER": "ask_own",
+    "REMOVE_OWNER": "own_off",
 }
 PARTS = st.text(st.characters(exclude_characters=":", codec="utf-8"))
 
@@ -183,6 +186,7 @@ def test_what_changes_something_for_good_needs_a_nonce():
         "gd_lockok",
         "panic",
         "pnx",
+        "own_off",
     }
     homes = {f"/{one.name}" for one in COMMANDS}
     assert {action.home for action in ACTIONS.values()} <= homes

@@ -41,7 +41,7 @@ def test_help_lists_every_command_of_the_registry():
     assert [one.name for one in COMMANDS] == re.findall(r"^/(\w+) —", text, re.MULTILINE)
     wanted = (
         "start dashboard brokers add login strategies positions orders trades pnl mode panic limits "
-        "guard settings health help cancel"
+        "guard settings owners health help cancel"
     )
     assert {one.name for one in COMMANDS} == set(wanted.split())
     assert all(re.fullmatch(r"[a-z0-9_]{1,32}", one.name) for one in COMMANDS)

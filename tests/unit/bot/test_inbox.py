@@ -40,14 +40,9 @@ def tapped(update_id: int) -> Update:
     return Update(update_id, callback_query=query)
 
 
-async def wanted(_: Update) -> bool:
-    """Want every update."""
-    return True
-
-
 def queue_of(inbox: Inbox) -> InboxQueue:
     """Return the queue in front of an inbox."""
-    return InboxQueue(inbox, wanted, starts_at_once)
+    return InboxQueue(inbox, starts_at_once)
 
 
 def queued(queue: InboxQueue) -> list[int]:
