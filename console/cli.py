@@ -17,11 +17,13 @@ from console.demo.launcher import main as run_demo
 from console.demo.options import DemoOptions
 from console.doctor import run_doctor
 from console.keys import rotate_key
+from console.legacy import LegacyOptions, migrate_legacy
 from console.live import run_live
 from console.owners import run_owners
 from console.process import run_controller
 from core.bootstrap import LoopWatch
 from core.config import Settings, load_settings
+from core.domain.mode import TradingMode
 from core.errors import SaarthiError
 
 __all__ = ["main"]
@@ -64,12 +66,47 @@ def _parser() -> argparse.ArgumentParser:
     owners = commands.add_parser("owners", help="who may use the bot, and remove one")
     owners.add_argument("--remove", type=int, metavar="USER_ID", help="serve this user no more")
     _add_config(owners)
+    _add_legacy(commands)
     calendar = commands.add_parser("calendar", help="holidays and sessions of your own")
     actions = calendar.add_subparsers(dest="action", required=True, metavar="ACTION")
     importing = actions.add_parser("import", help="check a file of days and add them")
     importing.add_argument("file", type=Path, help="a CSV file; docs/operations.md has its form")
     _add_config(importing)
     return parser
+
+
+def _add_legacy(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    legacy = commands.add_parser(
+        "migrate-legacy", help="take over the account of an older program of one account"
+    )
+    legacy.add_argument("--dry-run", action="store_true", help="say what would change")
+    legacy.add_argument(
+        "--uri", help="the old database's server; one with a password in SAARTHI_LEGACY_URI"
+    )
+    legacy.add_argument("--db", help="the old database; without it that of the address")
+    legacy.add_argument("--collection", help="where the document is; else the usual names")
+    legacy.add_argument("--id", dest="document", help="its _id, where there are several")
+    for name, what in _LEGACY_FIELDS.items():
+        legacy.add_argument(f"--{name}-field", metavar="PATH", help=f"the field of {what}")
+    legacy.add_argument("--env-file", type=Path, help="the old program's file of settings")
+    legacy.add_argument("--name", default="Main", help="what to call the account (Main)")
+    legacy.add_argument(
+        "--mode",
+        type=TradingMode,
+        choices=[TradingMode.EXIT_ONLY, TradingMode.NORMAL],
+        default=TradingMode.EXIT_ONLY,
+        help="EXIT_ONLY (so it begins) or NORMAL",
+    )
+    _add_config(legacy)
+
+
+_LEGACY_FIELDS = {
+    "key": "the App ID",
+    "secret": "the secret",
+    "token": "the access token",
+    "time": "the time of the login",
+    "user": "the broker's user",
+}
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
@@ -130,6 +167,27 @@ def _owners(options: argparse.Namespace) -> int:
     return asyncio.run(run_owners(_settings(options), options.remove))
 
 
+def _legacy(options: argparse.Namespace) -> int:
+    paths = {name: getattr(options, f"{name}_field") for name in _LEGACY_FIELDS}
+    named = {"at" if name == "time" else name: path for name, path in paths.items() if path}
+    return asyncio.run(
+        migrate_legacy(
+            _settings(options),
+            LegacyOptions(
+                uri=options.uri,
+                db=options.db,
+                collection=options.collection,
+                document=options.document,
+                fields=named,
+                env_file=options.env_file,
+                name=options.name,
+                mode=options.mode,
+                dry_run=options.dry_run,
+            ),
+        )
+    )
+
+
 def _calendar(options: argparse.Namespace) -> int:
     return run_import(_settings(options), options.file)
 
@@ -141,5 +199,6 @@ _COMMANDS = {
     "doctor": _doctor,
     "rotate-key": _rotate,
     "owners": _owners,
+    "migrate-legacy": _legacy,
     "calendar": _calendar,
 }

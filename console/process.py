@@ -41,9 +41,8 @@ _log = logging.getLogger(__name__)
 def set_up_log(settings: Settings) -> None:
     """Set up the log, with the secrets of the settings redacted."""
     redactor = Redactor()
-    for secret in (settings.telegram_token, settings.secret_key, settings.mongodb_uri):
-        if secret is not None:
-            redactor.learn(secret.get_secret_value())
+    for secret in settings.secrets:
+        redactor.learn(secret)
     set_up_logging(settings.log, redactor)
 
 

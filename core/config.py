@@ -110,6 +110,7 @@ class Settings(BaseModel):
         order_deadline_s: Total time of one call to a broker, waits included.
         trusted_proxies: Reverse proxies elsewhere than on this machine, whose X-Forwarded-For is
             believed.
+        legacy_uri: Where ``migrate-legacy`` finds the older program's database.
         mongod: A ``mongod`` binary to start, when no ``mongodb_uri`` is given.
         prove_accounts: Whether entries need limits and a round trip at other addresses than the
             broker's own as well (F8).
@@ -127,6 +128,7 @@ class Settings(BaseModel):
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_proxies)] = ()
     mongodb_uri: Annotated[SecretStr | None, Optional_] = None
     mongod: Annotated[Path | None, Optional_] = None
+    legacy_uri: Annotated[SecretStr | None, Optional_] = None
     db: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,60}$")] = "saarthi"
     data: Path = Path("~/.saarthi")
     secret_key: Annotated[SecretStr | None, Optional_] = None
@@ -145,6 +147,12 @@ class Settings(BaseModel):
         """The names of the settings that were given, in order."""
         named = {*self.model_fields_set, *self.roots, *self.streams}
         return sorted(named - {_ROOTS, _STREAMS})
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """The values of the settings that are secrets and are given."""
+        found = [getattr(self, name) for name in sorted(_SECRETS)]
+        return [one.get_secret_value() for one in found if one is not None]
 
     @property
     def addresses(self) -> Mapping[str, str]:
@@ -223,7 +231,7 @@ def setting_name(field: str) -> str:
     return _OWN_NAMES.get(field, _PREFIX + field.upper())
 
 
-_SECRETS = {"telegram_token", "mongodb_uri", "secret_key"}
+_SECRETS = {"telegram_token", "mongodb_uri", "legacy_uri", "secret_key"}
 
 
 def _explain(error: ValidationError) -> str:

@@ -13,6 +13,7 @@ from core.errors import UserError
 __all__ = [
     "Account",
     "AccountDraft",
+    "CarriedLogin",
     "DisablePolicy",
     "TokenStatus",
     "checked_display_name",
@@ -86,6 +87,29 @@ class AccountDraft:
     def __repr__(self) -> str:
         """Leave the secret out of any traceback or log."""
         return f"AccountDraft({self.broker}, {self.display_name!r}, {self.api_key!r}, ***)"
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedLogin:
+    """The login of an account that another program had (A11); the token is plain here.
+
+    Attributes:
+        place: Where it was found.
+        at: When the token was made, real time; None when nothing says so.
+        market_at: The same in market time.
+        status: Whether it is believed to be alive.
+    """
+
+    place: str
+    access_token: str
+    at: datetime | None
+    market_at: datetime | None
+    status: TokenStatus
+    user_id: str | None
+
+    def __repr__(self) -> str:
+        """Leave the token out of any traceback or log."""
+        return f"CarriedLogin({self.place!r}, {self.user_id!r}, ***)"
 
 
 _NAME_LIMIT = 40

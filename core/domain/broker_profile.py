@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 
 from core.domain.instrument import Segment
+from core.domain.legacy_form import LegacyForm
 from core.errors import LoginRefused, UserError
 
 __all__ = [
@@ -180,6 +181,7 @@ class BrokerProfile:
         names_need_master: Its names of instruments are known from its master alone, so without one
             its accounts can neither be read nor traded.
         exit_hint: How a user closes everything in the broker's own app, a sentence.
+        legacy: How an older program of one account kept its login; None: nothing is taken over.
         is_supported: False for the placeholder of a stored broker that this program does not know.
     """
 
@@ -199,6 +201,7 @@ class BrokerProfile:
     stream: ApiRoot | None = None
     names_need_master: bool = False
     exit_hint: str = "In the broker's app, cancel what works and close the positions."
+    legacy: LegacyForm | None = None
     is_supported: bool = True
 
     def __str__(self) -> str:

@@ -27,13 +27,13 @@ from tests.fakes.deciding import InProcess
 from tests.fakes.environment import clock_environment
 from tests.fakes.sandbox_process import ROOT, Sandbox
 
-__all__ = ["TOKEN", "Installation"]
+__all__ = ["APPS", "TOKEN", "Installation"]
 
 TOKEN = "100000001:CANARY-bot-token-of-the-tests-0000000"
 """A bot token; any well-formed one is a bot of its own in the sandbox."""
 _PATIENCE_S = 120.0
 _KEPT = ("PATH", "PYTHONPATH")
-_APPS = {
+APPS = {
     ZERODHA: ("kite", "installkey001", "installsecret001", "IK1001"),
     FYERS: ("fyers", "INSTALL01-100", "INSTALLSECRET1", "IF10001"),
 }
@@ -114,7 +114,16 @@ class Installation:
         self, system: System, kind: BrokerProfile, name: str = "Main", *, logged_in: bool = True
     ) -> Account:
         """Register an app at the simulated broker, add the account here, and log it in."""
-        broker, key, secret, user = _APPS[kind]
+        key, secret = self.register(system, kind)
+        draft = AccountDraft(kind, name, key, secret)
+        account = await system.control.registration.add(self.command(), draft)
+        if logged_in:
+            await self.log_in(system, account)
+        return await system.control.accounts.get(account.broker_id)
+
+    def register(self, system: System, kind: BrokerProfile) -> tuple[str, str]:
+        """Register an app at the simulated broker; return its key and secret."""
+        broker, key, secret, user = APPS[kind]
         body = {
             "broker": broker,
             "api_key": key,
@@ -125,17 +134,13 @@ class Installation:
             "redirect_url": system.logins.redirect_url(kind),
         }
         self.sandbox.ask("POST", "/accounts", body)
-        draft = AccountDraft(kind, name, key, secret)
-        account = await system.control.registration.add(self.command(), draft)
-        if logged_in:
-            await self.log_in(system, account)
-        return await system.control.accounts.get(account.broker_id)
+        return key, secret
 
     async def log_in(self, system: System, account: Account) -> None:
         """Log an account in as its person does without a public URL: by pasting the address."""
         offer = await system.control.logins.offer(account.broker_id)
         assert offer.direct_url is not None
-        landed = await _allow(offer.direct_url, _APPS[account.broker][3])
+        landed = await _allow(offer.direct_url, APPS[account.broker][3])
         await system.control.logins.paste(self.command(), landed, account.broker_id)
 
     def ledger(self) -> list[dict[str, Any]]:

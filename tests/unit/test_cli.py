@@ -38,6 +38,7 @@ def saarthi(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str
         ("live", "--broker-id", "zerodha_abc123"),
         ("doctor", "now"),
         ("rotate-key", "--config"),
+        ("migrate-legacy", "--mode", "PAUSED"),
         ("calendar",),
         ("calendar", "import"),
         ("calendar", "export", "x.csv"),
@@ -57,7 +58,7 @@ def test_help_is_0(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert ended.value.code == 0
     told = capsys.readouterr().out
-    for command in ("run", "demo", "live", "doctor", "rotate-key", "calendar"):
+    for command in ("run", "demo", "live", "doctor", "rotate-key", "migrate-legacy", "calendar"):
         assert f"\n    {command}" in told
 
 
@@ -68,6 +69,7 @@ def test_help_is_0(capsys: pytest.CaptureFixture[str]) -> None:
         ("run",),
         ("doctor",),
         ("rotate-key",),
+        ("migrate-legacy",),
         ("live", "--strategy", "opening_range_breakout", "--broker-id", "zerodha_abc123"),
     ],
     ids=lambda command: command[0],

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, time
 
+from core.adapters.fyers.legacy import LEGACY
 from core.domain.broker_profile import (
     ApiRoot,
     BrokerProfile,
@@ -81,6 +82,7 @@ FYERS = BrokerProfile(
     callback=CallbackForm(nonce="state", code="auth_code", refusal=_refusal),
     # Fyers signs nothing, and bars an address for half an hour after answers other than 200.
     postback=PostbackForm(_postback, is_signed=False),
+    legacy=LEGACY,
     stream=ApiRoot("fyers_stream", "wss://socket.fyers.in"),
     cut_offs=(
         # Ten minutes before Fyers' published 15:15.

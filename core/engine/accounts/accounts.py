@@ -4,8 +4,9 @@ Collection ``broker_accounts`` (``_id`` is the ``broker_id``) holds the fields o
 ``live`` (false once disconnected), ``display_key`` (lower-cased name, unique among live accounts),
 ``user_id`` and ``user_name`` (who first logged in), ``token_market_at`` (market time of the last
 login, which decides its end), ``token_lost_at`` (when the broker or the clock ended it), ``drain``,
-``parked_reason``, ``source_address``, ``disconnected_at``. ``api_secret`` and ``access_token`` are
-sealed by the vault and opened only in :meth:`Accounts.credentials`.
+``parked_reason``, ``source_address``, ``disconnected_at``, ``carried_from`` (where an older program
+had it). ``api_secret`` and ``access_token`` are sealed by the vault and opened only in
+:meth:`Accounts.credentials`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from core.domain.account import Account, AccountDraft, TokenStatus
+from core.domain.account import Account, AccountDraft, CarriedLogin, TokenStatus
 from core.domain.broker_profile import BrokerProfile, unknown_broker
 from core.domain.command import Command
 from core.domain.identifiers import broker_id_for
@@ -195,6 +196,16 @@ class Accounts:
         )
         return tuple(self.read(row) for row in rows)
 
+    async def same_as(
+        self, view: StoreView, broker: str, api_key: str, user_id: str | None
+    ) -> Account | None:
+        """Return the live account of this key, and of this user where both are known, or None."""
+        where = {"live": True, "broker_type": broker, "api_key": api_key}
+        for row in await view.find(_ACCOUNTS, where):
+            if user_id is None or row.get("user_id") in {None, user_id}:
+                return self.read(row)
+        return None
+
     async def add(self, draft: AccountDraft, *, nonce: str, fence: int, author: str) -> Account:
         """Insert an account (disabled, NORMAL) with its gate; default when it is the first.
 
@@ -221,6 +232,30 @@ class Accounts:
                 f"Another account is called {draft.display_name!r} already; expected a new name."
             ) from error
         return await self.get(broker_id)
+
+    async def insert_carried(
+        self, view: StoreView, draft: AccountDraft, login: CarriedLogin, mode: TradingMode
+    ) -> str:
+        """Insert an account that another program has traded on; return its id (A11).
+
+        It is enabled and has the default mark from now on; its gate is the caller's to add.
+        """
+        broker_id = broker_id_for(draft.broker.name, secrets.token_bytes(_ENTROPY_BYTES))
+        row = {
+            **self._new_row(broker_id, draft, self._clock.now()),
+            "is_default": True,
+            "enabled": True,
+            "trading_mode": mode.value,
+            "access_token": self._vault.seal(login.access_token),
+            "token_generated_at": login.at,
+            "token_market_at": login.market_at,
+            "token_status": login.status.value,
+            "user_id": login.user_id,
+            "carried_from": login.place,
+        }
+        await _end_default(view)
+        await view.insert(_ACCOUNTS, row)
+        return broker_id
 
     def _new_row(self, broker_id: str, draft: AccountDraft, now: datetime) -> Document:
         return {
@@ -266,9 +301,7 @@ class Accounts:
         """Move the default mark in one transaction (a partial unique index holds it single)."""
 
         async def body(view: StoreView) -> None:
-            await view.update(
-                _ACCOUNTS, {"is_default": True}, Change(set={"is_default": False}), many=True
-            )
+            await _end_default(view)
             await _change_live(view, broker_id, Change(set={"is_default": True}))
 
         await self._store.transaction(body, nonce=f"default:{command.id}")
@@ -394,6 +427,10 @@ def _refuse_indistinct(draft: AccountDraft, live: list[Document]) -> None:
 async def _change_live(view: StoreView, broker_id: str, change: Change) -> None:
     if await view.update(_ACCOUNTS, {"_id": broker_id, "live": True}, change) != 1:
         raise NotFound("That account is not connected any more; /brokers lists the present ones.")
+
+
+async def _end_default(view: StoreView) -> None:
+    await view.update(_ACCOUNTS, {"is_default": True}, Change(set={"is_default": False}), many=True)
 
 
 async def _pass_default_on(view: StoreView) -> None:

@@ -21,7 +21,7 @@ from core.errors import LeaseHeld, LeaseLost, StoreError
 from core.ports.clock import Clock
 from core.ports.store import OUTSIDE, Change, Store, StoreView
 
-__all__ = ["LEASE_S", "Lease", "wrote_outside"]
+__all__ = ["LEASE_S", "Lease", "fence_beside", "wrote_outside"]
 
 _log = logging.getLogger(__name__)
 LEASE_S = 15.0
@@ -33,6 +33,13 @@ _KEY = "controller"
 async def wrote_outside(view: StoreView) -> None:
     """Say that something was written beside the controller, which then reads its state anew."""
     await view.update(_LEASE, {"_id": _KEY}, Change(inc={OUTSIDE: 1}))
+
+
+async def fence_beside(view: StoreView) -> int:
+    """Say so, and return the fence that holds: what is added carries it; 0 before the first."""
+    await wrote_outside(view)
+    row = await view.get(_LEASE, _KEY)
+    return int(row["fence"]) if row else 0
 
 
 class Lease:

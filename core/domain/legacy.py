@@ -1,0 +1,441 @@
+"""Reading the login of an older program of one account out of its documents (product.md A11).
+
+Nothing is known of that program but the names that it is likely to have used (``LegacyForm``). What
+is taken is checked as what a user types in the chat is; anything else ends in one sentence that
+names the document and the field, and never repeats a secret.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from core.domain.broker_profile import BrokerProfile, CredentialForm
+from core.domain.legacy_form import LegacyForm
+from core.domain.sessions import IST
+from core.errors import UserError
+
+__all__ = ["LegacyChoice", "LegacyLogin", "read_legacy"]
+
+_DEEP = 5
+_SHORTEST_TOKEN = 16
+_SEALED = "gAAAA"
+_MILLISECONDS_FROM = 1e11
+_BROKER_FIELDS = {"broker", "brokername", "brokertype", "provider"}
+_ROW_NAMES = ("key", "name", "setting")
+_VALUE_NAMES = {"value", "data"}
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyChoice:
+    """What the user named; the rest is looked for.
+
+    Attributes:
+        document: The ``_id`` of the document, as text.
+        fields: Dotted paths by what they hold: ``key``, ``secret``, ``token``, ``at``, ``user``.
+    """
+
+    document: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyLogin:
+    """What was found.
+
+    Attributes:
+        place: The collection and document.
+        login_at: When the token was made, by the broker's clock; None when nothing says so.
+        ends_at: When the token itself says that it ends.
+        not_taken: Fields that are left behind, with the reason.
+    """
+
+    place: str
+    api_key: str
+    api_secret: str
+    access_token: str
+    login_at: datetime | None
+    ends_at: datetime | None
+    user_id: str | None
+    not_taken: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Leave the secrets out of any traceback or log."""
+        return f"LegacyLogin({self.place!r}, {self.api_key!r}, ***)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """A document, or all rows of a collection that holds a name and a value in each."""
+
+    collection: str
+    key: object
+    fields: Mapping[str, Any]
+
+    @property
+    def place(self) -> str:
+        return f"{self.collection}/{self.key}" if self.key is not None else self.collection
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A field: where it is, and what it holds."""
+
+    place: str
+    path: str
+    value: object
+
+    def wrong(self, found: str, expected: str) -> UserError:
+        return UserError(f"{self.place}: {self.path}: found {found}; expected {expected}.")
+
+
+def read_legacy(
+    collections: Mapping[str, Sequence[Mapping[str, Any]]],
+    broker: BrokerProfile,
+    form: LegacyForm,
+    *,
+    choice: LegacyChoice,
+    variables: Mapping[str, str],
+    now: datetime,
+) -> LegacyLogin:
+    """Find the login in documents.
+
+    Args:
+        collections: Documents by collection.
+        broker: Whose login.
+        form: The names to look for.
+        choice: What the user named.
+        variables: The old program's environment: key and secret may be there alone.
+        now: Market time.
+
+    Raises:
+        UserError: One sentence; nothing in it is a secret.
+    """
+    return _Search(broker, form, choice, variables, now).run(collections)
+
+
+class _Search:
+    def __init__(
+        self,
+        broker: BrokerProfile,
+        form: LegacyForm,
+        choice: LegacyChoice,
+        variables: Mapping[str, str],
+        now: datetime,
+    ) -> None:
+        self._broker = broker
+        self._form = form
+        self._choice = choice
+        self._variables = variables
+        self._now = now
+
+    def run(self, collections: Mapping[str, Sequence[Mapping[str, Any]]]) -> LegacyLogin:
+        records = [
+            record
+            for name, documents in collections.items()
+            for record in _records(name, documents)
+            if self._may_be_ours(record)
+        ]
+        record = self._with_token(records)
+        others = [one for one in records if one is not record]
+        token = self._token(record)
+        key = self._key(record, others, token)
+        prefix, _, rest = token.rpartition(":")
+        if prefix and prefix.upper() == key:
+            token = rest
+        claims = _claims(token)
+        if claims.get("sub") not in {None, "access_token"}:
+            found = self._token_field(record)
+            raise found.wrong(f"a token for {claims['sub']!s:.20}", "an access token")
+        return LegacyLogin(
+            place=record.place,
+            api_key=key,
+            api_secret=self._secret(record, others),
+            access_token=token,
+            login_at=self._login_at(record, claims),
+            ends_at=_time_of(claims.get("exp")),
+            user_id=self._user(record, claims),
+            not_taken=tuple(self._left(record)),
+        )
+
+    def _may_be_ours(self, record: _Record) -> bool:
+        """Whether a document names no other broker."""
+        named = [
+            value
+            for path, value in record.fields.items()
+            if self._plain(path) in _BROKER_FIELDS and isinstance(value, str)
+        ]
+        return all(_signless(self._broker.name) in _signless(one) for one in named)
+
+    def _plain(self, path: str) -> str:
+        """Return a field's name without case, signs and the broker's name."""
+        *above, last = path.split(".")
+        if above and last.lower() in _VALUE_NAMES:
+            last = above[-1]
+        return _signless(last).removeprefix(self._broker.name)
+
+    # -- finding ---------------------------------------------------------------------------------
+
+    def _find(self, record: _Record, what: str) -> _Found | None:
+        """Return a field of a document, the most likely name first, the shallowest first."""
+        named = self._choice.fields.get(what)
+        if named is not None:
+            if named in record.fields:
+                return _Found(record.place, named, record.fields[named])
+            return None
+        names = [_signless(name) for name in getattr(self._form, what)]
+        found = [
+            (names.index(self._plain(path)), path.count("."), path)
+            for path in record.fields
+            if self._plain(path) in names
+        ]
+        for _, _, path in sorted(found):
+            return _Found(record.place, path, record.fields[path])
+        return None
+
+    def _with_token(self, records: Sequence[_Record]) -> _Record:
+        """Return the document that holds the token, the newest of those of one app."""
+        found = [one for one in records if self._find(one, "token") is not None]
+        if self._choice.document is not None:
+            found = [one for one in found if str(one.key) == self._choice.document]
+        if not found:
+            raise UserError(self._nothing(records))
+        places = sorted({one.collection for one in found})
+        if len(places) > 1:
+            raise UserError(
+                f"Documents with a token are in {len(places)} collections ({', '.join(places)}); "
+                "expected one: name it with --collection."
+            )
+        apps = {str(key.value) for one in found if (key := self._find(one, "key")) is not None}
+        if len(apps) > 1:
+            shown = ", ".join(str(one.key) for one in found[:5])
+            raise UserError(
+                f"{places[0]} holds tokens of {len(apps)} apps (documents {shown}); expected one "
+                "app: name a document with --id."
+            )
+        if len(found) == 1:
+            return found[0]
+        dated = [(at, one) for one in found if (at := self._made_at(one)) is not None]
+        if len(dated) < len(found):
+            raise UserError(
+                f"{places[0]} holds {len(found)} documents with a token, and not all say when they "
+                "were made; name one with --id."
+            )
+        return max(dated, key=lambda one: one[0])[1]
+
+    def _nothing(self, records: Sequence[_Record]) -> str:
+        where = ", ".join(sorted({one.collection for one in records})) or "the database"
+        if self._choice.document is not None:
+            return f"There is no document {self._choice.document!r} with a token in {where}."
+        named = self._choice.fields.get("token")
+        wanted = named or ", ".join(self._form.token)
+        return (
+            f"No document in {where} has an access token: looked for a field {wanted}; name it "
+            "with --collection and --token-field."
+        )
+
+    def _made_at(self, record: _Record) -> datetime | None:
+        """Return when a document was made, as far as it says so."""
+        found = self._find(record, "at")
+        at = _time_of(found.value) if found is not None else None
+        return at or _time_of(record.key) or _time_of(getattr(record.key, "generation_time", None))
+
+    def _elsewhere(
+        self, what: str, record: _Record, others: Sequence[_Record], variables: Sequence[str]
+    ) -> _Found | None:
+        """Return a field of the document, else the only one beside it, else a variable."""
+        own = self._find(record, what)
+        if own is not None:
+            return own
+        beside = [found for one in others if (found := self._find(one, what)) is not None]
+        if len({str(one.value) for one in beside}) == 1:
+            return beside[0]
+        for name in variables:
+            if self._variables.get(name, "").strip():
+                return _Found("environment", name, self._variables[name])
+        return None
+
+    # -- checking --------------------------------------------------------------------------------
+
+    def _token_field(self, record: _Record) -> _Found:
+        return self._find(record, "token") or _Found(record.place, "token", None)
+
+    def _token(self, record: _Record) -> str:
+        found = self._token_field(record)
+        value = found.value
+        if value is None or value == "":
+            raise found.wrong("nothing", f"an access token (without one, add the account: {_ADD})")
+        if not isinstance(value, str):
+            raise found.wrong(f"a {_kind(value)}", "an access token as text")
+        token = value.strip()
+        if token.startswith(_SEALED):
+            raise found.wrong("an encrypted text", f"the token itself; {_ADD}")
+        if len(token) < _SHORTEST_TOKEN or any(sign.isspace() for sign in token):
+            raise found.wrong(f"{len(token)} characters", "an access token without spaces")
+        return token
+
+    def _key(self, record: _Record, others: Sequence[_Record], token: str) -> str:
+        variables = self._form.key_variables
+        found = self._elsewhere("key", record, others, variables)
+        form = self._broker.key
+        if found is None:
+            prefix = token.rpartition(":")[0].upper()
+            if form.pattern.fullmatch(prefix):
+                return prefix
+            raise _missing(record, form, self._form.key, variables, "--key-field")
+        ending = self._find(record, "key_ending") if found.place == record.place else None
+        if ending is not None and isinstance(found.value, str) and "-" not in found.value:
+            whole = f"{found.value.strip()}-{ending.value}"
+            return _checked(form, _Found(found.place, found.path, whole))
+        return _checked(form, found)
+
+    def _secret(self, record: _Record, others: Sequence[_Record]) -> str:
+        variables = self._form.secret_variables
+        found = self._elsewhere("secret", record, others, variables)
+        if found is None:
+            form = self._broker.secret
+            raise _missing(record, form, self._form.secret, variables, "--secret-field")
+        return _checked(self._broker.secret, found)
+
+    def _login_at(self, record: _Record, claims: Mapping[str, Any]) -> datetime | None:
+        """Return when the token was made: it says so itself, or the document does."""
+        found = self._find(record, "at")
+        said = _time_of(found.value) if found is not None else None
+        if found is not None and found.value is not None and said is None:
+            raise found.wrong(repr(found.value)[:_SHOWN], "a time")
+        at = _time_of(claims.get("iat")) or said
+        if at is not None and at > self._now + timedelta(days=1):
+            place = found if said == at and found is not None else self._token_field(record)
+            raise place.wrong(f"{at.astimezone(IST):%d %b %Y}", "a time that is past")
+        return at
+
+    def _user(self, record: _Record, claims: Mapping[str, Any]) -> str | None:
+        user = claims.get("fy_id") or claims.get("user_id")
+        if isinstance(user, str) and user:
+            return user
+        found = self._find(record, "user")
+        if found is None or found.value in (None, ""):
+            return None
+        if not isinstance(found.value, str):
+            raise found.wrong(f"a {_kind(found.value)}", "the broker's user id as text")
+        return found.value.strip()
+
+    def _left(self, record: _Record) -> Iterator[str]:
+        reasons = {_signless(name): reason for name, reason in self._form.not_taken}
+        for path in record.fields:
+            reason = reasons.get(self._plain(path))
+            if reason is not None:
+                yield f"{path} ({reason})"
+
+
+_ADD = "/add in the chat"
+_SHOWN = 30
+
+
+def _missing(
+    record: _Record,
+    form: CredentialForm,
+    names: Sequence[str],
+    variables: Sequence[str],
+    option: str,
+) -> UserError:
+    shown = ", ".join(names[:4])
+    return UserError(
+        f"{record.place}: the {form.name} is missing: found no field {shown} and no {variables[0]} "
+        f"in the environment; name the field with {option}, or the old program's file of settings "
+        "with --env-file."
+    )
+
+
+def _checked(form: CredentialForm, found: _Found) -> str:
+    """Return a key or secret that has the broker's form."""
+    value = found.value
+    if value is None or value == "":
+        raise found.wrong("nothing", form.expected)
+    if not isinstance(value, str):
+        raise found.wrong(f"a {_kind(value)}", form.expected)
+    text = value.strip()
+    if text.startswith(_SEALED):
+        raise found.wrong("an encrypted text", f"{form.expected}; {_ADD}")
+    if form.pattern.fullmatch(text.upper() if form.is_upper else text):
+        return text.upper() if form.is_upper else text
+    shown = f"{len(text)} characters" if form.is_secret else repr(text[:_SHOWN])
+    raise found.wrong(shown, form.expected)
+
+
+def _records(name: str, documents: Sequence[Mapping[str, Any]]) -> Iterator[_Record]:
+    """Yield the documents of a collection, and rows of names and values as one."""
+    rows: dict[str, Any] = {}
+    for document in documents:
+        row_name = _row_name(document)
+        if row_name is not None:
+            rows[row_name] = {k: v for k, v in document.items() if k not in {"_id", *_ROW_NAMES}}
+            continue
+        yield _Record(name, document.get("_id"), dict(_flat(document)))
+    if rows:
+        yield _Record(name, None, dict(_flat(rows)))
+
+
+def _row_name(document: Mapping[str, Any]) -> str | None:
+    if "value" not in document:
+        return None
+    for name in (*_ROW_NAMES, "_id"):
+        if isinstance(document.get(name), str):
+            return str(document[name])
+    return None
+
+
+def _flat(value: Mapping[str, Any], above: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Yield (dotted path, value) of everything in a document that is no document itself."""
+    for name, part in value.items():
+        path = f"{above}.{name}" if above else str(name)
+        if isinstance(part, Mapping) and depth < _DEEP:
+            yield from _flat(part, path, depth + 1)
+        elif path != "_id":
+            yield path, part
+
+
+def _signless(text: str) -> str:
+    return "".join(sign for sign in text.lower() if sign.isalnum())
+
+
+def _kind(value: object) -> str:
+    names = {bool: "yes or no", int: "number", float: "number", bytes: "binary value", list: "list"}
+    return names.get(type(value), type(value).__name__)
+
+
+def _claims(token: str) -> Mapping[str, Any]:
+    """Return what a token says of itself; it proves nothing, and the broker has the last word."""
+    parts = token.split(".")
+    if len(parts) != 3:  # noqa: PLR2004 - head, claims, signature
+        return {}
+    try:
+        padded = parts[1] + "=" * (-len(parts[1]) % 4)
+        found = json.loads(base64.urlsafe_b64decode(padded))
+    except (binascii.Error, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _time_of(value: object) -> datetime | None:
+    """Return a time that a program stored in one of the usual ways, None for anything else.
+
+    A text without a zone is India's time, as the program's users read it.
+    """
+    try:
+        if isinstance(value, datetime):
+            return value if value.tzinfo else value.replace(tzinfo=UTC)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+            seconds = value / 1000 if value > _MILLISECONDS_FROM else value
+            return datetime.fromtimestamp(seconds, UTC)
+        if isinstance(value, str):
+            found = datetime.fromisoformat(value.strip())
+            return found if found.tzinfo else found.replace(tzinfo=IST)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return None

@@ -1,0 +1,270 @@
+"""Documents of older programs of one account: what is found in them, and what is refused (A11)."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from core.adapters.fyers import FYERS
+from core.adapters.fyers.legacy import LEGACY
+from core.domain.legacy import LegacyChoice, LegacyLogin, read_legacy
+from core.domain.sessions import IST
+from core.errors import UserError
+
+pytestmark = pytest.mark.row("A11")
+
+KEY, SECRET, TOKEN = "AB1CD2EF3G-100", "CANARYSECRET1", "canary-token-000000000001"
+NOW = datetime(2026, 11, 23, 10, 0, tzinfo=IST)
+MORNING = datetime(2026, 11, 23, 8, 41, tzinfo=IST)
+Documents = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def read(documents: Documents, **more: Any) -> LegacyLogin:
+    choice = LegacyChoice(more.pop("document", None), more.pop("fields", {}))
+    variables = more.pop("variables", {})
+    return read_legacy(documents, FYERS, LEGACY, choice=choice, variables=variables, now=NOW)
+
+
+def jwt(**claims: object) -> str:
+    head, body = (
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
+        for part in ({"alg": "HS256"}, claims)
+    )
+    return f"{head}.{body}.c2lnbmF0dXJl"
+
+
+PLAIN: Mapping[str, Any] = {
+    "_id": "fyers",
+    "app_id": KEY,
+    "secret_key": SECRET,
+    "access_token": TOKEN,
+}
+SHAPES: Mapping[str, Documents] = {
+    "one document": {"fyers_tokens": [{**PLAIN, "created_at": MORNING}]},
+    "the SDK's names": {
+        "tokens": [
+            {
+                "_id": 1,
+                "client_id": KEY,
+                "secret_key": SECRET,
+                "accessToken": TOKEN,
+                "refresh_token": "canary-refresh-token-1",
+                "timestamp": MORNING.timestamp(),
+            }
+        ]
+    },
+    "the broker's name before each": {
+        "config": [
+            {
+                "fyers_client_id": KEY.lower(),
+                "fyers_secret_id": f" {SECRET}\n",
+                "fyers_access_token": TOKEN,
+                "fyers_token_generated_at": "2026-11-23T08:41:00",
+            }
+        ]
+    },
+    "nested": {
+        "settings": [
+            {"theme": "dark"},
+            {
+                "broker": "Fyers",
+                "credentials": {"app_id": KEY, "secret_id": SECRET},
+                "token": {"access_token": TOKEN, "generated_at": MORNING},
+            },
+        ]
+    },
+    "a row for each name": {
+        "settings": [
+            {"_id": 1, "key": "fyers_app_id", "value": KEY},
+            {"_id": 2, "key": "fyers_secret_key", "value": SECRET},
+            {"_id": 3, "key": "fyers_access_token", "value": TOKEN, "updated_at": MORNING},
+            {"_id": 4, "key": "capital", "value": 100_000},
+        ]
+    },
+    "a value under each id": {
+        "config": [
+            {"_id": "fyers", "value": {"app_id": KEY, "secret": SECRET, "token": TOKEN}},
+            {"_id": "fyers_login", "value": {"login_at": "2026-11-23 08:41:00+05:30"}},
+        ]
+    },
+    "a document each day": {
+        "fyers_tokens": [
+            {"date": "2026-11-20", **PLAIN, "access_token": "canary-token-of-friday-1"},
+            {"date": "2026-11-23T08:41:00+05:30", **PLAIN},
+            {"date": "2026-11-19", **PLAIN, "access_token": "canary-token-thursday-1"},
+        ]
+    },
+    "app and token in one text": {
+        "fyers_tokens": [
+            {
+                "secret_key": SECRET,
+                "token": f"{KEY}:{TOKEN}",
+                "createdAt": MORNING.timestamp() * 1e3,
+            }
+        ]
+    },
+    "the app's ending apart": {
+        "fyers_tokens": [{**PLAIN, "app_id": "AB1CD2EF3G", "app_type": 100, "login_time": MORNING}]
+    },
+    "the app beside the user": {
+        "fyers_tokens": [{**PLAIN, "client_id": "XA12345", "saved_at": MORNING}]
+    },
+    "credentials in a collection of their own": {
+        "tokens": [
+            {"broker": "zerodha", "access_token": "canary-token-of-another"},
+            {"broker": "fyers", "access_token": TOKEN, "created_at": MORNING},
+        ],
+        "credentials": [
+            {"broker": "zerodha", "api_key": "kite", "api_secret": "canary-of-another"},
+            {"broker": "fyers", "api_key": KEY, "api_secret": SECRET},
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_plausible_shapes_are_read(shape: str) -> None:
+    """Whatever the names, the nesting and the form of the time: app, secret, token, moment."""
+    found = read(SHAPES[shape])
+    assert (found.api_key, found.api_secret, found.access_token) == (KEY, SECRET, TOKEN)
+    assert found.login_at == MORNING
+    assert SECRET not in repr(found)
+    assert TOKEN not in repr(found)
+
+
+def test_key_and_secret_may_be_in_the_old_environment() -> None:
+    """Many such programs keep the token alone in the database."""
+    variables = {"FYERS_CLIENT_ID": KEY, "FYERS_SECRET_KEY": SECRET}
+    found = read({"tokens": [{"_id": "fyers", "access_token": TOKEN}]}, variables=variables)
+    assert (found.api_key, found.api_secret, found.login_at) == (KEY, SECRET, None)
+
+
+def test_token_says_when_and_whose_it_is() -> None:
+    """Its own claims count before what stands beside it; nothing else is believed of them."""
+    made, ends = MORNING.timestamp(), datetime(2026, 11, 24, 6, tzinfo=IST)
+    token = jwt(iat=int(made), exp=int(ends.timestamp()), fy_id="XA12345", sub="access_token")
+    found = read({"tokens": [{**PLAIN, "access_token": token, "created_at": NOW}]})
+    assert (found.login_at, found.ends_at, found.user_id) == (MORNING, ends, "XA12345")
+
+
+def test_what_is_left_behind_is_named() -> None:
+    """The refresh token is of no use any more."""
+    documents: Documents = {"tokens": [{**PLAIN, "refresh_token": "canary", "pin": "canary"}]}
+    found = read(documents)
+    assert [one.partition(" ")[0] for one in found.not_taken] == ["refresh_token", "pin"]
+
+
+def test_fields_and_document_can_be_named() -> None:
+    """What is called otherwise is found where the user says."""
+    documents: Documents = {
+        "things": [
+            {"_id": "other", "a": {"k": "ZZ9YY8XX7W-100"}, "t": "canary-token-of-another"},
+            {"_id": "mine", "a": {"k": KEY, "s": SECRET}, "t": TOKEN, "w": MORNING, "u": "XA1"},
+        ]
+    }
+    fields = {"key": "a.k", "secret": "a.s", "token": "t", "at": "w", "user": "u"}
+    found = read(documents, fields=fields, document="mine")
+    assert (found.api_key, found.api_secret, found.access_token) == (KEY, SECRET, TOKEN)
+    assert (found.login_at, found.user_id) == (MORNING, "XA1")
+
+
+def without(name: str) -> dict[str, Any]:
+    return {key: value for key, value in PLAIN.items() if key != name}
+
+
+LATER = datetime(2026, 12, 24, 6, tzinfo=IST)
+BROKEN: Mapping[str, tuple[Documents, str]] = {
+    "no token": (
+        {"tokens": [without("access_token")]},
+        "looked for a field access_token, auth_token, token",
+    ),
+    "no key": ({"tokens": [without("app_id")]}, "the App ID is missing"),
+    "no secret": ({"tokens": [without("secret_key")]}, "the Secret ID is missing"),
+    "nothing at all": ({"tokens": []}, "No document in the database has an access token"),
+    "null token": ({"tokens": [{**PLAIN, "access_token": None}]}, "access_token: found nothing"),
+    "empty secret": ({"tokens": [{**PLAIN, "secret_key": ""}]}, "secret_key: found nothing"),
+    "token as a number": (
+        {"tokens": [{**PLAIN, "access_token": 12345678901234567}]},
+        "access_token: found a number; expected an access token as text",
+    ),
+    "token as bytes": (
+        {"tokens": [{**PLAIN, "access_token": b"canary-token-0000000"}]},
+        "access_token: found a binary value",
+    ),
+    "short token": ({"tokens": [{**PLAIN, "access_token": "abc"}]}, "access_token: found 3 char"),
+    "sealed token": (
+        {"tokens": [{**PLAIN, "access_token": "gAAAAABcanary-sealed-text-00000"}]},
+        "access_token: found an encrypted text",
+    ),
+    "refresh token": (
+        {"tokens": [{**PLAIN, "access_token": jwt(sub="refresh_token")}]},
+        "access_token: found a token for refresh_token",
+    ),
+    "key without its ending": (
+        {"tokens": [{**PLAIN, "app_id": "AB1CD2EF3G"}]},
+        "app_id: found 'AB1CD2EF3G'; expected a Fyers App ID with its suffix",
+    ),
+    "secret of another form": (
+        {"tokens": [{**PLAIN, "secret_key": "canary secret with spaces"}]},
+        "secret_key: found 25 characters; expected 6 to 64 letters and digits",
+    ),
+    "secret as a list": (
+        {"tokens": [{**PLAIN, "secret_key": ["canary"]}]},
+        "secret_key: found a list",
+    ),
+    "no time": (
+        {"tokens": [{**PLAIN, "created_at": "yesterday"}]},
+        "created_at: found 'yesterday'; expected a time",
+    ),
+    "a time to come": (
+        {"tokens": [{**PLAIN, "created_at": LATER}]},
+        "created_at: found 24 Dec 2026; expected a time that is past",
+    ),
+    "two apps": (
+        {"tokens": [PLAIN, {**PLAIN, "_id": "b", "app_id": "ZZ9YY8XX7W-100"}]},
+        "holds tokens of 2 apps (documents fyers, b); expected one app: name a document with --id",
+    ),
+    "two undated": (
+        {"tokens": [PLAIN, {**PLAIN, "_id": "b"}]},
+        "holds 2 documents with a token, and not all say when they were made",
+    ),
+    "two collections": (
+        {"tokens": [PLAIN], "fyers_tokens": [PLAIN]},
+        "Documents with a token are in 2 collections (fyers_tokens, tokens)",
+    ),
+    "another broker's": ({"tokens": [{**PLAIN, "broker": "zerodha"}]}, "has an access token"),
+    "a user that is none": (
+        {"tokens": [{**PLAIN, "user_id": 7}]},
+        "user_id: found a number; expected the broker's user id as text",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_broken_documents_end_in_one_sentence(case: str) -> None:
+    """It names the document and the field, says what is expected, and repeats no secret."""
+    documents, said = BROKEN[case]
+    with pytest.raises(UserError) as error:
+        read(documents)
+    told = str(error.value)
+    assert said in told
+    assert "\n" not in told
+    assert "canary" not in told.lower()
+    assert told.endswith(".")
+
+
+def test_newest_is_by_the_id_where_nothing_else_says_so() -> None:
+    """MongoDB's own ids hold the moment of their making."""
+
+    class Id:
+        def __init__(self, day: int) -> None:
+            self.generation_time = datetime(2026, 11, day, tzinfo=UTC)
+
+    old, new = Id(3), Id(20)
+    rows = [{**PLAIN, "_id": new}, {**PLAIN, "_id": old, "access_token": "canary-token-older"}]
+    assert read({"tokens": rows}).access_token == TOKEN
