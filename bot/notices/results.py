@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from bot.notices.lookups import Lookups
-from bot.views.lines import result_words, strategy_words
+from bot.views.lines import result_words, strategy_words, symbol_of
 from bot.views.markup import bold, esc, join
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
+from bot.views.width import fitted
 from bot.views.words import DONE_VERB, price
+from core.domain.instrument import InstrumentId
 from core.domain.notices.results import ClosedBy, PositionClosed, ResultNotice
 from core.domain.order import MANUAL
+from core.errors import UserError
 
 __all__ = ["result_notice"]
 
@@ -31,9 +34,12 @@ def _closed(notice: PositionClosed, label: str) -> Screen:
     icon, title = _TITLE[notice.closed_by]
     return Screen(
         join(
-            f"{icon} {bold(f'{title} · {label}')}",
-            f"{bold(_symbol(notice.instrument))}: {DONE_VERB[notice.side]} {notice.quantity} at "
-            f"{price(notice.price)}",
+            fitted(f"{icon} {bold(title)}", bold(label)),
+            fitted(
+                f"{DONE_VERB[notice.side].capitalize()} {notice.quantity} "
+                f"{bold(_symbol(notice.instrument))}",
+                price(notice.price),
+            ),
             _result(notice),
             None if notice.strategy == MANUAL else esc(strategy_words(notice.strategy)),
         ),
@@ -42,8 +48,10 @@ def _closed(notice: PositionClosed, label: str) -> Screen:
 
 
 def _symbol(instrument: str) -> str:
-    """Return the symbol without its exchange: one phone line has no room for it."""
-    return instrument.partition(":")[2] or instrument
+    try:
+        return symbol_of(InstrumentId.parse(instrument))
+    except UserError:
+        return instrument
 
 
 def _result(notice: PositionClosed) -> list[str]:

@@ -7,8 +7,8 @@ from typing import assert_never
 from bot.notices.lookups import Lookups
 from bot.views.callbacks import handle
 from bot.views.markup import LONG, bold, clock_time, esc, short
+from bot.views.runs import run_card
 from bot.views.screen import Screen, button
-from bot.views.strategies import run_card
 from bot.views.verbs import Verb
 from core.domain.notices.runs import (
     DataMissing,

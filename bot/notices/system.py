@@ -81,7 +81,7 @@ def _differed(notice: MemoryDiffered) -> str:
     return (
         f"🚨 What I remembered was not what the store holds ({where}). I have read everything anew "
         "and stopped entries on all accounts; exits and stops go on. Compare /orders and "
-        "/positions with the brokers, then set NORMAL under /brokers."
+        "/positions with the brokers, then set Normal under /mode."
     )
 
 

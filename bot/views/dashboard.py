@@ -23,6 +23,7 @@ from bot.views.lines import (
 from bot.views.markup import bold, clock_time, esc, join
 from bot.views.screen import Keyboard, Screen, button, grid
 from bot.views.verbs import Verb
+from bot.views.width import INDENT, fitted
 from bot.views.words import MODE
 from core.domain.account import Account
 from core.domain.money import rupees, signed_rupees
@@ -158,9 +159,9 @@ def _page_row(
 def _head(view: DashboardView) -> list[str | None]:
     account, funds = view.account, view.funds
     enabled = "enabled" if account.enabled else "disabled"
-    money = "not known"
+    money = "Funds not known"
     if funds is not None:
-        money = f"{bold(rupees(funds.available))} free, {rupees(funds.used)} used"
+        money = fitted(f"Funds {bold(rupees(funds.available))} free", f"{rupees(funds.used)} used")
     return [
         f"{bold(account.label)}{' ⭐' if account.is_default else ''}",
         f"{enabled} · {MODE[view.effective_mode]} · {_as_of(view.as_of)}",
@@ -168,8 +169,8 @@ def _head(view: DashboardView) -> list[str | None]:
         *(f"🛑 {esc(one[:1].upper() + one[1:])}." for one in view.held_back),
         *(f"⚠️ {esc(one[:1].upper() + one[1:])}" for one in _other_gaps(view)),
         "",
-        f"Funds: {money}",
-        f"Today: {pnl_words(view.pnl)}",
+        money,
+        pnl_words(view.pnl, "Today "),
         f"   {ESTIMATED}" if view.pnl.charges else None,
     ]
 
@@ -271,7 +272,7 @@ def pnl_screen(
     login: InlineKeyboardButton | None,
 ) -> Screen:
     """Return today's profit by account, and the total of those that could be read."""
-    entries = [Item(f"{bold(one.account_label)}\n   {pnl_words(one)}") for one in lines]
+    entries = [Item(f"{bold(one.account_label)}\n{pnl_words(one, indent=INDENT)}") for one in lines]
     screen = listing("Profit today", Verb.PNL, [], accounts, selected, login=login)
     total = _together(lines) if len(lines) > 1 else None
     estimated = f"\n{ESTIMATED}" if any(one.charges for one in lines) else None

@@ -5,10 +5,21 @@ from __future__ import annotations
 from decimal import Decimal
 
 from bot.views.markup import LONG, bold, clock_time, esc, short
-from bot.views.words import ORDER_ICON, order_state, price
+from bot.views.width import INDENT, fitted
+from bot.views.words import (
+    DOING_VERB,
+    DONE_VERB,
+    ORDER_ICON,
+    WORKING,
+    is_final,
+    order_state,
+    price,
+    state_words,
+)
 from core.domain.broker import Holding
+from core.domain.instrument import InstrumentId
 from core.domain.money import signed_rupees
-from core.domain.order import OrderType, Purpose
+from core.domain.order import OrderState, OrderType, Purpose
 from core.domain.views import OrderView, PnlView, PositionView, TradeView
 
 __all__ = [
@@ -23,49 +34,70 @@ __all__ = [
     "position_line",
     "result_words",
     "strategy_words",
+    "symbol_of",
     "trade_line",
 ]
 
 _REASON_LIMIT = 160
+_LAKH = 100_000
+_USUAL = frozenset({"NSE", "NFO"})
+_EXPLAINED = frozenset({OrderState.DENIED, OrderState.HELD, OrderState.REJECTED})
 ESTIMATED = "Charges estimated, with closing."
 """Stands once under figures after charges: the contract note counts, and what is held is held."""
 
 
 def position_line(position: PositionView) -> str:
-    """Return some lines: what is held and its profit; prices and who holds it."""
+    """Return some lines: what is held and its profit; prices, its stop and who holds it."""
     gain = bold(signed_rupees(position.unrealised + position.realised))
     if position.is_since_entry:
         gain += " since entry"
-    name = f"{bold(position.instrument)} {esc(position.product.value)}"
+    name = f"{bold(symbol_of(position.instrument))} {esc(position.product.value)}"
     after = after_words(position.unrealised + position.realised, position.charges)
-    after = f"\n   {after}" if after else ""
+    after = f"{INDENT}{after}" if after else ""
     if position.quantity == 0:
-        return f"{name} · closed · {gain}{after}"
-    stop = f" · stop {price(position.stop)}" if position.stop is not None else ""
-    owners = owner_words(position)
-    taken = ""
+        return "\n".join(filter(None, [fitted(name, "closed", gain), after]))
+    parts = ""
     if position.realised:
-        # The gain includes profit taken earlier today; without the two parts it would seem to
+        # The gain includes profit booked earlier today; without the two parts it would seem to
         # contradict the prices in the next line.
-        opened = signed_rupees(position.unrealised)
-        taken = f" (open {opened}, taken {signed_rupees(position.realised)})"
+        parts = fitted(*_parts(position.realised, position.unrealised), indent=INDENT)
     # What was carried into the day counts from the previous close, not from its entry.
     close = position.previous_close
-    carried = f", last close {price(close)}" if close is not None else ""
-    return (
-        f"{name} · {position.quantity:+d} · {gain}{taken}{after}\n"
-        f"   avg {price(position.average_price)}{carried}, now {price(position.last_price)}{stop}"
-        + (f" · {esc(owners)}" if owners else "")
-        + "".join(f"\n   ⚠️ {esc(one)}" for one in position.warnings)
+    prices = fitted(
+        f"avg {price(position.average_price)}",
+        f"last close {price(close)}" if close is not None else "",
+        f"now {price(position.last_price)}",
+        indent=INDENT,
     )
+    stop = f"stop {price(position.stop)}" if position.stop is not None else ""
+    owners = fitted(stop, esc(owner_words(position)), indent=INDENT)
+    warnings = [f"{INDENT}⚠️ {esc(one)}" for one in position.warnings]
+    first = fitted(name, f"{position.quantity:+d}", gain)
+    return "\n".join(filter(None, [first, parts, after, prices, owners, *warnings]))
+
+
+def _parts(realised: Decimal, unrealised: Decimal) -> tuple[str, str]:
+    return f"open {signed_rupees(unrealised)}", f"booked {signed_rupees(realised)}"
+
+
+def symbol_of(instrument: InstrumentId) -> str:
+    """Return an instrument as a line shows it: its exchange only where that is not the usual."""
+    return instrument.symbol if instrument.exchange in _USUAL else str(instrument)
 
 
 def result_words(amount: Decimal, charges: Decimal | None) -> list[str]:
-    """Return what a closed position brought, as two lines of its message; rupees."""
-    before = f"Result {bold(signed_rupees(amount))} before charges"
+    """Return what a closed position brought, as two lines of its message; rupees.
+
+    "About", because charges are estimated. Of a lakh and more the paise are left out.
+    """
+    before = f"Before charges {_amount(amount)}"
     if charges is None:
         return [before, "charges unknown"]
-    return [before, f"after them {bold(signed_rupees(amount - charges))} (estimated)"]
+    return [before, f"After them about {_amount(amount - charges)}"]
+
+
+def _amount(amount: Decimal) -> str:
+    return bold(signed_rupees(amount, paise=abs(amount) < _LAKH))
 
 
 def strategy_words(name: str) -> str:
@@ -75,9 +107,13 @@ def strategy_words(name: str) -> str:
 
 
 def owner_words(position: PositionView) -> str:
-    """Return the owners of a position with their units: ``orb +10, by hand +5``."""
+    """Return who holds a position: ``orb``, or each with its units: ``orb +10, by hand +5``."""
     owners = {name: units for name, units in position.owners.items() if units}
     external = position.quantity - sum(owners.values())
+    if len(owners) == 1 and not external:
+        return strategy_words(next(iter(owners)))
+    if not owners:
+        return "by hand" if external else ""
     parts = [f"{strategy_words(name)} {units:+d}" for name, units in owners.items()]
     if external:
         parts.append(f"by hand {external:+d}")
@@ -95,15 +131,60 @@ def order_terms(order: OrderView) -> str:
     return f"{esc(terms)} stop{trigger}"
 
 
-def order_line(order: OrderView) -> str:
-    """Return two lines: the order; its time, state and origin."""
-    purpose = "" if order.purpose is Purpose.EXTERNAL else f" {order.purpose.value}"
-    origin = strategy_words(order.strategy)
-    return (
-        f"{ORDER_ICON[order.state]} {order_terms(order)}\n"
-        f"   {clock_time(order.at)} {esc(short(order_state(order), _REASON_LIMIT))}"
-        f" · {esc(origin)}{esc(purpose)}"
-    )
+def order_line(order: OrderView, *, is_on_card: bool = False) -> str:
+    """Return an order: what was done or is asked for, its price, and on a list when and by whom.
+
+    ``✅ Sold 100 SBIN · ₹958.05`` and under it ``exit +₹150.00``; a card names the rest itself.
+    """
+    product = "" if is_on_card else f" {esc(order.product.value)}"
+    what = f"{ORDER_ICON[order.state]} {_deed(order)} {esc(symbol_of(order.instrument))}{product}"
+    lines = [fitted(what, *_terms_words(order))]
+    lines += [fitted(*_notes(order), indent=INDENT)]
+    if not is_on_card:
+        lines.append(
+            fitted(clock_time(order.at), esc(strategy_words(order.strategy)), indent=INDENT)
+        )
+    if order.reason and order.state in _EXPLAINED:
+        lines.append(f"{INDENT}{esc(short(order.reason, _REASON_LIMIT))}")
+    return "\n".join(filter(None, lines))
+
+
+def _deed(order: OrderView) -> str:
+    """Return ``Bought 10``, ``Buying 10``, ``Stop: sell 10`` or ``Buy 10``."""
+    side, done = order.side, order.filled_quantity
+    if order.state is OrderState.FILLED:
+        return f"{DONE_VERB[side].capitalize()} {done}"
+    if done and is_final(order):
+        return f"{DONE_VERB[side].capitalize()} {done} of {order.quantity}"
+    if order.purpose is Purpose.STOP:
+        return f"Stop: {side.value.lower()} {order.quantity}"
+    if order.state in WORKING and order.is_followed:
+        return f"{DOING_VERB[side]} {order.quantity}"
+    return f"{side.value.capitalize()} {order.quantity}"
+
+
+def _terms_words(order: OrderView) -> list[str]:
+    """Return at what price, and the state where the first words do not say it."""
+    if order.filled_quantity and is_final(order):
+        return [price(order.average_price)]
+    at = ""
+    if order.order_type is OrderType.LIMIT and order.limit_price is not None:
+        at = f"limit {price(order.limit_price)}"
+    elif order.trigger_price is not None and order.order_type is not OrderType.MARKET:
+        is_stop = order.purpose is Purpose.STOP
+        at = price(order.trigger_price) if is_stop else f"stop {price(order.trigger_price)}"
+    return [at, esc(state_words(order))]
+
+
+def _notes(order: OrderView) -> list[str]:
+    """Return what an exit has brought; why the rest of an order was not filled."""
+    found = []
+    if order.purpose in {Purpose.EXIT, Purpose.STOP} and order.filled_quantity:
+        booked = "" if order.realised is None else f" {signed_rupees(order.realised)}"
+        found.append(f"{order.purpose.value}{booked}")
+    if order.filled_quantity and is_final(order) and order.state is not OrderState.FILLED:
+        found.append("rest " + state_words(order))
+    return found
 
 
 def outcome_words(order: OrderView) -> str:
@@ -116,34 +197,42 @@ def trade_line(view: TradeView) -> str:
     """Return one line for an execution."""
     trade = view.trade
     when = clock_time(trade.traded_at) if trade.traded_at else "--:--"
-    return (
-        f"{when} {trade.side.value} {trade.quantity} {esc(trade.instrument)} "
-        f"at {price(trade.price)}"
-    )
+    deed = f"{DONE_VERB[trade.side]} {trade.quantity} {esc(symbol_of(trade.instrument))}"
+    return fitted(f"{when} {deed}", price(trade.price))
 
 
 def holding_line(holding: Holding) -> str:
     """Return one line for delivery shares."""
-    arriving = f" (+{holding.t1_quantity} arriving)" if holding.t1_quantity else ""
-    pledged = f" (+{holding.pledged_quantity} pledged)" if holding.pledged_quantity else ""
     owned = holding.quantity + holding.t1_quantity + holding.pledged_quantity
     gain = (holding.last_price - holding.average_price) * owned
-    return (
-        f"{bold(holding.instrument)} {holding.quantity}{arriving}{pledged} · "
-        f"now {price(holding.last_price)} · {signed_rupees(gain)}"
+    return fitted(
+        f"{bold(symbol_of(holding.instrument))} {holding.quantity}",
+        f"{holding.t1_quantity} arriving" if holding.t1_quantity else "",
+        f"{holding.pledged_quantity} pledged" if holding.pledged_quantity else "",
+        f"now {price(holding.last_price)}",
+        signed_rupees(gain),
     )
 
 
-def pnl_words(pnl: PnlView) -> str:
-    """Return today's profit before charges and after them, or that it is not known."""
+def pnl_words(pnl: PnlView, name: str = "", *, indent: str = "") -> str:
+    """Return today's profit before charges and after them, or that it is not known.
+
+    Args:
+        pnl: The profit.
+        name: What stands before it, with a space after it.
+        indent: Before the first line; the parts are below it.
+    """
     if pnl.total is None:
-        return "not known: the broker could not be read"
+        return f"{indent}{name}not known: the broker could not be read"
     realised, unrealised = pnl.realised or Decimal(0), pnl.unrealised or Decimal(0)
-    parts = f"taken {signed_rupees(realised)}, open {signed_rupees(unrealised)}"
     after = after_words(pnl.total, pnl.charges)
-    if not after:
-        return f"{bold(signed_rupees(pnl.total))} ({parts})"
-    return f"{bold(signed_rupees(pnl.total))} before charges\n   {after}\n   {parts}"
+    total = f"{name}{bold(signed_rupees(pnl.total))}"
+    lines = [
+        fitted(total, "before charges" if after else "", indent=indent),
+        f"{INDENT}{after}" if after else "",
+        fitted(*_parts(realised, unrealised), indent=INDENT),
+    ]
+    return "\n".join(filter(None, lines))
 
 
 def after_words(before: Decimal, charges: Decimal | None) -> str:

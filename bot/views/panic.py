@@ -73,7 +73,7 @@ def _choice_line(one: PanicAccount, is_chosen: bool) -> str:
     if one.account.needs_login:
         notes.append("needs a login")
     if one.is_paused:
-        notes.append("PAUSED: closed there too")
+        notes.append("paused: closed there too")
     return f"{mark} {esc(one.account.label)}: {esc(', '.join(notes))}"
 
 

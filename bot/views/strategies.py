@@ -9,18 +9,15 @@ from decimal import Decimal
 from telegram import InlineKeyboardButton
 
 from bot.views.callbacks import handle
-from bot.views.lines import result_words
-from bot.views.markup import bold, clock_time, code, day_time, esc, italic, join, short
+from bot.views.markup import bold, code, day_time, esc, italic, join
+from bot.views.runs import run_text
 from bot.views.screen import PRIMARY, SUCCESS, Screen, button, grid
 from bot.views.verbs import Verb
-from bot.views.words import ORDER_ICON, order_state, price
 from core.domain.instrument import Product
-from core.domain.target import Direction, Parameter, Target
+from core.domain.target import Parameter
 from core.domain.views import (
     AssignmentView,
-    OrderView,
     PositionView,
-    RunView,
     SizeKind,
     StrategyView,
 )
@@ -29,7 +26,6 @@ __all__ = [
     "assignment_page",
     "parameter_question",
     "parameters_page",
-    "run_card",
     "run_question",
     "size_question",
     "still_held",
@@ -37,8 +33,6 @@ __all__ = [
     "strategy_page",
 ]
 
-_DIRECTION = {Direction.LONG: "Long", Direction.SHORT: "Short", Direction.FLAT: "Flat"}
-_REASON_LIMIT = 200
 _CHOICES_LIMIT = 6
 
 
@@ -82,7 +76,7 @@ def strategy_page(strategy: StrategyView) -> Screen:
         "",
         bold("Accounts"),
         [_assignment_line(one) for one in strategy.assignments] or "   none connected",
-        ["", _run_text(strategy.last_run, "Last run")] if strategy.last_run else None,
+        ["", run_text(strategy.last_run, "Last run")] if strategy.last_run else None,
     )
     toggle = (
         button("Disable", Verb.DISABLE_STRATEGY, key)
@@ -253,55 +247,3 @@ def size_question(strategy: str, account: str, kind: str) -> str:
         "m": "the multiplier of the size, for example <code>2</code>",
     }[kind]
     return f"{bold(strategy)} on {bold(account)}\nSend {what}."
-
-
-def _target_line(target: Target, slot_at: datetime) -> str:
-    # A strategy repeats its target at each slot; only a signal of this one enters (D3).
-    since = f" since {clock_time(target.signal_at)}" if target.signal_at < slot_at else ""
-    stop = f", stop {price(target.stop_price)}" if target.stop_price is not None else ""
-    reason = f" — {esc(short(target.reason, _REASON_LIMIT))}" if target.reason else ""
-    return f"{_DIRECTION[target.direction]} {bold(target.instrument)}{since}{stop}{reason}"
-
-
-def _order_words(order: OrderView) -> str:
-    words = short(order_state(order), _REASON_LIMIT)
-    return (
-        f"{ORDER_ICON[order.state]} {order.side.value} {order.quantity} {esc(order.instrument)} "
-        f"{esc(order.purpose.value)}: {esc(words)}"
-    )
-
-
-_DECISION = {
-    "square-off": "Square-off · {title}",
-    "guard": "Closed by your guard · {title}",
-    "close": "Closed by you",
-    "stop": "Stop hit · {title}",
-    "round-trip": "Smallest round trip",
-    "switch-off": "Closing everything of the strategies",
-}
-"""The titles of runs that are not a signal of a strategy, by their note."""
-
-
-def _run_text(run: RunView, title: str) -> str:
-    head = _DECISION[run.note].format(title=title) if run.note in _DECISION else title
-    lines: list[str] = [f"{bold(head)} · {clock_time(run.slot_at)}"]
-    lines.extend(_target_line(one, run.slot_at) for one in run.targets)
-    if not run.targets and run.note not in _DECISION:
-        lines.append("No signal.")
-    for line in run.lines:
-        lines.append(bold(line.account_label))
-        lines.extend(f"   {_order_words(one)}" for one in line.orders)
-        if line.result is not None:
-            lines.extend(f"   {one}" for one in result_words(line.result, line.charges))
-        if line.note:
-            lines.append(f"   {esc(line.note)}")
-        lines.extend(f"   ⚠️ {esc(one)}" for one in line.warnings)
-        if not line.orders and not line.note:
-            # A decision to close has its orders in a moment; a signal has none here.
-            lines.append("   no order yet" if run.note in _DECISION else "   nothing to do")
-    return join(lines)
-
-
-def run_card(run: RunView, title: str) -> Screen:
-    """Return the card of one signal: a line per account, edited as orders go on (E1)."""
-    return Screen(_run_text(run, title))

@@ -8,19 +8,23 @@ from core.domain.account import Account
 from core.domain.mode import TradingMode
 from core.domain.money import rupees
 from core.domain.order import CLOSED_STATES, OrderState, Side
+from core.domain.stops import MAKES_WAY
 from core.domain.views import OrderView
 from core.errors import LoginFault
 
 __all__ = [
+    "DOING_VERB",
     "DONE_VERB",
     "LOGIN_FAULT",
     "MODE",
     "MODE_EFFECT",
     "ORDER_ICON",
+    "WORKING",
     "is_final",
     "order_state",
     "plural",
     "price",
+    "state_words",
     "token_state",
 ]
 
@@ -80,6 +84,21 @@ ORDER_ICON = {
     OrderState.EXPIRED: "➖",
 }
 DONE_VERB = {Side.BUY: "bought", Side.SELL: "sold"}
+DOING_VERB = {Side.BUY: "Buying", Side.SELL: "Selling"}
+WORKING = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
+_STATE = {
+    OrderState.INITIALIZED: "being prepared",
+    OrderState.DENIED: "not sent",
+    OrderState.SUBMITTED: "sent",
+    OrderState.HELD: "held back",
+    OrderState.UNRESOLVED: "not known yet",
+    OrderState.NOT_PLACED: "never reached the broker",
+    OrderState.REJECTED: "rejected",
+    OrderState.PENDING_CANCEL: "cancel asked",
+    OrderState.PENDING_UPDATE: "change asked",
+    OrderState.CANCELED: "cancelled",
+    OrderState.EXPIRED: "expired",
+}
 
 
 def plural(count: int, noun: str) -> str:
@@ -127,6 +146,20 @@ def order_state(order: OrderView) -> str:
         OrderState.EXPIRED: f"expired at the end of the day{part}",
     }
     return plain[state]
+
+
+def state_words(order: OrderView) -> str:
+    """Return the state in two or three words, '' where the deed says it (not escaped)."""
+    if not order.is_followed and not is_final(order):
+        return "not followed any more"
+    if order.state is OrderState.CANCELED and order.reason == MAKES_WAY:
+        # In words that stay true: the exit has come and gone when the card is read again.
+        return "gave way to the exit"
+    if order.state is OrderState.PARTIALLY_FILLED or (
+        order.state in WORKING and order.filled_quantity
+    ):
+        return f"{order.filled_quantity} filled"
+    return _STATE.get(order.state, "")
 
 
 def is_final(order: OrderView) -> bool:

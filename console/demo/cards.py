@@ -6,16 +6,20 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import takewhile
 
 from console.demo.chat import Message
 
 __all__ = ["Card", "ShownOrder", "orders_on_page", "read_cards"]
 
-_HEAD = re.compile(r"^.+ · (\d\d:\d\d)$")
-_CARD_ORDER = re.compile(r"^\s+\S+ (BUY|SELL) (\d+) (\S+) (\w+): (.+)$")
-_LIST_ORDER = re.compile(r"^\S+ (BUY|SELL) (\d+) (\S+) ([A-Z]+) \S.*$")
-_LIST_STATE = re.compile(r"^\s+\d\d:\d\d (.+)$")
-_DONE = re.compile(r"(?:bought|sold) (\d+) at ₹([\d,.]+\d)")
+_HEAD = re.compile(r"^.+?(?: · |\n   )(\d\d:\d\d)$")
+_ORDER = re.compile(
+    r"^\S+ (?:(?P<stop>Stop): )?(?P<deed>Buy|Sell|Buying|Selling|Bought|Sold|buy|sell) "
+    r"(?P<done>\d+)(?: of (?P<asked>\d+))? (?P<symbol>\S+)(?: (?P<product>[A-Z]+))?"
+    r"(?: · (?P<rest>.+))?$"
+)
+_PRICE = re.compile(r"₹([\d,.]*\d)")
+_SIDE = {"b": "BUY", "s": "SELL"}
 _NEVER_SENT = ("being prepared", "not sent", "held back", "never reached the broker")
 
 
@@ -25,8 +29,9 @@ class ShownOrder:
 
     Attributes:
         symbol: Without its exchange.
-        purpose: ``entry``, ``exit``, ``stop``, ...; empty where the page does not say.
-        words: Its state, in the words of the chat.
+        purpose: ``entry``, ``exit`` or ``stop``.
+        words: What the chat says of it besides.
+        price: At which all of it has filled; None while it has not.
     """
 
     account: str
@@ -35,17 +40,17 @@ class ShownOrder:
     symbol: str
     purpose: str
     words: str
+    price: Decimal | None = None
 
     @property
     def filled(self) -> tuple[int, Decimal] | None:
         """Quantity and price of a complete fill."""
-        found = _DONE.search(self.words)
-        return (int(found[1]), Decimal(found[2].replace(",", ""))) if found else None
+        return None if self.price is None else (self.quantity, self.price)
 
     @property
     def was_sent(self) -> bool:
         """Whether the chat says that the order went to the broker."""
-        return not self.words.startswith(_NEVER_SENT)
+        return not any(one.startswith(_NEVER_SENT) for one in self.words.split(" · "))
 
     @property
     def terms(self) -> tuple[str, str, int, str]:
@@ -76,7 +81,7 @@ class Card:
         _, _, rest = self.text.partition(f"\n{account}\n")
         lines: list[str] = []
         for line in rest.split("\n"):
-            if not line.startswith(" "):
+            if line in self.accounts or line.startswith("#"):
                 break
             lines.append(line)
         return "\n".join(lines)
@@ -86,8 +91,8 @@ def read_cards(messages: Iterable[Message], accounts: Sequence[str]) -> list[Car
     """Return the run cards among messages; a message with buttons is not one."""
     found = []
     for message in messages:
-        lines = message.text.split("\n")
-        head = _HEAD.match(lines[0])
+        lines = message.text.replace("\u2060", "").split("\n")
+        head = _HEAD.match(lines[0]) or _HEAD.match("\n".join(lines[:2]))
         named = frozenset(line for line in lines if line in accounts)
         if head and named and not message.buttons:
             orders = tuple(_card_orders(lines, accounts))
@@ -95,27 +100,50 @@ def read_cards(messages: Iterable[Message], accounts: Sequence[str]) -> list[Car
     return found
 
 
-def _card_orders(lines: Iterable[str], accounts: Sequence[str]) -> Iterable[ShownOrder]:
+def _card_orders(lines: Sequence[str], accounts: Sequence[str]) -> Iterable[ShownOrder]:
     account = ""
-    for line in lines:
+    for number, line in enumerate(lines):
         if line in accounts:
             account = line
-        elif account and (found := _CARD_ORDER.match(line)):
-            yield ShownOrder(
-                account, found[1], int(found[2]), _symbol(found[3]), found[4], found[5]
-            )
+        elif account and (found := _order(account, lines[number:])):
+            yield found
 
 
 def orders_on_page(message: Message, account: str) -> list[ShownOrder]:
     """Return the orders that one page of /orders lists."""
-    found = []
-    lines = message.text.split("\n")
-    for line, following in zip(lines, [*lines[1:], ""], strict=True):
-        order, state = _LIST_ORDER.match(line), _LIST_STATE.match(following)
-        if order and state:
-            symbol = _symbol(order[3])
-            found.append(ShownOrder(account, order[1], int(order[2]), symbol, "", state[1]))
-    return found
+    lines = message.text.replace("\u2060", "").split("\n")
+    found = [_order(account, lines[number:]) for number in range(len(lines))]
+    return [one for one in found if one is not None]
+
+
+def _order(account: str, lines: Sequence[str]) -> ShownOrder | None:
+    """Return the order that begins with the first of the lines, or None."""
+    found = _ORDER.match(lines[0])
+    if found is None:
+        return None
+    below = [line.strip() for line in takewhile(lambda line: line.startswith("   "), lines[1:])]
+    words = " · ".join(filter(None, [found["rest"], *below]))
+    deed = found["deed"].lower()
+    is_done = deed in {"bought", "sold"} and not found["asked"]
+    price = _PRICE.search(words) if is_done else None
+    said = words.split(" · ")
+    purpose = (
+        "stop"
+        if found["stop"]
+        else next(
+            (one for one in ("exit", "stop") if any(part.split()[:1] == [one] for part in said)),
+            "entry",
+        )
+    )
+    return ShownOrder(
+        account,
+        _SIDE[deed[0]],
+        int(found["asked"] or found["done"]),
+        _symbol(found["symbol"]),
+        purpose,
+        words,
+        Decimal(price[1].replace(",", "")) if price else None,
+    )
 
 
 def _symbol(text: str) -> str:

@@ -129,8 +129,8 @@ class Story:
                 "a run card with a filled entry on both accounts",
             )
         async with do.step("the dashboard shows the position, of one account after the other"):
-            page = await do.say("/dashboard", self._old.label, "Funds: ₹", "MIS")
-            await do.tap(page, self._new.name, self._new.label, "Funds: ₹", "MIS")
+            page = await do.say("/dashboard", self._old.label, "Funds ₹", "MIS")
+            await do.tap(page, self._new.name, self._new.label, "Funds ₹", "MIS")
 
     async def _card(self, is_it: Callable[[Card], bool], what: str, *, after: int = 0) -> Card:
         """Wait for a run card that came after a message, as it is edited in place."""
@@ -177,7 +177,7 @@ class Story:
         # The strategy may have entered again since: the result is that of a position that ended.
         expected = results_of((await self._book(actor))["trades"], symbol)
         text = message.text.replace("\u2060", "")
-        if not any(f"Result {one} before" in text for one in expected):
+        if not any(f"Before charges {one}" in text for one in expected):
             raise ChatError(
                 f"expected one of the results {expected} of {symbol} on {actor.label}, as in the "
                 f"broker's book; found {message.text!r}"
@@ -255,7 +255,7 @@ class Story:
 
     def _is_refused(self, card: Card) -> bool:
         part = card.part(self._old.label)
-        return "EXIT_ONLY: no entry" in part and not any(
+        return "exit only: no entry" in part and not any(
             one.purpose == "entry" for one in card.of(self._old.label)
         )
 

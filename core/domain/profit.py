@@ -8,7 +8,7 @@ previous close, what was traded today at its own price, and the two parts add up
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from core.domain.broker import BrokerTrade, Holding, Position
@@ -31,11 +31,14 @@ class Profit:
         unrealised: Of units that are held, at the last price.
         is_since_entry: The previous close is not known, so that what was carried is counted from
             its entry, as the broker does.
+        average: What a unit of what is held has cost, by the day's trades in their order; None
+            where units were carried into the day, or its trades are not all known.
     """
 
     realised: Decimal
     unrealised: Decimal
     is_since_entry: bool = False
+    average: Decimal | None = field(default=None, compare=False)
 
     @property
     def total(self) -> Decimal:
@@ -53,6 +56,7 @@ def days_profit(
         trades: The day's executions, for brokers whose positions lack the day's values.
         holdings: Delivery shares: what was sold out of them is not a short.
     """
+    trades = tuple(trades)
     carried = position.carried
     close = position.previous_close
     held = position
@@ -71,7 +75,8 @@ def days_profit(
         bought += basis
     else:
         sold += basis
-    return _split(held, bought, sold, carried)
+    split = _split(held, bought, sold, carried)
+    return _in_order(held, trades, carried, close or _ZERO, split)
 
 
 def previous_closes_missing(positions: Iterable[Position]) -> tuple[Position, ...]:
@@ -88,6 +93,36 @@ def _split(position: Position, bought: Decimal, sold: Decimal, carried: int) -> 
     realised = closed * (sold / sells - bought / buys) if closed else _ZERO
     realised = realised.quantize(_PAISA, ROUND_HALF_EVEN) if position.quantity else total
     return Profit(realised, total - realised)
+
+
+def _in_order(
+    position: Position, trades: Iterable[BrokerTrade], carried: int, close: Decimal, split: Profit
+) -> Profit:
+    """Return the parts of a profit as the day's trades made them, one after the other.
+
+    By the sums of the day, units that were bought again after a close would change what the close
+    had booked, and their own price. Where the trades do not say the order, the sums stand.
+    """
+    key = (position.instrument, position.product)
+    mine = [one for one in trades if (one.instrument, one.product) == key]
+    moved = sum(one.side.sign * one.quantity for one in mine)
+    times = [one.traded_at for one in mine if one.traded_at is not None]
+    if not position.quantity or carried + moved != position.quantity or len(times) != len(mine):
+        return split
+    held, cost, booked = carried, close, _ZERO
+    for trade in sorted(mine, key=lambda one: one.traded_at or times[0]):
+        units = trade.side.sign * trade.quantity
+        closed = min(abs(held), abs(units)) if held * units < 0 else 0
+        booked += closed * (trade.price - cost) * (1 if held > 0 else -1)
+        opened = abs(units) - closed
+        if opened and closed == abs(held):
+            cost = trade.price
+        elif opened:
+            cost = (abs(held) * cost + opened * trade.price) / (abs(held) + opened)
+        held += units
+    realised = (booked * position.multiplier).quantize(_PAISA, ROUND_HALF_EVEN)
+    average = None if carried else cost.quantize(_PAISA, ROUND_HALF_EVEN)
+    return replace(split, realised=realised, unrealised=split.total - realised, average=average)
 
 
 def _values(position: Position, trades: Iterable[BrokerTrade]) -> tuple[Decimal, Decimal] | None:

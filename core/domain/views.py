@@ -87,6 +87,8 @@ class OrderView:
         key: Handle for buttons: our ``client_order_id``, else the broker's order id.
         is_followed: False once its account is disconnected: nobody learns what becomes of it.
         sequel: What follows a refused exit, one sentence; '' for everything else.
+        realised: Rupees before charges that it has booked by closing; None where it closed nothing
+            of a strategy's.
     """
 
     key: str
@@ -110,6 +112,7 @@ class OrderView:
     is_cancellable: bool
     is_followed: bool = True
     sequel: str = ""
+    realised: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +219,9 @@ class RunLine:
 
     Attributes:
         warnings: What of it is unprotected now, and why (R6).
+        late: Signals of earlier runs that this account never entered on, and will not.
+        is_quiet: Its mode or switch alone keeps entries back, which the user knows: said, and no
+            reason for a message.
         result: Rupees before charges of the units that its orders have closed; None when none did.
         charges: Of opening and closing these, estimated; None where they are not known.
     """
@@ -227,6 +233,8 @@ class RunLine:
     warnings: tuple[str, ...] = ()
     result: Decimal | None = None
     charges: Decimal | None = None
+    late: tuple[Target, ...] = ()
+    is_quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,14 +154,14 @@ async def test_a_user_connects_two_accounts_and_sees_them_trade(
 
     await person.sees("Zerodha - Main", "Fyers - Growth", "entry: ", "✅", within_ms=TRADES_MS)
     await page.screenshot(path=tmp_path / "run.png")
-    board = await person.says("/dashboard", "Funds:", "Zerodha - Main")
-    await person.taps(board, "Growth", "Funds:", "Fyers - Growth")
+    board = await person.says("/dashboard", "Funds", "Zerodha - Main")
+    await person.taps(board, "Growth", "Funds", "Fyers - Growth")
     await page.screenshot(path=tmp_path / "dashboard.png")
 
     modes = await person.says("/mode", "Trading modes")
     asked = await person.taps(modes, "🟠 Main: Exit only", "Set Exit only for Zerodha - Main?")
     await person.taps(asked, "Yes, set Exit only", "Zerodha - Main: Exit only")
-    await person.sees("EXIT_ONLY: no entry is sent", "Fyers - Growth", within_ms=TRADES_MS)
+    await person.sees("exit only: no entry is sent", "Fyers - Growth", within_ms=TRADES_MS)
     await page.screenshot(path=tmp_path / "exit-only.png")
     await safeguard(person, tmp_path)
     assert complaints == []

@@ -348,7 +348,7 @@ async def test_a_migration_drains_the_old_account_and_trades_on_the_new_one(open
         notes = {
             x.broker_id: x.note for x in (await control.views.run("calm|2021-05-12T09:55")).lines
         }
-        assert notes == {old.broker_id: "EXIT_ONLY: no entry is sent", new.broker_id: ""}
+        assert notes == {old.broker_id: "exit only: no entry is sent", new.broker_id: ""}
 
 
 @pytest.mark.row("D4")

@@ -181,7 +181,7 @@ class Closing:
     async def _ask_about_pause(self, broker_id: str, *, despite_pause: bool) -> None:
         gate = await gate_at(self._store, broker_id)
         if gate and gate.mode is TradingMode.PAUSED and not despite_pause:
-            raise ChoiceNeeded("This account is PAUSED. Close the position all the same?")
+            raise ChoiceNeeded("This account is paused. Close the position all the same?")
 
     async def _look(
         self, position: _Position, client: BrokerClient, *, after_read: bool

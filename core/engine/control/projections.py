@@ -63,7 +63,7 @@ def position_view(
         instrument=position.instrument,
         product=position.product,
         quantity=position.quantity,
-        average_price=position.average_price,
+        average_price=profit.average or position.average_price,
         last_price=position.last_price,
         realised=profit.realised,
         unrealised=profit.unrealised,
@@ -120,6 +120,7 @@ def order_view(clock: Clock, account: Account | str, order: Order) -> OrderView:
         and order.state in {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED},
         is_followed=is_followed,
         sequel=_sequel(order) if is_followed else "",
+        realised=order.realised,
     )
 
 

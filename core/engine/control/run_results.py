@@ -1,15 +1,47 @@
-"""What a run's orders on an account have brought, before charges and after them (row E1)."""
+"""What a run has brought on an account, and what it did not enter (row E1)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 
+from core.domain.instrument import InstrumentId, Product
+from core.domain.ledger import ledger_key
 from core.domain.order import Order, Side
+from core.domain.target import Target
 from core.domain.truth import Key, key_of
+from core.engine.orders.goals import entered_on
 from core.engine.orders.results import charges_of_close
+from core.engine.runs.plan import target_of
+from core.ports.store import Document, StoreView
 
-__all__ = ["result_of_run"]
+__all__ = ["never_entered", "result_of_run"]
+
+
+async def never_entered(
+    view: StoreView, broker_id: str, row: Document, traded: Collection[InstrumentId]
+) -> tuple[Target, ...]:
+    """Return the targets of earlier signals in a run that an account has never entered on.
+
+    Args:
+        view: The store.
+        broker_id: The account.
+        row: The run's document.
+        traded: Instruments in which the run has orders there.
+    """
+    found = []
+    for target in map(target_of, row["targets"]):
+        is_old = bool(target.direction) and target.signal_at < row["slot_at"]
+        if row.get("kind") or not is_old or target.instrument in traded:
+            continue
+        keys = [
+            ledger_key(row["strategy"], broker_id, target.instrument, product)
+            for product in Product
+        ]
+        entered = [await entered_on(view, key, int(target.direction)) for key in keys]
+        if not any(at is not None and at >= target.signal_at for at in entered):
+            found.append(target)
+    return tuple(found)
 
 
 def result_of_run(

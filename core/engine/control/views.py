@@ -35,7 +35,7 @@ from core.engine.control.projections import (
     position_view,
     value_of,
 )
-from core.engine.control.run_results import result_of_run
+from core.engine.control.run_results import never_entered, result_of_run
 from core.engine.orders.gate import gate_at
 from core.engine.orders.guards import lasting_gaps
 from core.engine.orders.journal import Journal
@@ -317,7 +317,10 @@ class Views:
             shown = tuple(sorted(views, key=lambda view: view.at))
             note, warnings = row["notes"].get(broker_id, ""), await self._warned(account, run_id)
             result = await self._result(broker_id, mine)
-            lines.append(RunLine(broker_id, label, shown, note, warnings, *result))
+            traded = {one.instrument for one in shown}
+            late = await never_entered(self._store, broker_id, row, traded)
+            quiet = broker_id in row.get("quiet", ())
+            lines.append(RunLine(broker_id, label, shown, note, warnings, *result, late, quiet))
         return RunView(
             run_id=run_id,
             strategy=row["strategy"],

@@ -175,9 +175,9 @@ def trading_mode(facts: Facts) -> Denial | None:
     """PAUSED sends nothing but a user's confirmed close, EXIT_ONLY opens nothing (C2, C3)."""
     mode = facts.gate.mode if facts.gate else TradingMode.NORMAL
     if mode is TradingMode.PAUSED and not (facts.by_user and facts.despite_pause):
-        return Denial("PAUSED", f"PAUSED: no {'entry' if facts.is_entry else 'order'} is sent")
+        return Denial("PAUSED", f"paused: no {'entry' if facts.is_entry else 'order'} is sent")
     if mode is TradingMode.EXIT_ONLY and facts.is_entry:
-        return Denial("EXIT_ONLY", "EXIT_ONLY: no entry is sent")
+        return Denial("EXIT_ONLY", "exit only: no entry is sent")
     return None
 
 
@@ -209,7 +209,7 @@ def delivery_short(facts: Facts) -> Denial | None:
 def frozen_entries(facts: Facts) -> Denial | None:
     """An impossible order event stops entries until a user sets NORMAL (reliability.md 2.2)."""
     if facts.is_entry and facts.gate and facts.gate.frozen:
-        reason = "an impossible order event froze entries; set EXIT_ONLY, then NORMAL, to go on"
+        reason = "an impossible order event froze entries; set Exit only, then Normal, to go on"
         return Denial("FROZEN", reason)
     return None
 

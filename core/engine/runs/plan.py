@@ -208,6 +208,7 @@ def run_row(
     notes: Mapping[str, str],
     accounts: Sequence[tuple[Account, AssignmentView]],
     *,
+    quiet: Sequence[str],
     said: Sequence[str],
     is_signal: bool,
 ) -> Document:
@@ -227,6 +228,7 @@ def run_row(
             for target in targets
         ],
         "notes": dict(notes),
+        "quiet": list(quiet),
         "said": list(said),
         "broker_ids": [account.broker_id for account, _ in accounts],
         "is_signal": is_signal,

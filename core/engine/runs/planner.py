@@ -5,7 +5,7 @@ Everything is read from the store, so that no slow broker delays another account
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -76,6 +76,7 @@ class Planner:
         orders: list[Order] = []
         notes: dict[str, str] = {}
         said: list[str] = []
+        loud: set[str] = set()
         changed = False
         lanes = await self._free(view, lanes, [account for account, _ in accounts])
         for account, assignment in accounts:
@@ -106,8 +107,10 @@ class Planner:
                 if leg.note not in before and await self._is_new(view, plan, asked, said):
                     # Of two instruments each is told: neither may hide the other.
                     notes[account.broker_id] = f"{before}; {leg.note}" if before else leg.note
+                    if not asked.is_by_choice:
+                        loud.add(account.broker_id)
         is_signal = await self._write_run(
-            view, plan, decided, accounts, orders, notes, said, is_changed=changed
+            view, plan, decided, accounts, orders, notes, loud, said, is_changed=changed
         )
         return orders, is_signal
 
@@ -155,11 +158,16 @@ class Planner:
         accounts: Sequence[tuple[Account, AssignmentView]],
         orders: Sequence[Order],
         notes: Mapping[str, str],
+        loud: Collection[str],
         said: Sequence[str],
         *,
         is_changed: bool,
     ) -> bool:
-        """Write the entries, their bars and the run; return whether the run matters."""
+        """Write the entries, their bars and the run; return whether the run matters.
+
+        An account that a user keeps from entering is no news at each signal; who asks for a run is
+        answered, whatever comes of it.
+        """
         request = plan.request
         await self._journal.add(view, orders)
         await pin_bars(
@@ -171,10 +179,19 @@ class Planner:
             instruments={order.request.instrument for order in orders},
             at=plan.now,
         )
-        is_signal = bool(orders or notes or is_changed)
+        is_signal = bool(orders or loud or is_changed or request.is_by_user)
+        quiet = sorted(set(notes) - set(loud))
         await insert_run(
             view,
-            run_row(plan, decided.targets, notes, accounts, said=said, is_signal=is_signal),
+            run_row(
+                plan,
+                decided.targets,
+                notes,
+                accounts,
+                quiet=quiet,
+                said=said,
+                is_signal=is_signal,
+            ),
         )
         if is_signal:
             await self._outbox.post(view, run_card(request.run_id))
@@ -367,6 +384,11 @@ class _EntryAnswer:
         return self.denial.reason if self.denial else ""
 
     @property
+    def is_by_choice(self) -> bool:
+        """Whether a user's own switch or mode is what keeps the entry back."""
+        return self.denial is not None and self.denial.code in _BY_CHOICE
+
+    @property
     def mark(self) -> str:
         """Name a denial that lasts by its cause, '' for others."""
         if self.denial is None or self.denial.code not in SAID_ONCE or self.facts.gate is None:
@@ -376,3 +398,4 @@ class _EntryAnswer:
 
 
 _WAITING = {OrderState.INITIALIZED, OrderState.HELD}
+_BY_CHOICE = frozenset({"PAUSED", "EXIT_ONLY", "DISABLED", "OFF_HERE"})

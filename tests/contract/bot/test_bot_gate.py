@@ -226,7 +226,7 @@ async def test_pausing_takes_two_taps_and_lists_what_still_works(world: World):
     await world.owner.tap("Yes, set Paused")
     result = await world.owner.sees("All accounts: Paused")
     assert "1 position now without the care" in result["text"]
-    assert "BUY 10 NSE:SBIN MIS limit ₹812.00" in result["text"]
+    assert "Buying 10 SBIN MIS" in result["text"]
     assert await world.control.modes.global_mode() is TradingMode.PAUSED
     await world.owner.tap("Cancel BUY SBIN")
     await world.owner.tap("Cancel the order")
@@ -324,7 +324,7 @@ async def test_the_default_is_not_disconnected_before_another_is_named(world: Wo
     await world.owner.reads(page, "Last strategy run")
     await world.owner.tap("Disconnect")
     question = await world.owner.sees("Disconnect Zerodha - Main?")
-    assert "1 open position" in question["text"] and "NSE:SBIN" in question["text"]
+    assert "1 open position" in question["text"] and "SBIN" in question["text"]
     await world.owner.tap("Disconnect Main")
     await world.owner.sees("is disconnected")
     assert [one.broker_id for one in await world.control.accounts.all()] == [second.broker_id]

@@ -68,15 +68,15 @@ async def test_a_card_is_edited_in_place(talking: World):
     await soon(talking.have_read)
     card = run_card(run.run_id)
     sent = await deliver(talking, card)
-    await talking.owner.sees("working at the broker")
+    await talking.owner.sees("Buying 10 SBIN")
     talking.at_broker(account.broker_id).fill(broker_order_id, Decimal("812.35"))
     await talking.refresh(account)
     again = await deliver(talking, card, message_id=sent.message_id)
-    seen = await talking.owner.sees("bought 10 at ₹812.35")
+    seen = await talking.owner.sees("Bought 10 SBIN")
     assert again == sent and seen["id"] == sent.message_id and seen["edited"]
     assert "#123456" not in seen["text"]
     assert await deliver(talking, card, message_id=sent.message_id) == sent, "not modified is fine"
-    same = await talking.owner.reads(sent.message_id, "bought 10")
+    same = await talking.owner.reads(sent.message_id, "Bought 10")
     assert same["entities"] == seen["entities"], "and it is not sent again as plain text"
 
 

@@ -159,9 +159,9 @@ async def test_cancel_ends_an_open_question(world: World):
 @pytest.mark.parametrize(
     ("command", "shown"),
     [
-        ("positions", "NSE:SBIN MIS · +10"),
-        ("orders", "BUY 10 NSE:SBIN MIS limit ₹812.00"),
-        ("trades", "BUY 10 NSE:SBIN at ₹812.35"),
+        ("positions", "SBIN MIS · +10"),
+        ("orders", "Buying 10 SBIN MIS"),
+        ("trades", "bought 10 SBIN · ₹812.35"),
         ("pnl", "+\u2060₹1,250.50"),
     ],
 )
@@ -198,7 +198,7 @@ async def test_the_drain_view_is_one_tap_from_the_modes(world: World):
     await world.owner.say("/mode")
     await world.owner.tap("Drain view")
     seen = await world.owner.sees("accounts in exit-only mode")
-    assert "NSE:INFY 40" in seen["text"] and "about ₹60,000" in seen["text"]
+    assert "INFY 40" in seen["text"] and "about ₹60,000" in seen["text"]
 
 
 @pytest.mark.row("C2")

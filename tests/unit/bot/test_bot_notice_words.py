@@ -162,8 +162,8 @@ async def test_what_became_known_stays_true(
             "opening_range_breakout",
             Decimal(-19),
             (
-                "🛑 Stop hit · Zerodha - Main\nSBIN: sold 10 at ₹361.15\n"
-                "Result -₹19.00 before charges\nafter them -₹22.98 (estimated)\n"
+                "🛑 Stop hit · Zerodha - Main\nSold 10 SBIN · ₹361.15\n"
+                "Before charges -₹19.00\nAfter them about -₹22.98\n"
                 "opening range breakout"
             ),
         ),
@@ -172,8 +172,8 @@ async def test_what_became_known_stays_true(
             "manual",
             Decimal("1234.5"),
             (
-                "✅ Closed by you · Zerodha - Main\nSBIN: sold 10 at ₹361.15\n"
-                "Result +₹1,234.50 before charges\nafter them +₹1,230.52 (estimated)"
+                "✅ Closed by you\n   Zerodha - Main\nSold 10 SBIN · ₹361.15\n"
+                "Before charges +₹1,234.50\nAfter them about +₹1,230.52"
             ),
         ),
         (
@@ -181,7 +181,7 @@ async def test_what_became_known_stays_true(
             "manual",
             None,
             (
-                "✅ Closed by you · Zerodha - Main\nSBIN: sold 10 at ₹361.15\n"
+                "✅ Closed by you\n   Zerodha - Main\nSold 10 SBIN · ₹361.15\n"
                 "Result not known: not all of it was opened here today."
             ),
         ),

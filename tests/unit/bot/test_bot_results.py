@@ -11,9 +11,10 @@ import pytest
 
 from bot.views.dashboard import ALL, listing, pnl_screen, position_items
 from bot.views.lines import position_line
+from bot.views.runs import run_card
 from bot.views.screen import Screen
-from bot.views.strategies import run_card
 from bot.views.verbs import Verb
+from bot.views.width import width
 from core.adapters.fyers import FYERS
 from core.domain.views import PnlView
 from tests.fakes.views import a_position, a_run, an_account, an_order
@@ -42,21 +43,23 @@ def test_results_stand_before_and_after_charges():
     assert shown == (
         "Profit today · all accounts\n\n"
         "Zerodha - Main\n"
-        "   +₹1,00,050.00 before charges\n"
+        "   +₹1,00,050.00\n"
+        "   before charges\n"
         "   after charges +₹99,967.28\n"
-        "   taken +₹1,00,000.00, open +₹50.00\n"
+        "   open +₹50.00\n"
+        "   booked +₹1,00,000.00\n"
         "Fyers - Second\n"
-        "   -₹200.00 before charges\n"
+        "   -₹200.00 · before charges\n"
         "   after charges -₹217.28\n"
-        "   taken -₹200.00, open ₹0.00\n\n"
+        "   open ₹0.00 · booked -₹200.00\n\n"
         "Together +₹99,850.00\n"
         "   after charges +₹99,750.00\n\n"
         "Charges estimated, with closing."
     )
-    assert max(len(line) for line in shown.splitlines()) <= 36
+    assert max(len(line) for line in shown.splitlines()) <= 32
     lines[1] = replace(lines[1], charges=None)
     shown = plain(pnl_screen(lines, (MAIN, second), ALL, None))
-    assert "-₹200.00 before charges\n   charges unknown" in shown
+    assert "-₹200.00 · before charges\n   charges unknown" in shown
     assert "Together +₹99,850.00\n   charges unknown" in shown
     items = position_items([a_position(MAIN, charges=Decimal("12.30")), a_position(second)])
     screen = listing("Positions", Verb.POSITIONS, items, (MAIN,), MAIN.broker_id)
@@ -69,7 +72,7 @@ def test_results_stand_before_and_after_charges():
 def test_a_position_with_profit_taken_before_shows_both_parts():
     """-5 at 957.57, now 960.65, is no gain by itself: what was taken earlier stands beside it."""
     position = a_position(MAIN, realised=Decimal("20.65"), unrealised=Decimal("-15.40"))
-    assert "+₹5.25</b> (open -₹15.40, taken +₹20.65)" in position_line(position)
+    assert "+₹5.25</b>\n   open -₹15.40\n   booked +₹20.65\n" in position_line(position)
 
 
 @pytest.mark.row("E1")
@@ -77,13 +80,11 @@ def test_card_of_a_run_has_the_result_of_its_exits() -> None:
     """Under the account's orders, before charges and after them; nothing for a run of entries."""
     run = a_run(an_order(MAIN))
     (line,) = run.lines
-    assert "Result" not in plain(run_card(run, "Breakout"))
+    assert "charges" not in plain(run_card(run, "Breakout"))
     closed = replace(line, result=Decimal("-1234.5"), charges=Decimal("82.72"))
     shown = plain(run_card(replace(run, lines=(closed,)), "Breakout"))
-    assert shown.endswith(
-        "\n   Result -₹1,234.50 before charges\n   after them -₹1,317.22 (estimated)"
-    )
-    assert max(len(one) for one in shown.splitlines()[-2:]) <= 37
+    assert shown.endswith("\nBefore charges -₹1,234.50\nAfter them about -₹1,317.22")
+    assert max(width(one) for one in shown.splitlines()) <= 17
     unknown = replace(closed, charges=None)
     shown = plain(run_card(replace(run, lines=(unknown,)), "Breakout"))
-    assert shown.endswith("\n   Result -₹1,234.50 before charges\n   charges unknown")
+    assert shown.endswith("\nBefore charges -₹1,234.50\ncharges unknown")

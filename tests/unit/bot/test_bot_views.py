@@ -26,11 +26,11 @@ from bot.views.dashboard import (
 )
 from bot.views.markup import LIMIT, esc, fit
 from bot.views.modes import drain_screen, mode_panel, mode_question, mode_result
+from bot.views.runs import run_card
 from bot.views.screen import Screen, button
 from bot.views.strategies import (
     assignment_page,
     parameters_page,
-    run_card,
     strategies_list,
     strategy_page,
 )
@@ -108,26 +108,32 @@ def test_the_dashboard_reads_well_on_a_phone():
         "Zerodha - Main ⭐\n"
         "enabled · Normal · as of 10:15:05 IST\n"
         "\n"
-        "Funds: ₹12,34,567.89 free, ₹20,000.00 used\n"
-        "Today: +₹749.50 before charges\n"
+        "Funds ₹12,34,567.89 free\n"
+        "   ₹20,000.00 used\n"
+        "Today +₹749.50\n"
+        "   before charges\n"
         "   after charges +₹690.10\n"
-        "   taken +₹1,000.00, open -₹250.50\n"
+        "   open -₹250.50\n"
+        "   booked +₹1,000.00\n"
         "   Charges estimated, with closing.\n"
         "\n"
         "Positions\n"
-        "NSE:SBIN MIS · +10 · +₹27.50\n"
+        "SBIN MIS · +10 · +₹27.50\n"
         "   after charges +₹15.20\n"
-        "   avg ₹812.35, now ₹815.10 · orb +10\n"
+        "   avg ₹812.35 · now ₹815.10\n"
+        "   orb\n"
         "\n"
         "Working orders\n"
-        "🕒 BUY 10 NSE:SBIN MIS limit ₹812.00\n"
-        "   10:15 working at the broker · orb entry\n"
+        "🕒 Buying 10 SBIN MIS\n"
+        "   limit ₹812.00\n"
+        "   10:15 · orb\n"
         "\n"
         "Trades today\n"
-        "10:15 BUY 10 NSE:SBIN at ₹812.35\n"
+        "10:15 bought 10 SBIN · ₹812.35\n"
         "\n"
         "Holdings\n"
-        "NSE:INFY 100 (+5 arriving) · now ₹1,502.50 · +₹10,762.50"
+        "INFY 100 · 5 arriving\n"
+        "   now ₹1,502.50 · +₹10,762.50"
     )
     assert labels(screen) == [
         ["Close SBIN", "Cancel BUY SBIN"],
@@ -163,7 +169,7 @@ def test_a_long_dashboard_has_pages():
     pages = [dashboard(board, (MAIN,), None, page=page) for page in range(3)]
     assert ["Close S0", "Close S1"] in labels(pages[0])
     assert ["‹ Back", "2 of 3", "More ›"] in labels(pages[1])
-    assert "NSE:S24" in pages[2].text and "NSE:S0 " not in pages[2].text
+    assert ">S24<" in pages[2].text and ">S0<" not in pages[2].text
     assert dashboard(board, (MAIN,), None, page=99).text == pages[2].text
     assert all(len(page.text) < LIMIT for page in pages)
 
@@ -175,15 +181,15 @@ def test_lists_for_all_accounts_name_each_account():
     both = (MAIN, second)
     items = position_items([a_position(MAIN), a_position(second)], named=True)
     screen = listing("Positions", Verb.POSITIONS, items, both, ALL)
-    assert plain(screen).startswith("Positions · all accounts\n\nZerodha - Main\nNSE:SBIN")
-    assert "\n\nFyers - Second\nNSE:SBIN" in plain(screen)
+    assert plain(screen).startswith("Positions · all accounts\n\nZerodha - Main\nSBIN")
+    assert "\n\nFyers - Second\nSBIN" in plain(screen)
     lines = [
         PnlView(MAIN.broker_id, MAIN.label, Decimal(100), Decimal(50), Decimal(0)),
         PnlView(second.broker_id, second.label, None, None),
     ]
     assert plain(pnl_screen(lines, both, ALL, None)) == (
         "Profit today · all accounts\n\n"
-        "Zerodha - Main\n   +₹150.00 (taken +₹100.00, open +₹50.00)\n"
+        "Zerodha - Main\n   +₹150.00\n   open +₹50.00\n   booked +₹100.00\n"
         "Fyers - Second\n   not known: the broker could not be read\n\n"
         "Together +₹150.00 (without 1 that could not be read)"
     )
@@ -206,7 +212,7 @@ def test_buttons_of_all_accounts_tell_the_accounts_apart():
     alone = listing(
         "Positions", Verb.POSITIONS, position_items(positions[:1]), (MAIN,), MAIN.broker_id
     )
-    assert plain(alone).startswith("Positions · Zerodha - Main\n\nNSE:SBIN")
+    assert plain(alone).startswith("Positions · Zerodha - Main\n\nSBIN")
     assert labels(alone)[0] == ["Close SBIN"]
 
 
@@ -306,8 +312,9 @@ def test_the_drain_view_tells_what_is_left():
         "Drain view: accounts in exit-only mode\n\n"
         "Zerodha - Main\n"
         "1 position, 0 holdings, 0 working orders left, about ₹8,12,346\n"
-        "NSE:SBIN MIS · +10 · +₹27.50\n"
-        "   avg ₹812.35, now ₹815.10 · orb +10"
+        "SBIN MIS · +10 · +₹27.50\n"
+        "   avg ₹812.35 · now ₹815.10\n"
+        "   orb"
     )
     drained = DrainView(MAIN, (), (), (), Decimal(0))
     assert "✅ Drained" in plain(drain_screen([drained]))
@@ -349,24 +356,6 @@ def test_the_mode_panel_offers_the_other_modes_of_each():
     ]
     question = mode_question(MAIN, TradingMode.NORMAL, TradingMode.PAUSED)
     assert question.startswith("<b>Set Paused for Zerodha - Main?</b>\nNow: Normal.")
-
-
-@pytest.mark.row("E1")
-def test_a_run_card_has_a_line_per_account():
-    """The signal with its reason and stop, then what became of each account's order."""
-    second = an_account("fyers_b", FYERS, "Second", is_default=False)
-    filled = an_order(
-        MAIN, state=OrderState.FILLED, filled_quantity=10, average_price=Decimal("812.35")
-    )
-    rejected = an_order(second, state=OrderState.REJECTED, reason="RMS: margin <short>")
-    assert plain(run_card(a_run(filled, rejected), "Opening range breakout")) == (
-        "Opening range breakout · 10:15\n"
-        "Long NSE:SBIN, stop ₹805.00 — broke above 812.00\n"
-        "Zerodha - Main\n"
-        "   ✅ BUY 10 NSE:SBIN entry: bought 10 at ₹812.35\n"
-        "Fyers - Second\n"
-        "   ❌ BUY 10 NSE:SBIN entry: rejected by the broker: RMS: margin <short>"
-    )
 
 
 @pytest.mark.row("D6")

@@ -31,7 +31,7 @@ def test_every_order_type_has_words(kind: OrderType):
     """Terms are told in plain words with the prices that matter."""
     order = an_order(MAIN, order_type=kind, trigger_price=Decimal(800))
     (item,) = order_items([order])
-    word = {"MARKET": "market", "LIMIT": "limit ₹812.00"}.get(kind.value, "stop at ₹800.00")
+    word = {"MARKET": "Buying 10", "LIMIT": "limit ₹812.00"}.get(kind.value, "stop ₹800.00")
     assert word in item.text
 
 

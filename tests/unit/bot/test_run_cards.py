@@ -1,21 +1,118 @@
-"""What the card of a run says of its targets."""
+"""What the card of a run says: what changed, and why an account has no order."""
 
 from __future__ import annotations
 
+import html
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
-from bot.views.strategies import run_card
-from tests.fakes.views import a_run
+from bot.views.markup import fit
+from bot.views.runs import run_card
+from core.adapters.fyers import FYERS
+from core.domain.instrument import InstrumentId
+from core.domain.order import OrderState, OrderType, Purpose, Side
+from core.domain.stops import MAKES_WAY
+from core.domain.views import RunLine, RunView
+from tests.fakes.rendered import TAGS
+from tests.fakes.views import a_run, an_account, an_order
+
+MAIN = an_account()
+
+
+def text_of(run: RunView, title: str = "Breakout") -> str:
+    return TAGS.sub("", run_card(run, title).text)
 
 
 @pytest.mark.row("E1")
-def test_a_target_of_an_earlier_signal_says_since_when():
-    """It is repeated at each slot and enters once: a card without an order of it explains itself."""
+def test_a_card_shows_what_changed_and_not_what_stands():
+    """A strategy repeats its targets at each slot: those of earlier signals are left out."""
+    run = a_run(an_order(MAIN))
+    (target,) = run.targets
+    old = replace(
+        target,
+        instrument=InstrumentId("NSE", "RELIANCE"),
+        signal_at=run.slot_at - timedelta(minutes=9),
+    )
+    text = text_of(replace(run, targets=(target, old)))
+    assert "Long SBIN" in text and "RELIANCE" not in text
+
+
+@pytest.mark.row("E1")
+def test_a_card_without_a_new_signal_says_why_nothing_is_entered():
+    """The old signal by its time, and for each account that it is not entered late."""
     run = a_run()
     (target,) = run.targets
-    old = replace(target, signal_at=run.slot_at - timedelta(minutes=9))
-    text = run_card(replace(run, targets=(target, old)), "Breakout").text
-    assert text.count(" since 10:06, stop") == 1
+    old = replace(target, signal_at=run.slot_at - timedelta(minutes=28))
+    line = RunLine("a", "Zerodha - Main", (), "", late=(old,))
+    assert text_of(replace(run, targets=(old,), lines=(line,))) == (
+        "Breakout · 10:15\n"
+        "No new signal.\n"
+        "Long SBIN since 09:47\n"
+        "Zerodha - Main\n"
+        "   SBIN: signal of 09:47\n"
+        "   not entered late"
+    )
+    held = replace(line, late=())
+    assert text_of(replace(run, targets=(old,), lines=(held,))).endswith("\n   nothing to do")
+
+
+@pytest.mark.row("E1")
+def test_an_exit_shows_its_own_profit_and_a_stop_that_gave_way_stays_true():
+    """The profit in rupees never breaks apart; what makes way today has given way tomorrow."""
+    done = {"state": OrderState.FILLED, "quantity": 100, "filled_quantity": 100}
+    out = an_order(
+        MAIN,
+        side=Side.SELL,
+        purpose=Purpose.EXIT,
+        average_price=Decimal("958.05"),
+        realised=Decimal(-150),
+        **done,
+    )
+    gone = an_order(
+        MAIN,
+        key="S2",
+        side=Side.SELL,
+        purpose=Purpose.STOP,
+        state=OrderState.CANCELED,
+        reason=MAKES_WAY,
+        order_type=OrderType.SL_M,
+        trigger_price=Decimal(948),
+        quantity=100,
+    )
+    text = fit(text_of(a_run(out, gone)))
+    assert "✅ Sold 100 SBIN · ₹958.05\n   exit -\u2060₹150.00\n" in text
+    assert text.endswith("➖ Stop: sell 100 SBIN · ₹948.00\n   gave way to the exit")
+
+
+@pytest.mark.row("C2")
+def test_an_account_that_its_user_keeps_out_has_one_line_at_the_end():
+    """Exit only without a position: said, below those on which something is done."""
+    run = a_run(an_order(MAIN))
+    quiet = RunLine("b", "Fyers - Two", (), "exit only: no entry is sent", is_quiet=True)
+    text = text_of(replace(run, lines=(quiet, *run.lines)))
+    assert text.endswith("\nFyers - Two\n   exit only: no entry is sent")
+
+
+@pytest.mark.row("E1")
+def test_a_run_card_has_a_line_per_account():
+    """The signal with its reason and stop, then what became of each account's order."""
+    second = an_account("fyers_b", FYERS, "Second", is_default=False)
+    filled = an_order(
+        MAIN, state=OrderState.FILLED, filled_quantity=10, average_price=Decimal("812.35")
+    )
+    rejected = an_order(second, state=OrderState.REJECTED, reason="RMS: margin <short>")
+    assert html.unescape(text_of(a_run(filled, rejected), "Opening range breakout")) == (
+        "Opening range breakout\n"
+        "   10:15\n"
+        "Long SBIN · stop ₹805.00\n"
+        "   broke above 812.00\n"
+        "Zerodha - Main\n"
+        "✅ Bought 10 SBIN · ₹812.35\n"
+        "Fyers - Second\n"
+        "❌ Buy 10 SBIN · limit ₹812.00\n"
+        "   rejected\n"
+        "   RMS: margin <short>"
+    )

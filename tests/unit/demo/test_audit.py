@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -42,8 +43,8 @@ def book(*pairs: tuple[dict[str, Any], ...]) -> dict[str, Any]:
 
 
 ENTRY, EXIT = done("BUY", "09:31", 957.25), done("SELL", "09:45", 960.0)
-BOUGHT = ShownOrder(LABEL, "BUY", 2, "SBIN", "entry", "bought 2 at ₹957.25 · orb entry")
-SOLD = ShownOrder(LABEL, "SELL", 2, "SBIN", "exit", "sold 2 at ₹960.00 · orb exit")
+BOUGHT = ShownOrder(LABEL, "BUY", 2, "SBIN", "entry", "₹957.25", Decimal("957.25"))
+SOLD = ShownOrder(LABEL, "SELL", 2, "SBIN", "exit", "₹960.00 · exit", Decimal(960))
 TRUTH = AccountTruth(
     label=LABEL,
     ledger=[written(1, "BUY", "09:31"), written(2, "SELL", "09:45")],
@@ -69,7 +70,7 @@ def test_an_order_by_hand_is_in_the_chat_and_in_no_ledger() -> None:
 
 def test_an_order_that_one_side_does_not_have() -> None:
     """An order only in the chat, only in the ledger, or only on a card is named."""
-    never = replace(BOUGHT, words="never reached the broker")
+    never = replace(BOUGHT, words="never reached the broker", price=None)
     assert audit([TRUTH], [SOLD, never], [])[0] == (
         f"in the ledger, not in the chat: BUY 2 SBIN on {LABEL}"
     )
@@ -86,11 +87,11 @@ def test_order_that_was_turned_away() -> None:
     away = [*TRUTH.ledger, written(3, "SELL", "09:46", applied=False)]
     truth = replace(TRUTH, ledger=away, silent=(), shrinking=())
     for words in ("not sent: login needed", "rejected: no such user"):
-        shown = replace(SOLD, purpose="stop", words=words)
+        shown = replace(SOLD, purpose="stop", words=words, price=None)
         assert audit([truth], [BOUGHT, SOLD, shown], []) == []
     missing = f"in the ledger, not in the chat: SELL 2 SBIN on {LABEL}"
     assert audit([truth], [BOUGHT, SOLD], []) == [missing]
-    unsent = replace(SOLD, words="not sent: login needed")
+    unsent = replace(SOLD, words="not sent · login needed", price=None)
     assert audit([TRUTH], [BOUGHT, unsent], [])[0] == missing
 
 
@@ -103,7 +104,7 @@ def test_a_second_order_with_one_tag() -> None:
 
 def test_a_wrong_price() -> None:
     """What the chat says was paid is what the exchange filled."""
-    wrong = replace(SOLD, words="sold 2 at ₹961.00")
+    wrong = replace(SOLD, price=Decimal(961))
     found = audit([TRUTH], [BOUGHT, wrong], [])
     assert len(found) == 2
     assert all("filled" in one for one in found)
@@ -124,7 +125,7 @@ def test_an_order_that_does_not_shrink(side: str, quantity: int) -> None:
     """In exit-only mode an order that adds, or is larger than what is held, is named."""
     rows = [written(1, "BUY", "09:31"), written(2, side, "09:45", quantity)]
     truth = replace(TRUTH, ledger=rows, book=book(ENTRY))
-    shown = replace(SOLD, side=side, quantity=quantity, words="working at the broker")
+    shown = replace(SOLD, side=side, quantity=quantity, words="", price=None)
     assert audit([truth], [BOUGHT, shown], []) == [
         f"{side} {quantity} SBIN on {LABEL} was sent in exit-only mode while +2 was held"
     ]
@@ -132,21 +133,27 @@ def test_an_order_that_does_not_shrink(side: str, quantity: int) -> None:
     assert "while +0 was held" in audit([opened], [BOUGHT, SOLD], [])[0]
 
 
-CARD = f"""Moving average crossover · 09:45
-Long NSE:SBIN, stop ₹947.38 — The fast average crossed.
+CARD = f"""Moving average crossover
+   09:45
+Long SBIN · stop ₹947.38
+   The fast average crossed.
 {LABEL}
-   ✅ BUY 1 NSE:SBIN exit: bought 1 at ₹1,957.05
-   EXIT_ONLY: no entry is sent
+✅ Bought 1 SBIN · ₹1,957.05
+   exit +\u2060₹150.00
+   exit only: no entry is sent
 Fyers - Growth
-   🕒 SELL 2 NSE:SBIN stop: working at the broker
-#179812"""
+🕒 Stop: sell 2 SBIN · ₹947.38"""
 LIST = f"""Orders today · {LABEL}
 
 Orders
-✅ BUY 2 NSE:SBIN MIS market
-   09:45 bought 2 at ₹957.10 · orb exit
-➖ SELL 2 NSE:RELIANCE MIS stop at ₹1,449.40
-   09:31 cancelled: makes way for an exit · orb stop"""
+✅ Bought 2 SBIN MIS · ₹957.10
+   exit +₹12.00
+   09:45 · orb
+➖ Stop: sell 2 RELIANCE MIS
+   ₹1,449.40 · gave way to the exit
+   09:31 · orb
+⏸ Buy 3 SBIN MIS · held back
+   09:50 · orb"""
 
 
 def message(text: str, *buttons: Button) -> Message:
@@ -164,12 +171,13 @@ def test_a_card_is_read() -> None:
     ]
     assert card.filled(LABEL, "exit")
     assert not card.filled("Fyers - Growth", "stop")
-    assert card.part(LABEL).endswith("EXIT_ONLY: no entry is sent")
+    assert card.part(LABEL).endswith("exit only: no entry is sent")
 
 
 def test_a_page_of_orders_is_read() -> None:
     """Every order of the page, the fill with quantity and price."""
-    first, second = orders_on_page(message(LIST), LABEL)
+    first, second, held = orders_on_page(message(LIST), LABEL)
+    assert not held.was_sent
     assert first.filled is not None
     assert (first.terms, str(first.filled[1])) == ((LABEL, "BUY", 2, "SBIN"), "957.10")
     assert (second.symbol, second.filled, second.was_sent) == ("RELIANCE", None, True)

@@ -96,8 +96,8 @@ def test_a_signal_that_was_acted_on_neither_enters_nor_keeps(sbin: Instrument) -
 
 def test_a_refused_entry_says_why(sbin: Instrument) -> None:
     """Where entries are not let through, the goal is flat and the reason is noted."""
-    refused = replace(FLAT, why_not=lambda _: "EXIT_ONLY: no entry is sent", instrument=sbin)
-    assert leg(refused, Direction.LONG) == Leg(0, 0, "EXIT_ONLY: no entry is sent")
+    refused = replace(FLAT, why_not=lambda _: "exit only: no entry is sent", instrument=sbin)
+    assert leg(refused, Direction.LONG) == Leg(0, 0, "exit only: no entry is sent")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 
 from hypothesis import given
@@ -15,6 +16,7 @@ from core.domain.broker import BrokerTrade, Holding, Position
 from core.domain.instrument import InstrumentId, Product
 from core.domain.order import Side
 from core.domain.profit import Profit, days_profit
+from core.domain.sessions import IST
 
 SBIN = InstrumentId("NSE", "SBIN")
 GOLD = {
@@ -136,6 +138,20 @@ def test_trades_that_do_not_explain_the_position_are_not_guessed_with() -> None:
     """Fills that have not arrived yet leave the broker's figures, marked."""
     position = held(10, day_buy_quantity=10, unrealised=Decimal(150))
     assert days_profit(position, [trade(Side.BUY, 4, 900)]).is_since_entry
+
+
+def test_units_bought_again_leave_what_was_booked_as_it_was() -> None:
+    """10 at 900 sold at 910: 100 booked. 10 more at 905 cost 905, and are 100 ahead at 915."""
+    times = [datetime(2026, 11, 23, 10, minute, tzinfo=IST) for minute in range(3)]
+    deals = ((Side.BUY, 900), (Side.SELL, 910), (Side.BUY, 905))
+    trades = [
+        replace(trade(side, 10, price), traded_at=at)
+        for (side, price), at in zip(deals, times, strict=True)
+    ]
+    position = held(10, day_buy_quantity=20, day_sell_quantity=10, average_price=Decimal("902.5"))
+    profit = days_profit(position, reversed(trades))
+    assert profit == Profit(Decimal(100), Decimal(100))
+    assert profit.average == Decimal(905)
 
 
 def test_delivery_sale_is_no_short() -> None:

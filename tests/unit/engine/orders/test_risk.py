@@ -187,7 +187,7 @@ def test_a_change_of_a_resting_order_asks_for_nothing_new() -> None:
 def test_the_first_denial_is_the_one_that_is_told() -> None:
     """When several checks deny, the user hears of the first in the list, with its sentence."""
     wrong = replace(ENTRY, gate=replace(PAUSED, enabled=False), is_assigned=False, needs_login=True)
-    with pytest.raises(Denied, match="PAUSED: no entry is sent") as denied:
+    with pytest.raises(Denied, match="paused: no entry is sent") as denied:
         require(wrong)
     assert denied.value.code == "PAUSED"
     denials = [found.code for check in CHECKS if (found := check(wrong)) is not None]

@@ -204,7 +204,7 @@ async def test_modes_hold_for_it_too(mode: TradingMode):
     await goes_on(bench)
     (said,) = await bench.engine.notices(RoundTripFailed)
     assert isinstance(said, RoundTripFailed)
-    assert (said.reason.split(":")[0], bench.sent()) == (mode.value, [])
+    assert (said.reason.split(":")[0], bench.sent()) == (mode.value.lower().replace("_", " "), [])
 
 
 @pytest.mark.parametrize("steps", range(1, 6))

@@ -1,0 +1,104 @@
+"""The card of a run (E1): what changed, and a few lines for each account. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.views.lines import order_line, result_words, symbol_of
+from bot.views.markup import bold, clock_time, esc, join, short
+from bot.views.screen import Screen
+from bot.views.width import INDENT, fitted
+from bot.views.words import price
+from core.domain.target import Direction, Target
+from core.domain.views import RunLine, RunView
+
+__all__ = ["run_card", "run_text"]
+
+_DIRECTION = {Direction.LONG: "Long", Direction.SHORT: "Short", Direction.FLAT: "Flat"}
+_REASON_LIMIT = 200
+_DECISION = {
+    "square-off": "Square-off · {title}",
+    "guard": "Closed by your guard · {title}",
+    "close": "Closed by you",
+    "stop": "Stop hit · {title}",
+    "round-trip": "Smallest round trip",
+    "switch-off": "Closing everything of the strategies",
+}
+"""The titles of runs that are not a signal of a strategy, by their note."""
+
+
+def run_card(run: RunView, title: str) -> Screen:
+    """Return the card of one signal: a line per account, edited as orders go on (E1)."""
+    return Screen(run_text(run, title))
+
+
+def run_text(run: RunView, title: str) -> str:
+    """Return what changed at a run, and what became of it on each account."""
+    head = _DECISION[run.note].format(title=title) if run.note in _DECISION else title
+    is_signal = run.note not in _DECISION
+    lines = [fitted(bold(head), clock_time(run.slot_at))]
+    changed = _changed(run)
+    lines += [_target_line(one) for one in changed]
+    if is_signal and not changed:
+        lines += _standing(run)
+    quiet = [line for line in run.lines if line.is_quiet and not line.orders]
+    for line in run.lines:
+        if line not in quiet:
+            lines += _account(line, is_signal=is_signal)
+    lines += [f"{bold(line.account_label)}\n{INDENT}{esc(line.note)}" for line in quiet]
+    return join(lines)
+
+
+def _changed(run: RunView) -> list[Target]:
+    """Return the targets that this run brought: a strategy repeats the others at each slot."""
+    traded = {order.instrument for line in run.lines for order in line.orders}
+    return [one for one in run.targets if one.signal_at >= run.slot_at or one.instrument in traded]
+
+
+def _standing(run: RunView) -> list[str]:
+    """Return what a strategy wanted before already, in one line each."""
+    held = [one for one in run.targets if one.direction is not Direction.FLAT]
+    if not held:
+        return ["No signal."]
+    return ["No new signal.", *map(_since, held)]
+
+
+def _since(target: Target) -> str:
+    name = f"{_DIRECTION[target.direction]} {bold(symbol_of(target.instrument))}"
+    return f"{name} since {clock_time(target.signal_at)}"
+
+
+def _target_line(target: Target) -> str:
+    stop = f"stop {price(target.stop_price)}" if target.stop_price is not None else ""
+    name = f"{_DIRECTION[target.direction]} {bold(symbol_of(target.instrument))}"
+    reason = f"\n{INDENT}{esc(short(target.reason, _REASON_LIMIT))}" if target.reason else ""
+    return f"{fitted(name, stop)}{reason}"
+
+
+def _account(line: RunLine, *, is_signal: bool) -> list[str]:
+    lines = [bold(line.account_label)]
+    lines += [order_line(one, is_on_card=True) for one in line.orders]
+    if line.result is not None:
+        lines += result_words(line.result, line.charges)
+    if line.note:
+        lines.append(f"{INDENT}{esc(line.note)}")
+    lines += [f"{INDENT}⚠️ {esc(one)}" for one in line.warnings]
+    if not line.orders and not line.note:
+        lines += _nothing(line.late, is_signal=is_signal)
+    return lines
+
+
+def _nothing(late: Sequence[Target], *, is_signal: bool) -> list[str]:
+    """Return why an account has no order."""
+    if not is_signal:
+        return [f"{INDENT}no order yet"]  # a decision to close has its orders in a moment
+    if not late:
+        return [f"{INDENT}nothing to do"]
+    return [
+        fitted(
+            f"{symbol_of(one.instrument)}: signal of {clock_time(one.signal_at)}",
+            "not entered late",
+            indent=INDENT,
+        )
+        for one in late
+    ]
