@@ -95,7 +95,7 @@ class Protections:
             not_sent=(
                 "the account needs a login"
                 if needs_login
-                else _not_sent(gate, goal) or _unsettled(orders, ledger)
+                else _not_sent(gate, goal) or _unsettled(orders, ledger, goal)
             ),
             is_known=not net.is_disputed,
         )
@@ -129,11 +129,17 @@ def _not_sent(gate: Gate | None, goal: Goal | None) -> str:
     return ""
 
 
-def _unsettled(orders: Sequence[Order], ledger: Ledger) -> str:
-    """Return that no exit goes beside an order of unknown fate, or '' when there is none."""
+def _unsettled(orders: Sequence[Order], ledger: Ledger, goal: Goal | None) -> str:
+    """Return that nothing goes beside an order of unknown fate, or '' when there is none."""
+    # Of another ledger it holds back exits, and what is watched here would be one; stops rest on.
+    has_stop = goal is not None and goal.stop_price is not None and goal.can_rest
+    rests = goal is not None and has_stop and goal.quantity * ledger.quantity > 0
     # Not while an answer is awaited: that is over in a moment, one way or the other.
     for order in orders:
         is_unknown = order.state is OrderState.UNRESOLVED
-        if is_unknown and order.request.instrument == ledger.instrument:
+        is_mine = (order.strategy, order.request.product) == (ledger.strategy, ledger.product)
+        if not is_unknown or order.request.instrument != ledger.instrument:
+            continue
+        if is_mine or not rests:
             return f"an order of {ledger.instrument.symbol} is unresolved"
     return ""

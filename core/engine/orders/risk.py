@@ -235,8 +235,16 @@ def believed_price(facts: Facts) -> Denial | None:
 
 
 def unsettled_orders(facts: Facts) -> Denial | None:
-    """Nothing is sent beside an order that may or may not be at the broker (reliability.md 2.1)."""
-    if any(other.state in UNKNOWN_STATES for other in facts.others):
+    """Nothing is sent beside an order that may or may not be at the broker (reliability.md 2.1).
+
+    But a stop, when the order is of another ledger: it covers what its own ledger holds, whatever
+    became of that order, and would have rested on beside it (R6, decision 14).
+    """
+    unknown = [other for other in facts.others if other.state in UNKNOWN_STATES]
+    if facts.purpose is Purpose.STOP:
+        mine = (facts.strategy, facts.product)
+        unknown = [one for one in unknown if (one.strategy, one.request.product) == mine]
+    if unknown:
         reason = (
             f"an order of {facts.instrument} is not settled yet, nobody knows whether the broker "
             "has it"

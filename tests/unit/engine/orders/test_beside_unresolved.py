@@ -193,3 +193,51 @@ async def test_stop_that_is_watched_here_protects_nothing_beside_it(desk: Desk) 
     protection = (await standing(desk)).protection
     assert (protection.shelter, protection.gap) == (Shelter.UNPROTECTED, Lack.NOT_SENT)
     assert "an order of SBIN is unresolved" in protection.how
+
+
+@pytest.mark.row("R6")
+async def test_stop_goes_back_when_an_order_becomes_unknown_behind_its_cancel(desk: Desk) -> None:
+    """Another strategy's order: the exit may not go any more, so the stop rests again meanwhile."""
+    await desk.holds(10, Decimal(800))
+    cancel = desk.at.cancel
+
+    async def cancel_and_doubt(broker_order_id: str) -> WriteOutcome:
+        outcome = await cancel(broker_order_id)
+        await unresolved(desk.engine, desk.broker_id)
+        return outcome
+
+    desk.at.cancel = cancel_and_doubt  # type: ignore[method-assign]
+    await desk.wants(0, run_id="orb|flat")
+    await desk.turns(4)
+    assert await desk.orders(Purpose.EXIT) == []
+    assert [one.quantity for one in desk.at.resting()] == [10]
+    await desk.turns(8, apart_s=3)
+    assert await desk.states(Purpose.STOP) == ["CANCELED", "ACCEPTED"]
+    assert (await standing(desk)).protection.shelter is Shelter.PROTECTED
+    desk.at.cancel = cancel  # type: ignore[method-assign]
+    await desk.engine.control.unresolved.not_placed(desk.engine.command(), TAG)
+    await desk.clock.advance(6)
+    await desk.turns(6)
+    assert (await desk.units(), desk.at.resting()) == (0, [])
+
+
+@pytest.mark.row("R6", "D9")
+async def test_what_has_just_filled_gets_its_stop_beside_it(desk: Desk) -> None:
+    """An order of another strategy leaves nobody's entry without a stop until the horizon."""
+    await unresolved(desk.engine, desk.broker_id)
+    await desk.holds(10, Decimal(800))
+    await desk.turns(3)
+    assert [(one.quantity, one.trigger_price) for one in desk.at.resting()] == [(10, Decimal(800))]
+    assert (await standing(desk)).protection.shelter is Shelter.PROTECTED
+
+
+@pytest.mark.row("R6", "R7")
+async def test_stop_waits_for_an_order_of_its_own_strategy(desk: Desk) -> None:
+    """It is sized by what is held, and that order may change it; the position is named meanwhile."""
+    await unresolved(desk.engine, desk.broker_id, strategy="orb")
+    await desk.holds(10, Decimal(800))
+    await desk.turns(3)
+    assert desk.at.resting() == []
+    protection = (await standing(desk)).protection
+    assert (protection.gap, protection.is_to_come) == (Lack.NOT_RESTING, False)
+    assert "an order of SBIN is unresolved" in protection.how

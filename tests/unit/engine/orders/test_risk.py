@@ -130,6 +130,20 @@ def test_nothing_is_sent_beside_an_unknown_order(facts: Facts, state: OrderState
     assert code(replace(facts, others=[unknown])) == "UNRESOLVED"
 
 
+@pytest.mark.row("R6")
+@pytest.mark.parametrize("state", [OrderState.SUBMITTED, OrderState.UNRESOLVED])
+def test_a_stop_waits_for_unknown_orders_of_its_own_ledger_alone(state: OrderState) -> None:
+    """Another's order of unknown fate leaves no position bare; one of its own would double it."""
+    stop = replace(EXIT, purpose=Purpose.STOP)
+    for other in ({"strategy": "other"}, {"product": Product.CNC}):
+        assert (
+            code(replace(stop, others=[order(Purpose.EXIT, Side.SELL, 10, state, **other)])) == ""
+        )
+    for purpose in (Purpose.ENTRY, Purpose.EXIT, Purpose.STOP):
+        own = order(purpose, Side.SELL, 1, state)
+        assert code(replace(stop, others=[own])) == "UNRESOLVED"
+
+
 def test_one_entry_of_a_strategy_works_at_a_time() -> None:
     """A second entry waits; another strategy, another product and a final order do not matter."""
     working = order(Purpose.ENTRY, Side.BUY, 10)
