@@ -62,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="check the installation and say what to do")
     _add_config(doctor)
     rotate = commands.add_parser("rotate-key", help="seal every secret with a new key")
+    rotate.add_argument(
+        "--lost-key", action="store_true", help="the key file is lost: make a new one"
+    )
     _add_config(rotate)
     owners = commands.add_parser("owners", help="who may use the bot, and remove one")
     owners.add_argument("--remove", type=int, metavar="USER_ID", help="serve this user no more")
@@ -160,7 +163,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _rotate(options: argparse.Namespace) -> int:
-    return asyncio.run(rotate_key(_settings(options)))
+    return asyncio.run(rotate_key(_settings(options), is_lost=options.lost_key))
 
 
 def _owners(options: argparse.Namespace) -> int:

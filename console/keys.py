@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import sys
 
-from core.bootstrap import attach, open_system, rotate_secrets
+from core.bootstrap import attach, open_system, replace_lost_key, rotate_secrets
 from core.config import Settings
 from core.errors import StoreUnavailable
 
 __all__ = ["rotate_key"]
 
 
-async def rotate_key(settings: Settings) -> int:
-    """Rotate; return 0, or 1 when some secret could not be opened."""
+async def rotate_key(settings: Settings, *, is_lost: bool = False) -> int:
+    """Rotate; return 0, or 1 when some secret could not be opened.
+
+    Args:
+        settings: Of the installation.
+        is_lost: The key file is gone for good: make a new one first.
+    """
+    if is_lost:
+        replace_lost_key(settings)
     uri = settings.mongodb_uri.get_secret_value() if settings.mongodb_uri else None
     try:
         async with attach(settings, uri) as foundation:

@@ -13,6 +13,8 @@ from core.domain.notices.system import (
     ClockRight,
     ClockWrong,
     InstrumentsOld,
+    KeysInDanger,
+    KeysSafe,
     MemoryDiffered,
     OwnerRemoved,
     PollerTrouble,
@@ -26,7 +28,7 @@ from core.domain.notices.system import (
 __all__ = ["system_notice"]
 
 
-def system_notice(notice: SystemNotice) -> Screen:  # noqa: C901, PLR0911 - a line a kind
+def system_notice(notice: SystemNotice) -> Screen:  # noqa: C901, PLR0911, PLR0912 - a line a kind
     """Return the message of a notice about Saarthi itself."""
     match notice:
         case PollerTrouble():
@@ -46,6 +48,10 @@ def system_notice(notice: SystemNotice) -> Screen:  # noqa: C901, PLR0911 - a li
             return Screen(f"🕰 {_clock(notice.offset_s)}")
         case ClockRight():
             return Screen("🕰 This computer's clock agrees with the brokers' again.")
+        case KeysInDanger():
+            return Screen(f"🚨 {esc(notice.trouble)}")
+        case KeysSafe():
+            return Screen("🔑 The key file holds what the next start needs again.")
         case MemoryDiffered():
             return Screen(_differed(notice))
         case OwnerRemoved():

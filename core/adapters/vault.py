@@ -4,33 +4,31 @@ The keys come from ``SAARTHI_SECRET_KEY`` (comma-separated, newest first) or, wh
 from a key file under the data directory (one key a line, newest first, readable by its owner alone)
 that is made at the first start. A vault on a file looks at it again when it has changed, so a
 running controller goes on while ``saarthi rotate-key`` adds a key and seals everything anew.
+
+Whatever happens to the file while it runs, the controller goes on with the keys that it has in
+memory; ``trouble`` says what the next start would not have. ``core.adapters.sealed`` knows what is
+sealed in the store.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-import secrets
 import stat
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from core.errors import ConfigurationError, VaultError
-from core.ports.store import Change, Store, StoreView, parts
 
-__all__ = ["KEY_FILE", "SEALED_COLLECTIONS", "FernetVault", "Rotation", "rotate"]
+__all__ = ["KEY_FILE", "FernetVault", "make_key_file"]
 
+_log = logging.getLogger(__name__)
 KEY_FILE = "secret.key"
 
-SEALED_COLLECTIONS = ("broker_accounts", "inbox", "prompts", "logins", "login_links", "settings")
-"""Collections whose documents may hold sealed texts, at any depth."""
-
 _OPEN_TO_OTHERS = 0o077
-_TOKEN_START = "gAAAA"  # noqa: S105 - how every Fernet token begins: version 128, a time before 2106
 _EXPECTED = "expected keys of 44 URL-safe base64 characters, separated by commas, newest first"
 
 
@@ -40,11 +38,18 @@ class FernetVault:
     def __init__(self, keys: Sequence[str], *, file: Path | None = None) -> None:
         self._file = file
         self._stamp = _stamp(file)
+        self._keys = list(keys)
         self._fernet = _fernet(keys, "SAARTHI_SECRET_KEY" if file is None else str(file))
+        self._former: list[str] = []
+        self._trouble = ""
+        self._is_former_needed = False
 
     @classmethod
     def from_setting(cls, setting: str | None, data_dir: Path) -> FernetVault:
         """Return the vault of this installation, making its key file when there is no key yet.
+
+        Whoever has a store asks ``core.adapters.sealed.vault_beside`` instead, which makes no key
+        where something is sealed with a key that is gone.
 
         Raises:
             ConfigurationError: A key is malformed, or others may read the key file.
@@ -54,12 +59,24 @@ class FernetVault:
         file = data_dir / KEY_FILE
         if not file.exists():
             _make_first(file)
-        return cls(_read(file), file=file)
+        return cls(_read_file(file), file=file)
 
     def seal(self, plain: str) -> str:
         """Return ``plain`` encrypted with the newest key, as text."""
         self._reload()
         return self._fernet.encrypt(plain.encode()).decode()
+
+    def trouble(self) -> str:
+        """Return what the next start would not have, as a sentence, or ''."""
+        self._reload()
+        if self._trouble:
+            return self._trouble
+        if self._is_former_needed:
+            return (
+                f"The key file {self._file} no longer holds a key that stored secrets need: put "
+                "that key back into it, or run saarthi rotate-key, before the next start."
+            )
+        return ""
 
     def open(self, sealed: str) -> str:
         """Return the plain text of ``sealed``, under any of the known keys."""
@@ -89,7 +106,10 @@ class FernetVault:
                 "SAARTHI_SECRET_KEY holds the keys: put a new one in front of them there, restart, "
                 "then run saarthi rotate-key."
             )
-        keys = [Fernet.generate_key().decode(), *_read(self._file)]
+        self._reload()
+        if self._trouble:
+            raise ConfigurationError(self._trouble)
+        keys = [Fernet.generate_key().decode(), *_read_file(self._file)]
         temporary = _write_beside(self._file, keys)
         temporary.replace(self._file)
         _sync_directory(self._file.parent)
@@ -104,102 +124,56 @@ class FernetVault:
         try:
             return self._fernet.decrypt(sealed.encode()).decode()
         except (InvalidToken, UnicodeError):
-            # Not chained: nothing of the ciphertext belongs in a traceback.
-            raise VaultError(
-                "A stored secret cannot be opened: it is damaged, or its key is not known."
-            ) from None
+            pass
+        if self._former:
+            try:
+                plain = MultiFernet([Fernet(key) for key in self._former]).decrypt(sealed.encode())
+            except (InvalidToken, UnicodeError):
+                pass
+            else:
+                self._is_former_needed = True
+                return plain.decode()
+        raise VaultError(
+            "A stored secret cannot be opened: it is damaged, or its key is not known."
+        )
 
     def _reload(self) -> bool:
-        """Read the key file again if it has changed; return whether it had."""
+        """Read the key file again if it has changed; return whether there are other keys now."""
         if self._file is None:
             return False
         stamp = _stamp(self._file)
-        if stamp is None or stamp == self._stamp:
+        if stamp is not None and stamp == self._stamp:
+            self._say("")
             return False
-        self._fernet = _fernet(_read(self._file), str(self._file))
-        self._stamp = stamp
-        return True
+        try:
+            keys = _read_file(self._file)
+            fernet = _fernet(keys, str(self._file))
+        except FileNotFoundError:
+            self._say(f"The key file {self._file} is gone")
+        except OSError as error:
+            self._say(f"The key file {self._file} cannot be read ({error.strerror})")
+        except ConfigurationError as error:
+            self._say(str(error).rstrip("."))
+        else:
+            self._stamp = stamp
+            self._former = [key for key in (*self._keys, *self._former) if key not in keys]
+            self._is_former_needed = False
+            self._keys, self._fernet = keys, fernet
+            self._say("")
+            return True
+        return False
 
-
-@dataclass(slots=True)
-class Rotation:
-    """What ``rotate`` did: how many texts it sealed anew, and which documents it had to leave."""
-
-    resealed: int = 0
-    unreadable: list[str] = field(default_factory=list)
-
-
-_Anew = tuple[str, str, str, str]  # id, dotted path, the text as it was, and as it will be
-
-
-async def _nothing(_view: StoreView) -> None:
-    return None
-
-
-async def rotate(
-    store: Store,
-    vault: FernetVault,
-    collections: Sequence[str] = SEALED_COLLECTIONS,
-    *,
-    beside: Callable[[StoreView], Awaitable[None]] = _nothing,
-) -> Rotation:
-    """Seal every sealed text of ``store`` anew with the newest key; call after ``add_key``.
-
-    ``beside`` belongs in each transaction that changes something: a controller may run.
-
-    Safe while a controller runs: a text that changed meanwhile is left, for it was sealed with the
-    newest key. A damaged text is reported and leaves all others untouched. Running it again is
-    harmless.
-    """
-    done = Rotation()
-    for collection in collections:
-        anew: list[_Anew] = []
-        for document in await store.find(collection, {}):
-            for path, sealed in _sealed_texts(document):
-                try:
-                    anew.append((document["_id"], path, sealed, vault.reseal(sealed)))
-                except VaultError:
-                    done.unreadable.append(f"{collection}/{document['_id']}: {path}")
-        for some in parts(anew):
-            done.resealed += await _put(store, collection, some, beside)
-    return done
-
-
-async def _put(
-    store: Store,
-    collection: str,
-    anew: Sequence[_Anew],
-    beside: Callable[[StoreView], Awaitable[None]],
-) -> int:
-    """Put texts in the places of those that still stand; return how many there were."""
-
-    async def body(view: StoreView) -> int:
-        done = [
-            await view.update(collection, {"_id": key, path: old}, Change(set={path: new}))
-            for key, path, old, new in anew
-        ]
-        if any(done):
-            await beside(view)
-        return sum(done)
-
-    return await store.transaction(body, nonce=f"reseal:{secrets.token_hex(12)}")
-
-
-def _sealed_texts(value: object, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield (dotted path, text) of every text in a document that has the form of a sealed one."""
-    if isinstance(value, str):
-        if value.startswith(_TOKEN_START):
-            yield path, value
-        return
-    parts: Iterator[tuple[Any, Any]]
-    if isinstance(value, Mapping):
-        parts = iter(value.items())
-    elif isinstance(value, list):
-        parts = iter(enumerate(value))
-    else:
-        return
-    for name, part in parts:
-        yield from _sealed_texts(part, f"{path}.{name}" if path else str(name))
+    def _say(self, what: str) -> None:
+        """Keep what is wrong with the file, and log it once."""
+        sentence = (
+            f"{what}. Saarthi goes on with the keys in its memory; put the file back as it was "
+            "before the next start, which needs it."
+            if what
+            else ""
+        )
+        if sentence and sentence != self._trouble:
+            _log.error("%s", sentence)
+        self._trouble = sentence
 
 
 def _fernet(keys: Sequence[str], source: str) -> MultiFernet:
@@ -211,23 +185,37 @@ def _fernet(keys: Sequence[str], source: str) -> MultiFernet:
         raise ConfigurationError(f"{source}: found {found}; {_EXPECTED}.") from None
 
 
-def _stamp(file: Path | None) -> tuple[int, int] | None:
+def _stamp(file: Path | None) -> tuple[int, int, int] | None:
     if file is None:
         return None
     try:
         found = file.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
-    return found.st_mtime_ns, found.st_ino
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
-def _read(file: Path) -> list[str]:
+def _read_file(file: Path) -> list[str]:
     mode = stat.S_IMODE(file.stat().st_mode)
     if mode & _OPEN_TO_OTHERS:
         raise ConfigurationError(
             f"The key file {file} has mode {mode:04o}; expected 0600: run chmod 600 on it."
         )
     return file.read_text(encoding="ascii", errors="replace").split()
+
+
+def make_key_file(data_dir: Path) -> None:
+    """Make the first key of an installation whose keys are lost.
+
+    Raises:
+        ConfigurationError: There is a key file.
+    """
+    file = data_dir / KEY_FILE
+    if file.exists():
+        raise ConfigurationError(
+            f"The key file {file} exists; --lost-key is for an installation without one."
+        )
+    _make_first(file)
 
 
 def _make_first(file: Path) -> None:

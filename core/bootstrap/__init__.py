@@ -9,7 +9,13 @@ from __future__ import annotations
 from core.adapters.brokers import PROFILES
 from core.adapters.loop_watch import LoopWatch
 from core.bootstrap.calendar import ImportedDays, calendar_of, import_days
-from core.bootstrap.foundation import Foundation, attach, open_system, rotate_secrets
+from core.bootstrap.foundation import (
+    Foundation,
+    attach,
+    open_system,
+    replace_lost_key,
+    rotate_secrets,
+)
 from core.bootstrap.system import System, build, strategy_processes
 
 __all__ = [
@@ -23,6 +29,7 @@ __all__ = [
     "calendar_of",
     "import_days",
     "open_system",
+    "replace_lost_key",
     "rotate_secrets",
     "strategy_processes",
 ]

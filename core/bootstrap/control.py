@@ -202,6 +202,7 @@ def _health(
         feed=engine.price_parts.feed,
         pool=engine.pool,
         troubles=engine.supervisor.troubles,
+        keys=foundation.vault,
         proof_address=engine.proof_address,
         loop_lag=loop_lag,
     )

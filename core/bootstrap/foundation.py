@@ -12,18 +12,19 @@ from core.adapters.kept_masters import KeptMasterFiles
 from core.adapters.mongo.migrations import is_current, migrate
 from core.adapters.mongo.server import RunningStore, launch, read_store_file
 from core.adapters.mongo.store import MongoStore, StoreOptions
+from core.adapters.sealed import rotate, vault_beside
 from core.adapters.single_writer import SingleWriterStore
-from core.adapters.vault import FernetVault, rotate
+from core.adapters.vault import FernetVault, make_key_file
 from core.bootstrap.calendar import calendar_of
 from core.config import Settings
 from core.engine.workers.lease import wrote_outside
-from core.errors import StoreUnavailable
+from core.errors import ConfigurationError, StoreUnavailable
 from core.ports.calendar import Calendar
 from core.ports.clock import Clock
 from core.ports.masters import MasterArchive
 from core.ports.store import ServedStore
 
-__all__ = ["Foundation", "attach", "open_system", "rotate_secrets"]
+__all__ = ["Foundation", "attach", "open_system", "replace_lost_key", "rotate_secrets"]
 
 _log = logging.getLogger(__name__)
 _BUILD_S = 1800.0
@@ -83,6 +84,7 @@ async def attach(
 
     Raises:
         StoreUnavailable: No store runs for this data directory.
+        ConfigurationError: A key is wrong, or gone while the store needs it.
     """
     if uri is None:
         found = read_store_file(settings.data_dir)
@@ -90,10 +92,10 @@ async def attach(
             raise StoreUnavailable(f"no controller's store runs under {settings.data_dir}")
         uri = found.uri
     secret = settings.secret_key.get_secret_value() if settings.secret_key else None
-    vault = FernetVault.from_setting(secret, settings.data_dir)
     async with await MongoStore.connect(uri, settings.db) as store:
         if not await is_current(store):
             await _migrate(uri, settings.db)
+        vault = await vault_beside(store, secret, settings.data_dir)
         kind = str(store.server_kind())
         moment = clock or clock_from_setting(settings.clock)
         writer = SingleWriterStore(store, moment)
@@ -107,6 +109,19 @@ async def _migrate(uri: str, name: str) -> None:
     _log.info("bringing the store to this program's schema; a large one takes minutes")
     async with await MongoStore.connect(uri, name, StoreOptions(operation_s=_BUILD_S)) as patient:
         await migrate(patient, rebuilds=patient.server_kind() != "embedded")
+
+
+def replace_lost_key(settings: Settings) -> None:
+    """Make a new first key where the file with the old ones is lost.
+
+    Raises:
+        ConfigurationError: It is not, or the keys are a setting.
+    """
+    if settings.secret_key is not None and settings.secret_key.get_secret_value().strip():
+        raise ConfigurationError(
+            "SAARTHI_SECRET_KEY holds the keys; --lost-key is for an installation with a key file."
+        )
+    make_key_file(settings.data_dir)
 
 
 async def rotate_secrets(foundation: Foundation) -> tuple[int, list[str]]:

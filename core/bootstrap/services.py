@@ -26,6 +26,7 @@ from core.engine.runs.pruning import Pruning
 from core.engine.runs.scheduler import Scheduler
 from core.engine.runs.symbol_watch import SymbolWatch
 from core.engine.safeguards.round_trips import RoundTrips
+from core.engine.workers.key_watch import KeyWatch
 from core.engine.workers.store_watch import StoreWatch
 from core.engine.workers.supervisor import Service
 from core.errors import StoreUnavailable
@@ -40,6 +41,7 @@ _CALENDAR_TICK_S = 20.0
 _MASTERS_TICK_S = 2.0
 _CLOCK_TICK_S = 2.0
 _STORE_TICK_S = 5.0
+_KEYS_TICK_S = 10.0
 _SYMBOLS_TICK_S = 5.0
 _TRIPS_TICK_S = 1.0
 _PRUNING_TICK_S = 60.0
@@ -54,6 +56,7 @@ def ticks_of(
     masters: Masters,
     clock_watch: ClockWatch,
     store_watch: StoreWatch,
+    key_watch: KeyWatch,
     symbol_watch: SymbolWatch,
     price_watch: PriceWatch,
     round_trips: RoundTrips,
@@ -75,6 +78,7 @@ def ticks_of(
             "instruments": (_MASTERS_TICK_S, masters.tick),
             "clock": (_CLOCK_TICK_S, clock_watch.tick),
             "store": (_STORE_TICK_S, store_watch.tick),
+            "keys": (_KEYS_TICK_S, key_watch.tick),
             "symbols": (_SYMBOLS_TICK_S, symbol_watch.tick),
             "round trips": (_TRIPS_TICK_S, round_trips.tick),
             "pruning": (_PRUNING_TICK_S, pruning.tick),

@@ -160,6 +160,7 @@ def _services(
             wiring.masters,
             wiring.upkeep.clock,
             wiring.upkeep.store,
+            wiring.upkeep.keys,
             wiring.symbol_watch,
             wiring.price_watch,
             control.round_trips,

@@ -1,4 +1,4 @@
-"""What looks after the controller itself: its calendar, its clock, its store."""
+"""What looks after the controller itself: its calendar, its clock, its keys, its store."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from core.engine.outbox import Outbox
 from core.engine.runs.calendar_watch import CalendarWatch
 from core.engine.runs.clock_watch import ClockWatch
 from core.engine.runs.pruning import Pruning
+from core.engine.workers.key_watch import KeyWatch
 from core.engine.workers.store_watch import StoreWatch
 
 __all__ = ["Upkeep"]
@@ -32,6 +33,7 @@ class Upkeep:
         strategies: Iterable[str],
     ) -> None:
         self._store = foundation.store
+        self._keys = foundation.vault
         self._clock = foundation.clock
         self._calendar = foundation.calendar
         self._outbox = outbox
@@ -49,6 +51,11 @@ class Upkeep:
     def clock(self) -> ClockWatch:
         """Says when this computer's clock is wrong."""
         return ClockWatch(self._store, self._clock, self._outbox)
+
+    @cached_property
+    def keys(self) -> KeyWatch:
+        """Says when the keys are in danger."""
+        return KeyWatch(self._store, self._keys, self._outbox)
 
     @cached_property
     def store(self) -> StoreWatch:

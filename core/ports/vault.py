@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["Vault"]
+__all__ = ["KeptKeys", "Vault"]
 
 
 class Vault(Protocol):
@@ -20,4 +20,12 @@ class Vault(Protocol):
 
     def open(self, sealed: str) -> str:
         """Return the plain text of ``sealed``, under any of the known keys."""
+        ...
+
+
+class KeptKeys(Protocol):
+    """The keys of a vault, as they are kept for the next start."""
+
+    def trouble(self) -> str:
+        """Return what the next start would not have, as a sentence, or ''."""
         ...

@@ -94,6 +94,7 @@ class MemoryEngine:
     decisions: Decisions | None = None
     masters: MemoryMasters = field(default_factory=MemoryMasters)
     key: str = field(default_factory=lambda: Fernet.generate_key().decode())
+    vault: FernetVault | None = None
     writer: SingleWriterStore = field(init=False)
     wiring: Wiring = field(init=False)
     control: Control = field(init=False)
@@ -106,7 +107,7 @@ class MemoryEngine:
             store=self.writer,
             store_kind=self.store.server_kind(),
             running=None,
-            vault=FernetVault([self.key]),
+            vault=self.vault or FernetVault([self.key]),
             clock=self.clock,
             calendar=TradingCalendar(),
             masters=self.masters,

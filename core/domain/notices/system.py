@@ -10,6 +10,8 @@ __all__ = [
     "ClockRight",
     "ClockWrong",
     "InstrumentsOld",
+    "KeysInDanger",
+    "KeysSafe",
     "MemoryDiffered",
     "OwnerRemoved",
     "PollerTrouble",
@@ -113,6 +115,25 @@ class ClockRight:
 
 
 @dataclass(frozen=True, slots=True)
+class KeysInDanger:
+    """The key file is not what the next start needs; the keys in memory are used meanwhile (A06).
+
+    Attributes:
+        trouble: What is wrong and what to do, sentences.
+    """
+
+    kind: ClassVar[str] = "keys_in_danger"
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeysSafe:
+    """The key file holds what the next start needs again (A06)."""
+
+    kind: ClassVar[str] = "keys_safe"
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryDiffered:
     """What the controller kept of its store was not what the store holds; entries were stopped.
 
@@ -158,6 +179,8 @@ SystemNotice: TypeAlias = (
     | Undelivered
     | ClockWrong
     | ClockRight
+    | KeysInDanger
+    | KeysSafe
     | MemoryDiffered
     | OwnerRemoved
     | Text

@@ -18,6 +18,7 @@ from core.engine.workers.pool import WorkerPool
 from core.ports.calendar import Calendar
 from core.ports.clock import Clock
 from core.ports.store import Store
+from core.ports.vault import KeptKeys
 
 __all__ = ["ControllerHealth"]
 
@@ -37,6 +38,7 @@ class ControllerHealth:
         feed: PriceFeed,
         pool: WorkerPool,
         troubles: Mapping[str, str],
+        keys: KeptKeys,
         proof_address: Callable[[str], str | None],
         loop_lag: Callable[[], LoopLag] | None = None,
     ) -> None:
@@ -49,6 +51,7 @@ class ControllerHealth:
         self._feed = feed
         self._pool = pool
         self._troubles = troubles
+        self._keys = keys
         self._proof_address = proof_address
         self._loop_lag = loop_lag
         self._started_at = clock.now()
@@ -68,13 +71,17 @@ class ControllerHealth:
             outbox_waiting=waiting,
             outbox_dead=await undelivered_notices(self._store),
             accounts=tuple(healths),
-            troubles=(*self._troubles.values(), *self._price_trouble()),
+            troubles=(*self._troubles.values(), *self._price_trouble(), *self._key_trouble()),
             loop=self._loop_lag() if self._loop_lag else None,
         )
 
     def _price_trouble(self) -> tuple[str, ...]:
         trouble = self._feed.trouble
         return (f"prices are asked for, not pushed: {trouble}",) if trouble else ()
+
+    def _key_trouble(self) -> tuple[str, ...]:
+        trouble = self._keys.trouble()
+        return (trouble,) if trouble else ()
 
     async def _account_health(self, account: Account) -> AccountHealth:
         worker = self._pool.get(account.broker_id)

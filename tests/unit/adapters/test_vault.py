@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import stat
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 
-from core.adapters.vault import KEY_FILE, FernetVault
+from core.adapters.vault import KEY_FILE, FernetVault, make_key_file
 from core.errors import ConfigurationError, VaultError
 
 pytestmark = pytest.mark.row("G2")
@@ -95,6 +96,74 @@ def test_a_running_vault_goes_on_while_a_key_is_added(tmp_path: Path) -> None:
     assert running.open(old) == SECRET
     newest = (tmp_path / KEY_FILE).read_text().split()[0]
     assert FernetVault([newest]).open(running.seal(SECRET)) == SECRET
+
+
+def _emptied(file: Path) -> None:
+    file.write_text("")
+
+
+def _malformed(file: Path) -> None:
+    file.write_text("canary-key\n")
+
+
+def _open_to_others(file: Path) -> None:
+    file.chmod(0o644)
+
+
+def _a_directory(file: Path) -> None:
+    file.unlink()
+    file.mkdir(mode=0o700)
+
+
+@pytest.mark.matrix("A06")
+@pytest.mark.parametrize("harm", [Path.unlink, _emptied, _malformed, _open_to_others, _a_directory])
+def test_a_running_vault_goes_on_when_its_file_is_harmed(
+    tmp_path: Path, harm: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It seals and opens with the keys in memory, says so, makes no new key, and recovers."""
+    running = FernetVault.from_setting(None, tmp_path)
+    file, kept = tmp_path / KEY_FILE, (tmp_path / KEY_FILE).read_text()
+    sealed = running.seal(SECRET)
+    assert running.trouble() == ""
+
+    harm(file)
+
+    assert running.open(sealed) == running.open(running.seal(SECRET)) == SECRET
+    assert str(file) in running.trouble() and "in its memory" in running.trouble()
+    assert "canary" not in running.trouble() + caplog.text
+    assert len(caplog.records) == 1
+    with pytest.raises(ConfigurationError, match="in its memory"):
+        running.add_key()
+
+    if file.is_dir():
+        file.rmdir()
+    file.write_text(kept)
+    file.chmod(0o600)
+    assert running.trouble() == ""
+    assert running.open(sealed) == SECRET
+    assert FernetVault.from_setting(None, tmp_path).open(running.seal(SECRET)) == SECRET
+
+
+@pytest.mark.matrix("A06")
+def test_a_key_that_left_the_file_is_missed_once_it_is_needed(tmp_path: Path) -> None:
+    """Old keys may be taken out after a rotation; a vault says so only when one still is needed."""
+    running = FernetVault.from_setting(None, tmp_path)
+    sealed = running.seal(SECRET)
+    (tmp_path / KEY_FILE).write_text(f"{key()}\n")
+    anew = running.seal(SECRET)
+    assert running.trouble() == ""
+    assert FernetVault.from_setting(None, tmp_path).open(anew) == SECRET
+    assert running.open(sealed) == SECRET
+    assert "no longer holds a key that stored secrets need" in running.trouble()
+
+
+def test_a_lost_key_is_replaced_only_where_it_is_lost(tmp_path: Path) -> None:
+    """A key file that is there is not overwritten."""
+    make_key_file(tmp_path)
+    before = (tmp_path / KEY_FILE).read_text()
+    with pytest.raises(ConfigurationError, match="exists"):
+        make_key_file(tmp_path)
+    assert (tmp_path / KEY_FILE).read_text() == before
 
 
 def test_keys_of_the_environment_cannot_be_added_to() -> None:
