@@ -17,6 +17,7 @@ from core.engine.control.manual_orders import ManualOrders
 from core.engine.control.manual_runs import ManualRuns
 from core.engine.control.owners import Owners
 from core.engine.control.panic import PanicControl
+from core.engine.control.paper_accounts import PaperAccounts
 from core.engine.control.result_guards import GuardSettings
 from core.engine.control.stops import Stops
 from core.engine.control.strategy_views import StrategyViews
@@ -77,6 +78,7 @@ def control_of(
             requests=engine.run_requests,
         ),
         settings=SystemSettings(store, engine.accounts),
+        paper=_paper(foundation, engine),
         health=_health(foundation, engine, loop_lag),
         deliveries=Deliveries(store, engine.outbox),
         owners=Owners(store, engine.outbox),
@@ -171,10 +173,15 @@ def _registration(foundation: Foundation, engine: Wiring) -> AccountRegistration
         tokens=engine.tokens,
         journal=engine.journal,
         pool=engine.pool,
+        paper=_paper(foundation, engine),
         fence=lambda: engine.lease.fence,
         troubles=engine.supervisor.troubles,
         live_brokers_allowed=accepted or foundation.store_kind != "embedded",
     )
+
+
+def _paper(foundation: Foundation, engine: Wiring) -> PaperAccounts:
+    return PaperAccounts(foundation.store, engine.accounts, engine.paper, engine.pool.wake)
 
 
 def _switch(foundation: Foundation, engine: Wiring, orders: ManualOrders) -> AccountSwitch:

@@ -175,6 +175,7 @@ def _services(
             selection.strategy if selection else None,
         ),
         "panic": wiring.panics.run,
+        "paper": wiring.paper.run,
         "runs": partial(wiring.run_requests.work, wiring.runner, only),
     }
     if running is not None:

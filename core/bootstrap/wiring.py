@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
+from core.adapters.paper import PAPER_PROFILE, PaperBroker
 from core.bootstrap.foundation import Foundation
 from core.bootstrap.price_parts import PriceParts, price_parts
 from core.bootstrap.services import crash_reporter, proof_address
@@ -32,6 +33,7 @@ from core.engine.orders.stop_hits import StopHits
 from core.engine.outbox import Outbox
 from core.engine.runs.decider import Decider
 from core.engine.runs.market_data import MarketData
+from core.engine.runs.paper_prices import PaperPrices
 from core.engine.runs.price_watch import PriceWatch
 from core.engine.runs.requests import RunRequests
 from core.engine.runs.runner import Runner
@@ -86,7 +88,11 @@ class Wiring:
         self._clock = foundation.clock
         self._calendar = foundation.calendar
         self._registry = registry
-        self._brokers = brokers
+        self._paper_prices = PaperPrices(lambda: self.market_data)
+        self.paper = PaperBroker(
+            foundation.clock, foundation.store, foundation.calendar, self._paper_prices
+        )
+        self._brokers: Mapping[BrokerProfile, Broker] = {**brokers, PAPER_PROFILE: self.paper}
         self.decisions = decisions
         self._selection = selection
 
@@ -203,6 +209,7 @@ class Wiring:
             self._clock,
             archive=self._foundation.masters,
             watch=MasterWatch(self._store, self.outbox),
+            lender=self._paper_prices.broker,
         )
 
     @cached_property

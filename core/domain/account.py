@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
 from core.domain.broker_profile import BrokerProfile
@@ -11,6 +12,7 @@ from core.domain.mode import TradingMode
 from core.errors import UserError
 
 __all__ = [
+    "PAPER_MARK",
     "Account",
     "AccountDraft",
     "CarriedLogin",
@@ -18,6 +20,10 @@ __all__ = [
     "TokenStatus",
     "checked_display_name",
 ]
+
+
+PAPER_MARK = "📝 "
+"""Stands before the name of every paper account, wherever it is shown."""
 
 
 class TokenStatus(StrEnum):
@@ -66,23 +72,38 @@ class Account:
 
     @property
     def label(self) -> str:
-        """``Zerodha - Main``: the broker and the user's own name."""
-        return f"{self.broker.label} - {self.display_name}"
+        """``Zerodha - Main``: the broker and the user's own name; a paper account's is marked."""
+        return f"{self._mark}{self.broker.label} - {self.display_name}"
+
+    @property
+    def short_label(self) -> str:
+        """``Main``: the user's own name, for a button; a paper account's is marked."""
+        return f"{self._mark}{self.display_name}"
+
+    @property
+    def _mark(self) -> str:
+        return PAPER_MARK if self.broker.is_paper else ""
 
     @property
     def needs_login(self) -> bool:
         """Whether the user has to log in before this account can work."""
-        return self.broker.is_supported and self.token_status is TokenStatus.EXPIRED
+        is_login_known = self.broker.is_supported and not self.broker.is_paper
+        return is_login_known and self.token_status is TokenStatus.EXPIRED
 
 
 @dataclass(frozen=True, slots=True)
 class AccountDraft:
-    """What the wizard has gathered; ``api_secret`` is plain here and sealed when stored."""
+    """What the wizard has gathered; ``api_secret`` is plain here and sealed when stored.
+
+    Attributes:
+        funds: Rupees that a paper account begins with; it has no key and no secret.
+    """
 
     broker: BrokerProfile
     display_name: str
     api_key: str
     api_secret: str
+    funds: Decimal | None = None
 
     def __repr__(self) -> str:
         """Leave the secret out of any traceback or log."""

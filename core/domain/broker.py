@@ -20,6 +20,7 @@ __all__ = [
     "Funds",
     "Holding",
     "Position",
+    "PriceLevel",
     "Profile",
     "Quote",
 ]
@@ -177,6 +178,14 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
+class PriceLevel:
+    """Units that wait at a price; ``quantity`` None where the broker does not say how many."""
+
+    price: Decimal
+    quantity: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Quote:
     """Last traded price; ``at`` is the broker's time of it (aware), None when it did not say.
 
@@ -184,6 +193,7 @@ class Quote:
         traded_at: When it was traded, where the broker says so.
         volume: Units traded today; None where nothing was, or the broker does not say.
         day_high: The day's highest price so far; likewise ``day_low``.
+        bids: What is bid, best first; none where the broker does not say. Likewise ``asks``.
     """
 
     instrument: InstrumentId
@@ -196,6 +206,8 @@ class Quote:
     volume: int | None = None
     day_high: Decimal | None = None
     day_low: Decimal | None = None
+    bids: tuple[PriceLevel, ...] = ()
+    asks: tuple[PriceLevel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,6 +182,8 @@ class BrokerProfile:
             its accounts can neither be read nor traded.
         exit_hint: How a user closes everything in the broker's own app, a sentence.
         legacy: How an older program of one account kept its login; None: nothing is taken over.
+        is_paper: No broker at all: Saarthi itself fills the orders. Its accounts need no login and
+            give no prices; their money is nobody's, and is never added to other accounts' money.
         is_supported: False for the placeholder of a stored broker that this program does not know.
     """
 
@@ -202,6 +204,7 @@ class BrokerProfile:
     names_need_master: bool = False
     exit_hint: str = "In the broker's app, cancel what works and close the positions."
     legacy: LegacyForm | None = None
+    is_paper: bool = False
     is_supported: bool = True
 
     def __str__(self) -> str:

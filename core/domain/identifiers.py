@@ -14,14 +14,18 @@ import re
 
 __all__ = [
     "BROKER_ID",
+    "PAPER",
     "broker_id_for",
     "broker_of",
     "client_order_id",
     "is_client_order_id",
+    "is_paper",
     "short_id",
 ]
 
 BROKER_ID = re.compile(r"^[a-z][a-z0-9]*_[a-z0-9]{6,}$")
+PAPER = "paper"
+"""The name of the broker of paper accounts, which begins their ids."""
 _TAG = re.compile(r"^S[A-Z2-7]{19}$")
 
 
@@ -34,6 +38,11 @@ def broker_id_for(broker: str, entropy: bytes) -> str:
 def broker_of(broker_id: str) -> str:
     """Return the name of the broker of an account's id."""
     return broker_id.partition("_")[0]
+
+
+def is_paper(broker_id: str) -> bool:
+    """Return whether an account's id is that of a paper account, whose money is nobody's."""
+    return broker_of(broker_id) == PAPER
 
 
 def client_order_id(account: str, strategy: str, slot: str, leg: str, attempt: int) -> str:

@@ -35,6 +35,10 @@ VIOLATIONS = {
         "core/adapters/zerodha/planted.py",
         "core.adapters.fyers",
     ),
+    "paper accounts reach no broker: nothing that opens a connection is at hand there": (
+        "core/adapters/paper/planted.py",
+        "core.adapters.transports",
+    ),
     "domain, ports and engine are free of I/O libraries": ("core/engine/planted.py", "aiohttp"),
     "a strategy sees only the domain": ("strategy/planted.py", "core.engine"),
     "core knows none of its drivers": ("core/adapters/planted.py", "bot"),

@@ -21,6 +21,7 @@ from core.domain.broker import (
     Funds,
     Holding,
     Position,
+    PriceLevel,
     Profile,
     Quote,
 )
@@ -414,7 +415,18 @@ def quote(instrument: InstrumentId, row: Row) -> Quote:
         volume=row.whole("volume", 0) or None,
         day_high=row.price("high_price"),
         day_low=row.price("low_price"),
+        bids=_touch(row, "bid"),
+        asks=_touch(row, "ask"),
     )
+
+
+def _touch(row: Row, side: str) -> tuple[PriceLevel, ...]:
+    """Return the best price of one side; quotes do not say how many units wait there."""
+    try:
+        price = row.price(side)
+    except Malformed:
+        return ()
+    return (PriceLevel(price, None),) if price else ()
 
 
 def candle(values: object, minutes: int) -> Candle:

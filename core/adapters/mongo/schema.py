@@ -247,6 +247,9 @@ COLLECTIONS: tuple[Collection, ...] = (
     collection(  # _id: strategy|day|minutes|instrument
         "pinned_bars", index("at", keep_days=_KEEP_DAYS, name="expiry")
     ),
+    # -- paper accounts, owned by core/adapters/paper ------------------------
+    collection("paper_books"),  # _id: broker_id
+    collection("paper_orders", index("broker_id")),  # _id: broker_id|order id
     # -- the chat ------------------------------------------------------------
     collection("outbox", index("chat_id", "state", "seq"), index("state", "seq")),
     collection("cards"),

@@ -21,6 +21,7 @@ from core.domain.broker import (
     Funds,
     Holding,
     Position,
+    PriceLevel,
     Profile,
     Quote,
 )
@@ -363,7 +364,20 @@ def quote(instrument: InstrumentId, row: Row) -> Quote:
         volume=row.whole("volume", 0) or None,
         day_high=day.price("high"),
         day_low=day.price("low"),
+        bids=_levels(row, "buy"),
+        asks=_levels(row, "sell"),
     )
+
+
+def _levels(row: Row, side: str) -> tuple[PriceLevel, ...]:
+    """Return one side of the depth, best first; none where it is not readable: nobody needs it."""
+    try:
+        found = [
+            (one.price("price"), one.whole("quantity", 0)) for one in row.row("depth").rows(side)
+        ]
+    except Malformed:
+        return ()
+    return tuple(PriceLevel(price, units) for price, units in found if price and units > 0)
 
 
 def candle(values: object) -> Candle:

@@ -206,8 +206,18 @@ class Accounts:
                 return self.read(row)
         return None
 
-    async def add(self, draft: AccountDraft, *, nonce: str, fence: int, author: str) -> Account:
+    async def add(
+        self,
+        draft: AccountDraft,
+        *,
+        nonce: str,
+        fence: int,
+        author: str,
+        also: Callable[[StoreView, str], Awaitable[None]] | None = None,
+    ) -> Account:
         """Insert an account (disabled, NORMAL) with its gate; default when it is the first.
+
+        ``also`` is what belongs to its beginning, in the same transaction; it is given the id.
 
         Raises:
             AlreadyDone: ``nonce`` took effect before.
@@ -224,6 +234,8 @@ class Accounts:
             mode = await hold_global_mode(view)
             await view.insert(_ACCOUNTS, {**row, "is_default": not live})
             await add_gate(view, new_gate(broker_id, mode, fence=fence, at=now, by=author))
+            if also is not None:
+                await also(view, broker_id)
 
         try:
             await self._store.transaction(body, nonce=nonce)
@@ -258,6 +270,9 @@ class Accounts:
         return broker_id
 
     def _new_row(self, broker_id: str, draft: AccountDraft, now: datetime) -> Document:
+        # A paper account has nobody to log in: it is as it would be after a login that never ends.
+        is_paper = draft.broker.is_paper
+        status = TokenStatus.VALID if is_paper else TokenStatus.EXPIRED
         return {
             "_id": broker_id,
             "broker_id": broker_id,
@@ -272,10 +287,10 @@ class Accounts:
             "api_key": draft.api_key,
             "api_secret": self._vault.seal(draft.api_secret),
             "access_token": None,
-            "token_generated_at": None,
+            "token_generated_at": now if is_paper else None,
             "token_market_at": None,
-            "token_status": TokenStatus.EXPIRED.value,
-            "user_id": None,
+            "token_status": status.value,
+            "user_id": broker_id if is_paper else None,
             "user_name": None,
             "parked_reason": "",
             "source_address": None,

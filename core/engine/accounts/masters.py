@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 
@@ -96,6 +96,8 @@ class Masters:
         clock: Its market time says what is today's.
         archive: Where they are kept over a restart.
         watch: Told when today's cannot be had.
+        lender: Returns the broker whose list paper accounts use, that of the data account; None
+            while nobody gives data.
     """
 
     def __init__(
@@ -105,12 +107,15 @@ class Masters:
         *,
         archive: MasterArchive | None = None,
         watch: MasterWatch | None = None,
+        lender: Callable[[], Awaitable[BrokerProfile | None]] | None = None,
     ) -> None:
         self._brokers = brokers
+        self._lender = lender
         self._clock = clock
         self._archive = archive
         self._watch = watch
-        self._known = {broker: _Known() for broker in brokers}
+        self._known = {broker: _Known() for broker in brokers if not broker.is_paper}
+        self._lent = next(iter(self._known), None)
         self._facts: _Facts = {}
         self._facts_work = _Known()
         self.trouble: dict[BrokerProfile, str] = {}
@@ -124,6 +129,7 @@ class Masters:
         Raises:
             BrokerReadError: None were ever loaded.
         """
+        broker = await self._home(broker)
         known = await self._recalled(broker)
         await self._load(broker, None if not known.table else _PATIENCE_S)
         if not known.table:
@@ -141,6 +147,7 @@ class Masters:
         Raises:
             BrokerReadError: This program does not know the broker.
         """
+        broker = await self._home(broker)
         known = await self._recalled(broker)
         if not known.table and not known.failures:
             await self._load(broker, _PATIENCE_S)
@@ -148,11 +155,12 @@ class Masters:
 
     def known(self, broker: BrokerProfile) -> Mapping[InstrumentId, Instrument]:
         """Return what is known of a broker's instruments, without waiting for anything."""
-        return self._known[broker].table if broker in self._known else {}
+        known = self._known.get(self._lister(broker))
+        return known.table if known is not None else {}
 
     def is_of_today(self, broker: BrokerProfile) -> bool:
         """Whether the whole of a broker's list is of this morning: what it lacks is gone."""
-        known = self._known.get(broker)
+        known = self._known.get(self._lister(broker))
         return (
             known is not None
             and known.edition == _edition_of(self._clock.market_now())
@@ -164,6 +172,16 @@ class Masters:
         wanted = [broker for broker, known in self._known.items() if known.is_wanted]
         if wanted:
             await asyncio.gather(*(self._load(broker, None) for broker in wanted))
+
+    def _lister(self, broker: BrokerProfile) -> BrokerProfile:
+        """Return the broker whose list an account of this one trades by."""
+        return self._lent if broker.is_paper and self._lent is not None else broker
+
+    async def _home(self, broker: BrokerProfile) -> BrokerProfile:
+        """Return the same, after a look at who gives data now."""
+        if broker.is_paper and self._lender is not None:
+            self._lent = await self._lender() or self._lent
+        return self._lister(broker)
 
     async def _recalled(self, broker: BrokerProfile) -> _Known:
         if broker not in self._known:

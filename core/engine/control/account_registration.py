@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, MutableMapping
 from contextlib import nullcontext
+from functools import partial
 
 from core.domain.account import Account, AccountDraft
 from core.domain.command import Command
+from core.domain.identifiers import is_paper
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
 from core.engine.accounts.modes import hand_over
 from core.engine.accounts.tokens import Tokens
+from core.engine.control.paper_accounts import PaperAccounts
 from core.engine.orders.journal import Journal
 from core.engine.workers.pool import WorkerPool
 from core.errors import BrokerReadError, UserError
@@ -38,6 +41,7 @@ class AccountRegistration:
         tokens: Tokens,
         journal: Journal,
         pool: WorkerPool,
+        paper: PaperAccounts,
         fence: Callable[[], int],
         troubles: MutableMapping[str, str],
         live_brokers_allowed: bool,
@@ -47,6 +51,7 @@ class AccountRegistration:
         self._tokens = tokens
         self._journal = journal
         self._pool = pool
+        self._paper = paper
         self._fence = fence
         self._troubles = troubles
         self._live_brokers_allowed = live_brokers_allowed
@@ -72,7 +77,8 @@ class AccountRegistration:
 
     async def add(self, command: Command, draft: AccountDraft) -> Account:
         """Connect an account: disabled, mode NORMAL, default when it is the first."""
-        if not self._live_brokers_allowed:
+        is_paper = draft.broker.is_paper
+        if not is_paper and not self._live_brokers_allowed:
             raise UserError(
                 "The embedded store is beta and live brokers need an explicit yes: set "
                 "SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE=yes, or use MONGODB_URI."
@@ -82,6 +88,7 @@ class AccountRegistration:
             nonce=f"add:{command.id}",
             fence=self._fence(),
             author=str(command.user_id),
+            also=partial(self._paper.open, funds=draft.funds) if is_paper else None,
         )
         self._pool.accounts_changed()
         return account
@@ -125,6 +132,8 @@ class AccountRegistration:
             await self._journal.end_cards(view, broker_id)
             # Nothing here would ever close it, and the limits of all accounts together count it.
             await hand_over(view, broker_id)
+            if is_paper(broker_id):
+                await self._paper.close(view, broker_id)
 
         account = await self._accounts.wipe(broker_id, nonce=f"disconnect:{command.id}", also=also)
         if client is not None:

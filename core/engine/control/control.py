@@ -23,6 +23,7 @@ from core.engine.control.manual_orders import ManualOrders
 from core.engine.control.manual_runs import ManualRuns
 from core.engine.control.owners import Owners
 from core.engine.control.panic import PanicControl
+from core.engine.control.paper_accounts import PaperAccounts
 from core.engine.control.result_guards import GuardSettings
 from core.engine.control.stops import Stops
 from core.engine.control.strategy_views import StrategyViews
@@ -83,6 +84,7 @@ class Control:
         strategy_settings: Enable strategies, change parameters and assignments.
         runs: Extra runs.
         settings: What else can be set from the chat.
+        paper: The money of paper accounts.
         health: How the controller and its accounts do.
         deliveries: Notices that could not be delivered.
         owners: Who is served.
@@ -106,6 +108,7 @@ class Control:
     strategy_settings: StrategySettings
     runs: ManualRuns
     settings: SystemSettings
+    paper: PaperAccounts
     health: ControllerHealth
     deliveries: Deliveries
     owners: Owners

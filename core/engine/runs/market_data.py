@@ -55,7 +55,9 @@ class MarketData:
         """Return the accounts that can be asked, the chosen one first."""
         row = await read_setting(self._store, DATA_ACCOUNT)
         chosen = row["value"] if row else None
-        accounts = [account for account in await self._accounts.all() if not account.needs_login]
+        everybody = await self._accounts.all()
+        # A paper account asks here itself.
+        accounts = [one for one in everybody if not one.needs_login and not one.broker.is_paper]
         today = trading_day(self._clock.market_now())
         able = [a for a in accounts if self._without_plan.get(a.broker_id) != today]
         return tuple(sorted(able, key=lambda account: account.broker_id != chosen))

@@ -1,0 +1,174 @@
+"""Everything about paper accounts, built once a process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import ClassVar
+
+from core.adapters.paper.book import Book
+from core.adapters.paper.client import PaperClient
+from core.adapters.paper.desk import Desk
+from core.adapters.paper.money import used
+from core.adapters.paper.profile import PAPER_PROFILE
+from core.adapters.paper.quotes import Quotes
+from core.adapters.paper.state import State, forget, write
+from core.domain.broker_profile import BrokerProfile
+from core.domain.instrument import Instrument, InstrumentId
+from core.domain.sessions import trading_day
+from core.errors import BrokerReadError, LoginFault, LoginRefused, ReadFault, StoreError, UserError
+from core.ports.broker import (
+    BrokerClient,
+    Credentials,
+    FactsSource,
+    InstrumentSource,
+    LoginGrant,
+    LoginPort,
+    MarketDataSource,
+)
+from core.ports.calendar import Calendar
+from core.ports.clock import Clock
+from core.ports.store import Store, StoreView
+
+__all__ = ["PaperBroker"]
+
+_log = logging.getLogger(__name__)
+_EVERY_S = 2.0
+_KEEP_PRICES_EVERY_S = 60.0
+
+
+class PaperBroker:
+    """A ``Broker`` that fills orders itself.
+
+    Args:
+        clock: Its market time is the exchange's.
+        store: Where the books are kept.
+        calendar: When the exchange trades.
+        prices: The data account's prices; nothing else of it can be reached from here.
+    """
+
+    profile: ClassVar[BrokerProfile] = PAPER_PROFILE
+
+    def __init__(
+        self, clock: Clock, store: Store, calendar: Calendar, prices: MarketDataSource
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._calendar = calendar
+        self._source = prices
+        self._quotes = Quotes(clock, prices)
+        self._desks: dict[str, Desk] = {}
+        self._kept_at = float("-inf")
+        self.login: LoginPort = _NoLogin()
+        self.instruments: InstrumentSource = _Borrowed()
+        self.exchange_facts: FactsSource | None = None
+
+    def connect(
+        self, credentials: Credentials, master: Mapping[InstrumentId, Instrument]
+    ) -> BrokerClient:
+        """Return a client for one account."""
+        desk = self._desk(credentials.broker_id)
+        desk.known = master.get
+        return PaperClient(desk, self._quotes, self._source, master)
+
+    def _desk(self, broker_id: str) -> Desk:
+        if broker_id not in self._desks:
+            self._desks[broker_id] = Desk(
+                broker_id,
+                store=self._store,
+                clock=self._clock,
+                calendar=self._calendar,
+                quotes=self._quotes,
+            )
+        return self._desks[broker_id]
+
+    # The exchange
+
+    async def run(self) -> None:
+        """Look at prices, for ever, while any account has orders or intraday positions."""
+        while True:
+            try:
+                await self.tick()
+            except StoreError as error:
+                _log.warning("paper accounts: the store is away: %s", error)
+            await self._clock.sleep(_EVERY_S)
+
+    async def tick(self) -> None:
+        """Look at prices once, one request for all accounts."""
+        wanted: set[InstrumentId] = set()
+        now = self._clock.monotonic()
+        keeps = now - self._kept_at >= _KEEP_PRICES_EVERY_S
+        at_work: list[Desk] = []
+        for desk in self._desks.values():
+            names, is_working = await desk.names()
+            if names and (is_working or keeps):
+                wanted |= names
+                at_work.append(desk)
+        if not at_work:
+            return
+        try:
+            quotes = await self._quotes.of(wanted, _EVERY_S / 2)
+        except BrokerReadError as error:
+            _log.warning("paper accounts: no prices: %s", error)
+            quotes = {}
+        if keeps and quotes:
+            self._kept_at = now
+        for desk in at_work:
+            await desk.look(quotes, keep_prices=keeps)
+
+    # Money
+
+    async def open_account(self, view: StoreView, broker_id: str, funds: Decimal) -> None:
+        """Begin an account's books with some money, inside the transaction that connects it."""
+        day = trading_day(self._clock.market_now())
+        await write(view, broker_id, Book(day, funds, funds))
+
+    async def close_account(self, view: StoreView, broker_id: str) -> None:
+        """Forget an account's books, inside the transaction that disconnects it."""
+        await forget(view, broker_id)
+        self._desks.pop(broker_id, None)
+
+    async def set_funds(self, broker_id: str, amount: Decimal, *, nonce: str) -> None:
+        """Give an account so much money, what its positions block included.
+
+        Raises:
+            AlreadyDone: ``nonce`` took effect before.
+            UserError: Its positions and orders block more than that.
+        """
+        desk = self._desk(broker_id)
+
+        def change(state: State) -> None:
+            blocked = used(state.book, state.working, desk.known)
+            if amount < blocked:
+                raise UserError(
+                    f"Its positions and orders block ₹{blocked:,.0f}; expected at least that much."
+                )
+            state.book = replace(state.book, cash=amount, opening=amount)
+
+        await desk.change(change, nonce=nonce)
+
+
+class _NoLogin:
+    """A ``LoginPort`` of which nothing is ever asked."""
+
+    def login_url(self, credentials: Credentials, *, nonce: str, redirect_url: str) -> str:
+        """Refuse: there is nothing to log in to."""
+        del credentials, nonce, redirect_url
+        raise UserError("A paper account needs no login.")
+
+    async def exchange(
+        self, credentials: Credentials, code: str, *, redirect_url: str
+    ) -> LoginGrant:
+        """Refuse: there is nothing to log in to."""
+        del credentials, code, redirect_url
+        raise LoginRefused(LoginFault.MALFORMED, "a paper account needs no login")
+
+
+class _Borrowed:
+    """An ``InstrumentSource`` without a list: paper accounts trade by the data account's."""
+
+    async def load(self) -> Sequence[Instrument]:
+        """Refuse: another broker's list is used."""
+        raise BrokerReadError(ReadFault.REFUSED, "a paper account has no instruments of its own")
