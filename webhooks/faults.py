@@ -38,12 +38,13 @@ class Scene:
     Attributes:
         account: Its label, or empty when the login was not started here.
         user_id: The user expected, or None before the first login.
+        who: Who logged in instead, a clause, or empty.
     """
 
     broker: BrokerProfile
     account: str = ""
     user_id: str | None = None
-    detail: str = ""
+    who: str = ""
 
     @property
     def name(self) -> str:
@@ -61,6 +62,7 @@ def text_of(fault: LoginFault, scene: Scene) -> FaultText:
         "broker": scene.broker.label,
         "user": scene.user_id or "",
         "console": scene.broker.console,
+        "who": f": {scene.who}" if scene.who else "",
     }
     return FaultText(
         title.format(**names), happened.format(**names), [step.format(**names) for step in steps]
@@ -147,8 +149,8 @@ _WORDS: Final[dict[LoginFault, tuple[str, str, Sequence[str]]]] = {
     LoginFault.OTHER_USER: (
         "That was another user",
         (
-            "{account} belongs to another user. Perhaps {broker} chose this one by itself, by the "
-            "cookie of an earlier login in this browser. Nothing was changed."
+            "{account} belongs to another user{who}. Perhaps {broker} chose this one by itself, by "
+            "the cookie of an earlier login in this browser. Nothing was changed."
         ),
         (),
     ),

@@ -2,7 +2,8 @@
 
 Opening a page changes no state, so link previews are harmless: a nonce is created by the POST of
 the page's form, and used only by the broker's redirect. A callback answers only GET, because a HEAD
-would use up the nonce before the browser of the user arrives.
+would use up the nonce before the browser of the user arrives. No page shows a word of the query or
+of a broker's answer to it: whoever holds the address of a page chooses them.
 """
 
 from __future__ import annotations
@@ -107,12 +108,14 @@ class LoginPages:
     ) -> web.Response:
         origin = await self._origin(broker, query)
         if origin is None:
-            return self._refusal(refused.fault, Scene(broker, detail=refused.detail), None)
+            return self._refusal(refused.fault, Scene(broker), None)
         if refused.fault is LoginFault.NONCE_USED and origin.is_done:
             return _html(
                 connected_page(origin.account, is_repeat=True, chat_url=self._chat_url), 409
             )
-        return self._refusal(refused.fault, _scene(origin.account, refused.detail), origin.link)
+        # Who logged in is known from the broker's profile; all else comes from whoever opened this.
+        who = refused.detail if refused.fault is LoginFault.OTHER_USER else ""
+        return self._refusal(refused.fault, _scene(origin.account, who), origin.link)
 
     async def _origin(self, broker: BrokerProfile, query: Mapping[str, str]) -> LoginOrigin | None:
         try:
@@ -124,7 +127,7 @@ class LoginPages:
     @staticmethod
     def _refusal(fault: LoginFault, scene: Scene, link: str | None) -> web.Response:
         again = f"/login/{link}" if link else None
-        page = fault_page(text_of(fault, scene), said=_said(scene.detail), try_again=again)
+        page = fault_page(text_of(fault, scene), try_again=again)
         return _html(page, STATUS[fault])
 
 
@@ -146,21 +149,17 @@ def _plain(request: web.Request) -> dict[str, str] | None:
     return plain
 
 
-def _scene(account: Account, detail: str = "") -> Scene:
-    return Scene(account.broker, account.label, account.user_id, detail)
-
-
-def _said(detail: str) -> str:
-    return detail[:1].upper() + detail[1:200] if detail else ""
+def _scene(account: Account, who: str = "") -> Scene:
+    return Scene(account.broker, account.label, account.user_id, who)
 
 
 def _ended() -> web.Response:
-    return _html(fault_page(ended_text(), said="", try_again=None), 404)
+    return _html(fault_page(ended_text(), try_again=None), 404)
 
 
 def _trouble(error: Exception) -> web.Response:
     _log.error("a login could not be started: %s", error)
-    return _html(fault_page(trouble_text(), said="", try_again=None), 503)
+    return _html(fault_page(trouble_text(), try_again=None), 503)
 
 
 def _html(text: str, status: int = 200) -> web.Response:

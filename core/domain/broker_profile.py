@@ -14,7 +14,7 @@ from datetime import date, datetime, time
 
 from core.domain.instrument import Segment
 from core.domain.legacy_form import LegacyForm
-from core.errors import LoginRefused, UserError
+from core.errors import LoginFault, LoginRefused, UserError
 
 __all__ = [
     "NO_STREAM",
@@ -89,12 +89,12 @@ class CallbackForm:
     Attributes:
         nonce: The parameter that brings our nonce back.
         code: The parameter with the login code.
-        refusal: Returns the broker's refusal in a query, or None when the login succeeded.
+        refusal: Returns what a query says went wrong, or None when the login succeeded.
     """
 
     nonce: str
     code: str
-    refusal: Callable[[Mapping[str, str]], LoginRefused | None]
+    refusal: Callable[[Mapping[str, str]], LoginFault | None]
 
     def nonce_in(self, query: Mapping[str, str]) -> str:
         """Return the nonce, or ''."""
@@ -106,8 +106,9 @@ class CallbackForm:
         Raises:
             LoginRefused: The broker says that the login failed (DENIED, NOT_ADMITTED, MALFORMED).
         """
-        if (refusal := self.refusal(query)) is not None:
-            raise refusal
+        if (fault := self.refusal(query)) is not None:
+            # Without its words: whoever holds a link can write any into the query.
+            raise LoginRefused(fault)
         return query.get(self.code, "")
 
 

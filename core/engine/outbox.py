@@ -38,6 +38,7 @@ __all__ = [
     "drop_waiting",
     "forget_notices",
     "has_card",
+    "shows_card",
     "undelivered_notices",
     "waiting_notices",
 ]
@@ -90,6 +91,12 @@ async def drop_waiting(view: StoreView, chat_id: int) -> None:
 async def has_card(view: StoreView, chat_id: int, key: str) -> bool:
     """Whether a chat shows the card of this key."""
     return await view.get(_CARDS, card_id(chat_id, key)) is not None
+
+
+async def shows_card(view: StoreView, chat_id: int, key: str) -> bool:
+    """Whether a chat shows the card of this key, or is about to."""
+    waiting = await view.find(_OUTBOX, {"chat_id": chat_id, "state": "WAITING"})
+    return any(row["key"] == key for row in waiting) or await has_card(view, chat_id, key)
 
 
 async def forget_notices(view: StoreView, since: datetime, until: datetime) -> int:

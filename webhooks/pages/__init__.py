@@ -99,12 +99,11 @@ def connected_page(account: Account, *, is_repeat: bool, chat_url: str) -> str:
     return _page(f"{account.label} is connected", body)
 
 
-def fault_page(text: FaultText, *, said: str, try_again: str | None) -> str:
+def fault_page(text: FaultText, *, try_again: str | None) -> str:
     """Return the page of a login that failed.
 
     Args:
         text: What happened and what to do.
-        said: The message of the broker, or empty.
         try_again: Path of the account's login page while it is valid.
     """
     items = "".join(f"<li>{escape(step)}</li>" for step in text.steps)
@@ -113,7 +112,6 @@ def fault_page(text: FaultText, *, said: str, try_again: str | None) -> str:
         title=escape(text.title),
         happened=escape(text.happened),
         steps=f"<ol>{items}</ol>" if len(text.steps) > 1 else f"<p>{escape(text.steps[0])}</p>",
-        said=f'<p class="said">{escape(said)}</p>' if said else "",
         action=_button(try_again, "Try again") if try_again else "",
     )
     return _page(text.title, body)

@@ -17,7 +17,7 @@ from core.domain.broker_profile import (
     PostbackForm,
 )
 from core.domain.instrument import Segment
-from core.errors import LoginFault, LoginRefused
+from core.errors import LoginFault
 
 __all__ = ["FYERS", "NOT_ADMITTED"]
 
@@ -25,18 +25,17 @@ NOT_ADMITTED = re.compile(
     r"not (?:enabled|allowed|authori[sz]ed|admitted|activated)", re.IGNORECASE
 )
 """The words of a refusal of this one user."""
-_LONGEST_DETAIL = 200
+_LONGEST_READ = 200
 _USER = ("clientId", "client_id", "fy_id", "fyId")
 """No documentation names the field; each of these was seen in some answer of the API."""
 
 
-def _refusal(query: Mapping[str, str]) -> LoginRefused | None:
+def _refusal(query: Mapping[str, str]) -> LoginFault | None:
     """Return DENIED or NOT_ADMITTED, which Fyers shows by text alone."""
     if query.get("s", "") in {"", "ok"}:
         return None
-    detail = query.get("message", "")[:_LONGEST_DETAIL]
-    is_admitted = not NOT_ADMITTED.search(detail)
-    return LoginRefused(LoginFault.DENIED if is_admitted else LoginFault.NOT_ADMITTED, detail)
+    said = query.get("message", "")[:_LONGEST_READ]
+    return LoginFault.NOT_ADMITTED if NOT_ADMITTED.search(said) else LoginFault.DENIED
 
 
 def _postback(body: Mapping[str, object]) -> Postback:

@@ -19,22 +19,21 @@ from core.domain.broker_profile import (
 )
 from core.domain.instrument import Segment
 from core.domain.sessions import IST
-from core.errors import LoginFault, LoginRefused
+from core.errors import LoginFault
 
 __all__ = ["NOT_ADMITTED", "ZERODHA"]
 
 NOT_ADMITTED = re.compile(r"not (?:enabled|allowed|authori[sz]ed|admitted)", re.IGNORECASE)
 """The words of a refusal of this one user."""
-_LONGEST_DETAIL = 200
+_LONGEST_READ = 200
 
 
-def _refusal(query: Mapping[str, str]) -> LoginRefused | None:
+def _refusal(query: Mapping[str, str]) -> LoginFault | None:
     """Return DENIED or NOT_ADMITTED, which Kite shows by text alone."""
     if query.get("status", "") in {"", "success"}:
         return None
-    detail = (query.get("message") or query.get("error") or "")[:_LONGEST_DETAIL]
-    is_admitted = not NOT_ADMITTED.search(detail)
-    return LoginRefused(LoginFault.DENIED if is_admitted else LoginFault.NOT_ADMITTED, detail)
+    said = (query.get("message") or query.get("error") or "")[:_LONGEST_READ]
+    return LoginFault.NOT_ADMITTED if NOT_ADMITTED.search(said) else LoginFault.DENIED
 
 
 def _postback(body: Mapping[str, object]) -> Postback | None:

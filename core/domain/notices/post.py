@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from core.domain.notices.accounts import AccountReadable, AccountUnreadable
 from core.domain.notices.limits import DailyLossBlind
-from core.domain.notices.logins import MorningRound, TokenWarning
+from core.domain.notices.logins import LoginFailed, LoginSilent, MorningRound, TokenWarning
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import ExternalOrder, OrderUnresolved, OrderUpdate
 from core.domain.notices.panic import PanicCard, PanicOver
@@ -25,6 +25,8 @@ __all__ = [
     "external_order_card",
     "external_order_removal",
     "guard_blind_card",
+    "login_trouble_card",
+    "login_trouble_removal",
     "loss_blind_card",
     "morning_round_card",
     "order_card",
@@ -151,6 +153,19 @@ def unreadable_removal(broker_id: str) -> Post:
     """Return the post that removes that message: the account can be read again."""
     notice = AccountReadable(broker_id, 0)
     return Post(notice, Delivery.REMOVE, f"unreadable:{broker_id}")
+
+
+def login_trouble_card(notice: LoginFailed | LoginSilent) -> Post:
+    """Return the post of an account's login that did not work, or is not finished.
+
+    One card an account, for others than its user may hold the link and fail as often as they like.
+    """
+    return Post(notice, Delivery.EDIT, f"login:{notice.broker_id}")
+
+
+def login_trouble_removal(broker_id: str) -> Post:
+    """Return the post that removes that card: the account is logged in."""
+    return Post(LoginSilent(broker_id), Delivery.REMOVE, f"login:{broker_id}")
 
 
 def morning_round_card(chat_id: int, *, fresh: bool = False) -> Post:

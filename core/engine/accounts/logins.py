@@ -2,10 +2,13 @@
 
 Collections: ``login_links`` (``_id`` is the link's secret part, ``broker_id``; lives until the
 account is connected), ``logins`` (``_id`` is the single-use nonce; ``broker_id``, ``state`` open,
-spent or done, ``via`` page or paste, ``expires_at``, ``told_silent``). Only a callback spends a
-nonce, and it can only complete the login of the account that asked. The token is stored and the
-user notified in one transaction. A refusal is reported once for each nonce and fault; one without
-a nonce of ours comes from a stranger and is ignored, so that no outsider can write into the chat.
+spent, done or closed, ``via`` page or paste, ``expires_at``, ``told_silent``). Only a callback
+spends a nonce, and it can only complete the login of the account that asked. The token is stored
+and the user notified in one transaction, which closes every other nonce of the account.
+
+A link may be in other hands than an owner's. Whoever holds one has three open nonces at most (a
+fourth closes the oldest), and cannot write into the chat: refusals are told in our own words, on
+one card for each account. One without a nonce of ours comes from a stranger and is ignored.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from urllib.parse import parse_qsl, urlsplit
 
@@ -21,13 +24,19 @@ from core.domain.account import Account, TokenStatus
 from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
 from core.domain.notices.logins import LoginDone, LoginFailed, LoginReopened, LoginSilent
-from core.domain.notices.post import MORNING_ROUND_KEY, Post, morning_round_card
+from core.domain.notices.post import (
+    MORNING_ROUND_KEY,
+    Post,
+    login_trouble_card,
+    login_trouble_removal,
+    morning_round_card,
+)
 from core.domain.views import LoginOffer
 from core.engine.accounts.accounts import Accounts, is_live, update_account
 from core.engine.accounts.connections import Connections
 from core.engine.accounts.login_links import account_of_link, add_link, end_links, link_of
 from core.engine.accounts.tokens import Tokens
-from core.engine.outbox import Outbox, has_card
+from core.engine.outbox import Outbox, has_card, shows_card
 from core.engine.users import owner_chats
 from core.errors import (
     AlreadyDone,
@@ -50,6 +59,7 @@ _log = logging.getLogger(__name__)
 _NONCE_LIFE = timedelta(minutes=10)
 _SILENT_AFTER = timedelta(minutes=5)
 _NONCE_BYTES = 24
+_OPEN_AT_ONCE = 3
 _LOGINS = "logins"
 
 
@@ -166,7 +176,18 @@ class Logins:
             "expires_at": now + _NONCE_LIFE,
             "told_silent": via != "page",
         }
-        await self._store.insert(_LOGINS, row)
+
+        async def body(view: StoreView) -> None:
+            where = {"broker_id": account.broker_id, "state": "open"}
+            known = await view.find(_LOGINS, where, sort=[("created_at", 1)])
+            same = [one["_id"] for one in known if one["via"] == via]
+            if older := same[: len(same) + 1 - _OPEN_AT_ONCE]:
+                await view.update(
+                    _LOGINS, {"_id": {"$in": older}}, Change(set={"state": "closed"}), many=True
+                )
+            await view.insert(_LOGINS, row)
+
+        await self._store.transaction(body, nonce=f"begin:{nonce}")
         return self._port(account.broker).login_url(
             credentials, nonce=nonce, redirect_url=self.redirect_url(account.broker)
         )
@@ -275,10 +296,11 @@ class Logins:
                 raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN)
             if account.user_id is None:
                 await self._on_first_login(view, account, grant.user_id)
+            await _close_all(view, broker_id)
             await view.update(_LOGINS, {"_id": nonce}, Change(set={"state": "done"}))
-            await _silence(view, broker_id)
             await end_links(view, broker_id)
             await self._tokens.refreshed(view)
+            await self._end_trouble(view, broker_id)
             await self._outbox.post(view, Post(LoginDone(broker_id, grant.user_name)))
             await self._tick_round(view)
             return await self._accounts.get_in(view, broker_id)
@@ -308,6 +330,13 @@ class Logins:
                     LoginFault.OTHER_USER, f"{user_id} is connected already as {other.display_name}"
                 )
 
+    async def _end_trouble(self, view: StoreView, broker_id: str) -> None:
+        """Remove the card of what went wrong before, where one stands or is on its way."""
+        removal = login_trouble_removal(broker_id)
+        for chat_id in await owner_chats(view):
+            if removal.key and await shows_card(view, chat_id, removal.key):
+                await self._outbox.post(view, replace(removal, chat_id=chat_id))
+
     async def _tick_round(self, view: StoreView) -> None:
         """Bring each chat's morning round up to date, where one stands."""
         for chat_id in await owner_chats(view):
@@ -320,8 +349,9 @@ class Logins:
 
         async def body(view: StoreView) -> None:
             row = await view.get(_LOGINS, nonce)
-            if row is not None:
-                await self._outbox.post(view, Post(await _refusal_notice(view, row, refused)))
+            # One that was closed is of an account that is connected, or was begun anew meanwhile.
+            if row is not None and row["state"] != "closed":
+                await self._outbox.post(view, await _refusal_post(view, row, refused))
 
         try:
             if nonce and await self._store.get(_LOGINS, nonce):
@@ -404,7 +434,7 @@ class Logins:
         async def body(view: StoreView) -> None:
             await _silence(view, broker_id)
             if await is_live(view, broker_id):
-                await self._outbox.post(view, Post(LoginSilent(broker_id)))
+                await self._outbox.post(view, login_trouble_card(LoginSilent(broker_id)))
 
         try:
             await self._store.transaction(body, nonce=f"silent:{row['_id']}")
@@ -415,17 +445,22 @@ class Logins:
 _SAME_USER = "this broker user is connected already with the same key"
 
 
-async def _refusal_notice(
-    view: StoreView, row: Document, refused: LoginRefused
-) -> LoginFailed | LoginReopened:
+async def _refusal_post(view: StoreView, row: Document, refused: LoginRefused) -> Post:
     """Tell a failure as one, and a done login that came again (a reload) as nothing to act on."""
     if row["state"] == "done" and await is_live(view, row["broker_id"]):
-        return LoginReopened(row["broker_id"])
-    return LoginFailed(row["broker_id"], refused.fault, refused.detail)
+        return Post(LoginReopened(row["broker_id"]))
+    return login_trouble_card(LoginFailed(row["broker_id"], refused.fault, refused.detail))
+
+
+async def _close_all(view: StoreView, broker_id: str) -> None:
+    """Close an account's nonces: it is logged in, and none of them may log it in once more."""
+    for state in ("open", "spent"):
+        where = {"broker_id": broker_id, "state": state}
+        await view.update(_LOGINS, where, Change(set={"state": "closed"}), many=True)
 
 
 async def _silence(view: StoreView, broker_id: str) -> None:
-    """Ask no more about an account's open logins: the user was asked, or one of them came back."""
+    """Ask no more about an account's open logins: the user was asked."""
     where = {"broker_id": broker_id, "state": "open"}
     await view.update(_LOGINS, where, Change(set={"told_silent": True}), many=True)
 

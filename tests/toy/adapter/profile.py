@@ -18,14 +18,13 @@ from core.domain.broker_profile import (
     PostbackForm,
 )
 from core.domain.instrument import Segment
-from core.errors import LoginFault, LoginRefused
+from core.errors import LoginFault
 
 __all__ = ["TOY"]
 
 
-def _refusal(query: Mapping[str, str]) -> LoginRefused | None:
-    denied = query.get("denied")
-    return LoginRefused(LoginFault.DENIED, denied[:200]) if denied else None
+def _refusal(query: Mapping[str, str]) -> LoginFault | None:
+    return LoginFault.DENIED if query.get("denied") else None
 
 
 def _postback(body: Mapping[str, object]) -> Postback | None:

@@ -69,7 +69,9 @@ async def test_each_fault_has_its_own_page(fault: LoginFault) -> None:
     outline = Outline(answer.text)
     assert answer.status_code >= 400
     assert f"<h1>{TITLES[fault]}</h1>" in answer.text
-    assert "What to do" in answer.text and "The broker said no" in answer.text
+    assert "What to do" in answer.text
+    # Who logged in instead is known from a profile; other words may be those of whoever came.
+    assert ("broker said no" in answer.text) == (fault is LoginFault.OTHER_USER)
     assert outline.links == ["data:,", f"/login/{LINK}"]
     assert outline.tags.count("h1") == 1 and "script" not in outline.tags
     assert "codecanary" not in answer.text and NONCE not in answer.text
@@ -155,7 +157,7 @@ async def test_names_are_escaped() -> None:
             pages.append(await world.http.get(CALLBACK, params=QUERY))
     for page in pages:
         assert "script" not in Outline(page.text).tags
-        assert "&lt;script&gt;" in page.text
+        assert "<script" not in page.text
         assert page.status_code != HTTPStatus.INTERNAL_SERVER_ERROR
 
 
