@@ -116,6 +116,8 @@ class Logins:
     async def offer(self, broker_id: str) -> LoginOffer:
         """Return our page's address, or without a public URL a fresh broker address (B4)."""
         account = await self._accounts.get(broker_id)
+        if account.broker.is_paper:
+            raise UserError(f"{account.label} is a paper account: it needs no login.")
         if self._public_url is not None:
             link = await self._link(broker_id)
             return LoginOffer(account, f"{self._public_url}/login/{link}", None)

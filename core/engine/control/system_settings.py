@@ -58,6 +58,11 @@ class SystemSettings:
         if name == DATA_ACCOUNT:
             for account in await self._accounts.all():
                 if text.lower() in {account.broker_id, account.display_name.lower()}:
+                    if account.broker.is_paper:
+                        raise UserError(
+                            f"{account.label} gives no prices: it trades at those of another "
+                            "account."
+                        )
                     return account.broker_id
             raise UserError(f"Found {text[:40]!r}; expected the name of an account, or automatic.")
         kind, _, broker_id = name.partition("|")
