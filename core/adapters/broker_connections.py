@@ -340,6 +340,11 @@ class ConnectionPool:
         self._open: set[Connection] = set()
         self._is_closed = False
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing else is sent."""
+        return self._is_closed
+
     def is_warm(self, for_s: float) -> bool:
         """Whether a connection is open that an order may use for so long from now on."""
         latest = self._clock.monotonic() + for_s - self._lifetime.safe_s
@@ -404,11 +409,16 @@ class ConnectionPool:
                 self._lifetime.closed(self._clock.monotonic() - connection.idle_since)
 
     def close(self) -> None:
-        """Close every connection, used or not."""
+        """Open no other connection, and close each: an idle one now, one in use after its answer.
+
+        A login that is renewed closes the client of the one before it, and an order whose
+        connection is cut on its way is of unknown fate.
+        """
         self._is_closed = True
-        self._idle.clear()
-        for connection in list(self._open):
-            connection.abort()
+        idle, self._idle = self._idle, {}
+        for connections in idle.values():
+            for connection in connections:
+                connection.abort()
 
     def _drop_old(self, idle: list[Connection]) -> None:
         earliest = self._clock.monotonic() - _KEPT_S

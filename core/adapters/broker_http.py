@@ -221,7 +221,7 @@ class BrokerTransport:
             return attempt.failed(ReadFault.UNREACHABLE, _words(error))
 
     async def aclose(self) -> None:
-        """Drop the connections. Calls in flight end as without an answer. Never raises."""
+        """Send nothing else; what has left is answered, or waited for in vain. Never raises."""
         self._pool.close()
         await asyncio.sleep(0)  # the loop forgets their sockets
 
@@ -256,12 +256,13 @@ class BrokerTransport:
             taken_at = self._clock.monotonic()
             try:
                 place = await attempt.permit()
-                if place - taken_at < _AT_ONCE_S:
+                if place - taken_at < _AT_ONCE_S and not self._pool.is_closed:
                     return connection
                 is_usable = await connection.is_usable()
             except BaseException:
                 self._pool.put_back(connection)
                 raise
+            is_usable = is_usable and not self._pool.is_closed
             if is_usable and (not is_safe or self._pool.is_safe(connection)):
                 return connection
             attempt.give_back(place)

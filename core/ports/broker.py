@@ -136,7 +136,10 @@ class BrokerClient(OrderEntry, AccountReader, MarketDataSource, Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Release threads and connections. Never raises."""
+        """Send nothing else, and release the connections; calls in flight are heard out.
+
+        Never raises.
+        """
         ...
 
 

@@ -343,15 +343,24 @@ async def test_cancelled_caller_leaves_nothing_behind(case: BrokerCase) -> None:
         assert len(server.received) == 2
 
 
-async def test_close_ends_what_is_in_flight(case: BrokerCase) -> None:
-    """Closing a client ends its calls as unanswered, long before their deadline."""
-    async with connected(case, hang, deadline_s=50) as (server, client):
+async def test_close_hears_what_is_in_flight_out(case: BrokerCase) -> None:
+    """A login that is renewed closes the client before it: its order is not of unknown fate."""
+    go_on = asyncio.Event()
+
+    async def late(writer: asyncio.StreamWriter) -> bool:
+        await go_on.wait()
+        return await json_answer(200, case.placed)(writer)
+
+    async with connected(case, late, deadline_s=50) as (server, client):
         call = asyncio.create_task(client.place(market_order()))
         async with asyncio.timeout(5):
             while not server.received:
                 await asyncio.sleep(0.005)
             await client.aclose()
-            assert isinstance(await call, Ambiguous)
+            assert isinstance(await client.place(market_order()), NotSent)
+            go_on.set()
+            assert await call == Acked("1001")
+        assert len(server.received) == 1
 
 
 async def test_closed_client_sends_nothing(case: BrokerCase) -> None:

@@ -121,7 +121,7 @@ async def test_mode_changes_between_plan_and_commit(world: World, mode: TradingM
         await life.system.control.modes.set(life.command(), mode, kite)
         release.set()
         row = await life.becomes(OrderState.DENIED, broker_id=kite)
-        assert mode.value in row["reason"]
+        assert mode.value.lower().replace("_", " ") in row["reason"]
         await assert_invariants(life)
         assert world.placed() == []
 

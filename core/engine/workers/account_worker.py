@@ -100,7 +100,7 @@ class AccountWorker:
         self._client: BrokerClient | None = None
         self._group: asyncio.TaskGroup | None = None
         self._in_turn = False
-        self._from_lane: Exception | None = None
+        self._from_lane: tuple[Exception, datetime | None] | None = None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -186,10 +186,11 @@ class AccountWorker:
     async def _beside(self, work: Work) -> None:
         # Raised here, an error would cancel what a turn has on its way at this moment, and a
         # request that is cancelled on its way is ambiguous: the next turn raises it.
+        login = self._token_time
         try:
             await work()
         except Exception as error:  # noqa: BLE001 - raised by the next turn
-            self._from_lane = error
+            self._from_lane = error, login
 
     def _lane_ended(self) -> None:
         self.lock.release()
@@ -247,9 +248,7 @@ class AccountWorker:
                 return settings.idle_s
             # Send first, read then: a fresh entry must not wait for a slow read. What the read
             # moved is acted on in the same turn, so that a stop follows its fill at once.
-            error, self._from_lane = self._from_lane, None
-            if error is not None:
-                raise error
+            self._raise_from_lane()
             was_ready, held_at = self._is_ready(), self.snapshot.positions_at
             reads_first, self._reads_first = self._reads_first, False
             sent = was_ready and not reads_first and await self.advance(account, client)
@@ -276,6 +275,15 @@ class AccountWorker:
         if sent:
             return _SHORT_S
         return await self._pause()
+
+    def _raise_from_lane(self) -> None:
+        """Raise what went wrong beside the turns, as far as it still means something."""
+        (error, login), self._from_lane = self._from_lane or (None, None), None
+        is_login = isinstance(error, WriteRefused) and error.kind is Refusal.AUTH_REQUIRED
+        if is_login and login != self._token_time:
+            return  # it was renewed meanwhile
+        if error is not None:
+            raise error
 
     async def _pause(self) -> float:
         """Return how long nothing can be done, as far as this account knows."""
@@ -391,9 +399,19 @@ class AccountWorker:
         self.updates.follow(None)
         reason = "the broker refused the login"
         await self._tokens.mark_expired(self.broker_id, reason, generated_at=self._token_time)
+        if await self._is_login_renewed():
+            return  # the next turn goes on with the new one
         async with self.lock:  # what is on its way ends first
             await self._connections.drop(self.broker_id)
         await self.executor.park()
+
+    async def _is_login_renewed(self) -> bool:
+        """Whether a user has logged in since the login that this worker has last worked with."""
+        try:
+            account = await self._accounts.get(self.broker_id)
+        except NotFound:
+            return False
+        return account.token_generated_at != self._token_time
 
     async def _is_busy(self) -> bool:
         return bool(await self._journal.pending(self.broker_id))

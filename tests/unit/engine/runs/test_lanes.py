@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from core.domain.order import OrderState, Purpose
-from core.domain.outcome import Acked, Refusal, Refused
+from core.domain.order import OrderRequest, OrderState, Purpose
+from core.domain.outcome import Acked, Refusal, Refused, WriteOutcome
 from core.domain.target import Direction
 from core.engine.runs.plan import RunRequest
 from core.engine.workers.account_lane import try_lock
@@ -235,3 +235,29 @@ async def test_what_goes_wrong_beside_a_turn_is_raised_by_the_next() -> None:
         await bench.until(lambda: bench.worker.trouble == "no permission")
         assert bench.sent() == [("BUY", 10)]
         assert not bench.worker.lock.locked()
+
+
+@pytest.mark.row("B8", "B10")
+@pytest.mark.matrix("A03")
+async def test_late_refusal_of_an_old_login_does_not_end_the_new_one() -> None:
+    """The user logs in while an entry is on its way: what comes of it says nothing of that login."""
+    async with Laned().running() as bench:
+        go_on, before = asyncio.Event(), bench.worker._token_time
+
+        async def refuse_late(order: OrderRequest) -> WriteOutcome:
+            bench.broker.placed.append(order)
+            await go_on.wait()
+            return Refused(Refusal.AUTH_REQUIRED, "the session has ended")
+
+        bench.broker.place = refuse_late  # type: ignore[method-assign]
+        bench.strategy.want(Direction.LONG)
+        await bench.run()
+        await bench.until(bench.sent)
+        await bench.engine.clock.advance(1)
+        await bench.engine.log_in(bench.account)
+        await bench.until(lambda: bench.worker._token_time != before)
+        go_on.set()
+        await bench.until(lambda: [row["state"] for row in bench.rows()] == ["DENIED"])
+        await bench.until(bench.is_calm)
+        account = await bench.engine.wiring.accounts.get(bench.account.broker_id)
+        assert (account.needs_login, account.parked_reason, bench.worker.trouble) == (False, "", "")
