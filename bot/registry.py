@@ -9,6 +9,7 @@ from bot.conversation.dispatch import Action, Handler
 from bot.edge.menu import CommandHelp
 from bot.handlers import (
     accounts,
+    addresses,
     dashboard,
     limits,
     login,
@@ -85,6 +86,8 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.GUARD: Action(result_guards.page, "/guard"),
     Verb.GUARD_PART: Action(result_guards.part, "/guard"),
     Verb.SHARE_LOGIN: Action(login.share, "/brokers"),
+    Verb.ADDRESS: Action(addresses.page, "/brokers"),
+    Verb.ADDRESS_CHECK: Action(addresses.check, "/brokers", toast="Looking …"),
     Verb.LOGIN: Action(login.login, "/login"),
     Verb.OWNERS: Action(owners.listing, "/owners"),
     # ask something
@@ -95,6 +98,10 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.ASK_DISCONNECT: Action(accounts.ask_disconnect, "/brokers"),
     Verb.ASK_RENEWAL: Action(renewal.ask_renewal, "/brokers"),
     Verb.KEEP_KEY: Action(renewal.keep_key, "/brokers"),
+    Verb.ASK_ROUTE: Action(addresses.ask_route, "/brokers"),
+    Verb.TYPE_ROUTE: Action(addresses.type_route, "/brokers"),
+    Verb.ASK_REGISTERED: Action(addresses.ask_registered, "/brokers"),
+    Verb.ASK_SHARING: Action(addresses.ask_sharing, "/brokers"),
     Verb.ASK_MODE: Action(modes.ask, "/mode"),
     Verb.ASK_LIMIT: Action(limits.ask, "/limits"),
     Verb.ASK_NO_LIMIT: Action(limits.ask_removal, "/limits"),
@@ -128,12 +135,15 @@ ACTIONS: Mapping[Verb, Action] = {
     ),
     Verb.SET_PRODUCT: Action(strategies.set_product, "/strategies", is_change=True),
     Verb.DISMISS_WARNING: Action(login.dismiss, "/login", is_change=True),
+    Verb.SET_ROUTE: Action(addresses.set_route, "/brokers", is_change=True),
+    Verb.SET_SHARING: Action(addresses.set_sharing, "/brokers", is_change=True),
     Verb.RESTORE_STOP: Action(stops.put_back, "/positions", is_change=True),
     Verb.LOOSEN_GUARD: Action(result_guards.loosen, "/guard", is_change=True),
     Verb.KEEP_GUARD: Action(result_guards.keep, "/guard", is_change=True),
     # change something for good: each has a nonce
     Verb.DISABLE_WITH_POLICY: Action(accounts.disable_with, "/brokers", has_nonce=True),
     Verb.DISCONNECT: Action(accounts.disconnect, "/brokers", has_nonce=True),
+    Verb.SET_REGISTERED: Action(addresses.set_registered, "/brokers", has_nonce=True),
     Verb.CHANGE_MODE: Action(modes.change, "/mode", has_nonce=True),
     Verb.SET_LIMIT: Action(limits.set_limit, "/limits", has_nonce=True),
     Verb.REMOVE_LIMIT: Action(limits.remove, "/limits", has_nonce=True),

@@ -57,6 +57,10 @@ def _stream_root(value: str) -> str:
     return value.rstrip("/")
 
 
+def _echo_root(value: str) -> str:
+    return value if value == NO_STREAM else _http_root(value)
+
+
 def _host_port(value: str) -> str:
     host, colon, port = value.rpartition(":")
     if not (host and colon and port.isdigit() and int(port) <= _LARGEST_PORT):
@@ -114,6 +118,7 @@ class Settings(BaseModel):
         mongod: A ``mongod`` binary to start, when no ``mongodb_uri`` is given.
         prove_accounts: Whether entries need limits and a round trip at other addresses than the
             broker's own as well (F8).
+        address_echo: What is asked from which address accounts' requests leave (A12), or ``off``.
         roots: Addresses of brokers other than their own, by setting.
         streams: The same for their order updates, or ``off``.
     """
@@ -141,6 +146,7 @@ class Settings(BaseModel):
     warning_interval_s: Annotated[float, Field(ge=1, le=86400)] = 1800.0
     accept_embedded_store_for_live: bool = False
     prove_accounts: bool = False
+    address_echo: Annotated[str, AfterValidator(_echo_root)] = "https://checkip.amazonaws.com"
 
     @property
     def given(self) -> Sequence[str]:
@@ -158,6 +164,17 @@ class Settings(BaseModel):
     def addresses(self) -> Mapping[str, str]:
         """Every address of a broker that was given, by setting."""
         return {**self.roots, **self.streams}
+
+    @property
+    def echo(self) -> str | None:
+        """What is asked for our address; None for nobody.
+
+        Where a broker is simulated only what is given is asked: the world outside is not the one
+        that the simulator sees.
+        """
+        is_given = "address_echo" in self.model_fields_set
+        is_off = self.address_echo == NO_STREAM or (bool(self.roots) and not is_given)
+        return None if is_off else self.address_echo
 
     @property
     def data_dir(self) -> Path:

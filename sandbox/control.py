@@ -95,6 +95,10 @@ class Control:
         body = {"ok": ok, "simulators": answers, "market_now": self._world.clock.now().isoformat()}
         return web.json_response(body, status=200 if ok else 503)
 
+    async def address(self, request: web.Request) -> web.Response:
+        """Say from which address the question came, as brokers see it, and as text."""
+        return web.Response(text=request.remote or "")
+
     async def add_account(self, request: web.Request) -> web.Response:
         """Register an app and its user."""
         app = self._world.accounts.register(await json_body(request))
@@ -241,6 +245,7 @@ def build_app(world: World, extra: list[web.RouteDef] | None = None) -> web.Appl
     app.add_routes(
         [
             web.get("/health", control.health),
+            web.get("/address", control.address),
             web.post("/accounts", control.add_account),
             web.get("/accounts", control.list_accounts),
             web.get("/ledger", control.ledger),

@@ -14,6 +14,8 @@ from core.domain.notices.accounts import (
     AccountParked,
     AccountReadable,
     AccountUnreadable,
+    AddressRight,
+    AddressWrong,
     Anomaly,
     OrdersLeftResting,
     PositionShrunk,
@@ -35,6 +37,8 @@ async def account_notice(notice: AccountNotice, lookups: Lookups) -> Screen:
             return await _parked(notice, label, lookups)
         case AccountUnreadable() | AccountReadable() | RowsUnread():
             return await _reading(notice, label, lookups)
+        case AddressWrong() | AddressRight():
+            return await _address(notice, label, lookups)
         case SquareOffAlarm():
             return _square_off(notice, label)
         case SoftwareStop():
@@ -71,6 +75,25 @@ async def _reading(
             return _readable(notice, label)
         case RowsUnread():
             return await _rows_unread(notice, label, lookups)
+
+
+async def _address(notice: AddressWrong | AddressRight, label: str, lookups: Lookups) -> Screen:
+    row = ((button("Address", Verb.ADDRESS, notice.broker_id),),)
+    if isinstance(notice, AddressRight):
+        seen = f" It leaves from {esc(notice.seen)}." if notice.seen else ""
+        return Screen(f"✅ {bold(label)} enters again: its address is right.{seen}", row)
+    accounts = await lookups.accounts([notice.broker_id])
+    what_to_do = (
+        f"Register {esc(notice.seen)} at {esc(accounts[0].broker.console)}, or let it leave from "
+        "another address."
+        if notice.seen and accounts
+        else "Bring it back, or let the account leave from another address."
+    )
+    text = join(
+        f"⚠️ {bold(f'{label} enters nothing from its address')}",
+        f"{esc(_sentence(notice.trouble))} {what_to_do}",
+    )
+    return Screen(text, row)
 
 
 def _unreadable(notice: AccountUnreadable, label: str) -> Screen:

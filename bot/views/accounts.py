@@ -13,6 +13,7 @@ from bot.views.verbs import Verb
 from bot.views.words import MODE, plural, token_state
 from core.domain.account import Account, DisablePolicy
 from core.domain.mode import TradingMode, stricter
+from core.domain.shared_address import way_out
 from core.domain.views import ExposureView
 
 __all__ = [
@@ -58,6 +59,12 @@ def spaced(*lines: str | None) -> list[str]:
 def parked_line(account: Account) -> str | None:
     """Return why an account is parked, or None."""
     return f"⏸ Waiting: {esc(account.parked_reason)}" if account.parked_reason else None
+
+
+def address_line(account: Account) -> str | None:
+    """Return why nothing is entered from an account's address, or None."""
+    trouble = account.address_trouble
+    return f"⚠️ Nothing is entered: {esc(trouble)}" if trouble else None
 
 
 def switcher(
@@ -142,7 +149,10 @@ def account_page(account: Account, global_mode: TradingMode, login: InlineKeyboa
         f"User: {esc(user)}" if user else None,
         f"API key: {code(account.api_key)}",
         f"Last strategy run: {day_time(account.last_run_at)}",
-        f"Orders leave from: {code(account.source_address)}" if account.source_address else None,
+        f"Orders leave from: {esc(way_out(account))}",
+        f"⚠️ Nothing is entered: {esc(account.address_trouble)}"
+        if account.address_trouble
+        else None,
         parked_line(account),
     )
     key = account.broker_id
@@ -152,7 +162,7 @@ def account_page(account: Account, global_mode: TradingMode, login: InlineKeyboa
         (refresh,),
         (toggle_button(account, ""), button("Rename", Verb.ASK_NAME, key)),
         (button("Mode", Verb.MODES, key), *default),
-        (button("Key and secret", Verb.ASK_RENEWAL, key),),
+        (button("Key and secret", Verb.ASK_RENEWAL, key), button("Address", Verb.ADDRESS, key)),
         (button("Dashboard", Verb.DASHBOARD, key), button("Share login", Verb.SHARE_LOGIN, key)),
         (
             button("Disconnect", Verb.ASK_DISCONNECT, key, style=DANGER),

@@ -16,6 +16,7 @@ from bot.conversation.dispatch import attempt
 from bot.conversation.prompts import Prompt
 from bot.conversation.visit import Visit
 from bot.handlers.accounts import answer_name
+from bot.handlers.addresses import answer_local, answer_proxy, answer_registered
 from bot.handlers.limits import answer_limit
 from bot.handlers.login import answer_login, looks_like_login
 from bot.handlers.result_guards import answer_value
@@ -39,6 +40,9 @@ _ANSWERS: Mapping[str, Callable[[Visit, Mapping[str, Any]], Awaitable[None]]] = 
     "rename": lambda visit, data: answer_name(visit, data["broker_id"]),
     "setting": lambda visit, data: answer_setting(visit, data["name"]),
     "login": lambda visit, data: answer_login(visit, data["broker_id"]),
+    "local": lambda visit, data: answer_local(visit, data["broker_id"]),
+    "proxy": lambda visit, data: answer_proxy(visit, data["broker_id"]),
+    "registered": lambda visit, data: answer_registered(visit, data["broker_id"]),
     "limit": lambda visit, data: answer_limit(visit, data["scope"], data["kind"]),
     "parameter": lambda visit, data: answer_parameter(visit, data["strategy"], data["parameter"]),
     "guard": lambda visit, data: answer_value(visit, data["scope"], data["part"]),
@@ -73,6 +77,8 @@ async def handle_text(visit: Visit) -> None:
     elif prompt.kind == RENEWAL:
         await answer_step(visit, prompt)
     elif visit.is_stale:
+        if prompt.step == "secret":
+            await delete_secret(visit)
         await visit.send(
             Screen("Your answer reached me late, so nothing was changed. Send it again, please.")
         )
@@ -87,7 +93,7 @@ async def _handle_unexpected(visit: Visit, expired: Prompt | None) -> None:
         return
     if expired is not None:
         await visit.services.prompts.close(expired)
-        if expired.kind in {KIND, RENEWAL} and expired.step == "secret":
+        if expired.step == "secret":
             await delete_secret(visit)
         again = "/add" if expired.kind == KIND else "/start"
         await visit.send(
@@ -98,6 +104,9 @@ async def _handle_unexpected(visit: Visit, expired: Prompt | None) -> None:
 
 
 async def _handle_answer(visit: Visit, prompt: Prompt) -> None:
+    if prompt.step == "secret":
+        await delete_secret(visit)
+
     async def run(late: Visit) -> None:
         await _ANSWERS[prompt.kind](late, prompt.data)
 

@@ -173,6 +173,7 @@ class Stage:
             "SAARTHI_DATA": str(self.directory / "saarthi"),
             "SAARTHI_CLOCK": str(self.clock),
             "SAARTHI_WARNING_INTERVAL_S": "60",
+            "SAARTHI_ADDRESS_ECHO": f"{ports.url('control')}/address",
             "SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE": "yes",
         }
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from bot.views.words import token_state
 from console.doctor.finding import Finding, fail, ok, warn
-from console.doctor.machine import has_address, talks_to_real_brokers
+from console.doctor.machine import talks_to_real_brokers
 from core.bootstrap import System
 from core.config import Settings
 from core.domain.account import Account
-from core.domain.broker_profile import BrokerProfile
 from core.domain.owner import BotOwner, Way
+from core.domain.route import Route
+from core.domain.shared_address import has_way_out, seen_trouble, unexplained_sharers, way_out
 from core.engine.users import owners as owners_of
 from core.errors import BrokerReadError, VaultError
 from core.inspection import StoreLook
+from core.ports.address_probe import Sighted, Sighting
 
 __all__ = ["accounts", "addresses", "masters", "owners", "store"]
 
@@ -120,20 +121,54 @@ async def masters(system: System) -> list[Finding]:
 
 
 async def addresses(system: System) -> list[Finding]:
-    """Check the addresses that accounts' orders leave from, and who shares one (A12)."""
-    sharing: defaultdict[tuple[BrokerProfile, str], list[Account]] = defaultdict(list)
+    """Look where accounts' requests leave, compare it with what is registered, and who shares it.
+
+    Each way out is looked at once; nothing is sent to a broker (A12).
+    """
+    accounts = [one for one in await system.accounts.all() if has_way_out(one)]
+    sighted: dict[Route, Sighting] = {}
     found = []
-    for account in await system.accounts.all():
-        address = account.source_address
-        sharing[account.broker, address or "the machine's own address"].append(account)
-        if address is not None and not has_address(address):
-            text = f"{account.label}: its source address {address} is not on this machine"
-            found.append(warn("address", text, "add it to an interface, or correct the account"))
-    for (broker, address), sharers in sharing.items():
-        users = {account.user_id for account in sharers if account.user_id}
-        if len(users) > 1:
-            text = f"{broker.label} users {', '.join(sorted(users))} order from {address}"
-            found.append(
-                warn("address", text, "only one holder, or a family that declared it, may do so")
-            )
+    for account in accounts:
+        try:
+            route = await system.accounts.route(account.broker_id)
+        except VaultError:
+            continue  # said among the accounts
+        if route not in sighted:
+            sighted[route] = await system.probe.look(route)
+        found.append(_address(account, sighted[route]))
+    for account in accounts:
+        found += _shared(account, accounts)
     return found
+
+
+def _address(account: Account, sighting: Sighting) -> Finding:
+    text = f"{account.label} leaves from {way_out(account)}"
+    broker = account.broker
+    if sighting.kind is Sighted.ABSENT:
+        return fail("address", f"{text}: {sighting.why}", "bring it back, or take another way")
+    known = " and ".join(account.registered)
+    if sighting.kind is Sighted.UNKNOWN:
+        said = f"registered is {known}" if known else "no registered address was noted"
+        return ok("address", f"{text}; {said}; not checked: {sighting.why}")
+    trouble = seen_trouble(sighting.address, account.registered, broker.label)
+    if trouble:
+        advice = f"register it at {broker.console}, or let the account leave from another address"
+        return fail("address", f"{account.label}: {trouble}", advice)
+    if not known:
+        text += f" and is seen at {sighting.address}; no registered address was noted"
+        advice = f"note what {broker.console} holds: /brokers, Edit, Address"
+        return warn("address", text, advice)
+    return ok("address", f"{text} and is seen at {sighting.address}, which is registered")
+
+
+def _shared(account: Account, accounts: Sequence[Account]) -> Iterable[Finding]:
+    """Warn once for each pair that shares an address without a stated reason."""
+    for other in unexplained_sharers(account, accounts):
+        if account.broker_id > other.broker_id:
+            continue
+        users = [f"{one.label} ({one.user_id or 'not logged in yet'})" for one in (account, other)]
+        yield warn(
+            "address",
+            f"{' and '.join(users)} share an address, and it was not said why they may",
+            "say whose they are: /brokers, Edit, Address, Why shared",
+        )

@@ -35,6 +35,8 @@ from aiohttp.http import HttpResponseParser, RawResponseMessage
 from aiohttp.streams import StreamReader
 
 from core.adapters.host_names import HostNames
+from core.adapters.proxy_tunnels import open_tunnel
+from core.domain.route import Route
 from core.ports.clock import Clock
 
 __all__ = [
@@ -322,17 +324,18 @@ class ConnectionPool:
 
     Args:
         clock: Tells how long a connection has been idle.
-        source_address: The account's own address; None for any IPv4 address of this machine.
+        route: From where the account's connections leave.
         lifetime: What is known about the broker's patience.
         names: Looks up where the broker is.
     """
 
-    def __init__(
-        self, clock: Clock, source_address: str | None, lifetime: Lifetime, names: HostNames
-    ) -> None:
+    def __init__(self, clock: Clock, route: Route, lifetime: Lifetime, names: HostNames) -> None:
         self._clock = clock
-        self._source = (source_address, 0) if source_address not in {None, ANY_IPV4} else None
-        is_ipv6 = source_address is not None and ":" in source_address
+        own = route.source_address
+        self._source = (own, 0) if own not in {None, ANY_IPV4} else None
+        self._proxy = route.proxy
+        # A proxy is told an address too: given a name, it might leave by IPv6.
+        is_ipv6 = own is not None and ":" in own
         self._family = socket.AF_INET6 if is_ipv6 else socket.AF_INET
         self._lifetime = lifetime
         self._names = names
@@ -435,16 +438,7 @@ class ConnectionPool:
             share = max(until - loop.time(), 0.0) * _CONNECT_SHARE
             try:
                 async with asyncio.timeout(share):
-                    _, connection = await loop.create_connection(
-                        partial(Connection, self, origin),
-                        address,
-                        origin.port,
-                        family=self._family,
-                        flags=socket.AI_NUMERICHOST,
-                        local_addr=self._source,
-                        ssl=tls_context() if origin.is_tls else None,
-                        server_hostname=origin.host if origin.is_tls else None,
-                    )
+                    connection = await self._connect(origin, address)
             except TimeoutError:
                 failure = ConnectTimedOut(f"no connection within {share:.1f} s")
             except OSError as error:
@@ -452,6 +446,34 @@ class ConnectionPool:
             else:
                 return self._opened(connection)
         raise failure
+
+    async def _connect(self, origin: Origin, address: str) -> Connection:
+        """Open one connection, through the account's proxy where it has one."""
+        loop = asyncio.get_running_loop()
+        new = partial(Connection, self, origin)
+        tls = tls_context() if origin.is_tls else None
+        name = origin.host if origin.is_tls else None
+        if self._proxy is not None:
+            tunnel = await open_tunnel(self._proxy, address, origin.port)
+            try:
+                _, connection = await loop.create_connection(
+                    new, sock=tunnel, ssl=tls, server_hostname=name
+                )
+            except BaseException:
+                tunnel.close()
+                raise
+            return connection
+        _, connection = await loop.create_connection(
+            new,
+            address,
+            origin.port,
+            family=self._family,
+            flags=socket.AI_NUMERICHOST,
+            local_addr=self._source,
+            ssl=tls,
+            server_hostname=name,
+        )
+        return connection
 
     def _opened(self, connection: Connection) -> Connection:
         self._open.add(connection)

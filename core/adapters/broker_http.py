@@ -2,7 +2,7 @@
 
 The SDKs build requests and name endpoints, and nothing more (``sdk_requests``). A request then goes
 out once on one of the account's own connections (``broker_connections``): no redirects, no retries,
-nothing from the environment (proxy, netrc), from the account's own address. What the caller gets is
+nothing from the environment (proxy, netrc), by the account's own route. What the caller gets is
 what really happened, ``Reply`` or ``NoReply``, and never an SDK's reading of it. Since no thread
 takes part, a hung account delays no other (I7), and a call whose deadline passed while it waited
 cannot be sent later (I13).
@@ -16,7 +16,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -37,8 +37,10 @@ from core.adapters.broker_connections import (
     request_bytes,
 )
 from core.adapters.host_names import HostNames
+from core.adapters.proxy_tunnels import ProxyFailed
 from core.adapters.sdk_requests import Outgoing, outgoing
 from core.adapters.throttle import Bucket, RateExceeded, Throttle
+from core.domain.route import OWN_ROUTE, Route
 from core.errors import BrokerReadError, ReadFault
 from core.ports.clock import Clock, ComparedClock
 
@@ -97,12 +99,14 @@ class NoReply:
     Attributes:
         may_have_left: False only when provably not one byte of the request left.
         fault: How a read reports it.
-        reason: One line for the log and the user, free of addresses and secrets.
+        reason: One line for the log and the user, free of the broker's addresses and of secrets.
+        has_no_way_out: The account's proxy is not there, whatever was asked for.
     """
 
     may_have_left: bool
     fault: ReadFault
     reason: str
+    has_no_way_out: bool = False
 
     def read_error(self) -> BrokerReadError:
         """Return the error that a read raises for this."""
@@ -136,7 +140,7 @@ class BrokerTransport:
         clock: Paces requests; it sees the times that the broker's answers name.
         throttle: The rates of the account's app.
         deadline_s: Total time of one call.
-        source_address: The account's own address.
+        route: From where the account's requests leave.
         lifetime: What its broker has shown about idle connections.
         names: Looks up where its broker is.
     """
@@ -147,7 +151,7 @@ class BrokerTransport:
         throttle: Throttle,
         *,
         deadline_s: float,
-        source_address: str | None = None,
+        route: Route = OWN_ROUTE,
         lifetime: Lifetime | None = None,
         names: HostNames | None = None,
     ) -> None:
@@ -156,9 +160,7 @@ class BrokerTransport:
         self._throttle = throttle
         self._deadline_s = deadline_s
         self._lanes = {bucket: asyncio.Semaphore(size) for bucket, size in _LANES.items()}
-        self._pool = ConnectionPool(
-            clock, source_address, lifetime or Lifetime(), names or HostNames(clock)
-        )
+        self._pool = ConnectionPool(clock, route, lifetime or Lifetime(), names or HostNames(clock))
 
     @property
     def is_warm(self) -> bool:
@@ -217,6 +219,9 @@ class BrokerTransport:
             return attempt.failed(ReadFault.THROTTLED, str(error))
         except _Oversized as error:
             return attempt.failed(ReadFault.MALFORMED, str(error))
+        except ProxyFailed as error:
+            failed = attempt.failed(ReadFault.UNREACHABLE, str(error))
+            return replace(failed, has_no_way_out=error.is_absent)
         except (OSError, ValueError) as error:
             return attempt.failed(ReadFault.UNREACHABLE, _words(error))
 

@@ -12,14 +12,16 @@ import asyncio
 import logging
 import socket as sockets
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import aiohttp
 
 from core.adapters.broker_connections import ANY_IPV4, tls_context
+from core.adapters.proxy_tunnels import ProxyFailed, open_tunnel
+from core.domain.route import OWN_ROUTE, Proxy, Route
 from core.ports.clock import Clock
 from core.ports.updates import UpdatesState, UpdatesStatus
 
@@ -108,7 +110,7 @@ class KeptSocket:
         form: How it is opened.
         log: Where changes of its state are told.
         account: Whose it is, for the log; spreads the attempts of many accounts too.
-        source_address: The account's own address, or None.
+        route: From where the account's connections leave.
     """
 
     def __init__(
@@ -118,13 +120,13 @@ class KeptSocket:
         log: logging.Logger,
         *,
         account: str,
-        source_address: str | None = None,
+        route: Route = OWN_ROUTE,
     ) -> None:
         self._clock = clock
         self._form = form
         self._log = log
         self._account = account
-        self._source_address = source_address or ANY_IPV4
+        self._route = route
         self._live_at: float | None = None
         self.status = UpdatesStatus(UpdatesState.DOWN, clock.now(), "connecting")
         self.heard_at = 0.0
@@ -173,15 +175,14 @@ class KeptSocket:
         except aiohttp.WSServerHandshakeError as error:
             why = f"the broker answered {error.status} to the handshake"
             return _End(why, error.status in _REFUSED)
+        except ProxyFailed as error:
+            return _End(f"no connection: {error}")
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             # Its text may quote the address, and with it the token.
             return _End(f"no connection ({type(error).__name__})")
 
     def _session(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            family=sockets.AF_INET, local_addr=(self._source_address, 0), ssl=tls_context()
-        )
-        return aiohttp.ClientSession(connector=connector, trust_env=False)
+        return aiohttp.ClientSession(connector=_connector(self._route), trust_env=False)
 
     async def _listen(self, socket: aiohttp.ClientWebSocketResponse[bool], talk: Talk) -> _End:
         self.heard_at = self._clock.monotonic()
@@ -237,3 +238,34 @@ class KeptSocket:
         told = why and f": {why}"
         self._log.info("account %s: %s are %s%s", self._account, self._form.name, state, told)
         talk.changed()
+
+
+def _connector(route: Route) -> aiohttp.TCPConnector:
+    """Return what opens connections by a route; over IPv4, which is what brokers register."""
+    own = route.source_address or ANY_IPV4
+    if route.proxy is not None:
+        return _Tunnels(route.proxy)
+    family = sockets.AF_INET6 if ":" in own else sockets.AF_INET
+    return aiohttp.TCPConnector(family=family, local_addr=(own, 0), ssl=tls_context())
+
+
+class _Tunnels(aiohttp.TCPConnector):
+    """Opens connections through a proxy."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        super().__init__(family=sockets.AF_INET, ssl=tls_context())
+        self._through = proxy
+
+    async def _wrap_create_connection(
+        self, *args: Any, addr_infos: Sequence[Any], **kwargs: Any
+    ) -> tuple[asyncio.Transport, Any]:
+        host, port = addr_infos[0][4][:2]
+        tunnel = await open_tunnel(self._through, str(host), int(port))
+        tls, name = kwargs.get("ssl"), kwargs.get("server_hostname")
+        try:
+            return await self._loop.create_connection(
+                *args, sock=tunnel, ssl=tls, server_hostname=name
+            )
+        except BaseException:
+            tunnel.close()
+            raise

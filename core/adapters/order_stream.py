@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from core.adapters.kept_socket import KeptSocket, Say, SocketForm, Word
+from core.domain.route import OWN_ROUTE, Route
 from core.ports.clock import Clock
 from core.ports.updates import OrderHint, UpdatesStatus
 
@@ -86,7 +87,7 @@ class OrderStream:
         clock: Paces attempts, pings and the watch.
         dialect: The broker's.
         account: Whose it is, for the log; spreads the attempts of many accounts too.
-        source_address: The account's own address, or None.
+        route: From where the account's connections leave.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class OrderStream:
         dialect: Dialect,
         *,
         account: str,
-        source_address: str | None = None,
+        route: Route = OWN_ROUTE,
     ) -> None:
         self._dialect = dialect
         self._account = account
@@ -107,7 +108,7 @@ class OrderStream:
             dialect.silence_s,
             _LARGEST_FRAME,
         )
-        self._socket = KeptSocket(clock, form, _log, account=account, source_address=source_address)
+        self._socket = KeptSocket(clock, form, _log, account=account, route=route)
         self._hint: Callable[[OrderHint], None] = _to_nobody
         self._told: set[str] = set()
         self.unreadable = 0

@@ -37,7 +37,7 @@ class Transports:
             self._clock,
             self._throttle(credentials.api_key),
             deadline_s=self._deadline_s,
-            source_address=credentials.source_address,
+            route=credentials.route,
             lifetime=self._lifetime,
             names=self._names,
         )

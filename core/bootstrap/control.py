@@ -7,6 +7,7 @@ from collections.abc import Callable
 from core.bootstrap.foundation import Foundation
 from core.bootstrap.wiring import Wiring
 from core.domain.views import LoopLag
+from core.engine.control.account_addresses import AccountAddresses
 from core.engine.control.account_registration import AccountRegistration
 from core.engine.control.account_switch import AccountSwitch
 from core.engine.control.control import Control
@@ -48,6 +49,7 @@ def control_of(
     return Control(
         accounts=engine.accounts,
         registration=_registration(foundation, engine),
+        addresses=_addresses(foundation, engine),
         switch=_switch(foundation, engine, orders),
         modes=TradingModes(
             store=store,
@@ -184,6 +186,18 @@ def _paper(foundation: Foundation, engine: Wiring) -> PaperAccounts:
     return PaperAccounts(foundation.store, engine.accounts, engine.paper, engine.pool.wake)
 
 
+def _addresses(foundation: Foundation, engine: Wiring) -> AccountAddresses:
+    return AccountAddresses(
+        store=foundation.store,
+        clock=foundation.clock,
+        vault=foundation.vault,
+        accounts=engine.accounts,
+        connections=engine.connections,
+        addresses=engine.upkeep.addresses,
+        pool=engine.pool,
+    )
+
+
 def _switch(foundation: Foundation, engine: Wiring, orders: ManualOrders) -> AccountSwitch:
     return AccountSwitch(
         store=foundation.store,
@@ -211,5 +225,6 @@ def _health(
         troubles=engine.supervisor.troubles,
         keys=foundation.vault,
         proof_address=engine.proof_address,
+        addresses=engine.upkeep.addresses,
         loop_lag=loop_lag,
     )

@@ -14,6 +14,7 @@ from core.domain.identifiers import broker_of
 from core.domain.notices.post import Post
 from core.domain.notices.system import ServiceCrashed
 from core.domain.protection import WATCH_EVERY_S
+from core.engine.accounts.addresses import Addresses
 from core.engine.accounts.connections import Connections
 from core.engine.accounts.logins import Logins
 from core.engine.accounts.masters import Masters
@@ -45,6 +46,7 @@ _KEYS_TICK_S = 10.0
 _SYMBOLS_TICK_S = 5.0
 _TRIPS_TICK_S = 1.0
 _PRUNING_TICK_S = 60.0
+_ADDRESSES_TICK_S = 5.0
 
 
 def ticks_of(
@@ -61,6 +63,7 @@ def ticks_of(
     price_watch: PriceWatch,
     round_trips: RoundTrips,
     pruning: Pruning,
+    addresses: Addresses,
 ) -> Service:
     """Return the service that wakes the scheduler and what watches tokens, instruments and more."""
 
@@ -82,6 +85,7 @@ def ticks_of(
             "symbols": (_SYMBOLS_TICK_S, symbol_watch.tick),
             "round trips": (_TRIPS_TICK_S, round_trips.tick),
             "pruning": (_PRUNING_TICK_S, pruning.tick),
+            "addresses": (_ADDRESSES_TICK_S, addresses.tick),
         }
         async with asyncio.TaskGroup() as group:
             group.create_task(run_ticks(ticks))

@@ -37,6 +37,7 @@ from core.engine.runs.scheduler import Scheduler, Selection
 from core.engine.workers.account_worker import AccountWorker
 from core.engine.workers.lease import Lease
 from core.engine.workers.supervisor import Service, Supervisor
+from core.ports.address_probe import AddressProbe
 from core.ports.broker import Broker
 from core.ports.clock import Clock
 from core.ports.decisions import Decisions
@@ -53,6 +54,7 @@ class System:
         services: What a supervisor has to keep running, the notifier's sender left out.
         hint: Wakes an account's worker; a postback calls it.
         worker: Returns an account's worker while it runs.
+        probe: Looks where accounts' requests leave.
     """
 
     foundation: Foundation
@@ -72,6 +74,7 @@ class System:
     services: Mapping[str, Service]
     hint: Callable[[str], None]
     worker: Callable[[str], AccountWorker | None]
+    probe: AddressProbe
 
     def sender(self, notifier: Notifier) -> Service:
         """Return the service that delivers notices through ``notifier``."""
@@ -140,6 +143,7 @@ def build(
         services=_services(wiring, control, foundation.running, selection),
         hint=wiring.pool.wake,
         worker=wiring.pool.get,
+        probe=wiring.upkeep.addresses.probe,
     )
 
 
@@ -165,6 +169,7 @@ def _services(
             wiring.price_watch,
             control.round_trips,
             wiring.upkeep.pruning,
+            wiring.upkeep.addresses,
         ),
         "prices": wiring.price_parts.feed.run,
         "bars": wiring.price_parts.days.run,

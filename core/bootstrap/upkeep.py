@@ -1,13 +1,15 @@
-"""What looks after the controller itself: its calendar, its clock, its keys, its store."""
+"""What looks after the controller itself: its calendar, clock, keys, store and ways out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
 
+from core.adapters.address_probe import EchoProbe
 from core.adapters.mongo.schema import COLLECTIONS
 from core.bootstrap.foundation import Foundation
 from core.engine.accounts.accounts import Accounts
+from core.engine.accounts.addresses import Addresses
 from core.engine.orders.journal import Journal
 from core.engine.orders.market_hours import MarketHours
 from core.engine.outbox import Outbox
@@ -36,6 +38,7 @@ class Upkeep:
         self._keys = foundation.vault
         self._clock = foundation.clock
         self._calendar = foundation.calendar
+        self._probe = EchoProbe(foundation.clock, foundation.settings.echo)
         self._outbox = outbox
         self._accounts = accounts
         self._journal = journal
@@ -62,6 +65,18 @@ class Upkeep:
         """Compares memory and store."""
         names = [one.name for one in COLLECTIONS]
         return StoreWatch(self._store, self._clock, self._outbox, self._accounts.ids, names)
+
+    @cached_property
+    def addresses(self) -> Addresses:
+        """Looks where accounts' requests leave."""
+        return Addresses(
+            store=self._store,
+            clock=self._clock,
+            calendar=self._calendar,
+            accounts=self._accounts,
+            outbox=self._outbox,
+            probe=self._probe,
+        )
 
     @cached_property
     def pruning(self) -> Pruning:

@@ -17,6 +17,7 @@ __all__ = [
     "AccountDraft",
     "CarriedLogin",
     "DisablePolicy",
+    "Sharing",
     "TokenStatus",
     "checked_display_name",
 ]
@@ -41,6 +42,15 @@ class DisablePolicy(StrEnum):
     MANUAL = "manual"
 
 
+class Sharing(StrEnum):
+    """Why an account may leave from the address of another one (A12)."""
+
+    HOLDER = "same_holder"
+    SPOUSE = "spouse"
+    CHILD = "dependent_child"
+    PARENT = "dependent_parent"
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """One account, without its secrets (those stay sealed in the store).
@@ -50,7 +60,14 @@ class Account:
         token_generated_at: Time of the last login, UTC; None when never logged in.
         drain: With ``enabled`` false: strategies may still send exits (``DisablePolicy``).
         parked_reason: Why nothing is sent for it now (login, refused address), or empty.
-        source_address: Local address its orders leave from; None means the machine's own.
+        source_address: Local address its requests leave from; None means the machine's own.
+        proxy: The proxy that they go through instead, without its login; '' for none.
+        registered: The addresses that the broker's console holds, as far as was said here.
+        registered_at: When they were last changed there; None when that is not known.
+        sharing: Why the account may share its address with others.
+        address_seen: From where the broker saw the account at the last check.
+        address_checked_at: When that was; None before the first check.
+        address_trouble: Why nothing is entered from its present address, or ''.
     """
 
     broker_id: str
@@ -69,6 +86,13 @@ class Account:
     drain: bool = False
     parked_reason: str = ""
     source_address: str | None = None
+    proxy: str = ""
+    registered: tuple[str, ...] = ()
+    registered_at: datetime | None = None
+    sharing: Sharing | None = None
+    address_seen: str = ""
+    address_checked_at: datetime | None = None
+    address_trouble: str = ""
 
     @property
     def label(self) -> str:

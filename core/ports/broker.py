@@ -27,6 +27,7 @@ from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import ExchangeFacts, Instrument, InstrumentId
 from core.domain.order import OrderRequest
 from core.domain.outcome import WriteOutcome
+from core.domain.route import OWN_ROUTE, Route
 from core.ports.price_stream import PriceStream
 from core.ports.updates import OrderUpdates
 
@@ -148,14 +149,14 @@ class Credentials:
     """What a client needs; plain secrets that live only in memory.
 
     Attributes:
-        source_address: Local IP that orders must leave from, or None.
+        route: From where every request of the account leaves.
     """
 
     broker_id: str
     api_key: str
     api_secret: str
     access_token: str = ""
-    source_address: str | None = None
+    route: Route = OWN_ROUTE
 
     def __repr__(self) -> str:
         """Leave secrets out of tracebacks and logs."""

@@ -17,6 +17,7 @@ import pytest
 
 from core.adapters.clock import SystemClock
 from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused
+from core.domain.route import Route
 from core.errors import BrokerReadError, ReadFault
 from core.ports.broker import BrokerClient, Credentials
 from tests.fakes.brokers import BROKER_CASES, MASTER, BrokerCase, market_order
@@ -188,7 +189,7 @@ async def test_deadline_while_connecting_is_not_sent(case: BrokerCase) -> None:
 async def test_unowned_source_address_is_not_sent(case: BrokerCase) -> None:
     """An account whose address this machine does not own sends nothing."""
     async with serving(json_answer(200, case.placed)) as server:
-        credentials = Credentials("id", "apikey", "secret", "tok", source_address="192.0.2.1")
+        credentials = Credentials("id", "apikey", "secret", "tok", route=Route("192.0.2.1"))
         client = case.broker(server.url).connect(credentials, MASTER[case.profile])
         assert isinstance(await client.place(market_order()), NotSent)
         await client.aclose()
@@ -201,7 +202,7 @@ async def test_orders_leave_from_the_account_s_address(case: BrokerCase) -> None
     async with serving(json_answer(200, case.placed)) as server:
         broker = case.broker(server.url)
         for address in ("127.0.0.2", "127.0.0.3"):
-            credentials = Credentials("id", address, "secret", "tok", source_address=address)
+            credentials = Credentials("id", address, "secret", "tok", route=Route(address))
             client = broker.connect(credentials, MASTER[case.profile])
             assert await client.place(market_order()) == Acked("1001")
             await client.aclose()

@@ -156,7 +156,12 @@ async def test_everything_is_told_and_nothing_changed(here: Installation, report
         "ok Fyers",
     ]
     assert all(line.startswith("ok within") for line in about(lines, "clock"))
-    assert about(lines, "address") == ["ok calls leave from 127.0.0.1, to brokers on this machine"]
+    calls, *ways = about(lines, "address")
+    assert calls == "ok calls leave from 127.0.0.1, to brokers on this machine"
+    assert [line.partition(";")[0] for line in ways] == [
+        "ok Zerodha - Main leaves from this machine's own address",
+        "ok Fyers - Second leaves from this machine's own address",
+    ]
     assert about(lines, "calendar")[0].startswith("ok sessions are known until")
     assert contents(uri, name) == before
     assert {path: path.stat().st_mtime_ns for path in here.data.rglob("*")} == files
@@ -371,14 +376,18 @@ async def test_accounts_that_need_attention(here: Installation, report: Report) 
         change = Change(set={"user_id": "IK2002"})
         await store.update("broker_accounts", {"_id": second.broker_id}, change)
         for account in (first, second):
-            await system.accounts.set_source_address(account.broker_id, "192.0.2.7")
+            this = {"_id": account.broker_id}
+            await store.update("broker_accounts", this, Change(set={"source_address": "192.0.2.7"}))
 
     _, lines = await report()
 
     assert any("Father" in line and "log in with /login" in line for line in lines)
     addresses = about(lines, "address")
-    assert any("Main: its source address 192.0.2.7 is not on this" in one for one in addresses)
-    assert any("users IK1001, IK2002 order from 192.0.2.7" in one for one in addresses)
+    gone = "leaves from 192.0.2.7: 192.0.2.7 is not an address of this machine"
+    assert any(one.startswith("fail") and f"Main {gone}" in one for one in addresses)
+    (shared,) = [one for one in addresses if "share an address" in one]
+    assert "Main (IK1001)" in shared
+    assert "Father (IK2002)" in shared
 
 
 @pytest.mark.matrix("K04")

@@ -28,6 +28,7 @@ from core.domain.instrument import Instrument, InstrumentId, Product
 from core.domain.odd_rows import OddRow, Rows
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import Acked, Cause, Refusal, Refused, WriteOutcome
+from core.domain.route import Route
 from core.errors import BrokerReadError, LoginFault, LoginRefused, ReadFault
 from core.ports.broker import (
     Credentials,
@@ -302,7 +303,11 @@ class _Master:
 
 
 class ScriptedBroker:
-    """A ``Broker`` with an account for each ``broker_id`` that is asked for."""
+    """A ``Broker`` with an account for each ``broker_id`` that is asked for.
+
+    Attributes:
+        routes: The route of each client that was made, in order.
+    """
 
     def __init__(self, profile: BrokerProfile) -> None:
         self.profile = profile
@@ -311,8 +316,10 @@ class ScriptedBroker:
         self.exchange_facts: FactsSource | None = None
         self.accounts: defaultdict[str, ScriptedAccount] = defaultdict(ScriptedAccount)
         self.login: LoginPort = _Login(self.accounts)
+        self.routes: list[Route] = []
 
     def connect(
         self, credentials: Credentials, master: Mapping[InstrumentId, Instrument]
     ) -> ScriptedAccount:
+        self.routes.append(credentials.route)
         return self.accounts[credentials.broker_id]

@@ -84,5 +84,5 @@ class FyersBroker:
             self._clock,
             FyersDialect(self._stream_root, credentials),
             account=credentials.broker_id,
-            source_address=credentials.source_address,
+            route=credentials.route,
         )

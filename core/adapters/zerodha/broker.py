@@ -90,5 +90,5 @@ class ZerodhaBroker:
             self._clock,
             KiteDialect(self._stream_root, credentials),
             account=credentials.broker_id,
-            source_address=credentials.source_address,
+            route=credentials.route,
         )

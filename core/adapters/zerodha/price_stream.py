@@ -65,7 +65,7 @@ class KitePriceStream:
             form,
             _log,
             account=credentials.broker_id,
-            source_address=credentials.source_address,
+            route=credentials.route,
         )
         self._account = credentials.broker_id
         self._wanted: frozenset[InstrumentId] = frozenset()

@@ -11,6 +11,8 @@ __all__ = [
     "AccountParked",
     "AccountReadable",
     "AccountUnreadable",
+    "AddressRight",
+    "AddressWrong",
     "Anomaly",
     "OrdersLeftResting",
     "PositionShrunk",
@@ -64,6 +66,36 @@ class AccountReadable:
     kind: ClassVar[str] = "account_readable"
     broker_id: str
     seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddressWrong:
+    """An account's requests do not leave from an address that its broker knows (A12).
+
+    Attributes:
+        broker_id: The account.
+        trouble: What was found, a sentence without its full stop.
+        seen: The address that the broker sees; '' when nothing can leave at all.
+    """
+
+    kind: ClassVar[str] = "address_wrong"
+    broker_id: str
+    trouble: str
+    seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRight:
+    """An account that was stopped for its address enters again.
+
+    Attributes:
+        broker_id: The account.
+        seen: The address that the broker sees.
+    """
+
+    kind: ClassVar[str] = "address_right"
+    broker_id: str
+    seen: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +202,8 @@ AccountNotice: TypeAlias = (
     AccountParked
     | AccountUnreadable
     | AccountReadable
+    | AddressWrong
+    | AddressRight
     | SquareOffAlarm
     | SoftwareStop
     | PositionShrunk

@@ -4,8 +4,9 @@ Collection ``broker_accounts`` (``_id`` is the ``broker_id``) holds the fields o
 ``live`` (false once disconnected), ``display_key`` (lower-cased name, unique among live accounts),
 ``user_id`` and ``user_name`` (who first logged in), ``token_market_at`` (market time of the last
 login, which decides its end), ``token_lost_at`` (when the broker or the clock ended it), ``drain``,
-``parked_reason``, ``source_address``, ``disconnected_at``, ``carried_from`` (where an older program
-had it). ``api_secret`` and ``access_token`` are sealed by the vault and opened only in
+``parked_reason``, ``disconnected_at``, ``carried_from`` (where an older program had it), and what
+``core.engine.accounts.addresses`` writes. ``api_secret``, ``access_token`` and ``proxy_login`` are
+sealed by the vault and opened only in
 :meth:`Accounts.credentials`.
 """
 
@@ -17,11 +18,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from core.domain.account import Account, AccountDraft, CarriedLogin, TokenStatus
+from core.domain.account import Account, AccountDraft, CarriedLogin, Sharing, TokenStatus
 from core.domain.broker_profile import BrokerProfile, unknown_broker
 from core.domain.command import Command
 from core.domain.identifiers import broker_id_for
 from core.domain.mode import TradingMode
+from core.domain.route import Route, checked_proxy
 from core.engine.accounts.global_mode import hold_global_mode
 from core.engine.accounts.login_links import end_links
 from core.engine.orders.gate import add_gate, close_gate, new_gate
@@ -110,6 +112,13 @@ class Accounts:
             drain=row.get("drain", False),
             parked_reason=parked,
             source_address=row.get("source_address"),
+            proxy=row.get("proxy") or "",
+            registered=tuple(row.get("registered") or ()),
+            registered_at=row.get("registered_at"),
+            sharing=Sharing(row["sharing"]) if row.get("sharing") else None,
+            address_seen=row.get("address_seen") or "",
+            address_checked_at=row.get("address_checked_at"),
+            address_trouble=row.get("address_trouble") or "",
         )
 
     async def all(self) -> tuple[Account, ...]:
@@ -160,8 +169,23 @@ class Accounts:
             api_key=row["api_key"],
             api_secret=self._vault.open(row["api_secret"]) if row.get("api_secret") else "",
             access_token=self._vault.open(sealed_token) if sealed_token else "",
-            source_address=row.get("source_address"),
+            route=self._route(row),
         )
+
+    async def route(self, broker_id: str) -> Route:
+        """Return from where an account's requests leave; raises ``VaultError`` and ``NotFound``."""
+        row = await self._store.get(_ACCOUNTS, broker_id)
+        if row is None or not row.get("live"):
+            raise NotFound(f"Account {broker_id} is not connected.")
+        return self._route(row)
+
+    def _route(self, row: Document) -> Route:
+        shown = row.get("proxy")
+        if not shown:
+            return Route(row.get("source_address"))
+        login = row.get("proxy_login")
+        user, _, password = self._vault.open(login).partition(":") if login else ("", "", "")
+        return Route(None, replace(checked_proxy(shown), user=user, password=password))
 
     async def check_name_is_free(self, name: str, besides: str | None = None) -> None:
         """Raise ``UserError`` when another live account has this name, letter case ignored."""
@@ -344,6 +368,7 @@ class Accounts:
                 "drain": False,
                 "api_secret": None,
                 "access_token": None,
+                "proxy_login": None,
                 "token_status": TokenStatus.EXPIRED.value,
                 "disconnected_at": self._clock.now(),
             }
@@ -399,10 +424,6 @@ class Accounts:
         except DuplicateKey as error:
             raise UserError("Another account here is of the same user and key already.") from error
         return await self.get(broker_id)
-
-    async def set_source_address(self, broker_id: str, address: str | None) -> None:
-        """Record the local address that this account's orders leave from (A12)."""
-        await _change_live(self._store, broker_id, Change(set={"source_address": address}))
 
     async def park(self, broker_id: str, reason: str, view: StoreView | None = None) -> bool:
         """Note why nothing is sent for an account now; return whether that is news."""

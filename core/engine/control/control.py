@@ -14,6 +14,7 @@ from core.domain.account import Account
 from core.domain.command import Command
 from core.engine.accounts.logins import Logins
 from core.engine.accounts.tokens import Tokens
+from core.engine.control.account_addresses import AccountAddresses
 from core.engine.control.account_registration import AccountRegistration
 from core.engine.control.account_switch import AccountSwitch
 from core.engine.control.controller_health import ControllerHealth
@@ -68,6 +69,7 @@ class Control:
     Attributes:
         accounts: The connected accounts: read them, rename one, choose the default.
         registration: Connect and disconnect accounts.
+        addresses: From where accounts' requests leave.
         switch: Enable and disable accounts.
         modes: The trading modes.
         limits: Limits of accounts and of all together.
@@ -92,6 +94,7 @@ class Control:
 
     accounts: ConnectedAccounts
     registration: AccountRegistration
+    addresses: AccountAddresses
     switch: AccountSwitch
     modes: TradingModes
     limits: LimitSettings

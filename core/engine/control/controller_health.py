@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
 from core.domain.account import Account
 from core.domain.instrument import Segment
+from core.domain.shared_address import address_words, has_way_out
 from core.domain.views import AccountHealth, HealthView, LoopLag, Readiness
 from core.engine.accounts.accounts import Accounts
+from core.engine.accounts.addresses import Addresses
 from core.engine.orders.journal import count_unresolved
 from core.engine.orders.limit_use import held_back
 from core.engine.outbox import undelivered_notices, waiting_notices
@@ -40,6 +42,7 @@ class ControllerHealth:
         troubles: Mapping[str, str],
         keys: KeptKeys,
         proof_address: Callable[[str], str | None],
+        addresses: Addresses,
         loop_lag: Callable[[], LoopLag] | None = None,
     ) -> None:
         self._store = store
@@ -53,6 +56,7 @@ class ControllerHealth:
         self._troubles = troubles
         self._keys = keys
         self._proof_address = proof_address
+        self._addresses = addresses
         self._loop_lag = loop_lag
         self._started_at = clock.now()
 
@@ -114,9 +118,11 @@ class ControllerHealth:
 
     async def readiness(self) -> tuple[Readiness, ...]:
         """Return the readiness of each account for the day, read fresh from its broker (B9)."""
-        return tuple([await self._readiness(account) for account in await self._accounts.all()])
+        await self._addresses.check([one for one in await self._accounts.all() if has_way_out(one)])
+        accounts = await self._accounts.all()
+        return tuple([await self._readiness(account, accounts) for account in accounts])
 
-    async def _readiness(self, account: Account) -> Readiness:
+    async def _readiness(self, account: Account, accounts: Sequence[Account]) -> Readiness:
         if account.needs_login:
             return Readiness(account, False, None, None, "login needed")
         worker = self._pool.get(account.broker_id)
@@ -126,7 +132,9 @@ class ControllerHealth:
         address = self._proof_address(account.broker_id)
         back = "; ".join(await held_back(self._store, account.broker_id, address))
         note = trouble or account.parked_reason or back or ("" if account.enabled else "disabled")
-        is_ready = not trouble and not account.parked_reason and not back
+        is_right, left_from = address_words(account, accounts)
+        is_ready = is_right and not trouble and not account.parked_reason and not back
+        note = "; ".join(part for part in (left_from, note) if part)
         return Readiness(account, is_ready, funds.available if funds else None, has_data, note)
 
 

@@ -2,10 +2,11 @@
 
 Collection ``account_gates``, one document an account: ``account_mode``, ``global_mode``, ``mode``
 (the stricter, kept because the submit filter needs it), ``enabled``, ``drain``, ``frozen`` (an
-anomaly stopped entries until a user sets NORMAL), ``fence`` (of the lease), ``seq`` (raised
-by every submission), ``version`` (raised by every change), ``changed_at``, ``changed_by``. Reading
-the mode inside a transaction does not protect it; matching *and incrementing* this document does,
-because a mode change writes it too. Keeps I6 and I10.
+anomaly stopped entries until a user sets NORMAL), ``address_trouble`` (why nothing is entered from
+the account's address, or ''), ``fence`` (of the lease), ``seq`` (raised by every submission),
+``version`` (raised by every change), ``changed_at``, ``changed_by``. Reading the mode inside a
+transaction does not protect it; matching *and incrementing* this document does, because a mode
+change writes it too. Keeps I6 and I10.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ __all__ = [
     "pass_gate",
     "raise_fence",
     "restrict_gates",
+    "set_address_trouble",
     "touch_gate",
     "touch_gates",
 ]
@@ -52,6 +54,7 @@ class Gate:
     fence: int
     version: int
     frozen: bool = False
+    address_trouble: str = ""
 
 
 def new_gate(
@@ -86,6 +89,7 @@ def gate_of(row: Document) -> Gate:
         row["fence"],
         row["version"],
         row.get("frozen", False),
+        row.get("address_trouble", ""),
     )
 
 
@@ -108,6 +112,12 @@ async def raise_fence(view: StoreView, fence: int) -> None:
 async def freeze_entries(view: StoreView, broker_id: str) -> None:
     """Stop an account's entries until a user sets NORMAL."""
     await view.update(_GATES, {"_id": broker_id}, Change(set={"frozen": True}, inc={"seq": 1}))
+
+
+async def set_address_trouble(view: StoreView, broker_id: str, trouble: str) -> None:
+    """Stop an account's entries because of its address, or let them go again with '' (A12)."""
+    change = Change(set={"address_trouble": trouble}, inc={"seq": 1})
+    await view.update(_GATES, {"_id": broker_id}, change)
 
 
 async def close_gate(view: StoreView, broker_id: str) -> None:

@@ -284,6 +284,12 @@ def proved_account(facts: Facts) -> Denial | None:
     return Denial("UNPROVED", facts.unproved) if facts.is_entry and facts.unproved else None
 
 
+def registered_address(facts: Facts) -> Denial | None:
+    """Nothing is entered from an address that the broker's console does not hold (A12)."""
+    trouble = facts.gate.address_trouble if facts.is_entry and facts.gate else ""
+    return Denial("ADDRESS", trouble) if trouble else None
+
+
 def limits(facts: Facts) -> Denial | None:
     """An entry passes no limit of its account, nor of all accounts together (R1)."""
     if not facts.is_entry:
@@ -346,6 +352,7 @@ CHECKS: tuple[Check, ...] = (
     frozen_entries,
     proved_account,
     login,
+    registered_address,
     refused_before_today,
     host_clock,
     believed_price,

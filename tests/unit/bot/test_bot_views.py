@@ -297,6 +297,7 @@ def test_an_accounts_page_has_every_button():
         "Mode",
         "Set default",
         "Key and secret",
+        "Address",
         "Dashboard",
         "Share login",
         "Disconnect",

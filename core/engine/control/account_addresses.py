@@ -1,0 +1,150 @@
+"""From where an account's requests leave, as users set it (A12).
+
+A new route is looked at before it is taken: one that is not there is refused. It is taken between
+two orders, and the next request of any kind leaves by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+from core.domain.account import Account, Sharing
+from core.domain.command import Command
+from core.domain.route import Proxy, Route
+from core.domain.shared_address import seen_trouble, unexplained_sharers
+from core.engine.accounts.accounts import Accounts, update_account
+from core.engine.accounts.addresses import Addresses
+from core.engine.accounts.connections import Connections
+from core.engine.orders.gate import set_address_trouble
+from core.engine.workers.pool import WorkerPool
+from core.errors import NotFound, UserError
+from core.ports.address_probe import Sighted
+from core.ports.clock import Clock
+from core.ports.store import Store, StoreView
+from core.ports.vault import Vault
+
+__all__ = ["AccountAddresses"]
+
+
+class AccountAddresses:
+    """Sets and shows from where accounts' requests leave."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        vault: Vault,
+        accounts: Accounts,
+        connections: Connections,
+        addresses: Addresses,
+        pool: WorkerPool,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._vault = vault
+        self._accounts = accounts
+        self._connections = connections
+        self._addresses = addresses
+        self._pool = pool
+
+    def local_addresses(self) -> Sequence[str]:
+        """Return the addresses of this machine that an account can leave from."""
+        return self._addresses.probe.local_addresses()
+
+    async def sharers(self, account: Account) -> Sequence[Account]:
+        """Return the accounts that share its address without a stated reason."""
+        return unexplained_sharers(account, await self._accounts.all())
+
+    async def set_local(self, command: Command, broker_id: str, address: str | None) -> Account:
+        """Let an account's requests leave from an address of this machine; None for any of it.
+
+        Raises:
+            UserError: It is not an address of this machine; nothing was changed.
+        """
+        fields = {"source_address": address, "proxy": "", "proxy_login": None}
+        return await self._take(command, broker_id, Route(address), fields)
+
+    async def set_proxy(self, command: Command, broker_id: str, proxy: Proxy) -> Account:
+        """Let an account's requests leave through a proxy.
+
+        Raises:
+            UserError: It does not answer, or refuses its user; nothing was changed.
+        """
+        login = f"{proxy.user}:{proxy.password}" if proxy.user or proxy.password else ""
+        fields = {
+            "source_address": None,
+            "proxy": proxy.shown,
+            "proxy_login": self._vault.seal(login) if login else None,
+        }
+        return await self._take(command, broker_id, Route(None, proxy), fields)
+
+    async def _take(
+        self, command: Command, broker_id: str, route: Route, fields: dict[str, Any]
+    ) -> Account:
+        account = await self._accounts.get(broker_id)
+        sighting = await self._addresses.probe.look(route)
+        if sighting.kind is Sighted.ABSENT:
+            raise UserError(f"{sighting.why[:1].upper()}{sighting.why[1:]}; nothing was changed.")
+        worker = self._pool.get(broker_id)
+        # Under the lock no order is on its way with the client that ends here.
+        async with worker.lock if worker is not None else nullcontext():
+            await self._put(f"route:{command.id}", account, fields, sighting.address)
+            await self._connections.drop(broker_id)
+        self._pool.wake(broker_id)
+        return await self.check(broker_id)
+
+    async def set_registered(
+        self, command: Command, broker_id: str, addresses: Sequence[str], *, is_change: bool
+    ) -> Account:
+        """Note which addresses the broker's console holds.
+
+        Args:
+            command: Who says so.
+            broker_id: The account.
+            addresses: The primary one, and the secondary one if there is one.
+            is_change: They were changed there now; otherwise they stood there before, and the date
+                of the last change stays.
+        """
+        fields: dict[str, Any] = {"registered": list(addresses)}
+        if is_change:
+            fields["registered_at"] = self._clock.now()
+        account = replace(await self._accounts.get(broker_id), registered=tuple(addresses))
+        await self._put(f"registered:{command.id}", account, fields, account.address_seen)
+        return await self.check(broker_id)
+
+    async def set_sharing(
+        self, command: Command, broker_id: str, sharing: Sharing | None
+    ) -> Account:
+        """Note why an account may share its address with others; None for no reason."""
+        fields = {"sharing": sharing.value if sharing else None}
+
+        async def body(view: StoreView) -> None:
+            await _write(view, broker_id, fields)
+
+        await self._store.transaction(body, nonce=f"sharing:{command.id}")
+        return await self._accounts.get(broker_id)
+
+    async def _put(self, nonce: str, account: Account, fields: dict[str, Any], seen: str) -> None:
+        """Write fields, and judge in the same commit: no entry slips through in between."""
+        trouble = seen_trouble(seen, account.registered, account.broker.label)
+        judged = {"address_seen": seen, "address_trouble": trouble}
+
+        async def body(view: StoreView) -> None:
+            await _write(view, account.broker_id, fields | judged)
+            await set_address_trouble(view, account.broker_id, trouble)
+
+        await self._store.transaction(body, nonce=nonce)
+
+    async def check(self, broker_id: str) -> Account:
+        """Look from where an account's requests leave now, for a user who waits."""
+        await self._addresses.check([await self._accounts.get(broker_id)], is_told=False)
+        return await self._accounts.get(broker_id)
+
+
+async def _write(view: StoreView, broker_id: str, fields: dict[str, Any]) -> None:
+    if not await update_account(view, broker_id, fields):
+        raise NotFound("That account is not connected any more; /brokers lists the present ones.")

@@ -1,0 +1,103 @@
+"""From where an account leaves, set through the chat (A12)."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.domain.account import Sharing
+from core.domain.route import Proxy, ProxyKind
+from tests.fakes.bot_world import World
+from tests.fakes.proxies import PASSWORD, USER, running_proxy
+from tests.fakes.views import an_account
+
+pytestmark = pytest.mark.row("A12")
+
+
+async def opened(world: World, *others: str) -> str:
+    """Connect accounts, and open the first one's page of its address; return its id."""
+    account = an_account(user_id="AB1234")
+    more = [
+        an_account(
+            f"zerodha_{name.lower():b<10}", display_name=name, is_default=False, user_id=name
+        )
+        for name in others
+    ]
+    await world.connect(account, *more)
+    await world.start()
+    await world.owner.say("/brokers")
+    await world.owner.tap("Edit Main")
+    await world.owner.tap("Address")
+    await world.owner.sees("Address of Zerodha - Main")
+    return account.broker_id
+
+
+async def test_local_address_and_registered_address(world: World):
+    """A typed address of this machine; what is registered, when, and what is wrong with it."""
+    broker_id = await opened(world)
+    await world.owner.tap("Leave from")
+    await world.owner.tap("Another local address")
+    await world.owner.sees("Send the address of this machine")
+    await world.owner.say("192.0.2.1")
+    await world.owner.sees("192.0.2.1 is not an address of this machine; nothing was changed.")
+    await world.owner.say("127.0.0.2")
+    page = await world.owner.sees("leaves from 127.0.0.2 from now on")
+    assert "Seen at: 127.0.0.2" in page["text"]
+    assert "Registered at Zerodha: not noted" in page["text"]
+    await world.owner.tap("Registered address")
+    await world.owner.sees("Which address is registered at Zerodha")
+    await world.owner.say("127.0.0.300")
+    await world.owner.sees("expected an IP address")
+    await world.owner.say("127.0.0.3")
+    await world.owner.sees("when was that registered")
+    await world.owner.tap("Changed there just now")
+    page = await world.owner.sees("Nothing is entered until that is right")
+    assert "Zerodha sees it at 127.0.0.2, but 127.0.0.3 is registered there." in page["text"]
+    assert "The broker takes the next change from" in page["text"]
+    await world.owner.tap("Registered address")
+    await world.owner.say("127.0.0.2 127.0.0.3")
+    again = await world.owner.sees("takes one change a calendar week")
+    assert "127.0.0.2 and 127.0.0.3" in again["text"]
+    await world.owner.tap("It stood there before")
+    page = await world.owner.sees("Registered at Zerodha: 127.0.0.2 and 127.0.0.3")
+    assert "Nothing is entered" not in page["text"]
+    account = await world.control.accounts.get(broker_id)
+    assert account.registered == ("127.0.0.2", "127.0.0.3")
+    assert account.address_trouble == ""
+
+
+async def test_proxy_is_typed_once_and_deleted(world: World):
+    """The message is deleted before it is looked at, right or wrong; its password is nowhere."""
+    broker_id = await opened(world)
+    await world.owner.tap("Leave from")
+    await world.owner.tap("A proxy")
+    await world.owner.sees("socks5://user:password@host:1080")
+    wrong = await world.owner.say(f"ftp://{USER}:{PASSWORD}@127.0.0.1:1080")
+    await world.owner.sees("That is no address of a proxy")
+    with running_proxy() as running:
+        given = f"socks5://{USER}:{PASSWORD}@127.0.0.1:{running.port}"
+        sent = await world.owner.say(given)
+        await world.owner.sees(f"leaves from the proxy socks5://127.0.0.1:{running.port}")
+        route = (await world.wiring.accounts.credentials(broker_id)).route
+        assert route.proxy == Proxy(ProxyKind.SOCKS5, "127.0.0.1", running.port, USER, PASSWORD)
+    shown = await world.owner.messages()
+    assert all(one["id"] not in {sent, wrong} and PASSWORD not in one["text"] for one in shown)
+    await world.owner.tap("Leave from")
+    await world.owner.tap("This machine's own address")
+    await world.owner.sees("leaves from this machine's own address from now on")
+    assert (await world.control.accounts.get(broker_id)).proxy == ""
+
+
+async def test_why_an_address_is_shared(world: World):
+    """Two users at one address are warned about until one of them says why."""
+    broker_id = await opened(world, "Father")
+    page = await world.owner.sees("It shares its address with Zerodha - Father")
+    assert "same holder, a spouse, dependent children and dependent parents only" in page["text"]
+    await world.owner.tap("Why shared")
+    await world.owner.sees("Whose account is Zerodha - Main?")
+    await world.owner.tap("Dependent child")
+    page = await world.owner.sees("May share it as: Dependent child")
+    assert "shares its address" not in page["text"]
+    assert (await world.control.accounts.get(broker_id)).sharing is Sharing.CHILD
+    await world.owner.tap("Why shared")
+    await world.owner.tap("None of these")
+    await world.owner.sees("It shares its address with Zerodha - Father")
