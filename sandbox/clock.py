@@ -91,6 +91,7 @@ class MarketClock:
 
     def __init__(self, spec: ClockSpec | None = None, stepped: timedelta = timedelta()) -> None:
         start = datetime.fromtimestamp(real_now(), IST)
+        self.is_simulated = spec is not None
         self.spec = spec or ClockSpec(start, start)
         self.stepped = stepped
 

@@ -28,6 +28,9 @@ from sandbox.world import World
 __all__ = ["build_app"]
 
 
+_HELP = "What the sandbox can be asked for, as JSON over HTTP; docs/sandbox.md says more."
+
+
 @web.middleware
 async def _errors(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -79,6 +82,17 @@ class Control:
 
     def __init__(self, world: World) -> None:
         self._world = world
+
+    async def help(self, request: web.Request) -> web.Response:
+        """Say what can be asked for, a line each."""
+        lines = {}
+        for route in request.app.router.routes():
+            resource, said = route.resource, (route.handler.__doc__ or "").strip().split("\n")[0]
+            if resource is not None and route.method != "HEAD":
+                lines[f"{route.method:<6} {resource.canonical}"] = said
+        width = max(map(len, lines))
+        text = "\n".join(f"{what:<{width}}  {said}".rstrip() for what, said in lines.items())
+        return web.Response(text=f"{_HELP}\n\n{text}\n")
 
     async def health(self, _request: web.Request) -> web.Response:
         """Answer 200 when every simulator answers."""
@@ -244,6 +258,7 @@ def build_app(world: World, extra: list[web.RouteDef] | None = None) -> web.Appl
     app = web.Application(middlewares=[_errors])
     app.add_routes(
         [
+            web.get("/", control.help),
             web.get("/health", control.health),
             web.get("/address", control.address),
             web.post("/accounts", control.add_account),

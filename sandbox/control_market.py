@@ -24,6 +24,7 @@ class MarketControl:
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of these handlers."""
         return [
+            web.get("/market", self.price),
             web.post("/market", self.move),
             web.post("/market/halt", self.halt),
             web.post("/market/liquidity", self.liquidity),
@@ -33,6 +34,15 @@ class MarketControl:
             web.get("/instruments", self.list_instruments),
             web.post("/instruments", self.change_instrument),
         ]
+
+    async def price(self, request: web.Request) -> web.Response:
+        """Return the last price of ``symbol``."""
+        symbol = request.query.get("symbol", "")
+        instrument = self._world.market.find(symbol)
+        if instrument is None:
+            raise web.HTTPNotFound(text=f"no instrument {symbol!r}")
+        last = self._world.market.last_price(instrument)
+        return web.json_response({"symbol": symbol, "last_price": last})
 
     async def move(self, request: web.Request) -> web.Response:
         """Move a price; null lets it go on."""

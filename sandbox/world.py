@@ -38,6 +38,7 @@ class World:
         urls: Address of each simulator by name, once it listens.
         parts: What a simulator wants to keep for its control routes, by its own name.
         reset_hooks: Called by ``POST /reset`` after the shared state was emptied.
+        clock_hooks: Called after each step of the market clock.
     """
 
     clock: MarketClock
@@ -53,6 +54,7 @@ class World:
     urls: dict[str, str] = field(default_factory=dict)
     parts: dict[str, Any] = field(default_factory=dict)
     reset_hooks: list[Callable[[], None]] = field(default_factory=list)
+    clock_hooks: list[Callable[[], None]] = field(default_factory=list)
 
     def step(self, *, to: str | None = None, by: float | None = None) -> None:
         """Step the market clock and let happen what happens on the way."""
@@ -60,6 +62,8 @@ class World:
         self.clock.step(to=to, by=by)
         self.state.put("clock", "stepped", self.clock.stepped.total_seconds())
         self.exchange.advance()
+        for hook in self.clock_hooks:
+            hook()
 
     def change_instrument(self, key: str, fields: dict[str, Any]) -> Instrument:
         """Change an instrument, or add one, and keep the change over restarts.

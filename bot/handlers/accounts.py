@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.conversation.visit import Visit
 from bot.views.accounts import (
     DISABLE_CHOICES,
@@ -51,6 +53,9 @@ async def page(visit: Visit) -> None:
 async def _show_page(visit: Visit, broker_id: str, note: str = "") -> None:
     account = await visit.services.control.accounts.get(broker_id)
     login = await visit.services.logins.button(account)
+    if account.token_generated_at is not None:  # the chat knows market time alone
+        logged_in_at = visit.services.clock.market_at(account.token_generated_at)
+        account = replace(account, token_generated_at=logged_in_at)
     screen = account_page(account, await visit.services.control.modes.global_mode(), login)
     await visit.show(screen.with_note(note) if note else screen)
 

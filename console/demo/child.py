@@ -40,6 +40,7 @@ class Child:
         self.name = name
         self._process = process
         self._log = log
+        self._is_watched = False
 
     @classmethod
     async def start(
@@ -67,6 +68,11 @@ class Child:
         finally:
             os.close(descriptor)
         return cls(name, process, log)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     @property
     def has_ended(self) -> bool:
@@ -99,15 +105,15 @@ class Child:
         Raises:
             ChildEnded: Always.
         """
-        stream = self._process.stdout
-        while stream is not None and await stream.readline():
-            continue  # the output is not used, but a full pipe would block the child
-        await self._process.wait()
+        self._is_watched = True
+        await self._drain()
         raise self.end_reason()
 
     def end_reason(self) -> ChildEnded:
         """Return the reason of its end: the last line of its log."""
         code = self._process.returncode
+        if code == -signal.SIGKILL:  # what it said last has nothing to do with its end
+            return ChildEnded(f"{self.name} was killed ({signal.SIGKILL.name}).")
         how = f"code {code}" if code is None or code >= 0 else signal.Signals(-code).name
         last = self.last_line()
         return ChildEnded(f"{self.name} ended with {how}" + (f": {last}" if last else "."))
@@ -129,15 +135,20 @@ class Child:
             self._process.terminate()
         try:
             async with asyncio.timeout(within_s):
-                await self._drain()
+                await (self._process.wait() if self._is_watched else self._drain())
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+            self.kill()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_KILL_WAIT_S):
                     await self._process.wait()
 
+    def kill(self) -> None:
+        """End it without a warning, as ``kill -9`` does."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
     async def _drain(self) -> None:
+        """Read its output, which is not used, so that a full pipe does not block it."""
         stream = self._process.stdout
         while stream is not None and await stream.readline():
             continue

@@ -2,7 +2,8 @@
 
 It chooses the directory and the clock, starts the two programs, registers the controller's
 addresses at the simulated brokers, prints the address of the chat page, and waits. With
-``--autoplay`` the scripted operator plays the story and the demo ends with its result. However it
+``--autoplay`` the scripted operator plays the story and the demo ends with its result. Otherwise a
+controller that ends is started again, and a card in the chat makes things happen. However the demo
 ends, both programs are stopped.
 """
 
@@ -12,9 +13,9 @@ import asyncio
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from http import HTTPStatus
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,8 +23,13 @@ import httpx
 
 from console.demo.actor import Actor
 from console.demo.child import Child, DemoFailed
+from console.demo.events import Events
+from console.demo.guest import Guest
+from console.demo.guide import guide, report
+from console.demo.keeper import Keeper
 from console.demo.operator import Operator, StepFailed
 from console.demo.options import DemoOptions
+from console.demo.panel import Panel
 from console.demo.stage import Ports, Stage, set_stage
 from console.demo.story import Story
 from core.bootstrap import PROFILES
@@ -33,8 +39,6 @@ __all__ = ["main"]
 E = TypeVar("E", bound=BaseException)
 
 _START_S = 30.0
-_LOOK_S = 0.1
-_CONTROLLER_STOP_S = 6.0
 _SANDBOX_STOP_S = 2.0
 _SAVE_EVERY_S = 5.0
 _NAMES = {"kite": "Main", "fyers": "Growth"}
@@ -109,65 +113,35 @@ async def _until_stopped(*, code: int) -> None:
 
 async def _perform(stage: Stage, options: DemoOptions) -> None:
     """Start everything, show the guide, play or wait; raises ``_Ended`` or ``DemoFailed``."""
-    async with (
-        _running(
-            "the sandbox", stage.sandbox_arguments(options), stage.environment(), stage
-        ) as box,
-    ):
+    async with AsyncExitStack() as stack:
+        arguments = stage.sandbox_arguments(options)
+        log = stage.log("sandbox")
+        box = await Child.start("the sandbox", arguments, stage.environment(), log)
+        stack.push_async_callback(box.stop, _SANDBOX_STOP_S)
         ports = Ports.parse(await box.line(_START_S))
-        environment = stage.controller_environment(ports)
-        async with (
-            _running("the controller", ["console", "run"], environment, stage) as controller,
-            httpx.AsyncClient(base_url=ports.url("control"), trust_env=False, timeout=15) as http,
-            asyncio.TaskGroup() as group,
-        ):
-            await _until_ready(stage, controller)
-            actors = await _register(http, stage)
-            _show_guide(stage, ports, actors, is_watched=options.autoplay)
-            group.create_task(box.watch())
-            group.create_task(controller.watch())
-            group.create_task(_save_regularly(stage))
-            if options.autoplay:
-                await _play(stage, http, actors)
+        http = await stack.enter_async_context(_client(ports, "control"))
+        actors = await _register(http, stage)
+        events = Events(http, list(actors.values()))
+
+        tell = partial(report, events, stage)
+        keeper = Keeper(stage, ports, http, tell, revives=not options.autoplay)
+        stack.push_async_callback(keeper.stop)
+        await keeper.start()
+        sys.stdout.write(guide(stage, ports, actors, is_watched=options.autoplay))
+        sys.stdout.flush()
+        guest = Guest(await stack.enter_async_context(_client(ports, "telegram", timeout_s=60)))
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        group.create_task(box.watch())
+        group.create_task(keeper.watch())
+        group.create_task(_save_regularly(stage))
+        if options.autoplay:
+            group.create_task(_play(stage, http, actors))
+        else:
+            group.create_task(Panel(guest, http, events, keeper, stage).run())
 
 
-@asynccontextmanager
-async def _running(
-    name: str, arguments: list[str], environment: dict[str, str], stage: Stage
-) -> AsyncIterator[Child]:
-    log = stage.log(name.rpartition(" ")[2])
-    child = await Child.start(name, arguments, environment, log)
-    try:
-        yield child
-    finally:
-        is_controller = name.endswith("controller")
-        await child.stop(_CONTROLLER_STOP_S if is_controller else _SANDBOX_STOP_S)
-
-
-async def _until_ready(stage: Stage, controller: Child) -> None:
-    """Wait until the controller says that it is healthy.
-
-    Raises:
-        ChildEnded: It ended instead.
-        DemoFailed: It took too long.
-    """
-    try:
-        async with asyncio.timeout(_START_S), httpx.AsyncClient(trust_env=False) as http:
-            while not await _is_healthy(http, stage):
-                if controller.has_ended:
-                    raise controller.end_reason()
-                await asyncio.sleep(_LOOK_S)
-    except TimeoutError:
-        last = controller.last_line()
-        raise DemoFailed(f"the controller was not ready within {_START_S:g} s: {last}") from None
-
-
-async def _is_healthy(http: httpx.AsyncClient, stage: Stage) -> bool:
-    try:
-        answer = await http.get(f"{stage.public_url}/healthz")
-    except httpx.HTTPError:
-        return False
-    return answer.status_code == HTTPStatus.OK
+def _client(ports: Ports, name: str, *, timeout_s: float = 15) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=ports.url(name), trust_env=False, timeout=timeout_s)
 
 
 async def _register(http: httpx.AsyncClient, stage: Stage) -> dict[str, Actor]:
@@ -217,29 +191,3 @@ async def _play(stage: Stage, http: httpx.AsyncClient, actors: dict[str, Actor])
     sys.stdout.write(f"\n{len(operator.steps)} steps, all seen\n")
     sys.stdout.flush()
     raise _Ended(0)
-
-
-def _show_guide(stage: Stage, ports: Ports, actors: dict[str, Actor], *, is_watched: bool) -> None:
-    lines = [f"chat: {ports.url('telegram')}/", ""]
-    if is_watched:
-        lines += ["The operator plays by itself; open the page to watch."]
-    else:
-        lines += [*_hints(actors), "", "Ctrl-C ends the demo."]
-    clock = stage.clock
-    lines += [f"The market's clock shows {clock.now():%d %b %H:%M} IST, at {clock.speed:g} x."]
-    sys.stdout.write("\n".join(lines) + "\n\n")
-    sys.stdout.flush()
-
-
-def _hints(actors: dict[str, Actor]) -> list[str]:
-    """Return what a user needs to play the story by hand."""
-    return [
-        "Open that page, tap START, and add accounts with /add. Keys of the simulated brokers:",
-        *(
-            f"  {one.type_label:<8} API key {one.api_key}   secret {one.api_secret}   "
-            f"user id at login {one.user_id}"
-            for one in actors.values()
-        ),
-        "Then log in, enable both under /brokers, and enable a strategy under /strategies.",
-        'To see trades soon, give "Moving average crossover" 1 minute a bar, averages of 2 and 5.',
-    ]

@@ -22,7 +22,7 @@ from core.bootstrap import PROFILES
 from core.config import setting_name
 from core.domain.sessions import IST
 
-__all__ = ["CHAT", "DemoClock", "Ports", "Stage", "set_stage"]
+__all__ = ["CHAT", "DemoClock", "Ports", "Stage", "set_stage", "trading_day_after"]
 
 CHAT = 1001
 """The user of the chat page, and the id of the chat with the bot."""
@@ -51,14 +51,28 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class DemoClock:
-    """Market time was ``sim`` at ``wall`` and runs ``speed`` times as fast; both are aware."""
+    """Market time was ``sim`` at ``wall`` and runs ``speed`` times as fast; both are aware.
+
+    A clock that was moved ahead has what it was before in front, so that what happened then keeps
+    its time.
+    """
 
     sim: datetime
     wall: datetime
     speed: float
+    before: str = ""
 
     def __str__(self) -> str:
+        return f"{self.before};{self.anchor}" if self.before else self.anchor
+
+    @property
+    def anchor(self) -> str:
+        """The clock as it runs now, without what it was before."""
         return f"{self.sim.isoformat()}@{self.wall.isoformat()}*{self.speed:g}"
+
+    def moved_to(self, market: datetime, real: datetime) -> DemoClock:
+        """Return this clock, moved ahead so that market time is ``market`` at a real time."""
+        return DemoClock(market, real, self.speed, str(self))
 
     def market_at(self, real: datetime) -> datetime:
         """Return market time (IST) at a real time."""
@@ -75,12 +89,13 @@ class DemoClock:
         Raises:
             DemoFailed: A part cannot be read.
         """
-        rest, star, speed = text.partition("*")
+        before, _, last = text.rpartition(";")
+        rest, star, speed = last.partition("*")
         sim, at, wall = rest.partition("@")
         try:
             factor = float(speed) if star else 1.0
             anchor = _aware(wall) if at else _now()
-            found = cls(_aware(sim), anchor, factor)
+            found = cls(_aware(sim), anchor, factor, before)
         except ValueError as error:
             raise DemoFailed(
                 f"--clock: found {text!r}; expected SIM@WALL*SPEED with ISO times ({error})."
@@ -116,9 +131,9 @@ class Ports:
         return f"{scheme}://127.0.0.1:{self.by_name[name]}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stage:
-    """One demo's directory, clock and port."""
+    """One demo's directory, clock and port; the clock is another one when it was moved ahead."""
 
     directory: Path
     clock: DemoClock
@@ -135,7 +150,7 @@ class Stage:
 
     def sandbox_arguments(self, options: DemoOptions) -> list[str]:
         """Return what starts the simulators."""
-        arguments = ["sandbox", "--telegram", str(options.port), "--clock", str(self.clock)]
+        arguments = ["sandbox", "--telegram", str(options.port), "--clock", self.clock.anchor]
         arguments += ["--state", str(self.directory / "sandbox")]
         arguments += ["--redirect-base", self.public_url]
         if options.replay is not None:
@@ -176,6 +191,12 @@ class Stage:
             "SAARTHI_ADDRESS_ECHO": f"{ports.url('control')}/address",
             "SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE": "yes",
         }
+
+    def follow(self, moved: str) -> None:
+        """Go on from now by the clock of the sandbox, ``SIM@WALL*SPEED``, which was moved ahead."""
+        real = _now()
+        self.clock = self.clock.moved_to(DemoClock.parse(moved).market_at(real), real)
+        self.save()
 
     def save(self) -> None:
         """Save what a restart needs: the clock, and the market time that it has reached."""
@@ -228,11 +249,11 @@ def _clock(options: DemoOptions, kept: Mapping[str, Any]) -> DemoClock:
         return clock
     if options.replay is not None:
         raise DemoFailed("the recorded day is over; start with another --data, or give a --clock.")
-    morning = datetime.combine(_day_after(seen.date()), _MORNING, IST)
-    return replace(clock, sim=morning, wall=_now())
+    morning = datetime.combine(trading_day_after(seen.date()), _MORNING, IST)
+    return replace(clock, sim=morning, wall=_now(), before="")
 
 
-def _day_after(day: date) -> date:
+def trading_day_after(day: date) -> date:
     """Return the next day on which the simulated exchange trades."""
     day += timedelta(days=1)
     while day.weekday() >= _SATURDAY or day in _HOLIDAYS:

@@ -15,14 +15,13 @@ from console.demo.actor import Actor
 from console.demo.audit import AccountTruth, Period, audit
 from console.demo.cards import Card, ShownOrder, orders_on_page, read_cards
 from console.demo.chat import ChatError, Message
+from console.demo.connecting import QUICK, STRATEGY, add, enable, set_parameters
 from console.demo.market_events import RestingStop, results_of, stop_of
 from console.demo.operator import Operator
 from console.demo.safeguard_steps import SafeguardSteps
 
 __all__ = ["Story"]
 
-STRATEGY = "Moving average crossover"
-_PARAMETERS = (("Minutes a bar", "1"), ("fast average", "2"), ("slow average", "5"))
 _TRADES_S = 240.0
 _SIZES = ("1", "2")
 _PAGES = 50
@@ -66,51 +65,23 @@ class Story:
             await do.say("/start", "Namaste", button="Add account")
         for actor in (self._old, self._new):
             async with do.step(f"{actor.label} is added through the wizard"):
-                added = await self._add(actor)
+                added = await add(do, actor)
             async with do.step(f"{actor.label} is logged in through the broker's page"):
                 await do.logs_in(added, actor.label, actor.user_id)
         async with do.step("both accounts are enabled"):
             self._marks["enabled"] = await self._ledger_length()
-            page = await do.say("/brokers", "Your accounts", *self._labels)
-            for actor in (self._old, self._new):
-                page = await do.tap(
-                    page, f"Enable {actor.name}", "Your accounts", button=f"Disable {actor.name}"
-                )
-
-    async def _add(self, actor: Actor) -> Message:
-        do = self._do
-        asked = await do.say("/add", "With which broker?", button=actor.type_label)
-        guide = await do.tap(asked, actor.type_label, actor.redirect_url, button="Continue")
-        await do.tap(guide, "Continue", "What shall I call this account?")
-        await do.say(actor.name, "Send the", "step 3")
-        await do.say(actor.api_key, "Send the", "step 4")
-        summary = await do.sends_secret(
-            actor.api_secret, "Is this right?", actor.name, actor.api_key
-        )
-        return await do.tap(
-            summary, "Connect this account", actor.label, "is added", button="Log in"
-        )
+            await enable(do, (self._old, self._new))
 
     async def _choose_strategy(self) -> None:
         do = self._do
         async with do.step("the strategy gets its parameters and sizes"):
-            listed = await do.say("/strategies", STRATEGY)
-            page = await do.tap(listed, STRATEGY, STRATEGY, "Accounts", button="Parameters")
-            for label, value in _PARAMETERS:
-                await self._set_parameter(page, label, value)
+            page = await set_parameters(do, QUICK)
             for actor, size in zip((self._old, self._new), _SIZES, strict=True):
                 await self._set_size(page, actor, size)
         async with do.step("the strategy is enabled"):
             page = await do.tap(page, "« Strategies", "Strategies", button=STRATEGY)
             page = await do.tap(page, STRATEGY, STRATEGY, "⚪ disabled", button="Enable")
             await do.tap(page, "Enable", STRATEGY, "🟢 enabled", button="Disable")
-
-    async def _set_parameter(self, page: Message, label: str, value: str) -> None:
-        do = self._do
-        shown = await do.tap(page, "Parameters", "parameters", button=label)
-        await do.tap(shown, label, "Send the new value", label)
-        await do.say(value, "Changed", f"{label}: {value}")
-        await do.tap(shown, "« Back", STRATEGY, button="Parameters")
 
     async def _set_size(self, page: Message, actor: Actor, size: str) -> None:
         do = self._do

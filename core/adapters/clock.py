@@ -3,6 +3,8 @@
 ``SIM@WALL*SPEED`` (interfaces.md, "Time") says: market time was ``SIM`` when real time was ``WALL``
 and has gone ``SPEED`` times as fast since. The mapping is a pure function of real time, so it
 survives a restart, and every process that was given the same text shows the same market time.
+Several of these, separated by ``;``, are a clock that was moved ahead: each holds from its WALL on,
+so that what happened before keeps its time.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
@@ -19,7 +22,7 @@ from core.domain.host_clock import READINGS, Offsets, offset_at
 from core.errors import ConfigurationError
 from core.ports.clock import Clock
 
-__all__ = ["MARKET_ZONE", "SimulatedClock", "SystemClock", "clock_from_setting"]
+__all__ = ["MARKET_ZONE", "SimulatedClock", "SteppedClock", "SystemClock", "clock_from_setting"]
 
 MARKET_ZONE = ZoneInfo("Asia/Kolkata")
 """The exchanges' own zone; a time in the setting without an offset is meant in it."""
@@ -92,8 +95,8 @@ class SimulatedClock(SystemClock):
             raise ConfigurationError("A simulated clock needs aware times for SIM and WALL.")
         if not 0 < speed <= _MAX_SPEED:
             raise ConfigurationError(f"Clock speed: found {speed}; expected above 0 and up to 60.")
-        self._sim = sim.astimezone(UTC)
-        self._wall = wall.astimezone(UTC)
+        self._sim = self.since_market = sim.astimezone(UTC)
+        self._wall = self.since = wall.astimezone(UTC)
         self._speed = speed
 
     def market_now(self) -> datetime:
@@ -109,6 +112,33 @@ class SimulatedClock(SystemClock):
         return self._wall + (market.astimezone(UTC) - self._sim) / self._speed
 
 
+class SteppedClock(SimulatedClock):
+    """A simulated clock that was moved ahead, once or more often."""
+
+    def __init__(self, parts: Sequence[SimulatedClock]) -> None:
+        times = [(one.since, one.since_market) for one in parts]
+        if any(late[0] <= early[0] or late[1] <= early[1] for early, late in pairwise(times)):
+            raise ConfigurationError(
+                "SAARTHI_CLOCK: found steps back; expected later SIM and WALL."
+            )
+        self._parts = tuple(parts)
+        self.since, self.since_market = times[0]
+
+    def market_at(self, real: datetime) -> datetime:
+        """Return the market time (IST) at the real time ``real``."""
+        begun = [one for one in self._parts if one.since <= real]
+        return (begun or self._parts)[-1 if begun else 0].market_at(real)
+
+    def real_at(self, market: datetime) -> datetime:
+        """Return when market time will be ``market``; what was stepped over is at its step."""
+        begun = [one for one in self._parts if one.since_market <= market]
+        if not begun:
+            return self._parts[0].real_at(market)
+        later = self._parts[len(begun) :]
+        found = begun[-1].real_at(market)
+        return min(found, later[0].since) if later else found
+
+
 def clock_from_setting(text: str | None) -> Clock:
     """Return the clock that ``SAARTHI_CLOCK`` asks for: the machine's when it is unset or empty.
 
@@ -117,6 +147,11 @@ def clock_from_setting(text: str | None) -> Clock:
     """
     if text is None or not text.strip():
         return SystemClock()
+    parts = [_simulated(part) for part in text.split(";") if part.strip()]
+    return parts[0] if len(parts) == 1 else SteppedClock(parts)
+
+
+def _simulated(text: str) -> SimulatedClock:
     sim, at, rest = text.strip().partition("@")
     wall, star, speed = rest.rpartition("*")
     if not at or not star:

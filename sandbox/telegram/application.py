@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from sandbox.clock import MarketClock
 from sandbox.telegram.api import BotApi, identify
 from sandbox.telegram.call_log import CallLog
 from sandbox.telegram.chat_page import ChatPage
@@ -31,8 +32,10 @@ class TelegramWorld(Protocol):
     """What this simulator needs of the shared world."""
 
     state_dir: Path | None
+    clock: MarketClock
     parts: dict[str, Any]
     reset_hooks: list[Callable[[], None]]
+    clock_hooks: list[Callable[[], None]]
 
     @property
     def faults(self) -> _Faults:
@@ -42,8 +45,10 @@ class TelegramWorld(Protocol):
 def simulator_of(world: TelegramWorld) -> Simulator:
     """Give the world's chat service, made at the first call."""
     if _PART not in world.parts:
-        sim = Simulator(world.state_dir)
+        clock = world.clock if world.clock.is_simulated else None
+        sim = Simulator(world.state_dir, clock=clock)
         world.parts[_PART] = sim
+        world.clock_hooks.append(sim.publish_market)
         world.reset_hooks.append(sim.reset)
     found: Simulator = world.parts[_PART]
     return found

@@ -181,7 +181,7 @@ class _Viewer:
     def _drawn(self, bot: Bot, event: Json) -> Json:
         conversation = self._conversation(bot)
         if event["type"] == "bot":
-            return {"type": "bot", "bot": bot_view(bot, conversation, self._user_id)}
+            return {"type": "bot", "bot": bot_view(self._sim, bot, conversation, self._user_id)}
         if event["type"] == "message" and conversation is not None:
             message = self._sim.messages[conversation.key][event["id"]]
             return {

@@ -1,5 +1,6 @@
 """The control routes: act as a user, read what a user sees, make groups, block the bot."""
 
+from functools import wraps
 from typing import Any
 
 from aiohttp import web
@@ -54,9 +55,12 @@ class TelegramControl:
             web.post("/telegram/chats", self._guarded(self._chats)),
             web.get("/telegram/chats", self._guarded(self._list)),
             web.get("/telegram/calls", self._guarded(self._calls)),
+            web.post("/telegram/guests", self._guarded(self._invite)),
+            web.post("/telegram/banner", self._guarded(self._banner)),
         ]
 
     def _guarded(self, handler: Any) -> Any:
+        @wraps(handler)
         async def guarded(request: web.Request) -> web.Response:
             try:
                 return web.json_response(await handler(request))
@@ -68,6 +72,7 @@ class TelegramControl:
         return guarded
 
     async def _send(self, request: web.Request) -> Json:
+        """Write a message as a user."""
         body = await _body(request)
         message = user_actions.send_text(
             self._sim,
@@ -81,6 +86,7 @@ class TelegramControl:
         return {"message_id": message.id}
 
     async def _tap(self, request: web.Request) -> Json:
+        """Tap a button of a message, by its text or data."""
         body = await _body(request)
         conversation = user_actions.find_conversation(
             self._sim, _integer(body, "chat_id"), _optional(body, "bot_id")
@@ -97,6 +103,7 @@ class TelegramControl:
         return {"callback_query_id": callback.id}
 
     async def _transcript(self, request: web.Request) -> Json:
+        """Return a chat as its user sees it."""
         query = dict(request.query)
         chat_id = _integer(query, "chat_id")
         after = _optional(query, "after") or 0
@@ -108,11 +115,29 @@ class TelegramControl:
             return {"chat": None, "messages": [], "toasts": []}
         return transcript(self._sim, conversation, after)
 
+    async def _invite(self, request: web.Request) -> Json:
+        """Let a bot share the private chats of another: it reads along and has its commands."""
+        body = await _body(request)
+        host = user_actions.find_bot(self._sim, _optional(body, "host"))
+        guest = self._sim.bot(str(body.get("token")))
+        if guest is host or host.host is not None:
+            raise ActionRefused(400, "a bot is no guest of itself, nor of a guest")
+        guest.host, guest.first_name = host.token, str(body.get("name") or guest.first_name)
+        self._sim.save_bot(guest)
+        return guest.as_user()
+
+    async def _banner(self, request: web.Request) -> Json:
+        """Set what the page's banner says besides market time."""
+        self._sim.publish_market(str((await _body(request)).get("note") or ""))
+        return {"note": self._sim.note}
+
     async def _calls(self, request: web.Request) -> list[Json]:
+        """List the calls of the Bot API in the order of arrival."""
         query = dict(request.query)
         return self._call_log.entries(_optional(query, "after") or 0, query.get("method"))
 
     async def _list(self, _request: web.Request) -> Json:
+        """List the bots that have called, and the chats."""
         return {
             "bots": [bot.as_user() for bot in self._sim.bots.values()],
             "chats": [

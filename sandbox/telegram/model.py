@@ -39,6 +39,8 @@ class Bot:
     descriptions: dict[str, str] = field(default_factory=dict)
     allowed_updates: list[str] | None = None
     webhook: Json | None = None
+    host: str | None = None
+    """The token of the bot whose private chats this one shares (`POST /telegram/guests`)."""
 
     def as_user(self) -> Json:
         """Give the Bot API's User object."""
@@ -92,6 +94,8 @@ class Message:
     is_deleted: bool = False
     is_pinned: bool = False
     is_protected: bool = False
+    market_at: float | None = None
+    """Market time when it came, seconds of the epoch; None where market time is real time."""
 
     @property
     def is_service(self) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sandbox.clock import MarketClock
 from sandbox.telegram.errors import bad_request
 from sandbox.telegram.model import (
     Bot,
@@ -39,10 +40,19 @@ class Simulator:
     Args:
         state_dir: Where the records survive a restart; None keeps them in memory.
         now: Real time in seconds, a parameter so that tests can let messages grow old.
+        clock: Market time, which the page shows; None where it is real time.
     """
 
-    def __init__(self, state_dir: Path | None = None, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        state_dir: Path | None = None,
+        now: Callable[[], float] = time.time,
+        *,
+        clock: MarketClock | None = None,
+    ) -> None:
         self.now = now
+        self.clock = clock
+        self.note = ""
         self.storage = Storage(state_dir)
         self.closing = asyncio.Event()
         self._update_floor = 1
@@ -149,13 +159,14 @@ class Simulator:
     # --- conversations ---------------------------------------------------------------------
 
     def private_key(self, bot: Bot, user_id: int) -> str:
-        """Return the key of a user's conversation with a bot."""
-        return f"{bot.id}:{bot.token[-6:]}:{user_id}"
+        """Return the key of a user's conversation with a bot, or with the host of a guest."""
+        host = self.bots[bot.host] if bot.host else bot
+        return f"{host.id}:{host.token[-6:]}:{user_id}"
 
     def conversation(self, bot: Bot, chat_id: int | str) -> Conversation | None:
         """Find a chat as a bot sees it, by id or @username."""
         for conversation in self.conversations.values():
-            if conversation.bot_token not in {None, bot.token}:
+            if conversation.bot_token not in {None, bot.token, bot.host}:
                 continue
             username = conversation.chat.get("username")
             if chat_id == conversation.id or (username and chat_id == f"@{username}"):
@@ -183,8 +194,12 @@ class Simulator:
     def bots_in(self, conversation: Conversation) -> list[Bot]:
         """List the bots that see a conversation."""
         if conversation.bot_token is not None:
-            return [self.bots[conversation.bot_token]]
+            return [self.bots[conversation.bot_token], *self.guests(conversation.bot_token)]
         return list(self.bots.values())
+
+    def guests(self, host: str) -> list[Bot]:
+        """List the bots that share the private chats of another."""
+        return [bot for bot in self.bots.values() if bot.host == host]
 
     # --- messages --------------------------------------------------------------------------
 
@@ -210,6 +225,8 @@ class Simulator:
 
     def save_message(self, message: Message) -> None:
         """Keep a new or changed message and show it on the pages."""
+        if message.market_at is None and self.clock is not None:
+            message.market_at = self.clock.now().timestamp()
         self.messages.setdefault(message.conversation, {})[message.id] = message
         self.storage.save("message", f"{message.conversation}/{message.id:012d}", message)
         self.publish(message.conversation, {"type": "message", "id": message.id})
@@ -255,6 +272,19 @@ class Simulator:
     def queue(self, bot: Bot) -> UpdateQueue:
         """Give a bot's update queue."""
         return self.queues[bot.token]
+
+    def market_view(self) -> Json | None:
+        """Show market time as a page can go on with it; None where it is real time."""
+        if self.clock is None:
+            return None
+        now, speed = self.clock.now().timestamp(), self.clock.speed
+        return {"now": now, "speed": speed, "note": self.note}
+
+    def publish_market(self, note: str | None = None) -> None:
+        """Tell every page that market time was stepped, or a new note for its banner."""
+        self.note = self.note if note is None else note
+        for key in list(self._watchers):
+            self.publish(key, {"type": "market", "market": self.market_view()})
 
     def publish(self, key: str, event: Json) -> None:
         """Notify the watchers of a conversation."""

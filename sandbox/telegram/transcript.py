@@ -16,6 +16,8 @@ def message_view(sim: Simulator, message: Message) -> Json:
         "user_id": message.user_id,
         "name": _name(sim, message),
         "date": message.date,
+        "market_at": message.market_at,
+        "guest": _is_guest(sim, message),
         "text": content.get("text", content.get("caption", "")),
         "entities": content.get("entities", content.get("caption_entities", [])),
         "keyboard": _keyboard(message),
@@ -39,6 +41,10 @@ def _name(sim: Simulator, message: Message) -> str:
         return sim.user(message.user_id).first_name
     bot = next((bot for bot in sim.bots.values() if bot.id == message.bot_id), None)
     return bot.first_name if bot else ""
+
+
+def _is_guest(sim: Simulator, message: Message) -> bool:
+    return any(bot.id == message.bot_id and bot.host is not None for bot in sim.bots.values())
 
 
 def _keyboard(message: Message) -> list[list[Json]]:
@@ -81,14 +87,15 @@ def transcript(sim: Simulator, conversation: Conversation, after: int = 0) -> Js
     return {"chat": conversation.chat, "messages": messages, "toasts": toasts}
 
 
-def bot_view(bot: Bot, conversation: Conversation | None, user_id: int) -> Json:
-    """Show a bot with the menu that this user has."""
+def bot_view(sim: Simulator, bot: Bot, conversation: Conversation | None, user_id: int) -> Json:
+    """Show a bot with the menu that this user has, and the commands of its guests."""
+    menus = [commands_for(one, conversation, user_id) for one in (bot, *sim.guests(bot.token))]
     return {
         "id": bot.id,
         "name": bot.first_name,
         "username": bot.username,
         "description": bot.descriptions.get("description", ""),
-        "commands": commands_for(bot, conversation, user_id),
+        "commands": [command for menu in menus for command in menu],
         "menu_button": menu_button_for(bot, str(conversation.id if conversation else user_id)),
     }
 
@@ -97,12 +104,12 @@ def snapshot(sim: Simulator, bot: Bot, conversation: Conversation | None, user_i
     """Show everything that a page needs to draw a conversation."""
     view = {"messages": [], "toasts": []} if conversation is None else transcript(sim, conversation)
     view["messages"] = [m for m in view["messages"] if not m["deleted"]]
+    bots = [one for one in sim.bots.values() if one.host is None]
     waiting = [t["callback_query_id"] for t in view["toasts"] if not t["answered"]]
     return {
-        "bot": bot_view(bot, conversation, user_id),
-        "bots": [
-            {"id": b.id, "name": b.first_name, "username": b.username} for b in sim.bots.values()
-        ],
+        "bot": bot_view(sim, bot, conversation, user_id),
+        "bots": [{"id": b.id, "name": b.first_name, "username": b.username} for b in bots],
+        "market": sim.market_view(),
         "user": sim.user(user_id).as_user(),
         "chat": conversation.chat if conversation else None,
         "messages": view["messages"],

@@ -3,6 +3,7 @@
 import secrets
 from typing import Any
 
+from sandbox.telegram.methods_profile import commands_for
 from sandbox.telegram.model import Bot, Callback, Conversation, Json, Message
 from sandbox.telegram.serializers import callback_object, message_object, update_kind
 from sandbox.telegram.simulator import Simulator
@@ -26,7 +27,7 @@ def find_bot(sim: Simulator, bot_id: int | None) -> Bot:
         ActionRefused: There is none.
     """
     for bot in sim.bots.values():
-        if bot_id in {None, bot.id}:
+        if bot_id == bot.id or (bot_id is None and bot.host is None):
             return bot
     raise ActionRefused(
         404 if bot_id else 409,
@@ -92,10 +93,23 @@ def send_text(
         reply_to=reply_to,
     )
     sim.save_message(message)
-    for bot in sim.bots_in(conversation):
+    for bot in _addressed(sim, conversation, message):
         body = message_object(sim, message)
         sim.queue(bot).put(update_kind(conversation), conversation.key, body)
     return message
+
+
+def _addressed(sim: Simulator, conversation: Conversation, message: Message) -> list[Bot]:
+    """List the bots that a message is for: a guest reads along, and has its commands alone."""
+    bots = sim.bots_in(conversation)
+    text = str(message.content.get("text", ""))
+    command = text.split(maxsplit=1)[0].removeprefix("/") if text.startswith("/") else None
+    replied = sim.message(conversation, message.reply_to)
+    for guest in (bot for bot in bots if bot.host is not None):
+        names = [one["command"] for one in commands_for(guest, conversation, conversation.id)]
+        if command in names or (replied is not None and replied.bot_id == guest.id):
+            return [guest]
+    return bots
 
 
 def _join(sim: Simulator, conversation: Conversation, user_id: int) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from sandbox.clock import MarketClock
 from sandbox.faults import Faults
 from sandbox.state import State
 from sandbox.telegram import Simulator, build_app
@@ -77,8 +78,10 @@ class _Watched(Simulator):
 class _World:
     faults: Faults
     state_dir: Path | None = None
+    clock: MarketClock = field(default_factory=MarketClock)
     parts: dict[str, Any] = field(default_factory=dict)
     reset_hooks: list[Callable[[], None]] = field(default_factory=list)
+    clock_hooks: list[Callable[[], None]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,11 @@ def test_ctrl_c_ends_it_without_a_trace(start: Start, tmp_path: Path) -> None:
     assert requests.get(demo.chat(), timeout=30).status_code == 200
     for broker in ("Zerodha", "Fyers"):
         assert demo.line(rf"{broker} +API key \S+ +secret \S+ +user id at login \S+")
+    control = demo.line(r"^control: (http://127\.0\.0\.1:\d+/) ")
+    assert control, demo.output
+    help_text = requests.get(control[1], timeout=30).text
+    for route in ("POST   /market ", "POST   /tokens/expire ", "POST   /telegram/send "):
+        assert re.search(rf"^{route} +\w.*\.$", help_text, re.MULTILINE), help_text
     family = demo.family()
     assert len(family) >= 3, family
     demo.signal(signal.SIGINT)
@@ -163,20 +168,29 @@ def test_two_run_side_by_side_and_none_outlives_its_demo(start: Start) -> None:
 
 
 @pytest.mark.row("F1")
-def test_a_dead_controller_ends_it(start: Start) -> None:
-    """The demo ends with 1 and says what happened; the sandbox ends too."""
+def test_a_killed_controller_comes_back(start: Start) -> None:
+    """The demo says that it was killed and starts it again; what was asked before is still open."""
     demo = start("--port", "0")
-    demo.chat()
+    address = demo.chat()
+    says(address, "/add")
+    eventually(lambda: chat_shows(address, "With which broker?"))
+    killed = demo.child("console", "run")
+    os.kill(killed, signal.SIGKILL)
+    eventually(lambda: demo.line("The controller is back"), within_s=90)
+    assert demo.line(r"The controller was killed \(SIGKILL\)\. It is started again\.")
+    assert demo.child("console", "run") != killed
+    says(address, "/cancel")
+    eventually(lambda: chat_shows(address, "Cancelled adding an account"))
     family = demo.family()
-    os.kill(demo.child("console", "run"), signal.SIGKILL)
-    assert_ended_with(demo, "the controller")
+    demo.signal(signal.SIGTERM)
+    assert demo.wait() == 0, "".join(demo.errors)
     assert_gone(family)
 
 
 def assert_ended_with(demo: Demo, child: str) -> None:
-    """The demo has ended because one of its two programs was killed, and says which."""
+    """The demo has ended because a program of it was killed, and says which."""
     assert demo.wait() == 1
-    assert "".join(demo.errors).startswith(f"saarthi demo: {child} ended with SIGKILL")
+    assert "".join(demo.errors).startswith(f"saarthi demo: {child} was killed (SIGKILL)")
 
 
 def says(address: str, text: str) -> None:

@@ -32,9 +32,9 @@ from cryptography.fernet import Fernet
 from console.demo.actor import Actor
 from console.demo.browser import _submit
 from console.demo.chat import ChatError
+from console.demo.connecting import add
 from console.demo.operator import Operator
 from console.demo.stage import CHAT
-from console.demo.story import Story
 from core.adapters.clock import clock_from_setting
 from core.adapters.mongo.server import StoreServer, read_store_file
 from tests.fakes.clock import clock_text
@@ -217,16 +217,15 @@ async def login_button(do: Operator, label: str, *words: str) -> str:
 async def connect(scene: Scene) -> None:
     """Add both; the first login of one meets another secret at the broker."""
     do, (zerodha, fyers) = scene.operator, scene.actors
-    story = Story(do, zerodha, fyers)
     scene.register(zerodha, OTHER_SECRET)
     scene.register(fyers, fyers.api_secret)
-    added = await story._add(zerodha)
+    added = await add(do, zerodha)
     with pytest.raises(ChatError, match="secret"):
         await do.logs_in(added, zerodha.label, zerodha.user_id)
     scene.register(zerodha, zerodha.api_secret)
     again = await login_button(do, zerodha.label)
     assert await visit(await landing(again, zerodha.user_id)) == 200
-    added = await story._add(fyers)
+    added = await add(do, fyers)
     await do.logs_in(added, fyers.label, fyers.user_id)
     page = await do.say("/brokers", "Your accounts", zerodha.label, fyers.label)
     for actor in (zerodha, fyers):

@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from sandbox.clock import MarketClock
 from sandbox.faults import Faults
 from sandbox.state import State
 from sandbox.telegram import Simulator, build_app, control_routes
@@ -87,8 +88,10 @@ class Wall:
 class _World:
     faults: Faults
     state_dir: Path | None
+    clock: MarketClock = field(default_factory=MarketClock)
     parts: dict[str, Any] = field(default_factory=dict)
     reset_hooks: list[Callable[[], None]] = field(default_factory=list)
+    clock_hooks: list[Callable[[], None]] = field(default_factory=list)
 
 
 @dataclass
@@ -170,12 +173,13 @@ class Telegram:
 
 @asynccontextmanager
 async def serve_telegram(
-    state_dir: Path | None = None, wall: Wall | None = None
+    state_dir: Path | None = None, wall: Wall | None = None, market: MarketClock | None = None
 ) -> AsyncIterator[Telegram]:
     """Serve the simulator with its control routes on one free loopback port."""
     clock = wall or Wall()
-    world = _World(Faults(State(None)), state_dir)
-    sim = world.parts["telegram"] = Simulator(state_dir, clock)
+    world = _World(Faults(State(None)), state_dir, market or MarketClock())
+    sim = world.parts["telegram"] = Simulator(state_dir, clock, clock=market)
+    world.clock_hooks.append(sim.publish_market)
     app = build_app(world)
     app.add_routes(control_routes(world))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)

@@ -19,8 +19,8 @@ import httpx
 import pytest
 
 from console.demo.actor import Actor
+from console.demo.connecting import add
 from console.demo.operator import Operator
-from console.demo.story import Story
 from core.adapters.clock import clock_from_setting
 from tests.fakes.clock import clock_text
 from tests.fakes.installation import Installation
@@ -109,7 +109,7 @@ async def test_toy_is_added_logged_in_and_trades(scene: Scene) -> None:
     asked = await do.say("/add", "With which broker?", button="Toy")
     guide = await do.tap(asked, "Toy", "console.toy.example", actor.redirect_url, button="Continue")
     await do.tap(guide, "Cancel", "Cancelled")
-    added = await Story(do, actor, actor)._add(actor)
+    added = await add(do, actor)
     await do.logs_in(added, actor.label, actor.user_id)
     page = await do.say("/brokers", "Your accounts", actor.label)
     await do.tap(page, "Enable Third", "Your accounts", button="Disable Third")

@@ -435,7 +435,7 @@ class Accounts:
         return matched == 1
 
     async def mark_run(self, broker_ids: Sequence[str], at: datetime) -> None:
-        """Note the last strategy run on accounts."""
+        """Note the last strategy run on accounts, at market time."""
         mark = Change(set={"last_run_at": at})
         try:
             await self._store.update(_ACCOUNTS, {"_id": {"$in": broker_ids}}, mark, many=True)

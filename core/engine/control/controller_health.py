@@ -58,7 +58,7 @@ class ControllerHealth:
         self._proof_address = proof_address
         self._addresses = addresses
         self._loop_lag = loop_lag
-        self._started_at = clock.now()
+        self._started_at = clock.market_at(clock.now())
 
     async def read(self) -> HealthView:
         """Return how the controller does."""

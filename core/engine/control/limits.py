@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from core.domain.account import Account
@@ -117,8 +117,9 @@ class LimitSettings:
         )
 
     async def changes(self, scope: str) -> Sequence[LimitChange]:
-        """Return the newest changes of a scope."""
-        return await changes_of(self._store, scope)
+        """Return the newest changes of a scope, at their market times."""
+        found = await changes_of(self._store, scope)
+        return [replace(one, at=self._clock.market_at(one.at)) for one in found]
 
     async def set(self, command: Command, scope: str, kind: LimitKind, text: str) -> LimitChanged:
         """Set one number from what was typed or tapped; raises ``UserError``."""

@@ -218,7 +218,7 @@ class Runner:
                 if broker_id not in leaving:
                     self._wake(broker_id)
             await asyncio.sleep(0)
-        await self._accounts.mark_run(ids, self._clock.now())
+        await self._accounts.mark_run(ids, self._clock.market_now())
         if not is_signal:
             return f"nothing to change on {len(accounts)} account(s)"
         return f"{len(orders)} entry order(s) on {len(accounts)} account(s)"

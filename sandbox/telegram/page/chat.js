@@ -1,6 +1,7 @@
 // The chat page: one person, one bot. The server pushes; the page draws what it was told.
 
 import { drawDay, drawMessage, drawService, excerpt, make, moment } from "/static/render.js";
+import { banner, cameAt, dayOf, setMarket, untilNextMinute } from "/static/market.js";
 
 const query = new URLSearchParams(location.search);
 const me = Number(query.get("user") ?? 1001);
@@ -116,10 +117,10 @@ const regroup = () => {
     if (row.classList.contains("leaving") || row.classList.contains("typing")) continue;
     const message = state.messages.get(Number(row.dataset.messageId));
     if (!message) continue;
-    const day = new Date(message.date * 1000).toDateString();
-    if (day !== lastDay) { row.before(drawDay(message.date)); lastDay = day; previous = null; }
+    const day = dayOf(cameAt(message));
+    if (day !== lastDay) { row.before(drawDay(cameAt(message))); lastDay = day; previous = null; }
     const joins = previous && !message.service && !previous.message.service
-      && previous.message.from === message.from && previous.message.user_id === message.user_id
+      && previous.message.from === message.from && previous.message.guest === message.guest && previous.message.user_id === message.user_id
       && message.date - previous.message.date < 300;
     row.classList.toggle("joined", Boolean(joins));
     if (previous) previous.row.classList.toggle("last", !joins);
@@ -215,6 +216,7 @@ const onSnapshot = (event) => {
   state.messages = new Map(event.messages.map((message) => [message.id, message]));
   for (const key of state.busy.keys()) clearTimeout(state.busy.get(key));
   state.busy = new Map();
+  onMarket(event);
   list.replaceChildren(...event.messages.map(draw));
   setBot(event.bot);
   setChooser(event.bots);
@@ -284,6 +286,16 @@ const setChooser = (bots) => {
   byId("chooser").replaceChildren(...bots.map((bot) =>
     make("option", { value: bot.id, selected: bot.id === state.bot.id }, `${bot.name} · ${bot.id}`)));
 };
+
+let bannerTimer = 0;
+const showBanner = () => {
+  clearTimeout(bannerTimer);
+  const text = banner();
+  byId("banner").hidden = text === "";
+  byId("banner").textContent = text;
+  if (text) bannerTimer = setTimeout(showBanner, untilNextMinute());
+};
+const onMarket = ({ market }) => { setMarket(market); showBanner(); };
 
 const setPinned = (ids) => {
   state.pinned = ids.filter((id) => state.messages.has(id));
@@ -498,6 +510,7 @@ const onWaiting = () => {
 const handlers = {
   snapshot: onSnapshot,
   message: onMessage,
+  market: onMarket,
   toast: onToast,
   bot: ({ bot }) => setBot(bot),
   action: ({ action }) => setTyping(action),

@@ -1,5 +1,7 @@
 // Draws messages: plain text and entities (UTF-16 offsets, as JavaScript counts) become elements.
 
+import { cameAt, clock, dayLabel, now } from "/static/market.js";
+
 const make = (tag, attributes = {}, ...children) => {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -16,11 +18,8 @@ const SIMPLE = {
   blockquote: "blockquote", custom_emoji: "span",
 };
 
-export const clock = (unix) =>
-  new Date(unix * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
-
 const relative = (unix) => {
-  const seconds = unix - Date.now() / 1000;
+  const seconds = unix - now();
   const format = new Intl.RelativeTimeFormat([], { numeric: "auto" });
   for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
     if (Math.abs(seconds) >= size) return format.format(Math.round(seconds / size), unit);
@@ -220,7 +219,7 @@ const meta = (message) => {
   const box = make("span", { class: "meta" });
   if (message.pinned) box.append(make("span", { class: "pin", role: "img", title: "Pinned", "aria-label": "pinned" }));
   if (message.edited) box.append(make("span", { class: "edited" }, "edited"));
-  box.append(make("time", { datetime: new Date(message.date * 1000).toISOString() }, clock(message.date)));
+  box.append(make("time", { datetime: new Date(cameAt(message) * 1000).toISOString() }, clock(cameAt(message))));
   if (message.from === "user") box.append(make("span", { class: "ticks", "aria-label": "sent" }));
   return box;
 };
@@ -229,10 +228,11 @@ export const drawMessage = (message, { actions, busy, find, isGroup, me }) => {
   const isMine = message.from === "user" && message.user_id === me;
   const row = make("li", {
     class: `message ${isMine ? "mine" : "theirs"}`, "data-message-id": message.id, "data-from": message.from,
-    "aria-label": `${isMine ? "You" : message.name}, ${clock(message.date)}`,
+    "aria-label": `${isMine ? "You" : message.name}, ${clock(cameAt(message))}`,
   });
   const bubble = make("div", { class: "bubble" });
-  if (isGroup && !isMine) bubble.append(make("b", { class: "name" }, message.name));
+  if (message.guest) row.classList.add("guest");
+  if ((isGroup && !isMine) || message.guest) bubble.append(make("b", { class: "name" }, message.name));
   if (message.forwarded_from) bubble.append(make("span", { class: "forwarded" }, `Forwarded from ${message.forwarded_from}`));
   if (message.reply_to) bubble.append(quoted(message, find(message.reply_to), actions));
   attachment(message, bubble);
@@ -256,14 +256,6 @@ export const drawService = (message, { actions, find }) => {
   return make("li", { class: "service", "data-message-id": message.id }, line);
 };
 
-export const drawDay = (unix) => {
-  const date = new Date(unix * 1000);
-  const today = new Date();
-  const yesterday = new Date(today.getTime() - 86400000);
-  const same = (a, b) => a.toDateString() === b.toDateString();
-  const label = same(date, today) ? "Today" : same(date, yesterday) ? "Yesterday"
-    : date.toLocaleDateString([], { day: "numeric", month: "long", year: date.getFullYear() === today.getFullYear() ? undefined : "numeric" });
-  return make("li", { class: "day", role: "separator" }, make("span", {}, label));
-};
+export const drawDay = (unix) => make("li", { class: "day", role: "separator" }, make("span", {}, dayLabel(unix)));
 
 export { make };

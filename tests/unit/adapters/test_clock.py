@@ -103,6 +103,28 @@ async def test_waiting_takes_real_seconds(clock: Clock) -> None:
     assert clock.monotonic() - before >= 0.015
 
 
+def test_a_clock_that_was_moved_ahead_keeps_what_was_before() -> None:
+    """Each part holds from its WALL on; a market time that was stepped over is at the step."""
+    wall = datetime.now(UTC)
+    step = wall + timedelta(minutes=2)
+    later = SIM.replace(hour=14, minute=55)
+    parts = (
+        f"{SIM.isoformat()}@{wall.isoformat()}*10",
+        f"{later.isoformat()}@{step.isoformat()}*10",
+    )
+    clock = clock_from_setting("; ".join(parts))
+    minute = timedelta(minutes=1)
+    assert clock.market_at(wall - minute) == SIM - 10 * minute
+    assert clock.market_at(wall + minute) == SIM + 10 * minute
+    assert clock.market_at(step + minute) == later + 10 * minute
+    assert clock.real_at(SIM - 10 * minute) == wall - minute
+    assert clock.real_at(SIM + 10 * minute) == wall + minute
+    assert clock.real_at(SIM.replace(hour=12)) == step
+    assert clock.real_at(later + 10 * minute) == step + minute
+    with pytest.raises(ConfigurationError, match="steps back"):
+        clock_from_setting(";".join(reversed(parts)))
+
+
 # --- the fake ------------------------------------------------------------------------------------
 
 

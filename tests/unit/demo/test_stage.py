@@ -13,6 +13,7 @@ import pytest
 from console.demo.child import DemoFailed
 from console.demo.options import DemoOptions
 from console.demo.stage import DemoClock, Ports, set_stage
+from core.adapters.clock import clock_from_setting
 from core.domain.sessions import IST
 from sandbox.sessions import is_trading_day
 
@@ -70,6 +71,22 @@ def test_a_later_day_starts_on_the_next_trading_morning(
     assert is_trading_day(now.date())
     assert now.date().isoformat() == morning
     assert time(9, 10) <= now.time() < time(9, 12)
+
+
+def test_a_clock_that_is_moved_ahead_is_one_clock_for_all(tmp_path: Path) -> None:
+    """The controller's clock knows what was before, the sandbox goes on from the step, and a restart too."""
+    stage = set_stage(tmp_path, DemoOptions(clock="2026-11-20T09:10*10"))
+    before = datetime.now(UTC)
+    stage.follow(f"2026-11-20T14:55+05:30@{before.isoformat()}*10")
+    after = stage.clock.wall
+    controller = clock_from_setting(stage.controller_environment(PORTS)["SAARTHI_CLOCK"])
+    for real in (before - timedelta(seconds=2), after, after + timedelta(minutes=3)):
+        sandbox = DemoClock.parse(stage.clock.anchor).market_at(real)
+        assert (controller.market_at(real) == sandbox) is (real >= after)
+    assert controller.market_at(before - timedelta(seconds=2)).hour == 9
+    again = set_stage(tmp_path, DemoOptions())
+    assert again.clock == stage.clock
+    assert again.clock.anchor in again.sandbox_arguments(DemoOptions())
 
 
 def test_a_clock_of_ones_own_wins(tmp_path: Path) -> None:

@@ -1,0 +1,72 @@
+"""What a user does in the chat before the first trade; the story and the demo's card both do it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from console.demo.actor import Actor
+from console.demo.chat import Message
+from console.demo.operator import Operator
+
+__all__ = ["QUICK", "STRATEGY", "add", "connect", "enable", "open_strategy", "set_parameters"]
+
+STRATEGY = "Moving average crossover"
+QUICK: Mapping[str, str] = {
+    "Minutes a bar": "1",
+    "Bars of the fast average": "2",
+    "Bars of the slow average": "5",
+}
+"""Parameters of that strategy with which it trades within minutes."""
+
+
+async def add(do: Operator, actor: Actor) -> Message:
+    """Add an account through the wizard; return the message with its login button."""
+    asked = await do.say("/add", "With which broker?", button=actor.type_label)
+    guide = await do.tap(asked, actor.type_label, actor.redirect_url, button="Continue")
+    await do.tap(guide, "Continue", "What shall I call this account?")
+    await do.say(actor.name, "Send the", "step 3")
+    await do.say(actor.api_key, "Send the", "step 4")
+    summary = await do.sends_secret(actor.api_secret, "Is this right?", actor.name, actor.api_key)
+    return await do.tap(summary, "Connect this account", actor.label, "is added", button="Log in")
+
+
+async def enable(do: Operator, actors: Sequence[Actor]) -> None:
+    """Enable those accounts that are not."""
+    page = await do.say("/brokers", "Your accounts", *(one.label for one in actors))
+    for one in actors:
+        if page.button(f"Enable {one.name}"):
+            page = await do.tap(
+                page, f"Enable {one.name}", "Your accounts", button=f"Disable {one.name}"
+            )
+
+
+async def connect(do: Operator, actors: Sequence[Actor]) -> None:
+    """Add, log in and enable accounts; what is done already is left as it is.
+
+    Raises:
+        ChatError: The chat showed something else than it must.
+    """
+    for one in actors:
+        page = await do.say("/brokers", "account", button="Add account")
+        if one.label not in page.text:
+            page = await add(do, one)
+        if page.button("Log in", one.label):
+            await do.logs_in(page, one.label, one.user_id)
+    await enable(do, actors)
+
+
+async def open_strategy(do: Operator) -> Message:
+    """Open the page of the strategy, as the newest message."""
+    listed = await do.say("/strategies", STRATEGY, button=STRATEGY)
+    return await do.tap(listed, STRATEGY, STRATEGY, "Accounts", button="Parameters")
+
+
+async def set_parameters(do: Operator, values: Mapping[str, str]) -> Message:
+    """Give the strategy parameters; return its page."""
+    page = await open_strategy(do)
+    for label, value in values.items():
+        shown = await do.tap(page, "Parameters", "parameters", button=label)
+        await do.tap(shown, label, "Send the new value", label)
+        await do.say(value, "Changed", f"{label}: {value}")
+        page = await do.tap(shown, "« Back", STRATEGY, button="Parameters")
+    return page

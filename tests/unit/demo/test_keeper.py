@@ -1,0 +1,151 @@
+"""The keeper of the demo's controller: one that ends comes back, one that cannot live ends the demo."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import httpx
+import pytest
+
+from console.demo import keeper as module
+from console.demo.child import ChildEnded
+from console.demo.keeper import Keeper
+from console.demo.options import DemoOptions
+from console.demo.stage import Ports, Stage, set_stage
+
+pytestmark = pytest.mark.row("F1")
+
+PORTS = Ports.parse('{"control": 1, "kite": 2, "fyers": 3, "telegram": 4}')
+MOVED = "2026-11-20T14:55:00+05:30"
+
+
+class Program:
+    """A controller without a process."""
+
+    started: list[Program]
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = environment
+        self.pid = len(self.started) + 1
+        self.has_ended = False
+        self._ended = asyncio.Event()
+        self.started.append(self)
+
+    @classmethod
+    async def start(
+        cls, _name: str, _arguments: Sequence[str], environment: Mapping[str, str], _log: Path
+    ) -> Program:
+        return cls(environment)
+
+    async def watch(self) -> None:
+        await self._ended.wait()
+        raise ChildEnded("the controller was killed (SIGKILL).")
+
+    def kill(self) -> None:
+        self.has_ended = True
+        self._ended.set()
+
+    async def stop(self, _within_s: float) -> None:
+        self.kill()
+
+
+class World:
+    """A keeper whose programs are ready at once, and what it says."""
+
+    def __init__(self, stage: Stage, *, revives: bool = True) -> None:
+        self.stage = stage
+        self.said: list[tuple[str, str]] = []
+        self.heard = asyncio.Condition()
+        self.http = httpx.AsyncClient(
+            transport=httpx.MockTransport(self._clock), base_url="http://sandbox"
+        )
+        self.keeper = Keeper(stage, PORTS, self.http, self._tell, revives=revives)
+
+    async def _tell(self, note: str, sentence: str) -> None:
+        async with self.heard:
+            self.said.append((note, sentence))
+            self.heard.notify_all()
+
+    def _clock(self, _request: httpx.Request) -> httpx.Response:
+        return httpx.Response(
+            200, json={"now": MOVED, "clock": f"{MOVED}@{self.stage.clock.wall.isoformat()}*10"}
+        )
+
+
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch) -> list[Program]:
+    async def is_healthy(_http: httpx.AsyncClient, _stage: Stage) -> bool:
+        return not Program.started[-1].has_ended
+
+    Program.started = []
+    monkeypatch.setattr(module, "Child", Program)
+    monkeypatch.setattr(module, "_is_healthy", is_healthy)
+    return Program.started
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return set_stage(tmp_path, DemoOptions())
+
+
+async def test_one_that_is_killed_comes_back_and_the_demo_says_so(
+    programs: list[Program], stage: Stage
+) -> None:
+    """It is another process, and the note goes when it is ready."""
+    world = World(stage)
+    await world.keeper.start()
+    watching = asyncio.get_running_loop().create_task(world.keeper.watch())
+    world.keeper.kill()
+    await world.keeper.is_back(after=1)
+    async with world.heard:
+        await world.heard.wait_for(lambda: len(world.said) == 2)
+    assert world.keeper.pid == 2
+    assert world.said == [
+        (
+            "Saarthi starts again",
+            "The controller was killed (SIGKILL). It is started again.",
+        ),
+        ("", "The controller is back, with all that it knew."),
+    ]
+    watching.cancel()
+
+
+async def test_one_that_ends_again_and_again_ends_the_demo(
+    programs: list[Program], stage: Stage
+) -> None:
+    """After five ends within two minutes the reason is the demo's; autoplay allows none."""
+    world = World(stage)
+    await world.keeper.start()
+    watching = asyncio.get_running_loop().create_task(world.keeper.watch())
+    for number in range(1, 7):
+        world.keeper.kill()
+        if number < 6:
+            await world.keeper.is_back(after=number)
+    with pytest.raises(ChildEnded, match="was killed"):
+        await watching
+    assert len(programs) == 6
+
+    strict = World(stage, revives=False)
+    await strict.keeper.start()
+    strict.keeper.kill()
+    with pytest.raises(ChildEnded, match="was killed"):
+        await strict.keeper.watch()
+
+
+async def test_the_clock_moves_ahead_while_nobody_follows_it(
+    programs: list[Program], stage: Stage
+) -> None:
+    """The controller is stopped first, and the next one is given the clock of the sandbox."""
+    world = World(stage)
+    await world.keeper.start()
+    watching = asyncio.get_running_loop().create_task(world.keeper.watch())
+    before = str(stage.clock)
+    await world.keeper.move_to(stage.clock.now().replace(hour=14, minute=55))
+    assert programs[0].has_ended
+    assert programs[1].environment["SAARTHI_CLOCK"] == str(stage.clock)
+    assert str(stage.clock).startswith(f"{before};2026-11-20T14:5")
+    assert [note for note, _ in world.said] == ["the clock moves ahead", ""]
+    assert not watching.done()
+    watching.cancel()
