@@ -161,7 +161,7 @@ async def ask_disconnect(visit: Visit) -> None:
     back = ((button("« Keep it", Verb.ACCOUNT, broker_id),),)
     if exposure.account.is_default and others:
         choices = tuple(
-            (button(f"Make {one.display_name} the default", Verb.SET_DEFAULT, one.broker_id),)
+            (button(f"Make {one.short_label} the default", Verb.SET_DEFAULT, one.broker_id),)
             for one in others
         )
         await visit.show(
@@ -176,7 +176,7 @@ async def ask_disconnect(visit: Visit) -> None:
         disconnect_question(exposure, is_last=not others),
         Verb.DISCONNECT,
         {"broker_id": broker_id},
-        {"": f"Disconnect {exposure.account.display_name}"},
+        {"": f"Disconnect {exposure.account.short_label}"},
         back=back,
     )
 

@@ -74,7 +74,7 @@ def switcher(
     if len(accounts) <= 1:
         return ()
     buttons = [
-        button(("• " if one.broker_id == selected else "") + one.display_name, verb, one.broker_id)
+        button(("• " if one.broker_id == selected else "") + one.short_label, verb, one.broker_id)
         for one in accounts
     ]
     return tuple(tuple(buttons[at : at + 3]) for at in range(0, len(buttons), 3))
@@ -114,7 +114,7 @@ def accounts_list(
     for one in accounts:
         if one.broker_id in logins:
             rows.append((logins[one.broker_id],))
-        name = f" {one.display_name}"
+        name = f" {one.short_label}"
         rows.append(
             (toggle_button(one, name), button(f"Edit{name} …", Verb.ACCOUNT, one.broker_id))
         )

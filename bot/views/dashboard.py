@@ -25,7 +25,8 @@ from bot.views.screen import Keyboard, Screen, button, grid
 from bot.views.verbs import Verb
 from bot.views.width import INDENT, fitted
 from bot.views.words import MODE
-from core.domain.account import Account
+from core.domain.account import PAPER_MARK, Account
+from core.domain.identifiers import is_paper
 from core.domain.money import rupees, signed_rupees
 from core.domain.order import OrderState
 from core.domain.views import DashboardView, OrderView, PnlView, PositionView, TradeView
@@ -72,7 +73,10 @@ def position_button(position: PositionView, *, named: bool = False) -> InlineKey
 
 def _at(account_label: str, *, named: bool) -> str:
     """Return the part of a label that distinguishes two accounts' buttons."""
-    return f" · {account_label.partition(' - ')[2] or account_label}" if named else ""
+    if not named:
+        return ""
+    mark = PAPER_MARK if account_label.startswith(PAPER_MARK) else ""
+    return f" · {mark}{account_label.partition(' - ')[2] or account_label.removeprefix(mark)}"
 
 
 def order_button(order: OrderView, *place: str, named: bool = False) -> InlineKeyboardButton | None:
@@ -274,7 +278,7 @@ def pnl_screen(
     """Return today's profit by account, and the total of those that could be read."""
     entries = [Item(f"{bold(one.account_label)}\n{pnl_words(one, indent=INDENT)}") for one in lines]
     screen = listing("Profit today", Verb.PNL, [], accounts, selected, login=login)
-    total = _together(lines) if len(lines) > 1 else None
+    total = _totals(lines)
     estimated = f"\n{ESTIMATED}" if any(one.charges for one in lines) else None
     head = screen.text.removesuffix("\n\nNone.")
     return Screen(
@@ -282,7 +286,18 @@ def pnl_screen(
     )
 
 
-def _together(lines: Sequence[PnlView]) -> str:
+def _totals(lines: Sequence[PnlView]) -> list[str]:
+    """Return the total of several accounts; money and paper money are never one sum."""
+    paper = [one for one in lines if is_paper(one.broker_id)]
+    live = [one for one in lines if not is_paper(one.broker_id)]
+    return [
+        _together(name, several)
+        for name, several in (("Together", live), (f"{PAPER_MARK}Paper together", paper))
+        if len(several) > 1
+    ]
+
+
+def _together(name: str, lines: Sequence[PnlView]) -> str:
     """Return the total of the accounts that could be read, before charges and after them."""
     known = [one for one in lines if one.total is not None]
     missing = len(lines) - len(known)
@@ -291,4 +306,4 @@ def _together(lines: Sequence[PnlView]) -> str:
     costs = [one.charges for one in known]
     charges = None if None in costs else sum((one for one in costs if one), Decimal(0))
     after = after_words(before, charges)
-    return f"\nTogether {bold(signed_rupees(before))}{note}" + (f"\n   {after}" if after else "")
+    return f"\n{name} {bold(signed_rupees(before))}{note}" + (f"\n   {after}" if after else "")

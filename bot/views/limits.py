@@ -91,13 +91,20 @@ def limits_screen(views: Sequence[LimitsView]) -> Screen:
         flag = " 🛑 daily loss reached" if view.tripped else " 🔒 not entered yet"
         is_flagged = view.tripped is not None or view.unproved
         blocks.extend(["", f"{bold(scope_name(view))}{flag if is_flagged else ''}", line])
-    names = [
-        (view, view.account.display_name if view.account else "All accounts") for view in views
-    ]
+    names = [(view, view.account.short_label if view.account else "All accounts") for view in views]
     rows = grid([button(name, Verb.LIMIT, view.scope) for view, name in names], 2)
     return Screen(
         join(bold("Limits"), "They deny entries. Exits and stops always go out.", blocks), rows
     )
+
+
+def _beside(view: LimitsView) -> str:
+    """Return how the limits of all accounts together and these go together."""
+    if view.account is None:
+        return "Counted over every account together; paper accounts do not count."
+    if view.account.broker.is_paper:
+        return "The limits of all accounts together do not count paper accounts."
+    return "The limits of all accounts together hold beside these."
 
 
 def limit_page(view: LimitsView) -> Screen:
@@ -111,9 +118,7 @@ def limit_page(view: LimitsView) -> Screen:
         _standing(view),
         [_line(view, kind) for kind in LimitKind],
         "",
-        "Counted over every account together."
-        if view.account is None
-        else "The limits of all accounts together hold beside these.",
+        _beside(view),
     )
     trip = (
         [(button("Smallest round trip", Verb.ASK_ROUND_TRIP, view.scope),)] if view.unproved else []

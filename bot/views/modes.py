@@ -49,7 +49,7 @@ def mode_panel(
     rows: list[tuple[InlineKeyboardButton, ...]] = []
     if selected is None:
         rows.append(_choices("All", GLOBAL, global_mode))
-    rows.extend(_choices(one.display_name, one.broker_id, one.trading_mode) for one in shown)
+    rows.extend(_choices(one.short_label, one.broker_id, one.trading_mode) for one in shown)
     rows.append(
         (button("Drain view", Verb.DRAIN_VIEW), button("🔄 Refresh", Verb.MODES, *_named(selected)))
     )

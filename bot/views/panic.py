@@ -88,7 +88,7 @@ def panic_choices(
     """Return the buttons beside the red one: which accounts, and whether holdings too."""
     picks = [
         button(
-            f"{'☑' if one.account.broker_id in chosen else '☐'} {one.account.display_name}",
+            f"{'☑' if one.account.broker_id in chosen else '☐'} {one.account.short_label}",
             Verb.PANIC_PICK,
             nonce,
             number,
@@ -237,7 +237,7 @@ def _modes(view: PanicView) -> Keyboard:
     for broker_id in view.panic.broker_ids:
         account = view.accounts.get(broker_id)
         if account is not None and account.trading_mode is not TradingMode.NORMAL:
-            label = f"🟢 {account.display_name}: Normal"
+            label = f"🟢 {account.short_label}: Normal"
             found.append((button(label, Verb.ASK_MODE, broker_id, "n", ON_CARD),))
     found.append((button("Positions", Verb.POSITIONS), button("Modes", Verb.MODES)))
     return tuple(found)

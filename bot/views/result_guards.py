@@ -210,7 +210,9 @@ def guard_question(preview: GuardPreview) -> str:
         covered = {
             ScopeKind.STRATEGY: "everything that the strategy holds there",
             ScopeKind.ACCOUNT: "what the account holds, your own positions too, but no holdings",
-            ScopeKind.ALL: "what all accounts hold, your own positions too, but no holdings",
+            ScopeKind.ALL: (
+                "what all accounts hold but paper accounts, your own positions too, but no holdings"
+            ),
         }[view.scope.kind]
         effect = (
             f"When it is reached I close {covered}. Nothing is entered until the next trading day."

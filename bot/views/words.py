@@ -115,6 +115,8 @@ def token_state(account: Account) -> str:
     """Return whether the account is logged in, in words."""
     if not account.broker.is_supported:
         return "not supported"
+    if account.broker.is_paper:
+        return "needs no login"
     if not account.needs_login:
         return "logged in"
     return "never logged in" if account.token_generated_at is None else "login expired"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
+from core.domain.identifiers import is_paper
 from core.domain.money import rupees
 
 __all__ = [
@@ -66,11 +67,13 @@ class GuardScope:
                 return cls(ScopeKind.STRATEGY, broker_id, strategy)
         raise ValueError(f"no scope of a guard: {key!r}")
 
+    def includes(self, broker_id: str) -> bool:
+        """Whether an account is covered, or a part of it; all together are no paper accounts."""
+        return broker_id == self.broker_id if self.broker_id else not is_paper(broker_id)
+
     def covers(self, broker_id: str, strategy: str) -> bool:
         """Whether an order of this strategy on this account is covered."""
-        return (not self.broker_id or self.broker_id == broker_id) and (
-            not self.strategy or self.strategy == strategy
-        )
+        return self.includes(broker_id) and self.strategy in {"", strategy}
 
 
 @dataclass(frozen=True, slots=True)

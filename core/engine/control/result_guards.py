@@ -120,9 +120,9 @@ class GuardSettings:
         accounts = [
             account
             for account in await self._accounts.all()
-            if account.broker.is_supported and one.scope.broker_id in {"", account.broker_id}
+            if account.broker.is_supported and one.scope.includes(account.broker_id)
         ]
-        if not accounts:
+        if not accounts and one.scope.broker_id:
             raise NotFound("That account is not connected any more. Open /guard again.")
         days = {account.broker_id: await self._results.of(account) for account in accounts}
         return self._view(one, accounts, days)
@@ -130,7 +130,7 @@ class GuardSettings:
     def _view(
         self, one: StoredGuard, accounts: Sequence[Account], days: dict[str, AccountDay]
     ) -> GuardView:
-        covered = [a for a in accounts if one.scope.broker_id in {"", a.broker_id}]
+        covered = [a for a in accounts if one.scope.includes(a.broker_id)]
         day = day_of_scope(one.scope, covered, days)
         why = day.why
         if why and not one.scope.broker_id:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from core.domain.identifiers import is_paper
 from core.domain.limit_use import WAITING, Books, Entering, Place, load_of
 from core.domain.limits import NAMES, Load, missing_live
 from core.domain.order import OPEN_STATES, Order, OrderState
@@ -76,11 +77,14 @@ async def bounds_of(
     if planned is not None:
         counted = OPEN_STATES | WAITING
     loads = []
-    for standing, whose in ((own, entry.broker_id), (everybody, None)):
+    scopes: list[tuple[StoredLimits, str | None]] = [(own, entry.broker_id)]
+    if not is_paper(entry.broker_id):  # limits of all together are of money (row F6)
+        scopes.append((everybody, None))
+    for standing, whose in scopes:
         if not standing.limits.bounds_entries:
             continue
         books = await books_of(view, whose, day)
-        ahead = [one for one in planned or () if whose in {None, one.broker_id}]
+        ahead = [one for one in planned or () if _is_of(one.broker_id, whose)]
         books = replace(books, orders=[*books.orders, *ahead])
         load = load_of(standing.limits, books, entry, now, is_all=whose is None, counted=counted)
         loads.append(load)
@@ -112,13 +116,16 @@ async def held_back(view: StoreView, broker_id: str, address: str | None) -> tup
 
 
 async def books_of(view: StoreView, broker_id: str | None, day: str) -> Books:
-    """Read what counts on an account, or with None on all of them."""
-    found = await baselines_of(view, broker_id, day)
+    """Read what counts on an account, or with None on all of them but paper accounts."""
+    every = await baselines_of(view, broker_id, day)
+    found = [one for one in every if _is_of(one.broker_id, broker_id)]
     carried: dict[Place, int] = {
         (base.broker_id, key): units for base in found for key, units in base.units.items()
     }
-    orders = await orders_of_day(view, broker_id, day)
-    ledgers = await ledgers_of(view, broker_id)
+    every_order = await orders_of_day(view, broker_id, day)
+    orders = [one for one in every_order if _is_of(one.broker_id, broker_id)]
+    every_ledger = await ledgers_of(view, broker_id)
+    ledgers = [one for one in every_ledger if _is_of(one.broker_id, broker_id)]
     # Of an account that nobody has logged in today no read has ended them yet.
     ended = {one.key for one in voided(ledgers, day, orders)}
     return Books(
@@ -127,6 +134,11 @@ async def books_of(view: StoreView, broker_id: str | None, day: str) -> Books:
         carried,
         _known({base.broker_id: base for base in found}, day),
     )
+
+
+def _is_of(broker_id: str, whose: str | None) -> bool:
+    """Whether what an account has counts for another one, or with None for all together."""
+    return broker_id == whose if whose is not None else not is_paper(broker_id)
 
 
 def _known(bases: dict[str, Baseline], day: str) -> Callable[[str, Key], bool]:

@@ -54,7 +54,7 @@ async def why_shut(view: StoreView, broker_id: str, strategy: str, day: str) -> 
         GuardScope(ScopeKind.ALL),
     )
     for scope in scopes:
-        if reason := await reason_of(view, scope, day):
+        if scope.includes(broker_id) and (reason := await reason_of(view, scope, day)):
             return reason
     return ""
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.domain.account_day import AccountDay
+from core.domain.identifiers import is_paper
 from core.domain.mode import TradingMode
 from core.domain.money import rupees
 from core.domain.notices.limits import DailyLossBlind, DailyLossReached
@@ -77,6 +78,8 @@ class LossLimit:
     def result(self, broker_id: str | None) -> Decimal | None:
         """Return an account's result at today's last look, with None that of all together.
 
+        Paper accounts are not among these: what they lose is nobody's (row F6).
+
         For the sum an account counts as nothing only after it was unknown for some time: of the
         first looks after a start, one account's loss is not the loss of all.
         """
@@ -87,18 +90,18 @@ class LossLimit:
         is_partial = any(
             self._clock.monotonic() - since < _BLIND_FOR_S
             for one, since in self._unknown_since.items()
-            if one not in self._results
+            if one not in self._results and not is_paper(one)
         )
-        if is_partial or not self._results:
-            return None
-        return sum(self._results.values(), Decimal(0))
+        known = [result for one, result in self._results.items() if not is_paper(one)]
+        return None if is_partial or not known else sum(known, Decimal(0))
 
     async def accounts(self) -> frozenset[str]:
         """Return the accounts whose result a limit of daily loss bounds."""
         present = await all_limits(self._store)
         live = frozenset(await live_ids(self._store))
         bounded = {one.scope for one in present.values() if one.limits.daily_loss is not None}
-        return live if ALL in bounded else live & bounded
+        together = _in_all(live) if ALL in bounded else []
+        return frozenset(together) | (live & bounded)
 
     async def judge(self, days: Mapping[str, AccountDay]) -> None:
         """Judge the days; one without a result counts as it was at the last look that had one.
@@ -110,7 +113,7 @@ class LossLimit:
         present = await all_limits(self._store)
         asked = [(present[one], [one]) for one in days if one in present]
         if ALL in present:
-            asked.append((present[ALL], sorted(await live_ids(self._store))))
+            asked.append((present[ALL], _in_all(await live_ids(self._store))))
         failed: StoreError | None = None
         for standing, accounts in asked:
             try:
@@ -193,7 +196,8 @@ class LossLimit:
             own = present.get(broker_id, StoredLimits(broker_id))
             why = day.why if day.result is None else ""
             told = own.blind
-            if not told and not is_any and own.limits.daily_loss is None:
+            is_bounded = is_any and not is_paper(broker_id)
+            if not told and not is_bounded and own.limits.daily_loss is None:
                 continue
             # Longer each time: of a broker that answers now and then not each pause is told.
             wait_s = min(_BLIND_FOR_S * 2 ** self._blinded[broker_id], _BLIND_FOR_AT_MOST_S)
@@ -239,7 +243,8 @@ class LossLimit:
         Raises:
             UserError: It is too early, or the result is still beyond a limit.
         """
-        found = [await limits_at(view, scope) for scope in (broker_id, ALL)]
+        scopes = (broker_id,) if is_paper(broker_id) else (broker_id, ALL)
+        found = [await limits_at(view, scope) for scope in scopes]
         for standing in found:
             self._refuse(standing)
         for standing in found:
@@ -293,6 +298,11 @@ class LossLimit:
 
     def _today(self) -> str:
         return trading_day(self._clock.market_now())
+
+
+def _in_all(broker_ids: Iterable[str]) -> list[str]:
+    """Return the accounts that the limit of all together is of."""
+    return sorted(one for one in broker_ids if not is_paper(one))
 
 
 def _account(scope: str) -> str | None:

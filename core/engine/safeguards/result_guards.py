@@ -248,8 +248,4 @@ class ResultGuards:
 
 def _covered(scope: GuardScope, accounts: Sequence[Account]) -> list[Account]:
     """Return the accounts that a scope covers."""
-    return [
-        one
-        for one in accounts
-        if scope.broker_id in {"", one.broker_id} and one.broker.is_supported
-    ]
+    return [one for one in accounts if scope.includes(one.broker_id) and one.broker.is_supported]
