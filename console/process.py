@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import logging
 import signal
@@ -17,6 +18,7 @@ from bot.edge.polling_alarm import PollingAlarm
 from bot.parameters import BotParameters
 from console.limits import raise_descriptor_limit, rate_loop_errors
 from console.memory import keep_pauses_short
+from console.service_manager import ServiceManager, sign_of_life
 from core.bootstrap import (
     PROFILES,
     Foundation,
@@ -58,16 +60,20 @@ async def run_controller(settings: Settings, watch: LoopWatch) -> int:
     """
     set_up_log(settings)
     raise_descriptor_limit()
+    faulthandler.enable()  # the SIGABRT of a watchdog leaves in the log where the process hung
     parameters = bot_parameters(settings)
-    async with open_system(settings) as foundation:
-        rate_loop_errors(asyncio.get_running_loop(), foundation.clock)
-        system = build(
-            foundation,
-            STRATEGIES,
-            decisions=strategy_processes(REGISTRY),
-            loop_lag=watch.lag,
-        )
-        await system.begin()
+    manager = ServiceManager.of_environment()
+    async with contextlib.AsyncExitStack() as stack:
+        with manager.starting():
+            foundation = await stack.enter_async_context(open_system(settings))
+            rate_loop_errors(asyncio.get_running_loop(), foundation.clock)
+            system = build(
+                foundation,
+                STRATEGIES,
+                decisions=strategy_processes(REGISTRY),
+                loop_lag=watch.lag,
+            )
+            await system.begin()
         await system.control.owners.settle(settings.owners)
         gc.freeze()  # modules and wiring stay: no collection has to look at them
         bot = build_bot(
@@ -82,8 +88,10 @@ async def run_controller(settings: Settings, watch: LoopWatch) -> int:
         await _show_pairing(foundation)
         try:
             await web.start()
-            await services_until_stopped(system, _services(system, bot))
+            manager.ready()
+            await services_until_stopped(system, _services(system, bot, manager))
         finally:
+            manager.stopping()
             await web.stop()
             await bot.stop()
             await system.end()
@@ -126,7 +134,7 @@ def _web_parts(system: System, bot: Bot, settings: Settings) -> WebParts:
     )
 
 
-def _services(system: System, bot: Bot) -> dict[str, Service]:
+def _services(system: System, bot: Bot, manager: ServiceManager) -> dict[str, Service]:
     post = partial(system.outbox.post, system.foundation.store)
 
     def is_trading() -> bool:
@@ -134,8 +142,10 @@ def _services(system: System, bot: Bot) -> dict[str, Service]:
         window = system.runner.session(now)
         return window is not None and window.contains(now)
 
+    watched = sign_of_life(manager, system.liveness, system.foundation.clock)
     return {
         **system.services,
+        **({"sign of life": watched} if manager.is_there else {}),
         "outbox": system.sender(bot.notifier),
         "bot": bot.run,
         "memory": partial(keep_pauses_short, system.foundation.clock, is_trading),

@@ -36,6 +36,7 @@ from core.engine.runs.runner import Runner
 from core.engine.runs.scheduler import Scheduler, Selection
 from core.engine.workers.account_worker import AccountWorker
 from core.engine.workers.lease import Lease
+from core.engine.workers.liveness import Liveness
 from core.engine.workers.supervisor import Service, Supervisor
 from core.ports.address_probe import AddressProbe
 from core.ports.broker import Broker
@@ -55,6 +56,7 @@ class System:
         hint: Wakes an account's worker; a postback calls it.
         worker: Returns an account's worker while it runs.
         probe: Looks where accounts' requests leave.
+        liveness: Whether the workers live.
     """
 
     foundation: Foundation
@@ -75,6 +77,7 @@ class System:
     hint: Callable[[str], None]
     worker: Callable[[str], AccountWorker | None]
     probe: AddressProbe
+    liveness: Liveness
 
     def sender(self, notifier: Notifier) -> Service:
         """Return the service that delivers notices through ``notifier``."""
@@ -144,6 +147,12 @@ def build(
         hint=wiring.pool.wake,
         worker=wiring.pool.get,
         probe=wiring.upkeep.addresses.probe,
+        liveness=Liveness(
+            foundation.clock,
+            wiring.pool.turns,
+            lambda: wiring.pool.looked_at,
+            lambda: wiring.scheduler.last_tick_at,
+        ),
     )
 
 

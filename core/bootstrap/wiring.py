@@ -268,7 +268,7 @@ class Wiring:
     def pool(self) -> WorkerPool:
         """The accounts' workers."""
         only = self._selection.broker_id if self._selection else None
-        return WorkerPool(self.accounts, self.supervisor, self.new_worker, only)
+        return WorkerPool(self._clock, self.accounts, self.supervisor, self.new_worker, only)
 
     def new_worker(self, broker_id: str) -> AccountWorker:
         """Return a worker of one account."""

@@ -7,6 +7,7 @@ import logging
 import re
 import signal
 import socket
+import threading
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import date, datetime, timedelta
@@ -116,6 +117,12 @@ def contents(uri: str, name: str) -> dict[str, list[Any]]:
         }
 
 
+def listen(manager: socket.socket, told: list[str]) -> None:
+    """Gather what a service manager is told, statuses left out, until the end has begun."""
+    while "STOPPING=1" not in told:
+        told += [one for one in manager.recv(4096).decode().split("\n") if one.endswith("=1")]
+
+
 def answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -179,9 +186,18 @@ async def test_before_the_first_start_nothing_is_made(here: Installation, report
 
 
 @pytest.mark.row("F7")
+@pytest.mark.matrix("P02")
+@pytest.mark.invariant("I13")
 async def test_beside_a_running_controller(here: Installation, report: Report) -> None:
-    """It finds the controller's store and web server, and the controller goes on."""
+    """It finds the controller's store and web server; the controller goes on, and tells its manager."""
     here.extra.clear()
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind("")  # a free abstract name
+    here.extra |= {"NOTIFY_SOCKET": f"@{manager.getsockname()[1:].decode()}"}
+    here.extra["WATCHDOG_USEC"] = "10000000"
+    told: list[str] = []
+    listener = threading.Thread(target=listen, args=(manager, told), daemon=True)
+    listener.start()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -194,7 +210,7 @@ async def test_beside_a_running_controller(here: Installation, report: Report) -
 
         code, lines = await report()
 
-        assert code == 0, lines
+        assert code == 0, [one for one in lines if not one.startswith("ok")]
         root = f"http://127.0.0.1:{port}"
         assert about(lines, "public URL") == [f"ok {root} leads to the controller"]
         assert about(lines, "web server") == [f"ok the controller listens on 127.0.0.1:{port}"]
@@ -205,6 +221,10 @@ async def test_beside_a_running_controller(here: Installation, report: Report) -
     finally:
         controller.send_signal(signal.SIGTERM)
         controller.communicate(timeout=15)
+        listener.join(60)
+        manager.close()
+    assert (told[0], told[-1]) == ("READY=1", "STOPPING=1")
+    assert set(told[1:-1]) == {"WATCHDOG=1"}
 
 
 # --- one thing is broken -----------------------------------------------------------------------

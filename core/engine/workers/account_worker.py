@@ -51,6 +51,7 @@ class AccountWorker:
     Attributes:
         trouble: Why the last turn did nothing, '' when it did.
         fault: The class of that, where the broker refused or did not answer.
+        turn_since: When the turn that lasts began, by ``monotonic``; None between turns.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class AccountWorker:
         self._dies_at: time | None = None
         self._client: BrokerClient | None = None
         self._group: asyncio.TaskGroup | None = None
-        self._in_turn = False
+        self.turn_since: float | None = None
         self._from_lane: tuple[Exception, datetime | None] | None = None
 
     @property
@@ -159,7 +160,7 @@ class AccountWorker:
         the middle of a turn, or woken for one, may have an exit or a stop to send first.
         """
         client = self._client
-        is_idle = not self._in_turn and not self._wake.is_set() and not self.trouble
+        is_idle = self.turn_since is None and not self._wake.is_set() and not self.trouble
         if client is None or self._group is None or not is_idle or not self._is_ready():
             return None
         if not try_lock(self.lock):
@@ -199,7 +200,7 @@ class AccountWorker:
     async def _take_turns(self) -> None:
         while True:
             self._wake.clear()
-            self._in_turn = True
+            self.turn_since = self._clock.monotonic()
             try:
                 pause = await self.turn()
             except NotFound:
@@ -207,7 +208,7 @@ class AccountWorker:
                     await self._connections.drop(self.broker_id)
                 return
             finally:
-                self._in_turn = False
+                self.turn_since = None
                 ended, self._turn_ended = self._turn_ended, asyncio.Event()
                 ended.set()
             try:

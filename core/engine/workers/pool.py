@@ -11,6 +11,7 @@ from core.engine.orders.lanes import Lane
 from core.engine.workers.account_worker import AccountWorker
 from core.engine.workers.supervisor import Supervisor
 from core.errors import StoreError
+from core.ports.clock import Clock
 
 __all__ = ["WorkerPool"]
 
@@ -22,25 +23,35 @@ class WorkerPool:
     """Starts and ends the workers of all accounts, or with ``only`` of that account alone.
 
     ``new_worker`` makes the worker of an account, anew after each crash.
+
+    Attributes:
+        looked_at: When it last looked for accounts, by the clock's ``monotonic``; None before.
     """
 
     def __init__(
         self,
+        clock: Clock,
         accounts: Accounts,
         supervisor: Supervisor,
         new_worker: Callable[[str], AccountWorker],
         only: str | None = None,
     ) -> None:
+        self._clock = clock
         self._accounts = accounts
         self._supervisor = supervisor
         self._new_worker = new_worker
         self._only = only
         self._workers: dict[str, AccountWorker] = {}
+        self.looked_at: float | None = None
         self._changed = asyncio.Event()
 
     def get(self, broker_id: str) -> AccountWorker | None:
         """Return an account's worker while it runs."""
         return self._workers.get(broker_id)
+
+    def turns(self) -> dict[str, float | None]:
+        """Return since when each running worker's turn lasts, None between turns."""
+        return {broker_id: worker.turn_since for broker_id, worker in self._workers.items()}
 
     def wake(self, broker_id: str) -> None:
         """Let an account's worker, if it runs, take its next turn now."""
@@ -68,6 +79,7 @@ class WorkerPool:
         async with asyncio.TaskGroup() as group:
             while True:
                 self._changed.clear()
+                self.looked_at = self._clock.monotonic()
                 for broker_id in await self._present():
                     if broker_id not in running:
                         running.add(broker_id)

@@ -60,7 +60,7 @@ class Laned(RunBench):
     def is_calm(self) -> bool:
         """Whether the worker waits, and all that it had to note is noted."""
         worker = self.worker
-        is_waiting = not worker._in_turn and not worker._wake.is_set()
+        is_waiting = worker.turn_since is None and not worker._wake.is_set()
         return is_waiting and not worker.lock.locked() and self.engine.writer._worker is None
 
 
