@@ -19,6 +19,7 @@ from bot.views.callbacks import Tap, parse
 from bot.views.screen import Screen
 from bot.views.verbs import Verb
 from bot.wizard.answers import handle_text
+from bot.wizard.secrecy import keep_secret
 from core.errors import StoreError
 
 __all__ = ["UpdateRouter", "is_urgent", "starts_at_once"]
@@ -89,7 +90,17 @@ class UpdateRouter:
         if _is_panic(message):
             # Before any open question: a wizard that asks for a name is not answered with STOP.
             await attempt(visit, self._commands[_PANIC])
-        elif not name:
+            return
+        is_done = True
+
+        async def keep(late: Visit) -> None:
+            nonlocal is_done
+            is_done = await keep_secret(late, name)
+
+        # One that fails has said so; its message is not handled as something else.
+        if not await attempt(visit, keep) or is_done:
+            return
+        if not name:
             await attempt(visit, handle_text)
         elif name in self._commands:
             await attempt(visit, self._commands[name])

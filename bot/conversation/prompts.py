@@ -16,10 +16,13 @@ from typing import Any
 from core.ports.clock import Clock
 from core.ports.store import Change, Document, Store
 
-__all__ = ["Prompt", "Prompts"]
+__all__ = ["SECRET_STEPS", "Prompt", "Prompts"]
 
 _COLLECTION = "prompts"
 _LIFETIME = timedelta(hours=2)
+_ON_ITS_WAY = timedelta(minutes=15)
+SECRET_STEPS = frozenset({"key", "secret", "paste"})
+"""Steps, of any conversation, that ask for what may not stay in the chat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,17 @@ class Prompts:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._secret_at: dict[str, datetime] = {}
+
+    def asked_secret_lately(self, chat_id: int, user_id: int) -> bool:
+        """Whether a key, secret or login code was asked for, and may still be on its way."""
+        at = self._secret_at.get(_key(chat_id, user_id))
+        return at is not None and self._clock.now() - at < _ON_ITS_WAY
+
+    def _note(self, prompt: Prompt) -> Prompt:
+        if prompt.step in SECRET_STEPS:
+            self._secret_at[prompt.key] = self._clock.now()
+        return prompt
 
     async def current(self, chat_id: int, user_id: int) -> Prompt | None:
         """Return the open question, or None."""
@@ -93,7 +107,7 @@ class Prompts:
         await self._store.update(
             _COLLECTION, {"_id": prompt.key}, Change(set=_row(prompt)), upsert=True
         )
-        return prompt
+        return self._note(prompt)
 
     async def move(
         self, prompt: Prompt, step: str, data: Mapping[str, Any], *, update_id: int
@@ -112,7 +126,7 @@ class Prompts:
         )
         where = {"_id": prompt.key, "session": prompt.session, "version": prompt.version}
         matched = await self._store.update(_COLLECTION, where, Change(set=_row(moved)))
-        return moved if matched == 1 else None
+        return self._note(moved) if matched == 1 else None
 
     async def shown_in(self, prompt: Prompt, message_id: int) -> None:
         """Record which message shows the question."""

@@ -38,6 +38,7 @@ class Visit:
     Attributes:
         age_s: Seconds since the user acted, as far as known.
         nonce: The nonce behind the tapped button, checked and open.
+        is_deleted: The user's message is deleted from the chat already.
     """
 
     services: ChatServices
@@ -52,6 +53,7 @@ class Visit:
     arguments: tuple[str, ...] = ()
     age_s: float = 0.0
     nonce: Nonce | None = None
+    is_deleted: bool = False
 
     @property
     def command(self) -> Command:
@@ -70,6 +72,11 @@ class Visit:
     def text(self) -> str:
         """What the user typed."""
         return (self.message.text or "") if self.message else ""
+
+    @property
+    def typed(self) -> str:
+        """What the user typed, under a picture or a file too."""
+        return self.text or ((self.message.caption or "") if self.message else "")
 
     @property
     def is_stale(self) -> bool:
@@ -119,6 +126,8 @@ class Visit:
         """Delete what the user sent; False when Telegram refuses."""
         if self.message is None:
             return False
+        if self.is_deleted:
+            return True
         try:
             return await self.bot.delete_message(self.chat_id, self.message.message_id)
         except (BadRequest, Forbidden) as error:

@@ -30,7 +30,6 @@ __all__ = [
 
 NO_STREAM = "off"
 """In place of a stream's address: its order updates are not used."""
-_SHOWN = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +67,19 @@ class CredentialForm:
     is_upper: bool = False
 
     def checked(self, text: str) -> str:
-        """Return the trimmed credential, or raise ``UserError``, which never repeats a secret."""
+        """Return the trimmed credential, or raise ``UserError``, which repeats nothing of it.
+
+        Not of a key either: whoever is asked for one may send the secret.
+        """
         found = text.strip()
         if self.pattern.fullmatch(found):
             return found.upper() if self.is_upper else found
-        if self.is_secret:
-            raise UserError(
-                f"That has {len(found)} characters and is not a secret's form; expected "
-                f"{self.expected}."
-            )
         if not found:
-            raise UserError("The message is empty; expected the key from the developer console.")
-        raise UserError(f"Found {found[:_SHOWN]!r}; expected {self.expected}.")
+            raise UserError(f"The message is empty; expected {self.expected}.")
+        raise UserError(
+            f"That has {len(found)} characters and is not the form of the {self.name}; expected "
+            f"{self.expected}."
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ def running(here: Installation, directory: Path) -> Iterator[None]:
 
 def actors_of(public_url: str) -> tuple[Actor, Actor]:
     callback = f"{public_url}/broker/callback/"
-    keys = ("canarykey0000001", "canarysecretofkite000001", "CA0001", f"{callback}zerodha")
+    keys = ("canarykey0000001", "canarysecretofkite0000000000001a", "CA0001", f"{callback}zerodha")
     app = ("CANARY0001-100", "CANARYSECRETFYERS1", "CF00001", f"{callback}fyers")
     return Actor("kite", "Zerodha", "Main", *keys), Actor("fyers", "Fyers", "Growth", *app)
 

@@ -70,8 +70,9 @@ FYERS = BrokerProfile(
     ),
     secret=CredentialForm(
         "Secret ID",
-        re.compile(r"[A-Za-z0-9_\-]{6,64}"),
-        "6 to 64 letters and digits, copied whole from the developer console",
+        re.compile(r"[A-Za-z0-9]{6,64}"),
+        "6 to 64 letters and digits, copied whole from the developer console (no App ID: that has "
+        "a dash)",
         is_secret=True,
     ),
     log_out_hint="Open fyers.in in this browser, tap the profile, then Logout.",

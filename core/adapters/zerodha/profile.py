@@ -85,13 +85,13 @@ ZERODHA = BrokerProfile(
     ),
     key=CredentialForm(
         "API key",
-        re.compile(r"[A-Za-z0-9]{6,32}"),
-        "a Kite API key: 6 to 32 letters and digits, no spaces",
+        re.compile(r"[A-Za-z0-9]{16}"),
+        "a Kite API key: 16 letters and digits, no spaces (the secret, which has 32, comes next)",
     ),
     secret=CredentialForm(
         "API secret",
-        re.compile(r"[A-Za-z0-9_\-]{6,64}"),
-        "6 to 64 letters and digits, copied whole from the developer console",
+        re.compile(r"[A-Za-z0-9]{32}"),
+        "32 letters and digits, copied whole from the developer console (the key has 16)",
         is_secret=True,
     ),
     log_out_hint="Open kite.zerodha.com in this browser, tap the profile, then Logout.",

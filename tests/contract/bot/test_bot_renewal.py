@@ -83,7 +83,7 @@ async def test_a_wrong_key_or_secret_is_explained_and_nothing_is_changed(world: 
     await world.owner.say(f"{NEW_KEY[:-1]}x")
     await world.owner.sees("Send the API secret")
     wrong = await world.owner.say("no secret at all!")
-    answer = await world.owner.sees("is not a secret's form")
+    answer = await world.owner.sees("is not the form of the API secret")
     assert "no secret at all" not in answer["text"]
     await world.settled()
     assert all(one["id"] != wrong for one in await world.owner.messages())

@@ -124,7 +124,7 @@ async def test_wrong_input_is_explained_and_the_wizard_stays(world: World):
     await person.say(KEY)
     await person.sees("Send the API secret")
     wrong_secret = await person.say("no secret at all!")
-    answer = await person.sees("is not a secret's form")
+    answer = await person.sees("is not the form of the API secret")
     assert "no secret at all" not in answer["text"]
     await person.say(SECRET)
     summary = await person.sees("Is this right?")

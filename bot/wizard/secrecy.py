@@ -1,0 +1,99 @@
+"""Keeps keys, secrets and login codes out of the chat, wherever they are typed (row A3).
+
+It looks at every message before anything is done with it. While a key or a secret is asked for,
+whatever the user sends is deleted: a caption or a file too, and what belongs to another question.
+Elsewhere a message goes by its form: the address that a login ended at, and what has a secret's
+form. What is deleted is never repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.conversation.prompts import SECRET_STEPS, Prompt
+from bot.conversation.visit import Visit
+from bot.handlers.login import answer_login, looks_like_login
+from bot.views.screen import Screen
+from bot.wizard.secret_message import delete_secret
+from core.domain.broker_profile import BrokerProfile
+
+__all__ = ["keep_secret"]
+
+_NAMES = frozenset({"add", "rename"})
+"""Questions that may be answered by a name, so that nothing of a key's form is one."""
+_SHORTEST = 8
+_LONG = 20
+"""From so many characters on, what has a secret's form is taken for one under any question."""
+
+
+async def keep_secret(visit: Visit, command: str) -> bool:
+    """Delete what must not stay in the chat; return whether the message is dealt with by that.
+
+    Args:
+        visit: Of a message.
+        command: The command that it is, '' for none.
+    """
+    prompts = visit.services.prompts
+    prompt = await prompts.current(visit.chat_id, visit.user_id)
+    # What came again after a crash is not the answer to a question that was asked since.
+    is_asked = prompt is not None and visit.update_id > prompt.update_id
+    if is_asked and prompt is not None and prompt.step in SECRET_STEPS:
+        return await _while_asked(visit, command, prompt)
+    if command:
+        return False
+    brokers = visit.services.parameters.brokers
+    if looks_like_login(visit.typed, brokers):
+        await _take_login(visit)
+        return True
+    if not visit.text and visit.services.prompts.asked_secret_lately(visit.chat_id, visit.user_id):
+        await _refuse(visit, "I can read only text, so I deleted that.")
+        return True
+    if _is_credential(visit, prompt, brokers):
+        await _refuse(
+            visit,
+            "That looked like a key or a secret, so I deleted it and did nothing with it. /add "
+            "asks for one.",
+        )
+        return True
+    return False
+
+
+async def _while_asked(visit: Visit, command: str, prompt: Prompt) -> bool:
+    """Delete a message at a step that asks for a key, a secret or a login's address."""
+    if command and not visit.arguments:
+        return False  # a bare command holds nothing
+    is_login = looks_like_login(visit.typed, visit.services.parameters.brokers)
+    if is_login and prompt.kind != "login":
+        await _take_login(visit)
+        return True
+    if not visit.text:
+        await _refuse(visit, "I can read only text, so I deleted that. Send it as a message.")
+        return True
+    await delete_secret(visit)
+    visit.is_deleted = True
+    return False
+
+
+async def _refuse(visit: Visit, why: str) -> None:
+    await delete_secret(visit)
+    await visit.send(Screen(why))
+
+
+async def _take_login(visit: Visit) -> None:
+    """Complete the login of a pasted address, whatever question is open; that one stays open."""
+    await answer_login(visit, None)
+
+
+def _is_credential(visit: Visit, prompt: Prompt | None, brokers: Sequence[BrokerProfile]) -> bool:
+    """Whether a message that no secret's step waits for has the form of a key or a secret."""
+    text = visit.typed.strip()
+    if not (any(sign.isdigit() for sign in text) and any(sign.isalpha() for sign in text)):
+        return False
+    is_secret = any(one.secret.pattern.fullmatch(text) for one in brokers)
+    if prompt is None:
+        # Nobody waits for a word of this form: after a /cancel it is what was copied before.
+        return is_secret and len(text) >= _SHORTEST
+    if prompt.kind in _NAMES and any(one.key.pattern.fullmatch(text) for one in brokers):
+        return True
+    # No name, number or symbol looks like it.
+    return is_secret and len(text) >= _LONG and any(sign.islower() for sign in text)

@@ -1,0 +1,161 @@
+"""Keys, secrets and login codes do not stay in the chat, wherever they are typed (rows A3, G2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.domain.account import TokenStatus
+from tests.contract.bot.test_bot_wizard import KEY, SECRET, to_step
+from tests.fakes.bot_world import World, a_message
+from tests.fakes.views import an_account
+
+pytestmark = [pytest.mark.dates, pytest.mark.row("A3"), pytest.mark.invariant("I12")]
+
+FYERS_SECRET = "8QL2XQ7Y4P"
+
+
+async def send(world: World, **body: Any) -> int:
+    """Send a message of any kind as the owner; return its id."""
+    bot = next(iter(world.telegram.sim.bots.values()))
+    sent = a_message(0, "", at=world.clock.now())["message"]
+    del sent["text"]
+    message_id = await world.owner.say("a place for it")
+    await world.settled()
+    world.telegram.sim.queue(bot).put("message", "x", sent | {"message_id": message_id} | body)
+    return message_id
+
+
+async def shown(world: World) -> str:
+    """Return all that stands in the chat."""
+    return repr(await world.owner.messages())
+
+
+FILE = {"file_id": "AAAA", "file_unique_id": "AA", "file_size": 32}
+DOCUMENT = {"document": {**FILE, "file_name": "secret.txt"}}
+PHOTO = {"photo": [{**FILE, "width": 9, "height": 9}]}
+
+
+@pytest.mark.parametrize(
+    ("step", "body"),
+    [("key", DOCUMENT), ("secret", PHOTO | {"caption": SECRET})],
+    ids=["file", "caption"],
+)
+async def test_files_and_captions_are_deleted_while_a_secret_is_asked(
+    world: World, step: str, body: dict[str, Any]
+) -> None:
+    """They are no answer, and they may hold one; the question stays."""
+    await world.start()
+    await to_step(world.owner, "Zerodha", step)
+    sent = await send(world, **body)
+    await world.owner.sees("I can read only text")
+    await world.settled()
+    assert all(one["id"] != sent for one in await world.owner.messages())
+    (prompt,) = await world.rows("prompts")
+    assert prompt["step"] == step
+
+
+@pytest.mark.parametrize("broker", ["Zerodha", "Fyers"])
+async def test_a_secret_in_place_of_the_key_is_deleted_and_not_kept(
+    world: World, broker: str
+) -> None:
+    """A Kite key has 16 characters and its secret 32; an App ID has a dash. Nothing is repeated."""
+    await world.start()
+    await to_step(world.owner, broker, "key")
+    wrong = SECRET if broker == "Zerodha" else FYERS_SECRET
+    sent = await world.owner.say(wrong)
+    answer = await world.owner.sees("is not the form of the A")
+    await world.settled()
+    assert wrong[:8] not in answer["text"] and wrong not in await shown(world)
+    assert all(one["id"] != sent for one in await world.owner.messages())
+    (prompt,) = await world.rows("prompts")
+    assert prompt["step"] == "key" and wrong not in repr(prompt)
+
+
+async def test_a_key_in_place_of_the_secret_is_refused(world: World) -> None:
+    """Otherwise the login would fail at the broker, where nobody knows why."""
+    await world.start()
+    await to_step(world.owner, "Zerodha", "secret")
+    await world.owner.say(KEY)
+    await world.owner.sees("has 16 characters and is not the form of the API secret")
+
+
+@pytest.mark.parametrize("how", ["command", "button", "never asked"])
+async def test_a_secret_after_cancel_is_deleted(world: World, how: str) -> None:
+    """What was copied before the cancel is pasted after it; so is what nobody asked for."""
+    await world.start()
+    if how == "never asked":
+        await world.owner.say("/help")
+        await world.owner.sees("What I can do")
+    else:
+        await to_step(world.owner, "Zerodha", "secret")
+        await (world.owner.say("/cancel") if how == "command" else world.owner.tap("Cancel"))
+        await world.owner.sees("Cancelled")
+    for sent in (SECRET, FYERS_SECRET):
+        await world.owner.say(sent)
+    await world.owner.sees("looked like a key or a secret")
+    await world.settled()
+    page = await shown(world)
+    assert SECRET not in page and FYERS_SECRET not in page
+
+
+async def test_a_file_after_cancel_is_deleted(world: World) -> None:
+    """For a quarter of an hour the answer to the question may still be on its way."""
+    await world.start()
+    await to_step(world.owner, "Zerodha", "secret")
+    await world.owner.say("/cancel")
+    await world.owner.sees("Cancelled")
+    sent = await send(world, **DOCUMENT)
+    await world.owner.sees("I can read only text")
+    assert all(one["id"] != sent for one in await world.owner.messages())
+
+
+async def test_a_secret_is_no_name(world: World) -> None:
+    """At the question before the key it is deleted, and the question stays."""
+    await world.start()
+    await to_step(world.owner, "Zerodha", "name")
+    for text in (SECRET, KEY, "AB1CD2EF3G-100"):
+        await world.owner.say(text)
+    await world.owner.sees("looked like a key or a secret")
+    await world.settled()
+    page = await shown(world)
+    assert not any(text in page for text in (SECRET, KEY, "AB1CD2EF3G-100"))
+    (prompt,) = await world.rows("prompts")
+    assert prompt["step"] == "name"
+    await world.owner.say("Main 2")
+    await world.owner.sees("Send the API key")
+
+
+@pytest.mark.row("B4")
+@pytest.mark.parametrize("step", ["name", "secret"])
+async def test_a_login_is_pasted_while_another_question_is_open(world: World, step: str) -> None:
+    """It is completed and deleted; the question stays open and is answered next."""
+    world.public_url = None
+    account = an_account(
+        token_status=TokenStatus.EXPIRED, display_name="First", api_key="another123456789"
+    )
+    await world.connect(account)
+    await world.start()
+    await world.control.logins.offer(account.broker_id)
+    (row,) = await world.rows("logins")
+    await to_step(world.owner, "Zerodha", step)
+    landed = f"https://127.0.0.1/?request_token=canary00token00&status=success&nonce={row['_id']}"
+    sent = await world.owner.say(landed)
+    await world.owner.sees("is logged in")
+    await world.settled()
+    assert all(one["id"] != sent for one in await world.owner.messages())
+    assert "canary00token00" not in await shown(world)
+    (prompt,) = await world.rows("prompts")
+    assert prompt["step"] == step
+
+
+async def test_a_secret_with_a_command_is_deleted_while_it_is_asked(world: World) -> None:
+    """A slash before it makes a command of it; the bare ones work as ever."""
+    await world.start()
+    await to_step(world.owner, "Zerodha", "secret")
+    sent = await world.owner.say(f"/secret {SECRET}")
+    await world.settled()
+    assert all(one["id"] != sent for one in await world.owner.messages())
+    await world.owner.say("/cancel")
+    await world.owner.sees("Cancelled")
