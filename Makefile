@@ -18,11 +18,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --no-deps --require-hashes
+TOOLS := .venv-tools
+COMPILE = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-header --no-annotate --override overrides.txt --constraint constraints.txt $(LOCK_ARGS)
 PROJECT := $(PIP) install --no-deps --no-build-isolation --editable .
 
-.PHONY: demo test quick test-dates faults nightly check bench panic-table lock clean format system-deps
+.PHONY: demo test quick test-dates faults nightly check bench panic-table lock audit clean format system-deps
 
-demo: $(VENV)/installed
+demo: $(VENV)/installed-embedded
 	$(BIN)/saarthi demo --port $(PORT) $(if $(DATA),--data "$(DATA)") $(if $(filter-out 0,$(AUTOPLAY)),--autoplay)
 
 # What to run after each change: no store, no simulator, no browser.
@@ -64,20 +67,26 @@ bench: $(VENV)/installed-dev
 panic-table: $(VENV)/installed-dev
 	$(BIN)/python -m tests.bench.panic_table
 
-# Only writing the locks needs a resolver; installing from them needs pip alone.
-lock:
-	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/pip --disable-pip-version-check --quiet install uv
-	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	  --no-header --no-annotate --override overrides.txt $(LOCK_ARGS) \
-	  requirements.in requirements-embedded.in requirements-build.in --output-file requirements.lock
-	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	  --no-header --no-annotate --override overrides.txt --constraint requirements.lock $(LOCK_ARGS) \
-	  requirements.in requirements-embedded.in requirements-build.in requirements-dev.in \
+# Only writing the locks needs a resolver; installing from them needs pip alone. The tool that writes
+# them is locked itself, with its hashes. LOCK_ARGS=--upgrade takes newer versions.
+lock: $(TOOLS)/installed
+	$(COMPILE) requirements.in requirements-build.in --output-file requirements.lock
+	$(COMPILE) --constraint requirements.lock requirements-embedded.in \
+	  --output-file requirements-embedded.lock
+	$(COMPILE) --constraint requirements.lock --constraint requirements-embedded.lock \
+	  requirements.in requirements-build.in requirements-embedded.in requirements-dev.in \
 	  --output-file requirements-dev.lock
+	$(COMPILE) requirements-tools.in --output-file requirements-tools.lock
+
+# Asks the index which locked versions have published weaknesses. It needs the index's advisories, so
+# it is no part of `make check`, which works offline and everywhere; that one holds constraints.txt.
+audit: $(TOOLS)/installed
+	for lock in requirements.lock requirements-embedded.lock requirements-dev.lock; do \
+	  $(TOOLS)/bin/pip-audit --strict --disable-pip --no-deps --require-hashes -r $$lock; \
+	done
 
 clean:
-	rm -rf $(VENV) .venv-lock build dist *.egg-info bench.json .coverage .coverage.* htmlcov \
+	rm -rf $(VENV) $(TOOLS) build dist *.egg-info bench.json .coverage .coverage.* htmlcov \
 	  .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 # The browser for the browser tests, libfaketime for the tests on other days, and the libraries of
@@ -111,6 +120,17 @@ $(VENV)/installed: requirements.lock pyproject.toml requirements.in | $(BIN)/pyt
 	$(PROJECT)
 	touch $@
 
+# The embedded store is for the demo and the tests; a production installation has no use for it.
+$(VENV)/installed-embedded: requirements-embedded.lock $(VENV)/installed
+	$(INSTALL) -r requirements-embedded.lock
+	touch $@
+
 $(VENV)/installed-dev: requirements-dev.lock $(VENV)/installed
 	$(INSTALL) -r requirements-dev.lock
+	touch $@
+
+$(TOOLS)/installed: requirements-tools.lock
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip --disable-pip-version-check --quiet install \
+	  --no-deps --require-hashes -r requirements-tools.lock
 	touch $@

