@@ -28,6 +28,7 @@ from sandbox.world import World
 __all__ = ["build_app"]
 
 
+_MAX_UPLOAD = 50 * 1024 * 1024
 _HELP = "What the sandbox can be asked for, as JSON over HTTP; docs/sandbox.md says more."
 
 
@@ -255,7 +256,7 @@ def build_app(world: World, extra: list[web.RouteDef] | None = None) -> web.Appl
         extra: Routes of other simulators (Telegram's).
     """
     control = Control(world)
-    app = web.Application(middlewares=[_errors])
+    app = web.Application(middlewares=[_errors], client_max_size=_MAX_UPLOAD)
     app.add_routes(
         [
             web.get("/", control.help),

@@ -101,12 +101,12 @@ class BotApi:
     async def _file(self, request: web.Request) -> web.Response:
         """Serve a file; clients percent-encode the token's colon, so the path is decoded first."""
         token, _, path = unquote(request.match_info["path"]).removeprefix("bot").partition("/")
-        row = self._sim.storage.file("path", path)
-        if token not in self._sim.bots or row is None:
+        file, bot = self._sim.storage.file("path", path), self._sim.bots.get(token)
+        if bot is None or file is None or file.owner not in {None, bot.id}:
             return _refused(BotApiError(404, "Not Found"))
-        disposition = f"attachment; filename*=UTF-8''{quote(row[2])}"
+        disposition = f"attachment; filename*=UTF-8''{quote(file.name)}"
         return web.Response(
-            body=row[4],
+            body=file.content,
             content_type="application/octet-stream",
             headers={"Content-Disposition": disposition},
         )

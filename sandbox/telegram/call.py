@@ -96,9 +96,10 @@ class Call:
         *,
         forward_origin: Json | None = None,
         inline: Json | None = None,
+        album: str | None = None,
     ) -> Message:
         """Put a message of this bot in a chat, with the options that every send takes."""
-        markup = self.reply_markup()
+        markup = ReplyMarkup() if album else self.reply_markup()
         reply_to = self.reply_to(conversation)
         thread_id = self.parameters.integer("message_thread_id") or None
         message = Message(
@@ -113,6 +114,7 @@ class Call:
             thread_id=thread_id,
             forward_origin=forward_origin,
             is_protected=self.parameters.flag("protect_content"),
+            album=album,
         )
         self.sim.save_message(message)
         return message

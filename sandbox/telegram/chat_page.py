@@ -13,7 +13,9 @@ from aiohttp import web
 
 from sandbox.telegram import user_actions
 from sandbox.telegram.errors import BotApiError
+from sandbox.telegram.media import PICTURES
 from sandbox.telegram.model import Bot, Conversation, Json
+from sandbox.telegram.parameters import read_parameters
 from sandbox.telegram.simulator import Simulator
 from sandbox.telegram.transcript import bot_view, message_view, snapshot
 from sandbox.telegram.user_actions import ActionRefused
@@ -45,6 +47,7 @@ class ChatPage:
             web.get("/api/events", self._events),
             web.post("/api/send", self._act(self._send)),
             web.post("/api/tap", self._act(self._tap)),
+            web.post("/api/upload", self._upload),
             web.get("/api/file/{file_id}", self._file),
         ]
 
@@ -55,12 +58,13 @@ class ChatPage:
         return _page_file(request.match_info["name"])
 
     async def _file(self, request: web.Request) -> web.Response:
-        row = self._sim.storage.file("id", request.match_info["file_id"])
-        if row is None:
+        file = self._sim.storage.file("id", request.match_info["file_id"])
+        if file is None:
             raise web.HTTPNotFound
-        kind = row[3] if row[3].startswith("image/") else "application/octet-stream"
-        headers = {"Content-Disposition": "inline"} if kind.startswith("image/") else {}
-        return web.Response(body=row[4], content_type=kind, headers={**_HEADERS, **headers})
+        is_picture = file.mime in PICTURES
+        kind = file.mime if is_picture else "application/octet-stream"
+        headers = {"Content-Disposition": "inline"} if is_picture else {}
+        return web.Response(body=file.content, content_type=kind, headers={**_HEADERS, **headers})
 
     def _act(self, handler: Any) -> Any:
         async def act(request: web.Request) -> web.Response:
@@ -72,6 +76,14 @@ class ChatPage:
                 return web.json_response({"error": "not a request of the page"}, status=400)
 
         return act
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        """Send the files of a form as the user of the page."""
+        try:
+            sent = user_actions.send_form(self._sim, await read_parameters(request))
+        except (ActionRefused, BotApiError) as refusal:
+            return web.json_response({"error": str(refusal)}, status=refusal.status)
+        return web.json_response({"message_ids": [message.id for message in sent]})
 
     def _send(self, body: Json) -> Json:
         user_id = int(body["user"])

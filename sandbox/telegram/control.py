@@ -9,6 +9,7 @@ from sandbox.telegram import user_actions
 from sandbox.telegram.call_log import CallLog
 from sandbox.telegram.errors import BotApiError
 from sandbox.telegram.model import Conversation, Json
+from sandbox.telegram.parameters import read_parameters
 from sandbox.telegram.simulator import Simulator
 from sandbox.telegram.transcript import transcript
 from sandbox.telegram.user_actions import ActionRefused
@@ -51,6 +52,7 @@ class TelegramControl:
         return [
             web.post("/telegram/send", self._guarded(self._send)),
             web.post("/telegram/tap", self._guarded(self._tap)),
+            web.post("/telegram/upload", self._guarded(self._upload)),
             web.get("/telegram/transcript", self._guarded(self._transcript)),
             web.post("/telegram/chats", self._guarded(self._chats)),
             web.get("/telegram/chats", self._guarded(self._list)),
@@ -84,6 +86,11 @@ class TelegramControl:
             name=body.get("name"),
         )
         return {"message_id": message.id}
+
+    async def _upload(self, request: web.Request) -> Json:
+        """Send the files of a form as a user."""
+        sent = user_actions.send_form(self._sim, await read_parameters(request))
+        return {"message_ids": [message.id for message in sent]}
 
     async def _tap(self, request: web.Request) -> Json:
         """Tap a button of a message, by its text or data."""

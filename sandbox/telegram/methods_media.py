@@ -1,124 +1,143 @@
-"""Methods about photos, documents and their files."""
+"""Methods about photos, documents and albums, and their files."""
 
-import mimetypes
+import json
 import secrets
-import struct
+from typing import Any
 
 from sandbox.telegram.call import Call
-from sandbox.telegram.errors import BotApiError, bad_request
+from sandbox.telegram.errors import bad_request
+from sandbox.telegram.media import (
+    KINDS,
+    MAX_ALBUM,
+    ServerRefusal,
+    Source,
+    caption_of,
+    document_of,
+    identity_of,
+    media_of,
+    photo_of,
+)
+from sandbox.telegram.methods_messages import apply_edit
 from sandbox.telegram.model import Json
-from sandbox.telegram.parameters import Upload
-from sandbox.telegram.text import format_caption
 
 __all__ = ["METHODS"]
 
-_MAX_PHOTO = 10 * 1024 * 1024
 _MAX_DOWNLOAD = 20 * 1024 * 1024
-_PNG = b"\x89PNG\r\n\x1a\n"
-_JPEG = b"\xff\xd8"
-_FRAME_MARKERS = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 
 
-def _image_size(content: bytes) -> tuple[int, int] | None:
-    """Read width and height of a PNG, GIF or JPEG from its header."""
-    if content.startswith(_PNG):
-        width, height = struct.unpack(">II", content[16:24])
-        return width, height
-    if content[:6] in {b"GIF87a", b"GIF89a"}:
-        width, height = struct.unpack("<HH", content[6:10])
-        return width, height
-    if content.startswith(_JPEG):
-        return _jpeg_size(content)
-    return None
+def _source(call: Call) -> Source:
+    return Source(call.sim.storage, call.bot.id, call.parameters)
 
 
-def _jpeg_size(content: bytes) -> tuple[int, int] | None:
-    index = 2
-    while index + 9 < len(content) and content[index] == 0xFF:  # noqa: PLR2004 - marker byte
-        if content[index + 1] in _FRAME_MARKERS:
-            height, width = struct.unpack(">HH", content[index + 5 : index + 9])
-            return width, height
-        index += 2 + int(struct.unpack(">H", content[index + 2 : index + 4])[0])
-    return None
-
-
-def _stored(call: Call, upload: Upload, folder: str) -> Json:
-    file_id = f"{folder[:1].upper()}{secrets.token_urlsafe(24)}"
-    suffix = "." + upload.name.rpartition(".")[2] if "." in upload.name else ""
-    path = f"{folder}/file_{file_id[-10:]}{suffix}"
-    guessed = mimetypes.guess_type(upload.name)[0]
-    mime = upload.mime if upload.mime != "text/plain" or not guessed else guessed
-    call.sim.storage.save_file(file_id, path, upload.name, mime, upload.content)
-    return _identity(file_id, len(upload.content))
-
-
-def _identity(file_id: str, size: int) -> Json:
-    return {"file_id": file_id, "file_unique_id": f"A{file_id[-14:]}", "file_size": size}
-
-
-def _source(call: Call, name: str, folder: str) -> tuple[Json, str, str, bytes]:
-    """Find the file that a parameter sends: an upload or the id of an earlier file."""
-    upload = call.parameters.upload(name)
-    if upload is not None:
-        if not upload.content:
-            raise bad_request("file must be non-empty")
-        identity = _stored(call, upload, folder)
-    else:
-        given = call.parameters.text(name)
-        if not given:
-            raise bad_request(f"there is no {name} in the request")
-        if given.startswith(("http://", "https://")):
-            raise bad_request("failed to get HTTP URL content")
-        identity = {"file_id": given}
-    row = call.sim.storage.file("id", identity["file_id"])
-    if row is None:
-        raise bad_request("wrong file identifier/HTTP URL specified")
-    file_id, _path, file_name, mime, content = row
-    return _identity(file_id, len(content)), file_name, mime, content
-
-
-def _with_caption(call: Call, content: Json) -> Json:
-    formatted = format_caption(
-        call.parameters.text("caption"),
-        call.parameters.text("parse_mode"),
+def _caption(call: Call) -> Json:
+    parameters = call.parameters
+    return caption_of(
+        parameters.text("caption"),
+        parameters.text("parse_mode"),
         call.entities_of("caption_entities"),
     )
-    if formatted.text:
-        content["caption"] = formatted.text
-    if formatted.entities:
-        content["caption_entities"] = formatted.entities
-    return content
 
 
 def send_photo(call: Call) -> Json:
     """Send a picture."""
     conversation = call.open_chat()
-    identity, _name, _mime, content = _source(call, "photo", "photos")
-    if len(content) > _MAX_PHOTO:
-        raise BotApiError(413, "Request Entity Too Large")
-    size = _image_size(content)
-    if size is None:
-        raise bad_request("IMAGE_PROCESS_FAILED")
-    photo = [{**identity, "width": size[0], "height": size[1]}]
-    return call.show(call.post(conversation, _with_caption(call, {"photo": photo})))
+    caption = _caption(call)
+    file = _source(call).file(call.parameters.text("photo") or "", "photo", "photo")
+    if file is None:
+        raise bad_request("there is no photo in the request")
+    content = photo_of(file) | caption
+    if call.parameters.flag("has_spoiler"):
+        content["has_media_spoiler"] = True
+    if caption and call.parameters.flag("show_caption_above_media"):
+        content["show_caption_above_media"] = True
+    return call.show(call.post(conversation, content))
 
 
 def send_document(call: Call) -> Json:
     """Send a file."""
     conversation = call.open_chat()
-    identity, name, mime, _content = _source(call, "document", "documents")
-    document = {**identity, "file_name": name, "mime_type": mime}
-    return call.show(call.post(conversation, _with_caption(call, {"document": document})))
+    caption = _caption(call)
+    source = _source(call)
+    file = source.file(call.parameters.text("document") or "", "document", "document")
+    if file is None:
+        raise bad_request("there is no document in the request")
+    thumbnail = source.file(call.parameters.text("thumbnail") or "", "thumbnail", "photo")
+    return call.show(call.post(conversation, document_of(file, thumbnail) | caption))
+
+
+def send_media_group(call: Call) -> list[Json]:
+    """Send photos, or documents, as one album; one alone is an ordinary message."""
+    conversation = call.open_chat()
+    contents = _album(call)
+    if not contents:
+        raise bad_request("There are no messages to send")
+    if len(contents) > MAX_ALBUM:
+        raise bad_request("Too many messages to send as an album")
+    if len({content.get("show_caption_above_media", False) for content in contents}) > 1:
+        raise bad_request("Parameter show_caption_above_media must be the same for all messages")
+    if len({kind for content in contents for kind in KINDS if kind in content}) > 1:
+        raise bad_request("Document can't be mixed with other media types")
+    album = str(secrets.randbits(60)) if len(contents) > 1 else None
+    return [call.show(call.post(conversation, one, album=album)) for one in contents]
+
+
+def _album(call: Call) -> list[Json]:
+    raw = _required_json(call, "media JSON object")
+    if not isinstance(raw, list):
+        raise bad_request("Expected an Array of InputMedia")
+    source, contents = _source(call), []
+    for number, one in enumerate(raw, 1):
+        try:
+            contents.append(media_of(source, one, is_album=True))
+        except ServerRefusal as refusal:
+            raise bad_request(
+                f'Failed to send message #{number} with the error message "{refusal.text}"'
+            ) from refusal
+    return contents
+
+
+def _required_json(call: Call, what: str) -> Any:
+    given = call.parameters.values.get("media")
+    if given is None or given == "":
+        raise bad_request('Parameter "media" is required')
+    if not isinstance(given, str):
+        return given
+    try:
+        return json.loads(given)
+    except ValueError:
+        raise bad_request(f"Can't parse {what}") from None
+
+
+def edit_message_media(call: Call) -> Json:
+    """Change the photo or document of a message, or give a text one; the old caption goes."""
+    conversation = call.open_chat()
+    markup = call.reply_markup()
+    raw = _required_json(call, "input media JSON object")
+    message = call.message(conversation, "edit")
+    if message.bot_id != call.bot.id or message.is_service or message.forward_origin:
+        raise bad_request("Message media can't be edited")
+    content = media_of(_source(call), raw, is_album=False)
+    if message.album is not None and not any(
+        kind in content and kind in message.content for kind in KINDS
+    ):
+        raise bad_request("Can't change media type in the album")
+    return apply_edit(call, message, content, markup.inline)
 
 
 def get_file(call: Call) -> Json:
     """Give the path under which a file can be downloaded."""
-    row = call.sim.storage.file("id", call.parameters.text("file_id") or "")
-    if row is None:
+    file = call.sim.storage.file("id", call.parameters.text("file_id") or "")
+    if file is None or file.owner not in {None, call.bot.id}:
         raise bad_request("invalid file_id")
-    if len(row[4]) > _MAX_DOWNLOAD:
+    if len(file.content) > _MAX_DOWNLOAD:
         raise bad_request("file is too big")
-    return {**_identity(row[0], len(row[4])), "file_path": row[1]}
+    return {**identity_of(file), "file_path": file.path}
 
 
-METHODS = {"sendPhoto": send_photo, "sendDocument": send_document, "getFile": get_file}
+METHODS = {
+    "sendPhoto": send_photo,
+    "sendDocument": send_document,
+    "sendMediaGroup": send_media_group,
+    "editMessageMedia": edit_message_media,
+    "getFile": get_file,
+}

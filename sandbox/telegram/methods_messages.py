@@ -1,14 +1,16 @@
 """Methods that write, change and remove messages, and that answer taps."""
 
+import secrets
 from typing import Any
 
 from sandbox.telegram.call import Call
 from sandbox.telegram.errors import BotApiError, bad_request
+from sandbox.telegram.media import caption_of
 from sandbox.telegram.model import Conversation, Json, Message
-from sandbox.telegram.text import format_caption, format_text
+from sandbox.telegram.text import format_text
 from sandbox.telegram.text.formatting import FormattedText
 
-__all__ = ["METHODS"]
+__all__ = ["METHODS", "apply_edit"]
 
 _DELETABLE_S = 48 * 3600
 _MAX_AT_ONCE = 100
@@ -69,7 +71,8 @@ def _editable(call: Call) -> Message:
     return message
 
 
-def _apply_edit(call: Call, message: Message, content: Json, inline: Json | None) -> Json:
+def apply_edit(call: Call, message: Message, content: Json, inline: Json | None) -> Json:
+    """Put new content and keyboard into a message; raises 400 when nothing would change."""
     is_same = message.content == content and message.inline == inline
     if is_same:
         raise bad_request(_NOT_MODIFIED)
@@ -86,7 +89,7 @@ def edit_message_text(call: Call) -> Json:
     if "text" not in message.content:
         raise bad_request("there is no text in the message to edit")
     content = _text_content(call, _text_of(call))
-    return _apply_edit(call, message, content, call.reply_markup().inline)
+    return apply_edit(call, message, content, call.reply_markup().inline)
 
 
 def edit_message_caption(call: Call) -> Json:
@@ -94,23 +97,18 @@ def edit_message_caption(call: Call) -> Json:
     message = _editable(call)
     if "text" in message.content:
         raise bad_request("there is no caption in the message to edit")
-    formatted = format_caption(
-        call.parameters.text("caption"),
-        call.parameters.text("parse_mode"),
-        call.entities_of("caption_entities"),
-    )
-    content = {k: v for k, v in message.content.items() if not k.startswith("caption")}
-    if formatted.text:
-        content["caption"] = formatted.text
-    if formatted.entities:
-        content["caption_entities"] = formatted.entities
-    return _apply_edit(call, message, content, call.reply_markup().inline)
+    given = (call.parameters.text("caption"), call.parameters.text("parse_mode"))
+    caption = caption_of(*given, call.entities_of("caption_entities"))
+    if caption and call.parameters.flag("show_caption_above_media") and "photo" in message.content:
+        caption["show_caption_above_media"] = True
+    content = {k: v for k, v in message.content.items() if "caption" not in k} | caption
+    return apply_edit(call, message, content, call.reply_markup().inline)
 
 
 def edit_message_reply_markup(call: Call) -> Json:
     """Change or remove only the keyboard."""
     message = _editable(call)
-    return _apply_edit(call, message, message.content, call.reply_markup().inline)
+    return apply_edit(call, message, message.content, call.reply_markup().inline)
 
 
 def _check_deletable(call: Call, conversation: Conversation, message: Message) -> None:
@@ -217,15 +215,39 @@ def forward_message(call: Call) -> Json:
     return call.show(call.post(target, dict(message.content), forward_origin=origin))
 
 
+def _albums(messages: list[Message]) -> dict[str, str]:
+    """Give the new albums of messages that are sent again: those of which two or more are."""
+    there = [message.album for message in messages if message.album is not None]
+    return {one: str(secrets.randbits(60)) for one in there if there.count(one) > 1}
+
+
 def forward_messages(call: Call) -> list[Json]:
-    """Forward several messages."""
+    """Forward several messages; those of an album are one again."""
     target = call.open_chat()
+    messages = [_copied(call, "forward", message_id) for message_id in _message_ids(call)]
+    albums = _albums(messages)
     sent: list[Json] = []
-    for message_id in _message_ids(call):
-        message = _copied(call, "forward", message_id)
+    for message in messages:
+        album = albums.get(message.album or "")
         origin = _origin(call, message)
-        copy = call.post(target, dict(message.content), forward_origin=origin)
+        copy = call.post(target, dict(message.content), forward_origin=origin, album=album)
         sent.append({"message_id": copy.id})
+    return sent
+
+
+def copy_messages(call: Call) -> list[Json]:
+    """Send the contents of several messages again; those of an album are one again."""
+    target = call.open_chat()
+    messages = [_copied(call, "copy", message_id) for message_id in _message_ids(call)]
+    albums = _albums(messages)
+    sent: list[Json] = []
+    for message in messages:
+        content = dict(message.content)
+        if call.parameters.flag("remove_caption"):
+            content = {k: v for k, v in content.items() if "caption" not in k}
+        sent.append(
+            {"message_id": call.post(target, content, album=albums.get(message.album or "")).id}
+        )
     return sent
 
 
@@ -234,12 +256,9 @@ def copy_message(call: Call) -> Json:
     target = call.open_chat()
     content: dict[str, Any] = dict(_copied(call, "copy").content)
     if "caption" in call.parameters and "text" not in content:
-        formatted = format_caption(
-            call.parameters.text("caption"),
-            call.parameters.text("parse_mode"),
-            call.entities_of("caption_entities"),
-        )
-        content["caption"], content["caption_entities"] = formatted.text, formatted.entities
+        given = (call.parameters.text("caption"), call.parameters.text("parse_mode"))
+        content = {k: v for k, v in content.items() if "caption" not in k}
+        content |= caption_of(*given, call.entities_of("caption_entities"))
     return {"message_id": call.post(target, content).id}
 
 
@@ -255,4 +274,5 @@ METHODS = {
     "forwardMessage": forward_message,
     "forwardMessages": forward_messages,
     "copyMessage": copy_message,
+    "copyMessages": copy_messages,
 }

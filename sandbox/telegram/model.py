@@ -94,6 +94,7 @@ class Message:
     is_deleted: bool = False
     is_pinned: bool = False
     is_protected: bool = False
+    album: str | None = None
     market_at: float | None = None
     """Market time when it came, seconds of the epoch; None where market time is real time."""
 

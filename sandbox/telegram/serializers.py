@@ -15,8 +15,10 @@ _CONTENT_KEYS = (
     "link_preview_options",
     "photo",
     "document",
+    "has_media_spoiler",
     "caption",
     "caption_entities",
+    "show_caption_above_media",
 )
 
 
@@ -34,6 +36,8 @@ def message_object(sim: Simulator, message: Message, depth: int = 1) -> Json:
         body["forward_origin"] = message.forward_origin
     if message.edited_at is not None:
         body["edit_date"] = message.edited_at
+    if message.album is not None:
+        body["media_group_id"] = message.album
     if message.is_protected:
         body["has_protected_content"] = True
     body.update({key: message.content[key] for key in _CONTENT_KEYS if key in message.content})

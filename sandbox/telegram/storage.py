@@ -6,17 +6,18 @@ a machine that loses power may lose the last moments of a simulation.
 
 import json
 import sqlite3
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Storage"]
+__all__ = ["Storage", "StoredFile"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
   kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, key));
 CREATE TABLE IF NOT EXISTS files (
   id TEXT PRIMARY KEY, path TEXT NOT NULL, name TEXT NOT NULL, mime TEXT NOT NULL,
-  content BLOB NOT NULL);
+  content BLOB NOT NULL, owner INTEGER);
 """
 _UPGRADE = """
 UPDATE records SET kind = 'user' WHERE kind = 'person';
@@ -24,6 +25,24 @@ UPDATE records SET body = REPLACE(body, '"person_id":', '"user_id":')
   WHERE kind IN ('message', 'callback');
 """
 """Renames what versions before November 2026 wrote, so that a kept directory still loads."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file that somebody uploaded.
+
+    Attributes:
+        id: As a bot knows it.
+        path: Under which it is downloaded.
+        owner: The bot to which the id was given; None where every bot of a group has it.
+    """
+
+    id: str
+    path: str
+    name: str
+    mime: str
+    content: bytes
+    owner: int | None = None
 
 
 class Storage:
@@ -40,6 +59,9 @@ class Storage:
         self._database.execute("PRAGMA secure_delete=ON")
         self._database.executescript(_SCHEMA)
         self._database.executescript(_UPGRADE)
+        columns = [row[1] for row in self._database.execute("PRAGMA table_info(files)")]
+        if "owner" not in columns:  # written before bots had files of their own
+            self._database.execute("ALTER TABLE files ADD COLUMN owner INTEGER")
 
     def save(self, kind: str, key: str, record: Any) -> None:
         """Write one record (a dataclass) over its older version."""
@@ -58,18 +80,22 @@ class Storage:
         )
         return [(key, json.loads(body)) for key, body in rows]
 
-    def save_file(self, file_id: str, path: str, name: str, mime: str, content: bytes) -> None:
+    def save_file(self, file: StoredFile) -> None:
         """Keep an uploaded file."""
         self._database.execute(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)",
-            (file_id, path, name, mime, content),
+            "INSERT OR REPLACE INTO files (id, path, name, mime, content, owner)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            astuple(file),
         )
 
-    def file(self, column: str, value: str) -> tuple[str, str, str, str, bytes] | None:
-        """Find a file by `id` or `path`: its id, path, name, type and content."""
+    def file(self, column: str, value: str) -> StoredFile | None:
+        """Find a file by `id` or `path`."""
         where = {"id": "id = ?", "path": "path = ?"}[column]
-        row = self._database.execute(f"SELECT * FROM files WHERE {where}", (value,)).fetchone()  # noqa: S608 - one of two constants
-        return None if row is None else (row[0], row[1], row[2], row[3], bytes(row[4]))
+        row = self._database.execute(
+            f"SELECT id, path, name, mime, content, owner FROM files WHERE {where}",  # noqa: S608 - one of two constants
+            (value,),
+        ).fetchone()
+        return None if row is None else StoredFile(*row)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -1,15 +1,34 @@
 """Actions of a user in a chat: send a message, tap a button, block the bot."""
 
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
+from sandbox.telegram.media import (
+    MAX_ALBUM,
+    PICTURES,
+    caption_of,
+    document_of,
+    photo_of,
+    store,
+)
 from sandbox.telegram.methods_profile import commands_for
-from sandbox.telegram.model import Bot, Callback, Conversation, Json, Message
+from sandbox.telegram.model import Bot, Callback, ChatUser, Conversation, Json, Message
+from sandbox.telegram.parameters import Parameters, Upload
 from sandbox.telegram.serializers import callback_object, message_object, update_kind
 from sandbox.telegram.simulator import Simulator
 from sandbox.telegram.text import format_text
 
-__all__ = ["ActionRefused", "find_bot", "find_conversation", "send_text", "set_blocked", "tap"]
+__all__ = [
+    "ActionRefused",
+    "find_bot",
+    "find_conversation",
+    "send_files",
+    "send_form",
+    "send_text",
+    "set_blocked",
+    "tap",
+]
 
 
 class ActionRefused(Exception):
@@ -69,20 +88,96 @@ def send_text(
         BotApiError: The text is empty or too long.
     """
     user = sim.user(user_id, name)
-    if chat_id > 0:
-        if chat_id != user_id:
-            raise ActionRefused(400, "a private chat has the id of its user")
-        conversation = sim.open_private(find_bot(sim, bot_id), user)
-    else:
-        conversation = find_conversation(sim, chat_id, bot_id)
-    if reply_to is not None and sim.message(conversation, reply_to) is None:
-        raise ActionRefused(404, f"there is no message {reply_to} to reply to")
-    if conversation.is_blocked and conversation.is_private:
-        set_blocked(sim, conversation, is_blocked=False)
+    conversation = _entered(sim, chat_id, user, bot_id)
     formatted = format_text(text, None)
     content: Json = {"text": formatted.text}
     if formatted.entities:
         content["entities"] = formatted.entities
+    return _written(sim, conversation, user, content, reply_to)
+
+
+def send_files(
+    sim: Simulator,
+    uploads: Sequence[Upload],
+    *,
+    chat_id: int,
+    user_id: int,
+    caption: str = "",
+    as_documents: bool = False,
+    reply_to: int | None = None,
+    bot_id: int | None = None,
+) -> list[Message]:
+    """Send files as a user: pictures as photos unless asked otherwise, several as albums.
+
+    Raises:
+        ActionRefused: The chat, the bot or the replied message is not there, or there is no file.
+        BotApiError: A file or the caption cannot be taken.
+    """
+    if not 1 <= len(uploads) <= MAX_ALBUM:
+        raise ActionRefused(400, f"send 1 to {MAX_ALBUM} files, found {len(uploads)}")
+    user = sim.user(user_id)
+    conversation = _entered(sim, chat_id, user, bot_id)
+    owner = sim.bots[conversation.bot_token].id if conversation.bot_token else None
+    said = caption_of(caption, None, None)
+    contents: list[Json] = []
+    for upload in uploads:
+        kind = "photo" if upload.mime in PICTURES and not as_documents else "document"
+        file = store(sim.storage, upload, kind, owner)
+        contents.append(photo_of(file) if kind == "photo" else document_of(file))
+    contents[0] |= said
+    kinds = [next(iter(content)) for content in contents]
+    albums = {kind: str(secrets.randbits(60)) for kind in kinds if kinds.count(kind) > 1}
+    return [
+        _written(sim, conversation, user, content, reply_to, albums.get(kind))
+        for kind, content in zip(kinds, contents, strict=True)
+    ]
+
+
+def send_form(sim: Simulator, form: Parameters) -> list[Message]:
+    """Send what a form of files holds: `user_id`, `chat_id`, `bot_id`, `caption`, and the files.
+
+    Raises:
+        ActionRefused, BotApiError: As `send_files`.
+    """
+    user_id = form.integer("user_id")
+    if not user_id:
+        raise ActionRefused(400, "user_id must be a whole number")
+    return send_files(
+        sim,
+        list(form.uploads.values()),
+        chat_id=form.integer("chat_id") or user_id,
+        user_id=user_id,
+        caption=form.text("caption") or "",
+        as_documents=form.flag("as_documents"),
+        reply_to=form.integer("reply_to") or None,
+        bot_id=form.integer("bot_id") or None,
+    )
+
+
+def _entered(sim: Simulator, chat_id: int, user: ChatUser, bot_id: int | None) -> Conversation:
+    """Find or open the chat in which a user writes."""
+    if chat_id > 0:
+        if chat_id != user.id:
+            raise ActionRefused(400, "a private chat has the id of its user")
+        conversation = sim.open_private(find_bot(sim, bot_id), user)
+    else:
+        conversation = find_conversation(sim, chat_id, bot_id)
+    if conversation.is_blocked and conversation.is_private:
+        set_blocked(sim, conversation, is_blocked=False)
+    return conversation
+
+
+def _written(
+    sim: Simulator,
+    conversation: Conversation,
+    user: ChatUser,
+    content: Json,
+    reply_to: int | None,
+    album: str | None = None,
+) -> Message:
+    """Put a user's message into a chat and hand it to the bots there."""
+    if reply_to is not None and sim.message(conversation, reply_to) is None:
+        raise ActionRefused(404, f"there is no message {reply_to} to reply to")
     _join(sim, conversation, user.id)
     message = Message(
         conversation.key,
@@ -91,6 +186,7 @@ def send_text(
         content,
         user_id=user.id,
         reply_to=reply_to,
+        album=album,
     )
     sim.save_message(message)
     for bot in _addressed(sim, conversation, message):

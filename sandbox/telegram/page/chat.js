@@ -46,6 +46,21 @@ const send = async (text) => {
   catch (error) { composer.value = text; grow(); toast(error.message); }
 };
 
+const upload = async (files) => {
+  const form = new FormData();
+  const fields = { user_id: me, chat_id: chat, bot_id: state.bot?.id, caption: composer.value.trim(), reply_to: state.replyTo?.id };
+  for (const [name, value] of Object.entries(fields)) if (value) form.append(name, value);
+  [...files].forEach((file, index) => form.append(`file${index}`, file, file.name || "picture.png"));
+  setReply(null);
+  composer.value = "";
+  grow();
+  stick(true);
+  try {
+    const answer = await fetch("/api/upload", { method: "POST", body: form });
+    if (!answer.ok) throw new Error((await answer.json()).error);
+  } catch (error) { toast(error.message); }
+};
+
 const setBusy = (key, on) => {
   if (on) state.busy.set(key, setTimeout(() => setBusy(key, false), 60000));
   else { clearTimeout(state.busy.get(key)); state.busy.delete(key); }
@@ -81,7 +96,8 @@ const copyByHand = (text) => {
 };
 
 const goto = (id) => {
-  const target = list.querySelector(`[data-message-id="${id}"]`);
+  const known = state.messages.get(id);
+  const target = list.querySelector(`[data-message-id="${known ? albumOf(known)[0].id : id}"]`);
   if (!target) { toast("This message was deleted"); return; }
   state.follow = false;
   state.stickAt = 0;
@@ -91,10 +107,15 @@ const goto = (id) => {
   target.classList.add("flash");
 };
 
+// The messages of an album from the first, or a message alone.
+const albumOf = (message) => message.album === null ? [message]
+  : [...state.messages.values()].filter((one) => one.album === message.album).sort((a, b) => a.id - b.id);
+
 const actions = { send, tap, copy, goto };
 const context = () => ({
   actions, busy: state.busy, me, isGroup: chat < 0,
   find: (id) => state.messages.get(id),
+  albumOf,
 });
 
 // --- the list -----------------------------------------------------------------------------
@@ -114,7 +135,7 @@ const regroup = () => {
   let lastDay = "";
   let previous = null;
   for (const row of [...list.children]) {
-    if (row.classList.contains("leaving") || row.classList.contains("typing")) continue;
+    if (row.hidden || row.classList.contains("leaving") || row.classList.contains("typing")) continue;
     const message = state.messages.get(Number(row.dataset.messageId));
     if (!message) continue;
     const day = dayOf(cameAt(message));
@@ -157,6 +178,10 @@ const unfoldShort = (root) => {
 };
 
 // What quotes or names a message follows it: a deleted text must not live on in a quote.
+const redrawAlbum = (message) => {
+  if (message?.album) for (const one of albumOf(message)) place(one);
+};
+
 const redrawRelated = (id) => {
   for (const message of state.messages.values()) {
     if (message.reply_to === id || message.service?.message_id === id) place(message);
@@ -176,7 +201,9 @@ const keepFolds = (old, row) => {
 };
 
 const remove = (id) => {
+  const gone = state.messages.get(id);
   state.messages.delete(id);
+  redrawAlbum(gone);
   const row = list.querySelector(`[data-message-id="${id}"]`);
   if (!row) return;
   row.style.height = `${row.offsetHeight}px`;
@@ -193,6 +220,7 @@ const onMessage = ({ message, pinned }) => {
   else {
     state.messages.set(message.id, message);
     const isNew = place(message);
+    redrawAlbum(message);
     if (isNew) onArrival(message, wasAtEnd);
     else redrawRelated(message.id);
     regroup();
@@ -470,6 +498,17 @@ byId("menu-button").addEventListener("click", () => {
 });
 document.addEventListener("click", (event) => {
   if (!menu.hidden && !event.target.closest("#menu, #menu-button, #composer")) hideMenu();
+});
+
+byId("attach").addEventListener("click", () => byId("files").click());
+byId("files").addEventListener("change", (event) => {
+  if (event.target.files.length) upload(event.target.files);
+  event.target.value = "";
+});
+composer.addEventListener("paste", (event) => {
+  if (!event.clipboardData?.files.length) return;
+  event.preventDefault();
+  upload(event.clipboardData.files);
 });
 
 // --- scrolling ------------------------------------------------------------------------------------

@@ -199,19 +199,39 @@ const quoted = (message, replied, actions) => {
 
 const size = (bytes) => bytes < 1024 ? `${bytes} B` : bytes < 1048576 ? `${(bytes / 1024).toFixed(1)} KB` : `${(bytes / 1048576).toFixed(1)} MB`;
 
-const attachment = (message, bubble) => {
+const fileAddress = (file) => `/api/file/${encodeURIComponent(file.file_id)}`;
+
+const photo = (message) => {
+  const { width, height } = message.photo;
+  const image = make("img", { class: "photo", src: fileAddress(message.photo), alt: message.text || "Photo", width, height });
+  const frame = make("a", {
+    class: message.spoiler ? "photo-frame hidden-photo" : "photo-frame", href: fileAddress(message.photo), target: "_blank",
+    rel: "noopener", "aria-label": message.spoiler ? "Hidden photo, press to show" : "Open the photo",
+  }, image);
+  if (message.spoiler) frame.addEventListener("click", (event) => {
+    if (!frame.classList.contains("hidden-photo")) return;
+    event.preventDefault();
+    frame.classList.remove("hidden-photo");
+  });
+  return frame;
+};
+
+const documentLink = (message) => {
+  const { file_name: name, file_size: bytes, thumbnail } = message.document;
+  const icon = thumbnail ? make("img", { class: "document-thumbnail", src: fileAddress(thumbnail), alt: "" })
+    : make("span", { class: "document-icon", "aria-hidden": "true" }, "↓");
+  return make("a", { class: "document", href: fileAddress(message.document), download: name },
+    icon, make("span", {}, make("b", {}, name), make("i", {}, size(bytes))));
+};
+
+// The photos of an album stand in one bubble, two beside one another; an odd one first and wide.
+const attachments = (message, album, bubble) => {
   if (message.photo) {
-    const image = make("img", {
-      class: "photo", src: `/api/file/${encodeURIComponent(message.photo.file_id)}`, alt: message.text || "Photo",
-      width: message.photo.width, height: message.photo.height,
-    });
-    bubble.append(image);
+    const photos = album.map(photo);
+    bubble.append(photos.length > 1 ? make("div", { class: photos.length % 2 ? "album odd" : "album" }, ...photos) : photos[0]);
     bubble.classList.add("has-photo");
   } else if (message.document) {
-    const info = make("span", {}, make("b", {}, message.document.file_name), make("i", {}, size(message.document.file_size)));
-    bubble.append(make("a", {
-      class: "document", href: `/api/file/${encodeURIComponent(message.document.file_id)}`, download: message.document.file_name,
-    }, make("span", { class: "document-icon", "aria-hidden": "true" }, "↓"), info));
+    for (const one of album) bubble.append(documentLink(one));
   }
 };
 
@@ -224,7 +244,12 @@ const meta = (message) => {
   return box;
 };
 
-export const drawMessage = (message, { actions, busy, find, isGroup, me }) => {
+// All messages of an album are drawn by its first one; the others have a row without a bubble.
+export const drawMessage = (lead, { actions, busy, find, isGroup, me, albumOf }) => {
+  const album = albumOf(lead);
+  if (album[0].id !== lead.id) return make("li", { class: "message part", "data-message-id": lead.id, hidden: true });
+  const said = album.find((one) => one.text) ?? lead;
+  const message = { ...lead, text: said.text, entities: said.entities, edited: album.some((one) => one.edited), caption_above: said.caption_above };
   const isMine = message.from === "user" && message.user_id === me;
   const row = make("li", {
     class: `message ${isMine ? "mine" : "theirs"}`, "data-message-id": message.id, "data-from": message.from,
@@ -235,11 +260,12 @@ export const drawMessage = (message, { actions, busy, find, isGroup, me }) => {
   if ((isGroup && !isMine) || message.guest) bubble.append(make("b", { class: "name" }, message.name));
   if (message.forwarded_from) bubble.append(make("span", { class: "forwarded" }, `Forwarded from ${message.forwarded_from}`));
   if (message.reply_to) bubble.append(quoted(message, find(message.reply_to), actions));
-  attachment(message, bubble);
+  if (!message.caption_above) attachments(message, album, bubble);
   const body = make("div", { class: "text", dir: "auto" });
   body.append(formatted(message.text, message.entities, actions), meta(message));
   if (!message.text) body.classList.add("bare");
   bubble.append(body);
+  if (message.caption_above) attachments(message, album, bubble);
   if (message.text.includes("\n") || message.keyboard.length) bubble.classList.add("roomy");
   if (message.entities.some((entity) => entity.type === "pre")) bubble.classList.add("wide");
   const column = make("div", { class: "column" }, bubble);
