@@ -17,6 +17,7 @@ from bot.handlers import (
     orders,
     owners,
     panic,
+    paper,
     result_guards,
     start,
     stops,
@@ -120,6 +121,7 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.PANIC_PICK: Action(panic.pick, "/panic"),
     Verb.ASK_STOP_PANIC: Action(panic.ask_stop, "/panic"),
     Verb.ASK_REMOVE_OWNER: Action(owners.ask_removal, "/owners"),
+    Verb.ASK_PAPER_MONEY: Action(paper.ask_money, "/brokers"),
     Verb.TYPE_GUARD: Action(result_guards.type_value, "/guard"),
     Verb.ASK_GUARD: Action(result_guards.ask_value, "/guard"),
     Verb.ASK_GUARD_LOCK: Action(result_guards.ask_lock, "/guard"),
@@ -138,6 +140,7 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.SET_ROUTE: Action(addresses.set_route, "/brokers", is_change=True),
     Verb.SET_SHARING: Action(addresses.set_sharing, "/brokers", is_change=True),
     Verb.RESTORE_STOP: Action(stops.put_back, "/positions", is_change=True),
+    Verb.SET_PAPER_MONEY: Action(paper.set_money, "/brokers", is_change=True),
     Verb.LOOSEN_GUARD: Action(result_guards.loosen, "/guard", is_change=True),
     Verb.KEEP_GUARD: Action(result_guards.keep, "/guard", is_change=True),
     # change something for good: each has a nonce

@@ -20,6 +20,7 @@ from console.limits import raise_descriptor_limit, rate_loop_errors
 from console.memory import keep_pauses_short
 from console.service_manager import ServiceManager, sign_of_life
 from core.bootstrap import (
+    OFFERED,
     PROFILES,
     Foundation,
     LoopWatch,
@@ -109,7 +110,7 @@ def bot_parameters(settings: Settings) -> BotParameters:
         token=token,
         api_root=settings.telegram_api,
         public_url=settings.public_url,
-        brokers=PROFILES,
+        brokers=OFFERED,
     )
 
 

@@ -52,7 +52,7 @@ async def page(visit: Visit) -> None:
 
 async def _show_page(visit: Visit, broker_id: str, note: str = "") -> None:
     account = await visit.services.control.accounts.get(broker_id)
-    login = await visit.services.logins.button(account)
+    login = None if account.broker.is_paper else await visit.services.logins.button(account)
     if account.token_generated_at is not None:  # the chat knows market time alone
         logged_in_at = visit.services.clock.market_at(account.token_generated_at)
         account = replace(account, token_generated_at=logged_in_at)

@@ -17,7 +17,8 @@ __all__ = ["answer_login", "dismiss", "login", "looks_like_login", "morning_roun
 
 def looks_like_login(text: str, brokers: Iterable[BrokerProfile]) -> bool:
     """Return whether a message is the address that a broker's login ended at."""
-    return any(f"{broker.callback.code}=" in text for broker in brokers)
+    codes = [broker.callback.code for broker in brokers if not broker.is_paper]
+    return any(f"{code}=" in text for code in codes)
 
 
 async def morning_round(visit: Visit) -> None:

@@ -8,10 +8,12 @@ from telegram import InlineKeyboardButton
 
 from bot.views.lines import order_line, position_line
 from bot.views.markup import bold, code, day_time, esc, join
+from bot.views.paper import WHAT_IT_IS
 from bot.views.screen import DANGER, PRIMARY, SUCCESS, Keyboard, Screen, button
 from bot.views.verbs import Verb
 from bot.views.words import MODE, plural, token_state
-from core.domain.account import Account, DisablePolicy
+from core.domain.account import PAPER_MARK, Account, DisablePolicy
+from core.domain.identifiers import PAPER
 from core.domain.mode import TradingMode, stricter
 from core.domain.shared_address import way_out
 from core.domain.views import ExposureView
@@ -38,6 +40,11 @@ DISABLE_CHOICES: Mapping[str, str] = {
     DisablePolicy.MANUAL.value: "I manage them, without their stops",
 }
 _SHOWN = 8
+_FIRST_ROWS: Keyboard = (
+    (button(f"{PAPER_MARK}Try with a paper account", Verb.ADD_ACCOUNT, PAPER, style=PRIMARY),),
+    (button("➕ Add account", Verb.ADD_ACCOUNT, style=PRIMARY),),
+)
+"""What somebody without an account is offered."""
 
 
 def banner(account: Account) -> str | None:
@@ -107,8 +114,8 @@ def accounts_list(
     """Return all accounts with the buttons of daily use (A4)."""
     if not accounts:
         return Screen(
-            f"{bold('No account yet')}\nConnect your first one; it takes about five minutes.",
-            ((button("➕ Add account", Verb.ADD_ACCOUNT, style=PRIMARY),),),
+            f"{bold('No account yet')}\n{WHAT_IT_IS} A broker's takes about five minutes.",
+            _FIRST_ROWS,
         )
     rows: list[tuple[InlineKeyboardButton, ...]] = []
     for one in accounts:
@@ -132,44 +139,77 @@ def _login_words(account: Account) -> str:
     return f"{token_state(account)}, last {day_time(account.token_generated_at)}"
 
 
-def account_page(account: Account, global_mode: TradingMode, login: InlineKeyboardButton) -> Screen:
-    """Return the page of one account, with a button for each action."""
+def account_page(
+    account: Account, global_mode: TradingMode, login: InlineKeyboardButton | None
+) -> Screen:
+    """Return the page of one account, with a button for each action.
+
+    Args:
+        account: The account.
+        global_mode: The mode that holds for all accounts.
+        login: Its login button; None for a paper account, which has no login.
+    """
     effective = stricter(account.trading_mode, global_mode)
     mode = MODE[account.trading_mode]
     if effective is not account.trading_mode:
         mode += f", but the global mode makes it {MODE[effective]}"
-    user = account.user_name or account.user_id
     text = join(
         spaced(banner(account)),
         f"{bold(account.label)}{' ⭐ default' if account.is_default else ''}",
         f"Strategies: {'enabled' if account.enabled else 'disabled'}"
         + (" (may still close what they hold)" if account.drain and not account.enabled else ""),
         f"Mode: {esc(mode)}",
-        f"Login: {_login_words(account)}",
-        f"User: {esc(user)}" if user else None,
-        f"API key: {code(account.api_key)}",
+        _connection_lines(account),
         f"Last strategy run: {day_time(account.last_run_at)}",
-        f"Orders leave from: {esc(way_out(account))}",
         f"⚠️ Nothing is entered: {esc(account.address_trouble)}"
         if account.address_trouble
         else None,
         parked_line(account),
     )
     key = account.broker_id
-    refresh = login if account.needs_login else button("Refresh token", Verb.LOGIN, key)
     default = () if account.is_default else (button("Set default", Verb.SET_DEFAULT, key),)
     rows: Keyboard = (
-        (refresh,),
+        *_login_rows(account, login),
         (toggle_button(account, ""), button("Rename", Verb.ASK_NAME, key)),
         (button("Mode", Verb.MODES, key), *default),
-        (button("Key and secret", Verb.ASK_RENEWAL, key), button("Address", Verb.ADDRESS, key)),
-        (button("Dashboard", Verb.DASHBOARD, key), button("Share login", Verb.SHARE_LOGIN, key)),
+        *_connection_rows(account),
         (
             button("Disconnect", Verb.ASK_DISCONNECT, key, style=DANGER),
             button("« Accounts", Verb.ACCOUNTS),
         ),
     )
     return Screen(text, rows)
+
+
+def _connection_lines(account: Account) -> list[str]:
+    """Return how an account stands with its broker; a paper account has none."""
+    if account.broker.is_paper:
+        return ["Paper money: orders are filled by Saarthi itself and reach no broker."]
+    user = account.user_name or account.user_id
+    return [
+        f"Login: {_login_words(account)}",
+        *([f"User: {esc(user)}"] if user else []),
+        f"API key: {code(account.api_key)}",
+        f"Orders leave from: {esc(way_out(account))}",
+    ]
+
+
+def _login_rows(account: Account, login: InlineKeyboardButton | None) -> Keyboard:
+    if account.broker.is_paper or login is None:
+        return ()
+    refresh = button("Refresh token", Verb.LOGIN, account.broker_id)
+    return ((login if account.needs_login else refresh,),)
+
+
+def _connection_rows(account: Account) -> Keyboard:
+    key = account.broker_id
+    dashboard = button("Dashboard", Verb.DASHBOARD, key)
+    if account.broker.is_paper:
+        return ((dashboard, button("Paper money", Verb.ASK_PAPER_MONEY, key)),)
+    return (
+        (button("Key and secret", Verb.ASK_RENEWAL, key), button("Address", Verb.ADDRESS, key)),
+        (dashboard, button("Share login", Verb.SHARE_LOGIN, key)),
+    )
 
 
 def exposure_lines(exposure: ExposureView) -> list[str]:
@@ -222,11 +262,15 @@ def disconnect_question(exposure: ExposureView, *, is_last: bool) -> str:
     """Return the question before an account is disconnected (A8)."""
     account = exposure.account
     next_default = "\nAnother account becomes the default." if account.is_default else ""
+    what = (
+        "Its positions, orders and paper money are forgotten. Its history stays."
+        if account.broker.is_paper
+        else "I log out at the broker and forget its key, secret and token. Its history stays. "
+        "Positions and orders at the broker stay as they are; nobody looks after them any more."
+    )
     return join(
         bold(f"Disconnect {account.label}?"),
-        "I log out at the broker and forget its key, secret and token. Its history stays. "
-        "Positions and orders at the broker stay as they are; nobody looks after them any more."
-        + ("" if is_last else next_default),
+        what + ("" if is_last else next_default),
         "",
         exposure_lines(exposure),
     )
@@ -255,12 +299,9 @@ def welcome(
                 "I run your strategies on your broker accounts and keep you in charge from this "
                 "chat.",
                 "",
-                "Connect your first account to begin.",
+                WHAT_IT_IS,
             ),
-            (
-                (button("➕ Add account", Verb.ADD_ACCOUNT, style=PRIMARY),),
-                (button("Help", Verb.HELP),),
-            ),
+            (*_FIRST_ROWS, (button("Help", Verb.HELP),)),
         )
     default = accounts[0]
     enabled = sum(one.enabled for one in accounts)

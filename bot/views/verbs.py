@@ -74,6 +74,7 @@ class Verb(StrEnum):
     PANIC_PICK = "pn_pick"
     ASK_STOP_PANIC = "ask_pnx"
     ASK_REMOVE_OWNER = "ask_own"
+    ASK_PAPER_MONEY = "ask_ppr"
     # change something that one tap changes back
     ENABLE_ACCOUNT = "on"
     DISABLE_ACCOUNT = "off"
@@ -87,6 +88,7 @@ class Verb(StrEnum):
     SET_ROUTE = "ad_set"
     SET_SHARING = "ad_rel"
     RESTORE_STOP = "stop_on"
+    SET_PAPER_MONEY = "ppr"
     LOOSEN_GUARD = "gd_loose"
     KEEP_GUARD = "gd_keep"
     # change something for good: each has a nonce

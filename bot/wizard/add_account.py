@@ -1,46 +1,86 @@
-"""The steps of adding an account (A1, A2): pure functions from the answers to a screen."""
+"""The steps of adding an account (A1, A2, F6): pure functions from the answers to a screen.
+
+A paper account has no console, no key and no secret: it has a name and an amount of paper money.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from telegram import InlineKeyboardButton
 
 from bot.views.markup import bold, code, esc, join
+from bot.views.paper import WHAT_IT_IS, funds_rows
 from bot.views.screen import PRIMARY, SUCCESS, Screen, button, copy_button
 from bot.views.verbs import Verb
+from core.domain.account import PAPER_MARK
 from core.domain.broker_profile import BrokerProfile, CredentialForm
+from core.domain.money import rupees
 
 __all__ = [
     "ANSWERED_STEPS",
     "KIND",
+    "PAPER_STEPS",
     "STEPS",
     "broker_screen",
+    "following",
     "previous",
     "question",
     "step_screen",
+    "steps_of",
 ]
 
 KIND = "add"
 STEPS = ("broker", "guide", "name", "key", "secret", "summary")
-ANSWERED_STEPS = frozenset({"name", "key", "secret"})
+PAPER_STEPS = ("broker", "name", "funds", "summary")
+ANSWERED_STEPS = frozenset({"name", "key", "secret", "funds"})
 """Steps that wait for a message; the others wait for a tap."""
 
 
-def previous(step: str) -> str:
+def steps_of(broker: BrokerProfile) -> tuple[str, ...]:
+    """Return the steps of an account of a broker."""
+    return PAPER_STEPS if broker.is_paper else STEPS
+
+
+def previous(step: str, broker: BrokerProfile | None) -> str:
     """Return the step that Back goes to."""
-    return STEPS[max(0, STEPS.index(step) - 1)]
+    steps = STEPS if broker is None else steps_of(broker)
+    return steps[max(0, steps.index(step) - 1)]
 
 
-def broker_screen(brokers: Sequence[BrokerProfile], stamp: str) -> Screen:
-    """Return the question of the first step: the broker of the account."""
+def following(step: str, broker: BrokerProfile) -> str:
+    """Return the step after one."""
+    steps = steps_of(broker)
+    return steps[steps.index(step) + 1]
+
+
+def broker_screen(
+    brokers: Sequence[BrokerProfile], stamp: str, *, is_first: bool = False
+) -> Screen:
+    """Return the question of the first step: the broker of the account.
+
+    Args:
+        brokers: What is offered.
+        stamp: Ties the buttons to this step.
+        is_first: There is no account yet: whoever only wants to look is offered paper first.
+    """
+    paper = [one for one in brokers if one.is_paper]
+    others = [one for one in brokers if not one.is_paper]
+    label = "Try with a paper account" if is_first else "Paper account"
+    trying = [(f"{PAPER_MARK}{label}", one.name) for one in paper]
+    real = [(one.label, one.name) for one in others]
     choices = tuple(
-        (button(broker.label, Verb.WIZARD_STEP, broker.name, stamp, style=PRIMARY),)
-        for broker in brokers
+        (button(label, Verb.WIZARD_STEP, name, stamp, style=PRIMARY),)
+        for label, name in ((*trying, *real) if is_first else (*real, *trying))
     )
     return Screen(
-        f"{bold('Add an account')}\nWith which broker?",
+        join(
+            bold("Add an account"),
+            WHAT_IT_IS if is_first and paper else None,
+            "With which broker?",
+        ),
         (*choices, (button("Cancel", Verb.WIZARD_STEP, "cancel", stamp),)),
     )
 
@@ -57,7 +97,7 @@ def step_screen(
         stamp: Ties the buttons to this step.
         redirect_url: The address to enter in the broker's console.
     """
-    head = f"{bold(f'Add {broker.label}')} · {_progress(step)}"
+    head = f"{bold(f'Add {broker.label}')} · {_progress(step, broker)}"
     rows: tuple[tuple[InlineKeyboardButton, ...], ...] = ()
     if step == "guide":
         text = _guide(broker, redirect_url)
@@ -69,13 +109,16 @@ def step_screen(
         rows = (
             (button("Connect this account", Verb.WIZARD_STEP, "confirm", stamp, style=SUCCESS),),
         )
+    elif step == "funds":
+        text = _PAPER_MONEY
+        rows = funds_rows(Verb.WIZARD_STEP, stamp)
     else:
         text = _NAME if step == "name" else question(broker.key if step == "key" else broker.secret)
     return Screen(join(head, "", text), (*rows, _way_out(stamp)))
 
 
-def _progress(step: str) -> str:
-    steps = STEPS[1:]
+def _progress(step: str, broker: BrokerProfile) -> str:
+    steps = steps_of(broker)[1:]
     return f"step {steps.index(step) + 1} of {len(steps)}"
 
 
@@ -87,7 +130,10 @@ def _way_out(stamp: str) -> tuple[InlineKeyboardButton, ...]:
 
 
 def _summary(data: Mapping[str, Any], broker: BrokerProfile) -> str:
-    details = f"{esc(broker.key.name)}: {code(data['key'])}\nSecret: received and encrypted"
+    if broker.is_paper:
+        details = f"Paper money: {bold(rupees(Decimal(data['funds']), paise=False))}\n{_PRICES}"
+    else:
+        details = f"{esc(broker.key.name)}: {code(data['key'])}\nSecret: received and encrypted"
     hint = f"\n\n{esc(data['hint'])}" if data.get("hint") else ""
     return join(
         "Is this right?",
@@ -116,5 +162,12 @@ _NAME = join(
     "What shall I call this account? Send a name of your own, for example <code>Main</code> or "
     "<code>Family</code>.",
     "1 to 40 characters, different from your other accounts.",
+)
+_PAPER_MONEY = join(
+    "How much paper money shall it begin with? Tap an amount or send another one, for example "
+    "<code>7,50,000</code>. You can change it later.",
+)
+_PRICES = (
+    "Prices: those of a connected account that gives data. Paper money is never added to money."
 )
 _DELETED = "I encrypt it and delete your message at once. It is never shown again."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from telegram import InlineKeyboardButton
@@ -19,13 +20,21 @@ from bot.handlers.accounts import answer_name
 from bot.handlers.addresses import answer_local, answer_proxy, answer_registered
 from bot.handlers.limits import answer_limit
 from bot.handlers.login import answer_login, looks_like_login
+from bot.handlers.paper import answer_money
 from bot.handlers.result_guards import answer_value
 from bot.handlers.start import answer_setting
 from bot.handlers.strategies import answer_parameter, answer_size
 from bot.views.markup import bold, esc
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
-from bot.wizard.add_account import ANSWERED_STEPS, KIND, broker_screen, previous, step_screen
+from bot.wizard.add_account import (
+    ANSWERED_STEPS,
+    KIND,
+    broker_screen,
+    following,
+    previous,
+    step_screen,
+)
 from bot.wizard.renewal import RENEWAL, answer_step
 from bot.wizard.secret_message import delete_secret
 from core.domain.account import Account, AccountDraft, checked_display_name
@@ -33,7 +42,6 @@ from core.errors import AlreadyDone, UserError
 
 __all__ = ["begin", "handle_text", "move"]
 
-_NEXT = {"broker": "guide", "guide": "name", "name": "key", "key": "secret", "secret": "summary"}
 _log = logging.getLogger(__name__)
 
 _ANSWERS: Mapping[str, Callable[[Visit, Mapping[str, Any]], Awaitable[None]]] = {
@@ -46,6 +54,7 @@ _ANSWERS: Mapping[str, Callable[[Visit, Mapping[str, Any]], Awaitable[None]]] = 
     "limit": lambda visit, data: answer_limit(visit, data["scope"], data["kind"]),
     "parameter": lambda visit, data: answer_parameter(visit, data["strategy"], data["parameter"]),
     "guard": lambda visit, data: answer_value(visit, data["scope"], data["part"]),
+    "paper": lambda visit, data: answer_money(visit, data["broker_id"]),
     "size": lambda visit, data: answer_size(
         visit, data["strategy"], data["broker_id"], data["what"]
     ),
@@ -53,9 +62,15 @@ _ANSWERS: Mapping[str, Callable[[Visit, Mapping[str, Any]], Awaitable[None]]] = 
 
 
 async def begin(visit: Visit) -> None:
-    """Start adding an account."""
+    """Start adding an account; with the name of a broker begin after its choice."""
+    chosen, step, data = visit.tap.argument(0), "broker", {}
+    if chosen in _offered(visit):
+        step, data = (
+            following("broker", visit.services.parameters.broker(chosen)),
+            {"broker": chosen},
+        )
     prompt = await visit.services.prompts.open(
-        visit.chat_id, visit.user_id, KIND, "broker", {}, update_id=visit.update_id
+        visit.chat_id, visit.user_id, KIND, step, data, update_id=visit.update_id
     )
     await _ask(visit, prompt, is_new=True)
 
@@ -124,8 +139,8 @@ async def _handle_step(visit: Visit, prompt: Prompt) -> None:
     if prompt.step == "secret":
         await delete_secret(visit)
     data = await _checked_data(visit, prompt)
-    following = _NEXT[prompt.step]
-    moved = await visit.services.prompts.move(prompt, following, data, update_id=visit.update_id)
+    step = following(prompt.step, visit.services.parameters.broker(data["broker"]))
+    moved = await visit.services.prompts.move(prompt, step, data, update_id=visit.update_id)
     await visit.drop_keyboard(prompt.message_id)
     if moved is not None:
         await _ask(visit, moved, is_new=True)
@@ -143,6 +158,8 @@ async def _checked_data(visit: Visit, prompt: Prompt) -> dict[str, Any]:
         key = broker.key.checked(visit.text)
         data["key"] = key
         data["hint"] = await services.control.registration.check_key(key, broker.name)
+    elif prompt.step == "funds":
+        data["funds"] = str(services.control.paper.checked_funds(visit.text))
     else:
         data["secret"] = services.vault.seal(broker.secret.checked(visit.text))
     return data
@@ -152,7 +169,8 @@ async def _ask(visit: Visit, prompt: Prompt, *, is_new: bool) -> None:
     """Show the question of a step of the wizard."""
     parameters = visit.services.parameters
     if prompt.step == "broker":
-        screen = broker_screen(parameters.brokers, prompt.stamp)
+        is_first = not await visit.services.control.accounts.all()
+        screen = broker_screen(parameters.brokers, prompt.stamp, is_first=is_first)
     else:
         broker = parameters.broker(prompt.data["broker"])
         redirect = parameters.redirect_url(broker)
@@ -199,18 +217,23 @@ async def _act(visit: Visit, prompt: Prompt, action: str) -> None:
 
 async def _step(visit: Visit, prompt: Prompt, action: str) -> None:
     data = dict(prompt.data)
+    parameters = visit.services.parameters
+    broker = parameters.broker(data["broker"]) if "broker" in data else None
     if action == "back":
-        following = previous(prompt.step)
-        if following == "secret" or prompt.step == "secret":
+        step = previous(prompt.step, broker)
+        if step == "secret" or prompt.step == "secret":
             data.pop("secret", None)
     elif action == "continue" and prompt.step == "guide":
-        following = "name"
+        step = "name"
     elif prompt.step == "broker" and action in _offered(visit):
         data["broker"] = action
-        following = "guide"
+        step = following("broker", parameters.broker(action))
+    elif prompt.step == "funds" and action.isdigit():
+        data["funds"] = str(visit.services.control.paper.checked_funds(action))
+        step = "summary"
     else:
         raise UserError("That button does not fit this step. Use /cancel and start again.")
-    moved = await visit.services.prompts.move(prompt, following, data, update_id=visit.update_id)
+    moved = await visit.services.prompts.move(prompt, step, data, update_id=visit.update_id)
     if moved is not None:
         await _ask(visit, moved, is_new=False)
 
@@ -224,7 +247,8 @@ async def _connect(visit: Visit, prompt: Prompt) -> None:
     data, control = prompt.data, visit.services.control
     broker = visit.services.parameters.broker(data["broker"])
     secret = visit.services.vault.open(data["secret"]) if "secret" in data else ""
-    draft = AccountDraft(broker, data["name"], data.get("key", ""), secret)
+    funds = Decimal(data["funds"]) if "funds" in data else None
+    draft = AccountDraft(broker, data["name"], data.get("key", ""), secret, funds)
     try:
         account = await control.registration.add(visit.command, draft)
     except AlreadyDone:
@@ -243,10 +267,10 @@ def _named(accounts: tuple[Account, ...], name: str) -> Account:
 
 async def _connected(visit: Visit, account: Account) -> Screen:
     rows: list[tuple[InlineKeyboardButton, ...]] = []
-    following = "Enable it when you want strategies to trade on it."
+    next_step = "Enable it when you want strategies to trade on it."
     if account.needs_login:
         rows.append((await visit.services.logins.button(account),))
-        following = "Next, log in. Then enable it when you want strategies to trade on it."
+        next_step = "Next, log in. Then enable it when you want strategies to trade on it."
     rows.append((button("Accounts", Verb.ACCOUNTS), button("➕ Add another", Verb.ADD_ACCOUNT)))
     default = " It is the default account." if account.is_default else ""
-    return Screen(f"✅ {bold(account.label)} is added.{default}\n{esc(following)}", tuple(rows))
+    return Screen(f"✅ {bold(account.label)} is added.{default}\n{esc(next_step)}", tuple(rows))

@@ -28,6 +28,8 @@ async def ask_renewal(visit: Visit) -> None:
     account = await control.accounts.get(visit.tap.argument(0))
     if not account.broker.is_supported:
         raise UserError(account.parked_reason)
+    if account.broker.is_paper:
+        raise UserError(f"{account.label} is a paper account: it has no key and no secret.")
     prompt = await visit.services.prompts.open(
         visit.chat_id,
         visit.user_id,

@@ -110,6 +110,8 @@ async def masters(system: System) -> list[Finding]:
     """Load each broker's instrument master, which needs no login."""
     found = []
     for broker in system.connections.brokers:
+        if broker.is_paper:
+            continue  # it trades by the list of the data account
         try:
             rows = await system.connections.broker(broker).instruments.load()
         except BrokerReadError as error:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from core.adapters.fyers import FyersBroker
+from core.adapters.paper import PAPER_PROFILE
 from core.adapters.zerodha import ZerodhaBroker
 from core.domain.broker_profile import BrokerProfile
 from core.ports.broker import Broker
 from core.ports.clock import Clock
 
-__all__ = ["PROFILES", "build_brokers"]
+__all__ = ["OFFERED", "PROFILES", "build_brokers"]
 
 
 class _BrokerClass(Protocol):
@@ -31,6 +32,9 @@ _BROKERS: tuple[_BrokerClass, ...] = (
 
 PROFILES: tuple[BrokerProfile, ...] = tuple(broker.profile for broker in _BROKERS)
 """In the order in which users are offered them."""
+
+OFFERED: tuple[BrokerProfile, ...] = (*PROFILES, PAPER_PROFILE)
+"""The same with paper accounts, which no address, login page or postback belongs to."""
 
 
 def build_brokers(

@@ -6,7 +6,7 @@ process' own composition root (``console.process``) adds the bot and the web ser
 
 from __future__ import annotations
 
-from core.adapters.brokers import PROFILES
+from core.adapters.brokers import OFFERED, PROFILES
 from core.adapters.loop_watch import LoopWatch
 from core.bootstrap.calendar import ImportedDays, calendar_of, import_days
 from core.bootstrap.foundation import (
@@ -19,6 +19,7 @@ from core.bootstrap.foundation import (
 from core.bootstrap.system import System, build, strategy_processes
 
 __all__ = [
+    "OFFERED",
     "PROFILES",
     "Foundation",
     "ImportedDays",

@@ -19,7 +19,7 @@ from cryptography.fernet import Fernet
 
 from bot.application import Bot, build_bot
 from bot.parameters import BotParameters
-from core.adapters.brokers import PROFILES
+from core.adapters.brokers import OFFERED
 from core.adapters.vault import FernetVault
 from core.ports.store import Store
 from tests.fakes.bot_api import TOKEN, Telegram, Wall, serve_telegram
@@ -216,7 +216,7 @@ class World(BotEngine):
         self.build_engine()
         parameters = BotParameters(
             token=TOKEN,
-            brokers=PROFILES,
+            brokers=OFFERED,
             api_root=self.telegram.root,
             public_url=self.public_url,
             poll_timeout_s=5,

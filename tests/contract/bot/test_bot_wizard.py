@@ -253,3 +253,29 @@ async def test_a_wizard_that_waited_too_long_is_closed(world: World):
     await world.settled()
     assert all(one["id"] != sent for one in await person.messages())
     assert await world.rows("prompts") == []
+
+
+@pytest.mark.row("F6")
+async def test_a_newcomer_tries_with_paper_in_four_taps(world: World):
+    """Name, amount, done: no login is asked for, and its money is changed by a tap or a text."""
+    await world.start()
+    person = world.owner
+    await person.say("/start")
+    await person.tap("Try with a paper account")
+    await person.sees("What shall I call")
+    await person.say("Try")
+    await person.sees("How much paper money")
+    await person.tap("₹5,00,000")
+    await person.sees("Is this right?")
+    await person.tap("Connect this account")
+    await person.sees("📝 Paper - Try is added")
+    (account,) = await world.control.accounts.all()
+    assert not account.needs_login
+    assert [row["cash"] for row in await world.rows("paper_books")] == [500_000]
+    await person.say("/brokers")
+    await person.tap("Edit 📝 Try")
+    await person.tap("Paper money")
+    await person.sees("from now on")
+    await person.say("7,50,000")
+    await person.sees("has ₹7,50,000 of paper money now")
+    assert [row["cash"] for row in await world.rows("paper_books")] == [750_000]

@@ -118,6 +118,8 @@ OF_THE_FIRST_VERSION = {
     "OWNERS": "owners",
     "ASK_REMOVE_OWNER": "ask_own",
     "REMOVE_OWNER": "own_off",
+    "ASK_PAPER_MONEY": "ask_ppr",
+    "SET_PAPER_MONEY": "ppr",
 }
 PARTS = st.text(st.characters(exclude_characters=":", codec="utf-8"))
 
