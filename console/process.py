@@ -177,7 +177,7 @@ async def services_until_stopped(system: System, services: Mapping[str, Service]
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(system.supervisor.run(services), name="services")
-                group.create_task(_end_when(stopped), name="stop signal")
+                group.create_task(_end_when(stopped, system), name="stop signal")
         except* _StopAsked:
             _log.info("asked to stop")
         except* LeaseLost as lost:
@@ -188,8 +188,9 @@ class _StopAsked(Exception):
     """A signal asked to stop; ends the task group of the services."""
 
 
-async def _end_when(stopped: asyncio.Event) -> None:
+async def _end_when(stopped: asyncio.Event, system: System) -> None:
     await stopped.wait()
+    await system.finish()
     raise _StopAsked
 
 

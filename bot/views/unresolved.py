@@ -238,7 +238,7 @@ def _given_up(view: InquiryView) -> str:
     follows = (
         "If it is still needed, it is worked out anew."
         if order.purpose.is_reducing
-        else "It is not sent again."
+        else "It is not sent again: its strategy enters at its next signal."
     )
     if name:
         return f"➖ Not placed: {name} said so, and a last look did not show it. {follows}"

@@ -27,6 +27,7 @@ from core.engine.accounts.connections import Connections
 from core.engine.accounts.logins import Logins
 from core.engine.accounts.tokens import Tokens
 from core.engine.control.control import Control
+from core.engine.orders.ending import Ending
 from core.engine.orders.journal import count_unknown
 from core.engine.outbox import Outbox, OutboxSender
 from core.engine.runs.calendar_watch import CalendarWatch
@@ -45,6 +46,10 @@ from core.ports.decisions import Decisions
 from core.ports.notifier import Notifier
 
 __all__ = ["System", "build", "strategy_processes"]
+
+
+_HEARD_OUT_S = 5.0
+"""An answer that takes longer is looked up by the next controller: a stop takes less than 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class System:
     calendar_watch: CalendarWatch
     run_requests: RunRequests
     supervisor: Supervisor
+    ending: Ending
     decisions: Decisions
     services: Mapping[str, Service]
     hint: Callable[[str], None]
@@ -92,6 +98,10 @@ class System:
         store = self.foundation.store
         unknown = await count_unknown(store, await self.accounts.ids())
         await self.outbox.post(store, Post(Started(unknown)))
+
+    async def finish(self) -> None:
+        """Send nothing else, and hear out what is on its way: the controller is about to end."""
+        await self.ending.begin(within_s=_HEARD_OUT_S)
 
     async def end(self) -> None:
         """End the strategies' processes, close every client and give the lease back."""
@@ -142,6 +152,7 @@ def build(
         calendar_watch=wiring.upkeep.calendar,
         run_requests=wiring.run_requests,
         supervisor=wiring.supervisor,
+        ending=wiring.gateway.ending,
         decisions=decisions,
         services=_services(wiring, control, foundation.running, selection),
         hint=wiring.pool.wake,

@@ -48,6 +48,8 @@ _CHANGE_SETTLES = timedelta(seconds=5)
 _CHANGE_IS_LOST = timedelta(seconds=90)
 _AT_REST = {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED}
 _NEVER_SENT = {OrderState.INITIALIZED, OrderState.DENIED, OrderState.HELD}
+_STOPPED = "Saarthi stopped, or its store was away,"
+_CUT_OFF = f"{_STOPPED} before the answer was written down"
 _ASKED = {OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE}
 
 
@@ -333,8 +335,7 @@ def _absent(order: Order, foreign: Sequence[BrokerOrder], read: OrdersRead) -> I
     if order.state is OrderState.SUBMITTED:
         # Not in flight and still SUBMITTED: the process that sent it died before the answer. It
         # becomes a question, not an end: the broker may list it only later (I2).
-        reason = "the answer to the order never arrived"
-        yield Advance(order, OrderEvent(OrderState.UNRESOLVED, reason=reason))
+        yield Advance(order, OrderEvent(OrderState.UNRESOLVED, reason=_CUT_OFF))
         return
     if not read.is_over(order):
         return
@@ -349,6 +350,12 @@ def _absent(order: Order, foreign: Sequence[BrokerOrder], read: OrdersRead) -> I
     else:
         seconds = int(read.horizon.total_seconds())
         reason = f"not among the broker's orders {seconds} s after it was sent"
+        if order.reason == _CUT_OFF:
+            # Most likely it never left: the commit came before the send (decision 32).
+            reason = (
+                f"{_STOPPED} as it was being sent, and {seconds} s later it is not among the "
+                "broker's orders"
+            )
         yield Advance(order, OrderEvent(OrderState.NOT_PLACED, reason=reason))
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from core.domain.ledger import Ledger
 from core.domain.order import LIVE_STATES, Order, OrderState, Purpose
 from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused, WriteOutcome
+from core.engine.orders.ending import Ending
 from core.engine.orders.gate import Gate, gate_at, hold_fence, pass_gate
 from core.engine.orders.journal import Journal, OrderEvent, orders_in, posts_of
 from core.engine.orders.ledgers import ledgers_of
@@ -121,7 +122,7 @@ def facts_of(order: Order, gate: Gate, *, others: Sequence[Order] = (), late: st
 
 
 class Gateway:
-    """Sends orders for all accounts; its only state is the ids of requests in flight."""
+    """Sends orders for all accounts; its only state is what is on its way."""
 
     def __init__(
         self,
@@ -142,6 +143,7 @@ class Gateway:
         self._is_assigned = is_assigned
         self._proof_address = proof_address
         self.in_flight: set[str] = set()
+        self.ending = Ending(self.in_flight)
 
     async def submit(
         self, client: BrokerClient, ticket: Ticket
@@ -157,6 +159,12 @@ class Gateway:
             SnapshotStale: The read of the positions is out of date.
             StoreUnavailable: Not known to be committed; nothing was sent.
         """
+        async with self.ending.write():
+            return await self._submit(client, ticket)
+
+    async def _submit(
+        self, client: BrokerClient, ticket: Ticket
+    ) -> tuple[Order, WriteOutcome | None]:
         order = ticket.order
         # Before the commit: a reconciliation that runs meanwhile sees the SUBMITTED row, and would
         # take it for one whose answer was lost (I2).
@@ -181,7 +189,7 @@ class Gateway:
             await asyncio.sleep(0)  # take the answers that have come before any is written down
             return await self._record(submitted, outcome), outcome
         finally:
-            self.in_flight.discard(submitted.client_order_id)
+            self.forget([submitted.client_order_id])
 
     async def bear(self, view: StoreView, order: Order, facts: Facts) -> Order:
         """Let an entry be born SUBMITTED in the transaction that decides it (decision 24).
@@ -222,6 +230,7 @@ class Gateway:
     def forget(self, client_order_ids: Iterable[str]) -> None:
         """Leave orders that will not be sent by this process to the reconciliation."""
         self.in_flight.difference_update(client_order_ids)
+        self.ending.moved()
 
     async def _commit(self, ticket: Ticket) -> Order:
         order = ticket.order
@@ -337,6 +346,10 @@ class Gateway:
 
     async def cancel(self, client: BrokerClient, order: Order, reason: str) -> WriteOutcome:
         """Journal the request and send it once; take it back if it is known to have no effect."""
+        async with self.ending.write():
+            return await self._cancel(client, order, reason)
+
+    async def _cancel(self, client: BrokerClient, order: Order, reason: str) -> WriteOutcome:
         if order.broker_order_id is None:
             return NotSent("the broker's order id is not known yet")
         asked = OrderEvent(OrderState.PENDING_CANCEL, reason=reason)
@@ -351,6 +364,10 @@ class Gateway:
 
     async def resize(self, client: BrokerClient, order: Order, changed: Order) -> WriteOutcome:
         """Change a resting order to fewer units or another trigger (``changed.request``)."""
+        async with self.ending.write():
+            return await self._resize(client, order, changed)
+
+    async def _resize(self, client: BrokerClient, order: Order, changed: Order) -> WriteOutcome:
         if order.broker_order_id is None:
             return NotSent("the broker's order id is not known yet")
         if changed.request.quantity > order.request.quantity:

@@ -233,7 +233,9 @@ class Runner:
         """Commit the run, and send at once what was born SUBMITTED in it."""
         request = plan.request
         may_enter = request.may_enter and any(map(plan.is_fresh, decided.targets))
-        lanes = self._lanes(one.broker_id for one, _ in accounts) if may_enter else {}
+        # A controller that ends leaves entries as intents: the next one sends them in time.
+        is_sending = may_enter and not self._gateway.ending.has_begun
+        lanes = self._lanes(one.broker_id for one, _ in accounts) if is_sending else {}
         born: dict[str, Order] = {}
 
         async def body(view: StoreView) -> tuple[list[Order], bool]:

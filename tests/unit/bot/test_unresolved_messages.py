@@ -177,7 +177,10 @@ def test_card_says_how_it_stands(view: InquiryView, words: str):
         (
             {"state": OrderState.NOT_PLACED, "reason": "not among the broker's orders 120 s after"},
             "",
-            "➖ Given up: not among the broker's orders 120 s after. It is not sent again.",
+            (
+                "➖ Given up: not among the broker's orders 120 s after. "
+                "It is not sent again: its strategy enters at its next signal."
+            ),
         ),
         (
             {"state": OrderState.NOT_PLACED, "purpose": Purpose.EXIT},

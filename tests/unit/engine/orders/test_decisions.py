@@ -232,6 +232,22 @@ def test_unresolved_order_is_given_up_at_the_horizon(
         assert decision.event.reason == "not among the broker's orders 120 s after it was sent"
 
 
+@pytest.mark.matrix("C02")
+@pytest.mark.row("R4")
+def test_order_of_a_controller_that_ended_is_given_up_with_that_reason() -> None:
+    """The chat says that it was cut off, and not only that the broker does not list it."""
+    doubted = only(decide([order_in(S.SUBMITTED)], read()))
+    assert isinstance(doubted, Advance)
+    assert "before the answer was written down" in doubted.event.reason
+    order = order_in(S.UNRESOLVED, reason=doubted.event.reason)
+    decision = only(decide([order], read(after_s=120)))
+    assert isinstance(decision, Advance)
+    assert decision.event.reason == (
+        "Saarthi stopped, or its store was away, as it was being sent, and 120 s later it is not "
+        "among the broker's orders"
+    )
+
+
 def test_unresolved_order_whose_answer_is_awaited_is_not_given_up() -> None:
     """A slow answer may still tell."""
     order = order_in(S.UNRESOLVED)

@@ -261,3 +261,34 @@ async def test_late_refusal_of_an_old_login_does_not_end_the_new_one() -> None:
         await bench.until(bench.is_calm)
         account = await bench.engine.wiring.accounts.get(bench.account.broker_id)
         assert (account.needs_login, account.parked_reason, bench.worker.trouble) == (False, "", "")
+
+
+@pytest.mark.matrix("C12")
+async def test_entry_of_a_controller_that_ends_is_left_to_the_next() -> None:
+    """As an intent, which the next one sends in time; born SUBMITTED it would be given up."""
+    async with Laned().running() as bench:
+        await bench.engine.wiring.gateway.ending.begin(within_s=60)
+        bench.strategy.want(Direction.LONG)
+        await bench.run()
+        assert ([row["state"] for row in bench.rows()], bench.sent()) == (["INITIALIZED"], [])
+
+
+@pytest.mark.matrix("C12")
+async def test_entry_that_was_born_is_sent_before_the_end() -> None:
+    """It is committed as sent, and nobody else would send it."""
+    async with Laned().running() as bench:
+        go_on, place = asyncio.Event(), bench.broker.place
+
+        async def slowly(order: OrderRequest) -> WriteOutcome:
+            await go_on.wait()
+            return await place(order)
+
+        bench.broker.place = slowly  # type: ignore[method-assign]
+        bench.strategy.want(Direction.LONG)
+        await bench.run()
+        ending = asyncio.create_task(bench.engine.wiring.gateway.ending.begin(within_s=60))
+        await bench.until(lambda: bench.engine.wiring.gateway.ending.has_begun)
+        assert not ending.done()
+        go_on.set()
+        await ending
+        assert [row["state"] for row in bench.rows()] == ["ACCEPTED"]
