@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from bot.conversation.visit import Visit
 from bot.views.callbacks import handle, resolve
@@ -20,6 +20,7 @@ from bot.views.strategies import (
 )
 from bot.views.verbs import Verb
 from core.domain.instrument import Product
+from core.domain.typed_number import read_number
 from core.domain.views import AssignmentView, SizeKind, StrategyView
 from core.errors import NotFound, UserError
 
@@ -235,11 +236,7 @@ async def answer_size(visit: Visit, strategy: str, broker_id: str, kind: str) ->
 
 
 def _number(text: str) -> Decimal:
-    plain = text.strip().replace(",", "").removesuffix("%").strip()
-    try:
-        value = Decimal(plain)
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not value.is_finite() or value <= 0:
-        raise UserError(f"Found {plain[:30]!r}; expected a number above zero, like 10.")
+    value = read_number(text)
+    if value is None or value <= 0:
+        raise UserError(f"Found {text.strip()[:30]!r}; expected a number above zero, like 10.")
     return value

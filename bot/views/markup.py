@@ -25,11 +25,13 @@ __all__ = [
     "italic",
     "join",
     "short",
+    "units",
 ]
 
 LIMIT = 4096
+"""The length of a message; Telegram counts UTF-16 units, of which most pictures have two."""
 LONG = 3000
-"""The most characters of a text from outside that has no natural end."""
+"""The most units of a text from outside that has no natural end."""
 _ROOM = 3900
 _SIGNED = re.compile("([+-])₹")
 _UNIT = re.compile(r"(?<=\d) (?=(?:s|min|%)(?!\w))")
@@ -56,10 +58,22 @@ def code(text: object) -> str:
     return f"<code>{esc(text)}</code>"
 
 
+def units(text: str) -> int:
+    """Return the length of a text as Telegram counts it."""
+    return len(text) + sum(sign > "\uffff" for sign in text)
+
+
 def short(text: str, limit: int) -> str:
-    """Return plain ``text`` on one line, at most ``limit`` characters."""
+    """Return plain ``text`` on one line, at most ``limit`` units long."""
     line = " ".join(text.split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    if units(line) <= limit:
+        return line
+    room = limit - 1
+    for position, sign in enumerate(line):
+        room -= units(sign)
+        if room < 0:
+            return line[:position] + "…"
+    return line
 
 
 def clock_time(moment: datetime | None, *, seconds: bool = False) -> str:
@@ -92,12 +106,12 @@ def fit(text: str) -> str:
     It is cut at a line end when Telegram would refuse its length, with a note.
     """
     text = _UNIT.sub("\u00a0", _SIGNED.sub("\\1\u2060₹", text))
-    if len(text) <= _ROOM:
+    if units(text) <= _ROOM:
         return text
     kept: list[str] = []
     room = _ROOM
     for line in text.split("\n"):
-        room -= len(line) + 1
+        room -= units(line) + 1
         if room < 0:
             break
         kept.append(line)

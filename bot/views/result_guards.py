@@ -17,6 +17,7 @@ from bot.views.verbs import Verb
 from core.domain.guard_views import GuardPreview, GuardView, PendingView, guard_words
 from core.domain.money import group_lakh, signed_rupees
 from core.domain.result_guard import Breach, Guard, Reached, ScopeKind, Trail
+from core.domain.typed_number import read_number
 from core.errors import UserError
 
 __all__ = [
@@ -41,7 +42,7 @@ _TRAILS = (
     "10000-5000-2000-1000",
     "25000-15000-5000-3000",
 )
-_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+_NUMBER = re.compile(r"[0-9][0-9,]*(?:\.[0-9]+)?")
 _MEANS = {
     "s": "A loss of the day: at or below it everything is closed.",
     "t": "A profit of the day: at or above it everything is closed.",
@@ -184,7 +185,10 @@ def with_part(guard: Guard, part: str, text: str) -> Guard:
     """
     if part == "x":
         return Guard()
-    numbers = [Decimal(one.replace(",", "")) for one in _NUMBER.findall(text)]
+    typed = [read_number(one) for one in _NUMBER.findall(text)]
+    numbers = [one for one in typed if one is not None]
+    if len(numbers) != len(typed):
+        raise UserError(f"Found {text.strip()[:30]!r}; expected amounts of rupees, like 5000.")
     is_none = numbers == [Decimal(0)]
     if part == "l":
         return replace(guard, trail=None if is_none else _trail(numbers, text))

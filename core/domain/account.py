@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from core.domain.broker_profile import BrokerProfile
 from core.domain.mode import TradingMode
+from core.domain.plain_text import plain_line
 from core.errors import UserError
 
 __all__ = [
@@ -161,8 +162,8 @@ _NAME_LIMIT = 40
 
 
 def checked_display_name(text: str) -> str:
-    """Return the trimmed display name, 1 to 40 characters, or raise ``UserError``."""
-    name = " ".join(text.split())
+    """Return the plain display name, 1 to 40 characters, or raise ``UserError``."""
+    name = plain_line(text)
     if not name:
         raise UserError("The name is empty; expected 1 to 40 characters, for example Main.")
     if len(name) > _NAME_LIMIT:

@@ -11,8 +11,10 @@ from typing import Protocol
 
 from core.domain.broker import Candle
 from core.domain.instrument import InstrumentId, Product
+from core.domain.plain_text import plain_line
 from core.domain.sessions import Schedule, SessionWindow
 from core.domain.stop_rule import StopRule
+from core.domain.typed_number import read_number
 from core.errors import UserError
 
 __all__ = [
@@ -101,14 +103,13 @@ class Parameter:
 
     def check(self, text: str) -> ParameterValue:
         """Read what a user typed, or raise ``UserError`` with what is expected."""
-        try:
-            value = type(self.default)(text.strip())
-        except (ValueError, ArithmeticError):
-            kind = "a whole number" if isinstance(self.default, int) else "a number"
-            raise UserError(f"{self.label}: found {text[:30]!r}; expected {kind}.") from None
-        if isinstance(value, str):
-            return self._check_text(value)
-        return self._check_number(value)
+        if isinstance(self.default, str):
+            return self._check_text(plain_line(text))
+        value, is_whole = read_number(text), isinstance(self.default, int)
+        if value is None or (is_whole and value != value.to_integral_value()):
+            kind = "a whole number" if is_whole else "a number"
+            raise UserError(f"{self.label}: found {text[:30]!r}; expected {kind}.")
+        return self._check_number(int(value) if is_whole else value)
 
     def _check_text(self, value: str) -> str:
         if self.choices and value not in self.choices:
@@ -118,9 +119,8 @@ class Parameter:
         return value
 
     def _check_number(self, value: int | Decimal) -> int | Decimal:
-        finite = isinstance(value, int) or value.is_finite()
         low, high = self.minimum, self.maximum
-        if not finite or (low is not None and value < low) or (high is not None and value > high):
+        if (low is not None and value < low) or (high is not None and value > high):
             raise UserError(f"{self.label}: found {value}; expected {low} to {high}.")
         return value
 

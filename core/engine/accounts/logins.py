@@ -31,6 +31,7 @@ from core.domain.notices.post import (
     login_trouble_removal,
     morning_round_card,
 )
+from core.domain.plain_text import plain_line
 from core.domain.views import LoginOffer
 from core.engine.accounts.accounts import Accounts, is_live, update_account
 from core.engine.accounts.connections import Connections
@@ -291,7 +292,7 @@ class Logins:
                 "token_market_at": self._clock.market_now(),
                 "token_status": TokenStatus.VALID.value,
                 "user_id": grant.user_id,
-                "user_name": grant.user_name,
+                "user_name": plain_line(grant.user_name),
                 "parked_reason": "",
             }
             if not await update_account(view, broker_id, fields):
@@ -303,7 +304,7 @@ class Logins:
             await end_links(view, broker_id)
             await self._tokens.refreshed(view)
             await self._end_trouble(view, broker_id)
-            await self._outbox.post(view, Post(LoginDone(broker_id, grant.user_name)))
+            await self._outbox.post(view, Post(LoginDone(broker_id, plain_line(grant.user_name))))
             await self._tick_round(view)
             return await self._accounts.get_in(view, broker_id)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from core.domain.command import Command
 from core.domain.identifiers import is_paper
 from core.domain.money import rupees
+from core.domain.typed_number import read_number
 from core.engine.accounts.accounts import Accounts
 from core.errors import UserError
 from core.ports.paper import PaperMoney
@@ -38,12 +39,9 @@ class PaperAccounts:
     @staticmethod
     def checked_funds(text: str) -> Decimal:
         """Return the rupees in a text; raises ``UserError``."""
-        try:
-            amount = Decimal(text.replace(",", "").replace("₹", "").strip())
-        except InvalidOperation:
-            amount = Decimal("NaN")
+        amount = read_number(text)
         low, high = _RANGE
-        if not amount.is_finite() or not low <= amount <= high:
+        if amount is None or not low <= amount <= high:
             raise UserError(
                 f"Found {text[:30]!r}; expected rupees from {rupees(low, paise=False)} to "
                 f"{rupees(high, paise=False)}, like 10,00,000."

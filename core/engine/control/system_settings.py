@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from core.domain.command import Command
+from core.domain.money import rupees
+from core.domain.typed_number import read_number
 from core.engine.accounts.accounts import Accounts
 from core.engine.runs.market_data import DATA_ACCOUNT
 from core.engine.stored_settings import read_settings, remove_setting, write_setting
@@ -13,6 +15,8 @@ from core.errors import NotFound, UserError
 from core.ports.store import Change, Store, StoreView
 
 __all__ = ["SystemSettings"]
+
+_CAPITAL_RANGE = (Decimal(1), Decimal(10_000_000_000))
 
 
 class SystemSettings:
@@ -75,12 +79,11 @@ class SystemSettings:
 
 
 def _rupees_in(text: str) -> Decimal:
-    try:
-        amount = Decimal(text.replace(",", "").replace("₹", "").strip())
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount <= 0:
+    amount = read_number(text)
+    low, high = _CAPITAL_RANGE
+    if amount is None or not low <= amount <= high:
         raise UserError(
-            f"Found {text[:30]!r}; expected an amount of rupees above 0, like 2,50,000."
+            f"Found {text[:30]!r}; expected rupees from {rupees(low, paise=False)} to "
+            f"{rupees(high, paise=False)}, like 2,50,000."
         )
     return amount

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bot.views.markup import fit
+from bot.views.markup import LIMIT, fit, short, units
 
 
 @pytest.mark.row("E6")
@@ -12,3 +14,20 @@ def test_a_unit_stays_with_its_figure():
     """No line of a phone begins with the unit of the figure above; words are left alone."""
     sent = fit("came 61 s late, for 3 min, 5 % of it, 4 stops, 2 minutes")
     assert sent == "came 61\u00a0s late, for 3\u00a0min, 5\u00a0% of it, 4 stops, 2 minutes"
+
+
+@pytest.mark.row("H5")
+@given(st.lists(st.text("😀🏴a<&\n", max_size=400), max_size=40))
+def test_a_message_is_as_long_as_telegram_counts(lines: list[str]) -> None:
+    """A picture counts twice: counted as one sign, four thousand of them are a dead letter."""
+    text = fit("\n".join(lines))
+    assert units(text) <= LIMIT
+    assert units(text) == len(text.encode("utf-16-le")) // 2
+
+
+@pytest.mark.parametrize("limit", [2, 10, 3000])
+def test_a_shortened_text_is_short_enough(limit: int) -> None:
+    """Labels of buttons and reasons of brokers are cut between two signs."""
+    cut = short("😀" * 4000, limit)
+    assert units(cut) <= limit and cut.endswith("…")
+    assert short("😀", 2) == "😀"

@@ -1,0 +1,154 @@
+"""What people type: numbers are bounded everywhere, names hold nothing that cannot be seen."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.handlers.strategies import _number as size_of
+from bot.views.result_guards import with_part
+from core.domain.account import checked_display_name
+from core.domain.limits import LimitKind, parse_limit
+from core.domain.plain_text import plain_line
+from core.domain.result_guard import Guard, problem_of
+from core.domain.target import Parameter
+from core.domain.typed_number import read_number
+from core.engine.control.paper_accounts import PaperAccounts
+from core.engine.control.system_settings import _rupees_in
+from core.errors import UserError
+
+HUGE = [
+    "1e6000",
+    "1E6",
+    "9" * 400,
+    "9" * 16,
+    "0x10",
+    "1_000",
+    "١٢٣",
+    "１２",
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "sNaN1",
+    "",
+    " ",
+    "₹",
+    "--5",
+    "+-5",
+    "5 5",
+    "1,2,3,4",
+    "0." + "1" * 40,
+    "$where",
+    '{"$gt": 0}',
+]
+
+
+def guard_of(text: str) -> str:
+    """Read a typed guard; raise for what is refused, by form or by bounds."""
+    if problem := problem_of(with_part(Guard(), "s", text)):
+        raise UserError(problem)
+    return ""
+
+
+READERS: dict[str, Callable[[str], object]] = {
+    "capital": _rupees_in,
+    "paper funds": PaperAccounts.checked_funds,
+    "size": size_of,
+    "limit": lambda text: parse_limit(LimitKind.DAILY_LOSS, text),
+    "whole parameter": Parameter("n", "N", 5, 1, 10**9).check,
+    "parameter": Parameter("n", "N", Decimal(5), Decimal(1), Decimal(10**9)).check,
+}
+
+
+@pytest.mark.row("A10")
+@pytest.mark.parametrize("text", HUGE)
+@pytest.mark.parametrize("reader", READERS)
+def test_every_number_that_is_typed_is_bounded(reader: str, text: str) -> None:
+    """Capital, funds, sizes, limits, parameters: what is no plain number is refused in one line."""
+    with pytest.raises(UserError) as refused:
+        READERS[reader](text)
+    assert len(str(refused.value)) < 200
+
+
+@pytest.mark.row("A10")
+@pytest.mark.parametrize("text", ["1e6000", "9" * 400, "9" * 16, "١٢٣", "", "NaN"])
+def test_the_amount_of_a_guard_is_bounded(text: str) -> None:
+    """The same for a guard, whose amounts are picked out of a text."""
+    with pytest.raises(UserError) as refused:
+        guard_of(text)
+    assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("2,50,000", "250000"),
+        ("₹ 500.50", "500.50"),
+        (" 10 %", "10"),
+        ("-5", "-5"),
+        ("+7", "7"),
+        (".5", "0.5"),
+        ("1,234,567.25", "1234567.25"),
+    ],
+)
+def test_plain_numbers_are_read(text: str, number: str) -> None:
+    """As people write them in India and elsewhere."""
+    assert read_number(text) == Decimal(number)
+
+
+@given(st.text(max_size=60))
+def test_no_text_breaks_the_reading_of_a_number(text: str) -> None:
+    """A number, below a bound, or nothing."""
+    found = read_number(text)
+    assert found is None or abs(found) < 10**15
+
+
+@pytest.mark.row("A10")
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("Ma\u202ein", "Main"),
+        ("M\u200ba\u200ci\u200dn\ufeff", "Main"),
+        ("\u2066Main\u2069", "Main"),
+        ("Main\u00ad\u061c\u180e", "Main"),
+        ("Ｍａｉｎ", "Main"),
+        ("M\u0430in", "M\u0430in"),
+        ("Ma\x00i\x1b[2Jn", "Mai[2Jn"),
+        ("Ma\u2028in\u0085x", "Ma in x"),
+        ("Main\ud800", "Main"),
+        ("\u3164Ma\u2800in\u115f", "Main"),
+        ("Zalgo" + "\u0301" * 40, "Zalg\u00f3" + "\u0301" * 3),
+        ("👨\u200d👩\u200d👧", "👨\u200d👩\u200d👧"),
+        ("❤️\u200d🔥 fund", "❤️\u200d🔥 fund"),
+        ("क्\u200dष", "क्\u200dष"),
+        ("  a \t b\n", "a b"),
+    ],
+)
+def test_names_hold_nothing_that_is_not_seen(typed: str, kept: str) -> None:
+    """No mark turns the direction, none is invisible; pictures and Indic letters stay whole."""
+    assert checked_display_name(typed) == kept
+
+
+@pytest.mark.row("A10")
+@pytest.mark.parametrize("typed", ["\u200b\u200b", "\u3164", "\u202e\u202c", "\x00", "\ufeff", " "])
+def test_a_name_that_shows_nothing_is_empty(typed: str) -> None:
+    """It would stand in lists as a gap."""
+    with pytest.raises(UserError, match="empty"):
+        checked_display_name(typed)
+
+
+@given(st.text(max_size=80))
+def test_a_plain_line_stays_as_it_is(text: str) -> None:
+    """What was made plain once is not changed again, and holds one line without control signs."""
+    line = plain_line(text)
+    assert "\n" not in line
+    assert not any(
+        unicodedata.category(sign) in {"Cc", "Cs", "Co"} or sign in "\u202a\u202e\u2066\u200b"
+        for sign in line
+    )
+    line.encode()
