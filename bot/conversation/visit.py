@@ -15,7 +15,7 @@ from bot.conversation.nonces import Nonce
 from bot.conversation.services import ChatServices
 from bot.views.callbacks import Tap
 from bot.views.markup import fit
-from bot.views.screen import DANGER, Keyboard, Screen, button
+from bot.views.screen import DANGER, PRIMARY, Keyboard, Screen, button
 from bot.views.verbs import Verb
 from core.domain.command import Command
 from core.errors import UserError
@@ -158,8 +158,9 @@ class Visit:
         *,
         back: Keyboard,
         is_new: bool = False,
+        is_red: bool = True,
     ) -> None:
-        """Ask before something happens: one nonce, a red button for each choice, and a way back.
+        """Ask before something happens: one nonce, a button for each choice, and a way back.
 
         Args:
             text: What will happen (HTML).
@@ -168,10 +169,12 @@ class Visit:
             choices: Label by choice; one choice named '' is a plain confirmation.
             back: Buttons that change nothing.
             is_new: Ask in a new message, because the tapped one is a card that is edited later.
+            is_red: It closes, cancels, removes or ends something.
         """
         nonce = await self.issue(verb, args)
+        style = DANGER if is_red else PRIMARY
         rows = tuple(
-            (button(label, verb, nonce, *([choice] if choice else []), style=DANGER),)
+            (button(label, verb, nonce, *([choice] if choice else []), style=style),)
             for choice, label in choices.items()
         )
         screen = Screen(text, (*rows, *back))

@@ -122,7 +122,9 @@ async def ask_round_trip(visit: Visit) -> None:
     name = resolve(wanted, map(str, choices), "instrument")
     text, back = trip_question(await control.round_trips.offer(scope, InstrumentId.parse(name)))
     args = {"broker_id": scope, "instrument": name}
-    await visit.confirm(text, Verb.ROUND_TRIP, args, {"": "Yes, buy and sell it"}, back=back)
+    await visit.confirm(
+        text, Verb.ROUND_TRIP, args, {"": "Yes, buy and sell it"}, back=back, is_red=False
+    )
 
 
 async def round_trip(visit: Visit) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from bot.conversation.visit import Visit
 from bot.views.callbacks import handle
 from bot.views.dashboard import ON_CARD
-from bot.views.lines import order_line, order_terms, outcome_words, position_line
+from bot.views.lines import is_stop, order_line, order_terms, outcome_words, position_line
 from bot.views.markup import bold, esc, join
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
@@ -18,6 +18,7 @@ from core.domain.views import OrderView, PositionView
 from core.errors import ChoiceNeeded, NotFound, UserError
 
 _OUTSIDE = "mine"
+_LISTED = 20
 
 __all__ = [
     "ask_believe",
@@ -172,9 +173,9 @@ async def cancel_order(visit: Visit) -> None:
 
 
 async def _cancellable(visit: Visit, broker_id: str | None) -> list[OrderView]:
-    return [
-        one for one in await visit.services.control.views.orders(broker_id) if one.is_cancellable
-    ]
+    """Return the working orders; a stop is cancelled alone, by its own button."""
+    found = await visit.services.control.views.orders(broker_id)
+    return [one for one in found if one.is_cancellable and not is_stop(one)]
 
 
 async def ask_cancel_all(visit: Visit) -> None:
@@ -183,13 +184,14 @@ async def ask_cancel_all(visit: Visit) -> None:
     broker_id = target if target != "global" else None
     found = await _cancellable(visit, broker_id)
     if not found:
-        raise UserError("No order is working any more; there is nothing to cancel.")
+        raise UserError("No order is working any more but stops; there is nothing to cancel.")
     await visit.confirm(
         join(
             bold(f"Cancel {plural(len(found), 'working order')}?"),
-            [f"{esc(one.account_label)}: {order_terms(one)}" for one in found[:20]],
+            [f"{esc(one.account_label)}: {order_terms(one)}" for one in found[:_LISTED]],
+            f"… and {len(found) - _LISTED} more." if len(found) > _LISTED else None,
             "",
-            "Stops are among them if they are listed; without its stop a position is unprotected.",
+            "Stops stay: each is cancelled by its own button, with a question.",
         ),
         Verb.CANCEL_ALL,
         {"orders": [[one.broker_id, one.key] for one in found]},

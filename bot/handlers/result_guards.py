@@ -116,6 +116,7 @@ async def _ask(visit: Visit, scope: GuardScope, name: str, value: str) -> None:
         {"scope": scope.key, "part": name, "value": value, "version": now.version},
         {"": "Yes, set it" if guard.is_set else "Yes, remove it"},
         back=((button("« Leave it", Verb.GUARD, handle(scope.key)),),),
+        is_red=not guard.is_set,
     )
 
 
@@ -157,6 +158,7 @@ async def ask_lock(visit: Visit) -> None:
         {"scope": view.scope.key, "version": view.version},
         {"": "Yes, lock it"},
         back=((button("« Leave it", Verb.GUARD, handle(view.scope.key)),),),
+        is_red=False,
     )
 
 

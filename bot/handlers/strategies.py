@@ -107,6 +107,7 @@ async def ask_run(visit: Visit) -> None:
         {"name": strategy.name},
         {"": "Run it now"},
         back=((button("« Back", Verb.STRATEGY, handle(strategy.name)),),),
+        is_red=False,
     )
 
 

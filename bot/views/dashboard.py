@@ -15,6 +15,7 @@ from bot.views.lines import (
     ESTIMATED,
     after_words,
     holding_line,
+    is_stop,
     order_line,
     pnl_words,
     position_line,
@@ -84,7 +85,8 @@ def order_button(order: OrderView, *place: str, named: bool = False) -> InlineKe
     if not order.is_cancellable:
         return None
     name = _at(order.account_label, named=named)
-    label = f"Cancel {order.side.value} {order.instrument.symbol}{name}"
+    what = "stop" if is_stop(order) else order.side.value
+    label = f"Cancel {what} {order.instrument.symbol}{name}"
     return button(label, Verb.ASK_CANCEL_ORDER, order.broker_id, handle(order.key), *place)
 
 

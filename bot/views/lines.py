@@ -26,6 +26,7 @@ __all__ = [
     "ESTIMATED",
     "after_words",
     "holding_line",
+    "is_stop",
     "order_line",
     "order_terms",
     "outcome_words",
@@ -118,6 +119,14 @@ def owner_words(position: PositionView) -> str:
     if external:
         parts.append(f"by hand {external:+d}")
     return ", ".join(parts)
+
+
+def is_stop(order: OrderView) -> bool:
+    """Whether an order protects a position: a stop of ours, or one that was placed by hand."""
+    is_theirs = order.purpose is Purpose.EXTERNAL
+    return order.purpose is Purpose.STOP or (
+        is_theirs and order.order_type in {OrderType.SL, OrderType.SL_M}
+    )
 
 
 def order_terms(order: OrderView) -> str:

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from telegram import InlineKeyboardButton
 
 from bot.views.dashboard import order_button
-from bot.views.lines import holding_line, order_line, position_line, strategy_words
+from bot.views.lines import (
+    holding_line,
+    is_stop,
+    order_line,
+    position_line,
+    strategy_words,
+    symbol_of,
+)
 from bot.views.markup import bold, esc, join
 from bot.views.screen import DANGER, Screen, button
 from bot.views.verbs import Verb
-from bot.views.words import MODE, MODE_EFFECT, plural
+from bot.views.width import fitted
+from bot.views.words import MODE, MODE_EFFECT, plural, price
 from core.domain.account import Account
 from core.domain.mode import TradingMode, stricter
 from core.domain.money import rupees
-from core.domain.views import DrainView, ExitView, ModeChange
+from core.domain.views import DrainView, ExitView, ModeChange, OrderView, PositionView
 
-__all__ = ["GLOBAL", "MODE_CODES", "drain_screen", "mode_panel", "mode_question", "mode_result"]
+__all__ = [
+    "ALL_ARE",
+    "GLOBAL",
+    "MODE_CODES",
+    "OWN_MODE",
+    "drain_screen",
+    "mode_panel",
+    "mode_question",
+    "mode_result",
+]
 
 GLOBAL = "global"
 """The argument of a button for the global mode."""
@@ -26,9 +44,12 @@ MODE_CODES = {
     "e": TradingMode.EXIT_ONLY,
     "p": TradingMode.PAUSED,
 }
+_Shown = TypeVar("_Shown", OrderView, PositionView)
 _CODE = {mode: short for short, mode in MODE_CODES.items()}
 _ICON = {TradingMode.NORMAL: "🟢", TradingMode.EXIT_ONLY: "🟠", TradingMode.PAUSED: "🔴"}
 _SHOWN = 10
+OWN_MODE = "{label} stays {mode}: that is its own mode."
+ALL_ARE = "The mode of all accounts is {mode}, and stays in effect here."
 
 
 def mode_panel(
@@ -80,6 +101,7 @@ def mode_question(
     old: TradingMode,
     new: TradingMode,
     exits: Sequence[ExitView] = (),
+    kept: Sequence[str] = (),
 ) -> str:
     """Return what a mode change will do, before it is done: which waiting exits go out, too."""
     whose = "all accounts" if account is None else account.label
@@ -88,6 +110,7 @@ def mode_question(
         f"Now: {MODE[old]}.",
         MODE_EFFECT[new],
     ]
+    lines += [f"⚠️ {one}" for one in kept]
     if new is TradingMode.PAUSED:
         lines.append("You can still cancel orders and close positions yourself.")
     waiting = None
@@ -107,39 +130,100 @@ def _exit_lines(exits: Sequence[ExitView]) -> list[str]:
     return [*lines, f"… and {more} more."] if more else lines
 
 
-def mode_result(change: ModeChange, whose: str) -> Screen:
-    """Return the result of a mode change: orders still working, positions unprotected (C2)."""
-    lines: list[str] = [f"✅ {bold(f'{whose}: {MODE[change.new]}')}", esc(MODE_EFFECT[change.new])]
+def mode_result(
+    change: ModeChange,
+    whose: str,
+    accounts: Sequence[Account],
+    global_mode: TradingMode = TradingMode.NORMAL,
+) -> Screen:
+    """Return the result of a mode change: what still works, is held, and stays stricter (C2)."""
+    kept = _kept(change, accounts, global_mode)
+    is_in_effect = not change.effective or change.new in change.effective.values()
+    lines: list[str] = [f"✅ {bold(f'{whose}: {MODE[change.new]}')}"]
+    if is_in_effect:
+        lines.append(esc(MODE_EFFECT[change.new]))
+    lines += [f"⚠️ {esc(words)}" for words, _ in kept]
     if change.unprotected:
         lines.append(
             f"⚠️ {bold(plural(change.unprotected, 'position'))} now without the care of a "
             "strategy: no stop that I move, no square-off."
         )
+        lines += _by_account(change.held, _held_line)
     if change.exits:
         heading = f"Going out now: {plural(len(change.exits), 'exit')} that waited"
         lines.extend(["", bold(heading), *_exit_lines(change.exits)])
         lines.append("The result of each comes as its own message.")
     if change.working:
-        lines.extend(
-            ["", bold(f"Still working at the broker: {plural(len(change.working), 'order')}")]
-        )
-        lines.extend(order_line(one) for one in change.working[:_SHOWN])
+        heading = f"Still working at the broker: {plural(len(change.working), 'order')}"
+        lines += ["", bold(heading), *_by_account(change.working, order_line)]
     elif change.new is not TradingMode.NORMAL:
         lines.append("No orders are working at the broker.")
-    buttons = [found for one in change.working[:_SHOWN] if (found := order_button(one))]
-    rows: list[tuple[InlineKeyboardButton, ...]] = [(one,) for one in buttons]
-    if len(change.working) > 1:
-        target = change.broker_id or GLOBAL
-        rows.append(
-            (
-                button(
-                    f"Cancel all {len(change.working)}", Verb.ASK_CANCEL_ALL, target, style=DANGER
-                ),
-            )
-        )
+    rows = (*((one,) for _, one in kept if one), *_cancels(change))
     drain = (button("Drain view", Verb.DRAIN_VIEW),) if change.new is TradingMode.EXIT_ONLY else ()
-    rows.append((*drain, button("« Modes", Verb.MODES)))
-    return Screen(join(lines), tuple(rows))
+    return Screen(join(lines), (*rows, (*drain, button("« Modes", Verb.MODES))))
+
+
+def _kept(
+    change: ModeChange, accounts: Sequence[Account], global_mode: TradingMode
+) -> list[tuple[str, InlineKeyboardButton | None]]:
+    """Return what keeps accounts stricter than was set, and the button that sets it as well."""
+    code = _CODE[change.new]
+    icon = f"{_ICON[change.new]} "
+    if change.broker_id is not None:
+        if change.effective.get(change.broker_id, change.new) is change.new:
+            return []
+        words = ALL_ARE.format(mode=MODE[global_mode])
+        label = f"{icon}All: {MODE[change.new]}"
+        return [(words, button(label, Verb.ASK_MODE, GLOBAL, code))]
+    found = [
+        one for one in accounts if change.effective.get(one.broker_id, change.new) != change.new
+    ]
+    return [
+        (
+            OWN_MODE.format(label=one.label, mode=MODE[one.trading_mode]),
+            button(
+                f"{icon}{one.display_name}: {MODE[change.new]}",
+                Verb.ASK_MODE,
+                one.broker_id,
+                code,
+            ),
+        )
+        for one in found
+    ]
+
+
+def _by_account(found: Sequence[_Shown], line: Callable[[_Shown], str]) -> list[str]:
+    """Return lines under the names of their accounts."""
+    lines: list[str] = []
+    label = ""
+    for one in found[:_SHOWN]:
+        if one.account_label != label:
+            label = one.account_label
+            lines.append(bold(label))
+        lines.append(line(one))
+    more = len(found) - _SHOWN
+    return [*lines, f"… and {more} more."] if more > 0 else lines
+
+
+def _held_line(position: PositionView) -> str:
+    stop = f"stop {price(position.stop)}" if position.stop is not None else "⚠️ no stop"
+    name = f"{bold(symbol_of(position.instrument))} {esc(position.product.value)}"
+    return fitted(name, f"{position.quantity:+d}", stop)
+
+
+def _cancels(change: ModeChange) -> list[tuple[InlineKeyboardButton, ...]]:
+    """Return a button for each order, and one for all that protect nothing."""
+    shown = change.working[:_SHOWN]
+    is_named = len({one.broker_id for one in change.working}) > 1
+    rows: list[tuple[InlineKeyboardButton, ...]] = [
+        (found,) for one in shown if (found := order_button(one, named=is_named))
+    ]
+    others = [one for one in change.working if one.is_cancellable and not is_stop(one)]
+    if len(others) > 1:
+        target = change.broker_id or GLOBAL
+        label = f"Cancel {len(others)} orders, no stops"
+        rows.append((button(label, Verb.ASK_CANCEL_ALL, target, style=DANGER),))
+    return rows
 
 
 def drain_screen(views: Sequence[DrainView]) -> Screen:

@@ -51,7 +51,8 @@ class Shelter(StrEnum):
     CLOSING = "closing"
     UNPROTECTED = "unprotected"
     AWAITED = "awaited"
-    """Its entry has just filled, and its stop follows within seconds: for views alone."""
+    """Its entry has just filled, or its close begun, and what follows goes out within seconds: for
+    views alone."""
 
 
 class Lack(StrEnum):
@@ -125,7 +126,7 @@ class Protection:
         how: What protects or closes it, or why nothing does; a sentence without its full stop.
         gap: Why it is unprotected; None while it is not.
         is_software: Whether it is watched here alone.
-        is_to_come: Whether nothing is known to keep its stop from being placed now.
+        is_to_come: Whether nothing is known to keep its stop, or its exit, from going out now.
     """
 
     shelter: Shelter
@@ -151,14 +152,16 @@ class Protection:
 
 
 def awaited(protection: Protection) -> Protection:
-    """Return how a ledger stands in the moment that its stop takes after a fill.
+    """Return how a ledger stands in the moment that its stop takes after a fill, or its exit.
 
     For views, while that moment lasts: a card that says "unprotected" for a second after each entry
-    teaches not to read it.
+    and each close teaches not to read it.
     """
     if not protection.is_to_come:
         return protection
-    return replace(protection, shelter=Shelter.AWAITED, how="its stop is on its way to the broker")
+    what = "exit" if protection.gap is Lack.NOT_CLOSING else "stop"
+    how = f"its {what} is on its way to the broker"
+    return replace(protection, shelter=Shelter.AWAITED, how=how)
 
 
 def protection_of(facts: ProtectionFacts) -> Protection:
@@ -256,9 +259,11 @@ def _closing(facts: ProtectionFacts) -> Protection:
     ended = [order for order in facts.orders if order.purpose is Purpose.EXIT]
     newest = max(ended, key=lambda order: (order.created_at, order.attempt), default=None)
     why = facts.not_sent or (newest.reason if newest else "")
+    is_to_come = not facts.not_sent and (newest is None or newest.state is OrderState.FILLED)
     if not why and len(stops) < len(_live(facts, Purpose.STOP)):
         why = "the cancel of its stop is not confirmed"
-    return _open(Lack.NOT_CLOSING, f"its exit is not at the broker{f': {why}' if why else ''}")
+    bare = _open(Lack.NOT_CLOSING, f"its exit is not at the broker{f': {why}' if why else ''}")
+    return replace(bare, is_to_come=is_to_come)
 
 
 def _uncovered(facts: ProtectionFacts, units: int) -> Protection:

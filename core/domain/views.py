@@ -202,6 +202,7 @@ class ModeChange:
         broker_id: None for the global mode.
         unprotected: Positions whose stop or square-off strategies no longer care for.
         exits: What waited while an account was PAUSED, and goes out now.
+        held: The positions that PAUSED leaves alone, with their stops.
     """
 
     broker_id: str | None
@@ -211,6 +212,7 @@ class ModeChange:
     working: tuple[OrderView, ...]
     unprotected: int
     exits: tuple[ExitView, ...] = ()
+    held: tuple[PositionView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,15 @@ from core.domain.account import Account
 from core.domain.broker import Holding, Position
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger
-from core.domain.order import Order, OrderState, Purpose
+from core.domain.order import Order, OrderState, OrderType, Purpose
 from core.domain.profit import Profit
 from core.domain.slicing import was_too_large
 from core.domain.views import OrderView, PositionView
 from core.ports.clock import Clock
 
 __all__ = [
+    "bare_by_hand",
+    "is_stop",
     "ledger_view",
     "order_view",
     "position_key",
@@ -74,6 +76,21 @@ def position_view(
         previous_close=position.previous_close if position.carried else None,
         charges=charges,
     )
+
+
+def is_stop(order: Order) -> bool:
+    """Whether an order would close a position at a loss: a stop of ours, or one placed by hand."""
+    kind = order.request.order_type
+    is_theirs = order.purpose is Purpose.EXTERNAL and kind in {OrderType.SL, OrderType.SL_M}
+    return order.purpose is Purpose.STOP or is_theirs
+
+
+def bare_by_hand(position: Position, owners: Mapping[str, int], stop: Decimal | None) -> list[str]:
+    """Return the warning of what no strategy owns and no stop protects; delivery needs none."""
+    outside = position.quantity - sum(owners.values())
+    if not outside or stop is not None or position.product is Product.CNC:
+        return []
+    return [f"no stop for your own {outside:+d}" if owners else "no stop"]
 
 
 def ledger_view(account: Account, ledger: Ledger) -> PositionView:

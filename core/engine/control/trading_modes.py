@@ -9,7 +9,7 @@ from core.domain.command import Command
 from core.domain.mode import TradingMode, stricter
 from core.domain.order import OPEN_STATES
 from core.domain.sessions import trading_day
-from core.domain.views import ExitView, ModeChange, OrderView
+from core.domain.views import ExitView, ModeChange, OrderView, PositionView
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.global_mode import global_mode
 from core.engine.accounts.modes import ModeWrite, write_mode
@@ -86,7 +86,7 @@ class TradingModes:
         written, exits = await self._store.transaction(body, nonce=f"mode:{command.id}")
         for changed in written.effective:
             self._wake(changed)
-        working, unprotected = await self._left_behind(written.effective)
+        working, unprotected, held = await self._left_behind(written.effective)
         return ModeChange(
             broker_id,
             written.old,
@@ -95,6 +95,7 @@ class TradingModes:
             working,
             unprotected,
             await self._shown(exits),
+            held,
         )
 
     async def exits_to_come(self, mode: TradingMode, broker_id: str | None) -> tuple[ExitView, ...]:
@@ -133,9 +134,13 @@ class TradingModes:
 
     async def _left_behind(
         self, effective: Mapping[str, TradingMode]
-    ) -> tuple[tuple[OrderView, ...], int]:
-        """Return what still works at the brokers, and how many positions PAUSED leaves alone."""
+    ) -> tuple[tuple[OrderView, ...], int, tuple[PositionView, ...]]:
+        """Return what still works at the brokers, and the positions that PAUSED leaves alone.
+
+        As many as strategies hold, and those of them, with their stops, that a look has shown.
+        """
         working: list[OrderView] = []
+        held: list[PositionView] = []
         unprotected = 0
         for broker_id, mode in effective.items():
             orders = await self._views.orders(broker_id)
@@ -143,4 +148,5 @@ class TradingModes:
             if mode is TradingMode.PAUSED:
                 ledgers = await ledgers_of(self._store, broker_id)
                 unprotected += sum(1 for ledger in ledgers if ledger.quantity)
-        return tuple(working), unprotected
+                held += [one for one in await self._views.positions(broker_id) if one.owners]
+        return tuple(working), unprotected, tuple(held)

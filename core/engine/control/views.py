@@ -12,7 +12,7 @@ from core.domain.broker import Position
 from core.domain.day_result import day_result
 from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
-from core.domain.order import EXTERNAL, LIVE_STATES, MANUAL, OPEN_STATES, Order, Purpose
+from core.domain.order import EXTERNAL, LIVE_STATES, MANUAL, OPEN_STATES, Order
 from core.domain.profit import Profit, days_profit
 from core.domain.protection import awaited
 from core.domain.sessions import trading_day
@@ -30,6 +30,8 @@ from core.domain.views import (
 )
 from core.engine.accounts.accounts import Accounts
 from core.engine.control.projections import (
+    bare_by_hand,
+    is_stop,
     ledger_view,
     order_view,
     position_view,
@@ -158,6 +160,7 @@ class Views:
                 profit = _profit(position, snapshot)
                 charges = self._charges(account, snapshot, position)
                 warnings = _warnings(standings, key)
+                warnings += bare_by_hand(position, owners.get(key, {}), stops.get(key))
                 found.append(
                     position_view(
                         account,
@@ -202,7 +205,7 @@ class Views:
         return {
             (order.request.instrument, order.request.product): order.request.trigger_price
             for order in await self._journal.pending(broker_id)
-            if order.purpose is Purpose.STOP
+            if is_stop(order)
             and order.state in LIVE_STATES
             and order.request.trigger_price is not None
         }

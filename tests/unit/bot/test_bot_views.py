@@ -333,7 +333,7 @@ def test_the_result_of_a_pause_counts_what_it_leaves():
         working=(an_order(MAIN), an_order(MAIN, key="SBBBBBBBBBBBBBBBBBB2")),
         unprotected=2,
     )
-    screen = mode_result(change, MAIN.label)
+    screen = mode_result(change, MAIN.label, (MAIN,))
     text = plain(screen)
     assert "✅ Zerodha - Main: Paused" in text
     assert "⚠️ 2 positions now without the care of a strategy" in text
@@ -341,7 +341,7 @@ def test_the_result_of_a_pause_counts_what_it_leaves():
     assert labels(screen) == [
         ["Cancel BUY SBIN"],
         ["Cancel BUY SBIN"],
-        ["Cancel all 2"],
+        ["Cancel 2 orders, no stops"],
         ["« Modes"],
     ]
 
@@ -423,7 +423,7 @@ def every_screen(name: str) -> list[Screen]:
         welcome(name, (account,), TradingMode.NORMAL, {account.broker_id: LOGIN}),
         Screen(disconnect_question(exposure, is_last=False)),
         mode_panel((account,), TradingMode.PAUSED),
-        mode_result(change, name),
+        mode_result(change, name, (account,)),
         drain_screen([DrainView(account, (position,), (), (order,), None)]),
         strategies_list([strategy]),
         strategy_page(strategy),

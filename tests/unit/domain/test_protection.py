@@ -11,7 +11,14 @@ from core.domain.goal import Goal, NoRest
 from core.domain.instrument import Product
 from core.domain.ledger import Ledger, ledger_key
 from core.domain.order import Order, OrderState, OrderType, Purpose, Side
-from core.domain.protection import Lack, LastPrice, ProtectionFacts, Shelter, protection_of
+from core.domain.protection import (
+    Lack,
+    LastPrice,
+    ProtectionFacts,
+    Shelter,
+    awaited,
+    protection_of,
+)
 from tests.fakes.orders import ACCOUNT, SBIN, SENT_AT, order_in
 
 pytestmark = pytest.mark.row("R6")
@@ -137,3 +144,15 @@ def test_software_stop_says_what_it_is_worth() -> None:
     """How often it looks, and that it works only while the controller runs."""
     warning = protection_of(facts(WATCHED, price=price(1))).warning
     assert "software stop" in warning and "3 s" in warning and "only while I run" in warning
+
+
+@pytest.mark.row("R6")
+def test_a_close_that_has_just_begun_is_on_its_way() -> None:
+    """In the first second of a guard's exit views say so; one that was refused is unprotected."""
+    begun = protection_of(facts(goal(0)))
+    assert awaited(begun).warning == "its exit is on its way to the broker"
+    going = protection_of(facts(goal(0), a_stop(10, S.PENDING_CANCEL)))
+    assert awaited(going).warning == "its exit is on its way to the broker"
+    refused = protection_of(facts(goal(0), order_in(S.REJECTED, purpose=Purpose.EXIT)))
+    assert awaited(refused) == refused
+    assert refused.warning == "unprotected: its exit is not at the broker"

@@ -1,0 +1,118 @@
+"""What a change of mode leaves behind: by account, with what protects it, and what stays stricter."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from bot.views.modes import mode_question, mode_result
+from bot.views.screen import DANGER, Screen
+from core.adapters.fyers import FYERS
+from core.domain.mode import TradingMode
+from core.domain.order import OrderState, OrderType, Purpose, Side
+from core.domain.views import ModeChange
+from tests.fakes.rendered import TAGS
+from tests.fakes.views import a_position, an_account, an_order
+
+MAIN = an_account()
+TWO = an_account("fyers_b", FYERS, "Two", is_default=False)
+NORMAL, EXIT_ONLY, PAUSED = TradingMode.NORMAL, TradingMode.EXIT_ONLY, TradingMode.PAUSED
+
+
+def plain(screen: Screen) -> str:
+    return TAGS.sub("", screen.text)
+
+
+def labels(screen: Screen) -> list[list[str]]:
+    return [[one.text for one in row] for row in screen.rows]
+
+
+@pytest.mark.row("C2")
+def test_a_pause_of_all_names_each_order_and_spares_the_stops():
+    """Two accounts with the same stop: each under its name, and one red button for the rest."""
+    stop = {
+        "purpose": Purpose.STOP,
+        "side": Side.SELL,
+        "order_type": OrderType.SL_M,
+        "trigger_price": Decimal(805),
+    }
+    orders = (
+        an_order(MAIN, key="1", **stop),
+        an_order(MAIN, key="2"),
+        an_order(TWO, key="3", **stop),
+        an_order(TWO, key="4"),
+    )
+    change = ModeChange(
+        None,
+        NORMAL,
+        PAUSED,
+        {MAIN.broker_id: PAUSED, TWO.broker_id: PAUSED},
+        orders,
+        2,
+        held=(a_position(MAIN, stop=Decimal(805)), a_position(TWO)),
+    )
+    screen = mode_result(change, "All accounts", (MAIN, TWO), PAUSED)
+    assert (
+        "Zerodha - Main\nSBIN MIS · +10 · stop ₹805.00\nFyers - Two\nSBIN MIS · +10 · ⚠️ no stop"
+        in plain(screen)
+    )
+    assert "Zerodha - Main\n🕒 Stop: sell 10 SBIN MIS" in plain(screen)
+    assert "Fyers - Two\n🕒 Stop: sell 10 SBIN MIS" in plain(screen)
+    assert labels(screen) == [
+        ["Cancel stop SBIN · Main"],
+        ["Cancel BUY SBIN · Main"],
+        ["Cancel stop SBIN · Two"],
+        ["Cancel BUY SBIN · Two"],
+        ["Cancel 2 orders, no stops"],
+        ["« Modes"],
+    ]
+    assert [row[0].text for row in screen.rows if row[0].style == DANGER] == [
+        "Cancel 2 orders, no stops"
+    ]
+    only_stops = ModeChange(None, NORMAL, PAUSED, change.effective, (orders[0], orders[2]), 2)
+    assert not any("orders" in row[0] for row in labels(mode_result(only_stops, "All", ())))
+
+
+@pytest.mark.row("C2")
+@pytest.mark.row("R2")
+def test_all_normal_names_the_accounts_that_stay_exit_only():
+    """After a panic each account is Exit only by its own mode: said before and after, with buttons."""
+    exit_only = an_account(trading_mode=EXIT_ONLY)
+    change = ModeChange(
+        None, EXIT_ONLY, NORMAL, {MAIN.broker_id: EXIT_ONLY, TWO.broker_id: EXIT_ONLY}, (), 0
+    )
+    two = an_account("fyers_b", FYERS, "Two", is_default=False, trading_mode=EXIT_ONLY)
+    screen = mode_result(change, "All accounts", (exit_only, two))
+    assert plain(screen) == (
+        "✅ All accounts: Normal\n"
+        "⚠️ Zerodha - Main stays Exit only: that is its own mode.\n"
+        "⚠️ Fyers - Two stays Exit only: that is its own mode."
+    )
+    assert labels(screen) == [["🟢 Main: Normal"], ["🟢 Two: Normal"], ["« Modes"]]
+    question = mode_question(None, EXIT_ONLY, NORMAL, (), ["Main stays Exit only."])
+    assert "⚠️ Main stays Exit only." in question
+
+
+@pytest.mark.row("C2")
+def test_an_account_set_normal_under_a_stricter_mode_of_all_says_so():
+    """Its own mode is Normal and Exit only holds: the button for all is there."""
+    change = ModeChange(MAIN.broker_id, EXIT_ONLY, NORMAL, {MAIN.broker_id: EXIT_ONLY}, (), 0)
+    screen = mode_result(change, MAIN.label, (MAIN,), EXIT_ONLY)
+    assert "⚠️ The mode of all accounts is Exit only, and stays in effect here." in plain(screen)
+    assert "Strategies enter" not in plain(screen)
+    assert labels(screen)[0] == ["🟢 All: Normal"]
+
+
+@pytest.mark.row("E3")
+def test_a_stop_placed_by_hand_is_called_one():
+    """Its button says that it is a stop, as for one of ours."""
+    theirs = an_order(
+        MAIN,
+        purpose=Purpose.EXTERNAL,
+        state=OrderState.ACCEPTED,
+        order_type=OrderType.SL,
+        trigger_price=Decimal(800),
+    )
+    change = ModeChange(None, NORMAL, PAUSED, {MAIN.broker_id: PAUSED}, (theirs,), 0)
+    assert labels(mode_result(change, "All", (MAIN,)))[0] == ["Cancel stop SBIN"]
