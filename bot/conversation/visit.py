@@ -39,6 +39,7 @@ class Visit:
         age_s: Seconds since the user acted, as far as known.
         nonce: The nonce behind the tapped button, checked and open.
         is_deleted: The user's message is deleted from the chat already.
+        answered_in: The message of a question that shows what came of a typed answer.
     """
 
     services: ChatServices
@@ -54,6 +55,7 @@ class Visit:
     age_s: float = 0.0
     nonce: Nonce | None = None
     is_deleted: bool = False
+    answered_in: int | None = None
 
     @property
     def command(self) -> Command:
@@ -83,11 +85,29 @@ class Visit:
         """Whether the user acted so long ago that no change may be made without asking again."""
         return self.age_s > self.services.parameters.stale_after_s
 
+    async def show_answer(self, screen: Screen) -> None:
+        """Show what came of an answer in the message that asked, so that one card stays one.
+
+        What was typed is taken away, for the card would stand above it; where Telegram refuses
+        either, the card comes as a new message.
+        """
+        if self.query is not None:
+            await self.show(screen)
+            return
+        prompt = await self.services.prompts.current(self.chat_id, self.user_id)
+        asked_in = prompt.message_id if prompt else None
+        if asked_in is None or not await self.delete_message():
+            await self.send(screen)
+            return
+        self.answered_in = await self._edit(asked_in, screen)
+
     async def show(self, screen: Screen) -> int:
         """Edit the tapped message, or send a new one; return its id."""
         message_id = self.tapped_message_id
-        if message_id is None:
-            return await self.send(screen)
+        return await (self.send(screen) if message_id is None else self._edit(message_id, screen))
+
+    async def _edit(self, message_id: int, screen: Screen) -> int:
+        """Edit a message, or send a new one where Telegram refuses; return its id."""
         try:
             await self.bot.edit_message_text(
                 fit(screen.text),

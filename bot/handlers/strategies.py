@@ -6,12 +6,11 @@ from decimal import Decimal
 
 from bot.conversation.visit import Visit
 from bot.views.callbacks import handle, resolve
-from bot.views.markup import bold
-from bot.views.screen import Screen, button
+from bot.views.markup import bold, join
+from bot.views.screen import Keyboard, Screen, button
+from bot.views.sizes import YES, enable_question, size_lines
 from bot.views.strategies import (
     assignment_page,
-    parameter_question,
-    parameters_page,
     run_question,
     size_question,
     still_held,
@@ -21,19 +20,16 @@ from bot.views.strategies import (
 from bot.views.verbs import Verb
 from core.domain.instrument import Product
 from core.domain.typed_number import read_number
-from core.domain.views import AssignmentView, SizeKind, StrategyView
+from core.domain.views import AssignmentView, PositionView, SizeKind, StrategyView
 from core.errors import NotFound, UserError
 
 __all__ = [
-    "answer_parameter",
     "answer_size",
-    "ask_parameter",
     "ask_run",
     "ask_size",
     "assignment",
     "listing",
     "page",
-    "parameters",
     "run_now",
     "set_product",
     "switch_assignment_off",
@@ -66,8 +62,12 @@ async def page(visit: Visit) -> None:
 
 
 async def switch_on(visit: Visit) -> None:
-    """Enable a strategy for scheduled runs."""
+    """Enable a strategy for scheduled runs; say before what it would trade (D4)."""
     strategy = await _strategy(visit)
+    if visit.tap.argument(1) != YES:
+        sizes = await visit.services.control.sizes.of(strategy.name)
+        await visit.show(enable_question(strategy, sizes))
+        return
     await visit.services.control.strategy_settings.set_enabled(
         visit.command, strategy.name, enabled=True
     )
@@ -87,15 +87,19 @@ async def _show_switched_off(visit: Visit, name: str, broker_id: str | None) -> 
     """Show the page of what was switched off, or ask first what becomes of what it holds (D4)."""
     control = visit.services.control
     strategy = await control.strategies.get(name)
-    shown = await control.views.positions(broker_id)
-    # Opposite strategies net to nothing at the broker, and each still holds its units.
-    held = [one for one in shown if one.owners.get(name)]
+    held = await _held(visit, name, broker_id)
     if held:
         await visit.show(still_held(strategy, held, broker_id))
     elif broker_id is None:
         await visit.show(strategy_page(strategy))
     else:
         await visit.show(assignment_page(strategy, _assignment(strategy, broker_id)))
+
+
+async def _held(visit: Visit, name: str, broker_id: str | None) -> list[PositionView]:
+    shown = await visit.services.control.views.positions(broker_id)
+    # Opposite strategies net to nothing at the broker, and each still holds its units.
+    return [one for one in shown if one.owners.get(name)]
 
 
 async def ask_run(visit: Visit) -> None:
@@ -125,40 +129,13 @@ async def run_now(visit: Visit) -> None:
     )
 
 
-async def parameters(visit: Visit) -> None:
-    """Show the parameters."""
-    await visit.show(parameters_page(await _strategy(visit)))
-
-
-async def ask_parameter(visit: Visit) -> None:
-    """Ask for a parameter's new value."""
-    strategy = await _strategy(visit)
-    known = {parameter.name: (parameter, value) for parameter, value in strategy.parameters}
-    name = resolve(visit.tap.argument(1), known, "parameter")
-    parameter, value = known[name]
-    await _ask(
-        visit,
-        "parameter",
-        {"strategy": strategy.name, "parameter": name},
-        parameter_question(strategy, parameter, value),
-    )
-
-
-async def _ask(visit: Visit, kind: str, data: dict[str, str], question: str) -> None:
+async def _ask(
+    visit: Visit, kind: str, data: dict[str, str], question: str, back: Keyboard
+) -> None:
     prompt = await visit.services.prompts.open(
         visit.chat_id, visit.user_id, kind, "value", data, update_id=visit.update_id
     )
-    sent = await visit.send(Screen(question, ((button("Cancel", Verb.DROP_QUESTION),),)))
-    await visit.services.prompts.shown_in(prompt, sent)
-
-
-async def answer_parameter(visit: Visit, strategy: str, parameter: str) -> None:
-    """Change a parameter to what the user typed."""
-    await visit.services.control.strategy_settings.set_parameter(
-        visit.command, strategy, parameter, visit.text.strip()
-    )
-    screen = parameters_page(await visit.services.control.strategies.get(strategy))
-    await visit.send(screen.with_note("✅ Changed."))
+    await visit.services.prompts.shown_in(prompt, await visit.show(Screen(question, back)))
 
 
 async def assignment(visit: Visit) -> None:
@@ -214,6 +191,7 @@ async def ask_size(visit: Visit) -> None:
         "size",
         {"strategy": strategy.name, "broker_id": one.broker_id, "what": kind},
         size_question(strategy.title, one.account_label, kind),
+        ((button("« Leave it", Verb.ASSIGNMENT, handle(strategy.name), one.broker_id),),),
     )
 
 
@@ -233,7 +211,8 @@ async def answer_size(visit: Visit, strategy: str, broker_id: str, kind: str) ->
         )
     changed = await control.strategies.get(strategy)
     screen = assignment_page(changed, _assignment(changed, broker_id))
-    await visit.send(screen.with_note("✅ Changed."))
+    sizes = await control.sizes.of(strategy, broker_id)
+    await visit.show_answer(screen.with_note(join("✅ Changed.", size_lines(sizes))))
 
 
 def _number(text: str) -> Decimal:

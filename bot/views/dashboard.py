@@ -66,7 +66,7 @@ class Item:
 
 def position_button(position: PositionView, *, named: bool = False) -> InlineKeyboardButton | None:
     """Return the Close button of an open position, with its account when ``named``."""
-    if position.quantity == 0:
+    if position.quantity == 0 and not any(position.owners.values()):
         return None
     label = f"Close {position.instrument.symbol}{_at(position.account_label, named=named)}"
     return button(label, Verb.ASK_CLOSE, position.broker_id, handle(position.key))

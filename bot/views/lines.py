@@ -55,7 +55,7 @@ def position_line(position: PositionView) -> str:
     name = f"{bold(symbol_of(position.instrument))} {esc(position.product.value)}"
     after = after_words(position.unrealised + position.realised, position.charges)
     after = f"{INDENT}{after}" if after else ""
-    if position.quantity == 0:
+    if position.quantity == 0 and not any(position.owners.values()):
         return "\n".join(filter(None, [fitted(name, "closed", gain), after]))
     parts = ""
     if position.realised:

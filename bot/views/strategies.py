@@ -9,12 +9,15 @@ from decimal import Decimal
 from telegram import InlineKeyboardButton
 
 from bot.views.callbacks import handle
-from bot.views.markup import bold, code, day_time, esc, italic, join
+from bot.views.dashboard import ALL, position_button
+from bot.views.lines import symbol_of
+from bot.views.markup import bold, day_time, esc, italic, join
 from bot.views.runs import run_text
-from bot.views.screen import PRIMARY, SUCCESS, Screen, button, grid
+from bot.views.screen import PRIMARY, SUCCESS, Screen, button
 from bot.views.verbs import Verb
+from bot.views.width import fitted
+from bot.views.words import price
 from core.domain.instrument import Product
-from core.domain.target import Parameter
 from core.domain.views import (
     AssignmentView,
     PositionView,
@@ -24,8 +27,7 @@ from core.domain.views import (
 
 __all__ = [
     "assignment_page",
-    "parameter_question",
-    "parameters_page",
+    "held_lines",
     "run_question",
     "size_question",
     "still_held",
@@ -33,7 +35,7 @@ __all__ = [
     "strategy_page",
 ]
 
-_CHOICES_LIMIT = 6
+_SHOWN = 10
 
 
 def strategies_list(strategies: Sequence[StrategyView]) -> Screen:
@@ -127,53 +129,6 @@ def run_question(strategy: StrategyView) -> str:
     )
 
 
-def parameters_page(strategy: StrategyView) -> Screen:
-    """Return the parameters with a button to change each."""
-    key = handle(strategy.name)
-    lines = [
-        f"{esc(parameter.label)}: {bold(value)}{esc(_bounds(parameter))}"
-        for parameter, value in strategy.parameters
-    ]
-    buttons = [
-        button(parameter.label, Verb.ASK_PARAMETER, key, handle(parameter.name))
-        for parameter, _ in strategy.parameters
-    ]
-    return Screen(
-        join(
-            bold(f"{strategy.title}: parameters"),
-            lines or "It has none.",
-            "",
-            "A change takes effect at the next run.",
-        ),
-        (*grid(buttons, 2), (button("« Back", Verb.STRATEGY, key),)),
-    )
-
-
-def _bounds(parameter: Parameter) -> str:
-    if parameter.choices:
-        return f" (one of {_listed(parameter.choices)})"
-    if parameter.minimum is None and parameter.maximum is None:
-        return ""
-    low = "any" if parameter.minimum is None else parameter.minimum
-    high = "any" if parameter.maximum is None else parameter.maximum
-    return f" ({low} to {high})"
-
-
-def _listed(choices: Sequence[str]) -> str:
-    """Return the choices, a long series by its ends: the line must fit on a phone."""
-    if len(choices) <= _CHOICES_LIMIT:
-        return ", ".join(choices)
-    return f"{choices[0]}, {choices[1]}, … {choices[-1]}"
-
-
-def parameter_question(strategy: StrategyView, parameter: Parameter, value: object) -> str:
-    """Return the prompt for a parameter's new value."""
-    return (
-        f"{bold(strategy.title)}\nSend the new value for {bold(parameter.label)}"
-        f"{esc(_bounds(parameter))}. Now: {code(value)}"
-    )
-
-
 def assignment_page(strategy: StrategyView, one: AssignmentView) -> Screen:
     """Return how a strategy runs on one account, with buttons to change it (D4)."""
     key, account = handle(strategy.name), one.broker_id
@@ -210,33 +165,46 @@ def assignment_page(strategy: StrategyView, one: AssignmentView) -> Screen:
     return Screen(text, rows)
 
 
+def held_lines(strategy: str, positions: Sequence[PositionView]) -> list[str]:
+    """Return what a strategy holds, under the names of the accounts."""
+    lines: list[str] = []
+    label = ""
+    for one in positions[:_SHOWN]:
+        if one.account_label != label:
+            label = one.account_label
+            lines.append(bold(label))
+        stop = f"stop {price(one.stop)}" if one.stop is not None else "⚠️ no stop"
+        name = f"{bold(symbol_of(one.instrument))} {esc(one.product.value)}"
+        lines.append(fitted(name, f"{one.owners[strategy]:+d}", stop))
+    more = len(positions) - _SHOWN
+    return [*lines, f"… and {more} more."] if more > 0 else lines
+
+
 def still_held(
     strategy: StrategyView, positions: Sequence[PositionView], broker_id: str | None
 ) -> Screen:
     """Return the question what becomes of what a strategy holds that was just switched off."""
     key = handle(strategy.name)
-    lines = [
-        f"{esc(one.account_label)}: {bold(f'{one.owners[strategy.name]:+d} {one.instrument}')} "
-        f"{one.product.value}"
-        for one in positions
-    ]
+    is_named = len({one.broker_id for one in positions}) > 1
     text = join(
-        f"⚪ {bold(strategy.title)} is off{'' if broker_id is None else ' here'} and enters "
-        "nothing more. It still holds:",
-        lines,
+        f"⚪ {bold(strategy.title)} is off{'' if broker_id is None else ' here'} and decides "
+        "nothing more, no exit of its own either. It still holds:",
+        held_lines(strategy.name, positions),
         "",
-        "Its stop and its square-off go on. Do you want to close it now?",
+        "Stops that rest, guards and the square-off go on. Do you want to close it now?",
     )
     closes = tuple(
-        (button(f"Close {one.instrument.symbol}", Verb.ASK_CLOSE, one.broker_id, handle(one.key)),)
-        for one in positions
+        (found,)
+        for one in positions[:_SHOWN]
+        if (found := position_button(one, named=is_named)) is not None
     )
     keep = (
         button("« Keep it", Verb.STRATEGY, key)
         if broker_id is None
         else button("« Keep it", Verb.ASSIGNMENT, key, broker_id)
     )
-    return Screen(text, (*closes, (keep,)))
+    more = ((button("All positions", Verb.POSITIONS, ALL),),) if len(positions) > _SHOWN else ()
+    return Screen(text, (*closes, *more, (keep,)))
 
 
 def size_question(strategy: str, account: str, kind: str) -> str:

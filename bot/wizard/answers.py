@@ -21,9 +21,10 @@ from bot.handlers.addresses import answer_local, answer_proxy, answer_registered
 from bot.handlers.limits import answer_limit
 from bot.handlers.login import answer_login, looks_like_login
 from bot.handlers.paper import answer_money
+from bot.handlers.parameters import answer_parameter
 from bot.handlers.result_guards import answer_value
 from bot.handlers.start import answer_setting
-from bot.handlers.strategies import answer_parameter, answer_size
+from bot.handlers.strategies import answer_size
 from bot.views.markup import bold, esc
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
@@ -127,7 +128,8 @@ async def _handle_answer(visit: Visit, prompt: Prompt) -> None:
 
     if await attempt(visit, run):
         await visit.services.prompts.close(prompt)
-        await visit.drop_keyboard(prompt.message_id)
+        if prompt.message_id != visit.answered_in:
+            await visit.drop_keyboard(prompt.message_id)
 
 
 async def _handle_step(visit: Visit, prompt: Prompt) -> None:

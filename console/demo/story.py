@@ -81,7 +81,10 @@ class Story:
         async with do.step("the strategy is enabled"):
             page = await do.tap(page, "« Strategies", "Strategies", button=STRATEGY)
             page = await do.tap(page, STRATEGY, STRATEGY, "⚪ disabled", button="Enable")
-            await do.tap(page, "Enable", STRATEGY, "🟢 enabled", button="Disable")
+            asked = await do.tap(
+                page, "Enable", f"Enable {STRATEGY}?", "free", button="Yes, enable it"
+            )
+            await do.tap(asked, "Yes, enable it", STRATEGY, "🟢 enabled", button="Disable")
 
     async def _set_size(self, page: Message, actor: Actor, size: str) -> None:
         do = self._do

@@ -23,6 +23,7 @@ from core.engine.control.result_guards import GuardSettings
 from core.engine.control.stops import Stops
 from core.engine.control.strategy_views import StrategyViews
 from core.engine.control.system_settings import SystemSettings
+from core.engine.control.trade_sizes import TradeSizes
 from core.engine.control.trading_modes import TradingModes
 from core.engine.control.unresolved_orders import UnresolvedOrders
 from core.engine.control.views import Views
@@ -71,6 +72,7 @@ def control_of(
         guards=_guards(foundation, engine),
         strategies=StrategyViews(engine.strategies, engine.accounts, engine.scheduler, views),
         strategy_settings=engine.strategies,
+        sizes=_sizes(foundation, engine),
         runs=ManualRuns(
             store=store,
             clock=clock,
@@ -84,6 +86,18 @@ def control_of(
         health=_health(foundation, engine, loop_lag),
         deliveries=Deliveries(store, engine.outbox),
         owners=Owners(store, engine.outbox),
+    )
+
+
+def _sizes(foundation: Foundation, engine: Wiring) -> TradeSizes:
+    return TradeSizes(
+        store=foundation.store,
+        clock=foundation.clock,
+        accounts=engine.accounts,
+        strategies=engine.strategies,
+        market_data=engine.market_data,
+        masters=engine.masters,
+        worker=engine.pool.get,
     )
 
 

@@ -93,7 +93,8 @@ async def choose(person: Person) -> None:
         await person.taps(page, label, "Send the new value", label)
         await person.says(value, "Changed", f"{label}: {value}")
     page = await person.taps(await person.says("/strategies", "Strategies"), title, "Accounts")
-    await person.taps(page, "Enable", title, "enabled")
+    page = await person.taps(page, "Enable", f"Enable {title}?", "free")
+    await person.taps(page, "Yes, enable it", title, "enabled")
 
 
 async def safeguard(person: Person, shots: Path) -> None:

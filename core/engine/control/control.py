@@ -29,6 +29,7 @@ from core.engine.control.result_guards import GuardSettings
 from core.engine.control.stops import Stops
 from core.engine.control.strategy_views import StrategyViews
 from core.engine.control.system_settings import SystemSettings
+from core.engine.control.trade_sizes import TradeSizes
 from core.engine.control.trading_modes import TradingModes
 from core.engine.control.unresolved_orders import UnresolvedOrders
 from core.engine.control.views import Views
@@ -84,6 +85,7 @@ class Control:
         guards: Guards on the day's result.
         strategies: Strategies as they are shown.
         strategy_settings: Enable strategies, change parameters and assignments.
+        sizes: What strategies would trade, in rupees; instruments with names and prices.
         runs: Extra runs.
         settings: What else can be set from the chat.
         paper: The money of paper accounts.
@@ -109,6 +111,7 @@ class Control:
     guards: GuardSettings
     strategies: StrategyViews
     strategy_settings: StrategySettings
+    sizes: TradeSizes
     runs: ManualRuns
     settings: SystemSettings
     paper: PaperAccounts

@@ -18,6 +18,7 @@ from core.domain.account import Account
 from core.domain.command import Command
 from core.domain.instrument import InstrumentId, Product, why_not_handled
 from core.domain.target import ParameterValue, Strategy, checked_parameters, declares_short
+from core.domain.typed_instruments import read_instruments
 from core.domain.views import AssignmentView, SizeKind
 from core.engine.accounts.accounts import Accounts
 from core.engine.orders.gate import touch_gate
@@ -32,6 +33,8 @@ __all__ = ["StrategySettings", "add_strike", "end_strikes", "is_assigned"]
 
 _STRATEGIES = "strategies"
 _ASSIGNMENTS = "assignments"
+_INSTRUMENTS = "instruments"
+"""The parameter of every strategy that lists what it trades."""
 _LIMITS = {
     SizeKind.QUANTITY: (Decimal(1), Decimal(1_000_000), "units"),
     SizeKind.CAPITAL_SHARE: (Decimal("0.1"), Decimal(100), "percent of capital"),
@@ -148,15 +151,7 @@ class StrategySettings:
     async def set_parameter(self, command: Command, name: str, parameter: str, text: str) -> None:
         """Change one parameter; raises ``UserError`` when it, or what follows from it, is wrong."""
         strategy = self.strategy(name)
-        given = {**(await self.row(name))["parameters"], parameter: text.strip()}
-        checked = checked_parameters(strategy, given)
-        strategy.schedule(checked)
-        chosen = set(strategy.instruments(checked)) - await self._chosen_before(strategy)
-        for reason in filter(None, map(why_not_handled, sorted(chosen))):
-            raise UserError(f"{reason[:1].upper()}{reason[1:]}.")
-        await self._symbols.refuse(chosen)
-        if parameter == "side" and declares_short(checked):
-            await self._refuse_short_in_delivery(strategy)
+        checked = await self._checked(strategy, parameter, text)
 
         async def body(view: StoreView) -> None:
             await view.update(
@@ -170,6 +165,32 @@ class StrategySettings:
             )
 
         await self._store.transaction(body, nonce=f"parameter:{command.id}")
+
+    async def dropped(self, name: str, parameter: str, text: str) -> frozenset[InstrumentId]:
+        """Return what a strategy would not trade any more with another value of a parameter.
+
+        Raises:
+            UserError: The value is wrong.
+        """
+        strategy = self.strategy(name)
+        checked = await self._checked(strategy, parameter, text)
+        return frozenset(await self._chosen_before(strategy) - set(strategy.instruments(checked)))
+
+    async def _checked(
+        self, strategy: Strategy, parameter: str, text: str
+    ) -> dict[str, ParameterValue]:
+        """Return all parameters with one changed, as far as that may be."""
+        value = ",".join(read_instruments(text)) if parameter == _INSTRUMENTS else text.strip()
+        given = {**(await self.row(strategy.name))["parameters"], parameter: value}
+        checked = checked_parameters(strategy, given)
+        strategy.schedule(checked)
+        chosen = set(strategy.instruments(checked)) - await self._chosen_before(strategy)
+        for reason in filter(None, map(why_not_handled, sorted(chosen))):
+            raise UserError(f"{reason[:1].upper()}{reason[1:]}.")
+        await self._symbols.refuse(chosen)
+        if parameter == "side" and declares_short(checked):
+            await self._refuse_short_in_delivery(strategy)
+        return checked
 
     async def _chosen_before(self, strategy: Strategy) -> set[InstrumentId]:
         """What is chosen already is not looked up: other parameters can be changed beside it."""

@@ -30,6 +30,8 @@ async def test_a_strategy_is_switched_tuned_and_run_from_the_chat(world: World):
     page = await person.tap("Opening range breakout")
     await person.reads(page, "Parameters")
     await person.tap("Enable")
+    await person.reads(page, "Enable Opening range breakout?")
+    await person.tap("Yes, enable it")
     await person.reads(page, "🟢 enabled")
     await person.tap("Parameters")
     await person.reads(page, "(1 to 120)")
@@ -99,11 +101,39 @@ async def test_what_a_strategy_holds_is_asked_about_when_it_is_switched_off(
         await person.tap("On Zerodha - Main")
     await person.tap("Turn off here" if is_here else "Disable")
     question = await person.reads(page, "It still holds:")
-    assert "+10 NSE:SBIN" in question["text"]
+    assert "SBIN MIS · +10" in question["text"]
     strategy = await world.control.strategies.get(NAME)
     assert (strategy.is_enabled, strategy.assignments[0].is_on) == (is_here, not is_here)
     await person.tap("Close SBIN")
     await person.reads(page, "Close this position on Zerodha - Main?")
+
+
+@pytest.mark.row("D6")
+async def test_instruments_that_are_held_are_named_before_they_are_dropped(world: World):
+    """Nothing changes before the confirmation, which says what no signal closes any more."""
+    await world.connect(an_account())
+    reliance = InstrumentId("NSE", "RELIANCE")
+    position = a_position(
+        an_account(), key="NSE:RELIANCE|MIS", instrument=reliance, owners={NAME: 10}
+    )
+    await world.hold(position)
+    await world.start()
+    person = world.owner
+    settings = world.control.strategy_settings
+    before = (await settings.parameters(NAME))["instruments"]
+    assert before == "NSE:SBIN,NSE:RELIANCE"
+    await person.say("/strategies")
+    await person.tap("Opening range breakout")
+    await person.tap("Parameters")
+    await person.tap("Instruments")
+    await person.sees("Instruments")
+    await person.say("sbin")
+    question = await person.sees("It would not trade any more what it holds:")
+    assert "RELIANCE MIS · +10" in question["text"]
+    assert (await settings.parameters(NAME))["instruments"] == before
+    await person.tap("Change it all the same")
+    await person.sees("✅ Changed.")
+    assert (await settings.parameters(NAME))["instruments"] == "NSE:SBIN"
 
 
 async def test_a_setting_is_changed_after_a_wrong_value(world: World):
@@ -212,7 +242,7 @@ async def test_all_working_orders_are_cancelled_with_one_confirmation(world: Wor
     await world.owner.say("/mode")
     await world.owner.tap("Main: Paused")
     await world.owner.tap("Yes, set Paused")
-    await world.owner.tap("Cancel all 3")
+    await world.owner.tap("Cancel 3 orders, no stops")
     await world.owner.sees("Cancel 3 working orders?")
     world.at_broker(account.broker_id).fill(ids[1])
     await world.refresh(account)

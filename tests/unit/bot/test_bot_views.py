@@ -26,11 +26,11 @@ from bot.views.dashboard import (
 )
 from bot.views.markup import LIMIT, esc, fit
 from bot.views.modes import drain_screen, mode_panel, mode_question, mode_result
+from bot.views.parameters import parameters_page
 from bot.views.runs import run_card
 from bot.views.screen import Screen, button
 from bot.views.strategies import (
     assignment_page,
-    parameters_page,
     strategies_list,
     strategy_page,
 )

@@ -1,0 +1,148 @@
+"""A strategy's parameters (D6): the page, the question for one, what its change leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from telegram import InlineKeyboardButton
+
+from bot.views.callbacks import handle
+from bot.views.lines import symbol_of
+from bot.views.markup import bold, code, esc, join, short
+from bot.views.screen import Screen, button, grid
+from bot.views.strategies import held_lines
+from bot.views.verbs import Verb
+from bot.views.width import INDENT, fitted
+from bot.views.words import price
+from core.domain.instrument import InstrumentId
+from core.domain.size_views import InstrumentView
+from core.domain.target import Parameter
+from core.domain.views import PositionView, StrategyView
+
+__all__ = [
+    "DEFAULT",
+    "INSTRUMENTS",
+    "dropped_question",
+    "instrument_lines",
+    "meant_question",
+    "parameter_question",
+    "parameters_page",
+]
+
+INSTRUMENTS = "instruments"
+"""The parameter that lists what a strategy trades."""
+DEFAULT = "d"
+"""The argument of the button that sets the default."""
+_CHOICES_LIMIT = 6
+_TYPED = 60
+_MOST_BUTTONS = 24
+
+
+def parameters_page(strategy: StrategyView) -> Screen:
+    """Return the parameters with a button to change each."""
+    key = handle(strategy.name)
+    lines = [
+        f"{esc(parameter.label)}: {bold(value)}{esc(_bounds(parameter))}"
+        for parameter, value in strategy.parameters
+    ]
+    buttons = [
+        button(parameter.label, Verb.ASK_PARAMETER, key, handle(parameter.name))
+        for parameter, _ in strategy.parameters
+    ]
+    return Screen(
+        join(
+            bold(f"{strategy.title}: parameters"),
+            lines or "It has none.",
+            "",
+            "A change takes effect at the next run.",
+        ),
+        (*grid(buttons, 2), (button("« Back", Verb.STRATEGY, key),)),
+    )
+
+
+def _bounds(parameter: Parameter) -> str:
+    if parameter.choices:
+        return f" (one of {_listed(parameter.choices)})"
+    if parameter.minimum is None and parameter.maximum is None:
+        return ""
+    low = "any" if parameter.minimum is None else parameter.minimum
+    high = "any" if parameter.maximum is None else parameter.maximum
+    return f" ({low} to {high})"
+
+
+def _listed(choices: Sequence[str]) -> str:
+    """Return the choices, a long series by its ends: the line must fit on a phone."""
+    if len(choices) <= _CHOICES_LIMIT:
+        return ", ".join(choices)
+    return f"{choices[0]}, {choices[1]}, … {choices[-1]}"
+
+
+def parameter_question(
+    strategy: StrategyView,
+    parameter: Parameter,
+    value: object,
+    described: Sequence[InstrumentView] = (),
+) -> Screen:
+    """Return the question for a parameter's new value: its choices as buttons, or what to send."""
+    key, name = handle(strategy.name), handle(parameter.name)
+    head = [bold(strategy.title), f"{bold(parameter.label)} is {code(value)}."]
+    cancel = (button("« Leave it", Verb.PARAMETERS, key),)
+    choices = [
+        button(f"{'• ' if str(value) == one else ''}{one}", Verb.PICK_PARAMETER, key, name, number)
+        for number, one in enumerate(parameter.choices[:_MOST_BUTTONS])
+    ]
+    if choices:
+        text = "Tap it, or send the new value."
+        return Screen(join(head, text), (*grid(choices, 4), cancel))
+    default: tuple[InlineKeyboardButton, ...] = ()
+    if str(value) != str(parameter.default):
+        label = f"Default: {parameter.default}"
+        default = (button(label, Verb.PICK_PARAMETER, key, name, DEFAULT),)
+    if parameter.name == INSTRUMENTS:
+        text = (
+            f"Send the new value for {bold(parameter.label)}, one or several: "
+            f"{code('SBIN, RELIANCE')}. I look them up; another exchange like {code('BSE:TCS')}."
+        )
+        lines: list[str] = instrument_lines(described)
+    else:
+        text = f"Send the new value for {bold(parameter.label)}{esc(_bounds(parameter))}."
+        lines = []
+    rows = (default, cancel) if default else (cancel,)
+    return Screen(join(head, lines, text), rows)
+
+
+def instrument_lines(described: Sequence[InstrumentView]) -> list[str]:
+    """Return instruments with their names and last prices."""
+    return [
+        fitted(
+            f"{bold(symbol_of(one.instrument))} {esc(short(one.name, _TYPED))}".rstrip(),
+            price(one.last_price) if one.last_price is not None else "price not known",
+            indent=INDENT,
+        )
+        for one in described
+    ]
+
+
+def meant_question(
+    unlisted: Mapping[InstrumentId, Sequence[InstrumentId]], described: Sequence[InstrumentView]
+) -> str:
+    """Return the question what was meant by a name that no broker lists."""
+    names = ", ".join(str(one) for one in unlisted)
+    return join(
+        f"I find no {bold(names)} in the brokers' lists.",
+        ["Did you mean:", *instrument_lines(described)] if described else "Look at its spelling.",
+    )
+
+
+def dropped_question(
+    strategy: StrategyView, parameter: Parameter, text: str, positions: Sequence[PositionView]
+) -> str:
+    """Return what a change of the instruments leaves behind, before it is made (D6)."""
+    return join(
+        bold(f"{parameter.label}: {short(text, _TYPED)}?"),
+        "It would not trade any more what it holds:",
+        held_lines(strategy.name, positions),
+        "",
+        "No signal of it closes that then. Stops that rest, guards and the square-off go on; "
+        "/positions closes it.",
+    )
