@@ -38,6 +38,7 @@ from core.adapters.broker_connections import (
 )
 from core.adapters.host_names import HostNames
 from core.adapters.proxy_tunnels import ProxyFailed
+from core.adapters.redaction import Redaction
 from core.adapters.sdk_requests import Outgoing, outgoing
 from core.adapters.throttle import Bucket, RateExceeded, Throttle
 from core.domain.route import OWN_ROUTE, Route
@@ -143,6 +144,7 @@ class BrokerTransport:
         route: From where the account's requests leave.
         lifetime: What its broker has shown about idle connections.
         names: Looks up where its broker is.
+        redaction: Takes the account's secrets out of answers.
     """
 
     def __init__(
@@ -154,8 +156,10 @@ class BrokerTransport:
         route: Route = OWN_ROUTE,
         lifetime: Lifetime | None = None,
         names: HostNames | None = None,
+        redaction: Redaction | None = None,
     ) -> None:
         self._clock = clock
+        self._redaction = redaction or Redaction()
         self._compared = clock if isinstance(clock, ComparedClock) else None
         self._throttle = throttle
         self._deadline_s = deadline_s
@@ -288,7 +292,7 @@ class BrokerTransport:
             connection.abort()
             raise
         self._pool.give(connection)
-        return Reply(answer.status, answer.headers, body)
+        return Reply(answer.status, answer.headers, self._redaction.clean(body, wire.data))
 
     def _compare_clocks(self, peer: str, headers: Mapping[str, str], left_at: datetime) -> None:
         """Let the clock see the answer's ``Date``; one that a cache gave again says nothing."""

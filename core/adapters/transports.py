@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from core.adapters.broker_connections import Lifetime
 from core.adapters.broker_http import BrokerTransport
 from core.adapters.host_names import HostNames
+from core.adapters.redaction import Redaction
 from core.adapters.throttle import Limit, Throttle
 from core.ports.broker import Credentials
 from core.ports.clock import Clock
@@ -40,6 +41,7 @@ class Transports:
             route=credentials.route,
             lifetime=self._lifetime,
             names=self._names,
+            redaction=Redaction((credentials.api_secret, credentials.access_token)),
         )
 
     def public(self) -> BrokerTransport:
