@@ -179,6 +179,7 @@ class LoginFault(StrEnum):
     BROKER_DOWN = "broker_down"
     MALFORMED = "malformed"
     NOT_SAVED = "not_saved"
+    KEY_UNKNOWN = "key_unknown"
 
 
 class LoginRefused(SaarthiError):

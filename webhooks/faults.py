@@ -21,6 +21,7 @@ STATUS: Final = {
     LoginFault.ACCOUNT_UNKNOWN: HTTPStatus.NOT_FOUND,
     LoginFault.CODE_USED: HTTPStatus.CONFLICT,
     LoginFault.WRONG_SECRET: HTTPStatus.BAD_GATEWAY,
+    LoginFault.KEY_UNKNOWN: HTTPStatus.BAD_GATEWAY,
     LoginFault.OTHER_USER: HTTPStatus.FORBIDDEN,
     LoginFault.NOT_ADMITTED: HTTPStatus.FORBIDDEN,
     LoginFault.BROKER_DOWN: HTTPStatus.BAD_GATEWAY,
@@ -144,6 +145,14 @@ _WORDS: Final[dict[LoginFault, tuple[str, str, Sequence[str]]]] = {
         (
             "Compare the API key and secret with those at {console}.",
             "In Telegram open /brokers, Edit, then Key and secret, and send the right ones.",
+        ),
+    ),
+    LoginFault.KEY_UNKNOWN: (
+        "{broker} does not know the API key",
+        "{broker} refuses the API key that Saarthi holds for {account}, so no login was started.",
+        (
+            "Compare the API key with the one at {console}.",
+            "In Telegram open /brokers, Edit, then Key and secret, and send the right one.",
         ),
     ),
     LoginFault.OTHER_USER: (

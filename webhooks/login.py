@@ -21,7 +21,7 @@ from core.domain.broker_profile import BrokerProfile
 from core.engine.accounts.logins import LoginOrigin
 from core.errors import LoginFault, LoginRefused, StoreError, VaultError
 from webhooks.faults import STATUS, Scene, ended_text, text_of, trouble_text
-from webhooks.pages import connected_page, fault_page, login_page
+from webhooks.pages import ConnectedBy, connected_page, fault_page, login_page
 
 __all__ = ["LoginPages", "LoginService"]
 
@@ -35,6 +35,10 @@ class LoginService(Protocol):
 
     async def linked_account(self, link: str) -> Account:
         """Return the account of a login page; raises ``LoginRefused`` ACCOUNT_UNKNOWN."""
+        ...
+
+    async def needs_nothing(self, link: str) -> bool:
+        """Return whether a link that was given away finds its account logged in."""
         ...
 
     async def start(self, link: str) -> str:
@@ -73,8 +77,12 @@ class LoginPages:
 
     async def show(self, request: web.Request) -> web.Response:
         """Show the account of the link."""
+        link = _link(request)
         try:
-            return _html(login_page(await self._logins.linked_account(_link(request))))
+            account = await self._logins.linked_account(link)
+            if await self._logins.needs_nothing(link):
+                return _html(connected_page(account, by=ConnectedBy.BEFORE, chat_url=None))
+            return _html(login_page(account))
         except LoginRefused:
             return _ended()
         except StoreError as error:
@@ -82,10 +90,14 @@ class LoginPages:
 
     async def start(self, request: web.Request) -> web.Response:
         """Redirect to the broker's login."""
+        link = _link(request)
         try:
-            address = await self._logins.start(_link(request))
-        except LoginRefused:
-            return _ended()
+            address = await self._logins.start(link)
+        except LoginRefused as refused:
+            if refused.fault is LoginFault.ACCOUNT_UNKNOWN:
+                return _ended()
+            account = await self._logins.linked_account(link)
+            return self._refusal(refused.fault, _scene(account), link)
         except (StoreError, VaultError) as error:
             return _trouble(error)
         return web.Response(status=303, headers={"Location": address})
@@ -101,7 +113,15 @@ class LoginPages:
             account = await self._logins.callback(broker, query)
         except LoginRefused as refused:
             return await self._refused(broker, query, refused)
-        return _html(connected_page(account, is_repeat=False, chat_url=self._chat_url))
+        origin = await self._origin(broker, query)
+        is_shared = origin is not None and origin.is_shared
+        return _html(
+            connected_page(account, by=ConnectedBy.NOW, chat_url=self._chat(is_shared=is_shared))
+        )
+
+    def _chat(self, *, is_shared: bool) -> str | None:
+        """Return the way back into the chat, for those who use it."""
+        return None if is_shared else self._chat_url
 
     async def _refused(
         self, broker: BrokerProfile, query: Mapping[str, str], refused: LoginRefused
@@ -111,7 +131,12 @@ class LoginPages:
             return self._refusal(refused.fault, Scene(broker), None)
         if refused.fault is LoginFault.NONCE_USED and origin.is_done:
             return _html(
-                connected_page(origin.account, is_repeat=True, chat_url=self._chat_url), 409
+                connected_page(
+                    origin.account,
+                    by=ConnectedBy.REPEATED,
+                    chat_url=self._chat(is_shared=origin.is_shared),
+                ),
+                409,
             )
         # Who logged in is known from the broker's profile; all else comes from whoever opened this.
         who = refused.detail if refused.fault is LoginFault.OTHER_USER else ""

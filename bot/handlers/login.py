@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 from bot.conversation.visit import Visit
 from bot.views.markup import bold, code, esc, join
-from bot.views.screen import PRIMARY, Screen, button, copy_button, is_linkable, link_button
+from bot.views.screen import PRIMARY, Screen, button, is_linkable, link_button
 from bot.views.verbs import Verb
 from core.domain.account import Account
 from core.domain.broker_profile import BrokerProfile
 from core.errors import UserError
 
-__all__ = ["answer_login", "dismiss", "login", "looks_like_login", "morning_round", "share"]
+__all__ = ["answer_login", "dismiss", "login", "looks_like_login", "morning_round"]
 
 
 def looks_like_login(text: str, brokers: Iterable[BrokerProfile]) -> bool:
@@ -85,27 +85,6 @@ async def answer_login(visit: Visit, broker_id: str | None) -> None:
             f"✅ {bold(account.label)} is logged in{esc(user)}.",
             ((button("Dashboard", Verb.DASHBOARD, account.broker_id),),),
         )
-    )
-
-
-async def share(visit: Visit) -> None:
-    """Give a login link that the account's holder can open without this chat (row B11)."""
-    offer = await visit.services.control.logins.offer(visit.tap.argument(0))
-    url = offer.page_url or offer.direct_url
-    if url is None:
-        raise UserError(f"{offer.account.label} needs no login.")
-    how = (
-        "Send this link to the account's holder. It opens the login for this account only; you "
-        "are told here when it is done."
-        if offer.page_url
-        else "Send this link to the account's holder. Ask for the address of the page on which "
-        "their browser ends, and paste it here."
-    )
-    copy = copy_button("Copy the link", url)
-    rows = ((copy,),) if copy is not None else ()
-    back = (button("« Back", Verb.ACCOUNT, offer.account.broker_id),)
-    await visit.show(
-        Screen(join(bold(f"Login for {offer.account.label}"), how, "", code(url)), (*rows, back))
     )
 
 

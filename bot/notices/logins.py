@@ -63,7 +63,7 @@ async def _failed(notice: LoginFailed, lookups: Lookups) -> Screen:
         _detail(notice),
     )
     rows = await lookups.login_rows(accounts)
-    if notice.fault is LoginFault.WRONG_SECRET and accounts:
+    if notice.fault in {LoginFault.WRONG_SECRET, LoginFault.KEY_UNKNOWN} and accounts:
         rows = (_renewal(notice.broker_id), *rows)
     return Screen(text, rows)
 

@@ -86,6 +86,8 @@ class Verb(StrEnum):
     SET_PRODUCT = "a_prod"
     PICK_PARAMETER = "par_pick"
     DISMISS_WARNING = "nowarn"
+    MAKE_LINK = "lnk_new"
+    REVOKE_LINK = "lnk_rev"
     SET_ROUTE = "ad_set"
     SET_SHARING = "ad_rel"
     RESTORE_STOP = "stop_on"

@@ -52,6 +52,10 @@ LOGIN_FAULT = {
         "The broker does not accept the API key and secret. Open /brokers, Edit, then Key and "
         "secret, and send the right ones."
     ),
+    LoginFault.KEY_UNKNOWN: (
+        "The broker does not know the API key, so nobody was sent to its page. Open /brokers, "
+        "Edit, then Key and secret, and send the right ones."
+    ),
     LoginFault.OTHER_USER: (
         "Another user is logged in at the broker in that browser. Log out there, or use a "
         "private window, and log in as this account's owner."

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from core.bootstrap.foundation import Foundation
 from core.bootstrap.wiring import Wiring
 from core.domain.views import LoopLag
+from core.engine.accounts.shared_links import SharedLinks
 from core.engine.control.account_addresses import AccountAddresses
 from core.engine.control.account_registration import AccountRegistration
 from core.engine.control.account_switch import AccountSwitch
@@ -63,6 +64,7 @@ def control_of(
         limits=_limits(foundation, engine),
         round_trips=_round_trips(foundation, engine),
         logins=engine.logins,
+        links=SharedLinks(store, clock, engine.accounts, foundation.settings.public_url),
         tokens=engine.tokens,
         views=views,
         orders=orders,

@@ -179,6 +179,14 @@ class LoginGrant:
 class LoginPort(Protocol):
     """The login dance of one broker; ``BrokerProfile.callback`` reads its end."""
 
+    async def knows_key(self, credentials: Credentials, *, redirect_url: str) -> bool:
+        """Return False only when the broker says that it does not know the key.
+
+        A broker that cannot be asked, or does not answer within seconds, knows it for all we know.
+        Never raises.
+        """
+        ...
+
     def login_url(self, credentials: Credentials, *, nonce: str, redirect_url: str) -> str:
         """Return the broker's login address; the callback will carry ``nonce`` back."""
         ...

@@ -314,6 +314,9 @@ class _Login:
     def login_url(self, credentials: Credentials, *, nonce: str, redirect_url: str) -> str:
         return f"https://broker.example/login?{urlencode({'nonce': nonce})}"
 
+    async def knows_key(self, credentials: Credentials, *, redirect_url: str) -> bool:
+        return True
+
     async def exchange(
         self, credentials: Credentials, code: str, *, redirect_url: str
     ) -> LoginGrant:

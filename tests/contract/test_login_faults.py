@@ -13,6 +13,7 @@ from core.adapters.fyers import FYERS
 from core.adapters.zerodha import ZERODHA
 from core.domain.broker_profile import BrokerProfile
 from core.errors import LoginFault
+from core.ports.store import Change
 from tests.fakes.login_fixtures import login_world
 from tests.fakes.login_world import (
     DEADLINE_S,
@@ -53,6 +54,20 @@ async def test_denied(world: LoginWorld, kind: BrokerProfile) -> None:
     world.clock.ahead = timedelta(minutes=6)
     await world.logins.tick()
     assert await world.notices("login_silent") == []
+    await assert_logged_out(world, account)
+
+
+@both
+@pytest.mark.row("B3")
+async def test_unknown_key(world: LoginWorld, kind: BrokerProfile) -> None:
+    """The broker's login page refuses the key: told at the POST, and nobody is sent there."""
+    account = await world.add(kind)
+    change = Change(set={"api_key": "WRONG12345-100" if kind is FYERS else "wrongkey12345"})
+    await world.store.update("broker_accounts", {"_id": account.broker_id}, change)
+    answer = await world.http.post(await world.page(account), follow_redirects=False)
+    assert answer.status_code == 502
+    assert "does not know the API key" in answer.text
+    await assert_told(world, account, LoginFault.KEY_UNKNOWN)
     await assert_logged_out(world, account)
 
 

@@ -41,7 +41,7 @@ from core.ports.price_stream import PriceStream
 from core.ports.updates import OrderUpdates
 from tests.fakes.brokers import MASTER
 
-__all__ = ["ScriptedAccount", "ScriptedBroker"]
+__all__ = ["ScriptedAccount", "ScriptedBroker", "ScriptedLogin"]
 
 _IDS = count(240101000000001)
 _PRICE = Decimal("815.10")
@@ -269,15 +269,26 @@ def _moved(held: Position, side: Side, units: int, price: Decimal) -> Position:
     )
 
 
-class _Login:
-    """A ``LoginPort``: any code is good once; the user is Asha."""
+class ScriptedLogin:
+    """A ``LoginPort``: any code is good once; the user is Asha.
+
+    Attributes:
+        unknown_keys: What the broker says that it does not know.
+        asked: How often it was asked about a key.
+    """
 
     def __init__(self, accounts: Mapping[str, ScriptedAccount]) -> None:
         self._accounts = accounts
         self._spent: set[str] = set()
+        self.unknown_keys: set[str] = set()
+        self.asked = 0
 
     def login_url(self, credentials: Credentials, *, nonce: str, redirect_url: str) -> str:
         return f"https://broker.example/login?{urlencode({'nonce': nonce})}"
+
+    async def knows_key(self, credentials: Credentials, *, redirect_url: str) -> bool:
+        self.asked += 1
+        return credentials.api_key not in self.unknown_keys
 
     async def exchange(
         self, credentials: Credentials, code: str, *, redirect_url: str
@@ -315,7 +326,7 @@ class ScriptedBroker:
         self.instruments: InstrumentSource = self.master
         self.exchange_facts: FactsSource | None = None
         self.accounts: defaultdict[str, ScriptedAccount] = defaultdict(ScriptedAccount)
-        self.login: LoginPort = _Login(self.accounts)
+        self.login: LoginPort = ScriptedLogin(self.accounts)
         self.routes: list[Route] = []
 
     def connect(

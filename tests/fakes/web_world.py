@@ -66,6 +66,8 @@ class FakeLogins:
     fault: LoginFault | None = None
     detail: str = ""
     is_done: bool = False
+    is_shared: bool = False
+    unknown_key: bool = False
     trouble: Exception | None = None
     started: int = 0
     callbacks: list[Mapping[str, str]] = field(default_factory=list)
@@ -77,8 +79,14 @@ class FakeLogins:
             raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN)
         return self.account
 
+    async def needs_nothing(self, link: str) -> bool:
+        await self.linked_account(link)
+        return self.is_shared and self.is_done
+
     async def start(self, link: str) -> str:
         await self.linked_account(link)
+        if self.unknown_key:
+            raise LoginRefused(LoginFault.KEY_UNKNOWN)
         if isinstance(self.trouble, VaultError):
             raise self.trouble
         self.started += 1
@@ -98,7 +106,7 @@ class FakeLogins:
     async def origin(self, broker: BrokerProfile, query: Mapping[str, str]) -> LoginOrigin | None:
         if broker.callback.nonce_in(query) != NONCE:
             return None
-        return LoginOrigin(self.account, LINK, self.is_done)
+        return LoginOrigin(self.account, LINK, self.is_done, self.is_shared)
 
 
 @dataclass

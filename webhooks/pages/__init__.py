@@ -10,6 +10,7 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from html import escape
 from importlib import resources
 from string import Template
@@ -17,7 +18,14 @@ from typing import Final
 
 from core.domain.account import Account
 
-__all__ = ["SECURITY_POLICY", "FaultText", "connected_page", "fault_page", "login_page"]
+__all__ = [
+    "SECURITY_POLICY",
+    "ConnectedBy",
+    "FaultText",
+    "connected_page",
+    "fault_page",
+    "login_page",
+]
 
 
 def _read(name: str) -> str:
@@ -80,20 +88,40 @@ def login_page(account: Account) -> str:
     return _page(f"Log in to {account.label}", body)
 
 
-def connected_page(account: Account, *, is_repeat: bool, chat_url: str) -> str:
-    """Return the page of a completed login; ``is_repeat`` when the page was loaded again."""
+class ConnectedBy(Enum):
+    """How a page finds an account connected."""
+
+    NOW = "now"
+    """By the login that ends here."""
+    REPEATED = "repeated"
+    """That login ended before; its page was loaded again."""
+    BEFORE = "before"
+    """By an earlier login: nothing is to be done."""
+
+
+def connected_page(account: Account, *, by: ConnectedBy, chat_url: str | None) -> str:
+    """Return the page of an account that is connected.
+
+    Args:
+        account: The account.
+        by: How it was connected.
+        chat_url: Address that leads back into the chat, or empty; None for whoever does not use it.
+    """
     user = account.user_name or account.user_id or "you"
     if account.user_name and account.user_id:
         user = f"{account.user_name} ({account.user_id})"
     dies_at = account.broker.tokens_die_at
     until = f"the next {dies_at:%H:%M} IST" if dies_at else "the broker ends it"
     sentence = f"Logged in as {user}. The login lasts until {until}."
-    if is_repeat:
+    if by is ConnectedBy.REPEATED:
         sentence = "This login was already used to connect it; nothing was changed this time."
+    elif by is ConnectedBy.BEFORE:
+        sentence = f"Nothing is to be done. {sentence}"
     body = _CONNECTED.substitute(
         icon=_GOOD,
         account=escape(account.label),
         sentence=escape(sentence),
+        following="You can close this page." if chat_url is None else "Go back to Telegram.",
         action=_button(chat_url, "Open Telegram") if chat_url else "",
     )
     return _page(f"{account.label} is connected", body)

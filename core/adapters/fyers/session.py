@@ -18,6 +18,7 @@ from core.adapters.fyers import mapping
 from core.adapters.fyers.client import send_to_fyers
 from core.adapters.fyers.profile import NOT_ADMITTED
 from core.adapters.fyers.sdk import FyersSdk
+from core.adapters.login_page import is_refused_page
 from core.adapters.throttle import Bucket
 from core.errors import BrokerReadError, LoginFault, LoginRefused, ReadFault
 from core.ports.broker import Credentials, LoginGrant
@@ -25,6 +26,7 @@ from core.ports.broker import Credentials, LoginGrant
 __all__ = ["FyersLogin"]
 
 _WRONG_SECRET = re.compile(r"app ?id ?hash|secret|client_?id", re.IGNORECASE)
+_UNKNOWN_KEY = re.compile(r"\b(in)?valid\W+(client_?id|app ?id)\b(?!\W*hash)", re.IGNORECASE)
 _BAD_HASH = {-371}
 _BAD_CODE = {-374, -437}
 
@@ -48,6 +50,12 @@ class FyersLogin:
             "state": nonce,
         }
         return f"{self._api}/generate-authcode?{urlencode(query)}"
+
+    async def knows_key(self, credentials: Credentials, *, redirect_url: str) -> bool:
+        """Ask for the login page; for an unknown App ID it is an error that names it."""
+        address = self.login_url(credentials, nonce="check", redirect_url=redirect_url)
+        async with self._transport(credentials) as transport:
+            return not await is_refused_page(transport, address, _UNKNOWN_KEY)
 
     async def exchange(
         self, credentials: Credentials, code: str, *, redirect_url: str

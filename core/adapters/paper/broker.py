@@ -158,6 +158,11 @@ class _NoLogin:
         del credentials, nonce, redirect_url
         raise UserError("A paper account needs no login.")
 
+    async def knows_key(self, credentials: Credentials, *, redirect_url: str) -> bool:
+        """There is no key to know."""
+        del credentials, redirect_url
+        return True
+
     async def exchange(
         self, credentials: Credentials, code: str, *, redirect_url: str
     ) -> LoginGrant:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from core.adapters.broker_http import BrokerTransport, NoReply, Raw
 from core.adapters.fields import Row
+from core.adapters.login_page import is_refused_page
 from core.adapters.throttle import Bucket
 from core.adapters.zerodha import mapping
 from core.adapters.zerodha.client import send_to_kite
@@ -19,6 +20,7 @@ from core.ports.broker import Credentials, LoginGrant
 __all__ = ["ZerodhaLogin"]
 
 _WRONG_SECRET = re.compile(r"checksum|api_?key|api_?secret", re.IGNORECASE)
+_UNKNOWN_KEY = re.compile(r"invalid\W+api_?key", re.IGNORECASE)
 _LOGIN_PATH = "/connect/login"
 
 
@@ -38,6 +40,12 @@ class ZerodhaLogin:
         echoed = urlencode({"nonce": nonce})
         query = urlencode({"v": "3", "api_key": credentials.api_key, "redirect_params": echoed})
         return f"{self._login_address}?{query}"
+
+    async def knows_key(self, credentials: Credentials, *, redirect_url: str) -> bool:
+        """Ask for the login page; for an unknown key it is an error that names the key."""
+        address = self.login_url(credentials, nonce="", redirect_url=redirect_url)
+        async with self._transport(credentials) as transport:
+            return not await is_refused_page(transport, address, _UNKNOWN_KEY)
 
     async def exchange(
         self, credentials: Credentials, code: str, *, redirect_url: str

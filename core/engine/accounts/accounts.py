@@ -25,7 +25,7 @@ from core.domain.identifiers import broker_id_for
 from core.domain.mode import TradingMode
 from core.domain.route import Route, checked_proxy
 from core.engine.accounts.global_mode import hold_global_mode
-from core.engine.accounts.login_links import end_links
+from core.engine.accounts.login_links import end_every_link_of
 from core.engine.orders.gate import add_gate, close_gate, new_gate
 from core.engine.remembered import Remembered
 from core.errors import DuplicateKey, NotFound, TransactionConflict, UserError
@@ -377,7 +377,7 @@ class Accounts:
         async def body(view: StoreView) -> None:
             await _change_live(view, broker_id, gone)
             await close_gate(view, broker_id)
-            await end_links(view, broker_id)
+            await end_every_link_of(view, broker_id)
             if account.is_default:
                 await _pass_default_on(view)
             if also is not None:

@@ -1,10 +1,8 @@
 """Logins: links, nonces and the callback (product.md B1 to B4, B9).
 
-Collections: ``login_links`` (``_id`` is the link's secret part, ``broker_id``; lives until the
-account is connected), ``logins`` (``_id`` is the single-use nonce; ``broker_id``, ``state`` open,
-spent, done or closed, ``via`` page or paste, ``expires_at``, ``told_silent``). Only a callback
-spends a nonce, and it can only complete the login of the account that asked. The token is stored
-and the user notified in one transaction, which closes every other nonce of the account.
+Only a callback spends a nonce, and it can only complete the login of the account that asked. The
+token is stored and the user notified in one transaction, which closes every other nonce of the
+account (``core.engine.accounts.login_attempts`` documents them).
 
 A link may be in other hands than an owner's. Whoever holds one has three open nonces at most (a
 fourth closes the oldest), and cannot write into the chat: refusals are told in our own words, on
@@ -18,12 +16,11 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from urllib.parse import parse_qsl, urlsplit
 
 from core.domain.account import Account, TokenStatus
 from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
-from core.domain.notices.logins import LoginDone, LoginFailed, LoginReopened, LoginSilent
+from core.domain.notices.logins import LoginDone, LoginFailed, LoginSilent
 from core.domain.notices.post import (
     MORNING_ROUND_KEY,
     Post,
@@ -35,7 +32,20 @@ from core.domain.plain_text import plain_line
 from core.domain.views import LoginOffer
 from core.engine.accounts.accounts import Accounts, is_live, update_account
 from core.engine.accounts.connections import Connections
-from core.engine.accounts.login_links import account_of_link, add_link, end_links, link_of
+from core.engine.accounts.key_check import KeyCheck
+from core.engine.accounts.login_attempts import (
+    close_all,
+    query_of,
+    refusal_post,
+    silence,
+)
+from core.engine.accounts.login_links import (
+    account_of_link,
+    add_link,
+    end_links,
+    is_open,
+    link_of,
+)
 from core.engine.accounts.tokens import Tokens
 from core.engine.outbox import Outbox, has_card, shows_card
 from core.engine.users import owner_chats
@@ -60,8 +70,8 @@ _log = logging.getLogger(__name__)
 _NONCE_LIFE = timedelta(minutes=10)
 _SILENT_AFTER = timedelta(minutes=5)
 _NONCE_BYTES = 24
-_OPEN_AT_ONCE = 3
 _LOGINS = "logins"
+_OPEN_AT_ONCE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +81,13 @@ class LoginOrigin:
     Attributes:
         link: Secret part of the account's login page while it is valid, to try again; else None.
         is_done: This very login was completed before.
+        is_shared: It began at a link that the account's holder was given (row B11).
     """
 
     account: Account
     link: str | None
     is_done: bool
+    is_shared: bool = False
 
 
 class Logins:
@@ -106,6 +118,7 @@ class Logins:
         self._tokens = tokens
         self._outbox = outbox
         self._public_url = public_url.rstrip("/") if public_url else None
+        self._keys = KeyCheck(clock, accounts, connections)
         self._on_login = on_login
         self._on_first_login = on_first_login
 
@@ -122,6 +135,7 @@ class Logins:
         if self._public_url is not None:
             link = await self._link(broker_id)
             return LoginOffer(account, f"{self._public_url}/login/{link}", None)
+        await self._refuse_unknown_key(account, is_told=False)
         return LoginOffer(account, None, await self._begin(account, via="paste"))
 
     async def _link(self, broker_id: str) -> str:
@@ -133,11 +147,19 @@ class Logins:
 
     async def linked_account(self, link: str) -> Account:
         """Return the account of a login page; raises ``LoginRefused`` ACCOUNT_UNKNOWN."""
-        broker_id = await account_of_link(self._store, link)
-        if broker_id is None:
+        return (await self._linked(link))[0]
+
+    async def needs_nothing(self, link: str) -> bool:
+        """Whether a link that was given away has nothing to do: its account is logged in."""
+        account, is_shared = await self._linked(link)
+        return is_shared and not account.needs_login
+
+    async def _linked(self, link: str) -> tuple[Account, bool]:
+        found = await account_of_link(self._store, link, self._clock.now())
+        if found is None:
             raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN)
         try:
-            return await self._accounts.get(broker_id)
+            return await self._accounts.get(found[0]), found[1]
         except NotFound as error:
             raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
 
@@ -145,11 +167,13 @@ class Logins:
         """Mint a nonce for a page's POST and return the broker's address to go on to.
 
         Raises:
-            LoginRefused: ACCOUNT_UNKNOWN.
+            LoginRefused: ACCOUNT_UNKNOWN, or KEY_UNKNOWN, which is told in the chat too.
             VaultError: The account's secrets cannot be opened; no nonce was minted.
         """
+        account, is_shared = await self._linked(link)
         try:
-            return await self._begin(await self.linked_account(link), via="page")
+            await self._refuse_unknown_key(account, is_told=True)
+            return await self._begin(account, via="page", shared=link if is_shared else None)
         except NotFound as error:
             raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
 
@@ -163,10 +187,26 @@ class Logins:
             account = await self._accounts.get(row["broker_id"])
         except NotFound:
             return None
-        link = await link_of(self._store, account.broker_id)
-        return LoginOrigin(account, link, row["state"] == "done")
+        shared = row.get("shared")
+        if shared is None:
+            link = await link_of(self._store, account.broker_id)
+        else:
+            link = shared if await is_open(self._store, shared, self._clock.now()) else None
+        return LoginOrigin(account, link, row["state"] == "done", shared is not None)
 
-    async def _begin(self, account: Account, *, via: str) -> str:
+    async def _refuse_unknown_key(self, account: Account, *, is_told: bool) -> None:
+        """Send nobody to a page that would refuse the key: no callback would tell of it."""
+        if not account.broker.is_supported:
+            return
+        if not await self._keys.is_refused(account, self.redirect_url(account.broker)):
+            return
+        refused = LoginRefused(LoginFault.KEY_UNKNOWN)
+        if is_told:
+            card = login_trouble_card(LoginFailed(account.broker_id, refused.fault))
+            await self._outbox.post(self._store, card)
+        raise refused
+
+    async def _begin(self, account: Account, *, via: str, shared: str | None = None) -> str:
         credentials = await self._accounts.credentials(account.broker_id)
         now = self._clock.now()
         nonce = secrets.token_urlsafe(_NONCE_BYTES)
@@ -175,6 +215,7 @@ class Logins:
             "broker_id": account.broker_id,
             "state": "open",
             "via": via,
+            "shared": shared,
             "created_at": now,
             "expires_at": now + _NONCE_LIFE,
             "told_silent": via != "page",
@@ -299,7 +340,7 @@ class Logins:
                 raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN)
             if account.user_id is None:
                 await self._on_first_login(view, account, grant.user_id)
-            await _close_all(view, broker_id)
+            await close_all(view, broker_id)
             await view.update(_LOGINS, {"_id": nonce}, Change(set={"state": "done"}))
             await end_links(view, broker_id)
             await self._tokens.refreshed(view)
@@ -354,7 +395,7 @@ class Logins:
             row = await view.get(_LOGINS, nonce)
             # One that was closed is of an account that is connected, or was begun anew meanwhile.
             if row is not None and row["state"] != "closed":
-                await self._outbox.post(view, await _refusal_post(view, row, refused))
+                await self._outbox.post(view, await refusal_post(view, row, refused))
 
         try:
             if nonce and await self._store.get(_LOGINS, nonce):
@@ -384,7 +425,7 @@ class Logins:
         """
         await self._once(f"paste:{command.id}")
         text = text.strip()
-        if query := _query_of(text):
+        if query := query_of(text):
             return await self._paste_address(query, broker_id)
         if broker_id is None:
             raise UserError("Found no address in that; expected the whole address of the page.")
@@ -435,7 +476,7 @@ class Logins:
         broker_id = row["broker_id"]
 
         async def body(view: StoreView) -> None:
-            await _silence(view, broker_id)
+            await silence(view, broker_id)
             if await is_live(view, broker_id):
                 await self._outbox.post(view, login_trouble_card(LoginSilent(broker_id)))
 
@@ -446,32 +487,3 @@ class Logins:
 
 
 _SAME_USER = "this broker user is connected already with the same key"
-
-
-async def _refusal_post(view: StoreView, row: Document, refused: LoginRefused) -> Post:
-    """Tell a failure as one, and a done login that came again (a reload) as nothing to act on."""
-    if row["state"] == "done" and await is_live(view, row["broker_id"]):
-        return Post(LoginReopened(row["broker_id"]))
-    return login_trouble_card(LoginFailed(row["broker_id"], refused.fault, refused.detail))
-
-
-async def _close_all(view: StoreView, broker_id: str) -> None:
-    """Close an account's nonces: it is logged in, and none of them may log it in once more."""
-    for state in ("open", "spent"):
-        where = {"broker_id": broker_id, "state": state}
-        await view.update(_LOGINS, where, Change(set={"state": "closed"}), many=True)
-
-
-async def _silence(view: StoreView, broker_id: str) -> None:
-    """Ask no more about an account's open logins: the user was asked."""
-    where = {"broker_id": broker_id, "state": "open"}
-    await view.update(_LOGINS, where, Change(set={"told_silent": True}), many=True)
-
-
-def _query_of(text: str) -> dict[str, str]:
-    """Return the query of a pasted address, or of the part after its question mark."""
-    try:
-        query = urlsplit(text).query
-    except ValueError:
-        return {}
-    return dict(parse_qsl(query or ("" if "://" in text else text)))

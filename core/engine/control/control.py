@@ -13,6 +13,7 @@ from typing import Protocol
 from core.domain.account import Account
 from core.domain.command import Command
 from core.engine.accounts.logins import Logins
+from core.engine.accounts.shared_links import SharedLinks
 from core.engine.accounts.tokens import Tokens
 from core.engine.control.account_addresses import AccountAddresses
 from core.engine.control.account_registration import AccountRegistration
@@ -76,6 +77,7 @@ class Control:
         limits: Limits of accounts and of all together.
         round_trips: The round trip of the smallest size that proves an account.
         logins: Offer and complete logins.
+        links: Login links to give away.
         tokens: The warning about expired tokens.
         views: Dashboards, positions, orders, trades, profit and runs.
         orders: Close a position, cancel an order.
@@ -102,6 +104,7 @@ class Control:
     limits: LimitSettings
     round_trips: RoundTrips
     logins: Logins
+    links: SharedLinks
     tokens: Tokens
     views: Views
     orders: ManualOrders

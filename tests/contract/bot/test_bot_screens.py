@@ -12,7 +12,7 @@ from core.domain.command import Command
 from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.views import SizeKind
-from core.errors import StoreUnavailable
+from core.errors import LoginRefused, StoreUnavailable
 from tests.fakes.bot_world import World, a_message, soon
 from tests.fakes.views import a_position, a_trade, an_account, an_order
 
@@ -266,17 +266,26 @@ async def test_the_morning_round_is_asked_for_once(world: World):
 
 @pytest.mark.row("B11")
 async def test_a_login_is_shared_as_a_link(world: World):
-    """The link alone, with a copy button, for the holder who is not in this chat."""
+    """A link with an end, shown once with a copy button, listed and revoked."""
     account = an_account(token_status=TokenStatus.EXPIRED)
     await world.connect(account)
     await world.start()
     await world.owner.say("/brokers")
     await world.owner.tap("Edit Main")
     await world.owner.tap("Share login")
+    await world.owner.sees("No link is open.")
+    await world.owner.tap("New: 7 days")
     copied = (await world.owner.button("Copy the link"))["copy_text"]
     root, _, link = copied.rpartition("/")
     assert root == "https://saarthi.example/login"
     assert (await world.control.logins.linked_account(link)).broker_id == account.broker_id
+    await world.owner.tap("Login links")
+    listed = await world.owner.sees("• made ")
+    assert link not in listed["text"]
+    await world.owner.tap("Revoke the one of")
+    await world.owner.sees("Revoked: that link opens nothing any more.")
+    with pytest.raises(LoginRefused):
+        await world.control.logins.linked_account(link)
 
 
 async def test_a_failing_store_is_told_in_plain_words(world: World):

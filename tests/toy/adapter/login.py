@@ -29,6 +29,11 @@ class ToyLogin:
         query = {"app": credentials.api_key, "memo": nonce, "back": redirect_url}
         return f"{self._root}/login?{urlencode(query)}"
 
+    async def knows_key(self, _credentials: Credentials, *, redirect_url: str) -> bool:
+        """Toy says so only when the ticket is spent."""
+        del redirect_url
+        return True
+
     async def exchange(
         self, credentials: Credentials, code: str, *, redirect_url: str
     ) -> LoginGrant:

@@ -82,6 +82,8 @@ OF_THE_FIRST_VERSION = {
     "PICK_PARAMETER": "par_pick",
     "SET_PRODUCT": "a_prod",
     "DISMISS_WARNING": "nowarn",
+    "MAKE_LINK": "lnk_new",
+    "REVOKE_LINK": "lnk_rev",
     "SET_ROUTE": "ad_set",
     "SET_SHARING": "ad_rel",
     "RESTORE_STOP": "stop_on",

@@ -32,6 +32,7 @@ TITLES = {
     LoginFault.BROKER_DOWN: "Zerodha does not answer",
     LoginFault.MALFORMED: "Something is missing in the answer",
     LoginFault.NOT_SAVED: "The login could not be saved",
+    LoginFault.KEY_UNKNOWN: "Zerodha does not know the API key",
 }
 
 
@@ -210,3 +211,32 @@ async def test_policy_admits_exactly_the_style_of_the_page() -> None:
     assert f"style-src 'sha256-{digest}'" in policy
     assert policy.startswith("default-src 'none';") and "frame-ancestors 'none'" in policy
     assert "style=" not in answer.text
+
+
+@pytest.mark.row("B11")
+async def test_holder_without_the_chat_is_not_sent_to_it() -> None:
+    """A login at a link that was given away ends there; opened again, nothing is to be done."""
+    logins = FakeLogins(is_shared=True)
+    async with running(logins, chat_url="https://t.me/example_bot") as world:
+        before = await world.http.get(f"/login/{LINK}")
+        done = await world.http.get(CALLBACK, params=QUERY)
+        after = await world.http.get(f"/login/{LINK}")
+    assert "Continue to Zerodha" in before.text
+    for answer in (done, after):
+        assert answer.status_code == 200
+        assert "Zerodha - Main is connected. You can close this page." in answer.text
+        assert "t.me" not in answer.text
+    assert "Nothing is to be done." in after.text
+    assert "<form" not in after.text
+
+
+@pytest.mark.row("B3")
+async def test_unknown_key_is_said_before_the_broker_s_page() -> None:
+    """The page names the console and leads back to the link; nobody is redirected."""
+    logins = FakeLogins(unknown_key=True)
+    async with running(logins) as world:
+        answer = await world.http.post(f"/login/{LINK}", follow_redirects=False)
+    assert answer.status_code == 502
+    assert "Zerodha does not know the API key" in answer.text
+    assert "developers.kite.trade" in answer.text
+    assert Outline(answer.text).links == ["data:,", f"/login/{LINK}"]

@@ -1,0 +1,125 @@
+"""Links for the holder of an account: opened day after day, until their end or revocation (row B11)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from core.adapters.zerodha import ZERODHA
+from core.domain.account import Account
+from core.domain.sessions import IST
+from core.errors import AlreadyDone, LoginFault, LoginRefused, UserError
+from tests.fakes.memory_engine import MemoryEngine, market_clock
+
+pytestmark = pytest.mark.row("B11")
+
+EARLY = datetime(2026, 11, 23, 8, 30, tzinfo=IST)
+
+
+@pytest.fixture
+async def engine() -> MemoryEngine:
+    return await MemoryEngine(market_clock(EARLY)).owned()
+
+
+async def given(engine: MemoryEngine, account: Account, days: int = 7) -> str:
+    """Make a link; return its secret part."""
+    _, address = await engine.control.links.make(engine.command(), account.broker_id, days)
+    root, _, link = address.rpartition("/")
+    assert root == "https://saarthi.example/login"
+    return link
+
+
+async def log_in_by(engine: MemoryEngine, link: str, code: str) -> dict[str, str]:
+    """Complete a login at a link, without anything of the chat; return the callback's query."""
+    address = await engine.control.logins.start(link)
+    nonce = dict(parse_qsl(urlsplit(address).query))["nonce"]
+    query = {ZERODHA.callback.nonce: nonce, ZERODHA.callback.code: code}
+    await engine.control.logins.callback(ZERODHA, query)
+    return query
+
+
+async def is_ended(engine: MemoryEngine, link: str) -> bool:
+    try:
+        await engine.control.logins.linked_account(link)
+    except LoginRefused as refused:
+        return refused.fault is LoginFault.ACCOUNT_UNKNOWN
+    return False
+
+
+async def test_link_survives_logins_and_says_when_nothing_is_to_be_done(
+    engine: MemoryEngine,
+) -> None:
+    """The chat's own link ends with the login; the holder's is good for the next morning too."""
+    account = await engine.connect(logged_in=False)
+    own = str((await engine.control.logins.offer(account.broker_id)).page_url).rpartition("/")[2]
+    link = await given(engine, account)
+    assert link != own
+    assert not await engine.control.logins.needs_nothing(link)
+    query = await log_in_by(engine, link, "code-of-monday")
+    origin = await engine.control.logins.origin(ZERODHA, query)
+    assert origin is not None
+    assert (origin.is_shared, origin.is_done, origin.link) == (True, True, link)
+    assert await is_ended(engine, own)
+    assert await engine.control.logins.needs_nothing(link)
+    await engine.wiring.tokens.mark_expired(account.broker_id, "it ended")
+    assert not await engine.control.logins.needs_nothing(link)
+    await log_in_by(engine, link, "code-of-tuesday")
+    found = await engine.control.accounts.get(account.broker_id)
+    assert not found.needs_login
+
+
+async def test_link_ends_by_itself(engine: MemoryEngine) -> None:
+    """At its end it opens nothing, is not listed, and is not what a failed login leads back to."""
+    account = await engine.connect(logged_in=False)
+    link = await given(engine, account, days=1)
+    address = await engine.control.logins.start(link)
+    nonce = dict(parse_qsl(urlsplit(address).query))["nonce"]
+    await engine.clock.advance(timedelta(days=1).total_seconds())
+    assert await is_ended(engine, link)
+    with pytest.raises(LoginRefused):
+        await engine.control.logins.start(link)
+    assert await engine.control.links.open_links(account.broker_id) == []
+    origin = await engine.control.logins.origin(ZERODHA, {ZERODHA.callback.nonce: nonce})
+    assert origin is not None
+    assert origin.link is None
+    await given(engine, account)
+    assert await engine.store.get("login_links", link) is None, "what has ended is not kept"
+
+
+async def test_link_is_revoked_alone(engine: MemoryEngine) -> None:
+    """Others stay; a login that began at it leads nowhere new; a disconnection ends all of them."""
+    account = await engine.connect(logged_in=False)
+    first, second = await given(engine, account), await given(engine, account, days=30)
+    listed = await engine.control.links.open_links(account.broker_id)
+    assert {one.link for one in listed} == {first, second}
+    await engine.control.links.revoke(account.broker_id, first)
+    await engine.control.links.revoke(account.broker_id, first)
+    assert await is_ended(engine, first)
+    assert not await is_ended(engine, second)
+    await engine.control.registration.disconnect(engine.command(), account.broker_id)
+    assert await is_ended(engine, second)
+
+
+async def test_link_of_another_account_is_not_revoked(engine: MemoryEngine) -> None:
+    """A button of one account ends no link of another."""
+    mine, theirs = await engine.connect(), await engine.connect("Father")
+    link = await given(engine, theirs)
+    await engine.control.links.revoke(mine.broker_id, link)
+    assert not await is_ended(engine, link)
+
+
+async def test_what_cannot_be_made_is_explained(engine: MemoryEngine) -> None:
+    """Five at a time; one for each tap; only the ends that are offered; none without an address."""
+    account = await engine.connect()
+    command = engine.command()
+    await engine.control.links.make(command, account.broker_id, 1)
+    with pytest.raises(AlreadyDone):
+        await engine.control.links.make(command, account.broker_id, 1)
+    for _ in range(4):
+        await given(engine, account)
+    with pytest.raises(UserError, match="has 5 open links; revoke one of them first"):
+        await given(engine, account)
+    with pytest.raises(UserError):
+        await given(engine, account, days=3650)
