@@ -15,7 +15,7 @@ from core.ports.store import Change, Store, StoreView, parts
 __all__ = ["SEALED", "Rotation", "rotate", "vault_beside"]
 
 SEALED: Final[Mapping[str, frozenset[str]]] = {
-    "broker_accounts": frozenset({"api_secret", "access_token"}),
+    "broker_accounts": frozenset({"api_secret", "access_token", "proxy_login"}),
     "inbox": frozenset({"payload"}),
     "prompts": frozenset({"secret"}),
 }
