@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from core.ports.store import Document
+from core.ports.store import Document, SharedRow
 
 __all__ = ["Remembered"]
 
@@ -26,6 +26,12 @@ class Remembered(Generic[T]):
 
     def __call__(self, row: Document) -> T:
         """Return what a document says; it must not be written into afterwards."""
+        if type(row) is SharedRow:
+            meaning = row.meaning
+            if meaning is None or meaning[0] is not self:
+                meaning = row.meaning = (self, self._read(row))
+            found: T = meaning[1]
+            return found
         key = row["_id"]
         known = self._known.get(key)
         # Equal is not enough: 1 is True, and Decimal("1.0") is Decimal("1.00"). But a document

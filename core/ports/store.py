@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 __all__ = [
     "OUTSIDE",
@@ -31,13 +31,36 @@ __all__ = [
     "Change",
     "Document",
     "ServedStore",
+    "SharedRow",
     "Store",
     "StoreView",
     "parts",
 ]
 
 Document = dict[str, Any]
+"""What is read is for reading: to change it, take a copy (``SharedRow`` says why)."""
 T = TypeVar("T")
+
+
+class SharedRow(dict[str, Any]):
+    """A document that a store keeps and shares with all who read it; none may write into it.
+
+    The same object is the same content, so what was made of it once is kept beside it
+    (``core.engine.remembered``).
+
+    Attributes:
+        meaning: What was made of it, with who has made it; None at first.
+    """
+
+    __slots__ = ("meaning",)
+
+    meaning: tuple[object, Any] | None
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("a document that was read is shared: write into a copy of it")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    pop = popitem = clear = update = setdefault = _refuse
 
 
 @dataclass(frozen=True, slots=True)

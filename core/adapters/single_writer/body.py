@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 from core.adapters.mongo.codec import change_operators
 from core.adapters.single_writer.documents import (
     changed,
-    copied,
+    handed,
     kept,
     matches,
+    shared,
     sort_rows,
     unique_keys,
 )
@@ -34,7 +35,14 @@ def seen(shelves: Sequence[Shelf], where: Mapping[str, Any]) -> list[Document]:
     found: list[Document] = []
     for depth, shelf in enumerate(shelves):
         docs = shelf.docs
-        above = [one.docs for one in shelves[depth + 1 :]]
+        above = [one.docs for one in shelves[depth + 1 :] if one.docs]
+        exact = shelf.exactly(where)
+        if exact is not None:
+            for key in exact:
+                row = docs[key]
+                if row is not None and not (above and any(key in one for one in above)):
+                    found.append(row)
+            continue
         for key in shelf.candidates(where):
             row = docs[key]
             if row is None or (above and any(key in one for one in above)):
@@ -87,7 +95,7 @@ class BodyView:
     async def get(self, collection: str, key: str) -> Document | None:
         """Return the document whose ``_id`` is ``key``, or None."""
         row = await self._look_up(collection, key)
-        return None if row is None else copied(row)
+        return None if row is None else handed(row)
 
     async def find(
         self,
@@ -99,7 +107,7 @@ class BodyView:
     ) -> list[Document]:
         """Return the matching documents."""
         rows = await self._rows(collection, kept(where), sort, limit)
-        return [copied(row) for row in rows]
+        return [handed(row) for row in rows]
 
     async def insert(self, collection: str, *documents: Document) -> None:
         """Insert documents; each carries its own ``_id``."""
@@ -282,7 +290,8 @@ class BodyView:
         if layer is None:
             layer = self.layers[collection] = self._memory.layer(collection)
         base = self._from_below.get((collection, key))
-        layer.write(key, new, self._top(collection, key) if base is None else base)
+        base = self._top(collection, key) if base is None else base
+        layer.write(key, None if new is None else shared(new), base)
 
     def _refuse_duplicate(self, collection: str, after: Document, before: Document | None) -> None:
         """Raise when a unique index holds the same key already, as far as memory shows."""

@@ -17,9 +17,20 @@ import bson
 from core.adapters.mongo.codec import CODEC, operators
 from core.adapters.mongo.schema import Collection, Index
 from core.errors import StoreError
-from core.ports.store import Change, Document
+from core.ports.store import Change, Document, SharedRow
 
-__all__ = ["changed", "copied", "kept", "matches", "points", "sort_rows", "unique_keys", "value_at"]
+__all__ = [
+    "changed",
+    "copied",
+    "handed",
+    "kept",
+    "matches",
+    "points",
+    "shared",
+    "sort_rows",
+    "unique_keys",
+    "value_at",
+]
 
 _KEPT = frozenset({str, bool, type(None), float, bytes})
 _PLAIN = _KEPT | {int}
@@ -88,6 +99,8 @@ def _through_bson(value: Any) -> Any:
 
 def copied(value: Any) -> Any:
     """Return ``value`` with every dict and list of its own; the other values cannot change."""
+    if type(value) is SharedRow:
+        return dict(value)
     if type(value) is dict:
         return {
             name: copied(part) if type(part) in (dict, list) else part
@@ -96,6 +109,20 @@ def copied(value: Any) -> Any:
     if type(value) is list:
         return [copied(part) for part in value]
     return value
+
+
+def shared(document: Document) -> Document:
+    """Return a document as one that can be shared, where no value of it can change."""
+    if type(document) is SharedRow or any(type(one) in (dict, list) for one in document.values()):
+        return document
+    row = SharedRow(document)
+    row.meaning = None
+    return row
+
+
+def handed(document: Document) -> Document:
+    """Return a document for who reads it: itself where it is shared, a copy otherwise."""
+    return document if type(document) is SharedRow else copied(document)
 
 
 def value_at(document: Document, path: str) -> Any:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.adapters.mongo.schema import COLLECTIONS, Collection
-from core.adapters.single_writer.documents import points
+from core.adapters.single_writer.documents import points, shared
 from core.adapters.single_writer.rules import Cover, Rule, rule_of
 from core.adapters.single_writer.shelf import Layer, Shelf, fields_of
 from core.ports.store import Document, StoreView
@@ -63,12 +63,12 @@ class Memory:
         """Return the committed documents of a collection that are held."""
         found = self.shelves.get(collection)
         if found is None:
-            found = self.shelves[collection] = Shelf(self._fields.get(collection, ()))
+            found = self.shelves[collection] = Shelf(self._fields.get(collection, frozenset()))
         return found
 
     def layer(self, collection: str) -> Layer:
         """Return an empty layer for a collection."""
-        return Layer(self._fields.get(collection, ()))
+        return Layer(self._fields.get(collection, frozenset()))
 
     def knows(self, collection: str, key: str) -> bool:
         """Whether the document of an ``_id`` is held, or is known not to be there."""
@@ -181,7 +181,7 @@ class Memory:
         for row in rows:
             key = row["_id"]
             if key not in shelf.docs and (collection, key) not in touched:
-                shelf.put(key, row)
+                shelf.put(key, shared(row))
 
     # -- keeping ---------------------------------------------------------------------------------
 

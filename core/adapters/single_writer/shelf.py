@@ -12,6 +12,7 @@ from core.ports.store import Document
 __all__ = ["Layer", "Shelf", "fields_of"]
 
 _UNHASHABLE = (dict, list)
+_FEW = 4
 
 
 def fields_of(collection: Collection) -> frozenset[str]:
@@ -23,19 +24,24 @@ class Shelf:
     """Documents by ``_id``; one that was removed may stand there as None.
 
     A document here is never written into: a change puts another one in its place. So that a
-    document is the same object as before says that it has not changed.
+    document is the same object as before says that it has not changed. Fields are indexed, alone or
+    as they are asked for together, when that is done first among more than a few documents: most of
+    what a transaction writes is never asked for.
     """
 
-    __slots__ = ("_index", "docs")
+    __slots__ = ("_fields", "_index", "_places", "docs")
 
-    def __init__(self, fields: Iterable[str]) -> None:
+    def __init__(self, fields: frozenset[str]) -> None:
         self.docs: dict[str, Document | None] = {}
-        self._index: dict[str, dict[Any, dict[str, None]]] = {field: {} for field in fields}
+        self._fields = fields
+        self._index: dict[str, dict[Any, dict[str, None]]] = {}
+        self._places: dict[tuple[str, ...], dict[tuple[Any, ...], dict[str, None]]] = {}
 
     def put(self, key: str, new: Document | None) -> None:
         """Put a document in its place; None says that there is none."""
         old = self.docs.get(key)
         self.docs[key] = new
+        self._move(key, old, new)
         for field, held in self._index.items():
             before = None if old is None else old.get(field)
             after = None if new is None else new.get(field)
@@ -50,11 +56,43 @@ class Shelf:
             if new is not None and type(after) not in _UNHASHABLE:
                 held.setdefault(after, {})[key] = None
 
+    def _move(self, key: str, old: Document | None, new: Document | None) -> None:
+        for names, places in self._places.items():
+            left = None if old is None else tuple(map(old.get, names))
+            taken = None if new is None else tuple(map(new.get, names))
+            if left == taken:
+                continue
+            if left is not None and _is_text(left):
+                del places[left][key]
+                if not places[left]:
+                    del places[left]
+            if taken is not None and _is_text(taken):
+                places.setdefault(taken, {})[key] = None
+
     def drop(self, key: str) -> None:
         """Forget a document."""
         if key in self.docs:
             self.put(key, None)
             del self.docs[key]
+
+    def exactly(self, where: Mapping[str, Any]) -> Iterable[str] | None:
+        """Return the ids of what a filter matches, None when it is no plain one.
+
+        Plain is a filter that wants texts in indexed fields alone, among more than a few documents.
+        """
+        names, wanted = tuple(where), tuple(where.values())
+        if len(self.docs) <= _FEW or not _is_text(wanted):
+            return None
+        places = self._places.get(names)
+        if places is None:
+            if not names or not self._fields.issuperset(names):
+                return None
+            places = self._places[names] = {}
+            for key, row in self.docs.items():
+                found = None if row is None else tuple(map(row.get, names))
+                if found is not None and _is_text(found):
+                    places.setdefault(found, {})[key] = None
+        return places.get(wanted, ())
 
     def candidates(self, where: Mapping[str, Any]) -> Iterable[str]:
         """Return ids of documents among which are all that a filter matches."""
@@ -62,20 +100,36 @@ class Shelf:
         fewest = len(self.docs)
         for field, wanted in where.items():
             is_key = field == "_id"
-            if not is_key and field not in self._index:
+            if not is_key and (field not in self._fields or fewest <= _FEW):
                 continue
             values = points(wanted)
             if values is None:
                 continue
             if is_key:
                 return [one for one in values if one in self.docs]
-            held = self._index[field]
+            held = self._indexed(field)
             places = [held[value] for value in values if value in held]
             count = sum(map(len, places))
             if count <= fewest:
                 fewest = count
                 best = places[0] if len(places) == 1 else [key for one in places for key in one]
         return best
+
+    def _indexed(self, field: str) -> dict[Any, dict[str, None]]:
+        """Return the ids of documents by the value of a field."""
+        held = self._index.get(field)
+        if held is None:
+            held = self._index[field] = {}
+            for key, row in self.docs.items():
+                value = None if row is None else row.get(field)
+                if row is not None and type(value) not in _UNHASHABLE:
+                    held.setdefault(value, {})[key] = None
+        return held
+
+
+def _is_text(values: tuple[Any, ...]) -> bool:
+    """Whether all are texts, so that equal ones are the same to a server."""
+    return all(type(one) is str for one in values)
 
 
 class Layer(Shelf):
@@ -87,7 +141,7 @@ class Layer(Shelf):
 
     __slots__ = ("bases",)
 
-    def __init__(self, fields: Iterable[str]) -> None:
+    def __init__(self, fields: frozenset[str]) -> None:
         super().__init__(fields)
         self.bases: dict[str, Document | None] = {}
 

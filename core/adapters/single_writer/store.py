@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from core.adapters.mongo.schema import COLLECTIONS, Collection
 from core.adapters.single_writer.body import BodyView, Layers, seen
-from core.adapters.single_writer.documents import copied, kept, sort_rows
+from core.adapters.single_writer.documents import handed, kept, sort_rows
 from core.adapters.single_writer.fence import DoneBefore, Fence, WrittenOutside, prove
 from core.adapters.single_writer.groups import MOST_MEMBERS, Group, Member, Outcome, batches
 from core.adapters.single_writer.memory import Memory
@@ -128,7 +128,7 @@ class SingleWriterStore:
         if not memory.knows(collection, key):
             return await self.base.get(collection, key)
         row = memory.shelf(collection).docs.get(key)
-        return None if row is None else copied(row)
+        return None if row is None else handed(row)
 
     async def find(
         self,
@@ -151,7 +151,7 @@ class SingleWriterStore:
                 return await self.base.find(collection, where, sort=sort, limit=limit)
         rows = seen([memory.shelf(collection)], asked)
         sort_rows(rows, sort)
-        return [copied(row) for row in rows[: limit or None]]
+        return [handed(row) for row in rows[: limit or None]]
 
     # -- writes ----------------------------------------------------------------------------------
 

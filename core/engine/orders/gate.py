@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core.domain.mode import TradingMode, stricter
+from core.engine.remembered import Remembered
 from core.errors import Denied, LeaseLost, NotFound
 from core.ports.store import Change, Document, StoreView
 
@@ -77,8 +78,7 @@ def new_gate(
     }
 
 
-def gate_of(row: Document) -> Gate:
-    """Turn a stored document into a ``Gate``."""
+def _read(row: Document) -> Gate:
     return Gate(
         row["_id"],
         TradingMode(row["account_mode"]),
@@ -91,6 +91,10 @@ def gate_of(row: Document) -> Gate:
         row.get("frozen", False),
         row.get("address_trouble", ""),
     )
+
+
+gate_of: Remembered[Gate] = Remembered(_read)
+"""Returns the gate of a document."""
 
 
 async def gate_at(view: StoreView, broker_id: str) -> Gate | None:

@@ -22,6 +22,7 @@ from core.domain.stop_rule import StopRule
 from core.engine.orders.ledgers import ledgers_of
 from core.engine.orders.run_rows import insert_run
 from core.engine.outbox import Outbox
+from core.engine.remembered import Remembered
 from core.ports.store import Change, Document, StoreView
 
 __all__ = [
@@ -52,8 +53,7 @@ _GOALS = "goals"
 _MAY_REST = {"can_rest": True, "no_rest": None, "no_rest_reason": ""}
 
 
-def goal_of(row: Document) -> Goal:
-    """Turn a stored document into a ``Goal``."""
+def _read(row: Document) -> Goal:
     return Goal(
         key=row["_id"],
         strategy=row["strategy"],
@@ -74,6 +74,10 @@ def goal_of(row: Document) -> Goal:
         stuck=row.get("stuck", ""),
         stop_rule=_rule_of(row.get("stop_rule")),
     )
+
+
+goal_of: Remembered[Goal] = Remembered(_read)
+"""Returns the goal of a document."""
 
 
 def _rule_of(row: Document | None) -> StopRule | None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger
+from core.engine.remembered import Remembered
 from core.ports.store import Change, Document, StoreView
 
 __all__ = ["held_ledgers", "ledger_at", "ledger_of", "ledger_row", "ledgers_of", "put_ledger"]
@@ -62,8 +63,7 @@ def ledger_row(ledger: Ledger) -> Document:
     }
 
 
-def ledger_of(row: Document) -> Ledger:
-    """Return the ledger of a document."""
+def _read(row: Document) -> Ledger:
     return Ledger(
         row["strategy"],
         row["broker_id"],
@@ -77,3 +77,7 @@ def ledger_of(row: Document) -> Ledger:
         row.get("moved_value", Decimal(0)),
         row.get("moved_day", ""),
     )
+
+
+ledger_of: Remembered[Ledger] = Remembered(_read)
+"""Returns the ledger of a document."""
