@@ -386,6 +386,7 @@ class Wiring:
             lanes=self.pool.lanes,
             wake=self.pool.wake,
             warm=self.connections.warm,
+            look_ahead=self.pool.look_ahead,
             proof_address=self.proof_address,
         )
 

@@ -174,6 +174,11 @@ class Entries:
         after, outcome = await self._gateway.send(client, order)
         self._pauses.note(after, outcome)
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether answers to orders of any account that left just now are still to come."""
+        return self._gateway.is_sending
+
     def forget(self, orders: Iterable[Order]) -> None:
         """Leave entries that were born SUBMITTED and not sent to the reconciliation."""
         self._gateway.forget(order.client_order_id for order in orders)

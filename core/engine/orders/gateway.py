@@ -34,6 +34,9 @@ __all__ = ["Gateway", "Held", "Signature", "SnapshotStale", "Ticket", "WriteRefu
 
 _log = logging.getLogger(__name__)
 
+_BURST_S = 0.1
+"""How long an answer of a broker may take and still be waited for by the reads of other orders."""
+
 Signature = frozenset[tuple[str, str, int]]
 
 
@@ -144,6 +147,13 @@ class Gateway:
         self._proof_address = proof_address
         self.in_flight: set[str] = set()
         self.ending = Ending(self.in_flight)
+        self._sent_at = 0.0
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether answers to orders that left just now are still to come."""
+        age = self._clock.monotonic() - self._sent_at
+        return bool(self.in_flight) and 0 <= age < _BURST_S
 
     async def submit(
         self, client: BrokerClient, ticket: Ticket
@@ -185,6 +195,7 @@ class Gateway:
         try:
             # Durable by now (I3): a crash from here on leaves a SUBMITTED row, which reconciliation
             # settles, and never an order at the broker that the journal does not know.
+            self._sent_at = self._clock.monotonic()
             outcome = await client.place(submitted.request)
             await asyncio.sleep(0)  # take the answers that have come before any is written down
             return await self._record(submitted, outcome), outcome

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core.domain.broker import Holding, Position
@@ -23,6 +23,7 @@ from core.ports.clock import Clock
 __all__ = ["Looks"]
 
 _LIVES_S = 2.0
+_SHARED_S = 0.5
 _CNC = Product.CNC
 _NONE: Signature = frozenset()
 
@@ -32,14 +33,14 @@ class _Read:
     """One read of the positions; ``None`` in place of rows says that they could not be read.
 
     Attributes:
-        turn: The turn in which it began.
+        turn: The turn in which it began; None for one that was made ahead of a run.
         began_at: Real time of that.
         ended: On the monotonic clock.
         orders: The orders of each position as they were before it began.
         holdings: Read just after the positions; ``has_holdings`` says whether.
     """
 
-    turn: int
+    turn: int | None
     began_at: datetime
     ended: float
     orders: Mapping[Key, Signature]
@@ -58,7 +59,8 @@ class Looks:
     a shared one is as safe as one that was on its way for so long: whatever we know to have
     happened since makes a new read. The look behind a stop's cancel is always new. A trade by hand
     that no read has shown yet is the one thing that a read of two seconds ago can miss; a user's
-    own close asks for a fresh one.
+    own close asks for a fresh one. A read that ``look_ahead`` made for a run that is near serves
+    the turns after it in the same way and no longer, so that the run's exits need not wait for one.
 
     ``keep`` and ``take_recent`` are called under the lock of the account's worker alone.
     """
@@ -76,6 +78,30 @@ class Looks:
     def new_turn(self) -> None:
         """Begin a turn: no look of it is served by a read that began before."""
         self._turn += 1
+
+    async def look_ahead(self, client: BrokerClient) -> None:
+        """Read what is held for exits that may be decided within ``_LIVES_S``.
+
+        Raises:
+            BrokerReadError: With AUTH_REQUIRED; the account's login is dead.
+        """
+        today = trading_day(self._clock.market_now())
+        ledgers = await self._journal.ledgers(self._broker_id)
+        products = {ledger.product for ledger in ledgers if ledger.quantity}
+        async with self._one_at_a_time:
+            if not products or self._has_looked_ahead(products):
+                return
+            rows = await self._journal.of_day(self._broker_id, today)
+            read = await self._read_now(client, rows, with_holdings=_CNC in products)
+            self._read = replace(read, turn=None)
+
+    def _has_looked_ahead(self, products: Collection[Product]) -> bool:
+        """Whether it was done for a run just now: those of one slot share a read."""
+        read = self._read
+        if read is None or read.turn is not None:
+            return False
+        is_new = self._clock.monotonic() - read.ended <= _SHARED_S
+        return is_new and (read.has_holdings or _CNC not in products)
 
     async def look(
         self,
@@ -129,7 +155,7 @@ class Looks:
         is_recent = self._clock.monotonic() - read.ended <= _LIVES_S
         has_all = read.has_holdings or key[1] is not _CNC
         stands = read.orders.get(key, _NONE) == _by_key(rows).get(key, _NONE)
-        return read.turn == self._turn and is_recent and has_all and stands
+        return read.turn in {None, self._turn} and is_recent and has_all and stands
 
     async def _read_now(
         self, client: BrokerClient, rows: Sequence[Order], *, with_holdings: bool

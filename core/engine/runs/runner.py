@@ -57,7 +57,7 @@ class Runner:
     """Runs strategies.
 
     ``wake`` lets an account's worker take a turn; ``warm`` has connections to brokers open for
-    orders that may come in a moment.
+    orders that may come in a moment; ``look_ahead`` has an account's positions read for its exits.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class Runner:
         lanes: TakeLanes = no_lanes,
         wake: Callable[[str], None],
         warm: Callable[[Iterable[str]], None],
+        look_ahead: Callable[[str], None],
         proof_address: Callable[[str], str | None] = lambda _broker_id: None,
     ) -> None:
         self._store = store
@@ -93,6 +94,7 @@ class Runner:
         self._outbox = outbox
         self._wake = wake
         self._warm = warm
+        self._look_ahead = look_ahead
         self._decider = decider
         self._bars = bars
         self._entry_prices = EntryPrices(clock, market_data, live)
@@ -122,9 +124,17 @@ class Runner:
             return "this slot ran already"
 
     async def warm(self, name: str, only: str | None = None) -> None:
-        """Have connections open to the brokers of a strategy's accounts: its slot is near."""
+        """Have connections open and positions read that a strategy's slot, which is near, needs.
+
+        An exit goes out after a look at what the broker holds. Made now, it does not hold back
+        the exits of all accounts, each by a request, in the moment of the slot.
+        """
         accounts = await self._assigned(name, only)
         self._warm(account.broker_id for account, _ in accounts)
+        for account, _ in accounts:
+            ledgers = await ledgers_of(self._store, account.broker_id)
+            if any(one.strategy == name and one.quantity for one in ledgers):
+                self._look_ahead(account.broker_id)
 
     def expect(
         self, strategy: Strategy, parameters: Mapping[str, ParameterValue], window: SessionWindow

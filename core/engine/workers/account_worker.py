@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import datetime, time, timedelta
+from functools import partial
 
 from core.domain.account import Account
 from core.domain.outcome import Refusal
@@ -26,6 +27,7 @@ from core.engine.orders.guards import Guards
 from core.engine.orders.journal import Journal
 from core.engine.orders.reconciliation import Snapshot
 from core.engine.workers.account_lane import AccountLane, Work, try_lock
+from core.engine.workers.push_wait import HeardBefore, PushWait
 from core.engine.workers.read_watch import ReadWatch
 from core.engine.workers.shared_read import SharedRead
 from core.engine.workers.snapshot_reader import SnapshotReader, WorkerSettings
@@ -90,7 +92,10 @@ class AccountWorker:
         self._needs_login = False
         self._settings = settings
         self._wake = asyncio.Event()
-        self.updates = UpdatesFollower(broker_id, clock, self.hinted)
+        self.updates = UpdatesFollower(
+            broker_id, clock, self.hinted, lambda: executor.entries.is_sending
+        )
+        self._push = PushWait(broker_id, self.updates, journal, clock)
         self._is_read_wanted = True
         self._reads_first = False
         self._read_at = 0.0
@@ -101,7 +106,7 @@ class AccountWorker:
         self._client: BrokerClient | None = None
         self._group: asyncio.TaskGroup | None = None
         self.turn_since: float | None = None
-        self._from_lane: tuple[Exception, datetime | None] | None = None
+        self._from_beside: tuple[Exception, datetime | None] | None = None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -118,6 +123,7 @@ class AccountWorker:
     def wake(self) -> None:
         """Take the next turn now: after a run, a postback or a user's command."""
         self._is_read_wanted, self._reads_first = True, False
+        self._push.end()
         self._wake.set()
 
     def hinted(self) -> None:
@@ -126,6 +132,7 @@ class AccountWorker:
         if not self._wake.is_set():
             self._reads_first = True
         self._is_read_wanted = True
+        self._push.hinted()
         self._wake.set()
 
     async def next_turn(self) -> None:
@@ -170,8 +177,21 @@ class AccountWorker:
             client,
             start=self._start,
             is_valid=lambda one: one is self._client and self._is_ready(),
-            ended=self._lane_ended,
+            ended=partial(self._lane_ended, self._push.begin()),
         )
+
+    def look_ahead(self) -> None:
+        """Read what is held, beside the turns, for exits that may be decided in a moment."""
+        client = self._client
+        if client is not None and self._is_ready():
+            self._start(partial(self._look_ahead, client))
+
+    async def _look_ahead(self, client: BrokerClient) -> None:
+        try:
+            await self.executor.looks.look_ahead(client)
+        except BrokerReadError:
+            self.wake()
+            raise
 
     def _start(self, work: Work) -> asyncio.Task[None] | None:
         """Start work beside the turns; None when the worker is ending."""
@@ -179,7 +199,7 @@ class AccountWorker:
             return None
         beside = self._beside(work)
         try:
-            return self._group.create_task(beside, name=f"{self.broker_id} entries")
+            return self._group.create_task(beside, name=f"{self.broker_id} beside")
         except RuntimeError:
             beside.close()
             return None
@@ -191,11 +211,12 @@ class AccountWorker:
         try:
             await work()
         except Exception as error:  # noqa: BLE001 - raised by the next turn
-            self._from_lane = error, login
+            self._from_beside = error, login
 
-    def _lane_ended(self) -> None:
+    def _lane_ended(self, before: HeardBefore) -> None:
         self.lock.release()
         self.wake()
+        self._push.sent(before)
 
     async def _take_turns(self) -> None:
         while True:
@@ -249,16 +270,8 @@ class AccountWorker:
                 return settings.idle_s
             # Send first, read then: a fresh entry must not wait for a slow read. What the read
             # moved is acted on in the same turn, so that a stop follows its fill at once.
-            self._raise_from_lane()
-            was_ready, held_at = self._is_ready(), self.snapshot.positions_at
-            reads_first, self._reads_first = self._reads_first, False
-            sent = was_ready and not reads_first and await self.advance(account, client)
-            if sent or await self._is_read_due():
-                moved = await self.read(client)
-                # A read that showed nothing new leaves nothing to do that was not done just now.
-                has_advanced = was_ready and not reads_first
-                is_news = moved or not has_advanced or self.snapshot.positions_at != held_at
-                sent |= (moved or not sent) and is_news and await self.advance(account, client)
+            self._raise_from_beside()
+            pause = await self._act(account, client)
         except BrokerReadError as error:
             await self.read_failed(error)
             return error.retry_after_s or settings.away_s
@@ -273,14 +286,33 @@ class AccountWorker:
             _log.warning("account %s: %s", self.broker_id, error)
             return settings.away_s
         self.trouble, self.fault = "", None
-        if sent:
-            return _SHORT_S
-        return await self._pause()
+        return await self._pause() if pause is None else pause
 
-    def _raise_from_lane(self) -> None:
+    async def _act(self, account: Account, client: BrokerClient) -> float | None:
+        """Send, read, and act on what was read; return the pause, None for the usual one."""
+        was_ready, held_at = self._is_ready(), self.snapshot.positions_at
+        reads_first, self._reads_first = self._reads_first, False
+        before = self._push.begin()
+        sent = was_ready and not reads_first and await self.advance(account, client)
+        if sent:
+            self._push.sent(before)
+        if left := await self._push.left_s():
+            self._is_read_wanted = True
+            return left
+        if sent or await self._is_read_due():
+            moved = await self.read(client)
+            # A read that showed nothing new leaves nothing to do that was not done just now.
+            has_advanced = was_ready and not reads_first
+            is_news = moved or not has_advanced or self.snapshot.positions_at != held_at
+            sent |= (moved or not sent) and is_news and await self.advance(account, client)
+        return _SHORT_S if sent else None
+
+    def _raise_from_beside(self) -> None:
         """Raise what went wrong beside the turns, as far as it still means something."""
-        (error, login), self._from_lane = self._from_lane or (None, None), None
-        is_login = isinstance(error, WriteRefused) and error.kind is Refusal.AUTH_REQUIRED
+        (error, login), self._from_beside = self._from_beside or (None, None), None
+        is_login = (isinstance(error, WriteRefused) and error.kind is Refusal.AUTH_REQUIRED) or (
+            isinstance(error, BrokerReadError) and error.fault is ReadFault.AUTH_REQUIRED
+        )
         if is_login and login != self._token_time:
             return  # it was renewed meanwhile
         if error is not None:
@@ -336,6 +368,7 @@ class AccountWorker:
             # An update that comes from here on is for the next read; a read that fails is wanted
             # still.
             began, self._is_read_wanted, is_done = self._clock.monotonic(), False, False
+            self._push.read()
             try:
                 day = trading_day(self._clock.market_now())
                 has_moved = await self._reader.read_orders(client, day)

@@ -69,6 +69,12 @@ class WorkerPool:
                 found[broker_id] = lane
         return found
 
+    def look_ahead(self, broker_id: str) -> None:
+        """Read what an account holds, for exits that may be decided in a moment."""
+        worker = self._workers.get(broker_id)
+        if worker is not None:
+            worker.look_ahead()
+
     def accounts_changed(self) -> None:
         """Look at the list of accounts now."""
         self._changed.set()

@@ -24,18 +24,30 @@ _log = logging.getLogger(__name__)
 
 _TOGETHER_S: Final = 0.01
 """One order makes several frames within milliseconds: they are one read."""
+_BEHIND_ANSWERS: Final = 4
 _REFUSED_S: Final = 300.0
 """A stream that was refused while reads are answered (an app without that permission) is tried
 again now and then."""
 
 
 class UpdatesFollower:
-    """Keeps the stream of the client that it was shown last, while ``run`` runs."""
+    """Keeps the stream of the client that it was shown last, while ``run`` runs.
 
-    def __init__(self, broker_id: str, clock: Clock, wake: Callable[[], None]) -> None:
+    ``is_sending`` says that answers of brokers to what was sent just now are still to come: these
+    are taken before the reads for what has filled already, of whatever account, for a moment.
+    """
+
+    def __init__(
+        self,
+        broker_id: str,
+        clock: Clock,
+        wake: Callable[[], None],
+        is_sending: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._broker_id = broker_id
         self._clock = clock
         self._wake = wake
+        self._is_sending = is_sending
         self._budget = HintBudget(clock)
         self._client: BrokerClient | None = None
         self._stream: OrderUpdates | None = None
@@ -99,6 +111,10 @@ class UpdatesFollower:
         while True:
             await self._hinted.wait()
             await self._clock.sleep(_TOGETHER_S)
+            for _ in range(_BEHIND_ANSWERS):
+                if not self._is_sending():
+                    break
+                await self._clock.sleep(_TOGETHER_S)
             await self._budget.take()
             self._hinted.clear()
             self._wake()

@@ -108,6 +108,51 @@ async def test_a_read_serves_its_turn_alone_and_for_two_seconds() -> None:
     assert (await looked(desk), await looked(desk)) == (1, 0)
 
 
+async def test_a_read_ahead_serves_the_next_turn_for_two_seconds() -> None:
+    """Exits that a run decides right after it wait for no read; an order that moved makes one."""
+    desk = await a_desk()
+    looks = desk.worker.executor.looks
+    await looks.look_ahead(desk.at)
+    assert desk.at.reads == 0, "nothing is held"
+    await desk.holds(10)
+    before = desk.at.reads
+    for _ in range(2):  # two strategies of one slot
+        await looks.look_ahead(desk.at)
+    assert desk.at.reads - before == 1
+    looks.new_turn()
+    assert await looked(desk) == 0
+    await desk.clock.advance(2.1)
+    assert await looked(desk) == 1
+    await looks.look_ahead(desk.at)
+    desk.at.by_hand(Side.SELL, 4)
+    await desk.worker.refresh()
+    looks.new_turn()
+    assert await looked(desk) == 1
+
+
+async def test_exits_of_a_run_wait_for_no_read_after_a_look_ahead() -> None:
+    """The scheduler warms a run a second before its slot; its exits are sent without a request."""
+    desk = await a_desk()
+    await desk.holds(10)
+    await desk.worker.executor.looks.look_ahead(desk.at)
+    order: list[str] = []
+    for name in ("positions", "place"):
+        _noted(desk, name, order)
+    await desk.wants(0)
+    await desk.worker.turn()
+    assert order[0] == "place"
+
+
+def _noted(desk: Desk, name: str, order: list[str]) -> None:
+    call = getattr(desk.at, name)
+
+    async def noted(*arguments: object) -> object:
+        order.append(name)
+        return await call(*arguments)
+
+    setattr(desk.at, name, noted)
+
+
 async def test_positions_that_cannot_be_read_are_asked_for_once() -> None:
     """The fills say what is held; the next look of the turn does not wait for the broker again."""
     desk = await a_desk()

@@ -292,3 +292,31 @@ async def test_entry_that_was_born_is_sent_before_the_end() -> None:
         go_on.set()
         await ending
         assert [row["state"] for row in bench.rows()] == ["ACCEPTED"]
+
+
+async def test_exit_of_a_warmed_run_asks_nothing_before_it_leaves() -> None:
+    """Held shares are looked at while the run is warmed, and its exit waits for no read."""
+    async with Laned().running() as bench:
+        bench.strategy.want(Direction.LONG)
+        await bench.run()
+        await bench.until(lambda: bench.sent() == [("BUY", 10)])
+        await bench.until(bench.is_calm)
+        asked: list[str] = []
+        for name in ("positions", "place"):
+            _noted(bench, name, asked)
+        await bench.engine.wiring.runner.warm(bench.strategy.name)
+        await bench.until(lambda: asked == ["positions"])
+        bench.strategy.want(Direction.FLAT)
+        await bench.run()
+        await bench.until(lambda: len(bench.sent()) == 2)
+        assert asked[:2] == ["positions", "place"]
+
+
+def _noted(bench: Laned, name: str, asked: list[str]) -> None:
+    call = getattr(bench.broker, name)
+
+    async def noted(*arguments: object) -> object:
+        asked.append(name)
+        return await call(*arguments)
+
+    setattr(bench.broker, name, noted)

@@ -13,7 +13,7 @@ import pytest
 
 from core.domain.broker import BrokerStatus
 from core.domain.order import OrderState, Purpose, Side
-from core.domain.outcome import Ambiguous
+from core.domain.outcome import Ambiguous, Refusal, Refused
 from core.domain.sessions import IST
 from core.errors import BrokerReadError, ReadFault
 from tests.fakes.desk import Desk, a_desk
@@ -166,6 +166,53 @@ async def test_hint_reads_before_it_sends(is_hint: bool) -> None:
     assert order[:2] == (["orders", "place"] if is_hint else ["place", "orders"])
     await it.desk.turns(6, apart_s=1)
     assert (await it.desk.units(), await it.desk.states(Purpose.EXIT)) == (0, ["FILLED"])
+
+
+async def _sent_exit(it: Pushed) -> list[str]:
+    """Let an exit go out in a turn; return what was asked and sent in it."""
+    await it.desk.holds(5)
+    await it.desk.turns(6, apart_s=5)
+    it.desk.at.rests = True
+    order: list[str] = []
+    for name in ("orders", "place"):
+        _noting(it, name, order)
+    await it.desk.wants(0)
+    it.desk.worker.wake()
+    await it.desk.worker.turn()
+    return order
+
+
+async def test_what_was_acknowledged_is_read_when_it_is_pushed() -> None:
+    """The turn that has sent it asks nothing; the one after its update reads."""
+    it = await pushed()
+    order = await _sent_exit(it)
+    assert order == ["place"]
+    it.desk.worker.hinted()
+    await it.desk.worker.turn()
+    assert order == ["place", "orders"]
+
+
+async def test_what_was_acknowledged_and_not_pushed_is_read_within_half_a_second() -> None:
+    """A frame may be lost: what is not pushed is asked for, once its time is over."""
+    it = await pushed()
+    order = await _sent_exit(it)
+    pause = await it.desk.worker.turn()
+    assert order == ["place"] and 0 < pause < 0.5
+    await it.desk.clock.advance(pause + 0.01)
+    await it.desk.worker.turn()
+    assert order == ["place", "orders"]
+
+
+@pytest.mark.parametrize("fate", ["refused", "unknown", "not pushed"])
+async def test_what_no_push_will_tell_is_read_at_once(fate: str) -> None:
+    """A refusal, silence and a stream that is down: the turn that has sent reads, as ever."""
+    it = await pushed()
+    if fate == "not pushed":
+        it.stream.fall()
+    outcome = Refused(Refusal.REJECTED, "no") if fate == "refused" else Ambiguous("silence")
+    if fate != "not pushed":
+        it.desk.at.answer = lambda _order: outcome
+    assert (await _sent_exit(it))[:2] == ["place", "orders"]
 
 
 def _noting(it: Pushed, name: str, order: list[str]) -> None:
