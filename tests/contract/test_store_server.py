@@ -275,6 +275,32 @@ async def test_first_start_that_was_cut_short_is_repeated(
         await again.stop()
 
 
+@pytest.mark.row("F5", "G1")
+async def test_nothing_of_others_survives_the_first_start(
+    tmp_path: Path, mongod: Path | None
+) -> None:
+    """Who writes before our user exists (an owner of the bot, a user, a role) leaves nothing."""
+    store = await launch(tmp_path, uri=None, mongod=mongod, lookup_path=False)
+    kind = store.server.kind
+    async with client_of(store.server) as client:
+        await client.saarthi.users.insert_one({"_id": "666", "user_id": 666, "role": "owner"})
+        await client.evil.things.insert_one({})
+        await client.admin.things.insert_one({})
+        await client.admin.command("createUser", "stranger", pwd="x", roles=["root"])
+    await store.stop()
+    # As it is when the first start was not at its end: the user is made, and not yet ours to use.
+    confirmed = tmp_path / "store" / kind / "credentials"
+    confirmed.rename(confirmed.with_name("credentials.draft"))
+    first = await launch(tmp_path, uri=None, mongod=mongod, lookup_path=False)
+    try:
+        async with client_of(first.server) as client:
+            assert set(await client.list_database_names()) <= {"admin", "local", "config"}
+            assert "things" not in await client.admin.list_collection_names()
+            assert await client.saarthi.users.count_documents({}) == 0
+    finally:
+        await first.stop()
+
+
 @pytest.mark.row("F5")
 async def test_given_store_is_left_alone(tmp_path: Path) -> None:
     """With MONGODB_URI nothing is started, written, watched or stopped."""

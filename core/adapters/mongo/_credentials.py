@@ -8,22 +8,31 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from pymongo import AsyncMongoClient
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from core.adapters.mongo._process import write_private
 from core.errors import StoreUnavailable
 
-__all__ = ["USER", "StoreCredentials", "connected", "require_sole_user", "server_uri", "users"]
+__all__ = [
+    "USER",
+    "StoreCredentials",
+    "connected",
+    "empty_all",
+    "require_sole_user",
+    "server_uri",
+    "users",
+]
 
 USER = "saarthi"
 _OURS = ("admin", USER)
 _CONNECT_MS = 10_000
+_OF_THE_SERVER = frozenset({"admin", "config", "local"})
 
 
 class StoreCredentials:
@@ -85,6 +94,25 @@ async def users(client: AsyncMongoClient[dict[str, Any]]) -> list[tuple[str, str
     """Return (database, name) of every user; ``usersInfo`` lists one database only."""
     found = client.admin["system.users"].find({}, {"db": 1, "user": 1})
     return [(user["db"], user["user"]) async for user in found]
+
+
+async def empty_all(client: AsyncMongoClient[dict[str, Any]]) -> None:
+    """Remove every user, role and document that is not ours, at the end of a first start.
+
+    Before our user existed others on this machine could write: an owner of the bot, say. Nothing of
+    ours is there yet, so whatever is found is theirs. They are shut out when this is called.
+    """
+    for database, name in await users(client):
+        if (database, name) != _OURS:
+            await client[database].command("dropUser", name)
+    for database in await client.list_database_names():
+        if database not in _OF_THE_SERVER:
+            await client.drop_database(database)
+    for collection in await client.admin.list_collection_names():
+        if not collection.startswith("system."):
+            await client.admin.drop_collection(collection)
+    with suppress(OperationFailure):  # a server without roles of its own
+        await client.admin.command("dropAllRolesFromDatabase")
 
 
 async def require_sole_user(client: AsyncMongoClient[dict[str, Any]]) -> None:

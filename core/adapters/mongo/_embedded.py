@@ -18,6 +18,7 @@ from core.adapters.mongo._credentials import (
     USER,
     StoreCredentials,
     connected,
+    empty_all,
     require_sole_user,
     server_uri,
     users,
@@ -68,7 +69,8 @@ class EmbeddedServer:
             StoreUnavailable: It did not come up; the message ends with what it said.
         """
         write_private(self._directory / "secantusd.toml", _CONFIG)
-        if not self._credentials.exist():
+        is_first = not self._credentials.exist()
+        if is_first:
             await self._make_user()
         self._port = free_port(self._port) if self._port else 0
         child, port = await self._listen("--auth")
@@ -76,6 +78,8 @@ class EmbeddedServer:
             require_synced_commits(child.arguments())
             uri = server_uri(port, self._credentials.password(), _OPTIONS)
             async with connected(uri) as client:
+                if is_first:
+                    await empty_all(client)
                 await require_sole_user(client)
             self._credentials.confirm()
         except BaseException:

@@ -20,6 +20,7 @@ from core.adapters.mongo._credentials import (
     USER,
     StoreCredentials,
     connected,
+    empty_all,
     require_sole_user,
     server_uri,
 )
@@ -112,13 +113,17 @@ class MongodServer:
 
     async def _prepare(self, child: ChildProcess, port: int) -> str:
         await _wait_for_port(child, port)
-        if not self._credentials.exist():
+        is_first = not self._credentials.exist()
+        if is_first:
             await self._initiate(port)
         uri = server_uri(port, self._credentials.password(), _OPTIONS)
         async with connected(uri) as client:
             await _claim_address(client, port)
             await _wait_until_primary(client)
+            if is_first:
+                await empty_all(client)
             await require_sole_user(client)
+        self._credentials.confirm()
         return uri
 
     async def _initiate(self, port: int) -> None:
@@ -129,7 +134,6 @@ class MongodServer:
             await client.admin.command("replSetInitiate", {"_id": _SET, "members": [member]})
             await _wait_until_primary(client)
             await client.admin.command("createUser", USER, pwd=password, roles=["root"])
-        self._credentials.confirm()
 
 
 async def _wait_for_port(child: ChildProcess, port: int) -> None:
