@@ -9,6 +9,7 @@ from bot.views.markup import bold, clock_time, esc, join, short
 from bot.views.screen import Screen
 from bot.views.width import INDENT, fitted
 from bot.views.words import price
+from core.domain.account import PAPER_MARK
 from core.domain.target import Direction, Target
 from core.domain.views import RunLine, RunView
 
@@ -37,6 +38,8 @@ def run_text(run: RunView, title: str) -> str:
     head = _DECISION[run.note].format(title=title) if run.note in _DECISION else title
     is_signal = run.note not in _DECISION
     lines = [fitted(bold(head), clock_time(run.slot_at))]
+    if run.is_practice:
+        lines.append(f"{PAPER_MARK}Prices made up for practice")
     changed = _changed(run)
     lines += [_target_line(one) for one in changed]
     if is_signal and not changed:

@@ -168,6 +168,7 @@ _PAPER_MONEY = join(
     "<code>7,50,000</code>. You can change it later.",
 )
 _PRICES = (
-    "Prices: those of a connected account that gives data. Paper money is never added to money."
+    "Prices: those of your broker's account once one is connected; until then they are made up for "
+    "practice, and no market's. Paper money is never added to money."
 )
 _DELETED = "I encrypt it and delete your message at once. It is never shown again."

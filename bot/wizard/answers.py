@@ -26,7 +26,7 @@ from bot.handlers.result_guards import answer_value
 from bot.handlers.start import answer_setting
 from bot.handlers.strategies import answer_size
 from bot.views.markup import bold, esc
-from bot.views.screen import Screen, button
+from bot.views.screen import SUCCESS, Screen, button
 from bot.views.verbs import Verb
 from bot.wizard.add_account import (
     ANSWERED_STEPS,
@@ -273,6 +273,8 @@ async def _connected(visit: Visit, account: Account) -> Screen:
     if account.needs_login:
         rows.append((await visit.services.logins.button(account),))
         next_step = "Next, log in. Then enable it when you want strategies to trade on it."
+    if account.broker.is_paper:
+        rows.append((button("Enable", Verb.ENABLE_ACCOUNT, account.broker_id, style=SUCCESS),))
     rows.append((button("Accounts", Verb.ACCOUNTS), button("➕ Add another", Verb.ADD_ACCOUNT)))
     default = " It is the default account." if account.is_default else ""
     return Screen(f"✅ {bold(account.label)} is added.{default}\n{esc(next_step)}", tuple(rows))

@@ -241,7 +241,11 @@ class RunLine:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """One run of a strategy: its targets, and a line an account."""
+    """One run of a strategy: its targets, and a line an account.
+
+    Attributes:
+        is_practice: It was decided at prices that are made up (F6).
+    """
 
     run_id: str
     strategy: str
@@ -250,6 +254,7 @@ class RunView:
     targets: tuple[Target, ...]
     lines: tuple[RunLine, ...]
     note: str
+    is_practice: bool = False
 
 
 class SizeKind(StrEnum):

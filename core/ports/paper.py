@@ -1,13 +1,22 @@
-"""The port of paper accounts' money: what no broker outside would let anybody set."""
+"""The ports of paper accounts: their prices, and their money, which no broker would let one set."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import Protocol
 
+from core.ports.broker import MarketDataSource
 from core.ports.store import StoreView
 
-__all__ = ["PaperMoney"]
+__all__ = ["PaperMoney", "PaperPriceSource"]
+
+
+class PaperPriceSource(MarketDataSource, Protocol):
+    """The prices of the other accounts."""
+
+    async def has_market(self) -> bool:
+        """Whether any account is connected that could give prices, logged in or not."""
+        ...
 
 
 class PaperMoney(Protocol):

@@ -50,12 +50,16 @@ class ScriptedQuotes:
     clock: ManualClock
     quotes_by_name: dict[InstrumentId, Quote] = field(default_factory=dict)
     trouble: BrokerReadError | None = None
+    is_market: bool = True
     asked: int = 0
 
     def put(self, last: str, name: InstrumentId = SBIN, **fields: object) -> None:
         """Let an instrument trade at a price now."""
         at = self.clock.market_now()
         self.quotes_by_name[name] = Quote(name, Decimal(last), at, **fields)  # type: ignore[arg-type]
+
+    async def has_market(self) -> bool:
+        return self.is_market
 
     async def quotes(self, instruments: Sequence[InstrumentId]) -> Mapping[InstrumentId, Quote]:
         self.asked += 1

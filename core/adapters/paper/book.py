@@ -164,6 +164,7 @@ class Book:
         opening: Rupees when the day began.
         charged: What of today's charges was taken from the cash.
         seq: How many orders and fills were numbered.
+        is_practice: What it holds was traded at made-up prices.
     """
 
     day: str
@@ -171,6 +172,7 @@ class Book:
     opening: Decimal
     charged: Decimal = _ZERO
     seq: int = 0
+    is_practice: bool = False
     places: dict[Key, PaperPosition] = field(default_factory=dict)
     shares: dict[InstrumentId, Share] = field(default_factory=dict)
 
@@ -257,7 +259,11 @@ def roll(book: Book, day: str, *, expired: Callable[[InstrumentId], bool]) -> Bo
     }
     cash = book.cash.quantize(_PAISA, ROUND_HALF_EVEN)
     held = {name: one for name, one in shares.items() if one.quantity > 0}
-    return Book(day, cash, cash, seq=book.seq, places=carried, shares=held)
+    return replace(
+        Book(day, cash, cash, places=carried, shares=held),
+        seq=book.seq,
+        is_practice=book.is_practice,
+    )
 
 
 def _delivered(held: Share | None, place: PaperPosition) -> Share:

@@ -12,6 +12,7 @@ from core.adapters.paper.book import Book
 from core.adapters.paper.client import PaperClient
 from core.adapters.paper.desk import Desk
 from core.adapters.paper.money import used
+from core.adapters.paper.practice import PaperMarket
 from core.adapters.paper.profile import PAPER_PROFILE
 from core.adapters.paper.quotes import Quotes
 from core.adapters.paper.state import State, forget, write
@@ -26,10 +27,10 @@ from core.ports.broker import (
     InstrumentSource,
     LoginGrant,
     LoginPort,
-    MarketDataSource,
 )
 from core.ports.calendar import Calendar
 from core.ports.clock import Clock
+from core.ports.paper import PaperPriceSource
 from core.ports.store import Store, StoreView
 
 __all__ = ["PaperBroker"]
@@ -46,19 +47,20 @@ class PaperBroker:
         clock: Its market time is the exchange's.
         store: Where the books are kept.
         calendar: When the exchange trades.
-        prices: The data account's prices; nothing else of it can be reached from here.
+        prices: The data account's prices; nothing else of it can be reached from here. While no
+            account is connected that could give any, they are made up.
     """
 
     profile: ClassVar[BrokerProfile] = PAPER_PROFILE
 
     def __init__(
-        self, clock: Clock, store: Store, calendar: Calendar, prices: MarketDataSource
+        self, clock: Clock, store: Store, calendar: Calendar, prices: PaperPriceSource
     ) -> None:
         self._clock = clock
         self._store = store
         self._calendar = calendar
-        self._source = prices
-        self._quotes = Quotes(clock, prices)
+        self._market = PaperMarket(clock, calendar, prices)
+        self._quotes = Quotes(clock, self._market)
         self._desks: dict[str, Desk] = {}
         self._kept_at = float("-inf")
         self.login: LoginPort = _NoLogin()
@@ -71,7 +73,7 @@ class PaperBroker:
         """Return a client for one account."""
         desk = self._desk(credentials.broker_id)
         desk.known = master.get
-        return PaperClient(desk, self._quotes, self._source, master)
+        return PaperClient(desk, self._quotes, self._market, master)
 
     def _desk(self, broker_id: str) -> Desk:
         if broker_id not in self._desks:
@@ -81,6 +83,7 @@ class PaperBroker:
                 clock=self._clock,
                 calendar=self._calendar,
                 quotes=self._quotes,
+                market=self._market,
             )
         return self._desks[broker_id]
 
@@ -98,7 +101,7 @@ class PaperBroker:
     async def tick(self) -> None:
         """Look at prices once, one request for all accounts."""
         wanted: set[InstrumentId] = set()
-        now = self._clock.monotonic()
+        now, is_practice = self._clock.monotonic(), await self._market.is_practice()
         keeps = now - self._kept_at >= _KEEP_PRICES_EVERY_S
         at_work: list[Desk] = []
         for desk in self._desks.values():
@@ -116,7 +119,7 @@ class PaperBroker:
         if keeps and quotes:
             self._kept_at = now
         for desk in at_work:
-            await desk.look(quotes, keep_prices=keeps)
+            await desk.look(quotes, is_practice=is_practice, keep_prices=keeps)
 
     # Money
 

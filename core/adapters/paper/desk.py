@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from core.adapters.paper.book import PaperOrder
 from core.adapters.paper.matching import Look, is_fresh, looked_at, protected
+from core.adapters.paper.practice import PaperMarket
 from core.adapters.paper.profile import PAPER_PROFILE
 from core.adapters.paper.quotes import Quotes
 from core.adapters.paper.rules import refused_form, refused_order, too_dear
@@ -48,17 +49,25 @@ class Desk:
         store: Where its books are kept.
         clock: Its market time is the exchange's.
         calendar: When the exchange trades.
-        quotes: The prices of the data account.
+        quotes: The prices of the data account, or made-up ones.
     """
 
     def __init__(
-        self, broker_id: str, *, store: Store, clock: Clock, calendar: Calendar, quotes: Quotes
+        self,
+        broker_id: str,
+        *,
+        store: Store,
+        clock: Clock,
+        calendar: Calendar,
+        quotes: Quotes,
+        market: PaperMarket,
     ) -> None:
         self.broker_id = broker_id
         self._store = store
         self._clock = clock
         self._calendar = calendar
         self._quotes = quotes
+        self._market = market
         self._lock = asyncio.Lock()
         self.known: Known = lambda _name: None
 
@@ -69,12 +78,14 @@ class Desk:
         known = self.known(request.instrument)
         if (refused := refused_form(request, known)) is not None or known is None:
             return refused or Refused(Refusal.REJECTED, "unknown instrument")
-        now = self._clock.market_now()
+        now, was_practice = self._clock.market_now(), await self._market.is_practice()
         quote = await self._quote(known, now)
         if isinstance(quote, NotSent):
             return quote
 
         def change(state: State) -> WriteOutcome:
+            if state.book.is_practice is not was_practice:
+                return NotSent("a broker was connected at this moment: prices are real from now on")
             order = _new_order(state, request, now)
             if quote is None:
                 state.put(_rejected(order, "the market is closed for this instrument", now))
@@ -166,8 +177,11 @@ class Desk:
         """Change the books in one transaction."""
         nonce = nonce or f"paper:{secrets.token_hex(12)}"
 
+        is_practice = await self._market.is_practice()
+
         async def body(view: StoreView) -> T:
             state = await self._current(view)
+            state.begin_prices(is_practice=is_practice, now=self._clock.market_now())
             result = change(state)
             await state.save(view)
             return result
@@ -190,25 +204,32 @@ class Desk:
     async def names(self) -> tuple[set[InstrumentId], bool]:
         """Return what is held or ordered, and whether anything is to be worked on."""
         state = await self.read()
+        has_changed = state.book.is_practice is not await self._market.is_practice()
         working = {one.instrument for one in state.working}
         held = {one.instrument for one in state.book.places.values() if one.quantity}
         intraday = any(
             one.quantity and one.product is Product.MIS for one in state.book.places.values()
         )
-        return working | held | set(state.book.shares), bool(working) or intraday
+        names = working | held | set(state.book.shares)
+        return names, bool(working) or intraday or (has_changed and bool(names))
 
     # The exchange
 
-    async def look(self, quotes: Mapping[InstrumentId, Quote], *, keep_prices: bool) -> None:
+    async def look(
+        self, quotes: Mapping[InstrumentId, Quote], *, is_practice: bool, keep_prices: bool
+    ) -> None:
         """Fill what can be filled at these prices, and end what is over.
 
         Args:
             quotes: Prices of now.
+            is_practice: Whether they are made up.
             keep_prices: Write the last prices of what is held, whether anything fills or not.
         """
         now = self._clock.market_now()
 
         def change(state: State) -> None:
+            if state.book.is_practice is not is_practice:
+                return  # they are of the other kind than when they were asked for
             for order in state.working:
                 self._look_at(state, order, quotes.get(order.instrument), now)
             self._square_off(state, quotes, now)

@@ -29,7 +29,7 @@ _PLACE = (
     "previous_close",
 )
 _SHARE = ("quantity", "average_price", "last_price")
-_BOOK = ("day", "cash", "opening", "charged", "seq")
+_BOOK = ("day", "cash", "opening", "charged", "seq", "is_practice")
 _ORDER = (
     "order_id",
     "tag",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 
+from core.adapters.paper.practice import PaperMarket
 from core.domain.broker import Quote
 from core.domain.instrument import InstrumentId
 from core.errors import BrokerReadError, ReadFault
-from core.ports.broker import MarketDataSource
 from core.ports.clock import Clock
 
 __all__ = ["Quotes"]
@@ -22,9 +22,10 @@ class Quotes:
     Fifty paper accounts that enter at one slot must not cost the data account fifty requests.
     """
 
-    def __init__(self, clock: Clock, source: MarketDataSource) -> None:
+    def __init__(self, clock: Clock, source: PaperMarket) -> None:
         self._clock = clock
         self._source = source
+        self._are_practice = False
         self._known: dict[InstrumentId, tuple[float, Quote]] = {}
         self._lock = asyncio.Lock()
 
@@ -32,6 +33,10 @@ class Quotes:
         """Return quotes that were asked for at most ``age_s`` ago; raises ``BrokerReadError``."""
         wanted = sorted(set(names))
         async with self._lock:
+            are_practice = await self._source.is_practice()
+            if are_practice is not self._are_practice:
+                self._known.clear()
+                self._are_practice = are_practice
             missing = [one for one in wanted if not self._is_young(one, age_s)]
             if missing:
                 await self._ask(missing)

@@ -20,8 +20,8 @@ from core.adapters.paper.documents import (
 )
 from core.adapters.paper.money import charges_so_far
 from core.domain.broker import BrokerStatus
-from core.domain.instrument import Instrument, InstrumentId
-from core.domain.order import Validity
+from core.domain.instrument import Instrument, InstrumentId, Product
+from core.domain.order import OrderType, Side, Validity
 from core.domain.sessions import IST
 from core.ports.store import Change, StoreView
 
@@ -79,6 +79,42 @@ class State:
             charged = charges_so_far(self.orders.values(), self.book.day)
             cash = self.book.cash - (charged - self.book.charged)
             self.book = replace(self.book, cash=cash, charged=charged)
+
+    def begin_prices(self, *, is_practice: bool, now: datetime) -> None:
+        """End what was traded at made-up prices before real ones count, and the other way round.
+
+        What works is cancelled, and what is held is sold or bought back at the last price of its
+        kind, by orders without a tag, as somebody in a broker's app would do it.
+        """
+        if self.book.is_practice is is_practice:
+            return
+        why = "prices were made up for practice until now"
+        if is_practice:
+            why = "no account is connected that gives prices: they are made up from now on"
+        for order in self.working:
+            self.put(ended(order, BrokerStatus.CANCELED, why, now))
+        held = [(*one.key, one.quantity, one.last_price) for one in self.book.places.values()]
+        held += [
+            (one.instrument, Product.CNC, one.quantity, one.last_price)
+            for one in self.book.shares.values()
+        ]
+        for instrument, product, quantity, price in held:
+            if quantity > 0 or (quantity < 0 and product is not Product.CNC):
+                side, units = Side.of(-quantity), abs(quantity)
+                order = PaperOrder(
+                    self.new_id(now),
+                    None,
+                    instrument,
+                    side,
+                    product,
+                    OrderType.MARKET,
+                    units,
+                    now,
+                    now,
+                    message=why,
+                )
+                self.fill(order, [(units, price)], now)
+        self.book = replace(self.book, is_practice=is_practice)
 
     def begin_day(self, day: str, known: _Known) -> None:
         """Roll the book over to a new day; the orders of the day before are history."""

@@ -21,7 +21,7 @@ from typing import Any
 from core.domain.account import Account, AccountDraft, CarriedLogin, Sharing, TokenStatus
 from core.domain.broker_profile import BrokerProfile, unknown_broker
 from core.domain.command import Command
-from core.domain.identifiers import broker_id_for
+from core.domain.identifiers import broker_id_for, is_paper
 from core.domain.mode import TradingMode
 from core.domain.route import Route, checked_proxy
 from core.engine.accounts.global_mode import hold_global_mode
@@ -134,6 +134,11 @@ class Accounts:
     async def ids(self) -> list[str]:
         """Return the ids of all accounts, of those that were disconnected too."""
         return [row["_id"] for row in await self._store.find(_ACCOUNTS, {})]
+
+    async def are_all_paper(self) -> bool:
+        """Whether only paper accounts were ever connected: prices are made up then (row F6)."""
+        found = await self.ids()
+        return bool(found) and all(is_paper(one) for one in found)
 
     async def first_at(self) -> datetime | None:
         """Return when the first account was connected, None before: no order is older."""

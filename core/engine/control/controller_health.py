@@ -7,6 +7,7 @@ from datetime import date
 
 from core.domain.account import Account
 from core.domain.instrument import Segment
+from core.domain.sessions import trading_day
 from core.domain.shared_address import address_words, has_way_out
 from core.domain.views import AccountHealth, HealthView, LoopLag, Readiness
 from core.engine.accounts.accounts import Accounts
@@ -71,7 +72,7 @@ class ControllerHealth:
             market_now=self._clock.market_now(),
             session_note=self._session_note(),
             store_kind=self._store_kind,
-            data_account=sources[0].label if sources else "",
+            data_account=_source(sources),
             outbox_waiting=waiting,
             outbox_dead=await undelivered_notices(self._store),
             accounts=tuple(healths),
@@ -119,7 +120,8 @@ class ControllerHealth:
     async def readiness(self) -> tuple[Readiness, ...]:
         """Return the readiness of each account for the day, read fresh from its broker (B9)."""
         await self._addresses.check([one for one in await self._accounts.all() if has_way_out(one)])
-        accounts = await self._accounts.all()
+        # Nobody logs in to a paper account in the morning.
+        accounts = [one for one in await self._accounts.all() if not one.broker.is_paper]
         return tuple([await self._readiness(account, accounts) for account in accounts])
 
     async def _readiness(self, account: Account, accounts: Sequence[Account]) -> Readiness:
@@ -130,7 +132,8 @@ class ControllerHealth:
         funds = worker.snapshot.funds if worker else None
         has_data = self._market_data.has_plan(account.broker_id)
         address = self._proof_address(account.broker_id)
-        back = "; ".join(await held_back(self._store, account.broker_id, address))
+        day = trading_day(self._clock.market_now())
+        back = "; ".join(await held_back(self._store, account.broker_id, address, day))
         note = trouble or account.parked_reason or back or ("" if account.enabled else "disabled")
         is_right, left_from = address_words(account, accounts)
         is_ready = is_right and not trouble and not account.parked_reason and not back
@@ -145,3 +148,10 @@ def _unknown_day(calendar: Calendar, day: date) -> str:
         return "the calendar does not know today's hours: nothing is entered or squared off"
     hours = f"{window.open_at:%H:%M} to {window.close_at:%H:%M}"
     return f"the calendar does not know this day: no entries, exits from {hours}"
+
+
+def _source(sources: Sequence[Account]) -> str:
+    """Return who gives prices, for the user."""
+    if sources and sources[0].broker.is_paper:
+        return "nobody: they are made up for practice until you connect a broker"
+    return sources[0].label if sources else ""

@@ -10,6 +10,7 @@ from decimal import Decimal
 from core.domain.account import Account, TokenStatus
 from core.domain.broker import Position
 from core.domain.day_result import day_result
+from core.domain.identifiers import is_paper
 from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.order import EXTERNAL, LIVE_STATES, MANUAL, OPEN_STATES, Order
@@ -42,6 +43,7 @@ from core.engine.orders.gate import gate_at
 from core.engine.orders.guards import lasting_gaps
 from core.engine.orders.journal import Journal
 from core.engine.orders.limit_use import held_back
+from core.engine.orders.practice import was_practised
 from core.engine.orders.protections import Protections, Standing
 from core.engine.orders.reconciliation import Snapshot
 from core.engine.orders.run_rows import newest_run, run_at
@@ -53,6 +55,7 @@ from core.ports.store import Store
 
 __all__ = ["Views"]
 
+PRACTICE = "prices are made up for practice until you connect a broker"
 _RECENT_READ = timedelta(seconds=3)
 
 
@@ -122,14 +125,21 @@ class Views:
             working=tuple(order for order in orders if order.state in OPEN_STATES),
             trades=await self.trades(broker_id),
             holdings=tuple(snapshot.holdings or ()) if snapshot else (),
-            incomplete=self._incomplete(account, snapshot),
-            held_back=await held_back(self._store, broker_id, self._proof_address(broker_id)),
+            incomplete=(*await self._practising(), *self._incomplete(account, snapshot)),
+            held_back=await held_back(
+                self._store, broker_id, self._proof_address(broker_id), self._today
+            ),
         )
 
     def _is_recent(self, snapshot: Snapshot) -> bool:
         # Funds are read less often than positions; both are shown under one "as of".
         reads, now = (snapshot.positions_at, snapshot.funds_at), self._clock.now()
         return all(at is not None and now - at < _RECENT_READ for at in reads)
+
+    async def _practising(self) -> tuple[str, ...]:
+        if await self._accounts.are_all_paper():
+            return (PRACTICE,)
+        return ()
 
     def _incomplete(self, account: Account, snapshot: Snapshot | None) -> tuple[str, ...]:
         sentences = []
@@ -332,6 +342,8 @@ class Views:
             targets=tuple(target_of(target) for target in row["targets"]),
             lines=tuple(lines),
             note=row.get("kind", ""),
+            is_practice=all(map(is_paper, row["broker_ids"]))
+            and await was_practised(self._store, trading_day(row["slot_at"])),
         )
 
     async def _result(

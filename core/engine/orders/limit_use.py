@@ -15,6 +15,7 @@ from core.engine.orders.baselines import Baseline, baselines_of
 from core.engine.orders.journal import orders_of_day
 from core.engine.orders.ledgers import ledgers_of
 from core.engine.orders.limits import ALL, StoredLimits, limits_at
+from core.engine.orders.practice import why_practised
 from core.ports.store import StoreView
 
 __all__ = ["PROOF", "EntryBounds", "books_of", "bounds_of", "entering", "held_back", "why_unproved"]
@@ -89,6 +90,7 @@ async def bounds_of(
         load = load_of(standing.limits, books, entry, now, is_all=whose is None, counted=counted)
         loads.append(load)
     unproved = why_unproved(own, entry.strategy, address)
+    unproved = unproved or await why_practised(view, entry.broker_id, day)
     return EntryBounds(tuple(loads), unproved, own.version + everybody.version)
 
 
@@ -104,7 +106,9 @@ def why_unproved(own: StoredLimits, strategy: str, address: str | None) -> str:
     return "no smallest round trip has passed on it yet: do one in /limits"
 
 
-async def held_back(view: StoreView, broker_id: str, address: str | None) -> tuple[str, ...]:
+async def held_back(
+    view: StoreView, broker_id: str, address: str | None, day: str
+) -> tuple[str, ...]:
     """Return why an account enters nothing by its limits, a clause each; none when it may."""
     own = await limits_at(view, broker_id)
     found = []
@@ -112,6 +116,8 @@ async def held_back(view: StoreView, broker_id: str, address: str | None) -> tup
         found.append(f"daily loss reached on {own.tripped.day}, exit only until you set Normal")
     if unproved := why_unproved(own, "", address):
         found.append(f"nothing is entered: {unproved}")
+    if practised := await why_practised(view, broker_id, day):
+        found.append(f"nothing is entered: {practised}")
     return tuple(found)
 
 

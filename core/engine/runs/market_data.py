@@ -19,6 +19,7 @@ from core.domain.instrument import InstrumentId
 from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.connections import Connections
+from core.engine.orders.practice import note_practice
 from core.engine.stored_settings import read_setting
 from core.errors import BrokerReadError, NotFound, ReadFault, SaarthiError, VaultError
 from core.ports.broker import BrokerClient
@@ -50,17 +51,33 @@ class MarketData:
         self._connections = connections
         self._without_plan: dict[str, str] = {}
         self._slow_at: dict[str, float] = {}
+        self._practice_day = ""
 
     async def sources(self) -> tuple[Account, ...]:
         """Return the accounts that can be asked, the chosen one first."""
         row = await read_setting(self._store, DATA_ACCOUNT)
         chosen = row["value"] if row else None
         everybody = await self._accounts.all()
-        # A paper account asks here itself.
-        accounts = [one for one in everybody if not one.needs_login and not one.broker.is_paper]
+        # A paper account asks here itself, and has made-up prices while nobody else is connected.
+        practices = await self.is_practice()
+        if practices:
+            await self._note_practice()
+        accounts = [
+            one for one in everybody if not one.needs_login and one.broker.is_paper is practices
+        ]
         today = trading_day(self._clock.market_now())
         able = [a for a in accounts if self._without_plan.get(a.broker_id) != today]
         return tuple(sorted(able, key=lambda account: account.broker_id != chosen))
+
+    async def is_practice(self) -> bool:
+        """Whether prices are made up: no broker was ever connected, only paper (row F6)."""
+        return await self._accounts.are_all_paper()
+
+    async def _note_practice(self) -> None:
+        today = trading_day(self._clock.market_now())
+        if self._practice_day != today:
+            await note_practice(self._store, today)
+            self._practice_day = today
 
     def has_plan(self, broker_id: str) -> bool:
         """Whether an account has not refused market data today."""

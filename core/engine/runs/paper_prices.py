@@ -20,7 +20,7 @@ _DEADLINE_S = 3.0
 
 
 class PaperPrices:
-    """A ``MarketDataSource`` over the data account and its fallbacks."""
+    """A ``PaperPriceSource`` over the data account and its fallbacks."""
 
     def __init__(self, data: Callable[[], MarketData]) -> None:
         self._data = data
@@ -42,7 +42,11 @@ class PaperPrices:
             raise BrokerReadError(ReadFault.UNREACHABLE, str(error)) from error
         return found.get(instrument, ())
 
+    async def has_market(self) -> bool:
+        """Whether any account is connected that could give prices, logged in or not."""
+        return not await self._data().is_practice()
+
     async def broker(self) -> BrokerProfile | None:
         """Return the broker of the account that is asked first; None while nobody gives data."""
-        sources = await self._data().sources()
+        sources = [one for one in await self._data().sources() if not one.broker.is_paper]
         return sources[0].broker if sources else None
