@@ -190,11 +190,11 @@ def _side(difference: float) -> Direction:
 def _next(goal: Stance, bar: Candle, crossing: Direction, rules: _CrossoverRules) -> Stance:
     closed_at = bar_close(bar, rules.bar_minutes)
     if goal.stop is not None and stop_is_hit(bar, goal.direction, goal.stop):
-        goal = flat(closed_at, f"The stop at {rupees(goal.stop)} was touched.")
+        goal = flat(closed_at, f"Hit its stop at {rupees(goal.stop)}.")
     if crossing is Direction.FLAT:
         return goal
     where = "above" if crossing is Direction.LONG else "below"
-    reason = f"The fast average crossed {where} the slow one at {rupees(bar.close)}."
+    reason = f"Crossed {where} at {rupees(bar.close)}."
     may_enter = rules.entry_from <= closed_at <= rules.entry_until and closed_at < rules.flat_at
     if may_enter and may_take(rules.side, crossing):
         stop = percent_stop(bar.close, crossing, rules.stop_percent)

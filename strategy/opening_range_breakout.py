@@ -234,7 +234,8 @@ class _Replay:
         if rules.target_multiple:
             self._target = bar.close + (bar.close - stop) * rules.target_multiple
         where = "above" if direction is Direction.LONG else "below"
-        reason = f"Close {rupees(bar.close)} {where} the opening range {self._range}."
+        edge = self._range.high if direction is Direction.LONG else self._range.low
+        reason = f"Close {rupees(bar.close)} {where} {rupees(edge)}."
         self.goal = Stance(direction, closed_at, reason, stop)
 
     def _stop(self, price: Decimal, direction: Direction) -> Decimal:
@@ -245,9 +246,9 @@ class _Replay:
     def _leave(self, bar: Candle, closed_at: datetime) -> None:
         direction, stop = self.goal.direction, self.goal.stop
         if stop is not None and stop_is_hit(bar, direction, stop):
-            self.goal = flat(closed_at, f"The stop at {rupees(stop)} was touched.")
+            self.goal = flat(closed_at, f"Hit its stop at {rupees(stop)}.")
         elif self._target is not None and _is_reached(bar, direction, self._target):
-            self.goal = flat(closed_at, f"The target of {rupees(self._target)} was reached.")
+            self.goal = flat(closed_at, f"Hit its target of {rupees(self._target)}.")
 
 
 def _is_reached(bar: Candle, direction: Direction, price: Decimal) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bot.conversation.visit import Visit
-from bot.views.markup import bold, code, esc, join
+from bot.views.markup import bold, code, join
 from bot.views.screen import PRIMARY, Screen, button, is_linkable, link_button
 from bot.views.verbs import Verb
 from core.domain.account import Account
@@ -78,14 +78,8 @@ async def answer_login(visit: Visit, broker_id: str | None) -> None:
     """Complete a login from what the user pasted; the code is deleted from the chat."""
     if not await visit.delete_message():
         await visit.send(Screen("I could not delete your message; please delete it yourself."))
-    account = await visit.services.control.logins.paste(visit.command, visit.text, broker_id)
-    user = f" as {account.user_name}" if account.user_name else ""
-    await visit.send(
-        Screen(
-            f"✅ {bold(account.label)} is logged in{esc(user)}.",
-            ((button("Dashboard", Verb.DASHBOARD, account.broker_id),),),
-        )
-    )
+    # Its message is a notice, as for every other login: one event, one message.
+    await visit.services.control.logins.paste(visit.command, visit.text, broker_id)
 
 
 async def dismiss(visit: Visit) -> None:

@@ -45,8 +45,10 @@ async def ask(visit: Visit) -> None:
     accounts, present = await control.accounts.all(), await control.modes.global_mode()
     old = present if account is None else account.trading_mode
     exits = await control.modes.exits_to_come(new, account.broker_id if account else None)
+    kept = _kept_by(account, new, accounts, present)
+    concerned = len(accounts) if account is None else 1
     await visit.confirm(
-        mode_question(account, old, new, exits, _kept_by(account, new, accounts, present)),
+        mode_question(account, old, new, exits, kept, takes_effect=len(kept) < concerned),
         Verb.CHANGE_MODE,
         {"target": target, "mode": new.value},
         {"": f"Yes, set {MODE[new]}"},

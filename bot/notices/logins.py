@@ -8,10 +8,12 @@ from telegram import InlineKeyboardButton
 
 from bot.notices.lookups import Lookups
 from bot.views.markup import LONG, bold, esc, join, short
-from bot.views.screen import Screen, button
+from bot.views.screen import SUCCESS, Keyboard, Screen, button
 from bot.views.system import readiness_lines
 from bot.views.verbs import Verb
+from bot.views.width import INDENT
 from bot.views.words import LOGIN_FAULT
+from core.domain.account import Account
 from core.domain.notices.logins import (
     LoginDone,
     LoginFailed,
@@ -46,12 +48,17 @@ async def login_notice(notice: LoginNotice, lookups: Lookups) -> Screen:
 
 
 async def _done(notice: LoginDone, lookups: Lookups) -> Screen:
-    label = await lookups.label(notice.broker_id)
+    account, key = await lookups.account(notice.broker_id), notice.broker_id
+    label = account.label if account else key
     user = f" as {esc(notice.user_name)}" if notice.user_name else ""
-    return Screen(
-        f"✅ {bold(label)} is logged in{user}.",
-        ((button("Dashboard", Verb.DASHBOARD, notice.broker_id),),),
-    )
+    rows: Keyboard = ((button("Dashboard", Verb.DASHBOARD, key),),)
+    following = None
+    if account is not None and not account.enabled:
+        # Its set-up goes on: what is to be done next is one tap away.
+        following = "No strategy trades on it until you enable it."
+        enable = button(f"Enable {account.display_name}", Verb.ENABLE_ACCOUNT, key, style=SUCCESS)
+        rows = ((enable,), (*rows[0], button("➕ Add another", Verb.ADD_ACCOUNT)))
+    return Screen(join(f"✅ {bold(label)} is logged in{user}.", following), rows)
 
 
 async def _failed(notice: LoginFailed, lookups: Lookups) -> Screen:
@@ -113,11 +120,16 @@ async def _morning(lookups: Lookups) -> Screen:
     return Screen(text, ((button("Dashboard", Verb.DASHBOARD), button("Accounts", Verb.ACCOUNTS)),))
 
 
+def _waiting_line(account: Account) -> str:
+    why = f"\n{INDENT}{esc(account.parked_reason)}" if account.parked_reason else ""
+    return f"• {esc(account.label)}{why}"
+
+
 async def _warning(notice: TokenWarning, lookups: Lookups) -> Screen:
     waiting = [one for one in await lookups.accounts(notice.broker_ids) if one.needs_login]
     text = join(
         f"⚠️ {bold('Token not refreshed')}",
-        [f"• {esc(one.label)}" for one in waiting],
+        [_waiting_line(one) for one in waiting],
         "",
         "Until the login of today I cannot trade or read there.",
     )

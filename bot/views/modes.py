@@ -102,13 +102,15 @@ def mode_question(
     new: TradingMode,
     exits: Sequence[ExitView] = (),
     kept: Sequence[str] = (),
+    *,
+    takes_effect: bool = True,
 ) -> str:
     """Return what a mode change will do, before it is done: which waiting exits go out, too."""
     whose = "all accounts" if account is None else account.label
     lines = [
         bold(f"Set {MODE[new]} for {whose}?"),
         f"Now: {MODE[old]}.",
-        MODE_EFFECT[new],
+        *([MODE_EFFECT[new]] if takes_effect else []),
     ]
     lines += [f"⚠️ {one}" for one in kept]
     if new is TradingMode.PAUSED:

@@ -257,7 +257,9 @@ async def _connect(visit: Visit, prompt: Prompt) -> None:
         # The update came again after a crash: the account exists, only the answer is missing.
         account = _named(await control.accounts.all(), data["name"])
     await visit.services.prompts.close(prompt)
-    await visit.show(await _connected(visit, account))
+    message_id = await visit.show(await _connected(visit, account))
+    if account.needs_login:
+        await control.deliveries.asked_for_login(visit.chat_id, account.broker_id, message_id)
 
 
 def _named(accounts: tuple[Account, ...], name: str) -> Account:

@@ -104,13 +104,14 @@ async def answer_step(visit: Visit, prompt: Prompt) -> None:
     await services.prompts.close(prompt)
     await visit.drop_keyboard(prompt.message_id)
     login = await services.logins.button(account)
-    await visit.send(
+    message_id = await visit.send(
         Screen(
             f"✅ Key and secret of {bold(account.label)} are replaced. Log in now; until then "
             "nothing is sent for it.",
             ((login,), (button("« Account", Verb.ACCOUNT, account.broker_id),)),
         )
     )
+    await services.control.deliveries.asked_for_login(visit.chat_id, account.broker_id, message_id)
 
 
 async def _to_secret(visit: Visit, prompt: Prompt, account: Account, key: str) -> None:

@@ -117,7 +117,7 @@ class SafeguardSteps:
             if not question.holds("no limit"):
                 raise ChatError("expected the question to say that there was no limit")
         async with do.step(f"{actor.label} is set to normal again"):
-            await self._set_normal(await do.say("/mode", "Trading modes"), actor.name)
+            await self._set_normal(await do.say("/mode", "Trading modes"), actor.name, actor.label)
             newest = do.chat.newest
         async with do.step("a run says what the limit and the guard deny, with the numbers"):
             await self._card(
@@ -149,10 +149,10 @@ class SafeguardSteps:
         page = await do.tap(page, actor.name, f"Limits · {actor.label}", button="Order value")
         return await do.tap(page, "Order value", f"Order value · {actor.label}", "send a number")
 
-    async def _set_normal(self, page: Message, name: str) -> None:
+    async def _set_normal(self, page: Message, name: str, whose: str) -> None:
         do = self._do
         asked = await do.tap(page, f"{name}: Normal", "Set Normal", button="Yes, set Normal")
-        await do.tap(asked, "Yes, set Normal", "Strategies enter and exit as usual")
+        await do.tap(asked, "Yes, set Normal", f"✅ {whose}: Normal")
 
     # The panic
 
@@ -179,7 +179,7 @@ class SafeguardSteps:
                     raise ChatError(f"expected {actor.label} to be flat at its broker")
         async with do.step("the way back is said, and one button begins it"):
             back = await do.sees("How to come back", since=mark, button="Normal")
-            await self._set_normal(back, "All accounts")
+            await self._set_normal(back, "All accounts", "All accounts")
 
 
 def _loss_shown(page: Message) -> Decimal:

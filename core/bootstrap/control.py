@@ -86,7 +86,7 @@ def control_of(
         settings=SystemSettings(store, engine.accounts),
         paper=_paper(foundation, engine),
         health=_health(foundation, engine, loop_lag),
-        deliveries=Deliveries(store, engine.outbox),
+        deliveries=Deliveries(store, clock, engine.outbox),
         owners=Owners(store, engine.outbox),
     )
 

@@ -33,6 +33,7 @@ from core.ports.store import Change, Document, Store, StoreView, parts
 __all__ = [
     "Outbox",
     "OutboxSender",
+    "adopt_card",
     "card_id",
     "dead_letters",
     "drop_waiting",
@@ -86,6 +87,14 @@ async def drop_waiting(view: StoreView, chat_id: int) -> None:
     for state in ("WAITING", "DEAD"):
         dropped = Change(set={"state": "TOLD", "reason": "its user is served no more"})
         await view.update(_OUTBOX, {"chat_id": chat_id, "state": state}, dropped, many=True)
+
+
+async def adopt_card(
+    view: StoreView, chat_id: int, key: str, message_id: int, at: datetime
+) -> None:
+    """Let a message that was sent otherwise be the card of this key from now on."""
+    shown = Change(set={"message_id": message_id, "at": at})
+    await view.update(_CARDS, {"_id": card_id(chat_id, key)}, shown, upsert=True)
 
 
 async def has_card(view: StoreView, chat_id: int, key: str) -> bool:

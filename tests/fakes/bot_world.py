@@ -281,6 +281,14 @@ class World(BotEngine):
         await self.store.delete("inbox", {"_id": key})
         await self.store.insert("inbox", row)
 
+    async def logged_in(self) -> None:
+        """Wait until every account is logged in; the message about it is a notice."""
+
+        async def done() -> bool:
+            return not any(one.needs_login for one in await self.control.accounts.all())
+
+        await soon(done)
+
     async def settled(self) -> None:
         """Wait until Telegram holds nothing and every update is handled."""
         await asyncio.sleep(0.05)

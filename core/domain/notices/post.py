@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from core.domain.notices.accounts import AccountReadable, AccountUnreadable
+from core.domain.notices.accounts import AccountParked, AccountReadable, AccountUnreadable
 from core.domain.notices.limits import DailyLossBlind
 from core.domain.notices.logins import LoginFailed, LoginSilent, MorningRound, TokenWarning
 from core.domain.notices.notice import Notice
@@ -25,12 +25,14 @@ __all__ = [
     "external_order_card",
     "external_order_removal",
     "guard_blind_card",
+    "login_key",
     "login_trouble_card",
     "login_trouble_removal",
     "loss_blind_card",
     "morning_round_card",
     "order_card",
     "panic_card",
+    "parked_card",
     "prices_old_card",
     "run_card",
     "token_warning_card",
@@ -155,17 +157,27 @@ def unreadable_removal(broker_id: str) -> Post:
     return Post(notice, Delivery.REMOVE, f"unreadable:{broker_id}")
 
 
+def login_key(broker_id: str) -> str:
+    """Return the key of the message that asks for an account's login; it goes with the login."""
+    return f"login:{broker_id}"
+
+
+def parked_card(notice: AccountParked) -> Post:
+    """Return the post of an account that waits for its login."""
+    return Post(notice, Delivery.REPLACE, login_key(notice.broker_id))
+
+
 def login_trouble_card(notice: LoginFailed | LoginSilent) -> Post:
     """Return the post of an account's login that did not work, or is not finished.
 
     One card an account, for others than its user may hold the link and fail as often as they like.
     """
-    return Post(notice, Delivery.EDIT, f"login:{notice.broker_id}")
+    return Post(notice, Delivery.EDIT, login_key(notice.broker_id))
 
 
 def login_trouble_removal(broker_id: str) -> Post:
     """Return the post that removes that card: the account is logged in."""
-    return Post(LoginSilent(broker_id), Delivery.REMOVE, f"login:{broker_id}")
+    return Post(LoginSilent(broker_id), Delivery.REMOVE, login_key(broker_id))
 
 
 def morning_round_card(chat_id: int, *, fresh: bool = False) -> Post:

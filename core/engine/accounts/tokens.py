@@ -18,7 +18,7 @@ from core.domain.account import Account, TokenStatus
 from core.domain.command import Command
 from core.domain.instrument import Segment
 from core.domain.notices.accounts import AccountParked
-from core.domain.notices.post import Post, token_warning_card, token_warning_removal
+from core.domain.notices.post import Post, parked_card, token_warning_card, token_warning_removal
 from core.domain.sessions import IST
 from core.engine.accounts.accounts import Accounts, update_account
 from core.engine.accounts.connections import Connections
@@ -82,7 +82,12 @@ class Tokens:
         self._probed_day = ""
 
     async def mark_expired(
-        self, broker_id: str, reason: str, *, generated_at: datetime | None = None
+        self,
+        broker_id: str,
+        reason: str,
+        *,
+        generated_at: datetime | None = None,
+        is_expected: bool = False,
     ) -> bool:
         """Record that a token is dead and notify the user once (B8); return whether it is news.
 
@@ -91,6 +96,8 @@ class Tokens:
             reason: How it was found, for the chat.
             generated_at: When the token that was found dead was generated; None means the present
                 one. A late answer to an old token proves nothing about a newer one.
+            is_expected: It ended at the hour at which it does each day. The warning alone tells of
+                it, once for all accounts, unless exits wait; the caller shows it.
         """
         try:
             account = await self._accounts.get(broker_id)
@@ -118,8 +125,9 @@ class Tokens:
             if not await update_account(view, broker_id, dead, where=where):
                 raise AlreadyDone(broker_id)
             await self._begin_warning(view)
-            if account.enabled or account.is_default:
-                await self._outbox.post(view, Post(AccountParked(broker_id, reason, exits)))
+            is_news = exits or not is_expected
+            if is_news and (account.enabled or account.is_default):
+                await self._outbox.post(view, parked_card(AccountParked(broker_id, reason, exits)))
 
         try:
             await self._store.transaction(
@@ -128,7 +136,8 @@ class Tokens:
         except AlreadyDone:
             return False
         _log.info("account %s: token ended, %s", broker_id, reason)
-        await self.show_warning(force=True)
+        if not is_expected:
+            await self.show_warning(force=True)
         return True
 
     async def not_permitted(self, broker_id: str, message: str) -> None:
@@ -212,13 +221,16 @@ class Tokens:
         await self.show_warning()
 
     async def _expire_by_clock(self) -> None:
-        now = self._clock.market_now()
+        now, has_ended = self._clock.market_now(), False
         for account, since in await self._accounts.all_with_logins():
             dies_at = account.broker.tokens_die_at
             if dies_at is None or account.needs_login:
                 continue
             if since is not None and now >= token_ends_at(since, dies_at):
-                await self.mark_expired(account.broker_id, f"its login ended at {dies_at:%H:%M}")
+                reason = f"its login ended at {dies_at:%H:%M}, as each day"
+                has_ended |= await self.mark_expired(account.broker_id, reason, is_expected=True)
+        if has_ended:
+            await self.show_warning(force=True)
 
     async def _probe_before_session(self, connections: Connections) -> None:
         moment = self._clock.market_now()
@@ -251,7 +263,7 @@ class Tokens:
         except BrokerReadError as error:
             if error.fault is ReadFault.AUTH_REQUIRED:
                 since = account.token_generated_at
-                reason = "a probe found its login dead"
+                reason = "the broker has ended its login"
                 await self.mark_expired(account.broker_id, reason, generated_at=since)
         except VaultError as error:
             _log.error("account %s: secrets cannot be opened: %s", account.broker_id, error)

@@ -92,7 +92,7 @@ class Control:
         settings: What else can be set from the chat.
         paper: The money of paper accounts.
         health: How the controller and its accounts do.
-        deliveries: Notices that could not be delivered.
+        deliveries: Notices that could not be delivered; messages that go with a login.
         owners: Who is served.
     """
 

@@ -1,19 +1,22 @@
-"""Notices that could not be delivered, given to a chat at its next visit (row H5)."""
+"""Messages of a chat that others continue: what could not be delivered, and logins (H5, B5)."""
 
 from __future__ import annotations
 
-from core.engine.outbox import Outbox, dead_letters
+from core.domain.notices.post import login_key
+from core.engine.outbox import Outbox, adopt_card, dead_letters
 from core.errors import AlreadyDone
+from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
 
 __all__ = ["Deliveries"]
 
 
 class Deliveries:
-    """Repeats what could not be delivered."""
+    """Repeats what could not be delivered, and lets messages that ask for a login go with it."""
 
-    def __init__(self, store: Store, outbox: Outbox) -> None:
+    def __init__(self, store: Store, clock: Clock, outbox: Outbox) -> None:
         self._store = store
+        self._clock = clock
         self._outbox = outbox
 
     async def repeat(self, chat_id: int) -> None:
@@ -31,3 +34,8 @@ class Deliveries:
             await self._store.transaction(body, nonce=nonce)
         except AlreadyDone:
             return
+
+    async def asked_for_login(self, chat_id: int, broker_id: str, message_id: int) -> None:
+        """Note a message with a login button: it is removed once the account is logged in."""
+        now = self._clock.now()
+        await adopt_card(self._store, chat_id, login_key(broker_id), message_id, now)

@@ -431,7 +431,7 @@ class AccountWorker:
         self._ready_for = None
         self._watch.login_ended()
         self.updates.follow(None)
-        reason = "the broker refused the login"
+        reason = "the broker has ended its login"
         await self._tokens.mark_expired(self.broker_id, reason, generated_at=self._token_time)
         if await self._is_login_renewed():
             return  # the next turn goes on with the new one

@@ -207,7 +207,7 @@ async def test_no_log_line_holds_the_token_or_what_was_typed(
     await world.owner.tap("Log in to Zerodha - Main")
     await world.owner.button("Open Zerodha")
     await world.owner.say("https://127.0.0.1/?request_token=canary00token00&status=success")
-    await world.owner.sees("is logged in")
+    await world.logged_in()
     await world.settled()
     assert TOKEN.partition(":")[2] not in caplog.text
     assert "canary00token00" not in caplog.text
@@ -231,7 +231,7 @@ async def test_without_a_public_url_the_login_is_pasted(world: World):
     await world.owner.say("this is not it")
     await world.owner.sees("Expected the address your browser landed on")
     pasted = await world.owner.say("https://x.example/cb?request_token=abc&status=success")
-    await world.owner.sees("Zerodha - Main is logged in as Asha")
+    await world.logged_in()
     await world.settled()
     assert all(one["id"] != pasted for one in await world.owner.messages())
     assert await world.rows("prompts") == []

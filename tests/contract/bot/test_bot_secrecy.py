@@ -142,7 +142,7 @@ async def test_a_login_is_pasted_while_another_question_is_open(world: World, st
     await to_step(world.owner, "Zerodha", step)
     landed = f"https://127.0.0.1/?request_token=canary00token00&status=success&nonce={row['_id']}"
     sent = await world.owner.say(landed)
-    await world.owner.sees("is logged in")
+    await world.logged_in()
     await world.settled()
     assert all(one["id"] != sent for one in await world.owner.messages())
     assert "canary00token00" not in await shown(world)

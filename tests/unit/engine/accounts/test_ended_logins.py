@@ -1,0 +1,45 @@
+"""Logins that end by the clock: one message for all accounts, and buttons that go with a login."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from core.adapters.fyers import FYERS
+from core.domain.notices.accounts import AccountParked
+from core.domain.notices.logins import TokenWarning
+from core.domain.notices.post import login_key
+from core.domain.sessions import IST
+from tests.fakes.memory_engine import CHAT, MemoryEngine, market_clock
+
+EVENING = datetime(2026, 11, 23, 18, tzinfo=IST)
+
+
+@pytest.mark.row("B6")
+async def test_logins_that_end_in_the_morning_are_one_message() -> None:
+    """Five accounts at 06:00: the warning alone, with all of them and why."""
+    engine = await MemoryEngine(market_clock(EVENING)).owned()
+    accounts = [await engine.connect(f"No {number}") for number in range(4)]
+    accounts.append(await engine.connect("Other", FYERS))
+    await engine.clock.advance(15 * 3600)
+    await engine.wiring.tokens.tick(engine.wiring.connections)
+    assert await engine.notices(AccountParked) == []
+    assert await engine.notices(TokenWarning) == [
+        TokenWarning(tuple(one.broker_id for one in accounts))
+    ]
+    ended = [await engine.control.accounts.get(one.broker_id) for one in accounts]
+    assert all(one.parked_reason.endswith(", as each day") for one in ended)
+
+
+@pytest.mark.row("B5")
+async def test_the_message_that_asked_for_a_login_goes_with_it() -> None:
+    """No login button of before is left to be tapped once the account is logged in."""
+    engine = await MemoryEngine(market_clock(EVENING)).owned()
+    account = await engine.connect(logged_in=False)
+    await engine.control.deliveries.asked_for_login(CHAT, account.broker_id, 77)
+    assert await engine.card(login_key(account.broker_id)) == 77
+    await engine.log_in(account)
+    rows = await engine.store.find("outbox", {"chat_id": CHAT}, sort=[("seq", 1)])
+    removed = [row for row in rows if row["key"] == login_key(account.broker_id)]
+    assert [row["delivery"] for row in removed] == ["remove"]
