@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from tests.fakes.bot_api import BotClient, Telegram, serve_telegram
+from sandbox.clock import MarketClock, parse_clock
+from tests.fakes.bot_api import BotClient, Telegram, png, serve_telegram
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -24,7 +25,15 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1280, "height": 800}
+CUT_OFF = """[...document.querySelectorAll(".key .label")]
+  .filter((e) => e.offsetParent && e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)"""
+FILES = {
+    "charts": {f"p{n}": (f"{n}.png", png(300 + n, 200), "image/png") for n in range(3)},
+    "papers": {
+        f"d{n}": (name, b"a,b", "text/csv")
+        for n, name in enumerate(("day.csv", "orders-of-november-2026.csv"))
+    },
+}
 TABLE = "Symbol        Qty       Avg       LTP        P&amp;L   Account\n" + "\n".join(
     f"SYMBOL{row:03}     +50   1412.30   1421.85    +477.50   Zerodha - Main" for row in range(4)
 )
@@ -76,7 +85,7 @@ async def keyboard_message(bot: BotClient, text: str, *buttons: dict[str, Any]) 
 
 async def next_tap(bot: BotClient) -> dict[str, Any]:
     """Wait for a tap to reach the bot."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             for update in await bot.ok("getUpdates", offset=-1, timeout=5):
                 if "callback_query" in update:
@@ -270,36 +279,89 @@ async def test_a_forced_reply_asks_and_is_tied_to_its_question(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
-async def test_tables_never_wrap_and_the_page_never_scrolls_sideways(
-    telegram: Telegram, bot: BotClient, browser: Browser, viewport: Any, scheme: Any
+async def test_the_page_fits_every_width(
+    telegram: Telegram, bot: BotClient, browser: Browser, shots: Path, scheme: Any
 ):
-    """A wide table scrolls inside its bubble, at any size and in both colour schemes.
-
-    With CHAT_PAGE_SHOTS set to a directory, a picture of each is left there.
-    """
+    """From 360 to 1440 nothing scrolls sideways, no button is cut off, a wide table scrolls by itself."""
     await telegram.say("/positions")
+    photo = await bot.ok("sendMessage", chat_id=1001, text="soon")
+    place = {"chat_id": 1001, "message_id": photo["message_id"]}
+    for name in ("charts", "papers"):
+        await telegram.upload(**FILES[name])
     message_id = await keyboard_message(
         bot,
         f"<b>Positions</b>\n<pre>{TABLE}</pre>\nDay: <b>+1,910.00</b>",
         {"text": "Refresh", "callback_data": "r", "style": "primary"},
         {"text": "Exit all", "callback_data": "x", "style": "danger"},
     )
-    page = await open_page(browser, telegram, viewport=viewport, color_scheme=scheme)
+    await bot.ok("editMessageText", **place, text="<b>Result</b>\n+₹1,250.00", parse_mode="HTML")
+    page = await open_page(browser, telegram, color_scheme=scheme)
     table = page.locator(f'[data-message-id="{message_id}"] pre')
     await expect(table).to_be_visible()
-    lines = await table.evaluate(
-        "e => Math.round((e.clientHeight - 16) / parseFloat(getComputedStyle(e).lineHeight))"
+    await expect(page.locator(".album .photo")).to_have_count(3)
+    await expect(page.locator(".document b")).to_have_text(
+        ["day.csv", "orders-of-november-2026.csv"]
     )
-    assert lines == 5
-    if viewport is PHONE:
-        assert await table.evaluate("e => e.scrollWidth > e.clientWidth")
-    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert await page.locator("#scroll").evaluate("e => e.scrollWidth <= e.clientWidth")
-    if shots := os.environ.get("CHAT_PAGE_SHOTS"):
-        kind = "phone" if viewport is PHONE else "desktop"
-        await page.screenshot(path=f"{shots}/chat-{kind}-{scheme}.png")
+    for width in (360, 390, 768, 1440):
+        await page.set_viewport_size({"width": width, "height": 900})
+        lines = await table.evaluate(
+            "e => Math.round((e.clientHeight - 16) / parseFloat(getComputedStyle(e).lineHeight))"
+        )
+        assert lines == 5
+        assert await table.evaluate("e => e.scrollWidth > e.clientWidth") is (width < 768)
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert await page.locator("#scroll").evaluate("e => e.scrollWidth <= e.clientWidth")
+        assert await page.evaluate(CUT_OFF) == []
+        await page.screenshot(path=shots / f"page-{width}-{scheme}.png")
     assert page.complaints == []  # type: ignore[attr-defined]
+
+
+async def test_files_go_both_ways(
+    telegram: Telegram, bot: BotClient, browser: Browser, tmp_path: Path
+):
+    """The paper clip sends pictures as an album with what is typed; a deleted one leaves it."""
+    await telegram.say("/start")
+    await bot.ok("getUpdates", offset=-1)
+    page = await open_page(browser, telegram)
+    files = [tmp_path / f"{side}.png" for side in (5, 6)]
+    for side, path in zip((5, 6), files, strict=True):
+        path.write_bytes(png(side, side))
+    await page.locator("#composer").fill("both charts")
+    await page.locator("#files").set_input_files(files)
+    album = page.locator(".mine .album .photo")
+    await expect(album).to_have_count(2)
+    await expect(page.locator(".mine").last).to_contain_text("both charts")
+    await expect(page.locator("#composer")).to_have_value("")
+    updates = [one["message"] for one in await bot.ok("getUpdates")]
+    assert [len(one["photo"]) for one in updates[-2:]] == [1, 1]
+    gone, stays = (one["message_id"] for one in updates[-2:])
+    await bot.ok("deleteMessage", chat_id=1001, message_id=gone)
+    await expect(album).to_have_count(0)
+    await expect(page.locator(f'[data-message-id="{stays}"] .photo')).to_be_visible()
+    assert page.complaints == []  # type: ignore[attr-defined]
+
+
+async def test_a_demo_has_one_clock(browser: Browser):
+    """The banner, bubbles and days show market time; a step of the clock is seen at once."""
+    clock = MarketClock(parse_clock("2026-11-20T10:30+05:30*10"))
+    async with serve_telegram(market=clock) as telegram:
+        bot = telegram.bot()
+        await bot.ok("getMe")
+        await telegram.say("/start")
+        page = await open_page(browser, telegram, timezone_id="America/New_York")
+        banner = page.locator("#banner")
+        await expect(banner).to_have_text(re.compile(r"^Demo · 20 Nov 10:[3-5]\d · 10x$"))
+        await expect(page.locator(".mine time")).to_have_text(re.compile(r"^10:[3-5]\d$"))
+        await expect(page.locator(".day")).to_have_text(["Today"])
+        clock.step(to="2026-11-23T14:00+05:30")
+        telegram.sim.publish_market("the clock moves ahead")
+        await expect(banner).to_have_text(
+            re.compile(r"^Demo · 23 Nov 14:[0-5]\d · 10x · the clock moves ahead$")
+        )
+        await telegram.say("later")
+        await expect(page.locator(".mine time").last).to_have_text(re.compile(r"^14:[0-5]\d$"))
+        await expect(page.locator(".day")).to_have_text(["20 November", "Today"])
+        assert page.complaints == []  # type: ignore[attr-defined]
 
 
 async def test_the_page_finds_its_bot_and_offers_a_choice(telegram: Telegram, browser: Browser):

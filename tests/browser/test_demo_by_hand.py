@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, Locator, Page, ViewportSize, expect
 
 from tests.fakes.demo import Demo
 
@@ -19,6 +20,8 @@ pytestmark = [
 
 SOON_MS = 15_000
 TRADES_MS = 120_000
+CUT_OFF = """[...document.querySelectorAll(".key .label")]
+  .filter((e) => e.offsetParent && e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)"""
 
 
 @pytest.fixture
@@ -80,21 +83,20 @@ async def add(person: Person, demo: Demo, broker: str, name: str) -> None:
     await person.logs_in(added, f"{broker} - {name}")
 
 
-async def choose(person: Person) -> None:
-    """Give the strategy short averages of one-minute bars, and enable it."""
-    title = "Moving average crossover"
-    for label, value in (
-        ("Minutes a bar", "1"),
-        ("Bars of the fast average", "2"),
-        ("Bars of the slow average", "5"),
-    ):
-        page = await person.taps(await person.says("/strategies", "Strategies"), title, "Accounts")
-        page = await person.taps(page, "Parameters", "A change takes effect at the next run")
-        await person.taps(page, label, "Send the new value", label)
-        await person.says(value, "Changed", f"{label}: {value}")
-    page = await person.taps(await person.says("/strategies", "Strategies"), title, "Accounts")
-    page = await person.taps(page, "Enable", f"Enable {title}?", "free")
-    await person.taps(page, "Yes, enable it", title, "enabled")
+async def by_card(person: Person, shots: Path) -> None:
+    """Let the demo's card connect the second account and set a strategy up; enable that by a tap."""
+    page = person.page
+    card = await person.says("/demo", "The bot is the real one")
+    await card.get_by_role("button", name="Connect the two accounts for me").click()
+    card = await person.sees("Both accounts are connected", within_ms=TRADES_MS)
+    await page.screenshot(path=shots / "connected.png")
+    await card.get_by_role("button", name="Set up a quick strategy for me").click()
+    await person.sees("looks at bars of one minute", within_ms=TRADES_MS)
+    await page.screenshot(path=shots / "strategy.png")
+    strategy = await person.sees("Moving average crossover", "Accounts")
+    question = await person.taps(strategy, "Enable", "Enable Moving average crossover?", "free")
+    await page.screenshot(path=shots / "enable.png")
+    await person.taps(question, "Yes, enable it", "Moving average crossover", "enabled")
 
 
 async def safeguard(person: Person, shots: Path) -> None:
@@ -125,15 +127,33 @@ async def safeguard(person: Person, shots: Path) -> None:
     await person.taps(question, "Yes, set Normal", "✅ All accounts: Normal")
 
 
+async def look_at_all(browser: Browser, address: str, shots: Path) -> None:
+    """Open the whole chat at every width, light and dark: no sideways scroll, no button cut off."""
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for width, scheme in zip((360, 390, 768, 1440), schemes * 2, strict=True):
+        size = ViewportSize(width=width, height=900)
+        context = await browser.new_context(viewport=size, color_scheme=scheme)
+        page = await context.new_page()
+        await page.goto(address)
+        await expect(page.locator(".theirs").last).to_be_visible()
+        assert await page.locator("#scroll").evaluate("e => e.scrollWidth <= e.clientWidth")
+        assert await page.evaluate(CUT_OFF) == []
+        await page.screenshot(path=shots / f"end-{width}-{scheme}.png")
+        tall = await page.locator("#messages").evaluate("e => e.scrollHeight + 140")
+        await page.set_viewport_size({"width": width, "height": min(tall, 14_000)})
+        await page.screenshot(path=shots / f"all-{width}-{scheme}.png")
+        await context.close()
+
+
 @pytest.mark.row("F1")
 @pytest.mark.row("R2")
 @pytest.mark.row("A1")
 @pytest.mark.row("A2")
 @pytest.mark.row("S2")
 async def test_a_user_connects_two_accounts_and_sees_them_trade(
-    demo: Demo, browser: Browser, tmp_path: Path
+    demo: Demo, browser: Browser, shots: Path
 ) -> None:
-    """Two logins, one strategy on both, one account to exit only, a limit, a guard and a panic."""
+    """One account by hand, one by the card, a strategy on both, exit only, a limit, a guard, a panic."""
     context = await browser.new_context(viewport={"width": 420, "height": 860})
     page = await context.new_page()
     complaints: list[str] = []
@@ -142,28 +162,24 @@ async def test_a_user_connects_two_accounts_and_sees_them_trade(
     await page.get_by_role("button", name="START").click()
     person = Person(page)
     await person.sees("Namaste Asha")
-    for broker, name in (("Zerodha", "Main"), ("Fyers", "Growth")):
-        await add(person, demo, broker, name)
-        await page.screenshot(path=tmp_path / f"added-{broker}.png")
+    await person.sees("The bot is the real one")
+    await page.screenshot(path=shots / "start.png")
+    await add(person, demo, "Zerodha", "Main")
+    await page.screenshot(path=shots / "added.png")
+    await by_card(person, shots)
 
-    accounts = await person.says("/brokers", "Your accounts")
-    for name in ("Main", "Growth"):
-        await accounts.get_by_role("button", name=f"Enable {name}").click()
-        button = accounts.get_by_role("button", name=f"Disable {name}")
-        await expect(button).to_be_visible(timeout=SOON_MS)
-    await choose(person)
-
-    await person.sees("Zerodha - Main", "Fyers - Growth", "entry: ", "✅", within_ms=TRADES_MS)
-    await page.screenshot(path=tmp_path / "run.png")
+    await person.sees("Zerodha - Main", "Fyers - Growth", "✅", "Stop: ", within_ms=TRADES_MS)
+    await page.screenshot(path=shots / "run.png")
     board = await person.says("/dashboard", "Funds", "Zerodha - Main")
     await person.taps(board, "Growth", "Funds", "Fyers - Growth")
-    await page.screenshot(path=tmp_path / "dashboard.png")
+    await page.screenshot(path=shots / "dashboard.png")
 
     modes = await person.says("/mode", "Trading modes")
     asked = await person.taps(modes, "🟠 Main: Exit only", "Set Exit only for Zerodha - Main?")
     await person.taps(asked, "Yes, set Exit only", "Zerodha - Main: Exit only")
     await person.sees("exit only: no entry is sent", "Fyers - Growth", within_ms=TRADES_MS)
-    await page.screenshot(path=tmp_path / "exit-only.png")
-    await safeguard(person, tmp_path)
+    await page.screenshot(path=shots / "exit-only.png")
+    await safeguard(person, shots)
     assert complaints == []
     await context.close()
+    await look_at_all(browser, demo.chat(), shots)

@@ -6,12 +6,9 @@ prefix and with a capital letter.
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import pytest
 from telegram import (
     Bot,
@@ -23,25 +20,11 @@ from telegram import (
 )
 from telegram.error import BadRequest
 
-from tests.fakes.bot_api import TOKEN, Telegram, serve_telegram
+from tests.fakes.bot_api import TOKEN, Telegram, png, serve_telegram
 
 OTHER = "7000000002:another_bot"
 CSV = b"symbol,profit\nSBIN,150\n"
 CHAT = 1001
-
-
-def png(width: int = 4, height: int = 3) -> bytes:
-    """Return a picture of one colour, which is its measures'."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        )
-
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    row = b"\0" + bytes((width % 256, height % 256, 99)) * width
-    rows = zlib.compress(row * height)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 @pytest.fixture
@@ -231,24 +214,13 @@ async def test_the_refusals_of_albums_and_edits_are_telegrams(telegram: Telegram
     await raw.ok("editMessageMedia", **place, media=photo)
 
 
-async def upload(telegram: Telegram, **fields: Any) -> int:
-    form = aiohttp.FormData()
-    for name, value in {"user_id": "1001", **fields}.items():
-        if isinstance(value, tuple):
-            form.add_field(name, value[1], filename=value[0], content_type=value[2])
-        else:
-            form.add_field(name, value)
-    async with telegram.session.post(f"{telegram.root}/telegram/upload", data=form) as answer:
-        return answer.status
-
-
 async def test_a_user_sends_files_and_the_bot_reads_them(telegram: Telegram, bot: Bot) -> None:
     """Pictures come as photos, or as documents when asked; several come as an album, each an update."""
     pictures = {"a": ("a.png", png(7, 7), "image/png"), "b": ("b.png", png(8, 8), "image/png")}
-    assert await upload(telegram, caption="look", **pictures) == 200
-    assert await upload(telegram, f=("day.csv", CSV, "text/csv")) == 200
-    assert await upload(telegram, as_documents="true", f=pictures["a"]) == 200
-    assert await upload(telegram) == 400
+    assert await telegram.upload(caption="look", **pictures) == 200
+    assert await telegram.upload(f=("day.csv", CSV, "text/csv")) == 200
+    assert await telegram.upload(as_documents="true", f=pictures["a"]) == 200
+    assert await telegram.upload() == 400
     updates = [one.message for one in await bot.get_updates() if one.message]
     photos, papers = updates[1:3], updates[3:]
     assert [one.caption for one in photos] == ["look", None]

@@ -8,6 +8,8 @@ the real service would not send.
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,7 +25,7 @@ from sandbox.state import State
 from sandbox.telegram import Simulator, build_app, control_routes
 from tests.fakes.clock import noon_today
 
-__all__ = ["TOKEN", "BotClient", "Telegram", "Wall", "serve_telegram", "violations"]
+__all__ = ["TOKEN", "BotClient", "Telegram", "Wall", "png", "serve_telegram", "violations"]
 
 TOKEN = "7000000001:a-simulated_token"
 SCHEMA: dict[str, Any] = json.loads(
@@ -72,6 +74,20 @@ def _object_violations(kind: str, value: Any, path: str) -> list[str]:
         elif is_required:
             found.append(f"{path}.{name}: missing in {kind}")
     return found
+
+
+def png(width: int = 4, height: int = 3) -> bytes:
+    """Return a picture of one colour, which is its measures'."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    row = b"\0" + bytes((width % 256, height % 256, 99)) * width
+    rows = zlib.compress(row * height)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 @dataclass
@@ -162,6 +178,17 @@ class Telegram:
         status, answer = await self.control("send", **wanted)
         assert status == 200, answer
         return int(answer["message_id"])
+
+    async def upload(self, **fields: Any) -> int:
+        """Send files, (name, content, type) each, as user 1001; return the status of the answer."""
+        form = aiohttp.FormData()
+        for name, value in {"user_id": "1001", **fields}.items():
+            if isinstance(value, tuple):
+                form.add_field(name, value[1], filename=value[0], content_type=value[2])
+            else:
+                form.add_field(name, value)
+        async with self.session.post(f"{self.root}/telegram/upload", data=form) as answer:
+            return answer.status
 
     async def transcript(self, chat_id: int = 1001, **query: int) -> dict[str, Any]:
         """Read what the user sees."""

@@ -24,7 +24,7 @@ export const dayLabel = (unix) => {
   if (day === dayOf(now())) return "Today";
   if (day === dayOf(now() - 86400)) return "Yesterday";
   const isThisYear = day.slice(0, 4) === dayOf(now()).slice(0, 4);
-  return new Date(unix * 1000).toLocaleDateString([], { day: "numeric", month: "long", year: isThisYear ? undefined : "numeric", ...zone() });
+  return new Date(unix * 1000).toLocaleDateString(market === null ? [] : "en-GB", { day: "numeric", month: "long", year: isThisYear ? undefined : "numeric", ...zone() });
 };
 
 // "Demo · 20 Nov 10:35 · 10x", and what else there is to say; nothing without a market clock.
