@@ -24,8 +24,11 @@ def looks_like_login(text: str, brokers: Iterable[BrokerProfile]) -> bool:
 async def morning_round(visit: Visit) -> None:
     """Have the card of /login posted: it is a notice, edited as logins complete (B9)."""
     control = visit.services.control
-    if not await control.accounts.all():
+    accounts = await control.accounts.all()
+    if not accounts:
         raise UserError("There is no account yet. Use /add to connect the first one.")
+    if all(one.broker.is_paper for one in accounts):
+        raise UserError("Paper accounts need no login. Use /add to connect a broker.")
     await control.logins.start_round(visit.command)
 
 

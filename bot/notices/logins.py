@@ -109,7 +109,7 @@ async def _silent(notice: LoginSilent, lookups: Lookups) -> Screen:
 
 async def _morning(lookups: Lookups) -> Screen:
     found = await lookups.control.accounts.all()
-    accounts = [one for one in found if one.broker.is_supported]
+    accounts = [one for one in found if one.broker.is_supported and not one.broker.is_paper]
     waiting = [one for one in accounts if one.needs_login]
     ticks = [f"{'⬜' if one.needs_login else '✅'} {esc(one.label)}" for one in accounts]
     if waiting:

@@ -1,7 +1,8 @@
 """What every broker client promises, the scripted one of the unit tests as well.
 
 A unit test that passes over the scripted broker says something of the product only as far as that
-broker answers like the others: here the same tests run against it and against both adapters.
+broker answers like the others: here the same tests run against it, against both adapters, and against
+paper accounts as far as these have what is asked about.
 """
 
 from __future__ import annotations
@@ -27,21 +28,33 @@ from tests.fakes.broker_world import (
     tagged,
     until,
 )
+from tests.fakes.paper import OnPaper
 from tests.fakes.scripted_broker import ScriptedBroker
 
 pytest_plugins = ("tests.faults.fixtures",)
 
 pytestmark = pytest.mark.dates
 
-Place = SimulatedBroker | Scripted
+Place = SimulatedBroker | Scripted | OnPaper
+WithLogin = SimulatedBroker | Scripted
 SBIN = InstrumentId("NSE", "SBIN")
 NOBODY = InstrumentId("NSE", "NOBODY")
 ORDER = OrderRequest("SCONTRACTAAAAAAAAAAA", SBIN, Side.BUY, 3, OrderType.MARKET, Product.MIS)
 
 
-@pytest.fixture(params=["kite", "fyers", "scripted"])
+@pytest.fixture(params=["kite", "fyers", "scripted", "paper"])
 def broker(request: pytest.FixtureRequest) -> Place:
     """Each broker in turn, with one account."""
+    if request.param == "paper":
+        return OnPaper()
+    if request.param == "scripted":
+        return Scripted(ScriptedBroker(ZERODHA))
+    return simulated(request.getfixturevalue("simulators"), request.param)
+
+
+@pytest.fixture(params=["kite", "fyers", "scripted"])
+def with_login(request: pytest.FixtureRequest) -> WithLogin:
+    """Each broker that has logins, with one account."""
     if request.param == "scripted":
         return Scripted(ScriptedBroker(ZERODHA))
     return simulated(request.getfixturevalue("simulators"), request.param)
@@ -97,10 +110,10 @@ async def test_stop_order_waits_for_its_trigger(broker: Place) -> None:
 
 
 @pytest.mark.matrix("A01", "A03")
-async def test_expired_token_is_a_login_problem(broker: Place) -> None:
+async def test_expired_token_is_a_login_problem(with_login: WithLogin) -> None:
     """After the token's end reads and orders say that a login is needed, and nothing else."""
-    async with broker.client() as client:
-        broker.expire()
+    async with with_login.client() as client:
+        with_login.expire()
         outcome = await client.place(ORDER)
         assert isinstance(outcome, Refused)
         assert outcome.kind is Refusal.AUTH_REQUIRED
@@ -110,9 +123,9 @@ async def test_expired_token_is_a_login_problem(broker: Place) -> None:
             assert caught.value.fault is ReadFault.AUTH_REQUIRED
 
 
-async def test_logout_ends_the_session(broker: Place) -> None:
-    """After a logout the token is dead at the broker."""
-    async with broker.client() as client:
+async def test_logout_ends_the_session(with_login: WithLogin) -> None:
+    """After a logout the token is dead at the with_login."""
+    async with with_login.client() as client:
         await client.logout()
         with pytest.raises(BrokerReadError) as caught:
             await client.profile()
@@ -163,13 +176,13 @@ async def test_unknown_instrument_has_no_price(broker: Place) -> None:
         assert caught.value.fault is ReadFault.REFUSED
 
 
-async def test_code_is_spent_once(broker: Place) -> None:
+async def test_code_is_spent_once(with_login: WithLogin) -> None:
     """A second exchange of one code is a code that was used; the login itself goes on."""
-    code = await broker.code()
-    redirect_url = broker.redirect_url
-    login = broker.broker.login
-    grant = await login.exchange(broker.credentials, code, redirect_url=redirect_url)
-    assert grant.user_id == broker.user_id
+    code = await with_login.code()
+    redirect_url = with_login.redirect_url
+    login = with_login.broker.login
+    grant = await login.exchange(with_login.credentials, code, redirect_url=redirect_url)
+    assert grant.user_id == with_login.user_id
     with pytest.raises(LoginRefused) as caught:
-        await login.exchange(broker.credentials, code, redirect_url=redirect_url)
+        await login.exchange(with_login.credentials, code, redirect_url=redirect_url)
     assert caught.value.fault is LoginFault.CODE_USED

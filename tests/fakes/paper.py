@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -21,7 +22,7 @@ from core.ports.store import Store
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
 
-__all__ = ["FUTURE", "OPTION", "PAPER_ACCOUNT", "SBIN", "PaperDesk", "ScriptedQuotes"]
+__all__ = ["FUTURE", "OPTION", "PAPER_ACCOUNT", "SBIN", "OnPaper", "PaperDesk", "ScriptedQuotes"]
 
 PAPER_ACCOUNT = "paper_aaaaaaaaaa"
 SBIN = InstrumentId("NSE", "SBIN")
@@ -133,3 +134,15 @@ class PaperDesk:
         return sum(
             one.quantity for one in found if (one.instrument, one.product) == (name, product)
         )
+
+
+@dataclass(frozen=True)
+class OnPaper:
+    """A paper account behind the questions that every broker is asked."""
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[BrokerClient]:
+        """Yield the account's client; SBIN trades."""
+        desk = PaperDesk()
+        desk.prices.put("800.00", volume=1_000_000)
+        yield desk.client

@@ -113,13 +113,15 @@ class PaperClient:
         return Profile(self._desk.broker_id, "")
 
     async def quotes(self, instruments: Sequence[InstrumentId]) -> Mapping[InstrumentId, Quote]:
-        """Return the data account's quotes."""
-        return await self._source.quotes(instruments)
+        """Return the data account's quotes, of what is in the list."""
+        return await self._source.quotes([one for one in instruments if one in self._master])
 
     async def candles(
         self, instrument: InstrumentId, *, start: datetime, end: datetime, minutes: int
     ) -> Sequence[Candle]:
         """Return the data account's bars."""
+        if instrument not in self._master:
+            raise BrokerReadError(ReadFault.REFUSED, f"{instrument} is not in the list")
         return await self._source.candles(instrument, start=start, end=end, minutes=minutes)
 
     def updates(self) -> OrderUpdates | None:
