@@ -22,6 +22,7 @@ from tests.bench.decide import decide
 from tests.bench.fanout import fanout, figures_of, report
 from tests.bench.figure import Figure, table, write
 from tests.bench.fills import fills
+from tests.bench.flood import flood
 from tests.bench.instruments import instruments
 from tests.bench.isolation import isolation
 from tests.bench.journal import journal
@@ -83,6 +84,7 @@ def parts() -> dict[str, _Part]:
     found["outbox"] = outbox
     found["startup"] = _start_up
     found["taps"] = _taps
+    found["flood"] = flood
     return found
 
 
