@@ -13,7 +13,7 @@ from core.engine.orders.journal import orders_in
 from core.engine.orders.ledgers import ledger_at
 from core.ports.store import StoreView
 
-__all__ = ["ExitToCome", "exits_to_come", "tell_results"]
+__all__ = ["ExitToCome", "exits_to_come", "left_of", "tell_results"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,15 @@ async def exits_to_come(view: StoreView, broker_id: str, today: str) -> list[Exi
     for goal in await goals_of(view, broker_id):
         if not (gate.enabled or gate.drain or goal.by_user):
             continue
-        held = await _held(view, goal, today)
+        held = await left_of(view, goal, today)
         units = to_close(goal.quantity, held)
         if units:
             found.append(ExitToCome(goal, Side.of(-held), units))
     return found
 
 
-async def _held(view: StoreView, goal: Goal, today: str) -> int:
+async def left_of(view: StoreView, goal: Goal, today: str) -> int:
+    """Return the signed units that a goal may still reduce, of a user's close its rest."""
     if goal.strategy != MANUAL:
         ledger = await ledger_at(view, goal.key)
         return ledger.quantity if ledger else 0

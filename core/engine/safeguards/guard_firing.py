@@ -30,6 +30,7 @@ from core.engine.orders.goals import Flattening, UserClose, flatten, goal_at, go
 from core.engine.orders.journal import Journal
 from core.engine.orders.net_positions import NetPositions
 from core.engine.orders.shut import shut_day
+from core.engine.orders.waiting import left_of
 from core.engine.outbox import Outbox
 from core.engine.safeguards.guard_store import StoredGuard, guard_at, put_day
 from core.errors import AlreadyDone
@@ -173,15 +174,20 @@ class GuardFiring:
         for key in (one for one in keys if not _stays(one)):
             net = await self._nets.net_in(view, broker_id, key, moment.day)
             outside = net.outside
+            if not outside or not net.quantity or outside * net.quantity <= 0:
+                continue
             goal = await goal_at(view, ledger_key(MANUAL, broker_id, *key))
-            # A close of a user's that still works covers the same units.
-            is_closing = goal is not None and goal.day == moment.day and bool(goal.to_close)
-            if not outside or not net.quantity or outside * net.quantity <= 0 or is_closing:
+            left = await left_of(view, goal, moment.day) if goal is not None else 0
+            # A user's close that still works covers the same units, as far as it goes: others may
+            # have traded since.
+            if left * outside > 0 and abs(left) >= abs(outside):
                 continue
             run_id = f"{_KIND}|{broker_id}|{key[0]}|{key[1]}|{moment.market_now:%Y-%m-%dT%H:%M:%S}"
-            decision = _decision(
-                run_id, MANUAL, broker_id, moment, UserClose(despite_pause=False, outside=outside)
+            close = UserClose(
+                despite_pause=goal is not None and bool(left) and goal.despite_pause,
+                outside=outside,
             )
+            decision = _decision(run_id, MANUAL, broker_id, moment, close)
             await flatten(view, self._outbox, [Ledger(MANUAL, broker_id, *key)], decision)
             closing += 1
         return closing

@@ -10,11 +10,13 @@ from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.notices.result_guards import GuardBlind, GuardFired, GuardPricesOld
 from core.domain.notices.results import ClosedBy, PositionClosed
-from core.domain.order import OrderRequest, OrderType, Purpose, Side
+from core.domain.order import MANUAL, OrderRequest, OrderType, Purpose, Side
 from core.domain.result_guard import Guard, Reached, Trail
+from core.domain.sessions import trading_day
 from core.domain.truth import Key
 from core.engine.orders.gaps import Gap
 from core.engine.orders.gate import change_gate
+from core.engine.orders.goals import UserClose, put_goal
 from core.engine.orders.shut import why_shut
 from tests.fakes.brokers import SBIN
 from tests.fakes.desk import STRATEGY, Desk, a_desk
@@ -115,6 +117,37 @@ async def test_account_closes_what_is_outside_saarthi_too_but_no_holdings(desk: 
     assert [one.closed_by for one in closed if isinstance(one, PositionClosed)] == [
         ClosedBy.DAY_GUARD
     ] * 2
+
+
+async def test_account_closes_what_a_users_close_does_not_cover(desk: Desk) -> None:
+    """The user closes five in the chat, three more are bought outside: all are closed."""
+    desk.at.by_hand(Side.BUY, 5)
+    await desk.turns(3)
+    desk.at.rests = True
+    await put_goal(
+        desk.engine.store,
+        strategy=MANUAL,
+        broker_id=desk.broker_id,
+        instrument=SBIN,
+        product=Product.MIS,
+        quantity=0,
+        stop_price=None,
+        run_id="manual|1",
+        day=trading_day(desk.clock.market_now()),
+        at=desk.clock.now(),
+        close=UserClose(despite_pause=False, outside=5),
+    )
+    await desk.turns(2)
+    (resting,) = [one for one in desk.at.resting() if one.order_type is OrderType.MARKET]
+    assert resting.quantity == 5
+    desk.at.by_hand(Side.BUY, 3)
+    await desk.turns(3)
+    await set_guard(desk.engine, account_scope(desk), STOP)
+    await look(desk, "780")
+    desk.at.rests = False
+    desk.at.fill(resting.broker_order_id)
+    await desk.turns(20, apart_s=2)
+    assert desk.at.position_list[KEY].quantity == 0
 
 
 @pytest.mark.parametrize("product", [Product.MIS, Product.NRML])
