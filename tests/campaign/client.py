@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -28,6 +29,7 @@ from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused, WriteOutcome
 from core.errors import BrokerReadError, ReadFault
 from core.ports.broker import Credentials, FactsSource, InstrumentSource, LoginGrant, LoginPort
+from tests.campaign.stream import CampaignStream
 from tests.campaign.troubles import Troubles
 from tests.campaign.venue import Venue, VenueOrder
 
@@ -49,9 +51,17 @@ class CampaignClient:
     Attributes:
         is_login_dead: Every call is refused until a new login.
         lag_s: How late a ``late`` order arrives and a ``hidden`` one shows; below the horizon.
+        pushes: Decides what becomes of pushed updates; None where nothing is pushed.
     """
 
-    def __init__(self, venue: Venue, troubles: Troubles, lag_s: float) -> None:
+    def __init__(
+        self,
+        venue: Venue,
+        troubles: Troubles,
+        lag_s: float,
+        pushes: random.Random | None = None,
+    ) -> None:
+        self.pushes = pushes
         self.venue = venue
         self.troubles = troubles
         self.lag_s = lag_s
@@ -259,8 +269,14 @@ class CampaignClient:
             lambda: self.venue.market.candles(instrument, start, min(end, wall), minutes),
         )
 
-    def updates(self) -> None:
-        """Return nothing: days are played without a stream."""
+    def updates(self) -> CampaignStream | None:
+        """Return the stream of order updates, in a world that has them."""
+        if self.pushes is None:
+            return None
+        bitten = self.troubles.bitten
+        return CampaignStream(
+            self.venue, self.pushes, lambda: self.is_login_dead, lambda kind: bitten.update([kind])
+        )
 
     def prices(self) -> None:
         """Return nothing: prices are asked for."""

@@ -71,7 +71,7 @@ class _Day:
         for strategy in strategies.values():
             strategy.wishes = self._wishes(start)
         unrest = self.chance.choice([0.0006, 0.0012, 0.0025])
-        self.world = World(seed, loop, start, strategies, unrest)
+        self.world = World(seed, loop, start, strategies, unrest, pushes=seed % 2 == 0)
         self.umpire = Umpire(self.world)
         self._ending = asyncio.Lock()
         self.users = Users(self.world, random.Random(f"users {seed}"))

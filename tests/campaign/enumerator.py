@@ -29,7 +29,8 @@ async def _crash(
     name: str, rule: Rule | None, loop: VirtualLoop, arm: Callable[[World], None]
 ) -> tuple[Verdict, World]:
     """Live a scenario; the controller ends at the call that ``rule`` names."""
-    world = await opened(name, loop)
+    # Each second moment with updates that are pushed beside the polling.
+    world = await opened(name, loop, pushes=rule is not None and rule.k % 2 == 0)
     arm(world)
     umpire = Umpire(world)
     for broker_id in world.accounts:

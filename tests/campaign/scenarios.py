@@ -160,7 +160,7 @@ SCENARIOS: Mapping[str, Scenario] = {
 }
 
 
-async def opened(name: str, loop: VirtualLoop) -> World:
+async def opened(name: str, loop: VirtualLoop, *, pushes: bool = False) -> World:
     """Return a world that stands where its scenario begins."""
     scenario = SCENARIOS[name]
     strategy = WishingStrategy("alpha", SBIN, stop_rule=scenario.rule)
@@ -169,7 +169,7 @@ async def opened(name: str, loop: VirtualLoop) -> World:
         Wish(begin + timedelta(minutes=after), direction, Decimal(percent))
         for after, direction, percent in scenario.wishes
     ]
-    world = World(7, loop, scenario.start, {"alpha": strategy}, unrest=0.0002)
+    world = World(7, loop, scenario.start, {"alpha": strategy}, unrest=0.0002, pushes=pushes)
     world.settings = world.settings.model_copy(update={"prove_accounts": scenario.must_prove})
     await world.open()
     for number in range(scenario.accounts):

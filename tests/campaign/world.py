@@ -95,6 +95,7 @@ class World:
     """What outlives a controller.
 
     Attributes:
+        pushes: Whether the brokers push order updates; else the product polls alone.
         kills: How many controllers were ended.
         died: How many decisions were to be ended in the middle; ``deaths`` are still to come.
         commands: What a person asked for, with what came of it.
@@ -111,6 +112,7 @@ class World:
     start: datetime
     strategies: Mapping[str, WishingStrategy]
     unrest: float = 0.0012
+    pushes: bool = False
     database: MemoryDatabase = field(default_factory=MemoryDatabase)
     accounts: list[str] = field(default_factory=list)
     life: Life | None = None
@@ -171,7 +173,8 @@ class World:
             FREEZE,
             note=self.note,
         )
-        return CampaignClient(venue, Troubles(self.loop.time, note=self.note), LAG_S)
+        pushes = random.Random(f"pushes {self.seed} {broker_id[:6]}") if self.pushes else None
+        return CampaignClient(venue, Troubles(self.loop.time, note=self.note), LAG_S, pushes)
 
     def _committed(self, base: Mapping[str, Any], made: Mapping[str, Any]) -> None:
         """Take in a commit: what it was a wish for has taken effect from now on."""
