@@ -16,6 +16,7 @@ from core.domain.notices.system import ServiceCrashed
 from core.domain.protection import WATCH_EVERY_S
 from core.engine.accounts.addresses import Addresses
 from core.engine.accounts.connections import Connections
+from core.engine.accounts.last_runs import LastRuns
 from core.engine.accounts.logins import Logins
 from core.engine.accounts.masters import Masters
 from core.engine.accounts.tokens import Tokens
@@ -46,6 +47,7 @@ _KEYS_TICK_S = 10.0
 _SYMBOLS_TICK_S = 5.0
 _TRIPS_TICK_S = 1.0
 _PRUNING_TICK_S = 60.0
+_LAST_RUNS_TICK_S = 1.0
 _ADDRESSES_TICK_S = 5.0
 
 
@@ -64,6 +66,7 @@ def ticks_of(
     round_trips: RoundTrips,
     pruning: Pruning,
     addresses: Addresses,
+    last_runs: LastRuns,
 ) -> Service:
     """Return the service that wakes the scheduler and what watches tokens, instruments and more."""
 
@@ -86,6 +89,7 @@ def ticks_of(
             "round trips": (_TRIPS_TICK_S, round_trips.tick),
             "pruning": (_PRUNING_TICK_S, pruning.tick),
             "addresses": (_ADDRESSES_TICK_S, addresses.tick),
+            "last runs": (_LAST_RUNS_TICK_S, last_runs.tick),
         }
         async with asyncio.TaskGroup() as group:
             group.create_task(run_ticks(ticks))

@@ -190,6 +190,7 @@ def _services(
             control.round_trips,
             wiring.upkeep.pruning,
             wiring.upkeep.addresses,
+            wiring.upkeep.last_runs,
         ),
         "prices": wiring.price_parts.feed.run,
         "bars": wiring.price_parts.days.run,

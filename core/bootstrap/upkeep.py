@@ -10,6 +10,7 @@ from core.adapters.mongo.schema import COLLECTIONS
 from core.bootstrap.foundation import Foundation
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.addresses import Addresses
+from core.engine.accounts.last_runs import LastRuns
 from core.engine.orders.journal import Journal
 from core.engine.orders.market_hours import MarketHours
 from core.engine.outbox import Outbox
@@ -49,6 +50,11 @@ class Upkeep:
     def calendar(self) -> CalendarWatch:
         """Says when the calendar ends or does not know today."""
         return CalendarWatch(self._store, self._clock, self._calendar, self._outbox)
+
+    @cached_property
+    def last_runs(self) -> LastRuns:
+        """Writes when strategies last ran on accounts."""
+        return LastRuns(self._accounts)
 
     @cached_property
     def clock(self) -> ClockWatch:

@@ -37,6 +37,7 @@ def ticks_of(engine: MemoryEngine) -> Mapping[str, tuple[float, _Call]]:
         "symbols": (5.0, wiring.symbol_watch.tick),
         "pruning": (60.0, wiring.upkeep.pruning.tick),
         "accounts": (1.0, wiring.pool._present),
+        "last runs": (1.0, wiring.upkeep.last_runs.tick),
         "lease": (4.0, wiring.lease._renew),
     }
 

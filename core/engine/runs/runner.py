@@ -57,7 +57,8 @@ class Runner:
     """Runs strategies.
 
     ``wake`` lets an account's worker take a turn; ``warm`` has connections to brokers open for
-    orders that may come in a moment; ``look_ahead`` has an account's positions read for its exits.
+    orders that may come in a moment; ``look_ahead`` has an account's positions read for its exits;
+    ``ran`` notes a run on accounts.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Runner:
         wake: Callable[[str], None],
         warm: Callable[[Iterable[str]], None],
         look_ahead: Callable[[str], None],
+        ran: Callable[[Iterable[str], datetime], None],
         proof_address: Callable[[str], str | None] = lambda _broker_id: None,
     ) -> None:
         self._store = store
@@ -95,6 +97,7 @@ class Runner:
         self._wake = wake
         self._warm = warm
         self._look_ahead = look_ahead
+        self._ran = ran
         self._decider = decider
         self._bars = bars
         self._entry_prices = EntryPrices(clock, market_data, live)
@@ -228,7 +231,7 @@ class Runner:
                 if broker_id not in leaving:
                     self._wake(broker_id)
             await asyncio.sleep(0)
-        await self._accounts.mark_run(ids, self._clock.market_now())
+        self._ran(ids, self._clock.market_now())
         if not is_signal:
             return f"nothing to change on {len(accounts)} account(s)"
         return f"{len(orders)} entry order(s) on {len(accounts)} account(s)"

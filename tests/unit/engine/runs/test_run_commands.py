@@ -91,18 +91,23 @@ async def test_limit_of_all_counts_what_the_run_has_planned_before() -> None:
 async def test_workers_are_woken_before_anything_else_is_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What was committed can go out: the note of the last run does not stand in its way."""
+    """What was committed can go out: the note of the last run is written a moment later."""
     fleet = await Fleet().of(3)
+    wiring = fleet.engine.wiring
     woken: list[str] = []
-    monkeypatch.setattr(fleet.engine.wiring.runner, "_wake", woken.append)
-    is_away = StoreUnavailable("away")
+    monkeypatch.setattr(wiring.runner, "_wake", woken.append)
+    fleet.strategy.want(Direction.LONG)
+    await fleet.commands_of_run()
+    assert len(woken) == 3
+    assert {one.last_run_at for one in await wiring.accounts.all()} == {None}
+    marks = wiring.accounts.mark_run
 
     async def fails(*_: object) -> None:
-        assert len(woken) == 3
-        raise is_away
+        raise StoreUnavailable("away")
 
-    monkeypatch.setattr(fleet.engine.wiring.accounts, "mark_run", fails)
-    fleet.strategy.want(Direction.LONG)
+    monkeypatch.setattr(wiring.accounts, "mark_run", fails)
     with pytest.raises(StoreUnavailable):
-        await fleet.commands_of_run()
-    assert len(woken) == 3
+        await wiring.upkeep.last_runs.tick()
+    monkeypatch.setattr(wiring.accounts, "mark_run", marks)
+    await wiring.upkeep.last_runs.tick()
+    assert None not in {one.last_run_at for one in await wiring.accounts.all()}
