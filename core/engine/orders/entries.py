@@ -193,15 +193,13 @@ class Entries:
         if now > self._look_until:  # nothing was sent since, and what was before is too old
             return False
         today = trading_day(self._clock.market_now())
-        orders = await self._journal.of_day(self._broker_id, today)
-        for order in orders:
+        for order in await self._journal.rejected(self._broker_id, today):
             is_young = now - order.created_at <= timedelta(seconds=self._ttl_s)
             if order.purpose is Purpose.ENTRY and is_young and was_too_large(order):
                 name = order.request.instrument
-                same = [one for one in orders if one.request.instrument == name]
+                same = await self._journal.within(self._broker_id, name, today)
                 limit = largest_order(master.get(name), same)
-                sliced = await self._replace(order, same, limit)
-                orders, is_cut = [*orders, *sliced], is_cut or bool(sliced)
+                is_cut |= bool(await self._replace(order, same, limit))
         return is_cut
 
     async def _replace(self, refused: Order, orders: list[Order], limit: int | None) -> list[Order]:

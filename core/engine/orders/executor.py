@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from core.domain.converge import next_step
 from core.domain.goal import Goal
 from core.domain.instrument import Instrument, InstrumentId
-from core.domain.ledger import Ledger
 from core.domain.mode import TradingMode
 from core.domain.order import LIVE_STATES, MANUAL, OPEN_STATES, Order, OrderState, Purpose, Side
 from core.domain.sessions import trading_day
@@ -83,18 +82,6 @@ class _View:
     today: str
     master: Mapping[InstrumentId, Instrument]
     settle: Callable[[], Awaitable[object]] | None
-
-
-@dataclass(frozen=True, slots=True)
-class _DayRead:
-    """The day's orders and the ledgers of an account, read once for the first goals of a turn.
-
-    The orders were read first: a fill between the two leaves an exit that still works, not one that
-    is missing.
-    """
-
-    orders: list[Order]
-    ledgers: Mapping[str, Ledger]
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,13 +212,12 @@ class Executor:
             if is_pursued(goal, gate):
                 by_instrument[goal.instrument].append(goal.on(today))
         view = _View(client, gate, today, master, settle)
-        seen = await self._look(today) if by_instrument else None
         # Those without entries are the first in line for the order rate.
         names = [*(name for name in by_instrument if name not in entries), *entries]
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(
-                    self._pursue_all(by_instrument.get(name, []), entries.get(name, []), view, seen)
+                    self._pursue_all(by_instrument.get(name, []), entries.get(name, []), view)
                 )
                 for name in names
             ]
@@ -240,7 +226,7 @@ class Executor:
         return any(end is True for end in ends)
 
     async def _pursue_all(
-        self, goals: list[Goal], entries: list[Order], view: _View, seen: _DayRead | None
+        self, goals: list[Goal], entries: list[Order], view: _View
     ) -> bool | Exception:
         """Pursue the goals of one instrument, one after another, then send its entries.
 
@@ -250,21 +236,15 @@ class Executor:
         sent = False
         try:
             for goal in goals:
-                sent |= await self._pursue_one(goal, view, seen)
-                seen = None  # the next one looks for itself: what this one did may take long
+                sent |= await self._pursue_one(goal, view)
             sent |= await self._entries.send(view.client, entries)
         except Exception as error:  # noqa: BLE001 - raised by advance when all are done
             return error
         return sent
 
-    async def _look(self, today: str) -> _DayRead:
-        orders = await self._journal.of_day(self._broker_id, today)
-        ledgers = await self._journal.ledgers(self._broker_id)
-        return _DayRead(orders, {ledger.key: ledger for ledger in ledgers})
-
-    async def _pursue_one(self, goal: Goal, view: _View, seen: _DayRead | None) -> bool:
+    async def _pursue_one(self, goal: Goal, view: _View) -> bool:
         """Take a ledger one step further; after the cancel of its stop to its exit as well."""
-        step = await self._pursue(view.client, goal, view.gate, view.today, view.master, seen)
+        step = await self._pursue(view.client, goal, view.gate, view.today, view.master)
         if step is None:
             return False
         makes_way = isinstance(step, Cancel) and step.behind is not None
@@ -284,16 +264,15 @@ class Executor:
         gate: Gate,
         today: str,
         master: Mapping[InstrumentId, Instrument],
-        seen: _DayRead | None = None,
     ) -> Step | None:
         """Take a ledger one step towards its goal; return the step when anything was sent."""
         now = self._clock.now()
         if paused_until := self._pauses.until(goal.key):
             self._look_again(paused_until)
             return None
-        same = await self._orders_of(goal.instrument, today, seen)
+        same = await self._orders_of(goal.instrument, today)
         orders = [order for order in same if _is_of(order, goal)]
-        held = await self._held(goal, orders, today, seen)
+        held = await self._held(goal, orders, today)
         known = master.get(goal.instrument)
         is_open = self._hours.is_open(goal.instrument, known)
         # A denial is reported in words of its own.
@@ -402,16 +381,14 @@ class Executor:
             orders = [order for order in same if _is_of(order, turn.goal)]
         return sent
 
-    async def _held(
-        self, goal: Goal, orders: list[Order], today: str, seen: _DayRead | None
-    ) -> int:
+    async def _held(self, goal: Goal, orders: list[Order], today: str) -> int:
         """Return the signed units that a goal may still reduce.
 
         For a strategy these are its ledger's; for a user's close of what no strategy owns, what was
         asked for less what its own exits have filled. A close of an earlier day asks for nothing.
         """
         if goal.strategy != MANUAL:
-            at = seen.ledgers.get(goal.key) if seen else await ledger_at(self._store, goal.key)
+            at = await ledger_at(self._store, goal.key)
             return at.quantity if at else 0
         if goal.day != today:
             return 0
@@ -427,12 +404,8 @@ class Executor:
         if at is not None and (self.look_again_at is None or at < self.look_again_at):
             self.look_again_at = at
 
-    async def _orders_of(
-        self, instrument: InstrumentId, today: str, seen: _DayRead | None = None
-    ) -> list[Order]:
-        if seen is None:
-            return await orders_in(self._store, self._broker_id, instrument, today)
-        return [order for order in seen.orders if order.request.instrument == instrument]
+    async def _orders_of(self, instrument: InstrumentId, today: str) -> list[Order]:
+        return await orders_in(self._store, self._broker_id, instrument, today)
 
 
 def _raise_worst(errors: Sequence[Exception]) -> None:

@@ -152,9 +152,18 @@ class Journal:
         rows = await self._store.find(_ORDERS, {"broker_id": broker_id, "day": day})
         return [order_of(row) for row in rows]
 
+    async def within(self, broker_id: str, instrument: InstrumentId, day: str) -> list[Order]:
+        """Return an account's orders of one trading day in one instrument."""
+        return await orders_in(self._store, broker_id, instrument, day)
+
     async def pending(self, broker_id: str) -> list[Order]:
         """Return every order of an account that is not final: initialized, held or open."""
         return await pending_orders(self._store, broker_id)
+
+    async def rejected(self, broker_id: str, day: str) -> list[Order]:
+        """Return an account's orders of one trading day that its broker rejected."""
+        where = {"broker_id": broker_id, "day": day, "state": OrderState.REJECTED.value}
+        return [order_of(row) for row in await self._store.find(_ORDERS, where)]
 
     async def filled(self, broker_id: str) -> list[Order]:
         """Return every order of an account that has filled, of any day."""

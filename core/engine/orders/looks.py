@@ -133,10 +133,13 @@ class Looks:
         async with self._one_at_a_time:
             # The orders first: a fill that comes after them makes the signature stale and the read
             # is repeated. The other way round it would be in the orders and not in the net (C3).
-            rows = await self._journal.of_day(self._broker_id, today)
+            rows = await self._journal.within(self._broker_id, instrument, today)
+            mine = [order for order in rows if key_of(order) == key]
             found = self._read
-            if is_fresh or found is None or not self._serves(found, key, rows):
-                found = await self._read_now(client, rows, with_holdings=product is Product.CNC)
+            if is_fresh or found is None or not self._serves(found, key, signature(mine)):
+                every = await self._journal.of_day(self._broker_id, today)
+                mine = [order for order in every if key_of(order) == key]
+                found = await self._read_now(client, every, with_holdings=product is Product.CNC)
                 self._read = found
         by_positions = None
         if found.positions is not None and (found.holdings is not None or product is not _CNC):
@@ -148,13 +151,12 @@ class Looks:
             raise Denied("NOT_SEEN", "the broker's positions were not read yet today")
         if net.quantity is None:
             return None
-        mine = [order for order in rows if key_of(order) == key]
         return Held(net.quantity, signature(mine), net.by_fills, net.by_positions)
 
-    def _serves(self, read: _Read, key: Key, rows: Sequence[Order]) -> bool:
+    def _serves(self, read: _Read, key: Key, now: Signature) -> bool:
         is_recent = self._clock.monotonic() - read.ended <= _LIVES_S
         has_all = read.has_holdings or key[1] is not _CNC
-        stands = read.orders.get(key, _NONE) == _by_key(rows).get(key, _NONE)
+        stands = read.orders.get(key, _NONE) == now
         return read.turn in {None, self._turn} and is_recent and has_all and stands
 
     async def _read_now(
