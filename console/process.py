@@ -116,7 +116,7 @@ def bot_parameters(settings: Settings) -> BotParameters:
 
 def _web_parts(system: System, bot: Bot, settings: Settings) -> WebParts:
     async def is_healthy() -> bool:
-        if bot.health().trouble:
+        if bot.health().trouble or system.liveness.trouble():
             return False
         try:
             await system.foundation.store.ping()
