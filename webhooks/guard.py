@@ -21,8 +21,13 @@ from webhooks.rated_log import RatedLog
 
 __all__ = ["CLIENT_FAULTS", "RateLimit", "SlidingWindow", "access_log", "guard", "harden"]
 
-CLIENT_FAULTS: Final = (HttpProcessingError, ClientPayloadError, web.RequestPayloadError)
-"""What reading a body raises when it is not what its headers say."""
+CLIENT_FAULTS: Final = (
+    HttpProcessingError,
+    ClientPayloadError,
+    web.RequestPayloadError,
+    ConnectionResetError,
+)
+"""What reading a body raises when it is not what its headers say, or its sender went away."""
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",

@@ -6,7 +6,8 @@ no effect.
 
 How a broker's postbacks are read, and whether it signs them, is in its profile. A signed one that
 no account's secret signed is refused; signatures are compared in constant time. An unsigned one is
-always answered 200, since nothing can prove it wrong, and may wake an account only now and then.
+always answered 200, since nothing can prove it wrong, and may wake an account only now and then: a
+few times at once, then six times a minute.
 
 A signed one that was captured can be sent again, with other words in the fields that its signature
 leaves free. So what was signed more than a day ago wakes nobody, a body wakes an account once a
@@ -47,6 +48,8 @@ _STORE_S: Final = 1.0
 _REMEMBER_S: Final = 5.0
 _SIGNED_PAUSE_S: Final = 0.25
 _UNSIGNED_PAUSE_S: Final = 2.0
+_UNSIGNED_AT_ONCE: Final = 6.0
+_UNSIGNED_EVERY_S: Final = 10.0
 # Brokers promise a raw JSON body and not all name its type.
 _TYPES: Final = frozenset(
     {
@@ -127,6 +130,7 @@ class Postbacks:
         self._known_at = 0.0
         self._lock = asyncio.Lock()
         self._hinted_at: dict[str, float] = {}
+        self._hints_left: dict[str, tuple[float, float]] = {}
         self.counts: Counter[str] = Counter()
 
     def routes(self) -> list[web.RouteDef]:
@@ -164,13 +168,13 @@ class Postbacks:
                 self._count(broker, "forged")
                 self._faults.count(request)
                 raise web.HTTPForbidden
-            if not self._seen.is_news(postback, body):
-                self._count(broker, "repeated")
-                return _ok()
+        if not self._seen.is_news(postback, body):
+            self._count(broker, "repeated")
+            return _ok()
         named = [sender for sender in mine if postback.user_id in {None, sender.user_id}]
         self._count(broker, "hinted" if named else "foreign")
         for sender in named:
-            self._wake(sender.broker_id, _SIGNED_PAUSE_S if form.is_signed else _UNSIGNED_PAUSE_S)
+            self._wake(sender.broker_id, is_signed=form.is_signed)
         return _ok()
 
     async def _read(
@@ -196,11 +200,14 @@ class Postbacks:
     def _count(self, broker: BrokerProfile, verdict: str) -> None:
         self.counts[f"{broker}_{verdict}"] += 1
 
-    def _wake(self, broker_id: str, pause_s: float) -> None:
-        """Wake an account, but no more often than ``pause_s``: anybody can send postbacks."""
+    def _wake(self, broker_id: str, *, is_signed: bool) -> None:
+        """Wake an account, but no faster than its floor: anybody can send unsigned postbacks."""
         now = self._clock.monotonic()
         last = self._hinted_at.get(broker_id)
+        pause_s = _SIGNED_PAUSE_S if is_signed else _UNSIGNED_PAUSE_S
         if last is not None and now - last < pause_s:
+            return
+        if not is_signed and not self._may_spend(broker_id, now):
             return
         self._hinted_at[broker_id] = now
         try:
@@ -214,6 +221,14 @@ class Postbacks:
                 broker_id,
                 error=error,
             )
+
+    def _may_spend(self, broker_id: str, now: float) -> bool:
+        """Spend one of the hints that unsigned postbacks have: a few at once, then few a minute."""
+        left, since = self._hints_left.get(broker_id, (_UNSIGNED_AT_ONCE, now))
+        left = min(_UNSIGNED_AT_ONCE, left + (now - since) / _UNSIGNED_EVERY_S)
+        may = left >= 1.0
+        self._hints_left[broker_id] = (left - 1.0 if may else left, now)
+        return may
 
     async def _senders(self) -> tuple[_Sender, ...] | None:
         """Return the accounts, at most a few seconds old if the store answers, or None."""

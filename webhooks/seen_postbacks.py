@@ -1,4 +1,4 @@
-"""What signed postbacks have said before: a captured one drives no reads (reliability.md W01)."""
+"""What postbacks have said before: a captured one drives no reads (reliability.md W01)."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ class _Signature:
 
 
 class SeenPostbacks:
-    """Remembers signatures for a day, and the bodies that came with each."""
+    """Remembers signatures for a day, and the bodies that came with each; or bodies without one."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._seen: OrderedDict[str, _Signature] = OrderedDict()
 
     def is_news(self, postback: Postback, body: bytes) -> bool:
-        """Remember a postback whose signature is right; return whether it may wake an account.
+        """Remember a postback, its signature verified; return whether it may wake an account.
 
         What was remembered is lost at a restart, and a body can then wake an account once more.
         """
         if self._is_old(postback):
             return False
         self._forget()
-        known = self._seen.setdefault(postback.signature, _Signature(self._clock.monotonic()))
         digest = hashlib.sha256(body).digest()
+        key = postback.signature or digest.hex()
+        known = self._seen.setdefault(key, _Signature(self._clock.monotonic()))
         if digest in known.bodies or len(known.bodies) >= _BODIES:
             return False
         known.bodies.add(digest)

@@ -305,12 +305,22 @@ async def test_fyers_is_always_answered_200(content: bytes, hinted: list[str]) -
 
 @pytest.mark.row("G4")
 async def test_strangers_do_not_set_the_pace_of_reading() -> None:
-    """Unsigned hints wake an account at most once in two seconds."""
+    """Unsigned hints wake an account at most once in two seconds, and in the long run six times a minute."""
     async with running(accounts=book(FY)) as world:
-        for _ in range(20):
-            await world.http.post(FY_PATH, json={"clientId": "XA00001"})
+        for number in range(20):
+            await world.http.post(FY_PATH, json={"clientId": "XA00001", "status": number})
             await world.clock.advance(0.25)
-    assert len(world.hints) == 3
+        assert len(world.hints) == 3
+        for number in range(20, 320):
+            await world.http.post(FY_PATH, json={"clientId": "XA00001", "status": number})
+            await world.clock.advance(1)
+        assert len(world.hints) <= 3 + 5 + 30
+        await world.clock.advance(600)
+        world.hints.clear()
+        for _ in range(5):
+            await world.http.post(FY_PATH, json={"clientId": "XA00001", "status": "the same"})
+            await world.clock.advance(60)
+    assert len(world.hints) == 1
 
 
 async def test_secret_is_in_no_representation() -> None:

@@ -83,6 +83,26 @@ async def test_body_that_is_not_what_its_headers_say(
     assert "codecanary" not in "".join(lines)
 
 
+@pytest.mark.parametrize("broker", [b"zerodha", b"fyers"])
+async def test_sender_that_goes_away_is_no_fault_of_ours(
+    broker: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A body that breaks off in the middle leaves no traceback."""
+    caplog.set_level("INFO")
+    async with running() as world:
+        caplog.clear()
+        reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+        writer.write(_HEAD % broker + b"Content-Length: 50\r\n\r\n{")
+        await writer.drain()
+        writer.close()
+        await closed(reader)
+        async with asyncio.timeout(30):
+            while not world.counts:
+                await asyncio.sleep(0.001)
+    lines = written(caplog)
+    assert len(lines) <= 2 and sum(map(len, lines)) < 250
+
+
 @pytest.mark.parametrize(
     "request_bytes",
     [
