@@ -90,7 +90,8 @@ async def bounds_of(
         load = load_of(standing.limits, books, entry, now, is_all=whose is None, counted=counted)
         loads.append(load)
     unproved = why_unproved(own, entry.strategy, address)
-    unproved = unproved or await why_practised(view, entry.broker_id, day)
+    if address is not None:  # at a simulator no money is at stake
+        unproved = await why_practised(view, entry.broker_id, day) or unproved
     return EntryBounds(tuple(loads), unproved, own.version + everybody.version)
 
 
@@ -116,7 +117,7 @@ async def held_back(
         found.append(f"daily loss reached on {own.tripped.day}, exit only until you set Normal")
     if unproved := why_unproved(own, "", address):
         found.append(f"nothing is entered: {unproved}")
-    if practised := await why_practised(view, broker_id, day):
+    if address is not None and (practised := await why_practised(view, broker_id, day)):
         found.append(f"nothing is entered: {practised}")
     return tuple(found)
 

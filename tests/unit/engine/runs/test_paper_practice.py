@@ -14,12 +14,13 @@ from core.domain.instrument import Product
 from core.domain.limit_use import Entering
 from core.domain.order import Order, OrderState, Purpose, Side
 from core.domain.target import Direction
-from core.engine.orders.limit_use import bounds_of
+from core.engine.orders.limit_use import bounds_of, held_back
 from core.engine.runs.plan import RunRequest
 from tests.fakes.brokers import SBIN
 from tests.fakes.memory_engine import MemoryEngine, market_clock
 from tests.fakes.run_bench import TEN, Obedient
 
+ADDRESS = "https://broker.example"
 pytestmark = pytest.mark.row("F6")
 
 
@@ -91,13 +92,13 @@ async def test_day_that_began_with_made_up_prices_is_no_day_for_orders() -> None
     live = await engine.connect("Main")
     await newcomer.sized(live)
     assert [one.broker_id for one in await engine.wiring.market_data.sources()] == [live.broker_id]
-    dashboard = await engine.control.views.dashboard(live.broker_id)
-    assert any("made up" in one for one in dashboard.held_back)
+    said = await held_back(engine.store, live.broker_id, ADDRESS, "2026-11-23")
+    assert any("made up" in one for one in said)
     for day, accounts in (("2026-11-23", [live]), ("2026-11-25", [])):
         for account in (live, newcomer.paper):
             entry = Entering(account.broker_id, "any", SBIN, Product.MIS, Side.BUY, "run")
             now = engine.clock.now()
-            bounds = await bounds_of(engine.store, entry, day=day, now=now, address=None)
+            bounds = await bounds_of(engine.store, entry, day=day, now=now, address=ADDRESS)
             assert ("made up" in bounds.unproved) is (account in accounts)
 
 
