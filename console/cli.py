@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from console.backup import run_backup, run_restore
 from console.days import run_import
 from console.demo.launcher import main as run_demo
 from console.demo.options import DemoOptions
@@ -69,6 +70,14 @@ def _parser() -> argparse.ArgumentParser:
     owners = commands.add_parser("owners", help="who may use the bot, and remove one")
     owners.add_argument("--remove", type=int, metavar="USER_ID", help="serve this user no more")
     _add_config(owners)
+    backup = commands.add_parser("backup", help="put everything into one sealed file")
+    backup.add_argument("--to", type=Path, metavar="FOLDER", help="another folder than usual")
+    _add_config(backup)
+    restore = commands.add_parser("restore", help="fill an empty store from a backup")
+    restore.add_argument("file", type=Path, help="the backup")
+    restore.add_argument("--key-file", type=Path, help="the secret.key that opens it")
+    restore.add_argument("--replace", action="store_true", help="what is in the store goes")
+    _add_config(restore)
     _add_legacy(commands)
     calendar = commands.add_parser("calendar", help="holidays and sessions of your own")
     actions = calendar.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -170,6 +179,21 @@ def _owners(options: argparse.Namespace) -> int:
     return asyncio.run(run_owners(_settings(options), options.remove))
 
 
+def _backup(options: argparse.Namespace) -> int:
+    return asyncio.run(run_backup(_settings(options), options.to))
+
+
+def _restore(options: argparse.Namespace) -> int:
+    return asyncio.run(
+        run_restore(
+            _settings(options),
+            options.file,
+            key_file=options.key_file,
+            replace=options.replace,
+        )
+    )
+
+
 def _legacy(options: argparse.Namespace) -> int:
     paths = {name: getattr(options, f"{name}_field") for name in _LEGACY_FIELDS}
     named = {"at" if name == "time" else name: path for name, path in paths.items() if path}
@@ -202,6 +226,8 @@ _COMMANDS = {
     "doctor": _doctor,
     "rotate-key": _rotate,
     "owners": _owners,
+    "backup": _backup,
+    "restore": _restore,
     "migrate-legacy": _legacy,
     "calendar": _calendar,
 }

@@ -37,6 +37,7 @@ __all__ = ["Settings", "load_settings", "setting_name", "settings_with_defaults"
 _PREFIX = "SAARTHI_"
 _OWN_NAMES = {"mongodb_uri": "MONGODB_URI"}
 _LARGEST_PORT = 65535
+_SHORTEST_PASSPHRASE = 12
 _ROOTS = "roots"
 _STREAMS = "streams"
 
@@ -94,6 +95,12 @@ def _network(value: str) -> str:
         ) from None
 
 
+def _passphrase(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and len(value.get_secret_value()) < _SHORTEST_PASSPHRASE:
+        raise ValueError(f"expected at least {_SHORTEST_PASSPHRASE} characters")
+    return value
+
+
 def _empty_is_none(value: object) -> object:
     return None if value == "" else value
 
@@ -115,6 +122,8 @@ class Settings(BaseModel):
         trusted_proxies: Reverse proxies elsewhere than on this machine, whose X-Forwarded-For is
             believed.
         legacy_uri: Where ``migrate-legacy`` finds the older program's database.
+        backups: The folder of backups; None means ``backups`` in the data directory.
+        backup_passphrase: Opens backups beside the keys.
         mongod: A ``mongod`` binary to start, when no ``mongodb_uri`` is given.
         prove_accounts: Whether entries need limits and a round trip at other addresses than the
             broker's own as well (F8).
@@ -137,6 +146,8 @@ class Settings(BaseModel):
     db: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,60}$")] = "saarthi"
     data: Path = Path("~/.saarthi")
     secret_key: Annotated[SecretStr | None, Optional_] = None
+    backups: Annotated[Path | None, Optional_] = None
+    backup_passphrase: Annotated[SecretStr | None, AfterValidator(_passphrase), Optional_] = None
     roots: Mapping[str, Root] = {}
     streams: Mapping[str, StreamRoot] = {}
     log: Annotated[str, Field(pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
@@ -180,6 +191,11 @@ class Settings(BaseModel):
     def data_dir(self) -> Path:
         """The data directory, ``~`` resolved."""
         return self.data.expanduser()
+
+    @property
+    def backups_dir(self) -> Path:
+        """The folder of backups, ``~`` resolved."""
+        return (self.backups or self.data / "backups").expanduser()
 
     @property
     def listen_on(self) -> tuple[str, int]:
@@ -248,7 +264,7 @@ def setting_name(field: str) -> str:
     return _OWN_NAMES.get(field, _PREFIX + field.upper())
 
 
-_SECRETS = {"telegram_token", "mongodb_uri", "legacy_uri", "secret_key"}
+_SECRETS = {"telegram_token", "mongodb_uri", "legacy_uri", "secret_key", "backup_passphrase"}
 
 
 def _explain(error: ValidationError) -> str:

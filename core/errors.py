@@ -13,6 +13,7 @@
     │   ├── StoreUnavailable    the store cannot be reached or cannot write: nothing may be sent
     │   ├── DuplicateKey        a unique index refused a document
     │   └── TransactionConflict a transaction could not be committed within its attempts
+    ├── BackupFailed            a backup could not be made
     ├── BrokerReadError         a read from a broker failed; carries a ReadFault
     ├── DecisionFailed          a strategy did not decide; says whether it had to be ended
     ├── LoginRefused            a login could not be completed; carries a LoginFault
@@ -29,6 +30,7 @@ from enum import StrEnum
 
 __all__ = [
     "AlreadyDone",
+    "BackupFailed",
     "BrokerReadError",
     "ChoiceNeeded",
     "ConfigurationError",
@@ -120,6 +122,10 @@ class StaleWrite(TransactionConflict):
     def __init__(self, collection: str) -> None:
         super().__init__(f"A document of {collection} is not there any more.")
         self.collection = collection
+
+
+class BackupFailed(SaarthiError):
+    """A backup could not be made; nothing is left of it."""
 
 
 class ReadFault(StrEnum):

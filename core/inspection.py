@@ -18,7 +18,7 @@ from cryptography.fernet import Fernet
 from core.adapters.calendar import FILE_NAME as CALENDAR_FILE
 from core.adapters.calendar import TradingCalendar
 from core.adapters.clock import SystemClock, clock_from_setting
-from core.adapters.mongo.migrations import SCHEMA_VERSION
+from core.adapters.mongo.migrations import SCHEMA_VERSION, is_half_restored
 from core.adapters.mongo.server import launch, read_store_file
 from core.adapters.mongo.store import MongoStore
 from core.adapters.vault import KEY_FILE, FernetVault
@@ -51,12 +51,14 @@ class StoreLook:
         foundation: To build a system on; nothing of it may be started.
         origin: Where the store was found, in words.
         schema: The version it has, None before the controller's first start.
+        is_half_restored: A restore into it was not finished.
         known_schema: The version that this program makes.
     """
 
     foundation: Foundation
     origin: str
     schema: int | None
+    is_half_restored: bool = False
     known_schema: int = SCHEMA_VERSION
 
 
@@ -82,7 +84,8 @@ async def inspect_store(settings: Settings) -> AsyncIterator[StoreLook]:
             clock=clock_of(settings),
             calendar=_calendar_of(settings),
         )
-        look = StoreLook(foundation, origin, int(row["version"]) if row else None)
+        version = int(row["version"]) if row else None
+        look = StoreLook(foundation, origin, version, await is_half_restored(store))
         if row is not None:
             await _try_transaction(store)
         yield look

@@ -23,11 +23,13 @@ SECONDS: Mapping[str, float] = {
     "tests/e2e/test_demo.py": 22,
     "tests/e2e/test_adding_a_broker.py": 20,
     "tests/e2e/test_live.py": 18,
+    "tests/e2e/test_restore.py": 18,
     "tests/contract/test_isolation.py": 15,
     "tests/contract/test_engine_faults.py": 12,
     "tests/crash/": 12,
     "tests/contract/test_engine_exits.py": 11,
     "tests/contract/test_rotate_key.py": 10,
+    "tests/e2e/test_migrate_legacy.py": 8,
     "tests/e2e/test_secrets.py": 10,
     "tests/contract/test_engine_close.py": 9,
     "tests/dates/test_other_days.py": 7,
@@ -35,6 +37,7 @@ SECONDS: Mapping[str, float] = {
     "tests/e2e/": 5,
     "tests/contract/test_commit_faults.py": 5,
     "tests/contract/test_store_server.py": 5,
+    "tests/contract/test_backup.py": 2,
 }
 """How long a test takes, by the first of these that its id begins with. Worth a look with
 ``pytest --durations=60`` now and then; a wrong figure costs time, nothing else."""

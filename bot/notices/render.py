@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TypeAlias, assert_never
 
 from bot.notices.accounts import account_notice
+from bot.notices.backups import backup_notice
 from bot.notices.calendar import calendar_notice
 from bot.notices.exits import exit_notice
 from bot.notices.limits import limit_notice
@@ -25,6 +26,7 @@ from bot.notices.system import system_notice
 from bot.views.markup import esc
 from bot.views.screen import Screen
 from core.domain.notices.accounts import AccountNotice
+from core.domain.notices.backups import BackupNotice
 from core.domain.notices.calendar import CalendarNotice
 from core.domain.notices.exits import ExitNotice
 from core.domain.notices.limits import LimitNotice
@@ -76,6 +78,8 @@ async def _render(notice: Notice, lookups: Lookups) -> Screen:
         return await limit_notice(notice, lookups)
     if isinstance(notice, AccountNotice):
         return await account_notice(notice, lookups)
+    if isinstance(notice, BackupNotice):
+        return await backup_notice(notice, lookups)
     if isinstance(notice, _Own):
         return _own(notice)
     if isinstance(notice, PanicNotice):

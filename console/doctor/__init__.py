@@ -67,6 +67,7 @@ async def _inside(settings: Settings) -> list[Finding]:
             system = build(look.foundation, STRATEGIES, decisions=strategy_processes(REGISTRY))
             return [
                 *inside.store(look, settings),
+                *await inside.backups(system, settings),
                 *await inside.owners(look, settings),
                 *await inside.accounts(system),
                 *await inside.addresses(system),

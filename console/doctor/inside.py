@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 from bot.views.words import token_state
 from console.doctor.finding import Finding, fail, ok, warn
 from console.doctor.machine import talks_to_real_brokers
 from core.bootstrap import System
+from core.bootstrap.backups import kept_backups, passphrase_of
 from core.config import Settings
 from core.domain.account import Account
 from core.domain.owner import BotOwner, Way
@@ -18,7 +20,10 @@ from core.errors import BrokerReadError, VaultError
 from core.inspection import StoreLook
 from core.ports.address_probe import Sighted, Sighting
 
-__all__ = ["accounts", "addresses", "masters", "owners", "store"]
+__all__ = ["accounts", "addresses", "backups", "masters", "owners", "store"]
+
+_OLD = timedelta(hours=36)
+_HOURS_UP_TO = 72
 
 
 def store(look: StoreLook, settings: Settings) -> list[Finding]:
@@ -36,6 +41,9 @@ def store(look: StoreLook, settings: Settings) -> list[Finding]:
 
 
 def _schema(look: StoreLook) -> Iterable[Finding]:
+    if look.is_half_restored:
+        text = "a restore into it was not finished, and nothing starts on it"
+        yield fail("store", text, "run saarthi restore again")
     if look.schema is None or look.schema == look.known_schema:
         return
     text = f"its schema has version {look.schema}, this program knows {look.known_schema}"
@@ -57,6 +65,26 @@ def _beta(settings: Settings) -> Finding:
         f"{text}, and live brokers need an explicit yes",
         f"{advice}, or set SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE=yes",
     )
+
+
+async def backups(system: System, settings: Settings) -> list[Finding]:
+    """Say how old the newest backup is, and what opens it."""
+    now = system.foundation.clock.now()
+    kept = kept_backups(settings)
+    since = await system.accounts.first_at()
+    if not kept:
+        text = f"none yet in {settings.backups_dir}; the controller makes one each evening"
+        if since is None or now - since < _OLD:
+            return [ok("backup", text)]
+        return [warn("backup", text, "see the log, or make one now: saarthi backup")]
+    newest = kept[0]
+    hours = (now - newest.made_at).total_seconds() / 3600
+    age = f"{hours:.0f} h" if hours < _HOURS_UP_TO else f"{hours / 24:.0f} days"
+    opened = "its keys or your passphrase" if passphrase_of(settings) else "its keys alone"
+    text = f"{len(kept)}, the newest {age} old: {newest.path}, opened by {opened}"
+    if now - newest.made_at > _OLD:
+        return [warn("backup", text, "see the log, or make one now: saarthi backup")]
+    return [ok("backup", f"{text}; copy them to another machine too")]
 
 
 async def owners(look: StoreLook, settings: Settings) -> list[Finding]:

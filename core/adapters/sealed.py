@@ -12,7 +12,7 @@ from core.adapters.vault import KEY_FILE, FernetVault
 from core.errors import ConfigurationError, VaultError
 from core.ports.store import Change, Store, StoreView, parts
 
-__all__ = ["SEALED", "Rotation", "rotate", "vault_beside"]
+__all__ = ["SEALED", "Rotation", "resealed", "rotate", "vault_beside"]
 
 SEALED: Final[Mapping[str, frozenset[str]]] = {
     "broker_accounts": frozenset({"api_secret", "access_token", "proxy_login"}),
@@ -112,6 +112,26 @@ async def _put(
         return sum(done)
 
     return await store.transaction(body, nonce=f"reseal:{secrets.token_hex(12)}")
+
+
+def resealed(
+    collection: str, document: Mapping[str, Any], seal: Callable[[str], str]
+) -> dict[str, Any]:
+    """Return a document with every sealed text sealed anew by ``seal``."""
+    fields = SEALED.get(collection, frozenset())
+    found = _sealed_anew(document, fields, seal)
+    assert isinstance(found, dict)  # noqa: S101 - it was one
+    return found
+
+
+def _sealed_anew(
+    value: object, fields: frozenset[str], seal: Callable[[str], str], name: str = ""
+) -> object:
+    if isinstance(value, Mapping):
+        return {key: _sealed_anew(part, fields, seal, str(key)) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_sealed_anew(part, fields, seal, str(n)) for n, part in enumerate(value)]
+    return seal(value) if name in fields and isinstance(value, str) and value else value
 
 
 def _sealed_texts(

@@ -23,7 +23,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from core.errors import ConfigurationError, VaultError
 
-__all__ = ["KEY_FILE", "FernetVault", "make_key_file"]
+__all__ = ["KEY_FILE", "FernetVault", "make_key_file", "put_key_file"]
 
 _log = logging.getLogger(__name__)
 KEY_FILE = "secret.key"
@@ -60,6 +60,18 @@ class FernetVault:
         if not file.exists():
             _make_first(file)
         return cls(_read_file(file), file=file)
+
+    @classmethod
+    def of_file(cls, file: Path) -> FernetVault:
+        """Return the vault of a key file.
+
+        Raises:
+            ConfigurationError: It is not there, malformed, or others may read it.
+        """
+        try:
+            return cls(_read_file(file), file=file)
+        except OSError as error:
+            raise ConfigurationError(f"{file}: cannot be read ({error.strerror}).") from None
 
     def seal(self, plain: str) -> str:
         """Return ``plain`` encrypted with the newest key, as text."""
@@ -114,6 +126,11 @@ class FernetVault:
         temporary.replace(self._file)
         _sync_directory(self._file.parent)
         self._reload()
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the keys, newest first: for a backup, whose parts are sealed."""
+        self._reload()
+        return tuple(self._keys)
 
     @property
     def is_file_based(self) -> bool:
@@ -218,10 +235,15 @@ def make_key_file(data_dir: Path) -> None:
     _make_first(file)
 
 
-def _make_first(file: Path) -> None:
+def put_key_file(data_dir: Path, keys: Sequence[str]) -> None:
+    """Give an installation without keys those of a backup."""
+    _make_first(data_dir / KEY_FILE, keys)
+
+
+def _make_first(file: Path, keys: Sequence[str] = ()) -> None:
     """Make the key file, whole or not at all; another process that was faster wins."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = _write_beside(file, [Fernet.generate_key().decode()])
+    temporary = _write_beside(file, list(keys) or [Fernet.generate_key().decode()])
     try:
         os.link(temporary, file)
     except FileExistsError:

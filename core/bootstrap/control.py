@@ -20,6 +20,7 @@ from core.engine.control.manual_runs import ManualRuns
 from core.engine.control.owners import Owners
 from core.engine.control.panic import PanicControl
 from core.engine.control.paper_accounts import PaperAccounts
+from core.engine.control.restored import RestoredWatch
 from core.engine.control.result_guards import GuardSettings
 from core.engine.control.stops import Stops
 from core.engine.control.strategy_views import StrategyViews
@@ -30,7 +31,7 @@ from core.engine.control.unresolved_orders import UnresolvedOrders
 from core.engine.control.views import Views
 from core.engine.safeguards.round_trips import RoundTrips
 
-__all__ = ["control_of"]
+__all__ = ["control_of", "restored_watch"]
 
 
 def control_of(
@@ -100,6 +101,19 @@ def _sizes(foundation: Foundation, engine: Wiring) -> TradeSizes:
         market_data=engine.market_data,
         masters=engine.masters,
         worker=engine.pool.get,
+    )
+
+
+def restored_watch(foundation: Foundation, engine: Wiring, views: Views) -> RestoredWatch:
+    """Return what compares a restored store with the brokers."""
+    return RestoredWatch(
+        foundation.store,
+        foundation.clock,
+        engine.outbox,
+        engine.accounts,
+        engine.journal,
+        views,
+        engine.pool.get,
     )
 
 

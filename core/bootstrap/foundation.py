@@ -9,16 +9,19 @@ from dataclasses import dataclass
 
 from core.adapters.clock import clock_from_setting
 from core.adapters.kept_masters import KeptMasterFiles
-from core.adapters.mongo.migrations import is_current, migrate
+from core.adapters.mongo.migrations import is_current, migrate, refuse_half_restored
 from core.adapters.mongo.server import RunningStore, launch, read_store_file
 from core.adapters.mongo.store import MongoStore, StoreOptions
 from core.adapters.sealed import rotate, vault_beside
 from core.adapters.single_writer import SingleWriterStore
 from core.adapters.vault import FernetVault, make_key_file
+from core.bootstrap.backups import backups_of
 from core.bootstrap.calendar import calendar_of
 from core.config import Settings
+from core.domain.backup import BackupKind
 from core.engine.workers.lease import wrote_outside
 from core.errors import ConfigurationError, StoreUnavailable
+from core.ports.backups import Backups
 from core.ports.calendar import Calendar
 from core.ports.clock import Clock
 from core.ports.masters import MasterArchive
@@ -37,6 +40,7 @@ class Foundation:
 
     Attributes:
         masters: Where instrument masters are kept over a restart; None keeps none.
+        backups: Makes backups; None makes none.
     """
 
     settings: Settings
@@ -47,6 +51,7 @@ class Foundation:
     clock: Clock
     calendar: Calendar
     masters: MasterArchive | None = None
+    backups: Backups | None = None
 
 
 @asynccontextmanager
@@ -71,6 +76,7 @@ async def open_system(settings: Settings) -> AsyncIterator[Foundation]:
                 clock,
                 foundation.calendar,
                 foundation.masters,
+                foundation.backups,
             )
     finally:
         await running.stop()
@@ -84,7 +90,9 @@ async def attach(
 
     Raises:
         StoreUnavailable: No store runs for this data directory.
-        ConfigurationError: A key is wrong, or gone while the store needs it.
+        ConfigurationError: A key is wrong, or gone while the store needs it; or a restore into
+            this store was not finished.
+        BackupFailed: The store is of an older version and cannot be backed up first.
     """
     if uri is None:
         found = read_store_file(settings.data_dir)
@@ -93,15 +101,20 @@ async def attach(
         uri = found.uri
     secret = settings.secret_key.get_secret_value() if settings.secret_key else None
     async with await MongoStore.connect(uri, settings.db) as store:
-        if not await is_current(store):
-            await _migrate(uri, settings.db)
+        await refuse_half_restored(store)
         vault = await vault_beside(store, secret, settings.data_dir)
-        kind = str(store.server_kind())
         moment = clock or clock_from_setting(settings.clock)
+        backups = backups_of(settings, uri, vault, moment)
+        if not await is_current(store):
+            if await store.get("schema", "schema") is not None:
+                # An older program refuses what this one is about to make of it: the way back.
+                await backups.take(BackupKind.UPGRADE)
+            await _migrate(uri, settings.db)
+        kind = str(store.server_kind())
         writer = SingleWriterStore(store, moment)
         masters = KeptMasterFiles(settings.data_dir / "masters")
         calendar = calendar_of(settings)
-        yield Foundation(settings, writer, kind, None, vault, moment, calendar, masters)
+        yield Foundation(settings, writer, kind, None, vault, moment, calendar, masters, backups)
 
 
 async def _migrate(uri: str, name: str) -> None:

@@ -20,9 +20,11 @@ from core.engine.accounts.last_runs import LastRuns
 from core.engine.accounts.logins import Logins
 from core.engine.accounts.masters import Masters
 from core.engine.accounts.tokens import Tokens
+from core.engine.control.restored import RestoredWatch
 from core.engine.outbox import Outbox
 from core.engine.runs.calendar_watch import CalendarWatch
 from core.engine.runs.clock_watch import ClockWatch
+from core.engine.runs.nightly_backup import NightlyBackup
 from core.engine.runs.price_watch import PriceWatch
 from core.engine.runs.pruning import Pruning
 from core.engine.runs.scheduler import Scheduler
@@ -49,6 +51,8 @@ _TRIPS_TICK_S = 1.0
 _PRUNING_TICK_S = 60.0
 _LAST_RUNS_TICK_S = 1.0
 _ADDRESSES_TICK_S = 5.0
+_BACKUP_TICK_S = 60.0
+_RESTORED_TICK_S = 1.0
 
 
 def ticks_of(
@@ -67,6 +71,8 @@ def ticks_of(
     pruning: Pruning,
     addresses: Addresses,
     last_runs: LastRuns,
+    backup: NightlyBackup,
+    restored: RestoredWatch,
 ) -> Service:
     """Return the service that wakes the scheduler and what watches tokens, instruments and more."""
 
@@ -90,6 +96,8 @@ def ticks_of(
             "pruning": (_PRUNING_TICK_S, pruning.tick),
             "addresses": (_ADDRESSES_TICK_S, addresses.tick),
             "last runs": (_LAST_RUNS_TICK_S, last_runs.tick),
+            "backup": (_BACKUP_TICK_S, backup.tick),
+            "restored": (_RESTORED_TICK_S, restored.tick),
         }
         async with asyncio.TaskGroup() as group:
             group.create_task(run_ticks(ticks))

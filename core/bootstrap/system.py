@@ -9,10 +9,9 @@ from functools import partial
 
 from core.adapters.broker_connections import tls_context
 from core.adapters.brokers import build_brokers
-from core.adapters.mongo.server import RunningStore
 from core.adapters.strategies.process import StrategySource
 from core.adapters.strategies.processes import StrategyProcesses
-from core.bootstrap.control import control_of
+from core.bootstrap.control import control_of, restored_watch
 from core.bootstrap.foundation import Foundation
 from core.bootstrap.services import store_keeper, ticks_of
 from core.bootstrap.wiring import Wiring
@@ -154,7 +153,7 @@ def build(
         supervisor=wiring.supervisor,
         ending=wiring.gateway.ending,
         decisions=decisions,
-        services=_services(wiring, control, foundation.running, selection),
+        services=_services(foundation, wiring, control, selection),
         hint=wiring.pool.wake,
         worker=wiring.pool.get,
         probe=wiring.upkeep.addresses.probe,
@@ -168,7 +167,7 @@ def build(
 
 
 def _services(
-    wiring: Wiring, control: Control, running: RunningStore | None, selection: Selection | None
+    foundation: Foundation, wiring: Wiring, control: Control, selection: Selection | None
 ) -> Mapping[str, Service]:
     only = selection.broker_id if selection else None
     services: dict[str, Service] = {
@@ -191,6 +190,8 @@ def _services(
             wiring.upkeep.pruning,
             wiring.upkeep.addresses,
             wiring.upkeep.last_runs,
+            wiring.upkeep.backup,
+            restored_watch(foundation, wiring, control.views),
         ),
         "prices": wiring.price_parts.feed.run,
         "bars": wiring.price_parts.days.run,
@@ -204,8 +205,8 @@ def _services(
         "paper": wiring.paper.run,
         "runs": partial(wiring.run_requests.work, wiring.runner, only),
     }
-    if running is not None:
-        services["store"] = store_keeper(running)
+    if foundation.running is not None:
+        services["store"] = store_keeper(foundation.running)
     return services
 
 

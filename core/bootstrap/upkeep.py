@@ -16,6 +16,7 @@ from core.engine.orders.market_hours import MarketHours
 from core.engine.outbox import Outbox
 from core.engine.runs.calendar_watch import CalendarWatch
 from core.engine.runs.clock_watch import ClockWatch
+from core.engine.runs.nightly_backup import NightlyBackup
 from core.engine.runs.pruning import Pruning
 from core.engine.workers.key_watch import KeyWatch
 from core.engine.workers.store_watch import StoreWatch
@@ -40,6 +41,7 @@ class Upkeep:
         self._clock = foundation.clock
         self._calendar = foundation.calendar
         self._probe = EchoProbe(foundation.clock, foundation.settings.echo)
+        self._backups = foundation.backups
         self._outbox = outbox
         self._accounts = accounts
         self._journal = journal
@@ -82,6 +84,13 @@ class Upkeep:
             accounts=self._accounts,
             outbox=self._outbox,
             probe=self._probe,
+        )
+
+    @cached_property
+    def backup(self) -> NightlyBackup:
+        """Makes a backup each evening."""
+        return NightlyBackup(
+            self._store, self._clock, self._outbox, self._accounts, self._hours, self._backups
         )
 
     @cached_property

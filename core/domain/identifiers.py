@@ -18,6 +18,7 @@ __all__ = [
     "broker_id_for",
     "broker_of",
     "client_order_id",
+    "entry_id",
     "is_client_order_id",
     "is_paper",
     "short_id",
@@ -59,6 +60,11 @@ def client_order_id(account: str, strategy: str, slot: str, leg: str, attempt: i
     parts = "\x1f".join((account, strategy, slot, leg, str(attempt)))
     digest = hashlib.blake2b(parts.encode(), digest_size=15).digest()
     return "S" + base64.b32encode(digest).decode()[:19]
+
+
+def entry_id(account: str, strategy: str, run_id: str, name: str) -> str:
+    """Return the id of a run's (first) entry; ``name`` is ``NSE:SBIN|MIS``."""
+    return client_order_id(account, strategy, run_id, f"{name}|entry", 1)
 
 
 def is_client_order_id(text: str | None) -> bool:

@@ -21,10 +21,12 @@ from cryptography.fernet import Fernet
 from console.doctor import machine, network, run_doctor
 from console.doctor.finding import Level, warn
 from core.adapters.fyers import FYERS
+from core.adapters.mongo.migrations import begin_restoring, end_restoring
 from core.adapters.vault import KEY_FILE
 from core.adapters.zerodha import ZERODHA
 from core.bootstrap import import_days
 from core.config import load_settings
+from core.domain.backup import BackupKind
 from core.domain.calendar_years import known_until
 from core.inspection import CALENDAR_FILE, calendar_years
 from core.ports.store import Change
@@ -316,6 +318,24 @@ async def test_wrong_and_lost_keys(here: Installation, report: Report) -> None:
     (here.data / KEY_FILE).unlink()
     here.extra["SAARTHI_SECRET_KEY"] = Fernet.generate_key().decode()
     await only(report, "secret key", "fail Zerodha - Main: A stored secret cannot be opened")
+
+
+@pytest.mark.matrix("D04")
+async def test_age_of_the_newest_backup(here: Installation, report: Report) -> None:
+    """None yet, one of now, one that is days old; and a store that is half restored."""
+    await only(report, "backup", "ok none yet in ")
+    async with here.opened() as system:
+        await here.connect(system, ZERODHA, logged_in=False)
+        backups, store = system.foundation.backups, system.foundation.store
+        assert backups is not None
+        made = Path((await backups.take(BackupKind.BY_HAND)).path)
+        found = await only(report, "backup", "ok 1, the newest 0 h old: ")
+        assert "opened by its keys alone" in found[0]
+        made.rename(made.with_name("saarthi-20200101T120000Z-nightly.backup"))
+        await only(report, "backup", "warn 1, the newest ")
+        await begin_restoring(store)
+        await only(report, "store", "fail a restore into it was not finished")
+        await end_restoring(store)
 
 
 async def test_store_that_is_away(here: Installation, report: Report) -> None:

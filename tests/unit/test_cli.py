@@ -39,6 +39,7 @@ def saarthi(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str
         ("doctor", "now"),
         ("rotate-key", "--config"),
         ("migrate-legacy", "--mode", "PAUSED"),
+        ("restore",),
         ("calendar",),
         ("calendar", "import"),
         ("calendar", "export", "x.csv"),
@@ -58,7 +59,17 @@ def test_help_is_0(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert ended.value.code == 0
     told = capsys.readouterr().out
-    for command in ("run", "demo", "live", "doctor", "rotate-key", "migrate-legacy", "calendar"):
+    for command in (
+        "run",
+        "demo",
+        "live",
+        "doctor",
+        "rotate-key",
+        "backup",
+        "restore",
+        "migrate-legacy",
+        "calendar",
+    ):
         assert f"\n    {command}" in told
 
 
@@ -70,6 +81,8 @@ def test_help_is_0(capsys: pytest.CaptureFixture[str]) -> None:
         ("doctor",),
         ("rotate-key",),
         ("migrate-legacy",),
+        ("backup",),
+        ("restore", "x.backup"),
         ("live", "--strategy", "opening_range_breakout", "--broker-id", "zerodha_abc123"),
     ],
     ids=lambda command: command[0],

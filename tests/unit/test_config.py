@@ -51,7 +51,9 @@ def test_wrong_value_says_what_is_wrong(field: str, found: str, expected: str) -
 
 
 @pytest.mark.row("G2")
-@pytest.mark.parametrize("field", ["telegram_token", "mongodb_uri", "secret_key"])
+@pytest.mark.parametrize(
+    "field", ["telegram_token", "mongodb_uri", "legacy_uri", "secret_key", "backup_passphrase"]
+)
 def test_wrong_secret_is_not_repeated(field: str, tmp_path: Path) -> None:
     """Of a secret of the wrong type the message shows nothing."""
     file = tmp_path / "saarthi.toml"
@@ -61,6 +63,15 @@ def test_wrong_secret_is_not_repeated(field: str, tmp_path: Path) -> None:
     message = str(caught.value)
     assert message.startswith(f"{setting_name(field)}: found a value; ")
     assert "canary" not in message
+
+
+@pytest.mark.row("G2")
+def test_short_passphrase_is_refused_and_not_repeated() -> None:
+    """Whoever finds a backup can try passphrases for as long as they like."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(environment={"SAARTHI_BACKUP_PASSPHRASE": "canary"})
+    message = str(caught.value)
+    assert message == "SAARTHI_BACKUP_PASSPHRASE: found a value; expected at least 12 characters."
 
 
 @pytest.mark.row("G2")
@@ -148,4 +159,5 @@ def test_without_anything_the_defaults_stand() -> None:
 def test_every_setting_has_a_wrong_value_here() -> None:
     """A setting that is added gets its row above, or is free text."""
     free = {"telegram_token", "mongodb_uri", "legacy_uri", "mongod", "data", "secret_key", "clock"}
+    free |= {"backups", "backup_passphrase"}
     assert {field for field, _, _ in WRONG} | free == set(settings_with_defaults())

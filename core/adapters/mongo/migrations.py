@@ -20,11 +20,23 @@ from core.adapters.mongo.schema import COLLECTIONS, Collection, Index
 from core.errors import ConfigurationError, DuplicateKey, StoreError
 from core.ports.store import Change, Document, StoreView
 
-__all__ = ["MIGRATIONS", "SCHEMA_VERSION", "MigratableStore", "is_current", "migrate"]
+__all__ = [
+    "MIGRATIONS",
+    "SCHEMA_VERSION",
+    "MigratableStore",
+    "begin_restoring",
+    "end_restoring",
+    "forget_schema",
+    "is_current",
+    "is_half_restored",
+    "migrate",
+    "refuse_half_restored",
+]
 
 _NAMESPACE_EXISTS: Final = 48
 _NAMESPACE_NOT_FOUND: Final = 26
 _KEY: Final = "schema"
+_HALF: Final = "restoring"
 
 
 class MigratableStore(StoreView, Protocol):
@@ -65,6 +77,38 @@ async def is_current(
     stored = await store.get(_KEY, _KEY)
     wanted = {"version": len(migrations), "digest": _digest(collections)}
     return stored is not None and all(stored[name] == value for name, value in wanted.items())
+
+
+async def begin_restoring(store: StoreView) -> None:
+    """Note that a store is being filled from a backup: until the end nothing may use it."""
+    await store.update(_KEY, {"_id": _HALF}, Change(set={"begun": True}), upsert=True)
+
+
+async def end_restoring(store: StoreView) -> None:
+    """Note that it is whole."""
+    await store.delete(_KEY, {"_id": _HALF})
+
+
+async def is_half_restored(store: StoreView) -> bool:
+    """Whether a restore into this store was begun and not finished."""
+    return await store.get(_KEY, _HALF) is not None
+
+
+async def refuse_half_restored(store: StoreView) -> None:
+    """Raise ``ConfigurationError`` when a restore into this store was not finished."""
+    if await is_half_restored(store):
+        raise ConfigurationError(
+            "A restore into this store was not finished: run saarthi restore again, with the same "
+            "file or another one."
+        )
+
+
+async def forget_schema(store: StoreView, version: int | None = None) -> None:
+    """Have the next ``migrate`` bring the store up from ``version``; None is an empty store."""
+    await store.delete(_KEY, {"_id": _KEY})
+    if version is not None:
+        change = Change(set={"version": version, "digest": ""})
+        await store.update(_KEY, {"_id": _KEY}, change, upsert=True)
 
 
 async def migrate(

@@ -132,6 +132,11 @@ class MongoStore:
         await self._client.close()
 
     @property
+    def database(self) -> AsyncDatabase[Document]:
+        """The driver's database, for what reads or fills a store as a whole."""
+        return self._database
+
+    @property
     def session_ids(self) -> tuple[str, ...]:
         """Ids of the sessions that every transaction of this store runs on."""
         return tuple(bytes(session.session_id["id"]).hex() for session in self._sessions)

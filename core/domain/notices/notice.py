@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from core.domain.notices.accounts import AccountNotice
+from core.domain.notices.backups import BackupNotice
 from core.domain.notices.calendar import CalendarNotice
 from core.domain.notices.exits import ExitNotice
 from core.domain.notices.limits import LimitNotice
@@ -35,5 +36,6 @@ Notice: TypeAlias = (
     | LimitNotice
     | CalendarNotice
     | PriceNotice
+    | BackupNotice
     | SystemNotice
 )

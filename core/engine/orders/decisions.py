@@ -394,10 +394,12 @@ def external_id(broker_id: str, broker_order_id: str) -> str:
     return f"X|{broker_id}|{broker_order_id}"
 
 
-def external_order(broker_id: str, day: str, seen: BrokerOrder, *, at: datetime) -> Order:
-    """Return the journal's row of an order that was not placed by Saarthi."""
+def external_order(
+    broker_id: str, day: str, seen: BrokerOrder, *, at: datetime, key: str = ""
+) -> Order:
+    """Return the journal's row of an order that it lacks; ``key`` is another id than usual."""
     request = OrderRequest(
-        external_id(broker_id, seen.broker_order_id),
+        key or external_id(broker_id, seen.broker_order_id),
         seen.instrument,
         seen.side,
         seen.quantity,

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from core.domain.ledger import Ledger
-from core.domain.order import LIVE_STATES, Order, OrderState, Purpose
+from core.domain.order import EXTERNAL, LIVE_STATES, Order, OrderState, Purpose
 from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused, WriteOutcome
 from core.engine.orders.ending import Ending
 from core.engine.orders.gate import Gate, gate_at, hold_fence, pass_gate
@@ -306,7 +306,8 @@ class Gateway:
         order = ticket.order
         request = order.request
         rows = await orders_in(view, order.broker_id, request.instrument, order.day)
-        read = [row for row in rows if row.client_order_id != order.client_order_id]
+        own = order.client_order_id
+        read = [row for row in rows if row.client_order_id != own or row.strategy == EXTERNAL]
         others = [row for row in read if row.client_order_id not in going]
         facts = facts_of(order, gate, others=others, late=ticket.late)
         facts = replace(facts, now=self._clock.now())

@@ -147,6 +147,10 @@ class Journal:
             raise NotFound("That order is not in the journal.")
         return order_of(row)
 
+    async def has(self, client_order_id: str) -> bool:
+        """Whether the journal holds an order."""
+        return await self._store.get(_ORDERS, client_order_id) is not None
+
     async def of_day(self, broker_id: str, day: str) -> list[Order]:
         """Return an account's orders of one trading day."""
         rows = await self._store.find(_ORDERS, {"broker_id": broker_id, "day": day})

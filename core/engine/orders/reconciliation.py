@@ -15,11 +15,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.domain.broker import BrokerOrder, BrokerTrade
+from core.domain.identifiers import is_client_order_id
 from core.domain.notices.accounts import Anomaly
 from core.domain.notices.positions import ExitUnproved, OrderUnlisted
 from core.domain.notices.post import Post, external_order_card, external_order_removal
 from core.domain.odd_rows import OddRow, odd_rows_of
-from core.domain.order import UNKNOWN_STATES, Order, OrderState
+from core.domain.order import EXTERNAL, UNKNOWN_STATES, Order, OrderState
 from core.domain.sessions import trading_day
 from core.engine.orders.baselines import baseline_at
 from core.engine.orders.decisions import (
@@ -248,15 +249,15 @@ class Reconciler:
             return
 
     async def _adopt(self, broker_id: str, day: str, seen: BrokerOrder) -> bool:
-        key = external_id(broker_id, seen.broker_order_id)
         # Adopted before: an order from outside lives on like ours, and its fills count (B08).
         known = await self._journal.by_broker_id(broker_id, seen.broker_order_id)
-        if known is not None and known.client_order_id == key:
+        if known is not None and known.strategy == EXTERNAL:
             return await self._apply(known, foreign_event(seen))
         if known is not None:
             # Ours, of an earlier day: brokers list a day's orders until some time in the morning.
             return False
-        order = external_order(broker_id, day, seen, at=self._clock.now())
+        key = await self._key_of(broker_id, seen)
+        order = external_order(broker_id, day, seen, at=self._clock.now(), key=key)
 
         async def body(view: StoreView) -> None:
             await self._journal.add(view, [order])
@@ -267,6 +268,17 @@ class Reconciler:
         except AlreadyDone:
             return False
         return True
+
+    async def _key_of(self, broker_id: str, seen: BrokerOrder) -> str:
+        """Return the journal id of an order that the journal does not know.
+
+        One that Saarthi sent before the journal was restored from a backup keeps the id that its
+        tag names, so that no order is ever sent under that id again (D04).
+        """
+        tag = seen.tag or ""
+        if is_client_order_id(tag) and not await self._journal.has(tag):
+            return tag
+        return external_id(broker_id, seen.broker_order_id)
 
     async def _disown(self, order: Order) -> None:
         """Remove a row that was kept as somebody else's, and its card."""

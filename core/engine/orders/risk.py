@@ -20,6 +20,7 @@ from decimal import Decimal
 
 from core.domain.exits import left_to_exit, units_on_side
 from core.domain.host_clock import DENIED_FROM, words
+from core.domain.identifiers import entry_id
 from core.domain.instrument import InstrumentId, Product, why_not_handled
 from core.domain.ledger import Ledger, shrunk
 from core.domain.limits import Load, first_passed
@@ -206,6 +207,16 @@ def delivery_short(facts: Facts) -> Denial | None:
     return None
 
 
+def sent_already(facts: Facts) -> Denial | None:
+    """What the broker has is never sent again, though a restored journal lacks it (D04)."""
+    adopted = {order.client_order_id for order in facts.others if order.strategy == EXTERNAL}
+    if facts.is_entry and facts.gate and adopted:
+        name = f"{facts.instrument}|{facts.product}"
+        if entry_id(facts.gate.broker_id, facts.strategy, facts.run_id, name) in adopted:
+            return Denial("SENT", "sent before the journal was restored: the broker has it")
+    return None
+
+
 def frozen_entries(facts: Facts) -> Denial | None:
     """An impossible order event stops entries until a user sets NORMAL (reliability.md 2.2)."""
     if facts.is_entry and facts.gate and facts.gate.frozen:
@@ -349,6 +360,7 @@ CHECKS: tuple[Check, ...] = (
     account_switch,
     assignment,
     delivery_short,
+    sent_already,
     frozen_entries,
     proved_account,
     login,

@@ -20,7 +20,7 @@ from core.domain.notices.notice import Notice
 from core.domain.notices.orders import CancelRefused
 from core.domain.notices.post import Post
 from core.domain.notices.protection import ExitDenied, StopCancelled, StopRestored
-from core.domain.order import Order, OrderRequest, OrderState, OrderType, Purpose, Side
+from core.domain.order import EXTERNAL, Order, OrderRequest, OrderState, OrderType, Purpose, Side
 from core.domain.outcome import Acked, Cause, NotSent, Refusal, Refused
 from core.domain.steps import (
     Cancel,
@@ -87,6 +87,7 @@ class Steps:
         self._refused_cancels: dict[str, tuple[int, datetime]] = {}
         self.denials: dict[str, Denied] = {}
         """Why a run's exits were denied when last tried, by run id; shown to a user who waits."""
+        self._taken: set[str] = set()
 
     async def carry_out(
         self,
@@ -161,9 +162,9 @@ class Steps:
         self, goal: Goal, purpose: Purpose, side: Side, quantity: int, attempt: int, today: str
     ) -> Order:
         leg = f"{goal.instrument}|{goal.product}|{purpose}"
-        cid = client_order_id(
-            self._broker_id, goal.strategy, f"{today}|{goal.run_id}", leg, attempt
-        )
+        ids = (self._broker_id, goal.strategy, f"{today}|{goal.run_id}", leg)
+        while (cid := client_order_id(*ids, attempt)) in self._taken:
+            attempt += 1
         request = OrderRequest(cid, goal.instrument, side, quantity, OrderType.MARKET, goal.product)
         return Order(
             request=request,
@@ -225,6 +226,9 @@ class Steps:
             if not is_restored:
                 self.denials.pop(goal.run_id, None)
             self._pauses.note(after, outcome)
+            if outcome is None and after.strategy == EXTERNAL:
+                # The broker has it from before the journal was restored: the next has another id.
+                self._taken.add(after.client_order_id)
             return isinstance(outcome, Acked)
         raise _moving()
 

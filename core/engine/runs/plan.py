@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from core.domain.account import Account
 from core.domain.broker_profile import BrokerProfile
-from core.domain.identifiers import client_order_id
+from core.domain.identifiers import entry_id
 from core.domain.instrument import InstrumentId
 from core.domain.order import Order, OrderRequest, OrderState, OrderType, Purpose, Side
 from core.domain.planning import AccountState, Leg
@@ -167,10 +167,8 @@ class RunPlan:
         return cut(intent, slices(intent.request.quantity, current.largest_order))
 
     def _entry(self, target: Target, assignment: AssignmentView, leg: Leg) -> Order:
-        name = f"{target.instrument}|{assignment.product}|entry"
-        cid = client_order_id(
-            assignment.broker_id, assignment.strategy, self.request.run_id, name, 1
-        )
+        name = f"{target.instrument}|{assignment.product}"
+        cid = entry_id(assignment.broker_id, assignment.strategy, self.request.run_id, name)
         request = OrderRequest(
             cid,
             target.instrument,

@@ -24,6 +24,7 @@ from core.domain.notices.accounts import (
     SoftwareStop,
     SquareOffAlarm,
 )
+from core.domain.notices.backups import BackupMissed, RestoredCompared, StoreRestored
 from core.domain.notices.calendar import CalendarEnds, DayUnknown, YearDerived
 from core.domain.notices.exits import ExitStuck, ExitThrough, ExitWaits, LedgersLeft
 from core.domain.notices.limits import (
@@ -186,6 +187,9 @@ def notices(word: str) -> tuple[Notice, ...]:
         DayUnknown("2028-01-03", word),
         PricesPolled(word, word),
         PricesPushed(),
+        BackupMissed(word, AT),
+        StoreRestored(AT, 2, had_panic=True),
+        RestoredCompared(account, 3, (word, word)),
         PollerTrouble(word),
         InstrumentsOld(word, word, word),
         Started(3),

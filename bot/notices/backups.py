@@ -1,0 +1,82 @@
+"""The messages of notices about backups."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from bot.notices.lookups import Lookups
+from bot.views.markup import LONG, bold, day_time, esc, join, short
+from bot.views.screen import Screen, button
+from bot.views.verbs import Verb
+from bot.views.words import plural
+from core.domain.notices.backups import (
+    BackupMissed,
+    BackupNotice,
+    RestoredCompared,
+    StoreRestored,
+)
+
+__all__ = ["backup_notice"]
+
+_SHOWN = 10
+
+
+async def backup_notice(notice: BackupNotice, lookups: Lookups) -> Screen:
+    """Return the message of a notice about backups."""
+    match notice:
+        case BackupMissed():
+            return Screen(_missed(notice))
+        case StoreRestored():
+            return Screen(_restored(notice), ((button("Modes", Verb.MODES),),))
+        case RestoredCompared():
+            label = await lookups.label(notice.broker_id)
+            rows = ((button("Positions", Verb.POSITIONS, notice.broker_id),),)
+            return Screen(_compared(notice, label), rows)
+        case _:
+            assert_never(notice)
+
+
+def _missed(notice: BackupMissed) -> str:
+    newest = (
+        f"The newest is of {day_time(notice.newest)}." if notice.newest else "There is none yet."
+    )
+    return (
+        f"💾 Today's backup could not be made: {esc(short(notice.reason, LONG))} {newest} "
+        "I try again each hour."
+    )
+
+
+def _restored(notice: StoreRestored) -> str:
+    panic = (
+        "A panic was running then. It is not taken up: send /panic if you still want it."
+        if notice.had_panic
+        else None
+    )
+    return join(
+        f"💾 {bold(f'Restored from the backup of {day_time(notice.backup_at)}')}",
+        "What happened since then is known to the brokers alone. Log in, and I compare each of "
+        f"{plural(notice.accounts, 'account')} with its broker and say what I find.",
+        "Until you set Normal every account is on Exit only; stops go on.",
+        panic,
+    )
+
+
+def _compared(notice: RestoredCompared, label: str) -> str:
+    shown = [f"• {esc(one)}" for one in notice.apart[:_SHOWN]]
+    more = len(notice.apart) - _SHOWN
+    orders = (
+        f"{plural(notice.orders, 'order')} of today, sent by me after the backup: kept as not "
+        "placed by Saarthi, and never sent again."
+        if notice.orders
+        else "No order of today is missing in the backup."
+    )
+    return join(
+        f"💾 {bold(f'{label}: compared with its broker')}",
+        orders,
+        "Positions that no strategy knows, or not so; close them, or keep them by hand:"
+        if shown
+        else "Its positions are as strategies know them.",
+        *shown,
+        f"and {more} more" if more > 0 else None,
+        "When that is as it should be, set Normal.",
+    )

@@ -1,0 +1,1 @@
+"""Backups: an installation in one sealed file, and the folder that they are kept in."""
