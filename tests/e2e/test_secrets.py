@@ -58,6 +58,8 @@ OF_THE_STORE = {"store.json", "credentials"}
 OTHER_SECRET = "canarysecretnowother0001"
 NOISY_SECRET = "canarysecretinnoise0001"
 NOBODYS = "canarytokenofnobody0001"
+PAGES: list[str] = []
+"""What our web server answered to the browsers of the day."""
 SHORTEST = 10
 """No secret is shorter, so that none is found by chance."""
 
@@ -99,6 +101,7 @@ class Scene:
     operator: Operator
     arguments: Arguments
     actors: tuple[Actor, Actor]
+    pages: list[str]
 
     @property
     def log(self) -> str:
@@ -154,6 +157,7 @@ def actors_of(public_url: str) -> tuple[Actor, Actor]:
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     """Everything stands, at the loudest log level; no account is connected."""
     port = free_port()
+    PAGES.clear()
     clock = clock_text(BREAKOUT, SLOW)
     sandbox = Sandbox("--state", str(tmp_path / "sandbox"), clock=clock)
     url = f"http://127.0.0.1:{port}"
@@ -172,7 +176,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
                 base_url=sandbox.url("control"), trust_env=False, timeout=15
             ) as http:
                 operator = Operator(http, clock_from_setting(clock).market_now)
-                made = Scene(sandbox, here, tmp_path, operator, arguments, actors_of(url))
+                made = Scene(sandbox, here, tmp_path, operator, arguments, actors_of(url), PAGES)
                 await until_healthy(url)
                 yield made
     finally:
@@ -191,11 +195,17 @@ async def until_healthy(url: str) -> None:
 # --- a bad day ---------------------------------------------------------------------------------
 
 
+def note(answer: httpx.Response) -> httpx.Response:
+    """Note what our web server answered: the page, and all its headers."""
+    PAGES.append(f"{answer.headers.multi_items()}\n{answer.text}")
+    return answer
+
+
 async def landing(address: str, user_id: str) -> str:
     """Log in at the broker, and return the address to which it sends the browser, unvisited."""
     async with httpx.AsyncClient(trust_env=False, timeout=15) as http:
-        ours = await http.get(address)
-        onward = await _submit(http, ours, {})
+        ours = note(await http.get(address))
+        onward = note(await _submit(http, ours, {}))
         brokers = await http.get(onward.headers["Location"])
         answer = await _submit(http, brokers, {"user_id": user_id, "action": "allow"})
     return str(answer.headers["Location"])
@@ -203,7 +213,7 @@ async def landing(address: str, user_id: str) -> str:
 
 async def visit(address: str) -> int:
     async with httpx.AsyncClient(trust_env=False, timeout=15) as http:
-        return (await http.get(address)).status_code
+        return note(await http.get(address)).status_code
 
 
 async def login_button(do: Operator, label: str, *words: str) -> str:
@@ -370,6 +380,7 @@ async def test_no_secret_leaves_through_a_bad_day(scene: Scene) -> None:
     places = {
         "the chat": json.dumps(talk, ensure_ascii=False),
         "the calls of the Bot API": json.dumps(scene.sandbox.ask("GET", "/telegram/calls")),
+        "the web pages": "\n".join(scene.pages),
         "the log": scene.log,
         "a process argument": "\n".join(scene.arguments.seen),
         **kept,
@@ -380,6 +391,8 @@ async def test_no_secret_leaves_through_a_bad_day(scene: Scene) -> None:
     # The search looked at what it says: the day was bad, and its traces are there.
     assert len(scene.issued("session", "token")) >= 4
     assert len(scene.issued("code", "code")) >= 5
+    assert any("is connected" in page for page in scene.pages)
+    assert any("What to do" in page for page in scene.pages)
     assert {"outbox", "inbox", "broker_accounts", "orders"} <= {n.split()[-1] for n in kept}
     assert any("-m console run" in line for line in scene.arguments.seen)
     for said in ("/broker/callback/zerodha", "/broker/callback/fyers", "/login/", "POST"):

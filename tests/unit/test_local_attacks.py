@@ -19,12 +19,11 @@ from core.errors import ConfigurationError
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
 
-pytestmark = pytest.mark.row("G2")
-
 ROOT = Path(__file__).parents[2]
 SENSITIVE = ("token", "secret", "password", "key")
 
 
+@pytest.mark.row("G2")
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o666, 0o601])
 @pytest.mark.parametrize("is_link", [True, False])
 def test_keys_that_others_could_read_are_refused(tmp_path: Path, mode: int, is_link: bool) -> None:
@@ -39,6 +38,7 @@ def test_keys_that_others_could_read_are_refused(tmp_path: Path, mode: int, is_l
         FernetVault.from_setting(None, tmp_path)
 
 
+@pytest.mark.row("G2")
 def test_no_key_is_written_through_a_link(tmp_path: Path) -> None:
     """A link that leads nowhere yet, laid by another user, gets no key behind it."""
     trap = tmp_path / "trap"
@@ -53,6 +53,7 @@ def test_no_key_is_written_through_a_link(tmp_path: Path) -> None:
         assert stat.S_IMODE((data / KEY_FILE).stat().st_mode) == 0o600
 
 
+@pytest.mark.row("G2")
 def test_a_private_file_takes_the_place_of_a_link(tmp_path: Path) -> None:
     """What the link leads to is not written, and the new file is ours alone."""
     victim, link = tmp_path / "victim", tmp_path / "store.json"
@@ -65,6 +66,7 @@ def test_a_private_file_takes_the_place_of_a_link(tmp_path: Path) -> None:
     assert not link.is_symlink() and stat.S_IMODE(link.stat().st_mode) == 0o600
 
 
+@pytest.mark.row("G2")
 def test_no_secret_is_an_argument_of_the_command() -> None:
     """Arguments of a process can be read by everybody on the machine."""
     options: set[str] = set()
@@ -81,6 +83,7 @@ def test_no_secret_is_an_argument_of_the_command() -> None:
     assert "--config" in options
 
 
+@pytest.mark.row("G2")
 async def test_codes_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pairing code and a postback's signature: a comparison that stops early tells how far."""
     compared: list[int] = []
