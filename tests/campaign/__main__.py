@@ -32,6 +32,7 @@ _KILLS, _FAULTS = 1_000, 10_000
 _FEWEST = 30
 """So many calls at least has every scenario."""
 _LINE = 2**20
+_LONGEST = 620
 
 
 def _say(text: str | None) -> None:
@@ -154,8 +155,13 @@ class Campaign:
         total: Counter[str] = sum(self.parts.values(), Counter())
         if self.faults:
             _say(f"\n{len(self.faults)} faults:")
-            _say("\n".join(f"- {sentence[:600]}" for sentence in self.faults[:60]))
+            _say("\n".join(f"- {_shortened(sentence)}" for sentence in self.faults[:60]))
         return int(bool(self.faults) or any(total[figure] for figure in BAD))
+
+
+def _shortened(sentence: str) -> str:
+    """Return where it is and how it ends: a traceback names its error last."""
+    return sentence if len(sentence) <= _LONGEST else f"{sentence[:120]} … {sentence[-480:]}"
 
 
 async def _play(campaign: Campaign, jobs: int) -> None:
