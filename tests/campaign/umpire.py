@@ -93,7 +93,8 @@ class Umpire:
         self._true_books[key] = after = before + trade.signed
         if row["purpose"] == "entry" or row["strategy"] == "manual":
             return
-        if row["state"] == "PENDING_CANCEL" and self.now - self._crossed_at[key] <= GRACE_S:
+        is_going = row["state"] == "PENDING_CANCEL" or row["reason"] == "nothing left to protect"
+        if is_going and self.now - self._crossed_at[key] <= GRACE_S:
             return  # what it protected crossed inside, and it filled although it was cancelled
         venue, where = self.world.venue(broker_id), trade.order.key
         since = venue.moved_by_others(where)

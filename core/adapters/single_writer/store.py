@@ -25,6 +25,7 @@ from core.adapters.single_writer.groups import MOST_MEMBERS, Group, Member, Outc
 from core.adapters.single_writer.memory import Memory
 from core.errors import (
     AlreadyDone,
+    Denied,
     DuplicateKey,
     LeaseLost,
     StaleWrite,
@@ -200,7 +201,7 @@ class SingleWriterStore:
             view = BodyView(
                 self._memory, self.base, self._pending, lambda: self._moves, self._changed_at
             )
-            value, is_good = await self._attempt(body, view, until)
+            value, is_good = await self._attempt(body, view, until, nonce)
             outcome: Outcome | Exception = Outcome.RERUN
             if is_good and not self._is_unsure():
                 if nonce is None and not view.layers:
@@ -220,7 +221,11 @@ class SingleWriterStore:
                 raise TransactionConflict("Other writes were faster, again and again.")
 
     async def _attempt(
-        self, body: Callable[[BulkView], Awaitable[T]], view: BodyView, until: float
+        self,
+        body: Callable[[BulkView], Awaitable[T]],
+        view: BodyView,
+        until: float,
+        nonce: str | None,
     ) -> tuple[Any, bool]:
         """Run the body once; return its value, and whether that may be committed."""
         value: Any = None
@@ -232,6 +237,7 @@ class SingleWriterStore:
                 raise StoreUnavailable("The transaction did not end in time.") from error
             is_good = view.is_current() and not self._is_unsure()
             if is_good and await self._seen() is Outcome.LANDED:
+                await self._refuse_committed(nonce, error)
                 raise
             return None, False
         finally:
@@ -263,6 +269,16 @@ class SingleWriterStore:
             await asyncio.shield(self._under_way[nonce])
         if nonce in self._done:
             raise AlreadyDone("This was done before.")
+
+    async def _refuse_committed(self, nonce: str | None, error: Exception) -> None:
+        """Raise ``AlreadyDone`` where an earlier controller has committed what a body now refuses.
+
+        A wish that is delivered again finds what it has changed itself, and takes it for another's.
+        """
+        if nonce is None or isinstance(error, Denied):  # a denial is no answer to a wish
+            return
+        if await self.base.get(_COMMITS, nonce) is not None:
+            raise AlreadyDone("This was done before.") from error
 
     # -- groups ----------------------------------------------------------------------------------
 

@@ -4,55 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from itertools import count
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from core.adapters.single_writer import SingleWriterStore
-from core.errors import AlreadyDone, DuplicateKey, LeaseLost, StoreError, StoreUnavailable
+from core.errors import (
+    AlreadyDone,
+    DuplicateKey,
+    LeaseLost,
+    StoreError,
+    StoreUnavailable,
+    UserError,
+)
 from core.ports.store import OUTSIDE, Change, Document, StoreView
 from tests.fakes.clock import ManualClock
-from tests.fakes.counted_store import CountedStore
-
-LEASE = {"_id": "controller", "fence": 7}
-THEN = datetime.fromtimestamp(0, UTC)
-
-
-@dataclass
-class Held:
-    """A writer over a store in memory, whose commits a test can hold up."""
-
-    base: CountedStore = field(default_factory=CountedStore)
-    writer: SingleWriterStore = field(init=False)
-    _numbers: count[int] = field(default_factory=count)
-
-    def __post_init__(self) -> None:
-        self.writer = SingleWriterStore(self.base, ManualClock(THEN))
-
-    async def opened(self) -> Held:
-        """Take the lease."""
-        await self.base.insert("lease", dict(LEASE))
-        await self.writer.hold("lease", LEASE)
-        self.base.commands.clear()
-        return self
-
-    async def add(self, key: str, amount: int = 1, nonce: str | None = None) -> int:
-        """Add to a counter in a transaction; return what it then is."""
-
-        async def body(view: StoreView) -> int:
-            await view.update("chats", {"_id": key}, Change(inc={"n": amount}), upsert=True)
-            row = await view.get("chats", key)
-            return int(row["n"]) if row else -1
-
-        return await self.writer.transaction(body, nonce=nonce or f"add {next(self._numbers)}")
-
-    async def count(self, key: str) -> int:
-        """Return a counter as it is stored."""
-        row = await self.base.get("chats", key)
-        return int(row["n"]) if row else 0
+from tests.fakes.held_writer import LEASE, THEN, Held
 
 
 @pytest.fixture
@@ -344,6 +312,24 @@ async def test_commit_that_took_effect_unheard_is_read_back(held: Held) -> None:
         await held.add("one", nonce="once")
 
 
+async def test_what_an_earlier_controller_did_is_done_whatever_its_body_says_now(
+    held: Held,
+) -> None:
+    """A wish that is delivered again finds what it has changed itself: that is no other's change."""
+    await held.add("one", nonce="wish")
+    await held.writer.release()
+    again = SingleWriterStore(held.base, ManualClock(THEN))
+    await again.hold("lease", LEASE)
+
+    async def refuses(_view: StoreView) -> None:
+        raise UserError("It has changed since you looked.")
+
+    with pytest.raises(AlreadyDone):
+        await again.transaction(refuses, nonce="wish")
+    with pytest.raises(UserError, match="since you looked"):
+        await again.transaction(refuses, nonce="another")
+
+
 async def test_nothing_is_believed_while_a_commit_is_unknown(held: Held) -> None:
     """A read would be a guess; it raises, and is right once the store answers."""
     held.base.database.is_away = True
@@ -387,75 +373,6 @@ async def test_difference_is_named_without_its_values_and_mended() -> None:
     assert await held.writer.differences("chats") == ["chats/one: by, n"]
     assert await held.writer.differences() == []
     assert (await held.writer.get("chats", "one") or {})["n"] == 40
-
-
-def hold_commits(held: Held, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """Hold up each commit when it is in the store and its answer is not here yet."""
-    commit, go_on = held.base.transaction, asyncio.Event()
-
-    async def slowly(*given: Any, **named: Any) -> Any:
-        done = await commit(*given, **named)
-        await go_on.wait()
-        return done
-
-    monkeypatch.setattr(held.base, "transaction", slowly)
-    return go_on
-
-
-async def test_difference_is_found_while_commits_never_pause(
-    held: Held, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A busy day must not hide what memory has wrong; what is being written says nothing."""
-    await held.add("one")
-    await held.add("busy")
-    go_on = hold_commits(held, monkeypatch)
-    busy = [asyncio.create_task(held.add("busy")), asyncio.create_task(held.add("new"))]
-    while await held.count("new") == 0:
-        await asyncio.sleep(0)
-    assert await held.writer.differences("chats") == []
-    await held.base.update("chats", {"_id": "one"}, Change(set={"n": 40}))
-    assert await held.writer.differences("chats") == ["chats/one: n"]
-    go_on.set()
-    assert await asyncio.gather(*busy, held.add("one")) == [2, 1, 41]
-
-
-async def test_what_lands_during_a_comparison_is_no_difference(
-    held: Held, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The store's answer is older than memory then, in both of its readings."""
-    await held.add("one")
-    find = held.base.find
-
-    async def find_then_commit(collection: str, where: Any, **options: Any) -> list[Document]:
-        rows = await find(collection, where, **options)
-        if collection == "chats":
-            await held.add("one")
-        return rows
-
-    monkeypatch.setattr(held.base, "find", find_then_commit)
-    assert await held.writer.differences("chats") == []
-    monkeypatch.undo()
-
-
-async def test_what_is_in_flight_when_a_difference_is_found_lands_before_memory_is_read(
-    held: Held, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It was worked out upon what was wrong, and would bring that back."""
-    await held.add("one")
-    go_on = hold_commits(held, monkeypatch)
-    row = {"_id": "one", "by": "hand"}
-    adding = asyncio.create_task(held.add("one"))
-    while await held.count("one") == 1:
-        await asyncio.sleep(0)
-    await held.base.update("chats", {"_id": "one"}, Change(set=row))
-    await held.base.insert("chats", {"_id": "two", "n": 7})
-    assert await held.writer.differences("chats") == ["chats/two: is not in memory"]
-    reading = asyncio.create_task(held.writer.get("chats", "one"))
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert not reading.done()
-    go_on.set()
-    assert (await adding, await reading) == (2, {**row, "n": 2})
 
 
 async def test_what_expires_in_the_store_is_no_difference() -> None:
