@@ -16,7 +16,7 @@ from console.backup import run_backup, run_restore
 from console.days import run_import
 from console.demo.launcher import main as run_demo
 from console.demo.options import DemoOptions
-from console.doctor import run_doctor
+from console.doctor import DoctorOptions, run_doctor
 from console.keys import rotate_key
 from console.legacy import LegacyOptions, migrate_legacy
 from console.live import run_live
@@ -61,6 +61,10 @@ def _parser() -> argparse.ArgumentParser:
     live.add_argument("--once", action="store_true", help="one run now, then end")
     _add_config(live)
     doctor = commands.add_parser("doctor", help="check the installation and say what to do")
+    doctor.add_argument("--proxy-file", type=Path, help="the reverse proxy's configuration")
+    doctor.add_argument(
+        "--console", action="store_true", help="ask about the brokers' consoles one by one"
+    )
     _add_config(doctor)
     rotate = commands.add_parser("rotate-key", help="seal every secret with a new key")
     rotate.add_argument(
@@ -168,7 +172,8 @@ def _live(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    return asyncio.run(run_doctor(_settings(options)))
+    chosen = DoctorOptions(options.proxy_file, options.console)
+    return asyncio.run(run_doctor(_settings(options), options=chosen))
 
 
 def _rotate(options: argparse.Namespace) -> int:

@@ -110,6 +110,7 @@ def bot_parameters(settings: Settings) -> BotParameters:
         token=token,
         api_root=settings.telegram_api,
         public_url=settings.public_url,
+        redirect_root=settings.redirect_root,
         brokers=OFFERED,
     )
 

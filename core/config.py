@@ -58,6 +58,15 @@ def _stream_root(value: str) -> str:
     return value.rstrip("/")
 
 
+def _loopback_root(value: str) -> str:
+    root = _http_root(value)
+    if urlsplit(root).hostname not in {"127.0.0.1", "localhost"}:
+        raise ValueError(
+            "expected an address of the user's own machine, like http://127.0.0.1:8443"
+        )
+    return root
+
+
 def _echo_root(value: str) -> str:
     return value if value == NO_STREAM else _http_root(value)
 
@@ -116,6 +125,8 @@ class Settings(BaseModel):
 
     Attributes:
         public_url: What brokers redirect to; None means logins by pasting (product.md B4).
+        tunnel_url: What they redirect to without a public URL: an address of the user's own
+            machine, from which an SSH tunnel may lead here.
         horizon_s: Seconds after which an unresolved order that the broker does not show is given
             up.
         order_deadline_s: Total time of one call to a broker, waits included.
@@ -138,6 +149,7 @@ class Settings(BaseModel):
     telegram_api: Root = "https://api.telegram.org"
     owners: Annotated[tuple[int, ...], BeforeValidator(_owners)] = ()
     public_url: Annotated[Root | None, Optional_] = None
+    tunnel_url: Annotated[str, AfterValidator(_loopback_root)] = "https://127.0.0.1"
     listen: Annotated[str, AfterValidator(_host_port)] = "127.0.0.1:8443"
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_proxies)] = ()
     mongodb_uri: Annotated[SecretStr | None, Optional_] = None
@@ -175,6 +187,11 @@ class Settings(BaseModel):
     def addresses(self) -> Mapping[str, str]:
         """Every address of a broker that was given, by setting."""
         return {**self.roots, **self.streams}
+
+    @property
+    def redirect_root(self) -> str:
+        """The root of the addresses that brokers redirect to."""
+        return self.public_url or self.tunnel_url
 
     @property
     def echo(self) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from bot.views.words import token_state
+from console.doctor.console_questions import Question, questions_of
 from console.doctor.finding import Finding, fail, ok, warn
 from console.doctor.machine import talks_to_real_brokers
 from core.bootstrap import System
@@ -20,7 +21,7 @@ from core.errors import BrokerReadError, VaultError
 from core.inspection import StoreLook
 from core.ports.address_probe import Sighted, Sighting
 
-__all__ = ["accounts", "addresses", "backups", "masters", "owners", "store"]
+__all__ = ["accounts", "addresses", "backups", "console_questions", "masters", "owners", "store"]
 
 _OLD = timedelta(hours=36)
 _HOURS_UP_TO = 72
@@ -169,6 +170,22 @@ async def addresses(system: System) -> list[Finding]:
     for account in accounts:
         found += _shared(account, accounts)
     return found
+
+
+async def console_questions(system: System, settings: Settings) -> list[Question]:
+    """Return what to ask of the consoles of the brokers in use; of all, before the first account.
+
+    Where nothing of an account's address is known yet, the question names no address.
+    """
+    accounts = [one for one in await system.accounts.all() if has_way_out(one)]
+    leaves: dict[str, dict[str, None]] = {}
+    for account in accounts:
+        known = account.registered or (account.address_seen, account.source_address or "")
+        found = leaves.setdefault(account.broker.name, {})
+        found.update(dict.fromkeys([one for one in known if one][: len(account.registered) or 1]))
+    used = {account.broker for account in accounts} or set(system.connections.brokers)
+    brokers = [one for one in system.connections.brokers if one in used]
+    return questions_of(brokers, settings, {name: tuple(found) for name, found in leaves.items()})
 
 
 def _address(account: Account, sighting: Sighting) -> Finding:

@@ -53,10 +53,19 @@ async def public_address(settings: Settings, http: httpx.AsyncClient) -> list[Fi
     """Check the public URL, and list the addresses for each broker's console."""
     if settings.public_url is None:
         text = "none: logins are completed by pasting the address into the chat"
-        found = [ok("public URL", text)]
+        found = [ok("public URL", text + _tunnel(settings))]
     else:
         found = [*_form(settings), await _answers(settings.public_url, http)]
     return [*found, *redirects(settings)]
+
+
+def _tunnel(settings: Settings) -> str:
+    """Say how the last step goes by itself, where an SSH tunnel can lead here."""
+    parts = urlsplit(settings.tunnel_url)
+    if parts.scheme != "http":
+        return ""
+    there = f"{parts.port or 80}:127.0.0.1:{settings.listen_on[1]}"
+    return f"; not where a browser has the tunnel ssh -N -L {there} to this machine"
 
 
 def _form(settings: Settings) -> Sequence[Finding]:
@@ -90,7 +99,7 @@ async def _answers(root: str, http: httpx.AsyncClient) -> Finding:
 
 def redirects(settings: Settings) -> list[Finding]:
     """Return the addresses to enter in each broker's console."""
-    root = settings.public_url or "https://127.0.0.1"
+    root = settings.redirect_root
     found = [
         ok(
             "redirect URL",

@@ -231,6 +231,7 @@ class AccountWiring(ABC):
             tokens=self.tokens,
             outbox=self.outbox,
             public_url=self._foundation.settings.public_url,
+            redirect_root=self._foundation.settings.redirect_root,
             on_login=self.pool.wake,
             on_first_login=Reconnection(self._clock, self.accounts).take_over,
         )

@@ -170,6 +170,8 @@ class BrokerProfile:
         roots: The addresses of the API. The first is the one that orders go to.
         console: Address of the developer console, without ``https://``.
         guide: What a user does there before adding an account, step by step.
+        console_questions: What ``saarthi doctor --console`` asks of the console, each answered by
+            yes or no; ``{redirect}``, ``{postback}`` and ``{addresses}`` are filled in.
         key: The API key.
         secret: The API secret.
         log_out_hint: How a user logs out of the broker in a browser.
@@ -202,6 +204,7 @@ class BrokerProfile:
     postback: PostbackForm | None = None
     cut_offs: tuple[CutOff, ...] = ()
     stream: ApiRoot | None = None
+    console_questions: tuple[str, ...] = ()
     names_need_master: bool = False
     exit_hint: str = "In the broker's app, cancel what works and close the positions."
     legacy: LegacyForm | None = None

@@ -152,7 +152,7 @@ async def test_everything_is_told_and_nothing_changed(here: Installation, report
     assert TOKEN not in text
     assert "canary" not in text.lower()
     assert about(lines, "bot token") == ["ok it is @saarthi_100000001_bot"]
-    assert about(lines, "owners") == ["ok Telegram users 1001"]
+    assert about(lines, "owners") == ["ok Telegram users 1001 (listed)"]
     assert about(lines, "store")[0] == "ok embedded, at MONGODB_URI; transactions work"
     assert "you accepted it for live brokers" in about(lines, "store")[1]
     assert [line.partition(" (")[0] for line in about(lines, "accounts")] == [

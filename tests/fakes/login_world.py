@@ -171,6 +171,7 @@ class LoginWorld:
             tokens=tokens,
             outbox=outbox,
             public_url=public_url,
+            redirect_root=public_url or "https://127.0.0.1",
             on_login=self.logged_in.append,
             on_first_login=Reconnection(self.clock, self.accounts).take_over,
         )

@@ -35,6 +35,7 @@ WRONG = [
     ("warning_interval_s", "-1", "greater than or equal to 1"),
     ("accept_embedded_store_for_live", "perhaps", "boolean"),
     ("prove_accounts", "perhaps", "boolean"),
+    ("tunnel_url", "https://saarthi.example", "http://127.0.0.1:8443"),
     ("address_echo", "checkip.example", "https://"),
 ]
 

@@ -75,6 +75,11 @@ FYERS = BrokerProfile(
         "a dash)",
         is_secret=True,
     ),
+    console_questions=(
+        "Is the app active, and does it allow orders and market data?",
+        "Is its redirect URL exactly {redirect} ?",
+        "Is {addresses} among the IP addresses of the app?",
+    ),
     log_out_hint="Open fyers.in in this browser, tap the profile, then Logout.",
     exit_hint="Open the Fyers app: Orders, cancel what is pending; then Positions, Exit all.",
     tokens_die_at=time(6, 0),

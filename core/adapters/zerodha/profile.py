@@ -94,6 +94,12 @@ ZERODHA = BrokerProfile(
         "32 letters and digits, copied whole from the developer console (the key has 16)",
         is_secret=True,
     ),
+    console_questions=(
+        "Is the app of the type Connect, and is its monthly plan paid?",
+        "Is its redirect URL exactly {redirect} ?",
+        "Are the user ids of all accounts that use the app among those it admits?",
+        "Is {addresses} among the IP addresses of your developer profile?",
+    ),
     log_out_hint="Open kite.zerodha.com in this browser, tap the profile, then Logout.",
     exit_hint="Open Kite: Orders, cancel what is open; then Positions, Exit all.",
     tokens_die_at=time(6, 0),

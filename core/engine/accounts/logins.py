@@ -1,8 +1,10 @@
 """Logins: links, nonces and the callback (product.md B1 to B4, B9).
 
-Only a callback spends a nonce, and it can only complete the login of the account that asked. The
-token is stored and the user notified in one transaction, which closes every other nonce of the
-account (``core.engine.accounts.login_attempts`` documents them).
+Collection ``logins``: ``_id`` is the single-use nonce; ``broker_id``, ``state`` open, spent, done
+or closed, ``via`` page or paste, ``shared`` (the link that was given away, at which it began),
+``expires_at``, ``told_silent``. Only a callback spends a nonce, and it can only complete the login
+of the account that asked. The token is stored and the user notified in one transaction, which
+closes every other nonce of the account.
 
 A link may be in other hands than an owner's. Whoever holds one has three open nonces at most (a
 fourth closes the oldest), and cannot write into the chat: refusals are told in our own words, on
@@ -14,7 +16,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from core.domain.account import Account, TokenStatus
@@ -33,12 +35,7 @@ from core.domain.views import LoginOffer
 from core.engine.accounts.accounts import Accounts, is_live, update_account
 from core.engine.accounts.connections import Connections
 from core.engine.accounts.key_check import KeyCheck
-from core.engine.accounts.login_attempts import (
-    close_all,
-    query_of,
-    refusal_post,
-    silence,
-)
+from core.engine.accounts.login_attempts import LoginOrigin, query_of, refusal_post
 from core.engine.accounts.login_links import (
     account_of_link,
     add_link,
@@ -74,22 +71,6 @@ _LOGINS = "logins"
 _OPEN_AT_ONCE = 3
 
 
-@dataclass(frozen=True, slots=True)
-class LoginOrigin:
-    """Who asked for the login that a callback belongs to.
-
-    Attributes:
-        link: Secret part of the account's login page while it is valid, to try again; else None.
-        is_done: This very login was completed before.
-        is_shared: It began at a link that the account's holder was given (row B11).
-    """
-
-    account: Account
-    link: str | None
-    is_done: bool
-    is_shared: bool = False
-
-
 class Logins:
     """Offers, starts and completes logins.
 
@@ -107,6 +88,7 @@ class Logins:
         tokens: Tokens,
         outbox: Outbox,
         public_url: str | None,
+        redirect_root: str,
         on_login: Callable[[str], None],
         on_first_login: Callable[[StoreView, Account, str], Awaitable[None]],
     ) -> None:
@@ -118,14 +100,14 @@ class Logins:
         self._tokens = tokens
         self._outbox = outbox
         self._public_url = public_url.rstrip("/") if public_url else None
+        self._redirect_root = redirect_root
         self._keys = KeyCheck(clock, accounts, connections)
         self._on_login = on_login
         self._on_first_login = on_first_login
 
     def redirect_url(self, broker: BrokerProfile) -> str:
         """Return the redirect address that the broker's console must hold."""
-        root = self._public_url or "https://127.0.0.1"
-        return root + broker.callback_path
+        return self._redirect_root + broker.callback_path
 
     async def offer(self, broker_id: str) -> LoginOffer:
         """Return our page's address, or without a public URL a fresh broker address (B4)."""
@@ -340,7 +322,7 @@ class Logins:
                 raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN)
             if account.user_id is None:
                 await self._on_first_login(view, account, grant.user_id)
-            await close_all(view, broker_id)
+            await _close_all(view, broker_id)
             await view.update(_LOGINS, {"_id": nonce}, Change(set={"state": "done"}))
             await end_links(view, broker_id)
             await self._tokens.refreshed(view)
@@ -476,7 +458,7 @@ class Logins:
         broker_id = row["broker_id"]
 
         async def body(view: StoreView) -> None:
-            await silence(view, broker_id)
+            await _silence(view, broker_id)
             if await is_live(view, broker_id):
                 await self._outbox.post(view, login_trouble_card(LoginSilent(broker_id)))
 
@@ -487,3 +469,16 @@ class Logins:
 
 
 _SAME_USER = "this broker user is connected already with the same key"
+
+
+async def _close_all(view: StoreView, broker_id: str) -> None:
+    """Close an account's nonces: it is logged in, and none of them may log it in once more."""
+    for state in ("open", "spent"):
+        where = {"broker_id": broker_id, "state": state}
+        await view.update(_LOGINS, where, Change(set={"state": "closed"}), many=True)
+
+
+async def _silence(view: StoreView, broker_id: str) -> None:
+    """Ask no more about an account's open logins: the user was asked."""
+    where = {"broker_id": broker_id, "state": "open"}
+    await view.update(_LOGINS, where, Change(set={"told_silent": True}), many=True)
