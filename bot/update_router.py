@@ -7,16 +7,16 @@ import logging
 from telegram import Bot, CallbackQuery, Message, MessageEntity, Update
 
 from bot.conversation.dispatch import attempt, serve_tap
+from bot.conversation.plain_words import is_panic_word, meant_command
 from bot.conversation.services import ChatServices
 from bot.conversation.visit import Visit
 from bot.edge.authorization import Authorization
 from bot.edge.inbox import Inbox
 from bot.edge.menu import Menu
 from bot.edge.pairing import Pairing, PairingResult
-from bot.handlers.panic import is_panic_word
 from bot.registry import ACTIONS, COMMANDS
 from bot.views.callbacks import Tap, parse
-from bot.views.screen import Screen
+from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
 from bot.wizard.answers import handle_text
 from bot.wizard.secrecy import keep_secret
@@ -101,11 +101,24 @@ class UpdateRouter:
         if not await attempt(visit, keep) or is_done:
             return
         if not name:
-            await attempt(visit, handle_text)
+            await attempt(visit, lambda late: handle_text(late, self._unasked))
         elif name in self._commands:
             await attempt(visit, self._commands[name])
         else:
             await attempt(visit, _unknown)
+
+    async def _unasked(self, visit: Visit) -> None:
+        """Open the view that fits what was typed, or say where everything is."""
+        name = meant_command(visit.text)
+        if name is None:
+            await visit.send(
+                Screen(
+                    "I was not waiting for an answer. /help lists what I can do.",
+                    ((button("Dashboard", Verb.DASHBOARD), button("Help", Verb.HELP)),),
+                )
+            )
+            return
+        await self._commands[name](visit)
 
     async def _pair(self, update: Update, message: Message) -> None:
         """Make the sender of the console's code the owner; a wrong code gets no answer."""

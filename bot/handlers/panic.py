@@ -5,7 +5,6 @@ Nothing here waits for a broker: the question is built from the store and the la
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -23,16 +22,7 @@ from bot.views.words import plural
 from core.domain.views import PanicQuestion
 from core.errors import AlreadyDone, UserError
 
-__all__ = ["ask", "ask_stop", "is_panic_word", "pick", "start", "stop"]
-
-_WORDS = frozenset({"stop", "panic", "exitall"})
-_NO_LETTERS = re.compile(r"[\W_]+")
-_LONGEST = 40
-
-
-def is_panic_word(text: str) -> bool:
-    """Whether a typed message is one of the words of a panic, however it is written."""
-    return len(text) <= _LONGEST and _NO_LETTERS.sub("", text).casefold() in _WORDS
+__all__ = ["ask", "ask_stop", "pick", "start", "stop"]
 
 
 async def ask(visit: Visit) -> None:

@@ -76,12 +76,12 @@ async def begin(visit: Visit) -> None:
     await _ask(visit, prompt, is_new=True)
 
 
-async def handle_text(visit: Visit) -> None:
-    """Handle a message that is not a command."""
+async def handle_text(visit: Visit, unasked: Callable[[Visit], Awaitable[None]]) -> None:
+    """Handle a message that is not a command; ``unasked`` takes one that answers no question."""
     prompts = visit.services.prompts
     prompt = await prompts.current(visit.chat_id, visit.user_id)
     if prompt is None or prompts.is_expired(prompt):
-        await _handle_unexpected(visit, prompt)
+        await _handle_unexpected(visit, prompt, unasked)
     elif visit.update_id <= prompt.update_id:
         _log.info("update %s is older than the open question", visit.update_id)
         if prompt.kind == KIND:
@@ -102,7 +102,9 @@ async def handle_text(visit: Visit) -> None:
         await _handle_answer(visit, prompt)
 
 
-async def _handle_unexpected(visit: Visit, expired: Prompt | None) -> None:
+async def _handle_unexpected(
+    visit: Visit, expired: Prompt | None, unasked: Callable[[Visit], Awaitable[None]]
+) -> None:
     """Complete a pasted login, or say that no question is open."""
     if looks_like_login(visit.text, visit.services.parameters.brokers):
         await answer_login(visit, None)
@@ -116,7 +118,7 @@ async def _handle_unexpected(visit: Visit, expired: Prompt | None) -> None:
             Screen(f"That question waited too long and was closed. Open {again} again.")
         )
         return
-    await visit.send(Screen("I was not waiting for an answer. /help lists what I can do."))
+    await unasked(visit)
 
 
 async def _handle_answer(visit: Visit, prompt: Prompt) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.handlers.panic import is_panic_word
+from bot.conversation.plain_words import is_panic_word
 from bot.views.panic import panic_card, panic_over, panic_question, stop_question
 from bot.views.screen import Screen
 from core.adapters.fyers import FYERS

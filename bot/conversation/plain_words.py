@@ -1,0 +1,63 @@
+"""What people type instead of a command: ``STOP``, ``pause everything``, ``pnl yesterday``. Pure.
+
+Words that mean a panic lead to its question, never to a deed; others open the view that fits.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["COMMAND_OF", "is_panic_word", "meant_command"]
+
+_NO_LETTERS = re.compile(r"[\W_]+")
+_LONGEST = 40
+_DEEDS = ("stop", "exit", "close", "sell", "squareoff", "flatten", "halt", "kill")
+_WHAT = ("", "all", "everything", "allnow", "everythingnow", "allpositions", "trading", "now")
+_PANIC = frozenset({"panic", "emergency"} | {deed + what for deed in _DEEDS for what in _WHAT}) - {
+    # What a question may be answered with, or what is too little to mean everything.
+    "exit",
+    "close",
+    "sell",
+    "kill",
+    "sellnow",
+}
+_POLITE = re.compile(r"^(please|pls|hey|saarthi)|(please|pls|!+)$")
+
+COMMAND_OF: tuple[tuple[str, str], ...] = (
+    (r"limits?|max loss|daily loss", "limits"),
+    (r"pause|exit ?only|resume|normal|mode", "mode"),
+    (r"guards?|stop ?loss|target", "guard"),
+    (r"p ?& ?l|pnl|profit|loss|result|mtm|how much", "pnl"),
+    (r"positions?|holdings?|open trades?", "positions"),
+    (r"orders?|pending", "orders"),
+    (r"trades?|fills?", "trades"),
+    (r"log ?in|token|otp", "login"),
+    (r"add account|new account|connect", "add"),
+    (r"accounts?|brokers?", "brokers"),
+    (r"strateg(y|ies)|parameters?|instruments?", "strategies"),
+    (r"dashboard|status|funds?|margin|balance|summary", "dashboard"),
+    (r"health|alive|are you there|ping", "health"),
+    (r"settings?|capital", "settings"),
+    (r"hi|hello|hey|namaste|start|menu", "start"),
+    (r"help|what can you do|commands?", "help"),
+)
+"""What a message is about, by its words, and the command that shows it; the first that fits."""
+_PATTERNS = tuple((re.compile(rf"\b(?:{words})(?:\b|$)"), name) for words, name in COMMAND_OF)
+
+
+def is_panic_word(text: str) -> bool:
+    """Whether a typed message asks to stop or close everything, however it is written."""
+    if len(text) > _LONGEST:
+        return False
+    said = _POLITE.sub("", text.casefold().strip()).strip()
+    return _NO_LETTERS.sub("", said) in _PANIC
+
+
+def meant_command(text: str) -> str | None:
+    """Return the command whose view fits what was typed, or None."""
+    said = " ".join(text.casefold().split())
+    if said and not said.strip("?"):
+        return "help"
+    if not said or len(said) > _LONGEST:
+        return None
+    return next((name for pattern, name in _PATTERNS if pattern.search(said)), None)

@@ -1,0 +1,68 @@
+"""What people type instead of a command is understood: a panic's question, or the fitting view."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.conversation.plain_words import COMMAND_OF, is_panic_word, meant_command
+from bot.registry import COMMANDS
+
+
+@pytest.mark.row("R2")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "STOP",
+        "stop everything",
+        "Stop all!",
+        "exit all",
+        "EXIT EVERYTHING NOW",
+        "close all positions",
+        "square off all",
+        "please stop trading",
+        "Emergency!!",
+    ],
+)
+def test_who_wants_out_gets_the_question_of_a_panic(text: str) -> None:
+    """In any case, with any marks, and politely."""
+    assert is_panic_word(text)
+
+
+@pytest.mark.row("R2")
+@pytest.mark.parametrize(
+    "text",
+    ["stop loss", "sell", "close", "exit", "cancel all", "Stopwatch", "all", "", "10", "now"],
+)
+def test_what_may_answer_a_question_is_no_panic(text: str) -> None:
+    """A name, a number or a word that may mean something smaller."""
+    assert not is_panic_word(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("pause everything", "mode"),
+        ("pnl yesterday", "pnl"),
+        ("P&L?", "pnl"),
+        ("how much did I make", "pnl"),
+        ("show my positions", "positions"),
+        ("Orders", "orders"),
+        ("log in", "login"),
+        ("strategies please", "strategies"),
+        ("stop loss", "guard"),
+        ("hello", "start"),
+        ("?", "help"),
+        ("12.5", None),
+        ("Family", None),
+        ("x" * 50 + " pnl", None),
+        ("", None),
+    ],
+)
+def test_words_open_the_view_that_fits(text: str, command: str | None) -> None:
+    """Only by whole words, and only in something short."""
+    assert meant_command(text) == command
+
+
+def test_every_view_that_is_offered_exists() -> None:
+    """A command that went would leave people without an answer."""
+    assert {name for _, name in COMMAND_OF} <= {one.name for one in COMMANDS}
