@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.conversation.visit import Visit
@@ -14,9 +15,10 @@ from bot.views.accounts import (
     name_question,
 )
 from bot.views.markup import bold, esc
+from bot.views.paging import PAGE, page_number
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
-from core.domain.account import DisablePolicy, checked_display_name
+from core.domain.account import Account, DisablePolicy, checked_display_name
 from core.errors import ChoiceNeeded, UserError
 
 __all__ = [
@@ -42,7 +44,15 @@ async def brokers(visit: Visit) -> None:
         for one in accounts
         if one.needs_login
     }
-    await visit.show(accounts_list(accounts, await control.modes.global_mode(), logins))
+    mode = await control.modes.global_mode()
+    await visit.show(accounts_list(accounts, mode, logins, _page(visit, accounts)))
+
+
+def _page(visit: Visit, accounts: Sequence[Account]) -> int:
+    """Return the page that a button names, or the one that has the account it was tapped for."""
+    wanted = visit.tap.argument(0)
+    ids = [one.broker_id for one in accounts]
+    return ids.index(wanted) // PAGE if wanted in ids else page_number(wanted)
 
 
 async def page(visit: Visit) -> None:

@@ -17,6 +17,7 @@ from bot.views.dashboard import (
     position_items,
     trade_items,
 )
+from bot.views.paging import page_number
 from bot.views.verbs import Verb
 from core.domain.account import Account
 
@@ -39,8 +40,7 @@ async def show_dashboard(visit: Visit) -> None:
 
 
 def _page(visit: Visit) -> int:
-    number = visit.tap.argument(1, "0")
-    return int(number) if number.isdecimal() else 0
+    return page_number(visit.tap.argument(1))
 
 
 async def _scope(visit: Visit) -> tuple[str, str | None]:

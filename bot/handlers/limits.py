@@ -16,6 +16,7 @@ from bot.views.limits import (
     trip_choices,
     trip_question,
 )
+from bot.views.paging import page_number
 from bot.views.verbs import Verb
 from core.domain.instrument import InstrumentId
 from core.domain.limits import NAMES, LimitKind, shown
@@ -40,7 +41,11 @@ _PROMPT = "limit"
 
 async def overview(visit: Visit) -> None:
     """Show the limits of all scopes."""
-    await visit.show(limits_screen(await visit.services.control.limits.overview()))
+    await visit.show(
+        limits_screen(
+            await visit.services.control.limits.overview(), page_number(visit.tap.argument(0))
+        )
+    )
 
 
 async def page(visit: Visit) -> None:

@@ -16,6 +16,7 @@ from bot.views.modes import (
     mode_question,
     mode_result,
 )
+from bot.views.paging import page_number
 from bot.views.screen import button
 from bot.views.verbs import Verb
 from bot.views.words import MODE
@@ -31,7 +32,8 @@ async def panel(visit: Visit) -> None:
     control = visit.services.control
     accounts = await control.accounts.all()
     selected = visit.tap.argument(0) or None
-    await visit.show(mode_panel(accounts, await control.modes.global_mode(), selected))
+    page = page_number(visit.tap.argument(1))
+    await visit.show(mode_panel(accounts, await control.modes.global_mode(), selected, page))
 
 
 async def ask(visit: Visit) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.conversation.visit import Visit
 from bot.views.callbacks import handle, resolve
 from bot.views.markup import bold
+from bot.views.paging import page_number
 from bot.views.result_guards import (
     PARTS,
     guard_page,
@@ -38,7 +39,11 @@ __all__ = [
 
 async def overview(visit: Visit) -> None:
     """Show every guard."""
-    await visit.show(guards_screen(await visit.services.control.guards.overview()))
+    await visit.show(
+        guards_screen(
+            await visit.services.control.guards.overview(), page_number(visit.tap.argument(0))
+        )
+    )
 
 
 async def _scope(visit: Visit) -> GuardScope:

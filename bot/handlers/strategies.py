@@ -7,6 +7,7 @@ from decimal import Decimal
 from bot.conversation.visit import Visit
 from bot.views.callbacks import handle, resolve
 from bot.views.markup import bold, join
+from bot.views.paging import page_number
 from bot.views.screen import Keyboard, Screen, button
 from bot.views.sizes import YES, enable_question, size_lines
 from bot.views.strategies import (
@@ -58,7 +59,7 @@ def _assignment(strategy: StrategyView, broker_id: str) -> AssignmentView:
 
 async def page(visit: Visit) -> None:
     """Show one strategy."""
-    await visit.show(strategy_page(await _strategy(visit)))
+    await visit.show(strategy_page(await _strategy(visit), page_number(visit.tap.argument(1))))
 
 
 async def switch_on(visit: Visit) -> None:

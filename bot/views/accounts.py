@@ -8,6 +8,7 @@ from telegram import InlineKeyboardButton
 
 from bot.views.lines import order_line, position_line
 from bot.views.markup import bold, code, day_time, esc, join
+from bot.views.paging import page_row, paged
 from bot.views.paper import WHAT_IT_IS
 from bot.views.screen import DANGER, PRIMARY, SUCCESS, Keyboard, Screen, button
 from bot.views.verbs import Verb
@@ -110,26 +111,30 @@ def accounts_list(
     accounts: Sequence[Account],
     global_mode: TradingMode,
     logins: Mapping[str, InlineKeyboardButton],
+    page: int = 0,
 ) -> Screen:
-    """Return all accounts with the buttons of daily use (A4)."""
+    """Return all accounts with the buttons of daily use, ten on a page (A4)."""
     if not accounts:
         return Screen(
             f"{bold('No account yet')}\n{WHAT_IT_IS} A broker's takes about five minutes.",
             _FIRST_ROWS,
         )
     rows: list[tuple[InlineKeyboardButton, ...]] = []
-    for one in accounts:
+    shown, at, pages = paged(accounts, page)
+    for one in shown:
         if one.broker_id in logins:
             rows.append((logins[one.broker_id],))
         name = f" {one.short_label}"
         rows.append(
             (toggle_button(one, name), button(f"Edit{name} …", Verb.ACCOUNT, one.broker_id))
         )
-    rows.append((button("➕ Add account", Verb.ADD_ACCOUNT), button("🔄 Refresh", Verb.ACCOUNTS)))
+    rows.extend(page_row(at, pages, Verb.ACCOUNTS))
+    refresh = button("🔄 Refresh", Verb.ACCOUNTS, at) if at else button("🔄 Refresh", Verb.ACCOUNTS)
+    rows.append((button("➕ Add account", Verb.ADD_ACCOUNT), refresh))
     note = None
     if global_mode is not TradingMode.NORMAL:
         note = f"The global mode is {bold(MODE[global_mode])}; it holds for every account.\n"
-    lines = [_summary(one, global_mode) for one in accounts]
+    lines = [_summary(one, global_mode) for one in shown]
     return Screen(join(bold("Your accounts"), note, lines), tuple(rows))
 
 

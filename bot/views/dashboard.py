@@ -22,6 +22,7 @@ from bot.views.lines import (
     trade_line,
 )
 from bot.views.markup import bold, clock_time, esc, join
+from bot.views.paging import page_row, paged
 from bot.views.screen import Keyboard, Screen, button, grid
 from bot.views.verbs import Verb
 from bot.views.width import INDENT, fitted
@@ -50,7 +51,6 @@ ALL = "all"
 """The argument of a button for all accounts together."""
 ON_CARD = "card"
 """The argument of a button on a card: a tap must not replace the card's text."""
-_PAGE = 10
 _NOTHING = "\nNo positions, no working orders, no trades today."
 
 
@@ -133,12 +133,11 @@ def trade_items(trades: Iterable[TradeView], *, named: bool = False) -> list[Ite
 
 def _page_of(items: Sequence[Item], page: int) -> tuple[list[str], list[InlineKeyboardButton], int]:
     """Return the lines and buttons of one page, and how many pages there are."""
-    pages = max(1, -(-len(items) // _PAGE))
-    page = min(max(page, 0), pages - 1)
+    shown, _, pages = paged(items, page)
     lines: list[str] = []
     buttons: list[InlineKeyboardButton] = []
     heading = None
-    for item in items[page * _PAGE : (page + 1) * _PAGE]:
+    for item in shown:
         if item.heading != heading:
             heading = item.heading
             lines.extend(["", bold(heading)] if heading else [""])
@@ -146,20 +145,6 @@ def _page_of(items: Sequence[Item], page: int) -> tuple[list[str], list[InlineKe
         if item.button is not None:
             buttons.append(item.button)
     return lines, buttons, pages
-
-
-def _page_row(
-    page: int, pages: int, verb: Verb, *arguments: str
-) -> tuple[tuple[InlineKeyboardButton, ...], ...]:
-    if pages == 1:
-        return ()
-    page = min(max(page, 0), pages - 1)
-    row = [button(f"{page + 1} of {pages}", verb, *arguments, page)]
-    if page > 0:
-        row.insert(0, button("‹ Back", verb, *arguments, page - 1))
-    if page + 1 < pages:
-        row.append(button("More ›", verb, *arguments, page + 1))
-    return (tuple(row),)
 
 
 def _head(view: DashboardView) -> list[str | None]:
@@ -217,7 +202,7 @@ def dashboard(
     rows: Keyboard = (
         *(((login,),) if login is not None and view.account.needs_login else ()),
         *grid(buttons, 2),
-        *_page_row(page, pages, Verb.DASHBOARD, key),
+        *page_row(page, pages, Verb.DASHBOARD, key),
         (button("🔄 Refresh", Verb.DASHBOARD, key, page, "fresh"), button("Mode", Verb.MODES, key)),
         *switcher(accounts, key, Verb.DASHBOARD),
     )
@@ -250,7 +235,7 @@ def listing(
     rows: Keyboard = (
         *(((login,),) if login is not None else ()),
         *grid(buttons, 2),
-        *_page_row(page, pages, verb, selected),
+        *page_row(page, pages, verb, selected),
         _all_row(accounts, selected, verb, page),
         *switcher(accounts, selected, verb),
     )

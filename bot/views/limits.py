@@ -9,6 +9,7 @@ from telegram import InlineKeyboardButton
 
 from bot.views.callbacks import handle
 from bot.views.markup import bold, day_time, esc, italic, join
+from bot.views.paging import page_row, paged
 from bot.views.screen import Keyboard, Screen, button, grid
 from bot.views.verbs import Verb
 from core.domain.instrument import InstrumentId
@@ -50,6 +51,7 @@ _SHORT = {
     LimitKind.ORDERS_MINUTE: "this minute",
     LimitKind.ORDERS_DAY: "orders",
 }
+_ON_PAGE = 21
 _EFFECT = {
     LimitKind.DAILY_LOSS: (
         "Taken and open, after charges. When it is reached, the account goes to exit only, and "
@@ -79,22 +81,24 @@ def scope_name(view: LimitsView) -> str:
     return view.account.label if view.account else "All accounts together"
 
 
-def limits_screen(views: Sequence[LimitsView]) -> Screen:
+def limits_screen(views: Sequence[LimitsView], page: int = 0) -> Screen:
     """Return the limits of every scope with what is used of them, and a button for each scope.
 
     A line a scope: twenty accounts fit one message.
     """
     blocks: list[str] = []
-    for view in views:
+    shown, at, pages = paged(views, page, _ON_PAGE)
+    for view in shown:
         parts = [_part(view, kind) for kind in LimitKind if view.limits.of(kind) is not None]
         line = ", ".join(parts) or "No limits."
         flag = " 🛑 daily loss reached" if view.tripped else " 🔒 not entered yet"
         is_flagged = view.tripped is not None or view.unproved
         blocks.extend(["", f"{bold(scope_name(view))}{flag if is_flagged else ''}", line])
-    names = [(view, view.account.short_label if view.account else "All accounts") for view in views]
+    names = [(view, view.account.short_label if view.account else "All accounts") for view in shown]
     rows = grid([button(name, Verb.LIMIT, view.scope) for view, name in names], 2)
     return Screen(
-        join(bold("Limits"), "They deny entries. Exits and stops always go out.", blocks), rows
+        join(bold("Limits"), "They deny entries. Exits and stops always go out.", blocks),
+        (*rows, *page_row(at, pages, Verb.LIMITS)),
     )
 
 

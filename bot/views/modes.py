@@ -17,6 +17,7 @@ from bot.views.lines import (
     symbol_of,
 )
 from bot.views.markup import bold, esc, join
+from bot.views.paging import page_row, paged
 from bot.views.screen import DANGER, Screen, button
 from bot.views.verbs import Verb
 from bot.views.width import fitted
@@ -53,13 +54,17 @@ ALL_ARE = "The mode of all accounts is {mode}, and stays in effect here."
 
 
 def mode_panel(
-    accounts: Sequence[Account], global_mode: TradingMode, selected: str | None = None
+    accounts: Sequence[Account],
+    global_mode: TradingMode,
+    selected: str | None = None,
+    page: int = 0,
 ) -> Screen:
     """Return every mode with the buttons to change it: choose, then confirm (C1).
 
     ``selected`` is one account only, or None for the global mode and every account.
     """
-    shown = [one for one in accounts if selected in {None, one.broker_id}]
+    chosen = [one for one in accounts if selected in {None, one.broker_id}]
+    shown, at, pages = paged(chosen, page)
     lines = [f"{_ICON[global_mode]} Global: {bold(MODE[global_mode])}"]
     for one in shown:
         effective = stricter(one.trading_mode, global_mode)
@@ -71,6 +76,7 @@ def mode_panel(
     if selected is None:
         rows.append(_choices("All", GLOBAL, global_mode))
     rows.extend(_choices(one.short_label, one.broker_id, one.trading_mode) for one in shown)
+    rows.extend(page_row(at, pages, Verb.MODES, ""))
     rows.append(
         (button("Drain view", Verb.DRAIN_VIEW), button("🔄 Refresh", Verb.MODES, *_named(selected)))
     )
@@ -184,7 +190,7 @@ def _kept(
         (
             OWN_MODE.format(label=one.label, mode=MODE[one.trading_mode]),
             button(
-                f"{icon}{one.display_name}: {MODE[change.new]}",
+                f"{icon}{one.short_label}: {MODE[change.new]}",
                 Verb.ASK_MODE,
                 one.broker_id,
                 code,

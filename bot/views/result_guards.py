@@ -12,6 +12,7 @@ from telegram import InlineKeyboardButton
 
 from bot.views.callbacks import handle
 from bot.views.markup import bold, clock_time, esc, join
+from bot.views.paging import page_row, paged
 from bot.views.screen import DANGER, Screen, button, grid
 from bot.views.verbs import Verb
 from core.domain.guard_views import GuardPreview, GuardView, PendingView, guard_words
@@ -56,16 +57,18 @@ _TYPED = {
 _PAIR, _FOUR = 2, 4
 
 
-def guards_screen(views: Sequence[GuardView]) -> Screen:
+def guards_screen(views: Sequence[GuardView], page: int = 0) -> Screen:
     """Return every scope with its result and its guard."""
     lines: list[str] = [bold("Guards on the day's result")]
     if not views:
         lines.append("There is no account yet. /add connects one.")
-    for view in views:
+    shown, at, pages = paged(views, page)
+    for view in shown:
         lines.extend(["", *_lines(view)])
-    buttons = [button(view.name, Verb.GUARD, handle(view.scope.key)) for view in views]
+    buttons = [button(view.name, Verb.GUARD, handle(view.scope.key)) for view in shown]
     refresh = (button("🔄 Refresh", Verb.GUARDS),)
-    return Screen(join(lines), (*grid(buttons, 1), refresh))
+    rows = (*grid(buttons, 1), *page_row(at, pages, Verb.GUARDS), refresh)
+    return Screen(join(lines), rows)
 
 
 def _lines(view: GuardView) -> list[str]:

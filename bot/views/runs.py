@@ -8,15 +8,17 @@ from bot.views.lines import order_line, result_words, symbol_of
 from bot.views.markup import bold, clock_time, esc, join, short
 from bot.views.screen import Screen
 from bot.views.width import INDENT, fitted
-from bot.views.words import price
+from bot.views.words import is_final, plural, price
 from core.domain.account import PAPER_MARK
+from core.domain.order import OrderState, Purpose
 from core.domain.target import Direction, Target
-from core.domain.views import RunLine, RunView
+from core.domain.views import OrderView, RunLine, RunView
 
 __all__ = ["run_card", "run_text"]
 
 _DIRECTION = {Direction.LONG: "Long", Direction.SHORT: "Short", Direction.FLAT: "Flat"}
 _REASON_LIMIT = 200
+_ACCOUNTS = 12
 _DECISION = {
     "square-off": "Square-off · {title}",
     "guard": "Closed by your guard · {title}",
@@ -45,11 +47,35 @@ def run_text(run: RunView, title: str) -> str:
     if is_signal and not changed:
         lines += _standing(run)
     quiet = [line for line in run.lines if line.is_quiet and not line.orders]
-    for line in run.lines:
-        if line not in quiet:
-            lines += _account(line, is_signal=is_signal)
-    lines += [f"{bold(line.account_label)}\n{INDENT}{esc(line.note)}" for line in quiet]
+    loud = [line for line in run.lines if line not in quiet]
+    if len(loud) > _ACCOUNTS:
+        loud.sort(key=_is_through)  # what needs a look comes first, the rest is counted
+    for line in loud[:_ACCOUNTS]:
+        lines += _account(line, is_signal=is_signal)
+    lines += _others(loud[_ACCOUNTS:])
+    lines += [f"{bold(line.account_label)}\n{INDENT}{esc(line.note)}" for line in quiet[:_ACCOUNTS]]
+    if len(quiet) > _ACCOUNTS:
+        lines.append(f"… and {len(quiet) - _ACCOUNTS} more that enter nothing.")
     return join(lines)
+
+
+def _is_through(line: RunLine) -> bool:
+    """Whether nothing of an account needs a look: such accounts may be left out of a long card."""
+    return not line.warnings and not line.note and all(map(_is_fine, line.orders))
+
+
+def _is_fine(order: OrderView) -> bool:
+    return order.state is OrderState.FILLED or (
+        order.purpose is Purpose.STOP and not is_final(order)
+    )
+
+
+def _others(lines: Sequence[RunLine]) -> list[str]:
+    """Return one line for the accounts of a long card that are not listed."""
+    if not lines:
+        return []
+    through = sum(map(_is_through, lines))
+    return [f"… and {plural(len(lines), 'account')}, {through} of them through: /orders."]
 
 
 def _changed(run: RunView) -> list[Target]:

@@ -12,6 +12,7 @@ from bot.views.callbacks import handle
 from bot.views.dashboard import ALL, position_button
 from bot.views.lines import symbol_of
 from bot.views.markup import bold, day_time, esc, italic, join
+from bot.views.paging import page_row, paged
 from bot.views.runs import run_text
 from bot.views.screen import PRIMARY, SUCCESS, Screen, button
 from bot.views.verbs import Verb
@@ -64,9 +65,10 @@ def _when(moment: datetime | None, otherwise: str) -> str:
     return otherwise if moment is None else day_time(moment)
 
 
-def strategy_page(strategy: StrategyView) -> Screen:
+def strategy_page(strategy: StrategyView, page: int = 0) -> Screen:
     """Return the page of a strategy: description, next run, parameters, accounts, last run."""
     key = handle(strategy.name)
+    shown, at, pages = paged(strategy.assignments, page)
     parameters = [
         f"   {esc(parameter.label)}: {bold(value)}" for parameter, value in strategy.parameters
     ]
@@ -77,7 +79,7 @@ def strategy_page(strategy: StrategyView) -> Screen:
         ["", bold("Parameters"), *parameters] if parameters else None,
         "",
         bold("Accounts"),
-        [_assignment_line(one) for one in strategy.assignments] or "   none connected",
+        [_assignment_line(one) for one in shown] or "   none connected",
         ["", run_text(strategy.last_run, "Last run")] if strategy.last_run else None,
     )
     toggle = (
@@ -92,8 +94,9 @@ def strategy_page(strategy: StrategyView) -> Screen:
             (button("Parameters", Verb.PARAMETERS, key), button("🔄 Refresh", Verb.STRATEGY, key)),
             *(
                 (button(f"On {one.account_label} …", Verb.ASSIGNMENT, key, one.broker_id),)
-                for one in strategy.assignments
+                for one in shown
             ),
+            *page_row(at, pages, Verb.STRATEGY, key),
             (button("« Strategies", Verb.STRATEGIES),),
         ),
     )

@@ -14,6 +14,7 @@ from core.domain.notices.orders import ExternalOrder, OrderUnresolved, OrderUpda
 from core.domain.notices.panic import PanicCard, PanicOver
 from core.domain.notices.positions import ClosedByHand, PositionDisputed
 from core.domain.notices.result_guards import GuardBlind, GuardPricesOld
+from core.domain.notices.results import PositionClosed
 from core.domain.notices.runs import RunCard
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Delivery",
     "Post",
     "closed_by_hand_card",
+    "closed_card",
     "dispute_card",
     "external_order_card",
     "external_order_removal",
@@ -87,6 +89,14 @@ def run_card(run_id: str) -> Post:
 def order_card(client_order_id: str) -> Post:
     """Return the post that brings the card of a user's own order up to date."""
     return Post(OrderUpdate(client_order_id), Delivery.EDIT, f"order:{client_order_id}")
+
+
+def closed_card(notice: PositionClosed, client_order_id: str) -> Post:
+    """Return the post of a close's result in the place of its order's card: one event, one message.
+
+    It is sent anew, at the end of the chat, for it is what was waited for.
+    """
+    return Post(notice, Delivery.REPLACE, f"order:{client_order_id}")
 
 
 def unresolved_card(client_order_id: str) -> Post:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from core.domain.charges import executions_of_orders, newest, round_trip_charges
 from core.domain.identifiers import broker_of
 from core.domain.ledger import Ledger, ledger_key
-from core.domain.notices.post import Post
+from core.domain.notices.post import Post, closed_card
 from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.order import EXTERNAL, MANUAL, Order, Purpose
 from core.engine.orders.goals import goal_at, is_result_wanted
@@ -122,7 +122,8 @@ async def result_of_close(view: StoreView, last: Order, today: Sequence[Order]) 
     if result is not None:
         own = [one for one in same if one.strategy in {MANUAL, EXTERNAL}]
         charges = charges_of_close(closing, own, price)
-    return Post(_notice(last, closed_by, units, price, result, charges))
+    notice = _notice(last, closed_by, units, price, result, charges)
+    return closed_card(notice, last.client_order_id)
 
 
 def charges_of_close(

@@ -195,6 +195,9 @@ async def test_a_users_close_of_what_no_strategy_held(
     expected = result(ClosedBy.USER, 10, "970.5", amount, strategy=MANUAL)
     last = reducing("E", quantity=5, **own)
     assert await fill(engine, last, "970", 5) == [expected]
+    rows = await engine.store.find("outbox", {"kind": "position_closed"})
+    # In the place of the order's card: one event, one message.
+    assert [(one["delivery"], one["key"]) for one in rows] == [("replace", f"order:{'E' * 20}")]
 
 
 @pytest.mark.row("H5")
