@@ -101,6 +101,8 @@ class PaperBroker:
     async def tick(self) -> None:
         """Look at prices once, one request for all accounts."""
         wanted: set[InstrumentId] = set()
+        if not self._desks:
+            return
         now, is_practice = self._clock.monotonic(), await self._market.is_practice()
         keeps = now - self._kept_at >= _KEEP_PRICES_EVERY_S
         at_work: list[Desk] = []
@@ -131,7 +133,6 @@ class PaperBroker:
     async def close_account(self, view: StoreView, broker_id: str) -> None:
         """Forget an account's books, inside the transaction that disconnects it."""
         await forget(view, broker_id)
-        self._desks.pop(broker_id, None)
 
     async def set_funds(self, broker_id: str, amount: Decimal, *, nonce: str) -> None:
         """Give an account so much money, what its positions block included.

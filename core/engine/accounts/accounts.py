@@ -82,6 +82,7 @@ class Accounts:
         self._clock = clock
         self._brokers = {broker.name: broker for broker in brokers}
         self._remembered = Remembered(self._read)
+        self._has_broker = False
 
     def read(self, row: Document) -> Account:
         """Turn a stored document into an ``Account``, without its secrets.
@@ -137,8 +138,12 @@ class Accounts:
 
     async def are_all_paper(self) -> bool:
         """Whether only paper accounts were ever connected: prices are made up then (row F6)."""
+        if self._has_broker:
+            return False
         found = await self.ids()
-        return bool(found) and all(is_paper(one) for one in found)
+        # For good: an account's document stays when it is disconnected.
+        self._has_broker = any(not is_paper(one) for one in found)
+        return bool(found) and not self._has_broker
 
     async def first_at(self) -> datetime | None:
         """Return when the first account was connected, None before: no order is older."""

@@ -99,9 +99,12 @@ class AccountRegistration:
         """Replace key and secret of an account; its login ends, all else of it stays.
 
         Raises:
-            UserError: Another account of this key has not logged in yet, or is the same user's.
+            UserError: Another account of this key has not logged in yet, or is the same user's; or
+                it is a paper account.
         """
         account = await self._accounts.get(broker_id)
+        if account.broker.is_paper:
+            raise UserError(f"{account.label} is a paper account: it has no key and no secret.")
         await self.check_key(api_key, account.broker.name, besides=broker_id)
         client = await self._client_or_none(broker_id)
         worker = self._pool.get(broker_id)

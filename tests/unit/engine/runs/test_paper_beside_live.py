@@ -114,6 +114,7 @@ async def test_stop_of_a_paper_account_closes_it() -> None:
 async def test_restart_finds_an_order_whose_answer_was_lost() -> None:
     """Killed between the paper broker's commit and the journal's: the order is found by its tag."""
     bench = await BothBench().opened()
+    await bench.engine.become_writer()
     bench.strategy.want(Direction.LONG)
     client = await bench.engine.wiring.connections.client(bench.paper)
     assert client is not None
@@ -175,6 +176,28 @@ async def test_money_of_a_paper_account_is_set_once_a_command() -> None:
     for wrong in ("", "lots", "9999", "-1"):
         with pytest.raises(UserError, match="expected rupees from"):
             await paper.set_funds(bench.engine.command(), bench.paper.broker_id, wrong)
+    with pytest.raises(UserError, match="no key and no secret"):
+        await bench.engine.control.registration.renew_credentials(
+            bench.engine.command(), bench.paper.broker_id, "key", "secret"
+        )
     with pytest.raises(UserError, match="is no paper account"):
         await paper.set_funds(bench.engine.command(), bench.account.broker_id, "2,00,000")
     assert (await client.funds()).available == Decimal(200_000)
+
+
+async def test_disconnected_paper_account_leaves_nothing_behind() -> None:
+    """Its books go with it; another one begins with its own money."""
+    bench = await BothBench().opened()
+    bench.strategy.want(Direction.LONG)
+    await bench.run()
+    await bench.both_turn()
+    store, registration = bench.engine.store, bench.engine.control.registration
+    assert await store.find("paper_orders", {"broker_id": bench.paper.broker_id})
+    await registration.disconnect(bench.engine.command(), bench.paper.broker_id)
+    assert await store.find("paper_books", {}) == await store.find("paper_orders", {}) == []
+    draft = AccountDraft(PAPER_PROFILE, "Try", "", "", Decimal(300_000))
+    added = await registration.add(bench.engine.command(), draft)
+    client = await bench.engine.wiring.connections.client(added)
+    assert client is not None
+    assert (await client.funds()).available == Decimal(300_000)
+    await bench.engine.wiring.paper.tick()
