@@ -9,7 +9,13 @@ from dataclasses import dataclass
 
 from core.adapters.clock import clock_from_setting
 from core.adapters.kept_masters import KeptMasterFiles
-from core.adapters.mongo.migrations import is_current, migrate, refuse_half_restored
+from core.adapters.mongo.migrations import (
+    is_current,
+    migrate,
+    needs_backup,
+    note_backup,
+    refuse_half_restored,
+)
 from core.adapters.mongo.server import RunningStore, launch, read_store_file
 from core.adapters.mongo.store import MongoStore, StoreOptions
 from core.adapters.sealed import rotate, vault_beside
@@ -20,7 +26,7 @@ from core.bootstrap.calendar import calendar_of
 from core.config import Settings
 from core.domain.backup import BackupKind
 from core.engine.workers.lease import wrote_outside
-from core.errors import ConfigurationError, StoreUnavailable
+from core.errors import BackupFailed, ConfigurationError, StoreUnavailable
 from core.ports.backups import Backups
 from core.ports.calendar import Calendar
 from core.ports.clock import Clock
@@ -105,16 +111,26 @@ async def attach(
         vault = await vault_beside(store, secret, settings.data_dir)
         moment = clock or clock_from_setting(settings.clock)
         backups = backups_of(settings, uri, vault, moment)
+        if await needs_backup(store):
+            await _backed_up(store, backups)
         if not await is_current(store):
-            if await store.get("schema", "schema") is not None:
-                # An older program refuses what this one is about to make of it: the way back.
-                await backups.take(BackupKind.UPGRADE)
             await _migrate(uri, settings.db)
         kind = str(store.server_kind())
         writer = SingleWriterStore(store, moment)
         masters = KeptMasterFiles(settings.data_dir / "masters")
         calendar = calendar_of(settings)
         yield Foundation(settings, writer, kind, None, vault, moment, calendar, masters, backups)
+
+
+async def _backed_up(store: MongoStore, backups: Backups) -> None:
+    """Keep the way back: an older program refuses what this one is about to make of the store."""
+    try:
+        await backups.take(BackupKind.UPGRADE)
+    except BackupFailed as error:
+        raise BackupFailed(
+            f"This version changes the store and has to back it up first, which failed: {error}"
+        ) from error
+    await note_backup(store)
 
 
 async def _migrate(uri: str, name: str) -> None:

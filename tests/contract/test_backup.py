@@ -359,7 +359,9 @@ async def test_upgrade_is_backed_up_first(place: Place, mongod_store_uri: str) -
     async with opened(here) as store:
         await store.update("schema", {"_id": "schema"}, Change(set={"digest": "older"}))
     here.data_dir.joinpath("backups").write_text("in the way")
-    with pytest.raises(BackupFailed, match="backups: File exists"):
+    with pytest.raises(
+        BackupFailed, match=r"has to back it up first, which failed: .*backups: File exists"
+    ):
         async with attach(here, mongod_store_uri):
             pass
     async with opened(here) as store:
@@ -370,10 +372,18 @@ async def test_upgrade_is_backed_up_first(place: Place, mongod_store_uri: str) -
 
     async with attach(here, mongod_store_uri):
         (first,) = kept_backups(here)
+    async with opened(here) as store:  # as after a start that was killed while it migrated
+        await store.update("schema", {"_id": "schema"}, Change(set={"digest": "older"}))
     async with attach(here, mongod_store_uri):
         assert kept_backups(here) == [first]
 
     assert first.kind is BackupKind.UPGRADE
+    async with opened(here) as store:
+        await store.update("schema", {"_id": "schema"}, Change(set={"version": 99}))
+    with pytest.raises(ConfigurationError, match="Start the newer program"):
+        async with attach(here, mongod_store_uri):
+            pass
+    assert kept_backups(here) == [first]
 
 
 async def test_older_backup_moves_on_as_a_start_does(

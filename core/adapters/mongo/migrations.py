@@ -30,6 +30,8 @@ __all__ = [
     "is_current",
     "is_half_restored",
     "migrate",
+    "needs_backup",
+    "note_backup",
     "refuse_half_restored",
 ]
 
@@ -37,6 +39,7 @@ _NAMESPACE_EXISTS: Final = 48
 _NAMESPACE_NOT_FOUND: Final = 26
 _KEY: Final = "schema"
 _HALF: Final = "restoring"
+_BEFORE: Final = "backed_up"
 
 
 class MigratableStore(StoreView, Protocol):
@@ -79,6 +82,29 @@ async def is_current(
     return stored is not None and all(stored[name] == value for name, value in wanted.items())
 
 
+async def needs_backup(store: StoreView) -> bool:
+    """Whether ``migrate`` would change a store of an older program that was not backed up for it.
+
+    A migration that fails or is killed begins again at each start: the backup of the first try is
+    the way back, and those of later ones would only push it out.
+
+    Raises:
+        ConfigurationError: A newer program wrote this store.
+    """
+    stored = await store.get(_KEY, _KEY)
+    if stored is None or await is_current(store):
+        return False
+    _refuse_newer(int(stored["version"]), len(MIGRATIONS))
+    before = await store.get(_KEY, _BEFORE)
+    return before is None or before["to"] != _digest(COLLECTIONS)
+
+
+async def note_backup(store: StoreView) -> None:
+    """Note that a store was backed up for ``migrate``."""
+    change = Change(set={"to": _digest(COLLECTIONS)})
+    await store.update(_KEY, {"_id": _BEFORE}, change, upsert=True)
+
+
 async def begin_restoring(store: StoreView) -> None:
     """Note that a store is being filled from a backup: until the end nothing may use it."""
     await store.update(_KEY, {"_id": _HALF}, Change(set={"begun": True}), upsert=True)
@@ -105,7 +131,8 @@ async def refuse_half_restored(store: StoreView) -> None:
 
 async def forget_schema(store: StoreView, version: int | None = None) -> None:
     """Have the next ``migrate`` bring the store up from ``version``; None is an empty store."""
-    await store.delete(_KEY, {"_id": _KEY})
+    for key in (_KEY, _BEFORE):
+        await store.delete(_KEY, {"_id": key})
     if version is not None:
         change = Change(set={"version": version, "digest": ""})
         await store.update(_KEY, {"_id": _KEY}, change, upsert=True)
@@ -129,11 +156,7 @@ async def migrate(
     """
     stored = await store.get(_KEY, _KEY) or {"version": 0, "digest": ""}
     version = int(stored["version"])
-    if version > len(migrations):
-        raise ConfigurationError(
-            f"The store has schema version {version}; this program knows up to "
-            f"{len(migrations)}. Start the newer program."
-        )
+    _refuse_newer(version, len(migrations))
     digest = _digest(collections)
     if version == len(migrations) and stored["digest"] == digest:
         return
@@ -147,6 +170,14 @@ async def migrate(
         Change(set={"version": len(migrations), "digest": digest}),
         upsert=True,
     )
+
+
+def _refuse_newer(version: int, known: int) -> None:
+    if version > known:
+        raise ConfigurationError(
+            f"The store has schema version {version}; this program knows up to {known}. Start the "
+            "newer program."
+        )
 
 
 async def _ensure(store: MigratableStore, wanted: Collection, *, rebuilds: bool) -> None:

@@ -2,7 +2,8 @@
 
 Both servers read it as of one moment: a ``mongod`` in a snapshot session, which it keeps for five
 minutes, and the embedded server in one transaction, for there a snapshot session is one moment for
-each collection alone. Documents stay as they are on the wire.
+each collection alone; it ends a transaction that idles for a minute, and none that reads on.
+Documents stay as they are on the wire.
 """
 
 from __future__ import annotations
