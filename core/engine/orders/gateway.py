@@ -210,7 +210,7 @@ class Gateway:
         Args:
             view: The transaction.
             order: The intent.
-            facts: What the checks have looked at in this transaction.
+            facts: What the checks have looked at in this transaction, of no size.
 
         Raises:
             Denied: By the gate or a limit.
@@ -220,7 +220,8 @@ class Gateway:
         # The run has read this one before its transaction (D4), and its time is of then.
         is_on = await self._is_assigned(view, order.strategy, order.broker_id)
         now, offset = self._clock.now(), clock_offset(self._clock)
-        require(replace(facts, is_assigned=is_on, now=now, clock_offset=offset))
+        units = order.request.quantity
+        require(replace(facts, quantity=units, is_assigned=is_on, now=now, clock_offset=offset))
         if any(load.is_all for load in facts.loads):
             await count_entry(view)
         return replace(order, state=OrderState.SUBMITTED, submitted_at=now)

@@ -6,7 +6,7 @@ Documents of the collection ``runs`` (core.engine.runs.runner) are written and r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -163,10 +163,13 @@ class RunPlan:
     ) -> list[Order]:
         """Return the entry intent of a leg, in slices of what one order may be."""
         price = current.price if current.price > 0 else None
-        intent = replace(self._entry(target, assignment, leg), decided_price=price)
-        return cut(intent, slices(intent.request.quantity, current.largest_order))
+        intent = self._entry(target, assignment, leg, price)
+        sizes = slices(intent.request.quantity, current.largest_order)
+        return [intent] if len(sizes) == 1 else cut(intent, sizes)
 
-    def _entry(self, target: Target, assignment: AssignmentView, leg: Leg) -> Order:
+    def _entry(
+        self, target: Target, assignment: AssignmentView, leg: Leg, price: Decimal | None
+    ) -> Order:
         name = f"{target.instrument}|{assignment.product}"
         cid = entry_id(assignment.broker_id, assignment.strategy, self.request.run_id, name)
         request = OrderRequest(
@@ -186,6 +189,7 @@ class RunPlan:
             state=OrderState.INITIALIZED,
             day=self.day,
             created_at=self.now,
+            decided_price=price,
         )
 
 

@@ -126,9 +126,8 @@ class Planner:
         if lane is None or len(entries) != 1 or not lane.can_take(entries[0], current.instrument):
             return entries
         (entry,) = entries
-        sized = replace(asked.facts, quantity=entry.request.quantity, slices=1)
         try:
-            return [await self._gateway.bear(view, entry, sized)]
+            return [await self._gateway.bear(view, entry, asked.facts)]
         except Denied:
             return entries  # its worker hears it from the gate, and says so on the run's card
 
@@ -379,8 +378,11 @@ class _EntryAnswer:
 
     def why_not(self, units: int) -> str:
         """Return why an entry of so many units is not sent, or ''."""
-        orders = len(slices(units, self.largest_order)) if units else 1
-        self.denial = first_denial(replace(self.facts, quantity=units, slices=orders))
+        facts = self.facts  # of no size
+        if units:
+            orders = len(slices(units, self.largest_order))
+            facts = replace(facts, quantity=units, slices=orders)
+        self.denial = first_denial(facts)
         return self.denial.reason if self.denial else ""
 
     @property
