@@ -9,6 +9,8 @@ PYTHON ?= python3
 PORT ?= 8080
 DATA ?=
 AUTOPLAY ?=
+CLOCK ?=
+REPLAY ?=
 DATES ?=
 JOBS ?= 5
 LONG ?=
@@ -23,10 +25,15 @@ COMPILE = $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 
   --no-header --no-annotate --override overrides.txt --constraint constraints.txt $(LOCK_ARGS)
 PROJECT := $(PIP) install --no-deps --no-build-isolation --editable .
 
-.PHONY: demo test quick test-dates faults nightly check bench panic-table lock audit clean format system-deps
+.PHONY: install pictures demo test quick test-dates faults nightly check bench panic-table lock audit clean format system-deps
+
+# The program in .venv, as a production installation has it; `make demo` does this, too.
+install: $(VENV)/installed
+	@echo "installed: $(BIN)/saarthi --help"
 
 demo: $(VENV)/installed-embedded
-	$(BIN)/saarthi demo --port $(PORT) $(if $(DATA),--data "$(DATA)") $(if $(filter-out 0,$(AUTOPLAY)),--autoplay)
+	$(BIN)/saarthi demo --port $(PORT) $(if $(DATA),--data "$(DATA)") $(if $(CLOCK),--clock "$(CLOCK)") \
+	  $(if $(REPLAY),--replay "$(REPLAY)") $(if $(filter-out 0,$(AUTOPLAY)),--autoplay)
 
 # What to run after each change: no store, no simulator, no browser.
 quick: check
@@ -49,6 +56,14 @@ faults: $(VENV)/installed-dev
 # What is too long for every commit: every moment of the crash enumerator, and the like.
 nightly: system-deps $(VENV)/installed-dev
 	$(BIN)/python -P -m pytest -m nightly $(PYTEST_ARGS)
+
+# The pictures of the README, out of the browser test that plays the demo by hand.
+pictures: system-deps $(VENV)/installed-dev
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get install -y -qq --no-install-recommends fonts-roboto-unhinted fonts-noto-color-emoji >/dev/null; \
+	fi
+	$(BIN)/python -P -m pytest -q tests/browser/test_demo_by_hand.py
+	cd .screenshots/demo_by_hand && cp start.png run.png guards.png $(CURDIR)/docs/images/
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

@@ -8,7 +8,16 @@ from console.demo.actor import Actor
 from console.demo.chat import Message
 from console.demo.operator import Operator
 
-__all__ = ["QUICK", "STRATEGY", "add", "connect", "enable", "open_strategy", "set_parameters"]
+__all__ = [
+    "AT_ONCE",
+    "QUICK",
+    "STRATEGY",
+    "add",
+    "connect",
+    "enable",
+    "open_strategy",
+    "set_parameters",
+]
 
 STRATEGY = "Moving average crossover"
 QUICK: Mapping[str, str] = {
@@ -17,6 +26,8 @@ QUICK: Mapping[str, str] = {
     "Bars of the slow average": "5",
 }
 """Parameters of that strategy with which it trades within minutes."""
+AT_ONCE: Mapping[str, str] = {**QUICK, "No entries before": "09:15"}
+"""The same, for somebody who has just opened the demo before the market."""
 
 
 async def add(do: Operator, actor: Actor) -> Message:

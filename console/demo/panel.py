@@ -17,7 +17,7 @@ import httpx
 
 from console.demo.actor import Actor
 from console.demo.chat import Chat, ChatError
-from console.demo.connecting import QUICK, STRATEGY, connect, open_strategy, set_parameters
+from console.demo.connecting import AT_ONCE, STRATEGY, connect, open_strategy, set_parameters
 from console.demo.events import SLOW_FOR_S, Events, next_moments
 from console.demo.guest import Guest, Row, button
 from console.demo.keeper import Keeper
@@ -154,7 +154,7 @@ class Panel:
 
     async def _show(self, note: str = "") -> None:
         """Show the card: what was done, and what can be."""
-        await self._put(f"{escape(note)}\n\n{_INTRO}" if note else _INTRO, self._home())
+        await self._put(escape(note) or _INTRO, self._home())
 
     async def _put(self, text: str, rows: Sequence[Row]) -> None:
         self._card = await self._guest.show(CHAT, text, rows, self._card)
@@ -197,12 +197,12 @@ class Panel:
 
     async def _quick(self, _rest: str) -> str:
         do = self._operator()
-        await set_parameters(do, QUICK)
+        await set_parameters(do, AT_ONCE)
         await open_strategy(do)
         self._is_quick = True
         return (
-            f"✅ {STRATEGY} looks at bars of one minute, and enters from 09:30 on. Tap Enable on "
-            "its page, just above; orders follow soon."
+            f"✅ {STRATEGY} looks at bars of one minute and may enter from the open on. Tap Enable "
+            "on its page, just above; orders follow soon after 09:15."
         )
 
     # What happens outside

@@ -154,7 +154,9 @@ async def test_a_user_connects_two_accounts_and_sees_them_trade(
     demo: Demo, browser: Browser, shots: Path
 ) -> None:
     """One account by hand, one by the card, a strategy on both, exit only, a limit, a guard, a panic."""
-    context = await browser.new_context(viewport={"width": 420, "height": 860})
+    context = await browser.new_context(
+        viewport={"width": 390, "height": 780}, device_scale_factor=1.5, reduced_motion="reduce"
+    )
     page = await context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
