@@ -20,6 +20,7 @@ from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
 from bot.wizard.answers import handle_text
 from bot.wizard.secrecy import keep_secret
+from core.domain.plain_text import plain_line
 from core.errors import StoreError
 
 __all__ = ["UpdateRouter", "is_urgent", "starts_at_once"]
@@ -144,7 +145,7 @@ class UpdateRouter:
             update_id=update.update_id,
             user_id=user.id,
             chat_id=chat.id,
-            name=user.first_name,
+            name=plain_line(user.first_name),
             age_s=age_s,
         )
 

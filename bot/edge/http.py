@@ -153,7 +153,9 @@ class PollRequest(AiohttpRequest):
         try:
             answer = json.loads(body)
             updates = answer["result"] if answer["ok"] is True else None
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except RecursionError:
+            return status, b""  # nested without end: the library would fail on it as well
+        except (ValueError, KeyError, TypeError):
             return status, body
         if updates is None:
             return status, body

@@ -127,11 +127,11 @@ async def web_server(settings: Settings, http: httpx.AsyncClient) -> list[Findin
         answer = await http.get(f"http://{shown}:{port}/healthz")
     except httpx.HTTPError:
         return [_free(host, port), *_exposed(host)]
-    if answer.status_code in {HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE} and answer.text in {
-        "ok",
-        "unavailable",
-    }:
+    if (answer.status_code, answer.text) == (HTTPStatus.OK, "ok"):
         return [ok("web server", f"the controller listens on {host}:{port}"), *_exposed(host)]
+    if (answer.status_code, answer.text) == (HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"):
+        text = f"the controller on {host}:{port} cannot work now: its store, its loop or the chat"
+        return [warn("web server", text, "see /health in the chat and the log"), *_exposed(host)]
     text = f"another program listens on {host}:{port}"
     return [fail("web server", text, "name another port in SAARTHI_LISTEN")]
 
