@@ -22,6 +22,7 @@ __all__ = [
     "registered_choice",
     "registered_question",
     "route_question",
+    "sharers_line",
     "sharing_question",
     "typed_route_question",
 ]
@@ -58,7 +59,8 @@ def _seen(account: Account) -> str:
     )
 
 
-def _sharers(account: Account, sharers: Sequence[Account]) -> str | None:
+def sharers_line(account: Account, sharers: Sequence[Account]) -> str | None:
+    """Return the warning that an account shares its address without a stated reason, or None."""
     if not sharers:
         return None
     names = " and ".join(bold(one.label) for one in sharers)
@@ -75,7 +77,7 @@ def address_page(account: Account, sharers: Sequence[Account]) -> Screen:
     stopped = "Nothing is entered until that is right; exits are still tried." if trouble else None
     text = join(
         bold(f"Address of {account.label}"),
-        spaced(trouble, stopped, _sharers(account, sharers)),
+        spaced(trouble, stopped, sharers_line(account, sharers)),
         f"Leaves from: {esc(way_out(account))}",
         f"Seen at: {_seen(account)}",
         f"Registered at {esc(account.broker.label)}: {_registered(account)}",

@@ -25,7 +25,8 @@ from bot.handlers.parameters import answer_parameter
 from bot.handlers.result_guards import answer_value
 from bot.handlers.start import answer_setting
 from bot.handlers.strategies import answer_size
-from bot.views.markup import bold, esc
+from bot.views.addresses import sharers_line
+from bot.views.markup import bold, esc, join
 from bot.views.screen import SUCCESS, Screen, button
 from bot.views.verbs import Verb
 from bot.wizard.add_account import (
@@ -279,6 +280,10 @@ async def _connected(visit: Visit, account: Account) -> Screen:
         next_step = "Next, log in. Then enable it when you want strategies to trade on it."
     if account.broker.is_paper:
         rows.append((button("Enable", Verb.ENABLE_ACCOUNT, account.broker_id, style=SUCCESS),))
+    warning = sharers_line(account, await visit.services.control.addresses.sharers(account))
+    if warning is not None:
+        rows.append((button("Whose is it?", Verb.ASK_SHARING, account.broker_id),))
     rows.append((button("Accounts", Verb.ACCOUNTS), button("➕ Add another", Verb.ADD_ACCOUNT)))
     default = " It is the default account." if account.is_default else ""
-    return Screen(f"✅ {bold(account.label)} is added.{default}\n{esc(next_step)}", tuple(rows))
+    added = f"✅ {bold(account.label)} is added.{default}"
+    return Screen(join(added, esc(next_step), ["", warning] if warning else None), tuple(rows))

@@ -7,13 +7,17 @@ from datetime import timedelta
 
 import pytest
 
+from core.adapters.address_probe import EchoProbe
 from core.domain.broker import BrokerStatus
 from core.domain.instrument import InstrumentId, Product, Segment
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import Acked, Ambiguous, Refusal, Refused
+from core.domain.route import Route
 from core.errors import BrokerReadError, LoginFault, LoginRefused, ReadFault
+from core.ports.address_probe import Sighted, Sighting
 from core.ports.broker import Credentials
 from tests.fakes.broker_world import NOON, SimulatedBroker, simulated, tagged, until
+from tests.fakes.clock import RunningClock
 from tests.fakes.sandbox_process import Sandbox
 
 pytest_plugins = ("tests.faults.fixtures",)
@@ -153,9 +157,13 @@ async def test_lost_answer_is_found_by_tag_and_placed_once(
 
 
 @pytest.mark.matrix("N17")
+@pytest.mark.row("A12")
 @pytest.mark.invariant("I14")
 async def test_refused_address_is_a_permission_problem(world: SimulatedBroker) -> None:
-    """An order from an address that is not registered is no login problem and no rejection."""
+    """An order from an address that is not registered is no login problem and no rejection.
+
+    From the registered one it is taken, and that is the one that the account is seen at.
+    """
     account = {
         "broker": world.target,
         "api_key": "guardedkey000001" if world.target == "kite" else "GUARDED01-100",
@@ -164,7 +172,7 @@ async def test_refused_address_is_a_permission_problem(world: SimulatedBroker) -
         "user_name": "Guarded",
         "cash": 100_000,
         "redirect_url": world.redirect_url,
-        "allowed_ips": ["203.0.113.7"],
+        "allowed_ips": ["203.0.113.7", "127.0.0.7"],
     }
     world.sandbox.ask("POST", "/accounts", account)
     credentials = Credentials("id", account["api_key"], account["api_secret"])  # type: ignore[arg-type]
@@ -174,6 +182,12 @@ async def test_refused_address_is_a_permission_problem(world: SimulatedBroker) -
         assert isinstance(outcome, Refused)
         assert outcome.kind is Refusal.PERMISSION
         assert list(await client.orders()) == []
+    route = Route("127.0.0.7")
+    echo = EchoProbe(RunningClock(), f"{world.sandbox.url('control')}/address")
+    assert await echo.look(route) == Sighting(Sighted.SEEN, "127.0.0.7")
+    at_home = replace(guarded, credentials=replace(credentials, route=route))
+    async with at_home.client() as client:
+        assert isinstance(await client.place(ORDER), Acked)
 
 
 @pytest.mark.matrix("A01")

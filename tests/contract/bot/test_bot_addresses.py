@@ -101,3 +101,25 @@ async def test_why_an_address_is_shared(world: World):
     await world.owner.tap("Why shared")
     await world.owner.tap("None of these")
     await world.owner.sees("It shares its address with Zerodha - Father")
+
+
+async def test_wizard_warns_of_a_shared_address(world: World):
+    """A second account of a broker at one address may be anybody's: it asks whose it is."""
+    account = an_account(user_id="AB1234")
+    await world.connect(account)
+    await world.start()
+    await world.owner.say("/add")
+    await world.owner.tap("Zerodha")
+    await world.owner.tap("Continue")
+    await world.owner.say("Father")
+    await world.owner.sees("Send the API key")
+    await world.owner.say("fatherskey123456")
+    await world.owner.sees("Send the API secret")
+    await world.owner.say("fatherssecret0000000000000000001")
+    await world.owner.tap("Connect this account")
+    added = await world.owner.sees("Zerodha - Father is added.")
+    assert "It shares its address with Zerodha - Main." in added["text"]
+    await world.owner.tap("Whose is it?")
+    await world.owner.tap("Dependent parent")
+    page = await world.owner.sees("May share it as: Dependent parent")
+    assert "shares its address" not in page["text"]
