@@ -90,7 +90,7 @@ class Desk:
             if quote is None:
                 state.put(_rejected(order, "the market is closed for this instrument", now))
                 return Acked(order.order_id)
-            look = Look(quote, known, now)
+            look = Look(quote, known, now, state.taken(known.id, now))
             if order.order_type in _MARKET:
                 from_price = order.trigger_price or look.last
                 bound = protected(order.side, from_price, known)
@@ -248,7 +248,8 @@ class Desk:
         if window is None or now >= window.close_at:
             state.put(ended(order, BrokerStatus.EXPIRED, "the session has ended", now))
         elif window.contains(now) and quote is not None and is_fresh(quote, now):
-            after, fills = looked_at(order, Look(quote, known, now))
+            look = Look(quote, known, now, state.taken(known.id, now))
+            after, fills = looked_at(order, look)
             state.fill(after, fills, now)
 
     def _square_off(

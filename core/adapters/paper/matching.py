@@ -12,8 +12,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
@@ -41,11 +41,13 @@ class Look:
 
     Attributes:
         at: Market time.
+        taken: Units of each side that the account has taken out of this depth just now.
     """
 
     quote: Quote
     instrument: Instrument
     at: datetime
+    taken: Mapping[Side, int] = field(default_factory=dict)
 
     @property
     def last(self) -> Decimal:
@@ -60,12 +62,22 @@ class Look:
             return ()
         known = quote.asks if side is Side.BUY else quote.bids
         if known:
-            # A stale best price on the wrong side of the last one is no gift.
-            return tuple(replace(one, price=self._worse(one.price, side)) for one in known)
+            return tuple(self._left(known, side))
         tick = self.instrument.tick_size
         half = max(tick, _to_tick(self.last * _SPREAD, tick, Side.BUY))
         price = self.last + half * side.sign
         return (PriceLevel(price, None),) if price > 0 else ()
+
+    def _left(self, known: Iterable[PriceLevel], side: Side) -> Iterator[PriceLevel]:
+        taken = self.taken.get(side, 0)
+        for level in known:
+            # A stale best price on the wrong side of the last one is no gift.
+            price, units = self._worse(level.price, side), level.quantity
+            if units is None:
+                yield PriceLevel(price, None)
+                continue
+            yield PriceLevel(price, max(0, units - taken))
+            taken = max(0, taken - units)
 
     def _worse(self, price: Decimal, side: Side) -> Decimal:
         return max(price, self.last) if side is Side.BUY else min(price, self.last)

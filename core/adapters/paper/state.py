@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from core.adapters.paper.book import Book, PaperFill, PaperOrder, filled, roll
@@ -29,6 +29,7 @@ __all__ = ["FIRST_FUNDS", "State", "ended", "forget", "load", "write"]
 
 _BOOKS = "paper_books"
 _ORDERS = "paper_orders"
+_DEPTH_STANDS = timedelta(seconds=2)
 FIRST_FUNDS = Decimal(1_000_000)
 _Known = Callable[[InstrumentId], Instrument | None]
 
@@ -50,6 +51,16 @@ class State:
         return sorted(
             (one for one in self.orders.values() if one.is_working), key=lambda one: one.order_id
         )
+
+    def taken(self, name: InstrumentId, now: datetime) -> dict[Side, int]:
+        """Return what was bought and sold in the last seconds: the same depth gives it once."""
+        found = dict.fromkeys(Side, 0)
+        for order in self.orders.values():
+            if order.instrument == name:
+                found[order.side] += sum(
+                    one.quantity for one in order.fills if now - one.at < _DEPTH_STANDS
+                )
+        return found
 
     def number(self) -> int:
         """Return the next number of an order or a fill."""

@@ -43,6 +43,18 @@ async def test_market_order_eats_the_depth_as_far_as_its_protection() -> None:
     assert [one.quantity for one in await desk.client.trades()] == [100, 100]
 
 
+async def test_two_orders_of_a_moment_do_not_get_the_same_depth() -> None:
+    """What one order has taken is not there for the next one, at the price that it had."""
+    desk = PaperDesk()
+    asks = levels(("800.10", 100), ("801.00", 100))
+    desk.prices.put("800.00", volume=1_000_000, asks=asks)
+    prices = [(await desk.order(Side.BUY, 80)).average_price for _ in range(2)]
+    assert prices == [Decimal("800.10"), Decimal("800.7750")]
+    await desk.clock.advance(3)
+    desk.prices.put("800.00", volume=1_000_000, asks=asks)
+    assert (await desk.order(Side.BUY, 80)).average_price == Decimal("800.10")
+
+
 async def test_rest_of_a_market_order_gets_a_part_of_what_is_traded() -> None:
     """The same depth is not eaten twice; later looks give a tenth of the volume since."""
     desk = PaperDesk()
