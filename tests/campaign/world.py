@@ -83,11 +83,12 @@ class Dead(Exception):
 
 @dataclass
 class Life:
-    """One controller."""
+    """One controller; nothing is asked of it before it has ``begun``, with the lease."""
 
     system: System
     watch: Watch
     task: asyncio.Task[None]
+    begun: asyncio.Event
 
 
 @dataclass
@@ -260,17 +261,19 @@ class World:
             brokers=watched_brokers(self.brokers, watch),
         )
         self.chat.watch = watch
-        task = self.loop.create_task(self._live(system))
-        self.life = Life(system, watch, task)
+        begun = asyncio.Event()
+        task = self.loop.create_task(self._live(system, begun))
+        self.life = Life(system, watch, task, begun)
         return self.life
 
-    async def _live(self, system: System) -> None:
+    async def _live(self, system: System, begun: asyncio.Event) -> None:
         while True:
             try:
                 await system.begin()
                 break
             except StoreError:
                 await asyncio.sleep(2.0)  # the service manager starts it again
+        begun.set()
         services = {**system.services, "outbox": system.sender(self.chat)}
         await system.supervisor.run(services)
 
@@ -369,8 +372,8 @@ class World:
         command = command or self.command()
         while True:
             life = self.life
-            if life is None:
-                await asyncio.sleep(1.0)
+            if life is None or not life.begun.is_set():
+                await asyncio.sleep(1.0 if life is None else 0.1)
                 continue
             task = self.loop.create_task(_told(act(life.system, command)))
             while not task.done() and self.life is life:
