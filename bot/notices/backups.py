@@ -54,11 +54,15 @@ def _restored(notice: StoreRestored) -> str:
     )
     return join(
         f"💾 {bold(f'Restored from the backup of {day_time(notice.backup_at)}')}",
-        "What happened since then is known to the brokers alone. Log in, and I compare each of "
-        f"{plural(notice.accounts, 'account')} with its broker and say what I find.",
+        "What happened since then is known to the brokers alone. Once you have logged in, I "
+        f"compare {_whom(notice.accounts)} and say what I find.",
         "Until you set Normal every account is on Exit only; stops go on.",
         panic,
     )
+
+
+def _whom(accounts: int) -> str:
+    return "the account with its broker" if accounts == 1 else "each account with its broker"
 
 
 def _compared(notice: RestoredCompared, label: str) -> str:
@@ -73,10 +77,10 @@ def _compared(notice: RestoredCompared, label: str) -> str:
     return join(
         f"💾 {bold(f'{label}: compared with its broker')}",
         orders,
-        "Positions that no strategy knows, or not so; close them, or keep them by hand:"
+        "Held there, and not as strategies know it; close it, or keep it by hand:"
         if shown
         else "Its positions are as strategies know them.",
         *shown,
         f"and {more} more" if more > 0 else None,
-        "When that is as it should be, set Normal.",
+        "When all is as it should be, set Normal.",
     )

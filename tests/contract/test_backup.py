@@ -7,7 +7,7 @@ import gzip
 import json
 import uuid
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,10 +24,9 @@ from core.adapters.backup.archive import Documents, contents
 from core.adapters.backup.sealed_file import SealedReader
 from core.adapters.fyers import FYERS
 from core.adapters.mongo import migrations
-from core.adapters.mongo.migrations import begin_restoring
 from core.adapters.mongo.schema import COLLECTIONS
 from core.adapters.mongo.store import MongoStore
-from core.adapters.mongo.whole import read_whole
+from core.adapters.mongo.whole import insert_raw, read_whole
 from core.adapters.vault import KEY_FILE, FernetVault
 from core.bootstrap import PROFILES, attach
 from core.bootstrap.backups import kept_backups
@@ -35,7 +34,13 @@ from core.config import Settings, load_settings
 from core.domain.account import AccountDraft
 from core.domain.backup import BackupKind
 from core.engine.accounts.accounts import Accounts
-from core.errors import BackupFailed, ConfigurationError, LeaseHeld, UserError
+from core.errors import (
+    BackupFailed,
+    ConfigurationError,
+    LeaseHeld,
+    StoreUnavailable,
+    UserError,
+)
 from core.ports.store import Change, Document, StoreView
 
 pytestmark = [pytest.mark.matrix("D04"), pytest.mark.timeout(300)]
@@ -330,14 +335,21 @@ async def test_controllers_store_is_refused(
 
 
 async def test_half_restored_store_is_not_started(
-    place: Place, made: Made, mongod_store_uri: str
+    place: Place, made: Made, mongod_store_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a killed restore leaves refuses every start, and the next restore needs no yes."""
+    """What a restore leaves that broke off refuses every start; the next one needs no yes."""
     here = place("new", SAARTHI_SECRET_KEY=made.keys)
-    async with opened(here) as store:
-        await migrations.migrate(store)
-        await begin_restoring(store)
-        await store.insert("users", {"_id": "1"})
+
+    async def away(store: MongoStore, name: str, documents: Sequence[Any]) -> None:
+        if name == "orders":
+            raise StoreUnavailable("The server went away.")
+        await insert_raw(store, name, documents)
+
+    with monkeypatch.context() as broken:
+        broken.setattr("core.bootstrap.restoring.insert_raw", away)
+        with pytest.raises(StoreUnavailable):
+            await run_restore(here, made.file, key_file=None, replace=False)
+    assert len((await held(here))["broker_accounts"]) == 1
     with pytest.raises(ConfigurationError, match="was not finished: run saarthi restore again"):
         async with attach(here, mongod_store_uri):
             pass
@@ -348,7 +360,6 @@ async def test_half_restored_store_is_not_started(
 
     async with attach(here, mongod_store_uri) as started:
         assert len(await started.store.find("orders", {})) == 30
-        assert await started.store.find("users", {}) == []
 
 
 async def test_upgrade_is_backed_up_first(place: Place, mongod_store_uri: str) -> None:

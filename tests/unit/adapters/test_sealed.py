@@ -120,8 +120,8 @@ def test_every_field_that_is_sealed_is_rotated() -> None:
     found, named = [], []
     for package in ("bot", "console", "core", "webhooks"):
         for file in (ROOT / package).rglob("*.py"):
-            if file.name in {"vault.py", "sealed.py"}:
-                continue
+            if file.name in {"vault.py", "sealed.py", "sealed_file.py", "restoring.py"}:
+                continue  # the last two seal a file, and what SEALED itself names
             text = file.read_text(encoding="utf-8")
             found += [f"{file.name}" for _ in re.finditer(r"vault\.seal\(", text)]
             named += sealing.findall(text)
