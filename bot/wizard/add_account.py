@@ -22,6 +22,7 @@ from core.domain.money import rupees
 __all__ = [
     "ANSWERED_STEPS",
     "KIND",
+    "PAPER_NAME",
     "PAPER_STEPS",
     "STEPS",
     "broker_screen",
@@ -35,6 +36,8 @@ __all__ = [
 KIND = "add"
 STEPS = ("broker", "guide", "name", "key", "secret", "summary")
 PAPER_STEPS = ("broker", "name", "funds", "summary")
+PAPER_NAME = "Try"
+"""The name that a paper account is offered, so that its first one takes taps alone."""
 ANSWERED_STEPS = frozenset({"name", "key", "secret", "funds"})
 """Steps that wait for a message; the others wait for a tap."""
 
@@ -112,6 +115,10 @@ def step_screen(
     elif step == "funds":
         text = _PAPER_MONEY
         rows = funds_rows(Verb.WIZARD_STEP, stamp)
+    elif step == "name" and broker.is_paper:
+        text = _NAME
+        call_it = f"Call it {PAPER_NAME}"
+        rows = ((button(call_it, Verb.WIZARD_STEP, PAPER_NAME, stamp, style=PRIMARY),),)
     else:
         text = _NAME if step == "name" else question(broker.key if step == "key" else broker.secret)
     return Screen(join(head, "", text), (*rows, _way_out(stamp)))

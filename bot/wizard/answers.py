@@ -32,6 +32,7 @@ from bot.views.verbs import Verb
 from bot.wizard.add_account import (
     ANSWERED_STEPS,
     KIND,
+    PAPER_NAME,
     broker_screen,
     following,
     previous,
@@ -233,6 +234,10 @@ async def _step(visit: Visit, prompt: Prompt, action: str) -> None:
     elif prompt.step == "broker" and action in _offered(visit):
         data["broker"] = action
         step = following("broker", parameters.broker(action))
+    elif prompt.step == "name" and action == PAPER_NAME and broker and broker.is_paper:
+        await visit.services.control.accounts.check_name_is_free(action)
+        data["name"] = action
+        step = "funds"
     elif prompt.step == "funds" and action.isdigit():
         data["funds"] = str(visit.services.control.paper.checked_funds(action))
         step = "summary"

@@ -263,7 +263,7 @@ async def test_a_newcomer_tries_with_paper_in_four_taps(world: World):
     await person.say("/start")
     await person.tap("Try with a paper account")
     await person.sees("What shall I call")
-    await person.say("Try")
+    await person.tap("Call it Try")
     await person.sees("How much paper money")
     await person.tap("₹5,00,000")
     await person.sees("Is this right?")
