@@ -93,7 +93,9 @@ def _is_credential(visit: Visit, prompt: Prompt | None, brokers: Sequence[Broker
     if prompt is None:
         # Nobody waits for a word of this form: after a /cancel it is what was copied before.
         return is_secret and len(text) >= _SHORTEST
-    if prompt.kind in _NAMES and any(one.key.pattern.fullmatch(text) for one in brokers):
+    one_case = text in {text.lower(), text.upper()}  # as brokers write keys, and hardly a name is
+    is_key = one_case and any(one.key.pattern.fullmatch(text) for one in brokers)
+    if prompt.kind in _NAMES and is_key:
         return True
     # No name, number or symbol looks like it.
     return is_secret and len(text) >= _LONG and any(sign.islower() for sign in text)

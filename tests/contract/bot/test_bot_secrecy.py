@@ -123,7 +123,7 @@ async def test_a_secret_is_no_name(world: World) -> None:
     assert not any(text in page for text in (SECRET, KEY, "AB1CD2EF3G-100"))
     (prompt,) = await world.rows("prompts")
     assert prompt["step"] == "name"
-    await world.owner.say("Main 2")
+    await world.owner.say("TradingAccount01")
     await world.owner.sees("Send the API key")
 
 

@@ -1,0 +1,84 @@
+"""The poller: every poll is confirmed once it is stored, whatever it brought (cases T05, T06)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from telegram import Update
+
+from bot.edge.polling import Poller
+from tests.fakes.clock import ManualClock
+from tests.unit.bot.test_strangers import OWNER, Edge, said
+
+
+@dataclass
+class Wire:
+    """Both ends of a poller: what polls bring, and what is asked, stored and waited for."""
+
+    polls: list[list[object]]
+    offsets: list[int | None] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+    clock: ManualClock = field(default_factory=ManualClock)
+
+    async def get_updates(self, *, offset: int | None, **_: Any) -> tuple[()]:
+        self.offsets.append(offset)
+        return ()
+
+    def written(self) -> list[object]:
+        return self.polls.pop(0)
+
+    async def keep(self, updates: Sequence[Update], **_: Any) -> None:
+        self.kept += [one.update_id for one in updates]
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.clock, name)
+
+
+async def polled(*polls: list[object]) -> Wire:
+    """Poll as often as there is something, and once more."""
+    edge = await Edge().with_owner()
+    wire = Wire([*polls, []])
+    ends: Any = wire
+    poller = Poller(ends, ends, edge.intake, ends, ends, timeout_s=5)
+    for _ in range(len(polls) + 1):
+        await poller.poll_once()
+    return wire
+
+
+BROKEN: dict[str, Any] = {"update_id": 7, "message": {"date": "secret-canary"}}
+
+
+@pytest.mark.matrix("T05")
+@pytest.mark.parametrize(
+    ("poll", "kept", "confirmed"),
+    [
+        ([said(5, OWNER), BROKEN, said(8, OWNER)], [5, 8], 9),
+        ([said(5, OWNER), {**BROKEN, "message": said(7, OWNER, date="x")["message"]}], [5], 8),
+        ([said(5, 6666), said(6, 6666)], [], 7),
+        ([said(9, OWNER), said(8, OWNER)], [9, 8], 10),
+        ([], [], None),
+    ],
+    ids=["unparsable", "an owner's unparsable", "strangers", "out of order", "nothing"],
+)
+async def test_a_poll_is_confirmed_whatever_it_brought(
+    poll: list[object], kept: list[int], confirmed: int | None
+) -> None:
+    """One that cannot be read does not come again for ever, and holds up nobody."""
+    wire = await polled(poll)
+    assert wire.kept == kept
+    assert wire.offsets == [None, confirmed]
+    assert wire.waits == []
+
+
+async def test_what_has_no_id_is_waited_out() -> None:
+    """It cannot be confirmed and would come again at once: the next poll waits."""
+    wire = await polled(["nonsense", {"message": {}}])
+    assert wire.offsets == [None, None] and wire.kept == []
+    assert wire.waits == [1.0]
