@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.conversation.visit import Visit
 from bot.views.addresses import (
     OTHER,
@@ -48,8 +50,20 @@ async def check(visit: Visit) -> None:
 
 
 async def _show(visit: Visit, account: Account, note: str = "") -> None:
-    screen = address_page(account, await visit.services.control.addresses.sharers(account))
+    sharers = await visit.services.control.addresses.sharers(account)
+    screen = address_page(_by_market(visit, account), sharers)
     await visit.show(screen.with_note(note) if note else screen)
+
+
+def _by_market(visit: Visit, account: Account) -> Account:
+    """Return an account whose times are the market's, as all that the chat shows."""
+    clock = visit.services.clock
+    seen, changed = account.address_checked_at, account.registered_at
+    return replace(
+        account,
+        address_checked_at=clock.market_at(seen) if seen else None,
+        registered_at=clock.market_at(changed) if changed else None,
+    )
 
 
 async def ask_route(visit: Visit) -> None:
@@ -124,7 +138,8 @@ async def answer_registered(visit: Visit, broker_id: str) -> None:
     account = await visit.services.control.accounts.get(broker_id)
     args = {"broker_id": broker_id, "addresses": list(addresses)}
     nonce = await visit.issue(Verb.SET_REGISTERED, args)
-    await visit.send(registered_choice(account, addresses, nonce, visit.services.clock.now()))
+    now = visit.services.clock.market_now()
+    await visit.send(registered_choice(_by_market(visit, account), addresses, nonce, now))
 
 
 async def set_registered(visit: Visit) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.conversation.visit import Visit
 from bot.views.callbacks import resolve
 from bot.views.links import links_page, made_page, paste_page
@@ -18,8 +20,16 @@ async def page(visit: Visit) -> None:
 async def _show(visit: Visit, broker_id: str, note: str = "") -> None:
     control = visit.services.control
     if control.links.can_be_made:
-        account = await control.accounts.get(broker_id)
-        screen = links_page(account, await control.links.open_links(broker_id))
+        account, clock = await control.accounts.get(broker_id), visit.services.clock
+        shown = [
+            replace(
+                one,
+                created_at=clock.market_at(one.created_at),
+                ends_at=clock.market_at(one.ends_at),
+            )
+            for one in await control.links.open_links(broker_id)
+        ]
+        screen = links_page(account, shown)
     else:
         offer = await control.logins.offer(broker_id)
         screen = paste_page(offer.account, offer.direct_url or "")

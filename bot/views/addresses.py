@@ -87,7 +87,7 @@ def address_page(account: Account, sharers: Sequence[Account]) -> Screen:
     rows: Keyboard = (
         (
             button("Leave from …", Verb.ASK_ROUTE, key),
-            button("Registered address …", Verb.ASK_REGISTERED, key),
+            button("Registered …", Verb.ASK_REGISTERED, key),
         ),
         (
             button("Why shared …", Verb.ASK_SHARING, key),
@@ -122,7 +122,7 @@ def route_question(account: Account, local: Sequence[str]) -> Screen:
         "address that comes out must be registered at the broker.",
     )
     typed = (
-        button("Another local address …", Verb.TYPE_ROUTE, key, OTHER),
+        button("Another address …", Verb.TYPE_ROUTE, key, OTHER),
         button("A proxy …", Verb.TYPE_ROUTE, key, PROXY),
     )
     return Screen(text, ((own,), *grid(each, 2), typed, (button("« Back", Verb.ADDRESS, key),)))

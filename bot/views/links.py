@@ -26,10 +26,12 @@ def links_page(account: Account, links: Sequence[SharedLink]) -> Screen:
         "",
         [f"• made {day_time(one.created_at)}, ends {day_time(one.ends_at)}" for one in links]
         or "No link is open.",
+        "",
+        "A new link, for:",
     )
     key = account.broker_id
     rows: Keyboard = (
-        tuple(button(f"New: {plural(days, 'day')}", Verb.MAKE_LINK, key, days) for days in DAYS),
+        tuple(button(plural(days, "day"), Verb.MAKE_LINK, key, days) for days in DAYS),
         *(
             (
                 button(

@@ -35,7 +35,7 @@ async def test_local_address_and_registered_address(world: World):
     """A typed address of this machine; what is registered, when, and what is wrong with it."""
     broker_id = await opened(world)
     await world.owner.tap("Leave from")
-    await world.owner.tap("Another local address")
+    await world.owner.tap("Another address")
     await world.owner.sees("Send the address of this machine")
     await world.owner.say("192.0.2.1")
     await world.owner.sees("192.0.2.1 is not an address of this machine; nothing was changed.")
@@ -43,7 +43,7 @@ async def test_local_address_and_registered_address(world: World):
     page = await world.owner.sees("leaves from 127.0.0.2 from now on")
     assert "Seen at: 127.0.0.2" in page["text"]
     assert "Registered at Zerodha: not noted" in page["text"]
-    await world.owner.tap("Registered address")
+    await world.owner.tap("Registered …")
     await world.owner.sees("Which address is registered at Zerodha")
     await world.owner.say("127.0.0.300")
     await world.owner.sees("expected an IP address")
@@ -53,7 +53,7 @@ async def test_local_address_and_registered_address(world: World):
     page = await world.owner.sees("Nothing is entered until that is right")
     assert "Zerodha sees it at 127.0.0.2, but 127.0.0.3 is registered there." in page["text"]
     assert "The broker takes the next change from" in page["text"]
-    await world.owner.tap("Registered address")
+    await world.owner.tap("Registered …")
     await world.owner.say("127.0.0.2 127.0.0.3")
     again = await world.owner.sees("takes one change a calendar week")
     assert "127.0.0.2 and 127.0.0.3" in again["text"]

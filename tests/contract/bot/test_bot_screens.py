@@ -274,7 +274,7 @@ async def test_a_login_is_shared_as_a_link(world: World):
     await world.owner.tap("Edit Main")
     await world.owner.tap("Share login")
     await world.owner.sees("No link is open.")
-    await world.owner.tap("New: 7 days")
+    await world.owner.tap("7 days")
     copied = (await world.owner.button("Copy the link"))["copy_text"]
     root, _, link = copied.rpartition("/")
     assert root == "https://saarthi.example/login"
