@@ -8,25 +8,37 @@ import resource
 from typing import Any, Final
 
 from core.ports.clock import Clock
+from webhooks.connections import ConnectionLimits
 from webhooks.rated_log import RatedLog
 
-__all__ = ["raise_descriptor_limit", "rate_loop_errors"]
+__all__ = ["connections_of", "raise_descriptor_limit", "rate_loop_errors"]
 
 _log = logging.getLogger(__name__)
 _ENOUGH: Final = 65_536
 _LINES: Final = 3
 
 
-def raise_descriptor_limit() -> None:
-    """Allow as many open descriptors as the machine lets this process have.
+def raise_descriptor_limit() -> int:
+    """Allow as many open descriptors as the machine lets this process have; return how many.
 
     The usual soft limit of 1,024 is for programs that use ``select``; the connections of the web
     server, of twenty accounts and of a store that is started here may need more.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
-    if soft < wanted:
+    if soft >= wanted:
+        return soft
+    try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (OSError, ValueError) as error:
+        _log.warning("the limit of descriptors stays at %d: %s", soft, error)
+        return soft
+    return wanted
+
+
+def connections_of(descriptors: int) -> int:
+    """Return how many connections the web server may hold: a quarter, the rest is for trading."""
+    return min(ConnectionLimits().most, descriptors // 4)
 
 
 def rate_loop_errors(loop: asyncio.AbstractEventLoop, clock: Clock) -> None:

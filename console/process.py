@@ -16,7 +16,7 @@ from bot.application import Bot, build_bot
 from bot.edge.pairing import pairing_code
 from bot.edge.polling_alarm import PollingAlarm
 from bot.parameters import BotParameters
-from console.limits import raise_descriptor_limit, rate_loop_errors
+from console.limits import connections_of, raise_descriptor_limit, rate_loop_errors
 from console.memory import keep_pauses_short
 from console.service_manager import ServiceManager, sign_of_life
 from core.bootstrap import (
@@ -35,6 +35,7 @@ from core.errors import ConfigurationError, LeaseLost, StoreError
 from core.observability.logs import Redactor, set_up_logging
 from strategy.registry import REGISTRY, STRATEGIES
 from webhooks.app import WebParts, build_app, serve
+from webhooks.connections import ConnectionLimits
 
 __all__ = ["run_controller", "services_until_stopped", "set_up_log"]
 
@@ -60,7 +61,7 @@ async def run_controller(settings: Settings, watch: LoopWatch) -> int:
         SaarthiError: The start failed; the message is one line for the user.
     """
     set_up_log(settings)
-    raise_descriptor_limit()
+    room = connections_of(raise_descriptor_limit())
     faulthandler.enable()  # the SIGABRT of a watchdog leaves in the log where the process hung
     parameters = bot_parameters(settings)
     manager = ServiceManager.of_environment()
@@ -85,7 +86,7 @@ async def run_controller(settings: Settings, watch: LoopWatch) -> int:
             foundation.clock,
             tell=_tell,
         )
-        web = serve(build_app(_web_parts(system, bot, settings)), settings.listen)
+        web = serve(build_app(_web_parts(system, bot, settings, room)), settings.listen)
         await _show_pairing(foundation)
         try:
             await web.start()
@@ -115,7 +116,7 @@ def bot_parameters(settings: Settings) -> BotParameters:
     )
 
 
-def _web_parts(system: System, bot: Bot, settings: Settings) -> WebParts:
+def _web_parts(system: System, bot: Bot, settings: Settings, room: int) -> WebParts:
     async def is_healthy() -> bool:
         if bot.health().trouble or system.liveness.trouble():
             return False
@@ -133,6 +134,7 @@ def _web_parts(system: System, bot: Bot, settings: Settings) -> WebParts:
         is_healthy=is_healthy,
         clock=system.foundation.clock,
         trusted_proxies=settings.trusted_proxies,
+        connections=ConnectionLimits(most=room),
     )
 
 

@@ -30,7 +30,7 @@ def parts_of(*, chat: str = "", loop: str = "", store_is_away: bool = False) -> 
         accounts=None,
         hint=None,
     )
-    return _web_parts(system, bot, Settings())
+    return _web_parts(system, bot, Settings(), 256)
 
 
 @pytest.mark.parametrize(

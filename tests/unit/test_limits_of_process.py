@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from console.limits import rate_loop_errors
+from console.limits import connections_of, rate_loop_errors
 from tests.fakes.clock import ManualClock
 
 pytestmark = pytest.mark.row("G4")
@@ -25,13 +25,19 @@ def test_soft_limit_of_descriptors_is_raised() -> None:
         "import resource\n"
         f"resource.setrlimit(resource.RLIMIT_NOFILE, (256, {hard}))\n"
         "from console.limits import raise_descriptor_limit\n"
-        "raise_descriptor_limit()\n"
+        "print(raise_descriptor_limit())\n"
         "print(*resource.getrlimit(resource.RLIMIT_NOFILE))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == [str(hard), str(hard)]
+    assert done.stdout.split() == [str(hard)] * 3
+
+
+@pytest.mark.parametrize(("descriptors", "most"), [(65_536, 256), (1024, 256), (300, 75)])
+def test_web_server_leaves_descriptors_for_trading(descriptors: int, most: int) -> None:
+    """However few the machine gives, three quarters are for brokers, store and chat."""
+    assert connections_of(descriptors) == most
 
 
 async def test_accepting_without_descriptors_is_few_lines(caplog: pytest.LogCaptureFixture) -> None:
