@@ -131,10 +131,18 @@ async def test_document_becomes_the_default_account(
 
 
 async def test_mark_moves_and_an_old_token_asks_for_a_login(
-    run: Run, store: MongoStore, settings: Settings, old: Any, store_uri: str
+    run: Run, store: MongoStore, settings: Settings, old: Any, store_uri: str, tmp_path: Path
 ) -> None:
-    """Beside an account that is here; NORMAL as asked, under a global mode that is stricter."""
-    old["fyers_tokens"].update_one({}, {"$set": {"created_at": LOGIN - timedelta(days=1)}})
+    """Beside an account that is here; NORMAL as asked, under a global mode that is stricter.
+
+    Key and secret are in the old program's file of settings, as many keep them.
+    """
+    yesterday = {"$set": {"created_at": LOGIN - timedelta(days=1)}}
+    old["fyers_tokens"].update_one({}, {**yesterday, "$unset": {"app_id": 1, "secret_key": 1}})
+    env_file = tmp_path / ".env"
+    env_file.write_text(
+        f"# Flask\nDEBUG=1\nexport FYERS_CLIENT_ID='{KEY}'\nFYERS_SECRET_KEY={SECRET}\n"
+    )
     async with attach(settings, store_uri) as here:
         accounts = Accounts(here.store, here.vault, here.clock, PROFILES)
         draft = AccountDraft(ZERODHA, "Main", "kitekey0001", "kitesecret0001")
@@ -144,13 +152,14 @@ async def test_mark_moves_and_an_old_token_asks_for_a_login(
     await store.insert("lease", {"_id": "controller", "fence": 7, "outside": 2})
 
     with pytest.raises(UserError, match="called 'Main' already; expected a new name"):
-        await run()
-    told = await run(name="Old", mode=TradingMode.NORMAL)
+        await run(env_file=env_file)
+    told = await run(name="Old", mode=TradingMode.NORMAL, env_file=env_file)
 
     assert "took the default mark from Zerodha - Main" in told
     assert "log in with /login in the chat" in told
     ((_, account), gates) = await rows(store)
     assert (account["trading_mode"], account["token_status"]) == ("NORMAL", "expired")
+    assert account["api_key"] == KEY
     (gate,) = [one for one in gates if one["_id"] == account["_id"]]
     assert (gate["account_mode"], gate["mode"], gate["fence"]) == ("NORMAL", "PAUSED", 7)
     lease = await store.get("lease", "controller")
@@ -174,6 +183,7 @@ async def test_nothing_is_changed_by_what_is_wrong(
         assert "canary" not in str(error.value).lower()
 
     await refused("--uri holds a password", uri=store_uri)
+    await refused("cannot be read (No such file", env_file=settings.data_dir / "nowhere")
     await refused("has no collection fyers_tokens, fyers_token", db="nowhere")
     await refused("it has fyers_tokens; the server's databases are", collection="things")
     old["fyers_tokens"].update_one({}, {"$unset": {"secret_key": 1}})
