@@ -12,7 +12,15 @@ import logging
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from bot.views.words import is_final, order_state
@@ -59,8 +67,11 @@ async def run_live(settings: Settings, *, strategy: str, broker_id: str, once: b
         SaarthiError: It cannot be done; the message is one line for the user.
     """
     set_up_log(settings)
-    if strategy not in STRATEGIES:
+    titles = {name: (one.title,) for name, one in STRATEGIES.items()}
+    found = meant(strategy, titles)
+    if found is None:
         raise NotFound(f"Found the strategy {strategy!r}; expected one of {', '.join(STRATEGIES)}.")
+    strategy = found
     selection = Selection(strategy, broker_id)
     with _cancelled_by_signals() as was_asked:
         try:
@@ -127,14 +138,28 @@ async def _foundation(settings: Settings) -> AsyncIterator[Foundation]:
         yield found
 
 
+def meant(text: str, known: Mapping[str, Sequence[str]]) -> str | None:
+    """Return what a person names by its id, or by a name that the chat shows, in any case.
+
+    Args:
+        text: What was typed.
+        known: Other names by id; nothing is meant where two have the same.
+    """
+    if text in known:
+        return text
+    wanted = " ".join(text.casefold().split())
+    found = [one for one, names in known.items() if wanted in {name.casefold() for name in names}]
+    return found[0] if len(found) == 1 else None
+
+
 async def _checked_account(system: System, broker_id: str) -> Account:
-    try:
-        account = await system.control.accounts.get(broker_id)
-    except NotFound:
-        known = ", ".join(one.broker_id for one in await system.control.accounts.all())
+    accounts = await system.control.accounts.all()
+    account = next((one for one in accounts if one.broker_id == broker_id), None)
+    if account is None:
+        known = ", ".join(f"{one.broker_id} ({one.label})" for one in accounts)
         raise NotFound(
             f"Found the account {broker_id!r}; expected one of {known or 'none: add one first'}."
-        ) from None
+        )
     if not account.enabled:
         raise UserError(f"{account.label} is disabled; enable it in the chat under /brokers first.")
     return account

@@ -10,6 +10,7 @@ from bot.conversation.visit import Visit
 from bot.views.dashboard import (
     ALL,
     Item,
+    as_of_words,
     dashboard,
     listing,
     order_items,
@@ -77,9 +78,15 @@ async def _list(
     items = await read(broker_id, broker_id is None)
     accounts = await visit.services.control.accounts.all()
     login = await _login(visit, accounts, selected)
+    as_of = await _as_of(visit, broker_id)
+    page = _page(visit)
     await visit.show(
-        listing(title, verb, items, accounts, selected, page=_page(visit), login=login)
+        listing(title, verb, items, accounts, selected, page=page, login=login, as_of=as_of)
     )
+
+
+async def _as_of(visit: Visit, broker_id: str | None) -> str:
+    return as_of_words(await visit.services.control.views.as_of(broker_id))
 
 
 async def positions(visit: Visit) -> None:
@@ -114,4 +121,5 @@ async def pnl(visit: Visit) -> None:
     selected, broker_id = await _scope(visit)
     lines = await visit.services.control.views.pnl(broker_id)
     accounts = await visit.services.control.accounts.all()
-    await visit.show(pnl_screen(lines, accounts, selected, await _login(visit, accounts, selected)))
+    login, as_of = await _login(visit, accounts, selected), await _as_of(visit, broker_id)
+    await visit.show(pnl_screen(lines, accounts, selected, login, as_of))

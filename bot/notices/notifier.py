@@ -30,7 +30,6 @@ from bot.notices.lookups import Lookups
 from bot.notices.render import render
 from bot.views.markup import fit, italic
 from bot.views.screen import Screen
-from core.domain.identifiers import short_id
 from core.domain.notices.post import Delivery, Post
 from core.errors import SaarthiError
 from core.ports.notifier import Blocked, Delivered, TryLater, Undeliverable
@@ -40,6 +39,7 @@ __all__ = ["Result", "TelegramNotifier"]
 Result = Delivered | TryLater | Blocked | Undeliverable
 Api = ExtBot[str]
 
+_AGAIN = "Sent again after an interruption: you may have it already."
 _OUTAGE_S = 5.0
 _TOKEN_REFUSED_S = 60.0
 _TAG = re.compile(r"<[^>]+>")
@@ -61,7 +61,7 @@ class TelegramNotifier:
         chat_id: int,
         post: Post,
         *,
-        notice_id: str,
+        notice_id: str,  # noqa: ARG002 - the port's
         message_id: int | None,
         is_repeat: bool,
     ) -> Result:
@@ -79,7 +79,7 @@ class TelegramNotifier:
             # after it. The outbox keeps it among the dead letters.
             _log.exception("a notice of the kind %s cannot be rendered", post.notice.kind)
             return Undeliverable("it cannot be rendered")
-        marked = _with_short_id(screen, notice_id, is_repeat=is_repeat)
+        marked = _marked(screen, is_repeat=is_repeat)
         return await self._show(chat_id, post, _Content(screen, marked), message_id)
 
     async def _show(
@@ -178,16 +178,15 @@ class TelegramNotifier:
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """A notice as it is edited into its card, and as it is sent: with its short id."""
+    """A notice as it is edited into its card, and as it is sent: marked where it is a repeat."""
 
     edited: Screen
     sent: Screen
 
 
-def _with_short_id(screen: Screen, notice_id: str, *, is_repeat: bool) -> Screen:
-    """Add the short id by which the user recognises a repeat; an edit needs none."""
-    mark = f"#{short_id(notice_id)}" + (" · repeated" if is_repeat else "")
-    return Screen(f"{fit(screen.text)}\n{italic(mark)}", screen.rows)
+def _marked(screen: Screen, *, is_repeat: bool) -> Screen:
+    """Say of what may be in the chat already that it was sent again; an edit needs no mark."""
+    return Screen(f"{fit(screen.text)}\n{italic(_AGAIN)}", screen.rows) if is_repeat else screen
 
 
 def _plain(text: str) -> str:

@@ -108,7 +108,7 @@ def _converted(notice: PositionConverted, label: str) -> Screen:
     what = f"{notice.units} {esc(notice.instrument)}{whose}"
     return Screen(
         f"🔁 {bold(f'Converted by hand · {label}')}\n{what} "
-        f"went from {esc(notice.product)} to {esc(notice.into)}. They are outside Saarthi now: no "
+        f"went from {esc(notice.product)} to {esc(notice.into)}. They are outside my care now: no "
         "strategy sells them, and no stop of mine protects them."
     )
 

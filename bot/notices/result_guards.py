@@ -75,7 +75,7 @@ async def _fired(notice: GuardFired, lookups: Lookups) -> Screen:
         lines.append(f"🔑 {label} needs a login: nothing is closed there before it.")
     if notice.left:
         names = esc(short(", ".join(notice.left), LONG))
-        lines.append(f"⚠️ Not closed: {names}. Saarthi sends nothing there; close it at the broker.")
+        lines.append(f"⚠️ Not closed: {names}. I send nothing there; close it at the broker.")
     head = f"🛑 {bold(f'Your guard has fired · {name}')}"
     rows = ((button("Positions", Verb.POSITIONS), button("Guards", Verb.GUARDS)),)
     return Screen(join(head, lines), rows)

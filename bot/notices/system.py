@@ -39,7 +39,7 @@ def system_notice(notice: SystemNotice) -> Screen:  # noqa: C901, PLR0911, PLR09
             return Screen(f"🟢 {_started(notice.unknown_orders)}")
         case ServiceCrashed():
             return Screen(
-                f"A part of Saarthi stopped and is being restarted: {esc(notice.service)} "
+                f"A part of me stopped and is being restarted: {esc(notice.service)} "
                 f"({esc(notice.error)}). The others go on; the log has the details."
             )
         case Undelivered():
@@ -98,10 +98,10 @@ def _removed(notice: OwnerRemoved) -> str:
 
 def _started(unknown_orders: int) -> str:
     if not unknown_orders:
-        return "Saarthi is running."
+        return "I am running."
     were, them = ("was", "it") if unknown_orders == 1 else ("were", "them")
     return (
-        f"Saarthi is running again. {plural(unknown_orders, 'order')} {were} on the way when it "
+        f"I am running again. {plural(unknown_orders, 'order')} {were} on the way when I "
         f"stopped; the brokers are being asked what became of {them}."
     )
 

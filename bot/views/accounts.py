@@ -189,11 +189,12 @@ def account_page(
 def _connection_lines(account: Account) -> list[str]:
     """Return how an account stands with its broker; a paper account has none."""
     if account.broker.is_paper:
-        return ["Paper money: orders are filled by Saarthi itself and reach no broker."]
+        return ["Paper money: I fill orders myself; they reach no broker."]
     user = account.user_name or account.user_id
     return [
         f"Login: {_login_words(account)}",
         *([f"User: {esc(user)}"] if user else []),
+        f"On the console: {code(account.broker_id)}",
         f"API key: {code(account.api_key)}",
         f"Orders leave from: {esc(way_out(account))}",
     ]

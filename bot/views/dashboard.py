@@ -26,7 +26,7 @@ from bot.views.paging import page_row, paged
 from bot.views.screen import Keyboard, Screen, button, grid
 from bot.views.verbs import Verb
 from bot.views.width import INDENT, fitted
-from bot.views.words import MODE
+from bot.views.words import MODE, plural
 from core.domain.account import PAPER_MARK, Account
 from core.domain.identifiers import is_paper
 from core.domain.money import rupees, signed_rupees
@@ -37,6 +37,7 @@ __all__ = [
     "ALL",
     "ON_CARD",
     "Item",
+    "as_of_words",
     "dashboard",
     "listing",
     "order_button",
@@ -155,7 +156,7 @@ def _head(view: DashboardView) -> list[str | None]:
         money = fitted(f"Funds {bold(rupees(funds.available))} free", f"{rupees(funds.used)} used")
     return [
         f"{bold(account.label)}{' ⭐' if account.is_default else ''}",
-        f"{enabled} · {MODE[view.effective_mode]} · {_as_of(view.as_of)}",
+        fitted(enabled, MODE[view.effective_mode], as_of_words(view.as_of), indent=" "),
         parked_line(account),
         *(f"🛑 {esc(one[:1].upper() + one[1:])}." for one in view.held_back),
         *(f"⚠️ {esc(one[:1].upper() + one[1:])}" for one in _other_gaps(view)),
@@ -163,6 +164,7 @@ def _head(view: DashboardView) -> list[str | None]:
         money,
         pnl_words(view.pnl, "Today "),
         f"   {ESTIMATED}" if view.pnl.charges else None,
+        f"{plural(len(view.trades), 'trade')} today" if view.trades else None,
     ]
 
 
@@ -172,7 +174,8 @@ def _other_gaps(view: DashboardView) -> list[str]:
     return [one for one in view.incomplete if shown is None or not one.startswith(shown)]
 
 
-def _as_of(moment: datetime | None) -> str:
+def as_of_words(moment: datetime | None) -> str:
+    """Return of which moment a view is, in market time."""
     return "not read yet" if moment is None else f"as of {clock_time(moment, seconds=True)} IST"
 
 
@@ -187,12 +190,12 @@ def dashboard(
     items = [
         *position_items(view.positions),
         *order_items(view.working, heading="Working orders"),
-        *trade_items(view.trades),
         *(Item(holding_line(one), "Holdings") for one in view.holdings),
     ]
     lines, buttons, pages = _page_of(items, page)
     key = view.account.broker_id
-    empty = None if items or view.as_of is None else _NOTHING
+    empty = None if items or view.trades or view.as_of is None else _NOTHING
+    trades = (button("Trades", Verb.TRADES, key),) if view.trades else ()
     text = join(
         spaced(banner(view.account)),
         [line for line in _head(view) if line is not None],
@@ -203,7 +206,11 @@ def dashboard(
         *(((login,),) if login is not None and view.account.needs_login else ()),
         *grid(buttons, 2),
         *page_row(page, pages, Verb.DASHBOARD, key),
-        (button("🔄 Refresh", Verb.DASHBOARD, key, page, "fresh"), button("Mode", Verb.MODES, key)),
+        (
+            button("🔄 Refresh", Verb.DASHBOARD, key, page, "fresh"),
+            *trades,
+            button("Mode", Verb.MODES, key),
+        ),
         *switcher(accounts, key, Verb.DASHBOARD),
     )
     return Screen(text, rows)
@@ -218,8 +225,9 @@ def listing(
     *,
     page: int = 0,
     login: InlineKeyboardButton | None = None,
+    as_of: str = "",
 ) -> Screen:
-    """Return one page of a list, for one account or for ``ALL``."""
+    """Return one page of a list, for one account or for ``ALL``, and of which moment it is."""
     account = next((one for one in accounts if one.broker_id == selected), None)
     if account is not None:
         # The title names them already: a heading with the same word would repeat it.
@@ -229,6 +237,7 @@ def listing(
     text = join(
         spaced(*map(banner, _listed_accounts(accounts, selected))),
         bold(f"{title} · {where}"),
+        as_of or None,
         lines or "\nNone.",
         f"\n{ESTIMATED}" if any(one.is_estimated for one in items) else None,
     )
@@ -261,10 +270,11 @@ def pnl_screen(
     accounts: Sequence[Account],
     selected: str,
     login: InlineKeyboardButton | None,
+    as_of: str = "",
 ) -> Screen:
     """Return today's profit by account, and the total of those that could be read."""
     entries = [Item(f"{bold(one.account_label)}\n{pnl_words(one, indent=INDENT)}") for one in lines]
-    screen = listing("Profit today", Verb.PNL, [], accounts, selected, login=login)
+    screen = listing("Profit today", Verb.PNL, [], accounts, selected, login=login, as_of=as_of)
     total = _totals(lines)
     estimated = f"\n{ESTIMATED}" if any(one.charges for one in lines) else None
     head = screen.text.removesuffix("\n\nNone.")

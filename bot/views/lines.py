@@ -43,7 +43,7 @@ _REASON_LIMIT = 160
 _LAKH = 100_000
 _USUAL = frozenset({"NSE", "NFO"})
 _EXPLAINED = frozenset({OrderState.DENIED, OrderState.HELD, OrderState.REJECTED})
-ESTIMATED = "Charges estimated, with closing."
+ESTIMATED = "Charges are estimated."
 """Stands once under figures after charges: the contract note counts, and what is held is held."""
 
 

@@ -11,7 +11,7 @@ from telegram import InlineKeyboardButton
 from bot.views.callbacks import handle
 from bot.views.dashboard import ALL, position_button
 from bot.views.lines import symbol_of
-from bot.views.markup import bold, day_time, esc, italic, join
+from bot.views.markup import bold, code, day_time, esc, italic, join
 from bot.views.paging import page_row, paged
 from bot.views.runs import run_text
 from bot.views.screen import PRIMARY, SUCCESS, Screen, button
@@ -76,6 +76,7 @@ def strategy_page(strategy: StrategyView, page: int = 0) -> Screen:
         f"{bold(strategy.title)} · {'🟢 enabled' if strategy.is_enabled else '⚪ disabled'}",
         italic(strategy.description) if strategy.description else None,
         f"Next run: {_when(strategy.next_slot, 'none planned')}",
+        f"On the console: {code(strategy.name)}",
         ["", bold("Parameters"), *parameters] if parameters else None,
         "",
         bold("Accounts"),

@@ -232,6 +232,9 @@ async def _step(visit: Visit, prompt: Prompt, action: str) -> None:
     elif action == "continue" and prompt.step == "guide":
         step = "name"
     elif prompt.step == "broker" and action in _offered(visit):
+        broker = visit.services.parameters.broker(action)
+        # What would refuse it at the end is said before a secret is typed.
+        visit.services.control.registration.check_broker(broker)
         data["broker"] = action
         step = following("broker", parameters.broker(action))
     elif prompt.step == "name" and action == PAPER_NAME and broker and broker.is_paper:

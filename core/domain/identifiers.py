@@ -21,7 +21,6 @@ __all__ = [
     "entry_id",
     "is_client_order_id",
     "is_paper",
-    "short_id",
 ]
 
 BROKER_ID = re.compile(r"^[a-z][a-z0-9]*_[a-z0-9]{6,}$")
@@ -70,8 +69,3 @@ def entry_id(account: str, strategy: str, run_id: str, name: str) -> str:
 def is_client_order_id(text: str | None) -> bool:
     """Return whether a tag read from a broker has the form of one of ours."""
     return bool(text and _TAG.match(text))
-
-
-def short_id(identifier: str) -> str:
-    """Return the short form shown to users: the last six characters of an id."""
-    return identifier[-6:]

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from functools import partial
 
 from core.domain.account import Account, AccountDraft
+from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
 from core.domain.identifiers import is_paper
 from core.engine.accounts.accounts import Accounts
@@ -75,14 +76,21 @@ class AccountRegistration:
         names = ", ".join(f"{twin.display_name} ({twin.user_id})" for twin in twins)
         return f"This key is connected already: {names}. Go on only for another user of that app."
 
-    async def add(self, command: Command, draft: AccountDraft) -> Account:
-        """Connect an account: disabled, mode NORMAL, default when it is the first."""
-        is_paper = draft.broker.is_paper
-        if not is_paper and not self._live_brokers_allowed:
+    def check_broker(self, broker: BrokerProfile) -> None:
+        """Raise ``UserError`` where no account of a broker may be added here at all.
+
+        Asked before a key or a secret is typed, and again when the account is added.
+        """
+        if not broker.is_paper and not self._live_brokers_allowed:
             raise UserError(
                 "The embedded store is beta and live brokers need an explicit yes: set "
                 "SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE=yes, or use MONGODB_URI."
             )
+
+    async def add(self, command: Command, draft: AccountDraft) -> Account:
+        """Connect an account: disabled, mode NORMAL, default when it is the first."""
+        is_paper = draft.broker.is_paper
+        self.check_broker(draft.broker)
         account = await self._accounts.add(
             draft,
             nonce=f"add:{command.id}",

@@ -224,7 +224,7 @@ class Closing:
         outside = held.quantity - sum(ledger.quantity for ledger in ledgers)
         if terms.only_outside:
             if outside * held.quantity <= 0:
-                raise UserError(f"Nothing of {position.instrument} is outside Saarthi any more.")
+                raise UserError(f"Nothing of {position.instrument} is outside my care any more.")
             ledgers = []
         if outside * held.quantity > 0 and not await self._is_closing_outside(position):
             # A goal without a ledger: no strategy owns the units, so the goal holds their number.

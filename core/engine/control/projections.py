@@ -31,7 +31,7 @@ _WORDS = {
     OrderState.CANCELED: "cancelled",
     OrderState.REJECTED: "rejected",
     OrderState.EXPIRED: "expired",
-    OrderState.DENIED: "refused by Saarthi",
+    OrderState.DENIED: "refused by me",
     OrderState.NOT_PLACED: "given up as not placed",
     OrderState.ACCEPTED: "working at the broker",
     OrderState.PARTIALLY_FILLED: "filled in part",

@@ -131,6 +131,12 @@ class Views:
             ),
         )
 
+    async def as_of(self, broker_id: str | None) -> datetime | None:
+        """Return when an account was last read, market time; of several the one longest ago."""
+        reads = [self._snapshot(one.broker_id) for one in await self._chosen(broker_id)]
+        known = [one.as_of for one in reads if one is not None and one.as_of is not None]
+        return min(known, default=None)
+
     def _is_recent(self, snapshot: Snapshot) -> bool:
         # Funds are read less often than positions; both are shown under one "as of".
         reads, now = (snapshot.positions_at, snapshot.funds_at), self._clock.now()

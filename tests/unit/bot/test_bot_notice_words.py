@@ -273,7 +273,7 @@ async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
         (
             ServiceCrashed("runs", "KeyError"),
             (
-                "A part of Saarthi stopped and is being restarted: runs (KeyError). The others go on; "
+                "A part of me stopped and is being restarted: runs (KeyError). The others go on; "
                 "the log has the details."
             ),
         ),
@@ -285,11 +285,11 @@ async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
                 "the records."
             ),
         ),
-        (Started(), "🟢 Saarthi is running."),
+        (Started(), "🟢 I am running."),
         (
             Started(2),
             (
-                "🟢 Saarthi is running again. 2 orders were on the way when it stopped; the "
+                "🟢 I am running again. 2 orders were on the way when I stopped; the "
                 "brokers are being asked what became of them."
             ),
         ),

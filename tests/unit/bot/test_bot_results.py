@@ -54,7 +54,7 @@ def test_results_stand_before_and_after_charges():
         "   open ₹0.00 · booked -₹200.00\n\n"
         "Together +₹99,850.00\n"
         "   after charges +₹99,750.00\n\n"
-        "Charges estimated, with closing."
+        "Charges are estimated."
     )
     assert max(len(line) for line in shown.splitlines()) <= 32
     lines[1] = replace(lines[1], charges=None)

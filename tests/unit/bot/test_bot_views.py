@@ -106,7 +106,8 @@ def test_the_dashboard_reads_well_on_a_phone():
     screen = dashboard(a_board(), (MAIN, second), None)
     assert plain(screen) == (
         "Zerodha - Main ⭐\n"
-        "enabled · Normal · as of 10:15:05 IST\n"
+        " enabled · Normal\n"
+        " as of 10:15:05 IST\n"
         "\n"
         "Funds ₹12,34,567.89 free\n"
         "   ₹20,000.00 used\n"
@@ -115,7 +116,8 @@ def test_the_dashboard_reads_well_on_a_phone():
         "   after charges +₹690.10\n"
         "   open -₹250.50\n"
         "   booked +₹1,000.00\n"
-        "   Charges estimated, with closing.\n"
+        "   Charges are estimated.\n"
+        "1 trade today\n"
         "\n"
         "Positions\n"
         "SBIN MIS · +10 · +₹27.50\n"
@@ -128,16 +130,13 @@ def test_the_dashboard_reads_well_on_a_phone():
         "   limit ₹812.00\n"
         "   10:15 · orb\n"
         "\n"
-        "Trades today\n"
-        "10:15 bought 10 SBIN · ₹812.35\n"
-        "\n"
         "Holdings\n"
         "INFY 100 · 5 arriving\n"
         "   now ₹1,502.50 · +₹10,762.50"
     )
     assert labels(screen) == [
         ["Close SBIN", "Cancel BUY SBIN"],
-        ["🔄 Refresh", "Mode"],
+        ["🔄 Refresh", "Trades", "Mode"],
         ["• Main", "Second"],
     ]
 
