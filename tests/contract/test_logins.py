@@ -9,13 +9,17 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import httpx
 import pytest
 
 from core.adapters.fyers import FYERS
 from core.adapters.zerodha import ZERODHA
 from core.domain.account import TokenStatus
 from core.domain.broker_profile import BrokerProfile
+from core.domain.command import Command
+from core.engine.accounts.shared_links import SharedLinks
 from core.errors import LoginRefused, UserError
+from core.ports.store import Change
 from tests.fakes.login_fixtures import login_world
 from tests.fakes.login_world import (
     SECRETS,
@@ -283,3 +287,35 @@ async def test_simulated_broker_wakes_the_account(world: LoginWorld, kind: Broke
     while not world.woken and time.monotonic() < deadline:
         await world.http.get(f"{world.root}/healthz")
     assert set(world.woken) == {account.broker_id}
+
+
+# --- a link for the holder ------------------------------------------------------------------------
+
+
+@both
+@pytest.mark.row("B11")
+async def test_holder_logs_in_by_a_link_alone(world: LoginWorld, kind: BrokerProfile) -> None:
+    """Page, broker, callback, without the chat; another user is refused and led back to the link."""
+    account = await world.add(kind)
+    links = SharedLinks(world.store, world.clock, world.accounts, world.root)
+    _, address = await links.make(Command("share", 1, 1), account.broker_id, 7)
+    holder, other = USERS[kind][:2]
+
+    async def opened(user_id: str) -> httpx.Response:
+        at_broker = await world.http.post(address)
+        assert at_broker.status_code == 303
+        return await world.http.get(await world.at_broker(at_broker.headers["Location"], user_id))
+
+    done = await opened(holder)
+    assert f"{account.label} is connected. You can close this page." in done.text
+    again = await world.http.get(address)
+    assert "Nothing is to be done." in again.text and "<form" not in again.text
+    gone = Change(set={"token_status": "expired"})
+    await world.store.update("broker_accounts", {"_id": account.broker_id}, gone)
+    refused = await opened(other)
+    assert refused.status_code == 403
+    assert f'href="{address.removeprefix(world.root)}"' in refused.text
+    (link,) = await links.open_links(account.broker_id)
+    await links.revoke(account.broker_id, link.link)
+    assert (await world.http.get(address)).status_code == 404
+    assert (await world.http.post(address)).status_code == 404

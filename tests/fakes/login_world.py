@@ -197,7 +197,7 @@ class LoginWorld:
         """Listen, and be an owner's chat."""
         await self.web.start()
         if self.has_public_url:
-            self.logins._public_url = self.root
+            self.logins._public_url = self.logins._redirect_root = self.root
         await self.store.insert("users", {"_id": "1", "role": "owner", "chat_id": _CHAT})
 
     @property

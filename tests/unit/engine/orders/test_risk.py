@@ -340,3 +340,15 @@ def test_another_strategys_stop_counts_against_what_its_side_holds(
         OWN_CLOSE, strategy=strategy, ledgers=ledgers, held=held, others=others, quantity=10
     )
     assert allowed_quantity(facts) == expected
+
+
+@pytest.mark.row("A12")
+def test_wrong_address_denies_entries_alone() -> None:
+    """Sized or not; an exit of the same size goes: the broker is the judge of that."""
+    trouble = "Zerodha sees it at 198.51.100.7, but 203.0.113.5 is registered there"
+    wrong = replace(GATE, address_trouble=trouble)
+    for quantity in (0, 10):
+        entry = replace(ENTRY, gate=wrong, quantity=quantity)
+        assert code(entry) == "ADDRESS"
+        assert code(replace(entry, gate=GATE)) == ""
+    assert code(replace(EXIT, gate=wrong)) == ""
