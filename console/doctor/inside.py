@@ -183,8 +183,9 @@ async def console_questions(system: System, settings: Settings) -> list[Question
         known = account.registered or (account.address_seen, account.source_address or "")
         found = leaves.setdefault(account.broker.name, {})
         found.update(dict.fromkeys([one for one in known if one][: len(account.registered) or 1]))
-    used = {account.broker for account in accounts} or set(system.connections.brokers)
-    brokers = [one for one in system.connections.brokers if one in used]
+    offered = [one for one in system.connections.brokers if not one.is_paper]
+    used = {account.broker for account in accounts} or set(offered)
+    brokers = [one for one in offered if one in used]
     return questions_of(brokers, settings, {name: tuple(found) for name, found in leaves.items()})
 
 
