@@ -36,6 +36,7 @@ def labels(screen: Screen) -> list[list[str]]:
         ("SBIN, reliance  bse:tcs", ("NSE:SBIN", "NSE:RELIANCE", "BSE:TCS")),
         ("NSE: SBIN;NSE:SBIN", ("NSE:SBIN",)),
         ("M&M\nBAJAJ-AUTO", ("NSE:M&M", "NSE:BAJAJ-AUTO")),
+        ("nifty  50, SBIN , tcs", ("NSE:NIFTY 50", "NSE:SBIN", "NSE:TCS")),
         ("  ", ()),
     ],
 )

@@ -54,11 +54,10 @@ async def choose(bench: RunBench, text: str) -> None:
     ("text", "said"),
     [
         ("NSE:NOSUCH", "NSE:NOSUCH is not in the instruments of Zerodha"),
-        ("NSE:sbin", "did you mean NSE:SBIN?"),
+        ("sbim", "NSE:SBIM is not in the instruments of Zerodha"),
         ("NSE:SBIN,NSE:TATAMOTOR", "did you mean NSE:TATAMOTORS?"),
         ("NSE:NIFTY 50", "NSE:NIFTY 50 is an index, which cannot be traded"),
-        ("nse:tatamotors", "expected a form like NSE:TATAMOTORS"),
-        ("sbin", "expected a form like NSE:SBIN"),
+        ("nifty 50", "NSE:NIFTY 50 is an index, which cannot be traded"),
     ],
 )
 async def test_what_cannot_be_traded_is_refused_when_it_is_typed(text: str, said: str) -> None:
