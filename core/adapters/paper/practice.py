@@ -7,6 +7,7 @@ soon as an account is connected that can give real prices, these are never used.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 import re
@@ -25,7 +26,6 @@ from core.ports.paper import PaperPriceSource
 __all__ = ["PaperMarket", "PracticePrices"]
 
 _ROOT = re.compile(r"[A-Z&-]+")
-_TICK = Decimal("0.05")
 _DAY_MINUTES = 1440
 _WAVES = (  # seconds of a swing, and how far it goes
     (13 * 86_400, 0.04),
@@ -36,6 +36,7 @@ _WAVES = (  # seconds of a swing, and how far it goes
     (5 * 60, 0.0008),
 )
 _SAMPLES = 12
+_SHORT = timedelta(days=2)
 _MOST_DAYS = 400
 
 
@@ -64,8 +65,13 @@ class PracticePrices:
         self, instrument: InstrumentId, *, start: datetime, end: datetime, minutes: int
     ) -> Sequence[Candle]:
         """Return the bars of the sessions in a range."""
-        found = self._bars(instrument, start.astimezone(IST), end.astimezone(IST), minutes)
-        return [bar for bar in found if start <= bar.start < end]
+
+        def made() -> list[Candle]:
+            found = self._bars(instrument, start.astimezone(IST), end.astimezone(IST), minutes)
+            return [bar for bar in found if start <= bar.start < end]
+
+        # Two months of minutes take a second.
+        return made() if end - start <= _SHORT else await asyncio.to_thread(made)
 
     def _bars(
         self, name: InstrumentId, start: datetime, end: datetime, minutes: int
@@ -103,9 +109,9 @@ def _session(
 
 def _bar(name: InstrumentId, begins: datetime, ends: datetime, start: datetime) -> Candle:
     first, length = begins.timestamp(), (ends - begins).total_seconds()
-    prices = [_price(name, first + length * part / _SAMPLES) for part in range(_SAMPLES + 1)]
-    volume = int(length) * _pace(name) // 60
-    return Candle(start, prices[0], max(prices), min(prices), prices[-1], volume)
+    made = [_made(name, first + length * part / _SAMPLES) for part in range(_SAMPLES + 1)]
+    opens, high, low, close = map(_to_tick, (made[0], max(made), min(made), made[-1]))
+    return Candle(start, opens, high, low, close, int(length) * _pace(name) // 60)
 
 
 @lru_cache(maxsize=4096)
@@ -116,6 +122,14 @@ def _numbers(root: str) -> tuple[float, ...]:
 
 
 def _price(name: InstrumentId, at: float) -> Decimal:
+    return _to_tick(_made(name, at))
+
+
+def _to_tick(price: float) -> Decimal:
+    return Decimal(max(1, round(price * 20))) / 20
+
+
+def _made(name: InstrumentId, at: float) -> float:
     found = _ROOT.match(name.symbol)
     root = found.group() if found else name.symbol
     level, _, *phases = _numbers(root)
@@ -123,12 +137,12 @@ def _price(name: InstrumentId, at: float) -> Decimal:
         far * math.sin(math.tau * (at / seconds + phase))
         for (seconds, far), phase in zip(_WAVES, phases, strict=True)
     )
-    price = 150 * 20**level * math.exp(swing)
+    price: float = 150 * 20**level * math.exp(swing)
     if name.exchange in {"NFO", "BFO"} and name.symbol.endswith(("CE", "PE")):
         # An option moves with its share, or against it, and a good deal more.
         turn = 1 if name.symbol.endswith("CE") else -1
         price = 150 * 20**level * 0.03 * math.exp(8 * turn * swing)
-    return max(_TICK, round(Decimal(price) / _TICK) * _TICK)
+    return price
 
 
 def _pace(name: InstrumentId) -> int:
