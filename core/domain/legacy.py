@@ -7,27 +7,29 @@ names the document and the field, and never repeats a secret.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from core.domain.broker_profile import BrokerProfile, CredentialForm
 from core.domain.legacy_form import LegacyForm
+from core.domain.legacy_records import (
+    Record,
+    claims_of,
+    kind_of,
+    records_of,
+    signless,
+    time_of,
+)
 from core.domain.sessions import IST
 from core.errors import UserError
 
 __all__ = ["LegacyChoice", "LegacyLogin", "read_legacy"]
 
-_DEEP = 5
 _SHORTEST_TOKEN = 16
 _SEALED = "gAAAA"
-_MILLISECONDS_FROM = 1e11
 _BROKER_FIELDS = {"broker", "brokername", "brokertype", "provider"}
-_ROW_NAMES = ("key", "name", "setting")
 _VALUE_NAMES = {"value", "data"}
 
 
@@ -67,19 +69,6 @@ class LegacyLogin:
     def __repr__(self) -> str:
         """Leave the secrets out of any traceback or log."""
         return f"LegacyLogin({self.place!r}, {self.api_key!r}, ***)"
-
-
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """A document, or all rows of a collection that holds a name and a value in each."""
-
-    collection: str
-    key: object
-    fields: Mapping[str, Any]
-
-    @property
-    def place(self) -> str:
-        return f"{self.collection}/{self.key}" if self.key is not None else self.collection
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +127,7 @@ class _Search:
         records = [
             record
             for name, documents in collections.items()
-            for record in _records(name, documents)
+            for record in records_of(name, documents)
             if self._may_be_ours(record)
         ]
         record = self._with_token(records)
@@ -148,7 +137,7 @@ class _Search:
         prefix, _, rest = token.rpartition(":")
         if prefix and prefix.upper() == key:
             token = rest
-        claims = _claims(token)
+        claims = claims_of(token)
         if claims.get("sub") not in {None, "access_token"}:
             found = self._token_field(record)
             raise found.wrong(f"a token for {claims['sub']!s:.20}", "an access token")
@@ -158,47 +147,57 @@ class _Search:
             api_secret=self._secret(record, others),
             access_token=token,
             login_at=self._login_at(record, claims),
-            ends_at=_time_of(claims.get("exp")),
+            ends_at=time_of(claims.get("exp")),
             user_id=self._user(record, claims),
             not_taken=tuple(self._left(record)),
         )
 
-    def _may_be_ours(self, record: _Record) -> bool:
+    def _may_be_ours(self, record: Record) -> bool:
         """Whether a document names no other broker."""
         named = [
             value
             for path, value in record.fields.items()
             if self._plain(path) in _BROKER_FIELDS and isinstance(value, str)
         ]
-        return all(_signless(self._broker.name) in _signless(one) for one in named)
+        return all(signless(self._broker.name) in signless(one) for one in named)
 
     def _plain(self, path: str) -> str:
         """Return a field's name without case, signs and the broker's name."""
         *above, last = path.split(".")
         if above and last.lower() in _VALUE_NAMES:
             last = above[-1]
-        return _signless(last).removeprefix(self._broker.name)
+        return signless(last).removeprefix(self._broker.name)
 
     # -- finding ---------------------------------------------------------------------------------
 
-    def _find(self, record: _Record, what: str) -> _Found | None:
+    def _find(self, record: Record, what: str) -> _Found | None:
         """Return a field of a document, the most likely name first, the shallowest first."""
         named = self._choice.fields.get(what)
         if named is not None:
             if named in record.fields:
                 return _Found(record.place, named, record.fields[named])
             return None
-        names = [_signless(name) for name in getattr(self._form, what)]
+        names = [signless(name) for name in getattr(self._form, what)]
         found = [
-            (names.index(self._plain(path)), path.count("."), path)
+            (self._is_unlikely(what, path, record), names.index(name), path.count("."), path)
             for path in record.fields
-            if self._plain(path) in names
+            if (name := self._plain(path)) in names
         ]
-        for _, _, path in sorted(found):
+        for *_, path in sorted(found):
             return _Found(record.place, path, record.fields[path])
         return None
 
-    def _with_token(self, records: Sequence[_Record]) -> _Record:
+    def _is_unlikely(self, what: str, path: str, record: Record) -> tuple[bool, bool]:
+        """Put last a key of another form, and then what is not named after the broker.
+
+        A program's own ``SECRET_KEY`` may stand beside the broker's.
+        """
+        value = record.fields[path]
+        form = self._broker.key.pattern
+        is_other = what == "key" and not (isinstance(value, str) and form.fullmatch(value.upper()))
+        return is_other, self._broker.name not in signless(path)
+
+    def _with_token(self, records: Sequence[Record]) -> Record:
         """Return the document that holds the token, the newest of those of one app."""
         found = [one for one in records if self._find(one, "token") is not None]
         if self._choice.document is not None:
@@ -228,7 +227,7 @@ class _Search:
             )
         return max(dated, key=lambda one: one[0])[1]
 
-    def _nothing(self, records: Sequence[_Record]) -> str:
+    def _nothing(self, records: Sequence[Record]) -> str:
         where = ", ".join(sorted({one.collection for one in records})) or "the database"
         if self._choice.document is not None:
             return f"There is no document {self._choice.document!r} with a token in {where}."
@@ -239,14 +238,14 @@ class _Search:
             "with --collection and --token-field."
         )
 
-    def _made_at(self, record: _Record) -> datetime | None:
+    def _made_at(self, record: Record) -> datetime | None:
         """Return when a document was made, as far as it says so."""
         found = self._find(record, "at")
-        at = _time_of(found.value) if found is not None else None
-        return at or _time_of(record.key) or _time_of(getattr(record.key, "generation_time", None))
+        at = time_of(found.value) if found is not None else None
+        return at or time_of(record.key) or time_of(getattr(record.key, "generation_time", None))
 
     def _elsewhere(
-        self, what: str, record: _Record, others: Sequence[_Record], variables: Sequence[str]
+        self, what: str, record: Record, others: Sequence[Record], variables: Sequence[str]
     ) -> _Found | None:
         """Return a field of the document, else the only one beside it, else a variable."""
         own = self._find(record, what)
@@ -262,16 +261,16 @@ class _Search:
 
     # -- checking --------------------------------------------------------------------------------
 
-    def _token_field(self, record: _Record) -> _Found:
+    def _token_field(self, record: Record) -> _Found:
         return self._find(record, "token") or _Found(record.place, "token", None)
 
-    def _token(self, record: _Record) -> str:
+    def _token(self, record: Record) -> str:
         found = self._token_field(record)
         value = found.value
         if value is None or value == "":
             raise found.wrong("nothing", f"an access token (without one, add the account: {_ADD})")
         if not isinstance(value, str):
-            raise found.wrong(f"a {_kind(value)}", "an access token as text")
+            raise found.wrong(f"a {kind_of(value)}", "an access token as text")
         token = value.strip()
         if token.startswith(_SEALED):
             raise found.wrong("an encrypted text", f"the token itself; {_ADD}")
@@ -279,7 +278,7 @@ class _Search:
             raise found.wrong(f"{len(token)} characters", "an access token without spaces")
         return token
 
-    def _key(self, record: _Record, others: Sequence[_Record], token: str) -> str:
+    def _key(self, record: Record, others: Sequence[Record], token: str) -> str:
         variables = self._form.key_variables
         found = self._elsewhere("key", record, others, variables)
         form = self._broker.key
@@ -294,7 +293,7 @@ class _Search:
             return _checked(form, _Found(found.place, found.path, whole))
         return _checked(form, found)
 
-    def _secret(self, record: _Record, others: Sequence[_Record]) -> str:
+    def _secret(self, record: Record, others: Sequence[Record]) -> str:
         variables = self._form.secret_variables
         found = self._elsewhere("secret", record, others, variables)
         if found is None:
@@ -302,19 +301,19 @@ class _Search:
             raise _missing(record, form, self._form.secret, variables, "--secret-field")
         return _checked(self._broker.secret, found)
 
-    def _login_at(self, record: _Record, claims: Mapping[str, Any]) -> datetime | None:
+    def _login_at(self, record: Record, claims: Mapping[str, Any]) -> datetime | None:
         """Return when the token was made: it says so itself, or the document does."""
         found = self._find(record, "at")
-        said = _time_of(found.value) if found is not None else None
-        if found is not None and found.value is not None and said is None:
+        said = time_of(found.value) if found is not None else None
+        at = time_of(claims.get("iat")) or said
+        if found is not None and found.value is not None and at is None:
             raise found.wrong(repr(found.value)[:_SHOWN], "a time")
-        at = _time_of(claims.get("iat")) or said
         if at is not None and at > self._now + timedelta(days=1):
             place = found if said == at and found is not None else self._token_field(record)
             raise place.wrong(f"{at.astimezone(IST):%d %b %Y}", "a time that is past")
         return at
 
-    def _user(self, record: _Record, claims: Mapping[str, Any]) -> str | None:
+    def _user(self, record: Record, claims: Mapping[str, Any]) -> str | None:
         user = claims.get("fy_id") or claims.get("user_id")
         if isinstance(user, str) and user:
             return user
@@ -322,11 +321,11 @@ class _Search:
         if found is None or found.value in (None, ""):
             return None
         if not isinstance(found.value, str):
-            raise found.wrong(f"a {_kind(found.value)}", "the broker's user id as text")
+            raise found.wrong(f"a {kind_of(found.value)}", "the broker's user id as text")
         return found.value.strip()
 
-    def _left(self, record: _Record) -> Iterator[str]:
-        reasons = {_signless(name): reason for name, reason in self._form.not_taken}
+    def _left(self, record: Record) -> Iterator[str]:
+        reasons = {signless(name): reason for name, reason in self._form.not_taken}
         for path in record.fields:
             reason = reasons.get(self._plain(path))
             if reason is not None:
@@ -338,7 +337,7 @@ _SHOWN = 30
 
 
 def _missing(
-    record: _Record,
+    record: Record,
     form: CredentialForm,
     names: Sequence[str],
     variables: Sequence[str],
@@ -358,7 +357,7 @@ def _checked(form: CredentialForm, found: _Found) -> str:
     if value is None or value == "":
         raise found.wrong("nothing", form.expected)
     if not isinstance(value, str):
-        raise found.wrong(f"a {_kind(value)}", form.expected)
+        raise found.wrong(f"a {kind_of(value)}", form.expected)
     text = value.strip()
     if text.startswith(_SEALED):
         raise found.wrong("an encrypted text", f"{form.expected}; {_ADD}")
@@ -366,76 +365,3 @@ def _checked(form: CredentialForm, found: _Found) -> str:
         return text.upper() if form.is_upper else text
     shown = f"{len(text)} characters" if form.is_secret else repr(text[:_SHOWN])
     raise found.wrong(shown, form.expected)
-
-
-def _records(name: str, documents: Sequence[Mapping[str, Any]]) -> Iterator[_Record]:
-    """Yield the documents of a collection, and rows of names and values as one."""
-    rows: dict[str, Any] = {}
-    for document in documents:
-        row_name = _row_name(document)
-        if row_name is not None:
-            rows[row_name] = {k: v for k, v in document.items() if k not in {"_id", *_ROW_NAMES}}
-            continue
-        yield _Record(name, document.get("_id"), dict(_flat(document)))
-    if rows:
-        yield _Record(name, None, dict(_flat(rows)))
-
-
-def _row_name(document: Mapping[str, Any]) -> str | None:
-    if "value" not in document:
-        return None
-    for name in (*_ROW_NAMES, "_id"):
-        if isinstance(document.get(name), str):
-            return str(document[name])
-    return None
-
-
-def _flat(value: Mapping[str, Any], above: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Yield (dotted path, value) of everything in a document that is no document itself."""
-    for name, part in value.items():
-        path = f"{above}.{name}" if above else str(name)
-        if isinstance(part, Mapping) and depth < _DEEP:
-            yield from _flat(part, path, depth + 1)
-        elif path != "_id":
-            yield path, part
-
-
-def _signless(text: str) -> str:
-    return "".join(sign for sign in text.lower() if sign.isalnum())
-
-
-def _kind(value: object) -> str:
-    names = {bool: "yes or no", int: "number", float: "number", bytes: "binary value", list: "list"}
-    return names.get(type(value), type(value).__name__)
-
-
-def _claims(token: str) -> Mapping[str, Any]:
-    """Return what a token says of itself; it proves nothing, and the broker has the last word."""
-    parts = token.split(".")
-    if len(parts) != 3:  # noqa: PLR2004 - head, claims, signature
-        return {}
-    try:
-        padded = parts[1] + "=" * (-len(parts[1]) % 4)
-        found = json.loads(base64.urlsafe_b64decode(padded))
-    except (binascii.Error, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _time_of(value: object) -> datetime | None:
-    """Return a time that a program stored in one of the usual ways, None for anything else.
-
-    A text without a zone is India's time, as the program's users read it.
-    """
-    try:
-        if isinstance(value, datetime):
-            return value if value.tzinfo else value.replace(tzinfo=UTC)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-            seconds = value / 1000 if value > _MILLISECONDS_FROM else value
-            return datetime.fromtimestamp(seconds, UTC)
-        if isinstance(value, str):
-            found = datetime.fromisoformat(value.strip())
-            return found if found.tzinfo else found.replace(tzinfo=IST)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return None

@@ -114,6 +114,28 @@ SHAPES: Mapping[str, Documents] = {
     "the app beside the user": {
         "fyers_tokens": [{**PLAIN, "client_id": "XA12345", "saved_at": MORNING}]
     },
+    "beside the program's own secret": {
+        "config": [
+            {
+                "SECRET_KEY": "canary-of-the-sessions-1",
+                "app_id": "AB1CD2EF3G",
+                "client_id": KEY,
+                "FYERS_SECRET_KEY": SECRET,
+                "ACCESS_TOKEN": TOKEN,
+                "LOGIN_TIME": "23/11/2026 08:41:00",
+            }
+        ]
+    },
+    "the broker's answer as text": {
+        "fyers_auth": [
+            {
+                "client_id": KEY,
+                "secret_key": SECRET,
+                "response": json.dumps({"s": "ok", "code": 200, "access_token": TOKEN}),
+                "created_at": "23-11-2026 08:41",
+            }
+        ]
+    },
     "credentials in a collection of their own": {
         "tokens": [
             {"broker": "zerodha", "access_token": "canary-token-of-another"},
@@ -148,7 +170,7 @@ def test_token_says_when_and_whose_it_is() -> None:
     """Its own claims count before what stands beside it; nothing else is believed of them."""
     made, ends = MORNING.timestamp(), datetime(2026, 11, 24, 6, tzinfo=IST)
     token = jwt(iat=int(made), exp=int(ends.timestamp()), fy_id="XA12345", sub="access_token")
-    found = read({"tokens": [{**PLAIN, "access_token": token, "created_at": NOW}]})
+    found = read({"tokens": [{**PLAIN, "access_token": token, "created_at": "at breakfast"}]})
     assert (found.login_at, found.ends_at, found.user_id) == (MORNING, ends, "XA12345")
 
 
