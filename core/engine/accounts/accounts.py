@@ -319,7 +319,7 @@ class Accounts:
             "drain": False,
             "trading_mode": TradingMode.NORMAL.value,
             "api_key": draft.api_key,
-            "api_secret": self._vault.seal(draft.api_secret),
+            "api_secret": None if is_paper else self._vault.seal(draft.api_secret),
             "access_token": None,
             "token_generated_at": now if is_paper else None,
             "token_market_at": None,

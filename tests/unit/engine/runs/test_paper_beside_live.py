@@ -150,6 +150,8 @@ async def test_paper_account_asks_for_no_login() -> None:
     assert [one.broker_id for one in await wiring.tokens.needing_login()] == [
         bench.account.broker_id
     ]
+    rows = await bench.engine.store.find("broker_accounts", {"broker_type": "paper"})
+    assert [(row["api_secret"], row["access_token"]) for row in rows] == [(None, None)]
     with pytest.raises(UserError, match="needs no login"):
         await bench.engine.control.logins.offer(bench.paper.broker_id)
 
