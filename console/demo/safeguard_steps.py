@@ -149,10 +149,10 @@ class SafeguardSteps:
         page = await do.tap(page, actor.name, f"Limits · {actor.label}", button="Order value")
         return await do.tap(page, "Order value", f"Order value · {actor.label}", "send a number")
 
-    async def _set_normal(self, page: Message, name: str, whose: str) -> None:
+    async def _set_normal(self, page: Message, name: str, whose: str) -> Message:
         do = self._do
         asked = await do.tap(page, f"{name}: Normal", "Set Normal", button="Yes, set Normal")
-        await do.tap(asked, "Yes, set Normal", f"✅ {whose}: Normal")
+        return await do.tap(asked, "Yes, set Normal", f"✅ {whose}: Normal")
 
     # The panic
 
@@ -177,9 +177,11 @@ class SafeguardSteps:
             for actor in actors:
                 if not await self._is_flat(actor):
                     raise ChatError(f"expected {actor.label} to be flat at its broker")
-        async with do.step("the way back is said, and one button begins it"):
+        async with do.step("the way back is said, and its buttons lead there"):
             back = await do.sees("How to come back", since=mark, button="Normal")
-            await self._set_normal(back, "All accounts", "All accounts")
+            page = await self._set_normal(back, "All accounts", "All accounts")
+            # Each account keeps the mode of its own that the panic has set.
+            await self._set_normal(page, self._limited.name, self._limited.label)
 
 
 def _loss_shown(page: Message) -> Decimal:

@@ -23,6 +23,30 @@ TRADES_MS = 120_000
 CUT_OFF = """[...document.querySelectorAll(".key .label")]
   .filter((e) => e.offsetParent && e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)"""
 
+WRAPPED = r"""() => {
+  const order = /^\s*(\S{1,3} )?(Bought|Sold|Buying|Selling|Buy|Sell|Stop: |After them|Before charges|Today|Funds|avg|now|open|\d\d:\d\d (bought|sold)|[A-Z]+ (MIS|CNC|NRML))\b/;
+  const found = [];
+  for (const text of document.querySelectorAll(".theirs:not(.guest) .text")) {
+    const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT);
+    let lines = [{ said: "", rows: [] }], node;
+    while ((node = walker.nextNode())) {
+      if (node.parentElement.closest(".meta")) continue;
+      for (let at = 0; at < node.length; at += 1) {
+        if (node.data[at] === "\n") { lines.push({ said: "", rows: [] }); continue; }
+        const range = document.createRange();
+        range.setStart(node, at); range.setEnd(node, at + 1);
+        const box = range.getBoundingClientRect();
+        if (box.height) lines.at(-1).rows.push(box.top + box.height / 2);
+        lines.at(-1).said += node.data[at];
+      }
+    }
+    const wraps = ({ rows }) => Math.max(...rows) - Math.min(...rows) > 12;
+    found.push(...lines.filter((line) => wraps(line) && order.test(line.said)).map((line) => line.said));
+  }
+  return found;
+}"""
+"""Lines of orders, positions and results that go on over a second row."""
+
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
@@ -128,7 +152,7 @@ async def safeguard(person: Person, shots: Path) -> None:
 
 
 async def look_at_all(browser: Browser, address: str, shots: Path) -> None:
-    """Open the whole chat at every width, light and dark: no sideways scroll, no button cut off."""
+    """Open the chat at every width, light and dark: no sideways scroll, nothing cut off or wrapped."""
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for width, scheme in zip((360, 390, 768, 1440), schemes * 2, strict=True):
         size = ViewportSize(width=width, height=900)
@@ -138,6 +162,10 @@ async def look_at_all(browser: Browser, address: str, shots: Path) -> None:
         await expect(page.locator(".theirs").last).to_be_visible()
         assert await page.locator("#scroll").evaluate("e => e.scrollWidth <= e.clientWidth")
         assert await page.evaluate(CUT_OFF) == []
+        assert await page.evaluate(WRAPPED) == []
+        await page.set_viewport_size({"width": 200, "height": 900})
+        assert await page.evaluate(WRAPPED) != [], "a line that wraps is not found"
+        await page.set_viewport_size(size)
         await page.screenshot(path=shots / f"end-{width}-{scheme}.png")
         tall = await page.locator("#messages").evaluate("e => e.scrollHeight + 140")
         await page.set_viewport_size({"width": width, "height": min(tall, 14_000)})
