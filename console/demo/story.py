@@ -287,7 +287,7 @@ class Story:
         async with do.step(f"{old.label} is disabled, and the strategy too"):
             await self._disable(old)
             self._marks[f"{old.name} disabled"] = await self._ledger_length()
-            page = await do.say("/strategies", STRATEGY)
+            page = await do.say("/strategies", STRATEGY, button=STRATEGY)
             page = await do.tap(page, STRATEGY, STRATEGY, "🟢 enabled", button="Disable")
             await do.tap(page, "Disable", STRATEGY, "⚪ disabled", button="Enable")
 
