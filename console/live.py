@@ -190,10 +190,13 @@ async def _as_controller(
     try:
         async with asyncio.TaskGroup() as group:
             services = group.create_task(system.supervisor.run(system.services), name="services")
-            if once:
-                await _run_once(system, selection, account)
-            else:
-                await _run_slots(system, selection, account)
+            try:
+                if once:
+                    await _run_once(system, selection, account)
+                else:
+                    await _run_slots(system, selection, account)
+            finally:
+                await system.finish()  # by a signal too: what is on its way is heard out
             services.cancel()
     except* SaarthiError as errors:
         raise _first(errors) from None
