@@ -7,7 +7,9 @@ import json
 import os
 import signal
 import socket
+import ssl
 import stat
+import struct
 import subprocess
 import sys
 import threading
@@ -17,10 +19,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import bson
 import pytest
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure
 
+from core.adapters.mongo import _embedded
+from core.adapters.mongo._credentials import users
 from core.adapters.mongo._embedded import require_synced_commits
 from core.adapters.mongo._process import write_private
 from core.adapters.mongo.server import RunningStore, StoreServer, launch, read_store_file
@@ -273,6 +278,47 @@ async def test_first_start_that_was_cut_short_is_repeated(
             await client.kept.writes.insert_one({})
     finally:
         await again.stop()
+
+
+async def answer(port: int, context: ssl.SSLContext | None) -> bytes:
+    """Ping a server without any right; return the beginning of its answer, b'' for none."""
+    command = bson.encode({"ping": 1, "$db": "admin"})
+    head = struct.pack("<iiiiIb", 21 + len(command), 1, 0, 2013, 0, 0)
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        writer.write(head + command)
+        found = await asyncio.wait_for(reader.read(4), PATIENCE_S)
+        writer.close()
+    except (OSError, ssl.SSLError):
+        return b""
+    return found
+
+
+@pytest.mark.row("F5", "G1")
+async def test_nobody_else_can_connect_during_the_first_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the embedded server knows a user it asks for a certificate, gone after that start."""
+    open_to: list[bytes] = []
+    anybody = ssl.create_default_context()
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+
+    async def watched(client: AsyncMongoClient[dict[str, Any]]) -> list[tuple[str, str]]:
+        address = await client.address
+        assert address is not None
+        open_to.extend([await answer(address[1], context) for context in (None, anybody)])
+        return await users(client)
+
+    monkeypatch.setattr(_embedded, "users", watched)
+    store = await launch(tmp_path, uri=None, mongod=None, lookup_path=False)
+    try:
+        assert open_to == [b"", b""]
+        assert await answer(int(urlsplit(store.server.uri).port or 0), None) != b""
+        assert not (tmp_path / "store" / "embedded" / "first-start").exists()
+        async with client_of(store.server) as client:
+            assert await client.saarthi.users.count_documents({}) == 0
+    finally:
+        await store.stop()
 
 
 @pytest.mark.row("F5", "G1")

@@ -23,6 +23,7 @@ from core.adapters.mongo._credentials import (
     server_uri,
     users,
 )
+from core.adapters.mongo._one_start import certificate_for_one_start
 from core.adapters.mongo._process import (
     ChildProcess,
     DirectoryLock,
@@ -89,20 +90,22 @@ class EmbeddedServer:
         return child, uri
 
     async def _make_user(self) -> None:
-        """Start without authentication, make the one user, end.
+        """Start without authentication, make the one user, end; whoever connects needs our key.
 
         Ended by force, which takes 2 s less than a stop: what it acknowledged is on disk, and the
         password is confirmed only once it has opened the door.
         """
         password = self._credentials.draft()
-        child, port = await self._listen()
-        try:
-            async with connected(server_uri(port, None, _OPTIONS)) as client:
-                for database, name in await users(client):  # of a first start that was cut short
-                    await client[database].command("dropUser", name)
-                await client.admin.command("createUser", USER, pwd=password, roles=["root"])
-        finally:
-            child.kill()
+        with certificate_for_one_start(self._directory) as only_ours:
+            child, port = await self._listen(*only_ours.flags)
+            try:
+                uri = server_uri(port, None, {**_OPTIONS, **only_ours.options})
+                async with connected(uri) as client:
+                    for database, name in await users(client):  # of a start that was cut short
+                        await client[database].command("dropUser", name)
+                    await client.admin.command("createUser", USER, pwd=password, roles=["root"])
+            finally:
+                child.kill()
 
     async def _listen(self, *flags: str) -> tuple[ChildProcess, int]:
         command = [
