@@ -95,8 +95,6 @@ async def handle_text(visit: Visit, unasked: Callable[[Visit], Awaitable[None]])
     elif prompt.kind == RENEWAL:
         await answer_step(visit, prompt)
     elif visit.is_stale:
-        if prompt.step == "secret":
-            await delete_secret(visit)
         await visit.send(
             Screen("Your answer reached me late, so nothing was changed. Send it again, please.")
         )
@@ -124,9 +122,6 @@ async def _handle_unexpected(
 
 
 async def _handle_answer(visit: Visit, prompt: Prompt) -> None:
-    if prompt.step == "secret":
-        await delete_secret(visit)
-
     async def run(late: Visit) -> None:
         await _ANSWERS[prompt.kind](late, prompt.data)
 

@@ -8,6 +8,7 @@ form. What is deleted is never repeated.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from bot.conversation.prompts import SECRET_STEPS, Prompt
@@ -24,6 +25,9 @@ _NAMES = frozenset({"add", "rename"})
 _SHORTEST = 8
 _LONG = 20
 """From so many characters on, what has a secret's form is taken for one under any question."""
+
+_LOGIN_IN_ADDRESS = re.compile(r"\b(?:https?|socks5h?)://[^\s/@]+:[^\s/@]+@", re.IGNORECASE)
+"""A proxy's address with a user and a password (A12)."""
 
 
 async def keep_secret(visit: Visit, command: str) -> bool:
@@ -87,6 +91,8 @@ async def _take_login(visit: Visit) -> None:
 def _is_credential(visit: Visit, prompt: Prompt | None, brokers: Sequence[BrokerProfile]) -> bool:
     """Whether a message that no secret's step waits for has the form of a key or a secret."""
     text = visit.typed.strip()
+    if _LOGIN_IN_ADDRESS.search(text):
+        return True
     if not (any(sign.isdigit() for sign in text) and any(sign.isalpha() for sign in text)):
         return False
     is_secret = any(one.secret.pattern.fullmatch(text) for one in brokers)
