@@ -19,7 +19,6 @@ from tests.fakes.installation import Installation
 from tests.fakes.sandbox_process import Sandbox, eventually
 
 pytestmark = [
-    pytest.mark.dates,
     pytest.mark.matrix("D04"),
     pytest.mark.slow,
     pytest.mark.timeout(300),
