@@ -17,7 +17,7 @@ from core.domain.converge import next_step
 from core.domain.goal import Goal
 from core.domain.instrument import Instrument, InstrumentId
 from core.domain.mode import TradingMode
-from core.domain.order import LIVE_STATES, MANUAL, OPEN_STATES, Order, OrderState, Purpose, Side
+from core.domain.order import LIVE_STATES, MANUAL, Order, OrderState, Purpose, Side
 from core.domain.sessions import trading_day
 from core.domain.slicing import largest_order
 from core.domain.steps import Cancel, PlaceExit, Step, Wait
@@ -336,19 +336,18 @@ class Executor:
 
         Returns the pause until the next try.
 
-        While other orders of the position are live, a fill that was not read yet may hide what is
-        left: then it ends only when fills and positions agree that nothing is outside.
+        One look is no proof: a fill that was not read yet, or a row of the positions that is
+        missing from one read, may hide what is left. It ends when fills and positions agree.
         """
         goal = turn.goal
-        same = await self._orders_of(goal.instrument, turn.today)
-        live = [
-            one for one in same if one.state in OPEN_STATES and one.request.product is goal.product
-        ]
-        if live:
-            outside = await self.looks.outside(turn.client, goal.instrument, goal.product)
-            if outside is None or outside * goal.to_close > 0:
-                is_going = any(one.state is OrderState.PENDING_CANCEL for one in live)
-                return _CANCEL_PAUSE_S if is_going else _DENIED_PAUSE_S
+        outside = await self.looks.outside(turn.client, goal.instrument, goal.product)
+        if outside is None or outside * goal.to_close > 0:
+            same = await self._orders_of(goal.instrument, turn.today)
+            is_going = any(
+                one.state is OrderState.PENDING_CANCEL and one.request.product is goal.product
+                for one in same
+            )
+            return _CANCEL_PAUSE_S if is_going else _DENIED_PAUSE_S
         await end_goal(self._store, goal)
         return _DENIED_PAUSE_S
 

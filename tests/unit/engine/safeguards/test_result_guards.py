@@ -11,6 +11,7 @@ from core.domain.mode import TradingMode
 from core.domain.notices.result_guards import GuardBlind, GuardFired, GuardPricesOld
 from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.order import MANUAL, OrderRequest, OrderType, Purpose, Side
+from core.domain.outcome import Refusal, Refused
 from core.domain.result_guard import Guard, Reached, Trail
 from core.domain.sessions import trading_day
 from core.domain.truth import Key
@@ -117,6 +118,24 @@ async def test_account_closes_what_is_outside_saarthi_too_but_no_holdings(desk: 
     assert [one.closed_by for one in closed if isinstance(one, PositionClosed)] == [
         ClosedBy.DAY_GUARD
     ] * 2
+
+
+async def test_close_of_what_is_outside_outlasts_a_read_that_leaves_it_out(desk: Desk) -> None:
+    """The exit is refused, then the positions miss a row: once they are whole it goes."""
+    desk.at.by_hand(Side.BUY, 5)
+    await desk.turns(3)
+    refusals = [Refused(Refusal.REJECTED, "RMS: blocked")] * 2
+    desk.at.answer = lambda _order: refusals.pop() if refusals else None
+    await set_guard(desk.engine, account_scope(desk), STOP)
+    await look(desk, "780")
+    await desk.turns(2)
+    assert refusals == []
+    shown = dict(desk.at.position_list)
+    desk.at.position_list.clear()
+    await desk.turns(8, apart_s=1)
+    desk.at.position_list.update(shown)
+    await desk.turns(60, apart_s=2)
+    assert desk.at.position_list[KEY].quantity == 0
 
 
 async def test_account_closes_what_a_users_close_does_not_cover(desk: Desk) -> None:
