@@ -177,7 +177,7 @@ class Entries:
     @property
     def is_sending(self) -> bool:
         """Whether answers to orders of any account that left just now are still to come."""
-        return self._gateway.is_sending
+        return self._gateway.answers.is_near
 
     def forget(self, orders: Iterable[Order]) -> None:
         """Leave entries that were born SUBMITTED and not sent to the reconciliation."""

@@ -8,7 +8,6 @@ account's worker decides whether it goes again with the same id.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from dataclasses import dataclass, replace
 from core.domain.ledger import Ledger
 from core.domain.order import EXTERNAL, LIVE_STATES, Order, OrderState, Purpose
 from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused, WriteOutcome
+from core.engine.orders.answers import Answers
 from core.engine.orders.ending import Ending
 from core.engine.orders.gate import Gate, gate_at, hold_fence, pass_gate
 from core.engine.orders.journal import Journal, OrderEvent, orders_in, posts_of
@@ -33,9 +33,6 @@ from core.ports.store import Store, StoreView
 __all__ = ["Gateway", "Held", "Signature", "SnapshotStale", "Ticket", "WriteRefused", "signature"]
 
 _log = logging.getLogger(__name__)
-
-_BURST_S = 0.1
-"""How long an answer of a broker may take and still be waited for by the reads of other orders."""
 
 Signature = frozenset[tuple[str, str, int]]
 
@@ -147,13 +144,7 @@ class Gateway:
         self._proof_address = proof_address
         self.in_flight: set[str] = set()
         self.ending = Ending(self.in_flight)
-        self._sent_at = 0.0
-
-    @property
-    def is_sending(self) -> bool:
-        """Whether answers to orders that left just now are still to come."""
-        age = self._clock.monotonic() - self._sent_at
-        return bool(self.in_flight) and 0 <= age < _BURST_S
+        self.answers = Answers(clock)
 
     async def submit(
         self, client: BrokerClient, ticket: Ticket
@@ -195,9 +186,9 @@ class Gateway:
         try:
             # Durable by now (I3): a crash from here on leaves a SUBMITTED row, which reconciliation
             # settles, and never an order at the broker that the journal does not know.
-            self._sent_at = self._clock.monotonic()
-            outcome = await client.place(submitted.request)
-            await asyncio.sleep(0)  # take the answers that have come before any is written down
+            with self.answers.expected():
+                outcome = await client.place(submitted.request)
+            await self.answers.taken()
             return await self._record(submitted, outcome), outcome
         finally:
             self.forget([submitted.client_order_id])
