@@ -26,6 +26,7 @@ from core.bootstrap import LoopWatch
 from core.config import Settings, load_settings
 from core.domain.mode import TradingMode
 from core.errors import SaarthiError
+from core.long_lived import collect_less
 
 __all__ = ["main"]
 
@@ -141,6 +142,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _run(options: argparse.Namespace) -> int:
     watch = LoopWatch()
+    collect_less()
     with (
         contextlib.closing(watch),
         asyncio.Runner(loop_factory=watch.new_loop) as runner,

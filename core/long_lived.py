@@ -13,9 +13,11 @@ import gc
 import threading
 from collections.abc import Iterator
 
-__all__ = ["built_to_stay", "let_go", "set_aside"]
+__all__ = ["built_to_stay", "collect_all", "collect_less", "let_go", "set_aside"]
 
 _MANY = 20_000
+_YOUNG = 5_000
+_OLDEST = 2
 _lock = threading.Lock()
 _building = 0
 
@@ -40,6 +42,29 @@ def set_aside(count: int) -> None:
     """Let no later collection look at what there is now, where so many have been built."""
     if count >= _MANY:
         gc.freeze()
+
+
+def collect_less() -> None:
+    """Collect seldom while the process works, for good.
+
+    Young objects are looked at in larger lots, and what a collection of everything has left is
+    looked at no more: with fifty accounts one took 57 ms, in the middle of a slot. ``collect_all``
+    makes up for it when nothing trades.
+    """
+    gc.set_threshold(_YOUNG, 10, 10)
+    if _set_aside_what_is_left not in gc.callbacks:
+        gc.callbacks.append(_set_aside_what_is_left)
+
+
+def _set_aside_what_is_left(phase: str, info: dict[str, int]) -> None:
+    if phase == "stop" and info["generation"] == _OLDEST:
+        gc.freeze()
+
+
+def collect_all() -> None:
+    """Collect everything, also what was set aside; it stops the event loop meanwhile."""
+    gc.unfreeze()
+    gc.collect()
 
 
 def let_go(*some: object) -> None:

@@ -38,6 +38,7 @@ from core.domain.sessions import trading_day
 from core.engine.runs.plan import RunRequest, requested_slot
 from core.engine.workers.supervisor import Service
 from core.errors import SaarthiError
+from core.long_lived import collect_less
 from core.ports.notifier import Delivered
 from core.ports.store import Change
 from tests.bench.crew import CREWS_AT, Crew, crews_of
@@ -403,4 +404,5 @@ async def _serve(spec: Spec) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
+    collect_less()
     asyncio.run(_serve(Spec(**json.loads(sys.argv[1]))))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Iterator
 
 import pytest
 
-from core.long_lived import built_to_stay, let_go, set_aside
+from core.long_lived import built_to_stay, collect_all, collect_less, let_go, set_aside
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +43,29 @@ def test_what_is_let_go_is_empty() -> None:
     table, rows, fixed = {1: 2, 3: 4}, [1, 2, 3], (1, 2)
     let_go(table, rows, fixed)
     assert (table, rows, fixed) == ({}, [], (1, 2))
+
+
+def test_what_a_whole_collection_has_left_is_set_aside_until_all_is_collected() -> None:
+    """It is looked at once and no more, and a circle that has died among it goes in the end."""
+    thresholds, callbacks = gc.get_threshold(), list(gc.callbacks)
+
+    class Circle:
+        me: Circle
+
+    circle = Circle()
+    circle.me = circle
+    gone = weakref.ref(circle)
+    try:
+        collect_less()
+        collect_less()
+        assert len(gc.callbacks) == len(callbacks) + 1
+        gc.collect()
+        assert gc.get_freeze_count() > 0
+        del circle
+        gc.collect()
+        assert gone() is not None
+        collect_all()
+        assert gone() is None
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks[:] = callbacks

@@ -27,6 +27,7 @@ from core.engine.orders.run_rows import forget_quiet_runs
 from core.engine.outbox import forget_notices
 from core.engine.runs.requests import forget_requests
 from core.engine.stored_settings import read_setting, write_setting
+from core.long_lived import collect_all
 from core.ports.clock import Clock
 from core.ports.store import Change, Store
 
@@ -71,6 +72,7 @@ class Pruning:
         self._hours = hours
         self._strategies = strategies
         self._goals_of_day = ""
+        self._collected_on = ""
 
     async def tick(self) -> None:
         """Take a step of each kind, unless something trades."""
@@ -84,6 +86,10 @@ class Pruning:
         ):
             await self._step(kind)
         await self._goals()
+        day = trading_day(self._clock.market_now())
+        if self._collected_on != day:
+            self._collected_on = day
+            collect_all()
 
     async def _step(self, kind: _Kind) -> None:
         """Remove the oldest day of a kind that is older than it is kept."""
