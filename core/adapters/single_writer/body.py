@@ -176,13 +176,16 @@ class BodyView:
         return found
 
     def _top(self, collection: str, key: str) -> Document | None:
-        for shelf in reversed(self._shelves(collection)):
-            if key in shelf.docs:
-                return shelf.docs[key]
-        return None
+        own = self.layers.get(collection)
+        if own is not None and key in own.docs:
+            return own.docs[key]
+        return self._stands(collection, key)
 
     def _is_above(self, collection: str, key: str) -> bool:
-        return any(key in one.docs for one in self._shelves(collection)[1:])
+        own = self.layers.get(collection)
+        if own is not None and key in own.docs:
+            return True
+        return any(collection in one and key in one[collection].docs for one in self._pending())
 
     async def _look_up(self, collection: str, key: str) -> Document | None:
         self._check()
@@ -340,10 +343,11 @@ class BodyView:
 
     def _stands(self, collection: str, key: str) -> Document | None:
         """Return what stands at an id, without what this body wrote."""
-        for shelf in reversed(self._others(collection)):
-            if key in shelf.docs:
-                return shelf.docs[key]
-        return None
+        for layers in reversed(self._pending()):
+            layer = layers.get(collection)
+            if layer is not None and key in layer.docs:
+                return layer.docs[key]
+        return self._memory.shelf(collection).docs.get(key)
 
 
 def _duplicate(name: str) -> DuplicateKey:

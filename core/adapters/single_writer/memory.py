@@ -314,6 +314,10 @@ def _one_or_some(values: Sequence[Any]) -> Any:
 
 def _parts_of(cover: Cover, where: Mapping[str, Any]) -> list[_Part]:
     """Return the parts of a cover that hold what a filter asks for; none when it has no such."""
+    plain = tuple(where.get(field) for field in cover.fields)
+    if all(type(one) is str for one in plain):
+        is_held = cover.only is None or plain[-1] in cover.only
+        return [(cover.fields, plain)] if is_held else []
     values: list[tuple[Any, ...]] = [()]
     for field in cover.fields:
         several = points(where[field]) if field in where else None
