@@ -145,11 +145,20 @@ async def test_restart_takes_another_port_when_the_old_one_is_gone(store: Runnin
 
 @pytest.mark.row("F5")
 async def test_data_survives_a_stop_and_a_new_launch(tmp_path: Path, mongod: Path | None) -> None:
-    """A new launch finds the old data, whatever port it gets."""
+    """A new launch finds the old data, whatever port it gets; without the password it is refused.
+
+    A copy without the private file is neither opened nor emptied: brought back, it opens the data.
+    """
     first = await launch(tmp_path, uri=None, mongod=mongod, lookup_path=False)
+    kind = first.server.kind
     async with client_of(first.server) as client:
         await client.kept.writes.insert_one({"_id": "one"})
     await first.stop()
+    confirmed = tmp_path / "store" / kind / "credentials"
+    confirmed.rename(tmp_path / "elsewhere")
+    with pytest.raises(StoreUnavailable, match=r"credentials.* is missing.*bring that file back"):
+        await launch(tmp_path, uri=None, mongod=mongod, lookup_path=False)
+    (tmp_path / "elsewhere").rename(confirmed)
     second = await launch(tmp_path, uri=None, mongod=mongod, lookup_path=False)
     try:
         async with client_of(second.server) as client:
@@ -345,6 +354,9 @@ async def test_nothing_of_others_survives_the_first_start(
             assert await client.saarthi.users.count_documents({}) == 0
     finally:
         await first.stop()
+    # Moved aside, not removed: no start destroys data.
+    (aside,) = (tmp_path / "store" / kind).glob("data-set-aside-*")
+    assert any(aside.iterdir())
 
 
 @pytest.mark.row("F5")

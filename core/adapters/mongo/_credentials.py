@@ -51,8 +51,27 @@ class StoreCredentials:
         path = self._path if self.exist() else self._draft
         return path.read_text(encoding="utf-8")
 
+    def begin(self, data: Path) -> bool:
+        """Return whether this is a first start, whose ``data`` is then empty and has a draft.
+
+        Nothing in ``data`` is ever removed. What a first start left that was cut short, as the
+        draft beside it tells, is moved aside: no client was ever let in there. Without the draft
+        the store was in use, and only the file with the password was lost, as in a copy.
+
+        Raises:
+            StoreUnavailable: The file is lost, or what is there cannot be moved.
+        """
+        if self.exist():
+            return False
+        if data.is_dir() and any(data.iterdir()):
+            if not self._draft.exists():
+                raise StoreUnavailable(_lost(self._path, data))
+            _set_aside(data)
+        self.draft()
+        return True
+
     def draft(self) -> str:
-        """Return a password to make the user with: a first start that was cut short used it too."""
+        """Return a password to make the user with, made before there is any data."""
         if not self._draft.exists():
             write_private(self._draft, secrets.token_urlsafe(24))
         return self._draft.read_text(encoding="utf-8")
@@ -61,6 +80,26 @@ class StoreCredentials:
         """Remember that the user with the drafted password exists; harmless when it is known."""
         if not self.exist():
             self._draft.replace(self._path)
+
+
+def _lost(credentials: Path, data: Path) -> str:
+    return (
+        f"{data} holds a store, but {credentials}, the file with its password, is missing, as "
+        "after a copy that left private files out; bring that file back from where the data came "
+        "from, or move the data elsewhere and start anew, where saarthi restore takes a backup"
+    )
+
+
+def _set_aside(data: Path) -> None:
+    aside = data.with_name(f"{data.name}-set-aside-{secrets.token_hex(4)}")
+    try:
+        data.rename(aside)
+    except OSError as error:  # a mount, say
+        message = (
+            f"{data} holds what a first start left that was cut short, and cannot be moved aside "
+            f"({error.strerror}); move what is in it elsewhere"
+        )
+        raise StoreUnavailable(message) from error
 
 
 def server_uri(port: int, password: str | None, options: Mapping[str, str]) -> str:
@@ -99,8 +138,9 @@ async def users(client: AsyncMongoClient[dict[str, Any]]) -> list[tuple[str, str
 async def empty_all(client: AsyncMongoClient[dict[str, Any]]) -> None:
     """Remove every user, role and document that is not ours, at the end of a first start.
 
-    Before our user existed others on this machine could write: an owner of the bot, say. Nothing of
-    ours is there yet, so whatever is found is theirs. They are shut out when this is called.
+    Before our user existed others on this machine could write: an owner of the bot, say. The data
+    was empty when this start began (``StoreCredentials.begin``), so whatever is found is theirs.
+    They are shut out when this is called.
     """
     for database, name in await users(client):
         if (database, name) != _OURS:

@@ -70,7 +70,7 @@ class EmbeddedServer:
             StoreUnavailable: It did not come up; the message ends with what it said.
         """
         write_private(self._directory / "secantusd.toml", _CONFIG)
-        is_first = not self._credentials.exist()
+        is_first = self._credentials.begin(self._directory / "data")
         if is_first:
             await self._make_user()
         self._port = free_port(self._port) if self._port else 0

@@ -60,13 +60,12 @@ class MongodServer:
         Raises:
             StoreUnavailable: It did not come up; the message ends with what it said.
         """
-        if not self._credentials.exist():
-            self._set_aside()
+        is_first = self._credentials.begin(self._directory / "data")
         self._port = free_port(self._port)
         child = self._spawn(self._port)
         try:
             async with asyncio.timeout(_START_S):
-                uri = await self._prepare(child, self._port)
+                uri = await self._prepare(child, self._port, is_first=is_first)
         except TimeoutError:
             child.kill()
             message = f"mongod did not come up in {_START_S:.0f} s: {child.complaint()}"
@@ -75,15 +74,6 @@ class MongodServer:
             child.kill()
             raise
         return child, uri
-
-    def _set_aside(self) -> None:
-        """Move away the data of a first start that was cut short: no client was ever let in there.
-
-        Moved, not removed: should the credentials have been lost, the data is still there.
-        """
-        data = self._directory / "data"
-        if data.exists():
-            data.rename(self._directory / f"data-set-aside-{secrets.token_hex(4)}")
 
     def _spawn(self, port: int) -> ChildProcess:
         key = self._directory / "keyfile"
@@ -111,9 +101,8 @@ class MongodServer:
             "systemLog": {"quiet": True},
         }
 
-    async def _prepare(self, child: ChildProcess, port: int) -> str:
+    async def _prepare(self, child: ChildProcess, port: int, *, is_first: bool) -> str:
         await _wait_for_port(child, port)
-        is_first = not self._credentials.exist()
         if is_first:
             await self._initiate(port)
         uri = server_uri(port, self._credentials.password(), _OPTIONS)
