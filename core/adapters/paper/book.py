@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from core.domain.broker import BrokerStatus
@@ -119,6 +119,7 @@ class PaperPosition:
         average_price: Of the units that are held.
         realised: Rupees of units that were closed today.
         previous_close: Of the day before, for what was carried into this one.
+        expiry: The contract's last day: the next morning's master does not list it any more.
     """
 
     instrument: InstrumentId
@@ -132,6 +133,7 @@ class PaperPosition:
     sold_value: Decimal = _ZERO
     realised: Decimal = _ZERO
     previous_close: Decimal | None = None
+    expiry: date | None = None
 
     @property
     def key(self) -> Key:
@@ -186,6 +188,14 @@ class Book:
         place = self.places.get((instrument, Product.CNC))
         return (held.quantity if held else 0) + (place.quantity if place else 0)
 
+    def with_expiries(self, known: Callable[[InstrumentId], date | None]) -> Book:
+        """Return it with the last days of its contracts, as far as they are known now."""
+        places = {
+            key: replace(one, expiry=known(one.instrument) or one.expiry)
+            for key, one in self.places.items()
+        }
+        return replace(self, places=places)
+
     def marked(self, prices: Callable[[InstrumentId], Decimal | None]) -> Book:
         """Return it with later prices, as far as there are any."""
         places = {
@@ -230,14 +240,16 @@ def filled(book: Book, key: Key, side: Side, units: int, price: Decimal) -> Book
     return replace(book, cash=book.cash + paid, places={**book.places, key: place})
 
 
-def roll(book: Book, day: str, *, expired: Callable[[InstrumentId], bool]) -> Book:
+def roll(book: Book, day: str) -> Book:
     """Return the book as a new day finds it.
 
     Intraday units that nobody could square off, and what has expired, are closed at the last price
     that was seen; delivery goes to the holdings; what is carried begins at its last price.
     """
+    today = date.fromisoformat(day)
     for one in list(book.places.values()):
-        is_over = one.product is Product.MIS or expired(one.instrument)
+        has_expired = one.expiry is not None and one.expiry < today
+        is_over = one.product is Product.MIS or has_expired
         if one.quantity and is_over:
             closing = Side.of(-one.quantity)
             price = one.last_price or one.average_price
@@ -253,6 +265,7 @@ def roll(book: Book, day: str, *, expired: Callable[[InstrumentId], bool]) -> Bo
             average_price=one.average_price,
             last_price=one.last_price,
             previous_close=one.last_price,
+            expiry=one.expiry,
         )
         for key, one in book.places.items()
         if one.quantity and one.product is Product.NRML

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from typing import ClassVar
@@ -19,7 +20,15 @@ from core.adapters.paper.state import State, forget, write
 from core.domain.broker_profile import BrokerProfile
 from core.domain.instrument import Instrument, InstrumentId
 from core.domain.sessions import trading_day
-from core.errors import BrokerReadError, LoginFault, LoginRefused, ReadFault, StoreError, UserError
+from core.errors import (
+    BrokerReadError,
+    LeaseLost,
+    LoginFault,
+    LoginRefused,
+    ReadFault,
+    StoreError,
+    UserError,
+)
 from core.ports.broker import (
     BrokerClient,
     Credentials,
@@ -63,6 +72,7 @@ class PaperBroker:
         self._quotes = Quotes(clock, self._market)
         self._desks: dict[str, Desk] = {}
         self._kept_at = float("-inf")
+        self._said: dict[str, str] = {}
         self.login: LoginPort = _NoLogin()
         self.instruments: InstrumentSource = _Borrowed()
         self.exchange_facts: FactsSource | None = None
@@ -106,22 +116,54 @@ class PaperBroker:
         now, is_practice = self._clock.monotonic(), await self._market.is_practice()
         keeps = now - self._kept_at >= _KEEP_PRICES_EVERY_S
         at_work: list[Desk] = []
-        for desk in self._desks.values():
-            names, is_working = await desk.names()
-            if names and (is_working or keeps):
-                wanted |= names
-                at_work.append(desk)
-        if not at_work:
-            return
+        troubles: list[StoreError] = []
+        for desk in list(self._desks.values()):  # an account may be connected meanwhile
+            with self._apart(desk, troubles):
+                names, is_working = await desk.names()
+                if is_working or (names and keeps):
+                    wanted |= names
+                    at_work.append(desk)
+        if at_work:
+            await self._look(at_work, wanted, troubles, is_practice=is_practice, keeps=keeps)
+        if troubles:
+            raise troubles[0]
+
+    async def _look(
+        self,
+        at_work: list[Desk],
+        wanted: set[InstrumentId],
+        troubles: list[StoreError],
+        *,
+        is_practice: bool,
+        keeps: bool,
+    ) -> None:
         try:
-            quotes = await self._quotes.of(wanted, _EVERY_S / 2)
+            quotes = await self._quotes.of(wanted, _EVERY_S / 2) if wanted else {}
         except BrokerReadError as error:
             _log.warning("paper accounts: no prices: %s", error)
             quotes = {}
         if keeps and quotes:
-            self._kept_at = now
+            self._kept_at = self._clock.monotonic()
         for desk in at_work:
-            await desk.look(quotes, is_practice=is_practice, keep_prices=keeps)
+            with self._apart(desk, troubles):
+                await desk.look(quotes, is_practice=is_practice, keep_prices=keeps)
+                self._said.pop(desk.broker_id, None)
+
+    @contextmanager
+    def _apart(self, desk: Desk, troubles: list[StoreError]) -> Iterator[None]:
+        """Keep one account's failure from the others: the store's is raised later, others said."""
+        try:
+            yield
+        except LeaseLost:
+            raise
+        except StoreError as error:
+            troubles.append(error)
+        except Exception as error:  # noqa: BLE001 - logged, and the next account is looked at
+            said = f"{type(error).__name__}: {error}"
+            if self._said.get(desk.broker_id) != said:
+                # Once, not at every look: it may come with each price from now on.
+                self._said[desk.broker_id] = said
+                _log.exception("paper account %s could not be looked at", desk.broker_id)
 
     # Money
 

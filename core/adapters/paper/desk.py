@@ -183,6 +183,7 @@ class Desk:
             state = await self._current(view)
             state.begin_prices(is_practice=is_practice, now=self._clock.market_now())
             result = change(state)
+            state.learn_expiries(self.known)
             await state.save(view)
             return result
 
@@ -202,7 +203,10 @@ class Desk:
         return await self._current(self._store)
 
     async def names(self) -> tuple[set[InstrumentId], bool]:
-        """Return what is held or ordered, and whether anything is to be worked on."""
+        """Return what is held or ordered, and whether anything is to be worked on.
+
+        A new day is work too: what it closes is closed for good only when that is written.
+        """
         state = await self.read()
         has_changed = state.book.is_practice is not await self._market.is_practice()
         working = {one.instrument for one in state.working}
@@ -211,7 +215,8 @@ class Desk:
             one.quantity and one.product is Product.MIS for one in state.book.places.values()
         )
         names = working | held | set(state.book.shares)
-        return names, bool(working) or intraday or (has_changed and bool(names))
+        is_turned = has_changed and bool(names)
+        return names, bool(working) or intraday or is_turned or state.has_rolled
 
     # The exchange
 

@@ -1,11 +1,14 @@
 """Books and orders as stored documents.
 
 Of ``paper_books`` (``_id`` is the account's id; ``day``, ``cash``, ``opening``, ``charged``,
-``seq``, ``places`` and ``shares`` as lists) and ``paper_orders`` (``_id`` ``broker_id|order_id``,
-the day's orders of an account with their ``fills``).
+``seq``, ``places`` and ``shares`` as lists, a place with its contract's ``expiry``) and
+``paper_orders`` (``_id`` ``broker_id|order_id``, the day's orders of an account with their
+``fills``).
 """
 
 from __future__ import annotations
+
+from datetime import date
 
 from core.adapters.paper.book import Book, PaperFill, PaperOrder, PaperPosition, Share
 from core.domain.broker import BrokerStatus
@@ -53,6 +56,7 @@ def book_fields(book: Book) -> Document:
                 "instrument": str(one.instrument),
                 "product": one.product.value,
                 **{name: getattr(one, name) for name in _PLACE},
+                "expiry": one.expiry.isoformat() if one.expiry else None,
             }
             for one in book.places.values()
         ],
@@ -70,6 +74,8 @@ def book_of(row: Document) -> Book:
             InstrumentId.parse(one["instrument"]),
             Product(one["product"]),
             **{name: one[name] for name in _PLACE},
+            # Books that are older than this field learn it with their next change.
+            expiry=date.fromisoformat(one["expiry"]) if one.get("expiry") else None,
         )
         for one in row["places"]
     ]

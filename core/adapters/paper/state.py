@@ -41,7 +41,7 @@ class State:
         self.broker_id = broker_id
         self.book = book
         self.orders = {one.order_id: one for one in orders}
-        self._old_book: Book | None = book
+        self._old_book = book
         self._old = dict(self.orders)
         self._gone: list[str] = []
 
@@ -127,17 +127,26 @@ class State:
                 self.fill(order, [(units, price)], now)
         self.book = replace(self.book, is_practice=is_practice)
 
+    @property
+    def has_rolled(self) -> bool:
+        """Whether a new day has begun that is not written yet."""
+        return self._old_book.day != self.book.day
+
+    def learn_expiries(self, known: _Known) -> None:
+        """Keep the last days of what is held: a later master lists no expired contract."""
+
+        def expiry(name: InstrumentId) -> date | None:
+            found = known(name)
+            return found.expiry if found is not None else None
+
+        self.book = self.book.with_expiries(expiry)
+
     def begin_day(self, day: str, known: _Known) -> None:
         """Roll the book over to a new day; the orders of the day before are history."""
         if self.book.day == day:
             return
-        today = date.fromisoformat(day)
-
-        def has_expired(name: InstrumentId) -> bool:
-            found = known(name)
-            return found is not None and found.expiry is not None and found.expiry < today
-
-        self.book = roll(self.book, day, expired=has_expired)
+        self.learn_expiries(known)
+        self.book = roll(self.book, day)
         self._gone = list(self._old)
         self.orders = {}
 
