@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from bot.conversation.visit import Visit
 from bot.views.callbacks import handle, resolve
 from bot.views.markup import join
@@ -121,19 +123,29 @@ async def _ask_meant(visit: Visit, name: str, text: str) -> bool:
     return True
 
 
-async def _change(visit: Visit, name: str, parameter: str, text: str) -> None:
-    """Change a parameter; ask first when something held would not be traded any more."""
+async def _change(
+    visit: Visit, name: str, parameter: str, text: str, *, asked: Collection[str] = ()
+) -> None:
+    """Change a parameter; ask first when something held would not be traded any more.
+
+    ``asked`` are the instruments that the user was asked about by the question that was answered.
+    """
     control = visit.services.control
     dropped = await control.strategy_settings.dropped(name, parameter, text)
     shown = await control.views.positions(None)
     held = [one for one in shown if one.owners.get(name) and one.instrument in dropped]
-    if held:
+    if any(str(one.instrument) not in asked for one in held):
         view = await control.strategies.get(name)
         known = next(one for one, _ in view.parameters if one.name == parameter)
         await visit.confirm(
             dropped_question(view, known, text, held),
             Verb.SET_PARAMETER,
-            {"name": name, "parameter": parameter, "texts": [text]},
+            {
+                "name": name,
+                "parameter": parameter,
+                "texts": [text],
+                "held": sorted({str(one.instrument) for one in held}),
+            },
             {"": "Change it all the same"},
             back=((button("« Leave it", Verb.PARAMETERS, handle(name)),),),
         )
@@ -154,7 +166,5 @@ async def set_parameter(visit: Visit) -> None:
     """Change a parameter as the user confirmed it, or as it was meant."""
     args, choice = visit.args, visit.tap.argument(1, "0")
     text = args["texts"][int(choice) if choice.isdecimal() else 0]
-    if len(args["texts"]) > 1 and args["parameter"] == INSTRUMENTS:
-        await _change(visit, args["name"], args["parameter"], text)
-    else:
-        await _set(visit, args["name"], args["parameter"], text)
+    # The question for what was meant asked nothing about what is held, whatever it offered.
+    await _change(visit, args["name"], args["parameter"], text, asked=args.get("held", ()))
