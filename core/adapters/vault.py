@@ -21,6 +21,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from core.adapters.new_file import give_name, sync_directory
 from core.errors import ConfigurationError, VaultError
 
 __all__ = ["KEY_FILE", "FernetVault", "make_key_file", "put_key_file"]
@@ -124,7 +125,7 @@ class FernetVault:
         keys = [Fernet.generate_key().decode(), *_read_file(self._file)]
         temporary = _write_beside(self._file, keys)
         temporary.replace(self._file)
-        _sync_directory(self._file.parent)
+        sync_directory(self._file.parent)
         self._reload()
 
     def keys(self) -> tuple[str, ...]:
@@ -245,12 +246,11 @@ def _make_first(file: Path, keys: Sequence[str] = ()) -> None:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = _write_beside(file, list(keys) or [Fernet.generate_key().decode()])
     try:
-        os.link(temporary, file)
+        give_name(temporary, file)
     except FileExistsError:
         return
     finally:
-        temporary.unlink()
-    _sync_directory(file.parent)
+        temporary.unlink(missing_ok=True)
 
 
 def _write_beside(file: Path, keys: Sequence[str]) -> Path:
@@ -261,11 +261,3 @@ def _write_beside(file: Path, keys: Sequence[str]) -> Path:
         target.flush()
         os.fsync(target.fileno())
     return Path(name)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

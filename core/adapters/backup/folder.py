@@ -34,7 +34,8 @@ def backups_in(directory: Path) -> list[BackupFile]:
     found = []
     for path, stat in paths:
         name = _NAME.fullmatch(path.name)
-        if name is not None and name[2] in _KINDS:
+        # An empty one is the name that a killed process had reserved (``give_name``).
+        if name is not None and name[2] in _KINDS and stat.st_size:
             made_at = datetime.strptime(name[1], _TIME).replace(tzinfo=UTC)
             found.append(BackupFile(path, _KINDS[name[2]], made_at, stat.st_size))
     return sorted(found, key=lambda one: (one.made_at, one.path.name), reverse=True)

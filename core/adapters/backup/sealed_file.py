@@ -25,6 +25,7 @@ from bson.raw_bson import RawBSONDocument
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from core.adapters.new_file import give_name
 from core.adapters.vault import FernetVault
 from core.errors import UserError, VaultError
 
@@ -90,14 +91,7 @@ class SealedWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        # Not ``replace``: a backup that stands there already is never lost.
-        os.link(self._draft, self._path)
-        self._draft.unlink()
-        descriptor = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        give_name(self._draft, self._path)  # a backup that stands there already is never lost
 
     def drop(self) -> None:
         """Leave nothing behind of a file that is not finished."""
