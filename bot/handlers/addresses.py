@@ -17,11 +17,12 @@ from bot.views.addresses import (
     typed_route_question,
 )
 from bot.views.markup import bold, esc
+from bot.views.screen import Screen
 from bot.views.verbs import Verb
 from core.domain.account import Account, Sharing
 from core.domain.route import checked_address, checked_addresses, checked_proxy
 from core.domain.shared_address import way_out
-from core.errors import UserError
+from core.errors import StoreError, UserError
 
 __all__ = [
     "answer_local",
@@ -50,7 +51,14 @@ async def check(visit: Visit) -> None:
 
 
 async def _show(visit: Visit, account: Account, note: str = "") -> None:
-    sharers = await visit.services.control.addresses.sharers(account)
+    try:
+        sharers = await visit.services.control.addresses.sharers(account)
+    except StoreError:
+        if not note:
+            raise
+        # What was set is set, and is said all the same.
+        await visit.send(Screen(f"{note}\nThe rest cannot be shown: the database does not answer."))
+        return
     screen = address_page(_by_market(visit, account), sharers)
     await visit.show(screen.with_note(note) if note else screen)
 

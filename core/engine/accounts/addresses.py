@@ -103,6 +103,9 @@ class Addresses:
         Args:
             accounts: Whose routes.
             is_told: Whether news goes to the chat; not when a user waits for the answer.
+
+        Raises:
+            StoreError: Something could not be recorded; what could be is.
         """
         by_route: defaultdict[Route, list[Account]] = defaultdict(list)
         for account in accounts:
@@ -111,9 +114,11 @@ class Addresses:
                 by_route[await self._accounts.route(account.broker_id)].append(account)
             except (NotFound, VaultError) as error:
                 _log.warning("account %s: its address: %s", account.broker_id, error)
-        async with asyncio.TaskGroup() as group:
-            for route, same in by_route.items():
-                group.create_task(self._look(route, same, is_told=is_told))
+        looks = (self._look(route, same, is_told=is_told) for route, same in by_route.items())
+        # No group of tasks: one that fails neither ends the others nor turns into another error.
+        for outcome in await asyncio.gather(*looks, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def _look(self, route: Route, accounts: list[Account], *, is_told: bool) -> None:
         sighting = await self.probe.look(route)

@@ -1,12 +1,14 @@
 """From where an account's requests leave, as users set it (A12).
 
 A new route is looked at before it is taken: one that is not there is refused. It is taken between
-two orders, and the next request of any kind leaves by it.
+two orders, and the next request of any kind leaves by it. What is set stays set when it cannot be
+checked afterwards, and the answer says both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Awaitable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -14,19 +16,21 @@ from typing import Any
 from core.domain.account import Account, Sharing
 from core.domain.command import Command
 from core.domain.route import Proxy, Route
-from core.domain.shared_address import seen_trouble, unexplained_sharers
+from core.domain.shared_address import seen_trouble, unexplained_sharers, way_out
 from core.engine.accounts.accounts import Accounts, update_account
 from core.engine.accounts.addresses import Addresses
 from core.engine.accounts.connections import Connections
 from core.engine.orders.gate import set_address_trouble
 from core.engine.workers.pool import WorkerPool
-from core.errors import NotFound, UserError
+from core.errors import NotFound, StoreError, UserError
 from core.ports.address_probe import Sighted
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
 from core.ports.vault import Vault
 
 __all__ = ["AccountAddresses"]
+
+_log = logging.getLogger(__name__)
 
 
 class AccountAddresses:
@@ -63,7 +67,8 @@ class AccountAddresses:
         """Let an account's requests leave from an address of this machine; None for any of it.
 
         Raises:
-            UserError: It is not an address of this machine; nothing was changed.
+            UserError: It is not an address of this machine, and nothing was changed; or it is set
+                and could not be checked.
         """
         fields = {"source_address": address, "proxy": "", "proxy_login": None}
         return await self._take(command, broker_id, Route(address), fields)
@@ -72,7 +77,8 @@ class AccountAddresses:
         """Let an account's requests leave through a proxy.
 
         Raises:
-            UserError: It does not answer, or refuses its user; nothing was changed.
+            UserError: It does not answer, or refuses its user, and nothing was changed; or it is
+                set and could not be checked.
         """
         login = f"{proxy.user}:{proxy.password}" if proxy.user or proxy.password else ""
         fields = {
@@ -95,7 +101,9 @@ class AccountAddresses:
             await self._put(f"route:{command.id}", account, fields, sighting.address)
             await self._connections.drop(broker_id)
         self._pool.wake(broker_id)
-        return await self.check(broker_id)
+        now = replace(account, source_address=fields["source_address"], proxy=fields["proxy"])
+        told = f"{account.label} leaves from {way_out(now)} from now on"
+        return await _seen(told, self.check(broker_id))
 
     async def set_registered(
         self, command: Command, broker_id: str, addresses: Sequence[str], *, is_change: bool
@@ -108,13 +116,17 @@ class AccountAddresses:
             addresses: The primary one, and the secondary one if there is one.
             is_change: They were changed there now; otherwise they stood there before, and the date
                 of the last change stays.
+
+        Raises:
+            UserError: They are noted, and could not be checked.
         """
         fields: dict[str, Any] = {"registered": list(addresses)}
         if is_change:
             fields["registered_at"] = self._clock.now()
         account = replace(await self._accounts.get(broker_id), registered=tuple(addresses))
         await self._put(f"registered:{command.id}", account, fields, account.address_seen)
-        return await self.check(broker_id)
+        told = f"{', '.join(addresses)} is noted for {account.label}"
+        return await _seen(told, self.check(broker_id))
 
     async def set_sharing(
         self, command: Command, broker_id: str, sharing: Sharing | None
@@ -143,6 +155,18 @@ class AccountAddresses:
         """Look from where an account's requests leave now, for a user who waits."""
         await self._addresses.check([await self._accounts.get(broker_id)], is_told=False)
         return await self._accounts.get(broker_id)
+
+
+async def _seen(told: str, check: Awaitable[Account]) -> Account:
+    """Return what a look has found after something was set, or say that it is set all the same."""
+    try:
+        return await check
+    except StoreError as error:
+        _log.warning("an address that was set could not be checked: %s", error)
+        raise UserError(
+            f"{told}, but it could not be checked: the database does not answer. Look at it again "
+            "in a minute with /brokers."
+        ) from error
 
 
 async def _write(view: StoreView, broker_id: str, fields: dict[str, Any]) -> None:

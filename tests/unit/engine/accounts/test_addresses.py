@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from core.domain.route import Proxy, ProxyKind, Route
 from core.domain.sessions import IST
 from core.engine.orders.gate import gate_at
 from core.engine.orders.risk import Facts, first_denial
-from core.errors import NotFound, UserError
+from core.errors import NotFound, StoreUnavailable, UserError
 from core.ports.address_probe import Sighted, Sighting
 from tests.fakes.brokers import SBIN
 from tests.fakes.memory_engine import MemoryEngine, market_clock
@@ -244,3 +244,59 @@ async def test_disconnected_account_is_left_alone(house: House) -> None:
     await house.tick()
     await house.engine.wiring.upkeep.addresses.check([replace(account)])
     assert await house.said() == []
+
+
+@dataclass
+class Losing(Told):
+    """A probe under whose n-th look the store goes away."""
+
+    at: int = 1
+    engine: MemoryEngine | None = None
+
+    async def look(self, route: Route) -> Sighting:
+        found = await super().look(route)
+        if self.engine is not None and len(self.looked) == self.at:
+            self.engine.store.database.is_away = True
+        return found
+
+
+async def test_what_is_set_is_said_to_be_set_when_it_cannot_be_checked(house: House) -> None:
+    """The store goes away after the change: the answer tells both, and the change is there."""
+    account = await house.engine.connect()
+    addresses, command = house.engine.control.addresses, house.engine.command
+    changes: tuple[tuple[int, Callable[[], Awaitable[Account]], str], ...] = (
+        (
+            2,  # the first look is the one before the change
+            lambda: addresses.set_proxy(command(), account.broker_id, PROXY),
+            r"leaves from the proxy socks5://proxy\.example:1080 from now on, but it could not be",
+        ),
+        (
+            2,
+            lambda: addresses.set_local(command(), account.broker_id, HOME),
+            rf"leaves from {HOME} from now on, but it could not be checked",
+        ),
+        (
+            1,
+            lambda: addresses.set_registered(
+                command(), account.broker_id, (HOME,), is_change=False
+            ),
+            rf"{HOME} is noted for Zerodha - \w+, but it could not be checked",
+        ),
+    )
+    for at, change, told in changes:
+        house.engine.wiring.upkeep.addresses.probe = Losing(at=at, engine=house.engine)
+        with pytest.raises(UserError, match=told):
+            await change()
+        house.engine.store.database.is_away = False
+    now = await house.now(account)
+    assert (now.source_address, now.proxy, now.registered) == (HOME, "", (HOME,))
+
+
+async def test_store_that_goes_away_under_a_look_is_its_own_error(house: House) -> None:
+    """Not one of a group: whoever watches for a store that is away sees that it is."""
+    for name in ("Main", "Father"):
+        account = await house.engine.connect(name)
+    await house.engine.control.addresses.set_local(house.engine.command(), account.broker_id, HOME)
+    house.engine.wiring.upkeep.addresses.probe = Losing(engine=house.engine)
+    with pytest.raises(StoreUnavailable):
+        await house.tick()
