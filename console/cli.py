@@ -122,7 +122,6 @@ _LEGACY_FIELDS = {
     "secret": "the secret",
     "token": "the access token",
     "time": "the time of the login",
-    "user": "the broker's user",
 }
 
 

@@ -39,7 +39,7 @@ class LegacyChoice:
 
     Attributes:
         document: The ``_id`` of the document, as text.
-        fields: Dotted paths by what they hold: ``key``, ``secret``, ``token``, ``at``, ``user``.
+        fields: Dotted paths by what they hold: ``key``, ``secret``, ``token``, ``at``.
     """
 
     document: str | None = None
@@ -54,6 +54,7 @@ class LegacyLogin:
         place: The collection and document.
         login_at: When the token was made, by the broker's clock; None when nothing says so.
         ends_at: When the token itself says that it ends.
+        user_id: The broker's user, as the token itself says; None leaves it to the first login.
         not_taken: Fields that are left behind, with the reason.
     """
 
@@ -148,7 +149,7 @@ class _Search:
             access_token=token,
             login_at=self._login_at(record, claims),
             ends_at=time_of(claims.get("exp")),
-            user_id=self._user(record, claims),
+            user_id=self._user(claims),
             not_taken=tuple(self._left(record)),
         )
 
@@ -313,16 +314,13 @@ class _Search:
             raise place.wrong(f"{at.astimezone(IST):%d %b %Y}", "a time that is past")
         return at
 
-    def _user(self, record: Record, claims: Mapping[str, Any]) -> str | None:
-        user = claims.get("fy_id") or claims.get("user_id")
-        if isinstance(user, str) and user:
-            return user
-        found = self._find(record, "user")
-        if found is None or found.value in (None, ""):
-            return None
-        if not isinstance(found.value, str):
-            raise found.wrong(f"a {kind_of(found.value)}", "the broker's user id as text")
-        return found.value.strip()
+    def _user(self, claims: Mapping[str, Any]) -> str | None:
+        """Return the broker's user where the token names one; else the first login decides.
+
+        A name that some field holds would make of every later login one of another user.
+        """
+        user = claims.get(self._form.user_claim)
+        return user if isinstance(user, str) and self._form.user.fullmatch(user) else None
 
     def _left(self, record: Record) -> Iterator[str]:
         reasons = {signless(name): reason for name, reason in self._form.not_taken}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 __all__ = ["LegacyForm"]
@@ -21,7 +22,9 @@ class LegacyForm:
         secret: Fields of the API secret.
         token: Fields of the access token.
         at: Fields of the time of the login.
-        user: Fields of the broker's user.
+        user_claim: The token's own claim of the broker's user. No field beside it is believed: a
+            wrong user would end every later login.
+        user: The form of such a user's id.
         key_variables: Where such programs keep the key when it is not in the database.
         secret_variables: The same for the secret.
         not_taken: Fields that are left behind, and why.
@@ -33,7 +36,8 @@ class LegacyForm:
     secret: tuple[str, ...]
     token: tuple[str, ...]
     at: tuple[str, ...]
-    user: tuple[str, ...]
+    user_claim: str
+    user: re.Pattern[str]
     key_variables: tuple[str, ...]
     secret_variables: tuple[str, ...]
     not_taken: tuple[tuple[str, str], ...] = ()

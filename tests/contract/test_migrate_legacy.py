@@ -109,14 +109,15 @@ async def test_document_becomes_the_default_account(
 
     told = await run()
 
-    assert "found     fyers_tokens/fyers: AB1CD2EF3G-100, user XA12345" in told
+    # Its user is not in the token: the first login decides.
+    assert "found     fyers_tokens/fyers: AB1CD2EF3G-100, its secret" in told
     assert "left      refresh_token" in told
     ((account,), (gate,)) = await rows(store)
     vault = FernetVault.from_setting(None, settings.data_dir)
     assert account["broker_id"].startswith("fyers_")
     assert (account["is_default"], account["enabled"], account["live"]) == (True, True, True)
     assert (account["trading_mode"], gate["mode"]) == ("EXIT_ONLY", "EXIT_ONLY")
-    assert (account["token_status"], account["user_id"]) == ("valid", "XA12345")
+    assert (account["token_status"], account["user_id"]) == ("valid", None)
     assert account["token_market_at"] == LOGIN
     assert vault.open(account["api_secret"]) == SECRET
     assert vault.open(account["access_token"]) == TOKEN

@@ -5,6 +5,8 @@ The names are those of Fyers' samples and of its SDK's arguments, and what peopl
 
 from __future__ import annotations
 
+import re
+
 from core.domain.legacy_form import LegacyForm
 
 __all__ = ["LEGACY"]
@@ -52,7 +54,8 @@ LEGACY = LegacyForm(
         "date",
         "day",
     ),
-    user=("fy_id", "user_id", "client_code", "user_name"),
+    user_claim="fy_id",
+    user=re.compile(r"[A-Z]{1,3}[0-9]{3,8}"),
     key_variables=("FYERS_APP_ID", "FYERS_CLIENT_ID", "FYERS_API_KEY"),
     secret_variables=("FYERS_SECRET_KEY", "FYERS_SECRET_ID", "FYERS_API_SECRET", "FYERS_SECRET"),
     not_taken=(
