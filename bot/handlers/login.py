@@ -82,7 +82,9 @@ async def answer_login(visit: Visit, broker_id: str | None) -> None:
     if not await visit.delete_message():
         await visit.send(Screen("I could not delete your message; please delete it yourself."))
     # Its message is a notice, as for every other login: one event, one message.
-    await visit.services.control.logins.paste(visit.command, visit.text, broker_id)
+    # Behind a command, /login above all, it is a paste as well.
+    text = " ".join(visit.arguments) or visit.text
+    await visit.services.control.logins.paste(visit.command, text, broker_id)
 
 
 async def dismiss(visit: Visit) -> None:

@@ -2,8 +2,8 @@
 
 It looks at every message before anything is done with it. While a key or a secret is asked for,
 whatever the user sends is deleted: a caption or a file too, and what belongs to another question.
-Elsewhere a message goes by its form: the address that a login ended at, and what has a secret's
-form. What is deleted is never repeated.
+Elsewhere a message goes by its form, behind a command too: the address that a login ended at, and
+what has a secret's form. What is deleted is never repeated.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ async def keep_secret(visit: Visit, command: str) -> bool:
     is_asked = prompt is not None and visit.update_id > prompt.update_id
     if is_asked and prompt is not None and prompt.step in SECRET_STEPS:
         return await _while_asked(visit, command, prompt)
-    if command:
-        return False
+    if command and not visit.arguments:
+        return False  # a bare command holds nothing
     brokers = visit.services.parameters.brokers
     if looks_like_login(visit.typed, brokers):
-        await _take_login(visit)
+        await answer_login(visit, None)  # whatever question is open; that one stays open
         return True
     if not visit.text and visit.services.prompts.asked_secret_lately(visit.chat_id, visit.user_id):
         await _refuse(visit, "I can read only text, so I deleted that.")
         return True
-    if _is_credential(visit, prompt, brokers):
+    if _is_credential(visit, command, prompt, brokers):
         await _refuse(
             visit,
             "That looked like a key or a secret, so I deleted it and did nothing with it. /add "
@@ -68,7 +68,13 @@ async def _while_asked(visit: Visit, command: str, prompt: Prompt) -> bool:
         return False  # a bare command holds nothing
     is_login = looks_like_login(visit.typed, visit.services.parameters.brokers)
     if is_login and prompt.kind != "login":
-        await _take_login(visit)
+        await answer_login(visit, None)
+        return True
+    if is_login and command:
+        # The answer, with a command before it; a failure leaves the question open.
+        await answer_login(visit, prompt.data["broker_id"])
+        await visit.services.prompts.close(prompt)
+        await visit.drop_keyboard(prompt.message_id)
         return True
     if not visit.text:
         await _refuse(visit, "I can read only text, so I deleted that. Send it as a message.")
@@ -83,25 +89,32 @@ async def _refuse(visit: Visit, why: str) -> None:
     await visit.send(Screen(why))
 
 
-async def _take_login(visit: Visit) -> None:
-    """Complete the login of a pasted address, whatever question is open; that one stays open."""
-    await answer_login(visit, None)
-
-
-def _is_credential(visit: Visit, prompt: Prompt | None, brokers: Sequence[BrokerProfile]) -> bool:
-    """Whether a message that no secret's step waits for has the form of a key or a secret."""
-    text = visit.typed.strip()
-    if _LOGIN_IN_ADDRESS.search(text):
+def _is_credential(
+    visit: Visit, command: str, prompt: Prompt | None, brokers: Sequence[BrokerProfile]
+) -> bool:
+    """Whether a message that no secret's step waits for holds the form of a key or a secret."""
+    if _LOGIN_IN_ADDRESS.search(visit.typed):
         return True
-    if not (any(sign.isdigit() for sign in text) and any(sign.isalpha() for sign in text)):
-        return False
-    is_secret = any(one.secret.pattern.fullmatch(text) for one in brokers)
+    words = visit.arguments if command else visit.typed.split()
+    mixed = [one for one in words if any(map(str.isdigit, one)) and any(map(str.isalpha, one))]
+    secrets = [one for one in mixed if any(it.secret.pattern.fullmatch(one) for it in brokers)]
+    # No name, number or symbol looks like it.
+    if any(len(one) >= _LONG and any(map(str.islower, one)) for one in secrets):
+        return True
+    is_long = any(len(one) >= _SHORTEST for one in secrets)
+    keys = [one for one in mixed if _is_key(one, brokers)]
+    if command:
+        return is_long or bool(keys)  # no command takes a word of these forms
+    if len(words) > 1:
+        # Words of a sentence may be symbols; an App ID beside a word of its secret's form is none.
+        return prompt is None and is_long and any("-" in one for one in keys)
     if prompt is None:
         # Nobody waits for a word of this form: after a /cancel it is what was copied before.
-        return is_secret and len(text) >= _SHORTEST
-    one_case = text in {text.lower(), text.upper()}  # as brokers write keys, and hardly a name is
-    is_key = one_case and any(one.key.pattern.fullmatch(text) for one in brokers)
-    if prompt.kind in _NAMES and is_key:
-        return True
-    # No name, number or symbol looks like it.
-    return is_secret and len(text) >= _LONG and any(sign.islower() for sign in text)
+        return is_long
+    return prompt.kind in _NAMES and bool(keys)
+
+
+def _is_key(word: str, brokers: Sequence[BrokerProfile]) -> bool:
+    """Whether a word is written as brokers write keys: in one case, which hardly a name is."""
+    one_case = word in {word.lower(), word.upper()}
+    return one_case and any(one.key.pattern.fullmatch(word) for one in brokers)

@@ -150,6 +150,67 @@ async def test_a_login_is_pasted_while_another_question_is_open(world: World, st
     assert prompt["step"] == step
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"/add {KEY} {SECRET}",
+        "/add AB1CD2EF3G-100",
+        f"/orders {FYERS_SECRET}",
+        "/x socks5://user:hunter2pass@proxy.example:1080",
+        f"my key and secret: {KEY} {SECRET}",
+    ],
+)
+async def test_a_secret_behind_a_command_is_deleted_without_a_question(
+    world: World, text: str
+) -> None:
+    """Nobody asked for it, and a slash or a word before it does not let it stay in the chat."""
+    await world.start()
+    sent = await world.owner.say(text)
+    await world.owner.sees("looked like a key or a secret, so I deleted it and did nothing")
+    await world.settled()
+    assert all(one["id"] != sent for one in await world.owner.messages())
+    assert text.rsplit(maxsplit=1)[-1] not in await shown(world)
+    assert await world.rows("prompts") == []
+
+
+@pytest.mark.parametrize(
+    "text", ["/orders all", "/pnl yesterday", "/login", "orders of SBIN26DEC800CE"]
+)
+async def test_words_that_are_no_secret_stay(world: World, text: str) -> None:
+    """A command with its words is carried out, and the message stays."""
+    await world.connect(an_account())
+    await world.start()
+    sent = await world.owner.say(text)
+    await world.settled()
+    messages = await world.owner.messages()
+    assert any(one["id"] == sent for one in messages)
+    assert "looked like a key" not in repr(messages)
+
+
+@pytest.mark.row("B4")
+@pytest.mark.parametrize("is_asked", [False, True])
+async def test_a_login_behind_a_command_is_a_paste(world: World, is_asked: bool) -> None:
+    """It is deleted and completes the login, whether it was asked for or not."""
+    world.public_url = None
+    account = an_account(token_status=TokenStatus.EXPIRED)
+    await world.connect(account)
+    await world.start()
+    if is_asked:
+        await world.owner.say("/start")
+        await world.owner.tap("Log in to")
+        await world.owner.sees("paste it here")
+    else:
+        await world.control.logins.offer(account.broker_id)
+    (row,) = await world.rows("logins")
+    landed = f"https://127.0.0.1/?request_token=canary00token00&status=success&nonce={row['_id']}"
+    sent = await world.owner.say(f"/login {landed}")
+    await world.logged_in()
+    await world.settled()
+    assert all(one["id"] != sent for one in await world.owner.messages())
+    assert "canary00token00" not in await shown(world)
+    assert await world.rows("prompts") == []
+
+
 async def test_a_secret_with_a_command_is_deleted_while_it_is_asked(world: World) -> None:
     """A slash before it makes a command of it; the bare ones work as ever."""
     await world.start()
