@@ -7,8 +7,9 @@ of the account that asked. The token is stored and the user notified in one tran
 closes every other nonce of the account.
 
 A link may be in other hands than an owner's. Whoever holds one has three open nonces at most (a
-fourth closes the oldest), and cannot write into the chat: refusals are told in our own words, on
-one card for each account. One without a nonce of ours comes from a stranger and is ignored.
+fourth closes the oldest), none of which closes one of another link, and cannot write into the chat:
+refusals are told in our own words, on one card for each account, and a key that is refused once
+until that changes. One without a nonce of ours comes from a stranger and is ignored.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -180,12 +182,18 @@ class Logins:
         """Send nobody to a page that would refuse the key: no callback would tell of it."""
         if not account.broker.is_supported:
             return
-        if not await self._keys.is_refused(account, self.redirect_url(account.broker)):
+        refusal = await self._keys.refusal(account, self.redirect_url(account.broker))
+        if refusal is None:
             return
         refused = LoginRefused(LoginFault.KEY_UNKNOWN)
+        card = login_trouble_card(LoginFailed(account.broker_id, refused.fault))
+
+        async def body(view: StoreView) -> None:
+            await self._outbox.post(view, card)
+
         if is_told:
-            card = login_trouble_card(LoginFailed(account.broker_id, refused.fault))
-            await self._outbox.post(self._store, card)
+            with suppress(AlreadyDone):  # the page may be posted as often as its holder likes
+                await self._store.transaction(body, nonce=f"key-refused:{refusal}")
         raise refused
 
     async def _begin(self, account: Account, *, via: str, shared: str | None = None) -> str:
@@ -206,7 +214,8 @@ class Logins:
         async def body(view: StoreView) -> None:
             where = {"broker_id": account.broker_id, "state": "open"}
             known = await view.find(_LOGINS, where, sort=[("created_at", 1)])
-            same = [one["_id"] for one in known if one["via"] == via]
+            # Each link that was given away by itself: its holder closes nobody else's logins.
+            same = [one["_id"] for one in known if (one["via"], one.get("shared")) == (via, shared)]
             if older := same[: len(same) + 1 - _OPEN_AT_ONCE]:
                 await view.update(
                     _LOGINS, {"_id": {"$in": older}}, Change(set={"state": "closed"}), many=True

@@ -54,3 +54,36 @@ async def test_key_is_asked_about_again_after_a_minute() -> None:
     login.unknown_keys.clear()
     await engine.clock.advance(61.0)
     assert "nonce=" in await engine.control.logins.start(page.rpartition("/")[2])
+
+
+async def test_refused_key_is_told_once_until_that_changes() -> None:
+    """However often the page is posted, one row; known in between, or another key, is told anew."""
+    engine = await MemoryEngine(market_clock(EARLY)).owned()
+    account = await engine.connect(logged_in=False)
+    login = engine.brokers[ZERODHA].login
+    assert isinstance(login, ScriptedLogin)
+    page = str((await engine.control.logins.offer(account.broker_id)).page_url)
+    link = page.rpartition("/")[2]
+
+    async def post(times: int) -> int:
+        for _ in range(times):
+            with pytest.raises(LoginRefused):
+                await engine.control.logins.start(link)
+            await engine.clock.advance(20.0)
+        return len(await engine.store.find("outbox", {}))
+
+    login.unknown_keys.add(account.api_key)
+    assert await post(10) == 1
+    assert login.asked > 1, "the broker was asked again, and said the same"
+    login.unknown_keys.clear()
+    await engine.clock.advance(61.0)
+    await engine.control.logins.start(link)
+    login.unknown_keys.add(account.api_key)
+    await engine.clock.advance(61.0)
+    assert await post(5) == 2
+    await engine.control.registration.renew_credentials(
+        engine.command(), account.broker_id, "anotherkey", "secret"
+    )
+    told = len(await engine.store.find("outbox", {}))
+    login.unknown_keys.add("anotherkey")
+    assert await post(5) == told + 1

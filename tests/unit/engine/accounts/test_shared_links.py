@@ -88,6 +88,27 @@ async def test_link_ends_by_itself(engine: MemoryEngine) -> None:
     assert await engine.store.get("login_links", link) is None, "what has ended is not kept"
 
 
+async def test_holder_of_a_link_closes_no_login_of_others(engine: MemoryEngine) -> None:
+    """Three open nonces for each link: the owner's page, and each one that was given away."""
+    account = await engine.connect(logged_in=False)
+    own = str((await engine.control.logins.offer(account.broker_id)).page_url).rpartition("/")[2]
+    first, second = await given(engine, account), await given(engine, account)
+
+    async def begun(link: str) -> str:
+        address = await engine.control.logins.start(link)
+        return dict(parse_qsl(urlsplit(address).query))["nonce"]
+
+    mine, theirs = await begun(own), await begun(second)
+    for _ in range(5):
+        await begun(first)
+    rows = await engine.store.find("logins", {"state": "open"})
+    assert len([row for row in rows if row["shared"] == first]) == 3
+    assert {mine, theirs} < {row["_id"] for row in rows}
+    query = {ZERODHA.callback.nonce: mine, ZERODHA.callback.code: "code-of-monday"}
+    await engine.control.logins.callback(ZERODHA, query)
+    assert not (await engine.control.accounts.get(account.broker_id)).needs_login
+
+
 async def test_link_is_revoked_alone(engine: MemoryEngine) -> None:
     """Others stay; a login that began at it leads nowhere new; a disconnection ends all of them."""
     account = await engine.connect(logged_in=False)
