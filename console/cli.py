@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     restore.add_argument("file", type=Path, help="the backup")
     restore.add_argument("--key-file", type=Path, help="the secret.key that opens it")
     restore.add_argument("--replace", action="store_true", help="what is in the store goes")
+    restore.add_argument("--keep-owners", action="store_true", help="who paired is served on")
     _add_config(restore)
     _add_legacy(commands)
     calendar = commands.add_parser("calendar", help="holidays and sessions of your own")
@@ -196,6 +197,7 @@ def _restore(options: argparse.Namespace) -> int:
             options.file,
             key_file=options.key_file,
             replace=options.replace,
+            keeps_owners=options.keep_owners,
         )
     )
 

@@ -19,6 +19,7 @@ from core.domain.notices.backups import (
 __all__ = ["backup_notice"]
 
 _SHOWN = 10
+_NAME = 40
 
 
 async def backup_notice(notice: BackupNotice, lookups: Lookups) -> Screen:
@@ -27,7 +28,10 @@ async def backup_notice(notice: BackupNotice, lookups: Lookups) -> Screen:
         case BackupMissed():
             return Screen(_missed(notice))
         case StoreRestored():
-            return Screen(_restored(notice), ((button("Modes", Verb.MODES),),))
+            keys = [button("Modes", Verb.MODES)]
+            if notice.kept or notice.dropped:
+                keys.append(button("Owners", Verb.OWNERS))
+            return Screen(_restored(notice), (tuple(keys),))
         case RestoredCompared():
             label = await lookups.label(notice.broker_id)
             rows = ((button("Positions", Verb.POSITIONS, notice.broker_id),),)
@@ -57,8 +61,19 @@ def _restored(notice: StoreRestored) -> str:
         "What happened since then is known to the brokers alone. Once you have logged in, I "
         f"compare {_whom(notice.accounts)} and say what I find.",
         "Until you set Normal every account is on Exit only; stops go on.",
+        "No close goes on that was under way then, and links to log in are ended: make new ones.",
         panic,
+        f"Served as they were then: {_names(notice.kept)}. Remove whoever should not be."
+        if notice.kept
+        else None,
+        f"Not served any more: {_names(notice.dropped)}." if notice.dropped else None,
     )
+
+
+def _names(names: tuple[str, ...]) -> str:
+    shown = ", ".join(esc(short(one, _NAME)) for one in names[:_SHOWN])
+    more = len(names) - _SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _whom(accounts: int) -> str:
@@ -72,14 +87,20 @@ def _compared(notice: RestoredCompared, label: str) -> str:
         f"{plural(notice.orders, 'order')} of today, sent by me after the backup: kept as not "
         "placed by Saarthi, and never sent again."
         if notice.orders
+        else None
+        if notice.stops
         else "No order of today is missing in the backup."
     )
     return join(
         f"💾 {bold(f'{label}: compared with its broker')}",
         orders,
+        f"{plural(notice.stops, 'stop')} that I sent after the backup: kept for what strategies "
+        "hold."
+        if notice.stops
+        else None,
         "Held there, and not as strategies know it; close it, or keep it by hand:"
         if shown
-        else "Its positions are as strategies know them.",
+        else "All that strategies hold is there, and of intraday and derivatives nothing else.",
         *shown,
         f"and {more} more" if more > 0 else None,
         "When all is as it should be, set Normal.",

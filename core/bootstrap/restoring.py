@@ -39,6 +39,7 @@ from core.adapters.vault import KEY_FILE, FernetVault, put_key_file
 from core.bootstrap.backups import PATIENT, backups_of, passphrase_of
 from core.config import Settings, setting_name
 from core.domain.backup import BackupFile, BackupKind
+from core.domain.owner import BotOwner
 from core.engine.control.restored import note_restored
 from core.engine.workers.lease import Lease
 from core.errors import UserError, VaultError
@@ -63,6 +64,8 @@ class RestoreDone:
         unreadable: How many secrets no key opens.
         missing: Settings that were given when it was made and are not now.
         made_keys: The key file was written from the backup.
+        kept: Owners who paired before the backup and are served on.
+        dropped: Owners of the backup who are served no more.
     """
 
     manifest: Manifest
@@ -72,6 +75,8 @@ class RestoreDone:
     unreadable: int
     missing: tuple[str, ...]
     made_keys: bool
+    kept: tuple[BotOwner, ...] = ()
+    dropped: tuple[BotOwner, ...] = ()
 
 
 def open_backup(
@@ -100,8 +105,13 @@ def _own_vault(settings: Settings) -> FernetVault | None:
     return FernetVault.from_setting(given, settings.data_dir)
 
 
-async def restore(settings: Settings, reader: SealedReader, *, replace: bool) -> RestoreDone:
+async def restore(
+    settings: Settings, reader: SealedReader, *, replace: bool, keeps_owners: bool = False
+) -> RestoreDone:
     """Restore a backup into the store that the settings name.
+
+    Whoever paired before the backup is served on with ``keeps_owners`` alone: they may have been
+    removed since.
 
     Raises:
         UserError: The backup is damaged or newer, or the store is not empty.
@@ -126,16 +136,26 @@ async def restore(settings: Settings, reader: SealedReader, *, replace: bool) ->
             async def work() -> RestoreDone:
                 replaced = await _made_free(settings, store, address, clock, replace=replace)
                 vault, made_keys = _vault_for(settings, manifest)
-                had_panic, lost = await _fill(store, reader, manifest, vault, settings, clock)
+                lost = await _fill(store, reader, manifest, vault, settings)
+                prepared = await note_restored(
+                    store,
+                    backup_at=manifest.made_at,
+                    at=clock.now(),
+                    listed=settings.owners,
+                    keeps_owners=keeps_owners,
+                )
+                await end_restoring(store)
                 missing = {*manifest.settings} - {setting_name(one) for one in settings.given}
                 return RestoreDone(
                     manifest,
                     counts,
                     replaced=replaced,
-                    had_panic=had_panic,
+                    had_panic=prepared.had_panic,
                     unreadable=lost,
                     missing=tuple(sorted(missing)),
                     made_keys=made_keys,
+                    kept=prepared.kept,
+                    dropped=prepared.dropped,
                 )
 
             return await _while_held(store, clock, work)
@@ -231,9 +251,8 @@ async def _fill(
     manifest: Manifest,
     vault: FernetVault,
     settings: Settings,
-    clock: Clock,
-) -> tuple[bool, int]:
-    """Replace all that a store holds; return whether a panic ran, and secrets without a key."""
+) -> int:
+    """Replace all that a store holds; return how many secrets have no key."""
     # An older store gets its documents first, and moves on as it does at a start.
     is_older = manifest.schema < SCHEMA_VERSION
     names = {one.name for one in COLLECTIONS} - _LEFT - {"commits"}
@@ -255,9 +274,7 @@ async def _fill(
             await insert_raw(store, part.collection, part.documents)
     if is_older:
         await migrate(store, rebuilds=store.server_kind() != "embedded")
-    had_panic = await note_restored(store, backup_at=manifest.made_at, at=clock.now())
-    await end_restoring(store)
-    return had_panic, sealer.unreadable
+    return sealer.unreadable
 
 
 async def _empty(store: MongoStore) -> None:

@@ -16,6 +16,7 @@ from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger
 from core.domain.limits import Limits, Load
 from core.domain.order import EXTERNAL, OPEN_STATES, Order, OrderState, Purpose, Side
+from core.domain.regained import is_regained, was_sent_by_us
 from core.domain.truth import Key, filled, key_of
 
 __all__ = ["WAITING", "Books", "Entering", "Place", "Use", "load_of", "use_of"]
@@ -97,7 +98,7 @@ def use_of(books: Books, now: datetime, *, counted: Collection[OrderState] = OPE
     sent = [one for one in books.orders if _went_out(one, counted)]
     # Of a clock that was set back, orders of "later" count too: rather too many than too few.
     since = now - _MINUTE
-    minute = [one for one in sent if one.submitted_at is None or one.submitted_at > since]
+    minute = [one for one in sent if (at := _sent_at(one)) is None or at > since]
     return Use({place: n for place, n in units.items() if n}, len(minute), len(sent))
 
 
@@ -128,8 +129,17 @@ def load_of(
 
 
 def _went_out(order: Order, counted: Collection[OrderState]) -> bool:
+    # What was sent before the journal was restored is of the same day's count (D04).
+    if was_sent_by_us(order) or is_regained(order):
+        return True
     is_ours = order.strategy != EXTERNAL
     return is_ours and (order.submitted_at is not None or order.state in WAITING & set(counted))
+
+
+def _sent_at(order: Order) -> datetime | None:
+    """Return when an order was sent; one that was adopted, when it was found."""
+    is_adopted = was_sent_by_us(order) or is_regained(order)
+    return order.created_at if is_adopted else order.submitted_at
 
 
 def _slices(orders: Iterable[Order], entry: Entering) -> list[Order]:

@@ -26,6 +26,7 @@ __all__ = [
     "owner_ids",
     "owner_name",
     "owners",
+    "remove_paired",
     "remove_user",
     "settle_owners",
 ]
@@ -132,6 +133,14 @@ async def note_seen(view: StoreView, user_id: int, fields: Mapping[str, Any]) ->
     """Write where an owner can be reached; nobody becomes one by it."""
     where = {"_id": str(user_id), "role": _OWNER}
     await view.update(_USERS, where, Change(set=fields))
+
+
+async def remove_paired(view: StoreView, listed: Collection[int]) -> list[BotOwner]:
+    """Serve nobody more whom the settings do not list; return who they were."""
+    gone = [one for one in await owners(view) if one.user_id not in listed]
+    for one in gone:
+        await remove_user(view, one.user_id)
+    return gone
 
 
 async def remove_user(view: StoreView, user_id: int) -> None:

@@ -31,12 +31,16 @@ class StoreRestored:
         backup_at: Of when it is.
         accounts: How many accounts it holds; none of them enters anything.
         had_panic: A panic was running in the backup, which was not taken up.
+        kept: Owners who paired before the backup and are served on, by name.
+        dropped: Owners of the backup who are served no more, by name.
     """
 
     kind: ClassVar[str] = "store_restored"
     backup_at: datetime
     accounts: int
     had_panic: bool = False
+    kept: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +49,17 @@ class RestoredCompared:
 
     Attributes:
         broker_id: The account.
-        orders: How many of today's orders Saarthi had sent that the backup does not know.
+        orders: How many of today's orders Saarthi had sent that the backup does not know, and that
+            are nobody's now.
         apart: Positions that differ from what strategies hold, in words.
+        stops: How many more of them are stops that protect their positions on.
     """
 
     kind: ClassVar[str] = "restored_compared"
     broker_id: str
     orders: int
     apart: tuple[str, ...] = ()
+    stops: int = 0
 
 
 BackupNotice: TypeAlias = BackupMissed | StoreRestored | RestoredCompared

@@ -37,6 +37,7 @@ __all__ = [
     "goal_of",
     "goals_of",
     "is_result_wanted",
+    "keep_what_is_held",
     "leave_without_stop",
     "let_stop_rest",
     "mark_stuck",
@@ -241,6 +242,28 @@ async def retarget_goal(
 async def end_goal(view: StoreView, goal: Goal) -> None:
     """Remove a user's close that is done, unless it was asked for anew meanwhile."""
     await view.delete(_GOALS, {"_id": goal.key, "run_id": goal.run_id})
+
+
+async def keep_what_is_held(
+    view: StoreView,
+    goal: Goal,
+    *,
+    quantity: int,
+    stop_price: Decimal | None,
+    run_id: str,
+    at: datetime,
+) -> None:
+    """End a close of a strategy's ledger in a store that was restored: nobody asks for it now."""
+    fields = {
+        "quantity": quantity,
+        "stop_price": stop_price,
+        "run_id": run_id,
+        "stop_set_at": at,
+        "by_user": False,
+        "despite_pause": False,
+        "stuck": "",
+    }
+    await view.update(_GOALS, {"_id": goal.key}, Change(set=fields))
 
 
 async def give_up_close(view: StoreView, goal: Goal) -> None:

@@ -37,6 +37,7 @@ from core.engine.orders.decisions import (
     external_id,
     external_order,
     foreign_event,
+    seen_event,
     were_sent,
 )
 from core.engine.orders.folding import folded
@@ -44,6 +45,7 @@ from core.engine.orders.gate import freeze_entries
 from core.engine.orders.inquiries import Inquiries
 from core.engine.orders.journal import Journal, OrderEvent
 from core.engine.orders.odd_rows import OddRowWatch, is_row_of
+from core.engine.orders.restored_goals import regain_stop
 from core.engine.orders.snapshot import Snapshot
 from core.engine.orders.unseen import compared, doubted_exits, inquiries_of, of_trades, unlisted
 from core.engine.outbox import Outbox
@@ -257,6 +259,9 @@ class Reconciler:
             # Ours, of an earlier day: brokers list a day's orders until some time in the morning.
             return False
         key = await self._key_of(broker_id, seen)
+        if key == seen.tag and (stop := await self._regain(broker_id, day, seen)) is not None:
+            await self._apply(stop, seen_event(seen))
+            return True
         order = external_order(broker_id, day, seen, at=self._clock.now(), key=key)
 
         async def body(view: StoreView) -> None:
@@ -268,6 +273,21 @@ class Reconciler:
         except AlreadyDone:
             return False
         return True
+
+    async def _regain(self, broker_id: str, day: str, seen: BrokerOrder) -> Order | None:
+        """Keep a stop of ours that a restored journal lacks for its ledger, if proved."""
+        at = self._clock.now()
+
+        async def body(view: StoreView) -> Order | None:
+            stop = await regain_stop(view, broker_id, day, seen, at=at)
+            if stop is not None:
+                await self._journal.add(view, [stop])
+            return stop
+
+        try:
+            return await self._store.transaction(body, nonce=f"regain:{seen.tag}")
+        except AlreadyDone:
+            return None
 
     async def _key_of(self, broker_id: str, seen: BrokerOrder) -> str:
         """Return the journal id of an order that the journal does not know.

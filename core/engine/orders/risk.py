@@ -35,6 +35,7 @@ from core.domain.order import (
     Purpose,
     Side,
 )
+from core.domain.regained import why_it_waits
 from core.domain.rejection import refused_before
 from core.engine.orders.gate import Gate
 from core.errors import Denied
@@ -326,11 +327,8 @@ def own_order_rests(facts: Facts) -> Denial | None:
     if not resting or allowed_quantity(replace(facts, others=others)) == 0:
         return None
     units = sum(order.leaves_quantity for order in resting)
-    reason = (
-        f"your own {facts.side} {units} {facts.instrument} rests at the broker and would close the "
-        "same units; cancel it or let it fill"
-    )
-    return Denial("OWN_ORDER_RESTS", reason)
+    what = f"{facts.side} {units} {facts.instrument}"
+    return Denial("OWN_ORDER_RESTS", why_it_waits(resting, what))
 
 
 def units_left(facts: Facts) -> Denial | None:

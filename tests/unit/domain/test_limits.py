@@ -218,6 +218,7 @@ def test_what_is_held_outside_counts(product: str, positions: int):
     key = InstrumentId("NSE", "INFY"), Product(product)
     by_hand = order_in(
         OrderState.FILLED,
+        client_order_id="X|1",
         strategy=EXTERNAL,
         purpose=Purpose.EXTERNAL,
         submitted_at=None,
@@ -232,6 +233,15 @@ def test_what_is_held_outside_counts(product: str, positions: int):
     )
     assert load(found).positions == positions
     assert load(found).in_day == 0
+
+
+def test_what_was_sent_before_a_restore_counts():
+    """An adopted order with our tag is one of the day's, though nobody's; a person's is not (D04)."""
+    fields = {"strategy": EXTERNAL, "purpose": Purpose.EXTERNAL, "submitted_at": None}
+    ours = order_in(OrderState.CANCELED, **fields)
+    theirs = order_in(OrderState.CANCELED, client_order_id="X|1", **fields)
+    found = load(books(ours, theirs))
+    assert (found.in_minute, found.in_day) == (1, 1)
 
 
 def test_without_the_nights_units_only_ledgers_count():
