@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["COMMAND_OF", "is_panic_word", "meant_command"]
+__all__ = ["COMMAND_OF", "asks_another_day", "is_panic_word", "meant_command"]
 
 _NO_LETTERS = re.compile(r"[\W_]+")
 _LONGEST = 40
@@ -21,6 +21,10 @@ _PANIC = frozenset({"panic", "emergency"} | {deed + what for deed in _DEEDS for 
     "kill",
     "sellnow",
 }
+_ANOTHER_DAY = re.compile(
+    r"\b(yesterday|tomorrow|last|previous|past|weekly|monthly|yearly|ytd|weeks?|months?|years?"
+    r"|history|(mon|tues|wednes|thurs|fri|satur|sun)day)\b"
+)
 _POLITE = re.compile(r"^(please|pls|hey|saarthi)|(please|pls|!+)$")
 
 COMMAND_OF: tuple[tuple[str, str], ...] = (
@@ -61,3 +65,8 @@ def meant_command(text: str) -> str | None:
     if not said or len(said) > _LONGEST:
         return None
     return next((name for pattern, name in _PATTERNS if pattern.search(said)), None)
+
+
+def asks_another_day(text: str) -> bool:
+    """Whether what was typed asks for more than today, or for another day."""
+    return _ANOTHER_DAY.search(text.casefold()) is not None

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from telegram import InlineKeyboardButton
 
+from bot.conversation.plain_words import asks_another_day
 from bot.conversation.visit import Visit
 from bot.views.dashboard import (
     ALL,
@@ -18,11 +19,15 @@ from bot.views.dashboard import (
     position_items,
     trade_items,
 )
+from bot.views.markup import join
 from bot.views.paging import page_number
+from bot.views.paper import MADE_UP
 from bot.views.verbs import Verb
 from core.domain.account import Account
 
-__all__ = ["orders", "pnl", "positions", "show_dashboard", "trades"]
+__all__ = ["ONLY_TODAY", "orders", "pnl", "positions", "show_dashboard", "trades"]
+
+ONLY_TODAY = "Only today is shown here."
 
 
 async def show_dashboard(visit: Visit) -> None:
@@ -78,15 +83,21 @@ async def _list(
     items = await read(broker_id, broker_id is None)
     accounts = await visit.services.control.accounts.all()
     login = await _login(visit, accounts, selected)
-    as_of = await _as_of(visit, broker_id)
+    as_of = await _head(visit, broker_id)
     page = _page(visit)
     await visit.show(
         listing(title, verb, items, accounts, selected, page=page, login=login, as_of=as_of)
     )
 
 
-async def _as_of(visit: Visit, broker_id: str | None) -> str:
-    return as_of_words(await visit.services.control.views.as_of(broker_id))
+async def _head(visit: Visit, broker_id: str | None) -> str:
+    """Return of which moment and of what prices a list is, and that it is of no other day."""
+    views = visit.services.control.views
+    return join(
+        as_of_words(await views.as_of(broker_id)),
+        MADE_UP if await views.are_made_up() else None,
+        ONLY_TODAY if asks_another_day(visit.text) else None,
+    )
 
 
 async def positions(visit: Visit) -> None:
@@ -121,5 +132,5 @@ async def pnl(visit: Visit) -> None:
     selected, broker_id = await _scope(visit)
     lines = await visit.services.control.views.pnl(broker_id)
     accounts = await visit.services.control.accounts.all()
-    login, as_of = await _login(visit, accounts, selected), await _as_of(visit, broker_id)
+    login, as_of = await _login(visit, accounts, selected), await _head(visit, broker_id)
     await visit.show(pnl_screen(lines, accounts, selected, login, as_of))

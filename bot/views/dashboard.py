@@ -227,7 +227,10 @@ def listing(
     login: InlineKeyboardButton | None = None,
     as_of: str = "",
 ) -> Screen:
-    """Return one page of a list, for one account or for ``ALL``, and of which moment it is."""
+    """Return one page of a list, for one account or for ``ALL``, and of which moment it is.
+
+    What else belongs to its head follows the moment in ``as_of``, a line each.
+    """
     account = next((one for one in accounts if one.broker_id == selected), None)
     if account is not None:
         # The title names them already: a heading with the same word would repeat it.

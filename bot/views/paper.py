@@ -8,9 +8,13 @@ from telegram import InlineKeyboardButton
 
 from bot.views.screen import button, grid
 from bot.views.verbs import Verb
+from core.domain.account import PAPER_MARK
 from core.domain.money import rupees
 
-__all__ = ["WHAT_IT_IS", "funds_rows"]
+__all__ = ["MADE_UP", "WHAT_IT_IS", "funds_rows"]
+
+MADE_UP = f"{PAPER_MARK}Prices made up for practice"
+"""Of what was decided, filled or valued while no account gives real prices."""
 
 _FUNDS = (100_000, 500_000, 1_000_000, 2_500_000)
 """Usual amounts; any other can be typed."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from bot.views.lines import order_line, result_words, symbol_of
 from bot.views.markup import bold, clock_time, esc, join, short
+from bot.views.paper import MADE_UP
 from bot.views.screen import Screen
 from bot.views.width import INDENT, fitted
 from bot.views.words import is_final, plural, price
-from core.domain.account import PAPER_MARK
 from core.domain.order import OrderState, Purpose
 from core.domain.target import Direction, Target
 from core.domain.views import OrderView, RunLine, RunView
@@ -41,7 +41,7 @@ def run_text(run: RunView, title: str) -> str:
     is_signal = run.note not in _DECISION
     lines = [fitted(bold(head), clock_time(run.slot_at))]
     if run.is_practice:
-        lines.append(f"{PAPER_MARK}Prices made up for practice")
+        lines.append(MADE_UP)
     changed = _changed(run)
     lines += [_target_line(one) for one in changed]
     if is_signal and not changed:

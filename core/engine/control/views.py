@@ -125,7 +125,10 @@ class Views:
             working=tuple(order for order in orders if order.state in OPEN_STATES),
             trades=await self.trades(broker_id),
             holdings=tuple(snapshot.holdings or ()) if snapshot else (),
-            incomplete=(*await self._practising(), *self._incomplete(account, snapshot)),
+            incomplete=(
+                *((PRACTICE,) if await self.are_made_up() else ()),
+                *self._incomplete(account, snapshot),
+            ),
             held_back=await held_back(
                 self._store, broker_id, self._proof_address(broker_id), self._today
             ),
@@ -142,10 +145,9 @@ class Views:
         reads, now = (snapshot.positions_at, snapshot.funds_at), self._clock.now()
         return all(at is not None and now - at < _RECENT_READ for at in reads)
 
-    async def _practising(self) -> tuple[str, ...]:
-        if await self._accounts.are_all_paper():
-            return (PRACTICE,)
-        return ()
+    async def are_made_up(self) -> bool:
+        """Return whether every price is made up: no broker is connected, only paper (F6)."""
+        return await self._accounts.are_all_paper()
 
     def _incomplete(self, account: Account, snapshot: Snapshot | None) -> tuple[str, ...]:
         sentences = []
