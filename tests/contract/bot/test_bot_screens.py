@@ -204,7 +204,9 @@ async def test_lists_show_one_account_and_all(world: World, command: str, shown:
         realised, unrealised = Decimal(1000), Decimal("250.50")
         await world.hold(a_position(one, realised=realised, unrealised=unrealised))
         await world.order(an_order(one, key=key))
-        trade = a_trade(one, traded_at=world.clock.market_now()).trade
+        # Of another order: the listed one works, whichever id the scripted broker gives it.
+        moment = world.clock.market_now()
+        trade = a_trade(one, traded_at=moment, broker_order_id="239999000000001").trade
         world.at_broker(one.broker_id).trade_list.append(trade)
     await world.start()
     await world.owner.say(f"/{command}")
