@@ -1,4 +1,4 @@
-"""Answers of brokers to one decision on many accounts: all are taken before any is written down.
+"""Answers of brokers to one decision on many accounts: all are taken before one is written down.
 
 They come in one moment. Writing one down costs more than taking it, so that the last of fifty
 would wait for the journal of forty-nine; written together they share a commit as well.
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from core.ports.clock import Clock
 
-__all__ = ["Answers"]
+__all__ = ["BurstAnswers"]
 
 _BURST_S = 0.1
 """How long an answer may take and still be waited for by what is done for other orders."""
@@ -20,7 +20,7 @@ _WAIT_S = 0.015
 """How long an answer is kept from the journal at most: a broker that is slow delays no other."""
 
 
-class Answers:
+class BurstAnswers:
     """Of all accounts."""
 
     def __init__(self, clock: Clock) -> None:

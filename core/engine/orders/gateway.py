@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from core.domain.ledger import Ledger
 from core.domain.order import EXTERNAL, LIVE_STATES, Order, OrderState, Purpose
 from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused, WriteOutcome
-from core.engine.orders.answers import Answers
+from core.engine.orders.answers import BurstAnswers
 from core.engine.orders.ending import Ending
 from core.engine.orders.gate import Gate, gate_at, hold_fence, pass_gate
 from core.engine.orders.journal import Journal, OrderEvent, orders_in, posts_of
@@ -144,7 +144,7 @@ class Gateway:
         self._proof_address = proof_address
         self.in_flight: set[str] = set()
         self.ending = Ending(self.in_flight)
-        self.answers = Answers(clock)
+        self.answers = BurstAnswers(clock)
 
     async def submit(
         self, client: BrokerClient, ticket: Ticket
