@@ -36,7 +36,6 @@ NARROWED = frozenset(
     {
         ("inbox", "bot_id"),  # among the few updates that wait
         ("logins", "told_silent"),  # among the few logins that are open
-        ("orders", "state"),  # among an account's orders of a day
     }
 )
 """Fields beside those of the index, where it leaves a handful of documents."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.bootstrap import wiring
+from core.bootstrap import account_wiring
 from core.domain.account import TokenStatus
 from core.domain.order import OrderState
 from core.engine.workers.account_worker import AccountWorker
@@ -39,7 +39,7 @@ def world(simulators: Sandbox, tmp_path: Path) -> World:
 
 def read_as(settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every worker of this test read by these pauses."""
-    monkeypatch.setattr(wiring, "WorkerSettings", lambda: settings)
+    monkeypatch.setattr(account_wiring, "WorkerSettings", lambda: settings)
 
 
 def by_hand(world: World, who: Simulated, quantity: int) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from core.adapters.single_writer import SingleWriterStore
+from core.adapters.single_writer.body import BodyView
 from core.domain import stops
 from core.domain.exits import held_quantity
 from core.domain.ledger import shrunk
@@ -31,7 +32,6 @@ from core.engine.orders.steps import Steps
 from core.engine.outbox import Outbox
 from tests.campaign.enumerator import played
 from tests.campaign.world import World
-from tests.fakes import memory_store
 from tests.faults.watch import Rule
 
 Patch = pytest.MonkeyPatch
@@ -119,20 +119,24 @@ def nothing_is_unique(patch: Patch) -> None:
 
 def outbox_in_memory(patch: Patch) -> None:
     """Notices wait in the process and are written some time later."""
-    original = Outbox.post
+    original, run = Outbox.post, SingleWriterStore._run
+    writers: list[Any] = []
 
-    async def later(self: Any, view: Any, post: Any, store: Any) -> None:
+    async def noted(self: Any, body: Any, nonce: Any) -> Any:
+        writers.append(self)
+        return await run(self, body, nonce)
+
+    async def later(self: Any, post: Any) -> None:
         await asyncio.sleep(2.0)
-        await original(self, store, post)
+        await original(self, writers[-1], post)
 
     async def keeps(self: Any, view: Any, post: Any) -> None:
-        attempt = getattr(view, "_attempt", None)
-        if attempt is None:
+        if isinstance(view, BodyView):
+            asyncio.get_running_loop().create_task(later(self, post))
+        else:
             await original(self, view, post)
-            return
-        store = memory_store.MemoryStore(attempt._database)
-        asyncio.get_running_loop().create_task(later(self, view, post, store))
 
+    patch.setattr(SingleWriterStore, "_run", noted)
     patch.setattr(Outbox, "post", keeps)
 
 

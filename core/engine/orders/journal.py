@@ -166,8 +166,8 @@ class Journal:
 
     async def rejected(self, broker_id: str, day: str) -> list[Order]:
         """Return an account's orders of one trading day that its broker rejected."""
-        where = {"broker_id": broker_id, "day": day, "state": OrderState.REJECTED.value}
-        return [order_of(row) for row in await self._store.find(_ORDERS, where)]
+        rows = await self._store.find(_ORDERS, {"broker_id": broker_id, "day": day})
+        return [order_of(row) for row in rows if row["state"] == OrderState.REJECTED.value]
 
     async def filled(self, broker_id: str) -> list[Order]:
         """Return every order of an account that has filled, of any day."""
