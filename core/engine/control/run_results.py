@@ -70,11 +70,11 @@ def result_of_run(
         value = sum((one.filled_quantity * one.average_price for one in closed), Decimal(0))
         # What is taken is the price less the average, for a sale; the other way round for a buy.
         average = (value + side.sign * taken) / units
-        first = min(one.created_at for one in closed)
+        newest = max(one.created_at for one in closed)
         own = [
             one
             for one in today
-            if one.strategy == strategy and key_of(one) == key and one.created_at <= first
+            if one.strategy == strategy and key_of(one) == key and one.created_at <= newest
         ]
         cost = charges_of_close(closed, own, average)
         known = known and cost is not None

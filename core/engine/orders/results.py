@@ -7,7 +7,7 @@ and never before it is true. What a strategy's own exit closes stays on the card
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from core.domain.charges import executions_of_orders, newest, round_trip_charges
@@ -15,7 +15,7 @@ from core.domain.identifiers import broker_of
 from core.domain.ledger import Ledger, ledger_key
 from core.domain.notices.post import Post, closed_card
 from core.domain.notices.results import ClosedBy, PositionClosed
-from core.domain.order import EXTERNAL, MANUAL, Order, Purpose
+from core.domain.order import EXTERNAL, MANUAL, OPEN_STATES, Order, Purpose
 from core.engine.orders.goals import goal_at, is_result_wanted
 from core.engine.orders.run_rows import run_at
 from core.ports.store import StoreView
@@ -45,7 +45,8 @@ async def result_of_ledger(
     """
     if before.quantity == 0 or after.quantity != 0:
         return None
-    closing = _closing(last, today)
+    position = _of_position(last, today)
+    closing = _closing(last, position)
     closed_by = await _closed_by(view, last, before, closing)
     if closed_by is None:
         return None
@@ -53,30 +54,46 @@ async def result_of_ledger(
     direction = 1 if before.quantity > 0 else -1
     # Closing moves no average, so that of the ledger is what all these units had cost.
     result = (price - before.average_price) * units * direction
-    same = [one for one in today if one.strategy == last.strategy]
-    charges = charges_of_close(closing, same, before.average_price)
+    charges = charges_of_close(closing, position, before.average_price)
     return Post(_notice(last, closed_by, units, price, result, charges))
 
 
-def _closing(last: Order, today: Sequence[Order]) -> list[Order]:
+def _of_position(last: Order, today: Iterable[Order]) -> list[Order]:
+    """Return the filled orders of the position that ``last`` ended, the newest first.
+
+    Found backwards from its end: once entries explain all that was closed, what is older belongs to
+    positions before. A run may have ended one of those itself: a reversal, a stop, an entry again.
+    """
+    found, units = [], 0
+    for one in sorted(today, key=lambda order: _place(order, last), reverse=True):
+        is_same = (one.strategy, one.request.product) == (last.strategy, last.request.product)
+        closes = one.request.side is last.request.side
+        if not is_same or not one.filled_quantity or closes is not one.purpose.is_reducing:
+            continue
+        found.append(one)
+        units += one.filled_quantity if closes else -one.filled_quantity
+        if units <= 0:
+            break
+    return found
+
+
+def _place(order: Order, last: Order) -> tuple[bool, bool, datetime, bool]:
+    """Return what sorts orders by when they counted: entries as placed, the others as ended."""
+    is_reducing = order.purpose.is_reducing
+    is_working = is_reducing and order.state in OPEN_STATES
+    at = (order.settled_at or order.created_at) if is_reducing else order.created_at
+    is_last = order.client_order_id == last.client_order_id
+    return is_last, is_working, at, is_reducing
+
+
+def _closing(last: Order, position: Sequence[Order]) -> list[Order]:
     """Return the orders that closed the position: those of one decision, and its stop before."""
-    same = [
-        order
-        for order in today
-        if (order.strategy, order.request.product) == (last.strategy, last.request.product)
-        and order.filled_quantity
-    ]
-    entries = [order.created_at for order in same if order.purpose is Purpose.ENTRY]
     # A stop that filled in part and was then chased belongs to the run that had set it.
-    opened = max(entries, default=None)
     return [
         order
-        for order in same
+        for order in reversed(position)
         if order.purpose.is_reducing
-        and (
-            order.run_id == last.run_id
-            or (order.purpose is Purpose.STOP and (opened is None or order.created_at >= opened))
-        )
+        and (order.run_id == last.run_id or order.purpose is Purpose.STOP)
     ]
 
 
@@ -111,7 +128,14 @@ async def result_of_close(view: StoreView, last: Order, today: Sequence[Order]) 
     if goal is None or goal.run_id != last.run_id:
         return None
     same = [order for order in today if order.request.product is request.product]
-    closing = [o for o in same if o.run_id == last.run_id and o.filled_quantity]
+    # The same close may have taken strategies' units, by exits of their own in the same run.
+    closing = [
+        o
+        for o in same
+        if (o.run_id, o.strategy) == (last.run_id, last.strategy)
+        and o.request.side is last.request.side
+        and o.filled_quantity
+    ]
     units, price = _filled(closing)
     if units != abs(goal.to_close):
         return None
@@ -148,7 +172,8 @@ def charges_of_close(
             and one.request.product is last.request.product
             and one.request.side is not last.request.side
         ),
-        key=lambda one: one.created_at,
+        # A reversal's exit and entry are of one moment and one side: the entry opened.
+        key=lambda one: (one.created_at, not one.purpose.is_reducing),
     )
     closed = list(executions_of_orders(sorted(closing, key=lambda one: one.created_at)))
     return round_trip_charges(

@@ -52,7 +52,8 @@ async def left_of(view: StoreView, goal: Goal, today: str) -> int:
     closed = sum(
         order.filled_quantity * order.request.side.sign
         for order in orders
-        if order.run_id == goal.run_id
+        if (order.run_id, order.strategy, order.request.product)
+        == (goal.run_id, goal.strategy, goal.product)
     )
     return goal.to_close + closed
 
