@@ -51,11 +51,17 @@ async def _card(notice: RunCard, lookups: Lookups) -> Screen:
 
 async def _missed(notice: SlotMissed, lookups: Lookups) -> Screen:
     title = await lookups.strategy_title(notice.strategy)
-    more = f" Runs missed in all: {notice.missed}." if notice.missed > 1 else ""
-    return Screen(
-        f"⏰ {bold(title)}: the run of {clock_time(notice.slot_at)} came {_late(notice.late_s)} "
-        f"late.{more} I entered nothing; exits are done all the same."
-    )
+    at, missed = clock_time(notice.slot_at), notice.missed
+    lost = "1 earlier run was" if missed == 1 else f"{missed} earlier runs were"
+    if notice.may_enter:
+        text = f"{lost} missed. The run of {at} is in time and may enter as usual."
+    else:
+        more = f" {lost} missed altogether." if missed else ""
+        text = (
+            f"the run of {at} came {_late(notice.late_s)} late, so its entries are dropped; exits "
+            f"are done all the same.{more}"
+        )
+    return Screen(f"⏰ {bold(title)}: {text}")
 
 
 def _late(seconds: int) -> str:

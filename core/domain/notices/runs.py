@@ -34,6 +34,7 @@ class SlotMissed:
         slot_at: The slot that is run now, with exits only where it is late.
         late_s: How late, in seconds.
         missed: How many earlier slots were left out altogether.
+        may_enter: The slot is run in time for its entries, so that only earlier ones were lost.
     """
 
     kind: ClassVar[str] = "slot_missed"
@@ -41,6 +42,7 @@ class SlotMissed:
     slot_at: datetime
     late_s: int
     missed: int = 0
+    may_enter: bool = False
 
 
 @dataclass(frozen=True, slots=True)

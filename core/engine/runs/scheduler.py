@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from core.domain.due import due_slots, next_slot
+from core.domain.due import DueSlot, due_slots, next_slot
 from core.domain.instrument import Segment
 from core.domain.notices.post import Post
 from core.domain.notices.runs import RunFailed, SlotMissed
@@ -190,7 +190,7 @@ class Scheduler:
         if due is None:
             return
         if due.missed or not due.may_enter:
-            await self._notify_missed(name, due.slot_at, now, len(due.missed))
+            await self._notify_missed(name, due, now)
         run_id = f"{name}|{due.slot_at:%Y-%m-%dT%H:%M}" + (f"|{only}" if only else "")
         request = RunRequest(run_id, name, due.slot_at, may_enter=due.may_enter, only=only)
         line = await self._runner.run(request)
@@ -220,8 +220,10 @@ class Scheduler:
             self._warmed[name] = slot
             await self._runner.warm(name, only)
 
-    async def _notify_missed(self, name: str, slot: datetime, now: datetime, missed: int) -> None:
-        notice = SlotMissed(name, slot, int((now - slot).total_seconds()), missed)
+    async def _notify_missed(self, name: str, due: DueSlot, now: datetime) -> None:
+        slot = due.slot_at
+        late_s = int((now - slot).total_seconds())
+        notice = SlotMissed(name, slot, late_s, len(due.missed), due.may_enter)
         await self._post_once(f"missed:{name}|{slot.isoformat()}", Post(notice))
 
     async def next_slot(self, name: str) -> datetime | None:

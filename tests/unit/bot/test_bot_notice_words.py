@@ -296,8 +296,22 @@ async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
         (
             SlotMissed("gone", AT, 200, missed=3),
             (
-                "⏰ gone: the run of 10:15 came 3 min late. Runs missed in all: 3. I entered nothing; "
-                "exits are done all the same."
+                "⏰ gone: the run of 10:15 came 3 min late, so its entries are dropped; exits are "
+                "done all the same. 3 earlier runs were missed altogether."
+            ),
+        ),
+        (
+            SlotMissed("gone", AT, 61),
+            (
+                "⏰ gone: the run of 10:15 came 61 s late, so its entries are dropped; exits are "
+                "done all the same."
+            ),
+        ),
+        (
+            SlotMissed("gone", AT, 7, missed=1, may_enter=True),
+            (
+                "⏰ gone: 1 earlier run was missed. The run of 10:15 is in time and may enter as "
+                "usual."
             ),
         ),
     ],
