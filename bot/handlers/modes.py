@@ -8,13 +8,16 @@ from bot.conversation.visit import Visit
 from bot.views.dashboard import ON_CARD
 from bot.views.modes import (
     ALL_ARE,
+    FOLLOW,
     GLOBAL,
     MODE_CODES,
-    OWN_MODE,
+    THAWS,
     drain_screen,
+    mode_choices,
     mode_panel,
     mode_question,
     mode_result,
+    own_mode_before,
 )
 from bot.views.paging import page_number
 from bot.views.screen import button
@@ -22,6 +25,7 @@ from bot.views.verbs import Verb
 from bot.views.words import MODE
 from core.domain.account import Account
 from core.domain.mode import TradingMode, stricter
+from core.domain.views import OwnMode
 from core.errors import UserError
 
 __all__ = ["ask", "change", "drain", "panel"]
@@ -46,14 +50,19 @@ async def ask(visit: Visit) -> None:
     account = None if target == GLOBAL else await control.accounts.get(target)
     accounts, present = await control.accounts.all(), await control.modes.global_mode()
     old = present if account is None else account.trading_mode
+    own = await control.modes.own_modes(new) if account is None else ()
+    follow = [one.account for one in own if one.may_follow]
     exits = await control.modes.exits_to_come(new, account.broker_id if account else None)
-    kept = _kept_by(account, new, accounts, present)
+    kept = _kept_by(account, new, own, present)
     concerned = len(accounts) if account is None else 1
+    takes_effect = bool(follow) or len(kept) < concerned
+    if account is None and new is TradingMode.NORMAL:
+        kept += [THAWS.format(label=one.label) for one in await control.modes.frozen()]
     await visit.confirm(
-        mode_question(account, old, new, exits, kept, takes_effect=len(kept) < concerned),
+        mode_question(account, old, new, exits, kept, takes_effect=takes_effect),
         Verb.CHANGE_MODE,
-        {"target": target, "mode": new.value},
-        {"": f"Yes, set {MODE[new]}"},
+        {"target": target, "mode": new.value, "also": [one.broker_id for one in follow]},
+        mode_choices(new, follow),
         back=((button("« Leave it", Verb.MODES),),),
         is_new=visit.tap.argument(2) == ON_CARD,
         is_red=new is TradingMode.PAUSED,
@@ -61,16 +70,12 @@ async def ask(visit: Visit) -> None:
 
 
 def _kept_by(
-    account: Account | None, new: TradingMode, accounts: Sequence[Account], present: TradingMode
+    account: Account | None, new: TradingMode, own: Sequence[OwnMode], present: TradingMode
 ) -> list[str]:
     """Return what stays stricter than a mode that is about to be set, a line each."""
     if account is not None:
         return [ALL_ARE.format(mode=MODE[present])] if stricter(new, present) is not new else []
-    return [
-        OWN_MODE.format(label=one.label, mode=MODE[one.trading_mode])
-        for one in accounts
-        if stricter(one.trading_mode, new) is not new
-    ]
+    return [own_mode_before(one) for one in own]
 
 
 async def change(visit: Visit) -> None:
@@ -79,10 +84,10 @@ async def change(visit: Visit) -> None:
     mode = TradingMode(visit.args["mode"])
     control = visit.services.control
     broker_id = None if target == GLOBAL else target
-    result = await control.modes.set(visit.command, mode, broker_id)
+    also = visit.args.get("also", ()) if visit.tap.argument(1) == FOLLOW else ()
+    result = await control.modes.set(visit.command, mode, broker_id, also=also)
     whose = "All accounts" if broker_id is None else (await control.accounts.get(broker_id)).label
-    accounts = await control.accounts.all()
-    await visit.show(mode_result(result, whose, accounts, await control.modes.global_mode()))
+    await visit.show(mode_result(result, whose, await control.modes.global_mode()))
 
 
 async def drain(visit: Visit) -> None:

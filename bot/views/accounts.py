@@ -173,10 +173,11 @@ def account_page(
     )
     key = account.broker_id
     default = () if account.is_default else (button("Set default", Verb.SET_DEFAULT, key),)
+    strategies = (button("Strategies", Verb.STRATEGIES),) if account.enabled else ()
     rows: Keyboard = (
         *_login_rows(account, login),
         (toggle_button(account, ""), button("Rename", Verb.ASK_NAME, key)),
-        (button("Mode", Verb.MODES, key), *default),
+        (button("Mode", Verb.MODES, key), *strategies, *default),
         *_connection_rows(account),
         (
             button("Disconnect", Verb.ASK_DISCONNECT, key, style=DANGER),

@@ -20,6 +20,7 @@ from core.domain.broker import Holding
 from core.domain.instrument import InstrumentId
 from core.domain.money import signed_rupees
 from core.domain.order import OrderState, OrderType, Purpose
+from core.domain.protection import ON_ITS_WAY
 from core.domain.views import OrderView, PnlView, PositionView, TradeView
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "strategy_words",
     "symbol_of",
     "trade_line",
+    "warning_line",
 ]
 
 _REASON_LIMIT = 160
@@ -72,9 +74,15 @@ def position_line(position: PositionView) -> str:
     )
     stop = f"stop {price(position.stop)}" if position.stop is not None else ""
     owners = fitted(stop, esc(owner_words(position)), indent=INDENT)
-    warnings = [f"{INDENT}⚠️ {esc(one)}" for one in position.warnings]
+    warnings = [warning_line(one) for one in position.warnings]
     first = fitted(name, f"{position.quantity:+d}", gain)
     return "\n".join(filter(None, [first, parts, after, prices, owners, *warnings]))
+
+
+def warning_line(words: str) -> str:
+    """Return what is said of a position; a stop or an exit that is on its way is no warning."""
+    sign = "⏳" if words.endswith(ON_ITS_WAY) else "⚠️"
+    return f"{INDENT}{sign} {esc(words)}"
 
 
 def _parts(realised: Decimal, unrealised: Decimal) -> tuple[str, str]:

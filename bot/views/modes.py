@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from telegram import InlineKeyboardButton
@@ -25,17 +25,20 @@ from bot.views.words import MODE, MODE_EFFECT, plural, price
 from core.domain.account import Account
 from core.domain.mode import TradingMode, stricter
 from core.domain.money import rupees
-from core.domain.views import DrainView, ExitView, ModeChange, OrderView, PositionView
+from core.domain.views import DrainView, ExitView, ModeChange, OrderView, OwnMode, PositionView
 
 __all__ = [
     "ALL_ARE",
+    "FOLLOW",
     "GLOBAL",
     "MODE_CODES",
-    "OWN_MODE",
+    "THAWS",
     "drain_screen",
+    "mode_choices",
     "mode_panel",
     "mode_question",
     "mode_result",
+    "own_mode_before",
 ]
 
 GLOBAL = "global"
@@ -49,7 +52,10 @@ _Shown = TypeVar("_Shown", OrderView, PositionView)
 _CODE = {mode: short for short, mode in MODE_CODES.items()}
 _ICON = {TradingMode.NORMAL: "🟢", TradingMode.EXIT_ONLY: "🟠", TradingMode.PAUSED: "🔴"}
 _SHOWN = 10
-OWN_MODE = "{label} stays {mode}: that is its own mode."
+FOLLOW = "also"
+"""The choice that sets the own mode of accounts beside the mode of all."""
+THAWS = "An anomaly stopped the entries of {label}: Normal lets them go on."
+_NAMED = 2
 ALL_ARE = "The mode of all accounts is {mode}, and stays in effect here."
 
 
@@ -102,6 +108,34 @@ def _choices(name: str, target: str, present: TradingMode) -> tuple[InlineKeyboa
     )
 
 
+def own_mode(one: OwnMode) -> str:
+    """Return what keeps an account stricter than the mode of all."""
+    account = one.account
+    words = f"{account.label} stays {MODE[account.trading_mode]}: that is its own mode."
+    return f"{words} {one.why}".strip()
+
+
+def own_mode_before(one: OwnMode) -> str:
+    """Return the same before the mode of all is set, when a tap may set the account's as well."""
+    if not one.may_follow:
+        return own_mode(one)
+    account = one.account
+    return f"{account.label} is {MODE[account.trading_mode]} by its own mode: choose below."
+
+
+def mode_choices(new: TradingMode, follow: Sequence[Account]) -> Mapping[str, str]:
+    """Return the buttons under the question; ``follow`` are accounts that can be set as well."""
+    if not follow:
+        return {"": f"Yes, set {MODE[new]}"}
+    names = " and ".join(one.short_label for one in follow)
+    if len(follow) > _NAMED:
+        names = plural(len(follow), "account")
+    return {
+        FOLLOW: f"{MODE[new]} for all, and for {names}",
+        "": f"{MODE[new]} for the mode of all alone",
+    }
+
+
 def mode_question(
     account: Account | None,
     old: TradingMode,
@@ -141,13 +175,15 @@ def _exit_lines(exits: Sequence[ExitView]) -> list[str]:
 def mode_result(
     change: ModeChange,
     whose: str,
-    accounts: Sequence[Account],
     global_mode: TradingMode = TradingMode.NORMAL,
 ) -> Screen:
     """Return the result of a mode change: what still works, is held, and stays stricter (C2)."""
-    kept = _kept(change, accounts, global_mode)
+    kept = _kept(change, global_mode)
     is_in_effect = not change.effective or change.new in change.effective.values()
-    lines: list[str] = [f"✅ {bold(f'{whose}: {MODE[change.new]}')}"]
+    heading = f"{whose}: {MODE[change.new]}"
+    if kept:
+        heading += ", but not in effect " + ("everywhere" if is_in_effect else "yet")
+    lines: list[str] = [f"{'⚠️' if kept else '✅'} {bold(heading)}"]
     if is_in_effect:
         lines.append(esc(MODE_EFFECT[change.new]))
     lines += [f"⚠️ {esc(words)}" for words, _ in kept]
@@ -172,7 +208,7 @@ def mode_result(
 
 
 def _kept(
-    change: ModeChange, accounts: Sequence[Account], global_mode: TradingMode
+    change: ModeChange, global_mode: TradingMode
 ) -> list[tuple[str, InlineKeyboardButton | None]]:
     """Return what keeps accounts stricter than was set, and the button that sets it as well."""
     code = _CODE[change.new]
@@ -183,20 +219,17 @@ def _kept(
         words = ALL_ARE.format(mode=MODE[global_mode])
         label = f"{icon}All: {MODE[change.new]}"
         return [(words, button(label, Verb.ASK_MODE, GLOBAL, code))]
-    found = [
-        one for one in accounts if change.effective.get(one.broker_id, change.new) != change.new
-    ]
     return [
         (
-            OWN_MODE.format(label=one.label, mode=MODE[one.trading_mode]),
+            own_mode(one),
             button(
-                f"{icon}{one.short_label}: {MODE[change.new]}",
+                f"{icon}{one.account.short_label}: {MODE[change.new]}",
                 Verb.ASK_MODE,
-                one.broker_id,
+                one.account.broker_id,
                 code,
             ),
         )
-        for one in found
+        for one in change.own
     ]
 
 

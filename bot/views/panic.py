@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from telegram import InlineKeyboardButton
 
@@ -38,7 +38,6 @@ _UNSEEN = "GTTs and other rules kept at the broker are not seen by me: look at t
 def panic_question(question: PanicQuestion, chosen: Collection[str], *, with_holdings: bool) -> str:
     """Return what a panic would do on the chosen accounts, and what it would not touch."""
     found = [one for one in question.accounts if one.account.broker_id in chosen]
-    positions, orders = sum(o.positions for o in found), sum(o.orders for o in found)
     delivery = sum(one.delivery for one in found)
     is_all = len(found) == len(question.accounts)
     whose = "all accounts" if is_all else plural(len(found), "account")
@@ -54,15 +53,34 @@ def panic_question(question: PanicQuestion, chosen: Collection[str], *, with_hol
         heading = "🛑 " + bold(f"A panic runs already. Add {whose} to it?")
     return join(
         heading,
-        f"{plural(positions, 'position')} closed at the market price, "
-        f"{plural(orders, 'working order')} cancelled, your own at the broker too.",
+        _will(found, with_holdings=with_holdings),
         "",
         [_choice_line(one, one.account.broker_id in chosen) for one in question.accounts],
         "",
         esc(mode),
         esc(kept),
-        esc(_UNSEEN),
+        None if found and all(one.account.broker.is_paper for one in found) else esc(_UNSEEN),
     )
+
+
+def _will(found: Sequence[PanicAccount], *, with_holdings: bool) -> str:
+    """Return what will be closed and cancelled, as far as it is known."""
+    if not found:
+        return "No account is chosen."
+    positions, orders = sum(o.positions for o in found), sum(o.orders for o in found)
+    if not positions and not orders:
+        if with_holdings and any(one.delivery for one in found):
+            return "Nothing is open besides delivery, and nothing works."
+        if not all(one.is_read for one in found):
+            return "I know of nothing that is open or works."
+        return "Nothing is open and nothing works."
+    parts = []
+    if positions:
+        parts.append(f"close {plural(positions, 'position')} at the market price")
+    if orders:
+        own = ", your own at the broker too"
+        parts.append(f"cancel {plural(orders, 'working order')}{own}")
+    return f"I will {' and '.join(parts)}."
 
 
 def _choice_line(one: PanicAccount, is_chosen: bool) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.views.lines import order_line, result_words, symbol_of
+from bot.views.lines import order_line, result_words, symbol_of, warning_line
 from bot.views.markup import bold, clock_time, esc, join, short
 from bot.views.paper import MADE_UP
 from bot.views.screen import Screen
@@ -111,7 +111,7 @@ def _account(line: RunLine, *, is_signal: bool) -> list[str]:
         lines += result_words(line.result, line.charges)
     if line.note:
         lines.append(f"{INDENT}{esc(line.note)}")
-    lines += [f"{INDENT}⚠️ {esc(one)}" for one in line.warnings]
+    lines += [warning_line(one) for one in line.warnings]
     if not line.orders and not line.note:
         lines += _nothing(line.late, is_signal=is_signal)
     return lines

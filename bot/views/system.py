@@ -147,6 +147,7 @@ def help_screen(commands: Sequence[tuple[str, str]]) -> Screen:
             lines,
             "",
             "Every morning: /login, one tap per account.",
-            "To stop everything: /mode, then All: Paused.",
+            "To close everything and stop: /panic, or type STOP.",
+            "To send nothing at all and close nothing: /mode, then All: Paused.",
         )
     )

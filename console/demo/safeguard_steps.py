@@ -179,9 +179,10 @@ class SafeguardSteps:
                     raise ChatError(f"expected {actor.label} to be flat at its broker")
         async with do.step("the way back is said, and its buttons lead there"):
             back = await do.sees("How to come back", since=mark, button="Normal")
-            page = await self._set_normal(back, "All accounts", "All accounts")
-            # Each account keeps the mode of its own that the panic has set.
-            await self._set_normal(page, self._limited.name, self._limited.label)
+            # Each account has a mode of its own that the panic has set.
+            along = "Normal for all, and for "
+            asked = await do.tap(back, "All accounts: Normal", "Set Normal", button=along)
+            await do.tap(asked, along, "✅ All accounts: Normal")
 
 
 def _loss_shown(page: Message) -> Decimal:

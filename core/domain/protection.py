@@ -26,6 +26,7 @@ from core.domain.order import (
 )
 
 __all__ = [
+    "ON_ITS_WAY",
     "PRICE_LIVES",
     "WATCH_EVERY_S",
     "Lack",
@@ -36,6 +37,9 @@ __all__ = [
     "awaited",
     "protection_of",
 ]
+
+ON_ITS_WAY = "is on its way to the broker"
+"""How what a view says of a stop or an exit ends while it is a normal step (``awaited``)."""
 
 WATCH_EVERY_S = 3
 """How often the price of a stop that does not rest is asked for, real seconds."""
@@ -160,7 +164,7 @@ def awaited(protection: Protection) -> Protection:
     if not protection.is_to_come:
         return protection
     what = "exit" if protection.gap is Lack.NOT_CLOSING else "stop"
-    how = f"its {what} is on its way to the broker"
+    how = f"its {what} {ON_ITS_WAY}"
     return replace(protection, shelter=Shelter.AWAITED, how=how)
 
 

@@ -195,6 +195,20 @@ class ExitView:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnMode:
+    """An account whose own mode is stricter than one for all accounts (C1).
+
+    Attributes:
+        why: What a user has to look at before it is set NORMAL by itself, or ''.
+        may_follow: Whether NORMAL for all may be set for it in the same tap.
+    """
+
+    account: Account
+    why: str = ""
+    may_follow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ModeChange:
     """The result of a mode change (C2): what still works at brokers, what it leaves unprotected.
 
@@ -203,6 +217,7 @@ class ModeChange:
         unprotected: Positions whose stop or square-off strategies no longer care for.
         exits: What waited while an account was PAUSED, and goes out now.
         held: The positions that PAUSED leaves alone, with their stops.
+        own: The accounts that their own mode keeps stricter than the mode that was set for all.
     """
 
     broker_id: str | None
@@ -213,6 +228,7 @@ class ModeChange:
     unprotected: int
     exits: tuple[ExitView, ...] = ()
     held: tuple[PositionView, ...] = ()
+    own: tuple[OwnMode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

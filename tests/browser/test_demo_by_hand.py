@@ -148,7 +148,9 @@ async def safeguard(person: Person, shots: Path) -> None:
     back = await person.sees("How to come back")
     await page.screenshot(path=shots / "panic-over.png")
     question = await person.taps(back, "🟢 All accounts: Normal", "Set Normal for all accounts?")
-    await person.taps(question, "Yes, set Normal", "✅ All accounts: Normal")
+    await person.taps(
+        question, "Normal for all, and for Main and Growth", "✅ All accounts: Normal"
+    )
 
 
 async def look_at_all(browser: Browser, address: str, shots: Path) -> None:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from core.domain.mode import TradingMode, stricter
 from core.engine.accounts.accounts import live_ids, update_account, update_accounts
 from core.engine.accounts.global_mode import global_mode, set_global_mode
-from core.engine.orders.gate import change_gate, restrict_gates
+from core.engine.orders.gate import change_gate, gate_at, restrict_gates
 from core.engine.orders.goals import want_nothing
 from core.engine.orders.ledgers import ledgers_of, put_ledger
 from core.ports.store import StoreView
@@ -40,33 +40,52 @@ async def write_mode(
     *,
     at: datetime,
     by: str,
+    also: Collection[str] = (),
 ) -> ModeWrite:
-    """Write a mode into the gates; the global one into all of them at once (C1, C4)."""
+    """Write a mode into the gates; the global one into all of them at once (C1, C4).
+
+    Args:
+        view: The caller's transaction.
+        mode: The mode.
+        broker_id: Whose mode; None for the global one.
+        at: Real time.
+        by: Who asked for it.
+        also: Accounts whose own mode is set with the global one.
+    """
     old = await global_mode(view)
     targets = await live_ids(view) if broker_id is None else [broker_id]
     effective: dict[str, TradingMode] = {}
     resumed: list[str] = []
     for target in targets:
+        is_own = target == broker_id or target in also
         before, after = await change_gate(
             view,
             target,
             at=at,
             by=by,
-            account_mode=mode if broker_id else None,
+            account_mode=mode if is_own else None,
             global_mode=None if broker_id else mode,
             # Setting NORMAL is how the user says that an anomaly was looked into (reliability.md
-            # 2.2).
-            frozen=False if mode is TradingMode.NORMAL else None,
+            # 2.2). What stays stricter by its own mode waits until that is set.
+            frozen=False
+            if mode is TradingMode.NORMAL and (is_own or await _is_normal(view, target))
+            else None,
         )
         effective[target] = after.mode
         if before.mode is TradingMode.PAUSED and after.mode is not TradingMode.PAUSED:
             resumed.append(target)
         if broker_id:
             old = before.account_mode
+        if is_own:
             await update_account(view, target, {"trading_mode": mode.value})
     if broker_id is None:
         await set_global_mode(view, mode, by=by)
     return ModeWrite(old, effective, tuple(resumed))
+
+
+async def _is_normal(view: StoreView, broker_id: str) -> bool:
+    gate = await gate_at(view, broker_id)
+    return gate is not None and gate.account_mode is TradingMode.NORMAL
 
 
 async def let_only_exit(

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
+from core.domain.account import Account
 from core.domain.command import Command
+from core.domain.identifiers import is_paper
 from core.domain.mode import TradingMode, stricter
 from core.domain.order import OPEN_STATES
 from core.domain.sessions import trading_day
-from core.domain.views import ExitView, ModeChange, OrderView, PositionView
+from core.domain.views import ExitView, ModeChange, OrderView, OwnMode, PositionView
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.global_mode import global_mode
 from core.engine.accounts.modes import ModeWrite, write_mode
 from core.engine.control.views import Views
+from core.engine.orders.gate import gate_at
 from core.engine.orders.ledgers import ledgers_of
+from core.engine.orders.limits import ALL, limits_at
 from core.engine.orders.waiting import ExitToCome, exits_to_come, tell_results
 from core.engine.safeguards.panics import is_panicking
 from core.errors import UserError
@@ -60,13 +64,27 @@ class TradingModes:
         """Return the mode that holds for every account beside its own."""
         return await global_mode(self._store)
 
-    async def set(self, command: Command, mode: TradingMode, broker_id: str | None) -> ModeChange:
-        """Set an account's mode, or the global one with ``broker_id`` None."""
+    async def set(
+        self,
+        command: Command,
+        mode: TradingMode,
+        broker_id: str | None,
+        *,
+        also: Collection[str] = (),
+    ) -> ModeChange:
+        """Set an account's mode, or the global one with ``broker_id`` None.
+
+        ``also`` are accounts that become NORMAL with the global mode, where nothing but EXIT_ONLY
+        of their own is in the way (``own_modes``); the others stay as they are.
+        """
         if broker_id is not None:
             await self._accounts.get(broker_id)
         now, by = self._clock.now(), str(command.user_id)
 
+        refused: dict[str, str] = {}
+
         async def body(view: StoreView) -> tuple[ModeWrite, list[ExitToCome]]:
+            refused.clear()
             if mode is TradingMode.NORMAL and await is_panicking(view, broker_id):
                 # Strategies would enter what the panic closes. Both write the gates, so neither
                 # commits without the other being seen.
@@ -76,7 +94,9 @@ class TradingModes:
                 )
             if mode is TradingMode.NORMAL and broker_id is not None:
                 await self._allow_normal(view, broker_id, by=by)
-            written = await write_mode(view, mode, broker_id, at=now, by=by)
+            is_for_all = mode is TradingMode.NORMAL and broker_id is None
+            follow = await self._following(view, also, refused, by=by) if is_for_all else ()
+            written = await write_mode(view, mode, broker_id, at=now, by=by, also=follow)
             exits = [one for who in written.resumed for one in await self._exits(view, who)]
             await tell_results(view, exits)
             return written, exits
@@ -96,7 +116,58 @@ class TradingModes:
             unprotected,
             await self._shown(exits),
             held,
+            await self._kept(mode, refused) if broker_id is None else (),
         )
+
+    async def _following(
+        self, view: StoreView, also: Collection[str], refused: dict[str, str], *, by: str
+    ) -> list[str]:
+        """Return which of the accounts may become NORMAL now; ``refused`` takes why one may not."""
+        found = []
+        for broker_id in also:
+            if not await self._may_follow(view, broker_id):
+                continue
+            try:
+                await self._allow_normal(view, broker_id, by=by)
+            except UserError as error:
+                refused[broker_id] = str(error)
+            else:
+                found.append(broker_id)
+        return found
+
+    async def _may_follow(self, view: StoreView, broker_id: str) -> bool:
+        gate = await gate_at(view, broker_id)
+        is_exit_only = gate is not None and gate.account_mode is TradingMode.EXIT_ONLY
+        return is_exit_only and not await _why_not(view, broker_id)
+
+    async def own_modes(self, mode: TradingMode) -> tuple[OwnMode, ...]:
+        """Return the accounts whose own mode is stricter than this one for all."""
+        return await self._kept(mode, {})
+
+    async def _kept(self, mode: TradingMode, refused: Mapping[str, str]) -> tuple[OwnMode, ...]:
+        kept = [
+            one
+            for one in await self._accounts.all()
+            if stricter(one.trading_mode, mode) is not mode
+        ]
+        return tuple([await self._own_mode(one, mode, refused) for one in kept])
+
+    async def _own_mode(
+        self, account: Account, mode: TradingMode, refused: Mapping[str, str]
+    ) -> OwnMode:
+        view, broker_id = self._store, account.broker_id
+        why = refused.get(broker_id) or await _why_not(view, broker_id)
+        may = mode is TradingMode.NORMAL and not why and await self._may_follow(view, broker_id)
+        return OwnMode(account, why, may)
+
+    async def frozen(self) -> tuple[Account, ...]:
+        """Return the accounts whose entries an anomaly stopped and NORMAL for all lets go on."""
+        found = []
+        for account in await self._accounts.all():
+            gate = await gate_at(self._store, account.broker_id)
+            if gate is not None and gate.frozen and gate.account_mode is TradingMode.NORMAL:
+                found.append(account)
+        return tuple(found)
 
     async def exits_to_come(self, mode: TradingMode, broker_id: str | None) -> tuple[ExitView, ...]:
         """Return the exits that wait in PAUSED and would go out once this mode is set."""
@@ -150,3 +221,17 @@ class TradingModes:
                 unprotected += sum(1 for ledger in ledgers if ledger.quantity)
                 held += [one for one in await self._views.positions(broker_id) if one.owners]
         return tuple(working), unprotected, tuple(held)
+
+
+async def _why_not(view: StoreView, broker_id: str) -> str:
+    """Return what a user has to look at before an account trades again, or ''."""
+    gate = await gate_at(view, broker_id)
+    if gate is not None and gate.frozen:
+        return "An anomaly stopped its entries."
+    scopes = (broker_id,) if is_paper(broker_id) else (broker_id, ALL)
+    for scope in scopes:
+        tripped = (await limits_at(view, scope)).tripped
+        if tripped is not None:
+            whose = "all accounts together" if scope == ALL else "this account"
+            return f"The limit of daily loss of {whose} was reached on {tripped.day}."
+    return ""

@@ -51,7 +51,7 @@ async def test_the_question_names_what_goes_and_what_stays(world: World) -> None
     await two_accounts(world)
     await world.owner.say("STOP")
     shown = await world.owner.sees(QUESTION)
-    assert "1 position closed at the market price, 1 working order cancelled" in shown["text"]
+    assert "I will close 1 position at the market price and cancel 1 working order" in shown["text"]
     assert f"☑ {MAIN.label}: 1 position, 1 order" in shown["text"]
     assert f"☑ {OTHER.label}: 0 positions, 0 orders" in shown["text"]
     assert "Not touched: delivery positions and holdings (0), with their stops." in shown["text"]
@@ -161,9 +161,12 @@ async def test_the_live_message_counts_to_the_end_and_says_how_to_come_back(worl
     steps = await world.owner.sees("How to come back", after=over["id"])
     cards = [one for one in await world.owner.messages() if "PANIC" in one["text"]]
     assert len(cards) == 1  # edited, not sent anew
-    await world.owner.tap("Main: Normal")
-    await world.owner.tap("Yes, set Normal")
-    await world.owner.sees("Zerodha - Main: Normal", after=steps["id"])
+    await world.owner.tap("All accounts: Normal")
+    await world.owner.tap("Normal for all, and for Main and Second")
+    await world.owner.sees("✅ All accounts: Normal", after=steps["id"])
+    assert [one.trading_mode for one in await world.control.accounts.all()] == [
+        TradingMode.NORMAL
+    ] * 2
     assert steps["text"] == (await world.owner.reads(steps["id"], "How to come back"))["text"]
     assert not [
         one for one in world.at_broker(MAIN.broker_id).position_list.values() if one.quantity

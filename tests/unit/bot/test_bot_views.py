@@ -294,6 +294,7 @@ def test_an_accounts_page_has_every_button():
         "Disable",
         "Rename",
         "Mode",
+        "Strategies",
         "Set default",
         "Key and secret",
         "Address",
@@ -332,7 +333,7 @@ def test_the_result_of_a_pause_counts_what_it_leaves():
         working=(an_order(MAIN), an_order(MAIN, key="SBBBBBBBBBBBBBBBBBB2")),
         unprotected=2,
     )
-    screen = mode_result(change, MAIN.label, (MAIN,))
+    screen = mode_result(change, MAIN.label)
     text = plain(screen)
     assert "✅ Zerodha - Main: Paused" in text
     assert "⚠️ 2 positions now without the care of a strategy" in text
@@ -422,7 +423,7 @@ def every_screen(name: str) -> list[Screen]:
         welcome(name, (account,), TradingMode.NORMAL, {account.broker_id: LOGIN}),
         Screen(disconnect_question(exposure, is_last=False)),
         mode_panel((account,), TradingMode.PAUSED),
-        mode_result(change, name, (account,)),
+        mode_result(change, name),
         drain_screen([DrainView(account, (position,), (), (order,), None)]),
         strategies_list([strategy]),
         strategy_page(strategy),

@@ -6,12 +6,12 @@ from decimal import Decimal
 
 import pytest
 
-from bot.views.modes import mode_question, mode_result
+from bot.views.modes import FOLLOW, mode_choices, mode_question, mode_result
 from bot.views.screen import DANGER, Screen
 from core.adapters.fyers import FYERS
 from core.domain.mode import TradingMode
 from core.domain.order import OrderState, OrderType, Purpose, Side
-from core.domain.views import ModeChange
+from core.domain.views import ModeChange, OwnMode
 from tests.fakes.rendered import TAGS
 from tests.fakes.views import a_position, an_account, an_order
 
@@ -52,7 +52,7 @@ def test_a_pause_of_all_names_each_order_and_spares_the_stops():
         2,
         held=(a_position(MAIN, stop=Decimal(805)), a_position(TWO)),
     )
-    screen = mode_result(change, "All accounts", (MAIN, TWO), PAUSED)
+    screen = mode_result(change, "All accounts", PAUSED)
     assert (
         "Zerodha - Main\nSBIN MIS · +10 · stop ₹805.00\nFyers - Two\nSBIN MIS · +10 · ⚠️ no stop"
         in plain(screen)
@@ -71,7 +71,7 @@ def test_a_pause_of_all_names_each_order_and_spares_the_stops():
         "Cancel 2 orders, no stops"
     ]
     only_stops = ModeChange(None, NORMAL, PAUSED, change.effective, (orders[0], orders[2]), 2)
-    assert not any("orders" in row[0] for row in labels(mode_result(only_stops, "All", ())))
+    assert not any("orders" in row[0] for row in labels(mode_result(only_stops, "All")))
 
 
 @pytest.mark.row("C2")
@@ -79,15 +79,21 @@ def test_a_pause_of_all_names_each_order_and_spares_the_stops():
 def test_all_normal_names_the_accounts_that_stay_exit_only():
     """After a panic each account is Exit only by its own mode: said before and after, with buttons."""
     exit_only = an_account(trading_mode=EXIT_ONLY)
-    change = ModeChange(
-        None, EXIT_ONLY, NORMAL, {MAIN.broker_id: EXIT_ONLY, TWO.broker_id: EXIT_ONLY}, (), 0
-    )
     two = an_account("fyers_b", FYERS, "Two", is_default=False, trading_mode=EXIT_ONLY)
-    screen = mode_result(change, "All accounts", (exit_only, two))
+    change = ModeChange(
+        None,
+        EXIT_ONLY,
+        NORMAL,
+        {MAIN.broker_id: EXIT_ONLY, TWO.broker_id: EXIT_ONLY},
+        (),
+        0,
+        own=(OwnMode(exit_only, may_follow=True), OwnMode(two, "An anomaly stopped its entries.")),
+    )
+    screen = mode_result(change, "All accounts")
     assert plain(screen) == (
-        "✅ All accounts: Normal\n"
+        "⚠️ All accounts: Normal, but not in effect yet\n"
         "⚠️ Zerodha - Main stays Exit only: that is its own mode.\n"
-        "⚠️ Fyers - Two stays Exit only: that is its own mode."
+        "⚠️ Fyers - Two stays Exit only: that is its own mode. An anomaly stopped its entries."
     )
     assert labels(screen) == [["🟢 Main: Normal"], ["🟢 Two: Normal"], ["« Modes"]]
     question = mode_question(None, EXIT_ONLY, NORMAL, (), ["Main stays Exit only."])
@@ -95,10 +101,23 @@ def test_all_normal_names_the_accounts_that_stay_exit_only():
 
 
 @pytest.mark.row("C2")
+@pytest.mark.row("R2")
+def test_all_normal_can_take_the_accounts_along():
+    """One button for all and for those that are Exit only by their own mode, one for all alone."""
+    many = [an_account(f"zerodha_{n}", display_name=f"A{n}") for n in range(3)]
+    assert mode_choices(NORMAL, []) == {"": "Yes, set Normal"}
+    assert mode_choices(NORMAL, (MAIN, TWO)) == {
+        FOLLOW: "Normal for all, and for Main and Two",
+        "": "Normal for the mode of all alone",
+    }
+    assert mode_choices(NORMAL, many)[FOLLOW] == "Normal for all, and for 3 accounts"
+
+
+@pytest.mark.row("C2")
 def test_an_account_set_normal_under_a_stricter_mode_of_all_says_so():
     """Its own mode is Normal and Exit only holds: the button for all is there."""
     change = ModeChange(MAIN.broker_id, EXIT_ONLY, NORMAL, {MAIN.broker_id: EXIT_ONLY}, (), 0)
-    screen = mode_result(change, MAIN.label, (MAIN,), EXIT_ONLY)
+    screen = mode_result(change, MAIN.label, EXIT_ONLY)
     assert "⚠️ The mode of all accounts is Exit only, and stays in effect here." in plain(screen)
     assert "Strategies enter" not in plain(screen)
     assert labels(screen)[0] == ["🟢 All: Normal"]
@@ -115,4 +134,4 @@ def test_a_stop_placed_by_hand_is_called_one():
         trigger_price=Decimal(800),
     )
     change = ModeChange(None, NORMAL, PAUSED, {MAIN.broker_id: PAUSED}, (theirs,), 0)
-    assert labels(mode_result(change, "All", (MAIN,)))[0] == ["Cancel stop SBIN"]
+    assert labels(mode_result(change, "All"))[0] == ["Cancel stop SBIN"]

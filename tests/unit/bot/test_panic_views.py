@@ -13,6 +13,7 @@ from bot.conversation.plain_words import is_panic_word
 from bot.views.panic import panic_card, panic_over, panic_question, stop_question
 from bot.views.screen import Screen
 from core.adapters.fyers import FYERS
+from core.adapters.paper import PAPER_PROFILE
 from core.domain.account import Account
 from core.domain.mode import TradingMode
 from core.domain.panic import Hindrance, Line, Panic, PanicEnd
@@ -118,8 +119,8 @@ def test_the_question_names_accounts_counts_and_what_is_not_touched() -> None:
     assert text.splitlines() == [
         "🛑 Cancel and close everything on 1 account?",
         (
-            "2 positions closed at the market price, 3 working orders cancelled, your own at the "
-            "broker too."
+            "I will close 2 positions at the market price and cancel 3 working orders, your own at "
+            "the broker too."
         ),
         "",
         "☑ Zerodha - Main: 2 positions, 3 orders",
@@ -133,6 +134,23 @@ def test_the_question_names_accounts_counts_and_what_is_not_touched() -> None:
     text = plain(panic_question(question, both, with_holdings=True))
     assert "on all accounts?" in text and "those added later too" in text
     assert "Delivery positions and holdings are closed too: 1." in text
+
+
+def test_the_question_says_when_there_is_nothing_to_close() -> None:
+    """Nothing open is said as that, if the broker was read; paper accounts have no rules there."""
+    idle = PanicAccount(MAIN, 0, 0, 0, is_paused=False, is_read=True)
+    asked = plain(
+        panic_question(PanicQuestion((idle,), None), [MAIN.broker_id], with_holdings=False)
+    )
+    assert "\nNothing is open and nothing works.\n" in asked and "GTTs" in asked
+    unread = PanicQuestion((replace(idle, is_read=False),), None)
+    asked = plain(panic_question(unread, [MAIN.broker_id], with_holdings=False))
+    assert "\nI know of nothing that is open or works.\n" in asked
+    paper = PanicQuestion(
+        (replace(idle, account=an_account("paper_a", PAPER_PROFILE), positions=1),), None
+    )
+    asked = plain(panic_question(paper, ["paper_a"], with_holdings=False))
+    assert "\nI will close 1 position at the market price.\n" in asked and "GTTs" not in asked
 
 
 def test_an_end_without_a_disconnected_account_is_no_success() -> None:

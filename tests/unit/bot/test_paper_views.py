@@ -56,6 +56,14 @@ def test_page_has_money_and_no_login() -> None:
     )
 
 
+def test_page_of_an_enabled_account_leads_to_the_strategies() -> None:
+    """What comes after Enable is a strategy; a disabled account has Enable first."""
+    on = an_account("paper_aaaaaaaaaa", PAPER_PROFILE, enabled=True)
+    off = an_account("paper_aaaaaaaaaa", PAPER_PROFILE, enabled=False)
+    assert "Strategies" in texts(account_page(on, TradingMode.NORMAL, None))
+    assert "Strategies" not in texts(account_page(off, TradingMode.NORMAL, None))
+
+
 def test_newcomer_is_offered_paper_first() -> None:
     """Without an account the first button is the paper account; with one it is the last."""
     for screen in (

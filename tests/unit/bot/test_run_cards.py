@@ -14,6 +14,7 @@ from bot.views.runs import run_card
 from core.adapters.fyers import FYERS
 from core.domain.instrument import InstrumentId
 from core.domain.order import OrderState, OrderType, Purpose, Side
+from core.domain.protection import ON_ITS_WAY
 from core.domain.stops import MAKES_WAY
 from core.domain.views import RunLine, RunView
 from tests.fakes.rendered import TAGS
@@ -116,3 +117,15 @@ def test_a_run_card_has_a_line_per_account():
         "   rejected\n"
         "   RMS: margin <short>"
     )
+
+
+@pytest.mark.row("E1")
+@pytest.mark.row("R6")
+def test_a_normal_step_has_no_warning_sign():
+    """A stop or an exit that is on its way is no warning; what is unprotected is one."""
+    going = RunLine(
+        "a", MAIN.label, (), "", warnings=(f"NSE:SBIN: its exit {ON_ITS_WAY}", "NSE:TCS: bare")
+    )
+    text = text_of(replace(a_run(), lines=(going,)))
+    assert "⏳ NSE:SBIN: its exit is on its way to the broker" in text
+    assert "⚠️ NSE:TCS: bare" in text

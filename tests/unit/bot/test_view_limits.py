@@ -210,7 +210,7 @@ VIEWS: dict[str, Callable[[int], Screen]] = {
     "mode question": lambda _: Screen(
         mode_question(None, PAUSED, NORMAL, (), [f"{one.label} stays." for one in ACCOUNTS])
     ),
-    "mode result": lambda _: mode_result(a_change(), "All accounts", ACCOUNTS),
+    "mode result": lambda _: mode_result(a_change(), "All accounts"),
     "drain": lambda _: drain_screen(DRAIN),
     "dashboard": lambda page: dashboard(a_board(), ACCOUNTS, None, page=page),
     "lists": lambda page: listing("Orders", Verb.ORDERS, ITEMS, ACCOUNTS, ALL, page=page),

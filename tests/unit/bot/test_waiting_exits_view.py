@@ -34,6 +34,6 @@ def test_exits_that_wait_are_named_before_they_go(count: int):
     change = ModeChange(
         None, TradingMode.PAUSED, TradingMode.NORMAL, {}, (), unprotected=0, exits=exits
     )
-    done = plain(mode_result(change, "All accounts", ()).text)
+    done = plain(mode_result(change, "All accounts").text)
     assert line in done and "The result of each comes as its own message." in done
     assert ("… and 2 more." in done) is (count == 12)
