@@ -350,7 +350,7 @@ async def test_exchange_failures_are_told_apart(
 ) -> None:
     """Each way in which the exchange of a code can fail has its own name, free of secrets."""
     async with serving(json_answer(*reply)) as server:
-        broker = case.broker(server.url)
+        broker = case.broker(server.url, deadline_s=20.0)
         with pytest.raises(LoginRefused) as caught:
             await broker.login.exchange(CREDENTIALS, "code", redirect_url="https://me.example")
     assert caught.value.fault is fault

@@ -343,7 +343,7 @@ def position(row: Row, book: SymbolBook) -> Position:
         instrument=_name(row, book),
         product=_product(row),
         quantity=row.whole("netQty"),
-        average_price=row.number("netAvg", row.number("avgPrice")),
+        average_price=row.number("avgPrice", row.number("netAvg")),
         last_price=row.number("ltp"),
         day_buy_quantity=row.whole("dayBuyQty", 0),
         day_sell_quantity=row.whole("daySellQty", 0),
