@@ -62,14 +62,21 @@ class Person:
         self.page = page
 
     async def says(self, text: str, *answer: str) -> Locator:
-        """Type, send, and wait for the newest message to answer."""
+        """Type, send, and wait for a message below what was typed to answer.
+
+        An older message with the same words, such as a card that is about to be replaced, is none.
+        """
+        before = await self.page.locator(".mine").count()
         await self.page.locator("#composer").fill(text)
         await self.page.locator("#send").click()
-        return await self.sees(*answer)
+        await expect(self.page.locator(".mine")).not_to_have_count(before, timeout=SOON_MS)
+        return await self.sees(*answer, among=".mine ~ .theirs:not(:has(~ .mine))")
 
-    async def sees(self, *words: str, within_ms: float = SOON_MS) -> Locator:
+    async def sees(
+        self, *words: str, within_ms: float = SOON_MS, among: str = ".theirs"
+    ) -> Locator:
         """Wait for the newest of the bot's messages that hold the words."""
-        found = self.page.locator(".theirs")
+        found = self.page.locator(among)
         for one in words:
             found = found.filter(has_text=one)
         await expect(found.last).to_be_visible(timeout=within_ms)
