@@ -112,7 +112,7 @@ def crash_reporter(
     """Return a function that notifies the user of a crashed service."""
 
     async def report(name: str, error: Exception) -> None:
-        await outbox.post(store, Post(ServiceCrashed(name, type(error).__name__)))
+        await outbox.post_alone(store, Post(ServiceCrashed(name, type(error).__name__)))
 
     return report
 

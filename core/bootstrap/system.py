@@ -96,7 +96,7 @@ class System:
         await self.lease.wait_and_take()
         store = self.foundation.store
         unknown = await count_unknown(store, await self.accounts.ids())
-        await self.outbox.post(store, Post(Started(unknown)))
+        await self.outbox.post_alone(store, Post(Started(unknown)))
 
     async def finish(self) -> None:
         """Send nothing else, and hear out what is on its way: the controller is about to end."""

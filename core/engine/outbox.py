@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import secrets
 from collections.abc import Awaitable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -150,6 +151,19 @@ class Outbox:
         if post.is_urgent:
             self._urgent_at = self._clock.monotonic()
         self.wake.set()
+
+    async def post_alone(self, store: Store, post: Post) -> None:
+        """Add a notice that reports no event of its own transaction, in one for it alone.
+
+        The order of notices is given when they are written. A row that was made before, and waits
+        for the store, would go out behind one that is newer (I8); and of two owners both are told,
+        or none.
+        """
+
+        async def body(view: StoreView) -> None:
+            await self.post(view, post)
+
+        await store.transaction(body, nonce=f"notice:{secrets.token_hex(12)}")
 
     @property
     def has_urgent(self) -> bool:

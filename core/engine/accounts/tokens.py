@@ -187,7 +187,7 @@ class Tokens:
         if not accounts:
             if row.get("shown"):
                 await self._mark_shown(shown=False)
-                await self._outbox.post(self._store, token_warning_removal())
+                await self._outbox.post_alone(self._store, token_warning_removal())
             return
         if row.get("dismissed"):
             return
@@ -197,7 +197,7 @@ class Tokens:
             return
         await self._mark_shown(shown=True)
         warning = token_warning_card(tuple(account.broker_id for account in accounts))
-        await self._outbox.post(self._store, warning)
+        await self._outbox.post_alone(self._store, warning)
 
     async def _mark_shown(self, *, shown: bool) -> None:
         fields = {"shown": shown, "shown_at": self._clock.now()}

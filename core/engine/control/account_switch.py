@@ -129,7 +129,7 @@ class AccountSwitch:
             reason = "the broker did not confirm"
         if failed:
             notice = OrdersLeftResting(account.broker_id, failed, reason)
-            await self._outbox.post(self._store, Post(notice))
+            await self._outbox.post_alone(self._store, Post(notice))
 
 
 def _positions(count: int) -> str:

@@ -111,7 +111,7 @@ class PanicControl:
         running = await running_panic(self._store)
         if running is not None:
             post = replace(panic_card(running.panic_id, fresh=True), chat_id=chat_id)
-            await self._outbox.post(self._store, post)
+            await self._outbox.post_alone(self._store, post)
 
     async def view(self, panic_id: str) -> PanicView:
         """Return a panic with what its message shows; raises ``NotFound``."""

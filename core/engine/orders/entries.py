@@ -102,7 +102,7 @@ class Entries:
                     dropped.append(order.client_order_id)
         if dropped:
             notice = EntriesDropped(self._broker_id, tuple(dropped))
-            await self._outbox.post(self._store, Post(notice))
+            await self._outbox.post_alone(self._store, Post(notice))
         return await self._journal.pending(self._broker_id) if is_cleared else pending
 
     async def due(

@@ -162,7 +162,7 @@ class Inquiries:
         # Without a transaction: what a crash leaves between the two is shown by the next edit.
         change = Change(set=_row(shown), set_on_insert={"state": "open"})
         await self._store.update(_ALERTS, {"_id": _key(key)}, change, upsert=True)
-        await self._outbox.post(self._store, unresolved_card(key))
+        await self._outbox.post_alone(self._store, unresolved_card(key))
 
     async def _stored(self, client_order_id: str) -> Inquiry:
         row = await self._store.get(_ALERTS, _key(client_order_id))

@@ -29,5 +29,7 @@ class KeyWatch:
         trouble = self._keys.trouble()
         if trouble == self._said:
             return
-        await self._outbox.post(self._store, Post(KeysInDanger(trouble) if trouble else KeysSafe()))
+        await self._outbox.post_alone(
+            self._store, Post(KeysInDanger(trouble) if trouble else KeysSafe())
+        )
         self._said = trouble
