@@ -23,6 +23,7 @@ _TITLE = {
     ClosedBy.USER: ("✅", "Closed by you"),
     ClosedBy.AFTER_PAUSE: ("✅", "Closed after the pause"),
 }
+_ORDER = "Your order: closed"
 
 
 async def result_notice(notice: ResultNotice, lookups: Lookups) -> Screen:
@@ -32,6 +33,8 @@ async def result_notice(notice: ResultNotice, lookups: Lookups) -> Screen:
 
 def _closed(notice: PositionClosed, label: str) -> Screen:
     icon, title = _TITLE[notice.closed_by]
+    if notice.strategy == MANUAL and notice.closed_by is ClosedBy.USER:
+        title = _ORDER  # it takes the place of the order's card, and is known by the same name
     return Screen(
         join(
             fitted(f"{icon} {bold(title)}", bold(label)),

@@ -172,7 +172,7 @@ async def test_what_became_known_stays_true(
             "manual",
             Decimal("1234.5"),
             (
-                "✅ Closed by you\n   Zerodha - Main\nSold 10 SBIN · ₹361.15\n"
+                "✅ Your order: closed\n   Zerodha - Main\nSold 10 SBIN · ₹361.15\n"
                 "Before charges +₹1,234.50\nAfter them about +₹1,230.52"
             ),
         ),
@@ -181,7 +181,7 @@ async def test_what_became_known_stays_true(
             "manual",
             None,
             (
-                "✅ Closed by you\n   Zerodha - Main\nSold 10 SBIN · ₹361.15\n"
+                "✅ Your order: closed\n   Zerodha - Main\nSold 10 SBIN · ₹361.15\n"
                 "Result not known: not all of it was opened here today."
             ),
         ),
