@@ -4,6 +4,7 @@ Collection ``broker_accounts`` (``_id`` is the ``broker_id``) holds the fields o
 ``live`` (false once disconnected), ``display_key`` (lower-cased name, unique among live accounts),
 ``user_id`` and ``user_name`` (who first logged in), ``token_market_at`` (market time of the last
 login, which decides its end), ``token_lost_at`` (when the broker or the clock ended it), ``drain``,
+``mode_set_at`` and ``mode_set_by`` (who last set its own mode, once somebody has),
 ``parked_reason``, ``disconnected_at``, ``carried_from`` (where an older program had it), and what
 ``core.engine.accounts.addresses`` writes. ``api_secret``, ``access_token`` and ``proxy_login`` are
 sealed by the vault and opened only in
@@ -376,6 +377,7 @@ class Accounts:
                 "is_default": False,
                 "enabled": False,
                 "drain": False,
+                "api_key": "",
                 "api_secret": None,
                 "access_token": None,
                 "proxy_login": None,

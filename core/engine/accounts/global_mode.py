@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from core.domain.mode import TradingMode
 from core.engine.stored_settings import read_setting, write_setting
 from core.ports.store import Change, StoreView
@@ -27,7 +29,7 @@ async def hold_global_mode(view: StoreView) -> TradingMode:
     return await global_mode(view)
 
 
-async def set_global_mode(view: StoreView, mode: TradingMode, *, by: str) -> None:
+async def set_global_mode(view: StoreView, mode: TradingMode, *, at: datetime, by: str) -> None:
     """Set the global mode; ``seq`` collides with an account that is being added under the old."""
-    fields = {"value": mode.value, "changed_by": by}
+    fields = {"value": mode.value, "changed_at": at, "changed_by": by}
     await write_setting(view, _NAME, Change(set=fields, inc={"seq": 1}))

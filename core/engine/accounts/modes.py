@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from core.domain.mode import TradingMode, stricter
 from core.engine.accounts.accounts import live_ids, update_account, update_accounts
@@ -77,9 +78,9 @@ async def write_mode(
         if broker_id:
             old = before.account_mode
         if is_own:
-            await update_account(view, target, {"trading_mode": mode.value})
+            await update_account(view, target, _own(mode, at, by))
     if broker_id is None:
-        await set_global_mode(view, mode, by=by)
+        await set_global_mode(view, mode, at=at, by=by)
     return ModeWrite(old, effective, tuple(resumed))
 
 
@@ -103,13 +104,18 @@ async def let_only_exit(
     connected = await live_ids(view)
     everyone = stricter(await global_mode(view), TradingMode.EXIT_ONLY) if everywhere else None
     if everyone is not None:
-        await set_global_mode(view, everyone, by=by)
+        await set_global_mode(view, everyone, at=at, by=by)
     chosen = [one for one in connected if one in broker_ids]
     modes = await restrict_gates(
         view, connected if everywhere else chosen, chosen, global_mode=everyone, at=at, by=by
     )
     for mode, accounts in modes.items():
-        await update_accounts(view, accounts, {"trading_mode": mode.value})
+        await update_accounts(view, accounts, _own(mode, at, by))
+
+
+def _own(mode: TradingMode, at: datetime, by: str) -> dict[str, Any]:
+    """Return an account's own mode with who and when: its gate tells those of any change (C1)."""
+    return {"trading_mode": mode.value, "mode_set_at": at, "mode_set_by": by}
 
 
 async def hand_over(view: StoreView, broker_id: str) -> None:

@@ -1,0 +1,92 @@
+"""Enabling and disabling an account: what the next run does, and what becomes of what is held (A5)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from core.domain.account import Account, DisablePolicy
+from core.domain.instrument import Product
+from core.domain.order import Purpose
+from core.domain.target import Direction
+from tests.fakes.brokers import SBIN
+from tests.fakes.desk import Desk, a_desk
+from tests.fakes.run_bench import TEN, RunBench
+
+pytestmark = pytest.mark.row("A5")
+
+
+async def switched_off(desk: Desk, policy: DisablePolicy) -> Account:
+    """Disable an account with ten held and a stop resting, and let its worker go on."""
+    await desk.holds(10, Decimal(800))
+    assert await desk.states(Purpose.STOP) == ["ACCEPTED"]
+    command = desk.engine.command()
+    account = await desk.engine.control.switch.disable(command, desk.broker_id, policy)
+    await desk.turns(4)
+    return account
+
+
+def at_broker(desk: Desk) -> int:
+    return desk.at.position_list[SBIN, Product.MIS].quantity
+
+
+async def test_the_very_next_run_knows_the_switch() -> None:
+    """A disabled account gets nothing from the next run, an enabled one its entry from the next."""
+    bench = await RunBench().opened()
+    switch, command = bench.engine.control.switch, bench.engine.command
+    await switch.disable(command(), bench.account.broker_id, None)
+    bench.strategy.want(Direction.LONG, TEN)
+    await bench.run()
+    await bench.turns()
+    assert bench.sent() == []
+    await switch.enable(command(), bench.account.broker_id)
+    await bench.engine.clock.advance(1)
+    await bench.run()
+    await bench.turns()
+    assert bench.sent() == [("BUY", 10)]
+
+
+async def test_an_entry_on_its_way_is_stopped_by_the_switch() -> None:
+    """It was planned before and is not sent yet: the gate turns it away."""
+    bench = await RunBench().opened()
+    bench.strategy.want(Direction.LONG, TEN)
+    await bench.run()
+    await bench.engine.control.switch.disable(
+        bench.engine.command(), bench.account.broker_id, DisablePolicy.EXITS_ONLY
+    )
+    await bench.turns()
+    assert bench.sent() == []
+
+
+async def test_exits_only_leaves_the_stop_and_lets_the_strategy_exit() -> None:
+    """Nothing is sold for the switch itself; what the strategy closes later is closed."""
+    desk = await a_desk()
+    account = await switched_off(desk, DisablePolicy.EXITS_ONLY)
+    assert (account.enabled, at_broker(desk), await desk.units()) == (False, 10, 10)
+    assert await desk.states(Purpose.STOP) == ["ACCEPTED"]
+    await desk.wants(0)
+    await desk.turns(4)
+    assert (at_broker(desk), await desk.units()) == (0, 0)
+    assert desk.at.resting() == []
+
+
+async def test_close_now_closes_what_strategies_hold() -> None:
+    """The stop makes way, ten are sold once, and nothing is left at work."""
+    desk = await a_desk()
+    account = await switched_off(desk, DisablePolicy.CLOSE_NOW)
+    assert (account.enabled, at_broker(desk), await desk.units()) == (False, 0, 0)
+    assert [one.request.quantity for one in await desk.orders(Purpose.EXIT)] == [10]
+    assert desk.at.resting() == []
+
+
+async def test_i_manage_them_myself_leaves_the_position_and_takes_the_stop_away() -> None:
+    """The strategy's books forget it, its order rests no more, and nothing of it is ever sold."""
+    desk = await a_desk()
+    account = await switched_off(desk, DisablePolicy.MANUAL)
+    assert (account.enabled, at_broker(desk), await desk.units()) == (False, 10, 0)
+    assert await desk.states(Purpose.STOP) == ["CANCELED"]
+    assert desk.at.resting() == []
+    await desk.wants(0)
+    await desk.turns(4)
+    assert (at_broker(desk), await desk.orders(Purpose.EXIT)) == (10, [])
