@@ -223,13 +223,15 @@ class ServedStore(Store, Protocol):
         """End ``hold``, when all that is under way is committed."""
         ...
 
-    async def differences(self, collection: str | None = None) -> list[str]:
+    async def differences(self, collection: str | None = None, *, most: int = 0) -> list[str]:
         """Compare what the holder keeps with what the store has; there is no difference, ever.
 
         What differed is read anew.
 
         Args:
             collection: Compare this one; None compares all.
+            most: Compare about so many of its documents, those that follow the ones that were
+                compared by the call before; 0 compares all.
 
         Returns:
             A line for each document that differs, with the names of its fields.

@@ -43,6 +43,7 @@ from core.ports.notifier import Delivered
 from core.ports.store import Change
 from tests.bench.crew import CREWS_AT, Crew, crews_of
 from tests.bench.probe import Probe
+from tests.bench.stores import program
 from tests.fakes.brokers import roots_at
 from tests.fakes.clock import clock_text
 from tests.fakes.memory_foundation import memory_foundation
@@ -333,7 +334,7 @@ class Child:
 
     def __init__(self, spec: Spec) -> None:
         module = "tests.bench.chat" if spec.telegram else "tests.bench.controller"
-        command = [sys.executable, "-P", "-m", module, json.dumps(asdict(spec))]
+        command = program(module, json.dumps(asdict(spec)))
         self._process = subprocess.Popen(
             tethered(command), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

@@ -33,6 +33,7 @@ from bot.parameters import BotParameters
 from core.adapters.brokers import PROFILES
 from core.adapters.clock import SystemClock
 from tests.bench.figure import Figure, table
+from tests.bench.stores import program
 from tests.fakes.bot_engine import BotEngine
 from tests.fakes.views import an_account
 
@@ -170,7 +171,7 @@ async def _serve() -> None:
 
 @asynccontextmanager
 async def _service() -> AsyncIterator[str]:
-    command = [sys.executable, "-P", "-m", "tests.bench.flood", "--serve"]
+    command = program("tests.bench.flood", "--serve")
     child = subprocess.Popen(  # noqa: ASYNC220 - nothing else runs yet
         command, cwd=_ROOT, stdout=subprocess.PIPE, text=True
     )

@@ -25,6 +25,7 @@ from typing import Any
 
 from pymongo import AsyncMongoClient
 
+from core.adapters.clock import MARKET_ZONE
 from core.adapters.mongo.store import CODEC
 from core.domain.order import OrderState
 from core.engine.orders.documents import order_row
@@ -33,6 +34,7 @@ from tests.bench.bed import Bed, bed, middle
 from tests.bench.figure import Figure
 from tests.bench.stores import STORES
 from tests.fakes.orders import order_in
+from tests.fakes.sandbox_process import CLOCK
 
 __all__ = ["Past", "journal", "pasts"]
 
@@ -62,8 +64,8 @@ class Past:
 
 
 def past_orders(ids: Sequence[str], first: int, count: int) -> Iterator[Document]:
-    """Return finished orders of former days as rows, evenly of these accounts."""
-    now = datetime.now(UTC)
+    """Return finished orders of the days before the market's, as rows, evenly of these accounts."""
+    now = datetime.fromisoformat(CLOCK).replace(tzinfo=MARKET_ZONE).astimezone(UTC)
     order = order_in(OrderState.FILLED, broker_id=ids[0], strategy="crew0")
     template = order_row(replace(order, broker_order_id="", filled_quantity=1, version=3))
     for number in range(first, first + count):

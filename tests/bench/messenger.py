@@ -27,6 +27,7 @@ from sandbox.state import State
 from sandbox.telegram import Simulator, build_app
 from sandbox.telegram.model import Callback, Message
 from sandbox.telegram.user_actions import find_bot, find_conversation, tap
+from tests.bench.stores import program
 
 __all__ = ["FIRST_USER", "Messenger", "Served"]
 
@@ -155,7 +156,7 @@ class Messenger:
     """The running process."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-P", "-m", "tests.bench.messenger"]
+        command = program("tests.bench.messenger")
         self._process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self.root = f"http://127.0.0.1:{json.loads(self._process.stdout.readline())}"

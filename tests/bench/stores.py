@@ -15,7 +15,16 @@ from core.adapters.mongo.server import RunningStore, launch
 from tests.fakes.sandbox_process import ROOT
 from tests.faults.tether import tethered
 
-__all__ = ["STORES", "busy", "cpu_of", "door_process", "memory_mb", "mongod_binary", "store_server"]
+__all__ = [
+    "STORES",
+    "busy",
+    "cpu_of",
+    "door_process",
+    "memory_mb",
+    "mongod_binary",
+    "program",
+    "store_server",
+]
 
 STORES = ("embedded", "mongod")
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -47,10 +56,18 @@ async def store_server(kind: str, directory: Path) -> AsyncIterator[RunningStore
         await running.stop()
 
 
+def program(module: str, *arguments: str) -> list[str]:
+    """Return the command of a module of the tests, to be run in ``ROOT``.
+
+    An installation holds no tests, so a child finds them where it stands: without ``-P``.
+    """
+    return [sys.executable, "-m", module, *arguments]
+
+
 @contextmanager
 def door_process(clock: str, delay_ms: float, fill_ms: float = 0.0) -> Iterator[tuple[str, str]]:
     """Run ``tests.bench.door`` in a process of its own; yield its address and its stream's."""
-    command = [sys.executable, "-P", "-m", "tests.bench.door", "--clock", clock]
+    command = program("tests.bench.door", "--clock", clock)
     command += ["--delay-ms", str(delay_ms), "--fill-ms", str(fill_ms)]
     with _process(command) as door:
         assert door.stdout is not None

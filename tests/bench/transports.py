@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import contextlib
 import importlib.util
-import os
 import ssl
 import subprocess
 import sys
@@ -43,8 +42,10 @@ from core.adapters.zerodha.profile import ZERODHA
 from core.adapters.zerodha.sdk import kite_sdk
 from core.domain.outcome import Acked
 from core.ports.broker import BrokerClient
+from tests.bench.stores import program
 from tests.fakes.brokers import MASTER, market_order
 from tests.fakes.certificates import authority, certified
+from tests.fakes.sandbox_process import ROOT
 
 BODY = (
     b"variety=regular&exchange=NSE&tradingsymbol=SBIN&transaction_type=BUY&quantity=1&product=MIS"
@@ -125,11 +126,11 @@ def server(directory: Path | None) -> Iterator[Place]:
         trusted = ssl.create_default_context(cafile=made.file)
         broker_connections.tls_context = lambda: trusted  # type: ignore[assignment]
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "tests.bench.transports", "--serve", str(directory or "")],
+        program("tests.bench.transports", "--serve", str(directory or "")),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        cwd=ROOT,
     )
     assert process.stdout is not None
     try:

@@ -423,8 +423,8 @@ class MemoryStore(_View):
     async def release(self) -> None:
         return
 
-    async def differences(self, collection: str | None = None) -> list[str]:
-        del collection
+    async def differences(self, collection: str | None = None, *, most: int = 0) -> list[str]:
+        del collection, most
         return []
 
     async def kill_sessions(self, ids: Sequence[str]) -> None:

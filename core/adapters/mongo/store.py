@@ -169,9 +169,9 @@ class MongoStore:
     async def release(self) -> None:
         """Do nothing."""
 
-    async def differences(self, collection: str | None = None) -> list[str]:
+    async def differences(self, collection: str | None = None, *, most: int = 0) -> list[str]:
         """Return none: nothing is kept."""
-        del collection
+        del collection, most
         return []
 
     async def command(self, command: Mapping[str, Any], *, admin: bool = False) -> Document:

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from typing import Any
 
 from core.adapters.mongo.schema import COLLECTIONS, Collection
 from core.adapters.single_writer.documents import points, shared
 from core.adapters.single_writer.rules import Cover, Rule, rule_of
 from core.adapters.single_writer.shelf import Layer, Shelf, fields_of
-from core.ports.store import Document, StoreView
+from core.ports.store import Document, StoreView, parts
 
-__all__ = ["Memory"]
+__all__ = ["IDS_AT_ONCE", "Memory", "one_or_some"]
 
+IDS_AT_ONCE = 100
+"""The embedded server compares each document with each id: a thousand at once take it a second."""
 _KNOWN = 4096
-_CLOCKS_APART = timedelta(hours=1)
 _Part = tuple[tuple[str, ...], tuple[Any, ...]]  # fields of a cover, and their values
 _Touched = set[tuple[str, str]]
 
@@ -94,6 +94,25 @@ class Memory:
                 return True
         return False
 
+    def is_in_part(self, collection: str, key: str) -> bool:
+        """Whether a document belongs to a part that is held."""
+        row = self.shelf(collection).docs.get(key)
+        if row is None:
+            return False
+        held = self._parts[collection]
+        return any(
+            (cover.fields, tuple(row.get(field) for field in cover.fields)) in held
+            for cover in self.rule(collection).covers
+        )
+
+    def parts(self, collection: str) -> list[_Part]:
+        """Return the parts of a collection that are held."""
+        return list(self._parts[collection])
+
+    def known(self, collection: str) -> list[str]:
+        """Return the ids of which it is known, one by one, what stands there."""
+        return list(self._known[collection])
+
     # -- reading ---------------------------------------------------------------------------------
 
     async def open(self) -> None:
@@ -107,7 +126,7 @@ class Memory:
         for name in self.collections:
             rule = self.rule(name)
             if rule.is_whole:
-                with self._reading() as touched:
+                with self.reading() as touched:
                     self._take(name, await self._base.find(name, {}), touched)
         for name in self.collections:
             for cover in self.rule(name).covers:
@@ -142,10 +161,10 @@ class Memory:
                 return
             columns = zip(*(values for _, values in new), strict=True)
             where = {
-                field: _one_or_some(values)
+                field: one_or_some(values)
                 for field, values in zip(cover.fields, columns, strict=True)
             }
-            with self._reading() as touched:
+            with self.reading() as touched:
                 self._take(collection, await self._base.find(collection, where), touched)
             held.update(dict.fromkeys(new))
             same = [one for one in held if one[0] == cover.fields and cover.only is None]
@@ -161,14 +180,16 @@ class Memory:
             wanted = [key for key in mine if not self.knows(collection, key)]
             if not wanted:
                 return
-            where = {"_id": wanted[0] if len(wanted) == 1 else {"$in": wanted}}
-            with self._reading() as touched:
-                self._take(collection, await self._base.find(collection, where), touched)
+            for some in parts(wanted, IDS_AT_ONCE):
+                where = {"_id": one_or_some(some)}
+                with self.reading() as touched:
+                    self._take(collection, await self._base.find(collection, where), touched)
             for key in wanted:
                 self._note(collection, key)
 
     @contextmanager
-    def _reading(self) -> Iterator[_Touched]:
+    def reading(self) -> Iterator[_Touched]:
+        """Note what commits touch until the block ends."""
         touched: _Touched = set()
         self._readings[id(touched)] = touched  # by identity: two that are empty are equal
         try:
@@ -226,88 +247,12 @@ class Memory:
         if row is None:
             shelf.drop(key)
             return
-        held = self._parts[collection]
-        for cover in self.rule(collection).covers:
-            part = (cover.fields, tuple(row.get(field) for field in cover.fields))
-            if part in held:
-                return
-        shelf.drop(key)
-
-    # -- proof -----------------------------------------------------------------------------------
-
-    async def differences(
-        self,
-        now: datetime,
-        pending: Callable[[], Iterable[Mapping[str, Layer]]],
-        collection: str | None = None,
-    ) -> list[str]:
-        """Return in what memory differs from the store, while commits go on.
-
-        What was written during the reading says nothing: the answer may be of before or of after.
-        That is what has landed since it began, and what ``pending`` names when it has ended. What
-        has expired there by its index is forgotten here, and no difference.
-        """
-        found = []
-        for name in [collection] if collection else list(self.shelves):
-            rule = self.rule(name)
-            if rule.is_foreign:
-                continue
-            shelf = self.shelf(name)
-            held = {key: row for key, row in shelf.docs.items() if row is not None}
-            with self._reading() as touched:
-                rows = await self._rows_below(name, rule, held)
-            if self.shelf(name) is not shelf:
-                continue  # everything was read anew meanwhile
-            moving = {key for layers in pending() if name in layers for key in layers[name].docs}
-            moving.update(key for one, key in touched if one == name)
-            for key in sorted(held.keys() | rows.keys()):
-                ours, theirs = held.get(key), rows.get(key)
-                if ours == theirs or key in moving or shelf.docs.get(key) is not ours:
-                    continue
-                if ours is not None and theirs is None and self._has_expired(name, ours, now):
-                    shelf.drop(key)
-                else:
-                    found.append(f"{name}/{key}: {_fields_of(ours, theirs)}")
-        return found
-
-    def _has_expired(self, name: str, row: Document, now: datetime) -> bool:
-        for index in self.collections[name].indexes if name in self.collections else ():
-            since = row.get(index.keys[0][0]) if index.keep_s is not None else None
-            # The server removes by its own clock, which may go before this one.
-            kept = timedelta(seconds=index.keep_s or 0) - _CLOCKS_APART
-            if isinstance(since, datetime) and now >= since + kept:
-                return True
-        return False
-
-    async def _rows_below(
-        self, name: str, rule: Rule, held: Mapping[str, Document]
-    ) -> dict[str, Document]:
-        if rule.is_whole:
-            return {row["_id"]: row for row in await self._base.find(name, {})}
-        rows: dict[str, Document] = {}
-        asked: defaultdict[tuple[Any, ...], list[Any]] = defaultdict(list)
-        for fields, values in self._parts[name]:
-            asked[fields, values[:-1]].append(values[-1])
-        for (fields, first), last in asked.items():
-            where = dict(zip(fields, (*first, _one_or_some(last)), strict=True))
-            rows.update({row["_id"]: row for row in await self._base.find(name, where)})
-        rest = [key for key in held if key not in rows]
-        rest += [key for key in self._known[name] if key not in held and key not in rows]
-        if rest:
-            found = await self._base.find(name, {"_id": {"$in": rest}})
-            rows.update({row["_id"]: row for row in found})
-        return rows
+        if not self.is_in_part(collection, key):
+            shelf.drop(key)
 
 
-def _fields_of(ours: Document | None, theirs: Document | None) -> str:
-    """Name what differs; the values may be secrets."""
-    if ours is None or theirs is None:
-        return "is not in memory" if ours is None else "is not in the store"
-    names = sorted(ours.keys() | theirs.keys())
-    return ", ".join(name for name in names if ours.get(name) != theirs.get(name))
-
-
-def _one_or_some(values: Sequence[Any]) -> Any:
+def one_or_some(values: Sequence[Any]) -> Any:
+    """Return what a filter wants of a field that has one of these values."""
     several = list(dict.fromkeys(values))
     return several[0] if len(several) == 1 else {"$in": several}
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from core.adapters.mongo.schema import COLLECTIONS, Collection
 from core.adapters.single_writer.body import BodyView, Layers, seen
+from core.adapters.single_writer.comparison import Comparison
 from core.adapters.single_writer.documents import handed, kept, sort_rows
 from core.adapters.single_writer.fence import DoneBefore, Fence, WrittenOutside, prove
 from core.adapters.single_writer.groups import MOST_MEMBERS, Group, Member, Outcome, batches
@@ -67,6 +68,7 @@ class SingleWriterStore:
         self.base = base
         self._clock = clock
         self._memory = Memory(base, collections)
+        self._comparison = Comparison(self._memory, base)
         self._deadline_s = deadline_s
         self._fence: Fence | None = None
         self._outside = 0
@@ -465,16 +467,21 @@ class SingleWriterStore:
         self._moves += 1
         self._changes = dict.fromkeys(self._memory.collections, self._moves)
 
-    async def differences(self, collection: str | None = None) -> list[str]:
+    async def differences(self, collection: str | None = None, *, most: int = 0) -> list[str]:
         """Compare memory with the store (see the port); commits need not pause for it."""
         if self._fence is None:
             return []
         await self._ready()
         outside, now = self._outside, self._clock.now()
-        found = await self._memory.differences(now, self._pending, collection)
-        if found:  # a difference is there the second time too
-            again = await self._memory.differences(now, self._pending, collection)
-            found = [line for line in found if line in again]
+        found: list[str] = []
+        for name in [collection] if collection else list(self._memory.shelves):
+            if self._memory.rule(name).is_foreign:
+                continue
+            asked = self._comparison.next(name, most)
+            differing = await self._comparison.differences(name, asked, now, self._pending)
+            if differing:  # a difference is there the second time too
+                again = await self._comparison.differences(name, asked, now, self._pending)
+                found += [line for line in differing if line in again]
         # While a commit's outcome is not known, nor is what the store should hold.
         if not found or self._is_unsure():
             return []

@@ -22,10 +22,12 @@ __all__ = ["StoreWatch"]
 
 _log = logging.getLogger(__name__)
 _SHOWN = 20
+_AT_ONCE = 500
+"""Documents that are compared in one look: what a day brings is compared over several."""
 
 
 class StoreWatch:
-    """Compares one collection at a time.
+    """Compares one collection at a time, a large one in parts.
 
     Args:
         store: The controller's store.
@@ -52,7 +54,7 @@ class StoreWatch:
     async def tick(self) -> None:
         """Compare the next collection; stop entries and notify when it differs."""
         collection = next(self._next)
-        found = await self._store.differences(collection)
+        found = await self._store.differences(collection, most=_AT_ONCE)
         if not found:
             return
         for line in found[:_SHOWN]:
