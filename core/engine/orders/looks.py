@@ -34,6 +34,7 @@ class _Read:
 
     Attributes:
         turn: The turn in which it began; None for one that was made ahead of a run.
+        heard: For that one, how many order updates had come before it began.
         began_at: Real time of that.
         ended: On the monotonic clock.
         orders: The orders of each position as they were before it began.
@@ -47,6 +48,12 @@ class _Read:
     positions: Sequence[Position] | None
     holdings: Sequence[Holding] | None = None
     has_holdings: bool = False
+    heard: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was asked for could be read."""
+        return self.positions is not None and (self.holdings is not None or not self.has_holdings)
 
 
 class Looks:
@@ -60,7 +67,8 @@ class Looks:
     happened since makes a new read. The look behind a stop's cancel is always new. A trade by hand
     that no read has shown yet is the one thing that a read of two seconds ago can miss; a user's
     own close asks for a fresh one. A read that ``look_ahead`` made for a run that is near serves
-    the turns after it in the same way and no longer, so that the run's exits need not wait for one.
+    the turns after it in the same way and no longer, so that the run's exits need not wait for one;
+    one that failed, or before which an update came that a turn has not read yet, serves none.
 
     ``keep`` and ``take_recent`` are called under the lock of the account's worker alone.
     """
@@ -75,12 +83,23 @@ class Looks:
         self._read: _Read | None = None
         self._one_at_a_time = asyncio.Lock()
 
-    def new_turn(self) -> None:
-        """Begin a turn: no look of it is served by a read that began before."""
-        self._turn += 1
+    def new_turn(self, heard: int = 0) -> None:
+        """Begin a turn: no look of it is served by a read that began before.
 
-    async def look_ahead(self, client: BrokerClient) -> None:
+        Args:
+            heard: How many order updates have come. One that has come since a read that was made
+                ahead may be a trade by hand, which no order in the journal shows yet.
+        """
+        self._turn += 1
+        if self._read is not None and self._read.turn is None and self._read.heard != heard:
+            self._read = None
+
+    async def look_ahead(self, client: BrokerClient, heard: int = 0) -> None:
         """Read what is held for exits that may be decided within ``_LIVES_S``.
+
+        Args:
+            client: The account's client.
+            heard: How many order updates have come.
 
         Raises:
             BrokerReadError: With AUTH_REQUIRED; the account's login is dead.
@@ -93,7 +112,10 @@ class Looks:
                 return
             rows = await self._journal.of_day(self._broker_id, today)
             read = await self._read_now(client, rows, with_holdings=_CNC in products)
-            self._read = replace(read, turn=None)
+            if read.is_whole:
+                # One that failed is worth another try: in EXIT_ONLY nothing leaves without it, and
+                # else the fills alone would size the exits, beside whatever was sold by hand.
+                self._read = replace(read, turn=None, heard=heard)
 
     def _has_looked_ahead(self, products: Collection[Product]) -> bool:
         """Whether it was done for a run just now: those of one slot share a read."""

@@ -188,7 +188,7 @@ class AccountWorker:
 
     async def _look_ahead(self, client: BrokerClient) -> None:
         try:
-            await self.executor.looks.look_ahead(client)
+            await self.executor.looks.look_ahead(client, self.updates.hints)
         except BrokerReadError:
             self.wake()
             raise
@@ -240,7 +240,7 @@ class AccountWorker:
 
     async def turn(self) -> float:
         """Send what can be sent, read, settle; return the pause until the next turn."""
-        self.executor.looks.new_turn()
+        self.executor.looks.new_turn(self.updates.hints)
         pause = await self._turn()
         try:
             # However the turn ended: a broker that cannot be read protects nothing either.

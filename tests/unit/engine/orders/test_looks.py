@@ -130,6 +130,39 @@ async def test_a_read_ahead_serves_the_next_turn_for_two_seconds() -> None:
     assert await looked(desk) == 1
 
 
+@pytest.mark.parametrize("mode", [TradingMode.NORMAL, TradingMode.EXIT_ONLY])
+async def test_a_read_ahead_that_failed_is_made_again(mode: TradingMode) -> None:
+    """One answer of 503 in the second before a slot: the exit reads anew, and goes by what it shows.
+
+    By the fills alone it would sell what was sold by hand a moment before; in EXIT_ONLY it would not
+    go at all.
+    """
+    desk = await a_desk()
+    await desk.holds(10)
+    await desk.engine.control.modes.set(desk.engine.command(), mode, desk.broker_id)
+    await desk.worker.turn()
+    desk.at.has_positions = False
+    await desk.worker.executor.looks.look_ahead(desk.at)
+    desk.at.has_positions = True
+    desk.at.by_hand(Side.SELL, 4)
+    await desk.wants(0)
+    await desk.worker.turn()
+    assert [order.quantity for order in desk.at.placed] == [6]
+
+
+async def test_a_read_ahead_does_not_outlive_an_update_that_came_after_it() -> None:
+    """The update may be a trade by hand; it waits for its read, and the exit must not pass it."""
+    desk = await a_desk()
+    await desk.holds(10)
+    await desk.worker.executor.looks.look_ahead(desk.at, desk.worker.updates.hints)
+    desk.at.by_hand(Side.SELL, 4)
+    desk.worker.updates.hints += 1
+    await desk.wants(0)
+    desk.worker.wake()
+    await desk.worker.turn()
+    assert [order.quantity for order in desk.at.placed] == [6]
+
+
 async def test_exits_of_a_run_wait_for_no_read_after_a_look_ahead() -> None:
     """The scheduler warms a run a second before its slot; its exits are sent without a request."""
     desk = await a_desk()
