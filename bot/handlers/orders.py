@@ -101,16 +101,20 @@ def _closes(position: PositionView) -> dict[str, str]:
 
 
 async def close(visit: Visit) -> None:
-    """Close a position; on a paused account ask a second time (C2)."""
+    """Close a position; on a paused account ask a second time (C2).
+
+    The question becomes the card of the close, which shows it from here on: nothing is answered.
+    """
     args = visit.args
     only_outside = args.get("only_outside", visit.tap.argument(1) == _OUTSIDE)
     try:
-        order = await visit.services.control.orders.close(
+        await visit.services.control.orders.close(
             visit.command,
             args["broker_id"],
             args["key"],
             despite_pause=args["despite_pause"],
             only_outside=only_outside,
+            asked_in=visit.tapped_message_id,
         )
     except ChoiceNeeded as choice:
         await visit.confirm(
@@ -120,8 +124,6 @@ async def close(visit: Visit) -> None:
             {"": "Close it despite the pause"},
             back=((button("« Keep it", Verb.POSITIONS, args["broker_id"]),),),
         )
-        return
-    await show_order(visit, "Closing order sent", order.client_order_id)
 
 
 async def show_order(visit: Visit, title: str, client_order_id: str) -> None:

@@ -22,6 +22,7 @@ _TITLE = {
     ClosedBy.DAY_GUARD: ("🛑", "Closed by your guard"),
     ClosedBy.USER: ("✅", "Closed by you"),
     ClosedBy.AFTER_PAUSE: ("✅", "Closed after the pause"),
+    ClosedBy.LATE: ("✅", "Closed at last"),
 }
 _ORDER = "Your order: closed"
 

@@ -148,15 +148,20 @@ def order_terms(order: OrderView) -> str:
     return f"{esc(terms)} stop{trigger}"
 
 
-def order_line(order: OrderView, *, is_on_card: bool = False) -> str:
+def order_line(order: OrderView, *, is_on_card: bool = False, part: str = "") -> str:
     """Return an order: what was done or is asked for, its price, and on a list when and by whom.
 
     ``✅ Sold 100 SBIN · ₹958.05`` and under it ``exit +₹150.00``; a card names the rest itself.
+
+    Args:
+        order: The order.
+        is_on_card: It stands on the card of its run.
+        part: What it does in a reversal, whose exit and entry would look the same.
     """
     product = "" if is_on_card else f" {esc(order.product.value)}"
     what = f"{ORDER_ICON[order.state]} {_deed(order)} {esc(symbol_of(order.instrument))}{product}"
     lines = [fitted(what, *_terms_words(order))]
-    lines += [fitted(*_notes(order), indent=INDENT)]
+    lines += [fitted(*_notes(order, part), indent=INDENT)]
     if not is_on_card:
         lines.append(
             fitted(clock_time(order.at), esc(strategy_words(order.strategy)), indent=INDENT)
@@ -193,12 +198,16 @@ def _terms_words(order: OrderView) -> list[str]:
     return [at, esc(state_words(order))]
 
 
-def _notes(order: OrderView) -> list[str]:
+def _notes(order: OrderView, part: str) -> list[str]:
     """Return what an exit has brought; why the rest of an order was not filled."""
     found = []
-    if order.purpose in {Purpose.EXIT, Purpose.STOP} and order.filled_quantity:
+    if part and not order.filled_quantity:
+        found.append(part)
+    elif order.purpose in {Purpose.EXIT, Purpose.STOP} and order.filled_quantity:
         booked = "" if order.realised is None else f" {signed_rupees(order.realised)}"
-        found.append(f"{order.purpose.value}{booked}")
+        found.append(f"{part or order.purpose.value}{booked}")
+    elif part:
+        found.append(part)
     if order.filled_quantity and is_final(order) and order.state is not OrderState.FILLED:
         found.append("rest " + state_words(order))
     return found

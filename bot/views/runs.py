@@ -10,7 +10,7 @@ from bot.views.paper import MADE_UP
 from bot.views.screen import Screen
 from bot.views.width import INDENT, fitted
 from bot.views.words import is_final, plural, price
-from core.domain.order import OrderState, Purpose
+from core.domain.order import OrderState, Purpose, Side
 from core.domain.target import Direction, Target
 from core.domain.views import OrderView, RunLine, RunView
 
@@ -25,9 +25,11 @@ _DECISION = {
     "close": "Closed by you",
     "stop": "Stop hit · {title}",
     "round-trip": "Smallest round trip",
-    "switch-off": "Closing everything of the strategies",
+    "switch-off": "Account switched off: strategies' positions",
 }
 """The titles of runs that are not a signal of a strategy, by their note."""
+_CLOSING = {"close": "Closing for you", "guard": "Your guard closes · {title}"}
+"""The titles of some of these while something is still held."""
 
 
 def run_card(run: RunView, title: str) -> Screen:
@@ -37,7 +39,8 @@ def run_card(run: RunView, title: str) -> Screen:
 
 def run_text(run: RunView, title: str) -> str:
     """Return what changed at a run, and what became of it on each account."""
-    head = _DECISION[run.note].format(title=title) if run.note in _DECISION else title
+    heads = _DECISION | _CLOSING if run.is_closing else _DECISION
+    head = heads[run.note].format(title=title) if run.note in heads else title
     is_signal = run.note not in _DECISION
     lines = [fitted(bold(head), clock_time(run.slot_at))]
     if run.is_practice:
@@ -51,7 +54,7 @@ def run_text(run: RunView, title: str) -> str:
     if len(loud) > _ACCOUNTS:
         loud.sort(key=_is_through)  # what needs a look comes first, the rest is counted
     for line in loud[:_ACCOUNTS]:
-        lines += _account(line, is_signal=is_signal)
+        lines += _account(line, is_signal=is_signal, is_closing=run.is_closing)
     lines += _others(loud[_ACCOUNTS:])
     lines += [f"{bold(line.account_label)}\n{INDENT}{esc(line.note)}" for line in quiet[:_ACCOUNTS]]
     if len(quiet) > _ACCOUNTS:
@@ -104,23 +107,38 @@ def _target_line(target: Target) -> str:
     return f"{fitted(name, stop)}{reason}"
 
 
-def _account(line: RunLine, *, is_signal: bool) -> list[str]:
+def _account(line: RunLine, *, is_signal: bool, is_closing: bool) -> list[str]:
     lines = [bold(line.account_label)]
-    lines += [order_line(one, is_on_card=True) for one in line.orders]
+    parts = _reversals(line.orders)
+    lines += [order_line(one, is_on_card=True, part=parts.get(one.key, "")) for one in line.orders]
     if line.result is not None:
         lines += result_words(line.result, line.charges)
     if line.note:
         lines.append(f"{INDENT}{esc(line.note)}")
     lines += [warning_line(one) for one in line.warnings]
     if not line.orders and not line.note:
-        lines += _nothing(line.late, is_signal=is_signal)
+        lines += _nothing(line.late, is_signal=is_signal, is_closing=is_closing)
     return lines
 
 
-def _nothing(late: Sequence[Target], *, is_signal: bool) -> list[str]:
+def _reversals(orders: Sequence[OrderView]) -> dict[str, str]:
+    """Return what each order of a reversal does: its exit and its entry are of one side."""
+    found = {}
+    exits = [one for one in orders if one.purpose is Purpose.EXIT]
+    for entry in (one for one in orders if one.purpose is Purpose.ENTRY):
+        same = [o for o in exits if (o.instrument, o.side) == (entry.instrument, entry.side)]
+        old, new = ("short", "long") if entry.side is Side.BUY else ("long", "short")
+        if same:
+            found[entry.key] = f"opens the {new}"
+            found |= {one.key: f"closes the {old}" for one in same}
+    return found
+
+
+def _nothing(late: Sequence[Target], *, is_signal: bool, is_closing: bool) -> list[str]:
     """Return why an account has no order."""
     if not is_signal:
-        return [f"{INDENT}no order yet"]  # a decision to close has its orders in a moment
+        # A decision to close has its orders in a moment, unless another order was there first.
+        return [f"{INDENT}{'no order yet' if is_closing else 'flat, no order was needed'}"]
     if not late:
         return [f"{INDENT}nothing to do"]
     return [

@@ -160,7 +160,7 @@ def state_words(order: OrderView) -> str:
         return "not followed any more"
     if order.state is OrderState.CANCELED and order.reason == MAKES_WAY:
         # In words that stay true: the exit has come and gone when the card is read again.
-        return "gave way to the exit"
+        return "cancelled for the exit"
     if order.state is OrderState.PARTIALLY_FILLED or (
         order.state in WORKING and order.filled_quantity
     ):

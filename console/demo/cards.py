@@ -20,6 +20,8 @@ _ORDER = re.compile(
 )
 _PRICE = re.compile(r"₹([\d,.]*\d)")
 _SIDE = {"b": "BUY", "s": "SELL"}
+_REDUCING = {"exit": "exit", "closes": "exit", "stop": "stop"}
+"""What an order does, by the first word that is said of it: in a reversal it "closes the long"."""
 _NEVER_SENT = ("being prepared", "not sent", "held back", "never reached the broker")
 
 
@@ -131,7 +133,11 @@ def _order(account: str, lines: Sequence[str]) -> ShownOrder | None:
         "stop"
         if found["stop"]
         else next(
-            (one for one in ("exit", "stop") if any(part.split()[:1] == [one] for part in said)),
+            (
+                purpose
+                for word, purpose in _REDUCING.items()
+                if any(part.split()[:1] == [word] for part in said)
+            ),
             "entry",
         )
     )

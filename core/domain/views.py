@@ -260,6 +260,7 @@ class RunView:
     """One run of a strategy: its targets, and a line an account.
 
     Attributes:
+        is_closing: It is a decision to close, and something of that is still held.
         is_practice: It was decided at prices that are made up (F6).
     """
 
@@ -271,6 +272,7 @@ class RunView:
     lines: tuple[RunLine, ...]
     note: str
     is_practice: bool = False
+    is_closing: bool = False
 
 
 class SizeKind(StrEnum):

@@ -29,7 +29,7 @@ class ExitWaits:
 
 @dataclass(frozen=True, slots=True)
 class ExitStuck:
-    """An exit is not through some time after it was wanted; posted once for each decision (R3).
+    """An exit is not through some time after it was wanted; once for each decision. A card (R3).
 
     Attributes:
         broker_id: The account.
@@ -47,7 +47,7 @@ class ExitStuck:
 
 @dataclass(frozen=True, slots=True)
 class ExitThrough:
-    """An exit that was reported as stuck is through.
+    """An exit that was reported as stuck is through: that message goes, its result is told.
 
     Attributes:
         broker_id: The account.

@@ -52,7 +52,7 @@ class OrderRevived:
 
 @dataclass(frozen=True, slots=True)
 class OrderUpdate:
-    """A step of an order that the user placed. A card."""
+    """A step of a user's own order, of versions before its close had one card. A card."""
 
     kind: ClassVar[str] = "order_update"
     client_order_id: str

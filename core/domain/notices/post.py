@@ -7,12 +7,14 @@ from datetime import datetime
 from enum import StrEnum
 
 from core.domain.notices.accounts import AccountParked, AccountReadable, AccountUnreadable
+from core.domain.notices.exits import ExitStuck, ExitThrough
 from core.domain.notices.limits import DailyLossBlind
 from core.domain.notices.logins import LoginFailed, LoginSilent, MorningRound, TokenWarning
 from core.domain.notices.notice import Notice
-from core.domain.notices.orders import ExternalOrder, OrderUnresolved, OrderUpdate
+from core.domain.notices.orders import ExternalOrder, OrderUnresolved
 from core.domain.notices.panic import PanicCard, PanicOver
 from core.domain.notices.positions import ClosedByHand, PositionDisputed
+from core.domain.notices.protection import StopHit
 from core.domain.notices.result_guards import GuardBlind, GuardPricesOld
 from core.domain.notices.results import PositionClosed
 from core.domain.notices.runs import RunCard
@@ -32,11 +34,14 @@ __all__ = [
     "login_trouble_removal",
     "loss_blind_card",
     "morning_round_card",
-    "order_card",
     "panic_card",
     "parked_card",
     "prices_old_card",
     "run_card",
+    "run_key",
+    "stop_hit_card",
+    "stuck_card",
+    "stuck_removal",
     "token_warning_card",
     "token_warning_removal",
     "unreadable_card",
@@ -81,22 +86,38 @@ class Post:
         return isinstance(self.notice, PanicCard | PanicOver)
 
 
-def run_card(run_id: str) -> Post:
-    """Return the post that brings a run's card up to date."""
-    return Post(RunCard(run_id), Delivery.EDIT, f"run:{run_id}")
+def run_key(run_id: str) -> str:
+    """Return the key of a run's card."""
+    return f"run:{run_id}"
 
 
-def order_card(client_order_id: str) -> Post:
-    """Return the post that brings the card of a user's own order up to date."""
-    return Post(OrderUpdate(client_order_id), Delivery.EDIT, f"order:{client_order_id}")
+def run_card(run_id: str, *, fresh: bool = False) -> Post:
+    """Return the post that brings a run's card up to date, or sends it anew for its end."""
+    delivery = Delivery.REPLACE if fresh else Delivery.EDIT
+    return Post(RunCard(run_id), delivery, run_key(run_id))
 
 
-def closed_card(notice: PositionClosed, client_order_id: str) -> Post:
-    """Return the post of a close's result in the place of its order's card: one event, one message.
+def closed_card(notice: PositionClosed, run_id: str) -> Post:
+    """Return the post of a close's result in the place of its run's card: one event, one message.
 
     It is sent anew, at the end of the chat, for it is what was waited for.
     """
-    return Post(notice, Delivery.REPLACE, f"order:{client_order_id}")
+    return Post(notice, Delivery.REPLACE, run_key(run_id))
+
+
+def stop_hit_card(notice: StopHit, run_id: str) -> Post:
+    """Return the post of a stop that is hit, as the first state of the card of its close."""
+    return Post(notice, Delivery.REPLACE, run_key(run_id))
+
+
+def stuck_card(notice: ExitStuck, ledger_key: str) -> Post:
+    """Return the post of an exit that is not through; the newest stands for those before it."""
+    return Post(notice, Delivery.REPLACE, f"stuck:{ledger_key}")
+
+
+def stuck_removal(notice: ExitThrough, ledger_key: str) -> Post:
+    """Return the post that takes that message away: how the position ended has its own message."""
+    return Post(notice, Delivery.REMOVE, f"stuck:{ledger_key}")
 
 
 def unresolved_card(client_order_id: str) -> Post:

@@ -24,6 +24,8 @@ class ClosedBy(StrEnum):
     USER = "user"
     AFTER_PAUSE = "after_pause"
     """A strategy's exit that waited while the account was PAUSED."""
+    LATE = "late"
+    """A strategy's exit that was reported as not through."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from core.domain.command import Command
 from core.domain.instrument import InstrumentId, Product, why_not_handled
 from core.domain.ledger import Ledger
 from core.domain.mode import TradingMode
+from core.domain.notices.post import run_key
 from core.domain.order import (
     MANUAL,
     OPEN_STATES,
@@ -26,7 +27,7 @@ from core.engine.orders.journal import Journal
 from core.engine.orders.market_hours import MarketHours
 from core.engine.orders.net_positions import NetPositions
 from core.engine.orders.risk import NOTHING_LEFT
-from core.engine.outbox import Outbox
+from core.engine.outbox import Outbox, adopt_card
 from core.engine.workers.account_worker import AccountWorker
 from core.errors import BrokerReadError, ChoiceNeeded, Denied, UserError
 from core.ports.broker import BrokerClient
@@ -63,10 +64,11 @@ class _Position:
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """How a user confirmed a close."""
+    """How a user confirmed a close, and in which message: that is its card from then on."""
 
     despite_pause: bool
     only_outside: bool
+    asked_in: int | None
 
 
 class Closing:
@@ -106,13 +108,15 @@ class Closing:
         *,
         despite_pause: bool,
         only_outside: bool = False,
+        asked_in: int | None = None,
     ) -> Order:
         """Close one position with market orders for all that is left of it.
 
         A close sets goals, and the account's executor pursues them as it pursues every exit: the
         stop makes way (C6), what rests is chased, what came to nothing is worked out anew, in every
         mode and over a restart. What strategies own is closed in their name, the rest in the
-        user's; ``only_outside`` leaves the strategies' units alone.
+        user's; ``only_outside`` leaves the strategies' units alone. The message ``asked_in``, where
+        the user confirmed it, becomes the card of the close.
 
         Returns:
             The first order of the close, or one that was closing the position already.
@@ -132,7 +136,7 @@ class Closing:
         worker, client = await self._reach(broker_id)
         await self._ask_about_pause(broker_id, despite_pause=despite_pause)
         position = _Position(command, worker, instrument, product)
-        terms = _Terms(despite_pause, only_outside)
+        terms = _Terms(despite_pause, only_outside, asked_in)
         known = await self._decide(position, client, terms)
         if known is None:
             # Outside the lock: a slow read holds back nothing that the account sends.
@@ -246,6 +250,9 @@ class Closing:
         )
 
         async def body(view: StoreView) -> None:
+            if terms.asked_in is not None:
+                key, at = run_key(position.run_id), self._clock.now()
+                await adopt_card(view, position.command.chat_id, key, terms.asked_in, at)
             await flatten(view, self._outbox, ledgers, decision)
 
         await self._store.transaction(body, nonce=f"close:{position.command.id}")

@@ -95,10 +95,16 @@ class ManualOrders:
         *,
         despite_pause: bool,
         only_outside: bool = False,
+        asked_in: int | None = None,
     ) -> Order:
         """Close one position; see ``Closing.close``."""
         return await self._closing.close(
-            command, broker_id, key, despite_pause=despite_pause, only_outside=only_outside
+            command,
+            broker_id,
+            key,
+            despite_pause=despite_pause,
+            only_outside=only_outside,
+            asked_in=asked_in,
         )
 
     async def cancel(self, command: Command, broker_id: str, key: str) -> Order:

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import ledger_key
-from core.domain.order import Order, Side
+from core.domain.order import MANUAL, Order, Side
 from core.domain.target import Target
 from core.domain.truth import Key, key_of
 from core.engine.orders.goals import entered_on
-from core.engine.orders.results import charges_of_close
+from core.engine.orders.results import charges_of_close, result_of_own
 from core.engine.runs.plan import target_of
 from core.ports.store import Document, StoreView
 
@@ -58,25 +58,35 @@ def result_of_run(
         closing these units, None when they are not known.
     """
     closing: dict[tuple[str, Key, Side], list[Order]] = {}
+    own: dict[Key, list[Order]] = {}
     for one in orders:
+        if one.strategy == MANUAL and one.filled_quantity:
+            own.setdefault(key_of(one), []).append(one)
         if one.realised is not None:
             place = (one.strategy, key_of(one), one.request.side)
             closing.setdefault(place, []).append(one)
     result, charges = Decimal(0), Decimal(0)
     known = True
+    for where, units in own.items():
+        taken, cost = result_of_own(units, [one for one in today if key_of(one) == where])
+        if taken is None:
+            return None, None  # of a part alone it would be no result
+        known = known and cost is not None
+        result, charges = result + taken, charges + (cost or Decimal(0))
     for (strategy, key, side), closed in closing.items():
-        taken = sum((one.realised or Decimal(0) for one in closed), Decimal(0))
-        units = sum(one.filled_quantity for one in closed)
+        booked = sum((one.realised or Decimal(0) for one in closed), Decimal(0))
+        filled = sum(one.filled_quantity for one in closed)
         value = sum((one.filled_quantity * one.average_price for one in closed), Decimal(0))
-        # What is taken is the price less the average, for a sale; the other way round for a buy.
-        average = (value + side.sign * taken) / units
+        # What is booked is the price less the average, for a sale; the other way round for a buy.
+        average = (value + side.sign * booked) / filled
         newest = max(one.created_at for one in closed)
-        own = [
+        beside = [
             one
             for one in today
             if one.strategy == strategy and key_of(one) == key and one.created_at <= newest
         ]
-        cost = charges_of_close(closed, own, average)
+        cost = charges_of_close(closed, beside, average)
         known = known and cost is not None
-        result, charges = result + taken, charges + (cost or Decimal(0))
-    return (result if closing else None), (charges if known and closing else None)
+        result, charges = result + booked, charges + (cost or Decimal(0))
+    has_closed = bool(closing or own)
+    return (result if has_closed else None), (charges if known and has_closed else None)

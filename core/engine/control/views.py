@@ -13,7 +13,7 @@ from core.domain.day_result import day_result
 from core.domain.identifiers import is_paper
 from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
-from core.domain.order import EXTERNAL, LIVE_STATES, MANUAL, OPEN_STATES, Order
+from core.domain.order import EXTERNAL, LIVE_STATES, OPEN_STATES, Order
 from core.domain.profit import Profit, days_profit
 from core.domain.protection import awaited
 from core.domain.sessions import trading_day
@@ -40,6 +40,7 @@ from core.engine.control.projections import (
 )
 from core.engine.control.run_results import never_entered, result_of_run
 from core.engine.orders.gate import gate_at
+from core.engine.orders.goals import goals_of
 from core.engine.orders.guards import lasting_gaps
 from core.engine.orders.journal import Journal
 from core.engine.orders.limit_use import held_back
@@ -47,6 +48,7 @@ from core.engine.orders.practice import was_practised
 from core.engine.orders.protections import Protections, Standing
 from core.engine.orders.reconciliation import Snapshot
 from core.engine.orders.run_rows import newest_run, run_at
+from core.engine.orders.waiting import left_of
 from core.engine.runs.plan import target_of
 from core.engine.workers.account_worker import AccountWorker
 from core.errors import NotFound
@@ -327,8 +329,7 @@ class Views:
             raise NotFound("That run is not in the journal.")
         orders: dict[str, list[Order]] = {}
         for order in await self._journal.of_run(run_id):
-            if order.strategy != MANUAL:  # that has a card of its own
-                orders.setdefault(order.broker_id, []).append(order)
+            orders.setdefault(order.broker_id, []).append(order)
         lines = []
         for broker_id in row["broker_ids"]:
             account = await self._any_account(broker_id)
@@ -350,15 +351,25 @@ class Views:
             targets=tuple(target_of(target) for target in row["targets"]),
             lines=tuple(lines),
             note=row.get("kind", ""),
+            is_closing=row.get("kind", "") != ""
+            and await self._is_closing(row["broker_ids"], run_id),
             is_practice=all(map(is_paper, row["broker_ids"]))
             and await was_practised(self._store, trading_day(row["slot_at"])),
         )
+
+    async def _is_closing(self, broker_ids: Sequence[str], run_id: str) -> bool:
+        """Whether a decision to close has something left to close."""
+        for broker_id in broker_ids:
+            for goal in await goals_of(self._store, broker_id):
+                if goal.run_id == run_id and await left_of(self._store, goal, self._today):
+                    return True
+        return False
 
     async def _result(
         self, broker_id: str, orders: Sequence[Order]
     ) -> tuple[Decimal | None, Decimal | None]:
         """Return what orders of a run have brought, and the charges of it."""
-        days = {one.day for one in orders if one.realised is not None}
+        days = {one.day for one in orders if one.filled_quantity}
         if not days:
             return None, None
         today = [one for day in days for one in await self._journal.of_day(broker_id, day)]

@@ -1,8 +1,8 @@
 """Says what becomes of an exit that cannot go or does not get through, each thing once (R3).
 
 An exit that waits for the open is announced; one that is not through after ``stuck_s`` is a notice
-of its own with the reason, and so is its end. What was said of a goal stands in the goal, so that a
-restart neither repeats it nor forgets to say the end.
+of its own with the reason, which goes when it is through: its result is told. What was said of a
+goal stands in the goal, so that a restart neither repeats it nor forgets its end.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from core.domain.goal import Goal
 from core.domain.instrument import Instrument
 from core.domain.notices.exits import ExitStuck, ExitThrough, ExitWaits
 from core.domain.notices.notice import Notice
-from core.domain.notices.post import Post
+from core.domain.notices.post import Post, stuck_card, stuck_removal
 from core.domain.order import (
     LIVE_STATES,
     MANUAL,
@@ -160,7 +160,7 @@ class ExitWatch:
     async def _say_stuck(self, goal: Goal, notice: ExitStuck) -> None:
         async def body(view: StoreView) -> None:
             if await mark_stuck(view, goal, goal.run_id):
-                await self._outbox.post(view, Post(notice))
+                await self._outbox.post(view, stuck_card(notice, goal.key))
 
         since = self._since[goal.key][1].isoformat()
         nonce = f"exit-stuck:{goal.key}|{goal.run_id}|{since}"
@@ -171,7 +171,7 @@ class ExitWatch:
 
         async def body(view: StoreView) -> None:
             if await mark_stuck(view, goal, ""):
-                await self._outbox.post(view, Post(notice))
+                await self._outbox.post(view, stuck_removal(notice, goal.key))
 
         nonce = f"exit-through:{goal.key}|{goal.stuck}|{self._clock.now().isoformat()}"
         await self._transact(body, nonce)

@@ -322,6 +322,7 @@ class Flattening:
         at: Real time.
         market_at: Market time.
         close: Set when a user asked for it.
+        note: What its card says of the account besides its orders.
     """
 
     run_id: str
@@ -332,6 +333,7 @@ class Flattening:
     at: datetime
     market_at: datetime
     close: UserClose | None = None
+    note: str = ""
 
 
 async def flatten(
@@ -339,9 +341,8 @@ async def flatten(
 ) -> None:
     """Set the goal of each of these ledgers to flat, and show it as a run of its own.
 
-    What no strategy owns is closed by orders that have cards of their own: a close of nothing else
-    has no card of a run, which nothing would bring to its end (row H5). A panic has one message
-    for all that it does.
+    Its card goes on to the result of all that it closes, which takes its place (``results.py``). A
+    panic has one message for all that it does.
     """
     for ledger in ledgers:
         await put_goal(
@@ -364,13 +365,13 @@ async def flatten(
             "strategy": decision.strategy,
             "slot_at": decision.market_at,
             "targets": [],
-            "notes": {},
+            "notes": {decision.broker_id: decision.note} if decision.note else {},
             "broker_ids": [decision.broker_id],
             "is_signal": True,
             "kind": decision.kind,
+            "closes": len(ledgers),
             "created_at": decision.at,
         },
     )
-    has_card = not is_of_panic(decision.run_id)
-    if has_card and any(ledger.strategy != MANUAL for ledger in ledgers):
+    if not is_of_panic(decision.run_id):
         await outbox.post(view, run_card(decision.run_id))

@@ -21,7 +21,6 @@ from core.domain.notices.post import (
     Post,
     external_order_card,
     external_order_removal,
-    order_card,
     run_card,
     unresolved_card,
 )
@@ -311,11 +310,11 @@ class Journal:
         if matched != 1:
             raise AlreadyDone(f"order {key} was changed meanwhile")
         await view.insert(_EVENTS, self._audit(after, before.state.value))
-        result = await self._move_ledger(view, before, after, ledgers)
+        results = await self._move_ledger(view, before, after, ledgers)
         posts = posts_of(before, after, is_told=is_told or self._was_found_at_once(before, after))
-        if result is not None and not is_of_panic(after.run_id):
-            posts.append(result)
-        for post in posts:
+        if is_of_panic(after.run_id):
+            results = []
+        for post in [*posts, *results]:
             await self._outbox.post(view, post)
 
     def _was_found_at_once(self, before: Order, after: Order) -> bool:
@@ -340,16 +339,16 @@ class Journal:
 
     async def _move_ledger(
         self, view: StoreView, before: Order, after: Order, ledgers: tuple[Ledger, Ledger] | None
-    ) -> Post | None:
-        """Move the ledger by what newly filled; return the result when that closed a position."""
+    ) -> list[Post]:
+        """Move the ledger by what newly filled; return what tells of the end of a position."""
         if ledgers is None:
             if after.strategy != MANUAL or after.filled_quantity <= before.filled_quantity:
-                return None
+                return []
             return await result_of_close(view, after, await self._beside(view, after))
         ledger, moved = ledgers
         await put_ledger(view, replace(moved, day=max(moved.day, after.day)))
         if moved.quantity or not ledger.quantity:
-            return None
+            return []
         return await result_of_ledger(view, after, ledger, moved, await self._beside(view, after))
 
     async def _beside(self, view: StoreView, order: Order) -> list[Order]:
@@ -460,8 +459,6 @@ def _cards_of(order: Order) -> list[Post]:
     """
     if is_of_panic(order.run_id):
         return []
-    if order.strategy == MANUAL:
-        return [order_card(order.client_order_id)]
     if order.strategy == EXTERNAL:
         return [external_order_card(order.broker_id, order.client_order_id)]
     return [run_card(order.run_id)]

@@ -1,7 +1,8 @@
 """The result of a position that a stop, a guard or a user closed (row H5: no silent end).
 
 Called in the transaction of the fill that makes the position flat, so that the result is told once
-and never before it is true. What a strategy's own exit closes stays on the card of its run.
+and never before it is true. What a strategy's own exit closes stays on the card of its run, and the
+result of a decision to close takes the place of its card: one event, one message.
 """
 
 from __future__ import annotations
@@ -11,16 +12,25 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from core.domain.charges import executions_of_orders, newest, round_trip_charges
+from core.domain.goal import Goal
 from core.domain.identifiers import broker_of
 from core.domain.ledger import Ledger, ledger_key
-from core.domain.notices.post import Post, closed_card
+from core.domain.notices.exits import ExitThrough
+from core.domain.notices.post import Post, closed_card, run_card, stuck_removal
 from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.order import EXTERNAL, MANUAL, OPEN_STATES, Order, Purpose
-from core.engine.orders.goals import goal_at, is_result_wanted
+from core.engine.orders.goals import goal_at, goals_of, is_result_wanted
+from core.engine.orders.ledgers import ledger_at
 from core.engine.orders.run_rows import run_at
-from core.ports.store import StoreView
+from core.ports.store import Document, StoreView
 
-__all__ = ["charges_by_hand", "charges_of_close", "result_of_close", "result_of_ledger"]
+__all__ = [
+    "charges_by_hand",
+    "charges_of_close",
+    "result_of_close",
+    "result_of_ledger",
+    "result_of_own",
+]
 
 _BY_KIND = {
     "close": ClosedBy.USER,
@@ -33,8 +43,8 @@ _BY_KIND = {
 
 async def result_of_ledger(
     view: StoreView, last: Order, before: Ledger, after: Ledger, today: Sequence[Order]
-) -> Post | None:
-    """Return the post of a strategy's position that has just been closed; None for any other step.
+) -> list[Post]:
+    """Return the posts of a strategy's position that has just been closed; none for another step.
 
     Args:
         view: The transaction of the fill.
@@ -44,18 +54,24 @@ async def result_of_ledger(
         today: The account's orders of the day in the instrument, this step included.
     """
     if before.quantity == 0 or after.quantity != 0:
-        return None
+        return []
+    goal = await goal_at(view, before.key)
+    posts = []
+    if goal is not None and goal.run_id != last.run_id and await _decision(view, goal.run_id):
+        posts.append(run_card(goal.run_id))  # it has nothing left to close, and says so
+    posts += _not_stuck(goal)
     position = _of_position(last, today)
     closing = _closing(last, position)
     closed_by = await _closed_by(view, last, before, closing)
     if closed_by is None:
-        return None
+        return posts
     units, price = _filled(closing)
     direction = 1 if before.quantity > 0 else -1
     # Closing moves no average, so that of the ledger is what all these units had cost.
     result = (price - before.average_price) * units * direction
     charges = charges_of_close(closing, position, before.average_price)
-    return Post(_notice(last, closed_by, units, price, result, charges))
+    notice = _notice(last, closed_by, units, price, result, charges)
+    return [*posts, *await _told(view, last, notice, today)]
 
 
 def _of_position(last: Order, today: Iterable[Order]) -> list[Order]:
@@ -100,8 +116,8 @@ def _closing(last: Order, position: Sequence[Order]) -> list[Order]:
 async def _closed_by(
     view: StoreView, last: Order, before: Ledger, closing: Sequence[Order]
 ) -> ClosedBy | None:
-    run = await run_at(view, last.run_id)
-    if run is not None and run.get("kind") in _BY_KIND:
+    run = await _decision(view, last.run_id)
+    if run is not None:
         return _BY_KIND[run["kind"]]
     if any(order.purpose is Purpose.STOP for order in closing):
         return ClosedBy.STOP
@@ -111,11 +127,43 @@ async def _closed_by(
         return ClosedBy.GUARD
     if await is_result_wanted(view, before.key, last.run_id):
         return ClosedBy.AFTER_PAUSE
+    if goal is not None and goal.stuck == last.run_id:
+        return ClosedBy.LATE
     return None
 
 
-async def result_of_close(view: StoreView, last: Order, today: Sequence[Order]) -> Post | None:
-    """Return the post of a user's close of what no strategy held, once all of it has filled.
+async def _decision(view: StoreView, run_id: str) -> Document | None:
+    """Return a run that is a decision to close, whose result takes the place of its card."""
+    run = await run_at(view, run_id)
+    return run if run is not None and run.get("kind") in _BY_KIND else None
+
+
+async def _told(
+    view: StoreView, last: Order, notice: PositionClosed, today: Sequence[Order]
+) -> list[Post]:
+    """Return the post of a result; of a decision to close several positions once all are closed."""
+    run = await _decision(view, last.run_id)
+    if run is None:
+        return [Post(notice)]
+    if run.get("closes", 1) == 1:
+        return [closed_card(notice, last.run_id)]
+    for goal in await goals_of(view, last.broker_id):
+        if goal.run_id == last.run_id and await _is_held(view, goal, today):
+            return []
+    return [run_card(last.run_id, fresh=True)]
+
+
+async def _is_held(view: StoreView, goal: Goal, today: Sequence[Order]) -> bool:
+    """Whether something of a decision to close is still held."""
+    if goal.strategy != MANUAL:
+        ledger = await ledger_at(view, goal.key)
+        return ledger is not None and ledger.quantity != 0
+    units, _ = _filled([o for o in today if (o.run_id, o.strategy) == (goal.run_id, MANUAL)])
+    return units != abs(goal.to_close)
+
+
+async def result_of_close(view: StoreView, last: Order, today: Sequence[Order]) -> list[Post]:
+    """Return the posts of a user's close of what no strategy held, once all of it has filled.
 
     Args:
         view: The transaction of the fill.
@@ -126,7 +174,7 @@ async def result_of_close(view: StoreView, last: Order, today: Sequence[Order]) 
     key = ledger_key(MANUAL, last.broker_id, request.instrument, request.product)
     goal = await goal_at(view, key)
     if goal is None or goal.run_id != last.run_id:
-        return None
+        return []
     same = [order for order in today if order.request.product is request.product]
     # The same close may have taken strategies' units, by exits of their own in the same run.
     closing = [
@@ -138,16 +186,37 @@ async def result_of_close(view: StoreView, last: Order, today: Sequence[Order]) 
     ]
     units, price = _filled(closing)
     if units != abs(goal.to_close):
-        return None
-    run = await run_at(view, last.run_id)
-    closed_by = _BY_KIND.get(run.get("kind", ""), ClosedBy.USER) if run else ClosedBy.USER
-    result = _result_of_own_trades(last, same, units, price)
-    charges = None
-    if result is not None:
-        own = [one for one in same if one.strategy in {MANUAL, EXTERNAL}]
-        charges = charges_of_close(closing, own, price)
+        return []
+    run = await _decision(view, last.run_id)
+    closed_by = _BY_KIND[run["kind"]] if run else ClosedBy.USER
+    result, charges = result_of_own(closing, same)
     notice = _notice(last, closed_by, units, price, result, charges)
-    return closed_card(notice, last.client_order_id)
+    return [*_not_stuck(goal), *await _told(view, last, notice, today)]
+
+
+def _not_stuck(goal: Goal | None) -> list[Post]:
+    """Take away the message that an exit is not through."""
+    if goal is None or not goal.stuck:
+        return []
+    position = f"{goal.instrument} {goal.product.value}"
+    return [stuck_removal(ExitThrough(goal.broker_id, position), goal.key)]
+
+
+def result_of_own(
+    closing: Sequence[Order], same: Sequence[Order]
+) -> tuple[Decimal | None, Decimal | None]:
+    """Return what a close of units that no strategy held has brought, and its charges.
+
+    Args:
+        closing: The orders of the close that have filled.
+        same: The account's orders of the day in that instrument and product.
+    """
+    units, price = _filled(closing)
+    result = _result_of_own_trades(closing[-1], same, units, price) if closing else None
+    if result is None:
+        return None, None
+    own = [one for one in same if one.strategy in {MANUAL, EXTERNAL}]
+    return result, charges_of_close(closing, own, price)
 
 
 def charges_of_close(

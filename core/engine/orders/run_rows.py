@@ -2,6 +2,7 @@
 
 A run is a strategy's slot, an extra run, or a decision to make ledgers flat (``kind``: square-off,
 close, switch-off, stop, panic); its card in the chat is drawn from this document and its orders.
+``closes`` counts what a decision closes.
 ``quiet`` names the accounts whose note says only that a user keeps them from entering.
 ``said`` names the denials by limits that its notes tell: the day's later runs do not repeat them.
 """

@@ -10,7 +10,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from core.domain.goal import Goal
-from core.domain.notices.post import Post
+from core.domain.money import rupees
+from core.domain.notices.post import stop_hit_card
 from core.domain.notices.protection import StopHit
 from core.domain.sessions import trading_day
 from core.engine.orders.goals import Flattening, flatten, goal_at
@@ -43,6 +44,7 @@ class StopHits:
             day,
             self._clock.now(),
             now,
+            note=f"{goal.instrument}, stop {rupees(trigger)}: {how}.",
         )
 
         async def body(view: StoreView) -> bool:
@@ -56,7 +58,7 @@ class StopHits:
             notice = StopHit(
                 goal.broker_id, goal.strategy, instrument, ledger.quantity, trigger, how
             )
-            await self._outbox.post(view, Post(notice))
+            await self._outbox.post(view, stop_hit_card(notice, decision.run_id))
             return True
 
         try:

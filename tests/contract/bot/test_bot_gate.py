@@ -8,6 +8,7 @@ import pytest
 
 from bot.edge.pairing import pairing_code
 from bot.registry import ACTIONS, COMMANDS
+from core.domain.account import Account
 from core.domain.mode import TradingMode
 from core.domain.order import Side
 from tests.fakes.bot_world import OWNER, Person, World, a_tap, soon
@@ -136,7 +137,7 @@ async def test_five_taps_on_close_close_once(world: World):
     assert question["keyboard"][0][0]["style"] == "danger"
     for _ in range(5):
         await world.owner.press(question["id"], data)
-    await world.owner.sees("Closing order sent")
+    await soon(lambda: _placed(world, account))
     await world.settled()
     (sent,) = world.at_broker(account.broker_id).placed
     assert (sent.side, sent.quantity, sent.instrument.symbol) == (Side.SELL, 10, "SBIN")
@@ -208,7 +209,7 @@ async def test_a_refused_command_leaves_its_button_usable(world: World):
     await world.owner.sees("needs a login first")
     await world.log_in(account)
     await world.owner.press(question["id"], data)
-    await world.owner.sees("Closing order sent")
+    await soon(lambda: _placed(world, account))
 
 
 @pytest.mark.row("C1", "C2")
@@ -247,7 +248,7 @@ async def test_closing_on_a_paused_account_asks_twice(world: World):
     await world.owner.sees("Close the position all the same?")
     assert await world.effects("close") == []
     await world.owner.tap("Close it despite the pause")
-    await world.owner.sees("Closing order sent")
+    await soon(lambda: _placed(world, account))
     assert len(world.at_broker(account.broker_id).placed) == 1
 
 
@@ -347,3 +348,8 @@ async def test_rename_checks_and_changes(world: World):
     await world.owner.sees("Now called Prime")
     await world.settled()
     assert await world.rows("prompts") == []
+
+
+async def _placed(world: World, account: Account) -> bool:
+    """Whether the close of a position went out; the message that asked becomes its card."""
+    return bool(world.at_broker(account.broker_id).placed)

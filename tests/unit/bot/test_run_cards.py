@@ -6,6 +6,7 @@ import html
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -85,7 +86,7 @@ def test_an_exit_shows_its_own_profit_and_a_stop_that_gave_way_stays_true():
     )
     text = fit(text_of(a_run(out, gone)))
     assert "✅ Sold 100 SBIN · ₹958.05\n   exit -\u2060₹150.00\n" in text
-    assert text.endswith("➖ Stop: sell 100 SBIN · ₹948.00\n   gave way to the exit")
+    assert text.endswith("➖ Stop: sell 100 SBIN · ₹948.00\n   cancelled for the exit")
 
 
 @pytest.mark.row("C2")
@@ -129,3 +130,23 @@ def test_a_normal_step_has_no_warning_sign():
     text = text_of(replace(a_run(), lines=(going,)))
     assert "⏳ NSE:SBIN: its exit is on its way to the broker" in text
     assert "⚠️ NSE:TCS: bare" in text
+
+
+@pytest.mark.row("E1")
+def test_a_reversal_says_which_order_closes_and_which_opens():
+    """Both sell the same instrument: alike on the card, they would read as one order too many."""
+    done: dict[str, Any] = {"side": Side.SELL, "state": OrderState.FILLED, "filled_quantity": 10}
+    price = Decimal("812.35")
+    out = an_order(
+        MAIN, key="X", purpose=Purpose.EXIT, average_price=price, realised=Decimal(150), **done
+    )
+    entry = an_order(MAIN, key="E", purpose=Purpose.ENTRY, average_price=price, **done)
+    text = fit(text_of(a_run(out, entry)))
+    assert text.endswith(
+        "✅ Sold 10 SBIN · ₹812.35\n   closes the long +\u2060₹150.00\n"
+        "✅ Sold 10 SBIN · ₹812.35\n   opens the short"
+    )
+    sent: dict[str, Any] = {"state": OrderState.SUBMITTED, "filled_quantity": 0}
+    waits = fit(text_of(a_run(replace(out, **sent, realised=None), replace(entry, **sent))))
+    assert waits.count("closes the long") == waits.count("opens the short") == 1
+    assert "closes" not in fit(text_of(a_run(out))), "an exit alone is an exit"

@@ -150,7 +150,7 @@ Orders
    exit +₹12.00
    09:45 · orb
 ➖ Stop: sell 2 RELIANCE MIS
-   ₹1,449.40 · gave way to the exit
+   ₹1,449.40 · cancelled for the exit
    09:31 · orb
 ⏸ Buy 3 SBIN MIS · held back
    09:50 · orb"""

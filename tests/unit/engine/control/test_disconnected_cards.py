@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.views.words import order_state
-from core.domain.notices.orders import ExternalOrder, OrderUpdate
+from core.domain.notices.orders import ExternalOrder
 from core.domain.notices.runs import RunCard
 from core.domain.order import EXTERNAL, MANUAL, Order, OrderState
 from tests.fakes.clock import ManualClock
@@ -27,17 +27,16 @@ async def test_disconnecting_ends_the_cards_of_what_still_worked():
     orders = [
         working,
         _named(working, "second"),
-        _named(working, "mine", strategy=MANUAL),
+        _named(working, "mine", strategy=MANUAL, run_id="manual|1"),
         _named(working, "theirs", strategy=EXTERNAL),
         _named(working, "done", strategy=MANUAL, state=S.FILLED, filled_quantity=1),
     ]
     await engine.wiring.journal.add(engine.store, orders)
     await engine.control.registration.disconnect(engine.command(), account.broker_id)
     theirs = ExternalOrder(account.broker_id, "theirs")
-    cards = await engine.notices(RunCard, OrderUpdate, ExternalOrder)
-    assert sorted(cards, key=str) == sorted(
-        [RunCard("orb|run"), OrderUpdate("mine"), theirs], key=str
-    )
+    cards = await engine.notices(RunCard, ExternalOrder)
+    expected = [RunCard("orb|run"), RunCard("manual|1"), theirs]
+    assert sorted(cards, key=str) == sorted(expected, key=str)
     view = await engine.control.views.order("mine")
     assert view.account_label == account.label and not view.is_cancellable
     assert order_state(view) == "not followed any more: the account was disconnected"

@@ -13,6 +13,7 @@ from core.domain.instrument import Product
 from core.domain.ledger import Ledger
 from core.domain.notices.exits import ExitStuck, ExitThrough
 from core.domain.notices.protection import ExitDenied
+from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import Acked, Refusal, Refused, WriteOutcome
 from core.engine.orders.circuit import is_at_limit
@@ -89,12 +90,19 @@ async def test_an_exit_that_does_not_fill_is_said_once_and_its_end_too(closing: 
         )
     ]
     assert await closing.engine.notices(ExitThrough) == []
+    assert await closing.engine.notices(PositionClosed) == []
     closing.fill()
     await closing.passes(30)
-    assert await closing.engine.notices(ExitThrough) == [
-        ExitThrough(closing.account.broker_id, "NSE:SBIN MIS")
-    ]
     assert len(await closing.stuck()) == 1
+    (told,) = await closing.engine.notices(PositionClosed)
+    assert isinstance(told, PositionClosed)
+    assert (told.closed_by, told.quantity, told.result is None) == (ClosedBy.LATE, 10, False)
+    rows = await closing.engine.store.find(
+        "outbox", {"kind": {"$in": ["exit_stuck", "exit_through"]}}
+    )
+    # The alarm goes from the chat, and what is left says how the position ended.
+    assert {row["key"] for row in rows} == {f"stuck:{closing.ledger.key}"}
+    assert rows[-1]["delivery"] == "remove"
 
 
 async def test_a_cancel_that_changes_nothing_is_said_and_not_stormed(closing: Closing):
@@ -113,7 +121,7 @@ async def test_a_cancel_that_changes_nothing_is_said_and_not_stormed(closing: Cl
     assert (len(closing.broker.placed), len(asked) <= 6) == (1, True)
     closing.fill()
     await closing.passes(10)
-    assert len(await closing.engine.notices(ExitThrough)) == 1
+    assert len(await closing.engine.notices(PositionClosed)) == 1
     assert len(closing.broker.placed) == 1
 
 
@@ -127,7 +135,7 @@ async def test_a_restart_neither_repeats_it_nor_forgets_the_end(closing: Closing
     closing.fill()
     closing.worker = await worker_of(closing.engine, closing.account)
     await closing.passes(10)
-    assert len(await closing.engine.notices(ExitThrough)) == 1
+    assert len(await closing.engine.notices(PositionClosed)) == 1
 
 
 async def test_an_exit_that_is_refused_backs_off_and_is_said_with_the_words(closing: Closing):
@@ -141,7 +149,7 @@ async def test_an_exit_that_is_refused_backs_off_and_is_said_with_the_words(clos
     closing.broker.answers = []
     closing.broker.is_slow = False
     await closing.passes(120)
-    assert len(await closing.engine.notices(ExitThrough)) == 1
+    assert len(await closing.engine.notices(PositionClosed)) == 1
 
 
 async def test_at_the_circuit_limit_an_exit_keeps_its_place(closing: Closing):

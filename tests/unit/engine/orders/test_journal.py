@@ -16,7 +16,6 @@ from core.domain.notices.orders import (
     OrderResolved,
     OrderRevived,
     OrderUnresolved,
-    OrderUpdate,
 )
 from core.domain.notices.protection import StopChanged
 from core.domain.notices.runs import RunCard
@@ -258,10 +257,10 @@ async def test_trade_is_kept_once(engine: MemoryEngine, journal: Journal) -> Non
 def test_step_reports_what_must_not_be_missed(
     before: OrderState, after: OrderState, expected: list[object]
 ) -> None:
-    """Besides the card of the run, of a user's own order, or of one placed elsewhere."""
+    """Besides the card of the run, a user's close among them, or of an order placed elsewhere."""
     for strategy, cards in (
         ("orb", [RunCard("orb|run")]),
-        (MANUAL, [OrderUpdate(TAG)]),
+        (MANUAL, [RunCard("orb|run")]),
         (EXTERNAL, [ExternalOrder(ACCOUNT, TAG)]),
     ):
         posts = posts_of(order_in(before, strategy=strategy), order_in(after, strategy=strategy))

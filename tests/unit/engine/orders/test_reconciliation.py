@@ -14,7 +14,6 @@ from core.domain.notices.orders import (
     ExternalOrder,
     OrderResolved,
     OrderUnresolved,
-    OrderUpdate,
 )
 from core.domain.notices.runs import RunCard
 from core.domain.order import EXTERNAL, MANUAL, OrderState, Purpose, Side
@@ -172,7 +171,7 @@ async def test_the_end_of_a_day_ends_the_card_of_what_still_worked(
     assert await bench.look()
     (order,) = await bench.engine.orders()
     assert order.state is S.EXPIRED
-    card = {EXTERNAL: ExternalOrder(ACCOUNT, TAG), MANUAL: OrderUpdate(TAG)}
+    card = {EXTERNAL: ExternalOrder(ACCOUNT, TAG)}
     assert await bench.engine.notices() == [card.get(owner, RunCard("orb|run"))]
 
 

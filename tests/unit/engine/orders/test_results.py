@@ -195,25 +195,63 @@ async def test_a_users_close_of_what_no_strategy_held(
     expected = result(ClosedBy.USER, 10, "970.5", amount, strategy=MANUAL)
     last = reducing("E", quantity=5, **own)
     assert await fill(engine, last, "970", 5) == [expected]
+    # However many orders it takes: one event, one message, which ends with the result.
+    assert await keys_of_messages(engine) == {"run:manual|1"}
     rows = await engine.store.find("outbox", {"kind": "position_closed"})
-    # In the place of the order's card: one event, one message.
-    assert [(one["delivery"], one["key"]) for one in rows] == [("replace", f"order:{'E' * 20}")]
+    assert [one["delivery"] for one in rows] == ["replace"]
+
+
+async def keys_of_messages(engine: MemoryEngine) -> set[str | None]:
+    """Return the keys of the messages that were posted; None for one of its own each."""
+    return {
+        one["key"] for one in await engine.store.find("outbox", {"delivery": {"$ne": "remove"}})
+    }
+
+
+async def close_both(engine: MemoryEngine) -> None:
+    """Let a user close a strategy's ten and ten that no strategy owns."""
+    await hold(engine, 10, 363, 10)
+    (held,) = await engine.ledgers()
+    close = UserClose(despite_pause=False, outside=10)
+    decision = Flattening("manual|1", "close", MANUAL, ACCOUNT, DAY, SENT_AT, SENT_AT, close)
+    nobodys = Ledger(MANUAL, ACCOUNT, SBIN, Product.MIS)
+    await flatten(engine.store, engine.wiring.outbox, [held, nobodys], decision)
 
 
 @pytest.mark.row("H5")
-async def test_a_close_of_what_no_strategy_held_has_the_card_of_its_order_alone(
-    engine: MemoryEngine,
-):
-    """Nothing would bring a run's card to its end; beside a strategy's position there is one."""
-    nobodys = Ledger(MANUAL, ACCOUNT, SBIN, Product.MIS)
-    held = Ledger("orb", ACCOUNT, SBIN, Product.MIS, 10, Decimal(363))
-    for number, ledgers in enumerate(([nobodys], [held, nobodys])):
-        run_id = f"manual|{number}"
-        close = UserClose(despite_pause=False, outside=10)
-        decision = Flattening(run_id, "close", MANUAL, ACCOUNT, DAY, SENT_AT, SENT_AT, close)
-        await flatten(engine.store, engine.wiring.outbox, ledgers, decision)
-    assert await engine.notices() == [RunCard("manual|1")]
-    own = reducing("D", strategy=MANUAL, run_id="manual|1", purpose=Purpose.EXIT)
-    await engine.wiring.journal.add(engine.store, [own])
-    (line,) = (await engine.control.views.run("manual|1")).lines
-    assert line.orders == ()
+async def test_a_close_of_several_positions_is_one_message_to_its_end(engine: MemoryEngine):
+    """The card has the orders of both, and comes anew with their results once all is closed."""
+    bought = order_in(
+        S.FILLED,
+        client_order_id="X|b",
+        strategy=EXTERNAL,
+        side=Side.BUY,
+        quantity=10,
+        filled_quantity=10,
+        average_price=Decimal(970),
+    )
+    await engine.wiring.journal.add(engine.store, [bought])
+    await close_both(engine)
+    leave = {"run_id": "manual|1", "purpose": Purpose.EXIT}
+    assert await fill(engine, reducing("O", **leave), "364") == []
+    run = await engine.control.views.run("manual|1")
+    assert run.is_closing and len(run.lines[0].orders) == 1
+    assert await fill(engine, reducing("D", strategy=MANUAL, **leave), "971") == []
+    assert await keys_of_messages(engine) == {"run:manual|1"}
+    newest = (await engine.store.find("outbox", {}, sort=[("seq", 1)]))[-1]
+    assert (newest["kind"], newest["delivery"]) == ("run_card", "replace")
+    run = await engine.control.views.run("manual|1")
+    assert (run.is_closing, len(run.lines[0].orders)) == (False, 2)
+    assert run.lines[0].result == Decimal(20) and run.lines[0].charges is not None
+
+
+async def test_a_close_whose_position_a_stop_has_ended_says_so(engine: MemoryEngine):
+    """Its card would say for ever that an order is to come."""
+    await hold(engine, 10, 363, 10)
+    close = Flattening("manual|1", "close", MANUAL, ACCOUNT, DAY, SENT_AT, SENT_AT)
+    await flatten(engine.store, engine.wiring.outbox, await engine.ledgers(), close)
+    assert (await engine.control.views.run("manual|1")).is_closing
+    before = len(await engine.notices(RunCard))
+    assert await fill(engine, reducing("S"), "361") == [result(ClosedBy.STOP, 10, "361", "-20")]
+    assert (await engine.notices(RunCard))[before:].count(RunCard("manual|1")) == 1
+    assert not (await engine.control.views.run("manual|1")).is_closing
