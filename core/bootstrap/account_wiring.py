@@ -8,7 +8,7 @@ from functools import cached_property
 
 from core.adapters.paper import PAPER_PROFILE, PaperBroker
 from core.bootstrap.foundation import Foundation
-from core.bootstrap.services import crash_reporter, proof_address
+from core.bootstrap.services import crash_reporter, lists_all, proof_address
 from core.domain.broker_profile import BrokerProfile
 from core.domain.target import Strategy
 from core.engine.accounts.accounts import Accounts
@@ -126,6 +126,7 @@ class AccountWiring(ABC):
             self.inquiries,
             horizon_s=self._foundation.settings.horizon_s,
             in_flight=self.gateway.in_flight,
+            lists_all=lambda broker_id: lists_all(self._brokers, broker_id),
         )
 
     @cached_property

@@ -36,7 +36,7 @@ from core.engine.workers.supervisor import Service
 from core.errors import StoreUnavailable
 from core.ports.store import ServedStore
 
-__all__ = ["crash_reporter", "proof_address", "store_keeper", "ticks_of"]
+__all__ = ["crash_reporter", "lists_all", "proof_address", "store_keeper", "ticks_of"]
 
 _log = logging.getLogger(__name__)
 _TICK_S = 0.5
@@ -130,6 +130,11 @@ def proof_address(
             address = broker.addresses(settings.roots)[0]
             return address if address == own or settings.prove_accounts else None
     return None
+
+
+def lists_all(brokers: Iterable[BrokerProfile], broker_id: str) -> bool:
+    """Return whether an account's broker lists all orders that it took, always."""
+    return any(one.lists_all for one in brokers if one.name == broker_of(broker_id))
 
 
 def store_keeper(running: RunningStore) -> Service:

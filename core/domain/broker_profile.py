@@ -187,6 +187,9 @@ class BrokerProfile:
         legacy: How an older program of one account kept its login; None: nothing is taken over.
         is_paper: No broker at all: Saarthi itself fills the orders. Its accounts need no login and
             give no prices; their money is nobody's, and is never added to other accounts' money.
+        lists_all: Its list of orders is at every moment all that it took: what a read that began
+            after the send leaves out was never placed, and never will be. No broker outside can
+            promise that.
         is_supported: False for the placeholder of a stored broker that this program does not know.
     """
 
@@ -209,6 +212,7 @@ class BrokerProfile:
     exit_hint: str = "In the broker's app, cancel what works and close the positions."
     legacy: LegacyForm | None = None
     is_paper: bool = False
+    lists_all: bool = False
     is_supported: bool = True
 
     def __str__(self) -> str:

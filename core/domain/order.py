@@ -124,8 +124,11 @@ _MOVES: dict[OrderState, set[OrderState]] = {
     _S.INITIALIZED: {_S.DENIED, _S.SUBMITTED, _S.HELD},
     # Sent again with the same id: it is proved that the broker does not have the order.
     _S.HELD: {_S.SUBMITTED, _S.DENIED},
-    _S.SUBMITTED: {_S.ACCEPTED, _S.REJECTED, _S.UNRESOLVED, _S.HELD, _S.PARTIALLY_FILLED}
-    | _FINAL_AT_BROKER,
+    # At once NOT_PLACED where the broker's list proves it (a paper account's).
+    _S.SUBMITTED: {
+        *(_S.ACCEPTED, _S.REJECTED, _S.UNRESOLVED, _S.HELD, _S.PARTIALLY_FILLED, _S.NOT_PLACED),
+        *_FINAL_AT_BROKER,
+    },
     # Never back to SUBMITTED or HELD: an order that may exist is not sent again (I2).
     _S.UNRESOLVED: {_S.ACCEPTED, _S.REJECTED, _S.NOT_PLACED, _S.PARTIALLY_FILLED}
     | _FINAL_AT_BROKER,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from core.adapters.paper.book import PaperOrder
 from core.adapters.paper.matching import Look, is_fresh, looked_at, protected
@@ -69,6 +69,7 @@ class Desk:
         self._quotes = quotes
         self._market = market
         self._lock = asyncio.Lock()
+        self._commits: set[asyncio.Task[Any]] = set()
         self.known: Known = lambda _name: None
 
     # Writes
@@ -187,8 +188,20 @@ class Desk:
             await state.save(view)
             return result
 
-        async with self._lock:
-            return await self._store.transaction(body, nonce=nonce)
+        async def commit() -> T:
+            async with self._lock:
+                return await self._store.transaction(body, nonce=nonce)
+
+        # To its end even when nobody waits any more: a read that begins later must show it.
+        task = asyncio.get_running_loop().create_task(commit())
+        self._commits.add(task)
+        task.add_done_callback(self._committed)
+        return await asyncio.shield(task)
+
+    def _committed(self, task: asyncio.Task[Any]) -> None:
+        self._commits.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, also where nobody waits
 
     async def _current(self, view: StoreView) -> State:
         now = self._clock.market_now()
@@ -199,8 +212,12 @@ class Desk:
     # Reads
 
     async def read(self) -> State:
-        """Return the books as they are today."""
-        return await self._current(self._store)
+        """Return the books as they are today, with all that was asked for before.
+
+        So an order that they do not show was never taken (``BrokerProfile.lists_all``).
+        """
+        async with self._lock:
+            return await self._current(self._store)
 
     async def names(self) -> tuple[set[InstrumentId], bool]:
         """Return what is held or ordered, and whether anything is to be worked on.

@@ -25,4 +25,5 @@ PAPER_PROFILE = BrokerProfile(
     callback=CallbackForm("", "", lambda _query: None),
     exit_hint="Paper positions exist in Saarthi alone: close them here.",
     is_paper=True,
+    lists_all=True,
 )

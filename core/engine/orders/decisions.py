@@ -50,6 +50,7 @@ _AT_REST = {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED}
 _NEVER_SENT = {OrderState.INITIALIZED, OrderState.DENIED, OrderState.HELD}
 _STOPPED = "Saarthi stopped, or its store was away,"
 _CUT_OFF = f"{_STOPPED} before the answer was written down"
+_NEVER_CAME = f"{_STOPPED} as it was being sent, so it was not placed"
 _ASKED = {OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE}
 
 
@@ -68,6 +69,9 @@ class OrdersRead:
         asked_at: When the cancel or change of an order that has one pending was asked for.
         doubted: Orders whose absence is not believed: exits where the reads may show the past, and
             orders that may be one which an earlier read showed.
+        lists_all: The broker lists all that it took, always (``BrokerProfile.lists_all``).
+        settled_before: Real time; what was asked before has had its effect or never will. None
+            where that is not known.
     """
 
     theirs: Sequence[BrokerOrder]
@@ -79,6 +83,8 @@ class OrdersRead:
     asked_at: Mapping[str, datetime] = field(default_factory=dict)
     doubted: frozenset[str] = frozenset()
     now: datetime | None = None
+    lists_all: bool = False
+    settled_before: datetime | None = None
 
     def is_older_than(self, sent_at: datetime) -> bool:
         """Whether what was sent then was sent after this read began."""
@@ -295,6 +301,8 @@ def _had_no_effect(order: Order, seen: BrokerOrder, read: OrdersRead) -> bool:
     if seen.has_pending_request:
         return False
     since = read.asked_at.get(order.client_order_id, order.created_at)
+    if read.settled_before is not None and since < read.settled_before:
+        return True
     return read.began_at - since > _CHANGE_SETTLES
 
 
@@ -331,6 +339,11 @@ def _absences(
 def _absent(order: Order, foreign: Sequence[BrokerOrder], read: OrdersRead) -> Iterator[Decision]:
     # Its answer may still come, and says more than any absence.
     if order.client_order_id in read.in_flight:
+        return
+    if read.lists_all:
+        # One that was sent after this read began shows in the next one.
+        if not read.is_older_than(order.submitted_at or order.created_at):
+            yield Advance(order, OrderEvent(OrderState.NOT_PLACED, reason=_NEVER_CAME))
         return
     if order.state is OrderState.SUBMITTED:
         # Not in flight and still SUBMITTED: the process that sent it died before the answer. It

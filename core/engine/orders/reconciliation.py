@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -106,6 +106,7 @@ class Reconciler:
         *,
         horizon_s: float,
         in_flight: set[str],
+        lists_all: Callable[[str], bool] = lambda _broker_id: False,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -114,6 +115,8 @@ class Reconciler:
         self._inquiries = inquiries
         self._horizon = timedelta(seconds=horizon_s)
         self._in_flight = in_flight
+        self._lists_all = lists_all
+        self._since = clock.now()
         self._watch = OddRowWatch(store, outbox)
         self._told: set[str] = set()
 
@@ -128,6 +131,8 @@ class Reconciler:
         # Before the request: what was sent while it was on its way need not be in the answer, and
         # its absence there proves nothing (I4).
         began_at = self._clock.now()
+        # Those whose answer comes meanwhile, too: this read says nothing of them.
+        in_flight = set(self._in_flight)
         try:
             theirs = await client.orders()
         except BrokerReadError as error:
@@ -144,16 +149,20 @@ class Reconciler:
         ours, unread = _apart(were_sent(await self._rows(broker_id, day)), odd)
         await self._tell(broker_id, snapshot, "order", odd, unread)
         base = await baseline_at(self._store, broker_id, day)
+        lists_all = self._lists_all(broker_id)
         read = OrdersRead(
             theirs,
             day,
             began_at,
             self._horizon,
             self._clock.market_at,
-            frozenset(self._in_flight),
+            frozenset(in_flight | self._in_flight),
             await self._asked_at(ours),
             doubted_exits(ours, snapshot, base) | self._inquiries.shown_lately(broker_id),
             now=self._clock.now(),
+            lists_all=lists_all,
+            # Whoever asked before this process began is gone, and what it asked with it.
+            settled_before=self._since if lists_all else None,
         )
         moved, decisions = False, decide(ours, read)
         for decision in decisions:

@@ -254,6 +254,35 @@ def test_unresolved_order_whose_answer_is_awaited_is_not_given_up() -> None:
     assert decide([order], read(after_s=3600, in_flight=frozenset({TAG}))) == []
 
 
+@pytest.mark.row("F6", "R4")
+@pytest.mark.parametrize("state", [S.SUBMITTED, S.UNRESOLVED])
+@pytest.mark.parametrize("purpose", [Purpose.ENTRY, Purpose.STOP, Purpose.EXIT])
+def test_list_that_leaves_nothing_out_settles_an_order_at_once(
+    state: OrderState, purpose: Purpose
+) -> None:
+    """A paper account's order is known after one read, whatever is doubted of brokers' lists."""
+    order = order_in(state, purpose=purpose)
+    found = decide([order], read(after_s=0, lists_all=True, doubted=frozenset({TAG})))
+    assert states(found) == [S.NOT_PLACED]
+    assert decide([order], read(lists_all=True, in_flight=frozenset({TAG}))) == []
+    assert decide([order], read(after_s=-1, lists_all=True)) == [], "sent after the read began"
+    assert states(decide([order], read(shown(), lists_all=True))) == [S.ACCEPTED]
+
+
+@pytest.mark.row("F6")
+@pytest.mark.parametrize(("asked_s", "resumed"), [(-1, True), (1, False)])
+def test_change_asked_by_a_process_that_is_gone_is_settled_at_once(
+    asked_s: int, resumed: bool
+) -> None:
+    """What a paper account did not do before the restart it never does."""
+    order = order_in(S.PENDING_CANCEL, broker_order_id="b1")
+    asked = {TAG: SENT_AT + timedelta(seconds=asked_s)}
+    found = read(shown(), after_s=2, asked_at=asked, lists_all=True, settled_before=SENT_AT)
+    decision = only(decide([order], found))
+    assert isinstance(decision, Advance)
+    assert decision.event.is_resumed is resumed
+
+
 # --- look-alikes and orders that are not ours ----------------------------------------------------
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from core.adapters.paper import PAPER_PROFILE
 from core.domain.account import Account, AccountDraft
 from core.domain.broker import Quote
-from core.domain.order import Order, OrderState, Purpose
+from core.domain.instrument import Product
+from core.domain.notices.orders import OrderUpdate
+from core.domain.order import Order, OrderRequest, OrderState, OrderType, Purpose, Side
+from core.domain.outcome import WriteOutcome
 from core.domain.target import Direction
 from core.engine.runs.market_data import DATA_ACCOUNT
 from core.engine.workers.account_worker import AccountWorker
@@ -136,6 +141,82 @@ async def test_restart_finds_an_order_whose_answer_was_lost() -> None:
     [order] = await bench.of(bench.paper, Purpose.ENTRY)
     assert (order.state, order.filled_quantity) == (OrderState.FILLED, 10)
     assert len(await client.orders()) == 1
+
+
+@pytest.mark.row("R4", "R7")
+@pytest.mark.parametrize("lost", [Purpose.ENTRY, Purpose.STOP, Purpose.EXIT])
+async def test_order_that_a_kill_kept_from_the_paper_books_is_known_at_the_next_turn(
+    lost: Purpose,
+) -> None:
+    """Its fate is never asked: a stop stands again and an exit goes out in the turn after a kill."""
+    bench = await BothBench().opened()
+    client = await bench.engine.wiring.connections.client(bench.paper)
+    assert client is not None
+    place, is_killed = client.place, asyncio.Event()
+
+    async def dies(order: OrderRequest) -> WriteOutcome:
+        row = await bench.engine.wiring.journal.get(order.client_order_id)
+        if row.purpose is not lost:
+            return await place(order)
+        is_killed.set()
+        await asyncio.Event().wait()
+        raise Killed
+
+    async def live() -> None:
+        bench.strategy.want(Direction.LONG, stop=Decimal("800.00"))
+        await bench.run()
+        await bench.both_turn()
+        live_one, bench.account = bench.account, bench.paper
+        await bench.close()
+        bench.account = live_one
+        await bench.both_turn()
+
+    client.place = dies  # type: ignore[method-assign]
+    living = asyncio.create_task(live())
+    waiting = asyncio.create_task(is_killed.wait())
+    await asyncio.wait({living, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    living.cancel()
+    await asyncio.gather(living, return_exceptions=True)
+    assert is_killed.is_set()
+    [order] = await bench.of(bench.paper, lost)
+    assert order.state is OrderState.SUBMITTED
+    client.place = place  # type: ignore[method-assign]
+    bench.engine.wiring.gateway.in_flight.clear()  # as of another process
+    bench.at_desk = bench.engine.wiring.new_worker(bench.paper.broker_id)
+    await bench.both_turn()
+    orders = await bench.of(bench.paper, lost)
+    states = {str(one.state): one.client_order_id for one in orders}
+    again = {Purpose.ENTRY: set(), Purpose.STOP: {"ACCEPTED"}, Purpose.EXIT: {"FILLED"}}[lost]
+    assert states.keys() == {"NOT_PLACED"} | again
+    assert states["NOT_PLACED"] == order.client_order_id
+    told = await bench.engine.notices()
+    alarms = {one for one in told if getattr(one, "client_order_id", "") == order.client_order_id}
+    assert {type(one) for one in alarms} <= {OrderUpdate}
+
+
+async def test_paper_order_nobody_waits_for_any_more_is_in_the_next_read() -> None:
+    """A placement that is under way when its caller is ended is over before the books are read."""
+    bench = await BothBench().opened()
+    client = await bench.engine.wiring.connections.client(bench.paper)
+    assert client is not None
+    transaction, begun, may_go = bench.engine.writer.transaction, asyncio.Event(), asyncio.Event()
+
+    async def slow(body: Any, *, nonce: str) -> Any:
+        begun.set()
+        await may_go.wait()
+        return await transaction(body, nonce=nonce)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench.engine.writer, "transaction", slow)
+        order = OrderRequest("TAG", SBIN, Side.BUY, 10, OrderType.MARKET, Product.MIS)
+        placing = asyncio.create_task(client.place(order))
+        await begun.wait()
+        placing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await placing
+        reading = asyncio.create_task(client.orders())
+        may_go.set()
+        assert [one.tag for one in await reading] == ["TAG"]
 
 
 async def test_paper_account_asks_for_no_login() -> None:
