@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from core.adapters.address_probe import EchoProbe
+from core.adapters.mongo.expiry import Expiry
 from core.adapters.mongo.schema import COLLECTIONS
+from core.adapters.mongo.store import ServerKind
 from core.bootstrap.foundation import Foundation
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.addresses import Addresses
@@ -103,4 +105,7 @@ class Upkeep:
             self._journal,
             self._hours,
             self._strategies,
+            Expiry(self._store).forget
+            if self._store.server_kind() == ServerKind.EMBEDDED
+            else None,
         )

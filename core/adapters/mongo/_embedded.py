@@ -3,7 +3,8 @@
 Measured facts behind the flags (facts are in ``docs/decisions/0002-store.md``): without
 ``--sync-on-commit`` acknowledged transactions are lost on kill -9; without ``--config`` it reads
 a configuration from the working directory; there is no localhost exception, so the first start
-is without authentication, makes the user, and ends.
+is without authentication, makes the user, and ends; its sweep of what has expired reads whole
+collections under a lock, so that is off, and ``expiry.py`` does it.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ log_level = "INFO"
 [storage]
 cache_size = "128M"
 sync_on_commit = true
+ttl_sweep_seconds = 0.0
 """
 
 

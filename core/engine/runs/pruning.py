@@ -31,7 +31,7 @@ from core.long_lived import collect_all
 from core.ports.clock import Clock
 from core.ports.store import Change, Store
 
-__all__ = ["Pruning"]
+__all__ = ["Expire", "Pruning"]
 
 _log = logging.getLogger(__name__)
 _DAY = timedelta(days=1)
@@ -41,6 +41,12 @@ _SAID_KEPT = timedelta(days=30)
 _GOALS_KEPT = timedelta(days=8)
 """Longer than the longest holiday, and than any schedule lets a signal be fresh."""
 
+_FEW_EXPIRED, _MANY_EXPIRED = 50, 500
+"""Of each collection, a tick: some machines only run while something trades."""
+
+Expire = Callable[[datetime, datetime | None, int], Awaitable[int]]
+"""Removes at most so many expired documents of each collection, where the server does not: it is
+given the time, when the installation began, and how many."""
 _Forget = Callable[[datetime, datetime], Awaitable[int]]
 
 
@@ -54,7 +60,17 @@ class _Kind:
 
 
 class Pruning:
-    """Prunes in small steps; ``strategies`` names those whose quiet runs go."""
+    """Prunes in small steps.
+
+    Args:
+        store: What is pruned.
+        clock: Real time ages, market time says the day.
+        accounts: Those that there ever were.
+        journal: For what is held and under way.
+        hours: Nothing large is removed while something trades.
+        strategies: Those whose quiet runs go.
+        expire: For a server that does not remove by its expiry indexes itself.
+    """
 
     def __init__(
         self,
@@ -64,6 +80,7 @@ class Pruning:
         journal: Journal,
         hours: MarketHours,
         strategies: Sequence[str],
+        expire: Expire | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -71,12 +88,19 @@ class Pruning:
         self._journal = journal
         self._hours = hours
         self._strategies = strategies
+        self._expire = expire
         self._goals_of_day = ""
         self._collected_on = ""
 
     async def tick(self) -> None:
-        """Take a step of each kind, unless something trades."""
-        if self._hours.is_any_open():
+        """Take a step of each kind, unless something trades; of what expires a small one then."""
+        is_open = self._hours.is_any_open()
+        if self._expire is not None:
+            most = _FEW_EXPIRED if is_open else _MANY_EXPIRED
+            gone = await self._expire(self._clock.now(), await self._accounts.first_at(), most)
+            if gone:
+                _log.info("%d expired documents were removed", gone)
+        if is_open:
             return
         for kind in (
             _Kind("notices", _SAID_KEPT, partial(forget_notices, self._store)),
