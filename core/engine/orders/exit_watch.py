@@ -146,7 +146,9 @@ class ExitWatch:
         live = [order for order in live if _is_exit(order)]
         for order in live:
             if order.state is OrderState.PENDING_CANCEL:
-                return "the exchange does not confirm the cancel of the exit that rests"
+                return (
+                    "a cancel of the exit that rests was sent, but the exchange does not cancel it"
+                )
             if self._limits.is_kept(order):
                 return AT_CIRCUIT
         if live:

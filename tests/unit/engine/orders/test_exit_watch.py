@@ -116,7 +116,7 @@ async def test_a_cancel_that_changes_nothing_is_said_and_not_stormed(closing: Cl
     closing.broker.cancel = accepted  # type: ignore[method-assign]
     await closing.worker.turn()
     await closing.passes(45)
-    reason = "the exchange does not confirm the cancel of the exit that rests"
+    reason = "a cancel of the exit that rests was sent, but the exchange does not cancel it"
     assert await closing.stuck() == [(ORDER, reason)]
     assert (len(closing.broker.placed), len(asked) <= 6) == (1, True)
     closing.fill()
