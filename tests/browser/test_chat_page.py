@@ -87,7 +87,7 @@ async def next_tap(bot: BotClient) -> dict[str, Any]:
     """Wait for a tap to reach the bot."""
     async with asyncio.timeout(30):
         while True:
-            for update in await bot.ok("getUpdates", offset=-1, timeout=5):
+            for update in await bot.ok("getUpdates", offset=-1, timeout=40):
                 if "callback_query" in update:
                     found: dict[str, Any] = update["callback_query"]
                     return found

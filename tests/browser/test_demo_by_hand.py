@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found in /proc"),
 ]
 
-SOON_MS = 15_000
+SOON_MS = 60_000
 TRADES_MS = 120_000
 CUT_OFF = """[...document.querySelectorAll(".key .label")]
   .filter((e) => e.offsetParent && e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)"""

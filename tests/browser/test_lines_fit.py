@@ -190,7 +190,7 @@ async def shown(page: Page, telegram: Telegram, bot: BotClient) -> None:
     await bot.ok("getMe")
     await page.goto(f"{telegram.root}/")
     await page.get_by_role("button", name="START").click()
-    (update,) = await bot.ok("getUpdates", timeout=5)
+    (update,) = await bot.ok("getUpdates", timeout=40)
     chat = update["message"]["chat"]["id"]
     profit = [
         PnlView(one.broker_id, one.label, Decimal(-200), Decimal(50), Decimal(17))

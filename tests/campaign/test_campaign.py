@@ -46,7 +46,7 @@ def test_interrupted_campaign_leaves_nothing_behind() -> None:
         assert line, "it ended by itself"
     worker = int(line.split()[-1])
     process.send_signal(signal.SIGINT)
-    told, _ = process.communicate(timeout=30)
+    told, _ = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "interrupted" in told
     assert not Path(f"/proc/{worker}").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator
@@ -386,10 +387,10 @@ async def test_new_login_does_not_forget_the_rate() -> None:
     """A client made after a login is paced by what the one before it sent."""
     clock = ManualClock()
     async with serving(json_answer(200, KITE.placed)) as server:
-        broker = KITE.broker(server.url, clock=clock)
+        broker = KITE.broker(server.url, clock=clock, deadline_s=4.0)
         for token in ("first", "second"):
             client = broker.connect(replace(CREDENTIALS, access_token=token), {})
-            outcomes = [await client.cancel("1001") for _ in range(5)]
+            outcomes = await asyncio.gather(*(client.cancel("1001") for _ in range(5)))
             await client.aclose()
     assert len(server.received) == 8
     assert sum(isinstance(outcome, NotSent) for outcome in outcomes) == 2

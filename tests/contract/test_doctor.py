@@ -207,8 +207,8 @@ async def test_beside_a_running_controller(here: Installation, report: Report) -
     here.extra["SAARTHI_PUBLIC_URL"] = f"http://127.0.0.1:{port}"
     controller = here.start("run")
     try:
-        eventually((here.data / "store.json").exists, within_s=20)
-        eventually(lambda: answers(port), within_s=20)
+        eventually((here.data / "store.json").exists, within_s=60)
+        eventually(lambda: answers(port), within_s=60)
 
         code, lines = await report()
 
@@ -222,7 +222,7 @@ async def test_beside_a_running_controller(here: Installation, report: Report) -
         assert controller.poll() is None
     finally:
         controller.send_signal(signal.SIGTERM)
-        controller.communicate(timeout=15)
+        controller.communicate(timeout=60)
         listener.join(60)
         manager.close()
     assert (told[0], told[-1]) == ("READY=1", "STOPPING=1")

@@ -251,9 +251,12 @@ def test_eleventh_call_of_a_second_is_throttled(sandbox: FyersSandbox):
     """More than ten calls in a second answer 429 with both headers; the wait they name helps."""
     account = sandbox.login()
     account.session.pace_s = 0.0
-    answers = [account.raw("GET", "/api/v3/funds") for _ in range(14)]
-    refused = [answer for answer in answers if answer.status_code == 429]
-    assert refused, "the calls took longer than a second"
+    refused: list[Any] = []
+    for _ in range(30):  # on a busy machine fourteen calls may take longer than a second
+        answers = [account.raw("GET", "/api/v3/funds") for _ in range(14)]
+        if refused := [answer for answer in answers if answer.status_code == 429]:
+            break
+    assert refused
     assert {answer.json()["code"] for answer in refused} == {-429}
     assert int(refused[-1].headers["Retry-After"]) == 1
     wait_ms = int(refused[-1].headers["X-Retry-After-Ms"])
@@ -393,7 +396,7 @@ def test_market_status_follows_the_session(own_sandbox: FyersSandbox):
 
 def test_symbol_master_is_public_and_consistent(sandbox: FyersSandbox, shared: Account):
     """The cash file has 21 columns without header; its tokens are those of the quotes."""
-    answer = requests.get(f"{sandbox.url}/sym_details/NSE_CM.csv", timeout=10)
+    answer = requests.get(f"{sandbox.url}/sym_details/NSE_CM.csv", timeout=60)
     assert answer.headers["Content-Type"].startswith("text/csv")
     rows = {row[9]: row for row in csv.reader(answer.text.splitlines())}
     assert all(len(row) == 21 for row in rows.values())
@@ -403,13 +406,13 @@ def test_symbol_master_is_public_and_consistent(sandbox: FyersSandbox, shared: A
     assert sbin[0].endswith(sbin[12])
     assert sbin[2:6] == ["0", "1", "0.05", "INE062A01020"]
     assert rows["NSE:NIFTY50-INDEX"][2] == "10"
-    twin = requests.get(f"{sandbox.url}/sym_details/NSE_CM_sym_master.json", timeout=10).json()
+    twin = requests.get(f"{sandbox.url}/sym_details/NSE_CM_sym_master.json", timeout=60).json()
     assert set(twin) == set(rows)
     assert twin["NSE:SBIN-EQ"]["exToken"] == int(sbin[12])
 
 
 def test_other_masters_are_empty_or_missing(sandbox: FyersSandbox):
     """A segment without instruments has an empty file; an unknown name is 404."""
-    empty = requests.get(f"{sandbox.url}/sym_details/MCX_COM.csv", timeout=10)
+    empty = requests.get(f"{sandbox.url}/sym_details/MCX_COM.csv", timeout=60)
     assert (empty.status_code, empty.text) == (200, "")
-    assert requests.get(f"{sandbox.url}/sym_details/XYZ.csv", timeout=10).status_code == 404
+    assert requests.get(f"{sandbox.url}/sym_details/XYZ.csv", timeout=60).status_code == 404

@@ -40,14 +40,14 @@ async def test_frames_carry_what_the_sdk_translates(sandbox: FyersSandbox):
         session.ws_connect(f"{sandbox.url}/trade/v3", headers=headers(account)) as socket,
     ):
         await socket.send_str("ping")
-        assert await socket.receive_str(timeout=5) == "pong"
+        assert await socket.receive_str(timeout=60) == "pong"
         await socket.send_json(SUBSCRIBE)
-        subscribed = await socket.receive_json(timeout=5)
+        subscribed = await socket.receive_json(timeout=60)
         assert subscribed == {"code": 1605, "message": "Successfully subscribed", "s": "ok"}
         order_id = account.api.place_order(market_order(orderTag="Ws1"))["id"]
         frames: dict[str, Any] = {}
         while len(frames) < 3:
-            frame = await socket.receive_json(timeout=5)
+            frame = await socket.receive_json(timeout=60)
             assert frame.pop("s") == "ok"
             frames |= frame
     order = {
@@ -82,9 +82,9 @@ async def test_other_accounts_hear_nothing(sandbox: FyersSandbox):
         session.ws_connect(f"{sandbox.url}/trade/v3", headers=headers(other)) as socket,
     ):
         await socket.send_json(SUBSCRIBE)
-        await socket.receive_json(timeout=5)
+        await socket.receive_json(timeout=60)
         foreign = account.api.place_order(market_order())["id"]
         account.settled(foreign, "COMPLETE")
         own = other.api.place_order(market_order())["id"]
-        frame = await socket.receive_json(timeout=5)
+        frame = await socket.receive_json(timeout=60)
     assert frame["orders"]["id"] == own != foreign

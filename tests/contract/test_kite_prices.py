@@ -209,7 +209,7 @@ async def test_modes_are_those_of_the_facts(sandbox: Sandbox) -> None:
         async def answer(command: object) -> bytes:
             await socket.send_str(json.dumps(command))
             while True:
-                data: bytes = await socket.receive_bytes(timeout=10)
+                data: bytes = await socket.receive_bytes(timeout=60)
                 if len(data) > 1:
                     return data
 
@@ -227,7 +227,7 @@ async def test_modes_are_those_of_the_facts(sandbox: Sandbox) -> None:
         last = await answer({"a": "mode", "v": ["ltp", [token]]})
         assert last[:8] == struct.pack(">HHI", 1, 8, token)
         await socket.send_str("nonsense")
-        assert json.loads(await socket.receive_str(timeout=10))["type"] == "error"
+        assert json.loads(await socket.receive_str(timeout=60))["type"] == "error"
 
 
 async def test_times_are_those_of_the_market(sandbox: Sandbox) -> None:

@@ -74,7 +74,7 @@ def test_login_leads_back_with_a_code_and_the_echo(sandbox: Sandbox) -> None:
     """Allow answers 302 to the registered address with a request token and our own parameters."""
     kite = kite_client(sandbox)
     address = kite.login_url() + "&redirect_params=nonce%3Dn1%26x%3D2"
-    page = requests.get(address, timeout=10)
+    page = requests.get(address, timeout=60)
     assert page.status_code == 200
     assert 'name="user_id"' in page.text
     answer = allow(address)
@@ -206,7 +206,7 @@ def test_unknown_route_and_date(sandbox: Sandbox, kite: Any) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     headers = form | {"Authorization": f"token {kite.api_key}:{kite.access_token}"}
     address = sandbox.url("kite") + "/orders/regular"
-    garbled = requests.post(address, data=b"\xff\xfe", headers=headers, timeout=10)
+    garbled = requests.post(address, data=b"\xff\xfe", headers=headers, timeout=60)
     assert (garbled.status_code, garbled.json()["error_type"]) == (400, "InputException")
 
 

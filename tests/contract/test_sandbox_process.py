@@ -47,7 +47,7 @@ def failure(*options: str) -> subprocess.CompletedProcess[str]:
     """Run a sandbox that cannot start."""
     command = [sys.executable, "-P", "-m", "sandbox", *options]
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -307,7 +307,7 @@ def test_control_refuses_what_it_cannot_read(start: Start) -> None:
     """Wrong bodies, unknown accounts and unknown users get one line of explanation."""
     sandbox = start()
     for path in ("/accounts", "/faults", "/market", "/clock"):
-        answer = requests.post(sandbox.url("control") + path, data="{", timeout=5)
+        answer = requests.post(sandbox.url("control") + path, data="{", timeout=60)
         assert answer.status_code == 400
         assert "not JSON" in answer.json()["error"]
     wrong: tuple[dict[str, Any], ...] = (

@@ -28,7 +28,7 @@ def master(sandbox: Sandbox) -> dict[str, Any]:
     with requests.Session() as http:
         http.trust_env = False
         address = sandbox.url("fyers") + "/sym_details/NSE_CM_sym_master.json"
-        found: dict[str, Any] = http.get(address, timeout=10).json()
+        found: dict[str, Any] = http.get(address, timeout=60).json()
         return found
 
 

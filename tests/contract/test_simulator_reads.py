@@ -66,7 +66,7 @@ def test_reads_lag_behind(sandbox: Sandbox, kite: Any) -> None:
         net = ask(kite, READS["/portfolio/positions"])
         return [item["quantity"] for item in net] == [15]
 
-    eventually(has_caught_up, within_s=8)
+    eventually(has_caught_up, within_s=40)
 
 
 def test_an_order_is_shown_in_its_earlier_state(sandbox: Sandbox, kite: Any) -> None:
@@ -94,7 +94,7 @@ def test_each_read_may_be_empty_alone(sandbox: Sandbox, kite: Any, path: str) ->
     sandbox.fault("empty_reads", times=0, lasts_s=1.5, match={"path": path})
     assert len(ask(kite, READS[path])) == 0
     assert truth(sandbox)["positions"][0]["quantity"] == 10
-    eventually(lambda: len(ask(kite, READS[path])) == before[path], within_s=8)
+    eventually(lambda: len(ask(kite, READS[path])) == before[path], within_s=40)
     assert sandbox.ask("GET", "/faults") == []
 
 
@@ -139,15 +139,15 @@ def test_one_master_of_fyers_can_be_down(sandbox: Sandbox) -> None:
     with requests.Session() as http:
         http.trust_env = False
         root = sandbox.url("fyers") + "/sym_details/"
-        assert http.get(root + "BSE_CM.csv", timeout=10).status_code == 502
-        assert http.get(root + "NSE_CM.csv", timeout=10).status_code == 200
+        assert http.get(root + "BSE_CM.csv", timeout=60).status_code == 502
+        assert http.get(root + "NSE_CM.csv", timeout=60).status_code == 200
 
 
 def test_a_fault_ends_by_itself(sandbox: Sandbox, kite: Any) -> None:
     """With lasts_s an outage ends without a word."""
     sandbox.fault("http", times=0, lasts_s=1.0, status=503, match={"path": "/user/profile"})
     assert raw(sandbox, kite, "GET", "/user/profile").status_code == 503
-    eventually(lambda: raw(sandbox, kite, "GET", "/user/profile").status_code == 200, within_s=8)
+    eventually(lambda: raw(sandbox, kite, "GET", "/user/profile").status_code == 200, within_s=40)
 
 
 def test_the_health_of_the_sandbox_meets_no_fault(sandbox: Sandbox, kite: Any) -> None:

@@ -115,7 +115,7 @@ def test_the_story_plays_by_itself(start: Start, tmp_path: Path) -> None:
 def test_a_story_that_is_cut_short_is_no_success(start: Start) -> None:
     """Autoplay that is stopped before its end has not seen everything: 1, and nothing runs on."""
     demo = start("--autoplay", "--port", "0")
-    eventually(lambda: story_steps(demo.output), within_s=60)
+    eventually(lambda: story_steps(demo.output), within_s=120)
     family = demo.family()
     demo.signal(signal.SIGTERM)
     assert demo.wait() == 1
@@ -127,12 +127,12 @@ def test_a_story_that_is_cut_short_is_no_success(start: Start) -> None:
 def test_ctrl_c_ends_it_without_a_trace(start: Start, tmp_path: Path) -> None:
     """Ctrl-C ends the demo with 0: no process, no file is left."""
     demo = start("--port", "0", SAARTHI_TELEGRAM_TOKEN="of somebody's real bot")
-    assert requests.get(demo.chat(), timeout=30).status_code == 200
+    assert requests.get(demo.chat(), timeout=90).status_code == 200
     for broker in ("Zerodha", "Fyers"):
         assert demo.line(rf"{broker} +API key \S+ +secret \S+ +user id at login \S+")
     control = demo.line(r"^control: (http://127\.0\.0\.1:\d+/) ")
     assert control, demo.output
-    help_text = requests.get(control[1], timeout=30).text
+    help_text = requests.get(control[1], timeout=90).text
     for route in ("POST   /market ", "POST   /tokens/expire ", "POST   /telegram/send "):
         assert re.search(rf"^{route} +\w.*\.$", help_text, re.MULTILINE), help_text
     family = demo.family()
@@ -146,7 +146,7 @@ def test_ctrl_c_ends_it_without_a_trace(start: Start, tmp_path: Path) -> None:
 
 def assert_gone(family: dict[int, str]) -> None:
     """Every process of a demo has ended, or does so now."""
-    eventually(lambda: not any(is_alive(pid) for pid in family), within_s=30)
+    eventually(lambda: not any(is_alive(pid) for pid in family), within_s=90)
 
 
 @pytest.mark.row("F1")
@@ -159,7 +159,7 @@ def test_two_run_side_by_side_and_none_outlives_its_demo(start: Start) -> None:
     first.signal(signal.SIGKILL)
     first.wait()
     assert_gone(families[0])
-    assert requests.get(second.chat(), timeout=30).status_code == 200
+    assert requests.get(second.chat(), timeout=90).status_code == 200
     assert all(is_alive(pid) for pid in families[1])
 
     os.kill(second.child("sandbox", "--telegram"), signal.SIGKILL)
@@ -195,12 +195,12 @@ def assert_ended_with(demo: Demo, child: str) -> None:
 
 def says(address: str, text: str) -> None:
     body = {"user": 1001, "chat": 1001, "text": text}
-    requests.post(f"{address}api/send", json=body, timeout=30).raise_for_status()
+    requests.post(f"{address}api/send", json=body, timeout=90).raise_for_status()
 
 
 def chat_shows(address: str, words: str) -> bool:
     """Tell whether the page's first picture of the chat holds the words."""
-    with requests.get(f"{address}api/events?user=1001", stream=True, timeout=30) as answer:
+    with requests.get(f"{address}api/events?user=1001", stream=True, timeout=90) as answer:
         picture = next(line for line in answer.iter_lines() if line.startswith(b"data:"))
     return words in json.dumps(json.loads(picture[5:]), ensure_ascii=False)
 

@@ -147,7 +147,7 @@ async def test_running_controller_does_it(
     account = await connected(here)
     controller = here.start("run")
     processes.append(controller)
-    eventually((here.data / "store.json").exists, within_s=60)
+    eventually((here.data / "store.json").exists, within_s=120)
 
     done = here.run(*arguments(account, "--once"))
 
@@ -180,7 +180,7 @@ async def test_scheduled_slots_until_a_signal(
         shown += line
 
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert "next slot 23 Nov 09:31 IST" in shown
     assert sent(here) == ENTRY_AND_STOP

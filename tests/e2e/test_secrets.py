@@ -173,7 +173,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     try:
         with Arguments() as arguments, running(here, tmp_path):
             async with httpx.AsyncClient(
-                base_url=sandbox.url("control"), trust_env=False, timeout=15
+                base_url=sandbox.url("control"), trust_env=False, timeout=60
             ) as http:
                 operator = Operator(http, clock_from_setting(clock).market_now)
                 made = Scene(sandbox, here, tmp_path, operator, arguments, actors_of(url), PAGES)
@@ -203,7 +203,7 @@ def note(answer: httpx.Response) -> httpx.Response:
 
 async def landing(address: str, user_id: str) -> str:
     """Log in at the broker, and return the address to which it sends the browser, unvisited."""
-    async with httpx.AsyncClient(trust_env=False, timeout=15) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
         ours = note(await http.get(address))
         onward = note(await _submit(http, ours, {}))
         brokers = await http.get(onward.headers["Location"])
@@ -212,7 +212,7 @@ async def landing(address: str, user_id: str) -> str:
 
 
 async def visit(address: str) -> int:
-    async with httpx.AsyncClient(trust_env=False, timeout=15) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
         return note(await http.get(address)).status_code
 
 

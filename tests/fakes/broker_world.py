@@ -139,7 +139,7 @@ _CODES = count()
 def simulated(sandbox: Sandbox, target: str) -> SimulatedBroker:
     """Return a broker on its simulator, with the first of its apps."""
     profile = PROFILE_OF[target]
-    brokers = build_brokers(running_from(NOON), roots_at(sandbox.url), deadline_s=2.0)
+    brokers = build_brokers(running_from(NOON), roots_at(sandbox.url), deadline_s=4.0)
     app = next(row for row in sandbox.ask("GET", "/accounts") if row["broker"] == target)
     return SimulatedBroker(
         sandbox,
@@ -152,7 +152,7 @@ def simulated(sandbox: Sandbox, target: str) -> SimulatedBroker:
 
 
 async def until(
-    look: Callable[[], Awaitable[BrokerOrder | None]], within_s: float = 8.0
+    look: Callable[[], Awaitable[BrokerOrder | None]], within_s: float = 60.0
 ) -> BrokerOrder:
     """Look until something is seen."""
     async with asyncio.timeout(within_s):

@@ -73,7 +73,7 @@ class BrokerCase:
     placed: Mapping[str, object]
     orders: Mapping[str, object]
 
-    def broker(self, url: str, *, deadline_s: float = 1.0, clock: Clock | None = None) -> Broker:
+    def broker(self, url: str, *, deadline_s: float = 30.0, clock: Clock | None = None) -> Broker:
         """Return the broker at an address."""
         brokers = build_brokers(
             clock or RunningClock(), roots_at(lambda _name: url), deadline_s=deadline_s
@@ -81,7 +81,7 @@ class BrokerCase:
         return brokers[self.profile]
 
     def client(
-        self, url: str, *, deadline_s: float = 1.0, clock: Clock | None = None, token: str = "tok"
+        self, url: str, *, deadline_s: float = 30.0, clock: Clock | None = None, token: str = "tok"
     ) -> BrokerClient:
         """Return a client of one account at an address."""
         credentials = Credentials("zerodha_aaaaaaaaaa", "apikey", "secret", token)

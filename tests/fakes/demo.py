@@ -17,7 +17,7 @@ __all__ = ["Demo", "command_lines_below", "is_alive"]
 
 ROOT = Path(__file__).resolve().parents[2]
 _START_S = 120.0
-_STOP_S = 40.0
+_STOP_S = 120.0
 
 
 def is_alive(pid: int) -> bool:

@@ -27,7 +27,7 @@ PACE_S = 0.11
 REDIRECT = "http://127.0.0.1:9/broker/callback/fyers"
 
 
-def eventually(look: Callable[[], Any], timeout_s: float = 8.0) -> Any:
+def eventually(look: Callable[[], Any], timeout_s: float = 60.0) -> Any:
     """Return what a look gives as soon as it is truthy; fail after a deadline."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -66,7 +66,7 @@ class _Session(requests.Session):
     def __init__(self) -> None:
         super().__init__()
         self.trust_env = False
-        self.timeout_s = 10.0
+        self.timeout_s = 60.0
         self.pace_s = PACE_S
         self.last: requests.Response | None = None
         self._next = 0.0
@@ -234,7 +234,7 @@ class FyersSandbox:
     def control(self, method: str, path: str, body: object = None, **query: str) -> Any:
         """Call the control port."""
         answer = self._control.request(
-            method, self._control_url + path, json=body, params=query, timeout=10
+            method, self._control_url + path, json=body, params=query, timeout=60
         )
         assert answer.ok, answer.text
         return answer.json()

@@ -54,7 +54,7 @@ def allow(address: str, user: str = USER, action: str = "allow") -> requests.Res
     with requests.Session() as http:
         http.trust_env = False
         form = {"user_id": user, "action": action}
-        return http.post(address, data=form, allow_redirects=False, timeout=10)
+        return http.post(address, data=form, allow_redirects=False, timeout=60)
 
 
 def query_of(answer: requests.Response) -> dict[str, str]:
@@ -120,7 +120,7 @@ def raw(sandbox: Sandbox, kite: Any, method: str, path: str, **fields: Any) -> r
     with requests.Session() as http:
         http.trust_env = False
         address = sandbox.url("kite") + path
-        return http.request(method, address, headers=headers, timeout=10, **fields)
+        return http.request(method, address, headers=headers, timeout=60, **fields)
 
 
 def patient(ask: Any) -> Any:

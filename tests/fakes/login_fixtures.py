@@ -17,7 +17,7 @@ __all__ = ["login_world"]
 @pytest.fixture
 async def login_world(memory_store: MemoryStore, sandbox: Sandbox) -> AsyncIterator[LoginWorld]:
     """Our web server over a store, before the sandbox."""
-    async with httpx.AsyncClient(trust_env=False, timeout=15) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
         made = LoginWorld(sandbox, StumblingStore(memory_store), http)
         await made.start()
         try:

@@ -23,7 +23,7 @@ _PATIENCE_S = 60.0
 T = TypeVar("T")
 
 
-def eventually(ask: Callable[[], T], *, within_s: float = 30.0) -> T:
+def eventually(ask: Callable[[], T], *, within_s: float = 60.0) -> T:
     """Ask until the answer is true and return it; fail when it does not become true in time."""
     deadline = time.monotonic() + within_s
     while True:
@@ -65,7 +65,7 @@ class Sandbox:
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> requests.Response:
         """Call the control API and return the answer as it is."""
         address = self.url("control") + path
-        return self._http.request(method, address, json=body, params=query, timeout=10)
+        return self._http.request(method, address, json=body, params=query, timeout=60)
 
     def fault(self, kind: str, target: str = "kite", **fields: Any) -> str:
         """Set a fault and return its id."""

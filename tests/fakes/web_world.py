@@ -188,7 +188,7 @@ async def running(
     await server.start()
     try:
         base = f"http://127.0.0.1:{server.port}"
-        async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=10) as http:
+        async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=60) as http:
             counts = app[POSTBACKS].counts
             yield WebWorld(http, logins, accounts, clock, hints, server.port, counts, parts)
     finally:

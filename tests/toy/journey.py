@@ -94,7 +94,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     try:
         with running(here, tmp_path / "log"):
             async with httpx.AsyncClient(
-                base_url=sandbox.url("control"), trust_env=False, timeout=15
+                base_url=sandbox.url("control"), trust_env=False, timeout=60
             ) as http:
                 operator = Operator(http, clock_from_setting(clock).market_now)
                 await until_healthy(url)

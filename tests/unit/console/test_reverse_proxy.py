@@ -141,7 +141,7 @@ def free_port() -> int:
 def asked(port: int) -> int:
     """Ask for a callback, as soon as the proxy answers; return the status."""
     while True:
-        link = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        link = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:
             link.request("GET", "/broker/callback/zerodha?request_token=canarycode")
             return link.getresponse().status

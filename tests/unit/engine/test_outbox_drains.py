@@ -95,14 +95,14 @@ async def test_hanging_chat_delays_no_other(memory_store: MemoryStore) -> None:
             async def is_shown(wanted: int = number) -> bool:
                 return wanted in told.numbers(2)
 
-            await until(is_shown, within_s=30, what="the notice of the other chat")
+            await until(is_shown, within_s=60, what="the notice of the other chat")
         assert told.numbers(1) == []
         told.hangs[1].set()
 
         async def is_over() -> bool:
             return len(told.numbers(1)) == 2
 
-        await until(is_over, within_s=30, what="what hung")
+        await until(is_over, within_s=60, what="what hung")
     assert told.numbers(1) == [0, 1] and told.numbers(2) == [0, 1, 2]
 
 
@@ -134,7 +134,7 @@ async def test_notice_that_is_posted_as_a_chat_ends_is_not_passed_over(
         async def is_sent() -> bool:
             return told.numbers(1) == [0, 1]
 
-        await until(is_sent, within_s=30, what="the second notice")
+        await until(is_sent, within_s=60, what="the second notice")
 
 
 @pytest.mark.row("R2")
@@ -152,7 +152,7 @@ async def test_the_message_of_a_panic_passes_what_waits(memory_store: MemoryStor
         async def is_sent() -> bool:
             return len(told.numbers(1)) == 30
 
-        await until(is_sent, within_s=30, what="all notices")
+        await until(is_sent, within_s=60, what="all notices")
     kinds = [post.notice.kind for _, _, _, post in told.delivered]
     assert max(at for at, kind in enumerate(kinds) if kind.startswith("panic")) <= 3
     assert kinds.index("panic_over") > max(at for at, k in enumerate(kinds) if k == "panic_card")

@@ -70,7 +70,7 @@ async def test_unreadable_notice_is_a_dead_letter(
             return bool(told.delivered)
 
         with caplog.at_level(logging.ERROR):
-            await until(is_sent, within_s=10, what="the notice behind it")
+            await until(is_sent, within_s=60, what="the notice behind it")
     finally:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
