@@ -10,7 +10,9 @@ from __future__ import annotations
 import html
 import logging
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast
 
 from telegram.constants import ParseMode
 from telegram.error import (
@@ -28,6 +30,7 @@ from bot.conversation.visit import NO_PREVIEW, is_not_modified
 from bot.edge.limiter import AT_ONCE, seconds_of
 from bot.notices.lookups import Lookups
 from bot.notices.render import render
+from bot.notices.together import parts_of
 from bot.views.markup import fit, italic
 from bot.views.screen import Screen
 from core.domain.notices.post import Delivery, Post
@@ -66,21 +69,57 @@ class TelegramNotifier:
         is_repeat: bool,
     ) -> Result:
         """Show the notice in the chat; see ``core.ports.notifier``."""
-        try:
-            if post.delivery is Delivery.REMOVE:
+        if post.delivery is Delivery.REMOVE:
+            try:
                 return await self._remove(chat_id, message_id)
-            screen = await render(post.notice, self._lookups)
+            except TelegramError as error:
+                return _outcome(error)
+        screen = await self._rendered(post)
+        if not isinstance(screen, Screen):
+            return screen
+        marked = _marked(screen, is_repeat=is_repeat)
+        return await self._show(chat_id, post, _Content(screen, marked), message_id)
+
+    async def deliver_together(
+        self, chat_id: int, posts: Sequence[Post], *, is_repeat: bool
+    ) -> list[Result]:
+        """Show several notices in as few messages as hold them; see ``core.ports.notifier``."""
+        rendered = [await self._rendered(post) for post in posts]
+        places = [at for at, one in enumerate(rendered) if isinstance(one, Screen)]
+        screens = [one for one in rendered if isinstance(one, Screen)]
+        found: dict[int, Result] = {
+            at: one for at, one in enumerate(rendered) if not isinstance(one, Screen)
+        }
+        for screen, count in parts_of(screens):
+            part, places = places[:count], places[count:]
+            shown = _marked(screen, is_repeat=is_repeat)
+            outcome = await self._show(
+                chat_id, Post(posts[part[0]].notice), _Content(screen, shown), None
+            )
+            if isinstance(outcome, Undeliverable) and count > 1:
+                # One of them is to blame: the others must not be lost with it.
+                for at in part:
+                    alone = _marked(cast(Screen, rendered[at]), is_repeat=is_repeat)
+                    found[at] = await self._show(chat_id, posts[at], _Content(alone, alone), None)
+                continue
+            found |= dict.fromkeys(part, outcome)
+            if isinstance(outcome, TryLater):
+                # The chat waits, and what is behind it waits with it.
+                found |= dict.fromkeys(places, replace(outcome, may_have_arrived=False))
+                break
+        return [found[at] for at in range(len(posts))]
+
+    async def _rendered(self, post: Post) -> Screen | TryLater | Undeliverable:
+        """Return the message of a notice, or why there is none now."""
+        try:
+            return await render(post.notice, self._lookups)
         except SaarthiError as error:
             return TryLater(_OUTAGE_S, f"cannot be rendered now: {type(error).__name__}")
-        except TelegramError as error:
-            return _outcome(error)
         except Exception:  # noqa: BLE001 - logged, and a dead letter
             # The boundary of rendering: one notice that cannot be rendered must not stop those
             # after it. The outbox keeps it among the dead letters.
             _log.exception("a notice of the kind %s cannot be rendered", post.notice.kind)
             return Undeliverable("it cannot be rendered")
-        marked = _marked(screen, is_repeat=is_repeat)
-        return await self._show(chat_id, post, _Content(screen, marked), message_id)
 
     async def _show(
         self, chat_id: int, post: Post, content: _Content, message_id: int | None

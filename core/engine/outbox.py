@@ -25,10 +25,18 @@ from typing import Any
 from core.domain.notices.post import Delivery, Post
 from core.domain.notices.stored import from_document, to_document
 from core.domain.notices.system import Undelivered
+from core.engine.gathering import URGENT, Pace, is_edit, is_message, is_urgent, next_part
 from core.engine.users import owner_chats
 from core.errors import StoreUnavailable, TransactionConflict, UnreadableNotice
 from core.ports.clock import Clock
-from core.ports.notifier import Blocked, Delivered, Notifier, TryLater, Undeliverable
+from core.ports.notifier import (
+    Blocked,
+    Delivered,
+    GatheringNotifier,
+    Notifier,
+    TryLater,
+    Undeliverable,
+)
 from core.ports.store import Change, Document, Store, StoreView, parts
 
 __all__ = [
@@ -53,9 +61,6 @@ _STORE_PAUSE_S = 2.0
 _BATCH = 100
 _GATHER_S = 0.05
 _LOOK_S = 0.1
-_EDITS_AT_ONCE = 5
-_URGENT = "!"
-"""Before the first digit of any other ``seq``."""
 _COMMITS_WITHIN_S = 5.0
 _BY_LATER = "shown by "
 _REPEATED = 10
@@ -115,7 +120,7 @@ async def forget_notices(view: StoreView, since: datetime, until: datetime) -> i
     With it go the places of cards that were not shown again since ``until``.
     """
     gone = 0
-    for state, mark in itertools.product(("SENT", "TOLD"), ("", _URGENT)):
+    for state, mark in itertools.product(("SENT", "TOLD"), ("", URGENT)):
         where = {"state": state, "seq": {"$gte": mark + _seq(since), "$lt": mark + _seq(until)}}
         rows = await view.find(_OUTBOX, where)
         for some in parts(rows):
@@ -226,7 +231,7 @@ class Outbox:
         self._last = max(self._last + 1, int(now.timestamp() * 1_000_000))
         return {
             "_id": f"{self._last:020d}",
-            "seq": f"{_URGENT if post.is_urgent else ''}{self._last:020d}",
+            "seq": f"{URGENT if post.is_urgent else ''}{self._last:020d}",
             "chat_id": chat_id,
             **to_document(post.notice),
             "delivery": post.delivery.value,
@@ -239,31 +244,6 @@ class Outbox:
         }
 
 
-class _Pace:
-    """How often cards of a chat are edited: a few at once, then one a second.
-
-    The messenger counts an edit as a message, and makes a chat wait that has too many. A card that
-    changes twenty times a second would let the message behind it wait for half a minute.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._free_at: dict[int, float] = {}
-
-    def wait(self, chat_id: int) -> float:
-        """Return the seconds until another edit is due."""
-        return self._free_at.get(chat_id, 0.0) - self._clock.monotonic() - _EDITS_AT_ONCE + 1
-
-    def edited(self, chat_id: int) -> None:
-        """Count an edit."""
-        now = self._clock.monotonic()
-        self._free_at[chat_id] = max(self._free_at.get(chat_id, 0.0), now) + 1
-
-
-def _is_edit(row: Document) -> bool:
-    return bool(row["delivery"] == Delivery.EDIT.value)
-
-
 def _post_of(row: Document) -> Post:
     """Return what a row posts; raises ``UnreadableNotice``."""
     if row["delivery"] not in list(Delivery):
@@ -274,8 +254,9 @@ def _post_of(row: Document) -> Post:
 class OutboxSender:
     """Delivers what waits: one at a time in a chat, chats beside one another.
 
-    How fast is for the messenger to say: a chat that it limits waits (``TryLater``). Nothing else
-    does, but an edit behind which no message waits, when its chat had many (``_Pace``).
+    How fast is for the messenger to say: a chat that it limits waits (``TryLater``). Besides, an
+    edit behind which no message waits has a pace, and with a notifier that gathers messages so do
+    these (``gathering.py``).
     """
 
     def __init__(self, store: Store, clock: Clock, outbox: Outbox, notifier: Notifier) -> None:
@@ -283,7 +264,8 @@ class OutboxSender:
         self._clock = clock
         self._outbox = outbox
         self._notifier = notifier
-        self._pace = _Pace(clock)
+        self._gathers = notifier if isinstance(notifier, GatheringNotifier) else None
+        self._edits, self._messages = Pace(clock), Pace(clock)
         self._not_before: dict[int, datetime] = {}
         self._busy: set[int] = set()
 
@@ -348,22 +330,33 @@ class OutboxSender:
                 if await self._are_edits(rows):
                     # One at a time, and looked at again soon: a message that is posted meanwhile
                     # does not wait for them.
-                    if (wait := self._pace.wait(chat_id)) > 0:
+                    if (wait := self._edits.wait(chat_id)) > 0:
                         await self._clock.sleep(min(wait, _LOOK_S))
                         continue
                     rows = rows[:1]
+                elif (wait := self._wait_for_more(rows)) > 0:
+                    await self._clock.sleep(min(wait, _LOOK_S))
+                    continue
                 if not await self._deliver_all(rows):
                     return
         finally:
             self._busy.discard(chat_id)
             self._outbox.wake.set()  # what was posted since the last look was passed over
 
+    def _wait_for_more(self, rows: list[Document]) -> float:
+        """Return how long messages wait for others to go with them; what is urgent never does."""
+        is_calm = self._gathers is not None and is_message(rows[0]) and not is_urgent(rows[0])
+        return self._messages.wait(rows[0]["chat_id"]) if is_calm else 0.0
+
     async def _are_edits(self, rows: list[Document]) -> bool:
         """Whether all of them only change cards that the chat shows already."""
-        for row in rows:
-            if not _is_edit(row) or await self._card(row["chat_id"], row["key"]) is None:
-                return False
-        return True
+        return all([is_edit(row) and await self._is_quiet(row) for row in rows])
+
+    async def _is_quiet(self, row: Document) -> bool:
+        """Whether a row brings no message: it changes a card that is shown, or removes one."""
+        if row["delivery"] == Delivery.REMOVE.value:
+            return True
+        return is_edit(row) and await self._card(row["chat_id"], row["key"]) is not None
 
     async def _needed(self, rows: list[Document]) -> list[Document]:
         """Mark edits as sent by later ones: a card shows the present, so one is enough.
@@ -376,7 +369,7 @@ class OutboxSender:
         left = []
         for row in rows:
             by = newest.get(row["key"])
-            if _is_edit(row) and by != row["_id"]:
+            if is_edit(row) and by != row["_id"]:
                 needless.setdefault(str(by), []).append(row["_id"])
             else:
                 left.append(row)
@@ -389,27 +382,52 @@ class OutboxSender:
     async def _deliver_all(self, rows: list[Document]) -> bool:
         """Deliver rows of one chat in their order; return False when the chat has to wait.
 
-        What became of one is written while the next is claimed. Just after something urgent was
+        What became of one is written while the next is claimed. Messages of their own that pile up
+        are shown as one where the notifier can do that. Just after something urgent was
         posted it delivers one alone: the next look finds the other before the rest, which may be
         hundreds at a message a second.
         """
-        before: tuple[Document, _Outcome] | None = None
-        for row in rows:
-            is_ours, _ = await asyncio.gather(self._claim(row), self._settle(before))
-            before = None
-            if not is_ours:
-                continue
-            outcome = await self._attempt(row)
-            before = (row, outcome)
-            if isinstance(outcome, TryLater) or self._outbox.has_urgent:
+        before: list[tuple[Document, _Outcome]] = []
+        left, has_to_wait = rows, False
+        while left and not has_to_wait:
+            part = await self._next_part(left)
+            taken = {row["_id"] for row in part}
+            left = [row for row in left if row["_id"] not in taken]
+            claims, _ = await asyncio.gather(
+                asyncio.gather(*map(self._claim, part)), asyncio.gather(*map(self._settle, before))
+            )
+            ours = [row for row, is_ours in zip(part, claims, strict=True) if is_ours]
+            before = list(zip(ours, await self._attempt_all(ours), strict=True))
+            # The rest of a chat that waits waits with it: the order of notices is kept (I8).
+            has_to_wait = any(isinstance(outcome, TryLater) for _, outcome in before)
+            if before and self._outbox.has_urgent:
                 break
-        await self._settle(before)
-        # The rest of a chat that waits waits with it: the order of notices is kept (I8).
-        return before is None or not isinstance(before[1], TryLater)
+        await asyncio.gather(*map(self._settle, before))
+        return not has_to_wait
+
+    async def _next_part(self, rows: list[Document]) -> list[Document]:
+        """Return what is delivered next: one row, or several that go in one message."""
+        if self._gathers is None or sum(map(is_message, rows)) == 1:
+            return rows[:1]
+        return next_part(rows, {row["_id"] for row in rows if await self._is_quiet(row)})
 
     async def _claim(self, row: Document) -> bool:
         where = {"_id": row["_id"], "state": "WAITING"}
         return await self._store.update(_OUTBOX, where, Change(set={"state": "SENDING"})) == 1
+
+    async def _attempt_all(self, rows: list[Document]) -> list[_Outcome]:
+        """Deliver rows that are claimed, several in one message."""
+        if self._gathers is None or len(rows) <= 1:
+            return [await self._attempt(row) for row in rows]
+        posts = []
+        for row in rows:
+            try:
+                posts.append(_post_of(row))
+            except UnreadableNotice:
+                return [await self._attempt(one) for one in rows]
+        self._messages.count(rows[0]["chat_id"])
+        is_repeat = rows[0]["attempts"] > 0
+        return await self._gathers.deliver_together(rows[0]["chat_id"], posts, is_repeat=is_repeat)
 
     async def _attempt(self, row: Document) -> _Outcome:
         """Deliver one row that is claimed."""
@@ -419,8 +437,7 @@ class OutboxSender:
             # Of another version, or damaged: it would be as unreadable at the next try.
             return Undeliverable(f"it cannot be read: {error}")
         chat_id = row["chat_id"]
-        if _is_edit(row):
-            self._pace.edited(chat_id)
+        (self._edits if is_edit(row) else self._messages).count(chat_id)
         return await self._notifier.deliver(
             chat_id,
             post,
@@ -429,10 +446,8 @@ class OutboxSender:
             is_repeat=row["attempts"] > 0,
         )
 
-    async def _settle(self, delivered: tuple[Document, _Outcome] | None) -> None:
+    async def _settle(self, delivered: tuple[Document, _Outcome]) -> None:
         """Write what became of a row."""
-        if delivered is None:
-            return
         row, outcome = delivered
         match outcome:
             case Delivered(message_id):

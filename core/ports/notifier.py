@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from core.domain.notices.post import Post
 
-__all__ = ["Blocked", "Delivered", "Notifier", "TryLater", "Undeliverable"]
+__all__ = ["Blocked", "Delivered", "GatheringNotifier", "Notifier", "TryLater", "Undeliverable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,5 +64,25 @@ class Notifier(Protocol):
             notice_id: Its short form is visible in the message, so that a repeat is recognisable.
             message_id: The card's present message, for EDIT, REPLACE and REMOVE.
             is_repeat: An earlier attempt may have arrived: the message says so.
+        """
+        ...
+
+
+@runtime_checkable
+class GatheringNotifier(Notifier, Protocol):
+    """A notifier that shows several notices in one message."""
+
+    async def deliver_together(
+        self, chat_id: int, posts: Sequence[Post], *, is_repeat: bool
+    ) -> list[Delivered | TryLater | Blocked | Undeliverable]:
+        """Show notices that are no cards in as few messages as hold them.
+
+        Args:
+            chat_id: The chat.
+            posts: What to show, in its order.
+            is_repeat: An earlier attempt of all of them may have arrived: the message says so.
+
+        Returns:
+            What became of each of them.
         """
         ...

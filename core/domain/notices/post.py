@@ -6,16 +6,30 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from core.domain.notices.accounts import AccountParked, AccountReadable, AccountUnreadable
+from core.domain.notices.accounts import (
+    AccountParked,
+    AccountReadable,
+    AccountUnreadable,
+    Anomaly,
+    SoftwareStop,
+    SquareOffAlarm,
+)
 from core.domain.notices.exits import ExitStuck, ExitThrough
-from core.domain.notices.limits import DailyLossBlind
+from core.domain.notices.limits import DailyLossBlind, DailyLossReached
 from core.domain.notices.logins import LoginFailed, LoginSilent, MorningRound, TokenWarning
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import ExternalOrder, OrderUnresolved
 from core.domain.notices.panic import PanicCard, PanicOver
-from core.domain.notices.positions import ClosedByHand, PositionDisputed
-from core.domain.notices.protection import StopHit
-from core.domain.notices.result_guards import GuardBlind, GuardPricesOld
+from core.domain.notices.positions import ClosedByHand, PositionDisputed, UnownedPosition
+from core.domain.notices.protection import (
+    ExitDenied,
+    ProtectedAgain,
+    StopCancelled,
+    StopHit,
+    StopRestored,
+    Unprotected,
+)
+from core.domain.notices.result_guards import GuardBlind, GuardFired, GuardPricesOld
 from core.domain.notices.results import PositionClosed
 from core.domain.notices.runs import RunCard
 
@@ -53,6 +67,26 @@ MORNING_ROUND_KEY = "morning_round"
 _TOKEN_WARNING_KEY = "token_warning"  # noqa: S105 - the key of a card, not a secret
 
 
+_URGENT = (
+    PanicCard,
+    PanicOver,
+    Unprotected,
+    ProtectedAgain,
+    SoftwareStop,
+    StopCancelled,
+    StopHit,
+    ExitDenied,
+    StopRestored,
+    ExitStuck,
+    ExitThrough,
+    SquareOffAlarm,
+    UnownedPosition,
+    Anomaly,
+    GuardFired,
+    DailyLossReached,
+)
+
+
 class Delivery(StrEnum):
     """How a notice is delivered: as a new message, or by changing the message of its card."""
 
@@ -82,8 +116,12 @@ class Post:
 
     @property
     def is_urgent(self) -> bool:
-        """Whether it goes out before all that waits for its chat: the message of a panic (R2)."""
-        return isinstance(self.notice, PanicCard | PanicOver)
+        """Whether it goes out before all that waits for its chat.
+
+        The message of a panic (R2), and what is unprotected, still open or stopped; what says that
+        this is over goes with it, for it must never be read before.
+        """
+        return isinstance(self.notice, _URGENT)
 
 
 def run_key(run_id: str) -> str:

@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 from core.domain.notices.post import Delivery, Post
+from core.domain.notices.protection import Unprotected
 from core.domain.notices.system import Text
 from core.engine.outbox import OutboxSender
 from tests.fakes.bot_world import OWNER, World, soon
+from tests.fakes.views import an_account
 
 pytestmark = pytest.mark.row("E5")
 
 EVENTS = 200
+EACH = range(EVENTS)
 LIMITS = 5
 """How often Telegram makes the chat wait."""
 
@@ -85,9 +88,20 @@ async def test_events_of_a_few_cards_are_a_few_edits(talking: World) -> None:
     assert len(calls(talking, "sendMessage")) + len(calls(talking, "editMessageText")) < 5 * 5
 
 
-@pytest.mark.slow
+async def test_two_hundred_messages_are_a_few_and_none_is_lost(talking: World) -> None:
+    """In their order, put together within Telegram's length; no call of them is refused."""
+    async with sending(talking):
+        await posted(talking, *(Post(Text(f"event {n} {'x' * 100}"), chat_id=OWNER) for n in EACH))
+        await soon(lambda: is_empty(talking))
+    found = [line.split()[1] for text in await texts(talking) for line in text.split("\n\n")]
+    assert found == [str(number) for number in EACH]
+    asked = calls(talking, "sendMessage")
+    assert len(asked) - 1 <= 10  # the answer to /help before
+    assert all(one["status"] == 200 for one in asked)
+
+
 async def test_a_limited_chat_loses_nothing_and_asks_no_more_than_it_must(talking: World) -> None:
-    """Every message once and in its order, and one refused call each time the chat has to wait."""
+    """One refused call each time the chat has to wait, and everything once."""
     body = {"ok": False, "error_code": 429, "description": "Too Many Requests: retry after 3"}
     talking.fault(
         "http",
@@ -97,9 +111,35 @@ async def test_a_limited_chat_loses_nothing_and_asks_no_more_than_it_must(talkin
         body={**body, "parameters": {"retry_after": 3}},
     )
     async with sending(talking):
-        await posted(talking, *(Post(Text(f"event {n}"), chat_id=OWNER) for n in range(EVENTS)))
+        await posted(talking, *(Post(Text(f"event {n}"), chat_id=OWNER) for n in EACH))
         await soon(lambda: is_empty(talking))
-    assert await texts(talking) == [f"event {number}" for number in range(EVENTS)]
-    asked = calls(talking, "sendMessage")
-    assert [one["status"] for one in asked].count(429) == LIMITS
-    assert len(asked) == 1 + EVENTS + LIMITS  # the answer to /help before
+    found = "\n\n".join(await texts(talking)).split("\n\n")
+    assert found == [f"event {number}" for number in EACH]
+    assert [one["status"] for one in calls(talking, "sendMessage")].count(429) == LIMITS
+
+
+@pytest.mark.row("R6")
+async def test_what_is_unprotected_is_read_first(talking: World) -> None:
+    """Posted last, behind two hundred others, it is the first message and stands alone."""
+    account = an_account()
+    await talking.connect(account)
+    why = "its stop was refused"
+    bare = Unprotected(account.broker_id, "orb", "NSE:SBIN", "MIS", 10, why, can_put_back=False)
+    async with sending(talking):
+        events = [Post(Text(f"event {n}"), chat_id=OWNER) for n in EACH]
+        await posted(talking, *events, Post(bare, chat_id=OWNER))
+        await soon(lambda: is_empty(talking))
+    shown = [one["text"] for one in await talking.owner.messages()]
+    alarm = next(at for at, text in enumerate(shown) if "Unprotected" in text)
+    assert alarm < next(at for at, text in enumerate(shown) if "event" in text)
+    assert "event" not in shown[alarm]
+
+
+async def test_one_that_telegram_refuses_takes_no_other_with_it(talking: World) -> None:
+    """A message of several that is refused is sent again one by one."""
+    body = {"ok": False, "error_code": 400, "description": "Bad Request: message is too strange"}
+    talking.fault("http", "sendMessage", status=400, body=body, times=2)
+    async with sending(talking):
+        await posted(talking, *(Post(Text(f"event {n}"), chat_id=OWNER) for n in range(5)))
+        await soon(lambda: is_empty(talking))
+    assert await texts(talking) == [f"event {number}" for number in range(5)]
