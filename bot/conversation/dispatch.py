@@ -8,9 +8,10 @@ and reaches no handler.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from telegram.error import TelegramError
 
@@ -75,9 +76,22 @@ async def serve_tap(visit: Visit, actions: Mapping[Verb, Action]) -> None:
     _, took_effect = await asyncio.gather(
         visit.answer(action.toast or None), attempt(visit, action.handler)
     )
+    if visit.is_refused:
+        await _redraw(visit, actions)
     # A failed action leaves the nonce open, so that the user can tap the same button again.
     if took_effect and visit.nonce is not None:
         visit.services.nonces.spend(visit.nonce.id)
+
+
+async def _redraw(visit: Visit, actions: Mapping[Verb, Action]) -> None:
+    """Show a list as it is now, whose button named what is not there any more."""
+    tap = visit.refresh
+    if tap is None or tap.verb is None:
+        return
+    action = actions[tap.verb]
+    if not action.is_change and not action.has_nonce:
+        with contextlib.suppress(UserError):
+            await action.handler(replace(visit, tap=tap, is_refused=False))
 
 
 async def _check_nonce(visit: Visit, verb: Verb, action: Action) -> bool:
@@ -132,6 +146,7 @@ async def attempt(visit: Visit, handler: Handler) -> bool:
                 "the details; /health shows my state."
             )
         await _report(visit, screen)
+        visit.is_refused = visit.query is not None and isinstance(error, UserError)
         return isinstance(error, AlreadyDone)
     return True
 

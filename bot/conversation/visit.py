@@ -13,9 +13,9 @@ from telegram.error import BadRequest, Forbidden, TelegramError
 
 from bot.conversation.nonces import Nonce
 from bot.conversation.services import ChatServices
-from bot.views.callbacks import Tap
+from bot.views.callbacks import Tap, parse
 from bot.views.markup import fit
-from bot.views.screen import DANGER, PRIMARY, Keyboard, Screen, button
+from bot.views.screen import DANGER, PRIMARY, REFRESH, Keyboard, Screen, button
 from bot.views.verbs import Verb
 from core.domain.command import Command
 from core.errors import UserError
@@ -40,6 +40,7 @@ class Visit:
         nonce: The nonce behind the tapped button, checked and open.
         is_deleted: The user's message is deleted from the chat already.
         answered_in: The message of a question that shows what came of a typed answer.
+        is_refused: What was tapped is not to be had (any more), which was said.
     """
 
     services: ChatServices
@@ -56,6 +57,7 @@ class Visit:
     nonce: Nonce | None = None
     is_deleted: bool = False
     answered_in: int | None = None
+    is_refused: bool = False
 
     @property
     def command(self) -> Command:
@@ -84,6 +86,16 @@ class Visit:
     def is_stale(self) -> bool:
         """Whether the user acted so long ago that no change may be made without asking again."""
         return self.age_s > self.services.parameters.stale_after_s
+
+    @property
+    def refresh(self) -> Tap | None:
+        """What the Refresh button of the tapped message asks for; None where it has none."""
+        markup = getattr(self.query.message, "reply_markup", None) if self.query else None
+        for row in markup.inline_keyboard if markup is not None else ():
+            for one in row:
+                if one.text == REFRESH:
+                    return parse(one.callback_data)
+        return None
 
     async def show_answer(self, screen: Screen) -> None:
         """Show what came of an answer in the message that asked, so that one card stays one.

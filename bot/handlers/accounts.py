@@ -35,8 +35,15 @@ __all__ = [
 ]
 
 
+_UNCHANGED = "{} already; nothing was changed."
+
+
 async def brokers(visit: Visit) -> None:
     """List the accounts."""
+    await _show_list(visit)
+
+
+async def _show_list(visit: Visit, note: str = "") -> None:
     control = visit.services.control
     accounts = await control.accounts.all()
     logins = {
@@ -45,7 +52,8 @@ async def brokers(visit: Visit) -> None:
         if one.needs_login
     }
     mode = await control.modes.global_mode()
-    await visit.show(accounts_list(accounts, mode, logins, _page(visit, accounts)))
+    screen = accounts_list(accounts, mode, logins, _page(visit, accounts))
+    await visit.show(screen.with_note(note) if note else screen)
 
 
 def _page(visit: Visit, accounts: Sequence[Account]) -> int:
@@ -78,17 +86,30 @@ def _is_on_list(visit: Visit) -> bool:
     return any(one.callback_data == "v1:add" for row in markup.inline_keyboard for one in row)
 
 
-async def _refresh(visit: Visit, broker_id: str) -> None:
+async def _refresh(visit: Visit, broker_id: str, note: str = "") -> None:
     """Show the message of the tapped button again, so that the label changes there (A5)."""
     if _is_on_list(visit):
-        await brokers(visit)
+        await _show_list(visit, note)
     else:
-        await _show_page(visit, broker_id)
+        await _show_page(visit, broker_id, note)
+
+
+async def _said_already(visit: Visit, broker_id: str, *, enabled: bool) -> bool:
+    """Tell that the tapped button of an old message asks for what is so; show what is."""
+    account = await visit.services.control.accounts.get(broker_id)
+    if account.enabled is not enabled:
+        return False
+    state = "enabled" if enabled else "disabled"
+    note = _UNCHANGED.format(f"{bold(account.label)} is {state}")
+    await _refresh(visit, broker_id, note)
+    return True
 
 
 async def enable(visit: Visit) -> None:
     """Let strategies run on the account from the very next run."""
     broker_id = visit.tap.argument(0)
+    if await _said_already(visit, broker_id, enabled=True):
+        return
     await visit.services.control.switch.enable(visit.command, broker_id)
     await _refresh(visit, broker_id)
 
@@ -96,6 +117,8 @@ async def enable(visit: Visit) -> None:
 async def disable(visit: Visit) -> None:
     """Stop strategies on the account; ask first when they hold positions there."""
     broker_id = visit.tap.argument(0)
+    if await _said_already(visit, broker_id, enabled=False):
+        return
     try:
         await visit.services.control.switch.disable(visit.command, broker_id, None)
     except ChoiceNeeded:
@@ -133,8 +156,10 @@ async def disable_with(visit: Visit) -> None:
 async def set_default(visit: Visit) -> None:
     """Make the account the default."""
     broker_id = visit.tap.argument(0)
+    account = await visit.services.control.accounts.get(broker_id)
     await visit.services.control.accounts.set_default(visit.command, broker_id)
-    await _show_page(visit, broker_id)
+    note = f"{bold(account.label)} is the default"
+    await _show_page(visit, broker_id, _UNCHANGED.format(note) if account.is_default else "")
 
 
 async def ask_name(visit: Visit) -> None:

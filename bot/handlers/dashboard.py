@@ -78,15 +78,28 @@ async def _list(
     title: str,
     verb: Verb,
     read: Callable[[str | None, bool], Awaitable[list[Item]]],
+    *,
+    has_total: bool = False,
 ) -> None:
     selected, broker_id = await _scope(visit)
     items = await read(broker_id, broker_id is None)
+    profit = await visit.services.control.views.pnl(broker_id) if has_total else ()
     accounts = await visit.services.control.accounts.all()
     login = await _login(visit, accounts, selected)
     as_of = await _head(visit, broker_id)
     page = _page(visit)
     await visit.show(
-        listing(title, verb, items, accounts, selected, page=page, login=login, as_of=as_of)
+        listing(
+            title,
+            verb,
+            items,
+            accounts,
+            selected,
+            page=page,
+            login=login,
+            as_of=as_of,
+            profit=profit,
+        )
     )
 
 
@@ -106,7 +119,7 @@ async def positions(visit: Visit) -> None:
     async def read(broker_id: str | None, named: bool) -> list[Item]:
         return position_items(await visit.services.control.views.positions(broker_id), named=named)
 
-    await _list(visit, "Positions", Verb.POSITIONS, read)
+    await _list(visit, "Positions", Verb.POSITIONS, read, has_total=True)
 
 
 async def orders(visit: Visit) -> None:

@@ -7,7 +7,15 @@ from dataclasses import replace
 from bot.conversation.visit import Visit
 from bot.views.callbacks import handle
 from bot.views.dashboard import ON_CARD
-from bot.views.lines import is_stop, order_line, order_terms, outcome_words, position_line
+from bot.views.lines import (
+    ROWS,
+    is_stop,
+    order_line,
+    order_terms,
+    outcome_words,
+    position_line,
+    result_words,
+)
 from bot.views.markup import bold, esc, join
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
@@ -64,6 +72,7 @@ def _close_question(position: PositionView) -> str:
         return join(
             bold(f"Close this position on {position.account_label}?"),
             position_line(position),
+            ROWS,
             "",
             "Strategies hold the same units on opposite sides. I close them against one another, "
             "without an order.",
@@ -73,6 +82,7 @@ def _close_question(position: PositionView) -> str:
     return join(
         bold(f"Close this position on {position.account_label}?"),
         position_line(position),
+        result_words(position.result, position.charges) if position.result is not None else None,
         "",
         f"I send: {bold(terms)} at the market price.{stop}",
     )
@@ -231,6 +241,7 @@ async def ask_believe(visit: Visit) -> None:
         join(
             bold(f"Are the broker's positions right on {position.account_label}?"),
             position_line(position),
+            ROWS,
             "",
             "Look in the broker's own app first. When they are right, I correct the strategies' "
             "records to them, and stops follow.",

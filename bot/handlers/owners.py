@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.conversation.visit import Visit
 from bot.views.owners import owners_screen, removal_question
 from bot.views.screen import button
@@ -13,7 +15,17 @@ __all__ = ["ask_removal", "listing", "remove"]
 
 async def listing(visit: Visit) -> None:
     """List who is served."""
-    await visit.show(owners_screen(await visit.services.control.owners.all(), visit.user_id))
+    await _show(visit)
+
+
+async def _show(visit: Visit) -> None:
+    """Show the owners with times of the market, as all that the chat shows."""
+    clock = visit.services.clock
+    shown = [
+        replace(one, seen_at=clock.market_at(one.seen_at)) if one.seen_at else one
+        for one in await visit.services.control.owners.all()
+    ]
+    await visit.show(owners_screen(shown, visit.user_id))
 
 
 async def ask_removal(visit: Visit) -> None:
@@ -36,4 +48,4 @@ async def remove(visit: Visit) -> None:
     owners = visit.services.control.owners
     await owners.remove(visit.command, int(visit.args["user_id"]))
     if visit.user_id != int(visit.args["user_id"]):
-        await visit.show(owners_screen(await owners.all(), visit.user_id))
+        await _show(visit)

@@ -8,13 +8,13 @@ from bot.conversation.visit import Visit
 from bot.views.callbacks import handle, resolve
 from bot.views.markup import join
 from bot.views.parameters import (
-    DEFAULT,
     INSTRUMENTS,
     dropped_question,
     instrument_lines,
     meant_question,
     parameter_question,
     parameters_page,
+    pick,
 )
 from bot.views.screen import button
 from bot.views.verbs import Verb
@@ -88,11 +88,10 @@ async def pick_parameter(visit: Visit) -> None:
 
 
 def _picked(parameter: Parameter, choice: str) -> str:
-    if choice == DEFAULT:
-        return str(parameter.default)
-    if choice.isdecimal() and int(choice) < len(parameter.choices):
-        return parameter.choices[int(choice)]
-    raise UserError("That choice is not there any more. Open /strategies again.")
+    for one in (*parameter.choices, str(parameter.default)):
+        if choice == pick(one):
+            return one
+    raise UserError("That button is of an older list of choices. Open /strategies again.")
 
 
 async def answer_parameter(visit: Visit, strategy: str, parameter: str) -> None:

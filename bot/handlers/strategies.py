@@ -9,7 +9,7 @@ from bot.views.callbacks import handle, resolve
 from bot.views.markup import bold, join
 from bot.views.paging import page_number
 from bot.views.screen import Keyboard, Screen, button
-from bot.views.sizes import YES, enable_question, size_lines
+from bot.views.sizes import enable_question, seen, size_lines
 from bot.views.strategies import (
     assignment_page,
     run_question,
@@ -39,6 +39,9 @@ __all__ = [
     "switch_on",
 ]
 
+_UNCHANGED = "{} already; nothing was changed."
+_CHANGED_SINCE = "⚠️ What it would trade has changed since that question. Look again:"
+
 
 async def listing(visit: Visit) -> None:
     """List the strategies."""
@@ -65,9 +68,14 @@ async def page(visit: Visit) -> None:
 async def switch_on(visit: Visit) -> None:
     """Enable a strategy for scheduled runs; say before what it would trade (D4)."""
     strategy = await _strategy(visit)
-    if visit.tap.argument(1) != YES:
+    if strategy.is_enabled:
+        await visit.show(strategy_page(strategy).with_note(_UNCHANGED.format("It is enabled")))
+        return
+    if visit.tap.argument(1) != seen(strategy):
         sizes = await visit.services.control.sizes.of(strategy.name)
-        await visit.show(enable_question(strategy, sizes))
+        question = enable_question(strategy, sizes)
+        is_answer = bool(visit.tap.argument(1))
+        await visit.show(question.with_note(_CHANGED_SINCE) if is_answer else question)
         return
     await visit.services.control.strategy_settings.set_enabled(
         visit.command, strategy.name, enabled=True
@@ -78,23 +86,27 @@ async def switch_on(visit: Visit) -> None:
 async def switch_off(visit: Visit) -> None:
     """Disable a strategy for scheduled runs; ask about what it holds."""
     strategy = await _strategy(visit)
+    was_on = strategy.is_enabled
     await visit.services.control.strategy_settings.set_enabled(
         visit.command, strategy.name, enabled=False
     )
-    await _show_switched_off(visit, strategy.name, None)
+    await _show_switched_off(visit, strategy.name, None, was_on=was_on)
 
 
-async def _show_switched_off(visit: Visit, name: str, broker_id: str | None) -> None:
+async def _show_switched_off(
+    visit: Visit, name: str, broker_id: str | None, *, was_on: bool
+) -> None:
     """Show the page of what was switched off, or ask first what becomes of what it holds (D4)."""
     control = visit.services.control
     strategy = await control.strategies.get(name)
     held = await _held(visit, name, broker_id)
     if held:
-        await visit.show(still_held(strategy, held, broker_id))
+        screen = still_held(strategy, held, broker_id)
     elif broker_id is None:
-        await visit.show(strategy_page(strategy))
+        screen = strategy_page(strategy)
     else:
-        await visit.show(assignment_page(strategy, _assignment(strategy, broker_id)))
+        screen = assignment_page(strategy, _assignment(strategy, broker_id))
+    await visit.show(screen if was_on else screen.with_note(_UNCHANGED.format("It is off")))
 
 
 async def _held(visit: Visit, name: str, broker_id: str | None) -> list[PositionView]:
@@ -150,11 +162,15 @@ async def _reassign(
 ) -> None:
     strategy = await _strategy(visit)
     broker_id = visit.tap.argument(1)
+    before = _assignment(strategy, broker_id)
     await visit.services.control.strategy_settings.assign(
         visit.command, strategy.name, broker_id, is_on=is_on, product=product
     )
     changed = await visit.services.control.strategies.get(strategy.name)
-    await visit.show(assignment_page(changed, _assignment(changed, broker_id)))
+    screen = assignment_page(changed, _assignment(changed, broker_id))
+    is_same = is_on in {None, before.is_on} and product in {None, before.product}
+    already = "It is on here" if product is None else f"It uses {before.product.value}"
+    await visit.show(screen.with_note(_UNCHANGED.format(already)) if is_same else screen)
 
 
 async def switch_assignment_on(visit: Visit) -> None:
@@ -166,10 +182,11 @@ async def switch_assignment_off(visit: Visit) -> None:
     """Keep a strategy off an account; ask about what it holds there."""
     strategy = await _strategy(visit)
     broker_id = visit.tap.argument(1)
+    was_on = _assignment(strategy, broker_id).is_on
     await visit.services.control.strategy_settings.assign(
         visit.command, strategy.name, broker_id, is_on=False
     )
-    await _show_switched_off(visit, strategy.name, broker_id)
+    await _show_switched_off(visit, strategy.name, broker_id, was_on=was_on)
 
 
 async def set_product(visit: Visit) -> None:

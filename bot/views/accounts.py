@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from telegram import InlineKeyboardButton
 
-from bot.views.lines import order_line, position_line
+from bot.views.lines import ROWS, order_line, position_line
 from bot.views.markup import bold, code, day_time, esc, join
 from bot.views.paging import page_row, paged
 from bot.views.paper import WHAT_IT_IS
-from bot.views.screen import DANGER, PRIMARY, SUCCESS, Keyboard, Screen, button
+from bot.views.screen import DANGER, PRIMARY, REFRESH, SUCCESS, Keyboard, Screen, button
 from bot.views.verbs import Verb
 from bot.views.words import MODE, plural, token_state
 from core.domain.account import PAPER_MARK, Account, DisablePolicy
@@ -129,7 +129,7 @@ def accounts_list(
             (toggle_button(one, name), button(f"Edit{name} …", Verb.ACCOUNT, one.broker_id))
         )
     rows.extend(page_row(at, pages, Verb.ACCOUNTS))
-    refresh = button("🔄 Refresh", Verb.ACCOUNTS, at) if at else button("🔄 Refresh", Verb.ACCOUNTS)
+    refresh = button(REFRESH, Verb.ACCOUNTS, at) if at else button(REFRESH, Verb.ACCOUNTS)
     rows.append((button("➕ Add account", Verb.ADD_ACCOUNT), refresh))
     note = None
     if global_mode is not TradingMode.NORMAL:
@@ -230,6 +230,7 @@ def exposure_lines(exposure: ExposureView) -> list[str]:
         bold(f"{plural(len(positions), 'open position')}") if positions else f"No positions{known}."
     )
     lines.extend(position_line(one) for one in positions[:_SHOWN])
+    lines.extend([ROWS] if positions else [])
     lines.append(
         bold(f"{plural(len(working), 'working order')}")
         if working
@@ -260,6 +261,7 @@ def disable_question(exposure: ExposureView) -> str:
         bold(f"Disable {exposure.account.label}?"),
         f"Strategies hold {plural(len(held), 'position')} there:",
         [position_line(one) for one in held[:_SHOWN]],
+        ROWS,
         "",
         "What should happen to them?",
     )

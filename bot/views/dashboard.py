@@ -13,7 +13,7 @@ from bot.views.accounts import banner, parked_line, spaced, switcher
 from bot.views.callbacks import handle
 from bot.views.lines import (
     ESTIMATED,
-    after_words,
+    ROWS,
     holding_line,
     is_stop,
     order_line,
@@ -23,13 +23,13 @@ from bot.views.lines import (
 )
 from bot.views.markup import bold, clock_time, esc, join
 from bot.views.paging import page_row, paged
-from bot.views.screen import Keyboard, Screen, button, grid
+from bot.views.screen import REFRESH, Keyboard, Screen, button, grid
 from bot.views.verbs import Verb
 from bot.views.width import INDENT, fitted
 from bot.views.words import MODE, plural
 from core.domain.account import PAPER_MARK, Account
 from core.domain.identifiers import is_paper
-from core.domain.money import rupees, signed_rupees
+from core.domain.money import rupees
 from core.domain.order import OrderState
 from core.domain.views import DashboardView, OrderView, PnlView, PositionView, TradeView
 
@@ -57,12 +57,12 @@ _NOTHING = "\nNo positions, no working orders, no trades today."
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One entry of a list: its lines, its heading, its button, and whether it has charges."""
+    """One entry of a list: its lines, its heading, its button, and whether it has a result."""
 
     text: str
     heading: str = ""
     button: InlineKeyboardButton | None = None
-    is_estimated: bool = False
+    has_result: bool = False
 
 
 def position_button(position: PositionView, *, named: bool = False) -> InlineKeyboardButton | None:
@@ -107,7 +107,7 @@ def position_items(positions: Iterable[PositionView], *, named: bool = False) ->
             position_line(one),
             one.account_label if named else "Positions",
             position_button(one, named=named),
-            bool(one.charges),
+            one.result is not None,
         )
         for one in positions
     ]
@@ -122,6 +122,7 @@ def order_items(
             order_line(one),
             one.account_label if named else heading,
             order_button(one, named=named) or _unresolved_button(one, named=named),
+            one.realised is not None,
         )
         for one in orders
     ]
@@ -201,13 +202,14 @@ def dashboard(
         [line for line in _head(view) if line is not None],
         lines,
         empty,
+        _rows_note(items),
     )
     rows: Keyboard = (
         *(((login,),) if login is not None and view.account.needs_login else ()),
         *grid(buttons, 2),
         *page_row(page, pages, Verb.DASHBOARD, key),
         (
-            button("🔄 Refresh", Verb.DASHBOARD, key, page, "fresh"),
+            button(REFRESH, Verb.DASHBOARD, key, page, "fresh"),
             *trades,
             button("Mode", Verb.MODES, key),
         ),
@@ -226,10 +228,12 @@ def listing(
     page: int = 0,
     login: InlineKeyboardButton | None = None,
     as_of: str = "",
+    profit: Sequence[PnlView] = (),
 ) -> Screen:
     """Return one page of a list, for one account or for ``ALL``, and of which moment it is.
 
-    What else belongs to its head follows the moment in ``as_of``, a line each.
+    What else belongs to its head follows the moment in ``as_of``, a line each. ``profit`` is that
+    of the accounts whose positions are listed: their total stands under the last row.
     """
     account = next((one for one in accounts if one.broker_id == selected), None)
     if account is not None:
@@ -242,7 +246,8 @@ def listing(
         bold(f"{title} · {where}"),
         as_of or None,
         lines or "\nNone.",
-        f"\n{ESTIMATED}" if any(one.is_estimated for one in items) else None,
+        _total_of_all(profit, pages) if items else None,
+        _rows_note(items, profit),
     )
     rows: Keyboard = (
         *(((login,),) if login is not None else ()),
@@ -254,6 +259,19 @@ def listing(
     return Screen(text, rows)
 
 
+def _rows_note(items: Sequence[Item], profit: Sequence[PnlView] = ()) -> str | None:
+    """Return what the results in rows are, and that charges under them are estimated."""
+    if not any(one.has_result for one in items):
+        return None
+    return f"\n{ROWS}" + (f" {ESTIMATED}" if any(one.charges for one in profit) else "")
+
+
+def _total_of_all(profit: Sequence[PnlView], pages: int) -> list[str]:
+    """Return the total of all rows, those of other pages too; money and paper money apart."""
+    where = f" on all {pages} pages" if pages > 1 else ""
+    return [_together(f"{name}{where}", several) for name, several in _by_money(profit) if several]
+
+
 def _listed_accounts(accounts: Sequence[Account], selected: str) -> list[Account]:
     return [one for one in accounts if selected in {ALL, one.broker_id}]
 
@@ -261,7 +279,7 @@ def _listed_accounts(accounts: Sequence[Account], selected: str) -> list[Account
 def _all_row(
     accounts: Sequence[Account], selected: str, verb: Verb, page: int
 ) -> tuple[InlineKeyboardButton, ...]:
-    refresh = button("🔄 Refresh", verb, selected, page)
+    refresh = button(REFRESH, verb, selected, page)
     if len(accounts) <= 1:
         return (refresh,)
     mark = "• " if selected == ALL else ""
@@ -286,24 +304,31 @@ def pnl_screen(
     )
 
 
-def _totals(lines: Sequence[PnlView]) -> list[str]:
-    """Return the total of several accounts; money and paper money are never one sum."""
+def _by_money(lines: Sequence[PnlView]) -> list[tuple[str, list[PnlView]]]:
+    """Return the accounts whose profits are one sum: money and paper money never are."""
     paper = [one for one in lines if is_paper(one.broker_id)]
     live = [one for one in lines if not is_paper(one.broker_id)]
-    return [
-        _together(name, several)
-        for name, several in (("Together", live), (f"{PAPER_MARK}Paper together", paper))
-        if len(several) > 1
-    ]
+    return [("Together", live), (f"{PAPER_MARK}Paper together", paper)]
+
+
+def _totals(lines: Sequence[PnlView]) -> list[str]:
+    """Return the totals of several accounts."""
+    return [_together(name, several) for name, several in _by_money(lines) if len(several) > 1]
 
 
 def _together(name: str, lines: Sequence[PnlView]) -> str:
     """Return the total of the accounts that could be read, before charges and after them."""
     known = [one for one in lines if one.total is not None]
     missing = len(lines) - len(known)
-    note = f" (without {missing} that could not be read)" if missing else ""
-    before = sum((one.total for one in known if one.total is not None), Decimal(0))
+    if not known:
+        return f"\n{name} not known: no account could be read"
     costs = [one.charges for one in known]
-    charges = None if None in costs else sum((one for one in costs if one), Decimal(0))
-    after = after_words(before, charges)
-    return f"\n{name} {bold(signed_rupees(before))}{note}" + (f"\n   {after}" if after else "")
+    total = PnlView(
+        "",
+        "",
+        sum((one.realised for one in known if one.realised), Decimal(0)),
+        sum((one.unrealised for one in known if one.unrealised), Decimal(0)),
+        None if None in costs else sum((one for one in costs if one), Decimal(0)),
+    )
+    note = f"\n{INDENT}without {missing} that could not be read" if missing else ""
+    return f"\n{pnl_words(total, f'{name} ')}{note}"

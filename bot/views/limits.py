@@ -181,7 +181,9 @@ def _used(view: LimitsView, kind: LimitKind) -> str:
     if kind is LimitKind.DAILY_LOSS:
         if view.result is None:
             return ""
-        return rupees(max(Decimal(0), -view.result), paise=False)
+        # With paise: a loss just under its limit must not be shown as the limit.
+        loss = max(Decimal(0), -view.result)
+        return rupees(loss, paise=bool(loss % 1))
     return str(view.used[kind]) if kind in view.used else ""
 
 

@@ -25,7 +25,7 @@ from core.domain.views import OrderView, PnlView, PositionView, TradeView
 
 __all__ = [
     "ESTIMATED",
-    "after_words",
+    "ROWS",
     "holding_line",
     "is_stop",
     "order_line",
@@ -47,18 +47,18 @@ _USUAL = frozenset({"NSE", "NFO"})
 _EXPLAINED = frozenset({OrderState.DENIED, OrderState.HELD, OrderState.REJECTED})
 ESTIMATED = "Charges are estimated."
 """Stands once under figures after charges: the contract note counts, and what is held is held."""
+ROWS = "Results in rows are before charges."
+"""Stands once under rows with a result: charges are of the account, and said with its total."""
 
 
 def position_line(position: PositionView) -> str:
     """Return some lines: what is held and its profit; prices, its stop and who holds it."""
-    gain = bold(signed_rupees(position.unrealised + position.realised))
+    gain = "result not known" if position.result is None else bold(signed_rupees(position.result))
     if position.is_since_entry:
         gain += " since entry"
     name = f"{bold(symbol_of(position.instrument))} {esc(position.product.value)}"
-    after = after_words(position.unrealised + position.realised, position.charges)
-    after = f"{INDENT}{after}" if after else ""
     if position.quantity == 0 and not any(position.owners.values()):
-        return "\n".join(filter(None, [fitted(name, "closed", gain), after]))
+        return fitted(name, "closed", gain)
     parts = ""
     if position.realised:
         # The gain includes profit booked earlier today; without the two parts it would seem to
@@ -69,14 +69,14 @@ def position_line(position: PositionView) -> str:
     prices = fitted(
         f"avg {price(position.average_price)}",
         f"last close {price(close)}" if close is not None else "",
-        f"now {price(position.last_price)}",
+        f"now {price(position.last_price)}" if position.is_listed else "",
         indent=INDENT,
     )
     stop = f"stop {price(position.stop)}" if position.stop is not None else ""
     owners = fitted(stop, esc(owner_words(position)), indent=INDENT)
     warnings = [warning_line(one) for one in position.warnings]
     first = fitted(name, f"{position.quantity:+d}", gain)
-    return "\n".join(filter(None, [first, parts, after, prices, owners, *warnings]))
+    return "\n".join(filter(None, [first, parts, prices, owners, *warnings]))
 
 
 def warning_line(words: str) -> str:
@@ -236,7 +236,7 @@ def holding_line(holding: Holding) -> str:
         f"{holding.t1_quantity} arriving" if holding.t1_quantity else "",
         f"{holding.pledged_quantity} pledged" if holding.pledged_quantity else "",
         f"now {price(holding.last_price)}",
-        signed_rupees(gain),
+        f"{signed_rupees(gain)} since bought",
     )
 
 
@@ -251,7 +251,7 @@ def pnl_words(pnl: PnlView, name: str = "", *, indent: str = "") -> str:
     if pnl.total is None:
         return f"{indent}{name}not known: the broker could not be read"
     realised, unrealised = pnl.realised or Decimal(0), pnl.unrealised or Decimal(0)
-    after = after_words(pnl.total, pnl.charges)
+    after = _after_words(pnl.total, pnl.charges)
     total = f"{name}{bold(signed_rupees(pnl.total))}"
     lines = [
         fitted(total, "before charges" if after else "", indent=indent),
@@ -261,7 +261,7 @@ def pnl_words(pnl: PnlView, name: str = "", *, indent: str = "") -> str:
     return "\n".join(filter(None, lines))
 
 
-def after_words(before: Decimal, charges: Decimal | None) -> str:
+def _after_words(before: Decimal, charges: Decimal | None) -> str:
     """Return ``after charges +₹917.28``, that they are unknown, or '' when there are none."""
     if charges is None:
         return "charges unknown"

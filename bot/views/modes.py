@@ -9,6 +9,7 @@ from telegram import InlineKeyboardButton
 
 from bot.views.dashboard import order_button
 from bot.views.lines import (
+    ROWS,
     holding_line,
     is_stop,
     order_line,
@@ -18,7 +19,7 @@ from bot.views.lines import (
 )
 from bot.views.markup import bold, esc, join
 from bot.views.paging import page_row, paged
-from bot.views.screen import DANGER, Screen, button
+from bot.views.screen import DANGER, REFRESH, Screen, button
 from bot.views.verbs import Verb
 from bot.views.width import fitted
 from bot.views.words import MODE, MODE_EFFECT, plural, price
@@ -84,7 +85,7 @@ def mode_panel(
     rows.extend(_choices(one.short_label, one.broker_id, one.trading_mode) for one in shown)
     rows.extend(page_row(at, pages, Verb.MODES, ""))
     rows.append(
-        (button("Drain view", Verb.DRAIN_VIEW), button("🔄 Refresh", Verb.MODES, *_named(selected)))
+        (button("Drain view", Verb.DRAIN_VIEW), button(REFRESH, Verb.MODES, *_named(selected)))
     )
     rows.append((button("🛑 Panic: close everything", Verb.ASK_PANIC),))
     text = join(
@@ -284,10 +285,9 @@ def drain_screen(views: Sequence[DrainView]) -> Screen:
             f"{plural(len(view.working), 'working order')} left, {value}"
         )
         lines.extend(position_line(one) for one in view.positions)
+        lines.extend([ROWS] if view.positions else [])
         lines.extend(holding_line(one) for one in view.holdings)
         lines.extend(order_line(one) for one in view.working)
     if not views:
         lines.append("No account is in exit-only mode.")
-    return Screen(
-        join(lines), ((button("🔄 Refresh", Verb.DRAIN_VIEW), button("« Modes", Verb.MODES)),)
-    )
+    return Screen(join(lines), ((button(REFRESH, Verb.DRAIN_VIEW), button("« Modes", Verb.MODES)),))

@@ -20,19 +20,18 @@ from core.domain.target import Parameter
 from core.domain.views import PositionView, StrategyView
 
 __all__ = [
-    "DEFAULT",
     "INSTRUMENTS",
     "dropped_question",
     "instrument_lines",
     "meant_question",
     "parameter_question",
     "parameters_page",
+    "pick",
 ]
 
 INSTRUMENTS = "instruments"
 """The parameter that lists what a strategy trades."""
-DEFAULT = "d"
-"""The argument of the button that sets the default."""
+_PICK = "="
 _CHOICES_LIMIT = 6
 _TYPED = 60
 _MOST_BUTTONS = 24
@@ -58,6 +57,11 @@ def parameters_page(strategy: StrategyView) -> Screen:
         ),
         (*grid(buttons, 2), (button("« Back", Verb.STRATEGY, key),)),
     )
+
+
+def pick(choice: str) -> str:
+    """Return the argument of a button that sets what its label says, in later versions too."""
+    return f"{_PICK}{handle(choice)}"
 
 
 def _bounds(parameter: Parameter) -> str:
@@ -88,8 +92,10 @@ def parameter_question(
     head = [bold(strategy.title), f"{bold(parameter.label)} is {code(value)}."]
     cancel = (button("« Leave it", Verb.PARAMETERS, key),)
     choices = [
-        button(f"{'• ' if str(value) == one else ''}{one}", Verb.PICK_PARAMETER, key, name, number)
-        for number, one in enumerate(parameter.choices[:_MOST_BUTTONS])
+        button(
+            f"{'• ' if str(value) == one else ''}{one}", Verb.PICK_PARAMETER, key, name, pick(one)
+        )
+        for one in parameter.choices[:_MOST_BUTTONS]
     ]
     if choices:
         text = "Tap it, or send the new value."
@@ -97,7 +103,8 @@ def parameter_question(
     default: tuple[InlineKeyboardButton, ...] = ()
     if str(value) != str(parameter.default):
         label = f"Default: {parameter.default}"
-        default = (button(label, Verb.PICK_PARAMETER, key, name, DEFAULT),)
+        pick_default = pick(str(parameter.default))
+        default = (button(label, Verb.PICK_PARAMETER, key, name, pick_default),)
     if parameter.name == INSTRUMENTS:
         text = (
             f"Send the new value for {bold(parameter.label)}, one or several: "

@@ -13,7 +13,7 @@ from telegram import InlineKeyboardButton
 from bot.views.callbacks import handle
 from bot.views.markup import bold, clock_time, esc, join
 from bot.views.paging import page_row, paged
-from bot.views.screen import DANGER, Screen, button, grid
+from bot.views.screen import DANGER, REFRESH, Screen, button, grid
 from bot.views.verbs import Verb
 from core.domain.guard_views import GuardPreview, GuardView, PendingView, guard_words
 from core.domain.money import group_lakh, signed_rupees
@@ -66,7 +66,7 @@ def guards_screen(views: Sequence[GuardView], page: int = 0) -> Screen:
     for view in shown:
         lines.extend(["", *_lines(view)])
     buttons = [button(view.name, Verb.GUARD, handle(view.scope.key)) for view in shown]
-    refresh = (button("🔄 Refresh", Verb.GUARDS),)
+    refresh = (button(REFRESH, Verb.GUARDS),)
     rows = (*grid(buttons, 1), *page_row(at, pages, Verb.GUARDS), refresh)
     return Screen(join(lines), rows)
 
@@ -141,7 +141,7 @@ def guard_page(view: GuardView, strategies: Sequence[tuple[str, str]] = ()) -> S
         lock = () if view.locked_until else (button("🔒 Lock", Verb.ASK_GUARD_LOCK, short),)
         rows.append((*lock, button("Remove", Verb.ASK_GUARD, short, "x", _NONE, style=DANGER)))
     rows.extend((button(title, Verb.GUARD, handle(key)),) for title, key in strategies)
-    rows.append((button("🔄 Refresh", Verb.GUARD, short), button("« Guards", Verb.GUARDS)))
+    rows.append((button(REFRESH, Verb.GUARD, short), button("« Guards", Verb.GUARDS)))
     return Screen(join(_lines(view)), tuple(rows))
 
 

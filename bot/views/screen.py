@@ -12,10 +12,12 @@ from telegram.constants import KeyboardButtonStyle
 from bot.views.callbacks import encode
 from bot.views.markup import short
 from bot.views.verbs import Verb
+from bot.views.width import fits_button
 
 __all__ = [
     "DANGER",
     "PRIMARY",
+    "REFRESH",
     "SUCCESS",
     "Keyboard",
     "Screen",
@@ -31,6 +33,8 @@ Keyboard = tuple[tuple[InlineKeyboardButton, ...], ...]
 DANGER = KeyboardButtonStyle.DANGER
 PRIMARY = KeyboardButtonStyle.PRIMARY
 SUCCESS = KeyboardButtonStyle.SUCCESS
+REFRESH = "🔄 Refresh"
+"""The label of the button that shows the same screen again; the one of an old message, too."""
 _LABEL_LIMIT = 40
 _COPY_LIMIT = 256
 
@@ -43,12 +47,26 @@ class Screen:
     rows: Keyboard = ()
 
     def markup(self) -> InlineKeyboardMarkup | None:
-        """Return the keyboard as an object of the Telegram library."""
-        return InlineKeyboardMarkup(self.rows) if self.rows else None
+        """Return the keyboard as an object of the Telegram library, each label with its room."""
+        return InlineKeyboardMarkup(_roomy(self.rows)) if self.rows else None
 
     def with_note(self, note: str) -> Screen:
         """Return the screen with a first line (HTML) above it."""
         return Screen(f"{note}\n\n{self.text}", self.rows)
+
+
+def _roomy(rows: Keyboard) -> Keyboard:
+    """Return the rows; a row goes on in the next one where a phone would cut a label off."""
+    found: list[tuple[InlineKeyboardButton, ...]] = []
+    for row in rows:
+        rest = row
+        while rest:
+            most = len(rest)
+            while most > 1 and not all(fits_button(one.text, most) for one in rest[:most]):
+                most -= 1
+            found.append(rest[:most])
+            rest = rest[most:]
+    return tuple(found)
 
 
 def button(

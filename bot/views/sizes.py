@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
 
 from bot.views.callbacks import handle
 from bot.views.lines import symbol_of
@@ -10,14 +12,12 @@ from bot.views.markup import bold, day_time, esc, join
 from bot.views.screen import SUCCESS, Screen, button
 from bot.views.verbs import Verb
 from bot.views.width import INDENT, fitted
-from core.domain.money import rupees
+from core.domain.money import as_shown, rupees
 from core.domain.size_views import SizeLine, SizeView
 from core.domain.views import StrategyView
 
-__all__ = ["YES", "enable_question", "size_lines"]
+__all__ = ["enable_question", "seen", "size_lines"]
 
-YES = "yes"
-"""The argument of the button that enables what the question has shown."""
 _ACCOUNTS = 8
 _INSTRUMENTS = 5
 
@@ -25,7 +25,8 @@ _INSTRUMENTS = 5
 def enable_question(strategy: StrategyView, sizes: Sequence[SizeView]) -> Screen:
     """Return what a strategy would trade on each account, and the button that enables it."""
     key = handle(strategy.name)
-    next_run = "no run planned" if strategy.next_slot is None else day_time(strategy.next_slot)
+    slot = strategy.next_slot
+    next_run = "not known: the calendar ends" if slot is None else day_time(slot)
     more = len(sizes) - _ACCOUNTS
     text = join(
         bold(f"Enable {strategy.title}?"),
@@ -38,10 +39,20 @@ def enable_question(strategy: StrategyView, sizes: Sequence[SizeView]) -> Screen
     return Screen(
         text,
         (
-            (button("Yes, enable it", Verb.ENABLE_STRATEGY, key, YES, style=SUCCESS),),
+            (button("Yes, enable it", Verb.ENABLE_STRATEGY, key, seen(strategy), style=SUCCESS),),
             (button("« Leave it", Verb.STRATEGY, key),),
         ),
     )
+
+
+def seen(strategy: StrategyView) -> str:
+    """Return the argument of the button that enables what a question has shown, and nothing else.
+
+    It stands for what a user has set, not for units: these move with each price.
+    """
+    on = [replace(one, kept_out="") for one in strategy.assignments if one.is_on]
+    values = [(parameter.name, value) for parameter, value in strategy.parameters]
+    return handle(repr((on, values)))
 
 
 def size_lines(sizes: Sequence[SizeView]) -> list[str]:
@@ -69,10 +80,13 @@ def _line(one: SizeLine) -> str:
 
 
 def _together(one: SizeView) -> list[str]:
-    if one.value is None:
+    values = [each.value for each in one.lines]
+    known = [as_shown(value, paise=False) for value in values if value is not None]
+    if len(known) < len(values) or not known:
         return []
     funds = "funds not known" if one.funds is None else f"{rupees(one.funds, paise=False)} free"
-    together = f"together {bold(rupees(one.value, paise=False))}" if len(one.lines) > 1 else ""
+    total = bold(rupees(sum(known, Decimal(0)), paise=False))
+    together = f"together {total}" if len(one.lines) > 1 else ""
     found = [fitted(together, funds, indent=INDENT)]
     if one.is_beyond:
         found.append(

@@ -14,9 +14,9 @@ from bot.views.lines import symbol_of
 from bot.views.markup import bold, code, day_time, esc, italic, join
 from bot.views.paging import page_row, paged
 from bot.views.runs import run_text
-from bot.views.screen import PRIMARY, SUCCESS, Screen, button
+from bot.views.screen import PRIMARY, REFRESH, SUCCESS, Screen, button
 from bot.views.verbs import Verb
-from bot.views.width import fitted
+from bot.views.width import INDENT, fitted
 from bot.views.words import price
 from core.domain.instrument import Product
 from core.domain.views import (
@@ -51,14 +51,18 @@ def strategies_list(strategies: Sequence[StrategyView]) -> Screen:
             [
                 "",
                 f"{bold(one.title)} · {state}",
-                f"   next run: {_when(one.next_slot, 'none planned')}",
+                f"   {_next_run(one)}",
                 f"   last run: {_when(last, 'none yet')}",
             ]
         )
     rows = tuple((button(one.title, Verb.STRATEGY, handle(one.name)),) for one in strategies)
-    return Screen(
-        join(bold("Strategies"), lines), (*rows, (button("🔄 Refresh", Verb.STRATEGIES),))
-    )
+    return Screen(join(bold("Strategies"), lines), (*rows, (button(REFRESH, Verb.STRATEGIES),)))
+
+
+def _next_run(one: StrategyView) -> str:
+    """Return when a strategy runs next, or would once it is enabled."""
+    when = _when(one.next_slot, "not known: the calendar ends")
+    return f"next run: {when}" if one.is_enabled else f"once enabled: {when}"
 
 
 def _when(moment: datetime | None, otherwise: str) -> str:
@@ -75,7 +79,7 @@ def strategy_page(strategy: StrategyView, page: int = 0) -> Screen:
     text = join(
         f"{bold(strategy.title)} · {'🟢 enabled' if strategy.is_enabled else '⚪ disabled'}",
         italic(strategy.description) if strategy.description else None,
-        f"Next run: {_when(strategy.next_slot, 'none planned')}",
+        _plan_words(strategy),
         f"On the console: {code(strategy.name)}",
         ["", bold("Parameters"), *parameters] if parameters else None,
         "",
@@ -92,9 +96,9 @@ def strategy_page(strategy: StrategyView, page: int = 0) -> Screen:
         text,
         (
             (toggle, button("Run now", Verb.ASK_RUN, key, style=PRIMARY)),
-            (button("Parameters", Verb.PARAMETERS, key), button("🔄 Refresh", Verb.STRATEGY, key)),
+            (button("Parameters", Verb.PARAMETERS, key), button(REFRESH, Verb.STRATEGY, key)),
             *(
-                (button(f"On {one.account_label} …", Verb.ASSIGNMENT, key, one.broker_id),)
+                (button(f"{one.account_label} …", Verb.ASSIGNMENT, key, one.broker_id),)
                 for one in shown
             ),
             *page_row(at, pages, Verb.STRATEGY, key),
@@ -103,9 +107,22 @@ def strategy_page(strategy: StrategyView, page: int = 0) -> Screen:
     )
 
 
+def _plan_words(strategy: StrategyView) -> str:
+    """Return when it runs, and that nothing comes of it where it is on nowhere."""
+    when = _when(strategy.next_slot, "not known: the calendar ends")
+    if not strategy.is_enabled:
+        return f"It does not run by itself. Once enabled, its next run is: {when}"
+    if not any(one.is_on and not one.kept_out for one in strategy.assignments):
+        return f"Next run: {when}\n⚠️ It enters nothing: no account is on and ready."
+    return f"Next run: {when}"
+
+
 def _assignment_line(one: AssignmentView) -> str:
     state = "on" if one.is_on else "off"
-    return f"   {esc(one.account_label)}: {state} · {esc(one.product.value)} · {size_words(one)}"
+    if one.is_on and one.kept_out:
+        state = f"on, but {esc(one.kept_out)}"
+    name = f"{esc(one.account_label)}: {state}"
+    return fitted(name, esc(one.product.value), size_words(one), indent=INDENT)
 
 
 def size_words(one: AssignmentView) -> str:
@@ -124,11 +141,15 @@ def plain(number: Decimal) -> str:
 
 def run_question(strategy: StrategyView) -> str:
     """Return what an extra run will do, before it is requested."""
-    on = [one.account_label for one in strategy.assignments if one.is_on]
-    where = ", ".join(on) if on else "no account (it is off on all of them)"
+    on = [one for one in strategy.assignments if one.is_on]
+    ready = [one.account_label for one in on if not one.kept_out]
+    kept = [f"⏸ {bold(one.account_label)}: {esc(one.kept_out)}" for one in on if one.kept_out]
+    where = ", ".join(ready) if ready else "no account"
     return join(
         bold(f"Run {strategy.title} now?"),
-        f"It decides at once and may place orders on: {esc(where)}.",
+        f"It decides at once and may enter on: {esc(where)}.",
+        kept[:_SHOWN],
+        f"… and {len(kept) - _SHOWN} more." if len(kept) > _SHOWN else None,
         "Each account's mode and limits hold as always.",
     )
 
@@ -139,6 +160,7 @@ def assignment_page(strategy: StrategyView, one: AssignmentView) -> Screen:
     text = join(
         bold(f"{strategy.title} on {one.account_label}"),
         f"Runs there: {'yes' if one.is_on else 'no'}",
+        f"⏸ {esc(one.kept_out)}" if one.is_on and one.kept_out else None,
         f"Product: {esc(one.product.value)}",
         f"Size: {esc(size_words(one))}",
         "",

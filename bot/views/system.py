@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 from bot.views.callbacks import handle
 from bot.views.markup import bold, clock_time, day_time, esc, join
-from bot.views.screen import Screen, button, grid
+from bot.views.screen import REFRESH, Screen, button, grid
 from bot.views.verbs import Verb
 from bot.views.words import plural, token_state
 from core.domain.account import Account
@@ -63,7 +63,7 @@ def health_screen(health: HealthView, chat_trouble: str) -> Screen:
         _loop(health.loop) if health.loop else None,
         ["", *accounts] if accounts else None,
     )
-    return Screen(text, ((button("🔄 Refresh", Verb.HEALTH),),))
+    return Screen(text, ((button(REFRESH, Verb.HEALTH),),))
 
 
 def _loop(lag: LoopLag) -> str:

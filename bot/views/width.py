@@ -1,8 +1,11 @@
-"""Lines that fit a narrow phone: parts of a line go to the next one before the phone breaks it.
+"""Lines and buttons that fit a narrow phone: they go on in a new line before the phone breaks them.
 
 A phone breaks a line wherever a space is, so that a price or the word that explains it stands
-alone. What is shown in rows (orders, positions, results) is therefore broken here, between parts.
-The widths are generous: a wide font on a screen of 360 points, in the bubble of a message.
+alone, and cuts off the label of a button. What is shown in rows (orders, positions, results) is
+therefore broken here, between parts, and buttons go to rows in which their labels have room.
+
+The widths are those of Roboto, which Telegram uses on Android, on a screen of 360 points; iPhones
+have a wider font and a wider screen. ``tests/browser/test_lines_fit.py`` measures both.
 """
 
 from __future__ import annotations
@@ -10,24 +13,34 @@ from __future__ import annotations
 import html
 import re
 
-__all__ = ["INDENT", "fitted", "width"]
+__all__ = ["INDENT", "fits_button", "fitted", "width"]
 
 INDENT = "   "
-_LINE = 17.0
+_LINE = 16.7
 """The width of a line in ems."""
+_ROW = 18.9
+"""The width of a row of buttons for one label, in ems of their font."""
+_BETWEEN = 1.1
+"""What each button more of a row takes from all: its margins and the gap."""
 _BOLD = re.compile(r"<b>(.*?)</b>")
 _TAG = re.compile(r"<[^>]+>")
-_BOLDER = 1.12
+_BOLDER = 1.03
 _WIDTHS = (
     ("\u2060", 0.0),
-    ("iljIJ.,:;'|·  ", 0.33),
-    ("frt-()[]/!", 0.44),
-    ("mwMW%@", 1.0),
-    ("+=<>", 0.84),
+    (" \u00a0ijlI.,:;!|'·[]", 0.27),
+    ("-()frt/‹›", 0.36),
+    ('"*^_`{}?«»', 0.5),
+    ("kszxcvy<>₹", 0.52),
+    ("EFJL+=#", 0.58),
+    ("BRSTYZPXKVU&…–", 0.64),
+    ("ACDGOQ", 0.69),
+    ("HNw%—", 0.74),
+    ("mMW@", 0.9),
 )
 _EM = {sign: size for signs, size in _WIDTHS for sign in signs}
-_DIGIT, _LOWER, _UPPER, _OTHER = 0.64, 0.62, 0.74, 1.35
-_EMOJI_FROM = 0x2300
+_LATIN, _OTHER = 0.565, 1.3
+_OTHERS_FROM = 0x2100
+"""From here on there are pictures, and letters whose width is not known."""
 
 
 def width(text: str) -> float:
@@ -43,13 +56,15 @@ def _plain(text: str) -> float:
 def _em(sign: str) -> float:
     if sign in _EM:
         return _EM[sign]
-    if sign.isdigit() or sign == "₹":
-        return _DIGIT
-    if sign.islower():
-        return _LOWER
-    if sign.isupper():
-        return _UPPER
-    return _OTHER if ord(sign) >= _EMOJI_FROM else _LOWER
+    if ord(sign) >= _OTHERS_FROM:
+        return _OTHER
+    return _LATIN
+
+
+def fits_button(label: str, columns: int) -> bool:
+    """Return whether a phone shows the whole of a label where a row has so many buttons."""
+    room = _ROW / columns - _BETWEEN * (columns - 1) / columns
+    return width(html.escape(label)) * _BOLDER <= room
 
 
 def fitted(*parts: str | None, indent: str = "") -> str:

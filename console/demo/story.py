@@ -88,7 +88,7 @@ class Story:
 
     async def _set_size(self, page: Message, actor: Actor, size: str) -> None:
         do = self._do
-        shown = await do.tap(page, f"On {actor.label}", actor.label, "Runs there: yes")
+        shown = await do.tap(page, f"{actor.label} …", actor.label, "Runs there: yes")
         await do.tap(shown, "Fixed quantity", "how many units", actor.label)
         await do.say(size, "Changed", actor.label, f"Size: {size} unit")
         await do.tap(shown, "« Back", STRATEGY, button="Parameters")

@@ -47,6 +47,7 @@ def control_of(
         worker=engine.pool.get,
         protections=engine.protections,
         proof_address=engine.proof_address,
+        instruments=engine.masters.known,
     )
     orders = _orders(foundation, engine)
     return Control(
@@ -73,7 +74,9 @@ def control_of(
         unresolved=_unresolved(foundation, engine),
         stops=Stops(store=store, clock=clock, wake=engine.pool.wake),
         guards=_guards(foundation, engine),
-        strategies=StrategyViews(engine.strategies, engine.accounts, engine.scheduler, views),
+        strategies=StrategyViews(
+            store, engine.strategies, engine.accounts, engine.scheduler, views
+        ),
         strategy_settings=engine.strategies,
         sizes=_sizes(foundation, engine),
         runs=ManualRuns(

@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 
 from core.domain.sessions import IST, Schedule, SessionWindow, slots_of
 
-__all__ = ["DueSlot", "due_slots", "next_slot", "square_off_at"]
+__all__ = ["DueSlot", "changed_since", "due_slots", "next_slot", "square_off_at"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,21 @@ def due_slots(
         return None
     grace = timedelta(seconds=schedule.entry_grace_s)
     return DueSlot(due[-1], now - due[-1] <= grace, tuple(due[:-1]))
+
+
+def changed_since(old: Schedule, *, now: datetime, handled: datetime | None) -> datetime:
+    """Return from when on a schedule that is changed now has slots of its own.
+
+    What lies before was no slot of the new one, and is neither run nor missed. A slot of the old
+    one that is due at this very moment is not lost by the change, if the new one has it as well.
+    """
+    day_start = datetime.combine(now.astimezone(IST).date(), time(0, 0), IST)
+    day = SessionWindow(day_start.date(), day_start, day_start + timedelta(days=1))
+    newest = max((slot for slot in slots_of(old, day) if slot <= now), default=None)
+    is_open = newest is not None and (handled is None or handled < newest)
+    if newest is None or not is_open or now - newest > timedelta(seconds=old.entry_grace_s):
+        return now
+    return newest - timedelta(microseconds=1)
 
 
 def square_off_at(schedule: Schedule, day: date, cut_off: time) -> datetime | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 
-__all__ = ["group_lakh", "round_to_tick", "rupees", "signed_rupees"]
+__all__ = ["as_shown", "group_lakh", "round_to_tick", "rupees", "signed_rupees"]
 
 _PAISE = Decimal("0.01")
 
@@ -19,10 +19,14 @@ def group_lakh(digits: str) -> str:
     return ",".join([*groups, tail])
 
 
+def as_shown(amount: Decimal, *, paise: bool = True) -> Decimal:
+    """Return an amount as it is shown; a total under rows is the sum of these."""
+    return amount.quantize(_PAISE if paise else Decimal(1), rounding=ROUND_HALF_UP)
+
+
 def rupees(amount: Decimal, *, paise: bool = True) -> str:
     """Return ``₹1,23,456.78`` (``-₹…`` below zero); without ``paise`` rounded to whole rupees."""
-    quantum = _PAISE if paise else Decimal(1)
-    rounded = amount.quantize(quantum, rounding=ROUND_HALF_UP)
+    rounded = as_shown(amount, paise=paise)
     whole, _, fraction = f"{abs(rounded):f}".partition(".")
     sign = "-" if rounded < 0 else ""
     return f"{sign}₹{group_lakh(whole)}" + (f".{fraction}" if fraction else "")

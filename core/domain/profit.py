@@ -24,7 +24,7 @@ _PAISA = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True)
 class Profit:
-    """Rupees of profit of one day.
+    """Rupees of profit of one day, multiples of a paisa: sums are sums of what is shown.
 
     Attributes:
         realised: Of units that were closed today.
@@ -68,7 +68,9 @@ def days_profit(
         held = replace(position, quantity=0)
     values = _values(position, trades)
     if values is None or (carried and not close):
-        return Profit(position.realised, position.unrealised, is_since_entry=True)
+        booked = position.realised.quantize(_PAISA, ROUND_HALF_EVEN)
+        total = (position.realised + position.unrealised).quantize(_PAISA, ROUND_HALF_EVEN)
+        return Profit(booked, total - booked, is_since_entry=True)
     bought, sold = values
     basis = abs(carried) * (close or _ZERO) * position.multiplier
     if carried > 0:

@@ -55,10 +55,12 @@ class PositionView:
         warnings: Why a strategy's part of it is unprotected, a sentence each (R6).
         realised: Today's profit of units closed today, rupees.
         unrealised: Today's profit of units held; with ``realised`` it is the day's.
-        charges: Of what was traded in it today and of closing it, estimated alone. None when they
-            are not known, 0 where there are none or no profit was worked out.
+        charges: Of what was traded in it today and of closing it, estimated alone: of several they
+            do not add up to the account's, for a contract note rounds sums. None when they are not
+            known, 0 where there are none or no profit was worked out.
         is_since_entry: The previous close is not known: profit counts from the entry.
         previous_close: From where the profit of what was carried into the day counts, if any was.
+        is_listed: The broker's list has it; else neither its price nor its profit is known.
     """
 
     key: str
@@ -77,6 +79,12 @@ class PositionView:
     is_since_entry: bool = False
     previous_close: Decimal | None = None
     charges: Decimal | None = _ZERO
+    is_listed: bool = True
+
+    @property
+    def result(self) -> Decimal | None:
+        """Today's profit before charges; None where it is not known."""
+        return self.realised + self.unrealised if self.is_listed else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +297,8 @@ class AssignmentView:
     Attributes:
         size_value: Units for QUANTITY, percent of capital for CAPITAL_SHARE.
         multiplier: Applied to either.
+        kept_out: Why nothing is entered there though it is on, a clause; '' where it is, and for
+            whoever needs the settings alone.
     """
 
     strategy: str
@@ -299,11 +309,17 @@ class AssignmentView:
     size_kind: SizeKind
     size_value: Decimal
     multiplier: Decimal
+    kept_out: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StrategyView:
-    """One strategy with its settings and its last and next doings."""
+    """One strategy with its settings and its last and next doings.
+
+    Attributes:
+        next_slot: By its schedule, IST: when it runs next, or would if it were enabled now. None
+            when the calendar ends.
+    """
 
     name: str
     title: str

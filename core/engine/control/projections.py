@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from core.domain.account import Account
 from core.domain.broker import Holding, Position
-from core.domain.instrument import InstrumentId, Product
+from core.domain.instrument import Instrument, InstrumentId, Product
 from core.domain.ledger import Ledger
-from core.domain.order import Order, OrderState, OrderType, Purpose
+from core.domain.order import Order, OrderState, OrderType, Purpose, Side
 from core.domain.profit import Profit
 from core.domain.slicing import was_too_large
+from core.domain.target import Target
 from core.domain.views import OrderView, PositionView
+from core.engine.orders.steps import on_tick
 from core.ports.clock import Clock
 
 __all__ = [
+    "at_broker",
     "bare_by_hand",
     "is_stop",
     "ledger_view",
@@ -94,7 +98,7 @@ def bare_by_hand(position: Position, owners: Mapping[str, int], stop: Decimal | 
 
 
 def ledger_view(account: Account, ledger: Ledger) -> PositionView:
-    """Return what a strategy holds where the broker could not be asked."""
+    """Return what a strategy holds where the broker's list does not show it."""
     return PositionView(
         key=position_key(ledger.instrument, ledger.product),
         broker_id=account.broker_id,
@@ -104,9 +108,10 @@ def ledger_view(account: Account, ledger: Ledger) -> PositionView:
         quantity=ledger.quantity,
         average_price=ledger.average_price,
         last_price=ledger.average_price,
-        realised=ledger.realised,
+        realised=Decimal(0),
         unrealised=Decimal(0),
         owners={ledger.strategy: ledger.quantity},
+        is_listed=False,
     )
 
 
@@ -149,6 +154,15 @@ def _sequel(order: Order) -> str:
         most = f"at most {order.largest}" if order.largest else "fewer units"
         return f"The position is open until I have closed it in orders of {most}, which follow now."
     return "The position is still open; I try again."
+
+
+def at_broker(target: Target, tables: Sequence[Mapping[InstrumentId, Instrument]]) -> Target:
+    """Return a target with its stop where it is placed: on the tick grid of the exchange."""
+    if target.stop_price is None or not target.direction:
+        return target
+    known = next((table[target.instrument] for table in tables if target.instrument in table), None)
+    side = Side.of(-int(target.direction))
+    return replace(target, stop_price=on_tick(target.stop_price, side, known))
 
 
 def value_of(positions: Sequence[PositionView], holdings: Sequence[Holding]) -> Decimal:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from core.domain.kept_out import kept_out
 from core.domain.views import StrategyView
 from core.engine.accounts.accounts import Accounts
+from core.engine.accounts.global_mode import global_mode
 from core.engine.control.views import Views
 from core.engine.runs.scheduler import Scheduler
 from core.engine.runs.settings import StrategySettings
+from core.ports.store import Store
 
 __all__ = ["StrategyViews"]
 
@@ -15,8 +20,14 @@ class StrategyViews:
     """Puts the views of strategies together; changes nothing."""
 
     def __init__(
-        self, settings: StrategySettings, accounts: Accounts, scheduler: Scheduler, views: Views
+        self,
+        store: Store,
+        settings: StrategySettings,
+        accounts: Accounts,
+        scheduler: Scheduler,
+        views: Views,
     ) -> None:
+        self._store = store
         self._settings = settings
         self._accounts = accounts
         self._scheduler = scheduler
@@ -32,6 +43,11 @@ class StrategyViews:
         row = await self._settings.row(name)
         values = await self._settings.parameters(name)
         accounts = await self._accounts.all()
+        mode, by_id = await global_mode(self._store), {one.broker_id: one for one in accounts}
+        assigned = [
+            replace(one, kept_out=kept_out(by_id[one.broker_id], mode))
+            for one in await self._settings.assignments(name, accounts)
+        ]
         return StrategyView(
             name=name,
             title=strategy.title,
@@ -40,5 +56,5 @@ class StrategyViews:
             parameters=tuple((p, values[p.name]) for p in strategy.parameters),
             next_slot=await self._scheduler.next_slot(name),
             last_run=await self._views.last_run(name),
-            assignments=tuple(await self._settings.assignments(name, accounts)),
+            assignments=tuple(assigned),
         )

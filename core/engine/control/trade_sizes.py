@@ -7,8 +7,9 @@ from decimal import Decimal
 
 from core.domain.account import Account
 from core.domain.instrument import Instrument, InstrumentId
+from core.domain.kept_out import kept_out
 from core.domain.listing import nearest
-from core.domain.mode import TradingMode, stricter
+from core.domain.mode import TradingMode
 from core.domain.sessions import trading_day
 from core.domain.size_views import InstrumentView, SizeLine, SizeView
 from core.domain.sizing import units_for
@@ -28,10 +29,6 @@ __all__ = ["TradeSizes"]
 
 _PATIENCE_S = 3.0
 """How long a source of prices may take while a person waits for a screen."""
-_KEPT_OUT = {
-    TradingMode.EXIT_ONLY: "exit only: nothing is entered",
-    TradingMode.PAUSED: "paused: nothing is sent",
-}
 
 
 class TradeSizes:
@@ -99,7 +96,7 @@ class TradeSizes:
             assignment.product,
             tuple(lines),
             funds.available if funds else None,
-            _kept_out(account, stricter(account.trading_mode, mode)),
+            kept_out(account, mode),
         )
 
     async def _capital(self, account: Account) -> Decimal | None:
@@ -155,11 +152,3 @@ def _units(
         capital=capital,
         lot_size=instrument.lot_size if instrument else 1,
     )
-
-
-def _kept_out(account: Account, mode: TradingMode) -> str:
-    if not account.enabled:
-        return "disabled: nothing is sent"
-    if account.needs_login:
-        return "needs a login"
-    return _KEPT_OUT.get(mode, "")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from core.domain.account import Account, TokenStatus
 from core.domain.broker import Position
+from core.domain.broker_profile import BrokerProfile
 from core.domain.day_result import day_result
 from core.domain.identifiers import is_paper
-from core.domain.instrument import InstrumentId, Product
+from core.domain.instrument import Instrument, InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.order import EXTERNAL, LIVE_STATES, OPEN_STATES, Order
 from core.domain.profit import Profit, days_profit
@@ -31,6 +32,7 @@ from core.domain.views import (
 )
 from core.engine.accounts.accounts import Accounts
 from core.engine.control.projections import (
+    at_broker,
     bare_by_hand,
     is_stop,
     ledger_view,
@@ -65,7 +67,7 @@ class Views:
     """Puts views together; changes nothing.
 
     ``worker`` returns an account's worker while it runs, ``proof_address`` where it has to be
-    proved before it enters (F8).
+    proved before it enters (F8), ``instruments`` what is known of a broker's list.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Views:
         worker: Callable[[str], AccountWorker | None],
         protections: Protections,
         proof_address: Callable[[str], str | None],
+        instruments: Callable[[BrokerProfile], Mapping[InstrumentId, Instrument]],
     ) -> None:
         self._store = store
         self._clock = clock
@@ -86,6 +89,7 @@ class Views:
         self._worker = worker
         self._protections = protections
         self._proof_address = proof_address
+        self._instruments = instruments
 
     @property
     def _today(self) -> str:
@@ -330,10 +334,11 @@ class Views:
         orders: dict[str, list[Order]] = {}
         for order in await self._journal.of_run(run_id):
             orders.setdefault(order.broker_id, []).append(order)
-        lines = []
+        lines, brokers = [], []
         for broker_id in row["broker_ids"]:
             account = await self._any_account(broker_id)
             label = account if isinstance(account, str) else account.label
+            brokers += [] if isinstance(account, str) else [account.broker]
             mine = orders.get(broker_id, [])
             views = [order_view(self._clock, account, one) for one in mine]
             shown = tuple(sorted(views, key=lambda view: view.at))
@@ -343,12 +348,13 @@ class Views:
             late = await never_entered(self._store, broker_id, row, traded)
             quiet = broker_id in row.get("quiet", ())
             lines.append(RunLine(broker_id, label, shown, note, warnings, *result, late, quiet))
+        tables = [self._instruments(one) for one in dict.fromkeys(brokers)]
         return RunView(
             run_id=run_id,
             strategy=row["strategy"],
             title=row["strategy"],
             slot_at=row["slot_at"],
-            targets=tuple(target_of(target) for target in row["targets"]),
+            targets=tuple(at_broker(target_of(one), tables) for one in row["targets"]),
             lines=tuple(lines),
             note=row.get("kind", ""),
             is_closing=row.get("kind", "") != ""

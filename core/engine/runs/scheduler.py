@@ -175,7 +175,9 @@ class Scheduler:
         parameters = await self._strategies.parameters(name)
         schedule = strategy.schedule(parameters)
         self._runner.expect(strategy, parameters, window)
-        handled = self._selected_until if only else row.get("last_slot_at")
+        marked = self._selected_until if only else row.get("last_slot_at")
+        known = [one for one in (marked, row.get("schedule_since")) if one is not None]
+        handled = max(known, default=None)
         now = self._clock.market_now()
         due = due_slots(schedule, window, now=now, handled=handled)
         if due is None:
@@ -227,9 +229,10 @@ class Scheduler:
         await self._post_once(f"missed:{name}|{slot.isoformat()}", Post(notice))
 
     async def next_slot(self, name: str) -> datetime | None:
-        """Return a strategy's next slot, IST; None when disabled or the calendar ends."""
-        if self._selection is None and not (await self._strategies.row(name))["enabled"]:
-            return None
+        """Return a strategy's next slot by its schedule, IST, whether it is enabled or not.
+
+        None when the calendar ends.
+        """
         strategy = self._strategies.strategy(name)
         schedule = strategy.schedule(await self._strategies.parameters(name))
         now = self._clock.market_now()

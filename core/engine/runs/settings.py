@@ -2,6 +2,7 @@
 
 ``strategies`` (``_id`` is the name): ``enabled``, ``parameters`` (texts), ``last_slot_at`` (market
 time of the newest slot handled; enabling a strategy sets it to now, so that no old slot fires),
+``schedule_since`` (market time from which its schedule is the present one: no slot before counts),
 ``strikes`` (how many decisions in a row had to be ended, ``core.engine.runs.strikes``).
 ``assignments`` (``strategy|broker_id``): ``on``, ``product``, ``size_kind``, ``size_value``,
 ``multiplier``; a pair without a document has the defaults: on, the strategy's product, one unit.
@@ -16,6 +17,7 @@ from decimal import Decimal
 
 from core.domain.account import Account
 from core.domain.command import Command
+from core.domain.due import changed_since
 from core.domain.instrument import InstrumentId, Product, why_not_handled
 from core.domain.target import ParameterValue, Strategy, checked_parameters, declares_short
 from core.domain.typed_instruments import read_instruments
@@ -152,19 +154,37 @@ class StrategySettings:
         """Change one parameter; raises ``UserError`` when it, or what follows from it, is wrong."""
         strategy = self.strategy(name)
         checked = await self._checked(strategy, parameter, text)
+        fields: dict[str, object] = {f"parameters.{parameter}": str(checked[parameter])}
+        fields |= await self._schedule_fields(strategy, checked)
 
         async def body(view: StoreView) -> None:
             await view.update(
                 _STRATEGIES,
                 {"_id": name},
                 Change(
-                    set={f"parameters.{parameter}": str(checked[parameter])},
+                    set=fields,
                     set_on_insert={"enabled": False, "last_slot_at": None},
                 ),
                 upsert=True,
             )
 
         await self._store.transaction(body, nonce=f"parameter:{command.id}")
+
+    async def _schedule_fields(
+        self, strategy: Strategy, values: Mapping[str, ParameterValue]
+    ) -> dict[str, object]:
+        """Return what is noted when other values change when a strategy runs (D2)."""
+        row = await self.row(strategy.name)
+        try:
+            old = strategy.schedule(await self.parameters(strategy.name))
+        except UserError:
+            old = None
+        if old == strategy.schedule(values):
+            return {}
+        now = self._clock.market_now()
+        handled = row.get("last_slot_at")
+        since = now if old is None else changed_since(old, now=now, handled=handled)
+        return {"schedule_since": since}
 
     async def dropped(self, name: str, parameter: str, text: str) -> frozenset[InstrumentId]:
         """Return what a strategy would not trade any more with another value of a parameter.

@@ -268,4 +268,4 @@ def _reason(breach: Breach) -> str:
     if breach.reached is Reached.FLOOR:
         limit = rupees(breach.limit, paise=False)
     what = f"the {breach.reached.value} of {limit} was reached"
-    return f"your guard: {what} ({signed_rupees(breach.result, paise=False)} after charges)"
+    return f"your guard: {what} ({signed_rupees(breach.result)} after charges)"

@@ -87,10 +87,14 @@ async def test_who_is_taken_off_the_list_is_out_at_the_next_start(world: World) 
 
 
 async def test_an_owner_removes_another_from_the_chat(world: World) -> None:
-    """The question names the effect; from the tap on the other one is served no more."""
+    """The question names the effect; from the tap on the other one is served no more.
+
+    When each wrote stands in market time, as all that the chat shows.
+    """
     second = await pair_second(world)
     await world.owner.say("/owners")
     listed = await world.owner.sees("Who may use this bot")
+    assert listed["text"].count(f", wrote {world.clock.market_now():%-d %b} ") == 2
     assert "(1001) · you: listed in SAARTHI_OWNERS" in listed["text"]
     assert f"({SECOND}): paired" in listed["text"]
     await world.owner.tap("Remove")

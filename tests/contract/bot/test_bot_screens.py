@@ -48,7 +48,7 @@ async def test_a_strategy_is_switched_tuned_and_run_from_the_chat(world: World):
     await person.tap("« Back")
     await person.tap("Run now")
     question = await person.sees("Run Opening range breakout now?")
-    assert "may place orders on: Zerodha - Main" in question["text"]
+    assert "may enter on: Zerodha - Main" in question["text"]
     await person.tap("Run it now")
     await person.sees("runs now")
     (filed,) = await world.rows("run_requests")
@@ -64,7 +64,7 @@ async def test_an_assignment_is_changed_from_the_chat(world: World):
     await person.say("/strategies")
     page = await person.tap("Opening range breakout")
     await person.reads(page, "1 unit")
-    await person.tap("On Zerodha - Main")
+    await person.tap("Zerodha - Main …")
     await person.reads(page, "Runs there: yes")
     await person.tap("Use CNC")
     await person.sees("CNC holds no short position")
@@ -98,7 +98,7 @@ async def test_what_a_strategy_holds_is_asked_about_when_it_is_switched_off(
     await person.say("/strategies")
     page = await person.tap("Opening range breakout")
     if is_here:
-        await person.tap("On Zerodha - Main")
+        await person.tap("Zerodha - Main …")
     await person.tap("Turn off here" if is_here else "Disable")
     question = await person.reads(page, "It still holds:")
     assert "SBIN MIS · +10" in question["text"]

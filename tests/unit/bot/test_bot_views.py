@@ -111,8 +111,7 @@ def test_the_dashboard_reads_well_on_a_phone():
         "\n"
         "Funds ₹12,34,567.89 free\n"
         "   ₹20,000.00 used\n"
-        "Today +₹749.50\n"
-        "   before charges\n"
+        "Today +₹749.50 · before charges\n"
         "   after charges +₹690.10\n"
         "   open -₹250.50\n"
         "   booked +₹1,000.00\n"
@@ -121,7 +120,6 @@ def test_the_dashboard_reads_well_on_a_phone():
         "\n"
         "Positions\n"
         "SBIN MIS · +10 · +₹27.50\n"
-        "   after charges +₹15.20\n"
         "   avg ₹812.35 · now ₹815.10\n"
         "   orb\n"
         "\n"
@@ -132,7 +130,10 @@ def test_the_dashboard_reads_well_on_a_phone():
         "\n"
         "Holdings\n"
         "INFY 100 · 5 arriving\n"
-        "   now ₹1,502.50 · +₹10,762.50"
+        "   now ₹1,502.50\n"
+        "   +₹10,762.50 since bought\n"
+        "\n"
+        "Results in rows are before charges."
     )
     assert labels(screen) == [
         ["Close SBIN", "Cancel BUY SBIN"],
@@ -188,9 +189,9 @@ def test_lists_for_all_accounts_name_each_account():
     ]
     assert plain(pnl_screen(lines, both, ALL, None)) == (
         "Profit today · all accounts\n\n"
-        "Zerodha - Main\n   +₹150.00\n   open +₹50.00\n   booked +₹100.00\n"
+        "Zerodha - Main\n   +₹150.00\n   open +₹50.00 · booked +₹100.00\n"
         "Fyers - Second\n   not known: the broker could not be read\n\n"
-        "Together +₹150.00 (without 1 that could not be read)"
+        "Together +₹150.00\n   open +₹50.00 · booked +₹100.00\n   without 1 that could not be read"
     )
     empty = listing("Trades today", Verb.TRADES, trade_items([]), (MAIN,), MAIN.broker_id)
     assert plain(empty) == "Trades today · Zerodha - Main\n\nNone."
@@ -315,7 +316,8 @@ def test_the_drain_view_tells_what_is_left():
         "1 position, 0 holdings, 0 working orders left, about ₹8,12,346\n"
         "SBIN MIS · +10 · +₹27.50\n"
         "   avg ₹812.35 · now ₹815.10\n"
-        "   orb"
+        "   orb\n"
+        "Results in rows are before charges."
     )
     drained = DrainView(MAIN, (), (), (), Decimal(0))
     assert "✅ Drained" in plain(drain_screen([drained]))
@@ -374,7 +376,7 @@ def test_a_strategys_page_tells_all():
     )
     strategy = a_strategy(on, last_run=a_run(an_order(MAIN)))
     text = plain(strategy_page(strategy))
-    assert "Zerodha - Main: on · MIS · 5 % of capital, times 2" in text
+    assert "   Zerodha - Main: on · MIS\n   5 % of capital, times 2\n" in text
     assert "Range, minutes: 30" in text and "Last run · 10:15" in text
     assert labels(strategy_page(strategy))[0] == ["Enable", "Run now"]
     assert "(5 to 120)" in plain(parameters_page(strategy))

@@ -58,7 +58,7 @@ def test_the_overview_shows_what_is_set_and_used():
         "No limits.",
         "",
         "<b>Zerodha - Main</b>",
-        "loss ₹1,240 of ₹5,000, order ₹2,50,000, orders 12 of 100",
+        "loss ₹1,240.40 of ₹5,000, order ₹2,50,000, orders 12 of 100",
     ]
     assert labels(screen) == ["All accounts", MAIN.display_name]
     lakhs = Decimal(1000000)

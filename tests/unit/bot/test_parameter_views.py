@@ -65,7 +65,7 @@ def test_instruments_show_their_names_and_last_prices() -> None:
     chosen = Parameter("instruments", "Instruments", "NSE:SBIN")
     known = InstrumentView(SBIN, "State Bank of India", Decimal("958.05"))
     screen = parameter_question(a_strategy(), chosen, "NSE:SBIN", (known,))
-    assert "   SBIN State Bank of India\n   ₹958.05\n" in plain(screen.text)
+    assert "   SBIN State Bank of India · ₹958.05\n" in plain(screen.text)
     asked = meant_question({InstrumentId("NSE", "SBINN"): (SBIN,)}, (known,))
     assert plain(asked).startswith("I find no NSE:SBINN in the brokers' lists.\nDid you mean:")
 

@@ -107,8 +107,7 @@ def test_a_run_card_has_a_line_per_account():
     )
     rejected = an_order(second, state=OrderState.REJECTED, reason="RMS: margin <short>")
     assert html.unescape(text_of(a_run(filled, rejected), "Opening range breakout")) == (
-        "Opening range breakout\n"
-        "   10:15\n"
+        "Opening range breakout · 10:15\n"
         "Long SBIN · stop ₹805.00\n"
         "   broke above 812.00\n"
         "Zerodha - Main\n"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.domain.due import due_slots, next_slot, square_off_at
+from core.domain.due import changed_since, due_slots, next_slot, square_off_at
 from core.domain.sessions import IST, Schedule, SessionWindow, slots_of
 
 pytestmark = [pytest.mark.dates, pytest.mark.row("D2")]
@@ -114,3 +114,21 @@ def test_the_next_slot_lies_ahead(now: str, expected: str | None):
     """The next slot of the day, after this very moment."""
     found = next_slot(SCHEDULE, WINDOW, at(now))
     assert (f"{found:%H:%M}" if found else None) == expected
+
+
+@pytest.mark.parametrize(
+    ("now", "handled", "since"),
+    [
+        ("10:20", "10:00", "10:20"),
+        ("10:00:10", "10:00", "10:00:10"),
+        ("10:00:10", "09:30", "09:59:59.999999"),
+        ("10:01:10", "09:30", "10:01:10"),
+        ("09:10", None, "09:10"),
+    ],
+    ids=["long after", "just run", "due and not run yet", "too late", "before the first"],
+)
+def test_a_changed_schedule_begins_at_its_change(now: str, handled: str | None, since: str):
+    """No slot of before is its own, but one that was due under the old one at that moment."""
+    old = Schedule(time(9, 30), time(14, 59), 30)
+    done = at(handled) if handled else None
+    assert changed_since(old, now=at(now), handled=done) == at(since)
