@@ -14,6 +14,7 @@ from typing import Any
 from telegram import Bot, Update
 
 from bot.edge.authorization import Authorization
+from bot.edge.crowd import Crowd, crowd_of
 from bot.edge.pairing import Pairing
 from core.ports.clock import Clock
 
@@ -62,6 +63,20 @@ class Intake:
         self._bot = bot
         self._dropped = _Tally(clock, "updates", _log.warning)
         self._codes = _Tally(clock, "wrong pairing codes", tell or _log.warning)
+
+    async def skip(self, body: bytes) -> Crowd | None:
+        """Drop a poll of strangers and return what it was, or None when it has to be sifted.
+
+        Raises:
+            StoreError: It cannot be known who is served.
+        """
+        owners = await self._gate.owners()
+        # While nobody is served, anybody may send the pairing code.
+        crowd = crowd_of(body, owners, _NAMED + 1) if owners else None
+        if crowd is not None:
+            self._dropped.count(*crowd.users, updates=crowd.count)
+            self._dropped.say()
+        return crowd
 
     async def sift(self, written: Sequence[object]) -> list[Update]:
         """Return the updates of a poll that are worth storing, in their order.
@@ -141,11 +156,12 @@ class _Tally:
         self._users: dict[int, None] = {}
         self._said_at: float | None = None
 
-    def count(self, user_id: int) -> None:
-        """Count one of a user."""
-        self._count += 1
-        if len(self._users) <= _NAMED:
-            self._users[user_id] = None
+    def count(self, *user_ids: int, updates: int = 1) -> None:
+        """Count updates, and some who sent them."""
+        self._count += updates
+        for user_id in user_ids:
+            if len(self._users) <= _NAMED:
+                self._users[user_id] = None
 
     def say(self) -> None:
         """Write the line, when it is time."""

@@ -111,16 +111,30 @@ class Poller:
                 await self._bot.get_updates(
                     offset=self._offset, timeout=self._timeout_s, allowed_updates=KINDS
                 )
-            written = self._request.written()
-            updates = await self._intake.sift(written)
-            # What a former process saw and did not confirm comes with the first poll.
-            await self._queue.keep(updates, are_fresh=self._has_polled)
-            self._confirm(written)
+            if await self._is_left():
+                written = self._request.written()
+                updates = await self._intake.sift(written)
+                # What a former process saw and did not confirm comes with the first poll.
+                await self._queue.keep(updates, are_fresh=self._has_polled)
+                self._confirm(written)
         except (TelegramError, TimeoutError, StoreError) as error:
             await self._clock.sleep(self._wait_after(error))
             return
         self._has_polled = True
         self._note_answer()
+
+    async def _is_left(self) -> bool:
+        """Pass over strangers, poll after poll; tell whether the last one has to be read.
+
+        Raises:
+            StoreError: It cannot be known who is served.
+        """
+        while crowd := await self._intake.skip(self._request.body()):
+            self._offset = crowd.last + 1
+            self._note_answer()
+            if not crowd.is_full or not await self._request.take_more(self._offset):
+                return False
+        return True
 
     def _confirm(self, written: Sequence[object]) -> None:
         """Have the next poll tell Telegram that these came.

@@ -5,6 +5,7 @@ exclude one another (the older one is answered), messages wait 24 hours and taps
 """
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ __all__ = ["UpdateQueue"]
 MAX_POLL_S = 50
 _TTL_S = {"callback_query": 150.0}
 _DEFAULT_TTL_S = 24 * 3600.0
+_SHORTEST_TTL_S = min(_DEFAULT_TTL_S, *_TTL_S.values())
 _OFF_BY_DEFAULT = frozenset({"chat_member", "message_reaction", "message_reaction_count"})
 _HELD_POLL_S = 3.0
 _REPEATED_POLL_S = 0.5
@@ -71,6 +73,8 @@ class UpdateQueue:
     def expire(self) -> None:
         """Forget what is older than its kind may be."""
         now = self._now()
+        if not self.pending or now - self.pending[0].created_at <= _SHORTEST_TTL_S:
+            return  # the oldest stands first
         for update in list(self.pending):
             if now - update.created_at > _TTL_S.get(update.kind, _DEFAULT_TTL_S):
                 self.remove(update)
@@ -113,10 +117,12 @@ class UpdateQueue:
             await self._wait(min(timeout_s, MAX_POLL_S))
         self._last_finish = self._now()
         self.expire()
-        first = max(0, offset)
-        fresh = [update for update in self.pending if update.update_id >= first]
-        chosen = (fresh or self.pending)[:limit]
+        first = self._index_of(max(0, offset))
+        chosen = self.pending[first : first + limit] or self.pending[:limit]
         return [{"update_id": update.update_id, update.kind: update.body} for update in chosen]
+
+    def _index_of(self, update_id: int) -> int:
+        return bisect_left(self.pending, update_id, key=lambda update: update.update_id)
 
     def _key(self, update: PendingUpdate) -> str:
         return f"{self._bot.token}/{update.update_id}"
@@ -142,9 +148,9 @@ class UpdateQueue:
             for update in self.pending[:offset]:
                 self.remove(update)
         elif offset <= self._bot.next_update_id:
-            for update in list(self.pending):
-                if update.update_id < offset:
-                    self.remove(update)
+            gone = self.pending[: self._index_of(offset)]
+            del self.pending[: len(gone)]
+            self._storage.remove("update", *(self._key(update) for update in gone))
 
     async def _wait(self, timeout_s: float) -> None:
         poll = self._poll = _Poll()

@@ -69,9 +69,13 @@ class Storage:
         body = json.dumps(vars(record), ensure_ascii=False, default=vars)
         self._database.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", (kind, key, body))
 
-    def remove(self, kind: str, key: str) -> None:
-        """Forget one record."""
-        self._database.execute("DELETE FROM records WHERE kind = ? AND key = ?", (kind, key))
+    def remove(self, kind: str, *keys: str) -> None:
+        """Forget records."""
+        with self._database:
+            self._database.execute("BEGIN")
+            self._database.executemany(
+                "DELETE FROM records WHERE kind = ? AND key = ?", [(kind, key) for key in keys]
+            )
 
     def load(self, kind: str) -> list[tuple[str, dict[str, Any]]]:
         """Read the keys and records of a kind, in the order of writing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,10 @@ class Wire:
     """Both ends of a poller: what polls bring, and what is asked, stored and waited for."""
 
     polls: list[list[object]]
+    more: list[list[object]] = field(default_factory=list)
+    taken: list[int] = field(default_factory=list)
+    brought: list[object] = field(default_factory=list)
+    read: int = 0
     offsets: list[int | None] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
@@ -26,10 +31,22 @@ class Wire:
 
     async def get_updates(self, *, offset: int | None, **_: Any) -> tuple[()]:
         self.offsets.append(offset)
+        self.brought = self.polls.pop(0)
         return ()
 
+    async def take_more(self, offset: int) -> bool:
+        self.taken.append(offset)
+        if not self.more:
+            return False
+        self.brought = self.more.pop(0)
+        return True
+
+    def body(self) -> bytes:
+        return json.dumps({"ok": True, "result": self.brought}).encode()
+
     def written(self) -> list[object]:
-        return self.polls.pop(0)
+        self.read += 1
+        return self.brought
 
     async def keep(self, updates: Sequence[Update], **_: Any) -> None:
         self.kept += [one.update_id for one in updates]
@@ -41,10 +58,10 @@ class Wire:
         return getattr(self.clock, name)
 
 
-async def polled(*polls: list[object]) -> Wire:
+async def polled(*polls: list[object], more: Sequence[list[object]] = ()) -> Wire:
     """Poll as often as there is something, and once more."""
     edge = await Edge().with_owner()
-    wire = Wire([*polls, []])
+    wire = Wire([*polls, []], list(more))
     ends: Any = wire
     poller = Poller(ends, ends, edge.intake, ends, ends, timeout_s=5)
     for _ in range(len(polls) + 1):
@@ -82,3 +99,29 @@ async def test_what_has_no_id_is_waited_out() -> None:
     wire = await polled(["nonsense", {"message": {}}])
     assert wire.offsets == [None, None] and wire.kept == []
     assert wire.waits == [1.0]
+
+
+def crowd(first: int, count: int = 100) -> list[object]:
+    """Return a poll of strangers."""
+    return [said(first + n, 100_000 + n) for n in range(count)]
+
+
+@pytest.mark.row("R2")
+async def test_polls_of_strangers_are_passed_over_until_the_owner_stands_in_one() -> None:
+    """Behind full ones the next is asked for at once, and none is made into objects."""
+    wire = await polled(
+        crowd(1), more=[crowd(101), crowd(201), [*crowd(301, 40), said(341, OWNER)]]
+    )
+    assert wire.taken == [101, 201, 301]
+    assert wire.kept == [341]
+    assert wire.offsets == [None, 342]
+    assert wire.read == 2  # the owner's, and the empty one after it
+
+
+@pytest.mark.row("R2")
+async def test_what_cannot_be_taken_at_once_is_polled_for() -> None:
+    """The library polls with the same offset, and says what is wrong."""
+    wire = await polled(crowd(1), crowd(101, 30))
+    assert wire.taken == [101]
+    assert wire.offsets == [None, 101, 131]
+    assert wire.kept == []
