@@ -7,16 +7,18 @@ import logging
 from telegram import Bot, CallbackQuery, Message, MessageEntity, Update
 
 from bot.conversation.dispatch import attempt, serve_tap
-from bot.conversation.plain_words import is_panic_word, meant_command
+from bot.conversation.plain_words import is_panic_word
 from bot.conversation.services import ChatServices
 from bot.conversation.visit import Visit
+from bot.conversation.wishes import WishKind, wish_of
 from bot.edge.authorization import Authorization
 from bot.edge.inbox import Inbox
 from bot.edge.menu import Menu
 from bot.edge.pairing import Pairing, PairingResult
+from bot.handlers import typed
 from bot.registry import ACTIONS, COMMANDS
 from bot.views.callbacks import Tap, parse
-from bot.views.screen import Screen, button
+from bot.views.nearest import not_understood
 from bot.views.verbs import Verb
 from bot.wizard.answers import handle_text
 from bot.wizard.secrecy import keep_secret
@@ -30,6 +32,9 @@ _PANIC = "panic"
 _PANIC_VERBS = frozenset(
     {Verb.ASK_PANIC, Verb.PANIC_PICK, Verb.PANIC, Verb.ASK_STOP_PANIC, Verb.STOP_PANIC}
 )
+_NUMBERS = frozenset({"limit", "guard", "paper", "size", "parameter"})
+"""Open questions that no wish for a mode or the end of a position answers."""
+_NO_ANSWERS = frozenset({WishKind.MODE, WishKind.CLOSE})
 _log = logging.getLogger(__name__)
 
 
@@ -102,24 +107,21 @@ class UpdateRouter:
         if not await attempt(visit, keep) or is_done:
             return
         if not name:
-            await attempt(visit, lambda late: handle_text(late, self._unasked))
+            await attempt(visit, self._read)
         elif name in self._commands:
             await attempt(visit, self._commands[name])
         else:
             await attempt(visit, _unknown)
 
-    async def _unasked(self, visit: Visit) -> None:
-        """Open the view that fits what was typed, or say where everything is."""
-        name = meant_command(visit.text)
-        if name is None:
-            await visit.send(
-                Screen(
-                    "I was not waiting for an answer. /help lists what I can do.",
-                    ((button("Dashboard", Verb.DASHBOARD), button("Help", Verb.HELP)),),
-                )
-            )
+    async def _read(self, visit: Visit) -> None:
+        """Take a message for the answer to the open question, or for what it asks for by itself."""
+        prompt = await visit.services.prompts.current(visit.chat_id, visit.user_id)
+        wish = wish_of(visit.text)
+        # No number is spelled like this, and whoever wants out must not be told to send a number.
+        is_apart = prompt and prompt.kind in _NUMBERS and wish and wish.kind in _NO_ANSWERS
+        if is_apart and wish and await typed.serve_wish(visit, wish):
             return
-        await self._commands[name](visit)
+        await handle_text(visit, lambda late: typed.serve(late, self._commands))
 
     async def _pair(self, update: Update, message: Message) -> None:
         """Make the sender of the console's code the owner; a wrong code gets no answer."""
@@ -151,7 +153,9 @@ class UpdateRouter:
 
 
 async def _unknown(visit: Visit) -> None:
-    await visit.send(Screen("I do not know that command. /help lists those that I know."))
+    await visit.send(
+        not_understood(visit.text, "I do not know that command. /help lists those that I know.")
+    )
 
 
 def is_urgent(update: Update) -> bool:

@@ -13,13 +13,21 @@ _NO_LETTERS = re.compile(r"[\W_]+")
 _LONGEST = 40
 _DEEDS = ("stop", "exit", "close", "sell", "squareoff", "flatten", "halt", "kill")
 _WHAT = ("", "all", "everything", "allnow", "everythingnow", "allpositions", "trading", "now")
-_PANIC = frozenset({"panic", "emergency"} | {deed + what for deed in _DEEDS for what in _WHAT}) - {
+_PANIC = frozenset(
+    {"panic", "emergency", "killswitch"} | {deed + what for deed in _DEEDS for what in _WHAT}
+) - {
     # What a question may be answered with, or what is too little to mean everything.
     "exit",
     "close",
     "sell",
     "kill",
     "sellnow",
+}
+_WORDS = re.compile(r"[a-z]+")
+_ALL = {"all", "everything", "every"}
+_EVERYTHING = _ALL | {
+    *("my", "the", "our", "open", "position", "positions", "trade", "trades", "trading"),
+    *("account", "accounts", "on", "of", "in", "and", "now", "immediately", "please"),
 }
 _ANOTHER_DAY = re.compile(
     r"\b(yesterday|tomorrow|last|previous|past|weekly|monthly|yearly|ytd|weeks?|months?|years?"
@@ -44,6 +52,7 @@ COMMAND_OF: tuple[tuple[str, str], ...] = (
     (r"settings?|capital", "settings"),
     (r"hi|hello|hey|namaste|start|menu", "start"),
     (r"help|what can you do|commands?", "help"),
+    (r"cancel|never ?mind|forget it", "cancel"),
 )
 """What a message is about, by its words, and the command that shows it; the first that fits."""
 _PATTERNS = tuple((re.compile(rf"\b(?:{words})(?:\b|$)"), name) for words, name in COMMAND_OF)
@@ -54,7 +63,16 @@ def is_panic_word(text: str) -> bool:
     if len(text) > _LONGEST:
         return False
     said = _POLITE.sub("", text.casefold().strip()).strip()
-    return _NO_LETTERS.sub("", said) in _PANIC
+    return _NO_LETTERS.sub("", said) in _PANIC or _means_all(said)
+
+
+def _means_all(said: str) -> bool:
+    """Whether it is a deed and nothing but words for everything: ``close all my positions now``."""
+    words = _WORDS.findall(
+        said.replace("square off", "squareoff").replace("square-off", "squareoff")
+    )
+    rest = set(words[1:])
+    return bool(words) and words[0] in _DEEDS and rest <= _EVERYTHING and bool(rest & _ALL)
 
 
 def meant_command(text: str) -> str | None:

@@ -28,7 +28,7 @@ from core.domain.mode import TradingMode, stricter
 from core.domain.views import OwnMode
 from core.errors import UserError
 
-__all__ = ["ask", "change", "drain", "panel"]
+__all__ = ["ask", "ask_for", "change", "drain", "panel"]
 
 
 async def panel(visit: Visit) -> None:
@@ -42,10 +42,14 @@ async def panel(visit: Visit) -> None:
 
 async def ask(visit: Visit) -> None:
     """Say what the change does, and ask."""
-    target = visit.tap.argument(0)
     new = MODE_CODES.get(visit.tap.argument(1))
     if new is None:
         raise UserError("I do not know that mode. Open /mode again.")
+    await ask_for(visit, visit.tap.argument(0), new, is_new=visit.tap.argument(2) == ON_CARD)
+
+
+async def ask_for(visit: Visit, target: str, new: TradingMode, *, is_new: bool = False) -> None:
+    """Ask whether an account, or all of them (``GLOBAL``), shall have a mode."""
     control = visit.services.control
     account = None if target == GLOBAL else await control.accounts.get(target)
     accounts, present = await control.accounts.all(), await control.modes.global_mode()
@@ -64,7 +68,7 @@ async def ask(visit: Visit) -> None:
         {"target": target, "mode": new.value, "also": [one.broker_id for one in follow]},
         mode_choices(new, follow),
         back=((button("« Leave it", Verb.MODES),),),
-        is_new=visit.tap.argument(2) == ON_CARD,
+        is_new=is_new,
         is_red=new is TradingMode.PAUSED,
     )
 

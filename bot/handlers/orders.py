@@ -33,6 +33,8 @@ __all__ = [
     "ask_cancel_all",
     "ask_cancel_order",
     "ask_close",
+    "ask_to_cancel",
+    "ask_to_close",
     "believe",
     "cancel_all",
     "cancel_order",
@@ -91,9 +93,14 @@ def _close_question(position: PositionView) -> str:
 async def ask_close(visit: Visit) -> None:
     """Say what closing a position will do, and ask (E4)."""
     broker_id = visit.tap.argument(0)
-    position = await _position(visit, broker_id, visit.tap.argument(1))
+    await ask_to_close(visit, await _position(visit, broker_id, visit.tap.argument(1)))
+
+
+async def ask_to_close(visit: Visit, position: PositionView, note: str = "") -> None:
+    """Ask whether a position shall be closed; ``note`` (HTML) stands above the question."""
+    broker_id = position.broker_id
     await visit.confirm(
-        _close_question(position),
+        join(note or None, _close_question(position)),
         Verb.CLOSE_POSITION,
         {"broker_id": broker_id, "key": position.key, "despite_pause": False},
         _closes(position),
@@ -158,6 +165,12 @@ async def ask_cancel_order(visit: Visit) -> None:
     """Say which order will be cancelled, and ask."""
     broker_id = visit.tap.argument(0)
     order = await _order(visit, broker_id, visit.tap.argument(1))
+    await ask_to_cancel(visit, order, is_new=visit.tap.argument(2) == ON_CARD)
+
+
+async def ask_to_cancel(visit: Visit, order: OrderView, *, is_new: bool = False) -> None:
+    """Ask whether an order shall be cancelled."""
+    broker_id = order.broker_id
     if not order.is_cancellable:
         raise UserError("That order is finished already; there is nothing left to cancel.")
     warning = (
@@ -171,7 +184,7 @@ async def ask_cancel_order(visit: Visit) -> None:
         {"broker_id": broker_id, "key": order.key},
         {"": "Cancel the order"},
         back=((button("« Keep it", Verb.ORDERS, broker_id),),),
-        is_new=visit.tap.argument(2) == ON_CARD,
+        is_new=is_new,
     )
 
 
@@ -192,7 +205,7 @@ async def _cancellable(visit: Visit, broker_id: str | None) -> list[OrderView]:
 
 async def ask_cancel_all(visit: Visit) -> None:
     """List the working orders, and ask (C2)."""
-    target = visit.tap.argument(0)
+    target = visit.tap.argument(0, "global")
     broker_id = target if target != "global" else None
     found = await _cancellable(visit, broker_id)
     if not found:

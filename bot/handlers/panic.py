@@ -22,17 +22,26 @@ from bot.views.words import plural
 from core.domain.views import PanicQuestion
 from core.errors import AlreadyDone, UserError
 
-__all__ = ["ask", "ask_stop", "pick", "start", "stop"]
+__all__ = ["ask", "ask_for", "ask_stop", "pick", "start", "stop"]
 
 
 async def ask(visit: Visit) -> None:
     """Ask, with every account chosen; while a panic runs, show it, and ask what to add to it."""
+    await ask_for(visit, None)
+
+
+async def ask_for(visit: Visit, broker_ids: Collection[str] | None) -> None:
+    """Ask, with these accounts chosen, or with all of them (None)."""
     question = await visit.services.control.panic.question()
     if not question.accounts:
         raise UserError("There is no account yet, so there is nothing to close.")
     running = question.running
     if running is None:
-        chosen = [one.account.broker_id for one in question.accounts]
+        chosen = [
+            one.account.broker_id
+            for one in question.accounts
+            if broker_ids is None or one.account.broker_id in broker_ids
+        ]
         await _show(visit, question, chosen, with_holdings=False)
         return
     await visit.services.control.panic.show_again(visit.chat_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
@@ -18,7 +17,7 @@ from bot.views.verbs import Verb
 from core.domain.guard_views import GuardPreview, GuardView, PendingView, guard_words
 from core.domain.money import group_lakh, signed_rupees
 from core.domain.result_guard import Breach, Guard, Reached, ScopeKind, Trail
-from core.domain.typed_number import read_number
+from core.domain.typed_number import read_amount, read_amounts
 from core.errors import UserError
 
 __all__ = [
@@ -43,7 +42,6 @@ _TRAILS = (
     "10000-5000-2000-1000",
     "25000-15000-5000-3000",
 )
-_NUMBER = re.compile(r"[0-9][0-9,]*(?:\.[0-9]+)?")
 _MEANS = {
     "s": "A loss of the day: at or below it everything is closed.",
     "t": "A profit of the day: at or above it everything is closed.",
@@ -188,16 +186,18 @@ def with_part(guard: Guard, part: str, text: str) -> Guard:
     """
     if part == "x":
         return Guard()
-    typed = [read_number(one) for one in _NUMBER.findall(text)]
-    numbers = [one for one in typed if one is not None]
-    if len(numbers) != len(typed):
-        raise UserError(f"Found {text.strip()[:30]!r}; expected amounts of rupees, like 5000.")
-    is_none = numbers == [Decimal(0)]
     if part == "l":
+        numbers = read_amounts(text)
+        if numbers is None:
+            raise UserError(f"Found {text.strip()[:30]!r}; expected amounts, like 5000 or 50k.")
+        is_none = numbers == [Decimal(0)]
         return replace(guard, trail=None if is_none else _trail(numbers, text))
-    if len(numbers) != 1:
-        raise UserError(f"Found {text.strip()[:30]!r}; expected one amount of rupees, like 5000.")
-    amount = None if is_none else numbers[0]
+    typed = read_amount(text)
+    if typed is None:
+        raise UserError(
+            f"Found {text.strip()[:30]!r}; expected one amount of rupees, like 5000 or 50k."
+        )
+    amount = abs(typed) or None
     return replace(guard, stop=amount) if part == "s" else replace(guard, target=amount)
 
 

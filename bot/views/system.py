@@ -149,5 +149,7 @@ def help_screen(commands: Sequence[tuple[str, str]]) -> Screen:
             "Every morning: /login, one tap per account.",
             "To close everything and stop: /panic, or type STOP.",
             "To send nothing at all and close nothing: /mode, then All: Paused.",
+            "Or type what you want: <code>close sbin</code>, <code>pause all</code>, "
+            "<code>resume</code>. I ask before I do it.",
         )
     )

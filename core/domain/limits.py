@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from core.domain.money import group_lakh, rupees
+from core.domain.typed_number import read_amount
 from core.errors import UserError
 
 __all__ = [
@@ -119,19 +120,28 @@ def parse_limit(kind: LimitKind, text: str) -> Decimal | int:
     """
     low, high = _BOUNDS[kind]
     what = "whole rupees" if kind in MONEY else "a whole number"
-    example = "2,50,000" if kind in MONEY else str(USUAL[kind][2])
+    example = "2,50,000 or 2.5L" if kind in MONEY else str(USUAL[kind][2])
     given = text.strip()
     bare = given.removeprefix("₹").strip()
     forms = (_PLAIN, _LAKH, _THOUSANDS)
-    if not (bare.isascii() and any(form.fullmatch(bare) for form in forms)):
+    if bare.isascii() and any(form.fullmatch(bare) for form in forms):
+        number = int(bare.replace(",", "")[:20])
+    elif kind in MONEY and (amount := _in_words(bare)) is not None:
+        number = amount
+    else:
         raise UserError(f"Found {given[:30]!r}; expected {what}, like {example}.")
-    number = int(bare.replace(",", "")[:20])
     if not low <= number <= high:
         raise UserError(
             f"Found {given[:30]!r}; expected {what} from {group_lakh(str(low))} to "
             f"{group_lakh(str(high))}."
         )
     return Decimal(number) if kind in MONEY else number
+
+
+def _in_words(text: str) -> int | None:
+    """Return the whole rupees of an amount with its unit: ``2.5L``, ``50k``, ``Rs 500``."""
+    amount = read_amount(text) if any(map(str.isalpha, text)) else None
+    return int(amount) if amount is not None and amount == int(amount) else None
 
 
 def shown(kind: LimitKind, value: Decimal | int | None) -> str:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from core.domain.command import Command
 from core.domain.identifiers import is_paper
 from core.domain.money import rupees
-from core.domain.typed_number import read_number
+from core.domain.typed_number import read_amount
 from core.engine.accounts.accounts import Accounts
 from core.errors import UserError
 from core.ports.paper import PaperMoney
@@ -39,12 +39,12 @@ class PaperAccounts:
     @staticmethod
     def checked_funds(text: str) -> Decimal:
         """Return the rupees in a text; raises ``UserError``."""
-        amount = read_number(text)
+        amount = read_amount(text)
         low, high = _RANGE
         if amount is None or not low <= amount <= high:
             raise UserError(
                 f"Found {text[:30]!r}; expected rupees from {rupees(low, paise=False)} to "
-                f"{rupees(high, paise=False)}, like 10,00,000."
+                f"{rupees(high, paise=False)}, like 10,00,000 or 10L."
             )
         return amount
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from core.domain.command import Command
 from core.domain.money import rupees
-from core.domain.typed_number import read_number
+from core.domain.typed_number import read_amount
 from core.engine.accounts.accounts import Accounts
 from core.engine.runs.market_data import DATA_ACCOUNT
 from core.engine.stored_settings import read_settings, remove_setting, write_setting
@@ -79,11 +79,11 @@ class SystemSettings:
 
 
 def _rupees_in(text: str) -> Decimal:
-    amount = read_number(text)
+    amount = read_amount(text)
     low, high = _CAPITAL_RANGE
     if amount is None or not low <= amount <= high:
         raise UserError(
             f"Found {text[:30]!r}; expected rupees from {rupees(low, paise=False)} to "
-            f"{rupees(high, paise=False)}, like 2,50,000."
+            f"{rupees(high, paise=False)}, like 2,50,000 or 2.5L."
         )
     return amount

@@ -43,7 +43,7 @@ async def test_every_way_of_writing_it_leads_to_the_question(world: World) -> No
         await world.owner.say(word)
         last = int((await world.owner.sees(QUESTION, after=last))["id"])
     await world.owner.say("please do not stop")
-    await world.owner.sees("I was not waiting for an answer", after=last)
+    await world.owner.sees("I did not understand that", after=last)
 
 
 async def test_the_question_names_what_goes_and_what_stays(world: World) -> None:

@@ -21,6 +21,10 @@ from bot.registry import COMMANDS
         "square off all",
         "please stop trading",
         "Emergency!!",
+        "kill switch",
+        "close all my positions now",
+        "square-off all open trades immediately",
+        "exit all accounts please",
     ],
 )
 def test_who_wants_out_gets_the_question_of_a_panic(text: str) -> None:
@@ -31,7 +35,22 @@ def test_who_wants_out_gets_the_question_of_a_panic(text: str) -> None:
 @pytest.mark.row("R2")
 @pytest.mark.parametrize(
     "text",
-    ["stop loss", "sell", "close", "exit", "cancel all", "Stopwatch", "all", "", "10", "now"],
+    [
+        "stop loss",
+        "exit only all",
+        "close my position",
+        "close all orders",
+        "stop all orb",
+        "sell",
+        "close",
+        "exit",
+        "cancel all",
+        "Stopwatch",
+        "all",
+        "",
+        "10",
+        "now",
+    ],
 )
 def test_what_may_answer_a_question_is_no_panic(text: str) -> None:
     """A name, a number or a word that may mean something smaller."""
@@ -41,7 +60,8 @@ def test_what_may_answer_a_question_is_no_panic(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "command"),
     [
-        ("pause everything", "mode"),
+        ("which mode am I in", "mode"),
+        ("never mind", "cancel"),
         ("pnl yesterday", "pnl"),
         ("P&L?", "pnl"),
         ("how much did I make", "pnl"),

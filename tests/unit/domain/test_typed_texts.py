@@ -17,7 +17,7 @@ from core.domain.limits import LimitKind, parse_limit
 from core.domain.plain_text import plain_line
 from core.domain.result_guard import Guard, problem_of
 from core.domain.target import Parameter
-from core.domain.typed_number import read_number
+from core.domain.typed_number import read_amount, read_number
 from core.engine.control.paper_accounts import PaperAccounts
 from core.engine.control.system_settings import _rupees_in
 from core.errors import UserError
@@ -101,11 +101,67 @@ def test_plain_numbers_are_read(text: str, number: str) -> None:
     assert read_number(text) == Decimal(number)
 
 
+AMOUNTS: dict[str, Callable[[str], object]] = {
+    "capital": _rupees_in,
+    "paper funds": PaperAccounts.checked_funds,
+    "daily loss": lambda text: parse_limit(LimitKind.DAILY_LOSS, text),
+    "order value": lambda text: parse_limit(LimitKind.ORDER_VALUE, text),
+    "stop of a guard": lambda text: with_part(Guard(), "s", text).stop,
+    "target of a guard": lambda text: with_part(Guard(), "t", text).target,
+}
+
+
+@pytest.mark.parametrize("reader", AMOUNTS)
+@pytest.mark.parametrize(
+    ("text", "rupees"),
+    [
+        ("2.5L", 250_000),
+        ("2.5 lakh", 250_000),
+        ("₹2.5 Lakhs", 250_000),
+        ("3 lac", 300_000),
+        ("50k", 50_000),
+        ("50 K", 50_000),
+        ("₹ 50 thousand", 50_000),
+        ("1 cr", 10_000_000),
+        ("1Cr", 10_000_000),
+        ("0.5 crore", 5_000_000),
+        ("Rs. 50000", 50_000),
+        ("Rs 2,50,000", 250_000),
+        ("INR 75k", 75_000),
+        ("₹2,50,000", 250_000),
+    ],
+)
+def test_amounts_are_read_as_people_write_them(reader: str, text: str, rupees: int) -> None:
+    """Lakh and crore, long and short, wherever rupees are asked for."""
+    assert AMOUNTS[reader](text) == rupees
+
+
+@pytest.mark.parametrize("reader", AMOUNTS)
+@pytest.mark.parametrize(
+    "text", ["L", "k", "lakh", "2.5 lots", "2.5 M", "two lakh", "1e5", "5 5 L"]
+)
+def test_what_is_no_amount_is_no_amount(reader: str, text: str) -> None:
+    """An unknown unit is not left out in silence: half of what was typed would be another sum."""
+    with pytest.raises(UserError, match="expected"):
+        AMOUNTS[reader](text)
+
+
+def test_trail_takes_amounts_with_their_units() -> None:
+    """Each of them by itself."""
+    trail = with_part(Guard(), "l", "from 1L keep 50k, each 20 k keep 10k").trail
+    assert trail is not None
+    with pytest.raises(UserError, match="expected"):
+        with_part(Guard(), "l", "from 2.5M keep 1e5")
+    assert [trail.start, trail.keep, trail.each, trail.more] == [
+        Decimal(one) for one in (100_000, 50_000, 20_000, 10_000)
+    ]
+
+
 @given(st.text(max_size=60))
 def test_no_text_breaks_the_reading_of_a_number(text: str) -> None:
     """A number, below a bound, or nothing."""
-    found = read_number(text)
-    assert found is None or abs(found) < 10**15
+    for found in (read_number(text), read_amount(text)):
+        assert found is None or abs(found) < 10**15
 
 
 @pytest.mark.row("A10")

@@ -1,0 +1,270 @@
+"""What people type instead of tapping: each leads to the question of just that, or to buttons.
+
+Typed words never act by themselves (decision 30): what is asked here is asked with the same nonce
+as a tap's question, and a message that came late asks only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from bot.conversation.plain_words import meant_command
+from bot.conversation.visit import Visit
+from bot.conversation.wishes import Wish, WishKind, names_in, wish_of
+from bot.handlers import accounts as account_pages
+from bot.handlers import modes, orders, panic, strategies
+from bot.views.callbacks import Tap, handle
+from bot.views.dashboard import ALL, order_button, position_button
+from bot.views.markup import bold, esc
+from bot.views.modes import GLOBAL, MODE_CODES
+from bot.views.nearest import command_rows, not_understood
+from bot.views.screen import Keyboard, Screen, button
+from bot.views.verbs import Verb
+from bot.views.words import MODE
+from core.domain.account import Account
+from core.domain.mode import TradingMode
+from core.domain.views import OrderView, PositionView, StrategyView
+
+__all__ = ["serve", "serve_wish"]
+
+_SHOWN = 8
+_SHORTEST = 3
+"""So many letters may stand for the name that begins with them."""
+_WORD = re.compile(r"[a-z0-9&]+")
+_NAMED_VIEWS = frozenset({"dashboard", "positions", "orders", "trades", "pnl", "mode"})
+_ANSWERS = frozenset({"yes", "y", "ok", "okay", "no", "n", "confirm", "sure", "do it", "haan"})
+_RUN = frozenset({"run"})
+_OF_STRATEGY = frozenset(
+    {"run", "start", "stop", "enable", "disable", "show", "open", "strategy", "parameters", "on"}
+    | {"off", "turn", "switch", "set", "settings", "size", "instruments", "change", "edit"}
+)
+_BY_HAND = (
+    "I take no buy or sell orders by hand: strategies enter, and what is held you can close here."
+)
+_WHOLE = "I close whole positions only."
+
+
+async def serve(visit: Visit, commands: Mapping[str, Callable[[Visit], Awaitable[None]]]) -> None:
+    """Serve a message that answers no question."""
+    said = " ".join(visit.text.casefold().strip(" .!").split())
+    if not visit.typed:
+        await visit.send(not_understood("", "I can read only text."))
+    elif said in _ANSWERS:
+        words = "Words confirm nothing: tap the button under the question."
+        await visit.send(not_understood("", words))
+    elif (wish := wish_of(visit.text)) is not None and await serve_wish(visit, wish):
+        return
+    elif (strategy := _strategy_in(said, await _strategies(visit))) is not None:
+        await _open_strategy(visit, strategy, is_run=bool(_RUN & set(said.split())))
+    elif (name := meant_command(visit.text)) is not None:
+        await _name_account(visit, name)
+        await commands[name](visit)
+    else:
+        await visit.send(not_understood(visit.text))
+
+
+async def serve_wish(visit: Visit, wish: Wish) -> bool:
+    """Ask about what was asked for; return False where it was about something else."""
+    match wish.kind:
+        case WishKind.MODE:
+            return await _mode(visit, wish)
+        case WishKind.CLOSE:
+            return await _close(visit, wish)
+        case WishKind.CANCEL:
+            return await _cancel(visit, wish)
+        case WishKind.ENTER:
+            await visit.send(Screen(_BY_HAND, command_rows("strategies", "positions")))
+    return True
+
+
+# Which account, which strategy
+
+
+async def _strategies(visit: Visit) -> Sequence[StrategyView]:
+    return await visit.services.control.strategies.all()
+
+
+async def _accounts(visit: Visit) -> Sequence[Account]:
+    return await visit.services.control.accounts.all()
+
+
+def _named(accounts: Sequence[Account], names: Sequence[str]) -> tuple[list[Account], list[str]]:
+    """Return the accounts that these words name, and the words that name none."""
+    by_word = {name: [one for one in accounts if _is_called(one, name)] for name in names}
+    left = [name for name in names if not by_word[name]]
+    sets = [found for found in by_word.values() if found]
+    named = [one for one in accounts if sets and all(one in found for found in sets)]
+    return named or [one for one in accounts if any(one in found for found in sets)], left
+
+
+def _is_called(account: Account, name: str) -> bool:
+    words = _WORD.findall(account.label.casefold())
+    return name in words or (len(name) >= _SHORTEST and any(one.startswith(name) for one in words))
+
+
+def _strategy_in(said: str, known: Sequence[StrategyView]) -> StrategyView | None:
+    """Return the only strategy that a text names: by its words, or by their first letters."""
+    words = [one for one in names_in(said) if one not in _OF_STRATEGY]
+    found = [one for one in known if words and all(_is_of(one, word) for word in words)]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_of(strategy: StrategyView, word: str) -> bool:
+    title = _WORD.findall(strategy.title.casefold())
+    letters = "".join(one[0] for one in title)
+    return word in {*title, letters, strategy.name.casefold()}
+
+
+async def _open_strategy(visit: Visit, strategy: StrategyView, *, is_run: bool) -> None:
+    visit.tap = Tap(None, (handle(strategy.name),))
+    await (strategies.ask_run(visit) if is_run else strategies.page(visit))
+
+
+async def _name_account(visit: Visit, command: str) -> None:
+    """Let a view be of the account that was named beside it: ``positions zerodha``."""
+    if command not in _NAMED_VIEWS:
+        return
+    words = names_in(visit.text)
+    found, _ = _named(await _accounts(visit), words)
+    if len(found) == 1:
+        visit.tap = Tap(None, (found[0].broker_id,))
+    elif command not in {"dashboard", "mode"} and ALL in visit.text.casefold().split():
+        visit.tap = Tap(None, (ALL,))
+
+
+# What is asked
+
+
+async def _mode(visit: Visit, wish: Wish) -> bool:
+    """Ask about one mode of one account, or of all."""
+    known, new = await _accounts(visit), wish.mode
+    if new is None:
+        return False
+    found, left = _named(known, wish.names)
+    if left and not found:
+        if len(left) > 1 or not known:
+            return False  # a sentence about something else: the view of the modes fits it
+        words = f"No account is called {esc(left[0][:20])}. Whose mode?"
+        await visit.send(Screen(words, _mode_rows(known, new)))
+    elif len(found) > 1 and not wish.is_all:
+        words = f"Set {bold(MODE[new])} for which account?"
+        await visit.send(Screen(words, _mode_rows(found, new)))
+    elif found:
+        await _ask_mode(visit, found[0], new)
+    else:
+        await _ask_mode(visit, None, new)
+    return True
+
+
+async def _ask_mode(visit: Visit, account: Account | None, new: TradingMode) -> None:
+    control = visit.services.control
+    present = await control.modes.global_mode()
+    own = await control.modes.own_modes(new) if account is None else ()
+    old = present if account is None else account.trading_mode
+    if old is new and not own and not await control.modes.frozen():
+        whose = "All accounts are" if account is None else f"{esc(account.label)} is"
+        await visit.send(Screen(f"{whose} {bold(MODE[new])} already.", command_rows("mode")))
+        return
+    await modes.ask_for(visit, GLOBAL if account is None else account.broker_id, new)
+
+
+def _mode_rows(accounts: Sequence[Account], new: TradingMode) -> Keyboard:
+    code = next(code for code, mode in MODE_CODES.items() if mode is new)
+    rows = [
+        (button(f"{one.short_label}: {MODE[new]}", Verb.ASK_MODE, one.broker_id, code),)
+        for one in accounts[:_SHOWN]
+    ]
+    return (*rows, (button(f"All: {MODE[new]}", Verb.ASK_MODE, GLOBAL, code),))
+
+
+async def _close(visit: Visit, wish: Wish) -> bool:
+    """Ask about the position that was named, or have it chosen among those that fit."""
+    shown = await visit.services.control.views.positions(None)
+    held = [one for one in shown if one.quantity or any(one.owners.values())]
+    known = await _accounts(visit)
+    symbols = [name for name in wish.names if any(_is_symbol(one, name) for one in held)]
+    others = [name for name in wish.names if name not in symbols]
+    accounts, left = _named(known, others)
+    if accounts and not symbols and not left:
+        await panic.ask_for(visit, [one.broker_id for one in accounts])
+        return True
+    ids = {one.broker_id for one in accounts or known}
+    fit = [
+        one
+        for one in held
+        if one.broker_id in ids and (not symbols or any(_is_symbol(one, name) for name in symbols))
+    ]
+    if left and wish.is_stop and not symbols and not accounts:
+        if (strategy := _strategy_in(" ".join(left), await _strategies(visit))) is None:
+            return False  # "stop loss"
+        await _open_strategy(visit, strategy, is_run=False)
+    elif left and (strategy := _strategy_in(" ".join(left), await _strategies(visit))) is not None:
+        await _open_strategy(visit, strategy, is_run=False)
+    elif left and not symbols:
+        words = f"No position in {esc(left[0].upper()[:20])} is open."
+        more = f" {_BY_HAND}" if wish.is_sale else ""
+        await visit.send(Screen(words + more, command_rows("positions")))
+    elif wish.is_all and not wish.names:
+        await panic.ask(visit)
+    else:
+        await _ask_close(visit, fit, _WHOLE if wish.is_part else "")
+    return True
+
+
+async def _ask_close(visit: Visit, fit: Sequence[PositionView], note: str) -> None:
+    if not fit:
+        await visit.send(Screen("No position is open.", command_rows("positions", "orders")))
+    elif len(fit) == 1:
+        await orders.ask_to_close(visit, fit[0], note)
+    else:
+        buttons = [position_button(one, named=True) for one in fit[:_SHOWN]]
+        rows = tuple((one,) for one in buttons if one is not None)
+        text = f"{note} Which one?".strip()
+        await visit.send(Screen(text, (*rows, (button("Positions", Verb.POSITIONS, ALL),))))
+
+
+def _is_symbol(position: PositionView, name: str) -> bool:
+    """Whether a word names the instrument of a position: ``sbin``, ``nse:sbin``, ``nifty``."""
+    symbol = position.instrument.symbol.casefold()
+    return name in {symbol, str(position.instrument).casefold()} or (
+        len(name) >= _SHORTEST and symbol.startswith(name)
+    )
+
+
+async def _cancel(visit: Visit, wish: Wish) -> bool:
+    """Ask about the order that was named, about all, or open the account that was named."""
+    if not wish.names:
+        if not wish.is_all:
+            return False  # "cancel" alone ends the open question
+        await orders.ask_cancel_all(visit)
+        return True
+    working = [
+        one
+        for one in await visit.services.control.views.orders(None)
+        if one.is_cancellable and _is_of_order(one, wish.names)
+    ]
+    if len(working) == 1:
+        await orders.ask_to_cancel(visit, working[0])
+    elif working:
+        buttons = [order_button(one, named=True) for one in working[:_SHOWN]]
+        rows = tuple((one,) for one in buttons if one is not None)
+        await visit.send(Screen("Which one?", (*rows, (button("Orders", Verb.ORDERS, ALL),))))
+    else:
+        found, left = _named(await _accounts(visit), wish.names)
+        if left or len(found) != 1:
+            if meant_command(visit.text) is not None:
+                return False
+            words = "No order of that name is working."
+            await visit.send(Screen(words, command_rows("orders")))
+            return True
+        visit.tap = Tap(None, (found[0].broker_id,))
+        await account_pages.page(visit)
+    return True
+
+
+def _is_of_order(order: OrderView, names: Sequence[str]) -> bool:
+    symbol = order.instrument.symbol.casefold()
+    return any(
+        name == symbol or (len(name) >= _SHORTEST and symbol.startswith(name)) for name in names
+    )

@@ -1,0 +1,129 @@
+"""What people type leads to the question of just that, or to one sentence with buttons (row B3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.adapters.fyers import FYERS
+from core.domain.instrument import InstrumentId
+from core.domain.mode import TradingMode
+from tests.fakes.bot_world import World
+from tests.fakes.views import a_position, an_account, an_order
+
+MAIN = an_account()
+OTHER = an_account("fyers_bbbbbbbbbb", FYERS, "Second", is_default=False)
+INFY = InstrumentId("NSE", "INFY")
+
+
+async def two_accounts(world: World) -> None:
+    """Both hold SBIN, one of them INFY; one has a working order."""
+    await world.connect(MAIN, OTHER)
+    await world.hold(a_position(MAIN))
+    await world.hold(a_position(OTHER))
+    await world.hold(a_position(MAIN, key="NSE:INFY|MIS", instrument=INFY))
+    await world.order(an_order(MAIN))
+    await world.start()
+
+
+class Talk:
+    """Says something and reads the one answer."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.last = 0
+
+    async def say(self, words: str, expected: str) -> dict[str, Any]:
+        """Return the answer, which holds what is expected."""
+        await self.world.owner.say(words)
+        shown = await self.world.owner.sees(expected, after=self.last)
+        self.last = int(shown["id"])
+        return shown
+
+
+def labels(shown: dict[str, Any]) -> list[str]:
+    """Return the labels of a message's buttons."""
+    return [button["text"] for row in shown["keyboard"] for button in row]
+
+
+async def test_a_position_is_asked_about_by_its_name(world: World) -> None:
+    """One that fits is asked about, several are chosen from, none is said; nothing acts by itself."""
+    await two_accounts(world)
+    talk = Talk(world)
+    for words in ("close infy", "square off INFY", "square-off infy now", "exit my infy position"):
+        shown = await talk.say(words, "Close this position on Zerodha - Main?")
+        assert "INFY" in shown["text"] and labels(shown)[0] == "Close INFY now"
+    shown = await talk.say("Sell sbin", "Which one?")
+    assert labels(shown)[:2] == ["Close SBIN · Main", "Close SBIN · Second"]
+    shown = await talk.say("close sbin on fyers", "Close this position on Fyers - Second?")
+    shown = await talk.say("sell 5 infy", "I close whole positions only.")
+    assert "Close this position" in shown["text"]
+    shown = await talk.say("square off tcs", "No position in TCS is open.")
+    assert labels(shown) == ["Positions", "Help"]
+    shown = await talk.say("close zerodha", "Cancel and close everything on 1 account?")
+    shown = await talk.say("buy 10 infy", "I take no buy or sell orders by hand")
+    assert labels(shown) == ["Strategies", "Positions", "Help"]
+    assert await world.rows("panics") == []
+    assert [row["quantity"] for row in await world.rows("goals") if row["by_user"]] == []
+
+
+async def test_a_mode_is_asked_for_alone(world: World) -> None:
+    """Not the page of all modes: the question of that mode, of all accounts or of the named one."""
+    await two_accounts(world)
+    talk = Talk(world)
+    await talk.say("pause everything", "Set Paused for all accounts?")
+    await talk.say("exit only zerodha", "Set Exit only for Zerodha - Main?")
+    await talk.say("pause second", "Set Paused for Fyers - Second?")
+    shown = await talk.say("pause kotak", "No account is called kotak. Whose mode?")
+    assert labels(shown) == ["Main: Paused", "Second: Paused", "All: Paused"]
+    await talk.say("resume", "All accounts are Normal already.")
+    assert await world.control.modes.global_mode() is TradingMode.NORMAL
+    await talk.say("pause", "Set Paused for all accounts?")
+    await world.owner.tap("Yes, set Paused")
+    await world.owner.reads(talk.last, "All accounts: Paused")
+    await talk.say("Resume everything!", "Set Normal for all accounts?")
+
+
+async def test_orders_strategies_and_views_are_found_by_their_names(world: World) -> None:
+    """An order to cancel, a strategy's page or run, a view of the account that was named."""
+    await two_accounts(world)
+    talk = Talk(world)
+    await talk.say("cancel sbin", "Cancel this order on Zerodha - Main?")
+    await talk.say("cancel all orders", "Cancel 1 working order?")
+    await talk.say("orb", "Opening range breakout · ⚪ disabled")
+    await talk.say("run the opening range breakout", "Run Opening range breakout now?")
+    await talk.say("stop orb", "Opening range breakout · ⚪ disabled")
+    await talk.say("positions second", "Positions · Fyers - Second")
+    await talk.say("all positions", "Positions · all accounts")
+    await talk.say("remove account second", "Strategies: enabled")
+    await talk.say("stop loss", "Guards")
+
+
+async def test_what_is_not_understood_gets_one_sentence_and_buttons(world: World) -> None:
+    """The nearest commands, of a slip of the finger too; what was typed is not repeated."""
+    await two_accounts(world)
+    talk = Talk(world)
+    shown = await talk.say("postions plz", "I did not understand that. These come nearest:")
+    assert labels(shown) == ["Positions", "Help"] and "postions" not in shown["text"]
+    shown = await talk.say("stratergy", "I did not understand that.")
+    assert labels(shown)[0] == "Strategies"
+    shown = await talk.say("/postion", "I do not know that command.")
+    assert labels(shown)[0] == "Positions"
+    shown = await talk.say("weather", "I did not understand that. This may be")
+    assert labels(shown) == ["Dashboard", "Positions", "Help"]
+    await talk.say("yes", "Words confirm nothing: tap the button under the question.")
+    await talk.say("STOP", "Cancel and close everything on all accounts?")
+
+
+@pytest.mark.row("R1", "R2")
+async def test_a_wish_is_heard_while_a_number_is_asked_for(world: World) -> None:
+    """It is not refused as a wrong number; the question stays open for its answer, 2.5L."""
+    await two_accounts(world)
+    talk = Talk(world)
+    await talk.say("/limits", "Limits")
+    await world.owner.tap("Main")
+    await world.owner.tap("Order value")
+    await talk.say("pause everything", "Set Paused for all accounts?")
+    await talk.say("close infy", "Close this position on Zerodha - Main?")
+    await talk.say("2.5L", "₹2,50,000")
