@@ -16,16 +16,16 @@ __all__ = ["panic_notice"]
 async def panic_notice(notice: PanicNotice, lookups: Lookups) -> Screen:
     """Return the message of a notice about a panic."""
     view = await lookups.control.panic.view(notice.panic_id)
+    expired = [
+        account
+        for line in view.panic.lines
+        if line.hindrance is Hindrance.LOGIN
+        and (account := view.accounts.get(line.broker_id)) is not None
+    ]
+    logins = await lookups.login_rows(expired)
     match notice:
-        case PanicCard():
-            expired = [
-                account
-                for line in view.panic.lines
-                if line.hindrance is Hindrance.LOGIN
-                and (account := view.accounts.get(line.broker_id)) is not None
-            ]
-            return panic_card(view, await lookups.login_rows(expired))
-        case PanicOver():
-            return panic_over(view)
+        case PanicCard() | PanicOver():
+            # Either shows the present: the end once it is known, and never an old count.
+            return panic_card(view, logins) if view.panic.is_running else panic_over(view, logins)
         case _:
             assert_never(notice)

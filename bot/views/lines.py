@@ -26,6 +26,7 @@ from core.domain.views import OrderView, PnlView, PositionView, TradeView
 __all__ = [
     "ESTIMATED",
     "ROWS",
+    "held_lines",
     "holding_line",
     "is_stop",
     "order_line",
@@ -77,6 +78,14 @@ def position_line(position: PositionView) -> str:
     warnings = [warning_line(one) for one in position.warnings]
     first = fitted(name, f"{position.quantity:+d}", gain)
     return "\n".join(filter(None, [first, parts, prices, owners, *warnings]))
+
+
+def held_lines(position: PositionView) -> list[str]:
+    """Return what is held and what protects it, indented: ``SBIN MIS · +10 · stop ₹805.00``."""
+    name = f"{bold(symbol_of(position.instrument))} {esc(position.product.value)}"
+    stop = f"stop {price(position.stop)}" if position.stop is not None else ""
+    lines = [fitted(name, f"{position.quantity:+d}", stop, indent=INDENT)]
+    return [*lines, *(warning_line(one) for one in position.warnings)]
 
 
 def warning_line(words: str) -> str:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from decimal import Decimal
 
 from telegram import InlineKeyboardButton
 
 from bot.views.dashboard import ON_CARD
-from bot.views.lines import order_terms
+from bot.views.lines import held_lines, order_terms, result_words
 from bot.views.markup import bold, esc, join, short
 from bot.views.modes import GLOBAL
 from bot.views.screen import Keyboard, Screen, button
 from bot.views.verbs import Verb
+from bot.views.width import INDENT, fitted
 from bot.views.words import MODE, plural
 from core.domain.account import Account
+from core.domain.identifiers import is_paper
 from core.domain.mode import TradingMode
+from core.domain.money import signed_rupees
 from core.domain.panic import Hindrance, Line, PanicEnd
-from core.domain.views import PanicAccount, PanicQuestion, PanicView
+from core.domain.views import PanicAccount, PanicPart, PanicQuestion, PanicView
 
 __all__ = [
     "HOLDINGS",
@@ -30,7 +34,8 @@ __all__ = [
 
 HOLDINGS = "h"
 """The argument of the button that chooses holdings too."""
-_SHOWN = 10
+_SHOWN = 5
+_IN_FULL = 8
 _DETAIL = 160
 _UNSEEN = "GTTs and other rules kept at the broker are not seen by me: look at them in its app."
 
@@ -123,24 +128,18 @@ def panic_choices(
 
 
 def panic_card(view: PanicView, logins: Keyboard = ()) -> Screen:
-    """Return the live message: what is flat, what is left, and what stands in the way."""
+    """Return the live message of one that runs: what is flat, what is left, what is in the way."""
     panic = view.panic
     counts = panic.counts
     flat = f"{counts.flat} of {counts.accounts} flat"
     left = f"{plural(counts.orders, 'order')} working · {plural(counts.positions, 'position')} left"
     open_lines = [line for line in panic.lines if not line.is_flat]
-    if panic.is_running and open_lines and all(_is_unread(line) for line in open_lines):
+    if open_lines and all(_is_unread(line) for line in open_lines):
         left = "looking at the brokers"
     named = [_line(view, line) for line in open_lines]
-    if panic.is_running:
-        rows = (*logins, (button("Stop trying", Verb.ASK_STOP_PANIC, panic.panic_id),))
-        scope = _scope(view) if panic.holdings else None
-        return Screen(join(f"🛑 {bold(f'PANIC · {flat} · {left}')}", scope, named), rows)
-    if panic.end is PanicEnd.STOPPED:
-        heading = f"🛑 {bold(f'PANIC ended by you · {flat}')}"
-        return Screen(join(heading, f"Not closed: {left}.", named), logins)
-    mark = "✅" if counts.flat == counts.accounts else "⚠️"
-    return Screen(join(f"{mark} {bold(f'PANIC is over · {flat}')}", named), logins)
+    rows = (*logins, (button("Stop trying", Verb.ASK_STOP_PANIC, panic.panic_id),))
+    scope = _scope(view) if panic.holdings else None
+    return Screen(join(f"🛑 {bold(f'PANIC · {flat} · {left}')}", scope, named), rows)
 
 
 def _scope(view: PanicView) -> str:
@@ -171,7 +170,7 @@ def _line(view: PanicView, line: Line) -> str:
     if line.orders:
         parts.append(plural(line.orders, "order"))
     left = f" · {', '.join(parts)}" if parts else ""
-    return f"• {bold(label)}{left}: {esc(_way(line, account, is_running=view.panic.is_running))}"
+    return f"• {bold(label)}{left}: {esc(_way(line, account, is_running=True))}"
 
 
 def _way(line: Line, account: Account | None, *, is_running: bool) -> str:
@@ -218,34 +217,77 @@ def stop_question(view: PanicView) -> str:
     )
 
 
-def panic_over(view: PanicView) -> Screen:
-    """Return how to come back, step by step."""
+def panic_over(view: PanicView, logins: Keyboard = ()) -> Screen:
+    """Return what a panic closed and brought on each account, what is left, and the way back."""
     panic = view.panic
-    open_ = [line for line in panic.lines if not line.is_flat]
-    steps = ["Look at the positions and orders in each broker's app. " + _UNSEEN]
-    if open_:
-        steps[0] = "Close what is named above in the broker's app. " + _UNSEEN
-    cancelled = view.cancelled
-    steps.append(
-        f"Cancelled at the brokers: {plural(len(cancelled), 'order')} of your own"
-        + (":" if cancelled else "; those of strategies went with their positions.")
-    )
-    names = [f"   {esc(one.account_label)}: {order_terms(one)}" for one in cancelled[:_SHOWN]]
-    more = len(cancelled) - len(names)
-    names += [f"   … and {more} more"] if more > 0 else []
-    after = [
-        "Set Normal when you want strategies to enter again, with the buttons below.",
-        "A guard or limit that has fired stays shut until tomorrow.",
-        "Strategies keep their settings; they enter at their next signal.",
-    ]
+    counts = panic.counts
+    flat = f"{counts.flat} of {counts.accounts} flat"
+    is_all = counts.flat == counts.accounts
+    if panic.end is PanicEnd.STOPPED:
+        heading = f"🛑 {bold(f'PANIC ended by you · {flat}')}"
+    else:
+        heading = f"{'✅' if is_all else '⚠️'} {bold(f'PANIC is over · {flat}')}"
+    first = "" if is_all else "Close what is still open in the broker's app. "
+    is_paper_alone = all(map(is_paper, panic.broker_ids))
+    look = "" if is_paper_alone else f"{_UNSEEN} "
+    stays = None if panic.holdings else "Delivery and holdings were not touched."
+    lines = sorted(panic.lines, key=lambda line: line.is_flat)  # what needs a look comes first
     text = join(
+        heading,
+        [one for line in lines for one in _outcome(view, line, is_short=len(lines) > _IN_FULL)],
+        _together(view),
+        "",
         bold("How to come back"),
-        f"1. {esc(steps[0])}",
-        f"2. {esc(steps[1])}",
-        names,
-        [f"{number}. {esc(step)}" for number, step in enumerate(after, 3)],
+        f"{first}{look}Then set Normal: strategies enter at their next signal. A guard or limit "
+        "that has fired stays shut until tomorrow.",
+        stays,
     )
-    return Screen(text, _modes(view))
+    return Screen(text, (*logins, *_modes(view)))
+
+
+def _outcome(view: PanicView, line: Line, *, is_short: bool) -> list[str]:
+    """Return the lines of one account: what was closed and brought, what is still open and why."""
+    part = view.parts.get(line.broker_id, PanicPart())
+    mine = [one for one in view.cancelled if one.broker_id == line.broker_id]
+    closed = f"closed {plural(part.closed, 'position')}" if part.closed else ""
+    cancelled = f"cancelled {plural(len(mine), 'order')} of yours" if mine else ""
+    closed = closed or ("nothing was open" if line.is_flat else "nothing closed")
+    label = _label(view, line.broker_id)
+    if is_short and line.is_flat:
+        brought = None if part.result is None else part.result - (part.charges or 0)
+        money = "" if brought is None else f"about {signed_rupees(brought, paise=False)}"
+        return [fitted(esc(label), f"{part.closed} closed", money)]
+    lines = [bold(label), fitted(closed, cancelled, indent=INDENT)]
+    lines += [f"{INDENT}{INDENT}{order_terms(one)}" for one in mine[:_SHOWN]]
+    lines += [f"{INDENT}… and {len(mine) - _SHOWN} more: /orders"] if len(mine) > _SHOWN else []
+    if part.result is not None:
+        lines += [f"{INDENT}{one}" for one in result_words(part.result, part.charges)]
+    if part.unknown:
+        lines.append(f"{INDENT}result of {plural(part.unknown, 'position')} not known")
+    if line.is_flat:
+        return lines
+    lines += [one for held in part.left[:_SHOWN] for one in held_lines(held)]
+    lines += [f"{INDENT}… and {len(part.left) - _SHOWN} more"] if len(part.left) > _SHOWN else []
+    account = view.accounts.get(line.broker_id)
+    way = _way(line, account, is_running=False)
+    return [*lines, f"⚠️ {esc(way[:1].upper() + way[1:])}"]
+
+
+def _together(view: PanicView) -> str | None:
+    """Return what it all brought; what is paper is no money and stands with its account alone."""
+    money = [
+        part
+        for broker_id, part in view.parts.items()
+        if part.result is not None and not is_paper(broker_id)
+    ]
+    costs = [one.charges for one in money if one.charges is not None]
+    if len(money) <= 1:
+        return None
+    total = sum((one.result or Decimal(0) for one in money), Decimal(0))
+    if len(costs) < len(money):
+        return fitted(f"Together {bold(signed_rupees(total))}", "before charges")
+    after = total - sum(costs, Decimal(0))
+    return fitted(f"Together about {bold(signed_rupees(after))}", "after charges")
 
 
 def _modes(view: PanicView) -> Keyboard:

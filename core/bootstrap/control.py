@@ -70,7 +70,7 @@ def control_of(
         tokens=engine.tokens,
         views=views,
         orders=orders,
-        panic=_panic(foundation, engine),
+        panic=_panic(foundation, engine, views),
         unresolved=_unresolved(foundation, engine),
         stops=Stops(store=store, clock=clock, wake=engine.pool.wake),
         guards=_guards(foundation, engine),
@@ -136,7 +136,7 @@ def _orders(foundation: Foundation, engine: Wiring) -> ManualOrders:
     )
 
 
-def _panic(foundation: Foundation, engine: Wiring) -> PanicControl:
+def _panic(foundation: Foundation, engine: Wiring, views: Views) -> PanicControl:
     return PanicControl(
         store=foundation.store,
         clock=foundation.clock,
@@ -146,6 +146,7 @@ def _panic(foundation: Foundation, engine: Wiring) -> PanicControl:
         panics=engine.panics,
         facts=engine.panic_facts,
         worker=engine.pool.get,
+        held=views.held,
     )
 
 

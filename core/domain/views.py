@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -29,6 +29,7 @@ __all__ = [
     "ModeChange",
     "OrderView",
     "PanicAccount",
+    "PanicPart",
     "PanicQuestion",
     "PanicView",
     "PnlView",
@@ -454,6 +455,25 @@ class PanicQuestion:
 
 
 @dataclass(frozen=True, slots=True)
+class PanicPart:
+    """What a panic has done on one account, once it has ended.
+
+    Attributes:
+        closed: How many positions its exits have closed, at least in part.
+        result: Rupees before charges of what they closed, as far as it is known; None for nothing.
+        charges: Of opening and closing that, estimated; None where they are not known.
+        unknown: Positions of which it is not known what they had cost.
+        left: What is still held of what was to be closed, by the last read.
+    """
+
+    closed: int = 0
+    result: Decimal | None = None
+    charges: Decimal | None = None
+    unknown: int = 0
+    left: tuple[PositionView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PanicView:
     """A panic as its message shows it.
 
@@ -462,6 +482,7 @@ class PanicView:
         labels: Names of its accounts that are disconnected.
         cancelled: Other people's orders that it cancelled, once it has ended.
         global_mode: What holds for every account beside its own mode.
+        parts: What it has done on each of its accounts, once it has ended.
     """
 
     panic: Panic
@@ -469,3 +490,4 @@ class PanicView:
     labels: Mapping[str, str]
     cancelled: tuple[OrderView, ...]
     global_mode: TradingMode
+    parts: Mapping[str, PanicPart] = field(default_factory=dict)

@@ -18,7 +18,7 @@ class PanicCard:
 
 @dataclass(frozen=True, slots=True)
 class PanicOver:
-    """A panic has ended: what was cancelled, what could not be closed, how to come back."""
+    """A panic has ended: what it closed and brought, what is left, how to come back."""
 
     kind: ClassVar[str] = "panic_over"
     panic_id: str

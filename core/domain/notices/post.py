@@ -49,6 +49,7 @@ __all__ = [
     "loss_blind_card",
     "morning_round_card",
     "panic_card",
+    "panic_over_card",
     "parked_card",
     "prices_old_card",
     "run_card",
@@ -179,6 +180,11 @@ def panic_card(panic_id: str, *, fresh: bool = False) -> Post:
     """Return the post that brings the live message of a panic up to date, or sends it anew."""
     delivery = Delivery.REPLACE if fresh else Delivery.EDIT
     return Post(PanicCard(panic_id), delivery, f"panic:{panic_id}")
+
+
+def panic_over_card(panic_id: str) -> Post:
+    """Return the post of a panic's end in the place of its live message, as the newest one."""
+    return Post(PanicOver(panic_id), Delivery.REPLACE, f"panic:{panic_id}")
 
 
 def closed_by_hand_card(notice: ClosedByHand, client_order_id: str) -> Post:

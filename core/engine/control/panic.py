@@ -5,7 +5,7 @@ No broker is asked, so the question comes at once while an account hangs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 
 from core.domain.account import Account
@@ -15,12 +15,19 @@ from core.domain.instrument import Product
 from core.domain.mode import TradingMode
 from core.domain.notices.post import panic_card
 from core.domain.order import EXTERNAL, Order, OrderState
-from core.domain.panic import CANCELLED_FOR, Panic, left_of
+from core.domain.panic import CANCELLED_FOR, Panic, covers, left_of
 from core.domain.sessions import trading_day
-from core.domain.views import PanicAccount, PanicQuestion, PanicView
+from core.domain.views import (
+    PanicAccount,
+    PanicPart,
+    PanicQuestion,
+    PanicView,
+    PositionView,
+)
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.global_mode import global_mode
 from core.engine.control.projections import order_view
+from core.engine.control.run_results import part_of
 from core.engine.orders.gate import gate_at
 from core.engine.orders.journal import Journal
 from core.engine.outbox import Outbox
@@ -36,7 +43,10 @@ __all__ = ["PanicControl"]
 
 
 class PanicControl:
-    """Asks, begins, shows and ends panics; ``worker`` returns an account's worker while it runs."""
+    """Asks, begins, shows and ends panics.
+
+    ``worker`` returns an account's worker while it runs, ``held`` what an account holds.
+    """
 
     def __init__(
         self,
@@ -49,7 +59,9 @@ class PanicControl:
         panics: Panics,
         facts: PanicFacts,
         worker: Callable[[str], AccountWorker | None],
+        held: Callable[[str], Awaitable[Sequence[PositionView]]],
     ) -> None:
+        self._held = held
         self._store = store
         self._clock = clock
         self._accounts = accounts
@@ -124,8 +136,9 @@ class PanicControl:
             for broker_id in panic.broker_ids
             if broker_id not in accounts
         }
-        cancelled = []
+        cancelled, parts = [], {}
         for broker_id in panic.broker_ids if panic.ended_at is not None else ():
+            parts[broker_id] = await self._part(panic, broker_id, is_here=broker_id in accounts)
             of = accounts.get(broker_id, labels.get(broker_id, broker_id))
             cancelled += [
                 order_view(self._clock, of, order)
@@ -137,17 +150,32 @@ class PanicControl:
             labels,
             tuple(cancelled),
             await global_mode(self._store),
+            parts,
         )
+
+    async def _part(self, panic: Panic, broker_id: str, *, is_here: bool) -> PanicPart:
+        """Return what a panic has done on an account, and what it has left there."""
+        part = part_of(panic, await self._orders(panic, broker_id))
+        is_flat = any(one.is_flat for one in panic.lines if one.broker_id == broker_id)
+        if is_flat or not is_here:
+            return part
+        with_holdings = broker_id in panic.holdings
+        held = await self._held(broker_id)
+        left = (one for one in held if covers(one.product, with_holdings=with_holdings))
+        return replace(part, left=tuple(left))
+
+    async def _orders(self, panic: Panic, broker_id: str) -> list[Order]:
+        """Return the orders of the days of a panic on an account."""
+        # One that waits for the open goes over a night: what it did is of both its days.
+        ended_at = panic.ended_at or panic.began_at
+        days = {panic.day, trading_day(self._clock.market_at(ended_at))}
+        return [one for day in sorted(days) for one in await self._journal.of_day(broker_id, day)]
 
     async def _cancelled(self, panic: Panic, broker_id: str) -> list[Order]:
         """Return the user's own orders that this panic has cancelled on an account."""
-        # One that waits for the open goes over a night: what it cancels is of both its days.
-        ended_at = panic.ended_at or panic.began_at
-        days = {panic.day, trading_day(self._clock.market_at(ended_at))}
-        orders = [one for day in sorted(days) for one in await self._journal.of_day(broker_id, day)]
         return [
             order
-            for order in orders
+            for order in await self._orders(panic, broker_id)
             if order.strategy == EXTERNAL
             # Asked for is not done: it may have filled before. An earlier panic told of its own.
             and order.cancel_reason == CANCELLED_FOR

@@ -8,14 +8,16 @@ from decimal import Decimal
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import ledger_key
 from core.domain.order import MANUAL, Order, Side
+from core.domain.panic import Panic, is_of_panic
 from core.domain.target import Target
 from core.domain.truth import Key, key_of
+from core.domain.views import PanicPart
 from core.engine.orders.goals import entered_on
 from core.engine.orders.results import charges_of_close, result_of_own
 from core.engine.runs.plan import target_of
 from core.ports.store import Document, StoreView
 
-__all__ = ["never_entered", "result_of_run"]
+__all__ = ["never_entered", "part_of", "result_of_run"]
 
 
 async def never_entered(
@@ -90,3 +92,27 @@ def result_of_run(
         result, charges = result + booked, charges + (cost or Decimal(0))
     has_closed = bool(closing or own)
     return (result if has_closed else None), (charges if known and has_closed else None)
+
+
+def part_of(panic: Panic, orders: Sequence[Order]) -> PanicPart:
+    """Return what a panic's exits have closed on an account.
+
+    Args:
+        panic: The panic.
+        orders: The account's orders of its days.
+    """
+    closing = [
+        one for one in orders if one.filled_quantity and is_of_panic(one.run_id, panic.panic_id)
+    ]
+    places: dict[tuple[bool, Key], list[Order]] = {}
+    for one in closing:
+        places.setdefault((one.strategy == MANUAL, key_of(one)), []).append(one)
+    found = [result_of_run(some, orders) for some in places.values()]
+    known = [(result, charges) for result, charges in found if result is not None]
+    costs = [charges for _, charges in known if charges is not None]
+    return PanicPart(
+        closed=len({key for _, key in places}),
+        result=sum((result for result, _ in known), Decimal(0)) if known else None,
+        charges=sum(costs, Decimal(0)) if len(costs) == len(known) else None,
+        unknown=len(found) - len(known),
+    )

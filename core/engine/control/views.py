@@ -205,6 +205,24 @@ class Views:
             )
         return tuple(found)
 
+    async def held(self, broker_id: str) -> tuple[PositionView, ...]:
+        """Return what an account holds with what protects it, by the last read of today.
+
+        Where there was none, what strategies hold: an account that waits for its login has not
+        stopped to hold it.
+        """
+        snapshot = self._snapshot(broker_id)
+        if snapshot is not None and snapshot.positions is not None:
+            return tuple(one for one in await self.positions(broker_id) if one.quantity)
+        account = await self._accounts.get(broker_id)
+        stops, standings = await self._stops(broker_id), await self._standings(account)
+        found = []
+        for ledger in await self._journal.ledgers(broker_id):
+            key = key_of(ledger)
+            view = replace(ledger_view(account, ledger), warnings=tuple(_warnings(standings, key)))
+            found += [replace(view, stop=stops.get(key))] if ledger.quantity else []
+        return tuple(found)
+
     async def _standings(self, account: Account) -> list[Standing]:
         standings = await self._protections.of_account(
             account.broker_id, needs_login=account.needs_login

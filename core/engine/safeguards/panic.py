@@ -14,8 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from core.domain.command import Command
-from core.domain.notices.panic import PanicOver
-from core.domain.notices.post import Post, panic_card
+from core.domain.notices.post import panic_card, panic_over_card
 from core.domain.panic import Line, Panic, PanicEnd, is_of_panic
 from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import live_ids
@@ -198,8 +197,7 @@ class Panics:
                 await hold_again(view, goal, day=day, at=self._clock.now())
 
     async def _tell_end(self, view: StoreView, panic_id: str) -> None:
-        await self._outbox.post(view, panic_card(panic_id))
-        await self._outbox.post(view, Post(PanicOver(panic_id)))
+        await self._outbox.post(view, panic_over_card(panic_id))
 
     # The pursuit
 

@@ -149,7 +149,7 @@ async def test_what_cannot_be_read_is_still_asked_about(world: World) -> None:
 
 
 async def test_the_live_message_counts_to_the_end_and_says_how_to_come_back(world: World) -> None:
-    """Confirmed in the chat: the card ends with everything flat, and the steps follow it."""
+    """Confirmed in the chat: one message, which ends with what was closed, and the way back."""
     await two_accounts(world)
     wiring = world.wiring
     sender = OutboxSender(world.store, world.clock, wiring.outbox, world.bot.notifier)
@@ -158,16 +158,17 @@ async def test_the_live_message_counts_to_the_end_and_says_how_to_come_back(worl
     await world.owner.say("exit all")
     await world.owner.tap("Close everything now (2 accounts)")
     over = await world.owner.sees("PANIC is over · 2 of 2 flat")
-    steps = await world.owner.sees("How to come back", after=over["id"])
+    assert "closed 1 position" in over["text"] and "How to come back" in over["text"]
+    assert "Before charges +" in over["text"], "the money of what was closed"
     cards = [one for one in await world.owner.messages() if "PANIC" in one["text"]]
-    assert len(cards) == 1  # edited, not sent anew
+    assert len(cards) == 1
     await world.owner.tap("All accounts: Normal")
     await world.owner.tap("Normal for all, and for Main and Second")
-    await world.owner.sees("✅ All accounts: Normal", after=steps["id"])
+    await world.owner.sees("✅ All accounts: Normal", after=over["id"])
     assert [one.trading_mode for one in await world.control.accounts.all()] == [
         TradingMode.NORMAL
     ] * 2
-    assert steps["text"] == (await world.owner.reads(steps["id"], "How to come back"))["text"]
+    assert over["text"] == (await world.owner.reads(over["id"], "How to come back"))["text"]
     assert not [
         one for one in world.at_broker(MAIN.broker_id).position_list.values() if one.quantity
     ]

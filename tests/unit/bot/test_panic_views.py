@@ -6,10 +6,12 @@ import html
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
 from bot.conversation.plain_words import is_panic_word
+from bot.views.markup import LIMIT, fit, units
 from bot.views.panic import panic_card, panic_over, panic_question, stop_question
 from bot.views.screen import Screen
 from core.adapters.fyers import FYERS
@@ -17,8 +19,8 @@ from core.adapters.paper import PAPER_PROFILE
 from core.domain.account import Account
 from core.domain.mode import TradingMode
 from core.domain.panic import Hindrance, Line, Panic, PanicEnd
-from core.domain.views import PanicAccount, PanicQuestion, PanicView
-from tests.fakes.views import an_account, an_order
+from core.domain.views import PanicAccount, PanicPart, PanicQuestion, PanicView
+from tests.fakes.views import a_position, an_account, an_order
 
 pytestmark = pytest.mark.row("R2")
 
@@ -64,27 +66,52 @@ def test_the_card_counts_down_and_names_who_is_not_flat() -> None:
 @pytest.mark.parametrize("end", PanicEnd)
 def test_every_hindrance_has_words(hindrance: Hindrance, end: PanicEnd) -> None:
     """No machine's word reaches a user, and none reads like another."""
+    shown = panic_card if end is PanicEnd.NONE else panic_over
     texts = {
-        one: plain(panic_card(a_view(FLAT, Line(OTHER.broker_id, 0, 1, one, "x"), end=end)))
+        one: plain(shown(a_view(FLAT, Line(OTHER.broker_id, 0, 1, one, "x"), end=end)))
         for one in Hindrance
     }
     assert list(texts.values()).count(texts[hindrance]) == 1
-    assert "_" not in texts[hindrance] and "  " not in texts[hindrance]
+    assert "_" not in texts[hindrance] and "  " not in texts[hindrance].replace("   ", "")
 
 
-def test_the_end_says_how_to_come_back() -> None:
-    """Check, what was cancelled, Normal with a button for each, what stays shut."""
+def test_the_end_names_the_money_and_the_way_back() -> None:
+    """One message: per account what was closed and brought, what was cancelled, buttons for Normal."""
     cancelled = (an_order(MAIN, quantity=7),)
-    view = a_view(FLAT, replace(FLAT, broker_id=OTHER.broker_id), end=PanicEnd.FLAT)
     both = {
         one.broker_id: replace(one, trading_mode=TradingMode.EXIT_ONLY) for one in (MAIN, OTHER)
     }
-    screen = panic_over(replace(view, cancelled=cancelled, accounts=both))
-    text = plain(screen)
-    assert text.startswith("How to come back\n1. Look at the positions and orders")
-    assert "Cancelled at the brokers: 1 order of your own:" in text
-    assert "BUY 7 NSE:SBIN MIS limit ₹812.00" in text
-    assert "stays shut until tomorrow" in text
+    parts = {
+        MAIN.broker_id: PanicPart(3, Decimal("-1240.50"), Decimal("69.50")),
+        OTHER.broker_id: PanicPart(1, Decimal(300), Decimal(20), 1),
+    }
+    flat = replace(FLAT, broker_id=OTHER.broker_id)
+    view = a_view(FLAT, flat, end=PanicEnd.FLAT, cancelled=cancelled, accounts=both, parts=parts)
+    screen = panic_over(view)
+    assert plain(screen).splitlines() == [
+        "✅ PANIC is over · 2 of 2 flat",
+        "Zerodha - Main",
+        "   closed 3 positions",
+        "   cancelled 1 order of yours",
+        "      BUY 7 NSE:SBIN MIS limit ₹812.00",
+        "   Before charges -₹1,240.50",
+        "   After them about -₹1,310.00",
+        "Fyers - Two",
+        "   closed 1 position",
+        "   Before charges +₹300.00",
+        "   After them about +₹280.00",
+        "   result of 1 position not known",
+        "Together about -₹1,030.00",
+        "   after charges",
+        "",
+        "How to come back",
+        (
+            "GTTs and other rules kept at the broker are not seen by me: look at them in its app. Then "
+            "set Normal: strategies enter at their next signal. A guard or limit that has fired stays "
+            "shut until tomorrow."
+        ),
+        "Delivery and holdings were not touched.",
+    ]
     labels = [button.text for row in screen.rows for button in row]
     assert labels == [
         "🟢 All accounts: Normal",
@@ -93,19 +120,49 @@ def test_the_end_says_how_to_come_back() -> None:
         "Positions",
         "Modes",
     ]
-    assert plain(panic_card(view)) == "✅ PANIC is over · 2 of 2 flat"
 
 
-def test_a_panic_that_was_ended_names_what_is_not_closed() -> None:
-    """The message is final: no button, and nothing goes on by itself."""
-    view = a_view(FLAT, Line(OTHER.broker_id, 1, 1, Hindrance.SILENT, "503"), end=PanicEnd.STOPPED)
-    screen = panic_card(view)
-    assert screen.rows == ()
-    assert "PANIC ended by you · 1 of 2 flat" in plain(screen)
-    assert "the broker does not answer (503). If it is urgent:" in plain(screen)
-    assert "I go on" not in plain(screen)
-    assert "named above" in plain(panic_over(view))
+def test_a_panic_that_was_ended_names_what_is_open_and_unprotected() -> None:
+    """First of all, with its stop or without one, and why; nothing goes on by itself."""
+    line = Line(OTHER.broker_id, 1, 1, Hindrance.SILENT, "503")
+    left = (
+        a_position(OTHER, stop=Decimal(805)),
+        a_position(OTHER, quantity=-5, warnings=("no stop",)),
+    )
+    parts = {OTHER.broker_id: PanicPart(left=left)}
+    view = a_view(FLAT, line, end=PanicEnd.STOPPED, parts=parts)
+    text = plain(panic_over(view))
+    assert text.splitlines()[:8] == [
+        "🛑 PANIC ended by you · 1 of 2 flat",
+        "Fyers - Two",
+        "   nothing closed",
+        "   SBIN MIS · +10",
+        "   stop ₹805.00",
+        "   SBIN MIS · -5",
+        "   ⚠️ no stop",
+        (
+            "⚠️ The broker does not answer (503). If it is urgent: Open the Fyers app: Orders, cancel "
+            "what is pending; then Positions, Exit all."
+        ),
+    ]
+    assert "Close what is still open in the broker's app." in text and "I go on" not in text
     assert "1 of 2 accounts are flat" in plain(stop_question(view))
+
+
+def test_the_end_of_a_panic_on_fifty_accounts_is_one_message() -> None:
+    """Those that need a look in full and first, the others in a line each; Telegram takes it."""
+    ids = [f"zerodha_{number:06d}" for number in range(50)]
+    accounts = {one: an_account(one, display_name=f"Family member {one[-2:]}") for one in ids}
+    lines = [Line(one, is_flat=True) for one in ids[:-1]] + [
+        Line(ids[-1], 1, 2, Hindrance.THROTTLED)
+    ]
+    part = PanicPart(3, Decimal("-123456.78"), Decimal("1234.56"))
+    view = a_view(*lines, end=PanicEnd.STOPPED, accounts=accounts, parts=dict.fromkeys(ids, part))
+    screen = panic_over(view)
+    text = plain(fit(screen.text))
+    assert units(fit(screen.text)) <= LIMIT and "cut" not in text
+    assert text.splitlines()[1] == "Zerodha - Family member 49"
+    assert all(f"Family member {number:02d}" in text for number in range(50))
 
 
 def test_the_question_names_accounts_counts_and_what_is_not_touched() -> None:
@@ -156,7 +213,7 @@ def test_the_question_says_when_there_is_nothing_to_close() -> None:
 def test_an_end_without_a_disconnected_account_is_no_success() -> None:
     """What it held is nobody's here any more; only a person can look."""
     gone = Line(OTHER.broker_id, hindrance=Hindrance.GONE)
-    text = plain(panic_card(a_view(FLAT, gone, end=PanicEnd.FLAT)))
+    text = plain(panic_over(a_view(FLAT, gone, end=PanicEnd.FLAT)))
     assert text.startswith("⚠️ PANIC is over · 1 of 2 flat")
 
 
