@@ -15,6 +15,7 @@ DATES ?=
 JOBS ?= 5
 LONG ?=
 SEED ?= 1
+MINUTES ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -49,9 +50,11 @@ test-dates: system-deps $(VENV)/installed-dev
 
 # The fault campaign: ends of the process, faults of brokers, store and chat, people who trade
 # besides, judged by an umpire; prints a table. LONG=1 is 1,000 kills and 10,000 faults in twenty
-# minutes, SEED another set of days. docs/reliability.md says what it holds.
+# minutes, SEED another set of days, MINUTES another limit of time. docs/reliability.md says what it
+# holds.
 faults: $(VENV)/installed-dev
-	$(BIN)/python -m tests.campaign --seed $(SEED) $(if $(filter-out 0,$(LONG)),--long)
+	$(BIN)/python -m tests.campaign --seed $(SEED) $(if $(filter-out 0,$(LONG)),--long) \
+	  $(if $(MINUTES),--minutes $(MINUTES))
 
 # What is too long for every commit: every moment of the crash enumerator, and the like.
 nightly: system-deps $(VENV)/installed-dev

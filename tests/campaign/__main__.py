@@ -17,7 +17,7 @@ import sys
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,7 @@ class Campaign:
         for sentence in answer["faults"]:
             name = " ".join(str(value) for value in task.values())
             self.faults.append(f"{name}: {sentence}")
+            _say(f"! {_shortened(self.faults[-1])}")
 
     async def work(self) -> None:
         """Keep one process at work."""
@@ -200,11 +201,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--short", action="store_true")
+    parser.add_argument("--minutes", type=float, help="begin no new world after this time")
     chosen = parser.parse_args(arguments)
     if chosen.world:
         return _one(chosen.world)
     name = "long" if chosen.long else "short" if chosen.short else "usual"
-    campaign = Campaign(FORMS[name], chosen.seed, chosen.long)
+    form = FORMS[name]
+    if chosen.minutes:
+        form = replace(form, limit_s=60 * chosen.minutes)
+    campaign = Campaign(form, chosen.seed, chosen.long)
     try:
         asyncio.run(_play(campaign, chosen.jobs))
     except KeyboardInterrupt:

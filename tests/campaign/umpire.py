@@ -19,6 +19,7 @@ from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.order import CLOSED_STATES
 from core.domain.stops import MAKES_WAY
+from tests.campaign.crossings_umpire import CrossingsUmpire
 from tests.campaign.safeguards_umpire import SafeguardsUmpire
 from tests.campaign.venue import Key, Trade
 from tests.campaign.verdict import GRACE_S, REACTION_S, Verdict
@@ -63,14 +64,11 @@ class Umpire:
     _counted: Counter[str] = field(default_factory=Counter)
     _true_books: Counter[str] = field(default_factory=Counter)
     _judged: set[str] = field(default_factory=set)
-    _crossed: set[str] = field(default_factory=set)
-    _crossed_at: defaultdict[str, float] = field(
-        default_factory=lambda: defaultdict(lambda: -GRACE_S - 1)
-    )
     _alive_since: float = 0.0
     _life: object = None
 
     def __post_init__(self) -> None:
+        self._crossings = CrossingsUmpire(self.world, self._true_books)
         self._safeguards = SafeguardsUmpire(self.world, self.verdict, self._true_books)
 
     @property
@@ -87,14 +85,12 @@ class Umpire:
         if row is None:
             self.verdict.bad("orders unknown to the journal", f"{trade.order.tag} filled")
             return
-        self._follow_crossings()
         key = f"{row['strategy']}|{broker_id}|{row['instrument']}|{row['product']}"
         before = self._true_books[key]
         self._true_books[key] = after = before + trade.signed
         if row["purpose"] == "entry" or row["strategy"] == "manual":
             return
-        is_going = row["state"] == "PENDING_CANCEL" or row["reason"] == "nothing left to protect"
-        if is_going and self.now - self._crossed_at[key] <= GRACE_S:
+        if self._crossings.excuse(row, key):
             return  # what it protected crossed inside, and it filled although it was cancelled
         venue, where = self.world.venue(broker_id), trade.order.key
         since = venue.moved_by_others(where)
@@ -111,18 +107,6 @@ class Umpire:
                 "positions wrong",
                 f"{row['purpose']} {row['_id']} took {key} from {before} to {after} at {at}",
             )
-
-    def _follow_crossings(self) -> None:
-        """Move what strategies hold by what crossed inside, for which the broker has no order."""
-        for row in self.world.database.committed["outbox"].values():
-            if row["kind"] != "ledgers_crossed" or row["_id"] in self._crossed:
-                continue
-            self._crossed.add(row["_id"])
-            told = row["data"]
-            for strategy in told["strategies"]:
-                key = f"{strategy}|{told['broker_id']}|{told['instrument']}|{told['product']}"
-                self._crossed_at[key] = self.now
-                self._true_books[key] -= told["units"] * (1 if self._true_books[key] > 0 else -1)
 
     # Every second
 

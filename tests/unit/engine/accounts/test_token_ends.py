@@ -1,4 +1,4 @@
-"""How the end of a token is found, and the one warning about it, on the market's clock (B6, B8, B10)."""
+"""How the end of a token is found, and the one warning about it, on the market's clock (row B10)."""
 
 from __future__ import annotations
 
