@@ -101,11 +101,17 @@ class StoreUnavailable(StoreError):
 
 
 class DuplicateKey(StoreError):
-    """A unique index refused a document; ``index`` names it when the server did."""
+    """A unique index refused a document.
+
+    Attributes:
+        index: Its name, when the server said it.
+        collection: Where, when many writes were carried out in one go; else ''.
+    """
 
     def __init__(self, message: str, index: str | None = None) -> None:
         super().__init__(message)
         self.index = index
+        self.collection = ""
 
 
 class TransactionConflict(StoreError):
@@ -122,6 +128,13 @@ class StaleWrite(TransactionConflict):
     def __init__(self, collection: str) -> None:
         super().__init__(f"A document of {collection} is not there any more.")
         self.collection = collection
+
+
+class Unmatched(StoreError):
+    """The document that other writes depend on is not as it should be; nothing was changed."""
+
+    def __init__(self, collection: str) -> None:
+        super().__init__(f"No document of {collection} is as expected.")
 
 
 class BackupFailed(SaarthiError):

@@ -29,6 +29,7 @@ __all__ = [
     "Batch",
     "BulkView",
     "Change",
+    "Condition",
     "Document",
     "ServedStore",
     "SharedRow",
@@ -97,6 +98,21 @@ class Batch:
     inserts: list[Document] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A change of one document that is there, on which other writes depend.
+
+    Attributes:
+        collection: Where the document is.
+        where: The filter that it matches.
+        change: What is done to it.
+    """
+
+    collection: str
+    where: Mapping[str, Any]
+    change: Change
+
+
 def parts(things: Sequence[T], size: int = 50) -> Iterator[Sequence[T]]:
     """Return parts of what is to be removed, each small enough for one command.
 
@@ -161,6 +177,16 @@ class BulkView(StoreView, Protocol):
 
         Raises:
             StaleWrite: A document that is to be changed or removed is not there.
+        """
+        ...
+
+    async def apply_all(self, condition: Condition, batches: Sequence[tuple[str, Batch]]) -> None:
+        """Carry out the condition's change and then batches by collection, in one go.
+
+        Raises:
+            Unmatched: No document matches the condition.
+            StaleWrite: A document that is to be changed or removed is not there.
+            DuplicateKey: A unique index refused; its ``collection`` says where.
         """
         ...
 

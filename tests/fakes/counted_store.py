@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from core.ports.store import Batch, BulkView, Change, Document
+from core.adapters.single_writer.body import apply_in_turn
+from core.ports.store import Batch, BulkView, Change, Condition, Document
 from tests.fakes.memory_store import MemoryStore
 
 __all__ = ["CountedStore"]
@@ -62,6 +63,9 @@ class _CountedView:
             if getattr(batch, name):
                 self._commands[f"{name} {collection}"] += 1
         await self._view.apply(collection, batch)
+
+    async def apply_all(self, condition: Condition, batches: Sequence[tuple[str, Batch]]) -> None:
+        await apply_in_turn(self, condition, batches)
 
 
 class CountedStore(MemoryStore):

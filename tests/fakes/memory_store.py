@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from core.adapters.mongo._transaction import COMMITS
 from core.adapters.mongo.schema import COLLECTIONS, Collection
+from core.adapters.single_writer.body import apply_in_turn
 from core.errors import (
     AlreadyDone,
     DuplicateKey,
@@ -25,7 +26,7 @@ from core.errors import (
     StoreUnavailable,
     TransactionConflict,
 )
-from core.ports.store import Batch, BulkView, Change, Document
+from core.ports.store import Batch, BulkView, Change, Condition, Document
 from tests.fakes.memory_documents import (
     changed,
     copied,
@@ -305,6 +306,9 @@ class _View:
         if 0 in gone or 0 in found:
             raise StaleWrite(collection)
         await self.insert(collection, *batch.inserts)
+
+    async def apply_all(self, condition: Condition, batches: Sequence[tuple[str, Batch]]) -> None:
+        await apply_in_turn(self, condition, batches)
 
 
 @dataclass(eq=False, slots=True)

@@ -29,6 +29,7 @@ class StoreProxy:
 
     Attributes:
         lost: How many messages were lost so far.
+        trace: ``>`` for each message of a transaction, ``<`` for each answer on its connection.
         after_loss: Awaited after each loss and before the client can notice it.
         gate: While clear, matching commands wait in the proxy; ``held`` is set while one waits.
     """
@@ -39,6 +40,7 @@ class StoreProxy:
         self._loss = Loss.REPLY
         self._left = 0
         self.lost = 0
+        self.trace: list[str] = []
         self.after_loss: Callable[[], Awaitable[None]] | None = None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -91,10 +93,10 @@ class StoreProxy:
         forward: asyncio.StreamWriter,
     ) -> None:
         """Relay message by message; both directions may speak at any time (streamed hello)."""
-        losing = asyncio.Event()
+        losing, in_transaction = asyncio.Event(), asyncio.Event()
         ways = {
-            asyncio.create_task(self._replies(upstream, back, losing)),
-            asyncio.create_task(self._requests(client, forward, losing)),
+            asyncio.create_task(self._replies(upstream, back, losing, in_transaction)),
+            asyncio.create_task(self._requests(client, forward, losing, in_transaction)),
         }
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -107,22 +109,34 @@ class StoreProxy:
             if self.after_loss is not None:
                 await self.after_loss()
 
-    @staticmethod
     async def _replies(
-        upstream: asyncio.StreamReader, back: asyncio.StreamWriter, losing: asyncio.Event
+        self,
+        upstream: asyncio.StreamReader,
+        back: asyncio.StreamWriter,
+        losing: asyncio.Event,
+        in_transaction: asyncio.Event,
     ) -> None:
         while True:
             message = await _message(upstream)
             if losing.is_set():
                 return
+            if in_transaction.is_set():
+                self.trace.append("<")
             back.write(message)
             await back.drain()
 
     async def _requests(
-        self, client: asyncio.StreamReader, forward: asyncio.StreamWriter, losing: asyncio.Event
+        self,
+        client: asyncio.StreamReader,
+        forward: asyncio.StreamWriter,
+        losing: asyncio.Event,
+        in_transaction: asyncio.Event,
     ) -> None:
         while True:
             message = await _message(client)
+            if b"txnNumber" in message:
+                in_transaction.set()
+                self.trace.append(">")
             if self._command and self._command in message:
                 if not self.gate.is_set():
                     self.held.set()

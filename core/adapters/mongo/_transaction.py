@@ -23,10 +23,9 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from core.adapters.mongo._errors import is_transient, is_unknown_commit, mapped
-from core.adapters.mongo._view import TransactionView, backoff_s
+from core.adapters.mongo._view import ClaimTaken, TransactionView, backoff_s, claiming
 from core.errors import (
     AlreadyDone,
-    DuplicateKey,
     StoreError,
     StoreUnavailable,
     TransactionConflict,
@@ -134,28 +133,26 @@ class TransactionCall(Generic[T]):
             write_concern=WriteConcern(w="majority", j=True),
             read_preference=ReadPreference.PRIMARY,
         )
-        view = TransactionView(self.database, self.session)
-        try:
-            await view.claim(COMMITS, self.nonce, {"by": self._mark, "run": attempt})
-        except DuplicateKey:
-            await self._abort()
-            # Either this command was done before, or a transaction with the same nonce is open at
-            # this moment and may still roll back: only what is committed decides.
-            landed = await self._landed()
-            return landed if landed is not None else TransactionConflict("The nonce is contended.")
-        except StoreError:
-            return await self._rerun_after(view)
+        claim = claiming(COMMITS, self.nonce, {"by": self._mark, "run": attempt})
+        view = TransactionView(self.database, self.session, claim)
         # Kept by run: the value returned must be that of the run that was committed, and after a
         # commit of unknown outcome that need not be the last one.
         try:
             self._values[attempt] = await self.body(view)
+            await view.claimed()
         except Exception:  # whatever a body raises; only a broken transaction changes what follows
-            if not view.is_worth_rerun:
+            if not view.is_worth_rerun and not isinstance(view.failure, ClaimTaken):
                 raise
         finally:
             # A task that a body left behind must not write into the next transaction of the
             # session.
             view.is_over = True
+        if isinstance(view.failure, ClaimTaken):
+            await self._abort()
+            # Either this command was done before, or a transaction with the same nonce is open at
+            # this moment and may still roll back: only what is committed decides.
+            landed = await self._landed()
+            return landed if landed is not None else TransactionConflict("The nonce is contended.")
         return await self._rerun_after(view)
 
     async def _rerun_after(self, view: TransactionView) -> StoreError | None:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, TypeVar
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import PyMongoError
 
 from core.adapters.mongo._errors import is_conflict, is_transient, mapped
-from core.adapters.mongo.codec import CODEC, change_operators, operators, refuse_naive
-from core.errors import StaleWrite, StoreError
-from core.ports.store import Batch, Change, Document, parts
+from core.adapters.mongo._pipeline import send_together
+from core.adapters.mongo.codec import change_operators, operators, refuse_naive
+from core.errors import DuplicateKey, StaleWrite, StoreError, Unmatched
+from core.ports.store import Batch, Change, Condition, Document, parts
 
-__all__ = ["DirectView", "TransactionView", "backoff_s"]
+__all__ = ["ClaimTaken", "DirectView", "TransactionView", "backoff_s", "claiming"]
 
 T = TypeVar("T")
 
@@ -126,39 +126,55 @@ class MongoView:
         result = await self._run(lambda: target.delete_many(where, session=self._session))
         return result.deleted_count
 
-    async def apply(self, collection: str, batch: Batch) -> None:
-        """Carry out a batch (see the port)."""
-        target = self._database[collection]
-        run = self._run
-        for keys in parts(batch.removals, _BATCH):
-            gone = await run(partial(target.delete_many, _these(keys), session=self._session))
-            self._refuse_stale(collection, gone.deleted_count, len(keys))
-        for changes in parts(batch.changes, _BATCH):
-            updates = [{"q": {"_id": key}, "u": operators(one)} for key, one in changes]
-            done = await run(partial(self._write, {"update": collection, "updates": updates}))
-            self._refuse_stale(collection, done["n"], len(changes))
-        for documents in parts(batch.inserts, _BATCH):
-            new = {"insert": collection, "documents": list(documents)}
-            await run(partial(self._write, new))
 
-    async def _write(self, command: Document) -> Document:
-        """Send one command of many writes, inside a transaction.
+def claiming(collection: str, key: str, fields: Mapping[str, Any]) -> _Write:
+    """Return the write of ``{_id: key, **fields, at: <the server's time>}``.
 
-        The driver's own bulk writes look at each of them in Python, which took a third of the CPU
-        of a commit. Outside of a transaction they would do more: they ask for a write concern.
-        """
-        done = await self._database.command(command, codec_options=CODEC, session=self._session)
-        if done.get("writeErrors"):
-            raise BulkWriteError(done)
-        return done
-
-    def _refuse_stale(self, collection: str, found: int, expected: int) -> None:
-        if found != expected:
-            raise StaleWrite(collection)
+    A document of that id with other ``fields`` refuses it with ``ClaimTaken``.
+    """
+    update = {
+        "q": {"_id": key, **fields},
+        "u": {"$currentDate": {"at": True}},
+        "upsert": True,
+    }
+    return _Write({"update": collection, "updates": [update]})
 
 
-def _these(keys: Sequence[str]) -> Mapping[str, Any]:
-    return {"_id": {"$in": list(keys)}}
+class ClaimTaken(StoreError):
+    """The document that a transaction begins with belongs to another."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """A command that writes.
+
+    Attributes:
+        command: With its name as first key.
+        expected: How many documents it has to find.
+        refusal: What is raised when it finds others; None: as many as it finds are right.
+    """
+
+    command: Document
+    expected: int = 0
+    refusal: StoreError | None = None
+
+
+def _writes(collection: str, batch: Batch) -> Iterator[_Write]:
+    """Return a batch's commands.
+
+    The driver's own bulk writes look at each of them in Python, which took a third of the CPU of a
+    commit.
+    """
+    stale = StaleWrite(collection)
+    for keys in parts(batch.removals, _BATCH):
+        these = {"_id": {"$in": list(keys)}}
+        removal = {"delete": collection, "deletes": [{"q": these, "limit": 0}]}
+        yield _Write(removal, len(keys), stale)
+    for changes in parts(batch.changes, _BATCH):
+        updates = [{"q": {"_id": key}, "u": operators(one)} for key, one in changes]
+        yield _Write({"update": collection, "updates": updates}, len(changes), stale)
+    for documents in parts(batch.inserts, _BATCH):
+        yield _Write({"insert": collection, "documents": list(documents)})
 
 
 @dataclass(slots=True)
@@ -192,11 +208,13 @@ class TransactionView(MongoView):
     is used after its transaction raises, because its session may be in another's by then.
 
     Attributes:
+        claim: The write that the transaction begins with; it is sent with the first operation.
         failure: The first failure, as it was raised to the body.
         is_worth_rerun: Whether that failure was transient.
         is_over: Whether the transaction has left the body's hands.
     """
 
+    claim: _Write | None = None
     failure: StoreError | None = None
     is_worth_rerun: bool = False
     is_over: bool = False
@@ -205,29 +223,72 @@ class TransactionView(MongoView):
     async def _run(self, call: Callable[[], Awaitable[T]], *, again: bool = False) -> T:
         del again  # the whole transaction runs again instead
         async with self._turn:
-            if self.is_over:
-                raise StoreError("A view was used after its transaction.")
-            if self.failure is not None:
-                raise self.failure
-            try:
-                return await _cancellable(call)
-            except PyMongoError as error:
-                self.failure = mapped(error)
-                self.is_worth_rerun = is_transient(error)
-                raise self.failure from error
+            await self._send_claim()
+            return await self._call(call)
 
-    async def claim(self, collection: str, key: str, fields: Mapping[str, Any]) -> None:
-        """Insert ``{_id: key, **fields, at: <the server's time>}``.
+    async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
+        if self.is_over:
+            raise StoreError("A view was used after its transaction.")
+        if self.failure is not None:
+            raise self.failure
+        try:
+            return await _cancellable(call)
+        except PyMongoError as error:
+            self.failure = mapped(error)
+            self.is_worth_rerun = is_transient(error)
+            raise self.failure from error
 
-        Raises:
-            DuplicateKey: The key exists with other ``fields``.
-        """
-        target = self._database[collection]
-        await self._run(
-            lambda: target.update_one(
-                {"_id": key, **fields},
-                {"$currentDate": {"at": True}},
-                upsert=True,
-                session=self._session,
-            )
+    async def apply(self, collection: str, batch: Batch) -> None:
+        """Carry out a batch (see the port)."""
+        await self._write(list(_writes(collection, batch)))
+
+    async def apply_all(self, condition: Condition, batches: Sequence[tuple[str, Batch]]) -> None:
+        """Carry out a condition's change and batches in one go (see the port)."""
+        change = operators(condition.change)
+        update = {"q": dict(condition.where), "u": change}
+        first = _Write(
+            {"update": condition.collection, "updates": [update]},
+            1,
+            Unmatched(condition.collection),
         )
+        rest = (one for collection, batch in batches for one in _writes(collection, batch))
+        await self._write([first, *rest])
+
+    async def claimed(self) -> None:
+        """Send what the transaction begins with, if no operation has."""
+        async with self._turn:
+            await self._send_claim()
+
+    async def _send_claim(self) -> None:
+        if self.claim is not None and not self.is_over:
+            await self._together([])
+
+    async def _write(self, writes: Sequence[_Write]) -> None:
+        if writes:
+            async with self._turn:
+                await self._together(writes)
+
+    async def _together(self, writes: Sequence[_Write]) -> None:
+        """Send writes in one go, after the claim if that was not sent yet."""
+        claim, self.claim = self.claim, None
+        every = [claim, *writes] if claim is not None else writes
+        answers: list[Document] = []
+
+        def call() -> Awaitable[None]:
+            if self._session is None:
+                raise StoreError("A view of a transaction has a session.")
+            commands = [one.command for one in every]
+            return send_together(self._database, self._session, commands, answers)
+
+        try:
+            await self._call(call)
+        except DuplicateKey as error:
+            refused = every[len(answers)]
+            if refused is claim:
+                self.failure = ClaimTaken("The nonce is there with another mark.")
+                raise self.failure from error
+            error.collection = str(next(iter(refused.command.values())))
+            raise
+        for one, answer in zip(every, answers, strict=True):
+            if one.refusal is not None and answer["n"] != one.expected:
+                raise one.refusal

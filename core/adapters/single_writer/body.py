@@ -21,10 +21,10 @@ from core.adapters.single_writer.documents import (
 )
 from core.adapters.single_writer.memory import Memory
 from core.adapters.single_writer.shelf import Layer, Shelf
-from core.errors import DuplicateKey, StaleWrite, StoreError
-from core.ports.store import Batch, Change, Document, StoreView
+from core.errors import DuplicateKey, StaleWrite, StoreError, Unmatched
+from core.ports.store import Batch, BulkView, Change, Condition, Document, StoreView
 
-__all__ = ["BodyView", "Layers", "seen"]
+__all__ = ["BodyView", "Layers", "apply_in_turn", "seen"]
 
 Layers = Mapping[str, Layer]
 T = TypeVar("T")
@@ -160,6 +160,10 @@ class BodyView:
         await self.insert(collection, *batch.inserts)
 
     # -- reading ---------------------------------------------------------------------------------
+
+    async def apply_all(self, condition: Condition, batches: Sequence[tuple[str, Batch]]) -> None:
+        """Carry out a condition's change and batches (see the port)."""
+        await apply_in_turn(self, condition, batches)
 
     def _check(self) -> None:
         if self.is_over:
@@ -359,3 +363,17 @@ def _is_same(before: Document, after: Document) -> bool:
     return before.keys() == after.keys() and all(
         before[name] is one or repr(before[name]) == repr(one) for name, one in after.items()
     )
+
+
+async def apply_in_turn(
+    view: BulkView, condition: Condition, batches: Sequence[tuple[str, Batch]]
+) -> None:
+    """Do what ``apply_all`` does, one write after another."""
+    if await view.update(condition.collection, condition.where, condition.change) != 1:
+        raise Unmatched(condition.collection)
+    for collection, batch in batches:
+        try:
+            await view.apply(collection, batch)
+        except DuplicateKey as error:
+            error.collection = collection
+            raise

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import LeaseLost, TransactionConflict
-from core.ports.store import OUTSIDE, Change, StoreView
+from core.ports.store import OUTSIDE, Change, Condition, StoreView
 
-__all__ = ["DoneBefore", "Fence", "WrittenOutside", "prove"]
+__all__ = ["DoneBefore", "Fence", "WrittenOutside", "held", "why_not_held"]
 
 
 class WrittenOutside(TransactionConflict):
@@ -28,23 +28,24 @@ class Fence:
     where: Mapping[str, Any]
 
 
-async def prove(view: StoreView, fence: Fence | None, outside: int) -> None:
-    """Prove inside a commit that this process is still the only one who writes.
+def held(fence: Fence | None, outside: int) -> Condition:
+    """Return the condition of a commit: that this process is still the only one who writes.
 
     Args:
-        view: The commit.
         fence: The document.
         outside: How often others had written when memory was read.
 
     Raises:
-        LeaseLost: It is not.
-        WrittenOutside: Another has written, and said so.
+        LeaseLost: The lease was given back.
     """
     if fence is None:
         raise LeaseLost("The lease was given back.")
     mine = {**fence.where, OUTSIDE: outside}
-    if await view.update(fence.collection, mine, Change(inc={"commits": 1})) == 1:
-        return
+    return Condition(fence.collection, mine, Change(inc={"commits": 1}))
+
+
+async def why_not_held(view: StoreView, fence: Fence) -> LeaseLost | WrittenOutside:
+    """Return what it means that ``held`` did not match."""
     if await view.find(fence.collection, fence.where):
-        raise WrittenOutside("Another process wrote beside this one.")
-    raise LeaseLost("another controller holds a newer lease")
+        return WrittenOutside("Another process wrote beside this one.")
+    return LeaseLost("another controller holds a newer lease")

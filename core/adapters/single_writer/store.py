@@ -21,7 +21,7 @@ from core.adapters.mongo.schema import COLLECTIONS, Collection
 from core.adapters.single_writer.body import BodyView, Layers, seen
 from core.adapters.single_writer.comparison import Comparison
 from core.adapters.single_writer.documents import handed, kept, sort_rows
-from core.adapters.single_writer.fence import DoneBefore, Fence, WrittenOutside, prove
+from core.adapters.single_writer.fence import DoneBefore, Fence, WrittenOutside, held, why_not_held
 from core.adapters.single_writer.groups import MOST_MEMBERS, Group, Member, Outcome, batches
 from core.adapters.single_writer.memory import Memory
 from core.errors import (
@@ -32,6 +32,7 @@ from core.errors import (
     StaleWrite,
     StoreUnavailable,
     TransactionConflict,
+    Unmatched,
 )
 from core.ports.clock import Clock
 from core.ports.store import OUTSIDE, Batch, BulkView, Change, Document, ServedStore, StoreView
@@ -360,17 +361,22 @@ class SingleWriterStore:
             if member.nonce is not None
         ]
 
-        async def body(view: BulkView) -> None:
-            await prove(view, self._fence, self._outside)
-            if nonces:
-                try:
-                    await view.apply(_COMMITS, Batch(inserts=nonces))
-                except DuplicateKey as error:
-                    raise DoneBefore("A nonce was committed before.") from error
-            for collection, batch in written:
-                await view.apply(collection, batch)
+        condition = held(self._fence, self._outside)
+        everything = [(_COMMITS, Batch(inserts=nonces)), *written] if nonces else written
 
-        await self.base.transaction(body, nonce=group.key)
+        async def body(view: BulkView) -> None:
+            await view.apply_all(condition, everything)
+
+        try:
+            await self.base.transaction(body, nonce=group.key)
+        except DuplicateKey as error:
+            if error.collection == _COMMITS:
+                raise DoneBefore("A nonce was committed before.") from error
+            raise
+        except Unmatched as error:
+            if self._fence is None:
+                raise
+            raise await why_not_held(self.base, self._fence) from error
 
     def _land(self, group: Group) -> None:
         self._memory.apply(group.layers)

@@ -1,0 +1,172 @@
+"""Writes that a transaction carries out in one go: on every server, in memory, over a bad line."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from core.adapters.mongo.store import MongoStore
+from core.errors import DuplicateKey, StaleWrite, Unmatched
+from core.ports.store import Batch, BulkView, Change, Condition, Document, ServedStore
+from tests.contract.conftest import OPTIONS
+from tests.faults.proxy import Loss, through
+
+COUNTED = Condition("chats", {"_id": "one", "by": "me"}, Change(inc={"n": 1}))
+
+
+def rows(*keys: str) -> list[Document]:
+    """Some documents of any content."""
+    return [{"_id": key, "text": key} for key in keys]
+
+
+def writing(*batches: tuple[str, Batch], condition: Condition = COUNTED):
+    """A body that writes all of it in one go."""
+
+    async def body(view: BulkView) -> None:
+        await view.apply_all(condition, batches)
+
+    return body
+
+
+async def content(store: ServedStore) -> list[object]:
+    """What is there: the counter, and the ids of two collections."""
+    counter = await store.get("chats", "one")
+    found = [
+        sorted(row["_id"] for row in await store.find(name, {})) for name in ("cards", "inbox")
+    ]
+    return [counter and counter["n"], *found]
+
+
+@pytest.fixture
+async def begun(store: ServedStore) -> ServedStore:
+    """A store with a counter and two cards."""
+    await store.insert("chats", {"_id": "one", "by": "me", "n": 0})
+    await store.insert("cards", *rows("a", "b"))
+    return store
+
+
+async def test_everything_written_in_one_go_is_there(begun: ServedStore) -> None:
+    """Removed, changed and inserted in two collections, with the condition's own change."""
+    cards = Batch(removals=["a"], changes=[("b", Change(set={"text": "new"}))], inserts=rows("c"))
+    await begun.transaction(
+        writing(("cards", cards), ("inbox", Batch(inserts=rows("x")))), nonce="1"
+    )
+    assert await content(begun) == [1, ["b", "c"], ["x"]]
+    changed = await begun.get("cards", "b")
+    assert changed is not None
+    assert changed["text"] == "new"
+
+
+async def test_a_condition_that_nothing_meets_refuses_all(begun: ServedStore) -> None:
+    """Also where everything after it could be written."""
+    other = Condition("chats", {"_id": "one", "by": "another"}, Change(inc={"n": 1}))
+    batches = ("cards", Batch(inserts=rows("c"))), ("inbox", Batch(inserts=rows("x")))
+    with pytest.raises(Unmatched):
+        await begun.transaction(writing(*batches, condition=other), nonce="1")
+    assert await content(begun) == [0, ["a", "b"], []]
+
+
+async def test_a_key_that_is_taken_refuses_all_and_says_where(begun: ServedStore) -> None:
+    """The first refusal counts, not what the server says to the writes after it."""
+    batches = (
+        ("inbox", Batch(inserts=rows("x"))),
+        ("cards", Batch(inserts=rows("a"))),
+        ("chats", Batch(changes=[("gone", Change(set={"n": 9}))])),
+    )
+    with pytest.raises(DuplicateKey) as refused:
+        await begun.transaction(writing(*batches), nonce="1")
+    assert refused.value.collection == "cards"
+    assert await content(begun) == [0, ["a", "b"], []]
+    await begun.transaction(writing(("inbox", Batch(inserts=rows("x")))), nonce="2")
+    assert await content(begun) == [1, ["a", "b"], ["x"]]
+
+
+@pytest.mark.parametrize("is_change", [True, False])
+async def test_a_document_that_is_gone_refuses_all(begun: ServedStore, is_change: bool) -> None:
+    """Whether it was to be changed or removed."""
+    change = Batch(changes=[("gone", Change(set={"n": 9}))])
+    stale = change if is_change else Batch(removals=["gone"])
+    batches = ("cards", stale), ("inbox", Batch(inserts=rows("x")))
+    with pytest.raises(StaleWrite):
+        await begun.transaction(writing(*batches), nonce="1")
+    assert await content(begun) == [0, ["a", "b"], []]
+
+
+async def test_more_commands_than_are_sent_together_are_all_carried_out(
+    begun: ServedStore,
+) -> None:
+    """Thirty of them, of one document each."""
+    many = rows(*(f"{number:02}" for number in range(30)))
+    await begun.transaction(writing(*(("inbox", Batch(inserts=[row])) for row in many)), nonce="1")
+    assert (await content(begun))[2] == [row["_id"] for row in many]
+
+
+# -- over a line -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def counted(mongo_store: MongoStore) -> MongoStore:
+    """A direct store, with the counter."""
+    await mongo_store.insert("chats", {"_id": "one", "by": "me", "n": 0})
+    return mongo_store
+
+
+BATCHES = (
+    ("inbox", Batch(inserts=rows("x"))),
+    ("cards", Batch(inserts=rows("c"))),
+    ("runs", Batch(inserts=rows("r"))),
+    ("fills", Batch(inserts=rows("f"))),
+)
+
+
+async def test_a_server_is_waited_for_twice_however_much_is_written(
+    counted: MongoStore, store_uri: str, store_database: str
+) -> None:
+    """Once for the nonce with all the writes, once for the commit."""
+    async with (
+        through(store_uri) as (proxy, uri),
+        await MongoStore.connect(uri, store_database, OPTIONS) as store,
+    ):
+        await store.transaction(writing(BATCHES[0]), nonce="warm")
+        proxy.trace.clear()
+        await store.transaction(writing(*BATCHES[1:]), nonce="1")
+    turns = "".join(proxy.trace).split("<")
+    assert sum(len(part) for part in turns) == 6, "claim, condition, three batches, commit"
+    assert len([part for part in turns if part]) == 2
+    assert await content(counted) == [2, ["c"], ["x"]]
+
+
+@pytest.mark.parametrize("loss", list(Loss))
+@pytest.mark.invariant("I1")
+async def test_a_line_that_breaks_between_the_writes_loses_and_doubles_none(
+    counted: MongoStore, store_uri: str, store_database: str, loss: Loss
+) -> None:
+    """Nothing had been asked to commit, so all of it runs again."""
+    async with (
+        through(store_uri) as (proxy, uri),
+        await MongoStore.connect(uri, store_database, OPTIONS) as store,
+    ):
+        proxy.lose(loss, "cards")
+        await store.transaction(writing(*BATCHES), nonce="1")
+        assert proxy.lost == 1
+    assert await content(counted) == [1, ["c"], ["x"]]
+
+
+async def test_a_cancellation_between_the_writes_leaves_nothing(
+    counted: MongoStore, store_uri: str, store_database: str
+) -> None:
+    """Answers that nobody has read are not taken for those of the next transaction."""
+    async with (
+        through(store_uri) as (proxy, uri),
+        await MongoStore.connect(uri, store_database, OPTIONS) as store,
+    ):
+        proxy.hold("cards")
+        task = asyncio.create_task(store.transaction(writing(*BATCHES), nonce="1"))
+        await proxy.held.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        proxy.gate.set()
+        await store.transaction(writing(*BATCHES), nonce="2")
+    assert await content(counted) == [1, ["c"], ["x"]]
