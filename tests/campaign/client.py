@@ -37,7 +37,6 @@ __all__ = ["CampaignBroker", "CampaignClient"]
 
 T = TypeVar("T")
 _DEADLINE_S = 3.0
-_LATENCY_S = 0.04
 _STATUS = {
     "COMPLETE": BrokerStatus.COMPLETE,
     "CANCELLED": BrokerStatus.CANCELED,
@@ -51,6 +50,7 @@ class CampaignClient:
     Attributes:
         is_login_dead: Every call is refused until a new login.
         lag_s: How late a ``late`` order arrives and a ``hidden`` one shows; below the horizon.
+        latency_s: How long each request takes.
         pushes: Decides what becomes of pushed updates; None where nothing is pushed.
     """
 
@@ -60,8 +60,10 @@ class CampaignClient:
         troubles: Troubles,
         lag_s: float,
         pushes: random.Random | None = None,
+        latency_s: float = 0.04,
     ) -> None:
         self.pushes = pushes
+        self.latency_s = latency_s
         self.venue = venue
         self.troubles = troubles
         self.lag_s = lag_s
@@ -109,7 +111,7 @@ class CampaignClient:
 
     async def _before(self, kind: str) -> WriteOutcome | None:
         """Return the end of a write that never arrives, after what it takes."""
-        await asyncio.sleep(_LATENCY_S)
+        await asyncio.sleep(self.latency_s)
         if self.is_login_dead:
             return Refused(Refusal.AUTH_REQUIRED, "Token is invalid or has expired")
         if kind == "lost request":
@@ -166,7 +168,7 @@ class CampaignClient:
     # Reads
 
     async def _read(self, endpoint: str, make: Callable[[], list[T]]) -> list[T]:
-        await asyncio.sleep(_LATENCY_S)
+        await asyncio.sleep(self.latency_s)
         self.venue.settle()
         if self.is_login_dead:
             raise BrokerReadError(ReadFault.AUTH_REQUIRED, "Token is invalid or has expired")

@@ -33,6 +33,8 @@ __all__ = ["Menu", "play_day", "random_day"]
 _ENDPOINTS = ("orders", "trades", "positions", "holdings", "funds", "quotes", "candles", "*")
 _LONGEST_S = 7200.0
 """So long in virtual time no day is: one that does not end is a world that is broken."""
+_LATENCIES_S = (0.005, 0.04, 0.04, 0.3, 0.8)
+"""Of a request; with the longest, what is pushed crosses what is read and what is sent."""
 _DECISION_DIES_S = 150.0
 _MORNING = datetime(2026, 11, 23, 10, 0, 40, tzinfo=IST)
 _CLOSING = datetime(2026, 11, 23, 14, 50, 40, tzinfo=IST)
@@ -71,7 +73,10 @@ class _Day:
         for strategy in strategies.values():
             strategy.wishes = self._wishes(start)
         unrest = self.chance.choice([0.0006, 0.0012, 0.0025])
-        self.world = World(seed, loop, start, strategies, unrest, pushes=seed % 2 == 0)
+        latency_s = random.Random(f"latency {seed}").choice(_LATENCIES_S)
+        self.world = World(
+            seed, loop, start, strategies, unrest, pushes=seed % 2 == 0, latency_s=latency_s
+        )
         self.umpire = Umpire(self.world)
         self._ending = asyncio.Lock()
         self.users = Users(self.world, random.Random(f"users {seed}"))

@@ -30,7 +30,7 @@ from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
 from core.domain.instrument import Instrument, InstrumentId, Segment
 from core.domain.mode import TradingMode
-from core.domain.notices.panic import PanicCard
+from core.domain.notices.panic import PanicCard, PanicOver
 from core.domain.notices.post import Post
 from core.domain.sessions import IST
 from core.errors import AlreadyDone, DecisionFailed, StoreError, UserError
@@ -97,6 +97,7 @@ class World:
 
     Attributes:
         pushes: Whether the brokers push order updates; else the product polls alone.
+        latency_s: How long a request to a broker takes.
         kills: How many controllers were ended.
         died: How many decisions were to be ended in the middle; ``deaths`` are still to come.
         commands: What a person asked for, with what came of it.
@@ -105,7 +106,7 @@ class World:
         listeners: Told of what each commit has changed.
         on_normal: Called when a wish has set an account to NORMAL.
         answered: How many orders of unknown fate a user settled, or found settled.
-        cards: The document of each panic as its live message showed it last.
+        cards: The document of each panic as its live message, or the end in its place, showed it last.
     """
 
     seed: int
@@ -114,6 +115,7 @@ class World:
     strategies: Mapping[str, WishingStrategy]
     unrest: float = 0.0012
     pushes: bool = False
+    latency_s: float = 0.04
     database: MemoryDatabase = field(default_factory=MemoryDatabase)
     accounts: list[str] = field(default_factory=list)
     life: Life | None = None
@@ -175,7 +177,8 @@ class World:
             note=self.note,
         )
         pushes = random.Random(f"pushes {self.seed} {broker_id[:6]}") if self.pushes else None
-        return CampaignClient(venue, Troubles(self.loop.time, note=self.note), LAG_S, pushes)
+        troubles = Troubles(self.loop.time, note=self.note)
+        return CampaignClient(venue, troubles, LAG_S, pushes, self.latency_s)
 
     def _committed(self, base: Mapping[str, Any], made: Mapping[str, Any]) -> None:
         """Take in a commit: what it was a wish for has taken effect from now on."""
@@ -193,7 +196,7 @@ class World:
             listener(changed)
 
     def _shown(self, post: Post) -> None:
-        if isinstance(post.notice, PanicCard):
+        if isinstance(post.notice, PanicCard | PanicOver):
             panic_id = post.notice.panic_id
             self.cards[panic_id] = self.database.committed["panics"][panic_id]
 
