@@ -155,13 +155,18 @@ def check(method: str, status: int, body: dict[str, Any]) -> None:
 
 @dataclass
 class Telegram:
-    """A running simulator."""
+    """A running simulator.
+
+    Attributes:
+        said: The id of the last message that each user sent through a ``Person``.
+    """
 
     root: str
     sim: Simulator
     wall: Wall
     world: _World
     session: aiohttp.ClientSession
+    said: dict[int, int] = field(default_factory=dict)
 
     def bot(self, token: str = TOKEN) -> BotClient:
         """Give a client of a bot."""

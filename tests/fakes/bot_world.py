@@ -92,14 +92,26 @@ def a_tap(update_id: int, data: str, message_id: int, *, user_id: int = OWNER) -
 
 @dataclass
 class Person:
-    """Somebody with a phone."""
+    """Somebody with a phone.
+
+    What is looked for, by its words or by the label of a button, is below what was said last: an
+    older message may hold the same, and the answer may not be there yet. ``anywhere`` looks at
+    those too, for an answer that changes one of them.
+    """
 
     telegram: Telegram
     user_id: int = OWNER
 
     async def say(self, text: str) -> int:
         """Write to the bot; return the message's id."""
-        return await self.telegram.say(text, self.user_id)
+        said = await self.telegram.say(text, self.user_id)
+        self.telegram.said[self.user_id] = said
+        return said
+
+    async def answers(self, *, after: int = 0, anywhere: bool = False) -> list[dict[str, Any]]:
+        """Return the messages below what was said last, or all, newest first."""
+        last = 0 if anywhere else self.telegram.said.get(self.user_id, 0)
+        return list(reversed(await self.messages(after=max(after, last))))
 
     async def messages(self, *, after: int = 0) -> list[dict[str, Any]]:
         """Return what the chat shows now, newest last."""
@@ -111,14 +123,13 @@ class Person:
         seen = await self.telegram.transcript(self.user_id)
         return [str(one["text"]) for one in seen["toasts"] if one and one.get("text")]
 
-    async def sees(self, text: str, *, after: int = 0) -> dict[str, Any]:
+    async def sees(self, text: str, *, after: int = 0, anywhere: bool = False) -> dict[str, Any]:
         """Return the newest message of the bot that holds ``text``, when it comes."""
 
         async def look() -> dict[str, Any] | None:
-            found = await self.messages(after=after)
+            found = await self.answers(after=after, anywhere=anywhere)
             return next(
-                (one for one in reversed(found) if one["from"] == "bot" and text in one["text"]),
-                None,
+                (one for one in found if one["from"] == "bot" and text in one["text"]), None
             )
 
         try:
@@ -140,11 +151,13 @@ class Person:
         found: dict[str, Any] = await soon(look)
         return found
 
-    async def tap(self, label: str, *, message: dict[str, Any] | None = None) -> int:
+    async def tap(
+        self, label: str, *, message: dict[str, Any] | None = None, anywhere: bool = False
+    ) -> int:
         """Tap the newest button whose label holds ``label``; return its message's id."""
 
         async def look() -> tuple[int, str] | None:
-            found = [message] if message else list(reversed(await self.messages()))
+            found = [message] if message else await self.answers(anywhere=anywhere)
             for one in found:
                 for row in one["keyboard"]:
                     for button in row:
@@ -173,7 +186,7 @@ class Person:
         """Return the newest button whose label holds ``label``."""
 
         async def look() -> dict[str, Any] | None:
-            for one in reversed(await self.messages()):
+            for one in await self.answers():
                 for row in one["keyboard"]:
                     for button in row:
                         if label in button["text"]:

@@ -85,9 +85,9 @@ async def test_proxy_is_typed_once_and_deleted(world: World):
     assert all(
         one["id"] not in {sent, wrong, late} and PASSWORD not in one["text"] for one in shown
     )
-    await world.owner.tap("Leave from")
-    await world.owner.tap("This machine's own address")
-    await world.owner.sees("leaves from this machine's own address from now on")
+    await world.owner.tap("Leave from", anywhere=True)
+    await world.owner.tap("This machine's own address", anywhere=True)
+    await world.owner.sees("leaves from this machine's own address from now on", anywhere=True)
     assert (await world.control.accounts.get(broker_id)).proxy == ""
 
 

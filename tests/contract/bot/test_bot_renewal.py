@@ -87,7 +87,7 @@ async def test_a_wrong_key_or_secret_is_explained_and_nothing_is_changed(world: 
     assert "no secret at all" not in answer["text"]
     await world.settled()
     assert all(one["id"] != wrong for one in await world.owner.messages())
-    await world.owner.tap("Cancel")
+    await world.owner.tap("Cancel", anywhere=True)
     await soon(lambda: _is_closed(world))
     found = await world.wiring.accounts.credentials(account.broker_id)
     assert (found.api_key, found.access_token) == (account.api_key, "token")

@@ -40,17 +40,17 @@ async def test_a_strategy_is_switched_tuned_and_run_from_the_chat(world: World):
     await person.say("500")
     await person.sees("expected 1 to 120")
     await person.say("45")
-    await person.sees("✅ Changed.")
+    await person.sees("✅ Changed.", anywhere=True)
     strategy = await world.control.strategies.get(NAME)
     assert strategy.is_enabled
     values = {parameter.name: value for parameter, value in strategy.parameters}
     assert values["range_minutes"] == 45
-    await person.tap("« Back")
-    await person.tap("Run now")
-    question = await person.sees("Run Opening range breakout now?")
+    await person.tap("« Back", anywhere=True)
+    await person.tap("Run now", anywhere=True)
+    question = await person.sees("Run Opening range breakout now?", anywhere=True)
     assert "may enter on: Zerodha - Main" in question["text"]
-    await person.tap("Run it now")
-    await person.sees("runs now")
+    await person.tap("Run it now", anywhere=True)
+    await person.sees("runs now", anywhere=True)
     (filed,) = await world.rows("run_requests")
     assert (filed["strategy"], filed["state"]) == (NAME, "filed")
 
@@ -77,7 +77,7 @@ async def test_an_assignment_is_changed_from_the_chat(world: World):
     await person.say("lots")
     await person.sees("expected a number above zero")
     await person.say("5%")
-    await person.sees("Size: 5\u00a0% of capital")
+    await person.sees("Size: 5\u00a0% of capital", anywhere=True)
     (changed,) = (await world.control.strategies.get(NAME)).assignments
     assert (changed.is_on, changed.product) == (False, Product.CNC)
     assert (changed.size_kind, changed.size_value) == (SizeKind.CAPITAL_SHARE, Decimal(5))
@@ -132,7 +132,7 @@ async def test_instruments_that_are_held_are_named_before_they_are_dropped(world
     assert "RELIANCE MIS · +10" in question["text"]
     assert (await settings.parameters(NAME))["instruments"] == before
     await person.tap("Change it all the same")
-    await person.sees("✅ Changed.")
+    await person.sees("✅ Changed.", anywhere=True)
     assert (await settings.parameters(NAME))["instruments"] == "NSE:SBIN"
 
 
