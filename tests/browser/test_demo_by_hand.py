@@ -23,6 +23,16 @@ TRADES_MS = 120_000
 CUT_OFF = """[...document.querySelectorAll(".key .label")]
   .filter((e) => e.offsetParent && e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)"""
 
+SAID = """() => Object.fromEntries(
+  [...document.querySelectorAll(".theirs")].map((e) => [e.dataset.messageId, e.textContent]))"""
+ANSWERED = r"""({ before, words }) => {
+  const plain = (text) => text.replace(/\s+/g, " ").toLowerCase();
+  return [...document.querySelectorAll(".theirs")].some((e) =>
+    e.textContent !== before[e.dataset.messageId]
+    && words.every((word) => plain(e.textContent).includes(plain(word))));
+}"""
+"""Whether a message with these words is not as it was before."""
+
 WRAPPED = r"""() => {
   const order = /^\s*(\S{1,3} )?(Bought|Sold|Buying|Selling|Buy|Sell|Stop: |After them|Before charges|Today|Funds|avg|now|open|\d\d:\d\d (bought|sold)|[A-Z]+ (MIS|CNC|NRML))\b/;
   const found = [];
@@ -83,7 +93,12 @@ class Person:
         return found.last
 
     async def taps(self, message: Locator, label: str, *answer: str) -> Locator:
+        """Tap, and wait for an answer: a message with the words that is new, or says them anew."""
+        before = await self.page.evaluate(SAID)
         await message.get_by_role("button", name=label, exact=True).click()
+        await self.page.wait_for_function(
+            ANSWERED, arg={"before": before, "words": list(answer)}, timeout=SOON_MS
+        )
         return await self.sees(*answer)
 
     async def logs_in(self, message: Locator, account: str) -> None:
