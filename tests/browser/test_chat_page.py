@@ -84,10 +84,11 @@ async def keyboard_message(bot: BotClient, text: str, *buttons: dict[str, Any]) 
 
 
 async def next_tap(bot: BotClient) -> dict[str, Any]:
-    """Wait for a tap to reach the bot."""
-    async with asyncio.timeout(30):
+    """Wait for a tap to reach the bot; it is confirmed, so that the next call is of the next tap."""
+    async with asyncio.timeout(60):
         while True:
             for update in await bot.ok("getUpdates", offset=-1, timeout=40):
+                await bot.ok("getUpdates", offset=update["update_id"] + 1)
                 if "callback_query" in update:
                     found: dict[str, Any] = update["callback_query"]
                     return found

@@ -181,7 +181,7 @@ async def test_cancel_ends_an_open_question(world: World):
     await person.say("/cancel")
     await person.sees("Cancelled the question")
     await person.say("automatic")
-    await person.sees("not waiting for an answer")
+    await person.sees("I did not understand that")
     assert await world.effects("setting") == []
 
 
