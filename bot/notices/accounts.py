@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import assert_never
 
 from bot.notices.lookups import Lookups
-from bot.views.markup import LONG, bold, clock_time, esc, join, short
+from bot.views.lines import held_list
+from bot.views.markup import LONG, bold, clock_time, esc, join, sentence, short
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
 from bot.views.words import plural
@@ -57,9 +58,11 @@ async def _parked(notice: AccountParked, label: str, lookups: Lookups) -> Screen
     accounts = await lookups.accounts([notice.broker_id])
     exits = await lookups.order_lines(notice.waiting_exits)
     text = join(
-        f"⏸ {bold(f'{label} waits for you')}",
-        esc(_sentence(notice.reason)),
-        "Nothing is sent for it until this is settled; your other accounts go on.",
+        f"⏸ {bold(f'Nothing is sent · {label}')}",
+        esc(sentence(notice.reason)),
+        held_list(await lookups.held(notice.broker_id)),
+        "No entry, no exit and no new stop goes out there until this is settled; your other "
+        "accounts go on.",
         ["", bold("Exits that wait:"), *exits] if exits else None,
     )
     return Screen(text, await lookups.login_rows(accounts))
@@ -91,7 +94,7 @@ async def _address(notice: AddressWrong | AddressRight, label: str, lookups: Loo
     )
     text = join(
         f"⚠️ {bold(f'{label} enters nothing from its address')}",
-        f"{esc(_sentence(notice.trouble))} {what_to_do}",
+        f"{esc(sentence(notice.trouble))} {what_to_do}",
     )
     return Screen(text, row)
 
@@ -116,10 +119,6 @@ def _readable(notice: AccountReadable, label: str) -> Screen:
 
 def _duration(seconds: int) -> str:
     return f"{seconds} s" if seconds < _MINUTES_FROM_S else f"{seconds // 60} min"
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
 
 
 def _square_off(notice: SquareOffAlarm, label: str) -> Screen:

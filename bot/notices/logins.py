@@ -7,13 +7,13 @@ from typing import assert_never
 from telegram import InlineKeyboardButton
 
 from bot.notices.lookups import Lookups
-from bot.views.markup import LONG, bold, esc, join, short
+from bot.views.lines import held_list, order_terms
+from bot.views.markup import LONG, bold, esc, join, sentence, short
 from bot.views.screen import SUCCESS, Keyboard, Screen, button
 from bot.views.system import readiness_lines
 from bot.views.verbs import Verb
 from bot.views.width import INDENT
 from bot.views.words import LOGIN_FAULT
-from core.domain.account import Account
 from core.domain.notices.logins import (
     LoginDone,
     LoginFailed,
@@ -120,18 +120,28 @@ async def _morning(lookups: Lookups) -> Screen:
     return Screen(text, ((button("Dashboard", Verb.DASHBOARD), button("Accounts", Verb.ACCOUNTS)),))
 
 
-def _waiting_line(account: Account) -> str:
-    why = f"\n{INDENT}{esc(account.parked_reason)}" if account.parked_reason else ""
-    return f"• {esc(account.label)}{why}"
-
-
 async def _warning(notice: TokenWarning, lookups: Lookups) -> Screen:
     waiting = [one for one in await lookups.accounts(notice.broker_ids) if one.needs_login]
+    held = {one.broker_id: await lookups.held(one.broker_id) for one in waiting}
+    exits = await lookups.orders(notice.exits)
+    is_one = len(waiting) == 1
+    title = f"Login needed · {waiting[0].label}" if is_one else "Login needed"
+    lines: list[str] = []
+    for one in waiting:
+        lines += [] if is_one else [bold(one.label)]
+        why = sentence(one.parked_reason) if one.parked_reason else ""
+        lines += [f"{INDENT}{esc(why)}"] if why else []
+        lines += held_list(held[one.broker_id])
+        lines += [
+            f"{INDENT}⏸ waits: {order_terms(o)}" for o in exits if o.broker_id == one.broker_id
+        ]
+    rests = any(position.stop is not None for positions in held.values() for position in positions)
     text = join(
-        f"⚠️ {bold('Token not refreshed')}",
-        [_waiting_line(one) for one in waiting],
+        f"🔑 {bold(title)}",
+        lines,
         "",
-        "Until the login of today I cannot trade or read there.",
+        "Until then nothing is sent there: no entry, no exit, no new stop."
+        + (" Stops that rest at the broker go on." if rests else ""),
     )
     rows = await lookups.login_rows(waiting)
     return Screen(text, (*rows, (button("Dismiss", Verb.DISMISS_WARNING),)))

@@ -7,6 +7,7 @@ message says so, instead of failing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from telegram import InlineKeyboardButton
 
@@ -15,7 +16,7 @@ from bot.views.lines import order_terms
 from bot.views.markup import esc
 from core.domain.account import Account
 from core.domain.inquiry import InquiryView
-from core.domain.views import OrderView
+from core.domain.views import OrderView, PositionView
 from core.engine.control.control import Control
 from core.errors import NotFound
 
@@ -49,6 +50,21 @@ class Lookups:
     async def order(self, client_order_id: str) -> OrderView:
         """Return an order; raises ``NotFound``."""
         return await self.control.views.order(client_order_id)
+
+    async def orders(self, keys: Sequence[str]) -> list[OrderView]:
+        """Return those of the orders that exist still."""
+        found = []
+        for key in keys:
+            with suppress(NotFound):
+                found.append(await self.order(key))
+        return found
+
+    async def held(self, broker_id: str) -> tuple[PositionView, ...]:
+        """Return what an account holds with what protects it; nothing of one that is gone."""
+        try:
+            return await self.control.views.held(broker_id)
+        except NotFound:
+            return ()
 
     async def inquiry(self, client_order_id: str) -> InquiryView:
         """Return an order that is or was unresolved; raises ``NotFound``."""

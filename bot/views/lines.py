@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from bot.views.markup import LONG, bold, clock_time, esc, short
@@ -27,6 +28,7 @@ __all__ = [
     "ESTIMATED",
     "ROWS",
     "held_lines",
+    "held_list",
     "holding_line",
     "is_stop",
     "order_line",
@@ -43,6 +45,7 @@ __all__ = [
 ]
 
 _REASON_LIMIT = 160
+_HELD = 5
 _LAKH = 100_000
 _USUAL = frozenset({"NSE", "NFO"})
 _EXPLAINED = frozenset({OrderState.DENIED, OrderState.HELD, OrderState.REJECTED})
@@ -86,6 +89,16 @@ def held_lines(position: PositionView) -> list[str]:
     stop = f"stop {price(position.stop)}" if position.stop is not None else ""
     lines = [fitted(name, f"{position.quantity:+d}", stop, indent=INDENT)]
     return [*lines, *(warning_line(one) for one in position.warnings)]
+
+
+def held_list(positions: Sequence[PositionView]) -> list[str]:
+    """Return the lines of what an account holds, those without protection first."""
+    if not positions:
+        return [f"{INDENT}nothing is held there"]
+    ordered = sorted(positions, key=lambda one: not one.warnings)
+    lines = [line for one in ordered[:_HELD] for line in held_lines(one)]
+    more = len(ordered) - _HELD
+    return [*lines, f"{INDENT}… and {more} more: /positions"] if more > 0 else lines
 
 
 def warning_line(words: str) -> str:

@@ -24,6 +24,7 @@ __all__ = [
     "fit",
     "italic",
     "join",
+    "sentence",
     "short",
     "units",
 ]
@@ -74,6 +75,11 @@ def short(text: str, limit: int) -> str:
         if room < 0:
             return line[:position] + "…"
     return line
+
+
+def sentence(text: str) -> str:
+    """Return a clause as a sentence."""
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
 
 
 def clock_time(moment: datetime | None, *, seconds: bool = False) -> str:

@@ -235,13 +235,12 @@ class Story:
 
     async def _renew(self) -> None:
         do, new = self._do, self._new
-        async with do.step(f"the login of {new.label} ends: a prompt and a warning come"):
+        async with do.step(f"the login of {new.label} ends: one message asks for it"):
             await do.chat.look()
             mark = do.chat.mark
             await do.order("/tokens/expire", {"broker": new.broker, "api_key": new.api_key})
             do.notes(f"the broker ends the login of {new.label}")
-            await do.sees(f"{new.label} waits for you", since=mark, button="Log in")
-            warning = await do.sees("Token not refreshed", new.label, since=mark, button="Dismiss")
+            warning = await do.sees("Login needed", new.label, since=mark, button="Dismiss")
         async with do.step("the dashboard warns that it may be incomplete"):
             page = await do.say("/dashboard", "Funds")
             if not page.holds(

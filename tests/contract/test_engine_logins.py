@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from core.domain.mode import TradingMode
+from core.domain.notices.post import Delivery
 from core.domain.order import OrderState
 from core.engine.orders.lanes import no_lanes
 from tests.faults.life import FYERS, KITE, World, living, until
@@ -30,8 +31,7 @@ async def test_login_dies_between_two_orders(world: World) -> None:
         fyers = await life.connect(FYERS)
         await life.enter()
         await life.settled()
-        prompts = world.told.kinds().count("token_warning")
-        assert prompts == 0
+        assert world.told.deliveries("token_warning") == []
         world.sandbox.ask("POST", "/tokens/expire", {"broker": "kite", "api_key": KITE.api_key})
         await life.run("FLAT")
         await life.holds(fyers, 0)
@@ -43,8 +43,8 @@ async def test_login_dies_between_two_orders(world: World) -> None:
         await life.login(kite)
         await life.holds(kite, 0)
         await assert_invariants(life)
-        kinds = world.told.kinds()
-        assert kinds.count("account_parked") == 1
+        assert world.told.deliveries("token_warning").count(Delivery.REPLACE) == 1
+        assert "account_parked" not in world.told.kinds()
         assert len([w for w in world.placed(KITE) if w["side"] == "SELL" and w["applied"]]) == 1
 
 

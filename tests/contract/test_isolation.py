@@ -90,4 +90,4 @@ async def test_healthy_account_trades_as_if_alone(world: World) -> None:
         # Whether its entry was planned before or after the login was found dead: nothing went.
         assert all(row["state"] == "DENIED" for row in await life.rows(broker_id=expired))
         assert not any(write["applied"] for write in world.placed(EXPIRED))
-        assert "account_parked" in world.told.kinds()
+        assert "token_warning" in world.told.kinds()

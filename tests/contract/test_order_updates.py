@@ -9,6 +9,7 @@ import pytest
 
 from core.bootstrap import account_wiring
 from core.domain.account import TokenStatus
+from core.domain.notices.post import Delivery
 from core.domain.order import OrderState
 from core.engine.workers.account_worker import AccountWorker
 from core.engine.workers.snapshot_reader import WorkerSettings
@@ -93,7 +94,7 @@ async def test_fill_is_seen_without_a_poll(
         await until(has_expired, what="the end of the login")
         await until(_never(worker), what="the end of the stream")
         await life.settled()
-        assert world.told.kinds().count("account_parked") == 1
+        assert world.told.deliveries("token_warning") == [Delivery.REPLACE]
         await life.login(broker_id)
         await live(life, broker_id)
         by_hand(world, who, 3)

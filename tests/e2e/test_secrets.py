@@ -266,7 +266,7 @@ async def expire_and_paste(scene: Scene) -> None:
         mark = do.chat.mark
         fields = {"broker": actor.broker, "api_key": actor.api_key}
         scene.sandbox.ask("POST", "/tokens/expire", fields)
-        await do.sees(f"{actor.label} waits for you", since=mark, button="Log in")
+        await do.sees("Login needed", actor.label, since=mark, button="Log in")
         landed = await landing(await login_button(do, actor.label), actor.user_id)
         await do.sends_secret(landed, actor.label, "is logged in")
         await do.sends_secret(landed, "used already")

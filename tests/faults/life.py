@@ -144,6 +144,10 @@ class Told:
         is_edit = post.delivery is Delivery.EDIT and message_id is not None
         return Delivered(message_id if is_edit else len(self.delivered))
 
+    def deliveries(self, kind: str) -> list[Delivery]:
+        """Return how the notices of a kind were delivered, in order."""
+        return [post.delivery for _, _, _, post in self.delivered if post.notice.kind == kind]
+
     def kinds(self) -> list[str]:
         """Return the kinds of what was delivered, in order."""
         return [post.notice.kind for _, _, _, post in self.delivered]

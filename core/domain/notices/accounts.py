@@ -24,7 +24,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class AccountParked:
-    """Nothing is sent for an account until the user acts (B8, N17).
+    """Nothing is sent for an account until the user acts at the broker (N17).
+
+    Versions before the message about ended logins named what is held posted it for these too.
 
     Attributes:
         broker_id: The account.

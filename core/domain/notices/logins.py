@@ -73,14 +73,18 @@ class MorningRound:
 
 @dataclass(frozen=True, slots=True)
 class TokenWarning:
-    """The one warning about accounts without today's login. A card (B6).
+    """The one message about accounts whose login has ended. A card (B6, B8).
+
+    What is held there, and what protects it, is read when it is shown.
 
     Attributes:
         broker_ids: The accounts that it is about; none where the card is removed.
+        exits: The client order ids of exits that wait for these logins.
     """
 
     kind: ClassVar[str] = "token_warning"
     broker_ids: tuple[str, ...] = ()
+    exits: tuple[str, ...] = ()
 
 
 LoginNotice: TypeAlias = (

@@ -7,7 +7,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from core.domain.notices.accounts import (
-    AccountParked,
     AccountReadable,
     AccountUnreadable,
     Anomaly,
@@ -50,7 +49,6 @@ __all__ = [
     "morning_round_card",
     "panic_card",
     "panic_over_card",
-    "parked_card",
     "prices_old_card",
     "run_card",
     "run_key",
@@ -237,11 +235,6 @@ def login_key(broker_id: str) -> str:
     return f"login:{broker_id}"
 
 
-def parked_card(notice: AccountParked) -> Post:
-    """Return the post of an account that waits for its login."""
-    return Post(notice, Delivery.REPLACE, login_key(notice.broker_id))
-
-
 def login_trouble_card(notice: LoginFailed | LoginSilent) -> Post:
     """Return the post of an account's login that did not work, or is not finished.
 
@@ -261,9 +254,10 @@ def morning_round_card(chat_id: int, *, fresh: bool = False) -> Post:
     return Post(MorningRound(), delivery, MORNING_ROUND_KEY, chat_id)
 
 
-def token_warning_card(broker_ids: tuple[str, ...]) -> Post:
-    """Return the post that shows the warning as the newest message."""
-    return Post(TokenWarning(broker_ids), Delivery.REPLACE, _TOKEN_WARNING_KEY)
+def token_warning_card(notice: TokenWarning, *, is_quiet: bool = False) -> Post:
+    """Return the post that shows the warning as the newest message, or brings it up to date."""
+    delivery = Delivery.EDIT if is_quiet else Delivery.REPLACE
+    return Post(notice, delivery, _TOKEN_WARNING_KEY)
 
 
 def token_warning_removal() -> Post:

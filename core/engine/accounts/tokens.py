@@ -4,8 +4,9 @@ Tokens die at the time of day that their broker's profile names, and only a user
 Their end is found in three ways: by the market clock, by a probe at the start and before the
 session, and by the broker's own answer in the middle of work. However it is found, it is recorded
 once: the account is marked expired, and one warning for all accounts stays in the chat until each
-is refreshed or a user dismisses it. Owns the document ``token_warning`` of ``settings``
-(``episode``, ``dismissed``, ``shown``, ``shown_at``).
+is refreshed or a user dismisses it. It says what is held there and which exits wait. Owns the
+document ``token_warning`` of ``settings`` (``episode``, ``dismissed``, ``shown``, ``shown_at``,
+``rang_at``, when it last was a new message, and ``changed``, that an account left it).
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from core.domain.account import Account, TokenStatus
 from core.domain.command import Command
 from core.domain.instrument import Segment
 from core.domain.notices.accounts import AccountParked
-from core.domain.notices.post import Post, parked_card, token_warning_card, token_warning_removal
+from core.domain.notices.logins import TokenWarning
+from core.domain.notices.post import Post, token_warning_card, token_warning_removal
 from core.domain.sessions import IST
 from core.engine.accounts.accounts import Accounts, update_account
 from core.engine.accounts.connections import Connections
@@ -38,6 +40,7 @@ WARNING_KEY = "token_warning"
 _NEAR_OPEN = timedelta(minutes=45)
 _OPEN_FACTOR = 3
 _NIGHT_ENDS, _SESSION = time(7, 0), time(9, 0)
+_RINGS_ONCE = timedelta(minutes=1)
 _PROBE_BEFORE_OPEN = timedelta(minutes=15)
 
 
@@ -89,15 +92,15 @@ class Tokens:
         generated_at: datetime | None = None,
         is_expected: bool = False,
     ) -> bool:
-        """Record that a token is dead and notify the user once (B8); return whether it is news.
+        """Record that a token is dead and warn the user once (B8); return whether it is news.
 
         Args:
             broker_id: The account.
             reason: How it was found, for the chat.
             generated_at: When the token that was found dead was generated; None means the present
                 one. A late answer to an old token proves nothing about a newer one.
-            is_expected: It ended at the hour at which it does each day. The warning alone tells of
-                it, once for all accounts, unless exits wait; the caller shows it.
+            is_expected: It ended at the hour at which it does each day; the caller shows the
+                warning, once for all accounts.
         """
         try:
             account = await self._accounts.get(broker_id)
@@ -107,7 +110,6 @@ class Tokens:
             return False
         if generated_at is not None and generated_at != account.token_generated_at:
             return False
-        exits = await waiting_exits(self._store, broker_id)
         dead = {
             "token_status": TokenStatus.EXPIRED.value,
             "token_lost_at": self._clock.now(),
@@ -125,9 +127,6 @@ class Tokens:
             if not await update_account(view, broker_id, dead, where=where):
                 raise AlreadyDone(broker_id)
             await self._begin_warning(view)
-            is_news = exits or not is_expected
-            if is_news and (account.enabled or account.is_default):
-                await self._outbox.post(view, parked_card(AccountParked(broker_id, reason, exits)))
 
         try:
             await self._store.transaction(
@@ -162,7 +161,7 @@ class Tokens:
 
     async def refreshed(self, view: StoreView) -> None:
         """Bring the standing warning up to date inside the transaction of a completed login."""
-        await write_setting(view, WARNING_KEY, Change(set={"shown_at": None}))
+        await write_setting(view, WARNING_KEY, Change(set={"changed": True}))
 
     async def dismiss_warning(self, command: Command) -> None:
         """Silence the warning until a new expiry, and remove it from the chat."""
@@ -192,15 +191,21 @@ class Tokens:
         if row.get("dismissed"):
             return
         now = self._clock.now()
-        shown_at = row.get("shown_at")
-        if not force and shown_at is not None and now - shown_at < self.interval():
+        shown_at, rang_at = row.get("shown_at"), row.get("rang_at")
+        is_due = force or shown_at is None or now - shown_at >= self.interval()
+        if not is_due and not row.get("changed"):
             return
-        await self._mark_shown(shown=True)
-        warning = token_warning_card(tuple(account.broker_id for account in accounts))
+        # Logins that end together ring once, and one that is done rings for no other.
+        has_rung = rang_at is not None and now - rang_at < _RINGS_ONCE
+        is_quiet = bool(row.get("shown")) and (has_rung or not is_due)
+        await self._mark_shown(shown=True, rang_at=rang_at if is_quiet else now)
+        ids = tuple(account.broker_id for account in accounts)
+        exits = [one for key in ids for one in await waiting_exits(self._store, key)]
+        warning = token_warning_card(TokenWarning(ids, tuple(exits)), is_quiet=is_quiet)
         await self._outbox.post_alone(self._store, warning)
 
-    async def _mark_shown(self, *, shown: bool) -> None:
-        fields = {"shown": shown, "shown_at": self._clock.now()}
+    async def _mark_shown(self, *, shown: bool, rang_at: datetime | None = None) -> None:
+        fields = {"shown": shown, "shown_at": rang_at, "rang_at": rang_at, "changed": False}
         await write_setting(self._store, WARNING_KEY, Change(set=fields))
 
     def interval(self) -> timedelta:

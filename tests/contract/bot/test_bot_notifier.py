@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.domain.account import TokenStatus
-from core.domain.notices.logins import LoginDone
+from core.domain.notices.logins import LoginDone, TokenWarning
 from core.domain.notices.post import (
     Delivery,
     Post,
@@ -92,19 +92,19 @@ async def test_the_warning_is_replaced_not_piled_up(talking: World):
     """The old warning goes, the new one is the newest message; removed, nothing is left."""
     waiting = an_account(token_status=TokenStatus.EXPIRED)
     await talking.connect(waiting)
-    warning = token_warning_card((waiting.broker_id,))
+    warning = token_warning_card(TokenWarning((waiting.broker_id,)))
     first = await deliver(talking, warning)
     await talking.owner.say("something else")
     await talking.settled()
     second = await deliver(talking, warning, message_id=first.message_id)
-    shown = [one for one in await talking.owner.messages() if "Token not refreshed" in one["text"]]
+    shown = [one for one in await talking.owner.messages() if "Login needed" in one["text"]]
     assert [one["id"] for one in shown] == [second.message_id]
     labels = [row[0]["text"] for row in shown[0]["keyboard"]]
     assert labels == ["Log in to Zerodha - Main", "Dismiss"]
     gone = token_warning_removal()
     assert await deliver(talking, gone, message_id=second.message_id) == Delivered(None)
     assert await deliver(talking, gone, message_id=second.message_id) == Delivered(None)
-    assert not any("Token not" in one["text"] for one in await talking.owner.messages())
+    assert not any("Login needed" in one["text"] for one in await talking.owner.messages())
 
 
 @pytest.mark.row("B6")
@@ -112,7 +112,7 @@ async def test_dismissing_the_warning_tells_the_controller(talking: World):
     """Dismiss silences it until a new expiry."""
     waiting = an_account(token_status=TokenStatus.EXPIRED)
     await talking.connect(waiting)
-    await deliver(talking, token_warning_card((waiting.broker_id,)))
+    await deliver(talking, token_warning_card(TokenWarning((waiting.broker_id,))))
     await talking.owner.tap("Dismiss")
     await talking.owner.sees("Warning dismissed")
     assert len(await talking.effects("dismiss")) == 1

@@ -8,9 +8,10 @@ from bot.notices.render import render
 from bot.views.screen import Screen
 from core.domain.account import TokenStatus
 from core.domain.notices.logins import LoginDone, TokenWarning
+from core.domain.order import OrderState, Purpose, Side
 from tests.fakes.bot_engine import BotEngine
 from tests.fakes.rendered import TAGS, lookups
-from tests.fakes.views import an_account
+from tests.fakes.views import a_position, an_account, an_order
 
 
 def labels(screen: Screen) -> list[list[str]]:
@@ -45,4 +46,35 @@ async def test_the_warning_says_why_for_each_account() -> None:
     await engine.store.insert("broker_accounts", {**rows[0], **change})
     screen = await render(TokenWarning((account.broker_id,)), lookups(engine))
     text = TAGS.sub("", screen.text)
-    assert "• Zerodha - Main\n   its login ended at 06:00, as each day" in text
+    assert "Login needed · Zerodha - Main\n   Its login ended at 06:00, as each day." in text
+
+
+@pytest.mark.row("B6", "B8", "R6")
+async def test_one_message_about_an_ended_login_says_what_is_held_and_protected() -> None:
+    """In a trader's words, with its stop or without one, what waits, and the login's button."""
+    engine = BotEngine()
+    account = an_account(token_status=TokenStatus.EXPIRED)
+    await engine.connect(account)
+    other = an_account(
+        "zerodha_cccccccccc", display_name="Two", is_default=False, token_status=TokenStatus.EXPIRED
+    )
+    await engine.connect(other)
+    await engine.hold(a_position(account))
+    waits = an_order(account, state=OrderState.HELD, purpose=Purpose.EXIT, side=Side.SELL)
+    await engine.order(waits)
+    notice = TokenWarning((account.broker_id, other.broker_id), (waits.key,))
+    screen = await render(notice, lookups(engine))
+    text = TAGS.sub("", screen.text)
+    assert text.startswith("🔑 Login needed\nZerodha - Main\n")
+    assert "   SBIN MIS · +10\n" in text and "⚠️" in text
+    assert "⏸ waits: SELL 10 NSE:SBIN MIS" in text
+    assert "Zerodha - Two\n   nothing is held there" in text
+    assert "Until then nothing is sent there: no entry, no exit, no new stop." in text
+    assert "token" not in text.lower()
+    assert labels(screen) == [
+        ["Log in to Zerodha - Main"],
+        ["Log in to Zerodha - Two"],
+        ["Dismiss"],
+    ]
+    alone = await render(TokenWarning((other.broker_id,)), lookups(engine))
+    assert TAGS.sub("", alone.text).startswith("🔑 Login needed · Zerodha - Two\n")

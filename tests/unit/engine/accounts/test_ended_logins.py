@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
 from core.adapters.fyers import FYERS
-from core.domain.notices.accounts import AccountParked
 from core.domain.notices.logins import TokenWarning
 from core.domain.notices.post import login_key
+from core.domain.order import OrderState, Purpose
+from core.domain.outcome import Refusal
 from core.domain.sessions import IST
 from tests.fakes.memory_engine import CHAT, MemoryEngine, market_clock
+from tests.fakes.orders import order_in
 
 EVENING = datetime(2026, 11, 23, 18, tzinfo=IST)
 
@@ -24,7 +27,6 @@ async def test_logins_that_end_in_the_morning_are_one_message() -> None:
     accounts.append(await engine.connect("Other", FYERS))
     await engine.clock.advance(15 * 3600)
     await engine.wiring.tokens.tick(engine.wiring.connections)
-    assert await engine.notices(AccountParked) == []
     assert await engine.notices(TokenWarning) == [
         TokenWarning(tuple(one.broker_id for one in accounts))
     ]
@@ -43,3 +45,34 @@ async def test_the_message_that_asked_for_a_login_goes_with_it() -> None:
     rows = await engine.store.find("outbox", {"chat_id": CHAT}, sort=[("seq", 1)])
     removed = [row for row in rows if row["key"] == login_key(account.broker_id)]
     assert [row["delivery"] for row in removed] == ["remove"]
+
+
+@pytest.mark.row("B6", "B8")
+async def test_logins_that_end_together_ring_once_and_a_login_rings_for_no_other() -> None:
+    """Found by each account's own read: one new message, edited as accounts join and leave it."""
+    engine = await MemoryEngine(market_clock(EVENING)).owned()
+    accounts = [await engine.connect(f"No {number}") for number in range(3)]
+    tokens = engine.wiring.tokens
+    for one in accounts:
+        await tokens.mark_expired(one.broker_id, "the broker has ended its login")
+        await engine.clock.advance(1)
+    await engine.log_in(accounts[0])
+    rows = await engine.store.find("outbox", {"kind": TokenWarning.kind}, sort=[("seq", 1)])
+    assert [row["delivery"] for row in rows] == ["replace", "edit", "edit", "edit"]
+    ids = [one.broker_id for one in accounts]
+    assert [row["data"]["broker_ids"] for row in rows] == [ids[:1], ids[:2], ids, ids[1:]]
+    await tokens.show_warning()
+    assert len(await engine.notices(TokenWarning)) == 4, "nothing has changed since"
+
+
+@pytest.mark.row("B8")
+async def test_the_message_about_an_ended_login_names_the_exits_that_wait() -> None:
+    """They are not sent before the login, and nobody would think of them."""
+    engine = await MemoryEngine(market_clock(EVENING)).owned()
+    account = await engine.connect()
+    held = order_in(OrderState.HELD, broker_id=account.broker_id, purpose=Purpose.EXIT)
+    held = replace(held, held_for=Refusal.AUTH_REQUIRED)
+    await engine.wiring.journal.add(engine.store, [held])
+    await engine.wiring.tokens.mark_expired(account.broker_id, "a test")
+    (warning,) = await engine.notices(TokenWarning)
+    assert warning == TokenWarning((account.broker_id,), (held.client_order_id,))

@@ -9,7 +9,6 @@ import pytest
 
 from core.adapters.fyers import FYERS
 from core.domain.account import Account
-from core.domain.notices.accounts import AccountParked
 from core.domain.notices.logins import TokenWarning
 from core.domain.notices.stored import from_document
 from core.domain.sessions import IST
@@ -42,7 +41,7 @@ async def shown(engine: MemoryEngine) -> Sequence[tuple[str, ...]]:
     rows = await engine.store.find("outbox", {"chat_id": CHAT}, sort=[("seq", 1)])
     warnings = [(row["delivery"], from_document(row)) for row in rows]
     found = [(how, one) for how, one in warnings if isinstance(one, TokenWarning)]
-    assert {how for how, _ in found} <= {"replace", "remove"}
+    assert {how for how, _ in found} <= {"replace", "edit", "remove"}
     return [one.broker_ids for _, one in found]
 
 
@@ -74,8 +73,7 @@ async def test_a_probe_before_the_session_finds_a_login_that_the_broker_has_ende
     await tick(engine)
     assert await needs_login(engine, *accounts) == [True, False, False]
     assert was_asked(away)
-    (parked,) = await engine.notices(AccountParked)
-    assert isinstance(parked, AccountParked) and parked.broker_id == accounts[0].broker_id
+    assert await shown(engine) == [(accounts[0].broker_id,)]
     away.trouble = BrokerReadError(ReadFault.AUTH_REQUIRED, "ended later")
     await engine.clock.advance(60)
     await tick(engine)
@@ -91,7 +89,7 @@ async def test_an_end_is_told_once_however_often_it_is_found() -> None:
     of_old = account.token_generated_at
     assert await tokens.mark_expired(account.broker_id, "one way")
     assert not await tokens.mark_expired(account.broker_id, "another")
-    assert len(await engine.notices(AccountParked)) == 1
+    assert await shown(engine) == [(account.broker_id,)]
     await engine.clock.advance(1)
     await engine.log_in(account)
     assert not await tokens.mark_expired(account.broker_id, "late", generated_at=of_old)
