@@ -67,8 +67,9 @@ async def _scope(visit: Visit) -> tuple[str, str | None]:
 async def _login(
     visit: Visit, accounts: tuple[Account, ...], selected: str
 ) -> InlineKeyboardButton | None:
+    """Return the button of the first listed account that waits for its login (B7)."""
     for one in accounts:
-        if one.broker_id == selected and one.needs_login:
+        if selected in {ALL, one.broker_id} and one.needs_login:
             return await visit.services.logins.button(one)
     return None
 

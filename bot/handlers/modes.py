@@ -30,6 +30,8 @@ from core.errors import UserError
 
 __all__ = ["ask", "ask_for", "change", "drain", "panel"]
 
+_LOGINS_SHOWN = 5
+
 
 async def panel(visit: Visit) -> None:
     """Show the modes."""
@@ -96,4 +98,7 @@ async def change(visit: Visit) -> None:
 
 async def drain(visit: Visit) -> None:
     """Show what EXIT_ONLY accounts still hold."""
-    await visit.show(drain_screen(await visit.services.control.views.drain()))
+    views = await visit.services.control.views.drain()
+    waiting = [one.account for one in views if one.account.needs_login]
+    logins = [await visit.services.logins.button(one) for one in waiting[:_LOGINS_SHOWN]]
+    await visit.show(drain_screen(views, logins))

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from telegram import InlineKeyboardButton
 
+from bot.views.accounts import banner, spaced
 from bot.views.dashboard import order_button
 from bot.views.lines import (
     ROWS,
@@ -268,9 +269,14 @@ def _cancels(change: ModeChange) -> list[tuple[InlineKeyboardButton, ...]]:
     return rows
 
 
-def drain_screen(views: Sequence[DrainView]) -> Screen:
-    """Return what is left to drain on each EXIT_ONLY account (C5)."""
-    lines: list[str] = [bold("Drain view: accounts in exit-only mode")]
+def drain_screen(views: Sequence[DrainView], logins: Sequence[InlineKeyboardButton] = ()) -> Screen:
+    """Return what is left to drain on each EXIT_ONLY account (C5).
+
+    ``logins`` are the buttons of those that wait for their login (B7): what they hold is what the
+    last read has shown, and nothing of them is called drained.
+    """
+    lines: list[str] = spaced(*(banner(view.account) for view in views))
+    lines.append(bold("Drain view: accounts in exit-only mode"))
     for view in views:
         left = len(view.positions) + len(view.holdings)
         value = (
@@ -278,7 +284,8 @@ def drain_screen(views: Sequence[DrainView]) -> Screen:
         )
         lines.extend(["", bold(view.account.label)])
         if not left and not view.working:
-            lines.append("✅ Drained: nothing held, nothing working.")
+            is_known = view.value is not None and not view.account.needs_login
+            lines.append(_DRAINED if is_known else _NOT_READ)
             continue
         lines.append(
             f"{plural(len(view.positions), 'position')}, {plural(len(view.holdings), 'holding')}, "
@@ -290,4 +297,9 @@ def drain_screen(views: Sequence[DrainView]) -> Screen:
         lines.extend(order_line(one) for one in view.working)
     if not views:
         lines.append("No account is in exit-only mode.")
-    return Screen(join(lines), ((button(REFRESH, Verb.DRAIN_VIEW), button("« Modes", Verb.MODES)),))
+    last = (button(REFRESH, Verb.DRAIN_VIEW), button("« Modes", Verb.MODES))
+    return Screen(join(lines), (*((one,) for one in logins), last))
+
+
+_DRAINED = "✅ Drained: nothing held, nothing working."
+_NOT_READ = "Not read from the broker: what it holds is not known."

@@ -353,3 +353,29 @@ async def test_rename_checks_and_changes(world: World):
 async def _placed(world: World, account: Account) -> bool:
     """Whether the close of a position went out; the message that asked becomes its card."""
     return bool(world.at_broker(account.broker_id).placed)
+
+
+@pytest.mark.row("A7", "C1")
+async def test_the_mode_of_one_account_is_set_from_its_page(world: World):
+    """Chosen, asked about by name, set for this account alone; its page then shows it."""
+    account = an_account()
+    other = an_account("zerodha_bbbbbbbbbb", display_name="B", is_default=False)
+    await world.connect(account, other)
+    await world.start()
+    await world.owner.say("/brokers")
+    page = await world.owner.tap("Edit Main")
+    await world.owner.reads(page, "Mode: Normal")
+    await world.owner.tap("Mode")
+    await world.owner.tap("Main: Exit only")
+    await world.owner.sees("Set Exit only for Zerodha - Main?")
+    await world.owner.tap("Yes, set Exit only")
+    await world.owner.sees("✅ Zerodha - Main: Exit only")
+    modes = {one.broker_id: one.trading_mode for one in await world.control.accounts.all()}
+    assert modes == {
+        account.broker_id: TradingMode.EXIT_ONLY,
+        other.broker_id: TradingMode.NORMAL,
+    }
+    assert await world.control.modes.global_mode() is TradingMode.NORMAL
+    await world.owner.say("/brokers")
+    page = await world.owner.tap("Edit Main")
+    await world.owner.reads(page, "Mode: Exit only")

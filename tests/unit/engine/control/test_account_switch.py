@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from core.domain.account import Account, DisablePolicy
+from core.domain.broker import Position
 from core.domain.instrument import Product
 from core.domain.order import Purpose
 from core.domain.target import Direction
@@ -90,3 +91,28 @@ async def test_i_manage_them_myself_leaves_the_position_and_takes_the_stop_away(
     await desk.wants(0)
     await desk.turns(4)
     assert (at_broker(desk), await desk.orders(Purpose.EXIT)) == (10, [])
+
+
+@pytest.mark.row("S3")
+async def test_a_new_account_is_looked_at_and_gets_no_order() -> None:
+    """It starts disabled beside one that runs: read, shown, counted in no run, nothing sent."""
+    bench = await RunBench().opened()
+    engine = bench.engine
+    explored = await engine.connect("New", enabled=False)
+    assert not explored.enabled
+    worker = engine.wiring.new_worker(explored.broker_id)
+    engine.wiring.pool._workers[explored.broker_id] = worker
+    at = engine.at_broker(explored)
+    key = (SBIN, Product.MIS)
+    at.position_list[key] = Position(*key, 7, Decimal(810), Decimal(815), day_buy_quantity=7)
+    bench.strategy.want(Direction.LONG, TEN)
+    await bench.run()
+    await bench.turns()
+    for _ in range(3):
+        await worker.turn()
+    assert (bench.sent(), at.placed) == ([("BUY", 10)], [])
+    board = await engine.control.views.dashboard(explored.broker_id)
+    assert board.funds is not None and board.funds.available == Decimal(250000)
+    assert [one.quantity for one in board.positions] == [7]
+    (run,) = await engine.store.find("runs", {})
+    assert run["broker_ids"] == [bench.account.broker_id]
