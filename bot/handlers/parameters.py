@@ -7,6 +7,7 @@ from collections.abc import Collection
 from bot.conversation.visit import Visit
 from bot.views.callbacks import handle, resolve
 from bot.views.markup import join
+from bot.views.paper import MADE_UP
 from bot.views.parameters import (
     INSTRUMENTS,
     dropped_question,
@@ -70,6 +71,8 @@ async def ask_parameter(visit: Visit) -> None:
     chosen = _ids(str(value)) if name == INSTRUMENTS else []
     described = await visit.services.control.sizes.described(chosen)
     screen = parameter_question(strategy, parameter, value, described)
+    if described and await visit.services.control.views.are_made_up():
+        screen = screen.with_note(MADE_UP)
     await visit.services.prompts.shown_in(prompt, await visit.show(screen))
 
 
@@ -156,7 +159,9 @@ async def _set(visit: Visit, name: str, parameter: str, text: str) -> None:
     control = visit.services.control
     await control.strategy_settings.set_parameter(visit.command, name, parameter, text)
     chosen = _ids(text) if parameter == INSTRUMENTS else []
-    note = join("✅ Changed.", instrument_lines(await control.sizes.described(chosen)))
+    described = await control.sizes.described(chosen)
+    made_up = MADE_UP if described and await control.views.are_made_up() else None
+    note = join("✅ Changed.", made_up, instrument_lines(described))
     screen = parameters_page(await control.strategies.get(name))
     await visit.show_answer(screen.with_note(note))
 

@@ -8,6 +8,7 @@ from bot.conversation.visit import Visit
 from bot.views.callbacks import handle, resolve
 from bot.views.markup import bold, join
 from bot.views.paging import page_number
+from bot.views.paper import MADE_UP
 from bot.views.screen import Keyboard, Screen, button
 from bot.views.sizes import enable_question, seen, size_lines
 from bot.views.strategies import (
@@ -73,7 +74,8 @@ async def switch_on(visit: Visit) -> None:
         return
     if visit.tap.argument(1) != seen(strategy):
         sizes = await visit.services.control.sizes.of(strategy.name)
-        question = enable_question(strategy, sizes)
+        are_made_up = await visit.services.control.views.are_made_up()
+        question = enable_question(strategy, sizes, are_made_up=are_made_up)
         is_answer = bool(visit.tap.argument(1))
         await visit.show(question.with_note(_CHANGED_SINCE) if is_answer else question)
         return
@@ -230,7 +232,8 @@ async def answer_size(visit: Visit, strategy: str, broker_id: str, kind: str) ->
     changed = await control.strategies.get(strategy)
     screen = assignment_page(changed, _assignment(changed, broker_id))
     sizes = await control.sizes.of(strategy, broker_id)
-    await visit.show_answer(screen.with_note(join("✅ Changed.", size_lines(sizes))))
+    made_up = MADE_UP if await control.views.are_made_up() else None
+    await visit.show_answer(screen.with_note(join("✅ Changed.", made_up, size_lines(sizes))))
 
 
 def _number(text: str) -> Decimal:

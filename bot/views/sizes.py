@@ -9,6 +9,7 @@ from decimal import Decimal
 from bot.views.callbacks import handle
 from bot.views.lines import symbol_of
 from bot.views.markup import bold, day_time, esc, join
+from bot.views.paper import MADE_UP
 from bot.views.screen import SUCCESS, Screen, button
 from bot.views.verbs import Verb
 from bot.views.width import INDENT, fitted
@@ -22,7 +23,9 @@ _ACCOUNTS = 8
 _INSTRUMENTS = 5
 
 
-def enable_question(strategy: StrategyView, sizes: Sequence[SizeView]) -> Screen:
+def enable_question(
+    strategy: StrategyView, sizes: Sequence[SizeView], *, are_made_up: bool = False
+) -> Screen:
     """Return what a strategy would trade on each account, and the button that enables it."""
     key = handle(strategy.name)
     slot = strategy.next_slot
@@ -31,6 +34,7 @@ def enable_question(strategy: StrategyView, sizes: Sequence[SizeView]) -> Screen
     text = join(
         bold(f"Enable {strategy.title}?"),
         f"Next run: {next_run}. At each signal it would enter, at last prices:",
+        MADE_UP if are_made_up else None,
         size_lines(sizes[:_ACCOUNTS]),
         f"… and {more} more accounts." if more > 0 else None,
         None if sizes else "It is off on every account: nothing is traded.",

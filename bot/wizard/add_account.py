@@ -5,8 +5,9 @@ A paper account has no console, no key and no secret: it has a name and an amoun
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
+from itertools import chain, count
 from typing import Any
 
 from telegram import InlineKeyboardButton
@@ -22,10 +23,12 @@ from core.domain.money import rupees
 __all__ = [
     "ANSWERED_STEPS",
     "KIND",
+    "PAPER_FUNDS",
     "PAPER_NAME",
     "PAPER_STEPS",
     "STEPS",
     "broker_screen",
+    "first_answers",
     "following",
     "previous",
     "question",
@@ -37,7 +40,9 @@ KIND = "add"
 STEPS = ("broker", "guide", "name", "key", "secret", "summary")
 PAPER_STEPS = ("broker", "name", "funds", "summary")
 PAPER_NAME = "Try"
-"""The name that a paper account is offered, so that its first one takes taps alone."""
+"""The name that a paper account begins with, so that it takes taps alone."""
+PAPER_FUNDS = 1_000_000
+"""The paper money that it begins with, rupees."""
 ANSWERED_STEPS = frozenset({"name", "key", "secret", "funds"})
 """Steps that wait for a message; the others wait for a tap."""
 
@@ -49,14 +54,35 @@ def steps_of(broker: BrokerProfile) -> tuple[str, ...]:
 
 def previous(step: str, broker: BrokerProfile | None) -> str:
     """Return the step that Back goes to."""
+    if broker is not None and broker.is_paper and step == "summary":
+        return "broker"
+    if broker is not None and broker.is_paper:
+        return "summary"
     steps = STEPS if broker is None else steps_of(broker)
     return steps[max(0, steps.index(step) - 1)]
 
 
 def following(step: str, broker: BrokerProfile) -> str:
-    """Return the step after one."""
+    """Return the step after one; a paper account has its name and its money from the start."""
+    if broker.is_paper:
+        return "summary"
     steps = steps_of(broker)
     return steps[steps.index(step) + 1]
+
+
+def first_answers(broker: BrokerProfile, taken: Collection[str]) -> dict[str, Any]:
+    """Return the answers with which an account of a broker begins.
+
+    Args:
+        broker: The broker that was chosen.
+        taken: The names of the accounts that exist.
+    """
+    if not broker.is_paper:
+        return {"broker": broker.name}
+    used = {one.casefold() for one in taken}
+    numbered = (f"{PAPER_NAME} {number}" for number in count(2))
+    name = next(one for one in chain((PAPER_NAME,), numbered) if one.casefold() not in used)
+    return {"broker": broker.name, "name": name, "funds": str(PAPER_FUNDS)}
 
 
 def broker_screen(
@@ -100,7 +126,11 @@ def step_screen(
         stamp: Ties the buttons to this step.
         redirect_url: The address to enter in the broker's console.
     """
-    head = f"{bold(f'Add {broker.label}')} · {_progress(step, broker)}"
+    if step == "summary" and broker.is_paper:
+        return _paper_summary(data, stamp)
+    head = bold(f"Add {broker.label}")
+    if not broker.is_paper:
+        head += f" · {_progress(step, broker)}"
     rows: tuple[tuple[InlineKeyboardButton, ...], ...] = ()
     if step == "guide":
         text = _guide(broker, redirect_url)
@@ -137,10 +167,7 @@ def _way_out(stamp: str) -> tuple[InlineKeyboardButton, ...]:
 
 
 def _summary(data: Mapping[str, Any], broker: BrokerProfile) -> str:
-    if broker.is_paper:
-        details = f"Paper money: {bold(rupees(Decimal(data['funds']), paise=False))}\n{_PRICES}"
-    else:
-        details = f"{esc(broker.key.name)}: {code(data['key'])}\nSecret: received and encrypted"
+    details = f"{esc(broker.key.name)}: {code(data['key'])}\nSecret: received and encrypted"
     hint = f"\n\n{esc(data['hint'])}" if data.get("hint") else ""
     return join(
         "Is this right?",
@@ -150,6 +177,29 @@ def _summary(data: Mapping[str, Any], broker: BrokerProfile) -> str:
         details + hint,
         "",
         "The account starts disabled: no strategy trades on it until you enable it.",
+    )
+
+
+def _paper_summary(data: Mapping[str, Any], stamp: str) -> Screen:
+    text = join(
+        bold(f"{PAPER_MARK}A paper account"),
+        "",
+        f"Name: {bold(data['name'])}",
+        f"Paper money: {bold(rupees(Decimal(data['funds']), paise=False))}",
+        _PRICES,
+        "",
+        "Strategies that are enabled trade on it at once.",
+    )
+    return Screen(
+        text,
+        (
+            (button("Create it", Verb.WIZARD_STEP, "confirm", stamp, style=SUCCESS),),
+            (
+                button("Another name", Verb.WIZARD_STEP, "name", stamp),
+                button("Another amount", Verb.WIZARD_STEP, "funds", stamp),
+            ),
+            _way_out(stamp),
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -27,13 +28,14 @@ from bot.handlers.start import answer_setting
 from bot.handlers.strategies import answer_size
 from bot.views.addresses import sharers_line
 from bot.views.markup import bold, esc, join
-from bot.views.screen import SUCCESS, Screen, button
+from bot.views.paper import paper_added
+from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
 from bot.wizard.add_account import (
     ANSWERED_STEPS,
     KIND,
-    PAPER_NAME,
     broker_screen,
+    first_answers,
     following,
     previous,
     step_screen,
@@ -66,12 +68,11 @@ _ANSWERS: Mapping[str, Callable[[Visit, Mapping[str, Any]], Awaitable[None]]] = 
 
 async def begin(visit: Visit) -> None:
     """Start adding an account; with the name of a broker begin after its choice."""
-    chosen, step, data = visit.tap.argument(0), "broker", {}
+    chosen, step = visit.tap.argument(0), "broker"
+    data: dict[str, Any] = {}
     if chosen in _offered(visit):
-        step, data = (
-            following("broker", visit.services.parameters.broker(chosen)),
-            {"broker": chosen},
-        )
+        broker = visit.services.parameters.broker(chosen)
+        step, data = following("broker", broker), first_answers(broker, await _taken(visit))
     prompt = await visit.services.prompts.open(
         visit.chat_id, visit.user_id, KIND, step, data, update_id=visit.update_id
     )
@@ -230,12 +231,10 @@ async def _step(visit: Visit, prompt: Prompt, action: str) -> None:
         broker = visit.services.parameters.broker(action)
         # What would refuse it at the end is said before a secret is typed.
         visit.services.control.registration.check_broker(broker)
-        data["broker"] = action
-        step = following("broker", parameters.broker(action))
-    elif prompt.step == "name" and action == PAPER_NAME and broker and broker.is_paper:
-        await visit.services.control.accounts.check_name_is_free(action)
-        data["name"] = action
-        step = "funds"
+        data = first_answers(broker, await _taken(visit))
+        step = following("broker", broker)
+    elif prompt.step == "summary" and action in {"name", "funds"} and broker and broker.is_paper:
+        step = action
     elif prompt.step == "funds" and action.isdigit():
         data["funds"] = str(visit.services.control.paper.checked_funds(action))
         step = "summary"
@@ -244,6 +243,10 @@ async def _step(visit: Visit, prompt: Prompt, action: str) -> None:
     moved = await visit.services.prompts.move(prompt, step, data, update_id=visit.update_id)
     if moved is not None:
         await _ask(visit, moved, is_new=False)
+
+
+async def _taken(visit: Visit) -> list[str]:
+    return [one.display_name for one in await visit.services.control.accounts.all()]
 
 
 def _offered(visit: Visit) -> set[str]:
@@ -262,6 +265,9 @@ async def _connect(visit: Visit, prompt: Prompt) -> None:
     except AlreadyDone:
         # The update came again after a crash: the account exists, only the answer is missing.
         account = _named(await control.accounts.all(), data["name"])
+    if account.broker.is_paper:
+        with suppress(AlreadyDone):  # the update came again
+            account = await control.switch.enable(visit.command, account.broker_id)
     await visit.services.prompts.close(prompt)
     message_id = await visit.show(await _connected(visit, account))
     if account.needs_login:
@@ -276,13 +282,13 @@ def _named(accounts: tuple[Account, ...], name: str) -> Account:
 
 
 async def _connected(visit: Visit, account: Account) -> Screen:
+    if account.broker.is_paper:
+        return paper_added(account, await visit.services.control.strategies.all())
     rows: list[tuple[InlineKeyboardButton, ...]] = []
     next_step = "Enable it when you want strategies to trade on it."
     if account.needs_login:
         rows.append((await visit.services.logins.button(account),))
         next_step = "Next, log in. Then enable it when you want strategies to trade on it."
-    if account.broker.is_paper:
-        rows.append((button("Enable", Verb.ENABLE_ACCOUNT, account.broker_id, style=SUCCESS),))
     warning = sharers_line(account, await visit.services.control.addresses.sharers(account))
     if warning is not None:
         rows.append((button("Whose is it?", Verb.ASK_SHARING, account.broker_id),))

@@ -13,10 +13,12 @@ __all__ = [
     "QUICK",
     "STRATEGY",
     "add",
+    "ask_to_enable",
     "connect",
     "enable",
     "open_strategy",
     "set_parameters",
+    "try_paper",
 ]
 
 STRATEGY = "Moving average crossover"
@@ -75,9 +77,23 @@ async def open_strategy(do: Operator) -> Message:
 async def set_parameters(do: Operator, values: Mapping[str, str]) -> Message:
     """Give the strategy parameters; return its page."""
     page = await open_strategy(do)
+    shown = await do.tap(page, "Parameters", "parameters", button="« Back")
     for label, value in values.items():
-        shown = await do.tap(page, "Parameters", "parameters", button=label)
         await do.tap(shown, label, "Send the new value", label)
-        await do.say(value, "Changed", f"{label}: {value}")
-        page = await do.tap(shown, "« Back", STRATEGY, button="Parameters")
-    return page
+        shown = await do.say(value, "Changed", f"{label}: {value}", button="« Back")
+    return await do.tap(shown, "« Back", STRATEGY, button="Parameters")
+
+
+async def ask_to_enable(do: Operator, page: Message) -> None:
+    """Bring the question what the strategy would trade; the user answers it."""
+    if page.button("Enable") is not None:
+        await do.tap(page, "Enable", f"Enable {STRATEGY}?", button="Yes, enable it")
+
+
+async def try_paper(do: Operator) -> None:
+    """Create a paper account where there is no account at all."""
+    page = await do.say("/brokers", "account", button="Add account")
+    if page.button("Try with a paper account") is None:
+        return
+    offered = await do.tap(page, "Try with a paper account", "A paper account", button="Create it")
+    await do.tap(offered, "Create it", "is added and enabled")

@@ -17,7 +17,14 @@ import httpx
 
 from console.demo.actor import Actor
 from console.demo.chat import Chat, ChatError
-from console.demo.connecting import AT_ONCE, STRATEGY, connect, open_strategy, set_parameters
+from console.demo.connecting import (
+    AT_ONCE,
+    STRATEGY,
+    ask_to_enable,
+    connect,
+    set_parameters,
+    try_paper,
+)
 from console.demo.events import SLOW_FOR_S, Events, next_moments
 from console.demo.guest import Guest, Row, button
 from console.demo.keeper import Keeper
@@ -169,8 +176,11 @@ class Panel:
         rows: list[Row] = []
         if not self._is_connected:
             rows.append([button("🔗 Connect the two accounts for me", "connect", "primary")])
-        elif not self._is_quick:
-            rows.append([button("⚡ Set up a quick strategy for me", "quick", "primary")])
+        if not self._is_quick:
+            label = (
+                "Set up a quick strategy for me" if self._is_connected else "Trade on paper for me"
+            )
+            rows.append([button(f"⚡ {label}", "quick", "primary")])
         rows += [
             [button("📈 Move a price", "price"), button("🔑 End a login", "login")],
             [button("🐢 Slow a broker", "slow"), button("💥 Kill Saarthi", "kill")],
@@ -197,12 +207,12 @@ class Panel:
 
     async def _quick(self, _rest: str) -> str:
         do = self._operator()
-        await set_parameters(do, AT_ONCE)
-        await open_strategy(do)
+        await try_paper(do)
+        await ask_to_enable(do, await set_parameters(do, AT_ONCE))
         self._is_quick = True
         return (
-            f"✅ {STRATEGY} looks at bars of one minute and may enter from the open on. Tap Enable "
-            "on its page, just above; orders follow soon after 09:15."
+            f"✅ {STRATEGY} looks at bars of one minute and may enter from the open on. Tap Yes, "
+            "enable it, just above; orders follow soon after 09:15."
         )
 
     # What happens outside

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.adapters.fyers import FYERS
+from core.adapters.paper import PAPER_PROFILE
 from tests.fakes.bot_world import Person, World, a_message, soon
 from tests.fakes.views import an_account
 
@@ -257,25 +258,60 @@ async def test_a_wizard_that_waited_too_long_is_closed(world: World):
 
 @pytest.mark.row("F6")
 async def test_a_newcomer_tries_with_paper_in_four_taps(world: World):
-    """Name, amount, done: no login is asked for, and its money is changed by a tap or a text."""
+    """From the greeting to an enabled strategy: name and amount are there, no login is asked for."""
     await world.start()
     person = world.owner
     await person.say("/start")
     await person.tap("Try with a paper account")
-    await person.sees("What shall I call")
-    await person.tap("Call it Try")
-    await person.sees("How much paper money")
-    await person.tap("₹5,00,000")
-    await person.sees("Is this right?")
-    await person.tap("Connect this account")
-    await person.sees("📝 Paper - Try is added")
+    offered = await person.sees("Paper money: ₹10,00,000")
+    assert "Name: Try" in offered["text"]
+    await person.tap("Create it")
+    await person.reads(offered["id"], "📝 Paper - Try is added and enabled.")
     (account,) = await world.control.accounts.all()
-    assert not account.needs_login
-    assert [row["cash"] for row in await world.rows("paper_books")] == [500_000]
+    assert account.enabled and not account.needs_login
+    await person.tap("Enable Opening range breakout …")
+    question = await person.reads(offered["id"], "Enable Opening range breakout?")
+    assert "📝 Prices made up for practice" in question["text"]
+    await person.tap("Yes, enable it")
+    await person.reads(offered["id"], "🟢 enabled")
+    assert (await world.control.strategies.get("opening_range_breakout")).is_enabled
+    await money_is_changed(person, world)
+
+
+async def money_is_changed(person: Person, world: World) -> None:
+    """By what is typed, as people write it."""
     await person.say("/brokers")
     await person.tap("Edit 📝 Try")
     await person.tap("Paper money")
     await person.sees("from now on")
-    await person.say("7,50,000")
+    await person.say("7.5L")
     await person.sees("has ₹7,50,000 of paper money now")
     assert [row["cash"] for row in await world.rows("paper_books")] == [750_000]
+
+
+@pytest.mark.row("F6")
+async def test_name_and_money_of_a_paper_account_can_be_others(world: World):
+    """Both are offered, a second one has a name of its own, and each leads back to the one card."""
+    await world.connect(an_account("paper_aaaaaaaaaa", PAPER_PROFILE, "try"))
+    await world.start()
+    person = world.owner
+    await person.say("/add")
+    await person.tap("Paper account")
+    await person.sees("Name: Try 2")
+    await person.tap("Another name")
+    await person.sees("What shall I call this account?")
+    await person.say("try")
+    await person.sees("Another account is called")
+    await person.say("Options")
+    await person.sees("Name: Options")
+    await person.tap("Another amount")
+    await person.sees("How much paper money")
+    await person.tap("₹5,00,000")
+    await person.sees("Paper money: ₹5,00,000")
+    await person.tap("Another amount")
+    await person.sees("How much paper money")
+    await person.say("2.5 lakh")
+    await person.sees("Paper money: ₹2,50,000")
+    await person.tap("Create it")
+    await person.sees("📝 Paper - Options is added and enabled.")
+    assert {row["cash"] for row in await world.rows("paper_books")} >= {250_000}

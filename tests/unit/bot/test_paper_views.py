@@ -11,9 +11,10 @@ from bot.views.dashboard import position_button
 from bot.views.modes import mode_panel
 from bot.views.screen import Screen
 from bot.views.verbs import Verb
-from bot.wizard.add_account import PAPER_STEPS, broker_screen, step_screen
+from bot.wizard.add_account import PAPER_STEPS, broker_screen, first_answers, step_screen
 from core.adapters.brokers import OFFERED
 from core.adapters.paper import PAPER_PROFILE
+from core.adapters.zerodha import ZERODHA
 from core.domain.mode import TradingMode
 from core.domain.views import ExposureView
 from tests.fakes.views import a_position, an_account
@@ -76,11 +77,14 @@ def test_newcomer_is_offered_paper_first() -> None:
 
 
 def test_wizard_asks_a_paper_account_for_name_and_money_alone() -> None:
-    """No guide, key or secret; each step says how many there are."""
+    """No guide, key or secret; both have an answer from the start, in a name that is free."""
     assert PAPER_STEPS == ("broker", "name", "funds", "summary")
-    data = {"name": "Try", "funds": "1000000"}
+    data = first_answers(PAPER_PROFILE, [])
+    assert (data["name"], data["funds"]) == ("Try", "1000000")
+    assert first_answers(PAPER_PROFILE, ["TRY", "Try 2", "Main"])["name"] == "Try 3"
+    assert first_answers(ZERODHA, []) == {"broker": "zerodha"}
     shown = [step_screen(step, PAPER_PROFILE, data, "s.1", "") for step in PAPER_STEPS[1:]]
-    assert ["of 3" in one.text for one in shown] == [True] * 3
+    assert texts(shown[2])[:3] == ["Create it", "Another name", "Another amount"]
     assert "₹10,00,000" in texts(shown[1]) and "₹10,00,000" in shown[2].text
     assert "Secret" not in shown[2].text
 
