@@ -22,6 +22,7 @@ from bot.notices.protection import protection_notice
 from bot.notices.result_guards import guard_notice
 from bot.notices.results import result_notice
 from bot.notices.runs import run_notice
+from bot.notices.summary import summary_notice
 from bot.notices.system import system_notice
 from bot.views.markup import esc
 from bot.views.screen import Screen
@@ -40,6 +41,7 @@ from core.domain.notices.protection import ProtectionNotice
 from core.domain.notices.result_guards import GuardNotice
 from core.domain.notices.results import ResultNotice
 from core.domain.notices.runs import RunNotice
+from core.domain.notices.summary import SummaryNotice
 from core.domain.notices.system import SystemNotice
 from core.errors import NotFound
 
@@ -59,7 +61,13 @@ async def render(notice: Notice, lookups: Lookups) -> Screen:
 
 
 _Trading: TypeAlias = (
-    RunNotice | OrderNotice | PositionNotice | ResultNotice | ProtectionNotice | ExitNotice
+    RunNotice
+    | OrderNotice
+    | PositionNotice
+    | ResultNotice
+    | ProtectionNotice
+    | ExitNotice
+    | SummaryNotice
 )
 """What concerns orders and positions; the other topics follow below."""
 _Own: TypeAlias = CalendarNotice | PriceNotice | SystemNotice
@@ -110,4 +118,6 @@ async def _trading(notice: _Trading, lookups: Lookups) -> Screen:
         return await protection_notice(notice, lookups)
     if isinstance(notice, ExitNotice):
         return await exit_notice(notice, lookups)
+    if isinstance(notice, SummaryNotice):
+        return await summary_notice(notice, lookups)
     assert_never(notice)

@@ -26,6 +26,7 @@ __all__ = [
 
 _CAPITAL = "capital|"
 _DATA_ACCOUNT = "data_account"
+_DAY_SUMMARY = "day_summary"
 
 
 def health_screen(health: HealthView, chat_trouble: str) -> Screen:
@@ -108,6 +109,8 @@ def setting_question(label: str, name: str, value: str) -> str:
         )
     elif name == _DATA_ACCOUNT:
         hint = "Candles and prices come from it. An account's name, or <code>automatic</code>."
+    elif name == _DAY_SUMMARY:
+        hint = "After the close: trades, result, what is open. <code>on</code> or <code>off</code>."
     else:
         hint = None
     return join(asked, hint)

@@ -13,6 +13,7 @@ from core.engine.control.account_registration import AccountRegistration
 from core.engine.control.account_switch import AccountSwitch
 from core.engine.control.control import Control
 from core.engine.control.controller_health import ControllerHealth
+from core.engine.control.day_summaries import DaySummaries
 from core.engine.control.deliveries import Deliveries
 from core.engine.control.limits import LimitSettings
 from core.engine.control.manual_orders import ManualOrders
@@ -31,7 +32,7 @@ from core.engine.control.unresolved_orders import UnresolvedOrders
 from core.engine.control.views import Views
 from core.engine.safeguards.round_trips import RoundTrips
 
-__all__ = ["control_of", "restored_watch"]
+__all__ = ["control_of", "day_summaries", "restored_watch"]
 
 
 def control_of(
@@ -117,6 +118,19 @@ def restored_watch(foundation: Foundation, engine: Wiring, views: Views) -> Rest
         engine.journal,
         views,
         engine.pool.get,
+    )
+
+
+def day_summaries(foundation: Foundation, engine: Wiring, views: Views) -> DaySummaries:
+    """Return what tells of a trading day once it is over."""
+    return DaySummaries(
+        store=foundation.store,
+        clock=foundation.clock,
+        calendar=foundation.calendar,
+        accounts=engine.accounts,
+        journal=engine.journal,
+        views=views,
+        outbox=engine.outbox,
     )
 
 

@@ -20,6 +20,7 @@ from core.engine.accounts.last_runs import LastRuns
 from core.engine.accounts.logins import Logins
 from core.engine.accounts.masters import Masters
 from core.engine.accounts.tokens import Tokens
+from core.engine.control.day_summaries import DaySummaries
 from core.engine.control.restored import RestoredWatch
 from core.engine.outbox import Outbox
 from core.engine.runs.calendar_watch import CalendarWatch
@@ -53,6 +54,7 @@ _LAST_RUNS_TICK_S = 1.0
 _ADDRESSES_TICK_S = 5.0
 _BACKUP_TICK_S = 60.0
 _RESTORED_TICK_S = 1.0
+_SUMMARIES_TICK_S = 5.0
 
 
 def ticks_of(
@@ -73,6 +75,7 @@ def ticks_of(
     last_runs: LastRuns,
     backup: NightlyBackup,
     restored: RestoredWatch,
+    summaries: DaySummaries,
 ) -> Service:
     """Return the service that wakes the scheduler and what watches tokens, instruments and more."""
 
@@ -98,6 +101,7 @@ def ticks_of(
             "last runs": (_LAST_RUNS_TICK_S, last_runs.tick),
             "backup": (_BACKUP_TICK_S, backup.tick),
             "restored": (_RESTORED_TICK_S, restored.tick),
+            "summaries": (_SUMMARIES_TICK_S, summaries.tick),
         }
         async with asyncio.TaskGroup() as group:
             group.create_task(run_ticks(ticks))

@@ -11,7 +11,7 @@ from core.adapters.broker_connections import tls_context
 from core.adapters.brokers import build_brokers
 from core.adapters.strategies.process import StrategySource
 from core.adapters.strategies.processes import StrategyProcesses
-from core.bootstrap.control import control_of, restored_watch
+from core.bootstrap.control import control_of, day_summaries, restored_watch
 from core.bootstrap.foundation import Foundation
 from core.bootstrap.services import store_keeper, ticks_of
 from core.bootstrap.wiring import Wiring
@@ -192,6 +192,7 @@ def _services(
             wiring.upkeep.last_runs,
             wiring.upkeep.backup,
             restored_watch(foundation, wiring, control.views),
+            day_summaries(foundation, wiring, control.views),
         ),
         "prices": wiring.price_parts.feed.run,
         "bars": wiring.price_parts.days.run,

@@ -96,13 +96,14 @@ class MemoryEngine:
     key: str = field(default_factory=lambda: Fernet.generate_key().decode())
     vault: FernetVault | None = None
     writer: SingleWriterStore = field(init=False)
+    foundation: Foundation = field(init=False)
     wiring: Wiring = field(init=False)
     control: Control = field(init=False)
     _numbers: count[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:
         self.writer = SingleWriterStore(self.store, self.clock)
-        foundation = Foundation(
+        self.foundation = foundation = Foundation(
             settings=self.settings,
             store=self.writer,
             store_kind=self.store.server_kind(),

@@ -38,6 +38,8 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
     Reached: st.sampled_from(Reached),
     ClosedBy: st.sampled_from(ClosedBy),
     Side: st.sampled_from(Side),
+    tuple[int, ...]: st.lists(st.integers(0, 9), max_size=3).map(tuple),
+    tuple[Decimal, ...]: st.lists(DECIMALS, max_size=3).map(tuple),
     tuple[str, ...]: st.lists(TEXTS, max_size=3).map(tuple),
 }
 

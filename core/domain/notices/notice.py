@@ -18,6 +18,7 @@ from core.domain.notices.protection import ProtectionNotice
 from core.domain.notices.result_guards import GuardNotice
 from core.domain.notices.results import ResultNotice
 from core.domain.notices.runs import RunNotice
+from core.domain.notices.summary import SummaryNotice
 from core.domain.notices.system import SystemNotice
 
 __all__ = ["Notice"]
@@ -37,5 +38,6 @@ Notice: TypeAlias = (
     | CalendarNotice
     | PriceNotice
     | BackupNotice
+    | SummaryNotice
     | SystemNotice
 )

@@ -1,4 +1,4 @@
-"""Settings that the chat can change: the data account and each account's capital (D4, D10)."""
+"""Settings that the chat can change: data account, day's summary, capitals (D4, D10, E2)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from core.domain.command import Command
 from core.domain.money import rupees
 from core.domain.typed_number import read_amount
 from core.engine.accounts.accounts import Accounts
+from core.engine.control.day_summaries import DAY_SUMMARY, OFF
 from core.engine.runs.market_data import DATA_ACCOUNT
 from core.engine.stored_settings import read_settings, remove_setting, write_setting
 from core.errors import NotFound, UserError
@@ -16,6 +17,7 @@ from core.ports.store import Change, Store, StoreView
 
 __all__ = ["SystemSettings"]
 
+_ON = "on"
 _CAPITAL_RANGE = (Decimal(1), Decimal(10_000_000_000))
 
 
@@ -31,6 +33,7 @@ class SystemSettings:
         rows = await read_settings(self._store)
         chosen = rows.get(DATA_ACCOUNT, {}).get("value")
         found = {DATA_ACCOUNT: await self._label(chosen) if chosen else "automatic"}
+        found[DAY_SUMMARY] = rows.get(DAY_SUMMARY, {}).get("value", _ON)
         for account in await self._accounts.all():
             value = rows.get(f"capital|{account.broker_id}", {}).get("value")
             found[f"capital|{account.broker_id}"] = (
@@ -69,6 +72,10 @@ class SystemSettings:
                         )
                     return account.broker_id
             raise UserError(f"Found {text[:40]!r}; expected the name of an account, or automatic.")
+        if name == DAY_SUMMARY:
+            if text.lower() not in {_ON, OFF}:
+                raise UserError(f"Found {text[:40]!r}; expected on or off.")
+            return OFF if text.lower() == OFF else None
         kind, _, broker_id = name.partition("|")
         if kind != "capital":
             raise UserError(

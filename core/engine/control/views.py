@@ -10,7 +10,7 @@ from decimal import Decimal
 from core.domain.account import Account, TokenStatus
 from core.domain.broker import Position
 from core.domain.broker_profile import BrokerProfile
-from core.domain.day_result import day_result
+from core.domain.day_result import DayResult, day_result
 from core.domain.identifiers import is_paper
 from core.domain.instrument import Instrument, InstrumentId, Product
 from core.domain.mode import TradingMode
@@ -289,13 +289,22 @@ class Views:
         accounts = await self._chosen(broker_id)
         return tuple(self._pnl(account, self._snapshot(account.broker_id)) for account in accounts)
 
-    def _pnl(self, account: Account, snapshot: Snapshot | None) -> PnlView:
+    async def day_result(self, broker_id: str) -> DayResult | None:
+        """Return today's result of an account by its last read; None where there was none."""
+        account = await self._accounts.get(broker_id)
+        return self._day_result(account, self._snapshot(broker_id))
+
+    def _day_result(self, account: Account, snapshot: Snapshot | None) -> DayResult | None:
         if snapshot is None or snapshot.positions is None:
-            return PnlView(account.broker_id, account.label, None, None)
+            return None
         trades, holdings = snapshot.trades or (), snapshot.holdings or ()
         day = date.fromisoformat(self._today)
-        name = account.broker.name
-        result = day_result(snapshot.positions, trades, holdings, name, day)
+        return day_result(snapshot.positions, trades, holdings, account.broker.name, day)
+
+    def _pnl(self, account: Account, snapshot: Snapshot | None) -> PnlView:
+        result = self._day_result(account, snapshot)
+        if result is None:
+            return PnlView(account.broker_id, account.label, None, None)
         return PnlView(
             account.broker_id,
             account.label,

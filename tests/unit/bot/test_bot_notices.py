@@ -83,6 +83,7 @@ from core.domain.notices.runs import (
     SlotMissed,
     StrategyDisabled,
 )
+from core.domain.notices.summary import DaySummary
 from core.domain.notices.system import (
     ClockRight,
     ClockWrong,
@@ -190,6 +191,17 @@ def notices(word: str) -> tuple[Notice, ...]:
         BackupMissed(word, AT),
         StoreRestored(AT, 2, had_panic=True, kept=(word,), dropped=(word, word)),
         RestoredCompared(account, 3, (word, word), 2),
+        DaySummary(
+            "2026-11-23",
+            (account, "gone_account"),
+            (4, 0),
+            (Decimal("1240.50"), Decimal(0)),
+            (Decimal("134.20"), Decimal(0)),
+            (Decimal(-200), Decimal(0)),
+            ("gone_account",),
+            (),
+            AT,
+        ),
         PollerTrouble(word),
         InstrumentsOld(word, word, word),
         Started(3),
