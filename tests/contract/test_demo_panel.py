@@ -88,7 +88,7 @@ class Scene:
     async def until(
         self, found: Callable[[list[dict[str, Any]]], dict[str, Any] | None]
     ) -> dict[str, Any]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 if one := found((await self.telegram.transcript())["messages"]):
                     return one
@@ -111,9 +111,9 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         bot = telegram.bot()
         await bot.ok("getMe")
         scene = Scene(telegram, bot, Happened(), Controller())
-        panel = Panel(Guest(http), http, scene.events, scene.controller, stage, answer_s=0.2)  # type: ignore[arg-type]
+        panel = Panel(Guest(http), http, scene.events, scene.controller, stage, answer_s=1.0)  # type: ignore[arg-type]
         running = asyncio.get_running_loop().create_task(panel.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not [one for one in telegram.sim.bots.values() if one.host and one.commands]:
                 await asyncio.sleep(0.01)
         yield scene

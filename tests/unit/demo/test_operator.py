@@ -51,7 +51,7 @@ def port() -> ControlPort:
 async def operator(port: ControlPort) -> AsyncIterator[Operator]:
     transport = httpx.MockTransport(port)
     async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as http:
-        yield Operator(http, lambda: NOW, answer_s=0.3)
+        yield Operator(http, lambda: NOW, answer_s=1.0)
 
 
 async def test_a_step_that_shows_something_else_fails(operator: Operator) -> None:
@@ -61,7 +61,7 @@ async def test_a_step_that_shows_something_else_fails(operator: Operator) -> Non
             await operator.say("/start", "Namaste", button="Add account")
     said = str(failed.value)
     assert "step 1 (the bot greets) failed" in said
-    assert "expected a message with 'Namaste' and [Add account] within 0.3 s" in said
+    assert "expected a message with 'Namaste' and [Add account] within 1 s" in said
     assert "user: /start" in said
     assert "bot: I do not know that command." in said
     assert operator.steps == []
