@@ -7,6 +7,7 @@ from functools import cached_property
 from core.bootstrap.account_wiring import AccountWiring
 from core.bootstrap.price_parts import PriceParts, price_parts
 from core.bootstrap.upkeep import Upkeep
+from core.engine.orders.gate import uncontended
 from core.engine.orders.stop_hits import StopHits
 from core.engine.runs.decider import Decider
 from core.engine.runs.market_data import MarketData
@@ -80,7 +81,7 @@ class Wiring(AccountWiring):
             journal=self.journal,
             outbox=self.outbox,
             gateway=self.gateway,
-            lanes=self.pool.lanes,
+            lanes=lambda ids: self.pool.lanes(uncontended(self._store, ids)),
             wake=self.pool.wake,
             warm=self.connections.warm,
             look_ahead=self.pool.look_ahead,

@@ -264,6 +264,13 @@ class ServedStore(Store, Protocol):
         """
         ...
 
+    def contended(self, collection: str) -> frozenset[str]:
+        """Return the ids of documents that somebody else kept locked lately, as far as is known.
+
+        Whoever writes such a document with many others makes all of them wait.
+        """
+        ...
+
     def server_kind(self) -> str:
         """Return what is behind the store: ``embedded`` or ``mongod``."""
         ...

@@ -418,6 +418,10 @@ class MemoryStore(_View):
     async def ping(self) -> None:
         self.database.refuse_if_away()
 
+    def contended(self, collection: str) -> frozenset[str]:
+        del collection
+        return frozenset()
+
     def server_kind(self) -> str:
         return "memory"
 

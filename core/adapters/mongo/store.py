@@ -141,6 +141,11 @@ class MongoStore:
         """Ids of the sessions that every transaction of this store runs on."""
         return tuple(bytes(session.session_id["id"]).hex() for session in self._sessions)
 
+    def contended(self, collection: str) -> frozenset[str]:
+        """Return none: every transaction goes by itself."""
+        del collection
+        return frozenset()
+
     def server_kind(self) -> ServerKind:
         """Return ``embedded`` for SecantusDB, ``mongod`` for all others."""
         return self._kind

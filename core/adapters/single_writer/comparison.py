@@ -40,7 +40,7 @@ class Comparison:
         self._base = base
         self._reached: defaultdict[str, int] = defaultdict(int)
 
-    def questions(self, collection: str) -> list[_Where]:
+    def _questions(self, collection: str) -> list[_Where]:
         """Return filters for all that is held of a collection, or is known not to be there."""
         memory = self._memory
         if memory.rule(collection).is_whole:
@@ -83,9 +83,9 @@ class Comparison:
                 found[key] = row
         return found
 
-    def next(self, collection: str, most: int) -> list[_Where]:
+    def _next(self, collection: str, most: int) -> list[_Where]:
         """Return the questions after the last ones, for about ``most`` documents; 0 is all."""
-        every = self.questions(collection)
+        every = self._questions(collection)
         if not most or not every:
             return every
         begin, weight, found = self._reached[collection] % len(every), 0, []
@@ -98,6 +98,20 @@ class Comparison:
         return found
 
     async def differences(
+        self, collection: str, most: int, now: datetime, pending: _Pending
+    ) -> list[str]:
+        """Return in what the next ``most`` documents differ from the store; 0 is all of them."""
+        if self._memory.rule(collection).is_foreign:
+            return []
+        questions = self._next(collection, most)
+        found = await self._differences(collection, questions, now, pending)
+        if not found:
+            return []
+        # A difference is there the second time too.
+        again = await self._differences(collection, questions, now, pending)
+        return [line for line in found if line in again]
+
+    async def _differences(
         self, collection: str, questions: Iterable[_Where], now: datetime, pending: _Pending
     ) -> list[str]:
         """Return in what memory differs from the store's answers.

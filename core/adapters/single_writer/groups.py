@@ -11,10 +11,18 @@ from typing import Any
 
 from core.adapters.mongo.schema import Collection
 from core.adapters.single_writer.documents import unique_keys
+from core.adapters.single_writer.fence import DoneBefore, WrittenOutside
 from core.adapters.single_writer.shelf import Layer
+from core.errors import (
+    AlreadyDone,
+    LeaseLost,
+    StaleWrite,
+    StoreUnavailable,
+    TransactionConflict,
+)
 from core.ports.store import Batch, Change, Document
 
-__all__ = ["MOST_MEMBERS", "Group", "Member", "Outcome", "batches"]
+__all__ = ["MOST_MEMBERS", "Group", "Member", "Outcome", "answer_to", "batches"]
 
 MOST_MEMBERS = 256
 _MOST_DOCUMENTS = 600
@@ -29,6 +37,8 @@ class Outcome(Enum):
     """What it was worked out upon did not commit."""
     SMALLER = auto()
     """A member of its group was refused; they run again in halves, so that it is known which."""
+    CONTENDED = auto()
+    """It was alone, and met a write of somebody else's."""
 
 
 @dataclass(eq=False, slots=True)
@@ -83,6 +93,21 @@ class Group:
             member.group_size = len(self.members)
             if not member.ended.done():
                 member.ended.set_result(outcome)
+
+
+def answer_to(group: Group, error: Exception) -> Outcome | Exception:
+    """Return what the members of a group hear whose commit was refused."""
+    if isinstance(error, LeaseLost | StoreUnavailable):
+        return error
+    if isinstance(error, WrittenOutside):
+        return Outcome.RERUN
+    if len(group.members) > 1:
+        return Outcome.SMALLER
+    if isinstance(error, StaleWrite):
+        return Outcome.RERUN
+    if isinstance(error, DoneBefore):
+        return AlreadyDone("This was done before.")
+    return Outcome.CONTENDED if isinstance(error, TransactionConflict) else error
 
 
 def batches(group: Group, schemas: Mapping[str, Collection]) -> Iterator[tuple[str, Batch]]:

@@ -43,12 +43,14 @@ class Rule:
         is_foreign: Other processes write it too, so nothing of it is believed from memory.
         is_aside: Single writes of it go to the store at once and not with a group: nothing that is
             committed depends on them, and who taps does not wait for fifty accounts' commit.
+        is_own: A document of it is one account's, and written by its transactions alone.
     """
 
     is_whole: bool = False
     covers: tuple[Cover, ...] = ()
     is_foreign: bool = False
     is_aside: bool = False
+    is_own: bool = False
 
 
 WHOLE = Rule(is_whole=True)
@@ -68,6 +70,7 @@ _RULES: Mapping[str, Rule] = {
     "fills": Rule(covers=(Cover(("broker_id", "day"), most=1024),)),
     "baselines": Rule(covers=(Cover(("day",)), Cover(("broker_id", "day"), most=1024))),
     "outbox": Rule(covers=(Cover(("state",), frozenset({"WAITING", "SENDING", "DEAD"})),)),
+    "account_gates": Rule(is_whole=True, is_own=True),
     "inbox": _ASIDE,
     "order_events": _BY_ID,
     "runs": _BY_ID,

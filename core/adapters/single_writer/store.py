@@ -10,6 +10,7 @@ held, so another controller's take-over ends all of them.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import secrets
 from collections import OrderedDict
@@ -20,10 +21,19 @@ from typing import Any, TypeVar
 from core.adapters.mongo.schema import COLLECTIONS, Collection
 from core.adapters.single_writer.body import BodyView, Layers, seen
 from core.adapters.single_writer.comparison import Comparison
+from core.adapters.single_writer.contention import Contention, Patience
 from core.adapters.single_writer.documents import handed, kept, sort_rows
 from core.adapters.single_writer.fence import DoneBefore, Fence, WrittenOutside, held, why_not_held
-from core.adapters.single_writer.groups import MOST_MEMBERS, Group, Member, Outcome, batches
+from core.adapters.single_writer.groups import (
+    MOST_MEMBERS,
+    Group,
+    Member,
+    Outcome,
+    answer_to,
+    batches,
+)
 from core.adapters.single_writer.memory import Memory
+from core.adapters.single_writer.of_server import OfServer
 from core.errors import (
     AlreadyDone,
     Denied,
@@ -48,7 +58,7 @@ _REMEMBERED = 20_000
 _GATHERS = 4
 
 
-class SingleWriterStore:
+class SingleWriterStore(OfServer):
     """A store that keeps what it has written, while it is the only one who writes.
 
     Args:
@@ -66,10 +76,11 @@ class SingleWriterStore:
         *,
         deadline_s: float = 8.0,
     ) -> None:
-        self.base = base
+        super().__init__(base)
         self._clock = clock
         self._memory = Memory(base, collections)
         self._comparison = Comparison(self._memory, base)
+        self._contention = Contention(self._memory)
         self._deadline_s = deadline_s
         self._fence: Fence | None = None
         self._outside = 0
@@ -86,22 +97,9 @@ class SingleWriterStore:
 
     # -- the server ------------------------------------------------------------------------------
 
-    @property
-    def session_ids(self) -> tuple[str, ...]:
-        """Ids of the sessions that every transaction of this store runs on; they never change."""
-        return self.base.session_ids
-
-    async def kill_sessions(self, ids: Sequence[str]) -> None:
-        """End sessions of a controller that is gone, and roll back what they hold open."""
-        await self.base.kill_sessions(ids)
-
-    async def ping(self) -> None:
-        """Return when the server answers; raises ``StoreUnavailable``."""
-        await self.base.ping()
-
-    def server_kind(self) -> str:
-        """Return what is behind the store: ``embedded`` or ``mongod``."""
-        return self.base.server_kind()
+    def contended(self, collection: str) -> frozenset[str]:
+        """Return the ids of documents that somebody else kept locked lately."""
+        return self._contention.documents(collection)
 
     async def hold(self, collection: str, where: Mapping[str, Any]) -> None:
         """Be the only one who writes from now on (see the port)."""
@@ -196,7 +194,7 @@ class SingleWriterStore:
 
     async def _run(self, body: Callable[[BulkView], Awaitable[T]], nonce: str | None) -> T:
         until = asyncio.get_running_loop().time() + self._deadline_s
-        most = MOST_MEMBERS
+        patience = Patience(MOST_MEMBERS)
         while True:
             await self._ready()
             if nonce is not None:
@@ -211,10 +209,7 @@ class SingleWriterStore:
                     outcome = await self._seen()
                 else:
                     # Nothing may run between the proof that what was read stands, and this.
-                    member = self._join(view, nonce, most)
-                    outcome = await asyncio.shield(member.ended)
-                    if outcome is Outcome.SMALLER:
-                        most = max(1, member.group_size // 2)
+                    outcome = await self._joined(view, nonce, patience)
             if outcome is Outcome.LANDED:
                 answer: T = value
                 return answer
@@ -222,6 +217,23 @@ class SingleWriterStore:
                 raise copy(outcome)  # its own: raised by many, one would gather all their frames
             if asyncio.get_running_loop().time() >= until:
                 raise TransactionConflict("Other writes were faster, again and again.")
+
+    async def _joined(
+        self, view: BodyView, nonce: str | None, patience: Patience
+    ) -> Outcome | Exception:
+        """Have what a body wrote committed with what others wrote, and return what came of it."""
+        is_suspect = self._contention.concerns(view.layers)
+        if is_suspect and self._groups and patience.lets_others_go():
+            await self._groups[-1].ended.wait()  # upon what is refused they would run again
+            return Outcome.RERUN
+        member = self._join(view, nonce, 1 if is_suspect else patience.most)
+        outcome = await asyncio.shield(member.ended)
+        if outcome is Outcome.SMALLER:
+            patience.most = max(1, member.group_size // 2)
+        elif outcome is Outcome.CONTENDED:
+            self._contention.note(view.layers)
+            await patience.after_refusal()
+        return outcome
 
     async def _attempt(
         self,
@@ -363,8 +375,11 @@ class SingleWriterStore:
 
         condition = held(self._fence, self._outside)
         everything = [(_COMMITS, Batch(inserts=nonces)), *written] if nonces else written
+        runs = itertools.count()
 
         async def body(view: BulkView) -> None:
+            if next(runs):  # not again with all who are in it: who meets another's write is found
+                raise TransactionConflict("A group met another's write.")
             await view.apply_all(condition, everything)
 
         try:
@@ -403,7 +418,7 @@ class SingleWriterStore:
             self._doubt = group
         elif isinstance(error, WrittenOutside) or self._is_wrong(group, error):
             self._is_stale = True
-        self._end(group, self._answer(group, error))
+        self._end(group, answer_to(group, error))
         for one in later:
             self._end(one, error if isinstance(error, LeaseLost) else Outcome.RERUN)
 
@@ -413,17 +428,6 @@ class SingleWriterStore:
             isinstance(error, StaleWrite) and not self._memory.rule(error.collection).is_foreign
         )
         return is_known and len(group.members) == 1
-
-    def _answer(self, group: Group, error: Exception) -> Outcome | Exception:
-        if isinstance(error, LeaseLost | StoreUnavailable):
-            return error
-        if isinstance(error, WrittenOutside):
-            return Outcome.RERUN
-        if len(group.members) > 1:
-            return Outcome.SMALLER
-        if isinstance(error, StaleWrite):
-            return Outcome.RERUN
-        return AlreadyDone("This was done before.") if isinstance(error, DoneBefore) else error
 
     # -- what is not known -----------------------------------------------------------------------
 
@@ -481,13 +485,7 @@ class SingleWriterStore:
         outside, now = self._outside, self._clock.now()
         found: list[str] = []
         for name in [collection] if collection else list(self._memory.shelves):
-            if self._memory.rule(name).is_foreign:
-                continue
-            asked = self._comparison.next(name, most)
-            differing = await self._comparison.differences(name, asked, now, self._pending)
-            if differing:  # a difference is there the second time too
-                again = await self._comparison.differences(name, asked, now, self._pending)
-                found += [line for line in differing if line in again]
+            found += await self._comparison.differences(name, most, now, self._pending)
         # While a commit's outcome is not known, nor is what the store should hold.
         if not found or self._is_unsure():
             return []

@@ -1,0 +1,60 @@
+"""A run's commit passes the gates of many accounts: one that is locked holds up none of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import pytest
+
+from core.domain.target import Direction
+from core.errors import TransactionConflict
+from core.ports.store import BulkView
+from tests.unit.engine.runs.test_lanes import Laned
+
+pytestmark = pytest.mark.invariant("I1")
+
+
+async def _commits_before_the_send(bench: Laned) -> int:
+    """Run, and return how many commits there were when the entry left."""
+    commits: list[int] = []
+    place = bench.broker.place
+
+    async def seen(order: Any) -> Any:
+        commits.append(bench.store.commands["commit"])
+        return await place(order)
+
+    bench.broker.place = seen  # type: ignore[method-assign]
+    bench.store.commands.clear()
+    await bench.run()
+    await bench.until(lambda: bench.sent() == [("BUY", 10)])
+    await bench.until(bench.is_calm)
+    assert bench.sent() == [("BUY", 10)]
+    (found,) = commits
+    return found
+
+
+async def test_run_that_is_refused_twice_takes_no_entry_along() -> None:
+    """Each account passes its own gate then, in a commit of its own, and once."""
+    async with Laned().running() as bench:
+        bench.strategy.want(Direction.LONG)
+        commit, refusals = bench.store.transaction, iter((True, True))
+
+        async def refused(body: Callable[[BulkView], Awaitable[Any]], *, nonce: str) -> Any:
+            if next(refusals, False):
+                raise TransactionConflict("A gate is locked.")
+            return await commit(body, nonce=nonce)
+
+        bench.store.transaction = refused  # type: ignore[method-assign]
+        assert await _commits_before_the_send(bench) == 2
+
+
+async def test_account_with_a_locked_gate_has_no_lane() -> None:
+    """Its entry is an intent, and the run waits for nobody's lock."""
+    async with Laned().running() as bench:
+        bench.strategy.want(Direction.LONG)
+        contended: Mapping[str, frozenset[str]] = {
+            "account_gates": frozenset({bench.account.broker_id})
+        }
+        bench.engine.writer.contended = contended.__getitem__  # type: ignore[assignment, method-assign]
+        assert await _commits_before_the_send(bench) == 2
