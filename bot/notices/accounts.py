@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from bot.notices.lookups import Lookups
-from bot.views.lines import held_list
+from bot.views.lines import brief, held_list
 from bot.views.markup import LONG, bold, clock_time, esc, join, sentence, short
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
@@ -125,9 +125,9 @@ def _square_off(notice: SquareOffAlarm, label: str) -> Screen:
     return Screen(
         join(
             f"🚨 {bold(f'Still open · {label}')}",
-            [f"• {esc(one)}" for one in notice.positions],
-            "I could not close these before the end of the day. Look at them now, here or at the "
-            "broker.",
+            [f"• {esc(brief(one))}" for one in notice.positions],
+            "I could not close these in time for the square-off. Close them now, here or at the "
+            "broker: brokers charge for squaring off, and an intraday short may go to auction.",
         ),
         ((button("Positions", Verb.POSITIONS, notice.broker_id),),),
     )
@@ -135,9 +135,9 @@ def _square_off(notice: SquareOffAlarm, label: str) -> Screen:
 
 def _software_stop(notice: SoftwareStop, label: str) -> Screen:
     return Screen(
-        f"⚠️ {bold(f'Software stop · {label}')}\nThe stop of {bold(notice.instrument)} cannot "
-        f"rest at the broker ({esc(notice.reason)}). I watch the price myself; it works only "
-        "while I run."
+        f"⚠️ {bold(f'Software stop · {label}')}\nThe stop of {bold(brief(notice.instrument))} "
+        f"cannot rest at the broker ({esc(notice.reason)}). I watch the price myself; it works "
+        "only while I run."
     )
 
 
@@ -145,8 +145,8 @@ def _shrunk(notice: PositionShrunk, label: str) -> Screen:
     return Screen(
         join(
             bold(f"Fewer units held · {label}"),
-            f"The broker holds {notice.quantity} of {esc(notice.instrument)} "
-            f"({esc(notice.product)}), fewer than the strategies' records: the rest was closed by "
+            f"The broker holds {notice.quantity} of {esc(brief(notice.instrument))} "
+            f"{esc(notice.product)}, fewer than the strategies' records: the rest was closed by "
             "hand or by the broker. I corrected the records.",
         ),
         ((button("Orders", Verb.ORDERS, notice.broker_id),),),
@@ -176,7 +176,7 @@ async def _rows_unread(notice: RowsUnread, label: str, lookups: Lookups) -> Scre
 
 def _anomaly(notice: Anomaly, label: str) -> Screen:
     return Screen(
-        f"🚨 {bold(f'Impossible event · {label}')}\n{esc(notice.text)}\nI enter "
+        f"🚨 {bold(f'Impossible event · {label}')}\n{esc(brief(notice.text))}\nI enter "
         "nothing new on this account. When you have looked at it, set it to Exit only and then to "
         "Normal under /mode, to go on.",
         ((button("Orders", Verb.ORDERS, notice.broker_id), button("Health", Verb.HEALTH)),),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from bot.notices.lookups import Lookups
-from bot.views.markup import LONG, bold, day_time, esc, join, short
+from bot.views.markup import LONG, bold, day_time, esc, join, sentence, short
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
 from bot.views.words import plural
@@ -45,8 +45,8 @@ def _missed(notice: BackupMissed) -> str:
         f"The newest is of {day_time(notice.newest)}." if notice.newest else "There is none yet."
     )
     return (
-        f"💾 Today's backup could not be made: {esc(short(notice.reason, LONG))} {newest} "
-        "I try again each hour."
+        f"💾 Today's backup could not be made: {esc(sentence(short(notice.reason, LONG)))} "
+        f"{newest} I try again each hour."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from bot.notices.lookups import Lookups
-from bot.views.lines import strategy_words
+from bot.views.lines import brief, strategy_words
 from bot.views.markup import LONG, bold, day_time, esc, join, short
 from bot.views.screen import Keyboard, Screen, button
 from bot.views.verbs import Verb
@@ -21,10 +21,10 @@ async def exit_notice(notice: ExitNotice, lookups: Lookups) -> Screen:
         case ExitWaits():
             return _waits(notice, label)
         case ExitStuck():
-            return _stuck(notice, label)
+            return _stuck(notice, label, await _stands(notice, lookups))
         case ExitThrough():
             return Screen(
-                f"✅ {bold(f'Exit through · {label}')}\n{esc(notice.position)} is closed."
+                f"✅ {bold(f'Exit through · {label}')}\n{esc(brief(notice.position))} is closed."
             )
         case LedgersLeft():
             return _left(notice, label)
@@ -36,18 +36,27 @@ def _waits(notice: ExitWaits, label: str) -> Screen:
     what = "stop" if notice.is_stop else "exit"
     when = f"at the open, {day_time(notice.opens_at)}" if notice.opens_at else "at the next open"
     return Screen(
-        f"🕒 {bold(f'Waits for the open · {label}')}\nThe {what} {esc(notice.order)} is sent "
-        f"{when}: the exchange does not trade it now, so nothing protects it until then."
+        f"🕒 {bold(f'Waits for the open · {label}')}\nThe {what} {esc(brief(notice.order))} is "
+        f"sent {when}: the exchange does not trade it now, so nothing protects it until then."
     )
 
 
-def _stuck(notice: ExitStuck, label: str) -> Screen:
+async def _stands(notice: ExitStuck, lookups: Lookups) -> str:
+    """Return what is at risk, in rupees."""
+    _, _, rest = notice.order.partition(" ")
+    _, _, place = rest.partition(" ")
+    instrument, _, product = place.rpartition(" ")
+    return await lookups.open_words(notice.broker_id, instrument, product)
+
+
+def _stuck(notice: ExitStuck, label: str, stands: str) -> Screen:
     owner = f" ({esc(strategy_words(notice.strategy))})" if notice.strategy else ""
     return Screen(
         join(
             f"🚨 {bold(f'Exit not through · {label}')}",
-            f"{esc(notice.order)}{owner} is still open: {esc(short(notice.reason, LONG))}.",
-            "I go on trying, and tell you when it is through.",
+            f"{esc(brief(notice.order))}{owner}: {esc(short(brief(notice.reason), LONG))}.{stands}",
+            "I go on trying, and tell you when it is through. If it is urgent, close it in the "
+            "broker's app.",
         ),
         _look(notice.broker_id),
     )
@@ -58,7 +67,7 @@ def _left(notice: LedgersLeft, label: str) -> Screen:
     return Screen(
         join(
             f"⚠️ {bold(f'Left over from {strategy_words(notice.strategy)} · {label}')}",
-            [f"• {esc(one)}" for one in notice.positions],
+            [f"• {esc(brief(one))}" for one in notice.positions],
             f"No strategy looks after these ({esc(short(why, LONG))}). Close them, or bring the "
             "strategy back.",
         ),

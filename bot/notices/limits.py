@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from bot.notices.lookups import Lookups
+from bot.views.lines import brief
 from bot.views.markup import LONG, bold, clock_time, esc, join, short
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
@@ -81,8 +82,8 @@ async def _passed(notice: RoundTripPassed, lookups: Lookups) -> Screen:
     return Screen(
         join(
             f"✅ {bold(f'Round trip passed · {label}')}",
-            f"Bought {notice.quantity} {esc(notice.instrument)} at {price(notice.bought)}, sold at "
-            f"{price(notice.sold)}.",
+            f"Bought {notice.quantity} {esc(brief(notice.instrument))} at {price(notice.bought)}, "
+            f"sold at {price(notice.sold)}.",
             "Strategies may enter on this account now, within its limits.",
         ),
         ((button("Limits", Verb.LIMITS),),),
@@ -94,7 +95,7 @@ async def _failed(notice: RoundTripFailed, lookups: Lookups) -> Screen:
     return Screen(
         join(
             f"⚠️ {bold(f'Round trip failed · {label}')}",
-            f"{esc(notice.instrument)} was not bought: {esc(short(notice.reason, LONG))}.",
+            f"{esc(brief(notice.instrument))} was not bought: {esc(short(notice.reason, LONG))}.",
             "Nothing is held of it. Put that right, then tap Smallest round trip in /limits again; "
             "until one has passed, nothing is entered on this account.",
         ),

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from decimal import Decimal
 
 from telegram import InlineKeyboardButton
 
 from bot.conversation.login_buttons import LoginButtons
 from bot.views.lines import order_terms
-from bot.views.markup import esc
+from bot.views.markup import bold, esc
 from core.domain.account import Account
 from core.domain.inquiry import InquiryView
+from core.domain.money import signed_rupees
 from core.domain.views import OrderView, PositionView
 from core.engine.control.control import Control
 from core.errors import NotFound
@@ -65,6 +67,18 @@ class Lookups:
             return await self.control.views.held(broker_id)
         except NotFound:
             return ()
+
+    async def open_words(self, broker_id: str, instrument: str, product: str = "") -> str:
+        """Return what a position stands at: ``Open -₹120.00 now.``; '' where it is not known."""
+        amount = sum(
+            (
+                one.unrealised
+                for one in await self.held(broker_id)
+                if str(one.instrument) == instrument and product in {"", one.product.value}
+            ),
+            Decimal(0),
+        )
+        return f" Open {bold(signed_rupees(amount))} now." if amount else ""
 
     async def inquiry(self, client_order_id: str) -> InquiryView:
         """Return an order that is or was unresolved; raises ``NotFound``."""

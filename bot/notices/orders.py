@@ -29,6 +29,7 @@ from core.domain.notices.orders import (
     OrderUnresolved,
     OrderUpdate,
 )
+from core.domain.order import Purpose
 from core.domain.views import OrderView
 
 __all__ = ["order_notice"]
@@ -74,13 +75,13 @@ def _rejected(order: OrderView) -> Screen:
             f"❌ {bold(f'Rejected · {order.account_label}')}",
             order_terms(order),
             said,
-            order.sequel or None,
+            order.sequel or ("It is not repeated." if order.purpose is Purpose.ENTRY else None),
         )
     )
 
 
 def _revived(order: OrderView) -> Screen:
-    title = f"🚨 {bold(f'Came back · {order.account_label}')}"
+    title = f"🚨 {bold(f'Order came back · {order.account_label}')}"
     note = (
         "It counted as finished. Check the position at the broker; I count the order as it is "
         "there now:"

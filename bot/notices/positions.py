@@ -7,12 +7,12 @@ from typing import assert_never
 
 from bot.notices.lookups import Lookups
 from bot.views.callbacks import handle
-from bot.views.lines import order_terms, result_words, strategy_words
+from bot.views.lines import brief, order_terms, result_words, strategy_words
 from bot.views.markup import bold, esc, join
 from bot.views.screen import Screen, button
 from bot.views.unresolved import answer_rows, settled_screen
 from bot.views.verbs import Verb
-from bot.views.words import price
+from bot.views.words import plural, price
 from core.domain.inquiry import InquiryView
 from core.domain.notices.positions import (
     ClosedByHand,
@@ -70,8 +70,8 @@ def _closed(notice: ClosedByHand, label: str) -> Screen:
     return Screen(
         join(
             f"✋ {bold(f'Closed by hand · {label}')}",
-            f"{bold(notice.instrument)}: {notice.units} units closed{at} by an order that I did "
-            "not send.",
+            f"{bold(brief(notice.instrument))}: {plural(notice.units, 'unit')} closed{at} by an "
+            "order that I did not send.",
             None if notice.result is None else result_words(notice.result, notice.charges),
             f"Held now by {esc(whose)}: {left}.",
         ),
@@ -80,7 +80,7 @@ def _closed(notice: ClosedByHand, label: str) -> Screen:
 
 
 def _disputed(notice: PositionDisputed, label: str) -> Screen:
-    what = f"{esc(notice.instrument)} ({esc(notice.product)})"
+    what = f"{esc(brief(notice.instrument))} {esc(notice.product)}"
     key = handle(f"{notice.instrument}|{notice.product}")
     if notice.is_over:
         return Screen(
@@ -105,11 +105,11 @@ def _disputed(notice: PositionDisputed, label: str) -> Screen:
 
 def _converted(notice: PositionConverted, label: str) -> Screen:
     whose = f" of {esc(_names(notice.strategies))}" if notice.strategies else ""
-    what = f"{notice.units} {esc(notice.instrument)}{whose}"
+    what = f"{notice.units} {esc(brief(notice.instrument))}{whose}"
     return Screen(
         f"🔁 {bold(f'Converted by hand · {label}')}\n{what} "
         f"went from {esc(notice.product)} to {esc(notice.into)}. They are outside my care now: no "
-        "strategy sells them, and no stop of mine protects them."
+        "strategy sells them, and no stop of mine protects them. Protect or close them yourself."
     )
 
 
@@ -117,7 +117,7 @@ def _void(notice: IntradayLedgerVoid, label: str) -> Screen:
     return Screen(
         join(
             f"🌅 {bold(f'Ended with their day · {label}')}",
-            [f"• {esc(one)}" for one in notice.ledgers],
+            [f"• {esc(brief(one))}" for one in notice.ledgers],
             "These intraday positions were still in the records this morning. I sell nothing for "
             "them; look in the broker's app what became of them.",
         ),
@@ -126,7 +126,7 @@ def _void(notice: IntradayLedgerVoid, label: str) -> Screen:
 
 
 def _unowned(notice: UnownedPosition, label: str) -> Screen:
-    what = f"{notice.units:+d} {esc(notice.instrument)} ({esc(notice.product)})"
+    what = f"{notice.units:+d} {esc(brief(notice.instrument))} {esc(notice.product)}"
     key = handle(f"{notice.instrument}|{notice.product}")
     return Screen(
         join(
@@ -140,10 +140,10 @@ def _unowned(notice: UnownedPosition, label: str) -> Screen:
 
 def _crossed(notice: LedgersCrossed, label: str) -> Screen:
     names = esc(_names(notice.strategies))
-    what = f"{notice.units} {esc(notice.instrument)} ({esc(notice.product)})"
+    what = f"{notice.units} {esc(brief(notice.instrument))} {esc(notice.product)}"
     return Screen(
-        f"🔀 {bold(f'Crossed inside · {label}')}\n{names} held opposite sides: {what} "
-        f"were crossed at {price(notice.price)} without an order at the broker."
+        f"🔀 {bold(f'Crossed without an order · {label}')}\n{names} held opposite sides: {what} "
+        f"were closed against one another at {price(notice.price)}. The broker saw no order."
     )
 
 

@@ -8,7 +8,7 @@ from telegram import InlineKeyboardButton
 
 from bot.notices.lookups import Lookups
 from bot.views.callbacks import handle
-from bot.views.lines import strategy_words
+from bot.views.lines import brief, strategy_words
 from bot.views.markup import LONG, bold, esc, join, short
 from bot.views.screen import Keyboard, Screen, button
 from bot.views.verbs import Verb
@@ -38,15 +38,20 @@ async def protection_notice(notice: ProtectionNotice, lookups: Lookups) -> Scree
         case StopChanged():
             return _changed(notice, label)
         case StopCancelled():
-            return _cancelled(notice, label)
+            return _cancelled(notice, label, await _stands(notice, lookups))
         case StopHit():
             return _hit(notice, label)
         case Unprotected():
-            return _unprotected(notice, label)
+            return _unprotected(notice, label, await _stands(notice, lookups))
         case ProtectedAgain():
             return _protected_again(notice, label)
         case _:
             assert_never(notice)
+
+
+async def _stands(notice: StopCancelled | Unprotected, lookups: Lookups) -> str:
+    """Return what is at risk, in rupees."""
+    return await lookups.open_words(notice.broker_id, notice.instrument, notice.product)
 
 
 def _to_positions(broker_id: str) -> Keyboard:
@@ -67,7 +72,8 @@ def _denied(notice: ExitDenied, label: str) -> Screen:
     return Screen(
         join(
             f"⚠️ {bold(f'Exit not sent · {label}')}",
-            f"{esc(notice.instrument)}: {esc(short(notice.reason, LONG))}. {guard} I keep trying.",
+            f"{bold(brief(notice.instrument))}: {esc(short(notice.reason, LONG))}. {guard} I keep "
+            "trying.",
         ),
         _to_positions(notice.broker_id),
     )
@@ -77,8 +83,8 @@ def _restored(notice: StopRestored, label: str) -> Screen:
     return Screen(
         join(
             f"⚠️ {bold(f'Exit failed · {label}')}",
-            f"{esc(notice.instrument)}: {esc(short(notice.reason, LONG))}. Its stop is back at "
-            f"the broker at {price(notice.trigger_price)}, and I try the exit again.",
+            f"{bold(brief(notice.instrument))}: {esc(short(notice.reason, LONG))}. Its stop is "
+            f"back at the broker at {price(notice.trigger_price)}, and I try the exit again.",
         ),
         _to_positions(notice.broker_id),
     )
@@ -91,14 +97,14 @@ def _changed(notice: StopChanged, label: str) -> Screen:
     return Screen(
         join(
             f"⚠️ {bold(f'Stop changed · {label}')}",
-            f"{esc(notice.instrument)}: its stop is now for {notice.quantity} at {at}{was}. I keep "
-            "that price for today, and see that all units are covered.",
+            f"{bold(brief(notice.instrument))}: its stop is now for {notice.quantity} at {at}{was}"
+            ". I keep that price for today, and see that all units are covered.",
         ),
         _to_positions(notice.broker_id),
     )
 
 
-def _cancelled(notice: StopCancelled, label: str) -> Screen:
+def _cancelled(notice: StopCancelled, label: str, stands: str) -> Screen:
     who = (
         f"the broker cancelled its stop twice ({esc(short(notice.reason, LONG))})"
         if notice.reason
@@ -108,8 +114,9 @@ def _cancelled(notice: StopCancelled, label: str) -> Screen:
     return Screen(
         join(
             f"⚠️ {bold(f'Stop gone · {label}')}",
-            f"{esc(notice.instrument)}: {who}. I do not place it again by myself. Meanwhile I "
-            f"watch the price for {price(notice.trigger_price)}; that works only while I run.",
+            f"{bold(brief(notice.instrument))}: {who}. I do not place it again by myself. "
+            f"Meanwhile I watch the price for {price(notice.trigger_price)}; that works only while "
+            f"I run.{stands}",
         ),
         ((back,), *_to_positions(notice.broker_id)),
     )
@@ -126,14 +133,17 @@ def _hit(notice: StopHit, label: str) -> Screen:
     )
 
 
-def _unprotected(notice: Unprotected, label: str) -> Screen:
+def _unprotected(notice: Unprotected, label: str, stands: str) -> Screen:
     rows: Keyboard = _to_positions(notice.broker_id)
     if notice.can_put_back:
         rows = ((_put_back(notice),), *rows)
     return Screen(
         join(
             f"⚠️ {bold(f'Unprotected · {label}')}",
-            f"{_position(notice)}: {esc(short(notice.why, LONG))}.",
+            f"{_position(notice)}: {esc(short(notice.why, LONG))}.{stands}",
+            "Close it in Positions, or set a stop in the broker's app."
+            if not notice.can_put_back
+            else "Put its stop back, or close it in Positions.",
         ),
         rows,
     )
@@ -151,4 +161,4 @@ def _protected_again(notice: ProtectedAgain, label: str) -> Screen:
 def _position(notice: StopHit | Unprotected | ProtectedAgain) -> str:
     """Return what is held and whose it is: ``NSE:SBIN +10 (trend)`` (escaped)."""
     whose = strategy_words(notice.strategy)
-    return f"{esc(notice.instrument)} {notice.quantity:+d} ({esc(whose)})"
+    return f"{bold(brief(notice.instrument))} {notice.quantity:+d} ({esc(whose)})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from bot.notices.lookups import Lookups
+from bot.views.lines import brief
 from bot.views.markup import LONG, bold, esc, join, short
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
@@ -61,9 +62,9 @@ async def _fired(notice: GuardFired, lookups: Lookups) -> Screen:
     )
     closing = plural(notice.closing, "position")
     lines.append(
-        f"Closing {closing}. Shut until the next trading day."
+        f"Closing {closing}. Nothing is entered there until the next trading day."
         if notice.closing
-        else "Nothing is left to close. Shut until the next trading day."
+        else "Nothing is left to close. Nothing is entered there until the next trading day."
     )
     if notice.price_age_s > _OLD_S:
         lines.append(f"⚠️ Judged by prices of {notice.price_age_s} s ago.")
@@ -74,7 +75,7 @@ async def _fired(notice: GuardFired, lookups: Lookups) -> Screen:
         label = esc(await lookups.label(broker_id))
         lines.append(f"🔑 {label} needs a login: nothing is closed there before it.")
     if notice.left:
-        names = esc(short(", ".join(notice.left), LONG))
+        names = esc(short(brief(", ".join(notice.left)), LONG))
         lines.append(f"⚠️ Not closed: {names}. I send nothing there; close it at the broker.")
     head = f"🛑 {bold(f'Your guard has fired · {name}')}"
     rows = ((button("Positions", Verb.POSITIONS), button("Guards", Verb.GUARDS)),)

@@ -6,7 +6,8 @@ from typing import assert_never
 
 from bot.notices.lookups import Lookups
 from bot.views.callbacks import handle
-from bot.views.markup import LONG, bold, clock_time, esc, short
+from bot.views.lines import brief
+from bot.views.markup import LONG, bold, clock_time, esc, sentence, short
 from bot.views.runs import run_card
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
@@ -75,7 +76,11 @@ async def _no_data(notice: DataMissing, lookups: Lookups) -> Screen:
         return Screen(
             f"📉 {bold(title)}: {esc(short(notice.detail, LONG))}. The other instruments are run."
         )
-    return Screen(f"📉 {bold(title)}: no fresh market data, so no entries.\n{esc(notice.detail)}")
+    detail = f" {esc(sentence(brief(notice.detail)))}" if notice.detail else ""
+    return Screen(
+        f"📉 {bold(title)}: no fresh market data, so nothing is entered.{detail} Is the data "
+        "account in /settings logged in?"
+    )
 
 
 async def _gone(notice: InstrumentGone, lookups: Lookups) -> Screen:
@@ -90,7 +95,8 @@ async def _gone(notice: InstrumentGone, lookups: Lookups) -> Screen:
 async def _failed(notice: RunFailed, lookups: Lookups) -> Screen:
     title = await lookups.strategy_title(notice.strategy)
     return Screen(
-        f"⚠️ {bold(title)}: the run failed. Nothing was sent.\n{esc(short(notice.detail, LONG))}",
+        f"⚠️ {bold(title)}: the run failed, nothing was sent. Look at its parameters and at the "
+        f"log: {esc(short(notice.detail, LONG))}",
         ((button("Open strategy", Verb.STRATEGY, handle(notice.strategy)),),),
     )
 

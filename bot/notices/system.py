@@ -39,8 +39,9 @@ def system_notice(notice: SystemNotice) -> Screen:  # noqa: C901, PLR0911, PLR09
             return Screen(f"🟢 {_started(notice.unknown_orders)}")
         case ServiceCrashed():
             return Screen(
-                f"A part of me stopped and is being restarted: {esc(notice.service)} "
-                f"({esc(notice.error)}). The others go on; the log has the details."
+                f"⚠️ A part of me stopped and is being restarted: {esc(notice.service)} "
+                f"({esc(notice.error)}). The others go on. Once is harmless; if it comes again, "
+                "look at /health and the log."
             )
         case Undelivered():
             return Screen(_undelivered(notice))

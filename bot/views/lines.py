@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -27,6 +28,7 @@ from core.domain.views import OrderView, PnlView, PositionView, TradeView
 __all__ = [
     "ESTIMATED",
     "ROWS",
+    "brief",
     "held_lines",
     "held_list",
     "holding_line",
@@ -48,6 +50,7 @@ _REASON_LIMIT = 160
 _HELD = 5
 _LAKH = 100_000
 _USUAL = frozenset({"NSE", "NFO"})
+_USUAL_PREFIX = re.compile(r"\b(?:NSE|NFO):(?=[A-Z0-9])")
 _EXPLAINED = frozenset({OrderState.DENIED, OrderState.HELD, OrderState.REJECTED})
 ESTIMATED = "Charges are estimated."
 """Stands once under figures after charges: the contract note counts, and what is held is held."""
@@ -114,6 +117,11 @@ def _parts(realised: Decimal, unrealised: Decimal) -> tuple[str, str]:
 def symbol_of(instrument: InstrumentId) -> str:
     """Return an instrument as a line shows it: its exchange only where that is not the usual."""
     return instrument.symbol if instrument.exchange in _USUAL else str(instrument)
+
+
+def brief(text: str) -> str:
+    """Return a text in which instruments stand as lines show them: ``SBIN``, not ``NSE:SBIN``."""
+    return _USUAL_PREFIX.sub("", text)
 
 
 def result_words(amount: Decimal, charges: Decimal | None) -> list[str]:

@@ -16,6 +16,7 @@ from core.domain.notices.accounts import (
     PositionShrunk,
 )
 from core.domain.notices.calendar import CalendarEnds
+from core.domain.notices.exits import ExitStuck
 from core.domain.notices.limits import (
     DailyLossBlind,
     DailyLossReached,
@@ -35,6 +36,7 @@ from core.domain.notices.orders import (
     OrderRevived,
     OrderUnresolved,
 )
+from core.domain.notices.protection import Unprotected
 from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.notices.runs import (
     SlotMissed,
@@ -47,7 +49,7 @@ from core.domain.order import OrderState, Purpose, Side
 from core.errors import LoginFault
 from tests.fakes.bot_engine import BotEngine
 from tests.fakes.rendered import ACCOUNT, ORDER, TAGS, an_engine, lookups, text_of
-from tests.fakes.views import AT, an_account, an_order
+from tests.fakes.views import AT, a_position, an_account, an_order
 
 
 @pytest.mark.row("B3")
@@ -81,7 +83,8 @@ async def test_a_rejection_carries_the_brokers_reason():
     assert html.unescape(TAGS.sub("", screen.text)) == (
         "❌ Rejected · Zerodha - Main\n"
         "BUY 10 NSE:SBIN MIS limit ₹812.00\n"
-        "The broker says: RMS: Margin exceeds"
+        "The broker says: RMS: Margin exceeds\n"
+        "It is not repeated."
     )
 
 
@@ -273,14 +276,14 @@ async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
         (
             ServiceCrashed("runs", "KeyError"),
             (
-                "A part of me stopped and is being restarted: runs (KeyError). The others go on; "
-                "the log has the details."
+                "⚠️ A part of me stopped and is being restarted: runs (KeyError). The others go on. "
+                "Once is harmless; if it comes again, look at /health and the log."
             ),
         ),
         (
             PositionShrunk(ACCOUNT.broker_id, "NSE:SBIN", "MIS", 3),
             (
-                "Fewer units held · Zerodha - Main\nThe broker holds 3 of NSE:SBIN (MIS), fewer than "
+                "Fewer units held · Zerodha - Main\nThe broker holds 3 of SBIN MIS, fewer than "
                 "the strategies' records: the rest was closed by hand or by the broker. I corrected "
                 "the records."
             ),
@@ -320,3 +323,38 @@ async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
 async def test_what_was_a_plain_sentence_reads_as_before(notice: Notice, text: str):
     """The words come from the typed fields now."""
     assert await text_of(notice) == text
+
+
+@pytest.mark.row("R6", "E6")
+@pytest.mark.parametrize(
+    ("notice", "text"),
+    [
+        (
+            Unprotected(
+                ACCOUNT.broker_id, "orb", "NSE:SBIN", "MIS", 10, "no stop", can_put_back=False
+            ),
+            (
+                "⚠️ Unprotected · Zerodha - Main\nSBIN +10 (orb): no stop. Open +₹27.50 now.\n"
+                "Close it in Positions, or set a stop in the broker's app."
+            ),
+        ),
+        (
+            ExitStuck(ACCOUNT.broker_id, "SELL 10 NSE:SBIN MIS", "it does not fill", "orb"),
+            (
+                "🚨 Exit not through · Zerodha - Main\nSELL 10 SBIN MIS (orb): it does not fill. "
+                "Open +₹27.50 now.\nI go on trying, and tell you when it is through. If it is "
+                "urgent, close it in the broker's app."
+            ),
+        ),
+    ],
+    ids=["unprotected", "stuck"],
+)
+async def test_what_is_at_risk_is_named_in_rupees(notice: Notice, text: str):
+    """Who reads it decides at once: what is held, why, what it stands at, what to do."""
+    engine = await an_engine()
+    await engine.log_in(ACCOUNT)
+    async with engine.at_work():
+        await engine.hold(a_position(ACCOUNT))
+        await engine.refresh(ACCOUNT)
+        screen = await render(notice, lookups(engine))
+    assert html.unescape(TAGS.sub("", screen.text)) == text
