@@ -2,7 +2,8 @@
 
 State, shut day, goals and notice are one transaction; the executors pursue the goals as they pursue
 every exit, each account for itself, so a slow one delays no other. While the day lasts what the
-guard covers is kept flat: a run that was planned at the very moment may have set a goal anew.
+guard covers is kept flat: a run that was planned at the very moment may have set a goal anew, and
+what an order of unknown fate has made of a position is known later only.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from core.domain.mode import TradingMode
 from core.domain.money import rupees, signed_rupees
 from core.domain.notices.post import Post
 from core.domain.notices.result_guards import GuardFired
-from core.domain.order import MANUAL
+from core.domain.order import CLOSED_STATES, EXTERNAL, MANUAL, UNKNOWN_STATES, Order
 from core.domain.result_guard import Breach, GuardDay, GuardScope, Reached
 from core.domain.sessions import trading_day
 from core.domain.truth import Key, filled, key_of
 from core.engine.orders.gate import gate_at
 from core.engine.orders.goals import Flattening, UserClose, flatten, goal_at, goals_of, to_flatten
-from core.engine.orders.journal import Journal
+from core.engine.orders.journal import Journal, orders_of_day
 from core.engine.orders.net_positions import NetPositions
-from core.engine.orders.shut import shut_day
+from core.engine.orders.shut import become_sure, shut_day, unsure_since
 from core.engine.orders.waiting import left_of
 from core.engine.outbox import Outbox
 from core.engine.safeguards.guard_store import StoredGuard, guard_at, put_day
@@ -111,6 +112,7 @@ class GuardFiring:
                 reason=_reason(firing.breach),
                 at=moment.now,
                 broker_ids=[account.broker_id for account in firing.accounts],
+                unsure=await self._unsure(view, scope, firing.accounts, moment),
             )
             closing = {}
             for account in firing.accounts:
@@ -133,8 +135,9 @@ class GuardFiring:
         return has_fired
 
     async def keep_shut(self, guard: StoredGuard, account: Account) -> None:
-        """Close what a fired guard covers and somebody wants again."""
+        """Close what a fired guard covers and somebody wants again, or what was not known then."""
         moment, broker_id = self._moment(), account.broker_id
+        await self._close_settled(guard.scope, broker_id, moment)
         if not await _open_ledgers(self._store, guard.scope, broker_id):
             return
 
@@ -144,6 +147,49 @@ class GuardFiring:
         nonce = f"guard-keeps:{guard.scope.key}|{broker_id}|{moment.now.isoformat()}"
         await self._store.transaction(body, nonce=nonce)
         self._wake(broker_id)
+
+    async def _close_settled(self, scope: GuardScope, broker_id: str, moment: _Moment) -> None:
+        """Close what nobody owns where it was not known at the firing how much that is.
+
+        It waits until no order of a user's is open there, so that nothing is closed twice.
+        """
+        found = await unsure_since(self._store, scope, moment.day, broker_id)
+        if found is None:
+            return
+        keys, since = found
+
+        async def known(view: StoreView) -> list[Key]:
+            orders = await orders_of_day(view, broker_id, moment.day)
+            open_ = {key_of(one) for one in orders if _is_open(one)}
+            rest = [one for one in keys if one not in open_]
+            nets = [await self._nets.net_in(view, broker_id, one, moment.day) for one in rest]
+            return [key for key, net in zip(rest, nets, strict=True) if net.outside is not None]
+
+        async def body(view: StoreView) -> None:
+            settled = await known(view)
+            await self._close_outside(view, broker_id, settled, moment, since=since)
+            await become_sure(view, scope, moment.day, broker_id, settled)
+
+        if not await known(self._store):
+            return
+        nonce = f"guard-settles:{scope.key}|{broker_id}|{moment.now.isoformat()}"
+        await self._store.transaction(body, nonce=nonce)
+        self._wake(broker_id)
+
+    @staticmethod
+    async def _unsure(
+        view: StoreView, scope: GuardScope, accounts: Sequence[Account], moment: _Moment
+    ) -> list[tuple[str, Key]]:
+        """Return where a user's order may have filled; those of strategies move their ledgers."""
+        if scope.strategy:
+            return []
+        found = {
+            (account.broker_id, key_of(order))
+            for account in accounts
+            for order in await orders_of_day(view, account.broker_id, moment.day)
+            if order.strategy == MANUAL and order.state in UNKNOWN_STATES
+        }
+        return sorted(found)
 
     def _moment(self) -> _Moment:
         market_now = self._clock.market_now()
@@ -167,13 +213,25 @@ class GuardFiring:
         return sum(1 for one in ledgers if one.quantity)
 
     async def _close_outside(
-        self, view: StoreView, broker_id: str, keys: Sequence[Key], moment: _Moment
+        self,
+        view: StoreView,
+        broker_id: str,
+        keys: Sequence[Key],
+        moment: _Moment,
+        *,
+        since: datetime | None = None,
     ) -> int:
-        """Close what no strategy owns; return how many positions."""
+        """Close what no strategy owns; return how many positions.
+
+        What others have traded ``since`` is theirs: it is neither closed nor counted against it.
+        """
         closing = 0
         for key in (one for one in keys if not _stays(one)):
             net = await self._nets.net_in(view, broker_id, key, moment.day)
             outside = net.outside
+            if outside and since is not None:
+                then = outside - await _traded_since(view, broker_id, key, moment.day, since)
+                outside = _nearer(then, outside)
             if not outside or not net.quantity or outside * net.quantity <= 0:
                 continue
             goal = await goal_at(view, ledger_key(MANUAL, broker_id, *key))
@@ -236,6 +294,26 @@ class GuardFiring:
             tuple(paused),
             tuple(logged_out),
         )
+
+
+async def _traded_since(
+    view: StoreView, broker_id: str, key: Key, day: str, since: datetime
+) -> int:
+    """Return the signed units that others have traded in orders that were seen since a moment."""
+    return sum(
+        one.filled_quantity * one.request.side.sign
+        for one in await orders_of_day(view, broker_id, day)
+        if one.strategy == EXTERNAL and key_of(one) == key and one.created_at > since
+    )
+
+
+def _is_open(order: Order) -> bool:
+    return order.strategy == MANUAL and order.state not in CLOSED_STATES
+
+
+def _nearer(one: int, other: int) -> int:
+    """Return the one that is nearer to flat; 0 where they are of two sides."""
+    return min(one, other, key=abs) if one * other > 0 else 0
 
 
 def _stays(key: Key) -> bool:

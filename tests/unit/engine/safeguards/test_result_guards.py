@@ -11,7 +11,7 @@ from core.domain.mode import TradingMode
 from core.domain.notices.result_guards import GuardBlind, GuardFired, GuardPricesOld
 from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.order import MANUAL, OrderRequest, OrderType, Purpose, Side
-from core.domain.outcome import Refusal, Refused
+from core.domain.outcome import Ambiguous, Refusal, Refused
 from core.domain.result_guard import Guard, Reached, Trail
 from core.domain.sessions import trading_day
 from core.domain.truth import Key
@@ -40,6 +40,23 @@ async def desk() -> Desk:
     desk = await a_desk()
     await desk.holds(10)
     return desk
+
+
+async def user_closes(desk: Desk, outside: int) -> None:
+    """Close in the chat what no strategy owns."""
+    await put_goal(
+        desk.engine.store,
+        strategy=MANUAL,
+        broker_id=desk.broker_id,
+        instrument=SBIN,
+        product=Product.MIS,
+        quantity=0,
+        stop_price=None,
+        run_id="manual|1",
+        day=trading_day(desk.clock.market_now()),
+        at=desk.clock.now(),
+        close=UserClose(despite_pause=False, outside=outside),
+    )
 
 
 async def test_stop_of_a_strategy_closes_it_and_shuts_it(desk: Desk) -> None:
@@ -143,19 +160,7 @@ async def test_account_closes_what_a_users_close_does_not_cover(desk: Desk) -> N
     desk.at.by_hand(Side.BUY, 5)
     await desk.turns(3)
     desk.at.rests = True
-    await put_goal(
-        desk.engine.store,
-        strategy=MANUAL,
-        broker_id=desk.broker_id,
-        instrument=SBIN,
-        product=Product.MIS,
-        quantity=0,
-        stop_price=None,
-        run_id="manual|1",
-        day=trading_day(desk.clock.market_now()),
-        at=desk.clock.now(),
-        close=UserClose(despite_pause=False, outside=5),
-    )
+    await user_closes(desk, 5)
     await desk.turns(2)
     (resting,) = [one for one in desk.at.resting() if one.order_type is OrderType.MARKET]
     assert resting.quantity == 5
@@ -167,6 +172,41 @@ async def test_account_closes_what_a_users_close_does_not_cover(desk: Desk) -> N
     desk.at.fill(resting.broker_order_id)
     await desk.turns(20, apart_s=2)
     assert desk.at.position_list[KEY].quantity == 0
+
+
+@pytest.mark.parametrize("sold_after", [0, 3])
+async def test_account_closes_what_an_order_of_unknown_fate_has_made_of_it(sold_after: int) -> None:
+    """A user's close had filled when the guard fired, and is found later: the rest is closed too.
+
+    What a hand sells after the guard has fired is the user's.
+    """
+    desk = await a_desk()
+    desk.at.by_hand(Side.BUY, 5)
+    await desk.turns(3)
+    lost: list[OrderRequest] = []
+
+    def silence(order: OrderRequest) -> Ambiguous | None:
+        if lost:
+            return None
+        lost.append(order)
+        return Ambiguous("no answer in time")
+
+    desk.at.answer = silence
+    await user_closes(desk, 5)
+    await desk.turns(2)
+    desk.at.by_hand(Side.SELL, 9)
+    await desk.turns(3)
+    await set_guard(desk.engine, account_scope(desk), STOP)
+    await look(desk, "860")
+    await desk.turns(3, apart_s=1)
+    assert len(await fired(desk)) == 1 and len(desk.at.placed) == 1
+    desk.at.fill(desk.at.show(lost[0]).broker_order_id)
+    if sold_after:
+        desk.at.by_hand(Side.SELL, sold_after)
+    for _ in range(4):
+        await desk.turns(5, apart_s=2)
+        await look(desk, "860")
+    assert desk.at.position_list[KEY].quantity == -sold_after
 
 
 @pytest.mark.parametrize("product", [Product.MIS, Product.NRML])
