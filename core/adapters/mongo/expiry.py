@@ -23,7 +23,7 @@ _STEPS = 30
 
 
 @dataclass(slots=True)
-class _Place:
+class _Expiring:
     """How far a collection is through.
 
     Attributes:
@@ -44,7 +44,7 @@ class Expiry:
     def __init__(self, store: StoreView, collections: Sequence[Collection] = COLLECTIONS) -> None:
         self._store = store
         self._places = [
-            _Place(one.name, index.keys[0][0], timedelta(seconds=index.keep_s))
+            _Expiring(one.name, index.keys[0][0], timedelta(seconds=index.keep_s))
             for one in collections
             for index in one.indexes
             if index.keep_s is not None
@@ -64,7 +64,7 @@ class Expiry:
             gone += await self._forget(place, since, now - place.kept, most)
         return gone
 
-    async def _forget(self, place: _Place, since: datetime, before: datetime, most: int) -> int:
+    async def _forget(self, place: _Expiring, since: datetime, before: datetime, most: int) -> int:
         """Go on until something is removed, or nothing is left to look at."""
         for _ in range(_STEPS):
             until = min(before, since + place.step)
