@@ -157,7 +157,8 @@ def _head(view: DashboardView) -> list[str | None]:
         money = fitted(f"Funds {bold(rupees(funds.available))} free", f"{rupees(funds.used)} used")
     return [
         f"{bold(account.label)}{' ⭐' if account.is_default else ''}",
-        fitted(enabled, MODE[view.effective_mode], as_of_words(view.as_of), indent=" "),
+        fitted(enabled, MODE[view.effective_mode]),
+        as_of_words(view.as_of),
         parked_line(account),
         *(f"🛑 {esc(one[:1].upper() + one[1:])}." for one in view.held_back),
         *(f"⚠️ {esc(one[:1].upper() + one[1:])}" for one in _other_gaps(view)),

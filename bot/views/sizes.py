@@ -84,13 +84,14 @@ def _line(one: SizeLine) -> str:
 
 
 def _together(one: SizeView) -> list[str]:
-    values = [each.value for each in one.lines]
+    values = [each.value for each in one.lines if each.units]
     known = [as_shown(value, paise=False) for value in values if value is not None]
-    if len(known) < len(values) or not known:
-        return []
     funds = "funds not known" if one.funds is None else f"{rupees(one.funds, paise=False)} free"
     total = bold(rupees(sum(known, Decimal(0)), paise=False))
-    together = f"together {total}" if len(one.lines) > 1 else ""
+    is_whole = len(known) == len(values)
+    together = f"together {total}" if len(known) > 1 or (known and not is_whole) else ""
+    if together and not is_whole:
+        together += " and more"
     found = [fitted(together, funds, indent=INDENT)]
     if one.is_beyond:
         found.append(

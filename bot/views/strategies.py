@@ -118,11 +118,12 @@ def _plan_words(strategy: StrategyView) -> str:
 
 
 def _assignment_line(one: AssignmentView) -> str:
-    state = "on" if one.is_on else "off"
-    if one.is_on and one.kept_out:
-        state = f"on, but {esc(one.kept_out)}"
+    state = "off"
+    if one.is_on:
+        state = "on, not trading" if one.kept_out else "on"
     name = f"{esc(one.account_label)}: {state}"
-    return fitted(name, esc(one.product.value), size_words(one), indent=INDENT)
+    line = fitted(name, esc(one.product.value), size_words(one), indent=INDENT)
+    return line + (f"\n{INDENT}⏸ {esc(one.kept_out)}" if one.is_on and one.kept_out else "")
 
 
 def size_words(one: AssignmentView) -> str:

@@ -9,6 +9,7 @@ from bot.views.callbacks import handle
 from bot.views.markup import bold, clock_time, day_time, esc, join
 from bot.views.screen import REFRESH, Screen, button, grid
 from bot.views.verbs import Verb
+from bot.views.width import INDENT, fitted
 from bot.views.words import plural, token_state
 from core.domain.account import Account
 from core.domain.money import rupees
@@ -38,19 +39,9 @@ def health_screen(health: HealthView, chat_trouble: str) -> Screen:
             "chat that they are for writes to me."
         )
     lines = [f"⚠️ {esc(one)}" for one in troubles] or ["✅ No trouble known."]
-    accounts = []
+    accounts: list[str] = []
     for one in health.accounts:
-        trouble = f" · ⚠️ {esc(one.trouble)}" if one.trouble else ""
-        open_questions = (
-            f" · ❓ {plural(one.unresolved, 'order')} with an unknown outcome"
-            if one.unresolved
-            else ""
-        )
-        accounts.append(
-            f"{bold(one.account.label)}: {token_state(one.account)}, "
-            f"read {clock_time(one.last_read_at, seconds=True)} · {_updates(one)}"
-            f"{trouble}{open_questions}"
-        )
+        accounts += _account_lines(one)
     text = join(
         bold("Health"),
         lines,
@@ -65,6 +56,18 @@ def health_screen(health: HealthView, chat_trouble: str) -> Screen:
         ["", *accounts] if accounts else None,
     )
     return Screen(text, ((button(REFRESH, Verb.HEALTH),),))
+
+
+def _account_lines(one: AccountHealth) -> list[str]:
+    """Return how an account's connection does, what is wrong with it on lines of their own."""
+    read = f"read {clock_time(one.last_read_at, seconds=True)}"
+    unknown = f"{plural(one.unresolved, 'order')} with an unknown outcome"
+    return [
+        bold(one.account.label),
+        fitted(token_state(one.account), read, _updates(one), indent=INDENT),
+        *([f"{INDENT}⚠️ {esc(one.trouble)}"] if one.trouble else []),
+        *([f"{INDENT}❓ {unknown}"] if one.unresolved else []),
+    ]
 
 
 def _loop(lag: LoopLag) -> str:

@@ -16,7 +16,7 @@ _BY_MODE = {
 def kept_out(account: Account, global_mode: TradingMode) -> str:
     """Return why nothing is entered on an account, a clause; '' where it is."""
     if not account.enabled:
-        return "account disabled: nothing is entered"
+        return "the account is disabled"
     if account.needs_login:
         return "needs a login"
     return _BY_MODE.get(stricter(account.trading_mode, global_mode), "")

@@ -214,7 +214,7 @@ async def shown(page: Page, telegram: Telegram, bot: BotClient) -> None:
 
 @pytest.mark.row("E1", "E2", "E6")
 async def test_no_line_breaks_at_360_points(
-    browser: Browser, telegram: Telegram, tmp_path: Path
+    browser: Browser, telegram: Telegram, shots: Path
 ) -> None:
     """Each line of a card is one line of the screen, in light and dark, and on wider screens too."""
     bot = telegram.bot()
@@ -230,5 +230,5 @@ async def test_no_line_breaks_at_360_points(
     ):
         await page.set_viewport_size({"width": width, "height": height})
         await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        await page.screenshot(path=tmp_path / f"lines-{width}-{scheme}.png")
+        await page.screenshot(path=shots / f"lines-{width}-{scheme}.png")
         assert await page.evaluate(BROKEN) == []

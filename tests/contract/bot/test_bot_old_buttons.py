@@ -99,11 +99,11 @@ async def test_old_buttons_of_an_assignment_tell_what_is(world: World):
     await person.reads(page, "It uses NRML already; nothing was changed.")
     await world.control.switch.disable(command(9), FIRST.broker_id, None)
     await person.tap("« Back")
-    shown = await person.reads(page, "Zerodha - Main: on, but account disabled")
+    shown = await person.reads(page, "Zerodha - Main: on, not trading")
     await person.tap("Run now")
     shown = await person.reads(page, "Run Opening range breakout now?")
     assert "may enter on: no account." in shown["text"]
-    assert "Zerodha - Main: account disabled: nothing is entered" in shown["text"]
+    assert "Zerodha - Main: the account is disabled" in shown["text"]
 
 
 @pytest.mark.row("A5")

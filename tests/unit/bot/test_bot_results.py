@@ -53,8 +53,7 @@ def test_results_stand_before_and_after_charges():
         "Together +₹99,850.00\n"
         "   before charges\n"
         "   after charges +₹99,750.00\n"
-        "   open +₹50.00\n"
-        "   booked +₹99,800.00\n\n"
+        "   open +₹50.00 · booked +₹99,800.00\n\n"
         "Charges are estimated."
     )
     assert max(map(width, shown.splitlines())) <= 17

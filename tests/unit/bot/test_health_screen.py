@@ -25,8 +25,9 @@ WAYS = [
 def test_health_says_how_orders_are_followed(one: AccountHealth, said: str) -> None:
     """``live`` while updates are pushed, else ``polling``, with since when and why where known."""
     health = HealthView(AT, AT, AT, "", "memory", "", 0, 0, (one,), ())
-    line = health_screen(health, "").text.splitlines()[-1]
-    assert line.endswith(f", read {SINCE} · {said}")
+    lines = health_screen(health, "").text.partition(one.account.label)[2].splitlines()
+    shown = " · ".join(part.strip() for part in lines[1:])
+    assert shown == f"logged in · read {SINCE} · {said}"
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_enabling_says_what_would_be_traded_in_rupees() -> None:
     screen = enable_question(a_strategy(), (a_size(),))
     assert (
         "Zerodha - Main\n   100 SBIN · ₹95,800\n   10 RELIANCE · ₹14,640\n"
-        "   together ₹1,10,440\n   ₹5,00,000 free\n"
+        "   together ₹1,10,440 · ₹5,00,000 free\n"
     ) in plain(screen.text)
     assert labels(screen) == [["Yes, enable it"], ["« Leave it"]]
     nowhere = enable_question(a_strategy(), ())

@@ -45,7 +45,7 @@ def test_names_of_accounts_are_readable_in_the_switcher():
     markup = Screen("x", switcher(accounts, accounts[0].broker_id, Verb.POSITIONS)).markup()
     assert markup is not None
     rows = [[one.text for one in row] for row in markup.inline_keyboard]
-    assert rows == [["• Main", "Growth"], ["Family trust"], ["Wife's second account"]]
+    assert rows == [["• Main", "Growth", "Family trust"], ["Wife's second account"]]
 
 
 @given(st.lists(st.text("aiWm 0₹🟢", min_size=1, max_size=40), min_size=1, max_size=8))

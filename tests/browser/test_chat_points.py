@@ -1,0 +1,195 @@
+"""The bot on a phone: what traders stumbled over, played on the chat page with the real bot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from core.adapters.fyers import FYERS
+from core.domain.broker import Quote
+from core.domain.instrument import InstrumentId, Product
+from core.domain.notices.post import run_card
+from core.domain.order import OrderType, Purpose, Side
+from core.ports.store import Change
+from tests.fakes.bot_world import OWNER, World, bot_world
+from tests.fakes.chat_page import Person, look_at_all
+from tests.fakes.memory_store import MemoryStore
+from tests.fakes.views import a_position, a_run, an_account, an_order
+
+MAIN = an_account()
+FAMILY = an_account("fyers_bbbbbbbbbb", FYERS, "Family", is_default=False)
+TRY = an_account("zerodha_cccccccccc", display_name="Growth", is_default=False, enabled=False)
+SBIN, RELIANCE = InstrumentId("NSE", "SBIN"), InstrumentId("NSE", "RELIANCE")
+STRATEGY = "moving_average_crossover"
+RED = """[...document.querySelectorAll(".theirs .key.danger .label")].map((e) => e.textContent)"""
+DESTROYS = re.compile(r"Close|Cancel|Disable|Disconnect|Remove|Pause|Panic|Change it all the same")
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with bot_world(MemoryStore()) as found:
+        yield found
+
+
+async def prepare(world: World) -> None:
+    """Three accounts: two hold something, one of it without a stop; one is disabled."""
+    await world.connect(MAIN, FAMILY, TRY)
+    for account in (MAIN, FAMILY):
+        await world.hold(a_position(account, owners={STRATEGY: 10}, quantity=10))
+        stop = an_order(
+            account,
+            key=f"STOP{account.broker_id}"[:20],
+            side=Side.SELL,
+            order_type=OrderType.SL_M,
+            limit_price=None,
+            trigger_price=Decimal("805.55"),
+            purpose=Purpose.STOP,
+            strategy=STRATEGY,
+        )
+        if account is MAIN:
+            await world.order(stop)
+    mine = a_position(
+        FAMILY,
+        key=f"{RELIANCE}|MIS",
+        instrument=RELIANCE,
+        product=Product.MIS,
+        owners={},
+        average_price=Decimal("1464.05"),
+        last_price=Decimal("1479.60"),
+    )
+    await world.hold(mine)
+    last = Quote(RELIANCE, Decimal("1479.60"))
+    world.at_broker(MAIN.broker_id).quote_list[RELIANCE] = last
+    for account in (MAIN, FAMILY):
+        await world.order(an_order(account, key=f"ENTRY{account.broker_id}"[:20]), "a run of today")
+
+
+async def ran(world: World) -> None:
+    """Let a run have happened whose signal both accounts enter on, and have its card posted."""
+    run = a_run(an_order(MAIN), an_order(FAMILY), run_id="a run of today", strategy=STRATEGY)
+    await world.ran(replace(run, slot_at=world.clock.market_now()))
+    target = {
+        "instrument": str(SBIN),
+        "direction": 1,
+        "signal_at": world.clock.market_now(),
+        "stop_price": Decimal("805.57"),
+        "reason": "Crossed above at ₹812.30.",
+    }
+    fields = Change(set={"targets": [target]})
+    await world.store.update("runs", {"_id": run.run_id}, fields)
+    card = run_card(run.run_id)
+    await world.bot.notifier.deliver(OWNER, card, notice_id="1", message_id=None, is_repeat=False)
+
+
+async def watch(person: Person, shots: Path) -> None:
+    """Lists, dashboard, a run's card: names, stops, totals, times."""
+    page = person.page
+    card = await person.sees("Long SBIN", "Zerodha - Main", "Fyers - Family")
+    await expect(card).to_contain_text("stop ₹805.55")
+    board = await person.says("/dashboard", "as of", "Funds", "before charges")
+    await expect(board).to_contain_text("Results in rows are before charges.")
+    listed = await person.says("/positions", "Positions · Zerodha - Main", "Together")
+    listed = await person.taps(listed, "All accounts", "Positions · all accounts", "Together")
+    await expect(listed).to_contain_text("⚠️ no stop")
+    await page.screenshot(path=shots / "positions.png")
+    await person.taps(listed, "Close RELIANCE · Family", "Close this position on Fyers - Family?")
+    orders = await person.says("/orders", "Orders today")
+    await person.taps(orders, "All accounts", "Orders today · all accounts", "Fyers - Family")
+    for word, answer in (
+        ("pnl yesterday", "Only today is shown here."),
+        ("pause everything", "Set Paused for all accounts?"),
+        ("STOP", "Cancel and close everything"),
+    ):
+        await person.says(word, answer)
+    await page.screenshot(path=shots / "panic.png")
+
+
+async def switch(person: Person, shots: Path) -> None:
+    """Modes and strategies: accounts by name, rupees before enabling, what is held before ending."""
+    page = person.page
+    modes = await person.says("/mode", "Trading modes")
+    asked = await person.taps(modes, "🔴 All: Paused", "Set Paused for all accounts?")
+    result = await person.taps(asked, "Yes, set Paused", "All accounts: Paused", "Zerodha - Main")
+    await expect(result).to_contain_text("Fyers - Family")
+    await expect(result).to_contain_text("⚠️ no stop")
+    await page.screenshot(path=shots / "paused.png")
+    modes = await person.taps(result, "« Modes", "Trading modes")
+    asked = await person.taps(modes, "🟢 All: Normal", "Set Normal for all accounts?")
+    await person.taps(asked, "Yes, set Normal", "All accounts: Normal")
+    listed = await person.says("/strategies", "Strategies", "once enabled: ")
+    strategy = await person.taps(listed, "Moving average crossover", "On the console", STRATEGY)
+    await expect(strategy).to_contain_text("⏸ the account is disabled")
+    await page.screenshot(path=shots / "strategy.png")
+    asked = await person.taps(strategy, "Enable", "Enable Moving average crossover?", "free")
+    await expect(asked).to_contain_text("₹")
+    await page.screenshot(path=shots / "enable.png")
+    strategy = await person.taps(asked, "Yes, enable it", "🟢 enabled", "Next run: ")
+    asked = await person.taps(strategy, "Disable", "It still holds", "Zerodha - Main")
+    strategy = await person.taps(asked, "« Keep it", "⚪ disabled")
+    parameters = await person.taps(strategy, "Parameters", "Moving average crossover: parameters")
+    await person.taps(parameters, "Instruments", "I look them up")
+    await person.writes("sbin")
+    changed = await person.sees("✅ Changed.")
+    await expect(changed).to_contain_text("₹815.10")
+    await page.screenshot(path=shots / "parameters.png")
+
+
+async def set_up(person: Person, shots: Path) -> None:
+    """Accounts, limits, guards, settings, health, owners."""
+    listed = await person.says("/brokers", "Your accounts", "⚪ disabled")
+    await person.page.screenshot(path=shots / "accounts.png")
+    account = await person.taps(listed, "Edit Main …", "Orders leave from", "API key")
+    await person.taps(account, "Address", "Address of Zerodha - Main")
+    await person.page.screenshot(path=shots / "account.png")
+    limits = await person.says("/limits", "Limits")
+    await person.taps(limits, "Main", "Limits · Zerodha - Main")
+    guards = await person.says("/guard", "Guards on the day's result")
+    await person.taps(guards, "Zerodha - Main", "Zerodha - Main", "charges")
+    await person.page.screenshot(path=shots / "guards.png")
+    for command, answer in (
+        ("/settings", "Settings"),
+        ("/health", "Market time"),
+        ("/owners", "Who may use this bot"),
+        ("/help", "What I can do"),
+        ("/start", "Namaste"),
+    ):
+        await person.says(command, answer)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.row("E1", "E2", "E3", "E4", "E6")
+@pytest.mark.row("C2", "D4", "D6")
+async def test_the_chat_has_no_rough_edge(world: World, browser: Browser, shots: Path) -> None:
+    """Every account by name, every stop with its price, one rule of charges, red only where it ends.
+
+    No number of an update, no line of an order, position or result and no label that needs a second
+    row at 360 points, in light and dark; wider screens too.
+    """
+    await prepare(world)
+    await world.start()
+    context = await browser.new_context(
+        viewport={"width": 360, "height": 780}, reduced_motion="reduce"
+    )
+    page = await context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    await page.goto(f"{world.telegram.root}/")
+    await page.get_by_role("button", name="START").click()
+    person = Person(page)
+    await person.sees("Namaste")
+    await ran(world)
+    await watch(person, shots)
+    await switch(person, shots)
+    await set_up(person, shots)
+    assert [one for one in await page.evaluate(RED) if not DESTROYS.search(one)] == []
+    assert "#4" not in await page.locator("#messages").inner_text()
+    assert complaints == []
+    await context.close()
+    await look_at_all(browser, f"{world.telegram.root}/", shots)
