@@ -8,7 +8,8 @@ import pytest
 
 from core.domain.account import TokenStatus
 from tests.contract.bot.test_bot_wizard import KEY, SECRET, to_step
-from tests.fakes.bot_world import World, a_message
+from tests.fakes.bot_api import png
+from tests.fakes.bot_world import World
 from tests.fakes.views import an_account
 
 pytestmark = [pytest.mark.dates, pytest.mark.row("A3"), pytest.mark.invariant("I12")]
@@ -16,15 +17,12 @@ pytestmark = [pytest.mark.dates, pytest.mark.row("A3"), pytest.mark.invariant("I
 FYERS_SECRET = "8QL2XQ7Y4P"
 
 
-async def send(world: World, **body: Any) -> int:
-    """Send a message of any kind as the owner; return its id."""
-    bot = next(iter(world.telegram.sim.bots.values()))
-    sent = a_message(0, "", at=world.clock.now())["message"]
-    del sent["text"]
-    message_id = await world.owner.say("a place for it")
-    await world.settled()
-    world.telegram.sim.queue(bot).put("message", "x", sent | {"message_id": message_id} | body)
-    return message_id
+async def upload(world: World, **fields: Any) -> int:
+    """Send a file as the owner; return the id of its message."""
+    known = {one["id"] for one in await world.owner.messages()}
+    assert await world.telegram.upload(**fields) == 200
+    seen = await world.telegram.transcript()
+    return int(max(one["id"] for one in seen["messages"] if one["id"] not in known))
 
 
 async def shown(world: World) -> str:
@@ -32,26 +30,23 @@ async def shown(world: World) -> str:
     return repr(await world.owner.messages())
 
 
-FILE = {"file_id": "AAAA", "file_unique_id": "AA", "file_size": 32}
-DOCUMENT = {"document": {**FILE, "file_name": "secret.txt"}}
-PHOTO = {"photo": [{**FILE, "width": 9, "height": 9}]}
+DOCUMENT = {"file": ("secret.txt", SECRET.encode(), "text/plain")}
+PHOTO = {"file": ("app.png", png(), "image/png"), "caption": SECRET}
 
 
-@pytest.mark.parametrize(
-    ("step", "body"),
-    [("key", DOCUMENT), ("secret", PHOTO | {"caption": SECRET})],
-    ids=["file", "caption"],
-)
+@pytest.mark.parametrize("step", ["key", "secret"])
+@pytest.mark.parametrize("fields", [DOCUMENT, PHOTO], ids=["file", "caption"])
 async def test_files_and_captions_are_deleted_while_a_secret_is_asked(
-    world: World, step: str, body: dict[str, Any]
+    world: World, step: str, fields: dict[str, Any]
 ) -> None:
     """They are no answer, and they may hold one; the question stays."""
     await world.start()
     await to_step(world.owner, "Zerodha", step)
-    sent = await send(world, **body)
+    sent = await upload(world, **fields)
     await world.owner.sees("I can read only text")
     await world.settled()
     assert all(one["id"] != sent for one in await world.owner.messages())
+    assert SECRET not in await shown(world)
     (prompt,) = await world.rows("prompts")
     assert prompt["step"] == step
 
@@ -106,7 +101,7 @@ async def test_a_file_after_cancel_is_deleted(world: World) -> None:
     await to_step(world.owner, "Zerodha", "secret")
     await world.owner.say("/cancel")
     await world.owner.sees("Cancelled")
-    sent = await send(world, **DOCUMENT)
+    sent = await upload(world, **DOCUMENT)
     await world.owner.sees("I can read only text")
     assert all(one["id"] != sent for one in await world.owner.messages())
 
