@@ -19,6 +19,7 @@ from console.demo.options import DemoOptions
 from console.doctor import DoctorOptions, run_doctor
 from console.keys import rotate_key
 from console.legacy import LegacyOptions, migrate_legacy
+from console.limits import keep_memory_private
 from console.live import run_live
 from console.owners import run_owners
 from console.process import run_controller
@@ -34,6 +35,7 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code."""
     options = _parser().parse_args(arguments)
+    keep_memory_private()
     try:
         return int(_COMMANDS[options.command](options))
     except SaarthiError as error:

@@ -1,21 +1,40 @@
-"""What the process may use up: its descriptors, and the lines of its log when they run out."""
+"""What the process may use up (descriptors, lines of its log), and who may look at its memory."""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import logging
 import resource
+import sys
 from typing import Any, Final
 
 from core.ports.clock import Clock
 from webhooks.connections import ConnectionLimits
 from webhooks.rated_log import RatedLog
 
-__all__ = ["connections_of", "raise_descriptor_limit", "rate_loop_errors"]
+__all__ = [
+    "connections_of",
+    "keep_memory_private",
+    "raise_descriptor_limit",
+    "rate_loop_errors",
+]
 
 _log = logging.getLogger(__name__)
 _ENOUGH: Final = 65_536
 _LINES: Final = 3
+_PR_SET_DUMPABLE: Final = 4
+
+
+def keep_memory_private() -> None:
+    """Let no dump be made of this process, and no other of its user look into it.
+
+    Its memory holds every secret in the open, and a watchdog ends it by a signal that dumps it.
+    What it starts inherits the limit; where dumps go to a program, only the flag counts.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def raise_descriptor_limit() -> int:

@@ -159,7 +159,17 @@ async def _report(visit: Visit, screen: Screen) -> None:
 
 
 def failure(error: Exception) -> Screen | None:
-    """Return the message for an expected failure, or None for an unexpected one."""
+    """Return the message for an expected failure, or None for an unexpected one.
+
+    Of several that happened beside one another it tells the first, if all of them are expected.
+    """
+    if isinstance(error, ExceptionGroup):
+        screens = [failure(one) for one in error.exceptions]
+        return screens[0] if all(screens) else None
+    return _expected(error)
+
+
+def _expected(error: Exception) -> Screen | None:
     if isinstance(error, AlreadyDone):
         text = str(error)
         return Screen(esc(text if text.lower().startswith("already") else f"{_ALREADY} {text}"))

@@ -1,8 +1,9 @@
 """Secrets through a bad day of the real programs: where they may not be, they are not found.
 
-Two accounts are added through the chat, a login fails on a wrong secret, one is pasted, one is
-spent twice, orders meet broken answers, a login ends, Telegram stumbles; all of it at the loudest
-log level. Then everything that the programs wrote or showed is searched for every secret there was.
+Two accounts and one of paper are added through the chat, one gets a proxy, a login fails on a wrong
+secret, one is pasted, one is spent twice, orders meet broken answers, a login ends, Telegram and the
+proxy stumble, a backup is taken; all of it at the loudest log level. Then everything that the
+programs wrote, showed or handed on is searched for every secret there was.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
@@ -37,9 +38,11 @@ from console.demo.operator import Operator
 from console.demo.stage import CHAT
 from core.adapters.clock import clock_from_setting
 from core.adapters.mongo.server import StoreServer, read_store_file
+from core.domain.route import ProxyKind
 from tests.fakes.clock import clock_text
 from tests.fakes.demo import command_lines_below
 from tests.fakes.installation import TOKEN, Installation
+from tests.fakes.proxies import PASSWORD, RunningProxy, running_proxy
 from tests.fakes.sandbox_process import ROOT, Sandbox, eventually
 
 pytestmark = [
@@ -58,6 +61,8 @@ OF_THE_STORE = {"store.json", "credentials"}
 OTHER_SECRET = "canarysecretnowother0001"
 NOISY_SECRET = "canarysecretinnoise0001"
 NOBODYS = "canarytokenofnobody0001"
+WRONG_PROXY = "canarypasswordofnoproxy1"
+PASSPHRASE = "canary passphrase of the day"
 PAGES: list[str] = []
 """What our web server answered to the browsers of the day."""
 SHORTEST = 10
@@ -71,16 +76,30 @@ def free_port() -> int:
 
 
 class Arguments:
-    """Notes, in a thread, the command line of every process below this one."""
+    """Notes, in a thread, the command line of every process below this one, and what is handed on.
+
+    That is the environment of each process that the controller started.
+    """
 
     def __init__(self) -> None:
         self.seen: set[str] = set()
+        self.environments: dict[str, bytes] = {}
+        self.controller = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
 
     def _look(self) -> None:
         while not self._ended.wait(0.1):
-            self.seen.update(command_lines_below(os.getpid()).values())
+            lines = command_lines_below(os.getpid()).values()
+            # The proxy is another's program; this test itself starts it with its password.
+            self.seen.update(line for line in lines if "pproxy" not in line)
+            if self.controller:
+                self._look_below(self.controller)
+
+    def _look_below(self, pid: int) -> None:
+        for child, line in command_lines_below(pid).items():
+            with contextlib.suppress(OSError):
+                self.environments[line] = Path(f"/proc/{child}/environ").read_bytes()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -102,6 +121,8 @@ class Scene:
     arguments: Arguments
     actors: tuple[Actor, Actor]
     pages: list[str]
+    proxy: RunningProxy
+    links: list[str] = field(default_factory=list)
 
     @property
     def log(self) -> str:
@@ -126,7 +147,7 @@ class Scene:
 
 
 @contextlib.contextmanager
-def running(here: Installation, directory: Path) -> Iterator[None]:
+def running(here: Installation, directory: Path, arguments: Arguments) -> Iterator[None]:
     """Run the controller until the block ends; it must end well."""
     with (directory / "out").open("wb") as out, (directory / "err").open("wb") as err:
         process = subprocess.Popen(
@@ -136,6 +157,7 @@ def running(here: Installation, directory: Path) -> Iterator[None]:
             stdout=out,
             stderr=err,
         )
+        arguments.controller = process.pid
         try:
             yield
             process.send_signal(signal.SIGTERM)
@@ -169,14 +191,17 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         "SAARTHI_LOG": "DEBUG",
         "SAARTHI_WARNING_INTERVAL_S": "5",
         "SAARTHI_HORIZON_S": "3",
+        "SAARTHI_BACKUP_PASSPHRASE": PASSPHRASE,
+        "SAARTHI_ADDRESS_ECHO": "off",
     }
     try:
-        with Arguments() as arguments, running(here, tmp_path):
+        with running_proxy() as proxy, Arguments() as arguments, running(here, tmp_path, arguments):
             async with httpx.AsyncClient(
                 base_url=sandbox.url("control"), trust_env=False, timeout=60
             ) as http:
                 operator = Operator(http, clock_from_setting(clock).market_now)
-                made = Scene(sandbox, here, tmp_path, operator, arguments, actors_of(url), PAGES)
+                actors = actors_of(url)
+                made = Scene(sandbox, here, tmp_path, operator, arguments, actors, PAGES, proxy)
                 await until_healthy(url)
                 yield made
     finally:
@@ -216,11 +241,12 @@ async def visit(address: str) -> int:
         return note(await http.get(address)).status_code
 
 
-async def login_button(do: Operator, label: str, *words: str) -> str:
+async def login_button(scene: Scene, label: str) -> str:
     """Ask the chat for an account's login and return where the button leads."""
-    page = await do.say("/login", *words, button=label)
+    page = await scene.operator.say("/login", button=label)
     button = page.button(label)
     assert button is not None and button.url
+    scene.links.append(button.url.rpartition("/")[2])
     return button.url
 
 
@@ -233,15 +259,36 @@ async def connect(scene: Scene) -> None:
     with pytest.raises(ChatError, match="secret"):
         await do.logs_in(added, zerodha.label, zerodha.user_id)
     scene.register(zerodha, zerodha.api_secret)
-    again = await login_button(do, zerodha.label)
+    again = await login_button(scene, zerodha.label)
     assert await visit(await landing(again, zerodha.user_id)) == 200
     added = await add(do, fyers)
     await do.logs_in(added, fyers.label, fyers.user_id)
+    await leave_by_the_proxy(scene, fyers)
     page = await do.say("/brokers", "Your accounts", zerodha.label, fyers.label)
     for actor in (zerodha, fyers):
         page = await do.tap(
             page, f"Enable {actor.name}", "Your accounts", button=f"Disable {actor.name}"
         )
+
+
+async def leave_by_the_proxy(scene: Scene, actor: Actor) -> None:
+    """Give an account a proxy that is none, then one that does not let it in, then the right one."""
+    do, proxy = scene.operator, scene.proxy.as_(ProxyKind.SOCKS5)
+    there = f"127.0.0.1:{proxy.port}"
+    for given, answer in (
+        (f"ftp://{proxy.user}:{WRONG_PROXY}@{there}", "no address of a proxy"),
+        (f"http://{proxy.user}:{WRONG_PROXY}@{there}", actor.label),
+        (
+            f"socks5://{proxy.user}:{proxy.password}@{there}",
+            f"leaves from the proxy socks5://{there}",
+        ),
+    ):
+        page = await do.say("/brokers", "Your accounts", button=f"Edit {actor.name}")
+        page = await do.tap(page, f"Edit {actor.name}", actor.label, button="Address")
+        page = await do.tap(page, "Address", f"Address of {actor.label}", button="Leave from …")
+        page = await do.tap(page, "Leave from …", "From where shall", button="A proxy …")
+        await do.tap(page, "A proxy …", "socks5://user:password@host:1080")
+        await do.sends_secret(given, answer)
 
 
 async def trade_badly(scene: Scene) -> None:
@@ -267,7 +314,7 @@ async def expire_and_paste(scene: Scene) -> None:
         fields = {"broker": actor.broker, "api_key": actor.api_key}
         scene.sandbox.ask("POST", "/tokens/expire", fields)
         await do.sees("Login needed", actor.label, since=mark, button="Log in")
-        landed = await landing(await login_button(do, actor.label), actor.user_id)
+        landed = await landing(await login_button(scene, actor.label), actor.user_id)
         await do.sends_secret(landed, actor.label, "is logged in")
         await do.sends_secret(landed, "used already")
         assert await visit(landed) >= 400
@@ -307,6 +354,9 @@ def secrets_of(scene: Scene, store: StoreServer) -> dict[str, str]:
         "the store's password": str(urlsplit(store.uri).password),
         "the secret in the noise": NOISY_SECRET,
         "a code of nobody": NOBODYS,
+        "the proxy's password": PASSWORD,
+        "the password of no proxy": WRONG_PROXY,
+        "the passphrase of backups": PASSPHRASE,
     }
     for number, token in enumerate(scene.issued("session", "token")):
         found[f"access token {number}"] = token
@@ -371,6 +421,8 @@ async def test_no_secret_leaves_through_a_bad_day(scene: Scene) -> None:
     await trade_badly(scene)
     await expire_and_paste(scene)
     await type_into_noise(scene)
+    backup = scene.here.run("backup")
+    assert backup.returncode == 0, backup.stderr
 
     store = read_store_file(scene.here.data)
     assert store is not None
@@ -383,10 +435,17 @@ async def test_no_secret_leaves_through_a_bad_day(scene: Scene) -> None:
         "the web pages": "\n".join(scene.pages),
         "the log": scene.log,
         "a process argument": "\n".join(scene.arguments.seen),
+        "the environment of a child": b"\n".join(scene.arguments.environments.values()),
+        "what backup said": backup.stdout + backup.stderr,
         **kept,
         **files(scene.here.data),
     }
     assert leaks(secrets, places) == []
+    # Chat, pages and store hold the links of login pages; nothing else does.
+    links = {f"login link {number}": link for number, link in enumerate(scene.links)}
+    backups = {place: text for place, text in places.items() if place.endswith(".backup")}
+    quiet = ("the log", "a process argument", "the environment of a child", "what backup said")
+    assert leaks(links, {place: places[place] for place in quiet} | backups) == []
 
     # The search looked at what it says: the day was bad, and its traces are there.
     assert len(scene.issued("session", "token")) >= 4
@@ -395,12 +454,16 @@ async def test_no_secret_leaves_through_a_bad_day(scene: Scene) -> None:
     assert any("What to do" in page for page in scene.pages)
     assert {"outbox", "inbox", "broker_accounts", "orders"} <= {n.split()[-1] for n in kept}
     assert any("-m console run" in line for line in scene.arguments.seen)
+    assert len(backups) == 1 and len(scene.links) == 3
+    children = scene.arguments.environments
+    assert any("strategies.worker" in line and found for line, found in children.items())
     for said in ("/broker/callback/zerodha", "/broker/callback/fyers", "/login/", "POST"):
         assert said in scene.log
     assert not re.search(r"/login/[A-Za-z0-9_-]{16}", scene.log)
     sealed = sealed_in(kept["collection broker_accounts"])
     tokens = set(scene.issued("session", "token"))
     assert {one.api_secret for one in scene.actors} <= sealed
+    assert any(PASSWORD in one for one in sealed)
     assert len(tokens & sealed) == 2
     mine = [one for one in talk["messages"] if one["from"] == "user"]
     assert sum(one["deleted"] and not one["text"] for one in mine) >= 6

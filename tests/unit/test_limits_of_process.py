@@ -8,6 +8,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,26 @@ def test_soft_limit_of_descriptors_is_raised() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == [str(hard)] * 3
+
+
+@pytest.mark.row("G2")
+def test_no_dump_is_made_of_a_process_with_secrets(tmp_path: Path) -> None:
+    """Every command of ``saarthi``: no core file, no look into its memory, and the same below it."""
+    program = (
+        "import ctypes, resource, subprocess, sys\n"
+        "from console import cli\n"
+        "code = cli.main(['doctor', '--config', sys.argv[1]])\n"
+        "below = 'import resource; print(*resource.getrlimit(resource.RLIMIT_CORE))'\n"
+        "subprocess.run([sys.executable, '-c', below], check=True)\n"
+        "print(code, ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "none.toml")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["0", "0", "1", "0"], done.stderr
 
 
 @pytest.mark.parametrize(("descriptors", "most"), [(65_536, 256), (1024, 256), (300, 75)])

@@ -254,11 +254,17 @@ class Tokens:
         await self.probe_all(connections)
 
     async def probe_all(self, connections: Connections) -> None:
-        """Read the user's profile at each broker, the cheapest read, all at once."""
-        async with asyncio.TaskGroup() as group:
-            for account in await self._accounts.all():
-                if not account.needs_login:
-                    group.create_task(self._probe(account, connections))
+        """Read the user's profile at each broker, the cheapest read, all at once.
+
+        Raises:
+            StoreError: That a login has ended could not be written; of the others it was.
+        """
+        due = [one for one in await self._accounts.all() if not one.needs_login]
+        probes = (self._probe(one, connections) for one in due)
+        # No group of tasks: one that fails neither ends the others nor turns into another error.
+        for outcome in await asyncio.gather(*probes, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def _probe(self, account: Account, connections: Connections) -> None:
         try:
@@ -272,3 +278,5 @@ class Tokens:
                 await self.mark_expired(account.broker_id, reason, generated_at=since)
         except VaultError as error:
             _log.error("account %s: secrets cannot be opened: %s", account.broker_id, error)
+        except NotFound:
+            _log.info("account %s was disconnected meanwhile", account.broker_id)

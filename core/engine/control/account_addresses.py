@@ -131,14 +131,20 @@ class AccountAddresses:
     async def set_sharing(
         self, command: Command, broker_id: str, sharing: Sharing | None
     ) -> Account:
-        """Note why an account may share its address with others; None for no reason."""
+        """Note why an account may share its address with others; None for no reason.
+
+        Raises:
+            UserError: It is noted, and the account could not be read again.
+        """
+        account = await self._accounts.get(broker_id)
         fields = {"sharing": sharing.value if sharing else None}
 
         async def body(view: StoreView) -> None:
             await _write(view, broker_id, fields)
 
         await self._store.transaction(body, nonce=f"sharing:{command.id}")
-        return await self._accounts.get(broker_id)
+        told = f"Whose address {account.label} shares is noted"
+        return await _seen(told, self._accounts.get(broker_id))
 
     async def _put(self, nonce: str, account: Account, fields: dict[str, Any], seen: str) -> None:
         """Write fields, and judge in the same commit: no entry slips through in between."""

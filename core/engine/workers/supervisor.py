@@ -61,6 +61,8 @@ class Supervisor:
 
     async def _crashed(self, name: str, error: Exception) -> None:
         _log.error("service %s crashed", name, exc_info=error)
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
         self.troubles[name] = f"{name} crashed: {type(error).__name__}"
         await self._report(name, error)
 

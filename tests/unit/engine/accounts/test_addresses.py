@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -290,6 +291,27 @@ async def test_what_is_set_is_said_to_be_set_when_it_cannot_be_checked(house: Ho
         house.engine.store.database.is_away = False
     now = await house.now(account)
     assert (now.source_address, now.proxy, now.registered) == (HOME, "", (HOME,))
+
+
+async def test_whose_address_it_is_is_said_to_be_noted(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store goes away behind the commit: the answer says that it is noted."""
+    account = await house.engine.connect()
+    commit = house.engine.store.transaction
+
+    async def and_away(body: Any, *, nonce: str) -> Any:
+        done = await commit(body, nonce=nonce)
+        house.engine.store.database.is_away = True
+        return done
+
+    monkeypatch.setattr(house.engine.control.addresses._store, "transaction", and_away)
+    with pytest.raises(UserError, match="is noted, but it could not be checked"):
+        await house.engine.control.addresses.set_sharing(
+            house.engine.command(), account.broker_id, Sharing.CHILD
+        )
+    house.engine.store.database.is_away = False
+    assert (await house.now(account)).sharing is Sharing.CHILD
 
 
 async def test_store_that_goes_away_under_a_look_is_its_own_error(house: House) -> None:

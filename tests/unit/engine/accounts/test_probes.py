@@ -1,0 +1,58 @@
+"""The look at every login before the session: one that fails is one error, and ends no other."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from core.domain.account import Account
+from core.domain.sessions import IST
+from core.errors import NotFound, StoreUnavailable
+from tests.fakes.memory_engine import MemoryEngine, market_clock
+
+pytestmark = pytest.mark.row("B5")
+
+EARLY = datetime(2026, 11, 23, 8, 45, tzinfo=IST)
+
+
+async def test_an_account_that_fails_ends_no_other_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store goes away for one of three logins that ended: the others are seen to have ended."""
+    engine = await MemoryEngine(market_clock(EARLY)).owned()
+    accounts = [await engine.connect(f"No {number}") for number in range(3)]
+    for account in accounts:
+        engine.at_broker(account).is_logged_out = True
+    tokens = engine.wiring.tokens
+    mark = tokens.mark_expired
+
+    async def marked(broker_id: str, *given: Any, **named: Any) -> bool:
+        if broker_id == accounts[0].broker_id:
+            raise StoreUnavailable("away")
+        return await mark(broker_id, *given, **named)
+
+    monkeypatch.setattr(tokens, "mark_expired", marked)
+    with pytest.raises(StoreUnavailable):
+        await tokens.probe_all(engine.wiring.connections)
+    now = [await engine.control.accounts.get(one.broker_id) for one in accounts]
+    assert [one.needs_login for one in now] == [False, True, True]
+
+
+async def test_an_account_that_was_disconnected_meanwhile_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is no error, and the others are looked at."""
+    engine = await MemoryEngine(market_clock(EARLY)).owned()
+    gone, stays = [await engine.connect(name) for name in ("Gone", "Stays")]
+    engine.at_broker(stays).is_logged_out = True
+    connections = engine.wiring.connections
+    client = connections.client
+
+    async def found(account: Account) -> Any:
+        if account.broker_id == gone.broker_id:
+            raise NotFound("That account is not connected any more.")
+        return await client(account)
+
+    monkeypatch.setattr(connections, "client", found)
+    await engine.wiring.tokens.probe_all(connections)
+    assert (await engine.control.accounts.get(stays.broker_id)).needs_login
