@@ -192,6 +192,9 @@ class AccountWorker:
         except BrokerReadError:
             self.wake()
             raise
+        except StoreError as error:
+            # Nothing is lost but a read made early: it must not cost the turn that follows.
+            _log.info("account %s: no look ahead: %s", self.broker_id, error)
 
     def _start(self, work: Work) -> asyncio.Task[None] | None:
         """Start work beside the turns; None when the worker is ending."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
@@ -13,6 +14,7 @@ from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.order import OrderType, Side
 from core.engine.workers.account_worker import AccountWorker
+from core.errors import StoreUnavailable
 from tests.fakes.clock import ManualClock
 from tests.fakes.desk import Desk, a_desk
 from tests.fakes.held import hold, want, worker_of
@@ -148,6 +150,23 @@ async def test_a_read_ahead_that_failed_is_made_again(mode: TradingMode) -> None
     await desk.wants(0)
     await desk.worker.turn()
     assert [order.quantity for order in desk.at.placed] == [6]
+
+
+async def test_a_store_that_is_away_for_a_read_ahead_costs_no_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What goes wrong ahead of a slot is no reason to send nothing in it."""
+    desk = await a_desk()
+    await desk.holds(10)
+
+    async def is_away(_client: object, _heard: int) -> None:
+        raise StoreUnavailable("The store does not answer.")
+
+    monkeypatch.setattr(desk.worker.executor.looks, "look_ahead", is_away)
+    await desk.worker._beside(partial(desk.worker._look_ahead, desk.at))
+    await desk.wants(0)
+    await desk.worker.turn()
+    assert [order.quantity for order in desk.at.placed] == [10]
 
 
 async def test_a_read_ahead_does_not_outlive_an_update_that_came_after_it() -> None:
