@@ -80,6 +80,7 @@ class Bed:
 
     Attributes:
         rested: After the last slot: how many orders are in each state, and how many units are held.
+        cpu_to_ready: CPU seconds of controller and store from their last start until it was ready.
     """
 
     door: str
@@ -90,6 +91,7 @@ class Bed:
     keys: list[str] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     rested: dict[str, int] = field(default_factory=dict)
+    cpu_to_ready: tuple[float, float] = (0.0, 0.0)
 
     @property
     def store_pid(self) -> int | None:
@@ -123,6 +125,10 @@ class Bed:
     async def requests(self) -> int:
         """Return how many requests came to the door since the last look."""
         return int(await self._get("requests"))
+
+    async def fastest(self) -> int:
+        """Return how many orders of one account came within a second, at the most, since the start."""
+        return int(await self._get("fastest"))
 
     async def filled(self) -> dict[str, float]:
         """Return when orders filled at the door since the last look, by tag."""
@@ -183,6 +189,7 @@ class Bed:
         up = time.perf_counter() - began
         self.child = await asyncio.to_thread(Child, self.spec)
         ready = time.perf_counter() - began
+        self.cpu_to_ready = self.cpu_s()
         self.ids = await self.ask("resume", ids=self.ids)
         return up, ready, time.perf_counter() - began
 

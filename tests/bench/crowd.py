@@ -36,6 +36,7 @@ class Crowd:
         lines: What each run said.
         committed_ms: From the slot's begin to each run's commit.
         by_rate_s: When the last order of an account may leave at the earliest.
+        fastest: How many orders of one account came within a second, at the most.
         rested: Orders by state afterwards, and units held.
     """
 
@@ -45,6 +46,7 @@ class Crowd:
     last_answer_s: float
     answered: int
     by_rate_s: float
+    fastest: int
     rested: dict[str, int]
     cpu_ms: float
 
@@ -71,6 +73,7 @@ async def crowded(directory: Path, store: str, accounts: int, shares: int) -> Cr
             last_answer_s=last,
             answered=len(slot.placed),
             by_rate_s=seconds_by_rate(STRATEGIES * shares),
+            fastest=await over.fastest(),
             rested=over.rested,
             cpu_ms=times["cpu_to_answer"] * 1e3 / expected,
         )
@@ -81,7 +84,9 @@ async def crowd(directory: Path, store: str = "mongod") -> dict[str, Figure]:
     found = await crowded(directory, store, ACCOUNTS, SHARES)
     took = found.last_answer_s if found.answered == found.expected else math.nan
     peer = "the rate of an account's app"
+    rate = min(one.count / one.seconds for one in KITE_LIMITS if one.buckets == ORDERS)
     return {
+        f"crowd_in_a_second_{store}": Figure(found.fastest, "", rate, "that rate, at the most"),
         f"crowd_{found.expected}_orders_{store}": Figure(took, "s", found.by_rate_s, peer),
         f"crowd_answered_{store}": Figure(found.answered, "", found.expected, "orders decided"),
     }
@@ -99,7 +104,8 @@ def main() -> None:
         found = asyncio.run(crowded(Path(made), chosen.store, chosen.accounts, chosen.shares))
     sys.stdout.write(
         f"{chosen.store}: {found.answered} of {found.expected} orders answered after "
-        f"{found.last_answer_s:.1f} s (by the rate {found.by_rate_s:.1f} s); runs committed after "
+        f"{found.last_answer_s:.1f} s (by the rate {found.by_rate_s:.1f} s), at most "
+        f"{found.fastest} of an account within a second; runs committed after "
         f"{[round(one) for one in found.committed_ms]} ms; {found.cpu_ms:.1f} ms of CPU an order\n"
         f"{found.rested}\n" + "".join(f"  {line}\n" for line in found.lines)
     )

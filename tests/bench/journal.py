@@ -16,7 +16,7 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
@@ -50,6 +50,7 @@ class Past:
 
     Attributes:
         starts: Seconds until the store was up, the controller ready, every account read.
+        cpu: CPU seconds until then, of controller and store.
         views: Milliseconds by screen.
         slot_ms: To the last answer, entry and exit.
         memory_mb: Of controller and store.
@@ -58,6 +59,7 @@ class Past:
     orders: int
     filled_in_s: float
     starts: tuple[float, float, float]
+    cpu: tuple[float, float]
     views: Mapping[str, float]
     slot_ms: tuple[float, float]
     memory_mb: tuple[float, float]
@@ -97,8 +99,10 @@ async def _fill(over: Bed, store: str, rows: Iterator[Document]) -> float:
     return time.perf_counter() - began
 
 
-async def pasts(directory: Path, store: str, orders: Sequence[int]) -> list[Past]:
-    """Measure each number of orders, the smallest first, over one store."""
+async def pasts(
+    directory: Path, store: str, orders: Sequence[int], say: Callable[[str], object] = len
+) -> list[Past]:
+    """Measure each number of orders, the smallest first, over one store; say each as it is done."""
     found: list[Past] = []
     there = 0
     async with bed(directory, store) as over:
@@ -114,7 +118,9 @@ async def pasts(directory: Path, store: str, orders: Sequence[int]) -> list[Past
                 entries.append((await over.slot("LONG", ACCOUNTS)).last_answer_ms)
                 exits.append((await over.slot("FLAT", ACCOUNTS)).last_answer_ms)
             slot = (middle(entries), middle(exits))
-            found.append(Past(count, took, starts, views, slot, over.memory_mb()))
+            cpu = over.cpu_to_ready
+            found.append(Past(count, took, starts, cpu, views, slot, over.memory_mb()))
+            say(_line(store, found[-1]))
     return found
 
 
@@ -127,6 +133,7 @@ async def journal(directory: Path, store: str, orders: Sequence[int] = ORDERS) -
     for one in found[1:]:
         name = f"with_{one.orders}_orders_{store}"
         figures[f"start_{name}"] = Figure(one.starts[1], "s", few.starts[1], peer)
+        figures[f"start_cpu_{name}"] = Figure(sum(one.cpu), "s", sum(few.cpu), peer)
         figures[f"slot_{name}"] = Figure(one.slot_ms[0], "ms", few.slot_ms[0], peer)
         slow, before = max(one.views.values()), max(few.views.values())
         figures[f"slowest_screen_{name}"] = Figure(slow, "ms", before, peer)
@@ -142,17 +149,24 @@ def main() -> None:
     chosen = parser.parse_args()
     orders = [int(one) for one in chosen.orders.split(",")]
     with tempfile.TemporaryDirectory(prefix="saarthi-bench-") as made:
-        found = asyncio.run(pasts(Path(made), chosen.store, orders))
-    for one in found:
-        up, ready, read = one.starts
-        sys.stdout.write(
-            f"{chosen.store} {one.orders:>8} orders ({one.filled_in_s:.0f} s to write): store up "
-            f"{up:.2f} s, ready {ready:.2f} s, accounts read {read:.2f} s; slot "
-            f"{one.slot_ms[0]:.0f} / {one.slot_ms[1]:.0f} ms; "
-            f"{one.memory_mb[0]:.0f} / {one.memory_mb[1]:.0f} MB; screens, ms: "
-            + ", ".join(f"{name} {took:.1f}" for name, took in one.views.items())
-            + "\n"
-        )
+        asyncio.run(pasts(Path(made), chosen.store, orders, _say))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line)
+    sys.stdout.flush()
+
+
+def _line(store: str, one: Past) -> str:
+    up, ready, read = one.starts
+    return (
+        f"{store} {one.orders:>8} orders ({one.filled_in_s:.0f} s to write): store up "
+        f"{up:.2f} s, ready {ready:.2f} s (CPU {one.cpu[0]:.2f} + {one.cpu[1]:.2f} s), accounts "
+        f"read {read:.2f} s; slot {one.slot_ms[0]:.0f} / {one.slot_ms[1]:.0f} ms; "
+        f"{one.memory_mb[0]:.0f} / {one.memory_mb[1]:.0f} MB; screens, ms: "
+        + ", ".join(f"{name} {took:.1f}" for name, took in one.views.items())
+        + "\n"
+    )
 
 
 if __name__ == "__main__":
