@@ -6,6 +6,8 @@ Each is a process of its own; this process only asks, looks at clocks and plays 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
@@ -183,6 +185,9 @@ class Bed:
             Seconds until the store was up, the controller ready, every account read.
         """
         await asyncio.to_thread(self.child.end)
+        if self.store is not None and self.store_pid is not None:
+            os.kill(self.store_pid, signal.SIGTERM)  # its end is no part of the next start
+            await self.store.wait_dead()
         began = time.perf_counter()
         if self.store is not None:
             await self.store.restart()
