@@ -24,11 +24,11 @@ __all__ = ["guard_notice"]
 _OLD_S = 5
 
 
-async def guard_notice(notice: GuardNotice, lookups: Lookups) -> Screen:
-    """Return the message of a notice about a guard."""
+async def guard_notice(notice: GuardNotice, lookups: Lookups, *, is_over: bool = False) -> Screen:
+    """Return the message of a notice about a guard; ``is_over`` once all that it closes is."""
     match notice:
         case GuardFired():
-            return await _fired(notice, lookups)
+            return await _fired(notice, lookups, is_over=is_over)
         case GuardBlind():
             return await _blind(notice, lookups)
         case GuardPricesOld():
@@ -51,7 +51,7 @@ async def _name(key: str, lookups: Lookups) -> str:
     return f"{await lookups.strategy_title(scope.strategy)} · {label}"
 
 
-async def _fired(notice: GuardFired, lookups: Lookups) -> Screen:
+async def _fired(notice: GuardFired, lookups: Lookups, *, is_over: bool) -> Screen:
     name = await _name(notice.scope, lookups)
     result = bold(signed_rupees(notice.after))
     lines = [f"{_reached(notice)}: {result} after charges."]
@@ -61,17 +61,15 @@ async def _fired(notice: GuardFired, lookups: Lookups) -> Screen:
         f"Before charges {signed_rupees(notice.before)}, charges {rupees(notice.charges)}."
     )
     closing = plural(notice.closing, "position")
-    lines.append(
-        f"Closing {closing}. Nothing is entered there until the next trading day."
-        if notice.closing
-        else "Nothing is left to close. Nothing is entered there until the next trading day."
-    )
+    done = f"{'Closed' if is_over else 'Closing'} {closing}"
+    done = done if notice.closing else "Nothing is left to close"
+    lines.append(f"{done}. Nothing is entered there until the next trading day.")
     if notice.price_age_s > _OLD_S:
         lines.append(f"⚠️ Judged by prices of {notice.price_age_s} s ago.")
-    for broker_id in notice.paused:
+    for broker_id in () if is_over else notice.paused:
         label = esc(await lookups.label(broker_id))
         lines.append(f"⏸ {label} is paused: nothing is closed there before you end the pause.")
-    for broker_id in notice.logged_out:
+    for broker_id in () if is_over else notice.logged_out:
         label = esc(await lookups.label(broker_id))
         lines.append(f"🔑 {label} needs a login: nothing is closed there before it.")
     if notice.left:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import assert_never
 
 from bot.notices.lookups import Lookups
+from bot.notices.result_guards import guard_notice
 from bot.views.callbacks import handle
 from bot.views.lines import brief
-from bot.views.markup import LONG, bold, clock_time, esc, sentence, short
-from bot.views.runs import run_card
+from bot.views.markup import LONG, bold, clock_time, esc, join, sentence, short
+from bot.views.runs import closing_lines, run_card
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
 from core.domain.notices.runs import (
@@ -47,6 +48,10 @@ async def run_notice(notice: RunNotice, lookups: Lookups) -> Screen:
 
 async def _card(notice: RunCard, lookups: Lookups) -> Screen:
     run = await lookups.control.views.run(notice.run_id)
+    if run.fired is not None:
+        # The message of the guard, and below it what it closes.
+        screen = await guard_notice(run.fired, lookups, is_over=not run.is_closing)
+        return Screen(join(screen.text, closing_lines(run.parts)), screen.rows)
     return run_card(run, await lookups.strategy_title(run.strategy))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from bot.views.lines import order_line, result_words, symbol_of, warning_line
 from bot.views.markup import bold, clock_time, esc, join, short
@@ -14,7 +15,7 @@ from core.domain.order import OrderState, Purpose, Side
 from core.domain.target import Direction, Target
 from core.domain.views import OrderView, RunLine, RunView
 
-__all__ = ["run_card", "run_text"]
+__all__ = ["closing_lines", "run_card", "run_text"]
 
 _DIRECTION = {Direction.LONG: "Long", Direction.SHORT: "Short", Direction.FLAT: "Flat"}
 _REASON_LIMIT = 200
@@ -60,6 +61,29 @@ def run_text(run: RunView, title: str) -> str:
     if len(quiet) > _ACCOUNTS:
         lines.append(f"… and {len(quiet) - _ACCOUNTS} more that enter nothing.")
     return join(lines)
+
+
+def closing_lines(runs: Sequence[RunView]) -> list[str]:
+    """Return what the runs that close for one decision have done, by account."""
+    by_account: dict[str, list[RunLine]] = {}
+    for run in runs:
+        for line in run.lines:
+            by_account.setdefault(line.broker_id, []).append(line)
+    found: list[str] = []
+    for lines in by_account.values():
+        if not any(line.orders or line.warnings for line in lines):
+            continue
+        found.append(bold(lines[0].account_label))
+        for line in lines:
+            found += [order_line(one, is_on_card=True) for one in line.orders]
+            found += [warning_line(one) for one in line.warnings]
+        results = [line for line in lines if line.result is not None]
+        costs = [line.charges for line in results if line.charges is not None]
+        if results:
+            total = sum((line.result or Decimal(0) for line in results), Decimal(0))
+            charges = sum(costs, Decimal(0)) if len(costs) == len(results) else None
+            found += result_words(total, charges)
+    return found
 
 
 def _is_through(line: RunLine) -> bool:

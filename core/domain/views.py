@@ -12,6 +12,7 @@ from core.domain.account import Account
 from core.domain.broker import BrokerTrade, Funds, Holding
 from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
+from core.domain.notices.result_guards import GuardFired
 from core.domain.order import OrderState, OrderType, Purpose, Side
 from core.domain.panic import Panic
 from core.domain.target import Parameter, ParameterValue, Target
@@ -269,6 +270,7 @@ class RunView:
     """One run of a strategy: its targets, and a line an account.
 
     Attributes:
+        fired: The guard whose card it is, which shows the ``parts`` that close for it.
         is_closing: It is a decision to close, and something of that is still held.
         is_practice: It was decided at prices that are made up (F6).
     """
@@ -282,6 +284,8 @@ class RunView:
     note: str
     is_practice: bool = False
     is_closing: bool = False
+    fired: GuardFired | None = None
+    parts: tuple[RunView, ...] = ()
 
 
 class SizeKind(StrEnum):

@@ -33,15 +33,18 @@ from core.domain.notices.results import PositionClosed
 from core.domain.notices.runs import RunCard
 
 __all__ = [
+    "FIRED",
     "MORNING_ROUND_KEY",
     "Delivery",
     "Post",
+    "card_of_run",
     "closed_by_hand_card",
     "closed_card",
     "dispute_card",
     "external_order_card",
     "external_order_removal",
     "guard_blind_card",
+    "guard_fired_card",
     "login_key",
     "login_trouble_card",
     "login_trouble_removal",
@@ -123,15 +126,24 @@ class Post:
         return isinstance(self.notice, _URGENT)
 
 
+FIRED = "fired|"
+"""Begins the ids of the runs of a guard that fires, which have one card together."""
+
+
+def card_of_run(run_id: str) -> str:
+    """Return the run whose card shows this one: ``fired|MARK`` for ``fired|MARK|…``."""
+    return "|".join(run_id.split("|", 2)[:2]) if run_id.startswith(FIRED) else run_id
+
+
 def run_key(run_id: str) -> str:
     """Return the key of a run's card."""
-    return f"run:{run_id}"
+    return f"run:{card_of_run(run_id)}"
 
 
 def run_card(run_id: str, *, fresh: bool = False) -> Post:
     """Return the post that brings a run's card up to date, or sends it anew for its end."""
     delivery = Delivery.REPLACE if fresh else Delivery.EDIT
-    return Post(RunCard(run_id), delivery, run_key(run_id))
+    return Post(RunCard(card_of_run(run_id)), delivery, run_key(run_id))
 
 
 def closed_card(notice: PositionClosed, run_id: str) -> Post:
@@ -139,6 +151,11 @@ def closed_card(notice: PositionClosed, run_id: str) -> Post:
 
     It is sent anew, at the end of the chat, for it is what was waited for.
     """
+    return Post(notice, Delivery.REPLACE, run_key(run_id))
+
+
+def guard_fired_card(notice: GuardFired, run_id: str) -> Post:
+    """Return the post of a guard that fires, as the first state of the card of what it closes."""
     return Post(notice, Delivery.REPLACE, run_key(run_id))
 
 

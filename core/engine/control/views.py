@@ -14,6 +14,8 @@ from core.domain.day_result import DayResult, day_result
 from core.domain.identifiers import is_paper
 from core.domain.instrument import Instrument, InstrumentId, Product
 from core.domain.mode import TradingMode
+from core.domain.notices.result_guards import GuardFired
+from core.domain.notices.stored import from_document
 from core.domain.order import EXTERNAL, LIVE_STATES, OPEN_STATES, Order
 from core.domain.profit import Profit, days_profit
 from core.domain.protection import awaited
@@ -55,7 +57,7 @@ from core.engine.runs.plan import target_of
 from core.engine.workers.account_worker import AccountWorker
 from core.errors import NotFound
 from core.ports.clock import Clock
-from core.ports.store import Store
+from core.ports.store import Document, Store
 
 __all__ = ["Views"]
 
@@ -358,6 +360,8 @@ class Views:
         row = await run_at(self._store, run_id)
         if row is None:
             raise NotFound("That run is not in the journal.")
+        if row.get("kind") == "fired":
+            return await self._fired(row)
         orders: dict[str, list[Order]] = {}
         for order in await self._journal.of_run(run_id):
             orders.setdefault(order.broker_id, []).append(order)
@@ -388,6 +392,23 @@ class Views:
             and await self._is_closing(row["broker_ids"], run_id),
             is_practice=all(map(is_paper, row["broker_ids"]))
             and await was_practised(self._store, trading_day(row["slot_at"])),
+        )
+
+    async def _fired(self, row: Document) -> RunView:
+        """Return the run of a guard that fires, with those that close for it."""
+        fired = from_document(row["fired"])
+        parts = [await self.run(one) for one in row["runs"]]
+        return RunView(
+            run_id=row["_id"],
+            strategy=row["strategy"],
+            title=row["strategy"],
+            slot_at=row["slot_at"],
+            targets=(),
+            lines=(),
+            note=row["kind"],
+            is_closing=any(one.is_closing for one in parts),
+            fired=fired if isinstance(fired, GuardFired) else None,
+            parts=tuple(parts),
         )
 
     async def _is_closing(self, broker_ids: Sequence[str], run_id: str) -> bool:

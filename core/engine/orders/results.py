@@ -16,7 +16,14 @@ from core.domain.goal import Goal
 from core.domain.identifiers import broker_of
 from core.domain.ledger import Ledger, ledger_key
 from core.domain.notices.exits import ExitThrough
-from core.domain.notices.post import Post, closed_card, run_card, stuck_removal
+from core.domain.notices.post import (
+    FIRED,
+    Post,
+    card_of_run,
+    closed_card,
+    run_card,
+    stuck_removal,
+)
 from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.order import EXTERNAL, MANUAL, OPEN_STATES, Order, Purpose
 from core.engine.orders.goals import goal_at, goals_of, is_result_wanted
@@ -145,11 +152,23 @@ async def _told(
     run = await _decision(view, last.run_id)
     if run is None:
         return [Post(notice)]
+    if last.run_id.startswith(FIRED):
+        return await _end_of_guard(view, last, today)
     if run.get("closes", 1) == 1:
         return [closed_card(notice, last.run_id)]
     for goal in await goals_of(view, last.broker_id):
         if goal.run_id == last.run_id and await _is_held(view, goal, today):
             return []
+    return [run_card(last.run_id, fresh=True)]
+
+
+async def _end_of_guard(view: StoreView, last: Order, today: Sequence[Order]) -> list[Post]:
+    """Return the post of a guard's card once all that it closes is closed, on every account."""
+    fired = await run_at(view, card_of_run(last.run_id)) or {}
+    for broker_id in fired.get("broker_ids", ()):
+        for goal in await goals_of(view, broker_id):
+            if goal.run_id in fired["runs"] and await _is_held(view, goal, today):
+                return []
     return [run_card(last.run_id, fresh=True)]
 
 

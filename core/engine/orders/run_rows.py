@@ -2,7 +2,8 @@
 
 A run is a strategy's slot, an extra run, or a decision to make ledgers flat (``kind``: square-off,
 close, switch-off, stop, panic); its card in the chat is drawn from this document and its orders.
-``closes`` counts what a decision closes.
+``closes`` counts what a decision closes. A guard that fires has a run of its own (``fired``) that
+names the ``runs`` which close something for it: one card shows them all.
 ``quiet`` names the accounts whose note says only that a user keeps them from entering.
 ``said`` names the denials by limits that its notes tell: the day's later runs do not repeat them.
 """

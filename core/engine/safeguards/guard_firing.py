@@ -9,7 +9,7 @@ what an order of unknown fate has made of a position is known later only.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
@@ -20,8 +20,9 @@ from core.domain.instrument import Product, why_not_handled
 from core.domain.ledger import Ledger, ledger_key
 from core.domain.mode import TradingMode
 from core.domain.money import rupees, signed_rupees
-from core.domain.notices.post import Post
+from core.domain.notices.post import FIRED, guard_fired_card
 from core.domain.notices.result_guards import GuardFired
+from core.domain.notices.stored import to_document
 from core.domain.order import CLOSED_STATES, EXTERNAL, MANUAL, UNKNOWN_STATES, Order
 from core.domain.result_guard import Breach, GuardDay, GuardScope, Reached
 from core.domain.sessions import trading_day
@@ -30,13 +31,14 @@ from core.engine.orders.gate import gate_at
 from core.engine.orders.goals import Flattening, UserClose, flatten, goal_at, goals_of, to_flatten
 from core.engine.orders.journal import Journal, orders_of_day
 from core.engine.orders.net_positions import NetPositions
+from core.engine.orders.run_rows import insert_run
 from core.engine.orders.shut import become_sure, shut_day, unsure_since
 from core.engine.orders.waiting import left_of
 from core.engine.outbox import Outbox
 from core.engine.safeguards.guard_store import StoredGuard, guard_at, put_day
 from core.errors import AlreadyDone
 from core.ports.clock import Clock
-from core.ports.store import Store, StoreView
+from core.ports.store import Document, Store, StoreView
 
 __all__ = ["Firing", "GuardFiring"]
 
@@ -68,6 +70,17 @@ class _Moment:
     day: str
     now: datetime
     market_now: datetime
+    mark: str = ""
+    """Of the firing; '' where what it closed is closed again."""
+    runs: list[str] = field(default_factory=list)
+    """The runs that close something in it."""
+
+    def run_of(self, what: str, broker_id: str) -> str:
+        """Return the id of the run that closes something on an account."""
+        if self.mark:
+            self.runs.append(f"{FIRED}{self.mark}|{what}|{broker_id}")
+            return self.runs[-1]
+        return f"{what}|{self.market_now:%Y-%m-%dT%H:%M:%S}|{_KIND}|{broker_id}"
 
 
 class GuardFiring:
@@ -93,12 +106,14 @@ class GuardFiring:
     async def fire(self, firing: Firing) -> bool:
         """Close and shut what a guard covers, once a day; return whether this call did."""
         scope, moment = firing.guard.scope, self._moment()
+        moment = replace(moment, mark=_mark(scope, moment.market_now))
         outside = {
             account.broker_id: await self._outside(scope, account.broker_id, moment)
             for account in firing.accounts
         }
 
         async def body(view: StoreView) -> bool:
+            moment.runs.clear()  # a body may run again
             current = await guard_at(view, scope)
             # A user has changed it since it was judged: the next look judges the new one.
             if current.version != firing.guard.version or current.on(moment.day).fired:
@@ -122,7 +137,8 @@ class GuardFiring:
                 closing[broker_id] = units
             left = sorted({str(key[0]) for keys in outside.values() for key in keys if _stays(key)})
             notice = replace(await self._notice(view, firing, closing), left=tuple(left))
-            await self._outbox.post(view, Post(notice))
+            await insert_run(view, _fired_run(firing, moment, notice))
+            await self._outbox.post(view, guard_fired_card(notice, f"{FIRED}{moment.mark}"))
             return True
 
         nonce = f"guard-fires:{scope.key}|{moment.day}|{firing.guard.version}"
@@ -207,7 +223,7 @@ class GuardFiring:
         # is closed in the user's name, who has set the guard.
         close = UserClose(despite_pause=False) if is_left else None
         for strategy, owned in groupby(ledgers, lambda one: one.strategy):
-            run_id = f"{strategy}|{moment.market_now:%Y-%m-%dT%H:%M:%S}|{_KIND}|{broker_id}"
+            run_id = moment.run_of(strategy, broker_id)
             decision = _decision(run_id, strategy, broker_id, moment, close)
             await flatten(view, self._outbox, list(owned), decision)
         return sum(1 for one in ledgers if one.quantity)
@@ -240,7 +256,7 @@ class GuardFiring:
             # have traded since.
             if left * outside > 0 and abs(left) >= abs(outside):
                 continue
-            run_id = f"{_KIND}|{broker_id}|{key[0]}|{key[1]}|{moment.market_now:%Y-%m-%dT%H:%M:%S}"
+            run_id = moment.run_of(f"{key[0]}|{key[1]}", broker_id)
             close = UserClose(
                 despite_pause=goal is not None and bool(left) and goal.despite_pause,
                 outside=outside,
@@ -338,6 +354,28 @@ def _decision(
     return Flattening(
         run_id, _KIND, strategy, broker_id, moment.day, moment.now, moment.market_now, close
     )
+
+
+def _mark(scope: GuardScope, at: datetime) -> str:
+    """Return what names a firing: a guard fires once a day."""
+    return f"{scope.key.replace('|', '-')} {at:%Y-%m-%dT%H:%M:%S}"
+
+
+def _fired_run(firing: Firing, moment: _Moment, notice: GuardFired) -> Document:
+    """Return the document of the card that shows all that a guard closes."""
+    return {
+        "_id": f"{FIRED}{moment.mark}",
+        "strategy": MANUAL,
+        "slot_at": moment.market_now,
+        "targets": [],
+        "notes": {},
+        "broker_ids": [account.broker_id for account in firing.accounts],
+        "is_signal": True,
+        "kind": "fired",
+        "fired": to_document(notice),
+        "runs": list(moment.runs),
+        "created_at": moment.now,
+    }
 
 
 def _reason(breach: Breach) -> str:

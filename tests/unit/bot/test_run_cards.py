@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bot.views.markup import fit
-from bot.views.runs import run_card
+from bot.views.runs import closing_lines, run_card
 from core.adapters.fyers import FYERS
 from core.domain.instrument import InstrumentId
 from core.domain.order import OrderState, OrderType, Purpose, Side
@@ -149,3 +149,24 @@ def test_a_reversal_says_which_order_closes_and_which_opens():
     waits = fit(text_of(a_run(replace(out, **sent, realised=None), replace(entry, **sent))))
     assert waits.count("closes the long") == waits.count("opens the short") == 1
     assert "closes" not in fit(text_of(a_run(out))), "an exit alone is an exit"
+
+
+@pytest.mark.row("R5")
+def test_what_a_guard_closes_stands_below_it_by_account():
+    """Several decisions on an account are one part of its message, with one result."""
+    sold: dict[str, Any] = {"purpose": Purpose.EXIT, "side": Side.SELL, "state": OrderState.FILLED}
+    price = Decimal("812.35")
+    out = an_order(MAIN, key="X", filled_quantity=10, average_price=price, **sold)
+    one = RunLine(MAIN.broker_id, MAIN.label, (out,), "", (), Decimal(150), Decimal(20))
+    two = replace(one, result=Decimal(-50), charges=Decimal(5))
+    idle = RunLine("b", "Fyers - Two", (), "")
+    runs = [replace(a_run(), lines=(line,)) for line in (one, two, idle)]
+    text = [TAGS.sub("", line) for line in closing_lines(runs)]
+    assert text == [
+        "Zerodha - Main",
+        *["✅ Sold 10 SBIN · ₹812.35\n   exit"] * 2,
+        "Before charges +₹100.00",
+        "After them about +₹75.00",
+    ]
+    unknown = closing_lines([runs[0], replace(runs[1], lines=(replace(two, charges=None),))])
+    assert unknown[-1] == "charges unknown"

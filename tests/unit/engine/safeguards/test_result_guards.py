@@ -9,12 +9,12 @@ import pytest
 from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.notices.result_guards import GuardBlind, GuardFired, GuardPricesOld
-from core.domain.notices.results import ClosedBy, PositionClosed
-from core.domain.order import MANUAL, OrderRequest, OrderType, Purpose, Side
+from core.domain.order import EXTERNAL, MANUAL, OrderRequest, OrderType, Purpose, Side
 from core.domain.outcome import Ambiguous, Refusal, Refused
 from core.domain.result_guard import Guard, Reached, Trail
 from core.domain.sessions import trading_day
 from core.domain.truth import Key
+from core.domain.views import RunView
 from core.engine.orders.gaps import Gap
 from core.engine.orders.gate import change_gate
 from core.engine.orders.goals import UserClose, put_goal
@@ -27,6 +27,25 @@ from tests.fakes.memory_engine import MemoryEngine
 pytestmark = [pytest.mark.row("R5")]
 KEY: Key = (SBIN, Product.MIS)
 STOP = Guard(stop=Decimal(150))
+
+
+async def card(desk: Desk) -> RunView:
+    """Return what the card of the guard that fired shows."""
+    rows = await desk.engine.store.find("runs", {"kind": "fired"})
+    (row,) = rows
+    return await desk.engine.control.views.run(row["_id"])
+
+
+async def keys(desk: Desk) -> set[str | None]:
+    """Return the messages of what was told since the guard fired."""
+    rows = await desk.engine.store.find("outbox", {}, sort=[("_id", 1)])
+    began = next(at for at, row in enumerate(rows) if row["kind"] == "guard_fired")
+    return {row["key"] for row in rows[began:]}
+
+
+async def external(desk: Desk) -> list[str]:
+    """Return the orders that were not placed by Saarthi."""
+    return [one.client_order_id for one in await desk.engine.orders() if one.strategy == EXTERNAL]
 
 
 async def fired(desk: Desk) -> list[GuardFired]:
@@ -72,8 +91,12 @@ async def test_stop_of_a_strategy_closes_it_and_shuts_it(desk: Desk) -> None:
     assert (notice.scope, notice.reached) == (strategy_scope(desk).key, Reached.STOP)
     assert notice.limit == notice.before == -150 and notice.closing == 1
     assert notice.after == notice.before - notice.charges and notice.after < -150
-    (told,) = await desk.engine.notices(PositionClosed)
-    assert isinstance(told, PositionClosed) and told.closed_by is ClosedBy.DAY_GUARD
+    assert await keys(desk) == {"run:" + (await card(desk)).run_id}, "one event, one message"
+    run = await card(desk)
+    assert run.fired == notice and not run.is_closing
+    assert [(line.result, len(line.orders)) for one in run.parts for line in one.lines] == [
+        (Decimal(51), 1)
+    ]
     day = (await stored(desk.engine, strategy_scope(desk))).state.day
     shut = await why_shut(desk.engine.store, desk.broker_id, STRATEGY, day)
     assert shut.startswith("your guard: the stop of -₹150 was reached")
@@ -131,10 +154,14 @@ async def test_account_closes_what_is_outside_saarthi_too_but_no_holdings(desk: 
     assert desk.at.position_list[KEY].quantity == 0
     (notice,) = await fired(desk)
     assert notice.closing == 2
-    closed = await desk.engine.notices(PositionClosed)
-    assert [one.closed_by for one in closed if isinstance(one, PositionClosed)] == [
-        ClosedBy.DAY_GUARD
-    ] * 2
+    run = await card(desk)
+    filled = [one.filled_quantity for part in run.parts for one in part.lines[0].orders]
+    assert (sorted(filled), run.is_closing) == ([5, 10], False)
+    assert await keys(desk) - {"external:" + key for key in await external(desk)} == {
+        f"run:{run.run_id}"
+    }
+    rows = await desk.engine.store.find("outbox", {"key": f"run:{run.run_id}"}, sort=[("_id", 1)])
+    assert rows[-1]["delivery"] == "replace", "its end is a new message"
 
 
 async def test_close_of_what_is_outside_outlasts_a_read_that_leaves_it_out(desk: Desk) -> None:
