@@ -72,7 +72,8 @@ async def _world(
     try:
         async with through(server.server.uri) as (proxy, uri):
             name = f"faults_{uuid.uuid4().hex[:8]}"
-            world = World(sandbox, uri, name, folder / "data")
+            # In each second world updates are pushed, and cross what is read and what is sent.
+            world = World(sandbox, uri, name, folder / "data", has_streams=seed % 2 == 0)
             async with living(world) as life:
                 await life.connect(KITE)
                 await life.connect(FYERS)

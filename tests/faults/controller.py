@@ -83,6 +83,7 @@ async def _live(task: dict[str, Any]) -> None:
         Path(task["data"]),
         horizon_s=task["horizon_s"],
         order_deadline_s=task["order_deadline_s"],
+        has_streams=task["has_streams"],
         told=told,
         accounts={broker_id: _KNOWN[key] for broker_id, key in task["accounts"].items()},
     )
@@ -186,6 +187,7 @@ class Doomed:
                 "data": str(world.data),
                 "horizon_s": world.horizon_s,
                 "order_deadline_s": world.order_deadline_s,
+                "has_streams": world.has_streams,
                 "accounts": {name: who.api_key for name, who in world.accounts.items()},
                 "chat": str(self._chat),
                 "complaints": str(self._complaints),
