@@ -73,7 +73,7 @@ STORY = (
     "Zerodha - Main is set to exit only",
     "Zerodha - Main closes what it holds",
     "Fyers - Growth enters, Zerodha - Main may not",
-    "the login of Fyers - Growth ends: a prompt and a warning come",
+    "the login of Fyers - Growth ends: one message asks for it",
     "Fyers - Growth is logged in again, and the warning goes",
     "a guard is set on the day's result of Fyers - Growth",
     "the guard fires and closes what Fyers - Growth holds",
