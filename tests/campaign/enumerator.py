@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from tests.campaign.compared import compare
+from tests.campaign.paper import asked_about
 from tests.campaign.rest import come_to_rest
 from tests.campaign.scenarios import SCENARIOS, opened
 from tests.campaign.story import story_of
@@ -58,6 +59,9 @@ async def _crash(
         net = sum(world.venue(broker_id).net(key) for key in world.venue(broker_id).touched())
         if net not in SCENARIOS[name].ends:
             verdict.bad("positions wrong", f"{name} of {broker_id} ended at {net}")
+    for broker_id in world.seats:
+        for sentence in asked_about(world.rows("order_events"), broker_id):
+            verdict.bad("invariants broken", sentence)
     return verdict, world
 
 

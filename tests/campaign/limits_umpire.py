@@ -204,7 +204,7 @@ class LimitsUmpire:
 
     def _is_plain(self, broker_id: str) -> bool:
         """Whether an account can be read, and nobody else has moved anything on it lately."""
-        client, now = self.world.client(broker_id), self.world.loop.time()
+        client, now = self.world.seat(broker_id), self.world.loop.time()
         venue = client.venue
         moved = [at for at, _ in venue.foreign if now - at < REACTION_S]
         asked = any(self.world.is_asked_about(broker_id, key) for key in venue.touched())

@@ -24,7 +24,7 @@ def calm_down(world: World) -> None:
     world.database.lost_answers = 0
     world.chat.away_until = world.chat.loses_answers = 0
     for broker_id in world.accounts:
-        client = world.client(broker_id)
+        client = world.seat(broker_id)
         client.troubles.end()
         for order in client.venue.orders.values():
             if order.rests:  # the exchange trades again
@@ -103,7 +103,7 @@ async def come_to_rest(world: World, verdict: Verdict) -> None:
     if world.life is None:
         await world.begin()
     for broker_id in world.accounts:
-        if world.client(broker_id).is_login_dead:
+        if world.seat(broker_id).is_login_dead:
             await world.log_in(broker_id)
     until, calm, seen = world.loop.time() + _LONGEST_S, 0, -1
     begun = world.loop.time()

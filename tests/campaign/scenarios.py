@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.adapters.fyers import FYERS
+from core.adapters.paper import PAPER_PROFILE
 from core.adapters.zerodha import ZERODHA
 from core.domain.instrument import Product
 from core.domain.order import OrderRequest, OrderType, Side
@@ -47,6 +48,7 @@ class Scenario:
         rule: How its stops follow their positions.
         accounts: How many there are, by turns at both brokers.
         must_prove: Entries need limits and a round trip (F8).
+        is_paper: On a paper account, beside an account that gives prices (F6).
     """
 
     wishes: tuple[tuple[int, Direction, str], ...]
@@ -58,6 +60,7 @@ class Scenario:
     must_prove: bool = False
     start: datetime = _MORNING
     rule: StopRule | None = None
+    is_paper: bool = False
 
 
 async def _wait(world: World) -> None:
@@ -86,6 +89,12 @@ async def _panic(world: World) -> None:
     venue.by_hand(target, rests=True)
     await asyncio.sleep(12)
     await world.panic([broker_id])
+    await asyncio.sleep(25)
+
+
+async def _panic_alone(world: World) -> None:
+    """A panic over what a strategy holds, where nobody else can trade."""
+    await world.panic(world.accounts)
     await asyncio.sleep(25)
 
 
@@ -157,6 +166,17 @@ SCENARIOS: Mapping[str, Scenario] = {
     "two users": Scenario(_LONG, 70, two_users_at_once, frozenset({10})),
     "clock step": Scenario(_LONG, 70, clock_is_set_back, frozenset({0})),
     "square-off": Scenario(_LONG, 130, _wait, frozenset({0}), start=_CLOSING),
+    "paper entry": Scenario(_LONG, 15, _wait, frozenset({0, 10}), is_paper=True),
+    "paper exit": Scenario(_LONG_FLAT, 140, _wait, frozenset({0}), is_paper=True),
+    "paper stop": Scenario(_LONG, 70, _stop_hit, frozenset({0}), is_paper=True),
+    "paper close": Scenario(_LONG, 70, _close, frozenset({0}), is_paper=True),
+    "paper reversal": Scenario(
+        (*_LONG, (3, Direction.SHORT, "1")), 140, _wait, frozenset({0, -10}), is_paper=True
+    ),
+    "paper slices": Scenario(_LONG_FLAT, 140, _wait, frozenset({0}), units=100, is_paper=True),
+    "paper panic": Scenario(_LONG, 70, _panic_alone, frozenset({0}), is_paper=True),
+    "paper hold": Scenario(_LONG, 70, _wait, frozenset({10}), is_paper=True),
+    "paper square-off": Scenario(_LONG, 130, _wait, frozenset({0}), start=_CLOSING, is_paper=True),
 }
 
 
@@ -172,8 +192,10 @@ async def opened(name: str, loop: VirtualLoop, *, pushes: bool = False) -> World
     world = World(7, loop, scenario.start, {"alpha": strategy}, unrest=0.0002, pushes=pushes)
     world.settings = world.settings.model_copy(update={"prove_accounts": scenario.must_prove})
     await world.open()
+    if scenario.is_paper:
+        await world.connect_data()
     for number in range(scenario.accounts):
-        broker = (ZERODHA, FYERS)[number % 2]
+        broker = PAPER_PROFILE if scenario.is_paper else (ZERODHA, FYERS)[number % 2]
         await world.connect(broker, f"Account {number}", {"alpha": scenario.units})
     await world.ask(
         "enable",

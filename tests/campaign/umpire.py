@@ -121,7 +121,7 @@ class Umpire:
             or life.watch.is_dead
             or self.world.database.is_away
             or self._alive_since == self.now
-            or any(self.world.client(who).is_login_dead for who in self.world.accounts)
+            or any(self.world.seat(who).is_login_dead for who in self.world.accounts)
             or any(gate["mode"] == "PAUSED" for gate in gates)
         ):
             self._hindered.append(self.now)

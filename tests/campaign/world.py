@@ -37,6 +37,7 @@ from core.errors import AlreadyDone, DecisionFailed, StoreError, UserError
 from tests.campaign.chat import Chat
 from tests.campaign.client import CampaignBroker, CampaignClient
 from tests.campaign.market import Market
+from tests.campaign.paper import PaperSeat
 from tests.campaign.scripted import WishingStrategy
 from tests.campaign.troubles import Troubles
 from tests.campaign.venue import Key, Venue
@@ -64,7 +65,7 @@ BASES = {SBIN: 815, INFY: 1490}
 FREEZE = 40
 HORIZON_S = 12.0
 LAG_S = 7.0
-WATCHED = ("orders", "outbox", "result_guards", "panics", "limits")
+WATCHED = ("orders", "outbox", "result_guards", "panics", "limits", "paper_orders")
 _KEY = "dGVzdC1rZXktdGVzdC1rZXktdGVzdC1rZXktdGVzdC0="
 
 
@@ -118,6 +119,8 @@ class World:
     latency_s: float = 0.04
     database: MemoryDatabase = field(default_factory=MemoryDatabase)
     accounts: list[str] = field(default_factory=list)
+    seats: dict[str, PaperSeat] = field(default_factory=dict)
+    unjudged: list[str] = field(default_factory=list)
     life: Life | None = None
     kills: int = 0
     store_outages: int = 0
@@ -202,6 +205,10 @@ class World:
 
     # Looking
 
+    def seat(self, broker_id: str) -> CampaignClient | PaperSeat:
+        """Return an account as it is at its broker, or at the paper exchange."""
+        return self.seats.get(broker_id) or self.client(broker_id)
+
     def client(self, broker_id: str) -> CampaignClient:
         """Return an account as it is at its broker."""
         for broker in self.brokers.values():
@@ -211,7 +218,7 @@ class World:
 
     def venue(self, broker_id: str) -> Venue:
         """Return the truth of an account."""
-        return self.client(broker_id).venue
+        return self.seat(broker_id).venue
 
     def rows(self, collection: str) -> list[Mapping[str, Any]]:
         """Return what is committed; not to be changed."""
@@ -232,7 +239,7 @@ class World:
     @property
     def faults(self) -> int:
         """How many answers were spoilt, and how often somebody or something else acted."""
-        clients = [self.client(broker_id) for broker_id in self.accounts]
+        clients = [self.seat(broker_id) for broker_id in self.accounts]
         bitten = sum(client.troubles.bitten.total() for client in clients)
         foreign = sum(len(client.venue.foreign) for client in clients)
         dead = self.died - len(self.deaths)
@@ -345,7 +352,7 @@ class World:
         def only_exit() -> None:
             running = [row for row in self.rows("panics") if not row["end"]]
             chosen = {*broker_ids, *(one["broker_id"] for row in running for one in row["lines"])}
-            for who in {*chosen, *([None] if chosen >= set(self.accounts) else [])}:
+            for who in {*chosen, *([None] if chosen >= {*self.accounts, *self.unjudged} else [])}:
                 if self.wanted_modes.get(who) is not TradingMode.PAUSED:
                     self.wanted_modes[who] = TradingMode.EXIT_ONLY
 
@@ -400,16 +407,31 @@ class World:
         assert life is not None
         control = life.system.control
         draft = AccountDraft(profile, name, f"key{next(self._numbers)}", "a secret")
+        if profile.is_paper:
+            draft = AccountDraft(profile, name, "", "")
         account = await control.registration.add(self.command(), draft)
         self.accounts.append(account.broker_id)
-        self.brokers[profile].client(account.broker_id)
-        await self.log_in(account.broker_id)
+        if profile.is_paper:
+            self.seats[account.broker_id] = PaperSeat(self, account.broker_id)
+        else:
+            self.brokers[profile].client(account.broker_id)
+            await self.log_in(account.broker_id)
         await control.switch.enable(self.command(), account.broker_id)
         for strategy, units in sizes.items():
             await control.strategy_settings.assign(
                 self.command(), strategy, account.broker_id, size_value=Decimal(units)
             )
         return account.broker_id
+
+    async def connect_data(self) -> None:
+        """Connect an account that gives prices and trades nothing; nobody judges it."""
+        broker_id = await self.connect(ZERODHA, "Data", {})
+        self.accounts.remove(broker_id)
+        self.unjudged.append(broker_id)
+        assert self.life is not None
+        settings = self.life.system.control.strategy_settings
+        for strategy in self.strategies:
+            await settings.assign(self.command(), strategy, broker_id, is_on=False)
 
     async def log_in(self, broker_id: str) -> None:
         """Log an account in, however often it takes."""
