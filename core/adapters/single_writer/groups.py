@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum, auto
 from typing import Any
 
 from core.adapters.mongo.schema import Collection
 from core.adapters.single_writer.documents import unique_keys
 from core.adapters.single_writer.fence import DoneBefore, WrittenOutside
+from core.adapters.single_writer.rules import Newest, Rule
 from core.adapters.single_writer.shelf import Layer
 from core.errors import (
     AlreadyDone,
@@ -84,6 +86,20 @@ class Group:
                 continue
             for key, new in written.docs.items():
                 mine.write(key, new, written.bases[key])
+
+    def trim(self, rule_of: Callable[[str], Rule]) -> None:
+        """Leave out what is needless beside what else is committed."""
+        for collection, layer in self.layers.items():
+            if (newest := rule_of(collection).newest) is not None:
+                _keep_newest(layer, newest)
+
+    def nonces(self, now: datetime) -> list[Document]:
+        """Return what remembers that the members' transactions are committed."""
+        return [
+            {"_id": member.nonce, "by": self.key, "run": 0, "at": now}
+            for member in self.members
+            if member.nonce is not None
+        ]
 
     def end(self, outcome: Outcome | Exception) -> None:
         """Answer all members."""
@@ -174,3 +190,18 @@ def _difference(base: Document, new: Document) -> Document:
         for name, value in new.items()
         if name not in base or (base[name] is not value and repr(base[name]) != repr(value))
     }
+
+
+def _keep_newest(layer: Layer, rule: Newest) -> None:
+    """Leave out new documents that a newer one, committed with them, stands for."""
+    newest: dict[tuple[Any, ...], str] = {}
+    for key, new in list(layer.docs.items()):
+        if new is None or layer.bases[key] is not None:
+            continue
+        if any(new.get(name) != value for name, value in rule.only.items()):
+            continue
+        place = tuple(new.get(name) for name in rule.fields)
+        older, newest[place] = newest.get(place), key
+        if older is not None:
+            layer.drop(older)
+            del layer.bases[older]

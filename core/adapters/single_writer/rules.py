@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.adapters.mongo.schema import COLLECTIONS
+from core.domain.notices.post import Delivery
 from core.domain.order import CLOSED_STATES, OrderState
 
-__all__ = ["FOREIGN", "WHOLE", "Cover", "Rule", "rule_of"]
+__all__ = ["FOREIGN", "WHOLE", "Cover", "Newest", "Rule", "rule_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,19 @@ class Cover:
 
 
 @dataclass(frozen=True, slots=True)
+class Newest:
+    """New documents of which, in one commit, the newest stands for all that are like it.
+
+    Attributes:
+        fields: Equal in documents that are alike.
+        only: What a document has to be.
+    """
+
+    fields: tuple[str, ...]
+    only: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """How a collection is held.
 
@@ -44,6 +58,7 @@ class Rule:
         is_aside: Single writes of it go to the store at once and not with a group: nothing that is
             committed depends on them, and who taps does not wait for fifty accounts' commit.
         is_own: A document of it is one account's, and written by its transactions alone.
+        newest: What makes a new document needless when a newer one is committed with it.
     """
 
     is_whole: bool = False
@@ -51,6 +66,7 @@ class Rule:
     is_foreign: bool = False
     is_aside: bool = False
     is_own: bool = False
+    newest: Newest | None = None
 
 
 WHOLE = Rule(is_whole=True)
@@ -69,8 +85,13 @@ _RULES: Mapping[str, Rule] = {
     ),
     "fills": Rule(covers=(Cover(("broker_id", "day"), most=1024),)),
     "baselines": Rule(covers=(Cover(("day",)), Cover(("broker_id", "day"), most=1024))),
-    "outbox": Rule(covers=(Cover(("state",), frozenset({"WAITING", "SENDING", "DEAD"})),)),
     "account_gates": Rule(is_whole=True, is_own=True),
+    "outbox": Rule(
+        covers=(Cover(("state",), frozenset({"WAITING", "SENDING", "DEAD"})),),
+        # A card shows the present: of fifty accounts' edits that become visible in one moment the
+        # sender would deliver the last alone, and mark the others as needless.
+        newest=Newest(("chat_id", "key"), {"state": "WAITING", "delivery": Delivery.EDIT.value}),
+    ),
     "inbox": _ASIDE,
     "order_events": _BY_ID,
     "runs": _BY_ID,

@@ -365,14 +365,9 @@ class SingleWriterStore(OfServer):
             await asyncio.sleep(0)
 
     async def _commit(self, group: Group) -> None:
+        group.trim(self._memory.rule)
         written = list(batches(group, self._memory.collections))
-        now = self._clock.now()
-        nonces: list[Document] = [
-            {"_id": member.nonce, "by": group.key, "run": 0, "at": now}
-            for member in group.members
-            if member.nonce is not None
-        ]
-
+        nonces = group.nonces(self._clock.now())
         condition = held(self._fence, self._outside)
         everything = [(_COMMITS, Batch(inserts=nonces)), *written] if nonces else written
         runs = itertools.count()
@@ -405,10 +400,8 @@ class SingleWriterStore(OfServer):
     def _failed(self, group: Group, error: Exception) -> None:
         """Answer the members of a group that did not commit, and of those worked out upon it."""
         later = [one for one in self._groups if one is not group]
-        many = (
-            f"{len(group.members)} of {sum(len(one.docs) for one in group.layers.values())} writes"
-        )
-        _log.info("a group did not commit (%s): %s: %s", many, type(error).__name__, error)
+        size = f"{len(group.members)} members"
+        _log.info("a group did not commit (%s): %s: %s", size, type(error).__name__, error)
         self._groups.clear()
         for one in (group, *later):
             self._note_changes(one.layers)

@@ -77,6 +77,32 @@ async def test_members_of_a_group_see_one_another(held: Held) -> None:
     assert held.base.commands["commit"] <= 2
 
 
+@pytest.mark.row("E5")
+async def test_edits_of_a_card_that_commit_together_are_one_row(held: Held) -> None:
+    """Fifty accounts' steps edit the card of their run; it is shown once and shows them all."""
+
+    def row(key: str, card: str | None, **more: Any) -> Document:
+        shown = {"chat_id": 1, "key": card, "delivery": "edit", "state": "WAITING", "seq": key}
+        return {"_id": key, **shown, **more}
+
+    async def post(number: int) -> None:
+        async def body(view: StoreView) -> None:
+            await view.insert("outbox", row(f"{number:02}", "run:a"))
+            if number % 10 == 0:
+                await view.insert("outbox", row(f"m{number}", None, delivery="send"))
+                await view.insert("outbox", row(f"r{number}", "run:a", delivery="replace"))
+                await view.insert("outbox", row(f"o{number}", "run:a", chat_id=2))
+
+        await held.writer.transaction(body, nonce=f"post {number}")
+
+    await held.writer.insert("outbox", row("before", "run:a"))
+    await asyncio.gather(*(post(number) for number in range(30)))
+    kept = [one["_id"] for one in await held.base.find("outbox", {}, sort=[("seq", 1)])]
+    anew = [f"{kind}{number}" for kind in "mr" for number in (0, 10, 20)]
+    assert kept == ["29", "before", "m0", "m10", "m20", "o20", *anew[3:]]
+    assert held.base.commands["commit"] <= 3
+
+
 async def test_trouble_of_one_is_not_the_others(held: Held) -> None:
     """A group that is refused ends for each alone, and only one of them hears of it."""
     await held.base.insert("order_events", {"_id": "taken"})
