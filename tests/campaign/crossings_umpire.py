@@ -1,4 +1,4 @@
-"""What crossed inside (decision 15), and which stops that left without work were asked to go."""
+"""What crossed inside (decision 15), and which orders were asked to go."""
 
 from __future__ import annotations
 
@@ -49,17 +49,21 @@ class CrossingsUmpire:
             self.books[key] -= told["units"] * (1 if self.books[key] > 0 else -1)
 
     def excuse(self, row: Mapping[str, Any], key: str) -> bool:
-        """Whether a stop fills on its way out: what it protected has just crossed.
-
-        Its cancel is under way; or it was asked for since, did not get through, and is asked for
-        again in a moment. A stop that nobody has asked to go is no such one.
-        """
-        now, crossed_at = self.world.loop.time(), self._crossed_at.get(key)
-        if crossed_at is None or now - crossed_at > GRACE_S:
+        """Whether an order fills on its way out: what it protected or closed has just crossed."""
+        crossed_at = self._crossed_at.get(key)
+        if crossed_at is None or self.world.loop.time() - crossed_at > GRACE_S:
             return False
+        return self.is_going(row, crossed_at)
+
+    def is_going(self, row: Mapping[str, Any], since: float) -> bool:
+        """Whether an order is asked to go.
+
+        Its cancel is under way; or it was asked for ``since``, did not get through, and is asked
+        for again in a moment. One that nobody has asked to go is no such one.
+        """
         asked_at = self._asked_at.get(str(row["_id"]))
-        is_tried = asked_at is not None and asked_at >= crossed_at and now - asked_at <= _AGAIN_S
-        return row["state"] == _GOING or is_tried
+        is_again = asked_at is not None and self.world.loop.time() - asked_at <= _AGAIN_S
+        return row["state"] == _GOING or (is_again and asked_at is not None and asked_at >= since)
 
 
 def _begins_to_go(one: Written) -> bool:

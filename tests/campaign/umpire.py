@@ -99,6 +99,8 @@ class Umpire:
             owners = [name for name in self._true_books if name.split("|", 1)[1] in key]
             if self.now - since <= REACTION_S or len(owners) > 1:
                 return
+            if row["purpose"] == "stop" and self._crossings.is_going(row, since):
+                return  # it was seen, and the stop fires while the broker does not take it away
             after = venue.net(where)
             before = after - trade.signed
         if abs(after) > abs(before) or before * after < 0:
