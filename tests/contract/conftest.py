@@ -17,7 +17,7 @@ from core.ports.store import ServedStore
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryDatabase, MemoryStore
 
-OPTIONS = StoreOptions(sessions=8, server_selection_s=1.0, operation_s=10.0)
+OPTIONS = StoreOptions(sessions=8, server_selection_s=5.0, operation_s=10.0)
 IMPATIENT = StoreOptions(
     sessions=2,
     server_selection_s=0.5,
