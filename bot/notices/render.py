@@ -5,6 +5,7 @@ The result depends on the notice and the ``Lookups`` only.
 
 from __future__ import annotations
 
+import re
 from typing import TypeAlias, assert_never
 
 from bot.notices.accounts import account_notice
@@ -26,6 +27,7 @@ from bot.notices.summary import summary_notice
 from bot.notices.system import system_notice
 from bot.views.markup import esc
 from bot.views.screen import Screen
+from bot.views.width import fitted
 from core.domain.notices.accounts import AccountNotice
 from core.domain.notices.backups import BackupNotice
 from core.domain.notices.calendar import CalendarNotice
@@ -55,11 +57,23 @@ async def render(notice: Notice, lookups: Lookups) -> Screen:
         SaarthiError: What it needs cannot be read now.
     """
     try:
-        return await _render(notice, lookups)
+        screen = await _render(notice, lookups)
+        return Screen(_with_whole_title(screen.text), screen.rows)
     except NotFound as error:
         return Screen(f"{esc(notice.kind.replace('_', ' ').capitalize())}: {esc(error)}")
 
 
+def _with_whole_title(text: str) -> str:
+    """Return a message whose title goes to a second line before the name of its account breaks."""
+    title, newline, rest = text.partition("\n")
+    found = _TITLE.match(title)
+    if found is None:
+        return text
+    broken = fitted(f"{found['what']}</b>", f"<b>{found['whose']}")
+    return f"{broken}{newline}{rest}" if "\n" in broken else text
+
+
+_TITLE = re.compile(r"(?P<what>[^<]*<b>[^<]+) · (?P<whose>[^<·]+</b>)$")
 _Trading: TypeAlias = (
     RunNotice
     | OrderNotice

@@ -9,6 +9,7 @@ from bot.views.lines import brief
 from bot.views.markup import LONG, bold, esc, join, short
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
+from bot.views.width import fitted
 from bot.views.words import plural
 from core.domain.money import rupees, signed_rupees
 from core.domain.notices.result_guards import (
@@ -54,12 +55,11 @@ async def _name(key: str, lookups: Lookups) -> str:
 async def _fired(notice: GuardFired, lookups: Lookups, *, is_over: bool) -> Screen:
     name = await _name(notice.scope, lookups)
     result = bold(signed_rupees(notice.after))
-    lines = [f"{_reached(notice)}: {result} after charges."]
+    lines = [f"{_reached(notice)}:", fitted(result, "after charges")]
     if notice.floor_from is not None:
         lines.append(f"The highest today was {signed_rupees(notice.floor_from)}.")
-    lines.append(
-        f"Before charges {signed_rupees(notice.before)}, charges {rupees(notice.charges)}."
-    )
+    before = f"Before charges {signed_rupees(notice.before)}"
+    lines.append(fitted(before, f"charges {rupees(notice.charges)}"))
     closing = plural(notice.closing, "position")
     done = f"{'Closed' if is_over else 'Closing'} {closing}"
     done = done if notice.closing else "Nothing is left to close"

@@ -47,7 +47,9 @@ def _joined(screens: Sequence[Screen]) -> Screen:
         for one in (_general(one) for row in screen.rows for one in row):
             shown = _numbered(one, number) if one.text in unlike else one
             rows.setdefault(_does(shown), shown)
-    return Screen("\n\n".join(texts), grid(rows.values(), 2))
+    # What acts on one thing comes first; views of everything are below.
+    ordered = sorted(rows.values(), key=lambda one: not one.text[:1].isdigit())
+    return Screen("\n\n".join(texts), grid(ordered, 2))
 
 
 def _unlike(screens: Sequence[Screen]) -> set[str]:

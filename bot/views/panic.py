@@ -132,14 +132,17 @@ def panic_card(view: PanicView, logins: Keyboard = ()) -> Screen:
     panic = view.panic
     counts = panic.counts
     flat = f"{counts.flat} of {counts.accounts} flat"
-    left = f"{plural(counts.orders, 'order')} working · {plural(counts.positions, 'position')} left"
+    left = [f"{plural(counts.orders, 'order')} working"]
+    left.append(f"{plural(counts.positions, 'position')} left")
     open_lines = [line for line in panic.lines if not line.is_flat]
     if open_lines and all(_is_unread(line) for line in open_lines):
-        left = "looking at the brokers"
+        left = ["looking at the brokers"]
     named = [_line(view, line) for line in open_lines]
     rows = (*logins, (button("Stop trying", Verb.ASK_STOP_PANIC, panic.panic_id),))
     scope = _scope(view) if panic.holdings else None
-    return Screen(join(f"🛑 {bold(f'PANIC · {flat} · {left}')}", scope, named), rows)
+    return Screen(
+        join(fitted(f"🛑 {bold(f'PANIC · {flat}')}", *map(bold, left)), scope, named), rows
+    )
 
 
 def _scope(view: PanicView) -> str:

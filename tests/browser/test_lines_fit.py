@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from bot.notices.render import render
 from bot.notices.results import result_notice
 from bot.views.dashboard import dashboard, listing, order_items, pnl_screen, position_items
 from bot.views.markup import fit
+from bot.views.panic import panic_over
 from bot.views.runs import run_card
 from bot.views.screen import Screen
 from bot.views.verbs import Verb
@@ -21,16 +23,26 @@ from core.adapters.fyers import FYERS
 from core.domain.broker import Funds
 from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
+from core.domain.notices.exits import ExitStuck
 from core.domain.notices.results import ClosedBy, PositionClosed
+from core.domain.notices.summary import DaySummary
 from core.domain.order import OrderState, OrderType, Purpose, Side
+from core.domain.panic import Line, Panic, PanicEnd
 from core.domain.target import Direction, Target
-from core.domain.views import DashboardView, OrderView, PnlView, RunLine
+from core.domain.views import (
+    DashboardView,
+    OrderView,
+    PanicPart,
+    PanicView,
+    PnlView,
+    RunLine,
+)
 from tests.fakes.bot_api import BotClient, Telegram, serve_telegram
 from tests.fakes.bot_engine import BotEngine
 from tests.fakes.rendered import lookups
 from tests.fakes.views import AT, a_position, a_run, a_trade, an_account, an_order
 
-MAIN, FAMILY = an_account(), an_account("fyers_b", FYERS, "Family", is_default=False)
+MAIN, FAMILY = an_account(), an_account("fyers_bbbbbb", FYERS, "Family", is_default=False)
 SBIN, RELIANCE = InstrumentId("NSE", "SBIN"), InstrumentId("NSE", "RELIANCE")
 BROKEN = """() => [...document.querySelectorAll('.theirs .text')].flatMap((text) => {
   const walk = document.createTreeWalker(text, NodeFilter.SHOW_TEXT), lines = [[]];
@@ -100,7 +112,7 @@ def orders(account: Any) -> list[OrderView]:
 def a_card() -> Screen:
     """Return the card of a run on two accounts, with exits, stops and results."""
     shown = [one for one in orders(MAIN) if not one.reason or one.purpose is Purpose.STOP]
-    run = a_run(*shown, *[replace(one, broker_id="fyers_b") for one in orders(FAMILY)[:4]])
+    run = a_run(*shown, *[replace(one, broker_id=FAMILY.broker_id) for one in orders(FAMILY)[:4]])
     lines = [
         replace(line, result=Decimal("12345.65"), charges=Decimal("182.72")) for line in run.lines
     ]
@@ -179,6 +191,26 @@ async def results() -> list[Screen]:
     ]
 
 
+async def ends() -> list[Screen]:
+    """Return the rows of the ends of a panic and of a day, and of a long title."""
+    engine = BotEngine()
+    await engine.connect(MAIN, FAMILY)
+    ids = (MAIN.broker_id, FAMILY.broker_id)
+    part = PanicPart(3, Decimal("-12345.65"), Decimal("182.72"))
+    lines = tuple(Line(one, is_flat=True) for one in ids)
+    panic = Panic("000001", AT, "2026-11-23", "1", (), True, lines, PanicEnd.FLAT)
+    accounts = {one.broker_id: one for one in (MAIN, FAMILY)}
+    parts = dict.fromkeys(ids, part)
+    view = PanicView(panic, accounts, {}, (), TradingMode.EXIT_ONLY, parts)
+    figures = ((Decimal("-12345.65"),) * 2, (Decimal("182.72"),) * 2, (Decimal("-12345.65"),) * 2)
+    day = DaySummary("2026-11-23", ids, (12, 112), *figures, opens_at=AT)
+    found = [panic_over(view), await render(day, lookups(engine))]
+    stuck = ExitStuck(MAIN.broker_id, "SELL 10 NSE:SBIN MIS", "it rests", "orb")
+    title = (await render(stuck, lookups(engine))).text.split(". ")[0].rpartition("\n")[0]
+    # What follows the blank line is sentences, which wrap as the phone likes.
+    return [*(Screen(one.text.partition("\n\n")[0]) for one in found), Screen(title)]
+
+
 @pytest.fixture
 async def telegram() -> AsyncIterator[Telegram]:
     async with serve_telegram() as server:
@@ -206,6 +238,7 @@ async def shown(page: Page, telegram: Telegram, bot: BotClient) -> None:
         pnl_screen(profit, (MAIN, FAMILY), "all", None),
         a_board(),
         *await results(),
+        *await ends(),
     ]
     for screen in screens:
         await bot.ok("sendMessage", chat_id=chat, text=fit(screen.text), parse_mode="HTML")

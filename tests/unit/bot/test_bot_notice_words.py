@@ -239,7 +239,7 @@ async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
     notice = DailyLossReached(account, Decimal("-1240.5"), Decimal(1000), AT, (ACCOUNT.broker_id,))
     whose = "all accounts" if is_all else "Zerodha - Main"
     assert await text_of(notice) == (
-        f"🛑 Daily loss reached · {whose}\n"
+        f"🛑 Daily loss reached{' · ' if is_all else chr(10) + '   '}{whose}\n"
         "Today -₹1,240.50 after charges, the limit is ₹1,000.\n"
         + ("Set to exit only: Zerodha - Main.\n" if is_all else "")
         + "Nothing new is entered. Stops and exits go on.\n"
@@ -256,7 +256,7 @@ async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
         (
             DailyLossBlind(ACCOUNT.broker_id, "it needs a login", Decimal(-40)),
             (
-                "⚠️ Daily loss cannot be judged · Zerodha - Main\n"
+                "⚠️ Daily loss cannot be judged\n   Zerodha - Main\n"
                 "The day's result is not known: it needs a login.\n"
                 "The last result of today, -₹40.00, counts until then. A loss since then stops "
                 "nothing; look in the broker's app."

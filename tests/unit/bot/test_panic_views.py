@@ -51,7 +51,8 @@ def test_the_card_counts_down_and_names_who_is_not_flat() -> None:
     line = Line(OTHER.broker_id, 1, 2, Hindrance.LOGIN)
     text = plain(panic_card(a_view(FLAT, line)))
     assert text.splitlines() == [
-        "🛑 PANIC · 1 of 2 flat · 1 order working · 2 positions left",
+        "🛑 PANIC · 1 of 2 flat",
+        "   1 order working · 2 positions left",
         (
             "• Fyers - Two · 2 positions, 1 order: login expired. Log in below, or do it by hand: "
             "Open the Fyers app: Orders, cancel what is pending; then Positions, Exit all. I go on "
