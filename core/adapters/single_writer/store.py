@@ -10,7 +10,6 @@ held, so another controller's take-over ends all of them.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import secrets
 from collections import OrderedDict
@@ -370,12 +369,16 @@ class SingleWriterStore(OfServer):
         nonces = group.nonces(self._clock.now())
         condition = held(self._fence, self._outside)
         everything = [(_COMMITS, Batch(inserts=nonces)), *written] if nonces else written
-        runs = itertools.count()
+        met: list[TransactionConflict] = []
 
         async def body(view: BulkView) -> None:
-            if next(runs):  # not again with all who are in it: who meets another's write is found
-                raise TransactionConflict("A group met another's write.")
-            await view.apply_all(condition, everything)
+            if met:  # not again with all who are in it: who meets another's write is found
+                raise met[0]
+            try:
+                await view.apply_all(condition, everything)
+            except TransactionConflict as error:
+                met.append(error)
+                raise
 
         try:
             await self.base.transaction(body, nonce=group.key)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import pytest
 
 from core.adapters.single_writer import SingleWriterStore
 from core.engine.orders.gate import uncontended
-from core.errors import TransactionConflict
+from core.errors import StoreUnavailable, TransactionConflict
 from core.ports.store import Batch, BulkView, Change, Condition, StoreView
 from tests.fakes.clock import ManualClock
 from tests.fakes.counted_store import CountedStore
@@ -49,6 +50,30 @@ class LockedStore(CountedStore):
                     raise
                 self.refused += 1
         raise TransactionConflict("It is locked.")
+
+
+class BrokenStore(CountedStore):
+    """Loses its connection once in a transaction, and runs the body again, as servers' stores do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_broken = False
+
+    async def transaction(self, body: Callable[[BulkView], Awaitable[T]], *, nonce: str) -> T:
+        if self.is_broken:
+            self.is_broken = False
+
+            async def breaks(view: BulkView) -> T:
+                return await body(_BrokenView())  # type: ignore[arg-type]
+
+            with suppress(StoreUnavailable):
+                await super().transaction(breaks, nonce=nonce)
+        return await super().transaction(body, nonce=nonce)
+
+
+class _BrokenView:
+    async def apply_all(self, *_: object) -> None:
+        raise StoreUnavailable("The connection broke.")
 
 
 class _LockedView:
@@ -163,3 +188,19 @@ async def test_what_stays_locked_ends_in_an_error(base: LockedStore) -> None:
     base.locked.add(LOCKED)
     with pytest.raises(TransactionConflict):
         await submit(writer, LOCKED, nonce="stuck")
+
+
+async def test_a_line_that_breaks_is_nobody_elses_lock() -> None:
+    """The same commit goes again, whole; no account is put under suspicion for it."""
+    base = BrokenStore()
+    await base.insert("lease", dict(LEASE))
+    await base.insert("account_gates", {"_id": LOCKED, "mode": "NORMAL", "fence": 7, "seq": 0})
+    writer = SingleWriterStore(base, ManualClock(THEN))
+    await writer.hold("lease", LEASE)
+    base.is_broken = True
+    await submit(writer, LOCKED, nonce="submit")
+    assert not base.is_broken
+    assert writer.contended("account_gates") == frozenset()
+    row = await base.get("account_gates", LOCKED)
+    assert row is not None
+    assert row["seq"] == 1
