@@ -212,7 +212,7 @@ async def test_a_refused_command_leaves_its_button_usable(world: World):
     await soon(lambda: _placed(world, account))
 
 
-@pytest.mark.row("C1", "C2")
+@pytest.mark.row("C1", "C2", "E4")
 async def test_pausing_takes_two_taps_and_lists_what_still_works(world: World):
     """Choose, confirm; the result names working orders, each with a way to cancel it."""
     account = an_account()
@@ -230,6 +230,9 @@ async def test_pausing_takes_two_taps_and_lists_what_still_works(world: World):
     assert "Buying 10 SBIN MIS" in result["text"]
     assert await world.control.modes.global_mode() is TradingMode.PAUSED
     await world.owner.tap("Cancel BUY SBIN")
+    question = await world.owner.sees("Cancel this order on Zerodha - Main?")
+    assert "Buying 10 SBIN MIS" in question["text"]
+    assert await world.effects("cancel") == []
     await world.owner.tap("Cancel the order")
     await world.owner.sees("Cancel requested")
     assert len(await world.effects("cancel")) == 1

@@ -72,7 +72,7 @@ def test_an_order_within_all_rules_passes() -> None:
     assert first_denial(EXIT) is None
 
 
-@pytest.mark.row("B10", "C2", "C3")
+@pytest.mark.row("B10", "C2", "C3", "D2", "D7")
 @pytest.mark.parametrize(
     ("facts", "changes", "expected"),
     [
