@@ -84,6 +84,7 @@ ACTIONS: Mapping[Verb, Action] = {
     Verb.TRADES: Action(dashboard.trades, "/trades"),
     Verb.PNL: Action(dashboard.pnl, "/pnl"),
     Verb.HEALTH: Action(start.health, "/health"),
+    Verb.SETTINGS: Action(start.settings, "/settings"),
     Verb.HELP: Action(start.help_, "/help"),
     Verb.GUARDS: Action(result_guards.overview, "/guard"),
     Verb.GUARD: Action(result_guards.page, "/guard"),

@@ -147,4 +147,5 @@ async def pnl(visit: Visit) -> None:
     lines = await visit.services.control.views.pnl(broker_id)
     accounts = await visit.services.control.accounts.all()
     login, as_of = await _login(visit, accounts, selected), await _head(visit, broker_id)
-    await visit.show(pnl_screen(lines, accounts, selected, login, as_of))
+    screen = pnl_screen(lines, accounts, selected, login, as_of, page=_page(visit))
+    await visit.show(screen)

@@ -101,4 +101,4 @@ async def drain(visit: Visit) -> None:
     views = await visit.services.control.views.drain()
     waiting = [one.account for one in views if one.account.needs_login]
     logins = [await visit.services.logins.button(one) for one in waiting[:_LOGINS_SHOWN]]
-    await visit.show(drain_screen(views, logins))
+    await visit.show(drain_screen(views, logins, page_number(visit.tap.argument(0))))

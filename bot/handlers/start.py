@@ -6,6 +6,7 @@ from bot.conversation.visit import Visit
 from bot.views.accounts import welcome
 from bot.views.callbacks import resolve
 from bot.views.markup import bold, esc
+from bot.views.paging import page_number
 from bot.views.screen import Screen, button
 from bot.views.system import (
     health_screen,
@@ -37,13 +38,15 @@ async def help_(visit: Visit) -> None:
 async def health(visit: Visit) -> None:
     """Show the state of the controller, the connection to Telegram included."""
     view = await visit.services.control.health.read()
-    await visit.show(health_screen(view, visit.services.poller_health().trouble))
+    trouble = visit.services.poller_health().trouble
+    await visit.show(health_screen(view, trouble, page_number(visit.tap.argument(0))))
 
 
 async def settings(visit: Visit) -> None:
     """List the settings that can be changed."""
     control = visit.services.control
-    await visit.show(settings_screen(await control.settings.all(), await control.accounts.all()))
+    known, accounts = await control.settings.all(), await control.accounts.all()
+    await visit.show(settings_screen(known, accounts, page_number(visit.tap.argument(0))))
 
 
 async def ask_setting(visit: Visit) -> None:

@@ -8,7 +8,7 @@ from telegram import InlineKeyboardButton
 
 from bot.views.lines import ROWS, order_line, position_line
 from bot.views.markup import bold, code, day_time, esc, join
-from bot.views.paging import page_row, paged
+from bot.views.paging import fitting, page_row, paged
 from bot.views.paper import WHAT_IT_IS
 from bot.views.screen import DANGER, PRIMARY, REFRESH, SUCCESS, Keyboard, Screen, button
 from bot.views.verbs import Verb
@@ -24,6 +24,7 @@ __all__ = [
     "account_page",
     "accounts_list",
     "banner",
+    "banners",
     "disable_question",
     "disconnect_question",
     "exposure_lines",
@@ -41,6 +42,9 @@ DISABLE_CHOICES: Mapping[str, str] = {
     DisablePolicy.MANUAL.value: "I manage them, without their stops",
 }
 _SHOWN = 8
+_BANNERS = 3
+_HALF = 1300
+"""The room of positions, and that of orders, in a question about both."""
 _FIRST_ROWS: Keyboard = (
     (button(f"{PAPER_MARK}Try with a paper account", Verb.ADD_ACCOUNT, PAPER, style=PRIMARY),),
     (button("➕ Add account", Verb.ADD_ACCOUNT, style=PRIMARY),),
@@ -56,6 +60,16 @@ def banner(account: Account) -> str | None:
         f"⚠️ {bold('Dashboard data may be incomplete')}: token not refreshed for "
         f"{bold(account.display_name)}."
     )
+
+
+def banners(accounts: Sequence[Account]) -> list[str]:
+    """Return the warnings of several accounts; of many, one for all of them."""
+    waiting = [one for one in accounts if one.needs_login]
+    if len(waiting) <= _BANNERS:
+        return [found for one in waiting if (found := banner(one)) is not None]
+    names = ", ".join(bold(one.display_name) for one in waiting[:_BANNERS])
+    more = f"{names} and {plural(len(waiting) - _BANNERS, 'more account')}"
+    return [f"⚠️ {bold('Dashboard data may be incomplete')}: token not refreshed for {more}."]
 
 
 def spaced(*lines: str | None) -> list[str]:
@@ -120,7 +134,8 @@ def accounts_list(
             _FIRST_ROWS,
         )
     rows: list[tuple[InlineKeyboardButton, ...]] = []
-    shown, at, pages = paged(accounts, page)
+    lines = [_summary(one, global_mode) for one in accounts]
+    shown, at, pages = paged(accounts, page, texts=lines)
     for one in shown:
         if one.broker_id in logins:
             rows.append((logins[one.broker_id],))
@@ -229,15 +244,18 @@ def exposure_lines(exposure: ExposureView) -> list[str]:
     lines.append(
         bold(f"{plural(len(positions), 'open position')}") if positions else f"No positions{known}."
     )
-    lines.extend(position_line(one) for one in positions[:_SHOWN])
+    held, orders = list(map(position_line, positions)), list(map(order_line, working))
+    first = fitting(held, _SHOWN, _HALF)
+    second = fitting(orders, _SHOWN, _HALF)
+    lines.extend(held[:first])
     lines.extend([ROWS] if positions else [])
     lines.append(
         bold(f"{plural(len(working), 'working order')}")
         if working
         else f"No working orders{known}."
     )
-    lines.extend(order_line(one) for one in working[:_SHOWN])
-    hidden = max(0, len(positions) - _SHOWN) + max(0, len(working) - _SHOWN)
+    lines.extend(orders[:second])
+    hidden = len(held) - first + len(orders) - second
     if hidden:
         lines.append(f"… and {hidden} more, see the dashboard.")
     return lines
@@ -257,10 +275,13 @@ def held_line(exposure: ExposureView) -> str | None:
 def disable_question(exposure: ExposureView) -> str:
     """Return the question before an account with strategies' positions is disabled (A5)."""
     held = exposure.strategy_positions
+    lines = list(map(position_line, held))
+    shown = fitting(lines, _SHOWN)
     return join(
         bold(f"Disable {exposure.account.label}?"),
         f"Strategies hold {plural(len(held), 'position')} there:",
-        [position_line(one) for one in held[:_SHOWN]],
+        lines[:shown],
+        f"… and {len(lines) - shown} more, see the dashboard." if len(lines) > shown else None,
         ROWS,
         "",
         "What should happen to them?",

@@ -9,6 +9,7 @@ from bot.views.accounts import spaced
 from bot.views.markup import bold, clock_time, code, day_time, esc, join
 from bot.views.screen import PRIMARY, Keyboard, Screen, button, grid
 from bot.views.verbs import Verb
+from bot.views.words import plural
 from core.domain.account import Account, Sharing
 from core.domain.sessions import IST
 from core.domain.shared_address import MACHINE, changed_this_week, next_change_from, way_out
@@ -59,11 +60,17 @@ def _seen(account: Account) -> str:
     )
 
 
+def _names(labels: Sequence[str]) -> str:
+    more = len(labels) - _SHOWN
+    rest = [plural(more, "more account")] if more > 0 else []
+    return " and ".join([*labels[:_SHOWN], *rest])
+
+
 def sharers_line(account: Account, sharers: Sequence[Account]) -> str | None:
     """Return the warning that an account shares its address without a stated reason, or None."""
     if not sharers:
         return None
-    names = " and ".join(bold(one.label) for one in sharers)
+    names = _names([bold(one.label) for one in sharers])
     return (
         f"⚠️ It shares its address with {names}. {esc(account.broker.label)} allows that for the "
         "same holder, a spouse, dependent children and dependent parents only: say which it is."
@@ -184,7 +191,7 @@ def registered_choice(
 def sharing_question(account: Account, sharers: Sequence[Account]) -> Screen:
     """Return the choice of why an account may share its address."""
     key = account.broker_id
-    names = " and ".join(esc(one.label) for one in sharers)
+    names = _names([esc(one.label) for one in sharers])
     text = join(
         bold(f"Whose account is {account.label}?"),
         f"Seen from the holder of {names}." if names else None,

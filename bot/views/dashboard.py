@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from telegram import InlineKeyboardButton
 
-from bot.views.accounts import banner, parked_line, spaced, switcher
+from bot.views.accounts import banner, banners, parked_line, spaced, switcher
 from bot.views.callbacks import handle
 from bot.views.lines import (
     ESTIMATED,
@@ -42,6 +42,7 @@ __all__ = [
     "listing",
     "order_button",
     "order_items",
+    "page_of",
     "pnl_screen",
     "position_button",
     "position_items",
@@ -133,9 +134,10 @@ def trade_items(trades: Iterable[TradeView], *, named: bool = False) -> list[Ite
     return [Item(trade_line(one), one.account_label if named else "Trades today") for one in trades]
 
 
-def _page_of(items: Sequence[Item], page: int) -> tuple[list[str], list[InlineKeyboardButton], int]:
+def page_of(items: Sequence[Item], page: int) -> tuple[list[str], list[InlineKeyboardButton], int]:
     """Return the lines and buttons of one page, and how many pages there are."""
-    shown, _, pages = paged(items, page)
+    texts = [f"{item.heading}{item.text}" for item in items]
+    shown, _, pages = paged(items, page, texts=texts)
     lines: list[str] = []
     buttons: list[InlineKeyboardButton] = []
     heading = None
@@ -194,7 +196,7 @@ def dashboard(
         *order_items(view.working, heading="Working orders"),
         *(Item(holding_line(one), "Holdings") for one in view.holdings),
     ]
-    lines, buttons, pages = _page_of(items, page)
+    lines, buttons, pages = page_of(items, page)
     key = view.account.broker_id
     empty = None if items or view.trades or view.as_of is None else _NOTHING
     trades = (button("Trades", Verb.TRADES, key),) if view.trades else ()
@@ -230,24 +232,27 @@ def listing(
     login: InlineKeyboardButton | None = None,
     as_of: str = "",
     profit: Sequence[PnlView] = (),
+    foot: Sequence[str] = (),
 ) -> Screen:
     """Return one page of a list, for one account or for ``ALL``, and of which moment it is.
 
     What else belongs to its head follows the moment in ``as_of``, a line each. ``profit`` is that
-    of the accounts whose positions are listed: their total stands under the last row.
+    of the accounts whose positions are listed: their total stands under the last row, and so does
+    what else is given as ``foot``.
     """
     account = next((one for one in accounts if one.broker_id == selected), None)
     if account is not None:
         # The title names them already: a heading with the same word would repeat it.
         items = [replace(one, heading="") for one in items]
-    lines, buttons, pages = _page_of(items, page)
+    lines, buttons, pages = page_of(items, page)
     where = account.label if account is not None else "all accounts"
     text = join(
-        spaced(*map(banner, _listed_accounts(accounts, selected))),
+        spaced(*banners(_listed_accounts(accounts, selected))),
         bold(f"{title} · {where}"),
         as_of or None,
         lines or "\nNone.",
         _total_of_all(profit, pages) if items else None,
+        foot,
         _rows_note(items, profit),
     )
     rows: Keyboard = (
@@ -293,15 +298,24 @@ def pnl_screen(
     selected: str,
     login: InlineKeyboardButton | None,
     as_of: str = "",
+    *,
+    page: int = 0,
 ) -> Screen:
     """Return today's profit by account, and the total of those that could be read."""
     entries = [Item(f"{bold(one.account_label)}\n{pnl_words(one, indent=INDENT)}") for one in lines]
-    screen = listing("Profit today", Verb.PNL, [], accounts, selected, login=login, as_of=as_of)
-    total = _totals(lines)
-    estimated = f"\n{ESTIMATED}" if any(one.charges for one in lines) else None
-    head = screen.text.removesuffix("\n\nNone.")
-    return Screen(
-        join(head, "", [entry.text for entry in entries] or "None.", total, estimated), screen.rows
+    foot = _totals(lines)
+    if any(one.charges for one in lines):
+        foot.append(f"\n{ESTIMATED}")
+    return listing(
+        "Profit today",
+        Verb.PNL,
+        entries,
+        accounts,
+        selected,
+        page=page,
+        login=login,
+        as_of=as_of,
+        foot=foot,
     )
 
 

@@ -52,6 +52,7 @@ _SHORT = {
     LimitKind.ORDERS_DAY: "orders",
 }
 _ON_PAGE = 21
+_ROOM = 3500
 _EFFECT = {
     LimitKind.DAILY_LOSS: (
         "Taken and open, after charges. When it is reached, the account goes to exit only, and "
@@ -87,19 +88,24 @@ def limits_screen(views: Sequence[LimitsView], page: int = 0) -> Screen:
     A line a scope: twenty accounts fit one message.
     """
     blocks: list[str] = []
-    shown, at, pages = paged(views, page, _ON_PAGE)
+    shown, at, pages = paged(views, page, _ON_PAGE, texts=list(map(_overview, views)), room=_ROOM)
     for view in shown:
-        parts = [_part(view, kind) for kind in LimitKind if view.limits.of(kind) is not None]
-        line = ", ".join(parts) or "No limits."
-        flag = " 🛑 daily loss reached" if view.tripped else " 🔒 not entered yet"
-        is_flagged = view.tripped is not None or view.unproved
-        blocks.extend(["", f"{bold(scope_name(view))}{flag if is_flagged else ''}", line])
+        blocks.extend(["", _overview(view)])
     names = [(view, view.account.short_label if view.account else "All accounts") for view in shown]
     rows = grid([button(name, Verb.LIMIT, view.scope) for view, name in names], 2)
     return Screen(
         join(bold("Limits"), "They deny entries. Exits and stops always go out.", blocks),
         (*rows, *page_row(at, pages, Verb.LIMITS)),
     )
+
+
+def _overview(view: LimitsView) -> str:
+    """Return a scope and its limits, a line each."""
+    parts = [_part(view, kind) for kind in LimitKind if view.limits.of(kind) is not None]
+    flag = " 🛑 daily loss reached" if view.tripped else " 🔒 not entered yet"
+    is_flagged = view.tripped is not None or view.unproved
+    line = ", ".join(parts) or "No limits."
+    return f"{bold(scope_name(view))}{flag if is_flagged else ''}\n{line}"
 
 
 def _beside(view: LimitsView) -> str:

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from telegram import InlineKeyboardButton
 
-from bot.views.accounts import banner, spaced
-from bot.views.dashboard import order_button
+from bot.views.accounts import banners, spaced
+from bot.views.dashboard import Item, order_button, page_of
 from bot.views.lines import (
     ROWS,
     holding_line,
@@ -19,7 +19,7 @@ from bot.views.lines import (
     symbol_of,
 )
 from bot.views.markup import bold, esc, join
-from bot.views.paging import page_row, paged
+from bot.views.paging import fitting, page_row, paged
 from bot.views.screen import DANGER, REFRESH, Screen, button
 from bot.views.verbs import Verb
 from bot.views.width import fitted
@@ -58,6 +58,9 @@ FOLLOW = "also"
 """The choice that sets the own mode of accounts beside the mode of all."""
 THAWS = "An anomaly stopped the entries of {label}: Normal lets them go on."
 _NAMED = 2
+_FEW = 5
+_HALF = 1000
+"""The room of positions, and that of orders, under a mode that was set."""
 ALL_ARE = "The mode of all accounts is {mode}, and stays in effect here."
 
 
@@ -154,7 +157,7 @@ def mode_question(
         f"Now: {MODE[old]}.",
         *([MODE_EFFECT[new]] if takes_effect else []),
     ]
-    lines += [f"⚠️ {one}" for one in kept]
+    lines += _named_few([f"⚠️ {one}" for one in kept])
     if new is TradingMode.PAUSED:
         lines.append("You can still cancel orders and close positions yourself.")
     waiting = None
@@ -162,6 +165,12 @@ def mode_question(
         waits = "exit waits and goes" if len(exits) == 1 else "exits wait and go"
         waiting = ["", f"⚠️ {bold(f'{len(exits)} {waits} out at once:')}", *_exit_lines(exits)]
     return join([lines[0], *map(esc, lines[1:])], waiting)
+
+
+def _named_few(lines: Sequence[str]) -> list[str]:
+    """Return a line each for some accounts, and how many more there are."""
+    more = len(lines) - _FEW
+    return [*lines[:_FEW], *([f"… and {more} more: /mode shows each."] if more > 0 else [])]
 
 
 def _exit_lines(exits: Sequence[ExitView]) -> list[str]:
@@ -188,7 +197,7 @@ def mode_result(
     lines: list[str] = [f"{'⚠️' if kept else '✅'} {bold(heading)}"]
     if is_in_effect:
         lines.append(esc(MODE_EFFECT[change.new]))
-    lines += [f"⚠️ {esc(words)}" for words, _ in kept]
+    lines += _named_few([f"⚠️ {esc(words)}" for words, _ in kept])
     if change.unprotected:
         lines.append(
             f"⚠️ {bold(plural(change.unprotected, 'position'))} now without the care of a "
@@ -204,7 +213,7 @@ def mode_result(
         lines += ["", bold(heading), *_by_account(change.working, order_line)]
     elif change.new is not TradingMode.NORMAL:
         lines.append("No orders are working at the broker.")
-    rows = (*((one,) for _, one in kept if one), *_cancels(change))
+    rows = (*((one,) for _, one in kept[:_SHOWN] if one), *_cancels(change))
     drain = (button("Drain view", Verb.DRAIN_VIEW),) if change.new is TradingMode.EXIT_ONLY else ()
     return Screen(join(lines), (*rows, (*drain, button("« Modes", Verb.MODES))))
 
@@ -239,12 +248,14 @@ def _by_account(found: Sequence[_Shown], line: Callable[[_Shown], str]) -> list[
     """Return lines under the names of their accounts."""
     lines: list[str] = []
     label = ""
-    for one in found[:_SHOWN]:
+    texts = list(map(line, found))
+    shown = fitting(texts, _SHOWN, _HALF)
+    for one, text in zip(found[:shown], texts, strict=False):
         if one.account_label != label:
             label = one.account_label
             lines.append(bold(label))
-        lines.append(line(one))
-    more = len(found) - _SHOWN
+        lines.append(text)
+    more = len(found) - shown
     return [*lines, f"… and {more} more."] if more > 0 else lines
 
 
@@ -269,36 +280,44 @@ def _cancels(change: ModeChange) -> list[tuple[InlineKeyboardButton, ...]]:
     return rows
 
 
-def drain_screen(views: Sequence[DrainView], logins: Sequence[InlineKeyboardButton] = ()) -> Screen:
+def drain_screen(
+    views: Sequence[DrainView], logins: Sequence[InlineKeyboardButton] = (), page: int = 0
+) -> Screen:
     """Return what is left to drain on each EXIT_ONLY account (C5).
 
     ``logins`` are the buttons of those that wait for their login (B7): what they hold is what the
     last read has shown, and nothing of them is called drained.
     """
-    lines: list[str] = spaced(*(banner(view.account) for view in views))
-    lines.append(bold("Drain view: accounts in exit-only mode"))
-    for view in views:
-        left = len(view.positions) + len(view.holdings)
-        value = (
-            "value not known" if view.value is None else f"about {rupees(view.value, paise=False)}"
-        )
-        lines.extend(["", bold(view.account.label)])
-        if not left and not view.working:
-            is_known = view.value is not None and not view.account.needs_login
-            lines.append(_DRAINED if is_known else _NOT_READ)
-            continue
-        lines.append(
-            f"{plural(len(view.positions), 'position')}, {plural(len(view.holdings), 'holding')}, "
-            f"{plural(len(view.working), 'working order')} left, {value}"
-        )
-        lines.extend(position_line(one) for one in view.positions)
-        lines.extend([ROWS] if view.positions else [])
-        lines.extend(holding_line(one) for one in view.holdings)
-        lines.extend(order_line(one) for one in view.working)
-    if not views:
-        lines.append("No account is in exit-only mode.")
+    items = [item for view in views for item in _left_to_drain(view)]
+    lines, _, pages = page_of(items, page)
+    text = join(
+        spaced(*banners([view.account for view in views])),
+        bold("Drain view: accounts in exit-only mode"),
+        lines or "No account is in exit-only mode.",
+        f"\n{ROWS}" if any(one.has_result for one in items) else None,
+    )
     last = (button(REFRESH, Verb.DRAIN_VIEW), button("« Modes", Verb.MODES))
-    return Screen(join(lines), (*((one,) for one in logins), last))
+    rows = (*((one,) for one in logins), *page_row(page, pages, Verb.DRAIN_VIEW), last)
+    return Screen(text, rows)
+
+
+def _left_to_drain(view: DrainView) -> list[Item]:
+    """Return what one account still holds, a row each, after a line that counts it."""
+    left, label = len(view.positions) + len(view.holdings), view.account.label
+    if not left and not view.working:
+        is_known = view.value is not None and not view.account.needs_login
+        return [Item(_DRAINED if is_known else _NOT_READ, label)]
+    value = "value not known" if view.value is None else f"about {rupees(view.value, paise=False)}"
+    counts = (
+        f"{plural(len(view.positions), 'position')}, {plural(len(view.holdings), 'holding')}, "
+        f"{plural(len(view.working), 'working order')} left, {value}"
+    )
+    return [
+        Item(counts, label),
+        *(Item(position_line(one), label, None, one.result is not None) for one in view.positions),
+        *(Item(holding_line(one), label) for one in view.holdings),
+        *(Item(order_line(one), label) for one in view.working),
+    ]
 
 
 _DRAINED = "✅ Drained: nothing held, nothing working."

@@ -1,24 +1,56 @@
-"""Pages of what is too long for one message: fifty accounts have a page each ten."""
+"""Pages of what is too long for one message: by rows and by length, never within a row."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TypeVar
 
+from bot.views.markup import units
 from bot.views.screen import Keyboard, button
 from bot.views.verbs import Verb
 
-__all__ = ["PAGE", "page_number", "page_row", "paged"]
+__all__ = ["PAGE", "ROOM", "fitting", "page_number", "page_row", "paged"]
 
 PAGE = 10
+ROOM = 2500
+"""How long the rows of a page may be together: what stands above and below them has the rest."""
 _Item = TypeVar("_Item")
 
 
-def paged(items: Sequence[_Item], page: int, size: int = PAGE) -> tuple[Sequence[_Item], int, int]:
-    """Return the items of a page, which page it is, and how many there are."""
-    pages = max(1, -(-len(items) // size))
-    at = min(max(page, 0), pages - 1)
-    return items[at * size : (at + 1) * size], at, pages
+def fitting(texts: Sequence[str], most: int, room: int = ROOM) -> int:
+    """Return how many of the first texts are shown: as many as have room, and one at least."""
+    for count, text in enumerate(texts[:most]):
+        room -= units(text) + 1
+        if room < 0 and count:
+            return count
+    return min(len(texts), most)
+
+
+def paged(
+    items: Sequence[_Item],
+    page: int,
+    size: int = PAGE,
+    *,
+    texts: Sequence[str] = (),
+    room: int = ROOM,
+) -> tuple[Sequence[_Item], int, int]:
+    """Return the items of a page, which page it is, and how many there are.
+
+    Args:
+        items: All of them.
+        page: The page that is asked for; one beyond the last is the last.
+        size: The most items of a page.
+        texts: What each is shown as, for a page holds no more than there is room for.
+        room: How long these may be together.
+    """
+    starts: list[int] = []
+    start = 0
+    while start < len(items) or not starts:
+        starts.append(start)
+        start += fitting(texts[start:], size, room) if texts else size
+    at = min(max(page, 0), len(starts) - 1)
+    end = starts[at + 1] if at + 1 < len(starts) else len(items)
+    return items[starts[at] : end], at, len(starts)
 
 
 def page_row(page: int, pages: int, verb: Verb, *arguments: str) -> Keyboard:

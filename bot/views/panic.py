@@ -11,6 +11,7 @@ from bot.views.dashboard import ON_CARD
 from bot.views.lines import held_lines, order_terms, result_words
 from bot.views.markup import bold, esc, join, short
 from bot.views.modes import GLOBAL
+from bot.views.paging import fitting
 from bot.views.screen import Keyboard, Screen, button
 from bot.views.verbs import Verb
 from bot.views.width import INDENT, fitted
@@ -37,6 +38,8 @@ HOLDINGS = "h"
 _SHOWN = 5
 _IN_FULL = 8
 _DETAIL = 160
+_OUTCOMES = 3200
+"""The room of what became of the accounts, above the way back."""
 _UNSEEN = "GTTs and other rules kept at the broker are not seen by me: look at them in its app."
 
 
@@ -60,7 +63,7 @@ def panic_question(question: PanicQuestion, chosen: Collection[str], *, with_hol
         heading,
         _will(found, with_holdings=with_holdings),
         "",
-        [_choice_line(one, one.account.broker_id in chosen) for one in question.accounts],
+        _choice_lines(question.accounts, chosen),
         "",
         esc(mode),
         esc(kept),
@@ -86,6 +89,23 @@ def _will(found: Sequence[PanicAccount], *, with_holdings: bool) -> str:
         own = ", your own at the broker too"
         parts.append(f"cancel {plural(orders, 'working order')}{own}")
     return f"I will {' and '.join(parts)}."
+
+
+def _choice_lines(accounts: Sequence[PanicAccount], chosen: Collection[str]) -> list[str]:
+    """Return what is on each account; of very many, those where there is something."""
+    lines = [_choice_line(one, one.account.broker_id in chosen) for one in accounts]
+    if fitting(lines, len(lines)) == len(lines):
+        return lines
+    order = sorted(range(len(accounts)), key=lambda at: not _has_something(accounts[at]))
+    shown = fitting([lines[at] for at in order], len(lines))
+    rest = [accounts[at] for at in order[shown:]]
+    positions, orders = sum(one.positions for one in rest), sum(one.orders for one in rest)
+    more = f"… and {plural(len(rest), 'account')} with {plural(positions, 'position')} and "
+    return [*(lines[at] for at in sorted(order[:shown])), f"{more}{plural(orders, 'order')}."]
+
+
+def _has_something(one: PanicAccount) -> bool:
+    return bool(one.positions or one.orders) or not one.is_read
 
 
 def _choice_line(one: PanicAccount, is_chosen: bool) -> str:
@@ -138,6 +158,10 @@ def panic_card(view: PanicView, logins: Keyboard = ()) -> Screen:
     if open_lines and all(_is_unread(line) for line in open_lines):
         left = ["looking at the brokers"]
     named = [_line(view, line) for line in open_lines]
+    shown = fitting(named, len(named))
+    if shown < len(named):
+        more = plural(len(named) - shown, "more account")
+        named = [*named[:shown], f"… and {more} not flat yet."]
     rows = (*logins, (button("Stop trying", Verb.ASK_STOP_PANIC, panic.panic_id),))
     scope = _scope(view) if panic.holdings else None
     return Screen(
@@ -237,7 +261,7 @@ def panic_over(view: PanicView, logins: Keyboard = ()) -> Screen:
     lines = sorted(panic.lines, key=lambda line: line.is_flat)  # what needs a look comes first
     text = join(
         heading,
-        [one for line in lines for one in _outcome(view, line, is_short=len(lines) > _IN_FULL)],
+        _outcomes(view, lines),
         _together(view),
         "",
         bold("How to come back"),
@@ -246,6 +270,18 @@ def panic_over(view: PanicView, logins: Keyboard = ()) -> Screen:
         stays,
     )
     return Screen(text, (*logins, *_modes(view)))
+
+
+def _outcomes(view: PanicView, lines: Sequence[Line]) -> list[str]:
+    """Return what became of each account; what has no room is counted."""
+    is_short = len(lines) > _IN_FULL
+    texts = [join(_outcome(view, line, is_short=is_short)) for line in lines]
+    shown = fitting(texts, len(texts), _OUTCOMES)
+    if shown == len(texts):
+        return texts
+    flat = sum(line.is_flat for line in lines[shown:])
+    more = plural(len(lines) - shown, "more account")
+    return [*texts[:shown], f"… and {more}, {flat} of them flat: /positions."]
 
 
 def _outcome(view: PanicView, line: Line, *, is_short: bool) -> list[str]:

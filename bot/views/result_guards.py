@@ -60,7 +60,8 @@ def guards_screen(views: Sequence[GuardView], page: int = 0) -> Screen:
     lines: list[str] = [bold("Guards on the day's result")]
     if not views:
         lines.append("There is no account yet. /add connects one.")
-    shown, at, pages = paged(views, page)
+    texts = [join(_lines(view)) for view in views]
+    shown, at, pages = paged(views, page, texts=texts)
     for view in shown:
         lines.extend(["", *_lines(view)])
     buttons = [button(view.name, Verb.GUARD, handle(view.scope.key)) for view in shown]

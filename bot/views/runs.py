@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from bot.views.lines import order_line, result_words, symbol_of, warning_line
 from bot.views.markup import bold, clock_time, esc, join, short
+from bot.views.paging import fitting
 from bot.views.paper import MADE_UP
 from bot.views.screen import Screen
 from bot.views.width import INDENT, fitted
@@ -20,6 +21,8 @@ __all__ = ["closing_lines", "run_card", "run_text"]
 _DIRECTION = {Direction.LONG: "Long", Direction.SHORT: "Short", Direction.FLAT: "Flat"}
 _REASON_LIMIT = 200
 _ACCOUNTS = 12
+_ROOM = 2000
+"""The room of what became of a run on its accounts."""
 _DECISION = {
     "square-off": "Square-off · {title}",
     "guard": "Closed by your guard · {title}",
@@ -38,28 +41,38 @@ def run_card(run: RunView, title: str) -> Screen:
     return Screen(run_text(run, title))
 
 
-def run_text(run: RunView, title: str) -> str:
-    """Return what changed at a run, and what became of it on each account."""
+def run_text(run: RunView, title: str, room: int = _ROOM) -> str:
+    """Return what changed at a run, and what became of it on each account.
+
+    What has no room is counted: signals have a third of it, accounts that enter nothing a fifth.
+    """
     heads = _DECISION | _CLOSING if run.is_closing else _DECISION
     head = heads[run.note].format(title=title) if run.note in heads else title
     is_signal = run.note not in _DECISION
     lines = [fitted(bold(head), clock_time(run.slot_at))]
     if run.is_practice:
         lines.append(MADE_UP)
-    changed = _changed(run)
-    lines += [_target_line(one) for one in changed]
+    changed = [_target_line(one) for one in _changed(run)]
+    lines += _counted(changed, room // 3, "signal")
     if is_signal and not changed:
-        lines += _standing(run)
+        lines += _counted(_standing(run), room // 3, "signal")
     quiet = [line for line in run.lines if line.is_quiet and not line.orders]
     loud = [line for line in run.lines if line not in quiet]
-    if len(loud) > _ACCOUNTS:
+
+    def text(line: RunLine) -> str:
+        return join(_account(line, is_signal=is_signal, is_closing=run.is_closing))
+
+    texts = list(map(text, loud))
+    if fitting(texts, _ACCOUNTS, room) < len(loud):
         loud.sort(key=_is_through)  # what needs a look comes first, the rest is counted
-    for line in loud[:_ACCOUNTS]:
-        lines += _account(line, is_signal=is_signal, is_closing=run.is_closing)
-    lines += _others(loud[_ACCOUNTS:])
-    lines += [f"{bold(line.account_label)}\n{INDENT}{esc(line.note)}" for line in quiet[:_ACCOUNTS]]
-    if len(quiet) > _ACCOUNTS:
-        lines.append(f"… and {len(quiet) - _ACCOUNTS} more that enter nothing.")
+        texts = list(map(text, loud))
+    shown = fitting(texts, _ACCOUNTS, room)
+    lines += texts[:shown] + _others(loud[shown:])
+    texts = [f"{bold(line.account_label)}\n{INDENT}{esc(line.note)}" for line in quiet]
+    shown = fitting(texts, _ACCOUNTS, room // 5)
+    lines += texts[:shown]
+    if len(quiet) > shown:
+        lines.append(f"… and {len(quiet) - shown} more that enter nothing.")
     return join(lines)
 
 
@@ -84,6 +97,13 @@ def closing_lines(runs: Sequence[RunView]) -> list[str]:
             charges = sum(costs, Decimal(0)) if len(costs) == len(results) else None
             found += result_words(total, charges)
     return found
+
+
+def _counted(lines: Sequence[str], room: int, noun: str) -> list[str]:
+    """Return the lines that have room, and how many more there are."""
+    shown = fitting(lines, len(lines), room)
+    more = len(lines) - shown
+    return [*lines[:shown], *([f"… and {plural(more, f'more {noun}')}."] if more else [])]
 
 
 def _is_through(line: RunLine) -> bool:

@@ -9,10 +9,12 @@ from decimal import Decimal
 from bot.views.callbacks import handle
 from bot.views.lines import symbol_of
 from bot.views.markup import bold, day_time, esc, join
+from bot.views.paging import fitting
 from bot.views.paper import MADE_UP
 from bot.views.screen import SUCCESS, Screen, button
 from bot.views.verbs import Verb
 from bot.views.width import INDENT, fitted
+from bot.views.words import plural
 from core.domain.money import as_shown, rupees
 from core.domain.size_views import SizeLine, SizeView
 from core.domain.views import StrategyView
@@ -30,13 +32,15 @@ def enable_question(
     key = handle(strategy.name)
     slot = strategy.next_slot
     next_run = "not known: the calendar ends" if slot is None else day_time(slot)
-    more = len(sizes) - _ACCOUNTS
+    texts = [join(size_lines([one])) for one in sizes]
+    shown = fitting(texts, _ACCOUNTS)
+    more = len(sizes) - shown
     text = join(
         bold(f"Enable {strategy.title}?"),
         f"Next run: {next_run}. At each signal it would enter, at last prices:",
         MADE_UP if are_made_up else None,
-        size_lines(sizes[:_ACCOUNTS]),
-        f"… and {more} more accounts." if more > 0 else None,
+        texts[:shown],
+        f"… and {plural(more, 'more account')}." if more else None,
         None if sizes else "It is off on every account: nothing is traded.",
         "Each account's mode and limits hold as always.",
     )

@@ -37,6 +37,8 @@ __all__ = [
 ]
 
 _SHOWN = 10
+_RUN_ROOM = 1000
+"""The room of the last run on the page of its strategy; its card shows all of it."""
 
 
 def strategies_list(strategies: Sequence[StrategyView]) -> Screen:
@@ -72,7 +74,8 @@ def _when(moment: datetime | None, otherwise: str) -> str:
 def strategy_page(strategy: StrategyView, page: int = 0) -> Screen:
     """Return the page of a strategy: description, next run, parameters, accounts, last run."""
     key = handle(strategy.name)
-    shown, at, pages = paged(strategy.assignments, page)
+    texts = list(map(_assignment_line, strategy.assignments))
+    shown, at, pages = paged(strategy.assignments, page, texts=texts)
     parameters = [
         f"   {esc(parameter.label)}: {bold(value)}" for parameter, value in strategy.parameters
     ]
@@ -85,7 +88,7 @@ def strategy_page(strategy: StrategyView, page: int = 0) -> Screen:
         "",
         bold("Accounts"),
         [_assignment_line(one) for one in shown] or "   none connected",
-        ["", run_text(strategy.last_run, "Last run")] if strategy.last_run else None,
+        ["", run_text(strategy.last_run, "Last run", _RUN_ROOM)] if strategy.last_run else None,
     )
     toggle = (
         button("Disable", Verb.DISABLE_STRATEGY, key)

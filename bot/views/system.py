@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
 from bot.views.callbacks import handle
-from bot.views.markup import bold, clock_time, day_time, esc, join
+from bot.views.markup import bold, clock_time, day_time, esc, join, short
+from bot.views.paging import fitting, page_row, paged
 from bot.views.screen import REFRESH, Screen, button, grid
 from bot.views.verbs import Verb
 from bot.views.width import INDENT, fitted
@@ -25,13 +26,16 @@ __all__ = [
     "value_of",
 ]
 
+_TROUBLES = 1200
+"""The room of all troubles of the controller."""
+_TROUBLE = 300
 _CAPITAL = "capital|"
 _DATA_ACCOUNT = "data_account"
 _DAY_SUMMARY = "day_summary"
 
 
-def health_screen(health: HealthView, chat_trouble: str) -> Screen:
-    """Return the state of the controller; troubles come first."""
+def health_screen(health: HealthView, chat_trouble: str, page: int = 0) -> Screen:
+    """Return the state of the controller; troubles come first, and accounts with any."""
     troubles = [*health.troubles, *([chat_trouble] if chat_trouble else [])]
     if health.outbox_dead:
         troubles.append(
@@ -39,9 +43,12 @@ def health_screen(health: HealthView, chat_trouble: str) -> Screen:
             "chat that they are for writes to me."
         )
     lines = [f"⚠️ {esc(one)}" for one in troubles] or ["✅ No trouble known."]
-    accounts: list[str] = []
-    for one in health.accounts:
-        accounts += _account_lines(one)
+    told = fitting(lines, len(lines), _TROUBLES)
+    if told < len(lines):
+        lines = [*lines[:told], f"… and {len(lines) - told} more."]
+    sick_first = sorted(health.accounts, key=lambda one: not (one.trouble or one.unresolved))
+    texts = [join(_account_lines(one)) for one in sick_first]
+    accounts, at, pages = paged(texts, page, texts=texts)
     text = join(
         bold("Health"),
         lines,
@@ -55,7 +62,8 @@ def health_screen(health: HealthView, chat_trouble: str) -> Screen:
         _loop(health.loop) if health.loop else None,
         ["", *accounts] if accounts else None,
     )
-    return Screen(text, ((button(REFRESH, Verb.HEALTH),),))
+    refresh = button(REFRESH, Verb.HEALTH, *((at,) if at else ()))
+    return Screen(text, (*page_row(at, pages, Verb.HEALTH), (refresh,)))
 
 
 def _account_lines(one: AccountHealth) -> list[str]:
@@ -65,7 +73,7 @@ def _account_lines(one: AccountHealth) -> list[str]:
     return [
         bold(one.account.label),
         fitted(token_state(one.account), read, _updates(one), indent=INDENT),
-        *([f"{INDENT}⚠️ {esc(one.trouble)}"] if one.trouble else []),
+        *([f"{INDENT}⚠️ {esc(short(one.trouble, _TROUBLE))}"] if one.trouble else []),
         *([f"{INDENT}❓ {unknown}"] if one.unresolved else []),
     ]
 
@@ -119,16 +127,20 @@ def setting_question(label: str, name: str, value: str) -> str:
     return join(asked, hint)
 
 
-def settings_screen(settings: Mapping[str, str], accounts: Sequence[Account] = ()) -> Screen:
+def settings_screen(
+    settings: Mapping[str, str], accounts: Sequence[Account] = (), page: int = 0
+) -> Screen:
     """Return the changeable settings, a button each."""
     labels = {name: label_of(name, accounts) for name in settings}
-    lines = [
-        f"{esc(labels[name])}: {bold(value_of(name, value))}" for name, value in settings.items()
-    ]
-    buttons = [button(labels[name], Verb.ASK_SETTING, handle(name)) for name in settings]
+    lines = {
+        name: f"{esc(labels[name])}: {bold(value_of(name, value))}"
+        for name, value in settings.items()
+    }
+    shown, at, pages = paged(list(lines), page, texts=list(lines.values()))
+    buttons = [button(labels[name], Verb.ASK_SETTING, handle(name)) for name in shown]
     return Screen(
-        join(bold("Settings"), lines or "Nothing can be changed here."),
-        grid(buttons, 1),
+        join(bold("Settings"), [lines[name] for name in shown] or "Nothing can be changed here."),
+        (*grid(buttons, 1), *page_row(at, pages, Verb.SETTINGS)),
     )
 
 

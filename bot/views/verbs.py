@@ -32,6 +32,7 @@ class Verb(StrEnum):
     TRADES = "trds"
     PNL = "pnl"
     HEALTH = "health"
+    SETTINGS = "settings"
     HELP = "help"
     GUARDS = "rg_all"
     GUARD = "guard"

@@ -314,7 +314,7 @@ def test_the_drain_view_tells_what_is_left():
         "1 position, 0 holdings, 0 working orders left, about ₹8,12,346\n"
         "SBIN MIS · +10 · +₹27.50\n"
         "   avg ₹812.35 · now ₹815.10\n"
-        "   orb\n"
+        "   orb\n\n"
         "Results in rows are before charges."
     )
     drained = DrainView(MAIN, (), (), (), Decimal(0))
