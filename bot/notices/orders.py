@@ -1,9 +1,9 @@
 """The messages of notices about orders.
 
 An unresolved order has one message, its card, which is edited until the order is settled (R4).
-Because an edit makes no sound, two short messages may come beside it: ``ExitUnproved``, once, when
-only a user can settle it, and ``OrderResolved`` when the broker's answers have settled it: it was
-given up, or found more than ten seconds after it was sent, when the card is no longer read. Who
+Because an edit makes no sound, ``ExitUnproved`` comes beside it, once, when only a user can settle
+it, and ``OrderResolved`` takes its place when the broker's answers have settled it: it was given
+up, or found more than ten seconds after it was sent, when the card is no longer read. Who
 settles it with a button sees the answer; nobody else is rung.
 """
 

@@ -17,7 +17,7 @@ from core.domain.notices.exits import ExitStuck, ExitThrough
 from core.domain.notices.limits import DailyLossBlind, DailyLossReached
 from core.domain.notices.logins import LoginFailed, LoginSilent, MorningRound, TokenWarning
 from core.domain.notices.notice import Notice
-from core.domain.notices.orders import ExternalOrder, OrderUnresolved
+from core.domain.notices.orders import ExternalOrder, OrderResolved, OrderUnresolved
 from core.domain.notices.panic import PanicCard, PanicOver
 from core.domain.notices.positions import ClosedByHand, PositionDisputed, UnownedPosition
 from core.domain.notices.protection import (
@@ -53,6 +53,7 @@ __all__ = [
     "panic_card",
     "panic_over_card",
     "prices_old_card",
+    "resolved_card",
     "run_card",
     "run_key",
     "stop_hit_card",
@@ -177,6 +178,11 @@ def stuck_removal(notice: ExitThrough, ledger_key: str) -> Post:
 def unresolved_card(client_order_id: str) -> Post:
     """Return the post of an unresolved order's card."""
     return Post(OrderUnresolved(client_order_id), Delivery.EDIT, f"unresolved:{client_order_id}")
+
+
+def resolved_card(client_order_id: str) -> Post:
+    """Return the post of what became of an order, in the place of that card: an edit is silent."""
+    return Post(OrderResolved(client_order_id), Delivery.REPLACE, f"unresolved:{client_order_id}")
 
 
 def external_order_card(broker_id: str, client_order_id: str) -> Post:

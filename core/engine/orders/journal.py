@@ -16,11 +16,12 @@ from decimal import Decimal
 from core.domain.broker import BrokerTrade
 from core.domain.instrument import InstrumentId
 from core.domain.ledger import Ledger, ledger_key, with_fill
-from core.domain.notices.orders import OrderRejected, OrderResolved, OrderRevived
+from core.domain.notices.orders import OrderRejected, OrderRevived
 from core.domain.notices.post import (
     Post,
     external_order_card,
     external_order_removal,
+    resolved_card,
     run_card,
     unresolved_card,
 )
@@ -468,8 +469,8 @@ def posts_of(before: Order, after: Order, *, is_told: bool = False) -> list[Post
     """Return what a step reports: its cards, and a notice of its own for what is urgent.
 
     Every card of an order follows it to its end, whoever placed it. That an unresolved order is
-    settled stands on its card, and an edit makes no sound: so it is a message as well, unless the
-    users have it before their eyes.
+    settled stands on its card, and an edit makes no sound: so the card comes anew, unless the users
+    have it before their eyes.
 
     Args:
         before: The order before the step.
@@ -491,5 +492,5 @@ def posts_of(before: Order, after: Order, *, is_told: bool = False) -> list[Post
     elif after.state is OrderState.REJECTED:
         posts.append(Post(OrderRejected(key)))
     elif before.state is OrderState.UNRESOLVED and not is_told:
-        posts.append(Post(OrderResolved(key)))
+        posts.append(resolved_card(key))
     return posts

@@ -17,6 +17,7 @@ from core.domain.notices.orders import (
     OrderRevived,
     OrderUnresolved,
 )
+from core.domain.notices.post import Delivery
 from core.domain.notices.protection import StopChanged
 from core.domain.notices.runs import RunCard
 from core.domain.order import EXTERNAL, MANUAL, Order, OrderState, Purpose, Side
@@ -302,3 +303,12 @@ def test_only_a_change_of_somebody_else_is_reported() -> None:
         assert any(isinstance(post.notice, StopChanged) for post in posts) is is_reported
     ended = posts_of(before, order_in(S.REJECTED, quantity=7, **ours))
     assert [type(post.notice) for post in ended] == [RunCard, OrderRejected]
+
+
+@pytest.mark.row("R4", "H5")
+def test_an_order_that_is_settled_keeps_one_message() -> None:
+    """What became of it comes anew in the place of the card that said that nobody knows."""
+    posts = posts_of(order_in(S.UNRESOLVED), order_in(S.ACCEPTED))
+    about = [post for post in posts if not isinstance(post.notice, RunCard)]
+    assert {post.key for post in about} == {f"unresolved:{TAG}"}
+    assert about[-1].delivery is Delivery.REPLACE
