@@ -28,6 +28,7 @@ class Embedded(MemoryStore):
 
 async def an_engine(*, accepted: bool) -> MemoryEngine:
     settings = Settings(
+        public_url="https://saarthi.example",
         accept_embedded_store_for_live=accepted,
         roots=roots_at(lambda name: f"https://{name}.example"),
     )
