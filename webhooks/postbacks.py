@@ -283,6 +283,8 @@ def _object(raw: bytes) -> Mapping[str, Any] | None:
     """Return the JSON object of a body, or None."""
     try:
         body = json.loads(raw)
+        # Half of a surrogate pair is no text: it can be neither hashed nor looked up.
+        json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None

@@ -11,18 +11,16 @@ cannot be sent later (I13).
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import ssl
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 import requests
 
@@ -36,6 +34,7 @@ from core.adapters.broker_connections import (
     origin_of,
     request_bytes,
 )
+from core.adapters.broker_json import parsed
 from core.adapters.host_names import HostNames
 from core.adapters.proxy_tunnels import ProxyFailed
 from core.adapters.redaction import Redaction
@@ -82,15 +81,15 @@ class Reply:
     def json(self) -> object:
         """Return the parsed body with exact decimals, or None when it is not JSON."""
         try:
-            text = self.body.decode(json.detect_encoding(self.body), "surrogatepass")
-            return _JSON.decode(text)
-        except (ValueError, RecursionError):  # RecursionError: a bomb of nested brackets
+            found: object = parsed(self.body)
+        except ValueError:
             return None
+        return found
 
     def mapping(self) -> Mapping[str, Any] | None:
         """Return the body when it is a JSON object, else None."""
-        parsed = self.json()
-        return parsed if isinstance(parsed, dict) else None
+        found = self.json()
+        return found if isinstance(found, dict) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +115,6 @@ class NoReply:
 
 Raw = Reply | NoReply
 """What really happened to one request."""
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
-
-
-_JSON = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)
 
 
 def retry_after(reply: Reply) -> float | None:

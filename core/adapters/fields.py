@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, TypeVar
 
+from core.adapters.broker_json import decimal_of
 from core.adapters.clock import MARKET_ZONE
 from core.domain.instrument import InstrumentId
 from core.domain.odd_rows import OddRow, Rows
@@ -93,12 +94,9 @@ class Row:
         if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
             raise malformed(f"{key} is no number")
         try:
-            number = Decimal(value)
-        except InvalidOperation as error:
-            raise malformed(f"{key} is no number") from error
-        if not number.is_finite():
-            raise malformed(f"{key} is no number")
-        return number
+            return decimal_of(value)
+        except ValueError as error:
+            raise malformed(f"{key} {error}") from error
 
     def price(self, key: str) -> Decimal | None:
         """Return a price, or None for the 0 that brokers write where there is none."""

@@ -6,12 +6,12 @@ in the broker's own folder. The connection and the watch over it are ``core.adap
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
+from core.adapters.broker_json import parsed
 from core.adapters.kept_socket import KeptSocket, Say, SocketForm, Word
 from core.domain.route import OWN_ROUTE, Route
 from core.ports.clock import Clock
@@ -71,10 +71,7 @@ class Dialect(Protocol):
 
 def json_frame(text: str) -> dict[str, Any]:
     """Return the JSON object of a frame; raises ``ValueError`` for anything else."""
-    try:
-        found = json.loads(text)
-    except RecursionError:  # a bomb of nested brackets
-        raise ValueError("nested too deeply") from None
+    found = parsed(text.encode("utf-8", "replace"))
     if not isinstance(found, dict):
         raise ValueError("no object")  # noqa: TRY004 - a wrong value from outside
     return found

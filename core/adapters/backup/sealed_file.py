@@ -34,7 +34,9 @@ __all__ = ["END", "Locked", "SealedReader", "SealedWriter"]
 _FORM: Final = b"saarthi-backup 1\n"
 _KEY, _PASSPHRASE = "key", "passphrase"
 _SCRYPT: Final[Mapping[str, int]] = {"n": 2**15, "r": 8, "p": 1}
-_LARGEST_N: Final = 2**18
+_LARGEST: Final[Mapping[str, int]] = {"n": 2**18, "r": 16, "p": 4}
+"""What a file may ask of the machine before anything of it is proved: 512 MiB, some seconds."""
+_LONGEST_PART: Final = 64 * 1024 * 1024
 _SALT_BYTES: Final = 16
 _LONGEST_HEAD: Final = 64 * 1024
 END: Final = "end"
@@ -149,7 +151,7 @@ class SealedReader:
         number = 0
         with self._open() as file:
             file.seek(self._first)
-            for line in file:
+            while line := file.readline(_LONGEST_PART):
                 part = self._part(line, number)
                 if part["n"] != number:
                     raise self._damaged(number)
@@ -185,15 +187,15 @@ def _head_of(file: IO[bytes], path: Path) -> _Head:
         )
     try:
         head = json.loads(file.readline(_LONGEST_HEAD))
-        return _Head(str(head["made_at"]), list(head["locks"]))
-    except (ValueError, KeyError, TypeError):
+        return _Head(str(head["made_at"]), [dict(lock) for lock in head["locks"]])
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise UserError(f"{path} is damaged (its head); take an older backup.") from None
 
 
 def _data_key(
     head: _Head, path: Path, vaults: Sequence[FernetVault], passphrase: str | None
 ) -> bytes:
-    kinds = {lock.get("kind") for lock in head.locks}
+    kinds = {str(lock.get("kind")) for lock in head.locks}
     for lock in head.locks:
         found = None
         if lock.get("kind") == _KEY:
@@ -230,11 +232,11 @@ def _passphrase_lock(passphrase: str, key: bytes) -> dict[str, Any]:
 def _by_passphrase(lock: Mapping[str, Any], passphrase: str) -> bytes | None:
     try:
         cost = {name: int(lock[name]) for name in _SCRYPT}
-        if not 1 < cost["n"] <= _LARGEST_N:
+        if any(not 1 <= cost[name] <= most for name, most in _LARGEST.items()):
             return None
         derived = _derived(passphrase, bytes.fromhex(lock["salt"]), cost)
         return Fernet(derived).decrypt(str(lock["sealed"]).encode())
-    except (InvalidToken, KeyError, ValueError):
+    except (InvalidToken, KeyError, ValueError, TypeError, MemoryError, OverflowError):
         return None
 
 

@@ -11,12 +11,12 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import requests
 
 from core.adapters.broker_http import MASTER_LIMIT, BrokerTransport, NoReply, Raw
+from core.adapters.broker_json import decimal_of
 from core.adapters.fields import malformed
 from core.adapters.fyers.instruments import our_name
 from core.adapters.throttle import Bucket
@@ -100,9 +100,9 @@ def _facts(body: bytes) -> Iterator[tuple[InstrumentId, ExchangeFacts]]:
 def _freeze(entry: Mapping[str, Any]) -> int | None:
     """Return the largest quantity of one order, None when the entry does not say it."""
     try:
-        published = int(Decimal(str(entry["qtyFreeze"])))
-        lot = int(Decimal(str(entry["minLotSize"]))) or 1
-    except (ValueError, KeyError, InvalidOperation, OverflowError):
+        published = int(decimal_of(str(entry["qtyFreeze"])))
+        lot = int(decimal_of(str(entry["minLotSize"]))) or 1
+    except (ValueError, KeyError):
         return None  # an index, an empty field
     # The file gives the quantity that trips: 1,756 where 1,755 passes (rules-2026.md, rule 13).
     # Where it gives the last one that passes, one lot less passes too.

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import requests
 
 from core.adapters.broker_http import MASTER_LIMIT, BrokerTransport, NoReply
+from core.adapters.broker_json import decimal_of
 from core.adapters.clock import MARKET_ZONE
 from core.adapters.fields import malformed
 from core.adapters.share_names import ShareNames
@@ -234,8 +235,8 @@ def _row(cells: Sequence[str]) -> _MasterRow:
         token=cells[0],
         details=cells[1],
         kind=int(cells[2] or -1),
-        lot=int(Decimal(cells[3] or 0)),
-        tick=Decimal(cells[4] or 0),
+        lot=int(decimal_of(cells[3] or 0)),
+        tick=decimal_of(cells[4] or 0),
         isin=cells[5],
         updated=cells[7],
         expiry=_expiry(cells[8]),
@@ -314,4 +315,4 @@ def _day(text: str) -> date | None:
 def _expiry(epoch: str) -> date | None:
     if not epoch:
         return None
-    return datetime.fromtimestamp(int(Decimal(epoch)), UTC).astimezone(MARKET_ZONE).date()
+    return datetime.fromtimestamp(int(decimal_of(epoch)), UTC).astimezone(MARKET_ZONE).date()

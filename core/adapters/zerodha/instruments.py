@@ -14,6 +14,7 @@ from sys import intern
 import requests
 
 from core.adapters.broker_http import MASTER_LIMIT, BrokerTransport, NoReply
+from core.adapters.broker_json import decimal_of
 from core.adapters.fields import malformed
 from core.adapters.throttle import Bucket
 from core.domain.instrument import DERIVATIVES_OF, Instrument, InstrumentId, Segment
@@ -128,4 +129,4 @@ def _instrument(row: Mapping[str, str], underlyings: set[tuple[str, str]]) -> In
 
 def _tick(text: str) -> Decimal:
     """Return the tick size; indices are written with 0 and cannot be traded."""
-    return Decimal(text) or Decimal("0.05")
+    return decimal_of(text) or Decimal("0.05")

@@ -21,6 +21,7 @@ __all__ = [
     "end_link",
     "end_links",
     "is_open",
+    "is_there",
     "link_of",
     "shared_links_of",
 ]
@@ -95,6 +96,11 @@ async def account_of_link(view: StoreView, link: str, now: datetime) -> tuple[st
 async def is_open(view: StoreView, link: str, now: datetime) -> bool:
     """Whether a login page can be opened."""
     return await account_of_link(view, link, now) is not None
+
+
+async def is_there(view: StoreView, link: str) -> bool:
+    """Whether a login page was not revoked; one that reached its end is there a while longer."""
+    return await view.get(_LINKS, link) is not None
 
 
 async def end_link(view: StoreView, link: str) -> None:

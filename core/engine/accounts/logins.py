@@ -1,10 +1,10 @@
 """Logins: links, nonces and the callback (product.md B1 to B4, B9).
 
 Collection ``logins``: ``_id`` is the single-use nonce; ``broker_id``, ``state`` open, spent, done
-or closed, ``via`` page or paste, ``shared`` (the link that was given away, at which it began),
-``expires_at``, ``told_silent``. Only a callback spends a nonce, and it can only complete the login
-of the account that asked. The token is stored and the user notified in one transaction, which
-closes every other nonce of the account.
+or closed, ``via`` page or paste, ``page`` (the link at which it began; revoked, it ends the login),
+``shared`` (the same, of one that was given away), ``expires_at``, ``told_silent``. Only a callback
+spends a nonce, and it can only complete the login of the account that asked. The token is stored
+and the user notified in one transaction, which closes every other nonce of the account.
 
 A link may be in other hands than an owner's. Whoever holds one has three open nonces at most (a
 fourth closes the oldest), none of which closes one of another link, and cannot write into the chat:
@@ -43,6 +43,7 @@ from core.engine.accounts.login_links import (
     add_link,
     end_links,
     is_open,
+    is_there,
     link_of,
 )
 from core.engine.accounts.tokens import Tokens
@@ -157,7 +158,7 @@ class Logins:
         account, is_shared = await self._linked(link)
         try:
             await self._refuse_unknown_key(account, is_told=True)
-            return await self._begin(account, via="page", shared=link if is_shared else None)
+            return await self._begin(account, via="page", page=link, is_shared=is_shared)
         except NotFound as error:
             raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
 
@@ -196,15 +197,18 @@ class Logins:
                 await self._store.transaction(body, nonce=f"key-refused:{refusal}")
         raise refused
 
-    async def _begin(self, account: Account, *, via: str, shared: str | None = None) -> str:
+    async def _begin(
+        self, account: Account, *, via: str, page: str | None = None, is_shared: bool = False
+    ) -> str:
         credentials = await self._accounts.credentials(account.broker_id)
-        now = self._clock.now()
+        now, shared = self._clock.now(), page if is_shared else None
         nonce = secrets.token_urlsafe(_NONCE_BYTES)
         row = {
             "_id": nonce,
             "broker_id": account.broker_id,
             "state": "open",
             "via": via,
+            "page": page,
             "shared": shared,
             "created_at": now,
             "expires_at": now + _NONCE_LIFE,
@@ -289,6 +293,9 @@ class Logins:
             raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
         if account.broker != broker:
             raise LoginRefused(LoginFault.NONCE_UNKNOWN, "this login belongs to another broker")
+        if row.get("page") and not await is_there(store, row["page"]):
+            await store.update(_LOGINS, {"_id": nonce}, Change(set={"state": "closed"}))
+            raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN)
         spent = Change(set={"state": "spent", "spent_at": now})
         # Spent before the exchange, and only by the callback whose update matched: a redirect that
         # arrives twice at the same moment is exchanged once (B3).

@@ -45,7 +45,7 @@ def postback(secret: str = SECRET, **changes: Any) -> dict[str, Any]:
         "filled_quantity": 1,
     } | changes
     signed = f"{body['order_id']}{body['order_timestamp']}{secret}"
-    return {"checksum": hashlib.sha256(signed.encode()).hexdigest()} | body
+    return {"checksum": hashlib.sha256(signed.encode(errors="replace")).hexdigest()} | body
 
 
 def book(*accounts: Account, **changes: Any) -> FakeAccounts:
@@ -187,11 +187,25 @@ async def test_bad_checksum_and_bad_body(body: Any, status: int) -> None:
         (b"\xff\xfe\x00", "application/json", 400),
         (b"[" * 50_000, "application/json", 400),
         (b"", "application/json", 400),
+        (json.dumps(postback(order_id="\ud800")).encode(), "application/json", 400),
+        (json.dumps(postback(user_id="\udc00")).encode(), "application/json", 400),
+        (json.dumps(postback(other={"a": ["\ud800"]})).encode(), "application/json", 400),
         (json.dumps(postback()).encode(), "text/html", 415),
         (json.dumps(postback()).encode(), "multipart/form-data; boundary=x", 415),
         (b"x" * 1_000_000, "application/json", 413),
     ],
-    ids=["no json", "binary", "deep", "empty", "html", "multipart", "1 MB"],
+    ids=[
+        "no json",
+        "binary",
+        "deep",
+        "empty",
+        "half",
+        "half user",
+        "half inside",
+        "html",
+        "multipart",
+        "1 MB",
+    ],
 )
 async def test_bodies_that_are_no_postback(content: bytes, kind: str, status: int) -> None:
     """Junk, a wrong type and a megabyte are refused quickly."""

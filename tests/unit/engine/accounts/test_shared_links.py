@@ -144,3 +144,29 @@ async def test_what_cannot_be_made_is_explained(engine: MemoryEngine) -> None:
         await given(engine, account)
     with pytest.raises(UserError):
         await given(engine, account, days=3650)
+
+
+@pytest.mark.row("G1")
+@pytest.mark.parametrize("how", ["revoked", "owner removed", "own page, owner removed"])
+async def test_login_that_was_begun_ends_with_its_link(engine: MemoryEngine, how: str) -> None:
+    """A revocation holds at once: the nonce that a holder has still open completes nothing."""
+    account = await engine.connect(logged_in=False)
+    link = await given(engine, account)
+    if how.startswith("own page"):
+        offer = await engine.control.logins.offer(account.broker_id)
+        link = str(offer.page_url).rpartition("/")[2]
+    address = await engine.control.logins.start(link)
+    nonce = dict(parse_qsl(urlsplit(address).query))["nonce"]
+    if how == "revoked":
+        await engine.control.links.revoke(account.broker_id, link)
+    else:
+        row = {"_id": "7", "user_id": 7, "role": "owner", "by": "pairing"}
+        await engine.store.insert("users", row)
+        await engine.control.owners.remove(engine.command(), 7)
+    query = {ZERODHA.callback.nonce: nonce, ZERODHA.callback.code: "code-of-monday"}
+    before = len(await engine.store.find("outbox", {}))
+    with pytest.raises(LoginRefused) as refused:
+        await engine.control.logins.callback(ZERODHA, query)
+    assert refused.value.fault is LoginFault.ACCOUNT_UNKNOWN
+    assert (await engine.control.accounts.get(account.broker_id)).needs_login
+    assert len(await engine.store.find("outbox", {})) == before, "nothing is written into the chat"
