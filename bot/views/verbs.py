@@ -32,7 +32,7 @@ class Verb(StrEnum):
     TRADES = "trds"
     PNL = "pnl"
     HEALTH = "health"
-    SETTINGS = "settings"
+    SETTINGS = "sets"
     HELP = "help"
     GUARDS = "rg_all"
     GUARD = "guard"

@@ -42,7 +42,7 @@ OF_THE_FIRST_VERSION = {
     "TRADES": "trds",
     "PNL": "pnl",
     "HEALTH": "health",
-    "SETTINGS": "settings",
+    "SETTINGS": "sets",
     "HELP": "help",
     "SHARE_LOGIN": "share",
     "ADDRESS": "addr",
