@@ -222,6 +222,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--exits", action="store_true", help="show the exits too")
     parser.add_argument("--busy", type=int, default=0, help="processes that do nothing but work")
+    parser.add_argument("--nice", type=int, default=0, help="of all but them; the unit has -5")
     parser.add_argument("--delay-ms", type=float, default=30.0, help="the door's, for an order")
     parser.add_argument("--no-sdk", action="store_true", help="leave the SDK's peers out")
     parser.add_argument("--no-stream", action="store_true", help="order updates by polling alone")
@@ -231,7 +232,8 @@ def main() -> None:
     ways = _WAYS if chosen.exits else _WAYS[:1]
     figures: dict[str, Figure] = {}
     for store in STORES if chosen.store == "both" else [chosen.store]:
-        with tempfile.TemporaryDirectory(prefix="saarthi-bench-") as made, busy(chosen.busy):
+        beside = busy(chosen.busy, chosen.nice)
+        with tempfile.TemporaryDirectory(prefix="saarthi-bench-") as made, beside:
             work = fanout(
                 Path(made),
                 store,

@@ -76,11 +76,18 @@ def door_process(clock: str, delay_ms: float, fill_ms: float = 0.0) -> Iterator[
 
 
 @contextmanager
-def busy(count: int) -> Iterator[None]:
-    """Keep so many processes busy beside the block."""
+def busy(count: int, nice: int = 0) -> Iterator[None]:
+    """Keep so many processes busy beside the block.
+
+    Args:
+        count: How many.
+        nice: What all but them gets, the peers too: ``deploy/saarthi.service`` has -5. A negative
+            one takes root.
+    """
     with contextlib.ExitStack() as stack:
         for _ in range(count):
             stack.enter_context(_process([sys.executable, "-c", "while True: pass"]))
+        os.nice(nice)  # who is started from here on has it too
         yield
 
 
