@@ -10,7 +10,7 @@ from bot.views.markup import bold, join
 from bot.views.paging import page_number
 from bot.views.paper import MADE_UP
 from bot.views.screen import Keyboard, Screen, button
-from bot.views.sizes import enable_question, seen, size_lines
+from bot.views.sizes import enable_question, enabled_note, seen, size_lines
 from bot.views.strategies import (
     assignment_page,
     run_question,
@@ -82,7 +82,8 @@ async def switch_on(visit: Visit) -> None:
     await visit.services.control.strategy_settings.set_enabled(
         visit.command, strategy.name, enabled=True
     )
-    await visit.show(strategy_page(await visit.services.control.strategies.get(strategy.name)))
+    changed = await visit.services.control.strategies.get(strategy.name)
+    await visit.show(strategy_page(changed).with_note(enabled_note(changed)))
 
 
 async def switch_off(visit: Visit) -> None:

@@ -84,10 +84,12 @@ async def set_parameters(do: Operator, values: Mapping[str, str]) -> Message:
     return await do.tap(shown, "« Back", STRATEGY, button="Parameters")
 
 
-async def ask_to_enable(do: Operator, page: Message) -> None:
-    """Bring the question what the strategy would trade; the user answers it."""
-    if page.button("Enable") is not None:
-        await do.tap(page, "Enable", f"Enable {STRATEGY}?", button="Yes, enable it")
+async def ask_to_enable(do: Operator, page: Message) -> bool:
+    """Bring the question what it would trade, for the user to answer; False if it is enabled."""
+    if page.button("Enable") is None:
+        return False
+    await do.tap(page, "Enable", f"Enable {STRATEGY}?", button="Yes, enable it")
+    return True
 
 
 async def try_paper(do: Operator) -> None:

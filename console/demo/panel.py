@@ -208,11 +208,12 @@ class Panel:
     async def _quick(self, _rest: str) -> str:
         do = self._operator()
         await try_paper(do)
-        await ask_to_enable(do, await set_parameters(do, AT_ONCE))
+        is_asked = await ask_to_enable(do, await set_parameters(do, AT_ONCE))
         self._is_quick = True
+        then = 'Tap "Yes, enable it" just above; orders' if is_asked else "Orders"
         return (
-            f"✅ {STRATEGY} looks at bars of one minute and may enter from the open on. Tap Yes, "
-            "enable it, just above; orders follow soon after 09:15."
+            f"✅ {STRATEGY} looks at bars of one minute and may enter from the open on. {then} "
+            "follow soon after 09:15."
         )
 
     # What happens outside
