@@ -18,7 +18,7 @@ from typing import Any
 from core.domain.broker import BrokerStatus
 from core.domain.inquiry import Candidate, Inquiry
 from core.domain.notices.post import unresolved_card
-from core.domain.order import Order, OrderType, Side
+from core.domain.order import Order, OrderState, OrderType, Side
 from core.engine.orders.journal import unresolved_orders
 from core.engine.outbox import Outbox
 from core.ports.clock import Clock
@@ -46,14 +46,27 @@ async def put_settler(view: StoreView, client_order_id: str, name: str) -> None:
 
 @dataclass
 class _Kept:
-    """One order's inquiry, what of it the card shows, and when a read last showed a candidate."""
+    """One order's inquiry, and what of it the card shows.
+
+    Attributes:
+        has_shown: Whether a read has shown a candidate, of this controller or of one before it.
+        gone_since: Since which read none shows it any more.
+    """
 
     broker_id: str
     sent_at: datetime
     inquiry: Inquiry
     written: Inquiry
     written_at: datetime
-    shown_at: datetime | None = None
+    has_shown: bool = False
+    gone_since: datetime | None = None
+
+    def seen(self, *, has_candidates: bool, at: datetime) -> None:
+        """Take in whether a read shows a candidate."""
+        if has_candidates:
+            self.has_shown, self.gone_since = True, None
+        elif self.gone_since is None or self.gone_since > at:  # the clock was set back
+            self.gone_since = at
 
 
 class Inquiries:
@@ -94,21 +107,31 @@ class Inquiries:
                 seen = replace(
                     kept.inquiry, trouble=_UNREAD, trouble_at=kept.inquiry.trouble_at or now
                 )
-            if seen.candidates:
-                kept.shown_at = now
+            kept.seen(has_candidates=bool(seen.candidates), at=now)
             kept.inquiry = replace(seen, asked=kept.inquiry.asked + 1, asked_at=now)
         await self._edit_one()
 
-    def shown_lately(self, broker_id: str) -> frozenset[str]:
-        """Return the orders of which a read of the last seconds showed a candidate.
+    async def shown_lately(self, broker_id: str, orders: Iterable[Order]) -> frozenset[str]:
+        """Return the orders of which reads had shown a candidate, and not long enough none.
 
-        One read that leaves it out, as brokers' lists do at times, proves nothing.
+        One read that leaves it out, as brokers' lists do at times, proves nothing: it takes two,
+        some seconds apart and with none between that shows it. So it is after a restart, or after a
+        time without reads.
+
+        Args:
+            broker_id: The account.
+            orders: Its orders, which a read is about to settle.
         """
-        since = self._clock.now() - _LISTED_AGAIN
+        for order in orders:
+            if order.state is OrderState.UNRESOLVED and order.client_order_id not in self._kept:
+                await self._begin(order)
+        now = self._clock.now()
         return frozenset(
             key
             for key, one in self._kept.items()
-            if one.broker_id == broker_id and one.shown_at is not None and one.shown_at >= since
+            if one.broker_id == broker_id
+            and one.has_shown
+            and (one.gone_since is None or now - one.gone_since < _LISTED_AGAIN)
         )
 
     def are_open(self, broker_id: str) -> bool:
@@ -140,7 +163,7 @@ class Inquiries:
     async def _begin(self, order: Order) -> _Kept:
         known, now = await self._stored(order.client_order_id), self._clock.now()
         sent_at = order.submitted_at or order.created_at
-        kept = _Kept(order.broker_id, sent_at, known, known, now)
+        kept = _Kept(order.broker_id, sent_at, known, known, now, has_shown=bool(known.candidates))
         self._kept[order.client_order_id] = kept
         return kept
 

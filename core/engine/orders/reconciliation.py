@@ -158,7 +158,8 @@ class Reconciler:
             self._clock.market_at,
             frozenset(in_flight | self._in_flight),
             await self._asked_at(ours),
-            doubted_exits(ours, snapshot, base) | self._inquiries.shown_lately(broker_id),
+            doubted_exits(ours, snapshot, base)
+            | await self._inquiries.shown_lately(broker_id, ours),
             now=self._clock.now(),
             lists_all=lists_all,
             # Whoever asked before this process began is gone, and what it asked with it.

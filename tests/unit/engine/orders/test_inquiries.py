@@ -177,6 +177,31 @@ async def test_one_read_that_leaves_a_candidate_out_gives_no_order_up(turns: Tur
     assert (await journal.get(order.client_order_id)).state is S.NOT_PLACED
 
 
+@pytest.mark.parametrize("is_new", [True, False], ids=["restart", "nothing was read for an hour"])
+async def test_a_candidate_is_not_forgotten_while_nobody_reads(
+    turns: Turns, *, is_new: bool
+) -> None:
+    """The first read after it leaves the candidate out: the order stays a question.
+
+    Given up, its units would belong to nobody.
+    """
+    order = await unresolved(turns)
+    alike(turns, "b8", 9)
+    await looks(turns, 20, apart_s=10)
+    await turns.engine.clock.advance(3600)
+    if is_new:
+        turns = Turns(turns.engine.store, turns.broker, at=turns.engine.clock.now())
+    kept = turns.broker.order_list.pop("b8")
+    await looks(turns, 3)
+    turns.broker.order_list["b8"] = kept
+    await looks(turns, 2)
+    journal = turns.engine.wiring.journal
+    assert (await journal.get(order.client_order_id)).state is S.UNRESOLVED
+    del turns.broker.order_list["b8"]
+    await looks(turns, 20)
+    assert (await journal.get(order.client_order_id)).state is S.NOT_PLACED
+
+
 async def test_trades_and_positions_are_compared_once_they_are_read(turns: Turns) -> None:
     """Not asked, none and unchanged, then what no order of ours explains."""
     await unresolved(turns, quantity=5)
