@@ -46,7 +46,7 @@ async def test_an_update_that_was_stored_but_not_handled_is_handled_after_a_rest
 @pytest.mark.matrix("T05")
 @pytest.mark.invariant("I9")
 async def test_a_crash_inside_a_handler_does_not_double_the_effect(world: World):
-    """The command was committed, the answer was not sent: the replay says 'already done'."""
+    """The command was committed, the answer was not sent: the replay says that it is so already."""
     account = an_account(enabled=False)
     await world.connect(account)
     await world.start()
@@ -58,7 +58,7 @@ async def test_a_crash_inside_a_handler_does_not_double_the_effect(world: World)
     await world.crash()
     world.telegram.world.faults.remove()
     await world.start()
-    await world.owner.sees("Already done.")
+    await world.owner.sees("is enabled already; nothing was changed")
     await world.settled()
     assert len(await world.effects()) == 1
 
