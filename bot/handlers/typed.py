@@ -13,7 +13,7 @@ from bot.conversation.plain_words import meant_command
 from bot.conversation.visit import Visit
 from bot.conversation.wishes import Wish, WishKind, names_in, wish_of
 from bot.handlers import accounts as account_pages
-from bot.handlers import modes, orders, panic, strategies
+from bot.handlers import dashboard, modes, orders, panic, strategies
 from bot.views.callbacks import Tap, handle
 from bot.views.dashboard import ALL, order_button, position_button
 from bot.views.markup import bold, esc
@@ -60,8 +60,24 @@ async def serve(visit: Visit, commands: Mapping[str, Callable[[Visit], Awaitable
     elif (name := meant_command(visit.text)) is not None:
         await _name_account(visit, name)
         await commands[name](visit)
-    else:
+    elif not await _show_named(visit):
         await visit.send(not_understood(visit.text))
+
+
+async def _show_named(visit: Visit) -> bool:
+    """Show the account or the positions whose name was all that was typed."""
+    names = names_in(visit.text)
+    found, left = _named(await _accounts(visit), names)
+    if len(found) == 1 and not left:
+        visit.tap = Tap(None, (found[0].broker_id,))
+        await dashboard.show_dashboard(visit)
+        return True
+    shown = await visit.services.control.views.positions(None)
+    if not names or not all(any(_is_symbol(one, name) for one in shown) for name in names):
+        return False
+    visit.tap = Tap(None, (ALL,))
+    await dashboard.positions(visit)
+    return True
 
 
 async def serve_wish(visit: Visit, wish: Wish) -> bool:

@@ -98,6 +98,11 @@ async def test_orders_strategies_and_views_are_found_by_their_names(world: World
     await talk.say("all positions", "Positions · all accounts")
     await talk.say("remove account second", "Strategies: enabled")
     await talk.say("stop loss", "Guards")
+    await talk.say("second", "Fyers - Second")
+    await talk.say("infy", "Positions · all accounts")
+    await talk.say("pause zerodha and fyers", "Set Paused for which account?")
+    await talk.say("square off all on fyers", "Cancel and close everything on 1 account?")
+    await talk.say("stop sbin on zerodha", "Close this position on Zerodha - Main?")
 
 
 async def test_what_is_not_understood_gets_one_sentence_and_buttons(world: World) -> None:
