@@ -52,7 +52,7 @@ def strategies_list(strategies: Sequence[StrategyView]) -> Screen:
         lines.extend(
             [
                 "",
-                f"{bold(one.title)} · {state}",
+                fitted(bold(one.title), state),
                 f"   {_next_run(one)}",
                 f"   last run: {_when(last, 'none yet')}",
             ]
@@ -80,7 +80,7 @@ def strategy_page(strategy: StrategyView, page: int = 0) -> Screen:
         f"   {esc(parameter.label)}: {bold(value)}" for parameter, value in strategy.parameters
     ]
     text = join(
-        f"{bold(strategy.title)} · {'🟢 enabled' if strategy.is_enabled else '⚪ disabled'}",
+        fitted(bold(strategy.title), "🟢 enabled" if strategy.is_enabled else "⚪ disabled"),
         italic(strategy.description) if strategy.description else None,
         _plan_words(strategy),
         f"On the console: {code(strategy.name)}",

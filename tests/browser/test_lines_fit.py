@@ -263,5 +263,5 @@ async def test_no_line_breaks_at_360_points(
     ):
         await page.set_viewport_size({"width": width, "height": height})
         await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        await page.screenshot(path=shots / f"lines-{width}-{scheme}.png")
+        await page.screenshot(path=shots / f"lines-{width}-{scheme}.png", animations="disabled")
         assert await page.evaluate(BROKEN) == []

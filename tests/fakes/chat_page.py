@@ -130,9 +130,9 @@ async def look_at_all(browser: Browser, address: str, shots: Path) -> None:
             assert not found, (width, found)
         for scheme in schemes:
             await page.emulate_media(color_scheme=scheme)
-            await page.screenshot(path=shots / f"end-{width}-{scheme}.png")
+            await page.screenshot(path=shots / f"end-{width}-{scheme}.png", animations="disabled")
         tall = await page.locator("#messages").evaluate("e => e.scrollHeight + 140")
         await page.emulate_media(color_scheme=whole)
         await page.set_viewport_size({"width": width, "height": min(tall, 14_000)})
-        await page.screenshot(path=shots / f"all-{width}-{whole}.png")
+        await page.screenshot(path=shots / f"all-{width}-{whole}.png", animations="disabled")
     await page.context.close()

@@ -90,7 +90,7 @@ from core.engine.orders.limits import LimitChange
 from core.engine.safeguards.round_trips import TripOffer
 from tests.fakes.views import AT, a_position, a_run, a_strategy, an_account, an_order
 
-__all__ = ["ACCOUNTS", "OTHERS", "STRATEGY", "VIEWS", "every_screen"]
+__all__ = ["ACCOUNTS", "OTHERS", "STRATEGY", "VIEWS"]
 
 _NAME = "😀🚀&" * 12 + " {:02}"
 """Forty signs, two thirds of them with two units each, the others escaped."""
