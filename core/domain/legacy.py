@@ -22,6 +22,7 @@ from core.domain.legacy_records import (
     signless,
     time_of,
 )
+from core.domain.plain_text import plain_line
 from core.domain.sessions import IST
 from core.errors import UserError
 
@@ -213,7 +214,7 @@ class _Search:
             )
         apps = {str(key.value) for one in found if (key := self._find(one, "key")) is not None}
         if len(apps) > 1:
-            shown = ", ".join(str(one.key) for one in found[:5])
+            shown = ", ".join(one.shown_key for one in found[:5])
             raise UserError(
                 f"{places[0]} holds tokens of {len(apps)} apps (documents {shown}); expected one "
                 "app: name a document with --id."
@@ -308,7 +309,10 @@ class _Search:
         said = time_of(found.value) if found is not None else None
         at = time_of(claims.get("iat")) or said
         if found is not None and found.value is not None and at is None:
-            raise found.wrong(repr(found.value)[:_SHOWN], "a time")
+            shown = f"a {kind_of(found.value)}"
+            if isinstance(found.value, str) and len(found.value) <= _SHOWN:
+                shown = repr(plain_line(found.value))
+            raise found.wrong(shown, "a time")
         if at is not None and at > self._now + timedelta(days=1):
             place = found if said == at and found is not None else self._token_field(record)
             raise place.wrong(f"{at.astimezone(IST):%d %b %Y}", "a time that is past")
@@ -361,5 +365,5 @@ def _checked(form: CredentialForm, found: _Found) -> str:
         raise found.wrong("an encrypted text", f"{form.expected}; {_ADD}")
     if form.pattern.fullmatch(text.upper() if form.is_upper else text):
         return text.upper() if form.is_upper else text
-    shown = f"{len(text)} characters" if form.is_secret else repr(text[:_SHOWN])
+    shown = f"{len(text)} characters" if form.is_secret else repr(plain_line(text[:_SHOWN]))
     raise found.wrong(shown, form.expected)

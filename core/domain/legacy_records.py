@@ -11,12 +11,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from core.domain.plain_text import plain_line
 from core.domain.sessions import IST
 
 __all__ = ["Record", "claims_of", "kind_of", "records_of", "signless", "time_of"]
 
 _DEEP = 5
 _MILLISECONDS_FROM = 1e11
+_LONGEST_KEY = 24
+"""As long as the ids that the database makes."""
+_SHOWN_KEY = 8
+_LONGEST_NAME = 60
+_FIRST_YEAR, _LAST_YEAR = 2000, 2100
 _ROW_NAMES = ("key", "name", "setting")
 _FORMS = ("%d-%m-%Y %H:%M:%S", "%d-%m-%Y %H:%M", "%d-%m-%Y")
 
@@ -32,7 +38,13 @@ class Record:
     @property
     def place(self) -> str:
         """Where it was found, for a person to look it up."""
-        return f"{self.collection}/{self.key}" if self.key is not None else self.collection
+        return self.collection if self.key is None else f"{self.collection}/{self.shown_key}"
+
+    @property
+    def shown_key(self) -> str:
+        """Its id, as far as that may be shown: some programs store a token under itself."""
+        text = plain_line(str(self.key))
+        return text if len(text) <= _LONGEST_KEY else f"{text[:_SHOWN_KEY]}…"
 
 
 def records_of(name: str, documents: Sequence[Mapping[str, Any]]) -> Iterator[Record]:
@@ -60,7 +72,9 @@ def _row_name(document: Mapping[str, Any]) -> str | None:
 def _flat(value: Mapping[str, Any], above: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
     """Yield (dotted path, value) of everything in a document that is no document itself."""
     for name, packed in value.items():
-        path = f"{above}.{name}" if above else str(name)
+        # It is shown on a terminal, which obeys control characters.
+        plain = plain_line(str(name))[:_LONGEST_NAME]
+        path = f"{above}.{plain}" if above else plain
         part = _unpacked(packed)
         if isinstance(part, Mapping) and depth < _DEEP:
             yield from _flat(part, path, depth + 1)
@@ -71,7 +85,7 @@ def _flat(value: Mapping[str, Any], above: str = "", depth: int = 0) -> Iterator
 def _unpacked(value: object) -> object:
     """Return the object in a text that is JSON: what brokers answer is often stored so."""
     if isinstance(value, str) and value.startswith("{"):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             return json.loads(value)
     return value
 
@@ -95,7 +109,7 @@ def claims_of(token: str) -> Mapping[str, Any]:
     try:
         padded = parts[1] + "=" * (-len(parts[1]) % 4)
         found = json.loads(base64.urlsafe_b64decode(padded))
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -113,6 +127,11 @@ def time_of(value: object) -> datetime | None:
 
     A text without a zone is India's time, as the program's users read it.
     """
+    found = _time_in(value)
+    return found if found is not None and _FIRST_YEAR <= found.year <= _LAST_YEAR else None
+
+
+def _time_in(value: object) -> datetime | None:
     try:
         if isinstance(value, datetime):
             return value if value.tzinfo else value.replace(tzinfo=UTC)

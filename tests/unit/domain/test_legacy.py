@@ -13,6 +13,7 @@ import pytest
 from core.adapters.fyers import FYERS
 from core.adapters.fyers.legacy import LEGACY
 from core.domain.legacy import LegacyChoice, LegacyLogin, read_legacy
+from core.domain.plain_text import plain_line
 from core.domain.sessions import IST
 from core.errors import UserError
 
@@ -304,3 +305,29 @@ def test_newest_is_by_the_id_where_nothing_else_says_so() -> None:
     old, new = Id(3), Id(20)
     rows = [{**PLAIN, "_id": new}, {**PLAIN, "_id": old, "access_token": "canary-token-older"}]
     assert read({"tokens": rows}).access_token == TOKEN
+
+
+@pytest.mark.row("G2")
+@pytest.mark.parametrize(
+    "document",
+    [
+        {**PLAIN, "created_at": datetime(9999, 12, 31, 23, 59, 59)},  # noqa: DTZ001 - as stored
+        {**PLAIN, "created_at": 10**18},
+        {**PLAIN, "created_at": [SECRET, TOKEN]},
+        {**without("app_id"), "_id": TOKEN},
+        {**without("secret_key"), "data": "{" + '"a":[' * 100_000},
+        {**PLAIN, "access_token": "x." + base64.urlsafe_b64encode(b"[" * 100_000).decode() + ".y"},
+        {"\x1b[2J\u202eevil": {"app_id": "x", "access_token": 5}},
+        {**without("app_id"), "_id": "\x1b]0;evil\x07"},
+        {"n" * 100_000: {"access_token": 5}},
+    ],
+    ids=range(9),
+)
+def test_hostile_documents_are_said_in_a_plain_sentence(document: dict[str, Any]) -> None:
+    """No traceback, no secret, nothing that a terminal obeys, and not a page of it."""
+    try:
+        read({"tokens": [document]})
+    except UserError as error:
+        said = str(error)
+        assert len(said) < 500 and plain_line(said) == said.replace("…", "...")
+        assert SECRET not in said and TOKEN not in said
