@@ -22,6 +22,7 @@ from typing import Any
 from core.domain.bars import bars_in, text_of_bars
 from core.domain.broker import Candle
 from core.domain.instrument import InstrumentId
+from core.domain.plain_text import plain_line
 from core.domain.sessions import IST
 from core.domain.stop_rule import StopRule
 from core.domain.target import Context, Direction, Target
@@ -127,11 +128,12 @@ def targets_in(answer: bytes) -> Sequence[Target] | str:
     try:
         found = json.loads(answer)
         if "failure" in found:
-            return str(found["failure"])[:_FAILURE_LIMIT]
+            return plain_line(str(found["failure"]))[:_FAILURE_LIMIT]
         return tuple(_target(one) for one in found["targets"])
     # UserError of a name, ArithmeticError of a number, RecursionError of a deep answer, ...
     except Exception as error:  # noqa: BLE001 - see above
-        raise ValueError(f"{type(error).__name__}: {error}"[:_FAILURE_LIMIT]) from None
+        said = plain_line(f"{type(error).__name__}: {error}")
+        raise ValueError(said[:_FAILURE_LIMIT]) from None
 
 
 def _target(fields: dict[str, Any]) -> Target:
@@ -144,7 +146,7 @@ def _target(fields: dict[str, Any]) -> Target:
         Direction(fields["direction"]),
         signal_at.astimezone(IST),
         _decimal(fields["stop_price"]),
-        str(fields["reason"])[:_REASON_LIMIT],
+        plain_line(str(fields["reason"]))[:_REASON_LIMIT],
         None if rule is None else StopRule(*map(_decimal, rule)),
     )
 
