@@ -15,7 +15,7 @@ from core.domain.notices.notice import Notice
 from core.domain.notices.post import Delivery, Post
 from core.domain.notices.system import Started
 from core.engine.outbox import Outbox, OutboxSender, _post_of
-from core.ports.store import StoreView
+from core.ports.store import Change, StoreView
 from tests.fakes.clock import RunningClock
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.notices import ALL_KINDS
@@ -108,3 +108,26 @@ async def test_notice_of_its_own_gets_its_place_when_it_is_written(
     await late
     rows = await memory_store.find("outbox", {}, sort=[("_id", 1)])
     assert [_post_of(row).notice for row in rows] == [Started(2), Started(1)]
+
+
+async def test_what_a_crash_cut_off_comes_again_as_a_repeat(memory_store: MemoryStore) -> None:
+    """It was perhaps delivered: it says so, under its id; what had only waited is new, in order."""
+    clock, told = RunningClock(), Told()
+    outbox = Outbox(clock)
+    for number in range(3):
+        await outbox.post(memory_store, Post(Started(number), chat_id=CHAT))
+    first, *_ = await memory_store.find("outbox", {}, sort=[("seq", 1)])
+    await memory_store.update("outbox", {"_id": first["_id"]}, Change(set={"state": "SENDING"}))
+    sending = asyncio.create_task(OutboxSender(memory_store, clock, outbox, told).run())
+    try:
+
+        async def are_sent() -> bool:
+            return len(told.delivered) == 3
+
+        await until(are_sent, within_s=60, what="all notices")
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+    shown = [(post.notice, is_repeat) for _, _, is_repeat, post in told.delivered]
+    assert shown == [(Started(0), True), (Started(1), False), (Started(2), False)]
+    assert told.delivered[0][1] == first["_id"]
