@@ -11,6 +11,7 @@ from core.adapters.broker_json import decimal_of
 from core.adapters.clock import MARKET_ZONE
 from core.domain.instrument import InstrumentId
 from core.domain.odd_rows import OddRow, Rows
+from core.domain.plain_text import plain_line
 from core.errors import BrokerReadError, ReadFault
 
 __all__ = [
@@ -21,10 +22,12 @@ __all__ = [
     "malformed",
     "readable",
     "rows_of",
+    "said",
 ]
 
 _ZERO = Decimal(0)
 _LONGEST_WORD = 20
+_LONGEST_WORDS = 500
 
 T = TypeVar("T")
 
@@ -117,6 +120,13 @@ class Row:
             return datetime.fromisoformat(value).replace(tzinfo=MARKET_ZONE) if value else None
         except (TypeError, ValueError):
             return None
+
+
+def said(text: str) -> str:
+    """Return a broker's words as one plain line: they are kept and shown as they are."""
+    if not (text.isascii() and text.isprintable()):
+        text = plain_line(text)
+    return text[:_LONGEST_WORDS]
 
 
 def rows_of(payload: object, what: str) -> list[Row]:

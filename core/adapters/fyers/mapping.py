@@ -10,7 +10,7 @@ from typing import Any
 
 from core.adapters.broker_http import NoReply, Raw, Reply, retry_after
 from core.adapters.clock import MARKET_ZONE
-from core.adapters.fields import Malformed, Row, UnknownWord, checked_name, malformed
+from core.adapters.fields import Malformed, Row, UnknownWord, checked_name, malformed, said
 from core.adapters.fyers.instruments import SymbolBook
 from core.adapters.rejection_words import cause_of, largest_in
 from core.domain.broker import (
@@ -180,7 +180,7 @@ def _refusal(body: Mapping[str, Any], raw: Reply) -> WriteOutcome:
 def _message(body: Mapping[str, Any] | None, raw: Reply) -> str:
     message = body.get("message") if body else None
     if isinstance(message, str) and message:
-        return message[:500]
+        return said(message)
     code = fault_code(body)
     return f"HTTP {raw.status}" if code is None else f"HTTP {raw.status}, code {code}"
 
@@ -295,7 +295,7 @@ def _epoch(seconds: int) -> datetime:
 def broker_order(row: Row, book: SymbolBook) -> BrokerOrder:
     """Translate one of the day's orders."""
     status = row.whole("status")
-    message = row.maybe_text("message") or ""
+    message = said(row.maybe_text("message") or "")
     is_rejected = _STATUSES.get(status) is BrokerStatus.REJECTED
     return BrokerOrder(
         broker_order_id=row.text("id"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from core.adapters.broker_http import NoReply, Raw, Reply, retry_after
 from core.adapters.clock import MARKET_ZONE
-from core.adapters.fields import Malformed, Row, UnknownWord, checked_name, malformed
+from core.adapters.fields import Malformed, Row, UnknownWord, checked_name, malformed, said
 from core.adapters.rejection_words import cause_of, largest_in
 from core.adapters.share_names import ShareNames
 from core.domain.broker import (
@@ -148,7 +148,7 @@ def _refusal(body: Mapping[str, Any], raw: Reply) -> WriteOutcome:
 
 def _message(body: Mapping[str, Any] | None, raw: Reply) -> str:
     message = body.get("message") if body else None
-    return message[:500] if isinstance(message, str) and message else f"HTTP {raw.status}"
+    return said(message) if isinstance(message, str) and message else f"HTTP {raw.status}"
 
 
 def payload_of(raw: Raw) -> Any:
@@ -226,7 +226,8 @@ def _tag(row: Row) -> str | None:
 def broker_order(row: Row) -> BrokerOrder:
     """Translate one of the day's orders."""
     status = row.text("status")
-    message = row.maybe_text("status_message") or row.maybe_text("status_message_raw") or ""
+    words = row.maybe_text("status_message") or row.maybe_text("status_message_raw") or ""
+    message = said(words)
     is_rejected = _STATUSES.get(status) is BrokerStatus.REJECTED
     return BrokerOrder(
         broker_order_id=row.text("order_id"),

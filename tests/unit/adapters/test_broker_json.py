@@ -94,3 +94,18 @@ def test_frame_of_the_stream_can_be_kept() -> None:
     bson.encode(json_frame(r'{"ordertag": "\udc00"}'))
     with pytest.raises(ValueError, match="nested"):
         json_frame("[" * 100_000)
+
+
+@pytest.mark.row("E5")
+@pytest.mark.parametrize("mapping", [kite, fyers])
+def test_words_of_a_broker_are_one_plain_line(mapping: Any) -> None:
+    """Nothing hidden turns the direction of what the chat says around them, and no page of them."""
+    body = {"status": "error", "error_type": "InputException", "s": "error", "code": -99}
+    for text, shown in (
+        ("a\u202eb\n\u200bc", "ab c"),
+        ("x" * 9000, "x" * 500),
+        ("Ok  42!", "Ok  42!"),
+    ):
+        reply = Reply(400, {}, json.dumps(body | {"message": text}).encode())
+        outcome = mapping.write_outcome(reply, None)
+        assert isinstance(outcome, Refused) and outcome.message == shown
