@@ -315,7 +315,7 @@ class Story:
     async def _wait_flat(self, actor: Actor) -> None:
         """Look at the positions until none is open."""
         do = self._do
-        page = await do.say("/positions", "Positions")
+        page = await do.say("/positions", "Positions ·", button="Refresh")
         if not page.holds(f"Positions · {actor.label}"):
             page = await do.tap(page, actor.name, f"Positions · {actor.label}")
         for _ in range(_PAGES):
