@@ -1,6 +1,6 @@
 """Secrets through a bad day of the real programs: where they may not be, they are not found.
 
-Two accounts and one of paper are added through the chat, one gets a proxy, a login fails on a wrong
+Two accounts are added through the chat, one gets a proxy, a login fails on a wrong
 secret, one is pasted, one is spent twice, orders meet broken answers, a login ends, Telegram and the
 proxy stumble, a backup is taken; all of it at the loudest log level. Then everything that the
 programs wrote, showed or handed on is searched for every secret there was.
