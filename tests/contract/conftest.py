@@ -18,6 +18,8 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryDatabase, MemoryStore
 
 OPTIONS = StoreOptions(sessions=8, server_selection_s=5.0, operation_s=10.0)
+PATIENT = StoreOptions(server_selection_s=20.0, operation_s=120.0)
+"""Makes a schema on a busy machine."""
 IMPATIENT = StoreOptions(
     sessions=2,
     server_selection_s=0.5,

@@ -19,7 +19,8 @@ from core.adapters.mongo.migrations import migrate
 from core.adapters.mongo.server import RunningStore, launch
 from core.adapters.mongo.store import Budget, MongoStore, StoreOptions
 from core.errors import AlreadyDone, StoreError, StoreUnavailable
-from core.ports.store import Change, StoreView
+from core.ports.store import Change, Document, StoreView
+from tests.contract.conftest import PATIENT
 from tests.faults.proxy import Loss, StoreProxy, through
 
 # A client that is closed while its monitor connects leaves the socket to the collector (pymongo
@@ -46,11 +47,19 @@ async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     await running.stop()
 
 
+async def migrated(server: RunningStore, *chats: Document) -> None:
+    """Make the schema, and put some documents there, without the haste of the tests."""
+    async with await MongoStore.connect(server.server.uri, "saarthi", PATIENT) as patient:
+        await migrate(patient)
+        for one in chats:
+            await patient.insert("chats", one)
+
+
 @pytest.fixture
 async def truth(server: RunningStore) -> AsyncIterator[MongoStore]:
     """A store that reaches the server without the proxy."""
+    await migrated(server)
     async with await MongoStore.connect(server.server.uri, "saarthi", OPTIONS) as store:
-        await migrate(store)
         await store.insert("chats", {"_id": "one", "n": 0})
         yield store
 
@@ -257,9 +266,7 @@ async def test_a_server_that_is_away_is_unavailable_in_bounded_time_and_then_rec
         operation_s=2.5,
         budget=Budget(deadline_s=2.5, commit_s=2.5, abort_s=0.5),
     )
-    async with await MongoStore.connect(server.server.uri, "saarthi") as patient:
-        await migrate(patient)
-        await patient.insert("chats", {"_id": "one", "n": 0})
+    await migrated(server, {"_id": "one", "n": 0})
     async with await MongoStore.connect(server.server.uri, "saarthi", hasty) as store:
         await kill(server)
         async with asyncio.timeout(60):
@@ -290,8 +297,8 @@ async def test_what_was_acknowledged_survives_kills_of_the_server(
     Nothing acknowledged is
     lost, no transaction is torn, and none took effect twice.
     """
+    await migrated(server)
     async with await MongoStore.connect(server.server.uri, "saarthi", OPTIONS) as store:
-        await migrate(store)
         await store.insert("chats", {"_id": "one", "n": 0})
         acknowledged: set[str] = set()
         stop = asyncio.Event()

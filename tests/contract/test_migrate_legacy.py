@@ -24,6 +24,7 @@ from core.domain.mode import TradingMode
 from core.engine.accounts.accounts import Accounts
 from core.errors import SaarthiError, StoreUnavailable, UserError
 from core.ports.store import Change, Document
+from tests.contract.conftest import PATIENT
 from tests.fakes.clock import clock_text
 
 pytestmark = [pytest.mark.row("A11"), pytest.mark.timeout(300)]
@@ -83,7 +84,7 @@ def run(settings: Settings, old: Any, capsys: pytest.CaptureFixture[str]) -> Run
 @pytest.fixture
 async def store(settings: Settings, store_uri: str) -> AsyncIterator[MongoStore]:
     """The installation's store, as another process sees it."""
-    async with await MongoStore.connect(store_uri, settings.db) as opened:
+    async with await MongoStore.connect(store_uri, settings.db, PATIENT) as opened:
         await migrate(opened)
         yield opened
 

@@ -10,6 +10,7 @@ from core.adapters.mongo.migrations import migrate
 from core.adapters.mongo.store import MongoStore
 from tests.architecture.queries import Query
 from tests.architecture.test_queries import NARROWED, SMALL, queries
+from tests.contract.conftest import PATIENT
 
 RANGE = {"$gt": "2026-01-01"}
 WHOLE = "[MinKey, MaxKey]"
@@ -41,7 +42,7 @@ async def left_over(store: MongoStore, query: Query) -> set[str]:
 async def test_mongod_uses_an_index_for_each_query(mongod_store_uri: str) -> None:
     """No query of the program is a scan of a collection that grows."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    async with await MongoStore.connect(mongod_store_uri, name) as store:
+    async with await MongoStore.connect(mongod_store_uri, name, PATIENT) as store:
         await migrate(store)
         asked = {(one.collection, one.equal, one.ranges): one for one in queries()}
         found = {

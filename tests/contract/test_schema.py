@@ -16,6 +16,7 @@ from core.adapters.mongo.schema import COLLECTIONS, Collection, collection, inde
 from core.adapters.mongo.store import MongoStore
 from core.errors import ConfigurationError, DuplicateKey, StoreError
 from core.ports.store import Change, Document, ServedStore
+from tests.contract.conftest import PATIENT
 
 NOW = datetime(2026, 11, 23, 4, 15, tzinfo=UTC)
 SERVERS_OWN = {"ns", "v", "background"}
@@ -24,7 +25,7 @@ SERVERS_OWN = {"ns", "v", "background"}
 @pytest.fixture
 async def bare_store(store_uri: str, bare_database: str) -> AsyncIterator[MongoStore]:
     """A store without any collection."""
-    async with await MongoStore.connect(store_uri, bare_database) as store:
+    async with await MongoStore.connect(store_uri, bare_database, PATIENT) as store:
         yield store
 
 
