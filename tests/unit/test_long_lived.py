@@ -12,8 +12,14 @@ from core.long_lived import built_to_stay, collect_all, collect_less, let_go, se
 
 
 @pytest.fixture(autouse=True)
-def thawed() -> Iterator[None]:
+def collector() -> Iterator[None]:
+    """The collector as a new process has it, and afterwards as it was: others set it for good."""
+    thresholds, callbacks = gc.get_threshold(), list(gc.callbacks)
+    gc.callbacks[:] = [one for one in callbacks if one.__module__ != collect_less.__module__]
+    gc.unfreeze()
     yield
+    gc.set_threshold(*thresholds)
+    gc.callbacks[:] = callbacks
     gc.unfreeze()
 
 
@@ -47,7 +53,7 @@ def test_what_is_let_go_is_empty() -> None:
 
 def test_what_a_whole_collection_has_left_is_set_aside_until_all_is_collected() -> None:
     """It is looked at once and no more, and a circle that has died among it goes in the end."""
-    thresholds, callbacks = gc.get_threshold(), list(gc.callbacks)
+    callbacks = list(gc.callbacks)
 
     class Circle:
         me: Circle
@@ -55,17 +61,13 @@ def test_what_a_whole_collection_has_left_is_set_aside_until_all_is_collected() 
     circle = Circle()
     circle.me = circle
     gone = weakref.ref(circle)
-    try:
-        collect_less()
-        collect_less()
-        assert len(gc.callbacks) == len(callbacks) + 1
-        gc.collect()
-        assert gc.get_freeze_count() > 0
-        del circle
-        gc.collect()
-        assert gone() is not None
-        collect_all()
-        assert gone() is None
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.callbacks[:] = callbacks
+    collect_less()
+    collect_less()
+    assert len(gc.callbacks) == len(callbacks) + 1
+    gc.collect()
+    assert gc.get_freeze_count() > 0
+    del circle
+    gc.collect()
+    assert gone() is not None
+    collect_all()
+    assert gone() is None

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from console.memory import keep_pauses_short
+from core.long_lived import collect_less
 from tests.fakes.clock import ManualClock
 
 NOW = datetime(2026, 11, 23, 4, 30, tzinfo=UTC)
@@ -25,10 +26,14 @@ class Circle:
 
 @pytest.fixture
 async def clock() -> AsyncIterator[ManualClock]:
-    """A clock that stands, and a collector that is left alone and as it was found."""
+    """A clock that stands, and a collector that is as in a new process and left as it was found."""
+    callbacks = list(gc.callbacks)
+    gc.callbacks[:] = [one for one in callbacks if one.__module__ != collect_less.__module__]
+    gc.unfreeze()
     gc.collect()
     gc.disable()
     yield ManualClock(NOW)
+    gc.callbacks[:] = callbacks
     gc.unfreeze()
     gc.enable()
     gc.collect()
