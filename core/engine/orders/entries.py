@@ -86,7 +86,7 @@ class Entries:
         Returns:
             The account's orders that are not final.
         """
-        dropped = []
+        dropped: list[Order] = []
         pending = await self._journal.pending(self._broker_id)
         is_cleared = False
         for order in pending:
@@ -95,15 +95,28 @@ class Entries:
             waited = order.held_for in WAITS_FOR_THE_USER
             # A throttled entry stays HELD: its signal is seconds old, and it may go out under the
             # same id until its time to live ends.
-            if order.purpose.is_reducing or waited:
-                await self._deny(order, f"{order.reason}; dropped, worked out anew where needed")
+            if order.purpose.is_reducing:
+                await self._journal.apply(order.client_order_id, _dropped(order))
                 is_cleared = True
-                if waited and not order.purpose.is_reducing:
-                    dropped.append(order.client_order_id)
+            elif waited:
+                dropped.append(order)
         if dropped:
-            notice = EntriesDropped(self._broker_id, tuple(dropped))
-            await self._outbox.post_alone(self._store, Post(notice))
-        return await self._journal.pending(self._broker_id) if is_cleared else pending
+            await self._drop(dropped)
+        return await self._journal.pending(self._broker_id) if is_cleared or dropped else pending
+
+    async def _drop(self, orders: Sequence[Order]) -> None:
+        """Deny entries and list them, in one commit: none goes without a word."""
+        *others, last = orders
+        notice = EntriesDropped(self._broker_id, tuple(one.client_order_id for one in orders))
+
+        async def first(view: StoreView) -> None:
+            for order in others:
+                after = self._journal.after(order, _dropped(order))
+                if after is not None:
+                    await self._journal.step(view, order, after)
+            await self._outbox.post(view, Post(notice))
+
+        await self._journal.apply(last.client_order_id, _dropped(last), first=first)
 
     async def due(
         self, master: Mapping[InstrumentId, Instrument], pending: Sequence[Order]
@@ -275,3 +288,8 @@ class Entries:
         await self._journal.apply(
             order.client_order_id, OrderEvent(OrderState.DENIED, reason=reason)
         )
+
+
+def _dropped(order: Order) -> OrderEvent:
+    reason = f"{order.reason}; dropped, worked out anew where needed"
+    return OrderEvent(OrderState.DENIED, reason=reason)

@@ -248,10 +248,9 @@ class Journal:
         # and the one that loses has to be judged against what the other has written (I5).
         for _ in range(_EVENT_ATTEMPTS):
             order = await self.get(client_order_id)
-            after = folded(order, event)
+            after = self.after(order, event)
             if after is None:
                 return order
-            after = self._timed(order, after, event)
             try:
                 await self._commit(order, after, first, is_told=event.by_user)
             except AlreadyDone:
@@ -259,9 +258,11 @@ class Journal:
             return after
         raise TransactionConflict(f"order {client_order_id} kept changing under an event")
 
-    def _timed(self, before: Order, after: Order, event: OrderEvent) -> Order:
-        """Return the order with the times of what has just happened to it."""
-        now = self._clock.now()
+    def after(self, before: Order, event: OrderEvent) -> Order | None:
+        """Return an order after an event, with the times of it; None when it is nothing new."""
+        after, now = folded(before, event), self._clock.now()
+        if after is None:
+            return None
         if after.state in CLOSED_STATES:
             after = replace(after, settled_at=now)
         if after.request != before.request:
