@@ -18,9 +18,9 @@ from typing import Any
 from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.order import CLOSED_STATES
-from core.domain.stops import MAKES_WAY
 from tests.campaign.crossings_umpire import CrossingsUmpire
 from tests.campaign.safeguards_umpire import SafeguardsUmpire
+from tests.campaign.vain_umpire import VainUmpire
 from tests.campaign.venue import Key, Trade
 from tests.campaign.verdict import GRACE_S, REACTION_S, Verdict
 from tests.campaign.world import CHAT, World
@@ -69,6 +69,7 @@ class Umpire:
 
     def __post_init__(self) -> None:
         self._crossings = CrossingsUmpire(self.world, self._true_books)
+        self._vain = VainUmpire(self.world)
         self._safeguards = SafeguardsUmpire(self.world, self.verdict, self._true_books)
 
     @property
@@ -134,10 +135,14 @@ class Umpire:
                 self.modes.append((self.now, broker_id, gate["mode"]))
         for row in self.world.rows("ledgers"):
             self._look_at(row)
+        self._vain.observe()
         self._safeguards.observe(is_hindered=self._hindered[-1:] == [self.now])
 
     def _look_at(self, ledger: Mapping[str, Any]) -> None:
         key, standing = ledger["_id"], self._standing(ledger)
+        gate = self.world.database.committed["account_gates"][ledger["broker_id"]]
+        if standing is Standing.NAKED and gate["mode"] == "PAUSED":
+            standing = Standing.AT_WORK  # its confirmation named what it leaves alone
         if standing is not Standing.NAKED:
             self._naked_since.pop(key, None)
         if standing is Standing.SAFE:
@@ -180,8 +185,6 @@ class Umpire:
             return Standing.SAFE
         if self.world.life is None:
             return Standing.AT_WORK
-        if committed["account_gates"][ledger["broker_id"]]["mode"] == "PAUSED":
-            return Standing.SAFE  # its confirmation named what it leaves alone
         keeps = goal["quantity"] * held > 0
         if keeps and goal.get("stop_price") is None and abs(goal["quantity"]) >= abs(held):
             return Standing.SAFE
@@ -248,7 +251,7 @@ class Umpire:
             ("invariants broken", self._forbidden()),
             ("invariants broken", self._secrets(evidence)),
             ("storms of orders", self._storms()),
-            ("stops taken away in vain", self._in_vain()),
+            ("stops taken away in vain", self._vain.judge(self._hindered)),
         ):
             for sentence in found:
                 verdict.bad(figure, sentence)
@@ -359,24 +362,6 @@ class Umpire:
     def _is_by_user(row: Mapping[str, Any]) -> bool:
         # A panic closes in every mode, as its confirmation says.
         return str(row["run_id"]).startswith(("manual|", "panic|"))
-
-    def _in_vain(self) -> Iterable[str]:
-        """R6: a stop makes way for an exit that follows, or for one that puts it back."""
-        if self.world.clock.has_stepped:
-            return  # the rows' times are of two clocks
-        for row in self.world.rows("orders"):
-            stop = self.world.venue(row["broker_id"]).orders.get(row["broker_order_id"] or "")
-            if row["purpose"] != "stop" or stop is None or stop.cancelled_by != "us":
-                continue
-            gone, patience = stop.ended_at, stop.ended_at + GRACE_S
-            follows = any(
-                gone <= other["created_at"].timestamp() - self.world.start.timestamp() <= patience
-                for other in self._orders_of(row)
-            )
-            is_hindered = any(gone - 1 <= at <= patience for at in self._hindered)
-            is_for_exit = row["reason"] == MAKES_WAY
-            if is_for_exit and not follows and not is_hindered and patience < self.now:
-                yield f"the stop {row['_id']} made way at {gone:.0f} s and nothing followed"
 
     def _storms(self) -> Iterable[str]:
         """I11: an account sends no more orders in a minute than something could need."""

@@ -102,9 +102,9 @@ class Venue:
         writes: Every write that arrived, as the sandbox's ledger has it.
         foreign: When somebody else acted on a key, world's seconds.
         freeze: The largest quantity of one order.
-        conversions: list[tuple[float, Key]] = field(default_factory=list)
-    note: Callable[[str], None] = lambda _what: None
-    on_fill: Called after each execution.
+        conversions: When somebody else converted units of a key.
+        note: Writes down what happened, for the story.
+        on_fill: Called after each execution.
     """
 
     market: Market
