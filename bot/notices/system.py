@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import assert_never
 
+from bot.views.lines import brief
 from bot.views.markup import bold, day_time, esc, join
 from bot.views.screen import Screen
 from bot.views.words import plural
@@ -27,6 +29,9 @@ from core.domain.notices.system import (
 
 __all__ = ["system_notice"]
 
+_SHOWN = 5
+"""Of instruments in one sentence; /positions shows all."""
+
 
 def system_notice(notice: SystemNotice) -> Screen:  # noqa: C901, PLR0911, PLR0912 - a line a kind
     """Return the message of a notice about Saarthi itself."""
@@ -36,7 +41,7 @@ def system_notice(notice: SystemNotice) -> Screen:  # noqa: C901, PLR0911, PLR09
         case InstrumentsOld():
             return Screen(_instruments_old(notice))
         case Started():
-            return Screen(f"🟢 {_started(notice.unknown_orders)}")
+            return Screen(_started(notice))
         case ServiceCrashed():
             return Screen(
                 f"⚠️ A part of me stopped and is being restarted: {esc(notice.service)} "
@@ -97,13 +102,28 @@ def _removed(notice: OwnerRemoved) -> str:
     return f"{who} was removed by {esc(notice.by)} and is served no more."
 
 
-def _started(unknown_orders: int) -> str:
-    if not unknown_orders:
-        return "I am running."
-    were, them = ("was", "it") if unknown_orders == 1 else ("were", "them")
+def _started(notice: Started) -> str:
+    unknown, watched = notice.unknown_orders, notice.watched
+    were, them = ("was", "it") if unknown == 1 else ("were", "them")
+    return join(
+        "🟢 I am running again." if unknown or watched else "🟢 I am running.",
+        f"{plural(unknown, 'order')} {were} on the way when I stopped; the brokers are being asked "
+        f"what became of {them}."
+        if unknown
+        else None,
+        _watched(watched) if watched else None,
+    )
+
+
+def _watched(instruments: Sequence[str]) -> str:
+    one = len(instruments) == 1
+    more = len(instruments) - _SHOWN
+    shown = [esc(brief(name)) for name in instruments[:_SHOWN]]
+    names = ", ".join([*shown, f"{more} more"] if more > 0 else shown)
+    stops, rest, them = ("stop", "rests", "it") if one else ("stops", "rest", "them")
     return (
-        f"I am running again. {plural(unknown_orders, 'order')} {were} on the way when I "
-        f"stopped; the brokers are being asked what became of {them}."
+        f"The {stops} of {names} {rest} at no broker: nobody watched {them} while I was stopped; "
+        f"I watch {them} again."
     )
 
 

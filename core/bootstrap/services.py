@@ -83,8 +83,12 @@ def ticks_of(
         await tokens.tick(connections)
         await logins.tick()
 
-    async def run() -> None:
+    async def begin_runs() -> None:
+        # Which logins have ended is known before the first slot.
         await tokens.probe_all(connections)
+        await scheduler.run()
+
+    async def run() -> None:
         ticks = {
             "square-off": (_TICK_S, scheduler.tick_square_offs),
             "prices": (WATCH_EVERY_S, price_watch.tick),
@@ -103,9 +107,10 @@ def ticks_of(
             "restored": (_RESTORED_TICK_S, restored.tick),
             "summaries": (_SUMMARIES_TICK_S, summaries.tick),
         }
+        # Stops that are watched here and the square-off wait for no broker that hangs (I7).
         async with asyncio.TaskGroup() as group:
             group.create_task(run_ticks(ticks))
-            group.create_task(scheduler.run())
+            group.create_task(begin_runs())
 
     return run
 

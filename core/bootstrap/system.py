@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,6 +17,7 @@ from core.bootstrap.services import store_keeper, ticks_of
 from core.bootstrap.wiring import Wiring
 from core.config import Settings
 from core.domain.broker_profile import BrokerProfile
+from core.domain.instrument import InstrumentId
 from core.domain.notices.post import Post
 from core.domain.notices.system import Started
 from core.domain.target import Strategy
@@ -61,6 +62,7 @@ class System:
         worker: Returns an account's worker while it runs.
         probe: Looks where accounts' requests leave.
         liveness: Whether the workers live.
+        watched_here: Returns the instruments whose stops are watched here alone.
     """
 
     foundation: Foundation
@@ -83,6 +85,7 @@ class System:
     worker: Callable[[str], AccountWorker | None]
     probe: AddressProbe
     liveness: Liveness
+    watched_here: Callable[[], Awaitable[tuple[InstrumentId, ...]]]
 
     def sender(self, notifier: Notifier) -> Service:
         """Return the service that delivers notices through ``notifier``."""
@@ -96,7 +99,9 @@ class System:
         await self.lease.wait_and_take()
         store = self.foundation.store
         unknown = await count_unknown(store, await self.accounts.ids())
-        await self.outbox.post_alone(store, Post(Started(unknown)))
+        # Nobody watched them while no controller ran.
+        watched = tuple(map(str, await self.watched_here()))
+        await self.outbox.post_alone(store, Post(Started(unknown, watched)))
 
     async def finish(self) -> None:
         """Send nothing else, and hear out what is on its way: the controller is about to end."""
@@ -163,6 +168,7 @@ def build(
             lambda: wiring.pool.looked_at,
             lambda: wiring.scheduler.last_tick_at,
         ),
+        watched_here=wiring.stop_watch.watched_here,
     )
 
 

@@ -119,9 +119,9 @@ class Wiring(AccountWiring):
         )
 
     @cached_property
-    def price_watch(self) -> PriceWatch:
-        """One look at prices, for all who judge by them."""
-        stops = StopWatch(
+    def stop_watch(self) -> StopWatch:
+        """Closes what is through its stop."""
+        return StopWatch(
             store=self._store,
             clock=self._clock,
             accounts=self.accounts,
@@ -132,11 +132,15 @@ class Wiring(AccountWiring):
             wake=self.pool.wake,
             only=self._selection.broker_id if self._selection else None,
         )
+
+    @cached_property
+    def price_watch(self) -> PriceWatch:
+        """One look at prices, for all who judge by them."""
         # Each safeguard that judges the days' results is named here.
         results = DayWatch(
             self.accounts, self.hours, self.day_results, (self.loss_limit, self.result_guards)
         )
-        return self.price_parts.watch((stops, results))
+        return self.price_parts.watch((self.stop_watch, results))
 
     # Safeguards
 

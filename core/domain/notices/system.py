@@ -57,10 +57,12 @@ class Started:
 
     Attributes:
         unknown_orders: How many orders were on their way when it stopped.
+        watched: The instruments whose stops it watches, as they rest at no broker.
     """
 
     kind: ClassVar[str] = "started"
     unknown_orders: int = 0
+    watched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from core.domain.goal import Goal
+from core.domain.instrument import InstrumentId
 from core.domain.order import LIVE_STATES, Order, Purpose
 from core.domain.protection import PRICE_LIVES, WATCH_EVERY_S, LastPrice
 from core.domain.sessions import trading_day
@@ -118,6 +119,19 @@ class StopWatch:
         self._seen: list[Watched] = []
         self._through_since: dict[str, float] = {}
         self._looks: dict[str, tuple[LastPrice | None, LastPrice]] = {}
+
+    async def watched_here(self) -> tuple[InstrumentId, ...]:
+        """Return the instruments of stops that the broker does not have: watched here alone.
+
+        A stop that goes out in a moment, for a fill, is not among them.
+        """
+        today = trading_day(self._clock.market_now())
+        here = {
+            one.goal.instrument
+            for one in await self._watched()
+            if not one.rests and one.goal.on(today).no_rest is not None
+        }
+        return tuple(sorted(here, key=str))
 
     async def need(self) -> Need | None:
         """Return what the stops need that are watched now."""

@@ -292,8 +292,23 @@ async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
         (
             Started(2),
             (
-                "🟢 I am running again. 2 orders were on the way when I stopped; the "
+                "🟢 I am running again.\n2 orders were on the way when I stopped; the "
                 "brokers are being asked what became of them."
+            ),
+        ),
+        (
+            Started(watched=("NSE:INFY",)),
+            (
+                "🟢 I am running again.\nThe stop of INFY rests at no broker: nobody watched it "
+                "while I was stopped; I watch it again."
+            ),
+        ),
+        (
+            Started(1, ("NSE:A", "NSE:B", "NSE:C", "NSE:D", "NSE:E", "NSE:F")),
+            (
+                "🟢 I am running again.\n1 order was on the way when I stopped; the brokers are "
+                "being asked what became of it.\nThe stops of A, B, C, D, E, 1 more rest at no "
+                "broker: nobody watched them while I was stopped; I watch them again."
             ),
         ),
         (

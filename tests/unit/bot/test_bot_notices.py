@@ -204,7 +204,7 @@ def notices(word: str) -> tuple[Notice, ...]:
         ),
         PollerTrouble(word),
         InstrumentsOld(word, word, word),
-        Started(3),
+        Started(3, (word,)),
         ServiceCrashed(word, word),
         Undelivered(AT, 2, 3, (word,)),
         ClockWrong(-40),

@@ -6,11 +6,18 @@ from decimal import Decimal
 
 import pytest
 
+from core.bootstrap import build
+from core.domain.instrument import Product
+from core.domain.ledger import Ledger
 from core.domain.mode import TradingMode
 from core.domain.notices.protection import StopHit
+from core.domain.notices.system import Started
 from core.domain.order import OrderRequest, OrderType, Purpose
 from core.domain.outcome import Refusal, Refused, WriteOutcome
+from tests.fakes.brokers import SBIN
+from tests.fakes.deciding import InProcess
 from tests.fakes.desk import Desk, a_desk
+from tests.fakes.memory_engine import MemoryEngine
 
 pytestmark = [pytest.mark.row("D9", "R7")]
 STOP = Decimal("800.00")
@@ -50,6 +57,57 @@ async def test_position_through_its_software_stop_is_closed(desk: Desk) -> None:
     assert await desk.states(Purpose.EXIT) == ["FILLED"]
     (notice,) = await desk.engine.notices(StopHit)
     assert isinstance(notice, StopHit) and "800.00" in notice.how
+
+
+def after_a_restart(desk: Desk) -> MemoryEngine:
+    """Return another controller's engine over what the one before left."""
+    old = desk.engine
+    engine = MemoryEngine(
+        desk.clock, store=old.store, brokers=old.brokers, masters=old.masters, key=old.key
+    )
+    desk.engine, desk.worker = engine, engine.wiring.new_worker(desk.broker_id)
+    engine.wiring.pool._workers[desk.broker_id] = desk.worker
+    return engine
+
+
+@pytest.mark.parametrize("is_through", [False, True])
+async def test_software_stop_is_watched_from_the_start_on(desk: Desk, *, is_through: bool) -> None:
+    """After a restart too: what was passed meanwhile, or is passed later, is closed."""
+    desk.at.price = STOP - 1 if is_through else STOP + 1
+    after_a_restart(desk)
+    await watch(desk, 2)
+    assert await desk.units() == (0 if is_through else 10)
+    desk.at.price = STOP - 1
+    await watch(desk, 2)
+    assert await desk.units() == 0
+    assert len(await desk.engine.notices(StopHit)) == 1
+
+
+async def begin(engine: MemoryEngine) -> Started:
+    """Begin as a controller does, a minute after the one before, and return what it says of it."""
+    await engine.clock.advance(60)
+    await build(engine.foundation, {}, decisions=InProcess({}), brokers=engine.brokers).begin()
+    notice = (await engine.notices(Started))[-1]
+    assert isinstance(notice, Started)
+    return notice
+
+
+async def test_start_names_whose_stops_nobody_watched_meanwhile(desk: Desk) -> None:
+    """A stop that rests at no broker was worth nothing while no controller ran."""
+    assert (await begin(after_a_restart(desk))).watched == ("NSE:SBIN",)
+
+
+async def test_start_names_no_stop_that_rests_or_goes_out_in_a_moment() -> None:
+    """Nothing has happened to what the broker looked after; a stop to come is no software stop."""
+    desk = await a_desk()
+    await desk.holds(10, STOP)
+    assert desk.at.resting()
+    assert (await begin(after_a_restart(desk))).watched == ()
+    other = await a_desk()
+    ledger = Ledger("orb", other.broker_id, SBIN, Product.MIS, 10, Decimal(810))
+    await other.engine.hold(ledger)
+    await other.wants(10, STOP)
+    assert (await begin(after_a_restart(other))).watched == ()
 
 
 async def test_paused_account_is_left_alone(desk: Desk) -> None:
