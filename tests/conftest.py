@@ -23,10 +23,21 @@ from core.adapters.mongo.schema import COLLECTIONS
 from core.adapters.mongo.server import launch
 from tests.fakes.memory_store import MemoryStore
 
-pytest_plugins = ("tests.order", "tests.proofs")
+pytest_plugins = ("tests.order", "tests.process_state", "tests.proofs")
 
-# How long an example takes says something of the machine, nothing of the code.
-hypothesis.settings.register_profile("saarthi", deadline=None)
+# Every run tries the same examples, so that none fails by luck; how long one takes says something of
+# the machine, nothing of the code. Others are drawn with --hypothesis-profile=search.
+hypothesis.settings.register_profile(
+    "saarthi",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+hypothesis.settings.register_profile(
+    "search", hypothesis.settings.get_profile("saarthi"), derandomize=False
+)
 hypothesis.settings.load_profile("saarthi")
 
 
