@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -17,16 +17,18 @@ from core.ports.store import ServedStore
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryDatabase, MemoryStore
 
-OPTIONS = StoreOptions(sessions=8, server_selection_s=5.0, operation_s=10.0)
+_LONG = Budget(attempts=400, deadline_s=60.0, commit_s=60.0, abort_s=20.0)
+OPTIONS = StoreOptions(sessions=8, server_selection_s=20.0, operation_s=60.0, budget=_LONG)
+"""What must come out well does, however busy the machine is."""
 PATIENT = StoreOptions(server_selection_s=20.0, operation_s=120.0)
 """Makes a schema on a busy machine."""
-IMPATIENT = StoreOptions(
-    sessions=2,
-    server_selection_s=0.5,
-    operation_s=1.0,
-    budget=Budget(attempts=5, deadline_s=1.0, commit_s=1.0, abort_s=1.0),
-)
-"""Gives up soon, to show that something is locked or away."""
+OTHER = replace(OPTIONS, sessions=2)
+FEW = replace(OTHER, budget=replace(_LONG, attempts=5))
+"""Gives up after a few attempts, to show that something is locked."""
+HASTY = replace(OTHER, budget=replace(_LONG, deadline_s=1.0))
+"""Gives up soon what takes for ever."""
+_LOCKED_S = 1.0
+"""In memory a lock is waited for, and not tried again."""
 
 
 @pytest.fixture
@@ -41,8 +43,8 @@ async def mongo_store(store_uri: str, store_database: str) -> AsyncIterator[Mong
 async def other_mongo_store(
     mongo_store: MongoStore, store_uri: str, store_database: str
 ) -> AsyncIterator[MongoStore]:
-    """A second, impatient client of the same database, as another process has one."""
-    async with await MongoStore.connect(store_uri, store_database, IMPATIENT) as store:
+    """A second client of the same database, as another process has one; it gives a lock up."""
+    async with await MongoStore.connect(store_uri, store_database, FEW) as store:
         yield store
 
 
@@ -59,7 +61,7 @@ class Place:
     async def store(self, options: StoreOptions) -> AsyncIterator[ServedStore]:
         """Open a store over it, as one process does."""
         if self.uri is None:
-            patience_s = options.budget.deadline_s
+            patience_s = _LOCKED_S if options is FEW else options.budget.deadline_s
             yield MemoryStore(self.memory, sessions=options.sessions, patience_s=patience_s)
         else:
             async with await MongoStore.connect(self.uri, self.name, options) as store:
@@ -95,7 +97,8 @@ async def store(place: Place) -> AsyncIterator[ServedStore]:
 async def held(store: ServedStore) -> AsyncIterator[SingleWriterStore]:
     """Hold a store as its only writer; at the end memory is what the store holds."""
     await store.insert("lease", {"_id": "controller", "fence": 1})
-    writer = SingleWriterStore(store, ManualClock(datetime.fromtimestamp(0, UTC)))
+    clock = ManualClock(datetime.fromtimestamp(0, UTC))
+    writer = SingleWriterStore(store, clock, deadline_s=_LONG.deadline_s)
     await writer.hold("lease", {"_id": "controller", "fence": 1})
     yield writer
     assert await writer.differences() == []
@@ -104,8 +107,28 @@ async def held(store: ServedStore) -> AsyncIterator[SingleWriterStore]:
 
 @pytest.fixture
 async def other_store(place: Place, store: ServedStore) -> AsyncIterator[ServedStore]:
-    """A second, impatient store over the same database, as another process has one."""
+    """A second store over the same database, as another process has one."""
+    async with _beside(place, OTHER) as other:
+        yield other
+
+
+@pytest.fixture
+async def resigning_store(place: Place, store: ServedStore) -> AsyncIterator[ServedStore]:
+    """As ``other_store``; it gives up what stays locked."""
+    async with _beside(place, FEW) as other:
+        yield other
+
+
+@pytest.fixture
+async def hasty_store(place: Place, store: ServedStore) -> AsyncIterator[ServedStore]:
+    """As ``other_store``; it gives up what takes longer than a second."""
+    async with _beside(place, HASTY) as other:
+        yield other
+
+
+@asynccontextmanager
+async def _beside(place: Place, options: StoreOptions) -> AsyncIterator[ServedStore]:
     if place.is_held:
         pytest.skip("no other process writes beside the holder")
-    async with place.store(IMPATIENT) as other:
+    async with place.store(options) as other:
         yield other

@@ -192,7 +192,9 @@ async def test_a_cancelled_transaction_leaves_nothing_open(
         assert await other_store.transaction(add("one"), nonce=f"after{turn}") == turn + 1
 
 
-async def test_a_body_that_takes_too_long_is_stopped(other_store: ServedStore) -> None:
+async def test_a_body_that_takes_too_long_is_stopped(
+    hasty_store: ServedStore, other_store: ServedStore
+) -> None:
     """After the deadline the caller gets StoreUnavailable and what it wrote is free."""
 
     async def body(view: StoreView) -> None:
@@ -200,12 +202,12 @@ async def test_a_body_that_takes_too_long_is_stopped(other_store: ServedStore) -
         await asyncio.Event().wait()
 
     with pytest.raises(StoreUnavailable, match="in time"):
-        await other_store.transaction(body, nonce="long")
+        await hasty_store.transaction(body, nonce="long")
     assert await other_store.transaction(add("one"), nonce="next") == 1
 
 
 async def test_a_lock_that_stays_ends_in_transaction_conflict(
-    store: ServedStore, other_store: ServedStore
+    store: ServedStore, resigning_store: ServedStore
 ) -> None:
     """Attempts are bounded, and nothing was changed."""
     wrote, finish = asyncio.Event(), asyncio.Event()
@@ -218,7 +220,7 @@ async def test_a_lock_that_stays_ends_in_transaction_conflict(
     holder = asyncio.create_task(store.transaction(body, nonce="holder"))
     await wrote.wait()
     with pytest.raises(TransactionConflict):
-        await other_store.transaction(add("one"), nonce="waiter")
+        await resigning_store.transaction(add("one"), nonce="waiter")
     finish.set()
     await holder
     assert await counter(store, "one") == 1
@@ -321,7 +323,7 @@ async def test_a_unique_value_committed_meanwhile_is_seen_by_the_next_run(
 
 
 async def test_two_transactions_cannot_both_take_a_unique_value(
-    store: ServedStore, other_store: ServedStore
+    store: ServedStore, resigning_store: ServedStore
 ) -> None:
     """The second meets the first's, which is not committed, as a conflict; then as a duplicate."""
     wrote, finish = asyncio.Event(), asyncio.Event()
@@ -337,8 +339,8 @@ async def test_two_transactions_cannot_both_take_a_unique_value(
     holder = asyncio.create_task(store.transaction(first, nonce="first"))
     await wrote.wait()
     with pytest.raises(TransactionConflict):
-        await other_store.transaction(second, nonce="second")
+        await resigning_store.transaction(second, nonce="second")
     finish.set()
     await holder
     with pytest.raises(DuplicateKey):
-        await other_store.transaction(second, nonce="second")
+        await resigning_store.transaction(second, nonce="second")

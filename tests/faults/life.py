@@ -68,7 +68,7 @@ __all__ = [
 ]
 
 OWNER = 4711
-_WITNESS = StoreOptions(sessions=1, connections=2)
+_WITNESS = StoreOptions(sessions=1, connections=2, server_selection_s=20.0, operation_s=60.0)
 _serial = count(1)
 T = TypeVar("T")
 
