@@ -283,7 +283,7 @@ async def test_simulated_broker_wakes_the_account(world: LoginWorld, kind: Broke
         }  # fmt: skip
         placed = await world.http.post(url, json=fyers, headers=header)
     assert placed.status_code == 200, placed.text
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not world.woken and time.monotonic() < deadline:
         await world.http.get(f"{world.root}/healthz")
     assert set(world.woken) == {account.broker_id}

@@ -91,8 +91,11 @@ def test_each_read_may_be_empty_alone(sandbox: Sandbox, kite: Any, path: str) ->
     """A good answer without rows, for a while: the account is as it was."""
     filled(sandbox, buy(kite))
     before = counts(kite)
+    began = time.monotonic()
     sandbox.fault("empty_reads", times=0, lasts_s=1.5, match={"path": path})
-    assert len(ask(kite, READS[path])) == 0
+    found = ask(kite, READS[path])
+    if time.monotonic() - began < 1.5:  # else the machine was too slow to see it empty
+        assert len(found) == 0
     assert truth(sandbox)["positions"][0]["quantity"] == 10
     eventually(lambda: len(ask(kite, READS[path])) == before[path], within_s=40)
     assert sandbox.ask("GET", "/faults") == []
@@ -145,8 +148,11 @@ def test_one_master_of_fyers_can_be_down(sandbox: Sandbox) -> None:
 
 def test_a_fault_ends_by_itself(sandbox: Sandbox, kite: Any) -> None:
     """With lasts_s an outage ends without a word."""
+    began = time.monotonic()
     sandbox.fault("http", times=0, lasts_s=1.0, status=503, match={"path": "/user/profile"})
-    assert raw(sandbox, kite, "GET", "/user/profile").status_code == 503
+    status = raw(sandbox, kite, "GET", "/user/profile").status_code
+    if time.monotonic() - began < 1.0:  # else the machine was too slow to meet it
+        assert status == 503
     eventually(lambda: raw(sandbox, kite, "GET", "/user/profile").status_code == 200, within_s=40)
 
 

@@ -34,7 +34,7 @@ async def bot(telegram: Telegram) -> BotClient:
     return client
 
 
-async def until(condition: Any, deadline_s: float = 5.0) -> None:
+async def until(condition: Any, deadline_s: float = 60.0) -> None:
     """Wait until a condition holds."""
     async with asyncio.timeout(deadline_s):
         while not condition():

@@ -16,6 +16,7 @@ from telegram.request import RequestData
 from telegram.request._requestparameter import RequestParameter
 
 from bot.edge.http import AiohttpRequest, PollRequest, Timeouts
+from tests.fakes.stream_server import until
 
 SECRET = "AAsecretOfTheToken"
 TOKEN = f"7000000001:{SECRET}"
@@ -135,6 +136,15 @@ async def test_nobody_at_the_address_is_a_network_error():
     assert SECRET not in told(raised.value)
 
 
+def open_connections(bot: Bot) -> list[object]:
+    """Return the rested connections whose end the client has not seen."""
+    assert isinstance(bot.request, AiohttpRequest) and bot.request._session is not None
+    connector = bot.request._session.connector
+    assert connector is not None
+    rested = [one for many in connector._conns.values() for one, _ in many]
+    return [one for one in rested if one.is_connected()]
+
+
 @pytest.mark.matrix("T01")
 async def test_a_rested_connection_that_the_server_closed_is_not_used():
     """What was closed meanwhile is noticed before something is sent on it, not after."""
@@ -147,7 +157,7 @@ async def test_a_rested_connection_that_the_server_closed_is_not_used():
     async with calling(once) as (server, bot):
         for _ in range(3):
             assert await bot.answer_callback_query("1")
-            await asyncio.sleep(0.02)  # the end of the connection arrives
+            await until(lambda: not open_connections(bot))
     assert len(server.connections) == len(server.requests) == 3
 
 
