@@ -7,13 +7,15 @@ What is urgent waits for nothing and is gathered with its like alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import asyncio
+from collections.abc import Awaitable, Collection, Sequence
+from typing import Any
 
 from core.domain.notices.post import Delivery
 from core.ports.clock import Clock
 from core.ports.store import Document
 
-__all__ = ["URGENT", "Pace", "is_edit", "is_message", "is_urgent", "next_part"]
+__all__ = ["URGENT", "Pace", "ended", "is_edit", "is_message", "is_urgent", "next_part"]
 
 URGENT = "!"
 """Before the first digit of any other ``seq``."""
@@ -80,3 +82,15 @@ def next_part(rows: Sequence[Document], quiet: Collection[str]) -> list[Document
 def _kind(row: Document) -> tuple[bool, bool]:
     """Return what messages must share: a repeat says that it is one."""
     return is_urgent(row), row["attempts"] > 0
+
+
+async def ended(*calls: Awaitable[object]) -> list[Any]:
+    """Wait for all calls, and raise when one has failed; none goes on behind the back of that.
+
+    A claim that lands after what was claimed has been taken back would never be delivered.
+    """
+    ends = await asyncio.gather(*calls, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, BaseException):
+            raise end
+    return ends

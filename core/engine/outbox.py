@@ -25,7 +25,7 @@ from typing import Any
 from core.domain.notices.post import Delivery, Post
 from core.domain.notices.stored import from_document, to_document
 from core.domain.notices.system import Undelivered
-from core.engine.gathering import URGENT, Pace, is_edit, is_message, is_urgent, next_part
+from core.engine.gathering import URGENT, Pace, ended, is_edit, is_message, is_urgent, next_part
 from core.engine.users import owner_chats
 from core.errors import StoreUnavailable, TransactionConflict, UnreadableNotice
 from core.ports.clock import Clock
@@ -272,6 +272,7 @@ class OutboxSender:
     async def run(self) -> None:
         """Deliver for ever; while the store is away, wait: the notices are in it, none is lost."""
         while True:
+            self._busy.clear()  # one that is cancelled before its first step says nothing more
             try:
                 await self._recover()
                 async with asyncio.TaskGroup() as group:
@@ -393,8 +394,8 @@ class OutboxSender:
             part = await self._next_part(left)
             taken = {row["_id"] for row in part}
             left = [row for row in left if row["_id"] not in taken]
-            claims, _ = await asyncio.gather(
-                asyncio.gather(*map(self._claim, part)), asyncio.gather(*map(self._settle, before))
+            claims, _ = await ended(
+                ended(*map(self._claim, part)), ended(*map(self._settle, before))
             )
             ours = [row for row, is_ours in zip(part, claims, strict=True) if is_ours]
             before = list(zip(ours, await self._attempt_all(ours), strict=True))
@@ -402,7 +403,7 @@ class OutboxSender:
             has_to_wait = any(isinstance(outcome, TryLater) for _, outcome in before)
             if before and self._outbox.has_urgent:
                 break
-        await asyncio.gather(*map(self._settle, before))
+        await ended(*map(self._settle, before))
         return not has_to_wait
 
     async def _next_part(self, rows: list[Document]) -> list[Document]:
@@ -477,7 +478,7 @@ class OutboxSender:
                 if message_id is None
                 else self._store.update(_CARDS, where, shown, upsert=True)
             )
-        await asyncio.gather(*writes)
+        await ended(*writes)
 
     async def _later(self, row: Document, outcome: TryLater) -> None:
         pause = timedelta(seconds=outcome.retry_after_s)
