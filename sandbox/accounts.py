@@ -298,6 +298,11 @@ class Accounts:
             return None
         return found
 
+    def has_logged_in(self, app: App) -> bool:
+        """Return whether anybody has ever logged in to an app, be the session dead or alive."""
+        named = app.broker, app.api_key
+        return any((one.broker, one.api_key) == named for one in self._sessions.values())
+
     def close(self, session: Session) -> None:
         """Log a session out."""
         self._kill(session)

@@ -128,6 +128,7 @@ class Control:
             known = [asdict(user) for user in users if user is not None]
             first = known[0] if known else {}
             row = asdict(app) | {"redirect_url": accounts.redirect_url(app), "users": known}
+            row["has_logged_in"] = accounts.has_logged_in(app)
             rows.append(
                 row | {k: first.get(k) for k in ("user_id", "user_name", "cash", "holdings")}
             )

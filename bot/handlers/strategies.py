@@ -10,9 +10,10 @@ from bot.views.markup import bold, join
 from bot.views.paging import page_number
 from bot.views.paper import MADE_UP
 from bot.views.screen import Keyboard, Screen, button
-from bot.views.sizes import enable_question, enabled_note, seen, size_lines
+from bot.views.sizes import enable_question, seen, size_lines
 from bot.views.strategies import (
     assignment_page,
+    enabled_screen,
     run_question,
     size_question,
     still_held,
@@ -83,7 +84,7 @@ async def switch_on(visit: Visit) -> None:
         visit.command, strategy.name, enabled=True
     )
     changed = await visit.services.control.strategies.get(strategy.name)
-    await visit.show(strategy_page(changed).with_note(enabled_note(changed)))
+    await visit.show(enabled_screen(changed))
 
 
 async def switch_off(visit: Visit) -> None:

@@ -156,7 +156,9 @@ def _head(view: DashboardView) -> list[str | None]:
     enabled = "enabled" if account.enabled else "disabled"
     money = "Funds not known"
     if funds is not None:
-        money = fitted(f"Funds {bold(rupees(funds.available))} free", f"{rupees(funds.used)} used")
+        # A broker counts profit that was booked today as less than nothing used.
+        used = f"{rupees(funds.used)} used" if funds.used >= 0 else ""
+        money = fitted(f"Funds {bold(rupees(funds.available))} free", used)
     return [
         f"{bold(account.label)}{' ⭐' if account.is_default else ''}",
         fitted(enabled, MODE[view.effective_mode]),

@@ -137,7 +137,7 @@ def mode_choices(new: TradingMode, follow: Sequence[Account]) -> Mapping[str, st
         names = plural(len(follow), "account")
     return {
         FOLLOW: f"{MODE[new]} for all, and for {names}",
-        "": f"{MODE[new]} for the mode of all alone",
+        "": f"{MODE[new]}, except {names}",
     }
 
 

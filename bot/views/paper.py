@@ -8,7 +8,7 @@ from decimal import Decimal
 from telegram import InlineKeyboardButton
 
 from bot.views.callbacks import handle
-from bot.views.markup import bold, esc, join
+from bot.views.markup import bold, day_time, esc, italic, join, short
 from bot.views.screen import SUCCESS, Screen, button, grid
 from bot.views.verbs import Verb
 from core.domain.account import PAPER_MARK, Account
@@ -18,6 +18,7 @@ from core.domain.views import StrategyView
 __all__ = ["MADE_UP", "WHAT_IT_IS", "funds_rows", "paper_added"]
 
 _STRATEGIES = 4
+_DESCRIBED = 200
 
 MADE_UP = f"{PAPER_MARK}Prices made up for practice"
 """Of what was decided, filled or valued while no account gives real prices."""
@@ -46,8 +47,21 @@ def paper_added(account: Account, strategies: Sequence[StrategyView]) -> Screen:
     if waiting:
         then = f"{then} Next, a strategy: I show first what it would trade.".strip()
     return Screen(
-        join(f"✅ {bold(account.label)} is added and enabled.{default}", esc(then)), tuple(rows)
+        join(
+            f"✅ {bold(account.label)} is added and enabled.{default}",
+            esc(then),
+            [_about(one) for one in waiting[:_STRATEGIES]],
+        ),
+        tuple(rows),
     )
+
+
+def _about(strategy: StrategyView) -> str:
+    """Return what a strategy does and when it would decide first, to choose by."""
+    slot = strategy.next_slot
+    first = f" First decision: {day_time(slot)}." if slot is not None else ""
+    does = short(strategy.description, _DESCRIBED)
+    return f"\n{bold(strategy.title)}\n{italic(does)}{first}"
 
 
 def funds_rows(verb: Verb, *after: str) -> tuple[tuple[InlineKeyboardButton, ...], ...]:

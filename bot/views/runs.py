@@ -135,8 +135,13 @@ def _standing(run: RunView) -> list[str]:
     """Return what a strategy wanted before already, in one line each."""
     held = [one for one in run.targets if one.direction is not Direction.FLAT]
     if not held:
-        return ["No signal."]
+        return ["No signal.", *[_why_flat(one) for one in run.targets if one.reason]]
     return ["No new signal.", *map(_since, held)]
+
+
+def _why_flat(target: Target) -> str:
+    reason = esc(short(target.reason, _REASON_LIMIT))
+    return f"{bold(symbol_of(target.instrument))}\n{INDENT}{reason}"
 
 
 def _since(target: Target) -> str:

@@ -19,7 +19,7 @@ from core.domain.money import as_shown, rupees
 from core.domain.size_views import SizeLine, SizeView
 from core.domain.views import StrategyView
 
-__all__ = ["enable_question", "enabled_note", "seen", "size_lines"]
+__all__ = ["enable_question", "seen", "size_lines"]
 
 _ACCOUNTS = 8
 _INSTRUMENTS = 5
@@ -61,14 +61,6 @@ def seen(strategy: StrategyView) -> str:
     on = [replace(one, kept_out="") for one in strategy.assignments if one.is_on]
     values = [(parameter.name, value) for parameter, value in strategy.parameters]
     return handle(repr((on, values)))
-
-
-def enabled_note(strategy: StrategyView) -> str:
-    """Return what follows once a strategy is enabled."""
-    if strategy.next_slot is None:
-        return "✅ Enabled. No run is planned."
-    at = day_time(strategy.next_slot)
-    return f"✅ Enabled. It decides at {bold(at)}; a signal and its orders come as a message."
 
 
 def size_lines(sizes: Sequence[SizeView]) -> list[str]:

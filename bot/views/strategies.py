@@ -28,6 +28,7 @@ from core.domain.views import (
 
 __all__ = [
     "assignment_page",
+    "enabled_screen",
     "held_lines",
     "run_question",
     "size_question",
@@ -118,6 +119,36 @@ def _plan_words(strategy: StrategyView) -> str:
     if not any(one.is_on and not one.kept_out for one in strategy.assignments):
         return f"Next run: {when}\n⚠️ It enters nothing: no account is on and ready."
     return f"Next run: {when}"
+
+
+def enabled_screen(strategy: StrategyView) -> Screen:
+    """Return what follows once a strategy is enabled: short, so that all of it stays in sight."""
+    key = handle(strategy.name)
+    then = "minute" if strategy.every_minutes == 1 else f"{strategy.every_minutes} minutes"
+    plan = _plan_words(strategy)
+    if strategy.next_slot is not None:
+        at = day_time(strategy.next_slot)
+        plan = plan.replace(at, f"{bold(at)}, then every {then}", 1)
+    text = join(
+        fitted(bold(strategy.title), "🟢 enabled"),
+        plan,
+        "",
+        "A signal comes as a message here, with its orders. A run without a signal sends none: "
+        "see what it found under Its last run.",
+    )
+    return Screen(
+        text,
+        (
+            (
+                button("Disable", Verb.DISABLE_STRATEGY, key),
+                button("Parameters", Verb.PARAMETERS, key),
+            ),
+            (
+                button("Its last run", Verb.STRATEGY, key),
+                button("« Strategies", Verb.STRATEGIES),
+            ),
+        ),
+    )
 
 
 def _assignment_line(one: AssignmentView) -> str:

@@ -226,6 +226,6 @@ _PAPER_MONEY = join(
 )
 _PRICES = (
     "Prices: those of your broker's account once one is connected; until then they are made up for "
-    "practice, and no market's. Paper money is never added to money."
+    "practice, and no market's. Paper money is never added to real money."
 )
 _DELETED = "I encrypt it and delete your message at once. It is never shown again."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, time, timedelta
 
 from console.demo.actor import Actor
 from console.demo.chat import Message
@@ -19,6 +20,7 @@ __all__ = [
     "open_strategy",
     "set_parameters",
     "try_paper",
+    "when_it_signals",
 ]
 
 STRATEGY = "Moving average crossover"
@@ -30,6 +32,12 @@ QUICK: Mapping[str, str] = {
 """Parameters of that strategy with which it trades within minutes."""
 AT_ONCE: Mapping[str, str] = {**QUICK, "No entries before": "09:15"}
 """The same, for somebody who has just opened the demo before the market."""
+_SIGNALS_WITHIN = timedelta(minutes=10)
+"""Of market time: what it usually takes until averages of 2 and 5 minutes cross."""
+_OPEN = time(9, 15)
+_TURNS = time(9, 25)
+_WORTH_A_SKIP = timedelta(minutes=5)
+_LAST_ENTRY = time(14, 30)
 
 
 async def add(do: Operator, actor: Actor) -> Message:
@@ -99,3 +107,24 @@ async def try_paper(do: Operator) -> None:
         return
     offered = await do.tap(page, "Try with a paper account", "A paper account", button="Create it")
     await do.tap(offered, "Create it", "is added and enabled")
+
+
+def when_it_signals(now: datetime, speed: float, *, is_at_brokers: bool) -> str:
+    """Return when the first order may be expected with these parameters.
+
+    Args:
+        now: Market time.
+        speed: How much faster than the user's clock it runs.
+        is_at_brokers: The strategy follows the simulated market, not made-up prices.
+    """
+    if now.time() >= _LAST_ENTRY:
+        return "It enters nothing more today: move the clock to the next morning below."
+    # The simulated market turns soon after 09:30; prices that are made up turn all the time.
+    begins = datetime.combine(now.date(), _TURNS if is_at_brokers else _OPEN, now.tzinfo)
+    by = max(now, begins) + _SIGNALS_WITHIN
+    seconds = max(1, round((by - now).total_seconds() / speed / 10)) * 10
+    skip = " You can skip to 09:29 below." if is_at_brokers and begins - now > _WORTH_A_SKIP else ""
+    return (
+        f"A signal, with its orders, usually comes before {by:%H:%M} by the banner, within "
+        f"{seconds} seconds.{skip}"
+    )

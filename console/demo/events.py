@@ -41,6 +41,12 @@ class Events:
         self._http = http
         self.actors = tuple(actors)
 
+    async def connected(self) -> list[Actor]:
+        """Return the accounts that have been logged in, be it long ago; no other trades."""
+        rows = (await self._http.get("/accounts")).raise_for_status().json()
+        known = {(row["broker"], row["api_key"]) for row in rows if row["has_logged_in"]}
+        return [one for one in self.actors if (one.broker, one.api_key) in known]
+
     async def symbols(self) -> list[str]:
         """Return what is worth moving: what an account holds, then two that always trade."""
         held: dict[str, None] = {}

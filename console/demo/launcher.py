@@ -116,6 +116,10 @@ async def _perform(stage: Stage, options: DemoOptions) -> None:
     async with AsyncExitStack() as stack:
         arguments = stage.sandbox_arguments(options)
         log = stage.log("sandbox")
+        sys.stdout.write(
+            "The exchange, the brokers, Telegram and Saarthi start: some seconds …\n\n"
+        )
+        sys.stdout.flush()
         box = await Child.start("the sandbox", arguments, stage.environment(), log)
         stack.push_async_callback(box.stop, _SANDBOX_STOP_S)
         ports = Ports.parse(await box.line(_START_S))

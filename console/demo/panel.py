@@ -24,6 +24,7 @@ from console.demo.connecting import (
     connect,
     set_parameters,
     try_paper,
+    when_it_signals,
 )
 from console.demo.events import SLOW_FOR_S, Events, next_moments
 from console.demo.guest import Guest, Row, button
@@ -33,10 +34,12 @@ from console.demo.stage import CHAT, Stage
 
 __all__ = ["Panel"]
 
-_INTRO = (
-    "The bot is the real one; the market, the brokers and this chat are simulated. Tap to make "
-    "something happen, as often as you like."
+_IS_REAL = "The bot is the real one; the market, the brokers and this chat are simulated. "
+_BEGIN = (
+    "Begin with a blue button here: it types and taps for you, and an order follows within two "
+    "minutes. By hand you begin with the buttons above."
 )
+_GO_ON = "Tap to make something happen, as often as you like."
 _STEPS = (-2.0, -0.5, 0.5, 2.0)
 _GREETED_S = 10.0
 
@@ -78,8 +81,8 @@ class Panel:
         self._jobs: dict[str, tuple[str, Action]] = {
             "connect": ("Hands off for a few seconds: I type and log in for you.", self._connect),
             "quick": ("Hands off for a few seconds: I set the strategy up for you.", self._quick),
-            "kill": ("The controller is killed; its keeper starts it again.", self._kill),
-            "skip": ("The clock moves ahead; the controller restarts.", self._skip),
+            "kill": ("Saarthi is killed; its keeper starts it again.", self._kill),
+            "skip": ("The clock moves ahead; Saarthi restarts.", self._skip),
         }
         self._menus: dict[str, Callable[[str], Awaitable[tuple[str, list[Row]]]]] = {
             "price": self._ask_symbol,
@@ -161,7 +164,10 @@ class Panel:
 
     async def _show(self, note: str = "") -> None:
         """Show the card: what was done, and what can be."""
-        await self._put(escape(note) or _INTRO, self._home())
+        connected = bool(await self._events.connected())
+        has_begun = connected or self._is_quick
+        intro = _IS_REAL + (_GO_ON if has_begun else _BEGIN)
+        await self._put(escape(note) or intro, self._home(is_at_brokers=connected))
 
     async def _put(self, text: str, rows: Sequence[Row]) -> None:
         self._card = await self._guest.show(CHAT, text, rows, self._card)
@@ -172,18 +178,23 @@ class Panel:
             await self._guest.call("deleteMessage", chat_id=CHAT, message_id=self._card)
             self._card = None
 
-    def _home(self) -> list[Row]:
+    def _home(self, *, is_at_brokers: bool) -> list[Row]:
+        """Return the buttons of what would have an effect: without an account no broker has one."""
         rows: list[Row] = []
         if not self._is_connected:
             rows.append([button("🔗 Connect the two accounts for me", "connect", "primary")])
         if not self._is_quick:
-            label = (
-                "Set up a quick strategy for me" if self._is_connected else "Trade on paper for me"
-            )
+            label = "Set up a quick strategy for me" if is_at_brokers else "Trade on paper for me"
             rows.append([button(f"⚡ {label}", "quick", "primary")])
+        kill = button("💥 Kill Saarthi", "kill")
+        if is_at_brokers:
+            rows += [
+                [button("📈 Move a price", "price"), button("🔑 End a login", "login")],
+                [button("🐢 Slow a broker", "slow"), kill],
+            ]
+        else:
+            rows.append([kill])
         rows += [
-            [button("📈 Move a price", "price"), button("🔑 End a login", "login")],
-            [button("🐢 Slow a broker", "slow"), button("💥 Kill Saarthi", "kill")],
             [
                 button(f"⏩ To {self._moment(at)}", f"skip|{at.isoformat()}")
                 for at in next_moments(self._stage.clock.now())
@@ -210,11 +221,10 @@ class Panel:
         await try_paper(do)
         is_asked = await ask_to_enable(do, await set_parameters(do, AT_ONCE))
         self._is_quick = True
-        then = 'Tap "Yes, enable it" just above; orders' if is_asked else "Orders"
-        return (
-            f"✅ {STRATEGY} looks at bars of one minute and may enter from the open on. {then} "
-            "follow soon after 09:15."
-        )
+        ask = ' Tap "Yes, enable it" just above.' if is_asked else ""
+        clock, is_at_brokers = self._stage.clock, bool(await self._events.connected())
+        then = when_it_signals(clock.now(), clock.speed, is_at_brokers=is_at_brokers)
+        return f"✅ {STRATEGY} is set to decide each minute.{ask} {then}"
 
     # What happens outside
 
@@ -233,12 +243,15 @@ class Panel:
         return f"✅ {symbol} moved {_percent(float(step))} to ₹{price:,.2f}."
 
     async def _ask_login(self, _rest: str) -> tuple[str, list[Row]]:
-        return "Whose login does the broker end?", self._accounts("end")
-
-    def _accounts(self, what: str) -> list[Row]:
-        return [
-            [button(one.label, f"{what}|{index}")] for index, one in enumerate(self._events.actors)
+        rows: list[Row] = [
+            [button(one.label, f"end|{index}")] for index, one in await self._connected()
         ]
+        return "Whose login does the broker end?", rows
+
+    async def _connected(self) -> list[tuple[int, Actor]]:
+        """Return the accounts that something can happen to, with their numbers."""
+        known = await self._events.connected()
+        return [(at, one) for at, one in enumerate(self._events.actors) if one in known]
 
     def _actor(self, rest: str) -> Actor:
         return self._events.actors[int(rest)]
@@ -252,8 +265,7 @@ class Panel:
 
     async def _ask_slow(self, _rest: str) -> tuple[str, list[Row]]:
         rows: list[Row] = [
-            [button(one.type_label, f"late|{index}")]
-            for index, one in enumerate(self._events.actors)
+            [button(one.type_label, f"late|{index}")] for index, one in await self._connected()
         ]
         return "Which broker answers late?", rows
 
@@ -267,7 +279,7 @@ class Panel:
         self._keeper.kill()
         async with asyncio.timeout(60):
             await self._keeper.is_back(after=before)
-        return "✅ The controller was killed and is back, with all that it knew."
+        return "✅ Saarthi was killed and is back, with all that it knew."
 
     async def _skip(self, rest: str) -> str:
         await self._keeper.move_to(datetime.fromisoformat(rest))

@@ -324,6 +324,7 @@ class StrategyView:
     Attributes:
         next_slot: By its schedule, IST: when it runs next, or would if it were enabled now. None
             when the calendar ends.
+        every_minutes: Between two slots of a day.
     """
 
     name: str
@@ -332,6 +333,7 @@ class StrategyView:
     is_enabled: bool
     parameters: tuple[tuple[Parameter, ParameterValue], ...]
     next_slot: datetime | None
+    every_minutes: int
     last_run: RunView | None
     assignments: tuple[AssignmentView, ...]
 

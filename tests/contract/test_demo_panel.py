@@ -33,6 +33,10 @@ class Happened(Events):
     def __init__(self) -> None:
         super().__init__(httpx.AsyncClient(), [ACTOR])
         self.seen: list[str] = []
+        self.at_brokers = [ACTOR]
+
+    async def connected(self) -> list[Actor]:
+        return self.at_brokers
 
     async def symbols(self) -> list[str]:
         return ["INFY", "SBIN"]
@@ -127,11 +131,22 @@ def labels(card: dict[str, Any]) -> list[str]:
 
 
 async def test_the_card_comes_after_the_greeting_and_on_demand(scene: Scene) -> None:
-    """START brings the product's greeting, then the card; ``/demo`` a new one, which only the demo hears."""
+    """START brings the product's greeting, then the card; ``/demo`` a new one, which only the demo hears.
+
+    Nothing is connected: what would have no effect is not offered, for no broker has an account.
+    """
+    scene.events.at_brokers = []
     await scene.telegram.say("/start")
     await scene.bot.ok("sendMessage", chat_id=1001, text="Namaste")
     card = await scene.card("The bot is the real one")
-    assert labels(card)[0] == "🔗 Connect the two accounts for me"
+    assert labels(card) == [
+        "🔗 Connect the two accounts for me",
+        "⚡ Trade on paper for me",
+        "💥 Kill Saarthi",
+        "⏩ To 09:29",
+        "⏩ To 14:55",
+    ]
+    assert "Begin with a blue button" in card["text"]
     await scene.telegram.say("/demo")
     again = await scene.until(
         lambda messages: next((m for m in messages if m["guest"] and m["id"] > card["id"]), None)

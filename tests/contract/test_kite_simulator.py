@@ -131,6 +131,9 @@ def test_tokens_die_at_six_by_expiry_and_by_logout(sandbox: Sandbox, kite: Any) 
     assert third.invalidate_access_token() is True
     with pytest.raises(kite_errors.TokenException):
         third.orders()
+    logins = {one["api_key"]: one["has_logged_in"] for one in sandbox.ask("GET", "/accounts")}
+    assert logins[API_KEY] is True
+    assert set(logins.values()) == {True, False}
 
 
 def test_an_app_admits_only_its_users(sandbox: Sandbox) -> None:

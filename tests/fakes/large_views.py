@@ -44,7 +44,13 @@ from bot.views.result_guards import guard_page, guards_screen, part_page, typed_
 from bot.views.runs import run_card
 from bot.views.screen import Screen, button
 from bot.views.sizes import enable_question
-from bot.views.strategies import assignment_page, still_held, strategies_list, strategy_page
+from bot.views.strategies import (
+    assignment_page,
+    enabled_screen,
+    still_held,
+    strategies_list,
+    strategy_page,
+)
 from bot.views.system import health_screen, help_screen, settings_screen
 from bot.views.unresolved import asked_screen, settled_screen, unresolved_screen
 from bot.views.verbs import Verb
@@ -403,6 +409,7 @@ VIEWS: dict[str, Callable[[int], Screen]] = {
     "profit": lambda page: pnl_screen(PNL, ACCOUNTS, ALL, None, page=page),
     "strategy": lambda page: strategy_page(STRATEGY, page),
     "enable": lambda _: enable_question(STRATEGY, sizes()),
+    "enabled": lambda _: enabled_screen(STRATEGY),
     "still held": lambda _: still_held(STRATEGY, HELD, None),
     "run card": lambda _: run_card(a_run_of_all(), "Moving average crossover"),
     "limits": lambda page: limits_screen(limit_views(), page),

@@ -145,6 +145,7 @@ def a_strategy(*assignments: AssignmentView, **fields: Any) -> StrategyView:
             (Parameter("stop_percent", "Stop, percent", Decimal("0.5")), Decimal("0.5")),
         ),
         "next_slot": AT,
+        "every_minutes": 1,
         "last_run": None,
         "assignments": assignments,
         **fields,

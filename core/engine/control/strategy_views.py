@@ -55,6 +55,7 @@ class StrategyViews:
             is_enabled=row["enabled"],
             parameters=tuple((p, values[p.name]) for p in strategy.parameters),
             next_slot=await self._scheduler.next_slot(name),
+            every_minutes=strategy.schedule(values).every_minutes,
             last_run=await self._views.last_run(name),
             assignments=tuple(assigned),
         )

@@ -108,7 +108,7 @@ def test_all_normal_can_take_the_accounts_along():
     assert mode_choices(NORMAL, []) == {"": "Yes, set Normal"}
     assert mode_choices(NORMAL, (MAIN, TWO)) == {
         FOLLOW: "Normal for all, and for Main and Two",
-        "": "Normal for the mode of all alone",
+        "": "Normal, except Main and Two",
     }
     assert mode_choices(NORMAL, many)[FOLLOW] == "Normal for all, and for 3 accounts"
 

@@ -10,10 +10,13 @@ import pytest
 from bot.views.parameters import meant_question, parameter_question
 from bot.views.screen import Screen
 from bot.views.sizes import enable_question, size_lines
+from bot.views.strategies import enabled_screen
+from core.domain.account import Account
 from core.domain.instrument import InstrumentId, Product
 from core.domain.size_views import InstrumentView, SizeLine, SizeView
 from core.domain.target import Parameter
 from core.domain.typed_instruments import read_instruments
+from core.domain.views import AssignmentView, SizeKind
 from tests.fakes.rendered import TAGS
 from tests.fakes.views import a_strategy, an_account
 
@@ -23,6 +26,19 @@ MAIN = an_account()
 
 def plain(text: str) -> str:
     return TAGS.sub("", text)
+
+
+def an_assignment(account: Account) -> AssignmentView:
+    return AssignmentView(
+        "opening_range_breakout",
+        account.broker_id,
+        account.label,
+        is_on=True,
+        product=Product.MIS,
+        size_kind=SizeKind.QUANTITY,
+        size_value=Decimal(1),
+        multiplier=Decimal(1),
+    )
 
 
 def labels(screen: Screen) -> list[list[str]]:
@@ -115,3 +131,22 @@ def test_a_price_that_is_not_known_is_no_zero() -> None:
     text = "\n".join(size_lines([a_size(lines=lines)]))
     assert "100 SBIN · price not known" in text and "0 RELIANCE · not one lot" in text
     assert "together" not in text
+
+
+@pytest.mark.row("D4")
+def test_what_follows_an_enabling_fits_beside_its_buttons() -> None:
+    """When it decides first and how often is read at once; the page of parameters is a tap away."""
+    on = an_assignment(MAIN)
+    screen = enabled_screen(a_strategy(on, is_enabled=True, every_minutes=5))
+    assert plain(screen.text) == (
+        "Opening range breakout · 🟢 enabled\n"
+        "Next run: 23 Nov 10:15, then every 5 minutes\n\n"
+        "A signal comes as a message here, with its orders. A run without a signal sends none: see "
+        "what it found under Its last run."
+    )
+    assert labels(screen) == [["Disable", "Parameters"], ["Its last run", "« Strategies"]]
+    assert "then every minute" in plain(enabled_screen(a_strategy(on, is_enabled=True)).text)
+    nowhere = enabled_screen(a_strategy(is_enabled=True))
+    assert "⚠️ It enters nothing: no account is on and ready." in nowhere.text
+    ended = enabled_screen(a_strategy(on, is_enabled=True, next_slot=None))
+    assert "not known: the calendar ends" in ended.text

@@ -17,9 +17,10 @@ from core.domain.instrument import InstrumentId
 from core.domain.order import OrderState, OrderType, Purpose, Side
 from core.domain.protection import ON_ITS_WAY
 from core.domain.stops import MAKES_WAY
+from core.domain.target import Direction, Target
 from core.domain.views import RunLine, RunView
 from tests.fakes.rendered import TAGS
-from tests.fakes.views import a_run, an_account, an_order
+from tests.fakes.views import AT, SBIN, a_run, an_account, an_order
 
 MAIN = an_account()
 
@@ -170,3 +171,11 @@ def test_what_a_guard_closes_stands_below_it_by_account():
     ]
     unknown = closing_lines([runs[0], replace(runs[1], lines=(replace(two, charges=None),))])
     assert unknown[-1] == "charges unknown"
+
+
+@pytest.mark.row("E1")
+def test_a_run_without_a_signal_says_why():
+    """Whoever asked for a run reads what the strategy waits for, not only that nothing came."""
+    flat = Target(SBIN, Direction.FLAT, AT - timedelta(hours=1), None, "No crossing yet today.")
+    text = text_of(a_run(targets=(flat, replace(flat, reason=""))))
+    assert text.endswith("No signal.\nSBIN\n   No crossing yet today."), text
