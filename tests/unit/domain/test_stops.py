@@ -20,17 +20,24 @@ STOP = Decimal(800)
 GOAL = Goal("key", "orb", ACCOUNT, SBIN, Product.MIS, 15, STOP, "orb|run")
 
 
-def taken(quantity: int, *, made: int, ended: int) -> Order:
+def taken(
+    quantity: int,
+    *,
+    made: int,
+    ended: int,
+    state: OrderState = S.CANCELED,
+    reason: str = "Order cancelled by the exchange",
+) -> Order:
     """Return a stop that the broker ended, so many seconds after the start."""
     return order_in(
-        S.CANCELED,
+        state,
         quantity=quantity,
         purpose=Purpose.STOP,
         side=Side.SELL,
         order_type=OrderType.SL_M,
         trigger_price=STOP,
         broker_order_id="b",
-        reason="Order cancelled by the exchange",
+        reason=reason,
         created_at=SENT_AT + timedelta(seconds=made),
         settled_at=SENT_AT + timedelta(seconds=ended),
     )
@@ -51,5 +58,40 @@ def test_what_was_put_back_and_goes_again_stays_away() -> None:
     """The second time is watched here."""
     step = after(
         taken(10, made=0, ended=60), taken(5, made=1, ended=60), taken(15, made=60, ended=90)
+    )
+    assert isinstance(step, StopGone) and not step.by_person
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "RMS: rule cancelled the order",
+        "cancelled by Admin",
+        "System cancel: session ended",
+        "Auto cancelled",
+        "autosquareoff",
+        "the broker has cancelled it",
+        "Exchange cancelled",
+        "risk limits",
+    ],
+)
+def test_who_cancelled_is_told_by_the_brokers_words(reason: str) -> None:
+    """A broker that names itself, in any of its words, is no person: the stop is put back."""
+    assert isinstance(after(taken(15, made=0, ended=60, reason=reason)), PlaceStop)
+
+
+@pytest.mark.parametrize("reason", ["", "Cancelled by user", "ORDER CANCELLED BY CLIENT"])
+def test_whoever_is_not_named_is_a_person(reason: str) -> None:
+    """Nothing is put back against one: it is asked about."""
+    step = after(taken(15, made=0, ended=60, reason=reason))
+    assert isinstance(step, StopGone) and step.by_person
+
+
+def test_stop_that_expired_was_ended_by_no_person() -> None:
+    """The exchange ends it without a word, as a person does: its state says which it was."""
+    assert isinstance(after(taken(15, made=0, ended=60, state=S.EXPIRED, reason="")), PlaceStop)
+    step = after(
+        taken(15, made=0, ended=60, state=S.EXPIRED, reason=""),
+        taken(15, made=60, ended=90, state=S.EXPIRED, reason=""),
     )
     assert isinstance(step, StopGone) and not step.by_person
