@@ -76,7 +76,12 @@ async def test_damaged_file_is_as_good_as_none(tmp_path: Path, damage: str) -> N
     assert await files.recall(FYERS) is None
 
 
-async def test_disk_that_takes_nothing_stops_nothing(tmp_path: Path) -> None:
-    """A master that cannot be kept is used all the same."""
+async def test_disk_that_takes_nothing_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A master that cannot be kept is used all the same; the log names it, and none is read."""
     (tmp_path / "masters").write_text("in the way")
-    await KeptMasterFiles(tmp_path / "masters").keep(FYERS, MASTER)
+    files = KeptMasterFiles(tmp_path / "masters")
+    await files.keep(FYERS, MASTER)
+    assert f"the instruments of {FYERS} could not be kept" in caplog.text
+    assert await files.recall(FYERS) is None

@@ -105,7 +105,10 @@ async def test_account_connected_during_a_look_does_not_end_it(
 
     monkeypatch.setattr(Desk, "names", meanwhile)
     await desk.broker.tick()
+    assert OTHER in desk.broker._desks, "it was connected during the look"
     await desk.broker.set_funds(OTHER, Decimal(50_000), nonce="other")
+    other = desk.broker.connect(Credentials(OTHER, "", ""), MASTER)
+    assert (await other.funds()).available == 50_000
 
 
 async def test_one_accounts_failure_ends_no_other_accounts_look(

@@ -67,6 +67,7 @@ class Idle:
 async def test_what_looks_at_all_accounts_asks_once() -> None:
     """Twice an idle second for every account would be more than all orders of a day."""
     few, many = await Idle().with_accounts(2), await Idle().with_accounts(6)
+    assert await few.asked(lambda: few.store.find("orders", {})) == {"find orders": 1}
     assert await few.asked(*few.ticks) == await many.asked(*many.ticks)
 
 
