@@ -51,6 +51,7 @@ class CampaignClient:
         is_login_dead: Every call is refused until a new login.
         lag_s: How late a ``late`` order arrives and a ``hidden`` one shows; below the horizon.
         latency_s: How long each request takes.
+        refuses_stops: It takes no stop order, as a broker does for some instruments.
         pushes: Decides what becomes of pushed updates; None where nothing is pushed.
     """
 
@@ -67,7 +68,7 @@ class CampaignClient:
         self.venue = venue
         self.troubles = troubles
         self.lag_s = lag_s
-        self.is_login_dead = False
+        self.is_login_dead = self.refuses_stops = False
         self._still: dict[str, Any] = {}
 
     # Writes
@@ -97,6 +98,8 @@ class CampaignClient:
     def _refusal(self, order: OrderRequest) -> Refused | None:
         if order.quantity > self.venue.freeze:
             return Refused(Refusal.REJECTED, "the quantity exceeds the freeze quantity")
+        if order.order_type is OrderType.SL_M and self.refuses_stops:
+            return Refused(Refusal.REJECTED, "SL-M orders are not allowed for this instrument")
         if order.order_type is OrderType.SL_M and self.venue.is_through(order):
             return _through(order)
         return None

@@ -36,6 +36,8 @@ _LONGEST_S = 7200.0
 _LATENCIES_S = (0.005, 0.04, 0.04, 0.3, 0.8)
 """Of a request; with the longest, what is pushed crosses what is read and what is sent."""
 _DECISION_DIES_S = 150.0
+_NO_STOPS = 0.15
+"""Of the days have a broker that takes no stop."""
 _MORNING = datetime(2026, 11, 23, 10, 0, 40, tzinfo=IST)
 _CLOSING = datetime(2026, 11, 23, 14, 50, 40, tzinfo=IST)
 
@@ -101,6 +103,8 @@ class _Day:
         await world.connect(ZERODHA, "One", sizes)
         if chance.random() < 0.4:
             await world.connect(FYERS, "Two", sizes)
+        if random.Random(f"stops {world.seed}").random() < _NO_STOPS:
+            world.client(world.accounts[-1]).refuses_stops = True
         for broker_id in world.accounts:
             venue = world.venue(broker_id)
             venue.on_fill = partial(self.umpire.filled, broker_id)

@@ -49,6 +49,7 @@ class Scenario:
         accounts: How many there are, by turns at both brokers.
         must_prove: Entries need limits and a round trip (F8).
         is_paper: On a paper account, beside an account that gives prices (F6).
+        refuses_stops: The broker takes no stops, so that they are watched here (D9).
     """
 
     wishes: tuple[tuple[int, Direction, str], ...]
@@ -61,6 +62,7 @@ class Scenario:
     start: datetime = _MORNING
     rule: StopRule | None = None
     is_paper: bool = False
+    refuses_stops: bool = False
 
 
 async def _wait(world: World) -> None:
@@ -139,6 +141,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "entry": Scenario(_LONG, 15, _wait, frozenset({0, 10})),
     "exit": Scenario(_LONG_FLAT, 140, _wait, frozenset({0})),
     "stop": Scenario(_LONG, 70, _stop_hit, frozenset({0})),
+    "software stop": Scenario(_LONG, 70, _stop_hit, frozenset({0}), refuses_stops=True),
     "trailing stop": Scenario(
         ((1, Direction.LONG, "2"),),
         70,
@@ -196,7 +199,9 @@ async def opened(name: str, loop: VirtualLoop, *, pushes: bool = False) -> World
         await world.connect_data()
     for number in range(scenario.accounts):
         broker = PAPER_PROFILE if scenario.is_paper else (ZERODHA, FYERS)[number % 2]
-        await world.connect(broker, f"Account {number}", {"alpha": scenario.units})
+        broker_id = await world.connect(broker, f"Account {number}", {"alpha": scenario.units})
+        if scenario.refuses_stops:
+            world.client(broker_id).refuses_stops = True
     await world.ask(
         "enable",
         lambda system, command: system.control.strategy_settings.set_enabled(

@@ -34,6 +34,7 @@ BAD = (
     "commands lost or doubled",
     "invariants broken",
     "stops taken away in vain",
+    "stops passed by",
     "storms of orders",
     "limits passed",
     "guards fired twice or not closed",

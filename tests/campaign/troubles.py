@@ -63,6 +63,10 @@ class Troubles:
                 return kind
         return ""
 
+    def spoils(self, endpoint: str) -> bool:
+        """Whether an endpoint misbehaves now; counts nothing."""
+        return any(self.now() < self._reads.get(name, ("", 0.0))[1] for name in (endpoint, "*"))
+
     def of_write(self, action: str) -> str:
         """Take what the next write meets, or ''."""
         if not self._writes[action]:

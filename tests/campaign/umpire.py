@@ -19,6 +19,7 @@ from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.order import CLOSED_STATES
 from tests.campaign.crossings_umpire import CrossingsUmpire
+from tests.campaign.passed_umpire import PassedUmpire
 from tests.campaign.safeguards_umpire import SafeguardsUmpire
 from tests.campaign.vain_umpire import VainUmpire
 from tests.campaign.venue import Key, Trade
@@ -38,6 +39,8 @@ __all__ = ["GRACE_S", "Umpire", "Verdict"]
 
 STORM = 30
 """Orders of one account within a minute above which the product goes round in a circle."""
+_BEGIN_S = 10.0
+"""What a controller needs until it has looked at the first prices."""
 _CLOSED = {state.value for state in CLOSED_STATES}
 _DECIDED = frozenset({"run_card", "login_done", "started", "morning_round", "token_warning"})
 """Notices that name no trouble of a position."""
@@ -70,6 +73,7 @@ class Umpire:
     def __post_init__(self) -> None:
         self._crossings = CrossingsUmpire(self.world, self._true_books)
         self._vain = VainUmpire(self.world)
+        self._passed = PassedUmpire(self.world, self.verdict)
         self._safeguards = SafeguardsUmpire(self.world, self.verdict, self._true_books)
 
     @property
@@ -140,6 +144,8 @@ class Umpire:
 
     def _look_at(self, ledger: Mapping[str, Any]) -> None:
         key, standing = ledger["_id"], self._standing(ledger)
+        is_hindered = self._hindered[-1:] == [self.now] or self.now - self._alive_since <= _BEGIN_S
+        self._passed.observe(ledger, is_naked=standing is Standing.NAKED, is_hindered=is_hindered)
         gate = self.world.database.committed["account_gates"][ledger["broker_id"]]
         if standing is Standing.NAKED and gate["mode"] == "PAUSED":
             standing = Standing.AT_WORK  # its confirmation named what it leaves alone
