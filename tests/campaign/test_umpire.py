@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -112,22 +113,20 @@ def test_price_that_stays_through_a_stop_is_found_once() -> None:
 
 def test_price_that_comes_back_or_a_close_that_begins_is_well() -> None:
     """Thirty seconds through it are needed; a goal that is flat is a close, judged elsewhere."""
-    for act in ("rises", "closes"):
-        day = StoplessDay()
-        done = day.rises if act == "rises" else lambda day=day: day.goal.update(quantity=0)
-        assert passed_by(day, (125, done)) == 0
+    day = StoplessDay()
+    assert passed_by(day, (125, day.rises)) == 0
+    day = StoplessDay()
+    assert passed_by(day, (125, partial(day.goal.update, quantity=0))) == 0
 
 
 def test_what_keeps_the_controller_from_it_is_not_counted() -> None:
     """A pause, a store that is away, prices that cannot be read, an order of unknown fate."""
-    for what in ("pause", "store", "prices", "order"):
-        day = StoplessDay()
-        act = {
-            "pause": day.is_in("PAUSED"),
-            "store": lambda day=day: setattr(day.database, "is_away", True),
-            "prices": lambda day=day: day.troubles.read("quotes", "fails", 500),
-            "order": lambda day=day: day.orders.append(
-                {**day.orders[0], "_id": "entry", "purpose": "entry", "state": "UNRESOLVED"}
-            ),
-        }[what]
-        assert passed_by(day, (105, act)) == 0, what
+    day = StoplessDay()
+    assert passed_by(day, (105, day.is_in("PAUSED"))) == 0
+    day = StoplessDay()
+    assert passed_by(day, (105, partial(setattr, day.database, "is_away", True))) == 0
+    day = StoplessDay()
+    assert passed_by(day, (105, partial(day.troubles.read, "quotes", "fails", 500))) == 0
+    day = StoplessDay()
+    unknown = {**day.orders[0], "_id": "entry", "purpose": "entry", "state": "UNRESOLVED"}
+    assert passed_by(day, (105, partial(day.orders.append, unknown))) == 0

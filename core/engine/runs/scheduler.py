@@ -94,14 +94,14 @@ class Scheduler:
                 for name, part in self._parts(waits=True):
                     task = running.get(name)
                     if task is None or task.done():
-                        running[name] = group.create_task(self._survived(name, part()))
+                        running[name] = group.create_task(self._survived(name, part))
                 await self._clock.sleep(_TICK_S)
 
     async def tick_slots(self) -> None:
         """Run the slots that are due, strategies beside one another."""
         async with asyncio.TaskGroup() as group:
             for name, part in self._parts():
-                group.create_task(self._guarded(name, part()))
+                group.create_task(self._guarded(name, part))
 
     def _parts(self, *, waits: bool = False) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
         """Yield what each strategy has to do now, from a little before the open to the close.
@@ -118,7 +118,7 @@ class Scheduler:
             else:
                 yield name, partial(self._slots, name, strategy, window, waits=waits)
 
-    async def _survived(self, name: str, part: Awaitable[None]) -> None:
+    async def _survived(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
         """Keep a failure that could not even be reported from the slots to come."""
         try:
             await self._guarded(name, part)
@@ -140,10 +140,10 @@ class Scheduler:
             if self._selection is None or name == self._selection.strategy
         ]
 
-    async def _guarded(self, name: str, part: Awaitable[None]) -> None:
+    async def _guarded(self, name: str, part: Callable[[], Awaitable[None]]) -> None:
         """Keep one strategy's failure from the others and from square-offs; report it once."""
         try:
-            await part
+            await part()
         except StoreError:
             _log.warning("strategy %s: the store is away", name)
         # A strategy is the user's own code, its schedule and parameters too.
