@@ -25,6 +25,8 @@ from telegram.error import NetworkError, TelegramError, TimedOut
 from telegram.request import BaseRequest, RequestData
 from yarl import URL
 
+from bot.edge.backlog import Backlog
+
 __all__ = ["AiohttpRequest", "PollRequest", "Timeouts"]
 
 _JSON = {"Content-Type": "application/json"}
@@ -32,7 +34,6 @@ _KEEPALIVE_S = 5.0
 """How long a connection may rest. A server that has closed one meanwhile would not have read what
 is sent on it, and a message is not sent twice."""
 _NOTHING_NEW = b'{"ok": true, "result": []}'
-_AT_ONCE = aiohttp.ClientTimeout(total=5.0)
 _SHOWS = ("/sendMessage", "/editMessageText")
 T = TypeVar("T")
 
@@ -147,11 +148,20 @@ class PollRequest(AiohttpRequest):
         super().__init__(root, connections=2, timeouts=timeouts)
         self._body = b""
         self._by_id: dict[int, object] = {}
-        self._url: URL | None = None
+        self._backlog: Backlog | None = None
+
+    async def shutdown(self) -> None:
+        """Close every connection."""
+        if self._backlog is not None:
+            self._backlog.close()
+        await super().shutdown()
 
     async def do_request(self, url: str, *given: Any, **named: Any) -> tuple[int, bytes]:
         """Poll (see the base class)."""
-        self._body, self._url = b"", URL(url, encoded=True)
+        self._body = b""
+        if self._backlog is None and _proxy(self._root) is None:
+            secure = urlsplit(url).scheme == "https"
+            self._backlog = Backlog(URL(url, encoded=True), _certificates() if secure else None)
         status, body = await super().do_request(url, *given, **named)
         if status != HTTPStatus.OK:
             return status, body
@@ -165,23 +175,11 @@ class PollRequest(AiohttpRequest):
         all the rest. It hears of one that fails when it polls itself, with the same offset.
         """
         self._body = b""
-        if self._url is None or self._session is None:
+        if self._backlog is None:
             return False
-        try:
-            async with self._session.post(
-                self._url,
-                data=b'{"offset": %d, "timeout": 0}' % offset,
-                headers=_JSON,
-                allow_redirects=False,
-                timeout=_AT_ONCE,
-            ) as answer:
-                body = await answer.read()
-        except (TimeoutError, aiohttp.ClientError):
-            return False
-        if answer.status != HTTPStatus.OK:
-            return False
-        self._body = body
-        return True
+        body = await self._backlog.poll(offset)
+        self._body = body or b""
+        return body is not None
 
     def body(self) -> bytes:
         """Return what the last poll brought, as it came."""

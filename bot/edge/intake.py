@@ -64,15 +64,18 @@ class Intake:
         self._dropped = _Tally(clock, "updates", _log.warning)
         self._codes = _Tally(clock, "wrong pairing codes", tell or _log.warning)
 
-    async def skip(self, body: bytes) -> Crowd | None:
-        """Drop a poll of strangers and return what it was, or None when it has to be sifted.
+    async def served(self) -> frozenset[int]:
+        """Return the ids of those who are served.
 
         Raises:
-            StoreError: It cannot be known who is served.
+            StoreError: It cannot be known.
         """
-        owners = await self._gate.owners()
+        return await self._gate.owners()
+
+    def skip(self, body: bytes, served: frozenset[int]) -> Crowd | None:
+        """Drop a poll of strangers and return what it was, or None when it has to be sifted."""
         # While nobody is served, anybody may send the pairing code.
-        crowd = crowd_of(body, owners, _NAMED + 1) if owners else None
+        crowd = crowd_of(body, served, _NAMED + 1) if served else None
         if crowd is not None:
             self._dropped.count(*crowd.users, updates=crowd.count)
             self._dropped.say()

@@ -37,6 +37,7 @@ SECOND_INSTANCE = (
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 30.0
 _ALARM_AFTER_S = 30.0
+_KNOWN_FOR_S = 0.5
 _log = logging.getLogger(__name__)
 
 
@@ -129,11 +130,16 @@ class Poller:
         Raises:
             StoreError: It cannot be known who is served.
         """
-        while crowd := await self._intake.skip(self._request.body()):
+        served, known_at = await self._intake.served(), self._clock.monotonic()
+        while crowd := self._intake.skip(self._request.body(), served):
             self._offset = crowd.last + 1
             self._note_answer()
             if not crowd.is_full or not await self._request.take_more(self._offset):
                 return False
+            # While somebody is served nobody else can come in: what is a moment old names too many
+            # at worst, whose poll is then read.
+            if self._last_poll - known_at > _KNOWN_FOR_S:
+                served, known_at = await self._intake.served(), self._clock.monotonic()
         return True
 
     def _confirm(self, written: Sequence[object]) -> None:

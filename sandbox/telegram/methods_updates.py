@@ -49,8 +49,8 @@ DESCRIPTIONS = {
 }
 
 
-async def get_updates(call: Call) -> list[Json]:
-    """Poll for updates."""
+async def get_updates(call: Call) -> list[str]:
+    """Poll for updates; they come as JSON."""
     parameters = call.parameters
     limit = parameters.integer("limit", _MAX_LIMIT)
     if not 1 <= limit <= _MAX_LIMIT:

@@ -34,6 +34,8 @@ class Bot:
     username: str
     last_message_id: int = 0
     next_update_id: int = 1
+    first_update_id: int = 0
+    """Updates before it are confirmed."""
     commands: dict[str, list[Json]] = field(default_factory=dict)
     menu_buttons: dict[str, Json] = field(default_factory=dict)
     descriptions: dict[str, str] = field(default_factory=dict)

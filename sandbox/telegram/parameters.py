@@ -72,12 +72,22 @@ class Parameters:
         return self.uploads.get(name)
 
 
+_READ = web.RequestKey("parameters", Parameters)
+
+
 async def read_parameters(request: web.Request) -> Parameters:
-    """Read every parameter of a request, the body's over the query's.
+    """Read every parameter of a request, the body's over the query's; it is read once.
 
     Raises:
         BotApiError: The body is not what its content type says.
     """
+    found = request.get(_READ)
+    if found is None:
+        found = request[_READ] = await _read(request)
+    return found
+
+
+async def _read(request: web.Request) -> Parameters:
     values: dict[str, Any] = dict(request.query)
     uploads: dict[str, Upload] = {}
     body = await request.read()

@@ -5,8 +5,9 @@ exclude one another (the older one is answered), messages wait 24 hours and taps
 """
 
 import asyncio
+import json
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from sandbox.telegram.errors import BotApiError, conflict
@@ -23,6 +24,7 @@ _OFF_BY_DEFAULT = frozenset({"chat_member", "message_reaction", "message_reactio
 _HELD_POLL_S = 3.0
 _REPEATED_POLL_S = 0.5
 _CONFLICT_PAUSE_S = 3.0
+_FORGETS_AFTER_S = 1.0
 _OTHER_POLL = (
     "terminated by other getUpdates request; make sure that only one bot instance is running"
 )
@@ -54,6 +56,9 @@ class UpdateQueue:
         self._last_offset: int | None = None
         self._last_start = self._last_finish = float("-inf")
         self._is_closing = False
+        self._texts: dict[int, str] = {}
+        self._confirmed: list[str] = []
+        self._forgetting: asyncio.TimerHandle | None = None
 
     def put(self, kind: str, lane: str, body: Json) -> int | None:
         """Queue an update, unless the bot has not asked for its kind; give its id."""
@@ -64,7 +69,13 @@ class UpdateQueue:
         self._storage.save("bot", self._bot.token, self._bot)
         update = PendingUpdate(update_id, kind, lane, self._now(), body)
         self.pending.append(update)
-        self._storage.save("update", self._key(update), update)
+        # Written out once, for the storage and for the poll that asks for it.
+        text = json.dumps(body)
+        self._texts[update_id] = _written(update, text)
+        head = json.dumps({**vars(update), "body": None})
+        self._storage.save_json(
+            "update", self._key(update), f"{head.removesuffix('null}')}{text}}}"
+        )
         self.arrived.set()
         if self._poll is not None:
             self._poll.wake.set()
@@ -83,6 +94,7 @@ class UpdateQueue:
         """Take one update out: it was confirmed or is too old."""
         if update in self.pending:
             self.pending.remove(update)
+            self._texts.pop(update.update_id, None)
             self._storage.remove("update", self._key(update))
 
     def clear(self) -> None:
@@ -101,9 +113,18 @@ class UpdateQueue:
         """End the waiting poll and let none wait any more: the server stops."""
         self._is_closing = True
         self.end_poll(None)
+        self._forget()
 
-    async def get(self, offset: int, limit: int, timeout_s: float) -> list[Json]:
-        """Answer getUpdates.
+    def restore(self, updates: Iterable[PendingUpdate]) -> None:
+        """Take up what was stored; what was confirmed already is forgotten."""
+        first = self._bot.first_update_id
+        updates = sorted(updates, key=lambda update: update.update_id)
+        self.pending = [update for update in updates if update.update_id >= first]
+        self._confirmed = [self._key(one) for one in updates if one.update_id < first]
+        self._forget()
+
+    async def get(self, offset: int, limit: int, timeout_s: float) -> list[str]:
+        """Answer getUpdates: the updates as JSON.
 
         Raises:
             BotApiError: 409, when a webhook is set or a newer poll came.
@@ -119,7 +140,11 @@ class UpdateQueue:
         self.expire()
         first = self._index_of(max(0, offset))
         chosen = self.pending[first : first + limit] or self.pending[:limit]
-        return [{"update_id": update.update_id, update.kind: update.body} for update in chosen]
+        return [self._text(update) for update in chosen]
+
+    def _text(self, update: PendingUpdate) -> str:
+        known = self._texts.get(update.update_id)
+        return known or _written(update, json.dumps(update.body))
 
     def _index_of(self, update_id: int) -> int:
         return bisect_left(self.pending, update_id, key=lambda update: update.update_id)
@@ -148,9 +173,35 @@ class UpdateQueue:
             for update in self.pending[:offset]:
                 self.remove(update)
         elif offset <= self._bot.next_update_id:
-            gone = self.pending[: self._index_of(offset)]
-            del self.pending[: len(gone)]
-            self._storage.remove("update", *(self._key(update) for update in gone))
+            self._confirm_first(self._index_of(offset))
+
+    def _confirm_first(self, count: int) -> None:
+        """Drop updates; that they are gone is written at once, their rows go in a moment.
+
+        Deleting a hundred rows takes longer than answering the poll.
+        """
+        if not count:
+            return
+        gone = self.pending[:count]
+        del self.pending[:count]
+        self._confirmed += [self._key(update) for update in gone]
+        for update in gone:
+            self._texts.pop(update.update_id, None)
+        self._bot.first_update_id = gone[-1].update_id + 1
+        self._storage.save("bot", self._bot.token, self._bot)
+        if self._is_closing:
+            self._forget()
+        elif self._forgetting is None:
+            loop = asyncio.get_running_loop()
+            self._forgetting = loop.call_later(_FORGETS_AFTER_S, self._forget)
+
+    def _forget(self) -> None:
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+            self._forgetting = None
+        if self._confirmed:
+            self._storage.remove("update", *self._confirmed)
+            self._confirmed.clear()
 
     async def _wait(self, timeout_s: float) -> None:
         poll = self._poll = _Poll()
@@ -171,3 +222,7 @@ class UpdateQueue:
         if self._now() < self._next_conflict_at and not self._is_closing:
             await asyncio.sleep(_CONFLICT_PAUSE_S)
         self._next_conflict_at = self._now() + _CONFLICT_PAUSE_S
+
+
+def _written(update: PendingUpdate, body: str) -> str:
+    return f'{{"update_id": {update.update_id}, "{update.kind}": {body}}}'

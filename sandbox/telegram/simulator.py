@@ -7,6 +7,7 @@ of the conversation, which are the open chat pages.
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,12 +85,12 @@ class Simulator:
         self._load_updates()
 
     def _load_updates(self) -> None:
+        stored: dict[str, list[PendingUpdate]] = defaultdict(list)
         for key, body in self.storage.load("update"):
-            queue = self.queues.get(key.rpartition("/")[0])
-            if queue is not None:
-                queue.pending.append(PendingUpdate(**body))
-        for queue in self.queues.values():
-            queue.pending.sort(key=lambda update: update.update_id)
+            stored[key.rpartition("/")[0]].append(PendingUpdate(**body))
+        for token, updates in stored.items():
+            if token in self.queues:
+                self.queues[token].restore(updates)
 
     def reset(self) -> None:
         """Forget every bot, chat, message, update and file.

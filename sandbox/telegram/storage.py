@@ -66,7 +66,10 @@ class Storage:
     def save(self, kind: str, key: str, record: Any) -> None:
         """Write one record (a dataclass) over its older version."""
         # Not by ``asdict``, which copies all that a record holds before it is written.
-        body = json.dumps(vars(record), ensure_ascii=False, default=vars)
+        self.save_json(kind, key, json.dumps(vars(record), ensure_ascii=False, default=vars))
+
+    def save_json(self, kind: str, key: str, body: str) -> None:
+        """Write one record that is JSON already."""
         self._database.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", (kind, key, body))
 
     def remove(self, kind: str, *keys: str) -> None:
