@@ -16,6 +16,7 @@ SMALL = frozenset(
         "broker_accounts",
         "chats",
         "goals",
+        "guards",
         "lease",
         "ledgers",
         "limits",
@@ -28,7 +29,7 @@ SMALL = frozenset(
     }
 )
 """Collections that hold what a person sets up or does by hand, and nothing of what a day brings;
-ledgers and goals, one for each instrument that a strategy trades on an account; links, one an account."""
+ledgers, goals and guards, one for each instrument that a strategy trades on an account; links, one an account."""
 ADAPTER = ("core/adapters/mongo/", "core/adapters/single_writer/", "core/adapters/sealed.py")
 """The port itself, migrations (once a version), the change of keys, which reads what it seals, and a
 view that passes on what others ask."""

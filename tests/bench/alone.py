@@ -4,7 +4,9 @@
 *Overhead* is what an order takes less the time in which the broker had it. Of an exit it counts from
 the begin of the commit that submits it until its answer is in the journal. An entry is committed with
 its run, so that commit counts too. *Whole* is from the slot's begin, market data and plan included.
-Beside them stands a bare aiohttp client's request less the broker's time.
+Beside them stand a bare aiohttp client's request less the broker's time, and two bare durable inserts
+with the stock driver, each after a rest: less than that no program needs which writes an order down
+before it sends it, and its answer after.
 """
 
 from __future__ import annotations
@@ -13,8 +15,15 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
+
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.write_concern import WriteConcern
 
 from tests.bench.bed import Bed, Slot, at, bed, middle
 from tests.bench.figure import Figure
@@ -24,6 +33,7 @@ from tests.bench.stores import STORES, busy
 __all__ = ["alone", "overheads"]
 
 PAIRS = 30
+_REST_S = 0.03  # as long as the door takes for an order
 _LEAD_S = 0.5
 """Connections are open from the slot before; a quote a second is what the broker allows."""
 
@@ -40,15 +50,16 @@ def _overhead(slot: Slot) -> tuple[float, float]:
 
 
 async def overheads(directory: Path, store: str, pairs: int) -> Mapping[str, Sequence[float]]:
-    """Return milliseconds by what was measured: entry and exit, each overhead and whole; bare."""
-    names = ("entry", "entry whole", "exit", "exit whole", "bare")
+    """Return milliseconds by what was measured: entry and exit, each overhead and whole; peers."""
+    names = ("entry", "entry whole", "exit", "exit whole", "bare", "two inserts")
     found: dict[str, list[float]] = {name: [] for name in names}
-    async with bed(directory, store) as over:
+    async with bed(directory, store) as over, _bare_inserts(over) as inserts:
         await over.connect(1)
         bare = Bare(over.door, over.session, ["peer0001"])
         for number in range(pairs + 3):
             took = [(way, await over.slot(way, 1, lead_s=_LEAD_S)) for way in ("LONG", "FLAT")]
             theirs = await _bare(over, bare)
+            written = await _two(inserts)
             if number < 3:  # warms the code up
                 continue
             for (_, slot), way in zip(took, ("entry", "exit"), strict=True):
@@ -56,7 +67,34 @@ async def overheads(directory: Path, store: str, pairs: int) -> Mapping[str, Seq
                 found[way].append(overhead)
                 found[f"{way} whole"].append(whole)
             found["bare"].append(theirs)
+            found["two inserts"].append(written)
     return found
+
+
+@asynccontextmanager
+async def _bare_inserts(
+    over: Bed,
+) -> AsyncIterator[AsyncCollection[dict[str, Any]] | None]:
+    """Yield a collection of the store's server that nobody else uses; None without a server."""
+    if over.store is None:
+        yield None
+        return
+    async with AsyncMongoClient[dict[str, Any]](over.store.server.uri) as client:
+        durable = WriteConcern("majority", j=True)
+        yield client["peer"].get_collection("bare", write_concern=durable)
+
+
+async def _two(inserts: AsyncCollection[dict[str, Any]] | None) -> float:
+    """Return how long two inserts take, in milliseconds, without the rests before them."""
+    if inserts is None:
+        return 0.0
+    took = 0.0
+    for _ in range(2):
+        await asyncio.sleep(_REST_S)
+        begins = time.perf_counter()
+        await inserts.insert_one({"state": "SUBMITTED"})
+        took += time.perf_counter() - begins
+    return took * 1e3
 
 
 async def _bare(over: Bed, bare: Bare) -> float:
@@ -70,9 +108,10 @@ async def _bare(over: Bed, bare: Bare) -> float:
 async def alone(directory: Path, store: str, pairs: int = PAIRS) -> dict[str, Figure]:
     """Measure once, as figures."""
     found = await overheads(directory, store, pairs)
-    bare = middle(found["bare"])
+    least = middle(found["bare"]) + middle(found["two inserts"])
+    peer = "a bare request and two bare durable inserts, p50"
     return {
-        f"{way}_alone_{name}_{store}": Figure(value, "ms", bare, "a bare request, p50")
+        f"{way}_alone_{name}_{store}": Figure(value, "ms", least, peer)
         for way in ("entry", "exit")
         for name, value in (("p50", middle(found[way])), ("p99", at(found[way], 0.99)))
     }

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from core.adapters.mongo.migrations import SCHEMA_VERSION, migrate
+from core.adapters.mongo.migrations import SCHEMA_VERSION, forget_schema, migrate
 from core.adapters.mongo.schema import COLLECTIONS, Collection, collection, index, validator
 from core.adapters.mongo.store import MongoStore
 from core.errors import ConfigurationError, DuplicateKey, StoreError
@@ -222,6 +222,23 @@ async def test_a_migration_killed_at_each_statement_converges(
         assert legacy is not None
         assert (legacy["live"], legacy["display_key"]) == (True, "main one")
     assert 12 < statement < 99, "the loop went through every statement"
+
+
+async def test_needless_index_is_removed_only_where_that_is_quick(bare_store: MongoStore) -> None:
+    """It costs an old store time; one that would refuse documents goes, however long it takes."""
+    before = collection("things", index("n"), index("m", unique=True), index("o"))
+    after = (collection("things", index("o")),)
+    await migrate(bare_store, (before,), ())
+
+    async def names() -> set[str]:
+        (_, indexes) = (await shape(bare_store))["things"]
+        return {str(dict(one)["name"]) for one in indexes} - {"_id_"}
+
+    await migrate(bare_store, after, (), rebuilds=False)
+    assert await names() == {"n", "o"}
+    await forget_schema(bare_store, 0)
+    await migrate(bare_store, after, ())
+    assert await names() == {"o"}
 
 
 async def test_equivalent_index_is_rebuilt_only_where_that_is_quick(bare_store: MongoStore) -> None:

@@ -148,8 +148,9 @@ async def migrate(
     """Bring ``store`` to this program's schema; does nothing when it is there already.
 
     Run it under the lease, before anything else writes. Without ``rebuilds`` an index stays that
-    holds what is declared by an older filter: the embedded server takes ten milliseconds a document
-    to remove or build one, and serves either alike.
+    holds what is declared by an older filter, or that is not declared any more and refuses nothing:
+    the embedded server takes ten milliseconds a document to remove or build one, and serves either
+    alike.
 
     Raises:
         ConfigurationError: A newer program wrote this store, or its data break a unique index.
@@ -198,7 +199,12 @@ async def _ensure(store: MigratableStore, wanted: Collection, *, rebuilds: bool)
             for name, one in declared.items()
             if one.was is not None and name in existing and _differs(existing[name], one)
         }
-    stale = [name for name, found in existing.items() if _differs(found, declared.get(name))]
+    stale = [
+        name
+        for name, found in existing.items()
+        if _differs(found, declared.get(name))
+        and (rebuilds or name in declared or found.get("unique"))
+    ]
     for name in stale:
         await store.command({"dropIndexes": wanted.name, "index": name})
     missing = [one for one in wanted.indexes if one.name not in existing or one.name in stale]

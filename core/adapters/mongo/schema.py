@@ -57,11 +57,18 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """One collection; ``rules`` is a ``$jsonSchema`` or None."""
+    """One collection.
+
+    Attributes:
+        rules: A ``$jsonSchema``, or None.
+        found_by: Fields by which documents are looked up in the writer's memory alone, which holds
+            all of them: an index at the server would cost each write and serve nobody.
+    """
 
     name: str
     indexes: tuple[Index, ...] = ()
     rules: Mapping[str, Any] | None = None
+    found_by: tuple[str, ...] = ()
 
 
 def index(
@@ -83,9 +90,14 @@ def index(
     )
 
 
-def collection(name: str, *indexes: Index, rules: Mapping[str, Any] | None = None) -> Collection:
+def collection(
+    name: str,
+    *indexes: Index,
+    rules: Mapping[str, Any] | None = None,
+    found_by: tuple[str, ...] = (),
+) -> Collection:
     """Return a collection with its indexes and validator."""
-    return Collection(name, indexes, rules)
+    return Collection(name, indexes, rules, found_by)
 
 
 def validator(properties: Mapping[str, Any], *, required: Sequence[str]) -> dict[str, Any]:
@@ -210,7 +222,6 @@ COLLECTIONS: tuple[Collection, ...] = (
     collection(  # _id: client_order_id
         "orders",
         index("broker_id", "state"),
-        index("broker_id", "day"),
         index(
             "broker_id",
             "broker_order_id",
@@ -221,20 +232,13 @@ COLLECTIONS: tuple[Collection, ...] = (
         ),
         index("run_id"),
         index("day", "broker_id", "instrument"),
-        index("broker_id", "instrument", "state"),
         rules=_ORDER,
     ),
-    collection(  # _id: client_order_id#n
-        "order_events", index("client_order_id", "n"), index("broker_id", "at")
-    ),
-    collection(  # _id: broker_id|trade key
-        "fills", index("broker_id", "day"), index("client_order_id")
-    ),
-    collection(  # _id: strategy|broker_id|instrument|product
-        "ledgers", index("broker_id"), index("strategy")
-    ),
-    collection("goals", index("broker_id")),  # _id: as ledgers
-    collection("guards", index("broker_id")),  # _id: as ledgers
+    collection("order_events", index("broker_id", "at")),  # _id: client_order_id#n
+    collection("fills", index("broker_id", "day")),  # _id: broker_id|trade key
+    collection("ledgers", found_by=("broker_id",)),  # _id: strategy|broker_id|instrument|product
+    collection("goals", found_by=("broker_id",)),  # _id: as ledgers
+    collection("guards", found_by=("broker_id",)),  # _id: as ledgers
     collection("result_guards"),  # _id: scope, as GuardScope.key
     collection("shut_days", index("at", keep_days=_KEEP_DAYS, name="expiry")),  # _id: scope|day
     collection("limits", rules=_LIMITS),  # _id: broker_id, or all

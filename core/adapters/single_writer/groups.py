@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
@@ -13,8 +13,9 @@ from typing import Any
 from core.adapters.mongo.schema import Collection
 from core.adapters.single_writer.documents import unique_keys
 from core.adapters.single_writer.fence import DoneBefore, WrittenOutside
-from core.adapters.single_writer.rules import Newest, Rule
-from core.adapters.single_writer.shelf import Layer
+from core.adapters.single_writer.memory import Memory
+from core.adapters.single_writer.rules import Newest
+from core.adapters.single_writer.shelf import Layer, Shelf
 from core.errors import (
     AlreadyDone,
     LeaseLost,
@@ -87,11 +88,19 @@ class Group:
             for key, new in written.docs.items():
                 mine.write(key, new, written.bases[key])
 
-    def trim(self, rule_of: Callable[[str], Rule]) -> None:
-        """Leave out what is needless beside what else is committed."""
+    def trim(self, memory: Memory, *, is_alone: bool) -> None:
+        """Leave out what is needless beside what else is committed.
+
+        Args:
+            memory: What has landed; nothing is committed before this group now.
+            is_alone: Whether no other process can write to the server without saying so.
+        """
         for collection, layer in self.layers.items():
-            if (newest := rule_of(collection).newest) is not None:
-                _keep_newest(layer, newest)
+            rule = memory.rule(collection)
+            if rule.newest is not None:
+                _keep_newest(layer, rule.newest)
+            if rule.counter and is_alone:
+                _leave_counts_out(layer, rule.counter, memory.shelf(collection))
 
     def nonces(self, now: datetime) -> list[Document]:
         """Return what remembers that the members' transactions are committed."""
@@ -190,6 +199,21 @@ def _difference(base: Document, new: Document) -> Document:
         for name, value in new.items()
         if name not in base or (base[name] is not value and repr(base[name]) != repr(value))
     }
+
+
+def _leave_counts_out(layer: Layer, counter: str, landed: Shelf) -> None:
+    """Send nothing of documents of which nothing but a counter was raised.
+
+    Memory gets an equal document in the place of each, so that whoever has read it runs again.
+    """
+    for key, new in list(layer.docs.items()):
+        base, stands = layer.bases[key], landed.docs.get(key)
+        if base is None or new is None or stands is None or base.keys() - new.keys():
+            continue
+        if _difference(base, new).keys() <= {counter}:
+            # Not the base: that has what a group before this one counted, which was left out, too.
+            layer.bases[key] = stands
+            layer.put(key, dict(stands))
 
 
 def _keep_newest(layer: Layer, rule: Newest) -> None:

@@ -59,6 +59,9 @@ class Rule:
             committed depends on them, and who taps does not wait for fifty accounts' commit.
         is_own: A document of it is one account's, and written by its transactions alone.
         newest: What makes a new document needless when a newer one is committed with it.
+        counter: A field that is raised only so that two transactions that both read a document
+            collide. Bodies that run over memory do so there; the server has to see it only where
+            another process could write unseen.
     """
 
     is_whole: bool = False
@@ -67,6 +70,7 @@ class Rule:
     is_aside: bool = False
     is_own: bool = False
     newest: Newest | None = None
+    counter: str = ""
 
 
 WHOLE = Rule(is_whole=True)
@@ -85,7 +89,7 @@ _RULES: Mapping[str, Rule] = {
     ),
     "fills": Rule(covers=(Cover(("broker_id", "day"), most=1024),)),
     "baselines": Rule(covers=(Cover(("day",)), Cover(("broker_id", "day"), most=1024))),
-    "account_gates": Rule(is_whole=True, is_own=True),
+    "account_gates": Rule(is_whole=True, is_own=True, counter="seq"),
     "outbox": Rule(
         covers=(Cover(("state",), frozenset({"WAITING", "SENDING", "DEAD"})),),
         # A card shows the present: of fifty accounts' edits that become visible in one moment the

@@ -17,7 +17,8 @@ _FEW = 4
 
 def fields_of(collection: Collection) -> frozenset[str]:
     """Return the fields by which a collection's documents are looked up."""
-    return frozenset(field for index in collection.indexes for field, _ in index.keys)
+    indexed = (field for index in collection.indexes for field, _ in index.keys)
+    return frozenset((*indexed, *collection.found_by))
 
 
 class Shelf:

@@ -81,6 +81,7 @@ class SingleWriterStore(OfServer):
         self._comparison = Comparison(self._memory, base)
         self._contention = Contention(self._memory)
         self._deadline_s = deadline_s
+        self._is_alone = base.server_kind() == "embedded"
         self._fence: Fence | None = None
         self._outside = 0
         self._groups: list[Group] = []
@@ -364,7 +365,7 @@ class SingleWriterStore(OfServer):
             await asyncio.sleep(0)
 
     async def _commit(self, group: Group) -> None:
-        group.trim(self._memory.rule)
+        group.trim(self._memory, is_alone=self._is_alone)
         written = list(batches(group, self._memory.collections))
         nonces = group.nonces(self._clock.now())
         condition = held(self._fence, self._outside)

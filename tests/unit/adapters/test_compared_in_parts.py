@@ -100,7 +100,7 @@ async def test_difference_is_found_wherever_it_is(held: Held) -> None:
     assert await _found(held, "order_events") == [f"order_events/o{STEPS - 1}#1: n"]
 
 
-async def test_whole_collection_of_many_accounts_is_asked_by_account(held: Held) -> None:
+async def test_whole_collection_of_many_accounts_is_asked_in_parts(held: Held) -> None:
     """Ledgers of fifty accounts in eighty shares are four thousand documents."""
     rows: list[Document] = [
         {"_id": f"l{n}", "broker_id": f"zerodha_{n % ACCOUNTS:06d}"} for n in range(ORDERS)
@@ -111,3 +111,10 @@ async def test_whole_collection_of_many_accounts_is_asked_by_account(held: Held)
     assert max(found for _, found in asked) < ORDERS
     await held.base.update("ledgers", {"_id": f"l{ORDERS - 1}"}, Change(set={"quantity": 1}))
     assert await _found(held, "ledgers") == [f"ledgers/l{ORDERS - 1}: quantity"]
+    for number in ("", "l150x", "z"):
+        await held.writer.find("ledgers", {"broker_id": "zerodha_000001"})  # was read anew
+        await held.base.insert("ledgers", {"_id": number})
+        assert await _found(held, "ledgers") == [f"ledgers/{number}: is not in memory"]
+        await held.writer.find("ledgers", {"broker_id": "zerodha_000001"})
+    await held.base.delete("ledgers", {"_id": "l0"})
+    assert await _found(held, "ledgers") == ["ledgers/l0: is not in the store"]
