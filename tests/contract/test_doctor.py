@@ -32,12 +32,13 @@ from core.inspection import CALENDAR_FILE, calendar_years
 from core.ports.store import Change
 from tests.fakes.clock import clock_text
 from tests.fakes.installation import TOKEN, Installation
+from tests.fakes.ports import free_port
 from tests.fakes.sandbox_process import Sandbox, eventually
 
 pytestmark = [
     pytest.mark.dates,
     pytest.mark.row("F4"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),  # see driver_leaves
 ]
 
@@ -200,15 +201,13 @@ async def test_beside_a_running_controller(here: Installation, report: Report) -
     told: list[str] = []
     listener = threading.Thread(target=listen, args=(manager, told), daemon=True)
     listener.start()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     here.extra["SAARTHI_LISTEN"] = f"127.0.0.1:{port}"
     here.extra["SAARTHI_PUBLIC_URL"] = f"http://127.0.0.1:{port}"
     controller = here.start("run")
     try:
-        eventually((here.data / "store.json").exists, within_s=60)
-        eventually(lambda: answers(port), within_s=60)
+        eventually((here.data / "store.json").exists)
+        eventually(lambda: answers(port))
 
         code, lines = await report()
 

@@ -15,7 +15,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -42,12 +41,13 @@ from core.domain.route import ProxyKind
 from tests.fakes.clock import clock_text
 from tests.fakes.demo import command_lines_below
 from tests.fakes.installation import TOKEN, Installation
+from tests.fakes.ports import free_port
 from tests.fakes.proxies import PASSWORD, RunningProxy, running_proxy
 from tests.fakes.sandbox_process import ROOT, Sandbox, eventually
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="arguments are read in /proc"),
 ]
 
@@ -67,12 +67,6 @@ PAGES: list[str] = []
 """What our web server answered to the browsers of the day."""
 SHORTEST = 10
 """No secret is shorter, so that none is found by chance."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Arguments:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from core.domain.route import Proxy, ProxyKind
+from tests.fakes.ports import free_port
 
 __all__ = ["LEAVES_FROM", "PASSWORD", "USER", "RunningProxy", "running_proxy"]
 
@@ -32,9 +32,7 @@ class RunningProxy:
 @contextmanager
 def running_proxy() -> Iterator[RunningProxy]:
     """Run a proxy until the end of the block."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     listen = f"http+socks5://127.0.0.1:{port}/@{LEAVES_FROM}#{USER}:{PASSWORD}"
     # It remembers whom it let in by address, all loopback's alike: each login counts by itself.
     command = [sys.executable, "-u", "-m", "pproxy", "-l", listen, "--auth", "-1"]

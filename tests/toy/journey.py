@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -24,20 +23,15 @@ from console.demo.operator import Operator
 from core.adapters.clock import clock_from_setting
 from tests.fakes.clock import clock_text
 from tests.fakes.installation import Installation
+from tests.fakes.ports import free_port
 from tests.fakes.sandbox_process import ROOT, Sandbox, eventually
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 BREAKOUT = "2026-11-23T09:31:02+05:30"
 """The run of this minute enters."""
 SLOW = 0.05
 STRATEGY = "Opening range breakout"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -117,8 +111,8 @@ async def test_toy_is_added_logged_in_and_trades(scene: Scene) -> None:
     page = await do.tap(page, STRATEGY, STRATEGY, button="Run now")
     asked = await do.tap(page, "Run now", STRATEGY, button="Run it now")
     await do.tap(asked, "Run it now", "runs now")
-    eventually(lambda: [row for row in scene.here.ledger() if row["broker"] == "toy"], within_s=60)
-    await do.waits(lambda: _says_filled(do, actor.label), "a filled order at Toy", within_s=60)
+    eventually(lambda: [row for row in scene.here.ledger() if row["broker"] == "toy"])
+    await do.waits(lambda: _says_filled(do, actor.label), "a filled order at Toy")
 
 
 def _says_filled(do: Operator, label: str) -> bool:

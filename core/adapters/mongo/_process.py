@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from core.errors import StoreUnavailable
@@ -23,6 +25,7 @@ from core.errors import StoreUnavailable
 __all__ = ["ChildProcess", "DirectoryLock", "free_port", "private_directory", "write_private"]
 
 _TETHER = Path(__file__).with_name("_tether.py")
+_LOWEST_PORT, _HANDED_OUT_FROM = 16_384, 32_768
 _POLL_S = 0.05
 _STOP_S = 5.0
 _LOG_LIMIT = 16 * 1024 * 1024
@@ -38,14 +41,18 @@ def private_directory(path: Path) -> Path:
 
 
 def free_port(wanted: int = 0) -> int:
-    """Return ``wanted`` when it is free on loopback, else some other free port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return ``wanted`` when it is free on loopback, else some other free port.
+
+    The server binds it a while later. A port that the system hands out by itself could be taken
+    meanwhile, so those are the last resort.
+    """
+    others = [_LOWEST_PORT + secrets.randbelow(_HANDED_OUT_FROM - _LOWEST_PORT) for _ in range(64)]
+    for port in (*([wanted] if wanted else ()), *others, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise StoreUnavailable("No port is free on 127.0.0.1.")
 
 
 def write_private(path: Path, text: str) -> None:

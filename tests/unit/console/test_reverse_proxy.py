@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from console.doctor.finding import Level
 from console.doctor.proxy_files import parsed_caddy, parsed_nginx
 from console.doctor.reverse_proxy import reverse_proxy
 from core.config import Settings
+from tests.fakes.ports import free_port
 
 pytestmark = pytest.mark.row("F7")
 
@@ -130,12 +130,6 @@ def test_broken_files_are_read_as_far_as_they_go() -> None:
         parsed_caddy(text)
     (server,) = parsed_nginx('server { set $x "a;b{c}"; } # end {').block
     assert [one.words for one in server.block] == [("set", "$x", "a;b{c}")]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def asked(port: int) -> int:
