@@ -21,6 +21,7 @@ from pymongo.errors import PyMongoError
 from core.adapters.mongo.migrations import SCHEMA_VERSION
 from core.adapters.mongo.schema import COLLECTIONS
 from core.adapters.mongo.server import launch
+from tests.fakes.browsing import launched
 from tests.fakes.memory_store import MemoryStore
 
 pytest_plugins = ("tests.order", "tests.process_state", "tests.proofs")
@@ -65,7 +66,7 @@ async def browser(chromium: Path) -> AsyncIterator[Browser]:
     """A headless browser, closed at the end."""
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(executable_path=chromium, args=arguments)
+        started = await launched(playwright, chromium, arguments)
         try:
             yield started
         finally:

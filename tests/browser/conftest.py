@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 # Five seconds, the default, are not much on two cores that run five tests at once.
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=120_000)
 
 _ROOT = Path(__file__).resolve().parents[2] / ".screenshots"
 

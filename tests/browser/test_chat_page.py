@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 from sandbox.clock import MarketClock, parse_clock
 from tests.fakes.bot_api import BotClient, Telegram, png, serve_telegram
+from tests.fakes.browsing import launched
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -57,9 +58,9 @@ async def bot(telegram: Telegram) -> BotClient:
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield launched
-        await launched.close()
+        started = await launched(playwright, CHROMIUM, ARGUMENTS)
+        yield started
+        await started.close()
 
 
 async def open_page(browser: Browser, telegram: Telegram, query: str = "", **options: Any) -> Page:

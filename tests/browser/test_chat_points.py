@@ -163,7 +163,7 @@ async def set_up(person: Person, shots: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.row("E1", "E2", "E3", "E4", "E6")
 @pytest.mark.row("C2", "D4", "D6")
 async def test_the_chat_has_no_rough_edge(world: World, browser: Browser, shots: Path) -> None:

@@ -13,11 +13,11 @@ from tests.fakes.demo import Demo
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found in /proc"),
 ]
 
-TRADES_MS = 120_000
+TRADES_MS = 240_000
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.invariant("I1", "I2", "I3", "I4", "I5", "I6", "I8", "I9", "I11", "I12")
 @pytest.mark.row("R6", "R8")
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_short_campaign() -> None:
     """Nothing is duplicated, lost, wrong, unprotected without a word, or untold."""
     command = [sys.executable, "-m", "tests.campaign", "--short", "--jobs", "1"]
@@ -46,7 +46,7 @@ def test_interrupted_campaign_leaves_nothing_behind() -> None:
         assert line, "it ended by itself"
     worker = int(line.split()[-1])
     process.send_signal(signal.SIGINT)
-    told, _ = process.communicate(timeout=120)
+    told, _ = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "interrupted" in told
     assert not Path(f"/proc/{worker}").exists()

@@ -43,7 +43,7 @@ from core.errors import (
 )
 from core.ports.store import Change, Document, StoreView
 
-pytestmark = [pytest.mark.matrix("D04"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.matrix("D04"), pytest.mark.timeout(900)]
 
 SECRET = "CANARYSECRET1"
 PASSPHRASE = "canary passphrase of the tests"

@@ -53,7 +53,7 @@ async def test_close_in_pause_is_followed_to_its_end(world: World) -> None:
         life.watch.instead = slow_down
         world.sandbox.fault("no_fill", "kite", match={"api_key": KITE.api_key})
         await close(life, kite, despite_pause=True)
-        await life.holds(kite, 0, within_s=90)
+        await life.holds(kite, 0)
         states = [row["state"] for row in await life.rows(purpose="exit")]
         assert states == ["DENIED", "CANCELED", "FILLED"]
         await assert_invariants(life)
@@ -133,7 +133,7 @@ async def test_close_goes_on_after_a_restart(world: World) -> None:
         await close(life, kite)
         await life.becomes(OrderState.HELD, purpose="exit")
     async with living(world) as life:
-        await life.holds(kite, 0, within_s=90)
+        await life.holds(kite, 0)
         await assert_invariants(life)
 
 

@@ -168,7 +168,7 @@ async def test_resting_exit_counts_in_exit_only(world: World) -> None:
             async def looked() -> bool:
                 return life.watch.count("positions") > looks + 1
 
-            await until(looked, within_s=90, what="another look")
+            await until(looked, what="another look")
             assert [write["tag"] for write in world.placed(KITE) if write["side"] == "SELL"] == []
         assert_only_shrank(world, KITE, 2)
 
@@ -186,7 +186,7 @@ async def test_exit_that_rests_is_chased(world: World) -> None:
         await life.run("FLAT")
         await life.becomes(OrderState.ACCEPTED, purpose="exit")
         assert await life.held(kite) == 1
-        await life.holds(kite, 0, within_s=90)
+        await life.holds(kite, 0)
         await assert_invariants(life)
         states = [row["state"] for row in await life.rows(purpose="exit")]
         assert states == ["CANCELED", "FILLED"]

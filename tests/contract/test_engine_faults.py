@@ -304,7 +304,7 @@ async def test_refused_cancel_asks_for_the_state(world: World) -> None:
             world.sandbox.fault("http", who.target, match=match, status=400, body=body)
         await life.run("FLAT")
         for broker_id in ids:
-            await life.holds(broker_id, 0, within_s=90)
+            await life.holds(broker_id, 0)
         await assert_invariants(life)
         for who in PAIR:
             cancels = [w for w in world.ledger(who) if w["action"] == "cancel"]
@@ -396,5 +396,5 @@ async def test_unknown_positions_are_not_flat(world: World) -> None:
         await life.system.control.modes.set(life.command(), TradingMode.EXIT_ONLY, None)
         await life.run("FLAT")
         for broker_id in ids:
-            await life.holds(broker_id, 0, within_s=90)
+            await life.holds(broker_id, 0)
         await assert_invariants(life)

@@ -73,7 +73,7 @@ async def test_event_that_commits_behind_a_delivery_is_shown(memory_store: Memor
         async def is_shown() -> bool:
             return shown[-1] == 1
 
-        await until(is_shown, within_s=60, what="the event on its card")
+        await until(is_shown, what="the event on its card")
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -95,7 +95,7 @@ async def test_waiting_edits_of_a_card_are_one_message(memory_store: MemoryStore
             rows = await memory_store.find("outbox", {"state": {"$ne": "SENT"}})
             return not rows
 
-        await until(all_sent, within_s=60, what="the outbox to empty")
+        await until(all_sent, what="the outbox to empty")
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

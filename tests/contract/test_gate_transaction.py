@@ -28,7 +28,7 @@ from tests.contract.conftest import Place
 
 ACCOUNT = "zerodha_abc123"
 NOW = datetime(2026, 11, 23, 4, 15, tzinfo=UTC)
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 GATE = {**new_gate(ACCOUNT, TradingMode.NORMAL, fence=1, at=NOW, by="test"), "enabled": True}
 
 Body = Callable[[StoreView], Awaitable[None]]

@@ -318,7 +318,7 @@ def test_intraday_is_squared_off(sandbox: Sandbox, kite: Any) -> None:
     filled(sandbox, buy(kite))
     order_id = resting(kite, sandbox)
     sandbox.ask("POST", "/clock", {"to": "2026-11-23T15:13:00"})
-    eventually(lambda: kite.positions()["net"][0]["quantity"] == 0, within_s=40)
+    eventually(lambda: kite.positions()["net"][0]["quantity"] == 0)
     orders = kite.orders()
     assert next(o for o in orders if o["order_id"] == order_id)["status"] == "CANCELLED"
     assert orders[-1]["placed_by"] == "ADMINSQF"

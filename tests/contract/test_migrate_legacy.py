@@ -27,7 +27,7 @@ from core.ports.store import Change, Document
 from tests.contract.conftest import PATIENT
 from tests.fakes.clock import clock_text
 
-pytestmark = [pytest.mark.row("A11"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.row("A11"), pytest.mark.timeout(900)]
 
 NOON = "2026-11-23T12:00:00+05:30"
 LOGIN = datetime.fromisoformat("2026-11-23T08:41:00+05:30")

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.dates,
     pytest.mark.row("G2"),
     pytest.mark.matrix("A06"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
 ]
 
 SECRET = "installsecret001"

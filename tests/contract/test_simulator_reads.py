@@ -66,7 +66,7 @@ def test_reads_lag_behind(sandbox: Sandbox, kite: Any) -> None:
         net = ask(kite, READS["/portfolio/positions"])
         return [item["quantity"] for item in net] == [15]
 
-    eventually(has_caught_up, within_s=40)
+    eventually(has_caught_up)
 
 
 def test_an_order_is_shown_in_its_earlier_state(sandbox: Sandbox, kite: Any) -> None:
@@ -97,7 +97,7 @@ def test_each_read_may_be_empty_alone(sandbox: Sandbox, kite: Any, path: str) ->
     if time.monotonic() - began < 1.5:  # else the machine was too slow to see it empty
         assert len(found) == 0
     assert truth(sandbox)["positions"][0]["quantity"] == 10
-    eventually(lambda: len(ask(kite, READS[path])) == before[path], within_s=40)
+    eventually(lambda: len(ask(kite, READS[path])) == before[path])
     assert sandbox.ask("GET", "/faults") == []
 
 
@@ -153,7 +153,7 @@ def test_a_fault_ends_by_itself(sandbox: Sandbox, kite: Any) -> None:
     status = raw(sandbox, kite, "GET", "/user/profile").status_code
     if time.monotonic() - began < 1.0:  # else the machine was too slow to meet it
         assert status == 503
-    eventually(lambda: raw(sandbox, kite, "GET", "/user/profile").status_code == 200, within_s=40)
+    eventually(lambda: raw(sandbox, kite, "GET", "/user/profile").status_code == 200)
 
 
 def test_the_health_of_the_sandbox_meets_no_fault(sandbox: Sandbox, kite: Any) -> None:

@@ -31,7 +31,7 @@ from core.adapters.mongo._process import write_private
 from core.adapters.mongo.server import RunningStore, StoreServer, launch, read_store_file
 from core.errors import StoreUnavailable
 
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 UNAUTHORIZED = 13
 
 PARENT = """

@@ -136,7 +136,7 @@ async def test_killed_while_the_answer_is_on_its_way(
         entries = world.placed()
         return sum(bool(entry["applied"]) for entry in entries) == (4 if exiting else 2)
 
-    await until(both_arrived, within_s=60, what="the orders")
+    await until(both_arrived, what="the orders")
     await doomed.kill()
     async with living(world) as life:
         for broker_id in world.accounts:

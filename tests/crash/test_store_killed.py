@@ -53,7 +53,7 @@ async def test_store_killed_while_entering(
     async with living(world, watch, running=running) as life:
         kite = await life.connect(KITE)
         await life.run("LONG")
-        await life.becomes(OrderState.FILLED, broker_id=kite, within_s=40)
+        await life.becomes(OrderState.FILLED, broker_id=kite)
         await life.holds(kite, 1)
         evidence = await assert_invariants(life)
     assert len(evidence.orders()) == 1

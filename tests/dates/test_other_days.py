@@ -41,7 +41,7 @@ def run(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_date_sensitive_tests_pass(there: dict[str, str]) -> None:
     """On other days and in another zone; the embedded store is enough for it."""
     run(there, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not mongod", *SHORT)

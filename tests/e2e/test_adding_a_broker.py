@@ -14,7 +14,7 @@ import pytest
 
 from tests.fakes.sandbox_process import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 GUIDE = ROOT / "docs" / "adding-a-broker.md"
 FOLDERS = {"tests/toy/adapter": "core/adapters/toy", "tests/toy/simulator": "sandbox/toy"}

@@ -10,7 +10,7 @@ from core.domain.account import TokenStatus
 from core.domain.target import Direction
 from tests.fakes.scripted import Opened, Scripted, at, kite
 
-pytestmark = [pytest.mark.dates, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.dates, pytest.mark.slow, pytest.mark.timeout(900)]
 
 LONG, FLAT = Direction.LONG, Direction.FLAT
 CANDLES = {"path": "/instruments/historical/*"}

@@ -16,7 +16,7 @@ from tests.fakes.clock import clock_text
 from tests.fakes.installation import APPS, Installation
 from tests.fakes.sandbox_process import Sandbox
 
-pytestmark = [pytest.mark.row("A11"), pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.row("A11"), pytest.mark.slow, pytest.mark.timeout(900)]
 
 BREAKOUT = "2026-11-23T09:31:02+05:30"
 """SBIN's close of 09:30 left the opening range: the run of this minute enters."""

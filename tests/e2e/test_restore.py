@@ -21,7 +21,7 @@ from tests.fakes.sandbox_process import Sandbox, eventually
 pytestmark = [
     pytest.mark.matrix("D04"),
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
 ]
 
 BREAKOUT = "2026-11-23T09:31:02+05:30"

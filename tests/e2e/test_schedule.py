@@ -23,7 +23,7 @@ from tests.fakes.lockstep import Rig, ist
 from tests.fakes.scripted import Opened, Scripted, at, kite
 from tests.faults.reads import refreshed
 
-pytestmark = [pytest.mark.dates, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.dates, pytest.mark.slow, pytest.mark.timeout(900)]
 
 LONG, SHORT, FLAT = Direction.LONG, Direction.SHORT, Direction.FLAT
 CHASE_S = 15.0

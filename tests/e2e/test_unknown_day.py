@@ -22,7 +22,7 @@ from tests.fakes.scripted import DAY, Opened, Scripted, at, kite
 pytestmark = [
     pytest.mark.dates,
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.matrix("K04"),
     pytest.mark.row("D2"),
 ]

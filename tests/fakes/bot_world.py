@@ -42,7 +42,7 @@ BOT_ID = int(TOKEN.partition(":")[0])
 T = TypeVar("T")
 
 
-async def soon(ask: Callable[[], Any], within_s: float = 80.0) -> Any:
+async def soon(ask: Callable[[], Any], within_s: float = 150.0) -> Any:
     """Ask (plainly or by a coroutine) until the answer is true and return it."""
     deadline = time.monotonic() + within_s
     while True:

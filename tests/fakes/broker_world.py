@@ -152,7 +152,7 @@ def simulated(sandbox: Sandbox, target: str) -> SimulatedBroker:
 
 
 async def until(
-    look: Callable[[], Awaitable[BrokerOrder | None]], within_s: float = 60.0
+    look: Callable[[], Awaitable[BrokerOrder | None]], within_s: float = 150.0
 ) -> BrokerOrder:
     """Look until something is seen."""
     async with asyncio.timeout(within_s):

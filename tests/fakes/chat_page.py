@@ -17,7 +17,7 @@ _SENT = f"""([mine, theirs]) => {{
   return sent > mine || answered > Math.max(mine, theirs) + 1;
 }}"""
 """Whether what was typed is shown, or was taken away after an answer to it."""
-SOON_MS = 60_000
+SOON_MS = 120_000
 CUT_OFF = """[...document.querySelectorAll(".key .label")]
   .filter((e) => e.offsetParent && e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)"""
 

@@ -27,7 +27,7 @@ PACE_S = 0.11
 REDIRECT = "http://127.0.0.1:9/broker/callback/fyers"
 
 
-def eventually(look: Callable[[], Any], timeout_s: float = 60.0) -> Any:
+def eventually(look: Callable[[], Any], timeout_s: float = 150.0) -> Any:
     """Return what a look gives as soon as it is truthy; fail after a deadline."""
     deadline = time.monotonic() + timeout_s
     while True:

@@ -31,7 +31,7 @@ __all__ = ["APPS", "TOKEN", "Installation"]
 
 TOKEN = "100000001:CANARY-bot-token-of-the-tests-0000000"
 """A bot token; any well-formed one is a bot of its own in the sandbox."""
-_PATIENCE_S = 120.0
+_PATIENCE_S = 150.0
 _KEPT = ("PATH", "PYTHONPATH")
 APPS = {
     ZERODHA: ("kite", "installkey001", "installsecret001", "IK1001"),

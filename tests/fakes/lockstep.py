@@ -47,7 +47,7 @@ from tests.fakes.sandbox_process import Sandbox
 __all__ = ["OWNER", "LockstepClock", "Rig", "ist", "rig", "standing"]
 
 OWNER = 1001
-_PATIENCE_S = 60.0
+_PATIENCE_S = 150.0
 _LOOK_S = 0.02
 _HINT_S = 0.3
 _AT_REST = {"OPEN", "TRIGGER PENDING"}

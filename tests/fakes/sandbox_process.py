@@ -18,12 +18,12 @@ __all__ = ["CLOCK", "Sandbox", "eventually"]
 ROOT = Path(__file__).resolve().parent.parent.parent
 CLOCK = "2026-11-23T10:00:00"
 """Market time at the start of a sandbox, where a test does not say another."""
-_PATIENCE_S = 60.0
+_PATIENCE_S = 150.0
 
 T = TypeVar("T")
 
 
-def eventually(ask: Callable[[], T], *, within_s: float = 60.0) -> T:
+def eventually(ask: Callable[[], T], *, within_s: float = 150.0) -> T:
     """Ask until the answer is true and return it; fail when it does not become true in time."""
     deadline = time.monotonic() + within_s
     while True:

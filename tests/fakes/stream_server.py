@@ -14,7 +14,7 @@ __all__ = ["StreamServer", "serving_stream", "until"]
 _ALL_PATHS = "/{path:.*}"
 
 
-async def until(ask: Callable[[], object], *, within_s: float = 60.0) -> None:
+async def until(ask: Callable[[], object], *, within_s: float = 150.0) -> None:
     """Wait until the answer is true; fail when it does not become true in time."""
     async with asyncio.timeout(within_s):
         while not ask():

@@ -71,7 +71,7 @@ class Beset:
             )
 
         try:
-            await until(named, within_s=90)
+            await until(named)
         except AssertionError:
             raise AssertionError(f"{by_id}: {(await panic_of(life)).lines}") from None
 

@@ -198,7 +198,7 @@ class Doomed:
         )
         self.pid = nursery.hear()
 
-    async def dies(self, *, within_s: float = 25.0) -> None:
+    async def dies(self, *, within_s: float = 150.0) -> None:
         """Wait until it has killed itself, then let the next controller start at once."""
         done = await self.ends(within_s=within_s)
         assert done, f"it did not die: {self._complaint()}"

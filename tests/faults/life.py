@@ -106,7 +106,7 @@ def _redirect(who: Simulated) -> dict[str, str]:
     return {"redirect_url": f"http://127.0.0.1:8443{who.broker.callback_path}"}
 
 
-async def until(ask: Callable[[], Awaitable[T]], *, within_s: float = 80.0, what: str = "it") -> T:
+async def until(ask: Callable[[], Awaitable[T]], *, within_s: float = 150.0, what: str = "it") -> T:
     """Ask until the answer is true and return it; fail when it does not become true in time."""
     deadline = time.monotonic() + within_s
     while True:
@@ -309,7 +309,9 @@ class Life:
         (row,) = await self.rows(**where)
         return row
 
-    async def becomes(self, state: OrderState, *, within_s: float = 80.0, **where: Any) -> Document:
+    async def becomes(
+        self, state: OrderState, *, within_s: float = 150.0, **where: Any
+    ) -> Document:
         """Wait until a row like this is in ``state``, and return it."""
 
         async def found() -> list[Document]:
@@ -326,7 +328,7 @@ class Life:
         rows = await self.foundation.store.find("ledgers", {"broker_id": broker_id})
         return sum(int(row["quantity"]) for row in rows)
 
-    async def holds(self, broker_id: str, quantity: int, *, within_s: float = 80.0) -> None:
+    async def holds(self, broker_id: str, quantity: int, *, within_s: float = 150.0) -> None:
         """Wait until books and broker both say that so much is held."""
         who = self.world.accounts[broker_id]
 
@@ -347,12 +349,10 @@ class Life:
         await self.run(direction, stop_percent=stop_percent)
         sign = 1 if direction == "LONG" else -1
         for broker_id in self.world.accounts:
-            row = await self.becomes(
-                OrderState.FILLED, broker_id=broker_id, purpose="entry", within_s=60
-            )
+            row = await self.becomes(OrderState.FILLED, broker_id=broker_id, purpose="entry")
             await self.holds(broker_id, sign * row["quantity"])
 
-    async def settled(self, *, within_s: float = 60.0) -> None:
+    async def settled(self, *, within_s: float = 150.0) -> None:
         """Wait until nothing is on its way: no order unknown, every notice delivered."""
         store = self.foundation.store
         moving = ["INITIALIZED", "HELD", "SUBMITTED", "UNRESOLVED"]

@@ -8,7 +8,7 @@ from core.engine.workers.account_worker import AccountWorker
 
 __all__ = ["refreshed"]
 
-_PATIENCE_S = 60.0
+_PATIENCE_S = 150.0
 _PAUSE_S = 1.0
 _COMES_LATER = (
     "Too many requests",

@@ -66,7 +66,7 @@ async def test_messages_that_come_one_by_one_are_gathered(memory_store: MemorySt
         async def is_over() -> bool:
             return len(told.numbers()) == 200
 
-        await until(is_over, within_s=60, what="all notices")
+        await until(is_over, what="all notices")
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

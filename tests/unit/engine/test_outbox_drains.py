@@ -79,7 +79,7 @@ async def test_whatever_waits_goes_out_without_a_pause(memory_store: MemoryStore
         async def is_sent() -> bool:
             return len(told.delivered) == 3 * 21
 
-        await until(is_sent, within_s=60, what="all notices")
+        await until(is_sent, what="all notices")
     for chat_id in (1, 2, 3):
         assert told.numbers(chat_id) == list(range(21))
 
@@ -95,14 +95,14 @@ async def test_hanging_chat_delays_no_other(memory_store: MemoryStore) -> None:
             async def is_shown(wanted: int = number) -> bool:
                 return wanted in told.numbers(2)
 
-            await until(is_shown, within_s=60, what="the notice of the other chat")
+            await until(is_shown, what="the notice of the other chat")
         assert told.numbers(1) == []
         told.hangs[1].set()
 
         async def is_over() -> bool:
             return len(told.numbers(1)) == 2
 
-        await until(is_over, within_s=60, what="what hung")
+        await until(is_over, what="what hung")
     assert told.numbers(1) == [0, 1] and told.numbers(2) == [0, 1, 2]
 
 
@@ -116,7 +116,7 @@ async def test_limited_chat_goes_on_when_the_messenger_lets_it(memory_store: Mem
         async def is_sent() -> bool:
             return len(told.delivered) == 70
 
-        await until(is_sent, within_s=60, what="all notices")
+        await until(is_sent, what="all notices")
     assert told.refusals == 3
     assert told.numbers(1) == told.numbers(2) == list(range(35))
 
@@ -134,7 +134,7 @@ async def test_notice_that_is_posted_as_a_chat_ends_is_not_passed_over(
         async def is_sent() -> bool:
             return told.numbers(1) == [0, 1]
 
-        await until(is_sent, within_s=60, what="the second notice")
+        await until(is_sent, what="the second notice")
 
 
 @pytest.mark.row("R2")
@@ -152,7 +152,7 @@ async def test_the_message_of_a_panic_passes_what_waits(memory_store: MemoryStor
         async def is_sent() -> bool:
             return len(told.numbers(1)) == 30
 
-        await until(is_sent, within_s=60, what="all notices")
+        await until(is_sent, what="all notices")
     kinds = [post.notice.kind for _, _, _, post in told.delivered]
     assert max(at for at, kind in enumerate(kinds) if kind.startswith("panic")) <= 3
     assert kinds.index("panic_over") > max(at for at, k in enumerate(kinds) if k == "panic_card")
@@ -196,7 +196,7 @@ async def test_two_hundred_events_leave_a_chat_calm(memory_store: MemoryStore) -
         async def is_over() -> bool:
             return not await memory_store.find("outbox", {"state": {"$in": ["WAITING", "SENDING"]}})
 
-        await until(is_over, within_s=60, what="all notices")
+        await until(is_over, what="all notices")
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

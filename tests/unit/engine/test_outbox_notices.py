@@ -70,7 +70,7 @@ async def test_unreadable_notice_is_a_dead_letter(
             return bool(told.delivered)
 
         with caplog.at_level(logging.ERROR):
-            await until(is_sent, within_s=60, what="the notice behind it")
+            await until(is_sent, what="the notice behind it")
     finally:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
@@ -124,7 +124,7 @@ async def test_what_a_crash_cut_off_comes_again_as_a_repeat(memory_store: Memory
         async def are_sent() -> bool:
             return len(told.delivered) == 3
 
-        await until(are_sent, within_s=60, what="all notices")
+        await until(are_sent, what="all notices")
     finally:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
