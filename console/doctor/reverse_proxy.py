@@ -136,7 +136,8 @@ def _nginx_logs(http: Directive, server: Directive, formats: dict[str, str]) -> 
             "add access_log off to the server",
         )
     errors = server.inner("error_log") or http.inner("error_log")
-    if not errors or any(one.words[-1] not in _QUIET_LEVELS for one in errors):
+    inside = [one for one in server.walk() if one.name == "error_log" and one not in errors]
+    if not errors or any(one.words[-1] not in _QUIET_LEVELS for one in [*errors, *inside]):
         yield (
             True,
             "its error log quotes callbacks with their login codes when Saarthi does not answer",

@@ -251,6 +251,17 @@ async def test_start_leads_with_the_default_accounts_login(world: World):
     assert board["text"].startswith("⚠️ Dashboard data may be incomplete: token not refreshed for")
 
 
+@pytest.mark.row("B5")
+async def test_start_asks_for_no_login_that_is_not_needed(world: World):
+    """A default account that is logged in has no login button there."""
+    await world.connect(an_account())
+    await world.start()
+    await world.owner.say("/start")
+    shown = await world.owner.sees("Namaste")
+    labels = [one["text"] for row in shown["keyboard"] for one in row]
+    assert labels[0] == "Dashboard" and not [one for one in labels if "Log in" in one]
+
+
 @pytest.mark.row("E2")
 async def test_the_dashboard_switches_accounts_and_remembers(world: World):
     """The switcher edits in place; the choice holds for the next /dashboard, restart included."""

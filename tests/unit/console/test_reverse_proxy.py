@@ -74,6 +74,10 @@ CASES: dict[str, tuple[Callable[[str], str], list[str]]] = {
         lambda text: "\n".join(one for one in text.splitlines() if "error_log" not in one),
         [QUOTES] * 2,
     ),
+    "error log of a location": (
+        lambda text: text.replace("proxy_pass", "error_log /x/e.log warn;\n proxy_pass"),
+        [QUOTES],
+    ),
     "error log at error": (lambda text: text.replace(" crit;", " error;"), [QUOTES] * 2),
     "logs off for all": (
         lambda text: (
