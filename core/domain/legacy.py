@@ -22,7 +22,6 @@ from core.domain.legacy_records import (
     signless,
     time_of,
 )
-from core.domain.plain_text import plain_line
 from core.domain.sessions import IST
 from core.errors import UserError
 
@@ -30,6 +29,7 @@ __all__ = ["LegacyChoice", "LegacyLogin", "read_legacy"]
 
 _SHORTEST_TOKEN = 16
 _SEALED = "gAAAA"
+_OTHER_TOKENS = ("refresh_token", "auth_code")
 _BROKER_FIELDS = {"broker", "brokername", "brokertype", "provider"}
 _VALUE_NAMES = {"value", "data"}
 
@@ -142,7 +142,9 @@ class _Search:
         claims = claims_of(token)
         if claims.get("sub") not in {None, "access_token"}:
             found = self._token_field(record)
-            raise found.wrong(f"a token for {claims['sub']!s:.20}", "an access token")
+            is_known = claims["sub"] in _OTHER_TOKENS
+            kind = f"a token for {claims['sub']}" if is_known else "a token of another kind"
+            raise found.wrong(kind, "an access token")
         return LegacyLogin(
             place=record.place,
             api_key=key,
@@ -309,9 +311,8 @@ class _Search:
         said = time_of(found.value) if found is not None else None
         at = time_of(claims.get("iat")) or said
         if found is not None and found.value is not None and at is None:
-            shown = f"a {kind_of(found.value)}"
-            if isinstance(found.value, str) and len(found.value) <= _SHOWN:
-                shown = repr(plain_line(found.value))
+            text = found.value if isinstance(found.value, str) else None
+            shown = f"a {kind_of(found.value)}" if text is None else f"{len(text)} characters"
             raise found.wrong(shown, "a time")
         if at is not None and at > self._now + timedelta(days=1):
             place = found if said == at and found is not None else self._token_field(record)
@@ -335,7 +336,6 @@ class _Search:
 
 
 _ADD = "/add in the chat"
-_SHOWN = 30
 
 
 def _missing(
@@ -365,5 +365,5 @@ def _checked(form: CredentialForm, found: _Found) -> str:
         raise found.wrong("an encrypted text", f"{form.expected}; {_ADD}")
     if form.pattern.fullmatch(text.upper() if form.is_upper else text):
         return text.upper() if form.is_upper else text
-    shown = f"{len(text)} characters" if form.is_secret else repr(plain_line(text[:_SHOWN]))
-    raise found.wrong(shown, form.expected)
+    # Never the text, in a field of no secret either: tokens and secrets stand in the wrong one.
+    raise found.wrong(f"{len(text)} characters", form.expected)

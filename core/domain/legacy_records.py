@@ -6,6 +6,7 @@ import base64
 import binascii
 import contextlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,9 +19,11 @@ __all__ = ["Record", "claims_of", "kind_of", "records_of", "signless", "time_of"
 
 _DEEP = 5
 _MILLISECONDS_FROM = 1e11
-_LONGEST_KEY = 24
-"""As long as the ids that the database makes."""
-_SHOWN_KEY = 8
+_LONGEST_KEY = 12
+_SHOWN_KEY = 4
+_MADE_BY_DATABASE = re.compile(r"[0-9a-f]{24}")
+_MAY_BE_SECRET = re.compile(r"(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]{6,}")
+"""Letters and digits in one word."""
 _LONGEST_NAME = 60
 _FIRST_YEAR, _LAST_YEAR = 2000, 2100
 _ROW_NAMES = ("key", "name", "setting")
@@ -44,7 +47,9 @@ class Record:
     def shown_key(self) -> str:
         """Its id, as far as that may be shown: some programs store a token under itself."""
         text = plain_line(str(self.key))
-        return text if len(text) <= _LONGEST_KEY else f"{text[:_SHOWN_KEY]}…"
+        is_short = len(text) <= _LONGEST_KEY and not _MAY_BE_SECRET.search(text)
+        is_shown = is_short or _MADE_BY_DATABASE.fullmatch(text)
+        return text if is_shown else f"{text[:_SHOWN_KEY]}…"
 
 
 def records_of(name: str, documents: Sequence[Mapping[str, Any]]) -> Iterator[Record]:

@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from core.adapters.fyers import FYERS
+from core.adapters.paper.profile import PAPER_PROFILE
 from core.adapters.zerodha import ZERODHA
-from core.domain.account import TokenStatus
+from core.domain.account import AccountDraft, TokenStatus
 from core.domain.broker_profile import BrokerProfile
 from core.domain.command import Command
 from core.engine.accounts.shared_links import SharedLinks
@@ -122,11 +123,16 @@ async def test_link_is_the_same_until_connected(world: LoginWorld, kind: BrokerP
 async def test_secrets_are_sealed_and_never_logged(
     world: LoginWorld, memory_store: MemoryStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No raw document and no log line holds a secret, a token, a code; no page holds a secret."""
+    """No raw document and no log line holds a secret, a token, a code; no page holds a secret.
+
+    A paper account beside them, whose prices come through one of these logins, holds nothing.
+    """
     caplog.set_level("INFO")
     for name in ("aiohttp", "core", "webhooks"):
         caplog.set_level("DEBUG", name)
     pages, canaries = [], []
+    draft = AccountDraft(PAPER_PROFILE, "Try", "", "")
+    paper = await world.accounts.add(draft, nonce="try", fence=0, author="1")
     for kind in (KITE, FYERS):
         account = await world.add(kind, f"My {kind.label}")
         callback = await world.come_back(account)
@@ -144,6 +150,11 @@ async def test_secrets_are_sealed_and_never_logged(
     raw = repr(memory_store.database.committed)
     assert "gAAAA" in raw
     assert [c for c in canaries if c in raw] == []
+    with pytest.raises(UserError):
+        await world.logins.offer(paper.broker_id)
+    nothing = await world.accounts.credentials(paper.broker_id)
+    assert (nothing.api_key, nothing.api_secret, nothing.access_token) == ("", "", "")
+    assert await world.store.find("logins", {"broker_id": paper.broker_id}) == []
 
 
 # --- whose login it is -------------------------------------------------------------------------

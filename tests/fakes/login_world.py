@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx
 from cryptography.fernet import Fernet
 
-from core.adapters.brokers import PROFILES, build_brokers
+from core.adapters.brokers import OFFERED, PROFILES, build_brokers
 from core.adapters.calendar import TradingCalendar
 from core.adapters.clock import SimulatedClock
 from core.adapters.fyers import FYERS
@@ -145,7 +145,7 @@ class LoginWorld:
     web: WebServer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.accounts = Accounts(self.store, self.vault, self.clock, PROFILES)
+        self.accounts = Accounts(self.store, self.vault, self.clock, OFFERED)
         self.brokers = build_brokers(self.clock, roots_at(self.sandbox.url), deadline_s=DEADLINE_S)
         self.logins = self.new_logins()
         self.web = self.new_web(self.logins)

@@ -248,7 +248,7 @@ BROKEN: Mapping[str, tuple[Documents, str]] = {
     ),
     "key without its ending": (
         {"tokens": [{**PLAIN, "app_id": "AB1CD2EF3G"}]},
-        "app_id: found 'AB1CD2EF3G'; expected a Fyers App ID with its suffix",
+        "app_id: found 10 characters; expected a Fyers App ID with its suffix",
     ),
     "secret of another form": (
         {"tokens": [{**PLAIN, "secret_key": "canary secret with spaces"}]},
@@ -260,7 +260,7 @@ BROKEN: Mapping[str, tuple[Documents, str]] = {
     ),
     "no time": (
         {"tokens": [{**PLAIN, "created_at": "yesterday"}]},
-        "created_at: found 'yesterday'; expected a time",
+        "created_at: found 9 characters; expected a time",
     ),
     "a time to come": (
         {"tokens": [{**PLAIN, "created_at": LATER}]},
@@ -305,6 +305,29 @@ def test_newest_is_by_the_id_where_nothing_else_says_so() -> None:
     old, new = Id(3), Id(20)
     rows = [{**PLAIN, "_id": new}, {**PLAIN, "_id": old, "access_token": "canary-token-older"}]
     assert read({"tokens": rows}).access_token == TOKEN
+
+
+@pytest.mark.row("G2")
+@pytest.mark.parametrize(
+    "value", [TOKEN, f"ZQ7RW2XE1M-200:{TOKEN}", SECRET, jwt(), jwt(sub=SECRET), f" {TOKEN[:20]} "]
+)
+@pytest.mark.parametrize("field", [*PLAIN, "created_at"])
+def test_a_secret_in_the_wrong_field_is_never_repeated(field: str, value: str) -> None:
+    """Not even its beginning: whoever made the document may have mixed its fields up."""
+    document = {**PLAIN, field: value}
+    text = value.strip()
+    for broken in (document, *({**document, other: "%"} for other in PLAIN if other != field)):
+        told = refusal(broken)
+        assert not any(text[at : at + 6] in told for at in range(len(text) - 5)), told
+
+
+def refusal(document: dict[str, Any]) -> str:
+    """Return why a document is refused, '' where it is not."""
+    try:
+        read({"tokens": [document]})
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 @pytest.mark.row("G2")
