@@ -191,7 +191,7 @@ async def test_nothing_is_changed_by_what_is_wrong(
     old["fyers_tokens"].update_one({}, {"$unset": {"secret_key": 1}})
     await refused("fyers_tokens/fyers: the Secret ID is missing")
     old["fyers_tokens"].update_one({}, {"$set": {"secret_key": SECRET, "app_id": "AB1"}})
-    await refused("fyers_tokens/fyers: app_id: found 'AB1'")
+    await refused("fyers_tokens/fyers: app_id: found 3 characters")
     assert await rows(store) == ([], [])
 
 
