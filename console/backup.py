@@ -19,6 +19,7 @@ _TOLD = {
     "broker_accounts": "account(s)",
     "orders": "order(s)",
     "fills": "trade(s)",
+    "past_orders": "lot(s) of orders of finished days",
     "ledgers": "ledger(s)",
     "runs": "run(s)",
 }

@@ -9,9 +9,10 @@ Contract, for every implementation:
   controller (write concern majority, journalled).
 * *Isolation.* Transactions are snapshot isolated. A read inside one does **not** protect what was
   read (write skew); whoever relies on a value writes it (reliability.md 2.3).
-* *Filters are flat*: ``{"field": value}``, ``{"field": {"$in": [...]}}`` or ``$nin``, ranges with
-  ``$gt``, ``$gte``, ``$lt``, ``$lte``, and ``$ne``. No ``$and``, ``$or``, ``$expr`` or ``$regex``:
-  the embedded server scans the collection for these (facts/store.md 4).
+* *Filters are flat*: ``{"field": value}`` (a field that holds a list matches each value in it),
+  ``{"field": {"$in": [...]}}`` or ``$nin``, ranges with ``$gt``, ``$gte``, ``$lt``, ``$lte``, and
+  ``$ne``. No ``$and``, ``$or``, ``$expr`` or ``$regex``: the embedded server scans the collection
+  for these (facts/store.md 4).
 * *Values.* ``str``, ``int``, ``bool``, ``None``, ``Decimal`` (kept exactly), aware ``datetime``
   (UTC, kept to the millisecond), ``bytes``, and lists and dicts of these. Floats only where no
   money is meant.

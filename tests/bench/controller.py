@@ -244,8 +244,12 @@ class Controlled:
         """Return when notices were delivered since the last slot began."""
         return self.heard.moments
 
-    async def views(self) -> dict[str, float]:
-        """Return how many milliseconds each screen's data takes, for the first account."""
+    async def views(self, past: str = "") -> dict[str, float]:
+        """Return how many milliseconds each screen's data takes, for the first account.
+
+        Args:
+            past: The id of an order of long ago, to be looked at as well.
+        """
         views, health = self.system.control.views, self.system.control.health
         asked: dict[str, Callable[[], Awaitable[object]]] = {
             "dashboard": lambda: views.dashboard(self.accounts[0]),
@@ -255,6 +259,8 @@ class Controlled:
             "last_run": lambda: views.last_run(next(iter(self.crews))),
             "health": health.read,
         }
+        if past:
+            asked["past_order"] = lambda: views.order(past)
         found = {}
         for name, ask in asked.items():
             took = []

@@ -129,7 +129,8 @@ def matches(document: Document, where: Mapping[str, Any]) -> bool:
 
 def _meets(found: Any, wanted: Any) -> bool:
     if not isinstance(wanted, dict) or not any(name.startswith("$") for name in wanted):
-        return _same(found, wanted)
+        parts = found if isinstance(found, list) else ()
+        return _same(found, wanted) or any(_same(part, wanted) for part in parts)
     for name, operand in wanted.items():
         if name not in _FILTERS:
             raise ValueError(f"{name} is no filter of the port.")

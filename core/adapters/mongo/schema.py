@@ -34,6 +34,7 @@ class Index:
         keep_s: Seconds after the (single, date) field's time at which a document goes.
         was: An earlier ``where`` that holds the same documents; a store that is slow to build
             indexes may keep it.
+        is_of_lists: The field holds a list; a document is found by each value in it.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Index:
     where: Mapping[str, Any] | None = None
     keep_s: int | None = None
     was: Mapping[str, Any] | None = None
+    is_of_lists: bool = False
 
     def specification(self) -> dict[str, Any]:
         """Return what ``createIndexes`` takes."""
@@ -78,6 +80,7 @@ def index(
     keep_days: int | None = None,
     name: str | None = None,
     was: Mapping[str, Any] | None = None,
+    is_of_lists: bool = False,
 ) -> Index:
     """Return an ascending index on ``fields``, named after them unless ``name`` is given."""
     return Index(
@@ -87,6 +90,7 @@ def index(
         where=where,
         keep_s=None if keep_days is None else keep_days * _DAY_S,
         was=was,
+        is_of_lists=is_of_lists,
     )
 
 
@@ -176,6 +180,11 @@ _ORDER = validator(
     required=("broker_id", "state", "side", "purpose", "quantity"),
 )
 
+_PAST = validator(
+    {"broker_id": _STRING, "day": _STRING},
+    required=("broker_id", "day", "ids", "runs", "orders", "trades"),
+)
+
 _LIMITS = validator(
     {
         "version": _WHOLE,
@@ -236,6 +245,14 @@ COLLECTIONS: tuple[Collection, ...] = (
     ),
     collection("order_events", index("broker_id", "at")),  # _id: client_order_id#n
     collection("fills", index("broker_id", "day")),  # _id: broker_id|trade key
+    collection(  # _id: broker_id|day|client_order_id of its first
+        "past_orders",
+        index("broker_id", "day"),
+        index("ids", is_of_lists=True),
+        index("runs", is_of_lists=True),
+        rules=_PAST,
+    ),
+    collection("past_steps", index("broker_id", "at")),  # _id: as past_orders
     collection("ledgers", found_by=("broker_id",)),  # _id: strategy|broker_id|instrument|product
     collection("goals", found_by=("broker_id",)),  # _id: as ledgers
     collection("guards", found_by=("broker_id",)),  # _id: as ledgers

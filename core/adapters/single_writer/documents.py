@@ -214,6 +214,8 @@ def matches(document: Document, where: Mapping[str, Any]) -> bool:
         if type(wanted) is not dict:
             # Of one type, equal is the same; only numbers of two kinds need more.
             if found != wanted or (type(found) is not type(wanted) and not _same(found, wanted)):
+                if type(found) is list and any(_same(part, wanted) for part in found):
+                    continue
                 return False
         elif not _is_operators(wanted):
             if not _same(found, wanted):

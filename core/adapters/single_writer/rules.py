@@ -54,7 +54,7 @@ class Rule:
     Attributes:
         is_whole: All of it.
         covers: Parts of it.
-        is_foreign: Other processes write it too, so nothing of it is believed from memory.
+        is_foreign: Nothing of it is believed from memory, as where other processes write it too.
         is_aside: Single writes of it go to the store at once and not with a group: nothing that is
             committed depends on them, and who taps does not wait for fifty accounts' commit.
         is_own: A document of it is one account's, and written by its transactions alone.
@@ -98,6 +98,9 @@ _RULES: Mapping[str, Rule] = {
     ),
     "inbox": _ASIDE,
     "order_events": _BY_ID,
+    # Written once and seldom read: nothing of them is worth memory.
+    "past_orders": FOREIGN,
+    "past_steps": FOREIGN,
     "runs": _BY_ID,
     "cards": _BY_ID,
     "nonces": _BY_ID,

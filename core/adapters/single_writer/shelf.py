@@ -16,8 +16,9 @@ _FEW = 4
 
 
 def fields_of(collection: Collection) -> frozenset[str]:
-    """Return the fields by which a collection's documents are looked up."""
-    indexed = (field for index in collection.indexes for field, _ in index.keys)
+    """Return the fields by which a collection's documents are looked up; a list is no key."""
+    indexes = [index for index in collection.indexes if not index.is_of_lists]
+    indexed = (field for index in indexes for field, _ in index.keys)
     return frozenset((*indexed, *collection.found_by))
 
 

@@ -19,7 +19,7 @@ from core.domain.outcome import Cause, Refusal
 from core.engine.remembered import Remembered
 from core.ports.store import Document
 
-__all__ = ["order_of", "order_row", "trade_of"]
+__all__ = ["fill_fields", "order_of", "order_row", "trade_of"]
 
 
 def order_row(order: Order) -> Document:
@@ -131,3 +131,20 @@ def trade_of(row: Document) -> BrokerTrade:
         row["price"],
         row["traded_at"],
     )
+
+
+def fill_fields(broker_id: str, day: str, trade: BrokerTrade, owners: dict[str, str]) -> Document:
+    """Return the fields of a trade, ``owners`` as ``Journal.record_trades`` takes them."""
+    return {
+        "broker_id": broker_id,
+        "day": day,
+        "client_order_id": owners.get(trade.broker_order_id, ""),
+        "broker_order_id": trade.broker_order_id,
+        "trade_id": trade.trade_id,
+        "instrument": str(trade.instrument),
+        "product": trade.product.value,
+        "side": trade.side.value,
+        "quantity": trade.quantity,
+        "price": trade.price,
+        "traded_at": trade.traded_at,
+    }

@@ -18,10 +18,11 @@ from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused, Wri
 from core.engine.orders.answers import BurstAnswers
 from core.engine.orders.ending import Ending
 from core.engine.orders.gate import Gate, gate_at, hold_fence, pass_gate
-from core.engine.orders.journal import Journal, OrderEvent, orders_in, posts_of
+from core.engine.orders.journal import Journal, OrderEvent, orders_in
 from core.engine.orders.ledgers import ledgers_of
 from core.engine.orders.limit_use import bounds_of, entering
 from core.engine.orders.limits import count_entry
+from core.engine.orders.order_posts import posts_of
 from core.engine.orders.risk import Facts, allowed_quantity, require
 from core.engine.orders.shut import why_shut
 from core.engine.outbox import Outbox

@@ -1,9 +1,10 @@
 """The journal of orders: every step of an order is one transaction (reliability.md 2.2, 2.3).
 
-Owns ``orders`` (the rows), ``order_events`` (append-only audit, ``<id>#<version>``), ``fills`` (a
-row a trade) and ``ledgers``. One event changes the row, adds the audit row, moves the ledger by
-what has newly filled and posts the notices, together or not at all. Keeps I2, I4 and I5: filled
-quantity never falls, an illegal step is refused as an anomaly, the same event twice is one event.
+Owns ``orders`` (the rows), ``order_events`` (append-only audit, ``<id>#<version>``) and ``fills``
+(a row a trade); rows of finished days go on to ``past.py``. One event changes the row, adds the
+audit row, moves the ledger by what has newly filled and posts the notices, together or not at all.
+Keeps I2, I4 and I5: filled quantity never falls, an illegal step is refused as an anomaly, the same
+event twice is one event.
 """
 
 from __future__ import annotations
@@ -11,48 +12,54 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from core.domain.broker import BrokerTrade
 from core.domain.instrument import InstrumentId
-from core.domain.ledger import Ledger, ledger_key, with_fill
-from core.domain.notices.orders import OrderRejected, OrderRevived
+from core.domain.ledger import Ledger
 from core.domain.notices.post import (
     Post,
-    external_order_card,
     external_order_removal,
-    resolved_card,
-    run_card,
     unresolved_card,
 )
-from core.domain.notices.protection import StopChanged
 from core.domain.order import (
     CLOSED_STATES,
-    EXTERNAL,
     MANUAL,
     OPEN_STATES,
     UNKNOWN_STATES,
     Order,
     OrderState,
     Purpose,
-    is_alarmed,
 )
 from core.domain.panic import is_of_panic
-from core.engine.orders.documents import order_of, order_row, trade_of
+from core.engine.orders.documents import fill_fields, order_of, order_row, trade_of
 from core.engine.orders.folding import OrderEvent, folded
-from core.engine.orders.ledgers import ledger_at, ledgers_of, put_ledger
+from core.engine.orders.ledgers import ledgers_of, moved_ledger, put_ledger, with_realised
+from core.engine.orders.order_posts import cards_of, posts_of
+from core.engine.orders.past import (
+    Lot,
+    forget_past_steps,
+    past_order,
+    past_orders_of,
+    past_orders_of_run,
+    past_trades,
+    put_lot,
+    with_past,
+)
 from core.engine.orders.results import result_of_close, result_of_ledger
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, NotFound, TransactionConflict
 from core.ports.clock import Clock
-from core.ports.store import Change, Store, StoreView, parts
+from core.ports.store import Change, Document, Store, StoreView, parts
 
 __all__ = [
+    "LOT",
     "Journal",
     "OrderEvent",
     "count_unknown",
     "count_unresolved",
+    "every_order_in",
     "forget_steps",
+    "move_finished",
     "orders_in",
     "orders_of_day",
     "pending_orders",
@@ -64,14 +71,12 @@ _ORDERS = "orders"
 _EVENTS = "order_events"
 _FILLS = "fills"
 _EVENT_ATTEMPTS = 5
-_EXACT = Decimal("0.000001")
 _JUST_TOLD = timedelta(seconds=10)
 OPEN = [state.value for state in OPEN_STATES]
 PENDING = [*OPEN, OrderState.INITIALIZED.value, OrderState.HELD.value]
-
-
-_WITHOUT_LEDGER = frozenset({MANUAL, EXTERNAL})
-"""Owners of orders whose fills move no ledger: a ledger is what a strategy holds."""
+CLOSED = frozenset(state.value for state in CLOSED_STATES)
+LOT, _LOT_STEPS = 20, 200
+"""Orders and steps that one commit moves; the embedded server takes milliseconds for each."""
 
 
 async def orders_in(
@@ -129,7 +134,69 @@ async def forget_steps(view: StoreView, broker_id: str, since: datetime, until: 
     """Remove the steps of an account's orders within a time; the orders stay. Return how many."""
     where = {"broker_id": broker_id, "at": {"$gte": since, "$lt": until}}
     ids = [row["_id"] for row in await view.find(_EVENTS, where)]
-    return sum([await view.delete(_EVENTS, {"_id": {"$in": some}}) for some in parts(ids)])
+    lots = await forget_past_steps(view, broker_id, since, until)
+    return lots + sum([await view.delete(_EVENTS, {"_id": {"$in": some}}) for some in parts(ids)])
+
+
+async def every_order_in(
+    view: StoreView, broker_id: str, instrument: InstrumentId, day: str
+) -> list[Order]:
+    """Return what ``orders_in`` does, of a day that may be long over."""
+    where = {"broker_id": broker_id, "instrument": str(instrument), "day": day}
+    rows = await with_past(view, await view.find(_ORDERS, where), broker_id, day)
+    return [order_of(row) for row in rows if row["instrument"] == str(instrument)]
+
+
+async def move_finished(view: StoreView, broker_id: str, day: str, before: datetime) -> int | None:
+    """Move a lot of an account's rows of a day to where finished days are kept, in a transaction.
+
+    A day is moved when nothing of it can move any more, and then all of it.
+
+    Args:
+        view: The transaction.
+        broker_id: Whose rows.
+        day: Of which day.
+        before: All its orders must have come to their end before this.
+
+    Returns:
+        How many rows, 0 when the day is through; None while one of its orders is not finished.
+    """
+    rows = await view.find(_ORDERS, {"broker_id": broker_id, "day": day})
+    if not all(_is_finished(row, before) for row in rows):
+        return None
+    rows = sorted(rows, key=lambda row: (row["created_at"], row["_id"]))[: LOT + 1]
+    is_last = len(rows) <= LOT
+    some = rows[:LOT]
+    steps = await _steps_of(view, some)
+    while len(steps) > _LOT_STEPS and len(some) > 1:
+        some, is_last = some[: len(some) // 2], False
+        ids = {row["_id"] for row in some}
+        steps = [step for step in steps if step["client_order_id"] in ids]
+    trades = await view.find(_FILLS, {"broker_id": broker_id, "day": day})
+    if not is_last:  # the last lot takes those that belong to no order of this day, too
+        ids = {row["_id"] for row in some}
+        trades = [trade for trade in trades if trade["client_order_id"] in ids]
+    if not some and not trades:
+        return 0
+    await put_lot(view, Lot(broker_id, day, some, trades, steps))
+    for few in parts([row["_id"] for row in some]):
+        await view.delete(_ORDERS, {"_id": {"$in": list(few)}})
+    for few in parts([row["_id"] for row in trades]):
+        await view.delete(_FILLS, {"_id": {"$in": list(few)}})
+    for few in parts([row["_id"] for row in steps]):
+        await view.delete(_EVENTS, {"_id": {"$in": list(few)}})
+    return len(some) + len(trades) + len(steps)
+
+
+def _is_finished(row: Document, before: datetime) -> bool:
+    return row["state"] in CLOSED and (row.get("settled_at") or row["created_at"]) < before
+
+
+async def _steps_of(view: StoreView, rows: Sequence[Document]) -> list[Document]:
+    """Return the steps of orders, by their ids: each version of an order is one."""
+    ids = [f"{row['_id']}#{n}" for row in rows for n in range(row["version"] + 1)]
+    found = [await view.find(_EVENTS, {"_id": {"$in": list(few)}}) for few in parts(ids)]
+    return [step for some in found for step in some]
 
 
 class Journal:
@@ -144,17 +211,24 @@ class Journal:
         """Return one order; raises ``NotFound``."""
         row = await self._store.get(_ORDERS, client_order_id)
         if row is None:
+            row = await past_order(self._store, client_order_id)
+        if row is None:
             raise NotFound("That order is not in the journal.")
         return order_of(row)
 
     async def has(self, client_order_id: str) -> bool:
-        """Whether the journal holds an order."""
-        return await self._store.get(_ORDERS, client_order_id) is not None
+        """Whether the journal holds an order, or has held it."""
+        row = await self._store.get(_ORDERS, client_order_id)
+        return row is not None or await self.is_past(client_order_id)
+
+    async def is_past(self, client_order_id: str) -> bool:
+        """Whether an order is of a finished day whose rows were moved."""
+        return await past_order(self._store, client_order_id) is not None
 
     async def of_day(self, broker_id: str, day: str) -> list[Order]:
         """Return an account's orders of one trading day."""
         rows = await self._store.find(_ORDERS, {"broker_id": broker_id, "day": day})
-        return [order_of(row) for row in rows]
+        return [order_of(row) for row in await with_past(self._store, rows, broker_id, day)]
 
     async def within(self, broker_id: str, instrument: InstrumentId, day: str) -> list[Order]:
         """Return an account's orders of one trading day in one instrument."""
@@ -172,10 +246,12 @@ class Journal:
     async def filled(self, broker_id: str) -> list[Order]:
         """Return every order of an account that has filled, of any day."""
         where = {"broker_id": broker_id, "state": OrderState.FILLED.value}
-        return [order_of(row) for row in await self._store.find(_ORDERS, where)]
+        rows = await self._store.find(_ORDERS, where)
+        rows = await past_orders_of(self._store, rows, broker_id)
+        return [order_of(row) for row in rows if row["state"] == OrderState.FILLED.value]
 
     async def by_broker_id(self, broker_id: str, broker_order_id: str) -> Order | None:
-        """Return the order that has this id at the broker; None when it is not in the journal."""
+        """Return the order that has this id at the broker; None when none of these days has."""
         where = {"broker_id": broker_id, "broker_order_id": broker_order_id}
         rows = await self._store.find(_ORDERS, where, limit=1)
         return order_of(rows[0]) if rows else None
@@ -207,11 +283,13 @@ class Journal:
     async def trades_of_day(self, broker_id: str, day: str) -> list[tuple[str, BrokerTrade]]:
         """Return an account's trades of a day, each with the client order id it belongs to."""
         rows = await self._store.find(_FILLS, {"broker_id": broker_id, "day": day})
+        rows = await past_trades(self._store, rows, broker_id, day)
         return [(row["client_order_id"], trade_of(row)) for row in rows]
 
     async def of_run(self, run_id: str) -> list[Order]:
         """Return the orders of one run."""
-        return [order_of(row) for row in await self._store.find(_ORDERS, {"run_id": run_id})]
+        rows = await self._store.find(_ORDERS, {"run_id": run_id})
+        return [order_of(row) for row in await past_orders_of_run(self._store, rows, run_id)]
 
     async def ledgers(self, broker_id: str) -> list[Ledger]:
         """Return an account's ledgers."""
@@ -247,7 +325,10 @@ class Journal:
         # Folded anew each time: an answer and a read of one order may commit at the same moment,
         # and the one that loses has to be judged against what the other has written (I5).
         for _ in range(_EVENT_ATTEMPTS):
-            order = await self.get(client_order_id)
+            row = await self._store.get(_ORDERS, client_order_id)
+            if row is None:  # never there, or of a day that is finished: it changes no more
+                raise NotFound("That order is not in the journal.")
+            order = order_of(row)
             after = self.after(order, event)
             if after is None:
                 return order
@@ -301,9 +382,9 @@ class Journal:
             after: The order after the step, its version raised by one.
             is_told: A user has brought the step about, and sees it in the answer.
         """
-        ledgers = await _ledgers(view, before, after)
+        ledgers = await moved_ledger(view, before, after)
         if ledgers is not None:
-            after = _with_realised(after, *ledgers)
+            after = with_realised(after, *ledgers)
         row = order_row(after)
         key = row.pop("_id")
         matched = await view.update(
@@ -361,7 +442,7 @@ class Journal:
         """Have the cards of an account's pending orders say that nobody follows them any more."""
         rows = await view.find(_ORDERS, {"broker_id": broker_id, "state": {"$in": PENDING}})
         orders = [order_of(row) for row in rows]
-        posts = {post.key: post for order in orders for post in _cards_of(order)}
+        posts = {post.key: post for order in orders for post in cards_of(order)}
         for order in orders:
             if order.state is OrderState.UNRESOLVED:
                 post = unresolved_card(order.client_order_id)
@@ -383,115 +464,6 @@ class Journal:
                 await self._store.update(
                     _FILLS,
                     {"_id": key},
-                    Change(set_on_insert=_fill_fields(broker_id, day, trade, owners)),
+                    Change(set_on_insert=fill_fields(broker_id, day, trade, owners)),
                     upsert=True,
                 )
-
-
-def _fill_fields(
-    broker_id: str, day: str, trade: BrokerTrade, owners: dict[str, str]
-) -> dict[str, object]:
-    return {
-        "broker_id": broker_id,
-        "day": day,
-        "client_order_id": owners.get(trade.broker_order_id, ""),
-        "broker_order_id": trade.broker_order_id,
-        "trade_id": trade.trade_id,
-        "instrument": str(trade.instrument),
-        "product": trade.product.value,
-        "side": trade.side.value,
-        "quantity": trade.quantity,
-        "price": trade.price,
-        "traded_at": trade.traded_at,
-    }
-
-
-async def _ledgers(view: StoreView, before: Order, after: Order) -> tuple[Ledger, Ledger] | None:
-    """Return the ledger before and after what newly filled; None when nothing moves one."""
-    # By the difference, in the transaction that raises the total: a repeated event moves the
-    # ledger by nothing, and a crash leaves both or neither (I5).
-    newly = after.filled_quantity - before.filled_quantity
-    if newly <= 0 or after.strategy in _WITHOUT_LEDGER:
-        return None
-    # Brokers give the average of all fills; the new ones' price is what the total rose by.
-    value = (
-        after.average_price * after.filled_quantity - before.average_price * before.filled_quantity
-    )
-    request = after.request
-    key = ledger_key(after.strategy, after.broker_id, request.instrument, request.product)
-    ledger = await ledger_at(view, key) or _empty_ledger(after)
-    return ledger, with_fill(ledger, newly * request.side.sign, value / newly)
-
-
-def _with_realised(order: Order, before: Ledger, after: Ledger) -> Order:
-    """Return the order with what its fills have taken by closing units."""
-    if before.quantity * order.request.side.sign >= 0:
-        return order
-    # The price of what newly filled comes of a division: its last digits are not rupees.
-    taken = (after.realised - before.realised).quantize(_EXACT)
-    return replace(order, realised=(order.realised or Decimal(0)) + taken)
-
-
-def _empty_ledger(order: Order) -> Ledger:
-    return Ledger(order.strategy, order.broker_id, order.request.instrument, order.request.product)
-
-
-def _is_foreign_change(before: Order, after: Order) -> bool:
-    # Of an order that is final its end is told, not what it was made before.
-    if after.state in CLOSED_STATES:
-        return False
-    terms = (after.request.quantity, after.request.trigger_price)
-    return after.request != before.request and terms != before.asked
-
-
-def _changed(before: Order, after: Order) -> StopChanged:
-    return StopChanged(
-        after.broker_id,
-        str(after.request.instrument),
-        after.request.quantity,
-        before.request.trigger_price or Decimal(0),
-        after.request.trigger_price or Decimal(0),
-    )
-
-
-def _cards_of(order: Order) -> list[Post]:
-    """Return the posts that bring the cards on which an order is shown up to date.
-
-    An exit of a panic is shown by the panic's one message, which counts all of them down.
-    """
-    if is_of_panic(order.run_id):
-        return []
-    if order.strategy == EXTERNAL:
-        return [external_order_card(order.broker_id, order.client_order_id)]
-    return [run_card(order.run_id)]
-
-
-def posts_of(before: Order, after: Order, *, is_told: bool = False) -> list[Post]:
-    """Return what a step reports: its cards, and a notice of its own for what is urgent.
-
-    Every card of an order follows it to its end, whoever placed it. That an unresolved order is
-    settled stands on its card, and an edit makes no sound: so the card comes anew, unless the users
-    have it before their eyes.
-
-    Args:
-        before: The order before the step.
-        after: The order after it.
-        is_told: The user who settled it sees the answer, or it was found seconds after its card.
-    """
-    key = after.client_order_id
-    posts = _cards_of(after)
-    if OrderState.UNRESOLVED in {before.state, after.state} and before.state is not after.state:
-        posts.append(unresolved_card(key))
-    # First, because it is also a change of state: that an order came back after its end outweighs
-    # what it came back as.
-    if is_alarmed(before.state, after.state):
-        posts.append(Post(OrderRevived(key)))
-    elif after.is_changed_outside and _is_foreign_change(before, after):
-        posts.append(Post(_changed(before, after)))
-    elif before.state is after.state:
-        return posts
-    elif after.state is OrderState.REJECTED:
-        posts.append(Post(OrderRejected(key)))
-    elif before.state is OrderState.UNRESOLVED and not is_told:
-        posts.append(resolved_card(key))
-    return posts

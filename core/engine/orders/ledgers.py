@@ -5,16 +5,30 @@ Every function takes a view, so that a ledger moves in the transaction of what m
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from core.domain.instrument import InstrumentId, Product
-from core.domain.ledger import Ledger
+from core.domain.ledger import Ledger, ledger_key, with_fill
+from core.domain.order import EXTERNAL, MANUAL, Order
 from core.engine.remembered import Remembered
 from core.ports.store import Change, Document, StoreView
 
-__all__ = ["held_ledgers", "ledger_at", "ledger_of", "ledger_row", "ledgers_of", "put_ledger"]
+__all__ = [
+    "held_ledgers",
+    "ledger_at",
+    "ledger_of",
+    "ledger_row",
+    "ledgers_of",
+    "moved_ledger",
+    "put_ledger",
+    "with_realised",
+]
 
 _LEDGERS = "ledgers"
+_EXACT = Decimal("0.000001")
+_WITHOUT_LEDGER = frozenset({MANUAL, EXTERNAL})
+"""Owners of orders whose fills move no ledger: a ledger is what a strategy holds."""
 
 
 async def ledgers_of(view: StoreView, broker_id: str | None) -> list[Ledger]:
@@ -81,3 +95,35 @@ def _read(row: Document) -> Ledger:
 
 ledger_of: Remembered[Ledger] = Remembered(_read)
 """Returns the ledger of a document."""
+
+
+async def moved_ledger(
+    view: StoreView, before: Order, after: Order
+) -> tuple[Ledger, Ledger] | None:
+    """Return the ledger before and after what newly filled; None when nothing moves one."""
+    # By the difference, in the transaction that raises the total: a repeated event moves the
+    # ledger by nothing, and a crash leaves both or neither (I5).
+    newly = after.filled_quantity - before.filled_quantity
+    if newly <= 0 or after.strategy in _WITHOUT_LEDGER:
+        return None
+    # Brokers give the average of all fills; the new ones' price is what the total rose by.
+    value = (
+        after.average_price * after.filled_quantity - before.average_price * before.filled_quantity
+    )
+    request = after.request
+    key = ledger_key(after.strategy, after.broker_id, request.instrument, request.product)
+    ledger = await ledger_at(view, key) or _empty_ledger(after)
+    return ledger, with_fill(ledger, newly * request.side.sign, value / newly)
+
+
+def with_realised(order: Order, before: Ledger, after: Ledger) -> Order:
+    """Return the order with what its fills have taken by closing units."""
+    if before.quantity * order.request.side.sign >= 0:
+        return order
+    # The price of what newly filled comes of a division: its last digits are not rupees.
+    taken = (after.realised - before.realised).quantize(_EXACT)
+    return replace(order, realised=(order.realised or Decimal(0)) + taken)
+
+
+def _empty_ledger(order: Order) -> Ledger:
+    return Ledger(order.strategy, order.broker_id, order.request.instrument, order.request.product)

@@ -268,6 +268,10 @@ class Reconciler:
         if known is not None:
             # Ours, of an earlier day: brokers list a day's orders until some time in the morning.
             return False
+        # Of a day that is long over, whoever's it was: it ended then.
+        for one in (seen.tag or "", external_id(broker_id, seen.broker_order_id)):
+            if await self._journal.is_past(one):
+                return False
         key = await self._key_of(broker_id, seen)
         if key == seen.tag and (stop := await self._regain(broker_id, day, seen)) is not None:
             await self._apply(stop, seen_event(seen))

@@ -18,7 +18,7 @@ from core.domain.regained import attempt_of_stop
 from core.domain.stops import MAKES_WAY
 from core.engine.orders.decisions import external_order
 from core.engine.orders.goals import give_up_close, goal_at, goals_of, keep_what_is_held, move_stop
-from core.engine.orders.journal import orders_in
+from core.engine.orders.journal import every_order_in, orders_in
 from core.engine.orders.ledgers import ledger_at, ledgers_of
 from core.ports.store import StoreView
 
@@ -40,7 +40,7 @@ async def end_closes(view: StoreView, *, at: datetime) -> None:
             continue
         quantity, stop_price, run_id = goal.quantity, goal.stop_price, goal.run_id
         if to_close(goal.quantity, held):
-            same = await orders_in(view, goal.broker_id, goal.instrument, goal.day)
+            same = await every_order_in(view, goal.broker_id, goal.instrument, goal.day)
             own = [order for order in same if _is_of(order, goal)]
             quantity, stop_price = held, _trigger(own) or goal.stop_price
             run_id = _run_of_entry(own) or goal.run_id

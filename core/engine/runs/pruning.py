@@ -2,7 +2,7 @@
 
 What has a time goes a day's worth a tick, oldest first, by indexes that are there for other
 reasons; the setting ``pruned|...`` holds up to when that was done. Orders, trades and ledgers stay
-for good.
+for good, those of finished days in a smaller place (``finished_days.py``).
 
 A goal has no end of its own: it stays after its position, for it remembers the signal that was
 entered on and what a person decided about its stop. Once a day those go that were set long ago,
@@ -25,17 +25,18 @@ from core.engine.orders.market_hours import MarketHours
 from core.engine.orders.pauses import key_of
 from core.engine.orders.run_rows import forget_quiet_runs
 from core.engine.outbox import forget_notices
+from core.engine.runs.finished_days import FinishedDays
 from core.engine.runs.requests import forget_requests
 from core.engine.stored_settings import read_setting, write_setting
 from core.long_lived import collect_all
 from core.ports.clock import Clock
 from core.ports.store import Change, Store
 
-__all__ = ["Expire", "Pruning"]
+__all__ = ["STEPS_KEPT", "Expire", "Pruning"]
 
 _log = logging.getLogger(__name__)
 _DAY = timedelta(days=1)
-_STEPS_KEPT = timedelta(days=400)
+STEPS_KEPT = timedelta(days=400)
 """A financial year, and the time in which its return is made."""
 _SAID_KEPT = timedelta(days=30)
 _GOALS_KEPT = timedelta(days=8)
@@ -89,6 +90,7 @@ class Pruning:
         self._hours = hours
         self._strategies = strategies
         self._expire = expire
+        self._finished = FinishedDays(store, clock, accounts, hours)
         self._goals_of_day = ""
         self._collected_on = ""
 
@@ -106,10 +108,11 @@ class Pruning:
             _Kind("notices", _SAID_KEPT, partial(forget_notices, self._store)),
             _Kind("runs", _SAID_KEPT, self._runs),
             _Kind("requests", _SAID_KEPT, partial(forget_requests, self._store)),
-            _Kind("steps", _STEPS_KEPT, self._steps),
+            _Kind("steps", STEPS_KEPT, self._steps),
         ):
             await self._step(kind)
         await self._goals()
+        await self._finished.step()
         day = trading_day(self._clock.market_now())
         if self._collected_on != day:
             self._collected_on = day

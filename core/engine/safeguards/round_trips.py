@@ -40,7 +40,7 @@ from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.masters import Masters
 from core.engine.orders.goals import Flattening, flatten, put_goal, want_nothing
-from core.engine.orders.journal import Journal, orders_in
+from core.engine.orders.journal import Journal, every_order_in
 from core.engine.orders.ledgers import ledger_at
 from core.engine.orders.limit_use import PROOF, why_unproved
 from core.engine.orders.limits import (
@@ -361,7 +361,7 @@ class RoundTrips:
             if trip.state == _BUYING:
                 await self._sell(trip, ledger)
             return
-        orders = await orders_in(self._store, trip.broker_id, trip.instrument, entry.day)
+        orders = await every_order_in(self._store, trip.broker_id, trip.instrument, entry.day)
         sold = [one for one in orders if _is_exit(one) and one.created_at >= entry.created_at]
         if any(one.state not in CLOSED_STATES for one in sold):
             return

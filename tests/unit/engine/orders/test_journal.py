@@ -22,7 +22,8 @@ from core.domain.notices.protection import StopChanged
 from core.domain.notices.runs import RunCard
 from core.domain.order import EXTERNAL, MANUAL, Order, OrderState, Purpose, Side
 from core.engine.orders.folding import OrderEvent
-from core.engine.orders.journal import Journal, posts_of
+from core.engine.orders.journal import Journal
+from core.engine.orders.order_posts import posts_of
 from core.errors import NotFound, OrderAnomaly, StoreUnavailable
 from core.ports.store import StoreView
 from tests.fakes.clock import ManualClock

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -19,6 +20,7 @@ from core.domain.notices.runs import RunCard
 from core.domain.order import EXTERNAL, MANUAL, OrderState, Purpose, Side
 from core.engine.orders.decisions import external_id
 from core.engine.orders.gate import add_gate
+from core.engine.orders.journal import move_finished
 from core.engine.orders.reconciliation import Snapshot
 from core.errors import BrokerReadError, ReadFault
 from tests.fakes.clock import ManualClock
@@ -183,6 +185,24 @@ async def test_our_order_of_yesterday_is_not_adopted_in_the_morning(bench: Bench
     bench.broker.order_list["b1"] = shown(status=BrokerStatus.COMPLETE, filled_quantity=1)
     assert not await bench.look()
     assert [order.client_order_id for order in await bench.engine.orders()] == [TAG]
+
+
+@pytest.mark.matrix("B10")
+@pytest.mark.parametrize("tag", [TAG, None])
+async def test_order_of_a_finished_day_is_not_adopted(bench: Bench, tag: str | None) -> None:
+    """Its row was moved: a broker that still shows it, ours or not, moves nothing."""
+    day, key = "2021-04-11", tag or external_id(ACCOUNT, "b1")
+    ended = order_in(S.FILLED, day=day, client_order_id=key, broker_order_id="b1")
+    await bench.engine.wiring.journal.add(bench.engine.store, [ended])
+    await bench.engine.store.transaction(
+        lambda view: move_finished(view, ACCOUNT, day, SENT_AT + timedelta(days=9)), nonce="move"
+    )
+    assert await bench.engine.orders() == []
+    row = shown(status=BrokerStatus.COMPLETE, filled_quantity=1, tag=tag)
+    bench.broker.order_list["b1"] = row
+    assert not await bench.look()
+    assert await bench.engine.orders() == []
+    assert await bench.engine.notices() == []
 
 
 async def test_trades_are_kept_under_the_orders_that_they_belong_to(bench: Bench) -> None:

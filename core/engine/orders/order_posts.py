@@ -1,0 +1,80 @@
+"""What a step of an order tells: its cards, and a notice of its own for what is urgent."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from core.domain.notices.orders import OrderRejected, OrderRevived
+from core.domain.notices.post import (
+    Post,
+    external_order_card,
+    resolved_card,
+    run_card,
+    unresolved_card,
+)
+from core.domain.notices.protection import StopChanged
+from core.domain.order import CLOSED_STATES, EXTERNAL, Order, OrderState, is_alarmed
+from core.domain.panic import is_of_panic
+
+__all__ = ["cards_of", "posts_of"]
+
+
+def _is_foreign_change(before: Order, after: Order) -> bool:
+    # Of an order that is final its end is told, not what it was made before.
+    if after.state in CLOSED_STATES:
+        return False
+    terms = (after.request.quantity, after.request.trigger_price)
+    return after.request != before.request and terms != before.asked
+
+
+def _changed(before: Order, after: Order) -> StopChanged:
+    return StopChanged(
+        after.broker_id,
+        str(after.request.instrument),
+        after.request.quantity,
+        before.request.trigger_price or Decimal(0),
+        after.request.trigger_price or Decimal(0),
+    )
+
+
+def cards_of(order: Order) -> list[Post]:
+    """Return the posts that bring the cards on which an order is shown up to date.
+
+    An exit of a panic is shown by the panic's one message, which counts all of them down.
+    """
+    if is_of_panic(order.run_id):
+        return []
+    if order.strategy == EXTERNAL:
+        return [external_order_card(order.broker_id, order.client_order_id)]
+    return [run_card(order.run_id)]
+
+
+def posts_of(before: Order, after: Order, *, is_told: bool = False) -> list[Post]:
+    """Return what a step reports: its cards, and a notice of its own for what is urgent.
+
+    Every card of an order follows it to its end, whoever placed it. That an unresolved order is
+    settled stands on its card, and an edit makes no sound: so the card comes anew, unless the users
+    have it before their eyes.
+
+    Args:
+        before: The order before the step.
+        after: The order after it.
+        is_told: The user who settled it sees the answer, or it was found seconds after its card.
+    """
+    key = after.client_order_id
+    posts = cards_of(after)
+    if OrderState.UNRESOLVED in {before.state, after.state} and before.state is not after.state:
+        posts.append(unresolved_card(key))
+    # First, because it is also a change of state: that an order came back after its end outweighs
+    # what it came back as.
+    if is_alarmed(before.state, after.state):
+        posts.append(Post(OrderRevived(key)))
+    elif after.is_changed_outside and _is_foreign_change(before, after):
+        posts.append(Post(_changed(before, after)))
+    elif before.state is after.state:
+        return posts
+    elif after.state is OrderState.REJECTED:
+        posts.append(Post(OrderRejected(key)))
+    elif before.state is OrderState.UNRESOLVED and not is_told:
+        posts.append(resolved_card(key))
+    return posts
