@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-__all__ = ["Figure", "table", "write"]
+__all__ = ["Figure", "kept", "read", "table", "write"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,17 @@ def write(figures: Mapping[str, Figure], path: Path) -> None:
         for name, one in figures.items()
     }
     path.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+
+def kept(figures: Mapping[str, Figure]) -> str:
+    """Return the figures as text that ``read`` takes, exactly."""
+    return json.dumps({name: asdict(one) for name, one in figures.items()})
+
+
+def read(path: Path) -> dict[str, Figure]:
+    """Return what ``kept`` wrote."""
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    return {name: Figure(**row) for name, row in rows.items()}
 
 
 def _number(value: float) -> float | None:
