@@ -139,6 +139,7 @@ ACTIONS: Mapping[Verb, Action] = {
         strategies.switch_assignment_off, "/strategies", is_change=True
     ),
     Verb.PICK_PARAMETER: Action(parameters.pick_parameter, "/strategies", is_change=True),
+    Verb.PICK_SETTING: Action(start.pick_setting, "/settings", is_change=True),
     Verb.SET_PRODUCT: Action(strategies.set_product, "/strategies", is_change=True),
     Verb.DISMISS_WARNING: Action(login.dismiss, "/login", is_change=True),
     Verb.MAKE_LINK: Action(links.make, "/brokers", is_change=True),

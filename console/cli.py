@@ -59,8 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--clock", help="market time: SIM@WALL*SPEED")
     demo.add_argument("--replay", type=Path, help="folder of one-minute bars to replay")
     live = commands.add_parser("live", help="one strategy on one account")
-    live.add_argument("--strategy", required=True, help="its name, as /strategies shows it")
-    live.add_argument("--broker-id", required=True, help="the account, like zerodha_abc123")
+    live.add_argument("--strategy", required=True, help="its name, as the chat shows it")
+    live.add_argument(
+        "--broker-id", required=True, help="the account, as the chat shows it, or its id"
+    )
     live.add_argument("--once", action="store_true", help="one run now, then end")
     _add_config(live)
     doctor = commands.add_parser("doctor", help="check the installation and say what to do")

@@ -25,12 +25,21 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from bot.views.words import is_final, order_state
 from console.process import set_up_log
-from core.bootstrap import Foundation, System, attach, build, open_system, strategy_processes
+from core.bootstrap import (
+    PROFILES,
+    Foundation,
+    System,
+    attach,
+    build,
+    open_system,
+    strategy_processes,
+)
 from core.config import Settings
 from core.domain.account import Account
 from core.domain.order import LIVE_STATES, Purpose
 from core.domain.sessions import IST
 from core.domain.views import OrderView
+from core.engine.accounts.accounts import Accounts
 from core.engine.runs.plan import RunRequest, requested_slot
 from core.engine.runs.scheduler import Selection
 from core.errors import (
@@ -59,8 +68,8 @@ async def run_live(settings: Settings, *, strategy: str, broker_id: str, once: b
 
     Args:
         settings: Of the installation.
-        strategy: Its name; whether it is enabled for scheduled runs does not matter.
-        broker_id: The account.
+        strategy: Its name or title; whether it is enabled for scheduled runs does not matter.
+        broker_id: The account's id, or its name as the chat shows it.
         once: One run now, then end; else its scheduled slots until SIGINT or SIGTERM.
 
     Raises:
@@ -71,11 +80,9 @@ async def run_live(settings: Settings, *, strategy: str, broker_id: str, once: b
     found = meant(strategy, titles)
     if found is None:
         raise NotFound(f"Found the strategy {strategy!r}; expected one of {', '.join(STRATEGIES)}.")
-    strategy = found
-    selection = Selection(strategy, broker_id)
     with _cancelled_by_signals() as was_asked:
         try:
-            await _live(settings, selection, once=once)
+            await _live(settings, found, broker_id, once=once)
         except asyncio.CancelledError:
             if not was_asked():
                 raise
@@ -83,8 +90,10 @@ async def run_live(settings: Settings, *, strategy: str, broker_id: str, once: b
     return 0
 
 
-async def _live(settings: Settings, selection: Selection, *, once: bool) -> None:
+async def _live(settings: Settings, strategy: str, account_name: str, *, once: bool) -> None:
     async with _foundation(settings) as foundation:
+        account = await _checked_account(foundation, account_name)
+        selection = Selection(strategy, account.broker_id)
         system = build(
             foundation,
             STRATEGIES,
@@ -92,7 +101,6 @@ async def _live(settings: Settings, selection: Selection, *, once: bool) -> None
             selection=selection,
         )
         try:
-            account = await _checked_account(system, selection.broker_id)
             try:
                 await system.lease.wait_and_take()
             except LeaseHeld:
@@ -152,14 +160,17 @@ def meant(text: str, known: Mapping[str, Sequence[str]]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-async def _checked_account(system: System, broker_id: str) -> Account:
-    accounts = await system.control.accounts.all()
-    account = next((one for one in accounts if one.broker_id == broker_id), None)
-    if account is None:
-        known = ", ".join(f"{one.broker_id} ({one.label})" for one in accounts)
+async def _checked_account(foundation: Foundation, name: str) -> Account:
+    """Return the account that is named by its id, or as the chat shows it."""
+    stored = Accounts(foundation.store, foundation.vault, foundation.clock, PROFILES)
+    accounts = {one.broker_id: one for one in await stored.all()}
+    found = meant(name, {key: (one.label, one.display_name) for key, one in accounts.items()})
+    if found is None:
+        known = ", ".join(f"{key} ({one.label})" for key, one in accounts.items())
         raise NotFound(
-            f"Found the account {broker_id!r}; expected one of {known or 'none: add one first'}."
+            f"Found the account {name!r}; expected one of {known or 'none: add one first'}."
         )
+    account = accounts[found]
     if not account.enabled:
         raise UserError(f"{account.label} is disabled; enable it in the chat under /brokers first.")
     return account

@@ -68,10 +68,8 @@ BAR_MINUTES = Parameter("bar_minutes", "Minutes a bar", "1", choices=("1", "3", 
 SIDE = Parameter("side", "Side", "both", choices=("both", "long", "short"))
 SQUARE_OFF = Parameter("square_off", "Flat by", "15:00", choices=clock_times("10:00", "15:15"))
 
-STOP_TO_COST = Parameter(
-    "stop_to_cost", "Stop to cost from a profit of, % (0: no)", Decimal(0), 0, 20
-)
-TRAIL = Parameter("trail", "Trail the stop at a distance of, % (0: no)", Decimal(0), 0, 20)
+STOP_TO_COST = Parameter("stop_to_cost", "Stop to cost at profit, % (0: no)", Decimal(0), 0, 20)
+TRAIL = Parameter("trail", "Stop follows price by, % (0: no)", Decimal(0), 0, 20)
 
 
 @dataclass(frozen=True, slots=True)

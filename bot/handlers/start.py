@@ -7,18 +7,29 @@ from bot.views.accounts import welcome
 from bot.views.callbacks import resolve
 from bot.views.markup import bold, esc
 from bot.views.paging import page_number
-from bot.views.screen import Screen, button
+from bot.views.screen import Screen
 from bot.views.system import (
     health_screen,
     help_screen,
     label_of,
+    setting_choices,
     setting_question,
     settings_screen,
     value_of,
 )
-from bot.views.verbs import Verb
 
-__all__ = ["answer_setting", "ask_setting", "cancel", "health", "help_", "settings", "start"]
+__all__ = [
+    "answer_setting",
+    "ask_setting",
+    "cancel",
+    "health",
+    "help_",
+    "pick_setting",
+    "settings",
+    "start",
+]
+
+_KIND = "setting"
 
 
 async def start(visit: Visit) -> None:
@@ -43,33 +54,53 @@ async def health(visit: Visit) -> None:
 
 
 async def settings(visit: Visit) -> None:
-    """List the settings that can be changed."""
+    """List the settings that can be changed; a question for one of them is over."""
+    await _end_question(visit)
     control = visit.services.control
     known, accounts = await control.settings.all(), await control.accounts.all()
     await visit.show(settings_screen(known, accounts, page_number(visit.tap.argument(0))))
 
 
 async def ask_setting(visit: Visit) -> None:
-    """Ask for a setting's new value."""
-    known = await visit.services.control.settings.all()
+    """Ask for a setting's new value, in the card of the settings."""
+    control = visit.services.control
+    known, accounts = await control.settings.all(), await control.accounts.all()
     name = resolve(visit.tap.argument(0), known, "setting")
     prompt = await visit.services.prompts.open(
-        visit.chat_id, visit.user_id, "setting", "value", {"name": name}, update_id=visit.update_id
+        visit.chat_id, visit.user_id, _KIND, "value", {"name": name}, update_id=visit.update_id
     )
-    label = label_of(name, await visit.services.control.accounts.all())
-    text = setting_question(label, name, known[name])
-    sent = await visit.send(Screen(text, ((button("Cancel", Verb.DROP_QUESTION),),)))
-    await visit.services.prompts.shown_in(prompt, sent)
+    shown = await visit.show(setting_question(name, known[name], accounts))
+    await visit.services.prompts.shown_in(prompt, shown)
+
+
+async def pick_setting(visit: Visit) -> None:
+    """Set a setting to the choice that was tapped."""
+    control = visit.services.control
+    known, accounts = await control.settings.all(), await control.accounts.all()
+    name = resolve(visit.tap.argument(0), known, "setting")
+    choice = resolve(visit.tap.argument(1), setting_choices(name, accounts), "choice")
+    await _set(visit, name, choice)
+    await _end_question(visit)
 
 
 async def answer_setting(visit: Visit, name: str) -> None:
     """Change a setting to what the user typed."""
+    await _set(visit, name, visit.text)
+
+
+async def _set(visit: Visit, name: str, text: str) -> None:
     control = visit.services.control
-    await control.settings.set(visit.command, name, visit.text)
+    await control.settings.set(visit.command, name, text)
     accounts, known = await control.accounts.all(), await control.settings.all()
     value = value_of(name, known.get(name) or "")
     note = f"✅ {bold(label_of(name, accounts))} is now {bold(value)}."
-    await visit.send(settings_screen(known, accounts).with_note(note))
+    await visit.show_answer(settings_screen(known, accounts).with_note(note))
+
+
+async def _end_question(visit: Visit) -> None:
+    prompt = await visit.services.prompts.current(visit.chat_id, visit.user_id)
+    if prompt is not None and prompt.kind == _KIND:
+        await visit.services.prompts.close(prompt)
 
 
 async def cancel(visit: Visit) -> None:

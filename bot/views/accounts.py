@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from telegram import InlineKeyboardButton
 
-from bot.views.lines import ROWS, order_line, position_line
+from bot.views.lines import ROWS, order_lines, position_lines
 from bot.views.markup import bold, code, day_time, esc, join
 from bot.views.paging import fitting, page_row, paged
 from bot.views.paper import WHAT_IT_IS
@@ -210,7 +210,6 @@ def _connection_lines(account: Account) -> list[str]:
     return [
         f"Login: {_login_words(account)}",
         *([f"User: {esc(user)}"] if user else []),
-        f"On the console: {code(account.broker_id)}",
         f"API key: {code(account.api_key)}",
         f"Orders leave from: {esc(way_out(account))}",
     ]
@@ -244,7 +243,7 @@ def exposure_lines(exposure: ExposureView) -> list[str]:
     lines.append(
         bold(f"{plural(len(positions), 'open position')}") if positions else f"No positions{known}."
     )
-    held, orders = list(map(position_line, positions)), list(map(order_line, working))
+    held, orders = position_lines(positions), order_lines(working)
     first = fitting(held, _SHOWN, _HALF)
     second = fitting(orders, _SHOWN, _HALF)
     lines.extend(held[:first])
@@ -275,7 +274,7 @@ def held_line(exposure: ExposureView) -> str | None:
 def disable_question(exposure: ExposureView) -> str:
     """Return the question before an account with strategies' positions is disabled (A5)."""
     held = exposure.strategy_positions
-    lines = list(map(position_line, held))
+    lines = position_lines(held)
     shown = fitting(lines, _SHOWN)
     return join(
         bold(f"Disable {exposure.account.label}?"),

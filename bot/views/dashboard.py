@@ -14,12 +14,13 @@ from bot.views.callbacks import handle
 from bot.views.lines import (
     ESTIMATED,
     ROWS,
-    holding_line,
+    holding_lines,
     is_stop,
-    order_line,
+    order_lines,
+    pnl_lines,
     pnl_words,
-    position_line,
-    trade_line,
+    position_lines,
+    trade_lines,
 )
 from bot.views.markup import bold, clock_time, esc, join
 from bot.views.paging import page_row, paged
@@ -103,14 +104,15 @@ def _unresolved_button(order: OrderView, *, named: bool) -> InlineKeyboardButton
 
 def position_items(positions: Iterable[PositionView], *, named: bool = False) -> list[Item]:
     """Return positions as items, under their account's name when ``named``."""
+    found = list(positions)
     return [
         Item(
-            position_line(one),
+            text,
             one.account_label if named else "Positions",
             position_button(one, named=named),
             one.result is not None,
         )
-        for one in positions
+        for one, text in zip(found, position_lines(found), strict=True)
     ]
 
 
@@ -118,20 +120,25 @@ def order_items(
     orders: Iterable[OrderView], *, named: bool = False, heading: str = "Orders"
 ) -> list[Item]:
     """Return orders as items."""
+    found = list(orders)
     return [
         Item(
-            order_line(one),
+            text,
             one.account_label if named else heading,
             order_button(one, named=named) or _unresolved_button(one, named=named),
             one.realised is not None,
         )
-        for one in orders
+        for one, text in zip(found, order_lines(found), strict=True)
     ]
 
 
 def trade_items(trades: Iterable[TradeView], *, named: bool = False) -> list[Item]:
     """Return trades as items."""
-    return [Item(trade_line(one), one.account_label if named else "Trades today") for one in trades]
+    found = list(trades)
+    return [
+        Item(text, one.account_label if named else "Trades today")
+        for one, text in zip(found, trade_lines(found), strict=True)
+    ]
 
 
 def page_of(items: Sequence[Item], page: int) -> tuple[list[str], list[InlineKeyboardButton], int]:
@@ -196,7 +203,7 @@ def dashboard(
     items = [
         *position_items(view.positions),
         *order_items(view.working, heading="Working orders"),
-        *(Item(holding_line(one), "Holdings") for one in view.holdings),
+        *(Item(text, "Holdings") for text in holding_lines(view.holdings)),
     ]
     lines, buttons, pages = page_of(items, page)
     key = view.account.broker_id
@@ -250,7 +257,7 @@ def listing(
     where = account.label if account is not None else "all accounts"
     text = join(
         spaced(*banners(_listed_accounts(accounts, selected))),
-        bold(f"{title} · {where}"),
+        fitted(bold(title), bold(where)),
         as_of or None,
         lines or "\nNone.",
         _total_of_all(profit, pages) if items else None,
@@ -304,7 +311,10 @@ def pnl_screen(
     page: int = 0,
 ) -> Screen:
     """Return today's profit by account, and the total of those that could be read."""
-    entries = [Item(f"{bold(one.account_label)}\n{pnl_words(one, indent=INDENT)}") for one in lines]
+    entries = [
+        Item(f"{bold(one.account_label)}\n{text}")
+        for one, text in zip(lines, pnl_lines(lines, indent=INDENT), strict=True)
+    ]
     foot = _totals(lines)
     if any(one.charges for one in lines):
         foot.append(f"\n{ESTIMATED}")

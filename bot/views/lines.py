@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from bot.views.markup import LONG, bold, clock_time, esc, short
-from bot.views.width import INDENT, fitted
+from bot.views.rows import ListRow, laid_out
+from bot.views.width import INDENT
 from bot.views.words import (
     DOING_VERB,
     DONE_VERB,
@@ -29,20 +30,25 @@ __all__ = [
     "ESTIMATED",
     "ROWS",
     "brief",
+    "card_lines",
     "held_lines",
     "held_list",
-    "holding_line",
+    "holding_lines",
     "is_stop",
     "order_line",
+    "order_lines",
     "order_terms",
+    "order_words",
     "outcome_words",
     "owner_words",
+    "pnl_lines",
     "pnl_words",
     "position_line",
+    "position_lines",
     "result_words",
     "strategy_words",
     "symbol_of",
-    "trade_line",
+    "trade_lines",
     "warning_line",
 ]
 
@@ -60,38 +66,53 @@ ROWS = "Results in rows are before charges."
 
 def position_line(position: PositionView) -> str:
     """Return some lines: what is held and its profit; prices, its stop and who holds it."""
+    return position_lines([position])[0]
+
+
+def position_lines(positions: Iterable[PositionView]) -> list[str]:
+    """Return the lines of each position of a list."""
+    return laid_out(list(map(_position_row, positions)))
+
+
+def _position_row(position: PositionView) -> ListRow:
     gain = "result not known" if position.result is None else bold(signed_rupees(position.result))
     if position.is_since_entry:
         gain += " since entry"
     name = f"{bold(symbol_of(position.instrument))} {esc(position.product.value)}"
     if position.quantity == 0 and not any(position.owners.values()):
-        return fitted(name, "closed", gain)
-    parts = ""
-    if position.realised:
-        # The gain includes profit booked earlier today; without the two parts it would seem to
-        # contradict the prices in the next line.
-        parts = fitted(*_parts(position.realised, position.unrealised), indent=INDENT)
+        return ListRow(name, ("closed", gain))
+    # The gain includes profit booked earlier today; without the two parts it would seem to
+    # contradict the prices in the next line.
+    parts = _parts(position.realised, position.unrealised) if position.realised else ()
     # What was carried into the day counts from the previous close, not from its entry.
     close = position.previous_close
-    prices = fitted(
+    prices = (
         f"avg {price(position.average_price)}",
         f"last close {price(close)}" if close is not None else "",
         f"now {price(position.last_price)}" if position.is_listed else "",
-        indent=INDENT,
     )
-    stop = f"stop {price(position.stop)}" if position.stop is not None else ""
-    owners = fitted(stop, esc(owner_words(position)), indent=INDENT)
-    warnings = [warning_line(one) for one in position.warnings]
-    first = fitted(name, f"{position.quantity:+d}", gain)
-    return "\n".join(filter(None, [first, parts, prices, owners, *warnings]))
+    owners = (_stop_words(position), esc(owner_words(position)))
+    warnings = tuple(map(warning_line, position.warnings))
+    return ListRow(
+        name, (f"{position.quantity:+d}", gain), below=(parts, prices, owners), last=warnings
+    )
 
 
-def held_lines(position: PositionView) -> list[str]:
+def _stop_words(position: PositionView) -> str:
+    return f"stop {price(position.stop)}" if position.stop is not None else ""
+
+
+def held_lines(positions: Iterable[PositionView]) -> list[str]:
     """Return what is held and what protects it, indented: ``SBIN MIS · +10 · stop ₹805.00``."""
-    name = f"{bold(symbol_of(position.instrument))} {esc(position.product.value)}"
-    stop = f"stop {price(position.stop)}" if position.stop is not None else ""
-    lines = [fitted(name, f"{position.quantity:+d}", stop, indent=INDENT)]
-    return [*lines, *(warning_line(one) for one in position.warnings)]
+    rows = [
+        ListRow(
+            f"{bold(symbol_of(one.instrument))} {esc(one.product.value)}",
+            (f"{one.quantity:+d}", _stop_words(one)),
+            last=tuple(map(warning_line, one.warnings)),
+        )
+        for one in positions
+    ]
+    return laid_out(rows, indent=INDENT)
 
 
 def held_list(positions: Sequence[PositionView]) -> list[str]:
@@ -99,7 +120,7 @@ def held_list(positions: Sequence[PositionView]) -> list[str]:
     if not positions:
         return [f"{INDENT}nothing is held there"]
     ordered = sorted(positions, key=lambda one: not one.warnings)
-    lines = [line for one in ordered[:_HELD] for line in held_lines(one)]
+    lines = held_lines(ordered[:_HELD])
     more = len(ordered) - _HELD
     return [*lines, f"{INDENT}… and {more} more: /positions"] if more > 0 else lines
 
@@ -124,11 +145,21 @@ def brief(text: str) -> str:
     return _USUAL_PREFIX.sub("", text)
 
 
-def result_words(amount: Decimal, charges: Decimal | None) -> list[str]:
+def result_words(
+    amount: Decimal, charges: Decimal | None, *, is_before_said: bool = False
+) -> list[str]:
     """Return what a closed position brought, as two lines of its message; rupees.
 
     "About", because charges are estimated. Of a lakh and more the paise are left out.
+
+    Args:
+        amount: Before charges.
+        charges: None when they are not known.
+        is_before_said: The line above says the first already, and what it is.
     """
+    if is_before_said:
+        after = None if charges is None else amount - charges
+        return ["charges unknown" if after is None else f"After charges about {_amount(after)}"]
     before = f"Before charges {_amount(amount)}"
     if charges is None:
         return [before, "charges unknown"]
@@ -178,27 +209,56 @@ def order_terms(order: OrderView) -> str:
     return f"{esc(terms)} stop{trigger}"
 
 
-def order_line(order: OrderView, *, is_on_card: bool = False, part: str = "") -> str:
-    """Return an order: what was done or is asked for, its price, and on a list when and by whom.
+def order_words(order: OrderView) -> str:
+    """Return ``Buy 10 SBIN MIS · limit ₹812.00``, what was asked for, as lines of a message."""
+    market = "market" if order.order_type is OrderType.MARKET else ""
+    deed = f"{order.side.value.capitalize()} {order.quantity}"
+    return laid_out([ListRow(_name(order), (_terms(order, is_named=True) or market,), deed)])[0]
 
-    ``✅ Sold 100 SBIN · ₹958.05`` and under it ``exit +₹150.00``; a card names the rest itself.
+
+def order_line(order: OrderView) -> str:
+    """Return an order as lines: what was done or is asked for, its price, when and by whom."""
+    return order_lines([order])[0]
+
+
+def order_lines(orders: Iterable[OrderView]) -> list[str]:
+    """Return the lines of each order of a list."""
+    return laid_out([_order_row(one) for one in orders])
+
+
+def card_lines(orders: Sequence[OrderView], parts: Mapping[str, str]) -> list[str]:
+    """Return the lines of each order of a card, which names what a list says of each.
+
+    ``✅ Sold 100 SBIN · ₹958.05`` and under it ``exit +₹150.00 · before charges``.
 
     Args:
-        order: The order.
-        is_on_card: It stands on the card of its run.
-        part: What it does in a reversal, whose exit and entry would look the same.
+        orders: Those of all accounts.
+        parts: What an order (by its key) does in a reversal, whose exit and entry would look alike.
     """
-    product = "" if is_on_card else f" {esc(order.product.value)}"
-    what = f"{ORDER_ICON[order.state]} {_deed(order)} {esc(symbol_of(order.instrument))}{product}"
-    lines = [fitted(what, *_terms_words(order))]
-    lines += [fitted(*_notes(order, part), indent=INDENT)]
-    if not is_on_card:
-        lines.append(
-            fitted(clock_time(order.at), esc(strategy_words(order.strategy)), indent=INDENT)
-        )
+    return laid_out(
+        [_order_row(one, is_on_card=True, part=parts.get(one.key, "")) for one in orders]
+    )
+
+
+def _order_row(order: OrderView, *, is_on_card: bool = False, part: str = "") -> ListRow:
+    at, state = _terms_words(order)
+    reason = ""
     if order.reason and order.state in _EXPLAINED:
-        lines.append(f"{INDENT}{esc(short(order.reason, _REASON_LIMIT))}")
-    return "\n".join(filter(None, lines))
+        reason = f"{INDENT}{esc(short(order.reason, _REASON_LIMIT))}"
+    by = () if is_on_card else (clock_time(order.at), esc(strategy_words(order.strategy)))
+    notes = _notes(order, part, is_on_card=is_on_card)
+    return ListRow(
+        esc(symbol_of(order.instrument)) if is_on_card else _name(order),
+        # A price is seen first; without one the state takes its place.
+        (at or state,),
+        f"{ORDER_ICON[order.state]} {_deed(order)}",
+        ((state if at else "",), tuple(notes), by),
+        (reason,),
+    )
+
+
+def _name(order: OrderView) -> str:
+    return f"{esc(symbol_of(order.instrument))} {esc(order.product.value)}"
 
 
 def _deed(order: OrderView) -> str:
@@ -215,29 +275,33 @@ def _deed(order: OrderView) -> str:
     return f"{side.value.capitalize()} {order.quantity}"
 
 
-def _terms_words(order: OrderView) -> list[str]:
+def _terms_words(order: OrderView) -> tuple[str, str]:
     """Return at what price, and the state where the first words do not say it."""
     if order.filled_quantity and is_final(order):
-        return [price(order.average_price)]
-    at = ""
+        return price(order.average_price), ""
+    return _terms(order, is_named=order.purpose is not Purpose.STOP), esc(state_words(order))
+
+
+def _terms(order: OrderView, *, is_named: bool) -> str:
+    """Return the limit or the trigger of an order, '' for a market order."""
     if order.order_type is OrderType.LIMIT and order.limit_price is not None:
-        at = f"limit {price(order.limit_price)}"
-    elif order.trigger_price is not None and order.order_type is not OrderType.MARKET:
-        is_stop = order.purpose is Purpose.STOP
-        at = price(order.trigger_price) if is_stop else f"stop {price(order.trigger_price)}"
-    return [at, esc(state_words(order))]
+        return f"limit {price(order.limit_price)}"
+    if order.trigger_price is not None and order.order_type is not OrderType.MARKET:
+        return f"stop {price(order.trigger_price)}" if is_named else price(order.trigger_price)
+    return ""
 
 
-def _notes(order: OrderView, part: str) -> list[str]:
+def _notes(order: OrderView, part: str, *, is_on_card: bool) -> list[str]:
     """Return what an exit has brought; why the rest of an order was not filled."""
-    found = []
-    if part and not order.filled_quantity:
-        found.append(part)
-    elif order.purpose in {Purpose.EXIT, Purpose.STOP} and order.filled_quantity:
-        booked = "" if order.realised is None else f" {signed_rupees(order.realised)}"
-        found.append(f"{part or order.purpose.value}{booked}")
-    elif part:
-        found.append(part)
+    found = [part]
+    if order.purpose in {Purpose.EXIT, Purpose.STOP} and order.filled_quantity:
+        booked = "" if order.realised is None else signed_rupees(order.realised)
+        # A list says once that its rows are before charges.
+        charges = "before charges" if booked and is_on_card else ""
+        if part:
+            found += [booked, charges]
+        else:
+            found = [f"{order.purpose.value} {booked}".strip(), charges]
     if order.filled_quantity and is_final(order) and order.state is not OrderState.FILLED:
         found.append("rest " + state_words(order))
     return found
@@ -249,46 +313,65 @@ def outcome_words(order: OrderView) -> str:
     return f"{ORDER_ICON[order.state]} {esc(words[:1].upper() + words[1:])}."
 
 
-def trade_line(view: TradeView) -> str:
-    """Return one line for an execution."""
+def trade_lines(views: Iterable[TradeView]) -> list[str]:
+    """Return the lines of each execution of a list."""
+    return laid_out(list(map(_trade_row, views)))
+
+
+def _trade_row(view: TradeView) -> ListRow:
     trade = view.trade
     when = clock_time(trade.traded_at) if trade.traded_at else "--:--"
-    deed = f"{DONE_VERB[trade.side]} {trade.quantity} {esc(symbol_of(trade.instrument))}"
-    return fitted(f"{when} {deed}", price(trade.price))
+    name = esc(symbol_of(trade.instrument))
+    return ListRow(name, (price(trade.price),), f"{when} {DONE_VERB[trade.side]} {trade.quantity}")
 
 
-def holding_line(holding: Holding) -> str:
-    """Return one line for delivery shares."""
+def holding_lines(holdings: Iterable[Holding]) -> list[str]:
+    """Return the lines of delivery shares, each of a list."""
+    return laid_out(list(map(_holding_row, holdings)))
+
+
+def _holding_row(holding: Holding) -> ListRow:
     owned = holding.quantity + holding.t1_quantity + holding.pledged_quantity
     gain = (holding.last_price - holding.average_price) * owned
-    return fitted(
+    return ListRow(
         f"{bold(symbol_of(holding.instrument))} {holding.quantity}",
-        f"{holding.t1_quantity} arriving" if holding.t1_quantity else "",
-        f"{holding.pledged_quantity} pledged" if holding.pledged_quantity else "",
-        f"now {price(holding.last_price)}",
-        f"{signed_rupees(gain)} since bought",
+        (f"now {price(holding.last_price)}",),
+        below=(
+            (
+                f"{holding.t1_quantity} arriving" if holding.t1_quantity else "",
+                f"{holding.pledged_quantity} pledged" if holding.pledged_quantity else "",
+            ),
+            (f"{signed_rupees(gain)} since bought",),
+        ),
     )
 
 
 def pnl_words(pnl: PnlView, name: str = "", *, indent: str = "") -> str:
-    """Return today's profit before charges and after them, or that it is not known.
+    """Return today's profit before charges and after them, or that it is not known."""
+    return pnl_lines([pnl], name, indent=indent)[0]
+
+
+def pnl_lines(found: Iterable[PnlView], name: str = "", *, indent: str = "") -> list[str]:
+    """Return today's profit of each before charges and after them, or that it is not known.
 
     Args:
-        pnl: The profit.
-        name: What stands before it, with a space after it.
+        found: The profits of a list.
+        name: What stands before each, with a space after it.
         indent: Before the first line; the parts are below it.
     """
+    return laid_out([_pnl_row(one, name) for one in found], indent=indent)
+
+
+def _pnl_row(pnl: PnlView, name: str) -> ListRow:
     if pnl.total is None:
-        return f"{indent}{name}not known: the broker could not be read"
+        return ListRow(f"{name}not known:", last=(f"{INDENT}the broker could not be read",))
     realised, unrealised = pnl.realised or Decimal(0), pnl.unrealised or Decimal(0)
     after = _after_words(pnl.total, pnl.charges)
-    total = f"{name}{bold(signed_rupees(pnl.total))}"
-    lines = [
-        fitted(total, "before charges" if after else "", indent=indent),
-        f"{INDENT}{after}" if after else "",
-        fitted(*_parts(realised, unrealised), indent=INDENT),
-    ]
-    return "\n".join(filter(None, lines))
+    return ListRow(
+        f"{name}{bold(signed_rupees(pnl.total))}",
+        ("before charges" if after else "",),
+        below=((after,), _parts(realised, unrealised)),
+    )
 
 
 def _after_words(before: Decimal, charges: Decimal | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from telegram import InlineKeyboardButton
@@ -11,15 +11,16 @@ from bot.views.accounts import banners, spaced
 from bot.views.dashboard import Item, order_button, page_of
 from bot.views.lines import (
     ROWS,
-    holding_line,
+    holding_lines,
     is_stop,
-    order_line,
-    position_line,
+    order_lines,
+    position_lines,
     strategy_words,
     symbol_of,
 )
 from bot.views.markup import bold, esc, join
 from bot.views.paging import fitting, page_row, paged
+from bot.views.rows import ListRow, laid_out
 from bot.views.screen import DANGER, REFRESH, Screen, button
 from bot.views.verbs import Verb
 from bot.views.width import fitted
@@ -203,14 +204,14 @@ def mode_result(
             f"⚠️ {bold(plural(change.unprotected, 'position'))} now without the care of a "
             "strategy: no stop that I move, no square-off."
         )
-        lines += _by_account(change.held, _held_line)
+        lines += _by_account(change.held, _held_lines(change.held))
     if change.exits:
         heading = f"Going out now: {plural(len(change.exits), 'exit')} that waited"
         lines.extend(["", bold(heading), *_exit_lines(change.exits)])
         lines.append("The result of each comes as its own message.")
     if change.working:
         heading = f"Still working at the broker: {plural(len(change.working), 'order')}"
-        lines += ["", bold(heading), *_by_account(change.working, order_line)]
+        lines += ["", bold(heading), *_by_account(change.working, order_lines(change.working))]
     elif change.new is not TradingMode.NORMAL:
         lines.append("No orders are working at the broker.")
     rows = (*((one,) for _, one in kept[:_SHOWN] if one), *_cancels(change))
@@ -244,11 +245,10 @@ def _kept(
     ]
 
 
-def _by_account(found: Sequence[_Shown], line: Callable[[_Shown], str]) -> list[str]:
-    """Return lines under the names of their accounts."""
+def _by_account(found: Sequence[_Shown], texts: Sequence[str]) -> list[str]:
+    """Return the lines of each under the names of their accounts."""
     lines: list[str] = []
     label = ""
-    texts = list(map(line, found))
     shown = fitting(texts, _SHOWN, _HALF)
     for one, text in zip(found[:shown], texts, strict=False):
         if one.account_label != label:
@@ -259,10 +259,18 @@ def _by_account(found: Sequence[_Shown], line: Callable[[_Shown], str]) -> list[
     return [*lines, f"… and {more} more."] if more > 0 else lines
 
 
-def _held_line(position: PositionView) -> str:
-    stop = f"stop {price(position.stop)}" if position.stop is not None else "⚠️ no stop"
-    name = f"{bold(symbol_of(position.instrument))} {esc(position.product.value)}"
-    return fitted(name, f"{position.quantity:+d}", stop)
+def _held_lines(positions: Sequence[PositionView]) -> list[str]:
+    rows = [
+        ListRow(
+            f"{bold(symbol_of(one.instrument))} {esc(one.product.value)}",
+            (
+                f"{one.quantity:+d}",
+                f"stop {price(one.stop)}" if one.stop is not None else "⚠️ no stop",
+            ),
+        )
+        for one in positions
+    ]
+    return laid_out(rows)
 
 
 def _cancels(change: ModeChange) -> list[tuple[InlineKeyboardButton, ...]]:
@@ -292,7 +300,7 @@ def drain_screen(
     lines, _, pages = page_of(items, page)
     text = join(
         spaced(*banners([view.account for view in views])),
-        bold("Drain view: accounts in exit-only mode"),
+        bold("Drain view: exit-only accounts"),
         lines or "No account is in exit-only mode.",
         f"\n{ROWS}" if any(one.has_result for one in items) else None,
     )
@@ -308,15 +316,20 @@ def _left_to_drain(view: DrainView) -> list[Item]:
         is_known = view.value is not None and not view.account.needs_login
         return [Item(_DRAINED if is_known else _NOT_READ, label)]
     value = "value not known" if view.value is None else f"about {rupees(view.value, paise=False)}"
-    counts = (
-        f"{plural(len(view.positions), 'position')}, {plural(len(view.holdings), 'holding')}, "
-        f"{plural(len(view.working), 'working order')} left, {value}"
-    )
+    counted = {
+        "position": len(view.positions),
+        "holding": len(view.holdings),
+        "working order": len(view.working),
+    }
+    counts = fitted(*(plural(count, noun) for noun, count in counted.items() if count), value)
     return [
         Item(counts, label),
-        *(Item(position_line(one), label, None, one.result is not None) for one in view.positions),
-        *(Item(holding_line(one), label) for one in view.holdings),
-        *(Item(order_line(one), label) for one in view.working),
+        *(
+            Item(text, label, None, one.result is not None)
+            for one, text in zip(view.positions, position_lines(view.positions), strict=True)
+        ),
+        *(Item(text, label) for text in holding_lines(view.holdings)),
+        *(Item(text, label) for text in order_lines(view.working)),
     ]
 
 

@@ -12,6 +12,7 @@ from bot.views.lines import held_lines, order_terms, result_words
 from bot.views.markup import bold, esc, join, short
 from bot.views.modes import GLOBAL
 from bot.views.paging import fitting
+from bot.views.rows import ListRow, laid_out
 from bot.views.screen import Keyboard, Screen, button
 from bot.views.verbs import Verb
 from bot.views.width import INDENT, fitted
@@ -93,7 +94,7 @@ def _will(found: Sequence[PanicAccount], *, with_holdings: bool) -> str:
 
 def _choice_lines(accounts: Sequence[PanicAccount], chosen: Collection[str]) -> list[str]:
     """Return what is on each account; of very many, those where there is something."""
-    lines = [_choice_line(one, one.account.broker_id in chosen) for one in accounts]
+    lines = laid_out([_choice_row(one, one.account.broker_id in chosen) for one in accounts])
     if fitting(lines, len(lines)) == len(lines):
         return lines
     order = sorted(range(len(accounts)), key=lambda at: not _has_something(accounts[at]))
@@ -108,16 +109,18 @@ def _has_something(one: PanicAccount) -> bool:
     return bool(one.positions or one.orders) or not one.is_read
 
 
-def _choice_line(one: PanicAccount, is_chosen: bool) -> str:
+def _choice_row(one: PanicAccount, is_chosen: bool) -> ListRow:
     mark = "☑" if is_chosen else "☐"
     notes = [plural(one.positions, "position"), plural(one.orders, "order")]
+    if not one.positions and not one.orders:
+        notes = ["nothing open"] if one.is_read else []
     if not one.is_read:
         notes.append("not read yet today")
     if one.account.needs_login:
         notes.append("needs a login")
     if one.is_paused:
         notes.append("paused: closed there too")
-    return f"{mark} {esc(one.account.label)}: {esc(', '.join(notes))}"
+    return ListRow(f"{mark} {esc(one.account.label)}", tuple(notes))
 
 
 def start_label(chosen: Collection[str]) -> str:
@@ -305,7 +308,7 @@ def _outcome(view: PanicView, line: Line, *, is_short: bool) -> list[str]:
         lines.append(f"{INDENT}result of {plural(part.unknown, 'position')} not known")
     if line.is_flat:
         return lines
-    lines += [one for held in part.left[:_SHOWN] for one in held_lines(held)]
+    lines += held_lines(part.left[:_SHOWN])
     lines += [f"{INDENT}… and {len(part.left) - _SHOWN} more"] if len(part.left) > _SHOWN else []
     account = view.accounts.get(line.broker_id)
     way = _way(line, account, is_running=False)

@@ -10,9 +10,9 @@ from bot.views.callbacks import handle
 from bot.views.lines import symbol_of
 from bot.views.markup import bold, code, esc, join, short
 from bot.views.screen import Screen, button, grid
-from bot.views.strategies import held_lines
+from bot.views.strategies import INSTRUMENTS, held_lines, value_words
 from bot.views.verbs import Verb
-from bot.views.width import INDENT, fitted
+from bot.views.width import INDENT, fitted, labelled
 from bot.views.words import price
 from core.domain.instrument import InstrumentId
 from core.domain.size_views import InstrumentView
@@ -29,10 +29,7 @@ __all__ = [
     "pick",
 ]
 
-INSTRUMENTS = "instruments"
-"""The parameter that lists what a strategy trades."""
 _PICK = "="
-_CHOICES_LIMIT = 6
 _TYPED = 60
 _MOST_BUTTONS = 24
 
@@ -41,7 +38,7 @@ def parameters_page(strategy: StrategyView) -> Screen:
     """Return the parameters with a button to change each."""
     key = handle(strategy.name)
     lines = [
-        f"{esc(parameter.label)}: {bold(value)}{esc(_bounds(parameter))}"
+        labelled(esc(parameter.label), bold(value_words(parameter, value)))
         for parameter, value in strategy.parameters
     ]
     buttons = [
@@ -55,7 +52,7 @@ def parameters_page(strategy: StrategyView) -> Screen:
             "",
             "A change takes effect at the next run.",
         ),
-        (*grid(buttons, 2), (button("« Back", Verb.STRATEGY, key),)),
+        (*grid(buttons, 1), (button("« Back", Verb.STRATEGY, key),)),
     )
 
 
@@ -65,20 +62,11 @@ def pick(choice: str) -> str:
 
 
 def _bounds(parameter: Parameter) -> str:
-    if parameter.choices:
-        return f" (one of {_listed(parameter.choices)})"
     if parameter.minimum is None and parameter.maximum is None:
         return ""
     low = "any" if parameter.minimum is None else parameter.minimum
     high = "any" if parameter.maximum is None else parameter.maximum
     return f" ({low} to {high})"
-
-
-def _listed(choices: Sequence[str]) -> str:
-    """Return the choices, a long series by its ends: the line must fit on a phone."""
-    if len(choices) <= _CHOICES_LIMIT:
-        return ", ".join(choices)
-    return f"{choices[0]}, {choices[1]}, … {choices[-1]}"
 
 
 def parameter_question(
@@ -89,7 +77,10 @@ def parameter_question(
 ) -> Screen:
     """Return the question for a parameter's new value: its choices as buttons, or what to send."""
     key, name = handle(strategy.name), handle(parameter.name)
-    head = [bold(strategy.title), f"{bold(parameter.label)} is {code(value)}."]
+    head = [
+        bold(strategy.title),
+        f"{bold(parameter.label)} is {code(value_words(parameter, value))}.",
+    ]
     cancel = (button("« Leave it", Verb.PARAMETERS, key),)
     choices = [
         button(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from bot.views.lines import order_line, result_words, symbol_of, warning_line
+from bot.views.lines import card_lines, result_words, symbol_of, warning_line
 from bot.views.markup import bold, clock_time, esc, join, short
 from bot.views.paging import fitting
 from bot.views.paper import MADE_UP
@@ -59,8 +59,10 @@ def run_text(run: RunView, title: str, room: int = _ROOM) -> str:
     quiet = [line for line in run.lines if line.is_quiet and not line.orders]
     loud = [line for line in run.lines if line not in quiet]
 
+    orders = _order_texts(run.lines)
+
     def text(line: RunLine) -> str:
-        return join(_account(line, is_signal=is_signal, is_closing=run.is_closing))
+        return join(_account(line, orders, is_signal=is_signal, is_closing=run.is_closing))
 
     texts = list(map(text, loud))
     if fitting(texts, _ACCOUNTS, room) < len(loud):
@@ -83,12 +85,13 @@ def closing_lines(runs: Sequence[RunView]) -> list[str]:
         for line in run.lines:
             by_account.setdefault(line.broker_id, []).append(line)
     found: list[str] = []
+    orders = _order_texts([line for run in runs for line in run.lines], with_parts=False)
     for lines in by_account.values():
         if not any(line.orders or line.warnings for line in lines):
             continue
         found.append(bold(lines[0].account_label))
         for line in lines:
-            found += [order_line(one, is_on_card=True) for one in line.orders]
+            found += [orders[line.broker_id, one.key] for one in line.orders]
             found += [warning_line(one) for one in line.warnings]
         results = [line for line in lines if line.result is not None]
         costs = [line.charges for line in results if line.charges is not None]
@@ -156,12 +159,31 @@ def _target_line(target: Target) -> str:
     return f"{fitted(name, stop)}{reason}"
 
 
-def _account(line: RunLine, *, is_signal: bool, is_closing: bool) -> list[str]:
+def _order_texts(
+    lines: Sequence[RunLine], *, with_parts: bool = True
+) -> dict[tuple[str, str], str]:
+    """Return the lines of each order by account and key, those of all accounts in one shape."""
+    parts: dict[str, str] = {}
+    for line in lines:
+        parts |= _reversals(line.orders) if with_parts else {}
+    orders = [(line.broker_id, one) for line in lines for one in line.orders]
+    texts = card_lines([one for _, one in orders], parts)
+    return {(whose, one.key): text for (whose, one), text in zip(orders, texts, strict=True)}
+
+
+def _account(
+    line: RunLine,
+    orders: Mapping[tuple[str, str], str],
+    *,
+    is_signal: bool,
+    is_closing: bool,
+) -> list[str]:
     lines = [bold(line.account_label)]
-    parts = _reversals(line.orders)
-    lines += [order_line(one, is_on_card=True, part=parts.get(one.key, "")) for one in line.orders]
+    lines += [orders[line.broker_id, one.key] for one in line.orders]
     if line.result is not None:
-        lines += result_words(line.result, line.charges)
+        # A single exit has its result in its own line: it is not said twice.
+        exits = [one.realised for one in line.orders if one.realised is not None]
+        lines += result_words(line.result, line.charges, is_before_said=exits == [line.result])
     if line.note:
         lines.append(f"{INDENT}{esc(line.note)}")
     lines += [warning_line(one) for one in line.warnings]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from itertools import islice
 
 from bot.views.callbacks import handle
 from bot.views.lines import symbol_of
 from bot.views.markup import bold, day_time, esc, join
 from bot.views.paging import fitting
 from bot.views.paper import MADE_UP
+from bot.views.rows import ListRow, laid_out
 from bot.views.screen import SUCCESS, Screen, button
 from bot.views.verbs import Verb
 from bot.views.width import INDENT, fitted
@@ -32,7 +34,7 @@ def enable_question(
     key = handle(strategy.name)
     slot = strategy.next_slot
     next_run = "not known: the calendar ends" if slot is None else day_time(slot)
-    texts = [join(size_lines([one])) for one in sizes]
+    texts = _texts(sizes)
     shown = fitting(texts, _ACCOUNTS)
     more = len(sizes) - shown
     text = join(
@@ -65,26 +67,35 @@ def seen(strategy: StrategyView) -> str:
 
 def size_lines(sizes: Sequence[SizeView]) -> list[str]:
     """Return what is traded on each account, with a warning where it is beyond the funds."""
-    lines: list[str] = []
+    return [line for text in _texts(sizes) for line in text.split("\n")]
+
+
+def _texts(sizes: Sequence[SizeView]) -> list[str]:
+    """Return the lines of each account; what is traded is laid out alike on all of them."""
+    rows = [_row(line) for one in sizes for line in one.lines[:_INSTRUMENTS]]
+    traded = iter(laid_out(rows, indent=INDENT))
+    found = []
     for one in sizes:
-        lines.append(bold(one.account_label))
-        if one.kept_out:
-            lines.append(f"{INDENT}⏸ {esc(one.kept_out)}")
-        lines += [_line(each) for each in one.lines[:_INSTRUMENTS]]
         more = len(one.lines) - _INSTRUMENTS
-        lines += [f"{INDENT}… and {more} more"] if more > 0 else []
-        lines += _together(one)
-    return lines
+        text = join(
+            bold(one.account_label),
+            f"{INDENT}⏸ {esc(one.kept_out)}" if one.kept_out else None,
+            list(islice(traded, min(len(one.lines), _INSTRUMENTS))),
+            f"{INDENT}… and {more} more" if more > 0 else None,
+            _together(one),
+        )
+        found.append(text)
+    return found
 
 
-def _line(one: SizeLine) -> str:
+def _row(one: SizeLine) -> ListRow:
     if not one.units:
         value = "not one lot"
     elif one.value is None:
         value = "price not known"
     else:
         value = rupees(one.value, paise=False)
-    return fitted(f"{one.units} {symbol_of(one.instrument)}", value, indent=INDENT)
+    return ListRow(f"{one.units} {esc(symbol_of(one.instrument))}", (value,))
 
 
 def _together(one: SizeView) -> list[str]:

@@ -10,15 +10,17 @@ from telegram import InlineKeyboardButton
 
 from bot.views.callbacks import handle
 from bot.views.dashboard import ALL, position_button
-from bot.views.lines import symbol_of
-from bot.views.markup import bold, code, day_time, esc, italic, join
+from bot.views.lines import brief, symbol_of
+from bot.views.markup import bold, day_time, esc, italic, join
 from bot.views.paging import page_row, paged
+from bot.views.rows import ListRow, laid_out
 from bot.views.runs import run_text
 from bot.views.screen import PRIMARY, REFRESH, SUCCESS, Screen, button
 from bot.views.verbs import Verb
-from bot.views.width import INDENT, fitted
+from bot.views.width import INDENT, fitted, labelled
 from bot.views.words import price
 from core.domain.instrument import Product
+from core.domain.target import Parameter
 from core.domain.views import (
     AssignmentView,
     PositionView,
@@ -27,6 +29,7 @@ from core.domain.views import (
 )
 
 __all__ = [
+    "INSTRUMENTS",
     "assignment_page",
     "enabled_screen",
     "held_lines",
@@ -35,8 +38,11 @@ __all__ = [
     "still_held",
     "strategies_list",
     "strategy_page",
+    "value_words",
 ]
 
+INSTRUMENTS = "instruments"
+"""The parameter that lists what a strategy trades."""
 _SHOWN = 10
 _RUN_ROOM = 1000
 """The room of the last run on the page of its strategy; its card shows all of it."""
@@ -75,20 +81,20 @@ def _when(moment: datetime | None, otherwise: str) -> str:
 def strategy_page(strategy: StrategyView, page: int = 0) -> Screen:
     """Return the page of a strategy: description, next run, parameters, accounts, last run."""
     key = handle(strategy.name)
-    texts = list(map(_assignment_line, strategy.assignments))
-    shown, at, pages = paged(strategy.assignments, page, texts=texts)
+    texts = _assignment_lines(strategy.assignments)
+    shown, at, pages = paged(list(zip(strategy.assignments, texts, strict=True)), page, texts=texts)
     parameters = [
-        f"   {esc(parameter.label)}: {bold(value)}" for parameter, value in strategy.parameters
+        labelled(esc(parameter.label), bold(value_words(parameter, value)), indent=INDENT)
+        for parameter, value in strategy.parameters
     ]
     text = join(
         fitted(bold(strategy.title), "🟢 enabled" if strategy.is_enabled else "⚪ disabled"),
         italic(strategy.description) if strategy.description else None,
         _plan_words(strategy),
-        f"On the console: {code(strategy.name)}",
         ["", bold("Parameters"), *parameters] if parameters else None,
         "",
         bold("Accounts"),
-        [_assignment_line(one) for one in shown] or "   none connected",
+        [text for _, text in shown] or "   none connected",
         ["", run_text(strategy.last_run, "Last run", _RUN_ROOM)] if strategy.last_run else None,
     )
     toggle = (
@@ -103,7 +109,7 @@ def strategy_page(strategy: StrategyView, page: int = 0) -> Screen:
             (button("Parameters", Verb.PARAMETERS, key), button(REFRESH, Verb.STRATEGY, key)),
             *(
                 (button(f"{one.account_label} …", Verb.ASSIGNMENT, key, one.broker_id),)
-                for one in shown
+                for one, _ in shown
             ),
             *page_row(at, pages, Verb.STRATEGY, key),
             (button("« Strategies", Verb.STRATEGIES),),
@@ -115,7 +121,7 @@ def _plan_words(strategy: StrategyView) -> str:
     """Return when it runs, and that nothing comes of it where it is on nowhere."""
     when = _when(strategy.next_slot, "not known: the calendar ends")
     if not strategy.is_enabled:
-        return f"It does not run by itself. Once enabled, its next run is: {when}"
+        return f"It does not run by itself.\nOnce enabled, next run: {when}"
     if not any(one.is_on and not one.kept_out for one in strategy.assignments):
         return f"Next run: {when}\n⚠️ It enters nothing: no account is on and ready."
     return f"Next run: {when}"
@@ -151,13 +157,21 @@ def enabled_screen(strategy: StrategyView) -> Screen:
     )
 
 
-def _assignment_line(one: AssignmentView) -> str:
-    state = "off"
-    if one.is_on:
-        state = "on, not trading" if one.kept_out else "on"
-    name = f"{esc(one.account_label)}: {state}"
-    line = fitted(name, esc(one.product.value), size_words(one), indent=INDENT)
-    return line + (f"\n{INDENT}⏸ {esc(one.kept_out)}" if one.is_on and one.kept_out else "")
+def _assignment_lines(found: Sequence[AssignmentView]) -> list[str]:
+    rows = [
+        ListRow(
+            f"{esc(one.account_label)}: {'on' if one.is_on else 'off'}",
+            (esc(one.product.value), size_words(one)),
+            last=(f"{INDENT}⏸ {esc(one.kept_out)}",) if one.is_on and one.kept_out else (),
+        )
+        for one in found
+    ]
+    return laid_out(rows, indent=INDENT)
+
+
+def value_words(parameter: Parameter, value: object) -> str:
+    """Return the value of a parameter as lines show it: ``SBIN, RELIANCE``."""
+    return brief(str(value)).replace(",", ", ") if parameter.name == INSTRUMENTS else str(value)
 
 
 def size_words(one: AssignmentView) -> str:
@@ -230,13 +244,22 @@ def held_lines(strategy: str, positions: Sequence[PositionView]) -> list[str]:
     """Return what a strategy holds, under the names of the accounts."""
     lines: list[str] = []
     label = ""
-    for one in positions[:_SHOWN]:
+    shown = positions[:_SHOWN]
+    rows = [
+        ListRow(
+            f"{bold(symbol_of(one.instrument))} {esc(one.product.value)}",
+            (
+                f"{one.owners[strategy]:+d}",
+                f"stop {price(one.stop)}" if one.stop is not None else "⚠️ no stop",
+            ),
+        )
+        for one in shown
+    ]
+    for one, text in zip(shown, laid_out(rows), strict=True):
         if one.account_label != label:
             label = one.account_label
             lines.append(bold(label))
-        stop = f"stop {price(one.stop)}" if one.stop is not None else "⚠️ no stop"
-        name = f"{bold(symbol_of(one.instrument))} {esc(one.product.value)}"
-        lines.append(fitted(name, f"{one.owners[strategy]:+d}", stop))
+        lines.append(text)
     more = len(positions) - _SHOWN
     return [*lines, f"… and {more} more."] if more > 0 else lines
 

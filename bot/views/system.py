@@ -8,19 +8,22 @@ from decimal import Decimal, InvalidOperation
 from bot.views.callbacks import handle
 from bot.views.markup import bold, clock_time, day_time, esc, join, short
 from bot.views.paging import fitting, page_row, paged
+from bot.views.rows import ListRow, laid_out
 from bot.views.screen import REFRESH, Screen, button, grid
 from bot.views.verbs import Verb
-from bot.views.width import INDENT, fitted
+from bot.views.width import INDENT, fitted, labelled
 from bot.views.words import plural, token_state
 from core.domain.account import Account
 from core.domain.money import rupees
 from core.domain.views import LATE_TURN_S, AccountHealth, HealthView, LoopLag, Readiness
 
 __all__ = [
+    "AUTOMATIC",
     "health_screen",
     "help_screen",
     "label_of",
     "readiness_lines",
+    "setting_choices",
     "setting_question",
     "settings_screen",
     "value_of",
@@ -32,6 +35,9 @@ _TROUBLE = 300
 _CAPITAL = "capital|"
 _DATA_ACCOUNT = "data_account"
 _DAY_SUMMARY = "day_summary"
+_MOST_CHOICES = 30
+AUTOMATIC = "automatic"
+_HEAD = "Capital that sizes in percent count from:"
 
 
 def health_screen(health: HealthView, chat_trouble: str, page: int = 0) -> Screen:
@@ -92,12 +98,15 @@ def _updates(one: AccountHealth) -> str:
     return f"polling since {since}: {esc(one.polled_why)}"
 
 
-def label_of(name: str, accounts: Sequence[Account] = ()) -> str:
-    """Return a setting's name as the chat shows it: ``capital|ID`` is an account's capital."""
+def label_of(name: str, accounts: Sequence[Account] = (), *, is_short: bool = False) -> str:
+    """Return a setting's name as the chat shows it: ``capital|ID`` is an account's capital.
+
+    ``is_short`` leaves out the word that stands above the capitals.
+    """
     what, bar, broker_id = name.partition("|")
     label = what.replace("_", " ").strip().capitalize() or name
     whose = next((one.label for one in accounts if one.broker_id == broker_id), broker_id)
-    return f"{label} of {whose}" if bar else label
+    return whose if bar and is_short else f"{label} of {whose}" if bar else label
 
 
 def value_of(name: str, value: str) -> str:
@@ -107,24 +116,45 @@ def value_of(name: str, value: str) -> str:
     try:
         return rupees(Decimal(value), paise=False)
     except InvalidOperation:
-        return value or "not set"
+        return AUTOMATIC
 
 
-def setting_question(label: str, name: str, value: str) -> str:
-    """Return the prompt for a setting's new value: what it is for, and what may be sent."""
-    asked = f"Send the new value for {bold(label)}. Now: {bold(value_of(name, value))}"
+def setting_choices(name: str, accounts: Sequence[Account]) -> dict[str, str]:
+    """Return what a setting may be set to with a tap: the label of each, by what is set."""
+    if name == _DAY_SUMMARY:
+        return {"on": "on", "off": "off"}
+    if name == _DATA_ACCOUNT:
+        live = [one for one in accounts if not one.broker.is_paper][:_MOST_CHOICES]
+        return {AUTOMATIC: AUTOMATIC, **{one.broker_id: one.label for one in live}}
+    return {AUTOMATIC: AUTOMATIC} if name.startswith(_CAPITAL) else {}
+
+
+def setting_question(name: str, value: str, accounts: Sequence[Account] = ()) -> Screen:
+    """Return the question for a setting's new value: what it is for, and what may be sent."""
+    label, now = label_of(name, accounts), value_of(name, value)
+    asked = f"{bold(label)} is {bold(now)}."
     if name.startswith(_CAPITAL):
         hint = (
-            "Sizes in percent count from it. An amount in rupees, like <code>2,50,000</code>, or "
-            "<code>automatic</code> for the funds at the start of each day."
+            "Sizes in percent count from it. Send an amount in rupees, like "
+            f"<code>2,50,000</code>, or tap {AUTOMATIC}: the funds at the start of each day."
         )
     elif name == _DATA_ACCOUNT:
-        hint = "Candles and prices come from it. An account's name, or <code>automatic</code>."
+        hint = "Candles and prices come from it. Tap an account, or send its name."
     elif name == _DAY_SUMMARY:
-        hint = "After the close: trades, result, what is open. <code>on</code> or <code>off</code>."
+        hint = "It comes after the close: trades, result, what is open."
     else:
-        hint = None
-    return join(asked, hint)
+        hint = f"Send the new value for {bold(label)}."
+    choices = [
+        button(
+            f"{'• ' if words == now else ''}{words[:1].upper()}{words[1:]}",
+            Verb.PICK_SETTING,
+            handle(name),
+            handle(choice),
+        )
+        for choice, words in setting_choices(name, accounts).items()
+    ]
+    rows = (*grid(choices, 2), (button("« Leave it", Verb.SETTINGS),))
+    return Screen(join(asked, hint), rows)
 
 
 def settings_screen(
@@ -132,14 +162,21 @@ def settings_screen(
 ) -> Screen:
     """Return the changeable settings, a button each."""
     labels = {name: label_of(name, accounts) for name in settings}
+    values = {name: bold(value_of(name, value)) for name, value in settings.items()}
+    capitals = [name for name in settings if name.startswith(_CAPITAL)]
+    rows = [
+        ListRow(esc(label_of(one, accounts, is_short=True)), (values[one],)) for one in capitals
+    ]
     lines = {
-        name: f"{esc(labels[name])}: {bold(value_of(name, value))}"
-        for name, value in settings.items()
+        **{f"{name}": labelled(esc(labels[name]), values[name]) for name in settings},
+        **dict(zip(capitals, laid_out(rows, indent=INDENT), strict=True)),
     }
     shown, at, pages = paged(list(lines), page, texts=list(lines.values()))
+    first = next((one for one in shown if one in capitals), None)
+    texts = [text for one in shown for text in ([_HEAD] if one == first else []) + [lines[one]]]
     buttons = [button(labels[name], Verb.ASK_SETTING, handle(name)) for name in shown]
     return Screen(
-        join(bold("Settings"), [lines[name] for name in shown] or "Nothing can be changed here."),
+        join(bold("Settings"), texts or "Nothing can be changed here."),
         (*grid(buttons, 1), *page_row(at, pages, Verb.SETTINGS)),
     )
 

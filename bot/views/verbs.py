@@ -86,6 +86,7 @@ class Verb(StrEnum):
     DISABLE_ASSIGNMENT = "a_off"
     SET_PRODUCT = "a_prod"
     PICK_PARAMETER = "par_pick"
+    PICK_SETTING = "set_pick"
     DISMISS_WARNING = "nowarn"
     MAKE_LINK = "lnk_new"
     REVOKE_LINK = "lnk_rev"

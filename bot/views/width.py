@@ -13,7 +13,7 @@ from __future__ import annotations
 import html
 import re
 
-__all__ = ["INDENT", "fits_button", "fitted", "width"]
+__all__ = ["INDENT", "fits_button", "fits_line", "fitted", "labelled", "width"]
 
 INDENT = "   "
 _LINE = 16.9
@@ -74,6 +74,17 @@ def fits_button(label: str, columns: int) -> bool:
     return _ems(html.escape(label), _BOLD_EM) <= room
 
 
+def fits_line(text: str) -> bool:
+    """Return whether a phone shows a line (HTML) without breaking it."""
+    return width(text) <= _LINE
+
+
+def labelled(label: str, value: str, *, indent: str = "") -> str:
+    """Return ``label: value`` (HTML); a value without room begins a line of its own."""
+    line = f"{indent}{label}: {value}"
+    return line if fits_line(line) else f"{indent}{label}:\n{indent}{INDENT}{value}"
+
+
 def fitted(*parts: str | None, indent: str = "") -> str:
     """Return the parts (HTML) joined by ``·``; what does not fit begins a line of its own.
 
@@ -87,7 +98,7 @@ def fitted(*parts: str | None, indent: str = "") -> str:
     lines = [indent + found[0]]
     for part in found[1:]:
         longer = f"{lines[-1]} · {part}"
-        if width(longer) <= _LINE:
+        if fits_line(longer):
             lines[-1] = longer
         else:
             lines.append(f"{indent or INDENT}{part}")

@@ -123,7 +123,7 @@ async def switch(person: Person, shots: Path) -> None:
     asked = await person.taps(modes, "🟢 All: Normal", "Set Normal for all accounts?")
     await person.taps(asked, "Yes, set Normal", "All accounts: Normal")
     listed = await person.says("/strategies", "Strategies", "once enabled: ")
-    strategy = await person.taps(listed, "Moving average crossover", "On the console", STRATEGY)
+    strategy = await person.taps(listed, "Moving average crossover", "Flat by")
     await expect(strategy).to_contain_text("⏸ the account is disabled")
     await page.screenshot(path=shots / "strategy.png")
     asked = await person.taps(strategy, "Enable", "Enable Moving average crossover?", "free")

@@ -78,7 +78,7 @@ ENTRY_AND_STOP = [("BUY", "MARKET", 1), ("SELL", "SL-M", 1)]
 
 
 async def test_once_enters_and_rests_its_stop(place: Place) -> None:
-    """The lease is free: one run, its order and the stop, told line by line; run twice, sent once."""
+    """The lease is free: one run, its order and stop, told line by line; again by the chat's names."""
     here = place()
     account = await connected(here)
 
@@ -95,7 +95,8 @@ async def test_once_enters_and_rests_its_stop(place: Place) -> None:
         assert lease is not None
         assert lease["holder"] == ""
 
-    again = here.run(*arguments(account, "--once"))
+    by_name = arguments("Zerodha - Main", "--once", strategy="Opening range breakout")
+    again = here.run(*by_name)
 
     assert again.returncode == 0, again.stderr
     assert sent(here) == ENTRY_AND_STOP
@@ -126,7 +127,7 @@ async def test_refusals(
 
     await refused(f"expected one of {STRATEGY}", account.broker_id, "guesswork")
     await refused(f"expected one of {account.broker_id}", "zerodha_nobody1")
-    await refused("Zerodha - Main is disabled", account.broker_id)
+    await refused("Zerodha - Main is disabled", "zerodha - main")
     async with here.opened() as system:
         await system.control.switch.enable(here.command(), account.broker_id)
     await refused("Zerodha - Main needs a login", account.broker_id)

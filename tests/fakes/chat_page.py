@@ -32,7 +32,7 @@ ANSWERED = r"""({ before, words }) => {
 """Whether a message with these words is not as it was before."""
 
 WRAPPED = r"""() => {
-  const order = /^\s*(\S{1,3} )?(Bought|Sold|Buying|Selling|Buy|Sell|Stop: |After them|Before charges|Today|Together|Funds|avg|now|open|booked|after charges|before charges|stop|limit|exit|(Long|Short|Flat) [A-Z]{2,}|\d+ [A-Z]+|[A-Z]+ [+-]|\d\d:\d\d (bought|sold)|[A-Z]+ (MIS|CNC|NRML))\b/;
+  const order = /^\s*(\S{1,3} )?(Bought|Sold|Buying|Selling|Buy|Sell|Stop: |After them|After charges|Before charges|closes|opens|Today|Together|Funds|avg|now|open|booked|after charges|before charges|stop|limit|exit|(Long|Short|Flat) [A-Z]{2,}|\d+ [A-Z]+|[A-Z][A-Z0-9&-]* [+-]|\d\d:\d\d (bought|sold)|[A-Z][A-Z0-9&-]* (MIS|CNC|NRML))\b/;
   const found = [];
   for (const text of document.querySelectorAll(".theirs:not(.guest) .text")) {
     const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT);

@@ -51,7 +51,7 @@ from bot.views.strategies import (
     strategies_list,
     strategy_page,
 )
-from bot.views.system import health_screen, help_screen, settings_screen
+from bot.views.system import health_screen, help_screen, setting_question, settings_screen
 from bot.views.unresolved import asked_screen, settled_screen, unresolved_screen
 from bot.views.verbs import Verb
 from bot.wizard.add_account import broker_screen, step_screen, steps_of
@@ -338,6 +338,13 @@ def steps() -> Iterator[Screen]:
             yield step_screen(step, broker, data, "ab12cd.3", "https://x.example/" + "y" * 200)
 
 
+SETTINGS = {
+    "data_account": ACCOUNTS[0].label,
+    "day_summary": "on",
+    **{f"capital|{one.broker_id}": "2500000" for one in ACCOUNTS},
+}
+
+
 def every_screen() -> list[Screen]:
     """Return each screen that is not a page of many rows."""
     first, others, view, inquiry = ACCOUNTS[1], ACCOUNTS[2:], limit_views()[0], an_inquiry()
@@ -381,6 +388,7 @@ def every_screen() -> list[Screen]:
         Screen(typed_question(guard, "l")),
         strategies_list([replace(STRATEGY, name=f"s{n}") for n in range(15)]),
         assignment_page(STRATEGY, STRATEGY.assignments[0]),
+        *(setting_question(name, value, ACCOUNTS) for name, value in SETTINGS.items()),
         help_screen([(f"command{n}", "what it is for " * 3) for n in range(25)]),
         unresolved_screen(inquiry),
         asked_screen(inquiry),
@@ -390,10 +398,6 @@ def every_screen() -> list[Screen]:
     ]
 
 
-SETTINGS = {
-    "data_account": ACCOUNTS[0].label,
-    **{f"capital|{one.broker_id}": "2500000" for one in ACCOUNTS},
-}
 GUARDS = [a_guard(number) for number in range(50)]
 OTHERS: list[Screen] = every_screen()
 VIEWS: dict[str, Callable[[int], Screen]] = {

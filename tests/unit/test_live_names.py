@@ -1,4 +1,4 @@
-"""``saarthi live`` takes a strategy by the title that the chat shows."""
+"""``saarthi live`` takes a strategy and an account by the names that the chat shows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ KNOWN = {
     "mac": ("Moving average crossover",),
     "a": ("Same",),
     "b": ("same",),
+    "zerodha_abc123": ("Zerodha - Main", "Main"),
 }
 
 
@@ -21,10 +22,12 @@ KNOWN = {
         ("orb", "orb"),
         ("Opening range breakout", "orb"),
         ("moving  average CROSSOVER", "mac"),
+        ("zerodha - main", "zerodha_abc123"),
+        ("main", "zerodha_abc123"),
         ("same", None),
         ("nothing", None),
     ],
 )
-def test_a_strategy_is_named_by_its_id_or_its_title(text: str, name: str | None) -> None:
+def test_what_runs_is_named_by_its_id_or_as_the_chat_shows_it(text: str, name: str | None) -> None:
     """In any case; a title that two have means neither."""
     assert meant(text, KNOWN) == name

@@ -32,7 +32,7 @@ async def test_an_old_enable_button_tells_that_the_strategy_runs(world: World):
     person = world.owner
     await person.say("/strategies")
     page = await person.tap("Opening range breakout")
-    shown = await person.reads(page, "Once enabled, its next run is: ")
+    shown = await person.reads(page, "Once enabled, next run: ")
     assert "planned" not in shown["text"]
     enable = await old_button(world, "Enable")
     settings = world.control.strategy_settings
@@ -99,7 +99,7 @@ async def test_old_buttons_of_an_assignment_tell_what_is(world: World):
     await person.reads(page, "It uses NRML already; nothing was changed.")
     await world.control.switch.disable(command(9), FIRST.broker_id, None)
     await person.tap("« Back")
-    shown = await person.reads(page, "Zerodha - Main: on, not trading")
+    shown = await person.reads(page, "⏸ the account is disabled")
     await person.tap("Run now")
     shown = await person.reads(page, "Run Opening range breakout now?")
     assert "may enter on: no account." in shown["text"]

@@ -52,8 +52,8 @@ async def test_the_question_names_what_goes_and_what_stays(world: World) -> None
     await world.owner.say("STOP")
     shown = await world.owner.sees(QUESTION)
     assert "I will close 1 position at the market price and cancel 1 working order" in shown["text"]
-    assert f"☑ {MAIN.label}: 1 position, 1 order" in shown["text"]
-    assert f"☑ {OTHER.label}: 0 positions, 0 orders" in shown["text"]
+    assert f"☑ {MAIN.label}\n   1 position · 1 order\n" in shown["text"]
+    assert f"☑ {OTHER.label}\n   nothing open\n" in shown["text"]
     assert "Not touched: delivery positions and holdings (0), with their stops." in shown["text"]
     await world.owner.tap("Close everything now (2 accounts)")
     await world.owner.sees("Confirmed")
@@ -144,7 +144,7 @@ async def test_what_cannot_be_read_is_still_asked_about(world: World) -> None:
     await world.start()
     await world.owner.say("stop")
     shown = await world.owner.sees(QUESTION)
-    assert "not read yet today, needs a login" in shown["text"]
+    assert "not read yet today · needs a login" in shown["text"]
     await world.settled()
 
 

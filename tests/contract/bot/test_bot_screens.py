@@ -34,9 +34,9 @@ async def test_a_strategy_is_switched_tuned_and_run_from_the_chat(world: World):
     await person.tap("Yes, enable it")
     await person.reads(page, "🟢 enabled")
     await person.tap("Parameters")
-    await person.reads(page, "(1 to 120)")
+    await person.reads(page, "Minutes of the opening range: 15")
     await person.tap("Minutes of the opening range")
-    await person.sees("Send the new value for Minutes of the opening range")
+    await person.sees("Send the new value for Minutes of the opening range (1 to 120).")
     await person.say("500")
     await person.sees("expected 1 to 120")
     await person.say("45")
@@ -143,12 +143,32 @@ async def test_a_setting_is_changed_after_a_wrong_value(world: World):
     person = world.owner
     await person.say("/settings")
     await person.tap("Data account")
-    await person.sees("Send the new value for Data account")
+    await person.sees("Data account is automatic.")
     await person.say("nobody")
     await person.sees("expected the name of an account")
     await person.say("main")
-    await person.sees("is now Zerodha - Main")
+    await person.sees("is now Zerodha - Main", anywhere=True)
     assert (await world.control.settings.all())["data_account"] == "Zerodha - Main"
+
+
+async def test_a_setting_with_few_values_is_set_with_a_tap(world: World):
+    """The day's summary and the data account need no typing; the same tap again changes nothing."""
+    await world.connect(an_account())
+    await world.start()
+    person = world.owner
+    await person.say("/settings")
+    await person.tap("Day summary")
+    await person.sees("It comes after the close")
+    await person.tap("Off")
+    await person.sees("Day summary is now off.")
+    await person.tap("Data account")
+    await person.sees("Tap an account, or send its name.")
+    await person.tap("Zerodha - Main")
+    await person.sees("Data account is now Zerodha - Main.")
+    known = await world.control.settings.all()
+    assert (known["day_summary"], known["data_account"]) == ("off", "Zerodha - Main")
+    await person.say("on")
+    await person.sees("I did not understand that")
 
 
 @pytest.mark.matrix("T07")
@@ -158,7 +178,7 @@ async def test_an_answer_that_waited_changes_nothing(world: World):
     person = world.owner
     await person.say("/settings")
     await person.tap("Data account")
-    await person.sees("Send the new value")
+    await person.sees("Data account is automatic.")
     await world.settled()
     await world.crash()
     last = max(row["update_id"] for row in await world.rows("inbox"))
@@ -177,7 +197,7 @@ async def test_cancel_ends_an_open_question(world: World):
     await person.sees("nothing to cancel")
     await person.say("/settings")
     await person.tap("Data account")
-    await person.sees("Send the new value")
+    await person.sees("Data account is automatic.")
     await person.say("/cancel")
     await person.sees("Cancelled the question")
     await person.say("automatic")
@@ -189,7 +209,7 @@ async def test_cancel_ends_an_open_question(world: World):
 @pytest.mark.parametrize(
     ("command", "shown"),
     [
-        ("positions", "SBIN MIS · +10"),
+        ("positions", "+10 · +\u2060₹1,250.50 since entry"),
         ("orders", "Buying 10 SBIN MIS"),
         ("trades", "bought 10 SBIN · ₹812.35"),
         ("pnl", "+\u2060₹1,250.50"),
@@ -229,7 +249,7 @@ async def test_the_drain_view_is_one_tap_from_the_modes(world: World):
     await world.start()
     await world.owner.say("/mode")
     await world.owner.tap("Drain view")
-    seen = await world.owner.sees("accounts in exit-only mode")
+    seen = await world.owner.sees("Drain view: exit-only accounts")
     assert "INFY 40" in seen["text"] and "about ₹60,000" in seen["text"]
 
 

@@ -81,6 +81,7 @@ OF_THE_FIRST_VERSION = {
     "ENABLE_ASSIGNMENT": "a_on",
     "DISABLE_ASSIGNMENT": "a_off",
     "PICK_PARAMETER": "par_pick",
+    "PICK_SETTING": "set_pick",
     "SET_PRODUCT": "a_prod",
     "DISMISS_WARNING": "nowarn",
     "MAKE_LINK": "lnk_new",

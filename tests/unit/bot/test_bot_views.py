@@ -26,7 +26,7 @@ from bot.views.dashboard import (
 )
 from bot.views.markup import LIMIT, esc, fit
 from bot.views.modes import drain_screen, mode_panel, mode_question, mode_result
-from bot.views.parameters import parameters_page
+from bot.views.parameters import parameter_question, parameters_page
 from bot.views.runs import run_card
 from bot.views.screen import Screen, button
 from bot.views.strategies import (
@@ -41,6 +41,7 @@ from bot.views.system import (
     settings_screen,
 )
 from bot.views.verbs import Verb
+from bot.views.width import fits_line
 from bot.wizard.add_account import STEPS, broker_screen, step_screen
 from core.adapters.brokers import PROFILES
 from core.adapters.fyers import FYERS
@@ -50,7 +51,7 @@ from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
 from core.domain.order import OrderState
 from core.domain.sessions import IST
-from core.domain.target import Parameter
+from core.domain.target import Strategy
 from core.domain.views import (
     AccountHealth,
     AssignmentView,
@@ -63,6 +64,7 @@ from core.domain.views import (
     Readiness,
     SizeKind,
 )
+from strategy.registry import STRATEGIES
 from tests.fakes.views import AT, a_position, a_run, a_strategy, a_trade, an_account, an_order
 
 NAMES = st.text(
@@ -128,7 +130,8 @@ def test_the_dashboard_reads_well_on_a_phone():
         "   10:15 · orb\n"
         "\n"
         "Holdings\n"
-        "INFY 100 · 5 arriving · now ₹1,502.50\n"
+        "INFY 100 · now ₹1,502.50\n"
+        "   5 arriving\n"
         "   +₹10,762.50 since bought\n"
         "\n"
         "Results in rows are before charges."
@@ -188,7 +191,7 @@ def test_lists_for_all_accounts_name_each_account():
     assert plain(pnl_screen(lines, both, ALL, None)) == (
         "Profit today · all accounts\n\n"
         "Zerodha - Main\n   +₹150.00\n   open +₹50.00 · booked +₹100.00\n"
-        "Fyers - Second\n   not known: the broker could not be read\n\n"
+        "Fyers - Second\n   not known:\n   the broker could not be read\n\n"
         "Together +₹150.00\n   open +₹50.00 · booked +₹100.00\n   without 1 that could not be read"
     )
     empty = listing("Trades today", Verb.TRADES, trade_items([]), (MAIN,), MAIN.broker_id)
@@ -235,20 +238,24 @@ def test_the_greeting_counts_the_logins_that_wait():
 def test_settings_show_rupees_and_say_what_may_be_sent():
     """Capital in lakh grouping, and how to get the automatic value back."""
     name = f"capital|{MAIN.broker_id}"
-    assert "Capital of Zerodha - Main: ₹2,50,000" in plain(
-        settings_screen({name: "250000"}, (MAIN,))
-    )
-    assert "₹2,50,000" in setting_question("Capital of Zerodha - Main", name, "250000")
-    assert "automatic" in setting_question("Data account", "data_account", "automatic")
+    assert "   Zerodha - Main · ₹2,50,000" in plain(settings_screen({name: "250000"}, (MAIN,)))
+    capital = setting_question(name, "250000", (MAIN,))
+    assert plain(capital).startswith("Capital of Zerodha - Main is ₹2,50,000.")
+    assert labels(capital) == [["Automatic"], ["« Leave it"]]
+    data = setting_question("data_account", "automatic", (MAIN,))
+    assert labels(data) == [["• Automatic", "Zerodha - Main"], ["« Leave it"]]
 
 
 @pytest.mark.row("D6")
-def test_a_long_series_of_choices_fits_a_phone():
-    """Twenty times of the day are shown by their ends."""
-    times = tuple(f"{hour:02}:00" for hour in range(24))
-    given = Parameter("until", "No entries after", "14:00", choices=times)
-    page = plain(parameters_page(a_strategy(parameters=((given, "14:00"),))))
-    assert "No entries after: 14:00 (one of 00:00, 01:00, … 23:00)" in page
+@pytest.mark.parametrize("strategy", STRATEGIES.values())
+def test_each_parameter_of_a_strategy_has_a_line_of_a_phone(strategy: Strategy):
+    """Name and value, on the page of the strategy and of its parameters; what may be set is asked."""
+    given = tuple((one, one.default) for one in strategy.parameters)
+    view = a_strategy(parameters=given)
+    for text in (strategy_page(view).text, parameters_page(view).text):
+        lines = [one for one in text.split("\n") if ": <b>" in one]
+        assert len(lines) == len(given)
+        assert [one for one in lines if not fits_line(one)] == []
 
 
 @pytest.mark.row("A4")
@@ -309,9 +316,9 @@ def test_the_drain_view_tells_what_is_left():
     """Positions, holdings and orders left, and the value, per account."""
     view = DrainView(MAIN, (a_position(MAIN),), (), (), Decimal("812345.67"))
     assert plain(drain_screen([view])) == (
-        "Drain view: accounts in exit-only mode\n\n"
+        "Drain view: exit-only accounts\n\n"
         "Zerodha - Main\n"
-        "1 position, 0 holdings, 0 working orders left, about ₹8,12,346\n"
+        "1 position · about ₹8,12,346\n"
         "SBIN MIS · +10 · +₹27.50\n"
         "   avg ₹812.35 · now ₹815.10\n"
         "   orb\n\n"
@@ -374,10 +381,14 @@ def test_a_strategys_page_tells_all():
     )
     strategy = a_strategy(on, last_run=a_run(an_order(MAIN)))
     text = plain(strategy_page(strategy))
-    assert "   Zerodha - Main: on · MIS\n   5 % of capital, times 2\n" in text
+    assert "   Zerodha - Main: on\n      MIS · 5 % of capital, times 2\n" in text
     assert "Range, minutes: 30" in text and "Last run · 10:15" in text
     assert labels(strategy_page(strategy))[0] == ["Enable", "Run now"]
-    assert "(5 to 120)" in plain(parameters_page(strategy))
+    page, question = (
+        parameters_page(strategy),
+        parameter_question(strategy, *strategy.parameters[0]),
+    )
+    assert "Range, minutes: 30\n" in plain(page) and "(5 to 120)" in plain(question)
     assert labels(assignment_page(strategy, on))[1] == ["Use CNC", "Use NRML"]
 
 

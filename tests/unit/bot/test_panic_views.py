@@ -180,8 +180,11 @@ def test_the_question_names_accounts_counts_and_what_is_not_touched() -> None:
             "the broker too."
         ),
         "",
-        "☑ Zerodha - Main: 2 positions, 3 orders",
-        "☐ Fyers - Two: 1 position, 0 orders, paused: closed there too",
+        "☑ Zerodha - Main",
+        "   2 positions · 3 orders",
+        "☐ Fyers - Two",
+        "   1 position · 0 orders",
+        "   paused: closed there too",
         "",
         "Exit only first, on these accounts.",
         "Not touched: delivery positions and holdings (1), with their stops.",

@@ -86,7 +86,7 @@ def test_an_exit_shows_its_own_profit_and_a_stop_that_gave_way_stays_true():
         quantity=100,
     )
     text = fit(text_of(a_run(out, gone)))
-    assert "✅ Sold 100 SBIN · ₹958.05\n   exit -\u2060₹150.00\n" in text
+    assert "✅ Sold 100 SBIN · ₹958.05\n   exit -\u2060₹150.00 · before charges\n" in text
     assert text.endswith("➖ Stop: sell 100 SBIN · ₹948.00\n   cancelled for the exit")
 
 
@@ -143,7 +143,7 @@ def test_a_reversal_says_which_order_closes_and_which_opens():
     entry = an_order(MAIN, key="E", purpose=Purpose.ENTRY, average_price=price, **done)
     text = fit(text_of(a_run(out, entry)))
     assert text.endswith(
-        "✅ Sold 10 SBIN · ₹812.35\n   closes the long +\u2060₹150.00\n"
+        "✅ Sold 10 SBIN · ₹812.35\n   closes the long\n   +\u2060₹150.00 · before charges\n"
         "✅ Sold 10 SBIN · ₹812.35\n   opens the short"
     )
     sent: dict[str, Any] = {"state": OrderState.SUBMITTED, "filled_quantity": 0}

@@ -139,7 +139,7 @@ Long SBIN · stop ₹947.38
    The fast average crossed.
 {LABEL}
 ✅ Bought 1 SBIN · ₹1,957.05
-   exit +\u2060₹150.00
+   exit +\u2060₹150.00 · before charges
    exit only: no entry is sent
 Fyers - Growth
 🕒 Stop: sell 2 SBIN · ₹947.38"""
