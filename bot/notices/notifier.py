@@ -100,12 +100,16 @@ class TelegramNotifier:
                 # One of them is to blame: the others must not be lost with it.
                 for at in part:
                     alone = _marked(cast(Screen, rendered[at]), is_repeat=is_repeat)
-                    found[at] = await self._show(chat_id, posts[at], _Content(alone, alone), None)
-                continue
-            found |= dict.fromkeys(part, outcome)
+                    outcome = await self._show(chat_id, posts[at], _Content(alone, alone), None)
+                    found[at] = outcome
+                    if isinstance(outcome, TryLater):
+                        break
+            else:
+                found |= dict.fromkeys(part, outcome)
             if isinstance(outcome, TryLater):
                 # The chat waits, and what is behind it waits with it.
-                found |= dict.fromkeys(places, replace(outcome, may_have_arrived=False))
+                behind = [at for at in (*part, *places) if at not in found]
+                found |= dict.fromkeys(behind, replace(outcome, may_have_arrived=False))
                 break
         return [found[at] for at in range(len(posts))]
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from core.adapters.zerodha import ZERODHA
+from core.config import Settings
 from core.domain.account import Account
 from core.domain.sessions import IST
 from core.errors import AlreadyDone, LoginFault, LoginRefused, UserError
@@ -144,6 +145,11 @@ async def test_what_cannot_be_made_is_explained(engine: MemoryEngine) -> None:
         await given(engine, account)
     with pytest.raises(UserError):
         await given(engine, account, days=3650)
+    at_home = await MemoryEngine(market_clock(EARLY), settings=Settings(public_url=None)).owned()
+    account = await at_home.connect(logged_in=False)
+    assert not at_home.control.links.can_be_made
+    with pytest.raises(UserError, match="needs a public address"):
+        await given(at_home, account)
 
 
 @pytest.mark.row("G1")
