@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from bot.conversation.hindi import in_english
+
 __all__ = ["COMMAND_OF", "asks_another_day", "is_panic_word", "meant_command"]
 
 _NO_LETTERS = re.compile(r"[\W_]+")
@@ -62,8 +64,14 @@ def is_panic_word(text: str) -> bool:
     """Whether a typed message asks to stop or close everything, however it is written."""
     if len(text) > _LONGEST:
         return False
-    said = _POLITE.sub("", text.casefold().strip()).strip()
+    said = _POLITE.sub("", _verb_first(in_english(text).casefold().strip())).strip()
     return _NO_LETTERS.sub("", said) in _PANIC or _means_all(said)
+
+
+def _verb_first(said: str) -> str:
+    """Return ``all stop`` as ``stop all``, which is how Hindi puts it."""
+    words = said.split()
+    return " ".join([words[-1], *words[:-1]]) if words[:1] == ["all"] else said
 
 
 def _means_all(said: str) -> bool:
@@ -77,7 +85,7 @@ def _means_all(said: str) -> bool:
 
 def meant_command(text: str) -> str | None:
     """Return the command whose view fits what was typed, or None."""
-    said = " ".join(text.casefold().split())
+    said = " ".join(in_english(text).casefold().split())
     if said and not said.strip("?"):
         return "help"
     if not said or len(said) > _LONGEST:

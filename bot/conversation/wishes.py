@@ -11,12 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from bot.conversation.hindi import in_english
 from core.domain.mode import TradingMode
 
 __all__ = ["Wish", "WishKind", "names_in", "wish_of"]
 
 _LONGEST = 60
 _MOST_NAMES = 6
+_SHORT = 4
+_VERBS = {"close", "exit", "sell", "buy", "squareoff"}
 _WORD = re.compile(r"[a-z0-9&][a-z0-9&.:_-]*")
 _POLITE = {
     "please",
@@ -113,11 +116,27 @@ class Wish:
 
 def wish_of(text: str) -> Wish | None:
     """Return what a typed sentence asks for, or None where it asks for none of this."""
-    said = " ".join(text.casefold().replace("’", "'").split())
+    english = in_english(text)
+    said = " ".join(english.casefold().replace("’", "'").split())
     if not said or len(said) > _LONGEST or said.startswith("/") or said.endswith("?"):
         return None
     said = " ".join(_without(said.split(" "), _POLITE))
-    return _of_mode(said) or _of_orders(said)
+    return (
+        _of_mode(said)
+        or _of_orders(said)
+        or _of_orders(_verb_first(said, is_hindi=english != text))
+    )
+
+
+def _verb_first(said: str, *, is_hindi: bool) -> str:
+    """Return ``sbin close`` as ``close sbin``: people name first what they look at.
+
+    In English a last "stop" is a noun.
+    """
+    words = said.split(" ")
+    is_verb = words[-1] in _VERBS or (is_hindi and words[-1] == "stop")
+    is_short = 1 < len(words) <= _SHORT
+    return " ".join([words[-1], *words[:-1]]) if is_short and is_verb else said
 
 
 def names_in(text: str) -> tuple[str, ...]:

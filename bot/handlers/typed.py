@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from bot.conversation.hindi import in_english
 from bot.conversation.plain_words import meant_command
 from bot.conversation.visit import Visit
 from bot.conversation.wishes import Wish, WishKind, names_in, wish_of
@@ -47,7 +48,7 @@ _WHOLE = "I close whole positions only."
 
 async def serve(visit: Visit, commands: Mapping[str, Callable[[Visit], Awaitable[None]]]) -> None:
     """Serve a message that answers no question."""
-    said = " ".join(visit.text.casefold().strip(" .!").split())
+    said = " ".join(in_english(visit.text).casefold().strip(" .!").split())
     if not visit.typed:
         await visit.send(not_understood("", "I can read only text."))
     elif said in _ANSWERS:
@@ -61,7 +62,7 @@ async def serve(visit: Visit, commands: Mapping[str, Callable[[Visit], Awaitable
         await _name_account(visit, name)
         await commands[name](visit)
     elif not await _show_named(visit):
-        await visit.send(not_understood(visit.text))
+        await visit.send(not_understood(in_english(visit.text)))
 
 
 async def _show_named(visit: Visit) -> bool:

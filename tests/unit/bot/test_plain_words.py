@@ -25,6 +25,11 @@ from bot.registry import COMMANDS
         "close all my positions now",
         "square-off all open trades immediately",
         "exit all accounts please",
+        "sab band karo",
+        "Sab kuch bech do!",
+        "band karo",
+        "सब बंद करो",
+        "jaldi sab becho",
     ],
 )
 def test_who_wants_out_gets_the_question_of_a_panic(text: str) -> None:
@@ -50,6 +55,9 @@ def test_who_wants_out_gets_the_question_of_a_panic(text: str) -> None:
         "",
         "10",
         "now",
+        "sbin band karo",
+        "band",
+        "sab orders band karo",
     ],
 )
 def test_what_may_answer_a_question_is_no_panic(text: str) -> None:
@@ -72,6 +80,15 @@ def test_what_may_answer_a_question_is_no_panic(text: str) -> None:
         ("stop loss", "guard"),
         ("hello", "start"),
         ("?", "help"),
+        ("madad", "help"),
+        ("मदद!", "help"),
+        ("ruko", "mode"),
+        ("रुको", "mode"),
+        ("munafa kitna hua", "pnl"),
+        ("paisa kitna hai", "dashboard"),
+        ("kya chal raha hai", "dashboard"),
+        ("mera khata dikhao", "brokers"),
+        ("नमस्ते", "start"),
         ("12.5", None),
         ("Family", None),
         ("x" * 50 + " pnl", None),

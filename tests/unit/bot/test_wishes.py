@@ -22,6 +22,8 @@ MODE, CLOSE, ENTER, CANCEL = WishKind.MODE, WishKind.CLOSE, WishKind.ENTER, Wish
         ("put zerodha on pause", TradingMode.PAUSED, ("zerodha",)),
         ("resume", TradingMode.NORMAL, ()),
         ("go back to normal", TradingMode.NORMAL, ()),
+        ("chalu karo", TradingMode.NORMAL, ()),
+        ("pause karo", TradingMode.PAUSED, ()),
         ("unpause fyers", TradingMode.NORMAL, ("fyers",)),
         ("exit only", TradingMode.EXIT_ONLY, ()),
         ("Exit-only zerodha main", TradingMode.EXIT_ONLY, ("zerodha", "main")),
@@ -56,6 +58,14 @@ def test_modes_are_found(text: str, mode: TradingMode, names: tuple[str, ...]) -
         ("cancel orders", Wish(CANCEL, is_all=True)),
         ("close all orders", Wish(CANCEL, is_all=True)),
         ("cancel my sbin order", Wish(CANCEL, ("sbin",))),
+        ("sbin close", Wish(CLOSE, ("sbin",))),
+        ("50% sbin exit", Wish(CLOSE, ("sbin",), is_part=True)),
+        ("sbin becho", Wish(CLOSE, ("sbin",), is_sale=True)),
+        ("sbin ko bech do", Wish(CLOSE, ("sbin",), is_sale=True)),
+        ("adha infy bech do", Wish(CLOSE, ("infy",), is_sale=True, is_part=True)),
+        ("sbin band karo", Wish(CLOSE, ("sbin",), is_stop=True)),
+        ("10 infy kharido", Wish(ENTER, ("infy",), is_part=True)),
+        ("infy खरीदो", Wish(ENTER, ("infy",), is_part=False)),
     ],
 )
 def test_positions_and_orders_are_found(text: str, wish: Wish) -> None:
@@ -65,7 +75,21 @@ def test_positions_and_orders_are_found(text: str, wish: Wish) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "hello", "pnl", "12.5", "2.5L", "is it paused?", "/mode", "orb", "x" * 61, "yes"],
+    [
+        "",
+        "hello",
+        "Haal",
+        "trailing stop",
+        "how does it all stop",
+        "pnl",
+        "12.5",
+        "2.5L",
+        "is it paused?",
+        "/mode",
+        "orb",
+        "x" * 61,
+        "yes",
+    ],
 )
 def test_other_words_are_no_wish(text: str) -> None:
     """A question, a number, a command, a name."""
