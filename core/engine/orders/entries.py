@@ -254,7 +254,7 @@ class Entries:
         if self._pauses.until(order.client_order_id):
             return False
         if not await self._is_wanted(order):
-            await self._deny(order, "no longer wanted: the goal has changed since")
+            await self._deny(order, "no longer wanted: the strategy has decided otherwise since")
             return False
         return not self._is_opposed(order, await self._journal.ledgers(self._broker_id))
 
@@ -291,5 +291,5 @@ class Entries:
 
 
 def _dropped(order: Order) -> OrderEvent:
-    reason = f"{order.reason}; dropped, worked out anew where needed"
-    return OrderEvent(OrderState.DENIED, reason=reason)
+    then = "an exit is worked out anew" if order.purpose.is_reducing else "its signal is old now"
+    return OrderEvent(OrderState.DENIED, reason=f"{order.reason}; {then}")

@@ -61,7 +61,10 @@ async def dropped(*, away_at: int) -> tuple[bool, set[str], set[str]]:
     # The next controller, and a turn more than it needs.
     bench.worker = bench.engine.wiring.new_worker(bench.account.broker_id)
     await bench.turns(3)
-    assert [one.state for one in await bench.engine.orders()] == [OrderState.DENIED] * 2
+    ended = await bench.engine.orders()
+    assert [one.state for one in ended] == [OrderState.DENIED] * 2
+    told = {one.reason for one in ended}
+    assert told == {"login needed before it was sent; its signal is old now"}
     assert bench.sent() == []
     notices = await bench.engine.notices(EntriesDropped)
     listed = [key for one in notices if isinstance(one, EntriesDropped) for key in one.orders]
