@@ -148,7 +148,7 @@ def accounts_list(
     rows.append((button("➕ Add account", Verb.ADD_ACCOUNT), refresh))
     note = None
     if global_mode is not TradingMode.NORMAL:
-        note = f"The global mode is {bold(MODE[global_mode])}; it holds for every account.\n"
+        note = f"The mode of all is {bold(MODE[global_mode])}; it holds for every account.\n"
     lines = [_summary(one, global_mode) for one in shown]
     return Screen(join(bold("Your accounts"), note, lines), tuple(rows))
 
@@ -172,7 +172,7 @@ def account_page(
     effective = stricter(account.trading_mode, global_mode)
     mode = MODE[account.trading_mode]
     if effective is not account.trading_mode:
-        mode += f", but the global mode makes it {MODE[effective]}"
+        mode += f", but the mode of all makes it {MODE[effective]}"
     text = join(
         spaced(banner(account)),
         f"{bold(account.label)}{' ⭐ default' if account.is_default else ''}",
@@ -356,6 +356,6 @@ def welcome(
         hello,
         "",
         spaced(lead, more),
-        f"{plural(len(accounts), 'account')}, {enabled} enabled. Global mode: {MODE[global_mode]}.",
+        f"{plural(len(accounts), 'account')}, {enabled} enabled. Mode of all: {MODE[global_mode]}.",
     )
     return Screen(text, tuple(rows))

@@ -77,7 +77,7 @@ def mode_panel(
     """
     chosen = [one for one in accounts if selected in {None, one.broker_id}]
     shown, at, pages = paged(chosen, page)
-    lines = [f"{_ICON[global_mode]} Global: {bold(MODE[global_mode])}"]
+    lines = [f"{_ICON[global_mode]} All accounts: {bold(MODE[global_mode])}"]
     for one in shown:
         effective = stricter(one.trading_mode, global_mode)
         note = "" if effective is one.trading_mode else f", in effect {MODE[effective]}"
@@ -97,7 +97,7 @@ def mode_panel(
         bold("Trading modes"),
         lines,
         "",
-        "The stricter of the global mode and an account's own mode holds.",
+        "The stricter of the mode of all and an account's own mode holds.",
     )
     return Screen(text, tuple(rows))
 

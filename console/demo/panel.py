@@ -36,8 +36,7 @@ __all__ = ["Panel"]
 
 _IS_REAL = "The bot is the real one; the market, the brokers and this chat are simulated. "
 _BEGIN = (
-    "Begin with a blue button here: it types and taps for you, and an order follows within two "
-    "minutes. By hand you begin with the buttons above."
+    "Begin with a blue button here: it types and taps for you. With those above you do it by hand."
 )
 _GO_ON = "Tap to make something happen, as often as you like."
 _STEPS = (-2.0, -0.5, 0.5, 2.0)
