@@ -1,7 +1,7 @@
 """The healthy accounts' last answer while others are in trouble, beside their time alone.
 
 ``python -m tests.bench.isolation --store mongod``: twenty healthy accounts run slots alone, an entry
-and an exit each round; then four more are connected, and get into trouble one after another: one
+and an exit each round; then four more are connected one by one, and each gets into trouble: one
 whose broker never answers (hung), one that is refused as too fast (throttled), one whose gate another
 client of the store keeps locked in transactions that it takes back (conflict), and one whose login
 has ended (expired).
@@ -41,10 +41,11 @@ async def troubled(
         await over.connect(healthy)
         await _slots(over, healthy, 1, ())  # warms the code up
         found = {"alone": await _slots(over, healthy, rounds, ())}
-        await over.connect(healthy + len(TROUBLES))
-        beset = over.keys[healthy:]
-        for trouble, key in zip(TROUBLES, beset, strict=True):
-            async with _in_trouble(over, key, trouble):
+        for number, trouble in enumerate(TROUBLES):
+            # Not all at once: each account takes its share of a slot, in trouble or not.
+            await over.connect(healthy + number + 1)
+            beset = over.keys[healthy:]
+            async with _in_trouble(over, beset[-1], trouble):
                 found[trouble] = await _slots(over, healthy, rounds, beset)
         async with contextlib.AsyncExitStack() as stack:
             for trouble, key in zip(TROUBLES, beset, strict=True):
