@@ -5,9 +5,11 @@ Everything is read from the store, so that no slow broker delays another account
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import TypeVar
 
 from core.domain.account import Account
 from core.domain.goal import Goal
@@ -43,6 +45,13 @@ from core.ports.store import StoreView
 __all__ = ["Planner"]
 
 
+T = TypeVar("T")
+
+_AT_ONCE = 10
+"""Accounts that are planned without a pause: two hundred would keep everybody else waiting for a
+tenth of a second."""
+
+
 class Planner:
     """Plans a run's accounts inside its transaction."""
 
@@ -66,10 +75,13 @@ class Planner:
         accounts: Sequence[tuple[Account, AssignmentView]],
         instruments: Mapping[str, Mapping[InstrumentId, Instrument]],
         lanes: Mapping[str, Lane],
+        *,
+        pauses: bool = True,
     ) -> tuple[list[Order], bool]:
         """Write goals, entries and the run itself; return the entries and whether it matters.
 
         Entries of accounts that have a lane are born SUBMITTED where nothing stands in the way.
+        With ``pauses`` others go on meanwhile, so that what was read can have changed at the end.
         """
         request = plan.request
         prices = decided.prices
@@ -79,7 +91,7 @@ class Planner:
         loud: set[str] = set()
         changed = False
         lanes = await self._free(view, lanes, [account for account, _ in accounts])
-        for account, assignment in accounts:
+        async for account, assignment in _some_at_a_time(accounts, pauses=pauses):
             for target in decided.targets:
                 current, asked = await self._account_state(
                     view,
@@ -401,3 +413,11 @@ class _EntryAnswer:
 
 _WAITING = {OrderState.INITIALIZED, OrderState.HELD}
 _BY_CHOICE = frozenset({"PAUSED", "EXIT_ONLY", "DISABLED", "OFF_HERE"})
+
+
+async def _some_at_a_time(every: Iterable[T], *, pauses: bool) -> AsyncIterator[T]:
+    """Yield all, and let others go on now and then if there shall be pauses."""
+    for number, one in enumerate(every):
+        if pauses and number and number % _AT_ONCE == 0:
+            await asyncio.sleep(0)
+        yield one

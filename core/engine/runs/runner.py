@@ -106,6 +106,7 @@ class Runner:
         self._planner = Planner(journal, outbox, gateway, proof_address)
         self._gateway = gateway
         self._lanes = lanes
+        self._planning = asyncio.Lock()
 
     async def run(self, request: RunRequest) -> str:
         """Compute the targets, commit the run, wake the accounts; return one line on the result.
@@ -257,15 +258,20 @@ class Runner:
         async def body(view: StoreView) -> tuple[list[Order], bool]:
             self._gateway.forget(born)
             born.clear()
-            orders, is_signal = await self._planner.write(
-                view,
-                plan,
-                decided,
-                accounts,
-                instruments,
-                # One account's locked gate would hold up all: each then passes its own.
-                lanes if next(runs) <= _RUNS_WITH_LANES else {},
-            )
+            number = next(runs)
+            # One after another: of two plans for the same accounts that go on by turns, the second
+            # would always be made again.
+            async with self._planning:
+                orders, is_signal = await self._planner.write(
+                    view,
+                    plan,
+                    decided,
+                    accounts,
+                    instruments,
+                    # One account's locked gate would hold up all: each then passes its own.
+                    lanes if number <= _RUNS_WITH_LANES else {},
+                    pauses=number == 1,  # what was changed in one must not happen for ever
+                )
             born.update(
                 {one.client_order_id: one for one in orders if one.state is OrderState.SUBMITTED}
             )

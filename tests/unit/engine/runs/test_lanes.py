@@ -128,12 +128,12 @@ async def test_run_that_is_not_known_to_be_committed_sends_nothing() -> None:
             bench.engine.wiring.runner._planner.write,
         )
 
-        async def loses(*arguments: Any) -> Any:
-            written = await write(*arguments)
+        async def loses(*arguments: Any, **options: Any) -> Any:
+            written = await write(*arguments, **options)
             bench.store.database.lost_answers = 1  # of the run's own commit, which comes next
             return written
 
-        planner.write = loses  # type: ignore[assignment, method-assign]
+        planner.write = loses  # type: ignore[method-assign]
         request = RunRequest("lost", bench.strategy.name, bench.engine.clock.market_now())
         with pytest.raises(StoreUnavailable):
             await bench.engine.wiring.runner.run(request)
