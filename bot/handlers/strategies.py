@@ -81,7 +81,7 @@ async def switch_on(visit: Visit) -> None:
         await visit.show(question.with_note(_CHANGED_SINCE) if is_answer else question)
         return
     await visit.services.control.strategy_settings.set_enabled(
-        visit.command, strategy.name, enabled=True
+        visit.command, strategy.name, enabled=True, tells_first_run=True
     )
     changed = await visit.services.control.strategies.get(strategy.name)
     await visit.show(enabled_screen(changed))

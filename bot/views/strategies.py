@@ -139,8 +139,8 @@ def enabled_screen(strategy: StrategyView) -> Screen:
         fitted(bold(strategy.title), "🟢 enabled"),
         plan,
         "",
-        "A signal comes as a message here, with its orders. A run without a signal sends none: "
-        "see what it found under Its last run.",
+        "That run is told here in any case; of later ones only a signal is, with its orders. What "
+        "else they found is under Its last run.",
     )
     return Screen(
         text,

@@ -225,7 +225,7 @@ class Story:
             )
         async with do.step("the drain view says what is left"):
             page = await do.say("/mode", "Trading modes", button="Drain view")
-            await do.tap(page, "Drain view", "Drain view", old.label, " left, about ₹")
+            await do.tap(page, "Drain view", "Drain view", old.label, "about ₹")
 
     def _is_refused(self, card: Card) -> bool:
         part = card.part(self._old.label)

@@ -38,6 +38,7 @@ class RunRequest:
         slot_at: Market time of the slot.
         may_enter: False for a slot that is too late: entries are dropped, exits still fire.
         only: Run on this account alone (``saarthi live``); None for all.
+        is_first: The first since the user enabled the strategy, who waits to hear of it.
     """
 
     run_id: str
@@ -45,6 +46,12 @@ class RunRequest:
     slot_at: datetime
     may_enter: bool = True
     only: str | None = None
+    is_first: bool = False
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it gets a card without a signal, too."""
+        return self.is_first or self.is_by_user
 
     @property
     def is_by_user(self) -> bool:

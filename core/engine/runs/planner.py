@@ -176,8 +176,8 @@ class Planner:
     ) -> bool:
         """Write the entries, their bars and the run; return whether the run matters.
 
-        An account that a user keeps from entering is no news at each signal; who asks for a run is
-        answered, whatever comes of it.
+        An account that a user keeps from entering is no news at each signal; who waits for a run
+        is answered, whatever comes of it.
         """
         request = plan.request
         await self._journal.add(view, orders)
@@ -190,7 +190,7 @@ class Planner:
             instruments={order.request.instrument for order in orders},
             at=plan.now,
         )
-        is_signal = bool(orders or loud or is_changed or request.is_by_user)
+        is_signal = bool(orders or loud or is_changed or request.is_told)
         quiet = sorted(set(notes) - set(loud))
         await insert_run(
             view,

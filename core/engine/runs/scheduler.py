@@ -194,7 +194,14 @@ class Scheduler:
         if due.missed or not due.may_enter:
             await self._notify_missed(name, due, now)
         run_id = f"{name}|{due.slot_at:%Y-%m-%dT%H:%M}" + (f"|{only}" if only else "")
-        request = RunRequest(run_id, name, due.slot_at, may_enter=due.may_enter, only=only)
+        request = RunRequest(
+            run_id,
+            name,
+            due.slot_at,
+            may_enter=due.may_enter,
+            only=only,
+            is_first=bool(row.get("tells_next_run")) and not only,
+        )
         line = await self._runner.run(request)
         # Marked after the run: a crash in between runs the slot again, and the unique run id makes
         # that harmless. Marked before, the slot would be lost (D2).

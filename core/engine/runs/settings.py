@@ -3,7 +3,8 @@
 ``strategies`` (``_id`` is the name): ``enabled``, ``parameters`` (texts), ``last_slot_at`` (market
 time of the newest slot handled; enabling a strategy sets it to now, so that no old slot fires),
 ``schedule_since`` (market time from which its schedule is the present one: no slot before counts),
-``strikes`` (how many decisions in a row had to be ended, ``core.engine.runs.strikes``).
+``strikes`` (how many decisions in a row had to be ended, ``core.engine.runs.strikes``),
+``tells_next_run`` (its next slot gets a card, whatever comes of it: somebody waits for the first).
 ``assignments`` (``strategy|broker_id``): ``on``, ``product``, ``size_kind``, ``size_value``,
 ``multiplier``; a pair without a document has the defaults: on, the strategy's product, one unit.
 """
@@ -132,10 +133,19 @@ class StrategySettings:
             return ()
         return self.strategy(name).instruments(await self.parameters(name))
 
-    async def set_enabled(self, command: Command, name: str, *, enabled: bool) -> None:
-        """Enable or disable scheduled runs; enabling starts with the next slot."""
+    async def set_enabled(
+        self, command: Command, name: str, *, enabled: bool, tells_first_run: bool = False
+    ) -> None:
+        """Enable or disable scheduled runs; enabling starts with the next slot.
+
+        Args:
+            command: What the user did.
+            name: The strategy.
+            enabled: Whether its slots are run from now on.
+            tells_first_run: The first of them gets a card even without a signal.
+        """
         self.strategy(name)
-        fields: dict[str, object] = {"enabled": enabled}
+        fields: dict[str, object] = {"enabled": enabled, "tells_next_run": tells_first_run}
         if enabled:
             fields.update(last_slot_at=self._clock.market_now(), strikes=0)
 
@@ -221,9 +231,8 @@ class StrategySettings:
 
     async def mark_slot(self, name: str, slot_at: datetime) -> None:
         """Note the newest slot that was handled."""
-        await self._store.update(
-            _STRATEGIES, {"_id": name}, Change(set={"last_slot_at": slot_at}), upsert=True
-        )
+        handled = Change(set={"last_slot_at": slot_at, "tells_next_run": False})
+        await self._store.update(_STRATEGIES, {"_id": name}, handled, upsert=True)
 
     async def assignment(self, name: str, account: Account) -> AssignmentView:
         """Return how a strategy runs on an account."""
