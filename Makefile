@@ -38,7 +38,8 @@ demo: $(VENV)/installed-embedded
 
 # What to run after each change: no store, no simulator, no browser.
 quick: check
-	$(BIN)/python -P -m pytest -q -n 2 --dist worksteal tests/unit tests/architecture $(PYTEST_ARGS)
+	$(BIN)/python -P -m pytest -q -n 2 --dist worksteal -W error::pytest.PytestUnraisableExceptionWarning \
+	  tests/unit tests/architecture $(PYTEST_ARGS)
 
 test: system-deps check
 	$(BIN)/python -P -m pytest -n $(JOBS) --dist worksteal --rows $(PYTEST_ARGS)

@@ -18,6 +18,7 @@ from core.adapters.zerodha.updates import KiteDialect
 from core.ports.broker import Credentials
 from core.ports.updates import OrderHint, UpdatesState
 from tests.fakes.clock import ManualClock
+from tests.fakes.log_lines import lines_of
 from tests.fakes.stream_server import StreamServer, serving_stream, until
 
 TOKEN = "CANARYtokenCANARY"
@@ -195,7 +196,7 @@ async def test_refused_login_ends_it_once(
         await asyncio.wait_for(it.task, 60)
         assert it.stream.status.state is UpdatesState.REFUSED
         assert it.hints == [ANYTHING] and len(it.server.seen) == 1
-    (told,) = caplog.messages
+    (told,) = (one.getMessage() for one in lines_of(caplog, "core"))
     assert told.endswith(f"updates are refused: the broker answered {status} to the handshake")
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from console.limits import connections_of, rate_loop_errors
 from tests.fakes.clock import ManualClock
+from tests.fakes.log_lines import lines_of
 
 pytestmark = pytest.mark.row("G4")
 
@@ -74,10 +75,10 @@ async def test_accepting_without_descriptors_is_few_lines(caplog: pytest.LogCapt
     try:
         for _ in range(1000):
             loop.call_exception_handler(context)
-        assert len(caplog.records) == 3
+        assert len(lines_of(caplog, "console")) == 3
         await clock.advance(60)
         loop.call_exception_handler(context)
     finally:
         loop.set_exception_handler(before)
     assert "997 more lines like this were left out" in caplog.text
-    assert len(caplog.records) == 5
+    assert len(lines_of(caplog, "console")) == 5

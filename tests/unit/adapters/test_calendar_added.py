@@ -16,6 +16,7 @@ from core.domain.calendar_years import Confidence
 from core.domain.instrument import Segment
 from core.domain.sessions import IST
 from core.errors import ConfigurationError
+from tests.fakes.log_lines import lines_of
 
 pytestmark = [pytest.mark.dates, pytest.mark.matrix("K04")]
 
@@ -249,7 +250,7 @@ def test_running_calendar_follows_the_file(
         installed.write_text("broken")
         assert hours(calendar, f"{YEAR}-01-25") == "09:15 to 15:15"
         assert hours(calendar, f"{YEAR}-01-26") == "closed"
-    assert len(caplog.records) == 1
+    assert len(lines_of(caplog, "core")) == 1
 
     installed.unlink()
     with pytest.raises(LookupError):

@@ -15,6 +15,7 @@ from bot.edge.intake import Intake, update_ids
 from bot.edge.pairing import Pairing, pairing_code
 from core.ports.store import Document
 from tests.fakes.clock import ManualClock
+from tests.fakes.log_lines import lines_of
 from tests.fakes.memory_store import MemoryStore
 
 pytestmark = [pytest.mark.row("R2"), pytest.mark.row("G1")]
@@ -98,10 +99,10 @@ async def test_a_thousand_strangers_cost_one_read_and_one_line(
         assert await edge.heard(*crowd, said(1000, OWNER), tapped(1001, OWNER)) == [1000, 1001]
         assert edge.store.calls == 1
         assert await edge.heard(*crowd) == []
-        assert len(caplog.records) == 1
+        assert len(lines_of(caplog, "bot")) == 1
         await edge.clock.advance(61)
         assert await edge.heard(said(2000, OWNER)) == [2000]
-    first, second = (record.getMessage() for record in caplog.records)
+    first, second = (record.getMessage() for record in lines_of(caplog, "bot"))
     assert first.startswith("updates of users who are not served, dropped: 1000 (100000, ")
     assert second.startswith("updates of users who are not served, dropped: 1000 (")
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.clock import ManualClock
+from tests.fakes.log_lines import lines_of
 from tests.fakes.web_world import running
 from webhooks.connections import ConnectionLimits
 from webhooks.guard import RateLimit
@@ -136,7 +137,7 @@ def test_kinds_are_counted_apart(caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(5):
         log.say(logging.INFO, "one", "one")
     log.say(logging.INFO, "two", "two")
-    assert [one.getMessage() for one in caplog.records] == ["one", "one", "two"]
+    assert [one.getMessage() for one in lines_of(caplog, "test")] == ["one", "one", "two"]
 
 
 async def half_open(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
