@@ -19,6 +19,7 @@ from core.engine.orders.gateway import WriteRefused
 from core.errors import LeaseLost
 from tests.fakes.brokers import SBIN
 from tests.fakes.held import hold, want, worker_of
+from tests.fakes.log_lines import lines_of
 from tests.fakes.memory_engine import MemoryEngine, market_clock
 from tests.fakes.orders import entry_of
 from tests.fakes.run_bench import TEN, RunBench
@@ -174,6 +175,6 @@ async def test_what_concerns_most_is_raised_and_the_rest_is_logged(
     bench.broker.place = fails  # type: ignore[method-assign]
     with caplog.at_level(logging.ERROR), pytest.raises(raised) as found:
         await bench.worker.advance(bench.account, bench.broker)
-    said = [one.getMessage() for one in caplog.records]
+    said = [one.getMessage() for one in lines_of(caplog, "core")]
     errors = {"log in", "a mistake with SBIN", "a mistake with RELIANCE", str(worst)}
     assert said and {text.removeprefix("besides: ") for text in said} == errors - {str(found.value)}
