@@ -73,7 +73,8 @@ async def _world(
         async with through(server.server.uri) as (proxy, uri):
             name = f"faults_{uuid.uuid4().hex[:8]}"
             # In each second world updates are pushed, and cross what is read and what is sent.
-            world = World(sandbox, uri, name, folder / "data", has_streams=seed % 2 == 0)
+            world = World(sandbox, uri, name, folder / "data", order_deadline_s=1.5)
+            world.has_streams = seed % 2 == 0
             async with living(world) as life:
                 await life.connect(KITE)
                 await life.connect(FYERS)

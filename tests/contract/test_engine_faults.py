@@ -20,6 +20,8 @@ pytest_plugins = ("tests.faults.fixtures",)
 PLACE = {"method": "POST", "path": "*/orders/*"}
 PAIR = (KITE, FYERS)
 KEY = "NSE:SBIN|MIS"
+HUNG_S = 1.5
+"""Where answers are held back, so long is waited for one."""
 TIMED_OUT = {
     "status": "error",
     "message": "Order request timed out. Please check the order book and confirm before placing again.",
@@ -70,7 +72,7 @@ async def test_every_unknown_answer_is_resolved_by_looking(world: World, target:
     One account a case, all at once. Then each account that holds exits, with the same fault again:
     an exit that did not arrive is worked out anew exactly once.
     """
-    world.horizon_s = 3.0
+    world.horizon_s, world.order_deadline_s = 3.0, HUNG_S
     people = {name: another(world, target, n) for n, name in enumerate(AMBIGUOUS)}
     async with living(world) as life:
         ids = await connected(life, people)
@@ -117,10 +119,11 @@ async def both(life: Life, quantity: int = 1) -> tuple[str, str]:
 @pytest.mark.invariant("I1", "I2", "I4", "I5")
 async def test_order_that_shows_up_after_it_was_given_up(world: World) -> None:
     """Given up at the horizon, then seen at the broker: a critical alert, and it counts as ours."""
+    world.order_deadline_s = HUNG_S
     async with living(world) as life:
         ids = await both(life)
         for who in PAIR:
-            strike(world, who, "hide", delay_s=5)
+            strike(world, who, "hide", delay_s=8)
             strike(world, who, "hang", effect=True)
         await life.run("LONG")
         for broker_id in ids:
@@ -322,6 +325,7 @@ async def _candidates(life: Life, client_order_id: str) -> tuple[Candidate, ...]
 @pytest.mark.row("R4")
 async def test_order_without_its_tag_is_only_proposed(world: World) -> None:
     """Answer and tag lost: the look-alike is proposed, nothing is guessed, a user confirms."""
+    world.order_deadline_s = HUNG_S
     async with living(world) as life:
         ids = await both(life)
         for who in PAIR:
@@ -349,6 +353,7 @@ async def test_order_without_its_tag_is_only_proposed(world: World) -> None:
 @pytest.mark.row("R4")
 async def test_look_alike_that_is_not_ours(world: World) -> None:
     """The user says that it was not placed: given up, and the look-alike is somebody else's."""
+    world.order_deadline_s = HUNG_S
     async with living(world) as life:
         kite = await life.connect(KITE)
         strike(world, KITE, "lose_tag")
@@ -368,7 +373,7 @@ async def test_look_alike_that_is_not_ours(world: World) -> None:
 @pytest.mark.slow
 async def test_no_entry_beside_an_order_that_nobody_knows(world: World) -> None:
     """While an order of the instrument is unresolved, no other enters."""
-    world.horizon_s = 6.0
+    world.horizon_s, world.order_deadline_s = 60.0, HUNG_S
     async with living(world) as life:
         kite = await life.connect(KITE)
         strike(world, KITE, "hang")

@@ -81,6 +81,7 @@ async def test_entry_that_met_a_dead_login_is_dropped(world: World) -> None:
 @pytest.mark.slow
 async def test_login_dies_while_an_order_is_in_the_air(world: World) -> None:
     """A dead login while the answer is unknown says nothing of the order; a login resolves it."""
+    world.order_deadline_s = 5.0  # still unknown when the login is found to be dead
     async with living(world) as life:
         kite = await life.connect(KITE)
         world.sandbox.fault("hang", "kite", match=PLACE, effect=True)

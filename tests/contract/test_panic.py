@@ -33,6 +33,7 @@ async def test_the_others_are_flat_while_four_are_named_and_a_restart_goes_on(
         limited=another(world, "kite", 3),
         circuit=another(world, "kite", 4),
     )
+    world.order_deadline_s = 1.5
     first = Watch()
     async with living(world, first) as life:
         for who in (KITE, FYERS, *(vars(beset).values())):

@@ -159,6 +159,8 @@ class World:
 
     Attributes:
         store_uri: The store's server; without one the store is in ``memory``.
+        order_deadline_s: Longest wait for an answer of a broker. It must not strike on a slow machine
+            where no answer is held back, so only a test of that makes it shorter.
         has_streams: Whether the brokers push order updates.
         told: The chat.
         accounts: The connected accounts by broker_id.
@@ -170,7 +172,7 @@ class World:
     db: str
     data: Path
     horizon_s: float = 2.0
-    order_deadline_s: float = 1.5
+    order_deadline_s: float = 10.0
     has_streams: bool = False
     told: Told = field(default_factory=Told)
     accounts: dict[str, Simulated] = field(default_factory=dict)
