@@ -13,6 +13,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from collections import Counter, defaultdict, deque
@@ -195,6 +196,8 @@ def _one(words: Sequence[str]) -> int:
 
 def main(arguments: Sequence[str]) -> int:
     """Play a campaign, or one world of it."""
+    # A shell that starts it in the background has Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(prog="tests.campaign", description=__doc__)
     parser.add_argument("world", nargs="*", help="one world alone: day 17, crash exit 42")
     parser.add_argument("--seed", type=int, default=1)

@@ -93,12 +93,20 @@ async def test_fill_is_seen_without_a_poll(
 
         await until(has_expired, what="the end of the login")
         await until(_never(worker), what="the end of the stream")
+        await until(_warned(world), what="the warning of it")
         await life.settled()
         assert world.told.deliveries("token_warning") == [Delivery.REPLACE]
         await life.login(broker_id)
         await live(life, broker_id)
         by_hand(world, who, 3)
         await journalled(life, 1, 2, 3)
+
+
+def _warned(world: World) -> Any:
+    async def is_told() -> bool:
+        return bool(world.told.deliveries("token_warning"))
+
+    return is_told
 
 
 def _never(worker: AccountWorker) -> Any:

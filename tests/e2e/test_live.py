@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import time
@@ -172,7 +173,7 @@ async def test_scheduled_slots_until_a_signal(
     began = time.monotonic()
     account = await connected(here)
     # The slot comes once the process is there, which takes a busy machine longer than an idle one:
-    # several times what the engine has taken just now.
+    # several times what the engine has taken just now. It may take the one after that, too.
     lead = timedelta(seconds=min(55.0, 8.0 + 4 * (time.monotonic() - began)))
     sim = (SLOT - lead).isoformat()
     here.sandbox.ask("POST", "/clock", {"to": sim})
@@ -191,6 +192,6 @@ async def test_scheduled_slots_until_a_signal(
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
-    assert "next slot 23 Nov 09:31 IST" in shown
+    assert re.search(r"next slot 23 Nov 09:3\d IST", shown)
     assert sent(here) == ENTRY_AND_STOP
     assert not (here.data / "store.json").exists()

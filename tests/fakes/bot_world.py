@@ -14,9 +14,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
+from unittest import mock
 
 from cryptography.fernet import Fernet
 
+from bot import application
 from bot.application import Bot, build_bot
 from bot.parameters import BotParameters
 from core.adapters.brokers import OFFERED
@@ -323,7 +325,10 @@ async def bot_world(store: Store, **fields: Any) -> AsyncIterator[World]:
     """Serve Telegram and a bot that is not started yet; stop what runs at the end."""
     wall = Wall()
     vault = FernetVault([Fernet.generate_key().decode()])
+    # An answer takes as long as a busy machine needs; what hangs in a test hangs to its end.
+    patient = mock.patch.object(application, "_REQUEST_TIMEOUT_S", 60.0)
     async with serve_telegram(wall=wall) as telegram:
+        patient.start()
         world = World(telegram=telegram, store=store, clock=QuickClock(wall), vault=vault, **fields)
         try:
             yield world
@@ -331,3 +336,4 @@ async def bot_world(store: Store, **fields: Any) -> AsyncIterator[World]:
             if world.bots:
                 telegram.world.faults.remove()
                 await world.stop()
+            patient.stop()

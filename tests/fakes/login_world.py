@@ -50,7 +50,7 @@ __all__ = [
     "with_query",
 ]
 
-DEADLINE_S = 3.0
+DEADLINE_S = 5.0
 KITE = ZERODHA
 KEYS = {KITE: "canarykitekey01", FYERS: "CANARYFY01-100"}
 SECRETS = {KITE: "canarykitesecret0001", FYERS: "CANARYFYSECRET01"}

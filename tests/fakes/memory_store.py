@@ -349,7 +349,7 @@ class MemoryStore(_View):
         database: MemoryDatabase | None = None,
         *,
         sessions: int = 16,
-        patience_s: float = 8.0,
+        patience_s: float = 60.0,
     ) -> None:
         self.database = database or MemoryDatabase()
         self.session_ids = tuple(uuid.uuid4().hex for _ in range(sessions))

@@ -59,7 +59,7 @@ def running(here: Installation, log: Path) -> Iterator[None]:
         try:
             yield
             process.send_signal(signal.SIGTERM)
-            assert process.wait(15) == 0, log.read_text(encoding="utf-8")
+            assert process.wait(60) == 0, log.read_text(encoding="utf-8")
         finally:
             if process.poll() is None:
                 process.kill()
@@ -67,7 +67,7 @@ def running(here: Installation, log: Path) -> Iterator[None]:
 
 
 async def until_healthy(url: str) -> None:
-    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(60):
+    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(150):
         while True:
             with contextlib.suppress(httpx.HTTPError):
                 if (await http.get(f"{url}/healthz")).status_code == 200:
