@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.conversation.visit import Visit
@@ -15,6 +16,8 @@ from bot.views.lines import (
     outcome_words,
     position_line,
     result_words,
+    symbol_of,
+    terms_lines,
 )
 from bot.views.markup import bold, esc, join
 from bot.views.screen import Screen, button
@@ -79,7 +82,8 @@ def _close_question(position: PositionView) -> str:
             "Strategies hold the same units on opposite sides. I close them against one another, "
             "without an order.",
         )
-    terms = f"{side} {abs(position.quantity)} {position.instrument} {position.product.value}"
+    terms = f"{side} {abs(position.quantity)} {symbol_of(position.instrument)}"
+    terms += f" {position.product.value}"
     stop = "\nIts resting stop is cancelled first." if position.stop is not None else ""
     return join(
         bold(f"Close this position on {position.account_label}?"),
@@ -213,7 +217,7 @@ async def ask_cancel_all(visit: Visit) -> None:
     await visit.confirm(
         join(
             bold(f"Cancel {plural(len(found), 'working order')}?"),
-            [f"{esc(one.account_label)}: {order_terms(one)}" for one in found[:_LISTED]],
+            _by_account(found[:_LISTED]),
             f"… and {len(found) - _LISTED} more." if len(found) > _LISTED else None,
             "",
             "Stops stay: each is cancelled by its own button, with a question.",
@@ -225,17 +229,29 @@ async def ask_cancel_all(visit: Visit) -> None:
     )
 
 
+def _by_account(orders: Sequence[OrderView]) -> list[str]:
+    """Return what was asked for with each order, under the names of their accounts."""
+    lines: list[str] = []
+    label = ""
+    for one, text in zip(orders, terms_lines(orders), strict=True):
+        if one.account_label != label:
+            label = one.account_label
+            lines.append(bold(label))
+        lines.append(text)
+    return lines
+
+
 async def cancel_all(visit: Visit) -> None:
     """Ask the brokers to cancel each listed order; one failure does not stop the others."""
-    control, lines = visit.services.control, []
+    control, asked, refused = visit.services.control, [], []
     for number, (broker_id, key) in enumerate(visit.args["orders"]):
         part = _part(visit, number)
         try:
             cancelled = await control.orders.cancel(part, broker_id, key)
-            order = await control.views.order(cancelled.client_order_id)
-            lines.append(f"• {esc(order.account_label)}: {order_terms(order)}")
+            asked.append(await control.views.order(cancelled.client_order_id))
         except UserError as error:
-            lines.append(f"❌ {esc(error)}")
+            refused.append(f"❌ {esc(error)}")
+    lines = [*_by_account(asked), *refused]
     await visit.show(
         Screen(join(bold("Cancel requested"), lines, _LATER), ((button("« Modes", Verb.MODES),),))
     )

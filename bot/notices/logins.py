@@ -7,7 +7,7 @@ from typing import assert_never
 from telegram import InlineKeyboardButton
 
 from bot.notices.lookups import Lookups
-from bot.views.lines import held_list, order_terms
+from bot.views.lines import held_list, terms_lines
 from bot.views.markup import LONG, bold, esc, join, sentence, short
 from bot.views.screen import SUCCESS, Keyboard, Screen, button
 from bot.views.system import readiness_lines
@@ -132,9 +132,8 @@ async def _warning(notice: TokenWarning, lookups: Lookups) -> Screen:
         why = sentence(one.parked_reason) if one.parked_reason else ""
         lines += [f"{INDENT}{esc(why)}"] if why else []
         lines += held_list(held[one.broker_id])
-        lines += [
-            f"{INDENT}⏸ waits: {order_terms(o)}" for o in exits if o.broker_id == one.broker_id
-        ]
+        waits = [order for order in exits if order.broker_id == one.broker_id]
+        lines += terms_lines(waits, "⏸ waits: ", indent=INDENT)
     rests = any(position.stop is not None for positions in held.values() for position in positions)
     text = join(
         f"🔑 {bold(title)}",

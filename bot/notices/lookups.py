@@ -13,7 +13,7 @@ from decimal import Decimal
 from telegram import InlineKeyboardButton
 
 from bot.conversation.login_buttons import LoginButtons
-from bot.views.lines import order_terms
+from bot.views.lines import terms_lines
 from bot.views.markup import bold, esc
 from core.domain.account import Account
 from core.domain.inquiry import InquiryView
@@ -86,13 +86,9 @@ class Lookups:
 
     async def order_lines(self, keys: Sequence[str]) -> list[str]:
         """Return lines for orders by id; a text that is no known id is shown as it is."""
-        lines = []
-        for key in keys:
-            try:
-                lines.append(f"• {order_terms(await self.order(key))}")
-            except NotFound:
-                lines.append(f"• {esc(key)}")
-        return lines
+        found = {one.key: one for one in await self.orders(keys)}
+        lines = dict(zip(found, terms_lines(found.values(), "• "), strict=True))
+        return [lines.get(key, f"• {esc(key)}") for key in keys]
 
     async def strategy_title(self, name: str) -> str:
         """Return a strategy's title, its name when it is gone."""

@@ -38,7 +38,6 @@ __all__ = [
     "order_line",
     "order_lines",
     "order_terms",
-    "order_words",
     "outcome_words",
     "owner_words",
     "pnl_lines",
@@ -48,6 +47,7 @@ __all__ = [
     "result_words",
     "strategy_words",
     "symbol_of",
+    "terms_lines",
     "trade_lines",
     "warning_line",
 ]
@@ -88,13 +88,16 @@ def _position_row(position: PositionView) -> ListRow:
     close = position.previous_close
     prices = (
         f"avg {price(position.average_price)}",
-        f"last close {price(close)}" if close is not None else "",
         f"now {price(position.last_price)}" if position.is_listed else "",
     )
+    carried = (f"last close {price(close)}" if close is not None else "",)
     owners = (_stop_words(position), esc(owner_words(position)))
     warnings = tuple(map(warning_line, position.warnings))
     return ListRow(
-        name, (f"{position.quantity:+d}", gain), below=(parts, prices, owners), last=warnings
+        name,
+        (f"{position.quantity:+d}", gain),
+        below=(parts, prices, carried, owners),
+        last=warnings,
     )
 
 
@@ -199,21 +202,18 @@ def is_stop(order: OrderView) -> bool:
 
 
 def order_terms(order: OrderView) -> str:
-    """Return ``BUY 10 NSE:SBIN MIS limit ₹812.00`` (escaped)."""
-    terms = f"{order.side.value} {order.quantity} {order.instrument} {order.product.value}"
-    if order.order_type is OrderType.MARKET:
-        return f"{esc(terms)} market"
-    if order.order_type is OrderType.LIMIT and order.limit_price is not None:
-        return f"{esc(terms)} limit {price(order.limit_price)}"
-    trigger = f" at {price(order.trigger_price)}" if order.trigger_price is not None else ""
-    return f"{esc(terms)} stop{trigger}"
-
-
-def order_words(order: OrderView) -> str:
     """Return ``Buy 10 SBIN MIS · limit ₹812.00``, what was asked for, as lines of a message."""
-    market = "market" if order.order_type is OrderType.MARKET else ""
-    deed = f"{order.side.value.capitalize()} {order.quantity}"
-    return laid_out([ListRow(_name(order), (_terms(order, is_named=True) or market,), deed)])[0]
+    return terms_lines([order])[0]
+
+
+def terms_lines(orders: Iterable[OrderView], before: str = "", *, indent: str = "") -> list[str]:
+    """Return what was asked for with each order of a list, after a mark."""
+    rows = []
+    for order in orders:
+        market = "market" if order.order_type is OrderType.MARKET else ""
+        deed = f"{before}{order.side.value.capitalize()} {order.quantity}"
+        rows.append(ListRow(_name(order), (_terms(order, is_named=True) or market,), deed))
+    return laid_out(rows, indent=indent)
 
 
 def order_line(order: OrderView) -> str:

@@ -175,11 +175,15 @@ def _named_few(lines: Sequence[str]) -> list[str]:
 
 
 def _exit_lines(exits: Sequence[ExitView]) -> list[str]:
-    lines = [
-        f"• {one.side.value} {one.quantity} {esc(one.instrument.symbol)} {one.product.value} · "
-        f"{esc(one.account_label)} · {esc(strategy_words(one.strategy))}"
+    rows = [
+        ListRow(
+            f"{esc(symbol_of(one.instrument))} {one.product.value}",
+            deed=f"• {one.side.value.capitalize()} {one.quantity}",
+            below=((esc(one.account_label), esc(strategy_words(one.strategy))),),
+        )
         for one in exits[:_SHOWN]
     ]
+    lines = laid_out(rows)
     more = len(exits) - len(lines)
     return [*lines, f"… and {more} more."] if more else lines
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from telegram import InlineKeyboardButton
 
 from bot.views.dashboard import ON_CARD
-from bot.views.lines import held_lines, order_terms, result_words
+from bot.views.lines import held_lines, result_words, terms_lines
 from bot.views.markup import bold, esc, join, short
 from bot.views.modes import GLOBAL
 from bot.views.paging import fitting
@@ -300,7 +300,7 @@ def _outcome(view: PanicView, line: Line, *, is_short: bool) -> list[str]:
         money = "" if brought is None else f"about {signed_rupees(brought, paise=False)}"
         return [fitted(esc(label), f"{part.closed} closed", money)]
     lines = [bold(label), fitted(closed, cancelled, indent=INDENT)]
-    lines += [f"{INDENT}{INDENT}{order_terms(one)}" for one in mine[:_SHOWN]]
+    lines += terms_lines(mine[:_SHOWN], indent=INDENT + INDENT)
     lines += [f"{INDENT}… and {len(mine) - _SHOWN} more: /orders"] if len(mine) > _SHOWN else []
     if part.result is not None:
         lines += [f"{INDENT}{one}" for one in result_words(part.result, part.charges)]

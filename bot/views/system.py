@@ -37,7 +37,7 @@ _DATA_ACCOUNT = "data_account"
 _DAY_SUMMARY = "day_summary"
 _MOST_CHOICES = 30
 AUTOMATIC = "automatic"
-_HEAD = "Capital that sizes in percent count from:"
+_HEAD = "Capital, for sizes in percent:"
 
 
 def health_screen(health: HealthView, chat_trouble: str, page: int = 0) -> Screen:

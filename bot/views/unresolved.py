@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bot.views.callbacks import handle
-from bot.views.lines import order_terms, outcome_words, strategy_words
+from bot.views.lines import order_terms, outcome_words, strategy_words, terms_lines
 from bot.views.markup import LONG, bold, clock_time, esc, join, short
 from bot.views.screen import Keyboard, Screen, button
 from bot.views.verbs import Verb
+from bot.views.width import INDENT
 from bot.views.words import DONE_VERB, is_final, plural, price
 from core.domain.broker import BrokerStatus
 from core.domain.inquiry import Candidate, InquiryView
@@ -269,7 +270,8 @@ def link_question(view: InquiryView, one: Candidate) -> str:
     whose = esc(strategy_words(order.strategy))
     return join(
         bold(f"Is it this one on {order.account_label}?"),
-        f"Sent {clock_time(order.at, seconds=True)}: {order_terms(order)}",
+        f"Sent {clock_time(order.at, seconds=True)}:",
+        terms_lines([order], indent=INDENT),
         f"There: {candidate_line(one)}",
         "",
         f"I take it for mine then: what it fills counts for {whose}.",

@@ -132,7 +132,7 @@ async def test_five_taps_on_close_close_once(world: World):
     await world.owner.say("/positions")
     await world.owner.tap("Close SBIN")
     question = await world.owner.sees("Close this position on Zerodha - Main?")
-    assert "SELL 10 NSE:SBIN MIS at the market price" in question["text"]
+    assert "SELL 10 SBIN MIS at the market price" in question["text"]
     data = question["keyboard"][0][0]["data"]
     assert question["keyboard"][0][0]["style"] == "danger"
     for _ in range(5):

@@ -82,7 +82,7 @@ async def test_a_rejection_carries_the_brokers_reason():
     screen = await render(OrderRejected(order.key), lookups(engine))
     assert html.unescape(TAGS.sub("", screen.text)) == (
         "❌ Rejected · Zerodha - Main\n"
-        "BUY 10 NSE:SBIN MIS limit ₹812.00\n"
+        "Buy 10 SBIN MIS · limit ₹812.00\n"
         "The broker says: RMS: Margin exceeds\n"
         "It is not repeated."
     )
@@ -153,7 +153,7 @@ async def test_what_became_known_stays_true(
     await engine.order(order)
     screen = await render(kind(order.key), lookups(engine))
     found = "" if kind is OrderRevived else "\nI found it among the broker's orders."
-    assert screen.text.endswith(f"BUY 10 NSE:SBIN MIS limit ₹812.00\n{words}{found}")
+    assert screen.text.endswith(f"Buy 10 SBIN MIS · limit ₹812.00\n{words}{found}")
     assert not screen.rows
 
 
@@ -208,7 +208,7 @@ async def test_the_result_of_a_position_fits_a_phone(
 async def test_dropped_entries_are_listed():
     """What was parked and is too old now is named."""
     text = await text_of(EntriesDropped(ACCOUNT.broker_id, (ORDER.key,)))
-    assert "BUY 10 NSE:SBIN MIS limit ₹812.00" in text
+    assert "Buy 10 SBIN MIS · limit ₹812.00" in text
 
 
 @pytest.mark.row("B8")
@@ -226,7 +226,7 @@ async def test_order_that_cannot_be_cancelled_is_named():
     """Which order it is, and where to look; the account goes on, and is not said to stop."""
     assert await text_of(CancelRefused(ORDER.key)) == (
         "🚨 Order in the way · Zerodha - Main\n"
-        "BUY 10 NSE:SBIN MIS limit ₹812.00\n"
+        "Buy 10 SBIN MIS · limit ₹812.00\n"
         "The broker does not cancel it. Please look at it in the broker's app."
     )
 

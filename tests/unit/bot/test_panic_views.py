@@ -94,7 +94,7 @@ def test_the_end_names_the_money_and_the_way_back() -> None:
         "Zerodha - Main",
         "   closed 3 positions",
         "   cancelled 1 order of yours",
-        "      BUY 7 NSE:SBIN MIS limit ₹812.00",
+        "      Buy 7 SBIN MIS · limit ₹812.00",
         "   Before charges -₹1,240.50",
         "   After them about -₹1,310.00",
         "Fyers - Two",

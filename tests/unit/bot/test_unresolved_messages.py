@@ -82,7 +82,7 @@ def test_card_says_what_is_known_asked_and_blocked():
     screen = unresolved_screen(a_view())
     assert text_of(screen) == (
         "❓ Not known yet · Zerodha - Main\n"
-        "BUY 10 NSE:SBIN MIS market\n"
+        "Buy 10 SBIN MIS · market\n"
         "Sent 10:31:05. No clear answer: ReadTimeout after 7 s.\n"
         "Its tag there: SABCDEFGHIJKLMNOPQR2\n"
         "\n"
@@ -213,7 +213,7 @@ def test_card_ends_with_what_it_was_settled_to_and_by_whom(
     """No buttons are left."""
     view = a_view(**fields)
     screen = unresolved_screen(replace(view, inquiry=replace(view.inquiry, settled_by=settled_by)))
-    head = "Known now · Zerodha - Main\nBUY 10 NSE:SBIN MIS market\n"
+    head = "Known now · Zerodha - Main\nBuy 10 SBIN MIS · market\n"
     assert text_of(screen) == head + end.replace("Asha <3", html.unescape("Asha <3"))
     assert screen.rows == ()
 
@@ -231,13 +231,13 @@ def test_questions_name_account_order_and_effect():
     text = text_of(Screen(link_question(a_view(), candidate("240101000000007", 1))))
     assert text == (
         "Is it this one on Zerodha - Main?\n"
-        "Sent 10:31:05: BUY 10 NSE:SBIN MIS market\n"
+        "Sent 10:31:05:\n   Buy 10 SBIN MIS · market\n"
         "There: 10:31:06 BUY 10 limit ₹812.00, working, order 240101000000007\n"
         "\n"
         "I take it for mine then: what it fills counts for orb."
     )
     entry = text_of(Screen(not_placed_question(a_view())))
-    assert entry.startswith("Not placed on Zerodha - Main?\nBUY 10 NSE:SBIN MIS market\n")
+    assert entry.startswith("Not placed on Zerodha - Main?\nBuy 10 SBIN MIS · market\n")
     assert "SBIN takes entries again, and this one is not repeated." in entry
     exit_ = text_of(Screen(not_placed_question(a_view(purpose=Purpose.EXIT))))
     assert "the exit is worked out anew and sent if it is still needed." in exit_

@@ -27,7 +27,7 @@ def test_exits_that_wait_are_named_before_they_go(count: int):
     """In the question and in the answer, by side, quantity, name, account and strategy."""
     exit_ = ExitView(MAIN.label, "orb", InstrumentId("NSE", "SBIN"), Product.MIS, Side.SELL, 10)
     exits = (exit_,) * count
-    line = "• SELL 10 SBIN MIS · Zerodha - Main · orb"
+    line = "• Sell 10 SBIN MIS\n   Zerodha - Main · orb"
     asked = plain(mode_question(MAIN, TradingMode.PAUSED, TradingMode.NORMAL, exits))
     words = "1 exit waits and goes" if count == 1 else f"{count} exits wait and go"
     assert f"⚠️ {words} out at once:\n{line}" in asked
