@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,10 +13,15 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from core.adapters.fyers import FYERS
+from core.domain.account import TokenStatus
 from core.domain.broker import Quote
 from core.domain.instrument import InstrumentId, Product
-from core.domain.notices.post import run_card
+from core.domain.notices.logins import LoginDone, MorningRound
+from core.domain.notices.post import Delivery, Post, closed_card, run_card
+from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.order import OrderType, Purpose, Side
+from core.domain.views import RunLine
+from core.ports.notifier import Delivered
 from core.ports.store import Change
 from tests.fakes.bot_world import OWNER, World, bot_world
 from tests.fakes.chat_page import Person, look_at_all
@@ -24,9 +30,16 @@ from tests.fakes.views import a_position, a_run, an_account, an_order
 
 MAIN = an_account()
 FAMILY = an_account("fyers_bbbbbbbbbb", FYERS, "Family", is_default=False)
-TRY = an_account("zerodha_cccccccccc", display_name="Growth", is_default=False, enabled=False)
+TRY = an_account(
+    "zerodha_cccccccccc",
+    display_name="Growth",
+    is_default=False,
+    enabled=False,
+    api_key="zyxw9876hgfe5432",
+)
 SBIN, RELIANCE = InstrumentId("NSE", "SBIN"), InstrumentId("NSE", "RELIANCE")
 STRATEGY = "moving_average_crossover"
+SECRET = "canary0renewed0secret0of0kite001"
 RED = """[...document.querySelectorAll(".theirs .key.danger .label")].map((e) => e.textContent)"""
 DESTROYS = re.compile(r"Close|Cancel|Disable|Disconnect|Remove|Pause|Panic|Change it all the same")
 
@@ -141,7 +154,7 @@ async def switch(person: Person, shots: Path) -> None:
 
 
 async def set_up(person: Person, shots: Path) -> None:
-    """Accounts, limits, guards, settings, health, owners."""
+    """Accounts, limits, guards, settings with a tap, health, owners."""
     listed = await person.says("/brokers", "Your accounts", "⚪ disabled")
     await person.page.screenshot(path=shots / "accounts.png")
     account = await person.taps(listed, "Edit Main …", "Orders leave from", "API key")
@@ -152,14 +165,104 @@ async def set_up(person: Person, shots: Path) -> None:
     guards = await person.says("/guard", "Guards on the day's result")
     await person.taps(guards, "Zerodha - Main", "Zerodha - Main", "charges")
     await person.page.screenshot(path=shots / "guards.png")
+    settings = await person.says("/settings", "Settings")
+    question = await person.taps(settings, "Day summary", "Day summary is on.")
+    await person.taps(question, "Off", "Day summary is now off.", "Data account")
     for command, answer in (
-        ("/settings", "Settings"),
         ("/health", "Market time"),
         ("/owners", "Who may use this bot"),
         ("/help", "What I can do"),
         ("/start", "Namaste"),
     ):
         await person.says(command, answer)
+
+
+async def post(world: World, one: Post, message_id: int | None = None) -> int | None:
+    """Deliver a notice as the outbox does; return the number of its message."""
+    result = await world.bot.notifier.deliver(
+        OWNER, one, notice_id="1", message_id=message_id, is_repeat=False
+    )
+    assert isinstance(result, Delivered)
+    return result.message_id
+
+
+async def one_message_an_event(world: World, person: Person) -> None:
+    """An old signal with its time and why it is not entered; a close in the place of its card."""
+    began = world.clock.market_now()
+    run = a_run(run_id="a later run", strategy=STRATEGY, slot_at=began)
+    lines = tuple(RunLine(one.broker_id, one.label, (), "") for one in (MAIN, FAMILY))
+    await world.ran(replace(run, lines=lines))
+    before = began - timedelta(minutes=28)
+    target = {
+        "instrument": str(RELIANCE),
+        "direction": -1,
+        "signal_at": before,
+        "reason": "Crossed below at ₹1,479.70.",
+    }
+    await world.store.update("runs", {"_id": run.run_id}, Change(set={"targets": [target]}))
+    sent = await post(world, run_card(run.run_id))
+    since = f"Short RELIANCE since {before:%H:%M}"
+    card = await person.sees("No new signal.", since, "Fyers - Family")
+    await expect(card).to_contain_text(f"RELIANCE: signal of {before:%H:%M}")
+    await expect(card).to_contain_text("not entered late")
+    closed = PositionClosed(
+        FAMILY.broker_id,
+        ClosedBy.USER,
+        STRATEGY,
+        str(SBIN),
+        "MIS",
+        Side.SELL,
+        10,
+        Decimal("958.05"),
+        Decimal("150.00"),
+        Decimal("12.10"),
+    )
+    await post(world, closed_card(closed, run.run_id), sent)
+    result = await person.sees("Closed by you", "Fyers - Family", "Before charges")
+    await expect(result).to_contain_text("After them about")
+    await expect(person.page.get_by_text(since)).to_have_count(0)
+
+
+async def morning(world: World, person: Person, shots: Path) -> None:
+    """A new secret keeps the account; one message for all logins; a login offers the next step."""
+    page = person.page
+    listed = await person.says("/brokers", "Your accounts")
+    account = await person.taps(listed, "Edit Main …", "Orders leave from")
+    question = await person.taps(account, "Key and secret", "The new ones replace the old ones")
+    await page.screenshot(path=shots / "renewal.png", animations="disabled")
+    await person.taps(question, "Keep this key", "API secret")
+    await person.writes(SECRET)
+    await person.sees("are replaced. Log in now")
+    await expect(page.locator(".mine").filter(has_text=SECRET)).to_have_count(0)
+
+    expired = Change(set={"token_status": TokenStatus.EXPIRED.value, "access_token": None})
+    await world.store.update("broker_accounts", {"_id": FAMILY.broker_id}, expired)
+    sent = await post(world, Post(MorningRound(), Delivery.EDIT, "morning"))
+    card = await person.sees("Today's logins: one tap per account", "⬜ Zerodha - Main")
+    both = ["Log in to Zerodha - Main", "Log in to Fyers - Family"]
+    await expect(card.get_by_role("link")).to_have_text(both)
+    await page.screenshot(path=shots / "morning.png", animations="disabled")
+    await world.log_in(await world.control.accounts.get(MAIN.broker_id))
+    await post(world, Post(MorningRound(), Delivery.EDIT, "morning"), sent)
+    card = await person.sees("Today's logins", "✅ Zerodha - Main", "⬜ Fyers - Family")
+    await expect(card.get_by_role("link")).to_have_text(both[1:])
+    await post(world, Post(LoginDone(TRY.broker_id, "ASHA BHAT")))
+    done = await person.sees("Zerodha - Growth is logged in", "until you enable it")
+    keys = done.get_by_role("button")
+    await expect(keys).to_have_text(["Enable Growth", "Dashboard", "➕ Add another"])
+    await person.taps(done, "Enable Growth", "Your accounts", "Zerodha - Growth")
+
+
+async def stranger(world: World, person: Person, browser: Browser) -> None:
+    """Who is not served gets no answer at all, while the owner has theirs."""
+    page = await (await browser.new_context(reduced_motion="reduce")).new_page()
+    await page.goto(f"{world.telegram.root}/?user=4242&name=Mallory")
+    await page.get_by_role("button", name="START").click()
+    await expect(page.locator(".mine")).to_contain_text("/start")
+    # Updates are taken in their order: once this is answered, the stranger's was passed over.
+    await person.says("/help", "What I can do")
+    assert await page.locator(".theirs").count() == 0
+    await page.context.close()
 
 
 @pytest.mark.slow
@@ -188,6 +291,9 @@ async def test_the_chat_has_no_rough_edge(world: World, browser: Browser, shots:
     await watch(person, shots)
     await switch(person, shots)
     await set_up(person, shots)
+    await one_message_an_event(world, person)
+    await morning(world, person, shots)
+    await stranger(world, person, browser)
     assert [one for one in await page.evaluate(RED) if not DESTROYS.search(one)] == []
     assert "#4" not in await page.locator("#messages").inner_text()
     assert complaints == []

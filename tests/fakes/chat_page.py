@@ -36,20 +36,23 @@ WRAPPED = r"""() => {
   const found = [];
   for (const text of document.querySelectorAll(".theirs:not(.guest) .text")) {
     const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT);
-    let lines = [{ said: "", rows: [] }], node;
+    let lines = [{ said: "", signs: [] }], node;
     while ((node = walker.nextNode())) {
       if (node.parentElement.closest(".meta")) continue;
       for (let at = 0; at < node.length; at += 1) {
-        if (node.data[at] === "\n") { lines.push({ said: "", rows: [] }); continue; }
-        const range = document.createRange();
-        range.setStart(node, at); range.setEnd(node, at + 1);
-        const box = range.getBoundingClientRect();
-        if (box.height) lines.at(-1).rows.push(box.top + box.height / 2);
+        if (node.data[at] === "\n") { lines.push({ said: "", signs: [] }); continue; }
+        lines.at(-1).signs.push([node, at]);
         lines.at(-1).said += node.data[at];
       }
     }
-    const wraps = ({ rows }) => Math.max(...rows) - Math.min(...rows) > 12;
-    found.push(...lines.filter((line) => wraps(line) && order.test(line.said)).map((line) => line.said));
+    const wraps = ({ signs }) => {
+      const range = document.createRange(), [first, last] = [signs[0], signs.at(-1)];
+      range.setStart(...first); range.setEnd(last[0], last[1] + 1);
+      const rows = [...range.getClientRects()].filter((box) => box.width > 1)
+        .map((box) => box.top + box.height / 2);
+      return Math.max(...rows) - Math.min(...rows) > 12;
+    };
+    found.push(...lines.filter((line) => order.test(line.said) && wraps(line)).map((line) => line.said));
   }
   return found;
 }"""
