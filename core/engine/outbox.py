@@ -394,9 +394,8 @@ class OutboxSender:
             part = await self._next_part(left)
             taken = {row["_id"] for row in part}
             left = [row for row in left if row["_id"] not in taken]
-            claims, _ = await ended(
-                ended(*map(self._claim, part)), ended(*map(self._settle, before))
-            )
+            claims = await ended(*map(self._claim, part), *map(self._settle, before))
+            del claims[len(part) :]
             ours = [row for row, is_ours in zip(part, claims, strict=True) if is_ours]
             before = list(zip(ours, await self._attempt_all(ours), strict=True))
             # The rest of a chat that waits waits with it: the order of notices is kept (I8).

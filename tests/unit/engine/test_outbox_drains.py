@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -208,3 +210,19 @@ async def test_two_hundred_events_leave_a_chat_calm(memory_store: MemoryStore) -
         rows = [row for row in await memory_store.find("outbox", {}) if row["key"] == f"run:{key}"]
         newest = max(rows, key=lambda row: row["seq"])
         assert newest["sent_at"] is not None, "the last state of each card is shown"
+
+
+@pytest.mark.parametrize("turns", range(40))
+async def test_sender_that_is_ended_leaves_nothing_undone(
+    memory_store: MemoryStore, turns: int
+) -> None:
+    """At whatever moment: what it had begun to claim or write ends, and nothing is only made."""
+    outbox, told = Outbox(RunningClock()), Chats()
+    await post(memory_store, outbox, 1, 0, 1, 2)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        async with sending(memory_store, outbox, told):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        gc.collect()
+    assert [str(one.message) for one in found if "never awaited" in str(one.message)] == []
