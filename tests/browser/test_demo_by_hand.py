@@ -50,7 +50,7 @@ async def by_card(person: Person, shots: Path) -> None:
     card = await person.sees("Both accounts are connected", within_ms=TRADES_MS)
     await page.screenshot(path=shots / "connected.png")
     await card.get_by_role("button", name="Set up a quick strategy for me").click()
-    await person.sees("looks at bars of one minute", within_ms=TRADES_MS)
+    await person.sees("is set to decide each minute", within_ms=TRADES_MS)
     await page.screenshot(path=shots / "strategy.png")
     question = await person.sees("Enable Moving average crossover?", "free")
     await page.screenshot(path=shots / "enable.png")
