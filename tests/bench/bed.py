@@ -128,10 +128,6 @@ class Bed:
         """Return how many requests came to the door since the last look."""
         return int(await self._get("requests"))
 
-    async def fastest(self) -> int:
-        """Return how many orders of one account came within a second, at the most, since the start."""
-        return int(await self._get("fastest"))
-
     async def filled(self) -> dict[str, float]:
         """Return when orders filled at the door since the last look, by tag."""
         return dict(await self._get("filled"))

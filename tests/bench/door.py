@@ -62,17 +62,6 @@ class _Account:
     """Units bought and sold by symbol and product."""
     behaves: str = ""
     """How it answers: '' as it should, or ``hung``, ``throttled``, ``expired``."""
-    arrived: list[float] = field(default_factory=list)
-    """When each of its orders came."""
-
-    def most_in_a_second(self) -> int:
-        """Return how many of its orders came within the busiest second."""
-        first = most = 0
-        for last, at in enumerate(self.arrived):
-            while at - self.arrived[first] >= 1.0:
-                first += 1
-            most = max(most, last + 1 - first)
-        return most
 
 
 class Door:
@@ -124,7 +113,6 @@ class Door:
                 return
             loop = asyncio.get_running_loop()
             arrived = time.perf_counter()
-            account.arrived.append(arrived)
             loop.call_later(
                 self._delay_s, self._take, account, asked.api_key, given[1], arrived, reply
             )
@@ -145,8 +133,6 @@ class Door:
         if path == "/_door/filled":
             filled, self._filled = self._filled, []
             return filled
-        if path == "/_door/fastest":
-            return max((one.most_in_a_second() for one in self._accounts.values()), default=0)
         if path == "/_door/requests":
             asked, self._asked = self._asked, 0
             return asked

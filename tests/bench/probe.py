@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
+from core.adapters.broker_connections import Connection
 from core.adapters.zerodha.client import ZerodhaClient
 from core.domain.order import Order, OrderRequest, OrderState
 from core.engine.orders.journal import Journal
 
 __all__ = ["Probe"]
+
+_SECOND_S = 0.998
 
 
 class Probe:
@@ -21,7 +26,9 @@ class Probe:
     Per order (by ``client_order_id``): ``submitting`` when a commit of its own began (an order that
     was committed with its run has none), ``placing`` when the client was called, ``placed`` when it
     returned, ``recorded`` when the journal's commit of the answer was over, ``filled`` the same of
-    the fill. Of the slot: when its run began to commit, and was committed.
+    the fill. Of the slot: when its run began to commit, and was committed, and how many orders of
+    one account left within a second, at the most. (They come to the door later when it is busy,
+    and then closer together.)
     """
 
     def __init__(self) -> None:
@@ -32,16 +39,20 @@ class Probe:
         self._ignored: frozenset[str] = frozenset()
         self._answers: list[float] = []
         self._changed = asyncio.Event()
+        self._left: defaultdict[int, list[float]] = defaultdict(list)
+        self._placing: ContextVar[int] = ContextVar("placing")
 
     def begin(self, expected: int, ignored: frozenset[str]) -> None:
         """Forget what was, and wait for so many orders."""
         self._orders, self._commits, self._answers = {}, [], []
+        self._left.clear()
         self._expected, self._ignored, self._filled = expected, ignored, 0
         self._changed.set()
 
     def found(self) -> dict[str, Any]:
         """Return what was noted since."""
-        return {"orders": self._orders, "commits": self._commits}
+        fastest = max(map(_most_in_a_second, self._left.values()), default=0)
+        return {"orders": self._orders, "commits": self._commits, "fastest": fastest}
 
     async def all_answered(self, within_s: float) -> bool:
         """Wait until every expected order is answered and its answer recorded."""
@@ -78,12 +89,22 @@ class Probe:
     def installed(self, store: Any) -> Iterator[Probe]:
         """Look from now until the block ends."""
         place, apply, transaction = ZerodhaClient.place, Journal.apply, store.transaction
+        begin = Connection.begin
 
         async def seen_place(client: ZerodhaClient, order: OrderRequest) -> Any:
             self._note(order.client_order_id, "placing")
-            outcome = await place(client, order)
+            placing = self._placing.set(id(client))
+            try:
+                outcome = await place(client, order)
+            finally:
+                self._placing.reset(placing)
             self._note(order.client_order_id, "placed")
             return outcome
+
+        def seen_begin(connection: Connection, at: float) -> None:
+            begin(connection, at)
+            if (client := self._placing.get(0)) != 0:
+                self._left[client].append(time.perf_counter())
 
         async def seen_apply(journal: Journal, *arguments: Any, **named: Any) -> Order:
             after = await apply(journal, *arguments, **named)
@@ -101,11 +122,26 @@ class Probe:
             return result
 
         ZerodhaClient.place = seen_place  # type: ignore[method-assign, assignment]
+        Connection.begin = seen_begin  # type: ignore[method-assign, assignment]
         Journal.apply = seen_apply  # type: ignore[method-assign, assignment]
         store.transaction = seen_transaction
         try:
             yield self
         finally:
             ZerodhaClient.place = place  # type: ignore[method-assign]
+            Connection.begin = begin  # type: ignore[method-assign]
             Journal.apply = apply  # type: ignore[method-assign]
             store.transaction = transaction
+
+
+def _most_in_a_second(left: Sequence[float]) -> int:
+    """Return how many of an account's orders left within the busiest second.
+
+    The throttle's clock was read a few steps before; that much may be missing of the second.
+    """
+    first = most = 0
+    for last, at in enumerate(left):
+        while at - left[first] >= _SECOND_S:
+            first += 1
+        most = max(most, last + 1 - first)
+    return most
