@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import assert_never
 
 from bot.notices.lookups import Lookups
 from bot.notices.result_guards import guard_notice
 from bot.views.callbacks import handle
 from bot.views.lines import brief
+from bot.views.many_runs import runs_card
 from bot.views.markup import LONG, bold, clock_time, esc, join, sentence, short
 from bot.views.runs import closing_lines, run_card
 from bot.views.screen import Screen, button
@@ -18,9 +21,11 @@ from core.domain.notices.runs import (
     RunCard,
     RunFailed,
     RunNotice,
+    RunsTogether,
     SlotMissed,
     StrategyDisabled,
 )
+from core.errors import NotFound
 
 __all__ = ["run_notice"]
 
@@ -32,6 +37,8 @@ async def run_notice(notice: RunNotice, lookups: Lookups) -> Screen:
     match notice:
         case RunCard():
             return await _card(notice, lookups)
+        case RunsTogether():
+            return await _together(notice, lookups)
         case SlotMissed():
             return await _missed(notice, lookups)
         case DataMissing():
@@ -53,6 +60,18 @@ async def _card(notice: RunCard, lookups: Lookups) -> Screen:
         screen = await guard_notice(run.fired, lookups, is_over=not run.is_closing)
         return Screen(join(screen.text, closing_lines(run.parts)), screen.rows)
     return run_card(run, await lookups.strategy_title(run.strategy))
+
+
+async def _together(notice: RunsTogether, lookups: Lookups) -> Screen:
+    runs = []
+    for run_id in notice.run_ids:
+        with suppress(NotFound):  # one that is kept no longer takes no other with it
+            run = await lookups.control.views.run(run_id)
+            runs.append((run, await lookups.strategy_title(run.strategy)))
+        await asyncio.sleep(0)  # orders go before cards: reading forty runs takes a while
+    if not runs:
+        raise NotFound("These runs are not in the journal.")
+    return runs_card(runs)
 
 
 async def _missed(notice: SlotMissed, lookups: Lookups) -> Screen:

@@ -16,9 +16,18 @@ from core.domain.order import OrderState, Purpose, Side
 from core.domain.target import Direction, Target
 from core.domain.views import OrderView, RunLine, RunView
 
-__all__ = ["closing_lines", "run_card", "run_text"]
+__all__ = [
+    "DIRECTION",
+    "account_lines",
+    "changed",
+    "closing_lines",
+    "head_of",
+    "is_through",
+    "run_card",
+    "run_text",
+]
 
-_DIRECTION = {Direction.LONG: "Long", Direction.SHORT: "Short", Direction.FLAT: "Flat"}
+DIRECTION = {Direction.LONG: "Long", Direction.SHORT: "Short", Direction.FLAT: "Flat"}
 _REASON_LIMIT = 200
 _ACCOUNTS = 12
 _ROOM = 2000
@@ -41,20 +50,24 @@ def run_card(run: RunView, title: str) -> Screen:
     return Screen(run_text(run, title))
 
 
+def head_of(run: RunView, title: str) -> str:
+    """Return what a run was: the strategy of a signal, or a decision by its name."""
+    heads = _DECISION | _CLOSING if run.is_closing else _DECISION
+    return heads[run.note].format(title=title) if run.note in heads else title
+
+
 def run_text(run: RunView, title: str, room: int = _ROOM) -> str:
     """Return what changed at a run, and what became of it on each account.
 
     What has no room is counted: signals have a third of it, accounts that enter nothing a fifth.
     """
-    heads = _DECISION | _CLOSING if run.is_closing else _DECISION
-    head = heads[run.note].format(title=title) if run.note in heads else title
     is_signal = run.note not in _DECISION
-    lines = [fitted(bold(head), clock_time(run.slot_at))]
+    lines = [fitted(bold(head_of(run, title)), clock_time(run.slot_at))]
     if run.is_practice:
         lines.append(MADE_UP)
-    changed = [_target_line(one) for one in _changed(run)]
-    lines += _counted(changed, room // 3, "signal")
-    if is_signal and not changed:
+    new = [_target_line(one) for one in changed(run)]
+    lines += _counted(new, room // 3, "signal")
+    if is_signal and not new:
         lines += _counted(_standing(run), room // 3, "signal")
     quiet = [line for line in run.lines if line.is_quiet and not line.orders]
     loud = [line for line in run.lines if line not in quiet]
@@ -66,7 +79,7 @@ def run_text(run: RunView, title: str, room: int = _ROOM) -> str:
 
     texts = list(map(text, loud))
     if fitting(texts, _ACCOUNTS, room) < len(loud):
-        loud.sort(key=_is_through)  # what needs a look comes first, the rest is counted
+        loud.sort(key=is_through)  # what needs a look comes first, the rest is counted
         texts = list(map(text, loud))
     shown = fitting(texts, _ACCOUNTS, room)
     lines += texts[:shown] + _others(loud[shown:])
@@ -109,7 +122,7 @@ def _counted(lines: Sequence[str], room: int, noun: str) -> list[str]:
     return [*lines[:shown], *([f"… and {plural(more, f'more {noun}')}."] if more else [])]
 
 
-def _is_through(line: RunLine) -> bool:
+def is_through(line: RunLine) -> bool:
     """Whether nothing of an account needs a look: such accounts may be left out of a long card."""
     return not line.warnings and not line.note and all(map(_is_fine, line.orders))
 
@@ -124,11 +137,11 @@ def _others(lines: Sequence[RunLine]) -> list[str]:
     """Return one line for the accounts of a long card that are not listed."""
     if not lines:
         return []
-    through = sum(map(_is_through, lines))
+    through = sum(map(is_through, lines))
     return [f"… and {plural(len(lines), 'account')}, {through} of them through: /orders."]
 
 
-def _changed(run: RunView) -> list[Target]:
+def changed(run: RunView) -> list[Target]:
     """Return the targets that this run brought: a strategy repeats the others at each slot."""
     traded = {order.instrument for line in run.lines for order in line.orders}
     return [one for one in run.targets if one.signal_at >= run.slot_at or one.instrument in traded]
@@ -148,13 +161,13 @@ def _why_flat(target: Target) -> str:
 
 
 def _since(target: Target) -> str:
-    name = f"{_DIRECTION[target.direction]} {bold(symbol_of(target.instrument))}"
+    name = f"{DIRECTION[target.direction]} {bold(symbol_of(target.instrument))}"
     return f"{name} since {clock_time(target.signal_at)}"
 
 
 def _target_line(target: Target) -> str:
     stop = f"stop {price(target.stop_price)}" if target.stop_price is not None else ""
-    name = f"{_DIRECTION[target.direction]} {bold(symbol_of(target.instrument))}"
+    name = f"{DIRECTION[target.direction]} {bold(symbol_of(target.instrument))}"
     reason = f"\n{INDENT}{esc(short(target.reason, _REASON_LIMIT))}" if target.reason else ""
     return f"{fitted(name, stop)}{reason}"
 
@@ -169,6 +182,12 @@ def _order_texts(
     orders = [(line.broker_id, one) for line in lines for one in line.orders]
     texts = card_lines([one for _, one in orders], parts)
     return {(whose, one.key): text for (whose, one), text in zip(orders, texts, strict=True)}
+
+
+def account_lines(line: RunLine, *, is_signal: bool, is_closing: bool) -> list[str]:
+    """Return what became of a run on an account."""
+    texts = _order_texts([line])
+    return _account(line, texts, is_signal=is_signal, is_closing=is_closing)
 
 
 def _account(

@@ -11,17 +11,35 @@ import asyncio
 from collections.abc import Awaitable, Collection, Sequence
 from typing import Any
 
-from core.domain.notices.post import Delivery
+from core.domain.notices.post import FIRED, Delivery, run_key
+from core.domain.notices.runs import RunCard
 from core.ports.clock import Clock
 from core.ports.store import Document
 
-__all__ = ["URGENT", "Pace", "ended", "is_edit", "is_message", "is_urgent", "next_part"]
+__all__ = [
+    "LARGEST_ROUND",
+    "URGENT",
+    "Pace",
+    "Rounds",
+    "ended",
+    "is_edit",
+    "is_message",
+    "is_run",
+    "is_urgent",
+    "next_part",
+    "weight",
+]
 
 URGENT = "!"
 """Before the first digit of any other ``seq``."""
 _AT_ONCE = 5
 _ALONE = 3
 _TOGETHER = 25
+LARGEST_ROUND = 40
+"""How many runs one card shows."""
+_JOINED_FOR_S = 10.0
+_A_WEIGHT = 10
+_FIRED = run_key(FIRED)
 
 
 class Pace:
@@ -39,10 +57,30 @@ class Pace:
         """Return the seconds until another one is due."""
         return self._free_at.get(chat_id, 0.0) - self._clock.monotonic() - _AT_ONCE + 1
 
-    def count(self, chat_id: int) -> None:
-        """Count one that goes out now."""
+    def count(self, chat_id: int, weight: int = 1) -> None:
+        """Count one that goes out now; what takes long to make counts for several."""
         now = self._clock.monotonic()
-        self._free_at[chat_id] = max(self._free_at.get(chat_id, 0.0), now) + 1
+        self._free_at[chat_id] = max(self._free_at.get(chat_id, 0.0), now) + weight
+
+
+class Rounds:
+    """Which card shows the runs of a moment that is full: one for all of them, that others join."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._open: dict[int, tuple[str, float, int]] = {}
+
+    def place(self, chat_id: int, new: Sequence[Document]) -> str | None:
+        """Return the key of the card for runs that no card shows yet; None: each has its own."""
+        now = self._clock.monotonic()
+        key, since, count = self._open.get(chat_id, ("", -_JOINED_FOR_S, 0))
+        is_open = now - since < _JOINED_FOR_S and count + len(new) <= LARGEST_ROUND
+        if not new or (not is_open and len(new) <= _ALONE):
+            return None
+        if not is_open:
+            key, since, count = f"runs:{new[0]['_id']}", now, 0
+        self._open[chat_id] = key, since, count + min(len(new), LARGEST_ROUND)
+        return key
 
 
 def is_edit(row: Document) -> bool:
@@ -58,6 +96,17 @@ def is_message(row: Document) -> bool:
 def is_urgent(row: Document) -> bool:
     """Whether a row goes out before all that is not urgent."""
     return str(row["seq"]).startswith(URGENT)
+
+
+def is_run(row: Document) -> bool:
+    """Whether a row brings the card of a run up to date; a guard that fires has a card of it."""
+    is_card = is_edit(row) and row["kind"] == RunCard.kind
+    return is_card and not str(row["key"]).startswith(_FIRED)
+
+
+def weight(row: Document) -> int:
+    """Return for how many a row counts: a card of forty runs is made by reading forty runs."""
+    return 1 + len(row["data"].get("run_ids", ())) // _A_WEIGHT
 
 
 def next_part(rows: Sequence[Document], quiet: Collection[str]) -> list[Document]:

@@ -4,8 +4,7 @@ Collection ``outbox``: ``chat_id``, ``seq`` (sorts in the order of writing, what
 all else), ``kind``, ``data``, ``delivery``, ``key``, ``state`` (WAITING, SENDING, SENT, DEAD,
 TOLD), ``attempts``, ``created_at``, ``sent_at``, ``reason``, ``is_refused`` (Telegram, or the row
 itself, makes another try useless).
-Collection ``cards`` (``chat_id|key``): the message that a card lives in now, and ``at``, when it
-was last shown.
+Where cards are shown stands in ``cards.py``.
 
 A row found SENDING at start was perhaps delivered: it goes out again, marked as a repeat. A DEAD
 one could not be delivered; at the user's next visit it goes out once more, or is TOLD of in a
@@ -18,14 +17,35 @@ import asyncio
 import itertools
 import logging
 import secrets
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from core.domain.notices.post import Delivery, Post
-from core.domain.notices.stored import from_document, to_document
+from core.domain.notices.runs import RunsTogether
+from core.domain.notices.stored import post_of, to_document
 from core.domain.notices.system import Undelivered
-from core.engine.gathering import URGENT, Pace, ended, is_edit, is_message, is_urgent, next_part
+from core.engine.cards import (
+    forget_cards,
+    has_card,
+    is_quiet,
+    message_of,
+    runs_together,
+    show_card,
+    show_on,
+)
+from core.engine.gathering import (
+    URGENT,
+    Pace,
+    Rounds,
+    ended,
+    is_edit,
+    is_message,
+    is_run,
+    is_urgent,
+    next_part,
+    weight,
+)
 from core.engine.users import owner_chats
 from core.errors import StoreUnavailable, TransactionConflict, UnreadableNotice
 from core.ports.clock import Clock
@@ -42,12 +62,9 @@ from core.ports.store import Change, Document, Store, StoreView, parts
 __all__ = [
     "Outbox",
     "OutboxSender",
-    "adopt_card",
-    "card_id",
     "dead_letters",
     "drop_waiting",
     "forget_notices",
-    "has_card",
     "shows_card",
     "undelivered_notices",
     "waiting_notices",
@@ -55,7 +72,6 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 _OUTBOX = "outbox"
-_CARDS = "cards"
 _POLL_S = 1.0
 _STORE_PAUSE_S = 2.0
 _BATCH = 100
@@ -66,11 +82,6 @@ _BY_LATER = "shown by "
 _REPEATED = 10
 _REPEATED_CARDS = 20
 _Outcome = Delivered | TryLater | Blocked | Undeliverable
-
-
-def card_id(chat_id: int, key: str) -> str:
-    """Return the ``_id`` of a card."""
-    return f"{chat_id}|{key}"
 
 
 async def waiting_notices(view: StoreView) -> int:
@@ -95,19 +106,6 @@ async def drop_waiting(view: StoreView, chat_id: int) -> None:
         await view.update(_OUTBOX, {"chat_id": chat_id, "state": state}, dropped, many=True)
 
 
-async def adopt_card(
-    view: StoreView, chat_id: int, key: str, message_id: int, at: datetime
-) -> None:
-    """Let a message that was sent otherwise be the card of this key from now on."""
-    shown = Change(set={"message_id": message_id, "at": at})
-    await view.update(_CARDS, {"_id": card_id(chat_id, key)}, shown, upsert=True)
-
-
-async def has_card(view: StoreView, chat_id: int, key: str) -> bool:
-    """Whether a chat shows the card of this key."""
-    return await view.get(_CARDS, card_id(chat_id, key)) is not None
-
-
 async def shows_card(view: StoreView, chat_id: int, key: str) -> bool:
     """Whether a chat shows the card of this key, or is about to."""
     waiting = await view.find(_OUTBOX, {"chat_id": chat_id, "state": "WAITING"})
@@ -124,9 +122,9 @@ async def forget_notices(view: StoreView, since: datetime, until: datetime) -> i
         where = {"state": state, "seq": {"$gte": mark + _seq(since), "$lt": mark + _seq(until)}}
         rows = await view.find(_OUTBOX, where)
         for some in parts(rows):
-            cards = [card_id(row["chat_id"], row["key"]) for row in some if row["key"]]
             gone += await view.delete(_OUTBOX, {"_id": {"$in": [row["_id"] for row in some]}})
-            await view.delete(_CARDS, {"_id": {"$in": cards}, "at": {"$lt": until}})
+            cards = [(row["chat_id"], row["key"]) for row in some if row["key"]]
+            await forget_cards(view, cards, until)
     return gone
 
 
@@ -224,6 +222,24 @@ class Outbox:
             await view.update(_OUTBOX, {"_id": row["_id"]}, Change(set=back, inc={"repeats": 1}))
         self.wake.set()
 
+    async def put_together(
+        self, store: Store, chat_id: int, moved: Mapping[str, Sequence[Document]]
+    ) -> None:
+        """Post cards of several runs in the places of rows that wait, by the card's key."""
+
+        async def body(view: StoreView) -> None:
+            for key, rows in moved.items():
+                runs = {row["key"]: row["data"]["run_id"] for row in rows}
+                run_ids = await show_on(view, chat_id, key, runs, self._clock.now())
+                post = Post(RunsTogether(tuple(run_ids)), Delivery.EDIT, key, chat_id)
+                card = {**self._row(chat_id, post), "seq": f"{rows[0]['seq']}.0"}
+                await view.insert(_OUTBOX, card)
+                shown = Change(set={"state": "SENT", "reason": f"{_BY_LATER}{card['_id']}"})
+                where = {"_id": {"$in": [row["_id"] for row in rows]}, "state": "WAITING"}
+                await view.update(_OUTBOX, where, shown, many=True)
+
+        await store.transaction(body, nonce=f"together:{secrets.token_hex(12)}")
+
     def _row(self, chat_id: int, post: Post) -> Document:
         now = self._clock.now()
         # One process writes, so microseconds made strictly rising order the rows of a chat without
@@ -244,13 +260,6 @@ class Outbox:
         }
 
 
-def _post_of(row: Document) -> Post:
-    """Return what a row posts; raises ``UnreadableNotice``."""
-    if row["delivery"] not in list(Delivery):
-        raise UnreadableNotice(f"the delivery {row['delivery']!r} is unknown")
-    return Post(from_document(row), Delivery(row["delivery"]), row["key"], row["chat_id"])
-
-
 class OutboxSender:
     """Delivers what waits: one at a time in a chat, chats beside one another.
 
@@ -265,7 +274,7 @@ class OutboxSender:
         self._outbox = outbox
         self._notifier = notifier
         self._gathers = notifier if isinstance(notifier, GatheringNotifier) else None
-        self._edits, self._messages = Pace(clock), Pace(clock)
+        self._edits, self._messages, self._rounds = Pace(clock), Pace(clock), Rounds(clock)
         self._not_before: dict[int, datetime] = {}
         self._busy: set[int] = set()
 
@@ -328,6 +337,8 @@ class OutboxSender:
         try:
             while rows := await self._store.find(_OUTBOX, where, sort=[("seq", 1)], limit=_BATCH):
                 rows = await self._needed(rows)
+                if await self._put_together(chat_id, rows):
+                    continue
                 if await self._are_edits(rows):
                     # One at a time, and looked at again soon: a message that is posted meanwhile
                     # does not wait for them.
@@ -346,18 +357,21 @@ class OutboxSender:
 
     def _wait_for_more(self, rows: list[Document]) -> float:
         """Return how long messages wait for others to go with them; what is urgent never does."""
-        is_calm = self._gathers is not None and is_message(rows[0]) and not is_urgent(rows[0])
+        is_kind = is_message(rows[0]) or is_run(rows[0])
+        is_calm = self._gathers is not None and is_kind and not is_urgent(rows[0])
         return self._messages.wait(rows[0]["chat_id"]) if is_calm else 0.0
+
+    async def _put_together(self, chat_id: int, rows: list[Document]) -> bool:
+        """Let one card show the runs of a moment that is full; tell whether it does (E1)."""
+        if self._gathers is None or not (runs := [row for row in rows if is_run(row)]):
+            return False
+        if moved := await runs_together(self._store, self._rounds, chat_id, runs):
+            await self._outbox.put_together(self._store, chat_id, moved)
+        return bool(moved)
 
     async def _are_edits(self, rows: list[Document]) -> bool:
         """Whether all of them only change cards that the chat shows already."""
-        return all([is_edit(row) and await self._is_quiet(row) for row in rows])
-
-    async def _is_quiet(self, row: Document) -> bool:
-        """Whether a row brings no message: it changes a card that is shown, or removes one."""
-        if row["delivery"] == Delivery.REMOVE.value:
-            return True
-        return is_edit(row) and await self._card(row["chat_id"], row["key"]) is not None
+        return all([is_edit(row) and await is_quiet(self._store, row) for row in rows])
 
     async def _needed(self, rows: list[Document]) -> list[Document]:
         """Mark edits as sent by later ones: a card shows the present, so one is enough.
@@ -409,7 +423,7 @@ class OutboxSender:
         """Return what is delivered next: one row, or several that go in one message."""
         if self._gathers is None or sum(map(is_message, rows)) == 1:
             return rows[:1]
-        return next_part(rows, {row["_id"] for row in rows if await self._is_quiet(row)})
+        return next_part(rows, {row["_id"] for row in rows if await is_quiet(self._store, row)})
 
     async def _claim(self, row: Document) -> bool:
         where = {"_id": row["_id"], "state": "WAITING"}
@@ -422,7 +436,7 @@ class OutboxSender:
         posts = []
         for row in rows:
             try:
-                posts.append(_post_of(row))
+                posts.append(post_of(row))
             except UnreadableNotice:
                 return [await self._attempt(one) for one in rows]
         self._messages.count(rows[0]["chat_id"])
@@ -432,17 +446,19 @@ class OutboxSender:
     async def _attempt(self, row: Document) -> _Outcome:
         """Deliver one row that is claimed."""
         try:
-            post = _post_of(row)
+            post = post_of(row)
         except UnreadableNotice as error:
             # Of another version, or damaged: it would be as unreadable at the next try.
             return Undeliverable(f"it cannot be read: {error}")
         chat_id = row["chat_id"]
-        (self._edits if is_edit(row) else self._messages).count(chat_id)
+        message_id = await message_of(self._store, chat_id, row["key"])
+        is_changed = is_edit(row) and message_id is not None
+        (self._edits if is_changed else self._messages).count(chat_id, weight(row))
         return await self._notifier.deliver(
             chat_id,
             post,
             notice_id=row["_id"],
-            message_id=await self._card(chat_id, post.key),
+            message_id=message_id,
             is_repeat=row["attempts"] > 0,
         )
 
@@ -459,24 +475,12 @@ class OutboxSender:
             case Undeliverable(reason):
                 await self._mark_dead(row, reason, is_refused=True)
 
-    async def _card(self, chat_id: int, key: str | None) -> int | None:
-        if key is None:
-            return None
-        card = await self._store.get(_CARDS, card_id(chat_id, key))
-        return card["message_id"] if card else None
-
     async def _sent(self, row: Document, message_id: int | None) -> None:
         now = self._clock.now()
         done = Change(set={"state": "SENT", "sent_at": now})
         writes: list[Awaitable[object]] = [self._store.update(_OUTBOX, {"_id": row["_id"]}, done)]
         if row["key"] is not None:
-            where = {"_id": card_id(row["chat_id"], row["key"])}
-            shown = Change(set={"message_id": message_id, "at": now})
-            writes.append(
-                self._store.delete(_CARDS, where)
-                if message_id is None
-                else self._store.update(_CARDS, where, shown, upsert=True)
-            )
+            writes.append(show_card(self._store, row["chat_id"], row["key"], message_id, now))
         await ended(*writes)
 
     async def _later(self, row: Document, outcome: TryLater) -> None:

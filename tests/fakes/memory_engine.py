@@ -32,10 +32,10 @@ from core.domain.notices.stored import from_document
 from core.domain.order import Order
 from core.domain.sessions import trading_day
 from core.domain.target import Strategy
+from core.engine.cards import card_id
 from core.engine.control.control import Control
 from core.engine.orders.documents import order_of, order_row
 from core.engine.orders.ledgers import ledger_of, ledger_row
-from core.engine.outbox import card_id
 from core.ports.decisions import Decisions
 from core.ports.masters import KeptMaster
 from tests.fakes.brokers import roots_at

@@ -12,6 +12,7 @@ __all__ = [
     "RunCard",
     "RunFailed",
     "RunNotice",
+    "RunsTogether",
     "SlotMissed",
     "StrategyDisabled",
 ]
@@ -23,6 +24,14 @@ class RunCard:
 
     kind: ClassVar[str] = "run_card"
     run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunsTogether:
+    """Several runs of one moment on one card, which is edited as each of them goes on."""
+
+    kind: ClassVar[str] = "runs_together"
+    run_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,5 +117,11 @@ class StrategyDisabled:
 
 
 RunNotice: TypeAlias = (
-    RunCard | SlotMissed | DataMissing | RunFailed | StrategyDisabled | InstrumentGone
+    RunCard
+    | RunsTogether
+    | SlotMissed
+    | DataMissing
+    | RunFailed
+    | StrategyDisabled
+    | InstrumentGone
 )

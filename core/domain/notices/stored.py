@@ -14,10 +14,11 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import ExternalOrder
+from core.domain.notices.post import Delivery, Post
 from core.domain.notices.system import Text
 from core.errors import UnreadableNotice
 
-__all__ = ["KINDS", "from_document", "to_document"]
+__all__ = ["KINDS", "from_document", "post_of", "to_document"]
 
 KINDS: Mapping[str, type[Notice]] = {one.kind: one for one in get_args(Notice)}
 _HINTS = {one: get_type_hints(one) for one in KINDS.values()}
@@ -81,3 +82,10 @@ def _typed(value: Any, hint: Any) -> object:
     if not isinstance(value, hint) or isinstance(value, bool) is not (hint is bool):
         raise TypeError(f"expected {hint.__name__}, found {type(value).__name__}")
     return value
+
+
+def post_of(row: Mapping[str, Any]) -> Post:
+    """Return what a row posts; raises ``UnreadableNotice``."""
+    if row["delivery"] not in list(Delivery):
+        raise UnreadableNotice(f"the delivery {row['delivery']!r} is unknown")
+    return Post(from_document(row), Delivery(row["delivery"]), row["key"], row["chat_id"])

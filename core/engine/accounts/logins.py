@@ -8,8 +8,7 @@ and the user notified in one transaction, which closes every other nonce of the 
 
 A link may be in other hands than an owner's. Whoever holds one has three open nonces at most (a
 fourth closes the oldest), none of which closes one of another link, and cannot write into the chat:
-refusals are told in our own words, on one card for each account, and a key that is refused once
-until that changes. One without a nonce of ours comes from a stranger and is ignored.
+refusals are told in our words, on one card an account. A callback without a nonce is a stranger's.
 """
 
 from __future__ import annotations
@@ -47,7 +46,8 @@ from core.engine.accounts.login_links import (
     link_of,
 )
 from core.engine.accounts.tokens import Tokens
-from core.engine.outbox import Outbox, has_card, shows_card
+from core.engine.cards import has_card
+from core.engine.outbox import Outbox, shows_card
 from core.engine.users import owner_chats
 from core.errors import (
     AlreadyDone,

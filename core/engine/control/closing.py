@@ -20,6 +20,7 @@ from core.domain.order import (
 from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.masters import Masters
+from core.engine.cards import adopt_card
 from core.engine.orders.gate import gate_at
 from core.engine.orders.gateway import Held
 from core.engine.orders.goals import Flattening, UserClose, flatten, goals_of
@@ -27,7 +28,7 @@ from core.engine.orders.journal import Journal
 from core.engine.orders.market_hours import MarketHours
 from core.engine.orders.net_positions import NetPositions
 from core.engine.orders.risk import NOTHING_LEFT
-from core.engine.outbox import Outbox, adopt_card
+from core.engine.outbox import Outbox
 from core.engine.workers.account_worker import AccountWorker
 from core.errors import BrokerReadError, ChoiceNeeded, Denied, UserError
 from core.ports.broker import BrokerClient

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from core.domain.notices.post import login_key
-from core.engine.outbox import Outbox, adopt_card, dead_letters
+from core.engine.cards import adopt_card
+from core.engine.outbox import Outbox, dead_letters
 from core.errors import AlreadyDone
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView

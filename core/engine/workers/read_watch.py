@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 
 from core.domain.notices.accounts import AccountReadable
 from core.domain.notices.post import Post, unreadable_card, unreadable_removal
-from core.engine.outbox import Outbox, has_card
+from core.engine.cards import has_card
+from core.engine.outbox import Outbox
 from core.engine.users import owner_chats
 from core.errors import AlreadyDone, StoreError
 from core.ports.clock import Clock

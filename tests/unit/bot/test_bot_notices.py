@@ -80,6 +80,7 @@ from core.domain.notices.runs import (
     InstrumentGone,
     RunCard,
     RunFailed,
+    RunsTogether,
     SlotMissed,
     StrategyDisabled,
 )
@@ -111,6 +112,7 @@ def notices(word: str) -> tuple[Notice, ...]:
     account, order = ACCOUNT.broker_id, ORDER.key
     return (
         RunCard("run"),
+        RunsTogether(("run", "other")),
         SlotMissed(word, AT, 61),
         DataMissing(word, word, others_run=True),
         RunFailed(word, word),

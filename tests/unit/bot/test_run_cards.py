@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bot.views.many_runs import runs_card
 from bot.views.markup import fit
 from bot.views.runs import closing_lines, run_card
 from core.adapters.fyers import FYERS
@@ -179,3 +180,31 @@ def test_a_run_without_a_signal_says_why():
     flat = Target(SBIN, Direction.FLAT, AT - timedelta(hours=1), None, "No crossing yet today.")
     text = text_of(a_run(targets=(flat, replace(flat, reason=""))))
     assert text.endswith("No signal.\nSBIN\n   No crossing yet today."), text
+
+
+@pytest.mark.row("E1")
+def test_several_runs_have_a_line_each_and_what_needs_a_look_comes_first():
+    """What is through, on its way and refused; a button a strategy, whose page shows its run."""
+    done = a_run(an_order(MAIN, state=OrderState.FILLED, filled_quantity=10))
+    works = a_run(an_order(MAIN, state=OrderState.ACCEPTED), strategy="b")
+    bad = a_run(an_order(MAIN, state=OrderState.REJECTED, reason="no funds"), strategy="c")
+    screen = runs_card([(done, "Breakout"), (works, "Crossing"), (bad, "Reversal")])
+    lines = TAGS.sub("", screen.text).split("\n")
+    assert lines[0] == "3 runs · 10:15"
+    found = " ".join(" ".join(lines).split())
+    assert found.index("⚠️ Reversal") < found.index("⏳ Crossing") < found.index("✅ Breakout")
+    assert "Long SBIN" in found and "0 of 1 filled" in found and "1 of 1 filled" in found
+    assert "no funds" in found and found.count("Zerodha - Main") == 1
+    assert [one.text for row in screen.rows for one in row] == ["Breakout", "Crossing", "Reversal"]
+
+
+@pytest.mark.row("A4")
+def test_forty_runs_on_fifty_accounts_fit_a_message():
+    """Also when every order of them was refused; what has no room is counted."""
+    accounts = [an_account(f"zerodha_{n:010d}", display_name=f"Account{n}") for n in range(50)]
+    orders = [an_order(one, state=OrderState.REJECTED, reason="no funds " * 9) for one in accounts]
+    runs = [(a_run(*orders, strategy=f"s{n}"), f"A strategy of number {n}") for n in range(40)]
+    screen = runs_card(runs)
+    assert fit(screen.text) == screen.text
+    assert "more accounts to look at: /orders" in screen.text
+    assert sum(len(row) for row in screen.rows) == 40

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 
 from core.domain.notices.notice import Notice
 from core.domain.notices.post import Delivery, Post
+from core.domain.notices.stored import post_of
 from core.domain.notices.system import Started
-from core.engine.outbox import Outbox, OutboxSender, _post_of
+from core.engine.outbox import Outbox, OutboxSender
 from core.ports.store import Change, StoreView
 from tests.fakes.clock import RunningClock
 from tests.fakes.memory_store import MemoryStore
@@ -42,7 +43,7 @@ async def test_every_notice_comes_back_from_the_store(
 
     await memory_store.transaction(event, nonce=uuid.uuid4().hex)
     rows = await memory_store.find("outbox", {}, sort=[("_id", 1)])
-    assert [_post_of(row) for row in rows] == posts
+    assert [post_of(row) for row in rows] == posts
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ async def test_notice_of_its_own_gets_its_place_when_it_is_written(
     go_on.set()
     await late
     rows = await memory_store.find("outbox", {}, sort=[("_id", 1)])
-    assert [_post_of(row).notice for row in rows] == [Started(2), Started(1)]
+    assert [post_of(row).notice for row in rows] == [Started(2), Started(1)]
 
 
 async def test_what_a_crash_cut_off_comes_again_as_a_repeat(memory_store: MemoryStore) -> None:

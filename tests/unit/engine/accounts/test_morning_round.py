@@ -6,7 +6,7 @@ import pytest
 
 from core.domain.notices.logins import MorningRound
 from core.domain.notices.post import MORNING_ROUND_KEY, Delivery
-from core.engine.outbox import adopt_card
+from core.engine.cards import adopt_card
 from core.errors import AlreadyDone
 from core.ports.store import Document
 from tests.fakes.clock import ManualClock

@@ -1,0 +1,160 @@
+"""Many runs at one moment are one card, and each goes on there (rows E1, E5)."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from core.domain.notices.post import Delivery, Post, run_card
+from core.domain.notices.runs import RunCard, RunsTogether
+from core.engine.outbox import Outbox, OutboxSender
+from core.ports.notifier import Delivered, TryLater
+from core.ports.store import StoreView
+from tests.fakes.memory_store import MemoryStore
+from tests.faults.life import until
+from tests.unit.engine.test_gathering import CHAT, Gathering
+
+_NONCES = itertools.count()
+pytestmark = [pytest.mark.row("E1"), pytest.mark.row("E5")]
+
+
+@dataclass
+class Chat(Gathering):
+    """A messenger that remembers where each notice was shown.
+
+    Attributes:
+        shown: What was shown, in which message; None where it was a new one.
+    """
+
+    shown: list[tuple[Post, int | None]] = field(default_factory=list)
+
+    async def deliver(self, chat_id: int, post: Post, **more: object) -> Delivered | TryLater:  # type: ignore[override]
+        done = await super().deliver(chat_id, post, **more)
+        message_id = more["message_id"]
+        assert message_id is None or isinstance(message_id, int)
+        if isinstance(done, Delivered):
+            self.shown.append((post, message_id))
+        return done
+
+    def new(self) -> list[RunCard | RunsTogether]:
+        """Return the notices that came as new messages."""
+        notices = [post.notice for post, message_id in self.shown if message_id is None]
+        return [one for one in notices if isinstance(one, RunCard | RunsTogether)]
+
+    def run_ids(self) -> list[str]:
+        """Return the runs that the chat shows, each once."""
+        ids: dict[str, None] = {}
+        for post, _ in self.shown:
+            match post.notice:
+                case RunCard(run_id):
+                    ids[run_id] = None
+                case RunsTogether(run_ids):
+                    ids |= dict.fromkeys(run_ids)
+        return list(ids)
+
+
+@asynccontextmanager
+async def sending(
+    store: MemoryStore, before: Chat | None = None
+) -> AsyncIterator[tuple[Chat, Outbox]]:
+    told = Chat(clock=before.clock) if before else Chat()
+    outbox = Outbox(told.clock)
+    task = asyncio.create_task(OutboxSender(store, told.clock, outbox, told).run())
+    try:
+        yield told, outbox
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def card(number: int, *, fresh: bool = False) -> Post:
+    return replace(run_card(f"s{number}@09:20", fresh=fresh), chat_id=CHAT)
+
+
+async def posted(store: MemoryStore, outbox: Outbox, cards: Sequence[Post]) -> None:
+    """Post all in one commit, and wait until nothing waits any more."""
+
+    async def body(view: StoreView) -> None:
+        for one in cards:
+            await outbox.post(view, one)
+
+    await store.transaction(body, nonce=f"cards {next(_NONCES)}")
+
+    async def is_over() -> bool:
+        return not await store.find("outbox", {"state": {"$in": ["WAITING", "SENDING"]}})
+
+    await until(is_over, what="all cards")
+
+
+def ids(numbers: Iterable[int]) -> list[str]:
+    return [f"s{number}@09:20" for number in numbers]
+
+
+async def test_forty_runs_of_a_moment_are_one_message(memory_store: MemoryStore) -> None:
+    """All of them stand on it, in their order."""
+    async with sending(memory_store) as (told, outbox):
+        await posted(memory_store, outbox, [card(number) for number in range(40)])
+    assert told.new() == [RunsTogether(tuple(ids(range(40))))]
+    assert [post.delivery for post, _ in told.shown] == [Delivery.EDIT]
+
+
+async def test_runs_that_come_one_by_one_join_the_card(memory_store: MemoryStore) -> None:
+    """A slot commits its runs one after another: a few messages, and each run is on one of them."""
+    async with sending(memory_store) as (told, outbox):
+        for number in range(40):
+            await outbox.post(memory_store, card(number))
+            told.clock.wall.seconds += 0.02
+            await asyncio.sleep(0)
+        await posted(memory_store, outbox, [card(40)])
+    assert told.run_ids() == ids(range(41))
+    assert len(told.new()) <= 8
+
+
+async def test_a_few_runs_have_a_card_each(memory_store: MemoryStore) -> None:
+    """Up to three: their accounts and orders stand on them in full."""
+    async with sending(memory_store) as (told, outbox):
+        await posted(memory_store, outbox, [card(number) for number in range(3)])
+        await posted(memory_store, outbox, [card(1)])
+    assert told.new() == [RunCard(one) for one in ids(range(3))]
+    assert [post.notice for post, message in told.shown if message] == [RunCard("s1@09:20")]
+
+
+async def test_what_becomes_of_a_run_is_told_on_the_card_that_shows_it(
+    memory_store: MemoryStore,
+) -> None:
+    """Edits of it in its place, however many runs change; nothing of it comes as a message."""
+    async with sending(memory_store) as (told, outbox):
+        await posted(memory_store, outbox, [card(number) for number in range(5)])
+        (_, first), *_ = told.shown
+        await posted(memory_store, outbox, [card(number) for number in (3, 1, 3)])
+    assert first is None and len(told.new()) == 1
+    (_, (edit, message)) = told.shown
+    assert edit.notice == RunsTogether(tuple(ids(range(5)))) and message is not None
+
+
+async def test_a_result_that_is_sent_anew_has_its_own_message(memory_store: MemoryStore) -> None:
+    """It does not take the card of the others with it, and the run goes on in its own."""
+    async with sending(memory_store) as (told, outbox):
+        await posted(memory_store, outbox, [card(number) for number in range(5)])
+        await posted(memory_store, outbox, [card(2, fresh=True)])
+        await posted(memory_store, outbox, [card(2), card(4)])
+    assert told.new() == [RunsTogether(tuple(ids(range(5)))), RunCard("s2@09:20")]
+    assert (told.shown[1][0].delivery, told.shown[1][1]) == (Delivery.REPLACE, None)
+    edited = {type(post.notice): message for post, message in told.shown[2:]}
+    assert set(edited) == {RunCard, RunsTogether} and len(set(edited.values())) == 2
+
+
+async def test_a_killed_sender_goes_on_with_the_card(memory_store: MemoryStore) -> None:
+    """Which run stands where is in the store."""
+    async with sending(memory_store) as (told, outbox):
+        await posted(memory_store, outbox, [card(number) for number in range(5)])
+    told.clock.wall.seconds += 60
+    async with sending(memory_store, told) as (told, outbox):
+        await posted(memory_store, outbox, [card(2)])
+    ((post, message),) = told.shown
+    assert post.notice == RunsTogether(tuple(ids(range(5)))) and message is not None
