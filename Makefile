@@ -80,7 +80,7 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/installed-dev
-	$(BIN)/python -m tests.bench --output bench.json
+	$(BIN)/python -m tests.bench --output bench.json $(BENCH)
 
 # Twenty accounts at the simulators, four of them in trouble: how long a panic takes on the others.
 panic-table: $(VENV)/installed-dev

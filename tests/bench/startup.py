@@ -22,7 +22,7 @@ __all__ = ["startup"]
 
 SAMPLES = 3
 _IMPORTS = "import telegram, aiohttp, pymongo"
-_PATIENCE_S = 30.0
+_PATIENCE_S = 150.0
 _LOOK_S = 0.01
 
 

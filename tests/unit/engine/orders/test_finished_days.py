@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
+from itertools import count
+from typing import Any
 
 import pytest
 
 from core.domain.account import Account
 from core.domain.order import OrderState
 from core.domain.sessions import trading_day
+from core.engine.orders.folding import OrderEvent
 from core.engine.orders.past import packed, unpacked
+from core.errors import NotFound, StoreUnavailable
 from core.ports.store import Change
 from tests.fakes.memory_engine import MemoryEngine, market_clock
 from tests.fakes.past import everything, order_id, put_day
@@ -110,17 +115,50 @@ async def test_long_day_moves_in_steps(engine: MemoryEngine) -> None:
     assert await everything(engine.store) == before
 
 
-async def test_past_order_changes_no_more(engine: MemoryEngine) -> None:
-    """A broker that shows it once more moves nothing and is no order of somebody else."""
+async def test_past_order_is_shown_and_changes_no_more(engine: MemoryEngine) -> None:
+    """An old button finds it; an event that comes a fortnight late moves nothing."""
     (one, _), day = await accounts(engine), day_after(engine, 0)
     await put_day(engine.store, one.broker_id, day, 2)
     await days(engine, 13)
-    before = await everything(engine.store)
-    order = await engine.wiring.journal.get(order_id(one.broker_id, day, 0))
-    assert order.state is OrderState.FILLED
-    today = trading_day(engine.clock.market_now())
-    assert await engine.wiring.journal.of_day(one.broker_id, today) == []
+    before, key = await everything(engine.store), order_id(one.broker_id, day, 0)
+    shown = await engine.control.views.order(key)
+    assert shown.state is OrderState.FILLED
+    late = OrderEvent(OrderState.CANCELED, f"b{day}0", 1, Decimal("801.50"))
+    with pytest.raises(NotFound):
+        await engine.wiring.journal.apply(key, late)
     assert await everything(engine.store) == before
+
+
+async def test_controller_that_is_cut_off_goes_on_where_it_was(
+    engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the commit of a lot or after it: no row is lost, none is there twice."""
+    for account in await accounts(engine):
+        await put_day(engine.store, account.broker_id, day_after(engine, 0), 50, steps=1)
+    before = await everything(engine.store)
+    await engine.clock.advance(timedelta(days=13).total_seconds())
+    transaction, calls = engine.writer.transaction, count()
+
+    async def cut_off(body: Any, *, nonce: str) -> Any:
+        number = next(calls)
+        if number in {0, 3, 8}:
+            raise StoreUnavailable("cut off before the commit")
+        done = await transaction(body, nonce=nonce)
+        if number in {1, 5, 9}:
+            raise StoreUnavailable("cut off after the commit")
+        return done
+
+    monkeypatch.setattr(engine.writer, "transaction", cut_off)
+    cuts = 0
+    for _ in range(8):
+        try:
+            await engine.wiring.upkeep.pruning.tick()
+        except StoreUnavailable:
+            cuts += 1
+        assert await everything(engine.store) == before
+    assert cuts == 6
+    assert await held(engine) == set()
+    assert len(await engine.store.find("past_orders", {})) == 2 * 3
 
 
 def test_packed_rows_are_what_they_were() -> None:
