@@ -21,6 +21,7 @@ from bot.views.verbs import Verb
 from core.domain.notices.orders import (
     CancelRefused,
     EntriesDropped,
+    EntryMissed,
     ExternalOrder,
     OrderNotice,
     OrderRejected,
@@ -54,6 +55,8 @@ async def order_notice(notice: OrderNotice, lookups: Lookups) -> Screen:
             return _card("Not placed by me", order)
         case CancelRefused():
             return _not_cancelled(order)
+        case EntryMissed():
+            return _missed(order)
         case _:
             assert_never(notice)
 
@@ -97,6 +100,17 @@ def _not_cancelled(order: OrderView) -> Screen:
             "The broker does not cancel it. Please look at it in the broker's app.",
         ),
         ((button("Orders", Verb.ORDERS, order.broker_id),),),
+    )
+
+
+def _missed(order: OrderView) -> Screen:
+    why = short(order.reason, LONG).removesuffix(".") or "It was not sent"
+    return Screen(
+        join(
+            f"⚠️ {bold(f'Not entered · {order.account_label}')}",
+            order_terms(order),
+            f"{esc(why[:1].upper() + why[1:])}. Other accounts have entered on this signal.",
+        )
     )
 
 

@@ -8,6 +8,7 @@ from typing import ClassVar, TypeAlias
 __all__ = [
     "CancelRefused",
     "EntriesDropped",
+    "EntryMissed",
     "ExternalOrder",
     "OrderNotice",
     "OrderRejected",
@@ -94,6 +95,14 @@ class EntriesDropped:
     orders: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class EntryMissed:
+    """An entry was not sent on one account, while others have entered on its signal (E1)."""
+
+    kind: ClassVar[str] = "entry_missed"
+    client_order_id: str
+
+
 OrderNotice: TypeAlias = (
     OrderRejected
     | OrderUnresolved
@@ -103,4 +112,5 @@ OrderNotice: TypeAlias = (
     | ExternalOrder
     | CancelRefused
     | EntriesDropped
+    | EntryMissed
 )

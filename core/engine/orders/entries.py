@@ -13,9 +13,9 @@ from datetime import timedelta
 
 from core.domain.instrument import Instrument, InstrumentId
 from core.domain.ledger import Ledger
-from core.domain.notices.orders import EntriesDropped
+from core.domain.notices.orders import EntriesDropped, EntryMissed
 from core.domain.notices.post import Post, run_card
-from core.domain.order import Order, OrderState, Purpose
+from core.domain.order import OPEN_STATES, Order, OrderState, Purpose
 from core.domain.outcome import Refusal
 from core.domain.sessions import trading_day
 from core.domain.slicing import cut, largest_order, slices, was_too_large
@@ -31,6 +31,9 @@ from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
 
 __all__ = ["Entries"]
+
+_TOLD = frozenset({"PAUSED", "EXIT_ONLY", "DISABLED", "OFF_HERE", "SHUT", "SQUARE_OFF", "SENT"})
+"""Denials that follow from what a user or a guard has done, which was told by then."""
 
 
 class Entries:
@@ -165,7 +168,8 @@ class Entries:
         try:
             after, outcome = await self._gateway.submit(client, Ticket(order, late=late))
         except Denied as denied:
-            await self._deny(order, denied.reason)
+            is_alone = denied.code not in _TOLD and await self._is_missed(order)
+            await self._deny(order, denied.reason, is_alone=is_alone)
             return False
         self._pauses.note(after, outcome)
         return True
@@ -284,10 +288,29 @@ class Entries:
                 return True
         return False
 
-    async def _deny(self, order: Order, reason: str) -> None:
-        await self._journal.apply(
-            order.client_order_id, OrderEvent(OrderState.DENIED, reason=reason)
-        )
+    async def _is_missed(self, order: Order) -> bool:
+        """Whether others have entered on the signal of an entry that is denied, the first here."""
+        same = [
+            one
+            for one in await self._journal.of_run(order.run_id)
+            if one.purpose is Purpose.ENTRY
+            and one.request.instrument == order.request.instrument
+            and one.client_order_id != order.client_order_id
+        ]
+        here = [one for one in same if one.broker_id == self._broker_id]
+        others = [one for one in same if one.broker_id != self._broker_id]
+        has_entered = any(one.filled_quantity or one.state in OPEN_STATES for one in others)
+        return has_entered and not any(one.state is OrderState.DENIED for one in here)
+
+    async def _deny(self, order: Order, reason: str, *, is_alone: bool = False) -> None:
+        """Deny an entry; its card is edited without a sound, so what is denied alone is told."""
+
+        async def first(view: StoreView) -> None:
+            if is_alone:
+                await self._outbox.post(view, Post(EntryMissed(order.client_order_id)))
+
+        event = OrderEvent(OrderState.DENIED, reason=reason)
+        await self._journal.apply(order.client_order_id, event, first=first)
 
 
 def _dropped(order: Order) -> OrderEvent:

@@ -30,6 +30,7 @@ from core.domain.notices.notice import Notice
 from core.domain.notices.orders import (
     CancelRefused,
     EntriesDropped,
+    EntryMissed,
     ExternalOrder,
     OrderRejected,
     OrderResolved,
@@ -202,6 +203,19 @@ async def test_the_result_of_a_position_fits_a_phone(
     assert await text_of(notice) == text
     unknown = await text_of(replace(notice, charges=None))
     assert ("charges unknown" in unknown) is (result is not None)
+
+
+@pytest.mark.row("E1")
+async def test_what_one_account_missed_says_which_and_why():
+    """Account, order and reason, and that the signal was entered elsewhere."""
+    engine, order = (
+        await an_engine(),
+        replace(ORDER, key="late", reason="could not be sent in time"),
+    )
+    await engine.order(order, "run")
+    text = (await render(EntryMissed("late"), lookups(engine))).text
+    assert ACCOUNT.label in text and "BUY 10 NSE:SBIN MIS" in text
+    assert "Could not be sent in time. Other accounts have entered on this signal." in text
 
 
 @pytest.mark.row("B10")

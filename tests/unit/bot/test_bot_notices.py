@@ -45,6 +45,7 @@ from core.domain.notices.notice import Notice
 from core.domain.notices.orders import (
     CancelRefused,
     EntriesDropped,
+    EntryMissed,
     ExternalOrder,
     OrderRejected,
     OrderResolved,
@@ -126,6 +127,7 @@ def notices(word: str) -> tuple[Notice, ...]:
         ExternalOrder(account, order),
         CancelRefused(order),
         EntriesDropped(account, (order, word)),
+        EntryMissed(order),
         PositionClosed(
             account, ClosedBy.STOP, word, word, word, Side.SELL, 3, Decimal(361), Decimal(-19)
         ),

@@ -40,6 +40,7 @@ BY_THE_FIRST_VERSION: Mapping[str, Mapping[str, Any]] = {
     "token_warning": {"broker_ids": ["a", "b"]},
     "account_parked": {"broker_id": "b", "reason": "r", "waiting_exits": ["c"]},
     "entries_dropped": {"broker_id": "b", "orders": ["c"]},
+    "entry_missed": {"client_order_id": "c"},
     "slot_missed": {"strategy": "s", "slot_at": AT, "late_s": 61, "missed": 2},
     "no_data": {"strategy": "s", "detail": "d"},
     "run_failed": {"strategy": "s", "detail": "d"},
