@@ -396,7 +396,10 @@ def files(data: Path) -> dict[str, str | bytes]:
         if path.name in OF_THE_STORE:
             assert path.stat().st_mode & 0o077 == 0, f"{path.name} is open to others"
             continue
-        found[f"file {path.relative_to(data)}"] = path.read_bytes()
+        with contextlib.suppress(
+            FileNotFoundError
+        ):  # the store works, and removes files of its own
+            found[f"file {path.relative_to(data)}"] = path.read_bytes()
     return found
 
 
