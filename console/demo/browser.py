@@ -56,7 +56,7 @@ async def log_in(address: str, user_id: str) -> str:
     Raises:
         ChatError: A page did not come, or was not the expected one.
     """
-    async with httpx.AsyncClient(follow_redirects=True, trust_env=False, timeout=15) as http:
+    async with httpx.AsyncClient(follow_redirects=True, trust_env=False, timeout=60) as http:
         try:
             ours = await http.get(address)
             brokers = await _submit(http, ours, {})

@@ -21,7 +21,7 @@ __all__ = ["Keeper"]
 
 Tell = Callable[[str, str], Awaitable[None]]
 
-_START_S = 30.0
+_START_S = 120.0
 _LOOK_S = 0.1
 _STOP_S = 6.0
 _ENDS = 5

@@ -38,7 +38,7 @@ __all__ = ["main"]
 
 E = TypeVar("E", bound=BaseException)
 
-_START_S = 30.0
+_START_S = 120.0
 _SANDBOX_STOP_S = 2.0
 _SAVE_EVERY_S = 5.0
 _NAMES = {"kite": "Main", "fyers": "Growth"}
@@ -144,7 +144,7 @@ async def _perform(stage: Stage, options: DemoOptions) -> None:
             group.create_task(Panel(guest, http, events, keeper, stage).run())
 
 
-def _client(ports: Ports, name: str, *, timeout_s: float = 15) -> httpx.AsyncClient:
+def _client(ports: Ports, name: str, *, timeout_s: float = 60) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=ports.url(name), trust_env=False, timeout=timeout_s)
 
 

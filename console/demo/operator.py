@@ -20,7 +20,7 @@ __all__ = ["Operator", "StepFailed"]
 
 T = TypeVar("T")
 
-_ANSWER_S = 20.0
+_ANSWER_S = 60.0
 _PAUSE_S = 0.4
 _LAST_MESSAGES = 5
 

@@ -65,7 +65,7 @@ class Panel:
         keeper: Keeper,
         stage: Stage,
         *,
-        answer_s: float = 20.0,
+        answer_s: float = 60.0,
     ) -> None:
         self._answer_s = answer_s
         self._guest = guest

@@ -86,7 +86,7 @@ async def keyboard_message(bot: BotClient, text: str, *buttons: dict[str, Any]) 
 
 async def next_tap(bot: BotClient) -> dict[str, Any]:
     """Wait for a tap to reach the bot; it is confirmed, so that the next call is of the next tap."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         while True:
             for update in await bot.ok("getUpdates", offset=-1, timeout=40):
                 await bot.ok("getUpdates", offset=update["update_id"] + 1)

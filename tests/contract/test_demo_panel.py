@@ -92,7 +92,7 @@ class Scene:
     async def until(
         self, found: Callable[[list[dict[str, Any]]], dict[str, Any] | None]
     ) -> dict[str, Any]:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while True:
                 if one := found((await self.telegram.transcript())["messages"]):
                     return one
@@ -117,7 +117,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         scene = Scene(telegram, bot, Happened(), Controller())
         panel = Panel(Guest(http), http, scene.events, scene.controller, stage, answer_s=1.0)  # type: ignore[arg-type]
         running = asyncio.get_running_loop().create_task(panel.run())
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while not [one for one in telegram.sim.bots.values() if one.host and one.commands]:
                 await asyncio.sleep(0.01)
         yield scene

@@ -59,7 +59,7 @@ async def test_entry_that_met_a_dead_login_is_dropped(world: World) -> None:
         kite = await life.connect(KITE)
         life.system.runner._lanes = no_lanes  # it waits for its worker
         await life.run("LONG")
-        await asyncio.wait_for(watch.struck.wait(), 60)
+        await asyncio.wait_for(watch.struck.wait(), 150)
         world.sandbox.ask("POST", "/tokens/expire", {"broker": "kite", "api_key": KITE.api_key})
         release.set()
         row = await life.becomes(OrderState.HELD, broker_id=kite)
@@ -118,7 +118,7 @@ async def test_mode_changes_between_plan_and_commit(world: World, mode: TradingM
         kite = await life.connect(KITE)
         life.system.runner._lanes = no_lanes  # it waits for its worker
         await life.run("LONG")
-        await asyncio.wait_for(watch.struck.wait(), 60)
+        await asyncio.wait_for(watch.struck.wait(), 150)
         await life.system.control.modes.set(life.command(), mode, kite)
         release.set()
         row = await life.becomes(OrderState.DENIED, broker_id=kite)
@@ -137,7 +137,7 @@ async def test_mode_changes_after_the_commit(world: World) -> None:
     async with living(world, watch) as life:
         kite = await life.connect(KITE)
         await life.run("LONG")
-        await asyncio.wait_for(watch.struck.wait(), 60)
+        await asyncio.wait_for(watch.struck.wait(), 150)
         change = await life.system.control.modes.set(life.command(), TradingMode.PAUSED, kite)
         assert [order.state for order in change.working] == [OrderState.SUBMITTED]
         release.set()

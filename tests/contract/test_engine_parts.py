@@ -63,7 +63,7 @@ async def test_event_that_commits_behind_a_delivery_is_shown(memory_store: Memor
     async def event(view: StoreView) -> None:
         await view.update("settings", {"_id": "fact"}, Change(set={"value": 1}), upsert=True)
         await outbox.post(view, CARD)
-        await asyncio.wait_for(delivering.wait(), 60)
+        await asyncio.wait_for(delivering.wait(), 150)
 
     await outbox.post(memory_store, CARD)
     running = asyncio.create_task(sender.run())

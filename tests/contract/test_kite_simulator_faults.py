@@ -259,7 +259,7 @@ async def test_order_frames(sandbox: Sandbox) -> None:
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
             await http.ws_connect(root + "wrong")
         assert caught.value.status == 403
-        async with http.ws_connect(root + kite.access_token) as socket, asyncio.timeout(60):
+        async with http.ws_connect(root + kite.access_token) as socket, asyncio.timeout(150):
             assert (await socket.receive()).data == b"\x00"
             order_id = await asyncio.to_thread(buy, kite)
             while True:

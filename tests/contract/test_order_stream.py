@@ -193,7 +193,7 @@ async def test_refused_login_ends_it_once(
     streaming.server.refuses = status
     async with running(streaming) as it:
         assert it.task is not None
-        await asyncio.wait_for(it.task, 60)
+        await asyncio.wait_for(it.task, 150)
         assert it.stream.status.state is UpdatesState.REFUSED
         assert it.hints == [ANYTHING] and len(it.server.seen) == 1
     (told,) = (one.getMessage() for one in lines_of(caplog, "core"))
@@ -256,7 +256,7 @@ async def test_login_that_ends_in_a_frame_ends_the_stream(streaming: Stream) -> 
         await it.server.say('{"s":"error","code":-50,"message":"Invalid subscription"}')
         await it.server.say('{"s":"error","code":-16,"message":"Could not authenticate the user"}')
         assert it.task is not None
-        await asyncio.wait_for(it.task, 60)
+        await asyncio.wait_for(it.task, 150)
         assert it.stream.status.state is UpdatesState.REFUSED
 
 

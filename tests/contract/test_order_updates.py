@@ -109,6 +109,13 @@ def _warned(world: World) -> Any:
     return is_told
 
 
+def _dropped(world: World, login: dict[str, str]) -> Any:
+    async def is_one() -> bool:
+        return bool(world.sandbox.ask("POST", "/sockets/drop", login)["dropped"])
+
+    return is_one
+
+
 def _never(worker: AccountWorker) -> Any:
     async def is_gone() -> bool:
         return worker.updates.status is None
@@ -135,7 +142,7 @@ async def test_lost_frames_and_lost_connections_are_made_good(
         world.sandbox.ask("DELETE", f"/faults/{lost}")
         since = worker.updates.live_since
         login = {"broker": who.target, "api_key": who.api_key}
-        assert world.sandbox.ask("POST", "/sockets/drop", login) == {"dropped": 1}
+        await until(_dropped(world, login), what="a socket to drop")
         by_hand(world, who, 2)
         await journalled(life, 1, 2)
 

@@ -73,7 +73,7 @@ async def test_slots_run_on_what_is_pushed_and_go_on_without_it(tmp_path: Path) 
             assert days.requests > asked
             sandbox.ask("DELETE", f"/faults/{fault}")
             await until(is_pushed, what="prices again")
-            assert sandbox.ask("POST", "/sockets/drop", {"broker": "kite"})["dropped"] == 2
+            assert sandbox.ask("POST", "/sockets/drop", {"broker": "kite"})["dropped"]
             await until(is_pushed, what="prices on a new connection")
             assert world.told.kinds().count("prices_polled") == 1
     finally:

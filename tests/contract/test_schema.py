@@ -285,7 +285,7 @@ async def test_a_migrating_process_that_is_killed_leaves_a_store_that_converges(
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(f"{store_uri} {bare_database}\n".encode())
-        assert await asyncio.wait_for(process.stdout.readline(), 60) == b"ready\n"
+        assert await asyncio.wait_for(process.stdout.readline(), 150) == b"ready\n"
         await asyncio.sleep(delay_s)  # not to wait for anything: to kill at different moments
         if process.returncode is None:
             process.send_signal(signal.SIGKILL)

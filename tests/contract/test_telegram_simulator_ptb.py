@@ -97,7 +97,7 @@ async def eventually(
     telegram: Telegram, holds: Callable[[list[dict[str, Any]]], bool]
 ) -> list[dict[str, Any]]:
     """Wait until the user sees what is expected, and give the messages."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         while True:
             messages: list[dict[str, Any]] = (await telegram.transcript())["messages"]
             if holds(messages):

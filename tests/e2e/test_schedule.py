@@ -238,7 +238,7 @@ async def test_nothing_is_entered_once_the_square_off_has_begun(opened: Opened):
         account = await kite(engine)
         await engine.minute(at("15:05"))
         run_id = await engine.system.control.runs.file(engine.command(), "calm")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while await engine.system.run_requests.result(run_id) is None:
                 await asyncio.sleep(0.02)
         await engine.settle()

@@ -203,7 +203,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 
 
 async def until_healthy(url: str) -> None:
-    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(30):
+    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(150):
         while True:
             with contextlib.suppress(httpx.HTTPError):
                 if (await http.get(f"{url}/healthz")).status_code == 200:

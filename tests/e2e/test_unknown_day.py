@@ -58,7 +58,7 @@ async def test_nothing_is_entered_on_an_unknown_day(opened: Opened) -> None:
         await forget_the_year(engine)
         await engine.minute(at("09:30"))
         run_id = await engine.system.control.runs.file(engine.command(), "calm")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while await engine.system.run_requests.result(run_id) is None:
                 await asyncio.sleep(0.02)
         await engine.settle()
@@ -80,7 +80,7 @@ async def test_exits_and_stops_go_on_on_an_unknown_day(opened: Opened) -> None:
         strategy._stops = {LONG: Decimal("310.00")}
         await engine.minute(at("09:40"))
         engine.system.hint(account.broker_id)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while await stop_prices(engine, account) != [Decimal("310.00")]:
                 await asyncio.sleep(0.02)
         await engine.minute(at("09:50"))

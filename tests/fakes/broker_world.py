@@ -51,7 +51,7 @@ class SimulatedBroker:
         address = self.broker.login.login_url(
             self.credentials, nonce=nonce, redirect_url=self.redirect_url
         )
-        async with httpx.AsyncClient(trust_env=False) as person:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as person:
             form = {"user_id": self.user_id, "action": action}
             answer = await person.post(address, data=form)
         assert answer.status_code == 302, answer.text

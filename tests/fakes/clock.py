@@ -91,7 +91,7 @@ class ManualClock:
 
     async def wait_for_sleepers(self, count: int = 1) -> None:
         """Return when at least ``count`` tasks wait on this clock."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while self.sleepers < count:
                 await asyncio.sleep(0.001)
 

@@ -149,7 +149,7 @@ class Installation:
 
 
 async def _allow(address: str, user: str) -> str:
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
         await http.get(address)
         answer = await http.post(address, data={"user_id": user, "action": "allow"})
         assert answer.status_code == 302, answer.text

@@ -189,7 +189,7 @@ class Rig:
         assert offer.page_url is not None
         address = await self.system.logins.start(offer.page_url.rsplit("/", 1)[1])
         form = {"user_id": app["user_id"], "action": "allow"}
-        async with httpx.AsyncClient(trust_env=False) as person:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as person:
             answer = await person.post(address, data=form)
         query = dict(parse_qsl(urlsplit(answer.headers["location"]).query))
         await self.system.logins.callback(account.broker, query)

@@ -375,7 +375,7 @@ class Life:
         for broker_id in [*self.world.accounts] * (times + 1):
             worker = self.system.worker(broker_id)
             if worker is not None:
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(150):
                     await worker.next_turn()
 
     async def outlived(self, row: Document, seconds: float) -> None:
@@ -489,7 +489,7 @@ _OTHER_APP = {"kite": "handkite00000001", "fyers": "HANDFY01-100"}
 
 async def answer_of(address: str, who: Simulated) -> dict[str, str]:
     """Say yes on the broker's page, and return the query of the callback."""
-    async with httpx.AsyncClient(trust_env=False) as person:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as person:
         answer = await person.post(address, data={"user_id": who.user_id, "action": "allow"})
     return dict(parse_qsl(urlsplit(answer.headers["location"]).query))
 

@@ -124,7 +124,7 @@ def _says_filled(do: Operator, label: str) -> bool:
 
 async def test_the_web_server_knows_toy(scene: Scene) -> None:
     """A postback that nobody signed is refused; a callback that nobody started has its page."""
-    async with httpx.AsyncClient(base_url=scene.url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=scene.url, trust_env=False, timeout=60) as http:
         forged = await http.post("/postback/toy", json={"user": "TOY1", "order": "1", "mark": "x"})
         stranger = await http.get("/broker/callback/toy", params={"memo": "x", "ticket": "y"})
     assert (forged.status_code, stranger.status_code) == (403, 404)

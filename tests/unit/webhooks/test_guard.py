@@ -26,7 +26,7 @@ async def raw(port: int, request: bytes) -> bytes:
     """Send bytes and return everything that comes back until the server closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
-    answer = await asyncio.wait_for(reader.read(), 60)
+    answer = await asyncio.wait_for(reader.read(), 150)
     writer.close()
     await writer.wait_closed()
     return answer

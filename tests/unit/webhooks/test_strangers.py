@@ -39,7 +39,7 @@ async def sent(port: int, request: bytes) -> bytes:
     """Send bytes, and return what comes back until the server closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
-    answer = await asyncio.wait_for(reader.read(), 30)
+    answer = await asyncio.wait_for(reader.read(), 150)
     writer.close()
     return answer
 
@@ -97,7 +97,7 @@ async def test_sender_that_goes_away_is_no_fault_of_ours(
         await writer.drain()
         writer.close()
         await closed(reader)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(150):
             while not world.counts:
                 await asyncio.sleep(0.001)
     lines = written(caplog)
@@ -150,7 +150,7 @@ async def half_open(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWrit
 async def closed(reader: asyncio.StreamReader) -> None:
     """Wait until the server has closed a connection, without a word."""
     with contextlib.suppress(ConnectionError):
-        assert await asyncio.wait_for(reader.read(), 30) == b""
+        assert await asyncio.wait_for(reader.read(), 150) == b""
 
 
 async def test_half_open_requests_make_room() -> None:

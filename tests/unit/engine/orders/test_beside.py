@@ -57,7 +57,7 @@ async def test_a_slow_exit_holds_no_other_back():
     broker.place = slow  # type: ignore[method-assign]
     for ledger in ledgers:
         await want(engine, ledger)
-    async with asyncio.TaskGroup() as group, asyncio.timeout(60):
+    async with asyncio.TaskGroup() as group, asyncio.timeout(150):
         turn = group.create_task(worker.turn())
         while len(broker.placed) < len(OTHERS):
             await asyncio.sleep(0)
@@ -128,7 +128,7 @@ async def test_slow_entries_hold_no_exit_and_no_entry_back():
         return await place(order)
 
     broker.place = slow  # type: ignore[method-assign]
-    async with asyncio.TaskGroup() as group, asyncio.timeout(60):
+    async with asyncio.TaskGroup() as group, asyncio.timeout(150):
         turn = group.create_task(bench.worker.turn())
         while not broker.placed or len(asked) < 4:
             await asyncio.sleep(0)

@@ -56,7 +56,7 @@ async def shown(turns: Turns, chat: Chat) -> list[type]:
     sender = OutboxSender(turns.engine.store, RunningClock(), turns.engine.wiring.outbox, chat)
     task = asyncio.create_task(sender.run())
     where = {"chat_id": CHAT, "state": {"$in": ["WAITING", "SENDING"]}}
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         while await turns.engine.store.find("outbox", where):
             await asyncio.sleep(0.01)
     task.cancel()

@@ -49,7 +49,7 @@ class Laned(RunBench):
 
     async def until(self, is_so: Callable[[], object]) -> None:
         """Let everybody go on until something is so, threads that read files too."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while not is_so():
                 await asyncio.sleep(0.001)
 

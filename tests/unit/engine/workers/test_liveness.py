@@ -38,7 +38,7 @@ class Hanging(ScriptedAccount):
 
 async def until(is_so: Callable[[], object]) -> None:
     """Let everybody go on until something is so."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         while not is_so():
             await asyncio.sleep(0.001)
 

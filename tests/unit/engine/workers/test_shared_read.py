@@ -19,7 +19,7 @@ async def test_who_asks_while_a_read_runs_shares_the_next():
         await gates[begun[-1]].wait()
 
     shared = SharedRead(read)
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(150), asyncio.TaskGroup() as group:
         first, *others = [group.create_task(shared()) for _ in range(4)]
         while not begun:
             await asyncio.sleep(0)
