@@ -1,4 +1,4 @@
-"""A journalled order submission through the gate, beside one bare durable insert."""
+"""A journalled order submission through the gate, as a controller has it, beside a durable insert."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from core.adapters.clock import SystemClock
 from core.adapters.mongo.migrations import migrate
 from core.adapters.mongo.server import launch
 from core.adapters.mongo.store import MongoStore
+from core.adapters.single_writer import SingleWriterStore
 from core.domain.instrument import InstrumentId
 from core.domain.mode import TradingMode
 from core.domain.order import Order, OrderRequest, OrderState, Purpose
@@ -27,13 +28,16 @@ from core.engine.orders.journal import Journal
 from core.engine.outbox import Outbox
 from core.engine.runs.settings import is_assigned
 from core.ports.broker import BrokerClient
+from core.ports.store import OUTSIDE
 from tests.bench.figure import Figure
+from tests.bench.stores import STORES, mongod_binary
 from tests.fakes.brokers import market_order
 
 __all__ = ["submission"]
 
 ACCOUNT = "zerodha_bench00001"
 WARM_UP, ORDERS = 20, 150
+_LEASE = {"_id": "controller", "fence": 1}
 DURABLE = WriteConcern("majority", j=True)
 
 
@@ -59,8 +63,17 @@ def _order(number: int) -> Order:
 
 
 async def submission(directory: Path) -> dict[str, Figure]:
+    """Measure on both stores."""
+    found: dict[str, Figure] = {}
+    for store in STORES:
+        found |= await _submission(directory / store, store)
+    return found
+
+
+async def _submission(directory: Path, kind: str) -> dict[str, Figure]:
     """Submit orders one after the other, an insert between each two."""
-    running = await launch(directory, uri=None, mongod=None, lookup_path=False)
+    mongod = mongod_binary() if kind == "mongod" else None
+    running = await launch(directory, uri=None, mongod=mongod, lookup_path=False)
     try:
         async with (
             await MongoStore.connect(running.server.uri, "bench") as store,
@@ -68,20 +81,24 @@ async def submission(directory: Path) -> dict[str, Figure]:
         ):
             await migrate(store)
             bare = client["bench"].get_collection("bare", write_concern=DURABLE)
-            orders, inserts = await _alternate(await _execution(store), bare)
+            writer = SingleWriterStore(store, SystemClock())
+            await store.insert("lease", {**_LEASE, OUTSIDE: 0})
+            await writer.hold("lease", _LEASE)
+            orders, inserts = await _alternate(await _execution(writer), bare)
+            await writer.release()
     finally:
         await running.stop()
     return {
-        "order_submission": Figure(
+        f"order_submission_{kind}": Figure(
             median(orders) * 1e3, "ms", median(inserts) * 1e3, "one bare durable insert"
         ),
-        "orders_a_second": Figure(
+        f"orders_a_second_{kind}": Figure(
             len(orders) / sum(orders), "1/s", len(inserts) / sum(inserts), "bare durable inserts"
         ),
     }
 
 
-async def _execution(store: MongoStore) -> Gateway:
+async def _execution(store: SingleWriterStore) -> Gateway:
     """Return an execution over a store with one account that may trade, and one owner."""
     gate = new_gate(ACCOUNT, TradingMode.NORMAL, fence=1, at=datetime.now(UTC), by="bench")
     await add_gate(store, {**gate, "enabled": True})
