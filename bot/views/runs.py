@@ -234,7 +234,7 @@ def _nothing(late: Sequence[Target], *, is_signal: bool, is_closing: bool) -> li
     return [
         fitted(
             f"{symbol_of(one.instrument)}: signal of {clock_time(one.signal_at)}",
-            "not entered late",
+            "too old to enter",
             indent=INDENT,
         )
         for one in late

@@ -204,7 +204,7 @@ async def one_message_an_event(world: World, person: Person) -> None:
     since = f"Short RELIANCE since {before:%H:%M}"
     card = await person.sees("No new signal.", since, "Fyers - Family")
     await expect(card).to_contain_text(f"RELIANCE: signal of {before:%H:%M}")
-    await expect(card).to_contain_text("not entered late")
+    await expect(card).to_contain_text("too old to enter")
     closed = PositionClosed(
         FAMILY.broker_id,
         ClosedBy.USER,

@@ -46,7 +46,7 @@ def test_a_card_shows_what_changed_and_not_what_stands():
 
 @pytest.mark.row("E1")
 def test_a_card_without_a_new_signal_says_why_nothing_is_entered():
-    """The old signal by its time, and for each account that it is not entered late."""
+    """The old signal by its time, and for each account that it is too old to enter."""
     run = a_run()
     (target,) = run.targets
     old = replace(target, signal_at=run.slot_at - timedelta(minutes=28))
@@ -57,7 +57,7 @@ def test_a_card_without_a_new_signal_says_why_nothing_is_entered():
         "Long SBIN since 09:47\n"
         "Zerodha - Main\n"
         "   SBIN: signal of 09:47\n"
-        "   not entered late"
+        "   too old to enter"
     )
     held = replace(line, late=())
     assert text_of(replace(run, targets=(old,), lines=(held,))).endswith("\n   nothing to do")
