@@ -221,8 +221,8 @@ async def test_beside_a_running_controller(here: Installation, report: Report) -
         assert controller.poll() is None
     finally:
         controller.send_signal(signal.SIGTERM)
-        controller.communicate(timeout=60)
-        listener.join(60)
+        controller.communicate(timeout=300)
+        listener.join(300)
         manager.close()
     assert (told[0], told[-1]) == ("READY=1", "STOPPING=1")
     assert set(told[1:-1]) == {"WATCHDOG=1"}

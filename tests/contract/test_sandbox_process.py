@@ -47,7 +47,7 @@ def failure(*options: str) -> subprocess.CompletedProcess[str]:
     """Run a sandbox that cannot start."""
     command = [sys.executable, "-P", "-m", "sandbox", *options]
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
     )
 
 

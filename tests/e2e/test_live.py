@@ -162,7 +162,7 @@ async def test_running_controller_does_it(
     assert sent(here) == ENTRY_AND_STOP
     assert controller.poll() is None
     controller.send_signal(signal.SIGTERM)
-    assert controller.wait(60) == 0
+    assert controller.wait(300) == 0
 
 
 async def test_scheduled_slots_until_a_signal(

@@ -90,7 +90,7 @@ async def test_backup_goes_on_where_everything_was_lost(here: Installation, tmp_
         orders = rows(here, "orders")
     finally:
         controller.send_signal(signal.SIGTERM)
-        _, log = controller.communicate(timeout=120)
+        _, log = controller.communicate(timeout=300)
     assert controller.returncode == 0, log
     assert compared["data"]["orders"] == 2
     assert "NSE:SBIN MIS +1" in str(compared["data"]["apart"])

@@ -155,7 +155,7 @@ def running(here: Installation, directory: Path, arguments: Arguments) -> Iterat
         try:
             yield
             process.send_signal(signal.SIGTERM)
-            assert process.wait(15) == 0
+            assert process.wait(300) == 0
         finally:
             if process.poll() is None:
                 process.kill()

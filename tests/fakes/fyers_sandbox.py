@@ -269,7 +269,7 @@ class FyersSandbox:
             return
         self.process.terminate()
         try:
-            assert self.process.wait(10) == 0
+            assert self.process.wait(300) == 0
         finally:
             if self.process.stdout is not None:
                 self.process.stdout.close()

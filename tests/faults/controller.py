@@ -159,7 +159,7 @@ class Nursery:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
         self._process.stdout.close()
-        self._process.wait(60)  # it collects what it began first
+        self._process.wait(300)  # it collects what it began first
 
 
 class Doomed:

@@ -59,7 +59,7 @@ def running(here: Installation, log: Path) -> Iterator[None]:
         try:
             yield
             process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0, log.read_text(encoding="utf-8")
+            assert process.wait(300) == 0, log.read_text(encoding="utf-8")
         finally:
             if process.poll() is None:
                 process.kill()

@@ -23,7 +23,7 @@ def saarthi(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
 
 

@@ -40,7 +40,7 @@ _PROGRAM = "secantusd-py"
 _SYNC_FLAG = "--sync-on-commit"
 _LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
 _OPTIONS = {"directConnection": "true", "retryWrites": "false"}
-_START_S = 20.0
+_START_S = 60.0
 _POLL_S = 0.02
 _CONFIG = """\
 [server]

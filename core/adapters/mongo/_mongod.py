@@ -36,7 +36,7 @@ from core.errors import StoreUnavailable
 __all__ = ["MongodServer"]
 
 _SET = "saarthi"
-_START_S = 40.0
+_START_S = 60.0
 _POLL_S = 0.05
 _NOT_YET_INITIALISED = 94
 _OPTIONS = {"directConnection": "true"}
