@@ -11,10 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from core.domain.notices.post import Delivery
-from core.engine.gathering import LARGEST_ROUND, Rounds, is_edit
+from core.domain.notices.results import PositionClosed
+from core.engine.gathering import LARGEST_ROUND, Rounds, is_edit, is_run
 from core.ports.store import Change, Document, StoreView
 
 __all__ = [
+    "AS_MESSAGES",
     "adopt_card",
     "card_id",
     "forget_cards",
@@ -26,6 +28,8 @@ __all__ = [
     "show_on",
 ]
 
+AS_MESSAGES = ""
+"""In the place of a card's key: these rows are messages of their own."""
 _CARDS = "cards"
 
 
@@ -71,20 +75,27 @@ async def is_quiet(view: StoreView, row: Document) -> bool:
 
 
 async def runs_together(
-    view: StoreView, rounds: Rounds, chat_id: int, rows: Sequence[Document]
+    view: StoreView, rounds: Rounds | None, chat_id: int, rows: Sequence[Document]
 ) -> dict[str, list[Document]]:
     """Return the rows of runs that a card of several shows, or is to show, by its key.
 
-    What is posted for a run that such a card shows is posted for that card.
+    What is posted for a run that such a card shows is posted for that card. Its result is a message
+    that has no card to replace: ``AS_MESSAGES``.
     """
+    if rounds is None:
+        return {}  # the messenger shows one notice a message
+    anew = {row["key"] for row in rows if row["delivery"] == Delivery.REPLACE.value}
     moved: dict[str, list[Document]] = {}
     new: list[Document] = []
     for row in rows:
+        is_result = row["key"] in anew and row["kind"] == PositionClosed.kind
+        if not is_result and (not is_run(row) or row["key"] in anew):
+            continue
         card = await view.get(_CARDS, card_id(chat_id, row["key"]))
-        if card is None:
+        if card is None and not is_result:
             new.append(row)
-        elif card.get("on"):
-            moved.setdefault(card["on"], []).append(row)
+        elif card and card.get("on"):
+            moved.setdefault(AS_MESSAGES if is_result else card["on"], []).append(row)
     if on := rounds.place(chat_id, new):
         moved.setdefault(on, []).extend(new[:LARGEST_ROUND])
     return moved

@@ -26,6 +26,7 @@ from core.domain.notices.runs import RunsTogether
 from core.domain.notices.stored import post_of, to_document
 from core.domain.notices.system import Undelivered
 from core.engine.cards import (
+    AS_MESSAGES,
     forget_cards,
     has_card,
     is_quiet,
@@ -229,13 +230,17 @@ class Outbox:
 
         async def body(view: StoreView) -> None:
             for key, rows in moved.items():
+                where = {"_id": {"$in": [row["_id"] for row in rows]}, "state": "WAITING"}
+                if key == AS_MESSAGES:
+                    alone = Change(set={"delivery": Delivery.SEND.value, "key": None})
+                    await view.update(_OUTBOX, where, alone, many=True)
+                    continue
                 runs = {row["key"]: row["data"]["run_id"] for row in rows}
                 run_ids = await show_on(view, chat_id, key, runs, self._clock.now())
                 post = Post(RunsTogether(tuple(run_ids)), Delivery.EDIT, key, chat_id)
                 card = {**self._row(chat_id, post), "seq": f"{rows[0]['seq']}.0"}
                 await view.insert(_OUTBOX, card)
                 shown = Change(set={"state": "SENT", "reason": f"{_BY_LATER}{card['_id']}"})
-                where = {"_id": {"$in": [row["_id"] for row in rows]}, "state": "WAITING"}
                 await view.update(_OUTBOX, where, shown, many=True)
 
         await store.transaction(body, nonce=f"together:{secrets.token_hex(12)}")
@@ -274,7 +279,8 @@ class OutboxSender:
         self._outbox = outbox
         self._notifier = notifier
         self._gathers = notifier if isinstance(notifier, GatheringNotifier) else None
-        self._edits, self._messages, self._rounds = Pace(clock), Pace(clock), Rounds(clock)
+        self._edits, self._messages = Pace(clock), Pace(clock)
+        self._rounds = Rounds(clock) if self._gathers else None
         self._not_before: dict[int, datetime] = {}
         self._busy: set[int] = set()
 
@@ -337,7 +343,8 @@ class OutboxSender:
         try:
             while rows := await self._store.find(_OUTBOX, where, sort=[("seq", 1)], limit=_BATCH):
                 rows = await self._needed(rows)
-                if await self._put_together(chat_id, rows):
+                if moved := await runs_together(self._store, self._rounds, chat_id, rows):
+                    await self._outbox.put_together(self._store, chat_id, moved)
                     continue
                 if await self._are_edits(rows):
                     # One at a time, and looked at again soon: a message that is posted meanwhile
@@ -360,14 +367,6 @@ class OutboxSender:
         is_kind = is_message(rows[0]) or is_run(rows[0])
         is_calm = self._gathers is not None and is_kind and not is_urgent(rows[0])
         return self._messages.wait(rows[0]["chat_id"]) if is_calm else 0.0
-
-    async def _put_together(self, chat_id: int, rows: list[Document]) -> bool:
-        """Let one card show the runs of a moment that is full; tell whether it does (E1)."""
-        if self._gathers is None or not (runs := [row for row in rows if is_run(row)]):
-            return False
-        if moved := await runs_together(self._store, self._rounds, chat_id, runs):
-            await self._outbox.put_together(self._store, chat_id, moved)
-        return bool(moved)
 
     async def _are_edits(self, rows: list[Document]) -> bool:
         """Whether all of them only change cards that the chat shows already."""

@@ -7,11 +7,14 @@ import itertools
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 import pytest
 
-from core.domain.notices.post import Delivery, Post, run_card
+from core.domain.notices.post import Delivery, Post, closed_card, run_card
+from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.notices.runs import RunCard, RunsTogether
+from core.domain.order import Side
 from core.engine.outbox import Outbox, OutboxSender
 from core.ports.notifier import Delivered, TryLater
 from core.ports.store import StoreView
@@ -158,3 +161,37 @@ async def test_a_killed_sender_goes_on_with_the_card(memory_store: MemoryStore) 
         await posted(memory_store, outbox, [card(2)])
     ((post, message),) = told.shown
     assert post.notice == RunsTogether(tuple(ids(range(5)))) and message is not None
+
+
+def result(number: int) -> Post:
+    closed = PositionClosed(
+        "a", ClosedBy.GUARD, f"s{number}", "NSE:SBIN", "MIS", Side.SELL, 10, Decimal(9)
+    )
+    return replace(closed_card(closed, f"s{number}@09:20"), chat_id=CHAT)
+
+
+async def test_results_of_such_runs_are_put_together_too(memory_store: MemoryStore) -> None:
+    """A square-off of twenty strategies: one card, and a few messages with all of the results."""
+    async with sending(memory_store) as (told, outbox):
+        await posted(memory_store, outbox, [card(number) for number in range(20)])
+        await posted(memory_store, outbox, [result(number) for number in range(20)])
+        await posted(memory_store, outbox, [card(number) for number in range(20)])
+    closed = [
+        post.notice.strategy
+        for message in told.messages
+        for post in message
+        if isinstance(post.notice, PositionClosed)
+    ]
+    assert closed == [f"s{number}" for number in range(20)]
+    assert len(told.messages) <= 4
+    assert told.new() == [RunsTogether(tuple(ids(range(20))))]
+
+
+async def test_a_run_whose_result_waits_is_on_no_card(memory_store: MemoryStore) -> None:
+    """Stops that are hit are told at once, each in its message, where their closes go on."""
+    async with sending(memory_store) as (told, outbox):
+        both = [one for number in range(5) for one in (result(number), card(number))]
+        await posted(memory_store, outbox, both)
+    assert told.new() == []
+    kinds = [post.notice.kind for post, _ in told.shown]
+    assert sorted(kinds) == ["position_closed"] * 5 + ["run_card"] * 5
