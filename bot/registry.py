@@ -43,26 +43,24 @@ class CommandEntry:
 
 COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry("start", "Greeting and today's state", start.start),
-    CommandEntry(
-        "dashboard", "One account: funds, profit, positions, orders", dashboard.show_dashboard
-    ),
-    CommandEntry("brokers", "Your accounts: enable, edit, log in", accounts.brokers),
+    CommandEntry("dashboard", "One account now", dashboard.show_dashboard),
+    CommandEntry("brokers", "Your accounts", accounts.brokers),
     CommandEntry("add", "Connect another account", answers.begin),
-    CommandEntry("login", "Morning round: all logins in one message", login.morning_round),
-    CommandEntry("strategies", "Strategies: switch, parameters, run now", strategies.listing),
-    CommandEntry("positions", "Open positions, with Close", dashboard.positions),
-    CommandEntry("orders", "Today's orders, with Cancel", dashboard.orders),
+    CommandEntry("login", "All logins of the morning", login.morning_round),
+    CommandEntry("strategies", "Switch, tune and run", strategies.listing),
+    CommandEntry("positions", "What is held", dashboard.positions),
+    CommandEntry("orders", "Today's orders", dashboard.orders),
     CommandEntry("trades", "Today's trades", dashboard.trades),
     CommandEntry("pnl", "Today's profit", dashboard.pnl),
     CommandEntry("mode", "Normal, exit only, paused", modes.panel),
-    CommandEntry("panic", "Cancel and close everything, at once", panic.ask),
-    CommandEntry("limits", "Limits of loss, orders and positions", limits.overview),
+    CommandEntry("panic", "Close everything now", panic.ask),
+    CommandEntry("limits", "Limits of loss and orders", limits.overview),
     CommandEntry("guard", "Guards on the day's result", result_guards.overview),
     CommandEntry("settings", "Settings", start.settings),
-    CommandEntry("owners", "Who may use me, and remove one", owners.listing),
+    CommandEntry("owners", "Who may use me", owners.listing),
     CommandEntry("health", "How I am doing", start.health),
     CommandEntry("help", "What I can do", start.help_),
-    CommandEntry("cancel", "Stop the question that I am asking", start.cancel),
+    CommandEntry("cancel", "End my question", start.cancel),
 )
 
 ACTIONS: Mapping[Verb, Action] = {

@@ -12,6 +12,7 @@ from bot.views.paging import fitting, page_row, paged
 from bot.views.paper import WHAT_IT_IS
 from bot.views.screen import DANGER, PRIMARY, REFRESH, SUCCESS, Keyboard, Screen, button
 from bot.views.verbs import Verb
+from bot.views.width import INDENT, fitted, labelled
 from bot.views.words import MODE, plural, token_state
 from core.domain.account import PAPER_MARK, Account, DisablePolicy
 from core.domain.identifiers import PAPER
@@ -109,7 +110,7 @@ def _summary(account: Account, global_mode: TradingMode) -> str:
     token = ("⚠️ " if account.needs_login else "") + token_state(account)
     return join(
         f"{bold(account.label)}{mark}",
-        f"   {state} · {mode} · {token}",
+        fitted(state, mode, token, indent=INDENT),
         parked_line(account),
     )
 
@@ -211,7 +212,7 @@ def _connection_lines(account: Account) -> list[str]:
         f"Login: {_login_words(account)}",
         *([f"User: {esc(user)}"] if user else []),
         f"API key: {code(account.api_key)}",
-        f"Orders leave from: {esc(way_out(account))}",
+        labelled("Orders leave from", esc(way_out(account))),
     ]
 
 

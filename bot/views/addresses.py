@@ -9,6 +9,7 @@ from bot.views.accounts import spaced
 from bot.views.markup import bold, clock_time, code, day_time, esc, join
 from bot.views.screen import PRIMARY, Keyboard, Screen, button, grid
 from bot.views.verbs import Verb
+from bot.views.width import labelled
 from bot.views.words import plural
 from core.domain.account import Account, Sharing
 from core.domain.sessions import IST
@@ -85,7 +86,7 @@ def address_page(account: Account, sharers: Sequence[Account]) -> Screen:
     text = join(
         bold(f"Address of {account.label}"),
         spaced(trouble, stopped, sharers_line(account, sharers)),
-        f"Leaves from: {esc(way_out(account))}",
+        labelled("Leaves from", esc(way_out(account))),
         f"Seen at: {_seen(account)}",
         f"Registered at {esc(account.broker.label)}: {_registered(account)}",
         f"May share it as: {SHARING[account.sharing]}" if account.sharing else None,

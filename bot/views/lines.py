@@ -245,10 +245,11 @@ def _order_row(order: OrderView, *, is_on_card: bool = False, part: str = "") ->
     reason = ""
     if order.reason and order.state in _EXPLAINED:
         reason = f"{INDENT}{esc(short(order.reason, _REASON_LIMIT))}"
-    by = () if is_on_card else (clock_time(order.at), esc(strategy_words(order.strategy)))
+    whose = esc(strategy_words(order.strategy))
+    by = () if is_on_card else (esc(order.product.value), clock_time(order.at), whose)
     notes = _notes(order, part, is_on_card=is_on_card)
     return ListRow(
-        esc(symbol_of(order.instrument)) if is_on_card else _name(order),
+        esc(symbol_of(order.instrument)),
         # A price is seen first; without one the state takes its place.
         (at or state,),
         f"{ORDER_ICON[order.state]} {_deed(order)}",
@@ -299,7 +300,7 @@ def _notes(order: OrderView, part: str, *, is_on_card: bool) -> list[str]:
         # A list says once that its rows are before charges.
         charges = "before charges" if booked and is_on_card else ""
         if part:
-            found += [booked, charges]
+            found.append(" · ".join(filter(None, [booked, charges])))
         else:
             found = [f"{order.purpose.value} {booked}".strip(), charges]
     if order.filled_quantity and is_final(order) and order.state is not OrderState.FILLED:

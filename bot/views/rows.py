@@ -53,15 +53,12 @@ def laid_out(rows: Sequence[ListRow], *, indent: str = "") -> list[str]:
     is_one = all(fits_line(indent + _joined(row.head, *row.figures)) for row in rows)
     is_whole = all(fits_line(indent + row.head) for row in rows)
     deepest = max((len(row.below) for row in rows), default=0)
-    broken = [
-        any(not fits_line((indent or INDENT) + _joined(*_group(row, at))) for row in rows)
-        for at in range(deepest)
-    ]
+    beside = [_beside([_group(row, at) for row in rows], indent or INDENT) for at in range(deepest)]
     found = []
     for row in rows:
         lines = _first(row, indent, is_one=is_one, is_whole=is_whole)
-        for at, is_broken in enumerate(broken):
-            lines += _below(_group(row, at), indent or INDENT, is_broken=is_broken)
+        for at, most in enumerate(beside):
+            lines += _below(_group(row, at), indent or INDENT, most)
         found.append("\n".join([*lines, *filter(None, row.last)]))
     return found
 
@@ -75,12 +72,23 @@ def _first(row: ListRow, indent: str, *, is_one: bool, is_whole: bool) -> list[s
     return [fitted(row.deed, *row.figures, indent=indent), under + row.name]
 
 
-def _below(group: Sequence[str], indent: str, *, is_broken: bool) -> list[str]:
+def _beside(groups: Sequence[Sequence[str]], indent: str) -> int:
+    """Return how many parts stand beside one another in all rows before a line ends."""
+    longest = max(map(len, groups))
+    return next(
+        (
+            most
+            for most in range(longest, 1, -1)
+            if all(fits_line(indent + _joined(*group[:most])) for group in groups)
+        ),
+        1,
+    )
+
+
+def _below(group: Sequence[str], indent: str, most: int) -> list[str]:
     if not group:
         return []
-    if not is_broken:
-        return [indent + _joined(*group)]
-    return [indent + group[0], *_flowing(group[1:], indent)]
+    return [indent + _joined(*group[:most]), *_flowing(group[most:], indent)]
 
 
 def _flowing(parts: Sequence[str], indent: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
@@ -40,6 +41,7 @@ from core.domain.views import (
 from tests.fakes.bot_api import BotClient, Telegram, serve_telegram
 from tests.fakes.bot_engine import BotEngine
 from tests.fakes.rendered import lookups
+from tests.fakes.usual_views import NAMES, usual_screens
 from tests.fakes.views import AT, a_position, a_run, a_trade, an_account, an_order
 
 MAIN, FAMILY = an_account(), an_account("fyers_bbbbbb", FYERS, "Family", is_default=False)
@@ -64,6 +66,8 @@ BROKEN = """() => [...document.querySelectorAll('.theirs .text')].flatMap((text)
   }).map((line) => line.map((one) => one[2]).join(''));
 })"""
 """The lines that take more than one line of the screen."""
+SENTENCE = re.compile(r"[.:?!]$|^⚠️ ")
+"""What ends a line that wraps as the phone likes."""
 
 
 def order(account: Any = MAIN, **fields: Any) -> OrderView:
@@ -239,6 +243,7 @@ async def shown(page: Page, telegram: Telegram, bot: BotClient) -> None:
         a_board(),
         *await results(),
         *await ends(),
+        *usual_screens("M&M", NAMES[-1]),
     ]
     for screen in screens:
         await bot.ok("sendMessage", chat_id=chat, text=fit(screen.text), parse_mode="HTML")
@@ -264,4 +269,4 @@ async def test_no_line_breaks_at_360_points(
         await page.set_viewport_size({"width": width, "height": height})
         await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         await page.screenshot(path=shots / f"lines-{width}-{scheme}.png", animations="disabled")
-        assert await page.evaluate(BROKEN) == []
+        assert [one for one in await page.evaluate(BROKEN) if not SENTENCE.search(one)] == []

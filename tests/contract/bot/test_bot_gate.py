@@ -227,11 +227,11 @@ async def test_pausing_takes_two_taps_and_lists_what_still_works(world: World):
     await world.owner.tap("Yes, set Paused")
     result = await world.owner.sees("All accounts: Paused")
     assert "1 position now without the care" in result["text"]
-    assert "Buying 10 SBIN MIS" in result["text"]
+    assert "Buying 10 SBIN" in result["text"]
     assert await world.control.modes.global_mode() is TradingMode.PAUSED
     await world.owner.tap("Cancel BUY SBIN")
     question = await world.owner.sees("Cancel this order on Zerodha - Main?")
-    assert "Buying 10 SBIN MIS" in question["text"]
+    assert "Buying 10 SBIN" in question["text"]
     assert await world.effects("cancel") == []
     await world.owner.tap("Cancel the order")
     await world.owner.sees("Cancel requested")

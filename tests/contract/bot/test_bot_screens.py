@@ -210,7 +210,7 @@ async def test_cancel_ends_an_open_question(world: World):
     ("command", "shown"),
     [
         ("positions", "+10 · +\u2060₹1,250.50 since entry"),
-        ("orders", "Buying 10 SBIN MIS"),
+        ("orders", "Buying 10 SBIN · limit ₹812.00"),
         ("trades", "bought 10 SBIN · ₹812.35"),
         ("pnl", "+\u2060₹1,250.50"),
     ],

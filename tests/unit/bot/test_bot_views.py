@@ -125,9 +125,8 @@ def test_the_dashboard_reads_well_on_a_phone():
         "   orb\n"
         "\n"
         "Working orders\n"
-        "🕒 Buying 10 SBIN MIS\n"
-        "   limit ₹812.00\n"
-        "   10:15 · orb\n"
+        "🕒 Buying 10 SBIN · limit ₹812.00\n"
+        "   MIS · 10:15 · orb\n"
         "\n"
         "Holdings\n"
         "INFY 100 · now ₹1,502.50\n"
@@ -278,7 +277,7 @@ def test_the_account_list_has_what_the_day_needs():
         "Zerodha - Main ⭐ default\n"
         "   🟢 enabled · Normal · logged in\n"
         "Fyers - Second\n"
-        "   ⚪ disabled · Exit only · ⚠️ never logged in"
+        "   ⚪ disabled · Exit only\n   ⚠️ never logged in"
     )
     assert labels(screen) == [
         ["Disable Main", "Edit Main …"],

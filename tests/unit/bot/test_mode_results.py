@@ -57,8 +57,8 @@ def test_a_pause_of_all_names_each_order_and_spares_the_stops():
         "Zerodha - Main\nSBIN MIS · +10 · stop ₹805.00\nFyers - Two\nSBIN MIS · +10 · ⚠️ no stop"
         in plain(screen)
     )
-    assert "Zerodha - Main\n🕒 Stop: sell 10 SBIN MIS" in plain(screen)
-    assert "Fyers - Two\n🕒 Stop: sell 10 SBIN MIS" in plain(screen)
+    assert "Zerodha - Main\n🕒 Stop: sell 10 SBIN" in plain(screen)
+    assert "Fyers - Two\n🕒 Stop: sell 10 SBIN" in plain(screen)
     assert labels(screen) == [
         ["Cancel stop SBIN · Main"],
         ["Cancel BUY SBIN · Main"],

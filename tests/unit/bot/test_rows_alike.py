@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.registry import COMMANDS
 from bot.views.lines import card_lines, order_lines, position_lines
 from bot.views.markup import fit
 from bot.views.rows import ListRow, laid_out
@@ -38,10 +39,10 @@ def test_no_row_is_wider_than_a_phone(names: tuple[str, ...]) -> None:
 def test_a_price_stands_beside_all_names_or_beside_none() -> None:
     """What RELIANCE has no room for stands in a line of its own for SBIN too."""
     sbin, other = (replace(orders(one)[5], quantity=1) for one in ("SBIN", "RELIANCE"))
-    assert order_lines([sbin])[0].startswith("🕒 Stop: sell 1 SBIN MIS · ₹12,345.65\n")
+    assert order_lines([sbin])[0].startswith("🕒 Stop: sell 1 SBIN · ₹12,345.65\n")
     first, second = order_lines([sbin, other])
-    assert first.startswith("🕒 Stop: sell 1 SBIN MIS\n   ₹12,345.65\n")
-    assert second.startswith("🕒 Stop: sell 1 RELIANCE MIS\n   ₹12,345.65\n")
+    assert first.startswith("🕒 Stop: sell 1 SBIN\n   ₹12,345.65\n   MIS · 10:15\n")
+    assert second.startswith("🕒 Stop: sell 1 RELIANCE\n   ₹12,345.65\n   MIS · 10:15\n")
     (option,) = card_lines(orders(NAMES[-1])[5:6], {})
     assert option == f"🕒 Stop: sell 1800 · ₹12,345.65\n   {NAMES[-1]}"
 
@@ -64,3 +65,9 @@ def test_nothing_of_a_row_is_lost(rows: list[ListRow]) -> None:
         shown = re.split(r" · |\n", re.sub(r"(?m)^ +", "", text))
         assert shown == [row.name, *row.figures, *row.below[0], *row.below[1]]
         assert all(line.startswith("   ") for line in text.split("\n"))
+
+
+def test_each_command_has_a_line_of_the_help() -> None:
+    """The help is a list: what a command is for stands beside it."""
+    wide = [one.name for one in COMMANDS if not fits_line(f"/{one.name} — {one.summary}")]
+    assert wide == []

@@ -146,14 +146,15 @@ Fyers - Growth
 LIST = f"""Orders today · {LABEL}
 
 Orders
-✅ Bought 2 SBIN MIS · ₹957.10
+✅ Bought 2 SBIN · ₹957.10
    exit +₹12.00
-   09:45 · orb
-➖ Stop: sell 2 RELIANCE MIS
-   ₹1,449.40 · cancelled for the exit
-   09:31 · orb
-⏸ Buy 3 SBIN MIS · held back
-   09:50 · orb"""
+   MIS · 09:45 · orb
+➖ Stop: sell 2 RELIANCE
+   ₹1,449.40
+   cancelled for the exit
+   MIS · 09:31 · orb
+⏸ Buy 3 SBIN · held back
+   MIS · 09:50 · orb"""
 
 
 def message(text: str, *buttons: Button) -> Message:
