@@ -72,7 +72,7 @@ async def test_every_unknown_answer_is_resolved_by_looking(world: World, target:
     One account a case, all at once. Then each account that holds exits, with the same fault again:
     an exit that did not arrive is worked out anew exactly once.
     """
-    world.horizon_s, world.order_deadline_s = 3.0, HUNG_S
+    world.horizon_s, world.order_deadline_s = 5.0, HUNG_S
     people = {name: another(world, target, n) for n, name in enumerate(AMBIGUOUS)}
     async with living(world) as life:
         ids = await connected(life, people)
@@ -231,12 +231,15 @@ async def test_stop_covers_what_has_filled(world: World) -> None:
     async with living(world) as life:
         ids = await both(life, quantity=3)
         for who in PAIR:
-            strike(world, who, "partial_fill", quantity=1, delay_s=4)
+            strike(world, who, "partial_fill", quantity=1)
         await life.run("LONG", stop_percent="5")
         for broker_id in ids:
             stop = await life.becomes(OrderState.ACCEPTED, broker_id=broker_id, purpose="stop")
             entry = await life.row(broker_id=broker_id, purpose="entry")
             assert (stop["quantity"], entry["filled_quantity"]) == (1, 1)
+        for who in PAIR:
+            (rest,) = (one for one in world.book(who)["orders"] if one["side"] == "BUY")
+            world.sandbox.ask("POST", f"/orders/{rest['order_id']}/fill")
 
         async def covered() -> bool:
             rows = await life.rows(purpose="stop", state="ACCEPTED")
