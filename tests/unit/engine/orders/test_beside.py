@@ -12,7 +12,7 @@ import pytest
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger
 from core.domain.order import OrderRequest, OrderState, OrderType, Side
-from core.domain.outcome import Refusal, Refused, WriteOutcome
+from core.domain.outcome import Acked, Refusal, Refused, WriteOutcome
 from core.domain.sessions import trading_day
 from core.engine.orders.documents import order_row
 from core.engine.orders.gateway import WriteRefused
@@ -148,6 +148,28 @@ async def test_an_exit_goes_before_the_entry_of_a_reversal():
     sent = [(one.side, one.quantity) for one in bench.broker.placed]
     assert sent == [(Side.SELL, 10), (Side.SELL, 5)]
     assert await bench.held() == -5
+
+
+async def test_the_entry_of_a_reversal_waits_while_its_exit_rests():
+    """Sent beside it, both would trade the other way what is left of the position (I6)."""
+    bench = await RunBench().opened()
+    await hold(bench.engine, bench.account, 10, strategy="obedient")
+    await bench.turns(1)
+    await decide(bench, SBIN, -5)
+    broker, place = bench.broker, bench.broker.place
+
+    async def rests(order: OrderRequest) -> WriteOutcome:
+        broker.placed.append(order)
+        return Acked(broker.show(order).broker_order_id)
+
+    broker.place = rests  # type: ignore[method-assign]
+    await bench.turns(4)
+    assert [(one.side, one.quantity) for one in broker.placed] == [(Side.SELL, 10)]
+    broker.place = place  # type: ignore[method-assign]
+    (exit_,) = [one for one in broker.order_list.values() if one.quantity == 10]
+    broker.fill(exit_.broker_order_id)
+    await bench.turns(4)
+    assert [(one.side, one.quantity) for one in broker.placed] == [(Side.SELL, 10), (Side.SELL, 5)]
 
 
 @pytest.mark.parametrize(

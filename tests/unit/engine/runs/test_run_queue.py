@@ -62,6 +62,31 @@ async def test_withdrawn_run_is_never_run(memory_store: MemoryStore) -> None:
     assert not await queue.withdraw("gone")
 
 
+async def test_run_that_is_withdrawn_while_another_runs_is_not_run(
+    memory_store: MemoryStore,
+) -> None:
+    """Both were read together: whether it still waits is looked at when its turn has come."""
+    queue = RunRequests(memory_store, CLOCK)
+    ran: list[str] = []
+
+    class Slow(NotingRunner):
+        async def run(self, request: RunRequest) -> str:
+            ran.append(request.run_id)
+            if request.run_id == "first":
+                assert await queue.withdraw("second")
+            return "ran"
+
+    for name in ("first", "second", "third"):
+        await queue.file(memory_store, RunRequest(name, "s", SLOT))
+    task = asyncio.create_task(queue.work(cast("Runner", Slow())))
+    try:
+        await soon(lambda: queue.result("third"))
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert ran == ["first", "third"]
+
+
 async def test_begun_run_cannot_be_withdrawn_and_is_taken_up(memory_store: MemoryStore) -> None:
     """A crash left it running: the next controller runs it, whose unique id makes that harmless."""
     queue = RunRequests(memory_store, CLOCK)
