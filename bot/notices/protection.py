@@ -9,7 +9,7 @@ from telegram import InlineKeyboardButton
 from bot.notices.lookups import Lookups
 from bot.views.callbacks import handle
 from bot.views.lines import brief, strategy_words
-from bot.views.markup import LONG, bold, esc, join, short
+from bot.views.markup import LONG, bold, clock_time, esc, join, short
 from bot.views.screen import Keyboard, Screen, button
 from bot.views.verbs import Verb
 from bot.views.words import price
@@ -154,8 +154,17 @@ def _protected_again(notice: ProtectedAgain, label: str) -> Screen:
         join(
             f"✅ {bold(f'Protected again · {label}')}",
             f"{_position(notice)}: {esc(short(notice.how, LONG))}.",
+            _was_bare(notice),
         )
     )
+
+
+def _was_bare(notice: ProtectedAgain) -> str | None:
+    """Return what this message has taken the place of: nobody may miss that it was so."""
+    if notice.since is None:
+        return None
+    why = f": {esc(short(notice.was, LONG))}" if notice.was else ""
+    return f"It was unprotected from {clock_time(notice.since)}{why}."
 
 
 def _position(notice: StopHit | Unprotected | ProtectedAgain) -> str:

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from core.domain.notices.post import Delivery
+from core.domain.notices.protection import ProtectedAgain, Unprotected
 from core.domain.notices.results import PositionClosed
-from core.engine.gathering import LARGEST_ROUND, Rounds, is_edit, is_run
+from core.engine.gathering import LARGEST_ROUND, MANY, Rounds, is_edit, is_run
 from core.ports.store import Change, Document, StoreView
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
 
 AS_MESSAGES = ""
 """In the place of a card's key: these rows are messages of their own."""
+_BARE = (Unprotected.kind, ProtectedAgain.kind)
 _CARDS = "cards"
 
 
@@ -80,7 +82,7 @@ async def runs_together(
     """Return the rows of runs that a card of several shows, or is to show, by its key.
 
     What is posted for a run that such a card shows is posted for that card. Its result is a message
-    that has no card to replace: ``AS_MESSAGES``.
+    that has no card to replace: ``AS_MESSAGES``. So is what is unprotected, where that is much.
     """
     if rounds is None:
         return {}  # the messenger shows one notice a message
@@ -96,6 +98,11 @@ async def runs_together(
             new.append(row)
         elif card and card.get("on"):
             moved.setdefault(AS_MESSAGES if is_result else card["on"], []).append(row)
+    bare = [row for row in rows if row["kind"] in _BARE and row["key"] in anew]
+    if len(bare) > MANY:
+        found = [await has_card(view, chat_id, row["key"]) for row in bare]
+        alone = [row for row, is_shown in zip(bare, found, strict=True) if not is_shown]
+        moved |= {AS_MESSAGES: [*moved.get(AS_MESSAGES, ()), *alone]} if alone else {}
     if on := rounds.place(chat_id, new):
         moved.setdefault(on, []).extend(new[:LARGEST_ROUND])
     return moved

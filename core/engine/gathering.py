@@ -18,6 +18,7 @@ from core.ports.store import Document
 
 __all__ = [
     "LARGEST_ROUND",
+    "MANY",
     "URGENT",
     "Pace",
     "Rounds",
@@ -33,7 +34,8 @@ __all__ = [
 URGENT = "!"
 """Before the first digit of any other ``seq``."""
 _AT_ONCE = 5
-_ALONE = 3
+MANY = 3
+"""More than so many go together."""
 _TOGETHER = 25
 LARGEST_ROUND = 40
 """How many runs one card shows."""
@@ -75,7 +77,7 @@ class Rounds:
         now = self._clock.monotonic()
         key, since, count = self._open.get(chat_id, ("", -_JOINED_FOR_S, 0))
         is_open = now - since < _JOINED_FOR_S and count + len(new) <= LARGEST_ROUND
-        if not new or (not is_open and len(new) <= _ALONE):
+        if not new or (not is_open and len(new) <= MANY):
             return None
         if not is_open:
             key, since, count = f"runs:{new[0]['_id']}", now, 0
@@ -125,7 +127,7 @@ def next_part(rows: Sequence[Document], quiet: Collection[str]) -> list[Document
         if not is_message(row) or not is_alike or len(found) == _TOGETHER:
             break
         found.append(row)
-    return found if len(found) > _ALONE else [rows[0]]
+    return found if len(found) > MANY else [rows[0]]
 
 
 def _kind(row: Document) -> tuple[bool, bool]:

@@ -37,6 +37,7 @@ __all__ = [
     "MORNING_ROUND_KEY",
     "Delivery",
     "Post",
+    "bare_card",
     "card_of_run",
     "closed_by_hand_card",
     "closed_card",
@@ -163,6 +164,14 @@ def guard_fired_card(notice: GuardFired, run_id: str) -> Post:
 def stop_hit_card(notice: StopHit, run_id: str) -> Post:
     """Return the post of a stop that is hit, as the first state of the card of its close."""
     return Post(notice, Delivery.REPLACE, run_key(run_id))
+
+
+def bare_card(notice: Unprotected | ProtectedAgain, ledger_key: str) -> Post:
+    """Return the post of a position that is unprotected, or is not any more: one message for both.
+
+    Each is sent anew, for it must be heard; the end says what was before it.
+    """
+    return Post(notice, Delivery.REPLACE, f"bare:{ledger_key}")
 
 
 def stuck_card(notice: ExitStuck, ledger_key: str) -> Post:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar, TypeAlias
 
@@ -150,6 +151,8 @@ class ProtectedAgain:
         instrument: What is held.
         quantity: Signed units.
         how: What protects or closes it, a sentence without its full stop.
+        since: From when it was unprotected, market time; None in rows of versions before.
+        was: Why it was, a sentence without its full stop.
     """
 
     kind: ClassVar[str] = "protected_again"
@@ -158,6 +161,8 @@ class ProtectedAgain:
     instrument: str
     quantity: int
     how: str
+    since: datetime | None = None
+    was: str = ""
 
 
 ProtectionNotice: TypeAlias = (

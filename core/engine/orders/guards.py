@@ -10,8 +10,7 @@ from __future__ import annotations
 import contextlib
 from datetime import datetime, timedelta
 
-from core.domain.notices.notice import Notice
-from core.domain.notices.post import Post, run_card
+from core.domain.notices.post import bare_card, run_card
 from core.domain.notices.protection import ProtectedAgain, Unprotected
 from core.domain.protection import Lack
 from core.engine.orders.protections import Protections, Standing
@@ -99,7 +98,7 @@ class Guards:
             standing.protection.how,
             can_put_back=gap is Lack.CANCELLED,
         )
-        fields = {"is_told": True, "told_at": now, "told_gap": gap.value}
+        fields = {"is_told": True, "told_at": now, "told_gap": gap.value, "why": notice.why}
         await self._tell(row, fields, notice, standing)
 
     async def _show(self, row: Document, standing: Standing) -> None:
@@ -148,6 +147,8 @@ class Guards:
                 str(ledger.instrument),
                 ledger.quantity,
                 standing.protection.how,
+                self._clock.market_at(row["since"]),
+                row.get("why", ""),
             )
             await self._tell(row, {"since": None, "is_told": False}, notice, standing)
 
@@ -165,11 +166,15 @@ class Guards:
         await self._store.update(_GUARDS, {"_id": row["_id"]}, Change(set=fields))
 
     async def _tell(
-        self, row: Document, fields: Document, notice: Notice, standing: Standing
+        self,
+        row: Document,
+        fields: Document,
+        notice: Unprotected | ProtectedAgain,
+        standing: Standing,
     ) -> None:
         async def body(view: StoreView) -> None:
             await view.update(_GUARDS, {"_id": row["_id"]}, Change(set=fields))
-            await self._outbox.post(view, Post(notice))
+            await self._outbox.post(view, bare_card(notice, row["_id"]))
             # Its run's card shows the warning too.
             if standing.goal is not None:
                 await self._outbox.post(view, run_card(standing.goal.run_id))

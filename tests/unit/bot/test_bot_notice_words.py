@@ -37,7 +37,7 @@ from core.domain.notices.orders import (
     OrderRevived,
     OrderUnresolved,
 )
-from core.domain.notices.protection import Unprotected
+from core.domain.notices.protection import ProtectedAgain, Unprotected
 from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.notices.runs import (
     SlotMissed,
@@ -214,7 +214,7 @@ async def test_what_one_account_missed_says_which_and_why():
     )
     await engine.order(order, "run")
     text = (await render(EntryMissed("late"), lookups(engine))).text
-    assert ACCOUNT.label in text and "BUY 10 NSE:SBIN MIS" in text
+    assert ACCOUNT.label in text and "Buy 10 SBIN MIS" in text
     assert "Could not be sent in time. Other accounts have entered on this signal." in text
 
 
@@ -368,6 +368,15 @@ async def test_what_was_a_plain_sentence_reads_as_before(notice: Notice, text: s
             ),
         ),
         (
+            ProtectedAgain(
+                ACCOUNT.broker_id, "orb", "NSE:SBIN", 10, "its stop rests", AT, "no stop"
+            ),
+            (
+                "✅ Protected again · Zerodha - Main\nSBIN +10 (orb): its stop rests.\n"
+                "It was unprotected from 10:15: no stop."
+            ),
+        ),
+        (
             ExitStuck(ACCOUNT.broker_id, "SELL 10 NSE:SBIN MIS", "it does not fill", "orb"),
             (
                 "🚨 Exit not through · Zerodha - Main\nSELL 10 SBIN MIS (orb): it does not fill. "
@@ -376,7 +385,7 @@ async def test_what_was_a_plain_sentence_reads_as_before(notice: Notice, text: s
             ),
         ),
     ],
-    ids=["unprotected", "stuck"],
+    ids=["unprotected", "protected again", "stuck"],
 )
 async def test_what_is_at_risk_is_named_in_rupees(notice: Notice, text: str):
     """Who reads it decides at once: what is held, why, what it stands at, what to do."""

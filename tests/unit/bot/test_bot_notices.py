@@ -162,7 +162,7 @@ def notices(word: str) -> tuple[Notice, ...]:
         StopCancelled(account, word, "MIS", Decimal(810), word),
         StopHit(account, word, word, -3, Decimal(810), word),
         Unprotected(account, word, word, "MIS", 3, word, can_put_back=True),
-        ProtectedAgain(account, word, word, 3, word),
+        ProtectedAgain(account, word, word, 3, word, AT, word),
         ExitWaits(account, word, opens_at=AT),
         ExitStuck(account, word, word, word),
         ExitThrough(account, word),

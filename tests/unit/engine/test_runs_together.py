@@ -11,7 +11,8 @@ from decimal import Decimal
 
 import pytest
 
-from core.domain.notices.post import Delivery, Post, closed_card, run_card
+from core.domain.notices.post import Delivery, Post, bare_card, closed_card, run_card
+from core.domain.notices.protection import ProtectedAgain, Unprotected
 from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.notices.runs import RunCard, RunsTogether
 from core.domain.order import Side
@@ -195,3 +196,36 @@ async def test_a_run_whose_result_waits_is_on_no_card(memory_store: MemoryStore)
     assert told.new() == []
     kinds = [post.notice.kind for post, _ in told.shown]
     assert sorted(kinds) == ["position_closed"] * 5 + ["run_card"] * 5
+
+
+def alarm(number: int) -> Post:
+    notice = Unprotected("a", "orb", f"NSE:S{number}", "MIS", 10, "refused", can_put_back=False)
+    return replace(bare_card(notice, f"l{number}"), chat_id=CHAT)
+
+
+def again(number: int) -> Post:
+    notice = ProtectedAgain("a", "orb", f"NSE:S{number}", 10, "its stop rests")
+    return replace(bare_card(notice, f"l{number}"), chat_id=CHAT)
+
+
+@pytest.mark.row("R6")
+async def test_an_alarm_and_its_end_are_one_message(memory_store: MemoryStore) -> None:
+    """The end takes the place of the alarm that it ends."""
+    async with sending(memory_store) as (told, outbox):
+        await posted(memory_store, outbox, [alarm(1)])
+        await posted(memory_store, outbox, [again(1)])
+    (_, first), (end, replaced) = told.shown
+    assert first is None and replaced is not None
+    assert isinstance(end.notice, ProtectedAgain) and end.delivery is Delivery.REPLACE
+
+
+@pytest.mark.row("R6")
+async def test_many_alarms_go_together_and_none_is_lost(memory_store: MemoryStore) -> None:
+    """A broker that refuses fifty stops is a few messages, and so is the end of it."""
+    async with sending(memory_store) as (told, outbox):
+        await posted(memory_store, outbox, [alarm(number) for number in range(50)])
+        alarms = len(told.messages)
+        await posted(memory_store, outbox, [again(number) for number in range(50)])
+    kinds = [post.notice.kind for message in told.messages for post in message]
+    assert kinds == ["unprotected"] * 50 + ["protected_again"] * 50
+    assert alarms <= 6 and len(told.messages) <= 12
