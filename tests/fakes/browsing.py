@@ -11,12 +11,14 @@ from playwright.async_api import Browser, BrowserContext, Playwright
 __all__ = ["launched"]
 
 _PATIENCE_MS = 120_000.0
+_SHARES_FILES = "--disable-dev-shm-usage"
+"""A container's /dev/shm often has 64 MB, less than the picture of a long chat."""
 
 
 async def launched(playwright: Playwright, chromium: Path, arguments: Sequence[str]) -> Browser:
     """Start Chromium; nothing that is waited for in its pages is given up after half a minute."""
     browser = await playwright.chromium.launch(
-        executable_path=chromium, args=list(arguments), timeout=_PATIENCE_MS
+        executable_path=chromium, args=[_SHARES_FILES, *arguments], timeout=_PATIENCE_MS
     )
     new_context = browser.new_context
 
