@@ -25,7 +25,7 @@ from tests.bench.stores import STORES, busy
 __all__ = ["Crowd", "crowd", "crowded"]
 
 ACCOUNTS, STRATEGIES, SHARES = 50, 4, 20
-_PATIENCE_S = 45.0
+_PATIENCE_S = 150.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ async def crowd(directory: Path, store: str = "mongod") -> dict[str, Figure]:
     found = await crowded(directory, store, ACCOUNTS, SHARES)
     took = found.last_answer_s if found.answered == found.expected else math.nan
     peer = "the rate of an account's app"
-    rate = min(one.count / one.seconds for one in KITE_LIMITS if one.buckets == ORDERS)
+    limits = [one for one in KITE_LIMITS if one.buckets == ORDERS]
+    rate = min(limits, key=lambda one: one.seconds).count  # the others are of a minute and a day
     return {
         f"crowd_in_a_second_{store}": Figure(found.fastest, "", rate, "that rate, at the most"),
         f"crowd_{found.expected}_orders_{store}": Figure(took, "s", found.by_rate_s, peer),
