@@ -169,6 +169,15 @@ async def _fill(over: Bed, store: str, rows: Iterator[Document], *, is_packed: b
     return time.perf_counter() - began
 
 
+async def _slots(over: Bed) -> tuple[float, float]:
+    """Enter and leave; return milliseconds to the last answer of both."""
+    entries, exits = [], []
+    for _ in range(ROUNDS):
+        entries.append((await over.slot("LONG", ACCOUNTS)).last_answer_ms)
+        exits.append((await over.slot("FLAT", ACCOUNTS)).last_answer_ms)
+    return middle(entries), middle(exits)
+
+
 async def pasts(
     directory: Path,
     store: str,
@@ -182,6 +191,7 @@ async def pasts(
     there = 0
     async with bed(directory, store) as over:
         await over.connect(ACCOUNTS)
+        await _slots(over)  # screens show today's orders: there are some in each measurement
         for count in sorted(orders):
             took = await _fill(
                 over, store, past_orders(over.ids, there, count - there), is_packed=is_packed
@@ -193,11 +203,7 @@ async def pasts(
                 cpus.append(over.cpu_to_ready)
             await asyncio.sleep(2.0)
             views = await over.ask("views", past=order_id(count - 1) if count else "")
-            entries, exits = [], []
-            for _ in range(ROUNDS):
-                entries.append((await over.slot("LONG", ACCOUNTS)).last_answer_ms)
-                exits.append((await over.slot("FLAT", ACCOUNTS)).last_answer_ms)
-            slot = (middle(entries), middle(exits))
+            slot = await _slots(over)
             up, ready, read = map(middle, zip(*starts, strict=True))
             cpu = (middle([one for one, _ in cpus]), middle([one for _, one in cpus]))
             found.append(Past(count, took, (up, ready, read), cpu, views, slot, over.memory_mb()))
