@@ -83,17 +83,17 @@ async def _reading(
 async def _address(notice: AddressWrong | AddressRight, label: str, lookups: Lookups) -> Screen:
     row = ((button("Address", Verb.ADDRESS, notice.broker_id),),)
     if isinstance(notice, AddressRight):
-        seen = f" It leaves from {esc(notice.seen)}." if notice.seen else ""
+        seen = f" Its orders leave from {esc(notice.seen)}." if notice.seen else ""
         return Screen(f"✅ {bold(label)} enters again: its address is right.{seen}", row)
     accounts = await lookups.accounts([notice.broker_id])
     what_to_do = (
-        f"Register {esc(notice.seen)} at {esc(accounts[0].broker.console)}, or let it leave from "
-        "another address."
+        f"Register {esc(notice.seen)} at {esc(accounts[0].broker.console)}, or let its "
+        "orders leave from another address."
         if notice.seen and accounts
-        else "Bring it back, or let the account leave from another address."
+        else "Bring it back, or let its orders leave from another address."
     )
     text = join(
-        f"⚠️ {bold(f'{label} enters nothing from its address')}",
+        f"⚠️ {bold(f'{label} enters nothing: its address is wrong')}",
         f"{esc(sentence(notice.trouble))} {what_to_do}",
     )
     return Screen(text, row)

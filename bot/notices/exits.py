@@ -37,7 +37,8 @@ def _waits(notice: ExitWaits, label: str) -> Screen:
     when = f"at the open, {day_time(notice.opens_at)}" if notice.opens_at else "at the next open"
     return Screen(
         f"🕒 {bold(f'Waits for the open · {label}')}\nThe {what} {esc(brief(notice.order))} is "
-        f"sent {when}: the exchange does not trade it now, so nothing protects it until then."
+        f"sent {when}: the exchange does not trade it now, so nothing protects the position until "
+        "then."
     )
 
 

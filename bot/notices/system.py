@@ -57,7 +57,9 @@ def system_notice(notice: SystemNotice) -> Screen:  # noqa: C901, PLR0911, PLR09
         case KeysInDanger():
             return Screen(f"🚨 {esc(notice.trouble)}")
         case KeysSafe():
-            return Screen("🔑 The key file holds what the next start needs again.")
+            return Screen(
+                "🔑 The key file is in order again: the next start can read what is stored."
+            )
         case MemoryDiffered():
             return Screen(_differed(notice))
         case OwnerRemoved():
