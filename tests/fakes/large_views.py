@@ -34,6 +34,7 @@ from bot.views.limits import (
     trip_choices,
 )
 from bot.views.links import links_page, made_page, paste_page
+from bot.views.many_runs import runs_card
 from bot.views.modes import drain_screen, mode_panel, mode_question, mode_result
 from bot.views.nearest import not_understood
 from bot.views.owners import owners_screen
@@ -416,6 +417,7 @@ VIEWS: dict[str, Callable[[int], Screen]] = {
     "enabled": lambda _: enabled_screen(STRATEGY),
     "still held": lambda _: still_held(STRATEGY, HELD, None),
     "run card": lambda _: run_card(a_run_of_all(), "Moving average crossover"),
+    "runs card": lambda _: runs_card([(a_run_of_all(), "Moving average crossover")] * 60),
     "limits": lambda page: limits_screen(limit_views(), page),
     "panic": lambda _: a_panic(),
     "welcome": lambda _: welcome("Asha", ACCOUNTS, NORMAL, LOGINS),
