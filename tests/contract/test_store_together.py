@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
 from core.adapters.mongo.store import MongoStore
-from core.errors import DuplicateKey, StaleWrite, Unmatched
+from core.errors import AlreadyDone, DuplicateKey, StaleWrite, Unmatched
 from core.ports.store import Batch, BulkView, Change, Condition, Document, ServedStore
 from tests.contract.conftest import OPTIONS
 from tests.faults.proxy import Loss, through
@@ -135,6 +136,37 @@ async def test_a_server_is_waited_for_twice_however_much_is_written(
     assert sum(len(part) for part in turns) == 6, "claim, condition, three batches, commit"
     assert len([part for part in turns if part]) == 2
     assert await content(counted) == [2, ["c"], ["x"]]
+
+
+def remembering(*nonces: str) -> tuple[str, Batch]:
+    """What remembers that a group's members are committed."""
+    then = datetime.now(UTC)
+    found = [{"_id": nonce, "by": "group", "run": 0, "at": then} for nonce in nonces]
+    return "commits", Batch(inserts=found)
+
+
+@pytest.mark.invariant("I9")
+async def test_nonces_go_in_one_command_and_each_refuses_by_itself(
+    counted: MongoStore, store_uri: str, store_database: str
+) -> None:
+    """The transaction's own stands before those of its members: another's is told from theirs."""
+    async with (
+        through(store_uri) as (proxy, uri),
+        await MongoStore.connect(uri, store_database, OPTIONS) as store,
+    ):
+        await store.transaction(writing(BATCHES[0]), nonce="warm")
+        proxy.trace.clear()
+        await store.transaction(writing(remembering("a", "b"), BATCHES[1]), nonce="1")
+        assert "".join(proxy.trace).count(">") == 4, "all nonces, condition, a batch, commit"
+        with pytest.raises(DuplicateKey) as refused:
+            await store.transaction(writing(remembering("c", "b")), nonce="2")
+        assert refused.value.collection == "commits"
+        with pytest.raises(AlreadyDone):
+            await store.transaction(writing(remembering("d")), nonce="1")
+        await store.transaction(writing(remembering("c", "d")), nonce="2")
+    found = await counted.find("commits", {"_id": {"$in": ["1", "2", "a", "b", "c", "d"]}})
+    assert sorted(row["_id"] for row in found) == ["1", "2", "a", "b", "c", "d"]
+    assert {row["by"] for row in found if row["_id"] in "abcd"} == {"group"}
 
 
 @pytest.mark.parametrize("loss", list(Loss))

@@ -23,7 +23,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from core.adapters.mongo._errors import is_transient, is_unknown_commit, mapped
-from core.adapters.mongo._view import ClaimTaken, TransactionView, backoff_s, claiming
+from core.adapters.mongo._view import Claim, ClaimTaken, TransactionView, backoff_s
 from core.errors import (
     AlreadyDone,
     StoreError,
@@ -133,7 +133,7 @@ class TransactionCall(Generic[T]):
             write_concern=WriteConcern(w="majority", j=True),
             read_preference=ReadPreference.PRIMARY,
         )
-        claim = claiming(COMMITS, self.nonce, {"by": self._mark, "run": attempt})
+        claim = Claim(COMMITS, self.nonce, {"by": self._mark, "run": attempt})
         view = TransactionView(self.database, self.session, claim)
         # Kept by run: the value returned must be that of the run that was committed, and after a
         # commit of unknown outcome that need not be the last one.
