@@ -1,0 +1,39 @@
+"""What the doctor says of settings that are well formed and wrong (F4)."""
+
+from __future__ import annotations
+
+import pytest
+
+from console.doctor import machine
+from core.config import load_settings
+
+pytestmark = pytest.mark.row("F4")
+SIMULATED = {
+    "SAARTHI_KITE_API": "http://127.0.0.1:1",
+    "SAARTHI_KITE_LOGIN": "http://localhost:1",
+    "SAARTHI_FYERS_API": "http://[::1]:1",
+}
+
+
+def said(**given: str) -> list[str]:
+    """Return the lines about a configuration."""
+    return [str(one) for one in machine.configuration(load_settings(environment=given), {})]
+
+
+def test_a_moved_clock_is_no_clock_for_real_brokers() -> None:
+    """A failure beside real brokers, and said where they are simulated."""
+    clock = {"SAARTHI_CLOCK": "2026-11-20T09:10:00+05:30@2026-11-23T10:00:00+05:30*10"}
+    (line,) = [one for one in said(**clock) if "SAARTHI_CLOCK" in one and "given" not in one]
+    assert line.startswith("fail") and "while the brokers are real" in line
+    (line,) = [
+        one for one in said(**clock, **SIMULATED) if "SAARTHI_CLOCK" in one and "given" not in one
+    ]
+    assert line.startswith("ok")
+
+
+def test_a_horizon_below_what_brokers_need_is_a_warning() -> None:
+    """An order was seen 95 seconds late: one that is given up before that may be sent twice."""
+    short = {"SAARTHI_HORIZON_S": "60"}
+    assert [one for one in said(**short) if one.startswith("warn") and "HORIZON_S" in one]
+    assert not [one for one in said(**short, **SIMULATED) if one.startswith("warn")]
+    assert not [one for one in said(SAARTHI_HORIZON_S="120") if one.startswith("warn")]
