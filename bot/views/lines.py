@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from bot.views.markup import LONG, bold, clock_time, esc, short
 from bot.views.rows import ListRow, laid_out
-from bot.views.width import INDENT
+from bot.views.width import INDENT, fits_line
 from bot.views.words import (
     DOING_VERB,
     DONE_VERB,
@@ -131,7 +131,9 @@ def held_list(positions: Sequence[PositionView]) -> list[str]:
 def warning_line(words: str) -> str:
     """Return what is said of a position; a stop or an exit that is on its way is no warning."""
     sign = "⏳" if words.endswith(ON_ITS_WAY) else "⚠️"
-    return f"{INDENT}{sign} {esc(words)}"
+    what, _, why = esc(words).partition(": ")
+    line = f"{INDENT}{sign} {what}: {why}" if why else f"{INDENT}{sign} {what}"
+    return line if fits_line(line) or not why else f"{INDENT}{sign} {what}:\n{INDENT}{why}"
 
 
 def _parts(realised: Decimal, unrealised: Decimal) -> tuple[str, str]:

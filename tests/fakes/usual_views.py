@@ -68,6 +68,7 @@ ACCOUNTS = (
 )
 MAIN = ACCOUNTS[0]
 _LARGE, _PRICE = Decimal("-1234567.89"), Decimal("12345.65")
+_BARE = "unprotected: its strategy sets no stop"
 _STRATEGY = "moving_average_crossover"
 
 
@@ -103,6 +104,7 @@ def positions(*names: str) -> list[PositionView]:
             one,
             replace(one, key=f"b{name}", realised=_LARGE, previous_close=_PRICE),
             replace(one, key=f"h{name}", owners={}, stop=None, is_since_entry=True),
+            replace(one, key=f"n{name}", stop=None, warnings=(_BARE,)),
             replace(one, key=f"c{name}", quantity=0, owners={}, stop=None),
         ]
     return found
