@@ -342,14 +342,22 @@ class PanicPursuit:
         if client is None:
             return
         async with worker.lock:
-            outcomes = await asyncio.gather(*(self._cancel_one(client, one) for one in orders))
+            # All of them: one that cannot be written down must not free the account while others
+            # are on their way, nor hide what came of them.
+            ends = await asyncio.gather(
+                *(self._cancel_one(client, one) for one in orders), return_exceptions=True
+            )
         self._heard_at = self._parts.clock.monotonic()
         try:
-            for outcome in outcomes:
-                raise_for_account(outcome)
+            for outcome in ends:
+                if not isinstance(outcome, BaseException):
+                    raise_for_account(outcome)
         except WriteRefused as refused:
             await worker.write_refused(refused)
         worker.wake()
+        for failed in ends:
+            if isinstance(failed, BaseException):
+                raise failed
 
     async def _cancel_one(self, client: BrokerClient, order: Order) -> WriteOutcome:
         now = self._parts.clock.monotonic()

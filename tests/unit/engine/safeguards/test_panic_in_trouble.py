@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,10 @@ from core.domain.instrument import Product
 from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.outcome import Acked, WriteOutcome
 from core.domain.panic import Hindrance, PanicEnd
+from core.engine.orders.gateway import Gateway
+from core.engine.safeguards.panic_account import PanicPursuit
+from core.engine.workers.account_worker import AccountWorker
+from core.errors import StoreUnavailable
 from tests.campaign.client import CampaignClient
 from tests.campaign.virtual import run_virtually
 from tests.campaign.world import INFY, SBIN
@@ -90,6 +95,43 @@ def test_a_cancel_that_an_earlier_life_asked_for_in_vain_is_named(
         assert trading.net(one) == 4
         line = await trading.line(one)
         assert (line.hindrance, line.detail) == (Hindrance.CANCEL, "SELL 4 NSE:SBIN")
+
+    play(story)
+
+
+def test_a_cancel_that_is_not_written_down_frees_no_account_before_the_others_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its lock keeps a worker from exits that a cancel on its way could collide with."""
+    cancel, cancel_all = Gateway.cancel, PanicPursuit._cancel
+    workers: list[AccountWorker] = []
+    is_locked: list[bool] = []
+    asked: list[str] = []
+
+    async def cancelling(self: PanicPursuit, *given: Any) -> None:
+        workers.append(given[1])
+        await cancel_all(self, *given)
+
+    async def first_fails(self: Gateway, *given: Any) -> WriteOutcome:
+        asked.append(given[1].client_order_id)
+        if len(asked) == 1:
+            raise StoreUnavailable("the store is away")
+        await asyncio.sleep(0.5)
+        is_locked.append(workers[-1].lock.locked())
+        return await cancel(self, *given)
+
+    async def story(trading: Trading, one: str) -> None:
+        trading.by_hand(one, own(Side.SELL, 4, "900"))
+        trading.by_hand(one, own(Side.SELL, 3, "910"))
+        await asyncio.sleep(12)
+        monkeypatch.setattr(Gateway, "cancel", first_fails)
+        monkeypatch.setattr(PanicPursuit, "_cancel", cancelling)
+        await trading.panic()
+        await asyncio.sleep(60)
+        assert len(set(asked[:2])) == 2, "two at once"
+        assert is_locked
+        assert all(is_locked)
+        assert trading.is_flat(one)
 
     play(story)
 
