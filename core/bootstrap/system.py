@@ -102,6 +102,7 @@ class System:
         # Nobody watched them while no controller ran.
         watched = tuple(map(str, await self.watched_here()))
         await self.outbox.post_alone(store, Post(Started(unknown, watched)))
+        await self.control.switch.name_unreleased()
 
     async def finish(self) -> None:
         """Send nothing else, and hear out what is on its way: the controller is about to end."""

@@ -38,6 +38,8 @@ from core.ports.vault import Vault
 __all__ = ["Accounts", "is_live", "live_ids", "update_account"]
 
 _ACCOUNTS = "broker_accounts"
+RELEASING = "releasing"
+"""Set with the hand-over of an account, unset when its orders were asked to be cancelled."""
 _ENTROPY_BYTES = 16
 
 
@@ -64,6 +66,12 @@ async def update_accounts(
 async def live_ids(view: StoreView) -> list[str]:
     """Return the ids of the connected accounts, inside the caller's transaction."""
     return [row["_id"] for row in await view.find(_ACCOUNTS, {"live": True})]
+
+
+async def releasing_ids(view: StoreView) -> list[str]:
+    """Return the accounts that were handed over, and whose orders may not be cancelled yet."""
+    rows = await view.find(_ACCOUNTS, {"live": True})
+    return [row["_id"] for row in rows if row.get(RELEASING)]
 
 
 async def is_live(view: StoreView, broker_id: str) -> bool:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import secrets
+
 from core.domain.account import Account, DisablePolicy
 from core.domain.command import Command
 from core.domain.ledger import Ledger
 from core.domain.notices.accounts import OrdersLeftResting
 from core.domain.notices.post import Post
-from core.domain.order import MANUAL
+from core.domain.order import MANUAL, OPEN_STATES, Purpose
 from core.domain.sessions import trading_day
-from core.engine.accounts.accounts import Accounts, update_account
+from core.engine.accounts.accounts import RELEASING, Accounts, releasing_ids, update_account
 from core.engine.accounts.modes import hand_over
 from core.engine.accounts.tokens import Tokens
 from core.engine.control.manual_orders import ManualOrders
 from core.engine.orders.gate import change_gate
 from core.engine.orders.goals import Flattening, flatten, to_flatten
+from core.engine.orders.journal import pending_orders
 from core.engine.orders.ledgers import ledgers_of
 from core.engine.outbox import Outbox
 from core.engine.workers.pool import WorkerPool
@@ -99,6 +102,8 @@ class AccountSwitch:
                 await self._flatten(view, broker_id, command)
             elif policy is DisablePolicy.MANUAL:
                 await hand_over(view, broker_id)
+                # Cancelled after the commit: until then a controller that ends leaves its word.
+                await update_account(view, broker_id, {RELEASING: True})
 
         await self._store.transaction(body, nonce=f"switch:{command.id}")
         self._pool.wake(broker_id)
@@ -127,9 +132,29 @@ class AccountSwitch:
             failed, reason = 1, str(error)
         else:
             reason = "the broker did not confirm"
-        if failed:
-            notice = OrdersLeftResting(account.broker_id, failed, reason)
-            await self._outbox.post_alone(self._store, Post(notice))
+        await self._released(account.broker_id, failed, reason)
+
+    async def name_unreleased(self) -> None:
+        """Notify of orders that a controller left resting which ended before it could cancel them.
+
+        One of them could open what nobody wants once the user has closed the position.
+        """
+        for broker_id in await releasing_ids(self._store):
+            pending = await pending_orders(self._store, broker_id)
+            resting = [
+                one
+                for one in pending
+                if one.purpose is not Purpose.EXTERNAL and one.state in OPEN_STATES
+            ]
+            await self._released(broker_id, len(resting), "I ended before they were cancelled")
+
+    async def _released(self, broker_id: str, left: int, reason: str) -> None:
+        async def body(view: StoreView) -> None:
+            await update_account(view, broker_id, {RELEASING: False})
+            if left:
+                await self._outbox.post(view, Post(OrdersLeftResting(broker_id, left, reason)))
+
+        await self._store.transaction(body, nonce=f"released:{secrets.token_hex(8)}")
 
 
 def _positions(count: int) -> str:

@@ -9,6 +9,7 @@ import pytest
 from core.domain.account import Account, DisablePolicy
 from core.domain.broker import Position
 from core.domain.instrument import Product
+from core.domain.notices.accounts import OrdersLeftResting
 from core.domain.order import Purpose
 from core.domain.target import Direction
 from tests.fakes.brokers import SBIN
@@ -91,6 +92,35 @@ async def test_i_manage_them_myself_leaves_the_position_and_takes_the_stop_away(
     await desk.wants(0)
     await desk.turns(4)
     assert (at_broker(desk), await desk.orders(Purpose.EXIT)) == (10, [])
+
+
+async def test_orders_that_a_controller_left_resting_are_named_by_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It ended after the hand-over: the stop could open a short once the user has sold."""
+    desk = await a_desk()
+    switch = desk.engine.control.switch
+
+    async def ends(_account: Account) -> None:
+        """The process is gone before the first cancel."""
+
+    with monkeypatch.context() as killed:
+        killed.setattr(switch, "_release", ends)
+        await switched_off(desk, DisablePolicy.MANUAL)
+    assert [one.tag for one in desk.at.resting()] != []
+    await switch.name_unreleased()
+    expected = OrdersLeftResting(desk.broker_id, 1, "I ended before they were cancelled")
+    assert await desk.engine.notices(OrdersLeftResting) == [expected]
+    await switch.name_unreleased()
+    assert await desk.engine.notices(OrdersLeftResting) == [expected], "once"
+
+
+async def test_nothing_is_said_of_orders_that_were_cancelled() -> None:
+    """The next start has nothing to name."""
+    desk = await a_desk()
+    await switched_off(desk, DisablePolicy.MANUAL)
+    await desk.engine.control.switch.name_unreleased()
+    assert await desk.engine.notices(OrdersLeftResting) == []
 
 
 @pytest.mark.row("S3")
