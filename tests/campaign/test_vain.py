@@ -100,6 +100,19 @@ def test_what_a_hand_has_closed_needs_no_exit(sold_at: int) -> None:
     assert day.judged(sold, (max(sold_at + 1, 101), lambda: day.becomes(0))) == []
 
 
+@pytest.mark.parametrize(("is_stop", "found"), [(True, 0), (False, 1)])
+def test_another_stop_that_fills_closes_as_well(is_stop: bool, found: int) -> None:
+    """One of two was on its way to its end when it was hit: four more were sold than were held."""
+    day = StoppedDay()
+
+    def hit() -> None:
+        sale = OrderRequest("hit", SBIN, Side.SELL, 14, OrderType.MARKET, Product.MIS)
+        number = day.venue.accept(sale).order_id
+        day.rows.append(day._row("stop" if is_stop else "entry", number, 50))
+
+    assert len(day.judged((101, hit), (102, lambda: day.becomes(-4)))) == found
+
+
 def test_hand_that_leaves_something_forgives_nothing() -> None:
     """Six of ten units are left without a stop and without an exit."""
     day = StoppedDay()

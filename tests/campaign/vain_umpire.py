@@ -19,7 +19,7 @@ _LOOK_S = 1.0
 
 @dataclass
 class Spell:
-    """A time in which a ledger was seen flat, world's seconds."""
+    """A time in which a ledger was seen flat, world's seconds; one that was turned over is so once."""
 
     since: float
     until: float
@@ -27,23 +27,24 @@ class Spell:
 
 @dataclass
 class VainUmpire:
-    """Looks each second at which ledgers are flat, and judges the stops at rest."""
+    """Looks each second at which ledgers were closed, and judges the stops at rest."""
 
     world: World
     _flat: defaultdict[str, list[Spell]] = field(default_factory=lambda: defaultdict(list))
-    _held: set[str] = field(default_factory=set)
+    _held: dict[str, bool] = field(default_factory=dict)
+    """Which ledgers hold something, and whether it is long."""
 
     def observe(self) -> None:
-        """Note which ledgers are flat now that held something before."""
+        """Note which ledgers are flat, or on the other side, that held something before."""
         now = self.world.loop.time()
         for row in self.world.rows("ledgers"):
-            key, spells = row["_id"], self._flat[row["_id"]]
-            if row["quantity"]:
-                self._held.add(key)
-            elif key in self._held:
-                self._held.discard(key)
+            key, units, spells = row["_id"], row["quantity"], self._flat[row["_id"]]
+            was_long = self._held.pop(key, None)
+            if units:
+                self._held[key] = units > 0
+            if was_long is not None and units * (1 if was_long else -1) <= 0:
                 spells.append(Spell(now, now))
-            elif spells:
+            elif spells and not units:
                 spells[-1].until = now
 
     def judge(self, hindered: Sequence[float]) -> Iterable[str]:
@@ -68,23 +69,30 @@ class VainUmpire:
             is_for_exit = row["reason"] == MAKES_WAY
             if follows or is_hindered or not is_for_exit or patience >= self.world.loop.time():
                 continue
-            if not self._is_closed_by_hand(row, stop):
+            if not self._is_closed(row, stop, rows):
                 yield f"the stop {row['_id']} made way at {gone:.0f} s and nothing followed"
 
     def _made_at(self, row: Mapping[str, Any]) -> float:
         return float(row["created_at"].timestamp() - self.world.start.timestamp())
 
-    def _is_closed_by_hand(self, row: Mapping[str, Any], stop: VenueOrder) -> bool:
-        """Whether others closed what it protected before its exit had to be there.
+    def _is_closed(
+        self, row: Mapping[str, Any], stop: VenueOrder, rows: Sequence[Mapping[str, Any]]
+    ) -> bool:
+        """Whether others, or another stop, closed what it protected before its exit had to be there.
 
-        The ledger was flat then, and came to be so after a trade of others on the side that closes.
+        The ledger was flat then, and came to be so after such a trade on the side that closes.
         """
         key = f"{row['strategy']}|{row['broker_id']}|{row['instrument']}|{row['product']}"
+        stops = {
+            other["broker_order_id"]
+            for other in rows
+            if other["purpose"] == "stop" and other is not row and _is_of_one_ledger(row, other)
+        }
         closing = [
             trade.at
             for trade in self.world.venue(row["broker_id"]).trades
             if trade.order.key == stop.key
-            and trade.order.origin != "us"
+            and (trade.order.origin != "us" or trade.order.order_id in stops)
             and trade.order.side is stop.side
         ]
         gone, patience = stop.ended_at, stop.ended_at + GRACE_S
