@@ -96,14 +96,14 @@ class AccountSwitch:
 
         async def body(view: StoreView) -> None:
             await change_gate(view, broker_id, at=now, by=by, enabled=enabled, drain=drain)
-            fields = {"enabled": enabled, "drain": drain}
+            # Cancelled after the commit: until then a controller that ends leaves its word.
+            is_releasing = policy is DisablePolicy.MANUAL
+            fields = {"enabled": enabled, "drain": drain, RELEASING: is_releasing}
             await update_account(view, broker_id, fields)
             if policy is DisablePolicy.CLOSE_NOW:
                 await self._flatten(view, broker_id, command)
             elif policy is DisablePolicy.MANUAL:
                 await hand_over(view, broker_id)
-                # Cancelled after the commit: until then a controller that ends leaves its word.
-                await update_account(view, broker_id, {RELEASING: True})
 
         await self._store.transaction(body, nonce=f"switch:{command.id}")
         self._pool.wake(broker_id)

@@ -12,6 +12,7 @@ from core.domain.instrument import Product
 from core.domain.notices.accounts import OrdersLeftResting
 from core.domain.order import Purpose
 from core.domain.target import Direction
+from core.errors import StoreUnavailable
 from tests.fakes.brokers import SBIN
 from tests.fakes.desk import Desk, a_desk
 from tests.fakes.run_bench import TEN, RunBench
@@ -113,6 +114,23 @@ async def test_orders_that_a_controller_left_resting_are_named_by_the_next(
     assert await desk.engine.notices(OrdersLeftResting) == [expected]
     await switch.name_unreleased()
     assert await desk.engine.notices(OrdersLeftResting) == [expected], "once"
+
+
+async def test_account_that_was_enabled_again_is_not_called_the_users() -> None:
+    """Its strategies' stops rest there as they should."""
+    desk = await a_desk()
+    switch, command = desk.engine.control.switch, desk.engine.command
+
+    async def fails(_account: Account) -> None:
+        raise StoreUnavailable("the store is away")
+
+    with pytest.MonkeyPatch.context() as away:
+        away.setattr(switch, "_release", fails)
+        with pytest.raises(StoreUnavailable):
+            await switched_off(desk, DisablePolicy.MANUAL)
+    await switch.enable(command(), desk.broker_id)
+    await switch.name_unreleased()
+    assert await desk.engine.notices(OrdersLeftResting) == []
 
 
 async def test_nothing_is_said_of_orders_that_were_cancelled() -> None:
