@@ -172,7 +172,7 @@ class World:
     db: str
     data: Path
     horizon_s: float = 2.0
-    order_deadline_s: float = 10.0
+    order_deadline_s: float = 5.0
     has_streams: bool = False
     told: Told = field(default_factory=Told)
     accounts: dict[str, Simulated] = field(default_factory=dict)
