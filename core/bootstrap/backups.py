@@ -7,7 +7,7 @@ from pathlib import Path
 from core.adapters.backup.folder import BackupFolder, backups_in
 from core.adapters.calendar import FILE_NAME as CALENDAR_FILE
 from core.adapters.clock import clock_from_setting
-from core.adapters.mongo.migrations import refuse_half_restored
+from core.adapters.mongo.migrations import is_newer, refuse_half_restored
 from core.adapters.mongo.server import launch, read_store_file
 from core.adapters.mongo.store import MongoStore, StoreOptions
 from core.adapters.sealed import vault_beside
@@ -80,6 +80,11 @@ async def back_up(settings: Settings, directory: Path | None) -> BackupFile:
             await refuse_half_restored(store)
             if await store.get("schema", "schema") is None:
                 raise UserError("There is nothing to back up: the store is empty.")
+            if await is_newer(store):
+                raise UserError(
+                    "A newer Saarthi wrote this store, and its backup would lack what this one "
+                    "does not know: back it up with the newer one."
+                )
             given = settings.secret_key.get_secret_value() if settings.secret_key else None
             vault = await vault_beside(store, given, settings.data_dir)
         clock = clock_from_setting(settings.clock)

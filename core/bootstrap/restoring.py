@@ -28,6 +28,7 @@ from core.adapters.mongo.migrations import (
     forget_schema,
     is_current,
     is_half_restored,
+    is_newer,
     migrate,
 )
 from core.adapters.mongo.schema import COLLECTIONS
@@ -114,7 +115,7 @@ async def restore(
     removed since.
 
     Raises:
-        UserError: The backup is damaged or newer, or the store is not empty.
+        UserError: The backup is damaged or newer, or the store is newer or not empty.
         LeaseHeld: A controller works on the store.
         StoreError: The store cannot be reached or written; run it again.
         BackupFailed: What is there could not be backed up before it is replaced.
@@ -132,6 +133,7 @@ async def restore(
     address = running.server.uri
     try:
         async with await MongoStore.connect(address, settings.db, PATIENT) as store:
+            await _refuse_newer(store)
 
             async def work() -> RestoreDone:
                 replaced = await _made_free(settings, store, address, clock, replace=replace)
@@ -161,6 +163,14 @@ async def restore(
             return await _while_held(store, clock, work)
     finally:
         await running.stop()
+
+
+async def _refuse_newer(store: MongoStore) -> None:
+    if await is_newer(store):
+        raise UserError(
+            "A newer Saarthi wrote this store, and what this one does not know of it would stay: "
+            "restore into an empty one, in another SAARTHI_DATA or SAARTHI_DB."
+        )
 
 
 async def _made_free(

@@ -394,6 +394,10 @@ async def test_upgrade_is_backed_up_first(place: Place, mongod_store_uri: str) -
     with pytest.raises(ConfigurationError, match="Start the newer program"):
         async with attach(here, mongod_store_uri):
             pass
+    with pytest.raises(UserError, match="A newer Saarthi wrote this store, and its backup would"):
+        await run_backup(here, None)
+    with pytest.raises(UserError, match="A newer Saarthi wrote this store, and what this one"):
+        await run_restore(here, Path(first.path), key_file=None, replace=True)
     assert kept_backups(here) == [first]
 
 

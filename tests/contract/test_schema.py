@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from core.adapters.mongo.migrations import SCHEMA_VERSION, forget_schema, migrate
+from core.adapters.mongo.migrations import MIGRATIONS, SCHEMA_VERSION, forget_schema, migrate
 from core.adapters.mongo.schema import COLLECTIONS, Collection, collection, index, validator
 from core.adapters.mongo.store import MongoStore
 from core.errors import ConfigurationError, DuplicateKey, StoreError
@@ -212,7 +212,9 @@ async def test_a_migration_killed_at_each_statement_converges(
         except Killed:
             stands = await store.get("schema", "schema")
             assert stands is not None
-            is_last = after and await shape(store) == expected and stands["version"] == 1
+            is_last = (
+                after and await shape(store) == expected and stands["version"] == SCHEMA_VERSION
+            )
             assert stands["version"] == 0 or is_last
         else:
             break
@@ -331,6 +333,35 @@ async def test_a_store_of_a_newer_program_is_refused(mongo_store: MongoStore) ->
     )
     with pytest.raises(ConfigurationError, match="newer program"):
         await migrate(mongo_store)
+
+
+async def test_program_from_before_packed_days_refuses_a_store_that_may_have_them(
+    mongo_store: MongoStore,
+) -> None:
+    """It would not find the orders of finished days; the version says so before one is packed."""
+    with pytest.raises(ConfigurationError, match="schema version 2; this program knows up to 1"):
+        await migrate(mongo_store, COLLECTIONS, MIGRATIONS[:1])
+
+
+@pytest.mark.parametrize("is_led_to", [True, False])
+async def test_lots_that_nothing_leads_to_go_with_the_upgrade(
+    bare_store: MongoStore, *, is_led_to: bool
+) -> None:
+    """An older program that restored a backup has left them; those of a store stay."""
+    tables = tuple(one for one in COLLECTIONS if one.name in {"past_orders", "past_steps"})
+    await migrate(bare_store, tables, MIGRATIONS[:1])
+    lot = {"_id": "lot", "broker_id": "fyers_abc123", "day": "2021-10-05", "at": NOW}
+    for table in tables:
+        await bare_store.insert(
+            table.name, {**lot, "ids": [], "runs": [], "orders": b"", "trades": b""}
+        )
+    if is_led_to:
+        await bare_store.insert("settings", {"_id": "past", "until": "2021-10-05"})
+    for _ in range(2):
+        await migrate(bare_store, tables, MIGRATIONS[:2])
+        await forget_schema(bare_store, 1)
+    for table in tables:
+        assert len(await bare_store.find(table.name, {})) == is_led_to
 
 
 async def test_data_that_break_a_unique_index_are_named(bare_store: MongoStore) -> None:

@@ -29,6 +29,7 @@ __all__ = [
     "forget_schema",
     "is_current",
     "is_half_restored",
+    "is_newer",
     "migrate",
     "needs_backup",
     "note_backup",
@@ -65,7 +66,26 @@ async def _derive_account_fields(store: MigratableStore) -> None:
         )
 
 
-MIGRATIONS: tuple[Migration, ...] = (_derive_account_fields,)
+async def _pack_finished_days(store: MigratableStore) -> None:
+    """Refuse older programs, which would not find packed orders; and remove what one has left.
+
+    An older program that restores a backup does not know of lots and leaves them there, to turn up
+    as orders of before the restore. Where the setting is that leads to them they belong here.
+    """
+    if await store.get("settings", "past") is None:
+        for name in ("past_orders", "past_steps"):
+            await _drop(store, name)
+
+
+async def _drop(store: MigratableStore, name: str) -> None:
+    try:
+        await store.command({"drop": name})
+    except StoreError as error:
+        if _code(error) != _NAMESPACE_NOT_FOUND:
+            raise
+
+
+MIGRATIONS: tuple[Migration, ...] = (_derive_account_fields, _pack_finished_days)
 """In order; number n makes schema version n. Never change one that was released: append."""
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
@@ -80,6 +100,12 @@ async def is_current(
     stored = await store.get(_KEY, _KEY)
     wanted = {"version": len(migrations), "digest": _digest(collections)}
     return stored is not None and all(stored[name] == value for name, value in wanted.items())
+
+
+async def is_newer(store: StoreView) -> bool:
+    """Whether a newer program wrote a store, which may hold what this one does not know."""
+    stored = await store.get(_KEY, _KEY)
+    return stored is not None and int(stored["version"]) > SCHEMA_VERSION
 
 
 async def needs_backup(store: StoreView) -> bool:
