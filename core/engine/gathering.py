@@ -40,6 +40,9 @@ _TOGETHER = 25
 LARGEST_ROUND = 40
 """How many runs one card shows."""
 _JOINED_FOR_S = 10.0
+_SETTLES_IN_S = 0.3
+_SETTLES_WITHIN_S = 1.5
+"""The runs of one slot commit one after another: their cards wait for one another, not for long."""
 _A_WEIGHT = 10
 _FIRED = run_key(FIRED)
 
@@ -71,6 +74,7 @@ class Rounds:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._open: dict[int, tuple[str, float, int]] = {}
+        self._new: dict[int, tuple[frozenset[str], float, float]] = {}
 
     def place(self, chat_id: int, new: Sequence[Document]) -> str | None:
         """Return the key of the card for runs that no card shows yet; None: each has its own."""
@@ -78,11 +82,31 @@ class Rounds:
         key, since, count = self._open.get(chat_id, ("", -_JOINED_FOR_S, 0))
         is_open = now - since < _JOINED_FOR_S and count + len(new) <= LARGEST_ROUND
         if not new or (not is_open and len(new) <= MANY):
+            self._note(chat_id, new)
             return None
+        self._new.pop(chat_id, None)
         if not is_open:
             key, since, count = f"runs:{new[0]['_id']}", now, 0
         self._open[chat_id] = key, since, count + min(len(new), LARGEST_ROUND)
         return key
+
+    def wait(self, chat_id: int, row: Document) -> float:
+        """Return how long a run that no card shows waits for others of its moment."""
+        keys, first, last = self._new.get(chat_id, (frozenset(), 0.0, 0.0))
+        if row["key"] not in keys:
+            return 0.0
+        return min(last + _SETTLES_IN_S, first + _SETTLES_WITHIN_S) - self._clock.monotonic()
+
+    def _note(self, chat_id: int, new: Sequence[Document]) -> None:
+        """Remember since when runs wait to be shown, and when the last of them came."""
+        now, keys = self._clock.monotonic(), frozenset(str(row["key"]) for row in new)
+        before, first, last = self._new.get(chat_id, (frozenset(), now, now))
+        if not keys:
+            self._new.pop(chat_id, None)
+        elif not before & keys:
+            self._new[chat_id] = keys, now, now
+        else:
+            self._new[chat_id] = keys, first, last if keys <= before else now
 
 
 def is_edit(row: Document) -> bool:

@@ -364,9 +364,10 @@ class OutboxSender:
 
     def _wait_for_more(self, rows: list[Document]) -> float:
         """Return how long messages wait for others to go with them; what is urgent never does."""
-        is_kind = is_message(rows[0]) or is_run(rows[0])
-        is_calm = self._gathers is not None and is_kind and not is_urgent(rows[0])
-        return self._messages.wait(rows[0]["chat_id"]) if is_calm else 0.0
+        first, rounds = rows[0], self._rounds
+        if rounds is None or is_urgent(first) or not (is_message(first) or is_run(first)):
+            return 0.0
+        return max(self._messages.wait(first["chat_id"]), rounds.wait(first["chat_id"], first))
 
     async def _are_edits(self, rows: list[Document]) -> bool:
         """Whether all of them only change cards that the chat shows already."""

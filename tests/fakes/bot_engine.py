@@ -6,7 +6,7 @@ Nothing of it is faked but the two ends: what a test puts there is in the store 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -30,6 +30,7 @@ from core.domain.ledger import Ledger
 from core.domain.mode import TradingMode
 from core.domain.order import Order, OrderRequest, OrderState
 from core.domain.sessions import IST, trading_day
+from core.domain.target import Strategy
 from core.domain.views import OrderView, PositionView, RunView
 from core.engine.control.control import Control
 from core.engine.orders.documents import order_row
@@ -142,9 +143,13 @@ class BotEngine:
     """An engine of which only the accounts' workers run, and what a test gives it to begin with.
 
     Attributes:
+        registry: The strategies that there are.
+        store_kind: What the store is called.
         wiring: What the control of now stands on.
     """
 
+    registry: Mapping[str, Strategy] = field(default_factory=lambda: STRATEGIES)
+    store_kind: str = "a test's"
     store: Store = field(default_factory=MemoryStore)
     clock: QuickClock = field(default_factory=lambda: QuickClock(Wall()))
     vault: FernetVault = field(
@@ -172,13 +177,13 @@ class BotEngine:
                 prove_accounts=self.prove_accounts,
             ),
             store=cast(ServedStore, self.engine_store),
-            store_kind="a test's",
+            store_kind=self.store_kind,
             running=None,
             vault=self.vault,
             clock=self.clock,
             calendar=TradingCalendar(),
         )
-        self.wiring = Wiring(foundation, STRATEGIES, self.brokers, InProcess(STRATEGIES))
+        self.wiring = Wiring(foundation, self.registry, self.brokers, InProcess(self.registry))
         self.control = control_of(foundation, self.wiring)
 
     async def have_read(self) -> bool:

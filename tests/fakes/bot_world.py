@@ -23,6 +23,7 @@ from bot.application import Bot, build_bot
 from bot.parameters import BotParameters
 from core.adapters.brokers import OFFERED
 from core.adapters.vault import FernetVault
+from core.engine.outbox import OutboxSender
 from core.ports.store import Store
 from tests.fakes.bot_api import TOKEN, Telegram, Wall, serve_telegram
 from tests.fakes.bot_engine import BotEngine, QuickClock
@@ -271,6 +272,17 @@ class World(BotEngine):
             with suppress(asyncio.CancelledError):
                 await task
         await self.bot.stop()
+
+    @asynccontextmanager
+    async def sending(self) -> AsyncIterator[None]:
+        """Deliver what waits, through the bot, as the controller does."""
+        sender = OutboxSender(self.store, self.clock, self.wiring.outbox, self.bot.notifier)
+        task = asyncio.create_task(sender.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def rows(self, collection: str, **where: Any) -> list[dict[str, Any]]:
         """Return rows of the store."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -12,7 +9,6 @@ import pytest
 from core.domain.notices.post import Delivery, Post
 from core.domain.notices.protection import Unprotected
 from core.domain.notices.system import Text
-from core.engine.outbox import OutboxSender
 from tests.fakes.bot_world import OWNER, World, soon
 from tests.fakes.views import an_account
 
@@ -22,20 +18,6 @@ EVENTS = 200
 EACH = range(EVENTS)
 LIMITS = 5
 """How often Telegram makes the chat wait."""
-
-
-@asynccontextmanager
-async def sending(world: World) -> AsyncIterator[None]:
-    """Deliver what waits, through the bot, as the controller does."""
-    outbox = world.wiring.outbox
-    task = asyncio.create_task(
-        OutboxSender(world.store, world.clock, outbox, world.bot.notifier).run()
-    )
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def posted(world: World, *posts: Post) -> None:
@@ -81,7 +63,7 @@ async def test_events_of_a_few_cards_are_a_few_edits(talking: World) -> None:
         Post(Text(f"event {number}"), Delivery.EDIT, f"card{number % 5}", OWNER)
         for number in range(EVENTS)
     ]
-    async with sending(talking):
+    async with talking.sending():
         await posted(talking, *posts)
         await soon(lambda: is_empty(talking))
     assert sorted(await texts(talking)) == [f"event {number}" for number in range(195, EVENTS)]
@@ -90,7 +72,7 @@ async def test_events_of_a_few_cards_are_a_few_edits(talking: World) -> None:
 
 async def test_two_hundred_messages_are_a_few_and_none_is_lost(talking: World) -> None:
     """In their order, put together within Telegram's length; no call of them is refused."""
-    async with sending(talking):
+    async with talking.sending():
         await posted(talking, *(Post(Text(f"event {n} {'x' * 100}"), chat_id=OWNER) for n in EACH))
         await soon(lambda: is_empty(talking))
     found = [line.split()[1] for text in await texts(talking) for line in text.split("\n\n")]
@@ -110,7 +92,7 @@ async def test_a_limited_chat_loses_nothing_and_asks_no_more_than_it_must(talkin
         status=429,
         body={**body, "parameters": {"retry_after": 3}},
     )
-    async with sending(talking):
+    async with talking.sending():
         await posted(talking, *(Post(Text(f"event {n}"), chat_id=OWNER) for n in EACH))
         await soon(lambda: is_empty(talking))
     found = "\n\n".join(await texts(talking)).split("\n\n")
@@ -125,7 +107,7 @@ async def test_what_is_unprotected_is_read_first(talking: World) -> None:
     await talking.connect(account)
     why = "its stop was refused"
     bare = Unprotected(account.broker_id, "orb", "NSE:SBIN", "MIS", 10, why, can_put_back=False)
-    async with sending(talking):
+    async with talking.sending():
         events = [Post(Text(f"event {n}"), chat_id=OWNER) for n in EACH]
         await posted(talking, *events, Post(bare, chat_id=OWNER))
         await soon(lambda: is_empty(talking))
@@ -139,7 +121,7 @@ async def test_one_that_telegram_refuses_takes_no_other_with_it(talking: World) 
     """A message of several that is refused is sent again one by one."""
     body = {"ok": False, "error_code": 400, "description": "Bad Request: message is too strange"}
     talking.fault("http", "sendMessage", status=400, body=body, times=2)
-    async with sending(talking):
+    async with talking.sending():
         await posted(talking, *(Post(Text(f"event {n}"), chat_id=OWNER) for n in range(5)))
         await soon(lambda: is_empty(talking))
     assert await texts(talking) == [f"event {number}" for number in range(5)]

@@ -16,9 +16,13 @@ from core.domain.notices.protection import ProtectedAgain, Unprotected
 from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.notices.runs import RunCard, RunsTogether
 from core.domain.order import Side
+from core.engine.gathering import Rounds
 from core.engine.outbox import Outbox, OutboxSender
 from core.ports.notifier import Delivered, TryLater
 from core.ports.store import StoreView
+from tests.fakes.bot_api import Wall
+from tests.fakes.bot_engine import QuickClock
+from tests.fakes.clock import ManualClock
 from tests.fakes.memory_store import MemoryStore
 from tests.faults.life import until
 from tests.unit.engine.test_gathering import CHAT, Gathering
@@ -117,6 +121,45 @@ async def test_runs_that_come_one_by_one_join_the_card(memory_store: MemoryStore
         await posted(memory_store, outbox, [card(40)])
     assert told.run_ids() == ids(range(41))
     assert len(told.new()) <= 8
+
+
+async def test_five_runs_of_a_slot_are_one_card_though_each_commits_alone(
+    memory_store: MemoryStore,
+) -> None:
+    """As the engine commits them, one after another: the first waits for the others a moment."""
+    clock = ManualClock()
+    told, outbox = Chat(clock=clock), Outbox(clock)  # type: ignore[arg-type]
+    task = asyncio.create_task(OutboxSender(memory_store, clock, outbox, told).run())
+    try:
+        for number in range(5):
+            await outbox.post(memory_store, card(number))
+            await clock.advance(0.1)
+        while len(told.run_ids()) < 5:
+            await clock.advance(0.1)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert [type(one) for one in told.new()] == [RunsTogether]
+    assert told.run_ids() == ids(range(5))
+
+
+def test_the_first_card_of_a_run_does_not_wait_for_long() -> None:
+    """Until no other run has come for a moment; and runs that keep coming hold none back."""
+    wall = Wall()
+    rounds = Rounds(QuickClock(wall))
+    rows = [{"_id": str(number), "key": f"run:{number}"} for number in range(3)]
+    assert rounds.place(CHAT, rows[:1]) is None
+    assert rounds.wait(CHAT, rows[0]) == pytest.approx(0.3)
+    wall.seconds += 0.2
+    assert rounds.place(CHAT, rows[:2]) is None
+    assert rounds.wait(CHAT, rows[0]) == pytest.approx(0.3)
+    wall.seconds += 0.3
+    assert rounds.place(CHAT, rows[:2]) is None
+    assert rounds.wait(CHAT, rows[0]) <= 0
+    wall.seconds += 0.9
+    assert rounds.place(CHAT, rows) is None
+    assert rounds.wait(CHAT, rows[0]) == pytest.approx(0.1)
+    assert rounds.wait(CHAT, {"_id": "9", "key": None}) == 0
 
 
 async def test_a_few_runs_have_a_card_each(memory_store: MemoryStore) -> None:
