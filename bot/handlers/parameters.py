@@ -21,7 +21,7 @@ from bot.views.screen import button
 from bot.views.verbs import Verb
 from core.domain.instrument import InstrumentId
 from core.domain.target import Parameter
-from core.domain.typed_instruments import read_instruments
+from core.domain.typed_instruments import changed_instruments, read_instruments
 from core.domain.views import StrategyView
 from core.errors import UserError
 
@@ -100,8 +100,12 @@ def _picked(parameter: Parameter, choice: str) -> str:
 async def answer_parameter(visit: Visit, strategy: str, parameter: str) -> None:
     """Change a parameter to what the user typed."""
     text = visit.text.strip()
-    if parameter == INSTRUMENTS and await _ask_meant(visit, strategy, text):
-        return
+    if parameter == INSTRUMENTS:
+        view = await visit.services.control.strategies.get(strategy)
+        present = next(value for one, value in view.parameters if one.name == parameter)
+        text = changed_instruments(text, str(present))
+        if await _ask_meant(visit, strategy, text):
+            return
     await _change(visit, strategy, parameter, text)
 
 

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from core.domain.money import group_lakh, rupees
-from core.domain.typed_number import read_amount
+from core.domain.typed_number import plain_digits, read_amount
 from core.errors import UserError
 
 __all__ = [
@@ -122,7 +122,7 @@ def parse_limit(kind: LimitKind, text: str) -> Decimal | int:
     what = "whole rupees" if kind in MONEY else "a whole number"
     example = "2,50,000 or 2.5L" if kind in MONEY else str(USUAL[kind][2])
     given = text.strip()
-    bare = given.removeprefix("₹").strip()
+    bare = plain_digits(given).removeprefix("₹").strip()
     forms = (_PLAIN, _LAKH, _THOUSANDS)
     if bare.isascii() and any(form.fullmatch(bare) for form in forms):
         number = int(bare.replace(",", "")[:20])
@@ -139,8 +139,9 @@ def parse_limit(kind: LimitKind, text: str) -> Decimal | int:
 
 
 def _in_words(text: str) -> int | None:
-    """Return the whole rupees of an amount with its unit: ``2.5L``, ``50k``, ``Rs 500``."""
-    amount = read_amount(text) if any(map(str.isalpha, text)) else None
+    """Return the whole rupees of an amount with words: ``2.5L``, ``50k``, ``Rs 500``, ``500/-``."""
+    is_worded = any(map(str.isalpha, text)) or text.endswith("/-")
+    amount = read_amount(text) if is_worded else None
     return int(amount) if amount is not None and amount == int(amount) else None
 
 

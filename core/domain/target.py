@@ -14,7 +14,8 @@ from core.domain.instrument import InstrumentId, Product
 from core.domain.plain_text import plain_line
 from core.domain.sessions import Schedule, SessionWindow
 from core.domain.stop_rule import StopRule
-from core.domain.typed_number import read_number
+from core.domain.typed_number import plain_digits, read_number
+from core.domain.typed_time import read_time
 from core.errors import UserError
 
 __all__ = [
@@ -112,11 +113,15 @@ class Parameter:
         return self._check_number(int(value) if is_whole else value)
 
     def _check_text(self, value: str) -> str:
-        if self.choices and value not in self.choices:
+        if not self.choices:
+            return value
+        spelled = {one.casefold(): one for one in self.choices}
+        known = spelled.get(plain_digits(value).casefold()) or spelled.get(read_time(value) or "")
+        if known is None:
             raise UserError(
                 f"{self.label}: found {value[:30]!r}; expected one of {', '.join(self.choices)}."
             )
-        return value
+        return known
 
     def _check_number(self, value: int | Decimal) -> int | Decimal:
         low, high = self.minimum, self.maximum

@@ -1,7 +1,7 @@
 """Numbers as users type them: plain digits, bounded in length, before anything is worked out.
 
 ``Decimal`` and ``int`` read more than a person means: exponents (``1e6000``), underscores, digits
-of other scripts, thousands of digits, NaN.
+of any script, thousands of digits, NaN. Digits of a Hindi keyboard are read as the plain ones.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
-__all__ = ["read_amount", "read_amounts", "read_number"]
+__all__ = ["plain_digits", "read_amount", "read_amounts", "read_number"]
 
 _LONGEST = 40
 _MOST = Decimal(10) ** 15
@@ -24,12 +24,18 @@ _UNIT = rf"(?:{'|'.join(sorted(_UNITS, key=len, reverse=True))})"
 _RUPEES = r"(?:₹|rs\.?|inr)"
 _AMOUNT = re.compile(
     rf"(?P<sign>[+-]?)\s*{_RUPEES}?\s*(?P<number>[\d,.]+)\s*(?P<unit>{_UNIT}?)\b\s*"
-    r"(?:rupees|rs\.?|/-)?",
+    r"(?:rupees|rs\.?|/-)?\s*(?:only)?",
     re.ASCII | re.IGNORECASE,
 )
 _AMOUNTS = re.compile(
     rf"(?<![\w.])\d+(?:,\d+)*(?:\.\d+)?(?:\s*{_UNIT})?(?!\w)", re.ASCII | re.IGNORECASE
 )
+_DEVANAGARI = {0x966 + digit: str(digit) for digit in range(10)}
+
+
+def plain_digits(text: str) -> str:
+    """Return a text with the digits of a Hindi keyboard as plain ones: ``५०`` is ``50``."""
+    return text.translate(_DEVANAGARI)
 
 
 def read_number(text: str) -> Decimal | None:
@@ -37,7 +43,7 @@ def read_number(text: str) -> Decimal | None:
 
     It is below 10**15 and has six decimals at most; what it may be is for the caller to say.
     """
-    bare = text.strip()
+    bare = plain_digits(text).strip()
     sign = bare[:1] if bare[:1] in {"+", "-"} else ""
     bare = bare[len(sign) :].strip().removeprefix("₹").removesuffix("%").strip()
     if len(bare) > _LONGEST or not any("0" <= one <= "9" for one in bare):
@@ -53,7 +59,7 @@ def read_amount(text: str) -> Decimal | None:
 
     As people write them: ``2,50,000``, ``₹2.5L``, ``2.5 lakh``, ``50k``, ``1 cr``, ``Rs. 500``.
     """
-    bare = text.strip()
+    bare = plain_digits(text).strip()
     if len(bare) > _LONGEST or (found := _AMOUNT.fullmatch(bare)) is None:
         return None
     number = read_number(found["sign"] + found["number"])
@@ -68,6 +74,7 @@ def read_amounts(text: str) -> list[Decimal] | None:
 
     Without signs, because amounts may be joined by them: ``5000-2500-1000-500``.
     """
+    text = plain_digits(text)
     if any(map(str.isdigit, _AMOUNTS.sub("", text))):
         return None
     found = [read_amount(one) for one in _AMOUNTS.findall(text)]

@@ -15,8 +15,9 @@ from core.domain.account import Account
 from core.domain.instrument import InstrumentId, Product
 from core.domain.size_views import InstrumentView, SizeLine, SizeView
 from core.domain.target import Parameter
-from core.domain.typed_instruments import read_instruments
+from core.domain.typed_instruments import changed_instruments, read_instruments
 from core.domain.views import AssignmentView, SizeKind
+from core.errors import UserError
 from tests.fakes.rendered import TAGS
 from tests.fakes.views import a_strategy, an_account
 
@@ -54,11 +55,38 @@ def labels(screen: Screen) -> list[list[str]]:
         ("M&M\nBAJAJ-AUTO", ("NSE:M&M", "NSE:BAJAJ-AUTO")),
         ("nifty  50, SBIN , tcs", ("NSE:NIFTY 50", "NSE:SBIN", "NSE:TCS")),
         ("  ", ()),
+        ("sbin.", ("NSE:SBIN",)),
+        ("#SBIN and $infy 🚀!", ("NSE:SBIN", "NSE:INFY")),
+        ("sbin aur m&m / tcs", ("NSE:SBIN", "NSE:M&M", "NSE:TCS")),
+        ("🚀", ()),
     ],
 )
 def test_instruments_are_read_as_people_type_them(typed: str, read: tuple[str, ...]) -> None:
     """Small letters, commas or spaces, without an exchange, and twice the same."""
     assert read_instruments(typed) == read
+
+
+@pytest.mark.parametrize(
+    ("typed", "becomes"),
+    [
+        ("add tcs", "NSE:SBIN,NSE:INFY,NSE:TCS"),
+        ("+ tcs, sbin", "NSE:SBIN,NSE:INFY,NSE:TCS"),
+        ("please remove infy", "NSE:SBIN"),
+        ("-INFY.", "NSE:SBIN"),
+        ("tcs", "tcs"),
+        ("additive", "additive"),
+    ],
+)
+def test_a_list_of_instruments_is_changed_in_words(typed: str, becomes: str) -> None:
+    """Who writes what to add or to leave out need not send the whole list again."""
+    assert changed_instruments(typed, "NSE:SBIN,NSE:INFY") == becomes
+
+
+@pytest.mark.parametrize("typed", ["remove tcs", "remove sbin and infy"])
+def test_a_list_of_instruments_keeps_one_and_names_what_it_has(typed: str) -> None:
+    """What is not in it is said, and nothing else is removed."""
+    with pytest.raises(UserError, match=r"not in the list: NSE:SBIN|has to stay"):
+        changed_instruments(typed, "NSE:SBIN,NSE:INFY")
 
 
 @pytest.mark.row("D6")

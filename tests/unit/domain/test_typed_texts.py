@@ -94,6 +94,8 @@ def test_the_amount_of_a_guard_is_bounded(text: str) -> None:
         ("+7", "7"),
         (".5", "0.5"),
         ("1,234,567.25", "1234567.25"),
+        ("५०,०००", "50000"),
+        ("१२.५%", "12.5"),
     ],
 )
 def test_plain_numbers_are_read(text: str, number: str) -> None:
@@ -116,6 +118,11 @@ AMOUNTS: dict[str, Callable[[str], object]] = {
     ("text", "rupees"),
     [
         ("2.5L", 250_000),
+        ("₹2,50,000/-", 250_000),
+        ("250000/- only", 250_000),
+        ("Rs 2.5 lakh only", 250_000),
+        ("₹२.५L", 250_000),
+        ("२,५०,०००", 250_000),
         ("2.5 lakh", 250_000),
         ("₹2.5 Lakhs", 250_000),
         ("3 lac", 300_000),
@@ -208,3 +215,45 @@ def test_a_plain_line_stays_as_it_is(text: str) -> None:
         for sign in line
     )
     line.encode()
+
+
+TIMES = Parameter("t", "T", "09:30", choices=("09:15", "09:20", "14:30", "15:00"))
+SIDES = Parameter("s", "Side", "both", choices=("both", "long", "short"))
+
+
+@pytest.mark.row("D6")
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("09:20", "09:20"),
+        ("9:20", "09:20"),
+        ("9.20", "09:20"),
+        ("920", "09:20"),
+        ("0920 hrs", "09:20"),
+        ("9:20 am", "09:20"),
+        ("2:30 PM", "14:30"),
+        ("3pm", "15:00"),
+        ("15", "15:00"),
+        ("९:२०", "09:20"),
+    ],
+)
+def test_times_are_read_as_people_write_them(text: str, time: str) -> None:
+    """With a dot, without anything, with am and pm, on a Hindi keyboard."""
+    assert TIMES.check(text) == time
+
+
+@pytest.mark.row("D6")
+@pytest.mark.parametrize(
+    "text", ["25:00", "9:75", "13 pm", "0 am", "9", "half past two", "9:20:30"]
+)
+def test_what_is_no_time_of_the_choices_is_refused(text: str) -> None:
+    """With the choices, so that nobody guesses again."""
+    with pytest.raises(UserError, match="expected one of 09:15"):
+        TIMES.check(text)
+
+
+def test_a_choice_is_found_in_any_case() -> None:
+    """A phone's keyboard begins with a capital."""
+    assert SIDES.check("Long") == "long"
+    with pytest.raises(UserError):
+        SIDES.check("920")
