@@ -7,7 +7,8 @@ import logging
 from telegram import Bot, CallbackQuery, Message, MessageEntity, Update
 
 from bot.conversation.dispatch import attempt, serve_tap
-from bot.conversation.plain_words import is_panic_word
+from bot.conversation.plain_words import is_cancel_word, is_panic_word, view_alone
+from bot.conversation.prompts import Prompt
 from bot.conversation.services import ChatServices
 from bot.conversation.visit import Visit
 from bot.conversation.wishes import WishKind, wish_of
@@ -18,9 +19,8 @@ from bot.edge.pairing import Pairing, PairingResult
 from bot.handlers import typed
 from bot.registry import ACTIONS, COMMANDS
 from bot.views.callbacks import Tap, parse
-from bot.views.nearest import not_understood
 from bot.views.verbs import Verb
-from bot.wizard.answers import handle_text
+from bot.wizard.answers import handle_text, waits_for_text
 from bot.wizard.secrecy import keep_secret
 from core.domain.plain_text import plain_line
 from core.errors import StoreError
@@ -32,8 +32,8 @@ _PANIC = "panic"
 _PANIC_VERBS = frozenset(
     {Verb.ASK_PANIC, Verb.PANIC_PICK, Verb.PANIC, Verb.ASK_STOP_PANIC, Verb.STOP_PANIC}
 )
-_NUMBERS = frozenset({"limit", "guard", "paper", "size", "parameter"})
-"""Open questions that no wish for a mode or the end of a position answers."""
+_NAMED = frozenset({"add", "rename"})
+"""Open questions that a name answers: words for what is there are none."""
 _NO_ANSWERS = frozenset({WishKind.MODE, WishKind.CLOSE})
 _log = logging.getLogger(__name__)
 
@@ -111,17 +111,36 @@ class UpdateRouter:
         elif name in self._commands:
             await attempt(visit, self._commands[name])
         else:
-            await attempt(visit, _unknown)
+            await attempt(visit, lambda late: typed.serve_unknown(late, self._commands))
 
     async def _read(self, visit: Visit) -> None:
         """Take a message for the answer to the open question, or for what it asks for by itself."""
         prompt = await visit.services.prompts.current(visit.chat_id, visit.user_id)
+        if prompt is None or not await self._is_apart(visit, prompt):
+            await handle_text(visit, lambda late: typed.serve(late, self._commands))
+
+    async def _is_apart(self, visit: Visit, prompt: Prompt) -> bool:
+        """Serve what answers no question; the open one stays open, but for a word that ends it.
+
+        Whoever wants out, or looks at something, must not be told to send a number.
+        """
+        if visit.update_id <= prompt.update_id or visit.services.prompts.is_expired(prompt):
+            return False
+        if is_cancel_word(visit.text):
+            await self._commands["cancel"](visit)
+            return True
         wish = wish_of(visit.text)
-        # No number is spelled like this, and whoever wants out must not be told to send a number.
-        is_apart = prompt and prompt.kind in _NUMBERS and wish and wish.kind in _NO_ANSWERS
-        if is_apart and wish and await typed.serve_wish(visit, wish):
-            return
-        await handle_text(visit, lambda late: typed.serve(late, self._commands))
+        if wish and wish.kind in _NO_ANSWERS:
+            is_name = prompt.kind in _NAMED and not await typed.is_of_held(visit, wish)
+            if not is_name and await typed.serve_wish(visit, wish):
+                return True
+        if not waits_for_text(prompt):
+            await typed.serve(visit, self._commands)
+            return True
+        if prompt.kind not in _NAMED and (name := view_alone(visit.text)) is not None:
+            await self._commands[name](visit)
+            return True
+        return False
 
     async def _pair(self, update: Update, message: Message) -> None:
         """Make the sender of the console's code the owner; a wrong code gets no answer."""
@@ -150,12 +169,6 @@ class UpdateRouter:
             name=plain_line(user.first_name),
             age_s=age_s,
         )
-
-
-async def _unknown(visit: Visit) -> None:
-    await visit.send(
-        not_understood(visit.text, "I do not know that command. /help lists those that I know.")
-    )
 
 
 def is_urgent(update: Update) -> bool:

@@ -11,16 +11,18 @@ from collections.abc import Mapping
 __all__ = ["in_english"]
 
 _ENGLISH: Mapping[str, str] = {
-    "stop": "band karo, band kar do, band kardo, band kar de, band kijiye, बंद करो, बंद कर दो",
+    "stop": "band karo, band kar do, band kardo, band kar de, band kar, band kijiye, bandh karo, "
+    "bandh kar do, bandh kardo, kaat do, kat do, kaato, बंद करो, बंद कर दो",
     "sell": "becho, bech do, bech de, bechdo, bechna hai, nikal do, बेचो, बेच दो, निकाल दो",
     "buy": "kharido, khareedo, kharid lo, khareed lo, le lo, खरीदो, खरीद लो, ले लो",
     "resume": "chalu karo, chaalu karo, chalu kar do, shuru karo, shuru kar do, चालू करो, शुरू करो",
     "mode": "ruko, rukiye, ruk jao, roko, rok do, रुको, रुक जाओ, रोको, रोक दो",
-    "all": "sab, sabhi, sab kuch, saare, sara, सब, सभी, सब कुछ, सारे",
+    "all": "sab, sabhi, sabko, sab ko, sab kuch, saare, sara, सब, सभी, सब कुछ, सारे",
     "half": "aadha, adha, aadhi, आधा, आधी",
     "help": "madad, sahayata, मदद, सहायता",
     "hello": "namaskar, namaskaar, pranam, नमस्ते, नमस्कार, प्रणाम",
-    "profit": "munafa, fayda, faida, nuksan, nuksaan, kamai, मुनाफा, मुनाफ़ा, फायदा, नुकसान, कमाई",
+    "profit": "munafa, fayda, faida, nuksan, nuksaan, kamai, kamaya, kitna hua, "
+    "kitna bana, मुनाफा, मुनाफ़ा, फायदा, नुकसान, कमाई",
     "funds": "paisa, paise, rupaye, rupya, पैसा, पैसे, रुपये",
     "accounts": "khata, khate, खाता, खाते",
     "trades": "sauda, saude, सौदा, सौदे",

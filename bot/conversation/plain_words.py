@@ -9,14 +9,23 @@ import re
 
 from bot.conversation.hindi import in_english
 
-__all__ = ["COMMAND_OF", "asks_another_day", "is_panic_word", "meant_command"]
+__all__ = [
+    "COMMAND_OF",
+    "asks_another_day",
+    "is_cancel_word",
+    "is_panic_word",
+    "meant_command",
+    "view_alone",
+]
 
+_PANIC_MARKS = frozenset("🛑⛔🚨🆘")
 _NO_LETTERS = re.compile(r"[\W_]+")
 _LONGEST = 40
 _DEEDS = ("stop", "exit", "close", "sell", "squareoff", "flatten", "halt", "kill")
 _WHAT = ("", "all", "everything", "allnow", "everythingnow", "allpositions", "trading", "now")
 _PANIC = frozenset(
-    {"panic", "emergency", "killswitch"} | {deed + what for deed in _DEEDS for what in _WHAT}
+    {"panic", "emergency", "emergencystop", "emergencyexit", "killswitch", "sos"}
+    | {deed + what for deed in _DEEDS for what in _WHAT}
 ) - {
     # What a question may be answered with, or what is too little to mean everything.
     "exit",
@@ -27,9 +36,11 @@ _PANIC = frozenset(
 }
 _WORDS = re.compile(r"[a-z]+")
 _ALL = {"all", "everything", "every"}
+_TRADING = {"trading"}
 _EVERYTHING = _ALL | {
     *("my", "the", "our", "open", "position", "positions", "trade", "trades", "trading"),
     *("account", "accounts", "on", "of", "in", "and", "now", "immediately", "please"),
+    *("today", "right", "away", "asap", "fast", "quickly"),
 }
 _ANOTHER_DAY = re.compile(
     r"\b(yesterday|tomorrow|last|previous|past|weekly|monthly|yearly|ytd|weeks?|months?|years?"
@@ -39,24 +50,39 @@ _POLITE = re.compile(r"^(please|pls|hey|saarthi)|(please|pls|!+)$")
 
 COMMAND_OF: tuple[tuple[str, str], ...] = (
     (r"limits?|max loss|daily loss", "limits"),
-    (r"pause|exit ?only|resume|normal|mode", "mode"),
+    (r"money|cash", "dashboard"),
+    (r"pause|exit ?only|resume|normal|mode|kill|shut ?down|(turn|switch) off|stop the bot", "mode"),
     (r"guards?|stop ?loss|target", "guard"),
-    (r"p ?& ?l|pnl|profit|loss|result|mtm|how much", "pnl"),
-    (r"positions?|holdings?|open trades?", "positions"),
+    (
+        r"p ?& ?l|p ?/ ?l|p n l|pnl|profits?|loss|results?|mtm|how much|gains?|earn(ed|ings?)?",
+        "pnl",
+    ),
+    (r"positions?|holdings?|open trades?|portfolio", "positions"),
     (r"orders?|pending", "orders"),
     (r"trades?|fills?", "trades"),
     (r"log ?in|token|otp", "login"),
-    (r"add account|new account|connect", "add"),
+    (r"(add|another|new)( \w+){0,2} accounts?|connect", "add"),
     (r"accounts?|brokers?", "brokers"),
-    (r"strateg(y|ies)|parameters?|instruments?", "strategies"),
+    (r"strateg(y|ies)|parameters?|instruments?|size|quantity|qty", "strategies"),
     (r"dashboard|status|funds?|margin|balance|summary", "dashboard"),
-    (r"health|alive|are you there|ping", "health"),
+    (
+        r"health|alive|are you there|ping|market (open|closed?|hours|time)|holidays?|what time",
+        "health",
+    ),
     (r"settings?|capital", "settings"),
-    (r"hi|hello|hey|namaste|start|menu", "start"),
+    (
+        r"hi|hello|hey|namaste|start|menu|gm|good (morning|afternoon|evening)|who are you|home",
+        "start",
+    ),
     (r"help|what can you do|commands?", "help"),
-    (r"cancel|never ?mind|forget it", "cancel"),
+    (r"charges|brokerage|report|history|last (week|month|year)|yesterday", "pnl"),
+    (r"cancel|never ?mind|forget it|abort|quit", "cancel"),
 )
 """What a message is about, by its words, and the command that shows it; the first that fits."""
+_CANCEL = re.compile(
+    r"(please )?(cancel|never ?mind|forget it|leave it|abort|quit|stop this|cancel (it|this|that))"
+)
+_NO_VIEWS = frozenset({"start", "help", "cancel", "add"})
 _PATTERNS = tuple((re.compile(rf"\b(?:{words})(?:\b|$)"), name) for words, name in COMMAND_OF)
 
 
@@ -65,13 +91,16 @@ def is_panic_word(text: str) -> bool:
     if len(text) > _LONGEST:
         return False
     said = _POLITE.sub("", _verb_first(in_english(text).casefold().strip())).strip()
+    marks = said.replace("\N{VARIATION SELECTOR-16}", "").replace(" ", "")
+    if marks and set(marks) <= _PANIC_MARKS:
+        return True
     return _NO_LETTERS.sub("", said) in _PANIC or _means_all(said)
 
 
 def _verb_first(said: str) -> str:
-    """Return ``all stop`` as ``stop all``, which is how Hindi puts it."""
+    """Return ``all stop`` as ``stop all``, and ``trading stop``, which is how Hindi puts it."""
     words = said.split()
-    return " ".join([words[-1], *words[:-1]]) if words[:1] == ["all"] else said
+    return " ".join([words[-1], *words[:-1]]) if words[:1] in (["all"], ["trading"]) else said
 
 
 def _means_all(said: str) -> bool:
@@ -80,7 +109,8 @@ def _means_all(said: str) -> bool:
         said.replace("square off", "squareoff").replace("square-off", "squareoff")
     )
     rest = set(words[1:])
-    return bool(words) and words[0] in _DEEDS and rest <= _EVERYTHING and bool(rest & _ALL)
+    wanted = _ALL | (_TRADING if words[:1] in (["stop"], ["halt"]) else set())
+    return bool(words) and words[0] in _DEEDS and rest <= _EVERYTHING and bool(rest & wanted)
 
 
 def meant_command(text: str) -> str | None:
@@ -91,6 +121,19 @@ def meant_command(text: str) -> str | None:
     if not said or len(said) > _LONGEST:
         return None
     return next((name for pattern, name in _PATTERNS if pattern.search(said)), None)
+
+
+def is_cancel_word(text: str) -> bool:
+    """Whether a text means the end of the open question, and nothing else."""
+    said = " ".join(in_english(text).casefold().strip(" .!").split())
+    return _CANCEL.fullmatch(said) is not None
+
+
+def view_alone(text: str) -> str | None:
+    """Return the command that a text names and says no other word beside, or None."""
+    said = " ".join(in_english(text).casefold().strip(" .!?").split())
+    found = next((name for one, name in _PATTERNS if one.fullmatch(said)), None)
+    return None if found in _NO_VIEWS else found
 
 
 def asks_another_day(text: str) -> bool:

@@ -66,6 +66,11 @@ _UNITS = {
     "rs",
     "order",
     "orders",
+    "it",
+    "this",
+    "that",
+    "them",
+    "today",
 }
 _ORDERS = {"order", "orders"}
 _OUT = {

@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from bot.conversation.hindi import in_english
-from bot.conversation.plain_words import meant_command
+from bot.conversation.plain_words import meant_command, view_alone
 from bot.conversation.visit import Visit
 from bot.conversation.wishes import Wish, WishKind, names_in, wish_of
 from bot.handlers import accounts as account_pages
@@ -27,14 +27,39 @@ from core.domain.account import Account
 from core.domain.mode import TradingMode
 from core.domain.views import OrderView, PositionView, StrategyView
 
-__all__ = ["serve", "serve_wish"]
+__all__ = ["is_of_held", "serve", "serve_unknown", "serve_wish"]
 
 _SHOWN = 8
 _SHORTEST = 3
 """So many letters may stand for the name that begins with them."""
 _WORD = re.compile(r"[a-z0-9&]+")
 _NAMED_VIEWS = frozenset({"dashboard", "positions", "orders", "trades", "pnl", "mode"})
-_ANSWERS = frozenset({"yes", "y", "ok", "okay", "no", "n", "confirm", "sure", "do it", "haan"})
+_ANSWERS = frozenset(
+    {
+        "yes",
+        "y",
+        "ok",
+        "okay",
+        "no",
+        "n",
+        "confirm",
+        "sure",
+        "do it",
+        "haan",
+        "👍",
+        "✅",
+        "👌",
+        "👎",
+    }
+)
+_THANKS = re.compile(
+    r"(ok |okay )?(thanks?|thank you|thx|ty|dhanyavaa?d|shukriya|🙏|धन्यवाद)\b.{0,12}|🙏"
+)
+_OF_ACCOUNT = frozenset({"rename", "disable", "enable", "disconnect", "edit", "renew", "logout"})
+_OF_PRICE = frozenset(
+    {"price", "ltp", "rate", "quote", "bhav", "kitne", "what", "what's", "is", "how", "doing", "s"}
+    | {"show", "check", "me", "last", "current", "position"}
+)
 _RUN = frozenset({"run"})
 _OF_STRATEGY = frozenset(
     {"run", "start", "stop", "enable", "disable", "show", "open", "strategy", "parameters", "on"}
@@ -43,6 +68,7 @@ _OF_STRATEGY = frozenset(
 _BY_HAND = (
     "I take no buy or sell orders by hand: strategies enter, and what is held you can close here."
 )
+_AT_STRATEGY = "What a strategy trades is changed at the strategy"
 _WHOLE = "I close whole positions only."
 
 
@@ -51,6 +77,8 @@ async def serve(visit: Visit, commands: Mapping[str, Callable[[Visit], Awaitable
     said = " ".join(in_english(visit.text).casefold().strip(" .!").split())
     if not visit.typed:
         await visit.send(not_understood("", "I can read only text."))
+    elif _THANKS.fullmatch(said):
+        await visit.send(Screen("You are welcome.", command_rows("dashboard")))
     elif said in _ANSWERS:
         words = "Words confirm nothing: tap the button under the question."
         await visit.send(not_understood("", words))
@@ -58,27 +86,76 @@ async def serve(visit: Visit, commands: Mapping[str, Callable[[Visit], Awaitable
         return
     elif (strategy := _strategy_in(said, await _strategies(visit))) is not None:
         await _open_strategy(visit, strategy, is_run=bool(_RUN & set(said.split())))
-    elif (name := meant_command(visit.text)) is not None:
+    elif await _open_account(visit, said):
+        return
+    elif (name := _meant(visit, said)) is not None:
         await _name_account(visit, name)
         await commands[name](visit)
+    elif said.startswith(("add ", "include ")):
+        await visit.send(not_understood(f"{said} strategy", f"{_AT_STRATEGY}."))
     elif not await _show_named(visit):
         await visit.send(not_understood(in_english(visit.text)))
 
 
+async def serve_unknown(
+    visit: Visit, commands: Mapping[str, Callable[[Visit], Awaitable[None]]]
+) -> None:
+    """Serve a command that there is not, as the words it is made of: ``/close sbin``."""
+    text = visit.text.lstrip("/ ").replace("_", " ")
+    wish = wish_of(text)
+    if wish is not None and await serve_wish(visit, wish):
+        return
+    if (name := view_alone(text)) is not None:
+        await commands[name](visit)
+        return
+    words = "I do not know that command. /help lists those that I know."
+    await visit.send(not_understood(visit.text, words))
+
+
+async def _open_account(visit: Visit, said: str) -> bool:
+    """Open the page of the account that something of its page was asked for: ``rename main``."""
+    words = said.split()
+    if not _OF_ACCOUNT & set(words):
+        return False
+    found, left = _named(await _accounts(visit), names_in(said))
+    if len(found) != 1 or not set(left) <= _OF_ACCOUNT:
+        return False
+    visit.tap = Tap(None, (found[0].broker_id,))
+    await account_pages.page(visit)
+    return True
+
+
+def _meant(visit: Visit, said: str) -> str | None:
+    """Return the command whose view fits; a broker's name after "add" is an account of it."""
+    brokers = {one.name for one in visit.services.parameters.brokers}
+    if said.startswith("add ") and brokers & set(said.split()):
+        return "add"
+    return meant_command(visit.text)
+
+
 async def _show_named(visit: Visit) -> bool:
     """Show the account or the positions whose name was all that was typed."""
-    names = names_in(visit.text)
+    names = tuple(one for one in names_in(visit.text) if one not in _OF_PRICE)
     found, left = _named(await _accounts(visit), names)
     if len(found) == 1 and not left:
         visit.tap = Tap(None, (found[0].broker_id,))
         await dashboard.show_dashboard(visit)
         return True
     shown = await visit.services.control.views.positions(None)
-    if not names or not all(any(_is_symbol(one, name) for one in shown) for name in names):
+    is_held = any(one.instrument.symbol.casefold() in names for one in shown)
+    is_all = all(any(_is_symbol(one, name) for one in shown) for name in names)
+    if not names or not (is_held or is_all):
         return False
     visit.tap = Tap(None, (ALL,))
     await dashboard.positions(visit)
     return True
+
+
+async def is_of_held(visit: Visit, wish: Wish) -> bool:
+    """Whether all that a wish names is an account or is held, so that it is no name itself."""
+    left = _named(await _accounts(visit), wish.names)[1]
+    held = await visit.services.control.views.positions(None) if left else ()
+    return all(any(_is_symbol(one, name) for one in held) for name in left)
 
 
 async def serve_wish(visit: Visit, wish: Wish) -> bool:
@@ -124,13 +201,20 @@ def _strategy_in(said: str, known: Sequence[StrategyView]) -> StrategyView | Non
     """Return the only strategy that a text names: by its words, or by their first letters."""
     words = [one for one in names_in(said) if one not in _OF_STRATEGY]
     found = [one for one in known if words and all(_is_of(one, word) for word in words)]
+    if not found and _OF_STRATEGY & set(said.split()):
+        # Something of it is to be changed: "change orb to infy".
+        found = [one for one in known if any(_is_short_for(one, word) for word in words)]
     return found[0] if len(found) == 1 else None
 
 
 def _is_of(strategy: StrategyView, word: str) -> bool:
     title = _WORD.findall(strategy.title.casefold())
-    letters = "".join(one[0] for one in title)
-    return word in {*title, letters, strategy.name.casefold()}
+    return word in title or _is_short_for(strategy, word)
+
+
+def _is_short_for(strategy: StrategyView, word: str) -> bool:
+    letters = "".join(one[0] for one in _WORD.findall(strategy.title.casefold()))
+    return word in {letters, strategy.name.casefold()}
 
 
 async def _open_strategy(visit: Visit, strategy: StrategyView, *, is_run: bool) -> None:
@@ -270,10 +354,10 @@ async def _cancel(visit: Visit, wish: Wish) -> bool:
     else:
         found, left = _named(await _accounts(visit), wish.names)
         if left or len(found) != 1:
-            if meant_command(visit.text) is not None:
+            if meant_command(" ".join(wish.names)) is not None:
                 return False
-            words = "No order of that name is working."
-            await visit.send(Screen(words, command_rows("orders")))
+            words = f"No order called {esc(wish.names[0].upper()[:20])} is working. {_AT_STRATEGY}."
+            await visit.send(Screen(words, command_rows("orders", "strategies")))
             return True
         visit.tap = Tap(None, (found[0].broker_id,))
         await account_pages.page(visit)

@@ -59,6 +59,9 @@ _ALSO: Mapping[str, str] = {
     "alert": "guard",
     "backtest": "strategies",
     "connect": "add",
+    "stop": "panic",
+    "emergency": "panic",
+    "everything": "panic",
     "token": "login",
 }
 """Other words for what a command shows."""
@@ -72,6 +75,8 @@ def nearest(text: str) -> list[str]:
     known = {**{name: name for name in BUTTONS}, **_ALSO}
     found: dict[str, None] = {}
     for word in _WORD.findall(text.casefold())[:8]:
+        if word == "stop":
+            continue  # beside other words it is a price; alone it is understood before
         for alike in difflib.get_close_matches(word, known, _MOST, _ALIKE):
             found.setdefault(known[alike])
     return list(found)[:_MOST]

@@ -45,7 +45,7 @@ from bot.wizard.secret_message import delete_secret
 from core.domain.account import Account, AccountDraft, checked_display_name
 from core.errors import AlreadyDone, UserError
 
-__all__ = ["begin", "handle_text", "move"]
+__all__ = ["begin", "handle_text", "move", "waits_for_text"]
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +64,11 @@ _ANSWERS: Mapping[str, Callable[[Visit, Mapping[str, Any]], Awaitable[None]]] = 
         visit, data["strategy"], data["broker_id"], data["what"]
     ),
 }
+
+
+def waits_for_text(prompt: Prompt) -> bool:
+    """Whether an open question is answered by a message; a step of the wizard may want a tap."""
+    return prompt.kind != KIND or prompt.step in ANSWERED_STEPS
 
 
 async def begin(visit: Visit) -> None:

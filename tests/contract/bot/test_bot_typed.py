@@ -98,6 +98,14 @@ async def test_orders_strategies_and_views_are_found_by_their_names(world: World
     await talk.say("all positions", "Positions · all accounts")
     await talk.say("remove account second", "Strategies: enabled")
     await talk.say("stop loss", "Guards")
+    await talk.say("change orb to infy", "Opening range breakout\n   ⚪ disabled")
+    await talk.say("rename second", "Strategies: enabled")
+    await talk.say("price of infy", "Positions · all accounts")
+    await talk.say("sbin, tcs", "Positions · all accounts")
+    shown = await talk.say("remove tcs", "No order called TCS is working.")
+    assert labels(shown) == ["Orders", "Strategies", "Help"]
+    shown = await talk.say("add tcs", "What a strategy trades is changed at the strategy.")
+    assert "Strategies" in labels(shown)
     await talk.say("second", "Fyers - Second")
     await talk.say("infy", "Positions · all accounts")
     await talk.say("pause zerodha and fyers", "Set Paused for which account?")
@@ -118,7 +126,34 @@ async def test_what_is_not_understood_gets_one_sentence_and_buttons(world: World
     shown = await talk.say("weather", "I did not understand that. This may be")
     assert labels(shown) == ["Dashboard", "Positions", "Help"]
     await talk.say("yes", "Words confirm nothing: tap the button under the question.")
+    shown = await talk.say("stpo", "I did not understand that. These come nearest:")
+    assert labels(shown)[0] == "Panic"
+    await talk.say("👍", "Words confirm nothing: tap the button under the question.")
+    await talk.say("thank you!", "You are welcome.")
+    await talk.say("/close infy", "Close this position on Zerodha - Main?")
+    await talk.say("/pause", "Set Paused for all accounts?")
+    await talk.say("/holdings", "Positions · Zerodha - Main")
     await talk.say("STOP", "Cancel and close everything on all accounts?")
+
+
+async def test_words_beside_the_wizard_are_no_answers_of_it(world: World) -> None:
+    """Wishes, views and the end of the question are heard at each step; a name stays a name."""
+    await two_accounts(world)
+    talk = Talk(world)
+    await talk.say("add zerodha", "With which broker?")
+    await talk.say("pnl", "Profit today")
+    await talk.say("stop orb", "Opening range breakout\n   ⚪ disabled")
+    await talk.say("never mind", "Cancelled adding an account.")
+    await talk.say("/add", "With which broker?")
+    await world.owner.tap("Zerodha")
+    await talk.say("close infy", "Close this position on Zerodha - Main?")
+    await world.owner.tap("Continue", anywhere=True)
+    await world.owner.sees("What shall I call this account?", anywhere=True)
+    await talk.say("pause second", "Set Paused for Fyers - Second?")
+    await talk.say("Close friend", "Send the API key")
+    await talk.say("close infy", "Close this position on Zerodha - Main?")
+    await talk.say("Cancel", "Cancelled adding an account.")
+    assert [one.display_name for one in await world.control.accounts.all()] == ["Main", "Second"]
 
 
 @pytest.mark.row("R1", "R2")
@@ -131,4 +166,5 @@ async def test_a_wish_is_heard_while_a_number_is_asked_for(world: World) -> None
     await world.owner.tap("Order value")
     await talk.say("pause everything", "Set Paused for all accounts?")
     await talk.say("close infy", "Close this position on Zerodha - Main?")
+    await talk.say("positions", "Positions · Zerodha - Main")
     await talk.say("2.5L", "₹2,50,000")

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from bot.conversation.plain_words import COMMAND_OF, is_panic_word, meant_command
+from bot.conversation.plain_words import (
+    COMMAND_OF,
+    is_cancel_word,
+    is_panic_word,
+    meant_command,
+    view_alone,
+)
 from bot.registry import COMMANDS
 
 
@@ -30,6 +36,16 @@ from bot.registry import COMMANDS
         "band karo",
         "सब बंद करो",
         "jaldi sab becho",
+        "stop trading now",
+        "trading band karo",
+        "sabko band kar do",
+        "sab kaat do",
+        "bandh karo",
+        "emergency stop",
+        "close all trades today",
+        "🛑",
+        "⛔️ 🛑",
+        "SOS",
     ],
 )
 def test_who_wants_out_gets_the_question_of_a_panic(text: str) -> None:
@@ -58,6 +74,10 @@ def test_who_wants_out_gets_the_question_of_a_panic(text: str) -> None:
         "sbin band karo",
         "band",
         "sab orders band karo",
+        "stop trading sbin",
+        "kill it",
+        "👍",
+        "✅",
     ],
 )
 def test_what_may_answer_a_question_is_no_panic(text: str) -> None:
@@ -89,6 +109,24 @@ def test_what_may_answer_a_question_is_no_panic(text: str) -> None:
         ("kya chal raha hai", "dashboard"),
         ("mera khata dikhao", "brokers"),
         ("नमस्ते", "start"),
+        ("p/l", "pnl"),
+        ("P n L", "pnl"),
+        ("kitna kamaya aaj", "pnl"),
+        ("trades yesterday", "trades"),
+        ("order history", "orders"),
+        ("last week", "pnl"),
+        ("how much money do I have", "dashboard"),
+        ("portfolio", "positions"),
+        ("add fyers account", "add"),
+        ("kill", "mode"),
+        ("shut down", "mode"),
+        ("turn off everything", "mode"),
+        ("stop the bot", "mode"),
+        ("good morning", "start"),
+        ("gm", "start"),
+        ("is the market open", "health"),
+        ("market open today?", "health"),
+        ("what time is it", "health"),
         ("12.5", None),
         ("Family", None),
         ("x" * 50 + " pnl", None),
@@ -103,3 +141,32 @@ def test_words_open_the_view_that_fits(text: str, command: str | None) -> None:
 def test_every_view_that_is_offered_exists() -> None:
     """A command that went would leave people without an answer."""
     assert {name for _, name in COMMAND_OF} <= {one.name for one in COMMANDS}
+
+
+@pytest.mark.parametrize("text", ["cancel", "Cancel!", "never mind", "CANCEL it", "quit", "abort"])
+def test_words_end_the_open_question(text: str) -> None:
+    """Whoever does not know the command is not stuck in a question."""
+    assert is_cancel_word(text)
+
+
+@pytest.mark.parametrize("text", ["cancel sbin", "cancel all", "Abort Capital", "no", "stop", ""])
+def test_other_words_end_no_question(text: str) -> None:
+    """An order to cancel, a name, an answer."""
+    assert not is_cancel_word(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("pnl", "pnl"),
+        ("Positions!", "positions"),
+        ("my positions", None),
+        ("SBIN", None),
+        ("2 orders", None),
+        ("cancel", None),
+        ("start", None),
+    ],
+)
+def test_a_view_is_named_alone(text: str, command: str | None) -> None:
+    """Only then it is none of the values that an open question may ask for."""
+    assert view_alone(text) == command

@@ -51,6 +51,8 @@ def test_modes_are_found(text: str, mode: TradingMode, names: tuple[str, ...]) -
         ("sell 10 infy", Wish(CLOSE, ("infy",), is_sale=True, is_part=True)),
         ("sell half of my infy", Wish(CLOSE, ("infy",), is_sale=True, is_part=True)),
         ("close", Wish(CLOSE)),
+        ("close it", Wish(CLOSE)),
+        ("sell infy today", Wish(CLOSE, ("infy",), is_sale=True)),
         ("stop zerodha", Wish(CLOSE, ("zerodha",), is_stop=True)),
         ("buy 10 infy", Wish(ENTER, ("infy",), is_part=True)),
         ("go long reliance", Wish(ENTER, ("reliance",))),
