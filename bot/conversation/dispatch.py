@@ -72,6 +72,7 @@ async def serve_tap(visit: Visit, actions: Mapping[Verb, Action]) -> None:
         await visit.answer("That tap came late; nothing was changed.", is_alert=True)
         await visit.send(_stale(visit, action))
         return
+    visit.opens_anew = visit.tap.is_on_notice and not (action.has_nonce or action.is_change)
     # The answer goes first; the handler needs nothing of what comes back.
     _, took_effect = await asyncio.gather(
         visit.answer(action.toast or None), attempt(visit, action.handler)

@@ -41,6 +41,8 @@ class Visit:
         is_deleted: The user's message is deleted from the chat already.
         answered_in: The message of a question that shows what came of a typed answer.
         is_refused: What was tapped is not to be had (any more), which was said.
+        opens_anew: The tap only opens something, on a notice, which stays.
+        opened_in: The new message in which it was opened.
     """
 
     services: ChatServices
@@ -58,6 +60,8 @@ class Visit:
     is_deleted: bool = False
     answered_in: int | None = None
     is_refused: bool = False
+    opens_anew: bool = False
+    opened_in: int | None = None
 
     @property
     def command(self) -> Command:
@@ -114,9 +118,15 @@ class Visit:
         self.answered_in = await self._edit(asked_in, screen)
 
     async def show(self, screen: Screen) -> int:
-        """Edit the tapped message, or send a new one; return its id."""
-        message_id = self.tapped_message_id
-        return await (self.send(screen) if message_id is None else self._edit(message_id, screen))
+        """Edit the tapped message, or send a new one; return its id.
+
+        What a notice reported stays in the chat: what its buttons open is a new message.
+        """
+        shown_in = self.opened_in if self.opens_anew else self.tapped_message_id
+        if shown_in is not None:
+            return await self._edit(shown_in, screen)
+        self.opened_in = await self.send(screen)
+        return self.opened_in
 
     async def _edit(self, message_id: int, screen: Screen) -> int:
         """Edit a message, or send a new one where Telegram refuses; return its id."""

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
+from telegram import InlineKeyboardButton
 from telegram.constants import ParseMode
 from telegram.error import (
     BadRequest,
@@ -31,6 +32,7 @@ from bot.edge.limiter import AT_ONCE, seconds_of
 from bot.notices.lookups import Lookups
 from bot.notices.render import render
 from bot.notices.together import parts_of
+from bot.views.callbacks import noticed
 from bot.views.markup import fit, italic
 from bot.views.screen import Screen
 from core.domain.notices.post import Delivery, Post
@@ -162,7 +164,7 @@ class TelegramNotifier:
             chat_id,
             fit(_plain(screen.text) if is_plain else screen.text),
             parse_mode=parse_mode,
-            reply_markup=None if is_plain else screen.markup(),
+            reply_markup=None if is_plain else _on_notice(screen).markup(),
             link_preview_options=NO_PREVIEW,
             rate_limit_args=AT_ONCE,
         )
@@ -180,7 +182,7 @@ class TelegramNotifier:
                 chat_id=chat_id,
                 message_id=message_id,
                 parse_mode=None if is_plain else ParseMode.HTML,
-                reply_markup=None if is_plain else screen.markup(),
+                reply_markup=None if is_plain else _on_notice(screen).markup(),
                 link_preview_options=NO_PREVIEW,
                 rate_limit_args=AT_ONCE,
             )
@@ -230,6 +232,19 @@ class _Content:
 def _marked(screen: Screen, *, is_repeat: bool) -> Screen:
     """Say of what may be in the chat already that it was sent again; an edit needs no mark."""
     return Screen(f"{fit(screen.text)}\n{italic(_AGAIN)}", screen.rows) if is_repeat else screen
+
+
+def _on_notice(screen: Screen) -> Screen:
+    """Return a screen whose buttons say that they stand on a notice."""
+    rows = tuple(tuple(map(_noticed, row)) for row in screen.rows)
+    return Screen(screen.text, rows)
+
+
+def _noticed(one: InlineKeyboardButton) -> InlineKeyboardButton:
+    data = one.callback_data
+    if not isinstance(data, str):
+        return one
+    return InlineKeyboardButton(one.text, callback_data=noticed(data), style=one.style)
 
 
 def _plain(text: str) -> str:

@@ -1,5 +1,8 @@
 """The data of buttons: ``v1:<verb>:<argument>...``, at most 64 bytes, valid after any restart.
 
+On a notice it begins with ``n1``: what was reported stays in the chat, so what such a button opens
+is a message of its own.
+
 A button that only shows something carries short plain data. One that changes something for good
 carries a nonce (``bot.conversation.nonces``). Long names are sent as a ``handle``, a short hash
 that is compared with the names that exist now.
@@ -14,9 +17,20 @@ from dataclasses import dataclass
 from bot.views.verbs import Verb
 from core.errors import NotFound
 
-__all__ = ["LIMIT_BYTES", "VERSION", "Tap", "encode", "handle", "parse", "resolve"]
+__all__ = [
+    "LIMIT_BYTES",
+    "ON_NOTICE",
+    "VERSION",
+    "Tap",
+    "encode",
+    "handle",
+    "noticed",
+    "parse",
+    "resolve",
+]
 
 VERSION = "v1"
+ON_NOTICE = "n1"
 LIMIT_BYTES = 64
 
 
@@ -26,6 +40,7 @@ class Tap:
 
     verb: Verb | None = None
     arguments: tuple[str, ...] = ()
+    is_on_notice: bool = False
 
     def argument(self, position: int, default: str = "") -> str:
         """Return one argument, or ``default`` where there is none."""
@@ -51,9 +66,15 @@ def parse(data: str | None) -> Tap | None:
     """Return the parsed data, or None when the version or the verb is not known."""
     version, _, rest = (data or "").partition(":")
     verb, *arguments = rest.split(":")
-    if version != VERSION or verb not in list(Verb):
+    if version not in {VERSION, ON_NOTICE} or verb not in list(Verb):
         return None
-    return Tap(Verb(verb), tuple(arguments))
+    return Tap(Verb(verb), tuple(arguments), version == ON_NOTICE)
+
+
+def noticed(data: str) -> str:
+    """Return the data of a button as it stands on a notice; what is not ours stays as it is."""
+    version, separator, rest = data.partition(":")
+    return f"{ON_NOTICE}{separator}{rest}" if version == VERSION else data
 
 
 def handle(name: str) -> str:

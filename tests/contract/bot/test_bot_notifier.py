@@ -87,6 +87,23 @@ async def test_a_card_that_is_gone_is_sent_anew(talking: World):
     await talking.owner.sees("card")
 
 
+@pytest.mark.row("E5")
+async def test_what_is_opened_from_a_notice_is_a_message_of_its_own(talking: World):
+    """What was reported stays in the chat with its buttons; what is opened changes in its place."""
+    account = an_account()
+    await talking.connect(account)
+    told = await deliver(talking, Post(LoginDone(account.broker_id, "ASHA BHAT")))
+    message = await talking.owner.sees("is logged in")
+    await talking.owner.tap("Dashboard", message=message)
+    board = await talking.owner.sees("Funds")
+    assert board["id"] > told.message_id
+    await talking.owner.tap("Refresh", message=board)
+    await talking.settled()
+    shown = await talking.owner.messages(after=told.message_id - 1)
+    assert [one["id"] for one in shown] == [told.message_id, board["id"]]
+    assert shown[0]["text"] == message["text"] and shown[0]["keyboard"] == message["keyboard"]
+
+
 @pytest.mark.row("B6")
 async def test_the_warning_is_replaced_not_piled_up(talking: World):
     """The old warning goes, the new one is the newest message; removed, nothing is left."""

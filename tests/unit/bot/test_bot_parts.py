@@ -18,7 +18,7 @@ from bot.conversation.login_buttons import LoginButtons
 from bot.edge.limiter import AT_ONCE, ChatLimiter
 from bot.parameters import BotParameters
 from bot.registry import ACTIONS, COMMANDS
-from bot.views.callbacks import LIMIT_BYTES, Tap, encode, handle, parse, resolve
+from bot.views.callbacks import LIMIT_BYTES, Tap, encode, handle, noticed, parse, resolve
 from bot.views.verbs import Verb
 from core.adapters.fyers import FYERS
 from core.adapters.zerodha import ZERODHA
@@ -139,6 +139,9 @@ def test_button_data_is_read_back_or_refused(arguments: list[str]):
         assert len(":".join(["v1", "ords", *arguments]).encode()) > LIMIT_BYTES
         return
     assert parse(data) == Tap(Verb.ORDERS, tuple(arguments))
+    on_notice = noticed(data)
+    assert parse(on_notice) == Tap(Verb.ORDERS, tuple(arguments), is_on_notice=True)
+    assert len(on_notice) == len(data) and noticed(on_notice) == on_notice
 
 
 @pytest.mark.parametrize("data", [None, "", "v1", "v1:", "v2:dash", "dash:v1", ":", "v1:of_old"])
