@@ -12,6 +12,7 @@
     ├── StoreError
     │   ├── StoreUnavailable    the store cannot be reached or cannot write: nothing may be sent
     │   ├── DuplicateKey        a unique index refused a document
+    │   ├── GivenUp             a transaction's body wants no other run of it
     │   └── TransactionConflict a transaction could not be committed within its attempts
     ├── BackupFailed            a backup could not be made
     ├── BrokerReadError         a read from a broker failed; carries a ReadFault
@@ -37,6 +38,7 @@ __all__ = [
     "DecisionFailed",
     "Denied",
     "DuplicateKey",
+    "GivenUp",
     "LeaseHeld",
     "LeaseLost",
     "LoginFault",
@@ -114,8 +116,19 @@ class DuplicateKey(StoreError):
         self.collection = ""
 
 
+class GivenUp(StoreError):
+    """A body of a transaction wants no other run, whatever broke this one; it is rolled back."""
+
+
 class TransactionConflict(StoreError):
-    """A transaction met write conflicts on every one of its attempts; nothing was changed."""
+    """A transaction met write conflicts on every one of its attempts; nothing was changed.
+
+    Attributes:
+        met: The collection and the ids of what the refused command would have changed, one of which
+            somebody else is writing; None where that is not known.
+    """
+
+    met: tuple[str, tuple[str, ...]] | None = None
 
 
 class StaleWrite(TransactionConflict):

@@ -82,6 +82,7 @@ class Wiring(AccountWiring):
             outbox=self.outbox,
             gateway=self.gateway,
             lanes=lambda ids: self.pool.lanes(uncontended(self._store, ids)),
+            uncontended=lambda ids: uncontended(self._store, ids),
             wake=self.pool.wake,
             warm=self.connections.warm,
             look_ahead=self.pool.look_ahead,

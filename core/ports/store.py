@@ -188,6 +188,8 @@ class BulkView(StoreView, Protocol):
             Unmatched: No document matches the condition.
             StaleWrite: A document that is to be changed or removed is not there.
             DuplicateKey: A unique index refused; its ``collection`` says where.
+            TransactionConflict: Somebody else writes one of the documents; ``met`` says of which
+                batch, where the server says it.
         """
         ...
 
@@ -200,6 +202,7 @@ class Store(StoreView, Protocol):
 
         ``body`` may run several times (write conflicts), so it must have no effect outside the view
         it is given. An exception from ``body`` aborts the transaction and is raised unchanged.
+        After a write conflict only ``GivenUp`` is; the body runs again otherwise.
         ``nonce`` names this commit: it is inserted (unique) with it, so that after an unknown
         commit result, or when the server forgot that it had committed, the adapter reads it back
         and never applies the body twice. A nonce that was committed by an earlier call raises

@@ -8,7 +8,14 @@ from datetime import UTC, datetime
 import pytest
 
 from core.adapters.mongo.store import MongoStore
-from core.errors import AlreadyDone, DuplicateKey, StaleWrite, Unmatched
+from core.errors import (
+    AlreadyDone,
+    DuplicateKey,
+    GivenUp,
+    StaleWrite,
+    TransactionConflict,
+    Unmatched,
+)
 from core.ports.store import Batch, BulkView, Change, Condition, Document, ServedStore
 from tests.contract.conftest import OPTIONS
 from tests.faults.proxy import Loss, through
@@ -66,6 +73,39 @@ async def test_a_condition_that_nothing_meets_refuses_all(begun: ServedStore) ->
     with pytest.raises(Unmatched):
         await begun.transaction(writing(*batches, condition=other), nonce="1")
     assert await content(begun) == [0, ["a", "b"], []]
+
+
+async def test_a_lock_is_named_to_a_body_that_gives_up(
+    begun: ServedStore, other_store: ServedStore
+) -> None:
+    """It runs once, hears which of its commands met another's write, and leaves nothing."""
+    wrote, finish = asyncio.Event(), asyncio.Event()
+
+    async def holds(view: BulkView) -> None:
+        await view.update("cards", {"_id": "b"}, Change(inc={"n": 1}))
+        wrote.set()
+        await finish.wait()
+
+    met: list[object] = []
+
+    async def gives_up(view: BulkView) -> None:
+        batches = [("cards", Batch(changes=[(one, Change(inc={"n": 1}))])) for one in ("a", "b")]
+        try:
+            await view.apply_all(COUNTED, batches)
+        except TransactionConflict as error:
+            met.append(error.met)
+            raise GivenUp("It is locked.") from error
+
+    holder = asyncio.create_task(begun.transaction(holds, nonce="holder"))
+    await wrote.wait()
+    with pytest.raises(GivenUp):
+        await other_store.transaction(gives_up, nonce="1")
+    finish.set()
+    await holder
+    assert met == [("cards", ("b",))]
+    assert [row.get("n", 0) for row in await begun.find("cards", {}, sort=[("_id", 1)])] == [0, 1]
+    assert await content(begun) == [0, ["a", "b"], []]
+    assert await begun.get("commits", "1") is None
 
 
 async def test_a_key_that_is_taken_refuses_all_and_says_where(begun: ServedStore) -> None:

@@ -21,6 +21,7 @@ from core.adapters.single_writer.body import apply_in_turn
 from core.errors import (
     AlreadyDone,
     DuplicateKey,
+    GivenUp,
     StaleWrite,
     StoreError,
     StoreUnavailable,
@@ -407,7 +408,7 @@ class MemoryStore(_View):
             except Exception as error:
                 if isinstance(error, TimeoutError) and limit.expired():
                     raise StoreUnavailable("The transaction did not end in time.") from error
-                if isinstance(view.failure, _Conflict):
+                if isinstance(view.failure, _Conflict) and not isinstance(error, GivenUp):
                     raise view.failure from error
                 raise
             if view.failure is not None:

@@ -26,6 +26,7 @@ from core.adapters.mongo._errors import is_transient, is_unknown_commit, mapped
 from core.adapters.mongo._view import Claim, ClaimTaken, TransactionView, backoff_s
 from core.errors import (
     AlreadyDone,
+    GivenUp,
     StoreError,
     StoreUnavailable,
     TransactionConflict,
@@ -140,6 +141,8 @@ class TransactionCall(Generic[T]):
         try:
             self._values[attempt] = await self.body(view)
             await view.claimed()
+        except GivenUp:
+            raise
         except Exception:  # whatever a body raises; only a broken transaction changes what follows
             if not view.is_worth_rerun and not isinstance(view.failure, ClaimTaken):
                 raise

@@ -15,7 +15,7 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from core.adapters.mongo._errors import is_conflict, is_transient, mapped
 from core.adapters.mongo._pipeline import send_together
 from core.adapters.mongo.codec import change_operators, operators, refuse_naive
-from core.errors import DuplicateKey, StaleWrite, StoreError, Unmatched
+from core.errors import DuplicateKey, StaleWrite, StoreError, TransactionConflict, Unmatched
 from core.ports.store import Batch, Change, Condition, Document, parts
 
 __all__ = ["Claim", "ClaimTaken", "DirectView", "TransactionView", "backoff_s"]
@@ -179,6 +179,13 @@ class _Write:
     expected: int = 0
     refusal: StoreError | None = None
 
+    @property
+    def changes(self) -> tuple[str, tuple[str, ...]] | None:
+        """The collection and the ids that it changes, where it names them."""
+        changes = self.command.get("updates", ())
+        ids = tuple(one["q"]["_id"] for one in changes if isinstance(one["q"].get("_id"), str))
+        return (self.command["update"], ids) if ids else None
+
 
 def _writes(collection: str, batch: Batch) -> Iterator[_Write]:
     """Return a batch's commands.
@@ -309,6 +316,11 @@ class TransactionView(MongoView):
                 self.failure = ClaimTaken("The nonce is there with another mark.")
                 raise self.failure from error
             error.collection = str(next(iter(refused.command.values())))
+            raise
+        except TransactionConflict as error:
+            cause = error.__cause__
+            if isinstance(cause, PyMongoError) and is_conflict(cause):
+                error.met = every[len(answers)].changes
             raise
         for one, answer in zip(every, answers, strict=True):
             if one.refusal is not None and answer["n"] != one.expected:

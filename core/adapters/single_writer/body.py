@@ -21,7 +21,7 @@ from core.adapters.single_writer.documents import (
 )
 from core.adapters.single_writer.memory import Memory
 from core.adapters.single_writer.shelf import Layer, Shelf
-from core.errors import DuplicateKey, StaleWrite, StoreError, Unmatched
+from core.errors import DuplicateKey, StaleWrite, StoreError, TransactionConflict, Unmatched
 from core.ports.store import Batch, BulkView, Change, Condition, Document, StoreView
 
 __all__ = ["BodyView", "Layers", "apply_in_turn", "seen"]
@@ -376,4 +376,7 @@ async def apply_in_turn(
             await view.apply(collection, batch)
         except DuplicateKey as error:
             error.collection = collection
+            raise
+        except TransactionConflict as error:
+            error.met = collection, tuple(key for key, _ in batch.changes)
             raise

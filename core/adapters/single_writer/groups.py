@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
@@ -18,14 +18,15 @@ from core.adapters.single_writer.rules import Newest
 from core.adapters.single_writer.shelf import Layer, Shelf
 from core.errors import (
     AlreadyDone,
+    GivenUp,
     LeaseLost,
     StaleWrite,
     StoreUnavailable,
     TransactionConflict,
 )
-from core.ports.store import Batch, Change, Document
+from core.ports.store import Batch, BulkView, Change, Condition, Document, Store
 
-__all__ = ["MOST_MEMBERS", "Group", "Member", "Outcome", "answer_to", "batches"]
+__all__ = ["MOST_MEMBERS", "Group", "Member", "Outcome", "answer_to", "batches", "write_once"]
 
 MOST_MEMBERS = 256
 _MOST_DOCUMENTS = 600
@@ -133,6 +134,28 @@ def answer_to(group: Group, error: Exception) -> Outcome | Exception:
     if isinstance(error, DoneBefore):
         return AlreadyDone("This was done before.")
     return Outcome.CONTENDED if isinstance(error, TransactionConflict) else error
+
+
+async def write_once(
+    base: Store, nonce: str, condition: Condition, writes: Sequence[tuple[str, Batch]]
+) -> None:
+    """Commit writes under a condition; what meets another's write is not tried again.
+
+    Raises:
+        TransactionConflict: Somebody else writes one of the documents.
+    """
+
+    async def body(view: BulkView) -> None:
+        try:
+            await view.apply_all(condition, writes)
+        except TransactionConflict as error:
+            # Not again with all who are in it: who meets another's write is found first.
+            raise GivenUp("Another's write is under way.") from error
+
+    try:
+        await base.transaction(body, nonce=nonce)
+    except GivenUp as error:
+        raise error.__cause__ or error from None
 
 
 def batches(group: Group, schemas: Mapping[str, Collection]) -> Iterator[tuple[str, Batch]]:

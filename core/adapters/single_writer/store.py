@@ -30,6 +30,7 @@ from core.adapters.single_writer.groups import (
     Outcome,
     answer_to,
     batches,
+    write_once,
 )
 from core.adapters.single_writer.memory import Memory
 from core.adapters.single_writer.of_server import OfServer
@@ -79,7 +80,7 @@ class SingleWriterStore(OfServer):
         self._clock = clock
         self._memory = Memory(base, collections)
         self._comparison = Comparison(self._memory, base)
-        self._contention = Contention(self._memory)
+        self._contention = Contention(self._memory, base)
         self._deadline_s = deadline_s
         self._is_alone = base.server_kind() == "embedded"
         self._fence: Fence | None = None
@@ -222,12 +223,17 @@ class SingleWriterStore(OfServer):
         self, view: BodyView, nonce: str | None, patience: Patience
     ) -> Outcome | Exception:
         """Have what a body wrote committed with what others wrote, and return what came of it."""
-        is_suspect = self._contention.concerns(view.layers)
-        if is_suspect and self._groups and patience.lets_others_go():
+        suspects = self._contention.suspects(view.layers)
+        if suspects and self._groups and patience.lets_others_go():
             await self._groups[-1].ended.wait()  # upon what is refused they would run again
             return Outcome.RERUN
-        member = self._join(view, nonce, 1 if is_suspect else patience.most)
-        outcome = await asyncio.shield(member.ended)
+        if suspects and await self._contention.first_locked(suspects) is not None:
+            outcome: Outcome | Exception = Outcome.CONTENDED
+        elif suspects and (not view.is_current() or self._is_unsure()):
+            return Outcome.RERUN
+        else:
+            member = self._join(view, nonce, 1 if suspects else patience.most)
+            outcome = await asyncio.shield(member.ended)
         if outcome is Outcome.SMALLER:
             patience.most = max(1, member.group_size // 2)
         elif outcome is Outcome.CONTENDED:
@@ -332,7 +338,10 @@ class SingleWriterStore(OfServer):
             try:
                 await self._commit(group)
             except Exception as error:  # noqa: BLE001 - it is the answer to the members
-                self._failed(group, error)
+                is_found = type(error) is TransactionConflict and await self._contention.find(
+                    group.layers, error
+                )
+                self._failed(group, error, is_found=is_found)
             else:
                 self._land(group)
                 self._groups.pop(0)
@@ -370,19 +379,9 @@ class SingleWriterStore(OfServer):
         nonces = group.nonces(self._clock.now())
         condition = held(self._fence, self._outside)
         everything = [(_COMMITS, Batch(inserts=nonces)), *written] if nonces else written
-        met: list[TransactionConflict] = []
-
-        async def body(view: BulkView) -> None:
-            if met:  # not again with all who are in it: who meets another's write is found
-                raise met[0]
-            try:
-                await view.apply_all(condition, everything)
-            except TransactionConflict as error:
-                met.append(error)
-                raise
 
         try:
-            await self.base.transaction(body, nonce=group.key)
+            await write_once(self.base, group.key, condition, everything)
         except DuplicateKey as error:
             if error.collection == _COMMITS:
                 raise DoneBefore("A nonce was committed before.") from error
@@ -401,8 +400,11 @@ class SingleWriterStore(OfServer):
             self._done.popitem(last=False)
         self._note_changes(group.layers)
 
-    def _failed(self, group: Group, error: Exception) -> None:
-        """Answer the members of a group that did not commit, and of those worked out upon it."""
+    def _failed(self, group: Group, error: Exception, *, is_found: bool = False) -> None:
+        """Answer the members of a group that did not commit, and of those worked out upon it.
+
+        With ``is_found`` it is known whose write was refused: the others need no halves.
+        """
         later = [one for one in self._groups if one is not group]
         size = f"{len(group.members)} members"
         _log.info("a group did not commit (%s): %s: %s", size, type(error).__name__, error)
@@ -415,7 +417,7 @@ class SingleWriterStore(OfServer):
             self._doubt = group
         elif isinstance(error, WrittenOutside) or self._is_wrong(group, error):
             self._is_stale = True
-        self._end(group, answer_to(group, error))
+        self._end(group, Outcome.RERUN if is_found else answer_to(group, error))
         for one in later:
             self._end(one, error if isinstance(error, LeaseLost) else Outcome.RERUN)
 

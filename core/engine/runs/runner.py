@@ -58,7 +58,8 @@ _RUNS_WITH_LANES = 2
 class Runner:
     """Runs strategies.
 
-    ``wake`` lets an account's worker take a turn; ``warm`` has connections to brokers open for
+    ``uncontended`` returns of some accounts those whose gates nobody else keeps locked; ``wake``
+    lets an account's worker take a turn; ``warm`` has connections to brokers open for
     orders that may come in a moment; ``look_ahead`` has an account's positions read for its exits;
     ``ran`` notes a run on accounts.
     """
@@ -81,6 +82,7 @@ class Runner:
         outbox: Outbox,
         gateway: Gateway,
         lanes: TakeLanes = no_lanes,
+        uncontended: Callable[[Iterable[str]], list[str]] = list,
         wake: Callable[[str], None],
         warm: Callable[[Iterable[str]], None],
         look_ahead: Callable[[str], None],
@@ -106,6 +108,7 @@ class Runner:
         self._planner = Planner(journal, outbox, gateway, proof_address)
         self._gateway = gateway
         self._lanes = lanes
+        self._uncontended = uncontended
         self._planning = asyncio.Lock()
 
     async def run(self, request: RunRequest) -> str:
@@ -269,7 +272,9 @@ class Runner:
                     accounts,
                     instruments,
                     # One account's locked gate would hold up all: each then passes its own.
-                    lanes if number <= _RUNS_WITH_LANES else {},
+                    {one: lanes[one] for one in self._uncontended(lanes)}
+                    if number <= _RUNS_WITH_LANES
+                    else {},
                     pauses=number == 1,  # what was changed in one must not happen for ever
                 )
             born.update(
