@@ -12,6 +12,7 @@ import pytest
 
 from console.process import services_until_stopped
 from core.bootstrap.system import System
+from core.engine.orders.ending import Ending
 from core.engine.workers.supervisor import Service
 
 
@@ -20,6 +21,7 @@ class Parts:
 
     def __init__(self) -> None:
         self.story: list[str] = []
+        self.ending = Ending(())
 
     @property
     def supervisor(self) -> Parts:
@@ -33,8 +35,8 @@ class Parts:
             self.story.append("services ended")
 
     async def finish(self) -> None:
-        await asyncio.sleep(0)
-        self.story.append("heard out")
+        await System.finish(cast("System", self))
+        self.story.append("nothing else is sent" if self.ending.has_begun else "sending goes on")
 
 
 @pytest.mark.matrix("C12")
@@ -42,4 +44,4 @@ async def test_signal_ends_the_services_after_all_was_heard_out() -> None:
     """Ended first, they would cut off the orders that are on their way."""
     parts = Parts()
     await services_until_stopped(cast("System", parts), {})
-    assert parts.story == ["heard out", "services ended"]
+    assert parts.story == ["nothing else is sent", "services ended"]

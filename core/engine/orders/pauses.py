@@ -43,14 +43,28 @@ class Pauses:
         Raises:
             WriteRefused: No other write of this account could succeed either.
         """
+        self.hold_back(order.client_order_id, outcome)
+        if isinstance(outcome, Refused) and outcome.kind is Refusal.THROTTLED:
+            # An exit goes out under a new id; it waits as long.
+            self.pause(key_of(order), outcome.retry_after_s or _PAUSE_S)
+
+    def hold_back(self, key: str, outcome: WriteOutcome | None) -> bool:
+        """Pause what has come to nothing and may go again: what was not sent, or met a 429.
+
+        Returns:
+            Whether it is that.
+
+        Raises:
+            WriteRefused: No other write of this account could succeed either.
+        """
         raise_for_account(outcome)
         if isinstance(outcome, NotSent):
-            self.pause(order.client_order_id)
+            self.pause(key)
+            return True
         if isinstance(outcome, Refused) and outcome.kind is Refusal.THROTTLED:
-            seconds = outcome.retry_after_s or 1.0
-            self.pause(order.client_order_id, seconds)
-            # An exit goes out under a new id; it waits as long.
-            self.pause(key_of(order), seconds)
+            self.pause(key, outcome.retry_after_s or _PAUSE_S)
+            return True
+        return False
 
 
 def raise_for_account(outcome: WriteOutcome | None) -> None:

@@ -21,7 +21,7 @@ from core.domain.notices.orders import CancelRefused
 from core.domain.notices.post import Post
 from core.domain.notices.protection import ExitDenied, StopCancelled, StopRestored
 from core.domain.order import EXTERNAL, Order, OrderRequest, OrderState, OrderType, Purpose, Side
-from core.domain.outcome import Acked, Cause, NotSent, Refusal, Refused
+from core.domain.outcome import Acked, Cause, Refused
 from core.domain.steps import (
     Cancel,
     GiveUpStop,
@@ -36,7 +36,7 @@ from core.domain.stops import is_price_through
 from core.engine.orders.gateway import Gateway, Held, SnapshotStale, Ticket
 from core.engine.orders.goals import leave_without_stop
 from core.engine.orders.looks import Looks
-from core.engine.orders.pauses import Pauses, key_of, raise_for_account
+from core.engine.orders.pauses import Pauses, key_of
 from core.engine.orders.stop_hits import StopHits
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, Denied
@@ -271,13 +271,11 @@ class Steps:
         if self._pauses.until(cid) or self.refused_changes.get(cid) == request:
             return False
         outcome = await self._gateway.resize(client, stop, replace(stop, request=request))
-        raise_for_account(outcome)
-        if isinstance(outcome, Refused) and outcome.kind is Refusal.REJECTED:
+        if self._pauses.hold_back(cid, outcome):
+            return False
+        if isinstance(outcome, Refused):
             self.refused_changes[cid] = request
             return await self._change_refused(client, goal, stop, request, outcome)
-        if isinstance(outcome, NotSent | Refused):
-            self._pauses.pause(cid)
-            return False
         return True
 
     async def _change_refused(
@@ -309,12 +307,10 @@ class Steps:
             await self._notify_stuck(order)
             raise Denied("CANCEL_LIMIT", "the broker does not cancel an order that is in the way")
         outcome = await self._gateway.cancel(client, order, reason)
-        raise_for_account(outcome)
-        if isinstance(outcome, Refused) and outcome.kind is Refusal.REJECTED:
-            self._refused_cancels[cid] = (1 if forgotten else refusals + 1, now)
-        elif isinstance(outcome, NotSent):
-            self._pauses.pause(cid)
+        if self._pauses.hold_back(cid, outcome):
             return False
+        if isinstance(outcome, Refused):
+            self._refused_cancels[cid] = (1 if forgotten else refusals + 1, now)
         return True
 
     async def _notify_stuck(self, order: Order) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from telegram import Update
+from telegram.error import Conflict, InvalidToken, TelegramError
 
-from bot.edge.polling import Poller
+from bot.edge.polling import REFUSED_BY_TELEGRAM, SECOND_INSTANCE, Poller
 from tests.fakes.clock import ManualClock
 from tests.unit.bot.test_strangers import OWNER, Edge, said
 
@@ -28,9 +29,12 @@ class Wire:
     kept: list[int] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
     clock: ManualClock = field(default_factory=ManualClock)
+    refusals: list[TelegramError] = field(default_factory=list)
 
     async def get_updates(self, *, offset: int | None, **_: Any) -> tuple[()]:
         self.offsets.append(offset)
+        if self.refusals:
+            raise self.refusals.pop(0)
         self.brought = self.polls.pop(0)
         return ()
 
@@ -92,6 +96,27 @@ async def test_a_poll_is_confirmed_whatever_it_brought(
     assert wire.kept == kept
     assert wire.offsets == [None, confirmed]
     assert wire.waits == []
+
+
+@pytest.mark.matrix("T06")
+@pytest.mark.parametrize(
+    ("refusal", "trouble"),
+    [(Conflict("two"), SECOND_INSTANCE), (InvalidToken("no"), REFUSED_BY_TELEGRAM)],
+)
+async def test_refused_polls_are_reported_once_waited_out_and_over_with_an_answer(
+    refusal: TelegramError, trouble: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Half a minute each, so that the other program is not fought; health tells it all the time."""
+    edge = await Edge().with_owner()
+    wire = Wire([[said(5, OWNER)]], refusals=[refusal, refusal])
+    ends: Any = wire
+    poller = Poller(ends, ends, edge.intake, ends, ends, timeout_s=5)
+    for number in range(2):
+        await poller.poll_once()
+        assert (poller.health().trouble, wire.waits) == (trouble, [30.0] * (number + 1))
+    assert [one.message for one in caplog.records if one.levelname == "CRITICAL"] == [trouble]
+    await poller.poll_once()
+    assert (poller.health().trouble, wire.kept, len(wire.waits)) == ("", [5], 2)
 
 
 async def test_what_has_no_id_is_waited_out() -> None:

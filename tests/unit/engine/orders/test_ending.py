@@ -9,7 +9,8 @@ from decimal import Decimal
 import pytest
 
 from core.domain.order import OrderRequest, Purpose
-from core.domain.outcome import WriteOutcome
+from core.domain.outcome import NotSent, WriteOutcome
+from core.engine.orders.goals import retarget_goal
 from tests.fakes.desk import Desk, a_desk
 
 pytestmark = pytest.mark.matrix("C12")
@@ -66,6 +67,36 @@ async def test_nothing_is_begun_once_the_end_has(desk: Desk) -> None:
     assert await desk.orders(Purpose.EXIT) == []
     assert await desk.states(Purpose.STOP) == ["ACCEPTED"]
     assert [one.quantity for one in desk.at.resting()] == [10]
+
+
+@pytest.mark.parametrize("name", ["cancel", "modify"])
+async def test_what_becomes_of_a_stop_is_heard_out_too(desk: Desk, name: str) -> None:
+    """Its cancel or change was not sent after all: it is known to work on, and nothing follows."""
+    go_on, begun = asyncio.Event(), asyncio.Event()
+
+    async def slowly(*_terms: object) -> WriteOutcome:
+        begun.set()
+        await go_on.wait()
+        return NotSent("no connection")
+
+    setattr(desk.at, name, slowly)
+    if name == "cancel":
+        await desk.wants(0, run_id="orb|flat")
+    else:
+        goal = await desk.goal()
+        day, at = goal.day, desk.clock.now()
+        await retarget_goal(desk.engine.store, desk.key, stop_price=Decimal(805), day=day, at=at)
+    turn = asyncio.create_task(desk.worker.turn())
+    await begun.wait()
+    ending = asyncio.create_task(desk.engine.wiring.gateway.ending.begin(within_s=60))
+    await looks()
+    assert not ending.done()
+    go_on.set()
+    await ending
+    await looks()
+    assert await desk.states(Purpose.STOP) == ["ACCEPTED"]
+    assert await desk.orders(Purpose.EXIT) == []
+    await ended(turn)
 
 
 async def test_who_never_answers_is_not_waited_for_longer(desk: Desk) -> None:

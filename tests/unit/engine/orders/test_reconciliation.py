@@ -14,6 +14,7 @@ from core.domain.notices.accounts import Anomaly
 from core.domain.notices.orders import (
     ExternalOrder,
     OrderResolved,
+    OrderRevived,
     OrderUnresolved,
 )
 from core.domain.notices.runs import RunCard
@@ -115,6 +116,27 @@ async def test_cancel_that_came_to_nothing_is_counted_from_when_it_was_asked_for
     await bench.engine.clock.advance(1)
     assert await bench.look()
     assert [order.state for order in await bench.engine.orders()] == [S.ACCEPTED]
+
+
+@pytest.mark.matrix("B03")
+async def test_order_shown_as_cancelled_and_then_as_filled_is_held_and_alarmed(
+    bench: Bench,
+) -> None:
+    """A broker takes its word back: what it filled is in the ledger, and one alert says so."""
+    await bench.engine.wiring.journal.add(bench.engine.store, [order_in(S.SUBMITTED, quantity=5)])
+    gone = shown(status=BrokerStatus.CANCELED, quantity=5)
+    filled = shown(
+        status=BrokerStatus.COMPLETE, quantity=5, filled_quantity=5, average_price=Decimal(800)
+    )
+    for seen, moves in ((gone, True), (filled, True), (gone, False)):
+        bench.broker.order_list["b1"] = seen
+        assert await bench.look() is moves
+        assert not await bench.look()
+    (order,) = await bench.engine.orders()
+    assert (order.state, order.filled_quantity) == (S.FILLED, 5)
+    assert [one.quantity for one in await bench.engine.ledgers()] == [5]
+    assert await bench.engine.notices(OrderRevived) == [OrderRevived(TAG)]
+    assert not await bench.is_frozen()
 
 
 @pytest.mark.matrix("N15")
