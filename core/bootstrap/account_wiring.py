@@ -147,7 +147,7 @@ class AccountWiring(ABC):
     @cached_property
     def hours(self) -> MarketHours:
         """When instruments trade."""
-        return MarketHours(self._calendar, self._clock)
+        return MarketHours(self._calendar, self._clock, self.masters.listed)
 
     @cached_property
     def prices(self) -> Prices:

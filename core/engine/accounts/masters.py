@@ -158,6 +158,13 @@ class Masters:
         known = self._known.get(self._lister(broker))
         return known.table if known is not None else {}
 
+    def listed(self, name: InstrumentId) -> Instrument | None:
+        """Return what any broker's list says of an instrument; None where none has it."""
+        for known in self._known.values():
+            if (found := known.table.get(name)) is not None:
+                return found
+        return None
+
     def is_of_today(self, broker: BrokerProfile) -> bool:
         """Whether the whole of a broker's list is of this morning: what it lacks is gone."""
         known = self._known.get(self._lister(broker))

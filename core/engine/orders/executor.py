@@ -20,7 +20,7 @@ from core.domain.mode import TradingMode
 from core.domain.order import LIVE_STATES, MANUAL, Order, OrderState, Purpose, Side
 from core.domain.sessions import trading_day
 from core.domain.slicing import largest_order
-from core.domain.steps import Cancel, PlaceExit, Step, Wait
+from core.domain.steps import Cancel, PlaceExit, Step, StopGone, Wait
 from core.domain.stops import restored_stop
 from core.engine.orders.entries import Entries
 from core.engine.orders.exit_watch import ExitWatch
@@ -301,6 +301,9 @@ class Executor:
             await self._watch.wait_for_open(goal, held, step, known)
             return None
         if await self._watch.keeps_place(client, step):
+            return None
+        # In the last minute it was the exchange: taken for a person's, it would stay away tomorrow.
+        if isinstance(step, StopGone) and self._hours.is_ending(goal.instrument, known):
             return None
         turn = _Turn(client, goal, held, orders, today, master, limit)
         return step if await self._carry_out(turn, step) else None

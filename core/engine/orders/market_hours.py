@@ -8,6 +8,7 @@ whether the day trades, the widest hours that are plausible hold, so that doubt 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
 from core.domain.instrument import Instrument, InstrumentId, Segment
@@ -20,14 +21,28 @@ __all__ = ["MarketHours"]
 _LONGEST_BREAK = 15
 """Days; longer than any row of holidays."""
 _REMEMBERED_S = 1.0
+_LAST_MINUTE = timedelta(minutes=1)
+"""The exchange ends the day's orders by its own clock, which may be ahead of this one."""
 
 
 class MarketHours:
-    """Answers for every instrument, from the calendar and the market clock."""
+    """Answers for every instrument, from the calendar and the market clock.
 
-    def __init__(self, calendar: Calendar, clock: Clock) -> None:
+    Args:
+        calendar: Sessions by day.
+        clock: Market time.
+        listed: Returns what any broker's master says of an instrument, None where none has it.
+    """
+
+    def __init__(
+        self,
+        calendar: Calendar,
+        clock: Clock,
+        listed: Callable[[InstrumentId], Instrument | None] = lambda _name: None,
+    ) -> None:
         self._calendar = calendar
         self._clock = clock
+        self._listed = listed
         self._windows: dict[tuple[date, Segment, bool], SessionWindow | None] = {}
         self._asked_at = clock.monotonic()
 
@@ -70,6 +85,16 @@ class MarketHours:
         now = self._clock.market_now()
         window = self.window(name, known, now.date())
         return window is not None and window.contains(now)
+
+    def trades_now(self, name: InstrumentId) -> bool:
+        """Return whether an instrument trades now, for those who know no master of it."""
+        return self.is_open(name, self._listed(name))
+
+    def is_ending(self, name: InstrumentId, known: Instrument | None) -> bool:
+        """Return whether an instrument's session of today is in its last minute, or over."""
+        now = self._clock.market_now()
+        window = self.window(name, known, now.date())
+        return window is not None and now >= window.close_at - _LAST_MINUTE
 
     def is_any_open(self) -> bool:
         """Return whether anything trades now that is handled here."""

@@ -91,7 +91,7 @@ class Protections:
             self._clock.now(),
             foreign=[order for order in orders if _is_foreign(order, ledger)],
             price=self._prices.get(ledger.instrument),
-            is_open=self._hours.is_open(ledger.instrument, None),
+            is_open=self._hours.trades_now(ledger.instrument),
             not_sent=(
                 "the account needs a login"
                 if needs_login

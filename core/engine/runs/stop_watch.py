@@ -165,7 +165,7 @@ class StopWatch:
             for goal in goals:
                 if gate is None or not is_pursued(goal, gate):
                     continue
-                if not self._hours.is_open(goal.instrument, None):
+                if not self._hours.trades_now(goal.instrument):
                     continue
                 ledger = ledgers[goal.key]
                 stop = watched_stop(goal, ledger.quantity, _of(goal, orders))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
 
+from core.adapters.zerodha import ZERODHA
 from core.domain.broker import BrokerStatus
-from core.domain.notices.protection import ProtectedAgain, Unprotected
+from core.domain.instrument import Product
+from core.domain.notices.protection import ProtectedAgain, StopHit, Unprotected
 from core.domain.order import OrderRequest, OrderType
 from core.domain.outcome import Refusal, Refused, WriteOutcome
+from core.domain.sessions import IST
 from core.errors import BrokerReadError, ReadFault
+from tests.fakes.brokers import SBIN
 from tests.fakes.desk import Desk, a_desk
 
 pytestmark = pytest.mark.row("R6")
@@ -141,3 +147,22 @@ async def test_cancel_that_is_never_confirmed_is_told(desk: Desk) -> None:
     assert await told(desk) == []
     await desk.turns(10, apart_s=1)
     assert await told(desk) == ["Unprotected"]
+
+
+async def test_share_whose_trading_has_ended_is_not_alarmed(desk: Desk) -> None:
+    """A share with derivatives stops at 15:15: its stop goes out tomorrow, nobody can act now."""
+    table = desk.engine.wiring.masters.known(ZERODHA)
+    assert isinstance(table, dict)
+    desk.product = Product.NRML
+    await desk.holds(10, STOP)
+    table[SBIN] = replace(table[SBIN], has_derivatives=True)
+    for one in desk.at.resting():
+        desk.at.put(one.broker_order_id, status=BrokerStatus.CANCELED)
+    close = datetime(2026, 11, 23, 15, 15, tzinfo=IST)
+    await desk.clock.advance_to(close)
+    desk.at.price = STOP - 1
+    for _ in range(10):
+        await desk.engine.wiring.price_watch.tick()
+        await desk.turns(1, apart_s=3)
+    assert await told(desk) == []
+    assert await desk.engine.notices(StopHit) == []

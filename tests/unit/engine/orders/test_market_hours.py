@@ -73,6 +73,14 @@ def test_each_instrument_has_its_own_hours(
     assert hours_at(now).is_open(name, known) is is_open
 
 
+@pytest.mark.parametrize(("known", "trades"), [(WITH, False), (WITHOUT, True), (None, True)])
+def test_who_has_no_master_asks_for_the_hours_by_name(known: Instrument | None, *, trades: bool):
+    """By what any broker lists, so that a closed share is not taken for one that trades (R6)."""
+    clock = market_clock(at("2026-11-23T15:20"))
+    hours = MarketHours(TradingCalendar(), clock, lambda name: known if name == SBIN else None)
+    assert hours.trades_now(SBIN) is trades
+
+
 @pytest.mark.parametrize(
     ("now", "expected"),
     [

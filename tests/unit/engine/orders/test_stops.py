@@ -310,3 +310,23 @@ async def test_stop_of_a_carried_position_goes_out_at_the_open(reason: str) -> N
     await desk.turns(5)
     assert resting(desk) == [(10, STOP)]
     assert await desk.engine.notices(StopCancelled) == []
+
+
+@pytest.mark.row("D9")
+async def test_stop_that_ends_in_the_last_minute_was_ended_by_the_exchange() -> None:
+    """Its clock may be ahead: nobody is asked about it, and the next day's stop goes out."""
+    market = datetime(2026, 11, 23, 15, 0, tzinfo=IST)
+    desk = await a_desk(ManualClock(market.astimezone(UTC)))
+    desk.product = Product.NRML
+    await desk.holds(10, STOP)
+    await desk.clock.advance_to(market.replace(hour=15, minute=29, second=20))
+    for one in desk.at.resting():
+        desk.at.put(one.broker_order_id, status=BrokerStatus.CANCELED)
+    await desk.turns(20, apart_s=3)
+    assert await desk.states(Purpose.STOP) == ["CANCELED"]
+    assert await desk.engine.notices(StopCancelled) == []
+    await desk.clock.advance_to(datetime(2026, 11, 25, 9, 15, tzinfo=IST))
+    desk.at.order_list.clear()
+    await desk.engine.log_in(await desk.engine.wiring.accounts.get(desk.broker_id))
+    await desk.turns(5)
+    assert resting(desk) == [(10, STOP)]
