@@ -171,7 +171,15 @@ class WebRunner(web.AppRunner):
     """Runs an application on the listener above."""
 
     def __init__(self, app: web.Application, log: RatedLog, **options: Any) -> None:
-        super().__init__(app, keepalive_timeout=_IDLE_S, shutdown_timeout=_GRACE_S, **options)
+        # A kilobyte unpacks to a megabyte on the event loop, for any path and before any limit; no
+        # browser and no broker packs what it sends.
+        super().__init__(
+            app,
+            keepalive_timeout=_IDLE_S,
+            shutdown_timeout=_GRACE_S,
+            auto_decompress=False,
+            **options,
+        )
         limits = app.get(CONNECTION_LIMITS, ConnectionLimits())
         self._new = partial(_Connection, _Room(limits, log), log)
 

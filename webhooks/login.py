@@ -27,6 +27,8 @@ __all__ = ["LoginPages", "LoginService"]
 
 _log = logging.getLogger(__name__)
 _LINK: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
+_PURPOSES: Final = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
+_AHEAD: Final = ("prefetch", "prerender", "preview")
 _LONGEST_VALUE: Final = 4096
 
 
@@ -104,7 +106,7 @@ class LoginPages:
 
     async def callback(self, broker: BrokerProfile, request: web.Request) -> web.Response:
         """Complete a login with the query that the broker sends back."""
-        if "prefetch" in request.headers.get("Sec-Purpose", ""):
+        if _is_looked_ahead(request):
             raise web.HTTPServiceUnavailable  # the browser requests it again when the user opens it
         query = _plain(request)
         if query is None:
@@ -161,6 +163,12 @@ def _link(request: web.Request) -> str:
     if not _LINK.fullmatch(link):
         raise web.HTTPNotFound
     return link
+
+
+def _is_looked_ahead(request: web.Request) -> bool:
+    """Whether a browser asks before anybody has opened the page, in any of its ways to say so."""
+    said = ",".join(request.headers.get(name, "") for name in _PURPOSES).lower()
+    return any(word in said for word in _AHEAD)
 
 
 def _plain(request: web.Request) -> dict[str, str] | None:

@@ -59,6 +59,7 @@ _TYPES: Final = frozenset(
         "text/plain",
     }
 )
+_REFUSED: Final = (web.HTTPRequestEntityTooLarge, web.HTTPUnsupportedMediaType)
 
 
 class AccountKeys(Protocol):
@@ -152,11 +153,10 @@ class Postbacks:
             return _ok()
         try:
             postback, body = await self._read(broker, form, request)
-        except _Unreadable as error:
+        except (_Unreadable, *_REFUSED) as error:
+            self._count(broker, "unreadable")
             self._faults.count(request)
-            if form.is_signed:
-                raise web.HTTPBadRequest from error
-            return _ok()
+            return _unread(form, error)
         senders = await self._senders()
         if senders is None:
             self._count(broker, "unverified")
@@ -185,15 +185,14 @@ class Postbacks:
         Raises:
             _Unreadable: It is none.
             web.HTTPUnsupportedMediaType: A signed one has a wrong type.
+            web.HTTPRequestEntityTooLarge: It is too long.
         """
         if form.is_signed and request.content_type not in _TYPES:
-            self._count(broker, "unreadable")
             raise web.HTTPUnsupportedMediaType
         raw = await _raw(request)
         body = _object(raw)
         postback = form.read(body) if body is not None else None
         if postback is None:
-            self._count(broker, "unreadable")
             raise _Unreadable
         return postback, raw
 
@@ -260,6 +259,15 @@ class Postbacks:
 
     def _say(self, message: str, *values: object) -> None:
         self._log.say(logging.WARNING, message, message, *values)
+
+
+def _unread(form: PostbackForm, error: Exception) -> web.Response:
+    """Answer what is no postback: a refusal, but for a body that nothing could prove wrong."""
+    if isinstance(error, _REFUSED):
+        raise error
+    if form.is_signed:
+        raise web.HTTPBadRequest from error
+    return _ok()
 
 
 def _ok() -> web.Response:

@@ -160,6 +160,24 @@ async def test_a_callback_takes_plain_text_alone() -> None:
         assert all(value.isprintable() and len(value) <= 4096 for value in given.values())
 
 
+AHEAD = [
+    "Sec-Purpose: prefetch",
+    "Sec-Purpose: Prefetch;prerender",
+    "Purpose: prefetch",
+    "X-Purpose: preview",
+    "X-Moz: prefetch",
+]
+
+
+@pytest.mark.parametrize("header", AHEAD)
+async def test_a_browser_that_looks_ahead_spends_no_login(header: str) -> None:
+    """Old browsers say it in other words; the nonce waits for whoever opens the page."""
+    request = http(f"GET {CALLBACK}?nonce={NONCE}&request_token=x", header)
+    async with running() as world:
+        answer = await raw(world.port, request)
+    assert answer.startswith(b"HTTP/1.1 503") and world.logins.callbacks == []
+
+
 _POST = b"POST /login/%s HTTP/1.1\r\nHost: a\r\n"
 _GET = b"GET /login/%s HTTP/1.1\r\n"
 _SECOND = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import json
 import logging
+import zlib
 from dataclasses import replace
 from typing import Any
 
@@ -131,8 +133,8 @@ async def test_address_that_sends_rubbish_is_not_listened_to(path: str, status: 
     good = postback() | {"clientId": "XA00001"}
     mine = {KITE: MINE, FY_PATH: FY}[path].broker_id
     async with running(accounts=book(), faults=RateLimit(requests=5, window_s=10)) as world:
-        for _ in range(5):
-            await world.http.post(path, content=b"rubbish")
+        for content in (b"rubbish", b"A" * 70_000, b"[]", b"1", b"A" * 70_000):
+            await world.http.post(path, content=content)
         answer = await world.http.post(path, json=good)
         assert (answer.status_code, world.hints) == (status, [])
         await world.http.post(path, json=good, headers={"X-Forwarded-For": "203.0.113.9"})
@@ -140,6 +142,22 @@ async def test_address_that_sends_rubbish_is_not_listened_to(path: str, status: 
         await world.clock.advance(10)
         await world.http.post(path, json=good | {"filled_quantity": 2})
     assert world.hints == [mine] * 2
+
+
+@pytest.mark.row("G4")
+@pytest.mark.parametrize("packing", ["gzip", "deflate"])
+async def test_what_is_packed_is_not_unpacked(packing: str) -> None:
+    """A kilobyte that unpacks to a megabyte costs nothing: even a right postback stays packed."""
+    pack = {"gzip": gzip.compress, "deflate": zlib.compress}[packing]
+    headers = {"Content-Encoding": packing, "Content-Type": "application/json"}
+    async with running(accounts=book()) as world:
+        right = pack(json.dumps(postback()).encode())
+        answer = await world.http.post(KITE, content=right, headers=headers)
+        assert (answer.status_code, world.hints) == (400, [])
+        bomb = pack(b"0" * 1_000_000)
+        assert (await world.http.post(KITE, content=bomb, headers=headers)).status_code == 400
+        plain = await world.http.post(KITE, json=postback())
+    assert (plain.status_code, len(world.hints)) == (200, 1)
 
 
 @pytest.mark.matrix("W03")
