@@ -11,6 +11,7 @@ from core.bootstrap.backups import back_up, passphrase_of
 from core.bootstrap.restoring import RestoreDone, open_backup, restore
 from core.config import Settings
 from core.domain.owner import BotOwner
+from core.domain.plain_text import plain_line
 from core.domain.sessions import IST
 
 __all__ = ["run_backup", "run_restore"]
@@ -88,7 +89,7 @@ def _lines(done: RestoreDone) -> Iterator[str]:
 
 
 def _names(owners: Sequence[BotOwner]) -> str:
-    return ", ".join(f"{one.user_id} {one.name}".strip() for one in owners)
+    return ", ".join(f"{one.user_id} {plain_line(one.name)}".strip() for one in owners)
 
 
 def _say(lines: list[str]) -> None:

@@ -152,7 +152,7 @@ class Postbacks:
                 raise web.HTTPTooManyRequests
             return _ok()
         try:
-            postback, body = await self._read(broker, form, request)
+            postback, body = await self._read(form, request)
         except (_Unreadable, *_REFUSED) as error:
             self._count(broker, "unreadable")
             self._faults.count(request)
@@ -177,9 +177,8 @@ class Postbacks:
             self._wake(sender.broker_id, is_signed=form.is_signed)
         return _ok()
 
-    async def _read(
-        self, broker: BrokerProfile, form: PostbackForm, request: web.Request
-    ) -> tuple[Postback, bytes]:
+    @staticmethod
+    async def _read(form: PostbackForm, request: web.Request) -> tuple[Postback, bytes]:
         """Read a postback and its bytes.
 
         Raises:

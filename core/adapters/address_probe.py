@@ -16,7 +16,7 @@ from pathlib import Path
 from core.adapters.broker_http import BrokerTransport, NoReply
 from core.adapters.sdk_requests import Outgoing
 from core.adapters.throttle import Bucket, Throttle
-from core.domain.route import Route
+from core.domain.route import Route, plain_address
 from core.ports.address_probe import Sighted, Sighting
 from core.ports.clock import Clock
 
@@ -66,7 +66,7 @@ class EchoProbe:
                 return Sighting(Sighted.ABSENT, why=why)
             return Sighting(Sighted.UNKNOWN, why=f"the service that is asked: {raw.reason}")
         try:
-            return Sighting(Sighted.SEEN, str(ipaddress.ip_address(raw.body.decode().strip())))
+            return Sighting(Sighted.SEEN, plain_address(raw.body.decode().strip()))
         except ValueError:
             why = f"the service that is asked answered no address (HTTP {raw.status})"
             return Sighting(Sighted.UNKNOWN, why=why)

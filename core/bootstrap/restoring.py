@@ -8,7 +8,9 @@ mark that every start refuses, and running it again goes on from the beginning.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -295,11 +297,15 @@ async def _empty(store: MongoStore) -> None:
 
 def _put_file(settings: Settings, file: KeptFile) -> None:
     """Write a file of the data directory, unless one of its own is there."""
-    target = settings.data_dir / CALENDAR_FILE
-    if file.name == CALENDAR_FILE and not target.exists():
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        target.write_bytes(file.data)
-        target.chmod(0o600)
+    if file.name != CALENDAR_FILE:
+        return
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Never through a link that somebody has put there, and private from its first byte.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with suppress(FileExistsError):
+        descriptor = os.open(settings.data_dir / CALENDAR_FILE, flags, 0o600)
+        with os.fdopen(descriptor, "wb") as made:
+            made.write(file.data)
 
 
 class _Sealer:

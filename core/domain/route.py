@@ -19,6 +19,7 @@ __all__ = [
     "checked_address",
     "checked_addresses",
     "checked_proxy",
+    "plain_address",
 ]
 
 
@@ -96,11 +97,24 @@ def checked_proxy(text: str) -> Proxy:
     return Proxy(kind, host, port, user, password)
 
 
+def plain_address(text: str) -> str:
+    """Return one IP address in its usual form.
+
+    Without a zone: behind a ``%`` an address of IPv6 may hold any words, and lines.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if "%" in text:
+        raise ValueError("an address with a zone")
+    return str(ipaddress.ip_address(text))
+
+
 def checked_address(text: str) -> str:
     """Return one IP address in its usual form, or raise ``UserError``."""
     found = text.strip()
     try:
-        address = ipaddress.ip_address(found)
+        address = ipaddress.ip_address(plain_address(found))
     except ValueError:
         raise UserError(
             f"Found {found[:45]!r}; expected an IP address, for example 203.0.113.5."

@@ -177,8 +177,10 @@ async def test_probe_sees_what_the_broker_would_see(proxy: Proxy) -> None:
         assert proxy.shown in wrong.why
     silent = EchoProbe(clock, echo.url, deadline_s=1.0)
     assert (await silent.look(Route("127.0.0.2"))).kind is Sighted.UNKNOWN
-    async with serving(answer(200, b"<html>hotel</html>", "text/html")) as page:
-        assert (await EchoProbe(clock, page.url).look(Route())).kind is Sighted.UNKNOWN
+    for words in (b"<html>hotel</html>", b"fe80::1%a\nPAY 5 TO <b>MALLORY</b>"):
+        async with serving(answer(200, words, "text/html")) as page:
+            sighting = await EchoProbe(clock, page.url).look(Route())
+            assert sighting.kind is Sighted.UNKNOWN and "MALLORY" not in sighting.why
     assert (await EchoProbe(clock, None).look(Route())).kind is Sighted.UNKNOWN
     assert await EchoProbe(clock, None).look(Route("127.0.0.2")) == Sighting(
         Sighted.SEEN, "127.0.0.2"

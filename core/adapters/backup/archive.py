@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import bson
 from bson.raw_bson import RawBSONDocument
 
 from core.adapters.backup.sealed_file import SealedReader, SealedWriter
@@ -17,6 +18,7 @@ from core.adapters.mongo.schema import COLLECTIONS
 from core.adapters.mongo.store import MongoStore
 from core.adapters.mongo.whole import read_whole
 from core.domain.backup import BackupKind
+from core.domain.plain_text import plain_line
 from core.errors import UserError
 
 __all__ = ["Documents", "KeptFile", "Manifest", "check", "contents", "manifest_of", "write"]
@@ -103,16 +105,17 @@ def _manifest_row(manifest: Manifest) -> dict[str, Any]:
 def manifest_of(reader: SealedReader) -> Manifest:
     """Return what stands at the beginning of a backup."""
     row = next(reader.parts(), None)
-    if row is None or row["what"] != "manifest":
+    if row is None or row.get("what") != "manifest":
         raise UserError("The backup begins with no manifest; take an older backup.")
-    return Manifest(
-        made_at=row["made_at"].replace(tzinfo=UTC),
-        kind=BackupKind(row["kind"]),
-        schema=int(row["schema"]),
-        store_kind=row["store_kind"],
-        settings=tuple(row["settings"]),
-        keys=tuple(row["keys"]),
-    )
+    with _as_written():
+        return Manifest(
+            made_at=row["made_at"].replace(tzinfo=UTC),
+            kind=BackupKind(row["kind"]),
+            schema=int(row["schema"]),
+            store_kind=plain_line(row["store_kind"]),
+            settings=tuple(plain_line(one) for one in row["settings"]),
+            keys=tuple(row["keys"]),
+        )
 
 
 def contents(reader: SealedReader) -> Iterator[Documents | KeptFile]:
@@ -133,10 +136,29 @@ def check(reader: SealedReader) -> Counter[str]:
     found: Counter[str] = Counter()
     said: dict[str, int] | None = None
     for part in reader.parts():
-        if part["what"] == "documents":
-            found[part["collection"]] += len(part["documents"])
-        elif part["what"] == "counts":
-            said = {name: int(count) for name, count in part["counts"].items()}
+        with _as_written():
+            if part["what"] == "documents":
+                found[_checked(part["collection"])] += len(part["documents"])
+            elif part["what"] == "counts":
+                said = {name: int(count) for name, count in part["counts"].items()}
+            elif part["what"] == "file":
+                _checked(part["name"].replace(".", "")), bytes(part["data"])
     if said is None or said != dict(found):
         raise UserError("The backup lacks some of its documents; take an older backup.")
     return found
+
+
+def _checked(name: str) -> str:
+    """Return the name of a collection or file that a backup of ours may hold."""
+    if not name.isidentifier() or name in _LEFT_OUT or name.startswith("system"):
+        raise ValueError(name)
+    return name
+
+
+@contextmanager
+def _as_written() -> Iterator[None]:
+    """Take a part for damaged that is not as we write it: whoever has a passphrase can make one."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError, bson.errors.BSONError):
+        raise UserError("The backup has parts that Saarthi does not write.") from None

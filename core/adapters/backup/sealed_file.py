@@ -37,6 +37,8 @@ _SCRYPT: Final[Mapping[str, int]] = {"n": 2**15, "r": 8, "p": 1}
 _LARGEST: Final[Mapping[str, int]] = {"n": 2**18, "r": 16, "p": 4}
 """What a file may ask of the machine before anything of it is proved: 512 MiB, some seconds."""
 _LONGEST_PART: Final = 64 * 1024 * 1024
+_LARGEST_PART: Final = 64 * 1024 * 1024
+"""Unpacked: a document has 16 MiB at most, and what is added to others before it 1 MiB."""
 _SALT_BYTES: Final = 16
 _LONGEST_HEAD: Final = 64 * 1024
 END: Final = "end"
@@ -153,7 +155,7 @@ class SealedReader:
             file.seek(self._first)
             while line := file.readline(_LONGEST_PART):
                 part = self._part(line, number)
-                if part["n"] != number:
+                if part.get("n") != number or "what" not in part:
                     raise self._damaged(number)
                 if part["what"] == END:
                     if file.read(1):
@@ -166,7 +168,7 @@ class SealedReader:
     def _part(self, line: bytes, number: int) -> RawBSONDocument:
         try:
             packed = self._fernet.decrypt(line.rstrip(b"\n"))
-            return bson.decode(zlib.decompress(packed), codec_options=_RAW)
+            return bson.decode(_unpacked(packed), codec_options=_RAW)
         except (InvalidToken, zlib.error, bson.errors.BSONError):
             raise self._damaged(number) from None
 
@@ -178,6 +180,15 @@ class SealedReader:
             return self._path.open("rb")
         except OSError as error:
             raise UserError(f"{self._path}: cannot be read ({error.strerror}).") from None
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """Unpack a part, as far as a part can be large: whoever made the file chose what is in it."""
+    unpacker = zlib.decompressobj()
+    data = unpacker.decompress(packed, _LARGEST_PART)
+    if not unpacker.eof:
+        raise zlib.error("a part that is too large or cut")
+    return data
 
 
 def _head_of(file: IO[bytes], path: Path) -> _Head:

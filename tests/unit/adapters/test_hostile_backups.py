@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ import pytest
 from cryptography.fernet import Fernet
 
 from core.adapters.backup import sealed_file
+from core.adapters.backup.archive import KeptFile, check, manifest_of
 from core.adapters.backup.sealed_file import SealedReader, SealedWriter
+from core.adapters.calendar import FILE_NAME
 from core.adapters.vault import FernetVault
+from core.bootstrap.restoring import _put_file
+from core.config import Settings
 from core.errors import UserError
 
 pytestmark = [pytest.mark.row("G2"), pytest.mark.matrix("D04")]
@@ -94,3 +99,88 @@ def test_a_part_without_end_is_not_taken_into_memory(
     with pytest.raises(UserError, match="damaged"):
         list(SealedReader(file, vaults=[vault], passphrase=None).parts())
     assert max(read_lengths) <= 1000
+
+
+def made_of(path: Path, parts: Sequence[dict[str, Any]]) -> SealedReader:
+    """Return a file that is sealed as it must be, around whatever its maker chose."""
+    vault = FernetVault([Fernet.generate_key().decode()])
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    writer = SealedWriter(path, vault=vault, passphrase=None, made_at=at)
+    for part in parts:
+        writer.add(part)
+    writer.finish()
+    return SealedReader(path, vaults=[vault], passphrase=None)
+
+
+def test_a_part_that_unpacks_without_end_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line of a kilobyte that unpacks to gigabytes takes no more than a part may have."""
+    monkeypatch.setattr(sealed_file, "_LARGEST_PART", 100_000)
+    fits = {"what": "file", "name": "a", "data": b"0" * 90_000}
+    assert list(made_of(tmp_path / "fits.backup", [fits]).parts())
+    bomb = {"what": "file", "name": "a", "data": b"0" * 10_000_000}
+    with pytest.raises(UserError, match="damaged"):
+        list(made_of(tmp_path / "bomb.backup", [bomb]).parts())
+
+
+MANIFEST = {
+    "what": "manifest",
+    "made_at": datetime(2026, 1, 1, tzinfo=UTC),
+    "kind": "manual",
+    "schema": 1,
+    "store_kind": "mongod",
+    "settings": [],
+    "keys": [],
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"made_at": "x"}, {"kind": "x"}, {"schema": "x"}, {"settings": 7}, {"keys": None}],
+    ids=str,
+)
+def test_a_manifest_that_is_none_is_said_in_a_sentence(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    """Whoever gives somebody a file and its passphrase chooses every field of it."""
+    with pytest.raises(UserError, match="does not write"):
+        manifest_of(made_of(tmp_path / "a.backup", [MANIFEST | changes]))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {},
+        {"what": "documents"},
+        {"what": "documents", "collection": 7, "documents": []},
+        {"what": "documents", "collection": "lease", "documents": [{}]},
+        {"what": "documents", "collection": "system.users", "documents": [{}]},
+        {"what": "documents", "collection": "$cmd", "documents": [{}]},
+        {"what": "documents", "collection": "orders", "documents": 7},
+        {"what": "counts", "counts": [1]},
+        {"what": "file", "name": "../../.ssh/authorized_keys", "data": b"x"},
+        {"what": "file", "name": "/etc/passwd", "data": b"x"},
+        {"what": "file", "name": "calendar.csv"},
+    ],
+    ids=str,
+)
+def test_parts_that_we_do_not_write_touch_nothing(tmp_path: Path, part: dict[str, Any]) -> None:
+    """They are found when the file is read, before anything of the installation changes."""
+    with pytest.raises(UserError):
+        check(made_of(tmp_path / "a.backup", [MANIFEST, part]))
+
+
+def test_a_file_is_restored_through_no_link(tmp_path: Path) -> None:
+    """What somebody has pointed elsewhere stays as it is; what is written is private."""
+    data = tmp_path / "data"
+    data.mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    (data / FILE_NAME).symlink_to(elsewhere)
+    _put_file(Settings(data=data), KeptFile(FILE_NAME, b"x"))
+    assert not elsewhere.exists()
+    (data / FILE_NAME).unlink()
+    _put_file(Settings(data=data), KeptFile(FILE_NAME, b"mine"))
+    _put_file(Settings(data=data), KeptFile(FILE_NAME, b"later"))
+    assert (data / FILE_NAME).read_bytes() == b"mine"
+    assert (data / FILE_NAME).stat().st_mode & 0o777 == 0o600

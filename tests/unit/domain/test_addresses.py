@@ -78,7 +78,14 @@ def test_addresses_as_they_are_typed() -> None:
     assert checked_addresses("203.0.113.5") == ("203.0.113.5",)
     assert checked_addresses("203.0.113.5, 2001:DB8:0::5") == ("203.0.113.5", "2001:db8::5")
     assert checked_addresses("203.0.113.5 203.0.113.5") == ("203.0.113.5",)
-    for wrong in ("", "203.0.113.5 203.0.113.6 203.0.113.7", "203.0.113", "0.0.0.0", "224.0.0.1"):
+    for wrong in (
+        "",
+        "203.0.113.5 203.0.113.6 203.0.113.7",
+        "203.0.113",
+        "0.0.0.0",
+        "224.0.0.1",
+        "fe80::1%<b>",
+    ):
         with pytest.raises(UserError):
             checked_addresses(wrong)
     with pytest.raises(UserError, match="expected an IP address"):
