@@ -47,6 +47,8 @@ class Goal:
         no_rest: Why it may not.
         no_rest_reason: The broker's words for it.
         stop_set_at: Real time at which the stop's price was last set anew.
+        may_rest_since: Real time at which a run, or a user, last let a stop rest; a stop that only
+            moves leaves it as it is.
         run_id: The run that set the goal.
         day: The trading day it was set on.
         by_user: A user asked for it: it is pursued on a disabled account too.
@@ -69,6 +71,7 @@ class Goal:
     no_rest: NoRest | None = None
     no_rest_reason: str = ""
     stop_set_at: datetime | None = None
+    may_rest_since: datetime | None = None
     day: str = ""
     by_user: bool = False
     despite_pause: bool = False

@@ -143,14 +143,10 @@ def _more(
     price = goal.stop_price
     if price is None or not goal.can_rest:
         return Wait()
-    # Only what happened to stops at this price: a price that was set anew is asked for anew.
-    since = goal.stop_set_at
     ended = [
         order
         for order in stops
-        if order.state in CLOSED_STATES
-        and order.run_id == goal.run_id
-        and (since is None or order.created_at >= since)
+        if order.state in CLOSED_STATES and order.run_id == goal.run_id and _counts(goal, order)
     ]
     newest = max(ended, key=lambda order: (order.created_at, order.attempt), default=None)
     if newest is not None and (answer := _after(newest, ended, quantity)) is not None:
@@ -162,6 +158,20 @@ def _more(
     if beside and beside[0].request.trigger_price is not None:
         price = beside[0].request.trigger_price
     return PlaceStop(side, quantity, price, len(stops) + 1)
+
+
+def _counts(goal: Goal, stop: Order) -> bool:
+    """Whether the end of a stop still says something of the one that is wanted now.
+
+    A price that was set anew is asked for anew, unless a person has taken the stop away: a stop
+    that only moves is no other one, and only a person puts it back (R7).
+    """
+    if not _was_taken(stop):
+        since, at = goal.stop_set_at, stop.created_at
+    else:
+        since = goal.stop_set_at if _is_brokers(stop) else goal.may_rest_since
+        at = _end_of(stop)
+    return since is None or at >= since
 
 
 def _after(newest: Order, ended: Sequence[Order], size: int) -> Step | None:

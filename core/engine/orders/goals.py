@@ -68,6 +68,7 @@ def _read(row: Document) -> Goal:
         no_rest=NoRest(row["no_rest"]) if row.get("no_rest") else None,
         no_rest_reason=row.get("no_rest_reason", ""),
         stop_set_at=row.get("stop_set_at"),
+        may_rest_since=row.get("may_rest_since", row.get("stop_set_at")),
         day=row.get("day", ""),
         by_user=row.get("by_user", False),
         despite_pause=row.get("despite_pause", False),
@@ -118,7 +119,8 @@ async def leave_without_stop(view: StoreView, key: str, why: NoRest, reason: str
 
 async def let_stop_rest(view: StoreView, key: str, *, at: datetime) -> None:
     """Place this goal's stop again, whatever became of it before."""
-    await view.update(_GOALS, {"_id": key}, Change(set={**_MAY_REST, "stop_set_at": at}))
+    fields = {**_MAY_REST, "stop_set_at": at, "may_rest_since": at}
+    await view.update(_GOALS, {"_id": key}, Change(set=fields))
 
 
 async def tell_result(view: StoreView, goal: Goal) -> None:
@@ -193,6 +195,7 @@ async def put_goal(
         "run_id": run_id,
         **_MAY_REST,
         "stop_set_at": at,
+        "may_rest_since": at,
         "day": day,
         "set_at": at,
         "by_user": close is not None,

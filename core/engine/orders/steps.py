@@ -34,7 +34,7 @@ from core.domain.steps import (
 )
 from core.domain.stops import is_price_through
 from core.engine.orders.gateway import Gateway, Held, SnapshotStale, Ticket
-from core.engine.orders.goals import leave_without_stop
+from core.engine.orders.goals import goal_at, leave_without_stop
 from core.engine.orders.looks import Looks
 from core.engine.orders.pauses import Pauses, key_of
 from core.engine.orders.stop_hits import StopHits
@@ -148,11 +148,11 @@ class Steps:
             case GiveUpStop(order):
                 reason = order.reason
                 notice = SoftwareStop(order.broker_id, str(goal.instrument), reason)
-                await self._leave(order, NoRest.REFUSED, reason, notice)
+                await self._leave(goal, order, NoRest.REFUSED, reason, notice)
             case StopGone(order, by_person):
                 reason = "" if by_person else order.reason or "it ended at the broker"
                 why = NoRest.CANCELLED_OUTSIDE if by_person else NoRest.CANCELLED_BY_BROKER
-                await self._leave(order, why, reason, _gone(goal, order, reason))
+                await self._leave(goal, order, why, reason, _gone(goal, order, reason))
             case StopPassed(order, how):
                 trigger = order.request.trigger_price or Decimal(0)
                 return await self._hits.close(goal, trigger, how)
@@ -326,12 +326,19 @@ class Steps:
         except AlreadyDone:
             return
 
-    async def _leave(self, order: Order, why: NoRest, reason: str, notice: Notice) -> None:
+    async def _leave(
+        self, goal: Goal, order: Order, why: NoRest, reason: str, notice: Notice
+    ) -> None:
         """Place no other stop in the place of one that ended, and say so once."""
-        key = key_of(order)
 
         async def body(view: StoreView) -> None:
-            await leave_without_stop(view, key, why, reason)
+            now = await goal_at(view, goal.key)
+            # Set anew meanwhile, by a run or to another price: that stop is asked for.
+            if now is None or now.run_id != goal.run_id:
+                return
+            if now.stop_set_at != goal.stop_set_at and not why.is_by_person:
+                return
+            await leave_without_stop(view, goal.key, why, reason)
             await self._outbox.post(view, Post(notice))
 
         try:
