@@ -277,12 +277,14 @@ class Views:
         """Return today's trades, newest first."""
         found: list[TradeView] = []
         for account in await self._chosen(broker_id):
+            # By the broker's id: a trade may be kept before it is known which order it is of.
             strategies = {
-                order.client_order_id: order.strategy
+                order.broker_order_id: order.strategy
                 for order in await self._journal.of_day(account.broker_id, self._today)
             }
-            for key, trade in await self._journal.trades_of_day(account.broker_id, self._today):
-                found.append(TradeView(account.label, trade, strategies.get(key, EXTERNAL)))
+            for _, trade in await self._journal.trades_of_day(account.broker_id, self._today):
+                strategy = strategies.get(trade.broker_order_id, EXTERNAL)
+                found.append(TradeView(account.label, trade, strategy))
         floor = datetime.min.replace(tzinfo=UTC)
         return tuple(sorted(found, key=lambda view: view.trade.traded_at or floor, reverse=True))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -47,13 +48,41 @@ def busiest(times: list[float], seconds: float) -> int:
 
 
 @pytest.mark.invariant("I11")
-async def test_burst_never_exceeds_any_window() -> None:
+@pytest.mark.parametrize(
+    ("limits", "bucket", "second", "minute"),
+    [
+        (KITE_LIMITS, Bucket.ORDERS, 8, 300),
+        (FYERS_LIMITS, Bucket.ORDERS, 9, 190),
+        (FYERS_LIMITS, Bucket.OTHER, 6, 120),
+    ],
+    ids=["Kite", "Fyers", "reads at Fyers"],
+)
+async def test_burst_never_exceeds_any_window(
+    limits: Sequence[Limit], bucket: Bucket, second: int, minute: int
+) -> None:
     """A burst keeps within the second and the minute at once, unlike a leaky bucket."""
     clock = ManualClock()
-    throttle = Throttle(clock, KITE_LIMITS)
-    times = await granted(throttle, clock, Bucket.ORDERS, 400)
-    assert busiest(times, 1.0) == 8
-    assert busiest(times, 60.0) == 300
+    times = await granted(Throttle(clock, limits), clock, bucket, 400)
+    assert busiest(times, 1.0) == second
+    assert busiest(times, 60.0) == minute
+
+
+@pytest.mark.invariant("I11")
+@pytest.mark.parametrize(
+    ("limits", "bucket", "allowed"),
+    [
+        (KITE_LIMITS, {Bucket.ORDERS}, {1.0: 10, 60.0: 400, 86_400.0: 5_000}),
+        (FYERS_LIMITS, set(Bucket), {1.0: 10, 60.0: 200, 86_400.0: 100_000}),
+    ],
+    ids=["Kite", "Fyers"],
+)
+def test_limits_are_below_those_of_the_broker(
+    limits: Sequence[Limit], bucket: set[Bucket], allowed: dict[float, int]
+) -> None:
+    """By the second, the minute and the day (facts/kite.md 10, facts/fyers.md 10)."""
+    ours = {one.seconds: one.count for one in limits if one.buckets == bucket}
+    assert ours.keys() == allowed.keys()
+    assert all(0 < ours[span] < most for span, most in allowed.items())
 
 
 @pytest.mark.invariant("I11")

@@ -12,6 +12,7 @@ from telegram import Update
 from telegram.error import Conflict, InvalidToken, TelegramError
 
 from bot.edge.polling import REFUSED_BY_TELEGRAM, SECOND_INSTANCE, Poller
+from core.errors import StoreUnavailable
 from tests.fakes.clock import ManualClock
 from tests.unit.bot.test_strangers import OWNER, Edge, said
 
@@ -30,6 +31,8 @@ class Wire:
     waits: list[float] = field(default_factory=list)
     clock: ManualClock = field(default_factory=ManualClock)
     refusals: list[TelegramError] = field(default_factory=list)
+    store_is_away: bool = False
+    fresh: list[bool] = field(default_factory=list)
 
     async def get_updates(self, *, offset: int | None, **_: Any) -> tuple[()]:
         self.offsets.append(offset)
@@ -52,7 +55,10 @@ class Wire:
         self.read += 1
         return self.brought
 
-    async def keep(self, updates: Sequence[Update], **_: Any) -> None:
+    async def keep(self, updates: Sequence[Update], *, are_fresh: bool) -> None:
+        if self.store_is_away:
+            raise StoreUnavailable("away")
+        self.fresh.append(are_fresh)
         self.kept += [one.update_id for one in updates]
 
     async def sleep(self, seconds: float) -> None:
@@ -117,6 +123,23 @@ async def test_refused_polls_are_reported_once_waited_out_and_over_with_an_answe
     assert [one.message for one in caplog.records if one.levelname == "CRITICAL"] == [trouble]
     await poller.poll_once()
     assert (poller.health().trouble, wire.kept, len(wire.waits)) == ("", [5], 2)
+
+
+@pytest.mark.matrix("T05")
+async def test_poll_that_could_not_be_stored_comes_again() -> None:
+    """It is not confirmed to Telegram; and until one was stored, nothing of a poll is new."""
+    edge = await Edge().with_owner()
+    wire = Wire([[said(5, OWNER)], [said(5, OWNER)], [said(6, OWNER)]], store_is_away=True)
+    ends: Any = wire
+    poller = Poller(ends, ends, edge.intake, ends, ends, timeout_s=5)
+    await poller.poll_once()
+    assert "store cannot be written" in poller.health().trouble
+    wire.store_is_away = False
+    for _ in range(2):
+        await poller.poll_once()
+    assert wire.offsets == [None, None, 6]
+    assert (wire.kept, wire.fresh) == ([5, 6], [False, True])
+    assert poller.health().trouble == ""
 
 
 async def test_what_has_no_id_is_waited_out() -> None:
