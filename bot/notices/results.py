@@ -60,5 +60,5 @@ def _symbol(instrument: str) -> str:
 
 def _result(notice: PositionClosed) -> list[str]:
     if notice.result is None:
-        return ["Result not known: not all of it was opened here today."]
+        return ["Result not known here: the broker's app shows it."]
     return result_words(notice.result, notice.charges)

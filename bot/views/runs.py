@@ -122,15 +122,19 @@ def _counted(lines: Sequence[str], room: int, noun: str) -> list[str]:
     return [*lines[:shown], *([f"… and {plural(more, f'more {noun}')}."] if more else [])]
 
 
+_FINE_STOPS = {OrderState.FILLED, OrderState.CANCELED, OrderState.EXPIRED}
+
+
 def is_through(line: RunLine) -> bool:
     """Whether nothing of an account needs a look: such accounts may be left out of a long card."""
     return not line.warnings and not line.note and all(map(_is_fine, line.orders))
 
 
 def _is_fine(order: OrderView) -> bool:
-    return order.state is OrderState.FILLED or (
-        order.purpose is Purpose.STOP and not is_final(order)
-    )
+    if order.purpose is not Purpose.STOP:
+        return order.state is OrderState.FILLED
+    # One that ended without being hit made way for an exit, or what it left bare has a warning.
+    return order.state in _FINE_STOPS or not is_final(order)
 
 
 def _others(lines: Sequence[RunLine]) -> list[str]:

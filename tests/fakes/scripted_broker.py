@@ -58,6 +58,7 @@ class ScriptedAccount:
         bar_minutes: How long these bars are.
         quote_list: What a read of quotes finds; an instrument that is not there trades at 815.10.
         quote_troubles: Raised by the next reads of quotes, one each.
+        fills_at: The price of market orders.
         is_slow: Market orders rest unfilled until the test fills them.
         odd: Rows that cannot be read, by what is asked for: ``orders``.
         reads: How often the positions were read.
@@ -82,6 +83,7 @@ class ScriptedAccount:
         self.bar_minutes = 5
         self.quote_list: dict[InstrumentId, Quote | None] = {}
         self.quote_troubles: list[BrokerReadError] = []
+        self.fills_at = _PRICE
         self.is_slow = False
         self.odd: dict[str, Sequence[OddRow]] = {}
         self.reads = 0
@@ -146,7 +148,7 @@ class ScriptedAccount:
             return Refused(Refusal.REJECTED, words, cause=Cause.FREEZE, largest=named)
         shown = self.show(order)
         if order.order_type is OrderType.MARKET and not self.is_slow:
-            self.fill(shown.broker_order_id)
+            self.fill(shown.broker_order_id, self.fills_at)
         return Acked(shown.broker_order_id)
 
     async def modify(self, broker_order_id: str, order: OrderRequest) -> WriteOutcome:
@@ -301,16 +303,21 @@ class ScriptedLogin:
 
 
 class _Master:
-    """An ``InstrumentSource`` of the shares that the tests trade; ``trouble`` fails it."""
+    """An ``InstrumentSource`` of the shares that the tests trade; ``trouble`` fails it.
+
+    Attributes:
+        more: What a test lists besides.
+    """
 
     def __init__(self, profile: BrokerProfile) -> None:
         self._profile = profile
         self.trouble = ""
+        self.more: Sequence[Instrument] = ()
 
     async def load(self) -> Sequence[Instrument]:
         if self.trouble:
             raise BrokerReadError(ReadFault.UNREACHABLE, self.trouble)
-        return list(MASTER[self._profile].values())
+        return [*MASTER[self._profile].values(), *self.more]
 
 
 class ScriptedBroker:

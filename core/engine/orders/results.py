@@ -27,7 +27,7 @@ from core.domain.notices.post import (
 from core.domain.notices.results import ClosedBy, PositionClosed
 from core.domain.order import EXTERNAL, MANUAL, OPEN_STATES, Order, Purpose
 from core.engine.orders.goals import goal_at, goals_of, is_result_wanted
-from core.engine.orders.ledgers import ledger_at
+from core.engine.orders.ledgers import ledger_at, ledgers_of
 from core.engine.orders.run_rows import run_at
 from core.ports.store import Document, StoreView
 
@@ -208,9 +208,17 @@ async def result_of_close(view: StoreView, last: Order, today: Sequence[Order]) 
         return []
     run = await _decision(view, last.run_id)
     closed_by = _BY_KIND[run["kind"]] if run else ClosedBy.USER
-    result, charges = result_of_own(closing, same)
+    # What strategies opened and left to the user is the user's own, once they hold none of it.
+    result, charges = result_of_own(closing, same, is_all_own=not await _holds_any(view, last))
     notice = _notice(last, closed_by, units, price, result, charges)
     return [*_not_stuck(goal), *await _told(view, last, notice, today)]
+
+
+async def _holds_any(view: StoreView, last: Order) -> bool:
+    """Whether a strategy holds units of what an order closes."""
+    what = (last.request.instrument, last.request.product)
+    ledgers = await ledgers_of(view, last.broker_id)
+    return any(one.quantity and (one.instrument, one.product) == what for one in ledgers)
 
 
 def _not_stuck(goal: Goal | None) -> list[Post]:
@@ -222,19 +230,23 @@ def _not_stuck(goal: Goal | None) -> list[Post]:
 
 
 def result_of_own(
-    closing: Sequence[Order], same: Sequence[Order]
+    closing: Sequence[Order], same: Sequence[Order], *, is_all_own: bool = False
 ) -> tuple[Decimal | None, Decimal | None]:
     """Return what a close of units that no strategy held has brought, and its charges.
 
     Args:
         closing: The orders of the close that have filled.
         same: The account's orders of the day in that instrument and product.
+        is_all_own: No strategy holds any of it now: what they opened is the user's, too.
     """
     units, price = _filled(closing)
-    result = _result_of_own_trades(closing[-1], same, units, price) if closing else None
+    own = [one for one in same if one.strategy in {MANUAL, EXTERNAL}]
+    result = _result_of_own_trades(closing[-1], own, units, price) if closing else None
+    if result is None and closing and is_all_own:
+        own = list(same)
+        result = _result_of_own_trades(closing[-1], own, units, price)
     if result is None:
         return None, None
-    own = [one for one in same if one.strategy in {MANUAL, EXTERNAL}]
     return result, charges_of_close(closing, own, price)
 
 
@@ -307,10 +319,10 @@ def charges_by_hand(
 
 
 def _result_of_own_trades(
-    last: Order, same: Sequence[Order], units: int, price: Decimal
+    last: Order, orders: Sequence[Order], units: int, price: Decimal
 ) -> Decimal | None:
     """Return the result where the day's own orders opened just these units; else it is unknown."""
-    own = [o for o in same if o.strategy in {MANUAL, EXTERNAL} and o.filled_quantity]
+    own = [one for one in orders if one.filled_quantity]
     opening = [o for o in own if o.request.side is not last.request.side]
     others = [o for o in own if o.request.side is last.request.side and o.run_id != last.run_id]
     opened, cost = _filled(opening)

@@ -186,7 +186,7 @@ async def test_what_became_known_stays_true(
             None,
             (
                 "✅ Your order: closed\n   Zerodha - Main\nSold 10 SBIN · ₹361.15\n"
-                "Result not known: not all of it was opened here today."
+                "Result not known here: the broker's app shows it."
             ),
         ),
     ],

@@ -16,6 +16,7 @@ from core.domain.notices.runs import RunCard
 from core.domain.order import EXTERNAL, MANUAL, Order, OrderState, OrderType, Purpose, Side
 from core.engine.orders.folding import OrderEvent
 from core.engine.orders.goals import Flattening, UserClose, flatten, put_goal
+from core.engine.orders.ledgers import ledger_row
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_engine import MemoryEngine
 from tests.fakes.orders import ACCOUNT, DAY, SBIN, SENT_AT, order_in
@@ -199,6 +200,32 @@ async def test_a_users_close_of_what_no_strategy_held(
     assert await keys_of_messages(engine) == {"run:manual|1"}
     rows = await engine.store.find("outbox", {"kind": "position_closed"})
     assert [one["delivery"] for one in rows] == ["replace"]
+
+
+@pytest.mark.parametrize(("held", "amount"), [(0, "5.0"), (10, None)], ids=["left", "held"])
+async def test_a_close_of_what_strategies_left_to_the_user(
+    engine: MemoryEngine, held: int, amount: str | None
+):
+    """What they opened today and hold no more is the user's, whose close has a result."""
+    entry = order_in(
+        S.FILLED,
+        client_order_id="ENTRY",
+        side=Side.BUY,
+        quantity=10,
+        filled_quantity=10,
+        average_price=Decimal(970),
+    )
+    await engine.wiring.journal.add(engine.store, [entry])
+    if held:
+        ledger = Ledger("orb", ACCOUNT, SBIN, Product.MIS, held, Decimal(970))
+        await engine.store.insert("ledgers", ledger_row(ledger))
+    close = UserClose(despite_pause=False, outside=10)
+    decision = Flattening("manual|1", "close", MANUAL, ACCOUNT, DAY, SENT_AT, SENT_AT, close)
+    nobodys = Ledger(MANUAL, ACCOUNT, SBIN, Product.MIS)
+    await flatten(engine.store, engine.wiring.outbox, [nobodys], decision)
+    own = {"strategy": MANUAL, "run_id": "manual|1", "purpose": Purpose.EXIT}
+    expected = result(ClosedBy.USER, 10, "970.5", amount, strategy=MANUAL)
+    assert await fill(engine, reducing("D", quantity=10, **own), "970.5", 10) == [expected]
 
 
 async def keys_of_messages(engine: MemoryEngine) -> set[str | None]:
