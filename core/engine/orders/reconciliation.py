@@ -18,7 +18,7 @@ from core.domain.broker import BrokerOrder, BrokerTrade
 from core.domain.identifiers import is_client_order_id
 from core.domain.notices.accounts import Anomaly
 from core.domain.notices.positions import ExitUnproved, OrderUnlisted
-from core.domain.notices.post import Post, external_order_card, external_order_removal
+from core.domain.notices.post import Post, external_order_card
 from core.domain.odd_rows import OddRow, odd_rows_of
 from core.domain.order import EXTERNAL, UNKNOWN_STATES, Order, OrderState
 from core.domain.sessions import trading_day
@@ -320,7 +320,6 @@ class Reconciler:
 
         async def body(view: StoreView) -> None:
             await self._journal.remove(view, key)
-            await self._outbox.post(view, external_order_removal(order.broker_id, key))
 
         with contextlib.suppress(AlreadyDone):
             await self._store.transaction(body, nonce=f"disown:{key}#{order.version}")

@@ -15,6 +15,7 @@ from core.domain.notices.orders import OrderResolved, OrderUnresolved
 from core.domain.order import Order, OrderState, Purpose, Side
 from core.domain.sessions import IST, trading_day
 from core.engine.control import unresolved_orders
+from core.engine.orders.decisions import external_order
 from core.engine.users import owner_name
 from core.errors import AlreadyDone, BrokerReadError, NotFound, ReadFault, UserError
 from core.ports.store import Change, StoreView
@@ -85,6 +86,22 @@ async def test_any_of_several_is_linked(desk: Desk) -> None:
     assert rows["b7"] is Purpose.EXTERNAL
     assert (await view(desk)).inquiry.settled_by == "Asha"
     assert await desk.engine.notices(OrderResolved) == [], "who settled it sees the answer"
+
+
+async def test_candidate_that_was_adopted_meanwhile_is_linked_and_counts_once(desk: Desk) -> None:
+    """Trades may show it as somebody else's before the answer: that row goes, and its card."""
+    made = await unresolved(desk)
+    seen = alike(desk, "b8")
+    await desk.turns(1)
+    adopted = external_order(desk.broker_id, made.day, seen, at=desk.clock.now())
+    await desk.engine.wiring.journal.add(desk.engine.store, [adopted])
+    await desk.engine.control.unresolved.link(ASHA, TAG, "b8")
+    desk.at.fill("b8")
+    await desk.turns(3)
+    found = [(one.client_order_id, one.filled_quantity) for one in await desk.engine.orders()]
+    assert (found, await desk.units()) == ([(TAG, 5)], 5)
+    rows = await desk.engine.store.find("outbox", {"key": f"external:{adopted.client_order_id}"})
+    assert [row["delivery"] for row in rows] == ["remove"]
 
 
 async def test_what_is_no_candidate_is_not_linked(desk: Desk) -> None:

@@ -22,7 +22,7 @@ class Stubborn:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self.asked: list[float] = []
-        desk.at.cancel = self._refuse  # type: ignore[method-assign]
+        desk.at.cancel = self._refuse  # type: ignore[assignment,method-assign]
 
     async def _refuse(self, _broker_order_id: str) -> WriteOutcome:
         self.asked.append(self._desk.clock.monotonic())

@@ -12,7 +12,7 @@ from core.domain.broker import BrokerStatus, BrokerTrade, Position
 from core.domain.instrument import InstrumentId, Product
 from core.domain.notices.positions import ExitUnproved, OrderUnlisted
 from core.domain.order import EXTERNAL, Order, OrderState, Purpose, Side
-from core.engine.orders.decisions import Adopt, Advance
+from core.engine.orders.decisions import Adopt, Advance, external_id
 from core.engine.orders.snapshot import Snapshot
 from core.engine.orders.unseen import of_trades
 from tests.fakes.orders import ACCOUNT, SBIN, SENT_AT, TAG, order_in, shown
@@ -195,6 +195,10 @@ async def test_order_that_trades_showed_as_foreign_is_ours_by_its_tag(turns: Tur
     (order,) = await turns.engine.orders()
     assert (order.client_order_id, order.state, order.filled_quantity) == (TAG, S.FILLED, 5)
     assert await turns.ledgers() == {"orb MIS": 5}
+    cards = await turns.engine.store.find(
+        "outbox", {"key": f"external:{external_id(ACCOUNT, 'b5')}"}
+    )
+    assert [card["delivery"] for card in cards][-1] == "remove"
 
 
 @pytest.mark.parametrize(
