@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from core.domain.command import Command
-from core.domain.goal import NoRest
+from core.domain.goal import Goal, NoRest
 from core.domain.ledger import ledger_key
 from core.domain.order import (
     CLOSED_STATES,
@@ -22,7 +22,7 @@ from core.engine.accounts.masters import Masters
 from core.engine.control.closing import Closing, parse_key
 from core.engine.control.projections import state_words
 from core.engine.orders.gateway import Gateway
-from core.engine.orders.goals import leave_without_stop
+from core.engine.orders.goals import goal_at, leave_without_stop, take_back_leaving
 from core.engine.orders.journal import Journal
 from core.engine.orders.market_hours import MarketHours
 from core.engine.orders.net_positions import NetPositions
@@ -126,8 +126,7 @@ class ManualOrders:
 
         await self._once(f"cancel:{command.id}")
         # Before the cancel: between the two the executor could place the stop again.
-        if order.purpose is Purpose.STOP:
-            await self._leave_without_stop(order)
+        left = await self._leave_without_stop(order) if order.purpose is Purpose.STOP else None
         async with worker.lock:
             outcome = await self._gateway.cancel(client, order, "cancelled by the user")
         worker.wake()
@@ -138,6 +137,9 @@ class ManualOrders:
             after = await self._journal.get(key)
             if after.state in CLOSED_STATES:
                 raise UserError(f"That order is {state_words(after)} already.")
+            if left is not None:
+                # It stands: whatever ends it later, the position must not be without one (R6).
+                await take_back_leaving(self._store, left)
             raise UserError(f"The broker did not cancel it: {reason}")
         return await self._journal.get(key)
 
@@ -160,11 +162,13 @@ class ManualOrders:
 
         await self._store.transaction(body, nonce=nonce)
 
-    async def _leave_without_stop(self, order: Order) -> None:
-        """Keep a stop that the user cancels from being placed again for this goal."""
+    async def _leave_without_stop(self, order: Order) -> Goal | None:
+        """Keep a stop that the user cancels from being placed again; return the goal before."""
         request = order.request
         key = ledger_key(order.strategy, order.broker_id, request.instrument, request.product)
+        before = await goal_at(self._store, key)
         await leave_without_stop(self._store, key, NoRest.CANCELLED_HERE)
+        return before
 
     async def believe(self, command: Command, broker_id: str, key: str) -> int:
         """Take the broker's positions for right where they contradict the fills (R8).

@@ -42,6 +42,8 @@ class OrderEvent:
         is_triggered: A stop has triggered.
         is_outside: Quantity and trigger are what somebody else has made of them.
         is_resumed: A cancel or modification had no effect and the order is known to work on.
+        cancel_reason: Why the order had been asked to go before a cancel that provably was none,
+            '' for never; None when the event says nothing of it.
         by_user: A user's word about an order of unknown fate; once that is settled, it changes
             nothing (R4).
     """
@@ -61,6 +63,7 @@ class OrderEvent:
     is_triggered: bool = False
     is_outside: bool = False
     is_resumed: bool = False
+    cancel_reason: str | None = None
     by_user: bool = False
 
 
@@ -116,10 +119,7 @@ def folded(order: Order, event: OrderEvent) -> Order | None:
         ),
         asked=asked,
         is_changed_outside=order.is_changed_outside or event.is_outside,
-        # Kept when the request had no effect at first: a late cancel is no other person's deed.
-        cancel_reason=event.reason
-        if event.state is OrderState.PENDING_CANCEL
-        else order.cancel_reason,
+        cancel_reason=_cancel_reason_after(order, event),
         version=order.version + 1,
     )
 
@@ -137,6 +137,17 @@ def _broker_id_after(order: Order, event: OrderEvent) -> str | None:
         return event.broker_order_id or order.broker_order_id
     # The first id stays: another one is a mix-up (N15), which reconciliation corrects by the tag.
     return order.broker_order_id or event.broker_order_id
+
+
+def _cancel_reason_after(order: Order, event: OrderEvent) -> str:
+    """Return why we asked the order to go.
+
+    Kept when the request had no effect at first: a late cancel is no other person's deed. What
+    never reached the broker cannot be late, and whoever ends the order then is somebody else (R7).
+    """
+    if event.state is OrderState.PENDING_CANCEL:
+        return event.reason
+    return order.cancel_reason if event.cancel_reason is None else event.cancel_reason
 
 
 def _asked_after(

@@ -424,9 +424,9 @@ class Gateway:
         return after.state is asked.state
 
     async def _resume(self, order: Order) -> None:
-        await self._journal.apply(
-            order.client_order_id, OrderEvent(OrderState.ACCEPTED, is_resumed=True)
-        )
+        """Take back a cancel that provably was none; ``order`` is as it was before."""
+        event = OrderEvent(OrderState.ACCEPTED, is_resumed=True, cancel_reason=order.cancel_reason)
+        await self._journal.apply(order.client_order_id, event)
 
 
 def _was_held_back(outcome: WriteOutcome) -> bool:

@@ -44,6 +44,7 @@ __all__ = [
     "move_stop",
     "put_goal",
     "retarget_goal",
+    "take_back_leaving",
     "tell_result",
     "to_flatten",
     "trim_goal",
@@ -115,6 +116,22 @@ async def leave_without_stop(view: StoreView, key: str, why: NoRest, reason: str
     """Place no stop for this goal any more, until its stop is set anew or a user puts it back."""
     fields = {"can_rest": False, "no_rest": why.value, "no_rest_reason": reason}
     await view.update(_GOALS, {"_id": key}, Change(set=fields))
+
+
+async def take_back_leaving(view: StoreView, before: Goal) -> None:
+    """Let the stop of a goal be as it was, where it was left away in the chat and stands after all.
+
+    Args:
+        view: The store.
+        before: The goal as it was before.
+    """
+    where = {"_id": before.key, "run_id": before.run_id, "no_rest": NoRest.CANCELLED_HERE.value}
+    fields = {
+        "can_rest": before.can_rest,
+        "no_rest": before.no_rest.value if before.no_rest else None,
+        "no_rest_reason": before.no_rest_reason,
+    }
+    await view.update(_GOALS, where, Change(set=fields))
 
 
 async def let_stop_rest(view: StoreView, key: str, *, at: datetime) -> None:

@@ -12,8 +12,9 @@ from core.domain.broker import BrokerStatus
 from core.domain.notices.accounts import SoftwareStop
 from core.domain.notices.protection import StopCancelled
 from core.domain.order import OrderRequest, OrderType, Purpose
-from core.domain.outcome import Refusal, Refused, WriteOutcome
+from core.domain.outcome import NotSent, Refusal, Refused, WriteOutcome
 from core.engine.orders.goals import retarget_goal
+from core.errors import UserError
 from tests.fakes.desk import Desk, a_desk
 
 pytestmark = pytest.mark.row("R7")
@@ -141,3 +142,53 @@ async def test_price_that_is_set_as_the_old_one_is_refused_is_asked_for() -> Non
     assert await desk.states(Purpose.STOP) == ["REJECTED", "ACCEPTED"]
     assert resting(desk) == [(10, MOVED)]
     assert await desk.engine.notices(SoftwareStop) == []
+
+
+@pytest.mark.row("E4", "R6")
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        NotSent("no connection"),
+        Refused(Refusal.THROTTLED, "slow down", retry_after_s=1),
+        Refused(Refusal.REJECTED, "not now"),
+    ],
+    ids=["not sent", "throttled", "refused"],
+)
+async def test_stop_that_could_not_be_cancelled_in_the_chat_goes_on_as_before(
+    desk: Desk, outcome: WriteOutcome
+) -> None:
+    """The user was told that it stands: it is put back as any other when the broker ends it."""
+
+    async def refuse(_broker_order_id: str) -> WriteOutcome:
+        return outcome
+
+    desk.at.cancel = refuse  # type: ignore[assignment,method-assign]
+    (stop,) = await desk.orders(Purpose.STOP)
+    with pytest.raises(UserError, match="did not cancel it"):
+        await desk.engine.control.orders.cancel(
+            desk.engine.command(), desk.broker_id, stop.client_order_id
+        )
+    await desk.turns(10, apart_s=1)
+    assert resting(desk) == [(10, STOP)]
+    taken_away(desk, "cancelled by the exchange")
+    await desk.turns(5, apart_s=1)
+    assert resting(desk) == [(10, STOP)]
+
+
+async def test_cancel_that_did_not_leave_makes_no_cancel_of_a_person_ours(desk: Desk) -> None:
+    """An exit asked the stop to go and nothing left; hours later a person takes it away."""
+    cancel = desk.at.cancel
+
+    async def unsent(_broker_order_id: str) -> WriteOutcome:
+        return NotSent("no connection")
+
+    desk.at.cancel = unsent  # type: ignore[assignment,method-assign]
+    await desk.wants(0, run_id="orb|flat")
+    await desk.turns(2, apart_s=1)
+    desk.at.cancel = cancel  # type: ignore[method-assign]
+    await desk.wants(10, STOP, run_id="orb|run")
+    await desk.turns(5, apart_s=60)
+    assert resting(desk) == [(10, STOP)]
+    taken_away(desk)
+    await desk.turns(5, apart_s=1)
+    assert await is_asked_about(desk)
