@@ -178,7 +178,7 @@ def _live(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    chosen = DoctorOptions(options.proxy_file, options.console)
+    chosen = DoctorOptions(options.proxy_file, options.console, options.config)
     return asyncio.run(run_doctor(_settings(options), options=chosen))
 
 

@@ -34,10 +34,12 @@ class DoctorOptions:
     Attributes:
         proxy_file: The configuration of the reverse proxy; None looks in the usual places.
         is_asking: Ask about the brokers' consoles, and keep the answers: all that it ever writes.
+        config: The file of settings that was given.
     """
 
     proxy_file: Path | None = None
     is_asking: bool = False
+    config: Path | None = None
 
 
 async def run_doctor(
@@ -87,7 +89,8 @@ async def _examine(
     clock = clock_of(settings)
     directory = machine.data_directory(settings)
     key = machine.secret_key(settings)
-    for finding in [*machine.configuration(settings, environment), *directory, *key]:
+    written = machine.settings_file(options.config)
+    for finding in [*machine.configuration(settings, environment), *written, *directory, *key]:
         yield finding
     async with network.client() as http:
         for finding in [

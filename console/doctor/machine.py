@@ -9,6 +9,7 @@ import socket
 import stat
 from collections.abc import Iterable, Mapping
 from datetime import date
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from console.doctor.finding import Finding, fail, ok, warn
@@ -26,10 +27,13 @@ __all__ = [
     "has_address",
     "is_loopback",
     "secret_key",
+    "settings_file",
     "talks_to_real_brokers",
 ]
 
 _OPEN_TO_OTHERS = 0o077
+_MOUNTED = Path("/run/secrets")
+"""Where a container has its secrets: nobody else is in it."""
 _IMPORT = "when the exchange has published its list: saarthi calendar import FILE"
 _LEAST_HORIZON_S = 120.0
 
@@ -114,6 +118,18 @@ def _store_settings(settings: Settings) -> Iterable[Finding]:
             f"SAARTHI_MONGOD: found {str(settings.mongod)!r}; expected a program",
             "give the path of a mongod, or unset it",
         )
+
+
+def settings_file(file: Path | None) -> list[Finding]:
+    """Check that not everybody reads the file of settings, which holds the bot's token."""
+    if file is None or not file.is_file() or file.is_relative_to(_MOUNTED):
+        return []
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if not mode & stat.S_IROTH:
+        return []
+    return [
+        warn("configuration", f"{file}: mode {mode:04o}, so that others may read it", "chmod 640")
+    ]
 
 
 def data_directory(settings: Settings) -> list[Finding]:

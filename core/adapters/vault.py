@@ -60,6 +60,7 @@ class FernetVault:
         file = data_dir / KEY_FILE
         if not file.exists():
             _make_first(file)
+        _refuse_open_directory(data_dir)
         return cls(_read_file(file), file=file)
 
     @classmethod
@@ -211,6 +212,16 @@ def _stamp(file: Path | None) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
+def _refuse_open_directory(directory: Path) -> None:
+    """Take no key from where others can put one of theirs: they would read all that it seals."""
+    mode = stat.S_IMODE(directory.stat().st_mode)
+    if mode & stat.S_IWOTH:
+        raise ConfigurationError(
+            f"{directory} has mode {mode:04o}, so that others can put a key of theirs "
+            f"into it; expected 0700: run chmod 700 on it, and look whose {KEY_FILE} is in it."
+        )
 
 
 def _read_file(file: Path) -> list[str]:

@@ -39,6 +39,22 @@ def test_keys_that_others_could_read_are_refused(tmp_path: Path, mode: int, is_l
 
 
 @pytest.mark.row("G2")
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o703, 0o702])
+def test_no_key_is_taken_from_where_others_put_theirs(tmp_path: Path, mode: int) -> None:
+    """A key that somebody has laid there opens all that it seals, for them too."""
+    data = tmp_path / "data"
+    data.mkdir()
+    vault = FernetVault.from_setting(None, private_directory(tmp_path / "theirs"))
+    (data / KEY_FILE).write_text("\n".join(vault.keys()))
+    (data / KEY_FILE).chmod(0o600)
+    data.chmod(mode)
+    with pytest.raises(ConfigurationError, match="others can put a key of theirs"):
+        FernetVault.from_setting(None, data)
+    data.chmod(0o700)
+    assert FernetVault.from_setting(None, data).keys() == vault.keys()
+
+
+@pytest.mark.row("G2")
 def test_no_key_is_written_through_a_link(tmp_path: Path) -> None:
     """A link that leads nowhere yet, laid by another user, gets no key behind it."""
     trap = tmp_path / "trap"

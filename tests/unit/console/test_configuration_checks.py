@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from console.doctor import machine
@@ -37,3 +39,15 @@ def test_a_horizon_below_what_brokers_need_is_a_warning() -> None:
     assert [one for one in said(**short) if one.startswith("warn") and "HORIZON_S" in one]
     assert not [one for one in said(**short, **SIMULATED) if one.startswith("warn")]
     assert not [one for one in said(SAARTHI_HORIZON_S="120") if one.startswith("warn")]
+
+
+@pytest.mark.row("G2")
+def test_a_file_of_settings_that_all_may_read_is_a_warning(tmp_path: Path) -> None:
+    """It holds the bot's token; its group may read it, as the guide sets it up."""
+    file = tmp_path / "saarthi.toml"
+    file.write_text("")
+    file.chmod(0o644)
+    (line,) = map(str, machine.settings_file(file))
+    assert line.startswith("warn") and "others may read it" in line
+    file.chmod(0o640)
+    assert machine.settings_file(file) == machine.settings_file(None) == []
