@@ -6,7 +6,7 @@ import logging
 
 from telegram import Bot, CallbackQuery, Message, MessageEntity, Update
 
-from bot.conversation.dispatch import attempt, serve_tap
+from bot.conversation.dispatch import Handler, attempt, serve_tap
 from bot.conversation.plain_words import is_cancel_word, is_panic_word, view_alone
 from bot.conversation.prompts import Prompt
 from bot.conversation.services import ChatServices
@@ -32,6 +32,9 @@ _PANIC = "panic"
 _PANIC_VERBS = frozenset(
     {Verb.ASK_PANIC, Verb.PANIC_PICK, Verb.PANIC, Verb.ASK_STOP_PANIC, Verb.STOP_PANIC}
 )
+_NUMBERS = frozenset({"limit", "guard", "paper", "size", "parameter", "setting"})
+_EDITORS = frozenset({"limits", "guard", "strategies", "settings", "brokers"})
+"""Commands at which a question for a value ends: a number that comes then is not for it."""
 _NAMED = frozenset({"add", "rename"})
 """Open questions that a name answers: words for what is there are none."""
 _NO_ANSWERS = frozenset({WishKind.MODE, WishKind.CLOSE})
@@ -56,7 +59,10 @@ class UpdateRouter:
         self._inbox = inbox
         self._api = api
         self._menu = menu
-        self._commands = {one.name: one.handler for one in COMMANDS}
+        self._commands = {
+            one.name: _leaving(one.handler) if one.name in _EDITORS else one.handler
+            for one in COMMANDS
+        }
 
     async def receive(self, update: Update) -> None:
         """Handle one update; one of an unauthorized sender is ignored."""
@@ -169,6 +175,20 @@ class UpdateRouter:
             name=plain_line(user.first_name),
             age_s=age_s,
         )
+
+
+def _leaving(handler: Handler) -> Handler:
+    """Return a handler that ends an open question for a value first."""
+
+    async def serve(visit: Visit) -> None:
+        prompts = visit.services.prompts
+        prompt = await prompts.current(visit.chat_id, visit.user_id)
+        if prompt is not None and prompt.kind in _NUMBERS and visit.update_id > prompt.update_id:
+            await prompts.close(prompt)
+            await visit.drop_keyboard(prompt.message_id)
+        await handler(visit)
+
+    return serve
 
 
 def is_urgent(update: Update) -> bool:

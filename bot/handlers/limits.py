@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.conversation.visit import Visit
-from bot.views.callbacks import resolve
+from bot.views.callbacks import Tap, resolve
 from bot.views.limits import (
     KINDS,
     changes_screen,
@@ -37,6 +37,9 @@ __all__ = [
 ]
 
 _PROMPT = "limit"
+_NONE = frozenset(
+    {"none", "no limit", "no", "off", "unlimited", "remove", "remove it", "no limits"}
+)
 
 
 async def overview(visit: Visit) -> None:
@@ -89,8 +92,15 @@ async def set_limit(visit: Visit) -> None:
 
 
 async def answer_limit(visit: Visit, scope: str, kind: str) -> None:
-    """Set the number that was typed."""
+    """Set the number that was typed; for a word that means none, ask as its button does."""
     control = visit.services.control
+    if visit.text.casefold().strip(" .!") in _NONE:
+        if (await control.limits.view(scope)).limits.of(LimitKind(kind)) is None:
+            raise UserError("There is no such limit now. Send a number to set one, or /cancel.")
+        code = next(one for one, known in KINDS.items() if known is LimitKind(kind))
+        visit.tap = Tap(None, (scope, code))
+        await ask_removal(visit)
+        return
     change = await control.limits.set(visit.command, scope, LimitKind(kind), visit.text)
     await visit.send(limit_changed(await control.limits.view(scope), change))
 

@@ -78,6 +78,7 @@ _BOUNDS: Mapping[LimitKind, tuple[int, int]] = {
     LimitKind.ORDERS_MINUTE: (1, 1000),
     LimitKind.ORDERS_DAY: (1, 10000),
 }
+_COUNTED = re.compile(r"\s*(?:orders?|positions?)(?: (?:a|per) (?:day|minute))?$", re.IGNORECASE)
 _PLAIN = re.compile(r"\d+")
 _LAKH = re.compile(r"\d{1,2}(,\d{2})*,\d{3}")
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
@@ -123,6 +124,8 @@ def parse_limit(kind: LimitKind, text: str) -> Decimal | int:
     example = "2,50,000 or 2.5L" if kind in MONEY else str(USUAL[kind][2])
     given = text.strip()
     bare = plain_digits(given).removeprefix("₹").strip()
+    if kind not in MONEY:
+        bare = _COUNTED.sub("", bare)
     forms = (_PLAIN, _LAKH, _THOUSANDS)
     if bare.isascii() and any(form.fullmatch(bare) for form in forms):
         number = int(bare.replace(",", "")[:20])

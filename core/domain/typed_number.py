@@ -30,6 +30,10 @@ _AMOUNT = re.compile(
 _AMOUNTS = re.compile(
     rf"(?<![\w.])\d+(?:,\d+)*(?:\.\d+)?(?:\s*{_UNIT})?(?!\w)", re.ASCII | re.IGNORECASE
 )
+_OF_WHAT = re.compile(
+    r"\s*(?:%|percent|per cent|shares?|units?|qty|minutes?|mins?)$", re.IGNORECASE
+)
+"""What is counted, behind a number; lots are not units, so they are no number."""
 _DEVANAGARI = {0x966 + digit: str(digit) for digit in range(10)}
 
 
@@ -45,7 +49,7 @@ def read_number(text: str) -> Decimal | None:
     """
     bare = plain_digits(text).strip()
     sign = bare[:1] if bare[:1] in {"+", "-"} else ""
-    bare = bare[len(sign) :].strip().removeprefix("₹").removesuffix("%").strip()
+    bare = _OF_WHAT.sub("", bare[len(sign) :].strip().removeprefix("₹")).strip()
     if len(bare) > _LONGEST or not any("0" <= one <= "9" for one in bare):
         return None
     if bare[:1] in {"+", "-"} or not _NUMBER.fullmatch(bare):

@@ -167,4 +167,24 @@ async def test_a_wish_is_heard_while_a_number_is_asked_for(world: World) -> None
     await talk.say("pause everything", "Set Paused for all accounts?")
     await talk.say("close infy", "Close this position on Zerodha - Main?")
     await talk.say("positions", "Positions · Zerodha - Main")
+    await talk.say("none", "There is no such limit now.")
     await talk.say("2.5L", "₹2,50,000")
+
+
+@pytest.mark.row("A10")
+async def test_a_number_is_not_taken_for_a_question_that_was_left(world: World) -> None:
+    """Whoever opens other settings has left it; what came of an answer stands below the answer."""
+    await two_accounts(world)
+    talk = Talk(world)
+    shown = await talk.say("/settings", "Capital, for sizes in percent")
+    await world.owner.tap("Capital of Zerodha")
+    await world.owner.reads(shown["id"], "Send an amount in rupees")
+    await talk.say("/guard", "Guards on the day's result")
+    await talk.say("₹5,000/-", "I did not understand that.")
+    shown = await talk.say("/settings", "Capital, for sizes in percent")
+    assert "₹5,000" not in shown["text"]
+    await world.owner.tap("Capital of Zerodha")
+    await world.owner.reads(shown["id"], "Send an amount in rupees")
+    await talk.say("pnl", "Profit today")
+    shown = await talk.say("₹5,000/-", "Capital of Zerodha - Main is now ₹5,000.")
+    assert shown["id"] > talk.world.telegram.said[world.owner.user_id]

@@ -96,6 +96,9 @@ def test_the_amount_of_a_guard_is_bounded(text: str) -> None:
         ("1,234,567.25", "1234567.25"),
         ("५०,०००", "50000"),
         ("१२.५%", "12.5"),
+        ("10 shares", "10"),
+        ("1.5 percent", "1.5"),
+        ("15 min", "15"),
     ],
 )
 def test_plain_numbers_are_read(text: str, number: str) -> None:
@@ -250,6 +253,23 @@ def test_what_is_no_time_of_the_choices_is_refused(text: str) -> None:
     """With the choices, so that nobody guesses again."""
     with pytest.raises(UserError, match="expected one of 09:15"):
         TIMES.check(text)
+
+
+@pytest.mark.row("R1")
+@pytest.mark.parametrize(
+    "text", ["20", "२०", "20 orders", "20 Orders a day", " 20 orders per day "]
+)
+def test_a_count_may_name_what_is_counted(text: str) -> None:
+    """As the question says it."""
+    assert parse_limit(LimitKind.ORDERS_DAY, text) == 20
+
+
+@pytest.mark.parametrize("text", ["2 lots", "20 orders and more", "orders", "1,2 orders"])
+def test_other_words_beside_a_number_are_refused(text: str) -> None:
+    """A lot is not a unit: what is counted in something else is no number of these."""
+    with pytest.raises(UserError):
+        parse_limit(LimitKind.ORDERS_DAY, text)
+    assert read_number(text) is None
 
 
 def test_a_choice_is_found_in_any_case() -> None:
