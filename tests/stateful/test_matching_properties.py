@@ -97,6 +97,16 @@ def test_answer_that_names_another_order_is_not_believed() -> None:
     assert len(found.swapped) == 1
 
 
+@pytest.mark.matrix("N15")
+@pytest.mark.invariant("I1")
+def test_order_that_carries_anothers_tag_is_not_taken_by_its_id() -> None:
+    """Alike in all else, and ours is not listed: its fills would count for two orders."""
+    one, two = ours(1, "b2"), ours(2, "b2")
+    found = match_orders([one, two], [theirs(2, two.client_order_id)])
+    assert [order.client_order_id for order, _ in found.pairs] == [two.client_order_id]
+    assert found.swapped == (one,)
+
+
 @pytest.mark.matrix("B07")
 @pytest.mark.row("R4")
 @given(

@@ -12,8 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.domain.broker import BrokerOrder, BrokerStatus
-from core.domain.instrument import InstrumentId
-from core.domain.order import CLOSED_STATES, LIVE_STATES, Order, OrderState, OrderType, Purpose
+from core.domain.instrument import InstrumentId, Product
+from core.domain.order import (
+    CLOSED_STATES,
+    LIVE_STATES,
+    Order,
+    OrderState,
+    OrderType,
+    Purpose,
+    Side,
+)
 from core.domain.sessions import IST
 from core.engine.orders.decisions import (
     Adopt,
@@ -303,6 +311,8 @@ def test_look_alike_is_proposed_and_neither_adopted_nor_the_order_given_up() -> 
     [
         {"instrument": RELIANCE},
         {"quantity": 2},
+        {"product": Product.CNC},
+        {"side": Side.SELL},
         {"tag": OTHER_TAG},
         {"placed_at": SENT_AT.astimezone(IST) - timedelta(minutes=1)},
     ],

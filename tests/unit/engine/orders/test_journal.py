@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -24,7 +25,7 @@ from core.domain.order import EXTERNAL, MANUAL, Order, OrderState, Purpose, Side
 from core.engine.orders.folding import OrderEvent
 from core.engine.orders.journal import Journal
 from core.engine.orders.order_posts import posts_of
-from core.errors import NotFound, OrderAnomaly, StoreUnavailable
+from core.errors import AlreadyDone, NotFound, OrderAnomaly, StoreUnavailable
 from core.ports.store import StoreView
 from tests.fakes.clock import ManualClock
 from tests.fakes.memory_engine import MemoryEngine
@@ -135,6 +136,24 @@ async def test_step_without_a_store_is_no_step(engine: MemoryEngine, journal: Jo
         await journal.apply(TAG, OrderEvent(S.ACCEPTED, "b1"))
     engine.store.database.is_away = False
     assert (await journal.get(TAG)).state is S.SUBMITTED
+
+
+@pytest.mark.invariant("I1", "I5")
+async def test_step_from_what_is_no_more_is_none(engine: MemoryEngine, journal: Journal) -> None:
+    """Another commit was faster: the row, its audit and what it tells stay as that one left them."""
+    before = order_in(S.SUBMITTED)
+    await add(engine, before)
+    await journal.apply(TAG, OrderEvent(S.ACCEPTED, "b1"))
+    stale = replace(before, state=S.UNRESOLVED, version=7)
+
+    async def body(view: StoreView) -> None:
+        await journal.step(view, before, stale)
+
+    with pytest.raises(AlreadyDone):
+        await engine.store.transaction(body, nonce="stale")
+    assert (await journal.get(TAG)).state is S.ACCEPTED
+    rows = await engine.store.find("order_events", {"client_order_id": TAG})
+    assert sorted(row["n"] for row in rows) == [0, 1]
 
 
 async def test_end_has_its_time_and_nothing_else_has(
