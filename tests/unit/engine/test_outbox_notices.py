@@ -111,6 +111,7 @@ async def test_notice_of_its_own_gets_its_place_when_it_is_written(
     assert [post_of(row).notice for row in rows] == [Started(2), Started(1)]
 
 
+@pytest.mark.matrix("C08")
 async def test_what_a_crash_cut_off_comes_again_as_a_repeat(memory_store: MemoryStore) -> None:
     """It was perhaps delivered: it says so, under its id; what had only waited is new, in order."""
     clock, told = RunningClock(), Told()

@@ -18,7 +18,8 @@ from core.domain.notices.orders import (
     OrderUnresolved,
 )
 from core.domain.notices.runs import RunCard
-from core.domain.order import EXTERNAL, MANUAL, OrderState, Purpose, Side
+from core.domain.order import EXTERNAL, MANUAL, OrderRequest, OrderState, Purpose, Side
+from core.domain.outcome import Acked, Ambiguous, WriteOutcome
 from core.engine.orders.decisions import external_id
 from core.engine.orders.gate import add_gate
 from core.engine.orders.journal import move_finished
@@ -136,6 +137,33 @@ async def test_order_shown_as_cancelled_and_then_as_filled_is_held_and_alarmed(
     assert (order.state, order.filled_quantity) == (S.FILLED, 5)
     assert [one.quantity for one in await bench.engine.ledgers()] == [5]
     assert await bench.engine.notices(OrderRevived) == [OrderRevived(TAG)]
+    assert not await bench.is_frozen()
+
+
+@pytest.mark.matrix("B04")
+@pytest.mark.parametrize("answer", [Acked("b1"), Ambiguous("the connection broke")])
+async def test_fill_that_is_read_before_the_answer_counts_once(
+    bench: Bench, answer: WriteOutcome
+) -> None:
+    """The order is on its way still; its answer, or that none came, changes nothing any more."""
+    ours, wiring = order_in(S.SUBMITTED, quantity=5), bench.engine.wiring
+    await wiring.journal.add(bench.engine.store, [ours])
+
+    async def place(_order: OrderRequest) -> WriteOutcome:
+        bench.broker.order_list["b1"] = shown(
+            status=BrokerStatus.COMPLETE, quantity=5, filled_quantity=5, average_price=Decimal(800)
+        )
+        assert await bench.look()
+        return answer
+
+    bench.broker.place = place  # type: ignore[method-assign]
+    wiring.gateway.in_flight.add(TAG)
+    after, outcome = await wiring.gateway.send(bench.broker, ours)
+    assert outcome == answer
+    assert (after.state, after.filled_quantity, after.broker_order_id) == (S.FILLED, 5, "b1")
+    assert not await bench.look()
+    assert [one.quantity for one in await bench.engine.ledgers()] == [5]
+    assert await bench.engine.notices(OrderUnresolved, OrderResolved, OrderRevived) == []
     assert not await bench.is_frozen()
 
 
