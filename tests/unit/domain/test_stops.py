@@ -10,7 +10,7 @@ import pytest
 from core.domain.goal import Goal
 from core.domain.instrument import Product
 from core.domain.order import Order, OrderState, OrderType, Purpose, Side
-from core.domain.steps import PlaceStop, Step, StopGone
+from core.domain.steps import Cancel, PlaceStop, ResizeStop, Step, StopGone, Wait
 from core.domain.stops import protect
 from tests.fakes.orders import ACCOUNT, SBIN, SENT_AT, order_in
 
@@ -95,3 +95,54 @@ def test_stop_that_expired_was_ended_by_no_person() -> None:
         taken(15, made=60, ended=90, state=S.EXPIRED, reason=""),
     )
     assert isinstance(step, StopGone) and not step.by_person
+
+
+def resting(*sizes: int) -> list[Order]:
+    """Return stops that rest, one after another, for so many units each."""
+    return [
+        order_in(
+            S.ACCEPTED,
+            client_order_id=f"S{number}",
+            quantity=size,
+            purpose=Purpose.STOP,
+            side=Side.SELL,
+            order_type=OrderType.SL_M,
+            trigger_price=STOP,
+            broker_order_id=f"b{number}",
+            created_at=SENT_AT + timedelta(seconds=number),
+        )
+        for number, size in enumerate(sizes)
+    ]
+
+
+@pytest.mark.row("D9", "R6")
+@pytest.mark.invariant("I6")
+@pytest.mark.parametrize(
+    ("sizes", "step"),
+    [
+        ((), ("place", 15)),
+        ((15,), None),
+        ((14,), ("place", 1)),
+        ((10, 5), None),
+        ((10, 4), ("place", 1)),
+        ((16,), ("resize", "S0", 15)),
+        ((10, 6), ("resize", "S1", 5)),
+        ((15, 1), ("cancel", "S1")),
+        ((14, 2), ("resize", "S1", 1)),
+        ((1, 15), ("resize", "S1", 14)),
+        ((10, 5, 4), ("cancel", "S2")),
+    ],
+)
+def test_stops_cover_what_is_held_to_the_unit(
+    sizes: tuple[int, ...], step: tuple[object, ...] | None
+) -> None:
+    """One unit too many opens a position when it is hit, one too few leaves it unprotected."""
+    match after(*resting(*sizes)):
+        case PlaceStop(Side.SELL, units, trigger):
+            assert (("place", units), trigger) == (step, STOP)
+        case ResizeStop(order, units, trigger):
+            assert (("resize", order.client_order_id, units), trigger) == (step, STOP)
+        case Cancel(order):
+            assert ("cancel", order.client_order_id) == step
+        case other:
+            assert (other, step) == (Wait(), None)

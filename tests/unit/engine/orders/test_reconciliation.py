@@ -156,7 +156,7 @@ async def test_fill_that_is_read_before_the_answer_counts_once(
         assert await bench.look()
         return answer
 
-    bench.broker.place = place  # type: ignore[method-assign]
+    bench.broker.place = place  # type: ignore[assignment,method-assign]
     wiring.gateway.in_flight.add(TAG)
     after, outcome = await wiring.gateway.send(bench.broker, ours)
     assert outcome == answer

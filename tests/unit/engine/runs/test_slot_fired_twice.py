@@ -26,7 +26,7 @@ async def test_slot_that_fires_twice_enters_once(*, is_later: bool) -> None:
         bench.strategy.want(Direction.SHORT)
         ends.append(await run(request))
     else:
-        ends = await asyncio.gather(run(request), run(request))
+        ends = list(await asyncio.gather(run(request), run(request)))
     await bench.turns()
     assert sorted(ends) == ["1 entry order(s) on 1 account(s)", "this slot ran already"]
     assert bench.sent() == [("BUY", 10)]
