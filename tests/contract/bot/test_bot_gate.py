@@ -345,12 +345,19 @@ async def test_rename_checks_and_changes(world: World):
     await world.owner.tap("Edit Main")
     await world.owner.tap("Rename")
     await world.owner.sees("Send the new name")
-    await world.owner.say("TAKEN")
-    await world.owner.sees("Another account is called")
+    for wrong, told in (("TAKEN", "Another account is called"), ("x" * 41, "41 characters")):
+        await world.owner.say(wrong)
+        await world.owner.sees(told)
+        assert sorted([one.display_name for one in await world.control.accounts.all()]) == [
+            "Main",
+            "Taken",
+        ]
     await world.owner.say("Prime")
     await world.owner.sees("Now called Prime")
     await world.settled()
     assert await world.rows("prompts") == []
+    names = {one.broker_id: one.display_name for one in await world.control.accounts.all()}
+    assert names == {an_account().broker_id: "Prime", "zerodha_bbbbbbbbbb": "Taken"}
 
 
 async def _placed(world: World, account: Account) -> bool:

@@ -79,7 +79,9 @@ async def test_a_fyers_account_is_added_with_its_own_guide(world: World):
     await person.say("/add")
     await person.tap("Fyers")
     guide = await person.sees("myapi.fyers.in")
-    assert "https://saarthi.example/broker/callback/fyers" in guide["text"]
+    redirect = "https://saarthi.example/broker/callback/fyers"
+    assert redirect in guide["text"] and "kite" not in guide["text"].lower()
+    assert (await person.button("Copy"))["copy_text"] == redirect
     await person.tap("Continue")
     await person.say("Second")
     await person.sees("Send the App ID")
@@ -87,11 +89,20 @@ async def test_a_fyers_account_is_added_with_its_own_guide(world: World):
     await person.sees("expected a Fyers App ID")
     await person.say("ab1cd2ef3g-100")
     await person.sees("Send the Secret ID")
-    await person.say(SECRET)
+    secret = await person.say(SECRET)
+    summary = await person.sees("Is this right?")
+    assert "Second" in summary["text"] and "AB1CD2EF3G-100" in summary["text"]
+    assert SECRET not in summary["text"]
     await person.tap("Connect this account")
     await person.sees("Fyers - Second is added")
+    login = await person.button("Log in to Fyers - Second")
+    assert login["url"].startswith("https://saarthi.example/login/")
+    assert all(one["id"] != secret for one in await person.messages())
     (account,) = await world.control.accounts.all()
     assert (account.broker, account.api_key) == (FYERS, "AB1CD2EF3G-100")
+    assert (account.display_name, account.enabled) == ("Second", False)
+    assert await secret_of(world) == SECRET
+    assert await world.rows("prompts") == []
 
 
 @pytest.mark.row("A1")
