@@ -47,6 +47,8 @@ from core.ports.store import Store, StoreView
 __all__ = ["CancelLimit", "Steps", "on_tick"]
 
 _LOOKS = 3
+_LOST = 3
+"""So many changes without an answer, each without effect, and a stop that is too large goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class Steps:
         self._hits = hits
         self.refused_changes: dict[str, OrderRequest] = {}
         """The last change that the broker refused, by the stop's client order id."""
+        self._lost_changes: dict[str, int] = {}
         self._refused_cancels: dict[str, tuple[int, datetime]] = {}
         self.denials: dict[str, Denied] = {}
         """Why a run's exits were denied when last tried, by run id; shown to a user who waits."""
@@ -268,7 +271,13 @@ class Steps:
         if request == stop.request:
             # The trigger differs only below the tick: a change would cost rate in every turn.
             return False
-        if self._pauses.until(cid) or self.refused_changes.get(cid) == request:
+        if self._pauses.until(cid):
+            return False
+        is_refused = self.refused_changes.get(cid) == request
+        if request.quantity < stop.request.quantity and (is_refused or self._is_lost(cid)):
+            # Hit as it is, it would open a position of what is not held any more (I6).
+            return await self._cancel(client, stop, "could not be changed")
+        if is_refused:
             return False
         outcome = await self._gateway.resize(client, stop, replace(stop, request=request))
         if self._pauses.hold_back(cid, outcome):
@@ -276,7 +285,13 @@ class Steps:
         if isinstance(outcome, Refused):
             self.refused_changes[cid] = request
             return await self._change_refused(client, goal, stop, request, outcome)
+        is_taken = isinstance(outcome, Acked)
+        self._lost_changes[cid] = 0 if is_taken else self._lost_changes.get(cid, 0) + 1
         return True
+
+    def _is_lost(self, cid: str) -> bool:
+        """Whether nothing came of some changes of a stop, one after another, without an answer."""
+        return self._lost_changes.get(cid, 0) >= _LOST
 
     async def _change_refused(
         self, client: BrokerClient, goal: Goal, stop: Order, request: OrderRequest, refused: Refused
