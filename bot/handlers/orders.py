@@ -47,6 +47,12 @@ __all__ = [
 
 
 _LATER = "Its card shows how it goes on."
+_FOLLOWS = {
+    Purpose.STOP: "⚠️ It is a stop: without it the position is unprotected.",
+    Purpose.EXIT: "⚠️ It is an exit: as long as its position is to be closed, another one follows.",
+}
+"""What comes of a cancel, by what the order is for; of an entry no more than that it is gone."""
+_EXITS_FOLLOW = "⚠️ An exit is followed by another one as long as its position is to be closed."
 
 
 async def _position(
@@ -177,13 +183,12 @@ async def ask_to_cancel(visit: Visit, order: OrderView, *, is_new: bool = False)
     broker_id = order.broker_id
     if not order.is_cancellable:
         raise UserError("That order is finished already; there is nothing left to cancel.")
-    warning = (
-        "\n⚠️ It is a stop: without it the position is unprotected."
-        if order.purpose is Purpose.STOP
-        else ""
-    )
     await visit.confirm(
-        join(bold(f"Cancel this order on {order.account_label}?"), order_line(order) + warning),
+        join(
+            bold(f"Cancel this order on {order.account_label}?"),
+            order_line(order),
+            _FOLLOWS.get(order.purpose),
+        ),
         Verb.CANCEL_ORDER,
         {"broker_id": broker_id, "key": order.key},
         {"": "Cancel the order"},
@@ -220,6 +225,7 @@ async def ask_cancel_all(visit: Visit) -> None:
             _by_account(found[:_LISTED]),
             f"… and {len(found) - _LISTED} more." if len(found) > _LISTED else None,
             "",
+            _EXITS_FOLLOW if any(one.purpose is Purpose.EXIT for one in found) else None,
             "Stops stay: each is cancelled by its own button, with a question.",
         ),
         Verb.CANCEL_ALL,

@@ -9,8 +9,9 @@ import pytest
 from bot.edge.pairing import pairing_code
 from bot.registry import ACTIONS, COMMANDS
 from core.domain.account import Account
+from core.domain.instrument import InstrumentId
 from core.domain.mode import TradingMode
-from core.domain.order import Side
+from core.domain.order import Purpose, Side
 from tests.fakes.bot_world import OWNER, Person, World, a_tap, soon
 from tests.fakes.views import a_position, an_account, an_order
 
@@ -236,6 +237,33 @@ async def test_pausing_takes_two_taps_and_lists_what_still_works(world: World):
     await world.owner.tap("Cancel the order")
     await world.owner.sees("Cancel requested")
     assert len(await world.effects("cancel")) == 1
+
+
+@pytest.mark.row("E4", "G3")
+async def test_cancelling_names_what_comes_of_it(world: World):
+    """A stop leaves its position without one, an exit is followed by another; an entry is gone."""
+    account = an_account()
+    await world.connect(account)
+    names = {Purpose.STOP: "TCS", Purpose.EXIT: "INFY", Purpose.ENTRY: "SBIN"}
+    for purpose, name in names.items():
+        one = InstrumentId("NSE", name)
+        await world.order(an_order(account, key=f"S{name}", purpose=purpose, instrument=one))
+    await world.start()
+    words = {
+        Purpose.STOP: "without it the position is unprotected",
+        Purpose.EXIT: "as long as its position is to be closed, another one follows",
+    }
+    for purpose, name in names.items():
+        sent = await world.owner.say(f"cancel {name}")
+        question = await world.owner.sees("Cancel this order on Zerodha - Main?", after=sent)
+        assert name in question["text"]
+        said = {one for one, text in words.items() if text in question["text"]}
+        assert said == {purpose} & words.keys()
+    sent = await world.owner.say("cancel all orders")
+    question = await world.owner.sees("Cancel 2 working orders?", after=sent)
+    assert "An exit is followed by another one" in question["text"]
+    assert "Stops stay" in question["text"]
+    assert await world.effects("cancel") == []
 
 
 @pytest.mark.row("C2")
