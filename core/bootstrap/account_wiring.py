@@ -182,6 +182,7 @@ class AccountWiring(ABC):
             outbox=self.outbox,
             looks=Looks(broker_id, self._clock, self.journal, self.nets),
             hours=self.hours,
+            prices=self.prices,
             settings=ExecutorSettings(),
         )
 

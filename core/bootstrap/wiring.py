@@ -129,7 +129,7 @@ class Wiring(AccountWiring):
             journal=self.journal,
             hours=self.hours,
             prices=self.prices,
-            hits=StopHits(self._store, self._clock, self.outbox),
+            hits=StopHits(self._store, self._clock, self.outbox, self.prices),
             wake=self.pool.wake,
             only=self._selection.broker_id if self._selection else None,
         )

@@ -24,6 +24,9 @@ class NoRest(StrEnum):
     """A person cancelled it at the broker: asked about once, watched here meanwhile (R7)."""
     CANCELLED_HERE = "cancelled_here"
     """The user cancelled it in the chat: neither placed nor watched."""
+    REBASED = "rebased"
+    """Its price is of another scale than today's, by a split or a bonus: neither placed nor watched
+    until a price is set anew."""
 
     @property
     def is_by_person(self) -> bool:
@@ -31,9 +34,14 @@ class NoRest(StrEnum):
         return self in {NoRest.CANCELLED_OUTSIDE, NoRest.CANCELLED_HERE}
 
     @property
+    def lasts(self) -> bool:
+        """Whether it holds on the next day too."""
+        return self.is_by_person or self is NoRest.REBASED
+
+    @property
     def is_watched(self) -> bool:
         """Whether the price is watched here in its place."""
-        return self is not NoRest.CANCELLED_HERE
+        return self not in {NoRest.CANCELLED_HERE, NoRest.REBASED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +53,11 @@ class Goal:
         stop_price: Trigger of the protective stop in rupees, None without one.
         can_rest: Whether a stop may be placed at the broker.
         no_rest: Why it may not.
-        no_rest_reason: The broker's words for it.
+        no_rest_reason: The broker's words for it, or why it is of another scale.
         stop_set_at: Real time at which the stop's price was last set anew.
         may_rest_since: Real time at which a run, or a user, last let a stop rest; a stop that only
             moves leaves it as it is.
+        stop_day: The trading day of that; '' in rows of versions before.
         run_id: The run that set the goal.
         day: The trading day it was set on.
         by_user: A user asked for it: it is pursued on a disabled account too.
@@ -72,6 +81,7 @@ class Goal:
     no_rest_reason: str = ""
     stop_set_at: datetime | None = None
     may_rest_since: datetime | None = None
+    stop_day: str = ""
     day: str = ""
     by_user: bool = False
     despite_pause: bool = False
@@ -85,6 +95,6 @@ class Goal:
         What the broker did not take on an earlier day is asked for anew: a stop of a position that
         is carried lives for a day. What a person took away stays away.
         """
-        if self.day == day or self.no_rest is None or self.no_rest.is_by_person:
+        if self.day == day or self.no_rest is None or self.no_rest.lasts:
             return self
         return replace(self, can_rest=True, no_rest=None)

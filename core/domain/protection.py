@@ -70,6 +70,8 @@ class Lack(StrEnum):
     """What is held is not known, and no stops rest for all that the ledger has."""
     CANCELLED = "cancelled"
     """The user cancelled its stop in the chat."""
+    REBASED = "rebased"
+    """Its stop is of prices before a split or a bonus."""
     NOT_RESTING = "not_resting"
     """Its stop is not at the broker, or for too few units; a moment after each fill."""
     NOT_CLOSING = "not_closing"
@@ -277,6 +279,8 @@ def _uncovered(facts: ProtectionFacts, units: int) -> Protection:
         return _open(Lack.NO_STOP, "its strategy sets no stop")
     if goal.no_rest is NoRest.CANCELLED_HERE:
         return _open(Lack.CANCELLED, "you cancelled its stop")
+    if goal.no_rest is NoRest.REBASED:
+        return _open(Lack.REBASED, goal.no_rest_reason)
     if not facts.is_open:
         return _open(Lack.MARKET_CLOSED, "the market is closed; its stop goes out at the open")
     sent = [one for one in facts.orders if one.purpose is Purpose.STOP]

@@ -36,6 +36,7 @@ class StubbornAccount(ScriptedAccount):
         has_positions: Whether positions can be read.
         rests: Whether market orders rest instead of filling.
         price: What a quote says.
+        previous_close: What it calls the last session's close; None for nothing.
     """
 
     def __init__(self) -> None:
@@ -45,6 +46,7 @@ class StubbornAccount(ScriptedAccount):
         self.has_positions = True
         self.rests = False
         self.price = Decimal("815.10")
+        self.previous_close: Decimal | None = None
 
     async def place(self, order: OrderRequest) -> WriteOutcome:
         outcome = self.answer(order)
@@ -68,7 +70,9 @@ class StubbornAccount(ScriptedAccount):
 
     async def quotes(self, instruments: Sequence[InstrumentId]) -> Mapping[InstrumentId, Quote]:
         self._answer()
-        return {one: Quote(one, self.price) for one in instruments}
+        return {
+            one: Quote(one, self.price, previous_close=self.previous_close) for one in instruments
+        }
 
     def put(self, broker_order_id: str, **changes: object) -> BrokerOrder:
         """Change a listed order behind the engine's back; return it."""

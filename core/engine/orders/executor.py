@@ -32,6 +32,7 @@ from core.engine.orders.ledgers import ledger_at
 from core.engine.orders.looks import Looks
 from core.engine.orders.market_hours import MarketHours
 from core.engine.orders.pauses import Pauses
+from core.engine.orders.prices import Prices
 from core.engine.orders.risk import NOTHING_LEFT
 from core.engine.orders.steps import CancelLimit, Steps, on_tick
 from core.engine.orders.stop_hits import StopHits
@@ -117,6 +118,7 @@ class Executor:
         outbox: Outbox,
         hours: MarketHours,
         looks: Looks,
+        prices: Prices,
         settings: ExecutorSettings,
     ) -> None:
         self._broker_id = broker_id
@@ -150,7 +152,7 @@ class Executor:
             looks=self.looks,
             pauses=self._pauses,
             cancel_limit=CancelLimit(settings.cancel_limit, settings.cancel_forget_s),
-            hits=StopHits(store, clock, outbox),
+            hits=StopHits(store, clock, outbox, prices),
         )
 
     @property

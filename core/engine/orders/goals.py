@@ -70,6 +70,7 @@ def _read(row: Document) -> Goal:
         no_rest_reason=row.get("no_rest_reason", ""),
         stop_set_at=row.get("stop_set_at"),
         may_rest_since=row.get("may_rest_since", row.get("stop_set_at")),
+        stop_day=row.get("stop_day", ""),
         day=row.get("day", ""),
         by_user=row.get("by_user", False),
         despite_pause=row.get("despite_pause", False),
@@ -213,6 +214,7 @@ async def put_goal(
         **_MAY_REST,
         "stop_set_at": at,
         "may_rest_since": at,
+        "stop_day": day,
         "day": day,
         "set_at": at,
         "by_user": close is not None,
@@ -225,14 +227,16 @@ async def put_goal(
     await view.update(_GOALS, {"_id": key}, Change(set=fields), upsert=True)
 
 
-async def move_stop(view: StoreView, goal: Goal, stop_price: Decimal, *, at: datetime) -> bool:
+async def move_stop(
+    view: StoreView, goal: Goal, stop_price: Decimal, *, at: datetime, day: str
+) -> bool:
     """Move the stop of a goal that still is as it was read; return whether it was.
 
     Whether a stop may rest stays as it is: what the broker refused is not asked for again at each
     step.
     """
     where = {"_id": goal.key, "run_id": goal.run_id, "stop_price": goal.stop_price}
-    fields = {"stop_price": stop_price, "stop_set_at": at}
+    fields = {"stop_price": stop_price, "stop_set_at": at, "stop_day": day}
     return await view.update(_GOALS, where, Change(set=fields)) == 1
 
 

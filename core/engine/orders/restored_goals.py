@@ -94,7 +94,7 @@ async def regain_stop(
         if attempt is None:
             continue
         if seen.trigger_price is not None and seen.trigger_price != goal.stop_price:
-            await move_stop(view, goal, seen.trigger_price, at=at)
+            await move_stop(view, goal, seen.trigger_price, at=at, day=day)
         found = external_order(broker_id, day, seen, at=at, key=seen.tag or "")
         return replace(
             found,

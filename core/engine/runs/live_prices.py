@@ -136,6 +136,7 @@ class LivePrices:
                 continue
             heard = self.of(name)
             heard.quote = quote
+            self._prices.put_close(name, quote.previous_close, real_now)
             self._prices.put(name, quote.last_price, self._asked_time(quote, asked_at), real_now)
             if heard.tick is not None and not heard.is_proved:
                 gap = abs(heard.tick.last - quote.last_price) * 100

@@ -207,7 +207,10 @@ class StopWatch:
         stop = moved_stop(
             goal.stop_rule, held=one.held, cost=one.cost, stop=goal.stop_price, last=last
         )
-        if stop is not None and await move_stop(self._store, goal, stop, at=now):
+        if stop is None:
+            return
+        day = trading_day(self._clock.market_now())
+        if await move_stop(self._store, goal, stop, at=now, day=day):
             self._wake(goal.broker_id)
 
     async def _judge_resting(self, one: Watched, price: LastPrice) -> None:
