@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -40,12 +40,19 @@ _LARGEST_PORT = 65535
 _SHORTEST_PASSPHRASE = 12
 _ROOTS = "roots"
 _STREAMS = "streams"
+_AT = "@"
+"""What stands in an address with a user."""
+
+
+def _without_login(parts: SplitResult) -> str:
+    """Say that a user and a password have no place in an address: it is shown, and logged."""
+    return ", without a user and a password" if _AT in parts.netloc else ""
 
 
 def _http_root(value: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise ValueError("expected an address like https://example.in")
+    if parts.scheme not in {"http", "https"} or not parts.netloc or _AT in parts.netloc:
+        raise ValueError(f"expected an address like https://example.in{_without_login(parts)}")
     return value.rstrip("/")
 
 
@@ -53,8 +60,9 @@ def _stream_root(value: str) -> str:
     if value == NO_STREAM:
         return value
     parts = urlsplit(value)
-    if parts.scheme not in {"ws", "wss"} or not parts.netloc:
-        raise ValueError(f"expected an address like wss://example.in, or {NO_STREAM}")
+    if parts.scheme not in {"ws", "wss"} or not parts.netloc or _AT in parts.netloc:
+        login = _without_login(parts)
+        raise ValueError(f"expected an address like wss://example.in{login}, or {NO_STREAM}")
     return value.rstrip("/")
 
 
@@ -244,6 +252,8 @@ def load_settings(
 
 def _from_file(file: Path) -> dict[str, Any]:
     try:
+        if file.exists() and not file.is_file():
+            raise ConfigurationError(f"{file}: is no file; expected one of settings.")
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{file}: cannot be read ({error.strerror}).") from None
@@ -291,7 +301,8 @@ def _explain(error: ValidationError) -> str:
     field = where[1] if where[0] in {_ROOTS, _STREAMS} else where[0]
     if first["type"] == "extra_forbidden":
         return _unknown(field)
-    found = "a value" if field in _SECRETS else repr(first.get("input"))
+    is_told = field not in _SECRETS and _AT not in str(first.get("input"))
+    found = repr(first.get("input")) if is_told else "a value"
     expected = str(first["msg"]).removeprefix("Value error, ")
     return f"{setting_name(field)}: found {found}; {expected[:1].lower()}{expected[1:]}."
 

@@ -270,7 +270,13 @@ async def test_the_kind_of_server_is_known(mongo_store: MongoStore, store_uri: s
 
 async def test_a_malformed_address_is_explained_without_its_password() -> None:
     """The sentence names the setting and the expected form."""
-    for uri in ("http://u:hunter2@h", "mongodb://u:hunter2@h:notaport/", "mongodb://u:hun/ter2@h/"):
+    for uri in (
+        "http://u:hunter2@h",
+        "mongodb://u:hunter2@h:notaport/",
+        "mongodb://u:hun/ter2@h/",
+        "u:hunter2@h",
+        "hunter2",
+    ):
         with pytest.raises(ConfigurationError, match="MONGODB_URI") as wrong:
             await MongoStore.connect(uri, "saarthi")
         assert "hunter2" not in str(wrong.value)

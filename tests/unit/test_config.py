@@ -67,6 +67,33 @@ def test_wrong_secret_is_not_repeated(field: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.row("G2")
+@pytest.mark.parametrize(
+    ("field", "scheme"),
+    [
+        ("public_url", "https"),
+        ("telegram_api", "https"),
+        ("tunnel_url", "http"),
+        ("address_echo", "https"),
+        ("kite_api", "https"),
+        ("fyers_stream", "wss"),
+    ],
+)
+def test_an_address_holds_no_password(field: str, scheme: str) -> None:
+    """It stands in the chat, in the doctor's lines and at the broker: refused and not repeated."""
+    given = f"{scheme}://u:canary@127.0.0.1"
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(environment={setting_name(field): given})
+    message = str(caught.value)
+    assert "without a user and a password" in message and "canary" not in message
+
+
+def test_a_device_is_no_file_of_settings() -> None:
+    """Reading one has no end."""
+    with pytest.raises(ConfigurationError, match="is no file"):
+        load_settings(Path("/dev/zero"), environment={})
+
+
+@pytest.mark.row("G2")
 def test_short_passphrase_is_refused_and_not_repeated() -> None:
     """Whoever finds a backup can try passphrases for as long as they like."""
     with pytest.raises(ConfigurationError) as caught:

@@ -247,6 +247,9 @@ class MongoStore:
 
 
 def _client(uri: str, options: StoreOptions) -> AsyncMongoClient[Document]:
+    # Without a scheme the driver takes it for a host, and repeats it in what it says.
+    if not uri.startswith(("mongodb://", "mongodb+srv://")):
+        raise _not_understood("no scheme")
     try:
         return AsyncMongoClient(
             uri,
@@ -265,10 +268,14 @@ def _client(uri: str, options: StoreOptions) -> AsyncMongoClient[Document]:
         )
     except (DriverConfigurationError, ValueError) as error:
         # Not chained: the driver's words may repeat the address with its password.
-        raise ConfigurationError(
-            f"MONGODB_URI: not understood ({type(error).__name__}); expected "
-            "mongodb://[user:password@]host:port/?replicaSet=NAME."
-        ) from None
+        raise _not_understood(type(error).__name__) from None
+
+
+def _not_understood(why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"MONGODB_URI: not understood ({why}); expected "
+        "mongodb://[user:password@]host:port/?replicaSet=NAME."
+    )
 
 
 async def _kind(client: AsyncMongoClient[Document]) -> ServerKind:
