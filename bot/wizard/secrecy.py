@@ -18,7 +18,7 @@ from bot.views.screen import Screen
 from bot.wizard.secret_message import delete_secret
 from core.domain.broker_profile import BrokerProfile
 
-__all__ = ["keep_secret"]
+__all__ = ["keep_secret", "tells_secret"]
 
 _NAMES = frozenset({"add", "rename"})
 """Questions that may be answered by a name, so that nothing of a key's form is one."""
@@ -26,8 +26,24 @@ _SHORTEST = 8
 _LONG = 20
 """From so many characters on, what has a secret's form is taken for one under any question."""
 
-_LOGIN_IN_ADDRESS = re.compile(r"\b(?:https?|socks5h?)://[^\s/@]+:[^\s/@]+@", re.IGNORECASE)
-"""A proxy's address with a user and a password (A12)."""
+_TELLING = re.compile(
+    r"""
+    [^\s/@:]{1,80}:[^\s/@]{1,80}@[\w.-]+              # a user and a password in an address (A12)
+    | \b[\w.-]{1,80}:\d{2,5}:[^\s:]{1,80}:[^\s:]{1,80}  # the same, as sellers of proxies write it
+    | \b\d{6,12}:[\w-]{30,60}                         # a bot's token
+    | \beyJ[\w-]{10,}\.[\w-]{10,}                     # a token of a login, signed
+    | (?<![\w-])[\w-]{43}=                            # a sealing key
+    | \b(?:pass(?:word|wd|phrase|code)?|pwd|totp|mpin)\s*(?:is|[:=])\s*\S{4,}
+    | \b(?:token|secret|api[ _-]?key)\s*[:=]\s*\S{8,}
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What holds a secret wherever it is typed, whoever it is for."""
+
+
+def tells_secret(text: str) -> bool:
+    """Whether a text holds what is a secret by its form alone, or is called one in it."""
+    return _TELLING.search(text) is not None
 
 
 async def keep_secret(visit: Visit, command: str) -> bool:
@@ -93,7 +109,7 @@ def _is_credential(
     visit: Visit, command: str, prompt: Prompt | None, brokers: Sequence[BrokerProfile]
 ) -> bool:
     """Whether a message that no secret's step waits for holds the form of a key or a secret."""
-    if _LOGIN_IN_ADDRESS.search(visit.typed):
+    if tells_secret(visit.typed):
         return True
     words = visit.arguments if command else visit.typed.split()
     mixed = [one for one in words if any(map(str.isdigit, one)) and any(map(str.isalpha, one))]
