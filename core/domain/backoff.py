@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from core.domain.order import CLOSED_STATES, Order, OrderState
+from core.domain.order import CLOSED_STATES, Order, OrderState, Purpose
 from core.domain.slicing import was_too_large
 
 __all__ = ["RESTED", "chase_at", "retry_at"]
@@ -25,7 +25,9 @@ _LONGEST_REST = 8
 def retry_at(attempts: Sequence[Order], limit: int | None) -> datetime | None:
     """Return when the next may go after orders that came to nothing; None when none did.
 
-    An order that filled, even in part, or was cancelled to be chased ends the series.
+    An order that filled, even in part, or that we have cancelled ends the series. An exit that
+    somebody else cancels, the exchange at once or a person, came to nothing as a refused one. What
+    follows the cancel of a stop has a rule of its own (``core.domain.stops``).
 
     Args:
         attempts: Orders of one purpose of a ledger, of today.
@@ -36,11 +38,11 @@ def retry_at(attempts: Sequence[Order], limit: int | None) -> datetime | None:
         key=lambda order: (order.created_at, order.attempt),
     )
     ended = [order for order in ended if not _is_answered(order, limit)]
-    # Only orders that were refused or lost count. A broker that refuses an exit will refuse it
-    # again in a second.
+    # Only orders that were refused, lost or taken away count. A broker that refuses an exit will
+    # refuse it again in a second.
     failed: list[Order] = []
     for order in reversed(ended):
-        if order.filled_quantity or order.state is OrderState.CANCELED:
+        if order.filled_quantity or _is_own_cancel(order):
             break
         failed.append(order)
     if not failed:
@@ -70,6 +72,11 @@ def _rounds(orders: Iterable[Order]) -> int:
 
 def _end_of(order: Order) -> datetime:
     return order.settled_at or order.created_at
+
+
+def _is_own_cancel(order: Order) -> bool:
+    is_own = bool(order.cancel_reason) or order.purpose is not Purpose.EXIT
+    return order.state is OrderState.CANCELED and is_own
 
 
 def _is_answered(order: Order, limit: int | None) -> bool:

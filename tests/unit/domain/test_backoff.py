@@ -40,10 +40,19 @@ def test_pauses_grow_and_never_end():
     assert pause_after(*refused) == 60
 
 
+def test_an_exit_that_somebody_else_cancels_counts_as_refused():
+    """An exchange that cancels each at once would else be sent two in a second, all day."""
+    taken = [an_exit(number, OrderState.CANCELED) for number in range(1, 30)]
+    assert [pause_after(*taken[:count]) for count in range(1, 8)] == [2, 5, 10, 20, 30, 60, 60]
+    stop = an_exit(1, OrderState.CANCELED, purpose=Purpose.STOP)
+    assert pause_after(stop) is None
+
+
 @pytest.mark.parametrize(
     "end",
     [
-        an_exit(9, OrderState.CANCELED),
+        an_exit(9, OrderState.CANCELED, cancel_reason=RESTED),
+        an_exit(9, OrderState.CANCELED, filled_quantity=3),
         an_exit(9, OrderState.FILLED, filled_quantity=10),
         an_exit(9, OrderState.REJECTED, filled_quantity=3),
     ],

@@ -6,10 +6,12 @@ from decimal import Decimal
 
 import pytest
 
+from core.domain.broker import BrokerStatus
 from core.domain.mode import TradingMode
+from core.domain.notices.exits import ExitStuck
 from core.domain.notices.protection import ExitDenied, StopRestored, Unprotected
-from core.domain.order import OrderRequest, OrderType, Purpose
-from core.domain.outcome import Refusal, Refused, WriteOutcome
+from core.domain.order import OrderRequest, OrderState, OrderType, Purpose
+from core.domain.outcome import Acked, Refusal, Refused, WriteOutcome
 from core.engine.orders.goals import UserClose
 from tests.fakes.desk import Desk, a_desk
 
@@ -104,6 +106,36 @@ async def test_stop_that_was_refused_meanwhile_is_not_asked_for_again(desk: Desk
     assert await desk.states(Purpose.STOP) == ["CANCELED", "REJECTED"]
     assert len(await desk.orders(Purpose.EXIT)) < 8
     assert await desk.engine.notices(StopRestored) == []
+
+
+@pytest.mark.row("R3")
+@pytest.mark.matrix("B12")
+async def test_exit_that_the_exchange_cancels_at_once_is_no_storm(desk: Desk) -> None:
+    """It goes again after pauses that grow, the stop rests between, and both are said once."""
+    place = desk.at.place
+
+    async def taken_away(order: OrderRequest) -> WriteOutcome:
+        if order.order_type is not OrderType.MARKET:
+            return await place(order)
+        number = desk.at.show(order).broker_order_id
+        desk.at.put(number, status=BrokerStatus.CANCELED, message="cancelled by the exchange")
+        return Acked(number)
+
+    desk.at.place = taken_away  # type: ignore[method-assign]
+    await desk.wants(0, run_id="orb|flat")
+    await desk.turns(120, apart_s=1)
+    exits = await desk.orders(Purpose.EXIT)
+    assert 5 <= len(exits) <= 8
+    assert {one.state for one in exits} == {OrderState.CANCELED}
+    assert [(one.order_type, one.quantity) for one in desk.at.resting()] == [(OrderType.SL_M, 10)]
+    (back,) = await desk.engine.notices(StopRestored)
+    assert isinstance(back, StopRestored) and back.reason == "cancelled by the exchange"
+    (stuck,) = await desk.engine.notices(ExitStuck)
+    assert isinstance(stuck, ExitStuck) and "cancelled by the exchange" in stuck.reason
+    desk.at.place = place  # type: ignore[method-assign]
+    await desk.clock.advance(60)
+    await desk.turns(5, apart_s=1)
+    assert (await desk.units(), desk.at.resting()) == (0, [])
 
 
 async def test_stop_is_said_to_be_back_only_when_it_is(desk: Desk) -> None:
