@@ -18,6 +18,7 @@ from bot.views.markup import bold, esc
 from core.domain.account import Account
 from core.domain.inquiry import InquiryView
 from core.domain.money import signed_rupees
+from core.domain.order import LIVE_STATES, Purpose, Side
 from core.domain.views import OrderView, PositionView
 from core.engine.control.control import Control
 from core.errors import NotFound
@@ -67,6 +68,22 @@ class Lookups:
             return await self.control.views.held(broker_id)
         except NotFound:
             return ()
+
+    async def working(
+        self, broker_id: str, instrument: str, product: str, side: Side, purpose: Purpose
+    ) -> list[OrderView]:
+        """Return what works at the broker of one position, side and purpose, oldest first."""
+        try:
+            orders = await self.control.views.orders(broker_id)
+        except NotFound:
+            return []
+        wanted = (instrument, product, side, purpose)
+        return [
+            one
+            for one in reversed(orders)
+            if one.state in LIVE_STATES
+            and (str(one.instrument), one.product.value, one.side, one.purpose) == wanted
+        ]
 
     async def open_words(self, broker_id: str, instrument: str, product: str = "") -> str:
         """Return what a position stands at: ``Open -₹120.00 now.``; '' where it is not known."""

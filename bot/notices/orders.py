@@ -9,6 +9,7 @@ settles it with a button sees the answer; nobody else is rung.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from bot.notices.lookups import Lookups
@@ -30,7 +31,7 @@ from core.domain.notices.orders import (
     OrderUnresolved,
     OrderUpdate,
 )
-from core.domain.order import Purpose
+from core.domain.order import LIVE_STATES, Purpose, Side
 from core.domain.views import OrderView
 
 __all__ = ["order_notice"]
@@ -52,7 +53,8 @@ async def order_notice(notice: OrderNotice, lookups: Lookups) -> Screen:
         case OrderUpdate():
             return _card("Your order", order)
         case ExternalOrder():
-            return _card("Not placed by me", order)
+            place = (order.broker_id, str(order.instrument), order.product.value, order.side)
+            return _external(order, await lookups.working(*place, Purpose.STOP))
         case CancelRefused():
             return _not_cancelled(order)
         case EntryMissed():
@@ -65,6 +67,20 @@ def _card(title: str, order: OrderView) -> Screen:
     cancel = order_button(order, ON_CARD)
     text = join(bold(f"{title} · {order.account_label}"), order_line(order))
     return Screen(text, ((cancel,),) if cancel is not None else ())
+
+
+def _external(order: OrderView, stops: Sequence[OrderView]) -> Screen:
+    """Return the card of an order by hand; one beside a stop of ours may close the units twice."""
+    card = _card("Not placed by me", order)
+    if order.state not in LIVE_STATES or not stops:
+        return card
+    deed = "sell" if order.side is Side.SELL else "buy"
+    units = sum(one.quantity for one in stops)
+    warning = (
+        f"⚠️ My own stop would {deed} {units} too. If both are for the same units, cancel this one: "
+        "when both fill, a new position is open."
+    )
+    return Screen(join(card.text, "", warning), card.rows)
 
 
 def _rejected(order: OrderView) -> Screen:

@@ -57,7 +57,8 @@ class Goal:
         stop_set_at: Real time at which the stop's price was last set anew.
         may_rest_since: Real time at which a run, or a user, last let a stop rest; a stop that only
             moves leaves it as it is.
-        stop_day: The trading day of that; '' in rows of versions before.
+        stop_day: The trading day on which the stop's price was last set anew; '' in rows of
+            versions before.
         run_id: The run that set the goal.
         day: The trading day it was set on.
         by_user: A user asked for it: it is pursued on a disabled account too.

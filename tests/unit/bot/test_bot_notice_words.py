@@ -46,7 +46,7 @@ from core.domain.notices.system import (
     ServiceCrashed,
     Started,
 )
-from core.domain.order import OrderState, Purpose, Side
+from core.domain.order import OrderState, OrderType, Purpose, Side
 from core.errors import LoginFault
 from tests.fakes.bot_engine import BotEngine
 from tests.fakes.rendered import ACCOUNT, ORDER, TAGS, an_engine, lookups, text_of
@@ -132,6 +132,41 @@ async def test_an_order_of_somebody_elses_is_a_card_too():
     """An order that was seen at the broker is shown with its state."""
     screen = await render(ExternalOrder("x", ORDER.key), lookups(await an_engine()))
     assert screen.text.startswith("<b>Not placed by me · Zerodha - Main</b>")
+
+
+@pytest.mark.row("R8")
+async def test_order_by_hand_beside_a_stop_is_a_warning():
+    """A user's own target or stop beside ours: both filled they would turn the position."""
+    engine = await an_engine()
+    theirs = replace(
+        ORDER, key="byhand", side=Side.SELL, purpose=Purpose.EXTERNAL, state=OrderState.ACCEPTED
+    )
+    await engine.order(theirs, "")
+    alone = await render(ExternalOrder("x", "byhand"), lookups(engine))
+    assert "stop" not in alone.text
+    stop = replace(theirs, key="ours", purpose=Purpose.STOP, order_type=OrderType.SL_M)
+    await engine.order(stop, "run")
+    text = (await render(ExternalOrder("x", "byhand"), lookups(engine))).text
+    assert "My own stop would sell 10 too." in text and "a new position is open" in text
+
+
+@pytest.mark.row("R8")
+async def test_result_names_an_order_by_hand_that_is_left_over():
+    """The stop has closed the position: the user's target would open another one, and can go."""
+    engine = await an_engine()
+    theirs = replace(
+        ORDER, key="byhand", side=Side.SELL, purpose=Purpose.EXTERNAL, state=OrderState.ACCEPTED
+    )
+    await engine.order(theirs, "")
+    account, cost = ACCOUNT.broker_id, Decimal("361.15")
+    closed = PositionClosed(
+        account, ClosedBy.STOP, "orb", "NSE:SBIN", "MIS", Side.SELL, 10, cost, None, None
+    )
+    screen = await render(closed, lookups(engine))
+    assert "Still working, not mine:" in screen.text and "it would open a new one" in screen.text
+    assert [row[0].text for row in screen.rows] == ["Cancel SELL SBIN", "Positions"]
+    bought = replace(closed, side=Side.BUY)
+    assert "Still working" not in (await render(bought, lookups(engine))).text
 
 
 @pytest.mark.parametrize("kind", [OrderUnresolved, OrderResolved, OrderRevived])
