@@ -4,7 +4,7 @@
 and an exit each round; then four more are connected one by one, and each gets into trouble: one
 whose broker never answers (hung), one that is refused as too fast (throttled), one whose gate another
 client of the store keeps locked in transactions that it takes back (conflict), and one whose login
-has ended (expired).
+has ended (expired). *All well* is with all of them connected and none in trouble.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ async def troubled(
             # Not all at once: each account takes its share of a slot, in trouble or not.
             await over.connect(healthy + number + 1)
             beset = over.keys[healthy:]
+            if len(beset) == len(TROUBLES):
+                # What four more accounts cost by themselves: alone there were fewer.
+                found["all well"] = await _slots(over, healthy, rounds, beset)
             async with _in_trouble(over, beset[-1], trouble):
                 found[trouble] = await _slots(over, healthy, rounds, beset)
         async with contextlib.AsyncExitStack() as stack:
@@ -102,7 +105,7 @@ async def isolation(directory: Path, store: str = "embedded") -> dict[str, Figur
     found = await troubled(directory, store)
     alone = middle(found["alone"])
     return {
-        f"beside_one_{trouble}_{store}".replace("one_all four", "all_four"): Figure(
+        f"beside_one_{trouble}_{store}".replace("one_all ", "all_"): Figure(
             middle(times), "ms", alone, "the healthy accounts alone"
         )
         for trouble, times in found.items()

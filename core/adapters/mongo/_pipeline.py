@@ -19,13 +19,15 @@ from pymongo import ReadPreference, message
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.asynchronous.pool import AsyncConnection
+from pymongo.client_session_shared import _TxnState
 from pymongo.errors import BulkWriteError
-from pymongo.helpers_shared import _check_command_response
+from pymongo.helpers_shared import _check_command_response, _raise_write_concern_error
+from pymongo.write_concern import WriteConcern
 
 from core.adapters.mongo.codec import CODEC
 from core.ports.store import Document, parts
 
-__all__ = ["send_together"]
+__all__ = ["commit_once", "send_together"]
 
 _TOGETHER = 24
 """Commands on their way at once: an answer has some 300 bytes, and nobody reads while we write."""
@@ -62,6 +64,29 @@ async def send_together(
                 # Here, where the driver learns from it that a server is no primary any more.
                 _refuse(answer, connection.max_wire_version)
                 answers.append(answer)
+
+
+async def commit_once(
+    database: AsyncDatabase[Document], session: AsyncClientSession, concern: WriteConcern
+) -> None:
+    """Ask once that the session's transaction be committed.
+
+    Afterwards the session is as after the driver's own commit: ``session.commit_transaction`` asks
+    again, and the server answers for the first one.
+
+    Raises:
+        PyMongoError: It is not known whether it was committed.
+    """
+    transaction = session._transaction  # noqa: SLF001
+    transaction.attempt += 1
+    command: Document = {"commitTransaction": 1, "writeConcern": concern.document}
+    answers: list[Document] = []
+    try:
+        await send_together(database.client.admin, session, [command], answers)
+        if "writeConcernError" in answers[0]:
+            _raise_write_concern_error(answers[0]["writeConcernError"])
+    finally:
+        transaction.state = _TxnState.COMMITTED
 
 
 async def _round(

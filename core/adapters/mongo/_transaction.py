@@ -23,6 +23,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from core.adapters.mongo._errors import is_transient, is_unknown_commit, mapped
+from core.adapters.mongo._pipeline import commit_once
 from core.adapters.mongo._view import Claim, ClaimTaken, TransactionView, backoff_s
 from core.errors import (
     AlreadyDone,
@@ -41,6 +42,7 @@ R = TypeVar("R")
 COMMITS = "commits"
 """Collection of the nonces; a TTL index clears it after eight days."""
 
+_DURABLE = WriteConcern(w="majority", j=True)
 _UNKNOWN = "It is not known whether the store committed."
 
 
@@ -131,7 +133,7 @@ class TransactionCall(Generic[T]):
         """Run the body in a new transaction; return None when it is ready to be committed."""
         await self.session.start_transaction(
             read_concern=ReadConcern("snapshot"),
-            write_concern=WriteConcern(w="majority", j=True),
+            write_concern=_DURABLE,
             read_preference=ReadPreference.PRIMARY,
         )
         claim = Claim(COMMITS, self.nonce, {"by": self._mark, "run": attempt})
@@ -188,7 +190,7 @@ class TransactionCall(Generic[T]):
             tries = 0
             while True:
                 try:
-                    await self.session.commit_transaction()
+                    await self._ask_to_commit(tries)
                 except PyMongoError as error:
                     outcome = await self._learn(error, until)
                     if outcome is not None:
@@ -197,6 +199,14 @@ class TransactionCall(Generic[T]):
                     return attempt
                 tries += 1
                 await asyncio.sleep(backoff_s(tries))
+
+    async def _ask_to_commit(self, tries: int) -> None:
+        """Ask the server to commit: the first time as quickly as can be, then by the driver."""
+        if tries == 0:
+            with suppress(PyMongoError):  # whatever it means, the driver's answer to the next says
+                await commit_once(self.database, self.session, _DURABLE)
+                return
+        await self.session.commit_transaction()
 
     async def _learn(self, error: PyMongoError, until: float) -> int | StoreError | None:
         """Return the result of a failed commit; None when only another commit can show it."""
