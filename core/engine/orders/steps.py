@@ -6,6 +6,7 @@ gateway.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -47,8 +48,9 @@ from core.ports.store import Store, StoreView
 __all__ = ["CancelLimit", "Steps", "on_tick"]
 
 _LOOKS = 3
-_LOST = 3
-"""So many changes without an answer, each without effect, and a stop that is too large goes."""
+_IN_VAIN = 3
+"""So often a stop is asked to be smaller, then it is cancelled: it never became so."""
+_LONGEST_PAUSE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,9 @@ class Steps:
         self._hits = hits
         self.refused_changes: dict[str, OrderRequest] = {}
         """The last change that the broker refused, by the stop's client order id."""
-        self._lost_changes: dict[str, int] = {}
+        self._asked_for_less: Counter[tuple[str, int]] = Counter()
+        """How often a stop was to be made so small: by its client order id and the units."""
+        self._taken_cancels: Counter[str] = Counter()
         self._refused_cancels: dict[str, tuple[int, datetime]] = {}
         self.denials: dict[str, Denied] = {}
         """Why a run's exits were denied when last tried, by run id; shown to a user who waits."""
@@ -274,7 +278,9 @@ class Steps:
         if self._pauses.until(cid):
             return False
         is_refused = self.refused_changes.get(cid) == request
-        if request.quantity < stop.request.quantity and (is_refused or self._is_lost(cid)):
+        times = self._asked_for_less[cid, request.quantity]
+        is_less = request.quantity < stop.request.quantity
+        if is_less and (is_refused or times >= _IN_VAIN):
             # Hit as it is, it would open a position of what is not held any more (I6).
             return await self._cancel(client, stop, "could not be changed")
         if is_refused:
@@ -285,13 +291,9 @@ class Steps:
         if isinstance(outcome, Refused):
             self.refused_changes[cid] = request
             return await self._change_refused(client, goal, stop, request, outcome)
-        is_taken = isinstance(outcome, Acked)
-        self._lost_changes[cid] = 0 if is_taken else self._lost_changes.get(cid, 0) + 1
+        if is_less:
+            self._asked_for_less[cid, request.quantity] = times + 1
         return True
-
-    def _is_lost(self, cid: str) -> bool:
-        """Whether nothing came of some changes of a stop, one after another, without an answer."""
-        return self._lost_changes.get(cid, 0) >= _LOST
 
     async def _change_refused(
         self, client: BrokerClient, goal: Goal, stop: Order, request: OrderRequest, refused: Refused
@@ -326,6 +328,12 @@ class Steps:
             return False
         if isinstance(outcome, Refused):
             self._refused_cancels[cid] = (1 if forgotten else refusals + 1, now)
+            return True
+        # One that the broker took, or may have taken, and that had no effect is asked for again
+        # when reads show that; more and more seldom, for each costs of the day's allowance (B05).
+        if times := self._taken_cancels[cid]:
+            self._pauses.pause(cid, min(_LONGEST_PAUSE_S, 5.0 * 2**times))
+        self._taken_cancels[cid] = times + 1
         return True
 
     async def _notify_stuck(self, order: Order) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from core.domain.order import Side
-from core.domain.outcome import Ambiguous, NotSent, Refusal, Refused, WriteOutcome
+from core.domain.outcome import Acked, Ambiguous, NotSent, Refusal, Refused, WriteOutcome
 from tests.fakes.desk import Desk, a_desk
 
 pytestmark = [pytest.mark.row("R6", "D9"), pytest.mark.invariant("I6")]
@@ -46,17 +46,20 @@ async def test_cancel_that_comes_to_nothing_is_tried_again(desk: Desk, first: Wr
     assert await desk.units() == 6
 
 
-async def test_change_without_an_answer_that_is_never_made_ends_in_a_cancel(desk: Desk) -> None:
+@pytest.mark.parametrize("outcome", [Ambiguous("no answer"), Acked("b")], ids=["unknown", "taken"])
+async def test_change_that_is_never_made_ends_in_a_cancel(
+    desk: Desk, outcome: WriteOutcome
+) -> None:
     """Each time the broker shows that nothing came of it; after three it is placed anew."""
     asked = 0
 
     async def lost(_broker_order_id: str, _order: object) -> WriteOutcome:
         nonlocal asked
         asked += 1
-        return Ambiguous("no answer")
+        return outcome
 
     desk.at.modify = lost  # type: ignore[assignment,method-assign]
     desk.at.by_hand(Side.SELL, 4)
-    await desk.turns(60, apart_s=1)
+    await desk.turns(150, apart_s=2)
     assert asked == 3
     assert resting(desk) == [(6, STOP)]
