@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.conversation.prompts import Prompt
 from bot.conversation.visit import Visit
 from bot.views.callbacks import handle, resolve
 from bot.views.markup import bold
@@ -37,8 +38,12 @@ __all__ = [
 ]
 
 
+_KIND = "guard"
+
+
 async def overview(visit: Visit) -> None:
     """Show every guard."""
+    await _end_question(visit)
     await visit.show(
         guards_screen(
             await visit.services.control.guards.overview(), page_number(visit.tap.argument(0))
@@ -69,30 +74,44 @@ async def _page(visit: Visit, view: GuardView) -> Screen:
 
 
 async def page(visit: Visit) -> None:
-    """Show one guard."""
+    """Show one guard; a question for one of its values is over."""
+    await _end_question(visit)
     view = await visit.services.control.guards.get(await _scope(visit))
     await visit.show(await _page(visit, view))
 
 
 async def part(visit: Visit) -> None:
-    """Show the usual values of one part."""
+    """Show the usual values of one part; one that is typed is an answer as well."""
     name = _part(visit)
     view = await visit.services.control.guards.get(await _scope(visit))
-    await visit.show(part_page(view, name))
+    prompt = await _open_question(visit, view, name)
+    await visit.services.prompts.shown_in(prompt, await visit.show(part_page(view, name)))
+
+
+async def _open_question(visit: Visit, view: GuardView, name: str) -> Prompt:
+    return await visit.services.prompts.open(
+        visit.chat_id,
+        visit.user_id,
+        _KIND,
+        "value",
+        {"scope": view.scope.key, "part": name},
+        update_id=visit.update_id,
+    )
+
+
+async def _end_question(visit: Visit) -> None:
+    """Close the question for a value: a button has answered it, or led away from it."""
+    prompts = visit.services.prompts
+    prompt = await prompts.current(visit.chat_id, visit.user_id)
+    if prompt is not None and prompt.kind == _KIND:
+        await prompts.close(prompt)
 
 
 async def type_value(visit: Visit) -> None:
     """Ask for a value that is typed."""
     name = _part(visit)
     view = await visit.services.control.guards.get(await _scope(visit))
-    prompt = await visit.services.prompts.open(
-        visit.chat_id,
-        visit.user_id,
-        "guard",
-        "value",
-        {"scope": view.scope.key, "part": name},
-        update_id=visit.update_id,
-    )
+    prompt = await _open_question(visit, view, name)
     question = typed_question(view, name)
     sent = await visit.send(Screen(question, ((button("Cancel", Verb.DROP_QUESTION),),)))
     await visit.services.prompts.shown_in(prompt, sent)
@@ -105,6 +124,7 @@ async def answer_value(visit: Visit, scope: str, name: str) -> None:
 
 async def ask_value(visit: Visit) -> None:
     """Say what a change does, and ask."""
+    await _end_question(visit)
     await _ask(visit, await _scope(visit), _part(visit), visit.tap.argument(2))
 
 

@@ -25,6 +25,7 @@ from bot.views.verbs import Verb
 from bot.views.words import MODE
 from core.domain.account import Account
 from core.domain.mode import TradingMode
+from core.domain.typed_number import read_amount
 from core.domain.views import OrderView, PositionView, StrategyView
 
 __all__ = ["is_of_held", "serve", "serve_unknown", "serve_wish"]
@@ -69,19 +70,17 @@ _BY_HAND = (
     "I take no buy or sell orders by hand: strategies enter, and what is held you can close here."
 )
 _AT_STRATEGY = "What a strategy trades is changed at the strategy"
+_NUMBER_ALONE = (
+    "No question is open that a number answers. Open what it is for, and send it when I ask."
+)
 _WHOLE = "I close whole positions only."
 
 
 async def serve(visit: Visit, commands: Mapping[str, Callable[[Visit], Awaitable[None]]]) -> None:
     """Serve a message that answers no question."""
     said = " ".join(in_english(visit.text).casefold().strip(" .!").split())
-    if not visit.typed:
-        await visit.send(not_understood("", "I can read only text."))
-    elif _THANKS.fullmatch(said):
-        await visit.send(Screen("You are welcome.", command_rows("dashboard")))
-    elif said in _ANSWERS:
-        words = "Words confirm nothing: tap the button under the question."
-        await visit.send(not_understood("", words))
+    if (answer := _small_talk(visit, said)) is not None:
+        await visit.send(answer)
     elif (wish := wish_of(visit.text)) is not None and await serve_wish(visit, wish):
         return
     elif (strategy := _strategy_in(said, await _strategies(visit))) is not None:
@@ -95,6 +94,20 @@ async def serve(visit: Visit, commands: Mapping[str, Callable[[Visit], Awaitable
         await visit.send(not_understood(f"{said} strategy", f"{_AT_STRATEGY}."))
     elif not await _show_named(visit):
         await visit.send(not_understood(in_english(visit.text)))
+
+
+def _small_talk(visit: Visit, said: str) -> Screen | None:
+    """Return the answer to what asks for nothing: no text, a thank-you, a yes, a bare number."""
+    if not visit.typed:
+        return not_understood("", "I can read only text.")
+    if _THANKS.fullmatch(said):
+        return Screen("You are welcome.", command_rows("dashboard"))
+    if said in _ANSWERS:
+        words = "Words confirm nothing: tap the button under the question."
+        return not_understood("", words)
+    if read_amount(said) is not None:
+        return Screen(_NUMBER_ALONE, command_rows("limits", "guard", "strategies"))
+    return None
 
 
 async def serve_unknown(

@@ -156,7 +156,12 @@ def part_page(view: GuardView, part: str) -> Screen:
         others.append(button(f"No {PARTS[part]}", Verb.ASK_GUARD, short, part, _NONE))
     rows.extend([tuple(others), (button("« Back", Verb.GUARD, short),)])
     text = join(
-        bold(f"{PARTS[part].capitalize()} · {view.name}"), _MEANS[part], "", _lines(view)[1:]
+        bold(f"{PARTS[part].capitalize()} · {view.name}"),
+        _MEANS[part],
+        "",
+        _lines(view)[1:],
+        "",
+        "Tap one, or send your own.",
     )
     return Screen(text, tuple(rows))
 

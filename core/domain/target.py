@@ -116,7 +116,8 @@ class Parameter:
         if not self.choices:
             return value
         spelled = {one.casefold(): one for one in self.choices}
-        known = spelled.get(plain_digits(value).casefold()) or spelled.get(read_time(value) or "")
+        said = plain_digits(value).casefold().removesuffix(" only")
+        known = spelled.get(said) or spelled.get(read_time(value) or "")
         if known is None:
             raise UserError(
                 f"{self.label}: found {value[:30]!r}; expected one of {', '.join(self.choices)}."

@@ -31,7 +31,7 @@ _AMOUNTS = re.compile(
     rf"(?<![\w.])\d+(?:,\d+)*(?:\.\d+)?(?:\s*{_UNIT})?(?!\w)", re.ASCII | re.IGNORECASE
 )
 _OF_WHAT = re.compile(
-    r"\s*(?:%|percent|per cent|shares?|units?|qty|minutes?|mins?)$", re.IGNORECASE
+    r"\s*(?:%|percent|per cent|shares?|units?|qty|minutes?|mins?|x|×|times)$", re.IGNORECASE
 )
 """What is counted, behind a number; lots are not units, so they are no number."""
 _DEVANAGARI = {0x966 + digit: str(digit) for digit in range(10)}

@@ -97,6 +97,7 @@ def test_caddy_logs_no_address() -> None:
     lines = commands(read("Caddyfile"))
     assert "request>uri delete" in lines and "request>headers delete" in lines
     assert "header_up X-Forwarded-For {remote_host}" in lines
+    assert 'header Strict-Transport-Security "max-age=31536000"' in lines
 
 
 def test_image_is_production_alone_and_not_root() -> None:

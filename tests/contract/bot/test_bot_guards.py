@@ -47,6 +47,13 @@ async def test_guard_is_set_loosened_and_locked_from_the_chat(world: World):
     scope = (await world.control.guards.overview())[1].scope
     assert scope.kind is ScopeKind.ACCOUNT
     assert not (await world.control.guards.get(scope)).guard.is_set
+    await person.say("/guard")
+    page = await person.tap("Zerodha - Main")
+    await person.tap("Stop")
+    await person.reads(page, "Tap one, or send your own.")
+    await person.say("5k")
+    typed = await person.sees("Set the guard of Zerodha - Main?")
+    assert "-₹5,000" in typed["text"].replace("\N{WORD JOINER}", "")
 
 
 @pytest.mark.row("R5")

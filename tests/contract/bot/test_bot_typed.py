@@ -180,7 +180,8 @@ async def test_a_number_is_not_taken_for_a_question_that_was_left(world: World) 
     await world.owner.tap("Capital of Zerodha")
     await world.owner.reads(shown["id"], "Send an amount in rupees")
     await talk.say("/guard", "Guards on the day's result")
-    await talk.say("₹5,000/-", "I did not understand that.")
+    shown = await talk.say("₹5,000/-", "No question is open that a number answers.")
+    assert labels(shown) == ["Limits", "Guards", "Strategies", "Help"]
     shown = await talk.say("/settings", "Capital, for sizes in percent")
     assert "₹5,000" not in shown["text"]
     await world.owner.tap("Capital of Zerodha")

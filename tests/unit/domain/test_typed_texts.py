@@ -99,6 +99,7 @@ def test_the_amount_of_a_guard_is_bounded(text: str) -> None:
         ("10 shares", "10"),
         ("1.5 percent", "1.5"),
         ("15 min", "15"),
+        ("2x", "2"),
     ],
 )
 def test_plain_numbers_are_read(text: str, number: str) -> None:
@@ -274,6 +275,6 @@ def test_other_words_beside_a_number_are_refused(text: str) -> None:
 
 def test_a_choice_is_found_in_any_case() -> None:
     """A phone's keyboard begins with a capital."""
-    assert SIDES.check("Long") == "long"
+    assert SIDES.check("Long") == SIDES.check("long only") == "long"
     with pytest.raises(UserError):
         SIDES.check("920")
