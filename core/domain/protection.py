@@ -264,7 +264,7 @@ def _closing(facts: ProtectionFacts) -> Protection:
         return _open(Lack.MARKET_CLOSED, "the market is closed; its exit goes out at the open")
     ended = [order for order in facts.orders if order.purpose is Purpose.EXIT]
     newest = max(ended, key=lambda order: (order.created_at, order.attempt), default=None)
-    why = facts.not_sent or (newest.reason if newest else "")
+    why = facts.not_sent or (newest.reason.removesuffix(".") if newest else "")
     is_to_come = not facts.not_sent and (newest is None or newest.state is OrderState.FILLED)
     if not why and len(stops) < len(_live(facts, Purpose.STOP)):
         why = "the cancel of its stop is not confirmed"

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from core.domain.broker import BrokerTrade
 from core.domain.instrument import InstrumentId
 from core.domain.ledger import Ledger
+from core.domain.notices.orders import OrderRejected
 from core.domain.notices.post import (
     Post,
     external_order_removal,
@@ -85,6 +86,22 @@ async def orders_in(
     """Return an account's orders of a day in one instrument, inside the caller's transaction."""
     where = {"broker_id": broker_id, "instrument": str(instrument), "day": day}
     return [order_of(row) for row in await view.find(_ORDERS, where)]
+
+
+async def _was_said(view: StoreView, order: Order) -> bool:
+    """Whether an exit of the same decision was rejected before in the same words.
+
+    It is tried again and again: that it is not through is a notice of its own, which stays.
+    """
+    if order.purpose is not Purpose.EXIT or order.attempt == 1:
+        return False
+    same = await orders_in(view, order.broker_id, order.request.instrument, order.day)
+    told = (order.state, order.purpose, order.strategy, order.run_id, order.reason)
+    return any(
+        (one.state, one.purpose, one.strategy, one.run_id, one.reason) == told
+        for one in same
+        if one.client_order_id != order.client_order_id
+    )
 
 
 async def orders_of_day(view: StoreView, broker_id: str | None, day: str) -> list[Order]:
@@ -395,6 +412,8 @@ class Journal:
         await view.insert(_EVENTS, self._audit(after, before.state.value))
         results = await self._move_ledger(view, before, after, ledgers)
         posts = posts_of(before, after, is_told=is_told or self._was_found_at_once(before, after))
+        if after.state is OrderState.REJECTED and await _was_said(view, after):
+            posts = [post for post in posts if not isinstance(post.notice, OrderRejected)]
         if is_of_panic(after.run_id):
             results = []
         for post in [*posts, *results]:

@@ -9,6 +9,7 @@ import pytest
 from core.domain.broker import BrokerStatus
 from core.domain.mode import TradingMode
 from core.domain.notices.exits import ExitStuck
+from core.domain.notices.orders import OrderRejected
 from core.domain.notices.protection import ExitDenied, StopRestored, Unprotected
 from core.domain.order import OrderRequest, OrderState, OrderType, Purpose
 from core.domain.outcome import Acked, Refusal, Refused, WriteOutcome
@@ -74,6 +75,8 @@ async def test_stop_goes_back_when_the_exit_is_refused(desk: Desk) -> None:
     assert [one.trigger_price for one in desk.at.resting()] == [STOP]
     (notice,) = await desk.engine.notices(StopRestored)
     assert isinstance(notice, StopRestored) and "RMS" in notice.reason
+    # Refused again in the same words: that it is not through is what is told from then on.
+    assert len(exits) > 1 and len(await desk.engine.notices(OrderRejected)) == 1
     desk.at.answer = lambda _order: None
     await desk.clock.advance(60)
     await desk.turns(10)
