@@ -12,11 +12,13 @@ sealed in the store.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -120,13 +122,16 @@ class FernetVault:
                 "SAARTHI_SECRET_KEY holds the keys: put a new one in front of them there, restart, "
                 "then run saarthi rotate-key."
             )
-        self._reload()
-        if self._trouble:
-            raise ConfigurationError(self._trouble)
-        keys = [Fernet.generate_key().decode(), *_read_file(self._file)]
-        temporary = _write_beside(self._file, keys)
-        temporary.replace(self._file)
-        sync_directory(self._file.parent)
+        # Two at once would each put a key in front of the old ones, and one of these be lost, with
+        # all that was sealed with it in between.
+        with _alone(self._file.parent):
+            self._reload()
+            if self._trouble:
+                raise ConfigurationError(self._trouble)
+            keys = [Fernet.generate_key().decode(), *_read_file(self._file)]
+            temporary = _write_beside(self._file, keys)
+            temporary.replace(self._file)
+            sync_directory(self._file.parent)
         self._reload()
 
     def keys(self) -> tuple[str, ...]:
@@ -262,6 +267,18 @@ def _make_first(file: Path, keys: Sequence[str] = ()) -> None:
         return
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Wait until no other process changes the keys in a directory; a lock ends with its process."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # a file system without locks has one process at a time
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _write_beside(file: Path, keys: Sequence[str]) -> Path:

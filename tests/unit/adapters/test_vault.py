@@ -5,7 +5,9 @@ from __future__ import annotations
 import stat
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from cryptography.fernet import Fernet
@@ -171,3 +173,22 @@ def test_keys_of_the_environment_cannot_be_added_to() -> None:
     """A user does that; the sentence says how."""
     with pytest.raises(ConfigurationError, match="SAARTHI_SECRET_KEY"):
         FernetVault([key()]).add_key()
+
+
+@pytest.mark.row("G2")
+def test_rotations_at_once_lose_no_key(tmp_path: Path) -> None:
+    """What each of them has sealed meanwhile is opened afterwards, by whoever reads the file."""
+    first = FernetVault.from_setting(None, tmp_path)
+    several = [FernetVault.of_file(tmp_path / KEY_FILE) for _ in range(8)]
+    start = Barrier(len(several))
+
+    def rotate(vault: FernetVault) -> str:
+        start.wait()
+        vault.add_key()
+        return vault.seal("a secret")
+
+    with ThreadPoolExecutor(len(several)) as pool:
+        sealed = [first.seal("a secret"), *pool.map(rotate, several)]
+    after = FernetVault.from_setting(None, tmp_path)
+    assert len(after.keys()) == len(several) + 1
+    assert {after.open(one) for one in sealed} == {"a secret"}
