@@ -26,6 +26,7 @@ from core.domain.order import (
 from core.domain.steps import (
     Cancel,
     PlaceExit,
+    PlaceStop,
     Step,
     Wait,
     cancelled,
@@ -130,9 +131,22 @@ def _reduce(
     wait = _backoff(exits, limit, now=now)
     if wait is not None:
         # Between two tries of an exit the units are covered as they were before it (R6).
-        is_over = _came_to_nothing(exits)
-        return (restored_stop(held, orders, limit) if is_over else None) or wait
+        back = restored_stop(held, orders, limit) if _came_to_nothing(exits) else None
+        return _paced(back, wait, orders, limit, now=now) if back else wait
     return _after_stops(_exit(held, excess, exits, limit), stops)
+
+
+def _paced(
+    back: PlaceStop, wait: Wait, orders: Sequence[Order], limit: int | None, *, now: datetime
+) -> Step:
+    """Return the stop that is put back, or how long to wait for it after some came to nothing.
+
+    What takes no exit often takes no stop: one in every turn would use up the day's allowance.
+    """
+    due = retry_at([order for order in orders if order.purpose is Purpose.STOP], limit)
+    if due is None or now >= due:
+        return back
+    return Wait(due if wait.until is None else min(due, wait.until))
 
 
 def _after_stops(step: PlaceExit, stops: Sequence[Order]) -> Step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 
 import pytest
@@ -12,7 +13,7 @@ from core.domain.notices.exits import ExitStuck
 from core.domain.notices.orders import OrderRejected
 from core.domain.notices.protection import ExitDenied, StopRestored, Unprotected
 from core.domain.order import OrderRequest, OrderState, OrderType, Purpose
-from core.domain.outcome import Acked, Refusal, Refused, WriteOutcome
+from core.domain.outcome import Acked, NotSent, Refusal, Refused, WriteOutcome
 from core.engine.orders.goals import UserClose
 from tests.fakes.desk import Desk, a_desk
 
@@ -138,6 +139,33 @@ async def test_exit_that_the_exchange_cancels_at_once_is_no_storm(desk: Desk) ->
     desk.at.place = place  # type: ignore[method-assign]
     await desk.clock.advance(60)
     await desk.turns(5, apart_s=1)
+    assert (await desk.units(), desk.at.resting()) == (0, [])
+
+
+@pytest.mark.row("R3")
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        NotSent("no connection"),
+        Refused(Refusal.PERMISSION, "this address is not registered"),
+        Refused(Refusal.THROTTLED, "slow down"),
+    ],
+    ids=["not sent", "no permission", "throttled"],
+)
+async def test_what_takes_neither_exit_nor_stop_gets_no_storm_of_either(
+    desk: Desk, outcome: WriteOutcome
+) -> None:
+    """Both are tried after pauses that grow; when orders are taken again the exit goes."""
+    answer, tried = desk.at.answer, desk.at.placed
+    desk.at.answer = lambda _order: outcome
+    await desk.wants(0, run_id="orb|flat")
+    tried.clear()
+    await desk.turns(120, apart_s=2.5)
+    kinds = Counter(one.order_type for one in tried)
+    assert kinds.keys() == {OrderType.MARKET, OrderType.SL_M}
+    assert all(6 <= times <= 12 for times in kinds.values())
+    desk.at.answer = answer
+    await desk.turns(28, apart_s=2.5)
     assert (await desk.units(), desk.at.resting()) == (0, [])
 
 
