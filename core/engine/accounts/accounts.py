@@ -20,6 +20,7 @@ from datetime import datetime
 from typing import Any
 
 from core.domain.account import Account, AccountDraft, CarriedLogin, Sharing, TokenStatus
+from core.domain.account_names import refuse_taken_name
 from core.domain.broker_profile import BrokerProfile, unknown_broker
 from core.domain.command import Command
 from core.domain.identifiers import broker_id_for, is_paper
@@ -207,10 +208,9 @@ class Accounts:
         return Route(None, replace(checked_proxy(shown), user=user, password=password))
 
     async def check_name_is_free(self, name: str, besides: str | None = None) -> None:
-        """Raise ``UserError`` when another live account has this name, letter case ignored."""
-        rows = await self._store.find(_ACCOUNTS, {"live": True, "display_key": name.lower()})
-        if any(row["_id"] != besides for row in rows):
-            raise UserError(f"Another account is called {name!r} already; expected a new name.")
+        """Raise ``UserError`` when another live account has this name, or a look-alike."""
+        others = [one for one in await self.all() if one.broker_id != besides]
+        refuse_taken_name(name, [one.display_name for one in others])
 
     async def of_user(self, view: StoreView, broker: str, user_id: str) -> tuple[Account, ...]:
         """Return the connected accounts of one broker user, inside the caller's transaction."""

@@ -126,7 +126,11 @@ async def test_wrong_input_is_explained_and_the_wizard_stays(world: World):
     await world.start()
     person = world.owner
     await to_step(person, "Zerodha", "name")
-    for wrong, told in (("x" * 41, "41 characters"), ("taken", "Another account")):
+    for wrong, told in (
+        ("x" * 41, "41 characters"),
+        ("taken", "Another account"),
+        ("t\u0430ken", "The name of another account looks like"),
+    ):
         await person.say(wrong)
         await person.sees(told)
     await person.say("Main")

@@ -14,7 +14,7 @@ from bot.handlers.strategies import _number as size_of
 from bot.views.result_guards import with_part
 from core.domain.account import checked_display_name
 from core.domain.limits import LimitKind, parse_limit
-from core.domain.plain_text import plain_line
+from core.domain.plain_text import plain_line, shape_of
 from core.domain.result_guard import Guard, problem_of
 from core.domain.target import Parameter
 from core.domain.typed_number import read_amount, read_number
@@ -271,6 +271,21 @@ def test_other_words_beside_a_number_are_refused(text: str) -> None:
     with pytest.raises(UserError):
         parse_limit(LimitKind.ORDERS_DAY, text)
     assert read_number(text) is None
+
+
+@pytest.mark.row("A10")
+@pytest.mark.parametrize(
+    "other", ["\u041c\u0430in", "M\u03b1in", "MAIN", "Ma\u200bin", "\uff2dain"]
+)
+def test_names_that_look_the_same_have_one_shape(other: str) -> None:
+    """Letters of another script, of another width or case, and what shows nothing."""
+    assert shape_of(other) == shape_of("Main")
+
+
+def test_names_that_look_different_have_different_shapes() -> None:
+    """In any script; a digit is told from a letter."""
+    names = ["Main", "Main 2", "Mains", "\u092e\u0947\u0928", "Ma1n", "\u0413\u043b\u0430\u0432"]
+    assert len({shape_of(one) for one in names}) == len(names)
 
 
 def test_a_choice_is_found_in_any_case() -> None:
