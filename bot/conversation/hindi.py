@@ -28,6 +28,8 @@ _ENGLISH: Mapping[str, str] = {
     "trades": "sauda, saude, सौदा, सौदे",
     "status": "kya chal raha, kya chal rha, kya ho raha, kya haal, haal, क्या चल रहा, हाल",
     "yes": "haan, haan ji, theek hai, thik hai, हाँ, हां, ठीक है",
+    "yesterday": "kal, parso, pichhle hafte, pichle hafte, कल, परसों",
+    "do not": "mat, मत",
     "no": "nahi, nahin, nahi ji, mat karo, नहीं, मत करो",
     "": "ko, ka, ki, ke, mera, meri, mere, abhi, jaldi, karo, kar do, kardo, kijiye, hai, को, का, "
     "की, के, मेरा, मेरी, मेरे, अभी, जल्दी, करो, कर दो, है",

@@ -13,6 +13,7 @@ __all__ = [
     "COMMAND_OF",
     "asks_another_day",
     "is_cancel_word",
+    "is_negated",
     "is_panic_word",
     "meant_command",
     "view_alone",
@@ -46,6 +47,9 @@ _ANOTHER_DAY = re.compile(
     r"\b(yesterday|tomorrow|last|previous|past|weekly|monthly|yearly|ytd|weeks?|months?|years?"
     r"|history|(mon|tues|wednes|thurs|fri|satur|sun)day)\b"
 )
+_NOT = re.compile(
+    r"\b(don'?t|do not|never|not|except|excluding|besides|other than|apart from|but)\b"
+)
 _POLITE = re.compile(r"^(please|pls|hey|saarthi)|(please|pls|!+)$")
 
 COMMAND_OF: tuple[tuple[str, str], ...] = (
@@ -75,6 +79,7 @@ COMMAND_OF: tuple[tuple[str, str], ...] = (
         "start",
     ),
     (r"help|what can you do|commands?", "help"),
+    (r"(en|dis)able", "strategies"),
     (r"charges|brokerage|report|history|last (week|month|year)|yesterday", "pnl"),
     (r"cancel|never ?mind|forget it|abort|quit", "cancel"),
 )
@@ -138,4 +143,9 @@ def view_alone(text: str) -> str | None:
 
 def asks_another_day(text: str) -> bool:
     """Whether what was typed asks for more than today, or for another day."""
-    return _ANOTHER_DAY.search(text.casefold()) is not None
+    return _ANOTHER_DAY.search(in_english(text).casefold()) is not None
+
+
+def is_negated(text: str) -> bool:
+    """Whether a text says what is not to be done, or what is left out: it is no wish for that."""
+    return _NOT.search(in_english(text).casefold().replace("’", "'")) is not None

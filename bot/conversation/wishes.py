@@ -39,11 +39,14 @@ _SMALL = {"a", "an", "the", "my", "our", "in", "on", "of", "for", "to", "at", "f
 _PLACES = {"account", "accounts", "broker", "brokers", "position", "positions", "trade", "trades"}
 _ALL = {"all", "everything", "every", "everyone", "both"}
 _NOW = {"now", "immediately", "asap", "quickly", "again", "back", "market"}
-_MODES = {"mode", "trading", "strategies", "strategy", "entries", "only", "just", "it"}
+_MODES = {"mode", "trading", "strategies", "strategy", "entries", "only", "just", "it"} | {
+    *("new", "more", "fresh", "today", "buying", "orders"),
+}
 _DEEDS_OF_MODE = {"set", "put", "switch", "turn", "make", "go", "be", "into"}
 _FILLERS = _POLITE | _SMALL | _PLACES | _NOW | _ALL
 _PAUSE = {"pause", "paused", "pausing", "suspend"}
 _NORMAL = {"resume", "unpause", "normal", "continue", "unfreeze"}
+_BEGIN = re.compile(r"^(?:re)?start (?:all )?trading\b")
 _EXIT_ONLY = re.compile(r"\bexits?[ -]?only\b|\bonly exits?\b|\bno (?:new|more) \w+\b|\bexitonly\b")
 _CLOSE = re.compile(
     r"^(?:square[ -]?off|squareoff|square|close|exit|flatten|cover|liquidate|sell|dump"
@@ -167,6 +170,8 @@ def _of_mode(said: str) -> Wish | None:
         mode = TradingMode.PAUSED
     elif words & _NORMAL:
         mode = TradingMode.NORMAL
+    elif found := _BEGIN.search(said):
+        mode, said = TradingMode.NORMAL, said.replace(found.group(), " ")
     if mode is None:
         return None
     names = _names(said, _PAUSE | _NORMAL | _MODES | _DEEDS_OF_MODE)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from bot.conversation.hindi import in_english
-from bot.conversation.plain_words import meant_command, view_alone
+from bot.conversation.plain_words import is_negated, meant_command, view_alone
 from bot.conversation.visit import Visit
 from bot.conversation.wishes import Wish, WishKind, names_in, wish_of
 from bot.handlers import accounts as account_pages
@@ -61,6 +61,7 @@ _OF_PRICE = frozenset(
     {"price", "ltp", "rate", "quote", "bhav", "kitne", "what", "what's", "is", "how", "doing", "s"}
     | {"show", "check", "me", "last", "current", "position"}
 )
+_OF_ALL = frozenset({ALL, "total", "overall", "combined", "together", "everything"})
 _RUN = frozenset({"run"})
 _OF_STRATEGY = frozenset(
     {"run", "start", "stop", "enable", "disable", "show", "open", "strategy", "parameters", "on"}
@@ -70,6 +71,10 @@ _BY_HAND = (
     "I take no buy or sell orders by hand: strategies enter, and what is held you can close here."
 )
 _AT_STRATEGY = "What a strategy trades is changed at the strategy"
+_NEGATED = (
+    "Nothing was done. I understand what is to be closed, cancelled or paused, and not what is to "
+    "be left: choose it below."
+)
 _NUMBER_ALONE = (
     "No question is open that a number answers. Open what it is for, and send it when I ask."
 )
@@ -173,6 +178,10 @@ async def is_of_held(visit: Visit, wish: Wish) -> bool:
 
 async def serve_wish(visit: Visit, wish: Wish) -> bool:
     """Ask about what was asked for; return False where it was about something else."""
+    if is_negated(visit.text):
+        # "close all except sbin" must not ask about SBIN, nor "don't sell" about anything.
+        await visit.send(Screen(_NEGATED, command_rows("positions", "orders", "mode")))
+        return True
     match wish.kind:
         case WishKind.MODE:
             return await _mode(visit, wish)
@@ -243,7 +252,7 @@ async def _name_account(visit: Visit, command: str) -> None:
     found, _ = _named(await _accounts(visit), words)
     if len(found) == 1:
         visit.tap = Tap(None, (found[0].broker_id,))
-    elif command not in {"dashboard", "mode"} and ALL in visit.text.casefold().split():
+    elif command not in {"dashboard", "mode"} and _OF_ALL & set(visit.text.casefold().split()):
         visit.tap = Tap(None, (ALL,))
 
 

@@ -130,6 +130,9 @@ async def test_what_is_not_understood_gets_one_sentence_and_buttons(world: World
     assert labels(shown)[0] == "Panic"
     await talk.say("👍", "Words confirm nothing: tap the button under the question.")
     await talk.say("thank you!", "You are welcome.")
+    shown = await talk.say("close everything except infy", "Nothing was done.")
+    assert labels(shown) == ["Positions", "Orders", "Modes", "Help"]
+    await talk.say("sbin mat becho", "Nothing was done.")
     await talk.say("/close infy", "Close this position on Zerodha - Main?")
     await talk.say("/pause", "Set Paused for all accounts?")
     await talk.say("/holdings", "Positions · Zerodha - Main")

@@ -6,7 +6,9 @@ import pytest
 
 from bot.conversation.plain_words import (
     COMMAND_OF,
+    asks_another_day,
     is_cancel_word,
+    is_negated,
     is_panic_word,
     meant_command,
     view_alone,
@@ -170,3 +172,25 @@ def test_other_words_end_no_question(text: str) -> None:
 def test_a_view_is_named_alone(text: str, command: str | None) -> None:
     """Only then it is none of the values that an open question may ask for."""
     assert view_alone(text) == command
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["don't close sbin", "dont sell", "do not stop", "sbin mat becho", "close all except sbin"],
+)
+def test_what_is_not_to_be_done_is_told_from_what_is(text: str) -> None:
+    """A question about the very position that shall stay would be worse than none."""
+    assert is_negated(text)
+    assert not is_panic_word(text)
+
+
+@pytest.mark.parametrize("text", ["close sbin", "no new trades", "sab becho", "mathew account", ""])
+def test_wishes_are_not_negated(text: str) -> None:
+    """Whole words only."""
+    assert not is_negated(text)
+
+
+@pytest.mark.parametrize("text", ["kal ka pnl", "pnl yesterday", "पिछले हफ्ते का pnl, कल का"])
+def test_another_day_is_heard_in_hindi_too(text: str) -> None:
+    """Then it is said that only today is shown."""
+    assert asks_another_day(text)

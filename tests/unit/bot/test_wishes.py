@@ -29,6 +29,10 @@ MODE, CLOSE, ENTER, CANCEL = WishKind.MODE, WishKind.CLOSE, WishKind.ENTER, Wish
         ("Exit-only zerodha main", TradingMode.EXIT_ONLY, ("zerodha", "main")),
         ("set fyers to exit only", TradingMode.EXIT_ONLY, ("fyers",)),
         ("no new trades", TradingMode.EXIT_ONLY, ()),
+        ("no more trades today", TradingMode.EXIT_ONLY, ()),
+        ("pause new trades", TradingMode.PAUSED, ()),
+        ("start trading", TradingMode.NORMAL, ()),
+        ("restart trading on fyers", TradingMode.NORMAL, ("fyers",)),
         ("no more entries on fyers", TradingMode.EXIT_ONLY, ("fyers",)),
     ],
 )
