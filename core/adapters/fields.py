@@ -28,6 +28,7 @@ __all__ = [
 _ZERO = Decimal(0)
 _LONGEST_WORD = 20
 _LONGEST_WORDS = 500
+_LONGEST_NAME = 64
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ class UnknownWord(Malformed):
     """A row names a product, a side or an exchange that is none of those documented."""
 
     def __init__(self, field: str, word: object) -> None:
-        super().__init__(f"{field} {str(word)[:_LONGEST_WORD]!r}")
+        super().__init__(f"{field} {str(word)[:_LONGEST_WORD]!a}")
 
 
 def malformed(what: str) -> BrokerReadError:
@@ -140,10 +141,16 @@ def checked_name(name: InstrumentId) -> InstrumentId:
     """Return a name that can be written down and read back.
 
     Raises:
-        UnknownWord: The exchange is no word in capitals.
+        UnknownWord: The exchange is no word in capitals, or the symbol no short word in plain
+            letters: what shows nothing, or turns what follows, passes for another instrument.
     """
     if not name.exchange.isupper() or ":" in name.exchange:
         raise UnknownWord("exchange", name.exchange)
+    if (
+        not (name.symbol.isascii() and name.symbol.isprintable())
+        or len(name.symbol) > _LONGEST_NAME
+    ):
+        raise UnknownWord("symbol", name.symbol)
     return name
 
 

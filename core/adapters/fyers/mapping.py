@@ -394,7 +394,7 @@ def funds(payload: Row) -> Funds:
 def profile(payload: Row) -> Profile:
     """Translate who is logged in; the rest of the profile is personal and is not kept."""
     data = payload.row("data")
-    return Profile(data.text("fy_id"), data.maybe_text("name") or "")
+    return Profile(said(data.text("fy_id")), said(data.maybe_text("name") or ""))
 
 
 _DAY_S = 24 * 60 * 60

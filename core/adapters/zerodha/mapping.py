@@ -348,7 +348,7 @@ def funds(row: Row) -> Funds:
 
 def profile(row: Row) -> Profile:
     """Translate who is logged in."""
-    return Profile(row.text("user_id"), row.maybe_text("user_name") or "")
+    return Profile(said(row.text("user_id")), said(row.maybe_text("user_name") or ""))
 
 
 def quote(instrument: InstrumentId, row: Row) -> Quote:

@@ -118,6 +118,25 @@ def test_odd_row_is_left_out_and_named(
     assert [one.reason for one in rows.odd] == [reason]
 
 
+@pytest.mark.row("R8", "G2")
+@pytest.mark.parametrize("kind", ["order", "trade", "position", "holding"])
+@pytest.mark.parametrize("broker", ["kite", "fyers"])
+@pytest.mark.parametrize(
+    "symbol", ["SB\u200bIN", "\u202eNIBS", "SBIN\nSold", "SB\u0406N", "S" * 65], ids=ascii
+)
+def test_no_row_passes_for_another_instrument(broker: str, kind: str, symbol: str) -> None:
+    """A symbol with what shows nothing, turns what follows or looks the same is not understood."""
+    field, word = ("tradingsymbol", symbol) if broker == "kite" else ("symbol", f"NSE:{symbol}")
+    try:
+        rows = read(broker, kind, {field: word})
+    except BrokerReadError as error:
+        found = str(error)
+    else:
+        assert len(rows) == 1
+        (found,) = (one.reason for one in rows.odd)
+    assert "symbol" in found and found.isascii() and found.isprintable()
+
+
 @pytest.mark.row("R8")
 @pytest.mark.parametrize("broker", ["kite", "fyers"])
 def test_unreadable_position_of_our_own_product_fails_the_read(broker: str) -> None:
