@@ -5,6 +5,7 @@ One ``Pauses`` an account, shared by the parts of its executor. Times are real.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timedelta
 
 from core.domain.ledger import ledger_key
@@ -16,6 +17,8 @@ from core.ports.clock import Clock
 __all__ = ["WAITS_FOR_THE_USER", "Pauses", "key_of", "raise_for_account"]
 
 _PAUSE_S = 1.0
+_NOT_PERMITTED_S = 2.0
+_LONGEST_S = 60.0
 WAITS_FOR_THE_USER = frozenset({Refusal.AUTH_REQUIRED, Refusal.PERMISSION})
 """Refusals that concern the whole account, until the user does something."""
 
@@ -26,6 +29,7 @@ class Pauses:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._not_before: dict[str, datetime] = {}
+        self._not_permitted: Counter[str] = Counter()
 
     def until(self, key: str) -> datetime | None:
         """Return until when nothing is tried; None when it may go now."""
@@ -55,8 +59,13 @@ class Pauses:
             Whether it is that.
 
         Raises:
-            WriteRefused: No other write of this account could succeed either.
+            WriteRefused: No other write of this account could succeed either. Where it is not the
+                login, whose end nothing is tried before, each is tried more and more seldom.
         """
+        if isinstance(outcome, Refused) and outcome.kind is Refusal.PERMISSION:
+            times = self._not_permitted[key]
+            self.pause(key, min(_LONGEST_S, _NOT_PERMITTED_S * 2**times))
+            self._not_permitted[key] = times + 1
         raise_for_account(outcome)
         if isinstance(outcome, NotSent):
             self.pause(key)

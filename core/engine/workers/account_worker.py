@@ -428,6 +428,8 @@ class AccountWorker:
         if refused.kind is Refusal.AUTH_REQUIRED:
             await self._login_refused()
         else:
+            # Reads work from anywhere: what fills meanwhile must be seen, whatever is to be sent.
+            self._reads_first = True
             await self._tokens.not_permitted(self.broker_id, str(refused))
 
     async def _login_refused(self) -> None:

@@ -1,0 +1,90 @@
+"""A broker that refuses the app's orders is read all the same, and not asked in every turn (N17).
+
+Brokers check the registered address at the endpoints of orders only: reads work from anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import pytest
+
+from core.domain.broker import BrokerOrder
+from core.domain.notices.accounts import AccountParked
+from core.domain.order import Purpose, Side
+from core.domain.outcome import Refusal, Refused, WriteOutcome
+from tests.fakes.desk import Desk, a_desk
+
+pytestmark = [pytest.mark.matrix("N17"), pytest.mark.row("A12")]
+STOP = Decimal("800.00")
+NOT_PERMITTED = Refused(Refusal.PERMISSION, "this address is not registered")
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    """An account with 10 SBIN and a stop that rests."""
+    desk = await a_desk()
+    await desk.holds(10, STOP)
+    return desk
+
+
+def refusing(desk: Desk, name: str) -> list[float]:
+    """Refuse one kind of request; return when each came."""
+    came: list[float] = []
+
+    async def refuse(*_terms: object) -> WriteOutcome:
+        came.append(desk.clock.monotonic())
+        return NOT_PERMITTED
+
+    setattr(desk.at, name, refuse)
+    return came
+
+
+@pytest.mark.parametrize("name", ["cancel", "modify"])
+async def test_account_that_may_not_order_sees_what_fills(desk: Desk, name: str) -> None:
+    """Its stop is hit while an exit waits for it, or while it should be smaller: that is seen."""
+    came = refusing(desk, name)
+    if name == "cancel":
+        await desk.wants(0, run_id="orb|flat")
+    else:
+        desk.at.by_hand(Side.SELL, 4)
+    await desk.turns(100, apart_s=3)
+    assert 5 <= len(came) <= 12
+    assert len(await desk.engine.notices(AccountParked)) == 1
+    assert await desk.states(Purpose.STOP) == ["ACCEPTED"]
+    (stop,) = desk.at.resting()
+    desk.at.fill(stop.broker_order_id)
+    await desk.turns(3, apart_s=3)
+    assert await desk.states(Purpose.STOP) == ["FILLED"]
+
+
+async def test_reads_come_before_what_is_to_be_refused_again(desk: Desk) -> None:
+    """With many instruments something is due in each turn, and would keep every read away."""
+    orders, asked = desk.at.orders, refusing(desk, "cancel")
+    asked_before: list[int] = []
+
+    async def read() -> Sequence[BrokerOrder]:
+        asked_before.append(len(asked))
+        return await orders()
+
+    await desk.wants(0, run_id="orb|flat")
+    await desk.worker.turn()
+    assert len(asked) == 1
+    desk.at.orders = read  # type: ignore[method-assign]
+    await desk.clock.advance(3)
+    await desk.worker.turn()
+    assert (asked_before, len(asked)) == ([1], 2)
+
+
+async def test_order_goes_when_the_address_is_registered(desk: Desk) -> None:
+    """Within a minute: nobody has to tell Saarthi."""
+    cancel = desk.at.cancel
+    refusing(desk, "cancel")
+    await desk.wants(0, run_id="orb|flat")
+    await desk.turns(40, apart_s=3)
+    desk.at.cancel = cancel  # type: ignore[method-assign]
+    await desk.turns(25, apart_s=3)
+    assert (await desk.units(), desk.at.resting()) == (0, [])
+    account = await desk.engine.wiring.accounts.get(desk.broker_id)
+    assert account.parked_reason == ""
