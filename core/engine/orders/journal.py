@@ -89,11 +89,12 @@ async def orders_in(
 
 
 async def _was_said(view: StoreView, order: Order) -> bool:
-    """Whether an exit of the same decision was rejected before in the same words.
+    """Whether an exit or a stop of the same decision was rejected before in the same words.
 
-    It is tried again and again: that it is not through is a notice of its own, which stays.
+    It is tried again and again: that it is not through, or that the position is unprotected, is a
+    notice of its own, which stays.
     """
-    if order.purpose is not Purpose.EXIT or order.attempt == 1:
+    if not order.purpose.is_reducing or order.attempt == 1:
         return False
     same = await orders_in(view, order.broker_id, order.request.instrument, order.day)
     told = (order.state, order.purpose, order.strategy, order.run_id, order.reason)

@@ -11,9 +11,10 @@ import pytest
 from core.domain.broker import BrokerStatus
 from core.domain.instrument import Product
 from core.domain.notices.accounts import SoftwareStop
-from core.domain.notices.protection import StopCancelled, StopChanged, StopHit
+from core.domain.notices.orders import OrderRejected
+from core.domain.notices.protection import StopCancelled, StopChanged, StopHit, Unprotected
 from core.domain.order import OrderRequest, OrderType, Purpose
-from core.domain.outcome import Ambiguous, Refusal, Refused, WriteOutcome
+from core.domain.outcome import Ambiguous, Cause, Refusal, Refused, WriteOutcome
 from core.domain.sessions import IST
 from core.engine.orders.goals import retarget_goal
 from tests.fakes.clock import ManualClock
@@ -130,6 +131,22 @@ async def test_stop_refused_for_another_reason_is_not_asked_for_again() -> None:
     await desk.clock.advance(3)
     await desk.turns(5)
     assert await desk.states(Purpose.STOP) == ["REJECTED", "REJECTED"]
+
+
+@pytest.mark.row("D9")
+async def test_stop_that_waits_for_the_market_is_refused_many_times_and_told_once() -> None:
+    """The broker says that the market is closed: it is tried again, and goes when it opens."""
+    desk = await a_desk()
+    closed = Refused(Refusal.REJECTED, "the market is closed", cause=Cause.CLOSED)
+    desk.at.answer = lambda order: closed if order.order_type is OrderType.SL_M else None
+    await desk.holds(10, STOP)
+    await desk.turns(40, apart_s=3)
+    assert 4 <= (await desk.states(Purpose.STOP)).count("REJECTED") <= 10
+    assert len(await desk.engine.notices(OrderRejected)) == 1
+    assert len(await desk.engine.notices(Unprotected)) == 1
+    desk.at.answer = lambda _order: None
+    await desk.turns(25, apart_s=3)
+    assert resting(desk) == [(10, STOP)]
 
 
 @pytest.mark.matrix("B08")
