@@ -16,8 +16,8 @@ _ENGLISH: Mapping[str, str] = {
     "sell": "becho, bech do, bech de, bechdo, bechna hai, nikal do, बेचो, बेच दो, निकाल दो",
     "buy": "kharido, khareedo, kharid lo, khareed lo, le lo, खरीदो, खरीद लो, ले लो",
     "resume": "chalu karo, chaalu karo, chalu kar do, shuru karo, shuru kar do, चालू करो, शुरू करो",
-    "mode": "ruko, rukiye, ruk jao, roko, rok do, रुको, रुक जाओ, रोको, रोक दो",
-    "all": "sab, sabhi, sabko, sab ko, sab kuch, saare, sara, सब, सभी, सब कुछ, सारे",
+    "mode": "ruko, ruk, rukja, ruk ja, rukiye, ruk jao, roko, rok do, रुको, रुक जाओ, रोको, रोक दो",
+    "all": "sab, sabhi, sabko, sab ko, sab kuch, saare, saari, saara, sara, सब, सभी, सब कुछ, सारे",
     "half": "aadha, adha, aadhi, आधा, आधी",
     "help": "madad, sahayata, मदद, सहायता",
     "hello": "namaskar, namaskaar, pranam, नमस्ते, नमस्कार, प्रणाम",
@@ -31,8 +31,8 @@ _ENGLISH: Mapping[str, str] = {
     "yesterday": "kal, parso, pichhle hafte, pichle hafte, कल, परसों",
     "do not": "mat, मत",
     "no": "nahi, nahin, nahi ji, mat karo, नहीं, मत करो",
-    "": "ko, ka, ki, ke, mera, meri, mere, abhi, jaldi, karo, kar do, kardo, kijiye, hai, को, का, "
-    "की, के, मेरा, मेरी, मेरे, अभी, जल्दी, करो, कर दो, है",
+    "": "turant, ko, ka, ki, ke, mera, meri, mere, abhi, jaldi, karo, kar do, kardo, kijiye, hai, "
+    "को, का, की, के, मेरा, मेरी, मेरे, अभी, जल्दी, करो, कर दो, है",
 }
 """What is understood, and who says it in Hindi; under ``""`` is what only stands beside."""
 _MEANT: Mapping[tuple[str, ...], str] = {

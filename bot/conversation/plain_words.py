@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from bot.conversation.hindi import in_english
+from core.domain.plain_text import plain_line
 
 __all__ = [
     "COMMAND_OF",
@@ -50,12 +51,20 @@ _ANOTHER_DAY = re.compile(
 _NOT = re.compile(
     r"\b(don'?t|do not|never|not|except|excluding|besides|other than|apart from|but)\b"
 )
-_POLITE = re.compile(r"^(please|pls|hey|saarthi)|(please|pls|!+)$")
+_LONG_LETTER = re.compile(r"(\w)\1{2,}")
+_SQUARE_OFF = re.compile(r"\bsq(?:uare|r)?\.?[ -]?off\b")
+_PRESSING = frozenset(
+    {"please", "pls", "plz", "hey", "saarthi", "just", "ok", "okay", "it", "this", "bhai", "yaar"}
+    | {"bro", "right", "away", "asap", "fast", "quickly", "immediately", "quick"}
+)
 
 COMMAND_OF: tuple[tuple[str, str], ...] = (
     (r"limits?|max loss|daily loss", "limits"),
     (r"money|cash", "dashboard"),
-    (r"pause|exit ?only|resume|normal|mode|kill|shut ?down|(turn|switch) off|stop the bot", "mode"),
+    (
+        r"pause|exit ?only|resume|normal|mode|kill|shut ?down|(turn|switch) off|stop (the )?bot",
+        "mode",
+    ),
     (r"guards?|stop ?loss|target", "guard"),
     (
         r"p ?& ?l|p ?/ ?l|p n l|pnl|profits?|loss|results?|mtm|how much|gains?|earn(ed|ings?)?",
@@ -85,21 +94,35 @@ COMMAND_OF: tuple[tuple[str, str], ...] = (
 )
 """What a message is about, by its words, and the command that shows it; the first that fits."""
 _CANCEL = re.compile(
-    r"(please )?(cancel|never ?mind|forget it|leave it|abort|quit|stop this|cancel (it|this|that))"
+    r"(please )?(cancel|never ?mind|forget it|leave it|abort|quit|cancel (it|this|that))"
 )
 _NO_VIEWS = frozenset({"start", "help", "cancel", "add"})
 _PATTERNS = tuple((re.compile(rf"\b(?:{words})(?:\b|$)"), name) for words, name in COMMAND_OF)
 
 
 def is_panic_word(text: str) -> bool:
-    """Whether a typed message asks to stop or close everything, however it is written."""
+    """Whether a typed message asks to stop or close everything, however it is written.
+
+    In haste: ``stop stop stop``, ``STOPPPP``, ``just stop it``.
+    """
     if len(text) > _LONGEST:
         return False
-    said = _POLITE.sub("", _verb_first(in_english(text).casefold().strip())).strip()
-    marks = said.replace("\N{VARIATION SELECTOR-16}", "").replace(" ", "")
+    marks = text.replace("\N{VARIATION SELECTOR-16}", "").replace(" ", "")
     if marks and set(marks) <= _PANIC_MARKS:
         return True
+    if is_negated(text):
+        return False
+    said = _verb_first(in_english(_calm(plain_line(text))))
+    words = _WORDS.findall(said)
+    if "panic" in words or (words[1:] and len({*words}) == 1 and words[0] in _DEEDS):
+        return True
     return _NO_LETTERS.sub("", said) in _PANIC or _means_all(said)
+
+
+def _calm(text: str) -> str:
+    """Return what is typed in haste without what haste adds: letters, and words that only press."""
+    said = _SQUARE_OFF.sub("squareoff", _LONG_LETTER.sub(r"\1", text.casefold()))
+    return " ".join(one for one in said.split() if one.strip("!.,") not in _PRESSING)
 
 
 def _verb_first(said: str) -> str:
@@ -110,9 +133,7 @@ def _verb_first(said: str) -> str:
 
 def _means_all(said: str) -> bool:
     """Whether it is a deed and nothing but words for everything: ``close all my positions now``."""
-    words = _WORDS.findall(
-        said.replace("square off", "squareoff").replace("square-off", "squareoff")
-    )
+    words = _WORDS.findall(said)
     rest = set(words[1:])
     wanted = _ALL | (_TRADING if words[:1] in (["stop"], ["halt"]) else set())
     return bool(words) and words[0] in _DEEDS and rest <= _EVERYTHING and bool(rest & wanted)
