@@ -140,6 +140,9 @@ _LONG_FLAT = (*_LONG, (3, Direction.FLAT, "0"))
 SCENARIOS: Mapping[str, Scenario] = {
     "entry": Scenario(_LONG, 15, _wait, frozenset({0, 10})),
     "exit": Scenario(_LONG_FLAT, 140, _wait, frozenset({0})),
+    "exit with its run": Scenario(
+        ((1, Direction.LONG, "0"), (3, Direction.FLAT, "0")), 140, _wait, frozenset({0})
+    ),
     "stop": Scenario(_LONG, 70, _stop_hit, frozenset({0})),
     "software stop": Scenario(_LONG, 70, _stop_hit, frozenset({0}), refuses_stops=True),
     "trailing stop": Scenario(

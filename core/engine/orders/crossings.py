@@ -7,15 +7,13 @@ from decimal import Decimal
 
 from core.domain.broker import Position
 from core.domain.crossing import crossed
-from core.domain.goal import Goal
 from core.domain.ledger import Ledger
-from core.domain.mode import TradingMode
 from core.domain.notices.positions import LedgersCrossed
 from core.domain.notices.post import Post
 from core.domain.order import OPEN_STATES, Purpose
 from core.domain.sessions import trading_day
 from core.domain.truth import Key, key_of
-from core.engine.orders.gate import Gate, gate_at, touch_gate
+from core.engine.orders.gate import Gate, gate_at, is_pursued, touch_gate
 from core.engine.orders.goals import goals_of
 from core.engine.orders.journal import orders_in
 from core.engine.orders.ledgers import ledgers_of, put_ledger
@@ -55,7 +53,7 @@ class Crossings:
 
         async def found(view: StoreView) -> tuple[list[Ledger], int, Decimal]:
             ledgers = [one for one in await ledgers_of(view, broker_id) if key_of(one) == key]
-            goals = [one for one in await goals_of(view, broker_id) if _is_pursued(one, gate)]
+            goals = [one for one in await goals_of(view, broker_id) if is_pursued(one, gate)]
             at = price or max(one.average_price for one in ledgers)
             wanted = {one.key: one.quantity for one in goals}
             changed, units = crossed(ledgers, wanted, at, day)
@@ -85,9 +83,3 @@ class Crossings:
         nonce = f"cross:{broker_id}|{key[0]}|{key[1]}|{self._clock.now().isoformat()}"
         await self._store.transaction(body, nonce=nonce)
         return True
-
-
-def _is_pursued(goal: Goal, gate: Gate) -> bool:
-    if gate.mode is TradingMode.PAUSED:
-        return goal.by_user and goal.despite_pause
-    return gate.enabled or gate.drain or goal.by_user

@@ -182,7 +182,7 @@ class Entries:
         return self._hours.is_open(order.request.instrument, known)
 
     async def send_born(self, client: BrokerClient, order: Order) -> None:
-        """Send an entry that was born SUBMITTED.
+        """Send an order of a run that was born SUBMITTED.
 
         Raises:
             WriteRefused: No other write of this account could succeed either.
@@ -197,7 +197,7 @@ class Entries:
         return self._gateway.answers.is_near
 
     def forget(self, orders: Iterable[Order]) -> None:
-        """Leave entries that were born SUBMITTED and not sent to the reconciliation."""
+        """Leave orders that were born SUBMITTED and not sent to the reconciliation."""
         self._gateway.forget(order.client_order_id for order in orders)
 
     async def _cut_refused(self, master: Mapping[InstrumentId, Instrument]) -> bool:

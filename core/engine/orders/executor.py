@@ -24,7 +24,7 @@ from core.domain.steps import Cancel, PlaceExit, Step, StopGone, Wait
 from core.domain.stops import restored_stop
 from core.engine.orders.entries import Entries
 from core.engine.orders.exit_watch import ExitWatch
-from core.engine.orders.gate import Gate, gate_at
+from core.engine.orders.gate import Gate, gate_at, is_pursued
 from core.engine.orders.gateway import Gateway, WriteRefused
 from core.engine.orders.goals import end_goal, goal_at, goals_of
 from core.engine.orders.journal import Journal, orders_in
@@ -34,6 +34,7 @@ from core.engine.orders.market_hours import MarketHours
 from core.engine.orders.pauses import Pauses
 from core.engine.orders.prices import Prices
 from core.engine.orders.risk import NOTHING_LEFT
+from core.engine.orders.run_exits import ExitTimes, RunExits
 from core.engine.orders.steps import CancelLimit, Steps, on_tick
 from core.engine.orders.stop_hits import StopHits
 from core.engine.outbox import Outbox
@@ -42,7 +43,7 @@ from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 from core.ports.store import Store
 
-__all__ = ["Executor", "ExecutorSettings", "is_pursued"]
+__all__ = ["Executor", "ExecutorSettings"]
 
 _log = logging.getLogger(__name__)
 _DENIED_PAUSE_S = 5.0
@@ -153,6 +154,16 @@ class Executor:
             pauses=self._pauses,
             cancel_limit=CancelLimit(settings.cancel_limit, settings.cancel_forget_s),
             hits=StopHits(store, clock, outbox, prices),
+        )
+        self.run_exits = RunExits(
+            broker_id,
+            clock=clock,
+            hours=hours,
+            pauses=self._pauses,
+            steps=self._steps,
+            looks=looks,
+            denied=self._denied,
+            times=ExitTimes(settings.chase_s, settings.rest_s),
         )
 
     @property
@@ -463,10 +474,3 @@ def _last_reason(orders: list[Order]) -> str:
     exits = [order for order in orders if order.purpose is Purpose.EXIT]
     newest = max(exits, key=lambda order: (order.created_at, order.attempt), default=None)
     return newest.reason if newest else ""
-
-
-def is_pursued(goal: Goal, gate: Gate) -> bool:
-    """Whether mode and switch let anything be done for a goal; the gate decides on each order."""
-    if gate.mode is TradingMode.PAUSED:
-        return goal.by_user and goal.despite_pause
-    return gate.enabled or gate.drain or goal.by_user

@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.domain.goal import Goal
 from core.domain.mode import TradingMode, stricter
 from core.engine.remembered import Remembered
 from core.errors import Denied, LeaseLost, NotFound
@@ -30,6 +31,7 @@ __all__ = [
     "gate_at",
     "gate_of",
     "hold_fence",
+    "is_pursued",
     "new_gate",
     "pass_gate",
     "raise_fence",
@@ -96,6 +98,13 @@ def _read(row: Document) -> Gate:
 
 gate_of: Remembered[Gate] = Remembered(_read)
 """Returns the gate of a document."""
+
+
+def is_pursued(goal: Goal, gate: Gate) -> bool:
+    """Whether mode and switch let anything be done for a goal; the gate decides on each order."""
+    if gate.mode is TradingMode.PAUSED:
+        return goal.by_user and goal.despite_pause
+    return gate.enabled or gate.drain or goal.by_user
 
 
 async def gate_at(view: StoreView, broker_id: str) -> Gate | None:

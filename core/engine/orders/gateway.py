@@ -218,6 +218,18 @@ class Gateway:
             await count_entry(view)
         return replace(order, state=OrderState.SUBMITTED, submitted_at=now)
 
+    async def bear_exit(self, view: StoreView, ticket: Ticket) -> Order:
+        """Let an exit be born SUBMITTED in the transaction that decides it (decision 44).
+
+        As for ``bear``, but everything is asked here, as in a submission of its own.
+
+        Raises:
+            Denied: By the gate.
+            SnapshotStale: The read of the positions is out of date.
+            LeaseLost: Another controller has taken over.
+        """
+        return await self._pass(view, ticket, version=0)
+
     def before_sending(self, orders: Iterable[Order]) -> list[Order]:
         """Return orders with those that are on their way at this moment as the intents they were.
 
@@ -243,20 +255,7 @@ class Gateway:
         version = 0 if is_new else order.version + 1
 
         async def body(view: StoreView) -> Order:
-            gate = await pass_gate(view, order.broker_id, fence=self._fence())
-            facts = await self._facts(view, gate, ticket)
-            require(facts)
-            if any(load.is_all for load in facts.loads):
-                await count_entry(view)
-            # The size is fixed in here, where no fill, mode change or second exit can move what it
-            # is computed from (I6); the quantity that was asked for is only an upper bound.
-            submitted = replace(
-                order,
-                request=replace(order.request, quantity=allowed_quantity(facts)),
-                state=OrderState.SUBMITTED,
-                submitted_at=self._clock.now(),
-                version=version,
-            )
+            submitted = await self._pass(view, ticket, version)
             if not is_new:
                 await self._journal.step(view, order, submitted)
                 return submitted
@@ -268,6 +267,24 @@ class Gateway:
         # The version is part of the nonce because a HELD order is submitted again under its id.
         nonce = f"submit:{order.client_order_id}#{version}"
         return await self._store.transaction(body, nonce=nonce)
+
+    async def _pass(self, view: StoreView, ticket: Ticket, version: int) -> Order:
+        """Pass the gate; return the order as it is to be committed and sent."""
+        order = ticket.order
+        gate = await pass_gate(view, order.broker_id, fence=self._fence())
+        facts = await self._facts(view, gate, ticket)
+        require(facts)
+        if any(load.is_all for load in facts.loads):
+            await count_entry(view)
+        # The size is fixed in here, where no fill, mode change or second exit can move what it is
+        # computed from (I6); the quantity that was asked for is only an upper bound.
+        return replace(
+            order,
+            request=replace(order.request, quantity=allowed_quantity(facts)),
+            state=OrderState.SUBMITTED,
+            submitted_at=self._clock.now(),
+            version=version,
+        )
 
     async def clear(self, ticket: Ticket, *, going: Collection[str]) -> None:
         """Ask every check about an order as it would be asked now; nothing is written or sent.

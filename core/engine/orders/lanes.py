@@ -1,8 +1,9 @@
-"""Entries that leave with the commit of their run (decision 24).
+"""Orders that leave with the commit of their run (decisions 24 and 44).
 
-A run's entries are otherwise intents, which each account's worker submits in its next turn: a
-second commit, and all that a turn looks at before. Where nothing stands in the way, an entry is
-born SUBMITTED in the run's own commit, behind the same gate and the same checks, and sent at once.
+A run's entries are otherwise intents, and its exits goals, of which each account's worker makes
+orders in its next turn: a second commit, and all that a turn looks at before. Where nothing stands
+in the way, an order is born SUBMITTED in the run's own commit, behind the same gate and the same
+checks, and sent at once.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from core.domain.goal import Goal
 from core.domain.instrument import Instrument
 from core.domain.order import Order
+from core.engine.orders.gateway import Ticket
+from core.ports.store import StoreView
 
 __all__ = ["Lane", "TakeLanes", "no_lanes"]
 
@@ -24,6 +28,12 @@ class Lane(Protocol):
 
     def can_take(self, order: Order, known: Instrument | None) -> bool:
         """Whether an entry could leave now: its instrument trades, and nothing holds it back."""
+        ...
+
+    async def exit_for(
+        self, view: StoreView, goal: Goal, known: Instrument | None
+    ) -> Ticket | None:
+        """Return the exit that a goal asks for, if it could leave now; nothing is sent."""
         ...
 
     def send(self, orders: Sequence[Order]) -> None:

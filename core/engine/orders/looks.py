@@ -163,11 +163,45 @@ class Looks:
                 mine = [order for order in every if key_of(order) == key]
                 found = await self._read_now(client, every, with_holdings=product is Product.CNC)
                 self._read = found
+        return await self._judged(found, key, mine, today)
+
+    async def at_hand(
+        self, instrument: InstrumentId, product: Product, heard: int = 0
+    ) -> Held | None:
+        """Say what is held by the read that was made ahead of a run, if it serves at this moment.
+
+        Args:
+            instrument: Of the position.
+            product: Of the position.
+            heard: How many order updates have come.
+
+        Returns:
+            None when a look would read, or where fills and positions do not say the same.
+        """
+        read, key = self._read, (instrument, product)
+        if read is None or read.turn is not None or read.heard != heard:
+            return None
+        today = trading_day(self._clock.market_now())
+        rows = await self._journal.within(self._broker_id, instrument, today)
+        mine = [order for order in rows if key_of(order) == key]
+        if not self._serves(read, key, signature(mine)):
+            return None
+        try:
+            held = await self._judged(read, key, mine, today)
+        except Denied:
+            return None
+        is_sure = held is not None and held.by_fills == held.by_positions
+        return held if is_sure else None
+
+    async def _judged(
+        self, read: _Read, key: Key, mine: Sequence[Order], today: str
+    ) -> Held | None:
+        """Return what a read and the day's fills say together; raises ``Denied`` (NOT_SEEN)."""
         by_positions = None
-        if found.positions is not None and (found.holdings is not None or product is not _CNC):
-            by_positions = held_quantity(*key, found.positions, found.holdings or ())
+        if read.positions is not None and (read.holdings is not None or key[1] is not _CNC):
+            by_positions = held_quantity(*key, read.positions, read.holdings or ())
         net = await self._nets.held(
-            self._broker_id, key, today, by_positions=by_positions, at=found.began_at
+            self._broker_id, key, today, by_positions=by_positions, at=read.began_at
         )
         if net.by_fills is None:
             raise Denied("NOT_SEEN", "the broker's positions were not read yet today")

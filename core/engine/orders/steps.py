@@ -122,17 +122,17 @@ class Steps:
         match step:
             case Cancel(order, reason, behind, going):
                 if behind is not None:
-                    exit_ = self._order(
+                    exit_ = self.order(
                         goal, Purpose.EXIT, behind.side, behind.quantity, behind.attempt, today
                     )
                     await self._clear(client, goal, exit_, going)
                 return await self._cancel(client, order, reason)
             case PlaceExit(side, quantity, attempt):
-                order = self._order(goal, Purpose.EXIT, side, quantity, attempt, today)
+                order = self.order(goal, Purpose.EXIT, side, quantity, attempt, today)
                 await self._reduce(client, goal, order)
                 return True
             case PlaceStop(side, quantity, trigger, attempt, is_restored):
-                order = self._order(goal, Purpose.STOP, side, quantity, attempt, today)
+                order = self.order(goal, Purpose.STOP, side, quantity, attempt, today)
                 trigger = on_tick(trigger, side, master.get(goal.instrument))
                 order = replace(
                     order,
@@ -165,9 +165,10 @@ class Steps:
                 return await self._hits.close(goal, trigger, how)
         return False
 
-    def _order(
+    def order(
         self, goal: Goal, purpose: Purpose, side: Side, quantity: int, attempt: int, today: str
     ) -> Order:
+        """Return the order of a step, under an id that the broker does not know yet."""
         leg = f"{goal.instrument}|{goal.product}|{purpose}"
         ids = (self._broker_id, goal.strategy, f"{today}|{goal.run_id}", leg)
         while (cid := client_order_id(*ids, attempt)) in self._taken:

@@ -6,8 +6,8 @@ Everything is read from the store, so that no slow broker delays another account
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TypeVar
 
@@ -27,9 +27,9 @@ from core.domain.views import AssignmentView
 from core.engine.orders.gate import gate_at
 from core.engine.orders.gateway import Gateway
 from core.engine.orders.goals import entered_on, goal_at, put_goal, retarget_goal
-from core.engine.orders.journal import Journal, orders_in, pending_orders
+from core.engine.orders.journal import Journal, orders_in
 from core.engine.orders.lanes import Lane
-from core.engine.orders.ledgers import ledger_at, ledgers_of
+from core.engine.orders.ledgers import ledger_at
 from core.engine.orders.limit_use import EntryBounds, bounds_of
 from core.engine.orders.reconciliation import capital_of_day
 from core.engine.orders.risk import Denial, Facts, first_denial
@@ -38,8 +38,15 @@ from core.engine.orders.shut import why_shut
 from core.engine.outbox import Outbox
 from core.engine.runs.pinned_bars import pin_bars
 from core.engine.runs.plan import Decided, RunPlan, run_row
+from core.engine.runs.run_orders import (
+    ReducedLedger,
+    WrittenRun,
+    born_entries,
+    born_exits,
+    free_lanes,
+    usable_lanes,
+)
 from core.engine.stored_settings import read_setting
-from core.errors import Denied
 from core.ports.store import StoreView
 
 __all__ = ["Planner"]
@@ -77,89 +84,80 @@ class Planner:
         lanes: Mapping[str, Lane],
         *,
         pauses: bool = True,
-    ) -> tuple[list[Order], bool]:
-        """Write goals, entries and the run itself; return the entries and whether it matters.
+    ) -> WrittenRun:
+        """Write goals, entries and the run itself; return what came of it.
 
-        Entries of accounts that have a lane are born SUBMITTED where nothing stands in the way.
-        With ``pauses`` others go on meanwhile, so that what was read can have changed at the end.
+        Orders of accounts that have a lane are born SUBMITTED where nothing stands in the way. With
+        ``pauses`` others go on meanwhile, so that what was read can have changed at the end.
         """
-        request = plan.request
-        prices = decided.prices
-        orders: list[Order] = []
-        notes: dict[str, str] = {}
-        said: list[str] = []
-        loud: set[str] = set()
-        changed = False
-        lanes = await self._free(view, lanes, [account for account, _ in accounts])
+        draft = _Draft()
+        lanes = usable_lanes(lanes, [account for account, _ in accounts])
+        free = await free_lanes(view, lanes)
         async for account, assignment in _some_at_a_time(accounts, pauses=pauses):
+            known, broker_id = instruments[account.broker_id], account.broker_id
+            closing: list[ReducedLedger] = []
             for target in decided.targets:
-                current, asked = await self._account_state(
+                closing += await self._plan_leg(
                     view,
                     plan,
                     target,
                     assignment,
                     account,
-                    prices,
-                    instruments[account.broker_id].get(target.instrument),
-                    orders,
+                    decided.prices,
+                    known.get(target.instrument),
+                    free.get(broker_id),
+                    draft,
                 )
-                leg = plan_leg(
-                    target,
-                    assignment,
-                    current,
-                    slot_at=request.slot_at,
-                    fresh_for=plan.fresh_for,
-                )
-                changed |= await self._put(view, plan, target, assignment, current, leg)
-                if leg.entry:
-                    entries = plan.entries(target, assignment, leg, current)
-                    lane = lanes.get(account.broker_id)
-                    orders += await self._born(view, lane, entries, current, asked)
-                before = notes.get(account.broker_id, "")
-                if leg.note not in before and await self._is_new(view, plan, asked, said):
-                    # Of two instruments each is told: neither may hide the other.
-                    notes[account.broker_id] = f"{before}; {leg.note}" if before else leg.note
-                    if not asked.is_by_choice:
-                        loud.add(account.broker_id)
-        is_signal = await self._write_run(
-            view, plan, decided, accounts, orders, notes, loud, said, is_changed=changed
-        )
-        return orders, is_signal
+            draft.is_changed |= bool(closing)
+            lane = lanes.get(broker_id)
+            draft.exits += await born_exits(view, self._gateway, lane, broker_id, closing)
+        is_signal = await self._write_run(view, plan, decided, accounts, draft)
+        return WrittenRun(draft.entries, draft.exits, is_signal)
 
-    async def _born(
+    async def _plan_leg(
         self,
         view: StoreView,
+        plan: RunPlan,
+        target: Target,
+        assignment: AssignmentView,
+        account: Account,
+        prices: Mapping[InstrumentId, Decimal],
+        known: Instrument | None,
         lane: Lane | None,
-        entries: list[Order],
-        current: AccountState,
-        asked: _EntryAnswer,
-    ) -> list[Order]:
-        """Return entries as they are committed: SUBMITTED, where they can leave at this moment."""
-        if lane is None or len(entries) != 1 or not lane.can_take(entries[0], current.instrument):
-            return entries
-        (entry,) = entries
-        try:
-            return [await self._gateway.bear(view, entry, asked.facts)]
-        except Denied:
-            return entries  # its worker hears it from the gate, and says so on the run's card
+        draft: _Draft,
+    ) -> list[ReducedLedger]:
+        """Plan one target on one account; return its ledger if less is wanted there than is held.
 
-    async def _free(
-        self, view: StoreView, lanes: Mapping[str, Lane], accounts: Iterable[Account]
-    ) -> Mapping[str, Lane]:
-        """Return the lanes of accounts that have nothing to do first: no exit, stop or order.
-
-        One that the broker has refused in all is its worker's too, which sees that it is over.
+        ``lane`` is of an account with nothing to do first.
         """
-        found = {}
-        for account in accounts:
-            lane = lanes.get(account.broker_id)
-            if lane is None or account.parked_reason:
-                continue
-            ledgers = await ledgers_of(view, account.broker_id)
-            is_flat = not any(one.quantity for one in ledgers)
-            if is_flat and not await pending_orders(view, account.broker_id):
-                found[account.broker_id] = lane
-        return found
+        current, asked = await self._account_state(
+            view, plan, target, assignment, account, prices, known, draft.entries
+        )
+        leg = plan_leg(
+            target,
+            assignment,
+            current,
+            slot_at=plan.request.slot_at,
+            fresh_for=plan.fresh_for,
+        )
+        reduces = await self._put(view, plan, target, assignment, current, leg)
+        if leg.entry:
+            entries = plan.entries(target, assignment, leg, current)
+            draft.entries += await born_entries(
+                view, self._gateway, lane, entries, known, asked.facts
+            )
+        before = draft.notes.get(account.broker_id, "")
+        if leg.note not in before and await self._is_new(view, plan, asked, draft.said):
+            # Of two instruments each is told: neither may hide the other.
+            draft.notes[account.broker_id] = f"{before}; {leg.note}" if before else leg.note
+            if not asked.is_by_choice:
+                draft.loud.add(account.broker_id)
+        if not reduces:
+            return []
+        key = ledger_key(
+            assignment.strategy, account.broker_id, target.instrument, assignment.product
+        )
+        return [ReducedLedger(key, known)]
 
     async def _write_run(
         self,
@@ -167,40 +165,35 @@ class Planner:
         plan: RunPlan,
         decided: Decided,
         accounts: Sequence[tuple[Account, AssignmentView]],
-        orders: Sequence[Order],
-        notes: Mapping[str, str],
-        loud: Collection[str],
-        said: Sequence[str],
-        *,
-        is_changed: bool,
+        draft: _Draft,
     ) -> bool:
-        """Write the entries, their bars and the run; return whether the run matters.
+        """Write the orders, the bars of entries and the run; return whether the run matters.
 
         An account that a user keeps from entering is no news at each signal; who waits for a run
         is answered, whatever comes of it.
         """
         request = plan.request
-        await self._journal.add(view, orders)
+        await self._journal.add(view, draft.entries + draft.exits)
         await pin_bars(
             view,
             request.strategy,
             plan.day,
             decided.bar_minutes,
             decided.bars,
-            instruments={order.request.instrument for order in orders},
+            instruments={order.request.instrument for order in draft.entries},
             at=plan.now,
         )
-        is_signal = bool(orders or loud or is_changed or request.is_told)
-        quiet = sorted(set(notes) - set(loud))
+        is_signal = bool(draft.entries or draft.loud or draft.is_changed or request.is_told)
+        quiet = sorted(set(draft.notes) - draft.loud)
         await insert_run(
             view,
             run_row(
                 plan,
                 decided.targets,
-                notes,
+                draft.notes,
                 accounts,
                 quiet=quiet,
-                said=said,
+                said=draft.said,
                 is_signal=is_signal,
             ),
         )
@@ -233,7 +226,7 @@ class Planner:
         current: AccountState,
         leg: Leg,
     ) -> bool:
-        """Write the leg's goal; return whether it changes what is held or working."""
+        """Write the leg's goal; return whether less is wanted now than is held."""
         keeps = leg.goal == current.wanted and not leg.entry
         # Flat and nothing held: no goal is written, so that a slot without a signal leaves no trace
         # on an account.
@@ -409,6 +402,27 @@ class _EntryAnswer:
             return ""
         where = f"{self.facts.gate.broker_id}|{self.facts.instrument}"
         return f"{where}|{self.denial.code}|{self.version}"
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What was planned so far, of all accounts.
+
+    Attributes:
+        entries: Intents, and those that are born SUBMITTED.
+        exits: Those that are born SUBMITTED; all others are worked out from their goals.
+        notes: Why nothing is entered, by account.
+        said: Denials by a limit that are told in this run.
+        loud: Accounts whose note is news.
+        is_changed: Whether anything that is held is to be less.
+    """
+
+    entries: list[Order] = field(default_factory=list)
+    exits: list[Order] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+    loud: set[str] = field(default_factory=set)
+    is_changed: bool = False
 
 
 _WAITING = {OrderState.INITIALIZED, OrderState.HELD}

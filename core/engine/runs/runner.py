@@ -22,7 +22,7 @@ from core.domain.due import square_off_at
 from core.domain.instrument import Instrument, InstrumentId, Segment
 from core.domain.notices.post import Post
 from core.domain.notices.runs import DataMissing, RunFailed
-from core.domain.order import Order, OrderState
+from core.domain.order import Order
 from core.domain.sessions import Schedule, SessionWindow, trading_day
 from core.domain.target import Context, ParameterValue, Strategy
 from core.domain.views import AssignmentView
@@ -30,7 +30,7 @@ from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.masters import Masters
 from core.engine.orders.gateway import Gateway
 from core.engine.orders.journal import Journal
-from core.engine.orders.lanes import TakeLanes, no_lanes
+from core.engine.orders.lanes import Lane, TakeLanes, no_lanes
 from core.engine.orders.ledgers import ledgers_of
 from core.engine.orders.run_rows import newest_run
 from core.engine.outbox import Outbox
@@ -42,6 +42,7 @@ from core.engine.runs.market_data import MarketData, NoData
 from core.engine.runs.pinned_bars import with_pinned
 from core.engine.runs.plan import Decided, RunPlan, RunRequest
 from core.engine.runs.planner import Planner
+from core.engine.runs.run_orders import WrittenRun, closes
 from core.engine.runs.settings import StrategySettings
 from core.engine.runs.symbols import Symbols
 from core.errors import AlreadyDone, BrokerReadError
@@ -226,21 +227,21 @@ class Runner:
             account.broker_id: await self._instruments(account) for account, _ in accounts
         }
 
-        orders, is_signal = await self._write(plan, decided, accounts, instruments)
+        written = await self._write(plan, decided, accounts, instruments)
         ids = [account.broker_id for account, _ in accounts]
-        if is_signal:
+        if written.is_signal:
             # A turn costs reads of the broker's rate: one for each slot would use it up. Before
-            # anything else: what was committed can go out now. Whose entry leaves by a lane is
+            # anything else: what was committed can go out now. Whose order leaves by a lane is
             # woken when it has left.
-            leaving = {one.broker_id for one in orders if one.state is OrderState.SUBMITTED}
+            leaving = {one.broker_id for one in written.born.values()}
             for broker_id in ids:
                 if broker_id not in leaving:
                     self._wake(broker_id)
             await asyncio.sleep(0)
         self._ran(ids, self._clock.market_now())
-        if not is_signal:
+        if not written.is_signal:
             return f"nothing to change on {len(accounts)} account(s)"
-        return f"{len(orders)} entry order(s) on {len(accounts)} account(s)"
+        return f"{len(written.entries)} entry order(s) on {len(accounts)} account(s)"
 
     async def _write(
         self,
@@ -248,24 +249,21 @@ class Runner:
         decided: Decided,
         accounts: Sequence[tuple[Account, AssignmentView]],
         instruments: Mapping[str, Mapping[InstrumentId, Instrument]],
-    ) -> tuple[list[Order], bool]:
+    ) -> WrittenRun:
         """Commit the run, and send at once what was born SUBMITTED in it."""
         request = plan.request
-        may_enter = request.may_enter and any(map(plan.is_fresh, decided.targets))
-        # A controller that ends leaves entries as intents: the next one sends them in time.
-        is_sending = may_enter and not self._gateway.ending.has_begun
-        lanes = self._lanes(one.broker_id for one, _ in accounts) if is_sending else {}
+        lanes = await self._take_lanes(plan, decided, accounts)
         born: dict[str, Order] = {}
         runs = itertools.count(1)
 
-        async def body(view: StoreView) -> tuple[list[Order], bool]:
+        async def body(view: StoreView) -> WrittenRun:
             self._gateway.forget(born)
             born.clear()
             number = next(runs)
             # One after another: of two plans for the same accounts that go on by turns, the second
             # would always be made again.
             async with self._planning:
-                orders, is_signal = await self._planner.write(
+                written = await self._planner.write(
                     view,
                     plan,
                     decided,
@@ -277,15 +275,13 @@ class Runner:
                     else {},
                     pauses=number == 1,  # what was changed in one must not happen for ever
                 )
-            born.update(
-                {one.client_order_id: one for one in orders if one.state is OrderState.SUBMITTED}
-            )
+            born.update(written.born)
             # Before the commit, as for every submission: a reconciliation leaves them alone.
             self._gateway.in_flight.update(born)
-            return orders, is_signal
+            return written
 
         try:
-            orders, is_signal = await self._store.transaction(body, nonce=f"run:{request.run_id}")
+            written = await self._store.transaction(body, nonce=f"run:{request.run_id}")
         except BaseException:
             self._gateway.forget(born)
             for lane in lanes.values():
@@ -293,7 +289,31 @@ class Runner:
             raise
         for broker_id, lane in lanes.items():
             lane.send([one for one in born.values() if one.broker_id == broker_id])
-        return orders, is_signal
+        return written
+
+    async def _take_lanes(
+        self,
+        plan: RunPlan,
+        decided: Decided,
+        accounts: Sequence[tuple[Account, AssignmentView]],
+    ) -> Mapping[str, Lane]:
+        """Take the lanes of accounts on which an order may be decided."""
+        # A controller that ends leaves entries as intents: the next one sends them in time.
+        if self._gateway.ending.has_begun:
+            return {}
+        if plan.request.may_enter and any(map(plan.is_fresh, decided.targets)):
+            return self._lanes(one.broker_id for one, _ in accounts)
+        # Whose lane was taken is read after it: not each holder at each slot.
+        closing = [
+            account.broker_id
+            for account, assignment in accounts
+            if closes(
+                assignment,
+                decided.targets,
+                await ledgers_of(self._store, account.broker_id),
+            )
+        ]
+        return self._lanes(closing) if closing else {}
 
     def _plan(
         self, schedule: Schedule, request: RunRequest, brokers: Iterable[BrokerProfile]

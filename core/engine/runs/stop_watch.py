@@ -20,8 +20,7 @@ from core.domain.protection import PRICE_LIVES, WATCH_EVERY_S, LastPrice
 from core.domain.sessions import trading_day
 from core.domain.stop_rule import MOVE_EVERY, moved_stop
 from core.engine.accounts.accounts import Accounts
-from core.engine.orders.executor import is_pursued
-from core.engine.orders.gate import gate_at
+from core.engine.orders.gate import gate_at, is_pursued
 from core.engine.orders.goals import goals_of, move_stop
 from core.engine.orders.journal import Journal
 from core.engine.orders.ledgers import held_ledgers

@@ -8,11 +8,15 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
+from core.domain.goal import Goal
 from core.domain.instrument import Instrument
 from core.domain.order import Order
 from core.engine.orders.entries import Entries
+from core.engine.orders.gateway import Ticket
+from core.engine.orders.run_exits import RunExits
 from core.errors import StoreError
 from core.ports.broker import BrokerClient
+from core.ports.store import StoreView
 
 __all__ = ["AccountLane", "Work", "try_lock"]
 
@@ -36,30 +40,42 @@ class AccountLane:
 
     Args:
         entries: Of the account's executor.
+        exits: Of the account's executor.
         client: What it sends through.
         start: Starts a task beside the worker's turns; returns None when the worker is ending.
         is_valid: Whether the client is still the worker's, and its day was read.
+        heard: Returns how many order updates have come.
         ended: Called once, when the lane is given back.
     """
 
     def __init__(
         self,
         entries: Entries,
+        exits: RunExits,
         client: BrokerClient,
         *,
         start: Callable[[Work], asyncio.Task[None] | None],
         is_valid: Callable[[BrokerClient], bool],
+        heard: Callable[[], int],
         ended: Callable[[], None],
     ) -> None:
         self._entries = entries
+        self._exits = exits
         self._client = client
         self._start = start
         self._is_valid = is_valid
+        self._heard = heard
         self._ended = ended
 
     def can_take(self, order: Order, known: Instrument | None) -> bool:
         """Whether an entry could leave now."""
         return self._entries.can_leave(order, known)
+
+    async def exit_for(
+        self, view: StoreView, goal: Goal, known: Instrument | None
+    ) -> Ticket | None:
+        """Return the exit that a goal asks for, if it could leave now."""
+        return await self._exits.ticket(view, goal, known, heard=self._heard())
 
     def leave(self) -> None:
         """Send nothing."""

@@ -161,7 +161,7 @@ class AccountWorker:
             raise crash
 
     def take_lane(self) -> AccountLane | None:
-        """Return the account's lane when entries can leave at this moment, None otherwise.
+        """Return the account's lane when orders can leave at this moment, None otherwise.
 
         It holds the account's lock, so nothing else is sent for it until the lane ends. A worker in
         the middle of a turn, or woken for one, may have an exit or a stop to send first.
@@ -174,9 +174,11 @@ class AccountWorker:
             return None
         return AccountLane(
             self.executor.entries,
+            self.executor.run_exits,
             client,
             start=self._start,
             is_valid=lambda one: one is self._client and self._is_ready(),
+            heard=lambda: self.updates.hints,
             ended=partial(self._lane_ended, self._push.begin()),
         )
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -15,53 +13,9 @@ from core.domain.target import Direction
 from core.engine.runs.plan import RunRequest
 from core.engine.workers.account_lane import try_lock
 from core.errors import StoreUnavailable
-from tests.fakes.counted_store import CountedStore
-from tests.fakes.memory_engine import MemoryEngine, market_clock
-from tests.fakes.run_bench import TEN, RunBench
+from tests.fakes.laned_bench import Laned
 
 pytestmark = [pytest.mark.invariant("I1"), pytest.mark.invariant("I3")]
-
-
-class Laned(RunBench):
-    """An account whose worker runs, over a store that counts."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.store = CountedStore()
-        registry = {self.strategy.name: self.strategy}
-        self.engine = MemoryEngine(market_clock(TEN), registry, self.store)
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[Laned]:
-        """Let the worker run, as the pool does."""
-        await self.opened()
-        await self.engine.become_writer()
-        pool = self.engine.wiring.pool
-        pool._workers[self.account.broker_id] = self.worker
-        task = asyncio.create_task(self.worker.run())
-        await self.until(lambda: self.worker.snapshot.funds is not None)
-        await self.until(self.is_calm)
-        try:
-            yield self
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-
-    async def until(self, is_so: Callable[[], object]) -> None:
-        """Let everybody go on until something is so, threads that read files too."""
-        async with asyncio.timeout(150):
-            while not is_so():
-                await asyncio.sleep(0.001)
-
-    def rows(self) -> list[Mapping[str, Any]]:
-        """Return the orders as they are stored."""
-        return list(self.store.database.committed["orders"].values())
-
-    def is_calm(self) -> bool:
-        """Whether the worker waits, and all that it had to note is noted."""
-        worker = self.worker
-        is_waiting = worker.turn_since is None and not worker._wake.is_set()
-        return is_waiting and not worker.lock.locked() and self.engine.writer._worker is None
 
 
 async def test_entry_leaves_after_one_commit() -> None:
@@ -292,31 +246,3 @@ async def test_entry_that_was_born_is_sent_before_the_end() -> None:
         go_on.set()
         await ending
         assert [row["state"] for row in bench.rows()] == ["ACCEPTED"]
-
-
-async def test_exit_of_a_warmed_run_asks_nothing_before_it_leaves() -> None:
-    """Held shares are looked at while the run is warmed, and its exit waits for no read."""
-    async with Laned().running() as bench:
-        bench.strategy.want(Direction.LONG)
-        await bench.run()
-        await bench.until(lambda: bench.sent() == [("BUY", 10)])
-        await bench.until(bench.is_calm)
-        asked: list[str] = []
-        for name in ("positions", "place"):
-            _noted(bench, name, asked)
-        await bench.engine.wiring.runner.warm(bench.strategy.name)
-        await bench.until(lambda: asked == ["positions"])
-        bench.strategy.want(Direction.FLAT)
-        await bench.run()
-        await bench.until(lambda: len(bench.sent()) == 2)
-        assert asked[:2] == ["positions", "place"]
-
-
-def _noted(bench: Laned, name: str, asked: list[str]) -> None:
-    call = getattr(bench.broker, name)
-
-    async def noted(*arguments: object) -> object:
-        asked.append(name)
-        return await call(*arguments)
-
-    setattr(bench.broker, name, noted)

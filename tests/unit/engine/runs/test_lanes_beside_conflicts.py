@@ -10,7 +10,7 @@ import pytest
 from core.domain.target import Direction
 from core.errors import TransactionConflict
 from core.ports.store import BulkView
-from tests.unit.engine.runs.test_lanes import Laned
+from tests.fakes.laned_bench import Laned
 
 pytestmark = pytest.mark.invariant("I1")
 

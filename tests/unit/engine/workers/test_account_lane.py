@@ -1,4 +1,4 @@
-"""A lane ends once, and what it does not send is left to the reconciliation (decision 24)."""
+"""A lane ends once, and what it does not send is left to the reconciliation (decisions 24 and 44)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,13 @@ class Scene:
     def lane(self, start: Callable[[Work], asyncio.Task[None] | None] | None = None) -> AccountLane:
         ends: Any = self
         return AccountLane(
-            ends, ends, start=start or self.start, is_valid=lambda _: self.is_valid, ended=self.end
+            ends,
+            ends,
+            ends,
+            start=start or self.start,
+            is_valid=lambda _: self.is_valid,
+            heard=lambda: 0,
+            ended=self.end,
         )
 
 
