@@ -25,6 +25,7 @@ __all__ = [
     "closed_by_hand",
     "collided",
     "conversions",
+    "delivery_keys",
     "ended_by_hand",
     "filled",
     "key_of",
@@ -103,6 +104,11 @@ def owned(ledgers: Iterable[Ledger]) -> dict[Key, int]:
         if ledger.quantity:
             found[key_of(ledger)] = found.get(key_of(ledger), 0) + ledger.quantity
     return found
+
+
+def delivery_keys(holdings: Iterable[Holding]) -> set[Key]:
+    """Return the keys of delivery shares, under every name at any exchange."""
+    return {(name, Product.CNC) for one in holdings for name in {one.instrument, *one.names}}
 
 
 def shown(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from core.domain.broker import BrokerStatus, Position
+from core.domain.broker import BrokerStatus, Holding, Position
 from core.domain.instrument import InstrumentId, Product
 from core.domain.ledger import Ledger
 from core.domain.order import OrderRequest, OrderState, OrderType, Side
@@ -110,6 +110,11 @@ class Turns:
         """Let the broker's positions say this, whatever has filled."""
         key = (SBIN, product)
         self.broker.position_list[key] = Position(*key, units, _PRICE, _PRICE)
+
+    def owns(self, units: int, *, used: int = 0) -> None:
+        """Let the broker's holdings say this."""
+        held = Holding(SBIN, units, 0, _PRICE, _PRICE, used_quantity=used, names=frozenset({SBIN}))
+        self.broker.holding_list = [held]
 
     def is_hidden(self) -> None:
         """Let the broker list no order and no position any more."""

@@ -226,7 +226,11 @@ class Closing:
         """Set the goal of the position's ledgers, and of what no strategy owns, to flat."""
         ledgers = await self._ledgers(position)
         # What the broker holds beyond the ledgers is the user's own, or was never seen by us.
-        outside = held.quantity - sum(ledger.quantity for ledger in ledgers)
+        owned = sum(ledger.quantity for ledger in ledgers)
+        outside = held.quantity - owned
+        if ledgers and position.product is Product.CNC:
+            # The user's own holdings are no part of the row that is closed.
+            outside = min(outside, max(0, _in_row(position) - owned))
         if terms.only_outside:
             if outside * held.quantity <= 0:
                 raise UserError(f"Nothing of {position.instrument} is outside my care any more.")
@@ -324,6 +328,13 @@ class Closing:
             return True
         goals = await goals_of(self._store, position.broker_id)
         return any(goal.strategy == MANUAL and goal.run_id == position.run_id for goal in goals)
+
+
+def _in_row(position: _Position) -> int:
+    """Return the units in the broker's list of positions: today's, holdings left out."""
+    rows = position.worker.snapshot.positions or ()
+    place = (position.instrument, position.product)
+    return sum(one.quantity for one in rows if (one.instrument, one.product) == place)
 
 
 def _is_doubtful(held: Held | None) -> bool:

@@ -34,6 +34,7 @@ from core.domain.truth import (
     Net,
     collided,
     conversions,
+    delivery_keys,
     filled,
     key_of,
     lived_over_night,
@@ -232,7 +233,10 @@ class NetPositions:
         holdings = _holdings(snapshot)
         if holdings is not None and self._is_open(_SHARES):
             self._with_holdings[broker_id] = day
-        shows = shown(keys, positions, holdings)
+        # Shares that nobody trades are part of what the day began with: the first trade in them may
+        # be a strategy's, and without them a sale of the user's own would close its units.
+        own = {key for key in delivery_keys(holdings or ()) if is_open.get(key[0].exchange)}
+        shows = shown(keys | own, positions, holdings)
         look = _Look(shows, fills, owns, has_holdings=holdings is not None)
         await self._keep_baseline(broker_id, day, look, [one for one in is_open if is_open[one]])
         base = await baseline_at(self._store, broker_id, day)
@@ -240,7 +244,7 @@ class NetPositions:
         unsettled = {key_of(order) for order in orders if order.state in UNKNOWN_STATES}
         by_fills = {
             key: lived + fills.get(key, 0)
-            for key in shows
+            for key in keys & shows.keys()
             if key not in unsettled and (lived := base.of(key)) is not None
         }
         gaps = {key: shows[key] - net for key, net in by_fills.items()}

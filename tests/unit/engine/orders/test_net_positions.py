@@ -127,6 +127,25 @@ async def test_what_the_user_bought_is_outside_and_his_to_sell(turns: Turns) -> 
     assert [type(one) for one in await told(turns)] == [ClosedByHand]
 
 
+async def test_own_shares_that_nobody_had_traded_are_outside(turns: Turns) -> None:
+    """Ten of the user's own, then a strategy buys five: a sale of ten is of theirs (row C3)."""
+    turns.owns(10)
+    await turns.read(times=2)
+    await turns.enter(5, product=Product.CNC)
+    turns.shows(5, Product.CNC)
+    await turns.read(times=5)
+    seen = await net(turns, Product.CNC)
+    assert (seen.quantity, seen.outside) == (15, 10)
+    turns.by_hand(-10, product=Product.CNC)
+    turns.shows(-5, Product.CNC)
+    turns.owns(0, used=10)
+    await turns.read(times=2)
+    assert await turns.ledgers() == {"orb CNC": 5}
+    turns.by_hand(-2, product=Product.CNC)
+    await turns.read()
+    assert await turns.ledgers() == {"orb CNC": 3}
+
+
 @pytest.mark.parametrize("gap", [1, 2])
 async def test_lag_of_a_fill_is_no_dispute(turns: Turns, gap: int) -> None:
     """Positions that follow within two looks are not worth a word."""
