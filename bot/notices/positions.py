@@ -8,7 +8,7 @@ from typing import assert_never
 from bot.notices.lookups import Lookups
 from bot.views.callbacks import handle
 from bot.views.lines import brief, order_terms, result_words, strategy_words
-from bot.views.markup import bold, esc, join
+from bot.views.markup import bold, clock_time, esc, join
 from bot.views.screen import Screen, button
 from bot.views.unresolved import answer_rows, settled_screen
 from bot.views.verbs import Verb
@@ -16,6 +16,7 @@ from bot.views.words import plural, price
 from core.domain.inquiry import InquiryView
 from core.domain.notices.positions import (
     ClosedByHand,
+    ContractEnds,
     ExitUnproved,
     IntradayLedgerVoid,
     LedgersCrossed,
@@ -49,6 +50,8 @@ async def position_notice(notice: PositionNotice, lookups: Lookups) -> Screen:
             return _unowned(notice, label)
         case LedgersCrossed():
             return _crossed(notice, label)
+        case ContractEnds():
+            return _ends(notice, label)
         case _:
             assert_never(notice)
 
@@ -144,6 +147,19 @@ def _crossed(notice: LedgersCrossed, label: str) -> Screen:
     return Screen(
         f"🔀 {bold(f'Crossed without an order · {label}')}\n{names} held opposite sides: {what} "
         f"were closed against one another at {price(notice.price)}. The broker saw no order."
+    )
+
+
+def _ends(notice: ContractEnds, label: str) -> Screen:
+    what = f"{notice.quantity:+d} {esc(brief(notice.instrument))} {esc(notice.product)}"
+    return Screen(
+        join(
+            f"⏳ {bold(f'Ends today · {label}')}",
+            f"{what} of {esc(strategy_words(notice.strategy))} trades until "
+            f"{clock_time(notice.closes_at)}. What is held then is settled, a share's future by "
+            "delivery of the shares. Close it before, if you do not want that.",
+        ),
+        ((button("Positions", Verb.POSITIONS, notice.broker_id),),),
     )
 
 

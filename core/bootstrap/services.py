@@ -25,6 +25,7 @@ from core.engine.control.restored import RestoredWatch
 from core.engine.outbox import Outbox
 from core.engine.runs.calendar_watch import CalendarWatch
 from core.engine.runs.clock_watch import ClockWatch
+from core.engine.runs.contract_watch import ContractWatch
 from core.engine.runs.nightly_backup import NightlyBackup
 from core.engine.runs.price_watch import PriceWatch
 from core.engine.runs.pruning import Pruning
@@ -68,6 +69,7 @@ def ticks_of(
     store_watch: StoreWatch,
     key_watch: KeyWatch,
     symbol_watch: SymbolWatch,
+    contract_watch: ContractWatch,
     price_watch: PriceWatch,
     round_trips: RoundTrips,
     pruning: Pruning,
@@ -99,6 +101,7 @@ def ticks_of(
             "store": (_STORE_TICK_S, store_watch.tick),
             "keys": (_KEYS_TICK_S, key_watch.tick),
             "symbols": (_SYMBOLS_TICK_S, symbol_watch.tick),
+            "contracts": (_SYMBOLS_TICK_S, contract_watch.tick),
             "round trips": (_TRIPS_TICK_S, round_trips.tick),
             "pruning": (_PRUNING_TICK_S, pruning.tick),
             "addresses": (_ADDRESSES_TICK_S, addresses.tick),

@@ -192,6 +192,7 @@ def _services(
             wiring.upkeep.store,
             wiring.upkeep.keys,
             wiring.symbol_watch,
+            wiring.contract_watch,
             wiring.price_watch,
             control.round_trips,
             wiring.upkeep.pruning,

@@ -9,6 +9,7 @@ from core.bootstrap.price_parts import PriceParts, price_parts
 from core.bootstrap.upkeep import Upkeep
 from core.engine.orders.gate import uncontended
 from core.engine.orders.stop_hits import StopHits
+from core.engine.runs.contract_watch import ContractWatch
 from core.engine.runs.decider import Decider
 from core.engine.runs.market_data import MarketData
 from core.engine.runs.price_watch import PriceWatch
@@ -51,6 +52,19 @@ class Wiring(AccountWiring):
         """Says when an instrument that a strategy trades is gone."""
         return SymbolWatch(
             self._store, self._clock, self.outbox, self.accounts, self.symbols, self.strategies
+        )
+
+    @cached_property
+    def contract_watch(self) -> ContractWatch:
+        """Says when a contract that is held ends, and ends its ledger."""
+        return ContractWatch(
+            self._store,
+            self._clock,
+            self.outbox,
+            self.accounts,
+            self.masters,
+            self.hours,
+            self.nets,
         )
 
     @cached_property

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar, TypeAlias
 
 __all__ = [
     "ClosedByHand",
+    "ContractEnds",
     "ExitUnproved",
     "IntradayLedgerVoid",
     "LedgersCrossed",
@@ -177,6 +179,28 @@ class LedgersCrossed:
     strategies: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ContractEnds:
+    """A derivative that a strategy carries trades for the last time today; once for each ledger.
+
+    Attributes:
+        broker_id: The account.
+        strategy: Whose position.
+        instrument: The contract.
+        product: In which product.
+        quantity: Signed units.
+        closes_at: When its trading ends, market time.
+    """
+
+    kind: ClassVar[str] = "contract_ends"
+    broker_id: str
+    strategy: str
+    instrument: str
+    product: str
+    quantity: int
+    closes_at: datetime
+
+
 PositionNotice: TypeAlias = (
     ClosedByHand
     | PositionDisputed
@@ -186,4 +210,5 @@ PositionNotice: TypeAlias = (
     | ExitUnproved
     | OrderUnlisted
     | LedgersCrossed
+    | ContractEnds
 )

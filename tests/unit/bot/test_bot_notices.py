@@ -56,6 +56,7 @@ from core.domain.notices.orders import (
 from core.domain.notices.panic import PanicCard, PanicOver
 from core.domain.notices.positions import (
     ClosedByHand,
+    ContractEnds,
     ExitUnproved,
     IntradayLedgerVoid,
     LedgersCrossed,
@@ -156,6 +157,7 @@ def notices(word: str) -> tuple[Notice, ...]:
         ExitUnproved(account, order),
         OrderUnlisted(account, order),
         LedgersCrossed(account, word, word, 4, Decimal("970.50"), (word,)),
+        ContractEnds(account, word, word, "NRML", 750, AT),
         ExitDenied(account, word, word, has_stop=True),
         StopRestored(account, word, Decimal("810.05"), word),
         StopChanged(account, word, 3, Decimal(810), Decimal(800)),

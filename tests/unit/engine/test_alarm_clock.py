@@ -22,6 +22,7 @@ _PARTS = (
     "store_watch",
     "key_watch",
     "symbol_watch",
+    "contract_watch",
     "price_watch",
     "round_trips",
     "pruning",
