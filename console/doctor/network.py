@@ -22,6 +22,7 @@ from core.ports.clock import Clock
 __all__ = ["bot_token", "clock_drift", "local_address", "public_address", "web_server"]
 
 _TIMEOUT_S = 8.0
+_BEGINNING = 64
 _DRIFT_NOTICE_S = 2.0
 _DRIFT_LIMIT_S = 30.0
 _HALF_SECOND = 0.5
@@ -30,6 +31,22 @@ _HALF_SECOND = 0.5
 def client() -> httpx.AsyncClient:
     """Return a client without redirects and without settings from the environment."""
     return httpx.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False)
+
+
+async def _beginning(http: httpx.AsyncClient, address: str) -> tuple[int, str]:
+    """Return the status of a page and how it begins: what answers there may be anybody's.
+
+    Raises:
+        httpx.HTTPError: Nothing answers.
+        TimeoutError: Not in time.
+    """
+    body = b""
+    async with asyncio.timeout(_TIMEOUT_S), http.stream("GET", address) as answer:
+        async for part in answer.aiter_raw():  # what is packed stays packed
+            body += part
+            if len(body) >= _BEGINNING:
+                break
+    return answer.status_code, body[:_BEGINNING].decode(errors="replace")
 
 
 async def bot_token(settings: Settings, http: httpx.AsyncClient) -> list[Finding]:
@@ -85,15 +102,15 @@ async def _answers(root: str, http: httpx.AsyncClient) -> Finding:
     """Ask for our own health page under the public address."""
     start = "start saarthi run, and let the reverse proxy lead here, see docs/operations.md"
     try:
-        answer = await http.get(f"{root}/healthz")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        status, text = await _beginning(http, f"{root}/healthz")
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         return warn("public URL", f"{root} does not answer ({type(error).__name__})", start)
-    if answer.text == "ok":
+    if text == "ok":
         return ok("public URL", f"{root} leads to the controller")
-    if answer.text == "unavailable":
-        text = f"{root} leads to a controller that cannot work now"
-        return warn("public URL", text, "see /health in the chat and the log")
-    text = f"something else than Saarthi answers at {root} (HTTP {answer.status_code})"
+    if text == "unavailable":
+        what = f"{root} leads to a controller that cannot work now"
+        return warn("public URL", what, "see /health in the chat and the log")
+    text = f"something else than Saarthi answers at {root} (HTTP {status})"
     return fail("public URL", text, start)
 
 
@@ -124,12 +141,14 @@ async def web_server(settings: Settings, http: httpx.AsyncClient) -> list[Findin
     host, port = settings.listen_on
     shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - compared, nothing is bound
     try:
-        answer = await http.get(f"http://{shown}:{port}/healthz")
+        answer = await _beginning(http, f"http://{shown}:{port}/healthz")
     except httpx.HTTPError:
         return [_free(host, port), *_exposed(host)]
-    if (answer.status_code, answer.text) == (HTTPStatus.OK, "ok"):
+    except TimeoutError:
+        answer = (0, "")
+    if answer == (HTTPStatus.OK, "ok"):
         return [ok("web server", f"the controller listens on {host}:{port}"), *_exposed(host)]
-    if (answer.status_code, answer.text) == (HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"):
+    if answer == (HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"):
         text = f"the controller on {host}:{port} cannot work now: its store, its loop or the chat"
         return [warn("web server", text, "see /health in the chat and the log"), *_exposed(host)]
     text = f"another program listens on {host}:{port}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from console.doctor import machine
+from console.doctor import machine, network
 from core.config import load_settings
 
 pytestmark = pytest.mark.row("F4")
@@ -51,3 +53,29 @@ def test_a_file_of_settings_that_all_may_read_is_a_warning(tmp_path: Path) -> No
     assert line.startswith("warn") and "others may read it" in line
     file.chmod(0o640)
     assert machine.settings_file(file) == machine.settings_file(None) == []
+
+
+@pytest.mark.row("F7")
+async def test_a_page_without_end_is_not_ours() -> None:
+    """Whoever answers at a name that has lapsed chooses what: only its beginning is read."""
+
+    async def talk(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"ok" * 50_000)
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    settings = load_settings(
+        environment=SIMULATED
+        | {"SAARTHI_PUBLIC_URL": f"http://127.0.0.1:{port}", "SAARTHI_LISTEN": f"127.0.0.1:{port}"}
+    )
+    async with network.client() as http:
+        (public, *_) = await network.public_address(settings, http)
+        (web, *_) = await network.web_server(settings, http)
+    server.close()
+    assert "something else than Saarthi answers" in str(public)
+    assert "another program listens" in str(web)
