@@ -107,10 +107,10 @@ class Lookups:
         lines = dict(zip(found, terms_lines(found.values(), "• "), strict=True))
         return [lines.get(key, f"• {esc(key)}") for key in keys]
 
-    async def strategy_title(self, name: str) -> str:
+    def strategy_title(self, name: str) -> str:
         """Return a strategy's title, its name when it is gone."""
         try:
-            return (await self.control.strategies.get(name)).title
+            return self.control.strategies.title(name)
         except NotFound:
             return name
 

@@ -49,7 +49,7 @@ async def _name(key: str, lookups: Lookups) -> str:
     label = await lookups.label(scope.broker_id)
     if scope.kind is ScopeKind.ACCOUNT:
         return label
-    return f"{await lookups.strategy_title(scope.strategy)} · {label}"
+    return f"{lookups.strategy_title(scope.strategy)} · {label}"
 
 
 async def _fired(notice: GuardFired, lookups: Lookups, *, is_over: bool) -> Screen:

@@ -25,6 +25,7 @@ from core.domain.notices.runs import (
     SlotMissed,
     StrategyDisabled,
 )
+from core.engine.control.views import Protected
 from core.errors import NotFound
 
 __all__ = ["run_notice"]
@@ -59,15 +60,16 @@ async def _card(notice: RunCard, lookups: Lookups) -> Screen:
         # The message of the guard, and below it what it closes.
         screen = await guard_notice(run.fired, lookups, is_over=not run.is_closing)
         return Screen(join(screen.text, closing_lines(run.parts)), screen.rows)
-    return run_card(run, await lookups.strategy_title(run.strategy))
+    return run_card(run, lookups.strategy_title(run.strategy))
 
 
 async def _together(notice: RunsTogether, lookups: Lookups) -> Screen:
     runs = []
+    views, seen = lookups.control.views, Protected()
     for run_id in notice.run_ids:
         with suppress(NotFound):  # one that is kept no longer takes no other with it
-            run = await lookups.control.views.run(run_id)
-            runs.append((run, await lookups.strategy_title(run.strategy)))
+            run = await views.run(run_id, seen)
+            runs.append((run, lookups.strategy_title(run.strategy)))
         await asyncio.sleep(0)  # orders go before cards: reading forty runs takes a while
     if not runs:
         raise NotFound("These runs are not in the journal.")
@@ -75,7 +77,7 @@ async def _together(notice: RunsTogether, lookups: Lookups) -> Screen:
 
 
 async def _missed(notice: SlotMissed, lookups: Lookups) -> Screen:
-    title = await lookups.strategy_title(notice.strategy)
+    title = lookups.strategy_title(notice.strategy)
     at, missed = clock_time(notice.slot_at), notice.missed
     lost = "1 earlier run was" if missed == 1 else f"{missed} earlier runs were"
     if notice.may_enter:
@@ -95,7 +97,7 @@ def _late(seconds: int) -> str:
 
 
 async def _no_data(notice: DataMissing, lookups: Lookups) -> Screen:
-    title = await lookups.strategy_title(notice.strategy)
+    title = lookups.strategy_title(notice.strategy)
     if notice.others_run:
         return Screen(
             f"📉 {bold(title)}: {esc(short(notice.detail, LONG))}. The other instruments are run."
@@ -108,7 +110,7 @@ async def _no_data(notice: DataMissing, lookups: Lookups) -> Screen:
 
 
 async def _gone(notice: InstrumentGone, lookups: Lookups) -> Screen:
-    title = await lookups.strategy_title(notice.strategy)
+    title = lookups.strategy_title(notice.strategy)
     reason = notice.reason if notice.reason.endswith("?") else f"{notice.reason}."
     return Screen(
         f"🔎 {bold(title)}: {esc(short(reason, LONG))} It is not entered.",
@@ -117,7 +119,7 @@ async def _gone(notice: InstrumentGone, lookups: Lookups) -> Screen:
 
 
 async def _failed(notice: RunFailed, lookups: Lookups) -> Screen:
-    title = await lookups.strategy_title(notice.strategy)
+    title = lookups.strategy_title(notice.strategy)
     return Screen(
         f"⚠️ {bold(title)}: the run failed, nothing was sent. Look at its parameters and at the "
         f"log: {esc(short(notice.detail, LONG))}",
@@ -126,7 +128,7 @@ async def _failed(notice: RunFailed, lookups: Lookups) -> Screen:
 
 
 async def _disabled(notice: StrategyDisabled, lookups: Lookups) -> Screen:
-    title = await lookups.strategy_title(notice.strategy)
+    title = lookups.strategy_title(notice.strategy)
     return Screen(
         f"🛑 {bold(title)} is disabled: {notice.strikes} decisions in a row had to be ended; the "
         f"last: {esc(short(notice.detail, LONG))}. It runs no more until you enable it. What it "

@@ -37,6 +37,10 @@ class StrategyViews:
         """Return all strategies."""
         return tuple([await self.get(name) for name in self._settings.registry])
 
+    def title(self, name: str) -> str:
+        """Return a strategy's title; raises ``NotFound``."""
+        return self._settings.strategy(name).title
+
     async def get(self, name: str) -> StrategyView:
         """Return one strategy; raises ``NotFound``."""
         strategy = self._settings.strategy(name)

@@ -59,10 +59,14 @@ from core.errors import NotFound
 from core.ports.clock import Clock
 from core.ports.store import Document, Store
 
-__all__ = ["Views"]
+__all__ = ["Protected", "Views"]
 
 PRACTICE = "prices are made up for practice until you connect a broker"
 _RECENT_READ = timedelta(seconds=3)
+
+
+class Protected(dict[str, list[Standing]]):
+    """How what accounts hold is protected, by account: read once for the runs of one answer."""
 
 
 class Views:
@@ -357,8 +361,14 @@ class Views:
             found.append(DrainView(account, positions, holdings, tuple(working), value))
         return tuple(found)
 
-    async def run(self, run_id: str) -> RunView:
-        """Return one run with a line an account; raises ``NotFound``."""
+    async def run(self, run_id: str, seen: Protected | None = None) -> RunView:
+        """Return one run with a line an account; raises ``NotFound``.
+
+        Args:
+            run_id: The run.
+            seen: What was read of protections for other runs of the same answer.
+        """
+        seen = Protected() if seen is None else seen
         row = await run_at(self._store, run_id)
         if row is None:
             raise NotFound("That run is not in the journal.")
@@ -375,7 +385,10 @@ class Views:
             mine = orders.get(broker_id, [])
             views = [order_view(self._clock, account, one) for one in mine]
             shown = tuple(sorted(views, key=lambda view: view.at))
-            note, warnings = row["notes"].get(broker_id, ""), await self._warned(account, run_id)
+            note, warnings = (
+                row["notes"].get(broker_id, ""),
+                await self._warned(account, run_id, seen),
+            )
             result = await self._result(broker_id, mine)
             traded = {one.instrument for one in shown}
             late = await never_entered(self._store, broker_id, row, traded)
@@ -399,7 +412,8 @@ class Views:
     async def _fired(self, row: Document) -> RunView:
         """Return the run of a guard that fires, with those that close for it."""
         fired = from_document(row["fired"])
-        parts = [await self.run(one) for one in row["runs"]]
+        seen = Protected()
+        parts = [await self.run(one, seen) for one in row["runs"]]
         return RunView(
             run_id=row["_id"],
             strategy=row["strategy"],
@@ -431,13 +445,17 @@ class Views:
         today = [one for day in days for one in await self._journal.of_day(broker_id, day)]
         return result_of_run(orders, today)
 
-    async def _warned(self, account: Account | str, run_id: str) -> tuple[str, ...]:
+    async def _warned(
+        self, account: Account | str, run_id: str, seen: Protected
+    ) -> tuple[str, ...]:
         """Say what of a run is unprotected now."""
         if isinstance(account, str):
             return ()
+        if account.broker_id not in seen:
+            seen[account.broker_id] = await self._standings(account)
         return tuple(
             f"{one.ledger.instrument}: {one.protection.warning}"
-            for one in await self._standings(account)
+            for one in seen[account.broker_id]
             if one.goal is not None and one.goal.run_id == run_id and one.protection.warning
         )
 

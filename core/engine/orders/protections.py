@@ -112,9 +112,10 @@ def _by_ledger(orders: Sequence[Order]) -> Mapping[str, list[Order]]:
 
 
 def _is_foreign(order: Order, ledger: Ledger) -> bool:
+    if order.purpose is not Purpose.EXTERNAL or order.state not in LIVE_STATES:
+        return False
     request = order.request
-    same = (request.instrument, request.product) == (ledger.instrument, ledger.product)
-    return same and order.purpose is Purpose.EXTERNAL and order.state in LIVE_STATES
+    return (request.instrument, request.product) == (ledger.instrument, ledger.product)
 
 
 def _not_sent(gate: Gate | None, goal: Goal | None) -> str:
