@@ -50,6 +50,8 @@ _DENIED_PAUSE_S = 5.0
 _CANCEL_PAUSE_S = 1.0
 _MOST_SLICES = 10
 _UNTIL_READ = timedelta(seconds=0.3)
+_UNREAD = "ORDERS_UNREAD"
+_UNREAD_PAUSE_S = 1.0
 _NOT_SAID = NOTHING_LEFT | {"CANCEL_LIMIT", "GATE_MOVED", "POSITION_MOVING"}
 """Denials that are no news: nothing is left, it was told already, or it is over in a moment."""
 
@@ -132,6 +134,8 @@ class Executor:
         self._pauses = Pauses(clock)
         self._denied: dict[str, str] = {}
         self.look_again_at: datetime | None = None
+        self.are_orders_unread = False
+        """Whether the last read of the account's orders failed."""
         self.looks = looks
         self._entries = Entries(
             broker_id,
@@ -257,29 +261,19 @@ class Executor:
 
     async def _pursue_one(self, goal: Goal, view: _View) -> bool:
         """Take a ledger one step further; after the cancel of its stop to its exit as well."""
-        step = await self._pursue(view.client, goal, view.gate, view.today, view.master)
+        step = await self._pursue(goal, view)
         if step is None:
             return False
-        makes_way = isinstance(step, Cancel) and step.behind is not None
-        if makes_way and view.settle is not None:
+        if _makes_way(step) and view.settle is not None:
             await view.settle()
             again = await goal_at(self._store, goal.key)
             if again is not None and again.run_id == goal.run_id:
-                await self._pursue(
-                    view.client, again.on(view.today), view.gate, view.today, view.master
-                )
+                await self._pursue(again.on(view.today), view)
         return True
 
-    async def _pursue(
-        self,
-        client: BrokerClient,
-        goal: Goal,
-        gate: Gate,
-        today: str,
-        master: Mapping[InstrumentId, Instrument],
-    ) -> Step | None:
+    async def _pursue(self, goal: Goal, view: _View) -> Step | None:
         """Take a ledger one step towards its goal; return the step when anything was sent."""
-        now = self._clock.now()
+        now, today, master = self._clock.now(), view.today, view.master
         if paused_until := self._pauses.until(goal.key):
             self._look_again(paused_until)
             return None
@@ -303,7 +297,7 @@ class Executor:
             now=now,
             chase_s=self._settings.chase_s,
             rest_s=self._settings.rest_s,
-            may_enter=gate.mode is TradingMode.NORMAL and gate.enabled,
+            may_enter=view.gate.mode is TradingMode.NORMAL and view.gate.enabled,
             limit=limit,
             refused=self._steps.refused_changes,
         )
@@ -313,18 +307,19 @@ class Executor:
         if not is_open:
             await self._watch.wait_for_open(goal, held, step, known)
             return None
-        if await self._watch.keeps_place(client, step):
+        if await self._watch.keeps_place(view.client, step):
             return None
         # In the last minute it was the exchange: taken for a person's, it would stay away tomorrow.
         if isinstance(step, StopGone) and self._hours.is_ending(goal.instrument, known):
             return None
-        turn = _Turn(client, goal, held, orders, today, master, limit)
+        turn = _Turn(view.client, goal, held, orders, today, master, limit)
         return step if await self._carry_out(turn, step) else None
 
     async def _carry_out(self, turn: _Turn, step: Step) -> bool:
         """Carry out a step towards a goal; return whether anything was sent."""
         goal, orders = turn.goal, turn.orders
         try:
+            self._require_sight(step)
             sent = await self._steps.carry_out(
                 turn.client, goal, step, turn.today, turn.master, _last_reason(orders)
             )
@@ -337,7 +332,7 @@ class Executor:
             # (an unresolved order, a position that cannot be read) passes.
             if goal.by_user:
                 self.denials[goal.run_id] = denied
-            pause_s = _DENIED_PAUSE_S
+            pause_s = _UNREAD_PAUSE_S if denied.code == _UNREAD else _DENIED_PAUSE_S
             if goal.strategy == MANUAL and denied.code in NOTHING_LEFT:
                 pause_s = await self._end_when_done(turn)
             self._look_again(self._pauses.pause(goal.key, pause_s))
@@ -346,6 +341,21 @@ class Executor:
             return _is_exit(step) and await self._put_back(turn, denied)
         self._denied.pop(goal.key, None)
         return sent
+
+    def _require_sight(self, step: Step) -> None:
+        """Let a stop make way only while the orders can be read (R6).
+
+        Whether it is gone shows in them alone: cancelled while they cannot be read, the position
+        would be without a stop and without an exit for as long as that lasts.
+
+        Raises:
+            Denied: They cannot.
+        """
+        if self.are_orders_unread and _makes_way(step):
+            raise Denied(
+                _UNREAD,
+                "the broker's orders cannot be read, and only they show when its stop is gone",
+            )
 
     async def _end_when_done(self, turn: _Turn) -> float:
         """End a user's close of what no strategy owns, once nothing of that is left.
@@ -451,7 +461,12 @@ def _is_of(order: Order, goal: Goal) -> bool:
 
 def _is_exit(step: Step) -> bool:
     """Whether a step is an exit, or takes a stop out of its way."""
-    return isinstance(step, PlaceExit) or (isinstance(step, Cancel) and step.behind is not None)
+    return isinstance(step, PlaceExit) or _makes_way(step)
+
+
+def _makes_way(step: Step) -> bool:
+    """Whether a step takes a stop out of the way of an exit."""
+    return isinstance(step, Cancel) and step.behind is not None
 
 
 def _is_covered(turn: _Turn) -> bool:

@@ -358,7 +358,17 @@ class AccountWorker:
 
     async def _read_orders(self, client: BrokerClient, day: str) -> bool:
         async with self._reading:
-            return await self._reader.read_orders(client, day)
+            return await self._see_orders(client, day)
+
+    async def _see_orders(self, client: BrokerClient, day: str) -> bool:
+        """Read the day's orders; the executor is to know whether that can be done."""
+        try:
+            has_moved = await self._reader.read_orders(client, day)
+        except BrokerReadError:
+            self.executor.are_orders_unread = True
+            raise
+        self.executor.are_orders_unread = False
+        return has_moved
 
     async def read(self, client: BrokerClient, *, everything: bool = False) -> bool:
         """Read the broker and settle the journal; return whether any order moved.
@@ -376,7 +386,7 @@ class AccountWorker:
             self._push.read()
             try:
                 day = trading_day(self._clock.market_now())
-                has_moved = await self._reader.read_orders(client, day)
+                has_moved = await self._see_orders(client, day)
                 self._ready_for = day
                 has_moved = await self._reader.read_rest(
                     client,
