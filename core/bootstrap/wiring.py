@@ -116,6 +116,7 @@ class Wiring(AccountWiring):
             masters=self.masters,
             hours=self.hours,
             outbox=self.outbox,
+            nets=self.nets,
             wake=self.pool.wake,
         )
 

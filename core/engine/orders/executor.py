@@ -23,7 +23,7 @@ from core.domain.slicing import largest_order
 from core.domain.steps import Cancel, PlaceExit, Step, StopGone, Wait
 from core.domain.stops import restored_stop
 from core.engine.orders.entries import Entries
-from core.engine.orders.exit_watch import ExitWatch
+from core.engine.orders.exit_watch import ExitWatch, why_ended
 from core.engine.orders.gate import Gate, gate_at, is_pursued
 from core.engine.orders.gateway import Gateway, WriteRefused
 from core.engine.orders.goals import end_goal, goal_at, goals_of
@@ -488,4 +488,4 @@ def _last_reason(orders: list[Order]) -> str:
     """Return why the newest exit came to nothing."""
     exits = [order for order in orders if order.purpose is Purpose.EXIT]
     newest = max(exits, key=lambda order: (order.created_at, order.attempt), default=None)
-    return newest.reason if newest else ""
+    return why_ended(newest) if newest else ""

@@ -37,7 +37,7 @@ from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
 
-__all__ = ["AT_CIRCUIT", "ExitWatch"]
+__all__ = ["AT_CIRCUIT", "ExitWatch", "why_ended"]
 
 AT_CIRCUIT = "the price stands at its circuit limit; the order keeps its place there"
 """Why an exit that rests is not through."""
@@ -157,7 +157,7 @@ class ExitWatch:
         newest = max(ended, key=lambda order: (order.created_at, order.attempt), default=None)
         if newest is None:
             return "no order could be sent yet"
-        return newest.reason.removesuffix(".") or "the exit came to nothing"
+        return why_ended(newest) or "the exit came to nothing"
 
     async def _say_stuck(self, goal: Goal, notice: ExitStuck) -> None:
         async def body(view: StoreView) -> None:
@@ -189,6 +189,14 @@ class ExitWatch:
             await self._store.transaction(body, nonce=nonce)
         except AlreadyDone:
             return
+
+
+def why_ended(order: Order) -> str:
+    """Return why an order came to nothing, a sentence without its full stop; '' if nobody says."""
+    if order.reason:
+        return order.reason.removesuffix(".")
+    is_ours = bool(order.cancel_reason) or order.state is not OrderState.CANCELED
+    return "" if is_ours else "it was cancelled at the broker, not by me"
 
 
 def _is_exit(order: Order) -> bool:

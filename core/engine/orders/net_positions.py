@@ -110,6 +110,10 @@ class NetPositions:
 
     # What is held
 
+    def has_begun(self, broker_id: str, day: str) -> bool:
+        """Whether the orders of a day were read, so that ledgers are what they show."""
+        return self._begun.get(broker_id) == day
+
     async def net(self, broker_id: str, instrument: InstrumentId, product: Product) -> Net:
         """Return what an account holds of one instrument in one product."""
         day = trading_day(self._clock.market_now())

@@ -24,13 +24,14 @@ from core.domain.notices.exits import LedgersLeft
 from core.domain.notices.notice import Notice
 from core.domain.notices.post import Post
 from core.domain.order import MANUAL
-from core.domain.sessions import Schedule, plausible_kinds
+from core.domain.sessions import Schedule, plausible_kinds, trading_day
 from core.domain.square_off import square_off_times
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.masters import Masters
 from core.engine.orders.goals import Flattening, flatten, goals_of
 from core.engine.orders.ledgers import held_ledgers
 from core.engine.orders.market_hours import MarketHours
+from core.engine.orders.net_positions import NetPositions
 from core.engine.outbox import Outbox
 from core.engine.runs.settings import StrategySettings
 from core.errors import AlreadyDone, StoreError
@@ -42,6 +43,8 @@ __all__ = ["SquareOff"]
 
 _log = logging.getLogger(__name__)
 _ALARM_PAUSE = timedelta(seconds=60)
+_FIRST_READ_S = 15.0
+"""For how long an alarm waits for the first read of an account: longer, and it is due anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class SquareOff:
         masters: Masters,
         hours: MarketHours,
         outbox: Outbox,
+        nets: NetPositions,
         wake: Callable[[str], None],
     ) -> None:
         self._store = store
@@ -85,6 +89,8 @@ class SquareOff:
         self._hours = hours
         self._outbox = outbox
         self._wake = wake
+        self._nets = nets
+        self._unread_since: dict[str, float] = {}
         self._alarmed_at: dict[tuple[str, str], datetime] = {}
         self._said: set[str] = set()
 
@@ -208,7 +214,7 @@ class SquareOff:
         self._wake(account.broker_id)
 
     async def _alarm(self, account: Account, name: str, late: list[_Due]) -> None:
-        if not late:
+        if not late or self._is_unread(account.broker_id):
             return
         # Each fill of a slow exit changes what is open: not an alarm each.
         key, now = (account.broker_id, name), self._clock.now()
@@ -222,6 +228,13 @@ class SquareOff:
             f"alarm:{name}|{account.broker_id}|{day}|{','.join(positions)}", notice
         ):
             self._alarmed_at[key] = now
+
+    def _is_unread(self, broker_id: str) -> bool:
+        """Whether the first read of today is still to come: what is open may be closed there."""
+        if self._nets.has_begun(broker_id, trading_day(self._clock.market_now())):
+            return False
+        now = self._clock.monotonic()
+        return now - self._unread_since.setdefault(broker_id, now) < _FIRST_READ_S
 
     async def _name_what_is_left(
         self, account: Account, name: str, owned: list[Ledger], trouble: str

@@ -114,7 +114,16 @@ async def test_stop_that_was_refused_meanwhile_is_not_asked_for_again(desk: Desk
 
 @pytest.mark.row("R3")
 @pytest.mark.matrix("B12")
-async def test_exit_that_the_exchange_cancels_at_once_is_no_storm(desk: Desk) -> None:
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        ("cancelled by the exchange", "cancelled by the exchange"),
+        ("", "it was cancelled at the broker, not by me"),
+    ],
+)
+async def test_exit_that_is_cancelled_at_once_is_no_storm(
+    desk: Desk, message: str, why: str
+) -> None:
     """It goes again after pauses that grow, the stop rests between, and both are said once."""
     place = desk.at.place
 
@@ -122,7 +131,7 @@ async def test_exit_that_the_exchange_cancels_at_once_is_no_storm(desk: Desk) ->
         if order.order_type is not OrderType.MARKET:
             return await place(order)
         number = desk.at.show(order).broker_order_id
-        desk.at.put(number, status=BrokerStatus.CANCELED, message="cancelled by the exchange")
+        desk.at.put(number, status=BrokerStatus.CANCELED, message=message)
         return Acked(number)
 
     desk.at.place = taken_away  # type: ignore[method-assign]
@@ -133,9 +142,9 @@ async def test_exit_that_the_exchange_cancels_at_once_is_no_storm(desk: Desk) ->
     assert {one.state for one in exits} == {OrderState.CANCELED}
     assert [(one.order_type, one.quantity) for one in desk.at.resting()] == [(OrderType.SL_M, 10)]
     (back,) = await desk.engine.notices(StopRestored)
-    assert isinstance(back, StopRestored) and back.reason == "cancelled by the exchange"
+    assert isinstance(back, StopRestored) and back.reason == why
     (stuck,) = await desk.engine.notices(ExitStuck)
-    assert isinstance(stuck, ExitStuck) and "cancelled by the exchange" in stuck.reason
+    assert isinstance(stuck, ExitStuck) and why in stuck.reason
     desk.at.place = place  # type: ignore[method-assign]
     await desk.clock.advance(60)
     await desk.turns(5, apart_s=1)

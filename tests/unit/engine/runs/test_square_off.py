@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, time
+from decimal import Decimal
 
 import pytest
 
 from core.domain.instrument import InstrumentId, Product
 from core.domain.notices.accounts import SquareOffAlarm
 from core.domain.notices.exits import LedgersLeft
+from core.domain.order import OrderRequest, OrderType, Side
 from core.domain.sessions import IST, Schedule
 from core.domain.target import Context, DataNeed, Parameter, ParameterValue, Strategy, Target
 from core.errors import BrokerReadError, ReadFault
@@ -158,6 +161,8 @@ async def test_an_open_intraday_ledger_is_an_alarm_at_any_hour_once_and_when_it_
     ledger = await hold(other, account, 10)
     await hold(other, account, 3, product=Product.NRML)
     await other.wiring.scheduler.tick_square_offs()
+    await other.clock.advance(16)
+    await other.wiring.scheduler.tick_square_offs()
     await other.store.update("ledgers", {"_id": ledger.key}, Change(set={"quantity": 4}))
     await other.clock.advance(61)
     await other.wiring.scheduler.tick_square_offs()
@@ -165,6 +170,25 @@ async def test_an_open_intraday_ledger_is_an_alarm_at_any_hour_once_and_when_it_
         SquareOffAlarm(account.broker_id, STRATEGY, (f"NSE:SBIN +{units}",)) for units in (10, 4)
     ]
     assert {order.run_id for order in await other.orders()} == {"held"}
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_alarm_after_a_start_waits_for_the_first_read(*, closed: bool):
+    """Away over the broker's square-off: what its orders show closed is no alarm (R8)."""
+    engine = await engine_at("2026-11-23T15:13", Trend())
+    account = await engine.connect()
+    await hold(engine, account, 10)
+    broker = engine.at_broker(account)
+    if closed:
+        byhand = OrderRequest("", SBIN, Side.SELL, 10, OrderType.MARKET, Product.MIS)
+        shown = broker.show(byhand).broker_order_id
+        broker.order_list[shown] = replace(broker.order_list[shown], tag=None)
+        broker.fill(shown, Decimal(815))
+    await engine.wiring.scheduler.tick_square_offs()
+    assert await engine.notices(SquareOffAlarm) == []
+    await worker_of(engine, account)
+    await engine.wiring.scheduler.tick_square_offs()
+    assert len(await engine.notices(SquareOffAlarm)) == (0 if closed else 1)
 
 
 async def test_what_a_lost_strategy_carries_overnight_is_named_once():
