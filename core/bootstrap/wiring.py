@@ -98,6 +98,7 @@ class Wiring(AccountWiring):
             lanes=lambda ids: self.pool.lanes(uncontended(self._store, ids)),
             uncontended=lambda ids: uncontended(self._store, ids),
             wake=self.pool.wake,
+            wake_store=self._store.wake,
             warm=self.connections.warm,
             look_ahead=self.pool.look_ahead,
             ran=self.upkeep.last_runs.note,

@@ -229,6 +229,13 @@ class ServedStore(Store, Protocol):
         """End sessions of a controller that is gone, and roll back what they hold open."""
         ...
 
+    def wake(self) -> None:
+        """Have the server ready for a commit that comes in a moment; returns at once.
+
+        It changes nothing, and nobody hears what comes of it.
+        """
+        ...
+
     async def ping(self) -> None:
         """Return when the server answers.
 

@@ -75,6 +75,21 @@ async def test_a_condition_that_nothing_meets_refuses_all(begun: ServedStore) ->
     assert await content(begun) == [0, ["a", "b"], []]
 
 
+async def test_waking_a_store_changes_nothing(begun: ServedStore) -> None:
+    """Whoever commits meanwhile or after does so as ever."""
+    before = await begun.find("commits", {})
+    for _ in range(3):
+        begun.wake()
+    cards = ("cards", Batch(inserts=rows("c")))
+    await begun.transaction(writing(cards), nonce="1")
+    begun.wake()
+    assert await content(begun) == [1, ["a", "b", "c"], []]
+    after = await begun.find("commits", {})
+    assert {row["_id"] for row in after} - {row["_id"] for row in before} <= {"1"} | {
+        row["_id"] for row in after if row["_id"].startswith("group:")
+    }
+
+
 async def test_a_lock_is_named_to_a_body_that_gives_up(
     begun: ServedStore, other_store: ServedStore
 ) -> None:

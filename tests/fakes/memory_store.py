@@ -416,6 +416,9 @@ class MemoryStore(_View):
             attempt.commit()
             return value
 
+    def wake(self) -> None:
+        return
+
     async def ping(self) -> None:
         self.database.refuse_if_away()
 

@@ -24,6 +24,10 @@ class OfServer:
         """End sessions of a controller that is gone, and roll back what they hold open."""
         await self.base.kill_sessions(ids)
 
+    def wake(self) -> None:
+        """Have the server ready for a commit that comes in a moment."""
+        self.base.wake()
+
     async def ping(self) -> None:
         """Return when the server answers; raises ``StoreUnavailable``."""
         await self.base.ping()

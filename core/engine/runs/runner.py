@@ -60,9 +60,9 @@ class Runner:
     """Runs strategies.
 
     ``uncontended`` returns of some accounts those whose gates nobody else keeps locked; ``wake``
-    lets an account's worker take a turn; ``warm`` has connections to brokers open for
-    orders that may come in a moment; ``look_ahead`` has an account's positions read for its exits;
-    ``ran`` notes a run on accounts.
+    lets an account's worker take a turn; ``wake_store`` has the store ready for the run's commit;
+    ``warm`` has connections to brokers open for orders that may come in a moment; ``look_ahead``
+    has an account's positions read for its exits; ``ran`` notes a run on accounts.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class Runner:
         lanes: TakeLanes = no_lanes,
         uncontended: Callable[[Iterable[str]], list[str]] = list,
         wake: Callable[[str], None],
+        wake_store: Callable[[], None] = lambda: None,
         warm: Callable[[Iterable[str]], None],
         look_ahead: Callable[[str], None],
         ran: Callable[[Iterable[str], datetime], None],
@@ -100,6 +101,7 @@ class Runner:
         self._symbols = symbols
         self._outbox = outbox
         self._wake = wake
+        self._wake_store = wake_store
         self._warm = warm
         self._look_ahead = look_ahead
         self._ran = ran
@@ -118,6 +120,7 @@ class Runner:
         The user is notified of every failure; a failed run changes nothing.
         """
         strategy = self._strategies.strategy(request.strategy)
+        self._wake_store()  # while the strategy decides
         try:
             parameters = await self._strategies.parameters(request.strategy)
             decided = await self._decided(strategy, parameters, request)
