@@ -6,6 +6,7 @@ gateway.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -48,6 +49,10 @@ from core.ports.store import Store, StoreView
 __all__ = ["CancelLimit", "Steps", "on_tick"]
 
 _LOOKS = 3
+_HAS_ENDED = re.compile(
+    r"already\s+(?:been\s+)?(?:complete|execut|fill|trade|cancel|reject)", re.IGNORECASE
+)
+"""Words by which a broker refuses to change an order that is no more."""
 _IN_VAIN = 3
 """So often a stop is asked to be smaller, then it is cancelled: it never became so."""
 _LONGEST_PAUSE_S = 60.0
@@ -307,6 +312,9 @@ class Steps:
         if request.quantity < stop.request.quantity:
             # Hit as it is, it would open a position of what is not held any more (I6).
             return await self._cancel(client, stop, "could not be changed")
+        if _HAS_ENDED.search(refused.message):
+            # It filled, or somebody cancelled it, while it was asked to move: the next read says.
+            return True
         # Cancelled to be placed anew, it would leave a moment without any (R6): it rests where it
         # is, and the price that is wanted is watched here.
         text = f"it stays at {stop.request.trigger_price} there: {refused.message}"

@@ -116,6 +116,34 @@ async def test_stop_that_is_moved_past_the_price_becomes_an_exit(desk: Desk) -> 
 
 
 @pytest.mark.row("D9")
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("Order cannot be changed as it is already complete.", 0),
+        ("Order has already been traded", 0),
+        ("Maximum allowed order modifications exceeded.", 1),
+    ],
+)
+async def test_stop_that_filled_while_it_was_moved_is_no_software_stop(
+    desk: Desk, message: str, said: int
+) -> None:
+    """The next read shows how it ended; what rests on unmoved is said to be watched here."""
+    number = the_stop(desk)
+
+    async def refuse(_id: str, _order: OrderRequest) -> WriteOutcome:
+        if not said:
+            desk.at.fill(number)
+        return Refused(Refusal.REJECTED, message)
+
+    desk.at.modify = refuse  # type: ignore[assignment,method-assign]
+    await move_stop(desk, Decimal(805))
+    await desk.turns(6)
+    assert len(await desk.engine.notices(SoftwareStop)) == said
+    assert await desk.units() == (10 if said else 0)
+    assert await desk.orders(Purpose.EXIT) == []
+
+
+@pytest.mark.row("D9")
 async def test_stop_refused_for_another_reason_is_not_asked_for_again() -> None:
     """It is said once; a stop at another price is asked for once more."""
     desk = await a_desk()
