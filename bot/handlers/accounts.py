@@ -14,6 +14,7 @@ from bot.views.accounts import (
     disconnect_question,
     name_question,
 )
+from bot.views.callbacks import parse
 from bot.views.markup import bold, esc
 from bot.views.paging import PAGE, page_number
 from bot.views.screen import Screen, button
@@ -83,7 +84,8 @@ def _is_on_list(visit: Visit) -> bool:
     markup = getattr(visit.query.message, "reply_markup", None) if visit.query else None
     if markup is None:
         return False
-    return any(one.callback_data == "v1:add" for row in markup.inline_keyboard for one in row)
+    taps = [parse(str(one.callback_data)) for row in markup.inline_keyboard for one in row]
+    return any(tap is not None and tap.verb is Verb.ADD_ACCOUNT for tap in taps)
 
 
 async def _refresh(visit: Visit, broker_id: str, note: str = "") -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from playwright.async_api import Browser, Locator, Page, ViewportSize, expect
 
-__all__ = ["CUT_OFF", "SOON_MS", "TALL_KEYS", "WRAPPED", "Person", "look_at_all"]
+__all__ = ["CUT_OFF", "SOON_MS", "TALL_KEYS", "TORN", "WRAPPED", "Person", "look_at_all"]
 
 _NEWEST = """() => ["mine", "theirs"].map((whose) => Math.max(0,
   ...[...document.querySelectorAll(`.${whose}`)].map((e) => Number(e.dataset.messageId) || 0)))"""
@@ -60,6 +60,22 @@ WRAPPED = r"""() => {
 TALL_KEYS = """() => [...document.querySelectorAll(".key .label")].filter((e) => e.offsetParent
   && e.clientHeight > 1.6 * parseFloat(getComputedStyle(e).lineHeight)).map((e) => e.textContent)"""
 """Labels of buttons that need a second row."""
+
+
+TORN = r"""() => [...document.querySelectorAll(".theirs .text")].flatMap((text) => {
+  const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT), found = [];
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    for (const one of node.data.matchAll(/[+\-\u2212]?\u2060?₹\u2060?[\d,.]*\d/g)) {
+      const range = document.createRange();
+      range.setStart(node, one.index); range.setEnd(node, one.index + one[0].length);
+      const rows = new Set([...range.getClientRects()].filter((box) => box.width > 1)
+        .map((box) => Math.round(box.top)));
+      if (rows.size > 1) found.push(one[0]);
+    }
+  }
+  return found;
+})"""
+"""Amounts whose sign, rupee and digits stand on two rows."""
 
 
 class Person:
@@ -123,12 +139,13 @@ async def look_at_all(browser: Browser, address: str, shots: Path) -> None:
     await page.goto(address)
     await expect(page.locator(".theirs").last).to_be_visible()
     assert await page.evaluate(WRAPPED) != [], "a line that wraps is not found"
+    assert await page.evaluate(TORN) == []
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for width, whole in zip((360, 390, 768, 1440), schemes * 2, strict=True):
         size = ViewportSize(width=width, height=900)
         await page.set_viewport_size(size)
         assert await page.locator("#scroll").evaluate("e => e.scrollWidth <= e.clientWidth")
-        for what in (CUT_OFF, WRAPPED, TALL_KEYS):
+        for what in (CUT_OFF, WRAPPED, TALL_KEYS, TORN):
             found = await page.evaluate(what)
             assert not found, (width, found)
         for scheme in schemes:
