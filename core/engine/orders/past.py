@@ -3,8 +3,8 @@
 Owns ``past_orders`` (a lot of one account's finished orders of one day, and their trades; ``ids``
 and ``runs`` say which, and lead to them) and ``past_steps`` (the steps of the same orders, which
 are not kept for good). The journal puts its rows here (``move_finished``) and looks here for what
-it has no more; what is here never changes. The setting ``past`` says up to which day anything was
-moved, so that who asks for a day of now asks nothing here (decision 0042).
+it has no more; what is here never changes. The setting ``past`` says up to which day anything may
+have been moved, so that who asks for a day of now asks nothing here (decision 0042).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ __all__ = [
     "past_orders_of_run",
     "past_trades",
     "put_lot",
+    "reach",
     "unpacked",
     "with_past",
 ]
@@ -110,12 +111,20 @@ def lot_rows(lot: Lot) -> tuple[Document, Document | None]:
     return orders, {"_id": key, **whose, "at": at, "steps": packed(lot.steps)}
 
 
+async def reach(view: StoreView, day: str) -> None:
+    """Say that rows of a day may be moved from now on: whoever misses one there looks here.
+
+    In a commit before the first of its lots. A controller knows what it has committed when it hears
+    of it, and what it asks the server for is gone some milliseconds before.
+    """
+    if not await _reaches(view, day):
+        await write_setting(view, PAST, Change(set={"until": day}))
+
+
 async def put_lot(view: StoreView, lot: Lot) -> None:
     """Keep a lot, in the transaction that removes its rows from where they were."""
     orders, steps = lot_rows(lot)
-    row = await read_setting(view, PAST)
-    if row is None or row["until"] < lot.day:
-        await write_setting(view, PAST, Change(set={"until": lot.day}))
+    await reach(view, lot.day)
     await view.insert(_ORDERS, orders)
     if steps is not None:
         await view.insert(_STEPS, steps)

@@ -16,6 +16,7 @@ from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import Accounts
 from core.engine.orders.journal import move_finished
 from core.engine.orders.market_hours import MarketHours
+from core.engine.orders.past import reach
 from core.engine.stored_settings import read_setting, write_setting
 from core.ports.clock import Clock
 from core.ports.store import Change, Store, StoreView
@@ -54,6 +55,8 @@ class FinishedDays:
         if not await self._look_again(left):
             return
         newest = _day_before(trading_day(self._clock.market_at(self._clock.now() - STAYS)))
+        if until < newest:
+            await reach(self._store, newest)
         for _ in range(_DAYS):
             day = _day_after(until)
             if day > newest:
