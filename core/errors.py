@@ -212,6 +212,7 @@ class LoginFault(StrEnum):
     MALFORMED = "malformed"
     NOT_SAVED = "not_saved"
     KEY_UNKNOWN = "key_unknown"
+    SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105 - the name of a failure, not a secret
 
 
 class LoginRefused(SaarthiError):

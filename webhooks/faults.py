@@ -22,6 +22,7 @@ STATUS: Final = {
     LoginFault.CODE_USED: HTTPStatus.CONFLICT,
     LoginFault.WRONG_SECRET: HTTPStatus.BAD_GATEWAY,
     LoginFault.KEY_UNKNOWN: HTTPStatus.BAD_GATEWAY,
+    LoginFault.SECRET_UNREADABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     LoginFault.OTHER_USER: HTTPStatus.FORBIDDEN,
     LoginFault.NOT_ADMITTED: HTTPStatus.FORBIDDEN,
     LoginFault.BROKER_DOWN: HTTPStatus.BAD_GATEWAY,
@@ -153,6 +154,18 @@ _WORDS: Final[dict[LoginFault, tuple[str, str, Sequence[str]]]] = {
         (
             "Compare the API key with the one at {console}.",
             "In Telegram open /brokers, Edit, then Key and secret, and send the right one.",
+        ),
+    ),
+    LoginFault.SECRET_UNREADABLE: (
+        "Saarthi cannot read the API secret",
+        (
+            "The API secret that it keeps for {account} cannot be opened: it is damaged, or the "
+            "key file on the server is another one. {account} is not connected, and another login "
+            "changes nothing."
+        ),
+        (
+            "If the key file on the server was changed or lost, put it back from the backup.",
+            "Otherwise open /brokers in Telegram, Edit, then Key and secret, and send them again.",
         ),
     ),
     LoginFault.OTHER_USER: (

@@ -193,7 +193,8 @@ def _expected(error: Exception) -> Screen | None:
         )
     if isinstance(error, VaultError):
         return Screen(
-            f"{bold('A stored secret cannot be opened.')} The secret key of this installation is "
-            "missing or another one; see the settings on the server."
+            f"{bold('A stored secret cannot be read.')} It is damaged, or the key file on the "
+            "server is another one. Put the key file back if it was changed; else open /brokers, "
+            "Edit, then Key and secret, and send them again."
         )
     return None

@@ -27,6 +27,9 @@ from core.errors import LoginFault
 
 __all__ = ["login_notice"]
 
+_RENEWED = {LoginFault.WRONG_SECRET, LoginFault.KEY_UNKNOWN, LoginFault.SECRET_UNREADABLE}
+"""What another key and secret may mend."""
+
 
 async def login_notice(notice: LoginNotice, lookups: Lookups) -> Screen:
     """Return the message of a notice about logins."""
@@ -70,7 +73,7 @@ async def _failed(notice: LoginFailed, lookups: Lookups) -> Screen:
         _detail(notice),
     )
     rows = await lookups.login_rows(accounts)
-    if notice.fault in {LoginFault.WRONG_SECRET, LoginFault.KEY_UNKNOWN} and accounts:
+    if notice.fault in _RENEWED and accounts:
         rows = (_renewal(notice.broker_id), *rows)
     return Screen(text, rows)
 

@@ -273,7 +273,7 @@ def _deed(order: OrderView) -> str:
         return f"{DONE_VERB[side].capitalize()} {done} of {order.quantity}"
     if order.purpose is Purpose.STOP:
         return f"Stop: {side.value.lower()} {order.quantity}"
-    if order.state in WORKING and order.is_followed:
+    if (order.state in WORKING or (done and not is_final(order))) and order.is_followed:
         return f"{DOING_VERB[side]} {order.quantity}"
     return f"{side.value.capitalize()} {order.quantity}"
 

@@ -89,7 +89,8 @@ def _orders(run: RunView) -> list[str]:
     if not orders:
         return ["no order"]
     filled = sum(one.state is OrderState.FILLED for one in orders)
-    return [f"{filled} of {len(orders)} filled"]
+    partly = sum(0 < one.filled_quantity < one.quantity for one in orders)
+    return [f"{filled} of {len(orders)} filled", *([f"{partly} in part"] if partly else [])]
 
 
 def _has_failed(line: RunLine) -> bool:

@@ -69,7 +69,15 @@ LOGIN_FAULT = {
         "I could not find a login code in that. Paste the whole address of the page that the "
         "broker sent your browser to."
     ),
-    LoginFault.NOT_SAVED: "The login worked but could not be saved. Log in again.",
+    LoginFault.SECRET_UNREADABLE: (
+        "I cannot read the API secret that I keep for this account, so no login works: it is "
+        "damaged, or the key file on the server is another one. Put the key file back if it was "
+        "changed; else open /brokers, Edit, then Key and secret, and send them again."
+    ),
+    LoginFault.NOT_SAVED: (
+        "The broker let you in, but I could not save the login, so it does not count. Wait a "
+        "minute, then log in again; /health shows whether my database answers."
+    ),
 }
 ORDER_ICON = {
     OrderState.INITIALIZED: "⏳",
@@ -141,9 +149,9 @@ def order_state(order: OrderView) -> str:
     plain = {
         OrderState.INITIALIZED: "being prepared",
         OrderState.DENIED: f"not sent{reason}",
-        OrderState.SUBMITTED: "sent, waiting for the broker's answer",
-        OrderState.HELD: f"held back{reason}",
-        OrderState.UNRESOLVED: "not known: the broker did not answer, I am checking",
+        OrderState.SUBMITTED: f"sent{part}, waiting for the broker's answer",
+        OrderState.HELD: f"held back{part}{reason}",
+        OrderState.UNRESOLVED: f"not known{part}: the broker did not answer, I am checking",
         OrderState.NOT_PLACED: "never reached the broker",
         OrderState.REJECTED: f"rejected by the broker{reason}",
         OrderState.PENDING_CANCEL: f"cancel requested{part}",
@@ -156,16 +164,17 @@ def order_state(order: OrderView) -> str:
 
 def state_words(order: OrderView) -> str:
     """Return the state in two or three words, '' where the deed says it (not escaped)."""
+    done = f"{order.filled_quantity} filled" if order.filled_quantity else ""
     if not order.is_followed and not is_final(order):
-        return "not followed any more"
+        return f"not followed any more, {done}" if done else "not followed any more"
     if order.state is OrderState.CANCELED and order.reason == MAKES_WAY:
         # In words that stay true: the exit has come and gone when the card is read again.
         return "cancelled for the exit"
-    if order.state is OrderState.PARTIALLY_FILLED or (
-        order.state in WORKING and order.filled_quantity
-    ):
+    if order.state is OrderState.PARTIALLY_FILLED or (order.state in WORKING and done):
         return f"{order.filled_quantity} filled"
-    return _STATE.get(order.state, "")
+    words = _STATE.get(order.state, "")
+    # Of what is over, the deed names what has filled.
+    return f"{done}, {words}" if done and words and not is_final(order) else words
 
 
 def is_final(order: OrderView) -> bool:

@@ -35,7 +35,7 @@ from core.domain.plain_text import plain_line
 from core.domain.views import LoginOffer
 from core.engine.accounts.accounts import Accounts, is_live, update_account
 from core.engine.accounts.connections import Connections
-from core.engine.accounts.key_check import KeyCheck
+from core.engine.accounts.key_check import KeyCheck, opened
 from core.engine.accounts.login_attempts import LoginOrigin, query_of, refusal_post
 from core.engine.accounts.login_links import (
     account_of_link,
@@ -152,8 +152,8 @@ class Logins:
         """Mint a nonce for a page's POST and return the broker's address to go on to.
 
         Raises:
-            LoginRefused: ACCOUNT_UNKNOWN, or KEY_UNKNOWN, which is told in the chat too.
-            VaultError: The account's secrets cannot be opened; no nonce was minted.
+            LoginRefused: ACCOUNT_UNKNOWN; or KEY_UNKNOWN or SECRET_UNREADABLE, which the chat is
+                told too; no nonce was minted.
         """
         account, is_shared = await self._linked(link)
         try:
@@ -186,7 +186,7 @@ class Logins:
         refusal = await self._keys.refusal(account, self.redirect_url(account.broker))
         if refusal is None:
             return
-        refused = LoginRefused(LoginFault.KEY_UNKNOWN)
+        refused = LoginRefused(refusal[0])
         card = login_trouble_card(LoginFailed(account.broker_id, refused.fault))
 
         async def body(view: StoreView) -> None:
@@ -194,13 +194,13 @@ class Logins:
 
         if is_told:
             with suppress(AlreadyDone):  # the page may be posted as often as its holder likes
-                await self._store.transaction(body, nonce=f"key-refused:{refusal}")
+                await self._store.transaction(body, nonce=f"key-refused:{refusal[1]}")
         raise refused
 
     async def _begin(
         self, account: Account, *, via: str, page: str | None = None, is_shared: bool = False
     ) -> str:
-        credentials = await self._accounts.credentials(account.broker_id)
+        credentials = await opened(self._accounts, account.broker_id)
         now, shared = self._clock.now(), page if is_shared else None
         nonce = secrets.token_urlsafe(_NONCE_BYTES)
         row = {
@@ -305,7 +305,7 @@ class Logins:
 
     async def _complete(self, account: Account, code: str, nonce: str) -> Account:
         try:
-            credentials = await self._accounts.credentials(account.broker_id)
+            credentials = await opened(self._accounts, account.broker_id)
         except NotFound as error:
             raise LoginRefused(LoginFault.ACCOUNT_UNKNOWN) from error
         grant = await self._port(account.broker).exchange(

@@ -283,8 +283,10 @@ class AccountWorker:
         except WriteRefused as refused:
             await self.write_refused(refused)
             return settings.away_s
-        except VaultError as error:
-            self.trouble = f"its secrets cannot be opened: {error}"
+        except VaultError:
+            self.trouble = (
+                "its saved secret cannot be read: put the key file back, or send it again"
+            )
             return settings.idle_s
         except StoreError as error:
             self.trouble = f"the store: {error}"

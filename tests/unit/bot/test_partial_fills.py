@@ -20,6 +20,10 @@ S = OrderState
     [
         (S.ACCEPTED, 0, ["Buying 10"]),
         (S.PARTIALLY_FILLED, 4, ["Buying 10", "4 filled"]),
+        (S.PENDING_CANCEL, 0, ["Buy 10", "cancel asked"]),
+        (S.PENDING_CANCEL, 4, ["Buying 10", "4 filled", "cancel asked"]),
+        (S.PENDING_UPDATE, 4, ["Buying 10", "4 filled", "change asked"]),
+        (S.UNRESOLVED, 4, ["Buying 10", "4 filled", "not known yet"]),
         (S.CANCELED, 4, ["Bought 4 of 10", "₹812.35", "rest cancelled"]),
         (S.EXPIRED, 4, ["Bought 4 of 10", "₹812.35", "rest expired"]),
         (S.FILLED, 10, ["Bought 10", "₹812.35"]),
@@ -28,7 +32,10 @@ S = OrderState
 def test_what_has_filled_is_shown_as_it_goes(
     state: OrderState, filled: int, words: list[str]
 ) -> None:
-    """How many of how many, at what price once that is all, and what became of the rest."""
+    """How many of how many, at what price once that is all, and what became of the rest.
+
+    A cancel, a change or an answer that is awaited hides nothing of it.
+    """
     price = Decimal("812.35") if filled else Decimal(0)
     order = an_order(an_account(), state=state, filled_quantity=filled, average_price=price)
     for text in (order_line(order), run_card(a_run(order), "Crossover").text):

@@ -33,6 +33,7 @@ TITLES = {
     LoginFault.MALFORMED: "Something is missing in the answer",
     LoginFault.NOT_SAVED: "The login could not be saved",
     LoginFault.KEY_UNKNOWN: "Zerodha does not know the API key",
+    LoginFault.SECRET_UNREADABLE: "Saarthi cannot read the API secret",
 }
 
 
