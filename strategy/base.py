@@ -146,7 +146,8 @@ def intraday_schedule(
         minutes=max(minutes, minutes_after_open)
     )
     last = datetime.combine(_DAY, square_off) - timedelta(minutes=minutes)
-    return Schedule(first.time(), last.time(), minutes, square_off)
+    until = clock_time(parameters, "entry_until") if "entry_until" in parameters else None
+    return Schedule(first.time(), last.time(), minutes, square_off, entry_until=until)
 
 
 def flat_at(session: SessionWindow, square_off: time) -> datetime:

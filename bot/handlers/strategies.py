@@ -123,7 +123,7 @@ async def ask_run(visit: Visit) -> None:
     """Say what an extra run does, and ask."""
     strategy = await _strategy(visit)
     await visit.confirm(
-        run_question(strategy),
+        run_question(strategy, await visit.services.control.runs.entries_over(strategy.name)),
         Verb.RUN_NOW,
         {"name": strategy.name},
         {"": "Run it now"},

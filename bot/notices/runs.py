@@ -81,14 +81,27 @@ async def _missed(notice: SlotMissed, lookups: Lookups) -> Screen:
     at, missed = clock_time(notice.slot_at), notice.missed
     lost = "1 earlier run was" if missed == 1 else f"{missed} earlier runs were"
     if notice.may_enter:
-        text = f"{lost} missed. The run of {at} is in time and may enter as usual."
+        text = f"{lost} missed. The run of {at} is in time{_in_time(notice)}."
     else:
         more = f" {lost} missed altogether." if missed else ""
-        text = (
-            f"the run of {at} came {_late(notice.late_s)} late, so its entries are dropped; exits "
-            f"are done all the same.{more}"
-        )
+        text = f"the run of {at} came {_late(notice.late_s)} late{_too_late(notice)}.{more}"
     return Screen(f"⏰ {bold(title)}: {text}")
+
+
+def _in_time(notice: SlotMissed) -> str:
+    why = esc(short(notice.kept_out, LONG))
+    if notice.is_silent:
+        return f", but nothing is sent: {why}"
+    return f", but only exits: {why}" if why else " and enters as usual"
+
+
+def _too_late(notice: SlotMissed) -> str:
+    why = esc(short(notice.kept_out, LONG))
+    if notice.is_silent:
+        return f", and nothing is sent: {why}"
+    if why:
+        return f" and only exits, as it would in time: {why}"
+    return ", so it only exits: its entries are dropped"
 
 
 def _late(seconds: int) -> str:

@@ -188,15 +188,22 @@ def plain(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def run_question(strategy: StrategyView) -> str:
-    """Return what an extra run will do, before it is requested."""
+def run_question(strategy: StrategyView, entries_over: str = "") -> str:
+    """Return what an extra run will do, before it is requested.
+
+    Args:
+        strategy: The strategy.
+        entries_over: Why it could enter nothing by the clock, a clause; or ''.
+    """
     on = [one for one in strategy.assignments if one.is_on]
     ready = [one.account_label for one in on if not one.kept_out]
     kept = [f"⏸ {bold(one.account_label)}: {esc(one.kept_out)}" for one in on if one.kept_out]
     where = ", ".join(ready) if ready else "no account"
     return join(
         bold(f"Run {strategy.title} now?"),
-        f"It decides at once and may enter on: {esc(where)}.",
+        f"It decides at once, but only exits: {esc(entries_over)}."
+        if entries_over
+        else f"It decides at once and may enter on: {esc(where)}.",
         kept[:_SHOWN],
         f"… and {len(kept) - _SHOWN} more." if len(kept) > _SHOWN else None,
         "Each account's mode and limits hold as always.",

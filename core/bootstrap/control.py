@@ -76,7 +76,13 @@ def control_of(
         stops=Stops(store=store, clock=clock, wake=engine.pool.wake),
         guards=_guards(foundation, engine),
         strategies=StrategyViews(
-            store, engine.strategies, engine.accounts, engine.scheduler, views
+            store,
+            engine.strategies,
+            engine.accounts,
+            engine.scheduler,
+            views,
+            foundation.clock,
+            engine.proof_address,
         ),
         strategy_settings=engine.strategies,
         sizes=_sizes(foundation, engine),

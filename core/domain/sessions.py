@@ -68,6 +68,8 @@ class Schedule:
         square_off: When the strategy wants to be flat; the calendar's cut-off may be earlier.
             None for a strategy that holds overnight.
         entry_grace_s: Market seconds after which a late slot enters nothing any more.
+        entry_until: The last slot that may enter; None where the strategy names none. The strategy
+            keeps to it by itself: this is for what users are told.
     """
 
     first: time
@@ -75,6 +77,7 @@ class Schedule:
     every_minutes: int
     square_off: time | None = time(15, 0)
     entry_grace_s: int = 60
+    entry_until: time | None = None
 
 
 def plausible_kinds(name: InstrumentId, known: Instrument | None) -> tuple[Kind, ...]:

@@ -44,6 +44,8 @@ class SlotMissed:
         late_s: How late, in seconds.
         missed: How many earlier slots were left out altogether.
         may_enter: The slot is run in time for its entries, so that only earlier ones were lost.
+        kept_out: Why it enters nothing all the same, or had nothing to enter; a clause, or ''.
+        is_silent: For that reason it sends no exit either.
     """
 
     kind: ClassVar[str] = "slot_missed"
@@ -52,6 +54,8 @@ class SlotMissed:
     late_s: int
     missed: int = 0
     may_enter: bool = False
+    kept_out: str = ""
+    is_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,11 @@ class ManualRuns:
         self._runner = runner
         self._requests = requests
 
+    async def entries_over(self, name: str) -> str:
+        """Return why a run at this moment could enter nothing by the clock, a clause; or ''."""
+        schedule = self._strategies.strategy(name).schedule(await self._strategies.parameters(name))
+        return await self._runner.by_clock(name, schedule, self._clock.market_now())
+
     async def file(self, command: Command, name: str) -> str:
         """File an extra run of a strategy, which begins at once; return its run id.
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from core.domain.kept_out import kept_out
+from core.domain.sessions import trading_day
 from core.domain.views import StrategyView
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.global_mode import global_mode
 from core.engine.control.views import Views
+from core.engine.runs.outlook import keeps_out
 from core.engine.runs.scheduler import Scheduler
 from core.engine.runs.settings import StrategySettings
+from core.ports.clock import Clock
 from core.ports.store import Store
 
 __all__ = ["StrategyViews"]
@@ -26,7 +29,11 @@ class StrategyViews:
         accounts: Accounts,
         scheduler: Scheduler,
         views: Views,
+        clock: Clock,
+        proof_address: Callable[[str], str | None],
     ) -> None:
+        self._clock = clock
+        self._proof_address = proof_address
         self._store = store
         self._settings = settings
         self._accounts = accounts
@@ -49,7 +56,17 @@ class StrategyViews:
         accounts = await self._accounts.all()
         mode, by_id = await global_mode(self._store), {one.broker_id: one for one in accounts}
         assigned = [
-            replace(one, kept_out=kept_out(by_id[one.broker_id], mode))
+            replace(
+                one,
+                kept_out=await keeps_out(
+                    self._store,
+                    by_id[one.broker_id],
+                    name,
+                    mode,
+                    day=trading_day(self._clock.market_now()),
+                    address=self._proof_address(one.broker_id),
+                ),
+            )
             for one in await self._settings.assignments(name, accounts)
         ]
         return StrategyView(

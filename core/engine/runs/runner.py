@@ -20,6 +20,7 @@ from core.domain.account import Account
 from core.domain.broker_profile import BrokerProfile
 from core.domain.due import square_off_at
 from core.domain.instrument import Instrument, InstrumentId, Segment
+from core.domain.kept_out import entries_over
 from core.domain.notices.post import Post
 from core.domain.notices.runs import DataMissing, RunFailed
 from core.domain.order import Order
@@ -39,6 +40,7 @@ from core.engine.runs.decider import Decider, StrategyFailed
 from core.engine.runs.entry_prices import EntryPrices
 from core.engine.runs.live_prices import LivePrices
 from core.engine.runs.market_data import MarketData, NoData
+from core.engine.runs.outlook import Outlook, outlook_of
 from core.engine.runs.pinned_bars import with_pinned
 from core.engine.runs.plan import Decided, RunPlan, RunRequest
 from core.engine.runs.planner import Planner
@@ -109,6 +111,7 @@ class Runner:
         self._bars = bars
         self._entry_prices = EntryPrices(clock, market_data, live)
         self._planner = Planner(journal, outbox, gateway, proof_address)
+        self._proof_address = proof_address
         self._gateway = gateway
         self._lanes = lanes
         self._uncontended = uncontended
@@ -163,6 +166,36 @@ class Runner:
     def dismiss(self, name: str) -> None:
         """Expect no run of a strategy."""
         self._bars.dismiss(name)
+
+    async def outlook(
+        self, name: str, schedule: Schedule, slot_at: datetime, only: str | None = None
+    ) -> Outlook:
+        """Return what a run of a slot may do now, by the clock and on the accounts it reaches."""
+        return await outlook_of(
+            self._store,
+            name,
+            await self._assigned(name, only),
+            by_clock=await self.by_clock(name, schedule, slot_at, only),
+            day=trading_day(self._clock.market_now()),
+            address_of=self._proof_address,
+        )
+
+    async def by_clock(
+        self, name: str, schedule: Schedule, slot_at: datetime, only: str | None = None
+    ) -> str:
+        """Return why the clock lets a slot enter nothing on any account, a clause; or ''."""
+        now = self._clock.market_now()
+        begins = [
+            self.square_off_begins(schedule, now.date(), one)
+            for one in {account.broker for account, _ in await self._assigned(name, only)}
+        ]
+        window = self.session(slot_at)
+        return entries_over(
+            schedule,
+            slot_at,
+            is_closing=bool(begins) and all(one is not None and now >= one for one in begins),
+            is_known_day=window is not None and not window.is_assumed,
+        )
 
     async def _last_run(self, request: RunRequest) -> str:
         """Name the run after which data went missing: each slot may hear other words about it."""

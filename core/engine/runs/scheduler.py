@@ -19,7 +19,7 @@ from core.domain.due import DueSlot, due_slots, next_slot
 from core.domain.instrument import Segment
 from core.domain.notices.post import Post
 from core.domain.notices.runs import RunFailed, SlotMissed
-from core.domain.sessions import IST, SessionWindow, trading_day
+from core.domain.sessions import IST, Schedule, SessionWindow, trading_day
 from core.domain.target import Strategy
 from core.engine.outbox import Outbox
 from core.engine.runs.plan import RunRequest
@@ -192,7 +192,7 @@ class Scheduler:
         if due is None:
             return
         if due.missed or not due.may_enter:
-            await self._notify_missed(name, due, now)
+            await self._notify_missed(name, schedule, due, now)
         run_id = f"{name}|{due.slot_at:%Y-%m-%dT%H:%M}" + (f"|{only}" if only else "")
         request = RunRequest(
             run_id,
@@ -229,10 +229,21 @@ class Scheduler:
             self._warmed[name] = slot
             await self._runner.warm(name, only)
 
-    async def _notify_missed(self, name: str, due: DueSlot, now: datetime) -> None:
-        slot = due.slot_at
+    async def _notify_missed(
+        self, name: str, schedule: Schedule, due: DueSlot, now: datetime
+    ) -> None:
+        slot, only = due.slot_at, self._selection.broker_id if self._selection else None
         late_s = int((now - slot).total_seconds())
-        notice = SlotMissed(name, slot, late_s, len(due.missed), due.may_enter)
+        outlook = await self._runner.outlook(name, schedule, slot, only)
+        notice = SlotMissed(
+            name,
+            slot,
+            late_s,
+            len(due.missed),
+            due.may_enter,
+            outlook.why,
+            outlook.is_silent,
+        )
         await self._post_once(f"missed:{name}|{slot.isoformat()}", Post(notice))
 
     async def next_slot(self, name: str) -> datetime | None:
