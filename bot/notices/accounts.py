@@ -41,7 +41,7 @@ async def account_notice(notice: AccountNotice, lookups: Lookups) -> Screen:
         case AddressWrong() | AddressRight():
             return await _address(notice, label, lookups)
         case SquareOffAlarm():
-            return _square_off(notice, label)
+            return _square_off(notice, label, await lookups.unsent(notice.broker_id))
         case SoftwareStop():
             return _software_stop(notice, label)
         case PositionShrunk():
@@ -84,7 +84,10 @@ async def _address(notice: AddressWrong | AddressRight, label: str, lookups: Loo
     row = ((button("Address", Verb.ADDRESS, notice.broker_id),),)
     if isinstance(notice, AddressRight):
         seen = f" Its orders leave from {esc(notice.seen)}." if notice.seen else ""
-        return Screen(f"✅ {bold(label)} enters again: its address is right.{seen}", row)
+        kept = await lookups.kept_out(notice.broker_id)
+        text = f"✅ The address of {bold(label)} is right again.{seen}"
+        enters = f"It enters nothing yet: {kept}." if kept else "It enters again."
+        return Screen(f"{text} {esc(enters)}", row)
     accounts = await lookups.accounts([notice.broker_id])
     what_to_do = (
         f"Register {esc(notice.seen)} at {esc(accounts[0].broker.console)}, or let its "
@@ -121,13 +124,25 @@ def _duration(seconds: int) -> str:
     return f"{seconds} s" if seconds < _MINUTES_FROM_S else f"{seconds // 60} min"
 
 
-def _square_off(notice: SquareOffAlarm, label: str) -> Screen:
+_BROKER_MAY = "brokers charge for squaring off, and an intraday short may go to auction"
+
+
+def _square_off(notice: SquareOffAlarm, label: str, unsent: str) -> Screen:
+    why = f"Nothing is sent there ({unsent})" if unsent else "I could not close these in time"
+    if notice.is_closed:
+        do = (
+            f"{why}, and the market is closed now. Look in the broker's app what becomes of them: "
+            f"{_BROKER_MAY}."
+        )
+    elif unsent:
+        do = f"{why}, so I do not square these off. Close them in the broker's app: {_BROKER_MAY}."
+    else:
+        do = f"{why} for the square-off. Close them now, here or at the broker: {_BROKER_MAY}."
     return Screen(
         join(
             f"🚨 {bold(f'Still open · {label}')}",
             [f"• {esc(brief(one))}" for one in notice.positions],
-            "I could not close these in time for the square-off. Close them now, here or at the "
-            "broker: brokers charge for squaring off, and an intraday short may go to auction.",
+            esc(do),
         ),
         ((button("Positions", Verb.POSITIONS, notice.broker_id),),),
     )
@@ -136,8 +151,8 @@ def _square_off(notice: SquareOffAlarm, label: str) -> Screen:
 def _software_stop(notice: SoftwareStop, label: str) -> Screen:
     return Screen(
         f"⚠️ {bold(f'Software stop · {label}')}\nThe stop of {bold(brief(notice.instrument))} "
-        f"cannot rest at the broker ({esc(notice.reason)}). I watch the price myself; it works "
-        "only while I run."
+        f"cannot rest at the broker ({esc(notice.reason)}). I watch the price myself: that "
+        "works only while I run and the account is logged in and not paused."
     )
 
 

@@ -46,13 +46,25 @@ async def _daily_loss(notice: DailyLossReached, lookups: Lookups) -> Screen:
         f"Today {bold(signed_rupees(notice.result))} after charges, the limit is "
         f"{rupees(notice.limit, paise=False)}.",
         f"Set to exit only: {esc(', '.join(stopped))}." if is_all and stopped else None,
-        "Nothing new is entered. Stops and exits go on."
+        await _goes_on(notice, lookups)
         if stopped
         else "Nothing new was entered already: the mode stays as it is.",
         f"You can set Normal from {clock_time(notice.rearm_at)} on, if the loss is within the "
         "limit then or you have raised the limit.",
     )
     return Screen(text, ((button("Limits", Verb.LIMITS), button("Modes", Verb.MODES)),))
+
+
+async def _goes_on(notice: DailyLossReached, lookups: Lookups) -> str:
+    """Return what goes on where only exits may go now: not where nothing is sent at all."""
+    unsent = {one: why for one in notice.stopped if (why := await lookups.unsent(one))}
+    if not unsent:
+        return "Nothing new is entered. Stops and exits go on."
+    names = [f"{await lookups.label(one)} ({why})" for one, why in unsent.items()]
+    where = esc(short(", ".join(names), LONG))
+    if len(unsent) == len(notice.stopped):
+        return f"No new stop and no exit is sent there either: {where}."
+    return f"Nothing new is entered. Stops and exits go on, but not on {where}."
 
 
 async def _blind(notice: DailyLossBlind, lookups: Lookups) -> Screen:
@@ -78,13 +90,15 @@ async def _blind(notice: DailyLossBlind, lookups: Lookups) -> Screen:
 
 
 async def _passed(notice: RoundTripPassed, lookups: Lookups) -> Screen:
-    label = await lookups.label(notice.broker_id)
+    label, kept = await lookups.label(notice.broker_id), await lookups.kept_out(notice.broker_id)
     return Screen(
         join(
             f"✅ {bold(f'Round trip passed · {label}')}",
             f"Bought {notice.quantity} {esc(brief(notice.instrument))} at {price(notice.bought)}, "
             f"sold at {price(notice.sold)}.",
-            "Strategies may enter on this account now, within its limits.",
+            f"The account is proved, but nothing is entered yet: {esc(kept)}."
+            if kept
+            else "Strategies may enter on this account now, within its limits.",
         ),
         ((button("Limits", Verb.LIMITS),),),
     )

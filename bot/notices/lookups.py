@@ -17,6 +17,7 @@ from bot.views.lines import terms_lines
 from bot.views.markup import bold, esc
 from core.domain.account import Account
 from core.domain.inquiry import InquiryView
+from core.domain.kept_out import kept_out, sends_nothing
 from core.domain.money import signed_rupees
 from core.domain.order import LIVE_STATES, Purpose, Side
 from core.domain.views import OrderView, PositionView
@@ -44,6 +45,20 @@ class Lookups:
         """Return an account's name, its id when it is gone."""
         account = await self.account(broker_id)
         return account.label if account else broker_id
+
+    async def unsent(self, broker_id: str) -> str:
+        """Return why nothing of strategies leaves an account now, a clause; '' where it does."""
+        account = await self.account(broker_id)
+        if account is None:
+            return ""
+        return sends_nothing(account, await self.control.modes.global_mode())
+
+    async def kept_out(self, broker_id: str) -> str:
+        """Return why nothing is entered on an account now, a clause; '' where it is."""
+        account = await self.account(broker_id)
+        if account is None:
+            return ""
+        return kept_out(account, await self.control.modes.global_mode())
 
     async def accounts(self, broker_ids: Sequence[str]) -> list[Account]:
         """Return those of the accounts that exist still."""

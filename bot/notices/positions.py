@@ -39,7 +39,7 @@ async def position_notice(notice: PositionNotice, lookups: Lookups) -> Screen:
     label = await lookups.label(notice.broker_id)
     match notice:
         case ClosedByHand():
-            return _closed(notice, label)
+            return _closed(notice, label, await lookups.unsent(notice.broker_id))
         case PositionDisputed():
             return _disputed(notice, label)
         case PositionConverted():
@@ -66,17 +66,23 @@ def _names(strategies: Iterable[str]) -> str:
     return ", ".join(strategy_words(one) for one in strategies)
 
 
-def _closed(notice: ClosedByHand, label: str) -> Screen:
+def _closed(notice: ClosedByHand, label: str, unsent: str) -> Screen:
     at = f" at {price(notice.price)}" if notice.price else ""
     whose = _names(notice.strategies)
     left = f"{notice.left}; the stop follows" if notice.left else "nothing; its stop is cancelled"
+    if unsent:
+        # A stop that outlives its position opens another one when it is hit.
+        left = (
+            f"{notice.left or 'nothing'}. Its stop stays as it rests, because nothing is sent "
+            f"there ({unsent}): look at it in the broker's app"
+        )
     return Screen(
         join(
             f"✋ {bold(f'Closed by hand · {label}')}",
             f"{bold(brief(notice.instrument))}: {plural(notice.units, 'unit')} closed{at} by an "
             "order that I did not send.",
             None if notice.result is None else result_words(notice.result, notice.charges),
-            f"Held now by {esc(whose)}: {left}.",
+            f"Held now by {esc(whose)}: {esc(left)}.",
         ),
         ((button("Orders", Verb.ORDERS, notice.broker_id),),),
     )

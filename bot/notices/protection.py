@@ -40,9 +40,9 @@ async def protection_notice(notice: ProtectionNotice, lookups: Lookups) -> Scree
         case StopCancelled():
             return _cancelled(notice, label, await _stands(notice, lookups))
         case StopHit():
-            return _hit(notice, label)
+            return _hit(notice, label, await lookups.unsent(notice.broker_id))
         case Unprotected():
-            return _unprotected(notice, label, await _stands(notice, lookups))
+            return await _unprotected(notice, label, lookups)
         case ProtectedAgain():
             return _protected_again(notice, label)
         case _:
@@ -115,35 +115,46 @@ def _cancelled(notice: StopCancelled, label: str, stands: str) -> Screen:
         join(
             f"⚠️ {bold(f'Stop gone · {label}')}",
             f"{bold(brief(notice.instrument))}: {who}. I do not place it again by myself. "
-            f"Meanwhile I watch the price for {price(notice.trigger_price)}; that works only while "
-            f"I run.{stands}",
+            f"Meanwhile I watch the price for {price(notice.trigger_price)}: that works only while "
+            f"I run and the account is logged in and not paused.{stands}",
         ),
         ((back,), *_to_positions(notice.broker_id)),
     )
 
 
-def _hit(notice: StopHit, label: str) -> Screen:
+def _hit(notice: StopHit, label: str, unsent: str) -> Screen:
+    then = (
+        f"Nothing is sent there now ({esc(unsent)}): close it in the broker's app."
+        if unsent
+        else "I close it at the market now."
+    )
     return Screen(
         join(
             f"🛑 {bold(f'Stop hit · {label}')}",
-            f"{_position(notice)}, stop "
-            f"{price(notice.trigger_price)}: {esc(notice.how)}. I close it at the market now.",
+            f"{_position(notice)}, stop {price(notice.trigger_price)}: {esc(notice.how)}. {then}",
         ),
         _to_positions(notice.broker_id),
     )
 
 
-def _unprotected(notice: Unprotected, label: str, stands: str) -> Screen:
-    rows: Keyboard = _to_positions(notice.broker_id)
-    if notice.can_put_back:
+async def _unprotected(notice: Unprotected, label: str, lookups: Lookups) -> Screen:
+    stands = await _stands(notice, lookups)
+    logins = await lookups.login_rows(await lookups.accounts([notice.broker_id]))
+    rows: Keyboard = (*logins, *_to_positions(notice.broker_id))
+    if logins:
+        what_to_do = (
+            "Log in, or set a stop or close it in the broker's app: until then I send nothing."
+        )
+    elif notice.can_put_back:
         rows = ((_put_back(notice),), *rows)
+        what_to_do = "Put its stop back, or close it in Positions."
+    else:
+        what_to_do = "Close it in Positions, or set a stop in the broker's app."
     return Screen(
         join(
             f"⚠️ {bold(f'Unprotected · {label}')}",
             f"{_position(notice)}: {esc(short(notice.why, LONG))}.{stands}",
-            "Close it in Positions, or set a stop in the broker's app."
-            if not notice.can_put_back
-            else "Put its stop back, or close it in Positions.",
+            what_to_do,
         ),
         rows,
     )

@@ -15,6 +15,7 @@ from bot.views.markup import LONG, bold, clock_time, esc, join, sentence, short
 from bot.views.runs import closing_lines, run_card
 from bot.views.screen import Screen, button
 from bot.views.verbs import Verb
+from core.domain.mode import TradingMode
 from core.domain.notices.runs import (
     DataMissing,
     InstrumentGone,
@@ -142,10 +143,15 @@ async def _failed(notice: RunFailed, lookups: Lookups) -> Screen:
 
 async def _disabled(notice: StrategyDisabled, lookups: Lookups) -> Screen:
     title = lookups.strategy_title(notice.strategy)
+    is_paused = await lookups.control.modes.global_mode() is TradingMode.PAUSED
+    keeps = (
+        "All accounts are paused, so nothing is sent for what it holds either"
+        if is_paused
+        else "What it holds keeps its stops, guards and square-off"
+    )
     return Screen(
-        f"🛑 {bold(title)} is disabled: {notice.strikes} decisions in a row had to be ended; the "
-        f"last: {esc(short(notice.detail, LONG))}. It runs no more until you enable it. What it "
-        "holds keeps its stops, guards and square-off; close it in /positions if you do not want "
-        "to wait for those.",
+        f"🛑 {bold(title)} is disabled: {notice.strikes} times in a row it hung or crashed while "
+        f"it decided; the last: {esc(short(notice.detail, LONG))}. It runs no more until you "
+        f"enable it. {keeps}; close it in /positions if you do not want to wait.",
         ((button("Open strategy", Verb.STRATEGY, handle(notice.strategy)),),),
     )

@@ -133,7 +133,8 @@ def _asked(view: InquiryView) -> list[str]:
     if inquiry.trouble:
         since = clock_time(view.trouble_at, seconds=True)
         reason = esc(short(inquiry.trouble, LONG))
-        lines.append(f"⚠️ Not readable since {since}: {reason}. I keep asking.")
+        then = "" if view.needs_login else " I keep asking."
+        lines.append(f"⚠️ Not readable since {since}: {reason}.{then}")
     return lines
 
 

@@ -108,12 +108,14 @@ class SquareOffAlarm:
         broker_id: The account.
         strategy: Name of the strategy.
         positions: What is open: instrument and signed quantity.
+        is_closed: None of them trades now.
     """
 
     kind: ClassVar[str] = "square_off_alarm"
     broker_id: str
     strategy: str
     positions: tuple[str, ...]
+    is_closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

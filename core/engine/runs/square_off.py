@@ -223,7 +223,8 @@ class SquareOff:
         ledgers = sorted((one.ledger for one in late), key=lambda one: one.key)
         positions = tuple(f"{one.instrument} {one.quantity:+d}" for one in ledgers)
         day = max(one.day for one in late)
-        notice = SquareOffAlarm(account.broker_id, name, positions)
+        is_closed = not any(one.is_trading for one in late)
+        notice = SquareOffAlarm(account.broker_id, name, positions, is_closed)
         if await self._post_once(
             f"alarm:{name}|{account.broker_id}|{day}|{','.join(positions)}", notice
         ):
