@@ -180,7 +180,7 @@ def _refuse_beta_store(foundation: Foundation) -> None:
     accepted = foundation.settings.accept_embedded_store_for_live
     if foundation.store_kind == "embedded" and not accepted:
         raise UserError(
-            "The embedded store is beta and live brokers need an explicit yes: set "
+            "The built-in database is beta and live brokers need an explicit yes: set "
             "SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE=yes, or use MONGODB_URI."
         )
 
@@ -235,14 +235,14 @@ async def _until_read(system: System, account: Account) -> None:
         if worker is not None and worker.snapshot.orders_at is not None:
             return
         if clock.monotonic() >= deadline:
-            trouble = worker.trouble if worker else "its worker did not start"
+            trouble = worker.trouble if worker else "it was not started"
             raise UserError(f"{account.label} could not be read, nothing was run: {trouble}.")
         await clock.sleep(_LOOK_S)
 
 
 async def _run_slots(system: System, selection: Selection, account: Account) -> None:
     upcoming = await system.scheduler.next_slot(selection.strategy)
-    when = f"next slot {upcoming.astimezone(IST):%d %b %H:%M} IST" if upcoming else "no next slot"
+    when = f"next run {upcoming.astimezone(IST):%d %b %H:%M} IST" if upcoming else "no next run"
     _say(f"Running {selection.strategy} on {account.label}, {when}. Ctrl-C ends it.")
     console = _Console()
     while True:

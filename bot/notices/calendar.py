@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from bot.views.markup import bold, esc, join, short
+from bot.views.markup import bold, day_words, esc, join, short
 from bot.views.screen import Screen
 from core.domain.notices.calendar import CalendarEnds, CalendarNotice, DayUnknown, YearDerived
 
@@ -35,7 +35,7 @@ def _ends(notice: CalendarEnds) -> Screen:
     when = "today" if left == 0 else f"in {left} day{'' if left == 1 else 's'}"
     return Screen(
         join(
-            f"🗓 {bold(f'My exchange calendar ends {when}')}, on {esc(notice.until)}.",
+            f"🗓 {bold(f'My exchange calendar ends {when}')}, on {esc(day_words(notice.until))}.",
             "After that strategies enter nothing, because I do not know which days trade. Exits, "
             "stops and square-offs go on in the regular hours.",
             f"It needs the exchange's list of the next year. {_IMPORT}",

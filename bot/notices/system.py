@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from bot.views.lines import brief
-from bot.views.markup import bold, day_time, esc, join
+from bot.views.markup import bold, day_time, day_words, esc, join
 from bot.views.screen import Screen
 from bot.views.words import plural
 from core.domain.host_clock import words
@@ -72,7 +72,7 @@ def system_notice(notice: SystemNotice) -> Screen:  # noqa: C901, PLR0911, PLR09
 
 def _instruments_old(notice: InstrumentsOld) -> str:
     exits = (
-        f"Exits go on with those of {esc(notice.known)}"
+        f"Exits go on with those of {esc(day_words(notice.known))}"
         if notice.known
         else "Exits go on where the broker needs no list for them"
     )
@@ -91,10 +91,10 @@ def _clock(offset_s: int) -> str:
 
 
 def _differed(notice: MemoryDiffered) -> str:
-    where = f"{plural(notice.documents, 'document')} of {esc(notice.collection)}"
+    where = f"{plural(notice.documents, 'record')} of {esc(notice.collection)}"
     return (
-        f"🚨 What I remembered was not what the store holds ({where}). I have read everything anew "
-        "and stopped entries on all accounts; exits and stops go on. Compare /orders and "
+        f"🚨 What I remembered was not what my database holds ({where}). I have read everything "
+        "anew and stopped entries on all accounts; exits and stops go on. Compare /orders and "
         "/positions with the brokers, then set Normal under /mode."
     )
 

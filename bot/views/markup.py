@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 
 from core.domain.sessions import IST
 
@@ -20,6 +20,7 @@ __all__ = [
     "clock_time",
     "code",
     "day_time",
+    "day_words",
     "esc",
     "fit",
     "italic",
@@ -94,6 +95,14 @@ def day_time(moment: datetime | None) -> str:
     if moment is None:
         return "never"
     return moment.astimezone(IST).strftime("%-d %b %H:%M")
+
+
+def day_words(day: str) -> str:
+    """Return an ISO day as people write it, ``31 Dec 2027``; what is no day as it is."""
+    try:
+        return f"{date.fromisoformat(day):%-d %b %Y}"
+    except ValueError:
+        return day
 
 
 def join(*parts: str | Iterable[str] | None) -> str:

@@ -1,4 +1,4 @@
-"""Modes (C): the panel, the question before a change, its result, and the drain view."""
+"""Modes (C): the panel, the question before a change, its result, and what is left to close."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _ICON = {TradingMode.NORMAL: "🟢", TradingMode.EXIT_ONLY: "🟠", TradingMode.
 _SHOWN = 10
 FOLLOW = "also"
 """The choice that sets the own mode of accounts beside the mode of all."""
-THAWS = "An anomaly stopped the entries of {label}: Normal lets them go on."
+THAWS = "An impossible event stopped the entries of {label}: Normal lets them go on."
 _NAMED = 2
 _FEW = 5
 _HALF = 1000
@@ -90,7 +90,7 @@ def mode_panel(
     rows.extend(_choices(one.short_label, one.broker_id, one.trading_mode) for one in shown)
     rows.extend(page_row(at, pages, Verb.MODES, ""))
     rows.append(
-        (button("Drain view", Verb.DRAIN_VIEW), button(REFRESH, Verb.MODES, *_named(selected)))
+        (button("Left to close", Verb.DRAIN_VIEW), button(REFRESH, Verb.MODES, *_named(selected)))
     )
     rows.append((button("🛑 Panic: close everything", Verb.ASK_PANIC),))
     text = join(
@@ -219,7 +219,9 @@ def mode_result(
     elif change.new is not TradingMode.NORMAL:
         lines.append("No orders are working at the broker.")
     rows = (*((one,) for _, one in kept[:_SHOWN] if one), *_cancels(change))
-    drain = (button("Drain view", Verb.DRAIN_VIEW),) if change.new is TradingMode.EXIT_ONLY else ()
+    drain = (
+        (button("Left to close", Verb.DRAIN_VIEW),) if change.new is TradingMode.EXIT_ONLY else ()
+    )
     return Screen(join(lines), (*rows, (*drain, button("« Modes", Verb.MODES))))
 
 
@@ -304,7 +306,7 @@ def drain_screen(
     lines, _, pages = page_of(items, page)
     text = join(
         spaced(*banners([view.account for view in views])),
-        bold("Drain view: exit-only accounts"),
+        bold("Left to close: exit-only accounts"),
         lines or "No account is in exit-only mode.",
         f"\n{ROWS}" if any(one.has_result for one in items) else None,
     )
@@ -337,5 +339,5 @@ def _left_to_drain(view: DrainView) -> list[Item]:
     ]
 
 
-_DRAINED = "✅ Drained: nothing held, nothing working."
+_DRAINED = "✅ All closed: nothing held, nothing working."
 _NOT_READ = "Not read from the broker: what it holds is not known."

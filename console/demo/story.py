@@ -223,9 +223,9 @@ class Story:
                 f"a run card with an entry on {new.label} that {old.label} may not take",
                 after=newest,
             )
-        async with do.step("the drain view says what is left"):
-            page = await do.say("/mode", "Trading modes", button="Drain view")
-            await do.tap(page, "Drain view", "Drain view", old.label, "about ₹")
+        async with do.step("the view of what is left to close says so"):
+            page = await do.say("/mode", "Trading modes", button="Left to close")
+            await do.tap(page, "Left to close", "Left to close", old.label, "about ₹")
 
     def _is_refused(self, card: Card) -> bool:
         part = card.part(self._old.label)

@@ -55,7 +55,7 @@ def _schema(look: StoreLook) -> Iterable[Finding]:
 
 
 def _beta(settings: Settings) -> Finding:
-    text = "the embedded server is beta"
+    text = "the built-in database is beta"
     advice = "use a MongoDB replica set (MONGODB_URI) or a mongod for live accounts"
     if settings.accept_embedded_store_for_live:
         return warn("store", f"{text}; you accepted it for live brokers", advice)
@@ -120,7 +120,9 @@ def _login(account: Account) -> Finding:
     state = "enabled" if account.enabled else "disabled"
     text = f"{account.label} ({account.broker_id}): {state}, {token_state(account)}"
     if account.parked_reason:
-        return warn("accounts", f"{text}, parked: {account.parked_reason}", "see its dashboard")
+        return warn(
+            "accounts", f"{text}, nothing is sent: {account.parked_reason}", "see its dashboard"
+        )
     if account.needs_login and (account.enabled or account.is_default):
         return warn("accounts", text, "log in with /login in the chat")
     return ok("accounts", text)

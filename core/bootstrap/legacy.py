@@ -94,7 +94,7 @@ async def plan_carrying(
         foundation.settings.accept_embedded_store_for_live
     ):
         raise UserError(
-            "The embedded store is beta and live brokers need an explicit yes: set "
+            "The built-in database is beta and live brokers need an explicit yes: set "
             "SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE=yes, or use MONGODB_URI."
         )
     accounts = _accounts(foundation)

@@ -135,7 +135,7 @@ async def test_refusals(
     async with here.opened() as system:
         await here.log_in(system, account)
     here.extra["SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE"] = "no"
-    await refused("The embedded store is beta", account.broker_id)
+    await refused("The built-in database is beta", account.broker_id)
     del here.extra["SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE"]
     here.clock = clock_text("2026-11-23T17:00:00+05:30")
     await refused("The market is closed now", account.broker_id)
@@ -192,6 +192,6 @@ async def test_scheduled_slots_until_a_signal(
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
-    assert re.search(r"next slot 23 Nov 09:3\d IST", shown)
+    assert re.search(r"next run 23 Nov 09:3\d IST", shown)
     assert sent(here) == ENTRY_AND_STOP
     assert not (here.data / "store.json").exists()

@@ -227,7 +227,7 @@ async def _why_not(view: StoreView, broker_id: str) -> str:
     """Return what a user has to look at before an account trades again, or ''."""
     gate = await gate_at(view, broker_id)
     if gate is not None and gate.frozen:
-        return "An anomaly stopped its entries."
+        return "An impossible event stopped its entries."
     scopes = (broker_id,) if is_paper(broker_id) else (broker_id, ALL)
     for scope in scopes:
         tripped = (await limits_at(view, scope)).tripped

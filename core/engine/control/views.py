@@ -371,7 +371,7 @@ class Views:
         seen = Protected() if seen is None else seen
         row = await run_at(self._store, run_id)
         if row is None:
-            raise NotFound("That run is not in the journal.")
+            raise NotFound("I do not know that run, or keep it no longer.")
         if row.get("kind") == "fired":
             return await self._fired(row)
         orders: dict[str, list[Order]] = {}

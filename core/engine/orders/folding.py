@@ -97,7 +97,9 @@ def folded(order: Order, event: OrderEvent) -> Order | None:
         return None
     if state is not order.state and not may_become(order.state, state):
         raise OrderAnomaly(
-            f"order {order.client_order_id}: {order.state} may not become {state} ({event.reason})"
+            f"{request.side.value.lower()} {request.quantity} {request.instrument}: it was "
+            f"{_plain(order.state)} and the broker says {_plain(state)}"
+            + (f" ({event.reason})" if event.reason else "")
         )
     # The average belongs to the fills: that of an older view describes fewer units.
     price = event.average_price if grew and event.average_price is not None else None
@@ -122,6 +124,10 @@ def folded(order: Order, event: OrderEvent) -> Order | None:
         cancel_reason=_cancel_reason_after(order, event),
         version=order.version + 1,
     )
+
+
+def _plain(state: OrderState) -> str:
+    return state.value.lower().replace("_", " ")
 
 
 def _request_after(request: OrderRequest, event: OrderEvent) -> OrderRequest:

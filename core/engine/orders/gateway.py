@@ -302,7 +302,7 @@ class Gateway:
         """
         gate = await gate_at(self._store, ticket.order.broker_id)
         if gate is None:
-            raise Denied("NO_GATE", "the account has no gate")
+            raise Denied("NO_GATE", "the account is not connected any more")
         require(await self._facts(self._store, gate, ticket, going))
 
     async def _facts(

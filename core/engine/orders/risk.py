@@ -137,7 +137,9 @@ Check = Callable[[Facts], Denial | None]
 
 def account_gate(facts: Facts) -> Denial | None:
     """An account without a gate takes no orders: nothing could hold its mode (C4)."""
-    return Denial("NO_GATE", "the account has no gate") if facts.gate is None else None
+    return (
+        Denial("NO_GATE", "the account is not connected any more") if facts.gate is None else None
+    )
 
 
 def handled_exchange(facts: Facts) -> Denial | None:
@@ -214,7 +216,7 @@ def sent_already(facts: Facts) -> Denial | None:
     if facts.is_entry and facts.gate and adopted:
         name = f"{facts.instrument}|{facts.product}"
         if entry_id(facts.gate.broker_id, facts.strategy, facts.run_id, name) in adopted:
-            return Denial("SENT", "sent before the journal was restored: the broker has it")
+            return Denial("SENT", "sent before the backup was restored: the broker has it")
     return None
 
 

@@ -135,7 +135,7 @@ class BarReader:
         if newest is None:
             raise NoData(next(iter(failed.values()), "") or await self._why_none(instruments))
         if slot_at - (newest + step) > STALE_BARS * step:
-            raise NoData(f"prices are stale: the newest bar is of {newest:%d %b %H:%M}")
+            raise NoData(f"prices are old: the newest bar is of {newest:%d %b %H:%M}")
         return bars
 
     async def _why_none(self, instruments: Sequence[InstrumentId]) -> str:

@@ -143,7 +143,7 @@ class PanicFacts:
         if account.needs_login:
             return Hindrance.LOGIN, account.parked_reason
         if worker is None:
-            return Hindrance.NOT_READ, "its worker has not started yet"
+            return Hindrance.NOT_READ, "it was not read since I started"
         if worker.trouble:
             kind = Hindrance.SILENT
             if worker.fault is not None:

@@ -79,7 +79,7 @@ class Lease:
         now = self._clock.now()
         if row and row["holder"] and now - row["renewed_at"] < timedelta(seconds=LEASE_S):
             raise LeaseHeld(
-                "Another controller works on this store (its lease was renewed "
+                "Another Saarthi works on this database (last heard of "
                 f"{(now - row['renewed_at']).total_seconds():.0f} s ago); stop it first, or wait "
                 f"{LEASE_S:.0f} s after it died."
             )
@@ -100,7 +100,7 @@ class Lease:
             if row is None:
                 await view.insert(_LEASE, {"_id": _KEY, **fields})
             elif await view.update(_LEASE, {"_id": _KEY, "fence": old}, Change(set=fields)) != 1:
-                raise LeaseHeld("Another controller took the lease at this very moment.")
+                raise LeaseHeld("Another Saarthi took this database over at this very moment.")
             # The fence proves nothing in the lease alone, for submissions do not read it: each gate
             # carries it, and a submission of the old holder fails on the gate that it must match.
             await raise_fence(view, self._fence)
@@ -148,7 +148,7 @@ class Lease:
             set={"renewed_at": self._clock.now(), "session_ids": list(self._session_ids())}
         )
         if await self._store.update(_LEASE, mine, renewed) != 1:
-            raise LeaseLost("another controller holds a newer lease")
+            raise LeaseLost("another Saarthi has taken this database over")
 
     async def give_back(self) -> None:
         """Let the next controller start at once."""

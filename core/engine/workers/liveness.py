@@ -54,7 +54,7 @@ class Liveness:
             return f"no accounts were looked for in {silence:.0f} s"
         since_tick = self._clock.now() - (self._ticked_at() or self._began_at)
         if since_tick > LONGEST_SILENCE:
-            return f"no slots were looked for in {since_tick.total_seconds():.0f} s"
+            return f"nobody looked whether a strategy is due in {since_tick.total_seconds():.0f} s"
         return ""
 
     @property

@@ -58,8 +58,8 @@ async def test_nothing_of_it_is_called_drained(world: World) -> None:
     await world.connect(WELL, EXPIRED)
     await world.start()
     await world.owner.say("/mode")
-    await world.owner.tap("Drain view")
-    shown = await world.owner.sees("Drain view: exit-only accounts")
+    await world.owner.tap("Left to close")
+    shown = await world.owner.sees("Left to close: exit-only accounts")
     assert is_marked(shown)
-    assert "Drained" not in shown["text"]
+    assert "All closed" not in shown["text"]
     assert "Not read from the broker: what it holds is not known." in shown["text"]

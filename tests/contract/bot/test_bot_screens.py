@@ -248,8 +248,8 @@ async def test_the_drain_view_is_one_tap_from_the_modes(world: World):
     ]
     await world.start()
     await world.owner.say("/mode")
-    await world.owner.tap("Drain view")
-    seen = await world.owner.sees("Drain view: exit-only accounts")
+    await world.owner.tap("Left to close")
+    seen = await world.owner.sees("Left to close: exit-only accounts")
     assert "INFY 40" in seen["text"] and "about ₹60,000" in seen["text"]
 
 

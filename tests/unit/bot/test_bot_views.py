@@ -315,7 +315,7 @@ def test_the_drain_view_tells_what_is_left():
     """Positions, holdings and orders left, and the value, per account."""
     view = DrainView(MAIN, (a_position(MAIN),), (), (), Decimal("812345.67"))
     assert plain(drain_screen([view])) == (
-        "Drain view: exit-only accounts\n\n"
+        "Left to close: exit-only accounts\n\n"
         "Zerodha - Main\n"
         "1 position · about ₹8,12,346\n"
         "SBIN MIS · +10 · +₹27.50\n"
@@ -324,7 +324,7 @@ def test_the_drain_view_tells_what_is_left():
         "Results in rows are before charges."
     )
     drained = DrainView(MAIN, (), (), (), Decimal(0))
-    assert "✅ Drained" in plain(drain_screen([drained]))
+    assert "✅ All closed" in plain(drain_screen([drained]))
     assert "No account is in exit-only mode." in plain(drain_screen([]))
 
 

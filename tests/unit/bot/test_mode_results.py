@@ -87,13 +87,16 @@ def test_all_normal_names_the_accounts_that_stay_exit_only():
         {MAIN.broker_id: EXIT_ONLY, TWO.broker_id: EXIT_ONLY},
         (),
         0,
-        own=(OwnMode(exit_only, may_follow=True), OwnMode(two, "An anomaly stopped its entries.")),
+        own=(
+            OwnMode(exit_only, may_follow=True),
+            OwnMode(two, "An impossible event stopped its entries."),
+        ),
     )
     screen = mode_result(change, "All accounts")
     assert plain(screen) == (
         "⚠️ All accounts: Normal, but not in effect yet\n"
         "⚠️ Zerodha - Main stays Exit only: that is its own mode.\n"
-        "⚠️ Fyers - Two stays Exit only: that is its own mode. An anomaly stopped its entries."
+        "⚠️ Fyers - Two stays Exit only: that is its own mode. An impossible event stopped its entries."
     )
     assert labels(screen) == [["🟢 Main: Normal"], ["🟢 Two: Normal"], ["« Modes"]]
     question = mode_question(None, EXIT_ONLY, NORMAL, (), ["Main stays Exit only."])

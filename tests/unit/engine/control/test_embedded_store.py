@@ -42,7 +42,7 @@ async def test_no_live_account_is_added_without_the_yes(broker: BrokerProfile) -
     registration = engine.control.registration
     with pytest.raises(UserError, match="SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE=yes"):
         registration.check_broker(broker)
-    with pytest.raises(UserError, match="The embedded store is beta"):
+    with pytest.raises(UserError, match="The built-in database is beta"):
         await registration.add(engine.command(), AccountDraft(broker, "Main", "a key", "a secret"))
     assert await engine.store.find("broker_accounts", {}) == []
 

@@ -96,6 +96,6 @@ async def test_pool_and_scheduler_that_stand_still_are_found() -> None:
     await clock.advance(1)
     assert life.trouble() == "no accounts were looked for in 301 s"
     looked[0] = clock.monotonic()
-    assert life.trouble() == "no slots were looked for in 301 s"
+    assert life.trouble() == "nobody looked whether a strategy is due in 301 s"
     ticked[0] = clock.now()
     assert life.trouble() == ""
