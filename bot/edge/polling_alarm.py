@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from bot.edge.polling import PollerHealth
-from core.domain.notices.post import Post
+from core.domain.notices.post import Post, trouble_card, trouble_over
 from core.domain.notices.system import PollerTrouble
 from core.errors import StoreError
 from core.ports.clock import Clock
@@ -19,6 +19,7 @@ __all__ = ["PollingAlarm"]
 
 _LOOK_S = 5.0
 _QUIET_S = 300.0
+_KEY = "polling"
 _log = logging.getLogger(__name__)
 
 
@@ -57,16 +58,19 @@ class PollingAlarm:
         now = self._clock.monotonic()
         if not trouble:
             if self._troubled_at is not None and now - self._troubled_at > _QUIET_S:
-                self._troubled_at = None
+                over = trouble_over(PollerTrouble.kind, "Telegram is read again", _KEY)
+                if await self._posted(over):
+                    self._troubled_at = None
             return
-        if self._troubled_at is None and not await self._report(trouble):
+        news = trouble_card(PollerTrouble(trouble), _KEY)
+        if self._troubled_at is None and not await self._posted(news):
             return
         self._troubled_at = now
 
-    async def _report(self, trouble: str) -> bool:
-        """Post the notice; False when the store cannot be reached: the next check tries again."""
+    async def _posted(self, news: Post) -> bool:
+        """Post a notice; False when the store cannot be reached: the next check tries again."""
         try:
-            await self._post(Post(PollerTrouble(trouble)))
+            await self._post(news)
         except StoreError as error:
             _log.warning("the trouble of polling could not be reported yet: %s", error)
             return False

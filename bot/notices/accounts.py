@@ -150,8 +150,8 @@ def _square_off(notice: SquareOffAlarm, label: str, unsent: str) -> Screen:
 
 def _software_stop(notice: SoftwareStop, label: str) -> Screen:
     return Screen(
-        f"⚠️ {bold(f'Software stop · {label}')}\nThe stop of {bold(brief(notice.instrument))} "
-        f"cannot rest at the broker ({esc(notice.reason)}). I watch the price myself: that "
+        f"⚠️ {bold(f'Software stop · {label}')}\nThe broker does not take the stop of "
+        f"{bold(brief(notice.instrument))} ({esc(notice.reason)}). I watch the price myself: that "
         "works only while I run and the account is logged in and not paused."
     )
 
@@ -170,8 +170,9 @@ def _shrunk(notice: PositionShrunk, label: str) -> Screen:
 
 def _left_resting(notice: OrdersLeftResting, label: str) -> Screen:
     return Screen(
-        f"{esc(label)} is yours now, but {plural(notice.count, 'order')} of the strategies may "
-        f"still rest there ({esc(notice.reason)}). Look at /orders."
+        f"⚠️ {bold(label)} is yours now, but {plural(notice.count, 'order')} of the strategies may "
+        f"still rest there ({esc(notice.reason)}) and could trade. Cancel what is left in /orders.",
+        ((button("Orders", Verb.ORDERS, notice.broker_id),),),
     )
 
 

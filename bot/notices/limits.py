@@ -63,7 +63,7 @@ async def _goes_on(notice: DailyLossReached, lookups: Lookups) -> str:
     names = [f"{await lookups.label(one)} ({why})" for one, why in unsent.items()]
     where = esc(short(", ".join(names), LONG))
     if len(unsent) == len(notice.stopped):
-        return f"No new stop and no exit is sent there either: {where}."
+        return f"Nothing is sent there now, no stop and no exit: {where}."
     return f"Nothing new is entered. Stops and exits go on, but not on {where}."
 
 

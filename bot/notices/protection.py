@@ -9,11 +9,12 @@ from telegram import InlineKeyboardButton
 from bot.notices.lookups import Lookups
 from bot.views.callbacks import handle
 from bot.views.lines import brief, strategy_words
-from bot.views.markup import LONG, bold, clock_time, esc, join, short
+from bot.views.markup import LONG, bold, clock_time, day_words, esc, join, short
 from bot.views.screen import Keyboard, Screen, button
 from bot.views.verbs import Verb
 from bot.views.words import price
 from core.domain.notices.protection import (
+    AlarmOver,
     ExitDenied,
     ProtectedAgain,
     ProtectionNotice,
@@ -45,6 +46,8 @@ async def protection_notice(notice: ProtectionNotice, lookups: Lookups) -> Scree
             return await _unprotected(notice, label, lookups)
         case ProtectedAgain():
             return _protected_again(notice, label)
+        case AlarmOver():
+            return await _over(notice, label, lookups)
         case _:
             assert_never(notice)
 
@@ -168,6 +171,40 @@ def _protected_again(notice: ProtectedAgain, label: str) -> Screen:
             _was_bare(notice),
         )
     )
+
+
+_WAS = {
+    "unprotected": "{} was unprotected",
+    "stop_cancelled": "The stop of {} was gone",
+    "software_stop": "The stop of {} did not rest at the broker",
+    "exit_denied": "The exit of {} could not be sent",
+    "stop_restored": "The exit of {} had failed",
+    "exit_waits": "An order of {} waited for the open",
+    "square_off_alarm": "{} was open after the square-off",
+    "cancel_refused": "An order of {} was in the way",
+    "order_unlisted": "An order of {} was not listed",
+    "unowned_position": "{} was open and owned by no strategy",
+    "ledgers_left": "{} was left over",
+    "orders_left_resting": "Orders of the strategies may have been left",
+    "anomaly": "Entries were stopped after an impossible event",
+    "account_parked": "Nothing was sent",
+    "poller_trouble": "Reading Telegram was in trouble",
+    "instruments_old": "{}'s list of instruments was missing",
+    "backup_missed": "The backup could not be made",
+    "day_unknown": "The hours of {} were not known",
+    "no_data": "{} had no market data",
+}
+"""What was so, by the kind of the alarm that said it."""
+
+
+async def _over(notice: AlarmOver, label: str, lookups: Lookups) -> Screen:
+    subject = day_words(brief(notice.subject))
+    if notice.alarm == "no_data":
+        subject = lookups.strategy_title(notice.subject)
+    was = _WAS.get(notice.alarm, "That was told").format(bold(short(subject, LONG)))
+    since = f" from {clock_time(notice.since)} on" if notice.since else ""
+    title = f"Over · {label}" if notice.broker_id else "Over"
+    return Screen(f"✅ {bold(title)}\n{was}{since}: {esc(notice.how)}.")
 
 
 def _was_bare(notice: ProtectedAgain) -> str | None:

@@ -73,7 +73,7 @@ async def _together(notice: RunsTogether, lookups: Lookups) -> Screen:
             runs.append((run, lookups.strategy_title(run.strategy)))
         await asyncio.sleep(0)  # orders go before cards: reading forty runs takes a while
     if not runs:
-        raise NotFound("These runs are not in the journal.")
+        raise NotFound("I keep these runs no longer.")
     return runs_card(runs)
 
 

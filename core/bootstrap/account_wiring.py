@@ -16,6 +16,7 @@ from core.engine.accounts.connections import Connections
 from core.engine.accounts.logins import Logins
 from core.engine.accounts.masters import Masters, MasterWatch
 from core.engine.accounts.tokens import Tokens
+from core.engine.orders.alarm_watch import Alarms
 from core.engine.orders.crossings import Crossings
 from core.engine.orders.executor import Executor, ExecutorSettings
 from core.engine.orders.gateway import Gateway
@@ -169,7 +170,8 @@ class AccountWiring(ABC):
     @cached_property
     def guards(self) -> Guards:
         """Tells what is unprotected."""
-        return Guards(self._store, self._clock, self.outbox, self.protections)
+        alarms = Alarms(self._store, self.outbox, self.journal, self.nets)
+        return Guards(self._store, self._clock, self.outbox, self.protections, alarms)
 
     def new_executor(self, broker_id: str) -> Executor:
         """Return an executor of one account."""

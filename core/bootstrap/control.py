@@ -75,15 +75,7 @@ def control_of(
         unresolved=_unresolved(foundation, engine),
         stops=Stops(store=store, clock=clock, wake=engine.pool.wake),
         guards=_guards(foundation, engine),
-        strategies=StrategyViews(
-            store,
-            engine.strategies,
-            engine.accounts,
-            engine.scheduler,
-            views,
-            foundation.clock,
-            engine.proof_address,
-        ),
+        strategies=_strategies(foundation, engine, views),
         strategy_settings=engine.strategies,
         sizes=_sizes(foundation, engine),
         runs=ManualRuns(
@@ -230,9 +222,22 @@ def _registration(foundation: Foundation, engine: Wiring) -> AccountRegistration
         journal=engine.journal,
         pool=engine.pool,
         paper=_paper(foundation, engine),
+        outbox=engine.outbox,
         fence=lambda: engine.lease.fence,
         troubles=engine.supervisor.troubles,
         live_brokers_allowed=accepted or foundation.store_kind != "embedded",
+    )
+
+
+def _strategies(foundation: Foundation, engine: Wiring, views: Views) -> StrategyViews:
+    return StrategyViews(
+        foundation.store,
+        engine.strategies,
+        engine.accounts,
+        engine.scheduler,
+        views,
+        foundation.clock,
+        engine.proof_address,
     )
 
 

@@ -8,12 +8,17 @@ from decimal import Decimal
 
 from core.domain.instrument import InstrumentId, Product
 
-__all__ = ["Ledger", "ledger_key", "shrunk", "with_fill", "with_transfer"]
+__all__ = ["Ledger", "instrument_of", "ledger_key", "shrunk", "with_fill", "with_transfer"]
 
 
 def ledger_key(strategy: str, broker_id: str, instrument: InstrumentId, product: Product) -> str:
     """Return the key shared by a ledger and its goal."""
     return f"{strategy}|{broker_id}|{instrument}|{product.value}"
+
+
+def instrument_of(key: str) -> str:
+    """Return the instrument of a ledger's key: ``NSE:SBIN``."""
+    return key.split("|")[2]
 
 
 @dataclass(frozen=True, slots=True)

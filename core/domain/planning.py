@@ -30,6 +30,7 @@ class AccountState:
         why_not: Says why an entry of so many units is not let through, or ''; 0 units ask about
             an entry that has no size yet.
         is_acted_on: Whether an entry was decided here before on this very signal.
+        has_list: Whether the broker's instruments are known at all.
     """
 
     held: int
@@ -43,6 +44,7 @@ class AccountState:
     instrument: Instrument | None
     largest_order: int | None = None
     is_acted_on: bool = False
+    has_list: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ def _entry(
 ) -> Leg:
     """Return the entry that the assignment's size asks for, or why there is none."""
     if current.instrument is None:
+        if not current.has_list:
+            return Leg(0, 0, "the broker's list of instruments is not loaded yet: not entered")
         return Leg(0, 0, f"{target.instrument} is not in this broker's instruments")
     if reason := untradable(current.instrument, slot_at.date()):
         return Leg(0, 0, f"{target.instrument} {reason}: not entered")

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from core.domain.notices.post import Delivery
-from core.domain.notices.protection import ProtectedAgain, Unprotected
 from core.domain.notices.results import PositionClosed
 from core.engine.gathering import LARGEST_ROUND, MANY, Rounds, is_edit, is_run
 from core.ports.store import Change, Document, StoreView
@@ -31,7 +30,8 @@ __all__ = [
 
 AS_MESSAGES = ""
 """In the place of a card's key: these rows are messages of their own."""
-_BARE = (Unprotected.kind, ProtectedAgain.kind)
+_ALARMS = ("bare:", "alarm:")
+"""Begin the keys of alarms, and of what says that they are over."""
 _CARDS = "cards"
 
 
@@ -98,7 +98,7 @@ async def runs_together(
             new.append(row)
         elif card and card.get("on"):
             moved.setdefault(AS_MESSAGES if is_result else card["on"], []).append(row)
-    bare = [row for row in rows if row["kind"] in _BARE and row["key"] in anew]
+    bare = [row for row in rows if str(row["key"]).startswith(_ALARMS) and row["key"] in anew]
     if len(bare) > MANY:
         found = [await has_card(view, chat_id, row["key"]) for row in bare]
         alone = [row for row, is_shown in zip(bare, found, strict=True) if not is_shown]

@@ -13,6 +13,7 @@ SCHEMA = {one.name: one.indexes for one in COLLECTIONS}
 SMALL = frozenset(
     {
         "account_gates",
+        "alarms",
         "broker_accounts",
         "chats",
         "goals",

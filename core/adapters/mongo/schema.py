@@ -256,6 +256,7 @@ COLLECTIONS: tuple[Collection, ...] = (
     collection("ledgers", found_by=("broker_id",)),  # _id: strategy|broker_id|instrument|product
     collection("goals", found_by=("broker_id",)),  # _id: as ledgers
     collection("guards", found_by=("broker_id",)),  # _id: as ledgers
+    collection("alarms", found_by=("broker_id",)),  # _id: the key of its card
     collection("result_guards"),  # _id: scope, as GuardScope.key
     collection("shut_days", index("at", keep_days=_KEEP_DAYS, name="expiry")),  # _id: scope|day
     collection("limits", rules=_LIMITS),  # _id: broker_id, or all

@@ -9,6 +9,8 @@ from enum import StrEnum
 from core.domain.notices.accounts import (
     AccountReadable,
     AccountUnreadable,
+    AddressRight,
+    AddressWrong,
     Anomaly,
     SoftwareStop,
     SquareOffAlarm,
@@ -21,6 +23,7 @@ from core.domain.notices.orders import ExternalOrder, OrderResolved, OrderUnreso
 from core.domain.notices.panic import PanicCard, PanicOver
 from core.domain.notices.positions import ClosedByHand, PositionDisputed, UnownedPosition
 from core.domain.notices.protection import (
+    AlarmOver,
     ExitDenied,
     ProtectedAgain,
     StopCancelled,
@@ -37,7 +40,9 @@ __all__ = [
     "MORNING_ROUND_KEY",
     "Delivery",
     "Post",
+    "address_card",
     "bare_card",
+    "bare_key",
     "card_of_run",
     "closed_by_hand_card",
     "closed_card",
@@ -62,6 +67,8 @@ __all__ = [
     "stuck_removal",
     "token_warning_card",
     "token_warning_removal",
+    "trouble_card",
+    "trouble_over",
     "unreadable_card",
     "unreadable_removal",
     "unresolved_card",
@@ -89,6 +96,7 @@ _URGENT = (
     GuardFired,
     DailyLossReached,
 )
+_URGENT_KINDS = frozenset(one.kind for one in _URGENT)
 
 
 class Delivery(StrEnum):
@@ -125,7 +133,8 @@ class Post:
         The message of a panic (R2), and what is unprotected, still open or stopped; what says that
         this is over goes with it, for it must never be read before.
         """
-        return isinstance(self.notice, _URGENT)
+        kind = self.notice.alarm if isinstance(self.notice, AlarmOver) else self.notice.kind
+        return kind in _URGENT_KINDS
 
 
 FIRED = "fired|"
@@ -166,12 +175,32 @@ def stop_hit_card(notice: StopHit, run_id: str) -> Post:
     return Post(notice, Delivery.REPLACE, run_key(run_id))
 
 
+def address_card(notice: AddressWrong | AddressRight) -> Post:
+    """Return the post of an account's address that is wrong, or right again: one message."""
+    return Post(notice, Delivery.REPLACE, f"address:{notice.broker_id}")
+
+
+def trouble_card(notice: Notice, key: str) -> Post:
+    """Return the post of a trouble that is about no account, or of its end: one message."""
+    return Post(notice, Delivery.REPLACE, f"trouble:{key}")
+
+
+def trouble_over(alarm: str, how: str, key: str, subject: str = "") -> Post:
+    """Return the post that lets the message of such a trouble say how it ended, without a sound."""
+    return Post(AlarmOver("", alarm, subject, how), Delivery.EDIT, f"trouble:{key}")
+
+
+def bare_key(ledger_key: str) -> str:
+    """Return the key of the card of a position that is unprotected."""
+    return f"bare:{ledger_key}"
+
+
 def bare_card(notice: Unprotected | ProtectedAgain, ledger_key: str) -> Post:
     """Return the post of a position that is unprotected, or is not any more: one message for both.
 
     Each is sent anew, for it must be heard; the end says what was before it.
     """
-    return Post(notice, Delivery.REPLACE, f"bare:{ledger_key}")
+    return Post(notice, Delivery.REPLACE, bare_key(ledger_key))
 
 
 def stuck_card(notice: ExitStuck, ledger_key: str) -> Post:

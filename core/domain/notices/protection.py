@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import ClassVar, TypeAlias
 
 __all__ = [
+    "AlarmOver",
     "ExitDenied",
     "ProtectedAgain",
     "ProtectionNotice",
@@ -165,6 +166,33 @@ class ProtectedAgain:
     was: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class AlarmOver:
+    """What an alarm was about is over: takes the place of its card, without a sound (R6).
+
+    Attributes:
+        broker_id: The account; '' for an alarm of none.
+        alarm: The kind of the alarm's notice.
+        subject: What it was about; '' for all of it.
+        how: How it ended, a clause.
+        since: From when it was so, market time; None where that is not told.
+    """
+
+    kind: ClassVar[str] = "alarm_over"
+    broker_id: str
+    alarm: str
+    subject: str
+    how: str
+    since: datetime | None = None
+
+
 ProtectionNotice: TypeAlias = (
-    ExitDenied | StopRestored | StopChanged | StopCancelled | StopHit | Unprotected | ProtectedAgain
+    ExitDenied
+    | StopRestored
+    | StopChanged
+    | StopCancelled
+    | StopHit
+    | Unprotected
+    | ProtectedAgain
+    | AlarmOver
 )

@@ -21,10 +21,11 @@ from datetime import datetime, timedelta
 from core.domain.account import Account
 from core.domain.instrument import Segment
 from core.domain.notices.accounts import AddressRight, AddressWrong
-from core.domain.notices.post import Post
+from core.domain.notices.post import address_card
 from core.domain.route import Route
 from core.domain.shared_address import has_way_out, seen_trouble, way_out
 from core.engine.accounts.accounts import Accounts, update_account
+from core.engine.orders.alarms import end_alarm
 from core.engine.orders.gate import set_address_trouble
 from core.engine.outbox import Outbox
 from core.errors import NotFound, VaultError
@@ -156,9 +157,13 @@ class Addresses:
         if trouble == account.address_trouble:
             return
         await set_address_trouble(view, broker_id, trouble)
-        if not is_told or not (account.enabled or account.is_default):
+        is_news = is_told and (account.enabled or account.is_default)
+        if trouble and is_news:
+            await self._outbox.post(view, address_card(AddressWrong(broker_id, trouble, seen)))
+        if trouble:
             return
-        notice = (
-            AddressWrong(broker_id, trouble, seen) if trouble else AddressRight(broker_id, seen)
-        )
-        await self._outbox.post(view, Post(notice))
+        right = address_card(AddressRight(broker_id, seen))
+        if is_news:
+            await self._outbox.post(view, right)
+        else:  # whoever has mended it sees the answer; the alarm that stands ends all the same
+            await end_alarm(view, self._outbox, right.key or "", right.notice, is_anew=False)

@@ -20,10 +20,11 @@ from core.domain.command import Command
 from core.domain.instrument import Segment
 from core.domain.notices.accounts import AccountParked
 from core.domain.notices.logins import TokenWarning
-from core.domain.notices.post import Post, token_warning_card, token_warning_removal
+from core.domain.notices.post import token_warning_card, token_warning_removal
 from core.domain.sessions import IST
 from core.engine.accounts.accounts import Accounts, update_account
 from core.engine.accounts.connections import Connections
+from core.engine.orders.alarms import AlarmCause, Until, raise_alarm
 from core.engine.orders.journal import waiting_exits
 from core.engine.outbox import Outbox
 from core.engine.stored_settings import read_setting, write_setting
@@ -145,7 +146,8 @@ class Tokens:
 
         async def body(view: StoreView) -> None:
             if await self._accounts.park(broker_id, reason, view):
-                await self._outbox.post(view, Post(AccountParked(broker_id, reason)))
+                notice, cause = AccountParked(broker_id, reason), AlarmCause(Until.TAKEN)
+                await raise_alarm(view, self._outbox, broker_id, notice, cause)
 
         at = self._clock.now().isoformat()
         await self._store.transaction(body, nonce=f"parked:{broker_id}|{at}")

@@ -16,7 +16,9 @@ from core.engine.accounts.connections import Connections
 from core.engine.accounts.modes import hand_over
 from core.engine.accounts.tokens import Tokens
 from core.engine.control.paper_accounts import PaperAccounts
+from core.engine.orders.guards import close_alarms
 from core.engine.orders.journal import Journal
+from core.engine.outbox import Outbox
 from core.engine.workers.pool import WorkerPool
 from core.errors import BrokerReadError, UserError
 from core.ports.broker import BrokerClient
@@ -43,6 +45,7 @@ class AccountRegistration:
         journal: Journal,
         pool: WorkerPool,
         paper: PaperAccounts,
+        outbox: Outbox,
         fence: Callable[[], int],
         troubles: MutableMapping[str, str],
         live_brokers_allowed: bool,
@@ -53,6 +56,7 @@ class AccountRegistration:
         self._journal = journal
         self._pool = pool
         self._paper = paper
+        self._outbox = outbox
         self._fence = fence
         self._troubles = troubles
         self._live_brokers_allowed = live_brokers_allowed
@@ -83,7 +87,7 @@ class AccountRegistration:
         """
         if not broker.is_paper and not self._live_brokers_allowed:
             raise UserError(
-                "The embedded store is beta and live brokers need an explicit yes: set "
+                "The built-in database is beta and live brokers need an explicit yes: set "
                 "SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE=yes, or use MONGODB_URI."
             )
 
@@ -142,6 +146,7 @@ class AccountRegistration:
         async def also(view: StoreView) -> None:
             await self._journal.end_cards(view, broker_id)
             # Nothing here would ever close it, and the limits of all accounts together count it.
+            await close_alarms(view, self._outbox, broker_id, "the account is disconnected")
             await hand_over(view, broker_id)
             if is_paper(broker_id):
                 await self._paper.close(view, broker_id)

@@ -8,15 +8,16 @@ from core.domain.account import Account, DisablePolicy
 from core.domain.command import Command
 from core.domain.ledger import Ledger
 from core.domain.notices.accounts import OrdersLeftResting
-from core.domain.notices.post import Post
 from core.domain.order import MANUAL, OPEN_STATES, Purpose
 from core.domain.sessions import trading_day
 from core.engine.accounts.accounts import RELEASING, Accounts, releasing_ids, update_account
 from core.engine.accounts.modes import hand_over
 from core.engine.accounts.tokens import Tokens
 from core.engine.control.manual_orders import ManualOrders
+from core.engine.orders.alarms import HANDED_OVER, AlarmCause, Until, raise_alarm
 from core.engine.orders.gate import change_gate
 from core.engine.orders.goals import Flattening, flatten, to_flatten
+from core.engine.orders.guards import close_alarms
 from core.engine.orders.journal import pending_orders
 from core.engine.orders.ledgers import ledgers_of
 from core.engine.outbox import Outbox
@@ -103,6 +104,7 @@ class AccountSwitch:
             if policy is DisablePolicy.CLOSE_NOW:
                 await self._flatten(view, broker_id, command)
             elif policy is DisablePolicy.MANUAL:
+                await close_alarms(view, self._outbox, broker_id, HANDED_OVER)
                 await hand_over(view, broker_id)
 
         await self._store.transaction(body, nonce=f"switch:{command.id}")
@@ -152,7 +154,9 @@ class AccountSwitch:
         async def body(view: StoreView) -> None:
             await update_account(view, broker_id, {RELEASING: False})
             if left:
-                await self._outbox.post(view, Post(OrdersLeftResting(broker_id, left, reason)))
+                notice = OrdersLeftResting(broker_id, left, reason)
+                cause = AlarmCause(Until.NO_ORDERS)
+                await raise_alarm(view, self._outbox, broker_id, notice, cause)
 
         await self._store.transaction(body, nonce=f"released:{secrets.token_hex(8)}")
 

@@ -15,8 +15,7 @@ from core.domain.converge import to_close
 from core.domain.goal import Goal
 from core.domain.instrument import Instrument
 from core.domain.notices.exits import ExitStuck, ExitThrough, ExitWaits
-from core.domain.notices.notice import Notice
-from core.domain.notices.post import Post, stuck_card, stuck_removal
+from core.domain.notices.post import stuck_card, stuck_removal
 from core.domain.order import (
     LIVE_STATES,
     MANUAL,
@@ -28,6 +27,7 @@ from core.domain.order import (
 )
 from core.domain.steps import Cancel, PlaceExit, PlaceStop, Step
 from core.domain.stops import MAKES_WAY
+from core.engine.orders.alarms import AlarmCause, Until, raise_alarm
 from core.engine.orders.circuit import CircuitLimits
 from core.engine.orders.goals import mark_stuck
 from core.engine.orders.market_hours import MarketHours
@@ -71,7 +71,9 @@ class ExitWatch:
         opens_at = self._hours.opens_at(goal.instrument, known)
         notice = ExitWaits(goal.broker_id, order, is_stop, opens_at)
         what = "stop" if is_stop else "exit"
-        await self._post_once(f"waits:{what}|{goal.key}|{goal.run_id}", notice)
+        until = Until.COVERED if is_stop else Until.NOT_CLOSING
+        cause = AlarmCause(until, str(goal.instrument), (goal.key,), goal.run_id)
+        await self._alarm_once(f"waits:{what}|{goal.key}|{goal.run_id}", notice, cause)
 
     async def look(
         self, goal: Goal, held: int, orders: Sequence[Order], *, is_open: bool
@@ -178,9 +180,9 @@ class ExitWatch:
         nonce = f"exit-through:{goal.key}|{goal.stuck}|{self._clock.now().isoformat()}"
         await self._transact(body, nonce)
 
-    async def _post_once(self, nonce: str, notice: Notice) -> None:
+    async def _alarm_once(self, nonce: str, notice: ExitWaits, cause: AlarmCause) -> None:
         async def body(view: StoreView) -> None:
-            await self._outbox.post(view, Post(notice))
+            await raise_alarm(view, self._outbox, notice.broker_id, notice, cause)
 
         await self._transact(body, nonce)
 

@@ -8,20 +8,28 @@ of its run, where it is not told anew). It is stored so that a restart repeats n
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from core.domain.notices.post import bare_card, run_card
-from core.domain.notices.protection import ProtectedAgain, Unprotected
+from core.domain.ledger import instrument_of
+from core.domain.notices.exits import ExitThrough
+from core.domain.notices.post import bare_card, bare_key, run_card, stuck_removal
+from core.domain.notices.protection import AlarmOver, ProtectedAgain, Unprotected
 from core.domain.protection import Lack
+from core.engine.orders.alarm_watch import Alarms
+from core.engine.orders.alarms import CLOSED, HANDED_OVER, end_alarm, end_alarms
+from core.engine.orders.gate import gate_at
+from core.engine.orders.goals import goals_of, mark_stuck
 from core.engine.orders.protections import Protections, Standing
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone
 from core.ports.clock import Clock
 from core.ports.store import Change, Document, Store, StoreView
 
-__all__ = ["Guards", "lasting_gaps"]
+__all__ = ["Guards", "close_alarms", "lasting_gaps"]
 
 _GUARDS = "guards"
+_QUIET: Document = {"since": None, "is_told": False, "fine_since": None}
 _GRACE = timedelta(seconds=5)
 """A stop follows its fill, and an exit its stop, within seconds: that is no news."""
 _STEADY = timedelta(seconds=10)
@@ -43,22 +51,47 @@ async def lasting_gaps(view: StoreView, broker_id: str, now: datetime) -> frozen
     )
 
 
+async def close_alarms(view: StoreView, outbox: Outbox, broker_id: str, how: str) -> None:
+    """Close every alarm of an account whose positions are handed over, in that transaction."""
+    for row in await view.find(_GUARDS, {"broker_id": broker_id}):
+        if row["since"] is not None and row["is_told"]:
+            over = AlarmOver(broker_id, Unprotected.kind, instrument_of(row["_id"]), how)
+            await end_alarm(view, outbox, bare_key(row["_id"]), over)
+        await view.update(_GUARDS, {"_id": row["_id"]}, Change(set=_QUIET))
+    for goal in await goals_of(view, broker_id):
+        if goal.stuck and await mark_stuck(view, goal, ""):
+            position = f"{goal.instrument} {goal.product.value}"
+            await outbox.post(view, stuck_removal(ExitThrough(broker_id, position), goal.key))
+    await end_alarms(view, outbox, broker_id, how)
+
+
 class Guards:
     """Watches over the ledgers of all accounts; the state is in the store."""
 
     def __init__(
-        self, store: Store, clock: Clock, outbox: Outbox, protections: Protections
+        self,
+        store: Store,
+        clock: Clock,
+        outbox: Outbox,
+        protections: Protections,
+        alarms: Alarms,
     ) -> None:
+        self._alarms = alarms
         self._store = store
         self._clock = clock
         self._outbox = outbox
         self._protections = protections
 
-    async def check(self, broker_id: str, *, needs_login: bool) -> None:
+    async def check(self, broker_id: str, *, needs_login: bool, is_parked: bool = False) -> None:
         """Look at an account's ledgers once, and tell what has changed."""
+        standings = await self._protections.of_account(broker_id, needs_login=needs_login)
+        await self._look(broker_id, standings)
+        await self._alarms.check(broker_id, standings, is_parked=is_parked)
+
+    async def _look(self, broker_id: str, standings: Sequence[Standing]) -> None:
         rows = await self._store.find(_GUARDS, {"broker_id": broker_id})
         known = {str(row["_id"]): row for row in rows}
-        for standing in await self._protections.of_account(broker_id, needs_login=needs_login):
+        for standing in standings:
             row = known.pop(standing.ledger.key, None)
             if standing.protection.is_alarming:
                 await self._unprotected(standing, row)
@@ -69,9 +102,8 @@ class Guards:
             else:
                 await self._still_open(row)
         for row in known.values():
-            # Nothing is held any more; what closed it is told by its own notice.
             if not _is_quiet(row):
-                await self._quiet(row)
+                await self._ended(row)
 
     async def _unprotected(self, standing: Standing, row: Document | None) -> None:
         now, gap = self._clock.now(), standing.protection.gap
@@ -160,7 +192,32 @@ class Guards:
             await self._update(row, {"fine_since": None})
 
     async def _quiet(self, row: Document) -> None:
-        await self._update(row, {"since": None, "is_told": False, "fine_since": None})
+        await self._update(row, dict(_QUIET))
+
+    async def _ended(self, row: Document) -> None:
+        """Close the alarm of a position that is held no more; what closed it is told by itself."""
+        if not row["is_told"]:
+            await self._quiet(row)
+            return
+        gate = await gate_at(self._store, row["broker_id"])
+        is_handed_over = gate is not None and not (gate.enabled or gate.drain)
+        over = AlarmOver(
+            row["broker_id"],
+            Unprotected.kind,
+            instrument_of(row["_id"]),
+            HANDED_OVER if is_handed_over else CLOSED,
+            self._clock.market_at(row["since"]),
+        )
+
+        async def body(view: StoreView) -> None:
+            await view.update(_GUARDS, {"_id": row["_id"]}, Change(set=_QUIET))
+            await end_alarm(view, self._outbox, bare_key(row["_id"]), over)
+
+        since = row["since"].isoformat()
+        try:
+            await self._store.transaction(body, nonce=f"{over.kind}:{row['_id']}|{since}")
+        except AlreadyDone:
+            await self._quiet(row)
 
     async def _update(self, row: Document, fields: Document) -> None:
         await self._store.update(_GUARDS, {"_id": row["_id"]}, Change(set=fields))

@@ -231,7 +231,7 @@ class Journal:
         if row is None:
             row = await past_order(self._store, client_order_id)
         if row is None:
-            raise NotFound("That order is not in the journal.")
+            raise NotFound("I do not know that order.")
         return order_of(row)
 
     async def has(self, client_order_id: str) -> bool:
@@ -345,7 +345,7 @@ class Journal:
         for _ in range(_EVENT_ATTEMPTS):
             row = await self._store.get(_ORDERS, client_order_id)
             if row is None:  # never there, or of a day that is finished: it changes no more
-                raise NotFound("That order is not in the journal.")
+                raise NotFound("I do not know that order.")
             order = order_of(row)
             after = self.after(order, event)
             if after is None:

@@ -42,6 +42,7 @@ from core.domain.truth import (
     shown,
     voided,
 )
+from core.engine.orders.alarms import raise_unowned
 from core.engine.orders.baselines import Baseline, Dispute, baseline_at, put_baseline
 from core.engine.orders.gaps import Gap, Gaps
 from core.engine.orders.gate import touch_gate
@@ -341,14 +342,13 @@ class NetPositions:
         """Alarm when a sale by hand and an exit of ours were seen to fill at the same time."""
         rows = await self._journal.of_day(broker_id, day)
         for key in collided(rows, since=since):
-            net = await self.net_in(self._store, broker_id, key, day)
-            if not net.outside:
+            units = (await self.net_in(self._store, broker_id, key, day)).outside
+            if not units:
                 continue
-            units = net.outside
-            post = Post(UnownedPosition(broker_id, str(key[0]), key[1].value, units))
+            notice = UnownedPosition(broker_id, str(key[0]), key[1].value, units)
 
-            async def body(view: StoreView, post: Post = post) -> None:
-                await self._outbox.post(view, post)
+            async def body(view: StoreView, notice: UnownedPosition = notice) -> None:
+                await raise_unowned(view, self._outbox, notice)
 
             nonce = f"unowned:{broker_id}|{day}|{key[0]}|{key[1]}|{units}|{len(rows)}"
             with contextlib.suppress(AlreadyDone):

@@ -121,7 +121,7 @@ def _is_foreign(order: Order, ledger: Ledger) -> bool:
 def _not_sent(gate: Gate | None, goal: Goal | None) -> str:
     """Return why mode and switch let no exit out, or ''."""
     if gate is None:
-        return "the account has no gate"
+        return "the account is not connected any more"
     by_user = goal is not None and goal.by_user
     if gate.mode is TradingMode.PAUSED:
         return "" if by_user and goal is not None and goal.despite_pause else "it is paused"

@@ -18,10 +18,11 @@ from core.domain.broker import BrokerOrder, BrokerTrade
 from core.domain.identifiers import is_client_order_id
 from core.domain.notices.accounts import Anomaly
 from core.domain.notices.positions import ExitUnproved, OrderUnlisted
-from core.domain.notices.post import Post, external_order_card
+from core.domain.notices.post import external_order_card
 from core.domain.odd_rows import OddRow, odd_rows_of
 from core.domain.order import EXTERNAL, UNKNOWN_STATES, Order, OrderState
 from core.domain.sessions import trading_day
+from core.engine.orders.alarms import AlarmCause, Until, raise_alarm
 from core.engine.orders.baselines import baseline_at
 from core.engine.orders.decisions import (
     Adopt,
@@ -247,16 +248,16 @@ class Reconciler:
 
     async def _freeze(self, order: Order, text: str) -> None:
         """Journal an impossible event once, and stop the account's entries."""
-        post = Post(Anomaly(order.broker_id, text))
+        notice = Anomaly(order.broker_id, text)
 
         async def body(view: StoreView) -> None:
             # This write makes a submission that has just read the gate fail: no entry gets past.
             await freeze_entries(view, order.broker_id)
-            await self._outbox.post(view, post)
+            await raise_alarm(view, self._outbox, order.broker_id, notice, AlarmCause(Until.THAWED))
 
         _log.error("anomaly: %s", text)
         try:
-            await self._store.transaction(body, nonce=f"anomaly:{text}")
+            await self._store.transaction(body, nonce=f"anomaly:{order.client_order_id}|{text}")
         except AlreadyDone:
             return
 
@@ -327,20 +328,25 @@ class Reconciler:
     async def _ask(self, order: Order) -> None:
         """Ask once about an order of unknown fate that no read will settle."""
         key = order.client_order_id
-        await self._once(f"ask:{key}#{order.version}", Post(ExitUnproved(order.broker_id, key)))
+        cause = AlarmCause(Until.ANSWER, str(order.request.instrument), (key,))
+        notice = ExitUnproved(order.broker_id, key)
+        await self._once(f"ask:{key}#{order.version}", notice, cause)
 
     async def _notify_unlisted(self, broker_id: str, orders: Sequence[Order]) -> None:
         """Alert once to orders that the broker took and does not list."""
         for order in orders:
             key = order.client_order_id
-            await self._once(f"unlisted:{key}", Post(OrderUnlisted(broker_id, key)))
+            cause = AlarmCause(Until.ORDER, str(order.request.instrument), (key,))
+            await self._once(f"unlisted:{key}", OrderUnlisted(broker_id, key), cause)
 
-    async def _once(self, nonce: str, post: Post) -> None:
+    async def _once(
+        self, nonce: str, notice: ExitUnproved | OrderUnlisted, cause: AlarmCause
+    ) -> None:
         if nonce in self._told:
             return
 
         async def body(view: StoreView) -> None:
-            await self._outbox.post(view, post)
+            await raise_alarm(view, self._outbox, notice.broker_id, notice, cause)
 
         with contextlib.suppress(AlreadyDone):
             await self._store.transaction(body, nonce=nonce)

@@ -20,7 +20,6 @@ from core.domain.money import round_to_tick
 from core.domain.notices.accounts import SoftwareStop
 from core.domain.notices.notice import Notice
 from core.domain.notices.orders import CancelRefused
-from core.domain.notices.post import Post
 from core.domain.notices.protection import ExitDenied, StopCancelled, StopRestored
 from core.domain.order import EXTERNAL, Order, OrderRequest, OrderState, OrderType, Purpose, Side
 from core.domain.outcome import Acked, Cause, Refused
@@ -35,6 +34,7 @@ from core.domain.steps import (
     StopPassed,
 )
 from core.domain.stops import is_price_through
+from core.engine.orders.alarms import AlarmCause, Until, raise_alarm
 from core.engine.orders.gateway import Gateway, Held, SnapshotStale, Ticket
 from core.engine.orders.goals import goal_at, leave_without_stop
 from core.engine.orders.looks import Looks
@@ -254,13 +254,19 @@ class Steps:
             request.trigger_price or Decimal(0),
             why or "the exit was not taken",
         )
-        await self._post_once(f"restored:{key_of(stop)}|{stop.run_id}|{stop.day}", Post(notice))
+        await self._alarm_once(
+            f"restored:{key_of(stop)}|{stop.run_id}|{stop.day}",
+            notice,
+            AlarmCause(Until.FLAT, notice.instrument, (key_of(stop),)),
+        )
 
     async def notify_denied(self, goal: Goal, denied: Denied, *, has_stop: bool) -> None:
         """Say once for each close and cause that an exit may not go."""
         notice = ExitDenied(goal.broker_id, str(goal.instrument), denied.reason, has_stop)
-        await self._post_once(
-            f"denied:{goal.key}|{goal.run_id}|{goal.day}|{denied.code}", Post(notice)
+        await self._alarm_once(
+            f"denied:{goal.key}|{goal.run_id}|{goal.day}|{denied.code}",
+            notice,
+            AlarmCause(Until.NOT_CLOSING, notice.instrument, (goal.key,), goal.run_id),
         )
 
     async def _resize(
@@ -319,7 +325,8 @@ class Steps:
         # is, and the price that is wanted is watched here.
         text = f"it stays at {stop.request.trigger_price} there: {refused.message}"
         notice = SoftwareStop(goal.broker_id, str(goal.instrument), text)
-        await self._post_once(f"unmoved:{stop.client_order_id}", Post(notice))
+        cause = AlarmCause(Until.FLAT, notice.instrument, (goal.key,))
+        await self._alarm_once(f"unmoved:{stop.client_order_id}", notice, cause)
         return False
 
     async def _cancel(self, client: BrokerClient, order: Order, reason: str) -> bool:
@@ -347,11 +354,12 @@ class Steps:
 
     async def _notify_stuck(self, order: Order) -> None:
         notice = CancelRefused(order.client_order_id)
-        await self._post_once(f"stuck:{order.client_order_id}", Post(notice))
+        cause = AlarmCause(Until.ORDER, str(order.request.instrument), (order.client_order_id,))
+        await self._alarm_once(f"stuck:{order.client_order_id}", notice, cause)
 
-    async def _post_once(self, nonce: str, post: Post) -> None:
+    async def _alarm_once(self, nonce: str, notice: Notice, cause: AlarmCause) -> None:
         async def body(view: StoreView) -> None:
-            await self._outbox.post(view, post)
+            await raise_alarm(view, self._outbox, self._broker_id, notice, cause)
 
         try:
             await self._store.transaction(body, nonce=nonce)
@@ -371,7 +379,8 @@ class Steps:
             if now.stop_set_at != goal.stop_set_at and not why.is_by_person:
                 return
             await leave_without_stop(view, goal.key, why, reason)
-            await self._outbox.post(view, Post(notice))
+            cause = AlarmCause(Until.COVERED, str(order.request.instrument), (goal.key,))
+            await raise_alarm(view, self._outbox, self._broker_id, notice, cause)
 
         try:
             await self._store.transaction(body, nonce=f"soft:{order.client_order_id}")

@@ -13,7 +13,7 @@ from core.domain.calendar_years import DerivedYear, EndsSoon, known_until, remin
 from core.domain.instrument import Segment
 from core.domain.notices.calendar import CalendarEnds, DayUnknown, YearDerived
 from core.domain.notices.notice import Notice
-from core.domain.notices.post import Post
+from core.domain.notices.post import Post, trouble_card, trouble_over
 from core.engine.outbox import Outbox
 from core.engine.stored_settings import read_setting, write_setting
 from core.errors import AlreadyDone
@@ -35,6 +35,7 @@ class CalendarWatch:
         self._calendar = calendar
         self._outbox = outbox
         self._posted: set[str] = set()
+        self._unknown = ""
 
     async def tick(self) -> None:
         """Post the notices that are due today and were not posted before."""
@@ -42,7 +43,15 @@ class CalendarWatch:
         if now.time() < _FROM:
             return
         day = now.date()
-        for key, notice in [*self._reminders(day), *self._today(day)]:
+        unknown = self._today(day)
+        if self._unknown and not unknown:
+            how = "its hours are known now, so strategies enter again"
+            over = trouble_over(DayUnknown.kind, how, f"day:{self._unknown}", self._unknown)
+            await self._outbox.post_alone(self._store, over)
+            self._unknown = ""
+        elif unknown:
+            self._unknown = day.isoformat()
+        for key, notice in [*self._reminders(day), *unknown]:
             if key not in self._posted:
                 await self._post(f"calendar|{key}", notice)
                 self._posted.add(key)
@@ -82,7 +91,10 @@ class CalendarWatch:
                 raise AlreadyDone(key)
             said = Change(set={"said_at": self._clock.now()})
             await write_setting(view, key, said)
-            await self._outbox.post(view, Post(notice))
+            post = Post(notice)
+            if isinstance(notice, DayUnknown):
+                post = trouble_card(notice, f"day:{notice.day}")
+            await self._outbox.post(view, post)
 
         try:
             await self._store.transaction(body, nonce=key)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from core.domain.host_clock import WRONG_FROM, certain_offset, is_right
 from core.domain.notices.notice import Notice
-from core.domain.notices.post import Post
+from core.domain.notices.post import trouble_card
 from core.domain.notices.system import ClockRight, ClockWrong
 from core.engine.outbox import Outbox
 from core.engine.stored_settings import read_setting, write_setting
@@ -51,7 +51,7 @@ class ClockWatch:
             if bool(row and row["is_wrong"]) is is_wrong:
                 raise AlreadyDone(_KEY)
             await write_setting(view, _KEY, Change(set={"is_wrong": is_wrong}))
-            await self._outbox.post(view, Post(notice))
+            await self._outbox.post(view, trouble_card(notice, "clock"))
 
         try:
             nonce = f"{_KEY}:{is_wrong}|{self._clock.now().isoformat()}"

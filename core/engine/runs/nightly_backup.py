@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from core.domain.backup import BackupKind, last_evening
 from core.domain.notices.backups import BackupMissed
-from core.domain.notices.post import Post
+from core.domain.notices.post import trouble_card, trouble_over
 from core.engine.accounts.accounts import Accounts
 from core.engine.orders.market_hours import MarketHours
 from core.engine.outbox import Outbox
@@ -50,6 +50,7 @@ class NightlyBackup:
         self._hours = hours
         self._backups = backups
         self._again_at = datetime.min.replace(tzinfo=UTC)
+        self._is_missed = False
 
     async def tick(self) -> None:
         """Make the backup that is due; a failure is said once an evening and tried again hourly."""
@@ -69,10 +70,16 @@ class NightlyBackup:
             self._again_at = now + _AGAIN
             notice = BackupMissed(str(error), newest.made_at if newest else None)
             await self._say(notice, evening)
+            self._is_missed = True
+        else:
+            if self._is_missed:
+                over = trouble_over(BackupMissed.kind, "it is made now", "backup")
+                await self._outbox.post_alone(self._store, over)
+            self._is_missed = False
 
     async def _say(self, notice: BackupMissed, evening: datetime) -> None:
         async def body(view: StoreView) -> None:
-            await self._outbox.post(view, Post(notice))
+            await self._outbox.post(view, trouble_card(notice, "backup"))
 
         try:
             await self._store.transaction(body, nonce=f"backup missed:{evening.isoformat()}")

@@ -153,7 +153,9 @@ class RunPlan:
             is_known_day=self.is_known_day,
             now=self.now,
             run_id=self.request.run_id,
-            late="" if self.request.may_enter else "the slot came too late, entries are dropped",
+            late=""
+            if self.request.may_enter
+            else "the run came too late, so its entries are dropped",
             is_closing=account.broker in self.closing,
             shut=shut,
             needs_login=account.needs_login,

@@ -104,7 +104,7 @@ class Planner:
                     assignment,
                     account,
                     decided.prices,
-                    known.get(target.instrument),
+                    known,
                     free.get(broker_id),
                     draft,
                 )
@@ -122,7 +122,7 @@ class Planner:
         assignment: AssignmentView,
         account: Account,
         prices: Mapping[InstrumentId, Decimal],
-        known: Instrument | None,
+        listed: Mapping[InstrumentId, Instrument],
         lane: Lane | None,
         draft: _Draft,
     ) -> list[ReducedLedger]:
@@ -130,9 +130,11 @@ class Planner:
 
         ``lane`` is of an account with nothing to do first.
         """
+        known = listed.get(target.instrument)
         current, asked = await self._account_state(
             view, plan, target, assignment, account, prices, known, draft.entries
         )
+        current = replace(current, has_list=bool(listed))
         leg = plan_leg(
             target,
             assignment,

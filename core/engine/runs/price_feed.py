@@ -18,7 +18,7 @@ from typing import Final
 from core.domain.account import Account
 from core.domain.instrument import InstrumentId
 from core.domain.notices.notice import Notice
-from core.domain.notices.post import Post
+from core.domain.notices.post import trouble_card
 from core.domain.notices.prices import PricesPolled, PricesPushed
 from core.domain.ticks import PriceTick
 from core.engine.accounts.connections import Connections
@@ -328,7 +328,7 @@ class PriceFeed:
 
     async def _post(self, notice: Notice) -> None:
         async def body(view: StoreView) -> None:
-            await self._outbox.post(view, Post(notice))
+            await self._outbox.post(view, trouble_card(notice, "prices"))
 
         with suppress(AlreadyDone):
             nonce = f"{notice.kind}|{self._clock.now().isoformat()}"

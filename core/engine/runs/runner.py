@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
@@ -21,7 +22,8 @@ from core.domain.broker_profile import BrokerProfile
 from core.domain.due import square_off_at
 from core.domain.instrument import Instrument, InstrumentId, Segment
 from core.domain.kept_out import entries_over
-from core.domain.notices.post import Post
+from core.domain.notices.post import Post, trouble_card
+from core.domain.notices.protection import AlarmOver
 from core.domain.notices.runs import DataMissing, RunFailed
 from core.domain.order import Order
 from core.domain.sessions import Schedule, SessionWindow, trading_day
@@ -29,6 +31,7 @@ from core.domain.target import Context, ParameterValue, Strategy
 from core.domain.views import AssignmentView
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.masters import Masters
+from core.engine.orders.alarms import end_alarm
 from core.engine.orders.gateway import Gateway
 from core.engine.orders.journal import Journal
 from core.engine.orders.lanes import Lane, TakeLanes, no_lanes
@@ -56,6 +59,7 @@ __all__ = ["Runner"]
 
 _log = logging.getLogger(__name__)
 _RUNS_WITH_LANES = 2
+_LATE_LIST_S = 1.0
 
 
 class Runner:
@@ -116,6 +120,7 @@ class Runner:
         self._lanes = lanes
         self._uncontended = uncontended
         self._planning = asyncio.Lock()
+        self._without_data: set[str] = set()
 
     async def run(self, request: RunRequest) -> str:
         """Compute the targets, commit the run, wake the accounts; return one line on the result.
@@ -130,14 +135,28 @@ class Runner:
         except NoData as error:
             notice = DataMissing(request.strategy, str(error))
             await self._notify(notice, request, await self._last_run(request))
+            self._without_data.add(request.strategy)
             return f"no market data: {error}"
         except StrategyFailed as error:
             await self._notify(RunFailed(request.strategy, str(error)), request, str(error))
             return str(error)
         try:
-            return await self._commit(strategy, request, decided, parameters)
+            line = await self._commit(strategy, request, decided, parameters)
         except AlreadyDone:
-            return "this slot ran already"
+            line = "this run was done already"
+        if request.strategy in self._without_data:  # orders go before words
+            await self._say_data(request.strategy)
+        return line
+
+    async def _say_data(self, name: str) -> None:
+        """Let the message about missing data say that they are there again."""
+        over = AlarmOver("", DataMissing.kind, name, "market data are there again")
+
+        async def body(view: StoreView) -> None:
+            await end_alarm(view, self._outbox, f"trouble:data:{name}", over, is_anew=False)
+
+        await self._store.transaction(body, nonce=f"data:{secrets.token_hex(8)}")
+        self._without_data.discard(name)
 
     async def warm(self, name: str, only: str | None = None) -> None:
         """Have connections open and positions read that a strategy's slot, which is near, needs.
@@ -209,7 +228,10 @@ class Runner:
         day = trading_day(request.slot_at)
 
         async def body(view: StoreView) -> None:
-            await self._outbox.post(view, Post(notice))
+            is_whole = isinstance(notice, DataMissing) and not notice.others_run
+            key = f"data:{request.strategy}"
+            post = trouble_card(notice, key) if is_whole else Post(notice)
+            await self._outbox.post(view, post)
 
         try:
             await self._store.transaction(
@@ -259,10 +281,8 @@ class Runner:
         if request.may_enter and any(plan.is_fresh(target) for target in decided.targets):
             self._warm(account.broker_id for account, _ in accounts)  # while this is written
         plan = replace(plan, doubts=await self._doubts(plan, decided))
-        instruments = {
-            account.broker_id: await self._instruments(account) for account, _ in accounts
-        }
-
+        tables = await self._tables(brokers)
+        instruments = {account.broker_id: tables[account.broker] for account, _ in accounts}
         written = await self._write(plan, decided, accounts, instruments)
         ids = [account.broker_id for account, _ in accounts]
         if written.is_signal:
@@ -409,9 +429,32 @@ class Runner:
         held = any(one.strategy == name and one.quantity for one in ledgers)
         return held and (account.enabled or account.drain)
 
-    async def _instruments(self, account: Account) -> Mapping[InstrumentId, Instrument]:
+    async def _tables(
+        self, brokers: Collection[BrokerProfile]
+    ) -> Mapping[BrokerProfile, Mapping[InstrumentId, Instrument]]:
+        """Return each broker's instruments; one that hangs holds back no other's accounts (I7).
+
+        Once one broker's are there, the others' are waited for a moment: where they are not known
+        then, nothing is entered there, and exits need none.
+        """
+        found: dict[BrokerProfile, Mapping[InstrumentId, Instrument]] = {}
+
+        async def load(broker: BrokerProfile) -> None:
+            found[broker] = await self._instruments(broker)
+
+        async with asyncio.TaskGroup() as group:
+            late = {group.create_task(load(one)) for one in brokers}
+            while late and not any(found.values()):
+                _, late = await asyncio.wait(late, return_when=asyncio.FIRST_COMPLETED)
+            if late:
+                _, late = await asyncio.wait(late, timeout=_LATE_LIST_S)
+            for one in late:
+                one.cancel()  # it is loaded by the keeper of the lists, for the next run
+        return {one: found.get(one, self._masters.known(one)) for one in brokers}
+
+    async def _instruments(self, broker: BrokerProfile) -> Mapping[InstrumentId, Instrument]:
         try:
-            return await self._masters.instruments(account.broker)
+            return await self._masters.instruments(broker)
         except BrokerReadError as error:
-            _log.warning("%s: %s", account.label, error)
+            _log.warning("%s: %s", broker.label, error)
             return {}

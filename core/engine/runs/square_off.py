@@ -21,13 +21,12 @@ from core.domain.instrument import Instrument, Product
 from core.domain.ledger import Ledger
 from core.domain.notices.accounts import SquareOffAlarm
 from core.domain.notices.exits import LedgersLeft
-from core.domain.notices.notice import Notice
-from core.domain.notices.post import Post
 from core.domain.order import MANUAL
 from core.domain.sessions import Schedule, plausible_kinds, trading_day
 from core.domain.square_off import square_off_times
 from core.engine.accounts.accounts import Accounts
 from core.engine.accounts.masters import Masters
+from core.engine.orders.alarms import AlarmCause, Until, raise_alarm
 from core.engine.orders.goals import Flattening, flatten, goals_of
 from core.engine.orders.ledgers import held_ledgers
 from core.engine.orders.market_hours import MarketHours
@@ -226,7 +225,7 @@ class SquareOff:
         is_closed = not any(one.is_trading for one in late)
         notice = SquareOffAlarm(account.broker_id, name, positions, is_closed)
         if await self._post_once(
-            f"alarm:{name}|{account.broker_id}|{day}|{','.join(positions)}", notice
+            f"alarm:{name}|{account.broker_id}|{day}|{','.join(positions)}", notice, ledgers
         ):
             self._alarmed_at[key] = now
 
@@ -248,16 +247,22 @@ class SquareOff:
         )
         if positions:
             notice = LedgersLeft(account.broker_id, name, positions, trouble)
-            await self._post_once(f"left:{name}|{account.broker_id}|{','.join(positions)}", notice)
+            nonce = f"left:{name}|{account.broker_id}|{','.join(positions)}"
+            await self._post_once(nonce, notice, owned)
 
-    async def _post_once(self, nonce: str, notice: Notice) -> bool:
+    async def _post_once(
+        self, nonce: str, notice: SquareOffAlarm | LedgersLeft, ledgers: list[Ledger]
+    ) -> bool:
         """Post a notice that this nonce has not posted before; return whether it was posted."""
         # Asked at each tick: what this process has said costs the store nothing.
         if nonce in self._said:
             return False
 
+        names = ", ".join(dict.fromkeys(str(one.instrument) for one in ledgers))
+        cause = AlarmCause(Until.FLAT, names, tuple(one.key for one in ledgers))
+
         async def body(view: StoreView) -> None:
-            await self._outbox.post(view, Post(notice))
+            await raise_alarm(view, self._outbox, notice.broker_id, notice, cause)
 
         try:
             await self._store.transaction(body, nonce=nonce)

@@ -89,7 +89,7 @@ class AccountWorker:
         self._tokens = tokens
         self._watch = watch
         self._guards = guards
-        self._needs_login = False
+        self._needs_login = self._is_parked = False
         self._settings = settings
         self._wake = asyncio.Event()
         self.updates = UpdatesFollower(
@@ -249,7 +249,9 @@ class AccountWorker:
         pause = await self._turn()
         try:
             # However the turn ended: a broker that cannot be read protects nothing either.
-            await self._guards.check(self.broker_id, needs_login=self._needs_login)
+            await self._guards.check(
+                self.broker_id, needs_login=self._needs_login, is_parked=self._is_parked
+            )
         except StoreError as error:
             _log.warning("account %s: %s", self.broker_id, error)
         return pause
@@ -264,7 +266,10 @@ class AccountWorker:
             if client is None or self._token_time != account.token_generated_at:
                 self._ready_for = None
             self._token_time = account.token_generated_at
-            self._dies_at = account.broker.tokens_die_at
+            self._dies_at, self._is_parked = (
+                account.broker.tokens_die_at,
+                bool(account.parked_reason),
+            )
             self._needs_login = client is None
             self._client = client
             self.updates.follow(client)

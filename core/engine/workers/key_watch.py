@@ -6,7 +6,7 @@ has to hear before.
 
 from __future__ import annotations
 
-from core.domain.notices.post import Post
+from core.domain.notices.post import trouble_card
 from core.domain.notices.system import KeysInDanger, KeysSafe
 from core.engine.outbox import Outbox
 from core.ports.store import Store
@@ -30,6 +30,6 @@ class KeyWatch:
         if trouble == self._said:
             return
         await self._outbox.post_alone(
-            self._store, Post(KeysInDanger(trouble) if trouble else KeysSafe())
+            self._store, trouble_card(KeysInDanger(trouble) if trouble else KeysSafe(), "keys")
         )
         self._said = trouble

@@ -67,7 +67,7 @@ async def test_every_login_fault_has_its_own_words(fault: LoginFault):
 async def test_end_of_the_calendar_says_what_to_do(days_left: int, when: str):
     """When it ends, what stops and what goes on after that, and the command that helps."""
     text = await text_of(CalendarEnds("2027-12-31", days_left))
-    assert text.startswith(f"🗓 My exchange calendar ends {when}, on 2027-12-31.\n")
+    assert text.startswith(f"🗓 My exchange calendar ends {when}, on 31 Dec 2027.\n")
     assert "After that strategies enter nothing" in text
     assert "Exits, stops and square-offs go on" in text
     assert "saarthi calendar import FILE" in text
@@ -291,7 +291,7 @@ async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
         f"🛑 Daily loss reached{' · ' if is_all else chr(10) + '   '}{whose}\n"
         "Today -₹1,240.50 after charges, the limit is ₹1,000.\n"
         + ("Set to exit only: Zerodha - Main.\n" if is_all else "")
-        + "Nothing new is entered. Stops and exits go on.\n"
+        + "Nothing is sent there now, no stop and no exit: Zerodha - Main (needs a login).\n"
         "You can set Normal from 10:15 on, if the loss is within the limit then or you have raised "
         "the limit."
     )
@@ -314,8 +314,8 @@ async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
         (
             OrdersLeftResting(ACCOUNT.broker_id, 2, "the broker did not confirm"),
             (
-                "Zerodha - Main is yours now, but 2 orders of the strategies may still rest there "
-                "(the broker did not confirm). Look at /orders."
+                "⚠️ Zerodha - Main is yours now, but 2 orders of the strategies may still rest "
+                "there (the broker did not confirm) and could trade. Cancel what is left in /orders."
             ),
         ),
         (
@@ -363,23 +363,20 @@ async def test_the_daily_loss_says_the_numbers_and_what_follows(is_all: bool):
         (
             SlotMissed("gone", AT, 200, missed=3),
             (
-                "⏰ gone: the run of 10:15 came 3 min late, so its entries are dropped; exits are "
-                "done all the same. 3 earlier runs were missed altogether."
+                "⏰ gone: the run of 10:15 came 3 min late, so it only exits: its entries are "
+                "dropped. 3 earlier runs were missed altogether."
             ),
         ),
         (
             SlotMissed("gone", AT, 61),
             (
-                "⏰ gone: the run of 10:15 came 61 s late, so its entries are dropped; exits are "
-                "done all the same."
+                "⏰ gone: the run of 10:15 came 61 s late, so it only exits: its entries are "
+                "dropped."
             ),
         ),
         (
             SlotMissed("gone", AT, 7, missed=1, may_enter=True),
-            (
-                "⏰ gone: 1 earlier run was missed. The run of 10:15 is in time and may enter as "
-                "usual."
-            ),
+            ("⏰ gone: 1 earlier run was missed. The run of 10:15 is in time and enters as usual."),
         ),
     ],
     ids=lambda value: getattr(value, "kind", ""),

@@ -67,6 +67,7 @@ from core.domain.notices.positions import (
 )
 from core.domain.notices.prices import PricesPolled, PricesPushed
 from core.domain.notices.protection import (
+    AlarmOver,
     ExitDenied,
     ProtectedAgain,
     StopCancelled,
@@ -165,6 +166,7 @@ def notices(word: str) -> tuple[Notice, ...]:
         StopHit(account, word, word, -3, Decimal(810), word),
         Unprotected(account, word, word, "MIS", 3, word, can_put_back=True),
         ProtectedAgain(account, word, word, 3, word, AT, word),
+        AlarmOver(account, "unprotected", word, word, AT),
         ExitWaits(account, word, opens_at=AT),
         ExitStuck(account, word, word, word),
         ExitThrough(account, word),

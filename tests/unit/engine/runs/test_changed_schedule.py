@@ -40,6 +40,7 @@ class Bench:
 
     async def opened(self, monkeypatch: pytest.MonkeyPatch, handled: datetime) -> Bench:
         await self.engine.owned()
+        await self.engine.connect()
         name, wiring = self.strategy.name, self.engine.wiring
         settings = self.engine.control.strategy_settings
         await settings.set_enabled(self.engine.command(), name, enabled=True)

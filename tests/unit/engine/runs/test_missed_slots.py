@@ -71,7 +71,11 @@ class Ending(Obedient):
 
 
 async def told_of(
-    slot: datetime, *, mode: TradingMode = TradingMode.NORMAL, needs_login: bool = False
+    monkeypatch: pytest.MonkeyPatch,
+    slot: datetime,
+    *,
+    mode: TradingMode = TradingMode.NORMAL,
+    needs_login: bool = False,
 ) -> SlotMissed:
     """Return what is told when the run before ``slot`` was missed and this one is in time."""
     strategy = Ending()
@@ -84,6 +88,11 @@ async def told_of(
         engine.command(), strategy.name, enabled=True
     )
     await engine.wiring.strategies.mark_slot(strategy.name, slot - timedelta(minutes=10))
+
+    async def run(_request: RunRequest) -> str:
+        return "done"  # what it does is no matter here, and it would wait for bars
+
+    monkeypatch.setattr(engine.wiring.runner, "run", run)
     await engine.wiring.scheduler.tick_slots()
     (told,) = await engine.notices(SlotMissed)
     assert isinstance(told, SlotMissed)
@@ -103,10 +112,16 @@ async def told_of(
     ],
 )
 async def test_nobody_is_promised_an_entry_that_cannot_come(
-    after: int, mode: TradingMode, needs_login: bool, expected: tuple[str, bool]
+    monkeypatch: pytest.MonkeyPatch,
+    after: int,
+    mode: TradingMode,
+    needs_login: bool,
+    expected: tuple[str, bool],
 ) -> None:
     """After the last entry, in another mode, without a login: the notice says what the run can do."""
-    told = await told_of(LAST_ENTRY + timedelta(minutes=after), mode=mode, needs_login=needs_login)
+    told = await told_of(
+        monkeypatch, LAST_ENTRY + timedelta(minutes=after), mode=mode, needs_login=needs_login
+    )
     assert (told.kept_out, told.is_silent) == expected
     words = await text_of(told)
     why, is_silent = expected
@@ -116,8 +131,12 @@ async def test_nobody_is_promised_an_entry_that_cannot_come(
 
 
 @pytest.mark.row("D2")
-async def test_a_late_run_that_had_nothing_to_enter_drops_nothing() -> None:
+async def test_a_late_run_that_had_nothing_to_enter_drops_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """It says that it would only exit in time as well."""
-    told = replace(await told_of(LAST_ENTRY + timedelta(minutes=5)), may_enter=False, late_s=300)
+    told = replace(
+        await told_of(monkeypatch, LAST_ENTRY + timedelta(minutes=5)), may_enter=False, late_s=300
+    )
     words = await text_of(told)
     assert "dropped" not in words and "it enters nothing after 14:30" in words

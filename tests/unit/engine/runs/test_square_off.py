@@ -153,7 +153,9 @@ async def test_an_open_intraday_ledger_is_an_alarm_at_any_hour_once_and_when_it_
     for _ in range(3):
         await engine.clock.advance(120)
         await tick()
-    alarm = SquareOffAlarm(account.broker_id, STRATEGY, ("NSE:SBIN +10", "NSE:SBIN +3"))
+    alarm = SquareOffAlarm(
+        account.broker_id, STRATEGY, ("NSE:SBIN +10", "NSE:SBIN +3"), is_closed=True
+    )
     assert await engine.notices(SquareOffAlarm) == [alarm]
     # Of a strategy that ends each day flat NRML is due too; one that is gone leaves it alone.
     other = await engine_at("2026-11-23T23:30")
@@ -167,7 +169,8 @@ async def test_an_open_intraday_ledger_is_an_alarm_at_any_hour_once_and_when_it_
     await other.clock.advance(61)
     await other.wiring.scheduler.tick_square_offs()
     assert await other.notices(SquareOffAlarm) == [
-        SquareOffAlarm(account.broker_id, STRATEGY, (f"NSE:SBIN +{units}",)) for units in (10, 4)
+        SquareOffAlarm(account.broker_id, STRATEGY, (f"NSE:SBIN +{units}",), is_closed=True)
+        for units in (10, 4)
     ]
     assert {order.run_id for order in await other.orders()} == {"held"}
 

@@ -8,6 +8,7 @@ import pytest
 
 from core.domain.instrument import InstrumentId, Product
 from core.domain.mode import TradingMode
+from core.domain.notices.protection import AlarmOver
 from core.domain.notices.result_guards import GuardBlind, GuardFired, GuardPricesOld
 from core.domain.order import EXTERNAL, MANUAL, OrderRequest, OrderType, Purpose, Side
 from core.domain.outcome import Ambiguous, Refusal, Refused
@@ -37,10 +38,10 @@ async def card(desk: Desk) -> RunView:
 
 
 async def keys(desk: Desk) -> set[str | None]:
-    """Return the messages of what was told since the guard fired."""
+    """Return the messages of what was told since the guard fired; the end of an alarm is none."""
     rows = await desk.engine.store.find("outbox", {}, sort=[("_id", 1)])
     began = next(at for at, row in enumerate(rows) if row["kind"] == "guard_fired")
-    return {row["key"] for row in rows[began:]}
+    return {row["key"] for row in rows[began:] if row["kind"] != AlarmOver.kind}
 
 
 async def external(desk: Desk) -> list[str]:
