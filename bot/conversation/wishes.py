@@ -53,7 +53,10 @@ _CLOSE = re.compile(
     r"|get (?:me )?out|get rid|book (?:profits?|loss(?:es)?)|take profits?|cut)\b"
 )
 _STOP = re.compile(r"^(?:stop|halt|freeze)\b")
-_ENTER = re.compile(r"^(?:buy|long|short|enter|purchase|accumulate|go (?:long|short)|open a)\b")
+_ENTER = re.compile(
+    r"^(?:buy|long|short|enter|purchase|accumulate|go (?:long|short)|open a"
+    r"|place (?:an? )?orders?)\b"
+)
 _CANCEL = re.compile(r"^(?:cancel|withdraw|remove|delete|kill)\b")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?|half|some|part")
 _UNITS = {

@@ -61,7 +61,6 @@ _ALSO: Mapping[str, str] = {
     "connect": "add",
     "stop": "panic",
     "emergency": "panic",
-    "everything": "panic",
     "token": "login",
 }
 """Other words for what a command shows."""

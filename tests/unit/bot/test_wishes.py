@@ -60,6 +60,7 @@ def test_modes_are_found(text: str, mode: TradingMode, names: tuple[str, ...]) -
         ("stop zerodha", Wish(CLOSE, ("zerodha",), is_stop=True)),
         ("buy 10 infy", Wish(ENTER, ("infy",), is_part=True)),
         ("go long reliance", Wish(ENTER, ("reliance",))),
+        ("place order sbin 10", Wish(ENTER, ("sbin",), is_part=True)),
         ("cancel all orders", Wish(CANCEL, is_all=True)),
         ("cancel orders", Wish(CANCEL, is_all=True)),
         ("close all orders", Wish(CANCEL, is_all=True)),
