@@ -42,7 +42,9 @@ STORM = 30
 _BEGIN_S = 10.0
 """What a controller needs until it has looked at the first prices."""
 _CLOSED = {state.value for state in CLOSED_STATES}
-_DECIDED = frozenset({"run_card", "login_done", "started", "morning_round", "token_warning"})
+_DECIDED = frozenset(
+    {"run_card", "login_done", "started", "morning_round", "token_warning", "alarm_over"}
+)
 """Notices that name no trouble of a position."""
 
 

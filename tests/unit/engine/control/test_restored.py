@@ -106,7 +106,7 @@ async def test_entry_that_the_broker_has_is_not_sent_again() -> None:
     await new.run()
     await new.turns()
     assert len(new.broker.placed) == 1
-    assert "sent before the journal was restored" in await new.note()
+    assert "sent before the backup was restored" in await new.note()
     assert [one.client_order_id for one in await new.engine.orders()] == [entry.client_order_id]
 
 

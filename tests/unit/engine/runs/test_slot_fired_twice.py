@@ -28,7 +28,7 @@ async def test_slot_that_fires_twice_enters_once(*, is_later: bool) -> None:
     else:
         ends = list(await asyncio.gather(run(request), run(request)))
     await bench.turns()
-    assert sorted(ends) == ["1 entry order(s) on 1 account(s)", "this slot ran already"]
+    assert sorted(ends) == ["1 entry order(s) on 1 account(s)", "this run was done already"]
     assert bench.sent() == [("BUY", 10)]
     assert len(await bench.engine.orders()) == 1
     assert (await bench.held(), await bench.goal()) == (10, 10)
