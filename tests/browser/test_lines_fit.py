@@ -268,5 +268,7 @@ async def test_no_line_breaks_at_360_points(
     ):
         await page.set_viewport_size({"width": width, "height": height})
         await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        tall = await page.locator("#messages").evaluate("e => e.scrollHeight + 140")
+        await page.set_viewport_size({"width": width, "height": min(tall, 14_000)})
         await page.screenshot(path=shots / f"lines-{width}-{scheme}.png", animations="disabled")
         assert [one for one in await page.evaluate(BROKEN) if not SENTENCE.search(one)] == []
