@@ -34,6 +34,7 @@ from core.config import Settings, load_settings
 from core.domain.account import AccountDraft
 from core.domain.backup import BackupKind
 from core.engine.accounts.accounts import Accounts
+from core.engine.orders.journal import move_finished
 from core.errors import (
     BackupFailed,
     ConfigurationError,
@@ -42,6 +43,7 @@ from core.errors import (
     UserError,
 )
 from core.ports.store import Change, Document, StoreView
+from tests.fakes.past import everything, put_day
 
 pytestmark = [pytest.mark.matrix("D04"), pytest.mark.timeout(900)]
 
@@ -50,6 +52,7 @@ PASSPHRASE = "canary passphrase of the tests"
 CALENDAR = """kind,date,open,close,square_off,text
 session,2026-11-29,18:00,19:00,18:45,made up
 """
+FINISHED = "2021-05-03"
 THEN = datetime(2026, 11, 23, 18, 30, tzinfo=UTC)
 Place = Callable[..., Settings]
 
@@ -191,7 +194,12 @@ async def test_backup_comes_back_into_either_kind_of_store(
     uris = {"embedded": embedded_store_uri, "mongod": mongod_store_uri}
     old = place("old", uris[here], **phrase)
     broker_id = await filled(old, 600)
+    async with opened(old) as store:
+        await put_day(store, broker_id, FINISHED, 23)
+        await _packed(store, broker_id)
+        journal = await everything(store)
     before = await held(old)
+    assert len(before["past_orders"]) == 1, "of two lots"
 
     assert await run_backup(old, None) == 0
 
@@ -220,6 +228,18 @@ async def test_backup_comes_back_into_either_kind_of_store(
         lease = await store.get("lease", "controller")
         assert lease is not None
         assert lease["holder"] == ""
+        await _packed(store, broker_id)
+        assert len(await store.find("past_orders", {})) == 2
+        assert await everything(store) == journal, "each row of the finished day once"
+
+
+async def _packed(store: MongoStore, broker_id: str) -> None:
+    """Pack a lot of the finished day."""
+
+    async def body(view: StoreView) -> int | None:
+        return await move_finished(view, broker_id, FINISHED, THEN)
+
+    assert await store.transaction(body, nonce=uuid.uuid4().hex)
 
 
 def test_nothing_of_it_is_in_the_file_in_clear(made: Made) -> None:
