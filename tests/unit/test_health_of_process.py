@@ -58,7 +58,7 @@ async def test_doctor_tells_health_from_none(status: int, body: str, level: str)
     """Beside a running controller it says when that cannot work."""
 
     def answer(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(status, text=body)
+        return httpx.Response(status, stream=httpx.ByteStream(body.encode()))
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
         (found,) = await web_server(Settings(listen="127.0.0.1:1"), http)
