@@ -105,17 +105,14 @@ class Visit:
         """Show what came of an answer in the message that asked, so that one card stays one.
 
         What was typed is taken away, for the card would stand above it; where Telegram refuses
-        either, or other messages stand between the two, the card comes as a new message: an edit
-        far above is seen by nobody.
+        either, the card comes as a new message.
         """
         if self.query is not None:
             await self.show(screen)
             return
         prompt = await self.services.prompts.current(self.chat_id, self.user_id)
         asked_in = prompt.message_id if prompt else None
-        typed_in = self.message.message_id if self.message else 0
-        is_next = asked_in is not None and typed_in == asked_in + 1
-        if asked_in is None or not is_next or not await self.delete_message():
+        if asked_in is None or not await self.delete_message():
             await self.send(screen)
             return
         self.answered_in = await self._edit(asked_in, screen)
