@@ -16,6 +16,7 @@ __all__ = [
     "InstrumentId",
     "Product",
     "Segment",
+    "why_not_closed",
     "why_not_handled",
 ]
 
@@ -127,3 +128,16 @@ def why_not_handled(instrument: InstrumentId) -> str:
     return (
         f"found {instrument}; Saarthi trades on {', '.join(_HANDLED[:-1])} and {_HANDLED[-1]} only"
     )
+
+
+def why_not_closed(instrument: InstrumentId, product: Product) -> str:
+    """Return why a user's own position is not closed here, '' when it is.
+
+    A share that is carried on margin is MTF at both brokers (``NRML`` here, as no share is that):
+    an order of another product would open a position beside it (facts/kite.md 5.1).
+    """
+    if reason := why_not_handled(instrument):
+        return reason
+    if product is Product.NRML and instrument.exchange in DERIVATIVES_OF:
+        return f"found {instrument} on margin (MTF); Saarthi sends no order of that product"
+    return ""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from core.domain.command import Command
-from core.domain.instrument import InstrumentId, Product, why_not_handled
+from core.domain.instrument import InstrumentId, Product, why_not_closed, why_not_handled
 from core.domain.ledger import Ledger
 from core.domain.mode import TradingMode
 from core.domain.notices.post import run_key
@@ -235,7 +235,13 @@ class Closing:
             if outside * held.quantity <= 0:
                 raise UserError(f"Nothing of {position.instrument} is outside my care any more.")
             ledgers = []
-        if outside * held.quantity > 0 and not await self._is_closing_outside(position):
+        reason = why_not_closed(position.instrument, position.product)
+        if reason and not ledgers:
+            raise UserError(
+                f"{reason[:1].upper()}{reason[1:]}. Close this position in the broker's app."
+            )
+        is_left = not reason and outside * held.quantity > 0
+        if is_left and not await self._is_closing_outside(position):
             # A goal without a ledger: no strategy owns the units, so the goal holds their number.
             # An earlier close that still works covers them; a second one would close them twice
             # (I6).

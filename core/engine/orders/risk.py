@@ -21,7 +21,7 @@ from decimal import Decimal
 from core.domain.exits import left_to_exit, units_on_side
 from core.domain.host_clock import DENIED_FROM, words
 from core.domain.identifiers import entry_id
-from core.domain.instrument import InstrumentId, Product, why_not_handled
+from core.domain.instrument import InstrumentId, Product, why_not_closed, why_not_handled
 from core.domain.ledger import Ledger, shrunk
 from core.domain.limits import Load, first_passed
 from core.domain.mode import TradingMode
@@ -144,7 +144,12 @@ def account_gate(facts: Facts) -> Denial | None:
 
 def handled_exchange(facts: Facts) -> Denial | None:
     """Where quantities are lots nothing is sent, not even an exit: its size would be wrong (R3)."""
-    reason = why_not_handled(facts.instrument)
+    is_own = facts.strategy == MANUAL
+    reason = (
+        why_not_closed(facts.instrument, facts.product)
+        if is_own
+        else why_not_handled(facts.instrument)
+    )
     return Denial("NOT_HANDLED", reason) if reason else None
 
 

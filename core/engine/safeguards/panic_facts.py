@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from core.domain.account import Account
 from core.domain.exits import held_quantity
-from core.domain.instrument import Product, why_not_handled
+from core.domain.instrument import Product, why_not_closed, why_not_handled
 from core.domain.order import UNKNOWN_STATES, Order, OrderState, Purpose
 from core.domain.panic import (
     AccountFacts,
@@ -133,7 +133,7 @@ class PanicFacts:
             shown,
             owned,
             is_open=self._hours.is_open(key[0], known),
-            is_handled=not why_not_handled(key[0]),
+            is_handled=not (why_not_handled(key[0]) if owned else why_not_closed(*key)),
             is_read=net.by_fills is not None,
         )
 

@@ -10,6 +10,7 @@ import pytest
 from core.domain.broker import Holding, Position
 from core.domain.instrument import Product
 from core.domain.ledger import Ledger
+from core.errors import UserError
 from tests.fakes.brokers import SBIN
 from tests.fakes.desk import STRATEGY, Desk, a_desk
 
@@ -62,3 +63,19 @@ async def test_close_sells_what_the_row_shows_beyond_the_strategys() -> None:
     """Three more were bought by hand today and are in the row: they are closed with it."""
     desk = await carried(5, 10, row=8)
     assert sorted(await close(desk)) == [("SELL", 3), ("SELL", 5)]
+
+
+@pytest.mark.row("R3")
+async def test_share_on_margin_is_closed_in_the_brokers_app() -> None:
+    """MTF is no product of ours: a sale of another one would open a short beside it."""
+    desk = await a_desk()
+    key = (SBIN, Product.NRML)
+    desk.at.position_list[key] = Position(*key, 4, PRICE, PRICE, day_buy_quantity=4)
+    desk.product = Product.NRML
+    await desk.turns(3)
+    with pytest.raises(UserError, match="Saarthi sends no order of that product"):
+        await desk.engine.control.orders.close(
+            desk.engine.command(), desk.broker_id, f"{SBIN}|NRML", despite_pause=False
+        )
+    await desk.turns(3)
+    assert desk.at.placed == []

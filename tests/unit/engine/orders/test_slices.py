@@ -45,7 +45,7 @@ class Holder:
         self.account = await self.engine.connect()
         self.ledger = await hold(self.engine, self.account, 250)
         if by_hand:
-            place = (SBIN, Product.NRML)
+            place = (SBIN, Product.CNC)
             price = Decimal("815.10")
             self.broker.position_list[place] = Position(*place, by_hand, price, price)
         self.worker = await worker_of(self.engine, self.account)
@@ -167,13 +167,13 @@ async def test_a_stop_refused_for_the_freeze_goes_in_slices():
 async def test_a_close_of_what_no_strategy_owns_goes_in_slices():
     """A user's Close of a position made by hand, above the freeze (s1)."""
     holder = await Holder().opened(by_hand=120)
-    owned = Ledger(MANUAL, holder.account.broker_id, SBIN, Product.NRML)
+    owned = Ledger(MANUAL, holder.account.broker_id, SBIN, Product.CNC)
     await want(
         holder.engine, owned, close=UserClose(despite_pause=False, outside=120), run_id="close"
     )
     await holder.turns()
     assert holder.sent() == [100, 20]
-    assert holder.broker.position_list[SBIN, Product.NRML].quantity == 0
+    assert holder.broker.position_list[SBIN, Product.CNC].quantity == 0
 
 
 async def test_slices_of_an_exit_go_on_after_a_restart(
