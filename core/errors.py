@@ -39,6 +39,7 @@ __all__ = [
     "Denied",
     "DuplicateKey",
     "GivenUp",
+    "HasChanged",
     "LeaseHeld",
     "LeaseLost",
     "LoginFault",
@@ -78,6 +79,10 @@ class NotFound(UserError):
 
 class ChoiceNeeded(UserError):
     """The command can go on only after the user has chosen between named ways."""
+
+
+class HasChanged(UserError):
+    """What the user confirmed is not what it was when they were asked: they are asked again."""
 
 
 class Denied(SaarthiError):

@@ -26,7 +26,7 @@ from bot.views.words import is_final, plural
 from core.domain.command import Command
 from core.domain.order import Purpose
 from core.domain.views import OrderView, PositionView
-from core.errors import ChoiceNeeded, NotFound, UserError
+from core.errors import ChoiceNeeded, HasChanged, NotFound, UserError
 
 _OUTSIDE = "mine"
 _LISTED = 20
@@ -112,7 +112,12 @@ async def ask_to_close(visit: Visit, position: PositionView, note: str = "") -> 
     await visit.confirm(
         join(note or None, _close_question(position)),
         Verb.CLOSE_POSITION,
-        {"broker_id": broker_id, "key": position.key, "despite_pause": False},
+        {
+            "broker_id": broker_id,
+            "key": position.key,
+            "despite_pause": False,
+            "seen": position.quantity,
+        },
         _closes(position),
         back=((button("« Keep it", Verb.POSITIONS, broker_id),),),
     )
@@ -128,7 +133,7 @@ def _closes(position: PositionView) -> dict[str, str]:
 
 
 async def close(visit: Visit) -> None:
-    """Close a position; on a paused account ask a second time (C2).
+    """Close a position; on a paused account, or when it has changed since, ask again (C2, E4).
 
     The question becomes the card of the close, which shows it from here on: nothing is answered.
     """
@@ -142,7 +147,12 @@ async def close(visit: Visit) -> None:
             despite_pause=args["despite_pause"],
             only_outside=only_outside,
             asked_in=visit.tapped_message_id,
+            seen=args.get("seen"),
         )
+    except HasChanged as changed:
+        await visit.services.control.orders.read_again(args["broker_id"])
+        position = await _position(visit, args["broker_id"], handle(args["key"]))
+        await ask_to_close(visit, position, f"⚠️ {bold(changed)}")
     except ChoiceNeeded as choice:
         await visit.confirm(
             join(f"⚠️ {bold(choice)}", "Strategies stay paused; only this position is closed."),

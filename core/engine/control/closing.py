@@ -30,7 +30,7 @@ from core.engine.orders.net_positions import NetPositions
 from core.engine.orders.risk import NOTHING_LEFT
 from core.engine.outbox import Outbox
 from core.engine.workers.account_worker import AccountWorker
-from core.errors import BrokerReadError, ChoiceNeeded, Denied, UserError
+from core.errors import BrokerReadError, ChoiceNeeded, Denied, HasChanged, UserError
 from core.ports.broker import BrokerClient
 from core.ports.clock import Clock
 from core.ports.store import Store, StoreView
@@ -65,11 +65,15 @@ class _Position:
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """How a user confirmed a close, and in which message: that is its card from then on."""
+    """How a user confirmed a close, and in which message: that is its card from then on.
+
+    ``seen``: signed units that the question showed; None where none was shown.
+    """
 
     despite_pause: bool
     only_outside: bool
     asked_in: int | None
+    seen: int | None
 
 
 class Closing:
@@ -110,6 +114,7 @@ class Closing:
         despite_pause: bool,
         only_outside: bool = False,
         asked_in: int | None = None,
+        seen: int | None = None,
     ) -> Order:
         """Close one position with market orders for all that is left of it.
 
@@ -117,13 +122,15 @@ class Closing:
         stop makes way (C6), what rests is chased, what came to nothing is worked out anew, in every
         mode and over a restart. What strategies own is closed in their name, the rest in the
         user's; ``only_outside`` leaves the strategies' units alone. The message ``asked_in``, where
-        the user confirmed it, becomes the card of the close.
+        the user confirmed it, becomes the card of the close. ``seen`` are the signed units that it
+        showed: what has turned or grown since was not confirmed.
 
         Returns:
             The first order of the close, or one that was closing the position already.
 
         Raises:
             ChoiceNeeded: The account is PAUSED and ``despite_pause`` is False.
+            HasChanged: The position is another one than the user saw; nothing was sent.
             UserError: Nothing is held, the position is not known, its instrument does not trade
                 now, or no order went out in time.
         """
@@ -137,7 +144,7 @@ class Closing:
         worker, client = await self._reach(broker_id)
         await self._ask_about_pause(broker_id, despite_pause=despite_pause)
         position = _Position(command, worker, instrument, product)
-        terms = _Terms(despite_pause, only_outside, asked_in)
+        terms = _Terms(despite_pause, only_outside, asked_in, seen)
         known = await self._decide(position, client, terms)
         if known is None:
             # Outside the lock: a slow read holds back nothing that the account sends.
@@ -167,6 +174,7 @@ class Closing:
             if not after_read and _is_doubtful(held):
                 return None
             known = await self._known(position, held, trouble)
+            _require_as_seen(position, known.quantity, terms.seen)
             await self._set_goals(position, known, terms)
         return known
 
@@ -346,6 +354,24 @@ def _in_row(position: _Position) -> int:
 def _is_doubtful(held: Held | None) -> bool:
     """Whether positions and the day's fills differ, as far as the fills were read."""
     return held is None or (held.by_positions is not None and held.by_positions != held.by_fills)
+
+
+def _require_as_seen(position: _Position, held: int, seen: int | None) -> None:
+    """Raise ``HasChanged`` where a close would do what nobody was shown.
+
+    Less than was shown is closed without a word: a stop or an exit was faster. The other side, or
+    more, is a decision that a strategy or the user has taken since.
+    """
+    # Delivery holds no short that it could turn to, and its look counts the user's holdings too.
+    if seen is None or position.product is Product.CNC:
+        return
+    if held == seen or (held * seen > 0 and abs(held) <= abs(seen)):
+        return
+    now = f"{held:+d}" if held else "strategies on opposite sides"
+    raise HasChanged(
+        f"{position.instrument} has changed since I asked: it was {seen:+d}, now it is {now}. "
+        "Nothing was sent."
+    )
 
 
 def _flat_already(position: _Position) -> UserError:

@@ -96,6 +96,7 @@ class ManualOrders:
         despite_pause: bool,
         only_outside: bool = False,
         asked_in: int | None = None,
+        seen: int | None = None,
     ) -> Order:
         """Close one position; see ``Closing.close``."""
         return await self._closing.close(
@@ -105,6 +106,7 @@ class ManualOrders:
             despite_pause=despite_pause,
             only_outside=only_outside,
             asked_in=asked_in,
+            seen=seen,
         )
 
     async def cancel(self, command: Command, broker_id: str, key: str) -> Order:

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from core.domain.broker import BrokerOrder, Position
 from core.domain.instrument import Product
 from core.domain.order import OrderState, Purpose, Side
-from core.errors import ChoiceNeeded, UserError
+from core.errors import ChoiceNeeded, HasChanged, UserError
 from tests.fakes.brokers import SBIN
 from tests.fakes.desk import Desk, a_desk
 
@@ -31,7 +32,7 @@ async def working(desk: Desk) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def close(desk: Desk, **terms: bool) -> None:
+async def close(desk: Desk, **terms: Any) -> None:
     control = desk.engine.control
     await control.orders.close(
         desk.engine.command(), desk.broker_id, KEY, despite_pause=False, **terms
@@ -111,3 +112,28 @@ async def test_disable_asks_nothing_about_what_was_closed_by_hand() -> None:
     desk.at.by_hand(Side.SELL, 10)
     account = await switch.disable(desk.engine.command(), desk.broker_id, None)
     assert not account.enabled
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"), [(-10, r"was -10, now it is \+10"), (4, r"was \+4, now it is \+10")]
+)
+async def test_close_of_what_has_turned_or_grown_since_it_was_shown_asks_again(
+    seen: int, words: str
+) -> None:
+    """A strategy reversed between question and tap: a close never buys what it said to sell."""
+    desk = await a_desk()
+    await desk.holds(10)
+    async with working(desk):
+        with pytest.raises(HasChanged, match=words):
+            await close(desk, seen=seen)
+    assert [one.side for one in desk.at.placed if one.side is Side.SELL] == []
+
+
+@pytest.mark.parametrize("seen", [10, 25])
+async def test_close_of_less_than_was_shown_closes_what_is_left(seen: int) -> None:
+    """A stop or an exit was faster: nothing else is done than was shown."""
+    desk = await a_desk()
+    await desk.holds(10)
+    async with working(desk):
+        await close(desk, seen=seen)
+    assert [(one.side, one.quantity) for one in desk.at.placed][-1] == (Side.SELL, 10)
