@@ -59,7 +59,7 @@ NAMES: Mapping[LimitKind, str] = {
 }
 NEEDED_LIVE = (LimitKind.DAILY_LOSS, LimitKind.ORDER_VALUE)
 """What must be set on an account before an entry goes to the broker's own address (F8)."""
-SAID_ONCE = frozenset({kind.name for kind in LimitKind} | {"UNPROVED"})
+SAID_ONCE = frozenset({kind.name for kind in LimitKind} | {"UNPROVED", "SHUT"})
 """Codes of denials that last: a strategy that signals at each slot has them said once a day."""
 USUAL: Mapping[LimitKind, Sequence[int]] = {
     LimitKind.DAILY_LOSS: (1000, 2500, 5000, 10000, 25000, 50000),

@@ -140,13 +140,13 @@ class RunBench:
         for _ in range(number):
             await self.worker.turn()
 
-    async def close(self) -> None:
+    async def close(self, kind: str = "close") -> None:
         """Close everything of the account as a user does, for its worker to carry out."""
         engine, broker_id = self.engine, self.account.broker_id
         now = engine.clock.market_now()
         decision = Flattening(
             f"close{next(self._numbers)}",
-            "close",
+            kind,
             MANUAL,
             broker_id,
             trading_day(now),

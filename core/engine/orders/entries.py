@@ -24,6 +24,8 @@ from core.engine.orders.goals import goal_at
 from core.engine.orders.journal import Journal, OrderEvent
 from core.engine.orders.market_hours import MarketHours
 from core.engine.orders.pauses import WAITS_FOR_THE_USER, Pauses, key_of
+from core.engine.orders.run_rows import run_at
+from core.engine.orders.shut import why_shut
 from core.engine.outbox import Outbox
 from core.errors import AlreadyDone, Denied
 from core.ports.broker import BrokerClient
@@ -34,6 +36,16 @@ __all__ = ["Entries"]
 
 _TOLD = frozenset({"PAUSED", "EXIT_ONLY", "DISABLED", "OFF_HERE", "SHUT", "SQUARE_OFF", "SENT"})
 """Denials that follow from what a user or a guard has done, which was told by then."""
+_REPLACED = {
+    "guard": "your guard has closed it since",
+    "close": "you have closed it since",
+    "panic": "you have closed it since, by panic",
+    "square-off": "it was squared off since",
+    "stop": "its stop was hit since",
+    "switch-off": "the account was switched off since",
+    "round-trip": "the round trip is being closed",
+}
+"""What a run has done that replaced the goal of an entry, by its kind."""
 
 
 class Entries:
@@ -258,7 +270,7 @@ class Entries:
         if self._pauses.until(order.client_order_id):
             return False
         if not await self._is_wanted(order):
-            await self._deny(order, "no longer wanted: the strategy has decided otherwise since")
+            await self._deny(order, f"no longer wanted: {await self._why_unwanted(order)}")
             return False
         return not self._is_opposed(order, await self._journal.ledgers(self._broker_id))
 
@@ -272,6 +284,18 @@ class Entries:
         if goal is None or goal.run_id != order.run_id:
             return False
         return bool(goal.quantity * request.side.sign > 0)
+
+    async def _why_unwanted(self, order: Order) -> str:
+        """Return what has replaced the goal of an entry: its decider is not always the strategy."""
+        broker_id, strategy, day = order.broker_id, order.strategy, order.day
+        goal = await goal_at(self._store, key_of(order))
+        if goal is None or goal.run_id == order.run_id:  # given up: nobody set another
+            return "what it would enter was given up since"
+        run = await run_at(self._store, goal.run_id)
+        kind = str((run or {}).get("kind", ""))
+        if kind == "guard" and (shut := await why_shut(self._store, broker_id, strategy, day)):
+            return shut
+        return _REPLACED.get(kind, "the strategy has decided otherwise since")
 
     def _is_opposed(self, order: Order, ledgers: Iterable[Ledger]) -> bool:
         """Whether the other side is still held: a reversal enters when that is closed."""

@@ -402,6 +402,8 @@ class _EntryAnswer:
         """Name a denial that lasts by its cause, '' for others."""
         if self.denial is None or self.denial.code not in SAID_ONCE or self.facts.gate is None:
             return ""
+        if self.denial.code == "SHUT":  # one cause for every instrument, until the next day
+            return f"{self.facts.gate.broker_id}|{self.denial.code}|{self.denial.reason}"
         where = f"{self.facts.gate.broker_id}|{self.facts.instrument}"
         return f"{where}|{self.denial.code}|{self.version}"
 
@@ -414,7 +416,7 @@ class _Draft:
         entries: Intents, and those that are born SUBMITTED.
         exits: Those that are born SUBMITTED; all others are worked out from their goals.
         notes: Why nothing is entered, by account.
-        said: Denials by a limit that are told in this run.
+        said: Denials that last, by a limit or a guard, that are told in this run.
         loud: Accounts whose note is news.
         is_changed: Whether anything that is held is to be less.
     """

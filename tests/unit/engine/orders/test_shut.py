@@ -126,3 +126,54 @@ async def test_submission_that_read_an_open_day_does_not_commit(bench: RunBench)
 
     await engine.store.transaction(submit, nonce="submit")
     assert found == ["", "your guard"]
+
+
+async def test_a_shut_day_is_said_once_however_often_it_signals(bench: RunBench) -> None:
+    """One card a day for one cause, whatever the instrument; who asks for a run is answered."""
+    await shut(bench, GuardScope(ScopeKind.ALL))
+    for minute in range(3):
+        bench.strategy.want(Direction.LONG, TEN + minute * timedelta(minutes=1))
+        await bench.run()
+        await bench.engine.clock.advance(60)
+    rows = await bench.engine.store.find("runs", {})
+    told = [row for row in rows if row["is_signal"]]
+    assert (len(rows), len(told)) == (3, 1)
+    assert told[0]["notes"] == {bench.account.broker_id: "shut for today: your guard"}
+
+
+CAUSES = {
+    "close": "no longer wanted: you have closed it since",
+    "panic": "no longer wanted: you have closed it since, by panic",
+    "square-off": "no longer wanted: it was squared off since",
+    "guard": "no longer wanted: your guard has closed it since",
+    "run": "no longer wanted: the strategy has decided otherwise since",
+}
+
+
+@pytest.mark.parametrize("kind", CAUSES)
+async def test_an_entry_that_was_overtaken_names_by_whom(bench: RunBench, kind: str) -> None:
+    """A user, a guard or the clock has replaced the goal: the strategy has decided nothing."""
+    bench.strategy.want(Direction.LONG)
+    await bench.run()
+    if kind == "run":
+        bench.strategy.want(Direction.FLAT, TEN + timedelta(minutes=1))
+        await bench.run()
+    else:
+        await bench.close(kind)
+    await bench.turns()
+    (entry,) = [one for one in await bench.engine.orders() if one.purpose is Purpose.ENTRY]
+    assert (bench.sent(), entry.reason) == ([], CAUSES[kind])
+
+
+async def test_an_entry_that_a_fired_guard_overtook_says_what_the_guard_was(
+    bench: RunBench,
+) -> None:
+    """The words are those of the day that is shut."""
+    bench.strategy.want(Direction.LONG)
+    await bench.run()
+    await shut(bench, GuardScope(ScopeKind.ALL), "your guard: the stop of -₹500 was reached")
+    await bench.close("guard")
+    await bench.turns()
+    (entry,) = [one for one in await bench.engine.orders() if one.purpose is Purpose.ENTRY]
+    reason = "no longer wanted: your guard: the stop of -₹500 was reached"
+    assert (bench.sent(), entry.reason) == ([], reason)
