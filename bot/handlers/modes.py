@@ -59,7 +59,8 @@ async def ask_for(visit: Visit, target: str, new: TradingMode, *, is_new: bool =
     own = await control.modes.own_modes(new) if account is None else ()
     follow = [one.account for one in own if one.may_follow]
     exits = await control.modes.exits_to_come(new, account.broker_id if account else None)
-    kept = _kept_by(account, new, own, present)
+    is_every = account is None and len(follow) == len(accounts)
+    kept = _kept_by(account, new, own, present, is_along=is_every)
     concerned = len(accounts) if account is None else 1
     takes_effect = bool(follow) or len(kept) < concerned
     if account is None and new is TradingMode.NORMAL:
@@ -68,7 +69,7 @@ async def ask_for(visit: Visit, target: str, new: TradingMode, *, is_new: bool =
         mode_question(account, old, new, exits, kept, takes_effect=takes_effect),
         Verb.CHANGE_MODE,
         {"target": target, "mode": new.value, "also": [one.broker_id for one in follow]},
-        mode_choices(new, follow),
+        mode_choices(new, follow, is_every=is_every),
         back=((button("« Leave it", Verb.MODES),),),
         is_new=is_new,
         is_red=new is TradingMode.PAUSED,
@@ -76,12 +77,17 @@ async def ask_for(visit: Visit, target: str, new: TradingMode, *, is_new: bool =
 
 
 def _kept_by(
-    account: Account | None, new: TradingMode, own: Sequence[OwnMode], present: TradingMode
+    account: Account | None,
+    new: TradingMode,
+    own: Sequence[OwnMode],
+    present: TradingMode,
+    *,
+    is_along: bool,
 ) -> list[str]:
     """Return what stays stricter than a mode that is about to be set, a line each."""
     if account is not None:
         return [ALL_ARE.format(mode=MODE[present])] if stricter(new, present) is not new else []
-    return [own_mode_before(one) for one in own]
+    return [own_mode_before(one, is_along=is_along) for one in own]
 
 
 async def change(visit: Visit) -> None:
@@ -93,7 +99,8 @@ async def change(visit: Visit) -> None:
     also = visit.args.get("also", ()) if visit.tap.argument(1) == FOLLOW else ()
     result = await control.modes.set(visit.command, mode, broker_id, also=also)
     whose = "All accounts" if broker_id is None else (await control.accounts.get(broker_id)).label
-    await visit.show(mode_result(result, whose, await control.modes.global_mode()))
+    present, now = await control.modes.global_mode(), visit.services.clock.market_now()
+    await visit.show(mode_result(result, whose, present, now))
 
 
 async def drain(visit: Visit) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from telegram import InlineKeyboardButton
@@ -18,7 +19,7 @@ from bot.views.lines import (
     strategy_words,
     symbol_of,
 )
-from bot.views.markup import bold, esc, join
+from bot.views.markup import bold, clock_time, esc, join
 from bot.views.paging import fitting, page_row, paged
 from bot.views.rows import ListRow, laid_out
 from bot.views.screen import DANGER, REFRESH, Screen, button
@@ -121,24 +122,35 @@ def own_mode(one: OwnMode) -> str:
     return f"{words} {one.why}".strip()
 
 
-def own_mode_before(one: OwnMode) -> str:
-    """Return the same before the mode of all is set, when a tap may set the account's as well."""
+def own_mode_before(one: OwnMode, *, is_along: bool = False) -> str:
+    """Return the same before the mode of all is set, when a tap may set the account's as well.
+
+    ``is_along``: every account is set as well, so that there is nothing to choose.
+    """
     if not one.may_follow:
         return own_mode(one)
     account = one.account
-    return f"{account.label} is {MODE[account.trading_mode]} by its own mode: choose below."
+    then = "it is set too" if is_along else "choose below"
+    return f"{account.label} is {MODE[account.trading_mode]} by its own mode: {then}."
 
 
-def mode_choices(new: TradingMode, follow: Sequence[Account]) -> Mapping[str, str]:
-    """Return the buttons under the question; ``follow`` are accounts that can be set as well."""
+def mode_choices(
+    new: TradingMode, follow: Sequence[Account], *, is_every: bool = False
+) -> Mapping[str, str]:
+    """Return the buttons under the question; ``follow`` are accounts that can be set as well.
+
+    ``is_every``: there is no account besides these; without them nothing would change on any.
+    """
     if not follow:
         return {"": f"Yes, set {MODE[new]}"}
+    if is_every:
+        return {FOLLOW: f"Yes, set all to {MODE[new]}"}
     names = " and ".join(one.short_label for one in follow)
     if len(follow) > _NAMED:
         names = plural(len(follow), "account")
     return {
-        FOLLOW: f"{MODE[new]} for all, and for {names}",
-        "": f"{MODE[new]}, except {names}",
+        FOLLOW: f"{MODE[new]} for all, {names} too",
+        "": f"{MODE[new]} for all except {names}",
     }
 
 
@@ -192,8 +204,12 @@ def mode_result(
     change: ModeChange,
     whose: str,
     global_mode: TradingMode = TradingMode.NORMAL,
+    at: datetime | None = None,
 ) -> Screen:
-    """Return the result of a mode change: what still works, is held, and stays stricter (C2)."""
+    """Return the result of a mode change: what still works, is held, and stays stricter (C2).
+
+    ``at`` is when it was so: what works is not followed here.
+    """
     kept = _kept(change, global_mode)
     is_in_effect = not change.effective or change.new in change.effective.values()
     heading = f"{whose}: {MODE[change.new]}"
@@ -215,7 +231,9 @@ def mode_result(
         lines.append("The result of each comes as its own message.")
     if change.working:
         heading = f"Still working at the broker: {plural(len(change.working), 'order')}"
-        lines += ["", bold(heading), *_by_account(change.working, order_lines(change.working))]
+        as_of = f"As of {clock_time(at, seconds=True)}; now: /orders." if at else None
+        lines += ["", bold(heading), *([as_of] if as_of else [])]
+        lines += _by_account(change.working, order_lines(change.working))
     elif change.new is not TradingMode.NORMAL:
         lines.append("No orders are working at the broker.")
     rows = (*((one,) for _, one in kept[:_SHOWN] if one), *_cancels(change))
@@ -235,13 +253,13 @@ def _kept(
         if change.effective.get(change.broker_id, change.new) is change.new:
             return []
         words = ALL_ARE.format(mode=MODE[global_mode])
-        label = f"{icon}All: {MODE[change.new]}"
+        label = f"{icon}Set all to {MODE[change.new]}"
         return [(words, button(label, Verb.ASK_MODE, GLOBAL, code))]
     return [
         (
             own_mode(one),
             button(
-                f"{icon}{one.account.short_label}: {MODE[change.new]}",
+                f"{icon}Set {one.account.short_label} to {MODE[change.new]}",
                 Verb.ASK_MODE,
                 one.account.broker_id,
                 code,

@@ -79,10 +79,10 @@ def _will(found: Sequence[PanicAccount], *, with_holdings: bool) -> str:
     positions, orders = sum(o.positions for o in found), sum(o.orders for o in found)
     if not positions and not orders:
         if with_holdings and any(one.delivery for one in found):
-            return "Nothing is open besides delivery, and nothing works."
+            return "Nothing but delivery is open, and no order is working."
         if not all(one.is_read for one in found):
-            return "I know of nothing that is open or works."
-        return "Nothing is open and nothing works."
+            return "I know of no open position and no working order."
+        return "No position is open and no order is working."
     parts = []
     if positions:
         parts.append(f"close {plural(positions, 'position')} at the market price")
@@ -335,11 +335,11 @@ def _together(view: PanicView) -> str | None:
 def _modes(view: PanicView) -> Keyboard:
     found: list[tuple[InlineKeyboardButton, ...]] = []
     if view.global_mode is not TradingMode.NORMAL:
-        found.append((button("🟢 All accounts: Normal", Verb.ASK_MODE, GLOBAL, "n", ON_CARD),))
+        found.append((button("🟢 Set all to Normal", Verb.ASK_MODE, GLOBAL, "n", ON_CARD),))
     for broker_id in view.panic.broker_ids:
         account = view.accounts.get(broker_id)
         if account is not None and account.trading_mode is not TradingMode.NORMAL:
-            label = f"🟢 {account.short_label}: Normal"
+            label = f"🟢 Set {account.short_label} to Normal"
             found.append((button(label, Verb.ASK_MODE, broker_id, "n", ON_CARD),))
     found.append((button("Positions", Verb.POSITIONS), button("Modes", Verb.MODES)))
     return tuple(found)

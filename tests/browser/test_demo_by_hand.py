@@ -81,10 +81,8 @@ async def safeguard(person: Person, shots: Path) -> None:
     await person.sees("PANIC is over · 2 of 2 flat", within_ms=TRADES_MS)
     back = await person.sees("How to come back")
     await page.screenshot(path=shots / "panic-over.png")
-    question = await person.taps(back, "🟢 All accounts: Normal", "Set Normal for all accounts?")
-    await person.taps(
-        question, "Normal for all, and for Main and Growth", "✅ All accounts: Normal"
-    )
+    question = await person.taps(back, "🟢 Set all to Normal", "Set Normal for all accounts?")
+    await person.taps(question, "Yes, set all to Normal", "✅ All accounts: Normal")
 
 
 @pytest.mark.row("F1")

@@ -162,8 +162,8 @@ async def test_the_live_message_counts_to_the_end_and_says_how_to_come_back(worl
     assert "Before charges +" in over["text"], "the money of what was closed"
     cards = [one for one in await world.owner.messages() if "PANIC" in one["text"]]
     assert len(cards) == 1
-    await world.owner.tap("All accounts: Normal")
-    await world.owner.tap("Normal for all, and for Main and Second")
+    await world.owner.tap("🟢 Set all to Normal")
+    await world.owner.tap("Yes, set all to Normal")
     await world.owner.sees("✅ All accounts: Normal", after=over["id"])
     assert [one.trading_mode for one in await world.control.accounts.all()] == [
         TradingMode.NORMAL

@@ -339,11 +339,12 @@ def test_the_result_of_a_pause_counts_what_it_leaves():
         working=(an_order(MAIN), an_order(MAIN, key="SBBBBBBBBBBBBBBBBBB2")),
         unprotected=2,
     )
-    screen = mode_result(change, MAIN.label)
+    at = datetime(2026, 11, 23, 10, 2, 5, tzinfo=IST)
+    screen = mode_result(change, MAIN.label, at=at)
     text = plain(screen)
     assert "✅ Zerodha - Main: Paused" in text
     assert "⚠️ 2 positions now without the care of a strategy" in text
-    assert "Still working at the broker: 2 orders" in text
+    assert "Still working at the broker: 2 orders\nAs of 10:02:05; now: /orders.\n" in text
     assert labels(screen) == [
         ["Cancel BUY SBIN"],
         ["Cancel BUY SBIN"],

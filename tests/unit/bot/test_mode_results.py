@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from bot.views.modes import FOLLOW, mode_choices, mode_question, mode_result
+from bot.views.modes import FOLLOW, mode_choices, mode_question, mode_result, own_mode_before
 from bot.views.screen import DANGER, Screen
 from core.adapters.fyers import FYERS
 from core.domain.mode import TradingMode
@@ -98,7 +98,11 @@ def test_all_normal_names_the_accounts_that_stay_exit_only():
         "⚠️ Zerodha - Main stays Exit only: that is its own mode.\n"
         "⚠️ Fyers - Two stays Exit only: that is its own mode. An impossible event stopped its entries."
     )
-    assert labels(screen) == [["🟢 Main: Normal"], ["🟢 Two: Normal"], ["« Modes"]]
+    assert labels(screen) == [
+        ["🟢 Set Main to Normal"],
+        ["🟢 Set Two to Normal"],
+        ["« Modes"],
+    ]
     question = mode_question(None, EXIT_ONLY, NORMAL, (), ["Main stays Exit only."])
     assert "⚠️ Main stays Exit only." in question
 
@@ -110,10 +114,13 @@ def test_all_normal_can_take_the_accounts_along():
     many = [an_account(f"zerodha_{n}", display_name=f"A{n}") for n in range(3)]
     assert mode_choices(NORMAL, []) == {"": "Yes, set Normal"}
     assert mode_choices(NORMAL, (MAIN, TWO)) == {
-        FOLLOW: "Normal for all, and for Main and Two",
-        "": "Normal, except Main and Two",
+        FOLLOW: "Normal for all, Main and Two too",
+        "": "Normal for all except Main and Two",
     }
-    assert mode_choices(NORMAL, many)[FOLLOW] == "Normal for all, and for 3 accounts"
+    # None besides these: without them nothing would change.
+    assert mode_choices(NORMAL, (MAIN, TWO), is_every=True) == {FOLLOW: "Yes, set all to Normal"}
+    assert own_mode_before(OwnMode(MAIN, "", may_follow=True), is_along=True).endswith("set too.")
+    assert mode_choices(NORMAL, many)[FOLLOW] == "Normal for all, 3 accounts too"
 
 
 @pytest.mark.row("C2")
@@ -123,7 +130,7 @@ def test_an_account_set_normal_under_a_stricter_mode_of_all_says_so():
     screen = mode_result(change, MAIN.label, EXIT_ONLY)
     assert "⚠️ The mode of all accounts is Exit only, and stays in effect here." in plain(screen)
     assert "Strategies enter" not in plain(screen)
-    assert labels(screen)[0] == ["🟢 All: Normal"]
+    assert labels(screen)[0] == ["🟢 Set all to Normal"]
 
 
 @pytest.mark.row("E3")

@@ -115,9 +115,9 @@ def test_the_end_names_the_money_and_the_way_back() -> None:
     ]
     labels = [button.text for row in screen.rows for button in row]
     assert labels == [
-        "🟢 All accounts: Normal",
-        "🟢 Main: Normal",
-        "🟢 Two: Normal",
+        "🟢 Set all to Normal",
+        "🟢 Set Main to Normal",
+        "🟢 Set Two to Normal",
         "Positions",
         "Modes",
     ]
@@ -202,10 +202,10 @@ def test_the_question_says_when_there_is_nothing_to_close() -> None:
     asked = plain(
         panic_question(PanicQuestion((idle,), None), [MAIN.broker_id], with_holdings=False)
     )
-    assert "\nNothing is open and nothing works.\n" in asked and "GTTs" in asked
+    assert "\nNo position is open and no order is working.\n" in asked and "GTTs" in asked
     unread = PanicQuestion((replace(idle, is_read=False),), None)
     asked = plain(panic_question(unread, [MAIN.broker_id], with_holdings=False))
-    assert "\nI know of nothing that is open or works.\n" in asked
+    assert "\nI know of no open position and no working order.\n" in asked
     paper = PanicQuestion(
         (replace(idle, account=an_account("paper_a", PAPER_PROFILE), positions=1),), None
     )
