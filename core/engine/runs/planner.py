@@ -17,6 +17,7 @@ from core.domain.instrument import Instrument, InstrumentId
 from core.domain.ledger import ledger_key
 from core.domain.limit_use import Entering
 from core.domain.limits import SAID_ONCE
+from core.domain.mode import TradingMode
 from core.domain.notices.post import run_card
 from core.domain.order import OPEN_STATES, Order, OrderState, Purpose, Side
 from core.domain.planning import AccountState, Leg, plan_leg
@@ -148,11 +149,12 @@ class Planner:
             draft.entries += await born_entries(
                 view, self._gateway, lane, entries, known, asked.facts
             )
-        before = draft.notes.get(account.broker_id, "")
-        if leg.note not in before and await self._is_new(view, plan, asked, draft.said):
+        waits = _waiting_exit(target, current, asked) if reduces else ""
+        note, before = waits or leg.note, draft.notes.get(account.broker_id, "")
+        if note not in before and (waits or await self._is_new(view, plan, asked, draft.said)):
             # Of two instruments each is told: neither may hide the other.
-            draft.notes[account.broker_id] = f"{before}; {leg.note}" if before else leg.note
-            if not asked.is_by_choice:
+            draft.notes[account.broker_id] = f"{before}; {note}" if before else note
+            if waits or not asked.is_by_choice:
                 draft.loud.add(account.broker_id)
         if not reduces:
             return []
@@ -372,6 +374,21 @@ def _wanted(goal: Goal | None, held: int, day: str) -> int | None:
     if goal.day == day:
         return goal.quantity
     return 0 if held and goal.quantity * held <= 0 else None
+
+
+def _waiting_exit(target: Target, current: AccountState, asked: _EntryAnswer) -> str:
+    """Say that an exit waits for the end of a pause, '' where it does not (C2).
+
+    That nothing is entered goes without saying beside it; what is held stays open, and that is
+    what a user would not expect after "the signal was Short".
+    """
+    gate = asked.facts.gate
+    if gate is None or gate.mode is not TradingMode.PAUSED:
+        return ""
+    side = Side.of(-current.held)
+    return (
+        f"paused: {side} {abs(current.held)} {target.instrument.symbol} waits until the pause ends"
+    )
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ import pytest
 from core.domain.mode import TradingMode
 from core.domain.notices.runs import RunCard
 from core.domain.target import Direction
+from core.engine.orders.gate import change_gate
 from core.engine.runs.plan import RunRequest
 from tests.fakes.run_bench import TEN, RunBench
 
@@ -33,6 +34,25 @@ async def test_an_account_that_is_kept_out_and_holds_nothing_gets_no_card(
     (line,) = view.lines
     words = mode.value.lower().replace("_", " ")
     assert (line.note, line.is_quiet) == (f"{words}: no entry is sent", True)
+
+
+@pytest.mark.row("C2", "E1")
+@pytest.mark.parametrize("direction", [FLAT, Direction.SHORT])
+async def test_exit_that_waits_for_the_end_of_a_pause_is_named(
+    bench: RunBench, direction: Direction
+) -> None:
+    """Held shares stay open although the signal turned: "no entry is sent" would hide that."""
+    bench.strategy.want(LONG, TEN)
+    await bench.run()
+    await bench.turns()
+    gate = {"at": bench.engine.clock.now(), "by": "u", "account_mode": TradingMode.PAUSED}
+    await change_gate(bench.engine.store, bench.account.broker_id, **gate)  # type: ignore[arg-type]
+    bench.strategy.want(direction, TEN + timedelta(minutes=1))
+    await bench.engine.clock.advance(90)
+    await bench.run()
+    (line,) = (await bench.engine.control.views.run("run1")).lines
+    assert (line.note, line.is_quiet) == ("paused: SELL 10 SBIN waits until the pause ends", False)
+    assert bench.sent() == [("BUY", 10)]
 
 
 @pytest.mark.row("D6")
