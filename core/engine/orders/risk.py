@@ -137,19 +137,15 @@ Check = Callable[[Facts], Denial | None]
 
 def account_gate(facts: Facts) -> Denial | None:
     """An account without a gate takes no orders: nothing could hold its mode (C4)."""
-    return (
-        Denial("NO_GATE", "the account is not connected any more") if facts.gate is None else None
-    )
+    is_gone = facts.gate is None
+    return Denial("NO_GATE", "the account is not connected any more") if is_gone else None
 
 
 def handled_exchange(facts: Facts) -> Denial | None:
     """Where quantities are lots nothing is sent, not even an exit: its size would be wrong (R3)."""
-    is_own = facts.strategy == MANUAL
-    reason = (
-        why_not_closed(facts.instrument, facts.product)
-        if is_own
-        else why_not_handled(facts.instrument)
-    )
+    reason = why_not_handled(facts.instrument)
+    if facts.strategy == MANUAL:
+        reason = why_not_closed(facts.instrument, facts.product)
     return Denial("NOT_HANDLED", reason) if reason else None
 
 
@@ -333,8 +329,7 @@ def own_order_rests(facts: Facts) -> Denial | None:
     others = [order for order in facts.others if order not in resting]
     if not resting or allowed_quantity(replace(facts, others=others)) == 0:
         return None
-    units = sum(order.leaves_quantity for order in resting)
-    what = f"{facts.side} {units} {facts.instrument}"
+    what = f"{facts.side} {sum(o.leaves_quantity for o in resting)} {facts.instrument}"
     return Denial("OWN_ORDER_RESTS", why_it_waits(resting, what))
 
 
