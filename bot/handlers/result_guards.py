@@ -9,6 +9,7 @@ from bot.views.markup import bold
 from bot.views.paging import page_number
 from bot.views.result_guards import (
     PARTS,
+    guard_answer,
     guard_page,
     guard_question,
     guards_screen,
@@ -135,13 +136,14 @@ async def _ask(visit: Visit, scope: GuardScope, name: str, value: str) -> None:
     if guard == now.guard:
         raise UserError("It is set so already; nothing was changed.")
     preview = await guards.preview(scope, guard)
+    label, is_red = guard_answer(preview)
     await visit.confirm(
         guard_question(preview),
         Verb.SET_GUARD,
         {"scope": scope.key, "part": name, "value": value, "version": now.version},
-        {"": "Yes, set it" if guard.is_set else "Yes, remove it"},
+        {"": label},
         back=((button("« Leave it", Verb.GUARD, handle(scope.key)),),),
-        is_red=not guard.is_set,
+        is_red=is_red,
     )
 
 

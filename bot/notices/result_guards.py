@@ -60,8 +60,8 @@ async def _fired(notice: GuardFired, lookups: Lookups, *, is_over: bool) -> Scre
         lines.append(f"The highest today was {signed_rupees(notice.floor_from)}.")
     before = f"Before charges {signed_rupees(notice.before)}"
     lines.append(fitted(before, f"charges {rupees(notice.charges)}"))
-    closing = plural(notice.closing, "position")
-    done = f"{'Closed' if is_over else 'Closing'} {closing}"
+    # Over, it is not counted: an entry that was not filled is among what there was to close.
+    done = "The closing is over" if is_over else f"Closing {plural(notice.closing, 'position')}"
     done = done if notice.closing else "Nothing is left to close"
     lines.append(f"{done}. Nothing is entered there until the next trading day.")
     if notice.price_age_s > _OLD_S:
@@ -84,11 +84,11 @@ def _reached(notice: GuardFired) -> str:
     limit = signed_rupees(notice.limit, paise=False)
     match notice.reached:
         case Reached.STOP:
-            return f"The stop of {limit} is reached"
+            return f"The day's result has reached the stop of {limit}"
         case Reached.TARGET:
-            return f"The target of {limit} is reached"
+            return f"The day's result has reached the target of {limit}"
         case Reached.FLOOR:
-            return f"The floor of {limit} is reached"
+            return f"The day's result has reached the floor of {limit}"
         case _:
             assert_never(notice.reached)
 

@@ -60,7 +60,9 @@ async def _card(notice: RunCard, lookups: Lookups) -> Screen:
     if run.fired is not None:
         # The message of the guard, and below it what it closes.
         screen = await guard_notice(run.fired, lookups, is_over=not run.is_closing)
-        return Screen(join(screen.text, closing_lines(run.parts)), screen.rows)
+        closed = closing_lines(run.parts)
+        head = ["", "What it closes, and what that alone brings:"] if closed else None
+        return Screen(join(screen.text, head, closed), screen.rows)
     return run_card(run, lookups.strategy_title(run.strategy))
 
 

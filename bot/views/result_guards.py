@@ -15,6 +15,7 @@ from bot.views.paging import page_row, paged
 from bot.views.screen import DANGER, REFRESH, Screen, button, grid
 from bot.views.verbs import Verb
 from core.domain.guard_views import GuardPreview, GuardView, PendingView, guard_words
+from core.domain.identifiers import is_paper
 from core.domain.money import group_lakh, signed_rupees
 from core.domain.result_guard import Breach, Guard, Reached, ScopeKind, Trail
 from core.domain.typed_number import read_amount, read_amounts
@@ -22,6 +23,7 @@ from core.errors import UserError
 
 __all__ = [
     "PARTS",
+    "guard_answer",
     "guard_page",
     "guard_question",
     "guards_screen",
@@ -53,6 +55,11 @@ _TYPED = {
     "l": "Send X and Y, or X, Y, A and B, in rupees: <code>10000 5000 1000 500</code>.",
 }
 _PAIR, _FOUR = 2, 4
+_NO_MONEY = [
+    bold("All accounts"),
+    "A guard of all accounts together does not count paper accounts, and there is no other yet.",
+]
+"""In the place of the guard of all accounts where it could never fire."""
 
 
 def guards_screen(views: Sequence[GuardView], page: int = 0) -> Screen:
@@ -60,18 +67,31 @@ def guards_screen(views: Sequence[GuardView], page: int = 0) -> Screen:
     lines: list[str] = [bold("Guards on the day's result")]
     if not views:
         lines.append("There is no account yet. /add connects one.")
-    texts = [join(_lines(view)) for view in views]
-    shown, at, pages = paged(views, page, texts=texts)
-    for view in shown:
-        lines.extend(["", *_lines(view)])
-    buttons = [button(view.name, Verb.GUARD, handle(view.scope.key)) for view in shown]
+    covers_none = all(_is_all(one) or is_paper(one.scope.broker_id) for one in views)
+    blocks = [_NO_MONEY if covers_none and _is_all(one) else _lines(one) for one in views]
+    shown, at, pages = paged(
+        list(zip(views, blocks, strict=True)), page, texts=[join(one) for one in blocks]
+    )
+    for _, block in shown:
+        lines.extend(["", *block])
+    buttons = [
+        button(view.name, Verb.GUARD, handle(view.scope.key))
+        for view, block in shown
+        if block is not _NO_MONEY or view.guard.is_set
+    ]
     refresh = (button(REFRESH, Verb.GUARDS),)
     rows = (*grid(buttons, 1), *page_row(at, pages, Verb.GUARDS), refresh)
     return Screen(join(lines), rows)
 
 
+def _is_all(view: GuardView) -> bool:
+    return view.scope.kind is ScopeKind.ALL
+
+
 def _lines(view: GuardView) -> list[str]:
     lines = [bold(view.name), _result_line(view)]
+    if _is_all(view):
+        lines.append("Paper accounts do not count.")
     if view.price_age_s is not None and view.price_age_s > _OLD_S:
         lines.append(f"⚠️ by prices of {view.price_age_s} s ago")
     words = guard_words(view.guard)
@@ -249,6 +269,15 @@ def guard_question(preview: GuardPreview) -> str:
             "from two minutes on."
         )
     return join(lines)
+
+
+def guard_answer(preview: GuardPreview) -> tuple[str, bool]:
+    """Return the label that confirms a change, and whether it is red: it closes or removes."""
+    if not preview.guard.is_set:
+        return "Yes, remove it", True
+    if preview.at_once is not None:
+        return "Yes, set it and close now", True
+    return "Yes, set it", False
 
 
 def _reached_by(breach: Breach) -> str:

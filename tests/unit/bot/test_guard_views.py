@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from typing import cast
 
 import pytest
 
+from bot.notices.lookups import Lookups
+from bot.notices.result_guards import guard_notice
 from bot.views.callbacks import LIMIT_BYTES
 from bot.views.result_guards import (
+    guard_answer,
     guard_page,
     guard_question,
     guards_screen,
@@ -22,6 +26,7 @@ from bot.views.screen import Screen
 from core.domain.charges import Charges
 from core.domain.day_result import DayResult
 from core.domain.guard_views import GuardPreview, GuardView, PendingView
+from core.domain.notices.result_guards import GuardFired
 from core.domain.result_guard import (
     Breach,
     Guard,
@@ -160,3 +165,48 @@ def test_question_names_the_effect() -> None:
     account = replace(VIEW, scope=GuardScope(ScopeKind.ALL))
     assert "all accounts hold" in guard_question(GuardPreview(account, FULL, (), False, None))
     assert "nobody can loosen" in lock_question(VIEW)
+
+
+def test_what_closes_at_once_is_confirmed_in_red() -> None:
+    """A guard that only waits is not red; one that fires at once, or is removed, is."""
+    breach = Breach(Reached.STOP, Decimal(-1000), Decimal(-1200))
+    at_once = GuardPreview(VIEW, Guard(Decimal(1000)), (), False, breach)
+    assert guard_answer(at_once) == ("Yes, set it and close now", True)
+    assert guard_answer(replace(at_once, at_once=None)) == ("Yes, set it", False)
+    assert guard_answer(GuardPreview(VIEW, Guard(), ("stop",), True, None))[1]
+
+
+def test_a_guard_that_covers_paper_alone_is_not_offered() -> None:
+    """Of all accounts together paper does not count; with a live account it is said beside it."""
+    everything = replace(
+        VIEW, scope=GuardScope(ScopeKind.ALL), name="All accounts", guard=Guard(), day=GuardDay("")
+    )
+    scope = GuardScope(ScopeKind.ACCOUNT, "paper_abc123def0")
+    paper = replace(VIEW, scope=scope, name="Paper")
+    screen = guards_screen([everything, paper])
+    assert buttons(screen) == ["Paper", "🔄 Refresh"]
+    assert "does not count paper accounts, and there is no other yet." in screen.text
+    live = guards_screen([everything, paper, VIEW])
+    assert buttons(live)[:2] == ["All accounts", "Paper"]
+    assert "Paper accounts do not count." in live.text
+
+
+async def test_a_fired_guard_tells_the_days_result_from_what_its_closing_brings() -> None:
+    """Its figures are called the day's; over, it counts nothing that the list below does not."""
+    fired = GuardFired(
+        GuardScope(ScopeKind.ALL).key,
+        Reached.STOP,
+        Decimal(-500),
+        after=Decimal(-520),
+        before=Decimal(-510),
+        charges=Decimal(10),
+        floor_from=None,
+        closing=2,
+        price_age_s=0,
+    )
+    nobody = cast("Lookups", None)  # a guard of all accounts has no name to look up
+    under_way = (await guard_notice(fired, nobody)).text
+    assert "The day's result has reached the stop of -₹500:" in under_way
+    assert "Closing 2 positions. Nothing is entered" in under_way
+    over = (await guard_notice(fired, nobody, is_over=True)).text
+    assert "The closing is over. Nothing is entered there until the next trading day." in over
