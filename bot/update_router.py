@@ -115,7 +115,7 @@ class UpdateRouter:
         if not name:
             await attempt(visit, self._read)
         elif name in self._commands:
-            await attempt(visit, self._commands[name])
+            await attempt(visit, lambda late: typed.serve_command(late, name, self._commands))
         else:
             await attempt(visit, lambda late: typed.serve_unknown(late, self._commands))
 

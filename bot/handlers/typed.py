@@ -28,7 +28,7 @@ from core.domain.mode import TradingMode
 from core.domain.typed_number import read_amount
 from core.domain.views import OrderView, PositionView, StrategyView
 
-__all__ = ["is_of_held", "serve", "serve_unknown", "serve_wish"]
+__all__ = ["is_of_held", "serve", "serve_command", "serve_unknown", "serve_wish"]
 
 _SHOWN = 8
 _SHORTEST = 3
@@ -128,6 +128,15 @@ async def serve_unknown(
         return
     words = "I do not know that command. /help lists those that I know."
     await visit.send(not_understood(visit.text, words))
+
+
+async def serve_command(
+    visit: Visit, name: str, commands: Mapping[str, Callable[[Visit], Awaitable[None]]]
+) -> None:
+    """Serve a command, of the account that is named beside it: ``/positions family``."""
+    if visit.arguments:
+        await _name_account(visit, name)
+    await commands[name](visit)
 
 
 async def _open_account(visit: Visit, said: str) -> bool:

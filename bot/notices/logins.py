@@ -58,7 +58,7 @@ async def _done(notice: LoginDone, lookups: Lookups) -> Screen:
     following = None
     if account is not None and not account.enabled:
         # Its set-up goes on: what is to be done next is one tap away.
-        following = "No strategy trades on it until you enable it."
+        following = "Strategies trade on it once you enable it."
         enable = button(f"Enable {account.short_label}", Verb.ENABLE_ACCOUNT, key, style=SUCCESS)
         rows = ((enable,), (*rows[0], button("➕ Add another", Verb.ADD_ACCOUNT)))
     return Screen(join(f"✅ {bold(label)} is logged in{user}.", following), rows)

@@ -219,7 +219,7 @@ def _connection_lines(account: Account) -> list[str]:
 def _login_rows(account: Account, login: InlineKeyboardButton | None) -> Keyboard:
     if account.broker.is_paper or login is None:
         return ()
-    refresh = button("Refresh token", Verb.LOGIN, account.broker_id)
+    refresh = button("Renew login", Verb.LOGIN, account.broker_id)
     return ((login if account.needs_login else refresh,),)
 
 

@@ -121,7 +121,7 @@ def held_lines(positions: Iterable[PositionView]) -> list[str]:
 def held_list(positions: Sequence[PositionView]) -> list[str]:
     """Return the lines of what an account holds, those without protection first."""
     if not positions:
-        return [f"{INDENT}nothing is held there"]
+        return [f"{INDENT}Nothing is held there."]
     ordered = sorted(positions, key=lambda one: not one.warnings)
     lines = held_lines(ordered[:_HELD])
     more = len(ordered) - _HELD

@@ -91,11 +91,11 @@ def _loop(lag: LoopLag) -> str:
 
 
 def _updates(one: AccountHealth) -> str:
-    """Return how order updates come: ``live``, or ``polling`` and why."""
+    """Return how order updates come: ``live``, or that they are asked for, and why."""
     if one.is_live or one.polled_since is None:
-        return "live" if one.is_live else "polling"
+        return "live" if one.is_live else "orders asked for"
     since = clock_time(one.polled_since, seconds=True)
-    return f"polling since {since}: {esc(one.polled_why)}"
+    return f"orders asked for since {since}: {esc(one.polled_why)}"
 
 
 def label_of(name: str, accounts: Sequence[Account] = (), *, is_short: bool = False) -> str:

@@ -220,7 +220,7 @@ class Panel:
         await try_paper(do)
         is_asked = await ask_to_enable(do, await set_parameters(do, AT_ONCE))
         self._is_quick = True
-        ask = ' Tap "Yes, enable it" just above.' if is_asked else ""
+        ask = ' Its question above enables it: "Yes, enable it".' if is_asked else ""
         clock, is_at_brokers = self._stage.clock, bool(await self._events.connected())
         then = when_it_signals(clock.now(), clock.speed, is_at_brokers=is_at_brokers)
         return f"✅ {STRATEGY} is set to decide each minute.{ask} {then}"

@@ -279,7 +279,7 @@ async def morning(world: World, person: Person, shots: Path) -> None:
     card = await person.sees("Today's logins", "✅ Zerodha - Main", "⬜ Fyers - Family")
     await expect(card.get_by_role("link")).to_have_text(both[1:])
     await post(world, Post(LoginDone(TRY.broker_id, "ASHA BHAT")))
-    done = await person.sees("Zerodha - Growth is logged in", "until you enable it")
+    done = await person.sees("Zerodha - Growth is logged in", "once you enable it")
     keys = done.get_by_role("button")
     await expect(keys).to_have_text(["Enable Growth", "Dashboard", "➕ Add another"])
     await person.taps(done, "Enable Growth", "Your accounts", "Zerodha - Growth")

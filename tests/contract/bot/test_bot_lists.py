@@ -44,6 +44,18 @@ async def test_who_asks_for_another_day_learns_that_there_is_none(world: World) 
         assert seen["text"].count(ONLY_TODAY) == count, seen["text"]
 
 
+async def test_a_command_shows_the_account_that_is_named_beside_it(world: World) -> None:
+    """Not the default account; a word that names none changes nothing."""
+    await world.connect(LIVE, PAPER)
+    await world.start()
+    for text, label in (("/orders try", PAPER.label), ("/positions main", LIVE.label)):
+        sent = await world.owner.say(text)
+        seen = await world.owner.sees(
+            "ders today · " if "orders" in text else "itions · ", after=sent
+        )
+        assert label in seen["text"], seen["text"]
+
+
 def test_the_lines_fit_a_narrow_phone() -> None:
     """Neither is broken by a screen of 360 points."""
     assert max(width(MADE_UP), width(ONLY_TODAY)) <= _LINE

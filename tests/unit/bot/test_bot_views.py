@@ -295,7 +295,7 @@ def test_an_accounts_page_has_every_button():
         label for row in labels(account_page(other, TradingMode.NORMAL, LOGIN)) for label in row
     ]
     assert flat == [
-        "Refresh token",
+        "Renew login",
         "Disable",
         "Rename",
         "Mode",

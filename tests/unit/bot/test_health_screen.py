@@ -13,10 +13,10 @@ ACCOUNT = an_account()
 SINCE = clock_time(AT, seconds=True)
 WAYS = [
     (AccountHealth(ACCOUNT, AT, "", 0, is_live=True), "live"),
-    (AccountHealth(ACCOUNT, AT, "", 0), "polling"),
+    (AccountHealth(ACCOUNT, AT, "", 0), "orders asked for"),
     (
         AccountHealth(ACCOUNT, AT, "", 0, polled_since=AT, polled_why="closed <by it>"),
-        f"polling since {SINCE}: closed &lt;by it&gt;",
+        f"orders asked for since {SINCE}: closed &lt;by it&gt;",
     ),
 ]
 

@@ -68,7 +68,7 @@ async def test_one_message_about_an_ended_login_says_what_is_held_and_protected(
     assert text.startswith("🔑 Login needed\nZerodha - Main\n")
     assert "   SBIN MIS · +10\n" in text and "⚠️" in text
     assert "⏸ waits: Sell 10 SBIN MIS" in text
-    assert "Zerodha - Two\n   nothing is held there" in text
+    assert "Zerodha - Two\n   Nothing is held there." in text
     assert "Until then nothing is sent there: no entry, no exit, no new stop." in text
     assert "token" not in text.lower()
     assert labels(screen) == [

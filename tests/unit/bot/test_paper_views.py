@@ -51,7 +51,7 @@ def test_page_has_money_and_no_login() -> None:
         assert word not in page.text
     labels = texts(page)
     assert "Paper money" in labels
-    assert not {"Refresh token", "Share login", "Key and secret", "Address"} & set(labels)
+    assert not {"Renew login", "Share login", "Key and secret", "Address"} & set(labels)
     assert "paper money are forgotten" in disconnect_question(
         ExposureView(PAPER, (), (), (), True), is_last=True
     )
