@@ -13,6 +13,7 @@ from core.domain.plain_text import plain_line
 __all__ = [
     "COMMAND_OF",
     "asks_another_day",
+    "daily_loss_in",
     "is_cancel_word",
     "is_negated",
     "is_panic_word",
@@ -58,14 +59,22 @@ _PRESSING = frozenset(
     | {"bro", "right", "away", "asap", "fast", "quickly", "immediately", "quick"}
 )
 
+_STOPS = r"(sl|stop ?loss(es)?)"
+_REMOVE = r"(hata\w*|remove|cancel|delete|withdraw)"
+
 COMMAND_OF: tuple[tuple[str, str], ...] = (
+    # The stops at the broker are orders; what protects a position stands beside it.
+    (rf"{_REMOVE} (\w+ )*{_STOPS}|{_STOPS} (\w+ )*{_REMOVE}", "orders"),
+    (rf"(set|put|lagao|laga) (\w+ )*{_STOPS}|{_STOPS} (\w+ )*(\d+|set|lagao|laga)", "guard"),
+    (r"sl (?=\w)|stop ?loss(es)?", "positions"),
+    (r"(market|bazaar|bazar) (\w+ )*band|band (rahega|rahegi|rahe|hai|kya)|chh?utti", "health"),
     (r"limits?|max loss|daily loss", "limits"),
     (r"money|cash", "dashboard"),
     (
         r"pause|exit ?only|resume|normal|mode|kill|shut ?down|(turn|switch) off|stop (the )?bot",
         "mode",
     ),
-    (r"guards?|stop ?loss|target", "guard"),
+    (r"guards?|target", "guard"),
     (
         r"p ?& ?l|p ?/ ?l|p n l|pnl|profits?|loss|results?|mtm|how much|gains?|earn(ed|ings?)?",
         "pnl",
@@ -97,6 +106,10 @@ COMMAND_OF: tuple[tuple[str, str], ...] = (
 """What a message is about, by its words, and the command that shows it; the first that fits."""
 _CANCEL = re.compile(
     r"(please )?(cancel|never ?mind|forget it|leave it|abort|quit|cancel (it|this|that))"
+)
+_MAX_LOSS = re.compile(
+    r"(?:set |put |my |please )*(?:max(?:imum)?|daily) loss(?: limit)?(?: to| of| at| is)?"
+    r" (?:rs\.? ?|₹ ?|inr )?-?(\d[\d,.]* ?(?:k|l|lakh)?)"
 )
 _NO_VIEWS = frozenset({"start", "help", "cancel", "add"})
 _PATTERNS = tuple((re.compile(rf"\b(?:{words})(?:\b|$)"), name) for words, name in COMMAND_OF)
@@ -148,7 +161,15 @@ def meant_command(text: str) -> str | None:
         return "help"
     if not said or len(said) > _LONGEST:
         return None
+    if said.strip(" ?!.") == "sl":  # two letters alone may also be the answer to a question
+        return "positions"
     return next((name for pattern, name in _PATTERNS if pattern.search(said)), None)
+
+
+def daily_loss_in(text: str) -> str:
+    """Return the amount of ``set max loss 500``, '' where no such limit is asked for."""
+    found = _MAX_LOSS.fullmatch(" ".join(in_english(text).casefold().split()))
+    return found.group(1) if found else ""
 
 
 def is_cancel_word(text: str) -> bool:

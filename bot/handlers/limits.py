@@ -11,6 +11,7 @@ from bot.views.limits import (
     limit_page,
     limit_question,
     limits_screen,
+    loss_choices,
     removal_question,
     trip_begun,
     trip_choices,
@@ -19,13 +20,14 @@ from bot.views.limits import (
 from bot.views.paging import page_number
 from bot.views.verbs import Verb
 from core.domain.instrument import InstrumentId
-from core.domain.limits import NAMES, LimitKind, shown
+from core.domain.limits import NAMES, LimitKind, parse_limit, shown
 from core.engine.control.limits import LimitChanged
 from core.errors import UserError
 
 __all__ = [
     "answer_limit",
     "ask",
+    "ask_loss",
     "ask_removal",
     "ask_round_trip",
     "changes",
@@ -79,6 +81,20 @@ async def ask(visit: Visit) -> None:
     await visit.services.prompts.shown_in(
         prompt, await visit.show(limit_question(view, kind, nonce))
     )
+
+
+async def ask_loss(visit: Visit, amount: str) -> None:
+    """Ask whose limit of the day's loss shall be an amount that was typed."""
+    kind = LimitKind.DAILY_LOSS
+    value = parse_limit(kind, amount)
+    found, every = [], await visit.services.control.limits.overview()
+    has_live = any(one.account and not one.account.broker.is_paper for one in every)
+    for view in every:
+        if view.account is None and not has_live:
+            continue  # it does not count paper accounts
+        nonce = await visit.issue(Verb.SET_LIMIT, {"scope": view.scope, "kind": kind.value})
+        found.append((view, nonce))
+    await visit.send(loss_choices(found, value))
 
 
 async def set_limit(visit: Visit) -> None:

@@ -10,11 +10,11 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from bot.conversation.hindi import in_english
-from bot.conversation.plain_words import is_negated, meant_command, view_alone
+from bot.conversation.plain_words import daily_loss_in, is_negated, meant_command, view_alone
 from bot.conversation.visit import Visit
 from bot.conversation.wishes import Wish, WishKind, names_in, wish_of
 from bot.handlers import accounts as account_pages
-from bot.handlers import dashboard, modes, orders, panic, strategies
+from bot.handlers import dashboard, limits, modes, orders, panic, strategies
 from bot.views.callbacks import Tap, handle
 from bot.views.dashboard import ALL, order_button, position_button
 from bot.views.markup import bold, esc
@@ -88,6 +88,8 @@ async def serve(visit: Visit, commands: Mapping[str, Callable[[Visit], Awaitable
         await visit.send(answer)
     elif (wish := wish_of(visit.text)) is not None and await serve_wish(visit, wish):
         return
+    elif loss := daily_loss_in(visit.text):
+        await limits.ask_loss(visit, loss)
     elif (strategy := _strategy_in(said, await _strategies(visit))) is not None:
         await _open_strategy(visit, strategy, is_run=bool(_RUN & set(said.split())))
     elif await _open_account(visit, said):

@@ -26,6 +26,7 @@ __all__ = [
     "limit_page",
     "limit_question",
     "limits_screen",
+    "loss_choices",
     "removal_question",
     "scope_name",
     "trip_begun",
@@ -52,6 +53,7 @@ _SHORT = {
     LimitKind.ORDERS_DAY: "orders",
 }
 _ON_PAGE = 21
+_SCOPES = 12
 _ROOM = 3500
 _EFFECT = {
     LimitKind.DAILY_LOSS: (
@@ -211,6 +213,32 @@ def limit_question(view: LimitsView, kind: LimitKind, nonce: str) -> Screen:
         rows.append((button("No limit", Verb.ASK_NO_LIMIT, view.scope, _CODE[kind]),))
     rows.append((button("« Back", Verb.LIMIT, view.scope),))
     return Screen(text, tuple(rows))
+
+
+def loss_choices(found: Sequence[tuple[LimitsView, str]], value: Decimal | int) -> Screen:
+    """Return the question whose limit of the day's loss shall be a value; a nonce a scope."""
+    kind = LimitKind.DAILY_LOSS
+    some = found[:_SCOPES]
+    lines = [
+        f"{esc(scope_name(view))}: now {esc(shown(kind, view.limits.of(kind)))}" for view, _ in some
+    ]
+    buttons = [
+        button(
+            view.account.short_label if view.account else "All together",
+            Verb.SET_LIMIT,
+            nonce,
+            str(int(value)),
+        )
+        for view, nonce in some
+    ]
+    text = join(
+        bold(f"Set the daily loss to {shown(kind, value)} for whom?"),
+        lines or "There is no account yet. /add connects one.",
+        "",
+        "When it is reached, only exits go out until you set Normal. /guard is what "
+        "closes everything.",
+    )
+    return Screen(text, (*grid(buttons, 2), (button("« Limits", Verb.LIMITS),)))
 
 
 def removal_question(view: LimitsView, kind: LimitKind) -> tuple[str, Keyboard]:

@@ -55,7 +55,7 @@ _ALSO: Mapping[str, str] = {
     "square": "positions",
     "close": "positions",
     "cancel": "orders",
-    "stoploss": "guard",
+    "stoploss": "positions",
     "alert": "guard",
     "backtest": "strategies",
     "connect": "add",

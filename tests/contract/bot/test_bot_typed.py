@@ -97,7 +97,8 @@ async def test_orders_strategies_and_views_are_found_by_their_names(world: World
     await talk.say("positions second", "Positions · Fyers - Second")
     await talk.say("all positions", "Positions · all accounts")
     await talk.say("remove account second", "Strategies: enabled")
-    await talk.say("stop loss", "Guards")
+    await talk.say("stop loss", "Positions · ")
+    await talk.say("stoploss hata do", "Orders today · ")
     await talk.say("change orb to infy", "Opening range breakout\n   ⚪ disabled")
     await talk.say("rename second", "Strategies: enabled")
     await talk.say("price of infy", "Positions · all accounts")
@@ -172,6 +173,18 @@ async def test_a_wish_is_heard_while_a_number_is_asked_for(world: World) -> None
     await talk.say("positions", "Positions · Zerodha - Main")
     await talk.say("none", "There is no such limit now.")
     await talk.say("2.5L", "₹2,50,000")
+
+
+async def test_a_limit_of_the_days_loss_is_asked_for_with_its_amount(world: World) -> None:
+    """Each scope with what it has now; nothing is set before a tap, and that sets the amount."""
+    await two_accounts(world)
+    talk = Talk(world)
+    shown = await talk.say("set max loss 500", "Set the daily loss to ₹500 for whom?")
+    assert labels(shown) == ["All together", "Main", "Second", "« Limits"]
+    before = await world.control.limits.overview()
+    assert not any(one.limits.daily_loss for one in before)
+    await world.owner.tap("Main", message=shown)
+    await world.owner.reads(shown["id"], "Daily loss: ₹500 (was no limit)")
 
 
 @pytest.mark.row("A10")

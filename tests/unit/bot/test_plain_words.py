@@ -7,6 +7,7 @@ import pytest
 from bot.conversation.plain_words import (
     COMMAND_OF,
     asks_another_day,
+    daily_loss_in,
     is_cancel_word,
     is_negated,
     is_panic_word,
@@ -117,7 +118,18 @@ def test_what_may_answer_a_question_is_no_panic(text: str) -> None:
         ("Orders", "orders"),
         ("log in", "login"),
         ("strategies please", "strategies"),
-        ("stop loss", "guard"),
+        ("stop loss", "positions"),
+        ("stoploss", "positions"),
+        ("sl kya hai", "positions"),
+        ("mera sl", "positions"),
+        ("stoploss hata do", "orders"),
+        ("sl hatao", "orders"),
+        ("remove my stop loss", "orders"),
+        ("set stop loss 500", "guard"),
+        ("guard", "guard"),
+        ("kal band rahega kya", "health"),
+        ("kal market band hai kya", "health"),
+        ("kal chutti hai?", "health"),
         ("hello", "start"),
         ("?", "help"),
         ("madad", "help"),
@@ -191,6 +203,7 @@ def test_other_words_end_no_question(text: str) -> None:
         ("2 orders", None),
         ("cancel", None),
         ("start", None),
+        ("sl", None),
     ],
 )
 def test_a_view_is_named_alone(text: str, command: str | None) -> None:
@@ -218,3 +231,19 @@ def test_wishes_are_not_negated(text: str) -> None:
 def test_another_day_is_heard_in_hindi_too(text: str) -> None:
     """Then it is said that only today is shown."""
     assert asks_another_day(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("set max loss 500", "500"),
+        ("Max loss ₹5,000", "5,000"),
+        ("set daily loss limit to 10k", "10k"),
+        ("max loss", ""),
+        ("max loss kitna 500 hai", ""),
+        ("loss 500", ""),
+    ],
+)
+def test_a_limit_of_the_days_loss_is_heard_with_its_amount(text: str, amount: str) -> None:
+    """Only where nothing else is said: it leads to the accounts that it may be set for."""
+    assert daily_loss_in(text) == amount
