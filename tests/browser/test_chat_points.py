@@ -189,7 +189,7 @@ async def set_up(person: Person, shots: Path) -> None:
     await person.page.screenshot(path=shots / "account.png")
     # Before a key is typed, and not after the secret.
     asked = await person.says("/add", "With which broker?")
-    await person.taps(asked, "Zerodha", "The embedded store is beta")
+    await person.taps(asked, "Zerodha", "The built-in database is beta")
     await expect(person.page.get_by_text("API key of the app")).to_have_count(0)
     await person.page.screenshot(path=shots / "embedded.png")
     limits = await person.says("/limits", "Limits")
