@@ -110,7 +110,7 @@ class SafeguardSteps:
 
     async def limit(self) -> None:
         """Set a limit that no entry keeps, let the account enter again, and see what is said."""
-        do, actor, guarded = self._do, self._limited, self._guarded
+        do, actor = self._do, self._limited
         async with do.step(f"a limit on the value of an order is set for {actor.label}"):
             question = await self._question()
             await do.say(_LIMIT, "✅ Order value", f"₹{_LIMIT}", actor.label)
@@ -119,16 +119,15 @@ class SafeguardSteps:
         async with do.step(f"{actor.label} is set to normal again"):
             await self._set_normal(await do.say("/mode", "Trading modes"), actor.name, actor.label)
             newest = do.chat.newest
-        async with do.step("a run says what the limit and the guard deny, with the numbers"):
+        # What the guard has shut is said once a day: by then a run before may have said it.
+        async with do.step("a run says what the limit denies, with the numbers"):
             await self._card(
                 lambda card: (
                     "limit" in card.part(actor.label)
                     and f"₹{_LIMIT}" in card.part(actor.label)
-                    and "guard" in card.part(guarded.label)
                     and not any(one.purpose == "entry" for one in card.orders)
                 ),
-                f"a run card that denies {actor.label} by its limit and {guarded.label} by its "
-                "guard",
+                f"a run card that denies {actor.label} by its limit, without an entry",
                 after=newest,
             )
         async with do.step(f"the limit is taken away, and {actor.label} enters"):
@@ -180,8 +179,8 @@ class SafeguardSteps:
         async with do.step("the way back is said, and its buttons lead there"):
             back = await do.sees("How to come back", since=mark, button="Normal")
             # Each account has a mode of its own that the panic has set.
-            along = "Normal for all, and for "
-            asked = await do.tap(back, "All accounts: Normal", "Set Normal", button=along)
+            along = "Yes, set all to Normal"
+            asked = await do.tap(back, "Set all to Normal", "Set Normal", button=along)
             await do.tap(asked, along, "✅ All accounts: Normal")
 
 

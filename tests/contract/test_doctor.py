@@ -357,7 +357,7 @@ async def test_newer_store_is_refused(here: Installation, report: Report) -> Non
 async def test_beta_store_that_nobody_accepted(here: Installation, report: Report) -> None:
     """With brokers on this machine a warning; the explicit yes is named."""
     here.extra["SAARTHI_ACCEPT_EMBEDDED_STORE_FOR_LIVE"] = "no"
-    await only(report, "store", "warn the embedded server is beta; brokers are refused until")
+    await only(report, "store", "warn the built-in database is beta; brokers are refused until")
 
 
 async def test_nobody_owns_the_bot(here: Installation, report: Report) -> None:

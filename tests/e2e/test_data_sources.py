@@ -103,7 +103,9 @@ async def test_a_missing_instrument_master_holds_back_its_own_accounts_alone(ope
         assert engine.writes(blind) == []
         run = await engine.system.control.views.run("calm|2021-05-12T09:30")
         notes = {line.broker_id: line.note for line in run.lines}
-        assert notes[blind.broker_id] == "NSE:SBIN is not in this broker's instruments"
+        assert notes[blind.broker_id] == (
+            "the broker's list of instruments is not loaded yet: not entered"
+        )
         assert "instruments" in engine.worker(blind).trouble
         now = await engine.system.accounts.get(blind.broker_id)
         assert now.token_status is TokenStatus.VALID

@@ -30,6 +30,7 @@ from bot.views.limits import (
     limit_page,
     limit_question,
     limits_screen,
+    loss_choices,
     trip_begun,
     trip_choices,
 )
@@ -371,6 +372,7 @@ def every_screen() -> list[Screen]:
         limit_page(view),
         changes_screen(view, changes),
         *(limit_question(view, kind, "n" * 16) for kind in LimitKind),
+        loss_choices([(one, "n" * 16) for one in limit_views()], Decimal(10_000_000)),
         trip_choices(view, [_id(n) for n in range(20)]),
         trip_begun(TripOffer(first, _id(0), 75, Decimal(1), Decimal(2))),
         limit_changed(view, LimitChanged("all", LimitKind.ORDER_VALUE, None, Decimal(1))),
