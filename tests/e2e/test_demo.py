@@ -78,7 +78,7 @@ STORY = (
     "a guard is set on the day's result of Fyers - Growth",
     "the guard fires and closes what Fyers - Growth holds",
     "a limit on the value of an order is set for Zerodha - Main",
-    "a run says what the limit and the guard deny, with the numbers",
+    "a run says what the limit denies, with the numbers",
     "STOP asks once, naming the accounts",
     "panic closes everything and counts down",
     "Fyers - Growth is disabled",
