@@ -50,7 +50,7 @@ from core.engine.runs.planner import Planner
 from core.engine.runs.run_orders import WrittenRun, closes
 from core.engine.runs.settings import StrategySettings
 from core.engine.runs.symbols import Symbols
-from core.errors import AlreadyDone, BrokerReadError
+from core.errors import AlreadyDone, BrokerReadError, StoreError
 from core.ports.calendar import Calendar
 from core.ports.clock import Clock, clock_offset
 from core.ports.store import Store, StoreView
@@ -155,7 +155,12 @@ class Runner:
         async def body(view: StoreView) -> None:
             await end_alarm(view, self._outbox, f"trouble:data:{name}", over, is_anew=False)
 
-        await self._store.transaction(body, nonce=f"data:{secrets.token_hex(8)}")
+        try:
+            await self._store.transaction(body, nonce=f"data:{secrets.token_hex(8)}")
+        except StoreError as error:
+            # The run is committed and its orders are out: the next one says it.
+            _log.warning("%s: that its data are there again was not said: %s", name, error)
+            return
         self._without_data.discard(name)
 
     async def warm(self, name: str, only: str | None = None) -> None:
