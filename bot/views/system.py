@@ -91,11 +91,11 @@ def _loop(lag: LoopLag) -> str:
 
 
 def _updates(one: AccountHealth) -> str:
-    """Return how order updates come: ``live``, or that they are asked for, and why."""
+    """Return how order updates come: pushed, or that they are asked for, and why."""
     if one.is_live or one.polled_since is None:
-        return "live" if one.is_live else "orders asked for"
+        return f"order updates: {'live' if one.is_live else 'asked for'}"
     since = clock_time(one.polled_since, seconds=True)
-    return f"orders asked for since {since}: {esc(one.polled_why)}"
+    return f"order updates: asked for since {since}: {esc(one.polled_why)}"
 
 
 def label_of(name: str, accounts: Sequence[Account] = (), *, is_short: bool = False) -> str:

@@ -12,18 +12,18 @@ from tests.fakes.views import AT, an_account
 ACCOUNT = an_account()
 SINCE = clock_time(AT, seconds=True)
 WAYS = [
-    (AccountHealth(ACCOUNT, AT, "", 0, is_live=True), "live"),
-    (AccountHealth(ACCOUNT, AT, "", 0), "orders asked for"),
+    (AccountHealth(ACCOUNT, AT, "", 0, is_live=True), "order updates: live"),
+    (AccountHealth(ACCOUNT, AT, "", 0), "order updates: asked for"),
     (
         AccountHealth(ACCOUNT, AT, "", 0, polled_since=AT, polled_why="closed <by it>"),
-        f"orders asked for since {SINCE}: closed &lt;by it&gt;",
+        f"order updates: asked for since {SINCE}: closed &lt;by it&gt;",
     ),
 ]
 
 
-@pytest.mark.parametrize(("one", "said"), WAYS, ids=["live", "polling", "polling why"])
+@pytest.mark.parametrize(("one", "said"), WAYS, ids=["live", "asked for", "asked for why"])
 def test_health_says_how_orders_are_followed(one: AccountHealth, said: str) -> None:
-    """``live`` while updates are pushed, else ``polling``, with since when and why where known."""
+    """Live while they are pushed, else asked for, with since when and why where known."""
     health = HealthView(AT, AT, AT, "", "memory", "", 0, 0, (one,), ())
     lines = health_screen(health, "").text.partition(one.account.label)[2].splitlines()
     shown = " · ".join(part.strip() for part in lines[1:])
